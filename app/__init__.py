@@ -1,0 +1,3 @@
+"""Luthier: a desktop workshop for fine-tuning language models."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,503 @@
+"""The shared config: every value a run is made of, declared once with default, range, unit, label and help.
+
+On disk it is YAML with mlx-lm's own keys (``mlx_lm.lora -c`` reads it) and Luthier's extras beside them. The
+models are frozen: an edit makes a new config (`TrainConfig.with_value`), so a bad value never half-lands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal, Self, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
+
+CONFIG_VERSION = 1
+
+FineTuneType = Literal["lora", "dora", "full"]
+Optimizer = Literal["adam", "adamw", "muon", "sgd", "adafactor", "lion"]
+Schedule = Literal["constant", "linear", "cosine", "custom"]
+Batching = Literal["bucket", "pack", "file_order"]
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSpec:
+    """What a form, the command line and the documentation need to know about one config value."""
+
+    path: str
+    label: str
+    kind: Literal["int", "float", "bool", "text", "path", "choice"]
+    default: Any
+    unit: str = ""
+    what: str = ""
+    higher: str = ""
+    lower: str = ""
+    recommended: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    exclusive_minimum: bool = False
+    exclusive_maximum: bool = False
+    choices: tuple[tuple[Any, str], ...] = ()
+    optional: bool = False
+
+    @property
+    def help(self) -> str:
+        """The help text: what it is · higher · lower · recommended."""
+        parts = [self.what]
+        if self.higher:
+            parts.append(f"Higher: {self.higher}")
+        if self.lower:
+            parts.append(f"Lower: {self.lower}")
+        if self.recommended:
+            parts.append(f"Recommended: {self.recommended}")
+        return " · ".join(p for p in parts if p)
+
+    @property
+    def range_text(self) -> str:
+        """The allowed range in words, e.g. ``1 to 64`` or ``0 or more, less than 1``; empty when unbounded."""
+        low, high = self.minimum, self.maximum
+        if low is not None and high is not None and not (self.exclusive_minimum or self.exclusive_maximum):
+            return f"{_plain(low)} to {_plain(high)}"
+        parts = []
+        if low is not None:
+            parts.append(f"more than {_plain(low)}" if self.exclusive_minimum else f"{_plain(low)} or more")
+        if high is not None:
+            parts.append(f"less than {_plain(high)}" if self.exclusive_maximum else f"at most {_plain(high)}")
+        return ", ".join(parts)
+
+
+def _plain(number: float) -> str:
+    """A bound as people write it: 1,048,576 and 0.5, never 1.04858e+06."""
+    return f"{int(number):,}" if number == int(number) else f"{number:g}"
+
+
+def _field(default: Any, label: str, what: str = "", **options: Any) -> Any:
+    """A pydantic field that carries its `FieldSpec` texts; ``ge, gt, le, lt`` pass through as the range."""
+    bounds = {k: options.pop(k) for k in ("ge", "gt", "le", "lt", "min_length", "max_length") if k in options}
+    extra = {"label": label, "what": what, **options}
+    if isinstance(default, type) and issubclass(default, BaseModel):
+        return Field(default_factory=default, json_schema_extra=extra)
+    return Field(default, json_schema_extra=extra, **bounds)
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="allow", ser_json_inf_nan="constants", allow_inf_nan=False)
+
+
+class LoraParameters(_Part):
+    """The adapter's shape, as mlx-lm's ``lora_parameters``."""
+
+    rank: int = _field(
+        32,
+        "LoRA rank",
+        "Width of the low-rank update of each matrix",
+        higher="more capacity, memory and file size",
+        lower="smaller, less able to learn new facts",
+        recommended="32 for full-layer training",
+        ge=1,
+        le=512,
+    )
+    scale: float = _field(
+        32.0,
+        "LoRA alpha (scale)",
+        "Factor on the adapter's output, as mlx-lm multiplies it: y + scale · (x A) B",
+        higher="each step moves the model more; raise it only with a lower learning rate",
+        lower="gentler steps",
+        recommended="32",
+        gt=0,
+        le=10_000,
+    )
+    dropout: float = _field(
+        0.0,
+        "LoRA dropout",
+        "Share of adapter inputs zeroed at random while training",
+        higher="less overfitting on small data, slower learning",
+        lower="stable training",
+        recommended="0.0",
+        ge=0,
+        lt=1,
+    )
+    keys: tuple[str, ...] | None = _field(
+        None,
+        "Target keys",
+        "The exact module keys mlx-lm adapts; filled from the targets when the run starts",
+    )
+
+
+class EarlyStopping(_Part):
+    """When to stop because the validation loss no longer falls."""
+
+    enabled: bool = _field(
+        True, "Early stopping", "Stop when the validation loss has not improved for some evaluations"
+    )
+    patience: int = _field(
+        3,
+        "Patience",
+        "Evaluations without improvement before the run stops",
+        unit="evaluations",
+        higher="waits longer",
+        lower="stops sooner",
+        recommended="3",
+        ge=1,
+        le=1000,
+    )
+    min_delta: float = _field(
+        0.0,
+        "Minimum improvement",
+        "A validation loss counts as better only if it is lower than the best by more than this",
+        higher="small gains do not count",
+        recommended="0",
+        ge=0,
+        le=10,
+    )
+
+
+class TrainConfig(_Part):
+    """One supervised fine-tuning run. Keys that mlx-lm knows have mlx-lm's names and meaning.
+
+    Unknown keys are kept (``model_extra``) and written back; `unknown_keys` lists them.
+    """
+
+    # -- model and data ---------------------------------------------------------------------------------------
+    model: str = _field("", "Model", "A model folder, or the name of a cached Hugging Face model", kind="path")
+    data: str = _field(
+        "", "Training data", "A file of examples, or a folder with train, valid and test files", kind="path"
+    )
+    valid_data: str = _field(
+        "", "Validation data", "Examples the model is measured on and never trained on", kind="path"
+    )
+    test_data: str = _field("", "Test data", "Examples kept for the comparison afterwards", kind="path")
+    valid_fraction: float = _field(
+        0.1,
+        "Validation share",
+        "Share of the examples set aside for validation when no validation data is given",
+        higher="steadier validation loss, fewer examples to learn from",
+        recommended="0.1",
+        ge=0,
+        le=0.5,
+    )
+    test_fraction: float = _field(
+        0.1,
+        "Test share",
+        "Share of the examples set aside for the comparison afterwards, when no test data is given",
+        recommended="0.1",
+        ge=0,
+        le=0.5,
+    )
+    group_feature: str = _field(
+        "", "Group by", "Rows with the same value in this column stay on the same side of the split"
+    )
+    skip_bad_rows: bool = _field(
+        False,
+        "Leave out bad rows",
+        "Train without the rows that have errors; the file itself is never changed",
+    )
+    data_format: Literal["auto", "chat", "completion", "text"] = _field(
+        "auto",
+        "Format",
+        "How rows are read; auto detects it from their content",
+        choices={"auto": "Detect", "chat": "Chat", "completion": "Prompt and answer", "text": "Text"},
+    )
+    prompt_feature: str = _field("prompt", "Prompt column", "Column that holds the prompt")
+    completion_feature: str = _field("completion", "Answer column", "Column that holds the answer")
+    chat_feature: str = _field("messages", "Chat column", "Column that holds the list of messages")
+    text_feature: str = _field("text", "Text column", "Column that holds the text")
+    system_feature: str = _field("", "System column", "Column that holds the system prompt, if any")
+    mask_prompt: bool = _field(
+        False,
+        "Train on answers only",
+        "Leave the prompt out of the loss, so that only the answers are learned (mlx-lm: mask_prompt)",
+        recommended="on for chat and prompt/answer data",
+    )
+    mask_turns: Literal["all", "last"] = _field(
+        "last",
+        "Answers trained",
+        "Which assistant turns count when the prompt is masked; mlx-lm trains the last",
+        choices={"last": "The last answer", "all": "Every answer"},
+    )
+
+    # -- training ---------------------------------------------------------------------------------------------
+    train: bool = _field(True, "Train", "Present so that mlx_lm.lora -c trains", kind="bool")
+    fine_tune_type: FineTuneType = _field(
+        "lora",
+        "Type",
+        "LoRA adds small matrices; DoRA adds a magnitude too; full changes the model's own weights",
+        recommended="LoRA",
+        choices={"lora": "LoRA", "dora": "DoRA", "full": "Full fine-tune"},
+    )
+    learning_rate: float = _field(
+        1e-4,
+        "Learning rate",
+        "Size of each optimizer step",
+        higher="learns faster, may diverge",
+        lower="slower, steadier",
+        recommended="1e-4 for full-layer LoRA, 1e-5 for full fine-tuning",
+        gt=0,
+        le=1e6,
+    )
+    batch_size: int = _field(
+        1,
+        "Batch size",
+        "Examples computed together",
+        unit="examples",
+        higher="smoother steps, more memory",
+        lower="less memory",
+        recommended="1 to 8",
+        ge=1,
+        le=64,
+    )
+    grad_accumulation_steps: int = _field(
+        1,
+        "Gradient accumulation",
+        "Batches whose gradients are added before one optimizer step",
+        unit="batches",
+        higher="the effect of a larger batch without its memory",
+        recommended="1",
+        ge=1,
+        le=1024,
+    )
+    max_seq_length: int = _field(
+        1024,
+        "Maximum length",
+        "Longest example in tokens; what is longer is cut",
+        unit="tokens",
+        higher="nothing is lost, more memory",
+        lower="less memory, long answers are cut",
+        recommended="1,024",
+        ge=8,
+        le=1_048_576,
+    )
+    iters: int = _field(
+        1000,
+        "Iterations",
+        "Batches to train on",
+        unit="iterations",
+        higher="trains longer; may overfit",
+        recommended="3 epochs of the data",
+        ge=1,
+        le=100_000_000,
+    )
+    epochs: float | None = _field(
+        3.0,
+        "Epochs",
+        "Passes over the training data; sets the iterations when the run starts",
+        unit="epochs",
+        higher="trains longer; may overfit",
+        recommended="3",
+        gt=0,
+        le=10_000,
+    )
+    optimizer: Optimizer = _field(
+        "adam",
+        "Optimizer",
+        "The rule that turns gradients into steps",
+        recommended="Adam",
+        choices={
+            "adam": "Adam", "adamw": "AdamW", "muon": "Muon", "sgd": "SGD", "adafactor": "Adafactor",
+            "lion": "Lion",
+        },
+    )  # fmt: skip
+    optimizer_config: dict[str, dict[str, Any]] = _field({}, "Optimizer settings", "Arguments by optimizer name")
+    weight_decay: float = _field(
+        0.0,
+        "Weight decay",
+        "Pull of the trained weights towards zero (AdamW, Muon, SGD, Lion, Adafactor)",
+        higher="more regular, may underfit",
+        recommended="0 for LoRA",
+        ge=0,
+        le=10,
+    )
+    max_grad_norm: float = _field(
+        0.0,
+        "Gradient clipping",
+        "Largest norm of the gradient; 0 is off",
+        lower="fewer jumps, slower learning",
+        recommended="1.0 if the loss jumps",
+        ge=0,
+        le=1e6,
+    )
+    schedule: Schedule = _field(
+        "constant",
+        "Learning-rate schedule",
+        "How the learning rate changes over the run",
+        recommended="constant, or cosine for long runs",
+        choices={"constant": "Constant", "linear": "Linear to zero", "cosine": "Cosine to zero",
+                 "custom": "As in the file (lr_schedule)"},
+    )  # fmt: skip
+    warmup: float = _field(
+        0.0,
+        "Warm-up",
+        "Iterations over which the learning rate rises from zero; below 1 it is a share of the run",
+        unit="iterations",
+        higher="a gentler start",
+        recommended="0, or 0.05 for long runs",
+        ge=0,
+        le=1_000_000,
+    )
+    lr_schedule: dict[str, Any] | None = _field(
+        None, "lr_schedule", "mlx-lm's own form of the schedule; used as it is when the schedule is 'custom'"
+    )
+    seed: int = _field(0, "Seed", "Start of every random choice: same seed, same run", ge=0, le=2**32 - 1)
+    grad_checkpoint: bool = _field(
+        False,
+        "Gradient checkpointing",
+        "Recompute activations instead of keeping them: about a third of the memory, 1.6 × the time",
+    )
+    batching: Batching = _field(
+        "bucket",
+        "Batches",
+        "How examples are put together: by like length (least padding), packed end to end, or in file order",
+        choices={"bucket": "By length", "pack": "Packed", "file_order": "In file order (as mlx-lm)"},
+    )
+
+    # -- measuring and saving ---------------------------------------------------------------------------------
+    steps_per_report: int = _field(
+        25,
+        "Report every",
+        "Iterations between reports",
+        unit="iterations",
+        recommended="25",
+        ge=1,
+        le=1_000_000,
+    )
+    steps_per_eval: int = _field(
+        200, "Evaluate every", "Iterations between validations", unit="iterations", recommended="200",
+        lower="a finer curve and earlier stopping, more time spent measuring", ge=1, le=10_000_000,
+    )  # fmt: skip
+    save_every: int = _field(
+        100, "Save every", "Iterations between checkpoints", unit="iterations", recommended="100",
+        ge=1, le=10_000_000,
+    )  # fmt: skip
+    val_batches: int = _field(
+        25, "Validation batches", "Batches of each validation, always the same ones; −1 is all of them",
+        unit="batches", higher="steadier, slower", recommended="25", ge=-1, le=1_000_000,
+    )  # fmt: skip
+    early_stopping: EarlyStopping = _field(EarlyStopping, "Early stopping")
+    final_adapter: Literal["best", "last"] = _field(
+        "best",
+        "Adapter kept",
+        "Which weights adapters.safetensors holds at the end: the best by validation loss, or the last",
+        recommended="best",
+        choices={"best": "The best", "last": "The last"},
+    )
+    adapter_name: str = _field(
+        "mlx_finetune", "Adapter name", "Name of the run and its folder", min_length=1, max_length=80
+    )
+    adapter_path: str = _field("", "Adapter folder", "Where the adapter is written; set when the run starts",
+                               kind="path")  # fmt: skip
+    resume_adapter_file: str | None = _field(
+        None, "Start from adapter", "An adapters.safetensors whose weights the run starts from", kind="path"
+    )
+
+    # -- adapter ----------------------------------------------------------------------------------------------
+    num_layers: int = _field(
+        -1, "Layer coverage", "Layers trained, counted from the top; −1 is all",
+        higher="more of the model can change", lower="less memory and time", recommended="all", ge=-1, le=100_000,
+    )  # fmt: skip
+    targets: str = _field(
+        "full",
+        "Targets",
+        "A preset (full, attention, mlp, minimal, linear), patterns separated by commas, or 'keys' for the exact "
+        "lora_parameters.keys",
+        min_length=1,
+        max_length=1_000_000,
+    )
+    lora_parameters: LoraParameters = _field(LoraParameters, "LoRA parameters")
+
+    config_version: int = CONFIG_VERSION
+
+    # ---------------------------------------------------------------------------------------------------------
+
+    def value(self, path: str) -> Any:
+        """The value at a dotted path; raises `KeyError` for a path that names no field."""
+        part: Any = self
+        for name in path.split("."):
+            if not isinstance(part, BaseModel) or name not in type(part).model_fields:
+                raise KeyError(path)
+            part = getattr(part, name)
+        return part
+
+    def with_value(self, path: str, value: Any) -> Self:
+        """A new config with one value replaced; raises `pydantic.ValidationError` if out of its range."""
+        return self.with_values({path: value})
+
+    def with_values(self, values: dict[str, Any]) -> Self:
+        """A new config with several values replaced at once, all or none."""
+        tree = self.model_dump()
+        for path, value in values.items():
+            self.value(path)
+            *parents, last = path.split(".")
+            branch = tree
+            for name in parents:
+                branch = branch[name]
+            branch[last] = value
+        return type(self).model_validate(tree)
+
+    @property
+    def unknown_keys(self) -> dict[str, Any]:
+        """Keys of the file that are not Luthier's: kept, shown, written back."""
+        found = dict(self.model_extra or {})
+        for name in ("lora_parameters", "early_stopping"):
+            part: BaseModel = getattr(self, name)
+            found |= {f"{name}.{key}": value for key, value in (part.model_extra or {}).items()}
+        return found
+
+
+def _bound(info: FieldInfo, low: type, low_open: type) -> tuple[float | None, bool]:
+    for meta in info.metadata:
+        if isinstance(meta, low):
+            return float(getattr(meta, low.__name__.lower())), False
+        if isinstance(meta, low_open):
+            return float(getattr(meta, low_open.__name__.lower())), True
+    return None, False
+
+
+def _kind(annotation: Any, extra: dict[str, Any]) -> tuple[str, bool]:
+    """The editor kind of an annotation, and whether it may be None."""
+    args = get_args(annotation)
+    optional = type(None) in args
+    plain = next((a for a in args if a is not type(None)), annotation) if optional else annotation
+    if "kind" in extra:
+        return str(extra["kind"]), optional
+    if get_origin(plain) is Literal:
+        return "choice", optional
+    return {bool: "bool", int: "int", float: "float"}.get(plain, "text"), optional
+
+
+def _specs(model: type[BaseModel], prefix: str) -> Iterator[FieldSpec]:
+    for name, info in model.model_fields.items():
+        path = f"{prefix}{name}"
+        annotation = info.annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            yield from _specs(annotation, f"{path}.")
+            continue
+        extra = info.json_schema_extra
+        if not isinstance(extra, dict):
+            continue
+        kind, optional = _kind(annotation, extra)
+        minimum, exclusive_minimum = _bound(info, Ge, Gt)
+        maximum, exclusive_maximum = _bound(info, Le, Lt)
+        texts = {k: str(extra[k]) for k in ("unit", "what", "higher", "lower", "recommended") if k in extra}
+        choices: Any = extra.get("choices")
+        yield FieldSpec(
+            path=path,
+            label=str(extra["label"]),
+            kind=kind,  # type: ignore[arg-type]  # one of the literals by construction of _kind
+            default=info.get_default(call_default_factory=True),
+            minimum=minimum,
+            maximum=maximum,
+            exclusive_minimum=exclusive_minimum,
+            exclusive_maximum=exclusive_maximum,
+            choices=tuple(choices.items()) if isinstance(choices, dict) else (),
+            optional=optional,
+            **texts,
+        )
+
+
+@cache
+def field_specs() -> dict[str, FieldSpec]:
+    """Every declared field by its dotted path, in the order of declaration."""
+    return {spec.path: spec for spec in _specs(TrainConfig, "")}

@@ -1,0 +1,56 @@
+"""A problem: something a person should know before Start, tied to the field or file line that it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    """How much a problem holds back: an error holds back Start, a warning is shown, a note only informs."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One finding of a check.
+
+    ``path`` is the dotted config path of the field (``lora_parameters.rank``) beside which it is shown;
+    ``message`` says what is wrong, ``hint`` what to do. ``file`` and ``line`` (1-based) say where, if in a file.
+    """
+
+    path: str
+    message: str
+    severity: Severity = Severity.ERROR
+    hint: str = ""
+    file: str = ""
+    line: int | None = None
+
+    @property
+    def where(self) -> str:
+        """``file:line`` when the problem is in a file, else the field's path."""
+        if self.file:
+            return f"{self.file}:{self.line}" if self.line is not None else self.file
+        return self.path
+
+    def sentence(self) -> str:
+        """Everything in one line, for logs and the command line."""
+        text = f"{self.where}: {self.message}" if self.where else self.message
+        return f"{text} {self.hint}" if self.hint else text
+
+
+def errors(problems: Iterable[Problem]) -> list[Problem]:
+    """Those that hold back Start."""
+    return [p for p in problems if p.severity is Severity.ERROR]
+
+
+class UnusableError(Exception):
+    """Input that cannot be worked with (exit code 2): carries every problem found, not only the first."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = list(problems)
+        super().__init__("\n".join(p.sentence() for p in self.problems))
