@@ -39,7 +39,7 @@ class Channel:
 
     def record_to(self, path: Path) -> None:
         """From now on every event is also appended to ``path``; a line cut by a crash is closed first."""
-        if path.exists() and path.stat().st_size and not path.read_bytes()[-1:] == b"\n":
+        if path.exists() and path.stat().st_size and path.read_bytes()[-1:] != b"\n":
             with path.open("a", encoding="utf-8") as file:
                 file.write("\n")
         self._file = path.open("a", encoding="utf-8", buffering=1)
