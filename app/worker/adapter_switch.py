@@ -1,0 +1,255 @@
+"""The adapter switch: one base model in memory, any number of adapters put on it and taken off again.
+
+An adapter's modules wrap the base's *own* modules, so switching only changes which object stands at a place in the
+module tree: the base's arrays are never copied or written, and its logits are bit-identical before and after.
+Adapters are in mlx-lm's layout (``adapters.safetensors`` beside ``adapter_config.json``): LoRA, DoRA and full
+fine-tunes, whose changed arrays are swapped instead of modules.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import mlx.nn as nn
+from mlx.utils import tree_flatten
+from mlx_lm.tuner.utils import linear_to_lora_layers
+
+from app.core.problem import Problem, UnusableError
+from app.core.run import ADAPTER_FILE
+
+CONFIG_FILE = "adapter_config.json"
+ADAPTER_LEAVES = ("lora_a", "lora_b", "m")
+SHOWN = 3
+
+Weights = dict[str, mx.array]
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """One adapter ready for its base: what stands at each changed place of the module tree, with and without it.
+
+    ``parts`` and ``base_parts`` have the same dotted paths; values are modules (LoRA, DoRA) or arrays (full).
+    """
+
+    path: Path
+    kind: str
+    parts: dict[str, Any]
+    base_parts: dict[str, Any]
+
+
+class AdapterSwitch:
+    """Puts adapters on one base model; ``None`` is the base itself."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+        self._base = dict(model.named_modules())
+        self._active: Adapter | None = None
+        self._loaded: dict[tuple[Path, int, int], Adapter] = {}
+
+    def use(self, adapter: Adapter | None) -> None:
+        """Makes the model answer with ``adapter``, or as the base for None. Costs microseconds."""
+        if adapter is self._active:
+            return
+        if self._active is not None:
+            for path, part in self._active.base_parts.items():
+                _put(self.model, path, part)
+        self._active = adapter
+        if adapter is not None:
+            for path, part in adapter.parts.items():
+                _put(self.model, path, part)
+
+    def load(self, path: Path) -> Adapter:
+        """Reads an adapter: its folder, a checkpoint file in such a folder, or a run's folder.
+
+        Reads the file again only if it changed. Raises `UnusableError` with everything that does not fit the base.
+        """
+        folder, file = adapter_files(path)
+        state = file.stat()
+        key = (file, state.st_mtime_ns, state.st_size)
+        if key not in self._loaded:
+            active = self._active
+            self.use(None)
+            try:
+                self._loaded[key] = self._read(folder, file)
+            finally:
+                self.use(active)
+        return self._loaded[key]
+
+    def keep(self, adapters: Iterable[Adapter | None]) -> None:
+        """Forgets every loaded adapter but these, which frees their memory."""
+        kept = {id(adapter) for adapter in adapters}
+        if id(self._active) not in kept:
+            self.use(None)
+        self._loaded = {key: adapter for key, adapter in self._loaded.items() if id(adapter) in kept}
+
+    def _read(self, folder: Path, file: Path) -> Adapter:
+        config = _read_config(folder)
+        weights = _read_weights(file)
+        kind = str(config.get("fine_tune_type") or _kind_of(weights))
+        if kind == "full":
+            return self._full(file, weights)
+        wrapped = self._wrap(config, kind == "dora", folder)
+        if problems := _differences(wrapped, weights, self._base, file):
+            raise UnusableError(problems)
+        for path, module in wrapped.items():
+            module.update({leaf: weights[f"{path}.{leaf}"] for leaf in ADAPTER_LEAVES if leaf in module})
+            module.eval()  # a fresh module is in training mode, and would apply its dropout
+        mx.eval([module.parameters() for module in wrapped.values()])
+        return Adapter(file, kind, dict(wrapped), {path: self._base[path] for path in wrapped})
+
+    def _full(self, file: Path, weights: Weights) -> Adapter:
+        own = dict(tree_flatten(self.model.parameters()))
+        strange = [name for name in weights if name not in own]
+        problems = _missing_modules(strange, file)
+        for name in [n for n in weights if n in own and weights[n].shape != own[n].shape][:SHOWN]:
+            said = f"{name} is {_size(weights[name])} in the adapter and {_size(own[name])} in the base model."
+            problems.append(_problem(said, file))
+        if problems:
+            raise UnusableError(problems)
+        mx.eval(weights)
+        return Adapter(file, "full", dict(weights), {name: own[name] for name in weights})
+
+    def _wrap(self, config: dict[str, Any], dora: bool, folder: Path) -> dict[str, nn.Module]:
+        """The adapter modules that stock mlx-lm would make, by path; the base is as it was when this returns."""
+        try:
+            layers, parameters = int(config["num_layers"]), config["lora_parameters"]
+            linear_to_lora_layers(self.model, layers, parameters, use_dora=dora)
+            now = dict(self.model.named_modules())
+            return {path: now[path] for path, module in self._base.items() if now[path] is not module}
+        except (KeyError, TypeError, ValueError) as error:
+            said = f"The adapter's {CONFIG_FILE} does not fit this base model: {error}."
+            raise UnusableError([_problem(said, folder / CONFIG_FILE)]) from error
+        finally:
+            self._restore()
+
+    def _restore(self) -> None:
+        for path, module in sorted(self._base.items(), key=lambda item: item[0].count(".")):
+            if path and _get(self.model, path) is not module:
+                _put(self.model, path, module)
+
+
+def adapter_files(path: Path) -> tuple[Path, Path]:
+    """The folder with the adapter's config, and the weights file, that ``path`` means.
+
+    ``path`` may be the adapter's folder, a checkpoint file in it, or the folder of a run. Raises `UnusableError`.
+    """
+    path = path.expanduser()
+    if path.is_file():
+        folder, file = path.parent, path
+        if not (folder / CONFIG_FILE).is_file() and (folder.parent / CONFIG_FILE).is_file():
+            folder = folder.parent
+    elif (path / CONFIG_FILE).is_file() or not (path / "adapters" / CONFIG_FILE).is_file():
+        folder, file = path, path / ADAPTER_FILE
+    else:
+        folder, file = path / "adapters", path / "adapters" / ADAPTER_FILE
+    if not path.exists():
+        raise UnusableError([_problem("There is no such adapter.", path)])
+    if (folder / "adapter_model.safetensors").is_file() and not file.is_file():
+        raise UnusableError([_problem("This is a PEFT adapter; mlx-lm's layout is needed.", path)])
+    if missing := [p for p in (folder / CONFIG_FILE, file) if not p.is_file()]:
+        names = " and ".join(p.name for p in missing)
+        raise UnusableError([_problem(f"This is no adapter of mlx-lm: {names} is not there.", path)])
+    return folder.resolve(), file.resolve()
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    file = folder / CONFIG_FILE
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UnusableError([_problem(f"The adapter's config cannot be read: {error}.", file)]) from error
+    if not isinstance(config, dict):
+        raise UnusableError([_problem("The adapter's config is not a JSON object.", file)])
+    return config
+
+
+def _read_weights(file: Path) -> Weights:
+    try:
+        weights = mx.load(str(file))
+    except (RuntimeError, ValueError, OSError) as error:
+        raise UnusableError([_problem(f"The adapter's weights cannot be read: {error}", file)]) from error
+    if not isinstance(weights, dict) or not weights:
+        raise UnusableError([_problem("The file holds no weights.", file)])
+    return weights
+
+
+def _kind_of(weights: Weights) -> str:
+    """What an adapter is whose config does not say so (mlx-lm-lora's DoRA): only DoRA has magnitudes ``m``."""
+    return "dora" if any(name.endswith(".m") for name in weights) else "lora"
+
+
+def _differences(wrapped: dict[str, nn.Module], weights: Weights, base: dict[str, nn.Module], file: Path) -> list[Problem]:
+    """What keeps ``weights`` from being those of ``wrapped``, in words."""
+    expected = {f"{path}.{leaf}": m[leaf] for path, m in wrapped.items() for leaf in ADAPTER_LEAVES if leaf in m}
+    strange = [name for name in weights if name not in expected]
+    problems = _missing_modules([name for name in strange if _module_of(name) not in base], file)
+    if unnamed := sorted({_module_of(name) for name in strange if _module_of(name) in base}):
+        said = f"The adapter changes modules that its {CONFIG_FILE} does not name: {_some(unnamed)}."
+        problems.append(_problem(said, file))
+    if lacking := sorted({_module_of(name) for name in expected if name not in weights}):
+        said = f"The adapter has no weights for modules that its {CONFIG_FILE} names: {_some(lacking)}."
+        problems.append(_problem(said, file))
+    shared = [name for name in expected if name in weights and weights[name].shape != expected[name].shape]
+    return problems + _shape_problems(shared, weights, expected, file)
+
+
+def _shape_problems(names: list[str], weights: Weights, expected: Weights, file: Path) -> list[Problem]:
+    problems: dict[str, Problem] = {}
+    for name in names:
+        found, wanted = weights[name], expected[name]
+        differing = [i for i, (a, b) in enumerate(zip(found.shape, wanted.shape, strict=False)) if a != b]
+        rank_axis = found.ndim - 1 if name.endswith("lora_a") else found.ndim - 2
+        if found.ndim == wanted.ndim == 2 and differing == [rank_axis]:
+            said = f"The weights have rank {found.shape[rank_axis]}, {CONFIG_FILE} says {wanted.shape[rank_axis]}."
+        elif len(problems) < SHOWN:
+            said = f"{name} is {_size(found)} in the adapter; this base model needs {_size(wanted)}."
+        else:
+            continue
+        problems.setdefault(said, _problem(said, file))
+    return list(problems.values())
+
+
+def _missing_modules(names: list[str], file: Path) -> list[Problem]:
+    if not names:
+        return []
+    said = f"The base model has no {_some(sorted({_module_of(name) for name in names}))}."
+    return [_problem(said, file)]
+
+
+def _problem(said: str, file: Path) -> Problem:
+    hint = "Choose the base model that the adapter was trained on." if "base model" in said else ""
+    return Problem("adapter_path", said, hint=hint, file=str(file))
+
+
+def _module_of(name: str) -> str:
+    return name.rsplit(".", 1)[0]
+
+
+def _some(names: list[str]) -> str:
+    rest = len(names) - SHOWN
+    return ", ".join(names[:SHOWN]) + (f" and {rest:,} more" if rest > 0 else "")
+
+
+def _size(array: mx.array) -> str:
+    return " × ".join(f"{n:,}" for n in array.shape)
+
+
+def _get(model: Any, path: str) -> Any:
+    node = model
+    for name in path.split("."):
+        node = node[int(name)] if isinstance(node, (list, tuple)) else node[name]
+    return node
+
+
+def _put(model: Any, path: str, part: Any) -> None:
+    parent, _, name = path.rpartition(".")
+    node = _get(model, parent) if parent else model
+    if isinstance(node, list):
+        node[int(name)] = part
+    else:
+        setattr(node, name, part)
