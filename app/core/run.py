@@ -72,9 +72,9 @@ class RunDir:
     def notes(self) -> Path:
         return self.path / "notes.md"
 
-    def lock(self) -> FileLock:
+    def lock(self, timeout_s: float = 0) -> FileLock:
         """Held by the worker while it lives; the system drops it when the process dies, however it dies."""
-        return FileLock(self.path / ".lock", timeout=0)
+        return FileLock(self.path / ".lock", timeout=timeout_s)
 
     def is_running(self) -> bool:
         """True while a worker holds the run."""

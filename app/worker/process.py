@@ -47,7 +47,7 @@ def main(job_dir: Path) -> int:
         if name == "train":
             run = RunDir(job_dir)
             try:
-                stack.enter_context(run.lock())
+                stack.enter_context(run.lock(timeout_s=3))  # whoever only looks holds it for a moment
             except Timeout:
                 channel.emit(event.Failed(message="Another process is training this run.", unusable=True))
                 return 2

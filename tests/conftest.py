@@ -1,0 +1,26 @@
+"""What all tests share: a home of their own, a quiet screen, and the light theme."""
+
+import os
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+os.environ.setdefault("QT_API", "pyside6")
+# MLX's CPU build compiles kernels with g++ on first use, 15 s a machine: no test is about that.
+os.environ.setdefault("MLX_DISABLE_COMPILE", "1")
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("house", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("house")
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Runs, settings and caches of a test never touch those of the person who runs it."""
+    path = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("LUTHIER_HOME", str(path))
+    monkeypatch.setenv("HF_HOME", str(path / "huggingface"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    return path

@@ -1,0 +1,142 @@
+"""Config files: mlx-lm's keys, faults with their lines, unknown keys kept, paths, migrations."""
+
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.core.config import CONFIG_VERSION, TrainConfig
+from app.core.config_file import dump_config, load_config, parse_config, save_config
+from app.core.problem import Severity, UnusableError
+
+
+def faults(text: str) -> list[tuple[str, int | None, str]]:
+    with pytest.raises(UnusableError) as caught:
+        parse_config(text, name="c.yaml")
+    return [(p.path, p.line, p.message) for p in caught.value.problems]
+
+
+def test_a_written_config_reads_back_the_same(tmp_path: Path) -> None:
+    config = TrainConfig().with_values({"model": "m", "learning_rate": 3e-5, "lora_parameters.keys": ("a.b",)})
+    save_config(config, tmp_path / "c.yaml")
+    assert load_config(tmp_path / "c.yaml").config == config
+
+
+def test_the_file_has_the_keys_of_mlx_lm_at_the_top() -> None:
+    tree = yaml.safe_load(dump_config(TrainConfig().with_value("adapter_path", "x")))
+    stock = {
+        "model", "train", "fine_tune_type", "optimizer", "data", "seed", "num_layers", "batch_size", "iters",
+        "val_batches", "learning_rate", "steps_per_report", "steps_per_eval", "adapter_path", "save_every",
+        "max_seq_length", "grad_checkpoint", "grad_accumulation_steps", "lora_parameters", "mask_prompt",
+    }  # fmt: skip
+    assert stock <= set(tree)
+    assert tree["train"] is True
+    assert tree["lora_parameters"] == {"rank": 32, "scale": 32.0, "dropout": 0.0}
+
+
+def test_every_fault_is_told_at_once_with_its_line() -> None:
+    found = faults("batch_size: 0\nseed: 1\nlora_parameters:\n  rank: many\n  scale: 1\noptimizer: adamx\n")
+    assert {(path, line) for path, line, _ in found} == {
+        ("batch_size", 1),
+        ("lora_parameters.rank", 4),
+        ("optimizer", 6),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "word"),
+    [
+        ("a: [1\nb: 2\n", 2, "YAML"),
+        ("- 1\n- 2\n", 1, "key: value"),
+        ("seed: 1\nseed: 2\n", 2, "twice"),
+        ("x: !!python/object:os.system {}\n", 1, "YAML"),
+        ("1: 2\n", None, "not a word"),
+        ("config_version: 99\n", None, "version 99"),
+        ("\tseed: 1\n", 1, "YAML"),
+    ],
+)
+def test_files_that_are_no_config_say_so(text: str, line: int | None, word: str) -> None:
+    [(_, found_line, message)] = faults(text)
+    assert found_line == line
+    assert word in message
+
+
+def test_unknown_keys_are_kept_shown_and_written_back() -> None:
+    loaded = parse_config("seed: 3\nwandb_thing: {a: [1, 2]}\nlora_parameters: {rank: 4, odd: 1}\n", name="c.yaml")
+    assert loaded.config.unknown_keys == {"wandb_thing": {"a": [1, 2]}, "lora_parameters.odd": 1}
+    assert [(p.path, p.severity, p.line) for p in loaded.problems] == [
+        ("wandb_thing", Severity.NOTE, 2),
+        ("lora_parameters.odd", Severity.NOTE, 3),
+    ]
+    tree = yaml.safe_load(dump_config(loaded.config.with_value("seed", 4)))
+    assert tree["wandb_thing"] == {"a": [1, 2]}
+    assert tree["lora_parameters"]["odd"] == 1
+
+
+def test_a_config_of_mlx_lm_keeps_its_iterations_keys_and_null_values() -> None:
+    text = (
+        "model: m\nlora_parameters:\n  keys: [self_attn.q_proj]\n  rank: 8\n  scale: 20.0\n  dropout: 0\n"
+        "iters: 600\nnum_layers: 0\nlearning_rate: 1e-5\nresume_adapter_file: null\ndata: null\n"
+        "lr_schedule: {name: cosine_decay, warmup: 10, arguments: [1e-5, 1000]}\n"
+    )
+    config = parse_config(text).config
+    assert (config.iters, config.epochs, config.num_layers) == (600, None, -1)
+    assert (config.targets, config.lora_parameters.keys) == ("keys", ("self_attn.q_proj",))
+    assert (config.schedule, config.learning_rate, config.config_version) == ("custom", 1e-5, CONFIG_VERSION)
+
+
+def test_without_iterations_the_default_is_three_epochs() -> None:
+    assert parse_config("model: m\n").config.epochs == 3.0
+
+
+def test_relative_paths_start_at_the_file_where_something_is_there(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "c.yaml").write_text("model: model\ndata: org/name\n")
+    config = load_config(tmp_path / "c.yaml").config
+    assert (config.model, config.data) == (str(tmp_path / "model"), "org/name")
+
+
+def test_unreadable_files_are_told_in_words(tmp_path: Path) -> None:
+    (tmp_path / "b.yaml").write_bytes(b"\xff\xfe\x00seed")
+    for path, word in ((tmp_path / "none.yaml", "cannot be read"), (tmp_path / "b.yaml", "UTF-8")):
+        with pytest.raises(UnusableError, match=word):
+            load_config(path)
+
+
+def test_saving_never_leaves_half_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "c.yaml"
+    save_config(TrainConfig(), path)
+    before = path.read_text()
+
+    def full_disk(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        save_config(TrainConfig().with_value("seed", 5), path)
+    monkeypatch.undo()
+    assert path.read_text() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["c.yaml"]
+
+
+@given(st.text(max_size=200) | st.binary(max_size=100).map(lambda b: b.decode("latin-1")))
+def test_no_text_whatever_ends_in_anything_but_a_config_or_problems(text: str) -> None:
+    with suppress(UnusableError):
+        parse_config(text)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.dictionaries(st.sampled_from([*TrainConfig.model_fields, "other"]), VALUES, max_size=5))
+def test_no_tree_whatever_ends_in_anything_but_a_config_or_problems(tree: dict) -> None:
+    with suppress(UnusableError):
+        loaded = parse_config(yaml.safe_dump(tree))
+        assert parse_config(dump_config(loaded.config)).config == loaded.config
