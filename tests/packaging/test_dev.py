@@ -1,0 +1,204 @@
+"""`packaging/dev.py` is the first thing that anyone runs: each reason not to go on is one plain sentence."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGING = Path(__file__).parents[2] / "packaging"
+LOCKS = [PACKAGING / "requirements.lock", PACKAGING / "requirements-dev.lock"]
+PIN = re.compile(r"^([a-z0-9][a-z0-9._-]*)(?:\[[^]]*\])?==(\S+) ; (.+) \\$", re.MULTILINE)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout with the scripts alone, so that no test touches the environment that runs it."""
+    (tmp_path / "packaging").mkdir()
+    for name in ("dev.py", "machine.py", "requirements.lock", "requirements-dev.lock"):
+        (tmp_path / "packaging" / name).write_bytes((PACKAGING / name).read_bytes())
+    (tmp_path / "pyproject.toml").write_bytes((PACKAGING.parent / "pyproject.toml").read_bytes())
+    return tmp_path
+
+
+def dev(checkout: Path, *arguments: str, fake: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs dev.py as a program, after `fake` has changed what it will find."""
+    folder = checkout / "packaging"
+    start = f"sys.argv = {['dev.py', *arguments]!r}; sys.path.insert(0, {str(folder)!r}); import runpy"
+    start += f"; runpy.run_path({str(folder / 'dev.py')!r}, run_name='__main__')"
+    return subprocess.run(
+        [sys.executable, "-c", f"import platform, os, sys, subprocess, shutil, importlib.util\n{fake}\n{start}"],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        env=os.environ | environment,
+        timeout=120,
+    )
+
+
+def refusal(result: subprocess.CompletedProcess[str]) -> str:
+    """Returns the sentence of a run that refused; what else it printed must not be a traceback."""
+    assert result.returncode == 2, result.stderr
+    assert "Traceback" not in result.stderr
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith("dev.py: ")
+    assert last.endswith(".")
+    return last
+
+
+@pytest.mark.parametrize("name", ["dev.py", "machine.py"])
+def test_an_old_python_can_parse_it(name: str) -> None:
+    ast.parse((PACKAGING / name).read_text(encoding="utf-8"), feature_version=(3, 6))
+
+
+@pytest.mark.parametrize("version", ["3, 6, 15", "3, 10, 13", "3, 15, 0"])
+def test_a_python_too_old_or_too_new_is_told_what_is_needed(checkout: Path, version: str) -> None:
+    result = dev(checkout, "demo", fake=f"sys.version_info = ({version}, 'final', 0)", PATH="/nowhere")
+    assert f"This is Python {version.replace(', ', '.')}, but Luthier needs Python 3.11 to 3.14" in refusal(result)
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_another_python_that_fits_is_named(checkout: Path, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python3.12").symlink_to("/bin/true")
+    result = dev(checkout, "demo", fake="sys.version_info = (3, 9, 6)", PATH=str(tmp_path / "bin"))
+    assert "with `python3.12` instead of `python3`" in refusal(result)
+
+
+MAC = "sys.platform = 'darwin'; platform.machine = lambda: 'arm64'"
+MAC += "; platform.mac_ver = lambda: ('14.1', ('', '', ''), '')"
+LINUX = "sys.platform = 'linux'; platform.machine = lambda: 'x86_64'"
+
+
+@pytest.mark.parametrize(
+    ("fake", "sentence"),
+    [
+        (f"{MAC}; platform.machine = lambda: 'x86_64'", "Apple silicon"),
+        (f"{MAC}; platform.mac_ver = lambda: ('13.6', ('', '', ''), '')", "this is macOS 13.6"),
+        ("sys.platform = 'win32'", "runs on macOS and Linux, not on win32"),
+        (f"{LINUX}; platform.machine = lambda: 'riscv64'", "this machine is riscv64"),
+        (
+            f"{LINUX}; os.confstr = lambda name: 'glibc 2.31'",
+            "need glibc 2.35 or later, and this system has glibc 2.31",
+        ),
+        (f"{LINUX}; os.confstr = lambda name: None", "this system has another C library"),
+        (
+            f"{LINUX}; platform.machine = lambda: 'aarch64'; os.confstr = lambda name: 'glibc 2.36'",
+            "need glibc 2.39 or later",
+        ),
+    ],
+)
+def test_a_platform_without_wheels_is_refused_before_anything_is_made(
+    checkout: Path, fake: str, sentence: str
+) -> None:
+    assert sentence in refusal(dev(checkout, "setup", fake=fake))
+    assert not (checkout / ".venv").exists()
+
+
+def test_a_python_without_venv_names_the_debian_package(checkout: Path) -> None:
+    fake = "importlib.util.find_spec = lambda name: None; os.geteuid = lambda: 1000"
+    sentence = refusal(dev(checkout, "setup", fake=fake))
+    assert f"sudo apt-get install -y python3.{sys.version_info[1]}-venv" in sentence
+
+
+@pytest.mark.slow
+def test_no_network_is_one_sentence_and_what_an_interrupted_call_left_is_made_again(checkout: Path) -> None:
+    (checkout / ".venv" / "bin").mkdir(parents=True)
+    (checkout / ".venv" / "bin" / "python").symlink_to(sys.executable)
+    (checkout / ".venv" / "left-over").touch()
+    offline = {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_RETRIES": "1"}
+    result = dev(checkout, "setup", PIP_FIND_LINKS="", PIP_EXTRA_INDEX_URL="", PIP_NO_CACHE_DIR="1", **offline)
+    assert "The package index cannot be reached" in refusal(result)
+    assert not (checkout / ".venv" / "left-over").exists()
+    assert not (checkout / ".venv" / "luthier-setup.json").exists()
+
+
+def made_venv(checkout: Path, qt_says: str, qt_status: int) -> None:
+    """An environment that looks finished, and whose python answers the Qt probe as told."""
+    (checkout / ".venv" / "bin").mkdir(parents=True)
+    python = checkout / ".venv" / "bin" / "python"
+    python.write_text(f"#!/bin/sh\necho '{qt_says}' >&2\nexit {qt_status}\n", encoding="utf-8")
+    python.chmod(0o755)
+
+
+STAMPED = """
+import hashlib, json, pathlib
+root = pathlib.Path({root!r})
+inputs = [root / "packaging/requirements.lock", root / "pyproject.toml"]
+digest = hashlib.sha256(b"".join(path.read_bytes() for path in inputs))
+stamp = dict(python=sys.version, root=str(root), **{{"requirements.lock": digest.hexdigest()}})
+(root / ".venv/luthier-setup.json").write_text(json.dumps(stamp))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lacks Qt's libraries")
+@pytest.mark.parametrize(
+    "said",
+    [
+        "ImportError: libEGL.so.1: cannot open shared object file: No such file or directory",
+        "qt.qpa.plugin: From 6.5.0, xcb-cursor0 is needed\nAvailable platform plugins are: offscreen",
+    ],
+)
+def test_a_qt_that_cannot_start_names_the_line_to_run(checkout: Path, said: str) -> None:
+    made_venv(checkout, said, 1)
+    fake = STAMPED.format(root=str(checkout)) + "os.geteuid = lambda: 1000"
+    sentence = refusal(dev(checkout, "setup", fake=fake))
+    assert f"Qt cannot start ({said.splitlines()[0]})" in sentence
+    assert "run `sudo apt-get install -y libegl1 " in sentence
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a Mac has its display")
+@pytest.mark.parametrize(
+    ("display", "sentence"),
+    [("", "There is no display"), (":77", "The display that DISPLAY names cannot be reached")],
+)
+def test_a_window_without_a_display_is_refused(checkout: Path, display: str, sentence: str) -> None:
+    made_venv(checkout, "qt.qpa.xcb: could not connect to display :77", 1)
+    fake = STAMPED.format(root=str(checkout))
+    result = dev(checkout, "run", fake=fake, DISPLAY=display, WAYLAND_DISPLAY="", QT_QPA_PLATFORM="")
+    assert sentence in refusal(result)
+
+
+def test_a_finished_environment_is_used_as_it_is(checkout: Path) -> None:
+    made_venv(checkout, "", 0)
+    result = dev(checkout, "setup", fake=STAMPED.format(root=str(checkout)))
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("Ready: ")
+
+
+def test_the_demo_becomes_the_command_with_its_arguments_and_exit_status(checkout: Path) -> None:
+    made_venv(checkout, "", 0)
+    command = checkout / ".venv" / "bin" / "luthier"
+    command.write_text('#!/bin/sh\necho "$@"\nexit 7\n', encoding="utf-8")
+    command.chmod(0o755)
+    result = dev(checkout, "demo", "--screenshot", "a b.png", fake=STAMPED.format(root=str(checkout)))
+    assert (result.returncode, result.stdout) == (7, "demo --screenshot a b.png\n")
+
+
+@pytest.mark.parametrize(("arguments", "status"), [([], 2), (["dmeo"], 2), (["--help"], 0)])
+def test_anything_but_a_verb_shows_the_verbs(checkout: Path, arguments: list[str], status: int) -> None:
+    result = dev(checkout, *arguments)
+    assert result.returncode == status
+    assert "dev.py demo" in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.name)
+def test_the_lock_has_hashes_and_markers_and_no_address(lock: Path) -> None:
+    text = lock.read_text(encoding="utf-8")
+    pins = PIN.findall(text)
+    assert len(pins) == len(re.findall(r"^[a-z0-9]", text, re.MULTILINE)) > 50
+    assert all("sys_platform ==" in marker for _, _, marker in pins)
+    blocks = re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE)
+    assert all("--hash=sha256:" in block for block in blocks if block.strip())
+    assert not re.search(r"://|file:|\s--(?!hash)|@|\.(org|com|net|io)\b", text)
+
+
+def test_the_dev_lock_holds_all_of_the_runtime_lock() -> None:
+    runtime, everything = (set(PIN.findall(lock.read_text(encoding="utf-8"))) for lock in LOCKS)
+    assert runtime < everything
+    names = {name for name, _, _ in runtime}
+    assert {"mlx", "mlx-cpu", "mlx-metal", "pyside6-essentials", "hatchling", "editables"} <= names
+    assert "pytest" not in names
