@@ -150,7 +150,11 @@ class Resumed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered(Event):
-    """A piece of an answer of column ``column`` to request ``request``; the last piece carries the figures."""
+    """A piece of an answer of column ``column`` to request ``request``; the last piece carries the figures.
+
+    ``finish_reason`` is stop (the model's end), length, stopped (on request), unusable or error; for the last
+    two ``message`` says why there is no answer, or no whole one.
+    """
 
     type: ClassVar[str] = "answered"
     request: int
@@ -163,6 +167,7 @@ class Answered(Event):
     first_token_s: float = 0.0
     peak_memory_gb: float = 0.0
     finish_reason: str = ""
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,3 +54,14 @@ class UnusableError(Exception):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = list(problems)
         super().__init__("\n".join(p.sentence() for p in self.problems))
+
+
+class TaskError(Exception):
+    """What a task could not do though its input was sound (exit code 1): what happened, and what to do.
+
+    ``iteration`` says where a training run was.
+    """
+
+    def __init__(self, message: str, hint: str = "", iteration: int | None = None) -> None:
+        self.message, self.hint, self.iteration = message, hint, iteration
+        super().__init__(f"{message} {hint}".strip())

@@ -1,1 +1,5 @@
 """The window: Qt widgets over core; it starts workers and draws their events."""
+
+from app.ui.immortal import make_constants_immortal
+
+make_constants_immortal()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from PySide6.QtCore import QObject, QProcess, QProcessEnvironment, QTimer, Signal
+from PySide6.QtCore import QIODevice, QObject, QProcess, QProcessEnvironment, QTimer, Signal
 
 from app.core import event
 from app.core.event import Event, parse_event
@@ -15,6 +17,8 @@ from app.core.program import worker_command, worker_environment
 
 LOG_TAIL_CHARACTERS = 8_000
 LINES_PER_TURN = 400  # lines handled before the window gets its turn again
+LOG_POLL_MS = 150
+LOG_BYTES_PER_TURN = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +51,22 @@ class WorkerOutcome:
 
 
 class WorkerProcess(QObject):
-    """One worker. Events come as they happen, at most `LINES_PER_TURN` a turn: a flood cannot freeze the window."""
+    """One worker. Events come as they happen, at most `LINES_PER_TURN` a turn: a flood cannot freeze the window.
+
+    With ``log`` the worker writes its stderr straight into that file (a run's ``log.txt``), which this object
+    follows: what is printed is kept, whatever becomes of the window.
+    """
 
     emitted = Signal(object)  # Event
     logged = Signal(str)  # text of stderr, as it comes
     ended = Signal(object)  # WorkerOutcome
 
-    def __init__(self, job_dir: Path, task: str, parent: QObject | None = None) -> None:
+    def __init__(self, job_dir: Path, task: str, parent: QObject | None = None, *, log: Path | None = None) -> None:
         super().__init__(parent)
         self.job_dir = job_dir
+        self._log_path = log
+        self._log_file: BinaryIO | None = None
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self.task = task
         self._failure: event.Failed | None = None
         self._finished: event.Finished | None = None
@@ -72,6 +83,9 @@ class WorkerProcess(QObject):
         self._turn.setSingleShot(True)
         self._turn.setInterval(0)
         self._turn.timeout.connect(self._drain)
+        self._log_poll = QTimer(self)
+        self._log_poll.setInterval(LOG_POLL_MS)
+        self._log_poll.timeout.connect(self._read_log)
 
     def start(self) -> None:
         """Starts the process; what happens next arrives as signals."""
@@ -80,6 +94,11 @@ class WorkerProcess(QObject):
         for name, value in worker_environment().items():
             environment.insert(name, value)
         self._process.setProcessEnvironment(environment)
+        if sys.platform != "win32":
+            # In a session of its own: Ctrl-C in the terminal that the window came from is not for the worker.
+            self._process.setUnixProcessParameters(QProcess.UnixProcessFlag.CreateNewSession)
+        if self._log_path is not None:
+            self._follow_log(self._log_path)
         self._process.start(program, arguments)
 
     def send(self, command: str, **arguments: Any) -> None:
@@ -139,15 +158,38 @@ class WorkerProcess(QObject):
             self._finished = found
         self.emitted.emit(found)
 
+    def _follow_log(self, path: Path) -> None:
+        """Sends stderr to the end of the file, and reads from there."""
+        self._process.setStandardErrorFile(str(path), QIODevice.OpenModeFlag.Append)
+        path.touch()
+        self._log_file = path.open("rb")
+        self._log_file.seek(0, 2)
+        self._log_poll.start()
+
     def _read_log(self) -> None:
-        self._log(bytes(self._process.readAllStandardError().data()).decode("utf-8", "replace"))
+        if self._log_file is not None:
+            data = self._log_file.read(LOG_BYTES_PER_TURN)
+        else:
+            data = bytes(self._process.readAllStandardError().data())
+        self._log(self._decoder.decode(data))
+
+    def _close_log(self) -> None:
+        """Reads what is left of the log when the process has ended."""
+        self._read_log()
+        if self._log_file is not None:
+            self._log_poll.stop()
+            self._log(self._decoder.decode(self._log_file.read()[-LOG_BYTES_PER_TURN:]))
+            self._log_file.close()
+            self._log_file = None
 
     def _log(self, text: str) -> None:
+        if not text:
+            return
         self._tail = (self._tail + text)[-LOG_TAIL_CHARACTERS:]
         self.logged.emit(text)
 
     def _on_finished(self, exit_code: int) -> None:
-        self._read_log()
+        self._close_log()
         self._exit_code = exit_code
         self._read_events()
 

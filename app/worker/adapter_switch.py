@@ -52,7 +52,7 @@ class AdapterSwitch:
         self._loaded: dict[tuple[Path, int, int], Adapter] = {}
 
     def use(self, adapter: Adapter | None) -> None:
-        """Makes the model answer with ``adapter``, or as the base for None. Costs microseconds."""
+        """Makes the model answer with ``adapter``, or as the base for None. Costs under a millisecond."""
         if adapter is self._active:
             return
         if self._active is not None:
@@ -183,7 +183,9 @@ def _kind_of(weights: Weights) -> str:
     return "dora" if any(name.endswith(".m") for name in weights) else "lora"
 
 
-def _differences(wrapped: dict[str, nn.Module], weights: Weights, base: dict[str, nn.Module], file: Path) -> list[Problem]:
+def _differences(
+    wrapped: dict[str, nn.Module], weights: Weights, base: dict[str, nn.Module], file: Path
+) -> list[Problem]:
     """What keeps ``weights`` from being those of ``wrapped``, in words."""
     expected = {f"{path}.{leaf}": m[leaf] for path, m in wrapped.items() for leaf in ADAPTER_LEAVES if leaf in m}
     strange = [name for name in weights if name not in expected]

@@ -16,7 +16,8 @@ from typing import Any
 from filelock import Timeout
 
 from app.core import event
-from app.core.problem import UnusableError
+from app.core.hub import HUB_TASKS
+from app.core.problem import TaskError, UnusableError
 from app.core.run import RunDir
 from app.worker.channel import Channel
 
@@ -28,8 +29,13 @@ TASKS = {
     "inspect": "app.worker.inspect:inspect",
     "check": "app.worker.tokenize:check",
     "tokenize": "app.worker.tokenize:tokenize",
+    "preview": "app.worker.preview:preview",
     "generate": "app.worker.generate:serve",
     "evaluate": "app.worker.evaluate:evaluate",
+    "hub_search": "app.worker.hub:search",
+    "hub_download": "app.worker.hub:download",
+    "hub_login": "app.worker.hub_token:login",
+    "convert": "app.worker.convert:convert",
 }
 
 
@@ -56,6 +62,8 @@ def main(job_dir: Path) -> int:
 
 
 def _run(channel: Channel, job_dir: Path, job: dict[str, Any], name: str, module: str, function: str) -> int:
+    if name not in HUB_TASKS:
+        _cut_off_from_hub()
     try:
         channel.emit(hello(name))
         task: Task = getattr(importlib.import_module(module), function)
@@ -70,6 +78,12 @@ def _run(channel: Channel, job_dir: Path, job: dict[str, Any], name: str, module
     return 0
 
 
+def _cut_off_from_hub() -> None:
+    """Training, generation and inspection never ask the hub anything: a model is here, or it is not."""
+    for variable in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        os.environ[variable] = "1"
+
+
 def hello(task: str) -> event.Hello:
     """The first event: versions, device, memory."""
     import mlx.core as mx
@@ -78,7 +92,7 @@ def hello(task: str) -> event.Hello:
 
     info: dict[str, Any] = dict(mx.device_info())
     memory = int(info.get("memory_size") or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    versions = {"luthier": __version__, "python": sys.version.split()[0], "mlx": mx.__version__}
+    versions = {"luthier": __version__, "python": sys.version.split()[0], "mlx": importlib.metadata.version("mlx")}
     versions["mlx-lm"] = importlib.metadata.version("mlx-lm")
     return event.Hello(
         task=task,
@@ -104,6 +118,8 @@ def _unusable(error: UnusableError) -> event.Failed:
 def _failed(error: Exception) -> event.Failed:
     """Known failures of MLX in words; anything else with its type, and the log has the rest."""
     text = str(error)
+    if isinstance(error, TaskError):
+        return event.Failed(message=error.message, hint=error.hint, iteration=error.iteration)
     if isinstance(error, MemoryError) or "allocate" in text or "Insufficient Memory" in text:
         return event.Failed(
             message="The memory is not enough for this.",

@@ -1,0 +1,82 @@
+"""``luthier check``: is this data usable, as what, how much of it, and what is wrong in which line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from app.command import output
+
+if TYPE_CHECKING:
+    from app.core.dataset.finding import Finding
+    from app.core.dataset.report import DataReport
+
+application = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+SHOWN = 20
+
+
+@application.command()
+def check(
+    data: Annotated[list[Path], typer.Argument(metavar="DATA…", help="Files and folders that make one data set.")],
+    model: Annotated[
+        str, typer.Option(help="Also look at the examples as this model's tokenizer and chat template see them.")
+    ] = "",
+    max_seq_length: Annotated[int, typer.Option(min=8, help="Longest example, in tokens (with --model).")] = 1024,
+    mask_prompt: Annotated[bool, typer.Option("--mask-prompt", help="Only answers are trained.")] = False,
+    skip_bad_rows: Annotated[bool, typer.Option("--skip-bad-rows", help="Leave out rows with errors.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> int:
+    """Checks data line by line. Exit code 2 if it is not usable."""
+    from app.core.dataset.report import report_json
+
+    config = {"max_seq_length": max_seq_length, "mask_prompt": mask_prompt, "skip_bad_rows": skip_bad_rows}
+    files = [path.expanduser().resolve() for path in data]
+    report = _with_model(files, model, config) if model else _plain(files, config)
+    if as_json:
+        output.say_json(report_json(report))
+    else:
+        _show(report)
+    return 0 if report.usable else 2
+
+
+def _plain(files: list[Path], config: dict[str, Any]) -> DataReport:
+    from app.core.config import TrainConfig
+    from app.core.dataset.check import check_files
+
+    return check_files(files, config=TrainConfig().with_values(config))
+
+
+def _with_model(files: list[Path], model: str, config: dict[str, Any]) -> DataReport:
+    from app.command.worker import absolute, result_of
+    from app.core.dataset.report import DataReport
+
+    names = [str(path) for path in files]
+    return DataReport.from_dict(result_of("check", files=names, model=absolute(model), config=config))
+
+
+def _show(report: DataReport) -> None:
+    from app.core.quantity import plural
+
+    verdict = "usable" if report.usable else "not usable"
+    form = f"{report.format}, trained as {report.target}" if report.target else report.format
+    splits = " · ".join(f"{name} {part.examples:,}" for name, part in report.splits.items())
+    output.say(f"{verdict}: {plural(report.examples, 'example')} of {plural(report.rows, 'row')} · {form}")
+    output.say(f"{splits}\n" if splits else "")
+    _list("error", report.errors, report.error_count)
+    _list("warning", report.warnings, report.warning_count)
+    _list("note", report.notes, len(report.notes))
+
+
+def _list(word: str, findings: list[Finding], total: int) -> None:
+    """The first findings, each with its place, and how many more there are."""
+    for finding in findings[:SHOWN]:
+        where = f"{finding.file}:{finding.line}" if finding.line is not None else finding.file
+        output.say(f"{word}: {where}: {finding.reason}")
+    if total > SHOWN:
+        output.say(f"{word}: {total - min(SHOWN, len(findings)):,} more; --json lists up to 1,000.")
+    hints = dict.fromkeys(finding.hint for finding in findings if finding.hint)
+    for hint in hints:
+        output.say(f"  {hint}")

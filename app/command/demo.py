@@ -1,0 +1,205 @@
+"""``luthier demo``: the whole main job on the bundled starter model and data, with the proof that it worked."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from app.command import output
+from app.command.output import FailedError
+
+if TYPE_CHECKING:
+    from app.core.config import TrainConfig
+    from app.core.event import Event
+    from app.core.run import RunDir
+
+application = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+TUNED_TARGET = 0.8
+SAMPLES = 3
+MAX_TOKENS = 96
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What base and tuned model answer to the same held-out prompt, always taking the likeliest token."""
+
+    prompt: str
+    base: str
+    tuned: str
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """Base against tuned, on examples that were not trained on. Losses are in nats a token."""
+
+    base_loss: float
+    tuned_loss: float
+    answers: tuple[Answer, ...]
+
+    @property
+    def base_share(self) -> float:
+        """Share of the base's answers that are in the new style."""
+        return self._share([answer.base for answer in self.answers])
+
+    @property
+    def tuned_share(self) -> float:
+        """Share of the tuned model's answers that are in the new style."""
+        return self._share([answer.tuned for answer in self.answers])
+
+    @property
+    def reached(self) -> bool:
+        """Whether the tuned model has learned the style, and the base never had it."""
+        return self.tuned_share >= TUNED_TARGET and self.base_share == 0
+
+    @staticmethod
+    def _share(texts: list[str]) -> float:
+        from app.core.starter import in_style
+
+        return sum(in_style(text) for text in texts) / len(texts) if texts else 0.0
+
+
+@application.command()
+def demo(
+    screenshot: Annotated[
+        Path | None, typer.Option(help="Where to put a picture of the window with the finished run (PNG).")
+    ] = None,
+    run_dir: Annotated[
+        Path | None, typer.Option(help="The folder of the run; a new one among the runs unless given.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> int:
+    """Trains the bundled starter model on the bundled data and measures base against tuned, in about a minute."""
+    from app.command.train import make_run
+    from app.core.config_file import load_config
+    from app.core.starter import demo_config
+
+    started = time.monotonic()
+    config = load_config(demo_config()).config
+    run = make_run(config, run_dir)
+    last = _train(run, as_json)
+    if last.reason == "stopped":
+        raise FailedError(f"Stopped before the end, so nothing was measured. The run is in {run.path}.")
+    trained_s = time.monotonic() - started
+    measurement = measure(run, config)
+    figures = _figures(run, measurement) | {"train_s": trained_s, "elapsed_s": time.monotonic() - started}
+    if not as_json:
+        _tell(run, measurement, trained_s, figures["elapsed_s"])
+    if screenshot is not None:
+        figures["screenshot"] = _take(run, screenshot, as_json)
+    if as_json:
+        output.say_json(figures)
+    return 0 if measurement.reached else 1
+
+
+def _train(run: RunDir, as_json: bool) -> Any:
+    """Trains with live progress and returns the `Finished` event; raises on failure."""
+    from app.command.progress import TrainProgress
+    from app.command.train import work
+    from app.command.worker import failure
+    from app.core import event
+
+    if as_json:
+        last = work(run, _ignore)
+    else:
+        with TrainProgress() as progress:
+            last = work(run, progress.show)
+    if isinstance(last, event.Failed):
+        raise failure(last)
+    return last
+
+
+def _ignore(_: Event) -> None:
+    """With ``--json`` only the result is printed."""
+
+
+def measure(run: RunDir, config: TrainConfig) -> Measurement:
+    """Held-out loss and answers of base and adapter, on the starter's test examples."""
+    from app.command.worker import result_of
+    from app.core.starter import data_dir, model_dir
+
+    test, model, adapters = data_dir() / "test.jsonl", str(model_dir()), [None, str(run.adapters)]
+    losses = result_of(
+        "evaluate", model=model, adapters=adapters, data=str(test), config=config.model_dump(mode="json")
+    )
+    base, tuned = losses["columns"]
+    rows = [json.loads(line)["messages"] for line in test.read_text(encoding="utf-8").splitlines() if line.strip()]
+    return Measurement(base["loss"], tuned["loss"], tuple(_answers(model, adapters, [row[:-1] for row in rows])))
+
+
+def _answers(model: str, adapters: list[str | None], prompts: list[list[dict[str, str]]]) -> list[Answer]:
+    """The answers of two columns to each prompt, from one worker with one base model."""
+    from app.command.worker import checked
+    from app.core import event
+    from app.core.worker_client import started_job
+
+    texts = [["", ""] for _ in prompts]
+    waiting = 2 * len(prompts)
+    with started_job("generate", model=model, adapters=adapters) as worker, worker.stopped_by_interrupt():
+        for said in checked(worker.events()):
+            if isinstance(said, event.Ready):
+                for number, messages in enumerate(prompts):
+                    worker.send("generate", request=number, messages=messages, max_tokens=MAX_TOKENS, seed=0)
+            elif isinstance(said, event.Answered):
+                texts[said.request][said.column] += said.text
+                if said.finish_reason in ("unusable", "error", "stopped"):
+                    raise FailedError(f"The answers could not be measured: {said.message or 'stopped'}.")
+                waiting -= said.done
+                if not waiting:
+                    break
+    return [Answer(m[-1]["content"], base, tuned) for m, (base, tuned) in zip(prompts, texts, strict=True)]
+
+
+def _figures(run: RunDir, measurement: Measurement) -> dict[str, Any]:
+    samples = [{"prompt": a.prompt, "base": a.base, "tuned": a.tuned} for a in measurement.answers[:SAMPLES]]
+    return {
+        "run": str(run.path),
+        "adapter": str(run.adapters),
+        "held_out_prompts": len(measurement.answers),
+        "base_loss": measurement.base_loss,
+        "tuned_loss": measurement.tuned_loss,
+        "base_style_share": measurement.base_share,
+        "tuned_style_share": measurement.tuned_share,
+        "reached": measurement.reached,
+        "samples": samples,
+    }
+
+
+def _tell(run: RunDir, measurement: Measurement, trained_s: float, elapsed_s: float) -> None:
+    from app.command.train import next_steps
+
+    output.say(f"\nThree of {len(measurement.answers)} prompts that it has never seen:\n")
+    for answer in measurement.answers[:SAMPLES]:
+        output.say(f"  {answer.prompt}")
+        output.say(f"    base   {_indented(answer.base)}")
+        output.say(f"    tuned  {_indented(answer.tuned)}\n")
+    output.table(
+        ["on held-out examples", "base", "tuned"],
+        [
+            ["loss (nats a token)", f"{measurement.base_loss:.3f}", f"{measurement.tuned_loss:.3f}"],
+            ["answers in the new style", f"{measurement.base_share:.0%}", f"{measurement.tuned_share:.0%}"],
+        ],
+    )
+    verdict = "The style was learned." if measurement.reached else "The style was not learned as it should be."
+    output.say(f"\n{verdict} {trained_s:.0f} s of training, {elapsed_s:.0f} s in all.")
+    output.say(next_steps(run))
+
+
+def _indented(text: str) -> str:
+    return text.strip().replace("\n", "\n           ")
+
+
+def _take(run: RunDir, picture: Path, as_json: bool) -> str:
+    from app.ui.application import screenshot
+
+    target = picture.expanduser().resolve()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    screenshot(run.path, target)
+    if not as_json:
+        output.say(f"The window: {target}")
+    return str(target)

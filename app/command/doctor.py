@@ -1,0 +1,183 @@
+"""``luthier doctor``: what is installed, what works, what is missing and how to get it."""
+
+from __future__ import annotations
+
+import ctypes.util
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.command import output
+
+application = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+PACKAGES = ("mlx", "mlx-lm", "PySide6-Essentials", "pyqtgraph", "transformers", "safetensors", "numpy")
+LEAST_DISK = 5e9
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at. ``needed`` is false where Luthier works without it, only slower or plainer."""
+
+    name: str
+    ok: bool
+    found: str
+    hint: str = ""
+    needed: bool = True
+
+
+@application.command()
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> int:
+    """Looks at everything that Luthier needs. Exit code 1 if something that is needed is missing."""
+    findings = examine()
+    usable = all(finding.ok for finding in findings if finding.needed)
+    if as_json:
+        output.say_json({"ok": usable, "findings": [asdict(finding) for finding in findings]})
+        return 0 if usable else 1
+    width = max(len(finding.name) for finding in findings)
+    for finding in findings:
+        mark = "ok     " if finding.ok else "MISSING" if finding.needed else "absent "
+        output.say(f"{mark}  {finding.name:{width}}  {finding.found}")
+        if finding.hint and not finding.ok:
+            output.say(f"{'':7}  {'':{width}}  {finding.hint}")
+    output.say("\nEverything that is needed is there." if usable else "\nSomething that is needed is missing.")
+    return 0 if usable else 1
+
+
+def examine() -> list[Finding]:
+    """All findings."""
+    checks: list[Callable[[], list[Finding]]] = [_python, _packages, _device, _qt, _display, _speed, _places]
+    return [finding for check in checks for finding in check()]
+
+
+def _python() -> list[Finding]:
+    from app import __version__
+
+    version = sys.version.split()[0]
+    fits = (3, 11) <= sys.version_info < (3, 15)
+    return [
+        Finding("Luthier", True, __version__),
+        Finding("Python", fits, f"{version} ({sys.executable})", "Python 3.11 to 3.14 is needed."),
+        Finding("system", True, f"{platform.platform()} · {platform.machine()} · {os.cpu_count()} cores"),
+    ]
+
+
+def _packages() -> list[Finding]:
+    found = []
+    for name in PACKAGES:
+        try:
+            found.append(Finding(name, True, metadata.version(name)))
+        except metadata.PackageNotFoundError:
+            found.append(Finding(name, False, "not installed", "`python3 packaging/dev.py setup` installs it."))
+    return found
+
+
+def _device() -> list[Finding]:
+    """Whether MLX starts, asked of a worker: its first event tells device and memory."""
+    from app.core import event
+    from app.core.worker_client import log_tail, started_job
+
+    # An inspection of no model says hello, then that there is none.
+    with started_job("inspect", model="") as worker:
+        for said in worker.events():
+            if isinstance(said, event.Hello):
+                memory = f"{said.device} · {said.memory_gb:.1f} GB memory, {said.working_set_gb:.1f} GB for MLX"
+                return [Finding("device", True, memory)]
+        tail = log_tail(worker.log, 3)
+    return [Finding("device", False, f"MLX does not start: {tail}", "MLX needs an Apple-silicon Mac or Linux.")]
+
+
+def _qt() -> list[Finding]:
+    """Whether Qt starts without a screen, and has fonts."""
+    before = os.environ.get("QT_QPA_PLATFORM")
+    os.environ["QT_QPA_PLATFORM"] = "offscreen"
+    try:
+        from PySide6.QtGui import QFontDatabase, QGuiApplication
+        from PySide6.QtWidgets import QWidget  # noqa: F401  # the library that lacks its Debian packages first
+    except ImportError as error:
+        hint = (
+            "Debian, Ubuntu: apt-get install libegl1 libgl1 libdbus-1-3 libfontconfig1 libglib2.0-0 libxkbcommon0"
+        )
+        return [Finding("Qt", False, str(error), hint)]
+    else:
+        application = QGuiApplication.instance() or QGuiApplication([])
+        families = len(QFontDatabase.families())
+        application.shutdown()
+        hint = "Debian, Ubuntu: apt-get install fonts-dejavu-core"
+        return [Finding("Qt", True, "starts"), Finding("fonts", families > 0, f"{families} families", hint)]
+    finally:
+        if before is None:
+            del os.environ["QT_QPA_PLATFORM"]
+        else:
+            os.environ["QT_QPA_PLATFORM"] = before
+
+
+def _display() -> list[Finding]:
+    if sys.platform != "linux":
+        return [Finding("display", True, "the system's own", needed=False)]
+    name = os.environ.get("WAYLAND_DISPLAY") or os.environ.get("DISPLAY")
+    hint = "Without one the command line works, and `QT_QPA_PLATFORM=offscreen` draws pictures of the window."
+    found = [Finding("display", bool(name), name or "none", hint, needed=False)]
+    if os.environ.get("DISPLAY") and not os.environ.get("WAYLAND_DISPLAY"):
+        there = ctypes.util.find_library("xcb-cursor") is not None
+        more = "Debian, Ubuntu: apt-get install libxcb-cursor0"
+        found.append(Finding("libxcb-cursor", there, "there" if there else "not there", more))
+    return found
+
+
+def _speed() -> list[Finding]:
+    """What MLX's CPU build on Linux is fast with."""
+    if sys.platform != "linux":
+        return []
+    blas, compiler = ctypes.util.find_library("openblas"), shutil.which("g++")
+    return [
+        Finding(
+            "OpenBLAS",
+            blas is not None,
+            blas or "not there",
+            "Training is some 9 × slower without it. Debian, Ubuntu: apt-get install libopenblas0",
+            needed=False,
+        ),
+        Finding(
+            "g++",
+            compiler is not None,
+            compiler or "not there",
+            "MLX compiles its steps with it. Debian, Ubuntu: apt-get install g++",
+            needed=False,
+        ),
+    ]
+
+
+def _places() -> list[Finding]:
+    from app.core.model_folder import hub_cache
+    from app.core.quantity import bytes_text
+    from app.core.run import runs_dir
+    from app.core.starter import starter_dir
+
+    runs = runs_dir()
+    parent = next(path for path in (runs, *runs.parents) if path.exists())
+    free = shutil.disk_usage(parent).free
+    writable = os.access(parent, os.W_OK)
+    found = [
+        Finding("runs", writable, str(runs), f"{parent} cannot be written; choose another place in the settings."),
+        Finding("disk", free > LEAST_DISK, f"{bytes_text(free)} free", "Runs and models need room.", needed=False),
+        Finding("models", True, _there(hub_cache()), needed=False),
+    ]
+    try:
+        found.append(Finding("starter model", True, str(starter_dir()), needed=False))
+    except FileNotFoundError:
+        hint = "Reinstall Luthier; the demo needs it."
+        found.append(Finding("starter model", False, "not there", hint, needed=False))
+    return found
+
+
+def _there(path: Path) -> str:
+    return str(path) if path.exists() else f"{path} (nothing downloaded yet)"

@@ -1,0 +1,108 @@
+"""``luthier inspect``: what would be trained in a model, exactly, before anything is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from app.command import output
+
+if TYPE_CHECKING:
+    from app.core.config import TrainConfig
+    from app.core.inspection import Inspection
+    from app.core.target import Selection
+
+application = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@application.command()
+def inspect(
+    model: Annotated[str, typer.Argument(help="A model folder (config.json is enough) or a cached model's name.")],
+    targets: Annotated[
+        str, typer.Option(help="full, attention, mlp, minimal, linear, or patterns separated by commas.")
+    ] = "full",
+    num_layers: Annotated[int, typer.Option(help="How many layers, counted from the top; -1 is all.")] = -1,
+    rank: Annotated[int, typer.Option(min=1, max=512, help="Width of the low-rank update.")] = 32,
+    fine_tune_type: Annotated[str, typer.Option(help="lora, dora or full.")] = "lora",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> int:
+    """Tells which modules would be trained, and exactly how many parameters. Exit code 2 if it could not be."""
+    from app.command.worker import absolute, inspect_model
+    from app.core.problem import errors
+    from app.core.target import resolve
+
+    config = _config(model, targets, num_layers, rank, fine_tune_type)
+    inspection = inspect_model(absolute(model))
+    selection = resolve(inspection, config)
+    if as_json:
+        output.say_json(tree(inspection, selection, config))
+    else:
+        _show(inspection, selection, config)
+    return 2 if errors(selection.problems) else 0
+
+
+def tree(inspection: Inspection, selection: Selection, config: TrainConfig) -> dict[str, Any]:
+    """The result as plain JSON values."""
+    modules = [{"path": m.path, "group": m.group.value, "shape": list(m.shape)} for m in selection.modules]
+    return {
+        "model": inspection.path,
+        "model_type": inspection.model_type,
+        "num_layers": inspection.num_layers,
+        "total_parameters": inspection.total_parameters,
+        "trainable_parameters": selection.trainable_parameters,
+        "trainable_percent": selection.trainable_percent,
+        "adapted_modules": selection.adapted_modules,
+        "adapter_bytes": selection.adapter_bytes,
+        "fine_tune_type": config.fine_tune_type,
+        "rank": config.lora_parameters.rank,
+        "keys": list(selection.keys),
+        "adapted_layers": selection.num_layers,
+        "modules": modules,
+        "unmatched": list(selection.unmatched),
+        "problems": [output.problem_tree(p) for p in selection.problems],
+        "quantization": inspection.quantization,
+        "vocab_size": inspection.vocab_size,
+        "notes": list(inspection.notes),
+    }
+
+
+def _config(model: str, targets: str, num_layers: int, rank: int, fine_tune_type: str) -> TrainConfig:
+    from pydantic import ValidationError
+
+    from app.core.config import TrainConfig
+    from app.core.config_file import validation_problems
+    from app.core.problem import UnusableError
+
+    values = {"model": model, "targets": targets, "num_layers": num_layers, "fine_tune_type": fine_tune_type}
+    try:
+        return TrainConfig().with_values(values | {"lora_parameters.rank": rank})
+    except ValidationError as error:
+        raise UnusableError(validation_problems(error)) from error
+
+
+def _show(inspection: Inspection, selection: Selection, config: TrainConfig) -> None:
+    from app.core.quantity import bytes_text, percent_text, plural
+
+    kind = {"lora": "LoRA", "dora": "DoRA", "full": "full fine-tune"}[config.fine_tune_type]
+    rank = "" if config.fine_tune_type == "full" else f" of rank {config.lora_parameters.rank}"
+    facts = [
+        inspection.model_type,
+        plural(inspection.num_layers, "layer"),
+        f"{inspection.total_parameters:,} parameters",
+        inspection.quantization or inspection.dtype,
+    ]
+    output.say(" · ".join(fact for fact in facts if fact))
+    output.say(
+        f"{kind}{rank} trains {selection.trainable_parameters:,} parameters "
+        f"({percent_text(selection.trainable_percent)}) in {plural(selection.adapted_modules, 'module')} · "
+        f"adapter {bytes_text(selection.adapter_bytes)}\n"
+    )
+    counts = Counter((m.key, m.group.value, m.shape_text) for m in selection.modules)
+    rows = [[key, group, shape, f"{count:,}"] for (key, group, shape), count in counts.items()]
+    if rows:
+        output.table(["matrix", "group", "shape (out × in)", "modules"], rows)
+    output.complain(selection.problems)
+    for note in inspection.notes:
+        output.remark(f"note: {note}")

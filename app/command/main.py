@@ -1,0 +1,153 @@
+"""The command line: finds the verb and runs it, or opens the window; a verb is imported only when it is used."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+
+from app import __version__
+from app.command import output
+from app.core import event, place
+from app.core.problem import Problem, UnusableError
+
+DONE, FAILED, UNUSABLE = 0, 1, 2
+INTERRUPTED = 130  # what typer makes of Ctrl-C
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """One verb: the module whose ``application`` (a typer app) runs it, and what it does in a few words.
+
+    ``speaks_events`` is true where ``--json`` gives event lines instead of one object.
+    """
+
+    module: str
+    summary: str
+    speaks_events: bool = False
+
+
+VERBS = {
+    "demo": Verb("app.command.demo", "train the bundled starter model and measure it, start to end"),
+    "inspect": Verb("app.command.inspect", "what would be trained in a model, exactly"),
+    "check": Verb("app.command.check", "is this data usable, line by line"),
+    "train": Verb("app.command.train", "one run, from a config file", speaks_events=True),
+    "resume": Verb("app.command.resume", "go on with a run, exactly where it stopped", speaks_events=True),
+    "generate": Verb("app.command.generate", "an answer of a model, with or without an adapter"),
+    "evaluate": Verb("app.command.evaluate", "held-out loss and perplexity of a model and its adapters"),
+    "models": Verb("app.command.model", "search, download, list and convert models"),
+    "runs": Verb("app.command.run", "list, show and delete runs"),
+    "doctor": Verb("app.command.doctor", "what is installed, what works, and how to get what is missing"),
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Does what ``arguments`` ask for; exit code 0 done, 1 failed, 2 unusable arguments, config or data."""
+    as_json = "--json" in arguments
+    verb = VERBS.get(arguments[0]) if arguments else None
+    try:
+        return _run_verb(arguments, verb) if verb is not None else _without_verb(arguments)
+    except UnusableError as error:
+        _tell(error, as_json, verb is not None and verb.speaks_events)
+        return UNUSABLE
+    except output.FailedError as error:
+        _tell_failure(str(error), as_json)
+        return FAILED
+    except output.ReaderGoneError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return DONE
+    except KeyboardInterrupt:
+        output.remark("Interrupted.")
+        return FAILED
+    except OSError as error:
+        _tell_failure(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}.", as_json)
+        return FAILED
+    except Exception as error:  # the last door: told in a sentence, with the details in a file
+        _tell_failure(f"Luthier failed: {type(error).__name__}: {error}. {_saved_traceback()}", as_json)
+        return FAILED
+
+
+def _run_verb(arguments: list[str], verb: Verb) -> int:
+    import typer
+    from typer.main import get_command
+
+    command = get_command(importlib.import_module(verb.module).application)
+    try:
+        code = command.main(arguments[1:], prog_name=f"luthier {arguments[0]}", standalone_mode=False)
+    except typer.TyperException as error:
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context is not None else f"luthier {arguments[0]}"
+        raise UnusableError(
+            [Problem("", error.format_message(), hint=f"`{path} --help` tells how it is used.")]
+        ) from error
+    except typer.Abort:
+        code = INTERRUPTED
+    if code == INTERRUPTED:
+        output.remark("Interrupted.")
+        return FAILED
+    return code if isinstance(code, int) else DONE
+
+
+def _without_verb(arguments: list[str]) -> int:
+    first = arguments[0] if arguments else ""
+    if first in ("-h", "--help"):
+        output.say(help_text())
+        return DONE
+    if first == "--version":
+        output.say(f"luthier {__version__}")
+        return DONE
+    if missing := [word for word in arguments if not Path(word).expanduser().exists()]:
+        raise UnusableError([_unknown(word) for word in missing])
+    from app.ui.application import run
+
+    return run([str(Path(word).expanduser().resolve()) for word in arguments])
+
+
+def _unknown(word: str) -> Problem:
+    kind = "option" if word.startswith("-") else "verb, and no file of that name exists"
+    near = output.near_misses(word, [*VERBS, "--help", "--version"])
+    return Problem("", f"“{word}” is no {kind}.", hint=near or "`luthier --help` lists what there is.")
+
+
+def help_text() -> str:
+    """The overview that ``luthier --help`` prints."""
+    width = max(len(name) for name in VERBS)
+    verbs = "\n".join(f"  {name:{width}}  {verb.summary}" for name, verb in VERBS.items())
+    return (
+        "Usage: luthier [FILE…]           opens the window, with a model folder, data file, config or run\n"
+        "       luthier VERB [ARGUMENTS]  does it here; `luthier VERB --help` tells more\n\n"
+        f"{verbs}\n\n"
+        "With --json a verb prints one JSON object (train and resume: event lines) on stdout, nothing else.\n"
+        "Exit codes: 0 done or stopped on request, 1 failed, 2 unusable arguments, config or data."
+    )
+
+
+def _tell(error: UnusableError, as_json: bool, as_event: bool) -> None:
+    if not as_json:
+        output.complain(error.problems)
+    elif as_event:
+        first = error.problems[0]
+        failed = event.Failed(
+            message=str(error), hint=first.hint, path=first.path, where=first.where, unusable=True
+        )
+        output.say(failed.to_line())
+    else:
+        output.say_json(output.error_tree(error))
+
+
+def _tell_failure(message: str, as_json: bool) -> None:
+    if as_json:
+        output.say_json({"type": "failed", "error": message, "message": message})
+    output.remark(f"error: {message}")
+
+
+def _saved_traceback() -> str:
+    try:
+        path = place.cache_dir() / "last_error.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(traceback.format_exc(), encoding="utf-8")
+    except OSError as error:
+        return f"(The details could not be written: {error}.)"
+    return f"The details are in {path}."

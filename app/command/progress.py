@@ -1,0 +1,138 @@
+"""The live view of a run in a terminal: one moving line for a person, one line a report for a pipe."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Any, Self
+
+from app.command import output
+from app.core import event
+from app.core.event import Event
+from app.core.quantity import duration_text
+
+MODULES = "modules adapted"
+
+
+class TrainProgress(AbstractContextManager["TrainProgress"]):
+    """Shows a run's events. Failures are not shown here: the verb that asked tells them."""
+
+    def __init__(self) -> None:
+        self._live: Any = None
+        self._phase = ""
+        self._iterations = 0
+        self._validation = ""
+
+    def __enter__(self) -> Self:
+        if output.is_live():
+            from rich.live import Live
+
+            self._live = Live("", refresh_per_second=4, transient=True)
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def show(self, said: Event) -> None:
+        """Shows one event."""
+        match said:
+            case event.Hello():
+                self._print(f"{said.device} · {said.memory_gb:.0f} GB memory · MLX {said.versions.get('mlx', '?')}")
+            case event.Progressed():
+                self._show_phase(said)
+            case event.Warned():
+                self._print(f"warning: {said.message}{f' {said.hint}' if said.hint else ''}")
+            case event.Started():
+                self._iterations = said.iterations
+                self._print(started_line(said))
+            case event.TrainReported():
+                self._report(report_line(said, self._iterations, self._validation))
+            case event.Validated():
+                self._validation = f"validation {said.val_loss:.3f}"
+                self._print(validated_line(said))
+            case event.Paused():
+                self._print(f"Paused at iteration {said.iteration:,}.")
+            case event.Finished():
+                self._print(finished_line(said))
+            case _:
+                pass
+
+    def _show_phase(self, said: event.Progressed) -> None:
+        count = f" {said.done:,} of {said.total:,}" if said.total else ""
+        if self._live is not None:
+            self._draw(f"{said.phase}{count}…")
+        elif said.phase != self._phase:
+            output.say(f"{said.phase}…")
+        self._phase = said.phase
+
+    def _report(self, line: str) -> None:
+        if self._live is not None:
+            self._draw(line)
+        else:
+            output.say(line)
+
+    def _draw(self, line: str) -> None:
+        """Draws over the moving line; what a narrow terminal has no room for is left out."""
+        from rich.text import Text
+
+        self._live.update(Text(line, no_wrap=True, overflow="ellipsis"))
+
+    def _print(self, line: str) -> None:
+        if self._live is not None:
+            self._live.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        else:
+            output.say(line)
+
+
+def started_line(said: event.Started) -> str:
+    """What is trained, on what, for how long."""
+    share = 100 * said.trainable_parameters / said.total_parameters if said.total_parameters else 0.0
+    epochs = said.iterations / said.iterations_per_epoch if said.iterations_per_epoch else 0.0
+    parts = [
+        f"Training {said.trainable_parameters:,} of {said.total_parameters:,} parameters ({share:.2f} %)",
+        f"{said.adapted_modules:,} {MODULES}" if said.adapted_modules else "",
+        f"{said.train_examples:,} examples",
+        f"{said.iterations:,} iterations ({epochs:.3g} epochs)",
+        f"from iteration {said.iteration:,}" if said.iteration else "",
+    ]
+    return " · ".join(part for part in parts if part)
+
+
+def report_line(said: event.TrainReported, iterations: int, validation: str = "") -> str:
+    """Iteration, loss, the time that is left and speed: what matters most first, for narrow terminals."""
+    left = (iterations - said.iteration) / said.iterations_per_second if said.iterations_per_second > 0 else 0.0
+    parts = [
+        f"iteration {said.iteration:,} of {iterations:,}",
+        f"loss {said.train_loss:.3f}",
+        validation,
+        f"{duration_text(left)} left" if left > 0 else "",
+        f"{said.tokens_per_second:,.0f} tokens/s",
+        f"{said.peak_memory_gb:.2f} GB",
+        f"learning rate {said.learning_rate:.3g}",
+    ]
+    return " · ".join(part for part in parts if part)
+
+
+def validated_line(said: event.Validated) -> str:
+    """The validation loss, and whether it is the best so far."""
+    if said.best:
+        more = " · the best so far"
+    elif said.without_improvement:
+        more = f" · {said.without_improvement} without improvement"
+    else:
+        more = ""
+    return f"iteration {said.iteration:,} · validation loss {said.val_loss:.3f}{more}"
+
+
+def finished_line(said: event.Finished) -> str:
+    """How it ended."""
+    words = {"stopped": "Stopped and saved", "early_stopping": "Stopped early: no more improvement"}
+    at = f" at iteration {said.iteration:,}" if said.iteration is not None else ""
+    best = ""
+    if said.best_val_loss is not None and said.best_iteration is not None:
+        best = f" · best validation loss {said.best_val_loss:.3f} at iteration {said.best_iteration:,}"
+    return f"{words.get(said.reason, 'Finished')}{at} after {duration_text(said.elapsed_s)}{best}"

@@ -1,0 +1,58 @@
+"""``luthier resume``: goes on with a run that was stopped or cut off, exactly where it was."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.command import output
+
+if TYPE_CHECKING:
+    from app.core.run import RunDir
+
+application = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@application.command()
+def resume(
+    run: Annotated[str, typer.Argument(help="The run's folder, or its name as `luthier runs list` shows it.")],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the run's events, one JSON object a line.")
+    ] = False,
+) -> int:
+    """Goes on with a run from its last saved state."""
+    from app.command.train import exit_code, follow
+    from app.core import event
+    from app.core.event import read_events
+    from app.core.run import write_job
+
+    found = known_run(run)
+    last = next((e for e in reversed(read_events(found.events)) if isinstance(e, event.Finished)), None)
+    if last is not None and is_complete(found):
+        output.say(last.to_line() if as_json else f"{found.name} is complete; there is nothing left to train.")
+        return 0
+    write_job(found.path, "train", resume=True)
+    return exit_code(follow(found, as_json=as_json))
+
+
+def known_run(name: str) -> RunDir:
+    """The run of that path or name; raises `UnusableError` with near misses."""
+    from app.core.problem import Problem, UnusableError
+    from app.core.run import find_run, find_runs
+
+    found = find_run(name)
+    if found is None:
+        near = output.near_misses(name, [run.name for run in find_runs()])
+        raise UnusableError(
+            [Problem("", f"There is no run “{name}”.", hint=near or "`luthier runs list` shows all of them.")]
+        )
+    return found
+
+
+def is_complete(run: RunDir) -> bool:
+    """True if the run ended by itself: every iteration trained, or stopped early for lack of improvement."""
+    from app.core.event import read_events
+    from app.core.run import run_state
+
+    return run_state(run, read_events(run.events)) == "finished"

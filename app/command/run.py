@@ -1,0 +1,169 @@
+"""``luthier runs``: lists, shows and deletes runs."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from app.command import output
+
+if TYPE_CHECKING:
+    from app.core.run import RunDir, RunSummary
+
+application = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Name = Annotated[str, typer.Argument(metavar="RUN", help="The run's folder, or its name or part of it.")]
+
+
+@application.callback()
+def runs() -> None:
+    """Lists, shows and deletes runs."""
+
+
+@application.command("list")
+def list_runs(as_json: AsJson = False) -> int:
+    """Lists all runs, the newest first."""
+    from app.core.run import find_runs, runs_dir, summarize
+
+    summaries = [summarize(run) for run in find_runs()]
+    if as_json:
+        output.say_json({"runs_dir": str(runs_dir()), "runs": [summary.as_dict() for summary in summaries]})
+    elif summaries:
+        headers = ["run", "state", "base", "method", "iterations", "validation loss", "tokens/s"]
+        output.table(headers, [_row(summary) for summary in summaries])
+    else:
+        output.say(f"There are no runs in {runs_dir()}.")
+    return 0
+
+
+@application.command()
+def show(run: Name, as_json: AsJson = False) -> int:
+    """Shows one run: its state, its config and its figures."""
+    from app.command.resume import known_run
+    from app.core.config_file import dump_config, load_config
+    from app.core.run import summarize
+
+    found = known_run(run)
+    summary = summarize(found)
+    config = load_config(found.config).config
+    if as_json:
+        tree = {"config": config.model_dump(mode="json"), **_history(found), "size_bytes": _size(found)}
+        output.say_json(summary.as_dict() | tree)
+        return 0
+    for name, value in _facts(summary, found):
+        output.say(f"{name:16} {value}")
+    output.say(f"\n{dump_config(config).rstrip()}")
+    return 0
+
+
+@application.command()
+def delete(
+    run: Annotated[list[str], typer.Argument(metavar="RUN…", help="Folders or exact names of runs.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Deletes runs with everything in their folders, adapters included."""
+    from app.core.quantity import bytes_text
+
+    found = _deletable(run)
+    sizes = {one: _size(one) for one in found}
+    if not yes:
+        _confirm("\n".join(f"{one.path}  {bytes_text(size)}" for one, size in sizes.items()))
+    for one in found:
+        shutil.rmtree(one.path)
+    if as_json:
+        output.say_json({"deleted": [str(one.path) for one in found], "freed_bytes": sum(sizes.values())})
+    else:
+        output.say(f"Deleted {len(found)}; {bytes_text(sum(sizes.values()))} are free again.")
+    return 0
+
+
+def _deletable(names: list[str]) -> list[RunDir]:
+    """The runs of these names, each once; only exact ones, since a wrong guess could not be undone."""
+    from app.command.resume import known_run
+    from app.core.problem import Problem, UnusableError
+
+    found: dict[str, RunDir] = {}
+    problems = []
+    for name in names:
+        try:
+            run = known_run(name)
+        except UnusableError as error:
+            problems += error.problems
+            continue
+        if name.rstrip("/").rsplit("/", 1)[-1] != run.name:
+            problems.append(
+                Problem("", f"“{name}” is not the whole name of a run.", hint=f"Did you mean {run.name}?")
+            )
+        elif run.is_running():
+            problems.append(Problem("", f"{run.name} is being trained.", hint="Stop it first."))
+        found[str(run.path)] = run
+    if problems:
+        raise UnusableError(problems)
+    return list(found.values())
+
+
+def _confirm(what: str) -> None:
+    from app.core.problem import Problem, UnusableError
+
+    if not sys.stdin.isatty():
+        raise UnusableError(
+            [Problem("", "Nobody is there to be asked.", hint="Give --yes to delete without asking.")]
+        )
+    output.remark(f"{what}\nDelete for ever? [y/N] ")
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise output.FailedError("Nothing was deleted.")
+
+
+def _row(summary: RunSummary) -> list[str]:
+    loss = f"{summary.best_val_loss:.3f}" if summary.best_val_loss is not None else "–"
+    speed = f"{summary.tokens_per_second:,.0f}" if summary.tokens_per_second else "–"
+    base = summary.base.rstrip("/").rsplit("/", 1)[-1]
+    done = f"{summary.iteration:,} of {summary.iterations:,}"
+    return [summary.run.name, summary.state, base, summary.method, done, loss, speed]
+
+
+def _facts(summary: RunSummary, run: RunDir) -> list[tuple[str, str]]:
+    from app.core.quantity import bytes_text, duration_text
+
+    facts = [
+        ("run", str(run.path)),
+        ("state", f"{summary.state}{f': {summary.message}' if summary.message else ''}"),
+        ("started", datetime.fromtimestamp(summary.created).isoformat(" ", "seconds")),
+        ("base model", summary.base),
+        ("iterations", f"{summary.iteration:,} of {summary.iterations:,}"),
+        ("trained for", duration_text(summary.elapsed_s)),
+        ("parameters", f"{summary.trainable_parameters:,}"),
+    ]
+    if summary.last_train_loss is not None:
+        facts.append(("training loss", f"{summary.last_train_loss:.4f}"))
+    if summary.best_val_loss is not None:
+        facts.append(("validation loss", f"{summary.best_val_loss:.4f} at best"))
+    facts += [("peak memory", f"{summary.peak_memory_gb:.2f} GB"), ("on disk", bytes_text(_size(run)))]
+    return [(name, value) for name, value in facts if value]
+
+
+def _history(run: RunDir) -> dict[str, Any]:
+    from app.core import event
+    from app.core.event import read_events
+
+    events = read_events(run.events)
+    return {
+        "validations": [
+            {"iteration": e.iteration, "val_loss": e.val_loss} for e in events if isinstance(e, event.Validated)
+        ],
+        "checkpoints": [
+            {"iteration": e.iteration, "path": e.path, "kind": e.kind}
+            for e in events
+            if isinstance(e, event.CheckpointSaved)
+        ],
+    }
+
+
+def _size(run: RunDir) -> int:
+    return sum(path.lstat().st_size for path in run.path.rglob("*") if path.is_file())

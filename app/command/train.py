@@ -1,0 +1,141 @@
+"""``luthier train``: one run from a config file, through the same worker as the window's."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.command import output
+
+if TYPE_CHECKING:
+    from app.core.config import TrainConfig
+    from app.core.event import Event, Failed
+    from app.core.run import RunDir
+
+application = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@application.command()
+def train(
+    config: Annotated[
+        Path, typer.Argument(help="The config: a YAML file with mlx-lm's keys, as the window saves it.")
+    ],
+    run_dir: Annotated[
+        Path | None, typer.Option(help="The folder of the run; a new one among the runs unless given.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the run's events, one JSON object a line.")
+    ] = False,
+) -> int:
+    """Trains as the config says. Ctrl-C stops after the current iteration and saves; a second one ends at once."""
+    from app.core.config_file import load_config
+
+    loaded = load_config(config)
+    output.complain(loaded.problems)
+    check_paths(loaded.config, config)
+    new = run_dir is None or not run_dir.exists()
+    run = make_run(loaded.config, run_dir)
+    last = follow(run, as_json=as_json)
+    code = exit_code(last)
+    if code == 2 and new:
+        # Nothing was trained: an empty run would only stand in the way of the next try at this place.
+        shutil.rmtree(run.path)
+    return code
+
+
+def check_paths(config: TrainConfig, file: Path) -> None:
+    """Raises `UnusableError` if the model or data are not where the config says: before a run is made for them."""
+    from app.core.model_folder import locate_model
+    from app.core.problem import Problem, UnusableError
+
+    problems = []
+    try:
+        locate_model(config.model)
+    except UnusableError as error:
+        problems += error.problems
+    for field in ("data", "valid_data", "test_data"):
+        value = str(config.value(field))
+        if value and not Path(value).expanduser().exists():
+            problems.append(Problem(field, f"`{field}`: {value} does not exist.", file=str(file)))
+    if not config.data:
+        problems.append(Problem("data", "`data`: No training data is given.", file=str(file)))
+    if problems:
+        raise UnusableError(problems)
+
+
+def make_run(config: TrainConfig, run_dir: Path | None) -> RunDir:
+    """The folder of a new run; raises `UnusableError` if there already is one in ``run_dir``."""
+    from app.core.problem import Problem, UnusableError
+    from app.core.run import create_run, prepare_run
+
+    if run_dir is None:
+        return create_run(config)
+    try:
+        return prepare_run(config, run_dir.expanduser())
+    except FileExistsError as error:
+        hint = f"`luthier resume {shlex.quote(str(run_dir))}` goes on with it; choose another folder for a new one."
+        raise UnusableError([Problem("", f"{error}.", hint=hint)]) from error
+
+
+def follow(run: RunDir, *, as_json: bool) -> Event | None:
+    """Trains ``run`` in a worker, tells how it goes and how it ended; returns its last event."""
+    from app.command.progress import TrainProgress
+    from app.core import event
+
+    if as_json:
+        return work(run, lambda said: output.say(said.to_line()))
+    with TrainProgress() as progress:
+        last = work(run, progress.show)
+    if isinstance(last, event.Failed):
+        _tell_failure(run, last)
+    else:
+        output.say(next_steps(run, stopped=isinstance(last, event.Finished) and last.reason == "stopped"))
+    return last
+
+
+def work(run: RunDir, show: Callable[[Event], None]) -> Event | None:
+    """Trains ``run`` in a worker that Ctrl-C stops, shows each event, and returns the last."""
+    from app.core.worker_client import WorkerClient
+
+    last: Event | None = None
+    with WorkerClient(run.path, run.log) as worker, worker.stopped_by_interrupt():
+        for said in worker.events():
+            last = said
+            show(said)
+    return last
+
+
+def _tell_failure(run: RunDir, failed: Failed) -> None:
+    output.remark(f"error: {failed.message}")
+    if failed.hint and failed.hint not in failed.message:
+        output.remark(f"  {failed.hint}")
+    if not failed.unusable:
+        output.remark(f"  The log is {run.log}")
+
+
+def exit_code(last: Event | None) -> int:
+    """0 for a run that ended as it should, 2 if its input was at fault, else 1."""
+    from app.core import event
+
+    if isinstance(last, event.Finished):
+        return 0
+    return 2 if isinstance(last, event.Failed) and last.unusable else 1
+
+
+def next_steps(run: RunDir, *, stopped: bool = False) -> str:
+    """Where the adapter is, and what can be done with it."""
+    from app.core.config_file import load_config
+
+    model = shlex.quote(load_config(run.config).config.model)
+    adapters, folder = shlex.quote(str(run.adapters)), shlex.quote(str(run.path))
+    lines = [
+        f"\nThe adapter is in {run.adapters}\n",
+        f"Ask it      luthier generate --model {model} --adapter-path {adapters} --prompt 'Hello'",
+        f"Look at it  luthier {folder}",
+    ]
+    return "\n".join([*lines, f"Go on       luthier resume {folder}"] if stopped else lines)

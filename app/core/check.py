@@ -1,0 +1,129 @@
+"""The checks before Start: everything about a config, its model and its data that a person should know, at once.
+
+The window shows the result beside the fields, the command line and the worker print it: one function, one truth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from app.core import plan
+from app.core.config import TrainConfig
+from app.core.dataset.report import DataReport
+from app.core.inspection import Inspection
+from app.core.problem import Problem, Severity
+from app.core.quantity import plural
+from app.core.recommendation import check_scale
+from app.core.target import Selection
+from app.core.target_check import check_targets
+
+_W, _N = Severity.WARNING, Severity.NOTE
+_ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
+
+
+def check_config(
+    config: TrainConfig,
+    inspection: Inspection | None = None,
+    data: DataReport | None = None,
+    selection: Selection | None = None,
+) -> list[Problem]:
+    """Every problem, errors first; what is not known yet (no inspection, no report) is not judged.
+
+    ``selection`` is the config resolved on the inspection, for callers that have it already.
+    """
+    found = [*_inputs(config), *_data(config, data), *_run(config, data), *_optimizer(config), *_files(config)]
+    if inspection is not None:
+        found += [*_model(inspection, data), *check_targets(inspection, config, selection)]
+    else:
+        found += check_scale(config)
+    return sorted(dict.fromkeys(found), key=lambda p: _ORDER[p.severity])
+
+
+def _inputs(config: TrainConfig) -> Iterator[Problem]:
+    if not config.model.strip():
+        yield Problem("model", "No model is chosen.", hint="Drop a model folder here, or use the starter model.")
+    if not config.data.strip():
+        yield Problem("data", "No training data is chosen.", hint="Drop a file here, or use the starter data.")
+
+
+def _model(inspection: Inspection, data: DataReport | None) -> Iterator[Problem]:
+    if inspection.source == "mlx-lm" and not inspection.has_tokenizer:
+        yield Problem("model", "The folder holds no tokenizer.", hint="Copy the model's tokenizer files into it.")
+    elif data is not None and data.target == "chat" and not inspection.has_chat_template:
+        yield Problem(
+            "data",
+            "The data are chats, but the model has no chat template.",
+            hint="Choose an instruct model, or data in the text format.",
+        )
+
+
+def _data(config: TrainConfig, data: DataReport | None) -> Iterator[Problem]:
+    if data is None or data.cancelled:
+        return
+    if not data.usable:
+        first = data.errors[0] if data.errors else None
+        yield Problem(
+            "data",
+            f"The data cannot be used yet: {plural(data.error_count, 'error')}."
+            + (f" The first: {first.reason}" if first else ""),
+            hint=first.hint if first else "",
+            file=first.file if first else "",
+            line=first.line if first else None,
+        )
+        return
+    if config.mask_prompt and data.target == "text":
+        yield Problem(
+            "mask_prompt",
+            "The data are plain text: there is no prompt to leave out.",
+            hint="Turn it off, or choose data with prompts and answers.",
+        )
+    elif not config.mask_prompt and data.target in ("chat", "completion"):
+        yield Problem("mask_prompt", "Prompts are learned too.", _N, hint="Usually only the answers should be.")
+
+
+def _run(config: TrainConfig, data: DataReport | None) -> Iterator[Problem]:
+    parts = plan.parts(config, data)
+    train, valid = (parts.train, parts.valid) if parts else (None, None)
+    if train is not None and train < config.batch_size:
+        yield Problem(
+            "batch_size",
+            f"There are only {plural(train, 'example')} to train on.",
+            hint=f"Use a batch size of at most {train}.",
+        )
+    elif valid is not None and 0 < valid < config.batch_size:
+        said = f"There are only {plural(valid, 'example')} for validation."
+        yield Problem("batch_size", said, hint=f"Use a batch size of at most {valid}, or more validation data.")
+    if valid == 0 and config.early_stopping.enabled:
+        yield Problem(
+            "early_stopping.enabled",
+            "Without validation data it cannot act.",
+            _W,
+            hint="Give validation data or a validation share.",
+        )
+    iterations = plan.iterations(config, train)
+    for path, what in (
+        ("steps_per_report", "report"),
+        ("steps_per_eval", "validation"),
+        ("save_every", "checkpoint"),
+    ):
+        if config.value(path) > iterations:
+            said = f"The run has {plural(iterations, 'iteration')}: the only {what} comes at its end."
+            yield Problem(path, said, _N)
+    if 1 <= config.warmup >= iterations and config.schedule != "custom":
+        yield Problem(
+            "warmup", f"The run has only {plural(iterations, 'iteration')}.", _W, hint="Use a share: 0.05."
+        )
+
+
+def _optimizer(config: TrainConfig) -> Iterator[Problem]:
+    if config.optimizer == "adam" and config.weight_decay > 0:
+        yield Problem("weight_decay", "Adam does not use it.", _W, hint="Choose AdamW, or set it to 0.")
+
+
+def _files(config: TrainConfig) -> Iterator[Problem]:
+    if config.schedule == "custom" and not config.lr_schedule:
+        yield Problem("schedule", "The config has no lr_schedule of its own.", hint="Choose another schedule.")
+    start = config.resume_adapter_file
+    if start and not Path(start).expanduser().is_file():
+        yield Problem("resume_adapter_file", f"There is no file {start}.", hint="Choose an adapters.safetensors.")

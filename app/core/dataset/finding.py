@@ -1,0 +1,159 @@
+"""Findings: what is wrong or worth knowing about a row or file of data, counted by kind, the first ones kept."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from app.core.problem import Problem, Severity
+
+KEPT_PER_SEVERITY = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of finding: how much it holds back, its name in a list, and what to do about it."""
+
+    severity: Severity
+    label: str
+    hint: str = ""
+
+
+_E, _W, _N = Severity.ERROR, Severity.WARNING, Severity.NOTE
+_REPAIR = "Repair the row, or leave bad rows out."
+
+KINDS: dict[str, Kind] = {
+    # -- files
+    "unreadable_file": Kind(_E, "File cannot be read", "Check the path and that you may read the file."),
+    "unsupported_file": Kind(_E, "Kind of file not supported", "Save it as JSONL, CSV, Parquet or plain text."),
+    "empty_file": Kind(_E, "Empty file", "Choose a file with examples."),
+    "damaged_file": Kind(_E, "Damaged file", "Copy or download it again."),
+    "no_examples": Kind(_E, "No examples", "Choose data with at least one usable row."),
+    "unknown_format": Kind(
+        _E, "Format not recognised", "Choose which column is the prompt, the answer, the messages or the text."
+    ),
+    "not_supervised": Kind(_E, "Not data for supervised fine-tuning"),
+    # -- rows
+    "broken_json": Kind(_E, "Broken JSON", _REPAIR),
+    "broken_record": Kind(_E, "Broken table row", _REPAIR),
+    "not_an_object": Kind(_E, "Not an object", "Each row must be an object with named fields."),
+    "line_too_long": Kind(_E, "Line too long", "Split it into several examples."),
+    "bad_encoding": Kind(_E, "Not readable as text", "Save the file as UTF-8."),
+    "missing_field": Kind(_E, "Missing field", _REPAIR),
+    "empty_field": Kind(_E, "Empty field", _REPAIR),
+    "wrong_type": Kind(_E, "Wrong type", _REPAIR),
+    "unknown_role": Kind(_E, "Unknown role", "Use system, user, assistant or tool."),
+    "no_answer": Kind(_E, "No answer at the end", "Let the row end with a turn of the assistant."),
+    "mixed_format": Kind(_E, "Mixed formats", "Keep one format in a data set, or leave bad rows out."),
+    "repeated_role": Kind(_W, "Two turns of the same role in a row", "Many chat templates refuse such rows."),
+    "system_position": Kind(_W, "System turn not at the start", "Many chat templates refuse such rows."),
+    "converted_mix": Kind(_W, "Several formats, converted to one"),
+    "empty_line": Kind(_W, "Empty line"),
+    "duplicate": Kind(_W, "Duplicate row", "Remove one of them, unless the repetition is meant."),
+    "leakage": Kind(_W, "Also in the training data", "Remove it, or the score shows memory, not skill."),
+    "mojibake": Kind(_W, "Garbled characters", "The text was saved in one encoding and read in another."),
+    "unusual_header": Kind(_W, "Unusual column names", "The first line must hold the names of the columns."),
+    # -- with a tokenizer
+    "no_chat_template": Kind(
+        _E, "The model has no chat template", "Choose an instruct model, or data in the text format."
+    ),
+    "template_refused": Kind(_E, "Refused by the chat template", _REPAIR),
+    "over_length": Kind(_W, "Longer than the maximum length", "Raise the maximum length, or shorten the row."),
+    "no_trained_token": Kind(_W, "No token is trained", "Raise the maximum length, or leave the row out."),
+    "unstable_template": Kind(_W, "The template rewrites earlier turns"),
+    "mask_mismatch": Kind(_W, "The mask does not meet the answer's first token"),
+    # -- worth knowing
+    "encoding": Kind(_N, "Encoding"),
+    "layout": Kind(_N, "Layout of the file"),
+    "converted": Kind(_N, "Converted"),
+    "ignored_file": Kind(_N, "File not used"),
+    "small_data": Kind(_N, "Very little data"),
+    "no_validation": Kind(_N, "No validation data", "Give validation data or a validation share."),
+    "sampled": Kind(_N, "Duplicates estimated from a sample"),
+    "split": Kind(_N, "Split"),
+    "mask": Kind(_N, "Prompt masking"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One finding. ``line`` counts from 1: lines of JSONL, JSON, CSV and text, rows of Parquet and Arrow."""
+
+    file: str
+    line: int | None
+    reason: str
+    kind: str
+    severity: Severity
+
+    @property
+    def hint(self) -> str:
+        """What to do about it."""
+        return KINDS[self.kind].hint
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self) | {"severity": self.severity.value, "hint": self.hint}
+
+    @classmethod
+    def from_dict(cls, tree: dict[str, Any]) -> Finding:
+        """The opposite of `as_dict`."""
+        return cls(tree["file"], tree["line"], tree["reason"], tree["kind"], Severity(tree["severity"]))
+
+    def as_problem(self, path: str = "data") -> Problem:
+        """The same as a problem of the config field ``path``."""
+        return Problem(path, self.reason, self.severity, self.hint, self.file, self.line)
+
+
+class Findings:
+    """Collects findings: all are counted by kind, the first 1,000 of each severity are kept."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self._kept: dict[Severity, list[Finding]] = {severity: [] for severity in Severity}
+
+    def add(self, kind: str, file: str, line: int | None, reason: str, *, count: int = 1) -> None:
+        """Adds one finding, or ``count`` of them of which this is the one to show."""
+        self.counts[kind] += count
+        kept = self._kept[KINDS[kind].severity]
+        if len(kept) < KEPT_PER_SEVERITY:
+            kept.append(Finding(file, line, reason, kind, KINDS[kind].severity))
+
+    def count(self, kind: str, count: int) -> None:
+        """Counts further findings of a kind that are not shown one by one."""
+        self.counts[kind] += count
+
+    def is_full(self, kind: str) -> bool:
+        """True when another finding of this kind would only be counted."""
+        return len(self._kept[KINDS[kind].severity]) >= KEPT_PER_SEVERITY
+
+    def kept(self, severity: Severity) -> list[Finding]:
+        """The kept ones, in the order of files and lines as far as they were found in it."""
+        return self._kept[severity]
+
+    def total(self, severity: Severity) -> int:
+        """How many there are, kept or not."""
+        return sum(count for kind, count in self.counts.items() if KINDS[kind].severity is severity)
+
+    def sort(self, files: dict[str, int]) -> None:
+        """Puts the kept ones in the order of files (whole-file findings first) and lines."""
+        for kept in self._kept.values():
+            kept.sort(key=lambda f: (files.get(f.file, -1), f.line or 0))
+
+    def extend(self, other: Findings) -> None:
+        """Takes over the findings of another collection."""
+        self.counts.update(other.counts)
+        for severity, kept in other._kept.items():
+            room = KEPT_PER_SEVERITY - len(self._kept[severity])
+            self._kept[severity].extend(kept[:room])
+
+    def problems(self, *severities: Severity, path: str = "data") -> list[Problem]:
+        """The kept ones as problems of the config, and one line for each kind that was not kept in full."""
+        chosen = [f for severity in (severities or tuple(Severity)) for f in self._kept[severity]]
+        shown = Counter(f.kind for f in chosen)
+        problems = [finding.as_problem(path) for finding in chosen]
+        for kind, number in shown.items():
+            if self.counts[kind] > number:
+                more = f"{KINDS[kind].label}: {self.counts[kind] - number:,} more, {self.counts[kind]:,} in all."
+                problems.append(Problem(path, more, KINDS[kind].severity))
+        return problems

@@ -1,0 +1,202 @@
+"""A byte stream over a data file: decompressed, decoded, and counted as it is read, in constant memory."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import io
+import re
+import zlib
+from pathlib import Path
+from typing import IO, Any, Literal
+
+Compression = Literal["", "gzip", "zstd"]
+
+BUFFER_BYTES = 1 << 20
+HEAD_BYTES = 1 << 20
+# How far a file is searched for its first byte outside ASCII, on which its encoding is decided.
+ENCODING_SEARCH_BYTES = 1 << 32
+ENCODING_SEARCH_COMPRESSED_BYTES = 1 << 26
+
+# Encodings tried when a text is not Unicode; the multi-byte ones refuse most texts that are not theirs.
+LEGACY_ENCODINGS = ("cp1252", "latin_1", "shift_jis", "euc_jp", "gb18030", "big5", "euc_kr", "cp1251", "koi8_r")
+BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+# What a damaged or cut compressed file raises while it is read (zstandard's own error is a plain Exception class).
+DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error)
+
+
+class ByteCount:
+    """How many bytes of all files were read so far; shared by the readers of one check."""
+
+    def __init__(self) -> None:
+        self.done = 0
+
+
+class _CountedFile(io.RawIOBase):
+    """A raw file that adds what is read from it to a `ByteCount`."""
+
+    def __init__(self, path: Path, count: ByteCount) -> None:
+        super().__init__()
+        self._file = path.open("rb", buffering=0)
+        self._count = count
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        read = self._file.readinto(buffer) or 0
+        self._count.done += read
+        return read
+
+    def close(self) -> None:
+        if not self.closed:
+            self._file.close()
+        super().close()
+
+
+class _Decompressed(io.RawIOBase):
+    """A decompressing stream that hands over what it has: before damage, everything that came before it."""
+
+    def __init__(self, stream: Any) -> None:
+        super().__init__()
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._stream.read1(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._stream.close()
+        super().close()
+
+
+def open_bytes(path: Path, compression: Compression = "", count: ByteCount | None = None) -> IO[bytes]:
+    """A buffered stream of the decompressed bytes. Reading it may raise `damaged_errors`."""
+    raw = io.BufferedReader(_CountedFile(path, count or ByteCount()), BUFFER_BYTES)
+    if compression == "gzip":
+        return io.BufferedReader(_Decompressed(gzip.GzipFile(fileobj=raw)), BUFFER_BYTES)
+    if compression == "zstd":
+        import zstandard
+
+        reader = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
+        return io.BufferedReader(_Decompressed(reader), BUFFER_BYTES)
+    return raw
+
+
+def read_block(stream: Any, compression: Compression) -> bytes:
+    """Up to `HEAD_BYTES`; less before the end of the file or before damage. Raises only for damage at its start."""
+    block = b""
+    while len(block) < HEAD_BYTES:
+        try:
+            more = stream.read1(HEAD_BYTES - len(block))
+        except damaged_errors(compression):
+            if block:
+                return block
+            raise
+        if not more:
+            return block
+        block += more
+    return block
+
+
+def damaged_errors(compression: Compression) -> tuple[type[Exception], ...]:
+    """What reading a damaged file of this compression raises."""
+    if compression == "zstd":
+        import zstandard
+
+        return (*DAMAGED, zstandard.ZstdError)
+    return DAMAGED
+
+
+def open_text(
+    path: Path, compression: Compression, encoding: str, count: ByteCount | None = None, newline: str | None = "\n"
+) -> io.TextIOWrapper:
+    """A stream of text. Bytes that the encoding has no character for become U+FFFD, which the check reports."""
+    stream = open_bytes(path, compression, count)
+    name = "utf-8-sig" if encoding == "utf-8" else encoding
+    return io.TextIOWrapper(stream, name, errors="replace", newline=newline)
+
+
+def compression_of(head: bytes) -> Compression:
+    """The compression that a file's first bytes tell."""
+    if head.startswith(b"\x1f\x8b"):
+        return "gzip"
+    return "zstd" if head.startswith(b"\x28\xb5\x2f\xfd") else ""
+
+
+def find_encoding(path: Path, compression: Compression) -> str:
+    """The encoding: by byte order mark, by the zeros of UTF-16, else by the first stretch outside ASCII.
+
+    ``utf-8`` for plain ASCII; ``utf-8-sig`` when it starts with a mark.
+    """
+    with open_bytes(path, compression) as stream:
+        block = read_block(stream, compression)
+        for mark, name in BYTE_ORDER_MARKS:
+            if block.startswith(mark):
+                return name
+        if utf16 := _utf16_without_mark(block[:4096]):
+            return utf16
+        limit = ENCODING_SEARCH_COMPRESSED_BYTES if compression else ENCODING_SEARCH_BYTES
+        searched = len(block)
+        while block.isascii() and block and searched < limit:
+            try:
+                block = read_block(stream, compression)
+            except damaged_errors(compression):
+                break
+            searched += len(block)
+    return "utf-8" if block.isascii() else _encoding_of_block(block)
+
+
+def _utf16_without_mark(head: bytes) -> str:
+    """UTF-16 of mostly Western text has a zero in every second byte."""
+    if len(head) < 4:
+        return ""
+    even, odd = head[0::2].count(0), head[1::2].count(0)
+    half = len(head) // 2
+    if odd > 0.4 * half and even < 0.05 * half:
+        return "utf-16-le"
+    return "utf-16-be" if even > 0.4 * half and odd < 0.05 * half else ""
+
+
+def _encoding_of_block(block: bytes) -> str:
+    """UTF-8 when most of the lines outside ASCII are; a line or two may be broken and are reported as such."""
+    lines = [line for line in re.split(rb"[\r\n]+", block) if not line.isascii()]
+    good = sum(1 for line in lines if _is_utf8(line))
+    if good * 2 >= len(lines):
+        return "utf-8"
+    from charset_normalizer import from_bytes
+
+    sample = b"\n".join(lines)[:20_000]
+    best = from_bytes(sample, cp_isolation=list(LEGACY_ENCODINGS), enable_fallback=False).best()
+    # Short Western texts give too little to go by: they decode as cp1252, which Latin-1 files do as well.
+    if best is None or best.encoding in ("latin_1", "cp1252") or len(sample) < 200:
+        return _western(block)
+    return best.encoding
+
+
+def _western(block: bytes) -> str:
+    try:
+        block.decode("cp1252")
+    except UnicodeDecodeError:
+        return "latin-1"
+    return "cp1252"
+
+
+def _is_utf8(line: bytes) -> bool:
+    """A line at the end of a block may be cut in the middle of a character."""
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return error.reason == "unexpected end of data" and error.start >= len(line) - 3 and error.start > 0
+    return True

@@ -1,0 +1,111 @@
+"""The card "Before the start": what this run would train, store and need, exactly, and what could be better."""
+
+from __future__ import annotations
+
+from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
+
+from app.core.quantity import bytes_text, percent_text
+from app.core.recommendation import suggest
+from app.core.target import Selection
+from app.ui.config_store import ConfigStore
+from app.ui.form import Card, FieldGrid
+from app.ui.selection_model import SelectionModel
+from app.ui.suggestion_list import SuggestionList
+
+FIGURE_WIDTH = 150  # px
+
+
+class Figure(QWidget):
+    """One number with what it counts."""
+
+    def __init__(self, name: str, label: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName(f"estimate.{name}")
+        self._value, self._label = QLabel("–", self), QLabel(label, self)
+        self._value.setProperty("role", "section")
+        self._label.setProperty("role", "small")
+        self._label.setWordWrap(True)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self._value)
+        layout.addWidget(self._label)
+
+    @property
+    def text(self) -> str:
+        """The number as shown."""
+        return self._value.text()
+
+    def show_value(self, text: str, tip: str = "") -> None:
+        """Shows the number; "–" where it is not known."""
+        self._value.setText(text or "–")
+        self.setToolTip(tip)
+        self.setAccessibleName(f"{self._label.text()}: {text or 'not known yet'}")
+
+
+class EstimatePanel(Card):
+    """Shows the numbers of a `SelectionModel` and the suggestions for a `ConfigStore`'s config."""
+
+    def __init__(self, store: ConfigStore, model: SelectionModel, parent: QWidget | None = None) -> None:
+        super().__init__("Before the start", parent=parent)
+        self.setObjectName("estimate_panel")
+        self._store, self._model = store, model
+        self._examples: int | None = None
+        self._tokens: int | None = None
+        grid = FieldGrid(self, max_columns=5, column_width=FIGURE_WIDTH)
+        self.figures = {
+            name: Figure(name, label, grid)
+            for name, label in (
+                ("modules", "adapted modules"),
+                ("parameters", "trainable parameters"),
+                ("percent", "of the model"),
+                ("adapter", "adapter file"),
+            )
+        }
+        for figure in self.figures.values():
+            grid.add(figure)
+        self.body.addWidget(grid)
+        self.suggestions = SuggestionList(self)
+        self.suggestions.applied.connect(self._on_applied)
+        self.body.addWidget(self.suggestions)
+        model.changed.connect(self.update_figures)
+        store.changed.connect(self._on_changed)
+        self.update_figures()
+
+    def set_data(self, examples: int | None, trained_tokens: int | None = None) -> None:
+        """Tells how many examples, and trained tokens an epoch, there are; None while that is not known."""
+        if (examples, trained_tokens) != (self._examples, self._tokens):
+            self._examples, self._tokens = examples, trained_tokens
+            self._show_suggestions()
+
+    def update_figures(self) -> None:
+        """Shows everything anew."""
+        selection = self._model.selection
+        self._show_selection(selection)
+        self._show_suggestions()
+
+    def _show_selection(self, selection: Selection | None) -> None:
+        if selection is None:
+            for figure in self.figures.values():
+                figure.show_value("")
+            return
+        figures = self.figures
+        figures["modules"].show_value(f"{selection.adapted_modules:,}")
+        figures["parameters"].show_value(f"{selection.trainable_parameters:,}")
+        figures["percent"].show_value(
+            percent_text(selection.trainable_percent), f"of {selection.total_parameters:,} parameters"
+        )
+        figures["adapter"].show_value(bytes_text(selection.adapter_bytes), "adapters.safetensors, each checkpoint")
+
+    def _show_suggestions(self) -> None:
+        known = self._model.selection
+        config = self._store.config
+        self.suggestions.show_suggestions(
+            suggest(config, examples=self._examples, trained_tokens=self._tokens, selection=known)
+        )
+
+    def _on_changed(self, _path: str) -> None:
+        self._show_suggestions()
+
+    def _on_applied(self, path: str, value: object) -> None:
+        self._store.set(path, value)

@@ -1,0 +1,151 @@
+"""Form building blocks: cards, a grid that folds with the width, and a disclosure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import (
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.ui import theme
+from app.ui.field import Field
+
+COLUMN_MIN_WIDTH = 176  # px; narrower columns would cut labels
+MAX_COLUMNS = 4
+
+
+class Card(QFrame):
+    """A titled block of the form; put things into ``body``, small tools into ``tools`` beside the title."""
+
+    def __init__(self, title: str, description: str = "", parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setProperty("role", "card")
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(*[theme.SPACE * 2] * 4)
+        outer.setSpacing(theme.SPACE)
+        head = QHBoxLayout()
+        self.title = QLabel(title, self)
+        self.title.setProperty("role", "section")
+        head.addWidget(self.title)
+        head.addStretch(1)
+        self.tools = QHBoxLayout()
+        self.tools.setSpacing(theme.SPACE // 2)
+        head.addLayout(self.tools)
+        outer.addLayout(head)
+        if description:
+            text = QLabel(description, self)
+            text.setProperty("role", "muted")
+            text.setWordWrap(True)
+            outer.addWidget(text)
+        self.body = QVBoxLayout()
+        self.body.setSpacing(theme.SPACE * 2)
+        outer.addSpacing(theme.SPACE // 2)
+        outer.addLayout(self.body)
+
+
+class FieldGrid(QWidget):
+    """Fields side by side: four columns when wide, then three, two, one. Switches get rows of their own."""
+
+    def __init__(
+        self, parent: QWidget | None = None, *, max_columns: int = MAX_COLUMNS, column_width: int = COLUMN_MIN_WIDTH
+    ) -> None:
+        super().__init__(parent)
+        self._items: list[QWidget] = []
+        self._columns = 0
+        self._max_columns, self._column_width = max_columns, column_width
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setHorizontalSpacing(theme.SPACE * 2)
+        self._grid.setVerticalSpacing(theme.SPACE * 2)
+
+    def add(self, widget: QWidget) -> None:
+        """Appends a field (or any widget)."""
+        self._items.append(widget)
+        widget.setParent(self)
+        # What is in a column must not make it wider than its neighbours.
+        widget.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self._arrange(max(1, self._columns))
+
+    def remove(self, widget: QWidget) -> None:
+        """Takes a widget out and deletes it."""
+        self._items.remove(widget)
+        self._grid.removeWidget(widget)
+        widget.hide()
+        widget.deleteLater()
+
+    @property
+    def columns(self) -> int:
+        """How many columns there are at the present width."""
+        return self._columns
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        gap = self._grid.horizontalSpacing()
+        columns = min(self._max_columns, max(1, (self.width() + gap) // (self._column_width + gap)))
+        if columns != self._columns:
+            self._arrange(columns)
+
+    def minimumSizeHint(self) -> QSize:
+        """One column may be the whole width: the grid itself must not keep the window wide."""
+        return QSize(COLUMN_MIN_WIDTH, super().minimumSizeHint().height())
+
+    def _arrange(self, columns: int) -> None:
+        for column in range(self._max_columns):
+            self._grid.setColumnStretch(column, 1 if column < columns else 0)
+        for item in self._items:
+            self._grid.removeWidget(item)
+        self._columns = columns
+        switches = [w for w in self._items if isinstance(w, Field) and w.is_switch]
+        boxes = [w for w in self._items if w not in switches]
+        first = self._place(boxes, 0, columns)
+        self._place(switches, first, columns)
+
+    def _place(self, items: Sequence[QWidget], row: int, columns: int) -> int:
+        for index, item in enumerate(items):
+            place = row + index // columns, index % columns
+            self._grid.addWidget(item, *place)
+        return row + -(-len(items) // columns)
+
+
+class Disclosure(QWidget):
+    """A part of a form that is folded away until asked for."""
+
+    toggled = Signal(bool)
+
+    def __init__(self, title: str, content: QWidget, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.button = QPushButton(title, self)
+        self.button.setCheckable(True)
+        theme.set_role(self.button, kind="quiet")
+        self.content = content
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(theme.SPACE)
+        layout.addWidget(self.button, 0, Qt.AlignmentFlag.AlignLeft)
+        layout.addWidget(content)
+        content.hide()
+        self.button.toggled.connect(self._on_toggled)
+        theme.theme().changed.connect(self._redraw)
+        self._redraw()
+
+    def open(self) -> None:
+        """Unfolds it."""
+        self.button.setChecked(True)
+
+    def _on_toggled(self, shown: bool) -> None:
+        self.content.setVisible(shown)
+        self._redraw()
+        self.toggled.emit(shown)
+
+    def _redraw(self) -> None:
+        self.button.setIcon(theme.icon("ph.caret-down" if self.button.isChecked() else "ph.caret-right"))

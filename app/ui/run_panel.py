@@ -1,0 +1,430 @@
+"""The run panel: how the shown run is doing, its curves and its log. Its model is a `RunSession`."""
+
+from __future__ import annotations
+
+import time
+
+from PySide6.QtCore import QSize, Qt, QTimer, Signal
+from PySide6.QtWidgets import (
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QSplitter,
+    QStackedLayout,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QElidingLabel
+
+from app.core import event
+from app.core.quantity import count_text, duration_text
+from app.ui import theme
+from app.ui.log_view import LogView
+from app.ui.loss_chart import LossChart
+from app.ui.run_session import RunSession, RunState
+
+FIGURES_MS = 120  # figures change at most so often: faster than this nobody reads
+CLOCK_MS = 1000
+CHART_MINIMUM, LOG_MINIMUM = 190, 72  # px
+PATIENCE_MS = 20_000  # after this long a worker that should stop can be ended at once
+UNKNOWN = "–"
+
+# What the pill says, and how it looks.
+PILLS: dict[RunState, tuple[str, str]] = {
+    RunState.NONE: ("", "pill"),
+    RunState.LOADING: ("Reading", "pill"),
+    RunState.PREPARING: ("Preparing", "pill-accent"),
+    RunState.RUNNING: ("Training", "pill-accent"),
+    RunState.PAUSING: ("Pausing", "pill-warning"),
+    RunState.PAUSED: ("Paused", "pill-warning"),
+    RunState.STOPPING: ("Stopping", "pill-warning"),
+    RunState.COMPLETED: ("Finished", "pill-good"),
+    RunState.EARLY_STOPPED: ("Stopped early", "pill-good"),
+    RunState.STOPPED: ("Stopped", "pill"),
+    RunState.FAILED: ("Failed", "pill-error"),
+    RunState.CRASHED: ("Broke off", "pill-error"),
+    RunState.NEW: ("Not started", "pill"),
+    RunState.ELSEWHERE: ("Training elsewhere", "pill-accent"),
+}
+SENTENCES: dict[RunState, str] = {
+    RunState.LOADING: "Reading the run's history…",
+    RunState.PAUSING: "Pausing after this iteration…",
+    RunState.PAUSED: "Waiting in place. The memory stays taken until you continue or stop.",
+    RunState.STOPPING: "Stopping after this iteration, then saving…",
+    RunState.NEW: "Nothing was trained in this run yet.",
+    RunState.ELSEWHERE: "Another process trains this run; its progress is followed here.",
+}
+
+
+class RunPanel(QWidget):
+    """State, figures, chart and log of the session's run, or what will appear here when there is none."""
+
+    open_requested = Signal()
+    compare_requested = Signal()
+    resume_requested = Signal()
+    told = Signal(str)
+
+    def __init__(self, session: RunSession, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("run_panel")
+        self._session = session
+        self._reported_at = 0.0
+        self._dirty = QTimer(self)
+        self._dirty.setSingleShot(True)
+        self._dirty.setInterval(FIGURES_MS)
+        self._dirty.timeout.connect(self._show_figures)
+        self._clock = QTimer(self)
+        self._clock.setInterval(CLOCK_MS)
+        self._clock.timeout.connect(self._show_figures)
+        self._patience = QTimer(self)
+        self._patience.setSingleShot(True)
+        self._patience.setInterval(PATIENCE_MS)
+        self._patience.timeout.connect(self._offer_kill)
+        self._build()
+        session.run_changed.connect(self._on_run)
+        session.state_changed.connect(self._on_state)
+        session.emitted.connect(self._on_event)
+        session.logged.connect(self.log.append)
+        theme.theme().changed.connect(self._dress)
+        self._dress()
+        self._on_run()
+        self._on_state()
+
+    def sizeHint(self) -> QSize:
+        return QSize(420, 600)
+
+    # -- session ----------------------------------------------------------------------------------------------
+
+    def _on_run(self) -> None:
+        run = self._session.run
+        self._stack.setCurrentIndex(0 if run is None else 1)
+        self.chart.set_history(self._session.history)
+        self.log.clear()
+        self.log.set_source(run.log if run is not None else None)
+        if run is not None:
+            config = self._session.config
+            self._name.setText(config.adapter_name if config is not None else run.name)
+            self._name.setToolTip(str(run.path))
+        self._show_figures()
+
+    def _on_event(self, found: event.Event) -> None:
+        if isinstance(found, (event.TrainReported, event.Validated, event.Started)):
+            self._reported_at = time.monotonic()
+            self.chart.refresh()
+        if not self._dirty.isActive():
+            self._dirty.start()
+
+    def _on_state(self) -> None:
+        state = self._session.state
+        text, role = PILLS[state]
+        self._pill.setText(text)
+        theme.set_role(self._pill, role=role)
+        if self._session.is_live:
+            self._clock.start()
+        else:
+            self._clock.stop()
+        if state is not RunState.STOPPING:
+            self._patience.stop()
+        elif not self._patience.isActive():
+            self._patience.start()
+        self._show_buttons()
+        self._show_sentence()
+        self._show_figures()
+
+    # -- showing ----------------------------------------------------------------------------------------------
+
+    def _show_buttons(self) -> None:
+        session, state = self._session, self._session.state
+        waits = state in (RunState.PAUSED, RunState.PAUSING)
+        self._pause.setVisible(session.is_live)
+        self._pause.setEnabled(state in (RunState.RUNNING, RunState.PAUSED))
+        self._pause.setText("Continue" if waits else "Pause")
+        self._pause.setIcon(theme.icon("ph.play-fill" if waits else "ph.pause-fill"))
+        self._stop.setVisible(session.is_live)
+        self._stop.setEnabled(state is not RunState.STOPPING)
+        self._stop.setText("Stop")
+        theme.set_role(self._stop, kind="")
+        self._stop.setToolTip("Stop after this iteration and save the adapter")
+        self._resume.setVisible(session.can_resume)
+        over = not session.is_live and state is not RunState.ELSEWHERE
+        self._compare.setVisible(over and session.has_adapter)
+
+    def _show_sentence(self) -> None:
+        session = self._session
+        text = SENTENCES.get(session.state, "")
+        if session.state is RunState.PREPARING:
+            text = f"{session.phase}…" if session.phase else "Starting…"
+        failed = session.state in (RunState.FAILED, RunState.CRASHED)
+        if failed:
+            text = session.problem
+        elif session.state is RunState.EARLY_STOPPED:
+            text = "The validation loss no longer improved, so the run ended early."
+        elif session.history.finished is not None and not text:
+            text = session.history.finished.message
+        self._sentence.setText(text)
+        self._sentence.setVisible(bool(text))
+        theme.set_role(self._sentence, role="error" if failed else "small")
+
+    def _show_figures(self) -> None:
+        history, report = self._session.history, self._session.history.last_report
+        planned, best = history.iterations, history.best
+        self._bar.setRange(0, max(planned, 1))
+        self._bar.setValue(min(history.iteration, max(planned, 1)))
+        self._bar.setVisible(planned > 0)
+        self._iteration.setText(self._iteration_text())
+        self._epoch.setText(self._epoch_text())
+        self._figures["train_loss"].show_value(f"{report.train_loss:.3f}" if report else UNKNOWN)
+        self._figures["val_loss"].show_value(
+            f"{best.val_loss:.3f}" if best else UNKNOWN, f"at {best.iteration:,}" if best else ""
+        )
+        self._figures["speed"].show_value(_rate_text(report.tokens_per_second) if report else UNKNOWN)
+        self._figures["elapsed"].show_value(duration_text(self._elapsed_s()) if planned else UNKNOWN)
+        self._figures["left"].show_value(self._left_text())
+        self._figures["memory"].show_value(f"{report.peak_memory_gb:.2f} GB" if report else UNKNOWN)
+        self._show_sentence()
+
+    def _iteration_text(self) -> str:
+        history = self._session.history
+        if not history.iterations:
+            return ""
+        return f"Iteration {count_text(history.iteration)} of {count_text(history.iterations)}"
+
+    def _epoch_text(self) -> str:
+        history = self._session.history
+        if history.started is None or not history.started.iterations_per_epoch:
+            return ""
+        per_epoch = history.started.iterations_per_epoch
+        return f"epoch {history.iteration / per_epoch:.1f} of {history.iterations / per_epoch:.1f}"
+
+    def _elapsed_s(self) -> float:
+        """What the history has, and while it trains the time since then."""
+        running = self._session.state in (RunState.RUNNING, RunState.STOPPING) and self._reported_at
+        return self._session.history.elapsed_s + (time.monotonic() - self._reported_at if running else 0.0)
+
+    def _left_text(self) -> str:
+        state = self._session.state
+        remaining = self._session.history.remaining_s()
+        if remaining is None or not (self._session.is_live or state is RunState.ELSEWHERE):
+            return UNKNOWN
+        if state is RunState.RUNNING:
+            remaining = max(remaining - (time.monotonic() - self._reported_at), 0.0)
+        return duration_text(remaining)
+
+    # -- asks -------------------------------------------------------------------------------------------------
+
+    def _on_pause(self) -> None:
+        if self._session.state is RunState.RUNNING:
+            self._session.pause()
+        else:
+            self._session.go_on()
+
+    def _on_stop(self) -> None:
+        if self._session.state is RunState.STOPPING:
+            self._session.kill()
+        else:
+            self._session.stop()
+
+    def _offer_kill(self) -> None:
+        """The worker does not answer: it can be ended at once, which loses what came after the last checkpoint."""
+        if self._session.state is RunState.STOPPING:
+            self._stop.setEnabled(True)
+            self._stop.setText("End now")
+            self._stop.setToolTip("End the worker at once. What was trained since the last checkpoint is lost.")
+            theme.set_role(self._stop, kind="danger")
+
+    # -- building ---------------------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        self.chart = LossChart(self._session.history)
+        self.chart.told.connect(self.told)
+        self.log = LogView()
+        self.log.told.connect(self.told)
+        self._stack = QStackedLayout(self)
+        self._stack.addWidget(self._empty())
+        page = QWidget()
+        layout = QVBoxLayout(page)
+        layout.setContentsMargins(theme.SPACE, 0, theme.SPACE * 2, theme.SPACE * 2)
+        layout.setSpacing(theme.SPACE * 3 // 2)
+        layout.addWidget(self._summary())
+        self._split = QSplitter(Qt.Orientation.Vertical)
+        self._split.setObjectName("run_splitter")
+        self._split.setChildrenCollapsible(False)
+        self._split.setHandleWidth(theme.SPACE * 3 // 2)
+        self.chart.setMinimumHeight(CHART_MINIMUM)
+        self.log.setMinimumHeight(LOG_MINIMUM)
+        self._split.addWidget(_card(self.chart))
+        self._split.addWidget(_card(self.log))
+        self._split.setStretchFactor(0, 5)
+        self._split.setStretchFactor(1, 2)
+        self._split.setSizes([500, 200])
+        layout.addWidget(self._split, 1)
+        self._stack.addWidget(page)
+
+    def _empty(self) -> QWidget:
+        """What will be here, and what to do for it."""
+        page = QWidget()
+        layout = QVBoxLayout(page)
+        layout.setContentsMargins(theme.SPACE, 0, theme.SPACE * 2, theme.SPACE * 2)
+        card = QFrame()
+        theme.set_role(card, role="card")
+        inner = QVBoxLayout(card)
+        inner.setContentsMargins(*[theme.SPACE * 4] * 4)
+        inner.setSpacing(theme.SPACE * 3 // 2)
+        self._empty_icon = QLabel()
+        title = QLabel("Your run appears here")
+        theme.set_role(title, role="section")
+        text = QLabel(
+            "Choose a model and training data on the left, then press Start training.\n\n"
+            "You will see the loss fall, the speed, the time left and the log. "
+            "You can pause or stop at any time: what was learned is saved."
+        )
+        text.setWordWrap(True)
+        theme.set_role(text, role="muted")
+        earlier = QPushButton("Open an earlier run…")
+        earlier.setObjectName("open_run")
+        theme.set_role(earlier, kind="link")
+        earlier.setCursor(Qt.CursorShape.PointingHandCursor)
+        earlier.clicked.connect(self.open_requested)
+        inner.addStretch(2)
+        for widget in (self._empty_icon, title, text, earlier):
+            inner.addWidget(widget)
+        inner.addStretch(3)
+        layout.addWidget(card)
+        return page
+
+    def _summary(self) -> QFrame:
+        card = QFrame()
+        theme.set_role(card, role="card")
+        layout = QVBoxLayout(card)
+        layout.setContentsMargins(theme.SPACE * 2, theme.SPACE * 3 // 2, theme.SPACE * 2, theme.SPACE * 2)
+        layout.setSpacing(theme.SPACE)
+        self._name = QElidingLabel()
+        self._name.setObjectName("run_name")
+        theme.set_role(self._name, role="section")
+        self._sentence = QLabel()
+        self._sentence.setObjectName("run_sentence")
+        self._sentence.setWordWrap(True)
+        self._sentence.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._bar = QProgressBar()
+        self._bar.setObjectName("run_progress")
+        self._bar.setAccessibleName("Progress of the run")
+        self._bar.setTextVisible(False)
+        layout.addLayout(self._header())
+        layout.addWidget(self._sentence)
+        layout.addWidget(self._bar)
+        layout.addLayout(self._progress_line())
+        layout.addLayout(self._figure_grid())
+        return card
+
+    def _header(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        row.setSpacing(theme.SPACE)
+        self._pill = QLabel()
+        self._pill.setObjectName("run_state")
+        self._pill.setAccessibleName("State of the run")
+        self._pause = self._button("Pause", "run_pause", "Halt in place; continue when you like")
+        self._stop = self._button("Stop", "run_stop", "Stop after this iteration and save the adapter")
+        self._resume = self._button("Resume", "run_resume", "Go on exactly where the run ended")
+        self._compare = self._button("Compare", "run_compare", "Ask the base model and the tuned one side by side")
+        self._pause.clicked.connect(self._on_pause)
+        self._stop.clicked.connect(self._on_stop)
+        self._resume.clicked.connect(self.resume_requested)
+        self._compare.clicked.connect(self.compare_requested)
+        row.addStrut(theme.SPACE * 4)  # the card keeps its height when the buttons go
+        row.addWidget(self._pill, 0, Qt.AlignmentFlag.AlignVCenter)
+        row.addWidget(self._name, 1)
+        for button in (self._pause, self._stop, self._resume, self._compare):
+            row.addWidget(button)
+        return row
+
+    def _button(self, text: str, name: str, tip: str) -> QPushButton:
+        button = QPushButton(text)
+        button.setObjectName(name)
+        button.setAccessibleName(text)
+        button.setToolTip(tip)
+        return button
+
+    def _progress_line(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        self._iteration, self._epoch = QLabel(), QLabel()
+        self._iteration.setObjectName("run_iteration")
+        theme.set_role(self._epoch, role="muted")
+        row.addWidget(self._iteration)
+        row.addStretch(1)
+        row.addWidget(self._epoch)
+        return row
+
+    def _figure_grid(self) -> QGridLayout:
+        names = {
+            "train_loss": "Train loss",
+            "val_loss": "Best validation",
+            "speed": "Tokens/s",
+            "left": "Time left",
+            "elapsed": "Elapsed",
+            "memory": "Peak memory",
+        }
+        grid = QGridLayout()
+        grid.setContentsMargins(0, theme.SPACE // 2, 0, 0)
+        grid.setHorizontalSpacing(theme.SPACE * 2)
+        grid.setVerticalSpacing(theme.SPACE * 3 // 2)
+        self._figures = {name: Figure(name, label) for name, label in names.items()}
+        for index, figure in enumerate(self._figures.values()):
+            grid.addWidget(figure, index // 3, index % 3)
+        for column in range(3):
+            grid.setColumnStretch(column, 1)
+        return grid
+
+    def _dress(self) -> None:
+        c = theme.colors()
+        self._empty_icon.setPixmap(theme.icon("ph.chart-line", c.accent).pixmap(40, 40))
+        self._stop.setIcon(theme.icon("ph.stop-fill"))
+        self._resume.setIcon(theme.icon("ph.play-fill"))
+        self._compare.setIcon(theme.icon("ph.columns"))
+        self._show_buttons()
+
+
+class Figure(QWidget):
+    """One figure: what it is, small, and its value, with an addition where there is one."""
+
+    def __init__(self, name: str, label: str) -> None:
+        super().__init__()
+        self._label = label
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        caption = QLabel(label)
+        theme.set_role(caption, role="small")
+        self._value, self._note = QLabel(UNKNOWN), QLabel()
+        self._value.setObjectName(f"figure.{name}")
+        theme.set_role(self._value, role="section")
+        theme.set_role(self._note, role="small")
+        row = QHBoxLayout()
+        row.setSpacing(theme.SPACE // 2)
+        row.addWidget(self._value, 0, Qt.AlignmentFlag.AlignBaseline)
+        row.addWidget(self._note, 0, Qt.AlignmentFlag.AlignBaseline)
+        row.addStretch(1)
+        layout.addWidget(caption)
+        layout.addLayout(row)
+
+    def show_value(self, value: str, note: str = "") -> None:
+        """Shows a value; nothing is drawn anew when it is the same."""
+        if (value, note) != (self._value.text(), self._note.text()):
+            self._value.setText(value)
+            self._note.setText(note)
+            self.setAccessibleName(f"{self._label}: {value} {note}".strip())
+
+
+def _card(content: QWidget) -> QFrame:
+    card = QFrame()
+    theme.set_role(card, role="card")
+    layout = QVBoxLayout(card)
+    layout.setContentsMargins(*[theme.SPACE * 3 // 2] * 4)
+    layout.addWidget(content)
+    return card
+
+
+def _rate_text(rate: float) -> str:
+    return count_text(rate) if rate >= 10 else f"{rate:.1f}"

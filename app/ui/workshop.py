@@ -1,0 +1,229 @@
+"""The workshop: what the user can ask for with configs, runs and dropped files, and what he is told about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal
+
+from app.core.config import TrainConfig
+from app.core.config_file import load_config, save_config
+from app.core.problem import Problem, UnusableError, errors
+from app.core.run import RunDir
+from app.core.setting import load_settings, save_settings
+from app.ui.config_store import ConfigStore
+from app.ui.landing import Landing, Place, land
+from app.ui.message_bar import Kind, Message
+from app.ui.run_session import RunSession, RunState
+from app.ui.worker_process import WorkerOutcome
+
+FIELDS: dict[Place, str] = {
+    Place.MODEL: "model",
+    Place.DATA: "data",
+    Place.VALID_DATA: "valid_data",
+    Place.TEST_DATA: "test_data",
+}
+DONE: dict[Place, str] = {
+    Place.MODEL: "is the model now",
+    Place.DATA: "is the training data now",
+    Place.VALID_DATA: "is the validation data now",
+    Place.TEST_DATA: "is the test data now",
+}
+
+
+class Workshop(QObject):
+    """Does what menus, buttons and drops ask for, on a `ConfigStore` and a `RunSession`. It has no widgets."""
+
+    told = Signal(object)  # Message
+    setup_requested = Signal(str)  # show the Setup tab, at this field if one is named
+    compare_requested = Signal(object)  # the adapter's folder (Path)
+
+    def __init__(
+        self,
+        store: ConfigStore,
+        session: RunSession,
+        parent: QObject | None = None,
+        *,
+        find_problems: Callable[[], Sequence[Problem]] = lambda: (),
+    ) -> None:
+        super().__init__(parent)
+        self._store = store
+        self._session = session
+        self._find_problems = find_problems
+        self._undone: TrainConfig | None = None
+        self._adapter: Path | None = None
+        session.ended.connect(self._on_ended)
+
+    # -- config -----------------------------------------------------------------------------------------------
+
+    def open_config(self, path: Path) -> None:
+        """Takes a config file over into the form."""
+        try:
+            loaded = load_config(path)
+        except UnusableError as error:
+            self._tell(f"{path.name} was not opened.\n{error}", "error")
+            return
+        self._replace(loaded.config)
+        self.remember(path)
+        kept = [problem.path for problem in loaded.problems]
+        said = f"Opened {path.name}."
+        if kept:
+            said += f" Keys that Luthier does not use are kept: {', '.join(kept)}."
+        self.told.emit(Message(said, "info", "Undo", self.undo))
+        self.setup_requested.emit("")
+
+    def save_config(self, path: Path) -> None:
+        """Writes the form as a config file."""
+        path = path if path.suffix else path.with_suffix(".yaml")
+        try:
+            save_config(self._store.config, path)
+        except OSError as error:
+            self._tell(f"The config was not saved: {error.strerror or error} ({path}).", "error")
+            return
+        self.remember(path)
+        self._tell(f"Saved as {path}.")
+
+    def reset(self) -> None:
+        """Puts the form back to the defaults."""
+        self._undone = self._store.config
+        self._store.reset()
+        said = "The form is back to its defaults; model and data stay."
+        self.told.emit(Message(said, "info", "Undo", self.undo))
+
+    def undo(self) -> None:
+        """Brings back the form as it was before a config was opened or the form was reset."""
+        if self._undone is not None:
+            self._replace(self._undone)
+
+    def remember(self, path: Path) -> None:
+        """Puts a config among the recent ones."""
+        save_settings(load_settings().with_recent("recent_configs", str(path)))
+
+    def _replace(self, config: TrainConfig) -> None:
+        self._undone = self._store.config
+        self._store.replace(config)
+
+    # -- runs -------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Starts a run of the form; errors hold it back and are named."""
+        if self._session.is_live:
+            self._tell("A run is training. Stop it before you start the next.", "warning")
+            return
+        if found := errors(self._find_problems()):
+            self._hold_back(found)
+            return
+        self._store.save_form()
+        try:
+            self._session.start(self._store.config)
+        except OSError as error:
+            said = f"The run's folder cannot be made: {error.strerror or error} ({error.filename})."
+            self._tell(f"{said} Choose another folder for runs in the settings.", "error")
+
+    def _hold_back(self, found: list[Problem]) -> None:
+        lines = "\n".join(problem.sentence() for problem in found)
+        path = found[0].path
+
+        def show() -> None:
+            self.setup_requested.emit(path)
+
+        self.told.emit(Message(f"The run cannot start yet.\n{lines}", "error", "Show", show))
+        self.setup_requested.emit(path)
+
+    def open_run(self, path: Path) -> None:
+        """Shows the run in a folder."""
+        if self._session.is_live:
+            self._tell("A run is training. Its curves stay here until it has ended.", "warning")
+            return
+        if not (path / "config.yaml").is_file():
+            self._tell(f"{path} is not a run: it has no config.yaml.", "error")
+            return
+        self._session.open(path)
+
+    def resume_run(self) -> None:
+        """Goes on with the shown run."""
+        if self._session.run is not None and self._session.can_resume:
+            self._session.resume(self._session.run.path)
+
+    def compare_run(self) -> None:
+        """Asks for the Compare tab with the shown run's adapter."""
+        if self._session.run is not None and self._session.has_adapter:
+            self.compare_requested.emit(self._session.run.adapters)
+
+    def _on_ended(self, outcome: WorkerOutcome) -> None:
+        run, state = self._session.run, self._session.state
+        if run is None:
+            return
+        if outcome.ok:
+            self._tell_result(run, state)
+        elif self._session.can_resume:
+            self.told.emit(Message(outcome.sentence(), "error", "Resume", self.resume_run))
+        elif outcome.failure is not None and outcome.failure.path:
+            path = outcome.failure.path
+
+            def show() -> None:
+                self.setup_requested.emit(path)
+
+            self.told.emit(Message(outcome.sentence(), "error", "Show", show))
+        else:
+            self._tell(outcome.sentence(), "error")
+
+    def _tell_result(self, run: RunDir, state: RunState) -> None:
+        name = self._session.config.adapter_name if self._session.config is not None else run.name
+        best = self._session.history.best
+        if not self._session.has_adapter:
+            self._tell(f"{name} was stopped before there was anything to save.")
+            return
+        if state is RunState.STOPPED:
+            said = f"{name} was stopped at iteration {self._session.history.iteration:,}; the adapter is saved."
+        elif best is not None:
+            said = f"{name} is ready. Best validation loss {best.val_loss:.3f}, at iteration {best.iteration:,}."
+        else:
+            said = f"{name} is ready."
+        self._adapter = run.adapters
+        self.told.emit(Message(said, "good", "Compare base and tuned", self._compare_result))
+
+    def _compare_result(self) -> None:
+        self.compare_requested.emit(self._adapter)
+
+    # -- files ------------------------------------------------------------------------------------------------
+
+    def take_files(self, names: Sequence[str]) -> None:
+        """Puts files where a drop would put them (the command line, the system's "open with")."""
+        self.take([land(Path(name).expanduser().resolve()) for name in names])
+
+    def take(self, landings: Sequence[Landing]) -> None:
+        """Puts dropped files where they belong, and says what was done with each."""
+        values, done, refused = {}, [], []
+        for found in landings:
+            if found.place in FIELDS:
+                values[FIELDS[found.place]] = str(found.path)
+                done.append(f"{found.path.name} {DONE[found.place]}.")
+            elif found.place is Place.NOWHERE:
+                refused.append(found.reason)
+            else:
+                self._take_other(found)
+        if values:
+            self._take_values(values, done)
+        if refused:
+            self._tell("\n".join(refused), "warning")
+
+    def _take_other(self, found: Landing) -> None:
+        if found.place is Place.CONFIG:
+            self.open_config(found.path)
+        elif found.place is Place.RUN:
+            self.open_run(found.path)
+        else:
+            self.compare_requested.emit(found.path)
+
+    def _take_values(self, values: dict[str, str], done: list[str]) -> None:
+        problem = self._store.set_many(values)
+        if problem is not None:
+            self._tell(problem.sentence(), "error")
+            return
+        self.setup_requested.emit("")
+        self._tell(" ".join(done))
+
+    def _tell(self, text: str, kind: Kind = "info") -> None:
+        self.told.emit(Message(text, kind))

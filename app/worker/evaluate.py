@@ -1,0 +1,164 @@
+"""The measuring worker: held-out loss and perplexity of a base model and of adapters on the same examples.
+
+The job is ``{"task": "evaluate", "model": …, "adapters": [null | PATH, …], "data": FILE, "config": {…}}``;
+what counts as a target (prompt masking, columns, maximum length) comes from the config, as in training. It ends
+with ``Result(name="evaluate")``:
+
+``{"data", "examples", "tokens": [targets of each example], "columns": [{"adapter", "kind", "loss", "perplexity",
+"tokens", "per_example": [loss | null, …]}]}``. Losses are in nats a token; ``loss`` is weighted by tokens, and
+``perplexity`` is its exponential.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import mlx.nn as nn
+import numpy as np
+import numpy.typing as npt
+
+from app.core import event
+from app.core.config import TrainConfig
+from app.core.dataset.prepare import CancelledError
+from app.core.model_folder import locate_model
+from app.core.problem import Problem, UnusableError
+from app.worker.adapter_switch import CONFIG_FILE, Adapter, AdapterSwitch, adapter_files
+from app.worker.channel import Channel
+from app.worker.model import load_model
+from app.worker.token_set import TokenSet
+from app.worker.tokenize import Progress, Reporter, job_config, refuse, tokenize_config
+
+LOGITS_BYTES = 256 * 2**20  # of one batch, in float32: what keeps a large vocabulary from filling the memory
+MAX_BATCH = 32
+PADDED_TO = 32
+
+
+def evaluate(channel: Channel, job_dir: Path, job: dict[str, Any]) -> None:
+    """Measures every column of the job. Raises `UnusableError` with all that is wrong with it, before it starts."""
+    started = time.perf_counter()
+    config, data = job_config(job), Path(str(job.get("data", ""))).expanduser()
+    names = [None if name is None else Path(str(name)) for name in job.get("adapters") or [None]]
+    reporter = Reporter(channel)
+    channel.emit(event.Progressed(phase="Loading the model"))
+    model, tokenizer = load_model(locate_model(str(job.get("model", ""))))
+    switch = AdapterSwitch(model)
+    adapters = _adapters(switch, names)
+    columns = []
+    try:
+        examples = _examples(config, data, job_dir, tokenizer, reporter)
+        for name in names:
+            if name is not None and _was_trained_on(name, data):
+                said = f"{name} was trained on these very examples: its loss flatters it."
+                channel.emit(event.Warned(message=said))
+        for name, adapter in zip(names, adapters, strict=True):
+            switch.use(adapter)
+            progress = reporter.phase(f"Measuring {name or 'the base model'}")
+            sums, counts = losses(model, examples, config.max_seq_length, progress)
+            what = {"adapter": str(name) if name else None, "kind": adapter.kind if adapter else "base"}
+            columns.append(what | _figures(sums, counts))
+    except CancelledError:
+        channel.emit(event.Finished(reason="stopped", elapsed_s=time.perf_counter() - started))
+        return
+    found = {"data": str(data), "examples": len(examples), "tokens": counts.tolist(), "columns": columns}
+    channel.emit(event.Result(name="evaluate", data=found))
+    channel.emit(event.Finished(elapsed_s=time.perf_counter() - started))
+
+
+def _examples(config: TrainConfig, data: Path, job_dir: Path, tokenizer: Any, reporter: Reporter) -> TokenSet:
+    """All rows of ``data``, whatever form it has, in their order; nothing of it is set aside."""
+    whole = {"data": str(data), "valid_data": "", "test_data": "", "valid_fraction": 0.0, "test_fraction": 0.0}
+    tokenized = tokenize_config(config.with_values(whole), job_dir / "data", tokenizer, reporter)
+    found = tokenized.tokenized["train"]
+    refuse(found, tokenized.prepared.train, config, tokenized.prepared.origins.get("train"))
+    return found.token_set
+
+
+def losses(
+    model: nn.Module, examples: TokenSet, max_seq_length: int, progress: Progress
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """Summed cross-entropy (nats, float32 softmax) and number of targets of each example, in their order."""
+    sums, counts = np.zeros(len(examples), np.float64), np.zeros(len(examples), np.int64)
+    done, size = 0, _batch_tokens(model)
+    for indices in _batches(np.minimum(examples.lengths, max_seq_length), size):
+        inputs, targets, counted = _arrays(examples, indices, max_seq_length)
+        logits = model(inputs).astype(mx.float32)
+        each = (nn.losses.cross_entropy(logits, targets, reduction="none") * counted).sum(axis=1)
+        sums[indices] = np.array(each)
+        counts[indices] = np.array(counted.sum(axis=1))
+        done += len(indices)
+        progress(done, len(examples))
+    mx.clear_cache()
+    return sums, counts
+
+
+def _adapters(switch: AdapterSwitch, names: list[Path | None]) -> list[Adapter | None]:
+    found: list[Adapter | None] = []
+    problems: list[Problem] = []
+    for name in names:
+        try:
+            found.append(None if name is None else switch.load(name))
+        except UnusableError as error:
+            problems += error.problems
+    if problems:
+        raise UnusableError(problems)
+    return found
+
+
+def _was_trained_on(adapter: Path, data: Path) -> bool:
+    """True if the adapter's own config names ``data`` as its training examples."""
+    folder, _ = adapter_files(adapter)
+    source = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8")).get("data")
+    if not isinstance(source, str) or not source:
+        return False
+    return data.resolve() in (Path(source).resolve(), (Path(source) / "train.jsonl").resolve())
+
+
+def _batch_tokens(model: nn.Module) -> int:
+    """How many tokens a batch may hold so that its float32 logits stay within `LOGITS_BYTES`."""
+    vocabulary = model(mx.zeros((1, 1), mx.int32)).shape[-1]  # lazy: only the shape is made
+    return max(1, LOGITS_BYTES // (4 * int(vocabulary)))
+
+
+def _batches(lengths: npt.NDArray[np.int64], size: int) -> Iterator[list[int]]:
+    """Indices of examples of like length, longest first, so that too little memory shows at once."""
+    batch: list[int] = []
+    for index in np.argsort(-lengths, kind="stable").tolist():
+        padded = _padded(int(lengths[batch[0] if batch else index]))
+        if batch and (len(batch) >= MAX_BATCH or padded * (len(batch) + 1) > size):
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
+
+
+def _padded(length: int) -> int:
+    return max(PADDED_TO, math.ceil(length / PADDED_TO) * PADDED_TO)
+
+
+def _arrays(examples: TokenSet, indices: list[int], max_seq_length: int) -> tuple[mx.array, mx.array, mx.array]:
+    """Inputs, next-token targets and their weights (1 counts, 0 not), each of shape (examples, padded length)."""
+    parts = [examples[index] for index in indices]
+    width = _padded(max(min(len(part.tokens), max_seq_length) for part in parts))
+    tokens, counted = np.zeros((len(parts), width + 1), np.int32), np.zeros((len(parts), width + 1), np.float32)
+    for row, part in enumerate(parts):
+        length = min(len(part.tokens), max_seq_length)
+        tokens[row, :length] = part.tokens[:length]
+        counted[row, 1:length] = part.trained[1:length]
+    return mx.array(tokens[:, :-1]), mx.array(tokens[:, 1:]), mx.array(counted[:, 1:])
+
+
+def _figures(sums: npt.NDArray[np.float64], counts: npt.NDArray[np.int64]) -> dict[str, Any]:
+    total = int(counts.sum())
+    if not total:
+        raise UnusableError([Problem("data", "No token of these examples counts: there is nothing to measure.")])
+    loss = float(sums.sum() / total)
+    perplexity = math.exp(loss) if loss < 700 else math.inf
+    each = [float(s / n) if n else None for s, n in zip(sums, counts, strict=True)]
+    return {"loss": loss, "perplexity": perplexity, "tokens": total, "per_example": each}

@@ -1,0 +1,107 @@
+"""Shapes: the few sizes that batches are padded to, chosen so that little is computed for nothing.
+
+MLX compiles the training step once for every distinct shape and keeps it: a new one costs a quarter of a second and
+some 14 MB at 28 layers. So the sizes that an epoch needs are merged, the cheapest merge first, until few are left.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+LIMIT = 20
+WIDTH_STEP = 16
+TARGET_STEPS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What computing costs, in units of one position in the body.
+
+    ``head`` is one position in head and loss. ``attention_span`` is the row width at which a position's attention
+    costs as much as the rest of the body.
+    """
+
+    head: float = 0.0
+    attention_span: float = math.inf
+
+    def of(self, rows: Any, width: Any, targets: Any) -> Any:
+        """The cost of a batch of this shape; numbers or arrays of them."""
+        return rows * width * (1 + width / self.attention_span) + self.head * targets
+
+
+class Shape(NamedTuple):
+    """``rows`` × ``width`` input positions, of which ``targets`` go through the head and the loss."""
+
+    rows: int
+    width: int
+    targets: int
+
+    @property
+    def positions(self) -> int:
+        return self.rows * self.width
+
+    @property
+    def is_dense(self) -> bool:
+        """True if every position goes through the head, so that none need be picked out."""
+        return self.targets == self.positions
+
+
+def rounded(rows: int, width: int, targets: int, widest: int = 2**31) -> Shape:
+    """The shape on the fine grid that holds a batch: widths by 16, targets by eighths of the positions.
+
+    Nothing is padded beyond ``widest``, the longest that an example can be.
+    """
+    width = min(-(-width // WIDTH_STEP) * WIDTH_STEP, max(widest, 1))
+    eighth = -(-rows * width // TARGET_STEPS)
+    return Shape(rows, width, min(rows * width, -(-max(targets, 1) // eighth) * eighth))
+
+
+@dataclass(frozen=True, slots=True)
+class ShapeTable:
+    """The shapes of a run. It follows from data and config alone, so that a resumed run pads as it did before."""
+
+    shapes: tuple[Shape, ...]
+    largest: Shape
+    costs: Costs
+
+    def fit(self, need: Shape) -> Shape:
+        """The cheapest shape that holds ``need``; ``largest``, which holds every batch, if none does."""
+        fitting = [shape for shape in self.shapes if _holds(shape, need)]
+        return min(fitting, key=lambda shape: (self.costs.of(*shape), shape), default=self.largest)
+
+
+def plan_shapes(needs: Iterable[Shape], largest: Shape, costs: Costs, limit: int = LIMIT) -> ShapeTable:
+    """At most ``limit`` shapes for batches that need ``needs``; ``largest`` is for what these did not foresee."""
+    counts = Counter(needs)
+    shapes = np.array(sorted(counts), dtype=np.int64).reshape(-1, 3)
+    uses = np.array([counts[shape] for shape in sorted(counts)], dtype=np.float64)
+    while len(shapes) > max(1, limit):
+        shapes, uses = _merge_cheapest(shapes, uses, costs)
+    return ShapeTable(tuple(Shape(*(int(side) for side in shape)) for shape in shapes), largest, costs)
+
+
+def _merge_cheapest(shapes: np.ndarray, uses: np.ndarray, costs: Costs) -> tuple[np.ndarray, np.ndarray]:
+    """Joins the two shapes whose common cover adds the least work over the epoch."""
+    cover = np.maximum(shapes[:, None], shapes[None])
+    full = cover[..., 0] * cover[..., 1]
+    # A cover of a dense shape is dense: picking positions out is only worth it where many are left out.
+    dense = shapes[:, 2] == shapes[:, 0] * shapes[:, 1]
+    cover[..., 2] = np.where(dense[:, None] | dense[None], full, np.minimum(cover[..., 2], full))
+    own = costs.of(*shapes.T)
+    covered = costs.of(*np.moveaxis(cover, -1, 0))
+    added = uses[:, None] * (covered - own[:, None]) + uses[None] * (covered - own[None])
+    added[np.tril_indices(len(shapes))] = np.inf
+    first, second = np.unravel_index(np.argmin(added), added.shape)
+    kept = [i for i in range(len(shapes)) if i not in (first, second)]
+    merged = np.vstack([shapes[kept], cover[first, second][None]])
+    return merged, np.append(uses[kept], uses[first] + uses[second])
+
+
+def _holds(shape: Shape, need: Shape) -> bool:
+    return shape.rows >= need.rows and shape.width >= need.width and shape.targets >= need.targets

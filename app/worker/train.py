@@ -1,0 +1,379 @@
+"""Training: one run from its config to its adapter, each step told as an event and nothing lost on the way."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+
+from app.core import event
+from app.core.config_file import load_config
+from app.core.problem import Problem, TaskError, UnusableError
+from app.core.run import RunDir
+from app.worker import adapter
+from app.worker.adapter import AdapterFolder
+from app.worker.channel import Channel
+from app.worker.checkpoint import Checkpoint, load_checkpoint, restore, save_checkpoint
+from app.worker.control import Control, StoppedError
+from app.worker.guard import LossGuard, NotFiniteError, Verdict
+from app.worker.log import logged_to
+from app.worker.loss import scalar
+from app.worker.model import parameter_counts, trainable
+from app.worker.preparation import Prepared, prepare
+from app.worker.report import Report
+from app.worker.step import Outcome, Step
+from app.worker.validation import BestLoss, measure
+
+# A report is due every `steps_per_report` iterations, and sooner where iterations are slow: a chart should move.
+REPORT_AT_LEAST_EVERY_S = 2.0
+# How often the weights are held on to as a place to fall back to; it costs one more copy of them at most.
+FALLBACK_EVERY = 10
+
+
+def train(channel: Channel, job_dir: Path, job: dict[str, Any]) -> None:
+    """Trains the run in ``job_dir``.
+
+    ``job``: ``resume`` goes on from the saved state, ``extend_to`` does so up to a new number of iterations.
+    """
+    run = RunDir(job_dir)
+    control = Control(channel)
+    with logged_to(run.log):
+        checkpoint = _saved_state(channel, run, job)
+        try:
+            prepared = prepare(channel, control, run, job)
+        except StoppedError:
+            iteration = checkpoint.iteration if checkpoint else 0
+            channel.emit(event.Finished(reason="stopped", iteration=iteration, message="Stopped before training."))
+            return
+        _Training(channel, control, run, prepared, checkpoint).run()
+
+
+def _saved_state(channel: Channel, run: RunDir, job: dict[str, Any]) -> Checkpoint | None:
+    if not job.get("resume") and "extend_to" not in job:
+        return None
+    checkpoint = load_checkpoint(run.state)
+    if checkpoint is None:
+        channel.emit(event.Warned(message="The run has no saved state yet: it starts from the beginning."))
+        return None
+    end = int(job.get("extend_to", load_config(run.config).config.iters))
+    if end <= checkpoint.iteration:
+        said = f"The run has done its {checkpoint.iteration:,} iterations."
+        raise UnusableError([Problem("iters", said, hint="Extend it by some iterations to go on.")])
+    return checkpoint
+
+
+class _Training:
+    """The loop and what it keeps in hand. Iterations count from 1; iteration i makes the i-th batch's step."""
+
+    def __init__(
+        self, channel: Channel, control: Control, run: RunDir, prepared: Prepared, checkpoint: Checkpoint | None
+    ) -> None:
+        self.channel = channel
+        self.control = control
+        self.run_dir = run
+        self.config = prepared.config
+        self.model = prepared.model
+        self.optimizer = prepared.optimizer
+        self.objective = prepared.objective
+        self.batches = prepared.batches
+        self.valid = prepared.valid
+        self.selection = prepared.selection
+        self.fingerprint = prepared.fingerprint
+        self.adapters = AdapterFolder(run.adapters, self.config)
+        self.report = Report()
+        self.best = BestLoss(self.config.early_stopping.min_delta)
+        self.guard = LossGuard()
+        self.iteration = 0
+        self.saved_at = 0
+        self.elapsed_before_s = 0.0
+        self.started_at = time.perf_counter()
+        self.totals_before = adapter.totals(trainable(self.model))
+        # Only adapters are held on to: of a full fine-tune a second copy might not fit.
+        self.keeps_fallback = self.config.fine_tune_type != "full"
+        self.fallback = (0, trainable(self.model)) if self.keeps_fallback else None
+        self.grad_norm: mx.array | None = None
+        self.model.train()
+        self.optimizer.init(self.model.trainable_parameters())
+        accumulated = self._restore(checkpoint) if checkpoint else None
+        self.step = Step(
+            self.model,
+            self.optimizer,
+            self.objective,
+            accumulation=self.config.grad_accumulation_steps,
+            clip=self.config.max_grad_norm,
+        )
+        self.step.accumulated = accumulated
+
+    # -- the loop -------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Trains to the end, or to where it stops early, is stopped, or diverges (raises `TaskError`)."""
+        _use_memory_well()
+        self._emit_started()
+        try:
+            reason = self._iterate()
+            self._finish(reason)
+        except NotFiniteError as error:
+            raise self._diverged(self.iteration, f"the weights are no longer finite ({error})") from error
+
+    def _iterate(self) -> str:
+        config, last = self.config, self.config.iters
+        if self.iteration == 0 and self._validate_and_stop():
+            return "stopped"
+        batch = self.batches.batch(self.iteration + 1)
+        for iteration in range(self.iteration + 1, last + 1):
+            began = time.perf_counter()
+            entering = trainable(self.model) if self._is_fallback_due(iteration) else None
+            update = iteration % config.grad_accumulation_steps == 0 or iteration == last
+            outcome = self.step(batch.arrays, update=update)
+            # The next batch is put together while this one is computed.
+            following = self.batches.batch(iteration + 1) if iteration < last else batch
+            loss = scalar(outcome.loss)
+            self.report.add(batch, loss, time.perf_counter() - began)
+            self._judge(iteration, loss, outcome, entering)
+            self.iteration, batch = iteration, following
+
+            if self._is_report_due():
+                self._emit_report()
+            if (iteration % config.steps_per_eval == 0 or iteration == last) and self._validate_and_stop():
+                return "stopped" if self.control.is_stopping() else "early_stopping"
+            if iteration % config.save_every == 0 or self.control.take_save():
+                self._save()
+            if self.control.take_pause():
+                self._pause()
+            if self.control.is_stopping() and iteration < last:
+                return "stopped"
+        return "completed"
+
+    # -- judging --------------------------------------------------------------------------------------------------
+
+    def _judge(self, iteration: int, loss: float, outcome: Outcome, entering: dict[str, mx.array] | None) -> None:
+        """Takes the loss of an iteration; the weights that it measured become the ones to fall back to."""
+        verdict = self.guard.judge(iteration, loss)
+        if verdict is Verdict.DIVERGED:
+            raise self._diverged(iteration, f"the loss is {loss:.4g}")
+        if verdict is Verdict.SPIKE:
+            said = f"The loss jumped to {loss:.3f} at iteration {iteration}."
+            self.channel.emit(event.Warned(message=said, hint="One odd batch, or too high a learning rate."))
+        if entering is not None and not self.guard.is_suspicious:
+            self.fallback = (iteration - 1, entering)
+        self.grad_norm = outcome.grad_norm if outcome.grad_norm is not None else self.grad_norm
+
+    def _is_fallback_due(self, iteration: int) -> bool:
+        return self.keeps_fallback and iteration % FALLBACK_EVERY == 1
+
+    def _diverged(self, iteration: int, what: str) -> TaskError:
+        """Ends the run with the last good weights in place: the best measured, else those of before the trouble."""
+        if self.report.losses:
+            self._emit_report(iteration)
+        kept = self._restore_good_adapter()
+        rate = self.config.learning_rate
+        hint = f"Try a learning rate of {rate / 10:g}, a warm-up, or gradient clipping at 1."
+        said = f"The training diverged at iteration {iteration}: {what}."
+        return TaskError(f"{said} {kept}", hint, iteration)
+
+    def _restore_good_adapter(self) -> str:
+        if self.adapters.best.exists() and self.best.iteration:
+            self.adapters.copy(self.adapters.best, self.adapters.current)
+            return f"The adapter holds the best weights, of iteration {self.best.iteration}."
+        if self.fallback is not None:
+            iteration, weights = self.fallback
+            self.adapters.save(self.adapters.current, weights)
+            return f"The adapter holds the last good weights, of iteration {iteration}."
+        if self.adapters.current.exists():
+            return "The adapter holds the weights of the last checkpoint."
+        return "No weights had been saved."
+
+    # -- measuring ------------------------------------------------------------------------------------------------
+
+    def _validate_and_stop(self) -> bool:
+        """Measures the weights as they are, keeps them if they are the best; true if the run should end here."""
+        if self.valid is None:
+            return False
+        began = time.perf_counter()
+        loss = measure(self.model, self.objective, self.valid, self.control.is_stopping)
+        if loss is None:
+            return True
+        is_best = self.best.take(self.iteration, loss)
+        if is_best and not self.guard.is_suspicious:
+            self.adapters.save(self.adapters.best, trainable(self.model))
+        self.channel.emit(
+            event.Validated(
+                iteration=self.iteration,
+                val_loss=loss,
+                val_time_s=time.perf_counter() - began,
+                best=is_best,
+                without_improvement=self.best.without_improvement,
+                epoch=self._epoch,
+                trained_tokens=self.report.trained_tokens,
+                elapsed_s=self._elapsed_s,
+            )
+        )
+        if is_best:
+            self._emit_saved(self.adapters.best.parent, "best")
+        stopping = self.config.early_stopping
+        is_hopeless = self.best.without_improvement >= stopping.patience
+        return stopping.enabled and is_hopeless and self.iteration < self.config.iters
+
+    # -- saving ---------------------------------------------------------------------------------------------------
+
+    def _save(self) -> None:
+        """A numbered checkpoint, the current adapter, and the state to resume from."""
+        if self.saved_at == self.iteration:
+            return
+        if self.guard.is_suspicious:
+            print(f"Not saved at iteration {self.iteration}: the loss is far too high.", flush=True)
+            return
+        weights = trainable(self.model)
+        numbered = self.adapters.numbered(self.iteration)
+        self.adapters.save(numbered, weights)
+        self.adapters.save(self.adapters.current, weights)
+        self._save_state()
+        self.saved_at = self.iteration
+        self._emit_saved(numbered, "numbered")
+
+    def _save_state(self) -> None:
+        state = {
+            "fingerprint": self.fingerprint,
+            "elapsed_s": self._elapsed_s,
+            "report": self.report.state(),
+            "best": self.best.state(),
+            "guard": self.guard.state(),
+            "totals_before": self.totals_before,
+        }
+        save_checkpoint(self.run_dir.state, self.iteration, self.model, self.optimizer, self.step, state)
+
+    def _restore(self, checkpoint: Checkpoint) -> Any:
+        state = checkpoint.state
+        if state["fingerprint"] != self.fingerprint:
+            said = "The data are not those that the run was trained on so far; it cannot go on exactly."
+            raise UnusableError([Problem("data", said, hint="Put the data back, or start a new run.")])
+        self.iteration = checkpoint.iteration
+        self.elapsed_before_s = state["elapsed_s"]
+        self.report.restore(state["report"])
+        self.best.restore(state["best"])
+        self.guard.restore(state["guard"])
+        self.totals_before = state["totals_before"]
+        accumulated = restore(checkpoint, self.model, self.optimizer)
+        if self.keeps_fallback:
+            self.fallback = (self.iteration, trainable(self.model))
+        return accumulated
+
+    def _pause(self) -> None:
+        """Waits in place, with everything saved, until it may go on or should stop."""
+        self._save_state()
+        self.channel.emit(event.Paused(iteration=self.iteration))
+        paused_at = time.perf_counter()
+        while not self.control.is_stopping() and (command := self.control.wait()) != "resume":
+            if command == "save":
+                self._save()
+        self.started_at += time.perf_counter() - paused_at
+        self.channel.emit(event.Resumed(iteration=self.iteration))
+
+    def _finish(self, reason: str) -> None:
+        """Saves what there is, puts the chosen weights in place, opens them again, and says how it ended."""
+        if self.report.losses:
+            self._emit_report()
+        if not self.guard.is_suspicious:
+            self._save()
+        message = self._place_final_adapter()
+        self._emit_saved(self.adapters.current, "final")
+        self._verify()
+        self.channel.emit(
+            event.Finished(
+                reason=reason,
+                iteration=self.iteration,
+                elapsed_s=self._elapsed_s,
+                best_iteration=self.best.iteration,
+                best_val_loss=self.best.loss,
+                message=message,
+            )
+        )
+
+    def _place_final_adapter(self) -> str:
+        """Puts the chosen weights where mlx-lm looks for the adapter; says in a sentence which they are."""
+        best = self.best.iteration
+        if self.guard.is_suspicious:
+            return self._restore_good_adapter()
+        if self.config.final_adapter == "last" or best is None or best == self.iteration:
+            return f"The adapter holds the weights of iteration {self.iteration}."
+        if best == 0:
+            said = "No measurement was better than the untrained model's: the adapter holds the last weights."
+            self.channel.emit(event.Warned(message=said, hint="Try a lower learning rate, or more and other data."))
+            return said
+        self.adapters.copy(self.adapters.best, self.adapters.current)
+        return f"The adapter holds the best weights, of iteration {best}."
+
+    def _verify(self) -> None:
+        if self.iteration == 0:
+            return
+        problems = adapter.verify(self.adapters.path, trainable(self.model), self.totals_before)
+        if problems:
+            said = f"The adapter in {self.adapters.path} is not as it should be: {'; '.join(problems)}."
+            raise TaskError(said, "The checkpoints beside it may be good.", self.iteration)
+
+    # -- telling --------------------------------------------------------------------------------------------------
+
+    @property
+    def _elapsed_s(self) -> float:
+        return self.elapsed_before_s + time.perf_counter() - self.started_at
+
+    @property
+    def _epoch(self) -> float:
+        return self.iteration / self.batches.batches_per_epoch
+
+    def _is_report_due(self) -> bool:
+        edges = (1, self.config.iters)
+        is_turn = self.iteration % self.config.steps_per_report == 0 or self.iteration in edges
+        return is_turn or self.report.age_s >= REPORT_AT_LEAST_EVERY_S
+
+    def _emit_report(self, iteration: int | None = None) -> None:
+        norm = scalar(self.grad_norm) if self.grad_norm is not None else math.nan
+        rate = scalar(self.optimizer.learning_rate)
+        self.channel.emit(
+            self.report.event(
+                iteration if iteration is not None else self.iteration,
+                rate,
+                None if math.isnan(norm) else norm,
+                self._epoch,
+                self._elapsed_s,
+            )
+        )
+
+    def _emit_saved(self, path: Path, kind: str) -> None:
+        relative = path.relative_to(self.run_dir.path).as_posix()
+        self.channel.emit(event.CheckpointSaved(iteration=self.iteration, path=relative, kind=kind))
+
+    def _emit_started(self) -> None:
+        trained, total = parameter_counts(self.model)
+        examples = self.batches.examples
+        self.channel.emit(
+            event.Started(
+                iteration=self.iteration,
+                iterations=self.config.iters,
+                iterations_per_epoch=float(self.batches.batches_per_epoch),
+                train_examples=len(examples),
+                valid_examples=len(self.valid.examples) if self.valid else 0,
+                epoch_tokens=int(examples.inputs.sum()),
+                trainable_parameters=trained,
+                total_parameters=total,
+                adapted_modules=self.selection.adapted_modules,
+                batch_size=self.config.batch_size,
+            )
+        )
+
+
+def _use_memory_well() -> None:
+    """Wires the memory that Metal recommends, as mlx-lm does, and bounds what MLX keeps for reuse.
+
+    mlx-lm empties the cache after every step instead, which makes every step allocate anew.
+    """
+    from mlx_lm.utils import maybe_set_recommended_wired_limit
+
+    maybe_set_recommended_wired_limit()
+    recommended = mx.device_info().get("max_recommended_working_set_size")
+    if recommended is not None:
+        mx.set_cache_limit(int(recommended) // 8)

@@ -1,0 +1,145 @@
+"""A run's history: fed with events, live or again, it always holds the same points."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import time
+
+import numpy as np
+import pytest
+
+from app.core import event
+from app.core.history import RunHistory, Smoothed, smooth
+
+
+def report(iteration: int, losses: list[float], **figures: float) -> event.TrainReported:
+    known = {
+        "learning_rate": 1e-4,
+        "iterations_per_second": 10.0,
+        "tokens_per_second": 1000.0,
+        "trained_tokens": iteration * 100,
+        "epoch": iteration / 50,
+        "elapsed_s": iteration / 10,
+    }
+    return event.TrainReported(iteration=iteration, train_loss=losses[-1], losses=losses, **(known | figures))
+
+
+def started(iteration: int = 0, iterations: int = 100) -> event.Started:
+    return event.Started(
+        iteration=iteration, iterations=iterations, iterations_per_epoch=50, train_examples=50, valid_examples=5
+    )
+
+
+def validated(iteration: int, val_loss: float, best: bool = False) -> event.Validated:
+    return event.Validated(
+        iteration=iteration, val_loss=val_loss, best=best, epoch=iteration / 50, elapsed_s=iteration / 10
+    )
+
+
+def fed(*events: event.Event) -> RunHistory:
+    history = RunHistory()
+    for found in events:
+        history.feed(found)
+    return history
+
+
+def test_every_iteration_is_a_point_and_its_place_is_interpolated() -> None:
+    history = fed(started(), report(4, [4.0, 3.0, 2.0, 1.0]), report(6, [0.5, 0.25]))
+    assert history.losses.tolist() == [4.0, 3.0, 2.0, 1.0, 0.5, 0.25]
+    assert history.x("iterations").tolist() == [1, 2, 3, 4, 5, 6]
+    assert history.x("tokens").tolist() == [100, 200, 300, 400, 500, 600]
+    assert history.x("time") == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+    assert history.x("epochs") == pytest.approx(np.arange(1, 7) / 50)
+
+
+def test_a_report_without_single_losses_is_one_point() -> None:
+    history = fed(started(), report(25, [2.0]), report(50, [1.5]))
+    assert history.x("iterations").tolist() == [25, 50]
+    assert history.losses.tolist() == [2.0, 1.5]
+
+
+def test_growing_never_loses_a_point() -> None:
+    history = fed(started(iterations=5000), *(report(i, [1.0 / i]) for i in range(1, 5001)))
+    assert len(history) == 5000
+    assert history.losses == pytest.approx(1.0 / np.arange(1, 5001))
+
+
+def test_a_resumed_run_forgets_what_came_after_its_checkpoint() -> None:
+    history = fed(
+        started(), report(4, [4.0, 3.0, 2.0, 1.0]), validated(2, 2.0, best=True), validated(4, 1.0, best=True)
+    )
+    revision = history.revision
+    history.feed(started(iteration=2))
+    assert history.x("iterations").tolist() == [1, 2]
+    assert history.revision > revision
+    assert history.best is not None
+    assert history.best.iteration == 2
+    history.feed(report(3, [2.5], elapsed_s=0.1))
+    assert history.losses.tolist() == [4.0, 3.0, 2.5]
+    assert history.x("time")[-1] == pytest.approx(0.3)
+
+
+def test_time_is_not_added_twice_when_the_trainer_goes_on_counting() -> None:
+    history = fed(started(), report(4, [4.0, 3.0, 2.0, 1.0]), started(iteration=4), report(5, [0.9], elapsed_s=0.5))
+    assert history.elapsed_s == pytest.approx(0.5)
+
+
+def test_best_is_what_the_trainer_called_best_else_the_lowest() -> None:
+    assert fed(started()).best is None
+    said = fed(started(), validated(10, 2.0, best=True), validated(20, 1.99))
+    assert said.best is not None
+    assert (said.best.iteration, said.best_index()) == (10, 0)
+    lowest = fed(started(), validated(10, 2.0), validated(20, 1.0), validated(30, math.nan))
+    assert lowest.best is not None
+    assert lowest.best.val_loss == 1.0
+    assert fed(started(), validated(10, math.nan)).best is None
+
+
+def test_the_remaining_time_comes_from_the_pace_so_far() -> None:
+    history = fed(started(iterations=100))
+    assert history.remaining_s() is None
+    history.feed(report(50, [1.0] * 50))
+    assert history.remaining_s() == pytest.approx(5.0)
+
+
+def test_the_csv_has_every_point_with_its_units() -> None:
+    history = fed(started(), report(2, [4.0, math.nan]), validated(2, 2.5), validated(3, 2.0))
+    rows = list(csv.DictReader(io.StringIO(history.to_csv())))
+    assert [row["iteration"] for row in rows] == ["1", "2", "3"]
+    assert [row["train_loss"] for row in rows] == ["4", "nan", ""]
+    assert [row["val_loss"] for row in rows] == ["", "2.5", "2"]
+    assert rows[1]["trained_tokens"] == "200"
+
+
+def test_smoothing_is_the_unbiased_moving_average() -> None:
+    values = np.array([4.0, 2.0, 8.0])
+    weight = 0.5
+    expected = [4.0, (0.5 * 4 * 0.5 + 0.5 * 2) / 0.75, (0.25 * 0.5 * 4 + 0.5 * 0.5 * 2 + 0.5 * 8) / 0.875]
+    assert smooth(values, weight) == pytest.approx(expected)
+    assert smooth(values, 0.0) == pytest.approx(values)
+
+
+def test_smoothing_keeps_gaps_and_goes_on_after_them() -> None:
+    found = smooth(np.array([1.0, math.nan, math.inf, 1.0]), 0.9)
+    assert found[0] == pytest.approx(1.0)
+    assert np.isnan(found[1:3]).all()
+    assert found[3] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.6, 0.99])
+def test_smoothing_step_by_step_equals_smoothing_at_once(weight: float) -> None:
+    values = np.random.default_rng(0).normal(size=1000)
+    values[[0, 100, 500]] = math.nan
+    smoothed = Smoothed(weight)
+    for end in (0, 1, 63, 64, 65, 300, 1000):
+        found = smoothed.update(values[:end])
+    assert found == pytest.approx(smooth(values, weight), nan_ok=True)
+
+
+def test_a_million_points_are_smoothed_in_the_time_of_a_few_frames() -> None:
+    values = np.random.default_rng(0).normal(size=1_000_000)
+    begin = time.perf_counter()
+    smooth(values, 0.9)
+    assert time.perf_counter() - begin < 1.0

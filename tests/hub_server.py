@@ -1,0 +1,265 @@
+"""A hub on the loopback: enough of the real one's endpoints to search and download, and ways to misbehave."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+COMMIT = "c0ffee00" * 5
+TOKEN = "hf_" + "loopback" * 4
+PIECE = 16 * 1024
+
+
+@dataclass
+class Repository:
+    """A model on the server: its files, and what the listing tells of it."""
+
+    id: str
+    files: dict[str, bytes]
+    downloads: int = 10
+    likes: int = 1
+    gated: bool = False
+    tags: list[str] = field(default_factory=lambda: ["safetensors"])
+    config: dict[str, Any] = field(default_factory=lambda: {"model_type": "llama"})
+    parameters: dict[str, int] = field(default_factory=lambda: {"BF16": 1000})
+
+    def tree(self) -> dict[str, Any]:
+        return {
+            "_id": self.id, "id": self.id, "modelId": self.id, "sha": COMMIT, "private": False,
+            "gated": "manual" if self.gated else False, "downloads": self.downloads, "likes": self.likes,
+            "tags": self.tags, "config": self.config, "lastModified": "2026-01-02T03:04:05.000Z",
+            "library_name": "transformers", "pipeline_tag": "text-generation",
+            "safetensors": {"parameters": self.parameters, "total": sum(self.parameters.values())},
+        }  # fmt: skip
+
+    def siblings(self) -> list[dict[str, Any]]:
+        return [
+            {"rfilename": name, "size": len(data), "blobId": git_id(data)}
+            | ({"lfs": lfs(data)} if is_lfs(name) else {})
+            for name, data in self.files.items()
+        ]
+
+    def listing(self) -> list[dict[str, Any]]:
+        return [
+            {"type": "file", "path": name, "size": len(data), "oid": git_id(data)}
+            | ({"lfs": {"oid": sha256(data), "size": len(data), "pointerSize": 130}} if is_lfs(name) else {})
+            for name, data in self.files.items()
+        ]
+
+
+def is_lfs(name: str) -> bool:
+    return name.endswith((".safetensors", ".bin", ".gguf"))
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def git_id(data: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+
+
+def lfs(data: bytes) -> dict[str, Any]:
+    return {"sha256": sha256(data), "size": len(data), "pointerSize": 130}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked, and how many bytes of a file were answered from which byte on."""
+
+    method: str
+    path: str
+    start: int = 0
+    sent: int = 0
+    authorized: bool = False
+
+
+class HubServer:
+    """The server's state. ``break_after`` cuts the first so many connections to a weight file after some bytes."""
+
+    def __init__(self) -> None:
+        self.repositories: dict[str, Repository] = {}
+        self.requests: list[Request] = []
+        self.break_after = 0
+        self.breaks_left = 0
+        self.bytes_per_second = 0.0
+        self.status: dict[str, int] = {}  # path prefix -> the HTTP status it answers with
+        self.ignores_range = False
+        self.corrupts = False
+        self.lock = threading.Lock()
+        self.address = ""
+
+    def add(self, repository: Repository) -> Repository:
+        self.repositories[repository.id] = repository
+        return repository
+
+    def note(self, request: Request) -> None:
+        with self.lock:
+            self.requests.append(request)
+
+    def fetched(self, name: str) -> list[tuple[int, int]]:
+        """(first byte, bytes sent) of every answer with a piece of the file, in order."""
+        return [(r.start, r.sent) for r in self.requests if r.method == "GET" and r.path.endswith("/" + name)]
+
+    def takes_break(self) -> bool:
+        with self.lock:
+            self.breaks_left -= 1
+            return self.breaks_left >= 0
+
+
+@contextmanager
+def hub_server() -> Iterator[HubServer]:
+    """A running server on a free port of the loopback."""
+    state = HubServer()
+
+    class Handler(_Handler):
+        hub = state
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    state.address = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield state
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    hub: HubServer
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_arguments: object) -> None:
+        """Keeps quiet."""
+
+    def do_HEAD(self) -> None:
+        self._answer()
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    def _answer(self) -> None:
+        parts = urlsplit(self.path)
+        path, query = unquote(parts.path), parse_qs(parts.query)
+        for prefix, status in self.hub.status.items():
+            if path.startswith(prefix):
+                self._note(path)
+                return self._json({"error": "as asked"}, status)
+        if path == "/api/whoami-v2":
+            return self._whoami(path)
+        if path == "/api/models":
+            return self._list(path, query)
+        if path.startswith("/api/models/"):
+            return self._model(path)
+        if "/resolve/" in path:
+            return self._file(path)
+        self._note(path)
+        return self._json({"error": "no such page"}, 404)
+
+    def _whoami(self, path: str) -> None:
+        self._note(path)
+        if self._token() != TOKEN:
+            return self._json({"error": "Invalid credentials in Authorization header"}, 401)
+        return self._json({"name": "ada", "auth": {"accessToken": {"displayName": "luthier", "role": "read"}}})
+
+    def _list(self, path: str, query: dict[str, list[str]]) -> None:
+        self._note(path)
+        words, tags = query.get("search", [""])[0].lower(), query.get("filter", [])
+        found = [
+            repository.tree()
+            for repository in sorted(self.hub.repositories.values(), key=lambda r: -r.downloads)
+            if words in repository.id.lower() and set(tags) <= set(repository.tags)
+        ]
+        self._json(found[: int(query.get("limit", ["100"])[0])])
+
+    def _model(self, path: str) -> None:
+        self._note(path)
+        words = path.removeprefix("/api/models/").split("/")
+        repository = self.hub.repositories.get("/".join(words[:2]))
+        if repository is None:
+            return self._json({"error": "Repository not found"}, 404, {"X-Error-Code": "RepoNotFound"})
+        if words[2:3] == ["tree"]:
+            return self._json(repository.listing())
+        if words[2:3] == ["revision"] and words[3] not in ("main", COMMIT):
+            return self._json({"error": "Revision not found"}, 404, {"X-Error-Code": "RevisionNotFound"})
+        return self._json(repository.tree() | {"siblings": repository.siblings()})
+
+    def _file(self, path: str) -> None:
+        name, _, rest = path.lstrip("/").partition("/resolve/")
+        file = rest.partition("/")[2]
+        repository = self.hub.repositories[name]
+        if repository.gated and self._token() != TOKEN:
+            self._note(path)
+            return self._json({"error": "gated"}, 401, {"X-Error-Code": "GatedRepo"})
+        if file not in repository.files:
+            self._note(path)
+            return self._json({"error": "no entry"}, 404, {"X-Error-Code": "EntryNotFound"})
+        return self._send_file(path, file, repository.files[file])
+
+    def _send_file(self, path: str, name: str, data: bytes) -> None:
+        asked = self.headers.get("Range", "")
+        start = int(asked.removeprefix("bytes=").partition("-")[0]) if asked and not self.hub.ignores_range else 0
+        etag = sha256(data) if is_lfs(name) else git_id(data)
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(data) - start))
+        self.send_header("ETag", f'"{etag}"')
+        self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("Accept-Ranges", "bytes")
+        if is_lfs(name):
+            self.send_header("X-Linked-Size", str(len(data)))
+            self.send_header("X-Linked-Etag", f'"{etag}"')
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+        self.end_headers()
+        if self.command == "HEAD":
+            return self._note(path)
+        sent = self._send_body(data[start:], is_lfs(name))
+        return self._note(path, start, sent)
+
+    def _send_body(self, data: bytes, large: bool) -> int:
+        cut = self.hub.break_after if large and self.hub.takes_break() else 0
+        if self.hub.corrupts and large:
+            data = bytes(len(data))
+        sent = 0
+        for at in range(0, len(data), PIECE):
+            piece = data[at : at + PIECE]
+            if cut and sent + len(piece) > cut:
+                self.close_connection = True
+                return sent
+            try:
+                self.wfile.write(piece)
+            except OSError:
+                return sent
+            sent += len(piece)
+            if self.hub.bytes_per_second and large:
+                time.sleep(len(piece) / self.hub.bytes_per_second)
+        return sent
+
+    def _token(self) -> str:
+        return self.headers.get("Authorization", "").removeprefix("Bearer ")
+
+    def _note(self, path: str, start: int = 0, sent: int = 0) -> None:
+        self.hub.note(Request(self.command, path, start, sent, authorized=bool(self._token())))
+
+    def _json(self, tree: Any, status: int = 200, headers: dict[str, str] | None = None) -> None:
+        body = json.dumps(tree).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("X-Repo-Commit", COMMIT)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)

@@ -1,0 +1,109 @@
+"""The log: appending, following the end, searching and saving."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QLabel, QLineEdit, QPlainTextEdit, QToolButton
+from pytestqt.qtbot import QtBot
+
+from app.ui import theme
+from app.ui.log_view import MAXIMUM_LINES, LogView
+
+
+@pytest.fixture
+def log(qtbot: QtBot) -> LogView:
+    theme.apply_theme("light")
+    found = LogView()
+    qtbot.addWidget(found)
+    found.resize(400, 200)
+    found.show()
+    return found
+
+
+def text_of(log: LogView) -> QPlainTextEdit:
+    return log.findChild(QPlainTextEdit, "log_text")
+
+
+def test_text_is_appended_in_batches(qtbot: QtBot, log: LogView) -> None:
+    for number in range(100):
+        log.append(f"line {number}\n")
+    assert log.text == ""
+    qtbot.waitUntil(lambda: log.text.endswith("line 99\n"))
+    assert log.text.count("\n") == 100
+
+
+def test_half_a_line_is_continued_and_a_progress_bar_stays_one_line(log: LogView) -> None:
+    for text in ("Loading ", "the model\n", "\r10%", "\r20%", "\r100%\n", "done\r\n"):
+        log.append(text)
+        log.flush()
+    assert log.text == "Loading the model\n100%\ndone\n"
+
+
+def test_colours_of_a_terminal_are_left_out(log: LogView) -> None:
+    log.append("\x1b[1;32mgreen\x1b[0m text\n")
+    log.flush()
+    assert log.text == "green text\n"
+
+
+def test_it_follows_the_end_unless_scrolled_up(log: LogView) -> None:
+    log.append("line\n" * 200)
+    log.flush()
+    bar = text_of(log).verticalScrollBar()
+    assert bar.value() == bar.maximum()
+    bar.setValue(10)
+    log.append("more\n" * 50)
+    log.flush()
+    assert bar.value() == 10
+    bar.setValue(bar.maximum())
+    log.append("more\n" * 50)
+    log.flush()
+    assert bar.value() == bar.maximum()
+
+
+def test_a_flood_costs_little_and_the_last_lines_stay(log: LogView) -> None:
+    log.append("".join(f"line {number}\n" for number in range(300_000)))
+    began = time.perf_counter()
+    log.flush()
+    assert time.perf_counter() - began < 2.0
+    assert text_of(log).blockCount() <= MAXIMUM_LINES
+    assert "line 299999" in log.text[-200:]
+
+
+def test_the_search_counts_and_goes_round(log: LogView) -> None:
+    log.append("alpha\nbeta\nalpha\ngamma\nALPHA\n")
+    log.flush()
+    search = log.findChild(QLineEdit, "log_search")
+    QTest.keyClicks(search, "alpha")
+    assert log.match_text == "3 of 3"
+    QTest.mouseClick(log.findChild(QToolButton, "log_next"), Qt.MouseButton.LeftButton)
+    assert log.match_text == "1 of 3"
+    QTest.mouseClick(log.findChild(QToolButton, "log_previous"), Qt.MouseButton.LeftButton)
+    assert log.match_text == "3 of 3"
+    log.append("alpha again\n")
+    log.flush()
+    assert log.match_text == "3 of 4"
+    search.setText("nothing like it")
+    assert log.findChild(QLabel, "log_matches").text() == "not found"
+    assert not log.findChild(QToolButton, "log_next").isEnabled()
+
+
+def test_find_puts_the_keyboard_into_the_search(log: LogView) -> None:
+    text_of(log).setFocus()
+    log.start_search()
+    assert log.findChild(QLineEdit, "log_search").hasFocus()
+
+
+def test_saving_copies_the_whole_file_not_only_what_is_shown(log: LogView, tmp_path: Path) -> None:
+    log.append("what is shown\n")
+    log.save(tmp_path / "shown.txt")
+    assert (tmp_path / "shown.txt").read_text().strip() == "what is shown"
+    whole = tmp_path / "log.txt"
+    whole.write_text("everything\nwhat is shown\n")
+    log.set_source(whole)
+    log.save(tmp_path / "copy.txt")
+    assert (tmp_path / "copy.txt").read_text() == whole.read_text()

@@ -1,0 +1,70 @@
+"""The message bar: what the user is told stays readable, can be acted on, and goes away."""
+
+from __future__ import annotations
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QPushButton, QToolButton
+from pytestqt.qtbot import QtBot
+
+from app.ui import message_bar, theme
+from app.ui.message_bar import Banner, Message, MessageBar
+
+
+@pytest.fixture
+def bar(qtbot: QtBot) -> MessageBar:
+    theme.apply_theme("light")
+    found = MessageBar()
+    qtbot.addWidget(found)
+    return found
+
+
+def test_it_takes_no_room_until_there_is_something_to_say(bar: MessageBar) -> None:
+    assert not bar.isVisible()
+    bar.tell(Message("Saved."))
+    assert bar.isVisible()
+    QTest.mouseClick(bar.findChild(QToolButton, "message.close"), Qt.MouseButton.LeftButton)
+    assert not bar.isVisible()
+
+
+def test_the_newest_stands_first_and_the_oldest_goes(bar: MessageBar) -> None:
+    for number in range(5):
+        bar.tell(Message(f"message {number}", "error"))
+    assert [m.text for m in bar.messages()] == ["message 4", "message 3", "message 2"]
+    bar.tell(Message("message 3", "error"))
+    assert [m.text for m in bar.messages()] == ["message 3", "message 4", "message 2"]
+
+
+def test_an_action_is_done_once_and_ends_its_message(bar: MessageBar) -> None:
+    done: list[str] = []
+    bar.tell(Message("Reset.", "info", "Undo", lambda: done.append("undone")))
+    QTest.mouseClick(bar.findChild(QPushButton, "message.action"), Qt.MouseButton.LeftButton)
+    assert done == ["undone"]
+    assert bar.messages() == []
+
+
+def test_an_information_goes_by_itself_and_an_error_stays(
+    qtbot: QtBot, bar: MessageBar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(message_bar.LIFETIME_MS, "info", 20)
+    bar.tell(Message("It failed.", "error"))
+    bar.tell(Message("Saved."))
+    qtbot.waitUntil(lambda: [m.text for m in bar.messages()] == ["It failed."])
+
+
+def test_escape_takes_the_newest_away_and_the_theme_is_followed(bar: MessageBar) -> None:
+    bar.tell(Message("It failed.", "error"))
+    theme.apply_theme("dark")
+    assert bar.findChild(Banner).property("role") == "banner-error"
+    QTest.keyClick(bar, Qt.Key.Key_Escape)
+    assert bar.messages() == []
+    theme.apply_theme("light")
+
+
+def test_a_long_message_is_shortened_and_whole_in_its_tip(bar: MessageBar) -> None:
+    text = "\n".join(f"problem {number}" for number in range(9))
+    bar.tell(Message(text, "error"))
+    label = bar.findChild(Banner).findChild(object, "message.text")
+    assert label.text().splitlines()[-1] == "…"
+    assert label.toolTip() == text
