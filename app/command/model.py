@@ -184,8 +184,17 @@ def _run(task: str, *, quiet: bool, token: str = "", **job: Any) -> tuple[dict[s
                     last = said
         progress.end()
     if data is None:
-        raise output.FailedError(last.message or "Stopped before there was a result.")
+        raise _stopped(last.message or "Stopped before there was a result.", quiet)
     return data, hello
+
+
+def _stopped(message: str, as_json: bool) -> typer.Exit:
+    """A stop on request is no failure: exit code 0, with no result."""
+    if as_json:
+        output.say_json({"stopped": True, "message": message})
+    else:
+        output.remark(message)
+    return typer.Exit(0)
 
 
 def _send_token(worker: WorkerClient, token: str) -> None:

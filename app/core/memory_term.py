@@ -1,7 +1,7 @@
 """Memory terms: the arrays of a training step in bytes, from the model's real shapes, before they are weighed.
 
-What a step holds is a sum of few kinds of arrays. Their sizes follow from shapes, batch and length; how many of each
-kind MLX keeps at the peak does not, and was measured (see `app.core.memory`).
+What a step holds is a sum of few kinds of arrays. Their sizes follow from shapes, batch and length; how many of
+each kind MLX keeps at the peak does not, and was measured (see `app.core.memory`).
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ class Step:
 class Terms:
     """Bytes of each kind of array, of one layer or summed over several.
 
-    ``hidden``: a state of every position. ``mixer``: outputs of attention's (or a state space's) matrices. ``inner``:
-    outputs of the MLP's first matrices, or of the experts that a token passes. ``scores``: attention weights, rows ×
-    heads × width². ``low_rank``: x A of each adapter. ``cast``: adapter inputs in float32 where the model is in 16
-    bit. ``weight``: matrices of adapted modules in float32, which DoRA computes anew.
+    ``hidden``: a state of every position. ``mixer``: outputs of attention's (or a state space's) matrices.
+    ``inner``: outputs of the MLP's first matrices, or of the experts that a token passes. ``scores``: attention
+    weights, rows × heads × width². ``low_rank``: x A of each adapter. ``cast``: adapter inputs in float32 where the
+    model is in 16 bit. ``weight``: the matrices of adapted modules, which DoRA computes anew.
     """
 
     hidden: float = 0.0
@@ -58,7 +58,7 @@ class Terms:
 
     def weighed(self, weights: Terms) -> float:
         """The sum of all kinds, each times its weight."""
-        return sum(getattr(self, f.name) * getattr(weights, f.name) for f in fields(Terms))
+        return float(sum(getattr(self, f.name) * getattr(weights, f.name) for f in fields(Terms)))
 
 
 def step_of(config: TrainConfig, longest: int | None = None, target_share: float = 1.0) -> Step:
@@ -137,7 +137,7 @@ def _layer(
         scores=step.rows * inspection.num_heads * step.width**2 * item if attends else 0.0,
         low_rank=positions * low_rank * 4,
         cast=positions * cast * 4,
-        weight=weight * 4,
+        weight=weight * item,
     )
 
 
@@ -154,20 +154,17 @@ def logits_rows(inspection: Inspection, step: Step) -> int:
     return min(step.targets, max(ROW_STEP, PIECE_ELEMENTS // vocabulary // ROW_STEP * ROW_STEP))
 
 
-def optimizer_items(config: TrainConfig, inspection: Inspection, selection: Selection) -> int:
-    """Numbers that the optimizer keeps: two for each parameter (Adam), one (Lion, Muon) or next to none."""
+def optimizer_items(config: TrainConfig, selection: Selection) -> int:
+    """Numbers that the optimizer keeps: two for each parameter (Adam), one (Lion, Muon, SGD), or few."""
     count = selection.trainable_parameters
     if config.optimizer in ("adam", "adamw"):
         return 2 * count
-    if config.optimizer in ("lion", "muon"):
+    if config.optimizer in ("lion", "muon", "sgd"):  # mlx's SGD keeps a velocity even without momentum
         return count
-    if config.optimizer == "sgd":
-        momentum = config.optimizer_config.get("sgd", {}).get("momentum", 0)
-        return count if momentum else 0
-    return _factored(config, inspection, selection)
+    return _factored(config, selection)
 
 
-def _factored(config: TrainConfig, inspection: Inspection, selection: Selection) -> int:
+def _factored(config: TrainConfig, selection: Selection) -> int:
     """Adafactor keeps a row and a column for each matrix instead of a number for each element."""
     rank = config.lora_parameters.rank
     total = 0

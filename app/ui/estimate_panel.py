@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
+from typing import Any
+
+from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
+from app.core.memory import MemoryEstimate, estimate
 from app.core.quantity import bytes_text, percent_text
 from app.core.recommendation import suggest
 from app.core.target import Selection
 from app.ui.config_store import ConfigStore
 from app.ui.form import Card, FieldGrid
+from app.ui.inspector import Inspector
+from app.ui.memory_panel import MemoryPanel
 from app.ui.selection_model import SelectionModel
 from app.ui.suggestion_list import SuggestionList
 
@@ -44,14 +51,27 @@ class Figure(QWidget):
 
 
 class EstimatePanel(Card):
-    """Shows the numbers of a `SelectionModel` and the suggestions for a `ConfigStore`'s config."""
+    """Shows the numbers of a `SelectionModel`, the memory and the suggestions for a `ConfigStore`'s config.
 
-    def __init__(self, store: ConfigStore, model: SelectionModel, parent: QWidget | None = None) -> None:
+    ``estimate`` is the memory estimate shown, None while no model is known (``estimated`` fires when it changed). The machine's size is the `Inspector`'s.
+    """
+
+    estimated = Signal()
+
+    def __init__(
+        self, store: ConfigStore, model: SelectionModel, inspector: Inspector, parent: QWidget | None = None
+    ) -> None:
         super().__init__("Before the start", parent=parent)
         self.setObjectName("estimate_panel")
-        self._store, self._model = store, model
+        self._store, self._model, self._inspector = store, model, inspector
         self._examples: int | None = None
         self._tokens: int | None = None
+        self._longest: int | None = None
+        self.estimate: MemoryEstimate | None = None
+        self._turn = QTimer(self)  # the memory comes a turn after the numbers: remedies try many configs
+        self._turn.setSingleShot(True)
+        self._turn.setInterval(0)
+        self._turn.timeout.connect(self._show_memory)
         grid = FieldGrid(self, max_columns=5, column_width=FIGURE_WIDTH)
         self.figures = {
             name: Figure(name, label, grid)
@@ -60,11 +80,15 @@ class EstimatePanel(Card):
                 ("parameters", "trainable parameters"),
                 ("percent", "of the model"),
                 ("adapter", "adapter file"),
+                ("optimizer", "optimizer memory"),
             )
         }
         for figure in self.figures.values():
             grid.add(figure)
         self.body.addWidget(grid)
+        self.memory = MemoryPanel(self)
+        self.memory.remedy_chosen.connect(self._on_remedy)
+        self.body.addWidget(self.memory)
         self.suggestions = SuggestionList(self)
         self.suggestions.applied.connect(self._on_applied)
         self.body.addWidget(self.suggestions)
@@ -72,10 +96,12 @@ class EstimatePanel(Card):
         store.changed.connect(self._on_changed)
         self.update_figures()
 
-    def set_data(self, examples: int | None, trained_tokens: int | None = None) -> None:
-        """Tells how many examples, and trained tokens an epoch, there are; None while that is not known."""
-        if (examples, trained_tokens) != (self._examples, self._tokens):
-            self._examples, self._tokens = examples, trained_tokens
+    def set_data(self, examples: int | None, trained_tokens: int | None = None, longest: int | None = None) -> None:
+        """Tells how many examples and trained tokens an epoch there are, and the longest example in tokens; None
+        while that is not known."""
+        if (examples, trained_tokens, longest) != (self._examples, self._tokens, self._longest):
+            self._examples, self._tokens, self._longest = examples, trained_tokens, longest
+            self._turn.start()
             self._show_suggestions()
 
     def update_figures(self) -> None:
@@ -83,6 +109,24 @@ class EstimatePanel(Card):
         selection = self._model.selection
         self._show_selection(selection)
         self._show_suggestions()
+        self._turn.start()
+
+    def _show_memory(self) -> None:
+        known, config = self._model, self._store.config
+        self.estimate = None
+        if known.inspection is not None and known.selection is not None:
+            self.estimate = estimate(
+                known.inspection,
+                config,
+                known.selection,
+                machine_memory_gb=self._inspector.memory_bytes / 1e9,
+                working_set_gb=self._inspector.working_set_bytes / 1e9,
+                longest=self._longest,
+                compiled="MLX_DISABLE_COMPILE" not in os.environ,
+            )
+        self.memory.show_estimate(self.estimate)
+        self.figures["optimizer"].show_value(bytes_text(self.estimate.optimizer) if self.estimate else "")
+        self.estimated.emit()
 
     def _show_selection(self, selection: Selection | None) -> None:
         if selection is None:
@@ -106,6 +150,10 @@ class EstimatePanel(Card):
 
     def _on_changed(self, _path: str) -> None:
         self._show_suggestions()
+        self._turn.start()
+
+    def _on_remedy(self, values: dict[str, Any]) -> None:
+        self._store.set_many(values)
 
     def _on_applied(self, path: str, value: object) -> None:
         self._store.set(path, value)

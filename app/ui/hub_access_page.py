@@ -82,6 +82,7 @@ class HubAccessPage(QWidget):
         card.body.addWidget(_label(card, "Downloads and conversions go to", "label"))
         card.body.addWidget(self.place)
         card.body.addWidget(self.place_problem)
+        card.body.addSpacing(theme.SPACE)
         card.body.addWidget(_label(card, "Look for models in these folders too", "label"))
         card.body.addLayout(self._folder_row(card))
         card.body.addWidget(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QButtonGroup,
     QGridLayout,
@@ -127,7 +127,7 @@ class HubConvertPage(QWidget):
                 label.setProperty("role", "muted")
             grid.addWidget(button, row, 0)
             grid.addWidget(help_text, row, 1)
-            grid.addWidget(self._sizes[way.name], row, 2)
+            grid.addWidget(self._sizes[way.name], row, 2, Qt.AlignmentFlag.AlignRight)
         self._group.buttonToggled.connect(self._on_model)
         return box
 

@@ -37,6 +37,7 @@ class HubSearchPage(QWidget):
         self._finder = finder
         self._working_set_bytes = 0.0
         self._loading: HubModel | None = None
+        self._told_of = ""  # the model that the card's progress is about
         self._answer: list[HubModel] | None = None
         self._arrived: set[str] = set()  # known at once, before the finder has seen them
         self._search = LatestWorker("hub_search", self)
@@ -57,6 +58,8 @@ class HubSearchPage(QWidget):
 
     def state_of(self, model: HubModel) -> str:
         """What of a model is on this machine: all of it, a part, or (empty) nothing."""
+        if self._loading is not None and self._loading.id == model.id:
+            return "downloading"
         destination = self._destination(model)
         if model.id in self._arrived or any(
             entry.name == model.id or str(entry.path) == destination.name for entry in self._finder.entries
@@ -133,7 +136,7 @@ class HubSearchPage(QWidget):
         self.status.setObjectName("hub.status")
         self.status.setWordWrap(True)
         self.view = HubTableView(self.table, frame)
-        self.view.selectionModel().selectionChanged.connect(self._show_chosen)
+        self.view.selectionModel().selectionChanged.connect(self._on_selected)
         layout.addWidget(self.view, 1)
         layout.addWidget(self.status, 1)
         return frame
@@ -214,9 +217,10 @@ class HubSearchPage(QWidget):
         model = self.view.chosen()
         if model is None or self._download.is_running:
             return
-        self._loading = model
+        self._loading, self._told_of = model, model.id
         self.progress.begin(f"Looking up {model.id} …")
         self._download.start(model=model.id, models_dir=load_settings().models_dir)
+        self.table.refresh()
         self._show_chosen()
 
     def _on_download_event(self, said: event.Event) -> None:
@@ -237,6 +241,12 @@ class HubSearchPage(QWidget):
 
     def _on_found(self) -> None:
         self.table.refresh()
+        self._show_chosen()
+
+    def _on_selected(self) -> None:
+        model = self.view.chosen()
+        if not self._download.is_running and model is not None and model.id != self._told_of:
+            self.progress.say("")
         self._show_chosen()
 
     def _on_use(self) -> None:

@@ -148,12 +148,13 @@ class HubTableView(QTableView):
         self.setWordWrap(False)
         self.setTabKeyNavigation(False)
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.setStyleSheet("QTableView::item { padding: 0 5px; }")  # with Qt's own 3, as the header's cells
         self.verticalHeader().hide()
         self.verticalHeader().setDefaultSectionSize(theme.SPACE * 4)
         header = self.horizontalHeader()
         header.setHighlightSections(False)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        for column, width in enumerate((80, 84, 84, 92, 64, 148), start=1):
+        for column, width in enumerate((84, 92, 92, 96, 72, 152), start=1):
             self.setColumnWidth(column, width)
         header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         self.setSortingEnabled(True)

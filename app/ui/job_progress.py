@@ -65,5 +65,5 @@ class JobProgress(QWidget):
 
     def _write(self, text: str, role: str) -> None:
         self.text.setText(text)
-        self.text.setVisible(bool(text))
+        self.setVisible(bool(text))
         theme.set_role(self.text, role=role)

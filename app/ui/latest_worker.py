@@ -58,6 +58,11 @@ class LatestWorker(QObject):
         worker.ended.connect(self._on_left)
         worker.kill()
 
+    def send(self, command: str, **arguments: Any) -> None:
+        """Sends a command to the task that answers several; does nothing while none runs."""
+        if self._worker is not None:
+            self._worker.send(command, **arguments)
+
     def stop(self) -> None:
         """Ends everything before the window closes."""
         self.cancel()

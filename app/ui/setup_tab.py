@@ -9,8 +9,9 @@ from PySide6.QtWidgets import QApplication, QHBoxLayout, QLabel, QPushButton, QS
 
 from app.core import plan
 from app.core.check import check_config
-from app.core.problem import Problem
-from app.core.quantity import percent_text, plural
+from app.core.memory import Verdict
+from app.core.problem import Problem, Severity
+from app.core.quantity import bytes_text, percent_text, plural
 from app.ui import theme
 from app.ui.config_store import ConfigStore
 from app.ui.data_panel import DataPanel
@@ -20,7 +21,7 @@ from app.ui.form import Disclosure, FieldGrid
 from app.ui.inspector import Inspector
 from app.ui.model_panel import ModelPanel
 from app.ui.selection_model import SelectionModel
-from app.ui.start_bar import StartBar
+from app.ui.start_bar import MEMORY, StartBar
 from app.ui.target_chooser import TargetChooser
 from app.ui.target_section import TargetSection
 from app.ui.training_section import TrainingSection
@@ -99,7 +100,8 @@ class SetupTab(QWidget):
         self._column.addWidget(self.training)
         self.targets = TargetSection(self.store, self.selection, page)
         self._column.addWidget(self.targets)
-        self.estimate = EstimatePanel(self.store, self.selection, page)
+        self.estimate = EstimatePanel(self.store, self.selection, self.inspector, page)
+        self.estimate.estimated.connect(self._turn.start)
         self._column.addWidget(self.estimate)
         self._unknown = QLabel(page)
         self._unknown.setObjectName("unknown_keys")
@@ -175,7 +177,12 @@ class SetupTab(QWidget):
 
     def _found(self) -> list[Problem]:
         told = [p for p in (self.inspector.problem, self.data_panel.problem) if p is not None]
-        known = self.selection
+        known, found = self.selection, self.estimate.estimate
+        if found is not None and found.verdict is Verdict.WONT_FIT:
+            said = (
+                f"The run needs about {bytes_text(found.total)}; MLX should stay within {bytes_text(found.limit)}."
+            )
+            told.append(Problem(MEMORY, said, Severity.WARNING, "See what would make it fit."))
         return [*told, *check_config(self.store.config, known.inspection, self.data_panel.report, known.selection)]
 
     def _plan(self) -> str:
@@ -191,7 +198,9 @@ class SetupTab(QWidget):
         if selection is None:
             return f"Trains for {long}."
         what = f"{selection.trainable_parameters:,} parameters ({percent_text(selection.trainable_percent)})"
-        return f"Trains {what} in {plural(selection.adapted_modules, 'module')} for {long}."
+        found = self.estimate.estimate
+        memory = f" It takes about {bytes_text(found.total)} of memory." if found is not None else ""
+        return f"Trains {what} in {plural(selection.adapted_modules, 'module')} for {long}.{memory}"
 
     def _show_unknown(self) -> None:
         unknown = self.store.config.unknown_keys
@@ -202,6 +211,9 @@ class SetupTab(QWidget):
     def show_field(self, path: str) -> None:
         """Scrolls to what a problem is about and gives it the keyboard."""
         path = TOLD_AT.get(path, path)
+        if path == MEMORY:
+            self.scroll_area.ensureWidgetVisible(self.estimate.memory, 0, theme.SPACE * 8)
+            return
         target: Field | TargetChooser | None = self.targets.chooser if path == "targets" else self.fields.get(path)
         if target is None:
             return

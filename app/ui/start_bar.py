@@ -14,7 +14,8 @@ from app.core.quantity import plural
 from app.ui import theme
 
 NAMED_ERRORS = 4
-OTHER_NAMES = {"lora_parameters.keys": "Targets"}
+MEMORY = "memory"  # the path of problems that are about the run's memory
+OTHER_NAMES = {"lora_parameters.keys": "Targets", MEMORY: "Memory"}
 
 
 class StartBar(QFrame):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import mlx.core as mx
 from app.core.atomic_file import write_text, write_with
 from app.core.config import TrainConfig
 from app.core.run import ADAPTER_FILE
-from app.worker.guard import NotFiniteError, check_finite
+from app.worker.guard import UnsoundWeightsError, check_sound
 from app.worker.loss import scalar
 from app.worker.model import differences
 
@@ -21,10 +22,14 @@ Weights = Mapping[str, mx.array]
 
 
 class AdapterFolder:
-    """Writes into ``adapters/`` of a run: the current weights, numbered checkpoints, and ``best/``."""
+    """Writes into ``adapters/`` of a run: the current weights, numbered checkpoints, and ``best/``.
 
-    def __init__(self, path: Path, config: TrainConfig) -> None:
+    Weights larger than ``largest`` (root mean square of an array) are refused as those that are not finite are.
+    """
+
+    def __init__(self, path: Path, config: TrainConfig, largest: float = math.inf) -> None:
         self.path = path
+        self._largest = largest
         self._config_text = config_text(config)
         path.mkdir(parents=True, exist_ok=True)
         write_text(path / CONFIG_FILE, self._config_text)
@@ -42,8 +47,8 @@ class AdapterFolder:
         return self.path / f"{iteration:07d}_{ADAPTER_FILE}"
 
     def save(self, file: Path, weights: Weights) -> None:
-        """Writes weights; raises `NotFiniteError` before anything is written if they are not all finite."""
-        check_finite(weights)
+        """Writes weights; raises `UnsoundWeightsError` before anything is written if they are not sound."""
+        check_sound(weights, self._largest)
         if not (file.parent / CONFIG_FILE).exists():
             write_text(file.parent / CONFIG_FILE, self._config_text)
         write_with(file, lambda temporary: mx.save_safetensors(str(temporary), dict(weights)))
@@ -81,9 +86,9 @@ def verify(folder: Path, expected: Weights, totals_before: Mapping[str, float]) 
     assert isinstance(weights, dict)
     said = differences(weights, expected)
     try:
-        check_finite(weights)
-    except NotFiniteError as error:
-        said.append(f"{error} is not finite")
+        check_sound(weights, math.inf)
+    except UnsoundWeightsError as error:
+        said.append(str(error))
     if not said and totals(weights) == totals_before:
         said.append("it changes nothing: training left the weights as they were")
     return said

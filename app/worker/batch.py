@@ -236,11 +236,22 @@ class BatchPlan:
     def _assemble(self, numbers: Ints) -> Batch:
         if self._table is None:
             return assemble(self.examples, [[n] for n in numbers], self._stock_shape(numbers), self._stock_padding)
-        shape = self._table.fit(self._need(numbers))
         if self._batching == "pack":
-            rows = [[numbers[i] for i in row] for row in pack_rows(self.examples.inputs[numbers], shape.width)]
-            return assemble(self.examples, rows, shape, packed=True)
+            return self._packed(self._table, numbers)
+        shape = self._table.fit(self._need(numbers))
         return assemble(self.examples, [[n] for n in numbers], shape)
+
+    def _packed(self, table: ShapeTable, numbers: Ints) -> Batch:
+        inputs, targets = self.examples.inputs[numbers], int(self.examples.targets[numbers].sum())
+        longest = int(inputs.max())
+
+        def holds(shape: Shape) -> bool:
+            is_large = shape.width >= longest and shape.targets >= targets
+            return is_large and len(pack_rows(inputs, shape.width)) <= shape.rows
+
+        shape = table.cheapest(holds)
+        rows = [[int(numbers[i]) for i in row] for row in pack_rows(inputs, shape.width)]
+        return assemble(self.examples, rows, shape, packed=True)
 
     def _stock_shape(self, numbers: Ints) -> Shape:
         """mlx-lm pads to one more than the next multiple of 32 tokens, and at most to the maximum length."""

@@ -29,16 +29,17 @@ class Verdict(StrEnum):
 
 @dataclass(slots=True)
 class LossGuard:
-    """Judges losses (nats a token) as they come. The first one is of the untouched model: the measure of the rest.
+    """Judges the loss of each iteration (nats a token) and the norm of its gradient.
 
-    A loss that is not finite is a divergence at once. So is one that stays above twice the reference plus 3 for
-    `STREAK` iterations, where the reference is the lowest mean of `WINDOW` iterations so far: weights that a rate
-    much too high has thrown about often give a finite loss for ever, because norms keep the activations finite.
+    What is not finite is a divergence at once. So is a loss that is far too high for `STREAK` iterations: above one
+    and a half times the reference plus 1.5, where the reference is the untrained model's loss and then the lowest
+    mean of `WINDOW` iterations. A rate that throws the weights about often gives a finite loss for ever, because
+    norms keep the activations finite, or turn what overflowed into zeros: the loss is then ln(vocabulary) exactly.
     """
 
+    vocabulary: int = 0
     reference: float = math.inf
     streak: int = 0
-    last_good: int = 0
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
 
     @property
@@ -46,21 +47,25 @@ class LossGuard:
         """True while the loss is so high that nothing should be written over good weights."""
         return self.streak > 0
 
-    def judge(self, iteration: int, loss: float) -> Verdict:
-        """Takes the loss of an iteration, which measures the weights before that iteration's update."""
-        if not math.isfinite(loss):
+    def judge(self, loss: float, grad_norm: float = 0.0) -> Verdict:
+        """Takes an iteration; its loss measures the weights before its update, its gradient makes the update."""
+        if not math.isfinite(loss) or not math.isfinite(grad_norm):
             return Verdict.DIVERGED
-        if not self.recent and self.reference == math.inf:
+        if math.isinf(self.reference):
             self.reference = loss
-        if loss > 2 * self.reference + 3:
+        if loss > 1.5 * self.reference + 1.5 or self._says_nothing(loss):
             self.streak += 1
             return Verdict.DIVERGED if self.streak >= STREAK else Verdict.SUSPICIOUS
         spike = self._is_spike(loss)
-        self.streak, self.last_good = 0, iteration - 1
+        self.streak = 0
         self.recent.append(loss)
         if len(self.recent) == WINDOW:
             self.reference = min(self.reference, sum(self.recent) / WINDOW)
         return Verdict.SPIKE if spike else Verdict.GOOD
+
+    def _says_nothing(self, loss: float) -> bool:
+        """True if every token is equally likely: no model's outputs are, unless all of them are zero."""
+        return self.vocabulary > 1 and abs(loss - math.log(self.vocabulary)) < 1e-4
 
     def _is_spike(self, loss: float) -> bool:
         if len(self.recent) < WINDOW:
@@ -74,25 +79,37 @@ class LossGuard:
         return {
             "reference": self.reference,
             "streak": self.streak,
-            "last_good": self.last_good,
             "recent": list(self.recent),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Goes on from `state`."""
         self.reference, self.streak = state["reference"], state["streak"]
-        self.last_good = state["last_good"]
         self.recent = deque(state["recent"], maxlen=WINDOW)
 
 
-class NotFiniteError(Exception):
-    """Weights that hold NaN or infinity: they must not be written."""
+class UnsoundWeightsError(Exception):
+    """Weights that hold NaN or infinity, or have grown beyond all measure: they must not be written."""
 
 
-def check_finite(weights: Mapping[str, mx.array]) -> None:
-    """Raises `NotFiniteError` naming the first array that is not finite throughout."""
-    finite = {name: mx.isfinite(array).all() for name, array in weights.items()}
-    mx.eval(finite)
-    for name, is_finite in finite.items():
-        if not is_finite.item():
-            raise NotFiniteError(name)
+def sizes(weights: Mapping[str, mx.array]) -> dict[str, float]:
+    """The root mean square of each array; infinite or NaN if the array is not finite throughout."""
+    if not weights:
+        return {}
+    squares = mx.stack([mx.square(array.astype(mx.float32)).mean() for array in weights.values()])
+    values: Any = mx.sqrt(squares).tolist()
+    return dict(zip(weights, values, strict=True))
+
+
+def check_sound(weights: Mapping[str, mx.array], largest: float) -> None:
+    """Raises `UnsoundWeightsError` naming the first array that is not finite or whose size is over ``largest``."""
+    for name, size in sizes(weights).items():
+        if not math.isfinite(size):
+            raise UnsoundWeightsError(f"{name} is no longer finite")
+        if size > largest:
+            raise UnsoundWeightsError(f"the weights of {name} have grown to {size:.3g} on average")
+
+
+def largest_sound(weights: Mapping[str, mx.array]) -> float:
+    """The size beyond which trained weights can only be the product of a divergence, from what they begin with."""
+    return 100 * (1 + max(sizes(weights).values(), default=0.0))

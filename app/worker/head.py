@@ -42,6 +42,7 @@ class NoHead:
     """Why a model cannot be taken apart."""
 
     reason: str
+    vocabulary: int = 0
 
 
 def find_head(model: nn.Module) -> Head | NoHead:
@@ -71,7 +72,7 @@ def _find(model: nn.Module) -> Head | NoHead:
                     reason = "its head is trained too"
                     continue
                 return Head(body, _joined(to_logits, post), vocabulary, hidden.shape[-1], f"{name} + {head_name}{post_name}")
-    return NoHead(reason)
+    return NoHead(reason, vocabulary)
 
 
 def _hidden(body: nn.Module, probe: mx.array) -> mx.array | None:

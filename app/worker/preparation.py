@@ -40,12 +40,16 @@ from app.worker.tokenize import load_tokenizer, tokenize_file
 from app.worker.validation import ValidationSet
 
 PROGRESS_EVERY_S = 0.1
+YARDSTICK_BATCHES = 4
 STOCK_SCHEDULES = frozenset({"constant", "linear", "cosine"})
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What the loop runs on. ``fingerprint`` names the tokenized data, for a resume to recognize."""
+    """What the loop runs on. ``fingerprint`` names the tokenized data, for a resume to recognize.
+
+    ``yardstick`` are a few training batches that tell what the untrained model can do where there is no validation.
+    """
 
     config: TrainConfig
     model: nn.Module
@@ -55,6 +59,8 @@ class Prepared:
     valid: ValidationSet | None
     selection: Selection
     fingerprint: str
+    yardstick: ValidationSet
+    vocabulary: int
 
 
 def prepare(channel: Channel, control: Control, run: RunDir, job: dict[str, Any]) -> Prepared:
@@ -107,6 +113,8 @@ def prepare(channel: Channel, control: Control, run: RunDir, job: dict[str, Any]
         valid=_validation(channel, config, valid),
         selection=selection,
         fingerprint=_fingerprint(train, valid),
+        yardstick=ValidationSet(examples, config.batch_size, YARDSTICK_BATCHES),
+        vocabulary=head.vocabulary,
     )
 
 

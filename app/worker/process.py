@@ -30,6 +30,7 @@ TASKS = {
     "check": "app.worker.tokenize:check",
     "tokenize": "app.worker.tokenize:tokenize",
     "preview": "app.worker.preview:preview",
+    "rows": "app.worker.rows:rows",
     "generate": "app.worker.generate:serve",
     "evaluate": "app.worker.evaluate:evaluate",
     "hub_search": "app.worker.hub:search",

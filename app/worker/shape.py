@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -66,14 +66,16 @@ def rounded(rows: int, width: int, targets: int, widest: int = 2**31) -> Shape:
 class ShapeTable:
     """The shapes of a run. It follows from data and config alone, so that a resumed run pads as it did before."""
 
-    shapes: tuple[Shape, ...]
+    shapes: tuple[Shape, ...]  # the cheapest first
     largest: Shape
-    costs: Costs
 
     def fit(self, need: Shape) -> Shape:
         """The cheapest shape that holds ``need``; ``largest``, which holds every batch, if none does."""
-        fitting = [shape for shape in self.shapes if _holds(shape, need)]
-        return min(fitting, key=lambda shape: (self.costs.of(*shape), shape), default=self.largest)
+        return self.cheapest(lambda shape: all(have >= want for have, want in zip(shape, need, strict=True)))
+
+    def cheapest(self, holds: Callable[[Shape], bool]) -> Shape:
+        """The cheapest shape for which ``holds`` is true; ``largest`` if there is none."""
+        return next((shape for shape in self.shapes if holds(shape)), self.largest)
 
 
 def plan_shapes(needs: Iterable[Shape], largest: Shape, costs: Costs, limit: int = LIMIT) -> ShapeTable:
@@ -83,7 +85,8 @@ def plan_shapes(needs: Iterable[Shape], largest: Shape, costs: Costs, limit: int
     uses = np.array([counts[shape] for shape in sorted(counts)], dtype=np.float64)
     while len(shapes) > max(1, limit):
         shapes, uses = _merge_cheapest(shapes, uses, costs)
-    return ShapeTable(tuple(Shape(*(int(side) for side in shape)) for shape in shapes), largest, costs)
+    found = [Shape(*(int(side) for side in shape)) for shape in shapes]
+    return ShapeTable(tuple(sorted(found, key=lambda shape: (costs.of(*shape), shape))), largest)
 
 
 def _merge_cheapest(shapes: np.ndarray, uses: np.ndarray, costs: Costs) -> tuple[np.ndarray, np.ndarray]:
@@ -102,6 +105,3 @@ def _merge_cheapest(shapes: np.ndarray, uses: np.ndarray, costs: Costs) -> tuple
     merged = np.vstack([shapes[kept], cover[first, second][None]])
     return merged, np.append(uses[kept], uses[first] + uses[second])
 
-
-def _holds(shape: Shape, need: Shape) -> bool:
-    return shape.rows >= need.rows and shape.width >= need.width and shape.targets >= need.targets

@@ -17,8 +17,8 @@ from app.worker import adapter
 from app.worker.adapter import AdapterFolder
 from app.worker.channel import Channel
 from app.worker.checkpoint import Checkpoint, load_checkpoint, restore, save_checkpoint
-from app.worker.control import Control, StoppedError
-from app.worker.guard import LossGuard, NotFiniteError, Verdict
+from app.worker.control import ENDING, Control, StoppedError
+from app.worker.guard import LossGuard, UnsoundWeightsError, Verdict, check_sound, largest_sound
 from app.worker.log import logged_to
 from app.worker.loss import scalar
 from app.worker.model import parameter_counts, trainable
@@ -82,19 +82,22 @@ class _Training:
         self.valid = prepared.valid
         self.selection = prepared.selection
         self.fingerprint = prepared.fingerprint
-        self.adapters = AdapterFolder(run.adapters, self.config)
+        self.largest = largest_sound(trainable(self.model))
+        self.adapters = AdapterFolder(run.adapters, self.config, self.largest)
         self.report = Report()
         self.best = BestLoss(self.config.early_stopping.min_delta)
-        self.guard = LossGuard()
+        self.guard = LossGuard(prepared.vocabulary)
+        self.yardstick = prepared.yardstick
         self.iteration = 0
         self.saved_at = 0
+        self.measured_at = -1
         self.elapsed_before_s = 0.0
         self.started_at = time.perf_counter()
         self.totals_before = adapter.totals(trainable(self.model))
         # Only adapters are held on to: of a full fine-tune a second copy might not fit.
         self.keeps_fallback = self.config.fine_tune_type != "full"
         self.fallback = (0, trainable(self.model)) if self.keeps_fallback else None
-        self.grad_norm: mx.array | None = None
+        self.grad_norm = math.nan
         self.model.train()
         self.optimizer.init(self.model.trainable_parameters())
         accumulated = self._restore(checkpoint) if checkpoint else None
@@ -116,13 +119,14 @@ class _Training:
         try:
             reason = self._iterate()
             self._finish(reason)
-        except NotFiniteError as error:
-            raise self._diverged(self.iteration, f"the weights are no longer finite ({error})") from error
+        except UnsoundWeightsError as error:
+            raise self._diverged(self.iteration, str(error)) from error
 
     def _iterate(self) -> str:
         config, last = self.config, self.config.iters
-        if self.iteration == 0 and self._validate_and_stop():
-            return "stopped"
+        is_due = self.iteration % config.steps_per_eval == 0 and self.measured_at != self.iteration
+        if is_due and self._validate_and_stop():
+            return "stopped" if self.control.is_stopping() else "early_stopping"
         batch = self.batches.batch(self.iteration + 1)
         for iteration in range(self.iteration + 1, last + 1):
             began = time.perf_counter()
@@ -152,15 +156,17 @@ class _Training:
 
     def _judge(self, iteration: int, loss: float, outcome: Outcome, entering: dict[str, mx.array] | None) -> None:
         """Takes the loss of an iteration; the weights that it measured become the ones to fall back to."""
-        verdict = self.guard.judge(iteration, loss)
+        self.grad_norm = math.nan if outcome.grad_norm is None else scalar(outcome.grad_norm)
+        verdict = self.guard.judge(loss, 0.0 if outcome.grad_norm is None else self.grad_norm)
         if verdict is Verdict.DIVERGED:
-            raise self._diverged(iteration, f"the loss is {loss:.4g}")
+            what = f"the loss is {loss:.4g}" if math.isfinite(self.grad_norm) else "the gradient is not finite"
+            raise self._diverged(iteration, what)
         if verdict is Verdict.SPIKE:
             said = f"The loss jumped to {loss:.3f} at iteration {iteration}."
             self.channel.emit(event.Warned(message=said, hint="One odd batch, or too high a learning rate."))
         if entering is not None and not self.guard.is_suspicious:
+            check_sound(entering, self.largest)
             self.fallback = (iteration - 1, entering)
-        self.grad_norm = outcome.grad_norm if outcome.grad_norm is not None else self.grad_norm
 
     def _is_fallback_due(self, iteration: int) -> bool:
         return self.keeps_fallback and iteration % FALLBACK_EVERY == 1
@@ -192,11 +198,14 @@ class _Training:
     def _validate_and_stop(self) -> bool:
         """Measures the weights as they are, keeps them if they are the best; true if the run should end here."""
         if self.valid is None:
+            self._set_reference(measure(self.model, self.objective, self.yardstick) or math.inf)
             return False
         began = time.perf_counter()
         loss = measure(self.model, self.objective, self.valid, self.control.is_stopping)
         if loss is None:
             return True
+        self.measured_at = self.iteration
+        self._set_reference(loss)
         is_best = self.best.take(self.iteration, loss)
         if is_best and not self.guard.is_suspicious:
             self.adapters.save(self.adapters.best, trainable(self.model))
@@ -217,6 +226,11 @@ class _Training:
         stopping = self.config.early_stopping
         is_hopeless = self.best.without_improvement >= stopping.patience
         return stopping.enabled and is_hopeless and self.iteration < self.config.iters
+
+    def _set_reference(self, loss: float) -> None:
+        """Lets the guard know what the untrained model can do."""
+        if self.iteration == 0 and math.isfinite(loss):
+            self.guard.reference = loss
 
     # -- saving ---------------------------------------------------------------------------------------------------
 
@@ -239,6 +253,7 @@ class _Training:
         state = {
             "fingerprint": self.fingerprint,
             "elapsed_s": self._elapsed_s,
+            "measured_at": self.measured_at,
             "report": self.report.state(),
             "best": self.best.state(),
             "guard": self.guard.state(),
@@ -253,6 +268,7 @@ class _Training:
             raise UnusableError([Problem("data", said, hint="Put the data back, or start a new run.")])
         self.iteration = checkpoint.iteration
         self.elapsed_before_s = state["elapsed_s"]
+        self.measured_at = state["measured_at"]
         self.report.restore(state["report"])
         self.best.restore(state["best"])
         self.guard.restore(state["guard"])
@@ -267,7 +283,7 @@ class _Training:
         self._save_state()
         self.channel.emit(event.Paused(iteration=self.iteration))
         paused_at = time.perf_counter()
-        while not self.control.is_stopping() and (command := self.control.wait()) != "resume":
+        while (command := self.control.wait()) not in ("resume", *ENDING):
             if command == "save":
                 self._save()
         self.started_at += time.perf_counter() - paused_at
@@ -331,13 +347,12 @@ class _Training:
         return is_turn or self.report.age_s >= REPORT_AT_LEAST_EVERY_S
 
     def _emit_report(self, iteration: int | None = None) -> None:
-        norm = scalar(self.grad_norm) if self.grad_norm is not None else math.nan
         rate = scalar(self.optimizer.learning_rate)
         self.channel.emit(
             self.report.event(
                 iteration if iteration is not None else self.iteration,
                 rate,
-                None if math.isnan(norm) else norm,
+                None if math.isnan(self.grad_norm) else self.grad_norm,
                 self._epoch,
                 self._elapsed_s,
             )

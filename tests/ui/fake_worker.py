@@ -37,6 +37,8 @@ class FakeWorker(QObject):
 
     def kill(self) -> None:
         self.killed = True
+        if self.is_running:
+            self.end(None, -9)
 
     def close_input(self) -> None:
         self.commands.append(("end_of_input", {}))

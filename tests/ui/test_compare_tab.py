@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,6 @@ from pytestqt.qtbot import QtBot
 
 from app.core import event
 from app.core.run import RunDir
-from app.ui import theme
 from app.ui.answerer import Answerer, Question
 from app.ui.compare_tab import CompareTab, run_title
 
@@ -23,13 +23,15 @@ QUESTION = Question(({"role": "user", "content": "What is a lute?"},))
 
 
 @pytest.fixture
-def answerer() -> Answerer:
-    return Answerer()
+def answerer(workers: list[FakeWorker]) -> Iterator[Answerer]:
+    assert workers == []
+    found = Answerer()
+    yield found
+    found.shutdown()
 
 
 @pytest.fixture
-def tab(qtbot: QtBot, answerer: Answerer, workers: list[FakeWorker]) -> CompareTab:
-    theme.apply_theme("light")
+def tab(qtbot: QtBot, answerer: Answerer) -> CompareTab:
     found = CompareTab(answerer)
     qtbot.addWidget(found)
     found.resize(700, 620)

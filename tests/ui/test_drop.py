@@ -11,7 +11,6 @@ from dragging import drag_away, drag_over, drop
 from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
-from app.ui import theme
 from app.ui.drop_target import DropOverlay, DropTarget
 from app.ui.landing import Landing, Place, land
 
@@ -105,7 +104,6 @@ def test_an_empty_folder_and_a_missing_file_say_what_is_missing(tmp_path: Path) 
 
 @pytest.fixture
 def window(qtbot: QtBot) -> QWidget:
-    theme.apply_theme("light")
     found = QWidget()
     qtbot.addWidget(found)
     found.resize(600, 400)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from pytestqt.qtbot import QtBot
-from tiny_model import write_model
+from tiny_form_model import write_model
 
 from app.core.problem import Problem
 from app.ui.inspector import Inspector

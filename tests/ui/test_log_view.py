@@ -11,13 +11,11 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QLineEdit, QPlainTextEdit, QToolButton
 from pytestqt.qtbot import QtBot
 
-from app.ui import theme
 from app.ui.log_view import MAXIMUM_LINES, LogView
 
 
 @pytest.fixture
 def log(qtbot: QtBot) -> LogView:
-    theme.apply_theme("light")
     found = LogView()
     qtbot.addWidget(found)
     found.resize(400, 200)

@@ -31,7 +31,6 @@ def history() -> RunHistory:
 
 @pytest.fixture
 def chart(qtbot: QtBot, history: RunHistory) -> LossChart:
-    theme.apply_theme("light")
     found = LossChart(history)
     qtbot.addWidget(found)
     found.resize(420, 320)
@@ -165,7 +164,6 @@ def test_the_theme_is_followed_without_losing_a_point(qtbot: QtBot, chart: LossC
     assert chart._line.opts["pen"].color().name() == theme.DARK.train_line
     assert chart._view.backgroundBrush().color().name() == theme.DARK.card
     assert len(drawn(chart)[0]) == before
-    theme.apply_theme("light")
 
 
 def test_the_chart_is_saved_as_a_picture_and_as_points(chart: LossChart, tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ from app.ui.message_bar import Banner, Message, MessageBar
 
 @pytest.fixture
 def bar(qtbot: QtBot) -> MessageBar:
-    theme.apply_theme("light")
     found = MessageBar()
     qtbot.addWidget(found)
     return found
@@ -59,7 +58,6 @@ def test_escape_takes_the_newest_away_and_the_theme_is_followed(bar: MessageBar)
     assert bar.findChild(Banner).property("role") == "banner-error"
     QTest.keyClick(bar, Qt.Key.Key_Escape)
     assert bar.messages() == []
-    theme.apply_theme("light")
 
 
 def test_a_long_message_is_shortened_and_whole_in_its_tip(bar: MessageBar) -> None:

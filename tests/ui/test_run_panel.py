@@ -27,7 +27,6 @@ def session() -> RunSession:
 
 @pytest.fixture
 def panel(qtbot: QtBot, session: RunSession) -> RunPanel:
-    theme.apply_theme("light")
     found = RunPanel(session)
     qtbot.addWidget(found)
     found.resize(430, 620)
@@ -170,7 +169,9 @@ def test_a_run_read_from_its_folder_has_the_same_history(
     assert not button(panel, "run_stop").isVisible()
 
 
-def test_a_long_run_is_read_without_holding_up_the_window(qtbot: QtBot, session: RunSession, tmp_path: Path) -> None:
+def test_a_long_run_is_read_without_holding_up_the_window(
+    qtbot: QtBot, session: RunSession, tmp_path: Path
+) -> None:
     reports = (synthetic_run.report(number, [1.0], 8_000) for number in range(1, 8_001))
     run = synthetic_run.run_folder(tmp_path, reports)
     turns = 0
@@ -254,4 +255,3 @@ def test_changing_theme_and_size_loses_no_point(
         worker.say(synthetic_run.report(100 + 25 * step, [0.5] * 25))
     panel.show()
     qtbot.waitUntil(lambda: points(panel) == 175)
-    theme.apply_theme("light")

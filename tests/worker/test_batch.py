@@ -195,7 +195,7 @@ def test_planned_shapes_hold_their_needs(needs: list[tuple[int, int, int]], limi
 
 def test_a_need_beyond_the_plan_is_met() -> None:
     largest = Shape(4, 128, 512)
-    table = ShapeTable((Shape(4, 64, 256), Shape(4, 32, 64)), largest, Costs(head=1.0))
+    table = ShapeTable((Shape(4, 32, 64), Shape(4, 64, 256)), largest)
     assert table.fit(Shape(4, 96, 100)) == largest
     assert table.fit(Shape(4, 32, 65)) == Shape(4, 64, 256)
 

@@ -298,6 +298,9 @@ def _write(
     cancelled: Cancelled | None,
 ) -> PreparedData:
     folder.mkdir(parents=True, exist_ok=True)
+    if any(source.path.resolve().parent == folder.resolve() for source in check.sources):
+        said = f"The data lies in {folder}, where the prepared files go; it would be overwritten."
+        raise UnusableError([Problem("data", said, hint="Choose another folder for the run.")])
     counts = {split: int((sides == part).sum()) for part, split in enumerate(SPLITS)}
     target_files: dict[Split, Path] = {split: folder / f"{split}.jsonl" for split in SPLITS if counts[split]}
     with tempfile.TemporaryDirectory(prefix=".preparing-", dir=folder) as temporary:

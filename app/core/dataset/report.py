@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from app.core.atomic_file import write_text
 from app.core.dataset.finding import KINDS, Finding, Findings
 from app.core.problem import Severity
 
@@ -92,6 +97,20 @@ def report_json(report: DataReport) -> dict[str, Any]:
     for name in ("columns", "preview", "preview_lines"):
         tree[name] = list(tree[name])
     return tree | {"error_count": report.error_count, "warning_count": report.warning_count}
+
+
+def save_findings(report: DataReport, path: Path) -> None:
+    """Writes the kept findings as a table (``.csv``) or, under any other name, the whole report as JSON."""
+    if path.suffix.lower() != ".csv":
+        write_text(path, json.dumps(report_json(report), ensure_ascii=False, indent=1) + "\n")
+        return
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(("severity", "file", "line", "kind", "reason", "hint"))
+    for finding in (*report.errors, *report.warnings, *report.notes):
+        line = "" if finding.line is None else finding.line
+        table.writerow((finding.severity.value, finding.file, line, finding.kind, finding.reason, finding.hint))
+    write_text(path, text.getvalue())
 
 
 def with_findings(report: DataReport, more: Findings, *, skip_bad_rows: bool = False) -> DataReport:

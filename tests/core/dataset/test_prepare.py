@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +179,34 @@ def test_missing_validation_data_is_told_beside_its_field(tmp_path: Path) -> Non
     with pytest.raises(UnusableError) as caught:
         prepare(tmp_path, lines(chat(1)), valid_data="/nowhere")
     assert caught.value.problems[0].path == "valid_data"
+
+
+def test_the_users_own_folder_is_never_written_into(tmp_path: Path) -> None:
+    content = lines(*map(chat, range(20)))
+    (tmp_path / "train.jsonl").write_bytes(content)
+    with pytest.raises(UnusableError, match="overwritten"):
+        prepare_data(TrainConfig(data=str(tmp_path)), tmp_path)
+    assert (tmp_path / "train.jsonl").read_bytes() == content
+
+
+def test_the_split_is_the_same_in_another_process(tmp_path: Path) -> None:
+    """Fingerprints are Python hashes, which differ from process to process: nothing may depend on their order."""
+    content = lines(*(chat(n % 50, f"Answer {n}") | {"person": f"p{n % 13}"} for n in range(100)), *CHATS)
+    prepare(tmp_path, content, group_feature="person")
+    code = (
+        "from pathlib import Path; from app.core.config import TrainConfig\n"
+        "from app.core.dataset.prepare import prepare_data\n"
+        f"config = TrainConfig(data={str(tmp_path / 'data.jsonl')!r}, group_feature='person')\n"
+        f"prepare_data(config, Path({str(tmp_path / 'other')!r}))"
+    )
+    environment = os.environ | {"PYTHONHASHSEED": "7"}
+    subprocess.run(
+        [sys.executable, "-c", code], cwd=Path(__file__).resolve().parents[3], env=environment, check=True
+    )
+    for split in ("train", "valid", "test"):
+        assert (tmp_path / "out" / f"{split}.jsonl").read_bytes() == (
+            tmp_path / "other" / f"{split}.jsonl"
+        ).read_bytes()
 
 
 def test_cancel_leaves_nothing(tmp_path: Path) -> None:

@@ -1,0 +1,296 @@
+"""The memory estimate: what a training run will take at its peak, term by term, before anything is loaded.
+
+Weights, adapter and optimizer follow exactly from shapes and types. Of the arrays that a step computes the sizes
+follow exactly as well (`app.core.memory_term`); how many of each kind MLX holds at once was measured on the CPU
+build, by least squares over some 350 runs of tiny models (Llama, Qwen, Gemma, GPT-2, Phi; LoRA, DoRA, full; weights
+of 4, 8, 16 and 32 bit). A probe of the real run replaces that part by what it measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import reduce
+from operator import add
+from typing import Any
+
+from app.core.config import TrainConfig
+from app.core.inspection import Inspection
+from app.core.memory_term import (
+    ITEM_BYTES,
+    Step,
+    Terms,
+    item_bytes,
+    layer_terms,
+    logits_rows,
+    optimizer_items,
+    step_of,
+)
+from app.core.target import Selection, resolve
+from app.core.target_key import top_layers
+
+# Beyond this share of the limit a run fits, but other programs may push it into swap.
+COMFORTABLE_SHARE = 0.85
+
+
+class Verdict(StrEnum):
+    """How the estimate compares with the machine; unknown where its memory is."""
+
+    FITS = "fits"
+    TIGHT = "tight"
+    WONT_FIT = "wont_fit"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class _Weights:
+    """How many arrays of each kind are held at the peak.
+
+    Those of every layer, of the largest layer on top of that, logits, final states, gradients."""
+
+    layer: Terms
+    top: Terms
+    logits: float
+    state: float
+    gradient: float
+
+
+# (compiled, gradient checkpointing)
+_WEIGHTS = {
+    (True, False): _Weights(
+        layer=Terms(hidden=3.7, mixer=1.2, inner=2.2, scores=1.1, low_rank=0.8, cast=0.5, weight=1.0),
+        top=Terms(inner=3.7, scores=1.3, cast=0.2, weight=0.5),
+        logits=2.05, state=2.5, gradient=0.9,
+    ),
+    (True, True): _Weights(
+        layer=Terms(hidden=1.0, weight=0.45),
+        top=Terms(mixer=5.8, inner=4.0, scores=2.7, cast=3.3),
+        logits=1.7, state=0.5, gradient=1.6,
+    ),
+    (False, False): _Weights(
+        layer=Terms(hidden=3.0, mixer=1.2, inner=2.3, scores=1.25, low_rank=0.1, cast=0.3),
+        top=Terms(mixer=2.7, inner=1.45, scores=0.7, cast=3.4, weight=3.0),
+        logits=3.45, state=0.5, gradient=0.5,
+    ),
+    (False, True): _Weights(
+        layer=Terms(hidden=1.4, weight=0.2),
+        top=Terms(inner=6.4, scores=2.7, cast=1.8, weight=0.9),
+        logits=2.65, state=1.8, gradient=1.15,
+    ),
+}  # fmt: skip
+
+# Copies of the trained parameters while the optimizer updates them: gradients, new values, new states.
+_UPDATE = {
+    True: {"adam": 4.4, "adamw": 4.1, "lion": 2.0, "sgd": 1.6, "adafactor": 2.05, "muon": 2.9},
+    False: {"adam": 1.7, "adamw": 1.7, "lion": 2.4, "sgd": 1.5, "adafactor": 1.5, "muon": 1.9},
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """Config values with which the run would fit: what the button says, what it sets, and the peak it leads to."""
+
+    text: str
+    values: dict[str, Any]
+    total_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryEstimate:
+    """The peak of a run in bytes; the parts add up to ``total``.
+
+    ``activations`` are what forward and backward pass hold at the peak, ``logits`` the vocabulary's share of it.
+    When the optimizer's update is the peak (large trained parts, short examples) both are 0 and ``gradients`` has
+    what the update holds. ``limit`` is what MLX should stay within, 0 if unknown; ``calibrated`` if a probe counts.
+    """
+
+    weights: int
+    adapter: int
+    gradients: int
+    optimizer: int
+    activations: int
+    logits: int
+    limit: int = 0
+    verdict: Verdict = Verdict.UNKNOWN
+    remedies: tuple[Remedy, ...] = ()
+    calibrated: bool = False
+
+    @property
+    def total(self) -> int:
+        """The peak in bytes."""
+        return self.fixed + self.dynamic
+
+    @property
+    def fixed(self) -> int:
+        """What is there all the time: weights, adapter and optimizer."""
+        return self.weights + self.adapter + self.optimizer
+
+    @property
+    def dynamic(self) -> int:
+        """What a step adds at its peak."""
+        return self.gradients + self.activations + self.logits
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What a probe taught: measured over estimated bytes of what a step adds, and the seconds of a step."""
+
+    factor: float
+    seconds_per_position: float = 0.0
+
+
+def calibrate(
+    estimated: MemoryEstimate, peak_bytes: int, step_s: float = 0.0, step: Step | None = None
+) -> Calibration:
+    """The calibration from a probe that ran ``step`` with the (uncalibrated) ``estimated`` config.
+
+    ``peak_bytes`` is MLX's peak over the probe, ``step_s`` the seconds of its second step.
+    """
+    measured = max(peak_bytes - estimated.fixed, 0)
+    factor = measured / estimated.dynamic if estimated.dynamic else 1.0
+    return Calibration(factor, step_s / step.positions if step is not None else 0.0)
+
+
+def estimate(
+    inspection: Inspection,
+    config: TrainConfig,
+    selection: Selection,
+    *,
+    machine_memory_gb: float = 0.0,
+    working_set_gb: float = 0.0,
+    longest: int | None = None,
+    target_share: float = 1.0,
+    calibration: Calibration | None = None,
+    compiled: bool = True,
+) -> MemoryEstimate:
+    """The peak memory of training, with the cheapest changes that would make it fit if it does not.
+
+    ``longest`` is the longest example in tokens (the maximum length counts if unknown), ``target_share`` the share
+    of positions that are trained, ``compiled`` false where MLX compiles no kernels. The limit is MLX's recommended
+    working set, or 90 % of the machine's memory if only that is known.
+    """
+    limit = round(1e9 * (working_set_gb or machine_memory_gb * 0.9))
+
+    def peak(edited: TrainConfig, chosen: Selection) -> MemoryEstimate:
+        step = step_of(edited, longest, target_share)
+        return _estimate(inspection, edited, chosen, step, calibration, compiled)
+
+    found = peak(config, selection)
+    verdict = _verdict(found.total, limit)
+    remedies: tuple[Remedy, ...] = ()
+    if verdict is Verdict.WONT_FIT:
+        remedies = _remedies(inspection, config, limit, lambda edited: peak(edited, resolve(inspection, edited)))
+    return _with(found, limit, verdict, remedies)
+
+
+def _with(found: MemoryEstimate, limit: int, verdict: Verdict, remedies: tuple[Remedy, ...]) -> MemoryEstimate:
+    return MemoryEstimate(
+        found.weights, found.adapter, found.gradients, found.optimizer, found.activations, found.logits,
+        limit, verdict, remedies, found.calibrated,
+    )  # fmt: skip
+
+
+def _estimate(
+    inspection: Inspection,
+    config: TrainConfig,
+    selection: Selection,
+    step: Step,
+    calibration: Calibration | None,
+    compiled: bool,
+) -> MemoryEstimate:
+    item = item_bytes(inspection) if selection.kind == "full" else ITEM_BYTES["float32"]
+    trained = selection.trainable_parameters * item
+    optimizer = optimizer_items(config, selection) * item
+    weights = _WEIGHTS[compiled, config.grad_checkpoint]
+    layers = layer_terms(inspection, config, selection, step)
+    whole = reduce(add, layers, Terms())
+    largest = max((layer.weighed(weights.top) for layer in layers), default=0.0)
+    states = step.positions * inspection.hidden_size * item_bytes(inspection)
+    logits = weights.logits * logits_rows(inspection, step) * inspection.vocab_size * 4
+    activations = whole.weighed(weights.layer) + largest + weights.state * states
+    gradients = weights.gradient * trained
+    update = _UPDATE[compiled][config.optimizer] * trained
+    if update > activations + logits + gradients:
+        gradients, activations, logits = update, 0.0, 0.0
+    factor = calibration.factor if calibration is not None else 1.0
+    # Gradient accumulation keeps one more set of gradients between the batches.
+    kept = trained if config.grad_accumulation_steps > 1 else 0
+    return MemoryEstimate(
+        weights=inspection.weight_bytes,
+        adapter=0 if selection.kind == "full" else trained,
+        gradients=round(gradients * factor) + kept,
+        optimizer=optimizer,
+        activations=round(activations * factor),
+        logits=round(logits * factor),
+        calibrated=calibration is not None,
+    )
+
+
+def _verdict(total: int, limit: int) -> Verdict:
+    if not limit:
+        return Verdict.UNKNOWN
+    if total <= COMFORTABLE_SHARE * limit:
+        return Verdict.FITS
+    return Verdict.TIGHT if total <= limit else Verdict.WONT_FIT
+
+
+def _remedies(
+    inspection: Inspection, config: TrainConfig, limit: int, peak: Callable[[TrainConfig], MemoryEstimate]
+) -> tuple[Remedy, ...]:
+    """Single changes that suffice, cheapest first; if none does, as many of the strongest as are needed."""
+    steps = list(_changes(inspection, config))
+    alone = []
+    for text, values in steps:
+        total = peak(config.with_values(values)).total
+        if total <= limit:
+            alone.append(Remedy(text, values, total))
+    if alone:
+        return tuple(_cheapest_of_each_kind(alone))
+    texts: list[str] = []
+    together: dict[str, Any] = {}
+    last: dict[str, tuple[str, dict[str, Any]]] = {}
+    for text, values in steps:  # later steps of one kind go further than earlier ones
+        last[next(iter(values))] = (text, values)
+    for text, values in last.values():
+        texts.append(text)
+        together |= values
+        total = peak(config.with_values(together)).total
+        if total <= limit:
+            return (Remedy("; ".join(texts), dict(together), total),)
+    return ()
+
+
+def _cheapest_of_each_kind(remedies: list[Remedy]) -> Iterator[Remedy]:
+    seen = set()
+    for remedy in remedies:
+        kind = next(iter(remedy.values))
+        if kind not in seen:
+            seen.add(kind)
+            yield remedy
+
+
+def _changes(inspection: Inspection, config: TrainConfig) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Changes from the one that costs least (time) to those that cost quality; within a kind the smallest first."""
+    if config.fine_tune_type == "full":
+        yield "Train an adapter (LoRA) instead", {"fine_tune_type": "lora", "learning_rate": 1e-4}
+    size, steps = config.batch_size, config.grad_accumulation_steps
+    while size > 1:
+        size, steps = size // 2, min(steps * 2, 1024)
+        text = f"Batch of {size} with {steps} accumulated (the same effect, slower)"
+        yield text, {"batch_size": size, "grad_accumulation_steps": steps}
+    if not config.grad_checkpoint:
+        yield "Gradient checkpointing (1.6 × the time)", {"grad_checkpoint": True}
+    length = config.max_seq_length
+    while length > 256:
+        length //= 2
+        yield f"Cut examples at {length:,} tokens", {"max_seq_length": length}
+    depth = top_layers(inspection, config.num_layers)
+    for layers in (24, 16, 8, 4):
+        if layers < depth:
+            yield f"Train the top {layers} layers only", {"num_layers": layers}
+    if config.targets in ("full", "linear", "mlp") and config.fine_tune_type != "full":
+        yield "Adapt attention only", {"targets": "attention"}
+        yield "Adapt query and value only", {"targets": "minimal"}
+    if config.lora_parameters.rank > 8:
+        yield "Rank 8", {"lora_parameters.rank": 8}

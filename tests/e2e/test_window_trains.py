@@ -1,0 +1,168 @@
+"""The main job through the window, with real processes: drop, start, watch, stop; and the death of the window."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from dragging import drop
+from filelock import FileLock
+from PySide6.QtCore import QCoreApplication, QEvent, Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QPushButton
+from pytestqt.qtbot import QtBot
+from tiny_model import write_data, write_model
+
+from app.core import event
+from app.core.config import TrainConfig
+from app.core.config_file import save_config
+from app.core.event import read_events
+from app.core.history import RunHistory
+from app.core.run import RunDir, run_state
+from app.ui import theme
+from app.ui.appearance import Appearance
+from app.ui.config_store import form_store
+from app.ui.main_window import MainWindow
+from app.ui.run_session import RunSession, RunState
+
+pytestmark = pytest.mark.slow
+
+START_MS = 60_000  # two worker processes import MLX before the first iteration
+HERE = Path(__file__).resolve().parent
+LONG = {
+    "epochs": None,
+    "iters": 100_000,
+    "batch_size": 2,
+    "learning_rate": 1e-3,
+    "steps_per_report": 5,
+    "steps_per_eval": 20,
+    "save_every": 1000,
+    "lora_parameters.rank": 4,
+    "early_stopping.enabled": False,
+}
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return write_model(tmp_path / "tiny")
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return write_data(tmp_path / "chats")
+
+
+@pytest.fixture
+def window(qapp: QApplication) -> Iterator[MainWindow]:
+    if not qapp.styleSheet():
+        theme.apply_theme("light")
+    found = MainWindow(form_store(), RunSession(), Appearance())
+    found.resize(1100, 700)
+    found.show()
+    yield found
+    found.session.wait(START_MS)
+    found.dispose()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+
+
+def loads(adapters: Path, model: Path) -> bool:
+    """Whether mlx-lm itself takes the adapter, and it changes the model."""
+    code = (
+        "import sys, mlx.core as mx; from mlx_lm import load; from mlx.utils import tree_flatten\n"
+        "tuned, _ = load(sys.argv[1], adapter_path=sys.argv[2])\n"
+        "b = [v for k, v in tree_flatten(tuned.parameters()) if k.endswith('lora_b')]\n"
+        "print(bool(b) and any(float(mx.abs(v).max()) > 0 for v in b))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(model), str(adapters)], capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip() == "True"
+
+
+def drawn(window: MainWindow) -> int:
+    """Points that the chart has drawn."""
+    x, _ = window.run_panel.chart._raw.getOriginalDataset()
+    return 0 if x is None else len(x)
+
+
+def test_drop_start_watch_stop_and_find_everything_on_disk(
+    qtbot: QtBot, window: MainWindow, model: Path, data: Path
+) -> None:
+    drop(window.setup_tab.model_panel, model)
+    drop(window, data / "train.jsonl", data / "valid.jsonl")
+    config = window.store.config
+    assert (config.model, config.data) == (str(model), str(data / "train.jsonl"))
+    assert config.valid_data == str(data / "valid.jsonl")
+    assert window.store.set_many(LONG) is None
+    start = window.findChild(QPushButton, "start")
+    qtbot.waitUntil(lambda: window.inspector.last is not None and start.isEnabled(), timeout=START_MS)
+
+    with qtbot.waitSignal(
+        window.session.emitted, timeout=START_MS, check_params_cb=lambda e: isinstance(e, event.TrainReported)
+    ):
+        QTest.mouseClick(start, Qt.MouseButton.LeftButton)
+    assert window.session.state is RunState.RUNNING
+    qtbot.waitUntil(lambda: drawn(window) >= 20, timeout=START_MS)
+    before = drawn(window)
+    qtbot.waitUntil(lambda: drawn(window) > before + 10, timeout=START_MS)
+    qtbot.waitUntil(lambda: len(window.session.history.valid_losses) >= 1, timeout=START_MS)
+
+    with qtbot.waitSignal(window.session.ended, timeout=START_MS):
+        QTest.mouseClick(window.findChild(QPushButton, "run_stop"), Qt.MouseButton.LeftButton)
+    assert window.session.state is RunState.STOPPED
+    run = window.session.run
+    assert run is not None
+    live = window.session.history
+    again = RunHistory()
+    for found in read_events(run.events):
+        again.feed(found)
+    assert len(again) > 30
+    assert np.array_equal(again.losses, live.losses)
+    assert np.array_equal(again.x("iterations"), np.arange(1, len(again) + 1))
+    assert "LoRA Configuration" in run.log.read_text()
+    qtbot.waitUntil(lambda: "LoRA Configuration" in window.run_panel.log.text)
+    assert loads(run.adapters, model)
+    said = window.messages.messages()[0]
+    assert said.action == "Compare base and tuned"
+
+    said.act()  # type: ignore[misc]
+    tab = window.compare_tab
+    assert (tab.isVisible(), tab.adapter, tab.base) == (True, run.adapters, str(model))
+    tab.prompt.setPlainText("abc")
+    QTest.mouseClick(tab.findChild(QPushButton, "compare.ask"), Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: all("token" in column.status for column in tab.columns), timeout=START_MS)
+
+
+def test_a_killed_window_leaves_the_run_whole(home: Path, tmp_path: Path, model: Path, data: Path) -> None:
+    config = tmp_path / "config.yaml"
+    save_config(TrainConfig(model=str(model), data=str(data)).with_values(LONG), config)
+    process = subprocess.Popen(
+        [sys.executable, str(HERE / "window_process.py"), str(config)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=os.environ | {"LUTHIER_HOME": str(home)},
+    )
+    assert process.stdout is not None
+    with process, process.stdout:
+        run = RunDir(Path(process.stdout.readline().strip()))
+        reported = [int(process.stdout.readline()) for _ in range(3)]
+        assert run.is_running()
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    with FileLock(run.path / ".lock", timeout=60):  # the worker holds it until it has saved and ended
+        pass
+    events = read_events(run.events)
+    assert isinstance(events[-1], event.Finished)
+    assert events[-1].reason == "stopped"
+    assert (events[-1].iteration or 0) >= reported[-1]
+    assert run_state(run, events) == "stopped"
+    assert all(json.loads(line) for line in run.events.read_text().splitlines())
+    assert loads(run.adapters, model)
