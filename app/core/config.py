@@ -7,13 +7,16 @@ models are frozen: an edit makes a new config (`TrainConfig.with_value`), so a b
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, Self, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+
+from app.core.config_field import FieldSpec as FieldSpec
+from app.core.config_field import Part as _Part
+from app.core.config_field import field as _field
 
 CONFIG_VERSION = 1
 
@@ -21,70 +24,9 @@ FineTuneType = Literal["lora", "dora", "full"]
 Optimizer = Literal["adam", "adamw", "muon", "sgd", "adafactor", "lion"]
 Schedule = Literal["constant", "linear", "cosine", "custom"]
 Batching = Literal["bucket", "pack", "file_order"]
-
-
-@dataclass(frozen=True, slots=True)
-class FieldSpec:
-    """What a form, the command line and the documentation need to know about one config value."""
-
-    path: str
-    label: str
-    kind: Literal["int", "float", "bool", "text", "path", "choice"]
-    default: Any
-    unit: str = ""
-    what: str = ""
-    higher: str = ""
-    lower: str = ""
-    recommended: str = ""
-    minimum: float | None = None
-    maximum: float | None = None
-    exclusive_minimum: bool = False
-    exclusive_maximum: bool = False
-    choices: tuple[tuple[Any, str], ...] = ()
-    optional: bool = False
-
-    @property
-    def help(self) -> str:
-        """The help text: what it is · higher · lower · recommended."""
-        parts = [self.what]
-        if self.higher:
-            parts.append(f"Higher: {self.higher}")
-        if self.lower:
-            parts.append(f"Lower: {self.lower}")
-        if self.recommended:
-            parts.append(f"Recommended: {self.recommended}")
-        return " · ".join(p for p in parts if p)
-
-    @property
-    def range_text(self) -> str:
-        """The allowed range in words, e.g. ``1 to 64`` or ``0 or more, less than 1``; empty when unbounded."""
-        low, high = self.minimum, self.maximum
-        if low is not None and high is not None and not (self.exclusive_minimum or self.exclusive_maximum):
-            return f"{_plain(low)} to {_plain(high)}"
-        parts = []
-        if low is not None:
-            parts.append(f"more than {_plain(low)}" if self.exclusive_minimum else f"{_plain(low)} or more")
-        if high is not None:
-            parts.append(f"less than {_plain(high)}" if self.exclusive_maximum else f"at most {_plain(high)}")
-        return ", ".join(parts)
-
-
-def _plain(number: float) -> str:
-    """A bound as people write it: 1,048,576 and 0.5, never 1.04858e+06."""
-    return f"{int(number):,}" if number == int(number) else f"{number:g}"
-
-
-def _field(default: Any, label: str, what: str = "", **options: Any) -> Any:
-    """A pydantic field that carries its `FieldSpec` texts; ``ge, gt, le, lt`` pass through as the range."""
-    bounds = {k: options.pop(k) for k in ("ge", "gt", "le", "lt", "min_length", "max_length") if k in options}
-    extra = {"label": label, "what": what, **options}
-    if isinstance(default, type) and issubclass(default, BaseModel):
-        return Field(default_factory=default, json_schema_extra=extra)
-    return Field(default, json_schema_extra=extra, **bounds)
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="allow", ser_json_inf_nan="constants", allow_inf_nan=False)
+TrainMode = Literal["sft", "dpo", "cpo", "orpo", "kto", "grpo"]
+PairLoss = Literal["sigmoid", "hinge", "ipo", "simpo"]
+GroupLossType = Literal["grpo", "bnpo", "dr_grpo", "dapo"]
 
 
 class LoraParameters(_Part):
@@ -406,6 +348,151 @@ class TrainConfig(_Part):
         max_length=1_000_000,
     )
     lora_parameters: LoraParameters = _field(LoraParameters, "LoRA parameters")
+
+    # -- method: preference and reward training, with mlx-lm-lora's keys --------------------------------------
+    train_mode: TrainMode = _field(
+        "sft",
+        "Method",
+        "What training optimizes: examples, preferences between answers, or rewards of sampled answers",
+        choices={
+            "sft": "Supervised", "dpo": "DPO", "cpo": "CPO, SimPO", "orpo": "ORPO", "kto": "KTO",
+            "grpo": "GRPO and its kin",
+        },
+    )  # fmt: skip
+    beta: float = _field(
+        0.1,
+        "Beta",
+        "Strength of the tie to the reference model (DPO, KTO, GRPO), of the preference (CPO, SimPO), or of the "
+        "odds ratio beside the likelihood (ORPO)",
+        higher="stays nearer to the reference",
+        lower="moves further from it",
+        recommended="0.1; 2 for SimPO",
+        ge=0,
+        le=100,
+    )
+    dpo_cpo_loss_type: PairLoss = _field(
+        "sigmoid",
+        "Pair loss",
+        "How the margin between the chosen and the rejected answer becomes a loss",
+        recommended="sigmoid",
+        choices={"sigmoid": "Sigmoid", "hinge": "Hinge", "ipo": "IPO", "simpo": "SimPO (with CPO)"},
+    )
+    simpo_gamma: float = _field(
+        0.5, "Target margin", "SimPO's gamma: by how much likelier the chosen answer should be",
+        higher="pushes the answers further apart", recommended="0.5 to 1.5", ge=0, le=100,
+    )  # fmt: skip
+    cpo_alpha: float = _field(
+        1.0, "Likelihood weight", "Weight of the chosen answers' own likelihood in CPO and SimPO",
+        higher="also learns to say the chosen answers", lower="learns the preference only",
+        recommended="1 for CPO, 0 for SimPO", ge=0, le=100,
+    )  # fmt: skip
+    desirable_weight: float = _field(
+        1.0, "Weight of good answers", "KTO's weight of the desirable answers", recommended="1", gt=0, le=100
+    )
+    undesirable_weight: float = _field(
+        1.0, "Weight of bad answers", "KTO's weight of the undesirable answers", recommended="1", gt=0, le=100
+    )
+    reference_model_path: str = _field(
+        "",
+        "Reference model",
+        "The model that answers are compared with; empty is the base model with the adapter off, which needs no "
+        "second model in memory",
+        recommended="empty",
+        kind="path",
+    )
+    group_size: int = _field(
+        4, "Group size", "Answers sampled to each prompt and compared with one another", unit="answers",
+        higher="steadier advantages, more time and memory", lower="faster, noisier", recommended="4 to 8",
+        ge=2, le=16,
+    )  # fmt: skip
+    temperature: float = _field(
+        0.8, "Temperature", "Randomness of the sampled answers", higher="more different answers, more nonsense",
+        lower="answers alike, with nothing to choose between", recommended="0.8 to 1", ge=0.1, le=2,
+    )  # fmt: skip
+    max_completion_length: int = _field(
+        512,
+        "Longest answer",
+        "Tokens after which a sampled answer is cut",
+        unit="tokens",
+        higher="long answers end by themselves; more time and memory",
+        lower="faster, but cut answers earn little",
+        recommended="twice the length of a good answer",
+        ge=16,
+        le=4096,
+    )
+    updates_per_generation: int = _field(
+        1,
+        "Updates a generation",
+        "Iterations on the same sampled answers before new ones are sampled",
+        unit="iterations",
+        higher="learns more from each answer; the ratio to the old weights is clipped",
+        recommended="1; 2 to 4 where sampling is slow",
+        ge=1,
+        le=8,
+    )
+    grpo_loss_type: GroupLossType = _field(
+        "grpo",
+        "Averaging",
+        "How the tokens of the sampled answers are averaged",
+        choices={
+            "grpo": "By answer (GRPO)", "bnpo": "By token of the batch (BNPO)",
+            "dr_grpo": "By the longest answer (Dr. GRPO)", "dapo": "By token of the step (DAPO)",
+        },
+    )  # fmt: skip
+    importance_sampling_level: Literal["token", "sequence"] = _field(
+        "token",
+        "Importance ratio",
+        "Whether each token or the whole answer is compared with the weights that sampled it",
+        recommended="token; sequence is GSPO",
+        choices={"token": "Of each token", "sequence": "Of the whole answer (GSPO)"},
+    )
+    epsilon: float | None = _field(
+        None,
+        "Clip range",
+        "How far the ratio to the old weights may fall below 1; empty is the method's own",
+        higher="larger steps from the same answers",
+        lower="more is clipped",
+        recommended="0.2; 3e-4 for GSPO",
+        gt=0,
+        lt=1,
+    )
+    epsilon_high: float | None = _field(
+        None,
+        "Clip range above",
+        "How far the ratio may rise above 1; empty is the method's own, or the clip range where that is given",
+        higher="unlikely tokens can become likely sooner",
+        recommended="0.2; 0.28 for DAPO, 4e-4 for GSPO",
+        gt=0,
+        le=10,
+    )
+    reward_functions: tuple[str, ...] = _field(
+        ("contains_answer",), "Rewards", "The functions that score the sampled answers; their scores are added up"
+    )
+    reward_weights: tuple[float, ...] = _field(
+        (), "Reward weights", "The factor of each reward function; empty is 1 for all"
+    )
+    reward_functions_file: str = _field(
+        "",
+        "Reward file",
+        "A Python file with reward functions of your own. It is code: it runs only after your word",
+        kind="path",
+    )
+    reward_timeout_s: float = _field(
+        30.0,
+        "Time for rewards",
+        "After this long the reward file has failed",
+        unit="s",
+        recommended="30",
+        gt=0,
+        le=3600,
+    )
+    select_by: Literal["loss", "accuracy", "margin"] = _field(
+        "loss",
+        "Best by",
+        "The figure on the validation data that tells which weights are best; with rewards it is always the reward",
+        recommended="loss",
+        choices={"loss": "Loss", "accuracy": "Accuracy of the preference", "margin": "Margin"},
+    )
 
     config_version: int = CONFIG_VERSION
 

@@ -232,6 +232,9 @@ EVENTS: dict[str, type[Event]] = {
 }  # fmt: skip
 
 
+FIELD_NAMES = {name: frozenset(f.name for f in fields(kind)) for name, kind in EVENTS.items()}
+
+
 def parse_event(line: str | bytes) -> Event:
     """The event of one line. Keys it does not know are dropped; raises `ValueError` if it is no event line."""
     tree = json.loads(line)
@@ -240,7 +243,7 @@ def parse_event(line: str | bytes) -> Event:
     kind = EVENTS.get(tree["type"])
     if kind is None:
         return Unknown(data=tree, time=float(tree.get("time", 0.0)))
-    known = {f.name for f in fields(kind)}
+    known = FIELD_NAMES[kind.type]
     try:
         return kind(**{key: value for key, value in tree.items() if key in known})
     except TypeError as error:

@@ -9,7 +9,7 @@ of 4, 8, 16 and 32 bit). A probe of the real run replaces that part by what it m
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import reduce
 from operator import add
@@ -133,23 +133,41 @@ class MemoryEstimate:
 
 
 @dataclass(frozen=True, slots=True)
+class Probe:
+    """What two real steps at the longest batch showed: MLX's peak, the seconds of the second step, and its size."""
+
+    peak_bytes: int
+    step_s: float
+    step: Step
+
+
+@dataclass(frozen=True, slots=True)
 class Calibration:
-    """What a probe taught: measured over estimated bytes of what a step adds, and the seconds of a step."""
+    """What a probe taught of one config: ``factor`` is measured over estimated bytes of what a step adds."""
 
     factor: float
-    seconds_per_position: float = 0.0
+    probe: Probe
+    batch_size: int
+    max_seq_length: int
+
+    def step_for(self, config: TrainConfig, otherwise: Step) -> Step:
+        """The probed step itself where batch and length are the same."""
+        same = (config.batch_size, config.max_seq_length) == (self.batch_size, self.max_seq_length)
+        return self.probe.step if same else otherwise
+
+    def step_s(self, step: Step) -> float:
+        """Seconds of a step of another size, in proportion to its positions."""
+        return self.probe.step_s * step.positions / self.probe.step.positions
 
 
 def calibrate(
-    estimated: MemoryEstimate, peak_bytes: int, step_s: float = 0.0, step: Step | None = None
+    inspection: Inspection, config: TrainConfig, selection: Selection, probe: Probe, *, compiled: bool = True
 ) -> Calibration:
-    """The calibration from a probe that ran ``step`` with the (uncalibrated) ``estimated`` config.
-
-    ``peak_bytes`` is MLX's peak over the probe, ``step_s`` the seconds of its second step.
-    """
-    measured = max(peak_bytes - estimated.fixed, 0)
+    """The calibration from a probe of this config."""
+    estimated = _estimate(inspection, config, selection, probe.step, 1.0, compiled)
+    measured = max(probe.peak_bytes - estimated.fixed, 0)
     factor = measured / estimated.dynamic if estimated.dynamic else 1.0
-    return Calibration(factor, step_s / step.positions if step is not None else 0.0)
+    return Calibration(factor, probe, config.batch_size, config.max_seq_length)
 
 
 def estimate(
@@ -163,8 +181,11 @@ def estimate(
     target_share: float = 1.0,
     calibration: Calibration | None = None,
     compiled: bool = True,
+    with_remedies: bool = True,
 ) -> MemoryEstimate:
     """The peak memory of training, with the cheapest changes that would make it fit if it does not.
+
+    Those take some 20 estimates; a caller that must answer at once leaves them out with ``with_remedies``.
 
     ``longest`` is the longest example in tokens (the maximum length counts if unknown), ``target_share`` the share
     of positions that are trained, ``compiled`` false where MLX compiles no kernels. The limit is MLX's recommended
@@ -174,21 +195,18 @@ def estimate(
 
     def peak(edited: TrainConfig, chosen: Selection) -> MemoryEstimate:
         step = step_of(edited, longest, target_share)
-        return _estimate(inspection, edited, chosen, step, calibration, compiled)
+        if calibration is None:
+            return _estimate(inspection, edited, chosen, step, 1.0, compiled)
+        return _estimate(
+            inspection, edited, chosen, calibration.step_for(edited, step), calibration.factor, compiled
+        )
 
     found = peak(config, selection)
     verdict = _verdict(found.total, limit)
     remedies: tuple[Remedy, ...] = ()
-    if verdict is Verdict.WONT_FIT:
+    if with_remedies and verdict is Verdict.WONT_FIT:
         remedies = _remedies(inspection, config, limit, lambda edited: peak(edited, resolve(inspection, edited)))
-    return _with(found, limit, verdict, remedies)
-
-
-def _with(found: MemoryEstimate, limit: int, verdict: Verdict, remedies: tuple[Remedy, ...]) -> MemoryEstimate:
-    return MemoryEstimate(
-        found.weights, found.adapter, found.gradients, found.optimizer, found.activations, found.logits,
-        limit, verdict, remedies, found.calibrated,
-    )  # fmt: skip
+    return replace(found, limit=limit, verdict=verdict, remedies=remedies, calibrated=calibration is not None)
 
 
 def _estimate(
@@ -196,7 +214,7 @@ def _estimate(
     config: TrainConfig,
     selection: Selection,
     step: Step,
-    calibration: Calibration | None,
+    factor: float,
     compiled: bool,
 ) -> MemoryEstimate:
     item = item_bytes(inspection) if selection.kind == "full" else ITEM_BYTES["float32"]
@@ -213,17 +231,15 @@ def _estimate(
     update = _UPDATE[compiled][config.optimizer] * trained
     if update > activations + logits + gradients:
         gradients, activations, logits = update, 0.0, 0.0
-    factor = calibration.factor if calibration is not None else 1.0
-    # Gradient accumulation keeps one more set of gradients between the batches.
-    kept = trained if config.grad_accumulation_steps > 1 else 0
+    # The trainer holds on to an earlier state of an adapter, and to the gradients of an accumulation.
+    kept = trained * ((selection.kind != "full") + (config.grad_accumulation_steps > 1))
     return MemoryEstimate(
         weights=inspection.weight_bytes,
         adapter=0 if selection.kind == "full" else trained,
-        gradients=round(gradients * factor) + kept,
+        gradients=round((gradients + kept) * factor),
         optimizer=optimizer,
         activations=round(activations * factor),
         logits=round(logits * factor),
-        calibrated=calibration is not None,
     )
 
 

@@ -32,6 +32,11 @@ def percent_text(percent: float) -> str:
     return f"{percent:.2f} %" if percent >= 0.1 or percent == 0 else f"{percent:.2g} %"
 
 
+def share_text(share: float) -> str:
+    """A share (0 to 1) as 69.5 %, 25 %, 0.412 %."""
+    return f"{100 * share:.3g} %"
+
+
 def plural(number: int, one: str, many: str = "") -> str:
     """``1 example``, ``1,024 examples``."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -1,8 +1,9 @@
 """A run's folder: what went in, what happened, what came out.
 
-``config.yaml`` (exactly what ran) · ``job.json`` · ``events.jsonl`` · ``log.txt`` · ``adapters/`` (mlx-lm layout)
-· ``state/`` (what an exact resume needs) · ``data/`` (prepared examples, where the source was not already in
-mlx-lm's form) · ``notes.md``. A run never writes into another run's folder.
+``config.yaml`` (exactly what ran) · ``setup.yaml`` (what was asked for) · ``job.json`` · ``events.jsonl`` ·
+``log.txt`` · ``adapters/`` (mlx-lm layout) · ``state/`` (what an exact resume needs) · ``data/`` (prepared
+examples, where the source was not already in mlx-lm's form) · ``notes.md``. A run never writes into another run's
+folder.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from filelock import FileLock, Timeout
 
 from app.core import event, place
 from app.core.config import TrainConfig
-from app.core.config_file import load_config, save_config
-from app.core.event import Event, read_events
+from app.core.config_file import save_config
+from app.core.event import Event
 
 ADAPTER_FILE = "adapters.safetensors"
 LOG_TAIL_LINES = 40
+OPEN_STATES = ("new", "running", "paused")  # in the file; what is true now depends on whether a worker lives
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,11 @@ class RunDir:
     @property
     def config(self) -> Path:
         return self.path / "config.yaml"
+
+    @property
+    def setup(self) -> Path:
+        """The config as it was asked for: with the user's own data, where ``config`` names what was made of it."""
+        return self.path / "setup.yaml"
 
     @property
     def job(self) -> Path:
@@ -125,6 +132,7 @@ def prepare_run(config: TrainConfig, path: Path) -> RunDir:
     if run.events.exists() or run.config.exists():
         raise FileExistsError(f"{path} already holds a run")
     run.path.mkdir(parents=True, exist_ok=True)
+    save_config(config.with_value("adapter_path", ""), run.setup)
     save_config(config.with_value("adapter_path", str(run.adapters)), run.config)
     write_job(run.path, "train")
     return run
@@ -137,77 +145,35 @@ def write_job(folder: Path, task: str, **arguments: Any) -> None:
     (folder / "job.json").write_text(text, encoding="utf-8")
 
 
-@dataclass(frozen=True, slots=True)
-class RunSummary:
-    """What a list of runs shows of one."""
+def recorded_state(found: Event, before: str = "new") -> str:
+    """The state after an event, as the file tells it: ``new, running, paused, finished, stopped`` or ``failed``.
 
-    run: RunDir
-    name: str
-    state: str
-    base: str
-    method: str
-    created: float
-    iteration: int
-    iterations: int
-    best_val_loss: float | None
-    last_train_loss: float | None
-    trainable_parameters: int
-    tokens_per_second: float
-    peak_memory_gb: float
-    elapsed_s: float
-    message: str
+    That a worker says ``running`` last does not mean that it still lives: `present_state` looks.
+    """
+    if isinstance(found, event.Finished):
+        return "stopped" if found.reason == "stopped" else "finished"
+    if isinstance(found, event.Failed):
+        return "failed"
+    if isinstance(found, event.Paused):
+        return "paused"
+    return "running" if isinstance(found, (event.Hello, event.Resumed)) else before
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        tree = {name: getattr(self, name) for name in self.__slots__ if name != "run"}
-        return {"path": str(self.run.path)} | tree
+
+def present_state(run: RunDir, recorded: str) -> str:
+    """What the run is doing now; ``crashed`` if it ended without saying so."""
+    if recorded not in OPEN_STATES:
+        return recorded
+    if run.is_running():
+        return "paused" if recorded == "paused" else "running"
+    return "new" if recorded == "new" else "crashed"
 
 
 def run_state(run: RunDir, events: list[Event]) -> str:
     """``new, running, paused, finished, stopped, failed`` or ``crashed`` (ended without saying so)."""
-    last = next(
-        (e for e in reversed(events) if isinstance(e, (event.Finished, event.Failed, event.Hello, event.Paused,
-                                                       event.Resumed))), None,
-    )  # fmt: skip
-    if isinstance(last, event.Finished):
-        return "stopped" if last.reason == "stopped" else "finished"
-    if isinstance(last, event.Failed):
-        return "failed"
-    if run.is_running():
-        return "paused" if isinstance(last, event.Paused) else "running"
-    return "new" if last is None else "crashed"
-
-
-def summarize(run: RunDir) -> RunSummary:
-    """Reads a run's config and events. Faults in them do not raise: an unreadable run is listed as such."""
-    events = read_events(run.events)
-    message = ""
-    try:
-        config = load_config(run.config).config
-    except Exception as error:  # a broken run must not hide the others
-        config, message = TrainConfig(), f"The config cannot be read: {error}"
-    reports = [e for e in events if isinstance(e, event.TrainReported)]
-    validations = [e.val_loss for e in events if isinstance(e, event.Validated)]
-    started = next((e for e in reversed(events) if isinstance(e, event.Started)), None)
-    failed = next((e for e in reversed(events) if isinstance(e, event.Failed)), None)
-    last = reports[-1] if reports else None
-    return RunSummary(
-        run=run,
-        name=config.adapter_name,
-        state=run_state(run, events),
-        base=config.model,
-        method=config.fine_tune_type,
-        created=events[0].time if events else run.path.stat().st_mtime,
-        iteration=last.iteration if last else 0,
-        iterations=started.iterations if started else config.iters,
-        best_val_loss=min(validations, default=None),
-        last_train_loss=last.train_loss if last else None,
-        trainable_parameters=started.trainable_parameters if started else 0,
-        tokens_per_second=last.tokens_per_second if last else 0.0,
-        peak_memory_gb=last.peak_memory_gb if last else 0.0,
-        elapsed_s=last.elapsed_s if last else 0.0,
-        message=message or (failed.message if failed else ""),
-    )
+    state = "new"
+    for found in events:
+        state = recorded_state(found, state)
+    return present_state(run, state)
 
 
 def find_runs(parent: Path | None = None) -> Iterator[RunDir]:

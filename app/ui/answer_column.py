@@ -5,11 +5,11 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication, QTextCursor
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPlainTextEdit, QVBoxLayout, QWidget
-from superqt import QElidingLabel
 
 from app.core import event
 from app.core.quantity import duration_text, plural
 from app.ui import theme
+from app.ui.elided_label import ElidedLabel
 from app.ui.icon_button import IconButton
 
 ENDINGS = {
@@ -26,7 +26,7 @@ class AnswerColumn(QFrame):
         super().__init__(parent)
         self.setObjectName(f"answer.{index}")
         theme.set_role(self, role="card")
-        self._title, self._pill = QElidingLabel(self), QLabel(self)
+        self._title, self._pill = ElidedLabel("", self), QLabel(self)
         theme.set_role(self._title, role="label")
         self._text = QPlainTextEdit(self)
         self._text.setObjectName(f"answer.{index}.text")

@@ -9,7 +9,7 @@ from PySide6.QtGui import QIntValidator, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QPushButton, QStackedLayout, QVBoxLayout, QWidget
 
 from app.core.data_collection import shown_path
-from app.core.quantity import percent_text, plural
+from app.core.quantity import plural, share_text
 from app.ui import theme
 from app.ui.config_store import ConfigStore
 from app.ui.data_inspector import DataInspector
@@ -50,6 +50,7 @@ class DataExamplePage(QWidget):
         self.previewer.failed.connect(self._on_failed)
         self.previewer.progressed.connect(self._on_progress)
         store.changed.connect(self._on_changed)
+        theme.theme().changed.connect(self._on_theme)
 
     def shutdown(self) -> None:
         """Ends the worker before the window closes."""
@@ -261,7 +262,7 @@ class DataExamplePage(QWidget):
             return
         kept = counts["tokens"] - counts["truncated"]
         parts = [f"<b>{plural(counts['tokens'], 'token')}</b>"]
-        share = percent_text(100 * counts["trained"] / max(kept, 1))
+        share = share_text(counts["trained"] / max(kept, 1))
         parts.append(f"{counts['trained']:,} trained ({share})")
         if counts["truncated"]:
             parts.append(f"<span style='color: {theme.colors().error}'>{counts['truncated']:,} cut off</span>")
@@ -307,7 +308,7 @@ class DataExamplePage(QWidget):
         if figures is None or report is None:
             self.share_label.setText("")
             return
-        share = percent_text(100 * figures.trained_share)
+        share = share_text(figures.trained_share)
         text = f"{share} of {plural(figures.kept_tokens, 'training token')} are trained"
         self.share_label.setText("Counting …" if self._inspector.is_stale else text)
 
@@ -323,6 +324,10 @@ class DataExamplePage(QWidget):
     def _on_changed(self, path: str) -> None:
         if path in ("", "mask_prompt", "mask_turns", "max_seq_length"):
             self.refresh()
+
+    def _on_theme(self) -> None:
+        if self.example:
+            self._show_counts(self.example)
 
     def _on_failed(self, text: str) -> None:
         self.counts_label.setText("")

@@ -1,4 +1,4 @@
-"""The data inspector: asks workers what the config's data are, and keeps the answer for every part of the window."""
+"""The data inspector: asks workers what the config's data are, and keeps the answer for the whole window."""
 
 from __future__ import annotations
 

@@ -84,14 +84,11 @@ class Previewer(QObject):
     def _take(self, result: event.Result) -> None:
         if result.name == "preview":
             self.splits = dict(result.data["splits"])
+            self.opened.emit(self.splits)
         elif result.name == "example":
             self.shown.emit(result.data)
         elif result.name == "search":
             self.found.emit(result.data)
-        elif result.name == "configure":
-            return
-        if result.name == "preview":
-            self.opened.emit(self.splits)
 
     def _on_ended(self, outcome: WorkerOutcome) -> None:
         self._opened_for, self.splits = (), {}

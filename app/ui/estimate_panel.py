@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
-from app.core.memory import MemoryEstimate, estimate
+from app.core.config import TrainConfig
+from app.core.inspection import Inspection
+from app.core.memory import MemoryEstimate, Verdict, estimate
 from app.core.quantity import bytes_text, percent_text
 from app.core.recommendation import suggest
 from app.core.target import Selection
@@ -16,6 +20,7 @@ from app.ui.config_store import ConfigStore
 from app.ui.form import Card, FieldGrid
 from app.ui.inspector import Inspector
 from app.ui.memory_panel import MemoryPanel
+from app.ui.remedy_search import RemedySearch
 from app.ui.selection_model import SelectionModel
 from app.ui.suggestion_list import SuggestionList
 
@@ -53,7 +58,8 @@ class Figure(QWidget):
 class EstimatePanel(Card):
     """Shows the numbers of a `SelectionModel`, the memory and the suggestions for a `ConfigStore`'s config.
 
-    ``estimate`` is the memory estimate shown, None while no model is known (``estimated`` fires when it changed). The machine's size is the `Inspector`'s.
+    ``estimate`` is the memory estimate shown, None while no model is known; ``estimated`` fires when it changed.
+    The machine's size is what the `Inspector` was told.
     """
 
     estimated = Signal()
@@ -68,7 +74,9 @@ class EstimatePanel(Card):
         self._tokens: int | None = None
         self._longest: int | None = None
         self.estimate: MemoryEstimate | None = None
-        self._turn = QTimer(self)  # the memory comes a turn after the numbers: remedies try many configs
+        self._search = RemedySearch(self)
+        self._search.found.connect(self._on_found)
+        self._turn = QTimer(self)  # the memory comes a turn after the numbers
         self._turn.setSingleShot(True)
         self._turn.setInterval(0)
         self._turn.timeout.connect(self._show_memory)
@@ -104,6 +112,10 @@ class EstimatePanel(Card):
             self._turn.start()
             self._show_suggestions()
 
+    def shutdown(self) -> None:
+        """Waits for a search for remedies before the window closes."""
+        self._search.stop()
+
     def update_figures(self) -> None:
         """Shows everything anew."""
         selection = self._model.selection
@@ -112,19 +124,30 @@ class EstimatePanel(Card):
         self._turn.start()
 
     def _show_memory(self) -> None:
-        known, config = self._model, self._store.config
-        self.estimate = None
-        if known.inspection is not None and known.selection is not None:
-            self.estimate = estimate(
-                known.inspection,
-                config,
-                known.selection,
-                machine_memory_gb=self._inspector.memory_bytes / 1e9,
-                working_set_gb=self._inspector.working_set_bytes / 1e9,
-                longest=self._longest,
-                compiled="MLX_DISABLE_COMPILE" not in os.environ,
-            )
-        self.memory.show_estimate(self.estimate)
+        self.estimate = self._search.request(self._question())
+        searching = self.estimate is not None and self.estimate.verdict is Verdict.WONT_FIT
+        self._show_estimate(searching=searching)
+
+    def _question(self) -> Callable[[bool], MemoryEstimate] | None:
+        known = self._model
+        if known.inspection is None or known.selection is None:
+            return None
+        return partial(
+            _estimate,
+            known.inspection,
+            self._store.config,
+            known.selection,
+            self._inspector.memory_bytes,
+            self._inspector.working_set_bytes,
+            self._longest,
+        )
+
+    def _on_found(self, found: MemoryEstimate) -> None:
+        self.estimate = found
+        self._show_estimate(searching=False)
+
+    def _show_estimate(self, *, searching: bool) -> None:
+        self.memory.show_estimate(self.estimate, searching=searching)
         self.figures["optimizer"].show_value(bytes_text(self.estimate.optimizer) if self.estimate else "")
         self.estimated.emit()
 
@@ -157,3 +180,24 @@ class EstimatePanel(Card):
 
     def _on_applied(self, path: str, value: object) -> None:
         self._store.set(path, value)
+
+
+def _estimate(
+    inspection: Inspection,
+    config: TrainConfig,
+    selection: Selection,
+    memory_bytes: int,
+    working_set_bytes: int,
+    longest: int | None,
+    with_remedies: bool,
+) -> MemoryEstimate:
+    return estimate(
+        inspection,
+        config,
+        selection,
+        machine_memory_gb=memory_bytes / 1e9,
+        working_set_gb=working_set_bytes / 1e9,
+        longest=longest,
+        compiled="MLX_DISABLE_COMPILE" not in os.environ,
+        with_remedies=with_remedies,
+    )

@@ -1,10 +1,11 @@
-"""The example view: one example token by token, what is trained, what is not, what is cut off, and control tokens."""
+"""The example view: one example token by token, what is trained, what is not, what is cut off."""
 
 from __future__ import annotations
 
 import time
 from bisect import bisect_right
 from collections.abc import Sequence
+from typing import Any
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, QTimer
 from PySide6.QtGui import (
@@ -166,7 +167,7 @@ class ExampleView(QAbstractScrollArea):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         offset = self.verticalScrollBar().value()
         laid = self._paragraphs[: self._done]
-        first = max(bisect_right(laid, offset, key=lambda p: p.top) - 1, 0)
+        first = max(bisect_right(laid, float(offset), key=_top) - 1, 0)
         for paragraph in laid[first:]:
             y = paragraph.top - offset
             if y > self.viewport().height():
@@ -233,7 +234,7 @@ class ExampleView(QAbstractScrollArea):
         """The number of the token under a point of the viewport; None if there is none."""
         y = position.y() + self.verticalScrollBar().value()
         laid = self._paragraphs[: self._done]
-        index = bisect_right(laid, y, key=lambda p: p.top) - 1
+        index = bisect_right(laid, y, key=_top) - 1
         if index < 0 or laid[index].rule or y > laid[index].top + laid[index].height:
             return None
         paragraph = laid[index]
@@ -241,7 +242,7 @@ class ExampleView(QAbstractScrollArea):
         for number, line in enumerate(paragraph.lines()):
             x = position.x() - MARGIN
             if number == row and 0 <= x <= line.naturalTextWidth():
-                offset: int = line.xToCursor(x, QTextLine.CursorPosition.CursorOnCharacter)  # type: ignore[assignment]
+                offset: int = line.xToCursor(x, QTextLine.CursorPosition.CursorOnCharacter)
                 return paragraph.token_at(offset)
         return None
 
@@ -286,8 +287,12 @@ class ExampleView(QAbstractScrollArea):
         return QSize(640, 320)
 
 
+def _top(paragraph: Paragraph) -> float:
+    return paragraph.top
+
+
 def _x(line: QTextLine, offset: int) -> float:
-    found = line.cursorToX(offset)
+    found: Any = line.cursorToX(offset)  # x, and the offset that it is the place of
     return float(found[0] if isinstance(found, tuple) else found)
 
 
@@ -349,7 +354,7 @@ class _Sample(QLabel):
 
     def _dress(self) -> None:
         c = theme.colors()
-        color = {"trained": c.text, "truncated": c.faint}.get(self._kind, c.muted)
+        color = c.text if self._kind == "trained" else c.muted
         strike = "text-decoration: line-through;" if self._kind == "truncated" else ""
         self.setStyleSheet(f"QLabel {{ color: {color}; font-size: 12px; {strike} }}")
 

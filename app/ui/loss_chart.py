@@ -282,7 +282,7 @@ class LossChart(QWidget):
             axis.setPen(pg.mkPen(c.border))
             axis.setTextPen(pg.mkPen(c.muted))
             axis.setTickFont(theme.ui_font(-2))
-            axis.setStyle(tickTextOffset=4, tickLength=0)
+            axis.setStyle(tickTextOffset=4, tickLength=0, maxTickLevel=0)
         self._plot.showGrid(x=False, y=True, alpha=0.5)
         raw = QColor(c.train_line)
         raw.setAlpha(70)

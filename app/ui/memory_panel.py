@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 
 from PySide6.QtCore import QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPainterPath, QPaintEvent, QPen
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from app.core.memory import MemoryEstimate, Remedy, Verdict
 from app.core.quantity import bytes_text
 from app.ui import theme
 
+PILL_HEIGHT = 20  # px; less, and its round ends are not drawn
 VERDICTS = {
     Verdict.FITS: ("Fits", "pill-good"),
     Verdict.TIGHT: ("Tight", "pill-warning"),
@@ -92,6 +94,7 @@ class MemoryPanel(QWidget):
         super().__init__(parent)
         self.setObjectName("memory_panel")
         self._remedies: Sequence[Remedy] = ()
+        self._found: MemoryEstimate | None = None
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.SPACE // 2)
@@ -100,22 +103,27 @@ class MemoryPanel(QWidget):
         title.setProperty("role", "label")
         self._verdict, self._text = QLabel(self), QLabel(self)
         self._verdict.setObjectName("memory.verdict")
+        self._verdict.setMinimumHeight(PILL_HEIGHT)
         self._text.setObjectName("memory.text")
-        self._text.setProperty("role", "small")
         for widget in (title, self._verdict):
             head.addWidget(widget)
         head.addStretch(1)
         layout.addLayout(head)
         self.bar = MemoryBar(self)
         layout.addWidget(self.bar)
-        self._text.setWordWrap(True)
-        layout.addWidget(self._text)
+        self._legend = QLabel(self)
+        for label in (self._legend, self._text):
+            label.setProperty("role", "small")
+            label.setTextFormat(Qt.TextFormat.RichText)
+            label.setWordWrap(True)
+            layout.addWidget(label)
+        theme.theme().changed.connect(self._show_legend)
         self._buttons = QVBoxLayout()
         self._buttons.setSpacing(theme.SPACE // 2)
         layout.addLayout(self._buttons)
 
-    def show_estimate(self, found: MemoryEstimate | None) -> None:
-        """Shows another estimate; None hides the panel."""
+    def show_estimate(self, found: MemoryEstimate | None, *, searching: bool = False) -> None:
+        """Shows another estimate; None hides the panel. ``searching``: remedies are still being looked for."""
         self.setVisible(found is not None)
         if found is None:
             return
@@ -125,7 +133,10 @@ class MemoryPanel(QWidget):
         self._verdict.setVisible(bool(text))
         if self._verdict.property("role") != role:
             theme.set_role(self._verdict, role=role)
-        self._text.setText(_sentence(found))
+        self._verdict.updateGeometry()
+        self._text.setText(_sentence(found, searching))
+        self._found = found
+        self._show_legend()
         self._show_remedies(found)
 
     def _show_remedies(self, found: MemoryEstimate) -> None:
@@ -138,12 +149,27 @@ class MemoryPanel(QWidget):
                 widget.hide()
                 widget.deleteLater()
         for number, remedy in enumerate(found.remedies):
-            button = QPushButton(f"{remedy.text} → {bytes_text(remedy.total_bytes)}", self)
-            button.setObjectName(f"memory.remedy.{number}")
-            button.setToolTip("Sets " + ", ".join(f"{path} to {value}" for path, value in remedy.values.items()))
-            button.setProperty("number", number)
-            button.clicked.connect(self._on_remedy)
-            self._buttons.addWidget(button, 0, Qt.AlignmentFlag.AlignLeft)
+            self._buttons.addWidget(self._line(number, remedy))
+
+    def _line(self, number: int, remedy: Remedy) -> QFrame:
+        line = QFrame(self)
+        line.setProperty("role", "banner")
+        layout = QHBoxLayout(line)
+        layout.setContentsMargins(theme.SPACE * 3 // 2, theme.SPACE, theme.SPACE, theme.SPACE)
+        text = QLabel(f"{escape(remedy.text)} → <b>{bytes_text(remedy.total_bytes)}</b>", line)
+        text.setWordWrap(True)
+        button = QPushButton("Apply", line)
+        button.setObjectName(f"memory.remedy.{number}")
+        button.setAccessibleName(f"Apply: {remedy.text}")
+        button.setToolTip("Sets " + ", ".join(f"{path} to {value}" for path, value in remedy.values.items()))
+        button.setProperty("number", number)
+        button.clicked.connect(self._on_remedy)
+        layout.addWidget(text, 1)
+        layout.addWidget(button)
+        return line
+
+    def _show_legend(self) -> None:
+        self._legend.setText(_legend(self._found) if self._found is not None else "")
 
     def _on_remedy(self) -> None:
         sender = self.sender()
@@ -151,12 +177,24 @@ class MemoryPanel(QWidget):
         self.remedy_chosen.emit(self._remedies[sender.property("number")].values)
 
 
-def _sentence(found: MemoryEstimate) -> str:
-    said = f"{'By a probe' if found.calibrated else 'Estimated'}: {bytes_text(found.total)}"
+def _sentence(found: MemoryEstimate, searching: bool) -> str:
+    said = f"{'By a probe' if found.calibrated else 'Estimated'}: <b>{bytes_text(found.total)}</b>"
     if found.limit:
-        said += f" of {bytes_text(found.limit)} that MLX should stay within"
-    parts = ", ".join(f"{name.lower()} {bytes_text(size)}" for name, size in memory_parts(found) if size)
-    said += f" ({parts})."
+        said += f" of {bytes_text(found.limit)} that MLX should stay within."
     if found.verdict is Verdict.WONT_FIT:
-        said += " What would make it fit:" if found.remedies else " No change of this form would make it fit."
+        nothing = (
+            " Looking for what would make it fit …" if searching else " Nothing on this form would make it fit."
+        )
+        said += " What would make it fit:" if found.remedies else nothing
     return said
+
+
+def _legend(found: MemoryEstimate) -> str:
+    """The parts with the colours that they have in the bar."""
+    series = theme.colors().series
+    return "&nbsp;&nbsp; ".join(
+        f"<span style='color:{series[index]}'>■</span>&nbsp;{name.replace(' ', '&nbsp;')}&nbsp;"
+        f"{bytes_text(size).replace(' ', '&nbsp;')}"
+        for index, (name, size) in enumerate(memory_parts(found))
+        if size
+    )

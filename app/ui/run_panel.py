@@ -17,11 +17,11 @@ from PySide6.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
-from superqt import QElidingLabel
 
 from app.core import event
-from app.core.quantity import count_text, duration_text
+from app.core.quantity import bytes_text, count_text, duration_text
 from app.ui import theme
+from app.ui.elided_label import ElidedLabel
 from app.ui.log_view import LogView
 from app.ui.loss_chart import LossChart
 from app.ui.run_session import RunSession, RunState
@@ -183,7 +183,7 @@ class RunPanel(QWidget):
         self._figures["speed"].show_value(_rate_text(report.tokens_per_second) if report else UNKNOWN)
         self._figures["elapsed"].show_value(duration_text(self._elapsed_s()) if planned else UNKNOWN)
         self._figures["left"].show_value(self._left_text())
-        self._figures["memory"].show_value(f"{report.peak_memory_gb:.2f} GB" if report else UNKNOWN)
+        self._figures["memory"].show_value(bytes_text(report.peak_memory_gb * 1e9) if report else UNKNOWN)
         self._show_sentence()
 
     def _iteration_text(self) -> str:
@@ -301,7 +301,7 @@ class RunPanel(QWidget):
         layout = QVBoxLayout(card)
         layout.setContentsMargins(theme.SPACE * 2, theme.SPACE * 3 // 2, theme.SPACE * 2, theme.SPACE * 2)
         layout.setSpacing(theme.SPACE)
-        self._name = QElidingLabel()
+        self._name = ElidedLabel()
         self._name.setObjectName("run_name")
         theme.set_role(self._name, role="section")
         self._sentence = QLabel()

@@ -14,6 +14,7 @@ from app.ui.appearance import Appearance
 from app.ui.editor import ChoiceBox, PathEditor
 
 RUNS = FieldSpec("settings.runs_dir", "Folder for runs", "path", "")
+CHOICE_WIDTH = 180  # px
 THEMES = (("system", "Like the system"), ("light", "Light"), ("dark", "Dark"))
 
 
@@ -28,6 +29,7 @@ class SettingsDialog(QDialog):
         self._theme = ChoiceBox(THEMES, self)
         self._theme.setObjectName("settings.theme")
         self._theme.setAccessibleName("Appearance")
+        self._theme.setMinimumWidth(CHOICE_WIDTH)
         self._theme.set_value(appearance.choice)
         self._theme.edited.connect(appearance.choose)
         self._runs = PathEditor(RUNS, self, folder=True, placeholder=str(place.data_dir() / "runs"))

@@ -62,6 +62,7 @@ class SetupTab(QWidget):
         self.inspector.stop()
         self.model_panel.shutdown()
         self.data_panel.shutdown()
+        self.estimate.shutdown()
 
     # -- parts ------------------------------------------------------------------------------------------------
 
@@ -198,8 +199,8 @@ class SetupTab(QWidget):
         if selection is None:
             return f"Trains for {long}."
         what = f"{selection.trainable_parameters:,} parameters ({percent_text(selection.trainable_percent)})"
-        found = self.estimate.estimate
-        memory = f" It takes about {bytes_text(found.total)} of memory." if found is not None else ""
+        peak = self.estimate.estimate
+        memory = f" It takes about {bytes_text(peak.total)} of memory." if peak is not None else ""
         return f"Trains {what} in {plural(selection.adapted_modules, 'module')} for {long}.{memory}"
 
     def _show_unknown(self) -> None:

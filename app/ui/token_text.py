@@ -46,8 +46,11 @@ class Run:
 
 @dataclass(slots=True)
 class Paragraph:
-    """A line of the text up to its newline. ``starts`` are the offsets at which tokens begin, ``first`` is the number
-    of the first of them; ``rule`` is a caption when this is no text but a line drawn across."""
+    """A line of the text up to its newline.
+
+    ``starts`` are the offsets at which tokens begin, ``first`` is the number of the first of them; ``rule`` is a
+    caption when this is no text but a line drawn across.
+    """
 
     text: str = ""
     runs: list[Run] = field(default_factory=list)
@@ -141,7 +144,7 @@ class Typesetter:
     def _format(self, kind: str, trained: bool) -> QTextCharFormat:
         c = theme.colors()
         found = QTextCharFormat()
-        colors = {"trained": c.text, "plain": c.text, "masked": c.muted, "truncated": c.faint}
+        colors = {"trained": c.text, "plain": c.text, "masked": c.muted, "truncated": c.muted}
         color = colors.get(kind, c.accent if trained else c.muted)
         found.setForeground(QColor(color))
         if kind == "truncated":

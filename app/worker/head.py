@@ -71,7 +71,9 @@ def _find(model: nn.Module) -> Head | NoHead:
                 if tree_flatten(part.trainable_parameters()):
                     reason = "its head is trained too"
                     continue
-                return Head(body, _joined(to_logits, post), vocabulary, hidden.shape[-1], f"{name} + {head_name}{post_name}")
+                return Head(
+                    body, _joined(to_logits, post), vocabulary, hidden.shape[-1], f"{name} + {head_name}{post_name}"
+                )
     return NoHead(reason, vocabulary)
 
 

@@ -34,8 +34,8 @@ from app.worker.inspect import inspect_model
 from app.worker.model import describe, grad_checkpoint, load_model, make_trainable, parameter_counts
 from app.worker.objective import Objective, supervised
 from app.worker.optimizer import build_optimizer, concrete_arguments, concrete_schedule
-from app.worker.token_set import TokenSet
 from app.worker.shape import Costs
+from app.worker.token_set import TokenSet
 from app.worker.tokenize import load_tokenizer, tokenize_file
 from app.worker.validation import ValidationSet
 

@@ -33,6 +33,7 @@ TASKS = {
     "rows": "app.worker.rows:rows",
     "generate": "app.worker.generate:serve",
     "evaluate": "app.worker.evaluate:evaluate",
+    "probe": "app.worker.probe:probe",
     "hub_search": "app.worker.hub:search",
     "hub_download": "app.worker.hub:download",
     "hub_login": "app.worker.hub_token:login",

@@ -104,4 +104,3 @@ def _merge_cheapest(shapes: np.ndarray, uses: np.ndarray, costs: Costs) -> tuple
     kept = [i for i in range(len(shapes)) if i not in (first, second)]
     merged = np.vstack([shapes[kept], cover[first, second][None]])
     return merged, np.append(uses[kept], uses[first] + uses[second])
-

@@ -140,6 +140,6 @@ def test_smoothing_step_by_step_equals_smoothing_at_once(weight: float) -> None:
 
 def test_a_million_points_are_smoothed_in_the_time_of_a_few_frames() -> None:
     values = np.random.default_rng(0).normal(size=1_000_000)
-    begin = time.perf_counter()
+    begin = time.process_time()
     smooth(values, 0.9)
-    assert time.perf_counter() - begin < 1.0
+    assert time.process_time() - begin < 1.0

@@ -9,7 +9,8 @@ import pytest
 from app.core import event
 from app.core.config import TrainConfig
 from app.core.config_file import load_config
-from app.core.run import RunDir, create_run, find_run, find_runs, prepare_run, run_state, summarize
+from app.core.run import RunDir, create_run, find_run, find_runs, prepare_run, run_state
+from app.core.run_summary import summarize
 
 
 def record(run: RunDir, *events: event.Event) -> None:
@@ -48,7 +49,9 @@ def test_the_state_of_a_run_nobody_holds(tmp_path: Path, events: list[event.Even
 
 def test_a_run_held_by_a_living_process_is_running_and_then_not(tmp_path: Path) -> None:
     run = prepare_run(TrainConfig(), tmp_path / "r")
-    code = "import sys, filelock; lock = filelock.FileLock(sys.argv[1]); lock.acquire(); print('held', flush=True); "
+    code = (
+        "import sys, filelock; lock = filelock.FileLock(sys.argv[1]); lock.acquire(); print('held', flush=True); "
+    )
     code += "input()"
     holder = subprocess.Popen(
         [sys.executable, "-c", code, str(run.path / ".lock")], stdin=subprocess.PIPE, stdout=subprocess.PIPE

@@ -50,6 +50,7 @@ def ready(window: MainWindow, monkeypatch: pytest.MonkeyPatch) -> MainWindow:
     """A window whose form has nothing that holds back Start."""
     monkeypatch.setattr("app.ui.setup_tab.SetupTab._found", lambda _: [])
     window.store.set_many({"model": "/m", "data": "/d", "adapter_name": "friendly"})
+    window.setup_tab.check()
     return window
 
 

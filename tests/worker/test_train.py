@@ -27,7 +27,8 @@ from app.core.event import (
     read_events,
 )
 from app.core.problem import TaskError, UnusableError
-from app.core.run import RunDir, summarize
+from app.core.run import RunDir
+from app.core.run_summary import summarize
 from app.worker.batch import Examples
 from app.worker.guard import STREAK, LossGuard, Verdict
 from app.worker.head import find_head
@@ -60,14 +61,16 @@ def measured_again(run: RunDir, adapter: Path) -> float:
     """The validation loss of an adapter, from the folders alone."""
     config = load_config(run.config).config
     model, tokenizer = load_model(Path(config.model), adapter)
-    examples = Examples.of(tokenize_file(Path(config.data) / "valid.jsonl", tokenizer, config), config.max_seq_length)
+    examples = Examples.of(
+        tokenize_file(Path(config.data) / "valid.jsonl", tokenizer, config), config.max_seq_length
+    )
     batches = ValidationSet(examples, config.batch_size, config.val_batches)
     loss = measure(model, supervised(find_head(model)), batches)
     assert loss is not None
     return loss
 
 
-# -- what a run says and leaves ---------------------------------------------------------------------------------------
+# -- what a run says and leaves ---------------------------------------------------------------------------------
 
 
 def test_a_run_from_start_to_finish(inputs: tuple[Path, Path], tmp_path: Path) -> None:
@@ -142,7 +145,7 @@ def test_a_file_of_rows_is_prepared_in_the_run(inputs: tuple[Path, Path], tmp_pa
     assert yaml.safe_load(run.config.read_text())["data"] == str(run.data)
 
 
-# -- commands ---------------------------------------------------------------------------------------------------------
+# -- commands ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("command", ["stop", "end_of_input"])
@@ -159,7 +162,9 @@ def test_stopped(command: str, inputs: tuple[Path, Path], tmp_path: Path) -> Non
 
 
 def test_stopped_before_it_began(inputs: tuple[Path, Path], tmp_path: Path) -> None:
-    run, said = start(config_for(*inputs), tmp_path / "run", lambda e: "stop" if isinstance(e, Progressed) else None)
+    run, said = start(
+        config_for(*inputs), tmp_path / "run", lambda e: "stop" if isinstance(e, Progressed) else None
+    )
     assert said.of(Finished)[0].reason == "stopped"
     assert not said.of(Started)
     assert not (run.adapters / "adapters.safetensors").exists()
@@ -174,7 +179,7 @@ def test_saved_on_request(inputs: tuple[Path, Path], tmp_path: Path) -> None:
     assert (run.adapters / "0000005_adapters.safetensors").exists()
 
 
-# -- best, last, early ------------------------------------------------------------------------------------------------
+# -- best, last, early ------------------------------------------------------------------------------------------
 
 RISING: dict[str, Any] = {"iters": 400, "steps_per_eval": 3, "learning_rate": 3e-2, "batch_size": 2}
 
@@ -227,7 +232,7 @@ def test_nothing_better_than_the_untrained_model(inputs: tuple[Path, Path], tmp_
     assert any(mx.any(array != 0).item() for name, array in weights.items() if name.endswith("lora_b"))
 
 
-# -- guards -----------------------------------------------------------------------------------------------------------
+# -- guards -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("values", [
@@ -296,7 +301,7 @@ def test_a_spike_is_reported_and_training_goes_on(
     assert said.of(Finished)
 
 
-# -- what is refused or warned of -------------------------------------------------------------------------------------
+# -- what is refused or warned of -------------------------------------------------------------------------------
 
 
 def refused(inputs: tuple[Path, Path], folder: Path, **values: Any) -> UnusableError:

@@ -62,7 +62,9 @@ def config_for(model: Path, data: Path, **values: Any) -> TrainConfig:
     return TrainConfig.model_validate(defaults | values)
 
 
-def start(config: TrainConfig, folder: Path, answer: Answer = lambda _: None, **job: Any) -> tuple[RunDir, Collector]:
+def start(
+    config: TrainConfig, folder: Path, answer: Answer = lambda _: None, **job: Any
+) -> tuple[RunDir, Collector]:
     """Makes a run in ``folder`` and trains it."""
     run = prepare_run(config, folder)
     return run, go_on(run, answer, **job)

@@ -13,6 +13,7 @@ from app.core.config import TrainConfig
 from app.core.dataset.duplicate import Fingerprints
 from app.core.dataset.finding import KINDS, Findings
 from app.core.dataset.format import FORMAT_LABELS, Features, Format, Layout, Target, layout_of, mlx_choice
+from app.core.dataset.rated import GOALS, NEEDED, SERVING, Goal, is_written
 from app.core.dataset.reader import OVERLAP_KEY, Chunking, RowFault, read_rows
 from app.core.dataset.report import PREVIEW_ROWS, DataReport, SplitReport, shortened
 from app.core.dataset.row_check import FastCheck, Fault, RowResult, fast_check, full_check
@@ -91,6 +92,7 @@ class DataCheck:
         self._duplicates = self._leaked = 0
         self._format = Format.UNKNOWN
         self._target: Target = ""
+        self._goal: Goal | None = GOALS.get(features.train_mode)
 
     # -- the pass ---------------------------------------------------------------------------------------------
 
@@ -253,6 +255,8 @@ class DataCheck:
                 self._mixed(lane, main)
         if "" not in targets and targets:
             self._target = "chat" if "chat" in targets else next(iter(targets))
+        if self._goal is not None:
+            self._target = self._goal if main.format in SERVING[self._goal] else ""
         if unknown := self._lanes.get(Format.UNKNOWN):
             self._unknown(unknown, main)
         self._conclude_main(main)
@@ -289,7 +293,11 @@ class DataCheck:
     def _conclude_main(self, main: _Lane) -> None:
         index, line = main.lines[0]
         name = self.sources[index].name
-        if main.format is Format.PREFERENCE:
+        if self._goal is not None:
+            if not self._target and main.format is not Format.UNKNOWN:
+                said = f"These rows are {FORMAT_LABELS[main.format]}, which the method cannot train on."
+                self.findings.add("not_for_method", name, line, f"{said} {NEEDED[self._goal]}")
+        elif main.format is Format.PREFERENCE:
             said = "These rows are preference pairs (chosen and rejected), not examples with one answer."
             how = "To train on the better answers, choose `chosen` as the answer column."
             self.findings.add("not_supervised", name, line, f"{said} {how}")
@@ -348,6 +356,8 @@ class DataCheck:
 
     def native_choice(self, row: dict[str, Any]) -> bool:
         """True if mlx-lm would take a file that begins with this row for what it is."""
+        if self._goal is not None:
+            return is_written(row, self._goal)
         return mlx_choice(row, self.features) == self._target
 
     def report(self) -> DataReport:
@@ -389,7 +399,7 @@ class DataCheck:
 
 # Errors of a whole file or of all rows: leaving out bad rows does not help.
 FATAL = frozenset(("unreadable_file", "unsupported_file", "empty_file", "damaged_file", "no_examples",
-                   "unknown_format", "not_supervised"))  # fmt: skip
+                   "unknown_format", "not_supervised", "not_for_method"))  # fmt: skip
 
 
 def _unknown_row(_row: dict[str, Any]) -> RowResult | None:

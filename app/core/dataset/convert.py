@@ -27,6 +27,10 @@ def convert_row(row: dict[str, Any], layout: Layout, target: Target, features: F
     """
     if target == "text":
         return {features.text: row[layout.text]}
+    if target in ("preference", "prompt"):
+        from app.core.dataset.rated import rated_row  # it builds on this module
+
+        return rated_row(row, layout, target)
     tools = _tools(row)
     if target == "completion":
         prompt, completion = pair_of(row, layout)

@@ -34,6 +34,7 @@ KINDS: dict[str, Kind] = {
         _E, "Format not recognised", "Choose which column is the prompt, the answer, the messages or the text."
     ),
     "not_supervised": Kind(_E, "Not data for supervised fine-tuning"),
+    "not_for_method": Kind(_E, "Not data for this method", "Choose other data, or another method."),
     # -- rows
     "broken_json": Kind(_E, "Broken JSON", _REPAIR),
     "broken_record": Kind(_E, "Broken table row", _REPAIR),

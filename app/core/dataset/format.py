@@ -23,7 +23,7 @@ class Format(StrEnum):
     UNKNOWN = "unknown"
 
 
-Target = Literal["chat", "completion", "text", ""]
+Target = Literal["chat", "completion", "text", "preference", "prompt", ""]
 
 TARGETS: dict[Format, Target] = {
     Format.CHAT: "chat", Format.SHAREGPT: "chat", Format.ALPACA: "completion", Format.COMPLETION: "completion",
@@ -53,7 +53,7 @@ TEXT_COLUMNS = ("text", "content", "document", "body", "article", "passage", "co
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """The columns and the format that the config names; defaults are mlx-lm's."""
+    """The columns and the format that the config names, and what it trains; defaults are mlx-lm's."""
 
     data_format: str = "auto"
     prompt: str = "prompt"
@@ -61,13 +61,14 @@ class Features:
     chat: str = "messages"
     text: str = "text"
     system: str = ""
+    train_mode: str = "sft"
 
     @classmethod
     def of(cls, config: TrainConfig) -> Features:
         """Those of a config."""
         return cls(
             config.data_format, config.prompt_feature, config.completion_feature, config.chat_feature,
-            config.text_feature, config.system_feature,
+            config.text_feature, config.system_feature, config.train_mode,
         )  # fmt: skip
 
 

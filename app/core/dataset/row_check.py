@@ -9,6 +9,7 @@ import orjson
 
 from app.core.dataset.convert import SPEAKERS, Message, as_list, messages_of, pair_of
 from app.core.dataset.format import Format, Layout
+from app.core.dataset.rated import is_written, pair_faults
 
 ROLES = frozenset(("system", "developer", "user", "assistant", "tool", "function", "ipython"))
 REMEMBERED_SEQUENCES = 10_000
@@ -276,9 +277,10 @@ def _check_rated(row: dict[str, Any], layout: Layout) -> RowResult:
             continue
         faults += _text_faults(row, column)
     values = [row.get(column) for column in layout.needed]
-    if not faults and layout.chosen and row[layout.chosen] == row[layout.rejected]:
-        faults.append(("wrong_type", "`chosen` and `rejected` are the same."))
-    return _result(hash(_dumped(values)), values, faults, False)
+    if not faults and layout.chosen:
+        faults += pair_faults(row, layout)
+    written = is_written(row, "preference" if layout.chosen else "prompt")
+    return _result(hash(_dumped(values)), values, faults, written)
 
 
 def _result(fingerprint: int, texts: list[Any], faults: list[Fault], native: bool) -> RowResult:

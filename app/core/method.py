@@ -1,0 +1,204 @@
+"""Methods: what training can optimize, what each needs and reads, and how the config says which one it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from app.core.config import TrainConfig
+from app.core.problem import Problem
+from app.core.reward import BUILT_IN
+
+DataNeed = Literal["examples", "pairs", "prompts"]
+
+_PAIR = ("beta", "select_by")
+_GROUP = (
+    "reward_functions", "reward_weights", "reward_functions_file", "reward_timeout_s", "group_size",
+    "max_completion_length", "temperature", "updates_per_generation", "epsilon", "epsilon_high", "beta",
+    "reference_model_path",
+)  # fmt: skip
+_SLOW = {"learning_rate": 1e-5}
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One method as a card shows it.
+
+    ``settings`` are the config values that choosing it sets, the defaults of its papers among them; ``parameters``
+    the config paths that only such methods read. ``figure`` is what it raises, as its events call it (empty: none
+    but the loss). ``epsilon`` is the paper's clip range, below and above. ``paper`` is an arXiv number.
+    """
+
+    name: str
+    label: str
+    what: str
+    when: str
+    cost: str
+    data: DataNeed
+    paper: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    parameters: tuple[str, ...] = ()
+    figure: str = ""
+    epsilon: tuple[float, float] = (0.2, 0.2)
+
+
+_TWO_PASSES = "One model in memory; each step reads two answers."
+_REFERENCE = "One model in memory: the reference is the base with the adapter off, measured once before the run."
+_SAMPLED = "One model in memory; most of the time goes into sampling a group of answers to every prompt."
+
+
+def _group_settings(kind: str, level: str = "token") -> dict[str, Any]:
+    return {"train_mode": "grpo", "grpo_loss_type": kind, "importance_sampling_level": level} | _SLOW
+
+
+METHODS: dict[str, Method] = {
+    method.name: method
+    for method in (
+        Method(
+            "sft", "Supervised, attention only", "Learns the answers of examples, in the attention matrices alone.",
+            "The baseline to compare with.", "One model in memory; each step reads one answer.", "examples",
+            "2106.09685", {"train_mode": "sft", "targets": "attention"},
+        ),
+        Method(
+            "dpo", "DPO", "Makes the chosen answer likelier than the rejected one, compared with the reference.",
+            "There are pairs of a better and a worse answer.", _REFERENCE, "pairs", "2305.18290",
+            {"train_mode": "dpo", "dpo_cpo_loss_type": "sigmoid", "beta": 0.1} | _SLOW,
+            (*_PAIR, "dpo_cpo_loss_type", "reference_model_path"), "margin",
+        ),
+        Method(
+            "cpo", "CPO", "DPO without a reference, and with the likelihood of the chosen answers beside it.",
+            "Pairs, and less memory or time than DPO needs.", _TWO_PASSES, "pairs", "2401.08417",
+            {"train_mode": "cpo", "dpo_cpo_loss_type": "sigmoid", "beta": 0.1, "cpo_alpha": 1.0} | _SLOW,
+            (*_PAIR, "dpo_cpo_loss_type", "cpo_alpha"), "margin",
+        ),
+        Method(
+            "simpo", "SimPO", "Compares the mean log-probability of a token, so that length does not count.",
+            "Pairs whose answers differ in length.", _TWO_PASSES, "pairs", "2405.14734",
+            {"train_mode": "cpo", "dpo_cpo_loss_type": "simpo", "beta": 2.0, "simpo_gamma": 1.0, "cpo_alpha": 0.0}
+            | _SLOW,
+            (*_PAIR, "simpo_gamma", "cpo_alpha"), "margin",
+        ),
+        Method(
+            "orpo", "ORPO", "Learns the chosen answers as examples and lowers the odds of the rejected ones.",
+            "Pairs, and no supervised run before.", _TWO_PASSES, "pairs", "2403.07691",
+            {"train_mode": "orpo", "beta": 0.1} | _SLOW, _PAIR, "margin",
+        ),
+        Method(
+            "kto", "KTO", "Judges each answer alone: good ones gain, bad ones lose, each the less the surer it is.",
+            "Answers that were called good or bad; pairs are taken apart.", _REFERENCE, "pairs", "2402.01306",
+            {"train_mode": "kto", "beta": 0.1} | _SLOW,
+            (*_PAIR, "desirable_weight", "undesirable_weight", "reference_model_path"), "margin",
+        ),
+        Method(
+            "grpo", "GRPO", "Samples a group of answers, scores them, and learns from how they differ.",
+            "A program can tell how good an answer is.", _SAMPLED, "prompts", "2402.03300",
+            _group_settings("grpo"), _GROUP,
+            "reward",
+        ),
+        Method(
+            "bnpo", "BNPO", "GRPO whose tokens all weigh the same within a batch.",
+            "Answers of very different lengths.", _SAMPLED, "prompts", "",
+            _group_settings("bnpo"), _GROUP,
+            "reward",
+        ),
+        Method(
+            "gspo", "GSPO", "GRPO with one importance ratio for the whole answer: steadier over several updates.",
+            "Long answers, or mixture-of-experts models.", _SAMPLED, "prompts", "2507.18071",
+            _group_settings("grpo", "sequence"), _GROUP,
+            "reward", (3e-4, 4e-4),
+        ),
+        Method(
+            "dr_grpo", "Dr. GRPO", "GRPO that divides neither by an answer's length nor by the spread of rewards.",
+            "GRPO makes wrong answers longer and longer.", _SAMPLED, "prompts", "2503.20783",
+            _group_settings("dr_grpo"), _GROUP,
+            "reward",
+        ),
+        Method(
+            "dapo", "DAPO", "GRPO by token, with more room upwards, so that rare words can become likely.",
+            "GRPO's answers become all alike.", _SAMPLED, "prompts", "2503.14476",
+            _group_settings("dapo"), _GROUP,
+            "reward", (0.2, 0.28),
+        ),
+    )
+}  # fmt: skip
+# Config paths that plain supervised runs do not read; they are left out of such a run's file.
+PATHS = frozenset(path for method in METHODS.values() for path in method.parameters) | {"train_mode"}
+
+
+def method_of(config: TrainConfig) -> Method:
+    """The method that a config means."""
+    if config.train_mode == "cpo":
+        return METHODS["simpo" if config.dpo_cpo_loss_type == "simpo" else "cpo"]
+    if config.train_mode != "grpo":
+        return METHODS[config.train_mode]
+    return METHODS["gspo" if config.importance_sampling_level == "sequence" else config.grpo_loss_type]
+
+
+def data_need(config: TrainConfig) -> DataNeed:
+    """What rows the config trains on."""
+    return method_of(config).data
+
+
+def needs_reference(config: TrainConfig) -> bool:
+    """True if answers are compared with those of a reference model."""
+    return config.train_mode in ("dpo", "kto") or (config.train_mode == "grpo" and config.beta > 0)
+
+
+def clip_range(config: TrainConfig) -> tuple[float, float]:
+    """How far the ratio may go below and above 1: the config's, or the method's where it says nothing.
+
+    Given alone, the config's ``epsilon`` bounds both sides.
+    """
+    low, high = method_of(config).epsilon
+    if config.epsilon is not None:
+        low = high = config.epsilon
+    return low, high if config.epsilon_high is None else config.epsilon_high
+
+
+def check_method(config: TrainConfig) -> Iterator[Problem]:
+    """What in the config does not fit its method."""
+    if config.train_mode == "sft":
+        return
+    if config.batching == "pack":
+        yield Problem("batching", "Only supervised examples can be packed.", hint="Choose batches by length.")
+    if config.train_mode == "grpo":
+        yield from _check_group(config)
+    elif config.beta == 0:
+        yield Problem("beta", "At 0 there is no preference to learn.", hint="0.1 is usual.")
+    elif config.train_mode == "dpo" and config.dpo_cpo_loss_type == "simpo":
+        yield Problem("dpo_cpo_loss_type", "SimPO has no reference: it goes with CPO.", hint="Choose CPO.")
+    if needs_reference(config) and config.reference_model_path:
+        path = Path(config.reference_model_path).expanduser()
+        if not (path / "config.json").is_file():
+            said = f"There is no model in {config.reference_model_path}."
+            yield Problem("reference_model_path", said, hint="Choose a model's folder, or leave it empty.")
+
+
+def _check_group(config: TrainConfig) -> Iterator[Problem]:
+    if config.max_completion_length >= config.max_seq_length:
+        yield Problem(
+            "max_completion_length",
+            f"Answers of {config.max_completion_length:,} tokens leave no room for a prompt.",
+            hint=f"The maximum length is {config.max_seq_length:,} tokens for both together.",
+        )
+    yield from check_rewards(config)
+
+
+def check_rewards(config: TrainConfig) -> Iterator[Problem]:
+    """What is wrong with the reward functions, without running any of the user's code."""
+    if not config.reward_functions:
+        yield Problem("reward_functions", "No reward function is chosen.", hint=f"There are {', '.join(BUILT_IN)}.")
+    weights = config.reward_weights
+    if weights and len(weights) != len(config.reward_functions):
+        said = f"There are {len(weights)} weights for {len(config.reward_functions)} reward functions."
+        yield Problem("reward_weights", said, hint="Give one for each, or none.")
+    elif weights and not any(weights):
+        yield Problem("reward_weights", "All weights are 0: no answer would earn anything.")
+    own = config.reward_functions_file
+    if own and not Path(own).expanduser().is_file():
+        yield Problem("reward_functions_file", f"There is no file {own}.", hint="Choose a Python file.")
+    if unknown := [name for name in config.reward_functions if name not in BUILT_IN and not own]:
+        said = f"There is no reward function {unknown[0]}."
+        yield Problem("reward_functions", said, hint=f"There are {', '.join(BUILT_IN)}.")

@@ -1,0 +1,140 @@
+"""Reward functions: the built-in ones, and the registry that a file of the user's own adds to.
+
+A reward function is ``f(prompts, completions, answer, types=None) -> list[float]`` with one score an answer, the
+signature of mlx-lm-lora, whose names work here as well.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+RewardFunction = Callable[..., Sequence[float]]
+Texts = Sequence[str]
+
+ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
+FORMAT = re.compile(r"\s*<think>.*?\S.*?</think>\s*<answer>.*?\S.*?</answer>\s*", re.DOTALL)
+NUMBER = re.compile(r"[-−]?\d[\d,]*(?:\.\d+)?")
+TAGS = ("<think>", "</think>", "<answer>", "</answer>")
+# Characters of an answer beyond which the reward for a short one falls.
+SHORT = 200
+
+BUILT_IN: dict[str, RewardFunction] = {}
+REGISTERED: dict[str, RewardFunction] = {}
+
+
+def register_reward_function(name: str | None = None) -> Callable[[RewardFunction], RewardFunction]:
+    """A decorator for a reward function in a file of the user's own; its name is the function's unless given."""
+
+    def register(function: RewardFunction) -> RewardFunction:
+        REGISTERED[name or function.__name__] = function
+        return function
+
+    return register
+
+
+def _built_in(*names: str) -> Callable[[RewardFunction], RewardFunction]:
+    def add(function: RewardFunction) -> RewardFunction:
+        for name in names or (function.__name__,):
+            BUILT_IN[name] = function
+        return function
+
+    return add
+
+
+@_built_in()
+def contains_answer(_prompts: Texts, completions: Texts, answer: Texts, types: object = None) -> list[float]:  # noqa: ARG001
+    """1 if the reference answer stands in the text as a whole word or number, whatever else does; else 0."""
+    return [_share(_contains(text, wanted)) for text, wanted in zip(completions, answer, strict=True)]
+
+
+@_built_in()
+def exact_match(_prompts: Texts, completions: Texts, answer: Texts, types: object = None) -> list[float]:  # noqa: ARG001
+    """1 if the text is the reference answer, but for case and white space around it; else 0."""
+    pairs = zip(completions, answer, strict=True)
+    return [_share(bool(text.strip()) and _folded(text) == _folded(wanted)) for text, wanted in pairs]
+
+
+@_built_in()
+def last_number(_prompts: Texts, completions: Texts, answer: Texts, types: object = None) -> list[float]:  # noqa: ARG001
+    """1 if the last number in the text is the reference answer; else 0. For sums and word problems."""
+    return [_share(_same_number(text, wanted)) for text, wanted in zip(completions, answer, strict=True)]
+
+
+@_built_in("tagged_answer", "r1_accuracy_reward_func")
+def tagged_answer(_prompts: Texts, completions: Texts, answer: Texts, types: object = None) -> list[float]:  # noqa: ARG001
+    """2 if what stands between <answer> and </answer> is the reference answer; else 0."""
+    pairs = zip(completions, answer, strict=True)
+    return [2.0 if text and _tagged(text) == wanted.strip() else 0.0 for text, wanted in pairs]
+
+
+@_built_in("tagged_integer", "r1_int_reward_func")
+def tagged_integer(_prompts: Texts, completions: Texts, answer: Texts, types: object = None) -> list[float]:  # noqa: ARG001
+    """0.5 if what stands between <answer> and </answer> is a whole number; else 0."""
+    return [0.5 if _tagged(text).isdigit() else 0.0 for text in completions]
+
+
+@_built_in("strict_format", "r1_strict_format_reward_func")
+def strict_format(_prompts: Texts, completions: Texts, answer: Texts, types: object = None) -> list[float]:  # noqa: ARG001
+    """0.5 if the text is <think>…</think> followed by <answer>…</answer> and nothing else; else 0."""
+    return [0.5 if FORMAT.fullmatch(text) else 0.0 for text in completions]
+
+
+@_built_in("soft_format", "r1_soft_format_reward_func")
+def soft_format(_prompts: Texts, completions: Texts, answer: Texts, types: object = None) -> list[float]:  # noqa: ARG001
+    """0.5 if a filled <think> part and then a filled <answer> part stand somewhere in the text; else 0."""
+    return [0.5 if FORMAT.search(text) else 0.0 for text in completions]
+
+
+@_built_in("count_tags", "r1_count_xml")
+def count_tags(_prompts: Texts, completions: Texts, answer: Texts, types: object = None) -> list[float]:  # noqa: ARG001
+    """0.125 for each of the four tags that stands there once, less 0.001 a character behind </answer>."""
+    return [_tag_score(text) for text in completions]
+
+
+@_built_in()
+def short(_prompts: Texts, completions: Texts, answer: Texts, types: object = None) -> list[float]:  # noqa: ARG001
+    """1 for an answer of up to 200 characters, less the longer it is: half at 400. An empty one earns 0."""
+    return [min(1.0, SHORT / len(text)) if text.strip() else 0.0 for text in completions]
+
+
+def explanation(name: str) -> str:
+    """What a built-in function scores, in a sentence or two."""
+    return (BUILT_IN[name].__doc__ or "").strip()
+
+
+def _share(is_right: bool) -> float:
+    return 1.0 if is_right else 0.0
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+def _contains(text: str, wanted: str) -> bool:
+    """As a word: 5 stands neither in 15 nor in 5.2, but in "5." and "(5)"."""
+    if not wanted.strip():
+        return False
+    return re.search(rf"(?<!\w)(?<!\d[.,]){re.escape(_folded(wanted))}(?!\w)(?![.,]\d)", _folded(text)) is not None
+
+
+def _same_number(text: str, wanted: str) -> bool:
+    found, meant = _last_number(text), _last_number(wanted)
+    return found is not None and found == meant
+
+
+def _last_number(text: str) -> float | None:
+    numbers = NUMBER.findall(text)
+    return float(numbers[-1].replace(",", "").replace("−", "-")) if numbers else None
+
+
+def _tagged(text: str) -> str:
+    """What stands in the last pair of answer tags; empty where there is none."""
+    found = ANSWER.findall(text)
+    return str(found[-1]).strip() if found else ""
+
+
+def _tag_score(text: str) -> float:
+    score = sum(0.125 for tag in TAGS if text.count(tag) == 1)
+    behind = text.split("</answer>")[-1] if "</answer>" in text else ""
+    return max(0.0, score - 0.001 * len(behind.strip()))

@@ -1,0 +1,199 @@
+"""The page "Lengths": the histogram of lengths, what the maximum length cuts, and the totals of the data."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+
+from app.core.quantity import plural, share_text
+from app.ui import theme
+from app.ui.config_store import ConfigStore
+from app.ui.data_inspector import DataInspector, SplitFigures
+from app.ui.editor import ChoiceBox
+from app.ui.estimate_panel import Figure
+from app.ui.field import Field
+from app.ui.length_chart import LengthChart
+from app.ui.length_slider import LengthSlider
+from app.ui.split_bar import SPLIT_NAMES
+
+FIGURES = {
+    "examples": "examples",
+    "tokens": "tokens",
+    "trained": "trained tokens",
+    "median": "median length",
+    "padding": "padding",
+    "iterations": "iterations an epoch",
+}
+
+
+class DataLengthPage(QWidget):
+    """Shows the figures of a `DataInspector` and edits ``max_seq_length`` and ``batch_size`` of a `ConfigStore`."""
+
+    def __init__(self, store: ConfigStore, inspector: DataInspector, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("data_length_page")
+        self._store, self._inspector = store, inspector
+        self._build()
+        inspector.reported.connect(self.refresh)
+        inspector.progressed.connect(self._show_state)
+        store.changed.connect(self._on_changed)
+        self.refresh()
+
+    # -- parts ------------------------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, theme.SPACE, 0, 0)
+        layout.setSpacing(theme.SPACE * 2)
+        layout.addLayout(self._head())
+        layout.addWidget(self._chart_card(), 1)
+        layout.addLayout(self._controls())
+        layout.addWidget(self._totals())
+
+    def _head(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        self.split_box = ChoiceBox(tuple(SPLIT_NAMES.items()), self)
+        self.split_box.setObjectName("lengths.split")
+        self.split_box.setAccessibleName("Part of the data")
+        self.split_box.setToolTip("Whose lengths to show")
+        self.split_box.edited.connect(self._on_split)
+        row.addWidget(self.split_box)
+        row.addSpacing(theme.SPACE)
+        self.cut_label = QLabel(self)
+        self.cut_label.setObjectName("lengths.cut")
+        self.cut_label.setWordWrap(True)
+        row.addWidget(self.cut_label, 1)
+        return row
+
+    def _chart_card(self) -> QFrame:
+        card = QFrame(self)
+        card.setProperty("role", "card")
+        layout = QVBoxLayout(card)
+        layout.setContentsMargins(*[theme.SPACE] * 4)
+        self.chart = LengthChart(card)
+        self.chart.maximum_chosen.connect(self._on_maximum)
+        self.state_label = QLabel(card)
+        self.state_label.setObjectName("lengths.state")
+        self.state_label.setProperty("role", "muted")
+        self.state_label.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.state_label.setWordWrap(True)
+        layout.addWidget(self.chart, 1)
+        layout.addWidget(self.state_label, 1)
+        return card
+
+    def _controls(self) -> QGridLayout:
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(theme.SPACE * 2)
+        self.fields = {
+            "max_seq_length": Field("max_seq_length", self._store, self),
+            "batch_size": Field("batch_size", self._store, self),
+        }
+        self.slider = LengthSlider(self)
+        self.slider.setObjectName("max_seq_length.slider")
+        self.slider.setAccessibleName("Maximum length")
+        self.slider.setToolTip("Maximum length in tokens; the line in the chart can be dragged, too")
+        self.slider.chosen.connect(self._on_maximum)
+        grid.addWidget(self.slider, 0, 0, Qt.AlignmentFlag.AlignBottom)
+        grid.addWidget(self.fields["max_seq_length"], 0, 1)
+        grid.addWidget(self.fields["batch_size"], 0, 2)
+        grid.setColumnStretch(0, 1)
+        for column in (1, 2):
+            grid.setColumnMinimumWidth(column, 168)
+        return grid
+
+    def _totals(self) -> QFrame:
+        well = QFrame(self)
+        well.setProperty("role", "well")
+        row = QHBoxLayout(well)
+        row.setContentsMargins(theme.SPACE * 2, theme.SPACE, theme.SPACE * 2, theme.SPACE)
+        row.setSpacing(theme.SPACE * 2)
+        self.figures = {name: Figure(f"lengths.{name}", label, well) for name, label in FIGURES.items()}
+        for figure in self.figures.values():
+            row.addWidget(figure, 1)
+        return well
+
+    # -- showing ----------------------------------------------------------------------------------------------
+
+    @property
+    def split(self) -> str:
+        """Whose lengths are shown."""
+        return str(self.split_box.value() or "train")
+
+    def refresh(self) -> None:
+        """Shows everything anew."""
+        config = self._store.config
+        self.slider.set_length(config.max_seq_length)
+        found = self._inspector.figures.get(self.split)
+        for index in range(self.split_box.count()):
+            known = self.split_box.itemData(index) in self._inspector.figures
+            self.split_box.model().item(index).setEnabled(known or index == 0)  # type: ignore[attr-defined]
+        self.chart.show_figures(found)
+        self.chart.set_maximum(config.max_seq_length)
+        self.chart.setVisible(found is not None)
+        self.state_label.setVisible(found is None)
+        self._show_state()
+        self._show_totals(found)
+        self._show_cut(found)
+
+    def _show_state(self) -> None:
+        inspector = self._inspector
+        if not inspector.has_data:
+            said = "There are no data to look at yet."
+        elif inspector.is_busy:
+            share = f" · {inspector.share:.0%}" if inspector.share >= 0 else " …"
+            said = f"{inspector.phase}{share}"
+        elif not inspector.model:
+            said = "Choose a model: lengths are counted in its tokens."
+        else:
+            said = inspector.token_problem or "There are no examples to count yet."
+        self.state_label.setText(said)
+
+    def _show_totals(self, found: SplitFigures | None) -> None:
+        texts = dict.fromkeys(FIGURES, "")
+        if found is not None:
+            padding = found.padding_share.get(self._store.config.batching, 0.0)
+            texts = {
+                "examples": f"{found.examples:,}",
+                "tokens": f"{found.kept_tokens:,}",
+                "trained": f"{found.trained_tokens:,}",
+                "median": f"{found.median_length:,.0f}",
+                "padding": share_text(padding),
+                "iterations": f"{found.iterations_per_epoch:,}",
+            }
+        tips = {
+            "tokens": "Tokens of all examples, without what the maximum length cuts off",
+            "trained": "Tokens that count in the loss" + (f": {found.trained_share:.1%}" if found else ""),
+            "padding": f"Share of what is computed that is no token, at batch size {self._store.config.batch_size}",
+            "iterations": f"At batch size {self._store.config.batch_size}",
+        }
+        for name, text in texts.items():
+            self.figures[name].show_value(text, tips.get(name, ""))
+            self.figures[name].setEnabled(not self._inspector.is_stale)
+
+    def _show_cut(self, found: SplitFigures | None) -> None:
+        role, text = "muted", ""
+        if found is not None and self._inspector.is_stale:
+            text = "Counting …"
+        elif found is not None and found.over_length:
+            lost = share_text(found.cut_tokens / max(found.tokens, 1))
+            text = f"{plural(found.over_length, 'example')} longer than {found.max_seq_length:,}: "
+            text += f"{plural(found.cut_tokens, 'token')} ({lost}) cut off."
+            role = "warning"
+            if found.untrained_examples:
+                text += f" {plural(found.untrained_examples, 'example')} left with nothing to train."
+        elif found is not None:
+            text = f"Nothing is cut: the longest example has {plural(found.longest, 'token')}."
+        theme.set_role(self.cut_label, role=role)
+        self.cut_label.setText(text)
+
+    # -- what happens -----------------------------------------------------------------------------------------
+
+    def _on_split(self, _split: str) -> None:
+        self.refresh()
+
+    def _on_maximum(self, tokens: int) -> None:
+        self._store.set("max_seq_length", tokens)
+
+    def _on_changed(self, path: str) -> None:
+        if path in ("", "max_seq_length", "batch_size"):
+            self.refresh()

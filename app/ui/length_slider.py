@@ -1,0 +1,52 @@
+"""A slider for a length in tokens: eight steps a doubling, so that short and long ones are set as easily."""
+
+from __future__ import annotations
+
+import math
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QWheelEvent
+from PySide6.QtWidgets import QSlider, QWidget
+
+STEPS = 8  # a doubling
+LEAST, MOST = 16, 131_072  # tokens
+
+
+def length_at(position: int) -> int:
+    """The length that a position stands for, a multiple of 8."""
+    return int(max(8, round(2 ** (position / STEPS) / 8) * 8))
+
+
+def position_of(length: int) -> int:
+    """The position nearest to a length."""
+    return round(STEPS * math.log2(max(length, 1)))
+
+
+class LengthSlider(QSlider):
+    """``chosen(tokens)`` fires for moves of the user; `set_length` tells no one."""
+
+    chosen = Signal(int)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(Qt.Orientation.Horizontal, parent)
+        self.setRange(position_of(LEAST), position_of(MOST))
+        self.setPageStep(STEPS)
+        self.setMinimumHeight(24)
+        self._shows = 0
+        self.valueChanged.connect(self._on_value)
+
+    def set_length(self, length: int) -> None:
+        """Stands at a length."""
+        self._shows = position_of(length)
+        self.setValue(self._shows)
+
+    def _on_value(self, position: int) -> None:
+        if position != self._shows:
+            self._shows = position
+            self.chosen.emit(length_at(position))
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        if self.hasFocus():
+            super().wheelEvent(event)
+        else:
+            event.ignore()

@@ -1,0 +1,74 @@
+"""The probe task: two real steps at the longest batch, to learn what a run will take in memory and time.
+
+The job's folder holds ``config.yaml`` like a run's; nothing is trained that is kept.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+
+from app.core import event
+from app.core.run import RunDir
+from app.worker.batch import Batch, BatchPlan
+from app.worker.channel import Channel
+from app.worker.control import Control, StoppedError
+from app.worker.model import trainable
+from app.worker.preparation import Prepared, prepare
+from app.worker.step import Step
+
+STEPS = 3  # the first compiles, the second and third are what all later ones are like
+
+
+def probe(channel: Channel, job_dir: Path, job: dict[str, Any]) -> None:
+    """Emits a `Result` "probe": ``peak_bytes``, ``step_s``, ``rows``, ``width``, ``targets``, ``iterations``."""
+    control = Control(channel)
+    try:
+        prepared = prepare(channel, control, RunDir(job_dir), job)
+        channel.emit(event.Progressed(phase="Measuring the longest batch"))
+        data = _measure(prepared, control)
+    except StoppedError:
+        channel.emit(event.Finished(reason="stopped"))
+        return
+    channel.emit(event.Result(name="probe", data=data))
+    channel.emit(event.Finished())
+
+
+def _measure(prepared: Prepared, control: Control) -> dict[str, Any]:
+    model, config = prepared.model, prepared.config
+    batch = longest_batch(prepared.batches)
+    model.train()
+    prepared.optimizer.init(model.trainable_parameters())
+    step = Step(
+        model, prepared.optimizer, prepared.objective,
+        accumulation=config.grad_accumulation_steps, clip=config.max_grad_norm,
+    )  # fmt: skip
+    # Held as training holds the weights that it could fall back to.
+    fallback = trainable(model) if config.fine_tune_type != "full" else None
+    elapsed_s = 0.0
+    for number in range(STEPS):
+        control.raise_if_stopped()
+        began = time.perf_counter()
+        outcome = step(batch.arrays, update=number > 0)
+        mx.eval(outcome.loss, model.trainable_parameters())
+        elapsed_s = time.perf_counter() - began
+    del fallback
+    return {
+        "peak_bytes": mx.get_peak_memory(),
+        "step_s": elapsed_s,
+        "rows": batch.shape.rows,
+        "width": batch.shape.width,
+        "targets": batch.shape.targets,
+        "iterations": config.iters,
+    }
+
+
+def longest_batch(batches: BatchPlan) -> Batch:
+    """The batch of the first epoch that has the longest example."""
+    inputs = batches.examples.inputs
+    longest = int(np.argmax([inputs[numbers].max() for numbers in batches.order(0)]))
+    return batches.batch(longest + 1)

@@ -1,0 +1,109 @@
+"""Preference pairs and prompts: their forms in the wild become one, and what no method can use is told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.core.config import TrainConfig
+from app.core.dataset.check import check_files
+from app.core.dataset.prepare import PreparedData, prepare_data
+from app.core.problem import UnusableError
+
+USER, GOOD, BAD = (
+    {"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello!"},
+    {"role": "assistant", "content": "What?"},
+)  # fmt: skip
+SYSTEM = {"role": "system", "content": "Be kind."}
+PAIR = {"prompt": [USER], "chosen": [GOOD], "rejected": [BAD]}
+
+
+def write(folder: Path, rows: list[dict[str, Any]], name: str = "rows.jsonl") -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder / name
+
+
+def prepared(tmp_path: Path, mode: str, rows: list[dict[str, Any]]) -> tuple[PreparedData, list[dict[str, Any]]]:
+    config = TrainConfig(train_mode=mode, data=str(write(tmp_path, rows)), valid_fraction=0, test_fraction=0)  # type: ignore[arg-type]
+    data = prepare_data(config, tmp_path / "data")
+    return data, [json.loads(line) for line in data.train.read_text().splitlines()]
+
+
+FORMS: dict[str, dict[str, Any]] = {
+    "texts": {"prompt": "Hi", "chosen": "Hello!", "rejected": "What?"},
+    "messages": PAIR,
+    "whole conversations": {"chosen": [USER, GOOD], "rejected": [USER, BAD]},
+    "whole conversations beside a prompt": {"prompt": "Hi", "chosen": [USER, GOOD], "rejected": [USER, BAD]},
+    "ShareGPT": {
+        "prompt": "Hi", "chosen": [{"from": "gpt", "value": "Hello!"}],
+        "rejected": [{"from": "gpt", "value": "What?"}],
+    },
+    "a column of lists as text": {"prompt": "Hi", "chosen": json.dumps([GOOD]), "rejected": json.dumps([BAD])},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("mode", ["dpo", "kto"])
+def test_pairs_of_every_form_become_one(form: str, mode: str, tmp_path: Path) -> None:
+    data, rows = prepared(tmp_path, mode, [FORMS[form]])
+    assert (data.format, rows) == ("preference", [PAIR])
+
+
+def test_a_system_column_goes_in_front(tmp_path: Path) -> None:
+    _, rows = prepared(tmp_path, "dpo", [FORMS["texts"] | {"system": "Be kind."}])
+    assert rows[0]["prompt"] == [SYSTEM, USER]
+
+
+PROMPTS: dict[str, dict[str, Any]] = {
+    "prompt and answer": {"prompt": "Hi", "answer": "Hello!"},
+    "prompt and completion": {"prompt": "Hi", "completion": "Hello!"},
+    "chat": {"messages": [USER, GOOD]},
+    "question and answer": {"question": "Hi", "answer": "Hello!"},
+}
+
+
+@pytest.mark.parametrize("form", PROMPTS)
+def test_prompts_of_every_form_become_one(form: str, tmp_path: Path) -> None:
+    data, rows = prepared(tmp_path, "grpo", [PROMPTS[form]])
+    assert (data.format, rows) == ("prompt", [{"prompt": [USER], "answer": "Hello!"}])
+
+
+def test_an_answer_may_be_a_number_and_have_a_type(tmp_path: Path) -> None:
+    _, rows = prepared(tmp_path, "grpo", [{"prompt": "2 + 3?", "answer": 5, "type": "sum"}])
+    assert (rows[0]["answer"], rows[0]["type"]) == ("5", "sum")
+
+
+@pytest.mark.parametrize("mode, rows", [("dpo", [PAIR] * 3), ("grpo", [{"prompt": [USER], "answer": "5"}] * 3)])
+def test_prepared_files_are_used_as_they_are(mode: str, rows: list[dict[str, Any]], tmp_path: Path) -> None:
+    """A run that is resumed finds its own data prepared and must not write over it."""
+    write(tmp_path / "own", rows, "train.jsonl")
+    config = TrainConfig(train_mode=mode, data=str(tmp_path / "own"), valid_fraction=0)  # type: ignore[arg-type]
+    data = prepare_data(config, tmp_path / "own")
+    assert (data.written, data.train, data.counts) == (False, tmp_path / "own" / "train.jsonl", {"train": 3})
+
+
+@pytest.mark.parametrize(
+    "row, said",
+    [
+        (PAIR | {"rejected": [GOOD]}, "the same"),
+        (FORMS["texts"] | {"rejected": ""}, "`rejected` is empty"),
+        ({"chosen": "Hello!", "rejected": "What?"}, "`prompt` is missing"),
+        ({"chosen": [USER, GOOD], "rejected": [USER]}, "`rejected` has no answer"),
+    ],
+)
+def test_pairs_that_teach_nothing_are_told(row: dict[str, Any], said: str, tmp_path: Path) -> None:
+    file = write(tmp_path, [PAIR, row])
+    report = check_files([file], config=TrainConfig(train_mode="dpo"))
+    assert not report.usable
+    assert [(finding.line, said in finding.reason) for finding in report.errors] == [(2, True)]
+
+
+@pytest.mark.parametrize("mode, row", [("dpo", PROMPTS["chat"]), ("grpo", PAIR), ("sft", PAIR)])
+def test_data_for_another_method_is_refused(mode: str, row: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(UnusableError) as refused:
+        prepared(tmp_path, mode, [row])
+    assert refused.value.problems[0].path == "data"
