@@ -17,12 +17,18 @@ from app.worker.loss import Logits, rows_at_a_time
 
 
 def answer_log_probabilities(
-    model: nn.Module, head: Head | NoHead, arrays: dict[str, mx.array], temperature: float = 1.0
+    model: nn.Module,
+    head: Head | NoHead,
+    arrays: dict[str, mx.array],
+    temperature: float = 1.0,
+    *,
+    differentiable: bool = True,
 ) -> mx.array:
     """log π of each token of each answer, (rows, tokens), float32; what the mask leaves out means nothing.
 
     ``arrays`` hold ``inputs`` (rows, width), ``positions`` into the flattened inputs and ``targets``, both (rows,
     tokens) (see `app.worker.answer`). ``temperature`` divides the logits, as it does where answers are sampled.
+    Of a model in evaluation mode, or without ``differentiable``, there is no gradient.
     """
     positions, targets = arrays["positions"], arrays["targets"].reshape(-1)
     picked = positions.reshape(-1)
@@ -39,7 +45,7 @@ def answer_log_probabilities(
     rows = rows_at_a_time(head.vocabulary)
     if flat.shape[0] <= rows:
         found = _log_probabilities(logits_of(flat), targets)[0]
-    elif model.training:
+    elif model.training and differentiable:
         found = _piecewise(logits_of, rows)(flat, targets)[0]
     else:
         found = _measured(logits_of, flat, targets, rows)

@@ -53,13 +53,18 @@ class Reference:
         try:
             for parent, key, _, base in self._adapters:
                 parent[key] = base
-            self._model.load_weights(list(self._first.items()), strict=False)
+            _load(self._model, self._first)
             yield
         finally:
             for parent, key, adapter, _ in self._adapters:
                 parent[key] = adapter
-            self._model.load_weights(list(now.items()), strict=False)
+            _load(self._model, now)
             self._model.train(was_training)
+
+
+def _load(model: nn.Module, arrays: dict[str, mx.array]) -> None:
+    if arrays:
+        model.load_weights(list(arrays.items()), strict=False)
 
 
 def _adapters(model: nn.Module) -> list[tuple[Any, Any, nn.Module, nn.Module]]:

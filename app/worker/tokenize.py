@@ -70,7 +70,7 @@ def tokenize_rows(path: Path, tokenizer: Any, config: TrainConfig, progress: Pro
     counts: Counter[str] = Counter()
     encoder: RowEncoder | None = None
     try:
-        for rows, lines, done in _batches(path):
+        for rows, lines, done in row_batches(path):
             if encoder is None:
                 encoder = RowEncoder(tokenizer, config, rows[0], file=str(path))
             encoded = encoder.encode(rows)
@@ -84,7 +84,7 @@ def tokenize_rows(path: Path, tokenizer: Any, config: TrainConfig, progress: Pro
         raise
 
 
-def _batches(path: Path) -> Iterator[tuple[list[dict[str, Any]], list[int], int]]:
+def row_batches(path: Path) -> Iterator[tuple[list[dict[str, Any]], list[int], int]]:
     """Rows of a JSONL file with their lines, some hundred at a time, and the bytes read so far."""
     rows: list[dict[str, Any]] = []
     lines: list[int] = []

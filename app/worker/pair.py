@@ -1,0 +1,304 @@
+"""Preference pairs: tokenized answers, which pairs go together in a batch, and what the reference says of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+import numpy.typing as npt
+
+from app.core.config import TrainConfig
+from app.core.problem import Problem, UnusableError
+from app.worker.answer import Arrays, answer_arrays, with_prefix
+from app.worker.batch import PLANNED_BATCHES, Batch, Ints, length_order, shuffled_order
+from app.worker.encode import RowEncoder
+from app.worker.shape import LIMIT, Costs, Shape, plan_shapes
+from app.worker.token_set import Example, TokenSet
+from app.worker.tokenize import row_batches
+
+Floats = npt.NDArray[np.float32]
+WIDTH_STEP, TOKEN_STEP = 16, 8
+MISMATCHED = "mismatched_"
+REFERENCE_BATCH = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """All pairs of one split.
+
+    ``answers`` holds the chosen answer of pair i at 2i and the rejected one at 2i + 1, each a whole conversation whose
+    last turn is learned, cut to the maximum length. ``truncated`` answers were longer; ``skipped`` pairs had an answer
+    without a learned token after the cut. ``mismatched`` (KTO) are the same prompts, each with an answer to another.
+    """
+
+    answers: TokenSet
+    truncated: int
+    skipped: int
+    mismatched: TokenSet | None = None
+
+    def __len__(self) -> int:
+        return len(self.answers) // 2
+
+    @property
+    def inputs(self) -> Ints:
+        """Input positions of each pair, both answers together: what batches are ordered by."""
+        lengths: Ints = (self.answers.lengths - 1).reshape(-1, 2).sum(axis=1)
+        return lengths
+
+    def sets(self) -> Iterator[tuple[str, TokenSet]]:
+        """The token sets with the prefix that their arrays have in a batch."""
+        yield "", self.answers
+        if self.mismatched is not None:
+            yield MISMATCHED, self.mismatched
+
+    def fingerprint(self) -> bytes:
+        """Names the tokens."""
+        digest = hashlib.blake2b(digest_size=16)
+        for _, part in self.sets():
+            for array in (part.tokens, part.trained, part.starts):
+                digest.update(array.tobytes())
+        return digest.digest()
+
+
+# -- tokens ---------------------------------------------------------------------------------------------------------
+
+
+def tokenize_pairs(
+    path: Path, tokenizer: Any, config: TrainConfig, progress: Callable[[int, int], None] | None = None
+) -> Pairs:
+    """The pairs of a prepared file, as the model's chat template renders them. ``progress`` counts bytes.
+
+    Raises `UnusableError` for rows that the template refuses, and for a model without a template.
+    """
+    as_chats = config.with_values({"mask_prompt": True, "mask_turns": "last", "chat_feature": "messages"})
+    encoder: RowEncoder | None = None
+    answers: list[Example] = []
+    refused: list[Problem] = []
+    truncated = skipped = 0
+    for rows, lines, done in row_batches(path):
+        chats = [{"messages": [*row["prompt"], *row[side]]} for row in rows for side in ("chosen", "rejected")]
+        encoder = encoder or RowEncoder(tokenizer, as_chats, chats[0], file=str(path))
+        encoded = encoder.encode(chats)
+        for number, line in enumerate(lines):
+            both = encoded[2 * number : 2 * number + 2]
+            examples = [item.example for item in both if item.example is not None]
+            if len(examples) < 2:
+                refused.append(Problem("data", both[0].refused or both[1].refused, file=str(path), line=line))
+                continue
+            cut = [_cut(example, config.max_seq_length) for example in examples]
+            truncated += sum(len(one.tokens) < len(whole.tokens) for one, whole in zip(cut, examples, strict=True))
+            if all(example.trained[1:].any() for example in cut):
+                answers += cut
+            else:
+                skipped += 1
+        if progress is not None:
+            progress(done, path.stat().st_size)
+    if refused and not (config.skip_bad_rows and answers):
+        raise UnusableError(refused)
+    mismatched = TokenSet.from_examples(_mismatched(answers, config)) if config.train_mode == "kto" else None
+    return Pairs(TokenSet.from_examples(answers), truncated, skipped + len(refused), mismatched)
+
+
+def _cut(example: Example, length: int) -> Example:
+    return Example(example.tokens[:length], example.trained[:length])
+
+
+def _mismatched(answers: list[Example], config: TrainConfig) -> list[Example]:
+    """Each prompt with the next pair's answer, as KTO estimates the divergence; always the same ones."""
+    found = []
+    for number, example in enumerate(answers):
+        other = answers[(number + 2) % len(answers)]
+        prompt = example.tokens[: _start(example)]
+        answer = other.tokens[_start(other) :]
+        trained = np.concatenate([np.zeros(len(prompt), np.bool_), other.trained[_start(other) :]])
+        found.append(_cut(Example(np.concatenate([prompt, answer]), trained), config.max_seq_length))
+    return found
+
+
+def _start(example: Example) -> int:
+    """Where the answer begins."""
+    return int(np.argmax(example.trained))
+
+
+# -- batches --------------------------------------------------------------------------------------------------------
+
+
+class PairPlan:
+    """The batch of every iteration (from 1), like `app.worker.batch.BatchPlan`; of each batch both answers of its
+    pairs are in it: the chosen ones in its first half, the rejected in its second."""
+
+    is_ahead = True
+
+    def __init__(
+        self, pairs: Pairs, references: References | None, config: TrainConfig, costs: Costs | None = None
+    ) -> None:
+        self.examples = pairs
+        self.size = min(config.batch_size, len(pairs))
+        self._references = references
+        self._seed = config.seed
+        self._in_order = config.batching == "file_order"
+        self._epoch: tuple[int, list[Ints]] = (-1, [])
+        needs = [self._needs(numbers) for numbers in self.order(0)[:PLANNED_BATCHES]]
+        limit = max(2, min(LIMIT, config.iters // 25))
+        self._tables = {
+            prefix: plan_shapes(
+                (need[prefix] for need in needs), largest_shape(part, 2 * self.size), costs or Costs(), limit
+            )
+            for prefix, part in pairs.sets()
+        }
+
+    @property
+    def batches_per_epoch(self) -> int:
+        return -(-len(self.examples) // self.size)
+
+    def order(self, epoch: int) -> list[Ints]:
+        """The batches of an epoch (from 0) as numbers of pairs."""
+        make = shuffled_order if self._in_order else length_order
+        return make(self.examples, self.size, self._seed, epoch)
+
+    def batch(self, iteration: int) -> Batch:
+        """The batch of iteration 1, 2, …"""
+        epoch, place = divmod(iteration - 1, self.batches_per_epoch)
+        if self._epoch[0] != epoch:
+            self._epoch = (epoch, self.order(epoch))
+        numbers = self._epoch[1][place]
+        needs = self._needs(numbers)
+        shapes = {prefix: table.fit(needs[prefix]) for prefix, table in self._tables.items()}
+        return pair_batch(self.examples, numbers, shapes, self._references)
+
+    def _needs(self, numbers: Ints) -> dict[str, Shape]:
+        # The last, smaller batch of an epoch is filled up with empty rows: one shape less to compile.
+        return pair_shapes(self.examples, numbers, 2 * self.size)
+
+
+def pair_shapes(pairs: Pairs, numbers: Ints, rows: int) -> dict[str, Shape]:
+    """The shapes, by prefix, that hold these pairs in ``rows`` rows."""
+    places = _places(numbers)
+    return {prefix: _shape(part, places, rows) for prefix, part in pairs.sets()}
+
+
+def largest_shape(part: TokenSet, rows: int) -> Shape:
+    """A shape that holds every answer."""
+    return _shape(part, np.arange(len(part)), rows)
+
+
+def _shape(part: TokenSet, places: Ints, rows: int) -> Shape:
+    width = max(len(part[int(place)].tokens) - 1 for place in places)
+    tokens = max(int(part[int(place)].trained[1:].sum()) for place in places)
+    return Shape(rows, WIDTH_STEP * -(-width // WIDTH_STEP), rows * TOKEN_STEP * -(-tokens // TOKEN_STEP))
+
+
+def _places(numbers: Ints) -> Ints:
+    """Chosen answers first, then the rejected ones."""
+    return np.concatenate([2 * numbers, 2 * numbers + 1])
+
+
+def pair_batch(pairs: Pairs, numbers: Ints, shapes: dict[str, Shape], references: References | None) -> Batch:
+    """Both answers of each pair as arrays; with them ``counted`` float32 (pairs,), 1 where a pair is, and where there
+    is a reference its ``reference`` float32 (rows,) of each answer."""
+    half = shapes[""].rows // 2
+    rows = [*range(len(numbers)), *range(half, half + len(numbers))]
+    arrays: Arrays = {"counted": mx.array((np.arange(half) < len(numbers)).astype(np.float32))}
+    for prefix, part in pairs.sets():
+        examples: list[Example | None] = [None] * shapes[prefix].rows
+        for row, place in zip(rows, _places(numbers), strict=True):
+            examples[row] = part[int(place)]
+        arrays |= with_prefix(answer_arrays(examples, shapes[prefix]), prefix)
+        if references is not None:
+            sums = np.zeros(shapes[prefix].rows, np.float32)
+            sums[rows] = references.sums[prefix][_places(numbers)]
+            arrays[f"{prefix}reference"] = mx.array(sums)
+    taken = [pairs.answers[int(place)] for place in _places(numbers)]
+    return Batch(
+        arrays,
+        tokens=sum(len(example.tokens) - 1 for example in taken),
+        target_tokens=sum(int(example.trained[1:].sum()) for example in taken),
+        examples=len(numbers),
+        shape=shapes[""],
+    )
+
+
+class PairValidation:
+    """Always the same pairs, like `app.worker.validation.ValidationSet`."""
+
+    def __init__(self, pairs: Pairs, references: References | None, batch_size: int, batches: int) -> None:
+        self.examples = pairs
+        self._references = references
+        chosen = np.arange(len(pairs))
+        wanted = batches * batch_size
+        if 0 <= wanted < len(pairs):
+            chosen = np.unique(np.linspace(0, len(pairs) - 1, wanted).round().astype(np.int64))
+        chosen = chosen[np.argsort(pairs.inputs[chosen], kind="stable")]
+        self._groups = [chosen[start : start + batch_size] for start in range(0, len(chosen), batch_size)]
+
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for numbers in self._groups:
+            shapes = pair_shapes(self.examples, numbers, 2 * len(numbers))
+            yield pair_batch(self.examples, numbers, shapes, self._references)
+
+
+# -- the reference --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """log π_ref of every answer, summed over its learned tokens, float32, by the prefix of its token set."""
+
+    sums: dict[str, Floats]
+
+
+def reference_sums(
+    pairs: Pairs,
+    log_probabilities: Callable[[Arrays], mx.array],
+    file: Path,
+    progress: Callable[[int, int], None],
+    key: str = "",
+) -> References:
+    """Measures every answer once, or reads it from ``file`` where that is of the same answers and ``key``.
+
+    ``log_probabilities`` gives those of a batch's tokens; ``progress(done, total)`` counts answers.
+    """
+    name = hashlib.blake2b(pairs.fingerprint() + key.encode(), digest_size=16).hexdigest()
+    if (known := _known(file, name)) is not None:
+        return known
+    total, done = sum(len(part) for _, part in pairs.sets()), 0
+    sums: dict[str, Floats] = {}
+    for prefix, part in pairs.sets():
+        sums[prefix] = np.zeros(len(part), np.float32)
+        order = np.argsort(part.lengths, kind="stable")
+        for start in range(0, len(order), REFERENCE_BATCH):
+            places = order[start : start + REFERENCE_BATCH]
+            arrays = answer_arrays([part[int(at)] for at in places], _shape(part, places, len(places)))
+            sums[prefix][places] = np.array((log_probabilities(arrays) * arrays["mask"]).sum(axis=1))
+            done += len(places)
+            progress(done, total)
+    _keep(file, name, sums)
+    return References(sums)
+
+
+def _known(file: Path, name: str) -> References | None:
+    if not file.exists():
+        return None
+    arrays = mx.load(str(file))
+    assert isinstance(arrays, dict)
+    prefix = f"{name}."
+    sums = {key.removeprefix(prefix): np.array(array) for key, array in arrays.items() if key.startswith(prefix)}
+    return References(sums) if sums else None
+
+
+def _keep(file: Path, name: str, sums: dict[str, Floats]) -> None:
+    """Adds to the file, which holds the splits of one run."""
+    arrays = mx.load(str(file)) if file.exists() else {}
+    assert isinstance(arrays, dict)
+    mx.eval(arrays)
+    arrays |= {f"{name}.{prefix}": mx.array(values) for prefix, values in sums.items()}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    mx.save_safetensors(str(file), arrays)
