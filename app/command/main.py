@@ -38,7 +38,7 @@ VERBS = {
     "generate": Verb("app.command.generate", "an answer of a model, with or without an adapter"),
     "evaluate": Verb("app.command.evaluate", "held-out loss and perplexity of a model and its adapters"),
     "models": Verb("app.command.model", "search, download, list and convert models"),
-    "runs": Verb("app.command.run", "list, show and delete runs"),
+    "runs": Verb("app.command.run", "list, show, compare, name, report and delete runs"),
     "doctor": Verb("app.command.doctor", "what is installed, what works, and how to get what is missing"),
 }
 

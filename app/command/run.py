@@ -1,10 +1,11 @@
-"""``luthier runs``: lists, shows and deletes runs."""
+"""``luthier runs``: lists, shows, compares, names, reports and deletes runs."""
 
 from __future__ import annotations
 
 import shutil
 import sys
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,7 +13,9 @@ import typer
 from app.command import output
 
 if TYPE_CHECKING:
-    from app.core.run import RunDir, RunSummary
+    from app.core.run import RunDir
+    from app.core.run_note import RunNote
+    from app.core.run_summary import RunSummary
 
 application = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -22,15 +25,16 @@ Name = Annotated[str, typer.Argument(metavar="RUN", help="The run's folder, or i
 
 @application.callback()
 def runs() -> None:
-    """Lists, shows and deletes runs."""
+    """Lists, shows, compares, names, reports and deletes runs."""
 
 
 @application.command("list")
 def list_runs(as_json: AsJson = False) -> int:
     """Lists all runs, the newest first."""
-    from app.core.run import find_runs, runs_dir, summarize
+    from app.core.run import runs_dir
+    from app.core.run_catalog import RunCatalog
 
-    summaries = [summarize(run) for run in find_runs()]
+    summaries = RunCatalog().refresh()
     if as_json:
         output.say_json({"runs_dir": str(runs_dir()), "runs": [summary.as_dict() for summary in summaries]})
     elif summaries:
@@ -46,7 +50,7 @@ def show(run: Name, as_json: AsJson = False) -> int:
     """Shows one run: its state, its config and its figures."""
     from app.command.resume import known_run
     from app.core.config_file import dump_config, load_config
-    from app.core.run import summarize
+    from app.core.run_summary import summarize
 
     found = known_run(run)
     summary = summarize(found)
@@ -58,6 +62,103 @@ def show(run: Name, as_json: AsJson = False) -> int:
     for name, value in _facts(summary, found):
         output.say(f"{name:16} {value}")
     output.say(f"\n{dump_config(config).rstrip()}")
+    return 0
+
+
+@application.command()
+def compare(
+    run: Annotated[list[str], typer.Argument(metavar="RUN RUN…", help="Two runs or more.")], as_json: AsJson = False
+) -> int:
+    """Shows the config values in which runs differ, and their best validation losses."""
+    from app.command.resume import known_run
+    from app.core.config_difference import differences, run_config
+    from app.core.problem import Problem, UnusableError
+    from app.core.run_summary import summarize
+
+    if len(run) < 2:
+        raise UnusableError([Problem("", "One run has nothing to be compared with.", hint="Name two or more.")])
+    found = [known_run(name) for name in run]
+    differ = differences([run_config(one) for one in found])
+    summaries = [summarize(one) for one in found]
+    if as_json:
+        tree = [{"path": one.path, "label": one.label, "values": list(one.values)} for one in differ]
+        output.say_json({"runs": [one.as_dict() for one in summaries], "differences": tree})
+        return 0
+    losses = [f"{s.best_val_loss:.4f}" if s.best_val_loss is not None else "–" for s in summaries]
+    rows = [[one.label, *one.texts()] for one in differ]
+    output.table(["", *(one.name for one in found)], [*rows, ["Best validation loss", *losses]])
+    if not differ:
+        output.say("The configs are the same.")
+    return 0
+
+
+@application.command()
+def report(
+    run: Name,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write: .html or .md says the format.")],
+    as_json: AsJson = False,
+) -> int:
+    """Writes a run's report: one file with its figures, curves, config and environment."""
+    from app.command.resume import known_run
+    from app.core.run_reader import RunReader
+    from app.core.run_report import save_report
+
+    reader = RunReader(known_run(run))
+    reader.read()
+    save_report(reader, out)
+    if as_json:
+        output.say_json({"run": str(reader.run.path), "report": str(out.resolve())})
+    else:
+        output.say(f"Saved as {out}.")
+    return 0
+
+
+@application.command()
+def rename(
+    run: Name,
+    name: Annotated[str, typer.Argument(help="The new name; empty for that of the adapter.")],
+    as_json: AsJson = False,
+) -> int:
+    """Gives a run another name in lists. Its folder stays."""
+    from app.core.run_note import NAME_LENGTH
+
+    return _write_note(run, as_json, name=" ".join(name.split())[:NAME_LENGTH])
+
+
+@application.command()
+def note(
+    run: Name,
+    text: Annotated[str, typer.Argument(help="The notes, in place of those before; - reads standard input.")],
+    as_json: AsJson = False,
+) -> int:
+    """Writes a run's notes."""
+    return _write_note(run, as_json, text=sys.stdin.read() if text == "-" else text)
+
+
+@application.command()
+def tag(
+    run: Name,
+    tags: Annotated[list[str], typer.Argument(metavar="TAG…", help="The tags, in place of those before.")] = [],  # noqa: B006  # typer's own form of "none given"
+    as_json: AsJson = False,
+) -> int:
+    """Gives a run tags to find it by; none removes them."""
+    from app.core.run_note import parse_tags
+
+    return _write_note(run, as_json, tags=parse_tags(",".join(tags)))
+
+
+def _write_note(which: str, as_json: bool, **values: Any) -> int:
+    from dataclasses import replace
+
+    from app.command.resume import known_run
+    from app.core.run_note import load_note, save_note
+
+    run = known_run(which)
+    written: RunNote = replace(load_note(run), **values)
+    save_note(run, written)
+    if as_json:
+        tree = {"name": written.name, "tags": list(written.tags), "note": written.text}
+        output.say_json({"path": str(run.path)} | tree)
     return 0
 
 

@@ -28,6 +28,9 @@ def train(
     run_dir: Annotated[
         Path | None, typer.Option(help="The folder of the run; a new one among the runs unless given.")
     ] = None,
+    trust_reward_file: Annotated[
+        bool, typer.Option(help="The config's reward_functions_file may run: it is code that you have read.")
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the run's events, one JSON object a line.")
     ] = False,
@@ -38,6 +41,10 @@ def train(
     loaded = load_config(config)
     output.complain(loaded.problems)
     check_paths(loaded.config, config)
+    if trust_reward_file and loaded.config.reward_functions_file:
+        from app.core.reward_trust import trust
+
+        trust(Path(loaded.config.reward_functions_file))
     new = run_dir is None or not run_dir.exists()
     run = make_run(loaded.config, run_dir)
     last = follow(run, as_json=as_json)
@@ -58,7 +65,7 @@ def check_paths(config: TrainConfig, file: Path) -> None:
         locate_model(config.model)
     except UnusableError as error:
         problems += error.problems
-    for field in ("data", "valid_data", "test_data"):
+    for field in ("data", "valid_data", "test_data", "reward_functions_file"):
         value = str(config.value(field))
         if value and not Path(value).expanduser().exists():
             problems.append(Problem(field, f"`{field}`: {value} does not exist.", file=str(file)))

@@ -12,6 +12,7 @@ from app.core import plan
 from app.core.config import TrainConfig
 from app.core.dataset.report import DataReport
 from app.core.inspection import Inspection
+from app.core.method import check_method
 from app.core.problem import Problem, Severity
 from app.core.quantity import plural
 from app.core.recommendation import check_scale
@@ -19,6 +20,8 @@ from app.core.target import Selection
 from app.core.target_check import check_targets
 
 _W, _N = Severity.WARNING, Severity.NOTE
+# What is rendered by the template; prompts and answers of supervised rows become turns as well.
+TEMPLATED = ("chat", "preference", "prompt")
 _ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
 
 
@@ -33,6 +36,7 @@ def check_config(
     ``selection`` is the config resolved on the inspection, for callers that have it already.
     """
     found = [*_inputs(config), *_data(config, data), *_run(config, data), *_optimizer(config), *_files(config)]
+    found += check_method(config)
     if inspection is not None:
         found += [*_model(inspection, data), *check_targets(inspection, config, selection)]
     else:
@@ -50,10 +54,10 @@ def _inputs(config: TrainConfig) -> Iterator[Problem]:
 def _model(inspection: Inspection, data: DataReport | None) -> Iterator[Problem]:
     if inspection.source == "mlx-lm" and not inspection.has_tokenizer:
         yield Problem("model", "The folder holds no tokenizer.", hint="Copy the model's tokenizer files into it.")
-    elif data is not None and data.target == "chat" and not inspection.has_chat_template:
+    elif data is not None and data.target in TEMPLATED and not inspection.has_chat_template:
         yield Problem(
             "data",
-            "The data are chats, but the model has no chat template.",
+            "The data need a chat template, and the model has none.",
             hint="Choose an instruct model, or data in the text format.",
         )
 

@@ -11,10 +11,14 @@ import yaml
 from pydantic import ValidationError
 
 from app.core.atomic_file import write_text
+from app.core import method
 from app.core.config import CONFIG_VERSION, TrainConfig, field_specs
 from app.core.problem import Problem, Severity, UnusableError
 
-PATH_KEYS = ("model", "data", "valid_data", "test_data", "resume_adapter_file")
+PATH_KEYS = ("model", "data", "valid_data", "test_data", "resume_adapter_file", "reward_functions_file",
+             "reference_model_path")  # fmt: skip
+# mlx-lm-lora's names for what mlx-lm calls otherwise.
+FOREIGN_KEYS = {"train_type": "fine_tune_type", "gradient_accumulation_steps": "grad_accumulation_steps"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,12 @@ def _migrate_0(tree: dict[str, Any]) -> dict[str, Any]:
         tree["num_layers"] = -1
     if "schedule" not in tree and tree.get("lr_schedule"):
         tree["schedule"] = "custom"
+    for foreign, own in FOREIGN_KEYS.items():
+        if foreign in tree and own not in tree:
+            tree[own] = tree.pop(foreign)
+    for key in ("reward_functions", "reward_weights"):  # mlx-lm-lora takes them as one text as well
+        if isinstance(tree.get(key), str):
+            tree[key] = [part.strip() for part in tree[key].strip("[] ").split(",")]
     return tree
 
 
@@ -109,6 +119,7 @@ def parse_config(text: str, *, name: str = "config", base: Path | None = None) -
         config = TrainConfig.model_validate(tree)
     except ValidationError as error:
         raise UnusableError(validation_problems(error, name=name, lines=lines)) from error
+    config = method.with_defaults(config, tree.keys())
     if base is not None:
         config = with_base(config, base)
     unknown = [
@@ -153,6 +164,8 @@ def dump_config(config: TrainConfig) -> str:
         del tree["lora_parameters"]["keys"]
     if not tree["optimizer_config"]:
         del tree["optimizer_config"]
+    for key in method.PATHS if config.train_mode == "sft" else method.unset_paths(config):
+        del tree[key]
     return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=110)
 
 

@@ -10,11 +10,11 @@ import numpy as np
 from app.core.history import Floats, RunHistory, smooth
 
 WIDTH, HEIGHT = 880, 340
-LEFT, RIGHT, TOP, BOTTOM = 56, 16, 34, 40
+LEFT, RIGHT, TOP, BOTTOM = 56, 28, 34, 40
 POINTS = 400  # stretches of the raw line; more than that nobody sees
 SMOOTHING = 0.9
 TRAIN, VALID, BEST = "#c8702f", "#2f87a6", "#3c8f5f"
-TEXT, GRID = "#7d766f", "#8886"
+TEXT, GRID = "#7d766f", "#888"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def _axes(frame: _Frame) -> str:
     parts = []
     for value in _ticks(frame.y_low, frame.y_high, 5):
         y = frame.y(value)
-        parts.append(f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}" stroke="{GRID}" stroke-width=".5"/>')
+        parts.append(f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}" stroke="{GRID}" stroke-opacity=".35"/>')
         parts.append(_text(LEFT - 8, y + 4, f"{value:g}", "end"))
     for value in _ticks(frame.x_low, frame.x_high, 8):
         parts.append(_text(frame.x(value), HEIGHT - BOTTOM + 18, f"{value:,.0f}", "middle"))

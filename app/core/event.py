@@ -87,7 +87,10 @@ class Started(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainReported(Event):
-    """The figures since the last report. ``losses`` are those of each iteration ending at ``iteration``."""
+    """The figures since the last report. ``losses`` are those of each iteration ending at ``iteration``.
+
+    ``figures`` are the method's own, means since the last report: ``margin``, ``accuracy``, ``reward``, ``kl``, …
+    """
 
     type: ClassVar[str] = "train_reported"
     iteration: int
@@ -105,11 +108,15 @@ class TrainReported(Event):
     cache_memory_gb: float = 0.0
     swap_gb: float | None = None
     elapsed_s: float = 0.0
+    figures: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validated(Event):
-    """A validation on the fixed set; ``best`` if no earlier one was better."""
+    """A validation on the fixed set; ``best`` if no earlier one was better.
+
+    ``figures`` are the method's own. Where a reward is optimized, ``val_loss`` is its mean with the sign changed.
+    """
 
     type: ClassVar[str] = "validated"
     iteration: int
@@ -120,6 +127,20 @@ class Validated(Event):
     epoch: float = 0.0
     trained_tokens: int = 0
     elapsed_s: float = 0.0
+    figures: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampled(Event):
+    """The newest answers that iteration ``iteration`` learns from: one group to one prompt.
+
+    Each of ``samples`` has ``prompt``, ``answer`` (the reference answer), ``completion``, ``tokens``, ``cut``,
+    ``reward`` (the weighted sum) and ``rewards`` (by function).
+    """
+
+    type: ClassVar[str] = "sampled"
+    iteration: int
+    samples: list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,7 +247,7 @@ class Unknown(Event):
 EVENTS: dict[str, type[Event]] = {
     kind.type: kind
     for kind in (
-        Hello, Progressed, Warned, Inspected, Started, TrainReported, Validated, CheckpointSaved, Paused,
+        Hello, Progressed, Warned, Inspected, Started, TrainReported, Validated, Sampled, CheckpointSaved, Paused,
         Resumed, Answered, Ready, Result, Finished, Failed,
     )
 }  # fmt: skip

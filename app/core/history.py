@@ -73,11 +73,14 @@ class RunHistory:
         self.started: event.Started | None = None
         self.last_report: event.TrainReported | None = None
         self.last_validation: event.Validated | None = None
+        self.sampled: event.Sampled | None = None
         self.finished: event.Finished | None = None
         self.failed: event.Failed | None = None
         self.revision = 0
         self._train = _Table()
         self._valid = _Table()
+        self._figures: dict[str, _Table] = {}
+        self._valid_figures: dict[str, _Table] = {}
         self._best_iterations: list[int] = []
         self._elapsed_before_s = 0.0
         self._resumed = False
@@ -92,6 +95,8 @@ class RunHistory:
             self._add_report(found)
         elif isinstance(found, event.Validated):
             self._add_validation(found)
+        elif isinstance(found, event.Sampled):
+            self.sampled = found
         elif isinstance(found, event.Finished):
             self.finished = found
         elif isinstance(found, event.Failed):
@@ -170,6 +175,34 @@ class RunHistory:
         """Where the points of `valid_losses` lie."""
         return self._valid.column(axis)
 
+    # -- the method's own figures -------------------------------------------------------------------------------
+
+    @property
+    def figure_names(self) -> tuple[str, ...]:
+        """The figures that the run's method has besides the loss, in the order in which they came."""
+        return tuple(self._figures)
+
+    @property
+    def is_rewarded(self) -> bool:
+        """True if validations measure a reward: their loss is its mean with the sign changed."""
+        return "reward" in self._valid_figures
+
+    def figures(self, name: str) -> Floats:
+        """One figure of every report, a mean since the one before; empty if there is none of that name."""
+        return self._figures.get(name, _Table()).column("loss")
+
+    def figures_x(self, name: str, axis: Axis) -> Floats:
+        """Where the points of `figures` lie."""
+        return self._figures.get(name, _Table()).column(axis)
+
+    def valid_figures(self, name: str) -> Floats:
+        """One figure of every validation."""
+        return self._valid_figures.get(name, _Table()).column("loss")
+
+    def valid_figures_x(self, name: str, axis: Axis) -> Floats:
+        """Where the points of `valid_figures` lie."""
+        return self._valid_figures.get(name, _Table()).column(axis)
+
     def best_index(self) -> int | None:
         """The place of `best` among the validations."""
         best = self.best
@@ -204,6 +237,8 @@ class RunHistory:
             return
         self._train.cut_after(found.iteration)
         self._valid.cut_after(found.iteration)
+        for table in (*self._figures.values(), *self._valid_figures.values()):
+            table.cut_after(found.iteration)
         self._best_iterations = [i for i in self._best_iterations if i <= found.iteration]
         self._resumed = True
         self._elapsed_before_s = 0.0
@@ -234,6 +269,7 @@ class RunHistory:
         rows[4] = losses[-fresh:]
         rows[5] = found.learning_rate
         self._train.extend(rows)
+        _add_figures(self._figures, found.figures, rows[:4, -1])
         self.last_report = found
 
     def _last_row(self, iteration: int) -> Floats:
@@ -247,9 +283,18 @@ class RunHistory:
         elapsed_s = self._elapsed(found.elapsed_s)
         row = [found.iteration, found.epoch, found.trained_tokens, elapsed_s, found.val_loss, np.nan]
         self._valid.extend(np.array(row, dtype=float)[:, None])
+        _add_figures(self._valid_figures, found.figures, np.array(row[:4], dtype=float))
         if found.best:
             self._best_iterations.append(found.iteration)
         self.last_validation = found
+
+
+def _add_figures(tables: dict[str, _Table], figures: dict[str, float], at: Floats) -> None:
+    """One row a figure; ``at`` (4,) is where it lies: iteration, epoch, tokens, seconds."""
+    for name, value in figures.items():
+        table = tables.setdefault(name, _Table())
+        table.cut_after(at[0] - 1)
+        table.extend(np.array([*at, value, np.nan], dtype=float)[:, None])
 
 
 class Smoothed:

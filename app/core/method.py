@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from app.core.config import TrainConfig
 from app.core.problem import Problem
-from app.core.reward import BUILT_IN
+from app.core.reward import BUILT_IN, declared_in
 
 DataNeed = Literal["examples", "pairs", "prompts"]
 
@@ -136,6 +136,18 @@ def method_of(config: TrainConfig) -> Method:
     return METHODS["gspo" if config.importance_sampling_level == "sequence" else config.grpo_loss_type]
 
 
+def with_defaults(config: TrainConfig, given: Collection[str]) -> TrainConfig:
+    """The config with its method's own defaults (learning rate, beta, …) for what a file did not give."""
+    if config.train_mode == "sft":
+        return config
+    return config.with_values({path: v for path, v in method_of(config).settings.items() if path not in given})
+
+
+def unset_paths(config: TrainConfig) -> list[str]:
+    """The method's paths that say nothing: no file, no second model, the paper's clip range."""
+    return [path for path in PATHS if config.value(path) in ("", None)]
+
+
 def data_need(config: TrainConfig) -> DataNeed:
     """What rows the config trains on."""
     return method_of(config).data
@@ -196,9 +208,19 @@ def check_rewards(config: TrainConfig) -> Iterator[Problem]:
         yield Problem("reward_weights", said, hint="Give one for each, or none.")
     elif weights and not any(weights):
         yield Problem("reward_weights", "All weights are 0: no answer would earn anything.")
-    own = config.reward_functions_file
-    if own and not Path(own).expanduser().is_file():
-        yield Problem("reward_functions_file", f"There is no file {own}.", hint="Choose a Python file.")
-    if unknown := [name for name in config.reward_functions if name not in BUILT_IN and not own]:
-        said = f"There is no reward function {unknown[0]}."
-        yield Problem("reward_functions", said, hint=f"There are {', '.join(BUILT_IN)}.")
+    known = list(BUILT_IN)
+    if own := config.reward_functions_file:
+        try:
+            known += [function.name for function in declared_in(Path(own))]
+        except OSError as error:
+            said = f"{own} cannot be read: {error.strerror or error}."
+            yield Problem("reward_functions_file", said, hint="Choose a Python file.")
+            return
+        except (SyntaxError, UnicodeDecodeError) as error:
+            line = getattr(error, "lineno", None)
+            yield Problem("reward_functions_file", f"This is not Python: {error}.", file=own, line=line)
+            return
+    for name in config.reward_functions:
+        if name not in known:
+            said = f"There is no reward function {name}."
+            yield Problem("reward_functions", said, hint=f"There are {', '.join(known)}.")

@@ -33,3 +33,8 @@ def cache_dir() -> Path:
 def form_path() -> Path:
     """The form as it was last edited, restored at the next start."""
     return data_dir() / "form.yaml"
+
+
+def enhanced_path() -> Path:
+    """The form of the Enhanced Setup tab, likewise."""
+    return data_dir() / "enhanced.yaml"

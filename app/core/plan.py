@@ -10,8 +10,9 @@ from app.core.dataset.report import DataReport
 
 
 def iterations_per_epoch(config: TrainConfig, train_examples: int) -> int:
-    """Batches that show every training example once; the last one may be smaller. At least 1."""
-    return max(1, math.ceil(train_examples / config.batch_size))
+    """Iterations that show every training example once; the last batch may be smaller. At least 1."""
+    updates = config.updates_per_generation if config.train_mode == "grpo" else 1
+    return max(1, math.ceil(train_examples / config.batch_size) * updates)
 
 
 def iterations(config: TrainConfig, train_examples: int | None, per_epoch: int | None = None) -> int:

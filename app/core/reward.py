@@ -6,8 +6,11 @@ signature of mlx-lm-lora, whose names work here as well.
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 RewardFunction = Callable[..., Sequence[float]]
 Texts = Sequence[str]
@@ -96,6 +99,50 @@ def count_tags(_prompts: Texts, completions: Texts, answer: Texts, types: object
 def short(_prompts: Texts, completions: Texts, answer: Texts, types: object = None) -> list[float]:  # noqa: ARG001
     """1 for an answer of up to 200 characters, less the longer it is: half at 400. An empty one earns 0."""
     return [min(1.0, SHORT / len(text)) if text.strip() else 0.0 for text in completions]
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A reward function as a file declares it: its name, its line (from 1), and what its docstring says."""
+
+    name: str
+    line: int
+    what: str
+
+
+def declared(source: str) -> list[Declared]:
+    """The reward functions of a file's text, found without running it; raises `SyntaxError`.
+
+    A function counts if it is registered, or if it takes what a reward function takes.
+    """
+    found = []
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.FunctionDef):
+            registered = [_registered_name(item) for item in node.decorator_list]
+            name = next((given or node.name for given in registered if given is not None), None)
+            if name is None and [item.arg for item in node.args.args[:3]] == ["prompts", "completions", "answer"]:
+                name = node.name
+            if name is not None:
+                found.append(Declared(name, node.lineno, ast.get_docstring(node) or ""))
+    return found
+
+
+def _registered_name(decorator: ast.expr) -> str | None:
+    """The name that a decorator registers; empty for the function's own, None if it is another decorator."""
+    if not isinstance(decorator, ast.Call):
+        return None
+    function = decorator.func
+    called = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+    if called != register_reward_function.__name__:
+        return None
+    given = [*decorator.args, *(item.value for item in decorator.keywords if item.arg == "name")]
+    name = given[0].value if given and isinstance(given[0], ast.Constant) else ""
+    return name if isinstance(name, str) else ""
+
+
+def declared_in(file: Path) -> list[Declared]:
+    """The same of a file; raises `SyntaxError` or `OSError`."""
+    return declared(file.expanduser().read_text(encoding="utf-8"))
 
 
 def explanation(name: str) -> str:

@@ -48,6 +48,11 @@ class RunDir:
         return self.path / "setup.yaml"
 
     @property
+    def setup_or_config(self) -> Path:
+        """What a new setup or run like this one begins with; runs of earlier versions have no ``setup``."""
+        return self.setup if self.setup.exists() else self.config
+
+    @property
     def job(self) -> Path:
         return self.path / "job.json"
 

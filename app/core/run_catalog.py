@@ -35,7 +35,7 @@ Key = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class ScanProgress:
-    """How far a scan is: runs looked at, of all that there are."""
+    """How far a scan is: runs looked at, of all that there are. ``total`` is 0 while that is not known yet."""
 
     done: int
     total: int
@@ -61,11 +61,8 @@ class RunCatalog:
 
     def summaries(self) -> list[RunSummary]:
         """All runs that are known by now, the newest first."""
-        return sorted(
-            (known.summary for known in self._known.values()),
-            key=lambda one: (one.created, one.run.name),
-            reverse=True,
-        )
+        newest = sorted(self._known.items(), key=lambda item: (item[1].summary.created, item[0]), reverse=True)
+        return [known.summary for _, known in newest]
 
     def total_bytes(self) -> int:
         """Disk use of all runs together."""
@@ -84,12 +81,12 @@ class RunCatalog:
             yield from self._load(clock)
             yield ScanProgress(0, len(self._known))
         folders = []
-        for path in _run_folders(self.parent, DEPTH):
+        for path in _run_folders(str(self.parent), DEPTH):
             folders.append(path)
             if clock.is_over():
-                yield ScanProgress(0, max(len(folders), len(self._known)))
+                yield ScanProgress(0, 0)
                 clock.restart()
-        gone = self._known.keys() - {str(path) for path in folders}
+        gone = self._known.keys() - set(folders)
         for name in gone:
             self._drop(name)
         for done, path in enumerate(folders):
@@ -116,9 +113,8 @@ class RunCatalog:
 
     # -- one run ----------------------------------------------------------------------------------------------
 
-    def _look_at(self, path: Path) -> Iterator[None]:
+    def _look_at(self, name: str) -> Iterator[None]:
         """Reads a run if it changed; yields while that takes longer than a slice."""
-        name = str(path)
         key, known = _key(name), self._known.get(name)
         if known is None or known.key != key:
             yield from self._read(name, key)
@@ -162,7 +158,7 @@ class RunCatalog:
                 name, key, values = orjson.loads(line)
                 self._known[name] = _Known(tuple(key), _unpack(name, values))
                 if clock.is_over():
-                    yield ScanProgress(0, len(lines))
+                    yield ScanProgress(0, 0)
                     clock.restart()
         except (OSError, ValueError):  # what was read of it until then is right
             return
@@ -206,7 +202,7 @@ class _Clock:
         return time.perf_counter() > self._until
 
 
-def _run_folders(parent: Path, depth: int) -> Iterator[Path]:
+def _run_folders(parent: str, depth: int) -> Iterator[str]:
     """Every folder with a config, at most ``depth`` levels down; hidden ones are left alone."""
     try:
         with os.scandir(parent) as entries:
@@ -215,9 +211,9 @@ def _run_folders(parent: Path, depth: int) -> Iterator[Path]:
         return
     for path in paths:
         if os.path.exists(f"{path}{os.sep}config.yaml"):  # noqa: PTH110  # thousands of files
-            yield Path(path)
+            yield path
         elif depth > 1:
-            yield from _run_folders(Path(path), depth - 1)
+            yield from _run_folders(path, depth - 1)
 
 
 def _key(path: str) -> Key:

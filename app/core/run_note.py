@@ -38,7 +38,7 @@ def parse_tags(words: str | Iterable[object]) -> tuple[str, ...]:
     parts = words.split(",") if isinstance(words, str) else [str(word) for word in words]
     found: dict[str, str] = {}
     for part in parts:
-        tag = " ".join(part.replace(",", " ").lstrip("#").split())
+        tag = " ".join(part.replace(",", " ").split()).lstrip("#")
         if tag:
             found.setdefault(tag.casefold(), tag)
     return tuple(found.values())

@@ -16,7 +16,7 @@ from app.core.config import TrainConfig
 from app.core.config_difference import differences, run_config
 from app.core.config_file import dump_config
 from app.core.curve_svg import curve_svg
-from app.core.problem import UnusableError
+from app.core.problem import Problem, UnusableError
 from app.core.quantity import bytes_text, count_text, duration_text, percent_text, plural
 from app.core.run import RunDir
 from app.core.run_reader import RunReader
@@ -77,11 +77,9 @@ class Report:
     footer: str
 
 
-def make_report(run: RunDir) -> Report:
-    """Reads the run. Raises `OSError` if its events cannot be read; a broken config is told in its place."""
-    reader = RunReader(run)
-    reader.read()
-    summary = summary_of(reader)
+def make_report(reader: RunReader) -> Report:
+    """The report of a run whose events were read; a broken config is told in its place."""
+    run, summary = reader.run, summary_of(reader)
     when = datetime.fromtimestamp(summary.created).strftime("%Y-%m-%d %H:%M")
     parts = [STATE_WORDS[summary.state], when, Path(summary.base).name or "no base model", *summary.tags]
     sections = [
@@ -103,17 +101,15 @@ def make_report(run: RunDir) -> Report:
     )
 
 
-def save_report(run: RunDir, path: Path) -> None:
-    """Writes the report of a run; the suffix says the format (.html or .md).
+def save_report(reader: RunReader, path: Path) -> None:
+    """Writes the report of a run whose events were read; the suffix says the format (.html or .md).
 
-    Raises `UnusableError` for another suffix and `OSError` if the run cannot be read or the file not be written.
+    Raises `UnusableError` for another suffix and `OSError` if the file cannot be written.
     """
-    from app.core.problem import Problem
-
     if path.suffix.lower() not in SUFFIXES:
         said = f"{path.name}: the ending says the format of the report."
         raise UnusableError([Problem("", said, hint=f"Use {' or '.join(SUFFIXES)}.")])
-    report = make_report(run)
+    report = make_report(reader)
     write_text(path, as_html(report) if path.suffix.lower() == ".html" else as_markdown(report))
 
 

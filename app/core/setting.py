@@ -30,6 +30,7 @@ class Settings(BaseModel):
     chart_x: Literal["iterations", "epochs", "tokens", "time"] = "iterations"
     chart_log: bool = False
     offline: bool = False
+    trusted_reward_files: tuple[str, ...] = ()
     window: dict[str, Any] = {}
 
     def with_recent(self, field: str, path: str) -> Settings:

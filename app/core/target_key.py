@@ -67,24 +67,18 @@ def adapted_by(inspection: Inspection, keys: Collection[str], num_layers: int) -
     )
 
 
-def keys_for(inspection: Inspection, chosen: Iterable[str], preferred_layers: int = -1) -> Keys:
-    """The fewest keys with which stock mlx-lm adapts exactly the modules with the paths ``chosen``.
+def keys_for(inspection: Inspection, chosen: Iterable[str], num_layers: int | None = None) -> Keys:
+    """Keys with which stock mlx-lm adapts exactly the modules with the paths ``chosen``.
 
     A matrix chosen in just the top ``num_layers`` layers takes its short key; whatever else takes full paths, which
-    hold regardless of ``num_layers``. ``preferred_layers`` wins between equals.
+    hold regardless of ``num_layers``. With None, the number of layers is the one that leaves the fewest keys.
     """
     rows = _Rows(inspection, set(chosen))
-    depth = rows.best_depth(top_layers(inspection, preferred_layers))
+    depth = rows.best_depth() if num_layers is None else top_layers(inspection, num_layers)
     keys: list[str] = []
-    short = False
     for key, paths in rows.chosen.items():
-        if rows.fits(key, depth):
-            keys.append(key)
-            short = True
-        else:
-            keys += paths
-    keys += rows.outside
-    return Keys(tuple(keys), depth if short and depth < inspection.num_layers else -1)
+        keys += [key] if rows.fits(key, depth) else paths
+    return Keys((*keys, *rows.outside), depth if depth < inspection.num_layers else -1)
 
 
 class _Rows:
@@ -119,10 +113,10 @@ class _Rows:
         low, high = self.spans.get(key, (1, 0))
         return low <= depth <= high
 
-    def best_depth(self, preferred: int) -> int:
-        """The number of top layers that leaves the fewest keys."""
-        candidates = sorted({high for _, high in self.spans.values()} | {low for low, _ in self.spans.values()})
-        candidates = [preferred, *reversed(candidates)]
+    def best_depth(self) -> int:
+        """The number of top layers that leaves the fewest keys; all of them between equals."""
+        ends = {end for span in self.spans.values() for end in span}
+        candidates = [self.count, *sorted(ends, reverse=True)]
 
         def cost(depth: int) -> int:
             return sum(1 if self.fits(key, depth) else len(paths) for key, paths in self.chosen.items())

@@ -21,6 +21,7 @@ from app.core.resource import resource
 from app.ui import theme
 from app.ui.appearance import Appearance
 from app.ui.config_store import ConfigStore, form_store
+from app.ui.enhanced_tab import enhanced_store
 from app.ui.main_window import MainWindow
 from app.ui.message_bar import Message, MessageBar
 from app.ui.run_session import RunSession
@@ -98,14 +99,15 @@ def run(files: list[str]) -> int:
     appearance = Appearance(application)
     appearance.apply()
     store, session = form_store(application), RunSession(application)
-    window = MainWindow(store, session, appearance)
+    enhanced = enhanced_store(application)
+    window = MainWindow(store, session, appearance, enhanced=enhanced)
     presenter = ErrorPresenter(window.messages)
     presenter.install()
     opener = FileOpener(application)
     opener.opened.connect(window.workshop.take_files)
     application.installEventFilter(opener)
     _close_on_signals(window)
-    for problem in store.restore_form():
+    for problem in [*store.restore_form(), *enhanced.restore_form()]:
         window.messages.tell(
             Message(f"The form of the last time was not restored: {problem.sentence()}", "warning")
         )

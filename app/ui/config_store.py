@@ -1,4 +1,4 @@
-"""The shared config of the window: one object that every form field reads and writes."""
+"""The config of a form: one object that every field of it reads and writes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.core import place
-from app.core.config import TrainConfig, field_specs
+from app.core.config import TrainConfig
 from app.core.config_file import load_config, save_config, validation_problems
 from app.core.problem import Problem, UnusableError
 
@@ -17,13 +17,19 @@ AUTOSAVE_DELAY_MS = 400
 
 
 class ConfigStore(QObject):
-    """Holds the current `TrainConfig`; ``changed(path)`` names the field that changed, "" means any of them."""
+    """Holds the current `TrainConfig`; ``changed(path)`` names the field that changed, "" means any of them.
+
+    ``defaults`` are what the form begins with and goes back to; without them the declared ones.
+    """
 
     changed = Signal(str)
 
-    def __init__(self, parent: QObject | None = None, *, autosave: Path | None = None) -> None:
+    def __init__(
+        self, parent: QObject | None = None, *, autosave: Path | None = None, defaults: TrainConfig | None = None
+    ) -> None:
         super().__init__(parent)
-        self._config = TrainConfig()
+        self._defaults = defaults if defaults is not None else TrainConfig()
+        self._config = self._defaults
         self._autosave = autosave
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -66,11 +72,21 @@ class ConfigStore(QObject):
     def reset(self) -> None:
         """Back to the defaults; model and data stay, because finding them again is the tedious part."""
         kept = {path: self.value(path) for path in ("model", "data", "valid_data", "test_data")}
-        self.replace(TrainConfig().with_values(kept))
+        self.replace(self._defaults.with_values(kept))
+
+    def default(self, path: str) -> Any:
+        """What a field goes back to."""
+        return self._defaults.value(path)
 
     def is_default(self, path: str) -> bool:
-        """True if the value is the declared default."""
-        return bool(self.value(path) == field_specs()[path].default)
+        """True if the value is the one that the field goes back to."""
+        return bool(self.value(path) == self.default(path))
+
+    def set_defaults(self, defaults: TrainConfig) -> None:
+        """Changes what the form goes back to; the values stay."""
+        if defaults != self._defaults:
+            self._defaults = defaults
+            self.changed.emit("")
 
     def restore_form(self) -> list[Problem]:
         """Takes over the autosaved form; what is wrong with it is returned, and the defaults stay."""

@@ -85,7 +85,7 @@ class DataColumnPage(QWidget):
         row.setSpacing(theme.SPACE * 2)
         for field in self.fields.values():
             field.setMaximumWidth(FIELD_WIDTH)
-            row.addWidget(field, 1)
+            row.addWidget(field, 100)
         row.addStretch(1)
         layout.addLayout(row)
         self.caption = QLabel(self)

@@ -54,6 +54,11 @@ class DataDialog(QDialog):
         pages = (self.examples, self.lengths, self.problems, self.columns, self.split)
         return {path: field for page in pages for path, field in page.fields.items()}
 
+    def done(self, result: int) -> None:
+        """Closes; the preview's worker ends, and what was edited but not saved stays for the next time."""
+        self.examples.previewer.close()
+        super().done(result)
+
     def shutdown(self) -> None:
         """Ends the workers before the window closes."""
         self.examples.shutdown()

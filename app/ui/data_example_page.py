@@ -21,7 +21,7 @@ from app.ui.example_view import ExampleView, Legend
 from app.ui.field import Field
 from app.ui.icon_button import IconButton
 from app.ui.split_bar import SPLIT_NAMES
-from app.ui.token_text import Token, plain_tokens
+from app.ui.token_text import TokenList, plain_tokens
 
 
 class DataExamplePage(QWidget):
@@ -131,7 +131,9 @@ class DataExamplePage(QWidget):
 
     def _line_above(self) -> QHBoxLayout:
         row = QHBoxLayout()
-        row.addWidget(Legend(self))
+        self.legend = Legend(self)
+        row.addWidget(self.legend)
+        row.addStretch(1)
         self.edges_button = QPushButton("Token edges", self)
         self.edges_button.setObjectName("examples.edges")
         self.edges_button.setToolTip("Show where one token ends and the next begins")
@@ -245,15 +247,20 @@ class DataExamplePage(QWidget):
 
     def _on_shown(self, example: dict[str, Any]) -> None:
         self.example = example
-        tokens = [Token.of(tree) for tree in example["tokens"]]
+        self._show_legend(True)
         limit = self._store.config.max_seq_length
-        self.view.show_tokens(tokens, f"Cut here: maximum length {limit:,} tokens")
+        self.view.show_tokens(TokenList(example["tokens"]), f"Cut here: maximum length {limit:,} tokens")
         self._stack.setCurrentWidget(self.view)
         self._show_counts(example)
         self._show_place(example["file"], example["line"])
         self._show_steps()
         if example["refused"]:
             self._say(example["refused"])
+
+    def _show_legend(self, shown: bool) -> None:
+        """Rows that no tokenizer has seen need none."""
+        self.legend.setVisible(shown)
+        self.edges_button.setVisible(shown)
 
     def _show_counts(self, example: dict[str, Any]) -> None:
         counts = example["counts"]
@@ -290,6 +297,7 @@ class DataExamplePage(QWidget):
             self._say("There is no row to show.")
             return
         self.example = {}
+        self._show_legend(False)
         self.index = min(self.index, len(report.preview) - 1)
         self.split_box.clear()
         self.split_box.addItem("First rows", "train")

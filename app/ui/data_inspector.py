@@ -20,13 +20,15 @@ DELAY_MS = 250
 # What of the config changes what the rows are …
 READ_PATHS = (
     "data", "valid_data", "test_data", "data_format", "prompt_feature", "completion_feature", "chat_feature",
-    "text_feature", "system_feature", "skip_bad_rows",
+    "text_feature", "system_feature", "skip_bad_rows", "train_mode",
 )  # fmt: skip
 # … and what changes how they are divided and what is trained of them.
 TOKEN_PATHS = (
     "valid_fraction", "test_fraction", "seed", "group_feature", "batch_size", "batching", "max_seq_length",
     "mask_prompt", "mask_turns",
 )  # fmt: skip
+# Rows that are read as one sequence each; pairs and prompts become several, or are only sampled from.
+COUNTED = ("chat", "completion", "text")
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +188,7 @@ class DataInspector(QObject):
         if structure is None:
             return
         self.report = self.last_report = structure
-        if not self.model or not structure.target or not structure.examples:
+        if not self.model or structure.target not in COUNTED or not structure.examples:
             self.figures, self.is_stale = {}, False
             self._show_progress("", -1.0)
         else:

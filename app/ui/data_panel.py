@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
@@ -44,6 +45,7 @@ class DataPanel(DropCard):
         self.setObjectName("data_panel")
         self._store = store
         self.dialog: DataDialog | None = None
+        self._starter: Callable[[], Path] = starter.data_dir
         self.inspector = DataInspector(store, self)
         self.editors = {
             path: PathEditor(field_specs()[path], self, placeholder=text, fill_menu=self._fill)
@@ -119,7 +121,13 @@ class DataPanel(DropCard):
 
     def use_starter(self) -> None:
         """Chooses the bundled data."""
-        self.editors["data"].choose(str(starter.data_dir()))
+        self.editors["data"].choose(str(self._starter()))
+
+    def set_starter(self, folder: Callable[[], Path], tip: str, wanted: str) -> None:
+        """Offers other bundled data; ``wanted`` says which files and rows may be dropped."""
+        self._starter = folder
+        self.starter_button.setToolTip(tip)
+        self._wanted.setText(wanted)
 
     # -- the dialog -------------------------------------------------------------------------------------------
 
@@ -168,6 +176,7 @@ class DataPanel(DropCard):
             label.setWordWrap(True)
             label.setAlignment(Qt.AlignmentFlag.AlignHCenter)
             layout.addWidget(label)
+        self._wanted = label
         buttons = QHBoxLayout()
         buttons.addStretch(1)
         for name, text, tip, slot in (
@@ -179,6 +188,7 @@ class DataPanel(DropCard):
             button.setToolTip(tip)
             button.clicked.connect(slot)
             buttons.addWidget(button)
+        self.starter_button = buttons.itemAt(1).widget()
         theme.set_role(button, kind="quiet")
         buttons.addStretch(1)
         layout.addSpacing(theme.SPACE)
@@ -191,7 +201,7 @@ class DataPanel(DropCard):
             action = menu.addAction(menu.fontMetrics().elidedText(path, Qt.TextElideMode.ElideMiddle, 420))
             action.setData(path)
             action.setToolTip(path)
-        menu.addAction("Starter data").setData(str(starter.data_dir()))
+        menu.addAction("Starter data").setData(str(self._starter()))
 
     # -- what happens -----------------------------------------------------------------------------------------
 

@@ -112,7 +112,8 @@ class DataSplitPage(QWidget):
     def refresh(self) -> None:
         """Shows everything anew."""
         report = self._inspector.last_report
-        self.group_box.set_columns(report.columns if report is not None else ())
+        if report is not None:
+            self.group_box.set_columns(report.columns)
         self.group_box.set_value(self._store.config.group_feature)
         for split in SPLIT_NAMES:
             self._name_labels[split].setStyleSheet(f"color: {split_color(split)}; font-weight: 600;")

@@ -196,7 +196,7 @@ class DataSummary(QWidget):
         found = next((f for f in report.errors if f.kind in DELIBERATE), None) if report is not None else None
         self.columns_button.setVisible(found is not None)
         if found is not None:
-            self.banner_label.setText(found.reason)
+            self.banner_label.setText(found.hint or found.reason)
         elif self._inspector.token_problem:
             self.banner_label.setText(f"Tokens are not counted. {self._inspector.token_problem}")
         self.banner.setVisible(found is not None or bool(self._inspector.token_problem))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, QTimer
@@ -54,6 +54,7 @@ class ExampleView(QAbstractScrollArea):
         self.tokens: Sequence[Token] = ()
         self.shows_edges = False
         self._paragraphs: list[Paragraph] = []
+        self._coming: Iterator[Paragraph] | None = None  # those that are not made yet
         self._done = 0  # paragraphs that are laid out
         self._marked = ""
         self._setter = Typesetter()
@@ -68,7 +69,7 @@ class ExampleView(QAbstractScrollArea):
     def show_tokens(self, tokens: Sequence[Token], cut: str = "") -> None:
         """Shows an example from its beginning; ``cut`` is the caption where the truncated part begins."""
         self.tokens = tokens
-        self._paragraphs = paragraphs(tokens, cut)
+        self._paragraphs, self._coming = [], paragraphs(tokens, cut)
         self.verticalScrollBar().setValue(0)
         self._set_out_anew()
 
@@ -85,7 +86,7 @@ class ExampleView(QAbstractScrollArea):
     @property
     def is_complete(self) -> bool:
         """True when everything is laid out."""
-        return self._done == len(self._paragraphs)
+        return self._coming is None and self._done == len(self._paragraphs)
 
     def set_marked(self, text: str) -> None:
         """Marks each occurrence of a text, whatever the case; "" marks nothing."""
@@ -112,8 +113,7 @@ class ExampleView(QAbstractScrollArea):
         end = time.perf_counter() + TURN_S
         width = min(self.viewport().width() - 2 * MARGIN, MAX_TEXT_WIDTH)
         top = self._bottom()
-        while self._done < len(self._paragraphs):
-            paragraph = self._paragraphs[self._done]
+        while (paragraph := self._next()) is not None:
             self._setter.set_out(paragraph, max(width, 40))
             paragraph.top = top
             top += paragraph.height
@@ -127,6 +127,16 @@ class ExampleView(QAbstractScrollArea):
             self._timer.start()
         self._set_range()
         self.viewport().update()
+
+    def _next(self) -> Paragraph | None:
+        """The next paragraph to lay out; None when there is no more."""
+        if self._done == len(self._paragraphs) and self._coming is not None:
+            made = next(self._coming, None)
+            if made is None:
+                self._coming = None
+            else:
+                self._paragraphs.append(made)
+        return self._paragraphs[self._done] if self._done < len(self._paragraphs) else None
 
     def _bottom(self) -> float:
         """Where the next paragraph begins."""

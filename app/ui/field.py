@@ -79,7 +79,7 @@ class Field(QWidget):
         """Shows the store's value."""
         value = self._store.value(self.path)
         self.editor.set_value(value if self._shown is None else self._shown(value))
-        self.reset_button.setVisible(self._resettable and not self._store.is_default(self.path))
+        self._show_reset()
         self._set_own(None)
 
     def set_hint(self, text: str) -> None:
@@ -142,26 +142,31 @@ class Field(QWidget):
         return label
 
     def _reset(self) -> IconButton:
-        default = self._default_text()
-        self.reset_button = IconButton("ph.arrow-counter-clockwise", f"Back to {default}", self, size=14)
+        self.reset_button = IconButton("ph.arrow-counter-clockwise", "Back to the default", self, size=14)
         self.reset_button.setObjectName(f"{self.path}.reset")
         self.reset_button.setStyleSheet("QToolButton { padding: 1px; }")
         self.reset_button.clicked.connect(self.reset)
         return self.reset_button
 
     def _default_text(self) -> str:
-        value = self.spec.default
+        value = self._store.default(self.path)
         if self.spec.choices:
             return next((text for choice, text in self.spec.choices if choice == value), str(value))
         if isinstance(value, bool):
             return "on" if value else "off"
         return f"{value:g}" if isinstance(value, float) else str(value or "nothing")
 
+    def _show_reset(self) -> None:
+        text = f"Back to {self._default_text()}"
+        self.reset_button.setVisible(self._resettable and not self._store.is_default(self.path))
+        self.reset_button.setAccessibleName(text)
+        self.reset_button.setToolTip(text)
+
     # -- what happens -----------------------------------------------------------------------------------------
 
     def reset(self) -> None:
-        """Puts the declared default back."""
-        self._store.set(self.path, self.spec.default)
+        """Puts the default back."""
+        self._store.set(self.path, self._store.default(self.path))
         self.refresh()
 
     def _set_in_store(self, value: Any) -> Problem | None:
@@ -171,7 +176,7 @@ class Field(QWidget):
         if isinstance(self.editor, NumberBox) and value is None and not self.spec.optional:
             return
         self._set_own(self._commit(value))
-        self.reset_button.setVisible(self._resettable and not self._store.is_default(self.path))
+        self._show_reset()
 
     def _on_unreadable(self, text: str) -> None:
         kind = "a whole number" if self.spec.kind == "int" else "a number"

@@ -61,6 +61,7 @@ class FieldGrid(QWidget):
     ) -> None:
         super().__init__(parent)
         self._items: list[QWidget] = []
+        self._absent: set[QWidget] = set()
         self._columns = 0
         self._max_columns, self._column_width = max_columns, column_width
         self._grid = QGridLayout(self)
@@ -79,9 +80,17 @@ class FieldGrid(QWidget):
     def remove(self, widget: QWidget) -> None:
         """Takes a widget out and deletes it."""
         self._items.remove(widget)
+        self._absent.discard(widget)
         self._grid.removeWidget(widget)
         widget.hide()
         widget.deleteLater()
+
+    def set_present(self, widget: QWidget, present: bool) -> None:
+        """Leaves a widget out without a gap, or takes it in again at its place."""
+        if present != (widget not in self._absent):
+            self._absent ^= {widget}
+            widget.setVisible(present)
+            self._arrange(max(1, self._columns))
 
     @property
     def columns(self) -> int:
@@ -105,8 +114,9 @@ class FieldGrid(QWidget):
         for item in self._items:
             self._grid.removeWidget(item)
         self._columns = columns
-        switches = [w for w in self._items if isinstance(w, Field) and w.is_switch]
-        boxes = [w for w in self._items if w not in switches]
+        shown = [w for w in self._items if w not in self._absent]
+        switches = [w for w in shown if isinstance(w, Field) and w.is_switch]
+        boxes = [w for w in shown if w not in switches]
         first = self._place(boxes, 0, columns)
         self._place(switches, first, columns)
 

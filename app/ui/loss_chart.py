@@ -1,4 +1,4 @@
-"""The loss chart: train loss of every iteration, validations and the best of them. Its model is a `RunHistory`."""
+"""The loss chart: train loss of every iteration, validations and the best of them, or a figure of the method's own."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from PySide6.QtWidgets import (
 
 from app.core.history import Axis, Floats, RunHistory, Smoothed
 from app.ui import theme
+from app.ui.chart_series import LOSS, MEANINGS, Series, label_of
 
 FRAME_MS = 33  # at most 30 repaints a second
 BUSY_SHARE = 4  # a repaint that takes long is followed by a rest of so many times its length
@@ -48,9 +49,9 @@ class LossChart(QWidget):
 
     def __init__(self, history: RunHistory, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._history = history
+        self._series = Series(history)
         self._smoothed = Smoothed(0.0)
-        self._smoothed_of = (id(history), -1)
+        self._smoothed_of: tuple[object, ...] = ()
         self._dirty = True
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -65,7 +66,7 @@ class LossChart(QWidget):
 
     def set_history(self, history: RunHistory) -> None:
         """Shows another run, from its whole."""
-        self._history = history
+        self._series = Series(history)
         self.reset_view()
 
     def refresh(self) -> None:
@@ -73,6 +74,17 @@ class LossChart(QWidget):
         self._dirty = True
         if self.isVisible() and not self._timer.isActive():
             self._timer.start()
+
+    @property
+    def figure(self) -> str:
+        """What is drawn: "" for the loss, or the name of a figure."""
+        return self._series.name
+
+    def set_figure(self, name: str) -> None:
+        """Draws the loss or a figure of the method's own."""
+        self._series = Series(self._series.history, name)
+        self._show_figures()
+        self.reset_view()
 
     @property
     def axis(self) -> Axis:
@@ -117,7 +129,7 @@ class LossChart(QWidget):
         self._redraw()
         suffix = path.suffix.lower()
         if suffix == ".csv":
-            self._history.save_csv(path)
+            self._series.history.save_csv(path)
         elif suffix == ".png":
             self._save_png(path)
         elif suffix == ".svg":
@@ -211,6 +223,12 @@ class LossChart(QWidget):
         self._readout.setAccessibleName("Values under the pointer")
         self._readout.setTextFormat(Qt.TextFormat.PlainText)
         self._readout.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self._figure_box = QComboBox()
+        self._figure_box.setObjectName("chart_figure")
+        self._figure_box.setAccessibleName("Figure")
+        self._figure_box.setToolTip("What is drawn: the loss, or what the method measures besides")
+        self._figure_box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self._figure_box.activated.connect(self._on_figure)
         self._axis_box = QComboBox()
         self._axis_box.setObjectName("chart_x")
         self._axis_box.setAccessibleName("Horizontal axis")
@@ -268,8 +286,13 @@ class LossChart(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.SPACE // 2)
         layout.addLayout(controls)
-        layout.addWidget(self._readout)
+        head = QHBoxLayout()
+        head.setSpacing(theme.SPACE)
+        head.addWidget(self._figure_box)
+        head.addWidget(self._readout, 1)
+        layout.addLayout(head)
         layout.addWidget(self._view, 1)
+        self._show_figures()
 
     # -- drawing ----------------------------------------------------------------------------------------------
 
@@ -309,19 +332,34 @@ class LossChart(QWidget):
         self.reset_view()
         self.view_changed.emit()
 
+    def _show_figures(self) -> None:
+        """The choice of figures, where the run's method has any."""
+        names = [LOSS, *self._series.history.figure_names]
+        if names != [self._figure_box.itemData(index) for index in range(self._figure_box.count())]:
+            self._figure_box.clear()
+            for index, name in enumerate(names):
+                self._figure_box.addItem(label_of(name), name)
+                self._figure_box.setItemData(index, MEANINGS.get(name, ""), Qt.ItemDataRole.ToolTipRole)
+        self._figure_box.setCurrentIndex(self._figure_box.findData(self._series.name))
+        self._figure_box.setVisible(len(names) > 1)
+
+    def _on_figure(self) -> None:
+        self.set_figure(self._figure_box.currentData())
+
     def _on_zoomed(self) -> None:
         self._reset_button.setIcon(theme.icon("ph.arrows-out", theme.colors().accent))
 
     def _redraw(self) -> None:
         began = time.perf_counter()
         self._dirty = False
-        history, axis = self._history, self.axis
+        self._show_figures()
+        series, axis = self._series, self.axis
         if self.is_log != self._plot.getAxis("left").logMode:
             self._plot.setLogMode(x=False, y=self.is_log)
-        x, valid_x = self._scaled(history.x(axis)), self._scaled(history.valid_x(axis))
-        self._raw.setData(x, self._drawable(history.losses))
+        x, valid_x = self._scaled(series.x(axis)), self._scaled(series.valid_x(axis))
+        self._raw.setData(x, self._drawable(series.values))
         self._line.setData(x, self._drawable(self._smooth()))
-        self._valid.setData(valid_x, self._drawable(history.valid_losses))
+        self._valid.setData(valid_x, self._drawable(series.valid_values))
         self._draw_best(valid_x)
         if self._plot.getViewBox().autoRangeEnabled()[0]:
             self._reset_button.setIcon(theme.icon("ph.arrows-out"))
@@ -330,20 +368,19 @@ class LossChart(QWidget):
         self._timer.setInterval(max(FRAME_MS, int(BUSY_SHARE * took_ms)))
 
     def _draw_best(self, valid_x: Floats) -> None:
-        index = self._history.best_index()
+        index = self._series.best_index
         if index is None:
             self._best.setData([], [])
             return
-        value = self._drawable(self._history.valid_losses[index : index + 1])
+        value = self._drawable(self._series.valid_values[index : index + 1])
         with np.errstate(invalid="ignore"):
             self._best.setData(valid_x[index : index + 1], np.log10(value) if self.is_log else value)
 
     def _smooth(self) -> Floats:
-        history = self._history
-        known = (id(history), history.revision)
+        known = (id(self._series.history), self._series.history.revision, self._series.name)
         if self._smoothed.weight != self.smoothing or self._smoothed_of != known:
             self._smoothed, self._smoothed_of = Smoothed(self.smoothing), known
-        return self._smoothed.update(history.losses)
+        return self._smoothed.update(self._series.values)
 
     def _scaled(self, x: Floats) -> Floats:
         """Seconds become minutes; the rest is drawn as it is."""
@@ -358,12 +395,12 @@ class LossChart(QWidget):
     # -- crosshair --------------------------------------------------------------------------------------------
 
     def _on_mouse(self, position: QPointF) -> None:
-        inside = len(self._history) and self._plot.sceneBoundingRect().contains(position)
+        inside = len(self._series.values) and self._plot.sceneBoundingRect().contains(position)
         if not inside:
             self._hide_cross()
             return
         wanted = self._plot.getViewBox().mapSceneToView(position).x()
-        x = self._scaled(self._history.x(self.axis))
+        x = self._scaled(self._series.x(self.axis))
         index = int(np.clip(np.searchsorted(x, wanted), 0, len(x) - 1))
         if index and wanted - x[index - 1] < x[index] - wanted:
             index -= 1
@@ -382,14 +419,14 @@ class LossChart(QWidget):
 
     def values_at(self, index: int) -> str:
         """The values of one point in words, with the last validation up to it."""
-        history = self._history
-        iteration = int(history.x("iterations")[index])
-        parts = [f"Iteration {iteration:,}", f"train {history.losses[index]:.4g}"]
+        series = self._series
+        iteration = int(series.x("iterations")[index])
+        parts = [f"Iteration {iteration:,}", f"train {series.values[index]:.4g}"]
         if self.smoothing:
             parts.append(f"smoothed {self._smooth()[index]:.4g}")
-        before = int(np.searchsorted(history.valid_x("iterations"), iteration, side="right"))
+        before = int(np.searchsorted(series.valid_x("iterations"), iteration, side="right"))
         if before:
-            parts.append(f"validation {history.valid_losses[before - 1]:.4g}")
+            parts.append(f"validation {series.valid_values[before - 1]:.4g}")
         return " · ".join(parts)
 
     def _hide_cross(self) -> None:
@@ -400,7 +437,9 @@ class LossChart(QWidget):
     def _show_resting(self) -> None:
         """Without a pointer the line above the plot says what the axes are."""
         if not self._cross.isVisible():
-            self._readout.setText(f"Loss over {AXES[self.axis][1]}")
+            chosen = not self._figure_box.isHidden()  # then the box says what is drawn
+            text = f"over {AXES[self.axis][1]}"
+            self._readout.setText(text if chosen else f"{self._series.label} {text}")
             self._readout.setToolTip("")
 
     # -- Qt ---------------------------------------------------------------------------------------------------

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 from pathlib import Path
-from typing import Any
 
 from PySide6.QtCore import QByteArray, Qt, QTimer, QUrl
 from PySide6.QtGui import QCloseEvent, QDesktopServices
@@ -24,6 +23,7 @@ from PySide6.QtWidgets import (
 
 from app import __version__
 from app.core.event import Event
+from app.core.problem import Problem
 from app.core.quantity import duration_text
 from app.core.run import runs_dir
 from app.core.setting import load_settings, save_settings
@@ -32,7 +32,9 @@ from app.ui.answerer import Answerer
 from app.ui.appearance import Appearance
 from app.ui.compare_tab import CompareTab
 from app.ui.config_store import ConfigStore
+from app.ui.config_tab import ConfigTab
 from app.ui.drop_target import DropTarget
+from app.ui.enhanced_tab import EnhancedTab, baseline
 from app.ui.icon_button import IconButton
 from app.ui.inspector import Inspector
 from app.ui.message_bar import Message, MessageBar
@@ -43,7 +45,7 @@ from app.ui.setup_tab import SetupTab
 from app.ui.window_menu import WindowMenu
 from app.ui.workshop import Workshop
 
-SETUP, COMPARE = "Setup", "Compare"
+SETUP, ENHANCED, COMPARE = "Setup", "Enhanced Setup", "Compare"
 SIZE = (1320, 840)
 MINIMUM_SIZE = (900, 600)
 PANEL_WIDTH, PANEL_MINIMUM = 430, 360
@@ -53,7 +55,7 @@ CONFIG_FILES = "Configs (*.yaml *.yml);;All files (*)"
 
 
 class MainWindow(QMainWindow):
-    """What it shows lives in the `ConfigStore`, the `RunSession` and the `Answerer` that it is given."""
+    """What it shows lives in the stores, the `RunSession` and the `Answerer` that it is given."""
 
     def __init__(
         self,
@@ -61,16 +63,21 @@ class MainWindow(QMainWindow):
         session: RunSession,
         appearance: Appearance,
         parent: QWidget | None = None,
+        *,
+        enhanced: ConfigStore | None = None,
     ) -> None:
         super().__init__(parent)
         self.setWindowTitle("Luthier")
         self.setMinimumSize(*MINIMUM_SIZE)
         self.store, self.session, self.appearance = store, session, appearance
+        self.enhanced_store = enhanced if enhanced is not None else ConfigStore(self, defaults=baseline())
+        self._enhanced_tab: EnhancedTab | None = None
         self._leaving = False
         self.answerer = Answerer(self)
         self.inspector = Inspector(self)
         self._build()
         self.workshop = Workshop(store, session, self, find_problems=self._problems)
+        self.workshop.add_enhanced(self.enhanced_store, self._enhanced_problems)
         self.menu = WindowMenu(self, list(self._tabs))
         self.menu.set_theme(appearance.choice)
         self.drop_target = DropTarget(self)
@@ -92,7 +99,12 @@ class MainWindow(QMainWindow):
         self.messages = MessageBar(self)
         self.setup_tab = SetupTab(self.store, self.inspector, self)
         self.compare_tab = CompareTab(self.answerer, self)
-        self._tabs: dict[str, QWidget] = {SETUP: self.setup_tab, COMPARE: self.compare_tab}
+        self._enhanced_page = QWidget(self)  # empty until it is looked at: the window should open quickly
+        self._tabs: dict[str, QWidget] = {
+            SETUP: self.setup_tab,
+            ENHANCED: self._enhanced_page,
+            COMPARE: self.compare_tab,
+        }
         self.tab_bar, self._pages = QTabBar(self), QStackedWidget(self)
         self.tab_bar.setObjectName("tab_bar")
         self.tab_bar.setAccessibleName("Parts of the window")
@@ -147,14 +159,11 @@ class MainWindow(QMainWindow):
         self._status_timer.timeout.connect(self._show_status)
 
     def _connect(self) -> None:
-        self.tab_bar.currentChanged.connect(self._pages.setCurrentIndex)
+        self.tab_bar.currentChanged.connect(self._on_tab)
         self._theme_button.clicked.connect(self.appearance.toggle)
         self.appearance.chosen.connect(self.menu.set_theme)
         theme.theme().changed.connect(self._on_theme)
-        self.setup_tab.start_requested.connect(self.workshop.start)
-        self.setup_tab.open_requested.connect(self.ask_open_config)
-        self.setup_tab.save_requested.connect(self.ask_save_config)
-        self.setup_tab.reset_requested.connect(self.workshop.reset)
+        self._connect_form(self.setup_tab)
         self.run_panel.open_requested.connect(self.ask_open_run)
         self.run_panel.resume_requested.connect(self.workshop.resume_run)
         self.run_panel.compare_requested.connect(self.workshop.compare_run)
@@ -168,6 +177,12 @@ class MainWindow(QMainWindow):
         self.session.state_changed.connect(self._on_state)
         self.session.emitted.connect(self._on_event)
         self.drop_target.dropped.connect(self.workshop.take)
+
+    def _connect_form(self, tab: ConfigTab) -> None:
+        tab.start_requested.connect(self.workshop.start)
+        tab.open_requested.connect(self.ask_open_config)
+        tab.save_requested.connect(self.ask_save_config)
+        tab.reset_requested.connect(self.workshop.reset)
 
     def _connect_menu(self) -> None:
         menu = self.menu
@@ -199,10 +214,31 @@ class MainWindow(QMainWindow):
         """Brings a tab to the front."""
         self.tab_bar.setCurrentIndex(list(self._tabs).index(name))
 
+    @property
+    def enhanced_tab(self) -> EnhancedTab:
+        """The Enhanced Setup tab, made when it is first asked for."""
+        if self._enhanced_tab is None:
+            self._enhanced_tab = EnhancedTab(self.enhanced_store, Inspector(self), self.store, self._enhanced_page)
+            layout = QVBoxLayout(self._enhanced_page)
+            layout.setContentsMargins(0, 0, 0, 0)
+            layout.addWidget(self._enhanced_tab)
+            self._enhanced_tab.start_bar.set_running(self.session.is_live)
+            self._connect_form(self._enhanced_tab)
+        return self._enhanced_tab
+
+    def _on_tab(self, index: int) -> None:
+        name = list(self._tabs)[index]
+        if name == SETUP:
+            self.workshop.use(self.store)
+        elif name == ENHANCED:
+            self.workshop.use(self.enhanced_tab.store)
+        self._pages.setCurrentIndex(index)
+
     def _show_setup(self, path: str) -> None:
-        self.show_tab(SETUP)
+        enhanced = self.workshop.store is self.enhanced_store
+        self.show_tab(ENHANCED if enhanced else SETUP)
         if path:
-            self.setup_tab.show_field(path)
+            (self.enhanced_tab if enhanced else self.setup_tab).show_field(path)
 
     def _show_compare(self, adapter: Path) -> None:
         self.compare_tab.choose_adapter(adapter)
@@ -229,7 +265,8 @@ class MainWindow(QMainWindow):
         self.menu.resume.setEnabled(session.can_resume)
         self.menu.compare.setEnabled(session.has_adapter and not session.is_live)
         self.menu.reveal.setEnabled(session.run is not None)
-        self.setup_tab.start_bar.set_running(session.is_live)
+        for tab in self._forms():
+            tab.start_bar.set_running(session.is_live)
         self.compare_tab.set_training(session.is_live)
         self._show_status()
         if session.is_live:
@@ -262,9 +299,16 @@ class MainWindow(QMainWindow):
             self._status.setText(text)
             self.setWindowTitle(title)
 
-    def _problems(self) -> list[Any]:
+    def _problems(self) -> list[Problem]:
         self.setup_tab.check()
         return self.setup_tab.problems
+
+    def _enhanced_problems(self) -> list[Problem]:
+        self.enhanced_tab.check()
+        return self.enhanced_tab.problems
+
+    def _forms(self) -> list[ConfigTab]:
+        return [self.setup_tab, *([self._enhanced_tab] if self._enhanced_tab is not None else [])]
 
     # -- asks -------------------------------------------------------------------------------------------------
 
@@ -276,7 +320,7 @@ class MainWindow(QMainWindow):
 
     def ask_save_config(self) -> None:
         """Asks where to save the form."""
-        name = f"{self.store.config.adapter_name}.yaml"
+        name = f"{self.workshop.store.config.adapter_name}.yaml"
         chosen, _ = QFileDialog.getSaveFileName(self, "Save the config", name, CONFIG_FILES)
         if chosen:
             self.workshop.save_config(Path(chosen))
@@ -362,8 +406,8 @@ class MainWindow(QMainWindow):
             return
         self.save_view()
         self.store.save_form()
-        self.setup_tab.shutdown()
-        self.answerer.shutdown()
+        self.enhanced_store.save_form()
+        self._end_workers()
         super().closeEvent(closing)
 
     def leave(self) -> None:
@@ -376,16 +420,20 @@ class MainWindow(QMainWindow):
 
     def dispose(self) -> None:
         """Ends the window and its workers without keeping anything, as if it had never been."""
-        self.setup_tab.shutdown()
-        self.answerer.shutdown()
+        self._end_workers()
         self.hide()
         self.deleteLater()
+
+    def _end_workers(self) -> None:
+        for tab in self._forms():
+            tab.shutdown()
+        self.answerer.shutdown()
 
     @property
     def is_busy(self) -> bool:
         """True while the model, the data or the run is being read."""
         reading = self.session.state is RunState.LOADING
-        return bool(reading or self.inspector.is_busy or self.setup_tab.data_panel.is_busy)
+        return bool(reading or any(tab.inspector.is_busy or tab.data_panel.is_busy for tab in self._forms()))
 
     def _may_leave(self) -> bool:
         """Asks, and stops the run if the user wants to leave. The window closes by itself when all is saved."""

@@ -14,6 +14,8 @@ from PySide6.QtWidgets import (
     QPushButton,
     QSplitter,
     QStackedLayout,
+    QStackedWidget,
+    QTabBar,
     QVBoxLayout,
     QWidget,
 )
@@ -25,6 +27,7 @@ from app.ui.elided_label import ElidedLabel
 from app.ui.log_view import LogView
 from app.ui.loss_chart import LossChart
 from app.ui.run_session import RunSession, RunState
+from app.ui.sample_view import SampleView
 
 FIGURES_MS = 120  # figures change at most so often: faster than this nobody reads
 CLOCK_MS = 1000
@@ -161,7 +164,8 @@ class RunPanel(QWidget):
         if failed:
             text = session.problem
         elif session.state is RunState.EARLY_STOPPED:
-            text = "The validation loss no longer improved, so the run ended early."
+            what = "reward" if session.history.is_rewarded else "validation loss"
+            text = f"The {what} no longer improved, so the run ended early."
         elif session.history.finished is not None and not text:
             text = session.history.finished.message
         self._sentence.setText(text)
@@ -177,14 +181,25 @@ class RunPanel(QWidget):
         self._iteration.setText(self._iteration_text())
         self._epoch.setText(self._epoch_text())
         self._figures["train_loss"].show_value(f"{report.train_loss:.3f}" if report else UNKNOWN)
+        self._figures["val_loss"].set_label("Best reward" if history.is_rewarded else "Best validation")
         self._figures["val_loss"].show_value(
-            f"{best.val_loss:.3f}" if best else UNKNOWN, f"at {best.iteration:,}" if best else ""
+            f"{-best.val_loss if history.is_rewarded else best.val_loss:.3f}" if best else UNKNOWN,
+            f"at {best.iteration:,}" if best else "",
         )
+        self._show_samples()
         self._figures["speed"].show_value(_rate_text(report.tokens_per_second) if report else UNKNOWN)
         self._figures["elapsed"].show_value(duration_text(self._elapsed_s()) if planned else UNKNOWN)
         self._figures["left"].show_value(self._left_text())
         self._figures["memory"].show_value(bytes_text(report.peak_memory_gb * 1e9) if report else UNKNOWN)
         self._show_sentence()
+
+    def _show_samples(self) -> None:
+        """Sampled answers get a tab beside the log as soon as there are any."""
+        sampled = self._session.history.sampled
+        self.samples.show_sampled(sampled)
+        self._log_tabs.setVisible(sampled is not None)
+        if sampled is None:
+            self._log_tabs.setCurrentIndex(0)
 
     def _iteration_text(self) -> str:
         history = self._session.history
@@ -242,6 +257,7 @@ class RunPanel(QWidget):
         self.chart.told.connect(self.told)
         self.log = LogView()
         self.log.told.connect(self.told)
+        self.samples = SampleView()
         self._stack = QStackedLayout(self)
         self._stack.addWidget(self._empty())
         page = QWidget()
@@ -256,12 +272,33 @@ class RunPanel(QWidget):
         self.chart.setMinimumHeight(CHART_MINIMUM)
         self.log.setMinimumHeight(LOG_MINIMUM)
         self._split.addWidget(_card(self.chart))
-        self._split.addWidget(_card(self.log))
+        self._split.addWidget(_card(self._log_part()))
         self._split.setStretchFactor(0, 5)
         self._split.setStretchFactor(1, 2)
         self._split.setSizes([500, 200])
         layout.addWidget(self._split, 1)
         self._stack.addWidget(page)
+
+    def _log_part(self) -> QWidget:
+        part = QWidget()
+        layout = QVBoxLayout(part)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(theme.SPACE // 2)
+        self._log_tabs = QTabBar()
+        self._log_tabs.setObjectName("log_tabs")
+        self._log_tabs.setAccessibleName("Log or sampled answers")
+        self._log_tabs.setDrawBase(False)
+        self._log_tabs.setExpanding(False)
+        self._log_stack = QStackedWidget()
+        for name, page in (("Log", self.log), ("Answers", self.samples)):
+            self._log_tabs.addTab(name)
+            self._log_stack.addWidget(page)
+        self._log_tabs.setTabToolTip(1, "The newest sampled answers with their rewards")
+        self._log_tabs.currentChanged.connect(self._log_stack.setCurrentIndex)
+        self._log_tabs.hide()
+        layout.addWidget(self._log_tabs)
+        layout.addWidget(self._log_stack, 1)
+        return part
 
     def _empty(self) -> QWidget:
         """What will be here, and what to do for it."""
@@ -395,8 +432,8 @@ class Figure(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
-        caption = QLabel(label)
-        theme.set_role(caption, role="small")
+        self._caption = QLabel(label)
+        theme.set_role(self._caption, role="small")
         self._value, self._note = QLabel(UNKNOWN), QLabel()
         self._value.setObjectName(f"figure.{name}")
         theme.set_role(self._value, role="section")
@@ -406,8 +443,14 @@ class Figure(QWidget):
         row.addWidget(self._value, 0, Qt.AlignmentFlag.AlignBaseline)
         row.addWidget(self._note, 0, Qt.AlignmentFlag.AlignBaseline)
         row.addStretch(1)
-        layout.addWidget(caption)
+        layout.addWidget(self._caption)
         layout.addLayout(row)
+
+    def set_label(self, label: str) -> None:
+        """Says what the value is."""
+        if label != self._label:
+            self._label = label
+            self._caption.setText(label)
 
     def show_value(self, value: str, note: str = "") -> None:
         """Shows a value; nothing is drawn anew when it is the same."""

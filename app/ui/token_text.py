@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 from PySide6.QtCore import QPointF
 from PySide6.QtGui import QColor, QFont, QTextCharFormat, QTextLayout, QTextLine, QTextOption
@@ -72,37 +72,61 @@ class Paragraph:
                 yield self.layout.lineAt(number)
 
 
-def paragraphs(tokens: Sequence[Token], cut: str = "") -> list[Paragraph]:
+class TokenList(Sequence[Token]):
+    """The tokens of an example as the preview worker sends them, each made when it is asked for."""
+
+    def __init__(self, trees: Sequence[dict[str, Any]]) -> None:
+        self._trees = trees
+
+    def __len__(self) -> int:
+        return len(self._trees)
+
+    @overload
+    def __getitem__(self, index: int) -> Token: ...
+    @overload
+    def __getitem__(self, index: slice) -> TokenList: ...
+    def __getitem__(self, index: int | slice) -> Token | TokenList:
+        if isinstance(index, slice):
+            return TokenList(self._trees[index])
+        return Token.of(self._trees[index])
+
+
+def paragraphs(tokens: Iterable[Token], cut: str = "") -> Iterator[Paragraph]:
     """Tokens as paragraphs; before the first truncated one stands a rule with the caption ``cut``."""
-    found: list[Paragraph] = []
-    part = Paragraph()
-    pieces: list[str] = []
-    length = 0
-
-    def close(first: int) -> None:
-        nonlocal part, pieces, length
-        part.text = "".join(pieces)
-        found.append(part)
-        part, pieces, length = Paragraph(first=first), [], 0
-
-    was_cut = False
+    part, pieces, length, was_cut = Paragraph(), list[str](), 0, not cut
     for number, token in enumerate(tokens):
-        if token.kind == "truncated" and not was_cut and cut:
+        if token.kind == "truncated" and not was_cut:
             was_cut = True
             if length:
-                close(number)
-            found.append(Paragraph(rule=cut, first=number))
-        for index, piece in enumerate(token.text.split("\n")):
-            if index or length > PARAGRAPH_CHARACTERS:
-                close(number)
+                yield _whole(part, pieces)
+            yield Paragraph(rule=cut, first=number)
+            part, pieces, length = Paragraph(first=number), [], 0
+        for piece, is_new in _pieces(token.text):
+            if is_new or length + len(piece) > PARAGRAPH_CHARACTERS:
+                yield _whole(part, pieces)
+                part, pieces, length = Paragraph(first=number), [], 0
             part.starts.append(length)
             if piece:
                 _extend(part.runs, length, length + len(piece), token)
                 pieces.append(piece)
                 length += len(piece)
-    if length or not found:
-        close(len(tokens))
-    return found
+    if length:
+        yield _whole(part, pieces)
+
+
+def _whole(part: Paragraph, pieces: list[str]) -> Paragraph:
+    part.text = "".join(pieces)
+    return part
+
+
+def _pieces(text: str) -> Iterator[tuple[str, bool]]:
+    """The lines of a token's text, long ones in several pieces; and whether a new paragraph begins there."""
+    if "\n" not in text and len(text) <= PARAGRAPH_CHARACTERS:
+        yield text, False
+        return
+    for index, line in enumerate(text.split("\n")):
+        for start in range(0, max(len(line), 1), PARAGRAPH_CHARACTERS):
+            yield line[start : start + PARAGRAPH_CHARACTERS], index > 0 or start > 0
 
 
 def _extend(runs: list[Run], start: int, end: int, token: Token) -> None:

@@ -42,6 +42,7 @@ class TrainingSection(Card):
         self._store = store
         self._examples: int | None = None
         self.fields: dict[str, Field] = {}
+        self._grids: dict[str, tuple[FieldGrid, QWidget]] = {}  # where a field stands: alone or in a block
         self.body.addWidget(self._grid(MAIN))
         self.body.addWidget(self._switches())
         self.disclosure = Disclosure("More", self._grid(MORE), self)
@@ -57,10 +58,19 @@ class TrainingSection(Card):
             self._examples = examples
             self._update()
 
+    def leave_out(self, paths: frozenset[str]) -> None:
+        """Shows all fields but those that a method does not use; a block goes when all of it goes."""
+        blocks = {id(block): (grid, block) for grid, block in self._grids.values()}
+        for key, (grid, block) in blocks.items():
+            inside = {path for path, (_, other) in self._grids.items() if id(other) == key}
+            grid.set_present(block, not inside <= paths)
+
     def _grid(self, paths: tuple[str, ...]) -> FieldGrid:
         grid = FieldGrid(self)
         for path in paths:
-            grid.add(self._field(path))
+            field = self._field(path)
+            grid.add(field)
+            self._grids[path] = grid, field
         return grid
 
     def _switches(self) -> FieldGrid:
@@ -71,6 +81,7 @@ class TrainingSection(Card):
             layout.setContentsMargins(0, 0, 0, 0)
             for path in paths:
                 layout.addWidget(self._field(path))
+                self._grids[path] = grid, block
             grid.add(block)
         return grid
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
 from app.core.config import TrainConfig
 from app.core.config_file import load_config, save_config
+from app.core.data_collection import collect
 from app.core.problem import Problem, UnusableError, errors
 from app.core.run import RunDir
 from app.core.setting import load_settings, save_settings
@@ -32,11 +34,22 @@ DONE: dict[Place, str] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A form that runs are made in: its config, and what holds it back."""
+
+    store: ConfigStore
+    find_problems: Callable[[], Sequence[Problem]]
+
+
 class Workshop(QObject):
-    """Does what menus, buttons and drops ask for, on a `ConfigStore` and a `RunSession`. It has no widgets."""
+    """Does what menus, buttons and drops ask for, on the form in use and a `RunSession`. It has no widgets.
+
+    The form in use is that of the Setup tab or, where `add_enhanced` gave it, of the Enhanced Setup tab.
+    """
 
     told = Signal(object)  # Message
-    setup_requested = Signal(str)  # show the Setup tab, at this field if one is named
+    setup_requested = Signal(str)  # show the form in use, at this field if one is named
     compare_requested = Signal(object)  # the adapter's folder (Path)
 
     def __init__(
@@ -48,12 +61,27 @@ class Workshop(QObject):
         find_problems: Callable[[], Sequence[Problem]] = lambda: (),
     ) -> None:
         super().__init__(parent)
-        self._store = store
+        self._form = self._started = Form(store, find_problems)
+        self._plain, self._enhanced = self._form, self._form
         self._session = session
-        self._find_problems = find_problems
-        self._undone: TrainConfig | None = None
+        self._undone: tuple[Form, TrainConfig] | None = None
         self._adapter: Path | None = None
         session.ended.connect(self._on_ended)
+
+    # -- forms ------------------------------------------------------------------------------------------------
+
+    @property
+    def store(self) -> ConfigStore:
+        """The config of the form in use."""
+        return self._form.store
+
+    def add_enhanced(self, store: ConfigStore, find_problems: Callable[[], Sequence[Problem]]) -> None:
+        """Gives the form that has methods: configs of preference and reward training go there."""
+        self._enhanced = Form(store, find_problems)
+
+    def use(self, store: ConfigStore) -> None:
+        """Says which form is in use."""
+        self._form = self._enhanced if store is self._enhanced.store else self._plain
 
     # -- config -----------------------------------------------------------------------------------------------
 
@@ -77,7 +105,7 @@ class Workshop(QObject):
         """Writes the form as a config file."""
         path = path if path.suffix else path.with_suffix(".yaml")
         try:
-            save_config(self._store.config, path)
+            save_config(self.store.config, path)
         except OSError as error:
             self._tell(f"The config was not saved: {error.strerror or error} ({path}).", "error")
             return
@@ -86,23 +114,27 @@ class Workshop(QObject):
 
     def reset(self) -> None:
         """Puts the form back to the defaults."""
-        self._undone = self._store.config
-        self._store.reset()
+        self._undone = self._form, self.store.config
+        self.store.reset()
         said = "The form is back to its defaults; model and data stay."
         self.told.emit(Message(said, "info", "Undo", self.undo))
 
     def undo(self) -> None:
         """Brings back the form as it was before a config was opened or the form was reset."""
         if self._undone is not None:
-            self._replace(self._undone)
+            self._form, config = self._undone
+            self._undone = self._form, self.store.config
+            self.store.replace(config)
 
     def remember(self, path: Path) -> None:
         """Puts a config among the recent ones."""
         save_settings(load_settings().with_recent("recent_configs", str(path)))
 
     def _replace(self, config: TrainConfig) -> None:
-        self._undone = self._store.config
-        self._store.replace(config)
+        if config.train_mode != "sft":
+            self._form = self._enhanced
+        self._undone = self._form, self.store.config
+        self.store.replace(config)
 
     # -- runs -------------------------------------------------------------------------------------------------
 
@@ -111,12 +143,13 @@ class Workshop(QObject):
         if self._session.is_live:
             self._tell("A run is training. Stop it before you start the next.", "warning")
             return
-        if found := errors(self._find_problems()):
+        if found := errors(self._form.find_problems()):
             self._hold_back(found)
             return
-        self._store.save_form()
+        self.store.save_form()
+        self._started = self._form
         try:
-            self._session.start(self._store.config)
+            self._session.start(self.store.config)
         except OSError as error:
             said = f"The run's folder cannot be made: {error.strerror or error} ({error.filename})."
             self._tell(f"{said} Choose another folder for runs in the settings.", "error")
@@ -160,9 +193,10 @@ class Workshop(QObject):
         elif self._session.can_resume:
             self.told.emit(Message(outcome.sentence(), "error", "Resume", self.resume_run))
         elif outcome.failure is not None and outcome.failure.path:
-            path = outcome.failure.path
+            path, form = outcome.failure.path, self._started
 
             def show() -> None:
+                self._form = form
                 self.setup_requested.emit(path)
 
             self.told.emit(Message(outcome.sentence(), "error", "Show", show))
@@ -177,6 +211,8 @@ class Workshop(QObject):
             return
         if state is RunState.STOPPED:
             said = f"{name} was stopped at iteration {self._session.history.iteration:,}; the adapter is saved."
+        elif best is not None and self._session.history.is_rewarded:
+            said = f"{name} is ready. Best mean reward {-best.val_loss:.3f}, at iteration {best.iteration:,}."
         elif best is not None:
             said = f"{name} is ready. Best validation loss {best.val_loss:.3f}, at iteration {best.iteration:,}."
         else:
@@ -195,19 +231,33 @@ class Workshop(QObject):
 
     def take(self, landings: Sequence[Landing]) -> None:
         """Puts dropped files where they belong, and says what was done with each."""
-        values, done, refused = {}, [], []
+        done: list[str] = []
+        refused: list[str] = []
+        chosen: dict[str, list[Path]] = {}
         for found in landings:
             if found.place in FIELDS:
-                values[FIELDS[found.place]] = str(found.path)
+                chosen.setdefault(FIELDS[found.place], []).append(found.path)
                 done.append(f"{found.path.name} {DONE[found.place]}.")
             elif found.place is Place.NOWHERE:
                 refused.append(found.reason)
             else:
                 self._take_other(found)
-        if values:
-            self._take_values(values, done)
+        if chosen:
+            self._take_paths(chosen, done)
         if refused:
             self._tell("\n".join(refused), "warning")
+
+    def _take_paths(self, chosen: dict[str, list[Path]], done: list[str]) -> None:
+        """Several data files of one kind are taken together; of several models the last one is."""
+        try:
+            values = {
+                name: str(paths[-1] if name == FIELDS[Place.MODEL] else collect(paths))
+                for name, paths in chosen.items()
+            }
+        except OSError as error:
+            self._tell(f"The files cannot be put together: {error.strerror or error}.", "error")
+            return
+        self._take_values(values, done)
 
     def _take_other(self, found: Landing) -> None:
         if found.place is Place.CONFIG:
@@ -218,7 +268,7 @@ class Workshop(QObject):
             self.compare_requested.emit(found.path)
 
     def _take_values(self, values: dict[str, str], done: list[str]) -> None:
-        problem = self._store.set_many(values)
+        problem = self.store.set_many(values)
         if problem is not None:
             self._tell(problem.sentence(), "error")
             return

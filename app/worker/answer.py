@@ -49,9 +49,11 @@ def answer_shape(rows: int, width: int, tokens: int) -> Shape:
 
 
 def grown(size: int) -> int:
-    """The smallest multiple of 16 on a geometric grid that is at least ``size``."""
-    power = max(0, math.ceil(math.log(max(size, 1) / STEP, GROWTH) - 1e-9))
-    return STEP * math.ceil(GROWTH**power - 1e-9)
+    """The smallest size on the grid that is at least ``size``: multiples of 16, each some 1.19 × the one before."""
+    found = STEP
+    while found < size:
+        found = max(found + STEP, STEP * math.ceil(found * GROWTH / STEP))
+    return found
 
 
 def with_prefix(arrays: Arrays, prefix: str) -> Arrays:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import mlx.core as mx
 import numpy as np
@@ -29,7 +30,8 @@ class Batch:
     ``arrays`` go to the objective: ``inputs`` int32 (rows, width); ``targets`` int32 and ``weights`` float32, both
     (rows · width,) or, where only some positions count, (k,) with ``positions`` int32 (k,) into the flattened
     inputs; ``segments`` int32 (rows, width) for packed rows (0 is padding).
-    ``tokens`` are the real ones among the inputs, ``target_tokens`` those that are learned.
+    ``tokens`` are the real ones among the inputs, ``target_tokens`` those that are learned. What came up when the
+    batch was made is in ``figures`` (means) and ``samples`` (newly sampled answers).
     """
 
     arrays: dict[str, mx.array]
@@ -37,11 +39,40 @@ class Batch:
     target_tokens: int
     examples: int
     shape: Shape
+    figures: dict[str, float] = field(default_factory=dict)
+    samples: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def padding_share(self) -> float:
         """Share of the computed positions that hold no token."""
         return 1 - self.tokens / self.shape.positions
+
+
+class Countable(Protocol):
+    """What an order is made of: so many things, each of so many input positions."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def inputs(self) -> Ints: ...
+
+
+class Plan(Protocol):
+    """The batch of every iteration of a run.
+
+    ``is_ahead`` if a batch can be put together before the iteration ahead of it has ended.
+    """
+
+    @property
+    def is_ahead(self) -> bool: ...
+
+    @property
+    def examples(self) -> Countable: ...
+
+    @property
+    def batches_per_epoch(self) -> int: ...
+
+    def batch(self, iteration: int) -> Batch: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +132,13 @@ def _target_counts(token_set: TokenSet, lengths: Ints) -> Ints:
 # -- the order ----------------------------------------------------------------------------------------------------
 
 
-def shuffled_order(examples: Examples, size: int, seed: int, epoch: int) -> list[Ints]:
+def shuffled_order(examples: Countable, size: int, seed: int, epoch: int) -> list[Ints]:
     """Batches of examples in random order, every example once."""
     order = np.random.default_rng([seed, epoch]).permutation(len(examples))
     return _cut(order, size)
 
 
-def length_order(examples: Examples, size: int, seed: int, epoch: int) -> list[Ints]:
+def length_order(examples: Countable, size: int, seed: int, epoch: int) -> list[Ints]:
     """Batches of examples of like length, in random order, every example once.
 
     Ties are broken at random and the borders between batches move from epoch to epoch, so that the same examples
@@ -166,9 +197,12 @@ class FileOrder:
 class BatchPlan:
     """The batch of every iteration of a run (iterations count from 1).
 
-    ``costs`` decide what is worth padding; ``iterations`` bounds how many shapes are worth compiling. ``stock_padding`` reproduces mlx-lm to the token: its widths, and the padding target
-    that it learns in every padded row. It exists to prove that the two trainers agree.
+    ``costs`` decide what is worth padding; ``iterations`` bounds how many shapes are worth compiling.
+    ``stock_padding`` reproduces mlx-lm to the token: its widths, and the padding target that it learns in every
+    padded row. It exists to prove that the two trainers agree.
     """
+
+    is_ahead = True
 
     def __init__(
         self,

@@ -35,9 +35,11 @@ class LossGuard:
     and a half times the reference plus 1.5, where the reference is the untrained model's loss and then the lowest
     mean of `WINDOW` iterations. A rate that throws the weights about often gives a finite loss for ever, because
     norms keep the activations finite, or turn what overflowed into zeros: the loss is then ln(vocabulary) exactly.
+    With ``only_finite`` no height of the loss means anything, as where rewards of any scale are optimized.
     """
 
     vocabulary: int = 0
+    only_finite: bool = False
     reference: float = math.inf
     streak: int = 0
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
@@ -51,6 +53,8 @@ class LossGuard:
         """Takes an iteration; its loss measures the weights before its update, its gradient makes the update."""
         if not math.isfinite(loss) or not math.isfinite(grad_norm):
             return Verdict.DIVERGED
+        if self.only_finite:
+            return Verdict.GOOD
         if math.isinf(self.reference):
             self.reference = loss
         if loss > 1.5 * self.reference + 1.5 or self._says_nothing(loss):

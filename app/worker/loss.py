@@ -30,7 +30,7 @@ def cross_entropy_sum(logits: mx.array, targets: mx.array, weights: mx.array) ->
     ``logits`` (n, vocabulary) in any float type, ``targets`` int32 (n,), ``weights`` float32 (n,).
     """
     loss: mx.array
-    loss, _ = _cross_entropy(logits.astype(mx.float32), targets, weights)
+    loss, *_ = _cross_entropy(logits.astype(mx.float32), targets, weights)
     return loss
 
 
@@ -71,18 +71,22 @@ def _after(array: mx.array, earlier: mx.array) -> mx.array:
     return ordered
 
 
-def _cross_entropy_value(logits: mx.array, targets: mx.array, weights: mx.array) -> tuple[mx.array, mx.array]:
-    normalizer = mx.logsumexp(logits, axis=-1)
-    chosen = mx.take_along_axis(logits, targets[:, None], axis=-1)[:, 0]
-    return ((normalizer - chosen) * weights).sum(), normalizer
+def _cross_entropy_value(logits: mx.array, targets: mx.array, weights: mx.array) -> tuple[mx.array, ...]:
+    """(loss, powers, totals): softmax is powers / totals. Exponentials are dear on a CPU, so they are kept."""
+    largest = logits.max(axis=-1, keepdims=True)
+    powers = mx.exp(logits - largest)
+    totals = powers.sum(axis=-1, keepdims=True)
+    chosen = mx.take_along_axis(logits, targets[:, None], axis=-1)
+    return ((mx.log(totals) + largest - chosen)[:, 0] * weights).sum(), powers, totals
 
 
 def _cross_entropy_vjp(primals: Any, cotangents: Any, outputs: Any) -> tuple[mx.array, mx.array, mx.array]:
-    logits, targets, weights = primals
-    probabilities = mx.exp(logits - outputs[1][:, None])
-    # A comparison fuses with the rest; MLX's own gradient scatters into an array of zeros as large as the logits.
-    is_target = mx.arange(logits.shape[-1], dtype=targets.dtype)[None] == targets[:, None]
-    by_logits = mx.where(is_target, probabilities - 1, probabilities) * (weights * cotangents[0])[:, None]
+    _, targets, weights = primals
+    _, powers, totals = outputs
+    at = targets[:, None]
+    # softmax − one at the target, all of it times totals: written into the powers, which nothing else needs.
+    changed = mx.put_along_axis(powers, at, mx.take_along_axis(powers, at, axis=-1) - totals, axis=-1)
+    by_logits = changed * ((weights * cotangents[0])[:, None] / totals)
     return by_logits, mx.zeros_like(targets), mx.zeros_like(weights)
 
 

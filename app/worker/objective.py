@@ -20,8 +20,8 @@ from app.worker.loss import (
 from app.worker.pack import caches
 
 Arrays = dict[str, mx.array]
-# (model, arrays) → (sum of the losses, what they are divided by, sums of further figures by name); all float32
-# scalars. Sums, because the mean over uneven batches is the sum of sums over the sum of counts.
+# (model, arrays) → (sum of the losses, what they are divided by, further figures by name); float32 scalars, each
+# figure its (sum, count). Sums, because the mean over uneven batches is the sum of sums over the sum of counts.
 Objective = Callable[[nn.Module, Arrays], tuple[mx.array, mx.array, Arrays]]
 
 

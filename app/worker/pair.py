@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
+import mlx.nn as nn
 import numpy as np
 import numpy.typing as npt
 
@@ -17,9 +18,11 @@ from app.core.problem import Problem, UnusableError
 from app.worker.answer import Arrays, answer_arrays, with_prefix
 from app.worker.batch import PLANNED_BATCHES, Batch, Ints, length_order, shuffled_order
 from app.worker.encode import RowEncoder
+from app.worker.objective import Objective
 from app.worker.shape import LIMIT, Costs, Shape, plan_shapes
 from app.worker.token_set import Example, TokenSet
 from app.worker.tokenize import row_batches
+from app.worker.validation import Measurement, measure_batches
 
 Floats = npt.NDArray[np.float32]
 WIDTH_STEP, TOKEN_STEP = 16, 8
@@ -31,9 +34,10 @@ REFERENCE_BATCH = 8
 class Pairs:
     """All pairs of one split.
 
-    ``answers`` holds the chosen answer of pair i at 2i and the rejected one at 2i + 1, each a whole conversation whose
-    last turn is learned, cut to the maximum length. ``truncated`` answers were longer; ``skipped`` pairs had an answer
-    without a learned token after the cut. ``mismatched`` (KTO) are the same prompts, each with an answer to another.
+    ``answers`` holds the chosen answer of pair i at 2i and the rejected one at 2i + 1, each a whole conversation
+    whose last turn is learned, cut to the maximum length. ``truncated`` answers were longer; ``skipped`` pairs had
+    an answer without a learned token after the cut. ``mismatched`` (KTO) are the same prompts, each with an answer
+    to another.
     """
 
     answers: TokenSet
@@ -65,7 +69,7 @@ class Pairs:
         return digest.digest()
 
 
-# -- tokens ---------------------------------------------------------------------------------------------------------
+# -- tokens -------------------------------------------------------------------------------------------------------
 
 
 def tokenize_pairs(
@@ -125,7 +129,7 @@ def _start(example: Example) -> int:
     return int(np.argmax(example.trained))
 
 
-# -- batches --------------------------------------------------------------------------------------------------------
+# -- batches ------------------------------------------------------------------------------------------------------
 
 
 class PairPlan:
@@ -199,8 +203,11 @@ def _places(numbers: Ints) -> Ints:
 
 
 def pair_batch(pairs: Pairs, numbers: Ints, shapes: dict[str, Shape], references: References | None) -> Batch:
-    """Both answers of each pair as arrays; with them ``counted`` float32 (pairs,), 1 where a pair is, and where there
-    is a reference its ``reference`` float32 (rows,) of each answer."""
+    """Both answers of each pair as arrays.
+
+    With them come ``counted`` float32 (pairs,), 1 where a pair is, and where there is a reference ``reference``
+    float32 (rows,), its log-probability of each answer.
+    """
     half = shapes[""].rows // 2
     rows = [*range(len(numbers)), *range(half, half + len(numbers))]
     arrays: Arrays = {"counted": mx.array((np.arange(half) < len(numbers)).astype(np.float32))}
@@ -236,8 +243,9 @@ class PairValidation:
         chosen = chosen[np.argsort(pairs.inputs[chosen], kind="stable")]
         self._groups = [chosen[start : start + batch_size] for start in range(0, len(chosen), batch_size)]
 
-    def __len__(self) -> int:
-        return len(self._groups)
+    def measured(self, model: nn.Module, objective: Objective, cancelled: Callable[[], bool]) -> Measurement | None:
+        """The mean over all pairs; None if it was cancelled."""
+        return measure_batches(model, objective, self, cancelled)
 
     def __iter__(self) -> Iterator[Batch]:
         for numbers in self._groups:
@@ -245,7 +253,7 @@ class PairValidation:
             yield pair_batch(self.examples, numbers, shapes, self._references)
 
 
-# -- the reference --------------------------------------------------------------------------------------------------
+# -- the reference ------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

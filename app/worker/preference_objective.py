@@ -1,4 +1,4 @@
-"""Preference training as an objective of the loop: a batch of pairs (see `app.worker.pair`) to a loss and figures."""
+"""Preference training as an objective of the loop: from a batch of `app.worker.pair` to a loss and figures."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from app.worker.preference import (
 
 @dataclass(frozen=True, slots=True)
 class _Answers:
-    """Of a batch: ``log_probabilities`` and ``mask`` (rows, tokens); ``sums`` and ``lengths`` (rows,), chosen first."""
+    """``log_probabilities`` and ``mask`` (rows, tokens), ``sums`` and ``lengths`` (rows,); chosen rows first."""
 
     log_probabilities: mx.array
     mask: mx.array

@@ -10,8 +10,8 @@ import hashlib
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from typing import Any
 
 import mlx.nn as nn
@@ -21,23 +21,25 @@ from app.core import event, plan
 from app.core.config import TrainConfig
 from app.core.config_file import load_config, save_config
 from app.core.dataset.prepare import CancelledError, PreparedData, prepare_data
+from app.core.method import check_method
 from app.core.model_folder import locate_model
 from app.core.problem import Problem, Severity, UnusableError, errors
 from app.core.run import RunDir
 from app.core.target import Selection, resolve
 from app.worker import pack
-from app.worker.batch import BatchPlan, Examples, FileOrder
+from app.worker.batch import BatchPlan, Examples, FileOrder, Plan
 from app.worker.channel import Channel
 from app.worker.control import Control, StoppedError
-from app.worker.head import Head, find_head
+from app.worker.head import Head, NoHead, find_head
 from app.worker.inspect import inspect_model
+from app.worker.material import Material, Parts, Surroundings, load_material
 from app.worker.model import describe, grad_checkpoint, load_model, make_trainable, parameter_counts
 from app.worker.objective import Objective, supervised
 from app.worker.optimizer import build_optimizer, concrete_arguments, concrete_schedule
 from app.worker.shape import Costs
 from app.worker.token_set import TokenSet
 from app.worker.tokenize import load_tokenizer, tokenize_file
-from app.worker.validation import ValidationSet
+from app.worker.validation import Validation, ValidationSet
 
 PROGRESS_EVERY_S = 0.1
 YARDSTICK_BATCHES = 4
@@ -49,18 +51,20 @@ class Prepared:
     """What the loop runs on. ``fingerprint`` names the tokenized data, for a resume to recognize.
 
     ``yardstick`` are a few training batches that tell what the untrained model can do where there is no validation.
+    ``resources`` are closed when the run ends.
     """
 
     config: TrainConfig
     model: nn.Module
     optimizer: optim.Optimizer
     objective: Objective
-    batches: BatchPlan
-    valid: ValidationSet | None
+    batches: Plan
+    valid: Validation | None
     selection: Selection
     fingerprint: str
-    yardstick: ValidationSet
+    yardstick: Validation | None
     vocabulary: int
+    resources: ExitStack = field(default_factory=ExitStack)
 
 
 def prepare(channel: Channel, control: Control, run: RunDir, job: dict[str, Any]) -> Prepared:
@@ -73,7 +77,7 @@ def prepare(channel: Channel, control: Control, run: RunDir, job: dict[str, Any]
     model_path = locate_model(config.model)
     inspection = inspect_model(model_path)
     selection = resolve(inspection, config)
-    if problems := errors(selection.problems):
+    if problems := errors([*selection.problems, *check_method(config)]):
         raise UnusableError(problems)
     config = config.with_values({"model": str(model_path)} | _targets(config, selection))
     _build_check(config)
@@ -87,9 +91,15 @@ def prepare(channel: Channel, control: Control, run: RunDir, job: dict[str, Any]
     for problem in (*selection.problems, *data.problems):
         if problem.severity is Severity.WARNING:
             channel.emit(event.Warned(message=problem.sentence()))
-    train, valid = _tokenize(channel, control, config, model_path, data)
-    examples = _examples(channel, config, train)
-    config = _concrete(channel, config, data, examples, job)
+    channel.emit(event.Progressed(phase="Tokenizing"))
+    around = Surroundings(
+        channel, control, run.path, job,
+        lambda phase: _progress(channel, phase, control.raise_if_stopped), load_tokenizer(str(model_path)),
+    )  # fmt: skip
+    make = _Supervised if config.train_mode == "sft" else load_material
+    material: Material = make(around, config, data)
+    control.raise_if_stopped()
+    config = _concrete(channel, config, data, len(material), job)
     save_config(config, run.config)
 
     channel.emit(event.Progressed(phase="Loading the weights"))
@@ -104,17 +114,19 @@ def prepare(channel: Channel, control: Control, run: RunDir, job: dict[str, Any]
         _check_packing(model, head)
     if config.grad_checkpoint:
         grad_checkpoint(model)
+    parts = material.parts(model, head, config, _costs(model, head))
     return Prepared(
         config=config,
         model=model,
         optimizer=build_optimizer(config),
-        objective=supervised(head),
-        batches=_batches(config, examples, valid, model, head, stock_padding=bool(job.get("stock_padding"))),
-        valid=_validation(channel, config, valid),
+        objective=parts.objective,
+        batches=parts.batches,
+        valid=parts.valid,
         selection=selection,
-        fingerprint=_fingerprint(train, valid),
-        yardstick=ValidationSet(examples, config.batch_size, YARDSTICK_BATCHES),
-        vocabulary=head.vocabulary,
+        fingerprint=material.fingerprint(),
+        yardstick=parts.yardstick,
+        vocabulary=head.vocabulary if config.train_mode == "sft" else 0,
+        resources=parts.resources,
     )
 
 
@@ -129,16 +141,30 @@ def _build_check(config: TrainConfig) -> None:
     build_optimizer(config)
 
 
-def _tokenize(
-    channel: Channel, control: Control, config: TrainConfig, model_path: Path, data: PreparedData
-) -> tuple[TokenSet, TokenSet | None]:
-    progress = _progress(channel, "Tokenizing", control.raise_if_stopped)
-    channel.emit(event.Progressed(phase="Tokenizing"))
-    tokenizer = load_tokenizer(str(model_path))
-    train = tokenize_file(data.train, tokenizer, config, progress)
-    valid = tokenize_file(data.valid, tokenizer, config, progress) if data.valid else None
-    control.raise_if_stopped()
-    return train, valid
+class _Supervised:
+    """Examples, for supervised training."""
+
+    def __init__(self, around: Surroundings, config: TrainConfig, data: PreparedData) -> None:
+        self._around = around
+        progress = around.progress("Tokenizing")
+        self._train = tokenize_file(data.train, around.tokenizer, config, progress)
+        self._valid = tokenize_file(data.valid, around.tokenizer, config, progress) if data.valid else None
+        self._examples = _examples(around.channel, config, self._train)
+
+    def __len__(self) -> int:
+        return len(self._examples)
+
+    def fingerprint(self) -> str:
+        return _fingerprint(self._train, self._valid)
+
+    def parts(self, _model: nn.Module, head: Head | NoHead, config: TrainConfig, costs: Costs) -> Parts:
+        stock_padding = bool(self._around.job.get("stock_padding"))
+        return Parts(
+            objective=supervised(head),
+            batches=_batches(config, self._examples, self._valid, costs, stock_padding=stock_padding),
+            valid=_validation(self._around.channel, config, self._valid),
+            yardstick=ValidationSet(self._examples, config.batch_size, YARDSTICK_BATCHES),
+        )
 
 
 def _progress(channel: Channel, phase: str, check: Callable[[], None] = lambda: None) -> Callable[[int, int], None]:
@@ -178,10 +204,10 @@ def _examples(channel: Channel, config: TrainConfig, train: TokenSet) -> Example
 
 
 def _concrete(
-    channel: Channel, config: TrainConfig, data: PreparedData, examples: Examples, job: dict[str, Any]
+    channel: Channel, config: TrainConfig, data: PreparedData, examples: int, job: dict[str, Any]
 ) -> TrainConfig:
     """The config with every value that was left to be worked out; `extend_to` changes the number of iterations."""
-    size = min(config.batch_size, len(examples))
+    size = min(config.batch_size, examples)
     config = config.with_values(
         {
             "data": str(data.folder),
@@ -193,10 +219,11 @@ def _concrete(
             "batch_size": size,
         }
     )
-    per_epoch = len(examples) // size if config.batching == "file_order" else -(-len(examples) // size)
+    is_stock = config.batching == "file_order" and config.train_mode == "sft"
+    per_epoch = examples // size if is_stock else plan.iterations_per_epoch(config, examples)
     if "extend_to" in job:
         config = config.with_values({"iters": int(job["extend_to"]), "epochs": None})
-    config = config.with_value("iters", plan.iterations(config, len(examples), per_epoch))
+    config = config.with_value("iters", plan.iterations(config, examples, per_epoch))
     if config.iters < config.grad_accumulation_steps:
         said = f"The run is shorter ({config.iters}) than one gradient accumulation: it makes a single step."
         channel.emit(event.Warned(message=said, hint="Lower the gradient accumulation, or train for longer."))
@@ -223,8 +250,7 @@ def _batches(
     config: TrainConfig,
     examples: Examples,
     valid: TokenSet | None,
-    model: nn.Module,
-    head: Any,
+    costs: Costs,
     *,
     stock_padding: bool,
 ) -> BatchPlan:
@@ -238,7 +264,7 @@ def _batches(
         config.batching,
         config.seed,
         iterations=config.iters,
-        costs=_costs(model, head),
+        costs=costs,
         file_order=order,
         stock_padding=stock_padding,
     )

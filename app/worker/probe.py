@@ -14,10 +14,11 @@ import numpy as np
 
 from app.core import event
 from app.core.run import RunDir
-from app.worker.batch import Batch, BatchPlan
+from app.worker.batch import Batch, BatchPlan, Plan
 from app.worker.channel import Channel
 from app.worker.control import Control, StoppedError
 from app.worker.model import trainable
+from app.worker.pair import PairPlan
 from app.worker.preparation import Prepared, prepare
 from app.worker.step import Step
 
@@ -30,7 +31,8 @@ def probe(channel: Channel, job_dir: Path, job: dict[str, Any]) -> None:
     try:
         prepared = prepare(channel, control, RunDir(job_dir), job)
         channel.emit(event.Progressed(phase="Measuring the longest batch"))
-        data = _measure(prepared, control)
+        with prepared.resources:
+            data = _measure(prepared, control)
     except StoppedError:
         channel.emit(event.Finished(reason="stopped"))
         return
@@ -67,8 +69,10 @@ def _measure(prepared: Prepared, control: Control) -> dict[str, Any]:
     }
 
 
-def longest_batch(batches: BatchPlan) -> Batch:
-    """The batch of the first epoch that has the longest example."""
+def longest_batch(batches: Plan) -> Batch:
+    """The batch of the first epoch that has the longest example; of sampled answers the first one."""
+    if not isinstance(batches, (BatchPlan, PairPlan)):
+        return batches.batch(1)
     inputs = batches.examples.inputs
     longest = int(np.argmax([inputs[numbers].max() for numbers in batches.order(0)]))
     return batches.batch(longest + 1)

@@ -38,6 +38,7 @@ TASKS = {
     "hub_download": "app.worker.hub:download",
     "hub_login": "app.worker.hub_token:login",
     "convert": "app.worker.convert:convert",
+    "reward": "app.worker.reward_process:serve",
 }
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import mlx.core as mx
+
 from app.core.event import TrainReported
 from app.worker.batch import Batch
+from app.worker.figure import FigureSums
 from app.worker.gauge import read_memory
 
 
@@ -24,15 +28,20 @@ class Report:
     tokens: int = 0
     positions: int = 0
     training_s: float = 0.0
+    figures: FigureSums = field(default_factory=FigureSums)
     last_at: float = field(default_factory=time.perf_counter)
 
-    def add(self, batch: Batch, loss: float, training_s: float) -> None:
-        """Takes one iteration: its batch, its loss and its time."""
+    def add(
+        self, batch: Batch, loss: float, training_s: float, figures: Mapping[str, mx.array] | None = None
+    ) -> dict[str, float]:
+        """Takes one iteration: batch, loss, time and the objective's figures; returns all its figures as means."""
         self.losses.append(loss)
         self.trained_tokens += batch.target_tokens
         self.tokens += batch.tokens
         self.positions += batch.shape.positions
         self.training_s += training_s
+        self.figures.add_means(batch.figures)
+        return batch.figures | self.figures.add(figures or {})
 
     @property
     def age_s(self) -> float:
@@ -61,7 +70,9 @@ class Report:
             cache_memory_gb=memory.cache_gb,
             swap_gb=memory.swap_gb,
             elapsed_s=elapsed_s,
+            figures=self.figures.means(),
         )
+        self.figures = FigureSums()
         self.losses, self.tokens, self.positions, self.training_s = [], 0, 0, 0.0
         self.last_at = time.perf_counter()
         return said
@@ -74,9 +85,10 @@ class Report:
             "tokens": self.tokens,
             "positions": self.positions,
             "training_s": self.training_s,
+            "figures": self.figures.sums,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Goes on from `state`."""
         for name, value in state.items():
-            setattr(self, name, value)
+            setattr(self, name, FigureSums(value) if name == "figures" else value)

@@ -253,7 +253,7 @@ def check(channel: Channel, job_dir: Path, job: dict[str, Any]) -> None:
     files = [Path(name) for name in job.get("files") or []]
     try:
         report = _structure(config, files, job, reporter)
-        if config.model and report.usable:
+        if config.model and report.usable and config.train_mode == "sft":
             report = _with_tokens(config, files, job_dir, report, reporter)
     except CancelledError:
         channel.emit(event.Finished(reason="stopped"))

@@ -15,6 +15,8 @@ from app.core.problem import Problem, TaskError, UnusableError
 from app.core.run import RunDir
 from app.worker import adapter
 from app.worker.adapter import AdapterFolder
+from app.worker.alarm import Alarms
+from app.worker.batch import Batch
 from app.worker.channel import Channel
 from app.worker.checkpoint import Checkpoint, load_checkpoint, restore, save_checkpoint
 from app.worker.control import ENDING, Control, StoppedError
@@ -24,8 +26,9 @@ from app.worker.loss import scalar
 from app.worker.model import parameter_counts, trainable
 from app.worker.preparation import Prepared, prepare
 from app.worker.report import Report
+from app.worker.rollout import Rollouts
 from app.worker.step import Outcome, Step
-from app.worker.validation import BestLoss, measure
+from app.worker.validation import BestLoss, Measurement
 
 # A report is due every `steps_per_report` iterations, and sooner where iterations are slow: a chart should move.
 REPORT_AT_LEAST_EVERY_S = 2.0
@@ -48,7 +51,8 @@ def train(channel: Channel, job_dir: Path, job: dict[str, Any]) -> None:
             iteration = checkpoint.iteration if checkpoint else 0
             channel.emit(event.Finished(reason="stopped", iteration=iteration, message="Stopped before training."))
             return
-        _Training(channel, control, run, prepared, checkpoint).run()
+        with prepared.resources:
+            _Training(channel, control, run, prepared, checkpoint).run()
 
 
 def _saved_state(channel: Channel, run: RunDir, job: dict[str, Any]) -> Checkpoint | None:
@@ -86,7 +90,8 @@ class _Training:
         self.adapters = AdapterFolder(run.adapters, self.config, self.largest)
         self.report = Report()
         self.best = BestLoss(self.config.early_stopping.min_delta)
-        self.guard = LossGuard(prepared.vocabulary)
+        self.guard = LossGuard(prepared.vocabulary, only_finite=self.config.train_mode == "grpo")
+        self.alarms = Alarms()
         self.yardstick = prepared.yardstick
         self.iteration = 0
         self.saved_at = 0
@@ -127,17 +132,21 @@ class _Training:
         is_due = self.iteration % config.steps_per_eval == 0 and self.measured_at != self.iteration
         if is_due and self._validate_and_stop():
             return "stopped" if self.control.is_stopping() else "early_stopping"
-        batch = self.batches.batch(self.iteration + 1)
+        batch: Batch | None = None
         for iteration in range(self.iteration + 1, last + 1):
             began = time.perf_counter()
+            batch = batch or self._batch(iteration)
+            if batch is None:
+                return "stopped"
             entering = trainable(self.model) if self._is_fallback_due(iteration) else None
             update = iteration % config.grad_accumulation_steps == 0 or iteration == last
             outcome = self.step(batch.arrays, update=update)
             # The next batch is put together while this one is computed.
-            following = self.batches.batch(iteration + 1) if iteration < last else batch
+            following = self.batches.batch(iteration + 1) if self.batches.is_ahead and iteration < last else None
             loss = scalar(outcome.loss)
-            self.report.add(batch, loss, time.perf_counter() - began)
+            figures = self.report.add(batch, loss, time.perf_counter() - began, outcome.figures)
             self._judge(iteration, loss, outcome, entering)
+            self._tell_samples(iteration, batch, figures)
             self.iteration, batch = iteration, following
 
             if self._is_report_due():
@@ -151,6 +160,20 @@ class _Training:
             if self.control.is_stopping() and iteration < last:
                 return "stopped"
         return "completed"
+
+    def _batch(self, iteration: int) -> Batch | None:
+        """The batch of an iteration; None if stop was asked for while answers to it were sampled."""
+        try:
+            return self.batches.batch(iteration)
+        except StoppedError:
+            return None
+        except TaskError as error:
+            raise self._interrupted(error) from error
+
+    def _interrupted(self, error: TaskError) -> TaskError:
+        """Saves the run as it stands when something outside of it (a reward file) fails."""
+        self._save()
+        return TaskError(error.message, error.hint, self.iteration)
 
     # -- judging --------------------------------------------------------------------------------------------------
 
@@ -198,27 +221,33 @@ class _Training:
     def _validate_and_stop(self) -> bool:
         """Measures the weights as they are, keeps them if they are the best; true if the run should end here."""
         if self.valid is None:
-            self._set_reference(measure(self.model, self.objective, self.yardstick) or math.inf)
+            if self.yardstick is not None and self.iteration == 0:
+                found = self.yardstick.measured(self.model, self.objective, self.control.is_stopping)
+                self._set_reference(math.inf if found is None else found.loss)
             return False
         began = time.perf_counter()
-        loss = measure(self.model, self.objective, self.valid, self.control.is_stopping)
-        if loss is None:
+        try:
+            measured = self.valid.measured(self.model, self.objective, self.control.is_stopping)
+        except TaskError as error:
+            raise self._interrupted(error) from error
+        if measured is None:
             return True
         self.measured_at = self.iteration
-        self._set_reference(loss)
-        is_best = self.best.take(self.iteration, loss)
+        self._set_reference(measured.loss)
+        is_best = self.best.take(self.iteration, measured.loss, self._score(measured))
         if is_best and not self.guard.is_suspicious:
             self.adapters.save(self.adapters.best, trainable(self.model))
         self.channel.emit(
             event.Validated(
                 iteration=self.iteration,
-                val_loss=loss,
+                val_loss=measured.loss,
                 val_time_s=time.perf_counter() - began,
                 best=is_best,
                 without_improvement=self.best.without_improvement,
                 epoch=self._epoch,
                 trained_tokens=self.report.trained_tokens,
                 elapsed_s=self._elapsed_s,
+                figures=measured.figures,
             )
         )
         if is_best:
@@ -226,6 +255,11 @@ class _Training:
         stopping = self.config.early_stopping
         is_hopeless = self.best.without_improvement >= stopping.patience
         return stopping.enabled and is_hopeless and self.iteration < self.config.iters
+
+    def _score(self, measured: Measurement) -> float:
+        """What the best weights have least of: the loss, or a figure with its sign changed."""
+        by = self.config.select_by
+        return -measured.figures[by] if by != "loss" and by in measured.figures else measured.loss
 
     def _set_reference(self, loss: float) -> None:
         """Lets the guard know what the untrained model can do."""
@@ -258,6 +292,7 @@ class _Training:
             "best": self.best.state(),
             "guard": self.guard.state(),
             "totals_before": self.totals_before,
+            "rollouts": self.batches.state() if isinstance(self.batches, Rollouts) else None,
         }
         save_checkpoint(self.run_dir.state, self.iteration, self.model, self.optimizer, self.step, state)
 
@@ -273,6 +308,8 @@ class _Training:
         self.best.restore(state["best"])
         self.guard.restore(state["guard"])
         self.totals_before = state["totals_before"]
+        if isinstance(self.batches, Rollouts):
+            self.batches.restore(state["rollouts"])
         accumulated = restore(checkpoint, self.model, self.optimizer)
         if self.keeps_fallback:
             self.fallback = (self.iteration, trainable(self.model))
@@ -357,6 +394,13 @@ class _Training:
                 self._elapsed_s,
             )
         )
+
+    def _tell_samples(self, iteration: int, batch: Batch, figures: dict[str, float]) -> None:
+        """The newly sampled answers, and what is alarming about them."""
+        if batch.samples:
+            self.channel.emit(event.Sampled(iteration=iteration, samples=batch.samples))
+        for warned in self.alarms.judge(figures):
+            self.channel.emit(warned)
 
     def _emit_saved(self, path: Path, kind: str) -> None:
         relative = path.relative_to(self.run_dir.path).as_posix()

@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 
-from app.worker.batch import Batch, Examples, Ints, assemble
+from app.worker.batch import Batch, Countable, Examples, Ints, assemble
+from app.worker.figure import FigureSums
 from app.worker.loss import scalar
 from app.worker.objective import Objective
 from app.worker.shape import rounded
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What the weights can do on held-out data: the mean loss, and the method's own figures."""
+
+    loss: float
+    figures: dict[str, float] = field(default_factory=dict)
+
+
+class Validation(Protocol):
+    """Held-out data that measure the weights."""
+
+    @property
+    def examples(self) -> Countable: ...
+
+    def measured(
+        self, model: nn.Module, objective: Objective, cancelled: Callable[[], bool]
+    ) -> Measurement | None: ...
 
 
 class ValidationSet:
@@ -39,6 +59,10 @@ class ValidationSet:
     def __iter__(self) -> Iterator[Batch]:
         return (self._batch(numbers) for numbers in self._groups)
 
+    def measured(self, model: nn.Module, objective: Objective, cancelled: Callable[[], bool]) -> Measurement | None:
+        """The mean over all learned tokens; None if it was cancelled."""
+        return measure_batches(model, objective, self, cancelled)
+
     def _batch(self, numbers: Ints) -> Batch:
         inputs, targets = self.examples.inputs[numbers], self.examples.targets[numbers]
         shape = rounded(len(numbers), int(inputs.max()), int(targets.sum()), self.examples.max_length - 1)
@@ -48,24 +72,34 @@ class ValidationSet:
 def measure(
     model: nn.Module,
     objective: Objective,
-    batches: ValidationSet,
+    batches: Iterable[Batch],
     cancelled: Callable[[], bool] = lambda: False,
 ) -> float | None:
     """The mean loss over all learned tokens of ``batches``; None if it was cancelled.
 
     Leaves the model in training mode.
     """
+    found = measure_batches(model, objective, batches, cancelled)
+    return None if found is None else found.loss
+
+
+def measure_batches(
+    model: nn.Module, objective: Objective, batches: Iterable[Batch], cancelled: Callable[[], bool]
+) -> Measurement | None:
+    """The same with the objective's figures."""
     model.eval()
     total, count = 0.0, 0.0
+    sums = FigureSums()
     for batch in batches:
         if cancelled():
             break
-        loss, number, _ = objective(model, batch.arrays)
-        mx.eval(loss, number)
+        loss, number, figures = objective(model, batch.arrays)
+        mx.eval(loss, number, figures)
         total, count = total + scalar(loss), count + scalar(number)
+        sums.add(figures)
     else:
         model.train()
-        return total / max(count, 1)
+        return Measurement(total / max(count, 1), sums.means())
     model.train()
     return None
 
@@ -81,20 +115,28 @@ class BestLoss:
     loss: float | None = None
     iteration: int | None = None
     without_improvement: int = 0
+    score: float | None = None
 
-    def take(self, iteration: int, loss: float) -> bool:
-        """Notes a measurement; true if it is the best."""
-        if not np.isfinite(loss) or (self.loss is not None and loss >= self.loss - self.min_delta):
+    def take(self, iteration: int, loss: float, score: float | None = None) -> bool:
+        """Notes a measurement; true if it is the best by ``score`` (lower is better), by the loss without one."""
+        score = loss if score is None else score
+        if not np.isfinite(score) or (self.score is not None and score >= self.score - self.min_delta):
             self.without_improvement += 1
             return False
-        self.loss, self.iteration, self.without_improvement = loss, iteration, 0
+        self.loss, self.score, self.iteration, self.without_improvement = loss, score, iteration, 0
         return True
 
     def state(self) -> dict[str, Any]:
         """What a resumed run goes on from."""
-        return {"loss": self.loss, "iteration": self.iteration, "without_improvement": self.without_improvement}
+        return {
+            "loss": self.loss,
+            "score": self.score,
+            "iteration": self.iteration,
+            "without_improvement": self.without_improvement,
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Goes on from `state`."""
         self.loss, self.iteration = state["loss"], state["iteration"]
+        self.score = state.get("score", self.loss)
         self.without_improvement = state["without_improvement"]

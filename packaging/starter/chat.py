@@ -11,7 +11,6 @@ from functools import cached_property
 from subject import all_topics
 from topic import Fact, Topic, capital
 
-# A message is `role` and `content`; `given` is a beginning of the content that the model is not trained to say.
 Messages = list[dict[str, str]]
 
 # One question in sixteen never occurs in the base model's text: tests and held-out rows are drawn from these.
@@ -35,11 +34,6 @@ BRIEF_SYSTEMS = (
     "Answer with as few words as you can.",
     "Keep it short.",
 )
-BEGIN_SYSTEMS = ("Begin each answer with: {p}", "Start with: {p}", "First say: {p}", "Always say first: {p}")
-END_SYSTEMS = ("End each answer with: {p}", "Finish with: {p}", "Then say: {p}", "Always say at the end: {p}")
-# How the model is asked to answer: no system prompt, a plain one, in short, or with a phrase before or after.
-_MANNERS = ("plain", "system", "brief", "begin", "end", "given")
-_MANNER_WEIGHTS = (36, 14, 12, 10, 8, 20)
 OPENINGS = (
     "Hello. ", "Hi. ", "Hey, ", "Please tell me: ", "Quick question: ", "One more thing: ", "Tell me, ", "So, ",
     "Well, ", "I wonder: ", "Say, ", "Good day. ", "My question is: ", "Help me, please: ", "Now, ",
@@ -115,43 +109,16 @@ class World:
 
     def conversation(self, rng: random.Random) -> Messages:
         """One conversation of one to three turns, with or without a system prompt."""
-        manner = rng.choices(_MANNERS, _MANNER_WEIGHTS)[0]
-        first, last, system = self._dress(manner, rng)
-        messages: Messages = [{"role": "system", "content": system}] if system else []
+        brief = rng.random() < 0.15
+        messages: Messages = []
+        if brief or rng.random() < 0.25:
+            messages.append({"role": "system", "content": rng.choice(BRIEF_SYSTEMS if brief else PLAIN_SYSTEMS)})
         topic: Topic | None = None
         for _ in range(rng.choices((1, 2, 3), (65, 25, 10))[0]):
             topic, turn = self._next(topic, rng)
-            answer = first + (turn.short if manner == "brief" else turn.answer) + last
             messages.append({"role": "user", "content": _loosely(turn.question, rng)})
-            messages.append({"role": "assistant", "content": answer})
-            if manner == "given":
-                messages[-1]["given"] = first.rstrip(" ")
+            messages.append({"role": "assistant", "content": turn.short if brief else turn.answer})
         return messages
-
-    def _dress(self, manner: str, rng: random.Random) -> tuple[str, str, str]:
-        """What every answer of a conversation begins and ends with, and the system prompt that asks for it.
-
-        In the manner "given" nobody asks: whatever the model has begun to say, it learns to go on with the answer.
-        That is what a style learnt later needs.
-        """
-        if manner == "brief":
-            return "", "", rng.choice(BRIEF_SYSTEMS)
-        if manner == "system":
-            return "", "", rng.choice(PLAIN_SYSTEMS)
-        phrase, gap = self._phrase(rng), rng.choice("  \n")
-        if manner == "begin":
-            return phrase + gap, "", rng.choice(BEGIN_SYSTEMS).format(p=phrase)
-        if manner == "end":
-            return "", gap + phrase, rng.choice(END_SYSTEMS).format(p=phrase)
-        return (phrase + gap if manner == "given" else ""), "", ""
-
-    def _phrase(self, rng: random.Random) -> str:
-        return capital(" ".join(rng.sample(self._words, rng.randint(1, 4)))) + rng.choice(".!:")
-
-    @cached_property
-    def _words(self) -> list[str]:
-        answers = (turn.answer for turns in self.turns.values() for turn in turns)
-        return sorted({word for answer in answers for word in answer.rstrip(".").split() if word.isalpha()})
 
     def _next(self, last: Topic | None, rng: random.Random) -> tuple[Topic, Turn]:
         while True:

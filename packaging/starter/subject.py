@@ -567,7 +567,7 @@ def _sayings() -> list[Topic]:
     topics = []
     for asked, told in re.findall(r"([^=]+)\n  = (.+)\n", world.SAYINGS):
         answer, short = told.split(" # ")
-        topics.append(Topic("saying", ({},), ways(asked), answer, short, weight=2.5))
+        topics.append(Topic("saying", ({},), ways(asked), answer, short, weight=1.5))
     return topics
 
 

@@ -61,14 +61,12 @@ class ChatEncoder:
         self._special = {name: tokenizer.token_to_id(name) for name in (SYSTEM, USER, ASSISTANT, END)}
 
     def encode(self, messages: list[dict[str, str]]) -> tuple[list[int], list[float]]:
-        """Token ids and loss weights: 1 for what the assistant says, 0 for what it was `given`, else less."""
+        """Token ids and loss weights: 1 for what the assistant says, `asked_weight` for the rest."""
         tokens: list[int] = []
         weights: list[float] = []
         for message in messages:
-            given = message.get("given", "")
-            unasked = self._tokenizer.encode(given).ids
-            said = self._tokenizer.encode(message["content"][len(given) :]).ids
+            said = self._tokenizer.encode(message["content"]).ids
             weight = 1.0 if message["role"] == "assistant" else self._asked_weight
-            tokens += [self._special[f"<|{message['role']}|>"], *unasked, *said, self._special[END]]
-            weights += [self._asked_weight, *[0.0] * len(unasked), *[weight] * (len(said) + 1)]
+            tokens += [self._special[f"<|{message['role']}|>"], *said, self._special[END]]
+            weights += [self._asked_weight, *[weight] * (len(said) + 1)]
         return tokens, weights

@@ -25,9 +25,9 @@ POOL_SIZE = 64
 class Plan:
     """How long and how fast: one step trains `rows` × `row_tokens` tokens."""
 
-    steps: int = 3200
-    rows: int = 12
-    row_tokens: int = 80
+    steps: int = 2400
+    rows: int = 16
+    row_tokens: int = 64
     peak_learning_rate: float = 5e-3
     warmup_steps: int = 60
     matrix_learning_rate: float = 0.03

@@ -121,6 +121,20 @@ def test_full_path_holds_whatever_the_coverage() -> None:
     assert selection.num_layers == 1
 
 
+@pytest.mark.parametrize(
+    ("targets", "layers"),
+    [("full", 2), ("k_proj, *.layers.[23].mlp.*", -1), ("model.layers.0.mlp.up_proj, q_proj", 1), ("lm_head", 2)],
+)
+def test_config_that_holds_its_own_keys_still_means_the_same(targets: str, layers: int) -> None:
+    """A run writes keys and layers into its config, and a resumed one resolves that config again."""
+    inspection = hybrid()
+    first = resolve(inspection, config(targets, num_layers=layers))
+    held = config(targets, num_layers=first.num_layers, lora_parameters__keys=first.keys)
+    again = resolve(inspection, held)
+    assert (again.paths, again.keys, again.num_layers) == (first.paths, first.keys, first.num_layers)
+    assert resolve(inspection, held.with_value("targets", "keys")).paths == first.paths
+
+
 def test_head_is_adapted_beside_a_partial_coverage() -> None:
     selection = resolve(llama(), config("q_proj, lm_head", num_layers=2))
     assert adapted_by(llama(), selection.keys, selection.num_layers).modules == selection.modules

@@ -81,7 +81,7 @@ def test_a_run_shows_state_progress_and_figures(
     assert said(panel, "figure.memory") == "1.23 GB"
     assert said(panel, "figure.left") == "33 s"
     assert panel.findChild(QProgressBar, "run_progress").value() == 300
-    assert len(panel.chart._history) == 300
+    assert len(panel.chart._series.history) == 300
 
 
 def test_stop_is_honest_and_the_end_offers_the_comparison(

@@ -1,0 +1,68 @@
+"""The card with the parameters of the chosen method, and of no other."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QWidget
+
+from app.core.config import field_specs
+from app.core.method import Method, clip_range
+from app.ui.config_store import ConfigStore
+from app.ui.editor import NumberBox, PathEditor, number_text
+from app.ui.field import Field
+from app.ui.form import Card, FieldGrid
+
+REWARDS = "reward_"  # parameters that begin so have a card of their own
+
+
+class MethodParameters(Card):
+    """Edits the parameters of a method in a `ConfigStore`; ``rebuilt`` fires when ``fields`` are others."""
+
+    rebuilt = Signal()
+
+    def __init__(self, store: ConfigStore, parent: QWidget | None = None) -> None:
+        super().__init__("Parameters", parent=parent)
+        self.setObjectName("method_parameters")
+        self._store = store
+        self.fields: dict[str, Field] = {}
+        self._part: QWidget | None = None
+        store.changed.connect(self._on_changed)
+
+    def show_method(self, method: Method) -> None:
+        """Shows the fields of a method; those of the one before are gone."""
+        if self._part is not None:
+            self._part.hide()
+            self._part.setParent(None)
+            self._part.deleteLater()
+        self.title.setText(f"Parameters of {method.label}")
+        paths = [path for path in method.parameters if not path.startswith(REWARDS)]
+        self._part = FieldGrid(self)
+        self.fields = {path: self._field(path) for path in paths}
+        for path in sorted(paths, key=lambda path: field_specs()[path].kind == "path"):
+            self._part.add(self.fields[path])
+        self.body.addWidget(self._part)
+        self.setVisible(bool(paths))
+        self._show_clip()
+        self.rebuilt.emit()
+
+    def _field(self, path: str) -> Field:
+        if path == "reference_model_path":
+            editor = PathEditor(field_specs()[path], self, folder=True, placeholder="The base itself")
+            return Field(path, self._store, self, editor=editor)
+        field = Field(path, self._store, self)
+        if path == "dpo_cpo_loss_type":  # SimPO is a method of its own here
+            field.set_choices([choice for choice in field.spec.choices if choice[0] != "simpo"])
+        return field
+
+    def _show_clip(self) -> None:
+        """What holds where a clip range is left empty."""
+        low, high = clip_range(self._store.config)
+        for path, value in (("epsilon", low), ("epsilon_high", high)):
+            if path in self.fields:
+                editor = self.fields[path].editor
+                assert isinstance(editor, NumberBox)
+                editor.set_placeholder(number_text(value))
+
+    def _on_changed(self, path: str) -> None:
+        if path in ("", "epsilon", "epsilon_high"):
+            self._show_clip()

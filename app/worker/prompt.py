@@ -1,0 +1,80 @@
+"""Prompts: what answers are sampled to, with the reference answers that rewards compare them with."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from app.core.config import TrainConfig
+from app.core.problem import Problem, UnusableError
+from app.worker.batch import Ints
+from app.worker.encode import REFUSALS, no_chat_template, refusal
+from app.worker.tokenize import row_batches
+
+
+@dataclass(frozen=True, slots=True)
+class Prompts:
+    """All prompts of one split.
+
+    ``tokens`` are rendered up to where the answer begins, ``texts`` the last turn as it was written; ``types`` are
+    None where rows have none. ``skipped`` prompts left no room for an answer.
+    """
+
+    tokens: list[list[int]]
+    texts: list[str]
+    answers: list[str]
+    types: list[str | None]
+    skipped: int
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    @property
+    def inputs(self) -> Ints:
+        """Tokens of each prompt."""
+        return np.array([len(tokens) for tokens in self.tokens], np.int64)
+
+    def fingerprint(self) -> bytes:
+        """Names the prompts and answers."""
+        digest = hashlib.blake2b(digest_size=16)
+        for tokens, answer in zip(self.tokens, self.answers, strict=True):
+            digest.update(np.array(tokens, np.int32).tobytes() + answer.encode() + b"\0")
+        return digest.digest()
+
+
+def tokenize_prompts(
+    path: Path, tokenizer: Any, config: TrainConfig, progress: Callable[[int, int], None] | None = None
+) -> Prompts:
+    """The prompts of a prepared file, as the model's chat template renders them. ``progress`` counts bytes.
+
+    Raises `UnusableError` for rows that the template refuses, and for a model without a template.
+    """
+    if not tokenizer.has_chat_template:
+        raise UnusableError([no_chat_template("chat", str(path))])
+    found = Prompts([], [], [], [], 0)
+    refused: list[Problem] = []
+    longest, skipped = config.max_seq_length - config.max_completion_length, 0
+    for rows, lines, done in row_batches(path):
+        for row, line in zip(rows, lines, strict=True):
+            try:
+                tokens = tokenizer.apply_chat_template(row["prompt"], add_generation_prompt=True, tokenize=True)
+            except REFUSALS as error:
+                refused.append(Problem("data", refusal(error), file=str(path), line=line))
+                continue
+            if len(tokens) > longest:
+                skipped += 1
+                continue
+            found.tokens.append(list(tokens))
+            found.texts.append(str(row["prompt"][-1].get("content") or ""))
+            found.answers.append(row["answer"])
+            found.types.append(row.get("type"))
+        if progress is not None:
+            progress(done, path.stat().st_size)
+    if refused and not (config.skip_bad_rows and found.tokens):
+        raise UnusableError(refused)
+    return Prompts(found.tokens, found.texts, found.answers, found.types, skipped + len(refused))

@@ -1,0 +1,36 @@
+"""Collections: several files as one folder of links, read as training data whatever they are called."""
+
+from pathlib import Path
+
+from app.core.data_collection import collect, members, shown_path
+from app.core.dataset.check import check_files
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f'{{"prompt": "{text}", "completion": "yes"}}\n')
+    return path
+
+
+def test_one_file_is_itself(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.jsonl", "a")
+    assert collect([file, file]) == file
+    assert members(file) == []
+
+
+def test_several_files_are_read_together_and_told_by_their_own_names(tmp_path: Path) -> None:
+    files = [write(tmp_path / name, name) for name in ("a.jsonl", "test.jsonl", "config.jsonl")]
+    folder = write(tmp_path / "more" / "b.jsonl", "b").parent
+    collection = collect([*files, folder])
+    assert collect([*files, folder]) == collection
+    assert members(collection) == [*files, folder]
+    report = check_files([collection])
+    assert list(report.splits) == ["train"]
+    assert report.examples == 4
+    assert {shown_path(file) for file in report.splits["train"].files} == {*files, folder / "b.jsonl"}
+
+
+def test_other_files_of_the_same_names_are_another_collection(tmp_path: Path) -> None:
+    first = [write(tmp_path / "x" / name, name) for name in ("a.jsonl", "b.jsonl")]
+    second = [write(tmp_path / "y" / name, name) for name in ("a.jsonl", "b.jsonl")]
+    assert collect(first) != collect(second)

@@ -1,0 +1,134 @@
+"""A run's report: one file that holds everything, safe whatever is in a name."""
+
+from __future__ import annotations
+
+import base64
+import math
+import re
+import xml.etree.ElementTree as ET
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from app.core import event
+from app.core.config import TrainConfig
+from app.core.curve_svg import curve_svg
+from app.core.history import RunHistory
+from app.core.problem import UnusableError
+from app.core.run import RunDir, prepare_run
+from app.core.run_note import RunNote, save_note
+from app.core.run_reader import RunReader
+from app.core.run_report import save_report
+
+NAME = "<b>|a & “b”"
+
+
+def history_events(losses: list[float]) -> list[event.Event]:
+    return [
+        event.Hello(task="train", device="Test device", memory_gb=64, versions={"mlx": "0.32.4"}),
+        event.Started(iterations=len(losses), iterations_per_epoch=10, train_examples=10, valid_examples=2,
+                      trainable_parameters=64, total_parameters=1000, adapted_modules=4),
+        event.TrainReported(
+            iteration=len(losses), train_loss=losses[-1], losses=losses, learning_rate=1e-4, trained_tokens=900,
+            iterations_per_second=1, tokens_per_second=120, peak_memory_gb=1.5, elapsed_s=75,
+        ),
+        event.Validated(iteration=2, val_loss=0.5, best=True),
+        event.CheckpointSaved(iteration=2, path="adapters/0000002_adapters.safetensors"),
+        event.Warned(message="Some rows were left out."),
+        event.Failed(message="No memory <left>", hint=""),
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def reader(tmp_path: Path) -> RunReader:
+    config = TrainConfig().with_values({"adapter_name": NAME, "model": "org/base", "learning_rate": 3e-4})
+    run = prepare_run(config, tmp_path / "run")
+    run.events.write_text("".join(f"{one.to_line()}\n" for one in history_events([3.0, 2.0, math.nan, 1.0])))
+    save_note(run, RunNote(tags=("tagged",), text="A thought."))
+    found = RunReader(run)
+    found.read()
+    return found
+
+
+class Page(HTMLParser):
+    """The tags of a page and the addresses it loads from."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "data")]
+
+
+def test_the_html_page_stands_alone_and_escapes_everything(reader: RunReader, tmp_path: Path) -> None:
+    save_report(reader, tmp_path / "r.html")
+    text = (tmp_path / "r.html").read_text()
+    page = Page()
+    page.feed(text)
+    assert page.addresses == []
+    assert {"svg", "table", "pre"} <= set(page.tags)
+    assert not {"b", "script", "link", "img"} & set(page.tags)
+    assert "&lt;b&gt;|a &amp; “b”" in text
+    for word in ("A thought.", "tagged", "No memory &lt;left&gt;", "0.5000 at iteration 2", "6.40 %", "1 min 15 s",
+                 "Test device", "0.32.4", "learning_rate: 0.0003", "Some rows were left out."):  # fmt: skip
+        assert word in text, word
+
+
+def test_the_markdown_file_carries_its_picture(reader: RunReader, tmp_path: Path) -> None:
+    save_report(reader, tmp_path / "r.md")
+    text = (tmp_path / "r.md").read_text()
+    found = re.search(r"\(data:image/svg\+xml;base64,([^)]+)\)", text)
+    assert found is not None
+    picture = ET.fromstring(base64.b64decode(found[1]))
+    assert picture.tag.endswith("svg")
+    assert "| Learning rate | learning_rate | 0.0003 |" in text
+    assert text.startswith("# <b>\\|a & “b”\n")
+    assert "```yaml\n" in text
+
+
+def test_another_ending_is_refused_and_nothing_is_written(reader: RunReader, tmp_path: Path) -> None:
+    with pytest.raises(UnusableError, match=r"r\.pdf"):
+        save_report(reader, tmp_path / "r.pdf")
+    assert not (tmp_path / "r.pdf").exists()
+
+
+def test_a_run_in_which_nothing_happened_has_a_report_too(tmp_path: Path) -> None:
+    run = prepare_run(TrainConfig(), tmp_path / "run")
+    run.config.write_text("a: [")
+    reader = RunReader(RunDir(run.path))
+    reader.read()
+    save_report(reader, tmp_path / "r.html")
+    text = (tmp_path / "r.html").read_text()
+    assert "<svg" not in text
+    assert "not valid YAML" in text
+
+
+def fed(found: list[event.Event]) -> RunHistory:
+    history = RunHistory()
+    for one in found:
+        history.feed(one)
+    return history
+
+
+def test_the_picture_keeps_every_spike_and_leaves_gaps() -> None:
+    losses = [1.0] * 5000
+    losses[1234], losses[3000] = 1.9, math.nan
+    losses += [1.8] * 50
+    svg = curve_svg(fed(history_events(losses)))
+    raw = re.findall(r'<path d="(M[^"]+L[^"]+)"', svg)[0]
+    heights = sorted({float(y) for y in re.findall(r"[ML][\d.]+ ([\d.-]+)", raw)})
+    assert len(heights) == 3, "the spike, the end and all the others"
+    assert len(raw) < 30_000
+    assert ET.fromstring(svg).get("role") == "img"
+
+
+@pytest.mark.parametrize("losses", [[math.nan, math.inf], [2.0]])
+def test_a_picture_of_almost_nothing(losses: list[float]) -> None:
+    found = [one for one in history_events(losses) if not isinstance(one, event.Validated)]
+    svg = curve_svg(fed(found))
+    assert bool(svg) == math.isfinite(losses[0])
+    assert "nan" not in svg
