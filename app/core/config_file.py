@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from app.core.atomic_file import write_text
 from app.core import method
+from app.core.atomic_file import write_text
 from app.core.config import CONFIG_VERSION, TrainConfig, field_specs
 from app.core.problem import Problem, Severity, UnusableError
 

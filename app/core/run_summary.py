@@ -29,7 +29,8 @@ YamlLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 class RunSummary:
     """``state`` is what is true now, ``recorded`` what the events say. ``curve`` is the train loss in a few points.
 
-    ``created`` is seconds since 1970; ``name`` is what a person called the run, else its adapter's name.
+    ``method`` is what is trained, with an objective other than the supervised one before it (``dpo
+    lora``). ``created`` is seconds since 1970; ``name`` is what a person called the run, else its adapter's name.
     """
 
     run: RunDir
@@ -179,11 +180,17 @@ def _config_facts(run: RunDir) -> tuple[dict[str, Any], str]:
     return {
         "name": text("adapter_name") if not fault else run.name,
         "base": text("model"),
-        "method": text("fine_tune_type"),
+        "method": _method(text("train_mode"), text("grpo_loss_type"), text("fine_tune_type")),
         "data": text("data"),
         "targets": ", ".join(str(key) for key in keys) if isinstance(keys, list) else text("targets"),
         "iterations": iterations if isinstance(iterations, int) else 0,
     }, fault
+
+
+def _method(mode: str, group_loss: str, fine_tune_type: str) -> str:
+    """``lora``; with another objective than the supervised one, that before it: ``dpo lora``."""
+    objective = group_loss if mode == "grpo" else mode
+    return fine_tune_type if mode == "sft" else f"{objective} {fine_tune_type}"
 
 
 def _read_config(run: RunDir) -> tuple[dict[str, Any], str]:

@@ -153,7 +153,7 @@ def screenshot(
     store, session = ConfigStore(application), RunSession(application)
     window = MainWindow(store, session, appearance)
     window.resize(*size)
-    store.replace(config)
+    window.workshop.take_config(config)
     window.show()
     session.open(run_dir)
     _wait_until_known(window)

@@ -126,7 +126,7 @@ class DataPanel(DropCard):
     def set_starter(self, folder: Callable[[], Path], tip: str, wanted: str) -> None:
         """Offers other bundled data; ``wanted`` says which files and rows may be dropped."""
         self._starter = folder
-        self.starter_button.setToolTip(tip)
+        self._buttons["data.starter"].setToolTip(tip)
         self._wanted.setText(wanted)
 
     # -- the dialog -------------------------------------------------------------------------------------------
@@ -177,6 +177,7 @@ class DataPanel(DropCard):
             label.setAlignment(Qt.AlignmentFlag.AlignHCenter)
             layout.addWidget(label)
         self._wanted = label
+        self._buttons: dict[str, QPushButton] = {}
         buttons = QHBoxLayout()
         buttons.addStretch(1)
         for name, text, tip, slot in (
@@ -188,7 +189,7 @@ class DataPanel(DropCard):
             button.setToolTip(tip)
             button.clicked.connect(slot)
             buttons.addWidget(button)
-        self.starter_button = buttons.itemAt(1).widget()
+            self._buttons[name] = button
         theme.set_role(button, kind="quiet")
         buttons.addStretch(1)
         layout.addSpacing(theme.SPACE)

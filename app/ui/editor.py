@@ -420,5 +420,5 @@ def name_editor(editor: Editor, spec: FieldSpec) -> None:
     named.setObjectName(spec.path)
     named.setAccessibleName(spec.label)
     named.setAccessibleDescription(spec.help)
-    if not isinstance(named, CheckEditor):
+    if not isinstance(named, CheckEditor | ComposedEditor):  # one that is its own line is as tall as its parts
         named.setFixedHeight(HEIGHT)

@@ -1,4 +1,4 @@
-"""The Enhanced Setup tab: training from preferences and rewards, and the attention-only baseline to compare with."""
+"""The Enhanced Setup tab: training from preferences and rewards, and the attention-only baseline."""
 
 from __future__ import annotations
 

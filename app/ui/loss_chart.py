@@ -1,4 +1,4 @@
-"""The loss chart: train loss of every iteration, validations and the best of them, or a figure of the method's own."""
+"""The loss chart: train loss of every iteration, validations and the best of them, or a method's own figure."""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ class MethodCard(QFrame):
         super().__init__(parent)
         self.method = method
         self.setObjectName(f"method.{method.name}.card")
+        self.setProperty("role", "choice")
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.button = QRadioButton(method.label, self)
         self.button.setObjectName(f"method.{method.name}")
@@ -35,23 +36,13 @@ class MethodCard(QFrame):
         layout.setSpacing(theme.SPACE // 2)
         layout.addWidget(self.button)
         layout.addWidget(what, 1)
-        theme.theme().changed.connect(self._dress)
-        self._dress()
 
     def set_chosen(self, chosen: bool) -> None:
         """Marks the card."""
         self.button.setChecked(chosen)
-        self._dress()
-
-    def _dress(self) -> None:
-        c, on = theme.colors(), self.button.isChecked()
-        border, ground = (c.accent, c.accent_soft) if on else (c.border, c.raised)
-        name = self.objectName().replace(".", "\\.")
-        self.setStyleSheet(
-            f"QFrame#{name} {{ background: {ground}; border: 1px solid {border}; border-radius: 8px; }}"
-            f"QFrame#{name}:hover {{ border-color: {c.accent if on else c.border_strong}; }}"
-            "QRadioButton { font-weight: 600; }"
-        )
+        role = "choice-on" if chosen else "choice"
+        if role != self.property("role"):
+            theme.set_role(self, role=role)
 
     def _on_clicked(self) -> None:
         self.chosen.emit(self.method.name)

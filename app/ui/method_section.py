@@ -65,12 +65,13 @@ class MethodSection(Card):
         grid.setVerticalSpacing(theme.SPACE // 2)
         grid.setColumnStretch(1, 1)
         self._lines: dict[str, QLabel] = {}
+        self._titles: dict[str, QLabel] = {}
         rows = (("when", "Use it when"), ("data", "Data"), ("starter", ""), ("cost", "Cost"), ("paper", "Paper"))
         for row, (name, title) in enumerate(rows):
             if title:
-                label = QLabel(title, well)
-                label.setProperty("role", "muted")
-                grid.addWidget(label, row, 0, Qt.AlignmentFlag.AlignTop)
+                self._titles[name] = QLabel(title, well)
+                self._titles[name].setProperty("role", "muted")
+                grid.addWidget(self._titles[name], row, 0, Qt.AlignmentFlag.AlignTop)
                 self._lines[name] = self._line(name, well)
                 grid.addWidget(self._lines[name], row, 1)
         paper = self._lines["paper"]
@@ -78,7 +79,6 @@ class MethodSection(Card):
                                       | Qt.TextInteractionFlag.LinksAccessibleByKeyboard)  # fmt: skip
         paper.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         paper.linkActivated.connect(self._open_paper)
-        self._paper_title = grid.itemAtPosition(4, 0).widget()
         self.starter_button = QPushButton(well)
         self.starter_button.setObjectName("method.starter")
         theme.set_role(self.starter_button, kind="link")
@@ -108,7 +108,7 @@ class MethodSection(Card):
         color = theme.colors().accent
         self._lines["paper"].setText(f"<a href='{address}' style='color:{color}'>arXiv {method.paper}</a>")
         self._lines["paper"].setToolTip(f"{address}, opens in the browser")
-        for part in (self._lines["paper"], self._paper_title):
+        for part in (self._lines["paper"], self._titles["paper"]):
             part.setVisible(bool(method.paper))
         self.starter_button.setText(need.starter_text)
         self.starter_button.setToolTip(need.starter_tip)

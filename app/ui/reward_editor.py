@@ -19,7 +19,7 @@ Weighted = tuple[tuple[str, float], ...]
 
 
 class RewardEditor(ComposedEditor):
-    """Its value is a tuple of (name, weight) in the order of the rows. ``line`` is the first row's check box."""
+    """Its value is a tuple of (name, weight) in the order of the rows."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -31,8 +31,8 @@ class RewardEditor(ComposedEditor):
         self._layout.setSpacing(theme.SPACE * 3 // 2)
         for name in built_in_names():
             self._add(RewardRow(name, explanation(name), self))
-        self.line = next(iter(self.rows.values())).check
-        self.setFocusProxy(self.line)
+        self.line = self
+        self.setFocusProxy(next(iter(self.rows.values())).check)
 
     def value(self) -> Weighted:
         """What counts, and with what weight."""

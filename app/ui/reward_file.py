@@ -56,6 +56,7 @@ class RewardFile(QWidget):
         store.changed.connect(self._on_changed)
         theme.theme().changed.connect(self._dress)
         self._dress()
+        self._show()
         self.refresh()
 
     @property

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from PySide6.QtCore import QFile, QPoint, QSize, Qt, QUrl, Signal
+from PySide6.QtCore import QFile, QPoint, QSize, QStandardPaths, Qt, QUrl, Signal
 from PySide6.QtGui import QAction, QDesktopServices, QGuiApplication, QKeySequence
 from PySide6.QtWidgets import (
     QFileDialog,
@@ -43,8 +44,11 @@ def open_folder(path: Path) -> None:
 
 def move_to_trash(path: Path) -> bool:
     """True if the system took it into its Trash."""
-    moved = QFile.moveToTrash(str(path))
-    return bool(moved[0] if isinstance(moved, tuple) else moved)
+    # On Linux Qt makes the Trash of a user who has none yet, but not the folder that it lies in.
+    data = Path(QStandardPaths.writableLocation(QStandardPaths.StandardLocation.GenericDataLocation))
+    with contextlib.suppress(OSError):
+        data.mkdir(parents=True, exist_ok=True)
+    return QFile(str(path)).moveToTrash()
 
 
 def train_command(run: RunDir) -> str:

@@ -288,17 +288,25 @@ class RunPanel(QWidget):
         self._log_tabs.setObjectName("log_tabs")
         self._log_tabs.setAccessibleName("Log or sampled answers")
         self._log_tabs.setDrawBase(False)
+        self._log_tabs.setStyleSheet("QTabBar { background: transparent; }")  # it stands on a card
         self._log_tabs.setExpanding(False)
         self._log_stack = QStackedWidget()
         for name, page in (("Log", self.log), ("Answers", self.samples)):
             self._log_tabs.addTab(name)
             self._log_stack.addWidget(page)
         self._log_tabs.setTabToolTip(1, "The newest sampled answers with their rewards")
-        self._log_tabs.currentChanged.connect(self._log_stack.setCurrentIndex)
+        self._log_tabs.currentChanged.connect(self._on_log_tab)
         self._log_tabs.hide()
         layout.addWidget(self._log_tabs)
         layout.addWidget(self._log_stack, 1)
         return part
+
+    def _on_log_tab(self, index: int) -> None:
+        """Answers are read: they get half of the room, unless somebody gave them more."""
+        self._log_stack.setCurrentIndex(index)
+        above, below = self._split.sizes()
+        if index and below < above:
+            self._split.setSizes([above + below - (above + below) // 2, (above + below) // 2])
 
     def _empty(self) -> QWidget:
         """What will be here, and what to do for it."""

@@ -84,7 +84,7 @@ COLUMNS = (
     Column("best", "Best loss", 78, lambda s: _loss_text(s.best_val_loss), lambda s: s.best_val_loss, figure=True),
     Column("created", "Started", 104, lambda s: created_text(s.created), lambda s: s.created),
     Column("base", "Base model", 136, lambda s: short_path(s.base), lambda s: short_path(s.base).casefold()),
-    Column("method", "Method", 70, lambda s: METHODS.get(s.method, s.method), lambda s: s.method),
+    Column("method", "Method", 92, lambda s: method_text(s.method), lambda s: s.method),
     Column("data", "Data", 124, lambda s: short_path(s.data), lambda s: short_path(s.data).casefold()),
     Column("targets", "Targets", 92, lambda s: s.targets, lambda s: s.targets.casefold()),
     Column(
@@ -113,6 +113,11 @@ COLUMNS = (
 )  # fmt: skip
 KEYS = tuple(column.key for column in COLUMNS)
 NAME, CURVE, CREATED = KEYS.index("name"), KEYS.index("curve"), KEYS.index("created")
+
+
+def method_text(method: str) -> str:
+    """``LoRA``, ``DPO, LoRA``."""
+    return ", ".join(METHODS.get(part, part.replace("_", " ").upper()) for part in method.split())
 
 
 def short_path(text: str) -> str:
@@ -286,7 +291,7 @@ def dot(color: str) -> QPixmap:
 
 def search_text(one: RunSummary) -> str:
     """Everything of a run that a search finds, in lower case."""
-    parts = (one.name, one.run.name, one.base, METHODS.get(one.method, one.method), one.data, one.targets,
+    parts = (one.name, one.run.name, one.base, method_text(one.method), one.data, one.targets,
              STATE_WORDS[one.state], *one.tags, one.note)  # fmt: skip
     return "\n".join(parts).casefold()
 

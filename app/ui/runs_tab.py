@@ -71,6 +71,7 @@ class RunsTab(QWidget):
         self._began = self._shown_at = 0.0
         self._readers: dict[Path, RunReader] = {}
         self._configs: dict[Path, TrainConfig | None] = {}
+        self._wanted = {False: DETAILS, True: CURVES}  # by whether several runs are selected
         self._scanning, self._reading = SlicedWork(self), SlicedWork(self)
         self._scanning.stepped.connect(self._on_scanned)
         self._scanning.finished.connect(self._on_scan_finished)
@@ -189,12 +190,20 @@ class RunsTab(QWidget):
         runs = self.table.chosen()
         self.bar.show_runs(runs)
         self.detail.show_run(runs[0] if len(runs) == 1 else None)
-        self._parts.setTabEnabled(DETAILS, len(runs) <= 1)
-        self._parts.setTabEnabled(DIFFERENCES, len(runs) > 1)
-        if len(runs) > 1 and self._parts.currentIndex() == DETAILS:
-            self._parts.setCurrentIndex(CURVES)
-        elif len(runs) == 1 and self._parts.currentIndex() == DIFFERENCES:
-            self._parts.setCurrentIndex(DETAILS)
+        self._arrange_parts(many=len(runs) > 1)
+        self._show_part()
+
+    def _arrange_parts(self, *, many: bool) -> None:
+        """One run has details, several have differences; each goes back to the part that was looked at last."""
+        self._parts.blockSignals(True)
+        self._parts.setTabEnabled(DETAILS, True)
+        self._parts.setTabEnabled(DIFFERENCES, True)
+        self._parts.setCurrentIndex(self._wanted[many])
+        self._parts.setTabEnabled(DIFFERENCES if not many else DETAILS, False)
+        self._parts.blockSignals(False)
+
+    def _on_part(self, part: int) -> None:
+        self._wanted[len(self.table.chosen()) > 1] = part
         self._show_part()
 
     def _show_part(self) -> None:
@@ -443,7 +452,7 @@ class RunsTab(QWidget):
         self._search.textChanged.connect(self._on_search)
         self._state.currentIndexChanged.connect(self._on_search)
         self._columns.clicked.connect(self._on_columns)
-        self._parts.currentChanged.connect(self._show_part)
+        self._parts.currentChanged.connect(self._on_part)
         self.table.chosen_changed.connect(self._choosing.start)
         self.table.activated.connect(self.bar.open.trigger)
         self.table.customContextMenuRequested.connect(self._on_menu)

@@ -72,9 +72,9 @@ def _sample_html(sample: dict[str, Any], highest: float) -> str:
     reward = float(sample.get("reward", 0.0))
     color = c.good if reward == highest and reward > 0 else c.muted
     scores = sample.get("rewards", {})
-    by_function = " · ".join(f"{escape(name)} {value:.3g}" for name, value in scores.items()) if len(scores) > 1 else ""
+    each = [f"{escape(name)} {value:.3g}" for name, value in scores.items()] if len(scores) > 1 else []
     length = plural(int(sample.get("tokens", 0)), "token") + (", cut" if sample.get("cut") else "")
-    told = " · ".join(part for part in (by_function, length) if part)
+    told = " · ".join([*each, length])
     said = _text(sample.get("completion", "")) or f"<i style='color:{c.warning}'>empty</i>"
     return (
         f"<p style='margin-bottom:2px'><b style='color:{color}'>{reward:.3g}</b> "

@@ -226,6 +226,10 @@ QToolTip {{ background: {c.raised}; color: {c.text}; border: 1px solid {c.border
 QFrame[role="card"] {{ background: {c.card}; border: 1px solid {c.border}; border-radius: 10px; }}
 QFrame[role="card"][drop="true"] {{ border: 1px solid {c.accent}; background: {c.accent_soft}; }}
 QFrame[role="well"] {{ background: {c.raised}; border: 1px solid {c.border}; border-radius: 8px; }}
+QFrame[role="choice"] {{ background: {c.raised}; border: 1px solid {c.border}; border-radius: 8px; }}
+QFrame[role="choice"]:hover {{ border-color: {c.border_strong}; }}
+QFrame[role="choice-on"] {{ background: {c.accent_soft}; border: 1px solid {c.accent}; border-radius: 8px; }}
+QFrame[role^="choice"] QRadioButton {{ font-weight: 600; }}
 QFrame[role="line"] {{ background: {c.border}; border: none; max-height: 1px; min-height: 1px; }}
 QFrame[role="banner"] {{ background: {c.accent_soft}; border: none; border-radius: 8px; }}
 QFrame[role="banner-error"] {{ background: {c.error_soft}; border: none; border-radius: 8px; }}

@@ -92,13 +92,17 @@ class Workshop(QObject):
         except UnusableError as error:
             self._tell(f"{path.name} was not opened.\n{error}", "error")
             return
-        self._replace(loaded.config)
+        self.take_config(loaded.config)
         self.remember(path)
         kept = [problem.path for problem in loaded.problems]
         said = f"Opened {path.name}."
         if kept:
             said += f" Keys that Luthier does not use are kept: {', '.join(kept)}."
         self.told.emit(Message(said, "info", "Undo", self.undo))
+
+    def take_config(self, config: TrainConfig) -> None:
+        """Puts a whole config into the form that it belongs to, and shows that."""
+        self._replace(config)
         self.setup_requested.emit("")
 
     def save_config(self, path: Path) -> None:

@@ -210,12 +210,15 @@ class TokenizedData:
 
 
 def tokenize_config(config: TrainConfig, folder: Path, tokenizer: Any, reporter: Reporter) -> TokenizedData:
-    """Prepares the config's data into ``folder`` and tokenizes every split; the cache then serves training."""
+    """Prepares the config's data into ``folder`` and tokenizes every split; the cache then serves training.
+
+    Of pairs and prompts nothing is tokenized: their method does that when it runs.
+    """
     prepared = prepare_data(config, folder, reporter.phase("Reading the data"), reporter.stopped)
     found = {}
     for split in SPLITS:
         path = prepared.path(split)
-        if path is not None:
+        if path is not None and config.train_mode == "sft":
             found[str(split)] = tokenize_rows(path, tokenizer, config, reporter.phase("Tokenizing"))
     return TokenizedData(prepared, found)
 
@@ -253,7 +256,7 @@ def check(channel: Channel, job_dir: Path, job: dict[str, Any]) -> None:
     files = [Path(name) for name in job.get("files") or []]
     try:
         report = _structure(config, files, job, reporter)
-        if config.model and report.usable and config.train_mode == "sft":
+        if config.model and report.usable:
             report = _with_tokens(config, files, job_dir, report, reporter)
     except CancelledError:
         channel.emit(event.Finished(reason="stopped"))

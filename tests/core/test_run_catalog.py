@@ -156,6 +156,15 @@ def test_a_summary_shows_what_was_asked_for_and_counts_the_folder(tmp_path: Path
     assert one.as_dict()["path"] == str(run.path)
 
 
+@pytest.mark.parametrize(
+    ("values", "method"),
+    [({}, "lora"), ({"fine_tune_type": "full"}, "full"), ({"train_mode": "dpo"}, "dpo lora"),
+     ({"train_mode": "grpo", "grpo_loss_type": "dr_grpo"}, "dr_grpo lora")],
+)  # fmt: skip
+def test_the_method_names_the_objective_too(tmp_path: Path, values: dict[str, Any], method: str) -> None:
+    assert summarize(make_run(tmp_path / "a", **values)).method == method
+
+
 def test_a_resumed_run_forgets_validations_of_weights_that_are_gone(tmp_path: Path) -> None:
     run = make_run(
         tmp_path / "a", event.Hello(task="train"), started(), event.Validated(iteration=10, val_loss=2.0),

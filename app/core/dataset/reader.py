@@ -128,7 +128,8 @@ def json_reason(error: json.JSONDecodeError, text: str) -> str:
     near = text[error.pos : error.pos + 20].split("\n")[0]
     if error.pos >= len(text.rstrip()):
         return f"The JSON breaks off at column {error.colno}."
-    return f"{error.msg} at column {error.colno}, near {near!r}."
+    what = error.msg.removesuffix(" at")  # "Unterminated string starting at" says it already
+    return f"{what} at column {error.colno}, near {near!r}."
 
 
 def _other_reason(error: Exception) -> str:

@@ -1,0 +1,75 @@
+"""``luthier runs`` on folders without a worker: what was written about runs, compared and reported."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.command.main import main
+from app.core import event
+from app.core.config import TrainConfig
+from app.core.run import RunDir, prepare_run
+from app.core.run_note import RunNote, load_note
+
+
+@pytest.fixture
+def runs(home: Path) -> list[RunDir]:
+    parent = home / "data" / "runs"
+    config = TrainConfig().with_value("model", "base")
+    made = [
+        prepare_run(config, parent / "first"),
+        prepare_run(config.with_values({"lora_parameters.rank": 8}), parent / "second"),
+    ]
+    for run, loss in zip(made, (1.5, 1.25), strict=True):
+        found = (event.Hello(task="train"), event.Validated(iteration=5, val_loss=loss), event.Finished())
+        run.events.write_text("".join(f"{one.to_line()}\n" for one in found))
+    return made
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:
+    assert main(["runs", *arguments]) == code
+    found = capsys.readouterr()
+    return found.out if code == 0 else found.err
+
+
+def json_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    tree = json.loads(said(capsys, *arguments, "--json"))
+    assert isinstance(tree, dict)
+    return tree
+
+
+@pytest.mark.usefixtures("runs")
+def test_compare_shows_only_what_differs(capsys: pytest.CaptureFixture[str]) -> None:
+    text = said(capsys, "compare", "first", "second")
+    assert [line.split()[:2] for line in text.splitlines()[1:]] == [["LoRA", "rank"], ["Best", "validation"]]
+    assert "1.2500" in text
+    tree = json_of(capsys, "compare", "first", "second")
+    assert tree["differences"] == [{"path": "lora_parameters.rank", "label": "LoRA rank", "values": [32, 8]}]
+    assert [run["best_val_loss"] for run in tree["runs"]] == [1.5, 1.25]
+    assert "The configs are the same." in said(capsys, "compare", "first", "first")
+    assert "two or more" in said(capsys, "compare", "first", code=2)
+
+
+@pytest.mark.usefixtures("runs")
+def test_a_report_is_one_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    out = tmp_path / "report.md"
+    assert json_of(capsys, "report", "first", "--out", str(out))["report"] == str(out)
+    assert "Best validation loss | 1.5000" in out.read_text()
+    assert ".html or .md" in said(capsys, "report", "first", "--out", str(tmp_path / "report.pdf"), code=2)
+
+
+def test_name_notes_and_tags_are_kept_and_listed(capsys: pytest.CaptureFixture[str], runs: list[RunDir]) -> None:
+    assert json_of(capsys, "rename", "first", "  the  good one ")["name"] == "the good one"
+    assert said(capsys, "note", "first", "Why it is good.") == ""
+    assert json_of(capsys, "tag", "first", "a", "b,c")["tags"] == ["a", "b", "c"]
+    assert load_note(runs[0]) == RunNote("the good one", ("a", "b", "c"), "Why it is good.")
+    listed = {one["name"]: one for one in json_of(capsys, "list")["runs"]}
+    assert set(listed) == {"the good one", "mlx_finetune"}
+    assert listed["the good one"]["tags"] == ["a", "b", "c"]
+    said(capsys, "rename", "first", "")
+    said(capsys, "note", "first", "")
+    said(capsys, "tag", "first")
+    assert not runs[0].notes.exists()

@@ -1,0 +1,92 @@
+"""The built-in rewards score what they say; files of the user's own are understood without being run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app.core.reward import BUILT_IN, Declared, declared, explanation
+from app.core.reward_trust import content_hash, is_trusted, trust
+
+TAGGED = "<think>Two and three.</think>\n<answer>5</answer>"
+
+
+def score(name: str, text: str, answer: str = "5") -> float:
+    (found,) = BUILT_IN[name](["?"], [text], answer=[answer], types=None)
+    return float(found)
+
+
+@pytest.mark.parametrize(
+    "name, text, expected",
+    [
+        ("contains_answer", "There are 5 coins.", 1),
+        ("contains_answer", "It is (5).", 1),
+        ("contains_answer", "15 or 50", 0),
+        ("contains_answer", "5.2 or 1.5", 0),
+        ("contains_answer", "", 0),
+        ("exact_match", " 5\n", 1),
+        ("exact_match", "5 coins", 0),
+        ("exact_match", "", 0),
+        ("last_number", "3 and 2 make 5.", 1),
+        ("last_number", "5 is 3 and 2", 0),
+        ("last_number", "none", 0),
+        ("tagged_answer", TAGGED, 2),
+        ("tagged_answer", "5", 0),
+        ("tagged_integer", TAGGED, 0.5),
+        ("tagged_integer", "<answer>five</answer>", 0),
+        ("strict_format", TAGGED, 0.5),
+        ("strict_format", f"Well: {TAGGED}", 0),
+        ("strict_format", "<think> </think><answer>5</answer>", 0),
+        ("soft_format", f"Well: {TAGGED}", 0.5),
+        ("soft_format", "<answer>5</answer><think>x</think>", 0),
+        ("count_tags", TAGGED, 0.5),
+        ("count_tags", f"{TAGGED} and so on", 0.491),
+        ("count_tags", "nothing", 0),
+        ("short", "x" * 200, 1),
+        ("short", "x" * 400, 0.5),
+        ("short", " ", 0),
+    ],
+)
+def test_scores(name: str, text: str, expected: float) -> None:
+    assert score(name, text) == pytest.approx(expected)
+
+
+def test_numbers_are_compared_as_numbers() -> None:
+    assert score("last_number", "That makes 1,200.0 in all", "1200") == 1
+    assert score("contains_answer", "Paris is the CAPITAL", "capital") == 1
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_each_is_explained_and_scores_nothing_with_nothing(name: str) -> None:
+    assert explanation(name).endswith(".")
+    assert BUILT_IN[name]([], [], answer=[], types=None) == []
+
+
+def test_functions_of_a_file_are_found_without_running_it() -> None:
+    source = '''
+raise SystemExit
+@register_reward_function()
+def first(prompts, completions, answer, types=None):
+    """Counts."""
+@rewards.register_reward_function("named")
+def second(p, c, a, types=None): ...
+@register_reward_function(name="also")
+def third(p, c, a): ...
+def plain(prompts, completions, answer): ...
+def helper(text): ...
+'''
+    assert declared(source) == [
+        Declared("first", 4, "Counts."), Declared("named", 7, ""), Declared("also", 9, ""),
+        Declared("plain", 10, ""),
+    ]  # fmt: skip
+
+
+def test_trust_is_in_the_content(tmp_path: Path) -> None:
+    file = tmp_path / "rewards.py"
+    file.write_text("x = 1\n")
+    assert not is_trusted(file)
+    assert trust(file) == trust(file) == content_hash(file)
+    assert is_trusted(file)
+    file.write_text("x = 2\n")
+    assert not is_trusted(file)

@@ -1,0 +1,42 @@
+"""Alarms sound after some iterations in a row, once, and again when they had gone."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.worker.alarm import STREAK, Alarms
+
+FINE = {"equal_groups": 0.5, "reward": 0.4, "reward_spread": 0.2, "cut": 0.1, "empty": 0.0, "kl": 0.1}
+
+
+@pytest.mark.parametrize(
+    "bad, said",
+    [
+        ({"equal_groups": 1.0}, "nothing to learn"),
+        ({"reward": 0.0, "reward_spread": 0.0}, "No answer earns"),
+        ({"cut": 0.6}, "are cut"),
+        ({"empty": 0.5}, "are empty"),
+        ({"kl": 9.0}, "far away"),
+    ],
+)
+def test_each_sounds_once(bad: dict[str, float], said: str) -> None:
+    alarms = Alarms()
+    heard = [warned for _ in range(3 * STREAK) for warned in alarms.judge(FINE | bad)]
+    assert [said in warned.message for warned in heard] == [True]
+    assert heard[0].hint
+    assert not alarms.judge(FINE)
+    assert len([w for _ in range(STREAK) for w in alarms.judge(FINE | bad)]) == 1
+
+
+def test_one_bad_iteration_is_an_accident() -> None:
+    alarms = Alarms()
+    found = [w for n in range(20) for w in alarms.judge(FINE | ({"equal_groups": 1.0} if n % 3 else {}))]
+    assert not found
+
+
+def test_iterations_without_figures_do_not_count() -> None:
+    alarms = Alarms()
+    for _ in range(STREAK - 1):
+        assert not alarms.judge(FINE | {"cut": 1.0})
+        assert not alarms.judge({})
+    assert len(alarms.judge(FINE | {"cut": 1.0})) == 1
