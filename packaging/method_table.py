@@ -3,7 +3,7 @@
     python packaging/method_table.py              # all of them: some minutes
     python packaging/method_table.py dpo grpo
 
-Measured are the starter's validation rows, which no run trains on: of pairs all, of prompts a group of answers each.
+Measured are the starter's validation rows, which no run trains on: all pairs, and a group of answers a prompt.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from app.core.event import Event
 from app.core.quantity import duration_text
 
 MODULES = "modules adapted"
+SHOWN_FIGURES = ("reward", "margin", "accuracy", "kl")
 
 
 class TrainProgress(AbstractContextManager["TrainProgress"]):
@@ -108,6 +109,7 @@ def report_line(said: event.TrainReported, iterations: int, validation: str = ""
     parts = [
         f"iteration {said.iteration:,} of {iterations:,}",
         f"loss {said.train_loss:.3f}",
+        *figure_parts(said.figures),
         validation,
         f"{duration_text(left)} left" if left > 0 else "",
         f"{said.tokens_per_second:,.0f} tokens/s",
@@ -125,7 +127,13 @@ def validated_line(said: event.Validated) -> str:
         more = f" · {said.without_improvement} without improvement"
     else:
         more = ""
-    return f"iteration {said.iteration:,} · validation loss {said.val_loss:.3f}{more}"
+    figures = "".join(f" · {part}" for part in figure_parts(said.figures))
+    return f"iteration {said.iteration:,} · validation loss {said.val_loss:.3f}{figures}{more}"
+
+
+def figure_parts(figures: Mapping[str, float]) -> list[str]:
+    """The figures that tell most of a preference or reward run; empty of a supervised one."""
+    return [f"{name} {figures[name]:.3g}" for name in SHOWN_FIGURES if name in figures]
 
 
 def finished_line(said: event.Finished) -> str:

@@ -67,7 +67,7 @@ class LossChart(QWidget):
     def set_history(self, history: RunHistory) -> None:
         """Shows another run, from its whole."""
         self._series = Series(history)
-        self.reset_view()
+        self.set_figure(LOSS)
 
     def refresh(self) -> None:
         """The history grew: it is drawn with the next frame."""
@@ -83,6 +83,9 @@ class LossChart(QWidget):
     def set_figure(self, name: str) -> None:
         """Draws the loss or a figure of the method's own."""
         self._series = Series(self._series.history, name)
+        # A loss falls and most figures rise: the legend stands where the curve does not end.
+        corner = (1, 0) if name == LOSS else (1, 1)
+        self._legend.anchor(corner, corner, offset=(-4, 2) if name == LOSS else (-4, -2))
         self._show_figures()
         self.reset_view()
 

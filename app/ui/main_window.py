@@ -25,7 +25,7 @@ from app import __version__
 from app.core.event import Event
 from app.core.problem import Problem
 from app.core.quantity import duration_text
-from app.core.run import runs_dir
+from app.core.run import RunDir, runs_dir
 from app.core.setting import load_settings, save_settings
 from app.ui import theme
 from app.ui.answerer import Answerer
@@ -40,12 +40,13 @@ from app.ui.inspector import Inspector
 from app.ui.message_bar import Message, MessageBar
 from app.ui.run_panel import PILLS, RunPanel
 from app.ui.run_session import RunSession, RunState
+from app.ui.runs_tab import RunsTab
 from app.ui.settings_dialog import SettingsDialog
 from app.ui.setup_tab import SetupTab
 from app.ui.window_menu import WindowMenu
 from app.ui.workshop import Workshop
 
-SETUP, ENHANCED, COMPARE = "Setup", "Enhanced Setup", "Compare"
+SETUP, ENHANCED, COMPARE, RUNS = "Setup", "Enhanced Setup", "Compare", "Runs"
 SIZE = (1320, 840)
 MINIMUM_SIZE = (900, 600)
 PANEL_WIDTH, PANEL_MINIMUM = 430, 360
@@ -72,6 +73,7 @@ class MainWindow(QMainWindow):
         self.store, self.session, self.appearance = store, session, appearance
         self.enhanced_store = enhanced if enhanced is not None else ConfigStore(self, defaults=baseline())
         self._enhanced_tab: EnhancedTab | None = None
+        self._runs_tab: RunsTab | None = None
         self._leaving = False
         self.answerer = Answerer(self)
         self.inspector = Inspector(self)
@@ -99,11 +101,13 @@ class MainWindow(QMainWindow):
         self.messages = MessageBar(self)
         self.setup_tab = SetupTab(self.store, self.inspector, self)
         self.compare_tab = CompareTab(self.answerer, self)
-        self._enhanced_page = QWidget(self)  # empty until it is looked at: the window should open quickly
+        # Empty until they are looked at: the window should open quickly.
+        self._enhanced_page, self._runs_page = QWidget(self), QWidget(self)
         self._tabs: dict[str, QWidget] = {
             SETUP: self.setup_tab,
             ENHANCED: self._enhanced_page,
             COMPARE: self.compare_tab,
+            RUNS: self._runs_page,
         }
         self.tab_bar, self._pages = QTabBar(self), QStackedWidget(self)
         self.tab_bar.setObjectName("tab_bar")
@@ -219,12 +223,32 @@ class MainWindow(QMainWindow):
         """The Enhanced Setup tab, made when it is first asked for."""
         if self._enhanced_tab is None:
             self._enhanced_tab = EnhancedTab(self.enhanced_store, Inspector(self), self.store, self._enhanced_page)
-            layout = QVBoxLayout(self._enhanced_page)
-            layout.setContentsMargins(0, 0, 0, 0)
-            layout.addWidget(self._enhanced_tab)
+            _fill(self._enhanced_page, self._enhanced_tab)
             self._enhanced_tab.start_bar.set_running(self.session.is_live)
             self._connect_form(self._enhanced_tab)
         return self._enhanced_tab
+
+    @property
+    def runs_tab(self) -> RunsTab:
+        """The Runs tab, made when it is first asked for."""
+        if self._runs_tab is None:
+            tab = self._runs_tab = RunsTab(parent=self._runs_page)
+            _fill(self._runs_page, tab)
+            tab.open_requested.connect(self.workshop.open_run)
+            tab.duplicate_requested.connect(self._duplicate_run)
+            tab.resume_requested.connect(self.workshop.go_on)
+            tab.extend_requested.connect(self.workshop.go_on)
+            tab.compare_requested.connect(self._compare_run)
+            tab.told.connect(self._tell)
+            tab.warned.connect(self._warn)
+            self.session.ended.connect(tab.refresh)
+        return self._runs_tab
+
+    def _duplicate_run(self, path: Path) -> None:
+        self.workshop.open_config(RunDir(path).setup_or_config)
+
+    def _compare_run(self, path: Path) -> None:
+        self._show_compare(RunDir(path).adapters)
 
     def _on_tab(self, index: int) -> None:
         name = list(self._tabs)[index]
@@ -232,6 +256,8 @@ class MainWindow(QMainWindow):
             self.workshop.use(self.store)
         elif name == ENHANCED:
             self.workshop.use(self.enhanced_tab.store)
+        elif name == RUNS:
+            self.runs_tab.refresh()
         self._pages.setCurrentIndex(index)
 
     def _show_setup(self, path: str) -> None:
@@ -459,6 +485,12 @@ class MainWindow(QMainWindow):
         box.setDefaultButton(accept)
         box.exec()
         return box.clickedButton() is accept
+
+
+def _fill(page: QWidget, content: QWidget) -> None:
+    layout = QVBoxLayout(page)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.addWidget(content)
 
 
 def _bytes(text: object) -> QByteArray:

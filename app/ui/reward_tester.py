@@ -173,6 +173,7 @@ class RewardTester(QWidget):
         found = self._find_example()
         if found is not None:
             self.prompt.setText(found[0])
+            self.prompt.setCursorPosition(0)
             self.answer.setText(found[1])
             self.completion.setPlainText(found[1])
             self.score()

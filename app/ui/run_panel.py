@@ -34,6 +34,8 @@ CLOCK_MS = 1000
 CHART_MINIMUM, LOG_MINIMUM = 190, 72  # px
 PATIENCE_MS = 20_000  # after this long a worker that should stop can be ended at once
 UNKNOWN = "–"
+# Small tabs on a card, not those of the window.
+LOG_TABS = "QTabBar { background: transparent; } QTabBar::tab { padding: 3px 10px; margin: 0 4px 0 0; }"
 
 # What the pill says, and how it looks.
 PILLS: dict[RunState, tuple[str, str]] = {
@@ -288,7 +290,7 @@ class RunPanel(QWidget):
         self._log_tabs.setObjectName("log_tabs")
         self._log_tabs.setAccessibleName("Log or sampled answers")
         self._log_tabs.setDrawBase(False)
-        self._log_tabs.setStyleSheet("QTabBar { background: transparent; }")  # it stands on a card
+        self._log_tabs.setStyleSheet(LOG_TABS)
         self._log_tabs.setExpanding(False)
         self._log_stack = QStackedWidget()
         for name, page in (("Log", self.log), ("Answers", self.samples)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from enum import StrEnum
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
@@ -15,7 +15,7 @@ from app.core.config_file import load_config
 from app.core.event import Event, parse_event
 from app.core.history import RunHistory
 from app.core.problem import UnusableError
-from app.core.run import ADAPTER_FILE, RunDir, create_run
+from app.core.run import ADAPTER_FILE, RunDir, create_run, write_job
 from app.ui.worker_process import WorkerOutcome, WorkerProcess
 
 TURN_S = 0.012  # reading an old run gives the window its turn this often
@@ -66,7 +66,7 @@ class RunSession(QObject):
         self._state = RunState.NONE
         self._worker: WorkerProcess | None = None
         self._file: BinaryIO | None = None
-        self._resumes = False
+        self._resume_job: dict[str, Any] | None = None
         self._reading = QTimer(self)
         self._reading.setSingleShot(True)
         self._reading.timeout.connect(self._read)
@@ -115,10 +115,10 @@ class RunSession(QObject):
         self._show_log()
         self._reading.start(0)
 
-    def resume(self, path: Path) -> None:
-        """Shows the run and goes on with it."""
+    def resume(self, path: Path, *, extend_to: int | None = None) -> None:
+        """Shows the run and goes on with it exactly where it stopped, up to ``extend_to`` iterations if given."""
         self.open(path)
-        self._resumes = True
+        self._resume_job = {"resume": True} if extend_to is None else {"extend_to": extend_to}
 
     def stop(self) -> None:
         """Ends the run after the iteration in progress; everything is saved."""
@@ -219,7 +219,7 @@ class RunSession(QObject):
         self._close_file()
         self.run, self.history, self.hello = run, RunHistory(), None
         self.phase = self.problem = ""
-        self._resumes = False
+        self._resume_job = None
         try:
             self.config = load_config(run.config).config
         except UnusableError as error:
@@ -254,8 +254,9 @@ class RunSession(QObject):
             self._settle(RunState.CRASHED if self.hello is not None else RunState.NEW)
         if first:
             self.loaded.emit()
-        if self._resumes and self._state is not RunState.ELSEWHERE:
-            self._resumes = False
+        if self._resume_job is not None and self.run is not None and self._state is not RunState.ELSEWHERE:
+            write_job(self.run.path, "train", **self._resume_job)
+            self._resume_job = None
             self._launch()
 
     def _settle(self, state: RunState) -> None:

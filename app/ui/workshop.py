@@ -183,6 +183,13 @@ class Workshop(QObject):
         if self._session.run is not None and self._session.can_resume:
             self._session.resume(self._session.run.path)
 
+    def go_on(self, path: Path, extend_to: int | None = None) -> None:
+        """Shows a run and goes on with it: to its end, or up to ``extend_to`` iterations."""
+        if self._session.is_live:
+            self.told.emit(Message("A run is training. Stop it before you go on with another.", "warning"))
+            return
+        self._session.resume(path, extend_to=extend_to)
+
     def compare_run(self) -> None:
         """Asks for the Compare tab with the shown run's adapter."""
         if self._session.run is not None and self._session.has_adapter:

@@ -140,6 +140,31 @@ def test_drop_start_watch_stop_and_find_everything_on_disk(
     qtbot.waitUntil(lambda: all("token" in column.status for column in tab.columns), timeout=START_MS)
 
 
+def test_a_stopped_run_goes_on_where_it_stopped_and_a_finished_one_is_extended(
+    qtbot: QtBot, window: MainWindow, model: Path, data: Path
+) -> None:
+    session = window.session
+    session.start(TrainConfig(model=str(model), data=str(data)).with_values(LONG | {"iters": 60}))
+    with qtbot.waitSignal(session.ended, timeout=START_MS):
+        qtbot.waitUntil(lambda: session.history.iteration >= 5, timeout=START_MS)
+        session.stop()
+    run, stopped_at = session.run, session.history.iteration
+    assert run is not None
+    assert session.state is RunState.STOPPED
+    assert 5 <= stopped_at < 60
+
+    with qtbot.waitSignal(session.ended, timeout=START_MS):
+        QTest.mouseClick(window.findChild(QPushButton, "run_resume"), Qt.MouseButton.LeftButton)
+    assert session.state is RunState.COMPLETED
+    with qtbot.waitSignal(session.ended, timeout=START_MS):
+        window.workshop.go_on(run.path, 80)
+    assert session.state is RunState.COMPLETED
+
+    begun = [e.iteration for e in read_events(run.events) if isinstance(e, event.Started)]
+    assert begun == [0, stopped_at, 60]
+    assert np.array_equal(session.history.x("iterations"), np.arange(1, 81))
+
+
 def test_a_killed_window_leaves_the_run_whole(home: Path, tmp_path: Path, model: Path, data: Path) -> None:
     config = tmp_path / "config.yaml"
     save_config(TrainConfig(model=str(model), data=str(data)).with_values(LONG), config)

@@ -97,7 +97,7 @@ def test_every_action_has_a_role_and_the_keys_are_there(window: MainWindow) -> N
 
 
 def test_keys_change_the_tab_and_everything_stays(window: MainWindow) -> None:
-    for index, name in ((1, "compare_tab"), (0, "setup_tab")):
+    for index, name in ((3, "runs_tab"), (2, "compare_tab"), (1, "enhanced_tab"), (0, "setup_tab")):
         action(window, f"view.tab.{index}").trigger()
         assert window.findChild(QWidget, name).isVisible()
         assert window.run_panel.isVisible()
