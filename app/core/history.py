@@ -74,6 +74,7 @@ class RunHistory:
         self.last_report: event.TrainReported | None = None
         self.last_validation: event.Validated | None = None
         self.sampled: event.Sampled | None = None
+        self.warnings: dict[str, str] = {}  # each message once, the newest last, with what to try
         self.finished: event.Finished | None = None
         self.failed: event.Failed | None = None
         self.revision = 0
@@ -88,6 +89,7 @@ class RunHistory:
     def feed(self, found: Event) -> None:
         """Takes in one event; those that carry no history are ignored."""
         if isinstance(found, event.Hello):
+            self.warnings = {}
             self.finished = self.failed = None  # a worker took the run up: how it ended before is no longer true
         elif isinstance(found, event.Started):
             self._start(found)
@@ -95,6 +97,9 @@ class RunHistory:
             self._add_report(found)
         elif isinstance(found, event.Validated):
             self._add_validation(found)
+        elif isinstance(found, event.Warned):
+            self.warnings.pop(found.message, None)
+            self.warnings[found.message] = found.hint
         elif isinstance(found, event.Sampled):
             self.sampled = found
         elif isinstance(found, event.Finished):

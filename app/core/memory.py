@@ -59,23 +59,23 @@ class _Weights:
 # (compiled, gradient checkpointing)
 _WEIGHTS = {
     (True, False): _Weights(
-        layer=Terms(hidden=3.7, mixer=1.2, inner=2.2, scores=1.1, low_rank=0.8, cast=0.5, weight=1.0),
+        layer=Terms(3.7, 1.2, inner=2.2, scores=1.1, low_rank=0.8, cast=0.5, weight=1.0, wide_weight=0.75),
         top=Terms(inner=3.7, scores=1.3, cast=0.2, weight=0.5),
         logits=2.05, state=2.5, gradient=0.9,
     ),
     (True, True): _Weights(
-        layer=Terms(hidden=1.0, weight=0.45),
+        layer=Terms(hidden=1.0, weight=0.45, wide_weight=1.2),
         top=Terms(mixer=5.8, inner=4.0, scores=2.7, cast=3.3),
         logits=1.7, state=0.5, gradient=1.6,
     ),
     (False, False): _Weights(
-        layer=Terms(hidden=3.0, mixer=1.2, inner=2.3, scores=1.25, low_rank=0.1, cast=0.3),
-        top=Terms(mixer=2.7, inner=1.45, scores=0.7, cast=3.4, weight=3.0),
+        layer=Terms(hidden=3.0, mixer=1.2, inner=2.3, scores=1.25, low_rank=0.1, cast=0.3, wide_weight=0.3),
+        top=Terms(mixer=2.7, inner=1.45, scores=0.7, cast=3.4, weight=3.0, wide_weight=2.0),
         logits=3.45, state=0.5, gradient=0.5,
     ),
     (False, True): _Weights(
-        layer=Terms(hidden=1.4, weight=0.2),
-        top=Terms(inner=6.4, scores=2.7, cast=1.8, weight=0.9),
+        layer=Terms(hidden=1.4, weight=0.2, wide_weight=0.5),
+        top=Terms(inner=6.4, scores=2.7, cast=1.8, weight=0.9, wide_weight=0.5),
         logits=2.65, state=1.8, gradient=1.15,
     ),
 }  # fmt: skip

@@ -42,7 +42,8 @@ class Terms:
     ``hidden``: a state of every position. ``mixer``: outputs of attention's (or a state space's) matrices.
     ``inner``: outputs of the MLP's first matrices, or of the experts that a token passes. ``scores``: attention
     weights, rows × heads × width². ``low_rank``: x A of each adapter. ``cast``: adapter inputs in float32 where the
-    model is in 16 bit. ``weight``: the matrices of adapted modules, which DoRA computes anew.
+    model is in 16 bit. ``weight``: the matrices of adapted modules, which DoRA computes anew; ``wide_weight``: the
+    same where they are 16 bit and DoRA widens them.
     """
 
     hidden: float = 0.0
@@ -52,6 +53,7 @@ class Terms:
     low_rank: float = 0.0
     cast: float = 0.0
     weight: float = 0.0
+    wide_weight: float = 0.0
 
     def __add__(self, other: Terms) -> Terms:
         return Terms(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Terms)))
@@ -137,7 +139,8 @@ def _layer(
         scores=step.rows * inspection.num_heads * step.width**2 * item if attends else 0.0,
         low_rank=positions * low_rank * 4,
         cast=positions * cast * 4,
-        weight=weight * item,
+        weight=weight * 4 if item == 4 else 0.0,
+        wide_weight=weight * 4 if item < 4 else 0.0,
     )
 
 

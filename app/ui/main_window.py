@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from app import __version__
-from app.core.event import Event
+from app.core.event import Event, Warned
 from app.core.problem import Problem
 from app.core.quantity import duration_text
 from app.core.run import RunDir, runs_dir
@@ -302,7 +302,9 @@ class MainWindow(QMainWindow):
             if self._leaving:
                 QTimer.singleShot(0, self, self.close)
 
-    def _on_event(self, _found: Event) -> None:
+    def _on_event(self, found: Event) -> None:
+        if isinstance(found, Warned) and self.session.is_live:
+            self._warn(f"{found.message} {found.hint}".strip())
         hello = self.session.hello
         if hello is not None and not self._device.text():
             versions = f"MLX {hello.versions['mlx']}" if "mlx" in hello.versions else ""

@@ -31,7 +31,7 @@ from app.ui.sample_view import SampleView
 
 FIGURES_MS = 120  # figures change at most so often: faster than this nobody reads
 CLOCK_MS = 1000
-CHART_MINIMUM, LOG_MINIMUM = 190, 72  # px
+CHART_MINIMUM, LOG_MINIMUM = 150, 60  # px
 PATIENCE_MS = 20_000  # after this long a worker that should stop can be ended at once
 UNKNOWN = "–"
 # Small tabs on a card, not those of the window.
@@ -189,11 +189,22 @@ class RunPanel(QWidget):
             f"at {best.iteration:,}" if best else "",
         )
         self._show_samples()
+        self._show_warnings()
         self._figures["speed"].show_value(_rate_text(report.tokens_per_second) if report else UNKNOWN)
         self._figures["elapsed"].show_value(duration_text(self._elapsed_s()) if planned else UNKNOWN)
         self._figures["left"].show_value(self._left_text())
         self._figures["memory"].show_value(bytes_text(report.peak_memory_gb * 1e9) if report else UNKNOWN)
         self._show_sentence()
+
+    def _show_warnings(self) -> None:
+        """The newest warning; all of them in the tool tip."""
+        history = self._session.history
+        shown = history.finished.message if history.finished is not None else ""  # said already, as the outcome
+        said = [f"{m} {hint}".strip() for m, hint in history.warnings.items() if m != shown]
+        more = f"{len(said)} warnings: " if len(said) > 1 else ""
+        self._warning.setVisible(bool(said))
+        self._warning.setText(f"{more}{said[-1]}" if said else "")
+        self._warning.setToolTip("\n".join(reversed(said)))
 
     def _show_samples(self) -> None:
         """Sampled answers get a tab beside the log as soon as there are any."""
@@ -355,12 +366,16 @@ class RunPanel(QWidget):
         self._sentence.setObjectName("run_sentence")
         self._sentence.setWordWrap(True)
         self._sentence.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._warning = ElidedLabel()  # one line: the window tells it in whole when it comes
+        self._warning.setObjectName("run_warning")
+        theme.set_role(self._warning, role="warning")
         self._bar = QProgressBar()
         self._bar.setObjectName("run_progress")
         self._bar.setAccessibleName("Progress of the run")
         self._bar.setTextVisible(False)
         layout.addLayout(self._header())
         layout.addWidget(self._sentence)
+        layout.addWidget(self._warning)
         layout.addWidget(self._bar)
         layout.addLayout(self._progress_line())
         layout.addLayout(self._figure_grid())

@@ -1,7 +1,7 @@
 """The memory estimate against real training: one row a combination, each trained by a worker of its own.
 
-``python tests/bench/bench_memory.py`` prints estimate, estimate after a probe, and MLX's peak; the exit code is 1
-if one is off by more than 20 % (5 % when probed).
+``python tests/bench/bench_memory.py [WORD…]`` (only rows whose name has all words) prints estimate, estimate after
+a probe, and MLX's peak; the exit code is 1 if one is off by more than 20 % (5 % when probed).
 """
 
 from __future__ import annotations
@@ -58,19 +58,23 @@ class Row:
         return self.estimated / self.measured - 1, self.probed / self.measured - 1
 
 
-def rows(place: Path, limit: int = sys.maxsize) -> Iterator[Row]:
+def rows(place: Path, words: list[str]) -> Iterator[Row]:
     """Trains and probes each combination (full training not where weights are packed)."""
     for index, (name, sizes) in enumerate(MODELS.items()):
         model = write_model(place / f"model{index}", **sizes)
-        for case in CASES[:limit]:
-            if case[3] == "full" and sizes.get("quantized"):
-                continue
-            yield _row(place, name, model, case)
+        for case in CASES:
+            packed_full = case[3] == "full" and sizes.get("quantized")
+            if not packed_full and all(word in _label(name, case) for word in words):
+                yield _row(place, name, model, case)
+
+
+def _label(name: str, case: tuple[int, int, bool, str]) -> str:
+    batch, length, checkpoint, kind = case
+    return f"{name}, batch {batch}, {length} tokens, {kind}{', checkpointing' if checkpoint else ''}"
 
 
 def _row(place: Path, name: str, model: Path, case: tuple[int, int, bool, str]) -> Row:
     batch, length, checkpoint, kind = case
-    label = f"{name}, batch {batch}, {length} tokens, {kind}{', checkpointing' if checkpoint else ''}"
     folder = Path(tempfile.mkdtemp(dir=place))
     config = _config(folder, model, batch, length).with_values(
         {"grad_checkpoint": checkpoint, "fine_tune_type": kind}
@@ -85,7 +89,7 @@ def _row(place: Path, name: str, model: Path, case: tuple[int, int, bool, str]) 
     probe = Probe(data["peak_bytes"], data["step_s"], Step(data["rows"], data["width"], data["targets"]))
     calibration = calibrate(inspection, config, selection, probe)
     return Row(
-        label,
+        _label(name, case),
         round(max(peaks) * 1e9),
         estimate(inspection, config, selection).total,
         estimate(inspection, config, selection, calibration=calibration).total,
@@ -125,12 +129,12 @@ def main() -> int:
     """Prints the table."""
     good = True
     with tempfile.TemporaryDirectory() as place:
-        print(f"{'':<58}{'MLX MB':>9}{'estimate':>10}{'':>7}{'probed':>9}")
-        for row in rows(Path(place)):
+        print(f"{'':<62}{'MLX MB':>9}{'estimate':>10}{'':>7}{'probed':>9}")
+        for row in rows(Path(place), sys.argv[1:]):
             plain, probed = row.errors
             good = good and abs(plain) <= 0.2 and abs(probed) <= 0.05
             figures = f"{row.measured / 1e6:9.1f}{row.estimated / 1e6:10.1f}{plain:+7.1%}"
-            print(f"{row.name:<58}{figures}{row.probed / 1e6:9.1f}{probed:+7.1%}", flush=True)
+            print(f"{row.name:<62}{figures}{row.probed / 1e6:9.1f}{probed:+7.1%}", flush=True)
     return 0 if good else 1
 
 

@@ -3,10 +3,10 @@
     python tests/bench/bench_train.py [--quick] [--repeats N] [--only TEXT] [--json FILE]
 
 Models and data are made on the spot: random weights, texts of a small Markov chain whose lengths follow those of
-short chats, of Dolly, and of long documents. Each case alternates stock mlx-lm and Luthier, each in a process of its
-own, and the table shows medians of the ratios: real tokens (no padding) a second over whole epochs after the first,
-in which everything is compiled; peak memory of MLX; and how far behind stock the validation loss ends, as a share of
-stock's improvement (negative: ahead).
+short chats, of Dolly, and of long documents. Each case alternates stock mlx-lm and Luthier, each in a process of
+its own, and the table shows medians of the ratios: real tokens (no padding) a second over whole epochs after the
+first, in which everything is compiled; peak memory of MLX; and how far behind stock the validation loss ends, as a
+share of stock's improvement (negative: ahead; a mean).
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ sys.path[:0] = [str(ROOT)]
 LENGTHS = {"short chat": (3.7, 0.5), "Dolly": (4.75, 1.0), "long documents": (6.7, 0.25)}  # of ln tokens
 LONGEST = 1024
 BIG_VOCABULARY = 151_936
+CLOCK = "LUTHIER_BENCH_CLOCK"
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def cases(quick: bool) -> list[Case]:
     return [Case(**asdict(case) | {"examples": max(case.batch_size * 2, 8)}) for case in found]
 
 
-# -- model and data ---------------------------------------------------------------------------------------------------
+# -- model and data ---------------------------------------------------------------------------------------------
 
 
 def make_model(folder: Path, vocabulary: int, quick: bool) -> Path:
@@ -102,12 +103,12 @@ def _row(random: Any, length: int) -> dict[str, str]:
     return {"prompt": text[:cut], "completion": text[cut:]}
 
 
-# -- one run, in a process of its own ---------------------------------------------------------------------------------
+# -- one run, in a process of its own ---------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What one run gave. Seconds are of whole epochs: the first, with all compilation, and the mean of the others."""
+    """What one run gave. Seconds are of whole epochs: the first, which compiles, and the mean of the others."""
 
     first_epoch_s: float
     epoch_s: float
@@ -165,9 +166,7 @@ def run_ours(config_file: Path) -> Measured:
     seconds = [len(event.losses) / event.iterations_per_second for event in reports]
     losses = [loss for event in reports for loss in event.losses]
     peak = reports[-1].peak_memory_gb
-    model, tokenizer = load_model(
-        Path(_config(config_file).model), RunDir(config_file.parent).adapters
-    )
+    model, tokenizer = load_model(Path(_config(config_file).model), RunDir(config_file.parent).adapters)
     return _measured(config_file, model, tokenizer, seconds, losses, peak, per_epoch)
 
 
@@ -203,7 +202,7 @@ def _measured(
     return Measured(epochs[0], statistics.mean(epochs[1:] or epochs), peak_gb, before, after, losses)
 
 
-# -- the table --------------------------------------------------------------------------------------------------------
+# -- the table --------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -225,11 +224,12 @@ def compare(case: Case, folder: Path, repeats: int, quick: bool, epochs: int) ->
     pairs: list[tuple[Measured, Measured]] = []
     tokens = 0
     for seed in range(repeats):
-        data = make_data(folder / f"data-{case.lengths}-{case.examples}-{seed}", case.lengths, case.examples, seed, quick)
+        name = f"data-{case.lengths}-{case.examples}-{seed}"
+        data = make_data(folder / name, case.lengths, case.examples, seed, quick)
         tokens = _real_tokens(data)
         run = folder / f"run-{time.time_ns()}"
         _write_run(run, case, model, data, seed, epochs)
-        ours = _child("ours", run)  # first: it writes the config that both run on
+        ours = _child("ours", run)  # first: it makes the config concrete, on which stock then runs
         stock = _child("stock", run)
         if seed % 2:  # and the other way round, so that warmth and neighbours favour neither
             ours = _child("ours", _copy_of(run, folder))
@@ -313,13 +313,13 @@ def machine() -> str:
 def show(row: Row) -> str:
     """One line of the table, in Markdown."""
     return (
-        f"| {row.case} | {row.speed:.2f} × | {row.speed_first_epoch:.2f} × | {row.memory:.2f} × | {row.behind:+.1%} "
-        f"| {row.stock_tokens_per_second:,.0f} | {row.stock_peak_gb:.2f} |"
+        f"| {row.case} | {row.speed:.2f} × | {row.speed_first_epoch:.2f} × | {row.memory:.2f} × "
+        f"| {row.behind:+.1%} | {row.stock_tokens_per_second:,.0f} | {row.stock_peak_gb:.2f} |"
     )
 
 
 HEAD = (
-    "| case | real tokens/s | with compilation | peak memory | validation behind | stock tokens/s | stock peak GB |\n"
+    "| case | real tokens/s | while compiling | peak memory | validation behind | stock tokens/s | stock GB |\n"
     "|---|---|---|---|---|---|---|"
 )
 
@@ -328,6 +328,8 @@ def main() -> None:
     """Runs the table, or one child of it."""
     if sys.argv[1:2] == ["--child"]:
         side, run = sys.argv[2], Path(sys.argv[3])
+        if os.environ.get(CLOCK) == "processor":
+            time.perf_counter = time.process_time  # the clock of both trainers
         measured = (run_ours if side == "ours" else run_stock)(run / "config.yaml")
         (run / f"{side}.json").write_text(json.dumps(asdict(measured)))
         return
@@ -336,8 +338,12 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, help="alternations (5; with --quick 1)")
     parser.add_argument("--epochs", type=int, default=3, help="epochs of each run; the first is not timed")
     parser.add_argument("--only", default="", help="only cases whose name contains this")
+    parser.add_argument(
+        "--processor-time", action="store_true", help="seconds of the processor: for a CPU that others use as well"
+    )
     parser.add_argument("--json", type=Path, help="also write the rows there")
     options = parser.parse_args()
+    os.environ[CLOCK] = "processor" if options.processor_time else "wall"
     repeats = options.repeats or (1 if options.quick else 5)
     print(f"{machine()}; medians of {repeats}\n\n{HEAD}", flush=True)
     rows = []

@@ -356,3 +356,28 @@ def test_problems_are_those_of_the_form(window: MainWindow) -> None:
     found = window._problems()
     assert all(isinstance(problem, Problem) for problem in found)
     assert isinstance(window.store, ConfigStore)
+
+
+def test_a_config_goes_to_the_form_that_has_its_method(window: MainWindow, tmp_path: Path) -> None:
+    path = tmp_path / "preference.yaml"
+    path.write_text("train_mode: dpo\nbeta: 0.3\n", encoding="utf-8")
+    window.workshop.open_config(path)
+    assert window.enhanced_tab.isVisible()
+    assert window.enhanced_store.value("beta") == 0.3
+    assert window.store.value("train_mode") == "sft"
+    window.workshop.undo()
+    assert window.enhanced_store.value("train_mode") == "sft"
+
+
+def test_the_enhanced_form_starts_its_own_run(
+    window: MainWindow, workers: list[FakeWorker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.ui.enhanced_tab.EnhancedTab._found", lambda _: [])
+    window.show_tab("Enhanced Setup")
+    window.enhanced_store.set_many({"train_mode": "orpo", "adapter_name": "odds"})
+    window.enhanced_tab.start_requested.emit()
+    assert window.session.config is not None
+    assert (window.session.config.train_mode, window.session.config.adapter_name) == ("orpo", "odds")
+    trainers(workers)[0].say(event.Warned(message="The weights do not change.", hint="Raise the learning rate."))
+    assert messages(window)[0] == "The weights do not change. Raise the learning rate."
+    trainers(workers)[0].end(event.Finished())

@@ -255,3 +255,33 @@ def test_changing_theme_and_size_loses_no_point(
         worker.say(synthetic_run.report(100 + 25 * step, [0.5] * 25))
     panel.show()
     qtbot.waitUntil(lambda: points(panel) == 175)
+
+
+def test_warnings_of_the_run_are_shown_the_newest_first(
+    qtbot: QtBot, panel: RunPanel, session: RunSession, workers: list[FakeWorker]
+) -> None:
+    worker = started(session, workers)
+    assert panel.findChild(QLabel, "run_warning").isHidden()
+    worker.say(
+        event.Warned(message="Examples are cut.", hint="Raise the maximum length."),
+        event.Warned(message="All rewards are equal.", hint="Try a higher temperature."),
+    )
+    wanted = "2 warnings: All rewards are equal. Try a higher temperature."
+    qtbot.waitUntil(lambda: said(panel, "run_warning") == wanted)
+    assert "Examples are cut." in panel.findChild(QLabel, "run_warning").toolTip()
+
+
+def test_a_run_with_rewards_shows_them_and_the_newest_answers(
+    qtbot: QtBot, panel: RunPanel, session: RunSession, workers: list[FakeWorker]
+) -> None:
+    worker = started(session, workers)
+    assert panel._log_tabs.isHidden()
+    sample = {"prompt": "2 + 3?", "answer": "5", "completion": "It is 5.", "tokens": 5, "cut": False, "reward": 1.0}
+    worker.say(
+        event.Validated(iteration=400, val_loss=-0.75, best=True, figures={"reward": 0.75}),
+        event.Sampled(iteration=401, samples=[sample | {"rewards": {"contains_answer": 1.0}}]),
+    )
+    qtbot.waitUntil(lambda: said(panel, "figure.val_loss") == "0.750")
+    assert not panel._log_tabs.isHidden()
+    panel._log_tabs.setCurrentIndex(1)
+    assert "It is 5." in panel.samples.browser.toPlainText()

@@ -1,0 +1,97 @@
+"""Sampled answers follow from weights and seed alone; a greedy batch says what mlx-lm says to each prompt."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import mlx.core as mx
+import pytest
+from mlx_lm import generate
+
+from app.core import starter
+from app.worker.model import load_model
+from app.worker.sampling import Sampled, sample, seed_of
+
+QUESTIONS = ("What day comes after Thursday?", "Name the capital of Russia.", "Count the legs of a sheep.")
+
+
+@pytest.fixture(scope="module")
+def loaded() -> tuple[Any, Any]:
+    return load_model(starter.model_dir())
+
+
+def prompts(tokenizer: Any) -> list[list[int]]:
+    return [
+        tokenizer.apply_chat_template([{"role": "user", "content": question}], add_generation_prompt=True)
+        for question in QUESTIONS
+    ]
+
+
+def answers(loaded: tuple[Any, Any], inputs: list[list[int]], **options: Any) -> list[Sampled]:
+    model, tokenizer = loaded
+    settings = {"max_tokens": 24, "temperature": 1.0, "seed": 3} | options
+    found = sample(model, inputs, ends=sorted(tokenizer.eos_token_ids), **settings)
+    assert found is not None
+    return found
+
+
+def test_greedy_is_mlx_lms(loaded: tuple[Any, Any]) -> None:
+    model, tokenizer = loaded
+    for found, prompt in zip(answers(loaded, prompts(tokenizer), temperature=0.0), prompts(tokenizer), strict=True):
+        assert tokenizer.decode(found.tokens[:-1]) == generate(model, tokenizer, prompt, max_tokens=24)
+        assert not found.cut
+        assert found.tokens[-1] in tokenizer.eos_token_ids
+
+
+def test_the_seed_decides(loaded: tuple[Any, Any]) -> None:
+    """The global random state is neither read nor changed, and the model stays in its mode."""
+    model, tokenizer = loaded
+    inputs = prompts(tokenizer) * 3
+    mx.random.seed(1)
+    before = [word.item() for word in mx.random.state[0]]
+    model.train()
+    first = answers(loaded, inputs, temperature=1.5)
+    assert model.training
+    assert [word.item() for word in mx.random.state[0]] == before
+    mx.random.seed(2)
+    assert answers(loaded, inputs, temperature=1.5) == first
+    assert answers(loaded, inputs, temperature=1.5, seed=4) != first
+    assert len({tuple(found.tokens) for found in first}) > len(QUESTIONS)
+
+
+def test_more_prompts_than_places_keep_their_order(loaded: tuple[Any, Any]) -> None:
+    inputs = prompts(loaded[1]) * 14
+    found = answers(loaded, inputs, temperature=0.0)
+    assert found == answers(loaded, inputs[:3], temperature=0.0) * 14
+
+
+def test_the_limit_cuts(loaded: tuple[Any, Any]) -> None:
+    found = answers(loaded, prompts(loaded[1]), max_tokens=2)
+    assert all(answer.cut and len(answer.tokens) == 2 for answer in found)
+
+
+def test_it_can_be_cancelled(loaded: tuple[Any, Any]) -> None:
+    model, tokenizer = loaded
+    ends = sorted(tokenizer.eos_token_ids)
+    options = {"max_tokens": 24, "temperature": 1.0, "seed": 3, "cancelled": lambda: True}
+    assert sample(model, prompts(tokenizer), ends=ends, **options) is None
+
+
+def test_seeds_differ() -> None:
+    assert len({seed_of(seed, number) for seed in range(20) for number in range(-1, 20)}) == 420
+
+
+@pytest.mark.slow
+def test_a_group_of_eight_is_three_times_as_fast_as_one_by_one(loaded: tuple[Any, Any]) -> None:
+    """Measured in turns, the best of each: other work on the machine must not decide."""
+    prompt = prompts(loaded[1])[:1]
+
+    def seconds(batch: int) -> float:
+        began = time.perf_counter()
+        for number in range(8 // batch):
+            answers(loaded, prompt * batch, seed=number)
+        return time.perf_counter() - began
+
+    together, alone = zip(*((seconds(8), seconds(1)) for _ in range(5)), strict=True)
+    assert min(alone) > 3 * min(together)

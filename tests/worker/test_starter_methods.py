@@ -1,0 +1,43 @@
+"""On the starter each method raises what it optimizes, in a worker of its own, in a short run."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from app.core.method import METHODS
+
+
+def script() -> ModuleType:
+    path = Path(__file__).resolve().parents[2] / "packaging" / "method_table.py"
+    spec = importlib.util.spec_from_file_location("method_table", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["method_table"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if method.data == "pairs"])
+def test_the_margin_rises(name: str, tmp_path: Path) -> None:
+    row = script().run_method(METHODS[name], tmp_path / "run")
+    assert row.after > row.before + 0.1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if method.data == "prompts"])
+def test_the_reward_rises(name: str, tmp_path: Path) -> None:
+    row = script().run_method(METHODS[name], tmp_path / "run")
+    assert row.after > row.before + 0.03
+
+
+@pytest.mark.slow
+def test_the_baseline_learns(tmp_path: Path) -> None:
+    row = script().run_method(METHODS["sft"], tmp_path / "run")
+    assert row.after < row.before - 1
