@@ -10,6 +10,9 @@ from typing import Any
 import mlx.core as mx
 import mlx.nn as nn
 from mlx_lm.generate import BatchGenerator
+from mlx_lm.models.cache import make_prompt_cache
+
+from app.core.problem import Problem, UnusableError
 
 # Answers that are generated together; what is beyond waits for a free place.
 AT_ONCE = 32
@@ -35,7 +38,8 @@ def sample(
 ) -> list[Sampled] | None:
     """An answer to each prompt, in their order; None if cancelled. ``temperature`` 0 takes the likeliest token.
 
-    ``ends`` are the tokens that end an answer. The random state of mlx is neither read nor changed.
+    ``ends`` are the tokens that end an answer. The random state of mlx is neither read nor changed. Raises
+    `UnusableError` for a model whose cache cannot hold several answers.
     """
     was_training = model.training
     model.eval()
@@ -47,11 +51,19 @@ def sample(
         prefill_batch_size=AT_ONCE,
     )
     try:
+        _check_cache(model)
         uids = generator.insert([list(prompt) for prompt in prompts], [max_tokens] * len(prompts))
         return _collected(generator, uids, frozenset(ends), cancelled)
     finally:
         generator.close()
         model.train(was_training)
+
+
+def _check_cache(model: nn.Module) -> None:
+    """mlx-lm would fail with its own words, in the middle of a run."""
+    if lacking := {type(cache).__name__ for cache in make_prompt_cache(model) if not hasattr(cache, "merge")}:
+        said = f"This model's cache ({', '.join(sorted(lacking))}) cannot hold several answers at once."
+        raise UnusableError([Problem("train_mode", said, hint="Choose another model, or a method with pairs.")])
 
 
 def _collected(

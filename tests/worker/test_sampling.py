@@ -10,6 +10,7 @@ import pytest
 from mlx_lm import generate
 
 from app.core import starter
+from app.core.problem import UnusableError
 from app.worker.model import load_model
 from app.worker.sampling import Sampled, sample, seed_of
 
@@ -95,3 +96,11 @@ def test_a_group_of_eight_is_three_times_as_fast_as_one_by_one(loaded: tuple[Any
 
     together, alone = zip(*((seconds(8), seconds(1)) for _ in range(5)), strict=True)
     assert min(alone) > 3 * min(together)
+
+
+def test_a_cache_that_holds_one_answer_only_is_told(
+    loaded: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.worker.sampling.make_prompt_cache", lambda _: [object()])
+    with pytest.raises(UnusableError, match="several answers"):
+        answers(loaded, prompts(loaded[1]))

@@ -31,10 +31,10 @@ class SplitReport:
 class DataReport:
     """What a check found.
 
-    ``format`` is what the rows are (chat, sharegpt, alpaca, completion, text, preference, grpo, unknown) and
-    ``target`` the form that they train as (chat, completion, text, preference, prompt; empty if none). ``examples``
-    counts rows without errors, ``rows`` all rows. ``errors``, ``warnings`` and ``notes`` hold at most 1,000 findings
-    each; ``counts`` by kind is complete. ``preview`` are the first rows as they stand in the files, long texts shortened.
+    ``format`` is what rows are (chat, sharegpt, alpaca, completion, text, preference, grpo, unknown), ``target``
+    the form that they train as (chat, completion, text, preference, prompt; empty if none). ``examples`` counts
+    rows without errors, ``rows`` all rows. ``errors``, ``warnings`` and ``notes`` hold at most 1,000 findings each;
+    ``counts`` by kind is complete. ``preview`` are the first rows as they stand in the files, texts shortened.
     """
 
     usable: bool
