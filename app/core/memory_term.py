@@ -126,6 +126,8 @@ def _layer(
             attends = attends or module.group is Group.ATTENTION
         elif width_in == hidden:
             inner += out * _passes(inspection, module)
+    if any(name.endswith("q_norm") for name in inspection.other_names):
+        mixer *= 2  # queries and keys are kept before and after their norms
     low_rank = cast = weight = 0.0
     for module in adapted:
         passes = _passes(inspection, module)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import math
 import sys
+import time
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -22,6 +24,10 @@ class Memory:
     swap_gb: float | None
 
 
+SWAP_IS_FRESH_S = 1.0
+_swap: tuple[float, float | None] = (-math.inf, None)
+
+
 def read_memory() -> Memory:
     """The state now; ``peak_gb`` is since the process began or `mlx.core.reset_peak_memory`."""
     return Memory(
@@ -33,7 +39,13 @@ def read_memory() -> Memory:
 
 
 def _swap_gb() -> float | None:
-    return _swap_of_macos() if sys.platform == "darwin" else _swap_of_linux(Path("/proc/meminfo"))
+    """Asks the system once a second at most: it is by far the dearest of the figures."""
+    global _swap
+    read_at, value = _swap
+    if time.monotonic() - read_at >= SWAP_IS_FRESH_S:
+        value = _swap_of_macos() if sys.platform == "darwin" else _swap_of_linux(Path("/proc/meminfo"))
+        _swap = (time.monotonic(), value)
+    return value
 
 
 def _swap_of_linux(meminfo: Path) -> float | None:

@@ -12,6 +12,7 @@ from mlx.utils import tree_flatten
 
 from app.core.config import TrainConfig
 from app.core.problem import Problem, UnusableError
+from app.worker.precision import compute_in_base_precision
 
 
 def load_model(path: Path, adapter: Path | None = None) -> tuple[nn.Module, Any]:
@@ -47,6 +48,7 @@ def make_trainable(model: nn.Module, config: TrainConfig) -> None:
         parameters = config.lora_parameters.model_dump()
         parameters["keys"] = list(config.lora_parameters.keys or ())
         linear_to_lora_layers(model, config.num_layers, parameters, use_dora=config.fine_tune_type == "dora")
+        compute_in_base_precision(model)
     if config.resume_adapter_file:
         _start_from(model, Path(config.resume_adapter_file).expanduser())
 

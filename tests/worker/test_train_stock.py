@@ -88,6 +88,19 @@ def test_same_losses_and_weights(name: str, tmp_path: Path) -> None:
         np.testing.assert_allclose(mine[key], theirs[key], atol=WEIGHT_TOLERANCE * float(mx.abs(theirs[key]).max()))
 
 
+def test_half_precision_stays_close(tmp_path: Path) -> None:
+    """A bfloat16 base: our adapters multiply in its precision, our loss adds in float32; stock does neither."""
+    model = write_model(tmp_path / "model", dtype=mx.bfloat16)
+    config = config_for(
+        model, write_data(tmp_path / "data", train=16), batching="file_order", early_stopping={"enabled": False}
+    )
+    run, ours = start(config, tmp_path / "run", stock_padding=True)
+    stock = train_stock(run.config, tmp_path / "stock")
+    np.testing.assert_allclose(ours.losses, stock.train, rtol=5e-3)
+    adapter = mx.load(str(run.adapters / "adapters.safetensors"))
+    assert {array.dtype for array in adapter.values()} == {mx.float32}
+
+
 def test_stock_loads_the_adapter(tmp_path: Path) -> None:
     """The adapter's folder is mlx-lm's: also ``best/``, and with the config that says how to build it."""
     model = write_model(tmp_path / "model")

@@ -1,0 +1,28 @@
+"""The demo as a newcomer runs it, on the real starter model: the style is learned, and the picture is there."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from PySide6.QtGui import QImage
+
+from app.core.program import own_command
+
+
+@pytest.mark.slow
+def test_the_demo_teaches_the_style_that_the_base_never_has(tmp_path: Path) -> None:
+    picture = tmp_path / "window.png"
+    done = subprocess.run(
+        [*own_command(), "demo", "--json", "--run-dir", str(tmp_path / "run"), "--screenshot", str(picture)],
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert figures["base_style_share"] == 0
+    assert figures["tuned_style_share"] >= 0.8
+    assert (tmp_path / "run" / "adapters" / "adapters.safetensors").is_file()
+    assert QImage(str(picture)).width() >= 1100
