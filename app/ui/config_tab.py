@@ -184,7 +184,12 @@ class ConfigTab(QWidget):
         """Runs all checks now and shows their results."""
         examples = plan.train_examples(self.store.config, self.data_panel.report)
         self.training.set_train_examples(examples)
-        self.estimate.set_data(examples)
+        inspector = self.data_panel.inspector
+        tokens = None if inspector.is_stale else inspector.figures.get("train")
+        if tokens is None:
+            self.estimate.set_data(examples)
+        else:
+            self.estimate.set_data(examples, tokens.trained_tokens, tokens.longest)
         fields = self.fields
         own = [field.own_problem for field in fields.values() if field.own_problem]
         self.problems = [*own, *self._found()]

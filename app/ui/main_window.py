@@ -194,6 +194,7 @@ class MainWindow(QMainWindow):
             (menu.open_config, self.ask_open_config),
             (menu.save_config, self.ask_save_config),
             (menu.open_run, self.ask_open_run),
+            (menu.get_model, self.setup_tab.model_panel.get_model),
             (menu.reset, self.workshop.reset),
             (menu.settings, self.show_settings),
             (menu.quit, self.close),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QMenu, QPushButton, QVBoxLayout, QWidget
@@ -22,6 +23,9 @@ from app.ui.field import Field
 from app.ui.inspector import Inspector
 from app.ui.model_finder import ModelFinder
 
+if TYPE_CHECKING:
+    from app.ui.hub_dialog import HubDialog
+
 MENU_LIMIT = 20
 
 
@@ -32,6 +36,7 @@ class ModelPanel(DropCard):
         super().__init__("Model", parent=parent)
         self.setObjectName("model_panel")
         self._store, self._inspector = store, inspector
+        self.hub: HubDialog | None = None
         self._finder = ModelFinder(self)
         self._editor = PathEditor(
             field_specs()["model"], self, folder=True, placeholder="Folder or name of a model", fill_menu=self._fill
@@ -47,14 +52,17 @@ class ModelPanel(DropCard):
         for part in (self._empty, self._status, self._facts):
             self.body.addWidget(part)
         self.body.addStretch(1)
+        self._add_get_button()
         self._connect()
         self._show_state("empty")
         self._finder.find()
         inspector.inspect(store.config.model)
 
     def shutdown(self) -> None:
-        """Ends the search for models before the window closes."""
+        """Ends the search for models, and what the dialog does, before the window closes."""
         self._finder.stop()
+        if self.hub is not None:
+            self.hub.shutdown()
 
     def accepts(self, path: Path) -> bool:
         """Model folders, and the files in one that are dragged instead of it."""
@@ -71,6 +79,14 @@ class ModelPanel(DropCard):
         self._inspector.cleared.connect(self._on_cleared)
 
     # -- parts ------------------------------------------------------------------------------------------------
+
+    def _add_get_button(self) -> None:
+        self.get_button = QPushButton("Get a model…", self)
+        self.get_button.setObjectName("model.get")
+        self.get_button.setToolTip("Search, download and convert models")
+        theme.set_role(self.get_button, kind="link")
+        self.get_button.clicked.connect(self.get_model)
+        self.tools.addWidget(self.get_button)
 
     def _empty_state(self) -> QFrame:
         zone = QFrame(self)
@@ -126,6 +142,17 @@ class ModelPanel(DropCard):
         action.setData(value)
 
     # -- what happens -----------------------------------------------------------------------------------------
+
+    def get_model(self) -> None:
+        """Opens the dialog that searches, downloads and converts models, where it was."""
+        if self.hub is None:
+            from app.ui.hub_dialog import HubDialog  # many widgets, which few starts of the window need
+
+            self.hub = HubDialog(self.window())
+            self.hub.model_chosen.connect(self._editor.choose)
+        self.hub.show()
+        self.hub.raise_()
+        self.hub.activateWindow()
 
     def use_starter(self) -> None:
         """Chooses the bundled model."""

@@ -48,6 +48,7 @@ class WindowMenu(QObject):
         self._recent = menu.addMenu("Open Recent")
         self._recent.menuAction().setMenuRole(QAction.MenuRole.NoRole)
         self._recent.aboutToShow.connect(self._fill_recent)
+        self.get_model = self._action(menu, "file.get_model", "Get a Model…")
         self.open_run = self._action(menu, "file.open_run", "Open Run…", "Ctrl+Shift+O")
         menu.addSeparator()
         self.reset = self._action(menu, "file.reset", "Reset Form")

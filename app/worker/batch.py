@@ -227,8 +227,8 @@ class BatchPlan:
         if batching == "file_order":
             self._table: ShapeTable | None = None
         else:
-            # A shape that is used a handful of times is not worth its compilation.
-            limit = max(2, min(LIMIT, iterations // 25))
+            # A shape that is used once or twice is not worth its compilation.
+            limit = max(2, min(LIMIT, iterations // 4))
             largest = rounded(self.size, int(examples.inputs.max()), 0, examples.max_length - 1)
             largest = largest._replace(targets=largest.positions)
             needs = map(self._need, self.order(0)[:PLANNED_BATCHES])

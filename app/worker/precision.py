@@ -1,4 +1,4 @@
-"""Adapters in the base model's precision: float32 on disk and in the optimizer, computed with as the base computes."""
+"""Adapters in the base model's precision: float32 on disk and in the optimizer, but not in the forward pass."""
 
 from __future__ import annotations
 

@@ -259,6 +259,18 @@ def test_a_wrong_path_is_told_under_the_field(qtbot: QtBot, tab: SetupTab) -> No
     assert find(tab, "model").property("problem") == "error"
 
 
+def test_a_model_got_from_the_hub_becomes_the_model(qtbot: QtBot, tab: SetupTab, model: Path) -> None:
+    qtbot.mouseClick(find(tab, "model.get", QPushButton), Qt.MouseButton.LeftButton)
+    dialog = tab.model_panel.hub
+    assert dialog is not None
+    assert dialog.isVisible()
+    dialog.model_chosen.emit(str(model))
+    assert tab.store.config.model == str(model)
+    dialog.reject()
+    tab.model_panel.get_model()
+    assert tab.model_panel.hub is dialog
+
+
 # -- targets --------------------------------------------------------------------------------------------------
 
 

@@ -128,8 +128,8 @@ def test_masked_positions_are_left_out() -> None:
 
 
 def test_short_runs_compile_few_shapes() -> None:
-    assert len(plan(dolly(500), 8, iterations=60).shapes) <= 2
-    assert len(plan(dolly(500), 8, iterations=250).shapes) <= 10
+    assert len(plan(dolly(500), 8, iterations=8).shapes) == 2
+    assert len(plan(dolly(500), 8, iterations=40).shapes) <= 10
 
 
 def test_fewer_examples_than_a_batch() -> None:
