@@ -12,7 +12,7 @@ from app.core import plan
 from app.core.check import check_config
 from app.core.memory import Verdict
 from app.core.problem import Problem, Severity
-from app.core.quantity import bytes_text, percent_text, plural
+from app.core.quantity import bytes_text, duration_text, percent_text, plural
 from app.ui import theme
 from app.ui.config_store import ConfigStore
 from app.ui.data_panel import DataPanel
@@ -228,7 +228,11 @@ class ConfigTab(QWidget):
             return f"Trains for {long}."
         what = f"{selection.trainable_parameters:,} parameters ({percent_text(selection.trainable_percent)})"
         peak = self.estimate.estimate
-        memory = f" It takes about {bytes_text(peak.total)} of memory." if peak is not None else ""
+        memory = f" It takes about {bytes_text(peak.total)} of memory" if peak is not None else ""
+        seconds = self.estimate.run_s(count)
+        memory += (
+            f" and at most {duration_text(seconds)}." if memory and seconds is not None else "." if memory else ""
+        )
         return f"Trains {what} in {plural(selection.adapted_modules, 'module')} for {long}.{memory}"
 
     def _show_unknown(self) -> None:

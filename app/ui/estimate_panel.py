@@ -12,7 +12,8 @@ from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from app.core.config import TrainConfig
 from app.core.inspection import Inspection
-from app.core.memory import MemoryEstimate, Verdict, estimate
+from app.core.memory import Calibration, MemoryEstimate, Verdict, estimate
+from app.core.memory_term import step_of
 from app.core.quantity import bytes_text, percent_text
 from app.core.recommendation import suggest
 from app.core.target import Selection
@@ -20,6 +21,7 @@ from app.ui.config_store import ConfigStore
 from app.ui.form import Card, FieldGrid
 from app.ui.inspector import Inspector
 from app.ui.memory_panel import MemoryPanel
+from app.ui.probe_bar import ProbeBar
 from app.ui.remedy_search import RemedySearch
 from app.ui.selection_model import SelectionModel
 from app.ui.suggestion_list import SuggestionList
@@ -97,6 +99,9 @@ class EstimatePanel(Card):
         self.memory = MemoryPanel(self)
         self.memory.remedy_chosen.connect(self._on_remedy)
         self.body.addWidget(self.memory)
+        self.probe = ProbeBar(self)
+        self.probe.measured.connect(self._on_measured)
+        self.body.addWidget(self.probe)
         self.suggestions = SuggestionList(self)
         self.suggestions.applied.connect(self._on_applied)
         self.body.addWidget(self.suggestions)
@@ -115,6 +120,7 @@ class EstimatePanel(Card):
     def shutdown(self) -> None:
         """Waits for a search for remedies before the window closes."""
         self._search.stop()
+        self.probe.shutdown()
 
     def update_figures(self) -> None:
         """Shows everything anew."""
@@ -123,7 +129,22 @@ class EstimatePanel(Card):
         self._show_suggestions()
         self._turn.start()
 
+    def run_s(self, iterations: int) -> float | None:
+        """Seconds that so many iterations take at most, by the probe's longest batch; None without a probe."""
+        known = self.probe.calibration
+        if known is None:
+            return None
+        return iterations * known.step_s(
+            known.step_for(self._store.config, step_of(self._store.config, self._longest))
+        )
+
     def _show_memory(self) -> None:
+        known = self._model
+        config = self._store.config
+        if known.inspection is None or known.selection is None or not config.data:
+            self.probe.set_question(None)
+        else:
+            self.probe.set_question((config, known.inspection, known.selection))
         self.estimate = self._search.request(self._question())
         searching = self.estimate is not None and self.estimate.verdict is Verdict.WONT_FIT
         self._show_estimate(searching=searching)
@@ -140,6 +161,7 @@ class EstimatePanel(Card):
             self._inspector.memory_bytes,
             self._inspector.working_set_bytes,
             self._longest,
+            self.probe.calibration,
         )
 
     def _on_found(self, found: MemoryEstimate) -> None:
@@ -171,7 +193,11 @@ class EstimatePanel(Card):
             suggest(config, examples=self._examples, trained_tokens=self._tokens, selection=known)
         )
 
-    def _on_changed(self, _path: str) -> None:
+    def _on_measured(self, _calibration: Calibration | None) -> None:
+        self._turn.start()
+
+    def _on_changed(self, path: str) -> None:
+        self.probe.forget(path)
         self._show_suggestions()
         self._turn.start()
 
@@ -189,6 +215,7 @@ def _estimate(
     memory_bytes: int,
     working_set_bytes: int,
     longest: int | None,
+    calibration: Calibration | None,
     with_remedies: bool,
 ) -> MemoryEstimate:
     return estimate(
@@ -198,6 +225,7 @@ def _estimate(
         machine_memory_gb=memory_bytes / 1e9,
         working_set_gb=working_set_bytes / 1e9,
         longest=longest,
+        calibration=calibration,
         compiled="MLX_DISABLE_COMPILE" not in os.environ,
         with_remedies=with_remedies,
     )

@@ -1,6 +1,6 @@
 """The probe task: two real steps at the longest batch, to learn what a run will take in memory and time.
 
-The job's folder holds ``config.yaml`` like a run's; nothing is trained that is kept.
+The job holds ``config``, or its folder a ``config.yaml`` like a run's; nothing is trained that is kept.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import mlx.core as mx
 import numpy as np
 
 from app.core import event
+from app.core.config import TrainConfig
+from app.core.config_file import save_config
 from app.core.run import RunDir
 from app.worker.batch import Batch, BatchPlan, Plan
 from app.worker.channel import Channel
@@ -28,6 +30,8 @@ STEPS = 3  # the first compiles, the second and third are what all later ones ar
 def probe(channel: Channel, job_dir: Path, job: dict[str, Any]) -> None:
     """Emits a `Result` "probe": ``peak_bytes``, ``step_s``, ``rows``, ``width``, ``targets``, ``iterations``."""
     control = Control(channel)
+    if "config" in job:
+        save_config(TrainConfig.model_validate(job["config"]), RunDir(job_dir).config)
     try:
         prepared = prepare(channel, control, RunDir(job_dir), job)
         channel.emit(event.Progressed(phase="Measuring the longest batch"))

@@ -1,0 +1,75 @@
+"""The probe through the Setup tab, with the real worker: measured memory and time before Start."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from pytestqt.qtbot import QtBot
+
+from app.core import starter
+from app.ui.config_store import ConfigStore
+from app.ui.inspector import Inspector
+from app.ui.setup_tab import SetupTab
+
+WAIT_MS = 60_000
+
+
+@pytest.fixture
+def tab(qtbot: QtBot) -> Iterator[SetupTab]:
+    store = ConfigStore()
+    found = SetupTab(store, Inspector())
+    qtbot.addWidget(found)
+    found.show()
+    assert store.set_many({"model": str(starter.model_dir()), "data": str(starter.data_dir())}) is None
+    qtbot.waitUntil(lambda: found.estimate.estimate is not None and not found.data_panel.is_busy, timeout=WAIT_MS)
+    qtbot.waitUntil(found.estimate.probe.button.isEnabled)
+    yield found
+    found.shutdown()
+
+
+def press(tab: SetupTab) -> None:
+    QTest.mouseClick(tab.estimate.probe.button, Qt.MouseButton.LeftButton)
+
+
+def test_it_calibrates_memory_and_time_until_something_that_matters_changes(tab: SetupTab, qtbot: QtBot) -> None:
+    probe, before = tab.estimate.probe, tab.estimate.estimate
+    assert before is not None
+    assert not before.calibrated
+    with qtbot.waitSignal(probe.measured, timeout=WAIT_MS):
+        press(tab)
+    assert probe.calibration is not None
+    assert "s an iteration" in probe.text
+    qtbot.waitUntil(lambda: tab.estimate.estimate is not None and tab.estimate.estimate.calibrated)
+    assert tab.estimate.estimate is not None
+    assert tab.estimate.estimate.total == pytest.approx(probe.calibration.probe.peak_bytes, rel=0.01)
+    qtbot.waitUntil(lambda: "at most" in tab.start_bar.text)
+    assert tab.estimate.run_s(10) == pytest.approx(10 * probe.calibration.probe.step_s)
+
+    tab.store.set("learning_rate", 1e-5)
+    assert probe.calibration is not None
+    with qtbot.waitSignal(probe.measured):
+        tab.store.set("lora_parameters.rank", 8)
+    assert probe.calibration is None
+    qtbot.waitUntil(lambda: "at most" not in tab.start_bar.text)
+
+
+def test_it_can_be_cancelled(tab: SetupTab, qtbot: QtBot) -> None:
+    probe = tab.estimate.probe
+    press(tab)
+    assert probe.button.text() == "Cancel"
+    press(tab)
+    qtbot.waitUntil(lambda: probe.button.text() == "Measure", timeout=WAIT_MS)
+    assert probe.calibration is None
+
+
+def test_what_cannot_be_measured_is_told(tab: SetupTab, qtbot: QtBot, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.jsonl"
+    broken.write_text("{\n")
+    tab.store.set("data", str(broken))
+    qtbot.waitUntil(lambda: not tab.data_panel.is_busy, timeout=WAIT_MS)
+    probe = tab.estimate.probe
+    press(tab)
+    qtbot.waitUntil(lambda: "broken.jsonl:1" in probe.text, timeout=WAIT_MS)
+    assert probe.button.text() == "Measure"
