@@ -1,0 +1,95 @@
+"""A model of hundreds of billions of parameters, from its config alone: inspected and edited without a pause."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PySide6.QtCore import QObject, QTimer
+from pytestqt.qtbot import QtBot
+
+from app.ui.config_store import ConfigStore
+from app.ui.inspector import Inspector
+from app.ui.setup_tab import SetupTab
+
+WAIT_MS = 60_000
+PAUSE_S = 0.05
+# The public config.json of DeepSeek-V3, shortened to what shapes it.
+DEEPSEEK_V3: dict[str, Any] = {
+    "model_type": "deepseek_v3", "architectures": ["DeepseekV3ForCausalLM"], "hidden_size": 7168,
+    "intermediate_size": 18432, "moe_intermediate_size": 2048, "num_hidden_layers": 61,
+    "num_attention_heads": 128, "num_key_value_heads": 128, "n_routed_experts": 256, "n_shared_experts": 1,
+    "num_experts_per_tok": 8, "first_k_dense_replace": 3, "n_group": 8, "topk_group": 4, "topk_method": "noaux_tc",
+    "scoring_func": "sigmoid", "norm_topk_prob": True, "routed_scaling_factor": 2.5, "moe_layer_freq": 1,
+    "kv_lora_rank": 512, "q_lora_rank": 1536, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64, "v_head_dim": 128,
+    "vocab_size": 129280, "max_position_embeddings": 163840, "rms_norm_eps": 1e-6, "rope_theta": 10000,
+    "rope_scaling": {"type": "yarn", "factor": 40, "mscale": 1.0, "mscale_all_dim": 1.0, "beta_fast": 32,
+                     "beta_slow": 1, "original_max_position_embeddings": 4096},
+    "attention_bias": False, "torch_dtype": "bfloat16",
+}  # fmt: skip
+
+
+class Heartbeat(QObject):
+    """The most processor time that the window's thread spent between two turns of its event loop.
+
+    Processor time, because on a machine that others use too the clock also counts what they take.
+    """
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self.longest_s = 0.0
+        self._last = time.thread_time()
+        self._timer = QTimer(self)
+        self._timer.timeout.connect(self._beat)
+        self._timer.start(0)
+
+    def restart(self) -> None:
+        """Forgets what was before."""
+        self.longest_s, self._last = 0.0, time.thread_time()
+
+    def _beat(self) -> None:
+        now = time.thread_time()
+        self.longest_s = max(self.longest_s, now - self._last)
+        self._last = now
+
+
+@pytest.fixture
+def tab(qtbot: QtBot) -> Iterator[SetupTab]:
+    found = SetupTab(ConfigStore(), Inspector())
+    qtbot.addWidget(found)
+    found.resize(700, 700)
+    found.show()
+    qtbot.waitUntil(found.isVisible)
+    yield found
+    found.shutdown()
+
+
+def test_no_pause_while_it_is_inspected_and_edited(tab: SetupTab, qtbot: QtBot, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(DEEPSEEK_V3))
+    pulse = Heartbeat(tab)
+    qtbot.wait(50)
+    pulse.restart()
+    tab.store.set("model", str(tmp_path))
+    qtbot.waitUntil(
+        lambda: tab.selection.selection is not None and tab.selection.inspection is not None, timeout=WAIT_MS
+    )
+    qtbot.waitUntil(lambda: tab.estimate.estimate is not None, timeout=WAIT_MS)
+    inspected_s = pulse.longest_s
+    assert tab.selection.inspection is not None
+    assert tab.selection.inspection.total_parameters > 480e9
+
+    edits = {
+        "lora_parameters.rank": (8, 64, 32), "num_layers": (8, -1), "targets": ("attention", "mlp", "full", "q_a_proj"),
+        "batch_size": (2, 1), "fine_tune_type": ("dora", "lora"),
+    }  # fmt: skip
+    edited_s = {}
+    for path, values in edits.items():
+        for value in values:
+            pulse.restart()
+            assert tab.store.set(path, value) is None
+            qtbot.wait(30)
+            edited_s[path, value] = pulse.longest_s
+    assert inspected_s < PAUSE_S
+    assert {edit: took for edit, took in edited_s.items() if took >= PAUSE_S} == {}
