@@ -123,7 +123,8 @@ def _close_on_signals(window: MainWindow) -> None:
     """Ctrl-C and a polite end by the system stop the run as closing the window does, without asking."""
 
     def leave(_number: int, _frame: object) -> None:
-        window.leave()
+        # In the event loop: a window that closes before the loop begins would leave it without an end.
+        QTimer.singleShot(0, window, window.leave)
 
     signal.signal(signal.SIGINT, leave)
     signal.signal(signal.SIGTERM, leave)

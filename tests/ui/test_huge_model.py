@@ -81,9 +81,12 @@ def test_no_pause_while_it_is_inspected_and_edited(tab: SetupTab, qtbot: QtBot, 
     assert tab.selection.inspection.total_parameters > 480e9
 
     edits = {
-        "lora_parameters.rank": (8, 64, 32), "num_layers": (8, -1), "targets": ("attention", "mlp", "full", "q_a_proj"),
-        "batch_size": (2, 1), "fine_tune_type": ("dora", "lora"),
-    }  # fmt: skip
+        "lora_parameters.rank": (8, 64, 32),
+        "num_layers": (8, -1),
+        "targets": ("attention", "mlp", "full", "q_a_proj"),
+        "batch_size": (2, 1),
+        "fine_tune_type": ("dora", "lora"),
+    }
     edited_s = {}
     for path, values in edits.items():
         for value in values:
