@@ -79,7 +79,8 @@ def _data(config: TrainConfig, data: DataReport | None) -> Iterator[Problem]:
     if config.mask_prompt and data.target == "text":
         yield Problem(
             "mask_prompt",
-            "The data are plain text: there is no prompt to leave out.",
+            "The data are plain text, without prompts to leave out: all of it is trained.",
+            _W,
             hint="Turn it off, or choose data with prompts and answers.",
         )
     elif not config.mask_prompt and data.target in ("chat", "completion"):
@@ -92,12 +93,14 @@ def _run(config: TrainConfig, data: DataReport | None) -> Iterator[Problem]:
     if train is not None and train < config.batch_size:
         yield Problem(
             "batch_size",
-            f"There are only {plural(train, 'example')} to train on.",
+            f"There are only {plural(train, 'example')} to train on: the batches will hold {train}.",
+            _W,
             hint=f"Use a batch size of at most {train}.",
         )
     elif valid is not None and 0 < valid < config.batch_size:
         said = f"There are only {plural(valid, 'example')} for validation."
-        yield Problem("batch_size", said, hint=f"Use a batch size of at most {valid}, or more validation data.")
+        hint = "Stock mlx-lm needs a batch of them; Luthier measures with fewer."
+        yield Problem("batch_size", said, _N, hint=hint)
     if valid == 0 and config.early_stopping.enabled:
         yield Problem(
             "early_stopping.enabled",

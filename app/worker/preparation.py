@@ -18,10 +18,10 @@ import mlx.nn as nn
 import mlx.optimizers as optim
 
 from app.core import event, plan
+from app.core.check import check_config
 from app.core.config import TrainConfig
 from app.core.config_file import load_config, save_config
 from app.core.dataset.prepare import CancelledError, PreparedData, prepare_data
-from app.core.method import check_method
 from app.core.model_folder import locate_model
 from app.core.problem import Problem, Severity, UnusableError, errors
 from app.core.run import RunDir
@@ -77,7 +77,7 @@ def prepare(channel: Channel, control: Control, run: RunDir, job: dict[str, Any]
     model_path = locate_model(config.model)
     inspection = inspect_model(model_path)
     selection = resolve(inspection, config)
-    if problems := errors([*selection.problems, *check_method(config)]):
+    if problems := errors(check_config(config, inspection, selection=selection)):
         raise UnusableError(problems)
     config = config.with_values({"model": str(model_path)} | _targets(config, selection))
     _build_check(config)
@@ -217,6 +217,8 @@ def _concrete(
             "valid_fraction": 0.0,
             "test_fraction": 0.0,
             "batch_size": size,
+            # Text has no prompt to mask, and stock mlx-lm refuses a config that asks for it.
+            "mask_prompt": config.mask_prompt and data.format != "text",
         }
     )
     is_stock = config.batching == "file_order" and config.train_mode == "sft"
