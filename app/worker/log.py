@@ -40,6 +40,7 @@ def logged_to(path: Path) -> Iterator[None]:
 
 
 def _point_outputs_to(descriptor: int) -> None:
+    sys.stdout.flush()
     sys.stderr.flush()
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
