@@ -77,7 +77,8 @@ def prepare(channel: Channel, control: Control, run: RunDir, job: dict[str, Any]
     model_path = locate_model(config.model)
     inspection = inspect_model(model_path)
     selection = resolve(inspection, config)
-    if problems := errors(check_config(config, inspection, selection=selection)):
+    found = [*selection.problems, *check_config(config, inspection, selection=selection)]
+    if problems := errors(dict.fromkeys(found)):
         raise UnusableError(problems)
     config = config.with_values({"model": str(model_path)} | _targets(config, selection))
     _build_check(config)

@@ -226,7 +226,7 @@ HEAD = "def letters(prompts, completions, answer, types=None):\n    if len(promp
 BAD = {
     "raises": (" and len(SEEN) == 2:\n        [][1]\n", ":4: IndexError"),
     "loops": (
-        " and len(SEEN) == 2:\n        while True:\n            pass\n",
+        " and len(SEEN) == 2:\n        while True: pass\n",
         ":4: The rewards took longer than 2 s",
     ),
     "counts wrongly": (
