@@ -94,7 +94,7 @@ class _Training:
         self.alarms = Alarms()
         self.yardstick = prepared.yardstick
         self.iteration = 0
-        self.saved_at = 0
+        self.saved_at = -1
         self.measured_at = -1
         self.elapsed_before_s = 0.0
         self.started_at = time.perf_counter()

@@ -170,6 +170,16 @@ def test_stopped_before_it_began(inputs: tuple[Path, Path], tmp_path: Path) -> N
     assert not (run.adapters / "adapters.safetensors").exists()
 
 
+def test_stopped_while_it_measured_the_untrained_model(inputs: tuple[Path, Path], tmp_path: Path) -> None:
+    """There is an adapter that opens, and a state to go on from."""
+    run, said = start(config_for(*inputs), tmp_path / "run", lambda e: "stop" if isinstance(e, Started) else None)
+    assert (said.of(Finished)[0].reason, said.of(Finished)[0].iteration) == ("stopped", 0)
+    assert all((run.path / event.path).exists() for event in said.of(CheckpointSaved))
+    base, _ = load_model(inputs[0])
+    load_adapters(base, str(run.adapters))
+    assert go_on(run, resume=True).of(Finished)[0].iteration == 12
+
+
 def test_saved_on_request(inputs: tuple[Path, Path], tmp_path: Path) -> None:
     def answer(event: Event) -> str | None:
         return "save" if isinstance(event, TrainReported) and event.iteration == 5 else None
