@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
+from functools import cached_property
+from typing import TypeVar
+
+from PySide6.QtCore import QSignalBlocker, Qt, QTimer
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QLabel, QPushButton, QTabWidget, QVBoxLayout, QWidget
 
 from app.core.problem import Severity
@@ -17,6 +21,10 @@ from app.ui.data_problem_page import DataProblemPage
 from app.ui.data_split_page import DataSplitPage, data_text
 from app.ui.field import Field
 
+Page = TypeVar("Page", bound=QWidget)
+BETWEEN_PAGES_MS = 50
+PAGES = ("examples", "lengths", "problems", "columns", "split", "edit")
+
 
 class DataDialog(QDialog):
     """Six pages over one `DataInspector`; what they edit is in the `ConfigStore` at once."""
@@ -29,24 +37,80 @@ class DataDialog(QDialog):
         self.setMinimumSize(760, 560)
         self._inspector = inspector
         self._store = store
-        self.examples = DataExamplePage(store, inspector, self)
-        self.lengths = DataLengthPage(store, inspector, self)
-        self.problems = DataProblemPage(store, inspector, self)
-        self.columns = DataColumnPage(store, inspector, self)
-        self.split = DataSplitPage(store, inspector, self)
-        self.edit = DataEditPage(store, inspector, self)
         self.pages = QTabWidget(self)
         self.pages.setObjectName("data.pages")
-        for page, title in (
-            (self.examples, "Examples"), (self.lengths, "Lengths"), (self.problems, "Problems"),
-            (self.columns, "Columns"), (self.split, "Split"), (self.edit, "Edit"),
-        ):  # fmt: skip
-            self.pages.addTab(page, title)
+        for name in PAGES:
+            self.pages.addTab(QWidget(self), name.title())
         self._lay_out()
-        for asking in (self.examples, self.problems):
-            asking.edit_requested.connect(self.show_row)
+        self._building = QTimer(self)
+        self._building.setInterval(BETWEEN_PAGES_MS)
+        self._building.timeout.connect(self._build_next)
+        self.pages.currentChanged.connect(self._on_page)
         inspector.reported.connect(self._on_reported)
         self._on_reported()
+
+    # Each page is built in a turn of its own: all six together would keep the window waiting.
+
+    @cached_property
+    def examples(self) -> DataExamplePage:
+        """What the model will see."""
+        page = self._put("examples", DataExamplePage(self._store, self._inspector, self))
+        page.edit_requested.connect(self.show_row)
+        return page
+
+    @cached_property
+    def lengths(self) -> DataLengthPage:
+        """How long the examples are."""
+        return self._put("lengths", DataLengthPage(self._store, self._inspector, self))
+
+    @cached_property
+    def problems(self) -> DataProblemPage:
+        """What is wrong."""
+        page = self._put("problems", DataProblemPage(self._store, self._inspector, self))
+        page.edit_requested.connect(self.show_row)
+        return page
+
+    @cached_property
+    def columns(self) -> DataColumnPage:
+        """Which columns are read."""
+        return self._put("columns", DataColumnPage(self._store, self._inspector, self))
+
+    @cached_property
+    def split(self) -> DataSplitPage:
+        """What is trained on and what is set aside."""
+        return self._put("split", DataSplitPage(self._store, self._inspector, self))
+
+    @cached_property
+    def edit(self) -> DataEditPage:
+        """Rows to change."""
+        return self._put("edit", DataEditPage(self._store, self._inspector, self))
+
+    def _put(self, name: str, page: Page) -> Page:
+        at = PAGES.index(name)
+        current, title, empty = self.pages.currentIndex(), self.pages.tabText(at), self.pages.widget(at)
+        with QSignalBlocker(self.pages):
+            self.pages.removeTab(at)
+            self.pages.insertTab(at, page, title)
+            self.pages.setCurrentIndex(current)
+        if empty is not None:
+            empty.deleteLater()
+        return page
+
+    def _on_page(self, at: int) -> None:
+        getattr(self, PAGES[at])
+
+    def showEvent(self, event: QShowEvent) -> None:
+        self._on_page(self.pages.currentIndex())
+        self._building.start()
+        super().showEvent(event)
+
+    def _build_next(self) -> None:
+        """Builds one of the pages that nobody asked for yet, so that a click on its tab is answered at once."""
+        missing = [name for name in PAGES if name not in vars(self)]
+        if missing:
+            getattr(self, missing[0])
+        else:
+            self._building.stop()
 
     @property
     def fields(self) -> dict[str, Field]:
@@ -56,13 +120,15 @@ class DataDialog(QDialog):
 
     def done(self, result: int) -> None:
         """Closes; the preview's worker ends, and what was edited but not saved stays for the next time."""
-        self.examples.previewer.close()
+        if "examples" in vars(self):
+            self.examples.previewer.close()
         super().done(result)
 
     def shutdown(self) -> None:
         """Ends the workers before the window closes."""
-        self.examples.shutdown()
-        self.edit.shutdown()
+        for name in ("examples", "edit"):
+            if name in vars(self):
+                getattr(self, name).shutdown()
 
     def show_problems(self, severity: Severity | None = None) -> None:
         """Shows what was found, all or one severity."""
@@ -99,7 +165,7 @@ class DataDialog(QDialog):
     def _on_reported(self) -> None:
         report = self._inspector.last_report
         count = report.error_count + report.warning_count if report is not None else 0
-        self.pages.setTabText(2, f"Problems · {count:,}" if count else "Problems")
+        self.pages.setTabText(PAGES.index("problems"), f"Problems · {count:,}" if count else "Problems")
         name = data_text(self._store.config.data) if self._inspector.has_data else ""
         self._name.setText(name)
         self.setWindowTitle(f"Data – {name}" if name else "Data")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMenu, QPushButton, QVBoxLayout, QWidget
@@ -16,13 +17,15 @@ from app.core.problem import Problem, Severity
 from app.core.setting import load_settings
 from app.ui import theme
 from app.ui.config_store import ConfigStore
-from app.ui.data_dialog import DataDialog
 from app.ui.data_inspector import DataInspector
 from app.ui.data_summary import DataSummary
 from app.ui.drop import DropCard
 from app.ui.editor import PathEditor
 from app.ui.field import Field
 from app.ui.landing import Place, land
+
+if TYPE_CHECKING:
+    from app.ui.data_dialog import DataDialog
 
 PLACES = {"data": Place.DATA, "valid_data": Place.VALID_DATA, "test_data": Place.TEST_DATA}
 PLACEHOLDERS = {
@@ -113,7 +116,10 @@ class DataPanel(DropCard):
                 said = f"The files cannot be put together: {error.strerror or error}."
                 self.summary.say(said, "error")
                 return
-        self._store.set_many(values)
+        if any(self._store.value(name) != value for name, value in values.items()):
+            self._store.set_many(values)
+        else:  # dropped once more: it was given up before, or the file has changed
+            self.inspector.read()
 
     def _place(self, path: Path) -> Place:
         place = land(path).place
@@ -133,20 +139,28 @@ class DataPanel(DropCard):
 
     def look(self) -> DataDialog:
         """Opens the dialog, where it was."""
-        if self.dialog is None:
-            self.dialog = DataDialog(self._store, self.inspector, self.window())
-        self.dialog.show()
-        self.dialog.raise_()
-        self.dialog.activateWindow()
-        return self.dialog
+        dialog = self._made_dialog()
+        dialog.show()
+        dialog.raise_()
+        dialog.activateWindow()
+        return dialog
 
     def show_problems(self, severity: Severity) -> None:
         """Opens the list of problems."""
-        self.look().show_problems(severity)
+        self._made_dialog().show_problems(severity)
+        self.look()
 
     def show_columns(self) -> None:
         """Opens the choice of columns."""
-        self.look().show_columns()
+        self._made_dialog().show_columns()
+        self.look()
+
+    def _made_dialog(self) -> DataDialog:
+        if self.dialog is None:
+            from app.ui.data_dialog import DataDialog  # not before: the window should open quickly
+
+            self.dialog = DataDialog(self._store, self.inspector, self.window())
+        return self.dialog
 
     # -- parts ------------------------------------------------------------------------------------------------
 
@@ -213,5 +227,8 @@ class DataPanel(DropCard):
         self.look_button.setVisible(chosen)
 
     def _on_reported(self) -> None:
+        if self.report is not None:
+            import app.ui.data_dialog  # noqa: F401 — in a turn of its own, before somebody clicks
+
         self._show_parts()
         self.reported.emit()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QByteArray, Qt, QTimer, QUrl
 from PySide6.QtGui import QCloseEvent, QDesktopServices
@@ -30,7 +31,6 @@ from app.core.setting import load_settings, save_settings
 from app.ui import theme
 from app.ui.answerer import Answerer
 from app.ui.appearance import Appearance
-from app.ui.compare_tab import CompareTab
 from app.ui.config_store import ConfigStore
 from app.ui.config_tab import ConfigTab
 from app.ui.drop_target import DropTarget
@@ -40,11 +40,14 @@ from app.ui.inspector import Inspector
 from app.ui.message_bar import Message, MessageBar
 from app.ui.run_panel import PILLS, RunPanel
 from app.ui.run_session import RunSession, RunState
-from app.ui.runs_tab import RunsTab
 from app.ui.settings_dialog import SettingsDialog
 from app.ui.setup_tab import SetupTab
 from app.ui.window_menu import WindowMenu
 from app.ui.workshop import Workshop
+
+if TYPE_CHECKING:
+    from app.ui.compare_tab import CompareTab
+    from app.ui.runs_tab import RunsTab
 
 SETUP, ENHANCED, COMPARE, RUNS = "Setup", "Enhanced Setup", "Compare", "Runs"
 SIZE = (1320, 840)
@@ -73,6 +76,7 @@ class MainWindow(QMainWindow):
         self.store, self.session, self.appearance = store, session, appearance
         self.enhanced_store = enhanced if enhanced is not None else ConfigStore(self, defaults=baseline())
         self._enhanced_tab: EnhancedTab | None = None
+        self._compare_tab: CompareTab | None = None
         self._runs_tab: RunsTab | None = None
         self._leaving = False
         self.answerer = Answerer(self)
@@ -100,13 +104,12 @@ class MainWindow(QMainWindow):
     def _build(self) -> None:
         self.messages = MessageBar(self)
         self.setup_tab = SetupTab(self.store, self.inspector, self)
-        self.compare_tab = CompareTab(self.answerer, self)
         # Empty until they are looked at: the window should open quickly.
-        self._enhanced_page, self._runs_page = QWidget(self), QWidget(self)
+        self._enhanced_page, self._compare_page, self._runs_page = QWidget(self), QWidget(self), QWidget(self)
         self._tabs: dict[str, QWidget] = {
             SETUP: self.setup_tab,
             ENHANCED: self._enhanced_page,
-            COMPARE: self.compare_tab,
+            COMPARE: self._compare_page,
             RUNS: self._runs_page,
         }
         self.tab_bar, self._pages = QTabBar(self), QStackedWidget(self)
@@ -174,7 +177,6 @@ class MainWindow(QMainWindow):
         self.run_panel.told.connect(self._tell)
         self.run_panel.chart.view_changed.connect(self._saving.start)
         self._splitter.splitterMoved.connect(self._on_splitter)
-        self.compare_tab.warned.connect(self._warn)
         self.workshop.told.connect(self.messages.tell)
         self.workshop.setup_requested.connect(self._show_setup)
         self.workshop.compare_requested.connect(self._show_compare)
@@ -200,6 +202,7 @@ class MainWindow(QMainWindow):
             (menu.quit, self.close),
             (menu.start, self.workshop.start),
             (menu.pause, self._on_pause),
+            (menu.park, self.session.park),
             (menu.stop, self.session.stop),
             (menu.resume, self.workshop.resume_run),
             (menu.compare, self.workshop.compare_run),
@@ -230,9 +233,26 @@ class MainWindow(QMainWindow):
         return self._enhanced_tab
 
     @property
+    def compare_tab(self) -> CompareTab:
+        """The Compare tab, made when it is first asked for."""
+        return self._made_compare_tab()
+
+    def _made_compare_tab(self) -> CompareTab:
+        if self._compare_tab is None:
+            from app.ui.compare_tab import CompareTab
+
+            self._compare_tab = CompareTab(self.answerer, self._compare_page)
+            _fill(self._compare_page, self._compare_tab)
+            self._compare_tab.set_training(self.session.is_live)
+            self._compare_tab.warned.connect(self._warn)
+        return self._compare_tab
+
+    @property
     def runs_tab(self) -> RunsTab:
         """The Runs tab, made when it is first asked for."""
         if self._runs_tab is None:
+            from app.ui.runs_tab import RunsTab
+
             tab = self._runs_tab = RunsTab(parent=self._runs_page)
             _fill(self._runs_page, tab)
             tab.open_requested.connect(self.workshop.open_run)
@@ -257,6 +277,8 @@ class MainWindow(QMainWindow):
             self.workshop.use(self.store)
         elif name == ENHANCED:
             self.workshop.use(self.enhanced_tab.store)
+        elif name == COMPARE:
+            self._made_compare_tab()
         elif name == RUNS:
             self.runs_tab.refresh()
         self._pages.setCurrentIndex(index)
@@ -287,6 +309,7 @@ class MainWindow(QMainWindow):
         session, state = self.session, self.session.state
         self.menu.start.setEnabled(not session.is_live)
         self.menu.pause.setEnabled(state in (RunState.RUNNING, RunState.PAUSED))
+        self.menu.park.setEnabled(state in (RunState.RUNNING, RunState.PAUSED))
         self.menu.pause.setText("Continue" if state is RunState.PAUSED else "Pause")
         self.menu.stop.setEnabled(session.is_live and state is not RunState.STOPPING)
         self.menu.resume.setEnabled(session.can_resume)
@@ -294,7 +317,8 @@ class MainWindow(QMainWindow):
         self.menu.reveal.setEnabled(session.run is not None)
         for tab in self._forms():
             tab.start_bar.set_running(session.is_live)
-        self.compare_tab.set_training(session.is_live)
+        if self._compare_tab is not None:
+            self._compare_tab.set_training(session.is_live)
         self._show_status()
         if session.is_live:
             self._status_timer.start()

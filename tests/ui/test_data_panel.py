@@ -252,6 +252,9 @@ def test_a_check_is_cancelled_and_asked_for_again(qtbot: QtBot, panel: DataPanel
     assert panel.report is None
     assert panel.summary.headline.text() == "The data were not checked."
     assert not panel.summary.progress.isVisible()
+    panel.take([large])
+    assert panel.is_busy
+    panel.inspector.cancel()
     qtbot.mouseClick(panel.summary.again_button, Qt.MouseButton.LeftButton)
     assert panel.is_busy
     assert not panel.summary.again_button.isVisible()
