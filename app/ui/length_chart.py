@@ -9,7 +9,9 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.ui import theme
 from app.ui.data_inspector import SplitFigures
+from app.ui.plot import Plot
 
+LABEL_WIDTH = 64  # px, with the axis' name
 ROOM = 1.06  # of the longest example, to the right of it
 FAR = 2.0  # a maximum this much longer than the longest example is out of the picture
 
@@ -25,10 +27,8 @@ class LengthChart(QWidget):
         self.setAccessibleName("Lengths of the examples in tokens")
         self._figures: SplitFigures | None = None
         self._maximum = 0
-        self.view = pg.PlotWidget(self)
-        self._plot = self.view.getPlotItem()
-        self._plot.setMenuEnabled(False)
-        self._plot.hideButtons()
+        self.view = Plot("length_chart.plot", "Lengths of the examples in tokens", self, label_width=LABEL_WIDTH)
+        self._plot = self.view.item
         self._plot.setMouseEnabled(x=False, y=False)
         self._kept = pg.BarGraphItem(x0=[], x1=[], height=[])
         self._cut = pg.BarGraphItem(x0=[], x1=[], height=[])
@@ -39,6 +39,8 @@ class LengthChart(QWidget):
             self._plot.addItem(item)
         self._plot.setLabel("bottom", "tokens in an example")
         self._plot.setLabel("left", "examples")
+        for name in ("left", "bottom"):
+            self._plot.getAxis(name).setZValue(-1)  # its grid lies behind the bars
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.view)
@@ -99,20 +101,9 @@ class LengthChart(QWidget):
 
     def _dress(self) -> None:
         c = theme.colors()
-        self.view.setBackground(c.card)
-        for name in ("left", "bottom"):
-            axis = self._plot.getAxis(name)
-            axis.setPen(pg.mkPen(c.border))
-            axis.setTextPen(pg.mkPen(c.muted))
-            axis.setTickFont(theme.ui_font(-2))
-            axis.setStyle(tickTextOffset=4, tickLength=0)
-            axis.label.setFont(theme.ui_font(-1))
-        self._plot.showGrid(x=False, y=True, alpha=0.35)
         kept, cut = QColor(c.train_line), QColor(c.error)
         kept.setAlphaF(0.75)
         cut.setAlphaF(0.55)
-        for name in ("left", "bottom"):
-            self._plot.getAxis(name).setZValue(-1)  # its grid lies behind the bars
         edge = pg.mkPen(c.card, width=1)
         self._kept.setOpts(brush=kept, pen=edge)
         self._cut.setOpts(brush=cut, pen=edge)

@@ -19,26 +19,19 @@ from PySide6.QtWidgets import (
     QLabel,
     QMenu,
     QSizePolicy,
-    QSlider,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
-from app.core.history import Axis, Floats, RunHistory, Smoothed
+from app.core.history import Floats, RunHistory, Smoothed
 from app.ui import theme
 from app.ui.chart_series import LOSS, MEANINGS, Series, label_of
+from app.ui.plot import AXES, CurveView, Plot
 
 FRAME_MS = 33  # at most 30 repaints a second
 BUSY_SHARE = 4  # a repaint that takes long is followed by a rest of so many times its length
-SMOOTHING_STEPS = 100
 EXPORT_SCALE = 2
-AXES: dict[Axis, tuple[str, str]] = {
-    "iterations": ("Iterations", "iterations"),
-    "epochs": ("Epochs", "epochs"),
-    "tokens": ("Tokens", "trained tokens"),
-    "time": ("Time", "minutes"),
-}
 
 
 class LossChart(QWidget):
@@ -88,25 +81,6 @@ class LossChart(QWidget):
         self._legend.anchor(corner, corner, offset=(-4, 2) if name == LOSS else (-4, -2))
         self._show_figures()
         self.reset_view()
-
-    @property
-    def axis(self) -> Axis:
-        """What the points are drawn over."""
-        found: Axis = self._axis_box.currentData()
-        return found
-
-    def set_axis(self, axis: Axis) -> None:
-        """Chooses what the points are drawn over."""
-        self._axis_box.setCurrentIndex(list(AXES).index(axis))
-
-    @property
-    def smoothing(self) -> float:
-        """Share of the past in the smoothed line, 0 to 0.99."""
-        return self._slider.value() / SMOOTHING_STEPS
-
-    def set_smoothing(self, weight: float) -> None:
-        """Sets the slider."""
-        self._slider.setValue(round(weight * SMOOTHING_STEPS))
 
     @property
     def is_log(self) -> bool:
@@ -186,17 +160,8 @@ class LossChart(QWidget):
     # -- building ---------------------------------------------------------------------------------------------
 
     def _build_plot(self) -> None:
-        self._view = pg.PlotWidget(self)
-        self._view.setObjectName("loss_plot")
-        self._view.setAccessibleName("Training and validation loss")
-        self._plot = self._view.getPlotItem()
-        self._plot.hideButtons()
-        self._plot.setMenuEnabled(False)
-        self._plot.setContentsMargins(0, 4, 8, 0)
-        self._plot.getAxis("left").setWidth(44)
-        self._plot.getAxis("bottom").enableAutoSIPrefix(False)
-        self._plot.getAxis("left").enableAutoSIPrefix(False)
-        self._plot.getViewBox().setDefaultPadding(0.04)
+        self._view = Plot("loss_plot", "Training and validation loss", self)
+        self._plot = self._view.item
         self._plot.getViewBox().sigRangeChangedManually.connect(self._on_zoomed)
         self._legend = self._plot.addLegend(offset=(-4, 2), labelTextSize="9pt", colCount=3, horSpacing=12)
         self._raw = self._curve()
@@ -232,19 +197,8 @@ class LossChart(QWidget):
         self._figure_box.setToolTip("What is drawn: the loss, or what the method measures besides")
         self._figure_box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self._figure_box.activated.connect(self._on_figure)
-        self._axis_box = QComboBox()
-        self._axis_box.setObjectName("chart_x")
-        self._axis_box.setAccessibleName("Horizontal axis")
-        self._axis_box.setToolTip("What the loss is drawn over")
-        for key, (label, _) in AXES.items():
-            self._axis_box.addItem(label, key)
-        self._axis_box.currentIndexChanged.connect(self._on_view)
-        self._slider = QSlider(Qt.Orientation.Horizontal)
-        self._slider.setObjectName("chart_smoothing")
-        self._slider.setAccessibleName("Smoothing")
-        self._slider.setRange(0, SMOOTHING_STEPS - 1)
-        self._slider.setMinimumSize(56, 22)
-        self._slider.valueChanged.connect(self._on_view)
+        self.view = CurveView("chart", parent=self)
+        self.view.changed.connect(self._on_view)
         self._log_button = self._button("chart_log", "Logarithmic loss axis", checkable=True)
         self._log_button.setText("Log")
         self._log_button.toggled.connect(self._on_view)
@@ -275,13 +229,7 @@ class LossChart(QWidget):
         controls = QHBoxLayout()
         controls.setContentsMargins(0, 0, 0, 0)
         controls.setSpacing(theme.SPACE // 2)
-        smoothing = QLabel("Smoothing")
-        smoothing.setBuddy(self._slider)
-        theme.set_role(smoothing, role="small")
-        controls.addWidget(self._axis_box)
-        controls.addSpacing(theme.SPACE)
-        controls.addWidget(smoothing)
-        controls.addWidget(self._slider, 1)
+        controls.addWidget(self.view, 1)
         controls.addSpacing(theme.SPACE // 2)
         for button in (self._log_button, self._reset_button, self._export_button):
             controls.addWidget(button)
@@ -302,14 +250,6 @@ class LossChart(QWidget):
     def _dress(self) -> None:
         """Everything that a style sheet cannot reach takes the scheme's colours."""
         c = theme.colors()
-        self._view.setBackground(c.card)
-        for name in ("left", "bottom"):
-            axis = self._plot.getAxis(name)
-            axis.setPen(pg.mkPen(c.border))
-            axis.setTextPen(pg.mkPen(c.muted))
-            axis.setTickFont(theme.ui_font(-2))
-            axis.setStyle(tickTextOffset=4, tickLength=0, maxTickLevel=0)
-        self._plot.showGrid(x=False, y=True, alpha=0.5)
         raw = QColor(c.train_line)
         raw.setAlpha(70)
         self._raw.setPen(pg.mkPen(raw, width=1))
@@ -331,7 +271,6 @@ class LossChart(QWidget):
         self.refresh()
 
     def _on_view(self) -> None:
-        self._slider.setToolTip(f"How much of the past the strong line averages: {self.smoothing:.2f}")
         self.reset_view()
         self.view_changed.emit()
 
@@ -356,10 +295,10 @@ class LossChart(QWidget):
         began = time.perf_counter()
         self._dirty = False
         self._show_figures()
-        series, axis = self._series, self.axis
+        series, axis = self._series, self.view.axis
         if self.is_log != self._plot.getAxis("left").logMode:
             self._plot.setLogMode(x=False, y=self.is_log)
-        x, valid_x = self._scaled(series.x(axis)), self._scaled(series.valid_x(axis))
+        x, valid_x = self.view.scaled(series.x(axis)), self.view.scaled(series.valid_x(axis))
         self._raw.setData(x, self._drawable(series.values))
         self._line.setData(x, self._drawable(self._smooth()))
         self._valid.setData(valid_x, self._drawable(series.valid_values))
@@ -381,13 +320,9 @@ class LossChart(QWidget):
 
     def _smooth(self) -> Floats:
         known = (id(self._series.history), self._series.history.revision, self._series.name)
-        if self._smoothed.weight != self.smoothing or self._smoothed_of != known:
-            self._smoothed, self._smoothed_of = Smoothed(self.smoothing), known
+        if self._smoothed.weight != self.view.smoothing or self._smoothed_of != known:
+            self._smoothed, self._smoothed_of = Smoothed(self.view.smoothing), known
         return self._smoothed.update(self._series.values)
-
-    def _scaled(self, x: Floats) -> Floats:
-        """Seconds become minutes; the rest is drawn as it is."""
-        return x / 60 if self.axis == "time" else x
 
     def _drawable(self, losses: Floats) -> Floats:
         """What cannot be drawn becomes a gap: infinity, and on a logarithmic axis everything not above zero."""
@@ -403,7 +338,7 @@ class LossChart(QWidget):
             self._hide_cross()
             return
         wanted = self._plot.getViewBox().mapSceneToView(position).x()
-        x = self._scaled(self._series.x(self.axis))
+        x = self.view.scaled(self._series.x(self.view.axis))
         index = int(np.clip(np.searchsorted(x, wanted), 0, len(x) - 1))
         if index and wanted - x[index - 1] < x[index] - wanted:
             index -= 1
@@ -425,7 +360,7 @@ class LossChart(QWidget):
         series = self._series
         iteration = int(series.x("iterations")[index])
         parts = [f"Iteration {iteration:,}", f"train {series.values[index]:.4g}"]
-        if self.smoothing:
+        if self.view.smoothing:
             parts.append(f"smoothed {self._smooth()[index]:.4g}")
         before = int(np.searchsorted(series.valid_x("iterations"), iteration, side="right"))
         if before:
@@ -441,7 +376,7 @@ class LossChart(QWidget):
         """Without a pointer the line above the plot says what the axes are."""
         if not self._cross.isVisible():
             chosen = not self._figure_box.isHidden()  # then the box says what is drawn
-            text = f"over {AXES[self.axis][1]}"
+            text = f"over {AXES[self.view.axis][1]}"
             self._readout.setText(text if chosen else f"{self._series.label} {text}")
             self._readout.setToolTip("")
 

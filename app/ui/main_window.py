@@ -432,8 +432,8 @@ class MainWindow(QMainWindow):
             settings.model_copy(
                 update={
                     "window": settings.window | window,
-                    "chart_smoothing": chart.smoothing,
-                    "chart_x": chart.axis,
+                    "chart_smoothing": chart.view.smoothing,
+                    "chart_x": chart.view.axis,
                     "chart_log": chart.is_log,
                 }
             )
@@ -442,8 +442,8 @@ class MainWindow(QMainWindow):
     def _restore_view(self) -> None:
         settings, chart = load_settings(), self.run_panel.chart
         chart.blockSignals(True)
-        chart.set_smoothing(min(max(settings.chart_smoothing, 0.0), 0.99))
-        chart.set_axis(settings.chart_x)
+        chart.view.set_smoothing(min(max(settings.chart_smoothing, 0.0), 0.99))
+        chart.view.set_axis(settings.chart_x)
         chart.set_log(settings.chart_log)
         chart.blockSignals(False)
         self.resize(*SIZE)

@@ -13,20 +13,17 @@ from PySide6.QtGui import QColor, QIcon
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
-    QComboBox,
     QHBoxLayout,
-    QLabel,
     QListWidget,
     QListWidgetItem,
-    QSlider,
     QVBoxLayout,
     QWidget,
 )
 
-from app.core.history import Axis, Floats, RunHistory, smooth
+from app.core.history import Floats, RunHistory, smooth
 from app.ui import theme
 from app.ui.icon_button import IconButton
-from app.ui.loss_chart import AXES, SMOOTHING_STEPS
+from app.ui.plot import CurveView, Plot
 from app.ui.run_table import DOT, dot
 from app.ui.sliced_work import SlicedWork
 
@@ -60,8 +57,7 @@ class RunOverlay(QWidget):
         self._build_plot()
         self._build_controls()
         self._lay_out()
-        theme.theme().changed.connect(self._dress)
-        self._dress()
+        theme.theme().changed.connect(self._dress_lines)
 
     # -- model ------------------------------------------------------------------------------------------------
 
@@ -79,25 +75,6 @@ class RunOverlay(QWidget):
     def is_busy(self) -> bool:
         """True while curves are being computed."""
         return self._work.is_busy
-
-    @property
-    def axis(self) -> Axis:
-        """What the curves are drawn over."""
-        found: Axis = self._axis_box.currentData()
-        return found
-
-    def set_axis(self, axis: Axis) -> None:
-        """Chooses what the curves are drawn over."""
-        self._axis_box.setCurrentIndex(list(AXES).index(axis))
-
-    @property
-    def smoothing(self) -> float:
-        """Share of the past in the lines, 0 (every loss as it was) to 0.99."""
-        return self._slider.value() / SMOOTHING_STEPS
-
-    def set_smoothing(self, weight: float) -> None:
-        """Sets the slider."""
-        self._slider.setValue(round(weight * SMOOTHING_STEPS))
 
     def zoom(self, left: float, right: float) -> None:
         """Shows this stretch of the horizontal axis; the vertical one stays, as when the mouse moves it."""
@@ -119,36 +96,12 @@ class RunOverlay(QWidget):
     # -- building ---------------------------------------------------------------------------------------------
 
     def _build_plot(self) -> None:
-        self._view = pg.PlotWidget(self)
-        self._view.setObjectName("overlay_plot")
-        self._view.setAccessibleName("Loss of the selected runs")
-        self._plot = self._view.getPlotItem()
-        self._plot.hideButtons()
-        self._plot.setMenuEnabled(False)
-        self._plot.setContentsMargins(0, 4, 8, 0)
-        self._plot.getAxis("left").setWidth(44)
-        for name in ("left", "bottom"):
-            self._plot.getAxis(name).enableAutoSIPrefix(False)
-        self._plot.getViewBox().setDefaultPadding(0.04)
+        self._view = Plot("overlay_plot", "Loss of the selected runs", self)
+        self._plot = self._view.item
 
     def _build_controls(self) -> None:
-        self._axis_box = QComboBox(self)
-        self._axis_box.setObjectName("overlay_x")
-        self._axis_box.setAccessibleName("Horizontal axis")
-        self._axis_box.setToolTip("What the losses are drawn over")
-        for key, (label, unit) in AXES.items():
-            self._axis_box.addItem("Time (minutes)" if key == "time" else label, key)
-            self._axis_box.setItemData(self._axis_box.count() - 1, f"Loss over {unit}", Qt.ItemDataRole.ToolTipRole)
-        self._axis_box.currentIndexChanged.connect(self._on_view)
-        self._slider = QSlider(Qt.Orientation.Horizontal, self)
-        self._slider.setObjectName("overlay_smoothing")
-        self._slider.setAccessibleName("Smoothing")
-        self._slider.setToolTip("How much of the past a line averages; at the left every loss is drawn as it was")
-        self._slider.setRange(0, SMOOTHING_STEPS - 1)
-        self._slider.setMinimumSize(56, 22)
-        self._slider.setMaximumWidth(200)
-        self.set_smoothing(SMOOTHING)
-        self._slider.valueChanged.connect(self._on_view)
+        self.view = CurveView("overlay", SMOOTHING, self)
+        self.view.changed.connect(self._on_view)
         self._validation = QCheckBox("Validation", self)
         self._validation.setObjectName("overlay_validation")
         self._validation.setToolTip("Draw the validation losses too, as points")
@@ -173,13 +126,7 @@ class RunOverlay(QWidget):
     def _lay_out(self) -> None:
         controls = QHBoxLayout()
         controls.setSpacing(theme.SPACE)
-        label = QLabel("Smoothing", self)
-        label.setBuddy(self._slider)
-        theme.set_role(label, role="small")
-        controls.addWidget(self._axis_box)
-        controls.addSpacing(theme.SPACE // 2)
-        controls.addWidget(label)
-        controls.addWidget(self._slider, 1)
+        controls.addWidget(self.view, 1)
         controls.addSpacing(theme.SPACE // 2)
         controls.addWidget(self._validation)
         controls.addStretch(0)
@@ -232,29 +179,15 @@ class RunOverlay(QWidget):
 
     def _draw_each(self) -> Iterator[None]:
         """One run a turn: smoothing a hundred thousand points takes a few milliseconds."""
+        axis, smoothing, scaled = self.view.axis, self.view.smoothing, self.view.scaled
         for run, (line, points) in zip(self._runs, self._entries, strict=True):
             history = run.history
-            losses = smooth(history.losses, self.smoothing) if self.smoothing else history.losses
-            line.setData(self._scaled(history.x(self.axis)), _drawable(losses))
+            losses = smooth(history.losses, smoothing) if smoothing else history.losses
+            line.setData(scaled(history.x(axis)), _drawable(losses))
             shown = self._validation.isChecked() or not len(history)
-            x, y = self._scaled(history.valid_x(self.axis)), _drawable(history.valid_losses)
+            x, y = scaled(history.valid_x(axis)), _drawable(history.valid_losses)
             points.setData(x, y) if shown else points.setData([], [])
             yield
-
-    def _scaled(self, x: Floats) -> Floats:
-        return x / 60 if self.axis == "time" else x
-
-    def _dress(self) -> None:
-        c = theme.colors()
-        self._view.setBackground(c.card)
-        for name in ("left", "bottom"):
-            axis = self._plot.getAxis(name)
-            axis.setPen(pg.mkPen(c.border))
-            axis.setTextPen(pg.mkPen(c.muted))
-            axis.setTickFont(theme.ui_font(-2))
-            axis.setStyle(tickTextOffset=4, tickLength=0)
-        self._plot.showGrid(x=False, y=True, alpha=0.5)
-        self._dress_lines()
 
     def _dress_lines(self) -> None:
         """Eight colours, then the same with dashes. A run chosen in the legend stands out from the others."""

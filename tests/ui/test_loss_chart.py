@@ -96,7 +96,7 @@ def test_the_slider_smooths(qtbot: QtBot, chart: LossChart, history: RunHistory)
     with qtbot.waitSignal(chart.view_changed):
         for _ in range(3):
             QTest.keyClick(slider, Qt.Key.Key_PageUp)
-    assert chart.smoothing == pytest.approx(0.3)
+    assert chart.view.smoothing == pytest.approx(0.3)
     redrawn(qtbot, chart)
     assert chart._line.getOriginalDataset()[1] == pytest.approx(smooth(history.losses, 0.3))
 
@@ -105,7 +105,7 @@ def test_the_slider_smooths(qtbot: QtBot, chart: LossChart, history: RunHistory)
     ("axis", "last"), [("iterations", 600), ("epochs", 3.0), ("tokens", 120_000), ("time", 600 / 9 / 60)]
 )
 def test_the_points_lie_over_what_was_chosen(qtbot: QtBot, chart: LossChart, axis: str, last: float) -> None:
-    chart.set_axis(axis)  # type: ignore[arg-type]
+    chart.view.set_axis(axis)  # type: ignore[arg-type]
     redrawn(qtbot, chart)
     assert drawn(chart)[0][-1] == pytest.approx(last)
 
@@ -185,7 +185,7 @@ def test_a_hundred_thousand_points_are_drawn_in_the_time_of_a_frame(qtbot: QtBot
     long = RunHistory()
     long.feed(event.Started(iterations=100_000, iterations_per_epoch=1, train_examples=1, valid_examples=1))
     long.feed(synthetic_run.report(100_000, np.random.default_rng(0).random(100_000).tolist()))
-    chart.set_smoothing(0.9)
+    chart.view.set_smoothing(0.9)
     chart.set_history(long)
     redrawn(qtbot, chart)
     began = time.process_time()

@@ -262,12 +262,12 @@ def test_several_runs_are_laid_over_each_other(qtbot: QtBot, tab: RunsTab, runs:
     assert list(curves) == [str(run.path) for run in reversed(runs)]
     smoothed = curves[str(runs[0].path)]
     assert len(smoothed[0]) == 200
-    tab.overlay.set_smoothing(0)
+    tab.overlay.view.set_smoothing(0)
     settled(qtbot, tab)
     raw = tab.overlay.curves()[str(runs[0].path)]
     assert np.std(np.diff(raw[1])) > 3 * np.std(np.diff(smoothed[1]))
     for axis, last in (("epochs", 3.0), ("tokens", 40_000.0), ("time", 200 / 9 / 60), ("iterations", 200.0)):
-        tab.overlay.set_axis(axis)  # type: ignore[arg-type]
+        tab.overlay.view.set_axis(axis)  # type: ignore[arg-type]
         settled(qtbot, tab)
         assert tab.overlay.curves()[str(runs[0].path)][0][-1] == pytest.approx(last)
 
