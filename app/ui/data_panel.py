@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMenu, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QMenu, QPushButton, QWidget
 
 from app.core import starter
 from app.core.config import field_specs
@@ -19,7 +19,7 @@ from app.ui import theme
 from app.ui.config_store import ConfigStore
 from app.ui.data_inspector import DataInspector
 from app.ui.data_summary import DataSummary
-from app.ui.drop import DropCard
+from app.ui.drop import DropCard, DropZone
 from app.ui.editor import PathEditor
 from app.ui.field import Field
 from app.ui.landing import Place, land
@@ -132,8 +132,8 @@ class DataPanel(DropCard):
     def set_starter(self, folder: Callable[[], Path], tip: str, wanted: str) -> None:
         """Offers other bundled data; ``wanted`` says which files and rows may be dropped."""
         self._starter = folder
-        self._buttons["data.starter"].setToolTip(tip)
-        self._wanted.setText(wanted)
+        self._starter_button.setToolTip(tip)
+        self._empty.wanted.setText(wanted)
 
     # -- the dialog -------------------------------------------------------------------------------------------
 
@@ -172,42 +172,15 @@ class DataPanel(DropCard):
         self.look_button.clicked.connect(self.look)
         self.tools.addWidget(self.look_button)
 
-    def _empty_state(self) -> QFrame:
-        zone = QFrame(self)
-        zone.setProperty("role", "drop-zone")
-        layout = QVBoxLayout(zone)
-        layout.setContentsMargins(*[theme.SPACE * 2] * 4)
-        layout.setSpacing(theme.SPACE // 2)
-        for text, role in (
-            ("Drop training data here", "label"),
-            (
-                "JSONL, JSON, CSV, Parquet or text, one file or many: chats, prompts with answers, or plain text",
-                "small",
-            ),
-        ):
-            label = QLabel(text, zone)
-            label.setProperty("role", role)
-            label.setWordWrap(True)
-            label.setAlignment(Qt.AlignmentFlag.AlignHCenter)
-            layout.addWidget(label)
-        self._wanted = label
-        self._buttons: dict[str, QPushButton] = {}
-        buttons = QHBoxLayout()
-        buttons.addStretch(1)
-        for name, text, tip, slot in (
-            ("data.starter", "Use the starter data", "200 chats that teach a style", self.use_starter),
-            ("data.browse_file", "Browse…", "Choose a data file", self.editors["data"].browse),
-        ):
-            button = QPushButton(text, zone)
-            button.setObjectName(name)
-            button.setToolTip(tip)
-            button.clicked.connect(slot)
-            buttons.addWidget(button)
-            self._buttons[name] = button
-        theme.set_role(button, kind="quiet")
-        buttons.addStretch(1)
-        layout.addSpacing(theme.SPACE)
-        layout.addLayout(buttons)
+    def _empty_state(self) -> DropZone:
+        wanted = "JSONL, JSON, CSV, Parquet or text, one file or many: chats, prompts with answers, or plain text"
+        zone = DropZone("Drop training data here", wanted, self)
+        self._starter_button = zone.add_button(
+            "data.starter", "Use the starter data", "200 chats that teach a style", self.use_starter
+        )
+        zone.add_button(
+            "data.browse_file", "Browse…", "Choose a data file", self.editors["data"].browse, kind="quiet"
+        )
         return zone
 
     def _fill(self, menu: QMenu) -> None:

@@ -111,7 +111,7 @@ class DataProblemPage(QWidget):
         """Takes over the present report."""
         report = self._inspector.last_report
         findings = [*report.errors, *report.warnings, *report.notes] if report else []
-        self._table.show(findings)
+        self._table.set_rows(findings)
         counts = report.counts if report else {}
         for severity, pill in self.pills.items():
             pill.set_count(sum(n for kind, n in counts.items() if KINDS[kind].severity is severity))
@@ -148,7 +148,7 @@ class DataProblemPage(QWidget):
 
     def _chosen(self) -> Finding | None:
         rows = self.view.selectionModel().selectedRows()
-        return self._table.findings[self.proxy.mapToSource(rows[0]).row()] if rows else None
+        return self._table.rows[self.proxy.mapToSource(rows[0]).row()] if rows else None
 
     def _show_hint(self, finding: Finding | None) -> None:
         self.edit_button.setEnabled(finding is not None and finding.line is not None)
@@ -166,7 +166,7 @@ class DataProblemPage(QWidget):
 
     def _on_row(self, current: QModelIndex, _previous: QModelIndex) -> None:
         row = self.proxy.mapToSource(current).row()
-        self._show_hint(self._table.findings[row] if row >= 0 else None)
+        self._show_hint(self._table.rows[row] if row >= 0 else None)
 
     def _on_activated(self) -> None:
         finding = self._chosen()

@@ -2,63 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from PySide6.QtCore import (
-    QAbstractTableModel,
-    QModelIndex,
-    QObject,
-    QPersistentModelIndex,
-    QSortFilterProxyModel,
-    Qt,
-)
+from PySide6.QtCore import QObject, QSortFilterProxyModel, Qt
 from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
+from PySide6.QtWidgets import QHeaderView, QWidget
 
 from app.core.data_collection import shown_path
 from app.core.dataset.finding import KINDS, Finding
 from app.core.problem import Severity
 from app.ui import theme
 from app.ui.data_pill import ICONS, severity_color
+from app.ui.table import Index, TableModel, TableView
 
-Index = QModelIndex | QPersistentModelIndex
 COLUMNS = ("", "Where", "What", "Reason")
 SORT_ROLE = Qt.ItemDataRole.UserRole
 ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
 
 
-class ProblemTable(QAbstractTableModel):
+class ProblemTable(TableModel):
     """The findings of a report, as they were found."""
 
     def __init__(self, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self.findings: Sequence[Finding] = ()
+        super().__init__(COLUMNS, parent=parent)
         self._dress()
         theme.theme().changed.connect(self._dress)
-
-    def show(self, findings: Sequence[Finding]) -> None:
-        """Takes over other findings."""
-        self.beginResetModel()
-        self.findings = findings
-        self.endResetModel()
 
     def _dress(self) -> None:
         self._icons = {severity: theme.icon(name, severity_color(severity)) for severity, name in ICONS.items()}
 
-    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008  # Qt's own default
-        return 0 if parent.isValid() else len(self.findings)
-
-    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
-        return 0 if parent.isValid() else len(COLUMNS)
-
-    def headerData(
-        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
-    ) -> object:
-        horizontal = orientation == Qt.Orientation.Horizontal
-        return COLUMNS[section] if horizontal and role == Qt.ItemDataRole.DisplayRole else None
-
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
-        finding, column = self.findings[index.row()], index.column()
+        finding, column = self.rows[index.row()], index.column()
         if role == Qt.ItemDataRole.DisplayRole:
             return ("", place_text(finding), KINDS[finding.kind].label, finding.reason)[column]
         if role == Qt.ItemDataRole.DecorationRole and column == 0:
@@ -100,30 +72,17 @@ class ProblemFilter(QSortFilterProxyModel):
     def filterAcceptsRow(self, row: int, parent: Index) -> bool:  # noqa: ARG002
         table = self.sourceModel()
         assert isinstance(table, ProblemTable)
-        finding = table.findings[row]
+        finding: Finding = table.rows[row]
         return finding.severity in self._severities and self._kind in ("", finding.kind)
 
 
-class ProblemView(QTableView):
+class ProblemView(TableView):
     """The view of a `ProblemTable` through a `ProblemFilter`."""
 
     def __init__(self, proxy: ProblemFilter, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setObjectName("problems.table")
-        self.setAccessibleName("Problems of the data")
+        super().__init__("problems.table", "Problems of the data", parent)
         self.setModel(proxy)
-        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.setAlternatingRowColors(True)
-        self.setShowGrid(False)
-        self.setWordWrap(False)
-        self.setTabKeyNavigation(False)
-        self.verticalHeader().hide()
-        self.verticalHeader().setDefaultSectionSize(theme.SPACE * 4)
-        self.setStyleSheet("QTableView::item { padding: 0 6px; }")
         header = self.horizontalHeader()
-        header.setHighlightSections(False)
-        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Fixed)
         header.setMinimumSectionSize(32)
         for column, width in enumerate((32, 170, 220)):

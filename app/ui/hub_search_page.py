@@ -77,7 +77,7 @@ class HubSearchPage(QWidget):
         if offline:
             self._tell(OFFLINE, "warning")
         elif self.status.text() in ("", OFFLINE):
-            self._tell(INVITATION if not self.table.models else "")
+            self._tell(INVITATION if not self.table.rows else "")
         self.table.refresh()
         self._show_chosen()
 
@@ -266,7 +266,7 @@ class HubSearchPage(QWidget):
         self.download_button.setEnabled(model is not None and not load_settings().offline)
         self.download_button.setText("Resume" if state else "Download")
         if model is None:
-            self.name.setText(f"{plural(len(self.table.models), 'model')} found")
+            self.name.setText(f"{plural(len(self.table.rows), 'model')} found")
             self.where.setText("Choose one to download it.")
             return
         self.name.setText(model.id)

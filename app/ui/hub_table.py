@@ -5,22 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from PySide6.QtCore import (
-    QAbstractTableModel,
-    QModelIndex,
-    QObject,
-    QPersistentModelIndex,
-    QSortFilterProxyModel,
-    Qt,
-)
+from PySide6.QtCore import QObject, QSortFilterProxyModel, Qt
 from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
+from PySide6.QtWidgets import QHeaderView, QWidget
 
 from app.core.hub import Fit, HubModel, fit
 from app.core.quantity import bytes_text, short_count
 from app.ui import theme
+from app.ui.table import Index, TableModel, TableView
 
-Index = QModelIndex | QPersistentModelIndex
 SORT_ROLE = Qt.ItemDataRole.UserRole
 HERE = "downloaded"
 
@@ -35,12 +28,11 @@ class Column:
     figure: bool = False
 
 
-class HubTable(QAbstractTableModel):
+class HubTable(TableModel):
     """Shows `HubModel`s; ``state`` tells what of a model is on this machine, in a word."""
 
     def __init__(self, state: Callable[[HubModel], str], parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self.models: list[HubModel] = []
+        super().__init__((), parent=parent)
         self.working_set_bytes = 0.0
         self._state = state
         self._columns = (
@@ -54,39 +46,20 @@ class HubTable(QAbstractTableModel):
             Column("Likes", lambda m: short_count(m.likes), lambda m: m.likes, True),
             Column("", self._note, self._note),
         )
+        self._titles = tuple(column.title for column in self._columns)
+        self._figures = frozenset(column.title for column in self._columns if column.figure)
 
     def show(self, models: Sequence[HubModel], working_set_bytes: float) -> None:
         """Takes over new results."""
-        self.beginResetModel()
-        self.models, self.working_set_bytes = list(models), working_set_bytes
-        self.endResetModel()
-
-    def refresh(self) -> None:
-        """Something was downloaded or begun."""
-        if self.models:
-            self.dataChanged.emit(self.index(0, 0), self.index(len(self.models) - 1, len(self._columns) - 1))
+        self.working_set_bytes = working_set_bytes
+        self.set_rows(list(models))
 
     def fit_of(self, model: HubModel) -> Fit:
         """Whether this machine can train it."""
         return fit(model.size_bytes, self.working_set_bytes)
 
-    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008  # Qt's own default
-        return 0 if parent.isValid() else len(self.models)
-
-    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
-        return 0 if parent.isValid() else len(self._columns)
-
-    def headerData(
-        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
-    ) -> object:
-        if orientation != Qt.Orientation.Horizontal:
-            return None
-        if role == Qt.ItemDataRole.TextAlignmentRole:
-            return self._alignment(section)
-        return self._columns[section].title if role == Qt.ItemDataRole.DisplayRole else None
-
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
-        model, column = self.models[index.row()], self._columns[index.column()]
+        model, column = self.rows[index.row()], self._columns[index.column()]
         if role == Qt.ItemDataRole.DisplayRole:
             return column.text(model)
         if role == SORT_ROLE:
@@ -94,14 +67,10 @@ class HubTable(QAbstractTableModel):
         if role == Qt.ItemDataRole.ToolTipRole:
             return self._tip(model)
         if role == Qt.ItemDataRole.TextAlignmentRole:
-            return self._alignment(index.column())
+            return self.alignment(index.column())
         if role == Qt.ItemDataRole.ForegroundRole:
             return self._color(model, column)
         return None
-
-    def _alignment(self, section: int) -> Qt.AlignmentFlag:
-        side = Qt.AlignmentFlag.AlignRight if self._columns[section].figure else Qt.AlignmentFlag.AlignLeft
-        return side | Qt.AlignmentFlag.AlignVCenter
 
     def _color(self, model: HubModel, column: Column) -> QColor | None:
         c = theme.colors()
@@ -129,30 +98,17 @@ class HubTable(QAbstractTableModel):
         return "\n".join(lines)
 
 
-class HubTableView(QTableView):
+class HubTableView(TableView):
     """The view of a `HubTable`, sorted by a click on a header; results come sorted by downloads."""
 
     def __init__(self, table: HubTable, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setObjectName("hub.results")
-        self.setAccessibleName("Models found")
+        super().__init__("hub.results", "Models found", parent)
         self._table = table
         self._proxy = QSortFilterProxyModel(self)
         self._proxy.setSourceModel(table)
         self._proxy.setSortRole(SORT_ROLE)
         self.setModel(self._proxy)
-        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.setAlternatingRowColors(True)
-        self.setShowGrid(False)
-        self.setWordWrap(False)
-        self.setTabKeyNavigation(False)
-        self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
-        self.setStyleSheet("QTableView::item { padding: 0 5px; }")  # with Qt's own 3, as the header's cells
-        self.verticalHeader().hide()
-        self.verticalHeader().setDefaultSectionSize(theme.SPACE * 4)
         header = self.horizontalHeader()
-        header.setHighlightSections(False)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         for column, width in enumerate((84, 92, 92, 96, 72, 152), start=1):
             self.setColumnWidth(column, width)
@@ -162,7 +118,10 @@ class HubTableView(QTableView):
     def chosen(self) -> HubModel | None:
         """The model of the selected row."""
         rows = self.selectionModel().selectedRows()
-        return self._table.models[self._proxy.mapToSource(rows[0]).row()] if rows else None
+        if not rows:
+            return None
+        found: HubModel = self._table.rows[self._proxy.mapToSource(rows[0]).row()]
+        return found
 
     def choose_first(self) -> None:
         """Selects the first row, if there is one."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QMenu, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QMenu, QPushButton, QWidget
 
 from app.core import starter
 from app.core.config import field_specs
@@ -16,7 +16,7 @@ from app.core.quantity import bytes_text, count_text
 from app.core.setting import load_settings, save_settings
 from app.ui import theme
 from app.ui.config_store import ConfigStore
-from app.ui.drop import DropCard
+from app.ui.drop import DropCard, DropZone
 from app.ui.editor import PathEditor
 from app.ui.elided_label import ElidedLabel
 from app.ui.field import Field
@@ -88,41 +88,15 @@ class ModelPanel(DropCard):
         self.get_button.clicked.connect(self.get_model)
         self.tools.addWidget(self.get_button)
 
-    def _empty_state(self) -> QFrame:
-        zone = QFrame(self)
-        zone.setProperty("role", "drop-zone")
-        layout = QVBoxLayout(zone)
-        layout.setContentsMargins(*[theme.SPACE * 2] * 4)
-        layout.setSpacing(theme.SPACE // 2)
-        for text, role in (
-            ("Drop a model folder here", "label"),
-            ("Any model that mlx-lm knows, from Hugging Face or converted for MLX", "small"),
-        ):
-            label = QLabel(text, zone)
-            label.setProperty("role", role)
-            label.setWordWrap(True)
-            label.setAlignment(Qt.AlignmentFlag.AlignHCenter)
-            layout.addWidget(label)
-        layout.addSpacing(theme.SPACE)
-        layout.addLayout(self._empty_buttons(zone))
+    def _empty_state(self) -> DropZone:
+        wanted = "Any model that mlx-lm knows, from Hugging Face or converted for MLX"
+        zone = DropZone("Drop a model folder here", wanted, self)
+        tip = "A small model that came with Luthier: a first run takes two minutes"
+        self.starter_button = zone.add_button("model.starter", "Use the starter model", tip, self.use_starter)
+        zone.add_button(
+            "model.browse_folder", "Browse…", "Choose a model folder", self._editor.browse, kind="quiet"
+        )
         return zone
-
-    def _empty_buttons(self, zone: QFrame) -> QHBoxLayout:
-        buttons = QHBoxLayout()
-        buttons.addStretch(1)
-        self.starter_button = QPushButton("Use the starter model", zone)
-        self.starter_button.setObjectName("model.starter")
-        self.starter_button.setToolTip("A small model that came with Luthier: a first run takes two minutes")
-        self.starter_button.clicked.connect(self.use_starter)
-        browse = QPushButton("Browse…", zone)
-        browse.setObjectName("model.browse_folder")
-        browse.setToolTip("Choose a model folder")
-        theme.set_role(browse, kind="quiet")
-        browse.clicked.connect(self._editor.browse)
-        for button in (self.starter_button, browse):
-            buttons.addWidget(button)
-        buttons.addStretch(1)
-        return buttons
 
     def _fill(self, menu: QMenu) -> None:
         """Recent models, then those found on this machine."""

@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import (
-    QAbstractTableModel,
-    QModelIndex,
-    QPersistentModelIndex,
-    QSortFilterProxyModel,
-    Qt,
-    Signal,
-)
+from PySide6.QtCore import QSortFilterProxyModel, Qt, Signal
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -19,7 +12,6 @@ from PySide6.QtWidgets import (
     QLabel,
     QLineEdit,
     QPushButton,
-    QTableView,
     QVBoxLayout,
     QWidget,
 )
@@ -27,41 +19,29 @@ from PySide6.QtWidgets import (
 from app.core.inspection import Inspection, Module
 from app.core.target_group import GROUP_LABELS
 from app.ui import theme
+from app.ui.table import Index, TableModel, TableView
 
-Index = QModelIndex | QPersistentModelIndex
 COLUMNS = ("Module", "Group", "Type", "Shape", "Parameters", "Adapted")
 
 
-class ModuleTable(QAbstractTableModel):
+class ModuleTable(TableModel):
     """The modules of an `Inspection` and which of them are selected."""
 
     def __init__(self, inspection: Inspection, selected: frozenset[str], parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._modules = inspection.modules
+        super().__init__(COLUMNS, {"Parameters"}, parent)
+        self.set_rows(inspection.modules)
         self._selected = selected
 
-    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008  # Qt's own default
-        return 0 if parent.isValid() else len(self._modules)
-
-    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
-        return 0 if parent.isValid() else len(COLUMNS)
-
-    def headerData(
-        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
-    ) -> object:
-        horizontal = orientation == Qt.Orientation.Horizontal
-        return COLUMNS[section] if horizontal and role == Qt.ItemDataRole.DisplayRole else None
-
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
-        module = self._modules[index.row()]
+        module = self.rows[index.row()]
         if role == Qt.ItemDataRole.DisplayRole:
             return self._text(module, index.column())
         if role == Qt.ItemDataRole.ToolTipRole:
             return module.refused or module.path
         if role == Qt.ItemDataRole.ForegroundRole and not module.adaptable:
             return QColor(theme.colors().faint)
-        if role == Qt.ItemDataRole.TextAlignmentRole and COLUMNS[index.column()] == "Parameters":
-            return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return self.alignment(index.column())
         return None
 
     def _text(self, module: Module, column: int) -> str:
@@ -99,18 +79,11 @@ class ModuleDialog(QDialog):
         layout.addLayout(self._foot())
         self._on_search("")
 
-    def _table(self) -> QTableView:
-        self.table = QTableView(self)
-        self.table.setObjectName("modules.table")
+    def _table(self) -> TableView:
+        self.table = TableView("modules.table", "Modules of the model", self)
         self.table.setModel(self._proxy)
-        self.table.setAlternatingRowColors(True)
-        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.table.verticalHeader().hide()
-        self.table.setShowGrid(False)
-        self.table.setWordWrap(False)
-        self.table.setStyleSheet("QTableView::item { padding: 0 8px; }")
+        self.table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         header = self.table.horizontalHeader()
-        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         for column, width in enumerate((0, 130, 110, 130, 110, 90)):
             self.table.setColumnWidth(column, width)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)

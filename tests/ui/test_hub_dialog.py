@@ -49,7 +49,7 @@ def dialog(qtbot: QtBot) -> Iterator[HubDialog]:
 def search(dialog: HubDialog, qtbot: QtBot, words: str) -> None:
     dialog.search.query.setText(words)
     qtbot.keyClick(dialog.search.query, Qt.Key.Key_Return)
-    qtbot.waitUntil(lambda: bool(dialog.search.table.models), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: bool(dialog.search.table.rows), timeout=WAIT_MS)
 
 
 def cells(dialog: HubDialog, row: int) -> list[str]:
