@@ -17,6 +17,12 @@ application = typer.Typer(add_completion=False, rich_markup_mode=None)
 @application.command()
 def resume(
     run: Annotated[str, typer.Argument(help="The run's folder, or its name as `luthier runs list` shows it.")],
+    extend_by: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Train so many iterations more than the run has trained, also when it is complete."
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the run's events, one JSON object a line.")
     ] = False,
@@ -28,6 +34,9 @@ def resume(
     from app.core.run import write_job
 
     found = known_run(run)
+    if extend_by is not None:
+        write_job(found.path, "train", extend_to=extended_end(found, extend_by))
+        return exit_code(follow(found, as_json=as_json))
     last = next((e for e in reversed(read_events(found.events)) if isinstance(e, event.Finished)), None)
     if last is not None and is_complete(found):
         output.say(last.to_line() if as_json else f"{found.name} is complete; there is nothing left to train.")
@@ -48,6 +57,18 @@ def known_run(name: str) -> RunDir:
             [Problem("", f"There is no run “{name}”.", hint=near or "`luthier runs list` shows all of them.")]
         )
     return found
+
+
+def extended_end(run: RunDir, more: int) -> int:
+    """The last iteration of a run that trains ``more``; raises `UnusableError` if it has no state to go on from."""
+    from app.core.problem import Problem, UnusableError
+    from app.core.run_summary import summarize
+
+    summary = summarize(run)
+    if not summary.has_saved_state:
+        said = f"{run.name} has no saved state to go on from."
+        raise UnusableError([Problem("", said, hint=f"`luthier train {run.config}` starts it again.")])
+    return summary.iteration + more
 
 
 def is_complete(run: RunDir) -> bool:

@@ -24,9 +24,11 @@ FineTuneType = Literal["lora", "dora", "full"]
 Optimizer = Literal["adam", "adamw", "muon", "sgd", "adafactor", "lion"]
 Schedule = Literal["constant", "linear", "cosine", "custom"]
 Batching = Literal["bucket", "pack", "file_order"]
-TrainMode = Literal["sft", "dpo", "cpo", "orpo", "kto", "grpo"]
+TrainMode = Literal["sft", "dpo", "cpo", "orpo", "kto", "grpo", "online_dpo"]
 PairLoss = Literal["sigmoid", "hinge", "ipo", "simpo"]
 GroupLossType = Literal["grpo", "bnpo", "dr_grpo", "dapo"]
+# Ways of training whose answers the model samples itself.
+SAMPLING_MODES = frozenset(("grpo", "online_dpo"))
 
 
 class LoraParameters(_Part):
@@ -94,6 +96,18 @@ class EarlyStopping(_Part):
         recommended="0",
         ge=0,
         le=10,
+    )
+
+
+class JudgeConfig(_Part):
+    """What a model that judges is told, as mlx-lm-lora's ``judge_config``."""
+
+    system_prompt: str = _field(
+        "",
+        "Word to the judge",
+        "What the judge is told to look for; empty: it says which of two answers is better",
+        recommended="one sentence about what makes an answer good",
+        max_length=100_000,
     )
 
 
@@ -348,6 +362,13 @@ class TrainConfig(_Part):
         max_length=1_000_000,
     )
     lora_parameters: LoraParameters = _field(LoraParameters, "LoRA parameters")
+    adapter_dtype: Literal["base", "float32"] = _field(
+        "base",
+        "Adapter precision",
+        "What a 16-bit model's LoRA is multiplied in; its weights and the optimizer's are float32 either way",
+        recommended="as the model; float32 is mlx-lm's own, with a fifth more memory for activations",
+        choices={"base": "As the model", "float32": "float32 (as mlx-lm)"},
+    )
 
     # -- method: preference and reward training, with mlx-lm-lora's keys --------------------------------------
     train_mode: TrainMode = _field(
@@ -356,14 +377,14 @@ class TrainConfig(_Part):
         "What training optimizes: examples, preferences between answers, or rewards of sampled answers",
         choices={
             "sft": "Supervised", "dpo": "DPO", "cpo": "CPO, SimPO", "orpo": "ORPO", "kto": "KTO",
-            "grpo": "GRPO and its kin",
+            "grpo": "GRPO and its kin", "online_dpo": "Online DPO",
         },
     )  # fmt: skip
     beta: float = _field(
         0.1,
         "Beta",
-        "Strength of the tie to the reference model (DPO, KTO, GRPO), of the preference (CPO, SimPO), or of the "
-        "odds ratio beside the likelihood (ORPO)",
+        "Strength of the tie to the reference model (DPO, Online DPO, KTO, GRPO), of the preference (CPO, SimPO), "
+        "or of the odds ratio beside the likelihood (ORPO)",
         higher="stays nearer to the reference",
         lower="moves further from it",
         recommended="0.1; 2 for SimPO",
@@ -400,6 +421,14 @@ class TrainConfig(_Part):
         recommended="empty",
         kind="path",
     )
+    judge: str = _field(
+        "",
+        "Judge",
+        "The model that says which of two sampled answers is better; empty: the one with the higher reward is",
+        recommended="empty, or a model larger than the one that is trained",
+        kind="path",
+    )
+    judge_config: JudgeConfig = _field(JudgeConfig, "Judge settings")
     group_size: int = _field(
         4, "Group size", "Answers sampled to each prompt and compared with one another", unit="answers",
         higher="steadier advantages, more time and memory", lower="faster, noisier", recommended="4 to 8",
@@ -527,7 +556,7 @@ class TrainConfig(_Part):
     def unknown_keys(self) -> dict[str, Any]:
         """Keys of the file that are not Luthier's: kept, shown, written back."""
         found = dict(self.model_extra or {})
-        for name in ("lora_parameters", "early_stopping"):
+        for name in ("lora_parameters", "early_stopping", "judge_config"):
             part: BaseModel = getattr(self, name)
             found |= {f"{name}.{key}": value for key, value in (part.model_extra or {}).items()}
         return found

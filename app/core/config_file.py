@@ -16,7 +16,7 @@ from app.core.config import CONFIG_VERSION, TrainConfig, field_specs
 from app.core.problem import Problem, Severity, UnusableError
 
 PATH_KEYS = ("model", "data", "valid_data", "test_data", "resume_adapter_file", "reward_functions_file",
-             "reference_model_path")  # fmt: skip
+             "reference_model_path", "judge")  # fmt: skip
 # mlx-lm-lora's names for what mlx-lm calls otherwise.
 FOREIGN_KEYS = {"train_type": "fine_tune_type", "gradient_accumulation_steps": "grad_accumulation_steps"}
 
@@ -65,6 +65,8 @@ def _migrate_0(tree: dict[str, Any]) -> dict[str, Any]:
     for foreign, own in FOREIGN_KEYS.items():
         if foreign in tree and own not in tree:
             tree[own] = tree.pop(foreign)
+    if isinstance(judge := tree.get("judge_config"), dict):
+        tree["judge_config"] = {key: value for key, value in judge.items() if value is not None}
     for key in ("reward_functions", "reward_weights"):  # mlx-lm-lora takes them as one text as well
         if isinstance(tree.get(key), str):
             tree[key] = [part.strip() for part in tree[key].strip("[] ").split(",")]
@@ -164,9 +166,18 @@ def dump_config(config: TrainConfig) -> str:
         del tree["lora_parameters"]["keys"]
     if not tree["optimizer_config"]:
         del tree["optimizer_config"]
-    for key in method.PATHS if config.train_mode == "sft" else method.unset_paths(config):
-        del tree[key]
+    for path in method.PATHS if config.train_mode == "sft" else method.unset_paths(config):
+        _drop(tree, path)
     return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=110)
+
+
+def _drop(tree: dict[str, Any], path: str) -> None:
+    """Takes the value at a dotted path out of the tree, and with it what it leaves empty."""
+    name, _, rest = path.partition(".")
+    if rest:
+        _drop(tree[name], rest)
+    if not rest or not tree[name]:
+        del tree[name]
 
 
 def save_config(config: TrainConfig, path: Path) -> None:

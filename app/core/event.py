@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
 PROTOCOL_VERSION = 1
+_ENCODER = json.JSONEncoder(ensure_ascii=False)  # json.dumps would make a new one for every line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +25,9 @@ class Event:
 
     def to_line(self) -> str:
         """The JSON line, without the newline."""
-        return json.dumps({"type": self.type} | asdict(self), ensure_ascii=False)
+        # Not dataclasses.asdict: it copies every loss of a report, which costs more than writing them.
+        tree = {name: getattr(self, name) for name in NAMES[self.type]}
+        return _ENCODER.encode({"type": self.type} | tree)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,7 +212,10 @@ class Result(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished(Event):
-    """The task is over as it should be. ``reason`` is completed, stopped or early_stopping."""
+    """The task is over as it should be. ``reason`` is completed, stopped, early_stopping or paused.
+
+    A paused run left the memory, and goes on when it is resumed.
+    """
 
     type: ClassVar[str] = "finished"
     reason: str = "completed"
@@ -253,7 +259,8 @@ EVENTS: dict[str, type[Event]] = {
 }  # fmt: skip
 
 
-FIELD_NAMES = {name: frozenset(f.name for f in fields(kind)) for name, kind in EVENTS.items()}
+# The fields of each event, in the order of its line.
+NAMES = {name: tuple(f.name for f in fields(kind)) for name, kind in (EVENTS | {Unknown.type: Unknown}).items()}
 
 
 def parse_event(line: str | bytes) -> Event:
@@ -264,7 +271,7 @@ def parse_event(line: str | bytes) -> Event:
     kind = EVENTS.get(tree["type"])
     if kind is None:
         return Unknown(data=tree, time=float(tree.get("time", 0.0)))
-    known = FIELD_NAMES[kind.type]
+    known = NAMES[kind.type]
     try:
         return kind(**{key: value for key, value in tree.items() if key in known})
     except TypeError as error:

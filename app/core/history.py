@@ -19,6 +19,7 @@ Axis = Literal["iterations", "epochs", "tokens", "time"]
 Floats = npt.NDArray[np.float64]
 
 COLUMNS = ("iterations", "epochs", "tokens", "time", "loss", "learning_rate")
+PLACES = ("iteration", "epoch", "trained_tokens", "elapsed_s")  # the first columns, as a file names them
 ETA_WINDOW = 400  # iterations behind the estimate: long enough to hold a validation, short enough to follow changes
 SMOOTH_BLOCK = 64
 
@@ -214,21 +215,30 @@ class RunHistory:
         return None if best is None else int(np.searchsorted(self._valid.column("iterations"), best.iteration))
 
     def to_csv(self) -> str:
-        """All points as CSV, one line an iteration; validations stand in the line of their iteration."""
-        rows: dict[int, list[float | str]] = {}
-        for values in zip(*(self._train.column(name) for name in COLUMNS), strict=True):
-            rows[int(values[0])] = [*values[1:], ""]
-        for values in zip(*(self._valid.column(name) for name in COLUMNS), strict=True):
-            row = rows.setdefault(int(values[0]), [*values[1:4], "", "", ""])
-            row[-1] = float(values[4])
+        """All points as CSV, one line an iteration.
+
+        Reports' figures stand in the line of the report's last iteration; validations, and their figures with
+        ``val_`` before the name, in the line of theirs.
+        """
+        rows: dict[int, dict[str, float]] = {}
+        for table, names in self._csv_parts():
+            for values in zip(*(table.column(name) for name in COLUMNS[: len(names)]), strict=True):
+                row = rows.setdefault(int(values[0]), {})
+                for name, value in zip(names, values, strict=True):
+                    row.setdefault(name, float(value))
         text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(
-            ["iteration", "epoch", "trained_tokens", "elapsed_s", "train_loss", "learning_rate", "val_loss"]
-        )
-        for iteration in sorted(rows):
-            writer.writerow([iteration, *(_plain(value) for value in rows[iteration])])
+        columns = list(dict.fromkeys(name for _, names in self._csv_parts() for name in names))
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer.writeheader()
+        for _, row in sorted(rows.items()):
+            writer.writerow({name: _plain(value) for name, value in row.items()})
         return text.getvalue()
+
+    def _csv_parts(self) -> list[tuple[_Table, tuple[str, ...]]]:
+        """Each table with the names that its columns have in a file, as many as there are to write."""
+        parts = [(self._train, (*PLACES, "train_loss", "learning_rate")), (self._valid, (*PLACES, "val_loss"))]
+        parts += [(table, (*PLACES, name)) for name, table in self._figures.items()]
+        return parts + [(table, (*PLACES, f"val_{name}")) for name, table in self._valid_figures.items()]
 
     def save_csv(self, path: Path) -> None:
         """Writes `to_csv` completely or not at all."""
@@ -360,6 +370,6 @@ def _decay(values: Floats, weight: float, state: float) -> tuple[float, Floats]:
     return (float(result[-1]) if count else state), result
 
 
-def _plain(value: float | str) -> float | int | str:
+def _plain(value: float) -> float | int:
     """Whole numbers without a point."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    return int(value) if value.is_integer() else value

@@ -4,9 +4,10 @@ Weights, adapter and optimizer follow exactly from shapes and types. Of the arra
 follow exactly as well (`app.core.memory_term`); how many of each kind MLX holds at once was measured on the CPU
 build, by least squares over some 350 runs of tiny models (Llama, Qwen, Gemma, GPT-2, Phi; LoRA, DoRA, full; weights
 of 4, 8, 16 and 32 bit), and then by hand for query norms and 16-bit DoRA on the rows of
-`tests/bench/bench_memory.py`. On some 100 runs that nothing was fitted to, at 0.3 to 46 MB, it was off by 4 to 11 %
-in the median and by 30 % at worst; MLX schedules differently from run to run, most of all with DoRA. A probe of the
-real run replaces that part by what it measured.
+`tests/bench/bench_memory.py`; ``kept_cast`` is what `app.worker.precision` saves, a fifth of all activations. On
+some 100 runs that nothing was fitted to, at 0.3 to 46 MB, it was off by 4 to 11 % in the median and by 30 % at
+worst; MLX schedules differently from run to run, most of all with DoRA. A probe of the real run replaces that part
+by what it measured.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from functools import reduce
 from operator import add
 from typing import Any
 
-from app.core.config import TrainConfig
+from app.core.config import SAMPLING_MODES, TrainConfig
 from app.core.inspection import Inspection
+from app.core.memory_method import kept_log_probabilities, sampling, second_models
 from app.core.memory_term import (
     ITEM_BYTES,
     Step,
@@ -62,23 +64,25 @@ class _Weights:
 # (compiled, gradient checkpointing)
 _WEIGHTS = {
     (True, False): _Weights(
-        layer=Terms(3.7, 1.2, inner=2.2, scores=1.1, low_rank=0.8, cast=0.5, weight=1.0, wide_weight=0.75),
+        layer=Terms(3.7, 1.2, inner=2.2, scores=1.1, low_rank=0.8, cast=0.5, kept_cast=0.6, weight=1.0,
+                    wide_weight=0.75),
         top=Terms(inner=3.7, scores=1.3, cast=0.2, weight=0.5),
         logits=2.05, state=2.5, gradient=0.9,
     ),
     (True, True): _Weights(
         layer=Terms(hidden=1.0, weight=0.45, wide_weight=1.4),
-        top=Terms(mixer=5.8, inner=4.0, scores=2.7, cast=3.3),
+        top=Terms(mixer=5.8, inner=4.0, scores=2.7, cast=3.3, kept_cast=0.6),
         logits=1.7, state=0.5, gradient=1.6,
     ),
     (False, False): _Weights(
-        layer=Terms(hidden=3.0, mixer=1.2, inner=2.3, scores=1.25, low_rank=0.1, cast=0.3, wide_weight=0.3),
+        layer=Terms(hidden=3.0, mixer=1.2, inner=2.3, scores=1.25, low_rank=0.1, cast=0.3, kept_cast=0.6,
+                    wide_weight=0.3),
         top=Terms(mixer=2.7, inner=1.45, scores=0.7, cast=3.4, weight=3.0, wide_weight=2.0),
         logits=3.45, state=0.5, gradient=0.5,
     ),
     (False, True): _Weights(
         layer=Terms(hidden=1.4, weight=0.2, wide_weight=0.5),
-        top=Terms(inner=6.4, scores=2.7, cast=1.8, weight=0.9, wide_weight=0.5),
+        top=Terms(inner=6.4, scores=2.7, cast=1.8, kept_cast=0.6, weight=0.9, wide_weight=0.5),
         logits=2.65, state=1.8, gradient=1.15,
     ),
 }  # fmt: skip
@@ -105,7 +109,10 @@ class MemoryEstimate:
 
     ``activations`` are what forward and backward pass hold at the peak, ``logits`` the vocabulary's share of it.
     When the optimizer's update is the peak (large trained parts, short examples) both are 0 and ``gradients`` has
-    what the update holds. ``limit`` is what MLX should stay within, 0 if unknown; ``calibrated`` if a probe counts.
+    what the update holds. Where answers are sampled, and that is the peak, ``cache`` and ``sampling`` have it and
+    those are 0; where it is not, ``apart`` says what it takes while nothing is trained. ``judge`` and ``reference``
+    are the weights of other models. ``limit`` is what MLX should stay within, 0 if unknown; ``calibrated`` if a
+    probe counts.
     """
 
     weights: int
@@ -114,6 +121,12 @@ class MemoryEstimate:
     optimizer: int
     activations: int
     logits: int
+    judge: int = 0
+    reference: int = 0
+    log_probabilities: int = 0
+    cache: int = 0
+    sampling: int = 0
+    apart: int = 0
     limit: int = 0
     verdict: Verdict = Verdict.UNKNOWN
     remedies: tuple[Remedy, ...] = ()
@@ -126,13 +139,13 @@ class MemoryEstimate:
 
     @property
     def fixed(self) -> int:
-        """What is there all the time: weights, adapter and optimizer."""
-        return self.weights + self.adapter + self.optimizer
+        """What is there all the time: the weights of all models, adapter and optimizer."""
+        return self.weights + self.judge + self.reference + self.adapter + self.optimizer
 
     @property
     def dynamic(self) -> int:
         """What a step adds at its peak."""
-        return self.gradients + self.activations + self.logits
+        return self.gradients + self.activations + self.logits + self.log_probabilities + self.cache + self.sampling
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +169,7 @@ class Calibration:
     def step_for(self, config: TrainConfig, otherwise: Step) -> Step:
         """The probed step itself where batch and length are the same."""
         same = (config.batch_size, config.max_seq_length) == (self.batch_size, self.max_seq_length)
-        return self.probe.step if same else otherwise
+        return self.probe.step if same and otherwise.rows == self.probe.step.rows else otherwise
 
     def step_s(self, step: Step) -> float:
         """Seconds of a step of another size, in proportion to its positions."""
@@ -236,6 +249,14 @@ def _estimate(
         gradients, activations, logits = update, 0.0, 0.0
     # The trainer holds on to an earlier state of an adapter, and to the gradients of an accumulation.
     kept = trained * ((selection.kind != "full") + (config.grad_accumulation_steps > 1))
+    others = second_models(config, step, inspection.path)
+    answers = sampling(inspection, config, step)
+    apart = max(answers.total, others.judging)
+    cache = computed = 0
+    if apart > gradients + activations + logits:
+        gradients = activations = logits = 0.0
+        cache = answers.cache if apart == answers.total else 0
+        computed, apart = apart - cache, 0
     return MemoryEstimate(
         weights=inspection.weight_bytes,
         adapter=0 if selection.kind == "full" else trained,
@@ -243,6 +264,12 @@ def _estimate(
         optimizer=optimizer,
         activations=round(activations * factor),
         logits=round(logits * factor),
+        judge=others.judge,
+        reference=others.reference,
+        log_probabilities=kept_log_probabilities(config, step),
+        cache=round(cache * factor),
+        sampling=round(computed * factor),
+        apart=apart,
     )
 
 
@@ -293,6 +320,10 @@ def _changes(inspection: Inspection, config: TrainConfig) -> Iterator[tuple[str,
     """Changes from the one that costs least (time) to those that cost quality; within a kind the smallest first."""
     if config.fine_tune_type == "full":
         yield "Train an adapter (LoRA) instead", {"fine_tune_type": "lora", "learning_rate": 1e-4}
+    if config.train_mode in SAMPLING_MODES and config.group_size > 2:
+        yield "Groups of 2 answers", {"group_size": 2}
+    if config.adapter_dtype == "float32" and config.fine_tune_type == "lora" and item_bytes(inspection) < 4:
+        yield "Compute the adapter in the model's precision", {"adapter_dtype": "base"}
     size, steps = config.batch_size, config.grad_accumulation_steps
     while size > 1:
         size, steps = size // 2, min(steps * 2, 1024)

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
-from app.core.config import TrainConfig
+from app.core.config import SAMPLING_MODES, TrainConfig
 from app.core.inspection import Inspection, Module
 from app.core.target import Selection
 from app.core.target_group import Group
@@ -42,7 +42,8 @@ class Terms:
     ``hidden``: a state of every position. ``mixer``: outputs of attention's (or a state space's) matrices.
     ``inner``: outputs of the MLP's first matrices, or of the experts that a token passes. ``scores``: attention
     weights, rows × heads × width². ``low_rank``: x A of each adapter. ``cast``: adapter inputs in float32 where the
-    model is in 16 bit. ``weight``: the matrices of adapted modules, which DoRA computes anew; ``wide_weight``: the
+    model is in 16 bit; ``kept_cast``: the same where ``adapter_dtype`` is float32, which keeps them for the
+    backward pass. ``weight``: the matrices of adapted modules, which DoRA computes anew; ``wide_weight``: the
     same where they are 16 bit and DoRA widens them.
     """
 
@@ -52,6 +53,7 @@ class Terms:
     scores: float = 0.0
     low_rank: float = 0.0
     cast: float = 0.0
+    kept_cast: float = 0.0
     weight: float = 0.0
     wide_weight: float = 0.0
 
@@ -66,11 +68,24 @@ class Terms:
 def step_of(config: TrainConfig, longest: int | None = None, target_share: float = 1.0) -> Step:
     """The largest step of a config: its batch at the longest example (tokens), or at the maximum length if unknown.
 
-    Widths are padded to the next multiple of 32, as batches are; the last token of an example is no input.
+    Widths are padded to the next multiple of 32, as batches are; the last token of an example is no input. Of pairs
+    both answers are in the batch, of a prompt the answers that are sampled to it: ``longest`` is a prompt then.
     """
+    sampled = config.train_mode in SAMPLING_MODES
+    if longest is not None and sampled:
+        longest += config.max_completion_length
     tokens = config.max_seq_length if longest is None else min(longest, config.max_seq_length)
     width = min(math.ceil(max(tokens - 1, 1) / 32) * 32, max(config.max_seq_length - 1, 1))
-    return Step(config.batch_size, width, max(1, round(config.batch_size * width * target_share)))
+    rows = config.batch_size * rows_each(config)
+    targets = rows * min(config.max_completion_length, width) if sampled else rows * width * target_share
+    return Step(rows, width, max(1, round(targets)))
+
+
+def rows_each(config: TrainConfig) -> int:
+    """Rows that an example has in its batch."""
+    if config.train_mode in SAMPLING_MODES:
+        return config.group_size
+    return 1 if config.train_mode == "sft" else 2
 
 
 def item_bytes(inspection: Inspection) -> int:
@@ -141,9 +156,14 @@ def _layer(
         scores=step.rows * inspection.num_heads * step.width**2 * item if attends else 0.0,
         low_rank=positions * low_rank * 4,
         cast=positions * cast * 4,
+        kept_cast=positions * cast * 4 if _keeps_casts(config) else 0.0,
         weight=weight * 4 if item == 4 else 0.0,
         wide_weight=weight * 4 if item < 4 else 0.0,
     )
+
+
+def _keeps_casts(config: TrainConfig) -> bool:
+    return config.fine_tune_type == "lora" and config.adapter_dtype == "float32"
 
 
 def _passes(inspection: Inspection, module: Module) -> int:

@@ -7,18 +7,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from app.core.config import TrainConfig
-from app.core.problem import Problem
+from app.core.config import SAMPLING_MODES, TrainConfig
+from app.core.model_folder import locate_model
+from app.core.problem import Problem, UnusableError
 from app.core.reward import BUILT_IN, declared_in
 
 DataNeed = Literal["examples", "pairs", "prompts"]
 
 _PAIR = ("beta", "select_by")
-_GROUP = (
+_SAMPLING = (
     "reward_functions", "reward_weights", "reward_functions_file", "reward_timeout_s", "group_size",
-    "max_completion_length", "temperature", "updates_per_generation", "epsilon", "epsilon_high", "beta",
-    "reference_model_path",
+    "max_completion_length", "temperature", "updates_per_generation",
 )  # fmt: skip
+_GROUP = (*_SAMPLING, "epsilon", "epsilon_high", "beta", "reference_model_path")
+# mlx-lm-lora's word for a person who is asked at the terminal.
+HUMAN_JUDGE = "human"
 _SLOW = {"learning_rate": 1e-5}
 
 
@@ -47,6 +50,9 @@ class Method:
 _TWO_PASSES = "One model in memory; each step reads two answers."
 _REFERENCE = "One model in memory: the reference is the base with the adapter off, measured once before the run."
 _SAMPLED = "One model in memory; most of the time goes into sampling a group of answers to every prompt."
+_JUDGED = (
+    "One model in memory, and the judge where it is another model; most of the time goes into sampling answers."
+)
 
 
 def _group_settings(kind: str, level: str = "token") -> dict[str, Any]:
@@ -121,6 +127,16 @@ METHODS: dict[str, Method] = {
             _group_settings("dapo"), _GROUP,
             "reward", (0.2, 0.28),
         ),
+        Method(
+            "online_dpo", "Online DPO",
+            "Samples two answers, lets a judge choose, and learns from that as DPO does.",
+            "Another model, or a program, can tell which of two answers is better.", _JUDGED, "prompts",
+            "2402.04792",
+            {"train_mode": "online_dpo", "dpo_cpo_loss_type": "sigmoid", "beta": 0.1, "group_size": 2} | _SLOW,
+            ("judge", "judge_config.system_prompt", *_SAMPLING, "beta", "dpo_cpo_loss_type",
+             "reference_model_path"),
+            "reward",
+        ),
     )
 }  # fmt: skip
 # Config paths that plain supervised runs do not read; they are left out of such a run's file.
@@ -155,7 +171,25 @@ def data_need(config: TrainConfig) -> DataNeed:
 
 def needs_reference(config: TrainConfig) -> bool:
     """True if answers are compared with those of a reference model."""
-    return config.train_mode in ("dpo", "kto") or (config.train_mode == "grpo" and config.beta > 0)
+    return config.train_mode in ("dpo", "kto", "online_dpo") or (config.train_mode == "grpo" and config.beta > 0)
+
+
+def uses_rewards(config: TrainConfig) -> bool:
+    """True if reward functions score the answers: those that are sampled, unless a model judges them."""
+    return config.train_mode in SAMPLING_MODES and not has_judge(config)
+
+
+def has_judge(config: TrainConfig) -> bool:
+    """True if a model judges the sampled answers."""
+    return config.train_mode == "online_dpo" and bool(config.judge.strip())
+
+
+def locate_judge(config: TrainConfig) -> Path:
+    """The folder of the model that judges; raises `UnusableError` with the path "judge" if there is none."""
+    try:
+        return locate_model(config.judge)
+    except UnusableError as error:
+        raise UnusableError([Problem("judge", p.message, p.severity, p.hint) for p in error.problems]) from error
 
 
 def clip_range(config: TrainConfig) -> tuple[float, float]:
@@ -175,11 +209,13 @@ def check_method(config: TrainConfig) -> Iterator[Problem]:
         return
     if config.batching == "pack":
         yield Problem("batching", "Only supervised examples can be packed.", hint="Choose batches by length.")
-    if config.train_mode == "grpo":
-        yield from _check_group(config)
-    elif config.beta == 0:
+    if config.train_mode in SAMPLING_MODES:
+        yield from _check_sampling(config)
+    if config.train_mode == "online_dpo":
+        yield from _check_online(config)
+    if config.train_mode != "grpo" and config.beta == 0:
         yield Problem("beta", "At 0 there is no preference to learn.", hint="0.1 is usual.")
-    elif config.train_mode == "dpo" and config.dpo_cpo_loss_type == "simpo":
+    elif config.train_mode in ("dpo", "online_dpo") and config.dpo_cpo_loss_type == "simpo":
         yield Problem("dpo_cpo_loss_type", "SimPO has no reference: it goes with CPO.", hint="Choose CPO.")
     if needs_reference(config) and config.reference_model_path:
         path = Path(config.reference_model_path).expanduser()
@@ -188,14 +224,29 @@ def check_method(config: TrainConfig) -> Iterator[Problem]:
             yield Problem("reference_model_path", said, hint="Choose a model's folder, or leave it empty.")
 
 
-def _check_group(config: TrainConfig) -> Iterator[Problem]:
+def _check_sampling(config: TrainConfig) -> Iterator[Problem]:
     if config.max_completion_length >= config.max_seq_length:
         yield Problem(
             "max_completion_length",
             f"Answers of {config.max_completion_length:,} tokens leave no room for a prompt.",
             hint=f"The maximum length is {config.max_seq_length:,} tokens for both together.",
         )
-    yield from check_rewards(config)
+    if uses_rewards(config):
+        yield from check_rewards(config)
+
+
+def _check_online(config: TrainConfig) -> Iterator[Problem]:
+    if config.group_size % 2:
+        said = f"Answers are compared two by two: of {config.group_size} one would be left over."
+        yield Problem("group_size", said, hint=f"Sample {config.group_size - 1} or {config.group_size + 1}.")
+    if config.judge.strip() == HUMAN_JUDGE:
+        said = "Nobody can be asked while a run goes on: the judge is a model, or the reward functions."
+        yield Problem("judge", said, hint="Choose a model's folder, or leave it empty.")
+    elif has_judge(config):
+        try:
+            locate_judge(config)
+        except UnusableError as error:
+            yield from error.problems
 
 
 def check_rewards(config: TrainConfig) -> Iterator[Problem]:

@@ -26,6 +26,7 @@ from app.core.event import Event
 ADAPTER_FILE = "adapters.safetensors"
 LOG_TAIL_LINES = 40
 OPEN_STATES = ("new", "running", "paused")  # in the file; what is true now depends on whether a worker lives
+PARKED = "parked"  # paused without a worker, as the file tells it
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +152,13 @@ def write_job(folder: Path, task: str, **arguments: Any) -> None:
 
 
 def recorded_state(found: Event, before: str = "new") -> str:
-    """The state after an event, as the file tells it: ``new, running, paused, finished, stopped`` or ``failed``.
+    """The state after an event, as the file tells it: ``new, running, paused, parked, finished, stopped, failed``.
 
-    That a worker says ``running`` last does not mean that it still lives: `present_state` looks.
+    A run that is parked is paused and has left the memory. That a worker says ``running`` last does not mean that
+    it still lives: `present_state` looks.
     """
     if isinstance(found, event.Finished):
-        return "stopped" if found.reason == "stopped" else "finished"
+        return {"stopped": "stopped", "paused": PARKED}.get(found.reason, "finished")
     if isinstance(found, event.Failed):
         return "failed"
     if isinstance(found, event.Paused):
@@ -166,6 +168,8 @@ def recorded_state(found: Event, before: str = "new") -> str:
 
 def present_state(run: RunDir, recorded: str) -> str:
     """What the run is doing now; ``crashed`` if it ended without saying so."""
+    if recorded == PARKED:
+        return "paused"
     if recorded not in OPEN_STATES:
         return recorded
     if run.is_running():

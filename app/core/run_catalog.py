@@ -25,7 +25,7 @@ from app.core.run_note import RunNote
 from app.core.run_reader import RunReader
 from app.core.run_summary import RunSummary, summary_of, with_note
 
-INDEX_VERSION = 1
+INDEX_VERSION = 2
 SLICE_S = 0.008
 DEPTH = 2  # a sweep keeps its runs in a folder of its own
 WATCHED = ("events.jsonl", "setup.yaml", "config.yaml", "notes.md", "adapters")

@@ -13,7 +13,7 @@ import yaml
 
 from app.core.config import TrainConfig
 from app.core.history import Floats, RunHistory
-from app.core.run import RunDir, present_state
+from app.core.run import PARKED, RunDir, present_state
 from app.core.run_note import RunNote, load_note
 from app.core.run_reader import RunReader
 
@@ -60,12 +60,13 @@ class RunSummary:
     @property
     def is_live(self) -> bool:
         """True while a worker trains it."""
-        return self.state in ("running", "paused")
+        return self.state in ("running", "paused") and self.recorded != PARKED
 
     @property
     def can_resume(self) -> bool:
         """True if the run ended before its time and left what a resume needs; looks at the disk."""
-        return self.state in ("stopped", "failed", "crashed") and self.has_saved_state
+        ended = self.state in ("stopped", "failed", "crashed") or self.recorded == PARKED
+        return ended and self.has_saved_state
 
     @property
     def has_saved_state(self) -> bool:
@@ -182,9 +183,15 @@ def _config_facts(run: RunDir) -> tuple[dict[str, Any], str]:
         "base": text("model"),
         "method": _method(text("train_mode"), text("grpo_loss_type"), text("fine_tune_type")),
         "data": text("data"),
-        "targets": ", ".join(str(key) for key in keys) if isinstance(keys, list) else text("targets"),
+        "targets": _short_names(keys) if isinstance(keys, list) else text("targets"),
         "iterations": iterations if isinstance(iterations, int) else 0,
     }, fault
+
+
+def _short_names(keys: list[Any]) -> str:
+    """Explicit keys as people name matrices: ``q, k, v, o`` for ``self_attn.q_proj`` and so on."""
+    names = (str(key).rsplit(".", 1)[-1].removesuffix("_proj") for key in keys)
+    return ", ".join(dict.fromkeys(names))
 
 
 def _method(mode: str, group_loss: str, fine_tune_type: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from app.core.config import TrainConfig
 from app.core.inspection import Inspection, Module
 from app.core.problem import Problem, Severity
-from app.core.target_group import GROUP_LABELS, Group
+from app.core.target_group import GROUP_LABELS, Group, name_rank
 from app.core.target_key import adapted_by, default_keys, keys_for, top_layers
 from app.core.target_pattern import PatternMatch, available_names, match_pattern, split_patterns
 from app.core.target_preset import PRESETS, choose
@@ -57,8 +57,9 @@ class Selection:
 
     @property
     def matrices(self) -> tuple[str, ...]:
-        """The distinct keys of the modules, as a log names them."""
-        return tuple(dict.fromkeys(module.key for module in self.modules))
+        """The distinct keys of the modules in the order in which people name them, whatever the model's own is."""
+        groups, order = {module.key: module.group for module in self.modules}, list(Group)
+        return tuple(sorted(groups, key=lambda key: (order.index(groups[key]), name_rank(key))))
 
 
 @dataclass(frozen=True, slots=True)

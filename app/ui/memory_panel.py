@@ -22,15 +22,27 @@ VERDICTS = {
 }
 
 
+# Colours by their place in the theme. What training and what sampling holds are never there together.
+COLORS = {
+    "Weights": 0, "Adapter": 1, "Optimizer": 2, "Gradients": 3, "Activations": 4, "Logits and loss": 5, "Judge": 6,
+    "Reference model": 7, "Kept log-probabilities": 3, "Cache of sampled answers": 4, "Sampling": 5,
+}  # fmt: skip
+
+
 def memory_parts(found: MemoryEstimate) -> list[tuple[str, int]]:
     """The parts of an estimate by name, in the order in which the bar shows them."""
     return [
         ("Weights", found.weights),
+        ("Judge", found.judge),
+        ("Reference model", found.reference),
         ("Adapter", found.adapter),
         ("Optimizer", found.optimizer),
         ("Gradients", found.gradients),
         ("Activations", found.activations),
         ("Logits and loss", found.logits),
+        ("Kept log-probabilities", found.log_probabilities),
+        ("Cache of sampled answers", found.cache),
+        ("Sampling", found.sampling),
     ]
 
 
@@ -73,9 +85,9 @@ class MemoryBar(QWidget):
         painter.setClipPath(shape)
         painter.fillRect(area, QColor(c.border))
         x = 0.0
-        for index, (_, size) in enumerate(self._parts):
+        for name, size in self._parts:
             width = size * self.scale
-            painter.fillRect(QRectF(x, area.y(), width, area.height()), QColor(c.series[index]))
+            painter.fillRect(QRectF(x, area.y(), width, area.height()), QColor(c.series[COLORS[name]]))
             x += width
         painter.setClipping(False)
         at = self._limit * self.scale
@@ -181,6 +193,8 @@ def _sentence(found: MemoryEstimate, searching: bool) -> str:
     said = f"{'By a probe' if found.calibrated else 'Estimated'}: <b>{bytes_text(found.total)}</b>"
     if found.limit:
         said += f" of {bytes_text(found.limit)} that MLX should stay within."
+    if found.apart:
+        said += f" Sampling and judging, in turn with training, take {bytes_text(found.apart)} beside what stays."
     if found.verdict is Verdict.WONT_FIT:
         nothing = (
             " Looking for what would make it fit …" if searching else " Nothing on this form would make it fit."
@@ -193,8 +207,8 @@ def _legend(found: MemoryEstimate) -> str:
     """The parts with the colours that they have in the bar."""
     series = theme.colors().series
     return "&nbsp;&nbsp; ".join(
-        f"<span style='color:{series[index]}'>■</span>&nbsp;{name.replace(' ', '&nbsp;')}&nbsp;"
+        f"<span style='color:{series[COLORS[name]]}'>■</span>&nbsp;{name.replace(' ', '&nbsp;')}&nbsp;"
         f"{bytes_text(size).replace(' ', '&nbsp;')}"
-        for index, (name, size) in enumerate(memory_parts(found))
+        for name, size in memory_parts(found)
         if size
     )

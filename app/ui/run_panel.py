@@ -10,12 +10,14 @@ from PySide6.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
     QLabel,
+    QMenu,
     QProgressBar,
     QPushButton,
     QSplitter,
     QStackedLayout,
     QStackedWidget,
     QTabBar,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -34,6 +36,8 @@ CLOCK_MS = 1000
 CHART_MINIMUM, LOG_MINIMUM = 150, 60  # px
 PATIENCE_MS = 20_000  # after this long a worker that should stop can be ended at once
 UNKNOWN = "–"
+PAUSE_TIP = "Halt in place; continue when you like"
+PARK_TIP = "Save and let go of the model; a click on Resume goes on exactly where it paused"
 # Small tabs on a card, not those of the window.
 LOG_TABS = "QTabBar { background: transparent; } QTabBar::tab { padding: 3px 10px; margin: 0 4px 0 0; }"
 
@@ -45,6 +49,8 @@ PILLS: dict[RunState, tuple[str, str]] = {
     RunState.RUNNING: ("Training", "pill-accent"),
     RunState.PAUSING: ("Pausing", "pill-warning"),
     RunState.PAUSED: ("Paused", "pill-warning"),
+    RunState.PARKING: ("Pausing", "pill-warning"),
+    RunState.PARKED: ("Paused", "pill-warning"),
     RunState.STOPPING: ("Stopping", "pill-warning"),
     RunState.COMPLETED: ("Finished", "pill-good"),
     RunState.EARLY_STOPPED: ("Stopped early", "pill-good"),
@@ -58,6 +64,8 @@ SENTENCES: dict[RunState, str] = {
     RunState.LOADING: "Reading the run's history…",
     RunState.PAUSING: "Pausing after this iteration…",
     RunState.PAUSED: "Waiting in place. The memory stays taken until you continue or stop.",
+    RunState.PARKING: "Saving after this iteration, then the memory is free…",
+    RunState.PARKED: "The memory is free. Resume goes on exactly where the run paused.",
     RunState.STOPPING: "Stopping after this iteration, then saving…",
     RunState.NEW: "Nothing was trained in this run yet.",
     RunState.ELSEWHERE: "Another process trains this run; its progress is followed here.",
@@ -143,17 +151,23 @@ class RunPanel(QWidget):
 
     def _show_buttons(self) -> None:
         session, state = self._session, self._session.state
-        waits = state in (RunState.PAUSED, RunState.PAUSING)
+        waits = state in (RunState.PAUSED, RunState.PAUSING, RunState.PARKING)
         self._pause.setVisible(session.is_live)
         self._pause.setEnabled(state in (RunState.RUNNING, RunState.PAUSED))
         self._pause.setText("Continue" if waits else "Pause")
         self._pause.setIcon(theme.icon("ph.play-fill" if waits else "ph.pause-fill"))
+        self._pause_choice.setVisible(session.is_live and not waits)
+        self._pause_choice.setEnabled(state is RunState.RUNNING)
+        self._park.setVisible(state is RunState.PAUSED)
         self._stop.setVisible(session.is_live)
         self._stop.setEnabled(state is not RunState.STOPPING)
         self._stop.setText("Stop")
         theme.set_role(self._stop, kind="")
         self._stop.setToolTip("Stop after this iteration and save the adapter")
         self._resume.setVisible(session.can_resume)
+        parked = state is RunState.PARKED
+        theme.set_role(self._resume, kind="primary" if parked else "")
+        self._resume.setIcon(theme.icon("ph.play-fill", theme.colors().on_accent if parked else None))
         over = not session.is_live and state is not RunState.ELSEWHERE
         self._compare.setVisible(over and session.has_adapter)
 
@@ -373,8 +387,13 @@ class RunPanel(QWidget):
         self._bar.setObjectName("run_progress")
         self._bar.setAccessibleName("Progress of the run")
         self._bar.setTextVisible(False)
+        self._park = self._button("Free the memory", "run_park", PARK_TIP)
+        theme.set_role(self._park, kind="link")
+        self._park.setCursor(Qt.CursorShape.PointingHandCursor)
+        self._park.clicked.connect(self._session.park)
         layout.addLayout(self._header())
         layout.addWidget(self._sentence)
+        layout.addWidget(self._park, 0, Qt.AlignmentFlag.AlignLeft)
         layout.addWidget(self._warning)
         layout.addWidget(self._bar)
         layout.addLayout(self._progress_line())
@@ -387,7 +406,8 @@ class RunPanel(QWidget):
         self._pill = QLabel()
         self._pill.setObjectName("run_state")
         self._pill.setAccessibleName("State of the run")
-        self._pause = self._button("Pause", "run_pause", "Halt in place; continue when you like")
+        self._pause = self._button("Pause", "run_pause", PAUSE_TIP)
+        self._pause_choice = self._pause_button()
         self._stop = self._button("Stop", "run_stop", "Stop after this iteration and save the adapter")
         self._resume = self._button("Resume", "run_resume", "Go on exactly where the run ended")
         self._compare = self._button("Compare", "run_compare", "Ask the base model and the tuned one side by side")
@@ -398,9 +418,35 @@ class RunPanel(QWidget):
         row.addStrut(theme.SPACE * 4)  # the card keeps its height when the buttons go
         row.addWidget(self._pill, 0, Qt.AlignmentFlag.AlignVCenter)
         row.addWidget(self._name, 1)
-        for button in (self._pause, self._stop, self._resume, self._compare):
+        pausing = QHBoxLayout()
+        pausing.setSpacing(0)  # two parts of one control
+        pausing.addWidget(self._pause)
+        pausing.addWidget(self._pause_choice)
+        row.addLayout(pausing)
+        for button in (self._stop, self._resume, self._compare):
             row.addWidget(button)
         return row
+
+    def _pause_button(self) -> QToolButton:
+        """The two ways to pause."""
+        menu = QMenu(self)
+        menu.setToolTipsVisible(True)
+        for text, name, tip, act in (
+            ("Pause in place", "pause.in_place", PAUSE_TIP, self._session.pause),
+            ("Pause and free the memory", "pause.park", PARK_TIP, self._session.park),
+        ):
+            action = menu.addAction(text, act)
+            action.setObjectName(name)
+            action.setToolTip(tip)
+        button = QToolButton()
+        button.setObjectName("run_pause_choice")
+        button.setStyleSheet("QToolButton { padding: 4px 2px; }")
+        button.setAccessibleName("Ways to pause")
+        button.setToolTip("Pause in place, or pause and free the memory")
+        button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        button.setMenu(menu)
+        return button
 
     def _button(self, text: str, name: str, tip: str) -> QPushButton:
         button = QPushButton(text)
@@ -443,7 +489,7 @@ class RunPanel(QWidget):
         c = theme.colors()
         self._empty_icon.setPixmap(theme.icon("ph.chart-line", c.accent).pixmap(40, 40))
         self._stop.setIcon(theme.icon("ph.stop-fill"))
-        self._resume.setIcon(theme.icon("ph.play-fill"))
+        self._pause_choice.setIcon(theme.icon("ph.caret-down"))
         self._compare.setIcon(theme.icon("ph.columns"))
         self._show_buttons()
 

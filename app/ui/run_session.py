@@ -32,6 +32,8 @@ class RunState(StrEnum):
     RUNNING = "running"
     PAUSING = "pausing"
     PAUSED = "paused"
+    PARKING = "parking"
+    PARKED = "parked"  # paused without a worker: the memory is free
     STOPPING = "stopping"
     COMPLETED = "completed"
     EARLY_STOPPED = "early_stopping"
@@ -42,7 +44,22 @@ class RunState(StrEnum):
     ELSEWHERE = "elsewhere"  # trained by another process
 
 
-LIVE = (RunState.PREPARING, RunState.RUNNING, RunState.PAUSING, RunState.PAUSED, RunState.STOPPING)
+LIVE = (
+    RunState.PREPARING,
+    RunState.RUNNING,
+    RunState.PAUSING,
+    RunState.PAUSED,
+    RunState.PARKING,
+    RunState.STOPPING,
+)
+
+# The state of a run that ended as it should, by the reason that it gave.
+REASONS = {
+    "completed": RunState.COMPLETED,
+    "early_stopping": RunState.EARLY_STOPPED,
+    "stopped": RunState.STOPPED,
+    "paused": RunState.PARKED,
+}
 
 
 class RunSession(QObject):
@@ -85,7 +102,7 @@ class RunSession(QObject):
     @property
     def can_resume(self) -> bool:
         """True if the run ended before its time and left what a resume needs."""
-        ended = self._state in (RunState.STOPPED, RunState.FAILED, RunState.CRASHED)
+        ended = self._state in (RunState.PARKED, RunState.STOPPED, RunState.FAILED, RunState.CRASHED)
         return ended and self.run is not None and self.run.state.is_dir() and any(self.run.state.iterdir())
 
     @property
@@ -98,9 +115,13 @@ class RunSession(QObject):
     def start(self, config: TrainConfig) -> RunDir:
         """Makes a run of the config and starts its worker. Raises `OSError` if the folder cannot be written."""
         run = create_run(config)
+        self.start_run(run)
+        return run
+
+    def start_run(self, run: RunDir) -> None:
+        """Shows a run that was made just now and starts its worker."""
         self._show(run)
         self._launch()
-        return run
 
     def open(self, path: Path) -> None:
         """Shows the run in a folder, read a slice at a time; `loaded` says when all of it is there.
@@ -129,6 +150,11 @@ class RunSession(QObject):
         """Halts the run in place after the iteration in progress."""
         if self._state is RunState.RUNNING:
             self._send("pause", RunState.PAUSING)
+
+    def park(self) -> None:
+        """Pauses the run by ending its worker, which frees the memory; `resume` goes on exactly."""
+        if self._state in (RunState.RUNNING, RunState.PAUSED):
+            self._send("park", RunState.PARKING)
 
     def go_on(self) -> None:
         """Ends a pause."""
@@ -172,9 +198,10 @@ class RunSession(QObject):
     def _on_event(self, found: Event) -> None:
         self._take(found)
         state = self._state
-        if isinstance(found, (event.Started, event.Resumed)) and state is not RunState.STOPPING:
+        ending = state in (RunState.PARKING, RunState.STOPPING)
+        if isinstance(found, (event.Started, event.Resumed)) and not ending:
             self._set_state(RunState.RUNNING)
-        elif isinstance(found, event.Paused) and state is not RunState.STOPPING:
+        elif isinstance(found, event.Paused) and not ending:
             self._set_state(RunState.PAUSED)
         elif isinstance(found, event.Progressed):
             self.state_changed.emit()
@@ -207,7 +234,7 @@ class RunSession(QObject):
         if self.history.failed is not None:
             return RunState.FAILED
         reason = self.history.finished.reason if self.history.finished is not None else ""
-        return RunState(reason) if reason in set(RunState) else RunState.COMPLETED
+        return REASONS.get(reason, RunState.COMPLETED)
 
     # -- from the folder --------------------------------------------------------------------------------------
 

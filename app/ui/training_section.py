@@ -28,8 +28,10 @@ SWITCHES = (
 MORE = (
     "schedule", "warmup", "weight_decay", "max_grad_norm",
     "val_batches", "batching", "final_adapter", "early_stopping.min_delta",
-    "valid_fraction", "test_fraction", "resume_adapter_file",
+    "valid_fraction", "test_fraction", "adapter_dtype", "resume_adapter_file",
 )  # fmt: skip
+# Why the adapter's precision is no choice.
+WITHOUT_DTYPE = {"dora": "DoRA always computes in float32", "full": "There is no adapter"}
 SWITCH_WIDTH = 210  # px; a check box does not shorten its text
 
 
@@ -98,7 +100,7 @@ class TrainingSection(Card):
         return self._store.set_many({"iters": value, "epochs": None})
 
     def _on_changed(self, path: str) -> None:
-        if path in ("", "iters", "epochs", "batch_size", "early_stopping.enabled", "mask_prompt"):
+        if path in ("", "iters", "epochs", "batch_size", "early_stopping.enabled", "mask_prompt", "fine_tune_type"):
             self._update()
 
     def _update(self) -> None:
@@ -107,6 +109,9 @@ class TrainingSection(Card):
             self._store.set("iters", plan.iterations(config, self._examples))
         self.fields["early_stopping.patience"].setEnabled(config.early_stopping.enabled)
         self.fields["mask_turns"].setEnabled(config.mask_prompt)
+        kind = config.fine_tune_type
+        self.fields["adapter_dtype"].setEnabled(kind == "lora")
+        self.fields["adapter_dtype"].set_hint(WITHOUT_DTYPE.get(kind, ""))
         self._show_each_other()
 
     def _show_each_other(self) -> None:

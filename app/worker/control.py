@@ -18,6 +18,7 @@ class Control:
         self._channel = channel
         self._stopping = False
         self._pausing = False
+        self._parking = False
         self._saving = False
 
     def is_stopping(self) -> bool:
@@ -36,6 +37,12 @@ class Control:
         asked, self._pausing = self._pausing, False
         return asked and not self._stopping
 
+    def take_park(self) -> bool:
+        """True once if the task was asked to pause by leaving (and that was not taken back)."""
+        self._read()
+        asked, self._parking = self._parking, False
+        return asked and not self._stopping
+
     def take_save(self) -> bool:
         """True once for a save that was asked for."""
         self._read()
@@ -46,6 +53,7 @@ class Control:
         """Blocks until the next command, for a task that is paused."""
         command = str(self._channel.wait()["command"])
         self._stopping = self._stopping or command in ENDING
+        self._parking = command == "park"
         return command
 
     def _read(self) -> None:
@@ -56,6 +64,8 @@ class Control:
         if command in ENDING:
             self._stopping = True
         elif command in ("pause", "resume"):
-            self._pausing = command == "pause"
+            self._pausing, self._parking = command == "pause", False
+        elif command == "park":
+            self._parking = True
         elif command == "save":
             self._saving = True

@@ -48,7 +48,8 @@ def make_trainable(model: nn.Module, config: TrainConfig) -> None:
         parameters = config.lora_parameters.model_dump()
         parameters["keys"] = list(config.lora_parameters.keys or ())
         linear_to_lora_layers(model, config.num_layers, parameters, use_dora=config.fine_tune_type == "dora")
-        compute_in_base_precision(model)
+        if config.adapter_dtype == "base":
+            compute_in_base_precision(model)
     if config.resume_adapter_file:
         _start_from(model, Path(config.resume_adapter_file).expanduser())
 

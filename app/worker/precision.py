@@ -1,4 +1,4 @@
-"""Adapters in the base model's precision: float32 on disk and in the optimizer, but not in the forward pass."""
+"""Adapters in the base model's precision (``adapter_dtype: base``): the weights and the optimizer stay float32."""
 
 from __future__ import annotations
 

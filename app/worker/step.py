@@ -115,8 +115,13 @@ class Step:
 
 
 def global_norm(tree: Tree) -> mx.array:
-    """The Euclidean norm of all arrays together, float32."""
-    squares = [mx.square(array.astype(mx.float32)).sum() for _, array in tree_flatten(tree)]
+    """The Euclidean norm of all arrays together, float32.
+
+    Added up by name: gradients that come back from a checkpoint in the middle of an accumulation have another
+    order, and the last bit of the sum with it.
+    """
+    named = sorted(tree_flatten(tree), key=lambda item: item[0])
+    squares = [mx.square(array.astype(mx.float32)).sum() for _, array in named]
     return mx.sqrt(mx.stack(squares).sum())
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import mlx.core as mx
 
 from app.core import event
+from app.core.config import SAMPLING_MODES
 from app.core.config_file import load_config
 from app.core.problem import Problem, TaskError, UnusableError
 from app.core.run import RunDir
@@ -90,7 +91,7 @@ class _Training:
         self.adapters = AdapterFolder(run.adapters, self.config, self.largest)
         self.report = Report()
         self.best = BestLoss(self.config.early_stopping.min_delta)
-        self.guard = LossGuard(prepared.vocabulary, only_finite=self.config.train_mode == "grpo")
+        self.guard = LossGuard(prepared.vocabulary, only_finite=self.config.train_mode in SAMPLING_MODES)
         self.alarms = Alarms()
         self.yardstick = prepared.yardstick
         self.iteration = 0
@@ -123,7 +124,10 @@ class _Training:
         self._emit_started()
         try:
             reason = self._iterate()
-            self._finish(reason)
+            if reason == "paused":
+                self._park()
+            else:
+                self._finish(reason)
         except UnsoundWeightsError as error:
             raise self._diverged(self.iteration, str(error)) from error
 
@@ -159,6 +163,8 @@ class _Training:
                 self._pause()
             if self.control.is_stopping() and iteration < last:
                 return "stopped"
+            if self.control.take_park() and iteration < last:
+                return "paused"
         return "completed"
 
     def _batch(self, iteration: int) -> Batch | None:
@@ -316,25 +322,40 @@ class _Training:
         return accumulated
 
     def _pause(self) -> None:
-        """Waits in place, with everything saved, until it may go on or should stop."""
+        """Waits in place, with everything saved, until it may go on or should end."""
         self._save_state()
         self.channel.emit(event.Paused(iteration=self.iteration))
         paused_at = time.perf_counter()
-        while (command := self.control.wait()) not in ("resume", *ENDING):
+        while (command := self.control.wait()) not in ("resume", "park", *ENDING):
             if command == "save":
                 self._save()
         self.started_at += time.perf_counter() - paused_at
-        self.channel.emit(event.Resumed(iteration=self.iteration))
+        if command != "park":
+            self.channel.emit(event.Resumed(iteration=self.iteration))
+
+    def _park(self) -> None:
+        """Leaves everything on disk that a resume needs; the process ends, and its memory is free meanwhile."""
+        if self.report.losses:
+            self._emit_report()
+        if not self.guard.is_suspicious:
+            self.adapters.save(self.adapters.current, trainable(self.model))
+        self._save_state()
+        self._emit_finished("paused", f"Paused at iteration {self.iteration:,}; the memory is free.")
 
     def _finish(self, reason: str) -> None:
         """Saves what there is, puts the chosen weights in place, opens them again, and says how it ended."""
         if self.report.losses:
             self._emit_report()
+            if self.saved_at == self.iteration:
+                self._save_state()  # what was saved before would report these losses again
         if not self.guard.is_suspicious:
             self._save()
         message = self._place_final_adapter()
         self._emit_saved(self.adapters.current, "final")
         self._verify()
+        self._emit_finished(reason, message)
+
+    def _emit_finished(self, reason: str, message: str) -> None:
         self.channel.emit(
             event.Finished(
                 reason=reason,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -93,6 +94,16 @@ def test_ctrl_c_stops_and_saves_and_resume_goes_on(luthier: Luthier, place: Path
     assert (again[-1]["reason"], again[-1]["iteration"]) == ("completed", 150)
     assert (run / "config.yaml").read_text() == text
     assert "nothing left to train" in luthier("resume", run).stdout
+    longer = events(luthier("resume", run, "--extend-by", 5, "--json").stdout)
+    begun = next(e for e in longer if e["type"] == "started")
+    assert (begun["iteration"], begun["iterations"]) == (150, 155)
+    assert (longer[-1]["reason"], longer[-1]["iteration"]) == ("completed", 155)
+
+
+def test_a_run_without_a_saved_state_cannot_be_extended(luthier: Luthier, trained: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(trained, tmp_path / "run", ignore=shutil.ignore_patterns("state"))
+    assert "no saved state" in luthier("resume", run, "--extend-by", 5, code=2).stderr
+    assert "'--extend-by'" in luthier("resume", run, "--extend-by", 0, code=2).stderr
 
 
 def test_resume_of_no_run(luthier: Luthier) -> None:

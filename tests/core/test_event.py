@@ -1,5 +1,6 @@
 """Events: lines that read back as they were, newer and broken ones included."""
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -21,6 +22,21 @@ def test_every_event_reads_back_as_it_was_written() -> None:
         event.Validated(iteration=1, val_loss=2),
     ):
         assert event.parse_event(one.to_line()) == one
+
+
+VALUES = {
+    "str": "Grüße „hier“\n", "int": 7, "float": math.inf, "bool": True, "float | None": None, "int | None": 3,
+    "list[float]": [1.5, math.nan], "list[dict[str, Any]]": [{"a": [1, {"b": None}]}],
+    "dict[str, Any]": {"x": (1, 2)}, "dict[str, str]": {"mlx": "0"}, "dict[str, float]": {"margin": 0.1},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [*event.EVENTS.values(), event.Unknown])
+def test_a_line_has_every_field_as_a_copy_of_it_has(kind: type[event.Event]) -> None:
+    """`to_line` copies nothing; what it writes is what the slow, general way writes, key by key."""
+    one = kind(**{f.name: VALUES[str(f.type)] for f in dataclasses.fields(kind)})
+    wanted = json.dumps({"type": kind.type} | dataclasses.asdict(one), ensure_ascii=False)
+    assert one.to_line() == wanted
 
 
 def test_a_loss_that_is_not_a_number_arrives_as_that() -> None:

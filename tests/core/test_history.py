@@ -6,6 +6,7 @@ import csv
 import io
 import math
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -111,6 +112,19 @@ def test_the_csv_has_every_point_with_its_units() -> None:
     assert [row["train_loss"] for row in rows] == ["4", "nan", ""]
     assert [row["val_loss"] for row in rows] == ["", "2.5", "2"]
     assert rows[1]["trained_tokens"] == "200"
+
+
+def test_the_csv_has_the_figures_of_the_method() -> None:
+    reported = replace(report(2, [4.0, 3.5]), figures={"margin": 0.25, "reward/exact": 1.0})
+    history = fed(started(), reported, replace(validated(2, 2.5), figures={"margin": -0.5}), report(3, [3.0]))
+    rows = list(csv.DictReader(io.StringIO(history.to_csv())))
+    assert list(rows[0])[4:] == [
+        "train_loss", "learning_rate", "val_loss", "margin", "reward/exact", "val_margin"
+    ]  # fmt: skip
+    assert [row["margin"] for row in rows] == ["", "0.25", ""]
+    assert [row["reward/exact"] for row in rows] == ["", "1", ""]
+    assert [row["val_margin"] for row in rows] == ["", "-0.5", ""]
+    assert rows[1]["train_loss"] == "3.5"
 
 
 def test_smoothing_is_the_unbiased_moving_average() -> None:

@@ -59,6 +59,19 @@ def test_sixteen_bit_models_take_less() -> None:
     assert peak(config(), half).total < peak(config()).total
 
 
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_an_adapter_in_float32_keeps_more_where_the_model_is_in_16_bit(checkpointing: bool) -> None:
+    half = llama().model_copy(update={"dtype": "bfloat16"})
+    plain, wide = (config(adapter_dtype=dtype, grad_checkpoint=checkpointing) for dtype in ("base", "float32"))
+    more = peak(wide, half).activations / peak(plain, half).activations
+    assert 1.05 < more < 1.6
+    assert peak(wide).total == peak(plain).total
+    dora = {"fine_tune_type": "dora"}
+    assert peak(wide.with_values(dora), half).total == peak(plain.with_values(dora), half).total
+    limit = (peak(wide, half).total + peak(plain, half).total) / 2e9
+    assert {"adapter_dtype": "base"} in [r.values for r in peak(wide, half, working_set_gb=limit).remedies]
+
+
 def test_experts_count_only_as_far_as_a_token_passes_them() -> None:
     few = mixture().model_copy(update={"experts_per_token": 1})
     many = mixture().model_copy(update={"experts_per_token": 4})
@@ -75,6 +88,10 @@ def test_step_is_padded_as_batches_are() -> None:
     assert step_of(config(max_seq_length=1024), longest=101) == Step(4, 128, 512)
     assert step_of(config(max_seq_length=101)) == Step(4, 100, 400)
     assert step_of(config(max_seq_length=1024), longest=65, target_share=0.5).targets == 128
+    pairs = config(train_mode="dpo", max_seq_length=1024)
+    assert step_of(pairs, longest=101) == Step(8, 128, 1024)
+    sampled = config(train_mode="grpo", group_size=3, max_completion_length=30, max_seq_length=1024)
+    assert step_of(sampled, longest=40) == Step(12, 96, 360)
 
 
 def test_verdicts() -> None:

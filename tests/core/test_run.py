@@ -40,6 +40,9 @@ def test_a_folder_that_holds_a_run_is_refused(tmp_path: Path) -> None:
         ([event.Hello(task="train"), event.Failed(message="no")], "failed"),
         ([event.Hello(task="train")], "crashed"),
         ([event.Finished(reason="stopped"), event.Hello(task="train")], "crashed"),
+        ([event.Hello(task="train"), event.Paused(iteration=3)], "crashed"),
+        ([event.Hello(task="train"), event.Finished(reason="paused", iteration=3)], "paused"),
+        ([event.Finished(reason="paused", iteration=3), event.Hello(task="train")], "crashed"),
     ],
 )
 def test_the_state_of_a_run_nobody_holds(tmp_path: Path, events: list[event.Event], state: str) -> None:

@@ -151,7 +151,7 @@ def test_a_summary_shows_what_was_asked_for_and_counts_the_folder(tmp_path: Path
     text = run.config.read_text().replace("/data/own.jsonl", str(run.data)).replace("org/model", "/cache/abc123")
     run.config.write_text(text)
     one = summarize(run)
-    assert (one.base, one.data, one.targets) == ("org/model", "/data/own.jsonl", "q_proj, v_proj")
+    assert (one.base, one.data, one.targets) == ("org/model", "/data/own.jsonl", "q, v")
     assert one.size_bytes == sum(file.stat().st_size for file in run.path.iterdir())
     assert one.as_dict()["path"] == str(run.path)
 

@@ -34,6 +34,14 @@ def test_full_is_the_seven_modules_in_their_usual_order() -> None:
     assert selection.problems == ()
 
 
+def test_the_log_names_matrices_as_people_do_whatever_the_order_of_the_model() -> None:
+    """Most of mlx-lm's MLPs define down before up."""
+    names = [key.rsplit(".", 1)[-1] for key in resolve(llama(), config()).matrices]
+    assert names == ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+    mixed = [key.split(".")[0] for key in resolve(hybrid(), config()).matrices]
+    assert mixed == sorted(mixed, key=["self_attn", "mlp", "mamba"].index)
+
+
 def test_coverage_takes_the_top_layers() -> None:
     selection = resolve(llama(), config("attention", num_layers=1))
     assert {module.layer for module in selection.modules} == {3}

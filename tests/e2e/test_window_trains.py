@@ -16,7 +16,7 @@ from dragging import drop
 from filelock import FileLock
 from PySide6.QtCore import QCoreApplication, QEvent, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QPushButton
+from PySide6.QtWidgets import QApplication, QPushButton, QToolButton
 from pytestqt.qtbot import QtBot
 from tiny_model import write_data, write_model
 
@@ -163,6 +163,41 @@ def test_a_stopped_run_goes_on_where_it_stopped_and_a_finished_one_is_extended(
     begun = [e.iteration for e in read_events(run.events) if isinstance(e, event.Started)]
     assert begun == [0, stopped_at, 60]
     assert np.array_equal(session.history.x("iterations"), np.arange(1, 81))
+
+
+def test_a_run_that_is_paused_leaves_the_memory_and_goes_on_to_the_last_bit(
+    qtbot: QtBot, window: MainWindow, model: Path, data: Path
+) -> None:
+    """By the panel's own buttons, with real workers; the run is still paused when it is opened from its folder."""
+    session, panel = window.session, window.run_panel
+    config = TrainConfig(model=str(model), data=str(data)).with_values(LONG | {"iters": 400})
+    with qtbot.waitSignal(session.ended, timeout=START_MS):
+        session.start(config)
+    undisturbed = session.history.losses.tolist()
+
+    with qtbot.waitSignal(
+        session.emitted, timeout=START_MS, check_params_cb=lambda e: isinstance(e, event.TrainReported)
+    ):
+        session.start(config)
+    worker = session.worker_id
+    choice = panel.findChild(QToolButton, "run_pause_choice")
+    with qtbot.waitSignal(session.ended, timeout=START_MS):
+        next(action for action in choice.menu().actions() if action.objectName() == "pause.park").trigger()
+    run = session.run
+    assert run is not None
+    assert (session.state, session.worker_id) == (RunState.PARKED, 0)
+    with pytest.raises(ProcessLookupError):
+        os.kill(worker, 0)
+    assert 1 <= session.history.iteration < 400
+    assert run_state(run, read_events(run.events)) == "paused"
+
+    with qtbot.waitSignal(session.loaded, timeout=START_MS):
+        session.open(run.path)
+    assert session.state is RunState.PARKED
+    with qtbot.waitSignal(session.ended, timeout=START_MS):
+        QTest.mouseClick(window.findChild(QPushButton, "run_resume"), Qt.MouseButton.LeftButton)
+    assert session.state is RunState.COMPLETED
+    assert session.history.losses.tolist() == undisturbed
 
 
 def test_a_killed_window_leaves_the_run_whole(home: Path, tmp_path: Path, model: Path, data: Path) -> None:

@@ -10,7 +10,7 @@ import synthetic_run
 from fake_worker import FakeWorker
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QLabel, QProgressBar, QPushButton
+from PySide6.QtWidgets import QLabel, QProgressBar, QPushButton, QToolButton
 from pytestqt.qtbot import QtBot
 
 from app.core import event
@@ -149,6 +149,55 @@ def test_a_failure_and_a_crash_are_told_in_words(
     assert session.state is RunState.CRASHED
     assert "its last line" in said(panel, "run_sentence")
     assert len(session.history) == 300
+
+
+def test_a_pause_can_free_the_memory_and_one_button_goes_on(
+    qtbot: QtBot, panel: RunPanel, session: RunSession, workers: list[FakeWorker]
+) -> None:
+    worker = started(session, workers)
+    choice = panel.findChild(QToolButton, "run_pause_choice")
+    park = next(action for action in choice.menu().actions() if action.objectName() == "pause.park")
+    assert all(action.toolTip() for action in choice.menu().actions())
+    park.trigger()
+    assert worker.commands == [("park", {})]
+    assert (session.state, said(panel, "run_state")) == (RunState.PARKING, "Pausing")
+    assert not button(panel, "run_pause").isEnabled()
+    assert choice.isHidden()
+    run = session.run
+    assert run is not None
+    run.state.mkdir()
+    (run.state / "0000300").mkdir()
+    worker.end(event.Finished(reason="paused", iteration=300))
+    assert (session.state, said(panel, "run_state")) == (RunState.PARKED, "Paused")
+    assert "memory is free" in said(panel, "run_sentence")
+    assert not session.is_live
+    assert button(panel, "run_resume").property("kind") == "primary"
+    assert [name for name in ("run_pause", "run_stop", "run_park") if button(panel, name).isVisible()] == []
+    with qtbot.waitSignal(panel.resume_requested):
+        click(panel, "run_resume")
+
+
+def test_the_memory_of_a_run_that_waits_in_place_can_be_freed(
+    panel: RunPanel, session: RunSession, workers: list[FakeWorker]
+) -> None:
+    worker = started(session, workers)
+    assert button(panel, "run_park").isHidden()
+    click(panel, "run_pause")
+    worker.say(event.Paused(iteration=301))
+    click(panel, "run_park")
+    assert worker.commands == [("pause", {}), ("park", {})]
+    assert session.state is RunState.PARKING
+
+
+def test_a_run_that_was_paused_and_left_reads_as_paused(
+    qtbot: QtBot, panel: RunPanel, session: RunSession, tmp_path: Path
+) -> None:
+    run = synthetic_run.run_folder(tmp_path, synthetic_run.events(until=50, ending="paused"))
+    (run.state / "0000050").mkdir(parents=True)
+    with qtbot.waitSignal(session.loaded):
+        session.open(run.path)
+    assert (session.state, session.can_resume) == (RunState.PARKED, True)
+    assert button(panel, "run_resume").isVisible()
 
 
 def test_a_run_read_from_its_folder_has_the_same_history(

@@ -103,8 +103,8 @@ SHOWN = (
     "epochs", "iters", "optimizer", "adapter_name", "steps_per_report", "steps_per_eval", "save_every", "seed",
     "early_stopping.enabled", "early_stopping.patience", "mask_prompt", "mask_turns", "grad_checkpoint", "schedule",
     "warmup", "weight_decay", "max_grad_norm", "val_batches", "batching", "final_adapter",
-    "early_stopping.min_delta", "valid_fraction", "test_fraction", "resume_adapter_file", "fine_tune_type",
-    "lora_parameters.rank", "lora_parameters.scale", "lora_parameters.dropout", "num_layers",
+    "early_stopping.min_delta", "valid_fraction", "test_fraction", "adapter_dtype", "resume_adapter_file",
+    "fine_tune_type", "lora_parameters.rank", "lora_parameters.scale", "lora_parameters.dropout", "num_layers",
 )  # fmt: skip
 
 
@@ -137,6 +137,14 @@ def test_editing_the_widget_changes_the_config(qtbot: QtBot, shared: SetupTab, p
         expected = TYPED[path]
     assert tab.store.config.value(path) == expected
     assert expected != before
+
+
+@pytest.mark.parametrize("kind, reason", [("lora", ""), ("dora", "float32"), ("full", "no adapter")])
+def test_the_precision_of_the_adapter_is_a_choice_of_lora_only(tab: SetupTab, kind: str, reason: str) -> None:
+    tab.store.set("fine_tune_type", kind)
+    field = tab.training.fields["adapter_dtype"]
+    assert field.isEnabled() == (kind == "lora")
+    assert reason in field._hint.text()
 
 
 @pytest.mark.parametrize("path", SHOWN)

@@ -10,9 +10,20 @@ import mlx.core as mx
 import pytest
 import yaml
 
-from app.core.event import Event, Finished, Paused, Resumed, Started, TrainReported, Validated, Warned
+from app.core.event import (
+    CheckpointSaved,
+    Event,
+    Finished,
+    Paused,
+    Resumed,
+    Started,
+    TrainReported,
+    Validated,
+    Warned,
+)
 from app.core.problem import UnusableError
 from app.core.run import RunDir
+from app.core.run_summary import summarize
 from tests.worker.tiny_model import write_data, write_model
 from tests.worker.training import config_for, go_on, start
 
@@ -53,7 +64,11 @@ WAYS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("way, at", [(way, 3 + 2 * number % 9) for number, way in enumerate(WAYS)])
+# In the middle of an epoch and, of three accumulated batches, after the first.
+STOPS = {way: 3 + 2 * number % 9 for number, way in enumerate(WAYS)} | {"accumulation": 7}
+
+
+@pytest.mark.parametrize("way, at", STOPS.items())
 def test_resumed_equals_undisturbed(way: str, at: int, inputs: tuple[Path, Path], tmp_path: Path) -> None:
     parameters = {"rank": 2, "scale": 4.0, "dropout": 0.1}
     config = config_for(
@@ -150,6 +165,57 @@ def test_stopped_while_paused(inputs: tuple[Path, Path], tmp_path: Path) -> None
     run, paused = start(config_for(*inputs, steps_per_report=1), tmp_path / "run", answer)
     assert paused.of(Finished)[0].reason == "stopped"
     assert (run.adapters / "0000005_adapters.safetensors").exists()
+
+
+@pytest.mark.parametrize("in_place_first", [False, True])
+@pytest.mark.parametrize("way", ["adamw", "accumulation"])
+def test_paused_with_the_memory_free(
+    way: str, in_place_first: bool, inputs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """The worker leaves in the middle of an epoch (and of an accumulation); a resume changes nothing."""
+
+    def answer(event: Event) -> str | None:
+        if isinstance(event, TrainReported) and event.iteration == 7:
+            return "pause" if in_place_first else "park"
+        return "park" if isinstance(event, Paused) else None
+
+    parameters = {"rank": 2, "scale": 4.0, "dropout": 0.1}
+    config = config_for(
+        *inputs, steps_per_report=1, lora_parameters=parameters, final_adapter="last",
+        early_stopping={"enabled": False}, **WAYS[way],
+    )  # fmt: skip
+    undisturbed, whole = start(config, tmp_path / "undisturbed")
+    run, first = start(config, tmp_path / "run", answer)
+    assert (first.events[-1], first.of(Resumed)) == (first.of(Finished)[0], [])
+    assert (first.of(Finished)[0].reason, first.of(Finished)[0].iteration) == ("paused", 7)
+    parked = summarize(run)
+    assert (parked.state, parked.is_live, parked.can_resume) == ("paused", False, True)
+    assert (run.adapters / "adapters.safetensors").exists()
+    second = go_on(run, resume=True)
+    assert first.losses + second.losses == whole.losses
+    assert weights(run) == weights(undisturbed)
+    assert summarize(run).state == "finished"
+
+
+def test_a_pause_at_the_last_iteration_only_ends_the_run(inputs: tuple[Path, Path], tmp_path: Path) -> None:
+    def answer(event: Event) -> str | None:
+        return "park" if isinstance(event, TrainReported) and event.iteration == 12 else None
+
+    _, said = start(config_for(*inputs, steps_per_report=1), tmp_path / "run", answer)
+    assert said.of(Finished)[0].reason == "completed"
+
+
+def test_losses_are_told_once_when_a_stop_meets_a_checkpoint(inputs: tuple[Path, Path], tmp_path: Path) -> None:
+    """The checkpoint of iteration 6 holds losses that the stop then reports: a resume must not tell them again."""
+
+    def answer(event: Event) -> str | None:
+        return "stop" if isinstance(event, CheckpointSaved) and event.iteration == 6 else None
+
+    config = config_for(*inputs, steps_per_report=5, steps_per_eval=100)
+    _, whole = start(config, tmp_path / "undisturbed")
+    run, first = start(config, tmp_path / "run", answer)
+    second = go_on(run, resume=True)
+    assert first.losses + second.losses == whole.losses
 
 
 def test_other_data_are_refused(inputs: tuple[Path, Path], tmp_path: Path) -> None:
