@@ -22,6 +22,7 @@ from app.ui import theme
 from app.ui.appearance import Appearance
 from app.ui.config_store import ConfigStore, form_store
 from app.ui.enhanced_tab import enhanced_store
+from app.ui.garbage import GarbageCollector
 from app.ui.main_window import MainWindow
 from app.ui.message_bar import Message, MessageBar
 from app.ui.run_session import RunSession
@@ -112,8 +113,11 @@ def run(files: list[str]) -> int:
             Message(f"The form of the last time was not restored: {problem.sentence()}", "warning")
         )
     window.workshop.take_files(files)
+    window.workshop.queue.offer()
     window.show()
+    collector = GarbageCollector(window)
     code = application.exec()
+    collector.deleteLater()
     session.wait(SCREENSHOT_WAIT_MS)
     sys.excepthook = sys.__excepthook__
     return code

@@ -48,6 +48,8 @@ class ConfigTab(QWidget):
     told_at: ClassVar[dict[str, str]] = {"lora_parameters.keys": "targets"}  # problems of values without a field
 
     start_requested = Signal()
+    queue_requested = Signal()
+    sweep_requested = Signal()
     open_requested = Signal()
     save_requested = Signal()
     reset_requested = Signal()
@@ -91,6 +93,7 @@ class ConfigTab(QWidget):
         outer.addWidget(self.scroll_area, 1)
         self.start_bar = StartBar(self)
         self.start_bar.start_requested.connect(self.start_requested)
+        self.start_bar.queue_requested.connect(self.queue_requested)
         self.start_bar.shown_requested.connect(self.show_field)
         outer.addWidget(self.start_bar)
 
@@ -156,6 +159,7 @@ class ConfigTab(QWidget):
         for button in self._head_buttons():
             head.addWidget(button, 0, Qt.AlignmentFlag.AlignBottom)
         for name, text, tip, signal in (
+            ("config.sweep", "Sweep…", "Queue this setup in several variants", self.sweep_requested),
             ("config.open", "Open…", "Open a config file (YAML, Luthier's or mlx-lm's)", self.open_requested),
             ("config.save", "Save…", "Save these values as a config file", self.save_requested),
             ("config.reset", "Reset", "Back to the defaults; model and data stay", self.reset_requested),

@@ -38,6 +38,7 @@ from app.ui.enhanced_tab import EnhancedTab, baseline
 from app.ui.icon_button import IconButton
 from app.ui.inspector import Inspector
 from app.ui.message_bar import Message, MessageBar
+from app.ui.queue_desk import QueueDesk
 from app.ui.run_panel import PILLS, RunPanel
 from app.ui.run_session import RunSession, RunState
 from app.ui.settings_dialog import SettingsDialog
@@ -84,6 +85,7 @@ class MainWindow(QMainWindow):
         self._build()
         self.workshop = Workshop(store, session, self, find_problems=self._problems)
         self.workshop.add_enhanced(self.enhanced_store, self._enhanced_problems)
+        self.queue_desk = QueueDesk(self.workshop, self._form_in_use, self)
         self.menu = WindowMenu(self, list(self._tabs))
         self.menu.set_theme(appearance.choice)
         self.drop_target = DropTarget(self)
@@ -180,12 +182,15 @@ class MainWindow(QMainWindow):
         self.workshop.told.connect(self.messages.tell)
         self.workshop.setup_requested.connect(self._show_setup)
         self.workshop.compare_requested.connect(self._show_compare)
+        self.workshop.queue.shown_requested.connect(self._show_queue)
         self.session.state_changed.connect(self._on_state)
         self.session.emitted.connect(self._on_event)
         self.drop_target.dropped.connect(self.workshop.take)
 
     def _connect_form(self, tab: ConfigTab) -> None:
         tab.start_requested.connect(self.workshop.start)
+        tab.queue_requested.connect(self.workshop.enqueue)
+        tab.sweep_requested.connect(self.queue_desk.ask_sweep)
         tab.open_requested.connect(self.ask_open_config)
         tab.save_requested.connect(self.ask_save_config)
         tab.reset_requested.connect(self.workshop.reset)
@@ -201,6 +206,8 @@ class MainWindow(QMainWindow):
             (menu.settings, self.show_settings),
             (menu.quit, self.close),
             (menu.start, self.workshop.start),
+            (menu.enqueue, self.workshop.enqueue),
+            (menu.sweep, self.queue_desk.ask_sweep),
             (menu.pause, self._on_pause),
             (menu.park, self.session.park),
             (menu.stop, self.session.stop),
@@ -254,7 +261,7 @@ class MainWindow(QMainWindow):
             from app.ui.runs_tab import RunsTab
 
             tab = self._runs_tab = RunsTab(parent=self._runs_page)
-            _fill(self._runs_page, tab)
+            _fill(self._runs_page, self.queue_desk.make_switch(tab))
             tab.open_requested.connect(self.workshop.open_run)
             tab.duplicate_requested.connect(self._duplicate_run)
             tab.resume_requested.connect(self.workshop.go_on)
@@ -292,6 +299,13 @@ class MainWindow(QMainWindow):
     def _show_compare(self, adapter: Path) -> None:
         self.compare_tab.choose_adapter(adapter)
         self.show_tab(COMPARE)
+
+    def _show_queue(self) -> None:
+        self.show_tab(RUNS)
+        self.queue_desk.show_queue()
+
+    def _form_in_use(self) -> ConfigTab:
+        return self.enhanced_tab if self.workshop.store is self.enhanced_store else self.setup_tab
 
     def _show_panel(self, shown: bool) -> None:
         if shown and self._splitter.sizes()[1] == 0:
@@ -457,6 +471,7 @@ class MainWindow(QMainWindow):
         if self.session.is_live and not self._may_leave():
             closing.ignore()
             return
+        self.workshop.queue.leave()
         self.save_view()
         self.store.save_form()
         self.enhanced_store.save_form()
@@ -467,6 +482,7 @@ class MainWindow(QMainWindow):
         """Ends the window without a question; a run in progress is stopped and saved first."""
         if self.session.is_live:
             self._leaving = True
+            self.workshop.queue.leave()
             self.session.stop()
         else:
             self.close()
@@ -494,6 +510,7 @@ class MainWindow(QMainWindow):
             return self._ask("The run is still being saved.", "Quit now", "Keep waiting", danger=True)
         if self._ask("A run is training.", "Stop, save and quit", "Cancel"):
             self._leaving = True
+            self.workshop.queue.leave()
             self.session.stop()
             self.messages.tell(Message("Stopping the run and saving it. The window closes when it is done."))
         return False

@@ -14,6 +14,7 @@ from app.core.quantity import plural
 from app.ui import theme
 
 NAMED_ERRORS = 4
+RUNNING = "A run is going on: stop it, or queue this one."
 MEMORY = "memory"  # the path of problems that are about the run's memory
 OTHER_NAMES = {"lora_parameters.keys": "Targets", MEMORY: "Memory"}
 
@@ -22,6 +23,7 @@ class StartBar(QFrame):
     """Shows problems or the plan it is given; ``shown_requested(path)`` asks to see the field behind an error."""
 
     start_requested = Signal()
+    queue_requested = Signal()
     shown_requested = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -45,7 +47,7 @@ class StartBar(QFrame):
         self._show()
 
     def set_running(self, running: bool) -> None:
-        """While a run is on, a second one cannot be started."""
+        """While a run is on, a second one cannot be started; it can be queued."""
         self._running = running
         self._show()
 
@@ -71,12 +73,20 @@ class StartBar(QFrame):
             label.linkActivated.connect(self.shown_requested)
             texts.addWidget(label)
         layout.addLayout(texts, 1)
+        self.queue_button = QPushButton("Add to queue", self)
+        self.queue_button.setObjectName("enqueue")
+        self.queue_button.setAccessibleName("Add to queue")
+        self.queue_button.clicked.connect(self.queue_requested)
         self.button = QPushButton("Start training", self)
         self.button.setObjectName("start")
         self.button.setAccessibleName("Start training")
         theme.set_role(self.button, kind="primary")
         self.button.clicked.connect(self.start_requested)
-        layout.addWidget(self.button, 0, Qt.AlignmentFlag.AlignVCenter)
+        buttons = QHBoxLayout()
+        buttons.setSpacing(theme.SPACE)
+        for button in (self.queue_button, self.button):
+            buttons.addWidget(button, 0, Qt.AlignmentFlag.AlignVCenter)
+        layout.addLayout(buttons)
 
     def _dress(self) -> None:
         c = theme.colors()
@@ -92,10 +102,13 @@ class StartBar(QFrame):
         if errors:
             self._label.setText(f"<span style='color:{c.muted}'>Before the start: </span>{_links(errors, c.error)}")
         else:
-            self._label.setText("A run is going on. Stop it before the next." if self._running else self._sentence)
+            self._label.setText(RUNNING if self._running else self._sentence)
         self._warnings.setVisible(bool(warnings) and not errors)
         self._warnings.setText(f"{plural(len(warnings), 'warning')}: {_links(warnings, c.warning)}")
-        self.button.setToolTip("\n".join(p.sentence() for p in errors) or "Start the run in a worker of its own")
+        self.queue_button.setEnabled(not errors)
+        why_not = "\n".join(p.sentence() for p in errors)
+        self.button.setToolTip(why_not or "Start the run in a worker of its own")
+        self.queue_button.setToolTip(why_not or "Train this setup as it is now, after the runs that wait")
 
 
 def _links(problems: Sequence[Problem], color: str) -> str:

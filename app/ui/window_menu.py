@@ -58,7 +58,10 @@ class WindowMenu(QObject):
 
     def _build_run(self, menu: QMenu) -> None:
         self.start = self._action(menu, "run.start", "Start Training", "Ctrl+R")
+        self.enqueue = self._action(menu, "run.enqueue", "Add to Queue", "Ctrl+Shift+A")
+        self.sweep = self._action(menu, "run.sweep", "Sweep…")
         self.pause = self._action(menu, "run.pause", "Pause", "Ctrl+Shift+P")
+        self.park = self._action(menu, "run.park", "Pause and Free the Memory")
         self.stop = self._action(menu, "run.stop", "Stop and Save", "Ctrl+.")
         self.resume = self._action(menu, "run.resume", "Resume This Run")
         menu.addSeparator()

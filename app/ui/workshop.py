@@ -13,10 +13,12 @@ from app.core.config_file import load_config, save_config
 from app.core.data_collection import collect
 from app.core.problem import Problem, UnusableError, errors
 from app.core.run import RunDir
+from app.core.run_queue import line_text, make_entry
 from app.core.setting import load_settings, save_settings
 from app.ui.config_store import ConfigStore
 from app.ui.landing import Landing, Place, land
 from app.ui.message_bar import Kind, Message
+from app.ui.queue_session import QueueSession
 from app.ui.run_session import RunSession, RunState
 from app.ui.worker_process import WorkerOutcome
 
@@ -45,7 +47,8 @@ class Form:
 class Workshop(QObject):
     """Does what menus, buttons and drops ask for, on the form in use and a `RunSession`. It has no widgets.
 
-    The form in use is that of the Setup tab or, where `add_enhanced` gave it, of the Enhanced Setup tab.
+    The form in use is that of the Setup tab or, where `add_enhanced` gave it, of the Enhanced Setup tab. What waits
+    its turn is in ``queue``.
     """
 
     told = Signal(object)  # Message
@@ -66,6 +69,8 @@ class Workshop(QObject):
         self._session = session
         self._undone: tuple[Form, TrainConfig] | None = None
         self._adapter: Path | None = None
+        self.queue = QueueSession(session, self)
+        self.queue.told.connect(self.told)
         session.ended.connect(self._on_ended)
 
     # -- forms ------------------------------------------------------------------------------------------------
@@ -148,7 +153,7 @@ class Workshop(QObject):
             self._tell("A run is training. Stop it before you start the next.", "warning")
             return
         if found := errors(self._form.find_problems()):
-            self._hold_back(found)
+            self._hold_back(found, "The run cannot start yet.")
             return
         self.store.save_form()
         self._started = self._form
@@ -158,14 +163,26 @@ class Workshop(QObject):
             said = f"The run's folder cannot be made: {error.strerror or error} ({error.filename})."
             self._tell(f"{said} Choose another folder for runs in the settings.", "error")
 
-    def _hold_back(self, found: list[Problem]) -> None:
+    def enqueue(self) -> None:
+        """Puts the form as it is now at the end of the queue; errors hold it back and are named."""
+        if found := errors(self._form.find_problems()):
+            self._hold_back(found, "The setup cannot be queued yet.")
+            return
+        self.store.save_form()
+        entry = make_entry(self.store.config)
+        if self.queue.add([entry]):
+            before = len(self.queue.state.waiting) - 1 + (self.queue.state.running is not None)
+            said = f"“{entry.name}” is in the queue now. {line_text(before)}"
+            self.told.emit(Message(said, "info", "Show the queue", self.queue.shown_requested.emit))
+
+    def _hold_back(self, found: list[Problem], said: str) -> None:
         lines = "\n".join(problem.sentence() for problem in found)
         path = found[0].path
 
         def show() -> None:
             self.setup_requested.emit(path)
 
-        self.told.emit(Message(f"The run cannot start yet.\n{lines}", "error", "Show", show))
+        self.told.emit(Message(f"{said}\n{lines}", "error", "Show", show))
         self.setup_requested.emit(path)
 
     def open_run(self, path: Path) -> None:
@@ -197,7 +214,7 @@ class Workshop(QObject):
 
     def _on_ended(self, outcome: WorkerOutcome) -> None:
         run, state = self._session.run, self._session.state
-        if run is None:
+        if run is None or self.queue.tells_of(run):
             return
         if outcome.ok:
             self._tell_result(run, state)
@@ -217,6 +234,10 @@ class Workshop(QObject):
     def _tell_result(self, run: RunDir, state: RunState) -> None:
         name = self._session.config.adapter_name if self._session.config is not None else run.name
         best = self._session.history.best
+        if state is RunState.PARKED:
+            said = f"{name} is paused at iteration {self._session.history.iteration:,}; its memory is free."
+            self.told.emit(Message(said, "info", "Resume", self.resume_run))
+            return
         if not self._session.has_adapter:
             self._tell(f"{name} was stopped before there was anything to save.")
             return

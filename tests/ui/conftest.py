@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -18,11 +19,13 @@ def light(qapp: QApplication) -> Iterator[None]:
 
     Windows of the test before are gone first, as they would be once the event loop runs.
     """
+    gc.disable()  # as app.ui.garbage: never in the thread of a pool
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
     if not qapp.styleSheet() or theme.colors().scheme != "light":
         theme.apply_theme("light")
     yield
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    gc.collect(1)
 
 
 @pytest.fixture

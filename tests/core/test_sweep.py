@@ -1,0 +1,179 @@
+"""A sweep: values as people type them, every combination once, and the best of them."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.core import sweep
+from app.core.config import TrainConfig, field_specs
+from app.core.problem import Problem, UnusableError
+from app.core.run import RunDir
+from app.core.run_queue import QueueEntry
+from app.core.run_summary import RunSummary, summarize
+from app.core.sweep import Axis, SweepResult, Variant
+
+BASE = TrainConfig(model="/m", data="/d", adapter_name="friendly")
+VALUES = {
+    "lora_parameters.rank": st.integers(1, 512),
+    "learning_rate": st.floats(1e-7, 1e5),
+    "batch_size": st.integers(1, 64),
+    "num_layers": st.integers(-1, 300),
+    "seed": st.integers(0, 2**32 - 1),
+    "targets": st.sampled_from(["full", "attention", "mlp", "minimal", "linear"]),
+    "optimizer": st.sampled_from(["adam", "adamw", "muon", "sgd", "lion"]),
+    "lora_parameters.dropout": st.floats(0, 0.99),
+}
+
+
+@st.composite
+def axes(draw: st.DrawFn) -> list[Axis]:
+    paths = draw(st.lists(st.sampled_from(sorted(VALUES)), min_size=1, max_size=3, unique=True))
+    return [Axis(path, tuple(draw(st.lists(VALUES[path], min_size=1, max_size=4, unique=True)))) for path in paths]
+
+
+@given(axes())
+def test_every_combination_comes_once_with_a_name_of_its_own(found: list[Axis]) -> None:
+    variants = sweep.expand(BASE, found)
+    wanted = list(itertools.product(*(axis.values for axis in found)))
+    assert [tuple(v.values.values()) for v in variants] == wanted
+    assert len({v.name for v in variants}) == len(wanted)
+    for variant in variants:
+        assert len(variant.name) <= sweep.NAME_LENGTH
+        assert variant.config.adapter_name == variant.name
+        assert all(variant.config.value(path) == value for path, value in variant.values.items())
+        others = {axis.path: BASE.value(axis.path) for axis in found} | {"adapter_name": BASE.adapter_name}
+        assert variant.config.with_values(others) == BASE, "nothing else is touched"
+
+
+@given(axes(), st.text(min_size=1, max_size=80).filter(str.strip))
+def test_any_name_of_the_base_leaves_names_that_differ(found: list[Axis], base: str) -> None:
+    names = [v.name for v in sweep.expand(BASE.with_value("adapter_name", base), found)]
+    assert len(set(names)) == len(names)
+    assert all(0 < len(name) <= sweep.NAME_LENGTH for name in names)
+
+
+@given(st.lists(st.integers(1, 512), min_size=1, max_size=6))
+def test_a_typed_list_reads_back(ranks: list[int]) -> None:
+    found = sweep.parse_axis("lora_parameters.rank", " , ".join(map(str, ranks)) + ",")
+    assert found.values == tuple(dict.fromkeys(ranks))
+
+
+@pytest.mark.parametrize("path", sweep.FIELDS)
+def test_every_field_exists_and_its_example_is_readable(path: str) -> None:
+    found = sweep.parse_axis(path, sweep.example(field_specs()[path]))
+    assert len(found.values) >= 2
+
+
+@pytest.mark.parametrize(
+    "path, text, values",
+    [
+        ("learning_rate", "1e-5, 0.001", (1e-5, 1e-3)),
+        ("targets", "full; q_proj, v_proj", ("full", "q_proj, v_proj")),
+        ("optimizer", "Adam, AdamW", ("adam", "adamw")),
+        ("fine_tune_type", "lora, dora", ("lora", "dora")),
+        ("num_layers", "-1, 4, 4", (-1, 4)),
+    ],
+)
+def test_values_are_read_as_the_field_takes_them(path: str, text: str, values: tuple[object, ...]) -> None:
+    assert sweep.parse_axis(path, text).values == values
+
+
+@pytest.mark.parametrize(
+    "path, text, words",
+    [
+        ("lora_parameters.rank", "8, x", "“x” is not a whole number"),
+        ("lora_parameters.rank", "0, 9999", "1 to 512"),
+        ("learning_rate", "nan", "nan"),
+        ("learning_rate", " , ", "No value is given"),
+        ("optimizer", "adam, best", "one of adam"),
+        ("model", "a, b", "no field that a sweep can vary"),
+        ("", "1", "No field is chosen"),
+    ],
+)
+def test_what_cannot_be_read_is_named(path: str, text: str, words: str) -> None:
+    with pytest.raises(UnusableError) as found:
+        sweep.parse_axis(path, text)
+    assert words in " ".join(f"{p.message} {p.hint}" for p in found.value.problems)
+
+
+def test_all_faults_of_a_list_are_told_at_once() -> None:
+    with pytest.raises(UnusableError) as found:
+        sweep.parse_axis("lora_parameters.rank", "x, 8, 9999")
+    assert len(found.value.problems) == 2
+
+
+@pytest.mark.parametrize(
+    "given_axes, change, words",
+    [
+        ([], {}, "No field"),
+        ([Axis("seed", (1,)), Axis("seed", (2,))], {}, "given twice"),
+        ([Axis(p, (1, 2)) for p in ("seed", "batch_size", "num_layers", "iters")], {}, "at most 3"),
+        ([Axis("seed", tuple(range(300)))], {}, "300 runs are too many"),
+        ([Axis("lora_parameters.rank", (1, 2))], {"fine_tune_type": "full"}, "does nothing"),
+        ([Axis("beta", (0.1, 0.2))], {}, "does nothing"),
+        ([Axis("iters", (1, 2)), Axis("epochs", (1.0, 2.0))], {}, "vary one of the two"),
+    ],
+)
+def test_a_sweep_that_makes_no_sense_is_refused(
+    given_axes: list[Axis], change: dict[str, object], words: str
+) -> None:
+    with pytest.raises(UnusableError) as found:
+        sweep.expand(BASE.with_values(change), given_axes)
+    assert words in str(found.value)
+
+
+def test_varying_iterations_frees_them_from_the_epochs() -> None:
+    variants = sweep.expand(BASE, [Axis("iters", (10, 20))])
+    assert [v.config.epochs for v in variants] == [None, None]
+    assert sweep.total_iterations(variants, None) == 30
+    assert sweep.total_iterations(sweep.expand(BASE, [Axis("seed", (0, 1))]), None) is None
+
+
+def test_only_fields_that_do_something_are_offered() -> None:
+    plain = {spec.path for spec in sweep.sweepable(BASE)}
+    assert "lora_parameters.rank" in plain
+    assert "beta" not in plain
+    assert "lora_parameters.rank" not in {
+        s.path for s in sweep.sweepable(BASE.with_value("fine_tune_type", "full"))
+    }
+    assert "beta" in {s.path for s in sweep.sweepable(BASE.with_value("train_mode", "dpo"))}
+
+
+def test_checks_name_the_variants_that_they_are_about() -> None:
+    variants = [Variant(str(rank), {"lora_parameters.rank": rank}, BASE) for rank in (8, 16)]
+    everywhere, one = Problem("data", "No data."), Problem("targets", "Nothing matches.")
+    found = sweep.variant_errors(variants, [[everywhere, one], [everywhere]])
+    assert [p.message for p in found] == ["No data.", "rank 8: Nothing matches."]
+    assert sweep.check_variant(Variant("x", {}, BASE.with_value("data", "")))[0].path == "data"
+
+
+def result(values: dict[str, object], loss: float | None) -> SweepResult:
+    made = QueueEntry(id=str(values), name="x", config="", values=values, sweep="s", state="done")
+    return SweepResult(made, None if loss is None else summary(loss))
+
+
+def summary(loss: float) -> RunSummary:
+    return replace(summarize(RunDir(Path("/nowhere"))), best_val_loss=loss)
+
+
+def test_the_best_is_the_lowest_finite_loss() -> None:
+    found = [result({"seed": 1}, 2.0), result({"seed": 2}, float("nan")), result({"seed": 3}, 1.0)]
+    found += [result({"seed": 4}, None), result({"seed": 5}, float("-inf"))]
+    assert sweep.best_result(found) is found[2]
+    assert sweep.best_result(found[3:]) is None
+
+
+def test_values_are_ordered_as_people_expect() -> None:
+    assert sweep.value_order([16, -1, 8, 16]) == [8, 16, -1]
+    assert sweep.value_order(["mlp", "full"]) == ["mlp", "full"]
+    assert [sweep.value_word(v) for v in (1e-4, 3.5e-5, 0.001, 0.05, 2.0, 8, "full")] == [
+        "1e-4", "3.5e-5", "0.001", "0.05", "2", "8", "full",
+    ]  # fmt: skip
+    found = [result({"targets": "full", "seed": seed}, 1.0) for seed in (1, 2)]
+    assert sweep.sweep_paths(found) == ["seed", "targets"], "a field with one value is no axis"

@@ -1,0 +1,79 @@
+"""The queue through the window's session with real workers: three runs, of which the second fails."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QCoreApplication, QEvent
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+from tiny_model import write_data, write_model
+
+from app.core.config import TrainConfig
+from app.core.event import Finished, read_events
+from app.core.run import RunDir, run_state
+from app.core.run_queue import make_entry
+from app.ui import theme
+from app.ui.appearance import Appearance
+from app.ui.config_store import form_store
+from app.ui.main_window import MainWindow
+from app.ui.queue_switch import QUEUE
+from app.ui.run_session import RunSession
+
+pytestmark = pytest.mark.slow
+
+END_MS = 120_000  # three worker processes import MLX
+QUICK = {
+    "epochs": None,
+    "iters": 6,
+    "batch_size": 2,
+    "steps_per_report": 2,
+    "steps_per_eval": 3,
+    "save_every": 3,
+    "lora_parameters.rank": 2,
+}
+
+
+@pytest.fixture
+def window(qapp: QApplication) -> Iterator[MainWindow]:
+    if not qapp.styleSheet():
+        theme.apply_theme("light")
+    found = MainWindow(form_store(), RunSession(), Appearance())
+    found.resize(1100, 700)
+    found.show()
+    yield found
+    found.session.wait(END_MS)
+    found.dispose()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+
+
+def test_three_runs_of_which_the_second_fails(qtbot: QtBot, window: MainWindow, tmp_path: Path) -> None:
+    model, data, vanishing = write_model(tmp_path / "tiny"), write_data(tmp_path / "chats"), tmp_path / "vanishing"
+    shutil.copytree(data, vanishing)
+    base = TrainConfig(model=str(model), data=str(data)).with_values(QUICK)
+    setups = [{"adapter_name": "one"}, {"adapter_name": "two", "data": str(vanishing)}, {"adapter_name": "three"}]
+    queue = window.workshop.queue
+    assert queue.add([make_entry(base.with_values(values)) for values in setups])
+    shutil.rmtree(vanishing)
+    queue.shown_requested.emit()
+    switch = window.queue_desk.switch
+    assert switch is not None
+
+    with qtbot.waitSignal(queue.ended, timeout=END_MS):
+        switch.queue_page.button.click()
+    entries = queue.state.entries
+    assert [one.state for one in entries] == ["done", "failed", "done"]
+    assert "vanishing" in entries[1].message
+    assert "Best validation loss" in entries[2].message
+    runs = [RunDir(Path(one.run)) for one in entries]
+    assert [run_state(run, read_events(run.events)) for run in runs] == ["finished", "failed", "finished"]
+    ends = [found for run in runs for found in read_events(run.events) if isinstance(found, Finished)]
+    assert [end.iteration for end in ends] == [6, 6]
+    assert all((runs[place].adapters / "adapters.safetensors").exists() for place in (0, 2))
+    assert window.session.run == runs[2], "the panel shows what ran last"
+    assert window.messages.messages()[0].text == "The queue is at its end: 2 done, 1 failed."
+    assert switch.bar.tabText(QUEUE) == "Queue"
+    assert switch.queue_page.button.toolTip() == "Nothing waits: add a setup first"
