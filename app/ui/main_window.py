@@ -39,8 +39,9 @@ from app.ui.icon_button import IconButton
 from app.ui.inspector import Inspector
 from app.ui.message_bar import Message, MessageBar
 from app.ui.queue_desk import QueueDesk
-from app.ui.run_panel import PILLS, RunPanel
+from app.ui.run_panel import RunPanel
 from app.ui.run_session import RunSession, RunState
+from app.ui.run_word import PILLS
 from app.ui.settings_dialog import SettingsDialog
 from app.ui.setup_tab import SetupTab
 from app.ui.window_menu import WindowMenu
@@ -177,7 +178,7 @@ class MainWindow(QMainWindow):
         self.run_panel.resume_requested.connect(self.workshop.resume_run)
         self.run_panel.compare_requested.connect(self.workshop.compare_run)
         self.run_panel.told.connect(self._tell)
-        self.run_panel.chart.view_changed.connect(self._saving.start)
+        self.run_panel.view_changed.connect(self._saving.start)
         self._splitter.splitterMoved.connect(self._on_splitter)
         self.workshop.told.connect(self.messages.tell)
         self.workshop.setup_requested.connect(self._show_setup)
@@ -435,31 +436,16 @@ class MainWindow(QMainWindow):
 
     def save_view(self) -> None:
         """Keeps size, parts and the chart's view for the next start."""
-        chart = self.run_panel.chart
         window = {
             "geometry": base64.b64encode(self.saveGeometry().data()).decode("ascii"),
             "splitter": base64.b64encode(self._splitter.saveState().data()).decode("ascii"),
             "panel": self.menu.panel.isChecked(),
         }
-        settings = load_settings()
-        save_settings(
-            settings.model_copy(
-                update={
-                    "window": settings.window | window,
-                    "chart_smoothing": chart.view.smoothing,
-                    "chart_x": chart.view.axis,
-                    "chart_log": chart.is_log,
-                }
-            )
-        )
+        settings = self.run_panel.with_view(load_settings())
+        save_settings(settings.model_copy(update={"window": settings.window | window}))
 
     def _restore_view(self) -> None:
-        settings, chart = load_settings(), self.run_panel.chart
-        chart.blockSignals(True)
-        chart.view.set_smoothing(min(max(settings.chart_smoothing, 0.0), 0.99))
-        chart.view.set_axis(settings.chart_x)
-        chart.set_log(settings.chart_log)
-        chart.blockSignals(False)
+        settings = load_settings()
         self.resize(*SIZE)
         self._splitter.setSizes([SIZE[0] - PANEL_WIDTH, PANEL_WIDTH])
         self.restoreGeometry(_bytes(settings.window.get("geometry")))

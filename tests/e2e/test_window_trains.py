@@ -88,7 +88,7 @@ def loads(adapters: Path, model: Path) -> bool:
 
 def drawn(window: MainWindow) -> int:
     """Points that the chart has drawn."""
-    x, _ = window.run_panel.chart._raw.getOriginalDataset()
+    x, _ = window.run_panel.page.chart._raw.getOriginalDataset()
     return 0 if x is None else len(x)
 
 
@@ -127,7 +127,7 @@ def test_drop_start_watch_stop_and_find_everything_on_disk(
     assert np.array_equal(again.losses, live.losses)
     assert np.array_equal(again.x("iterations"), np.arange(1, len(again) + 1))
     assert "LoRA Configuration" in run.log.read_text()
-    qtbot.waitUntil(lambda: "LoRA Configuration" in window.run_panel.log.text)
+    qtbot.waitUntil(lambda: "LoRA Configuration" in window.run_panel.page.log.text)
     assert loads(run.adapters, model)
     said = window.messages.messages()[0]
     assert said.action == "Compare base and tuned"

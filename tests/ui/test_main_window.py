@@ -303,8 +303,8 @@ def test_a_polite_end_by_the_system_saves_without_a_question(
 def test_size_parts_and_form_come_back(qtbot: QtBot, window: MainWindow) -> None:
     window.resize(1222, 650)  # Qt fits the width to the screen when it restores, so only the height is looked at
     window.store.set("adapter_name", "kept")
-    window.run_panel.chart.view.set_smoothing(0.25)
-    window.run_panel.chart.view.set_axis("tokens")
+    window.run_panel.page.chart.view.set_smoothing(0.25)
+    window.run_panel.page.chart.view.set_axis("tokens")
     action(window, "view.panel").trigger()
     window.close()
     store = form_store()
@@ -314,8 +314,8 @@ def test_size_parts_and_form_come_back(qtbot: QtBot, window: MainWindow) -> None
     again.show()
     assert store.config.adapter_name == "kept"
     assert again.height() == 650
-    assert again.run_panel.chart.view.smoothing == pytest.approx(0.25)
-    assert again.run_panel.chart.view.axis == "tokens"
+    assert again.run_panel.page.chart.view.smoothing == pytest.approx(0.25)
+    assert again.run_panel.page.chart.view.axis == "tokens"
     assert not again.run_panel.isVisible()
     action(again, "view.panel").trigger()
     assert again.run_panel.width() >= 300

@@ -48,7 +48,7 @@ def click(panel: RunPanel, name: str) -> None:
 
 def points(panel: RunPanel) -> int:
     """How many points the chart has drawn."""
-    x, _ = panel.chart._raw.getOriginalDataset()
+    x, _ = panel.page.chart._raw.getOriginalDataset()
     return 0 if x is None else len(x)
 
 
@@ -81,7 +81,7 @@ def test_a_run_shows_state_progress_and_figures(
     assert said(panel, "figure.memory") == "1.23 GB"
     assert said(panel, "figure.left") == "33 s"
     assert panel.findChild(QProgressBar, "run_progress").value() == 300
-    assert len(panel.chart._series.history) == 300
+    assert len(panel.page.chart._series.history) == 300
 
 
 def test_stop_is_honest_and_the_end_offers_the_comparison(
@@ -107,7 +107,7 @@ def test_a_worker_that_does_not_stop_can_be_ended(
 ) -> None:
     worker = started(session, workers)
     click(panel, "run_stop")
-    panel._patience.timeout.emit()
+    panel.page._patience.timeout.emit()
     assert button(panel, "run_stop").text() == "End now"
     click(panel, "run_stop")
     assert worker.killed
@@ -214,7 +214,7 @@ def test_a_run_read_from_its_folder_has_the_same_history(
     assert np.array_equal(session.history.losses, live.losses)
     assert session.history.best == live.best
     assert session.state is RunState.COMPLETED
-    qtbot.waitUntil(lambda: "rank 32" in panel.log.text)
+    qtbot.waitUntil(lambda: "rank 32" in panel.page.log.text)
     assert not button(panel, "run_stop").isVisible()
 
 
@@ -324,13 +324,13 @@ def test_a_run_with_rewards_shows_them_and_the_newest_answers(
     qtbot: QtBot, panel: RunPanel, session: RunSession, workers: list[FakeWorker]
 ) -> None:
     worker = started(session, workers)
-    assert panel._log_tabs.isHidden()
+    assert panel.page._log_tabs.isHidden()
     sample = {"prompt": "2 + 3?", "answer": "5", "completion": "It is 5.", "tokens": 5, "cut": False, "reward": 1.0}
     worker.say(
         event.Validated(iteration=400, val_loss=-0.75, best=True, figures={"reward": 0.75}),
         event.Sampled(iteration=401, samples=[sample | {"rewards": {"contains_answer": 1.0}}]),
     )
     qtbot.waitUntil(lambda: said(panel, "figure.val_loss") == "0.750")
-    assert not panel._log_tabs.isHidden()
-    panel._log_tabs.setCurrentIndex(1)
-    assert "It is 5." in panel.samples.browser.toPlainText()
+    assert not panel.page._log_tabs.isHidden()
+    panel.page._log_tabs.setCurrentIndex(1)
+    assert "It is 5." in panel.page.samples.browser.toPlainText()
