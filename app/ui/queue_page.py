@@ -8,7 +8,6 @@ from pathlib import Path
 from PySide6.QtCore import QPoint, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QHideEvent, QKeySequence, QShowEvent, QStandardItemModel
 from PySide6.QtWidgets import (
-    QFrame,
     QHBoxLayout,
     QLabel,
     QMenu,
@@ -27,6 +26,7 @@ from app.core.system_sleep import Sleeper
 from app.ui import theme
 from app.ui.editor import ChoiceBox
 from app.ui.elided_label import ElidedLabel
+from app.ui.empty_card import EmptyCard
 from app.ui.icon_button import IconButton
 from app.ui.queue_session import QueueSession
 from app.ui.queue_table import QueueTable, QueueView
@@ -195,7 +195,7 @@ class QueuePage(QWidget):
         rows.addLayout(self._bar())
         rows.addLayout(self._foot())
         self._pages.addWidget(page)
-        self._pages.addWidget(self._empty())
+        self._pages.addWidget(EmptyCard("queue.empty", "ph.queue", "The queue is empty", EMPTY, self))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(theme.SPACE * 2, 0, theme.SPACE, theme.SPACE * 2)
         layout.addWidget(self._pages)
@@ -276,24 +276,6 @@ class QueuePage(QWidget):
         row.addWidget(why, 1)
         return row
 
-    def _empty(self) -> QFrame:
-        card = QFrame(self)
-        theme.set_role(card, role="card")
-        layout = QVBoxLayout(card)
-        layout.setContentsMargins(*[theme.SPACE * 4] * 4)
-        layout.setSpacing(theme.SPACE * 3 // 2)
-        self._empty_icon = QLabel(card)
-        title, text = QLabel("The queue is empty", card), QLabel(EMPTY, card)
-        title.setObjectName("queue.empty")
-        theme.set_role(title, role="section")
-        text.setWordWrap(True)
-        theme.set_role(text, role="muted")
-        layout.addStretch(2)
-        for widget in (self._empty_icon, title, text):
-            layout.addWidget(widget)
-        layout.addStretch(3)
-        return card
-
     def _connect(self) -> None:
         self._queue.changed.connect(self.refresh)
         self._progress.timeout.connect(self._show_progress)
@@ -307,7 +289,6 @@ class QueuePage(QWidget):
     def _dress(self) -> None:
         c = theme.colors()
         self._more.setIcon(theme.icon("ph.dots-three-bold"))
-        self._empty_icon.setPixmap(theme.icon("ph.queue", c.accent).pixmap(40, 40))
         primary = self.button.property("kind") == "primary"
         color = c.on_accent if primary else c.muted
         self.button.setIcon(theme.icon("ph.play-fill" if primary else "ph.pause-fill", color))

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QStackedLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QPushButton, QStackedLayout, QVBoxLayout, QWidget
 
 from app.core.setting import Settings, load_settings
 from app.ui import theme
+from app.ui.empty_card import EmptyCard
 from app.ui.run_session import RunSession
 
 if TYPE_CHECKING:
@@ -44,8 +45,6 @@ class RunPanel(QWidget):
         self._stack = QStackedLayout(self)
         self._stack.addWidget(self._empty())
         session.run_changed.connect(self._on_run)
-        theme.theme().changed.connect(self._dress)
-        self._dress()
         self._on_run()
 
     @property
@@ -85,32 +84,17 @@ class RunPanel(QWidget):
         page = QWidget()
         layout = QVBoxLayout(page)
         layout.setContentsMargins(theme.SPACE, 0, theme.SPACE * 2, theme.SPACE * 2)
-        card = QFrame()
-        theme.set_role(card, role="card")
-        inner = QVBoxLayout(card)
-        inner.setContentsMargins(*[theme.SPACE * 4] * 4)
-        inner.setSpacing(theme.SPACE * 3 // 2)
-        self._empty_icon = QLabel()
-        title = QLabel("Your run appears here")
-        theme.set_role(title, role="section")
-        text = QLabel(
+        text = (
             "Choose a model and training data on the left, then press Start training.\n\n"
             "You will see the loss fall, the speed, the time left and the log. "
             "You can pause or stop at any time: what was learned is saved."
         )
-        text.setWordWrap(True)
-        theme.set_role(text, role="muted")
+        card = EmptyCard("run_empty", "ph.chart-line", "Your run appears here", text, page)
         earlier = QPushButton("Open an earlier run…")
         earlier.setObjectName("open_run")
         theme.set_role(earlier, kind="link")
         earlier.setCursor(Qt.CursorShape.PointingHandCursor)
         earlier.clicked.connect(self.open_requested)
-        inner.addStretch(2)
-        for widget in (self._empty_icon, title, text, earlier):
-            inner.addWidget(widget)
-        inner.addStretch(3)
+        card.add(earlier)
         layout.addWidget(card)
         return page
-
-    def _dress(self) -> None:
-        self._empty_icon.setPixmap(theme.icon("ph.chart-line", theme.colors().accent).pixmap(40, 40))

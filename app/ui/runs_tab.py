@@ -36,6 +36,7 @@ from app.core.run_summary import STATES, RunSummary
 from app.core.setting import load_settings, save_settings
 from app.ui import theme
 from app.ui.difference_table import DifferenceTable, DifferenceView
+from app.ui.empty_card import EmptyCard
 from app.ui.icon_button import IconButton
 from app.ui.run_action_bar import RunActionBar
 from app.ui.run_detail import RunDetail
@@ -425,27 +426,13 @@ class RunsTab(QWidget):
         return text
 
     def _empty_page(self) -> QWidget:
-        card = QFrame(self)
-        theme.set_role(card, role="card")
-        layout = QVBoxLayout(card)
-        layout.setContentsMargins(*[theme.SPACE * 4] * 4)
-        layout.setSpacing(theme.SPACE * 3 // 2)
-        self._empty_icon = QLabel(card)
-        self._empty_title = QLabel(card)
-        self._empty_title.setObjectName("runs.empty")
-        theme.set_role(self._empty_title, role="section")
-        text = QLabel(
+        text = (
             "With its loss curve, speed, memory and notes; those started on the command line too. You can search "
             "and sort them, lay their curves over each other, see in what their configs differ, resume one or take "
-            "it as the start of the next.",
-            card,
+            "it as the start of the next."
         )
-        text.setWordWrap(True)
-        theme.set_role(text, role="muted")
-        layout.addStretch(2)
-        for widget in (self._empty_icon, self._empty_title, text):
-            layout.addWidget(widget)
-        layout.addStretch(3)
+        card = EmptyCard("runs.empty", "ph.list-bullets", "", text, self)
+        self._empty_title = card.title
         return card
 
     def _connect(self) -> None:
@@ -471,7 +458,6 @@ class RunsTab(QWidget):
 
     def _dress(self) -> None:
         self._search_icon.setIcon(theme.icon("ph.magnifying-glass"))
-        self._empty_icon.setPixmap(theme.icon("ph.list-bullets", theme.colors().accent).pixmap(40, 40))
 
     def _on_columns(self) -> None:
         menu = self.table.column_menu()

@@ -10,7 +10,6 @@ from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
-    QLabel,
     QPushButton,
     QSplitter,
     QStackedWidget,
@@ -27,6 +26,7 @@ from app.core.sweep import SweepResult, best_result, value_words
 from app.ui import theme
 from app.ui.editor import ChoiceBox
 from app.ui.elided_label import ElidedLabel
+from app.ui.empty_card import EmptyCard
 from app.ui.icon_button import IconButton
 from app.ui.queue_session import QueueSession
 from app.ui.sliced_work import SlicedWork
@@ -62,8 +62,6 @@ class SweepPage(QWidget):
         queue.changed.connect(self.refresh)
         self._choice.edited.connect(self._on_choice)
         self.view.opened.connect(self._on_opened)
-        theme.theme().changed.connect(self._dress)
-        self._dress()
         self.refresh()
 
     @property
@@ -154,7 +152,7 @@ class SweepPage(QWidget):
         rows.addWidget(split, 1)
         self._pages = QStackedWidget(self)
         self._pages.addWidget(page)
-        self._pages.addWidget(self._empty())
+        self._pages.addWidget(EmptyCard("sweep.empty", "ph.squares-four", "No sweep yet", EMPTY, self))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(theme.SPACE * 2, 0, theme.SPACE, theme.SPACE * 2)
         layout.addWidget(self._pages)
@@ -194,27 +192,6 @@ class SweepPage(QWidget):
         layout.addWidget(self.chart)
         card.setMinimumHeight(190)
         return card
-
-    def _empty(self) -> QFrame:
-        card = QFrame(self)
-        theme.set_role(card, role="card")
-        layout = QVBoxLayout(card)
-        layout.setContentsMargins(*[theme.SPACE * 4] * 4)
-        layout.setSpacing(theme.SPACE * 3 // 2)
-        self._empty_icon = QLabel(card)
-        title, text = QLabel("No sweep yet", card), QLabel(EMPTY, card)
-        title.setObjectName("sweep.empty")
-        theme.set_role(title, role="section")
-        text.setWordWrap(True)
-        theme.set_role(text, role="muted")
-        layout.addStretch(2)
-        for widget in (self._empty_icon, title, text):
-            layout.addWidget(widget)
-        layout.addStretch(3)
-        return card
-
-    def _dress(self) -> None:
-        self._empty_icon.setPixmap(theme.icon("ph.squares-four", theme.colors().accent).pixmap(40, 40))
 
     # -- acts -------------------------------------------------------------------------------------------------
 
