@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 from app.core.config_field import FieldSpec as FieldSpec
 from app.core.config_field import Part as _Part
 from app.core.config_field import field as _field
+from app.core.config_part import EarlyStopping, JudgeConfig
 
 CONFIG_VERSION = 1
 
@@ -68,46 +69,6 @@ class LoraParameters(_Part):
         None,
         "Target keys",
         "The exact module keys mlx-lm adapts; filled from the targets when the run starts",
-    )
-
-
-class EarlyStopping(_Part):
-    """When to stop because the validation loss no longer falls."""
-
-    enabled: bool = _field(
-        True, "Early stopping", "Stop when the validation loss has not improved for some evaluations"
-    )
-    patience: int = _field(
-        3,
-        "Patience",
-        "Evaluations without improvement before the run stops",
-        unit="evaluations",
-        higher="waits longer",
-        lower="stops sooner",
-        recommended="3",
-        ge=1,
-        le=1000,
-    )
-    min_delta: float = _field(
-        0.0,
-        "Minimum improvement",
-        "A validation loss counts as better only if it is lower than the best by more than this",
-        higher="small gains do not count",
-        recommended="0",
-        ge=0,
-        le=10,
-    )
-
-
-class JudgeConfig(_Part):
-    """What a model that judges is told, as mlx-lm-lora's ``judge_config``."""
-
-    system_prompt: str = _field(
-        "",
-        "Word to the judge",
-        "What the judge is told to look for; empty: it says which of two answers is better",
-        recommended="one sentence about what makes an answer good",
-        max_length=100_000,
     )
 
 

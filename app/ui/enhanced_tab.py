@@ -11,7 +11,7 @@ from app.core import place, plan
 from app.core.config import TrainConfig
 from app.core.dataset.format import Features, layout_of
 from app.core.dataset.rated import prompt_of
-from app.core.method import METHODS, check_method, method_of
+from app.core.method import METHODS, check_method, method_of, uses_rewards
 from app.core.problem import Problem
 from app.ui import theme
 from app.ui.config_store import ConfigStore
@@ -79,6 +79,10 @@ class EnhancedTab(ConfigTab):
 
     @property
     def _has_rewards(self) -> bool:
+        return uses_rewards(self.store.config)
+
+    @property
+    def _samples(self) -> bool:
         return method_of(self.store.config).data == "prompts"
 
     def _show_method(self) -> None:
@@ -100,6 +104,7 @@ class EnhancedTab(ConfigTab):
 
     def check(self) -> None:
         """Runs all checks now and shows their results."""
+        self.rewards.setVisible(self._has_rewards)  # a model that judges needs none
         self.rewards.file.refresh()
         super().check()
         self.rewards.tester.set_has_examples(bool(self._rows()))
@@ -111,7 +116,7 @@ class EnhancedTab(ConfigTab):
     def _plan(self) -> str:
         config, method = self.store.config, method_of(self.store.config)
         said = super()._plan()
-        if not self._has_rewards:
+        if not self._samples:
             return f"{method.label}. {said}"
         generations = plan.iterations(config, plan.train_examples(config, self.data_panel.report))
         answers = -(-generations // config.updates_per_generation) * config.batch_size * config.group_size

@@ -144,7 +144,7 @@ class Field(QWidget):
     def _reset(self) -> IconButton:
         self.reset_button = IconButton("ph.arrow-counter-clockwise", "Back to the default", self, size=14)
         self.reset_button.setObjectName(f"{self.path}.reset")
-        self.reset_button.setStyleSheet("QToolButton { padding: 1px; }")
+        theme.set_role(self.reset_button, kind="mini")
         self.reset_button.clicked.connect(self.reset)
         return self.reset_button
 

@@ -23,7 +23,6 @@ class HelpButton(IconButton):
         self.setObjectName(f"{spec.path}.help")
         self.setToolTip(f"<p>{escape(spec.help)}</p>")
         theme.set_role(self, kind="mini")
-        self.setStyleSheet("QToolButton { padding: 1px; }")
         self.clicked.connect(self.show_popover)
 
     def show_popover(self) -> None:

@@ -47,7 +47,7 @@ NEEDS: dict[DataNeed, Need] = {
         starter.preference_dir,
     ),
     "prompts": Need(
-        "From rewards of sampled answers",
+        "From sampled answers that are scored or judged",
         "Prompts with reference answers: rows with prompt and answer",
         "Use the starter reward data",
         "Sums with their results",

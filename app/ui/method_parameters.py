@@ -6,13 +6,15 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
 from app.core.config import field_specs
-from app.core.method import Method, clip_range
+from app.core.method import Method, clip_range, has_judge
 from app.ui.config_store import ConfigStore
 from app.ui.editor import NumberBox, PathEditor, number_text
 from app.ui.field import Field
 from app.ui.form import Card, FieldGrid
 
 REWARDS = "reward_"  # parameters that begin so have a card of their own
+SECOND_MODELS = {"reference_model_path": "The base itself", "judge": "The reward functions"}
+WORD, NO_JUDGE = "judge_config.system_prompt", "Only a model can be told: choose one as judge first."
 
 
 class MethodParameters(Card):
@@ -38,16 +40,17 @@ class MethodParameters(Card):
         paths = [path for path in method.parameters if not path.startswith(REWARDS)]
         self._part = FieldGrid(self)
         self.fields = {path: self._field(path) for path in paths}
-        for path in sorted(paths, key=lambda path: field_specs()[path].kind == "path"):
+        for path in sorted(paths, key=lambda path: path == WORD or field_specs()[path].kind == "path"):
             self._part.add(self.fields[path])
         self.body.addWidget(self._part)
         self.setVisible(bool(paths))
         self._show_clip()
+        self._show_word()
         self.rebuilt.emit()
 
     def _field(self, path: str) -> Field:
-        if path == "reference_model_path":
-            editor = PathEditor(field_specs()[path], self, folder=True, placeholder="The base itself")
+        if path in SECOND_MODELS:
+            editor = PathEditor(field_specs()[path], self, folder=True, placeholder=SECOND_MODELS[path])
             return Field(path, self._store, self, editor=editor)
         field = Field(path, self._store, self)
         if path == "dpo_cpo_loss_type":  # SimPO is a method of its own here
@@ -63,6 +66,15 @@ class MethodParameters(Card):
                 assert isinstance(editor, NumberBox)
                 editor.set_placeholder(number_text(value))
 
+    def _show_word(self) -> None:
+        """A word to the judge needs one who listens."""
+        if WORD in self.fields:
+            listens = has_judge(self._store.config)
+            self.fields[WORD].setEnabled(listens)
+            self.fields[WORD].set_hint("" if listens else NO_JUDGE)
+
     def _on_changed(self, path: str) -> None:
+        if path in ("", "judge"):
+            self._show_word()
         if path in ("", "epsilon", "epsilon_high"):
             self._show_clip()

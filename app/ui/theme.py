@@ -275,6 +275,7 @@ QPushButton[kind="primary"]:pressed {{ background: {c.accent_pressed}; }}
 QPushButton[kind="primary"]:disabled {{ background: {c.border}; color: {c.faint}; border-color: {c.border}; }}
 QPushButton[kind="quiet"], QToolButton {{ background: transparent; border: 1px solid transparent; color: {c.muted};
     border-radius: 6px; padding: 4px 8px; }}
+QToolButton[kind="mini"] {{ padding: 1px; }}
 QPushButton[kind="quiet"]:hover, QToolButton:hover {{ background: {c.raised}; color: {c.text};
     border-color: {c.border}; }}
 QPushButton[kind="quiet"]:focus, QToolButton:focus {{ border-color: {c.accent}; }}

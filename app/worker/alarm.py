@@ -33,6 +33,16 @@ ALARMS = {
         "No answer earns any reward.",
         "Try the rewards on some answers first, or teach the form of the answers by a supervised run before.",
     ),
+    "ties": _Alarm(
+        lambda figures: figures.get("ties", 0) >= 1,
+        "The judge finds no answer better than another: there is nothing to learn from.",
+        "Try a higher temperature, so that answers differ, rewards with steps between, or a larger judge.",
+    ),
+    "inconsistent": _Alarm(
+        lambda figures: figures.get("inconsistent", 0) >= 0.5,
+        "In at least half of the comparisons the judge changes its mind with the order of the answers.",
+        "Choose a larger judge, tell it what to look for, or let reward functions judge.",
+    ),
     "cut": _Alarm(
         lambda figures: figures.get("cut", 0) >= 0.5,
         "At least half of the answers are cut at the longest allowed length.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,22 +13,26 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from app.core import event
-from app.core.config import TrainConfig
+from app.core.config import SAMPLING_MODES, TrainConfig
 from app.core.dataset.prepare import PreparedData
-from app.core.method import needs_reference
+from app.core.method import locate_judge, needs_reference, uses_rewards
 from app.core.problem import Problem, UnusableError
 from app.worker.answer import Arrays
 from app.worker.batch import Plan
 from app.worker.channel import Channel
 from app.worker.control import Control
-from app.worker.head import Head, NoHead
+from app.worker.group_rollout import GroupRollouts, RewardValidation, group_relative
+from app.worker.head import Head, NoHead, find_head
+from app.worker.judge import Judge, ModelJudge, RewardJudge
+from app.worker.model import load_model
 from app.worker.objective import Objective
+from app.worker.online_pair import PairRollouts, WinValidation
 from app.worker.pair import PairPlan, Pairs, PairValidation, References, reference_sums, tokenize_pairs
 from app.worker.preference_objective import preference
 from app.worker.prompt import Prompts, tokenize_prompts
 from app.worker.reference import Reference
 from app.worker.reward_score import Scorer
-from app.worker.rollout import RewardValidation, Rollouts, Speaker, group_relative
+from app.worker.rollout import Speaker
 from app.worker.shape import Costs
 from app.worker.validation import Validation
 
@@ -80,7 +84,7 @@ class Surroundings:
 
 def load_material(around: Surroundings, config: TrainConfig, data: PreparedData) -> Material:
     """The material of a config whose method is not the supervised one. Raises `UnusableError`."""
-    kind = _Rewarded if config.train_mode == "grpo" else _Preferred
+    kind = _Rewarded if config.train_mode in SAMPLING_MODES else _Preferred
     return kind(around, config, data)
 
 
@@ -129,11 +133,11 @@ class _Preferred:
 
 
 class _Rewarded:
-    """Prompts, for GRPO and its kin."""
+    """Prompts, for GRPO and its kin, and for Online DPO."""
 
     def __init__(self, around: Surroundings, config: TrainConfig, data: PreparedData) -> None:
         self._around = around
-        self._scorer = Scorer(config, around.job)
+        self._scorer = Scorer(config, around.job) if uses_rewards(config) else None
         progress = around.progress("Tokenizing")
         self._train = tokenize_prompts(data.train, around.tokenizer, config, progress)
         self._valid = tokenize_prompts(data.valid, around.tokenizer, config, progress) if data.valid else None
@@ -153,15 +157,47 @@ class _Rewarded:
     def parts(self, model: nn.Module, head: Head | NoHead, config: TrainConfig, _costs: Costs) -> Parts:
         around = self._around
         reference = Reference(model, head, config) if needs_reference(config) else None
-        speaker = Speaker(model, head, around.tokenizer, self._scorer, config, around.control.is_stopping)
-        valid = None
-        if _is_measured(around, self._valid, config):
-            assert self._valid is not None
-            valid = RewardValidation(self._valid, speaker)
+        speaker = Speaker(model, head, around.tokenizer, config, around.control.is_stopping)
+        valid = self._valid if _is_measured(around, self._valid, config) else None
         resources = ExitStack()
-        resources.callback(self._scorer.close)
-        rollouts = Rollouts(self._train, speaker, reference)
-        return Parts(group_relative(head, config), rollouts, valid, None, resources)
+        if self._scorer is not None:
+            resources.callback(self._scorer.close)
+        if config.train_mode == "online_dpo":
+            assert reference is not None
+            return self._online(speaker, reference, valid, resources)
+        assert self._scorer is not None
+        rollouts = GroupRollouts(self._train, speaker, self._scorer, reference)
+        measured = RewardValidation(valid, speaker, self._scorer) if valid else None
+        return Parts(group_relative(head, config), rollouts, measured, None, resources)
+
+    def _online(self, speaker: Speaker, reference: Reference, valid: Prompts | None, resources: ExitStack) -> Parts:
+        objective = preference(speaker.head, speaker.config)
+        if self._scorer is not None:
+            judge: Judge = RewardJudge(self._scorer)
+            rewarded = RewardValidation(valid, speaker, self._scorer) if valid else None
+            rollouts = PairRollouts(self._train, speaker, judge, reference)
+            return Parts(objective, rollouts, rewarded, None, resources)
+        judge = self._model_judge(speaker, reference)
+        measured = WinValidation(valid, speaker, judge, reference) if valid else None
+        return Parts(objective, PairRollouts(self._train, speaker, judge, reference), measured, None, resources)
+
+    def _model_judge(self, speaker: Speaker, reference: Reference) -> Judge:
+        """The model that judges; where it is the base itself, the base in memory with its adapters off."""
+        config, around = speaker.config, self._around
+        system, cancelled = config.judge_config.system_prompt, around.control.is_stopping
+        folder = locate_judge(config)
+        if folder == Path(config.model).resolve() and not config.reference_model_path:
+            return ModelJudge(
+                speaker.model, speaker.head, around.tokenizer, system, cancelled=cancelled,
+                in_place=reference.in_place,
+            )  # fmt: skip
+        around.channel.emit(event.Progressed(phase="Loading the judge"))
+        try:
+            model, tokenizer = load_model(folder)
+        except UnusableError as error:
+            raise UnusableError([replace(problem, path="judge") for problem in error.problems]) from error
+        model.freeze()
+        return ModelJudge(model, find_head(model), tokenizer, system, cancelled=cancelled)
 
 
 def _joined(*parts: Pairs | Prompts | None) -> str:

@@ -58,7 +58,7 @@ class _Judged:
 
 
 def preference(head: Head | NoHead, config: TrainConfig) -> Objective:
-    """The objective of a config whose train_mode is dpo, cpo, orpo or kto."""
+    """The objective of a config whose train_mode is dpo, cpo, orpo, kto or online_dpo."""
     judge = _JUDGES[config.train_mode]
 
     def objective(model: nn.Module, arrays: Arrays) -> tuple[mx.array, mx.array, Arrays]:
@@ -147,4 +147,5 @@ _JUDGES: dict[str, Callable[[TrainConfig, nn.Module, Head | NoHead, _Answers, Ar
     "cpo": _cpo,
     "orpo": _orpo,
     "kto": _kto,
+    "online_dpo": _dpo,
 }

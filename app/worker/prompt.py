@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,9 @@ from app.worker.tokenize import row_batches
 class Prompts:
     """All prompts of one split.
 
-    ``tokens`` are rendered up to where the answer begins, ``texts`` the last turn as it was written; ``types`` are
-    None where rows have none. ``skipped`` prompts left no room for an answer.
+    ``tokens`` are rendered up to where the answer begins, ``texts`` the last turn as it was written,
+    ``conversations`` all turns, to be read by a judge; ``types`` are None where rows have none. ``skipped`` prompts
+    left no room for an answer.
     """
 
     tokens: list[list[int]]
@@ -30,6 +31,7 @@ class Prompts:
     answers: list[str]
     types: list[str | None]
     skipped: int
+    conversations: list[str]
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -56,7 +58,7 @@ def tokenize_prompts(
     """
     if not tokenizer.has_chat_template:
         raise UnusableError([no_chat_template("chat", str(path))])
-    found = Prompts([], [], [], [], 0)
+    found = Prompts([], [], [], [], 0, [])
     refused: list[Problem] = []
     longest, skipped = config.max_seq_length - config.max_completion_length, 0
     for rows, lines, done in row_batches(path):
@@ -70,11 +72,23 @@ def tokenize_prompts(
                 skipped += 1
                 continue
             found.tokens.append(list(tokens))
-            found.texts.append(str(row["prompt"][-1].get("content") or ""))
-            found.answers.append(row["answer"])
+            found.texts.append(_content(row["prompt"][-1]))
+            found.conversations.append(_conversation(row["prompt"]))
+            found.answers.append(row.get("answer", ""))
             found.types.append(row.get("type"))
         if progress is not None:
             progress(done, path.stat().st_size)
     if refused and not (config.skip_bad_rows and found.tokens):
         raise UnusableError(refused)
-    return Prompts(found.tokens, found.texts, found.answers, found.types, skipped + len(refused))
+    return replace(found, skipped=skipped + len(refused))
+
+
+def _content(turn: dict[str, Any]) -> str:
+    return str(turn.get("content") or "")
+
+
+def _conversation(turns: list[dict[str, Any]]) -> str:
+    """The one turn that there is, or all of them with who says what."""
+    if len(turns) == 1:
+        return _content(turns[0])
+    return "\n\n".join(f"{turn.get('role')}: {_content(turn)}" for turn in turns)

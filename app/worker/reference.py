@@ -39,14 +39,14 @@ class Reference:
 
     def log_probabilities(self, arrays: dict[str, mx.array], temperature: float = 1.0) -> mx.array:
         """As `answer_log_probabilities`, computed when this returns."""
-        with self._in_place():
+        with self.in_place():
             found = answer_log_probabilities(self._model, self._head, arrays, temperature)
             mx.eval(found)
         return found
 
     @contextmanager
-    def _in_place(self) -> Iterator[None]:
-        """The reference stands where the trained model does; neither dropout nor gradients."""
+    def in_place(self) -> Iterator[nn.Module]:
+        """The reference, as long as this lasts: it stands where the trained model does, without dropout."""
         was_training = self._model.training
         now = trainable(self._model) if self._first else {}
         self._model.eval()
@@ -54,7 +54,7 @@ class Reference:
             for parent, key, _, base in self._adapters:
                 parent[key] = base
             _load(self._model, self._first)
-            yield
+            yield self._model
         finally:
             for parent, key, adapter, _ in self._adapters:
                 parent[key] = adapter

@@ -12,10 +12,8 @@ import mlx.nn as nn
 from mlx_lm.generate import BatchGenerator
 from mlx_lm.models.cache import make_prompt_cache
 
+from app.core.memory_method import ANSWERS_AT_ONCE
 from app.core.problem import Problem, UnusableError
-
-# Answers that are generated together; what is beyond waits for a free place.
-AT_ONCE = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +36,8 @@ def sample(
 ) -> list[Sampled] | None:
     """An answer to each prompt, in their order; None if cancelled. ``temperature`` 0 takes the likeliest token.
 
+    `ANSWERS_AT_ONCE` answers are sampled together; what is beyond waits for a free place.
+
     ``ends`` are the tokens that end an answer. The random state of mlx is neither read nor changed. Raises
     `UnusableError` for a model whose cache cannot hold several answers.
     """
@@ -47,8 +47,8 @@ def sample(
         model,
         stop_tokens=[[token] for token in ends],
         sampler=_sampler(temperature, seed),
-        completion_batch_size=AT_ONCE,
-        prefill_batch_size=AT_ONCE,
+        completion_batch_size=ANSWERS_AT_ONCE,
+        prefill_batch_size=ANSWERS_AT_ONCE,
     )
     try:
         _check_cache(model)

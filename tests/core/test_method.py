@@ -62,7 +62,7 @@ def test_a_method_that_is_not_there_is_named() -> None:
     with pytest.raises(UnusableError) as refused:
         parse_config("train_mode: ppo\n")
     assert refused.value.problems[0].path == "train_mode"
-    assert "dpo, cpo, orpo, kto, grpo" in refused.value.problems[0].hint
+    assert "dpo, cpo, orpo, kto, grpo, online_dpo" in refused.value.problems[0].hint
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,14 @@ ONE_BY_ONE = [
     for path in method.parameters
     if not path.startswith("reward_functions") and path != "reward_weights"
 ]
-TYPED = {"epsilon": "0.1", "epsilon_high": "0.3", "reference_model_path": "/some/model", "simpo_gamma": "1.5"}
+TYPED = {
+    "epsilon": "0.1",
+    "epsilon_high": "0.3",
+    "reference_model_path": "/some/model",
+    "simpo_gamma": "1.5",
+    "judge": "/some/judge",
+    "judge_config.system_prompt": "Short answers are good.",
+}
 
 
 @pytest.fixture(scope="module")
@@ -173,6 +180,9 @@ def test_editing_a_field_changes_the_config(qtbot: QtBot, tab: EnhancedTab, name
     pick(tab, qtbot, name)
     if path == "reward_timeout_s":
         tab.store.set("reward_functions_file", "/some/rewards.py")
+    if path == "judge_config.system_prompt":
+        assert not find(tab, path).isEnabled()
+        tab.store.set("judge", "/some/judge")
     before, editor = tab.store.value(path), find(tab, path)
     if isinstance(editor, NumberBox):
         text = TYPED.get(path, "7" if field_specs()[path].maximum != 2 else "1.5")
@@ -398,3 +408,18 @@ def test_the_newest_answers_are_shown_the_best_first(qtbot: QtBot) -> None:
     assert "2 tokens, cut" in text
     assert "Iteration 7" in text
     assert sampled_html(event.Sampled(iteration=1, samples=[])) == ""
+
+
+def test_a_model_that_judges_needs_no_rewards(qtbot: QtBot, tab: EnhancedTab) -> None:
+    pick(tab, qtbot, "online_dpo")
+    assert not tab.rewards.isHidden()
+    word = tab.parameters.fields["judge_config.system_prompt"]
+    assert not word.isEnabled()
+    tab.store.set("judge", str(starter.model_dir()))
+    tab.check()
+    assert tab.rewards.isHidden()
+    assert word.isEnabled()
+    assert "reward_functions" not in tab.fields
+    tab.store.set("judge", "/nowhere")
+    tab.check()
+    assert any(problem.path == "judge" for problem in tab.problems)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.worker.alarm import STREAK, Alarms
+from app.worker.alarm import ALARMS, STREAK, Alarms
 
 FINE = {"equal_groups": 0.5, "reward": 0.4, "reward_spread": 0.2, "cut": 0.1, "empty": 0.0, "kl": 0.1}
 
@@ -17,6 +17,8 @@ FINE = {"equal_groups": 0.5, "reward": 0.4, "reward_spread": 0.2, "cut": 0.1, "e
         ({"cut": 0.6}, "are cut"),
         ({"empty": 0.5}, "are empty"),
         ({"kl": 9.0}, "far away"),
+        ({"ties": 1.0}, "no answer better"),
+        ({"inconsistent": 0.5}, "changes its mind"),
     ],
 )
 def test_each_sounds_once(bad: dict[str, float], said: str) -> None:
@@ -40,3 +42,10 @@ def test_iterations_without_figures_do_not_count() -> None:
         assert not alarms.judge(FINE | {"cut": 1.0})
         assert not alarms.judge({})
     assert len(alarms.judge(FINE | {"cut": 1.0})) == 1
+
+
+def test_every_alarm_says_what_to_try() -> None:
+    for alarm in ALARMS.values():
+        assert alarm.message.endswith(".")
+        assert alarm.hint.endswith(".")
+        assert any(word in alarm.hint for word in ("Try", "Raise", "Lower", "Choose"))

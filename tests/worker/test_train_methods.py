@@ -48,6 +48,16 @@ OWN_FIGURES = {
     "gspo": REWARDED,
     "dr_grpo": REWARDED,
     "dapo": REWARDED,
+    "online_dpo": {
+        "reward",
+        "ties",
+        "margin",
+        "accuracy",
+        "chosen_reward",
+        "rejected_reward",
+        "answer_tokens",
+        "cut",
+    },
 }
 TRAINED = [name for name in METHODS if name != "sft"]
 
@@ -85,6 +95,8 @@ def method_config(inputs: Path, name: str, **values: Any) -> TrainConfig:
         "reward_functions": ["letters"], "reward_functions_file": str(inputs / "rewards.py"), "temperature": 1.5,
     }  # fmt: skip
     data = inputs / ("pairs" if method.data == "pairs" else "prompts")
+    if name == "online_dpo":
+        defaults["group_size"] = 4
     config = config_for(inputs / "model", data, **(defaults | values))
     assert method_of(config) is method
     return config
@@ -136,7 +148,7 @@ def test_trains_stops_and_resumes_exactly(name: str, inputs: Path, tmp_path: Pat
     assert any(event.kind == "best" for event in whole.of(CheckpointSaved))
 
 
-@pytest.mark.parametrize("name", ["dpo", "kto", "grpo"])
+@pytest.mark.parametrize("name", ["dpo", "kto", "grpo", "online_dpo"])
 def test_the_untrained_model_is_its_own_reference(name: str, inputs: Path, tmp_path: Path) -> None:
     config = method_config(inputs, name, iters=1, lora_parameters={"rank": 2, "scale": 4.0, "keys": KEYS})
     _, events = start(config, tmp_path / "run", **word(config))

@@ -176,6 +176,9 @@ def _known_layout(row: dict[Any, Any], features: Features, system: str) -> Layou
     for prompt, answer in PAIRS:
         if prompt in names and answer in names:
             return _pair(row, names[prompt], names[answer], system, native=False)
+    if features.train_mode == "online_dpo" and "prompt" in names:
+        # A judge compares answers with each other: a reference answer may be missing.
+        return Layout(Format.GRPO, prompt=names["prompt"], system=system or _first(names, SYSTEM_COLUMNS))
     return _text_layout(row, names, features)
 
 

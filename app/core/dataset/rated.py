@@ -1,7 +1,8 @@
 """Rows for preference and reward training: pairs of answers, and prompts with a reference answer, as messages.
 
 Written rows are ``{"prompt": [message, …], "chosen": [message, …], "rejected": [message, …]}`` and
-``{"prompt": [message, …], "answer": text}`` (with ``type`` where the row has one): what TRL reads as well.
+``{"prompt": [message, …], "answer": text}`` (with ``type`` where the row has one, without ``answer`` where a judge
+needs none): what TRL reads as well.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ Goal = Literal["preference", "prompt"]
 # What each way of training needs of rows; supervised training is not among them.
 GOALS: dict[str, Goal] = {
     "dpo": "preference", "cpo": "preference", "orpo": "preference", "kto": "preference", "grpo": "prompt",
+    "online_dpo": "prompt",
 }  # fmt: skip
 SERVING: dict[Goal, frozenset[Format]] = {
     "preference": frozenset([Format.PREFERENCE]),
@@ -72,17 +74,19 @@ def rated_row(row: dict[str, Any], layout: Layout, goal: Goal) -> dict[str, Any]
         return pair_of_answers(row, layout)._asdict()
     prompt, answer = prompt_of(row, layout)
     kind = row.get("type")
-    return {"prompt": prompt, "answer": answer} | ({"type": str(kind)} if kind is not None else {})
+    given = {"answer": answer} if layout.completion or layout.chat else {}
+    return {"prompt": prompt} | given | ({"type": str(kind)} if kind is not None else {})
 
 
 def is_written(row: dict[str, Any], goal: Goal) -> bool:
     """True if the row is already in the form that `rated_row` writes."""
     columns = PAIR_COLUMNS if goal == "preference" else PROMPT_COLUMNS
-    if not set(columns) <= set(row) <= {*columns, "type"} or not _are_messages(row["prompt"]):
+    needed = set(columns) - {"answer"}
+    if not needed <= set(row) <= {*columns, "type"} or not _are_messages(row["prompt"]):
         return False
     if goal == "preference":
         return _are_messages(row["chosen"]) and _are_messages(row["rejected"])
-    return isinstance(row["answer"], str)
+    return isinstance(row.get("answer", ""), str)
 
 
 def pair_faults(row: dict[str, Any], layout: Layout) -> list[tuple[str, str]]:
