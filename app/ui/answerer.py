@@ -20,12 +20,20 @@ END_WAIT_MS = 2000
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked and how tokens are chosen; the same for every column."""
+    """What is asked and how tokens are chosen (mlx-lm's meanings); the same for every column.
+
+    Only ``conversations`` differ: one for each column asked, in place of ``messages``, when they have answers of
+    their own in them.
+    """
 
     messages: tuple[dict[str, str], ...]
+    conversations: tuple[tuple[dict[str, str], ...], ...] = ()
     max_tokens: int = 256
     temp: float = 0.0
     top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    repetition_penalty: float | None = None
     seed: int = 0
 
 
@@ -37,6 +45,7 @@ class Answerer(QObject):
     warned = Signal(str)
     failed = Signal(str)  # the question in progress has no answer
     state_changed = Signal()
+    shut_down = Signal()  # the window closes
 
     def __init__(self, parent: QObject | None = None, *, idle_ms: int = IDLE_MS) -> None:
         super().__init__(parent)
@@ -63,8 +72,13 @@ class Answerer(QObject):
         """True while a worker holds a model, or loads it."""
         return self._worker is not None
 
-    def ask(self, model: str, adapters: Sequence[str | None], question: Question) -> None:
-        """Asks every column (None is the base). What was being answered is given up."""
+    def ask(
+        self, model: str, adapters: Sequence[str | None], question: Question, order: Sequence[int] = ()
+    ) -> None:
+        """Asks every column (None is the base), in ``order`` if one is given. What was being answered is given up.
+
+        ``question.conversations`` are in that order, too.
+        """
         if self.is_busy:
             self.stop()
         self._idle.stop()
@@ -75,9 +89,10 @@ class Answerer(QObject):
             self._worker.send("load", adapters=list(wanted))
         self._adapters = wanted
         self._request += 1
-        self._open = set(range(len(wanted)))
+        columns = list(order) or list(range(len(wanted)))
+        self._open = set(columns)
         assert self._worker is not None
-        self._worker.send("generate", request=self._request, columns=sorted(self._open), **asdict(question))
+        self._worker.send("generate", request=self._request, columns=columns, **asdict(question))
         self.state_changed.emit()
 
     def stop(self) -> None:
@@ -103,6 +118,7 @@ class Answerer(QObject):
 
     def shutdown(self) -> None:
         """Ends everything before the window closes."""
+        self.shut_down.emit()
         self.release()
         for worker in list(self._leaving):
             worker.wait(END_WAIT_MS)
@@ -148,10 +164,9 @@ class Answerer(QObject):
             worker.deleteLater()
         if folder is not None:
             folder.cleanup()
-        was_busy = self.is_busy
-        self._finish()
-        if was_busy:
+        if self.is_busy:
             self.failed.emit(outcome.sentence() or "The worker ended before it answered.")
+        self._finish()
 
     def _on_left(self, _outcome: WorkerOutcome) -> None:
         worker = self.sender()

@@ -3,7 +3,7 @@
 An adapter's modules wrap the base's *own* modules, so switching only changes which object stands at a place in the
 module tree: the base's arrays are never copied or written, and its logits are bit-identical before and after.
 Adapters are in mlx-lm's layout (``adapters.safetensors`` beside ``adapter_config.json``): LoRA, DoRA and full
-fine-tunes, whose changed arrays are swapped instead of modules.
+fine-tunes, whose changed arrays are swapped instead of modules; or in PEFT's (`app.worker.peft_adapter`).
 """
 
 from __future__ import annotations
@@ -21,10 +21,12 @@ from mlx_lm.tuner.utils import linear_to_lora_layers
 
 from app.core.problem import Problem, UnusableError
 from app.core.run import ADAPTER_FILE
+from app.worker.adapter_problem import SHOWN, adapter_problem, some
+from app.worker.peft_adapter import PEFT_FILE, is_peft, peft_modules
 
 CONFIG_FILE = "adapter_config.json"
 ADAPTER_LEAVES = ("lora_a", "lora_b", "m")
-SHOWN = 3
+PICKLED = "adapter_model.bin"
 
 Weights = dict[str, mx.array]
 
@@ -40,6 +42,15 @@ class Adapter:
     kind: str
     parts: dict[str, Any]
     base_parts: dict[str, Any]
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the adapter itself has: its matrices and magnitudes, or the changed arrays."""
+        arrays = [
+            part if isinstance(part, mx.array) else [part[leaf] for leaf in ADAPTER_LEAVES if leaf in part]
+            for part in self.parts.values()
+        ]
+        return sum(int(array.size) for _, array in tree_flatten(arrays))
 
 
 class AdapterSwitch:
@@ -90,6 +101,8 @@ class AdapterSwitch:
     def _read(self, folder: Path, file: Path) -> Adapter:
         config = _read_config(folder)
         weights = _read_weights(file)
+        if is_peft(config):
+            return self._peft(file, config, weights)
         kind = str(config.get("fine_tune_type") or _kind_of(weights))
         if kind == "full":
             return self._full(file, weights)
@@ -98,6 +111,14 @@ class AdapterSwitch:
             raise UnusableError(problems)
         for path, module in wrapped.items():
             module.update({leaf: weights[f"{path}.{leaf}"] for leaf in ADAPTER_LEAVES if leaf in module})
+        return self._ready(file, kind, wrapped)
+
+    def _peft(self, file: Path, config: dict[str, Any], weights: Weights) -> Adapter:
+        wrapped = peft_modules(config, weights, self._base, file)
+        return self._ready(file, "dora" if config.get("use_dora") else "lora", wrapped)
+
+    def _ready(self, file: Path, kind: str, wrapped: dict[str, nn.Module]) -> Adapter:
+        for module in wrapped.values():
             module.eval()  # a fresh module is in training mode, and would apply its dropout
         mx.eval([module.parameters() for module in wrapped.values()])
         return Adapter(file, kind, dict(wrapped), {path: self._base[path] for path in wrapped})
@@ -108,7 +129,7 @@ class AdapterSwitch:
         problems = _missing_modules(strange, file)
         for name in [n for n in weights if n in own and weights[n].shape != own[n].shape][:SHOWN]:
             said = f"{name} is {_size(weights[name])} in the adapter and {_size(own[name])} in the base model."
-            problems.append(_problem(said, file))
+            problems.append(adapter_problem(said, file))
         if problems:
             raise UnusableError(problems)
         mx.eval(weights)
@@ -123,7 +144,7 @@ class AdapterSwitch:
             return {path: now[path] for path, module in self._base.items() if now[path] is not module}
         except (KeyError, TypeError, ValueError) as error:
             said = f"The adapter's {CONFIG_FILE} does not fit this base model: {error}."
-            raise UnusableError([_problem(said, folder / CONFIG_FILE)]) from error
+            raise UnusableError([adapter_problem(said, folder / CONFIG_FILE)]) from error
         finally:
             self._restore()
 
@@ -136,7 +157,8 @@ class AdapterSwitch:
 def adapter_files(path: Path) -> tuple[Path, Path]:
     """The folder with the adapter's config, and the weights file, that ``path`` means.
 
-    ``path`` may be the adapter's folder, a checkpoint file in it, or the folder of a run. Raises `UnusableError`.
+    ``path`` may be the adapter's folder (mlx-lm's or PEFT's), a checkpoint file in it, or the folder of a run.
+    Raises `UnusableError`.
     """
     path = path.expanduser()
     if path.is_file():
@@ -148,12 +170,15 @@ def adapter_files(path: Path) -> tuple[Path, Path]:
     else:
         folder, file = path / "adapters", path / "adapters" / ADAPTER_FILE
     if not path.exists():
-        raise UnusableError([_problem("There is no such adapter.", path)])
-    if (folder / "adapter_model.safetensors").is_file() and not file.is_file():
-        raise UnusableError([_problem("This is a PEFT adapter; mlx-lm's layout is needed.", path)])
+        raise UnusableError([adapter_problem("There is no such adapter.", path)])
+    if not file.is_file() and (folder / PEFT_FILE).is_file():
+        file = folder / PEFT_FILE
+    if not file.is_file() and (folder / PICKLED).is_file():
+        said = f"{PICKLED} is pickled code, which is not run."
+        raise UnusableError([adapter_problem(said, path, f"Save the adapter with PEFT as {PEFT_FILE}.")])
     if missing := [p for p in (folder / CONFIG_FILE, file) if not p.is_file()]:
         names = " and ".join(p.name for p in missing)
-        raise UnusableError([_problem(f"This is no adapter of mlx-lm: {names} is not there.", path)])
+        raise UnusableError([adapter_problem(f"This is no adapter of mlx-lm or PEFT: {names} is not there.", path)])
     return folder.resolve(), file.resolve()
 
 
@@ -162,9 +187,9 @@ def _read_config(folder: Path) -> dict[str, Any]:
     try:
         config = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UnusableError([_problem(f"The adapter's config cannot be read: {error}.", file)]) from error
+        raise UnusableError([adapter_problem(f"The adapter's config cannot be read: {error}.", file)]) from error
     if not isinstance(config, dict):
-        raise UnusableError([_problem("The adapter's config is not a JSON object.", file)])
+        raise UnusableError([adapter_problem("The adapter's config is not a JSON object.", file)])
     return config
 
 
@@ -172,9 +197,9 @@ def _read_weights(file: Path) -> Weights:
     try:
         weights = mx.load(str(file))
     except (RuntimeError, ValueError, OSError) as error:
-        raise UnusableError([_problem(f"The adapter's weights cannot be read: {error}", file)]) from error
+        raise UnusableError([adapter_problem(f"The adapter's weights cannot be read: {error}", file)]) from error
     if not isinstance(weights, dict) or not weights:
-        raise UnusableError([_problem("The file holds no weights.", file)])
+        raise UnusableError([adapter_problem("The file holds no weights.", file)])
     return weights
 
 
@@ -191,11 +216,11 @@ def _differences(
     strange = [name for name in weights if name not in expected]
     problems = _missing_modules([name for name in strange if _module_of(name) not in base], file)
     if unnamed := sorted({_module_of(name) for name in strange if _module_of(name) in base}):
-        said = f"The adapter changes modules that its {CONFIG_FILE} does not name: {_some(unnamed)}."
-        problems.append(_problem(said, file))
+        said = f"The adapter changes modules that its {CONFIG_FILE} does not name: {some(unnamed)}."
+        problems.append(adapter_problem(said, file))
     if lacking := sorted({_module_of(name) for name in expected if name not in weights}):
-        said = f"The adapter has no weights for modules that its {CONFIG_FILE} names: {_some(lacking)}."
-        problems.append(_problem(said, file))
+        said = f"The adapter has no weights for modules that its {CONFIG_FILE} names: {some(lacking)}."
+        problems.append(adapter_problem(said, file))
     shared = [name for name in expected if name in weights and weights[name].shape != expected[name].shape]
     return problems + _shape_problems(shared, weights, expected, file)
 
@@ -212,29 +237,19 @@ def _shape_problems(names: list[str], weights: Weights, expected: Weights, file:
             said = f"{name} is {_size(found)} in the adapter; this base model needs {_size(wanted)}."
         else:
             continue
-        problems.setdefault(said, _problem(said, file))
+        problems.setdefault(said, adapter_problem(said, file))
     return list(problems.values())
 
 
 def _missing_modules(names: list[str], file: Path) -> list[Problem]:
     if not names:
         return []
-    said = f"The base model has no {_some(sorted({_module_of(name) for name in names}))}."
-    return [_problem(said, file)]
-
-
-def _problem(said: str, file: Path) -> Problem:
-    hint = "Choose the base model that the adapter was trained on." if "base model" in said else ""
-    return Problem("adapter_path", said, hint=hint, file=str(file))
+    said = f"The base model has no {some(sorted({_module_of(name) for name in names}))}."
+    return [adapter_problem(said, file)]
 
 
 def _module_of(name: str) -> str:
     return name.rsplit(".", 1)[0]
-
-
-def _some(names: list[str]) -> str:
-    rest = len(names) - SHOWN
-    return ", ".join(names[:SHOWN]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
 def _size(array: mx.array) -> str:

@@ -1,12 +1,16 @@
 """The measuring worker: held-out loss and perplexity of a base model and of adapters on the same examples.
 
 The job is ``{"task": "evaluate", "model": …, "adapters": [null | PATH, …], "data": FILE, "config": {…}}``;
-what counts as a target (prompt masking, columns, maximum length) comes from the config, as in training. It ends
-with ``Result(name="evaluate")``:
+what counts as a target (prompt masking, columns, maximum length) comes from the config, as in training. With
+``"scores": {"functions": [NAME, …], "limit", "max_tokens"}`` the prompts are answered, too, and the answers scored.
+It ends with ``Result(name="evaluate")``:
 
-``{"data", "examples", "tokens": [targets of each example], "columns": [{"adapter", "kind", "loss", "perplexity",
-"tokens", "per_example": [loss | null, …]}]}``. Losses are in nats a token; ``loss`` is weighted by tokens, and
-``perplexity`` is its exponential.
+``{"data", "examples", "tokens": [targets of each example], "scored": null | {"functions", "prompts", "of",
+"max_tokens"}, "columns": [{"adapter", "kind", "parameters", "loss", "perplexity", "tokens", "per_example": [loss |
+null, …], "trained_on": bool, "run": null | {…}, "difference": null | {…}, "moved": {"better": […], "worse": […]},
+"scores": {NAME: {"mean", "values", "difference"}}}]}``. Losses are in nats a token; ``loss`` is weighted by tokens,
+and ``perplexity`` is its exponential. A difference is `app.core.comparison.Difference.as_dict` against the first
+column, which has none; ``moved`` are the examples whose loss changed most, with their text.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ import json
 import math
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,59 +29,154 @@ import numpy as np
 import numpy.typing as npt
 
 from app.core import event
+from app.core.candidate import candidate_of
+from app.core.comparison import Exchange, Moved, exchange_of, loss_difference, most_moved, score_difference
 from app.core.config import TrainConfig
 from app.core.dataset.prepare import CancelledError
 from app.core.model_folder import locate_model
 from app.core.problem import Problem, UnusableError
+from app.core.run import RunDir
+from app.core.run_summary import summarize
 from app.worker.adapter_switch import CONFIG_FILE, Adapter, AdapterSwitch, adapter_files
 from app.worker.channel import Channel
 from app.worker.model import load_model
+from app.worker.score import Scoring, scoring_of
 from app.worker.token_set import TokenSet
-from app.worker.tokenize import Progress, Reporter, job_config, refuse, tokenize_config
+from app.worker.tokenize import Progress, Reporter, job_config, origin, refuse, row_batches, tokenize_config
 
 LOGITS_BYTES = 256 * 2**20  # of one batch, in float32: what keeps a large vocabulary from filling the memory
 MAX_BATCH = 32
 PADDED_TO = 32
+SHOWN_CHARACTERS = 2000  # of an example's text in the result
+RUN_FACTS = (
+    "path", "name", "state", "method", "targets", "iteration", "iterations", "trainable_parameters",
+    "peak_memory_gb", "elapsed_s", "tokens_per_second", "best_val_loss",
+)  # fmt: skip
 
 
 def evaluate(channel: Channel, job_dir: Path, job: dict[str, Any]) -> None:
     """Measures every column of the job. Raises `UnusableError` with all that is wrong with it, before it starts."""
     started = time.perf_counter()
-    config, data = job_config(job), Path(str(job.get("data", ""))).expanduser()
-    names = [None if name is None else Path(str(name)) for name in job.get("adapters") or [None]]
     reporter = Reporter(channel)
-    channel.emit(event.Progressed(phase="Loading the model"))
-    model, tokenizer = load_model(locate_model(str(job.get("model", ""))))
-    switch = AdapterSwitch(model)
-    adapters = _adapters(switch, names)
-    columns = []
     try:
-        examples = _examples(config, data, job_dir, tokenizer, reporter)
-        for name in names:
-            if name is not None and _was_trained_on(name, data):
-                said = f"{name} was trained on these very examples: its loss flatters it."
-                channel.emit(event.Warned(message=said))
-        for name, adapter in zip(names, adapters, strict=True):
-            switch.use(adapter)
-            progress = reporter.phase(f"Measuring {name or 'the base model'}")
-            sums, counts = losses(model, examples, config.max_seq_length, progress)
-            what = {"adapter": str(name) if name else None, "kind": adapter.kind if adapter else "base"}
-            columns.append(what | _figures(sums, counts))
+        found = _measure(channel, job_dir, job, reporter)
     except CancelledError:
         channel.emit(event.Finished(reason="stopped", elapsed_s=time.perf_counter() - started))
         return
-    found = {"data": str(data), "examples": len(examples), "tokens": counts.tolist(), "columns": columns}
     channel.emit(event.Result(name="evaluate", data=found))
     channel.emit(event.Finished(elapsed_s=time.perf_counter() - started))
 
 
-def _examples(config: TrainConfig, data: Path, job_dir: Path, tokenizer: Any, reporter: Reporter) -> TokenSet:
+def _measure(channel: Channel, job_dir: Path, job: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
+    config, data = job_config(job), Path(str(job.get("data", ""))).expanduser()
+    names = [None if name is None else Path(str(name)) for name in job.get("adapters") or [None]]
+    channel.emit(event.Progressed(phase="Loading the model"))
+    model, tokenizer = load_model(locate_model(str(job.get("model", ""))))
+    switch = AdapterSwitch(model)
+    adapters = _adapters(switch, names)
+    material = _material(config, data, job_dir, tokenizer, reporter)
+    scoring = scoring_of(job, config, material.exchanges)
+    columns = []
+    for name, adapter in zip(names, adapters, strict=True):
+        trained_on = name is not None and _was_trained_on(name, data)
+        if trained_on:
+            channel.emit(event.Warned(message=f"{name} was trained on these very examples: its loss flatters it."))
+        switch.use(adapter)
+        who = str(name) if name else "the base model"
+        sums, counts = losses(model, material.examples, config.max_seq_length, reporter.phase(f"Measuring {who}"))
+        what = {"adapter": str(name) if name else None, "kind": adapter.kind if adapter else "base"}
+        facts = {"parameters": adapter.parameters if adapter else 0, "trained_on": trained_on, "run": _run(name)}
+        scores = scoring.scores(model, tokenizer, reporter, f"Answers of {who}") if scoring else {}
+        columns.append(what | facts | _figures(sums, counts) | {"scores": scores})
+    _compare(columns, counts.tolist(), material)
+    return {
+        "data": str(data),
+        "examples": len(material.examples),
+        "tokens": counts.tolist(),
+        "scored": _scored(scoring),
+        "columns": columns,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Material:
+    """Tokenized examples, and each as text with its place in the user's own file."""
+
+    examples: TokenSet
+    exchanges: list[Exchange]
+    places: list[tuple[str, int]]
+
+
+def _material(config: TrainConfig, data: Path, job_dir: Path, tokenizer: Any, reporter: Reporter) -> _Material:
     """All rows of ``data``, whatever form it has, in their order; nothing of it is set aside."""
     whole = {"data": str(data), "valid_data": "", "test_data": "", "valid_fraction": 0.0, "test_fraction": 0.0}
     tokenized = tokenize_config(config.with_values(whole), job_dir / "data", tokenizer, reporter)
-    found = tokenized.tokenized["train"]
-    refuse(found, tokenized.prepared.train, config, tokenized.prepared.origins.get("train"))
-    return found.token_set
+    found, path, origins = tokenized.tokenized["train"], tokenized.prepared.train, tokenized.prepared.origins
+    refuse(found, path, config, origins.get("train"))
+    lines = found.lines.tolist()
+    wanted = set(lines)
+    rows = {
+        line: exchange_of(row, config)
+        for batch, numbers, _ in row_batches(path)
+        for row, line in zip(batch, numbers, strict=True)
+        if line in wanted
+    }
+    places = [origin(path, line, origins.get("train")) for line in lines]
+    return _Material(found.token_set, [rows[line] for line in lines], places)
+
+
+def _run(adapter: Path | None) -> dict[str, Any] | None:
+    """What the run that made an adapter took; None if it is no run's."""
+    run = candidate_of(adapter).run if adapter is not None else None
+    if run is None:
+        return None
+    tree = summarize(RunDir(run)).as_dict()
+    return {name: tree[name] for name in RUN_FACTS}
+
+
+def _compare(columns: list[dict[str, Any]], tokens: list[int], material: _Material) -> None:
+    """Adds to each column how it differs from the first one."""
+    first, raw = columns[0], [column["scores"] for column in columns]
+    for number, column in enumerate(columns):
+        reference, own = first["per_example"], column["per_example"]
+        column["difference"] = loss_difference(reference, own, tokens).as_dict() if number else None
+        better, worse = most_moved(reference, own) if number else ([], [])
+        column["moved"] = {
+            "better": [_moved(one, material) for one in better],
+            "worse": [_moved(one, material) for one in worse],
+        }
+        column["scores"] = {
+            name: {
+                "mean": sum(values) / len(values),
+                "values": values,
+                "difference": score_difference(raw[0][name], values).as_dict() if number else None,
+            }
+            for name, values in raw[number].items()
+        }
+
+
+def _moved(one: Moved, material: _Material) -> dict[str, Any]:
+    exchange, (file, line) = material.exchanges[one.number], material.places[one.number]
+    return {
+        "number": one.number,
+        "file": file,
+        "line": line,
+        "reference": one.reference,
+        "loss": one.candidate,
+        "prompt": exchange.prompt[:SHOWN_CHARACTERS],
+        "answer": exchange.answer[:SHOWN_CHARACTERS],
+    }
+
+
+def _scored(scoring: Scoring | None) -> dict[str, Any] | None:
+    if scoring is None:
+        return None
+    return {
+        "functions": list(scoring.config.reward_functions),
+        "prompts": len(scoring.exchanges),
+        "of": scoring.available,
+        "max_tokens": scoring.max_tokens,
+    }
 
 
 def losses(

@@ -47,8 +47,9 @@ class Message(BaseModel):
 class Request(BaseModel):
     """One ``generate`` command: what is asked, of which columns, and how tokens are chosen (mlx-lm's meanings).
 
-    Either ``messages`` or ``prompt``; ``raw`` gives the prompt to the model as it is, without the chat template.
-    Without a ``seed`` one is drawn, the same for all columns.
+    Either ``messages`` or ``prompt``, or ``conversations``: one for each of ``columns``, where their own earlier
+    answers differ. ``raw`` gives the prompt to the model as it is, without the chat template. Columns are answered
+    in the order in which they are named. Without a ``seed`` one is drawn, the same for all columns.
     """
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
@@ -56,6 +57,7 @@ class Request(BaseModel):
     request: int = 0
     columns: tuple[int, ...] | None = None
     messages: tuple[Message, ...] = ()
+    conversations: tuple[tuple[Message, ...], ...] = ()
     prompt: str | None = None
     raw: bool = False
     max_tokens: Annotated[int, Field(ge=1)] = 256
@@ -66,11 +68,10 @@ class Request(BaseModel):
     repetition_penalty: Annotated[float | None, Field(ge=0)] = None
     seed: Annotated[int, Field(ge=0, lt=2**64)] | None = None
 
-    def turns(self) -> list[dict[str, str]]:
-        """The conversation as the chat template takes it."""
-        if self.prompt is not None:
-            return [*(m.model_dump() for m in self.messages), {"role": "user", "content": self.prompt}]
-        return [m.model_dump() for m in self.messages]
+    def turns(self, place: int = 0) -> list[dict[str, str]]:
+        """The conversation of the column at ``place`` of those asked, as the chat template takes it."""
+        messages = [m.model_dump() for m in (self.conversations[place] if self.conversations else self.messages)]
+        return messages if self.prompt is None else [*messages, {"role": "user", "content": self.prompt}]
 
 
 class _StoppedError(Exception):
@@ -154,7 +155,7 @@ class AnswerServer:
         try:
             request = _request(command)
             columns = self._asked(request)
-            tokens = self._prompt_tokens(request)
+            prompts = self._prompts(request, len(columns))
         except UnusableError as error:
             said = "\n".join(p.sentence() for p in error.problems)
             for index in self._meant(command):
@@ -163,7 +164,7 @@ class AnswerServer:
         self._refresh()
         seed = request.seed if request.seed is not None else time.time_ns() % 2**32
         stopped = False
-        for index in columns:
+        for index, tokens in zip(columns, prompts, strict=True):
             if stopped:
                 self._end(number, index, "stopped")
             elif problem := self._columns[index].problem:
@@ -257,9 +258,18 @@ class AnswerServer:
             raise UnusableError([Problem("columns", f"There is no column {strange[0]}; there are {count}.")])
         return columns
 
-    def _prompt_tokens(self, request: Request) -> list[int]:
-        """The token ids that the model is given; the chat template is applied unless the request is raw."""
-        turns = [{key: _clean(value) for key, value in turn.items()} for turn in request.turns()]
+    def _prompts(self, request: Request, columns: int) -> list[list[int]]:
+        """The token ids that each column is given."""
+        if not request.conversations:
+            return [self._prompt_tokens(request, request.turns())] * columns
+        if len(request.conversations) != columns:
+            said = f"There are {len(request.conversations)} conversations for {columns} columns."
+            raise UnusableError([Problem("conversations", said)])
+        return [self._prompt_tokens(request, request.turns(place)) for place in range(columns)]
+
+    def _prompt_tokens(self, request: Request, given: list[dict[str, str]]) -> list[int]:
+        """The token ids of a conversation; the chat template is applied unless the request is raw."""
+        turns = [{key: _clean(value) for key, value in turn.items()} for turn in given]
         templated = self._tokenizer.has_chat_template and not request.raw
         if templated:
             text = self._templated(turns)
@@ -314,7 +324,7 @@ def _request(command: dict[str, Any]) -> Request:
         raise UnusableError(
             [Problem(".".join(str(part) for part in fault["loc"]), f"{fault['msg']}.") for fault in faults]
         ) from error
-    if request.prompt is None and not request.messages:
+    if request.prompt is None and not request.messages and not all(request.conversations or [()]):
         raise UnusableError([Problem("prompt", "There is neither a prompt nor a message.")])
     return request
 

@@ -15,9 +15,10 @@ from PySide6.QtWidgets import QLabel, QPushButton
 from pytestqt.qtbot import QtBot
 
 from app.core import event
+from app.core.candidate import run_title
 from app.core.run import RunDir
 from app.ui.answerer import Answerer, Question
-from app.ui.compare_tab import CompareTab, run_title
+from app.ui.compare_tab import CompareTab
 
 QUESTION = Question(({"role": "user", "content": "What is a lute?"},))
 

@@ -13,12 +13,13 @@ import mlx.core as mx
 import mlx.nn as nn
 import pytest
 from answering_model import make_adapter, make_model
-from mlx_lm import load
+from mlx_lm import generate, load
 from tiny_model import write_data
 
 from app.core import event
 from app.core.event import Event, parse_event
 from app.core.problem import UnusableError
+from app.core.reward_trust import content_hash
 from app.worker.channel import Channel
 from app.worker.evaluate import evaluate
 
@@ -100,6 +101,64 @@ def test_training_data_are_called_by_their_name(place: Path, tmp_path: Path) -> 
     trained_on = run(place, tmp_path / "b", adapters=[str(adapter)], data=str(place / "data" / "train.jsonl"))
     assert not [e for e in held_out if isinstance(e, event.Warned)]
     assert ["trained on these very examples" in e.message for e in trained_on if isinstance(e, event.Warned)]
+
+
+def test_every_column_is_compared_with_the_first(place: Path, tmp_path: Path) -> None:
+    found = result(run(place, tmp_path, adapters=[None, str(place / "lora"), None]))
+    base, tuned, again = found["columns"]
+    assert base["difference"] is None
+    difference = tuned["difference"]
+    assert difference["difference"] == pytest.approx(tuned["loss"] - base["loss"], abs=1e-9)
+    assert difference["low"] < difference["difference"] < difference["high"]
+    pairs = list(zip(base["per_example"], tuned["per_example"], strict=True))
+    assert difference["better"] == sum(after < before for before, after in pairs)
+    assert (again["difference"]["same"], again["difference"]["verdict"]) == (40, "The same on all 40.")
+    assert (base["parameters"], tuned["parameters"] > 0, tuned["run"]) == (0, True, None)
+
+
+def test_the_examples_that_moved_most_are_shown_with_their_text_and_line(place: Path, tmp_path: Path) -> None:
+    found = result(run(place, tmp_path, adapters=[None, str(place / "lora")]))
+    base, tuned = found["columns"]
+    moves = [after - before for before, after in zip(base["per_example"], tuned["per_example"], strict=True)]
+    first = tuned["moved"]["better"][0]
+    assert first["loss"] - first["reference"] == pytest.approx(min(moves))
+    row = json.loads((place / "data" / "valid.jsonl").read_text().splitlines()[first["line"] - 1])
+    assert [first["prompt"], first["answer"]] == [turn["content"] for turn in row["messages"]]
+    assert tuned["moved"]["worse"][0]["number"] == moves.index(max(moves))
+
+
+def test_greedy_answers_are_scored_and_are_those_of_stock_mlx_lm(place: Path, tmp_path: Path) -> None:
+    adapter = str(place / "lora")
+    model, tokenizer = load(str(place / "base"), adapter_path=adapter)
+    rows = [json.loads(line)["messages"] for line in (place / "data" / "valid.jsonl").read_text().splitlines()]
+    prompts = [tokenizer.apply_chat_template(turns[:-1], add_generation_prompt=True) for turns in rows[:3]]
+    answers = [generate(model, tokenizer, prompt, max_tokens=5) for prompt in prompts]
+    rewards = tmp_path / "rewards.py"
+    lines = [f"    return [float(text == {answers!r}[n]) for n, text in enumerate(completions)]"]
+    rewards.write_text("\n".join(["def stock(prompts, completions, answer, types=None):", *lines]) + "\n")
+    found = result(
+        run(
+            place,
+            tmp_path / "job",
+            adapters=[None, adapter],
+            config={"reward_functions_file": str(rewards)},
+            reward_file_sha256=content_hash(rewards),
+            scores={"functions": ["stock", "short"], "limit": 3, "max_tokens": 5},
+        )
+    )
+    assert found["scored"] == {"functions": ["stock", "short"], "prompts": 3, "of": 40, "max_tokens": 5}
+    base, tuned = (column["scores"] for column in found["columns"])
+    assert tuned["stock"]["values"] == [1.0, 1.0, 1.0]
+    assert tuned["stock"]["difference"]["difference"] == 1.0 - base["stock"]["mean"]
+    assert base["short"]["difference"] is None
+
+
+def test_scores_that_cannot_be_had_are_refused_in_words(place: Path, tmp_path: Path) -> None:
+    with pytest.raises(UnusableError, match="no reward function nonsense"):
+        run(place, tmp_path / "a", scores={"functions": ["nonsense"]})
+    (tmp_path / "text.jsonl").write_text('{"text": "abc"}\n')
+    with pytest.raises(UnusableError, match="prompt and an answer"):
+        run(place, tmp_path / "b", data=str(tmp_path / "text.jsonl"), scores={"functions": ["exact_match"]})
 
 
 def test_everything_that_is_wrong_is_told_at_once(place: Path, tmp_path: Path) -> None:

@@ -142,6 +142,53 @@ def test_whatever_is_in_a_prompt_it_is_just_a_prompt(models: Path, prompt: str) 
     assert last.prompt_tokens == len(prompt.encode("utf-8", "replace")) + 3
 
 
+def test_a_prompt_of_a_hundred_thousand_characters_is_just_a_prompt(models: Path) -> None:
+    with Server(models / "base", [None]) as server:
+        server.send("generate", prompt="lute " * 20_000, max_tokens=2)
+        reading = server.until(event.Progressed)
+        assert isinstance(reading, event.Progressed)
+        assert reading.total > 20_000
+        server.send("stop")
+        last = server.until(Answered)
+        assert isinstance(last, Answered)
+        assert last.finish_reason == "stopped"
+        [(_, last)] = server.ask(prompt="a", max_tokens=2)
+        assert last.finish_reason in ("length", "stop")
+
+
+def test_columns_with_answers_of_their_own_have_conversations_of_their_own(models: Path) -> None:
+    def said(answer: str) -> list[dict[str, str]]:
+        turns = [("user", "a"), ("assistant", answer), ("user", "b")]
+        return [{"role": role, "content": text} for role, text in turns]
+
+    with Server(models / "base", [None, str(models / "lora")]) as server:
+        both = server.ask(2, conversations=[said("xyz"), said("x")], columns=[1, 0], max_tokens=3)
+        alone = server.ask(1, messages=said("x"), columns=[0], max_tokens=3)
+    assert [(last.column, last.prompt_tokens) for _, last in both] == [(1, 12), (0, 10)]
+    assert both[1][0] == alone[0][0]
+
+
+@pytest.mark.parametrize(
+    "setting, same_as_greedy",
+    [
+        ({"temp": 0.0}, True),
+        ({"temp": 5.0}, False),
+        ({"temp": 5.0, "top_p": 1e-6}, True),
+        ({"temp": 5.0, "top_k": 1}, True),
+        ({"temp": 5.0, "min_p": 1.0}, True),
+        ({"repetition_penalty": 1.0}, True),
+        ({"repetition_penalty": 10.0}, False),
+    ],
+)
+def test_every_setting_of_the_sampler_counts(models: Path, setting: dict[str, float], same_as_greedy: bool) -> None:
+    asked = {"prompt": "Who made this violin?", "max_tokens": 12, "seed": 1}
+    with Server(models / "base", [None]) as server:
+        [(greedy, last)] = server.ask(**asked)
+        assert last.generation_tokens == 12
+        [(found, _)] = server.ask(**asked, **setting)
+    assert (found == greedy) is same_as_greedy
+
+
 def test_raw_gives_the_prompt_as_it_is(models: Path) -> None:
     with Server(models / "base", [None]) as server:
         [(_, last)] = server.ask(prompt="abc", raw=True, max_tokens=2)
@@ -169,6 +216,8 @@ def test_without_a_chat_template_the_prompt_is_plain_text_and_it_is_said_once(mo
         ({"prompt": "a", "columns": [3]}, "no column 3"),
         ({"messages": [{"role": "judge", "content": "a"}]}, "no judges here"),
         ({"messages": "a"}, "messages"),
+        ({"conversations": [[]]}, "neither a prompt nor a message"),
+        ({"conversations": [[{"role": "user", "content": "a"}]] * 2}, "2 conversations for 1 columns"),
     ],
 )
 def test_an_unusable_request_is_told_and_the_next_one_is_answered(

@@ -1,0 +1,126 @@
+"""``luthier compare``: base and adapters on the same examples and prompts, and what of it could be chance."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from app.command import output
+
+if TYPE_CHECKING:
+    from app.core.candidate import Candidate
+    from app.core.prompt_set import Prompt
+
+application = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+BASE = "base model"
+
+
+@application.command()
+def compare(
+    data: Annotated[Path, typer.Option(help="A file of held-out examples, or a folder with a test file.")],
+    model: Annotated[str, typer.Option(help="A model folder or the name of a cached model.")],
+    adapter_path: Annotated[
+        list[Path] | None, typer.Option(help="An adapter, one of its checkpoints or a run; may be repeated.")
+    ] = None,
+    prompts: Annotated[
+        Path | None, typer.Option(help="A file of prompts (JSON lines): the answers are printed side by side.")
+    ] = None,
+    reward_function: Annotated[
+        list[str] | None, typer.Option(help="Score the answers to the examples; may be repeated.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many examples are answered to be scored.")] = 50,
+    max_tokens: Annotated[int, typer.Option("--max-tokens", "-m", min=1, help="Longest answer, in tokens.")] = 128,
+    mask_prompt: Annotated[
+        bool | None, typer.Option("--mask-prompt/--whole", help="Measure the answers only; else as trained.")
+    ] = None,
+    max_seq_length: Annotated[
+        int | None, typer.Option(min=8, help="Longer examples are cut, in tokens; else as trained.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> int:
+    """Compares the base model and each adapter, the base first: losses, scores and answers."""
+    from app.command.evaluate import test_file
+    from app.command.worker import absolute, result_of
+    from app.core.candidate import candidate_of
+    from app.core.prompt_set import read_prompts
+
+    asked = list(read_prompts(prompts.expanduser())) if prompts is not None else []
+    candidates = [candidate_of(path.expanduser().resolve()) for path in adapter_path or []]
+    given = {"mask_prompt": mask_prompt, "max_seq_length": max_seq_length}
+    config = _config(candidates) | {key: value for key, value in given.items() if value is not None}
+    base, adapters = absolute(model), [None, *(str(one.adapter) for one in candidates)]
+    scores = {"functions": reward_function or [], "limit": limit, "max_tokens": max_tokens}
+    found = result_of(
+        "evaluate", model=base, adapters=adapters, data=str(test_file(data)), config=config, scores=scores
+    )
+    labels = [BASE, *(one.label for one in candidates)]
+    answers = _answers(base, adapters, asked, max_tokens) if asked else []
+    if as_json:
+        output.say_json(_tree(found, labels, asked, answers))
+    else:
+        _tell(found, labels, asked, answers)
+    return 0
+
+
+def _config(candidates: list[Candidate]) -> dict[str, Any]:
+    """How the first run read its data; nothing if no adapter is a run's."""
+    from app.core.config_file import load_config
+    from app.core.run import RunDir
+
+    run = next((one.run for one in candidates if one.run is not None), None)
+    return load_config(RunDir(run).config).config.model_dump(mode="json") if run is not None else {}
+
+
+def _answers(model: str, adapters: list[str | None], prompts: list[Prompt], max_tokens: int) -> list[list[str]]:
+    """What every candidate answers to each prompt, always taking the likeliest token, from one base in memory."""
+    from app.command.worker import checked
+    from app.core import event
+    from app.core.worker_client import started_job
+
+    texts = [["" for _ in adapters] for _ in prompts]
+    waiting = len(adapters) * len(prompts)
+    with started_job("generate", model=model, adapters=adapters) as worker, worker.stopped_by_interrupt():
+        for said in checked(worker.events()):
+            if isinstance(said, event.Ready):
+                for number, prompt in enumerate(prompts):
+                    messages = [*prompt.opening, {"role": "user", "content": prompt.text}]
+                    worker.send("generate", request=number, messages=messages, max_tokens=max_tokens, seed=0)
+            elif isinstance(said, event.Answered):
+                texts[said.request][said.column] += said.text
+                if said.finish_reason in ("unusable", "error"):
+                    raise output.FailedError(said.message)
+                if said.finish_reason == "stopped":
+                    raise output.FailedError("Stopped before all prompts were answered.")
+                waiting -= said.done
+                if not waiting:
+                    break
+    return texts
+
+
+def _tree(
+    found: dict[str, Any], labels: list[str], prompts: list[Prompt], answers: list[list[str]]
+) -> dict[str, Any]:
+    """The figures as `app.worker.evaluate` gives them, each column with its label, and the answers."""
+    columns = [{"label": label} | column for label, column in zip(labels, found["columns"], strict=True)]
+    said = [
+        {"prompt": prompt.text, "opening": list(prompt.opening), "answers": texts}
+        for prompt, texts in zip(prompts, answers, strict=True)
+    ]
+    return found | {"columns": columns, "answers": said}
+
+
+def _tell(found: dict[str, Any], labels: list[str], prompts: list[Prompt], answers: list[list[str]]) -> None:
+    from app.core.figure_row import figure_rows, verdicts
+
+    output.say(f"{found['examples']:,} examples of {found['data']}\n")
+    output.table(["", *labels], [[row.label, *row.cells] for row in figure_rows(found)])
+    output.say()
+    for verdict in verdicts(found, labels):
+        output.say(verdict)
+    for prompt, texts in zip(prompts, answers, strict=True):
+        output.say(f"\n> {prompt.text.strip()}")
+        for label, text in zip(labels, texts, strict=True):
+            output.say(f"\n{label}:\n  " + text.strip().replace("\n", "\n  "))

@@ -1,0 +1,72 @@
+"""The parts of an answer: what the model thought, what it says, and its blocks of code."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+THINK_CLOSE = "</think>"
+THINKING = re.compile(r"^[ \t]*<think>(.*?)(?:</think>|\Z)", re.DOTALL | re.MULTILINE)
+FENCE = re.compile(r"^([ \t]*)(`{3,}|~{3,})[ \t]*([^`\n]*)$")
+
+Kind = Literal["thinking", "text", "code"]
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerPart:
+    """``text`` is Markdown where the kind is text, else plain. ``language`` is what a block of code is called."""
+
+    kind: Kind
+    text: str
+    language: str = ""
+
+
+def answer_parts(answer: str) -> list[AnswerPart]:
+    """The parts in their order, without empty ones.
+
+    Thinking is what stands between ``<think>``, at the beginning of a line, and ``</think>``. Templates that end
+    with the opening mark leave it out of the answer, and an answer that was cut has no closing one: both count.
+    """
+    parts: list[AnswerPart] = []
+    first, mark, rest = answer.partition(THINK_CLOSE)
+    if mark and not THINKING.search(first):
+        parts, answer = _thinking(first), rest
+    end = 0
+    for found in THINKING.finditer(answer):
+        parts += _split_code(answer[end : found.start()]) + _thinking(found[1])
+        end = found.end()
+    return parts + _split_code(answer[end:])
+
+
+def _thinking(text: str) -> list[AnswerPart]:
+    return [AnswerPart("thinking", text.strip())] if text.strip() else []
+
+
+def _split_code(text: str) -> list[AnswerPart]:
+    """Fenced blocks apart from the text around them; a fence that is never closed reaches to the end.
+
+    Blocks inside a list stand apart, too, without the indentation that made them part of it.
+    """
+    parts: list[AnswerPart] = []
+    lines: list[str] = []
+    indentation = fence = language = ""
+
+    def close(kind: Kind) -> None:
+        block = "\n".join(lines)
+        if block.strip() or kind == "code":
+            parts.append(AnswerPart(kind, block if kind == "code" else block.strip("\n"), language))
+        lines.clear()
+
+    for line in text.split("\n"):
+        found = FENCE.match(line)
+        if not fence and found:
+            close("text")
+            indentation, fence, language = found[1], found[2], found[3].strip()
+        elif fence and found and found[2].startswith(fence) and not found[3].strip():
+            close("code")
+            fence = language = ""
+        else:
+            lines.append(line.removeprefix(indentation) if fence else line)
+    close("code" if fence else "text")
+    return parts

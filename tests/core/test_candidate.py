@@ -1,0 +1,90 @@
+"""Candidates: what a run has on disk, and what a path means."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from app.core.candidate import Candidate, base_of, candidate_of, is_adapter, run_candidates, run_title
+from app.core.config import TrainConfig
+from app.core.run import RunDir, create_run
+from app.core.run_note import RunNote, save_note
+
+
+def adapter(folder: Path, name: str = "adapters.safetensors", **config: object) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(b"")
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+    return folder
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDir:
+    found = create_run(TrainConfig(adapter_name="friendly"), tmp_path)
+    adapter(found.adapters, model="/base")
+    adapter(found.best, model="/base")
+    for iteration in (100, 20):
+        (found.adapters / f"{iteration:07d}_adapters.safetensors").write_bytes(b"")
+    return found
+
+
+def test_a_run_offers_last_best_and_numbered_checkpoints(run: RunDir) -> None:
+    found = run_candidates(run.path)
+    title = run_title(run.name)
+    assert [candidate.label.removeprefix(title) for candidate in found] == [
+        "",
+        " · best",
+        " · iteration 100",
+        " · iteration 20",
+    ]
+    assert [candidate.adapter for candidate in found] == [
+        run.adapters,
+        run.best,
+        run.adapters / "0000100_adapters.safetensors",
+        run.adapters / "0000020_adapters.safetensors",
+    ]
+    assert {candidate.run for candidate in found} == {run.path}
+
+
+def test_a_run_without_an_adapter_offers_nothing(tmp_path: Path) -> None:
+    assert run_candidates(create_run(TrainConfig(), tmp_path).path) == []
+
+
+def test_every_path_of_a_run_means_one_of_its_candidates(run: RunDir) -> None:
+    found = run_candidates(run.path)
+    for candidate in found:
+        assert candidate.adapter is not None
+        assert candidate_of(candidate.adapter) == candidate
+    assert candidate_of(run.path) == found[0]
+
+
+def test_a_run_goes_by_the_name_that_a_person_gave_it(run: RunDir) -> None:
+    save_note(run, RunNote(name="The good one"))
+    assert [candidate.label for candidate in run_candidates(run.path)][:2] == [
+        "The good one",
+        "The good one · best",
+    ]
+
+
+@pytest.mark.parametrize("weights", ["adapters.safetensors", "adapter_model.safetensors"])
+def test_a_folder_of_mlx_lm_or_peft_is_an_adapter(tmp_path: Path, weights: str) -> None:
+    folder = adapter(tmp_path / "mine", weights)
+    assert is_adapter(folder)
+    assert candidate_of(folder) == Candidate("mine", folder)
+    (folder / weights).unlink()
+    assert not is_adapter(folder)
+
+
+def test_a_checkpoint_file_is_an_adapter_too(run: RunDir) -> None:
+    assert is_adapter(run.adapters / "0000020_adapters.safetensors")
+    assert not is_adapter(run.adapters / "adapter_config.json")
+
+
+def test_an_adapter_names_its_base_in_mlx_lms_way_or_in_pefts(tmp_path: Path, run: RunDir) -> None:
+    assert base_of(run.adapters / "0000020_adapters.safetensors") == "/base"
+    assert base_of(adapter(tmp_path / "p", "adapter_model.safetensors", base_model_name_or_path="Org/m")) == "Org/m"
+    assert base_of(adapter(tmp_path / "q", model=3)) == ""
+    (tmp_path / "q" / "adapter_config.json").write_text("[")
+    assert base_of(tmp_path / "q") == ""

@@ -1,0 +1,141 @@
+"""Full-layer against attention-only on the starter model, through the window: blind vote, figures, export."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QCoreApplication, QEvent, Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QComboBox, QFileDialog, QLabel, QPushButton, QWidget
+from pytestqt.qtbot import QtBot
+
+from app.core.candidate import Candidate, run_candidates
+from app.core.config import TrainConfig
+from app.core.config_file import load_config
+from app.core.judgement import VoteBook
+from app.core.run import RunDir
+from app.core.starter import data_dir, demo_config, model_dir
+from app.ui import theme
+from app.ui.appearance import Appearance
+from app.ui.compare_tab import CompareTab
+from app.ui.config_store import form_store
+from app.ui.figure_card import FigureCard
+from app.ui.figure_table import FigureTable
+from app.ui.icon_button import IconButton
+from app.ui.judging_card import JudgingCard
+from app.ui.main_window import MainWindow
+from app.ui.run_session import RunSession, RunState
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+WAIT_MS = 200_000
+FEW = {
+    "iters": 24,
+    "steps_per_report": 4,
+    "steps_per_eval": 24,
+    "val_batches": 1,
+    "save_every": 24,
+    "learning_rate": 3e-4,
+    "model": str(model_dir()),
+    "data": str(data_dir()),
+}
+
+
+@pytest.fixture
+def window(qapp: QApplication) -> Iterator[MainWindow]:
+    if not qapp.styleSheet():
+        theme.apply_theme("light")
+    found = MainWindow(form_store(), RunSession(), Appearance())
+    found.resize(1440, 900)
+    found.show()
+    yield found
+    found.session.wait(WAIT_MS)
+    found.dispose()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+
+
+def train(qtbot: QtBot, window: MainWindow, config: TrainConfig) -> RunDir:
+    with qtbot.waitSignal(window.session.ended, timeout=WAIT_MS):
+        window.session.start(config)
+    assert window.session.state is RunState.COMPLETED
+    assert window.session.run is not None
+    return window.session.run
+
+
+def choose(tab: CompareTab, column: int, candidate: Candidate) -> None:
+    """As a person does: in the list of the column."""
+    box = tab.findChild(QComboBox, f"answer.{column}.candidate")
+    row = next(row for row in range(box.count()) if box.itemData(row) == candidate)
+    box.setCurrentIndex(row)
+    box.activated.emit(row)
+
+
+def press(parent: QWidget, name: str) -> None:
+    QTest.mouseClick(parent.findChild(QPushButton, name), Qt.MouseButton.LeftButton)
+
+
+def test_full_layer_and_attention_only_are_compared_with_evidence(
+    qtbot: QtBot, window: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = load_config(demo_config()).config.with_values(FEW)
+    full = train(qtbot, window, config.with_value("adapter_name", "full"))
+    attention = train(
+        qtbot,
+        window,
+        config.with_values({"adapter_name": "attention", "targets": "attention", "lora_parameters.keys": None}),
+    )
+
+    # Three columns: the base, and both runs.
+    window.workshop.compare_run()
+    tab = window.compare_tab
+    qtbot.waitUntil(tab.isVisible)
+    tab.choose_run(full)
+    tab.add_column()
+    tab.refresh_runs()
+    other = run_candidates(attention.path)[0]
+    qtbot.waitUntil(lambda: any(found == other for found in tab._list.runs()))
+    choose(tab, 2, other)
+    assert [found.run for found in tab.candidates] == [None, full.path, attention.path]
+
+    # A blind vote on what they say to a question that none was trained on.
+    judging = tab.findChild(JudgingCard)
+    judging.blind.click()
+    assert tab.question.prompt.toPlainText(), "a held-out question is there"
+    press(tab, "compare.ask")
+    qtbot.waitUntil(lambda: judging.is_open, timeout=WAIT_MS)
+    labels = [found.label for found in tab.candidates]
+    shown = [tab.columns[index].title for index in tab._grid.order]
+    assert shown == ["Answer A", "Answer B", "Answer C"]
+    winner = tab._grid.order[1]
+    press(judging, "judging.1")
+    assert [column.title for column in tab.columns] == labels
+    (vote,) = VoteBook().read().votes
+    assert (vote.winner, vote.blind, vote.answers) == (winner, True, tuple(tab.conversation.answers))
+    assert f"{labels[winner]} won 1 of 1 vote" in judging.findChild(QLabel, "judging.verdict").text()
+
+    # Figures on the test data of the runs.
+    card = tab.findChild(FigureCard)
+    assert card.data == data_dir() / "test.jsonl"
+    with qtbot.waitSignal(card.measured, timeout=WAIT_MS) as told:
+        card.measure()
+    base, of_full, of_attention = told.args[0]["columns"]
+    assert of_full["loss"] < base["loss"]
+    assert of_full["run"]["trainable_parameters"] > of_attention["run"]["trainable_parameters"] > 0
+    rows = {row.label: row.cells for row in card.findChild(FigureTable).rows}
+    assert {"Held-out loss", "Trained parameters", "Peak memory", "Training time"} <= set(rows)
+    assert rows["Trained parameters"][1] != rows["Trained parameters"][2]
+    verdicts = card.findChild(QLabel, "figures.verdict").text().splitlines()
+    assert verdicts[0].startswith(f"{labels[1]}: Better on ")
+    assert verdicts[0].endswith("the difference is beyond chance.")
+    assert verdicts[1].startswith(f"{labels[2]}: ")
+
+    # The vote leaves as a table.
+    target = tmp_path / "votes.csv"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(target), "CSV (*.csv)"))
+    judging.findChild(IconButton, "judging.export").click()
+    exported = list(csv.DictReader(target.read_text(encoding="utf-8").splitlines()))
+    assert [row["candidate"] for row in exported if row["result"] == "won"] == [labels[winner]]
+    assert len(exported) == 3

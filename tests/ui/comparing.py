@@ -1,0 +1,74 @@
+"""What the tests of the Compare tab share: runs and adapters that look real, and a worker that answers by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import synthetic_run
+from fake_worker import FakeWorker
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QAbstractButton, QLabel
+
+from app.core import event
+from app.core.run import RunDir
+from app.ui.compare_tab import CompareTab
+
+
+def base_folder(folder: Path) -> Path:
+    """A folder that passes for a model."""
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({"model_type": "llama"}))
+    (folder / "model.safetensors").write_bytes(b"")
+    return folder
+
+
+def adapter_folder(folder: Path, base: Path | str, name: str = "adapters.safetensors") -> Path:
+    """A folder that passes for an adapter, of mlx-lm or of PEFT by the name of its weights."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(b"")
+    named = "model" if name == "adapters.safetensors" else "base_model_name_or_path"
+    (folder / "adapter_config.json").write_text(json.dumps({named: str(base)}))
+    return folder
+
+
+def run_with_checkpoints(runs: Path, base: Path, questions: int) -> RunDir:
+    """A run with its last, best and two numbered adapters, and questions that it was not trained on."""
+    found = synthetic_run.run_folder(runs)
+    adapter_folder(found.adapters, base)
+    adapter_folder(found.best, base)
+    for iteration in (100, 200):
+        (found.adapters / f"{iteration:07d}_adapters.safetensors").write_bytes(b"")
+    found.data.mkdir()
+    rows = [{"prompt": f"Question {number}?", "completion": "Yes."} for number in range(1, questions + 1)]
+    (found.data / "test.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return found
+
+
+def press(tab: CompareTab, name: str) -> None:
+    """Clicks a button by its name."""
+    QTest.mouseClick(tab.findChild(QAbstractButton, name), Qt.MouseButton.LeftButton)
+
+
+def note(tab: CompareTab) -> str:
+    """What stands beside the Compare button."""
+    return tab.findChild(QLabel, "compare.note").text()
+
+
+def asked(worker: FakeWorker) -> dict[str, Any]:
+    """The last question that a worker was given."""
+    return next(arguments for command, arguments in reversed(worker.commands) if command == "generate")
+
+
+def answer(worker: FakeWorker, *texts: str, **figures: Any) -> None:
+    """Ends the question in progress: ``texts[column]`` of every column, in the order in which they were asked."""
+    sent = asked(worker)
+    assert len(texts) == len(sent["columns"])
+    worker.say(event.Ready())
+    for column in sent["columns"]:
+        if texts[column]:
+            worker.say(event.Answered(request=sent["request"], column=column, text=texts[column]))
+        last = {"generation_tokens": 3, "finish_reason": "stop"} | figures
+        worker.say(event.Answered(request=sent["request"], column=column, done=True, **last))

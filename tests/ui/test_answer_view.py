@@ -1,0 +1,176 @@
+"""The view of an answer: rendered when whole, harmless whatever is in it, differences marked at their words."""
+
+from __future__ import annotations
+
+import pytest
+from PySide6.QtCore import QUrl
+from PySide6.QtGui import QDesktopServices, QGuiApplication, QTextCursor, QTextFormat, QTextTable
+from pytestqt.qtbot import QtBot
+
+from app.core.word_difference import differing_spans
+from app.ui import theme
+from app.ui.answer_view import RENDERED_MAX, AnswerView
+
+HOSTILE = [
+    'say "hi"',
+    "{x} {{y}} {% z %}",
+    "🎻🎶",
+    "a\x00b",
+    "<b>bold</b><script>x</script>",
+    "\u2028\ufdd0",
+    "x" * 100_000,
+]
+
+
+@pytest.fixture
+def view(qtbot: QtBot) -> AnswerView:
+    found = AnswerView()
+    qtbot.addWidget(found)
+    found.resize(320, 400)
+    found.show()
+    return found
+
+
+def click(view: AnswerView, words: str) -> None:
+    """Follows the link that has these words in it."""
+    found = view.document().find(words)
+    assert not found.isNull()
+    found.setPosition(found.selectionStart() + 1)
+    view.anchorClicked.emit(QUrl(found.charFormat().anchorHref()))
+
+
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    found: list[str] = []
+    monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: found.append(url.toString()))
+    return found
+
+
+def test_a_whole_answer_is_rendered_and_a_streaming_one_is_not(qtbot: QtBot, view: AnswerView) -> None:
+    view.show_turns([("", "")], whole=False)
+    view.append_text("a **lu")
+    view.append_text("te**")
+    qtbot.waitUntil(lambda: view.toPlainText() == "a **lute**")
+    view.show_turns([("", "a **lute**")], whole=True)
+    assert view.toPlainText() == "a lute"
+    view.set_plain(True)
+    assert view.toPlainText() == "a **lute**"
+
+
+def test_headings_lists_tables_and_code_look_like_themselves(view: AnswerView) -> None:
+    view.show_turns([("", "# Title\n\n- one\n- two\n\n| a | b |\n|-|-|\n| 1 | 2 |\n\nsome `code`")], whole=True)
+    block = view.document().begin()
+    assert block.blockFormat().headingLevel() == 1
+    assert block.next().textList() is not None
+    assert any(isinstance(frame, QTextTable) for frame in view.document().rootFrame().childFrames())
+    code = view.document().find("code")
+    assert code.charFormat().fontFamilies() == [theme.mono_font().family()]
+
+
+def test_code_is_copied_as_it_was_written(view: AnswerView) -> None:
+    view.show_turns([("", "First\n```py\nif x:\n    y = '<b>'\n```\nthen\n```\nlast\n```")], whole=True)
+    click(view, "Copy")
+    assert QGuiApplication.clipboard().text() == "if x:\n    y = '<b>'"
+
+
+def test_thinking_is_folded_away_until_it_is_asked_for(view: AnswerView) -> None:
+    view.show_turns([("", "<think>three short words</think>Yes.")], whole=True)
+    assert "short" not in view.toPlainText()
+    assert "Thinking · 3 words" in view.toPlainText()
+    click(view, "Thinking")
+    assert "three short words" in view.toPlainText()
+    click(view, "Thinking")
+    assert "short" not in view.toPlainText()
+
+
+def test_nothing_is_loaded_and_html_is_text(view: AnswerView, monkeypatch: pytest.MonkeyPatch) -> None:
+    went = opened(monkeypatch)
+    view.show_turns(
+        [("", "![a lute](http://example.org/x.png)\n\n<img src='file:///etc/passwd'> <b>no</b>")], whole=True
+    )
+    assert "[Picture: a lute]" in view.toPlainText()
+    assert "<b>no</b>" in view.toPlainText()
+    assert "\ufffc" not in view.document().toRawText()
+    for kind in (1, 2, 3):
+        assert view.loadResource(kind, QUrl("file:///etc/hostname")) is None
+    assert went == []
+
+
+def test_a_link_is_opened_by_a_click_and_only_into_the_browser(
+    view: AnswerView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    went = opened(monkeypatch)
+    view.show_turns(
+        [("", "[web](https://example.org/a) [file](file:///etc/passwd) [own](luthier:/copy/9)")], whole=True
+    )
+    assert went == []
+    click(view, "web")
+    click(view, "file")
+    assert went == ["https://example.org/a"]
+    text = view.toPlainText()
+    assert text == "web file own"
+
+
+def test_a_forged_link_of_the_view_does_nothing(view: AnswerView) -> None:
+    QGuiApplication.clipboard().setText("before")
+    view.show_turns(
+        [("", "[a](luthier:/copy/9) [b](luthier:/copy/x) [c](luthier:/think) [d](luthier:x)")], whole=True
+    )
+    for words in "abcd":
+        click(view, words)
+    assert QGuiApplication.clipboard().text() == "before"
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_whatever_is_in_it_it_is_just_text(view: AnswerView, text: str) -> None:
+    view.show_turns([(text, text), (text, "")], whole=False)
+    view.append_text(text)
+    view.show_turns([(text, text), (text, text)], whole=True)
+    shown = view.shown_text()
+    assert len(shown) >= min(len(text), 3)
+    view.mark(differing_spans("", shown))
+    assert bool(view.marked) is bool(shown.strip())
+
+
+def test_a_very_long_answer_is_not_rendered(view: AnswerView) -> None:
+    view.show_turns([("", "**a** " + "b " * RENDERED_MAX)], whole=True)
+    assert view.toPlainText().startswith("**a**")
+
+
+def test_differences_stand_at_their_words_also_behind_emoji_code_and_earlier_turns(view: AnswerView) -> None:
+    answer = "🎻🎻 **A lute**\n```py\nx = 1\n```\n<think>Hm.</think>\nis old."
+    view.show_turns([("First?", "A lute is old."), ("Second?", answer)], whole=True)
+    shown = view.shown_text()
+    assert "Copy" not in shown
+    assert "Thinking" not in shown
+    view.mark(differing_spans("A lute x = 2 is new.", shown))
+    assert view.marked == ["🎻🎻", "1", "old"]
+
+
+def test_earlier_turns_stand_above_with_their_prompts(view: AnswerView) -> None:
+    view.show_turns([("First?", "One."), ("Second?", "Two.")], whole=True)
+    text = view.toPlainText()
+    places = [text.index(words) for words in ("First?", "One.", "Second?", "Two.")]
+    assert places == sorted(places)
+    view.show_turns([("First?", "One.")], whole=True)
+    assert view.toPlainText() == "One."
+
+
+def test_another_theme_draws_it_anew(view: AnswerView) -> None:
+    view.show_turns([("", "```\nx\n```")], whole=True)
+
+    def color() -> str:
+        frame = view.document().rootFrame().childFrames()[0]
+        return frame.frameFormat().property(QTextFormat.Property.BackgroundBrush).color().name()
+
+    assert color() == theme.LIGHT.raised
+    theme.apply_theme("dark")
+    assert color() == theme.DARK.raised
+
+
+def test_reading_on_is_not_torn_back_by_what_comes(qtbot: QtBot, view: AnswerView) -> None:
+    view.show_turns([("", "line\n\n" * 200)], whole=False)
+    view.verticalScrollBar().setValue(0)
+    view.append_text("more")
+    qtbot.waitUntil(lambda: view.toPlainText().endswith("more"))
+    assert view.verticalScrollBar().value() == 0
+    view.moveCursor(QTextCursor.MoveOperation.End)
