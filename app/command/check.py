@@ -26,15 +26,21 @@ def check(
     ] = "",
     max_seq_length: Annotated[int, typer.Option(min=8, help="Longest example, in tokens (with --model).")] = 1024,
     mask_prompt: Annotated[bool, typer.Option("--mask-prompt", help="Only answers are trained.")] = False,
+    train_mode: Annotated[
+        str, typer.Option(help="What it is to train: sft, dpo, cpo, orpo, kto, grpo, online_dpo.")
+    ] = "sft",
     skip_bad_rows: Annotated[bool, typer.Option("--skip-bad-rows", help="Leave out rows with errors.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> int:
     """Checks data line by line. Exit code 2 if it is not usable."""
     from app.core.dataset.report import report_json
 
-    config = {"max_seq_length": max_seq_length, "mask_prompt": mask_prompt, "skip_bad_rows": skip_bad_rows}
+    config = {
+        "max_seq_length": max_seq_length, "mask_prompt": mask_prompt, "skip_bad_rows": skip_bad_rows,
+        "train_mode": train_mode,
+    }  # fmt: skip
     files = [path.expanduser().resolve() for path in data]
-    report = _with_model(files, model, config) if model else _plain(files, config)
+    report = _with_balance(_with_model(files, model, config) if model else _plain(files, config))
     if as_json:
         output.say_json(report_json(report))
     else:
@@ -55,6 +61,20 @@ def _with_model(files: list[Path], model: str, config: dict[str, Any]) -> DataRe
 
     names = [str(path) for path in files]
     return DataReport.from_dict(result_of("check", files=names, model=absolute(model), config=config))
+
+
+def _with_balance(report: DataReport) -> DataReport:
+    """The report with a warning if there are far more good or bad answers, as the usual weights of 1 count them."""
+    from app.core.dataset.finding import Findings
+    from app.core.dataset.label import imbalance
+    from app.core.dataset.report import with_findings
+
+    uneven = imbalance(report.labels, 1, 1) if report.target == "labelled" else None
+    if uneven is None:
+        return report
+    findings = Findings()
+    findings.add("unbalanced_labels", report.splits["train"].files[0], None, uneven.reason)
+    return with_findings(report, findings)
 
 
 def _show(report: DataReport) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from app.core import plan
 from app.core.config import TrainConfig
+from app.core.dataset.finding import KINDS
+from app.core.dataset.label import imbalance
 from app.core.dataset.report import DataReport
 from app.core.inspection import Inspection
 from app.core.method import check_method
@@ -21,7 +23,7 @@ from app.core.target_check import check_targets
 
 _W, _N = Severity.WARNING, Severity.NOTE
 # What is rendered by the template; prompts and answers of supervised rows become turns as well.
-TEMPLATED = ("chat", "preference", "prompt")
+TEMPLATED = ("chat", "preference", "labelled", "prompt")
 _ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
 
 
@@ -76,6 +78,8 @@ def _data(config: TrainConfig, data: DataReport | None) -> Iterator[Problem]:
             line=first.line if first else None,
         )
         return
+    if uneven := imbalance(data.labels, config.desirable_weight, config.undesirable_weight):
+        yield Problem(uneven.weight, uneven.reason, _W, KINDS["unbalanced_labels"].hint)
     if config.mask_prompt and data.target == "text":
         yield Problem(
             "mask_prompt",

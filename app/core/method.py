@@ -32,6 +32,7 @@ class Method:
     ``settings`` are the config values that choosing it sets, the defaults of its papers among them; ``parameters``
     the config paths that only such methods read. ``figure`` is what it raises, as its events call it (empty: none
     but the loss). ``epsilon`` is the paper's clip range, below and above. ``paper`` is an arXiv number.
+    ``rows`` are the rows that it trains on, where that is more than its kind of ``data`` says.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Method:
     parameters: tuple[str, ...] = ()
     figure: str = ""
     epsilon: tuple[float, float] = (0.2, 0.2)
+    rows: str = ""
 
 
 _TWO_PASSES = "One model in memory; each step reads two answers."
@@ -93,9 +95,11 @@ METHODS: dict[str, Method] = {
         ),
         Method(
             "kto", "KTO", "Judges each answer alone: good ones gain, bad ones lose, each the less the surer it is.",
-            "Answers that were called good or bad; pairs are taken apart.", _REFERENCE, "pairs", "2402.01306",
+            "Answers that were called good or bad, one by one; pairs are taken apart.",
+            _REFERENCE, "pairs", "2402.01306",
             {"train_mode": "kto", "beta": 0.1} | _SLOW,
             (*_PAIR, "desirable_weight", "undesirable_weight", "reference_model_path"), "margin",
+            rows="Labelled answers: rows with prompt, completion and label (true or false); or pairs",
         ),
         Method(
             "grpo", "GRPO", "Samples a group of answers, scores them, and learns from how they differ.",

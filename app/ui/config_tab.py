@@ -193,7 +193,8 @@ class ConfigTab(QWidget):
         if tokens is None:
             self.estimate.set_data(examples)
         else:
-            self.estimate.set_data(examples, tokens.trained_tokens, tokens.longest)
+            trained = None if tokens.kind == "prompts" else tokens.trained_tokens  # answers are yet to be sampled
+            self.estimate.set_data(examples, trained, tokens.longest_used)
         fields = self.fields
         own = [field.own_problem for field in fields.values() if field.own_problem]
         self.problems = [*own, *self._found()]

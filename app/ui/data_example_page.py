@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QIntValidator, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QPushButton, QStackedLayout, QVBoxLayout, QWidget
 
+from app.core.config import SAMPLING_MODES
 from app.core.data_collection import shown_path
 from app.core.quantity import plural, share_text
 from app.ui import theme
@@ -204,6 +205,8 @@ class DataExamplePage(QWidget):
         report = self._inspector.last_report
         target = report.target if report is not None else ""
         self.fields["mask_turns"].setEnabled(self._store.config.mask_prompt and target == "chat")
+        for field in self.fields.values():
+            field.setVisible(self._store.config.train_mode == "sft")
         self._show_share()
         if not self.isVisible():
             return
@@ -270,13 +273,19 @@ class DataExamplePage(QWidget):
         kept = counts["tokens"] - counts["truncated"]
         parts = [f"<b>{plural(counts['tokens'], 'token')}</b>"]
         share = share_text(counts["trained"] / max(kept, 1))
-        parts.append(f"{counts['trained']:,} trained ({share})")
+        if counts["trained"] or not self._is_sampled:
+            parts.append(f"{counts['trained']:,} trained ({share})")
         if counts["truncated"]:
             parts.append(f"<span style='color: {theme.colors().error}'>{counts['truncated']:,} cut off</span>")
         if example["shown"] < counts["tokens"]:
             parts.append(f"the first {example['shown']:,} are shown")
         parts += example["problems"]
         self.counts_label.setText(" · ".join(parts))
+
+    @property
+    def _is_sampled(self) -> bool:
+        """True if rows are prompts: what is trained of them is sampled in the run."""
+        return self._store.config.train_mode in SAMPLING_MODES
 
     def _show_place(self, file: str, line: int) -> None:
         path = shown_path(file)
@@ -313,7 +322,7 @@ class DataExamplePage(QWidget):
         """The share of trained tokens of the whole training part."""
         figures = self._inspector.figures.get("train")
         report = self._inspector.last_report
-        if figures is None or report is None:
+        if figures is None or report is None or figures.kind == "prompts":
             self.share_label.setText("")
             return
         share = share_text(figures.trained_share)
@@ -330,7 +339,7 @@ class DataExamplePage(QWidget):
         self.refresh()
 
     def _on_changed(self, path: str) -> None:
-        if path in ("", "mask_prompt", "mask_turns", "max_seq_length"):
+        if path in ("", "mask_prompt", "mask_turns", "max_seq_length", "max_completion_length"):
             self.refresh()
 
     def _on_theme(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 
 from app.core import event
+from app.core.config import SAMPLING_MODES, TrainConfig
 from app.core.dataset.finding import Finding, Findings
 from app.core.dataset.report import DataReport, with_findings
 from app.core.problem import Problem
@@ -25,16 +26,20 @@ READ_PATHS = (
 # … and what changes how they are divided and what is trained of them.
 TOKEN_PATHS = (
     "valid_fraction", "test_fraction", "seed", "group_feature", "batch_size", "batching", "max_seq_length",
-    "mask_prompt", "mask_turns",
+    "mask_prompt", "mask_turns", "max_completion_length", "updates_per_generation",
 )  # fmt: skip
-# Rows that are read as one sequence each; pairs and prompts become several, or are only sampled from.
-COUNTED = ("chat", "completion", "text")
 
 
 @dataclass(frozen=True, slots=True)
 class SplitFigures:
-    """The figures of one split's tokens (`app.worker.token_statistic.statistics`); ``edges`` are in tokens."""
+    """The figures of one split's tokens (`app.worker.token_statistic.statistics`, and `rated_statistics` of pairs
+    and prompts); ``edges`` are in tokens.
 
+    ``kind`` is examples, pairs, answers or prompts; rows longer than ``limit`` are cut (prompts are left out);
+    ``parts`` are median and longest of prompt and answers, ``longest_used`` is what the run will read.
+    """
+
+    kind: str
     examples: int
     tokens: int
     kept_tokens: int
@@ -45,8 +50,11 @@ class SplitFigures:
     untrained_examples: int
     shortest: int
     longest: int
+    longest_used: int
     median_length: float
     max_seq_length: int
+    limit: int
+    parts: dict[str, dict[str, float]]
     edges: tuple[int, ...]
     counts: tuple[int, ...]
     padding_share: dict[str, float]
@@ -163,7 +171,8 @@ class DataInspector(QObject):
         return tuple(self._store.value(path) for path in paths)
 
     def _same_data(self) -> bool:
-        known, self._read_files = self._read_files, self._values(READ_PATHS[:3])
+        use = _use(self._store.config)
+        known, self._read_files = self._read_files, (use, *self._values(READ_PATHS[:3]))
         return known == self._read_files
 
     def _on_changed(self, path: str) -> None:
@@ -188,7 +197,7 @@ class DataInspector(QObject):
         if structure is None:
             return
         self.report = self.last_report = structure
-        if not self.model or structure.target not in COUNTED or not structure.examples:
+        if not self.model or not structure.target or not structure.examples:
             self.figures, self.is_stale = {}, False
             self._show_progress("", -1.0)
         else:
@@ -263,3 +272,10 @@ class DataInspector(QObject):
     def _show_progress(self, phase: str, share: float) -> None:
         self.phase, self.share = phase, share
         self.progressed.emit()
+
+
+def _use(config: TrainConfig) -> str:
+    """What the method makes of rows; figures of one use say nothing of another."""
+    if config.train_mode in SAMPLING_MODES:
+        return "prompts"
+    return "examples" if config.train_mode == "sft" else "pairs"

@@ -22,7 +22,23 @@ FIGURES = {
     "trained": "trained tokens",
     "median": "median length",
     "padding": "padding",
+    "parts": "prompt · chosen · rejected",
+    "left_out": "left out",
     "iterations": "iterations an epoch",
+}
+# Which of them tell something, by the kind of the rows.
+SHOWN = {
+    "examples": ("examples", "tokens", "trained", "median", "padding", "iterations"),
+    "pairs": ("examples", "tokens", "trained", "parts", "iterations"),
+    "answers": ("examples", "tokens", "trained", "parts", "iterations"),
+    "prompts": ("examples", "tokens", "median", "left_out", "iterations"),
+}
+# What the longest sequence of a row is made of.
+AXES = {
+    "examples": "tokens in an example",
+    "pairs": "tokens of prompt and longer answer",
+    "answers": "tokens of prompt and answer",
+    "prompts": "tokens in a prompt",
 }
 
 
@@ -71,7 +87,7 @@ class DataLengthPage(QWidget):
         layout = QVBoxLayout(card)
         layout.setContentsMargins(*[theme.SPACE] * 4)
         self.chart = LengthChart(card)
-        self.chart.maximum_chosen.connect(self._on_maximum)
+        self.chart.maximum_chosen.connect(self._on_line)
         self.state_label = QLabel(card)
         self.state_label.setObjectName("lengths.state")
         self.state_label.setProperty("role", "muted")
@@ -128,12 +144,20 @@ class DataLengthPage(QWidget):
             known = self.split_box.itemData(index) in self._inspector.figures
             self.split_box.model().item(index).setEnabled(known or index == 0)  # type: ignore[attr-defined]
         self.chart.show_figures(found)
-        self.chart.set_maximum(config.max_seq_length)
+        kind = found.kind if found is not None else "examples"
+        self.chart.set_words(AXES[kind], kind)
+        sampled = kind == "prompts"
+        self.chart.set_maximum(self._limit(kind), "room for a prompt" if sampled else "maximum")
         self.chart.setVisible(found is not None)
         self.state_label.setVisible(found is None)
         self._show_state()
         self._show_totals(found)
         self._show_cut(found)
+
+    def _limit(self, kind: str) -> int:
+        """The length that cuts rows, or leaves prompts out: an answer must fit behind them."""
+        config = self._store.config
+        return config.max_seq_length - (config.max_completion_length if kind == "prompts" else 0)
 
     def _show_state(self) -> None:
         inspector = self._inspector
@@ -158,6 +182,8 @@ class DataLengthPage(QWidget):
                 "trained": f"{found.trained_tokens:,}",
                 "median": f"{found.median_length:,.0f}",
                 "padding": share_text(padding),
+                "parts": " · ".join(f"{part['median']:,.0f}" for part in found.parts.values()),
+                "left_out": f"{found.untrained_examples:,}",
                 "iterations": f"{found.iterations_per_epoch:,}",
             }
         tips = {
@@ -166,7 +192,16 @@ class DataLengthPage(QWidget):
             "padding": f"Share of what is computed that is no token, at batch size {self._store.config.batch_size}",
             "iterations": f"At batch size {self._store.config.batch_size}",
         }
+        if found is not None and found.kind != "examples":
+            tips["tokens"] = "Tokens that are read: of a pair the prompt with each answer, as far as it is not cut"
+            tips["left_out"] = "Prompts that leave no room for an answer"
+            longest = ", ".join(f"{name} {part['longest']:,}" for name, part in found.parts.items())
+            tips["parts"] = f"Median lengths in tokens; the longest: {longest}"
+            self.figures["parts"].set_label(" · ".join(found.parts))
+        kind = found.kind if found is not None else "examples"
+        self.figures["examples"].set_label(kind)
         for name, text in texts.items():
+            self.figures[name].setVisible(name in SHOWN[kind])
             self.figures[name].show_value(text, tips.get(name, ""))
             self.figures[name].setEnabled(not self._inspector.is_stale)
 
@@ -174,6 +209,10 @@ class DataLengthPage(QWidget):
         role, text = "muted", ""
         if found is not None and self._inspector.is_stale:
             text = "Counting …"
+        elif found is not None and found.kind == "prompts":
+            text, role = self._room_text(found)
+        elif found is not None and found.kind != "examples":
+            text, role = _pairs_text(found)
         elif found is not None and found.over_length:
             lost = share_text(found.cut_tokens / max(found.tokens, 1))
             text = f"{plural(found.over_length, 'example')} longer than {found.max_seq_length:,}: "
@@ -186,6 +225,15 @@ class DataLengthPage(QWidget):
         theme.set_role(self.cut_label, role=role)
         self.cut_label.setText(text)
 
+    def _room_text(self, found: SplitFigures) -> tuple[str, str]:
+        """Which prompts the run leaves out, and the role of saying so."""
+        answer = plural(self._store.config.max_completion_length, "token")
+        if not found.untrained_examples:
+            longest = plural(found.longest, "token")
+            return f"All fit with an answer of {answer}: the longest prompt has {longest}.", "muted"
+        said = f"{plural(found.untrained_examples, 'prompt')} longer than {max(found.limit, 0):,} left out: "
+        return said + f"an answer of {answer} would not fit into {found.max_seq_length:,} with them.", "warning"
+
     # -- what happens -----------------------------------------------------------------------------------------
 
     def _on_split(self, _split: str) -> None:
@@ -194,6 +242,27 @@ class DataLengthPage(QWidget):
     def _on_maximum(self, tokens: int) -> None:
         self._store.set("max_seq_length", tokens)
 
+    def _on_line(self, tokens: int) -> None:
+        """Where the line of prompts is dragged to, answers come behind it."""
+        found = self._inspector.figures.get(self.split)
+        kind = found.kind if found is not None else "examples"
+        self._on_maximum(tokens + self._store.config.max_seq_length - self._limit(kind))
+
     def _on_changed(self, path: str) -> None:
-        if path in ("", "max_seq_length", "batch_size"):
+        if path in ("", "max_seq_length", "batch_size", "max_completion_length"):
             self.refresh()
+
+
+def _pairs_text(found: SplitFigures) -> tuple[str, str]:
+    """What the maximum length does to pairs, or to single answers, and the role of saying so."""
+    noun = found.kind.removesuffix("s")
+    cut = found.over_length - found.untrained_examples
+    said = []
+    if cut:
+        lost = plural(found.cut_tokens, "token")
+        said.append(f"{plural(cut, noun)} longer than {found.limit:,}: {lost} at the end of answers cut off.")
+    if found.untrained_examples:
+        said.append(f"{plural(found.untrained_examples, noun)} left out: the prompt leaves no room for an answer.")
+    if said:
+        return " ".join(said), "warning"
+    return f"Nothing is cut: the longest {noun} has {plural(found.longest, 'token')} with its prompt.", "muted"

@@ -14,7 +14,7 @@ from app.ui.worker_process import WorkerOutcome
 
 # What needs the data to be prepared anew; the rest is told to the worker that is there.
 PREPARED_PATHS = (*READ_PATHS, "valid_fraction", "test_fraction", "seed", "group_feature", "batch_size")
-LIVE_PATHS = ("mask_prompt", "mask_turns", "max_seq_length")
+LIVE_PATHS = ("mask_prompt", "mask_turns", "max_seq_length", "max_completion_length")
 
 
 class Previewer(QObject):

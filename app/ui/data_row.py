@@ -36,6 +36,8 @@ def _said(message: dict[str, Any]) -> str:
 def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
+    if isinstance(value, list) and value and all(isinstance(turn, dict) and "content" in turn for turn in value):
+        return "\n".join(_said(turn) for turn in value)
     return "" if value is None else json.dumps(value, ensure_ascii=False, default=str)
 
 

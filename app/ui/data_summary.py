@@ -32,6 +32,11 @@ from app.ui.split_bar import SPLIT_NAMES, SplitBar, split_color
 
 STEPS = 1000
 SHOWN_TURNS = 3
+NOUNS = {"preference": "pair", "labelled": "labelled answer", "prompt": "prompt"}  # by target
+# Formats that need no name beside what the rows are called.
+TOLD_BY_NOUN = {
+    "preference": (Format.PREFERENCE,), "labelled": (Format.LABELLED,), "prompt": (Format.GRPO,)
+}  # fmt: skip
 DELIBERATE = ("unknown_format", "not_supervised")  # what another choice of columns mends
 
 
@@ -52,6 +57,14 @@ class DataSummary(QWidget):
         self.headline.setObjectName("data.summary")
         self.headline.setWordWrap(True)
         layout.addWidget(self.headline)
+        self.parts_label = QLabel(self)
+        self.parts_label.setObjectName("data.lengths")
+        self.parts_label.setProperty("role", "small")
+        self.parts_label.setToolTip(
+            "Half of the training rows are shorter than the median; ≤ is the longest of all"
+        )
+        self.parts_label.setWordWrap(True)
+        layout.addWidget(self.parts_label)
         layout.addWidget(self._progress())
         layout.addWidget(self._banner())
         layout.addWidget(self._parts())
@@ -161,6 +174,7 @@ class DataSummary(QWidget):
         self._show_parts(report)
         self._show_pills(report)
         self._show_example(report)
+        self._show_lengths()
         if report is not None:
             self.say(self._sentence(report), "label")
         elif inspector.was_cancelled:
@@ -172,16 +186,25 @@ class DataSummary(QWidget):
         name = FORMAT_LABELS[Format(report.format)]
         if not report.examples:
             return f"{plural(report.rows, 'row')}, none of which can be used yet"
-        words = [plural(report.examples, "example")]
-        if report.format != Format.UNKNOWN:
+        words = [plural(report.examples, _noun(report))]
+        if report.format not in TOLD_BY_NOUN.get(report.target, (Format.UNKNOWN,)):
             words.append(name if name[:2].isupper() else name[:1].lower() + name[1:])
         figures = self._inspector.figures.values()
         if figures:
             tokens = sum(part.kept_tokens for part in figures)
             words.append(f"{short_count(tokens)} tokens" if tokens >= 1e5 else plural(tokens, "token"))
-        if (train := self._inspector.figures.get("train")) is not None and train.trained_share < 0.9995:
+        train = self._inspector.figures.get("train")
+        if train is not None and train.kind != "prompts" and train.trained_share < 0.9995:
             words.append(f"{share_text(train.trained_share)} trained")
         return " · ".join(words)
+
+    def _show_lengths(self) -> None:
+        """The lengths of what pairs and prompts are made of, in the training part."""
+        train = self._inspector.figures.get("train")
+        parts = train.parts if train is not None and self._inspector.last_report is not None else {}
+        said = [f"{name} {part['median']:,.0f} (≤ {part['longest']:,})" for name, part in parts.items()]
+        self.parts_label.setText(f"Median tokens: {' · '.join(said)}")
+        self.parts_label.setVisible(bool(parts))
 
     def _show_progress(self) -> None:
         inspector = self._inspector
@@ -246,6 +269,11 @@ class DataSummary(QWidget):
     def _on_changed(self, path: str) -> None:
         if path in ("valid_fraction", "test_fraction", "seed", "batch_size"):
             self._show_parts(self._inspector.last_report)
+
+
+def _noun(report: DataReport) -> str:
+    """What one row is to the method."""
+    return NOUNS.get(report.target, "example")
 
 
 def _counts(parts: Parts) -> dict[str, int]:

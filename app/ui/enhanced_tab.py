@@ -90,7 +90,7 @@ class EnhancedTab(ConfigTab):
         method = method_of(self.store.config)
         need = NEEDS[method.data]
         self.store.set_defaults(defaults_of(method))
-        self.data_panel.set_starter(need.starter_dir, need.starter_tip, need.rows)
+        self.data_panel.set_starter(need.starter_dir, need.starter_tip, method.rows or need.rows)
         self.training.leave_out(frozenset() if method.data == "examples" else SUPERVISED)
         self.rewards.setVisible(self._has_rewards)
         self.parameters.show_method(method)

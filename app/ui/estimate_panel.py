@@ -50,6 +50,10 @@ class Figure(QWidget):
         """The number as shown."""
         return self._value.text()
 
+    def set_label(self, label: str) -> None:
+        """Names what is counted anew."""
+        self._label.setText(label)
+
     def show_value(self, text: str, tip: str = "") -> None:
         """Shows the number; "–" where it is not known."""
         self._value.setText(text or "–")

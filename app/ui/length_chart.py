@@ -27,6 +27,7 @@ class LengthChart(QWidget):
         self.setAccessibleName("Lengths of the examples in tokens")
         self._figures: SplitFigures | None = None
         self._maximum = 0
+        self._name = "maximum"
         self.view = Plot("length_chart.plot", "Lengths of the examples in tokens", self, label_width=LABEL_WIDTH)
         self._plot = self.view.item
         self._plot.setMouseEnabled(x=False, y=False)
@@ -37,8 +38,6 @@ class LengthChart(QWidget):
         self.label = pg.InfLineLabel(self.line, "", position=0.94, anchors=[(0, 0.5), (1, 0.5)])
         for item in (self._kept, self._cut, self.line):
             self._plot.addItem(item)
-        self._plot.setLabel("bottom", "tokens in an example")
-        self._plot.setLabel("left", "examples")
         for name in ("left", "bottom"):
             self._plot.getAxis(name).setZValue(-1)  # its grid lies behind the bars
         layout = QVBoxLayout(self)
@@ -47,6 +46,7 @@ class LengthChart(QWidget):
         self.setMinimumHeight(160)
         self.line.sigPositionChangeFinished.connect(self._on_dragged)
         theme.theme().changed.connect(self._dress)
+        self.set_words("tokens in an example", "examples")
         self._dress()
 
     def show_figures(self, figures: SplitFigures | None) -> None:
@@ -54,9 +54,14 @@ class LengthChart(QWidget):
         self._figures = figures
         self._draw()
 
-    def set_maximum(self, tokens: int) -> None:
+    def set_words(self, bottom: str, left: str) -> None:
+        """What the axes count."""
+        self._plot.setLabel("bottom", bottom)
+        self._plot.setLabel("left", left)
+
+    def set_maximum(self, tokens: int, name: str = "maximum") -> None:
         """Moves the line, and with it what is drawn as cut off."""
-        self._maximum = tokens
+        self._maximum, self._name = tokens, name
         self._draw()
 
     @property
@@ -88,7 +93,7 @@ class LengthChart(QWidget):
         self.line.setVisible(near)
         self.line.setPos(self._maximum)
         self.line.setBounds((8, None))
-        self.label.setFormat(f"maximum {self._maximum:,}")
+        self.label.setFormat(f"{self._name} {self._maximum:,}")
 
     def _set_bars(self, kept: list[tuple[int, int, int]], cut: list[tuple[int, int, int]]) -> None:
         for item, bars in ((self._kept, kept), (self._cut, cut)):

@@ -102,7 +102,7 @@ class MethodSection(Card):
         method, need = self.method, NEEDS[self.method.data]
         for name, card in self.cards.items():
             card.set_chosen(name == method.name)
-        for name, text in (("when", method.when), ("data", need.rows), ("cost", method.cost)):
+        for name, text in (("when", method.when), ("data", method.rows or need.rows), ("cost", method.cost)):
             self._lines[name].setText(text if text.endswith(".") else f"{text}.")
         address = f"{PAPERS}{method.paper}"
         color = theme.colors().accent

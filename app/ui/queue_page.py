@@ -144,7 +144,7 @@ class QueuePage(QWidget):
             button.setEnabled(action.isEnabled())
             button.setToolTip(action.toolTip())
         movable = len(order) > 1
-        hint = "Drag what waits into the order you want" if movable else ""
+        hint = "Drag to reorder" if movable else ""
         self._chosen.setText(f"{len(chosen):,} selected" if chosen else hint)
 
     def _allow(self, action: QAction, allowed: bool, why_not: str, tip: str) -> None:

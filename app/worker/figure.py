@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import mlx.core as mx
+
+SIDES = ("chosen_reward", "rejected_reward")
 
 
 @dataclass(slots=True)
@@ -17,12 +19,12 @@ class FigureSums:
 
     def add(self, figures: Mapping[str, mx.array]) -> dict[str, float]:
         """Adds those of one batch, each a (sum, count) of shape (2,); returns that batch's own means."""
-        own = {}
+        own: dict[str, list[float]] = {}
         for name, array in figures.items():
             values: Any = array.tolist()
-            own[name] = values[0] / max(values[1], 1)
+            own[name] = values
             self._add(name, values[0], values[1])
-        return own
+        return _means(own)
 
     def add_means(self, figures: Mapping[str, float]) -> None:
         """Adds means that count once."""
@@ -31,8 +33,20 @@ class FigureSums:
 
     def means(self) -> dict[str, float]:
         """The means of everything added."""
-        return {name: total / max(count, 1) for name, (total, count) in self.sums.items()}
+        return _means(self.sums)
 
     def _add(self, name: str, total: float, count: float) -> None:
         before = self.sums.setdefault(name, [0.0, 0.0])
         before[0], before[1] = before[0] + total, before[1] + count
+
+
+def _means(sums: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """The means of (sum, count) by name.
+
+    Where answers are labelled each by itself there may be none of one kind: it has no mean reward then, and the
+    margin is that of the two means.
+    """
+    found = {name: total / max(count, 1) for name, (total, count) in sums.items() if count or name not in SIDES}
+    if "margin" not in sums and all(name in found for name in SIDES):
+        found["margin"] = found[SIDES[0]] - found[SIDES[1]]
+    return found

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import mlx.core as mx
 import mlx.nn as nn
+import numpy as np
 
 from app.core import event
 from app.core.config import SAMPLING_MODES, TrainConfig
@@ -27,7 +28,15 @@ from app.worker.judge import Judge, ModelJudge, RewardJudge
 from app.worker.model import load_model
 from app.worker.objective import Objective
 from app.worker.online_pair import PairRollouts, WinValidation
-from app.worker.pair import PairPlan, Pairs, PairValidation, References, reference_sums, tokenize_pairs
+from app.worker.pair import (
+    LabelledAnswers,
+    PairPlan,
+    PairValidation,
+    RatedAnswers,
+    References,
+    reference_sums,
+    tokenize_pairs,
+)
 from app.worker.preference_objective import preference
 from app.worker.prompt import Prompts, tokenize_prompts
 from app.worker.reference import Reference
@@ -89,7 +98,7 @@ def load_material(around: Surroundings, config: TrainConfig, data: PreparedData)
 
 
 class _Preferred:
-    """Pairs, for DPO, CPO, SimPO, ORPO and KTO."""
+    """Pairs, for DPO, CPO, SimPO, ORPO and KTO; for KTO labelled answers as well."""
 
     def __init__(self, around: Surroundings, config: TrainConfig, data: PreparedData) -> None:
         self._around = around
@@ -98,7 +107,9 @@ class _Preferred:
         self._valid = tokenize_pairs(data.valid, around.tokenizer, config, progress) if data.valid else None
         if not len(self._train):
             hint = "Raise the maximum length, or shorten the prompts."
-            raise UnusableError([Problem("data", "No pair has answers that fit.", hint=hint)])
+            said = f"No {'answer fits' if data.format == 'labelled' else 'pair has answers that fit'}."
+            raise UnusableError([Problem("data", said, hint=hint)])
+        _require_both(self._train)
         _tell_pairs(around, self._train, config)
 
     def __len__(self) -> int:
@@ -119,7 +130,9 @@ class _Preferred:
         batches = PairPlan(self._train, known, config, costs)
         return Parts(preference(head, config), batches, valid, yardstick)
 
-    def _references(self, pairs: Pairs, reference: Reference | None, config: TrainConfig) -> References | None:
+    def _references(
+        self, pairs: RatedAnswers, reference: Reference | None, config: TrainConfig
+    ) -> References | None:
         if reference is None:
             return None
 
@@ -200,7 +213,7 @@ class _Rewarded:
         return ModelJudge(model, find_head(model), tokenizer, system, cancelled=cancelled)
 
 
-def _joined(*parts: Pairs | Prompts | None) -> str:
+def _joined(*parts: RatedAnswers | Prompts | None) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for part in parts:
         if part is not None:
@@ -208,15 +221,24 @@ def _joined(*parts: Pairs | Prompts | None) -> str:
     return digest.hexdigest()
 
 
-def _tell_pairs(around: Surroundings, pairs: Pairs, config: TrainConfig) -> None:
+def _require_both(rows: RatedAnswers) -> None:
+    """Labelled answers of both kinds must be left where some do not fit."""
+    if isinstance(rows, LabelledAnswers) and len(np.unique(rows.desirable)) < 2:
+        kind = "good" if rows.desirable.any() else "bad"
+        said = f"Only {kind} answers fit: KTO needs both good and bad ones."
+        raise UnusableError([Problem("data", said, hint="Raise the maximum length, or shorten the prompts.")])
+
+
+def _tell_pairs(around: Surroundings, pairs: RatedAnswers, config: TrainConfig) -> None:
     hint = "Raise the maximum length to keep them whole."
     if pairs.truncated:
         around.warn(f"{pairs.truncated:,} answers end beyond {config.max_seq_length:,} tokens and are cut.", hint)
     if pairs.skipped:
-        around.warn(f"{pairs.skipped:,} pairs have a prompt that leaves no room for an answer; left out.", hint)
+        rows = "answers" if isinstance(pairs, LabelledAnswers) else "pairs"
+        around.warn(f"{pairs.skipped:,} {rows} have a prompt that leaves no room for an answer; left out.", hint)
 
 
-def _is_measured(around: Surroundings, valid: Pairs | Prompts | None, config: TrainConfig) -> bool:
+def _is_measured(around: Surroundings, valid: RatedAnswers | Prompts | None, config: TrainConfig) -> bool:
     if valid is not None and len(valid) and config.val_batches:
         return True
     around.warn("There is no validation data: no best adapter, no early stopping.")

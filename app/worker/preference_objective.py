@@ -48,13 +48,14 @@ class _Answers:
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """What a method makes of a batch: the losses of its pairs (or answers), what is added to their mean, and the
-    rewards that it sees in the answers, (rows,), for the figures."""
+    """What a method makes of a batch: the losses of its pairs (or answers), what is added to their mean, and for
+    the figures the rewards that it sees in the answers, (rows,), and the ``point`` above which KTO gains."""
 
     losses: mx.array
     beside: mx.array | None
     rewards: mx.array
     figures: Arrays
+    point: mx.array | None = None
 
 
 def preference(head: Head | NoHead, config: TrainConfig) -> Objective:
@@ -68,11 +69,13 @@ def preference(head: Head | NoHead, config: TrainConfig) -> Objective:
         judged = judge(config, model, head, answers, arrays)
         counted = answers.counted
         weight = counted.sum()
-        # KTO judges each answer by itself: its losses are twice as many as the pairs.
+        # KTO judges each answer by itself: of pairs its losses are twice as many.
         share = judged.losses.shape[0] // counted.shape[0]
         total = (judged.losses * mx.tile(counted, share)).sum() / share
         if judged.beside is not None:
             total = total + judged.beside * weight
+        if "desirable" in arrays:
+            return total, weight, judged.figures | _labelled_figures(judged, arrays["desirable"], counted)
         return total, weight, judged.figures | _figures(judged.rewards, counted)
 
     return objective
@@ -89,6 +92,23 @@ def _figures(rewards: mx.array, counted: mx.array) -> Arrays:
         "rejected_reward": rejected,
     }
     return {name: mx.stack([(values * counted).sum(), counted.sum()]) for name, values in named.items()}
+
+
+def _labelled_figures(judged: _Judged, desirable: mx.array, counted: mx.array) -> Arrays:
+    """The rewards of good and of bad answers, and how often a good one lies above KTO's point and a bad one not.
+
+    A batch may have answers of one kind only; the margin is the difference of the two means
+    (`app.worker.figure`), for it can only be told of many batches together.
+    """
+    rewards = mx.stop_gradient(judged.rewards)
+    good, bad = counted * desirable, counted * (1 - desirable)
+    assert judged.point is not None
+    is_right = ((rewards > judged.point) == desirable).astype(mx.float32)
+    return {
+        "accuracy": mx.stack([(is_right * counted).sum(), counted.sum()]),
+        "chosen_reward": mx.stack([(rewards * good).sum(), good.sum()]),
+        "rejected_reward": mx.stack([(rewards * bad).sum(), bad.sum()]),
+    }
 
 
 def _mean(value: mx.array) -> mx.array:
@@ -131,15 +151,18 @@ def _orpo(
 def _kto(config: TrainConfig, model: nn.Module, head: Head | NoHead, answers: _Answers, arrays: Arrays) -> _Judged:
     others = without_prefix(arrays, MISMATCHED)
     apart = answer_log_probabilities(model, head, others, differentiable=False) * others["mask"]
-    counted = mx.tile(answers.counted, 2)
+    # Of pairs the first half of the rows is good; labelled answers say it themselves.
+    counted = mx.tile(answers.counted, answers.sums.shape[0] // answers.counted.shape[0])
     point = kto_reference_point(mx.stop_gradient(apart).sum(axis=1) - others["reference"], counted)
     ratios = answers.sums - arrays["reference"]
-    desirable = mx.arange(ratios.shape[0]) < ratios.shape[0] // 2
+    desirable = arrays.get("desirable")
+    if desirable is None:
+        desirable = mx.arange(ratios.shape[0]) < ratios.shape[0] // 2
     losses = kto_losses(
         ratios, desirable, point, beta=config.beta, desirable_weight=config.desirable_weight,
         undesirable_weight=config.undesirable_weight,
     )  # fmt: skip
-    return _Judged(losses, None, config.beta * ratios, {"kl": _mean(point)})
+    return _Judged(losses, None, config.beta * ratios, {"kl": _mean(point)}, config.beta * point)
 
 
 _JUDGES: dict[str, Callable[[TrainConfig, nn.Module, Head | NoHead, _Answers, Arrays], _Judged]] = {

@@ -11,18 +11,23 @@ from typing import Any
 import orjson
 
 from app.core import event
-from app.core.config import TrainConfig
+from app.core.config import SAMPLING_MODES, TrainConfig
 from app.core.dataset.prepare import CancelledError, PreparedData, prepare_data
 from app.core.dataset.report import shortened
 from app.core.dataset.source import SPLITS
+from app.core.problem import UnusableError
 from app.worker.channel import Channel
 from app.worker.encode import RowEncoder
+from app.worker.rated_token import row_examples
 from app.worker.token_set import Example
 from app.worker.tokenize import Reporter, job_config, load_tokenizer, origin
 
 SHOWN_TOKENS = 20_000
 FOUND_LIMIT = 100
-LIVE_KEYS = ("mask_prompt", "mask_turns", "max_seq_length")
+LIVE_KEYS = ("mask_prompt", "mask_turns", "max_seq_length", "max_completion_length")
+HEADINGS = ("Chosen", "Rejected")
+LABELS: dict[Any, str] = {True: "Good answer", False: "Bad answer"}
+NOTHING: dict[str, Any] = {"tokens": [], "runs": [], "counts": {}, "shown": 0}
 MISSING = "�"
 
 
@@ -95,14 +100,46 @@ class Preview:
         file = self.files[split]
         row = file.row(index)
         path, line = origin(file.path, index + 1, self._prepared.origins.get(split))
+        base = {"split": split, "index": index, "count": len(file), "file": path, "line": line,
+                "row": shortened(row, 100_000), "refused": "", "problems": []}  # fmt: skip
+        if self._config.train_mode != "sft":
+            return base | self._rated(row)
         encoder = RowEncoder(self._tokenizer, self._config, row, file=str(file.path))
         encoded = encoder.encode([row])[0]
-        base = {"split": split, "index": index, "count": len(file), "file": path, "line": line,
-                "row": shortened(row, 100_000), "refused": encoded.refused,
-                "problems": [reason for _, reason in encoded.faults]}  # fmt: skip
-        if encoded.example is None:
-            return base | {"tokens": [], "runs": [], "counts": {}, "shown": 0}
-        return base | self._shown(encoded.example)
+        base |= {"refused": encoded.refused, "problems": [reason for _, reason in encoded.faults]}
+        return base | (NOTHING if encoded.example is None else self._shown(encoded.example))
+
+    def _rated(self, row: dict[str, Any]) -> dict[str, Any]:
+        """A pair, its answers one below the other, each after the prompt; or a prompt and its reference answer."""
+        try:
+            examples = row_examples(row, self._tokenizer, self._config)
+        except UnusableError as error:
+            return NOTHING | {"refused": error.problems[0].message}
+        if not examples:
+            return NOTHING | {"refused": "No token of an answer is trained."}
+        parts = [self._shown(example) for example in examples]
+        headings = HEADINGS if len(parts) == len(HEADINGS) else (LABELS.get(row.get("label", ""), ""),)
+        tokens: list[dict[str, Any]] = []
+        for heading, part in zip(headings, parts, strict=True):
+            tokens += _headed(heading, part["tokens"], tokens)
+        if row.get("answer") and self._is_prompt:
+            tokens += _headed("Reference answer", [_text_token(str(row["answer"]))], tokens)
+        counts = {name: sum(part["counts"][name] for part in parts) for name in parts[0]["counts"]}
+        return {"tokens": tokens, "runs": runs(tokens), "counts": counts,
+                "shown": sum(part["shown"] for part in parts), "problems": self._too_long(examples)}  # fmt: skip
+
+    @property
+    def _is_prompt(self) -> bool:
+        return self._config.train_mode in SAMPLING_MODES
+
+    def _too_long(self, examples: list[Example]) -> list[str]:
+        """Why the row is left out, where it is."""
+        limit = self._config.max_seq_length
+        if self._is_prompt:
+            is_out = len(examples[0].tokens) > limit - self._config.max_completion_length
+        else:
+            is_out = not all(example.trained[1:limit].any() for example in examples)
+        return ["left out: no room for an answer"] if is_out else []
 
     def _shown(self, example: Example) -> dict[str, Any]:
         ids = example.tokens[:SHOWN_TOKENS].tolist()
@@ -126,6 +163,19 @@ class Preview:
     def totals(self) -> dict[str, Any]:
         """How many examples each split has."""
         return {split: len(file) for split, file in self.files.items()}
+
+
+def _headed(heading: str, tokens: list[dict[str, Any]], before: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Tokens below a heading, with an empty line between it and what stands before."""
+    if not heading:
+        return tokens
+    gap = [] if not before else [_text_token("\n" if before[-1]["text"].endswith("\n") else "\n\n")]
+    return [*gap, _text_token(heading, "special"), _text_token("\n"), *tokens]
+
+
+def _text_token(text: str, kind: str = "plain") -> dict[str, Any]:
+    """Text that no tokenizer has made."""
+    return {"id": -1, "text": text, "kind": kind, "trained": False}
 
 
 def runs(tokens: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -54,13 +54,17 @@ def cache_folder() -> Path:
     return place.cache_dir() / "tokens"
 
 
-def cache_key(path: Path, tokenizer: Any, config: TrainConfig) -> str:
-    """What the tokens depend on: the file, the tokenizer and its template, the columns and the mask."""
+def cache_key(path: Path, tokenizer: Any, config: TrainConfig, goal: str = "") -> str:
+    """What the tokens depend on: the file, the tokenizer and its template, the columns and the mask.
+
+    ``goal`` is what the rows are trained for where that is not supervised: the same file has other tokens then.
+    """
     with path.open("rb") as file:
         content = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=32)).hexdigest()
     parts = [
         CACHE_VERSION, content, tokenizer_key(tokenizer), [config.value(key) for key in CONFIG_KEYS],
         [importlib.metadata.version(name) for name in ("mlx-lm", "transformers", "tokenizers")],
+        *([goal] if goal else []),
     ]  # fmt: skip
     return hashlib.blake2b(json.dumps(parts).encode(), digest_size=20).hexdigest()
 

@@ -33,6 +33,7 @@ def statistics(token_set: TokenSet, config: TrainConfig) -> dict[str, Any]:
     edges, counts = histogram(lengths)
     trained = int(examples.targets.sum())
     return {
+        "kind": "examples",
         "examples": len(token_set),
         "usable_examples": len(examples),
         "tokens": int(lengths.sum()),
@@ -44,9 +45,12 @@ def statistics(token_set: TokenSet, config: TrainConfig) -> dict[str, Any]:
         "untrained_examples": examples.skipped,
         "shortest": int(lengths.min()) if len(lengths) else 0,
         "longest": int(lengths.max()) if len(lengths) else 0,
+        "longest_used": int(kept.max()) if len(kept) else 0,
         "mean_length": float(lengths.mean()) if len(lengths) else 0.0,
         "median_length": float(np.median(lengths)) if len(lengths) else 0.0,
         "max_seq_length": config.max_seq_length,
+        "limit": config.max_seq_length,
+        "parts": {},
         "histogram": {"edges": edges, "counts": counts},
         "padding_share": {name: padding_share(examples, config, name) for name in BATCHINGS},
         "iterations_per_epoch": _iterations(len(examples), config),

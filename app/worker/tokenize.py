@@ -22,9 +22,10 @@ from app.core.problem import Problem, Severity, UnusableError
 from app.worker import token_cache
 from app.worker.channel import Channel
 from app.worker.encode import Encoded, RowEncoder
+from app.worker.rated_statistic import add_rated_findings, rated_statistics
 from app.worker.token_cache import CacheWriter, Fault, Tokenized
 from app.worker.token_set import TokenSet
-from app.worker.token_statistic import statistics
+from app.worker.token_statistic import add_length_findings, statistics
 
 Progress = Callable[[int, int], None]
 
@@ -196,30 +197,41 @@ class TokenizedData:
     prepared: PreparedData
     tokenized: dict[str, Tokenized]
 
-    def findings(self, max_length: int) -> Findings:
+    def findings(self, config: TrainConfig) -> Findings:
         """What tokenization tells of the rows, in the user's own files."""
-        from app.worker.token_statistic import add_length_findings
-
         findings = Findings()
         for split, tokenized in self.tokenized.items():
             path, origins = self.prepared.path(split), self.prepared.origins.get(split)
             assert path is not None
             add_findings(findings, tokenized, path, origins)
-            add_length_findings(findings, tokenized, max_length, partial(origin, path, origins=origins))
+            where = partial(origin, path, origins=origins)
+            if config.train_mode == "sft":
+                add_length_findings(findings, tokenized, config.max_seq_length, where)
+            else:
+                add_rated_findings(findings, tokenized, config, where)
         return findings
+
+    def statistics(self, config: TrainConfig) -> dict[str, dict[str, Any]]:
+        """The figures of every split, as plain JSON values."""
+        if config.train_mode == "sft":
+            return {split: statistics(item.token_set, config) for split, item in self.tokenized.items()}
+        return {split: rated_statistics(item, config) for split, item in self.tokenized.items()}
 
 
 def tokenize_config(config: TrainConfig, folder: Path, tokenizer: Any, reporter: Reporter) -> TokenizedData:
     """Prepares the config's data into ``folder`` and tokenizes every split; the cache then serves training.
 
-    Of pairs and prompts nothing is tokenized: their method does that when it runs.
+    Pairs and prompts are tokenized as their method does it, which does so again when it runs.
     """
+    from app.worker.rated_token import tokenize_rated  # it reads rows as this module does
+
     prepared = prepare_data(config, folder, reporter.phase("Reading the data"), reporter.stopped)
     found = {}
     for split in SPLITS:
         path = prepared.path(split)
-        if path is not None and config.train_mode == "sft":
-            found[str(split)] = tokenize_rows(path, tokenizer, config, reporter.phase("Tokenizing"))
+        if path is not None:
+            tokenize_split = tokenize_rows if config.train_mode == "sft" else tokenize_rated
+            found[str(split)] = tokenize_split(path, tokenizer, config, reporter.phase("Tokenizing"))
     return TokenizedData(prepared, found)
 
 
@@ -233,12 +245,12 @@ def tokenize(channel: Channel, job_dir: Path, job: dict[str, Any]) -> None:
     except CancelledError:
         channel.emit(event.Finished(reason="stopped"))
         return
-    findings = data.findings(config.max_seq_length)
+    findings = data.findings(config)
     result = {
         "format": data.prepared.format,
         "report": report_json(data.prepared.report),
         "problems": [p.sentence() for p in data.prepared.problems],
-        "splits": {split: statistics(item.token_set, config) for split, item in data.tokenized.items()},
+        "splits": data.statistics(config),
         "counts": dict(findings.counts),
     } | {f"{s.value}s": [finding.as_dict() for finding in findings.kept(s)] for s in Severity}
     channel.emit(event.Result(name="tokenize", data=result))
@@ -288,7 +300,7 @@ def _with_tokens(
                 {"data": name, "valid_data": "", "test_data": "", "valid_fraction": 0.0, "test_fraction": 0.0}
             )
             data = tokenize_config(whole, job_dir / f"data-{number}", tokenizer, reporter)
-            findings.extend(data.findings(config.max_seq_length))
+            findings.extend(data.findings(config))
     except UnusableError as error:
         problem = error.problems[0]
         kind = "no_chat_template" if problem.path == "model" else "template_refused"

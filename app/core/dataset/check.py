@@ -13,7 +13,10 @@ from app.core.config import TrainConfig
 from app.core.dataset.duplicate import Fingerprints
 from app.core.dataset.finding import KINDS, Findings
 from app.core.dataset.format import FORMAT_LABELS, Features, Format, Layout, Target, layout_of, mlx_choice
-from app.core.dataset.rated import GOALS, NEEDED, SERVING, Goal, is_written
+from app.core.dataset.label import BAD as BAD_LABEL
+from app.core.dataset.label import GOOD as GOOD_LABEL
+from app.core.dataset.label import label_of
+from app.core.dataset.rated import GOALS, OTHER_GOALS, Goal, goal_of, is_written, needs_of
 from app.core.dataset.reader import OVERLAP_KEY, Chunking, RowFault, read_rows
 from app.core.dataset.report import PREVIEW_ROWS, DataReport, SplitReport, shortened
 from app.core.dataset.row_check import FastCheck, Fault, RowResult, fast_check, full_check
@@ -45,16 +48,19 @@ class _Lane:
     targets: set[Target] = field(default_factory=set)
     lines: list[tuple[int, int]] = field(default_factory=list)
     columns: list[tuple[Any, ...]] = field(default_factory=list)
+    labels: list[Counter[bool]] = field(default_factory=lambda: [Counter(), Counter(), Counter()])
 
 
 @dataclass(slots=True)
 class RowRecord:
-    """What a split needs of every row, in order: its format (or `BAD`), length in characters, line and group."""
+    """What a split needs of every row, in order: its format (or `BAD`), length in characters, line, group and label
+    (1 good, 0 bad or none)."""
 
     state: array[int] = field(default_factory=lambda: array("B"))
     lengths: array[int] = field(default_factory=lambda: array("I"))
     lines: array[int] = field(default_factory=lambda: array("I"))
     groups: array[int] = field(default_factory=lambda: array("Q"))
+    labels: array[int] = field(default_factory=lambda: array("B"))
     starts: list[int] = field(default_factory=list)
 
 
@@ -92,7 +98,9 @@ class DataCheck:
         self._duplicates = self._leaked = 0
         self._format = Format.UNKNOWN
         self._target: Target = ""
-        self._goal: Goal | None = GOALS.get(features.train_mode)
+        self._is_rated = features.train_mode in GOALS
+        self._is_labelled = OTHER_GOALS.get(features.train_mode) == "labelled"
+        self._goal: Goal | None = None
 
     # -- the pass ---------------------------------------------------------------------------------------------
 
@@ -176,7 +184,10 @@ class DataCheck:
         lane = self._lane(layout)
         if layout is None:
             return lane, (0, 0, (), False)
-        return lane, full_check(row, layout)
+        result = full_check(row, layout)
+        if layout.label and all(KINDS[kind].severity is not Severity.ERROR for kind, _ in result[2]):
+            lane.labels[self._split_index][bool(label_of(row[layout.label]))] += 1
+        return lane, result
 
     def _remember(self, lane: _Lane, index: int, line: int, row: dict[str, Any]) -> None:
         lane.lines.append((index, line))
@@ -221,6 +232,9 @@ class DataCheck:
         record.lines.append(line & 0xFFFFFFFF)
         if self._group_of is not None:
             record.groups.append(self._group_of(row) & 0xFFFFFFFFFFFFFFFF)
+        if self._is_labelled:
+            layout = lane.layout if lane is not None else None
+            record.labels.append(bool(layout is not None and layout.label and label_of(row.get(layout.label))))
 
     # -- what it comes to -------------------------------------------------------------------------------------
 
@@ -251,12 +265,15 @@ class DataCheck:
                 said = f"{rows} {FORMAT_LABELS[lane.format]}, the rest {FORMAT_LABELS[main.format]}."
                 self.findings.add("converted_mix", self.sources[index].name, line, said, count=lane.count)
                 self.native = [False] * len(self.native)
+            elif main.format is Format.LABELLED and lane.layout is not None and lane.layout.completion:
+                self._unlabelled(lane)
             else:
                 self._mixed(lane, main)
         if "" not in targets and targets:
             self._target = "chat" if "chat" in targets else next(iter(targets))
-        if self._goal is not None:
-            self._target = self._goal if main.format in SERVING[self._goal] else ""
+        if self._is_rated:
+            self._goal = goal_of(self.features.train_mode, main.format)
+            self._target = self._goal or ""
         if unknown := self._lanes.get(Format.UNKNOWN):
             self._unknown(unknown, main)
         self._conclude_main(main)
@@ -267,6 +284,15 @@ class DataCheck:
             self.findings.add("mixed_format", self.sources[index].name, line, said)
             self.native[index] = False
         self.findings.count("mixed_format", lane.count - len(lane.lines))
+        lane.good = [0, 0, 0]
+
+    def _unlabelled(self, lane: _Lane) -> None:
+        """Answers without a label among labelled ones."""
+        for index, line in lane.lines:
+            said = "`label` is missing, or neither true (a good answer) nor false (a bad one)."
+            self.findings.add("missing_field", self.sources[index].name, line, said)
+            self.native[index] = False
+        self.findings.count("missing_field", lane.count - len(lane.lines))
         lane.good = [0, 0, 0]
 
     def _unknown(self, lane: _Lane, main: _Lane) -> None:
@@ -293,10 +319,19 @@ class DataCheck:
     def _conclude_main(self, main: _Lane) -> None:
         index, line = main.lines[0]
         name = self.sources[index].name
-        if self._goal is not None:
+        if self._is_rated:
             if not self._target and main.format is not Format.UNKNOWN:
                 said = f"These rows are {FORMAT_LABELS[main.format]}, which the method cannot train on."
-                self.findings.add("not_for_method", name, line, f"{said} {NEEDED[self._goal]}")
+                other = " KTO trains on such rows." if main.format is Format.LABELLED else ""
+                self.findings.add(
+                    "not_for_method", name, line, f"{said} {needs_of(self.features.train_mode)}{other}"
+                )
+            elif main.format is Format.LABELLED:
+                self._conclude_labels(main)
+        elif main.format is Format.LABELLED:
+            said = "These rows are answers labelled good or bad, and KTO trains on such rows."
+            how = "To learn good and bad answers alike, choose the format `completion` (prompt and answer)."
+            self.findings.add("not_supervised", name, line, f"{said} {how}")
         elif main.format is Format.PREFERENCE:
             said = "These rows are preference pairs (chosen and rejected), not examples with one answer."
             how = "To train on the better answers, choose `chosen` as the answer column."
@@ -309,6 +344,28 @@ class DataCheck:
             columns = ", ".join(f"`{column}`" for column in main.layout.needed)
             said = f"Columns {columns} ({FORMAT_LABELS[main.format]}) are trained as"
             self.findings.add("converted", name, None, f"{said} {FORMAT_LABELS[Format(self._target)]}.")
+
+    def _conclude_labels(self, main: _Lane) -> None:
+        """Both labels must be there to train on, and should be to validate on."""
+        for split, counts in zip(SPLITS, main.labels, strict=True):
+            if not counts or len(counts) == 2:
+                continue
+            only, other = ("good", "bad") if True in counts else ("bad", "good")
+            rows = "The only answer is" if counts.total() == 1 else f"All {counts.total():,} answers are"
+            name = next(source.name for source in self.sources if source.split == split)
+            if split == "train":
+                said = f"{rows} labelled {only}: KTO needs both good and bad ones."
+                self.findings.add("one_label", name, None, said)
+            elif split == "valid":
+                said = f"{rows} labelled {only}: without {other} ones the margin cannot be measured."
+                self.findings.add("one_label_held_out", name, None, said)
+
+    def _labels(self) -> dict[str, int]:
+        """The good and the bad answers among the rows to train on."""
+        lane = self._lanes.get(Format.LABELLED)
+        if lane is None or self._format is not Format.LABELLED:
+            return {}
+        return {GOOD_LABEL: lane.labels[0][True], BAD_LABEL: lane.labels[0][False]}
 
     def _find_repeats(self) -> None:
         within, across = self.prints.summary()
@@ -356,8 +413,8 @@ class DataCheck:
 
     def native_choice(self, row: dict[str, Any]) -> bool:
         """True if mlx-lm would take a file that begins with this row for what it is."""
-        if self._goal is not None:
-            return is_written(row, self._goal)
+        if self._is_rated:
+            return self._goal is not None and is_written(row, self._goal)
         return mlx_choice(row, self.features) == self._target
 
     def report(self) -> DataReport:
@@ -378,6 +435,7 @@ class DataCheck:
             notes=findings.kept(Severity.NOTE),
             counts=dict(findings.counts),
             formats={lane.format.value: lane.count for lane in self._lanes.values()},
+            labels=self._labels(),
             duplicates=self._duplicates,
             leaked=self._leaked,
             columns=tuple(self._columns),
@@ -399,7 +457,7 @@ class DataCheck:
 
 # Errors of a whole file or of all rows: leaving out bad rows does not help.
 FATAL = frozenset(("unreadable_file", "unsupported_file", "empty_file", "damaged_file", "no_examples",
-                   "unknown_format", "not_supervised", "not_for_method"))  # fmt: skip
+                   "unknown_format", "not_supervised", "not_for_method", "one_label"))  # fmt: skip
 
 
 def _unknown_row(_row: dict[str, Any]) -> RowResult | None:

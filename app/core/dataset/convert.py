@@ -27,7 +27,7 @@ def convert_row(row: dict[str, Any], layout: Layout, target: Target, features: F
     """
     if target == "text":
         return {features.text: row[layout.text]}
-    if target in ("preference", "prompt"):
+    if target in ("preference", "labelled", "prompt"):
         from app.core.dataset.rated import rated_row  # it builds on this module
 
         return rated_row(row, layout, target)

@@ -46,11 +46,16 @@ KINDS: dict[str, Kind] = {
     "wrong_type": Kind(_E, "Wrong type", _REPAIR),
     "unknown_role": Kind(_E, "Unknown role", "Use system, user, assistant or tool."),
     "no_answer": Kind(_E, "No answer at the end", "Let the row end with a turn of the assistant."),
+    "one_label": Kind(_E, "Only one kind of label", "Add answers of the other kind, or choose another method."),
     "mixed_format": Kind(_E, "Mixed formats", "Keep one format in a data set, or leave bad rows out."),
     "repeated_role": Kind(_W, "Two turns of the same role in a row", "Many chat templates refuse such rows."),
     "system_position": Kind(_W, "System turn not at the start", "Many chat templates refuse such rows."),
     "converted_mix": Kind(_W, "Several formats, converted to one"),
     "empty_line": Kind(_W, "Empty line"),
+    "one_label_held_out": Kind(_W, "Validation with one kind of label", "Add answers of the other kind to it."),
+    "unbalanced_labels": Kind(
+        _W, "Far more answers of one label", "Set the weight, or add answers of the rarer kind."
+    ),
     "duplicate": Kind(_W, "Duplicate row", "Remove one of them, unless the repetition is meant."),
     "leakage": Kind(_W, "Also in the training data", "Remove it, or the score shows memory, not skill."),
     "mojibake": Kind(_W, "Garbled characters", "The text was saved in one encoding and read in another."),
@@ -62,6 +67,7 @@ KINDS: dict[str, Kind] = {
     "template_refused": Kind(_E, "Refused by the chat template", _REPAIR),
     "over_length": Kind(_W, "Longer than the maximum length", "Raise the maximum length, or shorten the row."),
     "no_trained_token": Kind(_W, "No token is trained", "Raise the maximum length, or leave the row out."),
+    "no_room": Kind(_W, "No room for an answer", "Raise the maximum length, or shorten the prompt."),
     "unstable_template": Kind(_W, "The template rewrites earlier turns"),
     "mask_mismatch": Kind(_W, "The mask does not meet the answer's first token"),
     # -- worth knowing

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from app.core.config import TrainConfig
+from app.core.dataset.label import LABEL_COLUMNS, is_verdict
 
 
 class Format(StrEnum):
@@ -19,20 +20,22 @@ class Format(StrEnum):
     COMPLETION = "completion"
     TEXT = "text"
     PREFERENCE = "preference"
+    LABELLED = "labelled"
     GRPO = "grpo"
     UNKNOWN = "unknown"
 
 
-Target = Literal["chat", "completion", "text", "preference", "prompt", ""]
+Target = Literal["chat", "completion", "text", "preference", "labelled", "prompt", ""]
 
 TARGETS: dict[Format, Target] = {
     Format.CHAT: "chat", Format.SHAREGPT: "chat", Format.ALPACA: "completion", Format.COMPLETION: "completion",
-    Format.TEXT: "text", Format.PREFERENCE: "", Format.GRPO: "", Format.UNKNOWN: "",
+    Format.TEXT: "text", Format.PREFERENCE: "", Format.LABELLED: "", Format.GRPO: "", Format.UNKNOWN: "",
 }  # fmt: skip
 FORMAT_LABELS: dict[Format, str] = {
     Format.CHAT: "chat", Format.SHAREGPT: "ShareGPT chat", Format.ALPACA: "Alpaca instructions",
     Format.COMPLETION: "prompt and answer", Format.TEXT: "text", Format.PREFERENCE: "preference pairs",
-    Format.GRPO: "prompts with reference answers (GRPO)", Format.UNKNOWN: "not recognised",
+    Format.LABELLED: "answers labelled good or bad", Format.GRPO: "prompts with reference answers (GRPO)",
+    Format.UNKNOWN: "not recognised",
 }  # fmt: skip
 
 CHAT_COLUMNS = ("messages", "conversations", "conversation", "dialog", "dialogue", "turns", "chat")
@@ -89,6 +92,7 @@ class Layout:
     text: str = ""
     chosen: str = ""
     rejected: str = ""
+    label: str = ""
     native: bool = False
 
     @property
@@ -101,7 +105,7 @@ class Layout:
     @property
     def needed(self) -> tuple[str, ...]:
         """The columns that every row of this layout must have."""
-        every = (self.chat, self.prompt, self.completion, self.text, self.chosen, self.rejected)
+        every = (self.chat, self.prompt, self.completion, self.text, self.chosen, self.rejected, self.label)
         return tuple(name for name in every if name)
 
 
@@ -110,6 +114,8 @@ def layout_of(row: dict[Any, Any], features: Features) -> Layout | None:
 
     The order among the config's columns is mlx-lm's (`create_dataset`): prompt and completion, chat, text.
     """
+    if labelled := _labelled(row, features):
+        return labelled
     if features.data_format != "auto":
         return _chosen_layout(row, features)
     system = features.system if features.system in row else ""
@@ -213,6 +219,24 @@ def _preference(row: dict[Any, Any]) -> Layout | None:
             Format.PREFERENCE, prompt=names.get("prompt", names.get("question", "")), chosen=names["chosen"],
             rejected=names["rejected"], system=_first(names, SYSTEM_COLUMNS),
         )  # fmt: skip
+    return None
+
+
+def _labelled(row: dict[Any, Any], features: Features) -> Layout | None:
+    """One answer and its label. Only KTO reads them: for other methods they are recognised so that they can be
+    refused, unless the format is chosen, or the label may be something else than a verdict."""
+    label = next((name for name in LABEL_COLUMNS if name in row), "")
+    is_wanted = features.train_mode == "kto" and features.data_format in ("auto", "completion")
+    if not label or not (is_wanted or (features.data_format == "auto" and is_verdict(row[label]))):
+        return None
+    names = _folded(row)
+    if "chosen" in names and "rejected" in names:
+        return None
+    for prompt, answer in ((features.prompt, features.completion), *(PAIRS if is_wanted else PAIRS[:2])):
+        prompt, answer = names.get(prompt, prompt), names.get(answer, answer)
+        if prompt in row and answer in row:
+            system = features.system if features.system in row else _first(names, SYSTEM_COLUMNS)
+            return Layout(Format.LABELLED, prompt=prompt, completion=answer, system=system, label=label)
     return None
 
 

@@ -25,6 +25,7 @@ from app.core.dataset.check import (
 from app.core.dataset.convert import as_list, convert_row
 from app.core.dataset.finding import Findings
 from app.core.dataset.format import Features, layout_of
+from app.core.dataset.label import imbalance
 from app.core.dataset.reader import OVERLAP_KEY, Chunking, read_rows
 from app.core.dataset.report import DataReport
 from app.core.dataset.source import SPLITS, Source, Split, find_sources, locate_data
@@ -50,7 +51,8 @@ class Origins:
 
 @dataclass(frozen=True, slots=True)
 class PreparedData:
-    """Data as it trains: ``folder`` is what goes into mlx-lm's ``data``; ``format`` is chat, completion or text.
+    """Data as it trains: ``folder`` is what goes into mlx-lm's ``data``; ``format`` is chat, completion, text,
+    preference, labelled or prompt.
 
     ``problems`` are warnings and notes (all errors were raised). ``written`` is False when the user's own folder is
     used as it is.
@@ -100,6 +102,8 @@ def prepare_data(
     report = check.report()
     if not report.usable:
         raise UnusableError(_reasons(findings, report))
+    if uneven := imbalance(report.labels, config.desirable_weight, config.undesirable_weight):
+        findings.add("unbalanced_labels", check.sources[0].name, None, uneven.reason)
     own = _own_folder(config, check, report)
     if own is not None:
         return own
@@ -277,7 +281,8 @@ def _set_aside(
     rows = np.flatnonzero(side == TRAIN)
     lengths = np.frombuffer(record.lengths, np.uint32)[rows]
     groups = np.frombuffer(record.groups, np.uint64)[rows] if record.groups else None
-    side[rows] = assign(lengths, groups, plan)
+    labels = np.frombuffer(record.labels, np.uint8)[rows] if check.target == "labelled" else None
+    side[rows] = assign(lengths, groups, plan, labels)
     if len(rows) < SMALL_ROWS:
         said = f"{len(rows)} examples are very few: the validation loss will say little."
         findings.add("small_data", name, None, said)

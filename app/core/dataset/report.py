@@ -31,10 +31,11 @@ class SplitReport:
 class DataReport:
     """What a check found.
 
-    ``format`` is what rows are (chat, sharegpt, alpaca, completion, text, preference, grpo, unknown), ``target``
-    the form that they train as (chat, completion, text, preference, prompt; empty if none). ``examples`` counts
-    rows without errors, ``rows`` all rows. ``errors``, ``warnings`` and ``notes`` hold at most 1,000 findings each;
-    ``counts`` by kind is complete. ``preview`` are the first rows as they stand in the files, texts shortened.
+    ``format`` is what rows are (chat, sharegpt, alpaca, completion, text, preference, labelled, grpo, unknown),
+    ``target`` the form that they train as (chat, completion, text, preference, labelled, prompt; empty if none).
+    ``examples`` counts rows without errors, ``rows`` all rows, ``labels`` good and bad answers to train on.
+    ``errors``, ``warnings`` and ``notes`` hold at most 1,000 findings each; ``counts`` by kind is complete.
+    ``preview`` are the first rows as they stand in the files, texts shortened.
     """
 
     usable: bool
@@ -48,6 +49,7 @@ class DataReport:
     notes: list[Finding]
     counts: dict[str, int]
     formats: dict[str, int] = field(default_factory=dict)
+    labels: dict[str, int] = field(default_factory=dict)
     duplicates: int = 0
     leaked: int = 0
     columns: tuple[str, ...] = ()

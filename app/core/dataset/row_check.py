@@ -9,7 +9,7 @@ import orjson
 
 from app.core.dataset.convert import SPEAKERS, Message, as_list, messages_of, pair_of
 from app.core.dataset.format import Format, Layout
-from app.core.dataset.rated import is_written, pair_faults
+from app.core.dataset.rated import answer_faults, is_written, label_faults, pair_faults
 
 ROLES = frozenset(("system", "developer", "user", "assistant", "tool", "function", "ipython"))
 REMEMBERED_SEQUENCES = 10_000
@@ -140,7 +140,7 @@ def full_check(row: dict[str, Any], layout: Layout) -> RowResult:
         faults = _text_faults(row, layout.text)
         text = row.get(layout.text)
         return _result(hash(text) if isinstance(text, str) else 0, [text], faults, layout.native)
-    if layout.format in (Format.PREFERENCE, Format.GRPO):
+    if layout.format in (Format.PREFERENCE, Format.LABELLED, Format.GRPO):
         return _check_rated(row, layout)
     if layout.format in (Format.COMPLETION, Format.ALPACA) and layout.target == "completion":
         faults = [*_text_faults(row, layout.prompt), *_text_faults(row, layout.completion), *_tool_faults(row)]
@@ -267,19 +267,24 @@ def role_faults(roles: tuple[str, ...]) -> tuple[Fault, ...]:
 
 
 def _check_rated(row: dict[str, Any], layout: Layout) -> RowResult:
-    """Preference and GRPO rows: the columns are there and are texts or lists of messages."""
+    """Preference, labelled and GRPO rows: the columns are there and are texts or lists of messages."""
     faults: list[Fault] = []
     for column in layout.needed:
+        if column == layout.label:
+            faults += label_faults(row, layout)
+            continue
         value = as_list(row.get(column))
         if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
             continue
-        if column == layout.completion and isinstance(value, (int, float)):  # a reference answer may be a number
-            continue
+        if layout.format is Format.GRPO and column == layout.completion and isinstance(value, (int, float)):
+            continue  # a reference answer may be a number
         faults += _text_faults(row, column)
     values = [row.get(column) for column in layout.needed]
     if not faults and layout.chosen:
         faults += pair_faults(row, layout)
-    written = is_written(row, "preference" if layout.chosen else "prompt")
+    elif not faults and layout.label:
+        faults += answer_faults(row, layout)
+    written = is_written(row, "preference" if layout.chosen else "labelled" if layout.label else "prompt")
     return _result(hash(_dumped(values)), values, faults, written)
 
 

@@ -38,13 +38,17 @@ def _size(rows: int, fraction: float, batch_size: int) -> int:
 
 
 def assign(
-    lengths: npt.NDArray[np.uint32], groups: npt.NDArray[np.uint64] | None, plan: SplitPlan
+    lengths: npt.NDArray[np.uint32],
+    groups: npt.NDArray[np.uint64] | None,
+    plan: SplitPlan,
+    labels: npt.NDArray[np.uint8] | None = None,
 ) -> npt.NDArray[np.int8]:
     """The side of every row: `TRAIN`, `VALID` or `TEST`, int8.
 
     Rows are put in order of length and each part takes one at random out of every stretch, so that all parts have
     short and long ones. Rows with the same value in ``groups`` stay together; a group that would overfill a part is
-    left in the training part. Depends only on the arguments.
+    left in the training part. With ``labels`` (1 good, 0 bad) each part has as good as the same share of both, and
+    one of each where it has two rows and enough are there. Depends only on the arguments.
     """
     side = np.full(len(lengths), TRAIN, np.int8)
     if len(lengths) < 2:
@@ -52,10 +56,15 @@ def assign(
     unit_of, sizes, means = _units(lengths, groups)
     random = np.random.default_rng(plan.seed)
     order = np.lexsort((random.permutation(len(sizes)), means))
+    has = np.empty((0, len(sizes)), np.bool_) if labels is None else _holding(labels, unit_of, len(sizes))
+    if labels is not None:
+        order = order[np.argsort(has[1][order], kind="stable")]
     free = np.ones(len(sizes), np.bool_)
     unit_side = np.full(len(sizes), TRAIN, np.int8)
     for part, wanted in zip((VALID, TEST), held_out_sizes(len(lengths), plan), strict=True):
         taken = _take(order[free[order]], sizes, wanted, random)
+        for holds in has:
+            taken = _with_label(taken, holds, free, random)
         unit_side[taken] = part
         free[taken] = False
     if not free.any():
@@ -78,6 +87,28 @@ def _units(
     unit_of = rank[inverse]
     sizes = np.bincount(unit_of)
     return unit_of, sizes, np.bincount(unit_of, weights=lengths) / sizes
+
+
+def _holding(labels: npt.NDArray[np.uint8], unit_of: npt.NDArray[np.int64], units: int) -> npt.NDArray[np.bool_]:
+    """(2, units): whether a unit has a row of label 0, of label 1."""
+    has = np.zeros((2, units), np.bool_)
+    has[labels, unit_of] = True
+    return has
+
+
+def _with_label(
+    taken: npt.NDArray[np.int64],
+    holds: npt.NDArray[np.bool_],
+    free: npt.NDArray[np.bool_],
+    random: np.random.Generator,
+) -> npt.NDArray[np.int64]:
+    """A part of two units or more that has none with a label gets one for its last, if two or more are free."""
+    if len(taken) < 2 or holds[taken].any():
+        return taken
+    spare = np.flatnonzero(free & holds)
+    if len(spare) < 2:
+        return taken
+    return np.append(taken[:-1], random.choice(spare))
 
 
 def _take(
