@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,14 +18,9 @@ from app.core import place as places
 HEAVY = "{'mlx', 'mlx_lm', 'PySide6', 'pyqtgraph', 'transformers', 'pydantic', 'numpy', 'typer', 'rich'}"
 
 
-def test_help_lists_every_verb_and_is_fast(luthier: Luthier) -> None:
-    times = []
-    for _ in range(3):
-        started = time.perf_counter()
-        said = luthier("--help").stdout
-        times.append(time.perf_counter() - started)
+def test_help_lists_every_verb(luthier: Luthier) -> None:
+    said = luthier("--help").stdout
     assert all(f"\n  {verb} " in said for verb in command.VERBS)
-    assert min(times) < 0.5
 
 
 def test_the_overview_imports_nothing_heavy() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import math
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -150,10 +149,3 @@ def test_smoothing_step_by_step_equals_smoothing_at_once(weight: float) -> None:
     for end in (0, 1, 63, 64, 65, 300, 1000):
         found = smoothed.update(values[:end])
     assert found == pytest.approx(smooth(values, weight), nan_ok=True)
-
-
-def test_a_million_points_are_smoothed_in_the_time_of_a_few_frames() -> None:
-    values = np.random.default_rng(0).normal(size=1_000_000)
-    begin = time.process_time()
-    smooth(values, 0.9)
-    assert time.process_time() - begin < 1.0

@@ -179,16 +179,3 @@ def test_the_chart_is_saved_as_a_picture_and_as_points(chart: LossChart, tmp_pat
         chart.save(tmp_path / "loss.bmp")
     with pytest.raises(OSError, match="written"):
         chart.save(tmp_path / "missing" / "loss.png")
-
-
-def test_a_hundred_thousand_points_are_drawn_in_the_time_of_a_frame(qtbot: QtBot, chart: LossChart) -> None:
-    long = RunHistory()
-    long.feed(event.Started(iterations=100_000, iterations_per_epoch=1, train_examples=1, valid_examples=1))
-    long.feed(synthetic_run.report(100_000, np.random.default_rng(0).random(100_000).tolist()))
-    chart.view.set_smoothing(0.9)
-    chart.set_history(long)
-    redrawn(qtbot, chart)
-    began = time.process_time()
-    chart._redraw()
-    chart._view.grab()
-    assert time.process_time() - began < 0.5

@@ -148,7 +148,9 @@ EXTRAS: dict[str, dict[str, Any]] = {
                 "num_kv_heads": [2] * 4, "ffn_multipliers": [1.0] * 4},
     "phi": {}, "phi3": {},
     "phi3small": {"dense_attention_every_n_layers": 2, "ff_intermediate_size": 128, "gegelu_limit": 20.0},
-    "phimoe": {}, "phixtral": {}, "pixtral": {"text": {"model_type": "llama"}},
+    "phimoe": {},
+    "phixtral": {"num_vocab": 256, "model_dim": 64, "num_heads": 4, "num_layers": 4, "rotary_dim": 8},
+    "pixtral": {"text": {"model_type": "llama"}},
     "plamo": {}, "plamo2": {}, "plamo3": {}, "qwen": {}, "qwen2": {}, "qwen2_moe": {},
     "qwen2_vl": {"text": {"model_type": "qwen2"}}, "qwen3": {}, "qwen3_5": {}, "qwen3_5_moe": {}, "qwen3_moe": {},
     "qwen3_next": {**_GATED_DELTA, "full_attention_interval": 2},
@@ -196,3 +198,14 @@ def config_of(name: str) -> dict[str, Any]:
 def all_names() -> list[str]:
     """Every architecture, then the quantized variants."""
     return [*EXTRAS, *QUANTIZED]
+
+
+def giant() -> dict[str, Any]:
+    """The shape of a mixture with 480 billion parameters: 61 layers of 256 experts."""
+    return config_of("deepseek_v3") | {
+        "hidden_size": 7168, "num_hidden_layers": 61, "intermediate_size": 18432, "num_attention_heads": 128,
+        "num_key_value_heads": 128, "n_routed_experts": 256, "num_experts_per_tok": 8, "n_group": 8,
+        "topk_group": 4, "moe_intermediate_size": 1536, "q_lora_rank": 1536, "kv_lora_rank": 512,
+        "qk_rope_head_dim": 64, "qk_nope_head_dim": 128, "v_head_dim": 128, "vocab_size": 129280,
+        "first_k_dense_replace": 3,
+    }  # fmt: skip

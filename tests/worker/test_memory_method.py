@@ -32,7 +32,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model, a larger judge, and rows that are all as long as they may be (tokens are bytes)."""
     folder = tmp_path_factory.mktemp("inputs")
     write_model(folder / "model", **SIZES)
-    write_model(folder / "judge", "llama", layers=4, hidden_size=256, intermediate_size=512)
+    write_model(folder / "judge", "llama", layers=2, hidden_size=256, intermediate_size=512)
     for name, row in (
         ("pairs", {"prompt": "p" * 20, "chosen": "a" * 70, "rejected": "b" * 70}),
         ("prompts", {"prompt": "p" * 55, "answer": "a"}),

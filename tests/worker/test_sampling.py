@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import mlx.core as mx
@@ -83,19 +82,24 @@ def test_seeds_differ() -> None:
     assert len({seed_of(seed, number) for seed in range(20) for number in range(-1, 20)}) == 420
 
 
-@pytest.mark.slow
-def test_a_group_of_eight_is_three_times_as_fast_as_one_by_one(loaded: tuple[Any, Any]) -> None:
-    """Measured in turns, the best of each: other work on the machine must not decide."""
-    prompt = prompts(loaded[1])[:1]
+def test_a_group_is_generated_in_one_batch(loaded: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many passes through the model as its longest answer alone takes; `tests/bench/bench_group.py` times it."""
+    model, tokenizer = loaded
+    prompt = prompts(tokenizer)[:1]
+    plain = type(model).__call__
+    rows: list[int] = []
 
-    def seconds(batch: int) -> float:
-        began = time.perf_counter()
-        for number in range(8 // batch):
-            answers(loaded, prompt * batch, seed=number)
-        return time.perf_counter() - began
+    def counted(self: Any, inputs: mx.array, *rest: Any, **options: Any) -> Any:
+        rows.append(inputs.shape[0])
+        return plain(self, inputs, *rest, **options)
 
-    together, alone = zip(*((seconds(8), seconds(1)) for _ in range(5)), strict=True)
-    assert min(alone) > 3 * min(together)
+    monkeypatch.setattr(type(model), "__call__", counted)
+    answers(loaded, prompt, temperature=0.0)
+    alone = len(rows)
+    rows.clear()
+    answers(loaded, prompt * 8, temperature=0.0)
+    assert len(rows) == alone
+    assert max(rows) == 8
 
 
 def test_a_cache_that_holds_one_answer_only_is_told(
