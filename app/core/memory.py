@@ -195,6 +195,7 @@ def estimate(
     working_set_gb: float = 0.0,
     longest: int | None = None,
     target_share: float = 1.0,
+    labelled: bool = False,
     calibration: Calibration | None = None,
     compiled: bool = True,
     with_remedies: bool = True,
@@ -204,13 +205,14 @@ def estimate(
     Those take some 20 estimates; a caller that must answer at once leaves them out with ``with_remedies``.
 
     ``longest`` is the longest example in tokens (the maximum length counts if unknown), ``target_share`` the share
-    of positions that are trained, ``compiled`` false where MLX compiles no kernels. The limit is MLX's recommended
-    working set, or 90 % of the machine's memory if only that is known.
+    of positions that are trained, ``labelled`` true for answers with a label each, ``compiled`` false where MLX
+    compiles no kernels. The limit is MLX's recommended working set, or 90 % of the machine's memory if only that is
+    known.
     """
     limit = round(1e9 * (working_set_gb or machine_memory_gb * 0.9))
 
     def peak(edited: TrainConfig, chosen: Selection) -> MemoryEstimate:
-        step = step_of(edited, longest, target_share)
+        step = step_of(edited, longest, target_share, labelled=labelled)
         if calibration is None:
             return _estimate(inspection, edited, chosen, step, 1.0, compiled)
         return _estimate(

@@ -65,27 +65,30 @@ class Terms:
         return float(sum(getattr(self, f.name) * getattr(weights, f.name) for f in fields(Terms)))
 
 
-def step_of(config: TrainConfig, longest: int | None = None, target_share: float = 1.0) -> Step:
+def step_of(
+    config: TrainConfig, longest: int | None = None, target_share: float = 1.0, *, labelled: bool = False
+) -> Step:
     """The largest step of a config: its batch at the longest example (tokens), or at the maximum length if unknown.
 
     Widths are padded to the next multiple of 32, as batches are; the last token of an example is no input. Of pairs
-    both answers are in the batch, of a prompt the answers that are sampled to it: ``longest`` is a prompt then.
+    both answers are in the batch (one, where answers are ``labelled`` each by itself), of a prompt the answers that
+    are sampled to it: ``longest`` is a prompt then.
     """
     sampled = config.train_mode in SAMPLING_MODES
     if longest is not None and sampled:
         longest += config.max_completion_length
     tokens = config.max_seq_length if longest is None else min(longest, config.max_seq_length)
     width = min(math.ceil(max(tokens - 1, 1) / 32) * 32, max(config.max_seq_length - 1, 1))
-    rows = config.batch_size * rows_each(config)
+    rows = config.batch_size * rows_each(config, labelled)
     targets = rows * min(config.max_completion_length, width) if sampled else rows * width * target_share
     return Step(rows, width, max(1, round(targets)))
 
 
-def rows_each(config: TrainConfig) -> int:
+def rows_each(config: TrainConfig, labelled: bool = False) -> int:
     """Rows that an example has in its batch."""
     if config.train_mode in SAMPLING_MODES:
         return config.group_size
-    return 1 if config.train_mode == "sft" else 2
+    return 1 if config.train_mode == "sft" or labelled else 2
 
 
 def item_bytes(inspection: Inspection) -> int:

@@ -38,7 +38,7 @@ MEANINGS = {
     "cut": "Answers that reached the longest length; where many are cut, allow longer ones",
     "empty": "Answers that end at once",
     "margin": "How much better the chosen answer is judged than the rejected one; it should rise",
-    "accuracy": "Share of pairs whose chosen answer is judged better; it should rise",
+    "accuracy": "Share of pairs (or of labelled answers) that are judged the right way round; it should rise",
 }
 ONE_FUNCTION = "reward/"  # what the names of single functions' rewards begin with
 

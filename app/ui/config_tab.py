@@ -194,7 +194,7 @@ class ConfigTab(QWidget):
             self.estimate.set_data(examples)
         else:
             trained = None if tokens.kind == "prompts" else tokens.trained_tokens  # answers are yet to be sampled
-            self.estimate.set_data(examples, trained, tokens.longest_used)
+            self.estimate.set_data(examples, trained, tokens.longest_used, labelled=tokens.kind == "answers")
         fields = self.fields
         own = [field.own_problem for field in fields.values() if field.own_problem]
         self.problems = [*own, *self._found()]

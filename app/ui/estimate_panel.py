@@ -79,6 +79,7 @@ class EstimatePanel(Card):
         self._examples: int | None = None
         self._tokens: int | None = None
         self._longest: int | None = None
+        self._labelled = False
         self.estimate: MemoryEstimate | None = None
         self._search = RemedySearch(self)
         self._search.found.connect(self._on_found)
@@ -113,11 +114,19 @@ class EstimatePanel(Card):
         store.changed.connect(self._on_changed)
         self.update_figures()
 
-    def set_data(self, examples: int | None, trained_tokens: int | None = None, longest: int | None = None) -> None:
+    def set_data(
+        self,
+        examples: int | None,
+        trained_tokens: int | None = None,
+        longest: int | None = None,
+        *,
+        labelled: bool = False,
+    ) -> None:
         """Tells how many examples and trained tokens an epoch there are, and the longest example in tokens; None
-        while that is not known."""
-        if (examples, trained_tokens, longest) != (self._examples, self._tokens, self._longest):
-            self._examples, self._tokens, self._longest = examples, trained_tokens, longest
+        while that is not known. ``labelled``: an example is one answer with a label, not a pair."""
+        known = (examples, trained_tokens, longest, labelled)
+        if known != (self._examples, self._tokens, self._longest, self._labelled):
+            self._examples, self._tokens, self._longest, self._labelled = known
             self._turn.start()
             self._show_suggestions()
 
@@ -138,9 +147,8 @@ class EstimatePanel(Card):
         known = self.probe.calibration
         if known is None:
             return None
-        return iterations * known.step_s(
-            known.step_for(self._store.config, step_of(self._store.config, self._longest))
-        )
+        largest = step_of(self._store.config, self._longest, labelled=self._labelled)
+        return iterations * known.step_s(known.step_for(self._store.config, largest))
 
     def _show_memory(self) -> None:
         known = self._model
@@ -165,6 +173,7 @@ class EstimatePanel(Card):
             self._inspector.memory_bytes,
             self._inspector.working_set_bytes,
             self._longest,
+            self._labelled,
             self.probe.calibration,
         )
 
@@ -219,6 +228,7 @@ def _estimate(
     memory_bytes: int,
     working_set_bytes: int,
     longest: int | None,
+    labelled: bool,
     calibration: Calibration | None,
     with_remedies: bool,
 ) -> MemoryEstimate:
@@ -229,6 +239,7 @@ def _estimate(
         machine_memory_gb=memory_bytes / 1e9,
         working_set_gb=working_set_bytes / 1e9,
         longest=longest,
+        labelled=labelled,
         calibration=calibration,
         compiled="MLX_DISABLE_COMPILE" not in os.environ,
         with_remedies=with_remedies,

@@ -89,6 +89,7 @@ def test_step_is_padded_as_batches_are() -> None:
     assert step_of(config(max_seq_length=1024), longest=65, target_share=0.5).targets == 128
     pairs = config(train_mode="dpo", max_seq_length=1024)
     assert step_of(pairs, longest=101) == Step(8, 128, 1024)
+    assert step_of(pairs, longest=101, labelled=True) == Step(4, 128, 512)
     sampled = config(train_mode="grpo", group_size=3, max_completion_length=30, max_seq_length=1024)
     assert step_of(sampled, longest=40) == Step(12, 96, 360)
 

@@ -34,11 +34,14 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_model(folder / "model", **SIZES)
     write_model(folder / "judge", "llama", layers=2, hidden_size=256, intermediate_size=512)
     for name, row in (
+        ("labelled", {"prompt": "p" * 20, "completion": "a" * 70}),
         ("pairs", {"prompt": "p" * 20, "chosen": "a" * 70, "rejected": "b" * 70}),
         ("prompts", {"prompt": "p" * 55, "answer": "a"}),
     ):
         (folder / name).mkdir()
         rows = [row | {"prompt": f"{number:02d}{row['prompt']}"} for number in range(8)]
+        if name == "labelled":
+            rows = [row | {"label": number % 2 == 0} for number, row in enumerate(rows)]
         (folder / name / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (folder / "rewards.py").write_text(
         "def letters(prompts, completions, answer, types=None):\n"
@@ -55,12 +58,13 @@ def method_config(inputs: Path, name: str, **values: Any) -> TrainConfig:
         "reward_functions": ["letters"], "reward_functions_file": str(inputs / "rewards.py"),
         "group_size": 4, "final_adapter": "last", "temperature": 1.5,
     }  # fmt: skip
-    return config_for(inputs / "model", inputs / method.data, **(defaults | values))
+    values = {"data": str(inputs / method.data)} | values
+    return config_for(inputs / "model", Path(values.pop("data")), **(defaults | values))
 
 
-def estimated(inputs: Path, config: TrainConfig) -> MemoryEstimate:
+def estimated(inputs: Path, config: TrainConfig, *, labelled: bool = False) -> MemoryEstimate:
     inspection = inspect_model(inputs / "model")
-    return estimate(inspection, config, resolve(inspection, config), compiled=False)
+    return estimate(inspection, config, resolve(inspection, config), labelled=labelled, compiled=False)
 
 
 def measured(config: TrainConfig, folder: Path) -> int:
@@ -79,6 +83,7 @@ def measured(config: TrainConfig, folder: Path) -> int:
     [
         ("dpo", {}),
         ("kto", {}),
+        ("kto", {"data": "labelled", "batch_size": 4}),
         ("orpo", {"batch_size": 4}),
         ("grpo", {"beta": 0.04}),
         ("grpo", {"max_completion_length": 16, "max_seq_length": 80, "updates_per_generation": 2}),
@@ -90,10 +95,9 @@ def test_estimate_is_within_20_percent(
 ) -> None:
     # Tokens are bytes here: what a judge is asked is longer than with any other tokenizer.
     monkeypatch.setattr(memory_method, "QUESTION_TOKENS", len(SYSTEM_PROMPT) + len(QUESTION))
-    if "judge" in values:
-        values = values | {"judge": str(inputs / values["judge"])}
+    values = values | {path: str(inputs / values[path]) for path in ("judge", "data") if path in values}
     config = method_config(inputs, name, **values)
-    found = estimated(inputs, config)
+    found = estimated(inputs, config, labelled=config.data == str(inputs / "labelled"))
     peak = measured(config, tmp_path / "run")
     assert found.total == pytest.approx(peak, rel=0.2)
 
