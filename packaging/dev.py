@@ -32,7 +32,6 @@ LOG = VENV / "setup.log"
 RUNTIME_LOCK = ROOT / "packaging" / "requirements.lock"
 DEV_LOCK = ROOT / "packaging" / "requirements-dev.lock"
 
-OPENBLAS = "libopenblas.so.0"
 QT_PACKAGES = ["libegl1", "libgl1", "libdbus-1-3", "libfontconfig1", "libglib2.0-0", "libxkbcommon0"]
 QT_PACKAGES += ["fonts-inter", "fonts-dejavu-core"]  # offscreen Qt without any font draws boxes
 XCB_LIBRARIES = "cursor0 icccm4 image0 keysyms1 randr0 render-util0 shape0 xfixes0 xkb1"
@@ -245,7 +244,7 @@ def qt_failure(window: bool) -> str:
 
 def faster_packages() -> "list[str]":
     """The BLAS that MLX's CPU build is 18 times faster with, and the compiler that it makes kernels with."""
-    packages = [] if loads(OPENBLAS) else ["libopenblas0"]
+    packages = [] if loads("libopenblas.so.0") else ["libopenblas0"]
     return packages if shutil.which("g++") else [*packages, "g++"]
 
 
@@ -306,9 +305,11 @@ def test(arguments: "list[str]") -> NoReturn:
     environment = {} if has_display() else {"QT_QPA_PLATFORM": "offscreen"}
     # Compiling MLX's CPU kernels costs seconds in each of the tests' many short-lived workers.
     environment["MLX_DISABLE_COMPILE"] = "1"
-    if sys.platform == "linux" and loads(OPENBLAS):  # as workers have it: see app/core/program.py
-        preload = os.environ.get("LD_PRELOAD")
-        environment["LD_PRELOAD"] = OPENBLAS + ":" + preload if preload else OPENBLAS
+    if sys.platform == "linux":
+        sys.path.insert(0, str(ROOT))
+        from app.core.program import fast_arithmetic  # which needs a newer Python than this file
+
+        environment.update(fast_arithmetic(os.environ))
     become([str(PYTHON), "-m", "pytest", *arguments], **environment)
 
 

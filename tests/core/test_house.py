@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.core import place
-from app.core.program import WORKER_VARIABLE, own_command, worker_command, worker_environment
+from app.core.program import WORKER_VARIABLE, fast_arithmetic, own_command, worker_command, worker_environment
 from app.core.setting import Settings, load_settings, save_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,6 +58,24 @@ def test_the_worker_environment_keeps_a_preload_and_adds_openblas_once(monkeypat
     assert worker_environment(first)["LD_PRELOAD"] == first["LD_PRELOAD"]
     monkeypatch.setattr("shutil.which", lambda _: None)
     assert worker_environment({})["MLX_DISABLE_COMPILE"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("flags", "kernels"),
+    [
+        ("fpu sse2 avx2 fma avx512f avx512bw avx512dq avx512vl amx_tile", "SkylakeX"),
+        ("fpu sse2 avx2 fma avx512f", "Haswell"),
+        ("fpu sse2 avx", None),
+    ],
+)
+def test_openblas_takes_the_kernels_of_a_processor_that_it_does_not_know(
+    flags: str, kernels: str | None, tmp_path: Path
+) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text(f"processor\t: 0\nmodel name\t: Some CPU\nflags\t\t: {flags}\n\nprocessor\t: 1\n")
+    assert fast_arithmetic({}, cpuinfo).get("OPENBLAS_CORETYPE") == kernels
+    assert "OPENBLAS_CORETYPE" not in fast_arithmetic({"OPENBLAS_CORETYPE": "Zen"}, cpuinfo)
+    assert "OPENBLAS_CORETYPE" not in fast_arithmetic({}, tmp_path / "none")
 
 
 def test_a_worker_says_hello_first_and_fails_in_words(tmp_path: Path) -> None:

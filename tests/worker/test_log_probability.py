@@ -105,7 +105,8 @@ def test_the_reference_is_the_base(kind: str, tmp_path: Path) -> None:
     assert all((trainable(model)[name] == array).all() for name, array in changed.items())
     base, _ = load_model(tmp_path)
     wanted = answer_log_probabilities(base, find_head(base), arrays)
-    np.testing.assert_array_equal(np.array(found), np.array(wanted))
+    # The base's head may be taken apart where the trained model's is not: matrices of other shapes round otherwise.
+    np.testing.assert_allclose(np.array(found), np.array(wanted), rtol=1e-5)
     assert not mx.allclose(answer_log_probabilities(model, find_head(model), arrays), wanted, atol=1e-3)
 
 
@@ -115,6 +116,7 @@ def test_another_model_as_the_reference(tmp_path: Path) -> None:
     arrays = answer_arrays(examples(), Shape(3, 16, 3 * 8))
     found = Reference(model, find_head(model), config).log_probabilities(arrays)
     wanted_model, _ = load_model(other)
+    wanted_model.freeze()
     wanted = answer_log_probabilities(wanted_model, find_head(wanted_model), arrays)
     np.testing.assert_array_equal(np.array(found), np.array(wanted))
 

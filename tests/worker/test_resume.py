@@ -113,13 +113,14 @@ def test_killed_and_resumed_from_the_last_checkpoint(inputs: tuple[Path, Path], 
 
 
 def test_extended(inputs: tuple[Path, Path], tmp_path: Path) -> None:
+    """To a length that allows as many shapes: padded to others, a matrix product may round differently."""
     run, first = start(config_for(*inputs, iters=6), tmp_path / "run")
-    _, whole = start(config_for(*inputs, iters=12), tmp_path / "long")
-    second = go_on(run, extend_to=12)
-    assert second.of(Started)[0].iterations == 12
+    _, whole = start(config_for(*inputs, iters=11), tmp_path / "long")
+    second = go_on(run, extend_to=11)
+    assert second.of(Started)[0].iterations == 11
     assert first.losses + second.losses == whole.losses
     config = yaml.safe_load(run.config.read_text())
-    assert (config["iters"], config["epochs"]) == (12, None)
+    assert (config["iters"], config["epochs"]) == (11, None)
 
 
 def test_early_stopping_remembers_across_a_resume(inputs: tuple[Path, Path], tmp_path: Path) -> None:
