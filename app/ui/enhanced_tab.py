@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QMenu, QPushButton, QWidget
 
 from app.core import place, plan
@@ -31,6 +31,7 @@ class EnhancedTab(ConfigTab):
 
     name = "enhanced_tab"
     title = "Enhanced Setup"
+    trial_requested = Signal(object)  # Method
     line = "Preferences, rewards, and the attention-only baseline."
     told_at: ClassVar[dict[str, str]] = ConfigTab.told_at | {"reward_weights": "reward_functions"}
 
@@ -52,6 +53,7 @@ class EnhancedTab(ConfigTab):
         self.methods = MethodSection(self.store, page)
         self.methods.chosen.connect(self._show_method)
         self.methods.starter_requested.connect(self.data_panel.use_starter)
+        self.methods.trial_requested.connect(lambda: self.trial_requested.emit(self.methods.method))
         self.parameters = MethodParameters(self.store, page)
         self.parameters.rebuilt.connect(self._on_rebuilt)
         self.rewards = RewardSection(self.store, self._next_example, page)

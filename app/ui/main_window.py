@@ -238,6 +238,7 @@ class MainWindow(QMainWindow):
             _fill(self._enhanced_page, self._enhanced_tab)
             self._enhanced_tab.start_bar.set_running(self.session.is_live)
             self._connect_form(self._enhanced_tab)
+            self._enhanced_tab.trial_requested.connect(self.workshop.set_up_trial)
         return self._enhanced_tab
 
     @property

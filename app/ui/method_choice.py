@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.core import starter
 from app.core.config import TrainConfig
 from app.core.method import METHODS, DataNeed, Method, method_of
 from app.core.problem import Problem
+from app.core.trial import STARTER_DATA
 from app.ui.config_store import ConfigStore
 
 COVERAGE = "attention"  # the baseline that the methods of this form are compared by
@@ -37,21 +37,21 @@ NEEDS: dict[DataNeed, Need] = {
         "Examples: chats, prompts with answers, or plain text",
         "Use the starter data",
         "Chats that teach a style",
-        starter.data_dir,
+        STARTER_DATA["examples"],
     ),
     "pairs": Need(
         "From pairs of a better and a worse answer",
         "Pairs: rows with prompt, chosen and rejected",
         "Use the starter preference data",
         "Short answers preferred to long ones",
-        starter.preference_dir,
+        STARTER_DATA["pairs"],
     ),
     "prompts": Need(
         "From sampled answers that are scored or judged",
         "Prompts with reference answers: rows with prompt and answer",
         "Use the starter reward data",
         "Sums with their results",
-        starter.reward_dir,
+        STARTER_DATA["prompts"],
     ),
 }
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, QUrl, Signal
+from PySide6.QtCore import Qt, QUrl, Signal, SignalInstance
 from PySide6.QtGui import QDesktopServices
-from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QPushButton, QWidget
+from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QPushButton, QWidget
 
 from app.core.method import METHODS, Method, method_of
 from app.ui import theme
@@ -15,16 +15,20 @@ from app.ui.method_choice import NEEDS, choose
 
 CARD_WIDTH = 180  # px
 PAPERS = "https://arxiv.org/abs/"
+TRIAL_TIP = """Starter model, data and settings of a run of about a minute.
+They replace the values of this form, which can be undone."""
 
 
 class MethodSection(Card):
-    """Edits what a `ConfigStore` says about the method; ``starter_requested`` asks for bundled data of its kind.
+    """Edits what a `ConfigStore` says about the method; ``starter_requested`` asks for bundled data of its kind,
+    ``trial_requested`` for a whole setup that shows what the method does.
 
     ``chosen`` fires when another method holds, whoever set it.
     """
 
     chosen = Signal()
     starter_requested = Signal()
+    trial_requested = Signal()
 
     def __init__(self, store: ConfigStore, parent: QWidget | None = None) -> None:
         super().__init__("Method", "What training optimizes. Every choice trains on the same loop.", parent)
@@ -79,12 +83,24 @@ class MethodSection(Card):
                                       | Qt.TextInteractionFlag.LinksAccessibleByKeyboard)  # fmt: skip
         paper.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         paper.linkActivated.connect(self._open_paper)
-        self.starter_button = QPushButton(well)
-        self.starter_button.setObjectName("method.starter")
-        theme.set_role(self.starter_button, kind="link")
-        self.starter_button.clicked.connect(self.starter_requested)
-        grid.addWidget(self.starter_button, 2, 1, Qt.AlignmentFlag.AlignLeft)
+        self.starter_button = self._link("method.starter", self.starter_requested, well)
+        self.trial_button = self._link("method.trial", self.trial_requested, well)
+        self.trial_button.setText("Set up a trial run")
+        self.trial_button.setToolTip(TRIAL_TIP)
+        links = QHBoxLayout()
+        links.setSpacing(theme.SPACE * 2)
+        links.addWidget(self.starter_button)
+        links.addWidget(self.trial_button)
+        links.addStretch(1)
+        grid.addLayout(links, 2, 1)
         return well
+
+    def _link(self, name: str, asks: SignalInstance, parent: QWidget) -> QPushButton:
+        button = QPushButton(parent)
+        button.setObjectName(name)
+        theme.set_role(button, kind="link")
+        button.clicked.connect(asks)
+        return button
 
     def _line(self, name: str, parent: QWidget) -> QLabel:
         label = QLabel(parent)

@@ -11,10 +11,12 @@ from PySide6.QtCore import QObject, Signal
 from app.core.config import TrainConfig
 from app.core.config_file import load_config, save_config
 from app.core.data_collection import collect
+from app.core.method import Method
 from app.core.problem import Problem, UnusableError, errors
 from app.core.run import RunDir
 from app.core.run_queue import line_text, make_entry
 from app.core.setting import load_settings, save_settings
+from app.core.trial import trial_config
 from app.ui.config_store import ConfigStore
 from app.ui.landing import Landing, Place, land
 from app.ui.message_bar import Kind, Message
@@ -109,6 +111,13 @@ class Workshop(QObject):
         """Puts a whole config into the form that it belongs to, and shows that."""
         self._replace(config)
         self.setup_requested.emit("")
+
+    def set_up_trial(self, method: Method) -> None:
+        """Fills the form with a short run of a method on the starter."""
+        self._form = self._enhanced
+        self._replace(trial_config(method))
+        said = f"The form is set for a trial of {method.label} on the starter. Press Start."
+        self.told.emit(Message(said, "info", "Undo", self.undo))
 
     def save_config(self, path: Path) -> None:
         """Writes the form as a config file."""

@@ -315,6 +315,13 @@ def test_each_kind_of_method_has_its_starter_data(qtbot: QtBot, tab: EnhancedTab
     assert tab.store.value("data") == str(folder)
 
 
+def test_a_trial_is_asked_for_of_the_chosen_method(qtbot: QtBot, tab: EnhancedTab) -> None:
+    pick(tab, qtbot, "dapo")
+    with qtbot.waitSignal(tab.trial_requested) as asked:
+        find(tab, "method.trial", QPushButton).click()
+    assert asked.args == [METHODS["dapo"]]
+
+
 def test_start_asks_for_a_run_of_the_config_shown(qtbot: QtBot, tab: EnhancedTab) -> None:
     pick(tab, qtbot, "grpo")
     tab.store.set_many({"model": str(starter.model_dir()), "data": str(starter.reward_dir())})

@@ -18,8 +18,10 @@ from pytestqt.qtbot import QtBot
 from app.core import event
 from app.core.config import TrainConfig
 from app.core.config_file import load_config, save_config
+from app.core.method import METHODS
 from app.core.problem import Problem
 from app.core.setting import load_settings
+from app.core.trial import trial_config
 from app.ui import theme
 from app.ui.appearance import Appearance
 from app.ui.application import ErrorPresenter, FileOpener, screenshot
@@ -367,6 +369,17 @@ def test_a_config_goes_to_the_form_that_has_its_method(window: MainWindow, tmp_p
     assert window.store.value("train_mode") == "sft"
     window.workshop.undo()
     assert window.enhanced_store.value("train_mode") == "sft"
+
+
+def test_a_trial_fills_the_enhanced_form_and_can_be_undone(window: MainWindow) -> None:
+    window.enhanced_store.set("beta", 0.3)
+    window.enhanced_tab.methods.cards["dpo"].button.click()
+    window.enhanced_tab.methods.trial_button.click()
+    assert window.enhanced_store.config == trial_config(METHODS["dpo"])
+    assert window.store.config == TrainConfig()
+    assert "DPO" in messages(window)[0]
+    act(window)
+    assert window.enhanced_store.value("model") == ""
 
 
 def test_the_enhanced_form_starts_its_own_run(

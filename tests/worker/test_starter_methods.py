@@ -1,6 +1,6 @@
 """On the starter each preference method raises its margin, in a worker of its own, in a short run.
 
-Rewards take longer runs to rise beyond doubt: one method stands for all here, `packaging/method_table.py` has them.
+Rewards take longer to rise beyond doubt: one method stands for all here, `packaging/method_table.py` has them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def script() -> ModuleType:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name, method in METHODS.items() if method.data == "pairs"])
 def test_the_margin_rises(name: str, tmp_path: Path) -> None:
-    row = script().run_method(METHODS[name], tmp_path / "run")
+    row = script().run_method(METHODS[name], tmp_path / "run", iters=20)
     assert row.after > row.before + 0.1
 
 
@@ -41,6 +41,6 @@ def test_the_baseline_learns(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_reward_rises_on_problems_that_no_run_has_seen(tmp_path: Path) -> None:
-    row = script().run_method(METHODS["grpo"], tmp_path / "run")
+    row = script().run_method(METHODS["grpo"], tmp_path / "run", iters=24)
     assert row.after > row.before
     assert row.change_in_errors > 2

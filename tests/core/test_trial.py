@@ -1,0 +1,17 @@
+"""Trials: every method has one that can start at once."""
+
+from pathlib import Path
+
+import pytest
+
+from app.core.method import METHODS, Method, check_method, method_of
+from app.core.trial import trial_config
+
+
+@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+def test_it_is_of_its_method_and_nothing_is_missing(method: Method) -> None:
+    config = trial_config(method)
+    assert method_of(config) is method
+    assert (Path(config.model) / "model.safetensors").is_file()
+    assert (Path(config.data) / "train.jsonl").is_file()
+    assert list(check_method(config)) == []
