@@ -40,6 +40,7 @@ MEANINGS = {
     "margin": "How much better the chosen answer is judged than the rejected one; it should rise",
     "accuracy": "Share of pairs (or of labelled answers) that are judged the right way round; it should rise",
 }
+REWARD = "reward"
 ONE_FUNCTION = "reward/"  # what the names of single functions' rewards begin with
 
 
@@ -48,6 +49,12 @@ def label_of(name: str) -> str:
     if name.startswith(ONE_FUNCTION):
         return f"Reward: {name.removeprefix(ONE_FUNCTION)}"
     return LABELS.get(name, name.replace("_", " ").capitalize())
+
+
+def leading(history: RunHistory) -> str:
+    """The figure that tells best how a run is doing: the reward where answers are sampled (their loss is a mean of
+    advantages, near 0 whatever is learnt), else the loss."""
+    return REWARD if REWARD in history.figure_names else LOSS
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +93,6 @@ class Series:
     @property
     def best_index(self) -> int | None:
         """The place of the best validation among `valid_values`, on the figure that it is the best by."""
-        deciding = "reward" if self.history.is_rewarded else LOSS
+        deciding = REWARD if self.history.is_rewarded else LOSS
         index = self.history.best_index() if self.name == deciding else None
         return index if index is not None and index < len(self.valid_values) else None

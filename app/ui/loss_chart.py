@@ -26,7 +26,7 @@ from PySide6.QtWidgets import (
 
 from app.core.history import Floats, RunHistory, Smoothed
 from app.ui import theme
-from app.ui.chart_series import LOSS, MEANINGS, Series, label_of
+from app.ui.chart_series import LOSS, MEANINGS, Series, label_of, leading
 from app.ui.plot import AXES, CurveView, Plot
 
 FRAME_MS = 33  # at most 30 repaints a second
@@ -43,6 +43,7 @@ class LossChart(QWidget):
     def __init__(self, history: RunHistory, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._series = Series(history)
+        self._is_chosen = False  # by the user; else the figure that leads is drawn
         self._smoothed = Smoothed(0.0)
         self._smoothed_of: tuple[object, ...] = ()
         self._dirty = True
@@ -60,7 +61,8 @@ class LossChart(QWidget):
     def set_history(self, history: RunHistory) -> None:
         """Shows another run, from its whole."""
         self._series = Series(history)
-        self.set_figure(LOSS)
+        self._is_chosen = False
+        self._use_figure(leading(history))
 
     def refresh(self) -> None:
         """The history grew: it is drawn with the next frame."""
@@ -74,7 +76,11 @@ class LossChart(QWidget):
         return self._series.name
 
     def set_figure(self, name: str) -> None:
-        """Draws the loss or a figure of the method's own."""
+        """Draws the loss or a figure of the method's own, from now on."""
+        self._is_chosen = True
+        self._use_figure(name)
+
+    def _use_figure(self, name: str) -> None:
         self._series = Series(self._series.history, name)
         # A loss falls and most figures rise: the legend stands where the curve does not end.
         corner = (1, 0) if name == LOSS else (1, 1)
@@ -294,6 +300,8 @@ class LossChart(QWidget):
     def _redraw(self) -> None:
         began = time.perf_counter()
         self._dirty = False
+        if not self._is_chosen and leading(self._series.history) != self.figure:
+            self._use_figure(leading(self._series.history))  # which draws with the next frame again
         self._show_figures()
         series, axis = self._series, self.view.axis
         if self.is_log != self._plot.getAxis("left").logMode:

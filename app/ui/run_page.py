@@ -25,6 +25,7 @@ from app.core import event
 from app.core.quantity import bytes_text, count_text, duration_text
 from app.core.setting import Settings
 from app.ui import theme
+from app.ui.chart_series import label_of, leading
 from app.ui.elided_label import ElidedLabel
 from app.ui.log_view import LogView
 from app.ui.loss_chart import LossChart
@@ -178,7 +179,10 @@ class RunPage(QWidget):
         self._bar.setVisible(planned > 0)
         self._iteration.setText(self._iteration_text())
         self._epoch.setText(self._epoch_text())
-        self._figures["train_loss"].show_value(f"{report.train_loss:.3f}" if report else UNKNOWN)
+        figure = leading(history)
+        self._figures["train_loss"].set_label(label_of(figure) if figure else "Train loss")
+        now = report.figures.get(figure, report.train_loss) if report else None
+        self._figures["train_loss"].show_value(f"{now:.3f}" if now is not None else UNKNOWN)
         self._figures["val_loss"].set_label("Best reward" if history.is_rewarded else "Best validation")
         self._figures["val_loss"].show_value(
             f"{-best.val_loss if history.is_rewarded else best.val_loss:.3f}" if best else UNKNOWN,

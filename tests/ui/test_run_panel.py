@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -318,6 +319,24 @@ def test_warnings_of_the_run_are_shown_the_newest_first(
     wanted = "2 warnings: All rewards are equal. Try a higher temperature."
     qtbot.waitUntil(lambda: said(panel, "run_warning") == wanted)
     assert "Examples are cut." in panel.findChild(QLabel, "run_warning").toolTip()
+
+
+def test_of_sampled_answers_the_reward_leads(
+    qtbot: QtBot, panel: RunPanel, session: RunSession, workers: list[FakeWorker]
+) -> None:
+    worker = started(session, workers)
+    chart = panel.page.chart
+    assert chart.figure == ""
+    told = dataclasses.replace(synthetic_run.report(425, [1e-8] * 25), figures={"kl": 0.1, "reward": 0.625})
+    worker.say(told)
+    qtbot.waitUntil(lambda: chart.figure == "reward")
+    qtbot.waitUntil(lambda: said(panel, "figure.train_loss") == "0.625")
+    chart._figure_box.setCurrentIndex(chart._figure_box.findData("kl"))
+    chart._figure_box.activated.emit(chart._figure_box.currentIndex())
+    worker.say(dataclasses.replace(told, iteration=450))
+    qtbot.waitUntil(lambda: len(chart._series.values) == 2)
+    qtbot.waitUntil(lambda: not chart._dirty)
+    assert chart.figure == "kl"
 
 
 def test_a_run_with_rewards_shows_them_and_the_newest_answers(
