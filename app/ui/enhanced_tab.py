@@ -62,7 +62,7 @@ class EnhancedTab(ConfigTab):
         return [self.methods, first, self.parameters, self.rewards, *rest]
 
     def _head_buttons(self) -> list[QPushButton]:
-        button = QPushButton("Take over from Setup", self)
+        button = QPushButton("From Setup", self)
         button.setObjectName("take_over")
         button.setToolTip("Use the model, or model and data, of the Setup tab")
         theme.set_role(button, kind="quiet")

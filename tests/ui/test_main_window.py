@@ -371,6 +371,14 @@ def test_a_config_goes_to_the_form_that_has_its_method(window: MainWindow, tmp_p
     assert window.enhanced_store.value("train_mode") == "sft"
 
 
+@pytest.mark.parametrize("name", ["Setup", "Enhanced Setup"])
+def test_the_forms_fit_a_small_window(window: MainWindow, qtbot: QtBot, name: str) -> None:
+    window.show_tab(name)
+    area = (window.setup_tab if name == "Setup" else window.enhanced_tab).scroll_area
+    qtbot.waitUntil(area.isVisible)
+    qtbot.waitUntil(lambda: area.widget().minimumSizeHint().width() <= area.viewport().width())
+
+
 def test_a_trial_fills_the_enhanced_form_and_can_be_undone(window: MainWindow) -> None:
     window.enhanced_store.set("beta", 0.3)
     window.enhanced_tab.methods.cards["dpo"].button.click()
