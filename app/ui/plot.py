@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pyqtgraph as pg
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSlider, QWidget
 
 from app.core.history import Axis, Floats
@@ -11,6 +12,7 @@ from app.ui import theme
 
 SMOOTHING_STEPS = 100
 LABEL_WIDTH = 44  # px, of the numbers beside the plot
+LEGEND_HEIGHT = 130  # px; in a lower plot a legend would lie on the curves
 AXES: dict[Axis, tuple[str, str]] = {
     "iterations": ("Iterations", "iterations"),
     "epochs": ("Epochs", "epochs"),
@@ -41,6 +43,11 @@ class Plot(pg.PlotWidget):
         self.item.showGrid(x=False, y=True, alpha=0.5)
         theme.theme().changed.connect(self._dress)
         self._dress()
+
+    def resizeEvent(self, resized: QResizeEvent) -> None:
+        super().resizeEvent(resized)
+        if hasattr(self, "item") and self.item.legend is not None:  # pyqtgraph resizes while it is built
+            self.item.legend.setVisible(self.height() >= LEGEND_HEIGHT)
 
     def _dress(self) -> None:
         c = theme.colors()

@@ -78,6 +78,14 @@ def test_a_flood_of_points_repaints_at_most_thirty_times_a_second(
     assert 2 <= len(repaints) <= 16
 
 
+def test_in_a_low_plot_no_legend_lies_on_the_curves(qtbot: QtBot, chart: LossChart) -> None:
+    assert chart._legend.isVisible()
+    chart.resize(420, 150)
+    qtbot.waitUntil(lambda: not chart._legend.isVisible())
+    chart.resize(420, 320)
+    qtbot.waitUntil(chart._legend.isVisible)
+
+
 def test_nothing_is_drawn_while_hidden_and_nothing_is_missed(
     qtbot: QtBot, chart: LossChart, history: RunHistory
 ) -> None:
