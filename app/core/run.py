@@ -9,6 +9,7 @@ folder.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from app.core.event import Event
 
 ADAPTER_FILE = "adapters.safetensors"
 LOG_TAIL_LINES = 40
+DEPTH = 2  # a sweep keeps its runs in a folder of its own
 OPEN_STATES = ("new", "running", "paused")  # in the file; what is true now depends on whether a worker lives
 PARKED = "parked"  # paused without a worker, as the file tells it
 
@@ -187,12 +189,22 @@ def run_state(run: RunDir, events: list[Event]) -> str:
 
 def find_runs(parent: Path | None = None) -> Iterator[RunDir]:
     """Every run below ``parent``, newest name first."""
-    parent = parent if parent is not None else runs_dir()
-    if not parent.is_dir():
+    paths = map(Path, run_folders(str(parent if parent is not None else runs_dir())))
+    yield from (RunDir(path) for path in sorted(paths, key=lambda path: path.name, reverse=True))
+
+
+def run_folders(parent: str, depth: int = DEPTH) -> Iterator[str]:
+    """Every folder with a config, at most ``depth`` levels down; hidden ones are left alone."""
+    try:
+        with os.scandir(parent) as entries:
+            paths = [entry.path for entry in entries if not entry.name.startswith(".") and entry.is_dir()]
+    except OSError:
         return
-    for path in sorted(parent.iterdir(), reverse=True):
-        if (path / "config.yaml").is_file():
-            yield RunDir(path)
+    for path in paths:
+        if os.path.exists(f"{path}{os.sep}config.yaml"):  # noqa: PTH110  # thousands of files
+            yield path
+        elif depth > 1:
+            yield from run_folders(path, depth - 1)
 
 
 def find_run(name: str, parent: Path | None = None) -> RunDir | None:

@@ -20,14 +20,13 @@ from typing import Any
 import orjson
 
 from app.core import place
-from app.core.run import OPEN_STATES, RunDir, present_state, runs_dir
+from app.core.run import OPEN_STATES, RunDir, present_state, run_folders, runs_dir
 from app.core.run_note import RunNote
 from app.core.run_reader import RunReader
 from app.core.run_summary import RunSummary, summary_of, with_note
 
 INDEX_VERSION = 2
 SLICE_S = 0.008
-DEPTH = 2  # a sweep keeps its runs in a folder of its own
 WATCHED = ("events.jsonl", "setup.yaml", "config.yaml", "notes.md", "adapters")
 
 Key = tuple[int, ...]
@@ -81,7 +80,7 @@ class RunCatalog:
             yield from self._load(clock)
             yield ScanProgress(0, len(self._known))
         folders = []
-        for path in _run_folders(str(self.parent), DEPTH):
+        for path in run_folders(str(self.parent)):
             folders.append(path)
             if clock.is_over():
                 yield ScanProgress(0, 0)
@@ -200,20 +199,6 @@ class _Clock:
 
     def is_over(self) -> bool:
         return time.perf_counter() > self._until
-
-
-def _run_folders(parent: str, depth: int) -> Iterator[str]:
-    """Every folder with a config, at most ``depth`` levels down; hidden ones are left alone."""
-    try:
-        with os.scandir(parent) as entries:
-            paths = [entry.path for entry in entries if not entry.name.startswith(".") and entry.is_dir()]
-    except OSError:
-        return
-    for path in paths:
-        if os.path.exists(f"{path}{os.sep}config.yaml"):  # noqa: PTH110  # thousands of files
-            yield path
-        elif depth > 1:
-            yield from _run_folders(path, depth - 1)
 
 
 def _key(path: str) -> Key:

@@ -94,9 +94,9 @@ def test_a_run_with_a_broken_config_is_listed_all_the_same(tmp_path: Path) -> No
 
 
 def test_runs_are_found_by_path_name_and_part(tmp_path: Path) -> None:
-    for name in ("2026-01-01_a", "2026-01-02_b"):
+    for name in ("2026-01-01_a", "2026-01-02_b", "2026-01-01_sweep/2026-01-03_c"):
         prepare_run(TrainConfig(), tmp_path / name)
-    assert [r.name for r in find_runs(tmp_path)] == ["2026-01-02_b", "2026-01-01_a"]
+    assert [r.name for r in find_runs(tmp_path)] == ["2026-01-03_c", "2026-01-02_b", "2026-01-01_a"]
     for word in ("2026-01-01_a", "_a", str(tmp_path / "2026-01-01_a")):
         found = find_run(word, tmp_path)
         assert found is not None
