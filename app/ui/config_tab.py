@@ -15,6 +15,7 @@ from app.core.problem import Problem, Severity
 from app.core.quantity import bytes_text, duration_text, percent_text, plural
 from app.ui import theme
 from app.ui.config_store import ConfigStore
+from app.ui.data_inspector import SplitFigures
 from app.ui.data_panel import DataPanel
 from app.ui.estimate_panel import EstimatePanel
 from app.ui.field import Field
@@ -34,6 +35,16 @@ class Focusable(Protocol):
     """A part of the page that takes the keyboard to its right place by itself."""
 
     def focus(self) -> None: ...
+
+
+def nothing_to_train(tokens: SplitFigures) -> Problem:
+    """Why a run on these data would end before it began."""
+    limit = f"{tokens.max_seq_length:,} tokens"
+    if tokens.kind == "prompts":
+        said = f"No prompt leaves room for an answer within {limit}."
+        return Problem("max_seq_length", said, hint="Raise the maximum length, or allow only shorter answers.")
+    said = f"No example has anything to train within {limit}."
+    return Problem("max_seq_length", said, hint="Raise the maximum length, or train more of each example.")
 
 
 class ConfigTab(QWidget):
@@ -188,8 +199,7 @@ class ConfigTab(QWidget):
         """Runs all checks now and shows their results."""
         examples = plan.train_examples(self.store.config, self.data_panel.report)
         self.training.set_train_examples(examples)
-        inspector = self.data_panel.inspector
-        tokens = None if inspector.is_stale else inspector.figures.get("train")
+        tokens = self._tokens
         if tokens is None:
             self.estimate.set_data(examples)
         else:
@@ -208,9 +218,17 @@ class ConfigTab(QWidget):
         self.start_bar.set_plan(self._plan())
         self._show_unknown()
 
+    @property
+    def _tokens(self) -> SplitFigures | None:
+        """The figures of the training data's tokens; None while they are not known."""
+        inspector = self.data_panel.inspector
+        return None if inspector.is_stale else inspector.figures.get("train")
+
     def _found(self) -> list[Problem]:
         """Every problem but those of texts that are no values."""
         told = [p for p in (self.inspector.problem, self.data_panel.problem) if p is not None]
+        if (tokens := self._tokens) is not None and 0 < tokens.examples == tokens.untrained_examples:
+            told.append(nothing_to_train(tokens))
         known, found = self.selection, self.estimate.estimate
         if found is not None and found.verdict is Verdict.WONT_FIT:
             said = (

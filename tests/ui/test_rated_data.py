@@ -144,6 +144,27 @@ def test_counting_pairs_can_be_given_up(qtbot: QtBot, panel: DataPanel, tmp_path
     assert panel.summary.again_button.isVisible()
 
 
+def test_start_is_held_back_where_nothing_would_be_left(qtbot: QtBot) -> None:
+    tab = EnhancedTab(ConfigStore(defaults=baseline()), Inspector(), ConfigStore())
+    qtbot.addWidget(tab)
+    tab.show()
+    tab.methods.cards["grpo"].button.click()
+    tab.data_panel.use_starter()
+    tab.store.set_many({"model": str(starter.model_dir()), "max_completion_length": 64, "max_seq_length": 70})
+    try:
+        counted(qtbot, tab.data_panel, "prompts")
+        tab.check()
+        [told] = [problem for problem in tab.problems if problem.path == "max_seq_length"]
+        assert "No prompt leaves room" in told.message
+        assert told.severity is Severity.ERROR
+        tab.store.set("max_seq_length", 200)
+        counted(qtbot, tab.data_panel, "prompts", max_seq_length=200)
+        tab.check()
+        assert not [problem for problem in tab.problems if problem.path == "max_seq_length"]
+    finally:
+        tab.shutdown()
+
+
 @pytest.mark.parametrize("name", ["dpo", "grpo"])
 def test_the_counted_lengths_reach_the_estimate(qtbot: QtBot, name: str) -> None:
     theme.apply_theme("light")
