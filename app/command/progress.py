@@ -134,7 +134,8 @@ def validated_line(said: event.Validated) -> str:
 
 def figure_parts(figures: Mapping[str, float]) -> list[str]:
     """The figures that tell most of a preference or reward run; empty of a supervised one."""
-    return [f"{name} {figures[name]:.3g}" for name in SHOWN_FIGURES if name in figures]
+    # What rounds to nothing is nothing: no reader is helped by a margin of -3e-08.
+    return [f"{name} {round(figures[name], 6) + 0:.3g}" for name in SHOWN_FIGURES if name in figures]
 
 
 def finished_line(said: event.Finished) -> str:

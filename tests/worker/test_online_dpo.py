@@ -20,7 +20,6 @@ from app.core.config_file import dump_config, load_config, parse_config
 from app.core.event import Sampled, TrainReported, Validated, Warned, read_events
 from app.core.method import METHODS, check_method
 from app.core.problem import TaskError, UnusableError
-from app.core.reward_trust import content_hash
 from app.core.run import RunDir
 from app.worker.head import NoHead, find_head
 from app.worker.judge import NEITHER, ModelJudge, RewardJudge
@@ -221,23 +220,6 @@ def test_a_run_with_a_model_as_judge(base: str, inputs: Path, tmp_path: Path) ->
     assert {"inconsistent", "answer_tokens"} <= measured[-1].figures.keys()
     assert {"ties", "inconsistent", "margin"} <= figures(whole)[0].keys()
     assert {sample["reward"] for sample in whole.of(Sampled)[0].samples} <= {0.0, 0.5, 1.0}
-
-
-def test_the_margin_grows_and_so_does_the_reward(inputs: Path, tmp_path: Path) -> None:
-    file = tmp_path / "rewards.py"
-    file.write_text(
-        "def letters(prompts, completions, answer, types=None):\n"
-        "    return [sum(c.isalpha() for c in text) / max(len(text), 1) for text in completions]\n"
-    )
-    config = online_config(
-        inputs, iters=60, group_size=8, learning_rate=3e-2, steps_per_eval=60, reward_functions=["letters"],
-        reward_functions_file=str(file),
-    )  # fmt: skip
-    _, events = start(config, tmp_path / "run", reward_file_sha256=content_hash(file))
-    before, after = (event.figures["reward"] for event in events.of(Validated))
-    assert after > before + 0.03
-    margins = [shown["margin"] for shown in figures(events)]
-    assert np.mean(margins[-10:]) > np.mean(margins[:10]) + 0.05
 
 
 def test_nothing_but_ties_is_an_alarm(inputs: Path, tmp_path: Path) -> None:

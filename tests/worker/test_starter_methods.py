@@ -1,6 +1,6 @@
 """On the starter each preference method raises its margin, in a worker of its own, in a short run.
 
-Rewards take longer to rise beyond doubt: one method stands for all here, `packaging/method_table.py` has them.
+Rewards take longer to rise beyond doubt: two methods stand for all here, `packaging/method_table.py` has them.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ def test_the_baseline_learns(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_reward_rises_on_problems_that_no_run_has_seen(tmp_path: Path) -> None:
-    row = script().run_method(METHODS["grpo"], tmp_path / "run", iters=24)
+@pytest.mark.parametrize("name, iterations", [("grpo", 32), ("online_dpo", 40)])
+def test_the_reward_rises_on_problems_that_no_run_has_seen(name: str, iterations: int, tmp_path: Path) -> None:
+    row = script().run_method(METHODS[name], tmp_path / "run", iters=iterations)
     assert row.after > row.before
     assert row.change_in_errors > 2
