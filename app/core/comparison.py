@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from app.core.config import TrainConfig
+from app.core.held_out import held_out_files
 from app.core.statistic import FEW, SAME, Interval, bootstrap_mean
 
 SHOWN = 5
@@ -189,19 +190,8 @@ class HeldOutFile:
 
 
 def held_out_file(run: Path, config: TrainConfig) -> HeldOutFile | None:
-    """The test data of a run, else its validation data; None if it has neither.
-
-    The files that the run prepared come before those that its config names.
-    """
-    data = Path(config.data).expanduser() if config.data else None
-    for split, given in (("test", config.test_data), ("valid", config.valid_data)):
-        places = [run / "data" / f"{split}.jsonl"]
-        if given:
-            places.append(Path(given).expanduser())
-        if data is not None:
-            places.append(data / f"{split}.jsonl")
-        for place in places:
-            if place.is_file():
-                said = "Validation data: not trained on, but the best weights were picked by them."
-                return HeldOutFile(place, said if split == "valid" else "")
+    """The test data of a run, else its validation data; None if it has neither (see `held_out_files`)."""
+    for split, place in held_out_files(run, config):
+        said = "Validation data: not trained on, but the best weights were picked by them."
+        return HeldOutFile(place, said if split == "valid" else "")
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -27,6 +28,15 @@ def held_out_questions(run: Path, config: TrainConfig) -> list[HeldOut]:
     Only files in mlx-lm's forms are looked at (chat or prompt and completion, as JSON lines): the ones that the run
     itself prepared, and the ones that its config names.
     """
+    for _, place in held_out_files(run, config):
+        if place.suffix == ".jsonl" and (found := _questions(place, config)):
+            return found
+    return []
+
+
+def held_out_files(run: Path, config: TrainConfig) -> Iterator[tuple[str, Path]]:
+    """The files of a run's own held-out examples with their split, test before valid: those that the run prepared
+    before those that its config names."""
     data = Path(config.data).expanduser() if config.data else None
     for split, given in (("test", config.test_data), ("valid", config.valid_data)):
         places = [run / "data" / f"{split}.jsonl"]
@@ -34,10 +44,7 @@ def held_out_questions(run: Path, config: TrainConfig) -> list[HeldOut]:
             places.append(Path(given).expanduser())
         if data is not None:
             places.append(data / f"{split}.jsonl")
-        for place in places:
-            if place.suffix == ".jsonl" and place.is_file() and (found := _questions(place, config)):
-                return found
-    return []
+        yield from ((split, place) for place in places if place.is_file())
 
 
 def _questions(path: Path, config: TrainConfig) -> list[HeldOut]:

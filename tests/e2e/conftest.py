@@ -1,7 +1,32 @@
-"""What the end-to-end tests borrow from the others: the tiny model, and drag and drop."""
+"""What the end-to-end tests share: the window, and from other tests the tiny model and drag and drop."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QCoreApplication, QEvent
+from PySide6.QtWidgets import QApplication
+
+from app.ui import theme
+from app.ui.appearance import Appearance
+from app.ui.config_store import form_store
+from app.ui.main_window import MainWindow
+from app.ui.run_session import RunSession
 
 TESTS = Path(__file__).resolve().parents[1]
 sys.path += [str(TESTS / "worker"), str(TESTS / "ui")]
+WAIT_MS = 200_000
+
+
+@pytest.fixture
+def window(qapp: QApplication) -> Iterator[MainWindow]:
+    if not qapp.styleSheet():
+        theme.apply_theme("light")
+    found = MainWindow(form_store(), RunSession(), Appearance())
+    found.resize(1100, 700)
+    found.show()
+    yield found
+    found.session.wait(WAIT_MS)
+    found.dispose()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QCoreApplication, QEvent, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QComboBox, QFileDialog, QLabel, QPushButton, QWidget
+from PySide6.QtWidgets import QComboBox, QFileDialog, QLabel, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.core.candidate import Candidate, run_candidates
@@ -18,16 +17,13 @@ from app.core.config_file import load_config
 from app.core.judgement import VoteBook
 from app.core.run import RunDir
 from app.core.starter import data_dir, demo_config, model_dir
-from app.ui import theme
-from app.ui.appearance import Appearance
 from app.ui.compare_tab import CompareTab
-from app.ui.config_store import form_store
 from app.ui.figure_card import FigureCard
 from app.ui.figure_table import FigureTable
 from app.ui.icon_button import IconButton
 from app.ui.judging_card import JudgingCard
 from app.ui.main_window import MainWindow
-from app.ui.run_session import RunSession, RunState
+from app.ui.run_session import RunState
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -45,16 +41,9 @@ FEW = {
 
 
 @pytest.fixture
-def window(qapp: QApplication) -> Iterator[MainWindow]:
-    if not qapp.styleSheet():
-        theme.apply_theme("light")
-    found = MainWindow(form_store(), RunSession(), Appearance())
-    found.resize(1440, 900)
-    found.show()
-    yield found
-    found.session.wait(WAIT_MS)
-    found.dispose()
-    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+def window(window: MainWindow) -> MainWindow:
+    window.resize(1440, 900)
+    return window
 
 
 def train(qtbot: QtBot, window: MainWindow, config: TrainConfig) -> RunDir:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QCoreApplication, QEvent
-from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 from tiny_model import write_data, write_model
 
@@ -16,12 +13,8 @@ from app.core.config import TrainConfig
 from app.core.event import Finished, read_events
 from app.core.run import RunDir, run_state
 from app.core.run_queue import make_entry
-from app.ui import theme
-from app.ui.appearance import Appearance
-from app.ui.config_store import form_store
 from app.ui.main_window import MainWindow
 from app.ui.queue_switch import QUEUE
-from app.ui.run_session import RunSession
 
 pytestmark = pytest.mark.slow
 
@@ -35,19 +28,6 @@ QUICK = {
     "save_every": 3,
     "lora_parameters.rank": 2,
 }
-
-
-@pytest.fixture
-def window(qapp: QApplication) -> Iterator[MainWindow]:
-    if not qapp.styleSheet():
-        theme.apply_theme("light")
-    found = MainWindow(form_store(), RunSession(), Appearance())
-    found.resize(1100, 700)
-    found.show()
-    yield found
-    found.session.wait(END_MS)
-    found.dispose()
-    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
 
 
 def test_three_runs_of_which_the_second_fails(qtbot: QtBot, window: MainWindow, tmp_path: Path) -> None:

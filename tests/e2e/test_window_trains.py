@@ -7,16 +7,15 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from dragging import drop
 from filelock import FileLock
-from PySide6.QtCore import QCoreApplication, QEvent, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QPushButton, QToolButton
+from PySide6.QtWidgets import QPushButton, QToolButton
 from pytestqt.qtbot import QtBot
 from tiny_model import write_data, write_model
 
@@ -26,11 +25,8 @@ from app.core.config_file import save_config
 from app.core.event import read_events
 from app.core.history import RunHistory
 from app.core.run import RunDir, run_state
-from app.ui import theme
-from app.ui.appearance import Appearance
-from app.ui.config_store import form_store
 from app.ui.main_window import MainWindow
-from app.ui.run_session import RunSession, RunState
+from app.ui.run_session import RunState
 
 pytestmark = pytest.mark.slow
 
@@ -57,19 +53,6 @@ def model(tmp_path: Path) -> Path:
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     return write_data(tmp_path / "chats")
-
-
-@pytest.fixture
-def window(qapp: QApplication) -> Iterator[MainWindow]:
-    if not qapp.styleSheet():
-        theme.apply_theme("light")
-    found = MainWindow(form_store(), RunSession(), Appearance())
-    found.resize(1100, 700)
-    found.show()
-    yield found
-    found.session.wait(START_MS)
-    found.dispose()
-    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
 
 
 def loads(adapters: Path, model: Path) -> bool:
