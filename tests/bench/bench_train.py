@@ -62,7 +62,7 @@ def cases(quick: bool) -> list[Case]:
     found += [Case(f"Dolly, batch {size}, masked", "Dolly", size, masked=True) for size in (1, 8)]
     for size, masked in itertools.product((1, 4, 8), (False, True)):
         name = f"152k vocabulary, Dolly, batch {size}{', masked' if masked else ''}"
-        found.append(Case(name, "Dolly", size, BIG_VOCABULARY, masked, examples=32, shorter=4))
+        found.append(Case(name, "Dolly", size, BIG_VOCABULARY, masked, examples=max(8, 2 * size), shorter=2))
     return [replace(case, examples=max(case.batch_size * 2, 8), shorter=4) for case in found] if quick else found
 
 
