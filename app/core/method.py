@@ -178,6 +178,11 @@ def needs_reference(config: TrainConfig) -> bool:
     return config.train_mode in ("dpo", "kto", "online_dpo") or (config.train_mode == "grpo" and config.beta > 0)
 
 
+def prompt_limit(config: TrainConfig) -> int:
+    """The longest prompt, in tokens, behind which a sampled answer fits; longer ones are left out."""
+    return config.max_seq_length - config.max_completion_length
+
+
 def uses_rewards(config: TrainConfig) -> bool:
     """True if reward functions score the answers: those that are sampled, unless a model judges them."""
     return config.train_mode in SAMPLING_MODES and not has_judge(config)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
+from app.core.method import prompt_limit
 from app.core.quantity import plural, share_text
 from app.ui import theme
 from app.ui.config_store import ConfigStore
@@ -157,7 +158,7 @@ class DataLengthPage(QWidget):
     def _limit(self, kind: str) -> int:
         """The length that cuts rows, or leaves prompts out: an answer must fit behind them."""
         config = self._store.config
-        return config.max_seq_length - (config.max_completion_length if kind == "prompts" else 0)
+        return prompt_limit(config) if kind == "prompts" else config.max_seq_length
 
     def _show_state(self) -> None:
         inspector = self._inspector

@@ -15,6 +15,7 @@ from app.core.config import SAMPLING_MODES, TrainConfig
 from app.core.dataset.prepare import CancelledError, PreparedData, prepare_data
 from app.core.dataset.report import shortened
 from app.core.dataset.source import SPLITS
+from app.core.method import prompt_limit
 from app.core.problem import UnusableError
 from app.worker.channel import Channel
 from app.worker.encode import RowEncoder
@@ -136,7 +137,7 @@ class Preview:
         """Why the row is left out, where it is."""
         limit = self._config.max_seq_length
         if self._is_prompt:
-            is_out = len(examples[0].tokens) > limit - self._config.max_completion_length
+            is_out = len(examples[0].tokens) > prompt_limit(self._config)
         else:
             is_out = not all(example.trained[1:limit].any() for example in examples)
         return ["left out: no room for an answer"] if is_out else []

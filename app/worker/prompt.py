@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from app.core.config import TrainConfig
+from app.core.method import prompt_limit
 from app.core.problem import Problem, UnusableError
 from app.worker.batch import Ints
 from app.worker.encode import REFUSALS, no_chat_template, refusal
@@ -60,7 +61,7 @@ def tokenize_prompts(
         raise UnusableError([no_chat_template("chat", str(path))])
     found = Prompts([], [], [], [], 0, [])
     refused: list[Problem] = []
-    longest, skipped = config.max_seq_length - config.max_completion_length, 0
+    longest, skipped = prompt_limit(config), 0
     for rows, lines, done in row_batches(path):
         for row, line in zip(rows, lines, strict=True):
             try:

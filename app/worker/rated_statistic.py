@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from app.core.config import TrainConfig
 from app.core.dataset.finding import Findings
+from app.core.method import prompt_limit
 from app.core.plan import iterations_per_epoch
 from app.worker.token_cache import Tokenized
 from app.worker.token_statistic import histogram
@@ -41,8 +42,8 @@ class RowLengths:
         """Those of what `app.worker.rated_token.tokenize_rated` gives."""
         token_set, lengths = tokenized.token_set, tokenized.token_set.lengths
         if tokenized.target == "prompt":
-            room = config.max_seq_length - config.max_completion_length
-            return cls("prompts", lengths[:, None], lengths, np.zeros((len(lengths), 1), np.int64), room)
+            learned = np.zeros((len(lengths), 1), np.int64)
+            return cls("prompts", lengths[:, None], lengths, learned, prompt_limit(config))
         rows = max(len(np.unique(tokenized.lines)), 1)
         each = max(len(lengths) // rows, 1)
         begin, limit = token_set.starts[:-1], config.max_seq_length
