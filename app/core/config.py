@@ -266,7 +266,8 @@ class TrainConfig(_Part):
     batching: Batching = _field(
         "bucket",
         "Batches",
-        "How examples are put together: by like length (least padding), packed end to end, or in file order",
+        "How a batch is computed: in parts of like length (little padding, little memory), packed end to end, or "
+        "as in the file",
         choices={"bucket": "By length", "pack": "Packed", "file_order": "In file order (as mlx-lm)"},
     )
 

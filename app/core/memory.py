@@ -12,7 +12,7 @@ by what it measured.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import reduce
@@ -26,6 +26,7 @@ from app.core.memory_term import (
     ITEM_BYTES,
     Step,
     Terms,
+    is_cut,
     item_bytes,
     layer_terms,
     logits_rows,
@@ -169,11 +170,12 @@ class Calibration:
     def step_for(self, config: TrainConfig, otherwise: Step) -> Step:
         """The probed step itself where batch and length are the same."""
         same = (config.batch_size, config.max_seq_length) == (self.batch_size, self.max_seq_length)
-        return self.probe.step if same and otherwise.rows == self.probe.step.rows else otherwise
+        is_alike = is_cut(config) or otherwise.rows == self.probe.step.rows
+        return self.probe.step if same and is_alike else otherwise
 
-    def step_s(self, step: Step) -> float:
-        """Seconds of a step of another size, in proportion to its positions."""
-        return self.probe.step_s * step.positions / self.probe.step.positions
+    def step_s(self, step: Step, batch_size: int) -> float:
+        """Seconds of a batch of another size whose largest step is ``step``, in proportion to its positions."""
+        return self.probe.step_s * batch_size * step.width / (self.batch_size * self.probe.step.width)
 
 
 def calibrate(
@@ -249,8 +251,9 @@ def _estimate(
     update = _UPDATE[compiled][config.optimizer] * trained
     if update > activations + logits + gradients:
         gradients, activations, logits = update, 0.0, 0.0
-    # The trainer holds on to an earlier state of an adapter, and to the gradients of an accumulation.
-    kept = trained * ((selection.kind != "full") + (config.grad_accumulation_steps > 1))
+    # The trainer holds on to an earlier state of an adapter, and to the gradients of an accumulation or of pieces.
+    adds_up = config.grad_accumulation_steps > 1 or is_cut(config)
+    kept = trained * ((selection.kind != "full") + adds_up)
     others = second_models(config, step, inspection.path)
     answers = sampling(inspection, config, step)
     apart = max(answers.total, others.judging)
@@ -295,18 +298,28 @@ def _remedies(
             alone.append(Remedy(text, values, total))
     if alone:
         return tuple(_cheapest_of_each_kind(alone))
-    texts: list[str] = []
-    together: dict[str, Any] = {}
     last: dict[str, tuple[str, dict[str, Any]]] = {}
     for text, values in steps:  # later steps of one kind go further than earlier ones
         last[next(iter(values))] = (text, values)
-    for text, values in last.values():
-        texts.append(text)
-        together |= values
-        total = peak(config.with_values(together)).total
-        if total <= limit:
-            return (Remedy("; ".join(texts), dict(together), total),)
-    return ()
+
+    def total_of(changes: list[tuple[str, dict[str, Any]]]) -> int:
+        return peak(config.with_values(_joined(changes))).total
+
+    together: list[tuple[str, dict[str, Any]]] = []
+    for change in last.values():
+        together.append(change)
+        if total_of(together) <= limit:
+            break
+    else:
+        return ()
+    for change in together[:-1]:  # where batches are cut into pieces, a smaller one need not help
+        if total_of(fewer := [other for other in together if other is not change]) <= limit:
+            together = fewer
+    return (Remedy("; ".join(text for text, _ in together), _joined(together), total_of(together)),)
+
+
+def _joined(changes: Iterable[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
+    return {path: value for _, values in changes for path, value in values.items()}
 
 
 def _cheapest_of_each_kind(remedies: list[Remedy]) -> Iterator[Remedy]:

@@ -19,6 +19,9 @@ from app.core.target_key import top_layers
 ITEM_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 # Rows of logits that the loss holds at a time: as many as make 2²⁴ float32 (app.worker.loss).
 PIECE_ELEMENTS, ROW_STEP = 2**24, 32
+# Positions of a piece of several examples (app.worker.piece): matrix products gain nothing from more, and what a
+# step holds grows with them.
+LARGEST_PIECE = 1024
 _MIXERS = {Group.ATTENTION, Group.STATE_SPACE, Group.OTHER, Group.ROUTER}
 
 
@@ -68,7 +71,8 @@ class Terms:
 def step_of(
     config: TrainConfig, longest: int | None = None, target_share: float = 1.0, *, labelled: bool = False
 ) -> Step:
-    """The largest step of a config: its batch at the longest example (tokens), or at the maximum length if unknown.
+    """The largest step of a config: its batch at the longest example (tokens), or at the maximum length if unknown;
+    of a batch that is cut the largest piece.
 
     Widths are padded to the next multiple of 32, as batches are; the last token of an example is no input. Of pairs
     both answers are in the batch (one, where answers are ``labelled`` each by itself), of a prompt the answers that
@@ -80,8 +84,15 @@ def step_of(
     tokens = config.max_seq_length if longest is None else min(longest, config.max_seq_length)
     width = min(math.ceil(max(tokens - 1, 1) / 32) * 32, max(config.max_seq_length - 1, 1))
     rows = config.batch_size * rows_each(config, labelled)
+    if is_cut(config):
+        rows = min(rows, max(LARGEST_PIECE // width, 1))
     targets = rows * min(config.max_completion_length, width) if sampled else rows * width * target_share
     return Step(rows, width, max(1, round(targets)))
+
+
+def is_cut(config: TrainConfig) -> bool:
+    """Whether batches are computed in pieces of like length, one after the other."""
+    return config.train_mode == "sft" and config.batching == "bucket" and config.batch_size > 1
 
 
 def rows_each(config: TrainConfig, labelled: bool = False) -> int:

@@ -147,8 +147,9 @@ class EstimatePanel(Card):
         known = self.probe.calibration
         if known is None:
             return None
-        largest = step_of(self._store.config, self._longest, labelled=self._labelled)
-        return iterations * known.step_s(known.step_for(self._store.config, largest))
+        config = self._store.config
+        largest = known.step_for(config, step_of(config, self._longest, labelled=self._labelled))
+        return iterations * known.step_s(largest, config.batch_size)
 
     def _show_memory(self) -> None:
         known = self._model

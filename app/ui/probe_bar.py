@@ -112,7 +112,9 @@ class ProbeBar(QWidget):
         step = Step(int(data["rows"]), int(data["width"]), int(data["targets"]))
         probe = Probe(int(data["peak_bytes"]), float(data["step_s"]), step)
         self._calibration = calibrate(inspection, config, selection, probe)
-        self._say(f"Measured at {step.rows} × {step.width} tokens: {probe.step_s:.3g} s an iteration.", "good")
+        self._say(
+            f"Measured at {step.rows} × {step.width} tokens at a time: {probe.step_s:.3g} s an iteration.", "good"
+        )
         self.measured.emit(self._calibration)
 
     def _say(self, text: str, role: str = "small") -> None:

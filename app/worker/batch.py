@@ -15,7 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from app.core.config import Batching
-from app.worker.shape import LIMIT, WIDTH_STEP, Costs, Shape, ShapeTable, plan_shapes, rounded
+from app.worker.piece import PLANNED_BATCHES as PLANNED_CUTS
+from app.worker.piece import Cutter
+from app.worker.shape import PLANNED_EPOCHS, WIDTH_STEP, Costs, Shape, ShapeTable, plan_shapes, rounded, worthwhile
 from app.worker.token_set import TokenSet
 
 Ints = npt.NDArray[np.int64]
@@ -25,27 +27,39 @@ PLANNED_BATCHES = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one iteration computes.
+    """What one iteration computes: one part, or several one after the other, each of its shape.
 
-    ``arrays`` go to the objective: ``inputs`` int32 (rows, width); ``targets`` int32 and ``weights`` float32, both
-    (rows · width,) or, where only some positions count, (k,) with ``positions`` int32 (k,) into the flattened
+    A part's arrays go to the objective: ``inputs`` int32 (rows, width); ``targets`` int32 and ``weights`` float32,
+    both (rows · width,) or, where only some positions count, (k,) with ``positions`` int32 (k,) into the flattened
     inputs; ``segments`` int32 (rows, width) for packed rows (0 is padding).
     ``tokens`` are the real ones among the inputs, ``target_tokens`` those that are learned. What came up when the
     batch was made is in ``figures`` (means) and ``samples`` (newly sampled answers).
     """
 
-    arrays: dict[str, mx.array]
+    parts: tuple[dict[str, mx.array], ...]
     tokens: int
     target_tokens: int
     examples: int
-    shape: Shape
+    shapes: tuple[Shape, ...]
     figures: dict[str, float] = field(default_factory=dict)
     samples: list[dict[str, Any]] = field(default_factory=list)
 
     @property
-    def padding_share(self) -> float:
-        """Share of the computed positions that hold no token."""
-        return 1 - self.tokens / self.shape.positions
+    def positions(self) -> int:
+        """How many are computed, with padding."""
+        return sum(shape.positions for shape in self.shapes)
+
+    @property
+    def arrays(self) -> dict[str, mx.array]:
+        """Those of a batch in one part."""
+        (only,) = self.parts
+        return only
+
+    @property
+    def shape(self) -> Shape:
+        """That of a batch in one part."""
+        (only,) = self.shapes
+        return only
 
 
 class Countable(Protocol):
@@ -60,11 +74,15 @@ class Countable(Protocol):
 class Plan(Protocol):
     """The batch of every iteration of a run.
 
-    ``is_ahead`` if a batch can be put together before the iteration ahead of it has ended.
+    ``is_ahead`` if a batch can be put together before the iteration ahead of it has ended, ``is_cut`` if batches
+    may come in several parts.
     """
 
     @property
     def is_ahead(self) -> bool: ...
+
+    @property
+    def is_cut(self) -> bool: ...
 
     @property
     def examples(self) -> Countable: ...
@@ -197,7 +215,8 @@ class FileOrder:
 class BatchPlan:
     """The batch of every iteration of a run (iterations count from 1).
 
-    ``costs`` decide what is worth padding; ``iterations`` bounds how many shapes are worth compiling.
+    By length ("bucket") a batch is drawn at random and cut into pieces of like lengths.
+    ``costs`` decide what is worth padding.
     ``stock_padding`` reproduces mlx-lm to the token: its widths, and the padding target that it learns in every
     padded row. It exists to prove that the two trainers agree.
     """
@@ -211,7 +230,6 @@ class BatchPlan:
         batching: Batching,
         seed: int,
         *,
-        iterations: int = 10**9,
         costs: Costs | None = None,
         file_order: FileOrder | None = None,
         stock_padding: bool = False,
@@ -224,15 +242,19 @@ class BatchPlan:
         self._stock_padding = stock_padding
         self._costs = costs or Costs()
         self._epoch: tuple[int, list[Ints]] = (-1, [])
-        if batching == "file_order":
-            self._table: ShapeTable | None = None
-        else:
-            # A shape that is used once or twice is not worth its compilation.
-            limit = max(2, min(LIMIT, iterations // 4))
+        self._table: ShapeTable | None = None
+        self._cutter: Cutter | None = None
+        if self.is_cut:
+            widest = examples.max_length - 1
+            batches = [numbers for epoch in range(PLANNED_EPOCHS) for numbers in self.order(epoch)[:PLANNED_CUTS]]
+            self._cutter = Cutter(examples.inputs, examples.targets, widest, self._costs, batches)
+        elif batching != "file_order":
             largest = rounded(self.size, int(examples.inputs.max()), 0, examples.max_length - 1)
             largest = largest._replace(targets=largest.positions)
             needs = map(self._need, self.order(0)[:PLANNED_BATCHES])
-            self._table = plan_shapes(needs, largest, self._costs, limit)
+            self._table = plan_shapes(
+                needs, largest, self._costs, worthwhile(PLANNED_EPOCHS * self.batches_per_epoch)
+            )
 
     @property
     def batches_per_epoch(self) -> int:
@@ -241,16 +263,21 @@ class BatchPlan:
         return -(-len(self.examples) // self.size)
 
     @property
+    def is_cut(self) -> bool:
+        """Whether batches come in pieces."""
+        return self._batching == "bucket" and self.size > 1
+
+    @property
     def shapes(self) -> tuple[Shape, ...]:
         """The planned shapes; empty for mlx-lm's own order, whose widths follow each batch."""
-        return self._table.shapes if self._table else ()
+        table = self._cutter or self._table
+        return table.shapes if table else ()
 
     def order(self, epoch: int) -> list[Ints]:
         """The batches of an epoch (from 0) as numbers of examples."""
         if self._batching == "file_order":
             return self._file_order(epoch)
-        make = length_order if self._batching == "bucket" else shuffled_order
-        return make(self.examples, self.size, self._seed, epoch)
+        return shuffled_order(self.examples, self.size, self._seed, epoch)
 
     def batch(self, iteration: int) -> Batch:
         """The batch of iteration 1, 2, …"""
@@ -264,10 +291,12 @@ class BatchPlan:
         widest = self.examples.max_length - 1
         if self._batching == "pack":
             return rounded(*best_rows(inputs, self._costs), targets)
-        # The last, smaller batch of an epoch is filled up with empty rows: one shape less to compile.
         return rounded(self.size, int(inputs.max()), targets, widest)
 
     def _assemble(self, numbers: Ints) -> Batch:
+        if self._cutter is not None:
+            pieces = self._cutter.cut(numbers)
+            return _joined([assemble(self.examples, [[n] for n in piece.numbers], piece.shape) for piece in pieces])
         if self._table is None:
             return assemble(self.examples, [[n] for n in numbers], self._stock_shape(numbers), self._stock_padding)
         if self._batching == "pack":
@@ -354,7 +383,17 @@ def assemble(
     arrays = {"inputs": mx.array(inputs)} | _loss_arrays(targets, learned, shape)
     if packed:
         arrays["segments"] = mx.array(segments)
-    return Batch(arrays, real, int(learned.sum()), sum(map(len, rows)), shape)
+    return Batch((arrays,), real, int(learned.sum()), sum(map(len, rows)), (shape,))
+
+
+def _joined(pieces: Sequence[Batch]) -> Batch:
+    return Batch(
+        tuple(part for piece in pieces for part in piece.parts),
+        sum(piece.tokens for piece in pieces),
+        sum(piece.target_tokens for piece in pieces),
+        sum(piece.examples for piece in pieces),
+        tuple(shape for piece in pieces for shape in piece.shapes),
+    )
 
 
 def _loss_arrays(

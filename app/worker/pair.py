@@ -20,7 +20,7 @@ from app.worker.answer import Arrays, answer_arrays, with_prefix
 from app.worker.batch import PLANNED_BATCHES, Batch, Ints, length_order, shuffled_order
 from app.worker.encode import RowEncoder
 from app.worker.objective import Objective
-from app.worker.shape import LIMIT, Costs, Shape, plan_shapes
+from app.worker.shape import PLANNED_EPOCHS, Costs, Shape, plan_shapes, worthwhile
 from app.worker.token_set import Example, TokenSet
 from app.worker.tokenize import row_batches
 from app.worker.validation import Measurement, measure_batches
@@ -30,6 +30,7 @@ Bools = npt.NDArray[np.bool_]
 WIDTH_STEP, TOKEN_STEP = 16, 8
 MISMATCHED = "mismatched_"
 REFERENCE_BATCH = 8
+USES_OF_A_SHAPE = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +217,7 @@ class PairPlan:
     the chosen ones in its first half, the rejected in its second."""
 
     is_ahead = True
+    is_cut = False
 
     def __init__(
         self, pairs: RatedAnswers, references: References | None, config: TrainConfig, costs: Costs | None = None
@@ -227,7 +229,7 @@ class PairPlan:
         self._in_order = config.batching == "file_order"
         self._epoch: tuple[int, list[Ints]] = (-1, [])
         needs = [self._needs(numbers) for numbers in self.order(0)[:PLANNED_BATCHES]]
-        limit = max(2, min(LIMIT, config.iters // 25))
+        limit = worthwhile(PLANNED_EPOCHS * self.batches_per_epoch, each=USES_OF_A_SHAPE)
         self._tables = {
             prefix: plan_shapes(
                 (need[prefix] for need in needs),
@@ -304,11 +306,11 @@ def pair_batch(
             arrays[f"{prefix}reference"] = mx.array(sums)
     taken = [pairs.answers[int(place)] for place in places]
     return Batch(
-        arrays,
+        (arrays,),
         tokens=sum(len(example.tokens) - 1 for example in taken),
         target_tokens=sum(int(example.trained[1:].sum()) for example in taken),
         examples=len(numbers),
-        shape=shapes[""],
+        shapes=(shapes[""],),
     )
 
 

@@ -266,7 +266,6 @@ def _batches(
         config.batch_size,
         config.batching,
         config.seed,
-        iterations=config.iters,
         costs=costs,
         file_order=order,
         stock_padding=stock_padding,

@@ -22,6 +22,7 @@ from app.worker.control import Control, StoppedError
 from app.worker.model import trainable
 from app.worker.pair import PairPlan
 from app.worker.preparation import Prepared, prepare
+from app.worker.shape import Shape
 from app.worker.step import Step
 
 STEPS = 3  # the first compiles, the second and third are what all later ones are like
@@ -46,37 +47,49 @@ def probe(channel: Channel, job_dir: Path, job: dict[str, Any]) -> None:
 
 def _measure(prepared: Prepared, control: Control) -> dict[str, Any]:
     model, config = prepared.model, prepared.config
-    batch = longest_batch(prepared.batches)
+    batches = heaviest_batches(prepared.batches)
     model.train()
     prepared.optimizer.init(model.trainable_parameters())
     step = Step(
         model, prepared.optimizer, prepared.objective,
         accumulation=config.grad_accumulation_steps, clip=config.max_grad_norm,
+        is_cut=prepared.batches.is_cut,
     )  # fmt: skip
     # Held as training holds the weights that it could fall back to.
     fallback = trainable(model) if config.fine_tune_type != "full" else None
-    elapsed_s = 0.0
-    for number in range(STEPS):
-        control.raise_if_stopped()
-        began = time.perf_counter()
-        outcome = step(batch.arrays, update=number > 0)
-        mx.eval(outcome.loss, model.trainable_parameters())
-        elapsed_s = time.perf_counter() - began
+    slowest_s = 0.0
+    for batch in batches:
+        elapsed_s = 0.0
+        for number in range(STEPS):
+            control.raise_if_stopped()
+            began = time.perf_counter()
+            outcome = step(batch.parts, update=number > 0)
+            mx.eval(outcome.loss, model.trainable_parameters())
+            elapsed_s = time.perf_counter() - began
+        slowest_s = max(slowest_s, elapsed_s)
     del fallback
+    largest = max((shape for batch in batches for shape in batch.shapes), key=_weight)
     return {
         "peak_bytes": mx.get_peak_memory(),
-        "step_s": elapsed_s,
-        "rows": batch.shape.rows,
-        "width": batch.shape.width,
-        "targets": batch.shape.targets,
+        "step_s": slowest_s,
+        "rows": largest.rows,
+        "width": largest.width,
+        "targets": largest.targets,
         "iterations": config.iters,
     }
 
 
-def longest_batch(batches: Plan) -> Batch:
-    """The batch of the first epoch that has the longest example; of sampled answers the first one."""
+def heaviest_batches(batches: Plan) -> list[Batch]:
+    """Of the first epoch the batch with the longest example, and the one with the most tokens where batches are cut
+    into parts; of sampled answers the first batch."""
     if not isinstance(batches, (BatchPlan, PairPlan)):
-        return batches.batch(1)
+        return [batches.batch(1)]
     inputs = batches.examples.inputs
-    longest = int(np.argmax([inputs[numbers].max() for numbers in batches.order(0)]))
-    return batches.batch(longest + 1)
+    longest = [int(inputs[numbers].max()) for numbers in batches.order(0)]
+    together = [int(inputs[numbers].sum()) for numbers in batches.order(0)]
+    chosen = {int(np.argmax(longest))} | ({int(np.argmax(together))} if batches.is_cut else set())
+    return [batches.batch(number + 1) for number in sorted(chosen)]
+
+
+def _weight(shape: Shape) -> tuple[int, int]:
+    return shape.positions, shape.width

@@ -38,7 +38,7 @@ class Report:
         self.losses.append(loss)
         self.trained_tokens += batch.target_tokens
         self.tokens += batch.tokens
-        self.positions += batch.shape.positions
+        self.positions += batch.positions
         self.training_s += training_s
         self.figures.add_means(batch.figures)
         return batch.figures | self.figures.add(figures or {})

@@ -93,6 +93,7 @@ class Rollouts(ABC, Generic[Kept]):
     """
 
     is_ahead = False
+    is_cut = False
     kept: type[Kept]
 
     def __init__(self, prompts: Prompts, speaker: Speaker) -> None:
@@ -166,11 +167,11 @@ class Rollouts(ABC, Generic[Kept]):
         rows, width = arrays["inputs"].shape
         answered = sum(map(len, generation.tokens))
         return Batch(
-            arrays,
+            (arrays,),
             tokens=sum(len(self.examples.tokens[n]) for n in generation.numbers) + answered - rows,
             target_tokens=answered,
             examples=rows,
-            shape=answer_shape(rows, width, arrays["mask"].shape[1]),
+            shapes=(answer_shape(rows, width, arrays["mask"].shape[1]),),
             figures=figures,
             samples=samples,
         )

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 LIMIT = 20
+PLANNED_EPOCHS = 2
 WIDTH_STEP = 16
 TARGET_STEPS = 8
 
@@ -62,6 +63,15 @@ def rounded(rows: int, width: int, targets: int, widest: int = 2**31) -> Shape:
     return Shape(rows, width, min(rows * width, -(-max(targets, 1) // eighth) * eighth))
 
 
+def worthwhile(uses: int, limit: int = LIMIT, *, each: int = 4) -> int:
+    """How many shapes to plan for so many uses: one that has less than ``each`` is not worth its compilation.
+
+    The uses of a run's first epochs are counted (`PLANNED_EPOCHS`) and not those of all its iterations: a run that
+    is extended pads as it did before, and so its losses are those of a run that was as long from the start.
+    """
+    return max(2, min(limit, uses // each))
+
+
 @dataclass(frozen=True, slots=True)
 class ShapeTable:
     """The shapes of a run. It follows from data and config alone, so that a resumed run pads as it did before."""
@@ -71,26 +81,46 @@ class ShapeTable:
 
     def fit(self, need: Shape) -> Shape:
         """The cheapest shape that holds ``need``; ``largest``, which holds every batch, if none does."""
-        return self.cheapest(lambda shape: all(have >= want for have, want in zip(shape, need, strict=True)))
+        return self.cheapest(lambda shape: _holds(shape, need))
+
+    def cover(self, need: Shape) -> Shape | None:
+        """The cheapest shape that holds ``need``, ``largest`` among them; None if none does."""
+        found = self.fit(need)
+        return found if _holds(found, need) else None
 
     def cheapest(self, holds: Callable[[Shape], bool]) -> Shape:
         """The cheapest shape for which ``holds`` is true; ``largest`` if there is none."""
         return next((shape for shape in self.shapes if holds(shape)), self.largest)
 
 
-def plan_shapes(needs: Iterable[Shape], largest: Shape, costs: Costs, limit: int = LIMIT) -> ShapeTable:
-    """At most ``limit`` shapes for batches that need ``needs``; ``largest`` is for what these did not foresee."""
+def _holds(shape: Shape, need: Shape) -> bool:
+    return shape.rows >= need.rows and shape.width >= need.width and shape.targets >= need.targets
+
+
+def plan_shapes(
+    needs: Iterable[Shape], largest: Shape, costs: Costs, limit: int = LIMIT, most: int | None = None
+) -> ShapeTable:
+    """At most ``limit`` shapes for batches that need ``needs``; ``largest`` is for what these did not foresee.
+
+    Where ``most`` is given no shape of several rows has more positions: a need that nothing holds then has to be
+    cut into rows, each of which ``largest`` holds.
+    """
     counts = Counter(needs)
     shapes = np.array(sorted(counts), dtype=np.int64).reshape(-1, 3)
     uses = np.array([counts[shape] for shape in sorted(counts)], dtype=np.float64)
     while len(shapes) > max(1, limit):
-        shapes, uses = _merge_cheapest(shapes, uses, costs)
+        shapes, uses = _merge_cheapest(shapes, uses, costs, math.inf if most is None else most)
     found = [Shape(*(int(side) for side in shape)) for shape in shapes]
     return ShapeTable(tuple(sorted(found, key=lambda shape: (costs.of(*shape), shape))), largest)
 
 
-def _merge_cheapest(shapes: np.ndarray, uses: np.ndarray, costs: Costs) -> tuple[np.ndarray, np.ndarray]:
-    """Joins the two shapes whose common cover adds the least work over the epoch."""
+def _merge_cheapest(
+    shapes: np.ndarray, uses: np.ndarray, costs: Costs, most: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Joins the two shapes whose common cover adds the least work over the epoch.
+
+    If every cover of two would be too large, the shape with the least work is given up.
+    """
     cover = np.maximum(shapes[:, None], shapes[None])
     full = cover[..., 0] * cover[..., 1]
     # A cover of a dense shape is dense: picking positions out is only worth it where many are left out.
@@ -100,6 +130,10 @@ def _merge_cheapest(shapes: np.ndarray, uses: np.ndarray, costs: Costs) -> tuple
     covered = costs.of(*np.moveaxis(cover, -1, 0))
     added = uses[:, None] * (covered - own[:, None]) + uses[None] * (covered - own[None])
     added[np.tril_indices(len(shapes))] = np.inf
+    added[(cover[..., 0] > 1) & (full > most)] = np.inf
+    if not np.isfinite(added).any():
+        least = int(np.argmin(uses * own))
+        return np.delete(shapes, least, axis=0), np.delete(uses, least)
     first, second = np.unravel_index(np.argmin(added), added.shape)
     kept = [i for i in range(len(shapes)) if i not in (first, second)]
     merged = np.vstack([shapes[kept], cover[first, second][None]])

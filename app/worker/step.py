@@ -6,7 +6,7 @@ batches weigh what they hold.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +40,8 @@ class Accumulated:
 class Step:
     """Runs iterations on a model. Its whole state is the model's, the optimizer's, ``accumulated`` and mx.random's.
 
-    ``clip`` bounds the gradient's global norm (0: unbounded).
+    ``clip`` bounds the gradient's global norm (0: unbounded). ``is_cut`` where batches may come in several parts,
+    which are added up like the batches of an accumulation.
     """
 
     def __init__(
@@ -51,36 +52,45 @@ class Step:
         *,
         accumulation: int = 1,
         clip: float = 0.0,
+        is_cut: bool = False,
     ) -> None:
         self.accumulated: Accumulated | None = None
         self._model = model
         self._optimizer = optimizer
         self._clip = clip
-        self._accumulation = accumulation
+        self._adds_up = accumulation > 1 or is_cut
         self._gradient = nn.value_and_grad(model, _mean(objective))
         self._state = [model.state, optimizer.state, mx.random.state]
         self._whole = self._compiled(self._whole_step)
         self._part = self._compiled(self._part_step)
         self._update = self._compiled(self._update_step)
 
-    def __call__(self, arrays: Arrays, *, update: bool) -> Outcome:
+    def __call__(self, parts: Sequence[Arrays], *, update: bool) -> Outcome:
         """One iteration; ``update`` says that an accumulation ends. Starts the computation, waits for nothing."""
-        if self._accumulation == 1:
-            loss, norm, figures = self._whole(arrays)
+        if self._adds_up:
+            loss, norm, figures = self._accumulate(parts, update=update)
         else:
-            loss, norm, figures = self._accumulate(arrays, update=update)
+            (arrays,) = parts
+            loss, norm, figures = self._whole(arrays)
         pending = (self.accumulated.gradient, self.accumulated.weight) if self.accumulated else ()
         mx.async_eval(self._state, loss, norm, figures, pending)
         return Outcome(loss, norm, figures)
 
-    def _accumulate(self, arrays: Arrays, *, update: bool) -> tuple[mx.array, mx.array | None, Arrays]:
-        earlier = self.accumulated or self._nothing()
-        loss, figures, gradient, weight = self._part(arrays, earlier.gradient, earlier.weight)
-        if not update:
-            self.accumulated = Accumulated(gradient, weight)
-            return loss, None, figures
+    def _accumulate(self, parts: Sequence[Arrays], *, update: bool) -> tuple[mx.array, mx.array | None, Arrays]:
+        sums = self.accumulated or self._nothing()
         self.accumulated = None
-        return loss, self._update(gradient, weight), figures
+        done: list[tuple[mx.array, mx.array, Arrays]] = []
+        for arrays in parts:
+            loss, weight, figures, *total = self._part(arrays, sums.gradient, sums.weight)
+            sums = Accumulated(*total)
+            # Begun before the next one is built: else MLX may compute both at once and hold what both need.
+            mx.async_eval(loss, weight, figures, total, self._state)
+            done.append((loss, weight, figures))
+        loss, figures = _together(done)
+        if not update:
+            self.accumulated = sums
+            return loss, None, figures
+        return loss, self._update(sums.gradient, sums.weight), figures
 
     def _nothing(self) -> Accumulated:
         return Accumulated(tree_map(mx.zeros_like, self._model.trainable_parameters()), mx.array(0.0))
@@ -96,10 +106,10 @@ class Step:
 
     def _part_step(
         self, arrays: Arrays, earlier: Tree, earlier_weight: mx.array
-    ) -> tuple[mx.array, Arrays, Tree, mx.array]:
+    ) -> tuple[mx.array, mx.array, Arrays, Tree, mx.array]:
         (loss, (weight, figures)), gradient = self._gradient(self._model, arrays)
         total = tree_map(lambda old, new: old + new * weight.astype(new.dtype), earlier, gradient)
-        return loss, figures, total, earlier_weight + weight
+        return loss, weight, figures, total, earlier_weight + weight
 
     def _update_step(self, gradient: Tree, weight: mx.array) -> mx.array:
         divisor = mx.maximum(weight, 1)
@@ -112,6 +122,16 @@ class Step:
             gradient = tree_map(lambda part: part * factor.astype(part.dtype), gradient)
         self._optimizer.update(self._model, gradient)
         return norm
+
+
+def _together(parts: Sequence[tuple[mx.array, mx.array, Arrays]]) -> tuple[mx.array, Arrays]:
+    """The mean loss and the sums of the figures of (mean loss, weight, figures) of each part."""
+    if len(parts) == 1:
+        return parts[0][0], parts[0][2]
+    weights = mx.stack([weight for _, weight, _ in parts])
+    losses = mx.stack([loss for loss, _, _ in parts])
+    figures = {name: mx.stack([sums[name] for *_, sums in parts]).sum(axis=0) for name in parts[0][2]}
+    return (losses * weights).sum() / mx.maximum(weights.sum(), 1), figures
 
 
 def global_norm(tree: Tree) -> mx.array:

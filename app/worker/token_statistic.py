@@ -84,7 +84,7 @@ def padding_share(examples: Examples, config: TrainConfig, batching: Batching) -
     for iteration in np.unique(np.linspace(1, count, min(count, MEASURED_BATCHES)).astype(np.int64)).tolist():
         batch = plan.batch(iteration)
         tokens += batch.tokens
-        positions += batch.shape.positions
+        positions += batch.positions
     return 1 - tokens / positions if positions else 0.0
 
 

@@ -113,6 +113,7 @@ class _Training:
             self.objective,
             accumulation=self.config.grad_accumulation_steps,
             clip=self.config.max_grad_norm,
+            is_cut=self.batches.is_cut,
         )
         self.step.accumulated = accumulated
 
@@ -144,7 +145,7 @@ class _Training:
                 return "stopped"
             entering = trainable(self.model) if self._is_fallback_due(iteration) else None
             update = iteration % config.grad_accumulation_steps == 0 or iteration == last
-            outcome = self.step(batch.arrays, update=update)
+            outcome = self.step(batch.parts, update=update)
             # The next batch is put together while this one is computed.
             following = self.batches.batch(iteration + 1) if self.batches.is_ahead and iteration < last else None
             loss = scalar(outcome.loss)

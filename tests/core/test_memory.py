@@ -46,7 +46,8 @@ def test_weights_adapter_and_optimizer_are_exact() -> None:
         ({"optimizer": "adafactor"}, {}),
         ({}, {"fine_tune_type": "full"}),
         ({}, {"fine_tune_type": "dora"}),
-        ({}, {"grad_accumulation_steps": 4}),
+        ({"max_seq_length": 1024}, {"max_seq_length": 1024, "batching": "pack"}),
+        ({"batching": "pack"}, {"batching": "pack", "grad_accumulation_steps": 4}),
     ],
 )
 def test_every_choice_moves_it_the_right_way(less: dict[str, Any], more: dict[str, Any]) -> None:
@@ -86,6 +87,10 @@ def test_logits_are_never_held_whole() -> None:
 def test_step_is_padded_as_batches_are() -> None:
     assert step_of(config(max_seq_length=1024), longest=101) == Step(4, 128, 512)
     assert step_of(config(max_seq_length=101)) == Step(4, 100, 400)
+    # Cut into pieces of 1,024 positions, or of one example.
+    assert step_of(config(max_seq_length=513)) == Step(2, 512, 1024)
+    assert step_of(config(max_seq_length=2049)) == Step(1, 2048, 2048)
+    assert step_of(config(max_seq_length=2049, batching="pack")) == Step(4, 2048, 8192)
     assert step_of(config(max_seq_length=1024), longest=65, target_share=0.5).targets == 128
     pairs = config(train_mode="dpo", max_seq_length=1024)
     assert step_of(pairs, longest=101) == Step(8, 128, 1024)
@@ -139,4 +144,4 @@ def test_probe_makes_the_same_step_exact_and_scales_others() -> None:
     halved = config(batch_size=2)
     assert peak(halved, calibration=calibration).dynamic == pytest.approx(1.3 * peak(halved).dynamic, rel=1e-3)
     assert peak(chosen, calibration=calibration).calibrated
-    assert calibration.step_s(Step(2, 128, 256)) == pytest.approx(0.25)
+    assert calibration.step_s(Step(2, 128, 256), 2) == pytest.approx(0.25)

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.config import Batching
-from app.worker.batch import Batch, BatchPlan, Examples, FileOrder, pack_rows
+from app.core.memory_term import LARGEST_PIECE
+from app.worker.batch import Batch, BatchPlan, Examples, FileOrder, pack_rows, shuffled_order
 from app.worker.shape import LIMIT, Costs, Shape, ShapeTable, plan_shapes, rounded
 from app.worker.token_set import Example, TokenSet
 from app.worker.validation import ValidationSet
@@ -33,7 +34,8 @@ def plan(lengths: list[int], size: int, batching: Batching = "bucket", *, seed: 
 
 def seen(batch: Batch) -> Counter[int]:
     """How often each example's number is an input."""
-    return Counter(int(token) for token in np.array(batch.arrays["inputs"]).reshape(-1) if token)
+    inputs = np.concatenate([np.array(part["inputs"]).reshape(-1) for part in batch.parts])
+    return Counter(int(token) for token in inputs if token)
 
 
 def dolly(count: int, seed: int = 0) -> list[int]:
@@ -76,13 +78,14 @@ def test_targets_are_the_next_tokens_that_are_learned(
     batches = BatchPlan(examples, size, batching, 0)
     learned: set[int] = set()
     for iteration in range(1, batches.batches_per_epoch + 1):
-        arrays = {name: np.array(array) for name, array in batches.batch(iteration).arrays.items()}
-        counts = arrays["weights"] > 0
-        targets = arrays["targets"][counts]
-        inputs = arrays["inputs"].reshape(-1)
-        at = arrays["positions"][counts] if "positions" in arrays else np.flatnonzero(counts)
-        assert (inputs[at] + 1 == targets).all()
-        learned |= set(targets.tolist())
+        for part in batches.batch(iteration).parts:
+            arrays = {name: np.array(array) for name, array in part.items()}
+            counts = arrays["weights"] > 0
+            targets = arrays["targets"][counts]
+            inputs = arrays["inputs"].reshape(-1)
+            at = arrays["positions"][counts] if "positions" in arrays else np.flatnonzero(counts)
+            assert (inputs[at] + 1 == targets).all()
+            learned |= set(targets.tolist())
     assert learned == wanted
 
 
@@ -93,9 +96,11 @@ def test_a_batch_follows_from_its_number(lengths: list[int], size: int, batching
     for iteration in range(1, number):
         through.batch(iteration)
     first, second = through.batch(number), fresh.batch(number)
-    assert first.arrays.keys() == second.arrays.keys()
-    for name in first.arrays:
-        assert np.array_equal(first.arrays[name], second.arrays[name])
+    assert first.shapes == second.shapes
+    for one, two in zip(first.parts, second.parts, strict=True):
+        assert one.keys() == two.keys()
+        for name in one:
+            assert np.array_equal(one[name], two[name])
 
 
 def test_order_changes_with_epoch_and_seed() -> None:
@@ -105,17 +110,44 @@ def test_order_changes_with_epoch_and_seed() -> None:
     assert len({tuple(order) for order in flat}) == 3
 
 
-@pytest.mark.parametrize("batching, most", [("bucket", 0.1), ("pack", 0.12)])
+@given(lengths_of_examples, st.integers(2, 9), st.integers(0, 30), st.integers(0, 3))
+def test_a_cut_batch_is_the_random_one(lengths: list[int], size: int, prompt: int, seed: int) -> None:
+    """Whatever the pieces are, a batch holds the examples that were drawn, and a piece the largest at most."""
+    examples = Examples.of(token_set(lengths, prompt), 512)
+    if not len(examples):
+        return
+    batches = BatchPlan(examples, size, "bucket", seed)
+    for iteration in range(1, 2 * batches.batches_per_epoch + 1):
+        epoch, place = divmod(iteration - 1, batches.batches_per_epoch)
+        drawn = shuffled_order(examples, batches.size, seed, epoch)[place]
+        batch = batches.batch(iteration)
+        assert set(seen(batch)) == {int(examples.indices[number]) + 1 for number in drawn}
+        assert batch.positions == sum(shape.positions for shape in batch.shapes)
+        for part, shape in zip(batch.parts, batch.shapes, strict=True):
+            assert part["inputs"].shape == (shape.rows, shape.width)
+            assert shape.rows == 1 or shape.positions <= LARGEST_PIECE
+
+
+def test_pieces_are_of_like_length() -> None:
+    """Two lengths in a batch are not padded to the longer one; equal ones stay together up to the largest piece."""
+    mixed = plan([16] * 8 + [300] * 8, 8, cut=512)
+    assert {shape.width for i in range(1, 9) for shape in mixed.batch(i).shapes} <= {16, 304}
+    assert plan([129] * 32, 8).batch(1).shapes == (Shape(8, 128, 1024),)
+    assert plan([257] * 32, 8).batch(1).shapes == (Shape(4, 256, 1024),) * 2
+    assert plan([2001] * 4, 2, cut=4000).batch(1).shapes == (Shape(1, 2000, 2000),) * 2
+
+
+@pytest.mark.parametrize("batching, most", [("bucket", 0.18), ("pack", 0.12)])
 def test_little_padding_in_few_shapes(batching: Batching, most: float) -> None:
     """Examples of Dolly's lengths at batch 8, where the order of the file leaves more than half padding."""
     batches = plan(dolly(2000), 8, batching, cut=1024, costs=Costs(0.3, 6000))
     made = [batches.batch(i) for i in range(1, 3 * batches.batches_per_epoch + 1)]
-    padding = 1 - sum(b.tokens for b in made) / sum(b.shape.positions for b in made)
+    padding = 1 - sum(b.tokens for b in made) / sum(b.positions for b in made)
     assert padding < most
-    assert len({batch.shape for batch in made}) <= LIMIT + 1
+    assert len({shape for batch in made for shape in batch.shapes}) <= LIMIT + (batching == "pack")
     as_in_file = plan(dolly(2000), 8, "file_order", cut=1024)
     made = [as_in_file.batch(i) for i in range(1, as_in_file.batches_per_epoch + 1)]
-    assert 1 - sum(b.tokens for b in made) / sum(b.shape.positions for b in made) > 0.5
+    assert 1 - sum(b.tokens for b in made) / sum(b.positions for b in made) > 0.5
 
 
 def test_masked_positions_are_left_out() -> None:
@@ -123,13 +155,16 @@ def test_masked_positions_are_left_out() -> None:
     batches = plan([100] * 64, 8, prompt=80, costs=Costs(head=1.0))
     batch = batches.batch(1)
     assert batch.target_tokens == 8 * 20
-    assert batch.shape.targets <= 8 * 32
-    assert "positions" in batch.arrays
+    assert sum(shape.targets for shape in batch.shapes) <= 8 * 32
+    assert all("positions" in part for part in batch.parts)
 
 
-def test_short_runs_compile_few_shapes() -> None:
-    assert len(plan(dolly(500), 8, iterations=8).shapes) == 2
-    assert len(plan(dolly(500), 8, iterations=40).shapes) <= 10
+def test_few_examples_compile_few_shapes() -> None:
+    """Some four uses a shape: of packed batches one each, of cut ones a few."""
+    assert len(plan(dolly(32), 8, "pack").shapes) == 2
+    assert len(plan(dolly(32), 8).shapes) <= 10
+    assert len(plan(dolly(160), 8, "pack").shapes) <= 10
+    assert len(plan(dolly(4), 2).shapes) <= 2
 
 
 def test_fewer_examples_than_a_batch() -> None:

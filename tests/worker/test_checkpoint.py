@@ -123,7 +123,7 @@ def _step(inputs: tuple[Path, Path]) -> Iterator[tuple[object, optim.Optimizer, 
     optimizer.init(model.trainable_parameters())
     step = Step(model, optimizer, supervised(find_head(model)), accumulation=2)
     batch = {"inputs": mx.ones((1, 4), mx.int32), "targets": mx.ones((4,), mx.int32), "weights": mx.ones((4,))}
-    step(batch, update=False)
+    step([batch], update=False)
     yield model, optimizer, step
 
 

@@ -44,7 +44,7 @@ def measured(model_path: Path, config: TrainConfig, size: StepSize) -> int:
     mx.clear_cache()
     mx.reset_peak_memory()
     for _ in range(3):
-        mx.eval(step(arrays, update=True).loss)
+        mx.eval(step([arrays], update=True).loss)
     mx.synchronize()
     del fallback
     return mx.get_peak_memory() - before

@@ -1,0 +1,64 @@
+"""A cut batch makes the step of the whole one: the same loss, gradient norm and weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import mlx.core as mx
+import mlx.optimizers as optim
+import numpy as np
+import pytest
+
+from app.worker.batch import Batch, BatchPlan, Examples, assemble
+from app.worker.head import find_head
+from app.worker.model import load_model, make_trainable, trainable
+from app.worker.objective import supervised
+from app.worker.shape import rounded
+from app.worker.step import Step
+from app.worker.token_set import Example, TokenSet
+from tests.worker.tiny_model import write_model
+from tests.worker.training import config_for
+
+LENGTHS = [5, 90, 12, 40, 7, 33, 64, 9]
+
+
+def batches(prompt: int) -> tuple[Batch, Batch]:
+    """All examples as one batch, cut into pieces and padded to the longest."""
+    random = np.random.default_rng(3)
+    rows = [Example(random.integers(1, 200, n).astype(np.int32), np.arange(n) >= prompt) for n in LENGTHS]
+    examples = Examples.of(TokenSet.from_examples(rows), 256)
+    plan = BatchPlan(examples, len(examples), "bucket", 0)
+    targets = int(examples.targets.sum())
+    shape = rounded(len(examples), int(examples.inputs.max()), targets, 255)
+    return plan.batch(1), assemble(examples, [[number] for number in range(len(examples))], shape)
+
+
+@pytest.mark.parametrize("prompt", [0, 4])
+@pytest.mark.parametrize("accumulation", [1, 2])
+@pytest.mark.parametrize("kind", ["lora", "full"])
+def test_pieces_add_up_to_the_whole_batch(tmp_path: Path, kind: str, accumulation: int, prompt: int) -> None:
+    model_path = write_model(tmp_path / "model")
+    keys = ["self_attn.q_proj", "mlp.down_proj"]
+    lora = {"rank": 2, "scale": 2.0, "dropout": 0.0, "keys": keys}
+    config = config_for(model_path, tmp_path, fine_tune_type=kind, lora_parameters=lora)
+    found = []
+    cut, whole = batches(prompt)
+    assert len(cut.parts) > 1
+    assert cut.positions < whole.positions
+    for batch, is_cut in ((cut, True), (whole, False)):
+        mx.random.seed(0)
+        model, _ = load_model(model_path)
+        make_trainable(model, config)
+        optimizer = optim.SGD(0.1)
+        optimizer.init(model.trainable_parameters())
+        step = Step(model, optimizer, supervised(find_head(model)), accumulation=accumulation, is_cut=is_cut)
+        outcomes = [step(batch.parts, update=number + 1 == accumulation) for number in range(accumulation)]
+        assert step.accumulated is None
+        norm = outcomes[-1].grad_norm
+        assert norm is not None
+        found.append(([outcome.loss.item() for outcome in outcomes], norm.item(), trainable(model)))
+    (losses, norm, weights), (wanted_losses, wanted_norm, wanted_weights) = found
+    assert losses == pytest.approx(wanted_losses, rel=1e-5)
+    assert norm == pytest.approx(wanted_norm, rel=1e-4)
+    for name, array in weights.items():
+        assert mx.allclose(array, wanted_weights[name], rtol=1e-4, atol=1e-6), name
