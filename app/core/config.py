@@ -158,7 +158,7 @@ class TrainConfig(_Part):
     batch_size: int = _field(
         1,
         "Batch size",
-        "Examples computed together",
+        "Examples of one iteration; batched by length, at most 1,024 tokens of them are computed at a time",
         unit="examples",
         higher="smoother steps, more memory",
         lower="less memory",

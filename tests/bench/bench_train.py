@@ -62,7 +62,7 @@ def cases(quick: bool) -> list[Case]:
     found += [Case(f"Dolly, batch {size}, masked", "Dolly", size, masked=True) for size in (1, 8)]
     for size, masked in itertools.product((1, 4, 8), (False, True)):
         name = f"152k vocabulary, Dolly, batch {size}{', masked' if masked else ''}"
-        found.append(Case(name, "Dolly", size, BIG_VOCABULARY, masked, examples=max(8, 2 * size), shorter=2))
+        found.append(Case(name, "Dolly", size, BIG_VOCABULARY, masked, examples=32, shorter=4))
     return [replace(case, examples=max(case.batch_size * 2, 8), shorter=4) for case in found] if quick else found
 
 
@@ -335,7 +335,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="small models, few examples, one alternation")
     parser.add_argument("--repeats", type=int, help="alternations (5; with --quick 1)")
-    parser.add_argument("--epochs", type=int, default=3, help="epochs of each run; the first is not timed")
+    parser.add_argument("--epochs", type=int, default=2, help="epochs of each run; the first is not timed")
     parser.add_argument("--only", default="", help="only cases whose name contains this")
     parser.add_argument(
         "--processor-time", action="store_true", help="seconds of the processor: for a CPU that others use as well"
