@@ -101,7 +101,8 @@ def run(files: list[str]) -> int:
     appearance.apply()
     store, session = form_store(application), RunSession(application)
     enhanced = enhanced_store(application)
-    window = MainWindow(store, session, appearance, enhanced=enhanced)
+    with theme.undressed():
+        window = MainWindow(store, session, appearance, enhanced=enhanced)
     presenter = ErrorPresenter(window.messages)
     presenter.install()
     opener = FileOpener(application)

@@ -8,7 +8,12 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
 from typing import Any, Literal
 
 os.environ.setdefault("QT_API", "pyside6")  # qtawesome and superqt go through qtpy
@@ -144,15 +149,29 @@ def system_scheme() -> Scheme:
 
 def apply_theme(scheme: Scheme) -> None:
     """Dresses the whole application. Qt's own ``setColorScheme`` is a silent no-op on some platforms."""
-    application = QApplication.instance()
-    assert isinstance(application, QApplication)
     found = DARK if scheme == "dark" else LIGHT
     theme().colors = found
-    application.setStyle("Fusion")
-    application.setFont(ui_font())
-    application.setPalette(_palette(found))
-    application.setStyleSheet(_style_sheet(found))
-    theme().changed.emit()
+    # One sheet after another makes Qt dress every widget many times; after none it takes a fifth of the time.
+    with undressed() as application:
+        application.setStyle("Fusion")
+        application.setFont(ui_font())
+        application.setPalette(_palette(found))
+        theme().changed.emit()
+
+
+@contextmanager
+def undressed() -> Iterator[QApplication]:
+    """Takes the style sheet off while much changes, and dresses the application at the end in the present colours.
+
+    Widgets that are put together under a style sheet are dressed anew with everything that they are put into.
+    """
+    application = QApplication.instance()
+    assert isinstance(application, QApplication)
+    application.setStyleSheet("")
+    try:
+        yield application
+    finally:
+        application.setStyleSheet(_style_sheet(colors()))
 
 
 def ui_font(delta: int = 0) -> QFont:
@@ -181,10 +200,19 @@ def mono_font(delta: int = 0) -> QFont:
 
 def icon(name: str, color: str | None = None, **options: Any) -> QIcon:
     """An icon of the Phosphor font by its name (``ph.play-fill``), in the muted text colour unless given."""
-    import qtawesome
-
     found = colors()
-    return qtawesome.icon(name, color=color or found.muted, color_disabled=found.faint, **options)
+    drawn: QIcon = _icons().icon(name, color=color or found.muted, color_disabled=found.faint, **options)
+    return drawn
+
+
+@cache
+def _icons() -> Any:
+    """Draws icons of the Phosphor font. ``qtawesome.icon`` would read all of its twelve fonts first: 0.1 s."""
+    from qtawesome.iconic_font import IconicFont
+
+    fonts = Path(str(files("qtawesome"))) / "fonts"
+    (font,), (names,) = fonts.glob("phosphor-*.ttf"), fonts.glob("phosphor-charmap-*.json")
+    return IconicFont(("ph", font.name, names.name))
 
 
 def set_role(widget: QWidget, **properties: str) -> None:

@@ -48,7 +48,9 @@ def luthier() -> None:
 
     application = QApplication([])
     theme.apply_theme("light")
-    _show(application, MainWindow(form_store(), RunSession(), Appearance()))
+    with theme.undressed():
+        window = MainWindow(form_store(), RunSession(), Appearance())
+    _show(application, window)
 
 
 def _show(application: object, window: object) -> None:
