@@ -15,8 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.core.config import Batching
-from app.worker.piece import PLANNED_BATCHES as PLANNED_CUTS
-from app.worker.piece import Cutter
+from app.worker.piece import PLANNED_OF_EPOCH, Cutter
 from app.worker.shape import PLANNED_EPOCHS, WIDTH_STEP, Costs, Shape, ShapeTable, plan_shapes, rounded, worthwhile
 from app.worker.token_set import TokenSet
 
@@ -246,7 +245,8 @@ class BatchPlan:
         self._cutter: Cutter | None = None
         if self.is_cut:
             widest = examples.max_length - 1
-            batches = [numbers for epoch in range(PLANNED_EPOCHS) for numbers in self.order(epoch)[:PLANNED_CUTS]]
+            epochs = map(self.order, range(PLANNED_EPOCHS))
+            batches = [numbers for order in epochs for numbers in order[:PLANNED_OF_EPOCH]]
             self._cutter = Cutter(examples.inputs, examples.targets, widest, self._costs, batches)
         elif batching != "file_order":
             largest = rounded(self.size, int(examples.inputs.max()), 0, examples.max_length - 1)

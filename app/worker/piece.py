@@ -22,8 +22,8 @@ from app.worker.shape import LIMIT, Costs, Shape, plan_shapes, rounded, worthwhi
 Ints = npt.NDArray[np.int64]
 # What a piece costs beside its positions, in positions: its start, and matrix products that are not full.
 START = 32
-# Batches that the shapes are planned from; more tell nothing new.
-PLANNED_BATCHES = 100  # an epoch
+# Batches of an epoch that the shapes are planned from; more tell nothing new.
+PLANNED_OF_EPOCH = 100
 
 
 class Piece(NamedTuple):
@@ -79,7 +79,7 @@ class Cutter:
                 need = rounded(end - start, inputs[start], learned[end] - learned[start], self._widest)
                 shape = shape_of(need) if is_allowed(need) else None
                 if shape is None:
-                    break  # a longer run would not fit either
+                    break  # a longer run needs more
                 cost = best[start][0] + self._costs.of(*shape) + START
                 if cost < found[0]:
                     found = (cost, start, shape)
