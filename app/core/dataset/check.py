@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from app.core.config import TrainConfig
-from app.core.dataset.duplicate import Fingerprints
+from app.core.dataset.contradiction import Contradictions
+from app.core.dataset.duplicate import Fingerprints, Place
 from app.core.dataset.finding import KINDS, Findings
 from app.core.dataset.format import FORMAT_LABELS, Features, Format, Layout, Target, layout_of, mlx_choice
 from app.core.dataset.label import BAD as BAD_LABEL
@@ -95,6 +96,7 @@ class DataCheck:
         self._columns: dict[str, None] = {}
         self._preview: list[tuple[int, dict[str, Any]]] = []
         self._empty_lines: Counter[int] = Counter()
+        self._contradictions = Contradictions()
         self._duplicates = self._leaked = 0
         self._format = Format.UNKNOWN
         self._target: Target = ""
@@ -157,6 +159,8 @@ class DataCheck:
                 lane.good[split] += 1
                 prints.append(fingerprint)
                 lines.append(line)
+                if lane.format in (Format.LABELLED, Format.PREFERENCE):
+                    self._contradict(row, index, line)
             if record is not None:
                 self._record(record, row, lane, line, length, bad)
         self.prints.extend(prints, lines)
@@ -188,6 +192,19 @@ class DataCheck:
         if layout.label and all(KINDS[kind].severity is not Severity.ERROR for kind, _ in result[2]):
             lane.labels[self._split_index][bool(label_of(row[layout.label]))] += 1
         return lane, result
+
+    def _contradict(self, row: dict[str, Any], index: int, line: int) -> None:
+        """Tells of a row that prefers what an earlier one rejects."""
+        layout = layout_of(row, self.features)
+        if layout is None or (first := self._contradictions.take(row, layout, Place(index, line))) is None:
+            return
+        where = f"line {first.line:,}"
+        if first.file != index:
+            where += f" of {self.sources[first.file].path.name}"
+        said = f"The answer has the other label in {where}."
+        if layout.format is Format.PREFERENCE:
+            said = f"The pair is the other way round in {where}."
+        self.findings.add("contradiction", self.sources[index].name, line, said)
 
     def _remember(self, lane: _Lane, index: int, line: int, row: dict[str, Any]) -> None:
         lane.lines.append((index, line))

@@ -57,6 +57,7 @@ KINDS: dict[str, Kind] = {
         _W, "Far more answers of one label", "Set the weight, or add answers of the rarer kind."
     ),
     "duplicate": Kind(_W, "Duplicate row", "Remove one of them, unless the repetition is meant."),
+    "contradiction": Kind(_W, "Contradicts another row", "Keep the one that is right, or neither."),
     "leakage": Kind(_W, "Also in the training data", "Remove it, or the score shows memory, not skill."),
     "mojibake": Kind(_W, "Garbled characters", "The text was saved in one encoding and read in another."),
     "unusual_header": Kind(_W, "Unusual column names", "The first line must hold the names of the columns."),

@@ -160,7 +160,7 @@ def _check_messages(row: dict[str, Any], layout: Layout) -> RowResult:
     texts = [message.get("content") for message in messages]
     roles = tuple(str(message.get("role")) for message in messages)
     plain = all(len(message) == 2 for message in messages)
-    fingerprint = _fingerprint(roles, texts, row) if plain else hash((_dumped(messages), _dumped(row.get("tools"))))
+    fingerprint = _fingerprint(roles, texts, row) if plain else hash((dumped(messages), dumped(row.get("tools"))))
     native = (
         layout.native and _is_unchanged(row.get(layout.chat), messages) and not isinstance(row.get("tools"), str)
     )
@@ -285,7 +285,7 @@ def _check_rated(row: dict[str, Any], layout: Layout) -> RowResult:
     elif not faults and layout.label:
         faults += answer_faults(row, layout)
     written = is_written(row, "preference" if layout.chosen else "labelled" if layout.label else "prompt")
-    return _result(hash(_dumped(values)), values, faults, written)
+    return _result(hash(dumped(values)), values, faults, written)
 
 
 def _result(fingerprint: int, texts: list[Any], faults: list[Fault], native: bool) -> RowResult:
@@ -297,12 +297,13 @@ def _result(fingerprint: int, texts: list[Any], faults: list[Fault], native: boo
 
 def _fingerprint(roles: tuple[str, ...], texts: list[Any], row: dict[str, Any]) -> int:
     if not all(isinstance(text, str) for text in texts):
-        return hash(_dumped([roles, texts]))
+        return hash(dumped([roles, texts]))
     key = (roles, _SEPARATOR.join(texts))
-    return hash((*key, _dumped(row["tools"]))) if row.get("tools") else hash(key)
+    return hash((*key, dumped(row["tools"]))) if row.get("tools") else hash(key)
 
 
-def _dumped(value: Any) -> bytes:
+def dumped(value: Any) -> bytes:
+    """The same bytes for equal values, whatever order their keys have."""
     try:
         return orjson.dumps(value, default=str, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
     except TypeError:  # whole numbers beyond 64 bits
