@@ -127,25 +127,25 @@ def test_a_stopped_run_goes_on_where_it_stopped_and_a_finished_one_is_extended(
     qtbot: QtBot, window: MainWindow, model: Path, data: Path
 ) -> None:
     session = window.session
-    session.start(TrainConfig(model=str(model), data=str(data)).with_values(LONG | {"iters": 60}))
+    session.start(TrainConfig(model=str(model), data=str(data)).with_values(LONG | {"iters": 400}))
     with qtbot.waitSignal(session.ended, timeout=START_MS):
         qtbot.waitUntil(lambda: session.history.iteration >= 5, timeout=START_MS)
         session.stop()
     run, stopped_at = session.run, session.history.iteration
     assert run is not None
     assert session.state is RunState.STOPPED
-    assert 5 <= stopped_at < 60
+    assert 5 <= stopped_at < 400
 
     with qtbot.waitSignal(session.ended, timeout=START_MS):
         QTest.mouseClick(window.findChild(QPushButton, "run_resume"), Qt.MouseButton.LeftButton)
     assert session.state is RunState.COMPLETED
     with qtbot.waitSignal(session.ended, timeout=START_MS):
-        window.workshop.go_on(run.path, 80)
+        window.workshop.go_on(run.path, 420)
     assert session.state is RunState.COMPLETED
 
     begun = [e.iteration for e in read_events(run.events) if isinstance(e, event.Started)]
-    assert begun == [0, stopped_at, 60]
-    assert np.array_equal(session.history.x("iterations"), np.arange(1, 81))
+    assert begun == [0, stopped_at, 400]
+    assert np.array_equal(session.history.x("iterations"), np.arange(1, 421))
 
 
 def test_a_run_that_is_paused_leaves_the_memory_and_goes_on_to_the_last_bit(
