@@ -63,7 +63,7 @@ def _measure(prepared: Prepared, control: Control) -> dict[str, Any]:
         for number in range(STEPS):
             control.raise_if_stopped()
             began = time.perf_counter()
-            outcome = step(batch.parts, update=number > 0)
+            outcome = step(batch.parts, update=number > 0 or config.grad_accumulation_steps == 1)
             mx.eval(outcome.loss, model.trainable_parameters())
             elapsed_s = time.perf_counter() - began
         slowest_s = max(slowest_s, elapsed_s)
