@@ -12,6 +12,7 @@ by what it measured.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -29,7 +30,7 @@ from app.core.memory_term import (
     is_cut,
     item_bytes,
     layer_terms,
-    logits_rows,
+    logits_bytes,
     optimizer_items,
     step_of,
 )
@@ -53,11 +54,13 @@ class Verdict(StrEnum):
 class _Weights:
     """How many arrays of each kind are held at the peak.
 
-    Those of every layer, of the largest layer on top of that, logits, final states, gradients."""
+    Those of every layer, of the largest layer on top of that, logits (but of their pieces never more than
+    ``pieces``), final states, gradients."""
 
     layer: Terms
     top: Terms
     logits: float
+    pieces: float
     state: float
     gradient: float
 
@@ -68,23 +71,23 @@ _WEIGHTS = {
         layer=Terms(3.7, 1.2, inner=2.2, scores=1.1, low_rank=0.8, cast=0.5, kept_cast=0.6, weight=1.0,
                     wide_weight=0.75),
         top=Terms(inner=3.7, scores=1.3, cast=0.2, weight=0.5),
-        logits=2.05, state=2.5, gradient=0.9,
+        logits=2.8, pieces=9.8, state=2.5, gradient=0.9,
     ),
     (True, True): _Weights(
         layer=Terms(hidden=1.0, weight=0.45, wide_weight=1.4),
         top=Terms(mixer=5.8, inner=4.0, scores=2.7, cast=3.3, kept_cast=0.6),
-        logits=1.7, state=0.5, gradient=1.6,
+        logits=1.7, pieces=9.8, state=0.5, gradient=1.6,
     ),
     (False, False): _Weights(
         layer=Terms(hidden=3.0, mixer=1.2, inner=2.3, scores=1.25, low_rank=0.1, cast=0.3, kept_cast=0.6,
                     wide_weight=0.3),
         top=Terms(mixer=2.7, inner=1.45, scores=0.7, cast=3.4, weight=3.0, wide_weight=2.0),
-        logits=3.45, state=0.5, gradient=0.5,
+        logits=3.45, pieces=7.0, state=0.5, gradient=0.5,
     ),
     (False, True): _Weights(
         layer=Terms(hidden=1.4, weight=0.2, wide_weight=0.5),
         top=Terms(inner=6.4, scores=2.7, cast=1.8, kept_cast=0.6, weight=0.9, wide_weight=0.5),
-        logits=2.65, state=1.8, gradient=1.15,
+        logits=2.65, pieces=7.0, state=1.8, gradient=1.15,
     ),
 }  # fmt: skip
 
@@ -178,6 +181,11 @@ class Calibration:
         return self.probe.step_s * batch_size * step.width / (self.batch_size * self.probe.step.width)
 
 
+def is_compiled() -> bool:
+    """Whether the workers that this process starts compile their kernels, which changes what they hold."""
+    return "MLX_DISABLE_COMPILE" not in os.environ
+
+
 def calibrate(
     inspection: Inspection, config: TrainConfig, selection: Selection, probe: Probe, *, compiled: bool = True
 ) -> Calibration:
@@ -245,7 +253,8 @@ def _estimate(
     whole = reduce(add, layers, Terms())
     largest = max((layer.weighed(weights.top) for layer in layers), default=0.0)
     states = step.positions * inspection.hidden_size * item_bytes(inspection)
-    logits = weights.logits * logits_rows(inspection, step) * inspection.vocab_size * 4
+    of_all, of_piece = logits_bytes(inspection, step)
+    logits = min(weights.logits * of_all, weights.pieces * of_piece)
     activations = whole.weighed(weights.layer) + largest + weights.state * states
     gradients = weights.gradient * trained
     update = _UPDATE[compiled][config.optimizer] * trained

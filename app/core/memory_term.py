@@ -17,8 +17,9 @@ from app.core.target_group import Group
 from app.core.target_key import top_layers
 
 ITEM_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
-# Rows of logits that the loss holds at a time: as many as make 2²⁴ float32 (app.worker.loss).
-PIECE_ELEMENTS, ROW_STEP = 2**24, 32
+# Logits of a piece (app.worker.loss): 2²³ float32 are 34 MB, and MLX, which schedules ahead, holds some ten such
+# arrays at a time. Larger pieces cost memory; they gain nothing. Their rows are a multiple of the step.
+PIECE_ELEMENTS, ROW_STEP = 2**23, 16
 # Positions of a piece of several examples (app.worker.piece): matrix products gain nothing from more, and what a
 # step holds grows with them.
 LARGEST_PIECE = 1024
@@ -187,10 +188,11 @@ def _passes(inspection: Inspection, module: Module) -> int:
     return min(module.shape[0], inspection.experts_per_token or 1)
 
 
-def logits_rows(inspection: Inspection, step: Step) -> int:
-    """Rows of logits that the loss holds at a time."""
+def logits_bytes(inspection: Inspection, step: Step) -> tuple[int, int]:
+    """Bytes of all logits of a step in float32, and of those that the loss computes at a time."""
     vocabulary = max(inspection.vocab_size, 1)
-    return min(step.targets, max(ROW_STEP, PIECE_ELEMENTS // vocabulary // ROW_STEP * ROW_STEP))
+    rows = max(ROW_STEP, PIECE_ELEMENTS // vocabulary // ROW_STEP * ROW_STEP)
+    return 4 * vocabulary * step.targets, 4 * vocabulary * min(step.targets, rows)
 
 
 def optimizer_items(config: TrainConfig, selection: Selection) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -12,7 +11,7 @@ from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from app.core.config import TrainConfig
 from app.core.inspection import Inspection
-from app.core.memory import Calibration, MemoryEstimate, Verdict, estimate
+from app.core.memory import Calibration, MemoryEstimate, Verdict, estimate, is_compiled
 from app.core.memory_term import step_of
 from app.core.quantity import bytes_text, percent_text
 from app.core.recommendation import suggest
@@ -242,6 +241,6 @@ def _estimate(
         longest=longest,
         labelled=labelled,
         calibration=calibration,
-        compiled="MLX_DISABLE_COMPILE" not in os.environ,
+        compiled=is_compiled(),
         with_remedies=with_remedies,
     )

@@ -12,11 +12,9 @@ from typing import Any
 
 import mlx.core as mx
 
+from app.core.memory_term import PIECE_ELEMENTS, ROW_STEP
+
 Logits = Callable[[mx.array], mx.array]
-# Logits of a piece: 2²³ float32 are 34 MB. MLX schedules ahead and holds some ten such arrays at a time, so larger
-# pieces cost memory; they gain nothing.
-PIECE_ELEMENTS = 2**23
-ROW_STEP = 16
 
 
 def scalar(array: mx.array) -> float:
