@@ -12,7 +12,6 @@ by what it measured.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -179,11 +178,6 @@ class Calibration:
     def step_s(self, step: Step, batch_size: int) -> float:
         """Seconds of a batch of another size whose largest step is ``step``, in proportion to its positions."""
         return self.probe.step_s * batch_size * step.width / (self.batch_size * self.probe.step.width)
-
-
-def is_compiled() -> bool:
-    """Whether the workers that this process starts compile their kernels, which changes what they hold."""
-    return "MLX_DISABLE_COMPILE" not in os.environ
 
 
 def calibrate(

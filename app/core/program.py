@@ -42,10 +42,19 @@ def worker_environment(base: dict[str, str] | None = None) -> dict[str, str]:
     environment.setdefault("TOKENIZERS_PARALLELISM", "true")
     if sys.platform == "linux":
         environment |= fast_arithmetic(environment)
-        # MLX's CPU build compiles kernels with g++ when it runs; without one it must not try.
-        if shutil.which("g++") is None:
-            environment.setdefault("MLX_DISABLE_COMPILE", "1")
+    if not _can_compile():
+        environment.setdefault("MLX_DISABLE_COMPILE", "1")
     return environment
+
+
+def compiles_kernels() -> bool:
+    """Whether workers compile their kernels, which changes their speed and what they hold in memory."""
+    return _can_compile() and "MLX_DISABLE_COMPILE" not in os.environ
+
+
+def _can_compile() -> bool:
+    # MLX's CPU build compiles kernels with g++ when it runs; without one it must not try.
+    return sys.platform != "linux" or shutil.which("g++") is not None
 
 
 def fast_arithmetic(environment: Mapping[str, str], cpuinfo: Path = CPUINFO) -> dict[str, str]:

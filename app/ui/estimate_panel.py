@@ -11,8 +11,9 @@ from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from app.core.config import TrainConfig
 from app.core.inspection import Inspection
-from app.core.memory import Calibration, MemoryEstimate, Verdict, estimate, is_compiled
+from app.core.memory import Calibration, MemoryEstimate, Verdict, estimate
 from app.core.memory_term import step_of
+from app.core.program import compiles_kernels
 from app.core.quantity import bytes_text, percent_text
 from app.core.recommendation import suggest
 from app.core.target import Selection
@@ -241,6 +242,6 @@ def _estimate(
         longest=longest,
         labelled=labelled,
         calibration=calibration,
-        compiled=is_compiled(),
+        compiled=compiles_kernels(),
         with_remedies=with_remedies,
     )

@@ -8,8 +8,9 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 from app.core import event
 from app.core.config import TrainConfig
 from app.core.inspection import Inspection
-from app.core.memory import Calibration, Probe, calibrate, is_compiled
+from app.core.memory import Calibration, Probe, calibrate
 from app.core.memory_term import Step
+from app.core.program import compiles_kernels
 from app.core.target import Selection
 from app.ui import theme
 from app.ui.job import Job
@@ -111,7 +112,7 @@ class ProbeBar(QWidget):
         data = self._data
         step = Step(int(data["rows"]), int(data["width"]), int(data["targets"]))
         probe = Probe(int(data["peak_bytes"]), float(data["step_s"]), step)
-        self._calibration = calibrate(inspection, config, selection, probe, compiled=is_compiled())
+        self._calibration = calibrate(inspection, config, selection, probe, compiled=compiles_kernels())
         self._say(
             f"Measured at {step.rows} × {step.width} tokens at a time: {probe.step_s:.3g} s an iteration.", "good"
         )

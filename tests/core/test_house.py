@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 from app.core import place
-from app.core.program import WORKER_VARIABLE, fast_arithmetic, own_command, worker_command, worker_environment
+from app.core.program import (
+    WORKER_VARIABLE,
+    compiles_kernels,
+    fast_arithmetic,
+    own_command,
+    worker_command,
+    worker_environment,
+)
 from app.core.setting import Settings, load_settings, save_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -76,6 +83,21 @@ def test_openblas_takes_the_kernels_of_a_processor_that_it_does_not_know(
     assert fast_arithmetic({}, cpuinfo).get("OPENBLAS_CORETYPE") == kernels
     assert "OPENBLAS_CORETYPE" not in fast_arithmetic({"OPENBLAS_CORETYPE": "Zen"}, cpuinfo)
     assert "OPENBLAS_CORETYPE" not in fast_arithmetic({}, tmp_path / "none")
+
+
+@pytest.mark.parametrize(("platform", "compiler", "compiles"), [
+    ("linux", "/usr/bin/g++", True), ("linux", None, False), ("darwin", None, True),
+])  # fmt: skip
+def test_workers_compile_where_they_can_and_may(
+    platform: str, compiler: str | None, compiles: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.platform", platform)
+    monkeypatch.setattr("shutil.which", lambda _: compiler)
+    monkeypatch.delenv("MLX_DISABLE_COMPILE", raising=False)
+    assert compiles_kernels() is compiles
+    assert ("MLX_DISABLE_COMPILE" in worker_environment()) is not compiles
+    monkeypatch.setenv("MLX_DISABLE_COMPILE", "1")
+    assert not compiles_kernels()
 
 
 def test_a_worker_says_hello_first_and_fails_in_words(tmp_path: Path) -> None:
