@@ -4,10 +4,10 @@ Weights, adapter and optimizer follow exactly from shapes and types. Of the arra
 follow exactly as well (`app.core.memory_term`); how many of each kind MLX holds at once was measured on the CPU
 build, by least squares over some 350 runs of tiny models (Llama, Qwen, Gemma, GPT-2, Phi; LoRA, DoRA, full; weights
 of 4, 8, 16 and 32 bit), and then by hand for query norms and 16-bit DoRA on the rows of
-`tests/bench/bench_memory.py`; ``kept_cast`` is what `app.worker.precision` saves, a fifth of all activations. On
-some 100 runs that nothing was fitted to, at 0.3 to 46 MB, it was off by 4 to 11 % in the median and by 30 % at
-worst; MLX schedules differently from run to run, most of all with DoRA. A probe of the real run replaces that part
-by what it measured.
+`tests/bench/bench_memory.py`, and ``logits`` and ``pieces`` for vocabularies of 8,000 to 152,000; ``kept_cast`` is
+what `app.worker.precision` saves, a fifth of all activations. On some 100 runs that nothing was fitted to, at 0.3
+to 46 MB, it was off by 4 to 11 % in the median and by 30 % at worst; MLX schedules differently from run to run, most
+of all with DoRA. A probe of the real run replaces that part by what it measured.
 """
 
 from __future__ import annotations
