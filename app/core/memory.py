@@ -6,8 +6,8 @@ build, by least squares over some 350 runs of tiny models (Llama, Qwen, Gemma, G
 of 4, 8, 16 and 32 bit), and then by hand for query norms and 16-bit DoRA on the rows of
 `tests/bench/bench_memory.py`, and ``logits`` and ``pieces`` for vocabularies of 8,000 to 152,000; ``kept_cast`` is
 what `app.worker.precision` saves, a fifth of all activations. On some 100 runs that nothing was fitted to, at 0.3
-to 46 MB, it was off by 4 to 11 % in the median and by 30 % at worst; MLX schedules differently from run to run, most
-of all with DoRA. A probe of the real run replaces that part by what it measured.
+to 46 MB, it was off by 4 to 11 % in the median and by 30 % at worst; MLX schedules differently from run to run,
+most of all with DoRA. A probe of the real run replaces that part by what it measured.
 """
 
 from __future__ import annotations
