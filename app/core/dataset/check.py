@@ -147,7 +147,7 @@ class DataCheck:
             result = entry[0](row)
             lane = entry[1]
             if result is None:
-                lane, result = self._in_full(row)
+                lane, result = self._in_full(row, Place(index, line))
             lane.count += 1
             if lane.count <= DEFERRED_LINES:
                 self._remember(lane, index, line, row)
@@ -159,8 +159,6 @@ class DataCheck:
                 lane.good[split] += 1
                 prints.append(fingerprint)
                 lines.append(line)
-                if lane.format in (Format.LABELLED, Format.PREFERENCE):
-                    self._contradict(row, index, line)
             if record is not None:
                 self._record(record, row, lane, line, length, bad)
         self.prints.extend(prints, lines)
@@ -183,28 +181,31 @@ class DataCheck:
             lane.targets.add(layout.target)
         return lane
 
-    def _in_full(self, row: dict[str, Any]) -> tuple[_Lane, RowResult]:
+    def _in_full(self, row: dict[str, Any], place: Place) -> tuple[_Lane, RowResult]:
         layout = layout_of(row, self.features)
         lane = self._lane(layout)
         if layout is None:
             return lane, (0, 0, (), False)
         result = full_check(row, layout)
-        if layout.label and all(KINDS[kind].severity is not Severity.ERROR for kind, _ in result[2]):
-            lane.labels[self._split_index][bool(label_of(row[layout.label]))] += 1
+        is_rated = bool(layout.label or layout.chosen)  # such rows have no quick check: all of them come here
+        if is_rated and all(KINDS[kind].severity is not Severity.ERROR for kind, _ in result[2]):
+            if layout.label:
+                lane.labels[self._split_index][bool(label_of(row[layout.label]))] += 1
+            self._contradict(row, layout, place)
         return lane, result
 
-    def _contradict(self, row: dict[str, Any], index: int, line: int) -> None:
+    def _contradict(self, row: dict[str, Any], layout: Layout, place: Place) -> None:
         """Tells of a row that prefers what an earlier one rejects."""
-        layout = layout_of(row, self.features)
-        if layout is None or (first := self._contradictions.take(row, layout, Place(index, line))) is None:
+        first = self._contradictions.take(row, layout, place)
+        if first is None:
             return
         where = f"line {first.line:,}"
-        if first.file != index:
+        if first.file != place.file:
             where += f" of {self.sources[first.file].path.name}"
         said = f"The answer has the other label in {where}."
         if layout.format is Format.PREFERENCE:
             said = f"The pair is the other way round in {where}."
-        self.findings.add("contradiction", self.sources[index].name, line, said)
+        self.findings.add("contradiction", self.sources[place.file].name, place.line, said)
 
     def _remember(self, lane: _Lane, index: int, line: int, row: dict[str, Any]) -> None:
         lane.lines.append((index, line))
