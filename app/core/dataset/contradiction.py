@@ -9,7 +9,7 @@ from app.core.dataset.format import Format, Layout
 from app.core.dataset.label import label_of
 from app.core.dataset.row_check import dumped
 
-# Answers that are remembered, some 150 bytes each; what comes after them is compared with these.
+# Answers that are remembered, 240 bytes each; what comes after them is compared with these.
 LIMIT = 1_000_000
 
 
