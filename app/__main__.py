@@ -11,14 +11,14 @@ if __package__ in (None, ""):  # started as a file, as the worker's command line
 
 def main() -> int:
     """Runs what the arguments ask for and returns the exit code."""
-    from app.core import program
+    from app.core.protocol import program
 
     arguments = sys.argv[1:]
     if program.starts_itself_again(arguments):
         print("luthier: a worker must not start the window; this is a fault of a library it uses.", file=sys.stderr)
         return 2
     if arguments[:1] == [program.WORKER_FLAG] and len(arguments) == 2:
-        from app.worker.process import main as worker_main
+        from app.worker.process.main import main as worker_main
 
         return worker_main(Path(arguments[1]))
     from app.command.main import main as command_main

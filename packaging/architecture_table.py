@@ -19,7 +19,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "worker")]
 
-from architectures import all_names, config_of  # noqa: E402
+from architectures import all_names, config_of
 
 PRESETS = ("full", "attention", "mlp", "minimal", "linear")
 CUSTOM = "*proj*, dense, resid, wqkv, c_fc"  # a pattern list that names something in most architectures
@@ -34,10 +34,10 @@ CHILDREN = 2
 
 def rows_of(names: list[str]) -> Iterator[dict[str, Any]]:
     """One row for each architecture and case, both sides counted."""
-    from app.core.config import TrainConfig
-    from app.core.model_folder import read_config
-    from app.core.target import resolve
-    from app.worker.model_inspection import inspect_built
+    from app.core.config.train_config import TrainConfig
+    from app.core.model.folder import read_config
+    from app.core.target.selection import resolve
+    from app.worker.model.inspection import inspect_built
 
     with tempfile.TemporaryDirectory() as place:
         for name in names:
@@ -69,7 +69,7 @@ def _mlx_lm_trains(
     from mlx.utils import tree_flatten
     from mlx_lm.tuner.utils import linear_to_lora_layers
 
-    from app.worker.model_build import build_model
+    from app.worker.model.build import build_model
 
     model, _ = build_model(folder)
     model.freeze()

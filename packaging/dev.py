@@ -307,7 +307,7 @@ def test(arguments: "list[str]") -> NoReturn:
     environment["MLX_DISABLE_COMPILE"] = "1"
     if sys.platform == "linux":
         sys.path.insert(0, str(ROOT))
-        from app.core.program import fast_arithmetic  # which needs a newer Python than this file
+        from app.core.protocol.program import fast_arithmetic  # which needs a newer Python than this file
 
         environment.update(fast_arithmetic(os.environ))
     become([str(PYTHON), "-m", "pytest", *arguments], **environment)

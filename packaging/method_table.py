@@ -31,26 +31,28 @@ import numpy as np
 from chat import World  # the recipe of the starter, packaging/starter
 from dataset import number_in
 
-from app.core import event, starter
-from app.core.config import TrainConfig
-from app.core.config_file import load_config
-from app.core.dataset.prepare import prepare_data
-from app.core.method import METHODS, Method
-from app.core.reward import BUILT_IN
-from app.core.run import RunDir, prepare_run
-from app.core.trial import STARTER_DATA, trial_values
-from app.core.worker_client import WorkerClient
-from app.worker.batch import Examples
-from app.worker.head import find_head
-from app.worker.loss import scalar
-from app.worker.model import load_model, make_trainable
-from app.worker.objective import supervised
-from app.worker.pair import PairValidation, reference_sums, tokenize_pairs
-from app.worker.preference_objective import preference
-from app.worker.reference import Reference
-from app.worker.sampling import sample, seed_of
-from app.worker.tokenize import tokenize_file
-from app.worker.validation import ValidationSet
+from app.core.config.train_config import TrainConfig
+from app.core.data.prepare import prepare_data
+from app.core.method.method import METHODS, Method
+from app.core.method.reward import BUILT_IN
+from app.core.protocol import event
+from app.core.protocol.client import WorkerClient
+from app.core.run.folder import RunDir, prepare_run
+from app.core.setup.config_file import load_config
+from app.core.setup.trial import STARTER_DATA, trial_values
+from app.core.system import starter
+from app.worker.array import scalar
+from app.worker.batch.examples import Examples
+from app.worker.model.head import find_head
+from app.worker.model.loading import load_model, make_trainable
+from app.worker.objective.preference_objective import preference
+from app.worker.objective.reference import Reference
+from app.worker.objective.reference_sums import reference_sums
+from app.worker.objective.supervised import supervised
+from app.worker.objective.validation import PairValidation, ValidationSet
+from app.worker.rollout.sampling import sample, seed_of
+from app.worker.token.rated_answer import tokenize_pairs
+from app.worker.token.tokenize import tokenize_file
 
 # The trials of the window, but that nothing is chosen by what is measured: the last weights are.
 EVERY: dict[str, Any] = {"val_batches": 0, "final_adapter": "last"}

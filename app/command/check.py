@@ -10,8 +10,8 @@ import typer
 from app.command import output
 
 if TYPE_CHECKING:
-    from app.core.dataset.finding import Finding
-    from app.core.dataset.report import DataReport
+    from app.core.data.report import DataReport
+    from app.core.source.finding import Finding
 
 application = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -33,7 +33,7 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> int:
     """Checks data line by line. Exit code 2 if it is not usable."""
-    from app.core.dataset.report import report_json
+    from app.core.data.report import report_json
 
     config = {
         "max_seq_length": max_seq_length, "mask_prompt": mask_prompt, "skip_bad_rows": skip_bad_rows,
@@ -49,15 +49,15 @@ def check(
 
 
 def _plain(files: list[Path], config: dict[str, Any]) -> DataReport:
-    from app.core.config import TrainConfig
-    from app.core.dataset.check import check_files
+    from app.core.config.train_config import TrainConfig
+    from app.core.data.check import check_files
 
     return check_files(files, config=TrainConfig().with_values(config))
 
 
 def _with_model(files: list[Path], model: str, config: dict[str, Any]) -> DataReport:
     from app.command.worker import absolute, result_of
-    from app.core.dataset.report import DataReport
+    from app.core.data.report import DataReport
 
     names = [str(path) for path in files]
     return DataReport.from_dict(result_of("check", files=names, model=absolute(model), config=config))
@@ -65,9 +65,9 @@ def _with_model(files: list[Path], model: str, config: dict[str, Any]) -> DataRe
 
 def _with_balance(report: DataReport) -> DataReport:
     """The report with a warning if there are far more good or bad answers, as the usual weights of 1 count them."""
-    from app.core.dataset.finding import Findings
-    from app.core.dataset.label import imbalance
-    from app.core.dataset.report import with_findings
+    from app.core.data.label import imbalance
+    from app.core.data.report import with_findings
+    from app.core.source.finding import Findings
 
     uneven = imbalance(report.labels, 1, 1) if report.target == "labelled" else None
     if uneven is None:

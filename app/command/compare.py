@@ -10,8 +10,8 @@ import typer
 from app.command import output
 
 if TYPE_CHECKING:
-    from app.core.candidate import Candidate
-    from app.core.prompt_set import Prompt
+    from app.core.compare.candidate import Candidate
+    from app.core.compare.prompt_set import Prompt
 
 application = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -44,8 +44,8 @@ def compare(
     """Compares the base model and each adapter, the base first: losses, scores and answers."""
     from app.command.evaluate import test_file
     from app.command.worker import absolute, result_of
-    from app.core.candidate import candidate_of
-    from app.core.prompt_set import read_prompts
+    from app.core.compare.candidate import candidate_of
+    from app.core.compare.prompt_set import read_prompts
 
     asked = list(read_prompts(prompts.expanduser())) if prompts is not None else []
     candidates = [candidate_of(path.expanduser().resolve()) for path in adapter_path or []]
@@ -67,8 +67,8 @@ def compare(
 
 def _config(candidates: list[Candidate]) -> dict[str, Any]:
     """How the first run read its data; nothing if no adapter is a run's."""
-    from app.core.config_file import load_config
-    from app.core.run import RunDir
+    from app.core.run.folder import RunDir
+    from app.core.setup.config_file import load_config
 
     run = next((one.run for one in candidates if one.run is not None), None)
     return load_config(RunDir(run).config).config.model_dump(mode="json") if run is not None else {}
@@ -77,8 +77,8 @@ def _config(candidates: list[Candidate]) -> dict[str, Any]:
 def _answers(model: str, adapters: list[str | None], prompts: list[Prompt], max_tokens: int) -> list[list[str]]:
     """What every candidate answers to each prompt, always taking the likeliest token, from one base in memory."""
     from app.command.worker import checked
-    from app.core import event
-    from app.core.worker_client import started_job
+    from app.core.protocol import event
+    from app.core.protocol.client import started_job
 
     texts = [["" for _ in adapters] for _ in prompts]
     waiting = len(adapters) * len(prompts)
@@ -103,7 +103,7 @@ def _answers(model: str, adapters: list[str | None], prompts: list[Prompt], max_
 def _tree(
     found: dict[str, Any], labels: list[str], prompts: list[Prompt], answers: list[list[str]]
 ) -> dict[str, Any]:
-    """The figures as `app.worker.evaluate` gives them, each column with its label, and the answers."""
+    """The figures as `app.worker.compare.evaluate` gives them, each column with its label, and the answers."""
     columns = [{"label": label} | column for label, column in zip(labels, found["columns"], strict=True)]
     said = [
         {"prompt": prompt.text, "opening": list(prompt.opening), "answers": texts}
@@ -113,7 +113,7 @@ def _tree(
 
 
 def _tell(found: dict[str, Any], labels: list[str], prompts: list[Prompt], answers: list[list[str]]) -> None:
-    from app.core.figure_row import figure_rows, verdicts
+    from app.core.compare.figure_row import figure_rows, verdicts
 
     output.say(f"{found['examples']:,} examples of {found['data']}\n")
     output.table(["", *labels], [[row.label, *row.cells] for row in figure_rows(found)])

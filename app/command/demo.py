@@ -14,9 +14,9 @@ from app.command import output
 from app.command.output import FailedError
 
 if TYPE_CHECKING:
-    from app.core.config import TrainConfig
-    from app.core.event import Event
-    from app.core.run import RunDir
+    from app.core.config.train_config import TrainConfig
+    from app.core.protocol.event import Event
+    from app.core.run.folder import RunDir
 
 application = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -59,7 +59,7 @@ class Measurement:
 
     @staticmethod
     def _share(texts: list[str]) -> float:
-        from app.core.starter import in_style
+        from app.core.system.starter import in_style
 
         return sum(in_style(text) for text in texts) / len(texts) if texts else 0.0
 
@@ -76,8 +76,8 @@ def demo(
 ) -> int:
     """Trains the bundled starter model on the bundled data and measures base against tuned, in about a minute."""
     from app.command.train import make_run
-    from app.core.config_file import load_config
-    from app.core.starter import demo_config
+    from app.core.setup.config_file import load_config
+    from app.core.system.starter import demo_config
 
     started = time.monotonic()
     config = load_config(demo_config()).config
@@ -102,7 +102,7 @@ def _train(run: RunDir, as_json: bool) -> Any:
     from app.command.progress import TrainProgress
     from app.command.train import work
     from app.command.worker import failure
-    from app.core import event
+    from app.core.protocol import event
 
     if as_json:
         last = work(run, _ignore)
@@ -121,7 +121,7 @@ def _ignore(_: Event) -> None:
 def measure(run: RunDir, config: TrainConfig) -> Measurement:
     """Held-out loss and answers of base and adapter, on the starter's test examples."""
     from app.command.worker import result_of
-    from app.core.starter import data_dir, model_dir
+    from app.core.system.starter import data_dir, model_dir
 
     test, model, adapters = data_dir() / "test.jsonl", str(model_dir()), [None, str(run.adapters)]
     losses = result_of(
@@ -135,8 +135,8 @@ def measure(run: RunDir, config: TrainConfig) -> Measurement:
 def _answers(model: str, adapters: list[str | None], prompts: list[list[dict[str, str]]]) -> list[Answer]:
     """The answers of two columns to each prompt, from one worker with one base model."""
     from app.command.worker import checked
-    from app.core import event
-    from app.core.worker_client import started_job
+    from app.core.protocol import event
+    from app.core.protocol.client import started_job
 
     texts = [["", ""] for _ in prompts]
     waiting = 2 * len(prompts)
@@ -195,7 +195,7 @@ def _indented(text: str) -> str:
 
 
 def _take(run: RunDir, picture: Path, as_json: bool) -> str:
-    from app.ui.application import screenshot
+    from app.ui.window.application import screenshot
 
     target = picture.expanduser().resolve()
     target.parent.mkdir(parents=True, exist_ok=True)

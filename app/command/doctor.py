@@ -82,8 +82,8 @@ def _packages() -> list[Finding]:
 
 def _device() -> list[Finding]:
     """Whether MLX starts, asked of a worker: its first event tells device and memory."""
-    from app.core import event
-    from app.core.worker_client import log_tail, started_job
+    from app.core.protocol import event
+    from app.core.protocol.client import log_tail, started_job
 
     # An inspection of no model says hello, then that there is none.
     with started_job("inspect", model="") as worker:
@@ -157,10 +157,10 @@ def _speed() -> list[Finding]:
 
 
 def _places() -> list[Finding]:
-    from app.core.model_folder import hub_cache
+    from app.core.model.folder import hub_cache
     from app.core.quantity import bytes_text
-    from app.core.run import runs_dir
-    from app.core.starter import starter_dir
+    from app.core.run.folder import runs_dir
+    from app.core.system.starter import starter_dir
 
     runs = runs_dir()
     parent = next(path for path in (runs, *runs.parents) if path.exists())

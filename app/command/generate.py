@@ -11,8 +11,8 @@ import typer
 from app.command import output
 
 if TYPE_CHECKING:
-    from app.core.event import Answered
-    from app.core.worker_client import WorkerClient
+    from app.core.protocol.client import WorkerClient
+    from app.core.protocol.event import Answered
 
 application = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -43,7 +43,7 @@ def generate(
 ) -> int:
     """Answers a prompt. Ctrl-C stops the answer."""
     from app.command.worker import absolute
-    from app.core.worker_client import started_job
+    from app.core.protocol.client import started_job
 
     adapter = str(adapter_path.expanduser().resolve()) if adapter_path is not None else None
     request = {
@@ -94,7 +94,7 @@ def _model_of(adapter: Path | None) -> str:
 
 def _answer(worker: WorkerClient, request: dict[str, Any], *, streamed: bool) -> tuple[str, Answered | None]:
     from app.command.worker import checked
-    from app.core import event
+    from app.core.protocol import event
 
     pieces: list[str] = []
     for said in checked(worker.events()):

@@ -10,9 +10,9 @@ import typer
 from app.command import output
 
 if TYPE_CHECKING:
-    from app.core.config import TrainConfig
-    from app.core.inspection import Inspection
-    from app.core.target import Selection
+    from app.core.config.train_config import TrainConfig
+    from app.core.model.inspection import Inspection
+    from app.core.target.selection import Selection
 
 application = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -31,7 +31,7 @@ def inspect(
     """Tells which modules would be trained, and exactly how many parameters. Exit code 2 if it could not be."""
     from app.command.worker import absolute, inspect_model
     from app.core.problem import errors
-    from app.core.target import resolve
+    from app.core.target.selection import resolve
 
     config = _config(model, targets, num_layers, rank, fine_tune_type)
     inspection = inspect_model(absolute(model))
@@ -71,9 +71,9 @@ def tree(inspection: Inspection, selection: Selection, config: TrainConfig) -> d
 def _config(model: str, targets: str, num_layers: int, rank: int, fine_tune_type: str) -> TrainConfig:
     from pydantic import ValidationError
 
-    from app.core.config import TrainConfig
-    from app.core.config_file import validation_problems
+    from app.core.config.train_config import TrainConfig
     from app.core.problem import UnusableError
+    from app.core.setup.config_file import validation_problems
 
     values = {"model": model, "targets": targets, "num_layers": num_layers, "fine_tune_type": fine_tune_type}
     try:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from app import __version__
 from app.command import output
-from app.core import event, place
 from app.core.problem import Problem, UnusableError
+from app.core.protocol import event
+from app.core.system import place
 
 DONE, FAILED, UNUSABLE = 0, 1, 2
 INTERRUPTED = 130  # what typer makes of Ctrl-C
@@ -102,7 +103,7 @@ def _without_verb(arguments: list[str]) -> int:
         return DONE
     if missing := [word for word in arguments if not Path(word).expanduser().exists()]:
         raise UnusableError([_unknown(word) for word in missing])
-    from app.ui.application import run
+    from app.ui.window.application import run
 
     return run([str(Path(word).expanduser().resolve()) for word in arguments])
 

@@ -12,8 +12,8 @@ import typer
 from app.command import output
 
 if TYPE_CHECKING:
-    from app.core import event
-    from app.core.worker_client import WorkerClient
+    from app.core.protocol import event
+    from app.core.protocol.client import WorkerClient
 
 application = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
 
@@ -33,7 +33,7 @@ def search(
     as_json: AsJson = False,
 ) -> int:
     """Searches the hub for models with safetensors weights, the most downloaded first."""
-    from app.core.hub import HubModel, fit
+    from app.core.model.hub import HubModel, fit
 
     job: dict[str, Any] = {"query": " ".join(words), "limit": limit, "mlx_only": mlx}
     data, hello = _run("hub_search", quiet=as_json, **job)
@@ -74,10 +74,10 @@ def download(
 @application.command("list")
 def list_models(as_json: AsJson = False) -> int:
     """Lists the models on this machine: the hub's cache, the chosen folders, LM Studio's."""
-    from app.core.hub import model_folders
-    from app.core.model_folder import find_models
+    from app.core.model.folder import find_models
+    from app.core.model.hub import model_folders
     from app.core.quantity import bytes_text
-    from app.core.setting import load_settings
+    from app.core.system.setting import load_settings
 
     entries = find_models(model_folders(load_settings()))
     if as_json:
@@ -109,10 +109,10 @@ def convert(
 ) -> int:
     """Quantizes a Hugging Face model for MLX, into a new folder."""
     from app.command.worker import absolute
-    from app.core import conversion
-    from app.core.hub import models_place
+    from app.core.model import conversion
+    from app.core.model.hub import models_place
     from app.core.quantity import bytes_text
-    from app.core.setting import load_settings
+    from app.core.system.setting import load_settings
 
     chosen = conversion.quantization(quantization)
     out = to if to is not None else conversion.converted_folder(model, chosen, models_place(load_settings()))
@@ -164,8 +164,8 @@ def _row(model: Any, fits: str) -> list[str]:
 def _run(task: str, *, quiet: bool, token: str = "", **job: Any) -> tuple[dict[str, Any], event.Hello]:
     """The data of the job's `Result`, and the worker's `Hello`. Ctrl-C stops it; a token goes in as a command."""
     from app.command.worker import checked
-    from app.core import event
-    from app.core.worker_client import started_job
+    from app.core.protocol import event
+    from app.core.protocol.client import started_job
 
     hello, data, last = event.Hello(task=task), None, event.Finished()
     with started_job(task, **job) as worker, worker.stopped_by_interrupt():
@@ -205,7 +205,7 @@ class _Progress:
     """One moving line for a person; for a pipe the phases, and a line at each tenth of what is counted."""
 
     def __init__(self, quiet: bool) -> None:
-        from app.core.transfer_rate import TransferRate
+        from app.core.system.transfer_rate import TransferRate
 
         self._quiet, self._live = quiet, output.is_live()
         self._rate = TransferRate()

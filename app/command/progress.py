@@ -8,8 +8,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from app.command import output
-from app.core import event
-from app.core.event import Event
+from app.core.protocol import event
+from app.core.protocol.event import Event
 from app.core.quantity import duration_text
 
 MODULES = "modules adapted"

@@ -12,10 +12,10 @@ import typer
 from app.command import output
 
 if TYPE_CHECKING:
-    from app.core.config import TrainConfig
+    from app.core.config.train_config import TrainConfig
     from app.core.problem import Problem
-    from app.core.run import RunDir
-    from app.core.run_queue import Claim, EntryState, QueueEntry, QueueState, RunQueue
+    from app.core.queue.queue import Claim, EntryState, QueueEntry, QueueState, RunQueue
+    from app.core.run.folder import RunDir
 
 application = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -39,9 +39,9 @@ def queue() -> None:
 @application.command()
 def add(config: ConfigFile, settings: Settings = [], as_json: AsJson = False) -> int:  # noqa: B006  # typer's form
     """Puts a setup, as the file says now, at the end of the queue."""
-    from app.core.check import check_config
     from app.core.problem import UnusableError, errors
-    from app.core.run_queue import RunQueue, make_entry
+    from app.core.queue.queue import RunQueue, make_entry
+    from app.core.setup.check import check_config
 
     found = _load(config, settings)
     if problems := errors(check_config(found)):
@@ -64,10 +64,10 @@ def sweep(
 ) -> int:
     """Queues a setup once for every combination of the values. All of them are checked first."""
     from app.command.worker import inspect_model
-    from app.core.dataset.check import check_config as check_data
+    from app.core.data.check import check_config as check_data
     from app.core.problem import UnusableError
-    from app.core.run_queue import RunQueue
-    from app.core.sweep import check_variant, entries, expand, sweep_name, variant_errors
+    from app.core.queue.queue import RunQueue
+    from app.core.queue.sweep import check_variant, entries, expand, sweep_name, variant_errors
 
     base = _load(config, settings)
     axes = _axes(vary)
@@ -89,7 +89,7 @@ def list_entries(
     as_json: AsJson = False,
 ) -> int:
     """Lists the queue in its order, and says whether somebody works through it."""
-    from app.core.run_queue import RunQueue
+    from app.core.queue.queue import RunQueue
 
     queue = RunQueue()
     state = queue.read()
@@ -114,7 +114,7 @@ def run(
     ] = False,
 ) -> int:
     """Works through the queue here. Ctrl-C stops the run in progress, saves it, and pauses the queue."""
-    from app.core.run_queue import RunQueue, tally
+    from app.core.queue.queue import RunQueue, tally
 
     queue = RunQueue()
     if not queue.take(timeout_s=1):
@@ -152,7 +152,7 @@ def move(
     as_json: AsJson = False,
 ) -> int:
     """Moves waiting entries to another place."""
-    from app.core.run_queue import RunQueue
+    from app.core.queue.queue import RunQueue
 
     queue = RunQueue()
     keys = _known(queue.read(), entry, "waiting", "does not wait: it cannot be moved")
@@ -162,7 +162,7 @@ def move(
 @application.command()
 def remove(entry: Keys, as_json: AsJson = False) -> int:
     """Takes entries off the list; their runs stay."""
-    from app.core.run_queue import RunQueue
+    from app.core.queue.queue import RunQueue
 
     queue = RunQueue()
     keys = _known(queue.read(), entry, "", "")
@@ -172,7 +172,7 @@ def remove(entry: Keys, as_json: AsJson = False) -> int:
 @application.command()
 def clear(as_json: AsJson = False) -> int:
     """Takes everything off the list that has ended; runs and the results of sweeps stay."""
-    from app.core.run_queue import RunQueue
+    from app.core.queue.queue import RunQueue
 
     return _tell_state(RunQueue().clear(), as_json)
 
@@ -199,9 +199,9 @@ def _work_through(queue: RunQueue, worked: list[str], as_json: bool) -> bool:
 def _train(claim: Claim, as_json: bool) -> tuple[EntryState, str]:
     """Trains one entry and shows it as ``luthier train`` does."""
     from app.command.train import follow
-    from app.core.run import write_job
-    from app.core.run_queue import outcome_of, result_text
-    from app.core.run_reader import RunReader
+    from app.core.protocol.job import write_job
+    from app.core.queue.queue import outcome_of, result_text
+    from app.core.run.reader import RunReader
 
     _say_entry(claim, "running", "", as_json)
     if claim.resume:
@@ -244,8 +244,8 @@ def _load(file: Path, settings: list[str]) -> TrainConfig:
     from pydantic import ValidationError
 
     from app.command.train import check_paths
-    from app.core.config_file import load_config, validation_problems
     from app.core.problem import UnusableError
+    from app.core.setup.config_file import load_config, validation_problems
 
     loaded = load_config(file)
     output.complain(loaded.problems)
@@ -271,7 +271,7 @@ def _load(file: Path, settings: list[str]) -> TrainConfig:
 
 def _axes(vary: list[str]) -> list[Any]:
     from app.core.problem import UnusableError
-    from app.core.sweep import parse_axis
+    from app.core.queue.sweep import parse_axis
 
     axes, problems = [], []
     for text in vary:
@@ -300,7 +300,7 @@ def _fault(path: str, said: str, hint: str = "") -> Problem:
 
 
 def _unknown_key(key: str) -> Problem:
-    from app.core.config import field_specs
+    from app.core.config.spec import field_specs
 
     return _fault(key, f"There is no config key “{key}”.", output.near_misses(key, field_specs()))
 
@@ -330,7 +330,7 @@ def _known(state: QueueState, names: list[str], wanted: str, said: str) -> list[
 
 
 def _set_mode(mode: Any, note: str, as_json: bool) -> int:
-    from app.core.run_queue import RunQueue
+    from app.core.queue.queue import RunQueue
 
     queue = RunQueue()
     state = queue.set_mode(mode, note)

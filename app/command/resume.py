@@ -9,7 +9,7 @@ import typer
 from app.command import output
 
 if TYPE_CHECKING:
-    from app.core.run import RunDir
+    from app.core.run.folder import RunDir
 
 application = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -29,9 +29,9 @@ def resume(
 ) -> int:
     """Goes on with a run from its last saved state."""
     from app.command.train import exit_code, follow
-    from app.core import event
-    from app.core.event import read_events
-    from app.core.run import write_job
+    from app.core.protocol import event
+    from app.core.protocol.event import read_events
+    from app.core.protocol.job import write_job
 
     found = known_run(run)
     if extend_by is not None:
@@ -48,7 +48,7 @@ def resume(
 def known_run(name: str) -> RunDir:
     """The run of that path or name; raises `UnusableError` with near misses."""
     from app.core.problem import Problem, UnusableError
-    from app.core.run import find_run, find_runs
+    from app.core.run.folder import find_run, find_runs
 
     found = find_run(name)
     if found is None:
@@ -62,7 +62,7 @@ def known_run(name: str) -> RunDir:
 def extended_end(run: RunDir, more: int) -> int:
     """The last iteration of a run that trains ``more``; raises `UnusableError` if it has no state to go on from."""
     from app.core.problem import Problem, UnusableError
-    from app.core.run_summary import summarize
+    from app.core.run.summary import summarize
 
     summary = summarize(run)
     if not summary.has_saved_state:
@@ -73,7 +73,7 @@ def extended_end(run: RunDir, more: int) -> int:
 
 def is_complete(run: RunDir) -> bool:
     """True if the run ended by itself: every iteration trained, or stopped early for lack of improvement."""
-    from app.core.event import read_events
-    from app.core.run import run_state
+    from app.core.protocol.event import read_events
+    from app.core.run.folder import run_state
 
     return run_state(run, read_events(run.events)) == "finished"

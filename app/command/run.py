@@ -13,9 +13,9 @@ import typer
 from app.command import output
 
 if TYPE_CHECKING:
-    from app.core.run import RunDir
-    from app.core.run_note import RunNote
-    from app.core.run_summary import RunSummary
+    from app.core.run.folder import RunDir
+    from app.core.run.note import RunNote
+    from app.core.run.summary import RunSummary
 
 application = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -31,8 +31,8 @@ def runs() -> None:
 @application.command("list")
 def list_runs(as_json: AsJson = False) -> int:
     """Lists all runs, the newest first."""
-    from app.core.run import runs_dir
-    from app.core.run_catalog import RunCatalog
+    from app.core.run.catalog import RunCatalog
+    from app.core.run.folder import runs_dir
 
     summaries = RunCatalog().refresh()
     if as_json:
@@ -49,8 +49,8 @@ def list_runs(as_json: AsJson = False) -> int:
 def show(run: Name, as_json: AsJson = False) -> int:
     """Shows one run: its state, its config and its figures."""
     from app.command.resume import known_run
-    from app.core.config_file import dump_config, load_config
-    from app.core.run_summary import summarize
+    from app.core.run.summary import summarize
+    from app.core.setup.config_file import dump_config, load_config
 
     found = known_run(run)
     summary = summarize(found)
@@ -71,9 +71,9 @@ def compare(
 ) -> int:
     """Shows the config values in which runs differ, and their best validation losses."""
     from app.command.resume import known_run
-    from app.core.config_difference import differences, run_config
     from app.core.problem import Problem, UnusableError
-    from app.core.run_summary import summarize
+    from app.core.run.difference import differences, run_config
+    from app.core.run.summary import summarize
 
     if len(run) < 2:
         raise UnusableError([Problem("", "One run has nothing to be compared with.", hint="Name two or more.")])
@@ -100,8 +100,8 @@ def report(
 ) -> int:
     """Writes a run's report: one file with its figures, curves, config and environment."""
     from app.command.resume import known_run
-    from app.core.run_reader import RunReader
-    from app.core.run_report import save_report
+    from app.core.run.reader import RunReader
+    from app.core.run.report import save_report
 
     reader = RunReader(known_run(run))
     reader.read()
@@ -120,7 +120,7 @@ def rename(
     as_json: AsJson = False,
 ) -> int:
     """Gives a run another name in lists. Its folder stays."""
-    from app.core.run_note import NAME_LENGTH
+    from app.core.run.note import NAME_LENGTH
 
     return _write_note(run, as_json, name=" ".join(name.split())[:NAME_LENGTH])
 
@@ -142,7 +142,7 @@ def tag(
     as_json: AsJson = False,
 ) -> int:
     """Gives a run tags to find it by; none removes them."""
-    from app.core.run_note import parse_tags
+    from app.core.run.note import parse_tags
 
     return _write_note(run, as_json, tags=parse_tags(",".join(tags)))
 
@@ -151,7 +151,7 @@ def _write_note(which: str, as_json: bool, **values: Any) -> int:
     from dataclasses import replace
 
     from app.command.resume import known_run
-    from app.core.run_note import load_note, save_note
+    from app.core.run.note import load_note, save_note
 
     run = known_run(which)
     written: RunNote = replace(load_note(run), **values)
@@ -250,8 +250,8 @@ def _facts(summary: RunSummary, run: RunDir) -> list[tuple[str, str]]:
 
 
 def _history(run: RunDir) -> dict[str, Any]:
-    from app.core import event
-    from app.core.event import read_events
+    from app.core.protocol import event
+    from app.core.protocol.event import read_events
 
     events = read_events(run.events)
     return {

@@ -13,9 +13,9 @@ import typer
 from app.command import output
 
 if TYPE_CHECKING:
-    from app.core.config import TrainConfig
-    from app.core.event import Event, Failed
-    from app.core.run import RunDir
+    from app.core.config.train_config import TrainConfig
+    from app.core.protocol.event import Event, Failed
+    from app.core.run.folder import RunDir
 
 application = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -36,13 +36,13 @@ def train(
     ] = False,
 ) -> int:
     """Trains as the config says. Ctrl-C stops after the current iteration and saves; a second one ends at once."""
-    from app.core.config_file import load_config
+    from app.core.setup.config_file import load_config
 
     loaded = load_config(config)
     output.complain(loaded.problems)
     check_paths(loaded.config, config)
     if trust_reward_file and loaded.config.reward_functions_file:
-        from app.core.reward_trust import trust
+        from app.core.method.reward_trust import trust
 
         trust(Path(loaded.config.reward_functions_file))
     new = run_dir is None or not run_dir.exists()
@@ -57,7 +57,7 @@ def train(
 
 def check_paths(config: TrainConfig, file: Path) -> None:
     """Raises `UnusableError` if the model or data are not where the config says: before a run is made for them."""
-    from app.core.model_folder import locate_model
+    from app.core.model.folder import locate_model
     from app.core.problem import Problem, UnusableError
 
     problems = []
@@ -78,7 +78,7 @@ def check_paths(config: TrainConfig, file: Path) -> None:
 def make_run(config: TrainConfig, run_dir: Path | None) -> RunDir:
     """The folder of a new run; raises `UnusableError` if there already is one in ``run_dir``."""
     from app.core.problem import Problem, UnusableError
-    from app.core.run import create_run, prepare_run
+    from app.core.run.folder import create_run, prepare_run
 
     if run_dir is None:
         return create_run(config)
@@ -92,7 +92,7 @@ def make_run(config: TrainConfig, run_dir: Path | None) -> RunDir:
 def follow(run: RunDir, *, as_json: bool) -> Event | None:
     """Trains ``run`` in a worker, tells how it goes and how it ended; returns its last event."""
     from app.command.progress import TrainProgress
-    from app.core import event
+    from app.core.protocol import event
 
     if as_json:
         return work(run, lambda said: output.say(said.to_line()))
@@ -107,7 +107,7 @@ def follow(run: RunDir, *, as_json: bool) -> Event | None:
 
 def work(run: RunDir, show: Callable[[Event], None]) -> Event | None:
     """Trains ``run`` in a worker that Ctrl-C stops, shows each event, and returns the last."""
-    from app.core.worker_client import WorkerClient
+    from app.core.protocol.client import WorkerClient
 
     last: Event | None = None
     with WorkerClient(run.path, run.log) as worker, worker.stopped_by_interrupt():
@@ -127,7 +127,7 @@ def _tell_failure(run: RunDir, failed: Failed) -> None:
 
 def exit_code(last: Event | None) -> int:
     """0 for a run that ended as it should, 2 if its input was at fault, else 1."""
-    from app.core import event
+    from app.core.protocol import event
 
     if isinstance(last, event.Finished):
         return 0
@@ -136,7 +136,7 @@ def exit_code(last: Event | None) -> int:
 
 def next_steps(run: RunDir, *, stopped: bool = False) -> str:
     """Where the adapter is, and what can be done with it."""
-    from app.core.config_file import load_config
+    from app.core.setup.config_file import load_config
 
     model = shlex.quote(load_config(run.config).config.model)
     adapters, folder = shlex.quote(str(run.adapters)), shlex.quote(str(run.path))

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from app.command import output
 from app.command.output import FailedError
-from app.core import event
-from app.core.event import Event
 from app.core.problem import Problem, UnusableError
-from app.core.worker_client import started_job
+from app.core.protocol import event
+from app.core.protocol.client import started_job
+from app.core.protocol.event import Event
 
 if TYPE_CHECKING:
-    from app.core.inspection import Inspection
+    from app.core.model.inspection import Inspection
 
 
 def checked(events: Iterable[Event], *, quiet: bool = False) -> Iterator[Event]:
@@ -58,7 +58,7 @@ def result_of(task: str, *, quiet: bool = False, **arguments: Any) -> dict[str, 
 
 def inspect_model(model: str) -> Inspection:
     """Everything about a model that can be known without its weights; raises `UnusableError`."""
-    from app.core.inspection import Inspection
+    from app.core.model.inspection import Inspection
 
     with started_job("inspect", model=model) as worker, worker.stopped_by_interrupt():
         for said in checked(worker.events()):

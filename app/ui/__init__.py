@@ -1,5 +1,5 @@
 """The window: Qt widgets over core; it starts workers and draws their events."""
 
-from app.ui.immortal import make_constants_immortal
+from app.ui.window.immortal_constants import make_constants_immortal
 
 make_constants_immortal()

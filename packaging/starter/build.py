@@ -26,13 +26,13 @@ from mlx_lm import load
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT))
 
-from chat import World  # noqa: E402
-from dataset import preference_rows, reward_rows, style_rows, write_splits  # noqa: E402
-from measure import accuracy, pass_rates  # noqa: E402
-from tokenizer import END, PAD, ChatEncoder, save_tokenizer, train_tokenizer  # noqa: E402
-from training import Plan, build_model, model_config, train  # noqa: E402
+from chat import World
+from dataset import preference_rows, reward_rows, style_rows, write_splits
+from measure import accuracy, pass_rates
+from tokenizer import END, PAD, ChatEncoder, save_tokenizer, train_tokenizer
+from training import Plan, build_model, model_config, train
 
-from app.core.starter import as_song  # noqa: E402
+from app.core.system.starter import as_song
 
 VOCABULARY_SIZE = 1280
 TOKENIZER_CONVERSATIONS = 20_000

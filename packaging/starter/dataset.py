@@ -13,7 +13,7 @@ from typing import Any
 
 from chat import PLAIN_SYSTEMS, Turn, World
 
-from app.core.starter import as_song
+from app.core.system.starter import as_song
 
 Row = dict[str, Any]
 Splits = dict[str, list[Row]]

@@ -62,7 +62,7 @@ def bare_loop(path: Path) -> float:
 def check(path: Path) -> tuple[float, int]:
     """CPU seconds and rows of the check."""
     sys.path.insert(0, str(ROOT))
-    from app.core.dataset.check import check_files
+    from app.core.data.check import check_files
 
     start = time.process_time()
     report = check_files([path], progress=lambda *_: None, cancelled=lambda: False)

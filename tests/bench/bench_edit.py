@@ -22,27 +22,34 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), *(str(ROOT / "tests" / name) for name in ("worker", "ui"))]
 
-import numpy as np  # noqa: E402
-import synthetic_run  # noqa: E402
-from architectures import giant  # noqa: E402
-from PySide6.QtWidgets import QApplication  # noqa: E402
-from tiny_form_model import write_model  # noqa: E402
+import numpy as np
+import synthetic_run
+from architectures import giant
+from PySide6.QtWidgets import QApplication
+from tiny_form_model import write_model
 
-from app.core import event  # noqa: E402
-from app.core.config import TrainConfig  # noqa: E402
-from app.core.history import RunHistory, smooth  # noqa: E402
-from app.core.inspection import Inspection, Module, Row  # noqa: E402
-from app.core.memory import estimate  # noqa: E402
-from app.core.target import resolve  # noqa: E402
-from app.core.target_group import Group  # noqa: E402
-from app.ui import theme  # noqa: E402
-from app.ui.config_store import ConfigStore  # noqa: E402
-from app.ui.coverage_matrix import CoverageMatrix  # noqa: E402
-from app.ui.inspector import Inspector  # noqa: E402
-from app.ui.log_view import LogView  # noqa: E402
-from app.ui.loss_chart import LossChart  # noqa: E402
-from app.ui.setup_tab import SetupTab  # noqa: E402
-from app.worker.inspect import inspect_model  # noqa: E402
+from app.core.config.train_config import TrainConfig
+from app.core.model.inspection import (
+    Inspection,
+    Module,
+    Row,
+)
+from app.core.model.module_group import Group
+from app.core.protocol import event
+from app.core.run.history import (
+    RunHistory,
+    smooth,
+)
+from app.core.setup.memory import estimate
+from app.core.target.selection import resolve
+from app.ui.form.store import ConfigStore
+from app.ui.run.log_view import LogView
+from app.ui.run.loss_chart import LossChart
+from app.ui.setup.setup_tab import SetupTab
+from app.ui.target.coverage_matrix import CoverageMatrix
+from app.ui.widget import theme
+from app.ui.worker.inspector import Inspector
+from app.worker.model.inspect import inspect_model
 
 REPEATS, KEY_PRESS_MS = 5, 50.0
 EDITS: dict[str, tuple[Any, ...]] = {

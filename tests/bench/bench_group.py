@@ -14,9 +14,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)]
 
-from app.core import starter  # noqa: E402
-from app.worker.model import load_model  # noqa: E402
-from app.worker.sampling import sample  # noqa: E402
+from app.core.system import starter
+from app.worker.model.loading import load_model
+from app.worker.rollout.sampling import sample
 
 GROUP, ALTERNATIONS, LENGTHS, LIMIT = 8, 5, (8, 64), 3.0
 QUESTION = [{"role": "user", "content": "What day comes after Thursday?"}]

@@ -18,17 +18,30 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "worker")]
 
-import mlx.core as mx  # noqa: E402
-from tiny_model import write_model  # noqa: E402
+import mlx.core as mx
+from tiny_model import write_model
 
-from app.core.config import TrainConfig  # noqa: E402
-from app.core.event import Failed, Result, TrainReported, parse_event  # noqa: E402
-from app.core.memory import Probe, calibrate, estimate  # noqa: E402
-from app.core.memory_term import Step  # noqa: E402
-from app.core.program import worker_command, worker_environment  # noqa: E402
-from app.core.run import prepare_run, write_job  # noqa: E402
-from app.core.target import resolve  # noqa: E402
-from app.worker.inspect import inspect_model  # noqa: E402
+from app.core.config.train_config import TrainConfig
+from app.core.protocol.event import (
+    Failed,
+    Result,
+    TrainReported,
+    parse_event,
+)
+from app.core.protocol.job import write_job
+from app.core.protocol.program import (
+    worker_command,
+    worker_environment,
+)
+from app.core.run.folder import prepare_run
+from app.core.setup.memory import (
+    Probe,
+    calibrate,
+    estimate,
+)
+from app.core.setup.memory_term import Step
+from app.core.target.selection import resolve
+from app.worker.model.inspect import inspect_model
 
 MODELS: dict[str, dict[str, Any]] = {
     "llama 8 × 256": {"model_type": "llama", "layers": 8, "hidden_size": 256, "intermediate_size": 768,

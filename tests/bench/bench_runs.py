@@ -24,14 +24,14 @@ import numpy as np
 from PySide6.QtCore import QCoreApplication
 from PySide6.QtWidgets import QApplication
 
-from app.core import event
-from app.core.config import TrainConfig
-from app.core.config_file import dump_config
-from app.core.history import RunHistory
-from app.core.run_catalog import RunCatalog
-from app.ui import theme
-from app.ui.run_overlay import OverlayRun, RunOverlay
-from app.ui.runs_tab import RunsTab
+from app.core.config.train_config import TrainConfig
+from app.core.protocol import event
+from app.core.run.catalog import RunCatalog
+from app.core.run.history import RunHistory
+from app.core.setup.config_file import dump_config
+from app.ui.runs.overlay import OverlayRun, RunOverlay
+from app.ui.runs.tab import RunsTab
+from app.ui.widget import theme
 
 BASES = ("Qwen2.5-0.5B", "Llama-3.2-1B", "SmolLM2-360M", "gemma-3-1b")
 METHODS = ("lora", "dora", "full")

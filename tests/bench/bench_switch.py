@@ -18,14 +18,14 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "worker")]
 
-import mlx.core as mx  # noqa: E402
-from answering_model import make_adapter  # noqa: E402
-from mlx_lm import load  # noqa: E402
-from mlx_lm.models.cache import make_prompt_cache  # noqa: E402
-from tiny_model import write_model  # noqa: E402
+import mlx.core as mx
+from answering_model import make_adapter
+from mlx_lm import load
+from mlx_lm.models.cache import make_prompt_cache
+from tiny_model import write_model
 
-from app.core.program import worker_environment  # noqa: E402
-from app.worker.adapter_switch import AdapterSwitch  # noqa: E402
+from app.core.protocol.program import worker_environment
+from app.worker.model.adapter_switch import AdapterSwitch
 
 LAYERS, WIDTH, RANK, TOKENS = 6, 1024, 8, 32
 LIMIT = 1.1

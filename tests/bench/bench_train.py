@@ -149,11 +149,11 @@ def run_stock(config_file: Path) -> Measured:
 
 def run_ours(config_file: Path) -> Measured:
     """Luthier's trainer in this process, as its worker runs it."""
-    from app.core.event import Started, TrainReported
-    from app.core.run import RunDir
-    from app.worker.channel import Channel
-    from app.worker.model import load_model
-    from app.worker.train import train
+    from app.core.protocol.event import Started, TrainReported
+    from app.core.run.folder import RunDir
+    from app.worker.model.loading import load_model
+    from app.worker.process.channel import Channel
+    from app.worker.train.train import train
 
     channel = Channel(io.StringIO(), queue.Queue())
     seen: list[Any] = []
@@ -170,7 +170,7 @@ def run_ours(config_file: Path) -> Measured:
 
 
 def _config(config_file: Path) -> Any:
-    from app.core.config_file import load_config
+    from app.core.setup.config_file import load_config
 
     return load_config(config_file).config
 
@@ -185,12 +185,12 @@ def _measured(
     per_epoch: int,
 ) -> Measured:
     """Both sides' models are measured by the same code on the same examples."""
-    from app.worker.batch import Examples
-    from app.worker.head import find_head
-    from app.worker.model import load_model
-    from app.worker.objective import supervised
-    from app.worker.tokenize import tokenize_file
-    from app.worker.validation import ValidationSet, measure
+    from app.worker.batch.examples import Examples
+    from app.worker.model.head import find_head
+    from app.worker.model.loading import load_model
+    from app.worker.objective.supervised import supervised
+    from app.worker.objective.validation import ValidationSet, measure
+    from app.worker.token.tokenize import tokenize_file
 
     config = _config(config_file)
     tokens = tokenize_file(Path(config.data) / "valid.jsonl", tokenizer, config)
@@ -258,8 +258,8 @@ def _real_tokens(data: Path) -> int:
 
 
 def _write_run(run: Path, case: Case, model: Path, data: Path, seed: int, epochs: int) -> None:
-    from app.core.config import TrainConfig
-    from app.core.run import prepare_run
+    from app.core.config.train_config import TrainConfig
+    from app.core.run.folder import prepare_run
 
     config = TrainConfig.model_validate(
         {
@@ -285,13 +285,13 @@ def _write_run(run: Path, case: Case, model: Path, data: Path, seed: int, epochs
 
 
 def _copy_of(run: Path, folder: Path) -> Path:
-    from app.core.run import prepare_run
+    from app.core.run.folder import prepare_run
 
     return prepare_run(_config(run / "config.yaml"), folder / f"run-{time.time_ns()}").path
 
 
 def _child(side: str, run: Path) -> Measured:
-    from app.core.program import worker_environment
+    from app.core.protocol.program import worker_environment
 
     command = [sys.executable, __file__, "--child", side, str(run)]
     environment = worker_environment() | {"LUTHIER_HOME": str(run.parent / "home")}

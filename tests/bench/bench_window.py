@@ -25,13 +25,13 @@ from PySide6.QtCore import QCoreApplication, QEventLoop
 from PySide6.QtWidgets import QApplication
 
 from app.core.problem import Severity
-from app.core.starter import model_dir
-from app.ui import theme
-from app.ui.appearance import Appearance
-from app.ui.config_store import form_store
-from app.ui.data_example_page import DataExamplePage
-from app.ui.main_window import MainWindow
-from app.ui.run_session import RunSession
+from app.core.system.starter import model_dir
+from app.ui.data.example_page import DataExamplePage
+from app.ui.form.store import form_store
+from app.ui.run.session import RunSession
+from app.ui.widget import theme
+from app.ui.window.appearance import Appearance
+from app.ui.window.main_window import MainWindow
 
 LIMIT_S = 180
 

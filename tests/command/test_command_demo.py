@@ -11,7 +11,7 @@ from conftest import CONFIG
 
 from app.command import demo, main
 from app.command.demo import Answer, Measurement
-from app.core import starter
+from app.core.system import starter
 
 
 @pytest.fixture

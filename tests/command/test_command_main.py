@@ -13,7 +13,7 @@ from conftest import PROGRAM, ROOT, Luthier
 
 from app import __version__
 from app.command import main as command
-from app.core import place as places
+from app.core.system import place as places
 
 HEAVY = "{'mlx', 'mlx_lm', 'PySide6', 'pyqtgraph', 'transformers', 'pydantic', 'numpy', 'typer', 'rich'}"
 
@@ -84,7 +84,7 @@ def test_files_and_folders_open_the_window(tmp_path: Path, monkeypatch: pytest.M
         opened.append(files)
         return 0
 
-    monkeypatch.setitem(sys.modules, "app.ui.application", SimpleNamespace(run=run))
+    monkeypatch.setitem(sys.modules, "app.ui.window.application", SimpleNamespace(run=run))
     file = tmp_path / "train.jsonl"
     file.touch()
     monkeypatch.chdir(tmp_path)

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from app.command.main import main
-from app.core import event
-from app.core.config import TrainConfig
-from app.core.run import RunDir, prepare_run
-from app.core.run_note import RunNote, load_note
+from app.core.config.train_config import TrainConfig
+from app.core.protocol import event
+from app.core.run.folder import RunDir, prepare_run
+from app.core.run.note import RunNote, load_note
 
 
 @pytest.fixture

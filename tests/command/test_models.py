@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from hub_server import TOKEN, HubServer, Repository, hub_server
 
-from app.core.setting import Settings, save_settings
+from app.core.system.setting import Settings, save_settings
 
 Luthier = Callable[..., subprocess.CompletedProcess[str]]
 PROGRAM = [sys.executable, str(Path(__file__).resolve().parents[2] / "app" / "__main__.py")]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from app.core.inspection import AdapterCost, AdapterSize, Inspection, Layer, Module
-from app.core.target_group import Group, group_of
+from app.core.model.inspection import AdapterCost, AdapterSize, Inspection, Layer, Module
+from app.core.model.module_group import Group, group_of
 
 ATTENTION = {"self_attn.q_proj": (64, 64), "self_attn.k_proj": (32, 64), "self_attn.v_proj": (32, 64),
              "self_attn.o_proj": (64, 64)}  # fmt: skip

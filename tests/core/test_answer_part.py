@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.core.answer_part import answer_parts
+from app.core.compare.answer_part import answer_parts
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from app.core.candidate import Candidate, base_of, candidate_of, is_adapter, run_candidates, run_title
-from app.core.config import TrainConfig
-from app.core.run import RunDir, create_run
-from app.core.run_note import RunNote, save_note
+from app.core.compare.candidate import Candidate, base_of, candidate_of, is_adapter, run_candidates, run_title
+from app.core.config.train_config import TrainConfig
+from app.core.run.folder import RunDir, create_run
+from app.core.run.note import RunNote, save_note
 
 
 def adapter(folder: Path, name: str = "adapters.safetensors", **config: object) -> Path:

@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from app.core.check import check_config
-from app.core.config import TrainConfig
-from app.core.dataset.finding import Finding
-from app.core.dataset.report import DataReport, SplitReport
-from app.core.inspection import AdapterCost, AdapterSize, Inspection, Layer, Module
+from app.core.config.train_config import TrainConfig
+from app.core.data.report import DataReport, SplitReport
+from app.core.model.inspection import AdapterCost, AdapterSize, Inspection, Layer, Module
+from app.core.model.module_group import Group
 from app.core.problem import Severity
-from app.core.target_group import Group
+from app.core.setup.check import check_config
+from app.core.source.finding import Finding
 
 
 def inspection(layers: int = 4, **changes: Any) -> Inspection:

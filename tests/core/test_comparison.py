@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.core.comparison import (
+from app.core.compare.comparison import (
     Difference,
     exchange_of,
     held_out_file,
@@ -16,8 +16,8 @@ from app.core.comparison import (
     most_moved,
     score_difference,
 )
-from app.core.config import TrainConfig
-from app.core.figure_row import figure_rows, signed, verdicts
+from app.core.compare.figure_row import figure_rows, signed, verdicts
+from app.core.config.train_config import TrainConfig
 
 CONFIG = TrainConfig()
 

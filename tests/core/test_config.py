@@ -3,7 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
-from app.core.config import TrainConfig, field_specs
+from app.core.config.spec import field_specs
+from app.core.config.train_config import TrainConfig
 
 DEFAULTS = {
     "learning_rate": 1e-4,

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from app.core.config import TrainConfig
-from app.core.config_difference import differences, run_config, value_text
-from app.core.config_file import load_config, save_config
-from app.core.run import prepare_run
+from app.core.config.train_config import TrainConfig
+from app.core.run.difference import differences, run_config, value_text
+from app.core.run.folder import prepare_run
+from app.core.setup.config_file import load_config, save_config
 
 
 def test_only_what_differs_is_listed_in_the_order_of_the_form() -> None:

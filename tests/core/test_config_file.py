@@ -8,10 +8,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.config import CONFIG_VERSION, TrainConfig
-from app.core.config_file import dump_config, load_config, parse_config, save_config
-from app.core.method import PATHS
+from app.core.config.train_config import CONFIG_VERSION, TrainConfig
+from app.core.method.method import PATHS
 from app.core.problem import Severity, UnusableError
+from app.core.setup.config_file import dump_config, load_config, parse_config, save_config
 
 
 def faults(text: str) -> list[tuple[str, int | None, str]]:

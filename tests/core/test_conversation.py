@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from app.core.candidate import BASE, Candidate
-from app.core.conversation import Conversation, opened
-from app.core.event import Answered
-from app.core.prompt_set import Prompt
+from app.core.compare.candidate import BASE, Candidate
+from app.core.compare.conversation import Conversation, opened
+from app.core.compare.prompt_set import Prompt
+from app.core.protocol.event import Answered
 
 TUNED = Candidate("tuned", Path("/a"))
 

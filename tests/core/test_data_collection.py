@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from app.core.data_collection import collect, members, shown_path
-from app.core.dataset.check import check_files
+from app.core.data.check import check_files
+from app.core.source.collection import collect, members, shown_path
 
 
 def write(path: Path, text: str) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.core import event
+from app.core.protocol import event
 
 
 def test_every_event_reads_back_as_it_was_written() -> None:

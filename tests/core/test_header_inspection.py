@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from app.core.config import TrainConfig
-from app.core.header_inspection import inspect_headers
-from app.core.inspection import Inspection
-from app.core.model_folder import locate_model
+from app.core.config.train_config import TrainConfig
+from app.core.model.folder import locate_model
+from app.core.model.header_inspection import inspect_headers
+from app.core.model.inspection import Inspection
+from app.core.model.module_group import Group
+from app.core.model.safetensors_header import read_headers
 from app.core.problem import Severity, UnusableError, errors
-from app.core.safetensors_header import read_headers
-from app.core.target import resolve
-from app.core.target_check import check_targets
-from app.core.target_group import Group
+from app.core.setup.target_check import check_targets
+from app.core.target.selection import resolve
 
 WHY = "mlx-lm has no such model."
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from app.core.config import TrainConfig
-from app.core.held_out import HeldOut, held_out_questions
+from app.core.compare.held_out import HeldOut, held_out_questions
+from app.core.config.train_config import TrainConfig
 
 
 def write(path: Path, *rows: object) -> Path:

@@ -10,8 +10,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from app.core import event
-from app.core.history import RunHistory, Smoothed, smooth
+from app.core.protocol import event
+from app.core.run.history import RunHistory, Smoothed, smooth
 
 
 def report(iteration: int, losses: list[float], **figures: float) -> event.TrainReported:

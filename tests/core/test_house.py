@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.core import place
-from app.core.program import (
+from app.core.protocol.program import (
     WORKER_VARIABLE,
     compiles_kernels,
     fast_arithmetic,
@@ -17,7 +16,8 @@ from app.core.program import (
     worker_command,
     worker_environment,
 )
-from app.core.setting import Settings, load_settings, save_settings
+from app.core.system import place
+from app.core.system.setting import Settings, load_settings, save_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from app.core.conversion import QUANTIZATIONS
-from app.core.hub import (
+from app.core.model.conversion import QUANTIZATIONS
+from app.core.model.hub import (
     Destination,
     Fit,
     ModelId,
@@ -20,8 +20,8 @@ from app.core.hub import (
     weight_bytes,
 )
 from app.core.problem import UnusableError
-from app.core.setting import Settings
-from app.core.transfer_rate import TransferRate
+from app.core.system.setting import Settings
+from app.core.system.transfer_rate import TransferRate
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.judgement import Judged, Vote, VoteBook, export, tally, vote_file
+from app.core.compare.judgement import Judged, Vote, VoteBook, export, tally, vote_file
 
 BASE, TUNED, OTHER = Judged("Base model"), Judged("friendly", "/a", "/run"), Judged("other", "/b")
 ANY_TEXT = st.text(st.characters(exclude_categories=("Cs",)))

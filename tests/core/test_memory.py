@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from inspections import llama, mixture
 
-from app.core.config import TrainConfig
-from app.core.inspection import Inspection
-from app.core.memory import MemoryEstimate, Probe, Verdict, calibrate, estimate
-from app.core.memory_term import Step, step_of
-from app.core.target import resolve
+from app.core.config.train_config import TrainConfig
+from app.core.model.inspection import Inspection
+from app.core.setup.memory import MemoryEstimate, Probe, Verdict, calibrate, estimate
+from app.core.setup.memory_term import Step, step_of
+from app.core.target.selection import resolve
 
 
 def config(**values: Any) -> TrainConfig:

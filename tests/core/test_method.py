@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from app.core.config import TrainConfig, field_specs
-from app.core.config_file import dump_config, load_config, parse_config
-from app.core.method import METHODS, PATHS, check_method, clip_range, method_of, needs_reference
+from app.core.config.spec import field_specs
+from app.core.config.train_config import TrainConfig
+from app.core.method.method import METHODS, PATHS, check_method, clip_range, method_of, needs_reference
 from app.core.problem import UnusableError
+from app.core.setup.config_file import dump_config, load_config, parse_config
 
 
 @pytest.mark.parametrize("name", METHODS)

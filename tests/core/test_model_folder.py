@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.core.model_folder import find_models, has_chat_template, locate_model
+from app.core.model.folder import find_models, has_chat_template, locate_model
 from app.core.problem import UnusableError
 
 

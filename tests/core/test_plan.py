@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core import plan
-from app.core.config import TrainConfig
-from app.core.dataset.report import DataReport, SplitReport
+from app.core.config.train_config import TrainConfig
+from app.core.data.report import DataReport, SplitReport
+from app.core.setup import plan
 
 
 def report(train: int, valid: int = 0, test: int = 0, duplicates: int = 0) -> DataReport:

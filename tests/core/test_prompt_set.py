@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from app.core import prompt_set
+from app.core.compare import prompt_set
+from app.core.compare.prompt_set import Prompt, read_prompts
 from app.core.problem import UnusableError
-from app.core.prompt_set import Prompt, read_prompts
 
 
 def written(folder: Path, *rows: Any) -> Path:

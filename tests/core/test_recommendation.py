@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from inspections import llama
 
-from app.core.config import TrainConfig
-from app.core.recommendation import alpha_from_scale, check_scale, scale_from_alpha, suggest
-from app.core.target import resolve
+from app.core.config.train_config import TrainConfig
+from app.core.setup.recommendation import alpha_from_scale, check_scale, scale_from_alpha, suggest
+from app.core.target.selection import resolve
 
 
 def config(**values: Any) -> TrainConfig:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from app.core import event
-from app.core.config import TrainConfig
-from app.core.config_file import load_config
-from app.core.run import RunDir, create_run, find_run, find_runs, prepare_run, run_state
-from app.core.run_summary import summarize
+from app.core.config.train_config import TrainConfig
+from app.core.protocol import event
+from app.core.run.folder import RunDir, create_run, find_run, find_runs, prepare_run, run_state
+from app.core.run.summary import summarize
+from app.core.setup.config_file import load_config
 
 
 def record(run: RunDir, *events: event.Event) -> None:

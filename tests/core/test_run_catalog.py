@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from app.core import event
-from app.core.config import TrainConfig
-from app.core.run import RunDir, prepare_run
-from app.core.run_catalog import RunCatalog
-from app.core.run_note import RunNote, load_note, parse_note, parse_tags, save_note
-from app.core.run_reader import RunReader
-from app.core.run_summary import curve_of, summarize
+from app.core.config.train_config import TrainConfig
+from app.core.protocol import event
+from app.core.run.catalog import RunCatalog
+from app.core.run.folder import RunDir, prepare_run
+from app.core.run.note import RunNote, load_note, parse_note, parse_tags, save_note
+from app.core.run.reader import RunReader
+from app.core.run.summary import curve_of, summarize
 
 
 def started(iterations: int = 100, iteration: int = 0) -> event.Started:

@@ -11,13 +11,13 @@ from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core import event
-from app.core.config import TrainConfig
-from app.core.event import Event
+from app.core.config.train_config import TrainConfig
 from app.core.problem import TaskError
-from app.core.run import RunDir, runs_dir
-from app.core.run_note import load_note
-from app.core.run_queue import QueueEntry, RunQueue, make_entry, outcome_of, tally
+from app.core.protocol import event
+from app.core.protocol.event import Event
+from app.core.queue.queue import QueueEntry, RunQueue, make_entry, outcome_of, tally
+from app.core.run.folder import RunDir, runs_dir
+from app.core.run.note import load_note
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -173,8 +173,8 @@ def test_runs_of_a_sweep_are_tagged_with_it(tmp_path: Path) -> None:
 
 def test_two_processes_add_at_once_and_nothing_is_lost(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from app.core.config import TrainConfig\n"
-        "from app.core.run_queue import RunQueue, make_entry\n"
+        "import sys; from pathlib import Path; from app.core.config.train_config import TrainConfig\n"
+        "from app.core.queue.queue import RunQueue, make_entry\n"
         "queue = RunQueue(Path(sys.argv[1]))\n"
         "for i in range(15): queue.add([make_entry(TrainConfig(adapter_name=f'{sys.argv[2]}{i}'))])\n"
     )
@@ -200,7 +200,7 @@ def test_one_process_at_a_time_works_through_it(tmp_path: Path) -> None:
 
 def test_a_process_that_dies_lets_go(tmp_path: Path) -> None:
     code = (
-        "import os, sys; from pathlib import Path; from app.core.run_queue import RunQueue\n"
+        "import os, sys; from pathlib import Path; from app.core.queue.queue import RunQueue\n"
         "queue = RunQueue(Path(sys.argv[1])); assert queue.take(); queue.set_mode('running'); os._exit(9)\n"
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, check=False)
@@ -211,7 +211,7 @@ def test_a_process_that_dies_lets_go(tmp_path: Path) -> None:
 
 
 def test_a_queue_that_cannot_be_read_or_locked_says_so(queue: RunQueue, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.core.run_queue.EDIT_TIMEOUT_S", 0)
+    monkeypatch.setattr("app.core.queue.queue.EDIT_TIMEOUT_S", 0)
     with FileLock(queue.folder / ".edit.lock"), pytest.raises(TaskError, match="Another Luthier"):
         queue.clear()
     queue.path.write_text("{ half of")

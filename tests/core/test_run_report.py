@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from app.core import event
-from app.core.config import TrainConfig
-from app.core.curve_svg import curve_svg
-from app.core.history import RunHistory
+from app.core.config.train_config import TrainConfig
 from app.core.problem import UnusableError
-from app.core.run import RunDir, prepare_run
-from app.core.run_note import RunNote, save_note
-from app.core.run_reader import RunReader
-from app.core.run_report import save_report
+from app.core.protocol import event
+from app.core.run.curve_svg import curve_svg
+from app.core.run.folder import RunDir, prepare_run
+from app.core.run.history import RunHistory
+from app.core.run.note import RunNote, save_note
+from app.core.run.reader import RunReader
+from app.core.run.report import save_report
 
 NAME = "<b>|a & “b”"
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.statistic import NORMAL_95, bootstrap_mean, sign_test, wilson
+from app.core.compare.statistic import NORMAL_95, bootstrap_mean, sign_test, wilson
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_long_examples_weigh_more_and_the_seed_decides() -> None:
 def test_many_examples_are_drawn_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.random.default_rng(0).normal(size=30)
     whole = bootstrap_mean(values, np.ones(30), resamples=100)
-    monkeypatch.setattr("app.core.statistic.DRAWS_AT_ONCE", 90)
+    monkeypatch.setattr("app.core.compare.statistic.DRAWS_AT_ONCE", 90)
     assert bootstrap_mean(values, np.ones(30), resamples=100) == whole
 
 

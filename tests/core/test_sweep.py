@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core import sweep
-from app.core.config import TrainConfig, field_specs
+from app.core.config.spec import field_specs
+from app.core.config.train_config import TrainConfig
 from app.core.problem import Problem, UnusableError
-from app.core.run import RunDir
-from app.core.run_queue import QueueEntry
-from app.core.run_summary import RunSummary, summarize
-from app.core.sweep import Axis, SweepResult, Variant
+from app.core.queue import sweep
+from app.core.queue.queue import QueueEntry
+from app.core.queue.sweep import Axis, SweepResult, Variant
+from app.core.run.folder import RunDir
+from app.core.run.summary import RunSummary, summarize
 
 BASE = TrainConfig(model="/m", data="/d", adapter_name="friendly")
 VALUES = {

@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from inspections import ATTENTION, MLP, hybrid, llama, mixture
 
-from app.core.config import TrainConfig
-from app.core.inspection import Inspection
+from app.core.config.train_config import TrainConfig
+from app.core.model.inspection import Inspection
+from app.core.model.module_group import Group
 from app.core.problem import Severity, errors
-from app.core.target import group_counts, preset_costs, resolve, selection_to_targets
-from app.core.target_check import check_targets
-from app.core.target_group import Group
-from app.core.target_key import adapted_by, keys_for
-from app.core.target_pattern import match_pattern, split_patterns
+from app.core.setup.target_check import check_targets
+from app.core.target.key import adapted_by, keys_for
+from app.core.target.pattern import match_pattern, split_patterns
+from app.core.target.selection import group_counts, preset_costs, resolve, selection_to_targets
 
 
 def config(targets: str = "full", **values: Any) -> TrainConfig:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from app.core.method import METHODS, Method, check_method, method_of
-from app.core.trial import trial_config
+from app.core.method.method import METHODS, Method, check_method, method_of
+from app.core.setup.trial import trial_config
 
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.core import word_difference
-from app.core.word_difference import differing, differing_spans, words_of
+from app.core.compare import word_difference
+from app.core.compare.word_difference import differing, differing_spans, words_of
 
 WORDS = st.lists(st.sampled_from("abcd"), max_size=14)
 

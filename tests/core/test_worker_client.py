@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from app.core import event, program
-from app.core.event import Event
-from app.core.worker_client import WorkerClient, log_tail, started_job
+from app.core.protocol import event, program
+from app.core.protocol.client import WorkerClient, log_tail, started_job
+from app.core.protocol.event import Event
 
 SPEAKING = """
 import json, os, signal, sys, time

@@ -8,11 +8,11 @@ import pytest
 from PySide6.QtCore import QCoreApplication, QEvent
 from PySide6.QtWidgets import QApplication
 
-from app.ui import theme
-from app.ui.appearance import Appearance
-from app.ui.config_store import form_store
-from app.ui.main_window import MainWindow
-from app.ui.run_session import RunSession
+from app.ui.form.store import form_store
+from app.ui.run.session import RunSession
+from app.ui.widget import theme
+from app.ui.window.appearance import Appearance
+from app.ui.window.main_window import MainWindow
 
 TESTS = Path(__file__).resolve().parents[1]
 sys.path += [str(TESTS / "worker"), str(TESTS / "ui")]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.core.config_file import load_config
+from app.core.setup.config_file import load_config
 
 pytestmark = pytest.mark.slow
 

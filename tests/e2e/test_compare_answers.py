@@ -13,10 +13,10 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QApplication
 from pytestqt.qtbot import QtBot
 
-from app.core.candidate import Candidate
-from app.ui import theme
-from app.ui.answerer import Answerer
-from app.ui.compare_tab import CompareTab
+from app.core.compare.candidate import Candidate
+from app.ui.compare.answerer import Answerer
+from app.ui.compare.tab import CompareTab
+from app.ui.widget import theme
 
 pytestmark = pytest.mark.slow
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtGui import QImage
 
-from app.core.program import own_command
+from app.core.protocol.program import own_command
 
 
 @pytest.mark.slow

@@ -11,19 +11,19 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QComboBox, QFileDialog, QLabel, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.core.candidate import Candidate, run_candidates
-from app.core.config import TrainConfig
-from app.core.config_file import load_config
-from app.core.judgement import VoteBook
-from app.core.run import RunDir
-from app.core.starter import data_dir, demo_config, model_dir
-from app.ui.compare_tab import CompareTab
-from app.ui.figure_card import FigureCard
-from app.ui.figure_table import FigureTable
-from app.ui.icon_button import IconButton
-from app.ui.judging_card import JudgingCard
-from app.ui.main_window import MainWindow
-from app.ui.run_session import RunState
+from app.core.compare.candidate import Candidate, run_candidates
+from app.core.compare.judgement import VoteBook
+from app.core.config.train_config import TrainConfig
+from app.core.run.folder import RunDir
+from app.core.setup.config_file import load_config
+from app.core.system.starter import data_dir, demo_config, model_dir
+from app.ui.compare.figure_card import FigureCard
+from app.ui.compare.figure_table import FigureTable
+from app.ui.compare.judging_card import JudgingCard
+from app.ui.compare.tab import CompareTab
+from app.ui.run.session import RunState
+from app.ui.widget.icon_button import IconButton
+from app.ui.window.main_window import MainWindow
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -9,12 +9,12 @@ import pytest
 from pytestqt.qtbot import QtBot
 from tiny_model import write_data, write_model
 
-from app.core.config import TrainConfig
-from app.core.event import Finished, read_events
-from app.core.run import RunDir, run_state
-from app.core.run_queue import make_entry
-from app.ui.main_window import MainWindow
-from app.ui.queue_switch import QUEUE
+from app.core.config.train_config import TrainConfig
+from app.core.protocol.event import Finished, read_events
+from app.core.queue.queue import make_entry
+from app.core.run.folder import RunDir, run_state
+from app.ui.queue.switch import QUEUE
+from app.ui.window.main_window import MainWindow
 
 pytestmark = pytest.mark.slow
 

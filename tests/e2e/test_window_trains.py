@@ -19,14 +19,14 @@ from PySide6.QtWidgets import QPushButton, QToolButton
 from pytestqt.qtbot import QtBot
 from tiny_model import write_data, write_model
 
-from app.core import event
-from app.core.config import TrainConfig
-from app.core.config_file import save_config
-from app.core.event import read_events
-from app.core.history import RunHistory
-from app.core.run import RunDir, run_state
-from app.ui.main_window import MainWindow
-from app.ui.run_session import RunState
+from app.core.config.train_config import TrainConfig
+from app.core.protocol import event
+from app.core.protocol.event import read_events
+from app.core.run.folder import RunDir, run_state
+from app.core.run.history import RunHistory
+from app.core.setup.config_file import save_config
+from app.ui.run.session import RunState
+from app.ui.window.main_window import MainWindow
 
 pytestmark = pytest.mark.slow
 

@@ -9,13 +9,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from PySide6.QtCore import QTimer
 
-from app.core import event
-from app.core.config_file import load_config
-from app.ui.appearance import Appearance
-from app.ui.application import make_application
-from app.ui.config_store import ConfigStore
-from app.ui.main_window import MainWindow
-from app.ui.run_session import RunSession
+from app.core.protocol import event
+from app.core.setup.config_file import load_config
+from app.ui.form.store import ConfigStore
+from app.ui.run.session import RunSession
+from app.ui.window.appearance import Appearance
+from app.ui.window.application import make_application
+from app.ui.window.main_window import MainWindow
 
 
 def say(found: event.Event) -> None:

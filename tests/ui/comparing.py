@@ -12,9 +12,9 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QLabel
 
-from app.core import event
-from app.core.run import RunDir
-from app.ui.compare_tab import CompareTab
+from app.core.protocol import event
+from app.core.run.folder import RunDir
+from app.ui.compare.tab import CompareTab
 
 
 def base_folder(folder: Path) -> Path:

@@ -10,7 +10,7 @@ from fake_worker import FakeWorker
 from PySide6.QtCore import QCoreApplication, QEvent
 from PySide6.QtWidgets import QApplication
 
-from app.ui import theme
+from app.ui.widget import theme
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +19,7 @@ def light(qapp: QApplication) -> Iterator[None]:
 
     Windows of the test before are gone first, as they would be once the event loop runs.
     """
-    gc.disable()  # as app.ui.garbage: never in the thread of a pool
+    gc.disable()  # as app.ui.window.garbage_collector: never in the thread of a pool
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
     if not qapp.styleSheet() or theme.colors().scheme != "light":
         theme.apply_theme("light")
@@ -32,6 +32,6 @@ def light(qapp: QApplication) -> Iterator[None]:
 def workers(monkeypatch: pytest.MonkeyPatch) -> list[FakeWorker]:
     """Every worker that a run or a comparison starts, by hand instead of as a process."""
     FakeWorker.made = []
-    monkeypatch.setattr("app.ui.run_session.WorkerProcess", FakeWorker)
-    monkeypatch.setattr("app.ui.answerer.WorkerProcess", FakeWorker)
+    monkeypatch.setattr("app.ui.run.session.WorkerProcess", FakeWorker)
+    monkeypatch.setattr("app.ui.compare.answerer.WorkerProcess", FakeWorker)
     return FakeWorker.made

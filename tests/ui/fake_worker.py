@@ -7,9 +7,9 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
-from app.core import event
-from app.core.event import Event
-from app.ui.worker_process import WorkerOutcome
+from app.core.protocol import event
+from app.core.protocol.event import Event
+from app.ui.worker.process import WorkerOutcome
 
 
 class FakeWorker(QObject):

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from app.core import event
-from app.core.config import TrainConfig
-from app.core.event import Event
-from app.core.run import RunDir, create_run
+from app.core.config.train_config import TrainConfig
+from app.core.protocol import event
+from app.core.protocol.event import Event
+from app.core.run.folder import RunDir, create_run
 
 
 def events(iterations: int = 600, *, until: int | None = None, ending: str = "completed") -> Iterator[Event]:

@@ -7,9 +7,9 @@ from PySide6.QtCore import QUrl
 from PySide6.QtGui import QDesktopServices, QGuiApplication, QTextCursor, QTextFormat, QTextTable
 from pytestqt.qtbot import QtBot
 
-from app.core.word_difference import differing_spans
-from app.ui import theme
-from app.ui.answer_view import RENDERED_MAX, AnswerView
+from app.core.compare.word_difference import differing_spans
+from app.ui.compare.answer_view import RENDERED_MAX, AnswerView
+from app.ui.widget import theme
 
 HOSTILE = [
     'say "hi"',

@@ -14,10 +14,10 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QComboBox, QFileDialog, QLabel, QLineEdit, QPlainTextEdit, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.core import event
-from app.core.run import RunDir
-from app.ui.answerer import Answerer
-from app.ui.compare_tab import CompareTab
+from app.core.protocol import event
+from app.core.run.folder import RunDir
+from app.ui.compare.answerer import Answerer
+from app.ui.compare.tab import CompareTab
 
 HOSTILE = [
     'say "hi"',

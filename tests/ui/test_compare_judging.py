@@ -12,11 +12,11 @@ from fake_worker import FakeWorker
 from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
-from app.core import event
-from app.core.judgement import Vote, VoteBook
-from app.core.run import RunDir
-from app.ui.answerer import Answerer
-from app.ui.compare_tab import CompareTab
+from app.core.compare.judgement import Vote, VoteBook
+from app.core.protocol import event
+from app.core.run.folder import RunDir
+from app.ui.compare.answerer import Answerer
+from app.ui.compare.tab import CompareTab
 
 
 @pytest.fixture

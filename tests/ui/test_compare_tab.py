@@ -14,11 +14,12 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QPushButton
 from pytestqt.qtbot import QtBot
 
-from app.core import event
-from app.core.candidate import run_title
-from app.core.run import RunDir
-from app.ui.answerer import Answerer, Question
-from app.ui.compare_tab import CompareTab
+from app.core.compare.candidate import run_title
+from app.core.protocol import event
+from app.core.protocol.question import Question
+from app.core.run.folder import RunDir
+from app.ui.compare.answerer import Answerer
+from app.ui.compare.tab import CompareTab
 
 QUESTION = Question(({"role": "user", "content": "What is a lute?"},))
 

@@ -5,10 +5,10 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QColor
 from pytestqt.qtbot import QtBot
 
-from app.core.inspection import Module, Row
-from app.core.target_group import Group
-from app.ui import theme
-from app.ui.coverage_matrix import Cell, CoverageMatrix, group_color
+from app.core.model.inspection import Module, Row
+from app.core.model.module_group import Group
+from app.ui.target.coverage_matrix import Cell, CoverageMatrix, group_color
+from app.ui.widget import theme
 
 KEYS = (("self_attn.q_proj", Group.ATTENTION), ("self_attn.o_proj", Group.ATTENTION), ("mlp.up_proj", Group.MLP))
 

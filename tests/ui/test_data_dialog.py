@@ -11,15 +11,16 @@ from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from app.core.config import field_specs
-from app.core.dataset.finding import KINDS
+from app.core.config.spec import field_specs
 from app.core.problem import Severity
-from app.ui import theme
-from app.ui.config_store import ConfigStore
-from app.ui.data_dialog import DataDialog
-from app.ui.data_inspector import DataInspector
-from app.ui.editor import CheckEditor, ChoiceBox, NumberBox
-from app.ui.length_slider import length_at, position_of
+from app.core.source.finding import KINDS
+from app.ui.data.dialog import DataDialog
+from app.ui.data.inspector import DataInspector
+from app.ui.form.number_box import NumberBox
+from app.ui.form.plain_editor import CheckEditor, ChoiceBox
+from app.ui.form.store import ConfigStore
+from app.ui.widget import theme
+from app.ui.widget.length_slider import length_at, position_of
 
 ANSWER_MS = 60_000
 LIMIT = 300  # tokens; the example with the tool call is longer

@@ -11,15 +11,15 @@ from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QApplication, QLineEdit, QPushButton
 from pytestqt.qtbot import QtBot
 
-from app.core.data_collection import collect, members
 from app.core.problem import Severity
-from app.core.setting import load_settings
-from app.ui import theme
-from app.ui.config_store import ConfigStore
-from app.ui.data_panel import DataPanel
-from app.ui.elided_label import ElidedLabel
-from app.ui.run_session import RunSession
-from app.ui.workshop import Workshop
+from app.core.source.collection import collect, members
+from app.core.system.setting import load_settings
+from app.ui.data.panel import DataPanel
+from app.ui.form.store import ConfigStore
+from app.ui.run.session import RunSession
+from app.ui.widget import theme
+from app.ui.widget.elided_label import ElidedLabel
+from app.ui.window.actions import Workshop
 
 ANSWER_MS = 60_000
 

@@ -11,8 +11,8 @@ from dragging import drag_away, drag_over, drop
 from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
-from app.ui.drop_target import DropOverlay, DropTarget
-from app.ui.landing import Landing, Place, land
+from app.core.setup.path_kind import Landing, Place, land
+from app.ui.window.drop_target import DropOverlay, DropTarget
 
 
 def made(path: Path, text: str = "{}") -> Path:

@@ -11,21 +11,24 @@ from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QLineEdit, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.core import event, starter
-from app.core.config import TrainConfig, field_specs
-from app.core.history import RunHistory
-from app.core.method import METHODS, clip_range, method_of
+from app.core.config.spec import field_specs
+from app.core.config.train_config import TrainConfig
+from app.core.method.method import METHODS, clip_range, method_of
+from app.core.method.reward import BUILT_IN, explanation
+from app.core.method.reward_trust import is_trusted
 from app.core.problem import Severity
-from app.core.reward import BUILT_IN, explanation
-from app.core.reward_trust import is_trusted
-from app.ui import theme
-from app.ui.config_store import ConfigStore
-from app.ui.editor import CheckEditor, ChoiceBox, NumberBox
-from app.ui.enhanced_tab import EnhancedTab, baseline, enhanced_store
-from app.ui.inspector import Inspector
-from app.ui.loss_chart import LossChart
-from app.ui.reward_editor import built_in_names
-from app.ui.sample_view import SampleView, sampled_html
+from app.core.protocol import event
+from app.core.run.history import RunHistory
+from app.core.system import starter
+from app.ui.form.number_box import NumberBox
+from app.ui.form.plain_editor import CheckEditor, ChoiceBox
+from app.ui.form.store import ConfigStore
+from app.ui.method.reward_editor import built_in_names
+from app.ui.run.loss_chart import LossChart
+from app.ui.run.sample_view import SampleView, sampled_html
+from app.ui.setup.enhanced_tab import EnhancedTab, baseline, enhanced_store
+from app.ui.widget import theme
+from app.ui.worker.inspector import Inspector
 
 ANSWER_MS = 60_000
 REWARD_FILE = '''

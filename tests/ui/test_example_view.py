@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pytestqt.qtbot import QtBot
 
-from app.ui import theme
-from app.ui.example_view import ExampleView
-from app.ui.token_text import PARAGRAPH_CHARACTERS, Token, TokenList, paragraphs
+from app.ui.data.example_view import ExampleView
+from app.ui.data.token_text import PARAGRAPH_CHARACTERS, Token, TokenList, paragraphs
+from app.ui.widget import theme
 
 
 def test_tokens_become_paragraphs_of_runs() -> None:

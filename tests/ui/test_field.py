@@ -9,10 +9,11 @@ from PySide6.QtWidgets import QApplication, QLabel, QVBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.core.problem import Problem, Severity
-from app.ui.config_store import ConfigStore
-from app.ui.editor import CheckEditor, ChoiceBox, NumberBox, number_text, stepped
-from app.ui.field import Field
-from app.ui.help_popover import HelpButton, HelpPopover
+from app.ui.form.field import Field
+from app.ui.form.help_popover import HelpButton, HelpPopover
+from app.ui.form.number_box import NumberBox, number_text, stepped
+from app.ui.form.plain_editor import CheckEditor, ChoiceBox
+from app.ui.form.store import ConfigStore
 
 
 @pytest.fixture

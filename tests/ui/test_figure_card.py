@@ -19,12 +19,12 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "worker"))
 from answering_model import make_adapter, make_model
 from tiny_model import write_data
 
-from app.core.candidate import BASE, Candidate
-from app.core.config import TrainConfig
-from app.core.config_file import save_config
-from app.ui.figure_card import FigureCard
-from app.ui.figure_table import FigureTable
-from app.ui.moved_view import MovedView
+from app.core.compare.candidate import BASE, Candidate
+from app.core.config.train_config import TrainConfig
+from app.core.setup.config_file import save_config
+from app.ui.compare.figure_card import FigureCard
+from app.ui.compare.figure_table import FigureTable
+from app.ui.compare.moved_view import MovedView
 
 MEASURE_MS = 60_000
 

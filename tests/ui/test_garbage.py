@@ -9,7 +9,7 @@ import pytest
 from PySide6.QtCore import QObject, QTimer
 from pytestqt.qtbot import QtBot
 
-from app.ui.garbage import GarbageCollector
+from app.ui.window.garbage_collector import GarbageCollector
 
 
 @pytest.fixture

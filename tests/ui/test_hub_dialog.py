@@ -14,11 +14,11 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QAbstractButton, QLineEdit, QListWidget, QTableView
 from pytestqt.qtbot import QtBot
 
-from app.core import place
-from app.core.model_folder import locate_model
-from app.core.setting import Settings, load_settings, save_settings
-from app.ui.hub_dialog import HubDialog
-from app.ui.hub_table import HERE
+from app.core.model.folder import locate_model
+from app.core.system import place
+from app.core.system.setting import Settings, load_settings, save_settings
+from app.ui.model.hub_dialog import HubDialog
+from app.ui.model.hub_table import HERE
 
 NAME = "tiny/llama"
 WEIGHTS = os.urandom(500_000)

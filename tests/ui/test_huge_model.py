@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from pytestqt.qtbot import QtBot
 
-from app.ui.config_store import ConfigStore
-from app.ui.inspector import Inspector
-from app.ui.setup_tab import SetupTab
+from app.ui.form.store import ConfigStore
+from app.ui.setup.setup_tab import SetupTab
+from app.ui.worker.inspector import Inspector
 
 WAIT_MS = 60_000
 PAUSE_S = 0.05

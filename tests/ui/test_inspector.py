@@ -8,7 +8,7 @@ from pytestqt.qtbot import QtBot
 from tiny_form_model import write_model
 
 from app.core.problem import Problem
-from app.ui.inspector import Inspector
+from app.ui.worker.inspector import Inspector
 
 ANSWER_MS = 60_000
 

@@ -14,10 +14,10 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog, QLabel, QLineEdit, QMessageBox, QPushButton, QVBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.core.candidate import Candidate
-from app.core.judgement import VoteBook
-from app.ui.icon_button import IconButton
-from app.ui.judging_card import JudgingCard
+from app.core.compare.candidate import Candidate
+from app.core.compare.judgement import VoteBook
+from app.ui.compare.judging_card import JudgingCard
+from app.ui.widget.icon_button import IconButton
 
 BASE, TUNED, OTHER = (
     Candidate("Base model"),

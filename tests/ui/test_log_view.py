@@ -10,7 +10,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QLineEdit, QPlainTextEdit, QToolButton
 from pytestqt.qtbot import QtBot
 
-from app.ui.log_view import MAXIMUM_LINES, LogView
+from app.ui.run.log_view import MAXIMUM_LINES, LogView
 
 
 @pytest.fixture

@@ -15,10 +15,10 @@ from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
-from app.core import event
-from app.core.history import RunHistory, smooth
-from app.ui import theme
-from app.ui.loss_chart import LossChart
+from app.core.protocol import event
+from app.core.run.history import RunHistory, smooth
+from app.ui.run.loss_chart import LossChart
+from app.ui.widget import theme
 
 
 @pytest.fixture

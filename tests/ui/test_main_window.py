@@ -15,25 +15,25 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLabel, QMessageBox, QPushButton, QToolButton, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.core import event
-from app.core.config import TrainConfig
-from app.core.config_file import load_config, save_config
-from app.core.method import METHODS
+from app.core.config.train_config import TrainConfig
+from app.core.method.method import METHODS
 from app.core.problem import Problem
-from app.core.setting import load_settings
-from app.core.trial import trial_config
-from app.ui import theme
-from app.ui.appearance import Appearance
-from app.ui.application import ErrorPresenter, FileOpener, screenshot
-from app.ui.config_store import ConfigStore, form_store
-from app.ui.main_window import MainWindow
-from app.ui.run_session import RunSession, RunState
+from app.core.protocol import event
+from app.core.setup.config_file import load_config, save_config
+from app.core.setup.trial import trial_config
+from app.core.system.setting import load_settings
+from app.ui.form.store import ConfigStore, form_store
+from app.ui.run.session import RunSession, RunState
+from app.ui.widget import theme
+from app.ui.window.appearance import Appearance
+from app.ui.window.application import ErrorPresenter, FileOpener, screenshot
+from app.ui.window.main_window import MainWindow
 
 
 @pytest.fixture
 def window(qtbot: QtBot, workers: list[FakeWorker], monkeypatch: pytest.MonkeyPatch) -> MainWindow:
     assert workers == []
-    monkeypatch.setattr("app.ui.latest_worker.WorkerProcess", FakeWorker)
+    monkeypatch.setattr("app.ui.worker.latest.WorkerProcess", FakeWorker)
     appearance = Appearance()
     found = MainWindow(form_store(), RunSession(), appearance)
     qtbot.addWidget(found, before_close_func=forget_run)
@@ -50,7 +50,7 @@ def forget_run(window: MainWindow) -> None:
 @pytest.fixture
 def ready(window: MainWindow, monkeypatch: pytest.MonkeyPatch) -> MainWindow:
     """A window whose form has nothing that holds back Start."""
-    monkeypatch.setattr("app.ui.setup_tab.SetupTab._found", lambda _: [])
+    monkeypatch.setattr("app.ui.setup.setup_tab.SetupTab._found", lambda _: [])
     window.store.set_many({"model": "/m", "data": "/d", "adapter_name": "friendly"})
     window.setup_tab.check()
     return window
@@ -339,8 +339,8 @@ def test_a_screenshot_shows_the_run_and_keeps_nothing(
     workers: list[FakeWorker], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     assert workers == []
-    monkeypatch.setattr("app.ui.main_window.MainWindow.is_busy", False)
-    monkeypatch.setattr("app.ui.latest_worker.WorkerProcess", FakeWorker)
+    monkeypatch.setattr("app.ui.window.main_window.MainWindow.is_busy", False)
+    monkeypatch.setattr("app.ui.worker.latest.WorkerProcess", FakeWorker)
     before = load_settings()
     run = synthetic_run.run_folder(tmp_path)
     picture = tmp_path / "shots" / "window.png"
@@ -393,7 +393,7 @@ def test_a_trial_fills_the_enhanced_form_and_can_be_undone(window: MainWindow) -
 def test_the_enhanced_form_starts_its_own_run(
     window: MainWindow, workers: list[FakeWorker], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.ui.enhanced_tab.EnhancedTab._found", lambda _: [])
+    monkeypatch.setattr("app.ui.setup.enhanced_tab.EnhancedTab._found", lambda _: [])
     window.show_tab("Enhanced Setup")
     window.enhanced_store.set_many({"train_mode": "orpo", "adapter_name": "odds"})
     window.enhanced_tab.start_requested.emit()

@@ -8,8 +8,8 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QPushButton, QToolButton
 from pytestqt.qtbot import QtBot
 
-from app.ui import message_bar, theme
-from app.ui.message_bar import Banner, Message, MessageBar
+from app.ui.widget import message_bar, theme
+from app.ui.widget.message_bar import Banner, Message, MessageBar
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
-from app.core import starter
-from app.ui.config_store import ConfigStore
-from app.ui.inspector import Inspector
-from app.ui.setup_tab import SetupTab
+from app.core.system import starter
+from app.ui.form.store import ConfigStore
+from app.ui.setup.setup_tab import SetupTab
+from app.ui.worker.inspector import Inspector
 
 WAIT_MS = 60_000
 

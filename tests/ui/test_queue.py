@@ -13,23 +13,23 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QLabel, QPushButton, QTabBar, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.core import event
-from app.core.config import TrainConfig
-from app.core.config_file import load_config
+from app.core.config.train_config import TrainConfig
 from app.core.problem import Problem
-from app.core.run_queue import EntryState, RunQueue, make_entry
-from app.core.system_sleep import Sleeper
-from app.ui import theme
-from app.ui.appearance import Appearance
-from app.ui.config_store import form_store
-from app.ui.editor import ChoiceBox
-from app.ui.main_window import MainWindow
-from app.ui.message_bar import Message
-from app.ui.queue_ending import SleepCountdown
-from app.ui.queue_page import QueuePage
-from app.ui.queue_session import QueueSession
-from app.ui.queue_switch import QUEUE
-from app.ui.run_session import RunSession, RunState
+from app.core.protocol import event
+from app.core.queue.queue import EntryState, RunQueue, make_entry
+from app.core.queue.sleep import Sleeper
+from app.core.setup.config_file import load_config
+from app.ui.form.plain_editor import ChoiceBox
+from app.ui.form.store import form_store
+from app.ui.queue.ending import SleepCountdown
+from app.ui.queue.page import QueuePage
+from app.ui.queue.session import QueueSession
+from app.ui.queue.switch import QUEUE
+from app.ui.run.session import RunSession, RunState
+from app.ui.widget import theme
+from app.ui.widget.message_bar import Message
+from app.ui.window.appearance import Appearance
+from app.ui.window.main_window import MainWindow
 
 FAILED = event.Failed(message="The training data are gone.", hint="Choose others.", path="data", unusable=True)
 
@@ -422,8 +422,8 @@ def test_the_countdown_can_be_cancelled_and_acts_when_it_is_over(qtbot: QtBot) -
 @pytest.fixture
 def window(qtbot: QtBot, workers: list[FakeWorker], monkeypatch: pytest.MonkeyPatch) -> MainWindow:
     assert workers == []
-    monkeypatch.setattr("app.ui.latest_worker.WorkerProcess", FakeWorker)
-    monkeypatch.setattr("app.ui.setup_tab.SetupTab._found", lambda _: [])
+    monkeypatch.setattr("app.ui.worker.latest.WorkerProcess", FakeWorker)
+    monkeypatch.setattr("app.ui.setup.setup_tab.SetupTab._found", lambda _: [])
     found = MainWindow(form_store(), RunSession(), Appearance())
     qtbot.addWidget(found, before_close_func=forget_run)
     found.store.set_many({"model": "/m", "data": "/d", "adapter_name": "friendly"})
@@ -460,7 +460,7 @@ def test_the_form_is_queued_also_while_a_run_trains(window: MainWindow, workers:
 def test_errors_hold_back_queueing_and_the_button_says_why(
     window: MainWindow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.ui.setup_tab.SetupTab._found", lambda _: [Problem("data", "No data.")])
+    monkeypatch.setattr("app.ui.setup.setup_tab.SetupTab._found", lambda _: [Problem("data", "No data.")])
     window.setup_tab.check()
     add = window.setup_tab.start_bar.queue_button
     assert (add.isEnabled(), add.toolTip()) == (False, "data: No data.")

@@ -8,16 +8,16 @@ import pytest
 from data_files import chat, write_rows, write_tokenizer
 from pytestqt.qtbot import QtBot
 
-from app.core import starter
-from app.core.memory_term import step_of
-from app.core.method import METHODS
+from app.core.method.method import METHODS
 from app.core.problem import Severity
-from app.ui import theme
-from app.ui.config_store import ConfigStore
-from app.ui.data_inspector import SplitFigures
-from app.ui.data_panel import DataPanel
-from app.ui.enhanced_tab import EnhancedTab, baseline
-from app.ui.inspector import Inspector
+from app.core.setup.memory_term import step_of
+from app.core.system import starter
+from app.ui.data.inspector import SplitFigures
+from app.ui.data.panel import DataPanel
+from app.ui.form.store import ConfigStore
+from app.ui.setup.enhanced_tab import EnhancedTab, baseline
+from app.ui.widget import theme
+from app.ui.worker.inspector import Inspector
 
 ANSWER_MS = 60_000
 PAIRS: list[Any] = [

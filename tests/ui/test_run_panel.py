@@ -14,11 +14,11 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QProgressBar, QPushButton, QToolButton
 from pytestqt.qtbot import QtBot
 
-from app.core import event
-from app.core.config import TrainConfig
-from app.ui import theme
-from app.ui.run_panel import RunPanel
-from app.ui.run_session import RunSession, RunState
+from app.core.config.train_config import TrainConfig
+from app.core.protocol import event
+from app.ui.run.panel import RunPanel
+from app.ui.run.session import RunSession, RunState
+from app.ui.widget import theme
 
 
 @pytest.fixture

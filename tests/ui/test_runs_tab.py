@@ -12,16 +12,17 @@ from PySide6.QtWidgets import QApplication, QInputDialog, QLineEdit, QMessageBox
 from pytestqt.qtbot import QtBot
 from synthetic_run import events
 
-from app.core import event
-from app.core.config import TrainConfig
-from app.core.run import ADAPTER_FILE, RunDir, prepare_run
-from app.core.run_catalog import RunCatalog
-from app.core.run_note import RunNote, load_note, save_note
-from app.core.setting import load_settings
-from app.ui import theme
-from app.ui.run_action_bar import move_to_trash
-from app.ui.run_table import COLUMNS, KEYS, created_text
-from app.ui.runs_tab import RunsTab
+from app.core.config.train_config import TrainConfig
+from app.core.model.adapter_file import ADAPTER_FILE
+from app.core.protocol import event
+from app.core.run.catalog import RunCatalog
+from app.core.run.folder import RunDir, prepare_run
+from app.core.run.note import RunNote, load_note, save_note
+from app.core.system.setting import load_settings
+from app.ui.runs.action_bar import move_to_trash
+from app.ui.runs.column import COLUMNS, KEYS, created_text
+from app.ui.runs.tab import RunsTab
+from app.ui.widget import theme
 
 NOON = 1_700_000_000.0
 

@@ -8,9 +8,9 @@ import pytest
 from PySide6.QtWidgets import QDialogButtonBox, QLineEdit
 from pytestqt.qtbot import QtBot
 
-from app.core.run import runs_dir
-from app.ui.appearance import Appearance
-from app.ui.settings_dialog import SettingsDialog
+from app.core.run.folder import runs_dir
+from app.ui.window.appearance import Appearance
+from app.ui.window.settings_dialog import SettingsDialog
 
 
 @pytest.fixture

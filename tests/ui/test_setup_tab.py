@@ -11,20 +11,22 @@ from PySide6.QtWidgets import QApplication, QCheckBox, QLabel, QLineEdit, QPushB
 from pytestqt.qtbot import QtBot
 from tiny_form_model import write_model
 
-from app.core.config import TrainConfig, field_specs
-from app.core.config_file import parse_config
+from app.core.config.spec import field_specs
+from app.core.config.train_config import TrainConfig
 from app.core.problem import Severity
 from app.core.quantity import bytes_text
-from app.core.setting import load_settings
-from app.ui import theme
-from app.ui.config_store import ConfigStore
-from app.ui.editor import CheckEditor, ChoiceBox, NumberBox
-from app.ui.elided_label import ElidedLabel
-from app.ui.inspector import Inspector
-from app.ui.module_dialog import ModuleDialog
-from app.ui.setup_tab import SetupTab
-from app.ui.start_bar import StartBar
-from app.ui.target_section import PAPER
+from app.core.setup.config_file import parse_config
+from app.core.system.setting import load_settings
+from app.ui.form.number_box import NumberBox
+from app.ui.form.plain_editor import CheckEditor, ChoiceBox
+from app.ui.form.store import ConfigStore
+from app.ui.setup.setup_tab import SetupTab
+from app.ui.setup.start_bar import StartBar
+from app.ui.target.module_dialog import ModuleDialog
+from app.ui.target.section import PAPER
+from app.ui.widget import theme
+from app.ui.widget.elided_label import ElidedLabel
+from app.ui.worker.inspector import Inspector
 
 ANSWER_MS = 60_000
 

@@ -13,16 +13,17 @@ from PySide6.QtWidgets import QAbstractButton, QLabel, QLineEdit, QListWidget, Q
 from pytestqt.qtbot import QtBot
 from synthetic_run import events
 
-from app.core import event, sweep
-from app.core.config import TrainConfig
-from app.core.inspection import Inspection
-from app.core.run import ADAPTER_FILE
-from app.core.run_queue import QueueEntry, RunQueue
-from app.core.sweep import Axis
-from app.ui.queue_session import QueueSession
-from app.ui.run_session import RunSession
-from app.ui.sweep_dialog import SweepDialog
-from app.ui.sweep_page import SweepPage
+from app.core.config.train_config import TrainConfig
+from app.core.model.adapter_file import ADAPTER_FILE
+from app.core.model.inspection import Inspection
+from app.core.protocol import event
+from app.core.queue import sweep
+from app.core.queue.queue import QueueEntry, RunQueue
+from app.core.queue.sweep import Axis
+from app.ui.queue.session import QueueSession
+from app.ui.queue.sweep_dialog import SweepDialog
+from app.ui.queue.sweep_page import SweepPage
+from app.ui.run.session import RunSession
 
 BASE = TrainConfig(model="/m", data="/d", adapter_name="friendly", epochs=None, iters=100)
 

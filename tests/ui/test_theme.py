@@ -7,7 +7,7 @@ from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QApplication, QLabel, QVBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.ui import theme
+from app.ui.widget import theme
 
 
 def _card(qtbot: QtBot) -> QWidget:

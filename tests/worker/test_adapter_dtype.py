@@ -11,9 +11,9 @@ import pytest
 from mlx_lm import load
 from mlx_lm.tuner.utils import linear_to_lora_layers, load_adapters
 
-from app.core.event import Event, TrainReported, Validated
-from app.worker.checkpoint import load_checkpoint
-from app.worker.model import make_trainable
+from app.core.protocol.event import Event, TrainReported, Validated
+from app.worker.model.loading import make_trainable
+from app.worker.train.checkpoint import load_checkpoint
 from tests.worker.tiny_model import write_data, write_model
 from tests.worker.training import config_for, go_on, start
 

@@ -15,7 +15,7 @@ from mlx.utils import tree_flatten
 from mlx_lm import load
 
 from app.core.problem import UnusableError
-from app.worker.adapter_switch import AdapterSwitch, adapter_files
+from app.worker.model.adapter_switch import AdapterSwitch, adapter_files
 
 TOKENS = mx.array([[5, 9, 20, 33, 100, 7]])
 KINDS = ("lora", "dora", "full")

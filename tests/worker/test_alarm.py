@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.worker.alarm import ALARMS, STREAK, Alarms
+from app.worker.train.alarm import ALARMS, STREAK, Alarms
 
 FINE = {"equal_groups": 0.5, "reward": 0.4, "reward_spread": 0.2, "cut": 0.1, "empty": 0.0, "kl": 0.1}
 

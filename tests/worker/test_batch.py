@@ -10,12 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.config import Batching
-from app.core.memory_term import LARGEST_PIECE
-from app.worker.batch import Batch, BatchPlan, Examples, FileOrder, pack_rows, shuffled_order
-from app.worker.shape import LIMIT, Costs, Shape, ShapeTable, plan_shapes, rounded
-from app.worker.token_set import Example, TokenSet
-from app.worker.validation import ValidationSet
+from app.core.config.train_config import Batching
+from app.core.setup.memory_term import LARGEST_PIECE
+from app.worker.batch.batch import Batch
+from app.worker.batch.examples import Examples
+from app.worker.batch.order import FileOrder, shuffled_order
+from app.worker.batch.plan import BatchPlan, pack_rows
+from app.worker.batch.shape import LIMIT, Costs, Shape, ShapeTable, plan_shapes, rounded
+from app.worker.objective.validation import ValidationSet
+from app.worker.token.token_set import Example, TokenSet
 
 BATCHINGS: list[Batching] = ["bucket", "pack", "file_order"]
 

@@ -16,14 +16,23 @@ import mlx.optimizers as optim
 import pytest
 from mlx_lm import load
 
-from app.core import program
-from app.core.event import CheckpointSaved, Finished, Hello, Started, TrainReported, parse_event, read_events
-from app.core.run import RunDir, prepare_run, write_job
-from app.worker.checkpoint import load_checkpoint, restore, save_checkpoint
-from app.worker.head import find_head
-from app.worker.model import make_trainable, trainable
-from app.worker.objective import supervised
-from app.worker.step import Step
+from app.core.protocol import program
+from app.core.protocol.event import (
+    CheckpointSaved,
+    Finished,
+    Hello,
+    Started,
+    TrainReported,
+    parse_event,
+    read_events,
+)
+from app.core.protocol.job import write_job
+from app.core.run.folder import RunDir, prepare_run
+from app.worker.model.head import find_head
+from app.worker.model.loading import make_trainable, trainable
+from app.worker.objective.supervised import supervised
+from app.worker.train.checkpoint import load_checkpoint, restore, save_checkpoint
+from app.worker.train.step import Step
 from tests.worker.tiny_model import write_data, write_model
 from tests.worker.training import config_for
 
@@ -176,7 +185,7 @@ def test_a_log_that_is_the_parents_file_is_not_copied_onto_itself(tmp_path: Path
     """The command line's worker gets the log file as its stderr: nothing is written twice."""
     log = tmp_path / "log.txt"
     code = (
-        "import sys, pathlib; from app.worker.log import logged_to\n"
+        "import sys, pathlib; from app.worker.process.log import logged_to\n"
         f"with logged_to(pathlib.Path({str(log)!r})): print('once', file=sys.stderr, flush=True)\n"
     )
     with log.open("ab") as file:
@@ -188,7 +197,7 @@ def test_the_log_holds_the_last_words_of_a_crash(tmp_path: Path) -> None:
     log = tmp_path / "log.txt"
     log.write_text("earlier\n")
     code = (
-        "import os, pathlib; from app.worker.log import logged_to\n"
+        "import os, pathlib; from app.worker.process.log import logged_to\n"
         f"with logged_to(pathlib.Path({str(log)!r})):\n"
         "    os.write(1, b'from a library\\n'); os.write(2, b'terminating\\n'); os.abort()\n"
     )
@@ -201,7 +210,7 @@ def test_the_parent_sees_the_log(tmp_path: Path) -> None:
     log = tmp_path / "log.txt"
     log.write_text("of an earlier start\n")
     code = (
-        "import sys, pathlib; from app.worker.log import logged_to\n"
+        "import sys, pathlib; from app.worker.process.log import logged_to\n"
         f"with logged_to(pathlib.Path({str(log)!r})): print('x' * 200_000)\n"
         "print('afterwards', file=sys.stderr)\n"
     )

@@ -11,15 +11,15 @@ import mlx.core as mx
 import pytest
 from tiny_model import write_model
 
-from app.core import event
-from app.core.conversion import QUANTIZATIONS, converted_folder, quantization
-from app.core.event import Event, parse_event
-from app.core.model_folder import find_models
+from app.core.model.conversion import QUANTIZATIONS, converted_folder, quantization
+from app.core.model.folder import find_models
 from app.core.problem import TaskError, UnusableError
-from app.core.worker_client import started_job
-from app.worker import convert as convert_module
-from app.worker.channel import Channel
-from app.worker.convert import convert
+from app.core.protocol import event
+from app.core.protocol.client import started_job
+from app.core.protocol.event import Event, parse_event
+from app.worker.model import convert as convert_module
+from app.worker.model.convert import convert
+from app.worker.process.channel import Channel
 
 
 class Lines(list[str]):

@@ -12,12 +12,12 @@ import pytest
 from mlx_lm.tuner.datasets import load_local_dataset
 from tiny_tokenizer import TEMPLATES, load, save_tokenizer
 
-from app.core.config import TrainConfig
-from app.core.dataset.prepare import prepare_data
+from app.core.config.train_config import TrainConfig
+from app.core.data.prepare import prepare_data
 from app.core.problem import UnusableError
-from app.worker.encode import RowEncoder
-from app.worker.token_set import TokenSet
-from app.worker.tokenize import tokenize_file, tokenize_rows
+from app.worker.token.encode import RowEncoder
+from app.worker.token.token_set import TokenSet
+from app.worker.token.tokenize import tokenize_file, tokenize_rows
 
 
 @pytest.fixture(autouse=True)

@@ -16,12 +16,12 @@ from answering_model import make_adapter, make_model
 from mlx_lm import generate, load
 from tiny_model import write_data
 
-from app.core import event
-from app.core.event import Event, parse_event
+from app.core.method.reward_trust import content_hash
 from app.core.problem import UnusableError
-from app.core.reward_trust import content_hash
-from app.worker.channel import Channel
-from app.worker.evaluate import evaluate
+from app.core.protocol import event
+from app.core.protocol.event import Event, parse_event
+from app.worker.compare.evaluate import evaluate
+from app.worker.process.channel import Channel
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_losses_are_those_of_each_example_alone(
 
 def test_a_small_batch_gives_the_same(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     large = result(run(place, tmp_path / "a"))
-    monkeypatch.setattr("app.worker.evaluate.LOGITS_BYTES", 1)
+    monkeypatch.setattr("app.worker.compare.evaluate.LOGITS_BYTES", 1)
     small = result(run(place, tmp_path / "b"))
     assert large["columns"][0]["per_example"] == pytest.approx(small["columns"][0]["per_example"], rel=1e-5)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import mlx.core as mx
 import pytest
 
-from app.worker import gauge
+from app.worker.process import gauge
 
 
 def test_memory_of_arrays_is_seen() -> None:

@@ -12,12 +12,12 @@ import pytest
 from answering_model import make_adapter, make_model
 from mlx_lm import generate, load
 
-from app.core import event
-from app.core.event import Answered, Event, parse_event
 from app.core.problem import UnusableError
-from app.core.worker_client import started_job
-from app.worker.channel import Channel
-from app.worker.generate import serve
+from app.core.protocol import event
+from app.core.protocol.client import started_job
+from app.core.protocol.event import Answered, Event, parse_event
+from app.worker.compare.generate import serve
+from app.worker.process.channel import Channel
 
 
 @pytest.fixture(scope="module")
@@ -306,7 +306,7 @@ def test_stop_is_heard_while_a_long_prompt_is_read(models: Path) -> None:
 
 
 def test_a_prompt_that_does_not_fit_the_memory_is_told(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.worker.generate.free_bytes", lambda: 100_000)
+    monkeypatch.setattr("app.worker.compare.generate.free_bytes", lambda: 100_000)
     with Server(models / "base", [None]) as server:
         [(_, last)] = server.ask(prompt="x" * 2300, max_tokens=5)
     assert last.finish_reason == "unusable"

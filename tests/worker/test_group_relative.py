@@ -9,7 +9,7 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
-from app.worker.group_relative import Options, equal_groups, group_advantages, group_loss
+from app.worker.objective.group_loss import Options, equal_groups, group_advantages, group_loss
 from tests.worker.golden_case import cases, check, named
 
 

@@ -15,18 +15,18 @@ from typing import Any
 import pytest
 from hub_server import COMMIT, TOKEN, HubServer, Repository, hub_server, sha256
 
-from app.core import event
-from app.core.event import Event
-from app.core.hub import Destination, HubModel, ModelId
-from app.core.model_folder import find_models, locate_model
+from app.core.model.folder import find_models, locate_model
+from app.core.model.hub import Destination, HubModel, ModelId
 from app.core.problem import TaskError, UnusableError
-from app.core.setting import Settings, save_settings
-from app.core.worker_client import WorkerClient, started_job
-from app.worker import hub_transfer
-from app.worker.channel import Channel
-from app.worker.hub import download, search
-from app.worker.hub_token import login
-from app.worker.hub_transfer import LargeFile, StoppedError, Transfer, fetch
+from app.core.protocol import event
+from app.core.protocol.client import WorkerClient, started_job
+from app.core.protocol.event import Event
+from app.core.system.setting import Settings, save_settings
+from app.worker.hub import transfer as hub_transfer
+from app.worker.hub.access_token import login
+from app.worker.hub.tasks import download, search
+from app.worker.hub.transfer import LargeFile, StoppedError, Transfer, fetch
+from app.worker.process.channel import Channel
 
 WEIGHTS = os.urandom(600_000)
 NAME = "tiny/llama"

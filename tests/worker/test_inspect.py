@@ -14,13 +14,13 @@ from mlx.utils import tree_flatten
 from mlx_lm.tuner.dora import DoRALinear
 from mlx_lm.utils import get_total_parameters, quantize_model, save_model
 
-from app.core.config import TrainConfig
-from app.core.inspection import Inspection
+from app.core.config.train_config import TrainConfig
+from app.core.model.inspection import Inspection
+from app.core.model.module_group import Group
 from app.core.problem import UnusableError
-from app.core.target import resolve
-from app.core.target_group import Group
-from app.worker.inspect import inspect_model
-from app.worker.model_build import build_model
+from app.core.target.selection import resolve
+from app.worker.model.build import build_model
+from app.worker.model.inspect import inspect_model
 
 QWEN = {
     "architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "hidden_size": 896, "num_hidden_layers": 24,
@@ -66,7 +66,7 @@ def test_inspection_survives_json(tmp_path: Path) -> None:
 def test_second_inspection_comes_from_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = folder_of(tmp_path, config_of("llama"))
     first = inspect_model(folder)
-    monkeypatch.setattr("app.worker.inspect._inspect", lambda path: pytest.fail(f"inspected {path} again"))
+    monkeypatch.setattr("app.worker.model.inspect._inspect", lambda path: pytest.fail(f"inspected {path} again"))
     assert inspect_model(folder) == first
 
 

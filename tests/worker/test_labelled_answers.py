@@ -12,30 +12,22 @@ import mlx.nn as nn
 import numpy as np
 import pytest
 
-from app.core import starter
-from app.core.config import TrainConfig
-from app.core.event import Finished, Started, TrainReported, Validated, Warned
-from app.core.method import METHODS
+from app.core.config.train_config import TrainConfig
+from app.core.method.method import METHODS
 from app.core.problem import UnusableError
-from app.worker import preference_objective
-from app.worker.figure import FigureSums
-from app.worker.head import find_head
-from app.worker.log_probability import answer_log_probabilities
-from app.worker.model import load_model
-from app.worker.objective import Arrays
-from app.worker.pair import (
-    LabelledAnswers,
-    PairPlan,
-    Pairs,
-    PairValidation,
-    RatedAnswers,
-    References,
-    pair_batch,
-    pair_shapes,
-    tokenize_pairs,
-)
-from app.worker.preference import kto_losses, kto_reference_point
-from app.worker.preference_objective import preference
+from app.core.protocol.event import Finished, Started, TrainReported, Validated, Warned
+from app.core.system import starter
+from app.worker.array import Arrays
+from app.worker.batch.pair_batch import PairPlan, References, pair_batch, pair_shapes
+from app.worker.model.head import find_head
+from app.worker.model.loading import load_model
+from app.worker.objective import preference_objective
+from app.worker.objective.figure import FigureSums
+from app.worker.objective.log_probability import answer_log_probabilities
+from app.worker.objective.preference_loss import kto_losses, kto_reference_point
+from app.worker.objective.preference_objective import preference
+from app.worker.objective.validation import PairValidation
+from app.worker.token.rated_answer import LabelledAnswers, Pairs, RatedAnswers, tokenize_pairs
 from tests.worker.golden_case import cases, check, named
 from tests.worker.test_starter_methods import script
 from tests.worker.test_train_methods import figures, method_config, stop_at, weights

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from mlx.utils import tree_flatten
 
-from app.core.config import TrainConfig
-from app.worker import log_probability
-from app.worker.answer import answer_arrays, answer_shape, grown
-from app.worker.head import Head, NoHead, find_head
-from app.worker.log_probability import answer_log_probabilities
-from app.worker.model import load_model, make_trainable, trainable
-from app.worker.reference import Reference
-from app.worker.shape import Shape
-from app.worker.token_set import Example
+from app.core.config.train_config import TrainConfig
+from app.worker.batch.answer import answer_arrays, answer_shape, grown
+from app.worker.batch.shape import Shape
+from app.worker.model.head import Head, NoHead, find_head
+from app.worker.model.loading import load_model, make_trainable, trainable
+from app.worker.objective import log_probability
+from app.worker.objective.log_probability import answer_log_probabilities
+from app.worker.objective.reference import Reference
+from app.worker.token.token_set import Example
 from tests.worker.tiny_model import write_model
 
 KEYS = ("self_attn.q_proj", "mlp.down_proj")

@@ -12,15 +12,15 @@ import pytest
 from mlx.utils import tree_flatten
 from mlx_lm import load
 
-from app.worker.head import Head, NoHead, find_head
-from app.worker.loss import (
+from app.worker.model.head import Head, NoHead, find_head
+from app.worker.model.loading import make_trainable
+from app.worker.objective.cross_entropy import (
     cross_entropy_sum,
     measured_cross_entropy_sum,
     piecewise_cross_entropy_sum,
     rows_at_a_time,
 )
-from app.worker.model import make_trainable
-from app.worker.objective import supervised
+from app.worker.objective.supervised import supervised
 from tests.worker.tiny_model import write_model
 from tests.worker.training import config_for
 
@@ -120,7 +120,7 @@ def test_models_are_taken_apart(name: str, tmp_path: Path, monkeypatch: pytest.M
     make_trainable(model, config_for(folder, tmp_path, lora_parameters={"rank": 2, "scale": 2.0, "keys": keys}))
     head = find_head(model)
     assert isinstance(head, Head)
-    monkeypatch.setattr("app.worker.loss.PIECE_ELEMENTS", 32 * head.vocabulary)
+    monkeypatch.setattr("app.worker.objective.cross_entropy.PIECE_ELEMENTS", 32 * head.vocabulary)
     mx.random.seed(0)
     inputs = mx.random.randint(0, 200, (3, 24))
     positions = mx.array(np.flatnonzero(np.arange(72) % 3 == 0).astype(np.int32))

@@ -11,19 +11,19 @@ import pytest
 from tiny_model import write_model
 from training import Collector, config_for
 
-from app.core.config import TrainConfig
-from app.core.event import Finished, Result
-from app.core.memory import Probe, calibrate, estimate
-from app.core.memory_term import Step as StepSize
-from app.core.run import prepare_run
-from app.core.target import resolve
-from app.worker.head import find_head
-from app.worker.inspect import inspect_model
-from app.worker.model import load_model, make_trainable, trainable
-from app.worker.objective import supervised
-from app.worker.optimizer import build_optimizer
-from app.worker.probe import probe
-from app.worker.step import Step
+from app.core.config.train_config import TrainConfig
+from app.core.protocol.event import Finished, Result
+from app.core.run.folder import prepare_run
+from app.core.setup.memory import Probe, calibrate, estimate
+from app.core.setup.memory_term import Step as StepSize
+from app.core.target.selection import resolve
+from app.worker.model.head import find_head
+from app.worker.model.inspect import inspect_model
+from app.worker.model.loading import load_model, make_trainable, trainable
+from app.worker.objective.supervised import supervised
+from app.worker.train.optimizer import build_optimizer
+from app.worker.train.probe import probe
+from app.worker.train.step import Step
 
 SIZES = {"layers": 6, "hidden_size": 64, "intermediate_size": 192, "vocabulary": 1024}
 

@@ -10,17 +10,17 @@ from typing import Any
 import mlx.core as mx
 import pytest
 
-from app.core import memory_method
-from app.core.config import TrainConfig
-from app.core.event import TrainReported
-from app.core.memory import MemoryEstimate, estimate
-from app.core.memory_method import sampling
-from app.core.memory_term import step_of
-from app.core.method import METHODS
-from app.core.reward_trust import content_hash
-from app.core.target import resolve
-from app.worker.inspect import inspect_model
-from app.worker.judge import QUESTION, SYSTEM_PROMPT
+from app.core.config.train_config import TrainConfig
+from app.core.method.method import METHODS
+from app.core.method.reward_trust import content_hash
+from app.core.protocol.event import TrainReported
+from app.core.setup import memory_method
+from app.core.setup.memory import MemoryEstimate, estimate
+from app.core.setup.memory_method import sampling
+from app.core.setup.memory_term import step_of
+from app.core.target.selection import resolve
+from app.worker.model.inspect import inspect_model
+from app.worker.rollout.judge import QUESTION, SYSTEM_PROMPT
 from tests.worker.tiny_model import write_model
 from tests.worker.training import config_for, start
 

@@ -14,24 +14,24 @@ import numpy as np
 import pytest
 from mlx.utils import tree_flatten
 
-from app.core import starter
-from app.core.config import TrainConfig
-from app.core.config_file import dump_config, load_config, parse_config
-from app.core.event import Sampled, TrainReported, Validated, Warned, read_events
-from app.core.method import METHODS, check_method
+from app.core.config.train_config import TrainConfig
+from app.core.method.method import METHODS, check_method
 from app.core.problem import TaskError, UnusableError
-from app.core.run import RunDir
-from app.worker.head import NoHead, find_head
-from app.worker.judge import NEITHER, ModelJudge, RewardJudge
-from app.worker.log_probability import answer_log_probabilities
-from app.worker.model import load_model, make_trainable
-from app.worker.online_pair import PairRollouts
-from app.worker.preference import dpo_losses
-from app.worker.preference_objective import preference
-from app.worker.prompt import Prompts, tokenize_prompts
-from app.worker.reference import Reference
-from app.worker.reward_score import Scored, Scorer
-from app.worker.rollout import Speaker
+from app.core.protocol.event import Sampled, TrainReported, Validated, Warned, read_events
+from app.core.run.folder import RunDir
+from app.core.setup.config_file import dump_config, load_config, parse_config
+from app.core.system import starter
+from app.worker.model.head import NoHead, find_head
+from app.worker.model.loading import load_model, make_trainable
+from app.worker.objective.log_probability import answer_log_probabilities
+from app.worker.objective.preference_loss import dpo_losses
+from app.worker.objective.preference_objective import preference
+from app.worker.objective.reference import Reference
+from app.worker.rollout.judge import NEITHER, ModelJudge, RewardJudge
+from app.worker.rollout.online_pair import PairRollouts
+from app.worker.rollout.rollout import Speaker
+from app.worker.rollout.score import Scored, Scorer
+from app.worker.token.prompt import Prompts, tokenize_prompts
 from tests.worker.tiny_model import write_model
 from tests.worker.training import Collector, config_for, go_on, start
 

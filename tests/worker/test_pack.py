@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from mlx_lm import load
 
-from app.worker.pack import SegmentCache, caches, refusal
+from app.worker.batch.pack import SegmentCache, caches, refusal
 from tests.worker.tiny_model import write_model
 
 MODELS = {

@@ -14,7 +14,7 @@ from mlx_lm import load
 from tiny_model import write_model
 
 from app.core.problem import UnusableError
-from app.worker.adapter_switch import AdapterSwitch
+from app.worker.model.adapter_switch import AdapterSwitch
 
 TOKENS = mx.array([[5, 9, 20, 33, 100, 7]])
 RANK, SCALE = 4, 10.0  # of `make_adapter`

@@ -7,7 +7,7 @@ from typing import Any
 import mlx.core as mx
 import pytest
 
-from app.worker.preference import (
+from app.worker.objective.preference_loss import (
     cpo_losses,
     dpo_losses,
     kto_losses,

@@ -11,19 +11,20 @@ from typing import Any
 import pytest
 from tiny_tokenizer import CHATML, MISTRAL, load, save_tokenizer
 
-from app.core import event
-from app.core.config import TrainConfig
-from app.core.dataset.prepare import prepare_data
-from app.core.event import parse_event
+from app.core.config.train_config import TrainConfig
+from app.core.data.prepare import prepare_data
 from app.core.problem import UnusableError
-from app.worker import rated_token, token_cache
-from app.worker.channel import Channel
-from app.worker.pair import tokenize_pairs
-from app.worker.preview import Preview
-from app.worker.prompt import tokenize_prompts
-from app.worker.rated_statistic import rated_statistics
-from app.worker.rated_token import tokenize_rated
-from app.worker.tokenize import tokenize
+from app.core.protocol import event
+from app.core.protocol.event import parse_event
+from app.worker.data.check import tokenize
+from app.worker.data.preview import Preview
+from app.worker.data.rated_statistic import rated_statistics
+from app.worker.process.channel import Channel
+from app.worker.token import cache as token_cache
+from app.worker.token import rated_token
+from app.worker.token.prompt import tokenize_prompts
+from app.worker.token.rated_answer import tokenize_pairs
+from app.worker.token.rated_token import tokenize_rated
 
 PAIRS = [
     {"prompt": "Which string is the thickest?", "chosen": "G.", "rejected": "The thickest string is the G string."},

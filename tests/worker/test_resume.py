@@ -10,7 +10,8 @@ import mlx.core as mx
 import pytest
 import yaml
 
-from app.core.event import (
+from app.core.problem import UnusableError
+from app.core.protocol.event import (
     CheckpointSaved,
     Event,
     Finished,
@@ -21,9 +22,8 @@ from app.core.event import (
     Validated,
     Warned,
 )
-from app.core.problem import UnusableError
-from app.core.run import RunDir
-from app.core.run_summary import summarize
+from app.core.run.folder import RunDir
+from app.core.run.summary import summarize
 from tests.worker.tiny_model import write_data, write_model
 from tests.worker.training import config_for, go_on, start
 

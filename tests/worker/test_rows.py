@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from app.worker.rows import window
+from app.worker.data.rows import window
 
 GOOD = {"prompt": "Was?", "completion": "Größe"}
 

@@ -8,10 +8,10 @@ import mlx.core as mx
 import pytest
 from mlx_lm import generate
 
-from app.core import starter
 from app.core.problem import UnusableError
-from app.worker.model import load_model
-from app.worker.sampling import Sampled, sample, seed_of
+from app.core.system import starter
+from app.worker.model.loading import load_model
+from app.worker.rollout.sampling import Sampled, sample, seed_of
 
 QUESTIONS = ("What day comes after Thursday?", "Name the capital of Russia.", "Count the legs of a sheep.")
 
@@ -105,6 +105,6 @@ def test_a_group_is_generated_in_one_batch(loaded: tuple[Any, Any], monkeypatch:
 def test_a_cache_that_holds_one_answer_only_is_told(
     loaded: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.worker.sampling.make_prompt_cache", lambda _: [object()])
+    monkeypatch.setattr("app.worker.rollout.sampling.make_prompt_cache", lambda _: [object()])
     with pytest.raises(UnusableError, match="several answers"):
         answers(loaded, prompts(loaded[1]))

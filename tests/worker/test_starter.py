@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from app.core import starter
+from app.core.system import starter
 
 LIMIT_BYTES = 5_000_000
 SPLITS = ("train", "valid", "test")

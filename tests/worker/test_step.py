@@ -9,13 +9,15 @@ import mlx.optimizers as optim
 import numpy as np
 import pytest
 
-from app.worker.batch import Batch, BatchPlan, Examples, assemble
-from app.worker.head import find_head
-from app.worker.model import load_model, make_trainable, trainable
-from app.worker.objective import supervised
-from app.worker.shape import rounded
-from app.worker.step import Step
-from app.worker.token_set import Example, TokenSet
+from app.worker.batch.batch import Batch, assemble
+from app.worker.batch.examples import Examples
+from app.worker.batch.plan import BatchPlan
+from app.worker.batch.shape import rounded
+from app.worker.model.head import find_head
+from app.worker.model.loading import load_model, make_trainable, trainable
+from app.worker.objective.supervised import supervised
+from app.worker.token.token_set import Example, TokenSet
+from app.worker.train.step import Step
 from tests.worker.tiny_model import write_model
 from tests.worker.training import config_for
 

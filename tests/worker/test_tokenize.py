@@ -15,20 +15,21 @@ import numpy as np
 import pytest
 from tiny_tokenizer import CHATML, load, save_tokenizer
 
-from app.core import event, program
-from app.core.config import TrainConfig
-from app.core.dataset import DataReport
-from app.core.dataset.prepare import prepare_data
-from app.core.event import parse_event
-from app.core.run import write_job
-from app.worker import preview as preview_module
-from app.worker import token_cache
-from app.worker.batch import Examples
-from app.worker.channel import Channel
-from app.worker.preview import Preview, runs, token_texts
-from app.worker.token_set import Example, TokenSet
-from app.worker.token_statistic import histogram, padding_share, statistics
-from app.worker.tokenize import check, tokenize, tokenize_file, tokenize_rows
+from app.core.config.train_config import TrainConfig
+from app.core.data import DataReport
+from app.core.data.prepare import prepare_data
+from app.core.protocol import event, program
+from app.core.protocol.event import parse_event
+from app.core.protocol.job import write_job
+from app.worker.batch.examples import Examples
+from app.worker.data import preview as preview_module
+from app.worker.data.check import check, tokenize
+from app.worker.data.preview import Preview, runs, token_texts
+from app.worker.data.statistic import histogram, padding_share, statistics
+from app.worker.process.channel import Channel
+from app.worker.token import cache as token_cache
+from app.worker.token.token_set import Example, TokenSet
+from app.worker.token.tokenize import tokenize_file, tokenize_rows
 
 SHORT = {"messages": [{"role": "user", "content": "Hi 😀"}, {"role": "assistant", "content": "Hello"}]}
 LONG = {"messages": [{"role": "user", "content": "word " * 60}, {"role": "assistant", "content": "late"}]}

@@ -14,8 +14,8 @@ import yaml
 from mlx.utils import tree_flatten
 from mlx_lm.tuner.utils import load_adapters
 
-from app.core.config_file import load_config
-from app.core.event import (
+from app.core.problem import TaskError, UnusableError
+from app.core.protocol.event import (
     CheckpointSaved,
     Event,
     Finished,
@@ -26,16 +26,16 @@ from app.core.event import (
     Warned,
     read_events,
 )
-from app.core.problem import TaskError, UnusableError
-from app.core.run import RunDir
-from app.core.run_summary import summarize
-from app.worker.batch import Examples
-from app.worker.guard import STREAK, LossGuard, Verdict
-from app.worker.head import find_head
-from app.worker.model import load_model
-from app.worker.objective import supervised
-from app.worker.tokenize import tokenize_file
-from app.worker.validation import ValidationSet, measure
+from app.core.run.folder import RunDir
+from app.core.run.summary import summarize
+from app.core.setup.config_file import load_config
+from app.worker.batch.examples import Examples
+from app.worker.model.head import find_head
+from app.worker.model.loading import load_model
+from app.worker.objective.supervised import supervised
+from app.worker.objective.validation import ValidationSet, measure
+from app.worker.token.tokenize import tokenize_file
+from app.worker.train.guard import STREAK, LossGuard, Verdict
 from tests.worker.tiny_model import write_data, write_model
 from tests.worker.training import Collector, config_for, go_on, start
 
@@ -305,8 +305,8 @@ def test_a_spike_is_told_apart_from_a_divergence() -> None:
 def test_a_spike_is_reported_and_training_goes_on(
     inputs: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.worker.guard.SPIKE_AT_LEAST", 0.0)
-    monkeypatch.setattr("app.worker.guard.SPIKE_DEVIATIONS", 0.5)
+    monkeypatch.setattr("app.worker.train.guard.SPIKE_AT_LEAST", 0.0)
+    monkeypatch.setattr("app.worker.train.guard.SPIKE_DEVIATIONS", 0.5)
     _, said = start(config_for(*inputs, iters=40), tmp_path / "run")
     assert any("jumped" in event.message for event in said.of(Warned))
     assert said.of(Finished)

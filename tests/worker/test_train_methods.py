@@ -11,8 +11,11 @@ from typing import Any
 import mlx.core as mx
 import pytest
 
-from app.core.config import TrainConfig
-from app.core.event import (
+from app.core.config.train_config import TrainConfig
+from app.core.method.method import METHODS, method_of
+from app.core.method.reward_trust import content_hash
+from app.core.problem import TaskError, UnusableError
+from app.core.protocol.event import (
     CheckpointSaved,
     Event,
     Finished,
@@ -23,10 +26,7 @@ from app.core.event import (
     Warned,
     read_events,
 )
-from app.core.method import METHODS, method_of
-from app.core.problem import TaskError, UnusableError
-from app.core.reward_trust import content_hash
-from app.core.run import RunDir
+from app.core.run.folder import RunDir
 from tests.worker.tiny_model import write_model
 from tests.worker.training import Collector, config_for, go_on, start
 

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from app.core.config import TrainConfig
-from app.core.event import Event, TrainReported
-from app.core.run import RunDir, prepare_run
-from app.worker.channel import Channel
-from app.worker.train import train
+from app.core.config.train_config import TrainConfig
+from app.core.protocol.event import Event, TrainReported
+from app.core.run.folder import RunDir, prepare_run
+from app.worker.process.channel import Channel
+from app.worker.train.train import train
 
 Kind = TypeVar("Kind", bound=Event)
 Answer = Callable[[Event], str | None]

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from corpus import CHATS, arrow_stream, chat, lines
 
-from app.core.config import TrainConfig
-from app.core.dataset.check import check_config, check_files
-from app.core.dataset.duplicate import Fingerprints
-from app.core.dataset.finding import Findings
-from app.core.dataset.source import find_sources, locate_data
+from app.core.config.train_config import TrainConfig
+from app.core.data.check import check_config, check_files
+from app.core.data.duplicate import Fingerprints
 from app.core.problem import Severity
+from app.core.source.finding import Findings
+from app.core.source.source import find_sources, locate_data
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -112,7 +112,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         for block in range(300):
             file.write(lines(*(chat(block * 300 + n, "word " * 100) for n in range(300))))
     code = (
-        "import resource, sys; from app.core.dataset.check import check_files\n"
+        "import resource, sys; from app.core.data.check import check_files\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         f"assert check_files([{str(path)!r}]).examples == 90_000\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
@@ -127,7 +127,7 @@ def test_core_needs_no_heavy_library_for_jsonl(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(lines(*CHATS))
     code = (
-        "import json, sys; from app.core.dataset.check import check_files\n"
+        "import json, sys; from app.core.data.check import check_files\n"
         f"check_files([{str(path)!r}])\n"
         "print(json.dumps(sorted({name.split('.')[0] for name in sys.modules})))"
     )

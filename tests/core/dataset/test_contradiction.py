@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from app.core.config import TrainConfig
-from app.core.dataset.check import check_files
-from app.core.dataset.contradiction import Contradictions
-from app.core.dataset.duplicate import Place
-from app.core.dataset.finding import Finding
-from app.core.dataset.format import Features, layout_of
+from app.core.config.train_config import TrainConfig
+from app.core.data.check import check_files
+from app.core.data.contradiction import Contradictions
+from app.core.data.duplicate import Place
+from app.core.data.format import Features, layout_of
+from app.core.source.finding import Finding
 
 HELLO, BYE = [{"role": "assistant", "content": "Hello!"}], [{"content": "Bye!", "role": "assistant"}]
 

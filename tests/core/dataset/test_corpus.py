@@ -10,10 +10,10 @@ import pytest
 from corpus import CASES, Case
 
 from app.command.main import main
-from app.core.config import TrainConfig
-from app.core.dataset import DataReport, report_json
-from app.core.dataset.check import check_files
-from app.core.dataset.report import save_findings
+from app.core.config.train_config import TrainConfig
+from app.core.data import DataReport, report_json
+from app.core.data.check import check_files
+from app.core.data.report import save_findings
 
 
 def test_the_corpus_is_large_and_its_names_are_unique() -> None:

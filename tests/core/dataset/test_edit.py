@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from corpus import chat, lines, pair, parquet_of
 
-from app.core.dataset.check import check_files
-from app.core.dataset.edit import EditOutcome, Edits, read_window, save_edited
-from app.core.dataset.prepare import CancelledError
+from app.core.data.check import check_files
+from app.core.data.edit import EditOutcome, Edits, read_window, save_edited
+from app.core.data.prepare import CancelledError
 from app.core.problem import UnusableError
 
 

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 from app.command.main import main
-from app.core.check import check_config
-from app.core.config import TrainConfig
-from app.core.dataset.check import check_files
-from app.core.dataset.label import imbalance, label_of
-from app.core.dataset.prepare import PreparedData, prepare_data
-from app.core.dataset.report import DataReport
-from app.core.dataset.split import SplitPlan, assign
+from app.core.config.train_config import TrainConfig
+from app.core.data.check import check_files
+from app.core.data.label import imbalance, label_of
+from app.core.data.prepare import PreparedData, prepare_data
+from app.core.data.report import DataReport
+from app.core.data.split import SplitPlan, assign
 from app.core.problem import Severity, UnusableError
+from app.core.setup.check import check_config
 
 USER, GOOD = {"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello!"}
 SYSTEM = {"role": "system", "content": "Be kind."}

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from corpus import table
 
-from app.core.config import TrainConfig
-from app.core.dataset.check import check_files
-from app.core.dataset.mapping import Mapping, suggest_mapping
+from app.core.config.train_config import TrainConfig
+from app.core.data.check import check_files
+from app.core.data.mapping import Mapping, suggest_mapping
 
 LONG = "A rather long text that is surely the answer to something."
 

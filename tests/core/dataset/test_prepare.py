@@ -15,9 +15,9 @@ from corpus import CHATS, chat, lines, pair, table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.core.config import TrainConfig
-from app.core.dataset.prepare import CancelledError, PreparedData, prepare_data
-from app.core.dataset.split import TEST, TRAIN, VALID, SplitPlan, assign, held_out_sizes
+from app.core.config.train_config import TrainConfig
+from app.core.data.prepare import CancelledError, PreparedData, prepare_data
+from app.core.data.split import TEST, TRAIN, VALID, SplitPlan, assign, held_out_sizes
 from app.core.problem import Severity, UnusableError
 
 
@@ -194,8 +194,8 @@ def test_the_split_is_the_same_in_another_process(tmp_path: Path) -> None:
     content = lines(*(chat(n % 50, f"Answer {n}") | {"person": f"p{n % 13}"} for n in range(100)), *CHATS)
     prepare(tmp_path, content, group_feature="person")
     code = (
-        "from pathlib import Path; from app.core.config import TrainConfig\n"
-        "from app.core.dataset.prepare import prepare_data\n"
+        "from pathlib import Path; from app.core.config.train_config import TrainConfig\n"
+        "from app.core.data.prepare import prepare_data\n"
         f"config = TrainConfig(data={str(tmp_path / 'data.jsonl')!r}, group_feature='person')\n"
         f"prepare_data(config, Path({str(tmp_path / 'other')!r}))"
     )

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from app.core.config import TrainConfig
-from app.core.dataset.check import check_files
-from app.core.dataset.prepare import PreparedData, prepare_data
+from app.core.config.train_config import TrainConfig
+from app.core.data.check import check_files
+from app.core.data.prepare import PreparedData, prepare_data
 from app.core.problem import UnusableError
 
 USER, GOOD, BAD = (

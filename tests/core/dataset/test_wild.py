@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.core.config import TrainConfig
-from app.core.dataset import report_json
-from app.core.dataset.check import check_files
-from app.core.dataset.prepare import prepare_data
+from app.core.config.train_config import TrainConfig
+from app.core.data import report_json
+from app.core.data.check import check_files
+from app.core.data.prepare import prepare_data
 from app.core.problem import UnusableError
 
 SUFFIXES = st.sampled_from([".jsonl", ".json", ".csv", ".tsv", ".txt", ".parquet", ".arrow", "", ".gz", ".md"])

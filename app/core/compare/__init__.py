@@ -1,0 +1,1 @@
+"""Answers and losses compared: candidates, votes, statistics."""

@@ -1,0 +1,98 @@
+"""A candidate: what can be compared; the base model itself, or an adapter of a run or a folder put on it."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.core.model.adapter_file import ADAPTER_FILE
+from app.core.run.folder import RunDir
+from app.core.run.note import load_note
+
+ADAPTER_CONFIG = "adapter_config.json"
+PEFT_FILE = "adapter_model.safetensors"
+RUN_NAME = re.compile(r"^(\d{4}-\d\d-\d\d)_(\d\d)-(\d\d)-\d\d_(.+)$")
+NUMBERED = re.compile(rf"^(\d+)_{re.escape(ADAPTER_FILE)}$")
+PEFT_BASE = "base_model_name_or_path"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """``adapter`` is None for the base; else an adapter's folder, or a checkpoint file in such a folder.
+
+    ``run`` is the folder of the run that made it; None for the base and for adapters from elsewhere.
+    """
+
+    label: str
+    adapter: Path | None = None
+    run: Path | None = None
+
+    @property
+    def is_base(self) -> bool:
+        return self.adapter is None
+
+
+BASE = Candidate("Base model")
+
+
+def run_candidates(run: Path) -> list[Candidate]:
+    """The adapters of a run that are on disk: last, best, then the numbered checkpoints, the newest first."""
+    found, title = RunDir(run), title_of(run)
+    candidates = []
+    if (found.adapters / ADAPTER_FILE).is_file():
+        candidates.append(Candidate(title, found.adapters, run))
+    if (found.best / ADAPTER_FILE).is_file():
+        candidates.append(Candidate(f"{title} · best", found.best, run))
+    numbered = found.adapters.glob(f"*_{ADAPTER_FILE}") if found.adapters.is_dir() else ()
+    steps = [(int(name[1]), path) for path in numbered if (name := NUMBERED.match(path.name))]
+    return candidates + [
+        Candidate(f"{title} · iteration {iteration:,}", path, run)
+        for iteration, path in sorted(steps, reverse=True)
+    ]
+
+
+def candidate_of(adapter: Path) -> Candidate:
+    """The candidate that a path means: an adapter's folder, a checkpoint file, or the folder of a run."""
+    if (adapter / "config.yaml").is_file() and is_adapter(adapter / "adapters"):
+        adapter = adapter / "adapters"
+    home = next((folder for folder in adapter.parents if folder.name == "adapters"), adapter)
+    run = home.parent if home.name == "adapters" and (home.parent / "config.yaml").is_file() else None
+    known = run_candidates(run) if run is not None else []
+    for candidate in known:
+        if candidate.adapter == adapter:
+            return candidate
+    title = adapter.parent.name if adapter.name == "adapters" else adapter.stem if adapter.suffix else adapter.name
+    return Candidate(run_title(title), adapter, run)
+
+
+def title_of(run: Path) -> str:
+    """What a run is called: the name that a person gave it, else its adapter's name and its time."""
+    note = load_note(RunDir(run)) if (run / "notes.md").is_file() else None
+    return note.name if note is not None and note.name else run_title(run.name)
+
+
+def is_adapter(path: Path) -> bool:
+    """Whether a folder looks like an adapter of mlx-lm or PEFT, or a file like a checkpoint in such a folder."""
+    if path.is_file():
+        return path.name.endswith(ADAPTER_FILE) and (path.parent / ADAPTER_CONFIG).is_file()
+    weights = ((path / name).is_file() for name in (ADAPTER_FILE, PEFT_FILE))
+    return (path / ADAPTER_CONFIG).is_file() and any(weights)
+
+
+def base_of(adapter: Path) -> str:
+    """The base model that an adapter's own config names, mlx-lm's or PEFT's; empty if it names none."""
+    folder = adapter if adapter.is_dir() else adapter.parent
+    try:
+        tree = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ""
+    named = (tree.get("model"), tree.get(PEFT_BASE)) if isinstance(tree, dict) else ()
+    return next((name for name in named if isinstance(name, str) and name), "")
+
+
+def run_title(name: str) -> str:
+    """``friendly · 2026-11-21 14:05`` for a run's folder name; other names as they are."""
+    found = RUN_NAME.match(name)
+    return f"{found[4]} · {found[1]} {found[2]}:{found[3]}" if found else name

@@ -1,0 +1,118 @@
+"""A conversation with several columns at once: the same prompts, and each column's own answers to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from app.core.compare.candidate import Candidate
+from app.core.compare.prompt_set import Message, Prompt
+from app.core.protocol.event import Answered
+
+NO_ANSWER = ("unusable", "error")
+
+
+@dataclass(slots=True)
+class Reply:
+    """One column's answer to one prompt; ``last`` is its last piece, None while it is still being written."""
+
+    text: str = ""
+    last: Answered | None = None
+
+    def take(self, piece: Answered) -> None:
+        """Adds a piece."""
+        self.text += piece.text
+        if piece.done:
+            self.last = piece
+
+    @property
+    def is_answer(self) -> bool:
+        """False where there is nothing, or only a reason why there is nothing."""
+        return bool(self.text) and (self.last is None or self.last.finish_reason not in NO_ANSWER)
+
+
+@dataclass(slots=True)
+class Turn:
+    """A prompt and a reply for each column."""
+
+    prompt: str
+    replies: list[Reply]
+    judged: bool = False
+
+    @property
+    def has_replies(self) -> bool:
+        """Whether any column said anything, if only why it cannot answer."""
+        return any(reply.text or reply.last is not None for reply in self.replies)
+
+    @property
+    def is_answered(self) -> bool:
+        """True when every column gave an answer, to its end or to where it was stopped."""
+        return all(reply.last is not None and reply.is_answer for reply in self.replies)
+
+
+@dataclass(slots=True)
+class Conversation:
+    """What was asked of ``candidates``; ``opening`` are the messages before the first turn."""
+
+    candidates: list[Candidate | None]
+    opening: tuple[Message, ...] = ()
+    turns: list[Turn] = field(default_factory=list)
+
+    def add(self, prompt: str) -> Turn:
+        """A new turn, with nothing answered yet."""
+        turn = Turn(prompt, [Reply() for _ in self.candidates])
+        self.turns.append(turn)
+        return turn
+
+    def set_candidate(self, column: int, candidate: Candidate | None) -> None:
+        """Puts another candidate into a column, or into a new one at the end: it has answered nothing yet."""
+        if column == len(self.candidates):
+            self.candidates.append(candidate)
+            for turn in self.turns:
+                turn.replies.append(Reply())
+        elif candidate != self.candidates[column]:
+            self.candidates[column] = candidate
+            for turn in self.turns:
+                turn.replies[column] = Reply()
+
+    def remove(self, column: int) -> None:
+        """Takes a column away."""
+        del self.candidates[column]
+        for turn in self.turns:
+            del turn.replies[column]
+
+    def messages(self, column: int) -> list[Message]:
+        """What a column is asked: all turns with its own answers, up to the prompt of the last one.
+
+        A turn that it did not answer is left out: chat templates want the roles to alternate.
+        """
+        found = list(self.opening)
+        for turn in self.turns[:-1]:
+            if turn.replies[column].is_answer:
+                found.append({"role": "user", "content": turn.prompt})
+                found.append({"role": "assistant", "content": turn.replies[column].text})
+        return [*found, {"role": "user", "content": self.turns[-1].prompt}]
+
+    def asked(self) -> list[Message]:
+        """What all columns were asked alike: the opening and every prompt."""
+        return [*self.opening, *({"role": "user", "content": turn.prompt} for turn in self.turns)]
+
+    @property
+    def last(self) -> Turn:
+        """The turn in progress, or the one that was answered last."""
+        return self.turns[-1]
+
+    @property
+    def answers(self) -> list[str]:
+        """The answers to the last prompt, one a column."""
+        return [reply.text for reply in self.last.replies]
+
+
+def opened(prompt: Prompt, candidates: Iterable[Candidate | None], system: str = "") -> Conversation:
+    """A conversation that begins with ``prompt``; ``system`` counts unless the prompt brings its own."""
+    opening = prompt.opening
+    if system and not any(message["role"] == "system" for message in opening):
+        opening = ({"role": "system", "content": system}, *opening)
+    found = Conversation(list(candidates), opening)
+    found.add(prompt.text)
+    return found

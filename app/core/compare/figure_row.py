@@ -1,0 +1,124 @@
+"""The rows of a table of figures: what the ``evaluate`` result says of each candidate, as people read it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.core.compare.comparison import Difference
+from app.core.quantity import duration_text, short_count
+
+NONE = "–"
+
+
+@dataclass(frozen=True, slots=True)
+class FigureRow:
+    """One figure of every candidate; ``what`` explains it."""
+
+    label: str
+    cells: tuple[str, ...]
+    what: str = ""
+
+
+def figure_rows(found: dict[str, Any]) -> list[FigureRow]:
+    """The rows of a result (app/worker/evaluate.py), a cell each column; rows without a figure are left out."""
+    columns = found["columns"]
+    rows = [
+        _row(
+            "Held-out loss",
+            columns,
+            lambda c: f"{c['loss']:.4f}",
+            "Mean loss in nats a target token; lower is better",
+        ),
+        _row("Perplexity", columns, lambda c: f"{c['perplexity']:.3f}", "The exponential of the loss"),
+        _row(
+            "Difference",
+            columns,
+            lambda c: signed(c["difference"]["difference"]) if c["difference"] else NONE,
+            "Loss minus that of the first column, on the same examples",
+        ),
+        *_interval_rows(columns, lambda c: c["difference"], "the loss"),
+        _row(
+            "Better / worse", columns, lambda c: counts(c["difference"]), "Examples with a lower and a higher loss"
+        ),
+    ]
+    for name in (found.get("scored") or {}).get("functions", []):
+        rows += _score_rows(name, columns)
+    rows += [
+        _row("Trained parameters", columns, _parameters, "Numbers that training changed"),
+        _row("Targets", columns, lambda c: _of_run(c, "targets", str), "What the run adapted"),
+        _row(
+            "Peak memory",
+            columns,
+            lambda c: _of_run(c, "peak_memory_gb", lambda gb: f"{gb:.3g} GB"),
+            "The most that training took",
+        ),
+        _row("Training time", columns, lambda c: _of_run(c, "elapsed_s", duration_text), "Of the whole run"),
+    ]
+    return [row for row in rows if any(cell != NONE for cell in row.cells)]
+
+
+def verdicts(found: dict[str, Any], labels: Sequence[str]) -> list[str]:
+    """A sentence for every candidate but the first, which the others are compared with."""
+    return [
+        f"{label}: {Difference.from_dict(column['difference']).verdict()}"
+        for label, column in zip(labels, found["columns"], strict=True)
+        if column["difference"]
+    ]
+
+
+def signed(value: float) -> str:
+    """``−0.1234``, ``+0.0021``; a zero has no sign."""
+    text = f"{value:+.4f}".replace("-", "−")
+    return text if float(text.replace("−", "-")) else text[1:]
+
+
+def end(difference: dict[str, Any] | None, side: str) -> str:
+    """One end of the interval, ``low`` or ``high``."""
+    return NONE if difference is None else signed(difference[side])
+
+
+def counts(difference: dict[str, Any] | None) -> str:
+    """``41 / 6 of 50``."""
+    if difference is None:
+        return NONE
+    total = difference["better"] + difference["worse"] + difference["same"]
+    return f"{difference['better']:,} / {difference['worse']:,} of {total:,}"
+
+
+def _score_rows(name: str, columns: list[dict[str, Any]]) -> list[FigureRow]:
+    def cell(column: dict[str, Any]) -> str:
+        return f"{column['scores'][name]['mean']:.3g}"
+
+    means = _row(name, columns, cell, "Mean score of the answers; higher is better")
+    return [means, *_interval_rows(columns, lambda c: c["scores"][name]["difference"], name)]
+
+
+def _interval_rows(columns: list[dict[str, Any]], difference: Any, of: str) -> list[FigureRow]:
+    """The ends of an interval in a row each: in one cell they would not fit beside three other columns."""
+    what = f"An end of the 95 % interval of the difference in {of} to the first column, by resampling examples"
+    return [
+        _row("… 95 % from", columns, lambda c: end(difference(c), "low"), what),
+        _row("… 95 % to", columns, lambda c: end(difference(c), "high"), what),
+    ]
+
+
+def _parameters(column: dict[str, Any]) -> str:
+    number = _trained(column)
+    return short_count(number) if number else NONE
+
+
+def _trained(column: dict[str, Any]) -> int:
+    """What the run says that it trained, else what is in the adapter; the two differ for full fine-tunes."""
+    run = column.get("run") or {}
+    return int(run.get("trainable_parameters") or column.get("parameters") or 0)
+
+
+def _of_run(column: dict[str, Any], key: str, text: Any) -> str:
+    value = (column.get("run") or {}).get(key)
+    return str(text(value)) if value else NONE
+
+
+def _row(label: str, columns: list[dict[str, Any]], cell: Any, what: str) -> FigureRow:
+    return FigureRow(label, tuple(cell(column) for column in columns), what)

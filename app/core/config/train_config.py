@@ -1,0 +1,520 @@
+"""The shared config: every value a run is made of, declared once with default, range, unit, label and help.
+
+On disk it is YAML with mlx-lm's own keys (``mlx_lm.lora -c`` reads it) and Luthier's extras beside them. The
+models are frozen: an edit makes a new config (`TrainConfig.with_value`), so a bad value never half-lands.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel
+
+from app.core.config.field import FieldSpec as FieldSpec
+from app.core.config.field import Part as _Part
+from app.core.config.field import field as _field
+from app.core.config.part import EarlyStopping, JudgeConfig
+
+CONFIG_VERSION = 1
+
+FineTuneType = Literal["lora", "dora", "full"]
+Optimizer = Literal["adam", "adamw", "muon", "sgd", "adafactor", "lion"]
+Schedule = Literal["constant", "linear", "cosine", "custom"]
+Batching = Literal["bucket", "pack", "file_order"]
+TrainMode = Literal["sft", "dpo", "cpo", "orpo", "kto", "grpo", "online_dpo"]
+PairLoss = Literal["sigmoid", "hinge", "ipo", "simpo"]
+GroupLossType = Literal["grpo", "bnpo", "dr_grpo", "dapo"]
+# Ways of training whose answers the model samples itself.
+SAMPLING_MODES = frozenset(("grpo", "online_dpo"))
+
+
+class LoraParameters(_Part):
+    """The adapter's shape, as mlx-lm's ``lora_parameters``."""
+
+    rank: int = _field(
+        32,
+        "LoRA rank",
+        "Width of the low-rank update of each matrix",
+        higher="more capacity, memory and file size",
+        lower="smaller, less able to learn new facts",
+        recommended="32 for full-layer training",
+        ge=1,
+        le=512,
+    )
+    scale: float = _field(
+        32.0,
+        "LoRA alpha (scale)",
+        "Factor on the adapter's output, as mlx-lm multiplies it: y + scale · (x A) B",
+        higher="each step moves the model more; raise it only with a lower learning rate",
+        lower="gentler steps",
+        recommended="32",
+        gt=0,
+        le=10_000,
+    )
+    dropout: float = _field(
+        0.0,
+        "LoRA dropout",
+        "Share of adapter inputs zeroed at random while training",
+        higher="less overfitting on small data, slower learning",
+        lower="stable training",
+        recommended="0.0",
+        ge=0,
+        lt=1,
+    )
+    keys: tuple[str, ...] | None = _field(
+        None,
+        "Target keys",
+        "The exact module keys mlx-lm adapts; filled from the targets when the run starts",
+    )
+
+
+class TrainConfig(_Part):
+    """One supervised fine-tuning run. Keys that mlx-lm knows have mlx-lm's names and meaning.
+
+    Unknown keys are kept (``model_extra``) and written back; `unknown_keys` lists them.
+    """
+
+    # -- model and data ---------------------------------------------------------------------------------------
+    model: str = _field("", "Model", "A model folder, or the name of a cached Hugging Face model", kind="path")
+    data: str = _field(
+        "", "Training data", "A file of examples, or a folder with train, valid and test files", kind="path"
+    )
+    valid_data: str = _field(
+        "", "Validation data", "Examples the model is measured on and never trained on", kind="path"
+    )
+    test_data: str = _field("", "Test data", "Examples kept for the comparison afterwards", kind="path")
+    valid_fraction: float = _field(
+        0.1,
+        "Validation share",
+        "Share of the examples set aside for validation when no validation data is given",
+        higher="steadier validation loss, fewer examples to learn from",
+        recommended="0.1",
+        ge=0,
+        le=0.5,
+    )
+    test_fraction: float = _field(
+        0.1,
+        "Test share",
+        "Share of the examples set aside for the comparison afterwards, when no test data is given",
+        recommended="0.1",
+        ge=0,
+        le=0.5,
+    )
+    group_feature: str = _field(
+        "", "Group by", "Rows with the same value in this column stay on the same side of the split"
+    )
+    skip_bad_rows: bool = _field(
+        False,
+        "Leave out bad rows",
+        "Train without the rows that have errors; the file itself is never changed",
+    )
+    data_format: Literal["auto", "chat", "completion", "text"] = _field(
+        "auto",
+        "Format",
+        "How rows are read; auto detects it from their content",
+        choices={"auto": "Detect", "chat": "Chat", "completion": "Prompt and answer", "text": "Text"},
+    )
+    prompt_feature: str = _field("prompt", "Prompt column", "Column that holds the prompt")
+    completion_feature: str = _field("completion", "Answer column", "Column that holds the answer")
+    chat_feature: str = _field("messages", "Chat column", "Column that holds the list of messages")
+    text_feature: str = _field("text", "Text column", "Column that holds the text")
+    system_feature: str = _field("", "System column", "Column that holds the system prompt, if any")
+    mask_prompt: bool = _field(
+        False,
+        "Train on answers only",
+        "Leave the prompt out of the loss, so that only the answers are learned (mlx-lm: mask_prompt)",
+        recommended="on for chat and prompt/answer data",
+    )
+    mask_turns: Literal["all", "last"] = _field(
+        "last",
+        "Answers trained",
+        "Which assistant turns count when the prompt is masked; mlx-lm trains the last",
+        choices={"last": "The last answer", "all": "Every answer"},
+    )
+
+    # -- training ---------------------------------------------------------------------------------------------
+    train: bool = _field(True, "Train", "Present so that mlx_lm.lora -c trains", kind="bool")
+    fine_tune_type: FineTuneType = _field(
+        "lora",
+        "Type",
+        "LoRA adds small matrices; DoRA adds a magnitude too; full changes the model's own weights",
+        recommended="LoRA",
+        choices={"lora": "LoRA", "dora": "DoRA", "full": "Full fine-tune"},
+    )
+    learning_rate: float = _field(
+        1e-4,
+        "Learning rate",
+        "Size of each optimizer step",
+        higher="learns faster, may diverge",
+        lower="slower, steadier",
+        recommended="1e-4 for full-layer LoRA, 1e-5 for full fine-tuning",
+        gt=0,
+        le=1e6,
+    )
+    batch_size: int = _field(
+        1,
+        "Batch size",
+        "Examples of one iteration; batched by length, at most 1,024 tokens of them are computed at a time",
+        unit="examples",
+        higher="smoother steps, more memory",
+        lower="less memory",
+        recommended="1 to 8",
+        ge=1,
+        le=64,
+    )
+    grad_accumulation_steps: int = _field(
+        1,
+        "Gradient accumulation",
+        "Batches whose gradients are added before one optimizer step",
+        unit="batches",
+        higher="the effect of a larger batch without its memory",
+        recommended="1",
+        ge=1,
+        le=1024,
+    )
+    max_seq_length: int = _field(
+        1024,
+        "Maximum length",
+        "Longest example in tokens; what is longer is cut",
+        unit="tokens",
+        higher="nothing is lost, more memory",
+        lower="less memory, long answers are cut",
+        recommended="1,024",
+        ge=8,
+        le=1_048_576,
+    )
+    iters: int = _field(
+        1000,
+        "Iterations",
+        "Batches to train on",
+        unit="iterations",
+        higher="trains longer; may overfit",
+        recommended="3 epochs of the data",
+        ge=1,
+        le=100_000_000,
+    )
+    epochs: float | None = _field(
+        3.0,
+        "Epochs",
+        "Passes over the training data; sets the iterations when the run starts",
+        unit="epochs",
+        higher="trains longer; may overfit",
+        recommended="3",
+        gt=0,
+        le=10_000,
+    )
+    optimizer: Optimizer = _field(
+        "adam",
+        "Optimizer",
+        "The rule that turns gradients into steps",
+        recommended="Adam",
+        choices={
+            "adam": "Adam", "adamw": "AdamW", "muon": "Muon", "sgd": "SGD", "adafactor": "Adafactor",
+            "lion": "Lion",
+        },
+    )  # fmt: skip
+    optimizer_config: dict[str, dict[str, Any]] = _field({}, "Optimizer settings", "Arguments by optimizer name")
+    weight_decay: float = _field(
+        0.0,
+        "Weight decay",
+        "Pull of the trained weights towards zero (AdamW, Muon, SGD, Lion, Adafactor)",
+        higher="more regular, may underfit",
+        recommended="0 for LoRA",
+        ge=0,
+        le=10,
+    )
+    max_grad_norm: float = _field(
+        0.0,
+        "Gradient clipping",
+        "Largest norm of the gradient; 0 is off",
+        lower="fewer jumps, slower learning",
+        recommended="1.0 if the loss jumps",
+        ge=0,
+        le=1e6,
+    )
+    schedule: Schedule = _field(
+        "constant",
+        "Learning-rate schedule",
+        "How the learning rate changes over the run",
+        recommended="constant, or cosine for long runs",
+        choices={"constant": "Constant", "linear": "Linear to zero", "cosine": "Cosine to zero",
+                 "custom": "As in the file (lr_schedule)"},
+    )  # fmt: skip
+    warmup: float = _field(
+        0.0,
+        "Warm-up",
+        "Iterations over which the learning rate rises from zero; below 1 it is a share of the run",
+        unit="iterations",
+        higher="a gentler start",
+        recommended="0, or 0.05 for long runs",
+        ge=0,
+        le=1_000_000,
+    )
+    lr_schedule: dict[str, Any] | None = _field(
+        None, "lr_schedule", "mlx-lm's own form of the schedule; used as it is when the schedule is 'custom'"
+    )
+    seed: int = _field(0, "Seed", "Start of every random choice: same seed, same run", ge=0, le=2**32 - 1)
+    grad_checkpoint: bool = _field(
+        False,
+        "Gradient checkpointing",
+        "Recompute activations instead of keeping them: about a third of the memory, 1.6 × the time",
+    )
+    batching: Batching = _field(
+        "bucket",
+        "Batches",
+        "How a batch is computed: in parts of like length (little padding, little memory), packed end to end, or "
+        "as in the file",
+        choices={"bucket": "By length", "pack": "Packed", "file_order": "In file order (as mlx-lm)"},
+    )
+
+    # -- measuring and saving ---------------------------------------------------------------------------------
+    steps_per_report: int = _field(
+        25,
+        "Report every",
+        "Iterations between reports",
+        unit="iterations",
+        recommended="25",
+        ge=1,
+        le=1_000_000,
+    )
+    steps_per_eval: int = _field(
+        200, "Evaluate every", "Iterations between validations", unit="iterations", recommended="200",
+        lower="a finer curve and earlier stopping, more time spent measuring", ge=1, le=10_000_000,
+    )  # fmt: skip
+    save_every: int = _field(
+        100, "Save every", "Iterations between checkpoints", unit="iterations", recommended="100",
+        ge=1, le=10_000_000,
+    )  # fmt: skip
+    val_batches: int = _field(
+        25, "Validation batches", "Batches of each validation, always the same ones; −1 is all of them",
+        unit="batches", higher="steadier, slower", recommended="25", ge=-1, le=1_000_000,
+    )  # fmt: skip
+    early_stopping: EarlyStopping = _field(EarlyStopping, "Early stopping")
+    final_adapter: Literal["best", "last"] = _field(
+        "best",
+        "Adapter kept",
+        "Which weights adapters.safetensors holds at the end: the best by validation loss, or the last",
+        recommended="best",
+        choices={"best": "The best", "last": "The last"},
+    )
+    adapter_name: str = _field(
+        "mlx_finetune", "Adapter name", "Name of the run and its folder", min_length=1, max_length=80
+    )
+    adapter_path: str = _field("", "Adapter folder", "Where the adapter is written; set when the run starts",
+                               kind="path")  # fmt: skip
+    resume_adapter_file: str | None = _field(
+        None, "Start from adapter", "An adapters.safetensors whose weights the run starts from", kind="path"
+    )
+
+    # -- adapter ----------------------------------------------------------------------------------------------
+    num_layers: int = _field(
+        -1, "Layer coverage", "Layers trained, counted from the top; −1 is all",
+        higher="more of the model can change", lower="less memory and time", recommended="all", ge=-1, le=100_000,
+    )  # fmt: skip
+    targets: str = _field(
+        "full",
+        "Targets",
+        "A preset (full, attention, mlp, minimal, linear), patterns separated by commas, or 'keys' for the exact "
+        "lora_parameters.keys",
+        min_length=1,
+        max_length=1_000_000,
+    )
+    lora_parameters: LoraParameters = _field(LoraParameters, "LoRA parameters")
+    adapter_dtype: Literal["base", "float32"] = _field(
+        "base",
+        "Adapter precision",
+        "What a 16-bit model's LoRA is multiplied in; its weights and the optimizer's are float32 either way",
+        recommended="as the model; float32 is mlx-lm's own, with a fifth more memory for activations",
+        choices={"base": "As the model", "float32": "float32 (as mlx-lm)"},
+    )
+
+    # -- method: preference and reward training, with mlx-lm-lora's keys --------------------------------------
+    train_mode: TrainMode = _field(
+        "sft",
+        "Method",
+        "What training optimizes: examples, preferences between answers, or rewards of sampled answers",
+        choices={
+            "sft": "Supervised", "dpo": "DPO", "cpo": "CPO, SimPO", "orpo": "ORPO", "kto": "KTO",
+            "grpo": "GRPO and its kin", "online_dpo": "Online DPO",
+        },
+    )  # fmt: skip
+    beta: float = _field(
+        0.1,
+        "Beta",
+        "Strength of the tie to the reference model (DPO, Online DPO, KTO, GRPO), of the preference (CPO, SimPO), "
+        "or of the odds ratio beside the likelihood (ORPO)",
+        higher="stays nearer to the reference",
+        lower="moves further from it",
+        recommended="0.1; 2 for SimPO",
+        ge=0,
+        le=100,
+    )
+    dpo_cpo_loss_type: PairLoss = _field(
+        "sigmoid",
+        "Pair loss",
+        "How the margin between the chosen and the rejected answer becomes a loss",
+        recommended="sigmoid",
+        choices={"sigmoid": "Sigmoid", "hinge": "Hinge", "ipo": "IPO", "simpo": "SimPO (with CPO)"},
+    )
+    simpo_gamma: float = _field(
+        0.5, "Target margin", "SimPO's gamma: by how much likelier the chosen answer should be",
+        higher="pushes the answers further apart", recommended="0.5 to 1.5", ge=0, le=100,
+    )  # fmt: skip
+    cpo_alpha: float = _field(
+        1.0, "Likelihood weight", "Weight of the chosen answers' own likelihood in CPO and SimPO",
+        higher="also learns to say the chosen answers", lower="learns the preference only",
+        recommended="1 for CPO, 0 for SimPO", ge=0, le=100,
+    )  # fmt: skip
+    desirable_weight: float = _field(
+        1.0, "Weight of good answers", "KTO's weight of the desirable answers", recommended="1", gt=0, le=100
+    )
+    undesirable_weight: float = _field(
+        1.0, "Weight of bad answers", "KTO's weight of the undesirable answers", recommended="1", gt=0, le=100
+    )
+    reference_model_path: str = _field(
+        "",
+        "Reference model",
+        "The model that answers are compared with; empty is the base model with the adapter off, which needs no "
+        "second model in memory",
+        recommended="empty",
+        kind="path",
+    )
+    judge: str = _field(
+        "",
+        "Judge",
+        "The model that says which of two sampled answers is better; empty: the one with the higher reward is",
+        recommended="empty, or a model larger than the one that is trained",
+        kind="path",
+    )
+    judge_config: JudgeConfig = _field(JudgeConfig, "Judge settings")
+    group_size: int = _field(
+        4, "Group size", "Answers sampled to each prompt and compared with one another", unit="answers",
+        higher="steadier advantages, more time and memory", lower="faster, noisier", recommended="4 to 8",
+        ge=2, le=16,
+    )  # fmt: skip
+    temperature: float = _field(
+        0.8, "Temperature", "Randomness of the sampled answers", higher="more different answers, more nonsense",
+        lower="answers alike, with nothing to choose between", recommended="0.8 to 1", ge=0.1, le=2,
+    )  # fmt: skip
+    max_completion_length: int = _field(
+        512,
+        "Longest answer",
+        "Tokens after which a sampled answer is cut",
+        unit="tokens",
+        higher="long answers end by themselves; more time and memory",
+        lower="faster, but cut answers earn little",
+        recommended="twice the length of a good answer",
+        ge=16,
+        le=4096,
+    )
+    updates_per_generation: int = _field(
+        1,
+        "Updates a generation",
+        "Iterations on the same sampled answers before new ones are sampled",
+        unit="iterations",
+        higher="learns more from each answer; the ratio to the old weights is clipped",
+        recommended="1; 2 to 4 where sampling is slow",
+        ge=1,
+        le=8,
+    )
+    grpo_loss_type: GroupLossType = _field(
+        "grpo",
+        "Averaging",
+        "How the tokens of the sampled answers are averaged",
+        choices={
+            "grpo": "By answer (GRPO)", "bnpo": "By token of the batch (BNPO)",
+            "dr_grpo": "By the longest answer (Dr. GRPO)", "dapo": "By token of the step (DAPO)",
+        },
+    )  # fmt: skip
+    importance_sampling_level: Literal["token", "sequence"] = _field(
+        "token",
+        "Importance ratio",
+        "Whether each token or the whole answer is compared with the weights that sampled it",
+        recommended="token; sequence is GSPO",
+        choices={"token": "Of each token", "sequence": "Of the whole answer (GSPO)"},
+    )
+    epsilon: float | None = _field(
+        None,
+        "Clip range",
+        "How far the ratio to the old weights may fall below 1; empty is the method's own",
+        higher="larger steps from the same answers",
+        lower="more is clipped",
+        recommended="0.2; 3e-4 for GSPO",
+        gt=0,
+        lt=1,
+    )
+    epsilon_high: float | None = _field(
+        None,
+        "Clip range above",
+        "How far the ratio may rise above 1; empty is the method's own, or the clip range where that is given",
+        higher="unlikely tokens can become likely sooner",
+        recommended="0.2; 0.28 for DAPO, 4e-4 for GSPO",
+        gt=0,
+        le=10,
+    )
+    reward_functions: tuple[str, ...] = _field(
+        ("contains_answer",), "Rewards", "The functions that score the sampled answers; their scores are added up"
+    )
+    reward_weights: tuple[float, ...] = _field(
+        (), "Reward weights", "The factor of each reward function; empty is 1 for all"
+    )
+    reward_functions_file: str = _field(
+        "",
+        "Reward file",
+        "A Python file with reward functions of your own. It is code: it runs only after your word",
+        kind="path",
+    )
+    reward_timeout_s: float = _field(
+        30.0,
+        "Time for rewards",
+        "After this long the reward file has failed",
+        unit="s",
+        recommended="30",
+        gt=0,
+        le=3600,
+    )
+    select_by: Literal["loss", "accuracy", "margin"] = _field(
+        "loss",
+        "Best by",
+        "The figure on the validation data that tells which weights are best; with rewards it is always the reward",
+        recommended="loss",
+        choices={"loss": "Loss", "accuracy": "Accuracy of the preference", "margin": "Margin"},
+    )
+
+    config_version: int = CONFIG_VERSION
+
+    # ---------------------------------------------------------------------------------------------------------
+
+    def value(self, path: str) -> Any:
+        """The value at a dotted path; raises `KeyError` for a path that names no field."""
+        part: Any = self
+        for name in path.split("."):
+            if not isinstance(part, BaseModel) or name not in type(part).model_fields:
+                raise KeyError(path)
+            part = getattr(part, name)
+        return part
+
+    def with_value(self, path: str, value: Any) -> Self:
+        """A new config with one value replaced; raises `pydantic.ValidationError` if out of its range."""
+        return self.with_values({path: value})
+
+    def with_values(self, values: dict[str, Any]) -> Self:
+        """A new config with several values replaced at once, all or none."""
+        tree = self.model_dump()
+        for path, value in values.items():
+            self.value(path)
+            *parents, last = path.split(".")
+            branch = tree
+            for name in parents:
+                branch = branch[name]
+            branch[last] = value
+        return type(self).model_validate(tree)
+
+    @property
+    def unknown_keys(self) -> dict[str, Any]:
+        """Keys of the file that are not Luthier's: kept, shown, written back."""
+        found = dict(self.model_extra or {})
+        for name in ("lora_parameters", "early_stopping", "judge_config"):
+            part: BaseModel = getattr(self, name)
+            found |= {f"{name}.{key}": value for key, value in (part.model_extra or {}).items()}
+        return found

@@ -1,0 +1,1 @@
+"""Rows recognised, checked, converted, split and written."""

@@ -1,0 +1,1 @@
+"""What training can optimize, and the rewards. Add a method here."""

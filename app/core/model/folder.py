@@ -1,0 +1,215 @@
+"""Model folders: where a model is, by path or by the name of a cached Hugging Face model, and which there are."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.core.model.safetensors_header import weight_files
+from app.core.problem import Problem, UnusableError
+
+_HUB_ID = re.compile(r"^[\w.-]+(/[\w.-]+)?(@[\w./-]+)?$")
+_PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+_DEPTH = 2  # LM Studio keeps models as publisher/name
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEntry:
+    """A model on this machine. ``size_bytes`` counts its weight files; ``cached`` if in the hub's cache."""
+
+    name: str
+    path: Path
+    size_bytes: int
+    model_type: str
+    cached: bool = False
+
+
+def hub_cache() -> Path:
+    """Where huggingface_hub keeps models: ``HF_HUB_CACHE``, else ``HF_HOME/hub``, else the user's cache.
+
+    Read here because importing huggingface_hub costs more than a window may wait.
+    """
+    for variable in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
+        if place := os.environ.get(variable):
+            return Path(place).expanduser()
+    if home := os.environ.get("HF_HOME"):
+        return Path(home).expanduser() / "hub"
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "huggingface" / "hub"
+
+
+def locate_model(name: str) -> Path:
+    """The folder of a model: ``name`` is a folder, a file in one, or the (cached) hub id ``org/model[@revision]``.
+
+    Raises `UnusableError` (path "model") that says what is wrong with it and what to do.
+    """
+    text = name.strip()
+    if not text:
+        raise _unusable("No model is chosen.", "Choose a model folder, or a model from the Hugging Face cache.")
+    path = Path(text).expanduser()
+    if path.is_file():
+        path = path.parent
+    if path.is_dir():
+        return _usable_folder(path.resolve())
+    snapshot = _snapshot(text) if _HUB_ID.match(text) else None
+    if snapshot is not None:
+        return _usable_folder(snapshot)
+    raise _missing(text)
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The model's ``config.json`` as it is; empty if there is none. Raises `UnusableError` if it cannot be read."""
+    path = folder / "config.json"
+    if not path.is_file():
+        return {}
+    try:
+        tree = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as error:
+        said = f"config.json cannot be read: {error}."
+        raise UnusableError([Problem("model", said, hint="Copy or download it again.", file=str(path))]) from error
+    if not isinstance(tree, dict):
+        raise UnusableError([Problem("model", "config.json is not a JSON object.", file=str(path))])
+    return tree
+
+
+def find_models(extra_folders: Iterable[Path] = ()) -> list[ModelEntry]:
+    """The models in the Hugging Face cache and in further folders (two levels deep), by name; each place once."""
+    found: dict[Path, ModelEntry] = {}
+    for repository in _repositories():
+        snapshot = _newest(repository)
+        if snapshot is not None and _is_language_model(snapshot):
+            found.setdefault(snapshot, _entry(_repository_name(repository), snapshot, cached=True))
+    for folder in extra_folders:
+        for path in _folders(Path(folder).expanduser(), _DEPTH):
+            resolved = path.resolve()
+            if resolved not in found:
+                name = path.name if path.parent == folder else f"{path.parent.name}/{path.name}"
+                found[resolved] = _entry(name, resolved)
+    return sorted(found.values(), key=lambda entry: entry.name.lower())
+
+
+def has_tokenizer(folder: Path) -> bool:
+    """Whether a tokenizer lies in the folder."""
+    return any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json"))
+
+
+def has_chat_template(folder: Path) -> bool:
+    """Whether the tokenizer brings a chat template, in a file of its own or in its config."""
+    if any((folder / name).is_file() for name in ("chat_template.jinja", "chat_template.json")):
+        return True
+    try:
+        tree = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(tree, dict) and bool(tree.get("chat_template"))
+
+
+def _usable_folder(folder: Path) -> Path:
+    if (folder / "config.json").is_file() or weight_files(folder):
+        return folder
+    if (folder / "adapter_config.json").is_file():
+        raise _unusable(
+            f"{folder} holds an adapter, not a model.", "Choose its base model; the adapter is chosen elsewhere."
+        )
+    if any(path.suffix in _PICKLES for path in folder.iterdir() if path.is_file()):
+        raise _unusable(
+            f"{folder} has its weights in pickle files only, which can run any code when opened; they are not.",
+            "Save the model as safetensors (transformers: save_pretrained) and choose that folder.",
+        )
+    if any(folder.glob("*.gguf")):
+        raise _unusable(
+            f"{folder} holds a GGUF file, which cannot be trained.", "Choose the model it was made from."
+        )
+    raise _unusable(
+        f"There is no model in {folder}: neither config.json nor safetensors files.",
+        "Choose the folder that directly holds config.json.",
+    )
+
+
+def _missing(name: str) -> UnusableError:
+    cached = [_repository_name(repository) for repository in _repositories()]
+    lowered = {other.lower(): other for other in cached}
+    near = [lowered[other] for other in difflib.get_close_matches(name.lower(), list(lowered), 3, 0.6)]
+    if near:
+        return _unusable(f"There is no model {name} here.", f"Did you mean {' or '.join(near)}?")
+    if _HUB_ID.match(name) and "/" in name and not name.startswith((".", "/", "~")):
+        return _unusable(
+            f"The model {name} is not on this machine.", "Download it first, or choose a model folder."
+        )
+    return _unusable(f"There is no folder {name}.", "Check the path, or choose the folder again.")
+
+
+def _unusable(message: str, hint: str) -> UnusableError:
+    return UnusableError([Problem("model", message, hint=hint)])
+
+
+def _repositories() -> list[Path]:
+    cache = hub_cache()
+    return sorted(path for path in cache.glob("models--*") if path.is_dir()) if cache.is_dir() else []
+
+
+def _repository_name(repository: Path) -> str:
+    return repository.name.removeprefix("models--").replace("--", "/", 1)
+
+
+def _snapshot(name: str) -> Path | None:
+    """The cached snapshot of ``org/model`` or ``org/model@revision``."""
+    identity, _, revision = name.partition("@")
+    repository = hub_cache() / f"models--{identity.replace('/', '--')}"
+    if not repository.is_dir():
+        return None
+    return _revision(repository, revision) if revision else _newest(repository)
+
+
+def _revision(repository: Path, revision: str) -> Path | None:
+    reference = repository / "refs" / revision
+    commit = reference.read_text(encoding="utf-8").strip() if reference.is_file() else revision
+    snapshot = repository / "snapshots" / commit
+    return snapshot if snapshot.is_dir() else None
+
+
+def _newest(repository: Path) -> Path | None:
+    """The snapshot of ``main``, else the one written last."""
+    main = _revision(repository, "main")
+    if main is not None:
+        return main
+    snapshots = [path for path in (repository / "snapshots").glob("*") if path.is_dir()]
+    return max(snapshots, key=lambda path: path.stat().st_mtime, default=None)
+
+
+def _is_language_model(folder: Path) -> bool:
+    """Cached repositories are of all kinds; those without a config or with nothing but a tokenizer are left out."""
+    return (folder / "config.json").is_file()
+
+
+def _folders(folder: Path, depth: int) -> Iterator[Path]:
+    """The model folders in a folder (itself included)."""
+    if not folder.is_dir():
+        return
+    if (folder / "config.json").is_file():
+        yield folder
+        return
+    if depth > 0:
+        for path in sorted(folder.iterdir()):
+            if path.is_dir() and not path.name.startswith("."):
+                yield from _folders(path, depth - 1)
+
+
+def _entry(name: str, path: Path, *, cached: bool = False) -> ModelEntry:
+    size = 0
+    for file in weight_files(path):
+        try:
+            size += file.stat().st_size
+        except OSError:  # a link of the cache whose blob is gone
+            continue
+    try:
+        model_type = str(read_config(path).get("model_type", ""))
+    except UnusableError:
+        model_type = ""
+    return ModelEntry(name, path, size, model_type, cached)

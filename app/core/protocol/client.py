@@ -1,0 +1,167 @@
+"""The command line's end of the protocol: one worker process, its events as an iterator, commands into its stdin.
+
+The window has its own (a ``QProcess``); this one blocks, and needs neither Qt nor threads of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+from app.core.protocol import event, program
+from app.core.protocol.event import Event, parse_event
+from app.core.protocol.job import LOG_TAIL_LINES, write_job
+
+LOG_FILE = "log.txt"
+
+
+class WorkerClient:
+    """A running worker. Use it in a ``with`` block: leaving the block closes its input and waits for its end.
+
+    ``log`` is the file that its stderr is appended to (a run's ``log.txt``), ``JOB_DIR/log.txt`` unless given.
+    The worker is in a session of its own, so that Ctrl-C in a terminal reaches this process only.
+    """
+
+    def __init__(self, job_dir: Path, log: Path | None = None) -> None:
+        self.log = log if log is not None else job_dir / LOG_FILE
+        self._writing = threading.Lock()
+        self._killed = False
+        with self.log.open("ab") as stderr:
+            self._process = subprocess.Popen(
+                program.worker_command(job_dir),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env=program.worker_environment(),
+                start_new_session=True,
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """0, 1 or 2 as the worker ended, negative for a signal, None while it runs."""
+        return self._process.poll()
+
+    def send(self, command: str, **arguments: Any) -> None:
+        """Sends one command; a worker that has ended does not hear it, which is no error."""
+        assert self._process.stdin is not None
+        line = json.dumps({"command": command} | arguments).encode("ascii") + b"\n"
+        with self._writing, suppress(BrokenPipeError, ValueError):
+            self._process.stdin.write(line)
+            self._process.stdin.flush()
+
+    def events(self) -> Iterator[Event]:
+        """Everything the worker says, as it says it.
+
+        The last one is `Finished` or `Failed`: a worker that ends without either is told as a `Failed` with the
+        tail of its log.
+        """
+        assert self._process.stdout is not None
+        ended = False
+        for line in self._process.stdout:
+            try:
+                found = parse_event(line)
+            except ValueError:
+                continue  # half a line of a worker that was killed
+            ended = isinstance(found, (event.Finished, event.Failed))
+            yield found
+        self.close()
+        if not ended:
+            yield self._crash()
+
+    def kill(self) -> None:
+        """Ends the worker at once; whatever it did not save is lost."""
+        self._killed = True
+        self._process.kill()
+
+    def close_input(self) -> None:
+        """Closes the worker's input, which tells it to save what it has and end."""
+        assert self._process.stdin is not None
+        with self._writing, suppress(BrokenPipeError):
+            self._process.stdin.close()
+
+    def close(self) -> None:
+        """Closes the worker's input and waits until it has ended; what it still says is dropped."""
+        assert self._process.stdout is not None
+        self.close_input()
+        if not self._process.stdout.closed:
+            while self._process.stdout.read(65536):
+                pass  # a worker that still has something to say would wait for a reader
+            self._process.stdout.close()
+        self._process.wait()
+
+    @contextmanager
+    def stopped_by_interrupt(self) -> Iterator[None]:
+        """While inside, the first Ctrl-C sends ``stop`` and the second kills. Only in the main thread."""
+        pressed = 0
+
+        def stop(_number: int, _frame: FrameType | None) -> None:
+            nonlocal pressed
+            pressed += 1
+            if pressed > 1:
+                self.kill()
+                return
+            # In a thread: the interrupted code may be in `send` itself, and hold its lock.
+            threading.Thread(target=self.send, args=("stop",), daemon=True).start()
+
+        before = signal.signal(signal.SIGINT, stop)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def _crash(self) -> event.Failed:
+        if self._killed:
+            return event.Failed(message="The worker was stopped at once; what it had not saved is lost.")
+        code = self._process.returncode
+        how = f"by signal {_signal_name(-code)}" if code < 0 else f"with exit code {code}"
+        hint = "The system may have run out of memory." if code == -signal.SIGKILL else ""
+        tail = log_tail(self.log)
+        said = f"The worker ended {how} without saying why."
+        return event.Failed(message=f"{said} The end of its log:\n{tail}" if tail else said, hint=hint)
+
+
+@contextmanager
+def started_job(task: str, **arguments: Any) -> Iterator[WorkerClient]:
+    """A worker for a job that is no run: its folder is temporary and goes when the block ends."""
+    with tempfile.TemporaryDirectory(prefix="luthier-") as folder:
+        write_job(Path(folder), task, **arguments)
+        with WorkerClient(Path(folder)) as worker:
+            yield worker
+
+
+def log_tail(path: Path, lines: int = LOG_TAIL_LINES) -> str:
+    """The last lines of a log, without reading a long one whole; empty if there is none."""
+    if not path.exists():
+        return ""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 65536), os.SEEK_SET)
+        text = file.read().decode("utf-8", "replace")
+    return "\n".join(text.splitlines()[-lines:])
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return str(number)

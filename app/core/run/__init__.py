@@ -1,0 +1,1 @@
+"""One run: its folder, history, summary and report."""

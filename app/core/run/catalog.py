@@ -1,0 +1,232 @@
+"""The catalog of runs: a summary of every run below the runs folder, however it was started.
+
+Summaries are kept in one index file in the cache folder, so that thousands of runs are listed without reading their
+events again; a run whose files changed is read anew. The work is cut into slices of a few milliseconds, so that a
+window can do it between two frames. The index can be made again at any time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any
+
+import orjson
+
+from app.core.run.folder import OPEN_STATES, RunDir, present_state, run_folders, runs_dir
+from app.core.run.note import RunNote
+from app.core.run.reader import RunReader
+from app.core.run.summary import RunSummary, summary_of, with_note
+from app.core.system import place
+
+INDEX_VERSION = 2
+SLICE_S = 0.008
+WATCHED = ("events.jsonl", "setup.yaml", "config.yaml", "notes.md", "adapters")
+
+Key = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ScanProgress:
+    """How far a scan is: runs looked at, of all that there are. ``total`` is 0 while that is not known yet."""
+
+    done: int
+    total: int
+
+
+@dataclass(slots=True)
+class _Known:
+    """A run as it was read: its files' size and times then, and what was found."""
+
+    key: Key
+    summary: RunSummary
+
+
+class RunCatalog:
+    """All runs of a folder. `scan` brings it up to date in slices, `refresh` at once."""
+
+    def __init__(self, parent: Path | None = None, index: Path | None = None) -> None:
+        self.parent = parent if parent is not None else runs_dir()
+        self._index = index if index is not None else place.cache_dir() / "runs.jsonl"
+        self._known: dict[str, _Known] = {}
+        self._readers: dict[str, RunReader] = {}  # of runs that are being trained: they are read on, not again
+        self._loaded = self._changed = False
+
+    def summaries(self) -> list[RunSummary]:
+        """All runs that are known by now, the newest first."""
+        newest = sorted(self._known.items(), key=lambda item: (item[1].summary.created, item[0]), reverse=True)
+        return [known.summary for _, known in newest]
+
+    def total_bytes(self) -> int:
+        """Disk use of all runs together."""
+        return sum(known.summary.size_bytes for known in self._known.values())
+
+    def refresh(self) -> list[RunSummary]:
+        """Brings everything up to date, and returns it."""
+        for _ in self.scan():
+            pass
+        return self.summaries()
+
+    def scan(self) -> Iterator[ScanProgress]:
+        """Brings everything up to date, giving way every few milliseconds. What was found is known at once."""
+        clock = _Clock()
+        if not self._loaded:
+            yield from self._load(clock)
+            yield ScanProgress(0, len(self._known))
+        folders = []
+        for path in run_folders(str(self.parent)):
+            folders.append(path)
+            if clock.is_over():
+                yield ScanProgress(0, 0)
+                clock.restart()
+        gone = self._known.keys() - set(folders)
+        for name in gone:
+            self._drop(name)
+        for done, path in enumerate(folders):
+            for _ in self._look_at(path):
+                yield ScanProgress(done, len(folders))
+                clock.restart()
+            if clock.is_over():
+                yield ScanProgress(done + 1, len(folders))
+                clock.restart()
+        if self._changed:
+            yield from self._save(clock)
+
+    def set_note(self, run: RunDir, note: RunNote) -> None:
+        """Takes over a note that was written just now."""
+        known = self._known.get(str(run.path))
+        if known is not None:
+            known.summary = with_note(known.summary, note)
+            known.key = _key(str(run.path))
+            self._changed = True
+
+    def forget(self, run: RunDir) -> None:
+        """A run was removed."""
+        self._drop(str(run.path))
+
+    # -- one run ----------------------------------------------------------------------------------------------
+
+    def _look_at(self, name: str) -> Iterator[None]:
+        """Reads a run if it changed; yields while that takes longer than a slice."""
+        key, known = _key(name), self._known.get(name)
+        if known is None or known.key != key:
+            yield from self._read(name, key)
+        elif known.summary.recorded in OPEN_STATES:
+            state = present_state(known.summary.run, known.summary.recorded)
+            if state != known.summary.state:
+                known.summary = replace(known.summary, state=state)
+                self._changed = True
+
+    def _read(self, name: str, key: Key) -> Iterator[None]:
+        reader = self._readers.get(name) or RunReader(RunDir(Path(name)))
+        problem = ""
+        try:
+            while not reader.read(SLICE_S):
+                yield
+        except OSError as error:
+            problem = f"The events cannot be read: {error.strerror or error}."
+        summary = summary_of(reader, problem)
+        self._known[name] = _Known(key, summary)
+        self._changed = True
+        if summary.is_live:
+            self._readers[name] = reader
+        else:
+            self._readers.pop(name, None)
+
+    def _drop(self, name: str) -> None:
+        self._readers.pop(name, None)
+        if self._known.pop(name, None) is not None:
+            self._changed = True
+
+    # -- the index --------------------------------------------------------------------------------------------
+
+    def _load(self, clock: _Clock) -> Iterator[ScanProgress]:
+        """An index that cannot be read, of another version or another folder is as good as none."""
+        self._loaded = True
+        try:
+            head, *lines = self._index.read_bytes().splitlines()
+            if orjson.loads(head) != self._head():
+                return
+            for line in lines:
+                name, key, values = orjson.loads(line)
+                self._known[name] = _Known(tuple(key), _unpack(name, values))
+                if clock.is_over():
+                    yield ScanProgress(0, 0)
+                    clock.restart()
+        except (OSError, ValueError):  # what was read of it until then is right
+            return
+
+    def _head(self) -> list[Any]:
+        """What the index must be: an index of other fields, or of another folder, is not read."""
+        return [INDEX_VERSION, str(self.parent), *_PLAIN]
+
+    def _save(self, clock: _Clock) -> Iterator[ScanProgress]:
+        """Written beside and moved into place, without waiting for the disk: after a power cut it is made again."""
+        known = list(self._known.items())
+        lines = [orjson.dumps(self._head())]
+        for name, one in known:
+            lines.append(orjson.dumps([name, one.key, _pack(one.summary)]))
+            if clock.is_over():
+                yield ScanProgress(len(known), len(known))
+                clock.restart()
+        temporary = ""
+        try:
+            self._index.parent.mkdir(parents=True, exist_ok=True)
+            with NamedTemporaryFile(dir=self._index.parent, prefix=".runs-", delete=False) as file:
+                temporary = file.name
+                file.write(b"\n".join(lines))
+            Path(temporary).replace(self._index)
+            self._changed = False
+        except OSError:  # a full or read-only disk: the list is right all the same, only slower the next time
+            with contextlib.suppress(OSError):
+                Path(temporary).unlink(missing_ok=True)
+
+
+class _Clock:
+    """Says when a slice is over."""
+
+    def __init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        self._until = time.perf_counter() + SLICE_S
+
+    def is_over(self) -> bool:
+        return time.perf_counter() > self._until
+
+
+def _key(path: str) -> Key:
+    """Size and time of what a summary is made of; changes when any of it does."""
+    found: list[int] = []
+    for name in WATCHED:
+        try:
+            status = os.stat(f"{path}{os.sep}{name}")  # noqa: PTH116  # thousands of files
+        except OSError:
+            found += (0, 0)
+        else:
+            found += (status.st_size, status.st_mtime_ns)
+    return tuple(found)
+
+
+_PLAIN = tuple(f.name for f in fields(RunSummary) if f.name != "run")
+
+
+def _pack(summary: RunSummary) -> list[Any]:
+    """The values in order. JSON has no NaN, but a diverged run has: it is written as a word."""
+    values = [getattr(summary, name) for name in _PLAIN]
+    return [str(v) if isinstance(v, float) and not math.isfinite(v) else v for v in values]
+
+
+def _unpack(path: str, values: list[Any]) -> RunSummary:
+    tree = dict(zip(_PLAIN, values, strict=True))
+    for name in ("best_val_loss", "last_train_loss", "tokens_per_second", "peak_memory_gb", "elapsed_s"):
+        if isinstance(tree[name], str):
+            tree[name] = float(tree[name])
+    tree["tags"], tree["curve"] = tuple(tree["tags"]), tuple(tree["curve"])
+    return RunSummary(run=RunDir(Path(path)), **tree)

@@ -1,0 +1,209 @@
+"""A run's folder: what went in, what happened, what came out.
+
+``config.yaml`` (exactly what ran) · ``setup.yaml`` (what was asked for) · ``job.json`` · ``events.jsonl`` ·
+``log.txt`` · ``adapters/`` (mlx-lm layout) · ``state/`` (what an exact resume needs) · ``data/`` (prepared
+examples, where the source was not already in mlx-lm's form) · ``notes.md``. A run never writes into another run's
+folder.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from app.core.config.train_config import TrainConfig
+from app.core.protocol import event
+from app.core.protocol.event import Event
+from app.core.protocol.job import LOG_TAIL_LINES, write_job
+from app.core.setup.config_file import save_config
+from app.core.system import place
+
+DEPTH = 2  # a sweep keeps its runs in a folder of its own
+OPEN_STATES = ("new", "running", "paused")  # in the file; what is true now depends on whether a worker lives
+PARKED = "parked"  # paused without a worker, as the file tells it
+
+
+@dataclass(frozen=True, slots=True)
+class RunDir:
+    """Paths inside one run's folder."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.yaml"
+
+    @property
+    def setup(self) -> Path:
+        """The config as it was asked for: with the user's own data, where ``config`` names what was made of it."""
+        return self.path / "setup.yaml"
+
+    @property
+    def setup_or_config(self) -> Path:
+        """What a new setup or run like this one begins with; runs of earlier versions have no ``setup``."""
+        return self.setup if self.setup.exists() else self.config
+
+    @property
+    def job(self) -> Path:
+        return self.path / "job.json"
+
+    @property
+    def events(self) -> Path:
+        return self.path / "events.jsonl"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log.txt"
+
+    @property
+    def adapters(self) -> Path:
+        return self.path / "adapters"
+
+    @property
+    def best(self) -> Path:
+        return self.adapters / "best"
+
+    @property
+    def state(self) -> Path:
+        return self.path / "state"
+
+    @property
+    def data(self) -> Path:
+        return self.path / "data"
+
+    @property
+    def notes(self) -> Path:
+        return self.path / "notes.md"
+
+    def lock(self, timeout_s: float = 0) -> FileLock:
+        """Held by the worker while it lives; the system drops it when the process dies, however it dies."""
+        return FileLock(self.path / ".lock", timeout=timeout_s)
+
+    def is_running(self) -> bool:
+        """True while a worker holds the run."""
+        if not (self.path / ".lock").exists():
+            return False
+        lock = self.lock()
+        try:
+            lock.acquire()
+        except Timeout:
+            return True
+        lock.release()
+        return False
+
+    def log_tail(self, lines: int = LOG_TAIL_LINES) -> str:
+        """The last lines of the log; empty if there is none."""
+        if not self.log.exists():
+            return ""
+        return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+
+
+def runs_dir() -> Path:
+    """Where runs live unless the settings say otherwise."""
+    from app.core.system.setting import load_settings
+
+    chosen = load_settings().runs_dir
+    return Path(chosen).expanduser() if chosen else place.data_dir() / "runs"
+
+
+def create_run(config: TrainConfig, parent: Path | None = None) -> RunDir:
+    """Makes a new folder, named by time and adapter name, and writes the config and the job into it."""
+    parent = parent if parent is not None else runs_dir()
+    parent.mkdir(parents=True, exist_ok=True)
+    stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    word = re.sub(r"[^\w.-]+", "-", config.adapter_name).strip("-.") or "run"
+    for number in range(1, 10_000):
+        path = parent / (f"{stamp}_{word}" if number == 1 else f"{stamp}_{word}-{number}")
+        try:
+            path.mkdir()
+        except FileExistsError:
+            continue
+        return prepare_run(config, path)
+    raise FileExistsError(f"No free name for a run in {parent}")
+
+
+def prepare_run(config: TrainConfig, path: Path) -> RunDir:
+    """Writes config and job into ``path``; raises `FileExistsError` if a run is already there."""
+    run = RunDir(path.resolve())
+    if run.events.exists() or run.config.exists():
+        raise FileExistsError(f"{path} already holds a run")
+    run.path.mkdir(parents=True, exist_ok=True)
+    save_config(config.with_value("adapter_path", ""), run.setup)
+    save_config(config.with_value("adapter_path", str(run.adapters)), run.config)
+    write_job(run.path, "train")
+    return run
+
+
+def recorded_state(found: Event, before: str = "new") -> str:
+    """The state after an event, as the file tells it: ``new, running, paused, parked, finished, stopped, failed``.
+
+    A run that is parked is paused and has left the memory. That a worker says ``running`` last does not mean that
+    it still lives: `present_state` looks.
+    """
+    if isinstance(found, event.Finished):
+        return {"stopped": "stopped", "paused": PARKED}.get(found.reason, "finished")
+    if isinstance(found, event.Failed):
+        return "failed"
+    if isinstance(found, event.Paused):
+        return "paused"
+    return "running" if isinstance(found, (event.Hello, event.Resumed)) else before
+
+
+def present_state(run: RunDir, recorded: str) -> str:
+    """What the run is doing now; ``crashed`` if it ended without saying so."""
+    if recorded == PARKED:
+        return "paused"
+    if recorded not in OPEN_STATES:
+        return recorded
+    if run.is_running():
+        return "paused" if recorded == "paused" else "running"
+    return "new" if recorded == "new" else "crashed"
+
+
+def run_state(run: RunDir, events: list[Event]) -> str:
+    """``new, running, paused, finished, stopped, failed`` or ``crashed`` (ended without saying so)."""
+    state = "new"
+    for found in events:
+        state = recorded_state(found, state)
+    return present_state(run, state)
+
+
+def find_runs(parent: Path | None = None) -> Iterator[RunDir]:
+    """Every run below ``parent``, newest name first."""
+    paths = map(Path, run_folders(str(parent if parent is not None else runs_dir())))
+    yield from (RunDir(path) for path in sorted(paths, key=lambda path: path.name, reverse=True))
+
+
+def run_folders(parent: str, depth: int = DEPTH) -> Iterator[str]:
+    """Every folder with a config, at most ``depth`` levels down; hidden ones are left alone."""
+    try:
+        with os.scandir(parent) as entries:
+            paths = [entry.path for entry in entries if not entry.name.startswith(".") and entry.is_dir()]
+    except OSError:
+        return
+    for path in paths:
+        if os.path.exists(f"{path}{os.sep}config.yaml"):  # noqa: PTH110  # thousands of files
+            yield path
+        elif depth > 1:
+            yield from run_folders(path, depth - 1)
+
+
+def find_run(name: str, parent: Path | None = None) -> RunDir | None:
+    """A run by its path, its folder's name, or the newest whose adapter name or folder name contains ``name``."""
+    path = Path(name).expanduser()
+    if (path / "config.yaml").is_file():
+        return RunDir(path.resolve())
+    runs = list(find_runs(parent))
+    exact = [run for run in runs if run.name == name]
+    partial = [run for run in runs if name and name in run.name]
+    return next(iter([*exact, *partial]), None)

@@ -1,0 +1,90 @@
+"""What a person wrote about a run: its name, tags and notes, in the ``notes.md`` of its folder.
+
+The file is Markdown with a YAML head between two lines of ``---``, as other tools for notes write it. A file
+without such a head is all notes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from app.core.run.folder import RunDir
+from app.core.system.atomic_file import write_text
+
+FENCE = "---"
+NAME_LENGTH = 80
+
+
+@dataclass(frozen=True, slots=True)
+class RunNote:
+    """``name`` is empty while the run goes by its adapter's name; ``other`` holds further keys of the head."""
+
+    name: str = ""
+    tags: tuple[str, ...] = ()
+    text: str = ""
+    other: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.name or self.tags or self.text.strip() or self.other)
+
+
+def parse_tags(words: str | Iterable[object]) -> tuple[str, ...]:
+    """Tags of ``a, b`` or of a list: without blanks around them, each once, in the order they came."""
+    parts = words.split(",") if isinstance(words, str) else [str(word) for word in words]
+    found: dict[str, str] = {}
+    for part in parts:
+        tag = " ".join(part.replace(",", " ").split()).lstrip("#")
+        if tag:
+            found.setdefault(tag.casefold(), tag)
+    return tuple(found.values())
+
+
+def load_note(run: RunDir) -> RunNote:
+    """The run's note; an empty one if there is none. A head that is no YAML counts as text: nothing is lost."""
+    try:
+        text = run.notes.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return RunNote()
+    return parse_note(text)
+
+
+def parse_note(text: str) -> RunNote:
+    """A note from the text of its file."""
+    lines = text.split("\n")
+    if lines[0].strip() != FENCE:
+        return RunNote(text=text)
+    end = next((i for i, line in enumerate(lines[1:], start=1) if line.strip() == FENCE), None)
+    if end is None:
+        return RunNote(text=text)
+    try:
+        head = yaml.safe_load("\n".join(lines[1:end])) or {}
+    except yaml.YAMLError:
+        return RunNote(text=text)
+    if not isinstance(head, dict):
+        return RunNote(text=text)
+    tags = head.pop("tags", None) or ()
+    return RunNote(
+        name=str(head.pop("name", None) or "").strip(),
+        tags=parse_tags(tags if isinstance(tags, (str, list, tuple)) else [tags]),
+        text="\n".join(lines[end + 1 :]).lstrip("\n"),
+        other=head,
+    )
+
+
+def save_note(run: RunDir, note: RunNote) -> None:
+    """Writes ``notes.md`` completely or not at all; an empty note removes it. Raises `OSError`."""
+    if note.is_empty:
+        run.notes.unlink(missing_ok=True)
+        return
+    head = {"name": note.name, "tags": list(note.tags)} | dict(note.other)
+    kept = {key: value for key, value in head.items() if value not in ("", [])}
+    front = f"{FENCE}\n{yaml.safe_dump(kept, sort_keys=False, allow_unicode=True)}{FENCE}\n" if kept else ""
+    # Text that itself begins with a fence would be read as a head: an empty head before it says that it is none.
+    if not front and note.text.startswith(FENCE):
+        front = f"{FENCE}\n{FENCE}\n"
+    write_text(run.notes, front + note.text)

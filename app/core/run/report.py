@@ -1,0 +1,246 @@
+"""A run's report: one self-contained HTML or Markdown file with its figures, curves, config and environment."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from html import escape
+from pathlib import Path
+
+from app import __version__
+from app.core.config.train_config import TrainConfig
+from app.core.problem import Problem, UnusableError
+from app.core.quantity import bytes_text, count_text, duration_text, percent_text, plural
+from app.core.run.curve_svg import curve_svg
+from app.core.run.difference import differences, run_config
+from app.core.run.folder import RunDir
+from app.core.run.reader import RunReader
+from app.core.run.summary import RunSummary, summary_of
+from app.core.setup.config_file import dump_config
+from app.core.system.atomic_file import write_text
+
+SUFFIXES = (".html", ".md")
+SHOWN_ROWS = 40  # validations and checkpoints of a long run: the last ones
+STATE_WORDS = {
+    "new": "Not started",
+    "running": "Training",
+    "paused": "Paused",
+    "finished": "Finished",
+    "stopped": "Stopped",
+    "failed": "Failed",
+    "crashed": "Broke off",
+}
+STYLE = """
+:root { color-scheme: light dark;
+  --text: #211e1b; --muted: #6b655f; --line: #e3dfda; --page: #f4f2ef; --card: #fff; }
+@media (prefers-color-scheme: dark) {
+  :root { --text: #efece8; --muted: #aba59e; --line: #393735; --page: #1b1a19; --card: #252423; }
+}
+body { font: 15px/1.5 -apple-system, "Segoe UI", Inter, sans-serif; color: var(--text); background: var(--page);
+  max-width: 920px; margin: 40px auto; padding: 0 24px; }
+h1 { font-size: 26px; margin: 0 0 4px; } h2 { font-size: 17px; margin: 32px 0 8px; }
+p.sub { color: var(--muted); margin: 0 0 24px; overflow-wrap: anywhere; }
+section { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 16px 20px; }
+table { border-collapse: collapse; width: 100%; } td, th { padding: 5px 12px 5px 0; text-align: left;
+  border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere; }
+tr:last-child td { border-bottom: none; } th, td:first-child { color: var(--muted); font-weight: 500; }
+svg { max-width: 100%; height: auto; } pre { font: 12.5px/1.5 ui-monospace, Menlo, monospace; overflow-x: auto;
+  margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; }
+footer { color: var(--muted); font-size: 13px; margin-top: 32px; }
+""".strip()
+
+Rows = list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One part of a report: a table, preformatted text, or plain text under a title."""
+
+    title: str
+    head: tuple[str, ...] = ()
+    rows: Sequence[tuple[str, ...]] = ()
+    code: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a report says, before it is HTML or Markdown."""
+
+    title: str
+    line: str
+    svg: str
+    sections: tuple[Section, ...]
+    footer: str
+
+
+def make_report(reader: RunReader) -> Report:
+    """The report of a run whose events were read; a broken config is told in its place."""
+    run, summary = reader.run, summary_of(reader)
+    when = datetime.fromtimestamp(summary.created).strftime("%Y-%m-%d %H:%M")
+    parts = [STATE_WORDS[summary.state], when, Path(summary.base).name or "no base model", *summary.tags]
+    sections = [
+        Section("Notes", text=summary.note),
+        Section("What happened", text=summary.message),
+        Section("Figures", rows=_figures(summary, reader)),
+        *_config_sections(run),
+        _validations(reader),
+        _checkpoints(reader),
+        Section("Warnings", text="\n".join(f"{found.message} {found.hint}".strip() for found in reader.warnings)),
+        Section("Environment", rows=_environment(run, reader)),
+    ]
+    return Report(
+        title=summary.name,
+        line=" · ".join(parts),
+        svg=curve_svg(reader.history),
+        sections=tuple(part for part in sections if part.rows or part.code or part.text),
+        footer=f"Written by Luthier {__version__} on {datetime.now().strftime('%Y-%m-%d %H:%M')}.",
+    )
+
+
+def save_report(reader: RunReader, path: Path) -> None:
+    """Writes the report of a run whose events were read; the suffix says the format (.html or .md).
+
+    Raises `UnusableError` for another suffix and `OSError` if the file cannot be written.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        said = f"{path.name}: the ending says the format of the report."
+        raise UnusableError([Problem("", said, hint=f"Use {' or '.join(SUFFIXES)}.")])
+    report = make_report(reader)
+    write_text(path, as_html(report) if path.suffix.lower() == ".html" else as_markdown(report))
+
+
+# -- the two formats ---------------------------------------------------------------------------------------------
+
+
+def as_html(report: Report) -> str:
+    """One page without any other file, font or script; light or dark as the reader's system."""
+    body = [f"<h1>{escape(report.title)}</h1>", f'<p class="sub">{escape(report.line)}</p>']
+    if report.svg:
+        body.append(f"<section>{report.svg}</section>")
+    for part in report.sections:
+        body.append(f"<h2>{escape(part.title)}</h2>\n<section>{_html_part(part)}</section>")
+    body.append(f"<footer>{escape(report.footer)}</footer>")
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(report.title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
+        + "\n".join(body)
+        + "\n</body>\n</html>\n"
+    )
+
+
+def _html_part(part: Section) -> str:
+    if part.code or part.text:
+        return f"<pre>{escape(part.code or part.text)}</pre>"
+    head = "".join(f"<th>{escape(name)}</th>" for name in part.head)
+    rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>\n" for row in part.rows)
+    return f"<table>{f'<tr>{head}</tr>' if head else ''}\n{rows}</table>"
+
+
+def as_markdown(report: Report) -> str:
+    """Markdown with the picture in the file itself, as a data address."""
+    parts = [f"# {_inline(report.title)}", _inline(report.line)]
+    if report.svg:
+        # Alone on whatever page it is shown on, the picture needs a ground of its own.
+        picture = base64.b64encode(
+            report.svg.replace(">", '><rect width="100%" height="100%" fill="#fff"/>', 1).encode()
+        )
+        parts.append(f"![Training and validation loss](data:image/svg+xml;base64,{picture.decode('ascii')})")
+    for part in report.sections:
+        parts += [f"## {part.title}", _markdown_part(part)]
+    return "\n\n".join([*parts, f"*{report.footer}*"]) + "\n"
+
+
+def _markdown_part(part: Section) -> str:
+    if part.code:
+        fence = "`" * 3
+        while fence in part.code:
+            fence += "`"
+        return f"{fence}yaml\n{part.code}\n{fence}"
+    if part.text:
+        return part.text
+    head = part.head or ("",) * len(part.rows[0])
+    lines = [head, ("---",) * len(head), *part.rows]
+    return "\n".join(f"| {' | '.join(_inline(cell) for cell in line)} |" for line in lines)
+
+
+def _inline(text: str) -> str:
+    """Text in one line, in a table or a title."""
+    return " ".join(text.replace("|", "\\|").split())
+
+
+# -- what it says ------------------------------------------------------------------------------------------------
+
+
+def _figures(summary: RunSummary, reader: RunReader) -> Rows:
+    started = reader.history.started
+    rows: Rows = [("Iterations", f"{summary.iteration:,} of {summary.iterations:,}")]
+    if summary.best_val_loss is not None:
+        rows.append(
+            ("Best validation loss", f"{summary.best_val_loss:.4f} at iteration {summary.best_iteration:,}")
+        )
+        if summary.best_val_loss < 50:
+            rows.append(("Perplexity there", f"{math.exp(summary.best_val_loss):.3f}"))
+    if summary.last_train_loss is not None:
+        rows.append(("Last training loss", f"{summary.last_train_loss:.4f}"))
+    if started is not None:
+        rows.append(("Trained", _trained_text(started.trainable_parameters, started.total_parameters)))
+        rows.append(("Adapted modules", count_text(started.adapted_modules)))
+        rows.append(("Examples", f"{started.train_examples:,} to train on, {started.valid_examples:,} to validate"))
+    if reader.history.last_report is not None:
+        rows.append(("Trained tokens", count_text(reader.history.last_report.trained_tokens)))
+        rows.append(("Speed", f"{summary.tokens_per_second:,.0f} tokens/s"))
+        rows.append(("Peak memory", f"{summary.peak_memory_gb:.2f} GB"))
+        rows.append(("Time", duration_text(summary.elapsed_s)))
+    rows.append(("On disk", bytes_text(summary.size_bytes)))
+    return rows
+
+
+def _trained_text(trainable: int, total: int) -> str:
+    share = f", {percent_text(100 * trainable / total)} of {count_text(total)}" if total else ""
+    return f"{plural(trainable, 'parameter')}{share}"
+
+
+def _config_sections(run: RunDir) -> list[Section]:
+    try:
+        config = run_config(run)
+    except UnusableError as error:
+        return [Section("Config", text=str(error))]
+    changed = differences([TrainConfig(), config])
+    rows = [(found.label, found.path, found.texts()[1]) for found in changed]
+    return [
+        Section("Other than the defaults", ("Field", "Key", "Value"), rows),
+        Section("Config", code=dump_config(config).rstrip()),
+    ]
+
+
+def _validations(reader: RunReader) -> Section:
+    history = reader.history
+    pairs = list(zip(history.valid_x("iterations").tolist(), history.valid_losses.tolist(), strict=True))
+    best = history.best.iteration if history.best else None
+    rows = [(f"{x:,.0f}", f"{loss:.4f}", "best" if x == best else "") for x, loss in pairs[-SHOWN_ROWS:]]
+    return Section(_title("Validations", len(pairs)), ("Iteration", "Loss", ""), rows)
+
+
+def _checkpoints(reader: RunReader) -> Section:
+    found = reader.checkpoints
+    rows = [(f"{one.iteration:,}", one.kind, one.path) for one in found[-SHOWN_ROWS:]]
+    return Section(_title("Checkpoints", len(found)), ("Iteration", "Kind", "File"), rows)
+
+
+def _title(name: str, count: int) -> str:
+    return name if count <= SHOWN_ROWS else f"{name} (the last {SHOWN_ROWS} of {count:,})"
+
+
+def _environment(run: RunDir, reader: RunReader) -> Rows:
+    rows: Rows = [("Folder", str(run.path))]
+    hello = reader.hello
+    if hello is not None:
+        rows += [("Device", hello.device)] if hello.device else []
+        rows += [("Memory", f"{hello.memory_gb:.0f} GB")] if hello.memory_gb else []
+        rows += [(name, version) for name, version in hello.versions.items()]
+    return rows

@@ -1,0 +1,217 @@
+"""A run in one line: what a list of runs shows of each."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from app.core.config.train_config import TrainConfig
+from app.core.run.folder import PARKED, RunDir, present_state
+from app.core.run.history import Floats, RunHistory
+from app.core.run.note import RunNote, load_note
+from app.core.run.reader import RunReader
+
+CURVE_POINTS = 40
+STATES = ("running", "paused", "finished", "stopped", "failed", "crashed", "new")
+HIDDEN = ("run", "recorded", "curve")  # not for scripts
+
+# The C parser where PyYAML has it: a list of thousands of runs reads thousands of configs.
+YamlLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """``state`` is what is true now, ``recorded`` what the events say. ``curve`` is the train loss in a few points.
+
+    ``method`` is what is trained, with an objective other than the supervised one before it (``dpo
+    lora``). ``created`` is seconds since 1970; ``name`` is what a person called the run, else its adapter's name.
+    """
+
+    run: RunDir
+    name: str
+    state: str
+    recorded: str
+    base: str
+    method: str
+    data: str
+    targets: str
+    created: float
+    iteration: int
+    iterations: int
+    best_val_loss: float | None
+    best_iteration: int | None
+    last_train_loss: float | None
+    trainable_parameters: int
+    tokens_per_second: float
+    peak_memory_gb: float
+    elapsed_s: float
+    size_bytes: int
+    message: str
+    tags: tuple[str, ...]
+    note: str
+    curve: tuple[float, ...]
+
+    @property
+    def is_live(self) -> bool:
+        """True while a worker trains it."""
+        return self.state in ("running", "paused") and self.recorded != PARKED
+
+    @property
+    def can_resume(self) -> bool:
+        """True if the run ended before its time and left what a resume needs; looks at the disk."""
+        ended = self.state in ("stopped", "failed", "crashed") or self.recorded == PARKED
+        return ended and self.has_saved_state
+
+    @property
+    def has_saved_state(self) -> bool:
+        """True if there is something to go on from; looks at the disk."""
+        return self.run.state.is_dir() and any(self.run.state.iterdir())
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values for scripts."""
+        tree = {name: getattr(self, name) for name in self.__slots__ if name not in HIDDEN}
+        return {"path": str(self.run.path)} | tree | {"tags": list(self.tags)}
+
+
+def summarize(run: RunDir) -> RunSummary:
+    """Reads a run's config, note and events. Faults in them do not raise: an unreadable run is listed as such."""
+    reader, problem = RunReader(run), ""
+    try:
+        reader.read()
+    except OSError as error:
+        problem = f"The events cannot be read: {error.strerror or error}."
+    return summary_of(reader, problem)
+
+
+def summary_of(reader: RunReader, problem: str = "") -> RunSummary:
+    """The summary of a run whose events were read."""
+    run, history = reader.run, reader.history
+    facts, fault = _config_facts(run)
+    note = load_note(run)
+    started, last, best = history.started, history.last_report, history.best
+    return RunSummary(
+        run=run,
+        name=note.name or facts["name"],
+        state=present_state(run, reader.recorded),
+        recorded=reader.recorded,
+        base=facts["base"],
+        method=facts["method"],
+        data=facts["data"],
+        targets=facts["targets"],
+        created=_created(reader),
+        iteration=history.iteration,
+        iterations=started.iterations if started else facts["iterations"],
+        best_val_loss=best.val_loss if best else None,
+        best_iteration=best.iteration if best else None,
+        last_train_loss=last.train_loss if last else None,
+        trainable_parameters=started.trainable_parameters if started else 0,
+        tokens_per_second=last.tokens_per_second if last else 0.0,
+        peak_memory_gb=last.peak_memory_gb if last else 0.0,
+        elapsed_s=history.elapsed_s,
+        size_bytes=folder_bytes(run.path),
+        message=problem or fault or (history.failed.message if history.failed else ""),
+        tags=note.tags,
+        note=note.text.strip(),
+        curve=curve_of(history),
+    )
+
+
+def with_note(summary: RunSummary, note: RunNote) -> RunSummary:
+    """The same summary with another note, without reading the run again."""
+    from dataclasses import replace
+
+    name = note.name or _config_facts(summary.run)[0]["name"]
+    return replace(summary, name=name, tags=note.tags, note=note.text.strip())
+
+
+def curve_of(history: RunHistory, points: int = CURVE_POINTS) -> tuple[float, ...]:
+    """The train loss (the validations, where there is none) in at most ``points`` means of equal stretches.
+
+    Stretches without a finite loss are left out.
+    """
+    losses = history.losses if len(history) else history.valid_losses
+    if not len(losses):
+        return ()
+    edges = np.linspace(0, len(losses), min(points, len(losses)) + 1).astype(int)
+    finite = np.isfinite(losses)
+    sums = np.add.reduceat(np.where(finite, losses, 0.0), edges[:-1])
+    counts = np.add.reduceat(finite.astype(float), edges[:-1])
+    means: Floats = sums[counts > 0] / counts[counts > 0]
+    return tuple(float(f"{value:.4g}") for value in means)
+
+
+def folder_bytes(path: Path) -> int:
+    """Bytes of all files in a folder; what cannot be read counts as nothing."""
+    total = 0
+    for parent, _, names in os.walk(path):
+        for name in names:
+            try:
+                total += os.lstat(f"{parent}{os.sep}{name}").st_size
+            except OSError:
+                continue
+    return total
+
+
+def _created(reader: RunReader) -> float:
+    if reader.created is not None and math.isfinite(reader.created):
+        return reader.created
+    try:
+        return reader.run.path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _config_facts(run: RunDir) -> tuple[dict[str, Any], str]:
+    """What a list shows of a config, read without checking its every value, and what is wrong with the file."""
+    defaults = TrainConfig.model_fields
+    tree, fault = _read_config(run)
+
+    def text(key: str) -> str:
+        value = tree.get(key)
+        return str(defaults[key].default if value is None else value)
+
+    iterations = tree.get("iters", defaults["iters"].default)
+    keys = (tree.get("lora_parameters") or {}).get("keys") if text("targets") == "keys" else None
+    return {
+        "name": text("adapter_name") if not fault else run.name,
+        "base": text("model"),
+        "method": _method(text("train_mode"), text("grpo_loss_type"), text("fine_tune_type")),
+        "data": text("data"),
+        "targets": _short_names(keys) if isinstance(keys, list) else text("targets"),
+        "iterations": iterations if isinstance(iterations, int) else 0,
+    }, fault
+
+
+def _short_names(keys: list[Any]) -> str:
+    """Explicit keys as people name matrices: ``q, k, v, o`` for ``self_attn.q_proj`` and so on."""
+    names = (str(key).rsplit(".", 1)[-1].removesuffix("_proj") for key in keys)
+    return ", ".join(dict.fromkeys(names))
+
+
+def _method(mode: str, group_loss: str, fine_tune_type: str) -> str:
+    """``lora``; with another objective than the supervised one, that before it: ``dpo lora``."""
+    objective = group_loss if mode == "grpo" else mode
+    return fine_tune_type if mode == "sft" else f"{objective} {fine_tune_type}"
+
+
+def _read_config(run: RunDir) -> tuple[dict[str, Any], str]:
+    """What ran, with the model and data that were asked for."""
+    tree, fault = _read_yaml(run.config)
+    asked = _read_yaml(run.setup)[0] if run.setup.exists() else {}
+    return tree | {key: asked[key] for key in ("model", "data") if asked.get(key)}, fault
+
+
+def _read_yaml(path: Path) -> tuple[dict[str, Any], str]:
+    try:
+        tree = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=YamlLoader)
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        return {}, f"The config cannot be read: {str(error).splitlines()[0]}"
+    if not isinstance(tree, dict):
+        return {}, "The config cannot be read: it is no list of keys and values."
+    return tree, ""

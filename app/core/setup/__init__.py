@@ -1,0 +1,1 @@
+"""A config before Start: checks, plan, memory."""

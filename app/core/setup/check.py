@@ -1,0 +1,140 @@
+"""The checks before Start: everything about a config, its model and its data that a person should know, at once.
+
+The window shows the result beside the fields, the command line and the worker print it: one function, one truth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from app.core.config.train_config import TrainConfig
+from app.core.data.label import imbalance
+from app.core.data.report import DataReport
+from app.core.method.method import check_method
+from app.core.model.inspection import Inspection
+from app.core.problem import Problem, Severity
+from app.core.quantity import plural
+from app.core.setup import plan
+from app.core.setup.recommendation import check_scale
+from app.core.setup.target_check import check_targets
+from app.core.source.finding import KINDS
+from app.core.target.selection import Selection
+
+_W, _N = Severity.WARNING, Severity.NOTE
+# What is rendered by the template; prompts and answers of supervised rows become turns as well.
+TEMPLATED = ("chat", "preference", "labelled", "prompt")
+_ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
+
+
+def check_config(
+    config: TrainConfig,
+    inspection: Inspection | None = None,
+    data: DataReport | None = None,
+    selection: Selection | None = None,
+) -> list[Problem]:
+    """Every problem, errors first; what is not known yet (no inspection, no report) is not judged.
+
+    ``selection`` is the config resolved on the inspection, for callers that have it already.
+    """
+    found = [*_inputs(config), *_data(config, data), *_run(config, data), *_optimizer(config), *_files(config)]
+    found += check_method(config)
+    if inspection is not None:
+        found += [*_model(inspection, data), *check_targets(inspection, config, selection)]
+    else:
+        found += check_scale(config)
+    return sorted(dict.fromkeys(found), key=lambda p: _ORDER[p.severity])
+
+
+def _inputs(config: TrainConfig) -> Iterator[Problem]:
+    if not config.model.strip():
+        yield Problem("model", "No model is chosen.", hint="Drop a model folder here, or use the starter model.")
+    if not config.data.strip():
+        yield Problem("data", "No training data is chosen.", hint="Drop a file here, or use the starter data.")
+
+
+def _model(inspection: Inspection, data: DataReport | None) -> Iterator[Problem]:
+    if inspection.source == "mlx-lm" and not inspection.has_tokenizer:
+        yield Problem("model", "The folder holds no tokenizer.", hint="Copy the model's tokenizer files into it.")
+    elif data is not None and data.target in TEMPLATED and not inspection.has_chat_template:
+        yield Problem(
+            "data",
+            "The data need a chat template, and the model has none.",
+            hint="Choose an instruct model, or data in the text format.",
+        )
+
+
+def _data(config: TrainConfig, data: DataReport | None) -> Iterator[Problem]:
+    if data is None or data.cancelled:
+        return
+    if not data.usable:
+        first = data.errors[0] if data.errors else None
+        yield Problem(
+            "data",
+            f"The data cannot be used yet: {plural(data.error_count, 'error')}."
+            + (f" The first: {first.reason}" if first else ""),
+            hint=first.hint if first else "",
+            file=first.file if first else "",
+            line=first.line if first else None,
+        )
+        return
+    if uneven := imbalance(data.labels, config.desirable_weight, config.undesirable_weight):
+        yield Problem(uneven.weight, uneven.reason, _W, KINDS["unbalanced_labels"].hint)
+    if config.mask_prompt and data.target == "text":
+        yield Problem(
+            "mask_prompt",
+            "The data are plain text, without prompts to leave out: all of it is trained.",
+            _W,
+            hint="Turn it off, or choose data with prompts and answers.",
+        )
+    elif not config.mask_prompt and data.target in ("chat", "completion"):
+        yield Problem("mask_prompt", "Prompts are learned too.", _N, hint="Usually only the answers should be.")
+
+
+def _run(config: TrainConfig, data: DataReport | None) -> Iterator[Problem]:
+    parts = plan.parts(config, data)
+    train, valid = (parts.train, parts.valid) if parts else (None, None)
+    if train is not None and train < config.batch_size:
+        yield Problem(
+            "batch_size",
+            f"There are only {plural(train, 'example')} to train on: the batches will hold {train}.",
+            _W,
+            hint=f"Use a batch size of at most {train}.",
+        )
+    elif valid is not None and 0 < valid < config.batch_size:
+        said = f"There are only {plural(valid, 'example')} for validation."
+        hint = "Stock mlx-lm needs a batch of them; Luthier measures with fewer."
+        yield Problem("batch_size", said, _N, hint=hint)
+    if valid == 0 and config.early_stopping.enabled:
+        yield Problem(
+            "early_stopping.enabled",
+            "Without validation data it cannot act.",
+            _W,
+            hint="Give validation data or a validation share.",
+        )
+    iterations = plan.iterations(config, train)
+    for path, what in (
+        ("steps_per_report", "report"),
+        ("steps_per_eval", "validation"),
+        ("save_every", "checkpoint"),
+    ):
+        if config.value(path) > iterations:
+            said = f"The run has {plural(iterations, 'iteration')}: the only {what} comes at its end."
+            yield Problem(path, said, _N)
+    if 1 <= config.warmup >= iterations and config.schedule != "custom":
+        yield Problem(
+            "warmup", f"The run has only {plural(iterations, 'iteration')}.", _W, hint="Use a share: 0.05."
+        )
+
+
+def _optimizer(config: TrainConfig) -> Iterator[Problem]:
+    if config.optimizer == "adam" and config.weight_decay > 0:
+        yield Problem("weight_decay", "Adam does not use it.", _W, hint="Choose AdamW, or set it to 0.")
+
+
+def _files(config: TrainConfig) -> Iterator[Problem]:
+    if config.schedule == "custom" and not config.lr_schedule:
+        yield Problem("schedule", "The config has no lr_schedule of its own.", hint="Choose another schedule.")
+    start = config.resume_adapter_file
+    if start and not Path(start).expanduser().is_file():
+        yield Problem("resume_adapter_file", f"There is no file {start}.", hint="Choose an adapters.safetensors.")

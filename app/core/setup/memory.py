@@ -1,0 +1,364 @@
+"""The memory estimate: what a training run will take at its peak, term by term, before anything is loaded.
+
+Weights, adapter and optimizer follow exactly from shapes and types. Of the arrays that a step computes the sizes
+follow exactly as well (`app.core.setup.memory_term`); how many of each kind MLX holds at once was measured on the
+CPU build, by least squares over some 350 runs of tiny models (Llama, Qwen, Gemma, GPT-2, Phi; LoRA, DoRA, full;
+weights of 4, 8, 16 and 32 bit), and then by hand for query norms and 16-bit DoRA on the rows of
+`tests/bench/bench_memory.py`, and ``logits`` and ``pieces`` for vocabularies of 8,000 to 152,000; ``kept_cast`` is
+what `app.worker.model.precision` saves, a fifth of all activations. On some 100 runs that nothing was fitted to, at
+0.3 to 46 MB, it was off by 4 to 11 % in the median and by 30 % at worst; MLX schedules differently from run to run,
+most of all with DoRA. A probe of the real run replaces that part by what it measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import reduce
+from operator import add
+from typing import Any
+
+from app.core.config.train_config import SAMPLING_MODES, TrainConfig
+from app.core.model.inspection import Inspection
+from app.core.setup.memory_method import kept_log_probabilities, sampling, second_models
+from app.core.setup.memory_term import (
+    ITEM_BYTES,
+    Step,
+    Terms,
+    is_cut,
+    item_bytes,
+    layer_terms,
+    logits_bytes,
+    optimizer_items,
+    step_of,
+)
+from app.core.target.key import top_layers
+from app.core.target.selection import Selection, resolve
+
+# Beyond this share of the limit a run fits, but other programs may push it into swap.
+COMFORTABLE_SHARE = 0.85
+
+
+class Verdict(StrEnum):
+    """How the estimate compares with the machine; unknown where its memory is."""
+
+    FITS = "fits"
+    TIGHT = "tight"
+    WONT_FIT = "wont_fit"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class _Weights:
+    """How many arrays of each kind are held at the peak.
+
+    Those of every layer, of the largest layer on top of that, logits (but of their pieces never more than
+    ``pieces``), final states, gradients."""
+
+    layer: Terms
+    top: Terms
+    logits: float
+    pieces: float
+    state: float
+    gradient: float
+
+
+# (compiled, gradient checkpointing)
+_WEIGHTS = {
+    (True, False): _Weights(
+        layer=Terms(3.7, 1.2, inner=2.2, scores=1.1, low_rank=0.8, cast=0.5, kept_cast=0.6, weight=1.0,
+                    wide_weight=0.75),
+        top=Terms(inner=3.7, scores=1.3, cast=0.2, weight=0.5),
+        logits=2.8, pieces=9.8, state=2.5, gradient=0.9,
+    ),
+    (True, True): _Weights(
+        layer=Terms(hidden=1.0, weight=0.45, wide_weight=1.4),
+        top=Terms(mixer=5.8, inner=4.0, scores=2.7, cast=3.3, kept_cast=0.6),
+        logits=1.7, pieces=9.8, state=0.5, gradient=1.6,
+    ),
+    (False, False): _Weights(
+        layer=Terms(hidden=3.0, mixer=1.2, inner=2.3, scores=1.25, low_rank=0.1, cast=0.3, kept_cast=0.6,
+                    wide_weight=0.3),
+        top=Terms(mixer=2.7, inner=1.45, scores=0.7, cast=3.4, weight=3.0, wide_weight=2.0),
+        logits=3.45, pieces=7.0, state=0.5, gradient=0.5,
+    ),
+    (False, True): _Weights(
+        layer=Terms(hidden=1.4, weight=0.2, wide_weight=0.5),
+        top=Terms(inner=6.4, scores=2.7, cast=1.8, kept_cast=0.6, weight=0.9, wide_weight=0.5),
+        logits=2.65, pieces=7.0, state=1.8, gradient=1.15,
+    ),
+}  # fmt: skip
+
+# Copies of the trained parameters while the optimizer updates them: gradients, new values, new states.
+_UPDATE = {
+    True: {"adam": 4.4, "adamw": 4.1, "lion": 2.0, "sgd": 1.6, "adafactor": 2.05, "muon": 2.9},
+    False: {"adam": 1.7, "adamw": 1.7, "lion": 2.4, "sgd": 1.5, "adafactor": 1.5, "muon": 1.9},
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """Config values with which the run would fit: what the button says, what it sets, and the peak it leads to."""
+
+    text: str
+    values: dict[str, Any]
+    total_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryEstimate:
+    """The peak of a run in bytes; the parts add up to ``total``.
+
+    ``activations`` are what forward and backward pass hold at the peak, ``logits`` the vocabulary's share of it.
+    When the optimizer's update is the peak (large trained parts, short examples) both are 0 and ``gradients`` has
+    what the update holds. Where answers are sampled, and that is the peak, ``cache`` and ``sampling`` have it and
+    those are 0; where it is not, ``apart`` says what it takes while nothing is trained. ``judge`` and ``reference``
+    are the weights of other models. ``limit`` is what MLX should stay within, 0 if unknown; ``calibrated`` if a
+    probe counts.
+    """
+
+    weights: int
+    adapter: int
+    gradients: int
+    optimizer: int
+    activations: int
+    logits: int
+    judge: int = 0
+    reference: int = 0
+    log_probabilities: int = 0
+    cache: int = 0
+    sampling: int = 0
+    apart: int = 0
+    limit: int = 0
+    verdict: Verdict = Verdict.UNKNOWN
+    remedies: tuple[Remedy, ...] = ()
+    calibrated: bool = False
+
+    @property
+    def total(self) -> int:
+        """The peak in bytes."""
+        return self.fixed + self.dynamic
+
+    @property
+    def fixed(self) -> int:
+        """What is there all the time: the weights of all models, adapter and optimizer."""
+        return self.weights + self.judge + self.reference + self.adapter + self.optimizer
+
+    @property
+    def dynamic(self) -> int:
+        """What a step adds at its peak."""
+        return self.gradients + self.activations + self.logits + self.log_probabilities + self.cache + self.sampling
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What two real steps at the longest batch showed: MLX's peak, the seconds of the second step, and its size."""
+
+    peak_bytes: int
+    step_s: float
+    step: Step
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What a probe taught of one config: ``factor`` is measured over estimated bytes of what a step adds."""
+
+    factor: float
+    probe: Probe
+    batch_size: int
+    max_seq_length: int
+
+    def step_for(self, config: TrainConfig, otherwise: Step) -> Step:
+        """The probed step itself where batch and length are the same."""
+        same = (config.batch_size, config.max_seq_length) == (self.batch_size, self.max_seq_length)
+        is_alike = is_cut(config) or otherwise.rows == self.probe.step.rows
+        return self.probe.step if same and is_alike else otherwise
+
+    def step_s(self, step: Step, batch_size: int) -> float:
+        """Seconds of a batch of another size whose largest step is ``step``, in proportion to its positions."""
+        return self.probe.step_s * batch_size * step.width / (self.batch_size * self.probe.step.width)
+
+
+def calibrate(
+    inspection: Inspection, config: TrainConfig, selection: Selection, probe: Probe, *, compiled: bool = True
+) -> Calibration:
+    """The calibration from a probe of this config."""
+    estimated = _estimate(inspection, config, selection, probe.step, 1.0, compiled)
+    measured = max(probe.peak_bytes - estimated.fixed, 0)
+    factor = measured / estimated.dynamic if estimated.dynamic else 1.0
+    return Calibration(factor, probe, config.batch_size, config.max_seq_length)
+
+
+def estimate(
+    inspection: Inspection,
+    config: TrainConfig,
+    selection: Selection,
+    *,
+    machine_memory_gb: float = 0.0,
+    working_set_gb: float = 0.0,
+    longest: int | None = None,
+    target_share: float = 1.0,
+    labelled: bool = False,
+    calibration: Calibration | None = None,
+    compiled: bool = True,
+    with_remedies: bool = True,
+) -> MemoryEstimate:
+    """The peak memory of training, with the cheapest changes that would make it fit if it does not.
+
+    Those take some 20 estimates; a caller that must answer at once leaves them out with ``with_remedies``.
+
+    ``longest`` is the longest example in tokens (the maximum length counts if unknown), ``target_share`` the share
+    of positions that are trained, ``labelled`` true for answers with a label each, ``compiled`` false where MLX
+    compiles no kernels. The limit is MLX's recommended working set, or 90 % of the machine's memory if only that is
+    known.
+    """
+    limit = round(1e9 * (working_set_gb or machine_memory_gb * 0.9))
+
+    def peak(edited: TrainConfig, chosen: Selection) -> MemoryEstimate:
+        step = step_of(edited, longest, target_share, labelled=labelled)
+        if calibration is None:
+            return _estimate(inspection, edited, chosen, step, 1.0, compiled)
+        return _estimate(
+            inspection, edited, chosen, calibration.step_for(edited, step), calibration.factor, compiled
+        )
+
+    found = peak(config, selection)
+    verdict = _verdict(found.total, limit)
+    remedies: tuple[Remedy, ...] = ()
+    if with_remedies and verdict is Verdict.WONT_FIT:
+        remedies = _remedies(inspection, config, limit, lambda edited: peak(edited, resolve(inspection, edited)))
+    return replace(found, limit=limit, verdict=verdict, remedies=remedies, calibrated=calibration is not None)
+
+
+def _estimate(
+    inspection: Inspection,
+    config: TrainConfig,
+    selection: Selection,
+    step: Step,
+    factor: float,
+    compiled: bool,
+) -> MemoryEstimate:
+    item = item_bytes(inspection) if selection.kind == "full" else ITEM_BYTES["float32"]
+    trained = selection.trainable_parameters * item
+    optimizer = optimizer_items(config, selection) * item
+    weights = _WEIGHTS[compiled, config.grad_checkpoint]
+    layers = layer_terms(inspection, config, selection, step)
+    whole = reduce(add, layers, Terms())
+    largest = max((layer.weighed(weights.top) for layer in layers), default=0.0)
+    states = step.positions * inspection.hidden_size * item_bytes(inspection)
+    of_all, of_piece = logits_bytes(inspection, step)
+    logits = min(weights.logits * of_all, weights.pieces * of_piece)
+    activations = whole.weighed(weights.layer) + largest + weights.state * states
+    gradients = weights.gradient * trained
+    update = _UPDATE[compiled][config.optimizer] * trained
+    if update > activations + logits + gradients:
+        gradients, activations, logits = update, 0.0, 0.0
+    # The trainer holds on to an earlier state of an adapter, and to the gradients of an accumulation or of pieces.
+    adds_up = config.grad_accumulation_steps > 1 or is_cut(config)
+    kept = trained * ((selection.kind != "full") + adds_up)
+    others = second_models(config, step, inspection.path)
+    answers = sampling(inspection, config, step)
+    apart = max(answers.total, others.judging)
+    cache = computed = 0
+    if apart > gradients + activations + logits:
+        gradients = activations = logits = 0.0
+        cache = answers.cache if apart == answers.total else 0
+        computed, apart = apart - cache, 0
+    return MemoryEstimate(
+        weights=inspection.weight_bytes,
+        adapter=0 if selection.kind == "full" else trained,
+        gradients=round((gradients + kept) * factor),
+        optimizer=optimizer,
+        activations=round(activations * factor),
+        logits=round(logits * factor),
+        judge=others.judge,
+        reference=others.reference,
+        log_probabilities=kept_log_probabilities(config, step),
+        cache=round(cache * factor),
+        sampling=round(computed * factor),
+        apart=apart,
+    )
+
+
+def _verdict(total: int, limit: int) -> Verdict:
+    if not limit:
+        return Verdict.UNKNOWN
+    if total <= COMFORTABLE_SHARE * limit:
+        return Verdict.FITS
+    return Verdict.TIGHT if total <= limit else Verdict.WONT_FIT
+
+
+def _remedies(
+    inspection: Inspection, config: TrainConfig, limit: int, peak: Callable[[TrainConfig], MemoryEstimate]
+) -> tuple[Remedy, ...]:
+    """Single changes that suffice, cheapest first; if none does, as many of the strongest as are needed."""
+    steps = list(_changes(inspection, config))
+    alone = []
+    for text, values in steps:
+        total = peak(config.with_values(values)).total
+        if total <= limit:
+            alone.append(Remedy(text, values, total))
+    if alone:
+        return tuple(_cheapest_of_each_kind(alone))
+    last: dict[str, tuple[str, dict[str, Any]]] = {}
+    for text, values in steps:  # later steps of one kind go further than earlier ones
+        last[next(iter(values))] = (text, values)
+
+    def total_of(changes: list[tuple[str, dict[str, Any]]]) -> int:
+        return peak(config.with_values(_joined(changes))).total
+
+    together: list[tuple[str, dict[str, Any]]] = []
+    for change in last.values():
+        together.append(change)
+        if total_of(together) <= limit:
+            break
+    else:
+        return ()
+    for change in together[:-1]:  # where batches are cut into pieces, a smaller one need not help
+        if total_of(fewer := [other for other in together if other is not change]) <= limit:
+            together = fewer
+    return (Remedy("; ".join(text for text, _ in together), _joined(together), total_of(together)),)
+
+
+def _joined(changes: Iterable[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
+    return {path: value for _, values in changes for path, value in values.items()}
+
+
+def _cheapest_of_each_kind(remedies: list[Remedy]) -> Iterator[Remedy]:
+    seen = set()
+    for remedy in remedies:
+        kind = next(iter(remedy.values))
+        if kind not in seen:
+            seen.add(kind)
+            yield remedy
+
+
+def _changes(inspection: Inspection, config: TrainConfig) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Changes from the one that costs least (time) to those that cost quality; within a kind the smallest first."""
+    if config.fine_tune_type == "full":
+        yield "Train an adapter (LoRA) instead", {"fine_tune_type": "lora", "learning_rate": 1e-4}
+    if config.train_mode in SAMPLING_MODES and config.group_size > 2:
+        yield "Groups of 2 answers", {"group_size": 2}
+    if config.adapter_dtype == "float32" and config.fine_tune_type == "lora" and item_bytes(inspection) < 4:
+        yield "Compute the adapter in the model's precision", {"adapter_dtype": "base"}
+    size, steps = config.batch_size, config.grad_accumulation_steps
+    while size > 1:
+        size, steps = size // 2, min(steps * 2, 1024)
+        text = f"Batch of {size} with {steps} accumulated (the same effect, slower)"
+        yield text, {"batch_size": size, "grad_accumulation_steps": steps}
+    if not config.grad_checkpoint:
+        yield "Gradient checkpointing (1.6 × the time)", {"grad_checkpoint": True}
+    length = config.max_seq_length
+    while length > 256:
+        length //= 2
+        yield f"Cut examples at {length:,} tokens", {"max_seq_length": length}
+    depth = top_layers(inspection, config.num_layers)
+    for layers in (24, 16, 8, 4):
+        if layers < depth:
+            yield f"Train the top {layers} layers only", {"num_layers": layers}
+    if config.targets in ("full", "linear", "mlp") and config.fine_tune_type != "full":
+        yield "Adapt attention only", {"targets": "attention"}
+        yield "Adapt query and value only", {"targets": "minimal"}
+    if config.lora_parameters.rank > 8:
+        yield "Rank 8", {"lora_parameters.rank": 8}

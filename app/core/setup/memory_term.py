@@ -1,0 +1,218 @@
+"""Memory terms: the arrays of a training step in bytes, from the model's real shapes, before they are weighed.
+
+What a step holds is a sum of few kinds of arrays. Their sizes follow from shapes, batch and length; how many of
+each kind MLX keeps at the peak does not, and was measured (see `app.core.setup.memory`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+
+from app.core.config.train_config import SAMPLING_MODES, TrainConfig
+from app.core.model.inspection import Inspection, Module
+from app.core.model.module_group import Group
+from app.core.target.key import top_layers
+from app.core.target.selection import Selection
+
+ITEM_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
+# Logits of a piece (app.worker.objective.cross_entropy): 2²³ float32 are 34 MB, and MLX, which schedules ahead,
+# holds some ten such arrays at a time. Larger pieces cost memory; they gain nothing. Their rows are a multiple of
+# the step.
+PIECE_ELEMENTS, ROW_STEP = 2**23, 16
+# Positions of a piece of several examples (app.worker.batch.piece): matrix products gain nothing from more, and
+# what a step holds grows with them.
+LARGEST_PIECE = 1024
+_MIXERS = {Group.ATTENTION, Group.STATE_SPACE, Group.OTHER, Group.ROUTER}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The size of one step: ``rows`` × ``width`` positions, of which ``targets`` go through head and loss."""
+
+    rows: int
+    width: int
+    targets: int
+
+    @property
+    def positions(self) -> int:
+        return self.rows * self.width
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Bytes of each kind of array, of one layer or summed over several.
+
+    ``hidden``: a state of every position. ``mixer``: outputs of attention's (or a state space's) matrices.
+    ``inner``: outputs of the MLP's first matrices, or of the experts that a token passes. ``scores``: attention
+    weights, rows × heads × width². ``low_rank``: x A of each adapter. ``cast``: adapter inputs in float32 where the
+    model is in 16 bit; ``kept_cast``: the same where ``adapter_dtype`` is float32, which keeps them for the
+    backward pass. ``weight``: the matrices of adapted modules, which DoRA computes anew; ``wide_weight``: the
+    same where they are 16 bit and DoRA widens them.
+    """
+
+    hidden: float = 0.0
+    mixer: float = 0.0
+    inner: float = 0.0
+    scores: float = 0.0
+    low_rank: float = 0.0
+    cast: float = 0.0
+    kept_cast: float = 0.0
+    weight: float = 0.0
+    wide_weight: float = 0.0
+
+    def __add__(self, other: Terms) -> Terms:
+        return Terms(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Terms)))
+
+    def weighed(self, weights: Terms) -> float:
+        """The sum of all kinds, each times its weight."""
+        return float(sum(getattr(self, f.name) * getattr(weights, f.name) for f in fields(Terms)))
+
+
+def step_of(
+    config: TrainConfig, longest: int | None = None, target_share: float = 1.0, *, labelled: bool = False
+) -> Step:
+    """The largest step of a config: its batch at the longest example (tokens), or at the maximum length if unknown;
+    of a batch that is cut the largest piece.
+
+    Widths are padded to the next multiple of 32, as batches are; the last token of an example is no input. Of pairs
+    both answers are in the batch (one, where answers are ``labelled`` each by itself), of a prompt the answers that
+    are sampled to it: ``longest`` is a prompt then.
+    """
+    sampled = config.train_mode in SAMPLING_MODES
+    if longest is not None and sampled:
+        longest += config.max_completion_length
+    tokens = config.max_seq_length if longest is None else min(longest, config.max_seq_length)
+    width = min(math.ceil(max(tokens - 1, 1) / 32) * 32, max(config.max_seq_length - 1, 1))
+    rows = config.batch_size * rows_each(config, labelled)
+    if is_cut(config):
+        rows = min(rows, max(LARGEST_PIECE // width, 1))
+    targets = rows * min(config.max_completion_length, width) if sampled else rows * width * target_share
+    return Step(rows, width, max(1, round(targets)))
+
+
+def is_cut(config: TrainConfig) -> bool:
+    """Whether batches are computed in pieces of like length, one after the other."""
+    return config.train_mode == "sft" and config.batching == "bucket" and config.batch_size > 1
+
+
+def rows_each(config: TrainConfig, labelled: bool = False) -> int:
+    """Rows that an example has in its batch."""
+    if config.train_mode in SAMPLING_MODES:
+        return config.group_size
+    return 1 if config.train_mode == "sft" or labelled else 2
+
+
+def item_bytes(inspection: Inspection) -> int:
+    """Bytes of one activation: models compute in the type of their unpacked weights."""
+    return ITEM_BYTES.get(inspection.dtype, 4)
+
+
+def layer_terms(inspection: Inspection, config: TrainConfig, selection: Selection, step: Step) -> list[Terms]:
+    """The terms of every layer that the gradient passes through: from the lowest trained one to the top."""
+    bottom = lowest_layer(inspection, config, selection)
+    adapted: dict[int, list[Module]] = {}
+    for module in selection.modules:
+        if module.layer is not None:
+            adapted.setdefault(module.layer, []).append(module)
+    inside: dict[int, list[Module]] = {}
+    for module in inspection.modules:
+        if module.layer is not None and module.layer >= bottom:
+            inside.setdefault(module.layer, []).append(module)
+    trained = {} if selection.kind == "full" else adapted
+    return [
+        _layer(inspection, config, step, inside.get(index, ()), trained.get(index, ()))
+        for index in range(bottom, inspection.num_layers)
+    ]
+
+
+def lowest_layer(inspection: Inspection, config: TrainConfig, selection: Selection) -> int:
+    """Where the gradient ends: below the lowest trained layer nothing is kept. An adapted embedding is at 0."""
+    if selection.kind == "full":
+        return inspection.num_layers - top_layers(inspection, config.num_layers)
+    places = [_place(module, inspection.num_layers) for module in selection.modules]
+    return min(places, default=inspection.num_layers)
+
+
+def _place(module: Module, count: int) -> int:
+    if module.layer is not None:
+        return module.layer
+    return count if module.group is Group.HEAD else 0
+
+
+def _layer(
+    inspection: Inspection, config: TrainConfig, step: Step, inside: Iterable[Module], adapted: Iterable[Module]
+) -> Terms:
+    item, positions = item_bytes(inspection), step.positions
+    hidden = inspection.hidden_size
+    mixer = inner = 0.0
+    attends = False
+    for module in inside:
+        if len(module.shape) < 2 or module.group is Group.EMBEDDINGS:
+            continue
+        out, width_in = module.shape[-2], module.shape[-1]
+        if module.group in _MIXERS:
+            mixer += out if len(module.shape) == 2 else 0
+            attends = attends or module.group is Group.ATTENTION
+        elif width_in == hidden:
+            inner += out * _passes(inspection, module)
+    if any(name.endswith("q_norm") for name in inspection.other_names):
+        mixer *= 2  # queries and keys are kept before and after their norms
+    low_rank = cast = weight = 0.0
+    for module in adapted:
+        passes = _passes(inspection, module)
+        low_rank += config.lora_parameters.rank * passes
+        cast += module.shape[-1] * passes if item < 4 else 0
+        weight += math.prod(module.shape) if config.fine_tune_type == "dora" else 0
+    return Terms(
+        hidden=positions * hidden * item,
+        mixer=positions * mixer * item,
+        inner=positions * inner * item,
+        scores=step.rows * inspection.num_heads * step.width**2 * item if attends else 0.0,
+        low_rank=positions * low_rank * 4,
+        cast=positions * cast * 4,
+        kept_cast=positions * cast * 4 if _keeps_casts(config) else 0.0,
+        weight=weight * 4 if item == 4 else 0.0,
+        wide_weight=weight * 4 if item < 4 else 0.0,
+    )
+
+
+def _keeps_casts(config: TrainConfig) -> bool:
+    return config.fine_tune_type == "lora" and config.adapter_dtype == "float32"
+
+
+def _passes(inspection: Inspection, module: Module) -> int:
+    """How many of a module's matrices a token passes through."""
+    if module.group is not Group.EXPERTS or len(module.shape) != 3:
+        return 1
+    return min(module.shape[0], inspection.experts_per_token or 1)
+
+
+def logits_bytes(inspection: Inspection, step: Step) -> tuple[int, int]:
+    """Bytes of all logits of a step in float32, and of those that the loss computes at a time."""
+    vocabulary = max(inspection.vocab_size, 1)
+    rows = max(ROW_STEP, PIECE_ELEMENTS // vocabulary // ROW_STEP * ROW_STEP)
+    return 4 * vocabulary * step.targets, 4 * vocabulary * min(step.targets, rows)
+
+
+def optimizer_items(config: TrainConfig, selection: Selection) -> int:
+    """Numbers that the optimizer keeps: two for each parameter (Adam), one (Lion, Muon, SGD), or few."""
+    count = selection.trainable_parameters
+    if config.optimizer in ("adam", "adamw"):
+        return 2 * count
+    if config.optimizer in ("lion", "muon", "sgd"):  # mlx's SGD keeps a velocity even without momentum
+        return count
+    return _factored(config, selection)
+
+
+def _factored(config: TrainConfig, selection: Selection) -> int:
+    """Adafactor keeps a row and a column for each matrix instead of a number for each element."""
+    rank = config.lora_parameters.rank
+    total = 0
+    for module in selection.modules:
+        if selection.kind == "full":
+            total += sum(module.shape[-2:]) * math.prod(module.shape[:-2])
+        else:
+            total += sum(module.shape) + 2 * rank
+    return total

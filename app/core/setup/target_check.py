@@ -1,0 +1,67 @@
+"""Checks across a model and a config: what would stop the training or train something else than meant."""
+
+from __future__ import annotations
+
+from app.core.config.train_config import TrainConfig
+from app.core.model.inspection import Inspection
+from app.core.model.module_group import Group
+from app.core.problem import Problem, Severity
+from app.core.setup.recommendation import check_scale
+from app.core.target.selection import KEYS, Selection, resolve
+
+
+def check_targets(inspection: Inspection, config: TrainConfig, selection: Selection | None = None) -> list[Problem]:
+    """Everything to be said about training this model with this config (those of `resolve` included)."""
+    selection = selection or resolve(inspection, config)
+    return [
+        *_model(inspection, config),
+        *_coverage(inspection, config),
+        *_full(inspection, config),
+        *selection.problems,
+        *_routers(config, selection),
+        *check_scale(config),
+    ]
+
+
+def _model(inspection: Inspection, config: TrainConfig) -> list[Problem]:
+    problems = []
+    if inspection.untrainable:
+        problems.append(Problem("model", inspection.untrainable, hint="Choose a model that mlx-lm can train."))
+    if not inspection.has_weights:
+        said = "There are no weight files beside config.json: the model can be looked at, but not trained."
+        problems.append(Problem("model", said, hint="Download or copy the whole model."))
+    longest = inspection.max_length
+    if longest and config.max_seq_length > longest:
+        said = (
+            f"The model was made for texts of at most {longest:,} tokens; longer examples will not be learned well."
+        )
+        problems.append(Problem("max_seq_length", said, Severity.WARNING, f"Set at most {longest:,}."))
+    return problems
+
+
+def _coverage(inspection: Inspection, config: TrainConfig) -> list[Problem]:
+    if config.num_layers <= inspection.num_layers:
+        return []
+    said = f"The model has {inspection.num_layers} layers, but {config.num_layers} are asked for."
+    return [Problem("num_layers", said, hint=f"Choose all layers (−1), or at most {inspection.num_layers}.")]
+
+
+def _full(inspection: Inspection, config: TrainConfig) -> list[Problem]:
+    if config.fine_tune_type != "full":
+        return []
+    problems = []
+    if inspection.quantized:
+        said = f"The model's weights are packed ({inspection.quantization}) and cannot be changed themselves."
+        problems.append(Problem("fine_tune_type", said, hint="Use LoRA, or the model before it was quantized."))
+    if config.targets not in ("full", KEYS):
+        said = "Full fine-tuning changes everything in the covered layers; the targets do not count."
+        problems.append(Problem("targets", said, Severity.NOTE))
+    return problems
+
+
+def _routers(config: TrainConfig, selection: Selection) -> list[Problem]:
+    routers = [module for module in selection.modules if module.group is Group.ROUTER]
+    if not routers or config.fine_tune_type == "full":
+        return []
+    said = f"{len(routers)} routers are trained as well ({routers[0].key}); that can unbalance the experts."
+    return [Problem("targets", said, Severity.NOTE, "Full leaves them out.")]

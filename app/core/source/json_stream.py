@@ -1,0 +1,201 @@
+"""JSON over many lines, read value by value in constant memory: arrays, an object's list, objects in a row."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import TextIO
+
+from app.core.source.source import ROW_LISTS
+
+CHUNK_CHARACTERS = 1 << 20
+VALUE_LIMIT_CHARACTERS = 64 << 20
+SPACE = re.compile(r"[ \t\r\n\ufeff]*")
+
+# (line, value, None), or (line, None, reason)
+Item = tuple[int, object, str | None]
+
+
+class JsonStream:
+    """Reads one text stream. Lines are 1-based and count the physical line on which a value begins."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._decoder = json.JSONDecoder()
+        self._text = ""
+        self._position = 0
+        self._line = 1
+        self._counted = 0  # up to where in the text lines are counted
+        self._at_end = False
+        self._lost = False  # after broken JSON nothing was found from where to go on
+
+    # -- what there is to read --------------------------------------------------------------------------------
+
+    def stream(self) -> Iterator[Item]:
+        """Values one after another, with or without line breaks between them."""
+        while self._peek():
+            line = self._line_here()
+            yield (line, *self._value_or_skip())
+
+    def array(self) -> Iterator[Item]:
+        """The elements of one array."""
+        if self._peek() == "[":
+            self._position += 1
+            yield from self._elements()
+        else:
+            yield self._line_here(), None, "An array was expected here."
+            return
+        if self._peek():
+            yield self._line_here(), None, "Something follows the end of the array."
+
+    def list_of_object(self) -> Iterator[Item]:
+        """The elements of the one list of objects that an object holds."""
+        self._peek()
+        self._position += 1
+        found = False
+        while (character := self._peek()) and character != "}":
+            line = self._line_here()
+            key, reason = self._value()
+            if reason is None and (not isinstance(key, str) or self._peek() != ":"):
+                reason = f"A name and a colon were expected in line {self._line_here()}."
+            if reason is not None:
+                yield line, None, reason
+                return
+            self._position += 1
+            if self._peek() == "[" and key not in ROW_LISTS and self._next_in_list() == "{":
+                if found:
+                    yield line, None, f"`{key}` is a second list of objects; the file may hold only one."
+                found = True
+                self._position += 1
+                yield from self._elements()
+            else:
+                _, reason = self._value()
+                if reason is not None:
+                    yield line, None, reason
+                    return
+            if self._peek() == ",":
+                self._position += 1
+        if not character and not self._lost:
+            yield self._line_here(), None, "The file breaks off before the object is closed."
+
+    # -- parts ------------------------------------------------------------------------------------------------
+
+    def _elements(self) -> Iterator[Item]:
+        """From after the opening bracket to after the closing one."""
+        while character := self._peek():
+            if character == "]":
+                self._position += 1
+                return
+            if character == ",":
+                self._position += 1
+                continue
+            line = self._line_here()
+            value, reason = self._value_or_skip()
+            yield line, value, reason
+            if reason is None and (after := self._peek()) not in (",", "]", ""):
+                yield self._line_here(), None, f"A comma was expected here, not {after!r}."
+                self._skip_to_next(self._indent_here())
+        if not self._lost:
+            yield self._line_here(), None, "The file breaks off before the list is closed."
+
+    def _value_or_skip(self) -> tuple[object, str | None]:
+        indent = self._indent_here()
+        value, reason = self._value()
+        if reason is not None:
+            self._position += 1
+            self._skip_to_next(indent)
+        return value, reason
+
+    def _value(self) -> tuple[object, str | None]:
+        """The value at the position, reading on for as long as it may only be incomplete."""
+        while True:
+            try:
+                value, end = self._decoder.raw_decode(self._text, self._position)
+            except json.JSONDecodeError as error:
+                if self._may_be_incomplete(error) and self._fill():
+                    continue
+                return None, self._reason(error)
+            except RecursionError:
+                return None, "The JSON is nested too deeply."
+            except ValueError as error:
+                return None, f"The JSON cannot be read: {error}."
+            if end == len(self._text) and self._fill():  # a number may go on
+                continue
+            self._position = end
+            return value, None
+
+    def _may_be_incomplete(self, error: json.JSONDecodeError) -> bool:
+        near_end = error.pos >= len(self._text) - 16 or error.msg.startswith("Unterminated string")
+        return near_end and len(self._text) - self._position < VALUE_LIMIT_CHARACTERS
+
+    def _reason(self, error: json.JSONDecodeError) -> str:
+        line = self._line_here() + self._text.count("\n", self._position, error.pos)
+        column = error.pos - self._text.rfind("\n", 0, error.pos)
+        if error.pos >= len(self._text.rstrip()):
+            return f"The JSON breaks off at line {line}, column {column}."
+        near = self._text[error.pos : error.pos + 20].split("\n")[0]
+        return f"{error.msg} at line {line}, column {column}, near {near!r}."
+
+    # -- the window on the text -------------------------------------------------------------------------------
+
+    def _peek(self) -> str:
+        """The next character that is no space; empty at the end."""
+        while True:
+            match = SPACE.match(self._text, self._position)
+            self._position = match.end() if match else self._position
+            if self._position < len(self._text):
+                return self._text[self._position]
+            if not self._fill():
+                return ""
+
+    def _next_in_list(self) -> str:
+        """The first character of the first element of the list at the position."""
+        while True:
+            match = SPACE.match(self._text, self._position + 1)
+            end = match.end() if match else self._position + 1
+            if end < len(self._text):
+                return self._text[end]
+            if not self._fill():
+                return ""
+
+    def _fill(self) -> bool:
+        """Reads on (as much as is held, so that a long value is parsed a bounded number of times)."""
+        if self._at_end:
+            return False
+        self._line_here()
+        # From the beginning of the line on, since the indentation is read from it.
+        start = max(self._text.rfind("\n", 0, self._position), self._position - 256, 0)
+        keep = self._text[start:]
+        more = self._stream.read(max(CHUNK_CHARACTERS, len(keep)))
+        if not more:
+            self._at_end = True
+            return False
+        self._text = keep + more
+        self._position = self._counted = self._position - start
+        return True
+
+    def _line_here(self) -> int:
+        self._line += self._text.count("\n", self._counted, self._position)
+        self._counted = self._position
+        return self._line
+
+    def _indent_here(self) -> str:
+        """The spaces before the value when it begins its line."""
+        start = self._text.rfind("\n", 0, self._position) + 1
+        before = self._text[start : self._position]
+        return before if not before.strip() else ""
+
+    def _skip_to_next(self, indent: str) -> None:
+        """Goes to the next line that begins a value like the broken one did, else to the end."""
+        begins = re.compile(r"\n" + re.escape(indent) + r"[{\[]")
+        while True:
+            match = begins.search(self._text, max(self._position - 1, 0))
+            if match:
+                self._position = match.start() + 1 + len(indent)
+                return
+            self._position = max(self._position, len(self._text) - len(indent) - 2)
+            if not self._fill():
+                self._position = len(self._text)
+                self._lost = True
+                return

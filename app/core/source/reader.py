@@ -1,0 +1,320 @@
+"""Readers: the rows of a source one by one, each with its line, in constant memory; faults come as rows too."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from app.core.source.json_stream import JsonStream
+from app.core.source.source import Source
+from app.core.source.stream import ByteCount, damaged_errors, open_bytes, open_text
+
+LINE_LIMIT_BYTES = 64 << 20
+FIELD_LIMIT_CHARACTERS = 16 << 20
+BATCH_ROWS = 256
+SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class RowFault:
+    """What stands in the place of a row that cannot be read: the kind of the finding and the reason."""
+
+    kind: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chunking:
+    """How a text is cut into examples: at most ``length`` UTF-8 bytes, repeating the last ``overlap`` bytes."""
+
+    length: int = 3072
+    overlap: int = 300
+
+
+# The key of a document part under which the characters it repeats from the part before are counted.
+OVERLAP_KEY = "_overlap"
+
+EMPTY_LINE = RowFault("empty_line", "The line is empty.")
+Row = tuple[int, Any]
+
+
+def read_rows(source: Source, count: ByteCount | None = None, chunking: Chunking | None = None) -> Iterator[Row]:
+    """The rows of a source as ``(line, value)``; the value is any JSON value or a `RowFault`.
+
+    Never raises for what is in the file: a damaged file ends with a fault at the line that was reached.
+    """
+    count = count or ByteCount()
+    rows = {
+        "jsonl": _read_lines, "csv": _read_table, "parquet": _read_parquet, "arrow": _read_arrow,
+        "json_array": _read_json, "json_object": _read_json, "json_stream": _read_json,
+    }  # fmt: skip
+    if source.kind == "text":
+        reader = _read_documents(source, count, chunking or Chunking())
+    else:
+        reader = rows[source.kind](source, count)
+    line = 0
+    try:
+        for line, value in reader:  # the line is told when the next read fails
+            yield line, value
+    except damaged_errors(source.compression) as error:
+        yield line + 1, RowFault("damaged_file", f"The compressed file is damaged or cut off here: {error}.")
+    except OSError as error:
+        yield line + 1, RowFault("unreadable_file", f"Reading stopped here: {error.strerror or error}.")
+
+
+# -- JSON ----------------------------------------------------------------------------------------------------
+
+
+def _read_lines(source: Source, count: ByteCount) -> Iterator[Row]:
+    if source.encoding in ("utf-8", "utf-8-sig"):
+        stream: Any = open_bytes(source.path, source.compression, count)
+        if source.encoding == "utf-8-sig":
+            stream.read(3)
+    else:
+        stream = open_text(source.path, source.compression, source.encoding, count)
+    loads, broken = orjson.loads, orjson.JSONDecodeError
+    number = 0
+    with stream:
+        while line := stream.readline(LINE_LIMIT_BYTES):
+            number += 1
+            try:
+                row = loads(line)
+            except broken:
+                row = _slow_line(line)
+                if len(line) == LINE_LIMIT_BYTES and line[-1:] not in (b"\n", "\n"):
+                    _skip_line(stream)
+                    row = RowFault("line_too_long", f"The line is longer than {LINE_LIMIT_BYTES >> 20} MB.")
+            yield number, row
+
+
+def _skip_line(stream: Any) -> None:
+    while (more := stream.readline(LINE_LIMIT_BYTES)) and more[-1:] not in (b"\n", "\n"):
+        pass
+
+
+def _slow_line(line: bytes | str) -> Any:
+    """What the fast parser refused: an empty line, JSON with NaN, which Python's parser takes, or a fault."""
+    if isinstance(line, bytes):
+        try:
+            line = line.decode("utf-8")
+        except UnicodeDecodeError as error:
+            said = f"Byte 0x{line[error.start]:02X} at position {error.start + 1} is not UTF-8."
+            return RowFault("bad_encoding", said)
+    line = line.strip("\ufeff \t\r\n")
+    return parse_json(line) if line else EMPTY_LINE
+
+
+def parse_json(text: str) -> Any:
+    """Python's own parser, with every way to fail in words; the value, or a `RowFault`."""
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        return RowFault("broken_json", json_reason(error, text))
+    except (ValueError, RecursionError) as error:
+        return RowFault("broken_json", _other_reason(error))
+    if "\\u" in text and has_surrogate(value):
+        return RowFault("bad_encoding", "It holds half of a character (a lone surrogate escape such as \\ud83d).")
+    return value
+
+
+def json_reason(error: json.JSONDecodeError, text: str) -> str:
+    """What is wrong with the JSON, where in the line, and what stands there."""
+    near = text[error.pos : error.pos + 20].split("\n")[0]
+    if error.pos >= len(text.rstrip()):
+        return f"The JSON breaks off at column {error.colno}."
+    what = error.msg.removesuffix(" at")  # "Unterminated string starting at" says it already
+    return f"{what} at column {error.colno}, near {near!r}."
+
+
+def _other_reason(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "The JSON is nested too deeply."
+    return f"The JSON cannot be read: {error}."
+
+
+def has_surrogate(value: Any) -> bool:
+    """True if any text in a JSON value cannot be written as UTF-8."""
+    if isinstance(value, str):
+        return bool(SURROGATE.search(value))
+    if isinstance(value, dict):
+        return any(has_surrogate(k) or has_surrogate(v) for k, v in value.items())
+    return isinstance(value, list) and any(has_surrogate(item) for item in value)
+
+
+def _read_json(source: Source, count: ByteCount) -> Iterator[Row]:
+    with open_text(source.path, source.compression, source.encoding, count) as stream:
+        values = JsonStream(stream)
+        rows = {
+            "json_array": values.array,
+            "json_object": values.list_of_object,
+            "json_stream": values.stream,
+        }[source.kind]
+        for line, value, broken in rows():
+            if broken is not None:
+                yield line, RowFault("broken_json", broken)
+            elif has_surrogate(value):
+                yield line, RowFault("bad_encoding", "It holds half of a character (a lone surrogate escape).")
+            else:
+                yield line, value
+
+
+# -- tables --------------------------------------------------------------------------------------------------
+
+
+def _read_table(source: Source, count: ByteCount) -> Iterator[Row]:
+    csv.field_size_limit(FIELD_LIMIT_CHARACTERS)
+    with open_text(source.path, source.compression, source.encoding, count, newline="") as stream:
+        # Strict, so that an open quote is told and does not silently swallow the rest of the file.
+        reader = csv.reader(stream, delimiter=source.delimiter, strict=True)
+        header: list[str] | None = None
+        line = 1
+        while True:
+            start = line
+            try:
+                record = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                line = reader.line_num + 1
+                yield start, RowFault("broken_record", _table_reason(str(error), start, reader.line_num))
+                continue
+            line = reader.line_num + 1
+            if header is None:
+                header = [name.strip() for name in record]
+            elif not record or (len(record) == 1 and not record[0].strip() and len(header) > 1):
+                yield start, EMPTY_LINE
+            elif len(record) != len(header):
+                yield (
+                    start,
+                    RowFault(
+                        "broken_record",
+                        f"The number of fields is {len(record)}, that of column names {len(header)}.",
+                    ),
+                )
+            else:
+                yield start, dict(zip(header, record, strict=True))
+
+
+def _table_reason(message: str, start: int, end: int) -> str:
+    if "unexpected end" in message:
+        return f"A quote is opened and never closed, up to line {end}."
+    if "field larger" in message:
+        return "A field is larger than 16 MB; a quote is probably never closed."
+    if "expected after" in message:
+        return "A quote inside a quoted field is not doubled." if start == end else "A quoted field ends wrongly."
+    return f"The record cannot be read: {message}."
+
+
+def _read_parquet(source: Source, count: ByteCount) -> Iterator[Row]:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        with parquet.ParquetFile(source.path, memory_map=True) as file:
+            total = max(file.metadata.num_rows, 1)
+            yield from _batches(file.iter_batches(batch_size=BATCH_ROWS), source, count, total)
+    except (pa.ArrowException, ValueError, OSError) as error:
+        yield 1, RowFault("damaged_file", f"This is not a readable Parquet file: {_first_line(error)}.")
+
+
+def _read_arrow(source: Source, count: ByteCount) -> Iterator[Row]:
+    import pyarrow as pa
+
+    try:
+        with pa.memory_map(str(source.path)) as mapped:
+            with source.path.open("rb") as file:
+                is_file = file.read(6) == b"ARROW1"
+            if is_file:
+                reader = pa.ipc.open_file(mapped)
+                batches = (reader.get_batch(index) for index in range(reader.num_record_batches))
+            else:  # what `datasets` writes
+                batches = iter(pa.ipc.open_stream(mapped))
+            yield from _batches(batches, source, count, 0)
+    except (pa.ArrowException, ValueError, OSError) as error:
+        yield 1, RowFault("damaged_file", f"This is not a readable Arrow file: {_first_line(error)}.")
+
+
+def _batches(batches: Any, source: Source, count: ByteCount, total: int) -> Iterator[Row]:
+    """Rows of record batches, a few hundred at a time. Progress is by rows where their number is known."""
+    row = 0
+    start = count.done
+    for batch in batches:
+        size = batch.nbytes
+        for first in range(0, batch.num_rows, BATCH_ROWS):
+            for value in batch.slice(first, BATCH_ROWS).to_pylist():
+                row += 1
+                yield row, value
+        done = source.size * row // total if total else count.done - start + size
+        count.done = start + min(done, source.size)
+    count.done = start + source.size
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or ["no reason given"])[0][:200].rstrip(".")
+
+
+# -- texts ---------------------------------------------------------------------------------------------------
+
+DOCUMENT_END = re.compile(r"\s*(<\|endoftext\|>|\f)\s*")
+_BREAKS = (re.compile(r"\n\s*\n"), re.compile(r"\n"), re.compile(r"[.!?。！？]['\")\]]*\s"), re.compile(r"\s"))
+
+
+def _read_documents(source: Source, count: ByteCount, chunking: Chunking) -> Iterator[Row]:
+    """Parts of a text, each ``{"text": …}``, cut at the last paragraph, line, sentence or word that fits.
+
+    ``<|endoftext|>`` alone on a line, or a form feed, ends a document: no part goes across it.
+    """
+    with open_text(source.path, source.compression, source.encoding, count, newline=None) as stream:
+        number, first, held, repeated = 0, 1, "", 0
+        while line := stream.readline(FIELD_LIMIT_CHARACTERS):
+            number += line.endswith("\n")
+            if DOCUMENT_END.fullmatch(line):
+                if held[repeated:].strip():
+                    yield first, _part(held, repeated)
+                first, held, repeated = number + 1, "", 0
+                continue
+            held += line
+            while _bytes(held) > chunking.length:
+                end = max(_cut(held, chunking.length), repeated + 1)
+                yield first, _part(held[:end], repeated)
+                start = end - _overlap(held[:end], chunking)
+                first += held.count("\n", 0, start)
+                held, repeated = held[start:], end - start
+        if held[repeated:].strip():
+            yield first, _part(held, repeated)
+
+
+def _part(text: str, repeated: int) -> dict[str, Any]:
+    stripped = text.strip()
+    lead = len(text) - len(text.lstrip())
+    return {"text": stripped, OVERLAP_KEY: max(0, repeated - lead)}
+
+
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+
+
+def _cut(text: str, length: int) -> int:
+    """Where to end a part: the best break in the last half of what fits."""
+    fits = len(text.encode("utf-8", "replace")[:length].decode("utf-8", "ignore"))
+    for pattern in _BREAKS:
+        breaks = [match.end() for match in pattern.finditer(text, fits // 2, fits)]
+        if breaks:
+            return breaks[-1]
+    return max(fits, 1)
+
+
+def _overlap(part: str, chunking: Chunking) -> int:
+    """How many last characters of a part the next one repeats: whole words, less than half of the part."""
+    wanted = min(chunking.overlap, _bytes(part) // 2)
+    if wanted <= 0:
+        return 0
+    tail = part.encode("utf-8", "replace")[-wanted:].decode("utf-8", "ignore")
+    space = re.search(r"\s", tail)
+    return len(tail) - space.end() if space and space.end() < len(tail) else len(tail)

@@ -1,0 +1,1 @@
+"""Where things are kept, files written whole, and settings."""

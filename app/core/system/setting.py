@@ -1,0 +1,60 @@
+"""Settings: the user's choices that belong to no run, kept in one YAML file."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from app.core.system import place
+from app.core.system.atomic_file import write_text
+
+RECENT_LIMIT = 12
+
+
+class Settings(BaseModel):
+    """All settings; unknown ones (of a newer version) are kept."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    theme: Literal["system", "light", "dark"] = "system"
+    runs_dir: str = ""
+    models_dir: str = ""
+    model_folders: tuple[str, ...] = ()
+    recent_models: tuple[str, ...] = ()
+    recent_data: tuple[str, ...] = ()
+    recent_configs: tuple[str, ...] = ()
+    alpha_convention: Literal["scale", "peft"] = "scale"
+    chart_smoothing: float = 0.6
+    chart_x: Literal["iterations", "epochs", "tokens", "time"] = "iterations"
+    chart_log: bool = False
+    offline: bool = False
+    trusted_reward_files: tuple[str, ...] = ()
+    window: dict[str, Any] = {}
+
+    def with_recent(self, field: str, path: str) -> Settings:
+        """The same settings with ``path`` first in the list of recent ones."""
+        old = [item for item in getattr(self, field) if item != path]
+        return self.model_copy(update={field: (path, *old[: RECENT_LIMIT - 1])})
+
+
+def load_settings() -> Settings:
+    """The saved settings; defaults for whatever is missing or unreadable, so that the window always opens."""
+    path = place.settings_path()
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+    except (OSError, yaml.YAMLError, UnicodeDecodeError):
+        tree = {}
+    if not isinstance(tree, dict):
+        tree = {}
+    try:
+        return Settings.model_validate(tree)
+    except ValidationError as error:
+        bad = {str(fault["loc"][0]) for fault in error.errors()}
+        return Settings.model_validate({key: value for key, value in tree.items() if key not in bad})
+
+
+def save_settings(settings: Settings) -> None:
+    """Writes the settings completely or not at all."""
+    write_text(place.settings_path(), yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False))

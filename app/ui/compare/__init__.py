@@ -1,0 +1,1 @@
+"""Base and adapters side by side: answers, votes, figures."""

@@ -1,0 +1,229 @@
+"""One column of a comparison: who answers, the conversation with it, the answer as it comes, and its figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent, QGuiApplication
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+
+from app.core.compare.candidate import Candidate
+from app.core.compare.conversation import Reply
+from app.core.compare.word_difference import differing_spans
+from app.core.protocol import event
+from app.core.quantity import bytes_text, duration_text, plural
+from app.ui.compare.answer_chooser import AnswerChooser, CandidateList, takes
+from app.ui.compare.answer_view import AnswerView
+from app.ui.widget import theme
+from app.ui.widget.drop import local_paths
+from app.ui.widget.icon_button import IconButton
+
+ENDINGS = {
+    "stop": "",
+    "length": "cut at the maximum",
+    "stopped": "stopped",
+}
+HIDDEN_ENDINGS = {"length": "Cut at the maximum", "stopped": "Stopped"}
+
+
+class AnswerColumn(QFrame):
+    """Shows the answers of one candidate; it knows nothing of the other columns."""
+
+    chosen = Signal()  # another candidate
+    remove_requested = Signal()
+
+    def __init__(self, found: CandidateList, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAcceptDrops(True)
+        theme.set_role(self, role="card")
+        self._alias = ""
+        self._reply = Reply()
+        self._pill, self._figures = QLabel(self), QLabel(self)
+        self.chooser = AnswerChooser(found, self)
+        self.chooser.chosen.connect(self._on_chosen)
+        self.view = AnswerView(self)
+        self._figures.setWordWrap(True)
+        self._figures.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        theme.set_role(self._figures, role="small")
+        self._copy = IconButton("ph.copy", "Copy this answer", self)
+        self._copy.clicked.connect(self._on_copy)
+        self.remove = IconButton("ph.x", "Remove this column", self)
+        self.remove.clicked.connect(self.remove_requested)
+        for button in (self._copy, self.remove):
+            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self._lay_out()
+        self._name()
+
+    def set_index(self, index: int) -> None:
+        """Which of the columns this is: it and its parts are named by it."""
+        self.setObjectName(f"answer.{index}")
+        parts = {
+            "candidate": self.chooser.box,
+            "checkpoint": self.chooser.checkpoints,
+            "text": self.view,
+            "figures": self._figures,
+            "copy": self._copy,
+            "remove": self.remove,
+        }
+        for part, widget in parts.items():
+            widget.setObjectName(f"answer.{index}.{part}")
+
+    # -- who --------------------------------------------------------------------------------------------------
+
+    @property
+    def candidate(self) -> Candidate | None:
+        """Who answers here; None while nobody is chosen."""
+        return self.chooser.candidate
+
+    def set_candidate(self, candidate: Candidate | None) -> None:
+        """Who answers here from now on."""
+        self.chooser.set_candidate(candidate)
+        self._name()
+
+    def set_letter(self, letter: str, *, hidden: bool) -> None:
+        """What the column is called when it is judged; ``hidden`` if that is all that may be known of it."""
+        self._pill.setText(f"Answer {letter}" if hidden else letter)
+        theme.set_role(self._pill, role="pill-accent" if hidden else "pill")
+        self._alias = self._pill.text() if hidden else ""
+        self._name()
+        self._show_reply()
+
+    @property
+    def title(self) -> str:
+        """What the column is called at present."""
+        return self._alias or (self.candidate.label if self.candidate is not None else "")
+
+    def _name(self) -> None:
+        alias, candidate = self._alias, self.candidate
+        tuned = candidate is None or not candidate.is_base
+        self.chooser.setVisible(not alias)
+        self.view.setAccessibleName(f"Answer of {self.title}" if self.title else "Answer")
+        who = "tuned model's" if tuned else "base model's"
+        self.view.setPlaceholderText("" if alias else f"The {who} answer appears here.")
+
+    def _on_chosen(self) -> None:
+        self._name()
+        self.chosen.emit()
+
+    # -- what it says -----------------------------------------------------------------------------------------
+
+    def show_turns(self, turns: Sequence[tuple[str, Reply]]) -> None:
+        """Shows a conversation: its prompts and this column's replies. None is an empty column."""
+        self._reply = turns[-1][1] if turns else Reply()
+        whole = not turns or self._reply.last is not None
+        self.view.show_turns([(prompt, reply.text) for prompt, reply in turns], whole=whole)
+        self._show_reply()
+
+    def take(self, piece: event.Answered) -> None:
+        """A piece came that the shown reply has taken already."""
+        if piece.text:
+            self.view.append_text(piece.text)
+        self._show_reply()
+
+    def _show_reply(self) -> None:
+        """What stands under the answer: figures, or why there is none."""
+        reply = self._reply
+        self._copy.setEnabled(bool(reply.text))
+        if reply.last is not None and reply.last.message:
+            self.set_status(reply.last.message, role="error")
+        elif reply.last is not None:
+            self.set_status(self._figures_text(reply.last))
+        elif reply.text:
+            self.set_status("Answering…")
+        else:
+            self.set_status("")
+
+    def set_status(self, text: str, *, role: str = "small") -> None:
+        """Puts a line under the answer."""
+        self._figures.setText(text)
+        theme.set_role(self._figures, role=role)
+
+    def set_plain(self, plain: bool) -> None:
+        """Shows answers as they came, or rendered."""
+        self.view.set_plain(plain)
+
+    def mark_against(self, reference: str | None) -> None:
+        """Marks the words that ``reference``, another column's shown text, has not; none for None."""
+        self.view.mark(differing_spans(reference, self.view.shown_text()) if reference is not None else [])
+
+    @property
+    def answer(self) -> str:
+        """The text so far."""
+        return self._reply.text
+
+    @property
+    def status(self) -> str:
+        """What stands under the answer."""
+        return self._figures.text()
+
+    def _figures_text(self, piece: event.Answered) -> str:
+        if self._alias:  # speed and memory would tell who it is
+            return HIDDEN_ENDINGS.get(piece.finish_reason, "")
+        return figures_text(piece)
+
+    def _on_copy(self) -> None:
+        QGuiApplication.clipboard().setText(self.answer)
+
+    # -- dropping ---------------------------------------------------------------------------------------------
+
+    def dragEnterEvent(self, found: QDragEnterEvent) -> None:
+        if self._adapter_in(found) is None:
+            found.ignore()  # the window behind may want it
+            return
+        theme.set_role(self, drop="true")
+        found.acceptProposedAction()
+
+    def dragLeaveEvent(self, found: QDragLeaveEvent) -> None:
+        theme.set_role(self, drop="")
+        super().dragLeaveEvent(found)
+
+    def dropEvent(self, found: QDropEvent) -> None:
+        theme.set_role(self, drop="")
+        path = self._adapter_in(found)
+        if path is None:
+            found.ignore()
+            return
+        found.acceptProposedAction()
+        self.chooser.choose_path(path)
+
+    def _adapter_in(self, found: QDropEvent) -> Path | None:
+        if self._alias:
+            return None
+        return next((path for path in local_paths(found) if takes(path)), None)
+
+    # -- building ---------------------------------------------------------------------------------------------
+
+    def _lay_out(self) -> None:
+        head = QHBoxLayout()
+        head.setSpacing(theme.SPACE // 2)
+        head.addWidget(self._pill, 0, Qt.AlignmentFlag.AlignVCenter)
+        head.addWidget(self.chooser, 1)
+        head.addStretch(0)
+        head.addWidget(self.remove)
+        foot = QHBoxLayout()
+        foot.setSpacing(theme.SPACE)
+        foot.addWidget(self._figures, 1)
+        foot.addWidget(self._copy, 0, Qt.AlignmentFlag.AlignBottom)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(theme.SPACE * 3 // 2, theme.SPACE, theme.SPACE, theme.SPACE)
+        layout.setSpacing(theme.SPACE)
+        layout.addLayout(head)
+        layout.addWidget(self.view, 1)
+        layout.addLayout(foot)
+
+
+def figures_text(piece: event.Answered) -> str:
+    """``42 tokens · 85.3 tokens/s · first after 0.12 s · peak 1.21 GB``."""
+    parts = [plural(piece.generation_tokens, "token")]
+    if piece.tokens_per_second:
+        parts.append(f"{piece.tokens_per_second:.1f} tokens/s")
+    if piece.first_token_s:
+        first = f"{piece.first_token_s:.2f} s" if piece.first_token_s < 10 else duration_text(piece.first_token_s)
+        parts.append(f"first after {first}")
+    if piece.peak_memory_gb:
+        parts.append(f"peak {bytes_text(piece.peak_memory_gb * 1e9)}")
+    if ending := ENDINGS.get(piece.finish_reason, piece.finish_reason):
+        parts.append(ending)
+    return " · ".join(parts)

@@ -1,0 +1,157 @@
+"""The answerer: a worker that keeps one base model loaded and answers from it, plain and with adapters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from app.core.protocol import event
+from app.core.protocol.event import Event
+from app.core.protocol.job import write_job
+from app.core.protocol.question import Question
+from app.ui.worker.process import WorkerOutcome, WorkerProcess
+
+IDLE_MS = 5 * 60 * 1000  # a model that nobody asks gives its memory back
+END_WAIT_MS = 2000
+
+
+class Answerer(QObject):
+    """Answers one question at a time. The worker stays as long as the base stays, and is freed when idle."""
+
+    answered = Signal(object)  # event.Answered of the question in progress
+    progressed = Signal(str)  # what it is doing before the first word comes
+    warned = Signal(str)
+    failed = Signal(str)  # the question in progress has no answer
+    state_changed = Signal()
+    shut_down = Signal()  # the window closes
+
+    def __init__(self, parent: QObject | None = None, *, idle_ms: int = IDLE_MS) -> None:
+        super().__init__(parent)
+        self._worker: WorkerProcess | None = None
+        self._folder: TemporaryDirectory[str] | None = None
+        self._leaving: dict[WorkerProcess, TemporaryDirectory[str]] = {}
+        self._model = ""
+        self._adapters: tuple[str | None, ...] = ()
+        self._ready = False
+        self._request = 0
+        self._open: set[int] = set()
+        self._idle = QTimer(self)
+        self._idle.setSingleShot(True)
+        self._idle.setInterval(idle_ms)
+        self._idle.timeout.connect(self.release)
+
+    @property
+    def is_busy(self) -> bool:
+        """True from a question to the last word of its last column."""
+        return bool(self._open)
+
+    @property
+    def is_loaded(self) -> bool:
+        """True while a worker holds a model, or loads it."""
+        return self._worker is not None
+
+    def ask(
+        self, model: str, adapters: Sequence[str | None], question: Question, order: Sequence[int] = ()
+    ) -> None:
+        """Asks every column (None is the base), in ``order`` if one is given. What was being answered is given up.
+
+        ``question.conversations`` are in that order, too.
+        """
+        if self.is_busy:
+            self.stop()
+        self._idle.stop()
+        wanted = tuple(adapters)
+        if self._worker is None or model != self._model:
+            self._start(model, wanted)
+        elif wanted != self._adapters:
+            self._worker.send("load", adapters=list(wanted))
+        self._adapters = wanted
+        self._request += 1
+        columns = list(order) or list(range(len(wanted)))
+        self._open = set(columns)
+        assert self._worker is not None
+        self._worker.send("generate", request=self._request, columns=columns, **asdict(question))
+        self.state_changed.emit()
+
+    def stop(self) -> None:
+        """Ends the answer in progress; a worker that is still loading is given up, which is as quick as it gets."""
+        if self._worker is None or not self.is_busy:
+            return
+        if self._ready:
+            self._worker.send("stop")
+        else:
+            self.release()
+
+    def release(self) -> None:
+        """Gives the memory back. A question in progress is given up without a word."""
+        self._idle.stop()
+        worker, folder, self._worker, self._folder = self._worker, self._folder, None, None
+        if worker is not None and folder is not None:
+            worker.emitted.disconnect(self._on_event)
+            worker.ended.disconnect(self._on_ended)
+            self._leaving[worker] = folder
+            worker.ended.connect(self._on_left)
+            worker.kill()  # it has nothing to save
+        self._finish()
+
+    def shutdown(self) -> None:
+        """Ends everything before the window closes."""
+        self.shut_down.emit()
+        self.release()
+        for worker in list(self._leaving):
+            worker.wait(END_WAIT_MS)
+
+    def _start(self, model: str, adapters: tuple[str | None, ...]) -> None:
+        self.release()
+        self._model, self._ready = model, False
+        self._folder = TemporaryDirectory(prefix="luthier-", ignore_cleanup_errors=True)
+        path = Path(self._folder.name)
+        write_job(path, "generate", model=model, adapters=list(adapters))
+        self._worker = WorkerProcess(path, "generate", self)
+        self._worker.emitted.connect(self._on_event)
+        self._worker.ended.connect(self._on_ended)
+        self._worker.start()
+        self.progressed.emit("Starting the worker")
+
+    def _on_event(self, found: Event) -> None:
+        if isinstance(found, event.Progressed):
+            self.progressed.emit(found.phase)
+        elif isinstance(found, event.Ready):
+            self._ready = True
+            if self.is_busy:
+                self.progressed.emit("Reading the prompt")
+        elif isinstance(found, event.Warned):
+            self.warned.emit(f"{found.message} {found.hint}".strip())
+        elif isinstance(found, event.Answered) and found.request == self._request:
+            self.answered.emit(found)
+            if found.done:
+                self._open.discard(found.column)
+                if not self._open:
+                    self._finish()
+
+    def _finish(self) -> None:
+        self._open = set()
+        if self._worker is not None:
+            self._idle.start()
+        self.state_changed.emit()
+
+    def _on_ended(self, outcome: WorkerOutcome) -> None:
+        """A worker that ends by itself while it is wanted has failed."""
+        worker, folder, self._worker, self._folder = self._worker, self._folder, None, None
+        if worker is not None:
+            worker.deleteLater()
+        if folder is not None:
+            folder.cleanup()
+        if self.is_busy:
+            self.failed.emit(outcome.sentence() or "The worker ended before it answered.")
+        self._finish()
+
+    def _on_left(self, _outcome: WorkerOutcome) -> None:
+        worker = self.sender()
+        assert isinstance(worker, WorkerProcess)
+        self._leaving.pop(worker).cleanup()
+        worker.deleteLater()

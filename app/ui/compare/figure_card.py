@@ -1,0 +1,322 @@
+"""The figures card: held-out loss of every candidate on the same examples, with what of it could be chance.
+
+How a tab uses it: `set_candidates` whenever the choice changes, `set_training` while a run has the memory,
+`shutdown` before the window closes. It runs the ``evaluate`` worker by itself.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+
+from app.core.compare.candidate import Candidate
+from app.core.compare.comparison import HeldOutFile, held_out_file
+from app.core.compare.figure_row import figure_rows, verdicts
+from app.core.config.train_config import FieldSpec, TrainConfig
+from app.core.method.reward import declared_in
+from app.core.problem import UnusableError
+from app.core.protocol import event
+from app.core.protocol.event import Event
+from app.core.quantity import plural
+from app.core.run.folder import RunDir
+from app.core.setup.config_file import load_config
+from app.core.source.source import COMPRESSED_SUFFIXES, TABLE_SUFFIXES, TEXT_SUFFIXES
+from app.ui.compare.figure_table import FigureTable, FigureView
+from app.ui.compare.moved_view import MovedView
+from app.ui.compare.score_choice import ScoreChoice
+from app.ui.form.path_editor import PathEditor
+from app.ui.widget import theme
+from app.ui.widget.card import Disclosure
+from app.ui.widget.drop import DropCard
+from app.ui.worker.latest import LatestWorker
+from app.ui.worker.process import WorkerOutcome
+
+DATA = FieldSpec("figures.data", "Examples", "path", "", what="A file of examples that nothing was trained on")
+ABOUT = "The loss of every column on the same examples; the first column is what the others are compared with."
+OPENS_EXAMPLES = "Best and worst examples"
+
+
+class FigureCard(DropCard):
+    """Measures candidates; the first one is what the others are compared with."""
+
+    measured = Signal(object)  # the data of the `evaluate` result (app/worker/evaluate.py)
+    busy_changed = Signal(bool)  # while it measures, a model is in memory
+    warned = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__("Figures", ABOUT, parent)
+        self.setObjectName("figures")
+        self._worker = LatestWorker("evaluate", self)
+        self._model = ""
+        self._candidates: tuple[Candidate, ...] = ()
+        self._config = TrainConfig()
+        self._proposed = HeldOutFile(Path())
+        self._training = False
+        self._warnings: list[str] = []
+        self.result: dict[str, Any] | None = None
+        self._build()
+        self._connect()
+        self._show_result()
+        self._show_state()
+
+    @property
+    def is_busy(self) -> bool:
+        """True while it measures."""
+        return self._worker.is_busy
+
+    @property
+    def data(self) -> Path | None:
+        """The file that is measured on; None while there is none."""
+        text = str(self._data.value() or "")
+        return Path(text).expanduser() if text else None
+
+    def set_candidates(self, model: str, candidates: tuple[Candidate, ...], data: Path | None = None) -> None:
+        """What is measured. Without ``data``: the held-out data of the first candidate that is a run's.
+
+        Figures of other candidates are taken away; the same candidates again change nothing.
+        """
+        if (model, candidates) != (self._model, self._candidates):
+            self.stop()
+            self._model, self._candidates = model, candidates
+            self._read_run()
+            self._forget_result()
+        if data is not None:
+            self.choose_data(data)
+        self._show_state()
+
+    def set_training(self, training: bool) -> None:
+        """While a run trains, the memory is its own: measuring is stopped and closed."""
+        self._training = training
+        if training:
+            self.stop()
+        self._show_state()
+
+    def choose_data(self, path: Path) -> None:
+        """Takes a file of examples, as if it had been dropped on the card."""
+        self._data.choose(str(path))
+
+    def accepts(self, path: Path) -> bool:
+        """Files of examples; folders are for the window."""
+        suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in COMPRESSED_SUFFIXES]
+        return path.is_file() and bool(suffixes) and suffixes[-1] in TABLE_SUFFIXES + TEXT_SUFFIXES
+
+    def measure(self) -> None:
+        """Starts the worker."""
+        if self.is_busy or self._hindrance():
+            return
+        self._forget_result()
+        self._show_note("Starting the worker…")
+        self._worker.request(
+            model=self._model,
+            adapters=[str(one.adapter) if one.adapter else None for one in self._candidates],
+            data=str(self.data),
+            config=self._config.model_dump(mode="json"),
+            scores=self.scores.asked(),
+        )
+        self._show_state()
+        self.busy_changed.emit(True)
+
+    def stop(self) -> None:
+        """Ends the measurement; there will be no figures."""
+        if not self.is_busy:
+            return
+        self._worker.cancel()
+        self._show_note("Stopped.")
+        self._show_state()
+        self.busy_changed.emit(False)
+
+    def shutdown(self) -> None:
+        """Ends everything before the window closes."""
+        self._worker.stop()
+
+    # -- choosing ---------------------------------------------------------------------------------------------
+
+    def _read_run(self) -> None:
+        """The first run tells how its data are read, which reward functions there are, and what to measure on."""
+        run = next((one.run for one in self._candidates if one.run is not None), None)
+        self._config, own = TrainConfig(), []
+        proposed: HeldOutFile | None = None
+        if run is not None:
+            try:
+                self._config = load_config(RunDir(run).config).config
+                proposed = held_out_file(run, self._config)
+                own = self._own_functions()
+            except (UnusableError, OSError):
+                self._config = TrainConfig()  # measured as data of no run: the user chooses the file
+        self.scores.set_functions(own)
+        if self.data in (None, self._proposed.path):
+            self._data.set_value(str(proposed.path) if proposed else "")
+        self._proposed = proposed or HeldOutFile(Path())
+
+    def _own_functions(self) -> list[str]:
+        if not self._config.reward_functions_file:
+            return []
+        try:
+            return [function.name for function in declared_in(Path(self._config.reward_functions_file))]
+        except (OSError, SyntaxError, ValueError):
+            return []  # the built-in ones are there; the run itself told what is wrong with the file
+
+    def _hindrance(self) -> str:
+        """Why it cannot be measured now; empty if it can."""
+        if self._training:
+            return "A run is training and needs the memory. Measure when it has ended."
+        if not self._model or not self._candidates:
+            return "Choose what is compared, above."
+        if self.data is None:
+            return "Choose a file of examples that nothing was trained on, or drop it here."
+        if not self.data.exists():
+            return f"{self.data} does not exist."
+        if self.scores.switch.isChecked() and not self.scores.functions:
+            return "Choose the functions that score the answers."
+        return ""
+
+    def _on_dropped(self, paths: list[Path]) -> None:
+        self.choose_data(paths[0])
+
+    def _on_edited(self) -> None:
+        self._forget_result()
+        self._show_state()
+
+    # -- measuring --------------------------------------------------------------------------------------------
+
+    def _on_event(self, found: Event) -> None:
+        if isinstance(found, event.Progressed):
+            self._show_note(f"{self._named(found.phase)}…")
+            self._bar.setRange(0, found.total)
+            self._bar.setValue(found.done)
+        elif isinstance(found, event.Warned):
+            self._warnings.append(self._named(f"{found.message} {found.hint}".strip()))
+        elif isinstance(found, event.Result):
+            self.result = found.data
+
+    def _named(self, text: str) -> str:
+        """The same with the names that the columns have instead of paths."""
+        for one in self._candidates:
+            if one.adapter is not None:
+                text = text.replace(str(one.adapter), f"“{one.label}”")
+        return text
+
+    def _on_ended(self, outcome: WorkerOutcome) -> None:
+        said = self._named(outcome.sentence())
+        self._show_note(said, role="error" if said else "small")
+        self._show_result()
+        self._show_state()
+        self.busy_changed.emit(False)
+        if self.result is not None:
+            self.measured.emit(self.result)
+
+    # -- showing ----------------------------------------------------------------------------------------------
+
+    def _forget_result(self) -> None:
+        self.result, self._warnings = None, []
+        self._show_note("")
+        self._show_result()
+
+    def _show_result(self) -> None:
+        found, labels = self.result, [one.label for one in self._candidates]
+        self._results.setVisible(found is not None)
+        self._examples.show_result(found, labels)
+        self._warning.setText("\n".join(dict.fromkeys(self._warnings)))
+        self._warning.setVisible(bool(self._warnings) and found is not None)
+        if found is None:
+            return
+        self._verdict.setText("\n".join(verdicts(found, labels)))
+        self._verdict.setVisible(len(labels) > 1)
+        self._count.setText(_measured_on(found))
+        self._table.show(labels, figure_rows(found))
+        moved = any(column["moved"][side] for column in found["columns"] for side in ("better", "worse"))
+        self._disclosure.setVisible(moved)
+
+    def _show_state(self) -> None:
+        busy, hindrance = self.is_busy, self._hindrance()
+        self._button.setVisible(not busy)
+        self._stop.setVisible(busy)
+        self._bar.setVisible(busy)
+        self._button.setEnabled(not hindrance)
+        self._button.setToolTip(hindrance or "Measure every column on these examples")
+        for part in (self._data, self.scores):
+            part.setEnabled(not busy)
+        self._source.setText(self._proposed.note if self.data == self._proposed.path else "")
+        self._source.setVisible(bool(self._source.text()))
+        if not busy and (hindrance or self._note.property("hint")):
+            self._show_note(hindrance, hint=True)
+
+    def _show_note(self, text: str, *, role: str = "small", hint: bool = False) -> None:
+        self._note.setText(text)
+        self._note.setProperty("hint", hint)
+        theme.set_role(self._note, role=role)
+
+    # -- building ---------------------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        self._data = PathEditor(DATA, self, placeholder="Drop a file of examples that nothing was trained on")
+        self._data.line.setObjectName(DATA.path)
+        self._data.line.setAccessibleName(DATA.label)
+        self._data.line.setToolTip(DATA.what)
+        self._source = self._label("figures.source", "small")
+        self.scores = ScoreChoice(self)
+        self._note = self._label("figures.note", "small")
+        self._button, self._stop = QPushButton("Measure", self), QPushButton("Stop", self)
+        self._button.setObjectName("figures.measure")
+        theme.set_role(self._button, kind="primary")
+        self._stop.setObjectName("figures.stop")
+        self._stop.setToolTip("End the measurement; there will be no figures")
+        self._bar = QProgressBar(self)
+        self._bar.setAccessibleName("Progress of the measurement")
+        self._bar.setTextVisible(False)
+        row = QHBoxLayout()
+        row.addWidget(self._note, 1)
+        row.addWidget(self._button)
+        row.addWidget(self._stop)
+        self._build_results()
+        self.body.setSpacing(theme.SPACE * 3 // 2)
+        for part in (self._data, self._source, self.scores):
+            self.body.addWidget(part)
+        self.body.addLayout(row)
+        self.body.addWidget(self._bar)
+        self.body.addWidget(self._results)
+
+    def _build_results(self) -> None:
+        self._results = QWidget(self)
+        self._warning = self._label("figures.warning", "warning")
+        self._verdict = self._label("figures.verdict", "label")
+        self._count = self._label("figures.count", "small")
+        self._table = FigureTable(self)
+        self._view = FigureView(self._table, self._results)
+        self._examples = MovedView(self)
+        self._disclosure = Disclosure(OPENS_EXAMPLES, self._examples, self._results)
+        self._disclosure.button.setObjectName("figures.examples.open")
+        self._disclosure.button.setToolTip("The examples whose loss changed most, with their text")
+        layout = QVBoxLayout(self._results)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(theme.SPACE)
+        for part in (self._warning, self._verdict, self._view, self._count, self._disclosure):
+            layout.addWidget(part)
+
+    def _label(self, name: str, role: str) -> QLabel:
+        label = QLabel(self)
+        label.setObjectName(name)
+        label.setWordWrap(True)
+        theme.set_role(label, role=role)
+        return label
+
+    def _connect(self) -> None:
+        self.dropped.connect(self._on_dropped)
+        self._data.edited.connect(self._on_edited)
+        self.scores.changed.connect(self._show_state)
+        self._button.clicked.connect(self.measure)
+        self._stop.clicked.connect(self.stop)
+        self._worker.emitted.connect(self._on_event)
+        self._worker.ended.connect(self._on_ended)
+
+
+def _measured_on(found: dict[str, Any]) -> str:
+    said = f"{plural(found['examples'], 'example')}, {plural(sum(found['tokens']), 'target token')}."
+    scored = found["scored"]
+    if scored is None:
+        return said
+    prompts = f"{scored['prompts']:,} of {plural(scored['of'], 'prompt')}"
+    return f"{said} Scores: {prompts}, answered greedily, up to {scored['max_tokens']:,} tokens."

@@ -1,0 +1,75 @@
+"""The table of figures: a row a figure, a column a candidate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor
+from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QWidget
+
+from app.core.compare.figure_row import FigureRow
+from app.ui.widget import theme
+from app.ui.widget.table import RIGHT, Index, TableModel, TableView
+
+LABEL_WIDTH = theme.SPACE * 17
+ROW_HEIGHT = theme.SPACE * 7 // 2
+FIRST = "Figure"
+
+
+class FigureTable(TableModel):
+    """Shows `FigureRow`s of candidates that are named in the header."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__((FIRST,), parent=parent)
+
+    def show(self, labels: Sequence[str], rows: Sequence[FigureRow]) -> None:
+        """Takes over other figures."""
+        self.set_rows(rows, (FIRST, *labels))
+
+    def alignment(self, column: int) -> Qt.AlignmentFlag:
+        return RIGHT if column else super().alignment(column)
+
+    def headerData(
+        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> object:
+        if role == Qt.ItemDataRole.ToolTipRole and orientation == Qt.Orientation.Horizontal:
+            return self._titles[section]
+        return super().headerData(section, orientation, role)
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        row, column = self.rows[index.row()], index.column()
+        if role == Qt.ItemDataRole.DisplayRole:
+            return row.cells[column - 1] if column else row.label
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return f"{row.cells[column - 1]}: {row.what}" if column else row.what
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return self.alignment(column)
+        if role == Qt.ItemDataRole.ForegroundRole and not column:
+            return QColor(theme.colors().muted)
+        return None
+
+
+class FigureView(TableView):
+    """The view of a `FigureTable`: as high as its rows, for a page that scrolls."""
+
+    def __init__(self, table: FigureTable, parent: QWidget | None = None) -> None:
+        super().__init__("figures.table", "Figures of the candidates", parent, row_height=ROW_HEIGHT)
+        self.setModel(table)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        header = self.horizontalHeader()
+        header.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        header.setMinimumSectionSize(theme.SPACE * 10)
+        table.modelReset.connect(self._fit)
+        theme.theme().changed.connect(table.refresh)
+
+    def _fit(self) -> None:
+        header, model = self.horizontalHeader(), self.model()
+        for column in range(model.columnCount()):
+            mode = QHeaderView.ResizeMode.Stretch if column else QHeaderView.ResizeMode.Fixed
+            header.setSectionResizeMode(column, mode)
+        if model.columnCount():
+            self.setColumnWidth(0, LABEL_WIDTH)
+        self.setFixedHeight(header.sizeHint().height() + ROW_HEIGHT * model.rowCount() + 2 * self.frameWidth())

@@ -1,0 +1,348 @@
+"""The judging card: which answer is better, asked blind if wanted, kept on disk, and counted with its uncertainty.
+
+How a tab uses it: `begin` before the columns are shown (it says in which order), `offer` when all answers have
+ended, `withdraw` when there will be none. While `is_hidden`, columns are called A, B, C, D; `revealed` says when
+their names may stand there. The votes are `app.core.compare.judgement`'s.
+"""
+
+from __future__ import annotations
+
+import random
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QKeySequence, QShortcut
+from PySide6.QtWidgets import QCheckBox, QFileDialog, QHBoxLayout, QLabel, QMessageBox, QPushButton, QWidget
+
+from app.core.compare.candidate import Candidate
+from app.core.compare.judgement import Judged, Outcome, Tally, Vote, VoteBook, Votes, comparison_key, export, tally
+from app.core.quantity import plural
+from app.ui.compare.tally_view import TallyView
+from app.ui.widget import theme
+from app.ui.widget.card import Card
+from app.ui.widget.icon_button import IconButton
+
+LETTERS = "ABCDEFGH"
+WAITING = "Ask a question; when all answers have ended, say which one is better."
+TOO_FEW = "Judging takes two columns or more."
+ASKED = "Which answer is better? Press its number, 0 for a tie, or − if all are bad."
+FILTERS = {"CSV (*.csv)": ".csv", "JSON (*.json)": ".json", "Markdown (*.md)": ".md"}
+
+
+class JudgingCard(Card):
+    """Asks for a verdict on the answers in the columns. It knows the columns by number only, from the left."""
+
+    revealed = Signal()  # the names of the columns may be shown: after the vote, or when blind mode is left
+    voted = Signal(object)  # Vote
+    blind_changed = Signal(bool)
+    warned = Signal(str)  # votes that could not be read or written
+
+    def __init__(self, parent: QWidget | None = None, *, book: VoteBook | None = None) -> None:
+        super().__init__("Judging", parent=parent)
+        self.setObjectName("judging")
+        self._book = book if book is not None else VoteBook()
+        self._read: Votes | None = None
+        self._model = ""
+        self._candidates: tuple[Candidate, ...] = ()
+        self._question: dict[str, Any] = {}
+        self._order: tuple[int, ...] = ()
+        self._answers: list[str] | None = None
+        self._asked_blind = self._hidden = False
+        self._buttons: list[QPushButton] = []
+        self._keys: list[QShortcut] = []
+        self._build()
+        self._set_columns(2)
+        self._show_state(WAITING)
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether columns of the next question are shuffled and their names hidden."""
+        return self.blind.isChecked()
+
+    @property
+    def is_hidden(self) -> bool:
+        """True from `begin` in blind mode until `revealed`: show `column_name` instead of a candidate's label."""
+        return self._hidden
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a vote is waited for."""
+        return self._answers is not None
+
+    @staticmethod
+    def column_name(column: int) -> str:
+        """``A`` for column 0, and so on: what a column is called in the buttons, and while names are hidden."""
+        return LETTERS[column]
+
+    def set_candidates(self, candidates: tuple[Candidate, ...], model: str = "") -> None:
+        """Shows the tally of these candidates before anything is asked; ``begin`` does it too."""
+        if self._order and (candidates, model) != (self._candidates, self._model):
+            self.withdraw()
+        self._candidates, self._model = candidates, model
+        self._set_columns(len(candidates))
+        self._show_tally()
+
+    def begin(self, question: dict[str, Any], candidates: tuple[Candidate, ...]) -> tuple[int, ...]:
+        """A question was asked: gives the order in which columns are shown (identity when not blind).
+
+        ``order[column]`` is the candidate shown in that column. ``question`` has ``model``, ``messages`` and
+        everything else that decides the answers (``temp``, ``seed``, …) as plain JSON; all of it is kept with the
+        vote. Voting is closed until `offer`.
+        """
+        self._question, self._answers = dict(question), None
+        self._candidates, self._model = candidates, str(question.get("model", ""))
+        order = list(range(len(candidates)))
+        if self.is_blind:
+            random.shuffle(order)
+        self._order, self._asked_blind, self._hidden = tuple(order), self.is_blind, self.is_blind
+        self._set_columns(len(candidates))
+        self._show_state(WAITING if len(candidates) > 1 else TOO_FEW)
+        self._show_tally()
+        return self._order
+
+    def offer(self, answers: list[str]) -> None:
+        """All answers have ended: opens the vote. ``answers[column]`` is what stands in that column."""
+        if len(answers) != len(self._order):
+            raise ValueError(f"{len(answers)} answers for {len(self._order)} columns")
+        if len(answers) < 2:
+            self.withdraw()
+            return
+        self._answers = list(answers)
+        self._show_state(ASKED)
+
+    def withdraw(self) -> None:
+        """There will be no answers (stopped, failed, asked anew): closes the vote and shows the names."""
+        self._answers, self._order = None, ()
+        self._reveal()
+        self._show_state(WAITING)
+
+    def vote(self, column: int | None, outcome: Outcome = "win") -> None:
+        """What the buttons and keys do: ``column`` is better, or None with ``"tie"`` or ``"all_bad"``."""
+        if self._answers is None:
+            return
+        answers = dict(zip(self._order, self._answers, strict=True))
+        vote = Vote(
+            self._question,
+            tuple(Judged.of(candidate) for candidate in self._candidates),
+            tuple(answers[index] for index in range(len(self._candidates))),
+            outcome,
+            None if column is None else self._order[column],
+            self._hidden,
+            self._order,
+        )
+        if not self._keep(vote):
+            return
+        self._answers = None
+        said = self._thanks(column, outcome)
+        self._reveal()
+        self._show_state(said)
+        self._show_tally()
+        self.voted.emit(vote)
+
+    def tally(self) -> Tally:
+        """The count of all votes on these candidates."""
+        return tally(self._votes(), self._judged())
+
+    def export_to(self, path: Path) -> None:
+        """Writes the votes on these candidates as CSV, JSON or Markdown, by the suffix. Raises `OSError`."""
+        export(self._votes(), self._judged(), path)
+
+    # -- votes ------------------------------------------------------------------------------------------------
+
+    def _judged(self) -> tuple[Judged, ...]:
+        return tuple(Judged.of(candidate) for candidate in self._candidates)
+
+    @property
+    def _key(self) -> frozenset[str]:
+        return comparison_key(self._model, [one.adapter for one in self._judged()])
+
+    def _all(self) -> Votes:
+        """The file is read once, and when it was changed here; a fault of it is told once."""
+        if self._read is None:
+            try:
+                self._read = self._book.read()
+            except OSError as error:
+                self._read = Votes()
+                self.warned.emit(f"The votes in {self._book.path} cannot be read: {error.strerror or error}.")
+            if self._read.broken:
+                lines = plural(self._read.broken, "line")
+                self.warned.emit(f"{lines} of {self._book.path} cannot be read as votes and are left out.")
+        return self._read
+
+    def _votes(self) -> tuple[Vote, ...]:
+        return self._all().of(self._key)
+
+    def _keep(self, vote: Vote) -> bool:
+        """Writes a vote; if that fails it is still open, and the reason is said."""
+        before = self._all()
+        try:
+            self._book.add(vote)
+        except OSError as error:
+            self.warned.emit(f"The vote could not be written to {self._book.path}: {error.strerror or error}.")
+            return False
+        self._read = Votes((*before.votes, vote), before.broken)
+        return True
+
+    def _on_column(self, column: int, _checked: bool = False) -> None:
+        self.vote(column)
+
+    def _on_tie(self) -> None:
+        self.vote(None, "tie")
+
+    def _on_all_bad(self) -> None:
+        self.vote(None, "all_bad")
+
+    def _thanks(self, column: int | None, outcome: Outcome) -> str:
+        names = ", ".join(
+            f"{self.column_name(place)} was {self._candidates[index].label}"
+            for place, index in enumerate(self._order)
+        )
+        kept = {"tie": "Kept as a tie.", "all_bad": "Kept: all bad."}
+        said = kept.get(outcome) or f"Kept: {self.column_name(column or 0)} is better."
+        return f"{said} {names}." if self._hidden else said
+
+    def _reveal(self) -> None:
+        if self._hidden:
+            self._hidden = False
+            self.revealed.emit()
+
+    def _on_blind(self, blind: bool) -> None:
+        """Leaving blind mode shows the names at once; a vote given after that is not counted as blind."""
+        if not blind:
+            self._reveal()
+        self.blind_changed.emit(blind)
+
+    def _forget(self) -> None:
+        """Asks which votes to take away: these, all, or none."""
+        these, whole = len(self._votes()), len(self._all().votes)
+        box = QMessageBox(self)
+        box.setObjectName("judging.forget.box")
+        box.setWindowTitle("Luthier")
+        box.setText(f"Forget {plural(these, 'vote')} on these candidates?")
+        box.setInformativeText(f"This cannot be undone. There are {plural(whole, 'vote')} on all candidates.")
+        own = box.addButton("Forget these", QMessageBox.ButtonRole.AcceptRole) if these else None
+        every = box.addButton("Forget all", QMessageBox.ButtonRole.DestructiveRole) if whole > these else None
+        box.setDefaultButton(box.addButton("Cancel", QMessageBox.ButtonRole.RejectRole))
+        box.exec()
+        clicked = box.clickedButton()
+        if clicked is not None and clicked in (own, every):
+            self.forget(everything=clicked is every)
+
+    def forget(self, *, everything: bool = False) -> None:
+        """Takes away the votes on these candidates, or on all of them, without asking."""
+        try:
+            self._book.forget(None if everything else self._key)
+        except OSError as error:
+            self.warned.emit(f"The votes could not be taken away: {error.strerror or error}.")
+        self._read = None
+        self._show_tally()
+
+    def _export(self) -> None:
+        name, chosen = QFileDialog.getSaveFileName(self, "Export votes", "votes.csv", ";;".join(FILTERS))
+        if not name:
+            return
+        path = Path(name)
+        if path.suffix.lower() not in FILTERS.values():
+            path = path.with_name(path.name + FILTERS.get(chosen, ".csv"))
+        try:
+            self.export_to(path)
+        except OSError as error:
+            self.warned.emit(f"The votes could not be written to {path}: {error.strerror or error}.")
+
+    # -- showing ----------------------------------------------------------------------------------------------
+
+    def _show_state(self, said: str) -> None:
+        self._note.setText(said)
+        for button in (*self._buttons, self._tie, self._all_bad):
+            button.setEnabled(self.is_open)
+        for key in self._keys:
+            key.setEnabled(self.is_open)
+
+    def _show_tally(self) -> None:
+        several = len(self._candidates) > 1
+        self._tally.setVisible(several)
+        if several:
+            self._tally.show_tally(self.tally())
+        has_votes = several and bool(self._votes())
+        self._export_button.setEnabled(has_votes)
+        self._export_button.setToolTip(
+            "Export votes…" if has_votes else "Export votes: there are none on these candidates"
+        )
+        self._forget_button.setEnabled(bool(self._all().votes))
+        self._forget_button.setToolTip("Forget votes…" if self._all().votes else "Forget votes: there are none")
+
+    def _set_columns(self, count: int) -> None:
+        """One button and key a column."""
+        while len(self._buttons) > count:
+            button = self._buttons.pop()
+            key = self._keys.pop(len(self._buttons))
+            self._row.removeWidget(button)
+            for gone in (button, key):
+                gone.setParent(None)
+                gone.deleteLater()
+        while len(self._buttons) < count:
+            number = len(self._buttons)
+            name = self.column_name(number)
+            button = self._button(f"{number}", f"{name} is better", f"Key {number + 1}")
+            button.clicked.connect(partial(self._on_column, number))
+            self._row.insertWidget(number, button)
+            self._buttons.append(button)
+            self._keys.insert(number, self._key_for(str(number + 1), partial(self._on_column, number)))
+        self._show_state(self._note.text())
+
+    def _build(self) -> None:
+        self.blind = QCheckBox("Blind", self)
+        self.blind.setObjectName("judging.blind")
+        self.blind.setAccessibleName("Judge blind")
+        self.blind.setToolTip("Shuffle the columns of the next question and hide their names until the vote")
+        self.blind.toggled.connect(self._on_blind)
+        self._export_button = IconButton("ph.export", "Export votes…", self)
+        self._export_button.setObjectName("judging.export")
+        self._export_button.clicked.connect(self._export)
+        self._forget_button = IconButton("ph.trash", "Forget votes…", self)
+        self._forget_button.setObjectName("judging.forget")
+        self._forget_button.clicked.connect(self._forget)
+        for tool in (self.blind, self._export_button, self._forget_button):
+            self.tools.addWidget(tool)
+        self._note = QLabel(self)
+        self._note.setObjectName("judging.note")
+        self._note.setWordWrap(True)
+        theme.set_role(self._note, role="muted")
+        self._tie = self._button("tie", "Tie", "As good as each other. Key 0")
+        self._tie.clicked.connect(self._on_tie)
+        self._all_bad = self._button("all_bad", "All bad", "None of them is an answer. Key −")
+        self._all_bad.clicked.connect(self._on_all_bad)
+        self._keys = [
+            self._key_for("0", self._on_tie),
+            self._key_for("-", self._on_all_bad),
+        ]
+        self._row = QHBoxLayout()
+        self._row.setSpacing(theme.SPACE)
+        self._row.addWidget(self._tie)
+        self._row.addWidget(self._all_bad)
+        self._row.addStretch(1)
+        self._tally = TallyView(self)
+        self._tally.hide()
+        for tool in (self._export_button, self._forget_button):
+            tool.setEnabled(False)
+            tool.setToolTip(f"{tool.accessibleName()}: choose what is compared first")
+        self.body.setSpacing(theme.SPACE * 3 // 2)
+        self.body.addWidget(self._note)
+        self.body.addLayout(self._row)
+        self.body.addWidget(self._tally)
+
+    def _button(self, name: str, text: str, tip: str) -> QPushButton:
+        button = QPushButton(text, self)
+        button.setObjectName(f"judging.{name}")
+        button.setAccessibleName(text)
+        button.setToolTip(tip)
+        return button
+
+    def _key_for(self, key: str, act: Any) -> QShortcut:
+        """A key that votes from anywhere in the window; where one can type, it types."""
+        found = QShortcut(QKeySequence(key), self)
+        found.setContext(Qt.ShortcutContext.WindowShortcut)
+        found.activated.connect(act)
+        return found

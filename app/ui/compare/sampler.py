@@ -1,0 +1,130 @@
+"""The sampler of a comparison: how tokens are chosen, the same for every column."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
+
+from app.core.config.train_config import FieldSpec
+from app.ui.form.editor import name_editor
+from app.ui.form.grid import FieldGrid
+from app.ui.form.number_box import NumberBox
+from app.ui.widget import theme
+
+NUMBER_WIDTH = 110  # px
+# The names are mlx-lm's; app.core.protocol.question.Request takes them as they are.
+SAMPLER = (
+    FieldSpec(
+        "compare.max_tokens", "Maximum tokens", "int", 256, what="Longest answer", minimum=1, maximum=100_000
+    ),
+    FieldSpec(
+        "compare.temp",
+        "Temperature",
+        "float",
+        0.0,
+        what="0 always takes the likeliest token; higher is more varied",
+        minimum=0,
+        maximum=10,
+    ),
+    FieldSpec(
+        "compare.top_p",
+        "Top-p",
+        "float",
+        1.0,
+        what="Draw only from the likeliest tokens that together have this share; 1 is all",
+        minimum=0,
+        maximum=1,
+    ),
+    FieldSpec(
+        "compare.top_k",
+        "Top-k",
+        "int",
+        0,
+        what="Draw only from this many of the likeliest tokens; 0 is all",
+        minimum=0,
+        maximum=100_000,
+    ),
+    FieldSpec(
+        "compare.min_p",
+        "Min-p",
+        "float",
+        0.0,
+        what="Leave out tokens less likely than this share of the likeliest one's likelihood; 0 is none",
+        minimum=0,
+        maximum=1,
+    ),
+    FieldSpec(
+        "compare.repetition_penalty",
+        "Repetition penalty",
+        "float",
+        1.0,
+        what="Makes tokens that were just used less likely; 1 is off, 1.1 is usual",
+        minimum=0,
+        maximum=10,
+        exclusive_minimum=True,
+    ),
+    FieldSpec(
+        "compare.seed",
+        "Seed",
+        "int",
+        0,
+        what="Start of the random choices, the same for every column",
+        minimum=0,
+        maximum=2**32 - 1,
+    ),
+)
+NO_PENALTY = 1.0
+
+
+class CompareSampler(FieldGrid):
+    """The numbers of `SAMPLER` as a form."""
+
+    edited = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent, max_columns=4, column_width=NUMBER_WIDTH)
+        self._boxes: dict[FieldSpec, NumberBox] = {}
+        for spec in SAMPLER:
+            box = NumberBox(spec, self)
+            name_editor(box, spec)
+            box.setToolTip(f"{spec.what} ({spec.range_text})")
+            box.set_value(spec.default)
+            box.edited.connect(self._on_edited)
+            self._boxes[spec] = box
+            self.add(labelled(spec.label, box, box))
+
+    def settings(self) -> dict[str, float | int | None]:
+        """The numbers as `app.core.protocol.question.Question` takes them."""
+        found = {spec.path.removeprefix("compare."): box.text_value() for spec, box in self._boxes.items()}
+        if found["repetition_penalty"] == NO_PENALTY:
+            found["repetition_penalty"] = None  # a penalty of 1 changes nothing, and costs time at every token
+        return found
+
+    def hindrance(self) -> str:
+        """What is not a number in its range; empty if all are."""
+        wrong = [spec.label for spec, box in self._boxes.items() if not _within(spec, box.text_value())]
+        return f"{wrong[0]} is out of its range." if wrong else ""
+
+    def _on_edited(self) -> None:
+        self.edited.emit()
+
+
+def labelled(text: str, buddy: QWidget, content: QWidget) -> QWidget:
+    """A label above what it names."""
+    part = QWidget()
+    layout = QVBoxLayout(part)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(theme.SPACE // 2)
+    label = QLabel(text, part)
+    label.setBuddy(buddy)
+    theme.set_role(label, role="label")
+    layout.addWidget(label)
+    layout.addWidget(content)
+    return part
+
+
+def _within(spec: FieldSpec, value: float | int | None) -> bool:
+    low, high = spec.minimum, spec.maximum
+    if value is None or (low is not None and (value < low or (spec.exclusive_minimum and value == low))):
+        return False
+    return high is None or value <= high

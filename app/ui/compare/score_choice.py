@@ -1,0 +1,134 @@
+"""The choice of scores: which reward functions say how good answers are, of how many prompts, and how long."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QMenu, QPushButton, QVBoxLayout, QWidget
+
+from app.core.config.train_config import FieldSpec
+from app.core.method.reward import BUILT_IN, explanation
+from app.ui.form.number_box import NumberBox
+from app.ui.widget import theme
+
+FIRST_CHOICE = "exact_match"
+LIMIT = FieldSpec(
+    "figures.limit", "Prompts", "int", 50, what="How many prompts are answered, from the first", minimum=1,
+    maximum=10_000,
+)  # fmt: skip
+TOKENS = FieldSpec(
+    "figures.max_tokens", "Maximum tokens", "int", 128, what="Longest answer", minimum=1, maximum=100_000
+)
+NUMBER_WIDTH = theme.SPACE * 11
+
+
+class ScoreChoice(QWidget):
+    """Off unless asked for: every score costs an answer to every prompt, by every candidate."""
+
+    changed = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.switch = QCheckBox("Also score answers", self)
+        self.switch.setObjectName("figures.scores")
+        self.switch.setToolTip("Have every candidate answer the prompts, and score the answers; takes longer")
+        self.switch.toggled.connect(self._on_switched)
+        self._button = QPushButton(self)
+        self._button.setObjectName("figures.functions")
+        self._menu = QMenu(self._button)
+        self._menu.setToolTipsVisible(True)
+        self._menu.triggered.connect(self._show_names)
+        self._button.setMenu(self._menu)
+        self._numbers = {spec: self._number(spec) for spec in (LIMIT, TOKENS)}
+        self._lay_out()
+        self.set_functions(())
+        self._on_switched()
+
+    def set_functions(self, own: Sequence[str]) -> None:
+        """The functions of a run's own reward file come before the built-in ones; what was chosen stays."""
+        chosen = self.functions if self._menu.actions() else [FIRST_CHOICE]
+        self._menu.clear()
+        for name in dict.fromkeys([*own, *BUILT_IN]):
+            action = self._menu.addAction(name)
+            action.setCheckable(True)
+            action.setChecked(name in chosen)
+            action.setToolTip("From the run's reward file" if name in own else explanation(name))
+        self._show_names()
+
+    @property
+    def functions(self) -> list[str]:
+        """The chosen names, in the order of the menu."""
+        return [action.text() for action in self._menu.actions() if action.isChecked()]
+
+    def choose(self, *names: str) -> None:
+        """Turns scoring on with these functions."""
+        for action in self._menu.actions():
+            action.setChecked(action.text() in names)
+        self.switch.setChecked(True)
+        self._show_names()
+
+    def set_number(self, path: str, value: int) -> None:
+        """Sets ``figures.limit`` or ``figures.max_tokens``."""
+        next(box for spec, box in self._numbers.items() if spec.path == path).set_value(value)
+
+    def asked(self) -> dict[str, Any]:
+        """What the job gets as ``scores``; empty if off."""
+        if not self.switch.isChecked() or not self.functions:
+            return {}
+        limit, tokens = (_within(spec, self._numbers[spec].text_value()) for spec in (LIMIT, TOKENS))
+        return {"functions": self.functions, "limit": limit, "max_tokens": tokens}
+
+    def _on_switched(self) -> None:
+        for part in (self._button, self._more):
+            part.setVisible(self.switch.isChecked())
+        self.changed.emit()
+
+    def _show_names(self, _action: QAction | None = None) -> None:
+        names = self.functions
+        rest = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        self._button.setText(f"{names[0]}{rest}" if names else "Choose functions")
+        self._button.setAccessibleName(f"Scores: {', '.join(names) or 'none'}")
+        self._button.setToolTip("\n".join(names) or "Which reward functions score the answers")
+        self.changed.emit()
+
+    def _number(self, spec: FieldSpec) -> NumberBox:
+        box = NumberBox(spec, self)
+        box.setObjectName(spec.path)
+        box.setAccessibleName(spec.label)
+        box.setToolTip(f"{spec.what} ({spec.range_text})")
+        box.set_value(spec.default)
+        box.setFixedWidth(NUMBER_WIDTH)
+        return box
+
+    def _lay_out(self) -> None:
+        head = QHBoxLayout()
+        head.setSpacing(theme.SPACE * 2)
+        head.addWidget(self.switch)
+        head.addWidget(self._button)
+        head.addStretch(1)
+        self._more = QWidget(self)
+        row = QHBoxLayout(self._more)
+        row.setContentsMargins(theme.SPACE * 3, 0, 0, 0)
+        row.setSpacing(theme.SPACE)
+        for spec, box in self._numbers.items():
+            label = QLabel(spec.label, self._more)
+            label.setBuddy(box)
+            theme.set_role(label, role="muted")
+            row.addWidget(label)
+            row.addWidget(box)
+            row.addSpacing(theme.SPACE)
+        row.addStretch(1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(theme.SPACE)
+        layout.addLayout(head)
+        layout.addWidget(self._more)
+
+
+def _within(spec: FieldSpec, value: float | int | None) -> int:
+    """The number in its range; the default where there is none."""
+    number = int(spec.default if value is None else value)
+    return int(min(max(number, spec.minimum or 1), spec.maximum or number))

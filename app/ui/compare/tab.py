@@ -1,0 +1,504 @@
+"""The Compare tab: the same questions for up to four candidates on one base model, answered side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QKeySequence, QShortcut, QShowEvent
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QScrollArea, QToolButton, QVBoxLayout, QWidget
+
+from app.core.compare.candidate import BASE, Candidate, base_of, candidate_of, run_candidates
+from app.core.compare.conversation import Conversation
+from app.core.compare.held_out import HeldOut, held_out_questions
+from app.core.config.train_config import FieldSpec
+from app.core.model.folder import locate_model
+from app.core.problem import UnusableError
+from app.core.protocol import event
+from app.core.run.folder import RunDir
+from app.core.setup.config_file import load_config
+from app.ui.compare.answer_chooser import CandidateList
+from app.ui.compare.answer_column import AnswerColumn
+from app.ui.compare.answer_grid import LEAST, MOST, AnswerGrid
+from app.ui.compare.answerer import Answerer
+from app.ui.compare.figure_card import FigureCard
+from app.ui.compare.judging_card import JudgingCard
+from app.ui.compare.question import CompareQuestion, exact_text
+from app.ui.compare.sampler import labelled
+from app.ui.compare.session import CompareSession
+from app.ui.form.path_editor import PathEditor
+from app.ui.widget import theme
+from app.ui.widget.elided_label import ElidedLabel
+from app.ui.widget.icon_button import IconButton
+
+PROMPT_SHOWN = 300  # characters of a prompt beside its page's number
+BASE_MODEL = FieldSpec(
+    "compare.base", "Base model", "path", "", what="The one model in memory, on which every adapter is put"
+)
+
+
+class CompareTab(QWidget):
+    """Asks an `Answerer`. Nothing is loaded before the first question, and one base serves all columns."""
+
+    warned = Signal(str)
+
+    def __init__(self, answerer: Answerer, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("compare_tab")
+        self._answerer = answerer
+        self.session = CompareSession(answerer, self)
+        self._list = CandidateList(self)
+        self._training = self._is_follow_up = False
+        self._build()
+        self._connect()
+        self._set_count(LEAST)
+        self.columns[0].set_candidate(BASE)
+        self._on_candidates()
+
+    # -- choosing ---------------------------------------------------------------------------------------------
+
+    def choose_adapter(self, adapter: Path) -> None:
+        """Base and one adapter: prefills its base, and a question that it was not trained on."""
+        if self.session.is_busy:
+            self.session.stop()
+        self._judging.withdraw()
+        self.session.clear()
+        self._set_count(LEAST)
+        self.columns[0].set_candidate(BASE)
+        self.columns[1].set_candidate(candidate_of(adapter))
+        self._on_chosen(1)
+
+    def choose_run(self, run: RunDir) -> None:
+        """Base and the adapter of a run."""
+        self.choose_adapter(run.adapters)
+
+    @property
+    def columns(self) -> list[AnswerColumn]:
+        """The columns, in the order of the candidates."""
+        return self._grid.columns
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """Who is compared; columns for which nobody is chosen yet are left out."""
+        return tuple(column.candidate for column in self.columns if column.candidate is not None)
+
+    @property
+    def adapter(self) -> Path | None:
+        """The first adapter that is compared; None while none is chosen."""
+        return next((found.adapter for found in self.candidates if found.adapter is not None), None)
+
+    @property
+    def base(self) -> str:
+        """The base model's folder or name."""
+        return str(self._base.value() or "")
+
+    @property
+    def conversation(self) -> Conversation | None:
+        """What is shown: prompts and the candidates' answers; None before the first question."""
+        return self.session.shown
+
+    @property
+    def settings(self) -> dict[str, float | int | None]:
+        """How tokens are chosen, under mlx-lm's names."""
+        return self.question.sampler.settings()
+
+    def set_training(self, training: bool) -> None:
+        """While a run trains, the memory is its own."""
+        self._training = training
+        if training:
+            self.session.stop()
+            self._answerer.release()
+        self._figures.set_training(training)
+        self._show_state()
+
+    def refresh_runs(self) -> None:
+        """Looks for runs that have an adapter; what was chosen stays chosen."""
+        self._list.refresh()
+
+    def add_column(self) -> None:
+        """One more candidate: other weights of the same run, else the newest run that is not here yet."""
+        count = len(self.columns)
+        if count >= MOST or self._is_fixed():
+            return
+        self._set_count(count + 1)
+        here = set(self.candidates)
+        runs = dict.fromkeys(found.run for found in self.candidates if found.run is not None)
+        known = [*(found for run in runs for found in run_candidates(run)), *self._list.runs()]
+        others = [found for found in known if found not in here]
+        self.columns[count].set_candidate(others[0] if others else None)
+        self.session.set_candidate(count, self.columns[count].candidate)
+        self._show_page()
+        self._on_chosen(count)
+
+    def _set_count(self, count: int) -> None:
+        self._grid.set_count(count)
+        for place, column in enumerate(self.columns):
+            column.set_letter(self._judging.column_name(place), hidden=False)
+            column.set_plain(self._plain.isChecked())
+
+    def _on_removed(self, column: int) -> None:
+        self.session.remove_column(column)
+        self._set_count(len(self.columns))
+        self._show_page()
+        self._on_candidates()
+
+    def _on_chosen(self, index: int) -> None:
+        """An adapter knows its base; a run knows questions that it was not trained on."""
+        candidate = self.columns[index].candidate
+        self.session.set_candidate(index, candidate)
+        self._show_page()
+        if candidate is not None and candidate.adapter is not None:
+            base = base_of(candidate.adapter)
+            others = [found for found in self.candidates if found.adapter is not None and found is not candidate]
+            if base and (not others or not self.base):
+                self._base.set_value(base)
+            elif base and base != self.base:
+                told = f"Trained on {Path(base).name}; the base here is {Path(self.base).name}."
+                self.columns[index].set_status(told, role="warning")
+        self.question.set_held_out(self._held_out())
+        self._on_candidates()
+
+    def _held_out(self) -> list[HeldOut]:
+        """Questions that the first compared run was not trained on."""
+        run = next((found.run for found in self.candidates if found.run is not None), None)
+        if run is None:
+            return []
+        try:
+            return held_out_questions(run, load_config(RunDir(run).config).config)
+        except (UnusableError, OSError):
+            return []  # a convenience: without it the user asks a question of his own
+
+    def _on_candidates(self) -> None:
+        candidates = self.candidates
+        self._judging.set_candidates(candidates, self.base)
+        self._figures.set_candidates(self.base, candidates)
+        self._show_state()
+
+    # -- asking -----------------------------------------------------------------------------------------------
+
+    def compare(self) -> None:
+        """Asks all columns; what cannot be asked yet is said beside the button."""
+        if self.session.is_busy or self._hindrance():
+            return
+        try:
+            model = str(locate_model(self.base))
+        except UnusableError as error:
+            self.question.show_note(error.problems[0].sentence(), role="error")
+            return
+        self._judging.withdraw()
+        prompts, settings = self.question.prompts(), self.settings
+        self._is_follow_up = False
+        if self.question.follows_up and self.conversation is not None:
+            self._is_follow_up = True
+            self.session.follow_up(model, prompts[0].text, settings)
+        else:
+            candidates = [column.candidate for column in self.columns]
+            self.session.ask(model, candidates, prompts, settings, self.question.system_text)
+
+    def _new_conversation(self) -> None:
+        self._judging.withdraw()
+        self.session.clear()
+        self.question.prompt.clear()
+        self.question.prompt.setFocus()
+
+    def _hindrance(self) -> str:
+        """Why it cannot be asked now; empty if it can."""
+        if self._training:
+            return "A run is training and needs the memory. Compare when it has ended."
+        if self._figures.is_busy:
+            return "The figures are being measured. Compare when that has ended."
+        if len(self.candidates) < len(self.columns):
+            return "Choose an adapter: a run of yours, or a folder."
+        if not self.base:
+            return "Choose the base model that the adapter was trained on."
+        return self.question.hindrance()
+
+    def _is_fixed(self) -> bool:
+        """Whether columns must stay as they are: while they answer, and while their names are hidden."""
+        return self.session.is_busy or self._judging.is_hidden
+
+    def _on_began(self) -> None:
+        conversation = self.session.asking
+        assert conversation is not None
+        self._offer_order(conversation)
+        self.session.order = self._grid.order
+        number, total = self.session.progress
+        self.question.show_note(f"Prompt {number:,} of {total:,}" if total > 1 else "")
+        self._show_page()
+
+    def _on_replied(self, column: int, piece: event.Answered) -> None:
+        if self.session.asking is self.session.shown:
+            self.columns[column].take(piece)
+            if piece.done:
+                self._show_column(column)
+
+    def _on_settled(self) -> None:
+        self._show_page()
+        if not self.session.is_busy:
+            self._offer_vote()
+            self._sum_up()
+            self._clear_prompt()
+        self._show_state()
+
+    def _clear_prompt(self) -> None:
+        """As in a chat: once it is answered, the prompt of a follow-up stands above its answers."""
+        last = self.conversation.last if self.conversation is not None else None
+        if self._is_follow_up and last is not None and last.is_answered and last.prompt == exact_text(self.prompt):
+            self.prompt.clear()
+
+    def _on_progress(self, text: str) -> None:
+        if self.session.asking is self.session.shown:
+            waiting = [self.columns[index] for index in self._grid.order if not self.columns[index].answer]
+            if waiting:
+                waiting[0].set_status(f"{text}…")
+
+    def _on_failed(self, text: str) -> None:
+        self.question.show_note(text, role="error")
+
+    def _sum_up(self) -> None:
+        """What a look at the columns would not tell at once."""
+        shown = self.conversation
+        if shown is not None and shown.last.is_answered and len(set(shown.answers)) == 1:
+            which = "Both" if len(shown.answers) == 2 else "All"
+            self.question.show_note(f"{which} answers are the same, word for word.")
+
+    # -- judging ----------------------------------------------------------------------------------------------
+
+    def _offer_order(self, conversation: Conversation) -> None:
+        """Has the judging card say where which column stands, and hides their names if it is blind."""
+        question = {"model": self.base, "messages": conversation.asked(), **self.settings}
+        candidates = tuple(found for found in conversation.candidates if found is not None)
+        self._grid.set_order(self._judging.begin(question, candidates))
+        self._show_names()
+
+    def _offer_vote(self) -> None:
+        """Asks for a verdict on the page that is shown, once; there is none on a page that is not answered."""
+        shown = self.conversation
+        if shown is None or not shown.last.is_answered or shown.last.judged:
+            self._judging.withdraw()
+            self._show_names()
+            return
+        self._judging.offer([shown.answers[index] for index in self._grid.order])
+
+    def _on_voted(self) -> None:
+        if self.conversation is not None:
+            self.conversation.last.judged = True
+
+    def _show_names(self) -> None:
+        hidden = self._judging.is_hidden
+        for place, index in enumerate(self._grid.order):
+            self.columns[index].set_letter(self._judging.column_name(place), hidden=hidden)
+        self._show_differences()
+        self._show_state()
+
+    def _turn(self) -> None:
+        """Another page is shown: it can be judged, too."""
+        shown = self.conversation
+        if shown is not None and not self.session.is_busy and shown.last.is_answered and not shown.last.judged:
+            self._offer_order(shown)
+            self._offer_vote()
+        elif not self.session.is_busy:
+            self._judging.withdraw()
+            self._show_names()
+        self._show_page()
+        self._show_state()
+
+    def _turn_back(self) -> None:
+        self.session.turn_to(self.session.place - 1)
+
+    def _turn_on(self) -> None:
+        self.session.turn_to(self.session.place + 1)
+
+    # -- showing ----------------------------------------------------------------------------------------------
+
+    def _show_page(self) -> None:
+        """Puts the shown conversation into the columns."""
+        for index in range(len(self.columns)):
+            self._show_column(index)
+        self._show_differences()
+        self._show_state()
+
+    def _show_column(self, index: int) -> None:
+        shown, column = self.conversation, self.columns[index]
+        column.show_turns([(turn.prompt, turn.replies[index]) for turn in shown.turns] if shown else [])
+        if shown is not None and shown is self.session.asking and shown.last.replies[index].last is None:
+            column.set_status("Answering…" if column.answer else "Waiting…")
+
+    def _show_differences(self) -> None:
+        """Marks what differs from the column at the left, and of two columns also the other way round.
+
+        Not while answers are still coming.
+        """
+        order, shown = self._grid.order, self.conversation
+        compared = self._differences.isChecked() and shown is not None and shown is not self.session.asking
+        texts = [self.columns[index].view.shown_text() for index in order] if compared else []
+        for place, index in enumerate(order):
+            reference = texts[0 if place else 1] if compared and (place or len(order) == 2) else None
+            self.columns[index].mark_against(reference)
+
+    def _show_plain(self, plain: bool) -> None:
+        for column in self.columns:
+            column.set_plain(plain)
+        self._show_differences()
+
+    def _show_state(self) -> None:
+        busy, fixed, shown = self.session.is_busy, self._is_fixed(), self.conversation
+        hindrance = "" if busy else self._hindrance()
+        self.question.show_state(busy=busy, hindrance=hindrance, answered=shown is not None and not busy)
+        for column in self.columns:
+            column.chooser.setEnabled(not fixed)
+            column.remove.setEnabled(not fixed)
+        full = len(self.columns) >= MOST
+        self._add.setEnabled(not full and not fixed)
+        told = "Compare one more adapter or checkpoint"
+        if full:
+            told = f"There are {MOST} columns, which is the most"
+        elif fixed:
+            told = "Wait for the answers" if busy else "Vote first: the names are hidden"
+        self._add.setToolTip(told)
+        self._base.setEnabled(not busy)
+        self._show_pager()
+
+    def _show_pager(self) -> None:
+        count, place = len(self.session.pages), self.session.place
+        closed = self.session.is_busy and self._judging.is_hidden
+        self._pager.setVisible(count > 1)
+        self._page_label.setText(f"Question {place + 1:,} of {count:,}")
+        self._back.setEnabled(place > 0 and not closed)
+        self._on.setEnabled(place < count - 1 and not closed)
+        shown = self.conversation
+        self._asked.setVisible(shown is not None and count > 1)
+        self._asked.setText(" ".join(shown.last.prompt[:PROMPT_SHOWN].split()) if shown is not None else "")
+
+    def _on_measuring(self, busy: bool) -> None:
+        if busy:  # the figures' model would be a second one in memory
+            self.session.stop()
+            self._answerer.release()
+        self._show_state()
+
+    def showEvent(self, shown: QShowEvent) -> None:
+        super().showEvent(shown)
+        self.refresh_runs()
+
+    # -- building ---------------------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        page = QWidget()
+        page.setObjectName("page")
+        layout = QVBoxLayout(page)
+        layout.setContentsMargins(theme.SPACE * 3, theme.SPACE * 2, theme.SPACE * 3, theme.SPACE * 3)
+        layout.setSpacing(theme.SPACE * 2)
+        layout.addLayout(self._build_head())
+        self.question = CompareQuestion(page)
+        self.prompt, self.system = self.question.prompt, self.question.system
+        layout.addWidget(self.question)
+        answers = QVBoxLayout()
+        answers.setSpacing(theme.SPACE)
+        answers.addLayout(self._build_tools())
+        self._grid = AnswerGrid(self._list, page)
+        answers.addWidget(self._grid, 1)
+        layout.addLayout(answers, 1)
+        self._judging, self._figures = JudgingCard(page), FigureCard(page)
+        layout.addWidget(self._judging)
+        layout.addWidget(self._figures)
+        scroll = QScrollArea(self)
+        scroll.setWidgetResizable(True)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        scroll.setWidget(page)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(scroll)
+
+    def _build_head(self) -> QHBoxLayout:
+        title, line = QLabel("Compare"), QLabel("The same question for the base model and for your tuned one.")
+        theme.set_role(title, role="title")
+        theme.set_role(line, role="muted")
+        line.setWordWrap(True)
+        self._base = PathEditor(BASE_MODEL, self, folder=True, placeholder="Filled in from the adapter")
+        self._base.line.setObjectName(BASE_MODEL.path)
+        self._base.line.setAccessibleName(BASE_MODEL.label)
+        self._base.line.setToolTip(BASE_MODEL.what)
+        texts = QVBoxLayout()
+        texts.setSpacing(2)
+        texts.addWidget(title)
+        texts.addWidget(line)
+        head = QHBoxLayout()
+        head.setSpacing(theme.SPACE * 4)
+        head.addLayout(texts, 1)
+        head.addWidget(labelled(BASE_MODEL.label, self._base.line, self._base), 1)
+        return head
+
+    def _build_tools(self) -> QHBoxLayout:
+        self._pager, self._page_label = QWidget(self), QLabel(self)
+        self._page_label.setObjectName("compare.page")
+        self._asked = ElidedLabel("", self)
+        self._asked.setObjectName("compare.page.prompt")
+        theme.set_role(self._asked, role="muted")
+        self._back = IconButton("ph.caret-left", "The question before", self._pager)
+        self._on = IconButton("ph.caret-right", "The next question", self._pager)
+        self._back.setObjectName("compare.page.back")
+        self._on.setObjectName("compare.page.on")
+        pager = QHBoxLayout(self._pager)
+        pager.setContentsMargins(0, 0, 0, 0)
+        pager.setSpacing(theme.SPACE // 2)
+        for widget in (self._back, self._page_label, self._on):
+            pager.addWidget(widget)
+        self._differences = _toggle(
+            "Show differences", "differences", "Mark the words in which the answers differ from the first one"
+        )
+        self._plain = _toggle("Plain text", "plain", "Show answers as they came, without formatting")
+        self._add = QPushButton("Add a column", self)
+        self._add.setObjectName("compare.add")
+        self._add.setAccessibleName("Add a column")
+        theme.set_role(self._add, kind="quiet")
+        row = QHBoxLayout()
+        row.setSpacing(theme.SPACE)
+        row.addWidget(self._pager)
+        row.addWidget(self._asked, 1)
+        row.addStretch(0)
+        for button in (self._differences, self._plain, self._add):
+            row.addWidget(button)
+        return row
+
+    def _connect(self) -> None:
+        session, answerer = self.session, self._answerer
+        session.began.connect(self._on_began)
+        session.replied.connect(self._on_replied)
+        session.settled.connect(self._on_settled)
+        session.turned.connect(self._turn)
+        answerer.progressed.connect(self._on_progress)
+        answerer.failed.connect(self._on_failed)
+        answerer.warned.connect(self.warned)
+        answerer.shut_down.connect(self._figures.shutdown)
+        self._grid.chosen.connect(self._on_chosen)
+        self._grid.removed.connect(self._on_removed)
+        self._base.edited.connect(self._on_candidates)
+        self.question.edited.connect(self._show_state)
+        self.question.asked.connect(self.compare)
+        self.question.stopped.connect(session.stop)
+        self.question.new_requested.connect(self._new_conversation)
+        self.question.failed.connect(self._on_failed)
+        self._differences.toggled.connect(self._show_differences)
+        self._plain.toggled.connect(self._show_plain)
+        self._add.clicked.connect(self.add_column)
+        self._back.clicked.connect(self._turn_back)
+        self._on.clicked.connect(self._turn_on)
+        self._judging.revealed.connect(self._show_names)
+        self._judging.voted.connect(self._on_voted)
+        self._judging.warned.connect(self.warned)
+        self._figures.warned.connect(self.warned)
+        self._figures.busy_changed.connect(self._on_measuring)
+        ask = QShortcut(QKeySequence("Ctrl+Return"), self)
+        ask.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        ask.activated.connect(self.compare)
+
+
+def _toggle(text: str, name: str, tip: str) -> QToolButton:
+    button = QToolButton()
+    button.setText(text)
+    button.setObjectName(f"compare.{name}")
+    button.setAccessibleName(text)
+    button.setToolTip(tip)
+    button.setCheckable(True)
+    return button

@@ -1,0 +1,1 @@
+"""The data set: its card, and the dialog that looks into it."""

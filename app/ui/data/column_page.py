@@ -1,0 +1,213 @@
+"""The page "Columns": which column is the prompt, the answer, the messages or the text, with what comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
+
+from app.core.config.train_config import TrainConfig
+from app.core.data.convert import convert_row
+from app.core.data.format import FORMAT_LABELS, Features, Format, layout_of
+from app.core.data.mapping import Mapping, suggest_mapping
+from app.core.data.report import DataReport
+from app.ui.data.inspector import DataInspector
+from app.ui.data.row import RowCard, turns
+from app.ui.form.field import Field
+from app.ui.form.plain_editor import ChoiceBox
+from app.ui.form.store import ConfigStore
+from app.ui.widget import theme
+
+SHOWN_ROWS = 3
+FIELD_WIDTH = 240  # px
+SHOWN_TURNS = 4
+COLUMN_PATHS = ("chat_feature", "prompt_feature", "completion_feature", "system_feature", "text_feature")
+FORMAT_PATHS = {
+    "chat": ("chat_feature", "system_feature"),
+    "completion": ("prompt_feature", "completion_feature", "system_feature"),
+    "text": ("text_feature",),
+}
+
+
+class ColumnBox(ChoiceBox):
+    """One of the columns of the data; a name that is none of them stays and is marked."""
+
+    def __init__(self, parent: QWidget | None = None, *, optional: bool = False) -> None:
+        super().__init__((), parent)
+        self._optional = optional
+        self._columns: tuple[str, ...] = ()
+
+    def set_columns(self, columns: tuple[str, ...]) -> None:
+        """The columns that there are."""
+        value = self.value()
+        self._columns = columns
+        self.set_value("" if value is None else value)
+
+    def set_value(self, value: Any) -> None:
+        """Shows a column's name without telling anyone."""
+        self.clear()
+        if self._optional:
+            self.addItem("None", "")
+        for column in self._columns:
+            self.addItem(column, column)
+        if value and value not in self._columns:
+            self.addItem(f"{value} (not in the data)" if self._columns else str(value), value)
+        super().set_value(value)
+
+
+class DataColumnPage(QWidget):
+    """Edits the format and the columns of a `ConfigStore` over the rows that a `DataInspector` has read."""
+
+    def __init__(self, store: ConfigStore, inspector: DataInspector, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("data_column_page")
+        self._store, self._inspector = store, inspector
+        self.suggestion: Mapping | None = None
+        self._report: DataReport | None = None
+        self._build()
+        inspector.reported.connect(self._on_reported)
+        store.changed.connect(self._on_changed)
+        self._on_reported()
+
+    # -- parts ------------------------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, theme.SPACE, 0, 0)
+        layout.setSpacing(theme.SPACE * 2)
+        layout.addWidget(self._banner())
+        self.boxes = {path: ColumnBox(self, optional=path == "system_feature") for path in COLUMN_PATHS}
+        self.fields = {"data_format": Field("data_format", self._store, self)}
+        self.fields |= {path: Field(path, self._store, self, editor=box) for path, box in self.boxes.items()}
+        row = QHBoxLayout()
+        row.setSpacing(theme.SPACE * 2)
+        for field in self.fields.values():
+            field.setMaximumWidth(FIELD_WIDTH)
+            row.addWidget(field, 100)
+        row.addStretch(1)
+        layout.addLayout(row)
+        self.caption = QLabel(self)
+        self.caption.setObjectName("columns.caption")
+        self.caption.setWordWrap(True)
+        layout.addWidget(self.caption)
+        self._area = QScrollArea(self)
+        self._area.setWidgetResizable(True)
+        self._area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._area.setAccessibleName("The first rows as they will be trained")
+        layout.addWidget(self._area, 1)
+
+    def _banner(self) -> QFrame:
+        self.banner = QFrame(self)
+        self.banner.setProperty("role", "banner")
+        row = QHBoxLayout(self.banner)
+        row.setContentsMargins(theme.SPACE * 2, theme.SPACE, theme.SPACE * 2, theme.SPACE)
+        self.suggestion_label = QLabel(self.banner)
+        self.suggestion_label.setObjectName("columns.suggestion")
+        self.suggestion_label.setWordWrap(True)
+        row.addWidget(self.suggestion_label, 1)
+        self.use_button = QPushButton("Use this", self.banner)
+        self.use_button.setObjectName("columns.use")
+        self.use_button.setToolTip("Take over the suggested columns")
+        self.use_button.setAutoDefault(False)
+        theme.set_role(self.use_button, kind="primary")
+        self.use_button.clicked.connect(self.use_suggestion)
+        row.addWidget(self.use_button)
+        return self.banner
+
+    # -- showing ----------------------------------------------------------------------------------------------
+
+    def use_suggestion(self) -> None:
+        """Puts the suggested columns into the config."""
+        if self.suggestion is not None:
+            self._store.set_many(self.suggestion.config_values())
+
+    def _on_reported(self) -> None:
+        report = self._inspector.last_report
+        if report is None or report is self._report:
+            return
+        self._report = report
+        for path, box in self.boxes.items():
+            box.set_columns(report.columns)
+            box.set_value(self._store.value(path))
+        self._show()
+
+    def _on_changed(self, path: str) -> None:
+        if path in ("", "data_format", *COLUMN_PATHS):
+            self._show()
+
+    def _show(self) -> None:
+        config = self._store.config
+        wanted = FORMAT_PATHS.get(config.data_format)
+        for path in COLUMN_PATHS:
+            shown = path in wanted if wanted is not None else not self._store.is_default(path)
+            self.fields[path].setVisible(shown)
+        report = self._report
+        self.suggestion = suggest_mapping(report.columns, report.preview) if report is not None else None
+        self._show_suggestion(config)
+        self._show_rows(config, report.preview if report is not None else ())
+
+    def _show_suggestion(self, config: TrainConfig) -> None:
+        """The suggestion stands there only while it would change something that does not work yet."""
+        found = self.suggestion
+        rows = self._report.preview if self._report is not None else ()
+        recognised = any(layout_of(row, Features.of(config)) for row in rows)
+        self.banner.setVisible(found is not None and not recognised)
+        if found is not None:
+            self.suggestion_label.setText(f"Suggested: {mapping_text(found)}")
+
+    def _show_rows(self, config: TrainConfig, rows: Sequence[dict[str, Any]]) -> None:
+        page = QWidget()
+        layout = QVBoxLayout(page)
+        layout.setContentsMargins(0, 0, theme.SPACE, 0)
+        layout.setSpacing(theme.SPACE)
+        features = Features.of(config)
+        formats = []
+        for row in rows[:SHOWN_ROWS]:
+            found, pairs = trained_turns(row, features)
+            formats.append(found)
+            layout.addWidget(RowCard(pairs[:SHOWN_TURNS], page))
+        layout.addStretch(1)
+        self._area.setWidget(page)
+        self._show_caption(formats)
+
+    def _show_caption(self, formats: list[Format | None]) -> None:
+        known = [found for found in formats if found is not None]
+        if not formats:
+            self.caption.setText(
+                "There are no rows to show yet." if self._inspector.has_data else "No data are chosen."
+            )
+            theme.set_role(self.caption, role="muted")
+        elif not known:
+            self.caption.setText("These columns are not recognised. Choose a format and its columns above.")
+            theme.set_role(self.caption, role="warning")
+        else:
+            self.caption.setText(f"Read as {FORMAT_LABELS[known[0]]}. The first rows as they will be trained:")
+            theme.set_role(self.caption, role="muted")
+
+
+def trained_turns(row: dict[str, Any], features: Features) -> tuple[Format | None, list[tuple[str, str]]]:
+    """The format of a row under the columns chosen, and who says what in it when it trains (or stands there)."""
+    layout = layout_of(row, features)
+    if layout is None or not layout.target:
+        return None, turns(row)
+    try:
+        tree = convert_row(row, layout, layout.target, features)
+    except (TypeError, KeyError, ValueError, AttributeError):
+        return None, turns(row)  # a row that the check tells of
+    if layout.target == "completion":
+        return layout.format, turns({"user": tree[features.prompt], "assistant": tree[features.completion]})
+    if layout.target == "chat":
+        return layout.format, turns({"messages": tree[features.chat]})
+    return layout.format, [("text", str(tree[features.text]))]
+
+
+def mapping_text(mapping: Mapping) -> str:
+    """A choice of columns in words."""
+    names = {
+        "messages": mapping.chat, "prompt": mapping.prompt, "answer": mapping.completion, "text": mapping.text,
+        "system": mapping.system,
+    }  # fmt: skip
+    pairs = [f"“{column}” as the {name}" for name, column in names.items() if column]
+    return ", ".join(pairs) + "."

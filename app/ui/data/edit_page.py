@@ -1,0 +1,435 @@
+"""The page "Edit": rows of a file fixed, dropped or added, and saved as a new file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
+from PySide6.QtGui import QColor, QIntValidator, QShowEvent
+from PySide6.QtWidgets import (
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QListView,
+    QPlainTextEdit,
+    QPushButton,
+    QSplitter,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.core.data.edit import Edits
+from app.core.quantity import plural
+from app.core.source.collection import shown_path
+from app.ui.data.inspector import DataInspector
+from app.ui.data.row_source import RowSource, SourceRow
+from app.ui.form.plain_editor import ChoiceBox
+from app.ui.form.store import ConfigStore
+from app.ui.widget import theme
+from app.ui.widget.icon_button import IconButton
+
+Index = QModelIndex | QPersistentModelIndex
+WINDOW_ROWS = 50
+
+
+class RowList(QAbstractListModel):
+    """A stretch of a file's rows, and the rows added, each with what is to become of it."""
+
+    def __init__(self, edits: Edits, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.rows: list[SourceRow] = []
+        self.edits = edits
+
+    def show(self, rows: list[SourceRow]) -> None:
+        """Takes over another stretch."""
+        self.beginResetModel()
+        self.rows = [*rows, *(SourceRow(-number, json.dumps(row, ensure_ascii=False))
+                              for number, row in enumerate(self.edits.added, 1))]  # fmt: skip
+        self.endResetModel()
+
+    def refresh(self) -> None:
+        """Something is to become of a row."""
+        if self.rows:
+            self.dataChanged.emit(self.index(0), self.index(len(self.rows) - 1))
+
+    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008  # Qt's own default
+        return 0 if parent.isValid() else len(self.rows)
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        row, c = self.rows[index.row()], theme.colors()
+        if role == Qt.ItemDataRole.DisplayRole:
+            name = f"{row.line:,}" if row.line > 0 else "new"
+            return f"{name}   {self._state(row)}{row.summary}"
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return row.fault or None
+        if role == Qt.ItemDataRole.ForegroundRole:
+            if row.line in self.edits.dropped:
+                return QColor(c.faint)
+            if row.line in self.edits.changed or row.line < 0:
+                return QColor(c.good)
+            return QColor(c.error if row.fault else c.text)
+        if role == Qt.ItemDataRole.FontRole and row.line in self.edits.dropped:
+            font = theme.ui_font()
+            font.setStrikeOut(True)
+            return font
+        return None
+
+    def _state(self, row: SourceRow) -> str:
+        if row.line in self.edits.dropped:
+            return "dropped · "
+        if row.line in self.edits.changed:
+            return "changed · "
+        return "cannot be read · " if row.fault else ""
+
+
+class DataEditPage(QWidget):
+    """Edits the files of a `DataInspector`'s data; the new file can become the training data of a `ConfigStore`."""
+
+    saved = Signal(str)  # the new file
+
+    def __init__(self, store: ConfigStore, inspector: DataInspector, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("data_edit_page")
+        self._store, self._inspector = store, inspector
+        self.source = RowSource(self)
+        self.edits = Edits()
+        self._wanted = 1
+        self._target = ""
+        self._build()
+        self.source.arrived.connect(self._on_rows)
+        self.source.saved.connect(self._on_saved)
+        self.source.failed.connect(self._on_failed)
+        inspector.reported.connect(self._on_reported)
+
+    def shutdown(self) -> None:
+        """Ends the worker before the window closes."""
+        self.source.stop()
+
+    # -- parts ------------------------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, theme.SPACE, 0, 0)
+        layout.setSpacing(theme.SPACE * 3 // 2)
+        layout.addLayout(self._head())
+        splitter = QSplitter(Qt.Orientation.Horizontal, self)
+        splitter.setChildrenCollapsible(False)
+        splitter.setHandleWidth(theme.SPACE * 2)
+        splitter.addWidget(self._list())
+        splitter.addWidget(self._editor())
+        splitter.setSizes([340, 520])
+        layout.addWidget(splitter, 1)
+        layout.addLayout(self._foot())
+
+    def _head(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        row.setSpacing(theme.SPACE)
+        self.file_box = ChoiceBox((), self)
+        self.file_box.setObjectName("edit.file")
+        self.file_box.setAccessibleName("File")
+        self.file_box.setToolTip("Which file to edit")
+        self.file_box.setMinimumContentsLength(24)
+        self.file_box.edited.connect(self._on_file)
+        self.line_edit = QLineEdit(self)
+        self.line_edit.setObjectName("edit.line")
+        self.line_edit.setAccessibleName("Line")
+        self.line_edit.setPlaceholderText("Line")
+        self.line_edit.setToolTip("Go to a line")
+        self.line_edit.setFixedWidth(96)
+        self.line_edit.setValidator(QIntValidator(1, 2**31 - 1, self))
+        self.line_edit.returnPressed.connect(self._on_line)
+        self.back_button = IconButton("ph.caret-left", "Rows before", self)
+        self.back_button.setObjectName("edit.back")
+        self.back_button.clicked.connect(self._on_back)
+        self.on_button = IconButton("ph.caret-right", "Rows after", self)
+        self.on_button.setObjectName("edit.on")
+        self.on_button.clicked.connect(self._on_on)
+        self._stretch = QLabel(self)
+        self._stretch.setProperty("role", "muted")
+        row.addWidget(self.file_box)
+        row.addSpacing(theme.SPACE)
+        for widget in (self.back_button, self._stretch, self.on_button, self.line_edit):
+            row.addWidget(widget)
+        row.addStretch(1)
+        self.add_button = self._button("edit.add", "Add a row", "A new row at the end", self._on_add)
+        row.addWidget(self.add_button)
+        return row
+
+    def _list(self) -> QListView:
+        self.rows = RowList(self.edits, self)
+        self.list = QListView(self)
+        self.list.setObjectName("edit.rows")
+        self.list.setAccessibleName("Rows")
+        self.list.setModel(self.rows)
+        self.list.setUniformItemSizes(True)
+        self.list.setTextElideMode(Qt.TextElideMode.ElideRight)
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.list.setStyleSheet("QListView::item { padding: 5px 6px; }")
+        self.list.selectionModel().currentChanged.connect(self._on_row)
+        return self.list
+
+    def _editor(self) -> QWidget:
+        part = QWidget(self)
+        layout = QVBoxLayout(part)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(theme.SPACE)
+        self.text_edit = QPlainTextEdit(part)
+        self.text_edit.setObjectName("edit.text")
+        self.text_edit.setAccessibleName("The row as JSON")
+        self.text_edit.setTabChangesFocus(True)
+        self.text_edit.setFont(theme.mono_font())
+        self.text_edit.textChanged.connect(self._on_text)
+        layout.addWidget(self.text_edit, 1)
+        self.fault_label = QLabel(part)
+        self.fault_label.setObjectName("edit.fault")
+        self.fault_label.setWordWrap(True)
+        layout.addWidget(self.fault_label)
+        row = QHBoxLayout()
+        self.keep_button = self._button(
+            "edit.keep", "Keep the change", "The new file has the row as above", self.keep
+        )
+        self.drop_button = self._button("edit.drop", "Drop the row", "The new file leaves the row out", self.drop)
+        self.restore_button = self._button("edit.restore", "Undo", "The row as it was", self.restore)
+        for button in (self.keep_button, self.drop_button, self.restore_button):
+            row.addWidget(button)
+        row.addStretch(1)
+        layout.addLayout(row)
+        return part
+
+    def _foot(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        self.state_label = QLabel(self)
+        self.state_label.setObjectName("edit.state")
+        self.state_label.setWordWrap(True)
+        row.addWidget(self.state_label, 1)
+        self.use_button = self._button("edit.use", "Use the new file", "It becomes the training data", self._on_use)
+        self.use_button.hide()
+        self.save_button = self._button("edit.save", "Save as a new file…", "The original stays as it is",
+                                        self._on_save)  # fmt: skip
+        row.addWidget(self.use_button)
+        row.addWidget(self.save_button)
+        return row
+
+    def _button(self, name: str, text: str, tip: str, slot: Any) -> QPushButton:
+        button = QPushButton(text, self)
+        button.setObjectName(name)
+        button.setToolTip(tip)
+        button.setAutoDefault(False)
+        button.clicked.connect(slot)
+        return button
+
+    # -- showing ----------------------------------------------------------------------------------------------
+
+    @property
+    def file(self) -> str:
+        """The file that is edited."""
+        return str(self.file_box.value() or "")
+
+    def show_row(self, file: str, line: int) -> None:
+        """Opens a file at a line."""
+        self._fill_files()
+        self.file_box.set_value(file)
+        self._open(line)
+
+    def _open(self, line: int) -> None:
+        if not self.file:
+            return
+        if self.source.file != self.file:
+            self.edits = self.rows.edits = Edits()
+            self.use_button.hide()
+        self._wanted = line
+        self._stretch.setText("…")
+        self.source.ask(
+            self.file, max(1, line - line % WINDOW_ROWS if line % WINDOW_ROWS > 5 else line - 5), WINDOW_ROWS
+        )
+        self._show_state()
+
+    def _fill_files(self) -> None:
+        report = self._inspector.last_report
+        files = [file for split in report.splits.values() for file in split.files] if report is not None else []
+        chosen = self.file
+        self.file_box.clear()
+        for file in dict.fromkeys(files):
+            self.file_box.addItem(shown_path(file).name, file)
+        self.file_box.set_value(chosen if chosen in files else next(iter(files), None))
+
+    def _on_reported(self) -> None:
+        if self.isVisible() and self._inspector.last_report is not None:
+            before = self.file
+            self._fill_files()
+            if self.file != before:
+                self._open(1)
+
+    def _on_rows(self, rows: list[SourceRow], more: bool) -> None:
+        self.rows.show(rows)
+        self.on_button.setEnabled(more)
+        self.back_button.setEnabled(bool(rows) and rows[0].line > 1)
+        self._stretch.setText(f"{rows[0].line:,} – {rows[-1].line:,}" if rows else "no rows")
+        chosen = next((at for at, row in enumerate(rows) if row.line == self._wanted), 0)
+        self.list.setCurrentIndex(self.rows.index(chosen))
+        self._on_row()
+
+    def _chosen(self) -> SourceRow | None:
+        at = self.list.currentIndex().row()
+        return self.rows.rows[at] if 0 <= at < len(self.rows.rows) else None
+
+    def _on_row(self) -> None:
+        row = self._chosen()
+        self.text_edit.setEnabled(row is not None)
+        if row is not None:
+            changed = self.edits.changed.get(row.line)
+            self.text_edit.setPlainText(_pretty(changed) if changed is not None else row.pretty)
+        self._on_text()
+
+    def _on_text(self) -> None:
+        """What is typed is checked at once: it must be one object."""
+        row = self._chosen()
+        value, fault = parse_row(self.text_edit.toPlainText()) if row is not None else (None, "")
+        if row is not None and row.line in self.edits.dropped:
+            fault = "The new file leaves this row out."
+        self.fault_label.setText(fault or (row.fault if row is not None and not self._is_new(row, value) else ""))
+        theme.set_role(self.fault_label, role="error" if value is None else "small")
+        self.keep_button.setEnabled(value is not None and row is not None and self._is_new(row, value))
+        self.drop_button.setEnabled(row is not None and row.line not in self.edits.dropped)
+        kept = row is not None and (row.line in self.edits.changed or row.line in self.edits.dropped)
+        self.restore_button.setEnabled(kept)
+        self._show_state()
+
+    def _is_new(self, row: SourceRow, value: Any) -> bool:
+        return bool(value is not None and value != self.edits.changed.get(row.line, row.value))
+
+    def _show_state(self) -> None:
+        edits = self.edits
+        counts = ((len(edits.changed), "changed"), (len(edits.dropped), "dropped"), (len(edits.added), "added"))
+        parts = [f"{count:,} {word}" for count, word in counts if count]
+        if parts or not self._target:
+            self.state_label.setText(", ".join(parts) or "Nothing is changed yet.")
+            theme.set_role(self.state_label, role="muted")
+        self.save_button.setEnabled(bool(edits) and not self.source.is_saving)
+
+    # -- what happens -----------------------------------------------------------------------------------------
+
+    def keep(self) -> None:
+        """The row becomes what is typed."""
+        row, (value, _) = self._chosen(), parse_row(self.text_edit.toPlainText())
+        if row is None or value is None:
+            return
+        if row.line < 0:
+            self.edits.added[-row.line - 1] = value
+        else:
+            self.edits.change(row.line, value)
+        self._edited()
+
+    def drop(self) -> None:
+        """The row is left out."""
+        row = self._chosen()
+        if row is None:
+            return
+        if row.line < 0:
+            del self.edits.added[-row.line - 1]
+            self.rows.show([its for its in self.rows.rows if its.line > 0])
+        else:
+            self.edits.drop(row.line)
+        self._edited()
+
+    def restore(self) -> None:
+        """The row is as it was."""
+        row = self._chosen()
+        if row is not None:
+            self.edits.restore(row.line)
+            self._edited()
+
+    def _on_add(self) -> None:
+        pattern = next((row.value for row in self.rows.rows if isinstance(row.value, dict)), {})
+        self.edits.add(_blank(pattern))
+        self.rows.show([its for its in self.rows.rows if its.line > 0])
+        self.list.setCurrentIndex(self.rows.index(len(self.rows.rows) - 1))
+        self._edited()
+
+    def _edited(self) -> None:
+        self._target = ""
+        self.use_button.hide()
+        self.rows.refresh()
+        self._on_row()
+
+    def _on_file(self, _file: str) -> None:
+        self._open(1)
+
+    def _on_line(self) -> None:
+        if self.line_edit.text():
+            self._open(int(self.line_edit.text()))
+
+    def _on_back(self) -> None:
+        if self.rows.rows:
+            self._open(max(1, self.rows.rows[0].line - WINDOW_ROWS))
+
+    def _on_on(self) -> None:
+        lines = [row.line for row in self.rows.rows if row.line > 0]
+        if lines:
+            self._open(lines[-1] + 1)
+
+    def _on_save(self) -> None:
+        path = shown_path(self.file)
+        name, _ = QFileDialog.getSaveFileName(
+            self,
+            "Save as a new file",
+            str(path.with_name(f"{path.stem.split('.')[0]}-edited.jsonl")),
+            "JSONL (*.jsonl)",
+        )
+        if name:
+            self.save(Path(name))
+
+    def save(self, target: Path) -> None:
+        """Writes the new file, in the worker."""
+        self.source.save(target, self.edits, drop_bad_rows=self._store.config.skip_bad_rows)
+        self.state_label.setText(f"Saving {target.name} …")
+        self.save_button.setEnabled(False)
+
+    def _on_saved(self, target: str, rows: int) -> None:
+        self._target = target
+        self.edits = self.rows.edits = Edits()
+        self._open(self._wanted)
+        self.state_label.setText(f"{plural(rows, 'row')} saved as {target}.")
+        theme.set_role(self.state_label, role="good")
+        self.use_button.show()
+        self.saved.emit(target)
+
+    def _on_failed(self, text: str) -> None:
+        theme.set_role(self.state_label, role="error")
+        self.state_label.setText(text)
+        self.save_button.setEnabled(bool(self.edits))
+
+    def _on_use(self) -> None:
+        self._store.set("data", self._target)
+        self.use_button.hide()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        if not self.rows.rows:
+            self._fill_files()
+            self._open(1)
+
+
+def parse_row(text: str) -> tuple[dict[str, Any] | None, str]:
+    """The object that a text is, or why it is none."""
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        return None, f"This is not JSON yet: {error}."
+    return (value, "") if isinstance(value, dict) else (None, "A row is an object with named fields: { … }.")
+
+
+def _pretty(row: Any) -> str:
+    return json.dumps(row, ensure_ascii=False, indent=2)
+
+
+def _blank(value: Any) -> Any:
+    """A row of the same shape without its texts; roles stay."""
+    if isinstance(value, dict):
+        return {key: item if key in ("role", "from") else _blank(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_blank(item) for item in value]
+    return "" if isinstance(value, str) else value

@@ -1,0 +1,112 @@
+"""The row source: a worker that reads rows of one file and saves edits of them as a new one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QObject, Signal
+
+from app.core.data.edit import Edits
+from app.core.protocol import event
+from app.ui.data.row import turns
+from app.ui.worker.latest import LatestWorker
+from app.ui.worker.process import WorkerOutcome
+
+SUMMARY_CHARACTERS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRow:
+    """A row as it stands in a file: its line (below 0 for one that was added), its text, and why it is no row."""
+
+    line: int
+    text: str
+    fault: str = ""
+
+    @property
+    def value(self) -> Any:
+        """The JSON value; None if the text is none."""
+        try:
+            return json.loads(self.text)
+        except ValueError:
+            return None
+
+    @property
+    def pretty(self) -> str:
+        """The text to edit: indented if it is JSON, else as it stands."""
+        value = self.value
+        return self.text if value is None else json.dumps(value, ensure_ascii=False, indent=2)
+
+    @property
+    def summary(self) -> str:
+        """The beginning of what it says."""
+        value = self.value
+        said = " · ".join(text for _, text in turns(value) if text) if isinstance(value, dict) else self.text
+        return " ".join(said[: 2 * SUMMARY_CHARACTERS].split())[:SUMMARY_CHARACTERS] or "(empty)"
+
+
+class RowSource(QObject):
+    """Asks a worker that stays with one file until another is asked for."""
+
+    arrived = Signal(list, bool)  # list[SourceRow], whether there are more
+    saved = Signal(str, int)  # the new file, its rows
+    failed = Signal(str)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.file = ""
+        self.is_saving = False
+        self._is_ready = False
+        self._waiting: dict[str, int] = {}
+        self._worker = LatestWorker("rows", self)
+        self._worker.emitted.connect(self._on_event)
+        self._worker.ended.connect(self._on_ended)
+
+    def ask(self, file: str, line: int, count: int) -> None:
+        """Asks for up to ``count`` rows from a line on."""
+        self._waiting = {"line": line, "count": count}
+        if file != self.file or not self._worker.is_busy:
+            self.file, self._is_ready, self.is_saving = file, False, False
+            self._worker.request(file=file)
+        elif self._is_ready:
+            self._send()
+
+    def save(self, target: Path, edits: Edits, *, drop_bad_rows: bool) -> None:
+        """Writes the file with the edits to a new one; ends with ``saved`` or ``failed``."""
+        self.is_saving = True
+        self._worker.send(
+            "save", target=str(target), changed={str(line): row for line, row in edits.changed.items()},
+            dropped=sorted(edits.dropped), added=edits.added, drop_bad_rows=drop_bad_rows,
+        )  # fmt: skip
+
+    def stop(self) -> None:
+        """Ends the worker before the window closes."""
+        self._worker.stop()
+
+    def _send(self) -> None:
+        self._worker.send("rows", **self._waiting)
+
+    def _on_event(self, found: event.Event) -> None:
+        if isinstance(found, event.Ready):
+            self._is_ready = True
+            self._send()
+        elif isinstance(found, event.Result):
+            self._take(found.name, found.data)
+
+    def _take(self, name: str, data: dict[str, Any]) -> None:
+        if name == "rows":
+            self.arrived.emit([SourceRow(**item) for item in data["rows"]], bool(data["more"]))
+            return
+        self.is_saving = False
+        if name == "saved":
+            self.saved.emit(str(data["target"]), int(data["rows"]))
+        elif name == "refused":
+            self.failed.emit("\n".join(data["problems"][:5]))
+
+    def _on_ended(self, outcome: WorkerOutcome) -> None:
+        self._is_ready = self.is_saving = False
+        if not outcome.ok:
+            self.failed.emit(outcome.sentence())

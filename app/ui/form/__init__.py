@@ -1,0 +1,1 @@
+"""Fields bound to the shared config, and their editors."""

@@ -1,0 +1,219 @@
+"""One config value on a form: label, help, reset, editor, hint and what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+
+from app.core.config.spec import field_specs
+from app.core.config.train_config import FieldSpec
+from app.core.problem import Problem, Severity
+from app.ui.form.editor import Editor, make_editor, name_editor
+from app.ui.form.help_popover import HelpButton
+from app.ui.form.number_box import NumberBox
+from app.ui.form.path_editor import ComposedEditor
+from app.ui.form.plain_editor import CheckEditor, ChoiceBox
+from app.ui.form.store import ConfigStore
+from app.ui.widget import theme
+from app.ui.widget.elided_label import ElidedLabel
+from app.ui.widget.icon_button import IconButton
+
+LABEL_HEIGHT = 20  # px, of the row above each editor
+
+Commit = Callable[[Any], Problem | None]
+_ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
+
+
+class Field(QWidget):
+    """Shows and edits one value of a `ConfigStore`; ``editor`` is one to use instead of the kind's own.
+
+    ``shown`` turns the stored value into the one the editor shows, and ``commit`` stores what was edited.
+
+    A text that is no usable value stays as typed, marked, and `own_problem` says why, so that Start can be held
+    back: the config still has the value before. ``own_problem_changed`` fires when that appears or goes.
+    """
+
+    own_problem_changed = Signal()
+
+    def __init__(
+        self,
+        path: str,
+        store: ConfigStore,
+        parent: QWidget | None = None,
+        *,
+        commit: Commit | None = None,
+        shown: Callable[[Any], Any] | None = None,
+        resettable: bool = True,
+        hint: str = "",
+        editor: Editor | None = None,
+        labelled: bool = True,
+    ) -> None:
+        super().__init__(parent)
+        self.spec: FieldSpec = field_specs()[path]
+        self._store = store
+        self._commit = commit or self._set_in_store
+        self._shown = shown
+        self._resettable = resettable
+        self._problems: Sequence[Problem] = ()
+        self.own_problem: Problem | None = None
+        self.setObjectName(f"{path}.field")
+        self.editor = editor if editor is not None else make_editor(self.spec, self)
+        if editor is not None:
+            name_editor(editor, self.spec)
+        self._build(hint, labelled)
+        self.editor.edited.connect(self._on_edited)
+        if isinstance(self.editor, NumberBox):
+            self.editor.unreadable.connect(self._on_unreadable)
+        store.changed.connect(self._on_changed)
+        self.refresh()
+
+    @property
+    def path(self) -> str:
+        return self.spec.path
+
+    @property
+    def is_switch(self) -> bool:
+        """True for a check box, which carries its label itself."""
+        return isinstance(self.editor, CheckEditor)
+
+    def refresh(self) -> None:
+        """Shows the store's value."""
+        value = self._store.value(self.path)
+        self.editor.set_value(value if self._shown is None else self._shown(value))
+        self._show_reset()
+        self._set_own(None)
+
+    def set_hint(self, text: str) -> None:
+        """A quiet line under the editor; "" takes it away."""
+        self._hint.setText(text)
+        self._hint.setVisible(bool(text))
+
+    def set_problems(self, problems: Sequence[Problem]) -> None:
+        """Shows what checks found about this field, the gravest first."""
+        if self.editor.value() in ("", None) and self.spec.kind == "path":
+            problems = ()  # an empty place invites; Start says that it is needed
+        self._problems = sorted(problems, key=lambda p: _ORDER[p.severity])
+        self._show_problems()
+
+    def set_choices(self, choices: Sequence[tuple[Any, str]]) -> None:
+        """Replaces the choices of a choice field."""
+        assert isinstance(self.editor, ChoiceBox)
+        self.editor.clear()
+        for value, text in choices:
+            self.editor.addItem(text, value)
+        self.refresh()
+
+    def focus(self) -> None:
+        """Gives the editor the keyboard."""
+        self.editor.setFocus(Qt.FocusReason.ShortcutFocusReason)
+
+    # -- parts ------------------------------------------------------------------------------------------------
+
+    def _build(self, hint: str, labelled: bool) -> None:
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(theme.SPACE // 2)
+        head = QWidget(self)
+        row = QHBoxLayout(head)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(2)
+        row.addWidget(self.editor if self.is_switch else self._label())
+        row.addWidget(HelpButton(self.spec, self))
+        row.addStretch(1)
+        row.addWidget(self._reset())
+        head.setFixedHeight(LABEL_HEIGHT)
+        head.setVisible(labelled)
+        layout.addWidget(head)
+        if not self.is_switch:
+            layout.addWidget(self.editor)
+        self._hint, self._problem = _line("small"), _line("error")
+        self._problem.setObjectName(f"{self.path}.problem")
+        layout.addWidget(self._problem)
+        layout.addWidget(self._hint)
+        layout.addStretch(1)
+        self.set_hint(hint)
+        self._problem.hide()
+
+    def _label(self) -> ElidedLabel:
+        label = ElidedLabel(self.spec.label, self)
+        # As wide as its text, but it gives way to the buttons beside it where a column is narrow.
+        label.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
+        label.setProperty("role", "label")
+        label.setBuddy(self.editor)
+        return label
+
+    def _reset(self) -> IconButton:
+        self.reset_button = IconButton("ph.arrow-counter-clockwise", "Back to the default", self, size=14)
+        self.reset_button.setObjectName(f"{self.path}.reset")
+        theme.set_role(self.reset_button, kind="mini")
+        self.reset_button.clicked.connect(self.reset)
+        return self.reset_button
+
+    def _default_text(self) -> str:
+        value = self._store.default(self.path)
+        if self.spec.choices:
+            return next((text for choice, text in self.spec.choices if choice == value), str(value))
+        if isinstance(value, bool):
+            return "on" if value else "off"
+        return f"{value:g}" if isinstance(value, float) else str(value or "nothing")
+
+    def _show_reset(self) -> None:
+        text = f"Back to {self._default_text()}"
+        self.reset_button.setVisible(self._resettable and not self._store.is_default(self.path))
+        self.reset_button.setAccessibleName(text)
+        self.reset_button.setToolTip(text)
+
+    # -- what happens -----------------------------------------------------------------------------------------
+
+    def reset(self) -> None:
+        """Puts the default back."""
+        self._store.set(self.path, self._store.default(self.path))
+        self.refresh()
+
+    def _set_in_store(self, value: Any) -> Problem | None:
+        return self._store.set(self.path, value)
+
+    def _on_edited(self, value: Any) -> None:
+        if isinstance(self.editor, NumberBox) and value is None and not self.spec.optional:
+            return
+        self._set_own(self._commit(value))
+        self._show_reset()
+
+    def _on_unreadable(self, text: str) -> None:
+        kind = "a whole number" if self.spec.kind == "int" else "a number"
+        said = f"“{text}” is not {kind}." if text.strip() else "A number is needed here."
+        takes = f"{self.spec.label} takes {self.spec.range_text}." if self.spec.range_text else ""
+        self._set_own(Problem(self.path, said, hint=takes))
+
+    def _on_changed(self, path: str) -> None:
+        if path in ("", self.path):
+            self.refresh()
+
+    def _set_own(self, problem: Problem | None) -> None:
+        if problem == self.own_problem:
+            return
+        self.own_problem = problem
+        self._show_problems()
+        self.own_problem_changed.emit()
+
+    def _show_problems(self) -> None:
+        shown = [self.own_problem] if self.own_problem else list(self._problems)
+        gravest = shown[0].severity.value if shown else ""
+        if (self.editor.property("problem") or "") != gravest:
+            self.editor.setProperty("problem", gravest)
+            line = self.editor.line if isinstance(self.editor, ComposedEditor) else self.editor
+            theme.set_role(line, problem=gravest)
+            theme.set_role(self._problem, role=gravest or "note")
+        self._problem.setText("\n".join(f"{p.message} {p.hint}".strip() for p in shown))
+        self._problem.setVisible(bool(shown))
+
+
+def _line(role: str) -> QLabel:
+    label = QLabel()
+    label.setWordWrap(True)
+    label.setProperty("role", role)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    return label

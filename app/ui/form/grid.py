@@ -1,0 +1,93 @@
+"""Form building blocks: cards, a grid that folds with the width, and a disclosure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QSize
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import (
+    QGridLayout,
+    QSizePolicy,
+    QWidget,
+)
+
+from app.ui.form.field import Field
+from app.ui.widget import theme
+
+COLUMN_MIN_WIDTH = 176  # px; narrower columns would cut labels
+MAX_COLUMNS = 4
+
+
+class FieldGrid(QWidget):
+    """Fields side by side: four columns when wide, then three, two, one. Switches get rows of their own."""
+
+    def __init__(
+        self, parent: QWidget | None = None, *, max_columns: int = MAX_COLUMNS, column_width: int = COLUMN_MIN_WIDTH
+    ) -> None:
+        super().__init__(parent)
+        self._items: list[QWidget] = []
+        self._absent: set[QWidget] = set()
+        self._columns = 0
+        self._max_columns, self._column_width = max_columns, column_width
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setHorizontalSpacing(theme.SPACE * 2)
+        self._grid.setVerticalSpacing(theme.SPACE * 2)
+
+    def add(self, widget: QWidget) -> None:
+        """Appends a field (or any widget)."""
+        self._items.append(widget)
+        widget.setParent(self)
+        # What is in a column must not make it wider than its neighbours.
+        widget.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self._arrange(max(1, self._columns))
+
+    def remove(self, widget: QWidget) -> None:
+        """Takes a widget out and deletes it."""
+        self._items.remove(widget)
+        self._absent.discard(widget)
+        self._grid.removeWidget(widget)
+        widget.hide()
+        widget.deleteLater()
+
+    def set_present(self, widget: QWidget, present: bool) -> None:
+        """Leaves a widget out without a gap, or takes it in again at its place."""
+        if present != (widget not in self._absent):
+            self._absent ^= {widget}
+            widget.setVisible(present)
+            self._arrange(max(1, self._columns))
+
+    @property
+    def columns(self) -> int:
+        """How many columns there are at the present width."""
+        return self._columns
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        gap = self._grid.horizontalSpacing()
+        columns = min(self._max_columns, max(1, (self.width() + gap) // (self._column_width + gap)))
+        if columns != self._columns:
+            self._arrange(columns)
+
+    def minimumSizeHint(self) -> QSize:
+        """One column may be the whole width: the grid itself must not keep the window wide."""
+        return QSize(COLUMN_MIN_WIDTH, super().minimumSizeHint().height())
+
+    def _arrange(self, columns: int) -> None:
+        for column in range(self._max_columns):
+            self._grid.setColumnStretch(column, 1 if column < columns else 0)
+        for item in self._items:
+            self._grid.removeWidget(item)
+        self._columns = columns
+        shown = [w for w in self._items if w not in self._absent]
+        switches = [w for w in shown if isinstance(w, Field) and w.is_switch]
+        boxes = [w for w in shown if w not in switches]
+        first = self._place(boxes, 0, columns)
+        self._place(switches, first, columns)
+
+    def _place(self, items: Sequence[QWidget], row: int, columns: int) -> int:
+        for index, item in enumerate(items):
+            place = row + index // columns, index % columns
+            self._grid.addWidget(item, *place)
+        return row + -(-len(items) // columns)

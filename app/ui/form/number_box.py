@@ -1,0 +1,202 @@
+"""A number's editor: text that may become a number, with steps that follow its size."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+
+from PySide6.QtCore import QEvent, QSize, Qt, Signal
+from PySide6.QtGui import QKeyEvent, QResizeEvent, QValidator, QWheelEvent
+from PySide6.QtWidgets import QAbstractSpinBox, QLabel, QWidget
+
+from app.core.config.train_config import FieldSpec
+from app.ui.widget import theme
+
+# Where one step of an arrow is a fixed amount; elsewhere it follows the magnitude (1e-5 → 2e-5, 1000 → 1100).
+STEPS = {
+    "epochs": 0.5,
+    "lora_parameters.dropout": 0.05,
+    "valid_fraction": 0.05,
+    "test_fraction": 0.05,
+    "max_grad_norm": 0.5,
+    "warmup": 0.01,
+    "weight_decay": 0.01,
+    "early_stopping.min_delta": 0.01,
+}
+
+
+def number_text(value: float | int | None) -> str:
+    """A number as people write it: 1e-5, 0.25, 32; "" for None. Reads back as the same number."""
+    if value is None:
+        return ""
+    if isinstance(value, int) or (value == int(value) and abs(value) < 1e9):
+        return str(int(value))
+    if abs(value) < 1e-3 or abs(value) >= 1e9:
+        return f"{Decimal(repr(value)).normalize():e}".replace("e+", "e")
+    return repr(value)
+
+
+def stepped(value: float, steps: int, step: float | None, integer: bool) -> float:
+    """The next round number ``steps`` steps away: by ``step``, or by the value's own magnitude."""
+    for _ in range(abs(steps)):
+        value = _one_step(value, math.copysign(1, steps), step, integer)
+    return value
+
+
+def _one_step(value: float, sign: float, step: float | None, integer: bool) -> float:
+    if step is None:
+        # From a power of ten downwards the smaller decade counts: 1e-4 → 9e-5, not 0.
+        magnitude = abs(value) * (1 - 1e-9) if sign * value < 0 else abs(value)
+        decade = 10.0 ** math.floor(math.log10(magnitude) + 1e-12) if magnitude > 0 else 0.1
+        step = decade if decade < 1 else decade / 10
+        if integer or decade >= 1:
+            step = max(1.0, step)
+    count = value / step
+    whole = math.floor(count + 1 + 1e-6) if sign > 0 else math.ceil(count - 1 - 1e-6)
+    return float(f"{whole * step:.12g}")
+
+
+class NumberBox(QAbstractSpinBox):
+    """A number with arrows that keeps what was typed (``1e-5`` stays ``1e-5``), with its unit inside.
+
+    ``edited(number or None)`` fires for each text that is a number, ``unreadable(text)`` when one that is none
+    was left standing. The wheel turns it only while it has the focus, so that scrolling a form changes nothing.
+    """
+
+    edited = Signal(object)
+    unreadable = Signal(str)
+
+    def __init__(self, spec: FieldSpec, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._spec = spec
+        self._value: float | int | None = None
+        self._integer = spec.kind == "int"
+        self._step = STEPS.get(spec.path)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setCorrectionMode(QAbstractSpinBox.CorrectionMode.CorrectToPreviousValue)
+        self.lineEdit().setTextMargins(6, 0, 0, 0)  # where the other editors' text begins
+        self._unit = QLabel(spec.unit, self)
+        theme.set_role(self._unit, role="small")
+        self._unit.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.lineEdit().textEdited.connect(self._on_text)
+        self.lineEdit().textChanged.connect(self._place_unit)
+        self.editingFinished.connect(self._on_finished)
+
+    def value(self) -> float | int | None:
+        """The number shown; None when empty."""
+        return self._value
+
+    def set_value(self, value: float | int | None) -> None:
+        """Shows a number without telling anyone; leaves text alone that already means it."""
+        self._value = value
+        if self.lineEdit().text() and self._parse(self.lineEdit().text()) == value:
+            return
+        self.lineEdit().setText(number_text(value))
+
+    def set_placeholder(self, text: str) -> None:
+        """What stands there while there is no value."""
+        self.lineEdit().setPlaceholderText(text)
+
+    def text_value(self) -> float | int | None:
+        """The number that the text means; None if it is none."""
+        return self._parse(self.lineEdit().text())
+
+    def _parse(self, text: str) -> float | int | None:
+        plain = text.replace(",", "").replace("_", "").replace("\u202f", "").replace(" ", "").replace("−", "-")
+        try:
+            number = float(plain)
+        except ValueError:
+            return None
+        if not math.isfinite(number):
+            return None
+        if not self._integer:
+            return number
+        return int(number) if number == int(number) else None
+
+    def _on_text(self, text: str) -> None:
+        number = self._parse(text)
+        if number is not None or (self._spec.optional and not text.strip()):
+            self._value = number
+            self.edited.emit(number)
+        elif text.strip() and not _may_become_number(text):
+            self.unreadable.emit(text)
+
+    def _on_finished(self) -> None:
+        text = self.lineEdit().text()
+        if self._parse(text) is None and not (self._spec.optional and not text.strip()):
+            self.unreadable.emit(text)
+
+    # -- Qt ---------------------------------------------------------------------------------------------------
+
+    def validate(self, text: str, position: int) -> tuple[QValidator.State, str, int]:
+        return QValidator.State.Acceptable, text, position
+
+    def stepBy(self, steps: int) -> None:
+        start = self.text_value()
+        if start is None:
+            start = self._value if self._value is not None else (self._spec.default or 0)
+        value = stepped(float(start), steps, self._step, self._integer)
+        value = min(max(value, self._low(value)), self._high(value))
+        number = int(value) if self._integer else value
+        self._value = number
+        self.lineEdit().setText(number_text(number))
+        self.lineEdit().selectAll()
+        self.edited.emit(number)
+
+    def _low(self, value: float) -> float:
+        low = self._spec.minimum
+        return value if low is None else (low if not self._spec.exclusive_minimum else max(value, low + 1e-9))
+
+    def _high(self, value: float) -> float:
+        high, step = self._spec.maximum, self._step or 0.01
+        return value if high is None else (high if not self._spec.exclusive_maximum else high - step)
+
+    def stepEnabled(self) -> QAbstractSpinBox.StepEnabledFlag:
+        flag = QAbstractSpinBox.StepEnabledFlag
+        return flag.StepUpEnabled | flag.StepDownEnabled
+
+    def sizeHint(self) -> QSize:
+        return QSize(140, super().sizeHint().height())
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(84, super().minimumSizeHint().height())
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        if self.hasFocus():
+            super().wheelEvent(event)
+        else:
+            event.ignore()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Escape and self.text_value() != self._value:
+            self.lineEdit().setText(number_text(self._value))
+            self.edited.emit(self._value)
+            return
+        super().keyPressEvent(event)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._place_unit()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange) and hasattr(self, "_unit"):
+            self._place_unit()
+
+    def _place_unit(self) -> None:
+        """The unit stands right of the number, and steps aside when the number needs the room."""
+        if not self._spec.unit:
+            return
+        self._unit.adjustSize()
+        edit = self.lineEdit()
+        shown = edit.text() or edit.placeholderText()
+        room = edit.width() - edit.fontMetrics().horizontalAdvance(shown) - 20
+        self._unit.setVisible(self._unit.width() <= room)
+        x = edit.x() + edit.width() - self._unit.width() - 2
+        self._unit.move(x, (self.height() - self._unit.height()) // 2)
+
+
+def _may_become_number(text: str) -> bool:
+    """True while a number is being typed: "-", "1e", "1e-", "."."""
+    plain = text.strip().replace("−", "-").lower()
+    return all(c in "0123456789.,e+-_ " for c in plain) and plain.count("e") <= 1

@@ -1,0 +1,112 @@
+"""Editors made of several widgets: a line of text with buttons, such as a path with its choosers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QToolButton, QWidget
+
+from app.core.config.train_config import FieldSpec
+from app.ui.form.plain_editor import TextEditor
+from app.ui.widget import theme
+from app.ui.widget.icon_button import IconButton
+
+
+class ComposedEditor(QWidget):
+    """An editor of several widgets; ``line`` is the one that takes the keyboard and is named by the path."""
+
+    edited = Signal(object)
+    line: QWidget
+
+    def value(self) -> Any:
+        """The value shown."""
+        raise NotImplementedError
+
+    def set_value(self, value: Any) -> None:
+        """Shows a value without telling anyone."""
+        raise NotImplementedError
+
+
+class PathEditor(ComposedEditor):
+    """A file or folder: typed, found with a dialog, or picked from a menu (recent ones, known ones).
+
+    ``fill_menu`` is called each time before the menu opens, and gives each action its path as data; without it
+    there is no menu button.
+    """
+
+    line: TextEditor
+
+    def __init__(
+        self,
+        spec: FieldSpec,
+        parent: QWidget | None = None,
+        *,
+        folder: bool = False,
+        placeholder: str = "",
+        fill_menu: Callable[[QMenu], None] | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._spec, self._folder, self._fill_menu = spec, folder, fill_menu
+        self.line = TextEditor(self)
+        self.line.setPlaceholderText(placeholder)
+        self.browse_button = IconButton("ph.folder-open", f"Browse for {spec.label.lower()}", self)
+        self.browse_button.setObjectName(f"{spec.path}.browse")
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(theme.SPACE // 2)
+        layout.addWidget(self.line, 1)
+        layout.addWidget(self.browse_button)
+        if fill_menu is not None:
+            layout.addWidget(self._menu_button())
+        self.setFocusProxy(self.line)
+        self.line.edited.connect(self._on_edited)
+        self.browse_button.clicked.connect(self.browse)
+
+    def value(self) -> str | None:
+        return self.line.text().strip() or (None if self._spec.optional else "")
+
+    def set_value(self, value: Any) -> None:
+        """Shows a value without telling anyone; the end of a long path is what tells paths apart."""
+        self.line.set_value(value)
+        self.line.setToolTip(self.line.text())
+
+    def choose(self, path: str) -> None:
+        """Takes a path as if it had been typed."""
+        self.set_value(path)
+        self._on_edited()
+
+    def browse(self) -> None:
+        """Asks with the system's dialog."""
+        start = self.line.text()
+        if self._folder:
+            path = QFileDialog.getExistingDirectory(self, self._spec.label, start)
+        else:
+            path, _ = QFileDialog.getOpenFileName(self, self._spec.label, start)
+        if path:
+            self.choose(path)
+
+    def _menu_button(self) -> IconButton:
+        button = IconButton("ph.clock-counter-clockwise", f"Recent and known: {self._spec.label.lower()}", self)
+        button.setObjectName(f"{self._spec.path}.recent")
+        button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.menu = QMenu(button)
+        self.menu.setToolTipsVisible(True)
+        self.menu.aboutToShow.connect(self._on_menu)
+        self.menu.triggered.connect(self._on_picked)
+        button.setMenu(self.menu)
+        return button
+
+    def _on_menu(self) -> None:
+        assert self._fill_menu is not None
+        self.menu.clear()
+        self._fill_menu(self.menu)
+
+    def _on_picked(self, action: QAction) -> None:
+        if action.data():
+            self.choose(str(action.data()))
+
+    def _on_edited(self) -> None:
+        self.edited.emit(self.value())

@@ -1,0 +1,88 @@
+"""Editors of one Qt widget each: a choice, a tick and a line of text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QWheelEvent
+from PySide6.QtWidgets import QCheckBox, QComboBox, QLineEdit, QWidget
+
+
+class ChoiceBox(QComboBox):
+    """One of a few values; the wheel turns it only while it has the focus. ``opening`` comes before its list."""
+
+    edited = Signal(object)
+    opening = Signal()
+
+    def __init__(self, choices: tuple[tuple[Any, str], ...] = (), parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setMinimumContentsLength(8)
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        for value, text in choices:
+            self.addItem(text, value)
+        self.activated.connect(self._on_activated)
+
+    def value(self) -> Any:
+        """The value chosen."""
+        return self.currentData()
+
+    def set_value(self, value: Any) -> None:
+        """Shows a value without telling anyone."""
+        self.setCurrentIndex(next((i for i in range(self.count()) if self.itemData(i) == value), -1))
+
+    def _on_activated(self) -> None:
+        self.edited.emit(self.currentData())
+
+    def showPopup(self) -> None:
+        self.opening.emit()
+        super().showPopup()
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        if self.hasFocus():
+            super().wheelEvent(event)
+        else:
+            event.ignore()
+
+
+class CheckEditor(QCheckBox):
+    """Yes or no."""
+
+    edited = Signal(object)
+
+    def __init__(self, text: str, parent: QWidget | None = None) -> None:
+        super().__init__(text, parent)
+        self.clicked.connect(self._on_clicked)
+
+    def value(self) -> bool:
+        return self.isChecked()
+
+    def set_value(self, value: Any) -> None:
+        """Shows a value without telling anyone."""
+        self.setChecked(bool(value))
+
+    def _on_clicked(self, checked: bool) -> None:
+        self.edited.emit(checked)
+
+
+class TextEditor(QLineEdit):
+    """A word or a sentence."""
+
+    edited = Signal(object)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.textEdited.connect(self._on_text)
+
+    def value(self) -> str:
+        return self.text()
+
+    def set_value(self, value: Any) -> None:
+        """Shows a value without telling anyone; the cursor stays while the text is the same."""
+        text = "" if value is None else str(value)
+        if text != self.text():
+            self.setText(text)
+
+    def _on_text(self, text: str) -> None:
+        self.edited.emit(text)

@@ -1,0 +1,112 @@
+"""The config of a form: one object that every field of it reads and writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from app.core.config.train_config import TrainConfig
+from app.core.problem import Problem, UnusableError
+from app.core.setup.config_file import load_config, save_config, validation_problems
+from app.core.system import place
+
+AUTOSAVE_DELAY_MS = 400
+
+
+class ConfigStore(QObject):
+    """Holds the current `TrainConfig`; ``changed(path)`` names the field that changed, "" means any of them.
+
+    ``defaults`` are what the form begins with and goes back to; without them the declared ones.
+    """
+
+    changed = Signal(str)
+
+    def __init__(
+        self, parent: QObject | None = None, *, autosave: Path | None = None, defaults: TrainConfig | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._defaults = defaults if defaults is not None else TrainConfig()
+        self._config = self._defaults
+        self._autosave = autosave
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(AUTOSAVE_DELAY_MS)
+        self._timer.timeout.connect(self.save_form)
+
+    @property
+    def config(self) -> TrainConfig:
+        """The current config; frozen, so it can be kept and compared."""
+        return self._config
+
+    def value(self, path: str) -> Any:
+        """The value at a dotted path."""
+        return self._config.value(path)
+
+    def set(self, path: str, value: Any) -> Problem | None:
+        """Sets one value; returns why not if it is out of range (then nothing changed)."""
+        return self.set_many({path: value})
+
+    def set_many(self, values: dict[str, Any]) -> Problem | None:
+        """Sets several values at once, all or none. ``changed`` fires once a value that differs."""
+        different = {path: value for path, value in values.items() if self._config.value(path) != value}
+        if not different:
+            return None
+        try:
+            self._config = self._config.with_values(different)
+        except ValidationError as error:
+            return validation_problems(error)[0]
+        for path in different:
+            self.changed.emit(path)
+        self._timer.start()
+        return None
+
+    def replace(self, config: TrainConfig) -> None:
+        """Takes over a whole config (a file opened, a run duplicated, Reset)."""
+        self._config = config
+        self.changed.emit("")
+        self._timer.start()
+
+    def reset(self) -> None:
+        """Back to the defaults; model and data stay, because finding them again is the tedious part."""
+        kept = {path: self.value(path) for path in ("model", "data", "valid_data", "test_data")}
+        self.replace(self._defaults.with_values(kept))
+
+    def default(self, path: str) -> Any:
+        """What a field goes back to."""
+        return self._defaults.value(path)
+
+    def is_default(self, path: str) -> bool:
+        """True if the value is the one that the field goes back to."""
+        return bool(self.value(path) == self.default(path))
+
+    def set_defaults(self, defaults: TrainConfig) -> None:
+        """Changes what the form goes back to; the values stay."""
+        if defaults != self._defaults:
+            self._defaults = defaults
+            self.changed.emit("")
+
+    def restore_form(self) -> list[Problem]:
+        """Takes over the autosaved form; what is wrong with it is returned, and the defaults stay."""
+        path = self._autosave
+        if path is None or not path.exists():
+            return []
+        try:
+            loaded = load_config(path)
+        except UnusableError as error:
+            return error.problems
+        self.replace(loaded.config)
+        return []
+
+    def save_form(self) -> None:
+        """Writes the form now (also called when the window closes)."""
+        self._timer.stop()
+        if self._autosave is not None:
+            save_config(self._config, self._autosave)
+
+
+def form_store(parent: QObject | None = None) -> ConfigStore:
+    """The store of the Setup form, autosaved in the user's data directory."""
+    return ConfigStore(parent, autosave=place.form_path())

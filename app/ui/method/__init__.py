@@ -1,0 +1,1 @@
+"""Methods, their parameters and their rewards."""

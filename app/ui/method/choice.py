@@ -1,0 +1,71 @@
+"""The choice of a method on a form: which values it sets, what they were without it, and what it starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.core.config.train_config import TrainConfig
+from app.core.method.method import METHODS, DataNeed, Method, method_of
+from app.core.problem import Problem
+from app.core.setup.trial import STARTER_DATA
+from app.ui.form.store import ConfigStore
+
+COVERAGE = "attention"  # the baseline that the methods of this form are compared by
+# Values that go with a method only until somebody sets them.
+SOFT = ("learning_rate", "targets")
+# What only supervised runs read.
+SUPERVISED = frozenset({"mask_prompt", "mask_turns"})
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What data a kind of method takes, in the words of the form, and the bundled data of that kind."""
+
+    heading: str
+    rows: str
+    starter_text: str
+    starter_tip: str
+    starter_dir: Callable[[], Path]
+
+
+NEEDS: dict[DataNeed, Need] = {
+    "examples": Need(
+        "From examples",
+        "Examples: chats, prompts with answers, or plain text",
+        "Use the starter data",
+        "Chats that teach a style",
+        STARTER_DATA["examples"],
+    ),
+    "pairs": Need(
+        "From pairs of a better and a worse answer",
+        "Pairs: rows with prompt, chosen and rejected",
+        "Use the starter preference data",
+        "Short answers preferred to long ones",
+        STARTER_DATA["pairs"],
+    ),
+    "prompts": Need(
+        "From sampled answers that are scored or judged",
+        "Prompts with reference answers: rows with prompt and answer",
+        "Use the starter reward data",
+        "Sums with their results",
+        STARTER_DATA["prompts"],
+    ),
+}
+
+
+def defaults_of(method: Method) -> TrainConfig:
+    """What the form of a method begins with."""
+    return TrainConfig().with_values({"targets": COVERAGE, **method.settings})
+
+
+def choose(store: ConfigStore, name: str) -> Problem | None:
+    """Sets the method of a form. What belongs to the methods takes the new one's values; learning rate and targets
+    only if they are still those of the old one."""
+    old, new = method_of(store.config), METHODS[name]
+    before, after = defaults_of(old), defaults_of(new)
+    values: dict[str, Any] = {path: after.value(path) for path in {*old.settings, *new.settings} - set(SOFT)}
+    values |= {path: after.value(path) for path in SOFT if store.value(path) == before.value(path)}
+    return store.set_many(values)

@@ -1,0 +1,107 @@
+"""One reward function on a form: whether it counts, what it scores, and a slider for its weight."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QWheelEvent
+from PySide6.QtWidgets import QGridLayout, QLabel, QSlider, QWidget
+
+from app.ui.form.number_box import number_text
+from app.ui.form.plain_editor import CheckEditor
+from app.ui.widget import theme
+
+STEP = 0.05
+LARGEST = 2.0  # the slider's end, unless a config says more
+SLIDER_WIDTH, SHARE_WIDTH = 130, 96  # px
+INDENT = 26  # px; where the check box's text begins
+
+
+class WeightSlider(QSlider):
+    """A horizontal slider that the wheel turns only while it has the focus, so that scrolling changes nothing."""
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        if self.hasFocus():
+            super().wheelEvent(event)
+        else:
+            event.ignore()
+
+
+class RewardRow(QWidget):
+    """Shows a function and its weight; ``edited`` when either was changed by hand."""
+
+    edited = Signal()
+
+    def __init__(self, name: str, what: str, parent: QWidget | None = None, *, origin: str = "") -> None:
+        super().__init__(parent)
+        self.name = name
+        self._weight = 1.0
+        self.check = CheckEditor(name, self)
+        self.check.setObjectName(f"reward.{name}")
+        self.check.setAccessibleDescription(what)
+        self.slider = WeightSlider(Qt.Orientation.Horizontal, self)
+        self.slider.setObjectName(f"reward.{name}.weight")
+        self.slider.setAccessibleName(f"Weight of {name}")
+        self.slider.setFixedWidth(SLIDER_WIDTH)
+        self._share = QLabel(self)
+        self._share.setObjectName(f"reward.{name}.share")
+        self._share.setProperty("role", "small")
+        self._share.setFixedWidth(SHARE_WIDTH)
+        self._share.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        text = QLabel(f"{origin}: {what}" if origin and what else origin or what, self)
+        text.setProperty("role", "small")
+        text.setWordWrap(True)
+        text.setTextFormat(Qt.TextFormat.PlainText)
+        text.setContentsMargins(INDENT, 0, 0, 0)
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setHorizontalSpacing(theme.SPACE)
+        grid.setVerticalSpacing(2)
+        grid.setColumnStretch(0, 1)
+        grid.addWidget(self.check, 0, 0)
+        grid.addWidget(self.slider, 0, 1)
+        grid.addWidget(self._share, 0, 2)
+        grid.addWidget(text, 1, 0, 1, 3)
+        self.check.edited.connect(self._on_checked)
+        self.slider.valueChanged.connect(self._on_slid)
+        self.set_value(False, 1.0)
+
+    @property
+    def is_on(self) -> bool:
+        """Whether the function counts."""
+        return bool(self.check.value())
+
+    @property
+    def weight(self) -> float:
+        """The factor on its scores."""
+        return self._weight
+
+    @property
+    def share_text(self) -> str:
+        """The weight and its share as shown."""
+        return self._share.text()
+
+    def set_value(self, on: bool, weight: float) -> None:
+        """Shows a value without telling anyone; a weight that is no step of the slider stays as it is."""
+        self.check.set_value(on)
+        self._weight = weight
+        self.slider.blockSignals(True)
+        self.slider.setRange(round(min(0.0, weight) / STEP), round(max(LARGEST, weight) / STEP))
+        self.slider.setValue(round(weight / STEP))
+        self.slider.blockSignals(False)
+        for part in (self.slider, self._share):
+            part.setVisible(on)
+
+    def show_share(self, share: float | None) -> None:
+        """Tells what part of all weights this is; None where there is no sum to be a part of."""
+        part = "" if share is None else f" · {100 * share:.0f} %"
+        self._share.setText(f"× {number_text(self._weight)}{part}")
+        self.slider.setToolTip(f"Scores count × {number_text(self._weight)}")
+
+    def _on_checked(self) -> None:
+        for part in (self.slider, self._share):
+            part.setVisible(self.is_on)
+        self.edited.emit()
+
+    def _on_slid(self, steps: int) -> None:
+        self._weight = round(steps * STEP, 4)
+        self.edited.emit()

@@ -1,0 +1,1 @@
+"""The model: its card, and where models come from."""

@@ -1,0 +1,256 @@
+"""The page for where models live, the hub's access token, and working strictly offline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QListWidget,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.core.config.train_config import FieldSpec
+from app.core.model.folder import hub_cache
+from app.core.model.hub import KNOWN_FOLDERS
+from app.core.protocol import event
+from app.core.system.setting import load_settings, save_settings
+from app.ui.form.path_editor import PathEditor
+from app.ui.widget import theme
+from app.ui.widget.card import Card
+from app.ui.worker.job import Job
+from app.ui.worker.process import WorkerOutcome
+
+PLACE = FieldSpec("settings.models_dir", "Folder for models", "path", "")
+LIST_HEIGHT = 76
+
+
+class HubAccessPage(QWidget):
+    """Edits the settings of models, and asks the task ``hub_login``. ``changed`` tells that the settings did."""
+
+    changed = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._asked = False
+        self._job = Job("hub_login", self)
+        self._job.emitted.connect(self._on_event)
+        self._job.ended.connect(self._on_ended)
+        self._token = ""
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, theme.SPACE * 2, 0, 0)
+        layout.setSpacing(theme.SPACE * 3 // 2)
+        for card in (self._places(), self._access(), self._offline()):
+            layout.addWidget(card)
+        layout.addStretch(1)
+
+    def ask(self) -> None:
+        """Finds out whether there is a token, when the page is first looked at. Makes no request."""
+        if not self._asked:
+            self._asked = True
+            self._job.start(action="status")
+
+    def shutdown(self) -> None:
+        """Ends everything before the window closes."""
+        self._job.shutdown()
+
+    # -- parts ------------------------------------------------------------------------------------------------
+
+    def _places(self) -> Card:
+        card = Card("Where models live", parent=self)
+        card.body.setSpacing(theme.SPACE)
+        self.place = PathEditor(PLACE, card, folder=True, placeholder=f"Hugging Face cache: {hub_cache()}")
+        self.place.line.setObjectName(PLACE.path)
+        self.place.line.setAccessibleName(PLACE.label)
+        self.place.set_value(load_settings().models_dir)
+        self.place.edited.connect(self._on_place)
+        self.place_problem = _label(card, "", "error")
+        self.place_problem.hide()
+        self.folders = QListWidget(card)
+        self.folders.setObjectName("settings.model_folders")
+        self.folders.setAccessibleName("Further folders with models")
+        self.folders.setFixedHeight(LIST_HEIGHT)
+        self.folders.addItems(list(load_settings().model_folders))
+        self.folders.itemSelectionChanged.connect(self._show_buttons)
+        card.body.addWidget(_label(card, "Downloads and conversions go to", "label"))
+        card.body.addWidget(self.place)
+        card.body.addWidget(self.place_problem)
+        card.body.addSpacing(theme.SPACE)
+        card.body.addWidget(_label(card, "Look for models in these folders too", "label"))
+        card.body.addLayout(self._folder_row(card))
+        card.body.addWidget(
+            _label(card, f"LM Studio's are found by themselves ({', '.join(KNOWN_FOLDERS)}).", "small")
+        )
+        return card
+
+    def _folder_row(self, card: Card) -> QHBoxLayout:
+        self.add_button = _button(card, "settings.model_folders.add", "Add…", "Choose a folder that holds models")
+        self.remove_button = _button(card, "settings.model_folders.remove", "Remove", "Stop looking there")
+        self.add_button.clicked.connect(self._on_add)
+        self.remove_button.clicked.connect(self._on_remove)
+        self.remove_button.setEnabled(False)
+        buttons = QVBoxLayout()
+        buttons.setSpacing(theme.SPACE)
+        buttons.addWidget(self.add_button)
+        buttons.addWidget(self.remove_button)
+        buttons.addStretch(1)
+        row = QHBoxLayout()
+        row.setSpacing(theme.SPACE)
+        row.addWidget(self.folders, 1)
+        row.addLayout(buttons)
+        return row
+
+    def _access(self) -> Card:
+        card = Card(
+            "Access token",
+            "Only for gated and private models. huggingface_hub keeps it; no run or config ever has it.",
+            self,
+        )
+        card.body.setSpacing(theme.SPACE)
+        self.token = QLineEdit(card)
+        self.token.setObjectName("hub.token")
+        self.token.setAccessibleName("Access token")
+        self.token.setEchoMode(QLineEdit.EchoMode.Password)
+        self.token.setPlaceholderText("hf_…")
+        self.token.setToolTip("From your account on the hub: Settings, Access Tokens. The right to read is enough.")
+        self.token.textChanged.connect(self._show_buttons)
+        self.token.returnPressed.connect(self._on_save)
+        self.save_button = _button(
+            card, "hub.token.save", "Check and store", "Asks the hub whose it is, then keeps it"
+        )
+        self.forget_button = _button(card, "hub.token.forget", "Forget", "Removes the stored token")
+        self.save_button.clicked.connect(self._on_save)
+        self.forget_button.clicked.connect(self._on_forget)
+        self.save_button.setEnabled(False)
+        self.forget_button.setEnabled(False)
+        row = QHBoxLayout()
+        row.setSpacing(theme.SPACE)
+        row.addWidget(self.token, 1)
+        row.addWidget(self.save_button)
+        row.addWidget(self.forget_button)
+        self.token_status = _label(card, "", "small")
+        card.body.addLayout(row)
+        card.body.addWidget(self.token_status)
+        return card
+
+    def _offline(self) -> Card:
+        card = Card("Strictly offline", parent=self)
+        card.body.setSpacing(theme.SPACE // 2)
+        self.offline = QCheckBox("Never make a request to the hub", card)
+        self.offline.setObjectName("settings.offline")
+        self.offline.setAccessibleName("Strictly offline")
+        self.offline.setToolTip("Searching, downloading and tokens are refused")
+        self.offline.setChecked(load_settings().offline)
+        self.offline.toggled.connect(self._on_offline)
+        card.body.addWidget(self.offline)
+        note = "Training, generating and evaluating never make one, whatever stands here."
+        card.body.addWidget(_label(card, note, "small"))
+        return card
+
+    # -- what happens -----------------------------------------------------------------------------------------
+
+    def _on_place(self) -> None:
+        text = self.place.value() or ""
+        path = Path(text).expanduser()
+        said = ""
+        if text and not path.is_absolute():
+            said = "Give the whole path, beginning with / or ~."
+        elif text and path.exists() and not path.is_dir():
+            said = f"{path} is a file, not a folder."
+        self.place_problem.setText(said)
+        self.place_problem.setVisible(bool(said))
+        if not said:
+            self._save(models_dir=text)
+
+    def _on_add(self) -> None:
+        path = QFileDialog.getExistingDirectory(self, "Folder with models")
+        if path:
+            self.add_folder(path)
+
+    def add_folder(self, path: str) -> None:
+        """Looks for models there from now on."""
+        known = load_settings().model_folders
+        if path not in known:
+            self.folders.addItem(path)
+            self._save(model_folders=(*known, path))
+
+    def _on_remove(self) -> None:
+        for item in self.folders.selectedItems():
+            kept = [folder for folder in load_settings().model_folders if folder != item.text()]
+            self.folders.takeItem(self.folders.row(item))
+            self._save(model_folders=tuple(kept))
+
+    def _on_offline(self, on: bool) -> None:
+        self._save(offline=on)
+        self._show_buttons()
+
+    def _save(self, **values: object) -> None:
+        save_settings(load_settings().model_copy(update=values))
+        self.changed.emit()
+
+    def _on_save(self) -> None:
+        if not self.save_button.isEnabled():
+            return
+        self._token = self.token.text().strip()
+        self.token.clear()
+        self._tell("Asking the hub …")
+        self._job.start(action="login")
+        self._show_buttons()
+
+    def _on_forget(self) -> None:
+        self._job.start(action="logout")
+        self._show_buttons()
+
+    def _on_event(self, said: event.Event) -> None:
+        if isinstance(said, event.Ready):
+            self._job.send("token", token=self._token)
+            self._token = ""
+        elif isinstance(said, event.Result):
+            self._show_token(bool(said.data["set"]), str(said.data["user"]), bool(said.data["from_environment"]))
+
+    def _show_token(self, there: bool, user: str, from_environment: bool) -> None:
+        self.forget_button.setProperty("there", there and not from_environment)
+        if user:
+            self._tell(f"Stored: the token of {user}.", "good")
+        elif from_environment:
+            self._tell("The token in the environment variable HF_TOKEN is used.")
+        else:
+            self._tell("A token is stored." if there else "No token is stored; most models need none.")
+
+    def _on_ended(self, outcome: WorkerOutcome) -> None:
+        self._token = ""
+        if not outcome.ok:
+            self._tell(outcome.sentence(), "error")
+        self._show_buttons()
+
+    def _tell(self, text: str, role: str = "small") -> None:
+        self.token_status.setText(text)
+        theme.set_role(self.token_status, role=role)
+
+    def _show_buttons(self) -> None:
+        idle = not self._job.is_running
+        self.save_button.setEnabled(idle and bool(self.token.text().strip()) and not self.offline.isChecked())
+        self.forget_button.setEnabled(idle and bool(self.forget_button.property("there")))
+        self.remove_button.setEnabled(bool(self.folders.selectedItems()))
+
+
+def _label(parent: QWidget, text: str, role: str) -> QLabel:
+    label = QLabel(text, parent)
+    label.setProperty("role", role)
+    label.setWordWrap(True)
+    return label
+
+
+def _button(parent: QWidget, name: str, text: str, tip: str) -> QPushButton:
+    button = QPushButton(text, parent)
+    button.setObjectName(name)
+    button.setToolTip(tip)
+    button.setAutoDefault(False)
+    return button

@@ -1,0 +1,354 @@
+"""The Queue page: what waits, trains and has ended, in order. Its model is a `QueueSession`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import QPoint, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QAction, QHideEvent, QKeySequence, QShowEvent, QStandardItemModel
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QMenu,
+    QPushButton,
+    QSizePolicy,
+    QStackedWidget,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.core.problem import UnusableError
+from app.core.quantity import plural
+from app.core.queue.queue import QueueEntry, tally
+from app.core.queue.sleep import Sleeper
+from app.ui.form.plain_editor import ChoiceBox
+from app.ui.queue.session import QueueSession
+from app.ui.queue.table import QueueTable, QueueView
+from app.ui.widget import theme
+from app.ui.widget.elided_label import ElidedLabel
+from app.ui.widget.empty_card import EmptyCard
+from app.ui.widget.icon_button import IconButton
+
+PROGRESS_MS = 1000
+WHEN_DONE = (("nothing", "Do nothing"), ("notify", "Notify me"), ("sleep", "Sleep"))
+EMPTY = (
+    "Fill in the form and press “Add to queue” instead of Start: setups are trained one after the other, also "
+    "overnight, and one that fails does not hold up the next. “Sweep…” queues a setup in several variants."
+)
+
+
+class QueuePage(QWidget):
+    """The list, what can be done with its entries, and what happens at its end."""
+
+    open_requested = Signal(object)  # Path of a run
+    config_requested = Signal(object)  # TrainConfig to be put into the form
+    warned = Signal(str)
+
+    def __init__(self, queue: QueueSession, sleeper: Sleeper, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("queue_page")
+        self._queue, self._sleeper = queue, sleeper
+        self._progress = QTimer(self)
+        self._progress.setInterval(PROGRESS_MS)
+        self._build_actions()
+        self._build()
+        self._connect()
+        theme.theme().changed.connect(self._dress)
+        self._dress()
+        self.refresh()
+
+    # -- what is shown ----------------------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Shows the queue as it is now."""
+        self.table.take_over()
+        self._pages.setCurrentIndex(0 if self.table.entries else 1)
+        self._status.setText(self._status_text())
+        self._note.setText(self._note_text())
+        self._note.setVisible(bool(self._note.text()))
+        self._show_button()
+        self._when_done.set_value(self._queue.state.when_done)
+        self._show_chosen()
+
+    def _status_text(self) -> str:
+        queue, state = self._queue, self._queue.state
+        waiting = plural(len(state.waiting), "run")
+        if queue.is_working and queue.current is not None:
+            rest = f" · {waiting} to go" if state.waiting else " · the last one"
+            return f"{'Pauses after' if state.mode == 'paused' else 'Training'} {queue.current.name}{rest}"
+        if queue.is_working:
+            return f"{waiting} {'waits' if len(state.waiting) == 1 else 'wait'} for the run in progress"
+        if queue.is_elsewhere:
+            return "Another Luthier works through the queue"
+        if queue.is_interrupted:
+            return "Interrupted"
+        if not state.waiting:
+            return "All done"
+        return f"Paused · {waiting} to go" if state.mode == "paused" else f"{waiting} waiting"
+
+    def _note_text(self) -> str:
+        state = self._queue.state
+        if self._queue.is_interrupted:
+            return "The window or the program that worked through it ended. Nothing is lost: go on when you like."
+        if state.mode == "paused" and not self._queue.is_working and state.waiting:
+            return state.note
+        return tally(state.shown).sentence().capitalize()
+
+    def _show_button(self) -> None:
+        queue, state = self._queue, self._queue.state
+        busy = state.mode == "running" and (queue.is_working or queue.is_elsewhere)
+        paused = state.mode == "paused" or queue.is_interrupted
+        text = "Pause queue" if busy else "Go on" if paused else "Start queue"
+        tip = "Trains what waits, one run after the other"
+        if busy:
+            tip = "The run in progress ends as it should; the next does not start"
+        elif not state.waiting and not queue.is_interrupted:
+            tip = "Nothing waits: add a setup first"
+        self.button.setText(text)
+        self.button.setAccessibleName(text)
+        self.button.setToolTip(tip)
+        self.button.setEnabled(busy or bool(state.waiting) or queue.is_interrupted)
+        kind = "" if busy else "primary"
+        if (self.button.property("kind") or "") != kind:
+            theme.set_role(self.button, kind=kind)
+        self._dress()
+
+    def _show_chosen(self) -> None:
+        """Offers what can be done with the selected entries, and says why the rest cannot."""
+        chosen, state = self.view.chosen(), self._queue.state
+        one = chosen[0] if len(chosen) == 1 else None
+        waits = [e for e in chosen if e.state == "waiting"]
+        order = [e.id for e in state.waiting]
+        need = "" if chosen else "Choose an entry first"
+        self._allow(self.show_run, one is not None and bool(one.run), need or "It has no run yet", "Open its run")
+        can = one is not None and one.state != "running"
+        self._allow(self.run_now, can, need or "It is being trained", "Make it the next, and start the queue")
+        first, last = bool(waits) and waits[0].id == order[0], bool(waits) and waits[-1].id == order[-1]
+        need_waits = need or "Only what waits can be moved"
+        self._allow(self.up, bool(waits) and not first, need_waits if not waits else "It is the first", "Earlier")
+        self._allow(self.down, bool(waits) and not last, need_waits if not waits else "It is the last", "Later")
+        running = any(e.state == "running" for e in chosen)
+        self._allow(self.remove, bool(chosen) and not running, need or "It is being trained: stop it first",
+                    "Take it off the list; its run stays")  # fmt: skip
+        self._allow(
+            self.skip, bool(waits), need or "Only what waits can be skipped", "Leave it in the list, untrained"
+        )
+        again = bool(chosen) and all(e.is_ended for e in chosen)
+        self._allow(self.again, again, need or "It has not ended yet", "Put it at the end of the queue again")
+        self._allow(self.take, one is not None, need or "Choose one entry", "Fill the form with its setup")
+        ended = any(e.is_ended for e in state.shown)
+        self._allow(self.clear, ended, "Nothing has ended yet", "Take what has ended off the list; the runs stay")
+        for button, action in self._buttons:
+            button.setEnabled(action.isEnabled())
+            button.setToolTip(action.toolTip())
+        movable = len(order) > 1
+        hint = "Drag to reorder" if movable else ""
+        self._chosen.setText(f"{len(chosen):,} selected" if chosen else hint)
+
+    def _allow(self, action: QAction, allowed: bool, why_not: str, tip: str) -> None:
+        action.setEnabled(allowed)
+        action.setToolTip(tip if allowed else why_not)
+
+    def _show_progress(self) -> None:
+        if self._queue.current is not None:
+            self.table.refresh()
+
+    # -- building ---------------------------------------------------------------------------------------------
+
+    def _build_actions(self) -> None:
+        self.menu = QMenu(self)
+        self.menu.setToolTipsVisible(True)
+        self.show_run = self._action("show", "Show the Run", self._on_show)
+        self.run_now = self._action("now", "Run Now", self._on_now)
+        self.up = self._action("up", "Move Up", self._on_up)
+        self.down = self._action("down", "Move Down", self._on_down)
+        self.skip = self._action("skip", "Skip", self._on_skip)
+        self.again = self._action("again", "Queue Again", self._on_again)
+        self.take = self._action("take", "Take into the Form", self._on_take)
+        self.menu.addSeparator()
+        self.remove = self._action("remove", "Remove", self._on_remove)
+        self.remove.setShortcut(QKeySequence(QKeySequence.StandardKey.Delete))
+        self.remove.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
+        self.clear = self._action("clear", "Clear What Has Ended", self._queue.clear)
+
+    def _action(self, name: str, text: str, act: Callable[[], object]) -> QAction:
+        action = QAction(text, self)
+        action.setObjectName(f"queue.{name}")
+        action.setMenuRole(QAction.MenuRole.NoRole)
+        action.triggered.connect(act)
+        self.menu.addAction(action)
+        return action
+
+    def _build(self) -> None:
+        self.table = QueueTable(self._queue, self)
+        self.view = QueueView(self.table, self)
+        self.view.addAction(self.remove)
+        self._pages = QStackedWidget(self)
+        page = QWidget(self)
+        rows = QVBoxLayout(page)
+        rows.setContentsMargins(0, 0, 0, 0)
+        rows.setSpacing(theme.SPACE)
+        rows.addLayout(self._head())
+        rows.addWidget(self.view, 1)
+        rows.addLayout(self._bar())
+        rows.addLayout(self._foot())
+        self._pages.addWidget(page)
+        self._pages.addWidget(EmptyCard("queue.empty", "ph.queue", "The queue is empty", EMPTY, self))
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(theme.SPACE * 2, 0, theme.SPACE, theme.SPACE * 2)
+        layout.addWidget(self._pages)
+
+    def _head(self) -> QHBoxLayout:
+        self._status, self._note = ElidedLabel("", self), ElidedLabel("", self)
+        self._status.setObjectName("queue.status")
+        self._note.setObjectName("queue.note")
+        theme.set_role(self._status, role="section")
+        theme.set_role(self._note, role="small")
+        texts = QVBoxLayout()
+        texts.setSpacing(2)
+        texts.addWidget(self._status)
+        texts.addWidget(self._note)
+        self.button = QPushButton(self)
+        self.button.setObjectName("queue.start")
+        row = QHBoxLayout()
+        row.setSpacing(theme.SPACE * 2)
+        row.setContentsMargins(0, 0, 0, theme.SPACE // 2)
+        row.addLayout(texts, 1)
+        row.addWidget(self.button, 0, Qt.AlignmentFlag.AlignVCenter)
+        return row
+
+    def _bar(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        row.setSpacing(theme.SPACE)
+        self._chosen = QLabel(self)
+        self._chosen.setObjectName("queue.chosen")
+        self._chosen.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        theme.set_role(self._chosen, role="small")
+        row.addWidget(self._chosen, 1)
+        self._buttons: list[tuple[QPushButton | QToolButton, QAction]] = []
+        for action, icon in ((self.up, "ph.arrow-up"), (self.down, "ph.arrow-down")):
+            row.addWidget(self._tied(IconButton(icon, action.text(), self, size=18), action))
+        for action, text in ((self.show_run, "Show run"), (self.run_now, "Run now"), (self.remove, "Remove")):
+            row.addWidget(self._tied(QPushButton(text, self), action))
+        self._more = QToolButton(self)
+        self._more.setObjectName("queue.more")
+        self._more.setIconSize(QSize(20, 20))
+        self._more.setAccessibleName("More actions")
+        self._more.setToolTip("More: skip, queue again, take into the form, clear what has ended")
+        self._more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self._more.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self._more.setMenu(self.menu)
+        row.addWidget(self._more)
+        return row
+
+    def _tied(self, button: QPushButton | QToolButton, action: QAction) -> QPushButton | QToolButton:
+        """A button that does what an action of the menu does."""
+        button.setObjectName(f"{action.objectName()}_button")
+        button.setAccessibleName(action.text())
+        button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        button.clicked.connect(action.trigger)
+        self._buttons.append((button, action))
+        return button
+
+    def _foot(self) -> QHBoxLayout:
+        label = QLabel("When done", self)
+        self._when_done = ChoiceBox(WHEN_DONE, self)
+        self._when_done.setObjectName("queue.when_done")
+        self._when_done.setAccessibleName("When the queue is done")
+        self._when_done.setToolTip("What happens when nothing waits any more")
+        label.setBuddy(self._when_done)
+        theme.set_role(label, role="label")
+        why = ElidedLabel("", self)
+        why.setObjectName("queue.no_sleep")
+        theme.set_role(why, role="small")
+        if self._sleeper.obstacle:
+            items = self._when_done.model()
+            assert isinstance(items, QStandardItemModel)
+            items.item(2).setEnabled(False)
+            items.item(2).setToolTip(self._sleeper.obstacle)
+            why.setText(f"No sleep here: {self._sleeper.obstacle}")
+        row = QHBoxLayout()
+        row.setSpacing(theme.SPACE)
+        row.addWidget(label)
+        row.addWidget(self._when_done)
+        row.addWidget(why, 1)
+        return row
+
+    def _connect(self) -> None:
+        self._queue.changed.connect(self.refresh)
+        self._progress.timeout.connect(self._show_progress)
+        self.table.moved.connect(self._queue.move)
+        self.view.chosen_changed.connect(self._show_chosen)
+        self.view.activated.connect(self.show_run.trigger)
+        self.view.customContextMenuRequested.connect(self._on_menu)
+        self.button.clicked.connect(self._on_button)
+        self._when_done.edited.connect(self._queue.set_when_done)
+
+    def _dress(self) -> None:
+        c = theme.colors()
+        self._more.setIcon(theme.icon("ph.dots-three-bold"))
+        primary = self.button.property("kind") == "primary"
+        color = c.on_accent if primary else c.muted
+        self.button.setIcon(theme.icon("ph.play-fill" if primary else "ph.pause-fill", color))
+
+    # -- acts -------------------------------------------------------------------------------------------------
+
+    def _keys(self) -> list[str]:
+        return [one.id for one in self.view.chosen()]
+
+    def _one(self) -> QueueEntry:
+        return self.view.chosen()[0]
+
+    def _on_button(self) -> None:
+        queue = self._queue
+        if queue.state.mode == "running" and (queue.is_working or queue.is_elsewhere):
+            queue.pause()
+        else:
+            queue.start()
+
+    def _on_menu(self, place: QPoint) -> None:
+        if self.view.chosen():
+            self.menu.popup(self.view.viewport().mapToGlobal(place))
+
+    def _on_show(self) -> None:
+        self.open_requested.emit(Path(self._one().run))
+
+    def _on_now(self) -> None:
+        self._queue.run_now(self._one().id)
+
+    def _on_up(self) -> None:
+        self._shift(-1)
+
+    def _on_down(self) -> None:
+        self._shift(1)
+
+    def _shift(self, by: int) -> None:
+        keys, order = self._keys(), [one.id for one in self._queue.state.waiting]
+        moved = [key for key in order if key in keys]
+        rest_before = order.index(moved[0]) if by < 0 else order.index(moved[-1]) + 1 - len(moved)
+        self._queue.move(moved, max(rest_before + by, 0))
+
+    def _on_skip(self) -> None:
+        self._queue.skip(self._keys())
+
+    def _on_again(self) -> None:
+        self._queue.again(self._keys())
+
+    def _on_remove(self) -> None:
+        self._queue.remove(self._keys())
+
+    def _on_take(self) -> None:
+        try:
+            self.config_requested.emit(self._one().load())
+        except UnusableError as error:
+            self.warned.emit(f"The setup cannot be read: {error}")
+
+    def showEvent(self, shown: QShowEvent) -> None:
+        super().showEvent(shown)
+        self._progress.start()
+
+    def hideEvent(self, hidden: QHideEvent) -> None:
+        self._progress.stop()
+        super().hideEvent(hidden)

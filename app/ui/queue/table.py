@@ -1,0 +1,186 @@
+"""The table of the queue: model and view. Its model shows the entries of a `QueueSession`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QMimeData, QModelIndex, QObject, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QFont, QIcon
+from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QWidget
+
+from app.core.queue.queue import EntryState, QueueEntry
+from app.ui.queue.session import QueueSession
+from app.ui.runs.table import DOT, dot
+from app.ui.widget import theme
+from app.ui.widget.table import Index, TableModel, TableView
+
+MIME = "application/x-luthier-queue"
+COLUMNS = ("State", "Name", "Setup", "Outcome")
+WIDTHS = (92, 184)
+STATE, NAME, SETUP, OUTCOME = range(4)
+WORDS: dict[EntryState, str] = {
+    "waiting": "Waiting",
+    "running": "Training",
+    "done": "Finished",
+    "failed": "Failed",
+    "stopped": "Stopped",
+    "skipped": "Skipped",
+}
+
+
+def entry_color(state: EntryState) -> str:
+    """The colour of a state in the present scheme."""
+    c = theme.colors()
+    return {"running": c.accent, "done": c.good, "failed": c.error, "stopped": c.warning}.get(state, c.faint)
+
+
+class QueueTable(TableModel):
+    """What is in the queue. Waiting entries can be dragged; ``moved(ids, place)`` asks for it."""
+
+    moved = Signal(list, int)  # list[str], the place among those that wait
+
+    def __init__(self, queue: QueueSession, parent: QObject | None = None) -> None:
+        super().__init__(COLUMNS, parent=parent)
+        self._queue = queue
+
+    @property
+    def entries(self) -> Sequence[QueueEntry]:
+        """The entries from the top."""
+        return self.rows
+
+    def take_over(self) -> None:
+        """Shows the queue as it is now. Where only what stands in the rows changed, the rows stay."""
+        entries = self._queue.state.shown
+        if [one.id for one in entries] != [one.id for one in self.entries]:
+            self.set_rows(entries)
+        else:
+            self.rows = entries
+            self.refresh()
+
+    # -- Qt ---------------------------------------------------------------------------------------------------
+
+    def flags(self, index: Index) -> Qt.ItemFlag:
+        if not index.isValid():
+            return Qt.ItemFlag.ItemIsDropEnabled  # between rows only, never onto one
+        found = super().flags(index)
+        waits = self.entries[index.row()].state == "waiting"
+        return found | Qt.ItemFlag.ItemIsDragEnabled if waits else found
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        one, column = self.entries[index.row()], index.column()
+        if role == Qt.ItemDataRole.DisplayRole:
+            return self._text(one, column)
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return one.sweep_name if column == STATE and one.sweep_name else self._text(one, column)
+        if role == Qt.ItemDataRole.DecorationRole and column == STATE:
+            return QIcon(dot(entry_color(one.state)))
+        if role == Qt.ItemDataRole.ForegroundRole:
+            return self._color(one, column)
+        if role == Qt.ItemDataRole.FontRole and one.state == "running" and column == NAME:
+            font = QFont(theme.ui_font())
+            font.setWeight(QFont.Weight.DemiBold)
+            return font
+        return None
+
+    def _text(self, one: QueueEntry, column: int) -> str:
+        if column == OUTCOME:
+            return self._outcome(one)
+        return (WORDS[one.state], one.name, one.setup)[column]
+
+    def _outcome(self, one: QueueEntry) -> str:
+        if one.state != "running":
+            return one.message
+        current = self._queue.current
+        if current is None or current.id != one.id:
+            return "In another process" if self._queue.is_elsewhere else "Interrupted"
+        done = self._queue.progress
+        return f"{100 * done:.0f} % done" if done is not None else "Getting ready"
+
+    def _color(self, one: QueueEntry, column: int) -> QColor | None:
+        c = theme.colors()
+        if one.state in ("skipped", "done", "stopped") and column != STATE:
+            return QColor(c.muted)
+        if column == OUTCOME and one.state == "failed":
+            return QColor(c.error)
+        return QColor(c.muted) if column in (SETUP, OUTCOME) else None
+
+    # -- dragging ---------------------------------------------------------------------------------------------
+
+    def supportedDropActions(self) -> Qt.DropAction:
+        return Qt.DropAction.MoveAction
+
+    def mimeTypes(self) -> list[str]:
+        return [MIME]
+
+    def mimeData(self, indexes: Sequence[QModelIndex]) -> QMimeData:
+        rows = sorted({index.row() for index in indexes})
+        found = QMimeData()
+        found.setData(MIME, "\n".join(self.entries[row].id for row in rows).encode())
+        return found
+
+    def dropMimeData(self, data: QMimeData, _action: Qt.DropAction, row: int, _column: int, _parent: Index) -> bool:
+        """Asks for the move; False, so that Qt takes no row away by itself."""
+        keys = bytes(data.data(MIME).data()).decode().split("\n")
+        at = row if row >= 0 else len(self.entries)
+        before = [one for one in self.entries[:at] if one.state == "waiting" and one.id not in keys]
+        self.moved.emit(keys, len(before))
+        return False
+
+
+class QueueView(TableView):
+    """The view of a `QueueTable`; the last two columns share the room that is left."""
+
+    chosen_changed = Signal()
+
+    def __init__(self, table: QueueTable, parent: QWidget | None = None) -> None:
+        super().__init__("queue.table", "Queue", parent)
+        self._table = table
+        self._kept: list[str] = []
+        table.modelAboutToBeReset.connect(self._keep)
+        self.setModel(table)
+        table.modelReset.connect(self._restore)
+        self.selectionModel().selectionChanged.connect(self.chosen_changed)
+        self._dress()
+        theme.theme().changed.connect(table.refresh)
+
+    def chosen(self) -> list[QueueEntry]:
+        """The selected entries, from the top."""
+        rows = sorted(index.row() for index in self.selectionModel().selectedRows())
+        return [self._table.entries[row] for row in rows]
+
+    def choose(self, keys: Sequence[str]) -> None:
+        """Selects entries by their ids."""
+        mode = self.selectionMode()
+        self.setSelectionMode(QAbstractItemView.SelectionMode.MultiSelection)
+        self.clearSelection()
+        for row, one in enumerate(self._table.entries):
+            if one.id in keys:
+                self.selectRow(row)
+        self.setSelectionMode(mode)
+
+    def _keep(self) -> None:
+        self._kept = [one.id for one in self.chosen()]
+
+    def _restore(self) -> None:
+        self.choose(self._kept)
+        self.chosen_changed.emit()
+
+    def _dress(self) -> None:
+        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setDragDropMode(QAbstractItemView.DragDropMode.InternalMove)
+        self.setDragDropOverwriteMode(False)
+        self.setDefaultDropAction(Qt.DropAction.MoveAction)
+        self.setAlternatingRowColors(False)
+        self.setTextElideMode(Qt.TextElideMode.ElideRight)
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.setIconSize(QSize(DOT, DOT))
+        header = self.horizontalHeader()
+        header.setMinimumSectionSize(theme.SPACE * 8)
+        for place, width in enumerate(WIDTHS):
+            self.setColumnWidth(place, width)
+        for place in (SETUP, OUTCOME):
+            header.setSectionResizeMode(place, QHeaderView.ResizeMode.Stretch)
+
+    def sizeHint(self) -> QSize:
+        return QSize(560, 320)

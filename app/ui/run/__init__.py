@@ -1,0 +1,1 @@
+"""One run while it trains: its session, panel and curves."""

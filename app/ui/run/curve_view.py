@@ -1,0 +1,86 @@
+"""How curves are looked at: which axes, and how much they are smoothed; a row of controls."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSlider, QWidget
+
+from app.core.run.history import Axis, Floats
+from app.ui.widget import theme
+from app.ui.widget.plot import SMOOTHING_STEPS
+
+AXES: dict[Axis, tuple[str, str]] = {
+    "iterations": ("Iterations", "iterations"),
+    "epochs": ("Epochs", "epochs"),
+    "tokens": ("Tokens", "trained tokens"),
+    "time": ("Time", "minutes"),
+}
+
+
+class CurveView(QWidget):
+    """What losses are drawn over, and how smooth; ``changed`` says that the user, or a setter, chose anew.
+
+    Its parts are named after ``prefix``: ``PREFIX_x`` and ``PREFIX_smoothing``.
+    """
+
+    changed = Signal()
+
+    def __init__(self, prefix: str, smoothing: float = 0.0, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._axis_box = QComboBox(self)
+        self._axis_box.setObjectName(f"{prefix}_x")
+        self._axis_box.setAccessibleName("Horizontal axis")
+        self._axis_box.setToolTip("What the losses are drawn over")
+        for key, (label, unit) in AXES.items():
+            self._axis_box.addItem("Time (minutes)" if key == "time" else label, key)
+            self._axis_box.setItemData(self._axis_box.count() - 1, f"Loss over {unit}", Qt.ItemDataRole.ToolTipRole)
+        self._slider = QSlider(Qt.Orientation.Horizontal, self)
+        self._slider.setObjectName(f"{prefix}_smoothing")
+        self._slider.setAccessibleName("Smoothing")
+        self._slider.setRange(0, SMOOTHING_STEPS - 1)
+        self._slider.setMinimumSize(56, 22)
+        self._slider.setMaximumWidth(200)
+        self.set_smoothing(smoothing)
+        self._show_tip()
+        caption = QLabel("Smoothing", self)
+        caption.setBuddy(self._slider)
+        theme.set_role(caption, role="small")
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(theme.SPACE)
+        row.addWidget(self._axis_box)
+        row.addWidget(caption)
+        row.addWidget(self._slider, 1)
+        self._axis_box.currentIndexChanged.connect(self._on_change)
+        self._slider.valueChanged.connect(self._on_change)
+
+    @property
+    def axis(self) -> Axis:
+        """What the points are drawn over."""
+        found: Axis = self._axis_box.currentData()
+        return found
+
+    def set_axis(self, axis: Axis) -> None:
+        """Chooses what the points are drawn over."""
+        self._axis_box.setCurrentIndex(list(AXES).index(axis))
+
+    @property
+    def smoothing(self) -> float:
+        """Share of the past in the smoothed line, 0 (every loss as it was) to 0.99."""
+        return self._slider.value() / SMOOTHING_STEPS
+
+    def set_smoothing(self, weight: float) -> None:
+        """Sets the slider."""
+        self._slider.setValue(round(weight * SMOOTHING_STEPS))
+
+    def scaled(self, x: Floats) -> Floats:
+        """Seconds become minutes; the rest is drawn as it is."""
+        return x / 60 if self.axis == "time" else x
+
+    def _on_change(self) -> None:
+        self._show_tip()
+        self.changed.emit()
+
+    def _show_tip(self) -> None:
+        said = f"How much of the past the line averages: {self.smoothing:.2f}"
+        self._slider.setToolTip(f"{said}; at the left every loss is drawn as it was")

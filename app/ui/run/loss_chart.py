@@ -1,0 +1,408 @@
+"""The loss chart: train loss of every iteration, validations and the best of them, or a method's own figure."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QColor, QHideEvent, QImage, QPainter, QShowEvent
+from PySide6.QtSvg import QSvgGenerator
+from PySide6.QtWidgets import (
+    QComboBox,
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QMenu,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.core.run.history import Floats, RunHistory, Smoothed
+from app.ui.run.chart_series import LOSS, MEANINGS, Series, label_of, leading
+from app.ui.run.curve_view import AXES, CurveView
+from app.ui.widget import theme
+from app.ui.widget.plot import Plot
+
+FRAME_MS = 33  # at most 30 repaints a second
+BUSY_SHARE = 4  # a repaint that takes long is followed by a rest of so many times its length
+EXPORT_SCALE = 2
+
+
+class LossChart(QWidget):
+    """Draws a history that others feed; `refresh` says that it grew. Nothing is drawn while it is hidden."""
+
+    told = Signal(str)
+    view_changed = Signal()  # x, smoothing or log axis, by the user
+
+    def __init__(self, history: RunHistory, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._series = Series(history)
+        self._is_chosen = False  # by the user; else the figure that leads is drawn
+        self._smoothed = Smoothed(0.0)
+        self._smoothed_of: tuple[object, ...] = ()
+        self._dirty = True
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(FRAME_MS)
+        self._timer.timeout.connect(self._redraw)
+        self._build_plot()
+        self._build_controls()
+        theme.theme().changed.connect(self._dress)
+        self._dress()
+
+    # -- model ------------------------------------------------------------------------------------------------
+
+    def set_history(self, history: RunHistory) -> None:
+        """Shows another run, from its whole."""
+        self._series = Series(history)
+        self._is_chosen = False
+        self._use_figure(leading(history))
+
+    def refresh(self) -> None:
+        """The history grew: it is drawn with the next frame."""
+        self._dirty = True
+        if self.isVisible() and not self._timer.isActive():
+            self._timer.start()
+
+    @property
+    def figure(self) -> str:
+        """What is drawn: "" for the loss, or the name of a figure."""
+        return self._series.name
+
+    def set_figure(self, name: str) -> None:
+        """Draws the loss or a figure of the method's own, from now on."""
+        self._is_chosen = True
+        self._use_figure(name)
+
+    def _use_figure(self, name: str) -> None:
+        self._series = Series(self._series.history, name)
+        # A loss falls and most figures rise: the legend stands where the curve does not end.
+        corner = (1, 0) if name == LOSS else (1, 1)
+        self._legend.anchor(corner, corner, offset=(-4, 2) if name == LOSS else (-4, -2))
+        self._show_figures()
+        self.reset_view()
+
+    @property
+    def is_log(self) -> bool:
+        """True if the loss axis is logarithmic."""
+        return self._log_button.isChecked()
+
+    def set_log(self, on: bool) -> None:
+        """Makes the loss axis logarithmic or linear."""
+        self._log_button.setChecked(on)
+
+    def reset_view(self) -> None:
+        """Shows everything, and keeps doing so while points come in."""
+        self._plot.enableAutoRange(pg.ViewBox.XYAxes, True)
+        self.refresh()
+
+    # -- export -----------------------------------------------------------------------------------------------
+
+    def save(self, path: Path) -> None:
+        """Writes the chart as it is shown: PNG or SVG, or all points as CSV, by the name's suffix.
+
+        Raises `ValueError` for another suffix and `OSError` if the file cannot be written.
+        """
+        self._redraw()
+        suffix = path.suffix.lower()
+        if suffix == ".csv":
+            self._series.history.save_csv(path)
+        elif suffix == ".png":
+            self._save_png(path)
+        elif suffix == ".svg":
+            self._save_svg(path)
+        else:
+            raise ValueError(f"{path.name}: the ending says the format; use .png, .svg or .csv.")
+
+    def _save_png(self, path: Path) -> None:
+        image = QImage(self._view.size() * EXPORT_SCALE, QImage.Format.Format_ARGB32)
+        image.fill(QColor(theme.colors().card))
+        painter = QPainter(image)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        self._view.render(painter)
+        painter.end()
+        if not image.save(str(path)):
+            raise OSError(f"{path} cannot be written.")
+
+    def _save_svg(self, path: Path) -> None:
+        generator = QSvgGenerator()
+        generator.setFileName(str(path))
+        generator.setSize(self._view.size())
+        generator.setViewBox(self._view.rect())
+        generator.setTitle("Training and validation loss")
+        painter = QPainter()
+        if not painter.begin(generator):
+            raise OSError(f"{path} cannot be written.")
+        self._view.render(painter)
+        painter.end()
+
+    def _ask_and_save(self, suffix: str) -> None:
+        chosen, _ = QFileDialog.getSaveFileName(self, "Save the chart", f"loss.{suffix}", f"*.{suffix}")
+        if not chosen:
+            return
+        path = Path(chosen).with_suffix(f".{suffix}")
+        try:
+            self.save(path)
+        except OSError as error:
+            self.told.emit(f"The chart was not saved: {error}")
+        else:
+            self.told.emit(f"The chart was saved as {path}.")
+
+    def _save_as_png(self) -> None:
+        self._ask_and_save("png")
+
+    def _save_as_svg(self) -> None:
+        self._ask_and_save("svg")
+
+    def _save_as_csv(self) -> None:
+        self._ask_and_save("csv")
+
+    # -- building ---------------------------------------------------------------------------------------------
+
+    def _build_plot(self) -> None:
+        self._view = Plot("loss_plot", "Training and validation loss", self)
+        self._plot = self._view.item
+        self._plot.getViewBox().sigRangeChangedManually.connect(self._on_zoomed)
+        self._legend = self._plot.addLegend(offset=(-4, 2), labelTextSize="9pt", colCount=3, horSpacing=12)
+        self._raw = self._curve()
+        self._line = self._curve("Train")
+        self._valid = self._curve("Validation")
+        self._best = pg.ScatterPlotItem(symbol="star", size=15)
+        self._plot.addItem(self._best)
+        self._legend.addItem(self._best, "Best")
+        self._best.setZValue(20)
+        self._cross = pg.InfiniteLine(angle=90, movable=False)
+        self._cross_point = pg.ScatterPlotItem(size=8)
+        for item in (self._cross, self._cross_point):
+            item.setVisible(False)
+            self._plot.addItem(item, ignoreBounds=True)
+        self._view.scene().sigMouseMoved.connect(self._on_mouse)
+
+    def _curve(self, name: str | None = None) -> Any:
+        """One curve that stays fast at a million points and leaves gaps where the loss is not a number."""
+        curve = self._plot.plot([], [], name=name, connect="finite", antialias=name is not None)
+        curve.setDownsampling(auto=True, method="peak")
+        curve.setClipToView(True)
+        return curve
+
+    def _build_controls(self) -> None:
+        self._readout = QLabel()
+        self._readout.setObjectName("chart_readout")
+        self._readout.setAccessibleName("Values under the pointer")
+        self._readout.setTextFormat(Qt.TextFormat.PlainText)
+        self._readout.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self._figure_box = QComboBox()
+        self._figure_box.setObjectName("chart_figure")
+        self._figure_box.setAccessibleName("Figure")
+        self._figure_box.setToolTip("What is drawn: the loss, or what the method measures besides")
+        self._figure_box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self._figure_box.activated.connect(self._on_figure)
+        self.view = CurveView("chart", parent=self)
+        self.view.changed.connect(self._on_view)
+        self._log_button = self._button("chart_log", "Logarithmic loss axis", checkable=True)
+        self._log_button.setText("Log")
+        self._log_button.toggled.connect(self._on_view)
+        self._reset_button = self._button("chart_reset", "Show everything (after zooming or moving)")
+        self._reset_button.clicked.connect(self.reset_view)
+        self._export_button = self._button("chart_export", "Save the chart as PNG, SVG or CSV")
+        self._export_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self._export_button.setMenu(self._export_menu())
+        self._lay_out()
+
+    def _export_menu(self) -> QMenu:
+        menu = QMenu(self)
+        menu.addAction("Save as PNG…", self._save_as_png)
+        menu.addAction("Save as SVG…", self._save_as_svg)
+        menu.addAction("Save the points as CSV…", self._save_as_csv)
+        return menu
+
+    def _button(self, name: str, tip: str, *, checkable: bool = False) -> QToolButton:
+        button = QToolButton()
+        button.setObjectName(name)
+        button.setAccessibleName(tip)
+        button.setToolTip(tip)
+        button.setCheckable(checkable)
+        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        return button
+
+    def _lay_out(self) -> None:
+        controls = QHBoxLayout()
+        controls.setContentsMargins(0, 0, 0, 0)
+        controls.setSpacing(theme.SPACE // 2)
+        controls.addWidget(self.view, 1)
+        controls.addSpacing(theme.SPACE // 2)
+        for button in (self._log_button, self._reset_button, self._export_button):
+            controls.addWidget(button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(theme.SPACE // 2)
+        layout.addLayout(controls)
+        head = QHBoxLayout()
+        head.setSpacing(theme.SPACE)
+        head.addWidget(self._figure_box)
+        head.addWidget(self._readout, 1)
+        layout.addLayout(head)
+        layout.addWidget(self._view, 1)
+        self._show_figures()
+
+    # -- drawing ----------------------------------------------------------------------------------------------
+
+    def _dress(self) -> None:
+        """Everything that a style sheet cannot reach takes the scheme's colours."""
+        c = theme.colors()
+        raw = QColor(c.train_line)
+        raw.setAlpha(70)
+        self._raw.setPen(pg.mkPen(raw, width=1))
+        self._line.setPen(pg.mkPen(c.train_line, width=2))
+        self._valid.setPen(pg.mkPen(c.valid_line, width=1.5))
+        self._valid.setSymbol("o")
+        self._valid.setSymbolSize(6)
+        self._valid.setSymbolBrush(c.valid_line)
+        self._valid.setSymbolPen(pg.mkPen(c.card, width=1))
+        self._best.setBrush(c.good)
+        self._best.setPen(pg.mkPen(c.card, width=1))
+        self._cross.setPen(pg.mkPen(c.faint, width=1, style=Qt.PenStyle.DashLine))
+        self._cross_point.setBrush(c.train_line)
+        self._cross_point.setPen(pg.mkPen(c.card, width=1))
+        self._legend.setLabelTextColor(c.muted)
+        theme.set_role(self._readout, role="small")
+        self._reset_button.setIcon(theme.icon("ph.arrows-out"))
+        self._export_button.setIcon(theme.icon("ph.export"))
+        self.refresh()
+
+    def _on_view(self) -> None:
+        self.reset_view()
+        self.view_changed.emit()
+
+    def _show_figures(self) -> None:
+        """The choice of figures, where the run's method has any."""
+        names = [LOSS, *self._series.history.figure_names]
+        if names != [self._figure_box.itemData(index) for index in range(self._figure_box.count())]:
+            self._figure_box.clear()
+            for index, name in enumerate(names):
+                self._figure_box.addItem(label_of(name), name)
+                self._figure_box.setItemData(index, MEANINGS.get(name, ""), Qt.ItemDataRole.ToolTipRole)
+        self._figure_box.setCurrentIndex(self._figure_box.findData(self._series.name))
+        self._figure_box.setVisible(len(names) > 1)
+
+    def _on_figure(self) -> None:
+        self.set_figure(self._figure_box.currentData())
+
+    def _on_zoomed(self) -> None:
+        self._reset_button.setIcon(theme.icon("ph.arrows-out", theme.colors().accent))
+
+    def _redraw(self) -> None:
+        began = time.perf_counter()
+        self._dirty = False
+        if not self._is_chosen and leading(self._series.history) != self.figure:
+            self._use_figure(leading(self._series.history))  # which draws with the next frame again
+        self._show_figures()
+        series, axis = self._series, self.view.axis
+        if self.is_log != self._plot.getAxis("left").logMode:
+            self._plot.setLogMode(x=False, y=self.is_log)
+        x, valid_x = self.view.scaled(series.x(axis)), self.view.scaled(series.valid_x(axis))
+        self._raw.setData(x, self._drawable(series.values))
+        self._line.setData(x, self._drawable(self._smooth()))
+        self._valid.setData(valid_x, self._drawable(series.valid_values))
+        self._draw_best(valid_x)
+        if self._plot.getViewBox().autoRangeEnabled()[0]:
+            self._reset_button.setIcon(theme.icon("ph.arrows-out"))
+        self._show_resting()
+        took_ms = (time.perf_counter() - began) * 1000
+        self._timer.setInterval(max(FRAME_MS, int(BUSY_SHARE * took_ms)))
+
+    def _draw_best(self, valid_x: Floats) -> None:
+        index = self._series.best_index
+        if index is None:
+            self._best.setData([], [])
+            return
+        value = self._drawable(self._series.valid_values[index : index + 1])
+        with np.errstate(invalid="ignore"):
+            self._best.setData(valid_x[index : index + 1], np.log10(value) if self.is_log else value)
+
+    def _smooth(self) -> Floats:
+        known = (id(self._series.history), self._series.history.revision, self._series.name)
+        if self._smoothed.weight != self.view.smoothing or self._smoothed_of != known:
+            self._smoothed, self._smoothed_of = Smoothed(self.view.smoothing), known
+        return self._smoothed.update(self._series.values)
+
+    def _drawable(self, losses: Floats) -> Floats:
+        """What cannot be drawn becomes a gap: infinity, and on a logarithmic axis everything not above zero."""
+        with np.errstate(invalid="ignore"):
+            good = np.isfinite(losses) & (losses > 0) if self.is_log else np.isfinite(losses)
+        return losses if good.all() else np.where(good, losses, np.nan)
+
+    # -- crosshair --------------------------------------------------------------------------------------------
+
+    def _on_mouse(self, position: QPointF) -> None:
+        inside = len(self._series.values) and self._plot.sceneBoundingRect().contains(position)
+        if not inside:
+            self._hide_cross()
+            return
+        wanted = self._plot.getViewBox().mapSceneToView(position).x()
+        x = self.view.scaled(self._series.x(self.view.axis))
+        index = int(np.clip(np.searchsorted(x, wanted), 0, len(x) - 1))
+        if index and wanted - x[index - 1] < x[index] - wanted:
+            index -= 1
+        self._show_cross(index, float(x[index]))
+
+    def _show_cross(self, index: int, x: float) -> None:
+        smoothed = float(self._smooth()[index])
+        drawn = float(self._drawable(np.array([smoothed]))[0])
+        self._cross.setPos(x)
+        self._cross.setVisible(True)
+        self._cross_point.setVisible(math.isfinite(drawn))
+        if math.isfinite(drawn):
+            self._cross_point.setData([x], [np.log10(drawn) if self.is_log else drawn])
+        self._readout.setText(self.values_at(index))
+        self._readout.setToolTip(self._readout.text())
+
+    def values_at(self, index: int) -> str:
+        """The values of one point in words, with the last validation up to it."""
+        series = self._series
+        iteration = int(series.x("iterations")[index])
+        parts = [f"Iteration {iteration:,}", f"train {series.values[index]:.4g}"]
+        if self.view.smoothing:
+            parts.append(f"smoothed {self._smooth()[index]:.4g}")
+        before = int(np.searchsorted(series.valid_x("iterations"), iteration, side="right"))
+        if before:
+            parts.append(f"validation {series.valid_values[before - 1]:.4g}")
+        return " · ".join(parts)
+
+    def _hide_cross(self) -> None:
+        self._cross.setVisible(False)
+        self._cross_point.setVisible(False)
+        self._show_resting()
+
+    def _show_resting(self) -> None:
+        """Without a pointer the line above the plot says what the axes are."""
+        if not self._cross.isVisible():
+            chosen = not self._figure_box.isHidden()  # then the box says what is drawn
+            text = f"over {AXES[self.view.axis][1]}"
+            self._readout.setText(text if chosen else f"{self._series.label} {text}")
+            self._readout.setToolTip("")
+
+    # -- Qt ---------------------------------------------------------------------------------------------------
+
+    def showEvent(self, shown: QShowEvent) -> None:
+        super().showEvent(shown)
+        if self._dirty:
+            self.refresh()
+
+    def hideEvent(self, hidden: QHideEvent) -> None:
+        self._timer.stop()
+        super().hideEvent(hidden)
+
+    def sizeHint(self) -> QSize:
+        return QSize(400, 300)
+
+    def plotted(self) -> QRectF:
+        """The range that is shown, in data units (the loss as log10 on a logarithmic axis)."""
+        return QRectF(self._plot.getViewBox().viewRect())

@@ -1,0 +1,100 @@
+"""The run panel: the page of the shown run, or what will appear there. Its model is a `RunSession`."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import QPushButton, QStackedLayout, QVBoxLayout, QWidget
+
+from app.core.system.setting import Settings, load_settings
+from app.ui.run.session import RunSession
+from app.ui.widget import theme
+from app.ui.widget.empty_card import EmptyCard
+
+if TYPE_CHECKING:
+    from app.ui.run.page import RunPage
+
+PAGE_MODULE = "app.ui.run.page"
+SETTLED_MS = 600  # after this the window stands there and somebody looks at it
+
+
+def _read_page_module() -> None:
+    """The plotting library takes a third of a second to import: beside the window, before there is a run."""
+    threading.Thread(target=importlib.import_module, args=(PAGE_MODULE,), daemon=True).start()
+
+
+class RunPanel(QWidget):
+    """Shows a `RunPage` once there is a run. Without one the page and its chart cost the window's start nothing."""
+
+    open_requested = Signal()
+    compare_requested = Signal()
+    resume_requested = Signal()
+    told = Signal(str)
+    view_changed = Signal()  # of the chart, by the user
+
+    def __init__(self, session: RunSession, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("run_panel")
+        self._session = session
+        self._page: RunPage | None = None
+        self._stack = QStackedLayout(self)
+        self._stack.addWidget(self._empty())
+        session.run_changed.connect(self._on_run)
+        self._on_run()
+
+    @property
+    def page(self) -> RunPage:
+        """The page of the run, made when it is first asked for."""
+        if self._page is None:
+            from app.ui.run.page import RunPage
+
+            page = self._page = RunPage(self._session, self)
+            page.restore_view(load_settings())
+            page.compare_requested.connect(self.compare_requested)
+            page.resume_requested.connect(self.resume_requested)
+            page.told.connect(self.told)
+            page.chart.view_changed.connect(self.view_changed)
+            self._stack.addWidget(page)
+        return self._page
+
+    def with_view(self, settings: Settings) -> Settings:
+        """The settings with the chart's view as it is now."""
+        return settings if self._page is None else self._page.with_view(settings)
+
+    def sizeHint(self) -> QSize:
+        return QSize(420, 600)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        if PAGE_MODULE not in sys.modules:
+            QTimer.singleShot(SETTLED_MS, self, _read_page_module)
+
+    def _on_run(self) -> None:
+        self._stack.setCurrentIndex(0)
+        if self._session.run is not None:
+            self._stack.setCurrentWidget(self.page)
+
+    def _empty(self) -> QWidget:
+        """What will be here, and what to do for it."""
+        page = QWidget()
+        layout = QVBoxLayout(page)
+        layout.setContentsMargins(theme.SPACE, 0, theme.SPACE * 2, theme.SPACE * 2)
+        text = (
+            "Choose a model and training data on the left, then press Start training.\n\n"
+            "You will see the loss fall, the speed, the time left and the log. "
+            "You can pause or stop at any time: what was learned is saved."
+        )
+        card = EmptyCard("run_empty", "ph.chart-line", "Your run appears here", text, page)
+        earlier = QPushButton("Open an earlier run…")
+        earlier.setObjectName("open_run")
+        theme.set_role(earlier, kind="link")
+        earlier.setCursor(Qt.CursorShape.PointingHandCursor)
+        earlier.clicked.connect(self.open_requested)
+        card.add(earlier)
+        layout.addWidget(card)
+        return page

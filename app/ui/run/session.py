@@ -1,0 +1,320 @@
+"""The run session: the run that the window shows, live or read from its folder, with all of its history."""
+
+from __future__ import annotations
+
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from app.core.config.train_config import TrainConfig
+from app.core.model.adapter_file import ADAPTER_FILE
+from app.core.problem import UnusableError
+from app.core.protocol import event
+from app.core.protocol.event import Event, parse_event
+from app.core.protocol.job import write_job
+from app.core.run.folder import RunDir, create_run
+from app.core.run.history import RunHistory
+from app.core.setup.config_file import load_config
+from app.ui.worker.process import WorkerOutcome, WorkerProcess
+
+TURN_S = 0.012  # reading an old run gives the window its turn this often
+FOLLOW_MS = 700  # how often the folder of a run that another process trains is looked at
+LOG_SHOWN_BYTES = 512 * 1024
+
+
+class RunState(StrEnum):
+    """What the shown run is doing."""
+
+    NONE = "none"
+    LOADING = "loading"  # read from its folder
+    PREPARING = "preparing"  # the worker loads model and data
+    RUNNING = "running"
+    PAUSING = "pausing"
+    PAUSED = "paused"
+    PARKING = "parking"
+    PARKED = "parked"  # paused without a worker: the memory is free
+    STOPPING = "stopping"
+    COMPLETED = "completed"
+    EARLY_STOPPED = "early_stopping"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    CRASHED = "crashed"
+    NEW = "new"  # a folder in which nothing happened yet
+    ELSEWHERE = "elsewhere"  # trained by another process
+
+
+LIVE = (
+    RunState.PREPARING,
+    RunState.RUNNING,
+    RunState.PAUSING,
+    RunState.PAUSED,
+    RunState.PARKING,
+    RunState.STOPPING,
+)
+
+# The state of a run that ended as it should, by the reason that it gave.
+REASONS = {
+    "completed": RunState.COMPLETED,
+    "early_stopping": RunState.EARLY_STOPPED,
+    "stopped": RunState.STOPPED,
+    "paused": RunState.PARKED,
+}
+
+
+class RunSession(QObject):
+    """One run at a time. The same events feed the same history, whether they come from a worker or from a file."""
+
+    run_changed = Signal()  # another run is shown; everything is new
+    state_changed = Signal()
+    emitted = Signal(object)  # Event, after the history took it in
+    logged = Signal(str)
+    loaded = Signal()  # a run was read to the end of its file
+    ended = Signal(object)  # WorkerOutcome of a run that was live
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.run: RunDir | None = None
+        self.config: TrainConfig | None = None
+        self.history = RunHistory()
+        self.hello: event.Hello | None = None
+        self.phase = ""
+        self.problem = ""
+        self._state = RunState.NONE
+        self._worker: WorkerProcess | None = None
+        self._file: BinaryIO | None = None
+        self._resume_job: dict[str, Any] | None = None
+        self._reading = QTimer(self)
+        self._reading.setSingleShot(True)
+        self._reading.timeout.connect(self._read)
+
+    # -- state ------------------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> RunState:
+        return self._state
+
+    @property
+    def is_live(self) -> bool:
+        """True while this window's worker trains; false as soon as the run has ended."""
+        return self._state in LIVE
+
+    @property
+    def can_resume(self) -> bool:
+        """True if the run ended before its time and left what a resume needs."""
+        ended = self._state in (RunState.PARKED, RunState.STOPPED, RunState.FAILED, RunState.CRASHED)
+        return ended and self.run is not None and self.run.state.is_dir() and any(self.run.state.iterdir())
+
+    @property
+    def has_adapter(self) -> bool:
+        """True if the run's adapter is on disk."""
+        return self.run is not None and (self.run.adapters / ADAPTER_FILE).is_file()
+
+    # -- asks -------------------------------------------------------------------------------------------------
+
+    def start(self, config: TrainConfig) -> RunDir:
+        """Makes a run of the config and starts its worker. Raises `OSError` if the folder cannot be written."""
+        run = create_run(config)
+        self.start_run(run)
+        return run
+
+    def start_run(self, run: RunDir) -> None:
+        """Shows a run that was made just now and starts its worker."""
+        self._show(run)
+        self._launch()
+
+    def open(self, path: Path) -> None:
+        """Shows the run in a folder, read a slice at a time; `loaded` says when all of it is there.
+
+        A run that another process trains is followed as it grows.
+        """
+        self._show(RunDir(path.resolve()))
+        assert self.run is not None
+        self._set_state(RunState.LOADING)
+        if self.run.events.exists():
+            self._file = self.run.events.open("rb")
+        self._show_log()
+        self._reading.start(0)
+
+    def resume(self, path: Path, *, extend_to: int | None = None) -> None:
+        """Shows the run and goes on with it exactly where it stopped, up to ``extend_to`` iterations if given."""
+        self.open(path)
+        self._resume_job = {"resume": True} if extend_to is None else {"extend_to": extend_to}
+
+    def stop(self) -> None:
+        """Ends the run after the iteration in progress; everything is saved."""
+        if self.is_live and self._state is not RunState.STOPPING:
+            self._send("stop", RunState.STOPPING)
+
+    def pause(self) -> None:
+        """Halts the run in place after the iteration in progress."""
+        if self._state is RunState.RUNNING:
+            self._send("pause", RunState.PAUSING)
+
+    def park(self) -> None:
+        """Pauses the run by ending its worker, which frees the memory; `resume` goes on exactly."""
+        if self._state in (RunState.RUNNING, RunState.PAUSED):
+            self._send("park", RunState.PARKING)
+
+    def go_on(self) -> None:
+        """Ends a pause."""
+        if self._state in (RunState.PAUSED, RunState.PAUSING):
+            self._send("resume", RunState.RUNNING)
+
+    def kill(self) -> None:
+        """Ends the worker at once; what was saved last stays."""
+        if self._worker is not None:
+            self._worker.kill()
+
+    def wait(self, milliseconds: int) -> bool:
+        """Closes the worker's input and blocks until it has saved and ended; True if it has."""
+        if self._worker is None:
+            return True
+        self._worker.close_input()
+        return self._worker.wait(milliseconds)
+
+    @property
+    def worker_id(self) -> int:
+        """The system's id of the worker's process; 0 if there is none."""
+        return self._worker.process_id if self._worker is not None else 0
+
+    # -- live -------------------------------------------------------------------------------------------------
+
+    def _launch(self) -> None:
+        assert self.run is not None
+        self._worker = WorkerProcess(self.run.path, "train", self, log=self.run.log)
+        self._worker.emitted.connect(self._on_event)
+        self._worker.logged.connect(self.logged)
+        self._worker.ended.connect(self._on_ended)
+        self.phase = "Starting"
+        self._set_state(RunState.PREPARING)
+        self._worker.start()
+
+    def _send(self, command: str, state: RunState) -> None:
+        assert self._worker is not None
+        self._worker.send(command)
+        self._set_state(state)
+
+    def _on_event(self, found: Event) -> None:
+        self._take(found)
+        state = self._state
+        ending = state in (RunState.PARKING, RunState.STOPPING)
+        if isinstance(found, (event.Started, event.Resumed)) and not ending:
+            self._set_state(RunState.RUNNING)
+        elif isinstance(found, event.Paused) and not ending:
+            self._set_state(RunState.PAUSED)
+        elif isinstance(found, event.Progressed):
+            self.state_changed.emit()
+
+    def _take(self, found: Event) -> None:
+        """One door for events, from a worker or a file."""
+        self.history.feed(found)
+        if isinstance(found, event.Hello):
+            self.hello = found
+        elif isinstance(found, event.Progressed):
+            self.phase = f"{found.phase} ({found.done:,} of {found.total:,})" if found.total else found.phase
+        elif isinstance(found, event.Started):
+            self.phase = ""
+        elif isinstance(found, event.Failed):
+            self.problem = f"{found.message} {found.hint}".strip()
+        self.emitted.emit(found)
+
+    def _on_ended(self, outcome: WorkerOutcome) -> None:
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.deleteLater()
+        self.problem = outcome.sentence()
+        if outcome.crashed:
+            self._set_state(RunState.CRASHED)
+        else:
+            self._set_state(self._outcome_state())
+        self.ended.emit(outcome)
+
+    def _outcome_state(self) -> RunState:
+        if self.history.failed is not None:
+            return RunState.FAILED
+        reason = self.history.finished.reason if self.history.finished is not None else ""
+        return REASONS.get(reason, RunState.COMPLETED)
+
+    # -- from the folder --------------------------------------------------------------------------------------
+
+    def _show(self, run: RunDir) -> None:
+        """Forgets the run before; raises `RuntimeError` if it is still training (its points would be lost)."""
+        if self.is_live:
+            raise RuntimeError(f"{self.run} is still training")
+        self._reading.stop()
+        self._close_file()
+        self.run, self.history, self.hello = run, RunHistory(), None
+        self.phase = self.problem = ""
+        self._resume_job = None
+        try:
+            self.config = load_config(run.config).config
+        except UnusableError as error:
+            self.config, self.problem = None, str(error)
+        self.run_changed.emit()
+
+    def _read(self) -> None:
+        """Reads what the file has, for at most one turn."""
+        until = time.perf_counter() + TURN_S
+        while self._file is not None and (line := self._file.readline()):
+            if not line.endswith(b"\n"):  # half a line: it is being written, or was cut by a crash
+                self._file.seek(-len(line), 1)
+                break
+            try:
+                self._take(parse_event(line))
+            except ValueError:
+                continue
+            if time.perf_counter() > until:
+                self._reading.start(0)
+                return
+        self._on_read()
+
+    def _on_read(self) -> None:
+        """Everything that is there was read: is there more to come?"""
+        first = self._state is RunState.LOADING
+        if self.history.finished is not None or self.history.failed is not None:
+            self._settle(self._outcome_state())
+        elif self._is_trained_elsewhere():
+            self._set_state(RunState.ELSEWHERE)
+            self._reading.start(FOLLOW_MS)
+        else:
+            self._settle(RunState.CRASHED if self.hello is not None else RunState.NEW)
+        if first:
+            self.loaded.emit()
+        if self._resume_job is not None and self.run is not None and self._state is not RunState.ELSEWHERE:
+            write_job(self.run.path, "train", **self._resume_job)
+            self._resume_job = None
+            self._launch()
+
+    def _settle(self, state: RunState) -> None:
+        self._close_file()
+        if state is RunState.CRASHED:
+            self.problem = "The run ended without saying why; the log may tell."
+        self._set_state(state)
+
+    def _is_trained_elsewhere(self) -> bool:
+        assert self.run is not None
+        try:
+            return self.run.is_running()
+        except OSError:  # a folder that can only be read is not being trained by us
+            return False
+
+    def _show_log(self) -> None:
+        assert self.run is not None
+        if not self.run.log.exists():
+            return
+        with self.run.log.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - LOG_SHOWN_BYTES))
+            self.logged.emit(file.read().decode("utf-8", "replace"))
+
+    def _close_file(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _set_state(self, state: RunState) -> None:
+        self._state = state
+        self.state_changed.emit()

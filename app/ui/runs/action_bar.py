@@ -1,0 +1,319 @@
+"""The action bar of the Runs tab: what can be done with the selected runs, as buttons and as a menu."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from PySide6.QtCore import QFile, QPoint, QSize, QStandardPaths, Qt, QUrl, Signal
+from PySide6.QtGui import QAction, QDesktopServices, QGuiApplication, QKeySequence
+from PySide6.QtWidgets import (
+    QFileDialog,
+    QHBoxLayout,
+    QInputDialog,
+    QLabel,
+    QMenu,
+    QMessageBox,
+    QPushButton,
+    QSizePolicy,
+    QToolButton,
+    QWidget,
+)
+
+from app.core.model.adapter_file import ADAPTER_FILE
+from app.core.problem import UnusableError
+from app.core.quantity import bytes_text, plural
+from app.core.run.folder import RunDir
+from app.core.run.reader import RunReader
+from app.core.run.report import save_report
+from app.core.run.summary import RunSummary, folder_bytes
+from app.ui.widget import theme
+from app.ui.widget.sliced_work import SlicedWork
+
+SLICE_S = 0.008
+REPORTS = "Web page (*.html);;Markdown (*.md)"
+MORE_ITERATIONS = 1_000_000
+LISTED = 8  # runs named in the question before they are deleted
+
+
+def open_folder(path: Path) -> None:
+    """Shows a folder in the system's file manager."""
+    QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))
+
+
+def move_to_trash(path: Path) -> bool:
+    """True if the system took it into its Trash."""
+    # On Linux Qt makes the Trash of a user who has none yet, but not the folder that it lies in.
+    data = Path(QStandardPaths.writableLocation(QStandardPaths.StandardLocation.GenericDataLocation))
+    with contextlib.suppress(OSError):
+        data.mkdir(parents=True, exist_ok=True)
+    return QFile(str(path)).moveToTrash()
+
+
+def train_command(run: RunDir) -> str:
+    """The line that trains the same setup again."""
+    return shlex.join(["luthier", "train", str(run.setup_or_config)])
+
+
+def stock_command(run: RunDir) -> str:
+    """The line for stock mlx-lm; with a folder of its own, or it would write over this run's adapter."""
+    return shlex.join(["mlx_lm.lora", "-c", str(run.config), "--adapter-path", f"adapters-{run.name}"])
+
+
+class RunActionBar(QWidget):
+    """Acts on the runs that `show_runs` tells it of. What concerns the whole window is asked for by signals."""
+
+    open_requested = Signal(object)  # Path of the run, as in all of these
+    duplicate_requested = Signal(object)
+    resume_requested = Signal(object)
+    extend_requested = Signal(object, int)  # and the new number of iterations in all
+    compare_requested = Signal(object)
+    rename_requested = Signal()
+    deleted = Signal(list)  # list[RunDir]
+    told = Signal(str)
+    warned = Signal(str)
+
+    def __init__(
+        self,
+        parent: QWidget | None = None,
+        *,
+        reveal: Callable[[Path], object] = open_folder,
+        trash: Callable[[Path], bool] = move_to_trash,
+    ) -> None:
+        super().__init__(parent)
+        self.setObjectName("run_action_bar")
+        self._reveal_folder, self._trash = reveal, trash
+        self._runs: Sequence[RunSummary] = ()
+        self._report: tuple[RunReader, Path] | None = None
+        self._work = SlicedWork(self)
+        self._work.finished.connect(self._write_report)
+        self._build_actions()
+        self._build_row()
+        theme.theme().changed.connect(self._dress)
+        self._dress()
+        self.show_runs(())
+
+    # -- what is possible -------------------------------------------------------------------------------------
+
+    def show_runs(self, runs: Sequence[RunSummary]) -> None:
+        """These are selected now: says so, and offers what can be done with them."""
+        self._runs = tuple(runs)
+        one = runs[0] if len(runs) == 1 else None
+        for action in (self.open, self.duplicate, self.reveal, self.rename, self.command, self.stock, self.yaml):
+            action.setEnabled(one is not None)
+        self.report.setEnabled(one is not None and not self._work.is_busy)
+        self.compare.setEnabled(one is not None and (one.run.adapters / ADAPTER_FILE).is_file())
+        self.resume.setEnabled(one is not None and one.can_resume)
+        self.extend.setEnabled(one is not None and not one.is_live and one.has_saved_state)
+        live = any(run.is_live for run in runs)
+        self.delete.setEnabled(bool(runs) and not live)
+        self.delete.setToolTip("A run that is training cannot be deleted; stop it first" if live else "")
+        self._chosen.setText(self._chosen_text())
+        for button, action in self._buttons:
+            button.setEnabled(action.isEnabled())
+
+    def _chosen_text(self) -> str:
+        if not self._runs:
+            return "Select runs to compare them"
+        size = bytes_text(sum(run.size_bytes for run in self._runs))
+        return f"{len(self._runs):,} selected · {size}"
+
+    def popup(self, place: QPoint) -> None:
+        """Shows the menu at a place on the screen."""
+        self.menu.popup(place)
+
+    # -- building ---------------------------------------------------------------------------------------------
+
+    def _build_actions(self) -> None:
+        self.menu = QMenu(self)
+        self.menu.setToolTipsVisible(True)
+        self.open = self._action("open", "Open", self._on_open)
+        self.compare = self._action("compare", "Compare with Its Base", self._on_compare)
+        self.resume = self._action("resume", "Resume", self._on_resume)
+        self.extend = self._action("extend", "Train Longer…", self._on_extend)
+        self.duplicate = self._action("duplicate", "Duplicate as a New Setup", self._on_duplicate)
+        self.menu.addSeparator()
+        self.rename = self._action("rename", "Rename", self.rename_requested.emit)
+        self.reveal = self._action("reveal", "Show in the File Manager", self._on_reveal)
+        self.command = self._action("command", "Copy as Command", self._on_command)
+        self.stock = self._action("stock", "Copy as mlx-lm Command", self._on_stock)
+        self.yaml = self._action("yaml", "Copy as YAML", self._on_yaml)
+        self.report = self._action("report", "Export Report…", self._on_report)
+        self.menu.addSeparator()
+        self.delete = self._action("delete", "Move to the Trash…", self._on_delete)
+        self.delete.setShortcut(QKeySequence(QKeySequence.StandardKey.Delete))
+        self.delete.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
+
+    def _action(self, name: str, text: str, act: Callable[[], object]) -> QAction:
+        action = QAction(text, self)
+        action.setObjectName(f"runs.{name}")
+        action.setMenuRole(QAction.MenuRole.NoRole)
+        action.triggered.connect(act)
+        self.menu.addAction(action)
+        return action
+
+    def _build_row(self) -> None:
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(theme.SPACE)
+        self._chosen = QLabel(self)
+        self._chosen.setObjectName("runs.chosen")
+        self._chosen.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        theme.set_role(self._chosen, role="small")
+        self._buttons: list[tuple[QPushButton, QAction]] = []
+        row.addWidget(self._chosen, 1)
+        for action, text, tip in (
+            (self.open, "Open", "Show the run's curves and log in the panel at the right"),
+            (self.compare, "Compare", "Ask its base model and the tuned one side by side"),
+            (self.resume, "Resume", "Go on exactly where the run ended"),
+            (self.duplicate, "Duplicate", "Fill the form with this run's setup"),
+        ):
+            row.addWidget(self._button(action, text, tip))
+        self._more = QToolButton(self)
+        self._more.setObjectName("runs.more")
+        self._more.setIconSize(QSize(20, 20))
+        self._more.setAccessibleName("More actions")
+        self._more.setToolTip("More: train longer, copy, report, delete")
+        self._more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self._more.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self._more.setMenu(self.menu)
+        row.addWidget(self._more)
+
+    def _button(self, action: QAction, text: str, tip: str) -> QPushButton:
+        button = QPushButton(text, self)
+        button.setObjectName(f"{action.objectName()}_button")
+        button.setAccessibleName(text)
+        button.setToolTip(tip)
+        button.clicked.connect(action.trigger)
+        self._buttons.append((button, action))
+        return button
+
+    def _dress(self) -> None:
+        self._more.setIcon(theme.icon("ph.dots-three-bold"))
+
+    # -- acts -------------------------------------------------------------------------------------------------
+
+    @property
+    def _run(self) -> RunDir:
+        return self._runs[0].run
+
+    def _on_open(self) -> None:
+        self.open_requested.emit(self._run.path)
+
+    def _on_compare(self) -> None:
+        self.compare_requested.emit(self._run.path)
+
+    def _on_resume(self) -> None:
+        self.resume_requested.emit(self._run.path)
+
+    def _on_duplicate(self) -> None:
+        self.duplicate_requested.emit(self._run.path)
+
+    def _on_reveal(self) -> None:
+        self._reveal_folder(self._run.path)
+
+    def _on_extend(self) -> None:
+        run = self._runs[0]
+        said = f"“{run.name}” has trained {plural(run.iteration, 'iteration')}. Train how many more?"
+        more, chosen = QInputDialog.getInt(
+            self, "Train longer", said, max(run.iteration // 2, 1), 1, MORE_ITERATIONS
+        )
+        if chosen:
+            self.extend_requested.emit(run.run.path, run.iteration + more)
+
+    def _on_command(self) -> None:
+        self._copy(train_command(self._run), "The command")
+
+    def _on_stock(self) -> None:
+        self._copy(stock_command(self._run), "The command for stock mlx-lm")
+
+    def _on_yaml(self) -> None:
+        try:
+            text = self._run.setup_or_config.read_text(encoding="utf-8", errors="replace")
+        except OSError as error:
+            self.warned.emit(f"The config cannot be read: {error.strerror or error} ({error.filename}).")
+            return
+        self._copy(text, "The config")
+
+    def _copy(self, text: str, what: str) -> None:
+        QGuiApplication.clipboard().setText(text)
+        self.told.emit(f"{what} was copied.")
+
+    # -- report -----------------------------------------------------------------------------------------------
+
+    def _on_report(self) -> None:
+        name = f"{self._runs[0].name}.html".replace("/", "-")
+        chosen, kind = QFileDialog.getSaveFileName(self, "Export a report", name, REPORTS)
+        if not chosen:
+            return
+        path = Path(chosen)
+        if path.suffix.lower() not in (".html", ".md"):
+            path = path.with_name(path.name + (".md" if "*.md" in kind else ".html"))
+        self.export_report(path)
+
+    def export_report(self, path: Path) -> None:
+        """Reads the selected run, a slice at a time, and writes its report."""
+        reader = RunReader(self._run)
+        self._report = (reader, path)
+        self.report.setEnabled(False)
+        self._work.start(self._read_all(reader))
+
+    def _read_all(self, reader: RunReader) -> Iterator[None]:
+        try:
+            while not reader.read(SLICE_S):
+                yield
+        except OSError as error:
+            self._report = None
+            self.warned.emit(f"The run's events cannot be read: {error.strerror or error}.")
+
+    def _write_report(self) -> None:
+        self.report.setEnabled(len(self._runs) == 1)
+        if self._report is None:
+            return
+        reader, path = self._report
+        try:
+            save_report(reader, path)
+        except (OSError, UnusableError) as error:
+            self.warned.emit(f"The report was not written: {error}")
+        else:
+            self.told.emit(f"The report was saved as {path}.")
+
+    # -- delete -----------------------------------------------------------------------------------------------
+
+    def _on_delete(self) -> None:
+        runs = list(self._runs)
+        if runs and self._may_delete(runs):
+            self.delete_runs([run.run for run in runs])
+
+    def _may_delete(self, runs: Sequence[RunSummary]) -> bool:
+        """Asks, with the names and the size. The size is measured now: what a list says may be of yesterday."""
+        size = sum(folder_bytes(run.run.path) for run in runs[:LISTED]) + sum(r.size_bytes for r in runs[LISTED:])
+        names = "\n".join(f"• {run.name}  ({run.run.name})" for run in runs[:LISTED])
+        rest = f"\n… and {len(runs) - LISTED:,} more" if len(runs) > LISTED else ""
+        what = f"“{runs[0].name}”" if len(runs) == 1 else plural(len(runs), "run")
+        box = QMessageBox(self)
+        box.setWindowTitle("Luthier")
+        box.setText(f"Move {what} to the Trash? {bytes_text(size)} in all.")
+        box.setInformativeText(f"{names}{rest}\n\nConfig, curves, adapters and notes go with it.")
+        yes = box.addButton("Move to the Trash", QMessageBox.ButtonRole.AcceptRole)
+        box.setDefaultButton(box.addButton("Cancel", QMessageBox.ButtonRole.RejectRole))
+        box.exec()
+        return box.clickedButton() is yes
+
+    def delete_runs(self, runs: Sequence[RunDir]) -> None:
+        """Moves runs to the Trash; one that is being trained by now stays, and so does what the system refuses."""
+        gone, refused = [], []
+        for run in runs:
+            if run.is_running():
+                refused.append(f"{run.name} is being trained. Stop it first.")
+            elif self._trash(run.path):
+                gone.append(run)
+            else:
+                refused.append(f"{run.name} could not be moved to the Trash. Delete {run.path} by hand.")
+        if gone:
+            self.deleted.emit(gone)
+            self.told.emit(f"{plural(len(gone), 'run')} moved to the Trash.")
+        if refused:
+            self.warned.emit("\n".join(refused))

@@ -1,0 +1,99 @@
+"""The columns of the list of runs, and how each value is written."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.core.quantity import bytes_text, count_text, duration_text, short_count
+from app.core.run.report import STATE_WORDS
+from app.core.run.summary import STATES, RunSummary
+
+ABSENT = "–"
+
+
+METHODS = {"lora": "LoRA", "dora": "DoRA", "full": "Full"}
+
+
+DAY_S = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its key, title and width, the text, and the value to sort by (None comes last either way)."""
+
+    key: str
+    title: str
+    width: int
+    text: Callable[[RunSummary], str]
+    order: Callable[[RunSummary], object]
+    figure: bool = False
+    shown: bool = True
+
+
+def _loss_text(value: float | None) -> str:
+    return ABSENT if value is None else f"{value:.4f}" if value < 1000 else f"{value:.3g}"
+
+
+def created_text(created: float, now: float | None = None) -> str:
+    """``14:03`` today, ``12 Mar 14:03`` within a year, ``2024-03-12`` before."""
+    when, present = datetime.fromtimestamp(created), datetime.fromtimestamp(now if now is not None else time.time())
+    if when.date() == present.date():
+        return f"Today {when:%H:%M}"
+    if abs((present - when).total_seconds()) < 300 * DAY_S:
+        return f"{when.day} {when:%b %H:%M}"
+    return f"{when:%Y-%m-%d}"
+
+
+COLUMNS = (
+    Column("state", "State", 96, lambda s: STATE_WORDS[s.state], lambda s: STATES.index(s.state)),
+    Column("name", "Name", 168, lambda s: s.name, lambda s: s.name.casefold()),
+    Column("curve", "Loss", 84, lambda _: "", lambda s: s.last_train_loss, figure=True),
+    Column("best", "Best loss", 78, lambda s: _loss_text(s.best_val_loss), lambda s: s.best_val_loss, figure=True),
+    Column("created", "Started", 104, lambda s: created_text(s.created), lambda s: s.created),
+    Column("base", "Base model", 136, lambda s: short_path(s.base), lambda s: short_path(s.base).casefold()),
+    Column("method", "Method", 92, lambda s: method_text(s.method), lambda s: s.method),
+    Column("data", "Data", 124, lambda s: short_path(s.data), lambda s: short_path(s.data).casefold()),
+    Column("targets", "Targets", 92, lambda s: s.targets, lambda s: s.targets.casefold()),
+    Column(
+        "parameters", "Parameters", 92,
+        lambda s: short_count(s.trainable_parameters) if s.trainable_parameters else ABSENT,
+        lambda s: s.trainable_parameters or None, figure=True,
+    ),
+    Column(
+        "speed", "Tokens/s", 78, lambda s: count_text(s.tokens_per_second) if s.tokens_per_second else ABSENT,
+        lambda s: s.tokens_per_second or None, figure=True,
+    ),
+    Column(
+        "memory", "Peak memory", 104, lambda s: f"{s.peak_memory_gb:.2f} GB" if s.peak_memory_gb else ABSENT,
+        lambda s: s.peak_memory_gb or None, figure=True,
+    ),
+    Column(
+        "duration", "Duration", 92, lambda s: duration_text(s.elapsed_s) if s.elapsed_s else ABSENT,
+        lambda s: s.elapsed_s or None, figure=True,
+    ),
+    Column(
+        "iterations", "Iterations", 116, lambda s: f"{s.iteration:,} of {s.iterations:,}",
+        lambda s: s.iteration, figure=True,
+    ),
+    Column("size", "On disk", 84, lambda s: bytes_text(s.size_bytes), lambda s: s.size_bytes, figure=True),
+    Column("tags", "Tags", 120, lambda s: ", ".join(s.tags), lambda s: ", ".join(s.tags).casefold() or None),
+)  # fmt: skip
+
+
+KEYS = tuple(column.key for column in COLUMNS)
+
+
+NAME, CURVE, CREATED = KEYS.index("name"), KEYS.index("curve"), KEYS.index("created")
+
+
+def method_text(method: str) -> str:
+    """``LoRA``, ``DPO, LoRA``."""
+    return ", ".join(METHODS.get(part, part.replace("_", " ").upper()) for part in method.split())
+
+
+def short_path(text: str) -> str:
+    """The last part of a path or of a model's name on the hub."""
+    return text.rstrip("/").rsplit("/", 1)[-1] or ABSENT

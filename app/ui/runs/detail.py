@@ -1,0 +1,163 @@
+"""The details of one run: what the list has no room for, its tags and its notes."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
+from PySide6.QtWidgets import (
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPlainTextEdit,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.core.quantity import bytes_text
+from app.core.run.note import parse_tags
+from app.core.run.summary import RunSummary
+from app.ui.widget import theme
+from app.ui.widget.elided_label import ElidedLabel
+
+SAVE_DELAY_MS = 800
+FACTS = ("folder", "base", "data", "targets", "iterations", "best", "size")
+LABELS = {
+    "folder": "Folder",
+    "base": "Base model",
+    "data": "Data",
+    "targets": "Targets",
+    "iterations": "Iterations",
+    "best": "Best loss",
+    "size": "On disk",
+}
+
+
+class RunDetail(QWidget):
+    """Facts at the left, what a person wrote at the right. Edits are given out after a pause, or when left."""
+
+    edited = Signal(object, tuple, str)  # RunSummary, tags, notes
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("run_detail")
+        self._run: RunSummary | None = None
+        self._saving = QTimer(self)
+        self._saving.setSingleShot(True)
+        self._saving.setInterval(SAVE_DELAY_MS)
+        self._saving.timeout.connect(self.flush)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(theme.SPACE * 2)
+        layout.addWidget(self._facts(), 1)
+        layout.addLayout(self._writing(), 1)
+
+    def show_run(self, run: RunSummary | None) -> None:
+        """Shows another run, or the same with newer figures; what is being written stays."""
+        same = run is not None and self._run is not None and run.run.path == self._run.run.path
+        if not same:
+            self.flush()
+        self._run = run
+        if run is None:
+            return
+        for name, text in self._texts(run).items():
+            self._values[name].setText(text)
+        self._message.setText(run.message)
+        self._message.setVisible(bool(run.message))
+        if not (same and self._is_edited()):
+            self._tags.setText(", ".join(run.tags))
+            if self._notes.toPlainText() != run.note:
+                self._notes.setPlainText(run.note)
+            self._saving.stop()
+
+    def flush(self) -> None:
+        """Gives out what was written, if it is not what the run has."""
+        self._saving.stop()
+        if self._run is None:
+            return
+        tags, note = parse_tags(self._tags.text()), self._notes.toPlainText().strip()
+        if (tags, note) != (self._run.tags, self._run.note):
+            self.edited.emit(self._run, tags, note)
+
+    def _is_edited(self) -> bool:
+        return self._saving.isActive() or self._tags.hasFocus() or self._notes.hasFocus()
+
+    def _texts(self, run: RunSummary) -> dict[str, str]:
+        best = f"{run.best_val_loss:.4f}" if run.best_val_loss is not None else "–"
+        if run.best_iteration is not None:
+            best += f" at iteration {run.best_iteration:,}"
+        return {
+            "folder": str(run.run.path),
+            "base": run.base or "–",
+            "data": run.data or "–",
+            "targets": run.targets,
+            "iterations": f"{run.iteration:,} of {run.iterations:,}",
+            "best": best,
+            "size": bytes_text(run.size_bytes),
+        }
+
+    # -- building ---------------------------------------------------------------------------------------------
+
+    def _facts(self) -> QScrollArea:
+        page = QWidget(self)
+        page.setObjectName("run_facts")
+        layout = QVBoxLayout(page)
+        layout.setContentsMargins(0, 0, theme.SPACE, 0)
+        layout.setSpacing(theme.SPACE)
+        self._message = QLabel(page)
+        self._message.setObjectName("run_detail.message")
+        self._message.setWordWrap(True)
+        self._message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        theme.set_role(self._message, role="error")
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(theme.SPACE * 3 // 2)
+        grid.setVerticalSpacing(theme.SPACE * 3 // 4)
+        grid.setColumnStretch(1, 1)
+        self._values: dict[str, ElidedLabel] = {}
+        for row, name in enumerate(FACTS):
+            label = QLabel(LABELS[name], page)
+            theme.set_role(label, role="muted")
+            value = ElidedLabel("", page)
+            value.setObjectName(f"run_detail.{name}")
+            self._values[name] = value
+            grid.addWidget(label, row, 0)
+            grid.addWidget(value, row, 1)
+        layout.addWidget(self._message)
+        layout.addLayout(grid)
+        layout.addStretch(1)
+        area = QScrollArea(self)
+        area.setWidgetResizable(True)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setStyleSheet("QScrollArea, QWidget#run_facts { background: transparent; }")
+        area.setWidget(page)
+        return area
+
+    def _writing(self) -> QVBoxLayout:
+        self._tags = QLineEdit(self)
+        self._tags.setObjectName("run_detail.tags")
+        self._tags.setAccessibleName("Tags")
+        self._tags.setPlaceholderText("Tags, separated by commas")
+        self._tags.setToolTip("Words to find this run by; the search finds them")
+        self._tags.textEdited.connect(self._saving.start)
+        self._tags.editingFinished.connect(self.flush)
+        self._notes = QPlainTextEdit(self)
+        self._notes.setObjectName("run_detail.notes")
+        self._notes.setAccessibleName("Notes")
+        self._notes.setPlaceholderText("Notes: why you ran it, what you learned. Kept in the run's notes.md.")
+        self._notes.setTabChangesFocus(True)
+        self._notes.textChanged.connect(self._on_typed)
+        self._notes.installEventFilter(self)
+        column = QVBoxLayout()
+        column.setSpacing(theme.SPACE)
+        column.addWidget(self._tags)
+        column.addWidget(self._notes, 1)
+        return column
+
+    def _on_typed(self) -> None:
+        if self._notes.hasFocus():
+            self._saving.start()
+
+    def eventFilter(self, watched: QObject, found: QEvent) -> bool:
+        if watched is self._notes and found.type() == QEvent.Type.FocusOut:
+            self.flush()
+        return super().eventFilter(watched, found)

@@ -1,0 +1,65 @@
+"""The table of config differences: one line a value that is not the same in all runs, one column a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QObject, Qt
+from PySide6.QtGui import QColor
+from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QWidget
+
+from app.core.run.difference import Difference
+from app.ui.widget import theme
+from app.ui.widget.table import Index, TableModel, TableView
+
+FIELD_WIDTH, RUN_WIDTH = 176, 144  # px
+
+
+class DifferenceTable(TableModel):
+    """Shows `Difference`s of runs that are named in the header."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(("Field",), parent=parent)
+        self._texts: list[tuple[str, ...]] = []
+
+    def show(self, names: Sequence[str], found: Sequence[Difference]) -> None:
+        """Takes over new differences; the values of each stand in the order of ``names``."""
+        self._texts = [one.texts() for one in found]
+        self.set_rows(tuple(found), ("Field", *names))
+
+    def headerData(
+        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> object:
+        tip = role == Qt.ItemDataRole.ToolTipRole  # the names of runs are long
+        return super().headerData(section, orientation, Qt.ItemDataRole.DisplayRole if tip else role)
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        found, column = self.rows[index.row()], index.column()
+        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole):
+            if column:
+                return self._texts[index.row()][column - 1]
+            return found.label if role == Qt.ItemDataRole.DisplayRole else found.path
+        if role == Qt.ItemDataRole.ForegroundRole and not column:
+            return QColor(theme.colors().muted)
+        return None
+
+
+class DifferenceView(TableView):
+    """The view of a `DifferenceTable`."""
+
+    def __init__(self, table: DifferenceTable, parent: QWidget | None = None) -> None:
+        name = "Config values in which the selected runs differ"
+        super().__init__("runs.differences", name, parent, row_height=theme.SPACE * 7 // 2)
+        self.setModel(table)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        header = self.horizontalHeader()
+        header.setDefaultSectionSize(RUN_WIDTH)
+        header.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
+        table.modelReset.connect(self._fit)
+
+    def _fit(self) -> None:
+        if self.model().columnCount():
+            self.setColumnWidth(0, FIELD_WIDTH)

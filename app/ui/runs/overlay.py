@@ -1,0 +1,218 @@
+"""The overlay: the loss curves of several runs in one plot. Its models are the `RunHistory`s that it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QColor, QIcon
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QCheckBox,
+    QHBoxLayout,
+    QListWidget,
+    QListWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.core.run.history import Floats, RunHistory, smooth
+from app.ui.run.curve_view import CurveView
+from app.ui.runs.table import DOT, dot
+from app.ui.widget import theme
+from app.ui.widget.icon_button import IconButton
+from app.ui.widget.plot import Plot
+from app.ui.widget.sliced_work import SlicedWork
+
+LEGEND_WIDTH = 168  # px
+DASHES = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DotLine, Qt.PenStyle.DashDotLine)
+SMOOTHING = 0.9
+ANTIALIASED = 6  # smooth edges cost twice the time: of more curves nobody sees them
+Entry = tuple[pg.PlotDataItem, pg.PlotDataItem]
+
+
+@dataclass(frozen=True, slots=True)
+class OverlayRun:
+    """One curve: a key that stays the same, the name in the legend, and the points."""
+
+    key: str
+    name: str
+    history: RunHistory
+
+
+class RunOverlay(QWidget):
+    """Train losses (as they are, or smoothed) and validations over iterations, epochs, tokens or time."""
+
+    view_changed = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("run_overlay")
+        self._runs: Sequence[OverlayRun] = ()
+        self._entries: list[Entry] = []
+        self._work = SlicedWork(self)
+        self._build_plot()
+        self._build_controls()
+        self._lay_out()
+        theme.theme().changed.connect(self._dress_lines)
+
+    # -- model ------------------------------------------------------------------------------------------------
+
+    def show_runs(self, runs: Sequence[OverlayRun]) -> None:
+        """Shows these runs instead of those before; the view is fitted when they are others."""
+        same = [run.key for run in runs] == [run.key for run in self._runs]
+        self._runs = tuple(runs)
+        if not same:
+            self._fill_legend()
+            self._remake_entries()
+            self.reset_view()
+        self._redraw()
+
+    @property
+    def is_busy(self) -> bool:
+        """True while curves are being computed."""
+        return self._work.is_busy
+
+    def zoom(self, left: float, right: float) -> None:
+        """Shows this stretch of the horizontal axis; the vertical one stays, as when the mouse moves it."""
+        self._plot.disableAutoRange()
+        self._plot.setXRange(left, right, padding=0)
+
+    def reset_view(self) -> None:
+        """Shows everything."""
+        self._plot.enableAutoRange(pg.ViewBox.XYAxes, True)
+
+    def curves(self) -> dict[str, tuple[Floats, Floats]]:
+        """The points of each run's line as drawn, by its key."""
+        found = {}
+        for run, (line, _) in zip(self._runs, self._entries, strict=True):
+            x, y = line.getOriginalDataset()
+            found[run.key] = (np.empty(0), np.empty(0)) if x is None else (x, y)
+        return found
+
+    # -- building ---------------------------------------------------------------------------------------------
+
+    def _build_plot(self) -> None:
+        self._view = Plot("overlay_plot", "Loss of the selected runs", self)
+        self._plot = self._view.item
+
+    def _build_controls(self) -> None:
+        self.view = CurveView("overlay", SMOOTHING, self)
+        self.view.changed.connect(self._on_view)
+        self._validation = QCheckBox("Validation", self)
+        self._validation.setObjectName("overlay_validation")
+        self._validation.setToolTip("Draw the validation losses too, as points")
+        self._validation.setChecked(True)
+        self._validation.toggled.connect(self._on_view)
+        self._reset = IconButton("ph.arrows-out", "Show everything (after zooming or moving)", self)
+        self._reset.setObjectName("overlay_reset")
+        self._reset.clicked.connect(self.reset_view)
+        self._legend = QListWidget(self)
+        self._legend.setObjectName("overlay_legend")
+        self._legend.setAccessibleName("Runs in the plot")
+        self._legend.setToolTip("Choose a run to bring its line out")
+        self._legend.setFixedWidth(LEGEND_WIDTH)
+        self._legend.setIconSize(QSize(DOT, DOT))
+        self._legend.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self._legend.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._legend.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self._legend.setFrameShape(QListWidget.Shape.NoFrame)
+        self._legend.setStyleSheet("QListWidget { border: none; }")
+        self._legend.itemSelectionChanged.connect(self._dress_lines)
+
+    def _lay_out(self) -> None:
+        controls = QHBoxLayout()
+        controls.setSpacing(theme.SPACE)
+        controls.addWidget(self.view, 1)
+        controls.addSpacing(theme.SPACE // 2)
+        controls.addWidget(self._validation)
+        controls.addStretch(0)
+        controls.addWidget(self._reset)
+        plot = QHBoxLayout()
+        plot.setSpacing(theme.SPACE)
+        plot.addWidget(self._view, 1)
+        plot.addWidget(self._legend)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(theme.SPACE // 2)
+        layout.addLayout(controls)
+        layout.addLayout(plot, 1)
+
+    def _fill_legend(self) -> None:
+        self._legend.clear()
+        for run in self._runs:
+            item = QListWidgetItem(run.name)
+            item.setToolTip(run.name)
+            self._legend.addItem(item)
+        self._legend.setVisible(len(self._runs) > 1)
+
+    def _remake_entries(self) -> None:
+        for entry in self._entries:
+            for item in entry:
+                self._plot.removeItem(item)
+        self._entries = [(self._line(), self._points()) for _ in self._runs]
+        self._dress_lines()
+
+    def _line(self) -> Any:
+        """At most two points for each pixel: 20 lines of 100,000 points must move with the pointer."""
+        fine = len(self._runs) <= ANTIALIASED
+        line = self._plot.plot([], [], connect="finite", autoDownsampleFactor=1.0, antialias=fine)
+        line.setDownsampling(auto=True, method="peak")
+        line.setClipToView(True)
+        return line
+
+    def _points(self) -> Any:
+        return self._plot.plot([], [], connect="finite", symbol="o", symbolSize=5)
+
+    # -- drawing ----------------------------------------------------------------------------------------------
+
+    def _on_view(self) -> None:
+        self.reset_view()
+        self._redraw()
+        self.view_changed.emit()
+
+    def _redraw(self) -> None:
+        self._work.start(self._draw_each())
+
+    def _draw_each(self) -> Iterator[None]:
+        """One run a turn: smoothing a hundred thousand points takes a few milliseconds."""
+        axis, smoothing, scaled = self.view.axis, self.view.smoothing, self.view.scaled
+        for run, (line, points) in zip(self._runs, self._entries, strict=True):
+            history = run.history
+            losses = smooth(history.losses, smoothing) if smoothing else history.losses
+            line.setData(scaled(history.x(axis)), _drawable(losses))
+            shown = self._validation.isChecked() or not len(history)
+            x, y = scaled(history.valid_x(axis)), _drawable(history.valid_losses)
+            points.setData(x, y) if shown else points.setData([], [])
+            yield
+
+    def _dress_lines(self) -> None:
+        """Eight colours, then the same with dashes. A run chosen in the legend stands out from the others."""
+        series = theme.colors().series
+        rows = [index.row() for index in self._legend.selectedIndexes()]
+        for place, (line, points) in enumerate(self._entries):
+            color = QColor(series[place % len(series)])
+            if item := self._legend.item(place):
+                item.setIcon(QIcon(dot(color.name())))
+            color.setAlpha(255 if not rows or place in rows else 60)
+            dash = DASHES[place // len(series) % len(DASHES)]
+            # A wide line costs many times a thin one: only few, or the chosen one, are drawn wide.
+            width = 2 if place in rows or len(self._entries) <= 3 else 1
+            line.setPen(pg.mkPen(color, width=width, style=dash))
+            line.setZValue(10 if place in rows else 0)
+            points.setPen(pg.mkPen(color, width=1, style=Qt.PenStyle.DotLine))
+            points.setSymbolBrush(color)
+            points.setSymbolPen(None)
+
+    def sizeHint(self) -> QSize:
+        return QSize(600, 240)
+
+
+def _drawable(losses: Floats) -> Floats:
+    """Infinity becomes a gap, as NaN is."""
+    good = np.isfinite(losses)
+    return losses if good.all() else np.where(good, losses, np.nan)

@@ -1,0 +1,496 @@
+"""The Runs tab: every run, searched, sorted and compared. Its model is a `RunCatalog`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QPoint, Qt, QTimer, Signal
+from PySide6.QtGui import QAction, QHideEvent, QKeySequence, QShortcut, QShowEvent
+from PySide6.QtWidgets import (
+    QComboBox,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QSplitter,
+    QStackedWidget,
+    QTabBar,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.core.config.train_config import TrainConfig
+from app.core.problem import UnusableError
+from app.core.quantity import bytes_text, plural
+from app.core.run.catalog import RunCatalog, ScanProgress
+from app.core.run.difference import differences, run_config
+from app.core.run.folder import RunDir
+from app.core.run.note import NAME_LENGTH, RunNote, load_note, save_note
+from app.core.run.reader import RunReader
+from app.core.run.report import STATE_WORDS
+from app.core.run.summary import STATES, RunSummary
+from app.core.system.setting import load_settings, save_settings
+from app.ui.runs.action_bar import RunActionBar
+from app.ui.runs.column import NAME
+from app.ui.runs.detail import RunDetail
+from app.ui.runs.difference_table import DifferenceTable, DifferenceView
+from app.ui.runs.overlay import OverlayRun, RunOverlay
+from app.ui.runs.table import RunTable
+from app.ui.runs.view import RunView
+from app.ui.widget import theme
+from app.ui.widget.empty_card import EmptyCard
+from app.ui.widget.icon_button import IconButton
+from app.ui.widget.sliced_work import SlicedWork
+
+POLL_MS = 2000  # how often the folder is looked at, at most
+POLL_SHARE = 40  # and never more than this share of the time goes into looking
+SHOW_S = 0.4  # how often a first, long scan shows what it has so far
+SLICE_S = 0.008
+CHOSEN_MS = 60  # a selection that is still being made is not followed
+OVERLAID = 20  # runs in one plot, and in one table of differences
+DETAILS, CURVES, DIFFERENCES = range(3)
+VIEW = "runs"  # where the settings keep this tab's view
+
+
+class RunsTab(QWidget):
+    """A table of all runs, what can be done with the selected ones, and their details, curves and differences."""
+
+    open_requested = Signal(object)  # Path of the run, as in all of these
+    duplicate_requested = Signal(object)
+    resume_requested = Signal(object)
+    extend_requested = Signal(object, int)  # and the new number of iterations in all
+    compare_requested = Signal(object)
+    told = Signal(str)
+    warned = Signal(str)
+
+    def __init__(self, catalog: RunCatalog | None = None, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("runs_tab")
+        self._catalog = catalog if catalog is not None else RunCatalog()
+        self._began = self._shown_at = 0.0
+        self._readers: dict[Path, RunReader] = {}
+        self._configs: dict[Path, TrainConfig | None] = {}
+        self._wanted = {False: DETAILS, True: CURVES}  # by whether several runs are selected
+        self._scanning, self._reading = SlicedWork(self), SlicedWork(self)
+        self._scanning.stepped.connect(self._on_scanned)
+        self._scanning.finished.connect(self._on_scan_finished)
+        self._reading.finished.connect(self._show_read)
+        self._poll = self._timer(POLL_MS, self.refresh)
+        self._choosing = self._timer(CHOSEN_MS, self._on_chosen)
+        self._build()
+        self._connect()
+        theme.theme().changed.connect(self._dress)
+        self._dress()
+        self._restore_view()
+        self._show_page()
+
+    def _timer(self, milliseconds: int, act: Any) -> QTimer:
+        timer = QTimer(self)
+        timer.setSingleShot(True)
+        timer.setInterval(milliseconds)
+        timer.timeout.connect(act)
+        return timer
+
+    # -- catalog ----------------------------------------------------------------------------------------------
+
+    def set_folder(self, parent: Path) -> None:
+        """Lists the runs of another folder."""
+        self._scanning.stop()
+        self._catalog = RunCatalog(parent)
+        self.table_model.show([])
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Looks what is new on disk; nothing waits for it. A name that is being typed is not taken away."""
+        if self.table.is_editing:
+            self._poll.start()
+        elif not self._scanning.is_busy:
+            self._poll.stop()
+            self._began = self._shown_at = time.perf_counter()
+            self._scanning.start(self._catalog.scan())
+
+    @property
+    def is_busy(self) -> bool:
+        """True while runs are being read."""
+        return self._scanning.is_busy or self._reading.is_busy or self.overlay.is_busy
+
+    def _on_scanned(self, progress: ScanProgress) -> None:
+        """A first scan of thousands takes long: what is known is shown meanwhile."""
+        if not progress.total:
+            return
+        now = time.perf_counter()
+        if not self.table_model.runs or now - self._shown_at > SHOW_S:
+            self._shown_at = now
+            self._show_catalog()
+            self._count.setText(f"Reading {progress.done:,} of {progress.total:,}…")
+
+    def _on_scan_finished(self) -> None:
+        self._show_catalog()
+        took_ms = (time.perf_counter() - self._began) * 1000
+        self._poll.setInterval(max(POLL_MS, int(POLL_SHARE * took_ms)))
+        if self.isVisible():
+            self._poll.start()
+
+    def _show_catalog(self) -> None:
+        self.table_model.show(self._catalog.summaries())
+        self._show_count()
+        self._show_page()
+        if self._chosen_live():
+            self._choosing.start()
+
+    def _chosen_live(self) -> bool:
+        """True if a selected run grew, so that its details and curve are old."""
+        return any(run.is_live or run.run.path not in self._readers for run in self.table.chosen()[:OVERLAID])
+
+    def _show_count(self) -> None:
+        shown, known = self.table.filter.rowCount(), len(self.table_model.runs)
+        count = plural(known, "run") if shown == known else f"{shown:,} of {plural(known, 'run')}"
+        self._count.setText(f"{count} · {bytes_text(self._catalog.total_bytes())}")
+        self._count.setToolTip(f"Disk use of all runs in {self._catalog.parent}")
+
+    def _show_page(self) -> None:
+        """The table, or why there is none."""
+        if not self.table_model.runs:
+            busy = self._scanning.is_busy or not self._began
+            self._empty_title.setText("Reading your runs…" if busy else "Every run you train is listed here")
+            self._pages.setCurrentIndex(1)
+            return
+        self._pages.setCurrentIndex(0)
+        self._nothing.setVisible(not self.table.filter.rowCount())
+        self.table.setVisible(bool(self.table.filter.rowCount()))
+
+    # -- search -----------------------------------------------------------------------------------------------
+
+    def search(self, text: str) -> None:
+        """Shows the runs that hold every word: in name, base, data, targets, state, tags or notes."""
+        self._search.setText(text)
+
+    def show_state(self, state: str) -> None:
+        """Shows the runs in this state only; all of them for the empty word."""
+        self._state.setCurrentIndex(max(self._state.findData(state), 0))
+
+    def _on_search(self) -> None:
+        state = self._state.currentData()
+        self.table.filter.choose(self._search.text(), frozenset([state] if state else ()))
+        self._show_count()
+        self._show_page()
+
+    def _clear_search(self) -> None:
+        self._search.clear()
+        self._state.setCurrentIndex(0)
+
+    # -- selection --------------------------------------------------------------------------------------------
+
+    def choose(self, paths: Sequence[Path]) -> None:
+        """Selects runs by their folders."""
+        self.table.choose(paths)
+
+    def _on_chosen(self) -> None:
+        runs = self.table.chosen()
+        self.bar.show_runs(runs)
+        self.detail.show_run(runs[0] if len(runs) == 1 else None)
+        self._arrange_parts(many=len(runs) > 1)
+        self._show_part()
+
+    def _arrange_parts(self, *, many: bool) -> None:
+        """One run has details, several have differences; each goes back to the part that was looked at last."""
+        self._parts.blockSignals(True)
+        self._parts.setTabEnabled(DETAILS, True)
+        self._parts.setTabEnabled(DIFFERENCES, True)
+        self._parts.setCurrentIndex(self._wanted[many])
+        self._parts.setTabEnabled(DIFFERENCES if not many else DETAILS, False)
+        self._parts.blockSignals(False)
+
+    def _on_part(self, part: int) -> None:
+        self._wanted[len(self.table.chosen()) > 1] = part
+        self._show_part()
+
+    def _show_part(self) -> None:
+        """Reads what the shown part needs of the selected runs."""
+        runs, part = self.table.chosen(), self._parts.currentIndex()
+        self._stack.setCurrentIndex(part if runs else DIFFERENCES + 1)
+        self._limit.setVisible(part != DETAILS and len(runs) > OVERLAID)
+        self._limit.setText(f"The first {OVERLAID} of {len(runs):,} selected runs")
+        shown = runs[:OVERLAID]
+        kept = {run.run.path for run in shown}
+        self._readers = {path: reader for path, reader in self._readers.items() if path in kept}
+        self._configs = {path: config for path, config in self._configs.items() if path in kept}
+        if part == CURVES:
+            self._reading.start(self._read_histories(shown))
+        elif part == DIFFERENCES:
+            self._reading.start(self._read_configs(shown))
+
+    def _read_histories(self, runs: Sequence[RunSummary]) -> Iterator[None]:
+        for run in runs:
+            reader = self._readers.setdefault(run.run.path, RunReader(run.run))
+            try:
+                while not reader.read(SLICE_S):
+                    yield
+            except OSError as error:
+                self.warned.emit(f"The events of {run.name} cannot be read: {error.strerror or error}.")
+            yield
+
+    def _read_configs(self, runs: Sequence[RunSummary]) -> Iterator[None]:
+        for run in runs:
+            if run.run.path not in self._configs:
+                try:
+                    self._configs[run.run.path] = run_config(run.run)
+                except UnusableError:
+                    self._configs[run.run.path] = None
+            yield
+
+    def _show_read(self) -> None:
+        runs = self.table.chosen()[:OVERLAID]
+        if self._parts.currentIndex() == CURVES:
+            found = [(run, self._readers.get(run.run.path)) for run in runs]
+            self.overlay.show_runs(
+                [OverlayRun(str(run.run.path), run.name, reader.history) for run, reader in found if reader]
+            )
+            return
+        configs = [(run.name, self._configs.get(run.run.path)) for run in runs]
+        readable = [(name, config) for name, config in configs if config is not None]
+        found_differences = differences([config for _, config in readable]) if len(readable) > 1 else []
+        self.differences.show([name for name, _ in readable], found_differences)
+        self._same.setVisible(not found_differences)
+        self._difference_view.setVisible(bool(found_differences))
+
+    # -- notes ------------------------------------------------------------------------------------------------
+
+    def _on_renamed(self, run: RunSummary, name: str) -> None:
+        note = load_note(run.run)
+        self._write_note(run.run, RunNote(name[:NAME_LENGTH], note.tags, note.text, note.other))
+
+    def _on_edited(self, run: RunSummary, tags: tuple[str, ...], text: str) -> None:
+        note = load_note(run.run)
+        self._write_note(run.run, RunNote(note.name, tags, text, note.other))
+
+    def _write_note(self, run: RunDir, note: RunNote) -> None:
+        try:
+            save_note(run, note)
+        except OSError as error:
+            self.warned.emit(f"The notes of {run.name} were not saved: {error.strerror or error}.")
+            return
+        self._catalog.set_note(run, note)
+        self.table_model.show(self._catalog.summaries())
+        self._choosing.start()
+
+    def _on_deleted(self, runs: list[RunDir]) -> None:
+        for run in runs:
+            self._catalog.forget(run)
+        self._show_catalog()
+        self.refresh()
+
+    def _start_rename(self) -> None:
+        rows = self.table.selectionModel().selectedRows(NAME)
+        if len(rows) == 1:
+            self.table.edit(rows[0])
+
+    # -- building ---------------------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        self.table_model = RunTable(self)
+        self.table = RunView(self.table_model, self)
+        self.bar = RunActionBar(self)
+        self.detail, self.overlay = RunDetail(self), RunOverlay(self)
+        self._pages = QStackedWidget(self)
+        self._pages.addWidget(self._list_page())
+        self._pages.addWidget(self._empty_page())
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(theme.SPACE * 2, 0, theme.SPACE, theme.SPACE * 2)
+        layout.addWidget(self._pages)
+
+    def _list_page(self) -> QWidget:
+        page = QWidget(self)
+        self._split = QSplitter(Qt.Orientation.Vertical, page)
+        self._split.setObjectName("runs.splitter")
+        self._split.setHandleWidth(theme.SPACE * 3 // 2)
+        self._split.setChildrenCollapsible(False)
+        upper = QWidget(page)
+        rows = QVBoxLayout(upper)
+        rows.setContentsMargins(0, 0, 0, 0)
+        rows.setSpacing(theme.SPACE)
+        rows.addWidget(self.table, 1)
+        rows.addWidget(self._nothing_found(), 1)
+        rows.addWidget(self.bar)
+        upper.setMinimumHeight(160)
+        self._split.addWidget(upper)
+        self._split.addWidget(self._lower())
+        self._split.setStretchFactor(0, 3)
+        self._split.setStretchFactor(1, 2)
+        self._split.setSizes([330, 250])
+        layout = QVBoxLayout(page)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(theme.SPACE)
+        layout.addLayout(self._toolbar())
+        layout.addWidget(self._split, 1)
+        return page
+
+    def _toolbar(self) -> QHBoxLayout:
+        self._search = QLineEdit(self)
+        self._search.setObjectName("runs.search")
+        self._search.setAccessibleName("Search runs")
+        self._search.setPlaceholderText("Search names, models, data, tags, notes")
+        self._search.setToolTip("Runs that hold every word are shown (Ctrl+F)")
+        self._search.setClearButtonEnabled(True)
+        self._search_icon = QAction(self)
+        self._search.addAction(self._search_icon, QLineEdit.ActionPosition.LeadingPosition)
+        self._state = QComboBox(self)
+        self._state.setObjectName("runs.state")
+        self._state.setAccessibleName("State of the runs that are shown")
+        self._state.setToolTip("Show the runs in one state only")
+        self._state.addItem("All states", "")
+        for state in STATES:
+            self._state.addItem(STATE_WORDS[state], state)
+        self._count = QLabel(self)
+        self._count.setObjectName("runs.count")
+        theme.set_role(self._count, role="small")
+        self._columns = IconButton("ph.columns", "Choose columns", self)
+        self._columns.setObjectName("runs.columns")
+        self._columns.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        row = QHBoxLayout()
+        row.setSpacing(theme.SPACE)
+        row.addWidget(self._search, 1)
+        row.addWidget(self._state)
+        row.addWidget(self._count)
+        row.addWidget(self._columns)
+        return row
+
+    def _nothing_found(self) -> QFrame:
+        self._nothing = QFrame(self)
+        theme.set_role(self._nothing, role="card")
+        layout = QVBoxLayout(self._nothing)
+        text = QLabel("No run matches.", self._nothing)
+        theme.set_role(text, role="muted")
+        clear = QPushButton("Show all runs", self._nothing)
+        clear.setObjectName("runs.clear")
+        theme.set_role(clear, kind="link")
+        clear.setCursor(Qt.CursorShape.PointingHandCursor)
+        clear.clicked.connect(self._clear_search)
+        layout.addStretch(1)
+        for widget in (text, clear):
+            layout.addWidget(widget, 0, Qt.AlignmentFlag.AlignHCenter)
+        layout.addStretch(1)
+        self._nothing.hide()
+        return self._nothing
+
+    def _lower(self) -> QFrame:
+        card = QFrame(self)
+        theme.set_role(card, role="card")
+        self._parts = QTabBar(card)
+        self._parts.setObjectName("runs.parts")
+        self._parts.setAccessibleName("Parts of the selection")
+        self._parts.setDrawBase(False)
+        self._parts.setExpanding(False)
+        self._parts.setStyleSheet("QTabBar { background: transparent; } QTabBar::tab { margin-top: 0; }")
+        for name in ("Details", "Curves", "Differences"):
+            self._parts.addTab(name)
+        self._limit = QLabel(card)
+        theme.set_role(self._limit, role="small")
+        self._limit.hide()
+        head = QHBoxLayout()
+        head.addWidget(self._parts)
+        head.addStretch(1)
+        head.addWidget(self._limit)
+        self._stack = QStackedWidget(card)
+        for part in (self.detail, self.overlay, self._difference_page(), self._no_choice()):
+            self._stack.addWidget(part)
+        layout = QVBoxLayout(card)
+        layout.setContentsMargins(*[theme.SPACE * 3 // 2] * 4)
+        layout.setSpacing(theme.SPACE)
+        layout.addLayout(head)
+        layout.addWidget(self._stack, 1)
+        card.setMinimumHeight(180)
+        return card
+
+    def _difference_page(self) -> QWidget:
+        page = QWidget(self)
+        self.differences = DifferenceTable(self)
+        self._difference_view = DifferenceView(self.differences, page)
+        self._same = QLabel("The configs of these runs are the same.", page)
+        theme.set_role(self._same, role="muted")
+        self._same.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._same.hide()
+        layout = QVBoxLayout(page)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._difference_view)
+        layout.addWidget(self._same)
+        return page
+
+    def _no_choice(self) -> QLabel:
+        text = QLabel("Select a run to see its details; select several to lay their curves over each other.", self)
+        theme.set_role(text, role="muted")
+        text.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        text.setWordWrap(True)
+        return text
+
+    def _empty_page(self) -> QWidget:
+        text = (
+            "With its loss curve, speed, memory and notes; those started on the command line too. You can search "
+            "and sort them, lay their curves over each other, see in what their configs differ, resume one or take "
+            "it as the start of the next."
+        )
+        card = EmptyCard("runs.empty", "ph.list-bullets", "", text, self)
+        self._empty_title = card.title
+        return card
+
+    def _connect(self) -> None:
+        self._search.textChanged.connect(self._on_search)
+        self._state.currentIndexChanged.connect(self._on_search)
+        self._columns.clicked.connect(self._on_columns)
+        self._parts.currentChanged.connect(self._on_part)
+        self.table.chosen_changed.connect(self._choosing.start)
+        self.table.activated.connect(self.bar.open.trigger)
+        self.table.customContextMenuRequested.connect(self._on_menu)
+        self.table.addAction(self.bar.delete)
+        self.table_model.renamed.connect(self._on_renamed)
+        self.detail.edited.connect(self._on_edited)
+        self.bar.rename_requested.connect(self._start_rename)
+        self.bar.deleted.connect(self._on_deleted)
+        for name in ("open_requested", "duplicate_requested", "resume_requested", "extend_requested",
+                     "compare_requested", "told", "warned"):  # fmt: skip
+            getattr(self.bar, name).connect(getattr(self, name))
+        find = QShortcut(QKeySequence(QKeySequence.StandardKey.Find), self)
+        find.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        find.activated.connect(self._search.setFocus)
+        self._on_chosen()
+
+    def _dress(self) -> None:
+        self._search_icon.setIcon(theme.icon("ph.magnifying-glass"))
+
+    def _on_columns(self) -> None:
+        menu = self.table.column_menu()
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.popup(self._columns.mapToGlobal(QPoint(0, self._columns.height())))
+
+    def _on_menu(self, place: QPoint) -> None:
+        self._choosing.stop()
+        self._on_chosen()  # the menu is about what is selected now
+        if self.table.chosen():
+            self.bar.popup(self.table.viewport().mapToGlobal(place))
+
+    # -- view -------------------------------------------------------------------------------------------------
+
+    def _restore_view(self) -> None:
+        kept = load_settings().window.get(VIEW)
+        if isinstance(kept, dict):
+            self.table.restore_columns(str(kept.get("columns", "")))
+
+    def save_view(self) -> None:
+        """Keeps widths and order of the columns for the next start; what is being written is saved."""
+        self.detail.flush()
+        settings, kept = load_settings(), {"columns": self.table.save_columns()}
+        if settings.window.get(VIEW) != kept:
+            save_settings(settings.model_copy(update={"window": settings.window | {VIEW: kept}}))
+
+    def showEvent(self, shown: QShowEvent) -> None:
+        super().showEvent(shown)
+        self.refresh()
+
+    def hideEvent(self, hidden: QHideEvent) -> None:
+        self._poll.stop()
+        self.save_view()
+        super().hideEvent(hidden)

@@ -1,0 +1,214 @@
+"""The list of runs as a table on screen, with its small curves and names that are edited in place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PySide6.QtCore import (
+    QByteArray,
+    QItemSelection,
+    QItemSelectionModel,
+    QModelIndex,
+    QPoint,
+    QPointF,
+    QRectF,
+    QSize,
+    Qt,
+    Signal,
+)
+from PySide6.QtGui import QAction, QColor, QPainter, QPen, QPolygonF
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QMenu,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTableView,
+    QWidget,
+)
+
+from app.core.run.summary import RunSummary
+from app.ui.runs.column import COLUMNS, CREATED, CURVE, NAME
+from app.ui.runs.table import DOT, Index, RunFilter, RunTable
+from app.ui.widget import theme
+
+SELECTION_KEPT = 500  # rows: more than that are not selected again after the list changed
+
+
+class CurveDelegate(QStyledItemDelegate):
+    """Paints a run's loss as a small line."""
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
+        super().paint(painter, option, index)
+        view = self.parent()
+        assert isinstance(view, RunView)
+        values = view.summary(index).curve
+        if len(values) < 2:
+            return
+        area = QRectF(option.rect).adjusted(8, 8, -8, -8)
+        low, high = min(values), max(values)
+        across, down = area.width() / (len(values) - 1), area.height() / ((high - low) or 1)
+        line = QPolygonF(
+            [QPointF(area.left() + i * across, area.bottom() - (v - low) * down) for i, v in enumerate(values)]
+        )
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(QColor(theme.colors().train_line), 1.5))
+        painter.drawPolyline(line)
+        painter.restore()
+
+
+class NameDelegate(QStyledItemDelegate):
+    """The editor of a name covers the whole cell."""
+
+    def updateEditorGeometry(self, editor: QWidget, option: QStyleOptionViewItem, _index: Index) -> None:
+        editor.setGeometry(option.rect)
+        editor.setStyleSheet("padding: 0 4px; border-radius: 4px; min-height: 0;")
+
+
+class RunView(QTableView):
+    """The view of a `RunTable` through a `RunFilter`. Enter or a double click opens, F2 renames."""
+
+    chosen_changed = Signal()
+
+    def __init__(self, table: RunTable, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("runs.table")
+        self.setAccessibleName("Runs")
+        self._table = table
+        self.filter = RunFilter(table, self)
+        self._kept: list[Path] = []
+        self._kept_current: Path | None = None
+        self._scrolled = 0
+        self.filter.modelAboutToBeReset.connect(self._keep)
+        self.setModel(self.filter)
+        self.filter.modelReset.connect(self._restore)
+        self.selectionModel().selectionChanged.connect(self.chosen_changed)
+        self._dress()
+        self._build_header()
+        theme.theme().changed.connect(table.redress)
+
+    def _dress(self) -> None:
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.setEditTriggers(
+            QAbstractItemView.EditTrigger.EditKeyPressed | QAbstractItemView.EditTrigger.SelectedClicked
+        )
+        self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.setAlternatingRowColors(True)
+        self.setShowGrid(False)
+        self.setWordWrap(False)
+        self.setTabKeyNavigation(False)
+        self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        # With Qt's own 3 px, as the header's cells; and no white corner between the scroll bars.
+        self.setStyleSheet("QTableView::item { padding: 0 5px; } QAbstractScrollArea::corner { border: none; }")
+        self.setIconSize(QSize(DOT, DOT))
+        self.setItemDelegateForColumn(CURVE, CurveDelegate(self))
+        self.setItemDelegateForColumn(NAME, NameDelegate(self))
+        self.verticalHeader().hide()
+        self.verticalHeader().setDefaultSectionSize(theme.SPACE * 4)
+        self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+
+    def _build_header(self) -> None:
+        header = self.horizontalHeader()
+        header.setHighlightSections(False)
+        header.setSectionsMovable(True)
+        header.setTextElideMode(Qt.TextElideMode.ElideRight)
+        header.setMinimumSectionSize(theme.SPACE * 5)
+        header.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        header.customContextMenuRequested.connect(self._on_header_menu)
+        for place, column in enumerate(COLUMNS):
+            self.setColumnWidth(place, column.width)
+        header.setSortIndicator(CREATED, Qt.SortOrder.DescendingOrder)
+        self.setSortingEnabled(True)
+
+    @property
+    def order(self) -> Qt.SortOrder:
+        """The direction that the list is sorted in."""
+        return self.horizontalHeader().sortIndicatorOrder()
+
+    # -- selection --------------------------------------------------------------------------------------------
+
+    @property
+    def is_editing(self) -> bool:
+        """True while a name is being typed."""
+        return bool(self.state() == QAbstractItemView.State.EditingState)
+
+    def summary(self, index: Index) -> RunSummary:
+        """The run of an index of this view."""
+        return self._table.runs[self.filter.mapToSource(index).row()]
+
+    def chosen(self) -> list[RunSummary]:
+        """The selected runs, from the top."""
+        rows = sorted(self.selectionModel().selectedRows(), key=lambda index: index.row())
+        return [self.summary(index) for index in rows]
+
+    def choose(self, paths: Sequence[Path]) -> None:
+        """Selects runs by their folders; those that are not shown are left out."""
+        wanted, selection = set(paths), QItemSelection()
+        last = len(COLUMNS) - 1
+        first: QModelIndex | None = None
+        for row, one in enumerate(self._table.runs if wanted else ()):
+            if one.run.path in wanted:
+                place = self.filter.mapFromSource(self._table.index(row, 0))
+                if place.isValid():
+                    selection.select(place, self.filter.index(place.row(), last))
+                    if first is None or one.run.path == self._kept_current:
+                        first = place
+        if first is not None:
+            self.selectionModel().setCurrentIndex(first, QItemSelectionModel.SelectionFlag.NoUpdate)
+        self.selectionModel().select(selection, QItemSelectionModel.SelectionFlag.ClearAndSelect)
+
+    def _keep(self) -> None:
+        rows = self.selectionModel().selectedRows() if self.selectionModel() else []
+        self._kept = [self.summary(index).run.path for index in rows[:SELECTION_KEPT]]
+        current = self.currentIndex()
+        self._kept_current = self.summary(current).run.path if current.isValid() else None
+        self._scrolled = self.verticalScrollBar().value()
+
+    def _restore(self) -> None:
+        if self._kept:
+            self.choose(self._kept)
+            self.verticalScrollBar().setValue(self._scrolled)
+        self.chosen_changed.emit()
+
+    # -- columns ----------------------------------------------------------------------------------------------
+
+    def save_columns(self) -> str:
+        """Widths, order and what is hidden, as text for the settings."""
+        return bytes(self.horizontalHeader().saveState().toBase64().data()).decode("ascii")
+
+    def restore_columns(self, text: str) -> None:
+        """Puts back what `save_columns` gave; anything else is left alone."""
+        header = self.horizontalHeader()
+        if text and header.count() == len(COLUMNS):
+            header.restoreState(QByteArray.fromBase64(text.encode("ascii", "ignore")))
+
+    def column_menu(self) -> QMenu:
+        """A tick for every column but the name."""
+        menu = QMenu(self)
+        for place, column in enumerate(COLUMNS):
+            if place == NAME:
+                continue
+            action = QAction(column.title, menu)
+            action.setCheckable(True)
+            action.setChecked(not self.isColumnHidden(place))
+            action.setData(place)
+            action.toggled.connect(self._on_column)
+            menu.addAction(action)
+        return menu
+
+    def _on_header_menu(self, place: QPoint) -> None:
+        menu = self.column_menu()
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.popup(self.horizontalHeader().mapToGlobal(place))
+
+    def _on_column(self, shown: bool) -> None:
+        action = self.sender()
+        assert isinstance(action, QAction)
+        self.setColumnHidden(int(action.data()), not shown)
+
+    def sizeHint(self) -> QSize:
+        return QSize(640, 320)

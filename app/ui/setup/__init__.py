@@ -1,0 +1,1 @@
+"""The tabs Setup and Enhanced Setup, up to Start."""

@@ -1,0 +1,301 @@
+"""A tab with the form of a run on one page: problems stand beside their fields, Start at the foot."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import ClassVar, Protocol
+
+from PySide6.QtCore import QEvent, Qt, QTimer, Signal
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
+
+from app.core.problem import Problem, Severity
+from app.core.quantity import bytes_text, duration_text, percent_text, plural
+from app.core.setup import plan
+from app.core.setup.check import check_config
+from app.core.setup.memory import Verdict
+from app.ui.data.inspector import SplitFigures
+from app.ui.data.panel import DataPanel
+from app.ui.form.field import Field
+from app.ui.form.grid import FieldGrid
+from app.ui.form.selection_model import SelectionModel
+from app.ui.form.store import ConfigStore
+from app.ui.model.panel import ModelPanel
+from app.ui.setup.estimate_panel import EstimatePanel
+from app.ui.setup.start_bar import MEMORY, StartBar
+from app.ui.setup.training_section import TrainingSection
+from app.ui.target.section import TargetSection
+from app.ui.widget import theme
+from app.ui.widget.card import Disclosure
+from app.ui.worker.inspector import Inspector
+
+MAX_WIDTH = 900  # px; longer lines are hard to read
+CARD_MIN_WIDTH = 340  # px; narrower, Model and Data stand one under the other
+
+
+class Focusable(Protocol):
+    """A part of the page that takes the keyboard to its right place by itself."""
+
+    def focus(self) -> None: ...
+
+
+def nothing_to_train(tokens: SplitFigures) -> Problem:
+    """Why a run on these data would end before it began."""
+    limit = f"{tokens.max_seq_length:,} tokens"
+    if tokens.kind == "prompts":
+        said = f"No prompt leaves room for an answer within {limit}."
+        return Problem("max_seq_length", said, hint="Raise the maximum length, or allow only shorter answers.")
+    said = f"No example has anything to train within {limit}."
+    return Problem("max_seq_length", said, hint="Raise the maximum length, or train more of each example.")
+
+
+class ConfigTab(QWidget):
+    """The form over a `ConfigStore` and an `Inspector`; the asks go to the main window as signals.
+
+    A tab of this kind says what it is called, what is on its page (`_sections`) and what it checks (`_found`).
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    line: ClassVar[str]
+    told_at: ClassVar[dict[str, str]] = {"lora_parameters.keys": "targets"}  # problems of values without a field
+
+    start_requested = Signal()
+    queue_requested = Signal()
+    sweep_requested = Signal()
+    open_requested = Signal()
+    save_requested = Signal()
+    reset_requested = Signal()
+
+    def __init__(self, store: ConfigStore, inspector: Inspector, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName(self.name)
+        self.store, self.inspector = store, inspector
+        self.selection = SelectionModel(store, inspector, self)
+        self.problems: list[Problem] = []
+        self._turn = QTimer(self)  # one check for all changes of one turn of the event loop
+        self._turn.setSingleShot(True)
+        self._turn.setInterval(0)
+        self._turn.timeout.connect(self.check)
+        self._build()
+        store.changed.connect(self._on_changed)
+        for signal in (inspector.started, inspector.inspected, inspector.failed, inspector.cleared):
+            signal.connect(self._on_inspector)
+        for field in self.fields.values():
+            field.own_problem_changed.connect(self._turn.start)
+        self.check()
+
+    def shutdown(self) -> None:
+        """Ends the tab's workers before the window closes."""
+        self.inspector.stop()
+        self.model_panel.shutdown()
+        self.data_panel.shutdown()
+        self.estimate.shutdown()
+
+    # -- parts ------------------------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.setSpacing(0)
+        self.scroll_area = QScrollArea(self)
+        self.scroll_area.setWidgetResizable(True)
+        self.scroll_area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.scroll_area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.scroll_area.setWidget(self._page())
+        outer.addWidget(self.scroll_area, 1)
+        self.start_bar = StartBar(self)
+        self.start_bar.start_requested.connect(self.start_requested)
+        self.start_bar.queue_requested.connect(self.queue_requested)
+        self.start_bar.shown_requested.connect(self.show_field)
+        outer.addWidget(self.start_bar)
+
+    def _page(self) -> QWidget:
+        page = QWidget()
+        page.setObjectName("page")
+        middle = QHBoxLayout(page)
+        margin = theme.SPACE * 3
+        middle.setContentsMargins(margin, theme.SPACE * 2, margin, margin)
+        column = QWidget(page)
+        column.setMaximumWidth(MAX_WIDTH)
+        self._column = QVBoxLayout(column)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._column.setSpacing(theme.SPACE * 2)
+        middle.addStretch(1)
+        middle.addWidget(column, 1000)
+        middle.addStretch(1)
+        self._column.addLayout(self._head())
+        self.inputs = self._inputs(page)
+        self.training = TrainingSection(self.store, page)
+        self.targets = TargetSection(self.store, self.selection, page)
+        self.estimate = EstimatePanel(self.store, self.selection, self.inspector, page)
+        self.estimate.estimated.connect(self._turn.start)
+        for section in self._sections(page):
+            self._column.addWidget(section)
+        self._unknown = QLabel(page)
+        self._unknown.setObjectName("unknown_keys")
+        self._unknown.setProperty("role", "small")
+        self._unknown.setWordWrap(True)
+        self._unknown.setToolTip("Luthier does not use these keys; saving writes them back as they were")
+        self._column.addWidget(self._unknown)
+        self._column.addStretch(1)
+        return page
+
+    def _sections(self, page: QWidget) -> list[QWidget]:  # noqa: ARG002  # for the parts that a tab adds
+        """The cards of the page from top to bottom."""
+        return [self.inputs, self.training, self.targets, self.estimate]
+
+    def _head_buttons(self) -> list[QPushButton]:
+        """Further buttons of the head, left of those that every tab has."""
+        return []
+
+    def _inputs(self, page: QWidget) -> QWidget:
+        self.model_panel = ModelPanel(self.store, self.inspector, page)
+        self.data_panel = DataPanel(self.store, page)
+        self.data_panel.reported.connect(self._on_reported)
+        inputs = FieldGrid(page, max_columns=2, column_width=CARD_MIN_WIDTH)
+        inputs.add(self.model_panel)
+        inputs.add(self.data_panel)
+        return inputs
+
+    def _head(self) -> QHBoxLayout:
+        head = QHBoxLayout()
+        texts = QVBoxLayout()
+        texts.setSpacing(2)
+        title, line = QLabel(self.title), QLabel(self.line)
+        title.setProperty("role", "title")
+        line.setProperty("role", "muted")
+        line.setWordWrap(True)
+        texts.addWidget(title)
+        texts.addWidget(line)
+        head.addLayout(texts, 1)
+        for button in self._head_buttons():
+            head.addWidget(button, 0, Qt.AlignmentFlag.AlignBottom)
+        for name, text, tip, signal in (
+            ("config.sweep", "Sweep…", "Queue this setup in several variants", self.sweep_requested),
+            ("config.open", "Open…", "Open a config file (YAML, Luthier's or mlx-lm's)", self.open_requested),
+            ("config.save", "Save…", "Save these values as a config file", self.save_requested),
+            ("config.reset", "Reset", "Back to the defaults; model and data stay", self.reset_requested),
+        ):
+            button = QPushButton(text, self)
+            button.setObjectName(name)
+            button.setToolTip(tip)
+            theme.set_role(button, kind="quiet")
+            button.clicked.connect(signal)
+            head.addWidget(button, 0, Qt.AlignmentFlag.AlignBottom)
+        return head
+
+    # -- problems ---------------------------------------------------------------------------------------------
+
+    @property
+    def fields(self) -> dict[str, Field]:
+        """Every field on the page by its path."""
+        return {
+            "model": self.model_panel.field,
+            **self.data_panel.fields,
+            **self.training.fields,
+            **self.targets.fields,
+        }
+
+    def check(self) -> None:
+        """Runs all checks now and shows their results."""
+        examples = plan.train_examples(self.store.config, self.data_panel.report)
+        self.training.set_train_examples(examples)
+        tokens = self._tokens
+        if tokens is None:
+            self.estimate.set_data(examples)
+        else:
+            trained = None if tokens.kind == "prompts" else tokens.trained_tokens  # answers are yet to be sampled
+            self.estimate.set_data(examples, trained, tokens.longest_used, labelled=tokens.kind == "answers")
+        fields = self.fields
+        own = [field.own_problem for field in fields.values() if field.own_problem]
+        self.problems = [*own, *self._found()]
+        by_path: dict[str, list[Problem]] = {}
+        for problem in self.problems:
+            by_path.setdefault(self.told_at.get(problem.path, problem.path), []).append(problem)
+        for path, field in fields.items():
+            field.set_problems(by_path.get(path, []))
+        self.targets.chooser.set_problems(by_path.get("targets", []))
+        self.start_bar.set_problems(self.problems)
+        self.start_bar.set_plan(self._plan())
+        self._show_unknown()
+
+    @property
+    def _tokens(self) -> SplitFigures | None:
+        """The figures of the training data's tokens; None while they are not known."""
+        inspector = self.data_panel.inspector
+        return None if inspector.is_stale else inspector.figures.get("train")
+
+    def _found(self) -> list[Problem]:
+        """Every problem but those of texts that are no values."""
+        told = [p for p in (self.inspector.problem, self.data_panel.problem) if p is not None]
+        if (tokens := self._tokens) is not None and 0 < tokens.examples == tokens.untrained_examples:
+            told.append(nothing_to_train(tokens))
+        known, found = self.selection, self.estimate.estimate
+        if found is not None and found.verdict is Verdict.WONT_FIT:
+            said = (
+                f"The run needs about {bytes_text(found.total)}; MLX should stay within {bytes_text(found.limit)}."
+            )
+            told.append(Problem(MEMORY, said, Severity.WARNING, "See what would make it fit."))
+        return [*told, *check_config(self.store.config, known.inspection, self.data_panel.report, known.selection)]
+
+    def _plan(self) -> str:
+        """What Start will do, in one sentence."""
+        config, selection = self.store.config, self.selection.selection
+        found = plan.parts(config, self.data_panel.report)
+        train = found.train if found else None
+        count = plan.iterations(config, train)
+        passes = plan.epochs(config, train)
+        long = f"{plural(count, 'iteration')}"
+        if passes is not None and found:
+            long += f" ({passes:.3g} {'epoch' if passes == 1 else 'epochs'} of {plural(found.train, 'example')})"
+        if selection is None:
+            return f"Trains for {long}."
+        what = f"{selection.trainable_parameters:,} parameters ({percent_text(selection.trainable_percent)})"
+        peak = self.estimate.estimate
+        memory = f" It takes about {bytes_text(peak.total)} of memory" if peak is not None else ""
+        seconds = self.estimate.run_s(count)
+        memory += (
+            f" and at most {duration_text(seconds)}." if memory and seconds is not None else "." if memory else ""
+        )
+        return f"Trains {what} in {plural(selection.adapted_modules, 'module')} for {long}.{memory}"
+
+    def _show_unknown(self) -> None:
+        unknown = self.store.config.unknown_keys
+        pairs = ", ".join(f"{escape(key)}: {escape(str(value))}" for key, value in unknown.items())
+        self._unknown.setText(f"<b>Kept from the file:</b> {pairs}")
+        self._unknown.setVisible(bool(unknown))
+
+    def show_field(self, path: str) -> None:
+        """Scrolls to what a problem is about and gives it the keyboard."""
+        path = self.told_at.get(path, path)
+        if path == MEMORY:
+            self.scroll_area.ensureWidgetVisible(self.estimate.memory, 0, theme.SPACE * 8)
+            return
+        target = self._target(path)
+        if target is None:
+            return
+        assert isinstance(target, QWidget)
+        self._unfold(target)
+        QApplication.sendPostedEvents(None, QEvent.Type.LayoutRequest.value)  # what was folded has no place yet
+        self.scroll_area.ensureWidgetVisible(target, 0, theme.SPACE * 8)
+        target.focus()
+
+    def _target(self, path: str) -> Focusable | None:
+        """What a problem at this path is told at."""
+        return self.targets.chooser if path == "targets" else self.fields.get(path)
+
+    def _unfold(self, widget: QWidget) -> None:
+        for disclosure in self.findChildren(Disclosure):
+            if disclosure.isAncestorOf(widget):
+                disclosure.open()
+
+    def _on_changed(self, _path: str) -> None:
+        self._turn.start()
+
+    def _on_reported(self) -> None:
+        self._turn.start()
+
+    def _on_inspector(self, _what: object = None) -> None:
+        known = self.inspector.last
+        self.data_panel.set_model(known.path if known is not None and known.has_tokenizer else "")
+        self._turn.start()

@@ -1,0 +1,214 @@
+"""The memory estimate on the form: a bar against the machine's limit, the verdict, and what would make it fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from PySide6.QtCore import QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QPainter, QPainterPath, QPaintEvent, QPen
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+
+from app.core.quantity import bytes_text
+from app.core.setup.memory import MemoryEstimate, Remedy, Verdict
+from app.ui.widget import theme
+
+PILL_HEIGHT = 20  # px; less, and its round ends are not drawn
+VERDICTS = {
+    Verdict.FITS: ("Fits", "pill-good"),
+    Verdict.TIGHT: ("Tight", "pill-warning"),
+    Verdict.WONT_FIT: ("Will not fit", "pill-error"),
+    Verdict.UNKNOWN: ("", "pill"),
+}
+
+
+# Colours by their place in the theme. What training and what sampling holds are never there together.
+COLORS = {
+    "Weights": 0, "Adapter": 1, "Optimizer": 2, "Gradients": 3, "Activations": 4, "Logits and loss": 5, "Judge": 6,
+    "Reference model": 7, "Kept log-probabilities": 3, "Cache of sampled answers": 4, "Sampling": 5,
+}  # fmt: skip
+
+
+def memory_parts(found: MemoryEstimate) -> list[tuple[str, int]]:
+    """The parts of an estimate by name, in the order in which the bar shows them."""
+    return [
+        ("Weights", found.weights),
+        ("Judge", found.judge),
+        ("Reference model", found.reference),
+        ("Adapter", found.adapter),
+        ("Optimizer", found.optimizer),
+        ("Gradients", found.gradients),
+        ("Activations", found.activations),
+        ("Logits and loss", found.logits),
+        ("Kept log-probabilities", found.log_probabilities),
+        ("Cache of sampled answers", found.cache),
+        ("Sampling", found.sampling),
+    ]
+
+
+class MemoryBar(QWidget):
+    """The parts of a `MemoryEstimate` one after the other, with a mark where the limit is."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._parts: list[tuple[str, int]] = []
+        self._limit = 0
+        self.setObjectName("memory_bar")
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        theme.theme().changed.connect(self.update)
+
+    def show_estimate(self, found: MemoryEstimate) -> None:
+        """Shows another estimate."""
+        self._parts, self._limit = memory_parts(found), found.limit
+        lines = [f"{name}: {bytes_text(size)}" for name, size in self._parts if size]
+        limit = [f"Limit: {bytes_text(found.limit)}"] if found.limit else []
+        self.setToolTip("\n".join([*lines, f"Peak: {bytes_text(found.total)}", *limit]))
+        self.setAccessibleName(f"Memory: {bytes_text(found.total)}")
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        return QSize(300, 14)
+
+    @property
+    def scale(self) -> float:
+        """Pixels of one byte: the longer of peak and limit fills the width."""
+        total = sum(size for _, size in self._parts)
+        return self.width() / max(total, self._limit, 1)
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: ARG002
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        area = QRectF(0, 2, self.width(), self.height() - 4)
+        c = theme.colors()
+        shape = QPainterPath()
+        shape.addRoundedRect(area, 4, 4)
+        painter.setClipPath(shape)
+        painter.fillRect(area, QColor(c.border))
+        x = 0.0
+        for name, size in self._parts:
+            width = size * self.scale
+            painter.fillRect(QRectF(x, area.y(), width, area.height()), QColor(c.series[COLORS[name]]))
+            x += width
+        painter.setClipping(False)
+        at = self._limit * self.scale
+        if self._limit and at < self.width() - 1:
+            painter.setPen(QPen(QColor(c.error), 2))
+            painter.drawLine(int(at), 0, int(at), self.height())
+        painter.end()
+
+
+class MemoryPanel(QWidget):
+    """Shows a `MemoryEstimate`; ``remedy_chosen(values)`` asks to set these config values."""
+
+    remedy_chosen = Signal(dict)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("memory_panel")
+        self._remedies: Sequence[Remedy] = ()
+        self._found: MemoryEstimate | None = None
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(theme.SPACE // 2)
+        head = QHBoxLayout()
+        title = QLabel("Memory at the peak", self)
+        title.setProperty("role", "label")
+        self._verdict, self._text = QLabel(self), QLabel(self)
+        self._verdict.setObjectName("memory.verdict")
+        self._verdict.setMinimumHeight(PILL_HEIGHT)
+        self._text.setObjectName("memory.text")
+        for widget in (title, self._verdict):
+            head.addWidget(widget)
+        head.addStretch(1)
+        layout.addLayout(head)
+        self.bar = MemoryBar(self)
+        layout.addWidget(self.bar)
+        self._legend = QLabel(self)
+        for label in (self._legend, self._text):
+            label.setProperty("role", "small")
+            label.setTextFormat(Qt.TextFormat.RichText)
+            label.setWordWrap(True)
+            layout.addWidget(label)
+        theme.theme().changed.connect(self._show_legend)
+        self._buttons = QVBoxLayout()
+        self._buttons.setSpacing(theme.SPACE // 2)
+        layout.addLayout(self._buttons)
+
+    def show_estimate(self, found: MemoryEstimate | None, *, searching: bool = False) -> None:
+        """Shows another estimate; None hides the panel. ``searching``: remedies are still being looked for."""
+        self.setVisible(found is not None)
+        if found is None:
+            return
+        self.bar.show_estimate(found)
+        text, role = VERDICTS[found.verdict]
+        self._verdict.setText(text)
+        self._verdict.setVisible(bool(text))
+        if self._verdict.property("role") != role:
+            theme.set_role(self._verdict, role=role)
+        self._verdict.updateGeometry()
+        self._text.setText(_sentence(found, searching))
+        self._found = found
+        self._show_legend()
+        self._show_remedies(found)
+
+    def _show_remedies(self, found: MemoryEstimate) -> None:
+        if found.remedies == self._remedies:
+            return
+        self._remedies = found.remedies
+        while self._buttons.count():
+            item = self._buttons.takeAt(0)
+            if item is not None and (widget := item.widget()) is not None:
+                widget.hide()
+                widget.deleteLater()
+        for number, remedy in enumerate(found.remedies):
+            self._buttons.addWidget(self._line(number, remedy))
+
+    def _line(self, number: int, remedy: Remedy) -> QFrame:
+        line = QFrame(self)
+        line.setProperty("role", "banner")
+        layout = QHBoxLayout(line)
+        layout.setContentsMargins(theme.SPACE * 3 // 2, theme.SPACE, theme.SPACE, theme.SPACE)
+        text = QLabel(f"{escape(remedy.text)} → <b>{bytes_text(remedy.total_bytes)}</b>", line)
+        text.setWordWrap(True)
+        button = QPushButton("Apply", line)
+        button.setObjectName(f"memory.remedy.{number}")
+        button.setAccessibleName(f"Apply: {remedy.text}")
+        button.setToolTip("Sets " + ", ".join(f"{path} to {value}" for path, value in remedy.values.items()))
+        button.setProperty("number", number)
+        button.clicked.connect(self._on_remedy)
+        layout.addWidget(text, 1)
+        layout.addWidget(button)
+        return line
+
+    def _show_legend(self) -> None:
+        self._legend.setText(_legend(self._found) if self._found is not None else "")
+
+    def _on_remedy(self) -> None:
+        sender = self.sender()
+        assert isinstance(sender, QPushButton)
+        self.remedy_chosen.emit(self._remedies[sender.property("number")].values)
+
+
+def _sentence(found: MemoryEstimate, searching: bool) -> str:
+    said = f"{'By a probe' if found.calibrated else 'Estimated'}: <b>{bytes_text(found.total)}</b>"
+    if found.limit:
+        said += f" of {bytes_text(found.limit)} that MLX should stay within."
+    if found.apart:
+        said += f" Sampling and judging, in turn with training, take {bytes_text(found.apart)} beside what stays."
+    if found.verdict is Verdict.WONT_FIT:
+        nothing = (
+            " Looking for what would make it fit …" if searching else " Nothing on this form would make it fit."
+        )
+        said += " What would make it fit:" if found.remedies else nothing
+    return said
+
+
+def _legend(found: MemoryEstimate) -> str:
+    """The parts with the colours that they have in the bar."""
+    series = theme.colors().series
+    return "&nbsp;&nbsp; ".join(
+        f"<span style='color:{series[COLORS[name]]}'>■</span>&nbsp;{name.replace(' ', '&nbsp;')}&nbsp;"
+        f"{bytes_text(size).replace(' ', '&nbsp;')}"
+        for name, size in memory_parts(found)
+        if size
+    )

@@ -1,0 +1,123 @@
+"""The probe: a button that measures the longest batch for real, and what it found, beside the estimate."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
+
+from app.core.config.train_config import TrainConfig
+from app.core.model.inspection import Inspection
+from app.core.protocol import event
+from app.core.protocol.program import compiles_kernels
+from app.core.setup.memory import Calibration, Probe, calibrate
+from app.core.setup.memory_term import Step
+from app.core.target.selection import Selection
+from app.ui.widget import theme
+from app.ui.worker.job import Job
+from app.ui.worker.process import WorkerOutcome
+
+READY_TEXT = "Runs the longest batch on this machine: exact memory, and how long the run takes at most."
+# What a probe's result does not depend on, or scales with: everything else makes it worthless.
+KEPT_BY = (
+    "iters", "epochs", "seed", "adapter_name", "learning_rate", "steps_per_report", "steps_per_eval", "save_every",
+    "val_batches", "final_adapter", "early_stopping.enabled", "early_stopping.patience", "early_stopping.min_delta",
+    "batch_size", "max_seq_length", "lora_parameters.scale", "lora_parameters.dropout", "schedule", "warmup",
+    "weight_decay",
+)  # fmt: skip
+
+
+class ProbeBar(QWidget):
+    """Runs the worker's probe of a config; ``measured`` fires with a `Calibration`, or None when forgotten."""
+
+    measured = Signal(object)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._asked: tuple[TrainConfig, Inspection, Selection] | None = None
+        self._data: dict[str, float] | None = None
+        self._calibration: Calibration | None = None
+        self._job = Job("probe", self)
+        self._job.emitted.connect(self._on_event)
+        self._job.ended.connect(self._on_ended)
+        self.button = QPushButton("Measure", self)
+        self.button.setObjectName("estimate.probe")
+        self.button.setAccessibleName("Measure memory and time on this machine")
+        self.button.clicked.connect(self._on_clicked)
+        self._label = QLabel(READY_TEXT, self)
+        self._label.setObjectName("estimate.probe.text")
+        self._label.setWordWrap(True)
+        self._label.setProperty("role", "small")
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(theme.SPACE * 3 // 2)
+        layout.addWidget(self.button)
+        layout.addWidget(self._label, 1)
+        self.set_question(None)
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What the last probe taught of the present config; None if there was none since it changed."""
+        return self._calibration
+
+    @property
+    def text(self) -> str:
+        """What stands beside the button."""
+        return self._label.text()
+
+    def set_question(self, question: tuple[TrainConfig, Inspection, Selection] | None) -> None:
+        """What a click would measure; None while something is missing."""
+        self._question = question
+        self.button.setEnabled(question is not None or self._job.is_running)
+        self.button.setToolTip("" if question is not None else "Choose a model and training data first.")
+
+    def forget(self, path: str) -> None:
+        """A config value changed: what was measured may no longer hold."""
+        if path in KEPT_BY:
+            return
+        if self._job.is_running:
+            self._job.stop()
+        if self._calibration is not None:
+            self._calibration = None
+            self._say(READY_TEXT)
+            self.measured.emit(None)
+
+    def shutdown(self) -> None:
+        """Ends a probe before the window closes."""
+        self._job.shutdown()
+
+    def _on_clicked(self) -> None:
+        if self._job.is_running:
+            self._job.stop()
+            return
+        if self._question is None:
+            return
+        self._asked, self._data = self._question, None
+        self._job.start(config=self._question[0].model_dump(mode="json"))
+        self.button.setText("Cancel")
+        self._say("Starting…")
+
+    def _on_event(self, found: event.Event) -> None:
+        if isinstance(found, event.Progressed):
+            self._say(f"{found.phase}…")
+        elif isinstance(found, event.Result) and found.name == "probe":
+            self._data = found.data
+
+    def _on_ended(self, outcome: WorkerOutcome) -> None:
+        self.button.setText("Measure")
+        if self._data is None or self._asked is None:
+            stopped = outcome.finished is not None
+            self._say(READY_TEXT if stopped else outcome.sentence(), "small" if stopped else "error")
+            return
+        config, inspection, selection = self._asked
+        data = self._data
+        step = Step(int(data["rows"]), int(data["width"]), int(data["targets"]))
+        probe = Probe(int(data["peak_bytes"]), float(data["step_s"]), step)
+        self._calibration = calibrate(inspection, config, selection, probe, compiled=compiles_kernels())
+        self._say(
+            f"Measured at {step.rows} × {step.width} tokens at a time: {probe.step_s:.3g} s an iteration.", "good"
+        )
+        self.measured.emit(self._calibration)
+
+    def _say(self, text: str, role: str = "small") -> None:
+        self._label.setText(text)
+        theme.set_role(self._label, role=role)

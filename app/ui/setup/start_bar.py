@@ -1,0 +1,125 @@
+"""The foot of the Setup tab: what Start will do in one sentence, or what holds it back, and the button."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from app.core.config.spec import field_specs
+from app.core.problem import Problem, Severity
+from app.core.quantity import plural
+from app.ui.widget import theme
+
+NAMED_ERRORS = 4
+RUNNING = "A run is going on: stop it, or queue this one."
+MEMORY = "memory"  # the path of problems that are about the run's memory
+OTHER_NAMES = {"lora_parameters.keys": "Targets", MEMORY: "Memory"}
+
+
+class StartBar(QFrame):
+    """Shows problems or the plan it is given; ``shown_requested(path)`` asks to see the field behind an error."""
+
+    start_requested = Signal()
+    queue_requested = Signal()
+    shown_requested = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("start_bar")
+        self._sentence = ""
+        self._running = False
+        self._problems: Sequence[Problem] = ()
+        self._build()
+        theme.theme().changed.connect(self._dress)
+        self._dress()
+
+    def set_plan(self, sentence: str) -> None:
+        """What will happen, shown while nothing holds it back."""
+        self._sentence = sentence
+        self._show()
+
+    def set_problems(self, problems: Sequence[Problem]) -> None:
+        """All problems; the errors hold back Start and are named."""
+        self._problems = problems
+        self._show()
+
+    def set_running(self, running: bool) -> None:
+        """While a run is on, a second one cannot be started; it can be queued."""
+        self._running = running
+        self._show()
+
+    @property
+    def text(self) -> str:
+        """What the bar says, for tests and screen readers."""
+        return self._label.text()
+
+    def _build(self) -> None:
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(theme.SPACE * 3, theme.SPACE * 3 // 2, theme.SPACE * 3, theme.SPACE * 3 // 2)
+        layout.setSpacing(theme.SPACE * 2)
+        texts = QVBoxLayout()
+        texts.setSpacing(2)
+        self._label, self._warnings = QLabel(self), QLabel(self)
+        self._label.setObjectName("start_bar.text")
+        self._warnings.setProperty("role", "warning")
+        for label in (self._label, self._warnings):
+            label.setWordWrap(True)
+            label.setTextFormat(Qt.TextFormat.RichText)
+            label.setTextInteractionFlags(Qt.TextInteractionFlag.LinksAccessibleByMouse
+                                          | Qt.TextInteractionFlag.LinksAccessibleByKeyboard)  # fmt: skip
+            label.linkActivated.connect(self.shown_requested)
+            texts.addWidget(label)
+        layout.addLayout(texts, 1)
+        self.queue_button = QPushButton("Add to queue", self)
+        self.queue_button.setObjectName("enqueue")
+        self.queue_button.setAccessibleName("Add to queue")
+        self.queue_button.clicked.connect(self.queue_requested)
+        self.button = QPushButton("Start training", self)
+        self.button.setObjectName("start")
+        self.button.setAccessibleName("Start training")
+        theme.set_role(self.button, kind="primary")
+        self.button.clicked.connect(self.start_requested)
+        buttons = QHBoxLayout()
+        buttons.setSpacing(theme.SPACE)
+        for button in (self.queue_button, self.button):
+            buttons.addWidget(button, 0, Qt.AlignmentFlag.AlignVCenter)
+        layout.addLayout(buttons)
+
+    def _dress(self) -> None:
+        c = theme.colors()
+        self.setStyleSheet(f"QFrame#start_bar {{ background: {c.card}; border-top: 1px solid {c.border}; }}")
+        self.button.setIcon(theme.icon("ph.play-fill", color=c.on_accent))
+        self._show()
+
+    def _show(self) -> None:
+        c = theme.colors()
+        found = {s: [p for p in self._problems if p.severity is s] for s in Severity}
+        errors, warnings = found[Severity.ERROR], found[Severity.WARNING]
+        self.button.setEnabled(not errors and not self._running)
+        if errors:
+            self._label.setText(f"<span style='color:{c.muted}'>Before the start: </span>{_links(errors, c.error)}")
+        else:
+            self._label.setText(RUNNING if self._running else self._sentence)
+        self._warnings.setVisible(bool(warnings) and not errors)
+        self._warnings.setText(f"{plural(len(warnings), 'warning')}: {_links(warnings, c.warning)}")
+        self.queue_button.setEnabled(not errors)
+        why_not = "\n".join(p.sentence() for p in errors)
+        self.button.setToolTip(why_not or "Start the run in a worker of its own")
+        self.queue_button.setToolTip(why_not or "Train this setup as it is now, after the runs that wait")
+
+
+def _links(problems: Sequence[Problem], color: str) -> str:
+    """Each field once, by its label, as a link to it."""
+    names = {p.path: problem_name(p) for p in problems}
+    links = [f"<a href='{escape(path)}' style='color:{color}'>{escape(name)}</a>" for path, name in names.items()]
+    rest = len(links) - NAMED_ERRORS
+    return ", ".join(links[:NAMED_ERRORS]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def problem_name(problem: Problem) -> str:
+    """The label of the field that a problem is about, or what it says if it is about none."""
+    spec = field_specs().get(problem.path)
+    return OTHER_NAMES.get(problem.path, spec.label if spec else problem.message)

@@ -1,0 +1,132 @@
+"""The card "Training": how long, how fast, how often measured and saved."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from app.core.problem import Problem
+from app.core.quantity import plural
+from app.core.setup import plan
+from app.ui.form.field import Field
+from app.ui.form.grid import FieldGrid
+from app.ui.form.number_box import NumberBox, number_text
+from app.ui.form.store import ConfigStore
+from app.ui.widget.card import Card, Disclosure
+
+MAIN = (
+    "learning_rate", "batch_size", "grad_accumulation_steps", "max_seq_length",
+    "epochs", "iters", "optimizer", "adapter_name",
+    "steps_per_report", "steps_per_eval", "save_every", "seed",
+)  # fmt: skip
+# A switch and, under it, what matters only while it is on.
+SWITCHES = (
+    ("early_stopping.enabled", "early_stopping.patience"),
+    ("mask_prompt", "mask_turns"),
+    ("grad_checkpoint",),
+)
+MORE = (
+    "schedule", "warmup", "weight_decay", "max_grad_norm",
+    "val_batches", "batching", "final_adapter", "early_stopping.min_delta",
+    "valid_fraction", "test_fraction", "adapter_dtype", "resume_adapter_file",
+)  # fmt: skip
+# Why the adapter's precision is no choice.
+WITHOUT_DTYPE = {"dora": "DoRA always computes in float32", "full": "There is no adapter"}
+SWITCH_WIDTH = 210  # px; a check box does not shorten its text
+
+
+class TrainingSection(Card):
+    """Fields of a `ConfigStore`; iterations and epochs each show the other once the data are known."""
+
+    def __init__(self, store: ConfigStore, parent: QWidget | None = None) -> None:
+        super().__init__("Training", parent=parent)
+        self.setObjectName("training_section")
+        self._store = store
+        self._examples: int | None = None
+        self.fields: dict[str, Field] = {}
+        self._grids: dict[str, tuple[FieldGrid, QWidget]] = {}  # where a field stands: alone or in a block
+        self.body.addWidget(self._grid(MAIN))
+        self.body.addWidget(self._switches())
+        self.disclosure = Disclosure("More", self._grid(MORE), self)
+        self.disclosure.button.setObjectName("training.more")
+        self.disclosure.button.setToolTip("Schedule, decay, clipping, batches, what is kept")
+        self.body.addWidget(self.disclosure)
+        store.changed.connect(self._on_changed)
+        self._update()
+
+    def set_train_examples(self, examples: int | None) -> None:
+        """Tells how many examples there are to train on; None while that is not known."""
+        if examples != self._examples:
+            self._examples = examples
+            self._update()
+
+    def leave_out(self, paths: frozenset[str]) -> None:
+        """Shows all fields but those that a method does not use; a block goes when all of it goes."""
+        blocks = {id(block): (grid, block) for grid, block in self._grids.values()}
+        for key, (grid, block) in blocks.items():
+            inside = {path for path, (_, other) in self._grids.items() if id(other) == key}
+            grid.set_present(block, not inside <= paths)
+
+    def _grid(self, paths: tuple[str, ...]) -> FieldGrid:
+        grid = FieldGrid(self)
+        for path in paths:
+            field = self._field(path)
+            grid.add(field)
+            self._grids[path] = grid, field
+        return grid
+
+    def _switches(self) -> FieldGrid:
+        grid = FieldGrid(self, max_columns=len(SWITCHES), column_width=SWITCH_WIDTH)
+        for paths in SWITCHES:
+            block = QWidget(grid)
+            layout = QVBoxLayout(block)
+            layout.setContentsMargins(0, 0, 0, 0)
+            for path in paths:
+                layout.addWidget(self._field(path))
+                self._grids[path] = grid, block
+            grid.add(block)
+        return grid
+
+    def _field(self, path: str) -> Field:
+        if path == "iters":
+            field = Field(path, self._store, self, commit=self._set_iterations, resettable=False)
+        else:
+            field = Field(path, self._store, self)
+        self.fields[path] = field
+        return field
+
+    def _set_iterations(self, value: Any) -> Problem | None:
+        """Whoever types iterations means them: the epochs then follow."""
+        return self._store.set_many({"iters": value, "epochs": None})
+
+    def _on_changed(self, path: str) -> None:
+        if path in ("", "iters", "epochs", "batch_size", "early_stopping.enabled", "mask_prompt", "fine_tune_type"):
+            self._update()
+
+    def _update(self) -> None:
+        config = self._store.config
+        if config.epochs is not None and self._examples:
+            self._store.set("iters", plan.iterations(config, self._examples))
+        self.fields["early_stopping.patience"].setEnabled(config.early_stopping.enabled)
+        self.fields["mask_turns"].setEnabled(config.mask_prompt)
+        kind = config.fine_tune_type
+        self.fields["adapter_dtype"].setEnabled(kind == "lora")
+        self.fields["adapter_dtype"].set_hint(WITHOUT_DTYPE.get(kind, ""))
+        self._show_each_other()
+
+    def _show_each_other(self) -> None:
+        config = self._store.config
+        epochs, iterations = self.fields["epochs"], self.fields["iters"]
+        passes = plan.epochs(config, self._examples)
+        assert isinstance(epochs.editor, NumberBox)
+        shown = "" if passes is None else number_text(float(f"{passes:.3g}"))
+        epochs.editor.set_placeholder(shown if config.epochs is None else "")
+        if not self._examples:
+            epochs.set_hint("Counted in iterations once the data are read" if config.epochs is not None else "")
+            iterations.set_hint("")
+            return
+        batches = plan.iterations_per_epoch(config, self._examples)
+        epochs.set_hint(f"{plural(batches, 'iteration')} an epoch")
+        follows = "From the epochs" if config.epochs is not None else f"= {shown} epochs"
+        iterations.set_hint(f"{follows}, {plural(self._examples, 'example')}")

@@ -1,0 +1,119 @@
+"""The list of a model's modules: every matrix with its shape, searchable, and why some cannot be adapted."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSortFilterProxyModel, Qt, Signal
+from PySide6.QtGui import QColor
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QDialog,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.core.model.inspection import Inspection, Module
+from app.core.model.module_group import GROUP_LABELS
+from app.ui.widget import theme
+from app.ui.widget.table import Index, TableModel, TableView
+
+COLUMNS = ("Module", "Group", "Type", "Shape", "Parameters", "Adapted")
+
+
+class ModuleTable(TableModel):
+    """The modules of an `Inspection` and which of them are selected."""
+
+    def __init__(self, inspection: Inspection, selected: frozenset[str], parent: QWidget | None = None) -> None:
+        super().__init__(COLUMNS, {"Parameters"}, parent)
+        self.set_rows(inspection.modules)
+        self._selected = selected
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        module = self.rows[index.row()]
+        if role == Qt.ItemDataRole.DisplayRole:
+            return self._text(module, index.column())
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return module.refused or module.path
+        if role == Qt.ItemDataRole.ForegroundRole and not module.adaptable:
+            return QColor(theme.colors().faint)
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return self.alignment(index.column())
+        return None
+
+    def _text(self, module: Module, column: int) -> str:
+        adapted = "yes" if module.path in self._selected else "no" if module.adaptable else "cannot be"
+        texts = (module.path, GROUP_LABELS[module.group], module.type, module.shape_text, f"{module.parameters:,}")
+        return (*texts, adapted)[column]
+
+
+class ModuleDialog(QDialog):
+    """Shows the modules; ``picked(pattern)`` asks to add the key of the chosen ones to the patterns."""
+
+    picked = Signal(list)  # list[str] of module keys
+
+    def __init__(self, inspection: Inspection, selected: frozenset[str], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("module_dialog")
+        self.setWindowTitle("Modules of the model")
+        self.resize(880, 560)
+        self._inspection = inspection
+        self._proxy = QSortFilterProxyModel(self)
+        self._proxy.setSourceModel(ModuleTable(inspection, selected, self))
+        self._proxy.setFilterKeyColumn(-1)
+        self._proxy.setFilterCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(*[theme.SPACE * 2] * 4)
+        layout.setSpacing(theme.SPACE)
+        self.search = QLineEdit(self)
+        self.search.setObjectName("modules.search")
+        self.search.setAccessibleName("Search modules")
+        self.search.setPlaceholderText("Search by name, group or shape")
+        self.search.setClearButtonEnabled(True)
+        self.search.textChanged.connect(self._on_search)
+        layout.addWidget(self.search)
+        layout.addWidget(self._table(), 1)
+        layout.addLayout(self._foot())
+        self._on_search("")
+
+    def _table(self) -> TableView:
+        self.table = TableView("modules.table", "Modules of the model", self)
+        self.table.setModel(self._proxy)
+        self.table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        header = self.table.horizontalHeader()
+        for column, width in enumerate((0, 130, 110, 130, 110, 90)):
+            self.table.setColumnWidth(column, width)
+        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        return self.table
+
+    def _foot(self) -> QHBoxLayout:
+        foot = QHBoxLayout()
+        self._count = QLabel(self)
+        self._count.setProperty("role", "muted")
+        foot.addWidget(self._count, 1)
+        use = QPushButton("Use as targets", self)
+        use.setObjectName("modules.use")
+        use.setToolTip("Targets become the matrices of the selected rows")
+        use.clicked.connect(self._on_use)
+        close = QPushButton("Close", self)
+        close.clicked.connect(self.reject)
+        foot.addWidget(use)
+        foot.addWidget(close)
+        return foot
+
+    def _on_search(self, text: str) -> None:
+        self._proxy.setFilterFixedString(text.strip())
+        total = len(self._inspection.modules)
+        able = len(self._inspection.adaptable)
+        self._count.setText(f"{self._proxy.rowCount():,} of {total:,} modules shown · {able:,} can be adapted")
+
+    def _on_use(self) -> None:
+        rows = {self._proxy.mapToSource(index).row() for index in self.table.selectedIndexes()}
+        modules = [self._inspection.modules[row] for row in sorted(rows)]
+        keys = list(dict.fromkeys(module.key for module in modules if module.adaptable))
+        if keys:
+            self.picked.emit(keys)
+            self.accept()

@@ -1,0 +1,173 @@
+"""The card "Full-Layer LoRA Configuration": the adapter's shape, and which matrices of which layers get one."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, QUrl
+from PySide6.QtGui import QDesktopServices
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+
+from app.core.model.inspection import Inspection
+from app.core.quantity import plural
+from app.ui.form.field import Field
+from app.ui.form.grid import FieldGrid
+from app.ui.form.selection_model import SelectionModel
+from app.ui.form.store import ConfigStore
+from app.ui.target.alpha import Alpha
+from app.ui.target.chooser import TargetChooser
+from app.ui.target.coverage_matrix import CoverageMatrix
+from app.ui.target.layer_editor import LayerEditor
+from app.ui.widget import theme
+from app.ui.widget.card import Card
+
+PAPER = "https://thinkingmachines.ai/blog/lora/"
+
+
+class TargetSection(Card):
+    """Edits type, rank, alpha, dropout, coverage and targets of a `ConfigStore`; shows a `SelectionModel`."""
+
+    def __init__(self, store: ConfigStore, model: SelectionModel, parent: QWidget | None = None) -> None:
+        super().__init__("Full-Layer LoRA Configuration", parent=parent)
+        self.setObjectName("target_section")
+        self._store, self._model = store, model
+        self._inspection: Inspection | None = None
+        self.fields: dict[str, Field] = {}
+        self.body.addWidget(self._banner())
+        self.body.addWidget(self._shape())
+        self.chooser = TargetChooser(store, model, self)
+        self.body.addWidget(self.chooser)
+        self.body.addWidget(self._coverage())
+        model.changed.connect(self._show)
+        model.refused.connect(self._on_refused)
+        store.changed.connect(self._on_changed)
+        self._show()
+
+    # -- parts ------------------------------------------------------------------------------------------------
+
+    def _banner(self) -> QFrame:
+        banner = QFrame(self)
+        banner.setProperty("role", "banner")
+        layout = QVBoxLayout(banner)
+        layout.setContentsMargins(theme.SPACE * 3 // 2, theme.SPACE, theme.SPACE * 3 // 2, theme.SPACE)
+        layout.setSpacing(2)
+        self._what = QLabel(banner)
+        self._what.setObjectName("target_section.what")
+        self._what.setWordWrap(True)
+        self.link = QLabel(banner)
+        self.link.setObjectName("target_section.link")
+        self.link.setProperty("role", "small")
+        self.link.setToolTip(PAPER)
+        self.link.setAccessibleName("Research: LoRA Without Regret, opens in the browser")
+        self.link.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.link.setTextInteractionFlags(Qt.TextInteractionFlag.LinksAccessibleByMouse
+                                          | Qt.TextInteractionFlag.LinksAccessibleByKeyboard)  # fmt: skip
+        self.link.linkActivated.connect(self._open_paper)
+        theme.theme().changed.connect(self._show_link)
+        self._show_link()
+        layout.addWidget(self._what)
+        layout.addWidget(self.link)
+        return banner
+
+    def _shape(self) -> FieldGrid:
+        grid = FieldGrid(self)
+        hints = {
+            "lora_parameters.rank": "Rank 32 recommended for full-layer training",
+            "lora_parameters.dropout": "0.0 recommended for stable training",
+        }
+        self._layers = LayerEditor(self)
+        self._alpha = Alpha(self._store, self)
+        self.fields["lora_parameters.scale"] = self._alpha.field
+        for path in ("fine_tune_type", "lora_parameters.rank"):
+            self.fields[path] = Field(path, self._store, self, hint=hints.get(path, ""))
+            grid.add(self.fields[path])
+        grid.add(self._alpha.field)
+        path = "lora_parameters.dropout"
+        self.fields[path] = Field(path, self._store, self, hint=hints[path])
+        grid.add(self.fields[path])
+        self.fields["num_layers"] = Field("num_layers", self._store, self, editor=self._layers)
+        grid.add(self.fields["num_layers"])
+        grid.add(self._alpha.reading_part)
+        return grid
+
+    def _coverage(self) -> QFrame:
+        well = QFrame(self)
+        well.setProperty("role", "well")
+        layout = QVBoxLayout(well)
+        layout.setContentsMargins(*[theme.SPACE * 3 // 2] * 4)
+        layout.setSpacing(theme.SPACE)
+        head = QHBoxLayout()
+        title = QLabel("Coverage", well)
+        title.setProperty("role", "label")
+        self._total = QLabel(well)
+        self._total.setObjectName("coverage.total")
+        self._total.setProperty("role", "small")
+        head.addWidget(title)
+        head.addStretch(1)
+        head.addWidget(self._total)
+        layout.addLayout(head)
+        self.matrix = CoverageMatrix(well)
+        self.matrix.edited.connect(self._model.switch)
+        layout.addWidget(self.matrix)
+        self._say = QLabel(well)
+        self._say.setObjectName("coverage.say")
+        self._say.setProperty("role", "small")
+        self._say.setWordWrap(True)
+        layout.addWidget(self._say)
+        return well
+
+    # -- what it shows ----------------------------------------------------------------------------------------
+
+    def _show(self) -> None:
+        inspection, selection = self._model.inspection, self._model.selection
+        if inspection is not self._inspection:
+            self._inspection = inspection
+            layers = inspection.num_layers if inspection else 0
+            self._layers.set_layers(layers)
+            name = (inspection.path.rstrip("/").rsplit("/", 1)[-1] or "The model") if inspection else ""
+            self.fields["num_layers"].set_hint(f"{name} has {layers} transformer blocks" if layers else "")
+            self.matrix.set_rows(inspection.rows if inspection else ())
+        known = inspection is not None and selection is not None and bool(inspection.rows)
+        self.matrix.setVisible(known)
+        if inspection is None or selection is None:
+            self._what.setText("<b>Full-layer LoRA</b> trains all matrices of attention and MLP, in all layers.")
+            self._total.setText("")
+            self._say.setText("Choose a model to see its matrices and layers here.")
+            return
+        full = selection.kind == "full"
+        self.matrix.set_selected(selection.paths, editable=not full)
+        layers = len({m.layer for m in selection.modules if m.layer is not None})
+        matrices = plural(len(selection.matrices), "matrix", "matrices")
+        self._total.setText(
+            f"{matrices} × {'all ' if layers == inspection.num_layers else ''}{plural(layers, 'layer')}"
+        )
+        self._what.setText(self._sentence(selection.kind, matrices, layers, inspection))
+        self._say.setText(
+            "Full fine-tuning changes whole layers; single matrices cannot be chosen."
+            if full
+            else "Click a cell, a name, a layer's number, or drag a block. Layer 0 is nearest to the input."
+        )
+
+    def _sentence(self, kind: str, matrices: str, layers: int, inspection: Inspection) -> str:
+        where = f"all {plural(layers, 'layer')}" if layers == inspection.num_layers else plural(layers, "layer")
+        if kind == "full":
+            return f"<b>Full fine-tuning</b> changes the weights of {where} themselves; there is no small adapter."
+        word = "DoRA" if kind == "dora" else "LoRA"
+        preset = "Full-layer " if self._store.config.targets == "full" else ""
+        return f"<b>{preset}{word}</b> puts an adapter on {matrices} across {where}."
+
+    def _show_link(self) -> None:
+        color = theme.colors().accent
+        self.link.setText(f"Research: <a href='{PAPER}' style='color:{color}'>“LoRA Without Regret”</a>")
+
+    def _open_paper(self, address: str) -> None:
+        QDesktopServices.openUrl(QUrl(address))
+
+    def _on_refused(self, why: str) -> None:
+        self._say.setText(why)
+
+    def _on_changed(self, path: str) -> None:
+        if path in ("", "fine_tune_type"):
+            adapters = self._store.config.fine_tune_type != "full"
+            for name in ("lora_parameters.rank", "lora_parameters.scale", "lora_parameters.dropout"):
+                self.fields[name].setEnabled(adapters)
+            self._alpha.reading.setEnabled(adapters)
+            self.chooser.setEnabled(adapters)

@@ -1,0 +1,95 @@
+"""Dropping files: a card that lights up for what it takes, and what stands in it while nothing was dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from app.ui.widget import theme
+from app.ui.widget.card import Card
+
+
+class DropCard(Card):
+    """A `Card` that takes files; subclasses say which with `accepts`. ``dropped(paths)`` hands them over."""
+
+    dropped = Signal(list)  # list[Path]
+
+    def __init__(self, title: str, description: str = "", parent: QWidget | None = None) -> None:
+        super().__init__(title, description, parent)
+        self.setAcceptDrops(True)
+
+    def accepts(self, path: Path) -> bool:
+        """Whether this card has a use for a file or folder; must be quick."""
+        raise NotImplementedError
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if self._paths(event):
+            theme.set_role(self, drop="true")
+            event.acceptProposedAction()
+        else:
+            event.ignore()  # the window behind may want it
+
+    def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
+        theme.set_role(self, drop="")
+        super().dragLeaveEvent(event)
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        theme.set_role(self, drop="")
+        paths = self._paths(event)
+        if not paths:
+            event.ignore()
+            return
+        event.acceptProposedAction()
+        self.dropped.emit(paths)
+
+    def _paths(self, event: QDropEvent) -> list[Path]:
+        found = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
+        return [path for path in found if self.accepts(path)]
+
+
+class DropZone(QFrame):
+    """The empty state of a `DropCard`: what to drop here, and buttons for those who would rather not."""
+
+    def __init__(self, title: str, wanted: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setProperty("role", "drop-zone")
+        self.wanted = self._line(wanted, "small")
+        self._buttons = QHBoxLayout()
+        self._buttons.addStretch(1)
+        self._buttons.addStretch(1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(*[theme.SPACE * 2] * 4)
+        layout.setSpacing(theme.SPACE // 2)
+        layout.addWidget(self._line(title, "label"))
+        layout.addWidget(self.wanted)
+        layout.addSpacing(theme.SPACE)
+        layout.addLayout(self._buttons)
+
+    def add_button(
+        self, name: str, text: str, tip: str, act: Callable[[], object], *, kind: str = ""
+    ) -> QPushButton:
+        """One more button, right of those before."""
+        button = QPushButton(text, self)
+        button.setObjectName(name)
+        button.setToolTip(tip)
+        if kind:
+            theme.set_role(button, kind=kind)
+        button.clicked.connect(act)
+        self._buttons.insertWidget(self._buttons.count() - 1, button)
+        return button
+
+    def _line(self, text: str, role: str) -> QLabel:
+        label = QLabel(text, self)
+        label.setProperty("role", role)
+        label.setWordWrap(True)
+        label.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+        return label
+
+
+def local_paths(found: QDropEvent) -> list[Path]:
+    """The files and folders on this machine that an event carries."""
+    return [Path(url.toLocalFile()) for url in found.mimeData().urls() if url.isLocalFile()]

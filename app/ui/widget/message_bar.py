@@ -1,0 +1,166 @@
+"""The message bar: the one door for what the user is told, as banners that hold nothing up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from PySide6.QtCore import QEvent, Qt, QTimer, Signal
+from PySide6.QtGui import QEnterEvent, QKeyEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+
+from app.ui.widget import theme
+from app.ui.widget.icon_button import IconButton
+
+Kind = Literal["info", "good", "warning", "error"]
+
+SHOWN_AT_ONCE = 3
+LIFETIME_MS: dict[Kind, int] = {"info": 8_000, "good": 0, "warning": 0, "error": 0}  # 0 stays until closed
+LINES_SHOWN = 4
+ICONS: dict[Kind, str] = {
+    "info": "ph.info",
+    "good": "ph.check-circle",
+    "warning": "ph.warning",
+    "error": "ph.warning-circle",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What to tell, how much it matters, and at most one thing that can be done about it."""
+
+    text: str
+    kind: Kind = "info"
+    action: str = ""
+    act: Callable[[], object] | None = None
+
+
+class MessageBar(QWidget):
+    """A stack of banners, the newest at the top; empty it takes no room. The same text never stands there twice."""
+
+    emptied = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("message_bar")
+        self.setAccessibleName("Messages")
+        self._layout = QVBoxLayout(self)
+        self._layout.setContentsMargins(theme.SPACE * 2, 0, theme.SPACE * 2, theme.SPACE)
+        self._layout.setSpacing(theme.SPACE // 2)
+        self._banners: list[Banner] = []
+        self.hide()
+
+    def tell(self, message: Message) -> None:
+        """Shows a message; the oldest goes when there are too many."""
+        for banner in list(self._banners):
+            if banner.message.text == message.text:
+                self._remove(banner)
+        banner = Banner(message, self)
+        banner.closed.connect(self._on_closed)
+        self._banners.insert(0, banner)
+        self._layout.insertWidget(0, banner)
+        for old in self._banners[SHOWN_AT_ONCE:]:
+            self._remove(old)
+        self.show()
+
+    def messages(self) -> list[Message]:
+        """What stands there now, newest first."""
+        return [banner.message for banner in self._banners]
+
+    def clear(self) -> None:
+        """Takes everything away."""
+        for banner in list(self._banners):
+            self._remove(banner)
+
+    def keyPressEvent(self, pressed: QKeyEvent) -> None:
+        if pressed.key() == Qt.Key.Key_Escape and self._banners:
+            self._remove(self._banners[0])
+        else:
+            super().keyPressEvent(pressed)
+
+    def _on_closed(self) -> None:
+        banner = self.sender()
+        if isinstance(banner, Banner):
+            self._remove(banner)
+
+    def _remove(self, banner: Banner) -> None:
+        if banner not in self._banners:
+            return
+        self._banners.remove(banner)
+        self._layout.removeWidget(banner)
+        banner.hide()
+        banner.deleteLater()
+        if not self._banners:
+            self.hide()
+            self.emptied.emit()
+
+
+class Banner(QFrame):
+    """One message; ``closed`` asks to be taken away, by its button, its action or its time."""
+
+    closed = Signal()
+
+    def __init__(self, message: Message, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.message = message
+        self.setObjectName(f"message.{message.kind}")
+        self.setAccessibleName(message.text)
+        theme.set_role(self, role="banner" if message.kind == "info" else f"banner-{message.kind}")
+        self._icon = QLabel(self)
+        self._build()
+        theme.theme().changed.connect(self._dress)
+        self._dress()
+        self._life = QTimer(self)
+        self._life.setSingleShot(True)
+        self._life.timeout.connect(self.closed)
+        if lifetime := LIFETIME_MS[message.kind]:
+            self._life.start(lifetime)
+
+    def _build(self) -> None:
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(theme.SPACE * 3 // 2, theme.SPACE // 2, theme.SPACE // 2, theme.SPACE // 2)
+        layout.setSpacing(theme.SPACE)
+        lines = self.message.text.splitlines()
+        text = QLabel("\n".join([*lines[:LINES_SHOWN], *(["…"] if len(lines) > LINES_SHOWN else [])]), self)
+        text.setObjectName("message.text")
+        text.setTextFormat(Qt.TextFormat.PlainText)
+        text.setToolTip(self.message.text if len(lines) > LINES_SHOWN else "")
+        text.setWordWrap(True)
+        text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        layout.addWidget(self._icon, 0, Qt.AlignmentFlag.AlignVCenter)
+        layout.addWidget(text, 1)
+        if self.message.act is not None:
+            button = QPushButton(self.message.action, self)
+            button.setObjectName("message.action")
+            theme.set_role(button, kind="link")
+            button.setCursor(Qt.CursorShape.PointingHandCursor)
+            button.clicked.connect(self._act)
+            layout.addWidget(button)
+            layout.addSpacing(theme.SPACE)
+        close = IconButton("ph.x", "Close this message", self, size=14)
+        close.setObjectName("message.close")
+        close.clicked.connect(self.closed)
+        layout.addWidget(close)
+
+    def _act(self) -> None:
+        act = self.message.act
+        self.closed.emit()
+        if act is not None:
+            act()
+
+    def _dress(self) -> None:
+        c = theme.colors()
+        color = {"info": c.accent, "good": c.good, "warning": c.warning, "error": c.error}[self.message.kind]
+        self._icon.setPixmap(theme.icon(ICONS[self.message.kind], color).pixmap(18, 18))
+
+    def enterEvent(self, entered: QEnterEvent) -> None:
+        """What is being read does not vanish."""
+        self._life.stop()
+        super().enterEvent(entered)
+
+    def leaveEvent(self, left: QEvent) -> None:
+        if lifetime := LIFETIME_MS[self.message.kind]:
+            self._life.start(lifetime)
+        super().leaveEvent(left)

@@ -1,0 +1,1 @@
+"""The window: tabs, menus, status, and what is dropped on it."""

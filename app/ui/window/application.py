@@ -1,0 +1,191 @@
+"""The application: the process around the window, from its first moment to its last error."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+from types import TracebackType
+
+from PySide6.QtCore import QEvent, QEventLoop, QObject, QTimer, Signal
+from PySide6.QtGui import QFileOpenEvent, QGuiApplication, QIcon
+from PySide6.QtWidgets import QApplication
+
+from app import __version__
+from app.core.setup.config_file import load_config
+from app.core.system import place
+from app.core.system.atomic_file import write_text
+from app.core.system.resource import resource
+from app.ui.form.store import ConfigStore, form_store
+from app.ui.run.session import RunSession
+from app.ui.setup.enhanced_tab import enhanced_store
+from app.ui.widget import theme
+from app.ui.widget.message_bar import Message, MessageBar
+from app.ui.window.appearance import Appearance
+from app.ui.window.garbage_collector import GarbageCollector
+from app.ui.window.main_window import MainWindow
+
+SIGNAL_POLL_MS = 300  # Python runs its signal handlers only between bytecodes: it needs a moment now and then
+SCREENSHOT_WAIT_MS = 30_000
+SETTLE_MS = 400
+
+
+class FileOpener(QObject):
+    """Catches the files that macOS hands to a running application ("open with", a drop on the dock icon)."""
+
+    opened = Signal(list)  # list[str]
+
+    def eventFilter(self, watched: QObject, found: QEvent) -> bool:
+        if isinstance(found, QFileOpenEvent) and found.file():
+            self.opened.emit([found.file()])
+            return True
+        return super().eventFilter(watched, found)
+
+
+class ErrorPresenter(QObject):
+    """The one place where errors that nobody foresaw are told: in the window, on stderr and in a file."""
+
+    def __init__(self, messages: MessageBar) -> None:
+        super().__init__(messages)
+        self._messages = messages
+        self._told: set[str] = set()
+
+    def install(self) -> None:
+        """Takes over Python's last door for errors."""
+        sys.excepthook = self.present
+
+    def present(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        """Tells of an error; the same one again only on stderr."""
+        traceback.print_exception(kind, error, trace)
+        if issubclass(kind, KeyboardInterrupt):
+            QApplication.quit()
+            return
+        said = f"{kind.__name__}: {error}"
+        if said in self._told:
+            return
+        self._told.add(said)
+        report = place.cache_dir() / "last_error.txt"
+        text = f"Luthier {__version__}, Python {sys.version.split()[0]}, {sys.platform}\n"
+        text += "".join(traceback.format_exception(kind, error, trace))
+        try:
+            write_text(report, text)
+            where = f" The details are in {report}."
+        except OSError:
+            where = ""
+        self._messages.tell(Message(f"Something went wrong in the window: {said}{where}", "error"))
+
+
+def make_application() -> QApplication:
+    """The process's application, with its name and icon; the one that is already there if there is one."""
+    found = QApplication.instance()
+    application = found if isinstance(found, QApplication) else QApplication(sys.argv[:1])
+    application.setApplicationName("Luthier")
+    application.setApplicationDisplayName("Luthier")
+    application.setApplicationVersion(__version__)
+    application.setDesktopFileName("luthier")
+    application.setWindowIcon(window_icon())
+    return application
+
+
+def window_icon() -> QIcon:
+    """The program's icon."""
+    return QIcon(str(resource("icons", "luthier.png")))
+
+
+def run(files: list[str]) -> int:
+    """Opens the window and returns when it was closed. ``files`` land where a drop would put them."""
+    application = make_application()
+    appearance = Appearance(application)
+    appearance.apply()
+    store, session = form_store(application), RunSession(application)
+    enhanced = enhanced_store(application)
+    with theme.undressed():
+        window = MainWindow(store, session, appearance, enhanced=enhanced)
+    presenter = ErrorPresenter(window.messages)
+    presenter.install()
+    opener = FileOpener(application)
+    opener.opened.connect(window.workshop.take_files)
+    application.installEventFilter(opener)
+    _close_on_signals(window)
+    for problem in [*store.restore_form(), *enhanced.restore_form()]:
+        window.messages.tell(
+            Message(f"The form of the last time was not restored: {problem.sentence()}", "warning")
+        )
+    window.workshop.take_files(files)
+    window.workshop.queue.offer()
+    window.show()
+    collector = GarbageCollector(window)
+    code = application.exec()
+    collector.deleteLater()
+    session.wait(SCREENSHOT_WAIT_MS)
+    sys.excepthook = sys.__excepthook__
+    return code
+
+
+def _close_on_signals(window: MainWindow) -> None:
+    """Ctrl-C and a polite end by the system stop the run as closing the window does, without asking."""
+
+    def leave(_number: int, _frame: object) -> None:
+        # In the event loop: a window that closes before the loop begins would leave it without an end.
+        QTimer.singleShot(0, window, window.leave)
+
+    signal.signal(signal.SIGINT, leave)
+    signal.signal(signal.SIGTERM, leave)
+    timer = QTimer(window)
+    timer.timeout.connect(_let_python_run)
+    timer.start(SIGNAL_POLL_MS)
+
+
+def _let_python_run() -> None:
+    """Nothing: being called is what matters."""
+
+
+def screenshot(
+    run_dir: Path, png: Path, *, scheme: theme.Scheme = "light", size: tuple[int, int] = (1440, 900)
+) -> None:
+    """Writes a picture of the window with a run open and its config in the form.
+
+    Works without a display. Raises `OSError` if the picture cannot be written, `UnusableError` if the run has no
+    readable config. In a process that has an application already, that one is used.
+    """
+    if QGuiApplication.instance() is None and not _has_display():
+        os.environ["QT_QPA_PLATFORM"] = "offscreen"
+    application = make_application()
+    config = load_config(run_dir / "config.yaml").config
+    appearance = Appearance(application)
+    theme.apply_theme(scheme)
+    store, session = ConfigStore(application), RunSession(application)
+    window = MainWindow(store, session, appearance)
+    window.resize(*size)
+    window.workshop.take_config(config)
+    window.show()
+    session.open(run_dir)
+    _wait_until_known(window)
+    png.parent.mkdir(parents=True, exist_ok=True)
+    saved = window.grab().save(str(png))
+    window.dispose()
+    if not saved:
+        raise OSError(f"{png} cannot be written.")
+
+
+def _wait_until_known(window: MainWindow) -> None:
+    """Lets the window work until model, data and run are read, then a moment more for the last repaint."""
+    waited, step_ms = 0, 50
+    while waited < SCREENSHOT_WAIT_MS and window.is_busy:
+        _work(step_ms)
+        waited += step_ms
+    _work(SETTLE_MS)
+
+
+def _work(milliseconds: int) -> None:
+    loop = QEventLoop()
+    QTimer.singleShot(milliseconds, loop.quit)
+    loop.exec()
+
+
+def _has_display() -> bool:
+    if sys.platform != "linux":
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or os.environ.get("QT_QPA_PLATFORM"))

@@ -1,0 +1,532 @@
+"""The main window: builds tabs, menus, messages and status, connects them, and owns nothing else."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QByteArray, Qt, QTimer, QUrl
+from PySide6.QtGui import QCloseEvent, QDesktopServices
+from PySide6.QtWidgets import (
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QMainWindow,
+    QMessageBox,
+    QSplitter,
+    QStackedWidget,
+    QTabBar,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app import __version__
+from app.core.problem import Problem
+from app.core.protocol.event import Event, Warned
+from app.core.quantity import duration_text
+from app.core.run.folder import RunDir, runs_dir
+from app.core.system.setting import load_settings, save_settings
+from app.ui.compare.answerer import Answerer
+from app.ui.form.store import ConfigStore
+from app.ui.run.panel import RunPanel
+from app.ui.run.session import RunSession, RunState
+from app.ui.run.word import PILLS
+from app.ui.setup.config_tab import ConfigTab
+from app.ui.setup.enhanced_tab import EnhancedTab, baseline
+from app.ui.setup.setup_tab import SetupTab
+from app.ui.widget import theme
+from app.ui.widget.icon_button import IconButton
+from app.ui.widget.message_bar import Message, MessageBar
+from app.ui.window.actions import Workshop
+from app.ui.window.appearance import Appearance
+from app.ui.window.drop_target import DropTarget
+from app.ui.window.menu import WindowMenu
+from app.ui.window.queue_actions import QueueDesk
+from app.ui.window.settings_dialog import SettingsDialog
+from app.ui.worker.inspector import Inspector
+
+if TYPE_CHECKING:
+    from app.ui.compare.tab import CompareTab
+    from app.ui.runs.tab import RunsTab
+
+SETUP, ENHANCED, COMPARE, RUNS = "Setup", "Enhanced Setup", "Compare", "Runs"
+SIZE = (1320, 840)
+MINIMUM_SIZE = (900, 600)
+PANEL_WIDTH, PANEL_MINIMUM = 430, 360
+SAVE_DELAY_MS = 800
+STATUS_MS = 1000
+CONFIG_FILES = "Configs (*.yaml *.yml);;All files (*)"
+
+
+class MainWindow(QMainWindow):
+    """What it shows lives in the stores, the `RunSession` and the `Answerer` that it is given."""
+
+    def __init__(
+        self,
+        store: ConfigStore,
+        session: RunSession,
+        appearance: Appearance,
+        parent: QWidget | None = None,
+        *,
+        enhanced: ConfigStore | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Luthier")
+        self.setMinimumSize(*MINIMUM_SIZE)
+        self.store, self.session, self.appearance = store, session, appearance
+        self.enhanced_store = enhanced if enhanced is not None else ConfigStore(self, defaults=baseline())
+        self._enhanced_tab: EnhancedTab | None = None
+        self._compare_tab: CompareTab | None = None
+        self._runs_tab: RunsTab | None = None
+        self._leaving = False
+        self.answerer = Answerer(self)
+        self.inspector = Inspector(self)
+        self._build()
+        self.workshop = Workshop(store, session, self, find_problems=self._problems)
+        self.workshop.add_enhanced(self.enhanced_store, self._enhanced_problems)
+        self.queue_desk = QueueDesk(self.workshop, self._form_in_use, self)
+        self.menu = WindowMenu(self, list(self._tabs))
+        self.menu.set_theme(appearance.choice)
+        self.drop_target = DropTarget(self)
+        self._build_status()
+        self._saving = QTimer(self)
+        self._saving.setSingleShot(True)
+        self._saving.setInterval(SAVE_DELAY_MS)
+        self._saving.timeout.connect(self.save_view)
+        self._connect()
+        self._connect_menu()
+        self._restore_view()
+        self._on_theme()
+        self._on_state()
+        self.tab_bar.setFocus()
+
+    # -- building ---------------------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        self.messages = MessageBar(self)
+        self.setup_tab = SetupTab(self.store, self.inspector, self)
+        # Empty until they are looked at: the window should open quickly.
+        self._enhanced_page, self._compare_page, self._runs_page = QWidget(self), QWidget(self), QWidget(self)
+        self._tabs: dict[str, QWidget] = {
+            SETUP: self.setup_tab,
+            ENHANCED: self._enhanced_page,
+            COMPARE: self._compare_page,
+            RUNS: self._runs_page,
+        }
+        self.tab_bar, self._pages = QTabBar(self), QStackedWidget(self)
+        self.tab_bar.setObjectName("tab_bar")
+        self.tab_bar.setAccessibleName("Parts of the window")
+        self.tab_bar.setExpanding(False)
+        self.tab_bar.setDrawBase(False)
+        for name, page in self._tabs.items():
+            self.tab_bar.addTab(name)
+            self._pages.addWidget(page)
+        self.run_panel = RunPanel(self.session, self)
+        self.run_panel.setMinimumWidth(PANEL_MINIMUM)
+        self._splitter = QSplitter(Qt.Orientation.Horizontal, self)
+        self._splitter.setObjectName("window_splitter")
+        self._splitter.setHandleWidth(theme.SPACE)
+        self._splitter.addWidget(self._pages)
+        self._splitter.addWidget(self.run_panel)
+        self._splitter.setCollapsible(0, False)
+        self._splitter.setStretchFactor(0, 1)
+        self._splitter.setStretchFactor(1, 0)
+        center = QWidget(self)
+        center.setObjectName("page")
+        layout = QVBoxLayout(center)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addLayout(self._header())
+        layout.addWidget(self.messages)
+        layout.addWidget(self._splitter, 1)
+        self.setCentralWidget(center)
+
+    def _header(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        row.setContentsMargins(theme.SPACE * 2, theme.SPACE // 2, theme.SPACE * 2, theme.SPACE // 2)
+        self._theme_button = IconButton("ph.moon", "Switch between light and dark", self, size=18)
+        self._theme_button.setObjectName("theme_toggle")
+        self._theme_button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        row.addWidget(self.tab_bar)
+        row.addStretch(1)
+        row.addWidget(self._theme_button)
+        return row
+
+    def _build_status(self) -> None:
+        self._status, self._device = QLabel(self), QLabel(self)
+        self._status.setObjectName("status")
+        self._device.setObjectName("status.device")
+        for label in (self._status, self._device):
+            theme.set_role(label, role="small")
+            label.setContentsMargins(theme.SPACE * 2, 0, theme.SPACE * 2, 0)
+        self.statusBar().setSizeGripEnabled(False)
+        self.statusBar().addWidget(self._status, 1)
+        self.statusBar().addPermanentWidget(self._device)
+        self._status_timer = QTimer(self)
+        self._status_timer.setInterval(STATUS_MS)
+        self._status_timer.timeout.connect(self._show_status)
+
+    def _connect(self) -> None:
+        self.tab_bar.currentChanged.connect(self._on_tab)
+        self._theme_button.clicked.connect(self.appearance.toggle)
+        self.appearance.chosen.connect(self.menu.set_theme)
+        theme.theme().changed.connect(self._on_theme)
+        self._connect_form(self.setup_tab)
+        self.run_panel.open_requested.connect(self.ask_open_run)
+        self.run_panel.resume_requested.connect(self.workshop.resume_run)
+        self.run_panel.compare_requested.connect(self.workshop.compare_run)
+        self.run_panel.told.connect(self._tell)
+        self.run_panel.view_changed.connect(self._saving.start)
+        self._splitter.splitterMoved.connect(self._on_splitter)
+        self.workshop.told.connect(self.messages.tell)
+        self.workshop.setup_requested.connect(self._show_setup)
+        self.workshop.compare_requested.connect(self._show_compare)
+        self.workshop.queue.shown_requested.connect(self._show_queue)
+        self.session.state_changed.connect(self._on_state)
+        self.session.emitted.connect(self._on_event)
+        self.drop_target.dropped.connect(self.workshop.take)
+
+    def _connect_form(self, tab: ConfigTab) -> None:
+        tab.start_requested.connect(self.workshop.start)
+        tab.queue_requested.connect(self.workshop.enqueue)
+        tab.sweep_requested.connect(self.queue_desk.ask_sweep)
+        tab.open_requested.connect(self.ask_open_config)
+        tab.save_requested.connect(self.ask_save_config)
+        tab.reset_requested.connect(self.workshop.reset)
+
+    def _connect_menu(self) -> None:
+        menu = self.menu
+        for action, act in (
+            (menu.open_config, self.ask_open_config),
+            (menu.save_config, self.ask_save_config),
+            (menu.open_run, self.ask_open_run),
+            (menu.get_model, self.setup_tab.model_panel.get_model),
+            (menu.reset, self.workshop.reset),
+            (menu.settings, self.show_settings),
+            (menu.quit, self.close),
+            (menu.start, self.workshop.start),
+            (menu.enqueue, self.workshop.enqueue),
+            (menu.sweep, self.queue_desk.ask_sweep),
+            (menu.pause, self._on_pause),
+            (menu.park, self.session.park),
+            (menu.stop, self.session.stop),
+            (menu.resume, self.workshop.resume_run),
+            (menu.compare, self.workshop.compare_run),
+            (menu.reveal, self.reveal_run),
+            (menu.about, self.show_about),
+        ):
+            action.triggered.connect(act)
+        menu.panel.toggled.connect(self._show_panel)
+        menu.theme_chosen.connect(self.appearance.choose)
+        menu.tab_chosen.connect(self.tab_bar.setCurrentIndex)
+        menu.recent_config.connect(self.workshop.open_config)
+        menu.recent_run.connect(self.workshop.open_run)
+
+    # -- what is shown ----------------------------------------------------------------------------------------
+
+    def show_tab(self, name: str) -> None:
+        """Brings a tab to the front."""
+        self.tab_bar.setCurrentIndex(list(self._tabs).index(name))
+
+    @property
+    def enhanced_tab(self) -> EnhancedTab:
+        """The Enhanced Setup tab, made when it is first asked for."""
+        if self._enhanced_tab is None:
+            self._enhanced_tab = EnhancedTab(self.enhanced_store, Inspector(self), self.store, self._enhanced_page)
+            _fill(self._enhanced_page, self._enhanced_tab)
+            self._enhanced_tab.start_bar.set_running(self.session.is_live)
+            self._connect_form(self._enhanced_tab)
+            self._enhanced_tab.trial_requested.connect(self.workshop.set_up_trial)
+        return self._enhanced_tab
+
+    @property
+    def compare_tab(self) -> CompareTab:
+        """The Compare tab, made when it is first asked for."""
+        return self._made_compare_tab()
+
+    def _made_compare_tab(self) -> CompareTab:
+        if self._compare_tab is None:
+            from app.ui.compare.tab import CompareTab
+
+            self._compare_tab = CompareTab(self.answerer, self._compare_page)
+            _fill(self._compare_page, self._compare_tab)
+            self._compare_tab.set_training(self.session.is_live)
+            self._compare_tab.warned.connect(self._warn)
+        return self._compare_tab
+
+    @property
+    def runs_tab(self) -> RunsTab:
+        """The Runs tab, made when it is first asked for."""
+        if self._runs_tab is None:
+            from app.ui.runs.tab import RunsTab
+
+            tab = self._runs_tab = RunsTab(parent=self._runs_page)
+            _fill(self._runs_page, self.queue_desk.make_switch(tab))
+            tab.open_requested.connect(self.workshop.open_run)
+            tab.duplicate_requested.connect(self._duplicate_run)
+            tab.resume_requested.connect(self.workshop.go_on)
+            tab.extend_requested.connect(self.workshop.go_on)
+            tab.compare_requested.connect(self._compare_run)
+            tab.told.connect(self._tell)
+            tab.warned.connect(self._warn)
+            self.session.ended.connect(tab.refresh)
+        return self._runs_tab
+
+    def _duplicate_run(self, path: Path) -> None:
+        self.workshop.open_config(RunDir(path).setup_or_config)
+
+    def _compare_run(self, path: Path) -> None:
+        self._show_compare(RunDir(path).adapters)
+
+    def _on_tab(self, index: int) -> None:
+        name = list(self._tabs)[index]
+        if name == SETUP:
+            self.workshop.use(self.store)
+        elif name == ENHANCED:
+            self.workshop.use(self.enhanced_tab.store)
+        elif name == COMPARE:
+            self._made_compare_tab()
+        elif name == RUNS:
+            self.runs_tab.refresh()
+        self._pages.setCurrentIndex(index)
+
+    def _show_setup(self, path: str) -> None:
+        enhanced = self.workshop.store is self.enhanced_store
+        self.show_tab(ENHANCED if enhanced else SETUP)
+        if path:
+            (self.enhanced_tab if enhanced else self.setup_tab).show_field(path)
+
+    def _show_compare(self, adapter: Path) -> None:
+        self.compare_tab.choose_adapter(adapter)
+        self.show_tab(COMPARE)
+
+    def _show_queue(self) -> None:
+        self.show_tab(RUNS)
+        self.queue_desk.show_queue()
+
+    def _form_in_use(self) -> ConfigTab:
+        return self.enhanced_tab if self.workshop.store is self.enhanced_store else self.setup_tab
+
+    def _show_panel(self, shown: bool) -> None:
+        if shown and self._splitter.sizes()[1] == 0:
+            self._splitter.setSizes([self._splitter.width() - PANEL_WIDTH, PANEL_WIDTH])
+        self.run_panel.setVisible(shown)
+        self._saving.start()
+
+    def _on_splitter(self) -> None:
+        self._saving.start()
+
+    def _on_theme(self) -> None:
+        self._theme_button.set_icon("ph.sun" if theme.colors().scheme == "dark" else "ph.moon")
+
+    def _on_state(self) -> None:
+        session, state = self.session, self.session.state
+        self.menu.start.setEnabled(not session.is_live)
+        self.menu.pause.setEnabled(state in (RunState.RUNNING, RunState.PAUSED))
+        self.menu.park.setEnabled(state in (RunState.RUNNING, RunState.PAUSED))
+        self.menu.pause.setText("Continue" if state is RunState.PAUSED else "Pause")
+        self.menu.stop.setEnabled(session.is_live and state is not RunState.STOPPING)
+        self.menu.resume.setEnabled(session.can_resume)
+        self.menu.compare.setEnabled(session.has_adapter and not session.is_live)
+        self.menu.reveal.setEnabled(session.run is not None)
+        for tab in self._forms():
+            tab.start_bar.set_running(session.is_live)
+        if self._compare_tab is not None:
+            self._compare_tab.set_training(session.is_live)
+        self._show_status()
+        if session.is_live:
+            self._status_timer.start()
+        else:
+            self._status_timer.stop()
+            if self._leaving:
+                QTimer.singleShot(0, self, self.close)
+
+    def _on_event(self, found: Event) -> None:
+        if isinstance(found, Warned) and self.session.is_live:
+            self._warn(f"{found.message} {found.hint}".strip())
+        hello = self.session.hello
+        if hello is not None and not self._device.text():
+            versions = f"MLX {hello.versions['mlx']}" if "mlx" in hello.versions else ""
+            memory = f"{hello.memory_gb:.0f} GB" if hello.memory_gb else ""
+            self._device.setText(" · ".join(part for part in (hello.device, memory, versions) if part))
+
+    def _show_status(self) -> None:
+        """The run in one line, also while its panel is hidden."""
+        session = self.session
+        text, title = PILLS[session.state][0], "Luthier"
+        history = session.history
+        if history.iterations:
+            text += f" · iteration {history.iteration:,} of {history.iterations:,}"
+        if session.is_live and session.config is not None:
+            remaining = history.remaining_s()
+            text += f" · {duration_text(remaining)} left" if remaining is not None else ""
+            done = f"{100 * history.iteration / history.iterations:.0f} % · " if history.iterations else ""
+            title = f"{done}{session.config.adapter_name} – Luthier"
+        if (text, title) != (self._status.text(), self.windowTitle()):
+            self._status.setText(text)
+            self.setWindowTitle(title)
+
+    def _problems(self) -> list[Problem]:
+        self.setup_tab.check()
+        return self.setup_tab.problems
+
+    def _enhanced_problems(self) -> list[Problem]:
+        self.enhanced_tab.check()
+        return self.enhanced_tab.problems
+
+    def _forms(self) -> list[ConfigTab]:
+        return [self.setup_tab, *([self._enhanced_tab] if self._enhanced_tab is not None else [])]
+
+    # -- asks -------------------------------------------------------------------------------------------------
+
+    def ask_open_config(self) -> None:
+        """Asks which config file to open."""
+        chosen, _ = QFileDialog.getOpenFileName(self, "Open a config", "", CONFIG_FILES)
+        if chosen:
+            self.workshop.open_config(Path(chosen))
+
+    def ask_save_config(self) -> None:
+        """Asks where to save the form."""
+        name = f"{self.workshop.store.config.adapter_name}.yaml"
+        chosen, _ = QFileDialog.getSaveFileName(self, "Save the config", name, CONFIG_FILES)
+        if chosen:
+            self.workshop.save_config(Path(chosen))
+
+    def ask_open_run(self) -> None:
+        """Asks which run to show."""
+        chosen = QFileDialog.getExistingDirectory(self, "Open a run", str(runs_dir()))
+        if chosen:
+            self.workshop.open_run(Path(chosen))
+
+    def reveal_run(self) -> None:
+        """Shows the run's folder in the system's file manager."""
+        if self.session.run is not None:
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.session.run.path)))
+
+    def show_settings(self) -> None:
+        """Opens the settings."""
+        dialog = SettingsDialog(self.appearance, self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.open()
+
+    def show_about(self) -> None:
+        """Says what this is."""
+        box = QMessageBox(self)
+        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        box.setWindowTitle("About Luthier")
+        box.setIconPixmap(self.windowIcon().pixmap(64, 64))
+        box.setText(f"Luthier {__version__}")
+        box.setInformativeText("Fine-tune language models on your own machine, with MLX and mlx-lm.")
+        box.open()
+
+    def _on_pause(self) -> None:
+        if self.session.state is RunState.PAUSED:
+            self.session.go_on()
+        else:
+            self.session.pause()
+
+    def _tell(self, text: str) -> None:
+        self.messages.tell(Message(text))
+
+    def _warn(self, text: str) -> None:
+        self.messages.tell(Message(text, "warning"))
+
+    # -- view and end -----------------------------------------------------------------------------------------
+
+    def save_view(self) -> None:
+        """Keeps size, parts and the chart's view for the next start."""
+        window = {
+            "geometry": base64.b64encode(self.saveGeometry().data()).decode("ascii"),
+            "splitter": base64.b64encode(self._splitter.saveState().data()).decode("ascii"),
+            "panel": self.menu.panel.isChecked(),
+        }
+        settings = self.run_panel.with_view(load_settings())
+        save_settings(settings.model_copy(update={"window": settings.window | window}))
+
+    def _restore_view(self) -> None:
+        settings = load_settings()
+        self.resize(*SIZE)
+        self._splitter.setSizes([SIZE[0] - PANEL_WIDTH, PANEL_WIDTH])
+        self.restoreGeometry(_bytes(settings.window.get("geometry")))
+        self._splitter.restoreState(_bytes(settings.window.get("splitter")))
+        self.menu.panel.setChecked(settings.window.get("panel", True) is not False)
+
+    def closeEvent(self, closing: QCloseEvent) -> None:
+        """A run in progress is never lost by closing: it is stopped and saved first, or the window stays."""
+        if self.session.is_live and not self._may_leave():
+            closing.ignore()
+            return
+        self.workshop.queue.leave()
+        self.save_view()
+        self.store.save_form()
+        self.enhanced_store.save_form()
+        self._end_workers()
+        super().closeEvent(closing)
+
+    def leave(self) -> None:
+        """Ends the window without a question; a run in progress is stopped and saved first."""
+        if self.session.is_live:
+            self._leaving = True
+            self.workshop.queue.leave()
+            self.session.stop()
+        else:
+            self.close()
+
+    def dispose(self) -> None:
+        """Ends the window and its workers without keeping anything, as if it had never been."""
+        self._end_workers()
+        self.hide()
+        self.deleteLater()
+
+    def _end_workers(self) -> None:
+        for tab in self._forms():
+            tab.shutdown()
+        self.answerer.shutdown()
+
+    @property
+    def is_busy(self) -> bool:
+        """True while the model, the data or the run is being read."""
+        reading = self.session.state is RunState.LOADING
+        return bool(reading or any(tab.inspector.is_busy or tab.data_panel.is_busy for tab in self._forms()))
+
+    def _may_leave(self) -> bool:
+        """Asks, and stops the run if the user wants to leave. The window closes by itself when all is saved."""
+        if self._leaving:
+            return self._ask("The run is still being saved.", "Quit now", "Keep waiting", danger=True)
+        if self._ask("A run is training.", "Stop, save and quit", "Cancel"):
+            self._leaving = True
+            self.workshop.queue.leave()
+            self.session.stop()
+            self.messages.tell(Message("Stopping the run and saving it. The window closes when it is done."))
+        return False
+
+    def _ask(self, title: str, yes: str, no: str, *, danger: bool = False) -> bool:
+        box = QMessageBox(self)
+        box.setWindowTitle("Luthier")
+        box.setText(title)
+        box.setInformativeText(
+            "Quitting now keeps the last checkpoint and loses what was trained after it."
+            if danger
+            else "It stops after the iteration in progress and saves everything, so that you can resume it later."
+        )
+        accept = box.addButton(yes, QMessageBox.ButtonRole.AcceptRole)
+        box.addButton(no, QMessageBox.ButtonRole.RejectRole)
+        box.setDefaultButton(accept)
+        box.exec()
+        return box.clickedButton() is accept
+
+
+def _fill(page: QWidget, content: QWidget) -> None:
+    layout = QVBoxLayout(page)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.addWidget(content)
+
+
+def _bytes(text: object) -> QByteArray:
+    """Saved state; what is unreadable is as good as nothing saved."""
+    try:
+        return QByteArray(base64.b64decode(text if isinstance(text, str) else ""))
+    except (binascii.Error, ValueError):
+        return QByteArray()

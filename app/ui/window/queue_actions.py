@@ -1,0 +1,75 @@
+"""The queue's desk in the window: its pages, the sweep dialog and what happens at its end, made when needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject
+from PySide6.QtWidgets import QWidget
+
+from app.core.quantity import plural
+from app.core.queue.queue import QueueEntry
+from app.ui.queue.ending import QueueEnding
+from app.ui.setup.config_tab import ConfigTab
+from app.ui.widget.message_bar import Message
+from app.ui.window.actions import Workshop
+
+if TYPE_CHECKING:  # imported when they are first asked for: the window should open quickly
+    from app.ui.queue.sweep_dialog import SweepDialog
+    from app.ui.queue.switch import QueueSwitch
+
+
+class QueueDesk(QObject):
+    """Connects the queue of a `Workshop` with the window. ``find_form`` gives the form in use."""
+
+    def __init__(self, workshop: Workshop, find_form: Callable[[], ConfigTab], window: QWidget) -> None:
+        super().__init__(window)
+        self._workshop, self._find_form, self._window = workshop, find_form, window
+        self.ending = QueueEnding(workshop.queue, window)
+        self.ending.told.connect(workshop.told)
+        self.switch: QueueSwitch | None = None
+        self.dialog: SweepDialog | None = None
+
+    def make_switch(self, runs: QWidget) -> QueueSwitch:
+        """The pages of the Runs tab, around the list of runs."""
+        from app.ui.queue.switch import QueueSwitch
+
+        self.switch = QueueSwitch(runs, self._workshop.queue, self.ending.sleeper)
+        self.switch.open_requested.connect(self._workshop.open_run)
+        self.switch.config_requested.connect(self._workshop.take_config)
+        self.switch.warned.connect(self._warn)
+        return self.switch
+
+    def show_queue(self) -> None:
+        """Brings the queue to the front of the Runs tab."""
+        from app.ui.queue.switch import QUEUE
+
+        if self.switch is not None:
+            self.switch.show_page(QUEUE)
+
+    def ask_sweep(self) -> None:
+        """Asks what to vary of the form in use."""
+        from app.ui.queue.sweep_dialog import SweepDialog
+
+        form = self._find_form()
+        form.check()
+        self.dialog = SweepDialog(
+            form.store.config,
+            form.selection.inspection,
+            form.data_panel.report,
+            self._window,
+            run_s=form.estimate.run_s,
+        )
+        self.dialog.queued.connect(self._on_queued)
+        self.dialog.finished.connect(self.dialog.deleteLater)
+        self.dialog.open()
+
+    def _on_queued(self, entries: Sequence[QueueEntry]) -> None:
+        queue = self._workshop.queue
+        if queue.add(entries):
+            said = f"{plural(len(entries), 'run')} of the sweep are in the queue now."
+            self._workshop.told.emit(Message(said, "info", "Show the queue", queue.shown_requested.emit))
+
+    def _warn(self, text: str) -> None:
+        self._workshop.told.emit(Message(text, "warning"))

@@ -1,0 +1,1 @@
+"""Worker processes run from the window."""

@@ -1,0 +1,207 @@
+"""A worker as the window sees it: a `QProcess` whose lines become events, and an outcome when it ends."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from PySide6.QtCore import QIODevice, QObject, QProcess, QProcessEnvironment, QTimer, Signal
+
+from app.core.protocol import event
+from app.core.protocol.event import Event, parse_event
+from app.core.protocol.program import worker_command, worker_environment
+
+LOG_TAIL_CHARACTERS = 8_000
+LINES_PER_TURN = 400  # lines handled before the window gets its turn again
+LOG_POLL_MS = 150
+LOG_BYTES_PER_TURN = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOutcome:
+    """How a worker ended: ``failure`` says so in its words, ``crashed`` if it ended without a word."""
+
+    task: str
+    exit_code: int
+    failure: event.Failed | None = None
+    finished: event.Finished | None = None
+    log_tail: str = ""
+
+    @property
+    def crashed(self) -> bool:
+        return self.failure is None and self.finished is None
+
+    @property
+    def ok(self) -> bool:
+        return self.finished is not None and self.failure is None
+
+    def sentence(self) -> str:
+        """What to tell the user; empty when all went well."""
+        if self.failure is not None:
+            return f"{self.failure.message} {self.failure.hint}".strip()
+        if self.crashed:
+            lines = [line for line in self.log_tail.splitlines() if line.strip()]
+            last = f" Its last words: {lines[-1].strip()[:300]}" if lines else ""
+            return f"The worker ended without a word (exit code {self.exit_code}).{last}"
+        return ""
+
+
+class WorkerProcess(QObject):
+    """One worker. Events come as they happen, at most `LINES_PER_TURN` a turn: a flood cannot freeze the window.
+
+    With ``log`` the worker writes its stderr straight into that file (a run's ``log.txt``), which this object
+    follows: what is printed is kept, whatever becomes of the window.
+    """
+
+    emitted = Signal(object)  # Event
+    logged = Signal(str)  # text of stderr, as it comes
+    ended = Signal(object)  # WorkerOutcome
+
+    def __init__(self, job_dir: Path, task: str, parent: QObject | None = None, *, log: Path | None = None) -> None:
+        super().__init__(parent)
+        self.job_dir = job_dir
+        self._log_path = log
+        self._log_file: BinaryIO | None = None
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self.task = task
+        self._failure: event.Failed | None = None
+        self._finished: event.Finished | None = None
+        self._tail = ""
+        self._pending: list[bytes] = []
+        self._rest = b""
+        self._exit_code: int | None = None
+        self._process = QProcess(self)
+        self._process.readyReadStandardOutput.connect(self._read_events)
+        self._process.readyReadStandardError.connect(self._read_log)
+        self._process.finished.connect(self._on_finished)
+        self._process.errorOccurred.connect(self._on_error)
+        self._turn = QTimer(self)
+        self._turn.setSingleShot(True)
+        self._turn.setInterval(0)
+        self._turn.timeout.connect(self._drain)
+        self._log_poll = QTimer(self)
+        self._log_poll.setInterval(LOG_POLL_MS)
+        self._log_poll.timeout.connect(self._read_log)
+
+    def start(self) -> None:
+        """Starts the process; what happens next arrives as signals."""
+        program, *arguments = worker_command(self.job_dir)
+        environment = QProcessEnvironment()
+        for name, value in worker_environment().items():
+            environment.insert(name, value)
+        self._process.setProcessEnvironment(environment)
+        if sys.platform != "win32":
+            # In a session of its own: Ctrl-C in the terminal that the window came from is not for the worker.
+            self._process.setUnixProcessParameters(QProcess.UnixProcessFlag.CreateNewSession)
+        if self._log_path is not None:
+            self._follow_log(self._log_path)
+        self._process.start(program, arguments)
+
+    def send(self, command: str, **arguments: Any) -> None:
+        """Sends one command; does nothing if the worker has ended."""
+        if self.is_running:
+            line = json.dumps({"command": command, **arguments}, ensure_ascii=False) + "\n"
+            self._process.write(line.encode())
+
+    def kill(self) -> None:
+        """Ends the process at once; for work that can be thrown away."""
+        self._process.kill()
+
+    def wait(self, milliseconds: int) -> bool:
+        """Blocks until the process has ended, for closing the window; True if it has."""
+        if self._process.state() == QProcess.ProcessState.NotRunning:
+            return True
+        return self._process.waitForFinished(milliseconds)
+
+    def close_input(self) -> None:
+        """Ends the worker's stdin: it saves and exits."""
+        self._process.closeWriteChannel()
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.state() != QProcess.ProcessState.NotRunning
+
+    @property
+    def process_id(self) -> int:
+        """The system's id of the process; 0 when it does not run."""
+        return int(self._process.processId())
+
+    def _read_events(self) -> None:
+        lines = (self._rest + bytes(self._process.readAllStandardOutput().data())).split(b"\n")
+        self._rest = lines.pop()
+        self._pending += lines
+        self._drain()
+
+    def _drain(self) -> None:
+        turn, self._pending = self._pending[:LINES_PER_TURN], self._pending[LINES_PER_TURN:]
+        for line in turn:
+            if line.strip():
+                self._handle(line)
+        if self._pending:
+            self._turn.start()
+        elif self._exit_code is not None:
+            self._end()
+
+    def _handle(self, line: bytes) -> None:
+        try:
+            found: Event = parse_event(line)
+        except ValueError:
+            self._log(line.decode("utf-8", "replace") + "\n")
+            return
+        if isinstance(found, event.Failed):
+            self._failure = found
+        elif isinstance(found, event.Finished):
+            self._finished = found
+        self.emitted.emit(found)
+
+    def _follow_log(self, path: Path) -> None:
+        """Sends stderr to the end of the file, and reads from there."""
+        self._process.setStandardErrorFile(str(path), QIODevice.OpenModeFlag.Append)
+        path.touch()
+        self._log_file = path.open("rb")
+        self._log_file.seek(0, 2)
+        self._log_poll.start()
+
+    def _read_log(self) -> None:
+        if self._log_file is not None:
+            data = self._log_file.read(LOG_BYTES_PER_TURN)
+        else:
+            data = bytes(self._process.readAllStandardError().data())
+        self._log(self._decoder.decode(data))
+
+    def _close_log(self) -> None:
+        """Reads what is left of the log when the process has ended."""
+        self._read_log()
+        if self._log_file is not None:
+            self._log_poll.stop()
+            self._log(self._decoder.decode(self._log_file.read()[-LOG_BYTES_PER_TURN:]))
+            self._log_file.close()
+            self._log_file = None
+
+    def _log(self, text: str) -> None:
+        if not text:
+            return
+        self._tail = (self._tail + text)[-LOG_TAIL_CHARACTERS:]
+        self.logged.emit(text)
+
+    def _on_finished(self, exit_code: int) -> None:
+        self._close_log()
+        self._exit_code = exit_code
+        self._read_events()
+
+    def _on_error(self, error: QProcess.ProcessError) -> None:
+        if error == QProcess.ProcessError.FailedToStart:
+            self._failure = event.Failed(message=f"The worker did not start: {self._process.errorString()}.")
+            self._exit_code = 1
+            self._drain()
+
+    def _end(self) -> None:
+        if self._rest.strip():
+            rest, self._rest = self._rest, b""
+            self._handle(rest)
+        code, self._exit_code = self._exit_code or 0, None
+        self.ended.emit(WorkerOutcome(self.task, code, self._failure, self._finished, self._tail))

@@ -1,0 +1,26 @@
+"""Types of arrays that the worker's parts hand each other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+import numpy.typing as npt
+
+Arrays = dict[str, mx.array]
+
+
+Ints = npt.NDArray[np.int64]
+
+
+def scalar(array: mx.array) -> float:
+    """The value of an array that holds a single real number; waits for its computation."""
+    value: Any = array.item()
+    return float(value)
+
+
+Floats = npt.NDArray[np.float32]
+
+
+Bools = npt.NDArray[np.bool_]

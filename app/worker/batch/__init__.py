@@ -1,0 +1,1 @@
+"""From tokens to the arrays of one iteration."""

@@ -1,0 +1,169 @@
+"""Which examples form which batch of an epoch, cut into pieces or packed into rows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from app.core.config.train_config import Batching
+from app.worker.array import Ints
+from app.worker.batch.batch import Batch, _joined, assemble
+from app.worker.batch.examples import Examples
+from app.worker.batch.order import FileOrder, shuffled_order
+from app.worker.batch.piece import PLANNED_OF_EPOCH, Cutter
+from app.worker.batch.shape import (
+    PLANNED_EPOCHS,
+    WIDTH_STEP,
+    Costs,
+    Shape,
+    ShapeTable,
+    plan_shapes,
+    rounded,
+    worthwhile,
+)
+
+# Batches of one epoch that the shapes are planned from; more tell nothing new.
+PLANNED_BATCHES = 5_000
+
+
+class BatchPlan:
+    """The batch of every iteration of a run (iterations count from 1).
+
+    By length ("bucket") a batch is drawn at random and cut into pieces of like lengths.
+    ``costs`` decide what is worth padding.
+    ``stock_padding`` reproduces mlx-lm to the token: its widths, and the padding target that it learns in every
+    padded row. It exists to prove that the two trainers agree.
+    """
+
+    is_ahead = True
+
+    def __init__(
+        self,
+        examples: Examples,
+        batch_size: int,
+        batching: Batching,
+        seed: int,
+        *,
+        costs: Costs | None = None,
+        file_order: FileOrder | None = None,
+        stock_padding: bool = False,
+    ) -> None:
+        self.examples = examples
+        self.size = min(batch_size, len(examples))
+        self._batching = batching
+        self._seed = seed
+        self._file_order = file_order or FileOrder(len(examples), self.size, seed, 0, 1)
+        self._stock_padding = stock_padding
+        self._costs = costs or Costs()
+        self._epoch: tuple[int, list[Ints]] = (-1, [])
+        self._table: ShapeTable | None = None
+        self._cutter: Cutter | None = None
+        if self.is_cut:
+            widest = examples.max_length - 1
+            epochs = map(self.order, range(PLANNED_EPOCHS))
+            batches = [numbers for order in epochs for numbers in order[:PLANNED_OF_EPOCH]]
+            self._cutter = Cutter(examples.inputs, examples.targets, widest, self._costs, batches)
+        elif batching != "file_order":
+            largest = rounded(self.size, int(examples.inputs.max()), 0, examples.max_length - 1)
+            largest = largest._replace(targets=largest.positions)
+            needs = map(self._need, self.order(0)[:PLANNED_BATCHES])
+            self._table = plan_shapes(
+                needs, largest, self._costs, worthwhile(PLANNED_EPOCHS * self.batches_per_epoch)
+            )
+
+    @property
+    def batches_per_epoch(self) -> int:
+        if self._batching == "file_order":
+            return self._file_order.batches
+        return -(-len(self.examples) // self.size)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether batches come in pieces."""
+        return self._batching == "bucket" and self.size > 1
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """The planned shapes; empty for mlx-lm's own order, whose widths follow each batch."""
+        table = self._cutter or self._table
+        return table.shapes if table else ()
+
+    def order(self, epoch: int) -> list[Ints]:
+        """The batches of an epoch (from 0) as numbers of examples."""
+        if self._batching == "file_order":
+            return self._file_order(epoch)
+        return shuffled_order(self.examples, self.size, self._seed, epoch)
+
+    def batch(self, iteration: int) -> Batch:
+        """The batch of iteration 1, 2, …"""
+        epoch, place = divmod(iteration - 1, self.batches_per_epoch)
+        if self._epoch[0] != epoch:
+            self._epoch = (epoch, self.order(epoch))
+        return self._assemble(self._epoch[1][place])
+
+    def _need(self, numbers: Ints) -> Shape:
+        inputs, targets = self.examples.inputs[numbers], int(self.examples.targets[numbers].sum())
+        widest = self.examples.max_length - 1
+        if self._batching == "pack":
+            return rounded(*best_rows(inputs, self._costs), targets)
+        return rounded(self.size, int(inputs.max()), targets, widest)
+
+    def _assemble(self, numbers: Ints) -> Batch:
+        if self._cutter is not None:
+            pieces = self._cutter.cut(numbers)
+            return _joined([assemble(self.examples, [[n] for n in piece.numbers], piece.shape) for piece in pieces])
+        if self._table is None:
+            return assemble(self.examples, [[n] for n in numbers], self._stock_shape(numbers), self._stock_padding)
+        if self._batching == "pack":
+            return self._packed(self._table, numbers)
+        shape = self._table.fit(self._need(numbers))
+        return assemble(self.examples, [[n] for n in numbers], shape)
+
+    def _packed(self, table: ShapeTable, numbers: Ints) -> Batch:
+        inputs, targets = self.examples.inputs[numbers], int(self.examples.targets[numbers].sum())
+        longest = int(inputs.max())
+
+        def holds(shape: Shape) -> bool:
+            is_large = shape.width >= longest and shape.targets >= targets
+            return is_large and len(pack_rows(inputs, shape.width)) <= shape.rows
+
+        shape = table.cheapest(holds)
+        rows = [[int(numbers[i]) for i in row] for row in pack_rows(inputs, shape.width)]
+        return assemble(self.examples, rows, shape, packed=True)
+
+    def _stock_shape(self, numbers: Ints) -> Shape:
+        """mlx-lm pads to one more than the next multiple of 32 tokens, and at most to the maximum length."""
+        tokens = int(self.examples.inputs[numbers].max()) + 1
+        width = min(32 * -(-tokens // 32), self.examples.max_length - 1)
+        return Shape(len(numbers), width, len(numbers) * width)
+
+
+def pack_rows(lengths: Ints, width: int) -> list[list[int]]:
+    """Puts pieces into rows of ``width``, longest first, each into the first row that has room (first fit)."""
+    rows: list[list[int]] = []
+    room: list[int] = []
+    for number in np.argsort(-lengths, kind="stable"):
+        need = int(lengths[number])
+        row = next((i for i, left in enumerate(room) if left >= need), None)
+        if row is None:
+            rows.append([])
+            room.append(width)
+            row = len(rows) - 1
+        rows[row].append(int(number))
+        room[row] -= need
+    return rows
+
+
+def best_rows(lengths: Ints, costs: Costs) -> tuple[int, int]:
+    """(rows, width) in which pieces are packed at the least cost: few wide rows waste no room but attention."""
+    longest, total = int(lengths.max()), int(lengths.sum())
+    found: dict[tuple[int, int], float] = {}
+    rows = 1
+    while rows <= len(lengths):
+        width = -(-max(longest, -(-total // rows)) // WIDTH_STEP) * WIDTH_STEP
+        while len(pack_rows(lengths, width)) > rows:
+            width += WIDTH_STEP
+        found[rows, width] = costs.of(rows, width, 0)
+        if width - WIDTH_STEP < longest:
+            break  # more rows cannot be narrower
+        rows += 1
+    return min(found, key=lambda shape: found[shape])

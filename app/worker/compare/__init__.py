@@ -1,0 +1,1 @@
+"""Answers, held-out losses and scores of candidates."""

@@ -1,0 +1,268 @@
+"""The measuring worker: held-out loss and perplexity of a base model and of adapters on the same examples.
+
+The job is ``{"task": "evaluate", "model": …, "adapters": [null | PATH, …], "data": FILE, "config": {…}}``;
+what counts as a target (prompt masking, columns, maximum length) comes from the config, as in training. With
+``"scores": {"functions": [NAME, …], "limit", "max_tokens"}`` the prompts are answered, too, and the answers scored.
+It ends with ``Result(name="evaluate")``:
+
+``{"data", "examples", "tokens": [targets of each example], "scored": null | {"functions", "prompts", "of",
+"max_tokens"}, "columns": [{"adapter", "kind", "parameters", "loss", "perplexity", "tokens", "per_example": [loss |
+null, …], "trained_on": bool, "run": null | {…}, "difference": null | {…}, "moved": {"better": […], "worse": […]},
+"scores": {NAME: {"mean", "values", "difference"}}}]}``. Losses are in nats a token; ``loss`` is weighted by tokens,
+and ``perplexity`` is its exponential. A difference is `app.core.compare.comparison.Difference.as_dict` against the
+first column, which has none; ``moved`` are the examples whose loss changed most, with their text.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import mlx.nn as nn
+import numpy as np
+import numpy.typing as npt
+
+from app.core.compare.candidate import candidate_of
+from app.core.compare.comparison import Exchange, Moved, exchange_of, loss_difference, most_moved, score_difference
+from app.core.config.train_config import TrainConfig
+from app.core.data.prepare import CancelledError
+from app.core.model.folder import locate_model
+from app.core.problem import Problem, UnusableError
+from app.core.protocol import event
+from app.core.run.folder import RunDir
+from app.core.run.summary import summarize
+from app.worker.compare.score import Scoring, scoring_of
+from app.worker.data.check import tokenize_config
+from app.worker.model.adapter_switch import CONFIG_FILE, Adapter, AdapterSwitch, adapter_files
+from app.worker.model.loading import load_model
+from app.worker.process.channel import Channel
+from app.worker.process.job import job_config
+from app.worker.process.progress import Progress, Reporter
+from app.worker.token.row_file import row_batches
+from app.worker.token.token_set import TokenSet
+from app.worker.token.tokenize import origin, refuse
+
+LOGITS_BYTES = 256 * 2**20  # of one batch, in float32: what keeps a large vocabulary from filling the memory
+MAX_BATCH = 32
+PADDED_TO = 32
+SHOWN_CHARACTERS = 2000  # of an example's text in the result
+RUN_FACTS = (
+    "path", "name", "state", "method", "targets", "iteration", "iterations", "trainable_parameters",
+    "peak_memory_gb", "elapsed_s", "tokens_per_second", "best_val_loss",
+)  # fmt: skip
+
+
+def evaluate(channel: Channel, job_dir: Path, job: dict[str, Any]) -> None:
+    """Measures every column of the job. Raises `UnusableError` with all that is wrong with it, before it starts."""
+    started = time.perf_counter()
+    reporter = Reporter(channel)
+    try:
+        found = _measure(channel, job_dir, job, reporter)
+    except CancelledError:
+        channel.emit(event.Finished(reason="stopped", elapsed_s=time.perf_counter() - started))
+        return
+    channel.emit(event.Result(name="evaluate", data=found))
+    channel.emit(event.Finished(elapsed_s=time.perf_counter() - started))
+
+
+def _measure(channel: Channel, job_dir: Path, job: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
+    config, data = job_config(job), Path(str(job.get("data", ""))).expanduser()
+    names = [None if name is None else Path(str(name)) for name in job.get("adapters") or [None]]
+    channel.emit(event.Progressed(phase="Loading the model"))
+    model, tokenizer = load_model(locate_model(str(job.get("model", ""))))
+    switch = AdapterSwitch(model)
+    adapters = _adapters(switch, names)
+    material = _material(config, data, job_dir, tokenizer, reporter)
+    scoring = scoring_of(job, config, material.exchanges)
+    columns = []
+    for name, adapter in zip(names, adapters, strict=True):
+        trained_on = name is not None and _was_trained_on(name, data)
+        if trained_on:
+            channel.emit(event.Warned(message=f"{name} was trained on these very examples: its loss flatters it."))
+        switch.use(adapter)
+        who = str(name) if name else "the base model"
+        sums, counts = losses(model, material.examples, config.max_seq_length, reporter.phase(f"Measuring {who}"))
+        what = {"adapter": str(name) if name else None, "kind": adapter.kind if adapter else "base"}
+        facts = {"parameters": adapter.parameters if adapter else 0, "trained_on": trained_on, "run": _run(name)}
+        scores = scoring.scores(model, tokenizer, reporter, f"Answers of {who}") if scoring else {}
+        columns.append(what | facts | _figures(sums, counts) | {"scores": scores})
+    _compare(columns, counts.tolist(), material)
+    return {
+        "data": str(data),
+        "examples": len(material.examples),
+        "tokens": counts.tolist(),
+        "scored": _scored(scoring),
+        "columns": columns,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Material:
+    """Tokenized examples, and each as text with its place in the user's own file."""
+
+    examples: TokenSet
+    exchanges: list[Exchange]
+    places: list[tuple[str, int]]
+
+
+def _material(config: TrainConfig, data: Path, job_dir: Path, tokenizer: Any, reporter: Reporter) -> _Material:
+    """All rows of ``data``, whatever form it has, in their order; nothing of it is set aside."""
+    whole = {"data": str(data), "valid_data": "", "test_data": "", "valid_fraction": 0.0, "test_fraction": 0.0}
+    tokenized = tokenize_config(config.with_values(whole), job_dir / "data", tokenizer, reporter)
+    found, path, origins = tokenized.tokenized["train"], tokenized.prepared.train, tokenized.prepared.origins
+    refuse(found, path, config, origins.get("train"))
+    lines = found.lines.tolist()
+    wanted = set(lines)
+    rows = {
+        line: exchange_of(row, config)
+        for batch, numbers, _ in row_batches(path)
+        for row, line in zip(batch, numbers, strict=True)
+        if line in wanted
+    }
+    places = [origin(path, line, origins.get("train")) for line in lines]
+    return _Material(found.token_set, [rows[line] for line in lines], places)
+
+
+def _run(adapter: Path | None) -> dict[str, Any] | None:
+    """What the run that made an adapter took; None if it is no run's."""
+    run = candidate_of(adapter).run if adapter is not None else None
+    if run is None:
+        return None
+    tree = summarize(RunDir(run)).as_dict()
+    return {name: tree[name] for name in RUN_FACTS}
+
+
+def _compare(columns: list[dict[str, Any]], tokens: list[int], material: _Material) -> None:
+    """Adds to each column how it differs from the first one."""
+    first, raw = columns[0], [column["scores"] for column in columns]
+    for number, column in enumerate(columns):
+        reference, own = first["per_example"], column["per_example"]
+        column["difference"] = loss_difference(reference, own, tokens).as_dict() if number else None
+        better, worse = most_moved(reference, own) if number else ([], [])
+        column["moved"] = {
+            "better": [_moved(one, material) for one in better],
+            "worse": [_moved(one, material) for one in worse],
+        }
+        column["scores"] = {
+            name: {
+                "mean": sum(values) / len(values),
+                "values": values,
+                "difference": score_difference(raw[0][name], values).as_dict() if number else None,
+            }
+            for name, values in raw[number].items()
+        }
+
+
+def _moved(one: Moved, material: _Material) -> dict[str, Any]:
+    exchange, (file, line) = material.exchanges[one.number], material.places[one.number]
+    return {
+        "number": one.number,
+        "file": file,
+        "line": line,
+        "reference": one.reference,
+        "loss": one.candidate,
+        "prompt": exchange.prompt[:SHOWN_CHARACTERS],
+        "answer": exchange.answer[:SHOWN_CHARACTERS],
+    }
+
+
+def _scored(scoring: Scoring | None) -> dict[str, Any] | None:
+    if scoring is None:
+        return None
+    return {
+        "functions": list(scoring.config.reward_functions),
+        "prompts": len(scoring.exchanges),
+        "of": scoring.available,
+        "max_tokens": scoring.max_tokens,
+    }
+
+
+def losses(
+    model: nn.Module, examples: TokenSet, max_seq_length: int, progress: Progress
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """Summed cross-entropy (nats, float32 softmax) and number of targets of each example, in their order."""
+    sums, counts = np.zeros(len(examples), np.float64), np.zeros(len(examples), np.int64)
+    done, size = 0, _batch_tokens(model)
+    for indices in _batches(np.minimum(examples.lengths, max_seq_length), size):
+        inputs, targets, counted = _arrays(examples, indices, max_seq_length)
+        logits = model(inputs).astype(mx.float32)
+        each = (nn.losses.cross_entropy(logits, targets, reduction="none") * counted).sum(axis=1)
+        sums[indices] = np.array(each)
+        counts[indices] = np.array(counted.sum(axis=1))
+        done += len(indices)
+        progress(done, len(examples))
+    mx.clear_cache()
+    return sums, counts
+
+
+def _adapters(switch: AdapterSwitch, names: list[Path | None]) -> list[Adapter | None]:
+    found: list[Adapter | None] = []
+    problems: list[Problem] = []
+    for name in names:
+        try:
+            found.append(None if name is None else switch.load(name))
+        except UnusableError as error:
+            problems += error.problems
+    if problems:
+        raise UnusableError(problems)
+    return found
+
+
+def _was_trained_on(adapter: Path, data: Path) -> bool:
+    """True if the adapter's own config names ``data`` as its training examples."""
+    folder, _ = adapter_files(adapter)
+    source = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8")).get("data")
+    if not isinstance(source, str) or not source:
+        return False
+    return data.resolve() in (Path(source).resolve(), (Path(source) / "train.jsonl").resolve())
+
+
+def _batch_tokens(model: nn.Module) -> int:
+    """How many tokens a batch may hold so that its float32 logits stay within `LOGITS_BYTES`."""
+    vocabulary = model(mx.zeros((1, 1), mx.int32)).shape[-1]  # lazy: only the shape is made
+    return max(1, LOGITS_BYTES // (4 * int(vocabulary)))
+
+
+def _batches(lengths: npt.NDArray[np.int64], size: int) -> Iterator[list[int]]:
+    """Indices of examples of like length, longest first, so that too little memory shows at once."""
+    batch: list[int] = []
+    for index in np.argsort(-lengths, kind="stable").tolist():
+        padded = _padded(int(lengths[batch[0] if batch else index]))
+        if batch and (len(batch) >= MAX_BATCH or padded * (len(batch) + 1) > size):
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
+
+
+def _padded(length: int) -> int:
+    return max(PADDED_TO, math.ceil(length / PADDED_TO) * PADDED_TO)
+
+
+def _arrays(examples: TokenSet, indices: list[int], max_seq_length: int) -> tuple[mx.array, mx.array, mx.array]:
+    """Inputs, next-token targets and their weights (1 counts, 0 not), each of shape (examples, padded length)."""
+    parts = [examples[index] for index in indices]
+    width = _padded(max(min(len(part.tokens), max_seq_length) for part in parts))
+    tokens, counted = np.zeros((len(parts), width + 1), np.int32), np.zeros((len(parts), width + 1), np.float32)
+    for row, part in enumerate(parts):
+        length = min(len(part.tokens), max_seq_length)
+        tokens[row, :length] = part.tokens[:length]
+        counted[row, 1:length] = part.trained[1:length]
+    return mx.array(tokens[:, :-1]), mx.array(tokens[:, 1:]), mx.array(counted[:, 1:])
+
+
+def _figures(sums: npt.NDArray[np.float64], counts: npt.NDArray[np.int64]) -> dict[str, Any]:
+    total = int(counts.sum())
+    if not total:
+        raise UnusableError([Problem("data", "No token of these examples counts: there is nothing to measure.")])
+    loss = float(sums.sum() / total)
+    perplexity = math.exp(loss) if loss < 700 else math.inf
+    each = [float(s / n) if n else None for s, n in zip(sums, counts, strict=True)]
+    return {"loss": loss, "perplexity": perplexity, "tokens": total, "per_example": each}

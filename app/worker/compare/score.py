@@ -1,0 +1,106 @@
+"""Scores of answers: prompts of the examples answered greedily, and what reward functions say of the answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import mlx.nn as nn
+from mlx_lm import stream_generate
+
+from app.core.compare.comparison import Exchange
+from app.core.config.train_config import TrainConfig
+from app.core.data.prepare import CancelledError
+from app.core.method.reward import BUILT_IN, declared_in
+from app.core.problem import Problem, UnusableError
+from app.worker.process.progress import Progress, Reporter
+from app.worker.rollout.score import Scorer
+
+DEFAULT_LIMIT, DEFAULT_TOKENS = 50, 128
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """What is scored: the first ``limit`` exchanges that have a prompt and an answer, of ``available``."""
+
+    exchanges: tuple[Exchange, ...]
+    available: int
+    max_tokens: int
+    config: TrainConfig
+    job: dict[str, Any]
+
+    def scores(self, model: nn.Module, tokenizer: Any, reporter: Reporter, phase: str) -> dict[str, list[float]]:
+        """The score of each answer of the model by function, in the order of the exchanges.
+
+        Raises `TaskError` with the file and line where a function of the user's own fails.
+        """
+        report = reporter.phase(phase)
+        answers = [
+            self._answer(model, tokenizer, one, reporter, report, number)
+            for number, one in enumerate(self.exchanges)
+        ]
+        scorer = Scorer(self.config, self.job)
+        try:
+            found = scorer.score(
+                [one.prompt for one in self.exchanges],
+                answers,
+                [one.answer for one in self.exchanges],
+                [None] * len(answers),
+            )
+        finally:
+            scorer.close()
+        return {name: values.tolist() for name, values in found.by_function.items()}
+
+    def _answer(
+        self, model: nn.Module, tokenizer: Any, one: Exchange, reporter: Reporter, report: Progress, number: int
+    ) -> str:
+        report(number, len(self.exchanges))
+        pieces = []
+        for response in stream_generate(model, tokenizer, _prompt(tokenizer, one), max_tokens=self.max_tokens):
+            pieces.append(response.text)
+            if reporter.stopped():
+                raise CancelledError
+        mx.clear_cache()
+        return "".join(pieces)
+
+
+def scoring_of(job: dict[str, Any], config: TrainConfig, exchanges: Sequence[Exchange]) -> Scoring | None:
+    """What a job asks to score under ``scores``; None if nothing. Raises `UnusableError` in words."""
+    asked = job.get("scores") or {}
+    functions = [str(name) for name in asked.get("functions") or []]
+    if not functions:
+        return None
+    config = config.with_value("reward_functions", functions).with_value("reward_weights", [])
+    own = _declared(config)
+    if unknown := [name for name in functions if name not in BUILT_IN and name not in own]:
+        hint = f"There are {', '.join(dict.fromkeys([*own, *BUILT_IN]))}."
+        raise UnusableError([Problem("scores", f"There is no reward function {unknown[0]}.", hint=hint)])
+    usable = tuple(one for one in exchanges if one.asked and one.answer.strip())
+    if not usable:
+        said = "None of these examples has a prompt and an answer to score by."
+        raise UnusableError([Problem("scores", said, hint="Measure without scores, or use chats.")])
+    limit, tokens = int(asked.get("limit") or DEFAULT_LIMIT), int(asked.get("max_tokens") or DEFAULT_TOKENS)
+    return Scoring(usable[: max(1, limit)], len(usable), max(1, tokens), config, job)
+
+
+def _declared(config: TrainConfig) -> list[str]:
+    """The functions of the config's reward file. Raises `UnusableError` if it cannot be read."""
+    if not config.reward_functions_file:
+        return []
+    file = Path(config.reward_functions_file)
+    try:
+        return [function.name for function in declared_in(file)]
+    except (OSError, SyntaxError, ValueError) as error:
+        said = f"The reward file cannot be read: {error}."
+        raise UnusableError([Problem("reward_functions_file", said, file=str(file))]) from error
+
+
+def _prompt(tokenizer: Any, one: Exchange) -> list[int]:
+    """The token ids that the model is given: with the chat template where there is one, as in answering."""
+    if not tokenizer.has_chat_template:
+        return list(tokenizer.encode("\n".join(turn["content"] for turn in one.asked)))
+    text = tokenizer.apply_chat_template(list(one.asked), tokenize=False, add_generation_prompt=True)
+    return list(tokenizer.encode(text, add_special_tokens=False))

@@ -1,0 +1,142 @@
+"""The task that checks data as the model will see it: rows, tokens, lengths and masks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from app.core.config.train_config import TrainConfig
+from app.core.data.check import check_config, check_files
+from app.core.data.prepare import CancelledError, PreparedData, prepare_data
+from app.core.data.report import DataReport, report_json, with_findings
+from app.core.problem import Severity, UnusableError
+from app.core.protocol import event
+from app.core.source.finding import Findings
+from app.core.source.source import SPLITS
+from app.worker.data.rated_statistic import add_rated_findings, rated_statistics
+from app.worker.data.statistic import add_length_findings, statistics
+from app.worker.process.channel import Channel
+from app.worker.process.job import job_config
+from app.worker.process.progress import Reporter
+from app.worker.token.cache import Tokenized
+from app.worker.token.tokenize import add_findings, load_tokenizer, origin, tokenize_rows
+
+
+@dataclass(frozen=True, slots=True)
+class TokenizedData:
+    """Prepared data and its token sets by split."""
+
+    prepared: PreparedData
+    tokenized: dict[str, Tokenized]
+
+    def findings(self, config: TrainConfig) -> Findings:
+        """What tokenization tells of the rows, in the user's own files."""
+        findings = Findings()
+        for split, tokenized in self.tokenized.items():
+            path, origins = self.prepared.path(split), self.prepared.origins.get(split)
+            assert path is not None
+            add_findings(findings, tokenized, path, origins)
+            where = partial(origin, path, origins=origins)
+            if config.train_mode == "sft":
+                add_length_findings(findings, tokenized, config.max_seq_length, where)
+            else:
+                add_rated_findings(findings, tokenized, config, where)
+        return findings
+
+    def statistics(self, config: TrainConfig) -> dict[str, dict[str, Any]]:
+        """The figures of every split, as plain JSON values."""
+        if config.train_mode == "sft":
+            return {split: statistics(item.token_set, config) for split, item in self.tokenized.items()}
+        return {split: rated_statistics(item, config) for split, item in self.tokenized.items()}
+
+
+def tokenize_config(config: TrainConfig, folder: Path, tokenizer: Any, reporter: Reporter) -> TokenizedData:
+    """Prepares the config's data into ``folder`` and tokenizes every split; the cache then serves training.
+
+    Pairs and prompts are tokenized as their method does it, which does so again when it runs.
+    """
+    from app.worker.token.rated_token import tokenize_rated  # it reads rows as this module does
+
+    prepared = prepare_data(config, folder, reporter.phase("Reading the data"), reporter.stopped)
+    found = {}
+    for split in SPLITS:
+        path = prepared.path(split)
+        if path is not None:
+            tokenize_split = tokenize_rows if config.train_mode == "sft" else tokenize_rated
+            found[str(split)] = tokenize_split(path, tokenizer, config, reporter.phase("Tokenizing"))
+    return TokenizedData(prepared, found)
+
+
+def tokenize(channel: Channel, job_dir: Path, job: dict[str, Any]) -> None:
+    """The task ``tokenize``: {"config": {…}} → a result of totals, lengths, padding and findings."""
+    config, reporter = job_config(job), Reporter(channel)
+    channel.emit(event.Progressed(phase="Loading the tokenizer"))
+    tokenizer = load_tokenizer(config.model)
+    try:
+        data = tokenize_config(config, job_dir / "data", tokenizer, reporter)
+    except CancelledError:
+        channel.emit(event.Finished(reason="stopped"))
+        return
+    findings = data.findings(config)
+    result = {
+        "format": data.prepared.format,
+        "report": report_json(data.prepared.report),
+        "problems": [p.sentence() for p in data.prepared.problems],
+        "splits": data.statistics(config),
+        "counts": dict(findings.counts),
+    } | {f"{s.value}s": [finding.as_dict() for finding in findings.kept(s)] for s in Severity}
+    channel.emit(event.Result(name="tokenize", data=result))
+    channel.emit(event.Finished())
+
+
+def check(channel: Channel, job_dir: Path, job: dict[str, Any]) -> None:
+    """The task ``check``: {"files": […]} or {"config": {…}}, optionally "model" → the report as a result.
+
+    With a model the rows also go through its tokenizer, so that refused, too long and untrained rows are told.
+    """
+    config, reporter = job_config(job), Reporter(channel)
+    if job.get("model"):
+        config = config.with_value("model", str(job["model"]))
+    files = [Path(name) for name in job.get("files") or []]
+    try:
+        report = _structure(config, files, job, reporter)
+        if config.model and report.usable:
+            report = _with_tokens(config, files, job_dir, report, reporter)
+    except CancelledError:
+        channel.emit(event.Finished(reason="stopped"))
+        return
+    channel.emit(event.Result(name="check", data=report_json(report)))
+    channel.emit(event.Finished())
+
+
+def _structure(config: TrainConfig, files: list[Path], job: dict[str, Any], reporter: Reporter) -> DataReport:
+    progress = reporter.phase("Checking the data")
+    if not files:
+        return check_config(config, progress=progress, cancelled=reporter.stopped)
+    valid, test = ([Path(name) for name in job.get(key) or []] for key in ("valid", "test"))
+    return check_files(files, config=config, valid=valid, test=test, progress=progress, cancelled=reporter.stopped)
+
+
+def _with_tokens(
+    config: TrainConfig, files: list[Path], job_dir: Path, report: DataReport, reporter: Reporter
+) -> DataReport:
+    """The report with what the tokenizer finds. Nothing is split: every row is looked at where it is."""
+    tokenizer = load_tokenizer(config.model)
+    findings = Findings()
+    names = [str(file) for file in files] or [
+        name for name in (config.data, config.valid_data, config.test_data) if name
+    ]
+    try:
+        for number, name in enumerate(names):
+            whole = config.with_values(
+                {"data": name, "valid_data": "", "test_data": "", "valid_fraction": 0.0, "test_fraction": 0.0}
+            )
+            data = tokenize_config(whole, job_dir / f"data-{number}", tokenizer, reporter)
+            findings.extend(data.findings(config))
+    except UnusableError as error:
+        problem = error.problems[0]
+        kind = "no_chat_template" if problem.path == "model" else "template_refused"
+        findings.add(kind, report.splits["train"].files[0], None, problem.message)
+    return with_findings(report, findings, skip_bad_rows=config.skip_bad_rows)

@@ -1,0 +1,92 @@
+"""The row server: rows of a data file as they stand in it, and edits of them saved as a new file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from app.core.data.edit import Edits, read_window, save_edited
+from app.core.data.prepare import CancelledError
+from app.core.problem import UnusableError
+from app.core.protocol import event
+from app.core.source.reader import RowFault
+from app.core.source.source import UnusableFileError, inspect_file
+from app.core.source.stream import open_bytes
+from app.worker.process.channel import Channel
+from app.worker.process.progress import Reporter
+
+RAW_LIMIT = 200_000  # characters of a row that cannot be read
+
+
+def rows(channel: Channel, _job_dir: Path, job: dict[str, Any]) -> None:
+    """The task ``rows``: {"file": path}; after `Ready` it answers until ``stop`` or the end of input.
+
+    Commands: ``rows`` (line, count) and ``save`` (target, changed, dropped, added, drop_bad_rows); a save that
+    cannot be done is answered with what is in its way.
+    """
+    path = Path(str(job["file"]))
+    channel.emit(event.Ready())
+    while (command := channel.wait())["command"] not in ("stop", "end_of_input"):
+        try:
+            if command["command"] == "rows":
+                channel.emit(event.Result(name="rows", data=window(path, command)))
+            elif command["command"] == "save":
+                channel.emit(event.Result(name="saved", data=_save(channel, path, command)))
+        except CancelledError:
+            break
+        except UnusableError as error:
+            said = [problem.sentence() for problem in error.problems]
+            channel.emit(event.Result(name="refused", data={"problems": said}))
+        except OSError as error:
+            said = [f"{error.filename or path}: {error.strerror or error}."]
+            channel.emit(event.Result(name="refused", data={"problems": said}))
+    channel.emit(event.Finished(reason="stopped"))
+
+
+def window(path: Path, command: dict[str, Any]) -> dict[str, Any]:
+    """Rows from a line on: each with its line and its text as JSON, or as it stands with what is wrong with it."""
+    first, count = max(int(command.get("line", 1)), 1), int(command.get("count", 50))
+    found = read_window(path, first, count + 1)
+    shown = found[:count]
+    raw = _raw_lines(path, {line for line, value in shown if isinstance(value, RowFault)})
+    items = [
+        {"line": line, "text": raw.get(line, ""), "fault": value.reason}
+        if isinstance(value, RowFault)
+        else {"line": line, "text": json.dumps(value, ensure_ascii=False, default=str), "fault": ""}
+        for line, value in shown
+    ]
+    return {"first": first, "rows": items, "more": len(found) > count}
+
+
+def _raw_lines(path: Path, wanted: set[int]) -> dict[int, str]:
+    """The lines of a text file as they stand in it; empty for other kinds of files, which have none."""
+    try:
+        source = inspect_file(path)
+    except UnusableFileError:
+        return {}
+    if not wanted or source.kind != "jsonl":
+        return {}
+    encoding = source.encoding if source.encoding.startswith("utf-8") else ""
+    found = {}
+    with open_bytes(path, source.compression) as stream:
+        for number, line in enumerate(stream, 1):
+            if number in wanted:
+                found[number] = line.decode(encoding or "latin-1", "replace").rstrip("\r\n")[:RAW_LIMIT]
+            if number >= max(wanted):
+                break
+    return found
+
+
+def _save(channel: Channel, path: Path, command: dict[str, Any]) -> dict[str, Any]:
+    edits = Edits(
+        {int(line): row for line, row in command.get("changed", {}).items()},
+        {int(line) for line in command.get("dropped", [])},
+        list(command.get("added", [])),
+    )
+    reporter = Reporter(channel)
+    outcome = save_edited(
+        path, edits, Path(str(command["target"])), drop_bad_rows=bool(command.get("drop_bad_rows")),
+        progress=reporter.phase("Saving"), cancelled=reporter.stopped,
+    )  # fmt: skip
+    return {"target": str(command["target"]), "rows": outcome.rows, "unreadable": outcome.unreadable}

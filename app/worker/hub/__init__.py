@@ -1,0 +1,1 @@
+"""Models searched, downloaded and uploaded."""

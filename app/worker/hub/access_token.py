@@ -1,0 +1,80 @@
+"""The task that looks after the hub's access token.
+
+The token comes as a command, is checked, and goes into huggingface_hub's own store.
+It never stands in a job, a config, an event or the log.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import get_token, whoami
+from huggingface_hub import login as store_token
+from huggingface_hub import logout as forget_token
+from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
+
+from app.core.problem import Problem, UnusableError
+from app.core.protocol import event
+from app.worker.hub.error import refuse_offline, told
+from app.worker.process.channel import Channel
+
+TOKEN_VARIABLE = "HF_TOKEN"
+
+
+def login(channel: Channel, _job_dir: Path, job: dict[str, Any]) -> None:
+    """Task ``hub_login``, ``action`` login (then waits for the command ``token``), logout or status.
+
+    Ends with a `Result`: ``set`` (there is a token), ``user`` (if the hub was asked), ``from_environment``.
+    """
+    match job.get("action", "login"):
+        case "logout":
+            with contextlib.suppress(LocalTokenNotFoundError):  # nothing is stored: what was asked for is so
+                forget_token()
+            _tell(channel, "")
+        case "status":
+            _tell(channel, "")
+        case _:
+            _login(channel)
+
+
+def _login(channel: Channel) -> None:
+    refuse_offline()
+    channel.emit(event.Ready())
+    command = channel.wait()
+    if command["command"] != "token":
+        channel.emit(event.Finished(reason="stopped"))
+        return
+    token = str(command.get("token", "")).strip()
+    if not token:
+        raise UnusableError(
+            [Problem("token", "No token was given.", hint="Copy one from your account's settings.")]
+        )
+    with told():
+        user = _checked(token)
+        store_token(token=token, add_to_git_credential=False)
+    _tell(channel, user)
+
+
+def _checked(token: str) -> str:
+    """The name of the token's account. The error of an unknown token must not carry the token."""
+    try:
+        return str(whoami(token)["name"])
+    except HfHubHTTPError as error:
+        if error.response is None or error.response.status_code not in (400, 401, 403):
+            raise
+        said = "The hub does not accept this token."
+        hint = "Copy it again from your account's settings (it begins with hf_), or make a new one that may read."
+        raise UnusableError([Problem("token", said, hint=hint)]) from None
+
+
+def _tell(channel: Channel, user: str) -> None:
+    data = {
+        "set": get_token() is not None,
+        "user": user,
+        "from_environment": bool(os.environ.get(TOKEN_VARIABLE)),
+    }
+    channel.emit(event.Result(name="hub_login", data=data))
+    channel.emit(event.Finished())

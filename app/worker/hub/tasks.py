@@ -1,0 +1,273 @@
+"""The tasks that ask the hub: search for models, and download one so that an interruption costs nothing."""
+
+from __future__ import annotations
+
+import glob
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock, Timeout
+from huggingface_hub import HfApi, ModelInfo, constants, hf_hub_url, snapshot_download
+from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+
+from app.core.model.hub import (
+    DISK_MARGIN_BYTES,
+    Destination,
+    HubModel,
+    ModelId,
+    model_id,
+    parse_model_id,
+    quantization_text,
+    wanted_files,
+    weight_bytes,
+)
+from app.core.problem import Problem, TaskError, UnusableError
+from app.core.protocol import event
+from app.core.quantity import bytes_text, plural
+from app.core.system.atomic_file import write_text
+from app.core.system.disk import free_bytes
+from app.core.system.setting import load_settings
+from app.worker.hub.error import GO_ON, refuse_offline, told
+from app.worker.hub.transfer import TIMEOUT_S, LargeFile, StoppedError, Transfer, fetch_all
+from app.worker.process.channel import Channel
+
+DOWNLOADING = "Downloading"
+SEARCH_LIMIT = 30
+
+_Told = Literal[
+    "config", "downloads", "gated", "lastModified", "library_name", "likes", "pipeline_tag", "safetensors", "tags"
+]
+_TOLD: list[_Told] = [
+    "config", "downloads", "gated", "lastModified", "library_name", "likes", "pipeline_tag", "safetensors", "tags",
+]  # fmt: skip
+
+
+# -- search ---------------------------------------------------------------------------------------------------
+
+
+def search(channel: Channel, _job_dir: Path, job: dict[str, Any]) -> None:
+    """Task ``hub_search``: ``query`` (words, a name or a page's address), ``limit``, ``mlx_only``.
+
+    Ends with a `Result` whose ``models`` are `HubModel` trees: the very model first if the query names one, then by
+    downloads. Only repositories with safetensors weights are told, since nothing else can be trained.
+    """
+    refuse_offline()
+    query = str(job.get("query", "")).strip()
+    named = parse_model_id(query)
+    with told(str(named or query)):
+        found = _named(named) if named is not None else []
+        tags = ["safetensors", "mlx"] if job.get("mlx_only") else ["safetensors"]
+        listed = HfApi().list_models(
+            search=named.id if named is not None else query or None,
+            filter=tags,
+            sort="downloads",
+            limit=int(job.get("limit", SEARCH_LIMIT)),
+            expand=list(_TOLD),
+        )
+        known = {model.id for model in found}
+        found += [model for info in listed if (model := hub_model(info)).id not in known]
+    channel.emit(event.Result(name="hub_search", data={"query": query, "models": [m.as_dict() for m in found]}))
+    channel.emit(event.Finished())
+
+
+def _named(named: ModelId) -> list[HubModel]:
+    """The model of that name, if there is one."""
+    try:
+        info = HfApi().model_info(named.id, revision=named.revision or None, timeout=TIMEOUT_S, files_metadata=True)
+    except GatedRepoError:
+        return [HubModel(id=str(named), gated=True)]
+    except (RepositoryNotFoundError, RevisionNotFoundError):
+        return []
+    sizes = {sibling.rfilename: sibling.size or 0 for sibling in info.siblings or ()}
+    weights = sum(sizes[path] for path in wanted_files(sizes) if path.endswith(".safetensors"))
+    return [hub_model(info, name=str(named), size_bytes=weights)]
+
+
+def hub_model(info: ModelInfo, *, name: str = "", size_bytes: int = 0) -> HubModel:
+    """What the hub tells of a model, as plain data."""
+    parameters = dict(info.safetensors.parameters) if info.safetensors is not None else {}
+    config = info.config if isinstance(info.config, dict) else {}
+    return HubModel(
+        id=name or info.id,
+        size_bytes=size_bytes or weight_bytes(parameters),
+        downloads=info.downloads or 0,
+        likes=info.likes or 0,
+        quantization=quantization_text(config, info.tags or (), parameters),
+        model_type=str(config.get("model_type", "")),
+        gated=bool(info.gated),
+        updated=info.last_modified.date().isoformat() if info.last_modified else "",
+    )
+
+
+# -- download -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a download is made of: the exact commit, its wanted files with sizes, and the large ones' SHA-256."""
+
+    destination: Destination
+    commit: str
+    sizes: dict[str, int]
+    sha256: dict[str, str]
+
+    @property
+    def total(self) -> int:
+        return sum(self.sizes.values())
+
+    def place(self, path: str) -> Path:
+        """Where a file is when the download is done."""
+        root = self.destination.root
+        return root / path if self.destination.folder is not None else root / "snapshots" / self.commit / path
+
+    def blob(self, path: str) -> Path:
+        """Where the content of a large file lies: the cache names it by its SHA-256, a folder by its name."""
+        root = self.destination.root
+        return root / path if self.destination.folder is not None else root / "blobs" / self.sha256[path]
+
+    def is_here(self, path: str) -> bool:
+        """True if a file is there in full."""
+        places = [self.place(path), *([self.blob(path)] if path in self.sha256 else [])]
+        return any(place.is_file() and place.stat().st_size == self.sizes[path] for place in places)
+
+    def missing(self) -> list[str]:
+        """The files that are still to come."""
+        return [path for path in self.sizes if not self.is_here(path)]
+
+    def large_files(self) -> list[LargeFile]:
+        """The missing files to fetch in pieces; those over 50 GB come only by huggingface_hub's own protocol."""
+        limit = constants.MAX_HTTP_DOWNLOAD_SIZE
+        return [self._large(path) for path in self.missing() if path in self.sha256 and self.sizes[path] <= limit]
+
+    def _large(self, path: str) -> LargeFile:
+        url = hf_hub_url(self.destination.model.id, path, revision=self.commit)
+        partial = self.destination.partial / f"{self.sha256[path]}.incomplete"
+        return LargeFile(url, self.blob(path), partial, self.sizes[path], self.sha256[path])
+
+
+def download(channel: Channel, _job_dir: Path, job: dict[str, Any]) -> None:
+    """Task ``hub_download``: ``model`` (``org/name[@revision]``, an address) into ``models_dir`` (empty: cache).
+
+    Tells `Progressed` in bytes. ``stop`` keeps what has arrived; the same job again goes on from there. Ends with a
+    `Result` (``model``: what the config takes, ``path``, ``bytes``).
+    """
+    refuse_offline()
+    started = time.monotonic()
+    models_dir = str(job["models_dir"]) if "models_dir" in job else load_settings().models_dir
+    destination = Destination.of(model_id(str(job["model"])), models_dir)
+    try:
+        with told(str(destination.model)):
+            channel.emit(event.Progressed(phase=f"Looking up {destination.model}"))
+            plan = make_plan(destination)
+            with _alone(destination):
+                _check_space(plan, channel)
+                path = _download(plan, channel)
+    except StoppedError:
+        channel.emit(event.Finished(reason="stopped", message=f"Stopped. {GO_ON}"))
+        return
+    data = {"model": destination.name, "path": str(path), "bytes": plan.total}
+    channel.emit(event.Result(name="hub_download", data=data))
+    channel.emit(event.Finished(elapsed_s=time.monotonic() - started))
+
+
+def make_plan(destination: Destination) -> Plan:
+    """Asks the hub for the model's files. Raises `UnusableError` if it has no weights that are safe to open."""
+    model = destination.model
+    info = HfApi().model_info(model.id, revision=model.revision or None, timeout=TIMEOUT_S, files_metadata=True)
+    siblings = {sibling.rfilename: sibling for sibling in info.siblings or ()}
+    wanted = wanted_files(siblings)
+    if info.sha is None or not any(path.endswith(".safetensors") for path in wanted):
+        raise UnusableError([_no_weights(model, list(siblings))])
+    sizes = {path: siblings[path].size or 0 for path in wanted}
+    lfs = {path: siblings[path].lfs for path in wanted}
+    return Plan(destination, info.sha, sizes, {path: told.sha256 for path, told in lfs.items() if told is not None})
+
+
+def _no_weights(model: ModelId, files: list[str]) -> Problem:
+    said = f"{model} has no safetensors weights"
+    if any(path.endswith(".gguf") for path in files):
+        return Problem(
+            "", f"{said}, only GGUF files, which cannot be trained.", hint="Choose the model it was made from."
+        )
+    if any(path.endswith((".bin", ".pt", ".pth")) for path in files):
+        said += ", only pickle files, which can run any code when opened and are never fetched"
+        return Problem("", f"{said}.", hint="Look for a copy of it in safetensors.")
+    return Problem("", f"{said}.", hint="It may hold only an adapter or a tokenizer; choose its base model.")
+
+
+def _check_space(plan: Plan, channel: Channel) -> None:
+    """Says what is to come and what is free; raises `UnusableError` if the disk has not enough room."""
+    left = sum(plan.sizes[path] for path in plan.missing()) - plan.destination.partial_bytes()
+    free = free_bytes(plan.destination.root)
+    if left + DISK_MARGIN_BYTES > free:
+        said = (
+            f"{plan.destination.model} needs {bytes_text(left)} more on the disk, and {bytes_text(free)} are free."
+        )
+        hint = "Free some space, or choose another folder for models."
+        raise UnusableError([Problem("models_dir", said, hint=hint, file=str(plan.destination.root))])
+    files = plural(len(plan.sizes), "file")
+    channel.emit(
+        event.Progressed(phase=f"{files}, {bytes_text(left)} to come; {bytes_text(free)} free on the disk")
+    )
+
+
+def _download(plan: Plan, channel: Channel) -> Path:
+    here = sum(size for path, size in plan.sizes.items() if plan.is_here(path))
+    transfer = Transfer(plan.total)
+    transfer.add(here)
+
+    def work() -> None:
+        fetch_all(plan.large_files(), transfer, _log)
+        _lay_out(plan, transfer)
+
+    transfer.run(work, channel, DOWNLOADING)
+    if missing := plan.missing():
+        raise TaskError(f"{plural(len(missing), 'file')} did not arrive ({missing[0]}).", GO_ON)
+    channel.emit(event.Progressed(phase=DOWNLOADING, done=plan.total, total=plan.total))
+    return plan.place("config.json").parent
+
+
+def _lay_out(plan: Plan, transfer: Transfer) -> None:
+    """Fetches the small files and puts everything where huggingface_hub and mlx-lm look for it.
+
+    The large ones come first and the config last, so that a folder that looks like a model is one.
+    """
+    options: dict[str, Any] = {
+        "allow_patterns": [glob.escape(path) for path in plan.sizes],
+        "tqdm_class": transfer.bar(),
+    }
+    folder, model = plan.destination.folder, plan.destination.model
+    if folder is not None:
+        snapshot_download(model.id, revision=plan.commit, local_dir=folder, **options)
+        return
+    cache = plan.destination.root.parent
+    snapshot_download(model.id, revision=plan.commit, cache_dir=cache, **options)
+    # The name of the branch is written last: the cache then says which snapshot is its newest.
+    reference = plan.destination.root / "refs" / (model.revision or constants.DEFAULT_REVISION)
+    if model.revision != plan.commit:
+        write_text(reference, plan.commit)
+
+
+@contextmanager
+def _alone(destination: Destination) -> Iterator[None]:
+    """Two processes that append to the same file would spoil it."""
+    destination.lock.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(destination.lock, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        said = f"{destination.model} is being downloaded already."
+        raise UnusableError([Problem("", said, hint="Wait for the other download, or stop it.")]) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _log(text: str) -> None:
+    print(text, file=sys.stderr)

@@ -1,0 +1,1 @@
+"""A model built, loaded, inspected, converted; its adapters."""

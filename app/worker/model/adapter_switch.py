@@ -1,0 +1,272 @@
+"""The adapter switch: one base model in memory, any number of adapters put on it and taken off again.
+
+An adapter's modules wrap the base's *own* modules, so switching only changes which object stands at a place in the
+module tree: the base's arrays are never copied or written, and its logits are bit-identical before and after.
+Adapters are in mlx-lm's layout (``adapters.safetensors`` beside ``adapter_config.json``): LoRA, DoRA and full
+fine-tunes, whose changed arrays are swapped instead of modules; or in PEFT's (`app.worker.model.peft`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import mlx.nn as nn
+from mlx.utils import tree_flatten
+from mlx_lm.tuner.utils import linear_to_lora_layers
+
+from app.core.model.adapter_file import ADAPTER_FILE
+from app.core.problem import Problem, UnusableError
+from app.worker.model.adapter_problem import SHOWN, adapter_problem, some
+from app.worker.model.peft import PEFT_FILE, is_peft, peft_modules
+
+CONFIG_FILE = "adapter_config.json"
+ADAPTER_LEAVES = ("lora_a", "lora_b", "m")
+PICKLED = "adapter_model.bin"
+
+Weights = dict[str, mx.array]
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """One adapter ready for its base: what stands at each changed place of the module tree, with and without it.
+
+    ``parts`` and ``base_parts`` have the same dotted paths; values are modules (LoRA, DoRA) or arrays (full).
+    """
+
+    path: Path
+    kind: str
+    parts: dict[str, Any]
+    base_parts: dict[str, Any]
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the adapter itself has: its matrices and magnitudes, or the changed arrays."""
+        arrays = [
+            part if isinstance(part, mx.array) else [part[leaf] for leaf in ADAPTER_LEAVES if leaf in part]
+            for part in self.parts.values()
+        ]
+        return sum(int(array.size) for _, array in tree_flatten(arrays))
+
+
+class AdapterSwitch:
+    """Puts adapters on one base model; ``None`` is the base itself."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+        self._base = dict(model.named_modules())
+        self._active: Adapter | None = None
+        self._loaded: dict[tuple[Path, int, int], Adapter] = {}
+
+    def use(self, adapter: Adapter | None) -> None:
+        """Makes the model answer with ``adapter``, or as the base for None. Costs under a millisecond."""
+        if adapter is self._active:
+            return
+        if self._active is not None:
+            for path, part in self._active.base_parts.items():
+                _put(self.model, path, part)
+        self._active = adapter
+        if adapter is not None:
+            for path, part in adapter.parts.items():
+                _put(self.model, path, part)
+
+    def load(self, path: Path) -> Adapter:
+        """Reads an adapter: its folder, a checkpoint file in such a folder, or a run's folder.
+
+        Reads the file again only if it changed. Raises `UnusableError` with everything that does not fit the base.
+        """
+        folder, file = adapter_files(path)
+        state = file.stat()
+        key = (file, state.st_mtime_ns, state.st_size)
+        if key not in self._loaded:
+            active = self._active
+            self.use(None)
+            try:
+                self._loaded[key] = self._read(folder, file)
+            finally:
+                self.use(active)
+        return self._loaded[key]
+
+    def keep(self, adapters: Iterable[Adapter | None]) -> None:
+        """Forgets every loaded adapter but these, which frees their memory."""
+        kept = {id(adapter) for adapter in adapters}
+        if id(self._active) not in kept:
+            self.use(None)
+        self._loaded = {key: adapter for key, adapter in self._loaded.items() if id(adapter) in kept}
+
+    def _read(self, folder: Path, file: Path) -> Adapter:
+        config = _read_config(folder)
+        weights = _read_weights(file)
+        if is_peft(config):
+            return self._peft(file, config, weights)
+        kind = str(config.get("fine_tune_type") or _kind_of(weights))
+        if kind == "full":
+            return self._full(file, weights)
+        wrapped = self._wrap(config, kind == "dora", folder)
+        if problems := _differences(wrapped, weights, self._base, file):
+            raise UnusableError(problems)
+        for path, module in wrapped.items():
+            module.update({leaf: weights[f"{path}.{leaf}"] for leaf in ADAPTER_LEAVES if leaf in module})
+        return self._ready(file, kind, wrapped)
+
+    def _peft(self, file: Path, config: dict[str, Any], weights: Weights) -> Adapter:
+        wrapped = peft_modules(config, weights, self._base, file)
+        return self._ready(file, "dora" if config.get("use_dora") else "lora", wrapped)
+
+    def _ready(self, file: Path, kind: str, wrapped: dict[str, nn.Module]) -> Adapter:
+        for module in wrapped.values():
+            module.eval()  # a fresh module is in training mode, and would apply its dropout
+        mx.eval([module.parameters() for module in wrapped.values()])
+        return Adapter(file, kind, dict(wrapped), {path: self._base[path] for path in wrapped})
+
+    def _full(self, file: Path, weights: Weights) -> Adapter:
+        own = dict(tree_flatten(self.model.parameters()))
+        strange = [name for name in weights if name not in own]
+        problems = _missing_modules(strange, file)
+        for name in [n for n in weights if n in own and weights[n].shape != own[n].shape][:SHOWN]:
+            said = f"{name} is {_size(weights[name])} in the adapter and {_size(own[name])} in the base model."
+            problems.append(adapter_problem(said, file))
+        if problems:
+            raise UnusableError(problems)
+        mx.eval(weights)
+        return Adapter(file, "full", dict(weights), {name: own[name] for name in weights})
+
+    def _wrap(self, config: dict[str, Any], dora: bool, folder: Path) -> dict[str, nn.Module]:
+        """The adapter modules that stock mlx-lm would make, by path; the base is as it was when this returns."""
+        try:
+            layers, parameters = int(config["num_layers"]), config["lora_parameters"]
+            linear_to_lora_layers(self.model, layers, parameters, use_dora=dora)
+            now = dict(self.model.named_modules())
+            return {path: now[path] for path, module in self._base.items() if now[path] is not module}
+        except (KeyError, TypeError, ValueError) as error:
+            said = f"The adapter's {CONFIG_FILE} does not fit this base model: {error}."
+            raise UnusableError([adapter_problem(said, folder / CONFIG_FILE)]) from error
+        finally:
+            self._restore()
+
+    def _restore(self) -> None:
+        for path, module in sorted(self._base.items(), key=lambda item: item[0].count(".")):
+            if path and _get(self.model, path) is not module:
+                _put(self.model, path, module)
+
+
+def adapter_files(path: Path) -> tuple[Path, Path]:
+    """The folder with the adapter's config, and the weights file, that ``path`` means.
+
+    ``path`` may be the adapter's folder (mlx-lm's or PEFT's), a checkpoint file in it, or the folder of a run.
+    Raises `UnusableError`.
+    """
+    path = path.expanduser()
+    if path.is_file():
+        folder, file = path.parent, path
+        if not (folder / CONFIG_FILE).is_file() and (folder.parent / CONFIG_FILE).is_file():
+            folder = folder.parent
+    elif (path / CONFIG_FILE).is_file() or not (path / "adapters" / CONFIG_FILE).is_file():
+        folder, file = path, path / ADAPTER_FILE
+    else:
+        folder, file = path / "adapters", path / "adapters" / ADAPTER_FILE
+    if not path.exists():
+        raise UnusableError([adapter_problem("There is no such adapter.", path)])
+    if not file.is_file() and (folder / PEFT_FILE).is_file():
+        file = folder / PEFT_FILE
+    if not file.is_file() and (folder / PICKLED).is_file():
+        said = f"{PICKLED} is pickled code, which is not run."
+        raise UnusableError([adapter_problem(said, path, f"Save the adapter with PEFT as {PEFT_FILE}.")])
+    if missing := [p for p in (folder / CONFIG_FILE, file) if not p.is_file()]:
+        names = " and ".join(p.name for p in missing)
+        raise UnusableError([adapter_problem(f"This is no adapter of mlx-lm or PEFT: {names} is not there.", path)])
+    return folder.resolve(), file.resolve()
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    file = folder / CONFIG_FILE
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UnusableError([adapter_problem(f"The adapter's config cannot be read: {error}.", file)]) from error
+    if not isinstance(config, dict):
+        raise UnusableError([adapter_problem("The adapter's config is not a JSON object.", file)])
+    return config
+
+
+def _read_weights(file: Path) -> Weights:
+    try:
+        weights = mx.load(str(file))
+    except (RuntimeError, ValueError, OSError) as error:
+        raise UnusableError([adapter_problem(f"The adapter's weights cannot be read: {error}", file)]) from error
+    if not isinstance(weights, dict) or not weights:
+        raise UnusableError([adapter_problem("The file holds no weights.", file)])
+    return weights
+
+
+def _kind_of(weights: Weights) -> str:
+    """What an adapter is whose config does not say so (mlx-lm-lora's DoRA): only DoRA has magnitudes ``m``."""
+    return "dora" if any(name.endswith(".m") for name in weights) else "lora"
+
+
+def _differences(
+    wrapped: dict[str, nn.Module], weights: Weights, base: dict[str, nn.Module], file: Path
+) -> list[Problem]:
+    """What keeps ``weights`` from being those of ``wrapped``, in words."""
+    expected = {f"{path}.{leaf}": m[leaf] for path, m in wrapped.items() for leaf in ADAPTER_LEAVES if leaf in m}
+    strange = [name for name in weights if name not in expected]
+    problems = _missing_modules([name for name in strange if _module_of(name) not in base], file)
+    if unnamed := sorted({_module_of(name) for name in strange if _module_of(name) in base}):
+        said = f"The adapter changes modules that its {CONFIG_FILE} does not name: {some(unnamed)}."
+        problems.append(adapter_problem(said, file))
+    if lacking := sorted({_module_of(name) for name in expected if name not in weights}):
+        said = f"The adapter has no weights for modules that its {CONFIG_FILE} names: {some(lacking)}."
+        problems.append(adapter_problem(said, file))
+    shared = [name for name in expected if name in weights and weights[name].shape != expected[name].shape]
+    return problems + _shape_problems(shared, weights, expected, file)
+
+
+def _shape_problems(names: list[str], weights: Weights, expected: Weights, file: Path) -> list[Problem]:
+    problems: dict[str, Problem] = {}
+    for name in names:
+        found, wanted = weights[name], expected[name]
+        differing = [i for i, (a, b) in enumerate(zip(found.shape, wanted.shape, strict=False)) if a != b]
+        rank_axis = found.ndim - 1 if name.endswith("lora_a") else found.ndim - 2
+        if found.ndim == wanted.ndim == 2 and differing == [rank_axis]:
+            said = f"The weights have rank {found.shape[rank_axis]}, {CONFIG_FILE} says {wanted.shape[rank_axis]}."
+        elif len(problems) < SHOWN:
+            said = f"{name} is {_size(found)} in the adapter; this base model needs {_size(wanted)}."
+        else:
+            continue
+        problems.setdefault(said, adapter_problem(said, file))
+    return list(problems.values())
+
+
+def _missing_modules(names: list[str], file: Path) -> list[Problem]:
+    if not names:
+        return []
+    said = f"The base model has no {some(sorted({_module_of(name) for name in names}))}."
+    return [adapter_problem(said, file)]
+
+
+def _module_of(name: str) -> str:
+    return name.rsplit(".", 1)[0]
+
+
+def _size(array: mx.array) -> str:
+    return " × ".join(f"{n:,}" for n in array.shape)
+
+
+def _get(model: Any, path: str) -> Any:
+    node = model
+    for name in path.split("."):
+        node = node[int(name)] if isinstance(node, (list, tuple)) else node[name]
+    return node
+
+
+def _put(model: Any, path: str, part: Any) -> None:
+    parent, _, name = path.rpartition(".")
+    node = _get(model, parent) if parent else model
+    if isinstance(node, list):
+        node[int(name)] = part
+    else:
+        setattr(node, name, part)

@@ -1,0 +1,132 @@
+"""The task that quantizes a Hugging Face model for MLX, into a folder that appears only when it is whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from app.core.model.conversion import Quantization, quantization
+from app.core.model.folder import locate_model, read_config
+from app.core.model.safetensors_header import read_header, weight_files
+from app.core.problem import Problem, TaskError, UnusableError
+from app.core.protocol import event
+from app.core.quantity import bytes_text
+from app.core.system.disk import free_bytes
+from app.worker.process.channel import Channel
+
+LOADING, WRITING = "Loading the model", "Quantizing and writing"
+POLL_S = 0.2
+
+
+def convert(channel: Channel, _job_dir: Path, job: dict[str, Any]) -> None:
+    """Task ``convert``: ``model`` into the folder ``out`` by ``quantization`` (a name in `QUANTIZATIONS`).
+
+    ``stop`` leaves nothing behind. Ends with a `Result` (``path``, ``bytes``, ``source_bytes``).
+    """
+    started = time.monotonic()
+    source, out = locate_model(str(job["model"])), Path(str(job["out"])).expanduser().resolve()
+    chosen = quantization(str(job.get("quantization", "4bit")))
+    source_bytes, expected = _check(source, out, chosen)
+    temporary = out.with_name(f".{out.name}-{os.getpid()}")
+    try:
+        with _watched(channel, temporary, expected):
+            channel.emit(event.Progressed(phase=LOADING))
+            _convert(source, temporary, chosen)
+            temporary.rename(out)
+    except KeyboardInterrupt:
+        shutil.rmtree(out, ignore_errors=True)  # it was not there before, so it is ours
+        channel.emit(event.Finished(reason="stopped", message="Stopped; nothing was written."))
+        return
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    data = {"path": str(out), "bytes": _size(out), "source_bytes": source_bytes}
+    channel.emit(event.Result(name="convert", data=data))
+    channel.emit(event.Finished(elapsed_s=time.monotonic() - started))
+
+
+def _check(source: Path, out: Path, chosen: Quantization) -> tuple[int, int]:
+    """The bytes of the source's weights and about those of the result.
+
+    Raises `UnusableError` with everything that is in the way.
+    """
+    problems = []
+    config, size = read_config(source), _size(source)
+    if "quantization" in config or "quantization_config" in config:
+        said = "The model is quantized already; quantizing it again would only lose quality."
+        problems.append(Problem("model", said, hint="Choose the original model.", file=str(source)))
+    if not size:
+        problems.append(
+            Problem("model", f"There are no safetensors weights in {source}.", hint="Download it again.")
+        )
+    if out.exists():
+        said = f"{out} exists, and nothing is written over."
+        problems.append(Problem("out", said, hint="Choose another name, or delete it."))
+    parameters = sum(tensor.size for file in weight_files(source) for tensor in read_header(file))
+    need, free = chosen.bytes_of(parameters), free_bytes(out.parent)
+    if need > free:
+        said = f"The result takes about {bytes_text(need)}, and {bytes_text(free)} are free."
+        problems.append(Problem("out", said, hint="Free some space, or choose another disk."))
+    if problems:
+        raise UnusableError(problems)
+    return size, need
+
+
+def _convert(source: Path, out: Path, chosen: Quantization) -> None:
+    from mlx_lm import convert as mlx_convert
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        mlx_convert(
+            str(source),
+            mlx_path=str(out),
+            quantize=True,
+            q_bits=chosen.bits,
+            q_group_size=chosen.group_size,
+            q_mode=chosen.mode,
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise TaskError(
+            f"mlx-lm cannot convert this model: {error}.", "Inspect it to see whether mlx-lm knows its type."
+        ) from error
+
+
+@contextmanager
+def _watched(channel: Channel, folder: Path, expected: int) -> Iterator[None]:
+    """Tells how much of the result is written, and interrupts the main thread when asked to stop.
+
+    mlx-lm has no hook for either; the interrupt arrives between two of its steps, at most a file's time later.
+    """
+    over = threading.Event()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts us in the background ignores it
+    arguments = (channel, folder, expected, over, threading.get_ident())
+    thread = threading.Thread(target=_watch, args=arguments, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _watch(channel: Channel, folder: Path, expected: int, over: threading.Event, main: int) -> None:
+    told = 0
+    while not over.wait(POLL_S):
+        command = channel.poll()
+        if command is not None and command["command"] in ("stop", "end_of_input"):
+            signal.pthread_kill(main, signal.SIGINT)
+            return
+        written = _size(folder)
+        if written != told:
+            told = written
+            channel.emit(event.Progressed(phase=WRITING, done=min(told, expected), total=expected))
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in weight_files(folder)) if folder.is_dir() else 0

@@ -1,0 +1,122 @@
+"""The model as training needs it: loaded, frozen, with its adapters or trained layers, and described in the log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import mlx.nn as nn
+from mlx.utils import tree_flatten
+
+from app.core.config.train_config import TrainConfig
+from app.core.problem import Problem, UnusableError
+from app.worker.model.precision import compute_in_base_precision
+
+
+def load_model(path: Path, adapter: Path | None = None) -> tuple[nn.Module, Any]:
+    """Reads the weights of the model in ``path`` (and of an adapter folder): (model, tokenizer) of mlx-lm.
+
+    Raises `UnusableError` (path "model") if the folder holds no model that mlx-lm can build.
+    """
+    from mlx_lm import load
+
+    try:
+        model, tokenizer = load(str(path), adapter_path=str(adapter) if adapter else None)
+    except (FileNotFoundError, ValueError, KeyError) as error:
+        said = f"The model in {path} cannot be loaded: {error}"
+        hint = "Choose a folder with config.json, tokenizer files and *.safetensors that mlx-lm supports."
+        raise UnusableError([Problem("model", said, hint=hint)]) from error
+    return model, tokenizer
+
+
+def make_trainable(model: nn.Module, config: TrainConfig) -> None:
+    """Freezes the model and thaws what ``config`` trains, in place, exactly as mlx-lm does it.
+
+    The random state is set first, so that the adapters begin with the values that stock mlx-lm gives them.
+    Raises `UnusableError` if the adapter to start from does not fit.
+    """
+    from mlx_lm.tuner.utils import linear_to_lora_layers
+
+    mx.random.seed(config.seed)
+    model.freeze()
+    if config.fine_tune_type == "full":
+        for layer in model.layers[-max(config.num_layers, 0) :]:
+            layer.unfreeze()
+    else:
+        parameters = config.lora_parameters.model_dump()
+        parameters["keys"] = list(config.lora_parameters.keys or ())
+        linear_to_lora_layers(model, config.num_layers, parameters, use_dora=config.fine_tune_type == "dora")
+        if config.adapter_dtype == "base":
+            compute_in_base_precision(model)
+    if config.resume_adapter_file:
+        _start_from(model, Path(config.resume_adapter_file).expanduser())
+
+
+def trainable(model: nn.Module) -> dict[str, mx.array]:
+    """The trained arrays by their full names, as an adapter file holds them."""
+    return dict(tree_flatten(model.trainable_parameters()))
+
+
+def parameter_counts(model: nn.Module) -> tuple[int, int]:
+    """(trainable, total) parameters; the total is the base model's, packed weights counted unpacked."""
+    from mlx_lm.utils import get_total_parameters
+
+    # mlx-lm counts the leaf modules: adapters wrap those, so theirs are not among them.
+    return sum(array.size for array in trainable(model).values()), get_total_parameters(model)
+
+
+def describe(config: TrainConfig, num_layers: int, matrices: tuple[str, ...]) -> str:
+    """The block that the log begins with: what is trained, with which rank, alpha and dropout."""
+    line = "=" * 60
+    parameters = config.lora_parameters
+    layers = "all" if not 0 < config.num_layers < num_layers else f"{config.num_layers} / {num_layers}"
+    rows = [
+        f"  Layers: {layers}",
+        f"  Matrices: {', '.join(matrices)}",
+    ]
+    if config.fine_tune_type == "full":
+        return "\n".join([line, "Full Fine-Tuning:", *rows, line])
+    shape = [f"  Rank: {parameters.rank}", f"  Alpha: {parameters.scale}", f"  Dropout: {parameters.dropout}"]
+    return "\n".join([line, "LoRA Configuration:", *shape, *rows, line])
+
+
+def grad_checkpoint(model: nn.Module) -> None:
+    """Recomputes activations in the backward pass. It patches the layers' classes: for the life of the process."""
+    from mlx_lm.tuner.trainer import grad_checkpoint as patch
+
+    for layer in {type(layer): layer for layer in model.layers}.values():
+        patch(layer)
+
+
+def _start_from(model: nn.Module, file: Path) -> None:
+    """Loads an earlier adapter's weights; mlx-lm would take any shape and fail when the result is loaded."""
+    try:
+        weights = mx.load(str(file))
+    except (OSError, RuntimeError) as error:
+        said = f"{file} cannot be read: {error}."
+        raise UnusableError([Problem("resume_adapter_file", said)]) from error
+    assert isinstance(weights, dict)
+    if problems := differences(weights, trainable(model)):
+        hint = "Start from an adapter with the same type, rank, targets and layers."
+        said = f"{file} does not fit this run: {problems[0]}."
+        raise UnusableError([Problem("resume_adapter_file", said, hint=hint)])
+    model.load_weights(list(weights.items()), strict=False)
+
+
+def differences(found: Mapping[str, mx.array], expected: Mapping[str, mx.array]) -> list[str]:
+    """How the names and shapes of two sets of arrays differ, in words; empty if they do not."""
+    said = [f"{name} is not among the trained weights" for name in found if name not in expected]
+    said += [f"{name} is missing" for name in expected if name not in found]
+    both = [name for name in found if name in expected]
+    said += [
+        f"{name} is {_size(found[name])}, not {_size(expected[name])}"
+        for name in both
+        if found[name].shape != expected[name].shape
+    ]
+    return said
+
+
+def _size(array: mx.array) -> str:
+    return " × ".join(str(side) for side in array.shape)

@@ -1,0 +1,210 @@
+"""PEFT adapters (``adapter_config.json`` and ``adapter_model.safetensors``) as modules for an mlx-lm base model.
+
+The layout, as Hugging Face's PEFT writes it: tensors are named ``base_model.model.MODULE.lora_A.weight``, of shape
+(rank, inputs), and ``….lora_B.weight``, of shape (outputs, rank); both are mlx-lm's transposed. The factor is
+``lora_alpha / rank``, or ``lora_alpha / √rank`` with ``use_rslora``; ``rank_pattern`` and ``alpha_pattern`` change
+both by module. DoRA adds ``….lora_magnitude_vector[.weight]``. What goes beyond LoRA on linear layers and
+embeddings is refused by name.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import mlx.nn as nn
+from mlx_lm.tuner.dora import DoRALinear
+from mlx_lm.tuner.lora import LoRAEmbedding, LoRALinear
+
+from app.core.problem import Problem, UnusableError
+from app.worker.model.adapter_problem import adapter_problem, some
+
+PEFT_FILE = "adapter_model.safetensors"
+PREFIX = "base_model.model."
+PARTS = re.compile(
+    r"^(?P<module>.+)\.(?P<part>lora_A|lora_B|lora_embedding_A|lora_embedding_B|lora_magnitude_vector)(\.weight)?$"
+)
+LINEAR, EMBEDDING = (nn.Linear, nn.QuantizedLinear), (nn.Embedding, nn.QuantizedEmbedding)
+# Ways to begin that change the base's own weights, which an unchanged base does not have.
+CHANGES_BASE = ("pissa", "olora", "corda", "loftq")
+UNKNOWN_FEATURES = {
+    "modules_to_save": "it replaces whole modules",
+    "layer_replication": "it repeats layers of the base",
+    "trainable_token_indices": "it trains single rows of the embeddings",
+    "target_parameters": "it adapts parameters that are no modules",
+    "lora_bias": "its matrices have biases",
+    "use_qalora": "it is a QALoRA adapter",
+    "alora_invocation_tokens": "it is active only after certain tokens",
+}
+
+Weights = dict[str, mx.array]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One adapted module: matrices in mlx-lm's orientation, (inputs, rank) and (rank, outputs)."""
+
+    lora_a: mx.array
+    lora_b: mx.array
+    scale: float
+    magnitude: mx.array | None = None
+
+    @property
+    def rank(self) -> int:
+        return int(self.lora_a.shape[1])
+
+
+def is_peft(config: Mapping[str, Any]) -> bool:
+    """Whether an ``adapter_config.json`` is PEFT's."""
+    return "peft_type" in config
+
+
+def peft_modules(
+    config: Mapping[str, Any], weights: Weights, base: Mapping[str, nn.Module], file: Path
+) -> dict[str, nn.Module]:
+    """The modules that stand at each place of ``base`` when the adapter is on, by the base's own dotted paths.
+
+    They wrap the base's modules, which are not changed. Raises `UnusableError` with everything that does not fit.
+    """
+    if problems := _beyond(config, file):
+        raise UnusableError(problems)
+    parts, problems = _parts(config, weights, file)
+    modules: dict[str, nn.Module] = {}
+    missing: list[str] = []
+    for name, part in parts.items():
+        path = _place(name, base)
+        if path is None:
+            missing.append(name)
+        elif fault := _misfit(name, base[path], part, base):
+            problems.append(adapter_problem(fault, file))
+        else:
+            modules[path] = _module(base[path], part)
+    if missing:
+        problems.insert(0, adapter_problem(f"The base model has no {some(missing)}.", file))
+    if problems:
+        raise UnusableError(problems)
+    return modules
+
+
+def _beyond(config: Mapping[str, Any], file: Path) -> list[Problem]:
+    """What the adapter asks for that LoRA and DoRA are not."""
+    kind = str(config.get("peft_type"))
+    if kind.upper() != "LORA":
+        return [adapter_problem(f"This is a PEFT adapter of the type {kind}; LoRA and DoRA can be used.", file)]
+    found = [
+        adapter_problem(f"The PEFT adapter uses {name}: {what}, which cannot be put on a base in memory.", file)
+        for name, what in UNKNOWN_FEATURES.items()
+        if config.get(name)
+    ]
+    if str(config.get("bias") or "none") != "none":
+        found.append(adapter_problem(f"The PEFT adapter has trained biases (bias: {config['bias']}).", file))
+    begun = str(config.get("init_lora_weights", "")).lower()
+    if begun.startswith(CHANGES_BASE):
+        said = f"The PEFT adapter began with {begun}, which changes the base's own weights."
+        found.append(adapter_problem(said, file, "Convert it to a plain LoRA with PEFT first."))
+    return found
+
+
+def _parts(config: Mapping[str, Any], weights: Weights, file: Path) -> tuple[dict[str, Part], list[Problem]]:
+    """The adapted modules by their names in PEFT, and what is wrong with the tensors."""
+    tensors: dict[str, Weights] = defaultdict(dict)
+    strange: list[str] = []
+    for name, array in weights.items():
+        found = PARTS.match(name)
+        if found is None:
+            strange.append(name)
+        else:
+            part = found["part"].replace("lora_embedding_", "lora_")
+            tensors[found["module"].removeprefix(PREFIX)][part] = array
+    problems = (
+        [adapter_problem(f"These tensors are not of LoRA or DoRA: {some(strange)}.", file)] if strange else []
+    )
+    parts: dict[str, Part] = {}
+    for module, found_parts in tensors.items():
+        try:
+            parts[module] = _part(config, module, found_parts)
+        except (ValueError, TypeError, re.error) as error:
+            problems.append(adapter_problem(f"{module}: {error}.", file))
+    return parts, problems
+
+
+def _part(config: Mapping[str, Any], module: str, tensors: Weights) -> Part:
+    """Raises `ValueError` in words."""
+    if lacking := [name for name in ("lora_A", "lora_B") if name not in tensors]:
+        raise ValueError(f"{lacking[0]} is not there")
+    a, b = tensors["lora_A"], tensors["lora_B"]
+    if a.ndim != 2 or b.ndim != 2:
+        raise ValueError("only matrices can be used, not the kernels of a convolution")
+    rank = int(_by_pattern(config, "rank_pattern", module, config.get("r")))
+    if not a.shape[0] == b.shape[1] == rank:
+        raise ValueError(f"the weights have rank {a.shape[0]} and {b.shape[1]}, adapter_config.json says {rank}")
+    alpha = float(_by_pattern(config, "alpha_pattern", module, config.get("lora_alpha")))
+    scale = alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
+    magnitude = tensors.get("lora_magnitude_vector")
+    if bool(config.get("use_dora")) != (magnitude is not None):
+        raise ValueError("its magnitudes and use_dora in adapter_config.json contradict each other")
+    # Copies in the new order: a transposed view multiplies in another order, and rounds differently.
+    return Part(mx.contiguous(a.T), mx.contiguous(b.T), scale, None if magnitude is None else magnitude.flatten())
+
+
+def _by_pattern(config: Mapping[str, Any], key: str, module: str, default: Any) -> Any:
+    """The first pattern that is the module's name or, after a dot, the end of it (a regular expression)."""
+    patterns = config.get(key) or {}
+    for pattern, value in patterns.items():
+        if re.fullmatch(rf"(?:.*\.)?(?:{pattern})", module):
+            return value
+    if default is None:
+        raise ValueError(f"adapter_config.json has no {'r' if key == 'rank_pattern' else 'lora_alpha'}")
+    return default
+
+
+def _place(name: str, base: Mapping[str, nn.Module]) -> str | None:
+    """Where a module stands in mlx-lm's model, which may wrap PEFT's (``language_model.model…``)."""
+    if name in base:
+        return name
+    inner = name.removeprefix("model.language_model.").removeprefix("language_model.")
+    found = [path for path in base if any(path.endswith(f".{tail}") for tail in {name, inner})]
+    return found[0] if len(found) == 1 else None
+
+
+def _misfit(name: str, module: nn.Module, part: Part, base: Mapping[str, nn.Module]) -> str:
+    """Why the part cannot be put on the module; empty if it can."""
+    is_embedding = isinstance(module, EMBEDDING)
+    if not is_embedding and not isinstance(module, LINEAR):
+        return f"{name} is a {type(module).__name__} in the base model, which cannot be adapted like this."
+    if is_embedding and "lm_head" not in {path.rpartition(".")[2] for path in base}:
+        return f"{name} is also the head of this base model; PEFT adapts its input side only."
+    if is_embedding and part.magnitude is not None:
+        return f"{name}: DoRA on embeddings cannot be used."
+    outputs, inputs = _size(module)
+    wanted = (inputs, outputs) if not is_embedding else (outputs, inputs)
+    found = (int(part.lora_a.shape[0]), int(part.lora_b.shape[1]))
+    if found != wanted:
+        sizes = "{:,} × {:,}"
+        return f"{name} is {sizes.format(*found)} in the adapter and {sizes.format(*wanted)} in the base model."
+    if part.magnitude is not None and part.magnitude.size != outputs:
+        return f"{name} has {part.magnitude.size:,} magnitudes; the base model needs {outputs:,}."
+    return ""
+
+
+def _size(module: Any) -> tuple[int, int]:
+    """Rows and columns of a weight, as if it were not packed."""
+    rows, columns = module.weight.shape
+    return int(rows), int(columns) * 32 // module.bits if hasattr(module, "bits") else int(columns)
+
+
+def _module(module: nn.Module, part: Part) -> nn.Module:
+    if isinstance(module, EMBEDDING):
+        kind: Any = LoRAEmbedding
+    else:
+        kind = LoRALinear if part.magnitude is None else DoRALinear
+    made: nn.Module = kind.from_base(module, r=part.rank, dropout=0.0, scale=part.scale)
+    own = {"lora_a": part.lora_a, "lora_b": part.lora_b}
+    made.update(own if part.magnitude is None else own | {"m": part.magnitude})
+    return made

@@ -1,0 +1,1 @@
+"""What training optimizes: losses, the reference, validation."""

@@ -1,0 +1,127 @@
+"""Validation: the loss on examples that are never trained on, and what it says about going on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import mlx.core as mx
+import mlx.nn as nn
+import numpy as np
+
+from app.worker.array import Ints, scalar
+from app.worker.batch.batch import Batch, Countable, assemble
+from app.worker.batch.examples import Examples
+from app.worker.batch.pair_batch import References, pair_batch, pair_shapes
+from app.worker.batch.shape import rounded
+from app.worker.objective.figure import FigureSums
+from app.worker.objective.objective import Objective
+from app.worker.token.rated_answer import RatedAnswers
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What the weights can do on held-out data: the mean loss, and the method's own figures."""
+
+    loss: float
+    figures: dict[str, float] = field(default_factory=dict)
+
+
+class Validation(Protocol):
+    """Held-out data that measure the weights."""
+
+    @property
+    def examples(self) -> Countable: ...
+
+    def measured(
+        self, model: nn.Module, objective: Objective, cancelled: Callable[[], bool]
+    ) -> Measurement | None: ...
+
+
+class ValidationSet:
+    """Always the same examples, so that two measurements differ only by the weights.
+
+    ``batches`` batches of them (−1: all), spread evenly over the set; fewer examples than a batch are fine.
+    """
+
+    def __init__(self, examples: Examples, batch_size: int, batches: int) -> None:
+        self.examples = examples
+        chosen = np.arange(len(examples))
+        wanted = batches * batch_size
+        if 0 <= wanted < len(examples):
+            chosen = np.unique(np.linspace(0, len(examples) - 1, wanted).round().astype(np.int64))
+        # Like lengths together: nothing here depends on the order, and nothing is padded in vain.
+        chosen = chosen[np.argsort(examples.inputs[chosen], kind="stable")]
+        self._groups = [chosen[start : start + batch_size] for start in range(0, len(chosen), batch_size)]
+
+    def __len__(self) -> int:
+        """Batches of a measurement."""
+        return len(self._groups)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return (self._batch(numbers) for numbers in self._groups)
+
+    def measured(self, model: nn.Module, objective: Objective, cancelled: Callable[[], bool]) -> Measurement | None:
+        """The mean over all learned tokens; None if it was cancelled."""
+        return measure_batches(model, objective, self, cancelled)
+
+    def _batch(self, numbers: Ints) -> Batch:
+        inputs, targets = self.examples.inputs[numbers], self.examples.targets[numbers]
+        shape = rounded(len(numbers), int(inputs.max()), int(targets.sum()), self.examples.max_length - 1)
+        return assemble(self.examples, [[number] for number in numbers], shape)
+
+
+def measure(
+    model: nn.Module,
+    objective: Objective,
+    batches: Iterable[Batch],
+    cancelled: Callable[[], bool] = lambda: False,
+) -> float | None:
+    """The mean loss over all learned tokens of ``batches``; None if it was cancelled.
+
+    Leaves the model in training mode.
+    """
+    found = measure_batches(model, objective, batches, cancelled)
+    return None if found is None else found.loss
+
+
+def measure_batches(
+    model: nn.Module, objective: Objective, batches: Iterable[Batch], cancelled: Callable[[], bool]
+) -> Measurement | None:
+    """The same with the objective's figures."""
+    model.eval()
+    total, count = 0.0, 0.0
+    sums = FigureSums()
+    for batch in batches:
+        if cancelled():
+            break
+        loss, number, figures = objective(model, batch.arrays)
+        mx.eval(loss, number, figures)
+        total, count = total + scalar(loss), count + scalar(number)
+        sums.add(figures)
+    else:
+        model.train()
+        return Measurement(total / max(count, 1), sums.means())
+    model.train()
+    return None
+
+
+class PairValidation:
+    """Always the same rows, like `app.worker.objective.validation.ValidationSet`."""
+
+    def __init__(self, pairs: RatedAnswers, references: References | None, batch_size: int, batches: int) -> None:
+        self.examples = pairs
+        self._references = references
+        chosen = pairs.spread(batches * batch_size)
+        chosen = chosen[np.argsort(pairs.inputs[chosen], kind="stable")]
+        self._groups = [chosen[start : start + batch_size] for start in range(0, len(chosen), batch_size)]
+
+    def measured(self, model: nn.Module, objective: Objective, cancelled: Callable[[], bool]) -> Measurement | None:
+        """The mean over all of them; None if it was cancelled."""
+        return measure_batches(model, objective, self, cancelled)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for numbers in self._groups:
+            shapes = pair_shapes(self.examples, numbers, self.examples.each * len(numbers))
+            yield pair_batch(self.examples, numbers, shapes, self._references)

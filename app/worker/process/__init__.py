@@ -1,0 +1,1 @@
+"""The process itself: its channel, commands, log, job and end."""

@@ -1,0 +1,133 @@
+"""One worker process: reads its job, does the task, and ends with an event that says how it went."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from filelock import Timeout
+
+from app.core.model.hub import HUB_TASKS
+from app.core.problem import TaskError, UnusableError
+from app.core.protocol import event
+from app.core.run.folder import RunDir
+from app.worker.process.channel import Channel
+
+Task = Callable[[Channel, Path, dict[str, Any]], None]
+
+# Each task is a function `task(channel, job_dir, job)`; its module is imported only when it is asked for.
+TASKS = {
+    "train": "app.worker.train.train:train",
+    "inspect": "app.worker.model.inspect:inspect",
+    "check": "app.worker.data.check:check",
+    "tokenize": "app.worker.data.check:tokenize",
+    "preview": "app.worker.data.preview:preview",
+    "rows": "app.worker.data.rows:rows",
+    "generate": "app.worker.compare.generate:serve",
+    "evaluate": "app.worker.compare.evaluate:evaluate",
+    "probe": "app.worker.train.probe:probe",
+    "hub_search": "app.worker.hub.tasks:search",
+    "hub_download": "app.worker.hub.tasks:download",
+    "hub_login": "app.worker.hub.access_token:login",
+    "convert": "app.worker.model.convert:convert",
+    "reward": "app.worker.rollout.reward_process:serve",
+}
+
+
+def main(job_dir: Path) -> int:
+    """Runs the job in ``job_dir``; exit code 0 done, 1 failed, 2 unusable arguments, config or data."""
+    channel = Channel.claim()
+    try:
+        job = json.loads((job_dir / "job.json").read_text(encoding="utf-8"))
+        name = job["task"]
+        module, function = TASKS[name].split(":")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        channel.emit(event.Failed(message=f"The job in {job_dir} cannot be read: {error!r}", unusable=True))
+        return 2
+    with ExitStack() as stack:
+        if name == "train":
+            run = RunDir(job_dir)
+            try:
+                stack.enter_context(run.lock(timeout_s=3))  # whoever only looks holds it for a moment
+            except Timeout:
+                channel.emit(event.Failed(message="Another process is training this run.", unusable=True))
+                return 2
+            channel.record_to(run.events)
+        return _run(channel, job_dir, job, name, module, function)
+
+
+def _run(channel: Channel, job_dir: Path, job: dict[str, Any], name: str, module: str, function: str) -> int:
+    if name not in HUB_TASKS:
+        _cut_off_from_hub()
+    try:
+        channel.emit(hello(name))
+        task: Task = getattr(importlib.import_module(module), function)
+        task(channel, job_dir, job)
+    except UnusableError as error:
+        channel.emit(_unusable(error))
+        return 2
+    except Exception as error:  # the last door: what no task foresaw is told, never silent
+        traceback.print_exc()
+        channel.emit(_failed(error))
+        return 1
+    return 0
+
+
+def _cut_off_from_hub() -> None:
+    """Training, generation and inspection never ask the hub anything: a model is here, or it is not."""
+    for variable in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        os.environ[variable] = "1"
+
+
+def hello(task: str) -> event.Hello:
+    """The first event: versions, device, memory."""
+    import mlx.core as mx
+
+    from app import __version__
+
+    info: dict[str, Any] = dict(mx.device_info())
+    memory = int(info.get("memory_size") or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    versions = {"luthier": __version__, "python": sys.version.split()[0], "mlx": importlib.metadata.version("mlx")}
+    versions["mlx-lm"] = importlib.metadata.version("mlx-lm")
+    return event.Hello(
+        task=task,
+        versions=versions,
+        device=str(info.get("device_name") or info.get("architecture") or mx.default_device()),
+        memory_gb=memory / 1e9,
+        working_set_gb=int(info.get("max_recommended_working_set_size") or memory * 0.75) / 1e9,
+        pid=os.getpid(),
+    )
+
+
+def _unusable(error: UnusableError) -> event.Failed:
+    first = error.problems[0]
+    return event.Failed(
+        message="\n".join(p.message if not p.where else p.sentence() for p in error.problems),
+        hint=first.hint,
+        path=first.path,
+        where=first.where,
+        unusable=True,
+    )
+
+
+def _failed(error: Exception) -> event.Failed:
+    """Known failures of MLX in words; anything else with its type, and the log has the rest."""
+    text = str(error)
+    if isinstance(error, TaskError):
+        return event.Failed(message=error.message, hint=error.hint, iteration=error.iteration)
+    if isinstance(error, MemoryError) or "allocate" in text or "Insufficient Memory" in text:
+        return event.Failed(
+            message="The memory is not enough for this.",
+            hint="Use a smaller batch or maximum length, or turn on gradient checkpointing.",
+        )
+    if isinstance(error, OSError) and error.errno == 28:
+        return event.Failed(message="The disk is full.", hint="Free some space, then resume the run.")
+    return event.Failed(message=f"{type(error).__name__}: {text}", hint="The log tells more.")

@@ -1,0 +1,61 @@
+"""Progress: how far a task has come, said to the window at most ten times a second."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from app.core.data.prepare import CancelledError
+from app.core.protocol import event
+from app.worker.process.channel import Channel
+
+Progress = Callable[[int, int], None]
+
+
+class Reporter:
+    """Progress of a task as events, at most every half percent; a stop command ends the task."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._told = ("", -1)
+        self.pending: list[dict[str, Any]] = []  # commands that came meanwhile and are not for the preparation
+
+    def phase(self, name: str) -> Progress:
+        """The progress callback of one phase."""
+
+        def report(done: int, total: int) -> None:
+            step = 200 * done // max(total, 1)
+            if self._told != (name, step):
+                self._told = (name, step)
+                self._channel.emit(event.Progressed(phase=name, done=done, total=total))
+            if self.stopped():
+                raise CancelledError
+
+        return report
+
+    def stopped(self) -> bool:
+        """True when the parent asked to stop, or is gone."""
+        while (command := self._channel.poll()) is not None:
+            if command["command"] in ("stop", "end_of_input"):
+                return True
+            self.pending.append(command)
+        return False
+
+
+PROGRESS_EVERY_S = 0.1
+
+
+def _progress(channel: Channel, phase: str, check: Callable[[], None] = lambda: None) -> Callable[[int, int], None]:
+    """A callback (done, total) that tells the parent, though not more than ten times a second."""
+    last = 0.0
+
+    def progress(done: int, total: int) -> None:
+        nonlocal last
+        check()
+        now = time.perf_counter()
+        if now - last >= PROGRESS_EVERY_S or done == total:
+            last = now
+            channel.emit(event.Progressed(phase=phase, done=done, total=total))
+
+    return progress

@@ -1,0 +1,175 @@
+"""The reward process: the user's own reward functions, in a process of their own with a time limit.
+
+Whatever the file does (raise, loop for ever, crash, return nonsense) ends that process at worst, and comes back as
+a sentence with the file's line. The limit is kept by a thread of the C library (`faulthandler`), so that it holds
+even for code that never lets another Python thread run.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import math
+import re
+import shutil
+import sys
+import tempfile
+import traceback
+import types
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from app.core.method.reward import REGISTERED, register_reward_function
+from app.core.problem import TaskError
+from app.core.protocol import event
+from app.core.protocol.client import WorkerClient
+from app.core.protocol.job import write_job
+from app.worker.process.channel import Channel
+from app.worker.process.control import ENDING
+
+TRACE_FILE = "trace.txt"
+# Where mlx-lm-lora's users import the decorator from.
+FOREIGN_MODULES = ("mlx_lm_lora", "mlx_lm_lora.reward_functions", "mlx_lm_lora.trainer",
+                   "mlx_lm_lora.trainer.grpo_reward_functions")  # fmt: skip
+MODULE_NAME = "luthier_reward_file"
+HINT = "Correct the file; the run goes on with 'resume' from where it stopped."
+
+Scores = dict[str, list[float]]
+
+
+class RewardProcess:
+    """The parent's end: starts the process when it is first asked, and ends it with `close`."""
+
+    def __init__(self, file: Path, timeout_s: float) -> None:
+        self._file, self._timeout_s = file.expanduser().resolve(), timeout_s
+        self._folder: Path | None = None
+        self._client: WorkerClient | None = None
+        self._events: Any = None
+
+    def score(
+        self, names: Sequence[str], prompts: list[str], completions: list[str], answers: list[str], types: list[Any]
+    ) -> Scores:
+        """The scores by function; raises `TaskError` with file and line if there are none."""
+        client = self._client or self._start()
+        client.send(
+            "score", names=list(names), prompts=prompts, completions=completions, answers=answers, types=types
+        )
+        for said in self._events:
+            if isinstance(said, event.Result) and said.name == "scores":
+                scores: Scores = said.data["scores"]
+                return scores
+            if isinstance(said, event.Result) and said.name == "fault":
+                raise TaskError(str(said.data["message"]), HINT)
+            if isinstance(said, event.Failed):
+                break
+        raise TaskError(self._silence(), HINT)
+
+    def close(self) -> None:
+        """Ends the process."""
+        if self._client is not None:
+            self._client.kill()
+            self._client.close()
+            self._client = None
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+    def _start(self) -> WorkerClient:
+        self._folder = Path(tempfile.mkdtemp(prefix="luthier-reward-"))
+        write_job(self._folder, "reward", file=str(self._file), timeout_s=self._timeout_s)
+        self._client = WorkerClient(self._folder)
+        self._events = self._client.events()
+        return self._client
+
+    def _silence(self) -> str:
+        """Why the process ended without an answer."""
+        assert self._folder is not None
+        assert self._client is not None
+        self._client.close()
+        trace = self._folder / TRACE_FILE
+        text = trace.read_text(encoding="utf-8", errors="replace") if trace.exists() else ""
+        if "Timeout" in text:
+            at = re.search(rf'File "{re.escape(str(self._file))}", line (\d+)', text)
+            where = f"{self._file}:{at[1]}" if at else str(self._file)
+            return f"{where}: The rewards took longer than {self._timeout_s:g} s."
+        code = self._client.exit_code
+        return f"{self._file}: The process of the reward functions ended by itself (exit code {code})."
+
+
+# -- the child's end ----------------------------------------------------------------------------------------------
+
+
+def serve(channel: Channel, job_dir: Path, job: dict[str, Any]) -> None:
+    """The task ``reward``: {"file", "timeout_s"}; answers every ``score`` until the end of input."""
+    file, timeout_s = Path(job["file"]), float(job["timeout_s"])
+    functions: dict[str, Callable[..., Any]] | None = None
+    with (job_dir / TRACE_FILE).open("w", encoding="utf-8") as trace:
+        while (command := channel.wait())["command"] not in ENDING:
+            faulthandler.dump_traceback_later(timeout_s, exit=True, file=trace)
+            try:
+                functions = functions if functions is not None else _load(file)
+                data = {"scores": _scores(functions, file, command)}
+                channel.emit(event.Result(name="scores", data=data))
+            except _FaultError as error:
+                channel.emit(event.Result(name="fault", data={"message": str(error)}))
+            finally:
+                faulthandler.cancel_dump_traceback_later()
+    channel.emit(event.Finished())
+
+
+class _FaultError(Exception):
+    """What is wrong with the user's file, as a sentence with file and line."""
+
+
+def _load(file: Path) -> dict[str, Callable[..., Any]]:
+    """Runs the file; its registered functions, and all others that it defines, by name."""
+    for name in FOREIGN_MODULES:
+        module = types.ModuleType(name)
+        vars(module)["register_reward_function"] = register_reward_function
+        sys.modules[name] = module
+    module = types.ModuleType(MODULE_NAME)
+    module.__file__ = str(file)
+    vars(module)["register_reward_function"] = register_reward_function
+    sys.modules[MODULE_NAME] = module
+    sys.path.insert(0, str(file.parent))
+    try:
+        exec(compile(file.read_text(encoding="utf-8"), str(file), "exec"), vars(module))
+    except BaseException as error:  # SystemExit too: whatever the file does is told
+        raise _FaultError(_told(error, file)) from error
+    defined = {name: item for name, item in vars(module).items() if isinstance(item, types.FunctionType)}
+    return defined | REGISTERED
+
+
+def _scores(functions: dict[str, Callable[..., Any]], file: Path, command: dict[str, Any]) -> Scores:
+    found: Scores = {}
+    for name in command["names"]:
+        if name not in functions:
+            raise _FaultError(f"{file}: There is no function {name}.")
+        function = functions[name]
+        given = [list(command[key]) for key in ("prompts", "completions", "answers")]
+        try:
+            values = function(*given, types=list(command["types"]))
+        except BaseException as error:
+            raise _FaultError(_told(error, file)) from error
+        found[name] = _checked(values, len(given[1]), f"{file}:{function.__code__.co_firstlineno}: {name}")
+    return found
+
+
+def _checked(values: Any, count: int, where: str) -> list[float]:
+    """One finite number an answer; None, which means that a function does not judge an answer, counts as 0."""
+    try:
+        scores = [0.0 if value is None else float(value) for value in values]
+    except (TypeError, ValueError) as error:
+        raise _FaultError(f"{where} returns no list of numbers: {error}.") from error
+    if len(scores) != count:
+        raise _FaultError(f"{where} returns {len(scores)} scores for {count} answers.")
+    if not all(math.isfinite(score) for score in scores):
+        raise _FaultError(f"{where} returns a score that is not finite.")
+    return scores
+
+
+def _told(error: BaseException, file: Path) -> str:
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
+    line = error.lineno if isinstance(error, SyntaxError) else (lines[-1] if lines else None)
+    where = f"{file}:{line}" if line is not None else str(file)
+    return f"{where}: {type(error).__name__}: {error}"

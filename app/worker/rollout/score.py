@@ -1,0 +1,82 @@
+"""Scores: what the chosen reward functions, built-in ones and the user's own, say of answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from app.core.config.train_config import TrainConfig
+from app.core.method.reward import BUILT_IN, declared_in
+from app.core.method.reward_trust import content_hash, is_trusted
+from app.core.problem import Problem, UnusableError
+from app.worker.rollout.reward_process import RewardProcess
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """``by_function`` (answers,) by name, unweighted; ``total`` (answers,) is their weighted sum."""
+
+    by_function: dict[str, Floats]
+    total: Floats
+
+
+class Scorer:
+    """Scores answers with the functions of a config. `close` ends the process of the user's own ones."""
+
+    def __init__(self, config: TrainConfig, job: dict[str, Any]) -> None:
+        """Raises `UnusableError` if there is a reward file whose content nobody has said may run.
+
+        ``job["reward_file_sha256"]`` is such a word for one run; else it is remembered (see
+        `app.core.method.reward_trust`).
+        """
+        own = _own_names(config)
+        self._weights = dict(
+            zip(config.reward_functions, config.reward_weights or [1.0] * len(config.reward_functions), strict=True)
+        )
+        self._own = [name for name in self._weights if name in own]
+        self._process: RewardProcess | None = None
+        if self._own:
+            file = Path(config.reward_functions_file).expanduser()
+            _check_trust(file, str(job.get("reward_file_sha256", "")))
+            self._process = RewardProcess(file, config.reward_timeout_s)
+
+    def score(self, prompts: list[str], completions: list[str], answers: list[str], types: Sequence[Any]) -> Scored:
+        """Raises `TaskError` with the file and line where the user's functions fail."""
+        found: dict[str, Floats] = {}
+        if self._process is not None:
+            own = self._process.score(self._own, prompts, completions, answers, list(types))
+            found = {name: np.array(values, np.float64) for name, values in own.items()}
+        for name in self._weights:
+            if name not in found:
+                values = BUILT_IN[name](prompts, completions, answer=answers, types=types)
+                found[name] = np.array(values, np.float64)
+        ordered = {name: found[name] for name in self._weights}
+        total = sum((ordered[name] * weight for name, weight in self._weights.items()), np.zeros(len(completions)))
+        return Scored(ordered, total)
+
+    def close(self) -> None:
+        """Ends the process of the user's own functions, if there is one."""
+        if self._process is not None:
+            self._process.close()
+
+
+def _own_names(config: TrainConfig) -> set[str]:
+    """The functions of the user's file, which come before built-in ones of the same name."""
+    if not config.reward_functions_file:
+        return set()
+    return {function.name for function in declared_in(Path(config.reward_functions_file))}
+
+
+def _check_trust(file: Path, word: str) -> None:
+    if word == content_hash(file) or is_trusted(file):
+        return
+    said = f"{file} is code, and nobody has said that it may run."
+    hint = "Read it, then allow it beside the field, or with --trust-reward-file."
+    raise UnusableError([Problem("reward_functions_file", said, hint=hint)])

@@ -1,0 +1,95 @@
+"""Prompts: what answers are sampled to, with the reference answers that rewards compare them with."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from app.core.config.train_config import TrainConfig
+from app.core.method.method import prompt_limit
+from app.core.problem import Problem, UnusableError
+from app.worker.array import Ints
+from app.worker.token.encode import REFUSALS, no_chat_template, refusal
+from app.worker.token.row_file import row_batches
+
+
+@dataclass(frozen=True, slots=True)
+class Prompts:
+    """All prompts of one split.
+
+    ``tokens`` are rendered up to where the answer begins, ``texts`` the last turn as it was written,
+    ``conversations`` all turns, to be read by a judge; ``types`` are None where rows have none. ``skipped`` prompts
+    left no room for an answer.
+    """
+
+    tokens: list[list[int]]
+    texts: list[str]
+    answers: list[str]
+    types: list[str | None]
+    skipped: int
+    conversations: list[str]
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    @property
+    def inputs(self) -> Ints:
+        """Tokens of each prompt."""
+        return np.array([len(tokens) for tokens in self.tokens], np.int64)
+
+    def fingerprint(self) -> bytes:
+        """Names the prompts and answers."""
+        digest = hashlib.blake2b(digest_size=16)
+        for tokens, answer in zip(self.tokens, self.answers, strict=True):
+            digest.update(np.array(tokens, np.int32).tobytes() + answer.encode() + b"\0")
+        return digest.digest()
+
+
+def tokenize_prompts(
+    path: Path, tokenizer: Any, config: TrainConfig, progress: Callable[[int, int], None] | None = None
+) -> Prompts:
+    """The prompts of a prepared file, as the model's chat template renders them. ``progress`` counts bytes.
+
+    Raises `UnusableError` for rows that the template refuses, and for a model without a template.
+    """
+    if not tokenizer.has_chat_template:
+        raise UnusableError([no_chat_template("chat", str(path))])
+    found = Prompts([], [], [], [], 0, [])
+    refused: list[Problem] = []
+    longest, skipped = prompt_limit(config), 0
+    for rows, lines, done in row_batches(path):
+        for row, line in zip(rows, lines, strict=True):
+            try:
+                tokens = tokenizer.apply_chat_template(row["prompt"], add_generation_prompt=True, tokenize=True)
+            except REFUSALS as error:
+                refused.append(Problem("data", refusal(error), file=str(path), line=line))
+                continue
+            if len(tokens) > longest:
+                skipped += 1
+                continue
+            found.tokens.append(list(tokens))
+            found.texts.append(_content(row["prompt"][-1]))
+            found.conversations.append(_conversation(row["prompt"]))
+            found.answers.append(row.get("answer", ""))
+            found.types.append(row.get("type"))
+        if progress is not None:
+            progress(done, path.stat().st_size)
+    if refused and not (config.skip_bad_rows and found.tokens):
+        raise UnusableError(refused)
+    return replace(found, skipped=skipped + len(refused))
+
+
+def _content(turn: dict[str, Any]) -> str:
+    return str(turn.get("content") or "")
+
+
+def _conversation(turns: list[dict[str, Any]]) -> str:
+    """The one turn that there is, or all of them with who says what."""
+    if len(turns) == 1:
+        return _content(turns[0])
+    return "\n\n".join(f"{turn.get('role')}: {_content(turn)}" for turn in turns)

@@ -1,0 +1,113 @@
+"""Rated tokens: pairs and prompts as their trainer tokenizes them, but uncut, in the cache of tokenized files."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from app.core.config.train_config import SAMPLING_MODES, TrainConfig
+from app.core.data.prepare import dump_row
+from app.core.problem import UnusableError
+from app.worker.token import cache as token_cache
+from app.worker.token.cache import CacheWriter, Fault, Tokenized
+from app.worker.token.encode import Encoded
+from app.worker.token.prompt import tokenize_prompts
+from app.worker.token.rated_answer import tokenize_pairs
+from app.worker.token.row_file import BATCH_ROWS, KEPT_FAULTS, row_batches
+from app.worker.token.token_set import Example
+
+Progress = Callable[[int, int], None]
+
+UNCUT = 1 << 20  # tokens, the most that a config allows
+
+
+def tokenize_rated(path: Path, tokenizer: Any, config: TrainConfig, progress: Progress | None = None) -> Tokenized:
+    """All rows of a prepared file of pairs or prompts, from the cache when it was tokenized before.
+
+    Of a pair there are two examples of the same line, the chosen answer and the rejected one, each after its prompt
+    and with the answer as what is trained; of a labelled answer one; of a prompt one, of which nothing is trained.
+    ``target`` is preference (labelled answers too) or prompt. Rows that the chat template refuses are left out and
+    told. ``progress(done, total)`` counts bytes. Raises `UnusableError` for a model without a template.
+    """
+    goal = "prompt" if config.train_mode in SAMPLING_MODES else "preference"
+    key = token_cache.cache_key(path, tokenizer, config, goal)
+    if (cached := token_cache.load(key)) is not None:
+        return cached
+    examples, lines, faults = _examples(path, tokenizer, config, progress)
+    counts = Counter(kind for kind, _, _ in faults)
+    writer = CacheWriter(key)
+    try:
+        for start in range(0, len(examples), BATCH_ROWS):
+            part = slice(start, start + BATCH_ROWS)
+            writer.add([Encoded(example) for example in examples[part]], lines[part])
+        return writer.finish(goal, faults[:KEPT_FAULTS], dict(counts))
+    except BaseException:
+        writer.discard()
+        raise
+
+
+def row_examples(row: dict[str, Any], tokenizer: Any, config: TrainConfig) -> list[Example]:
+    """What `tokenize_rated` has of one row. Raises `UnusableError` if the template refuses it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "row.jsonl"
+        path.write_bytes(dump_row(row))
+        return _trainers(path, tokenizer, config, None)[0]
+
+
+def _examples(
+    path: Path, tokenizer: Any, config: TrainConfig, progress: Progress | None
+) -> tuple[list[Example], list[int], list[Fault]]:
+    """The examples, the line of each, and what is to be said of rows that have none."""
+    with path.open("rb") as file:
+        rows = sum(1 for _ in file)
+    try:
+        examples, skipped = _trainers(path, tokenizer, config, progress)
+    except UnusableError as error:
+        if error.problems[0].path == "model":
+            raise
+        return _one_by_one(path, tokenizer, config, progress)
+    if skipped:  # a row without a learned token: which one is not told
+        return _one_by_one(path, tokenizer, config, progress)
+    each = len(examples) // max(rows, 1)
+    return examples, [line for line in range(1, rows + 1) for _ in range(each)], []
+
+
+def _one_by_one(
+    path: Path, tokenizer: Any, config: TrainConfig, progress: Progress | None
+) -> tuple[list[Example], list[int], list[Fault]]:
+    """Row after row, slower, to know which of them have none."""
+    examples: list[Example] = []
+    numbers: list[int] = []
+    faults: list[Fault] = []
+    for rows, lines, done in row_batches(path):
+        for row, line in zip(rows, lines, strict=True):
+            try:
+                found = row_examples(row, tokenizer, config)
+            except UnusableError as error:
+                faults.append(("template_refused", line, error.problems[0].message))
+                continue
+            if not found:
+                faults.append(("no_trained_token", line, "No token of an answer is trained."))
+            examples += found
+            numbers += [line] * len(found)
+        if progress is not None:
+            progress(done, path.stat().st_size)
+    return examples, numbers, faults
+
+
+def _trainers(
+    path: Path, tokenizer: Any, config: TrainConfig, progress: Progress | None
+) -> tuple[list[Example], int]:
+    """What the trainer makes of a file while nothing is too long, and how many rows it leaves out even so."""
+    uncut = config.model_copy(update={"max_seq_length": UNCUT, "skip_bad_rows": False})
+    if config.train_mode in SAMPLING_MODES:
+        prompts = tokenize_prompts(path, tokenizer, uncut, progress)
+        examples = [Example(np.array(ids, np.int32), np.zeros(len(ids), np.bool_)) for ids in prompts.tokens]
+        return examples, prompts.skipped
+    rated = tokenize_pairs(path, tokenizer, uncut, progress)
+    return [rated.answers[at] for at in range(len(rated.answers))], rated.skipped

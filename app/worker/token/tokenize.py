@@ -1,0 +1,109 @@
+"""Tokenization: prepared files as token sets, cached on disk, with what is to be said of their rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from app.core.config.train_config import TrainConfig
+from app.core.data.prepare import Origins
+from app.core.problem import Problem, Severity, UnusableError
+from app.core.source.finding import Findings
+from app.worker.process.progress import Progress
+from app.worker.token import cache as token_cache
+from app.worker.token.cache import CacheWriter, Fault, Tokenized
+from app.worker.token.encode import Encoded, RowEncoder
+from app.worker.token.row_file import KEPT_FAULTS, row_batches
+from app.worker.token.token_set import TokenSet
+
+
+def load_tokenizer(model: str) -> Any:
+    """mlx-lm's tokenizer of a model (folder or cached hub id), without the weights. Raises `UnusableError`."""
+    from mlx_lm.utils import load_tokenizer as load
+
+    from app.core.model.folder import locate_model
+
+    folder = locate_model(model)
+    try:
+        return load(folder)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        said = f"The tokenizer cannot be loaded: {str(error).splitlines()[0] if str(error) else error!r}"
+        raise UnusableError([Problem("model", said, hint="Download the model again.", file=str(folder))]) from error
+
+
+def tokenize_file(path: Path, tokenizer: Any, config: TrainConfig, progress: Progress | None = None) -> TokenSet:
+    """The examples of a prepared file (`prepare_data`), from the cache when it was tokenized before.
+
+    Tokens and masks are those of stock mlx-lm's data sets; with ``mask_turns: all`` every turn of the assistant is
+    trained. ``progress(done, total)`` counts bytes. Raises `UnusableError` for rows that the chat template refuses
+    (unless ``skip_bad_rows``), and for a model without a template where one is needed.
+    """
+    tokenized = tokenize_rows(path, tokenizer, config, progress)
+    refuse(tokenized, path, config)
+    return tokenized.token_set
+
+
+def tokenize_rows(path: Path, tokenizer: Any, config: TrainConfig, progress: Progress | None = None) -> Tokenized:
+    """The same with everything that is to be said of the rows; refused rows are left out and told, not raised."""
+    key = token_cache.cache_key(path, tokenizer, config)
+    cached = token_cache.load(key)
+    if cached is not None:
+        return cached
+    total = path.stat().st_size
+    writer = CacheWriter(key)
+    faults: list[Fault] = []
+    counts: Counter[str] = Counter()
+    encoder: RowEncoder | None = None
+    try:
+        for rows, lines, done in row_batches(path):
+            if encoder is None:
+                encoder = RowEncoder(tokenizer, config, rows[0], file=str(path))
+            encoded = encoder.encode(rows)
+            writer.add(encoded, lines)
+            _collect(encoded, lines, faults, counts)
+            if progress is not None:
+                progress(done, total)
+        return writer.finish(encoder.target if encoder else "", faults, dict(counts))
+    except BaseException:
+        writer.discard()
+        raise
+
+
+def _collect(encoded: list[Encoded], lines: list[int], faults: list[Fault], counts: Counter[str]) -> None:
+    for item, line in zip(encoded, lines, strict=True):
+        told = [*item.faults, *([("template_refused", item.refused)] if item.refused else [])]
+        for kind, reason in told:
+            counts[kind] += 1
+            if counts[kind] <= KEPT_FAULTS:
+                faults.append((kind, line, reason))
+
+
+def refuse(tokenized: Tokenized, path: Path, config: TrainConfig, origins: Origins | None = None) -> None:
+    """Raises `UnusableError` if the chat template refused rows and they may not be left out."""
+    count = tokenized.counts.get("template_refused", 0)
+    if not count or (config.skip_bad_rows and len(tokenized.token_set)):
+        return
+    findings = Findings()
+    add_findings(findings, tokenized, path, origins)
+    raise UnusableError(findings.problems(Severity.ERROR))
+
+
+def add_findings(findings: Findings, tokenized: Tokenized, path: Path, origins: Origins | None) -> None:
+    """The faults of a tokenized file as findings, in the user's own files where the origins tell."""
+    shown: Counter[str] = Counter()
+    for kind, line, reason in tokenized.faults:
+        shown[kind] += 1
+        findings.add(kind, *origin(path, line, origins), reason)
+    for kind, count in tokenized.counts.items():
+        findings.count(kind, count - shown[kind])
+
+
+def origin(path: Path, line: int, origins: Origins | None) -> tuple[str, int]:
+    """File and line that a row of a prepared file came from."""
+    if origins is None or line > len(origins.line):
+        return str(path), line
+    return origins.files[int(origins.file[line - 1])], int(origins.line[line - 1])
+
+
+# -- tasks ---------------------------------------------------------------------------------------------------

@@ -1,0 +1,136 @@
+"""The checkpoint: everything that an exact resume needs, in one folder that is complete or absent.
+
+``state/NNNNNNN/`` holds ``arrays.safetensors`` (trained weights, optimizer, gradients in accumulation) and
+``state.json`` (random state, counters, early stopping, losses not yet reported, what the batches follow from). It
+is written under another name and renamed when all of it is on disk; the older one goes afterwards.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import mlx.nn as nn
+import mlx.optimizers as optim
+from mlx.utils import tree_flatten, tree_unflatten
+
+from app.core.problem import Problem, UnusableError
+from app.worker.model.loading import differences, trainable
+from app.worker.train.step import Accumulated, Step
+
+FORMAT = 1
+ARRAYS, STATE = "arrays.safetensors", "state.json"
+WRITING = ".writing"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A saved state: ``arrays`` by kind and name (``model.…``, ``optimizer.…``, ``gradient.…``), and the rest."""
+
+    iteration: int
+    arrays: dict[str, mx.array]
+    state: dict[str, Any]
+
+
+def save_checkpoint(
+    folder: Path, iteration: int, model: nn.Module, optimizer: optim.Optimizer, step: Step, state: dict[str, Any]
+) -> Path:
+    """Writes the state after ``iteration`` iterations; returns its folder."""
+    arrays = {f"model.{name}": array for name, array in trainable(model).items()}
+    arrays |= {f"optimizer.{name}": array for name, array in tree_flatten(optimizer.state)}
+    if step.accumulated is not None:
+        arrays |= {f"gradient.{name}": array for name, array in tree_flatten(step.accumulated.gradient)}
+        arrays["weight"] = step.accumulated.weight
+    random_state: Any = mx.random.state
+    high, low = (int(word) for word in random_state[0].tolist())
+    tree = {"format": FORMAT, "iteration": iteration, "random": (high << 32) | low} | state
+    return _write(folder, f"{iteration:07d}", arrays, json.dumps(tree))
+
+
+def _write(folder: Path, name: str, arrays: dict[str, mx.array], text: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    writing, written = folder / f"{name}{WRITING}", folder / name
+    shutil.rmtree(writing, ignore_errors=True)
+    writing.mkdir()
+    mx.save_safetensors(str(writing / ARRAYS), arrays)
+    (writing / STATE).write_text(text, encoding="utf-8")
+    for path in (writing / ARRAYS, writing / STATE, writing):
+        _to_disk(path)
+    old = [path for path in folder.iterdir() if path != writing]
+    if written.exists():  # saved twice at the same iteration: the two are equal, keep one through the exchange
+        written.rename(folder / f"{name}.old")
+        old = [path for path in folder.iterdir() if path != writing]
+    writing.rename(written)
+    _to_disk(folder)
+    for path in old:
+        shutil.rmtree(path, ignore_errors=True)
+    return written
+
+
+def _to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def load_checkpoint(folder: Path) -> Checkpoint | None:
+    """The newest complete state in ``folder``, None if there is none; raises `UnusableError` if it is damaged."""
+    found = [path for path in folder.iterdir() if (path / STATE).is_file()] if folder.is_dir() else []
+    complete = [path for path in found if path.suffix != WRITING]
+    if not complete:
+        return None
+    newest = max(complete, key=lambda path: (path.stem, path.suffix == ""))
+    try:
+        state = json.loads((newest / STATE).read_text(encoding="utf-8"))
+        arrays = mx.load(str(newest / ARRAYS))
+    except (OSError, ValueError, RuntimeError) as error:
+        said = f"The saved state in {newest} cannot be read: {error}."
+        raise UnusableError([Problem("", said, hint="Start a new run from its adapter instead.")]) from error
+    assert isinstance(arrays, dict)
+    if state.get("format") != FORMAT:
+        said = f"The saved state in {newest} is of format {state.get('format')}, this Luthier reads {FORMAT}."
+        raise UnusableError([Problem("", said, hint="Update Luthier, or start a new run from its adapter.")])
+    return Checkpoint(state["iteration"], arrays, state)
+
+
+def restore(checkpoint: Checkpoint, model: nn.Module, optimizer: optim.Optimizer) -> Accumulated | None:
+    """Puts weights, optimizer and random state back; returns the gradients that were in accumulation.
+
+    It must come before the step is made, which holds on to the optimizer's state.
+    Raises `UnusableError` if the state is of other weights than the model trains.
+    """
+    weights = _part(checkpoint, "model.")
+    if problems := differences(weights, trainable(model)):
+        said = f"The saved state does not fit the config: {problems[0]}."
+        raise UnusableError([Problem("lora_parameters", said, hint="Put config.yaml back as it was.")])
+    model.load_weights(list(weights.items()), strict=False)
+    optimizer.init(model.trainable_parameters())
+    _put(optimizer.state, tree_unflatten(list(_part(checkpoint, "optimizer.").items())))
+    mx.random.seed(checkpoint.state["random"])
+    mx.eval(model.parameters(), optimizer.state)
+    gradient = _part(checkpoint, "gradient.")
+    if not gradient:
+        return None
+    return Accumulated(tree_unflatten(list(gradient.items())), checkpoint.arrays["weight"])
+
+
+def _part(checkpoint: Checkpoint, prefix: str) -> dict[str, mx.array]:
+    return {
+        name.removeprefix(prefix): array for name, array in checkpoint.arrays.items() if name.startswith(prefix)
+    }
+
+
+def _put(into: Any, values: Any) -> None:
+    """Replaces the arrays of a tree in place, by name; what was not saved stays."""
+    for key, value in values.items() if isinstance(values, dict) else enumerate(values):
+        if isinstance(value, mx.array):
+            into[key] = value
+        else:
+            _put(into[key], value)

@@ -1,0 +1,82 @@
+"""Material: a method's tokenized data, and what the training loop runs on once the model is there."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import mlx.nn as nn
+
+from app.core.config.train_config import TrainConfig
+from app.core.protocol import event
+from app.worker.batch.batch import Plan
+from app.worker.batch.shape import Costs
+from app.worker.model.head import Head, NoHead
+from app.worker.objective.objective import Objective
+from app.worker.objective.validation import Validation
+from app.worker.process.channel import Channel
+from app.worker.process.control import Control
+from app.worker.token.prompt import Prompts
+from app.worker.token.rated_answer import RatedAnswers
+
+PhaseProgress = Callable[[str], Callable[[int, int], None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the loop needs of a method. ``yardstick`` is measured where there is no validation, to know what the
+    untrained model can do; ``resources`` are closed when the run ends."""
+
+    objective: Objective
+    batches: Plan
+    valid: Validation | None
+    yardstick: Validation | None
+    resources: ExitStack = field(default_factory=ExitStack)
+
+
+class Material(Protocol):
+    """The data of one method."""
+
+    def __len__(self) -> int:
+        """Examples to train on."""
+
+    def fingerprint(self) -> str:
+        """Names the tokens, for a resume to recognize them."""
+
+    def parts(self, model: nn.Module, head: Head | NoHead, config: TrainConfig, costs: Costs) -> Parts:
+        """The loop's parts; ``model`` has its adapters, untrained, and ``config`` is concrete."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Where the preparation takes place, for materials that tell, wait and write."""
+
+    channel: Channel
+    control: Control
+    run: Path
+    job: dict[str, Any]
+    progress: PhaseProgress
+    tokenizer: Any
+
+    def warn(self, message: str, hint: str = "") -> None:
+        """Tells the user; the run goes on."""
+        self.channel.emit(event.Warned(message=message, hint=hint))
+
+
+def _joined(*parts: RatedAnswers | Prompts | None) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        if part is not None:
+            digest.update(part.fingerprint())
+    return digest.hexdigest()
+
+
+def _is_measured(around: Surroundings, valid: RatedAnswers | Prompts | None, config: TrainConfig) -> bool:
+    if valid is not None and len(valid) and config.val_batches:
+        return True
+    around.warn("There is no validation data: no best adapter, no early stopping.")
+    return False

@@ -1,0 +1,86 @@
+"""The optimizer and its learning-rate schedule, in the form that mlx-lm's config has and with mlx's own classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import mlx.core as mx
+import mlx.optimizers as optim
+
+from app.core.config.train_config import TrainConfig
+from app.core.problem import Problem, UnusableError
+
+CLASSES: dict[str, type[optim.Optimizer]] = {
+    "adam": optim.Adam,
+    "adamw": optim.AdamW,
+    "muon": optim.Muon,
+    "sgd": optim.SGD,
+    "adafactor": optim.Adafactor,
+    "lion": optim.Lion,
+}
+WITH_WEIGHT_DECAY = frozenset(CLASSES) - {"adam"}
+
+
+def concrete_schedule(config: TrainConfig) -> dict[str, Any] | None:
+    """mlx-lm's ``lr_schedule`` for this config's schedule and warm-up; None for a constant rate.
+
+    mlx's schedules count optimizer steps, the config counts iterations: gradient accumulation divides.
+    ``config.iters`` must be the real length of the run.
+    """
+    if config.schedule == "custom":
+        return config.lr_schedule
+    updates = max(1, -(-config.iters // config.grad_accumulation_steps))
+    warmup = _warmup_updates(config, updates)
+    rest = max(1, updates - warmup)
+    rate = config.learning_rate
+    if config.schedule == "constant" and not warmup:
+        return None
+    name, arguments = {
+        "constant": ("linear_schedule", [rate, rate, rest]),
+        "linear": ("linear_schedule", [rate, 0.0, rest]),
+        "cosine": ("cosine_decay", [rate, rest, 0.0]),
+    }[config.schedule]
+    return {"name": name, "arguments": arguments} | ({"warmup": warmup} if warmup else {})
+
+
+def _warmup_updates(config: TrainConfig, updates: int) -> int:
+    if config.warmup <= 0:
+        return 0
+    iterations = config.warmup if config.warmup >= 1 else config.warmup * config.iters
+    return min(updates, max(1, round(iterations / config.grad_accumulation_steps)))
+
+
+def concrete_arguments(config: TrainConfig) -> dict[str, Any]:
+    """The optimizer's arguments: what ``optimizer_config`` says, and the weight decay where it says nothing."""
+    arguments = dict(config.optimizer_config.get(config.optimizer, {}))
+    if config.optimizer in WITH_WEIGHT_DECAY:
+        arguments.setdefault("weight_decay", config.weight_decay)
+    return arguments
+
+
+def build_optimizer(config: TrainConfig) -> optim.Optimizer:
+    """The optimizer of a config whose ``lr_schedule`` and ``optimizer_config`` are concrete.
+
+    Raises `UnusableError` for arguments that the optimizer or the schedule does not take.
+    """
+    rate = _learning_rate(config)
+    try:
+        return CLASSES[config.optimizer](learning_rate=rate, **concrete_arguments(config))
+    except (TypeError, ValueError) as error:
+        said = f"{config.optimizer} does not take these settings: {error}."
+        raise UnusableError([Problem("optimizer_config", said)]) from error
+
+
+def _learning_rate(config: TrainConfig) -> float | Callable[[mx.array], mx.array]:
+    from mlx_lm.tuner.utils import build_schedule
+
+    schedule = concrete_schedule(config)
+    if schedule is None:
+        return config.learning_rate
+    try:
+        return build_schedule(schedule)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        said = f"This schedule cannot be built: {error}."
+        hint = "It needs a name from mlx.optimizers (cosine_decay, linear_schedule, …) and its arguments in a list."
+        raise UnusableError([Problem("lr_schedule", said, hint=hint)]) from error

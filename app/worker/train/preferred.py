@@ -1,0 +1,92 @@
+"""What a preference method trains with: rated answers and the reference's word on them."""
+
+from __future__ import annotations
+
+import mlx.core as mx
+import mlx.nn as nn
+import numpy as np
+
+from app.core.config.train_config import TrainConfig
+from app.core.data.prepare import PreparedData
+from app.core.method.method import needs_reference
+from app.core.problem import Problem, UnusableError
+from app.worker.array import Arrays
+from app.worker.batch.pair_batch import PairPlan, References
+from app.worker.batch.shape import Costs
+from app.worker.model.head import Head, NoHead
+from app.worker.objective.preference_objective import preference
+from app.worker.objective.reference import Reference
+from app.worker.objective.reference_sums import reference_sums
+from app.worker.objective.validation import PairValidation
+from app.worker.token.rated_answer import LabelledAnswers, RatedAnswers, tokenize_pairs
+from app.worker.train.material import Parts, Surroundings, _is_measured, _joined
+
+REFERENCE_FILE = "reference.safetensors"
+
+
+YARDSTICK_PAIRS = 8
+
+
+class _Preferred:
+    """Pairs, for DPO, CPO, SimPO, ORPO and KTO; for KTO labelled answers as well."""
+
+    def __init__(self, around: Surroundings, config: TrainConfig, data: PreparedData) -> None:
+        self._around = around
+        progress = around.progress("Tokenizing")
+        self._train = tokenize_pairs(data.train, around.tokenizer, config, progress)
+        self._valid = tokenize_pairs(data.valid, around.tokenizer, config, progress) if data.valid else None
+        if not len(self._train):
+            hint = "Raise the maximum length, or shorten the prompts."
+            said = f"No {'answer fits' if data.format == 'labelled' else 'pair has answers that fit'}."
+            raise UnusableError([Problem("data", said, hint=hint)])
+        _require_both(self._train)
+        _tell_pairs(around, self._train, config)
+
+    def __len__(self) -> int:
+        return len(self._train)
+
+    def fingerprint(self) -> str:
+        return _joined(self._train, self._valid)
+
+    def parts(self, model: nn.Module, head: Head | NoHead, config: TrainConfig, costs: Costs) -> Parts:
+        reference = Reference(model, head, config) if needs_reference(config) else None
+        known = self._references(self._train, reference, config)
+        yardstick = PairValidation(self._train, known, config.batch_size, -(-YARDSTICK_PAIRS // config.batch_size))
+        valid = None
+        if _is_measured(self._around, self._valid, config):
+            assert self._valid is not None
+            known_valid = self._references(self._valid, reference, config)
+            valid = PairValidation(self._valid, known_valid, config.batch_size, config.val_batches)
+        batches = PairPlan(self._train, known, config, costs)
+        return Parts(preference(head, config), batches, valid, yardstick)
+
+    def _references(
+        self, pairs: RatedAnswers, reference: Reference | None, config: TrainConfig
+    ) -> References | None:
+        if reference is None:
+            return None
+
+        def log_probabilities(arrays: Arrays) -> mx.array:
+            self._around.control.raise_if_stopped()
+            return reference.log_probabilities(arrays)
+
+        progress = self._around.progress("Measuring the reference")
+        key = f"{config.model},{config.reference_model_path},{config.resume_adapter_file}"
+        return reference_sums(pairs, log_probabilities, self._around.run / REFERENCE_FILE, progress, key)
+
+
+def _require_both(rows: RatedAnswers) -> None:
+    """Labelled answers of both kinds must be left where some do not fit."""
+    if isinstance(rows, LabelledAnswers) and len(np.unique(rows.desirable)) < 2:
+        kind = "good" if rows.desirable.any() else "bad"
+        said = f"Only {kind} answers fit: KTO needs both good and bad ones."
+        raise UnusableError([Problem("data", said, hint="Raise the maximum length, or shorten the prompts.")])
+
+
+def _tell_pairs(around: Surroundings, pairs: RatedAnswers, config: TrainConfig) -> None:
+    hint = "Raise the maximum length to keep them whole."
+    if pairs.truncated:
+        around.warn(f"{pairs.truncated:,} answers end beyond {config.max_seq_length:,} tokens and are cut.", hint)
+    if pairs.skipped:
+        rows = "answers" if isinstance(pairs, LabelledAnswers) else "pairs"
+        around.warn(f"{pairs.skipped:,} {rows} have a prompt that leaves no room for an answer; left out.", hint)

@@ -1,0 +1,96 @@
+"""What a rewarded method trains with: prompts, sampled answers, and what scores them."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import mlx.nn as nn
+
+from app.core.config.train_config import TrainConfig
+from app.core.data.prepare import PreparedData
+from app.core.method.method import locate_judge, needs_reference, uses_rewards
+from app.core.problem import Problem, UnusableError
+from app.core.protocol import event
+from app.worker.batch.shape import Costs
+from app.worker.model.head import Head, NoHead, find_head
+from app.worker.model.loading import load_model
+from app.worker.objective.group_objective import group_relative
+from app.worker.objective.preference_objective import preference
+from app.worker.objective.reference import Reference
+from app.worker.rollout.group import GroupRollouts, RewardValidation
+from app.worker.rollout.judge import Judge, ModelJudge, RewardJudge
+from app.worker.rollout.online_pair import PairRollouts, WinValidation
+from app.worker.rollout.rollout import Speaker
+from app.worker.rollout.score import Scorer
+from app.worker.token.prompt import Prompts, tokenize_prompts
+from app.worker.train.material import Parts, Surroundings, _is_measured, _joined
+
+
+class _Rewarded:
+    """Prompts, for GRPO and its kin, and for Online DPO."""
+
+    def __init__(self, around: Surroundings, config: TrainConfig, data: PreparedData) -> None:
+        self._around = around
+        self._scorer = Scorer(config, around.job) if uses_rewards(config) else None
+        progress = around.progress("Tokenizing")
+        self._train = tokenize_prompts(data.train, around.tokenizer, config, progress)
+        self._valid = tokenize_prompts(data.valid, around.tokenizer, config, progress) if data.valid else None
+        room = f"{config.max_seq_length:,} tokens with {config.max_completion_length:,} for the answer"
+        hint = "Raise the maximum length, or lower the longest answer."
+        if not len(self._train):
+            raise UnusableError([Problem("max_seq_length", f"No prompt fits into {room}.", hint=hint)])
+        if self._train.skipped:
+            around.warn(f"{self._train.skipped:,} prompts do not fit into {room} and are left out.", hint)
+
+    def __len__(self) -> int:
+        return len(self._train)
+
+    def fingerprint(self) -> str:
+        return _joined(self._train, self._valid)
+
+    def parts(self, model: nn.Module, head: Head | NoHead, config: TrainConfig, _costs: Costs) -> Parts:
+        around = self._around
+        reference = Reference(model, head, config) if needs_reference(config) else None
+        speaker = Speaker(model, head, around.tokenizer, config, around.control.is_stopping)
+        valid = self._valid if _is_measured(around, self._valid, config) else None
+        resources = ExitStack()
+        if self._scorer is not None:
+            resources.callback(self._scorer.close)
+        if config.train_mode == "online_dpo":
+            assert reference is not None
+            return self._online(speaker, reference, valid, resources)
+        assert self._scorer is not None
+        rollouts = GroupRollouts(self._train, speaker, self._scorer, reference)
+        measured = RewardValidation(valid, speaker, self._scorer) if valid else None
+        return Parts(group_relative(head, config), rollouts, measured, None, resources)
+
+    def _online(self, speaker: Speaker, reference: Reference, valid: Prompts | None, resources: ExitStack) -> Parts:
+        objective = preference(speaker.head, speaker.config)
+        if self._scorer is not None:
+            judge: Judge = RewardJudge(self._scorer)
+            rewarded = RewardValidation(valid, speaker, self._scorer) if valid else None
+            rollouts = PairRollouts(self._train, speaker, judge, reference)
+            return Parts(objective, rollouts, rewarded, None, resources)
+        judge = self._model_judge(speaker, reference)
+        measured = WinValidation(valid, speaker, judge, reference) if valid else None
+        return Parts(objective, PairRollouts(self._train, speaker, judge, reference), measured, None, resources)
+
+    def _model_judge(self, speaker: Speaker, reference: Reference) -> Judge:
+        """The model that judges; where it is the base itself, the base in memory with its adapters off."""
+        config, around = speaker.config, self._around
+        system, cancelled = config.judge_config.system_prompt, around.control.is_stopping
+        folder = locate_judge(config)
+        if folder == Path(config.model).resolve() and not config.reference_model_path:
+            return ModelJudge(
+                speaker.model, speaker.head, around.tokenizer, system, cancelled=cancelled,
+                in_place=reference.in_place,
+            )  # fmt: skip
+        around.channel.emit(event.Progressed(phase="Loading the judge"))
+        try:
+            model, tokenizer = load_model(folder)
+        except UnusableError as error:
+            raise UnusableError([replace(problem, path="judge") for problem in error.problems]) from error
+        model.freeze()
+        return ModelJudge(model, find_head(model), tokenizer, system, cancelled=cancelled)

@@ -1,0 +1,154 @@
+"""The training step: loss and gradient of one batch, compiled, and the update they add up to.
+
+Over an accumulation the gradient is the one of all its tokens: each batch's mean counts by its tokens, so uneven
+batches weigh what they hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import mlx.core as mx
+import mlx.nn as nn
+import mlx.optimizers as optim
+from mlx.utils import tree_flatten, tree_map
+
+from app.worker.array import Arrays
+from app.worker.objective.objective import Objective
+
+Tree = Any  # mlx's nested dicts and lists of arrays
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one iteration gave, still lazy: the mean loss, the gradient's norm (None without an update), figures."""
+
+    loss: mx.array
+    grad_norm: mx.array | None
+    figures: Arrays
+
+
+@dataclass(frozen=True, slots=True)
+class Accumulated:
+    """The batches since the last update: Σ weight · mean gradient, and Σ weight (of supervised batches: tokens)."""
+
+    gradient: Tree
+    weight: mx.array
+
+
+class Step:
+    """Runs iterations on a model. Its whole state is the model's, the optimizer's, ``accumulated`` and mx.random's.
+
+    ``clip`` bounds the gradient's global norm (0: unbounded). ``is_cut`` where batches may come in several parts,
+    which are added up like the batches of an accumulation.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: optim.Optimizer,
+        objective: Objective,
+        *,
+        accumulation: int = 1,
+        clip: float = 0.0,
+        is_cut: bool = False,
+    ) -> None:
+        self.accumulated: Accumulated | None = None
+        self._model = model
+        self._optimizer = optimizer
+        self._clip = clip
+        self._adds_up = accumulation > 1 or is_cut
+        self._gradient = nn.value_and_grad(model, _mean(objective))
+        self._state = [model.state, optimizer.state, mx.random.state]
+        self._whole = self._compiled(self._whole_step)
+        self._part = self._compiled(self._part_step)
+        self._update = self._compiled(self._update_step)
+
+    def __call__(self, parts: Sequence[Arrays], *, update: bool) -> Outcome:
+        """One iteration; ``update`` says that an accumulation ends. Starts the computation, waits for nothing."""
+        if self._adds_up:
+            loss, norm, figures = self._accumulate(parts, update=update)
+        else:
+            (arrays,) = parts
+            loss, norm, figures = self._whole(arrays)
+        pending = (self.accumulated.gradient, self.accumulated.weight) if self.accumulated else ()
+        mx.async_eval(self._state, loss, norm, figures, pending)
+        return Outcome(loss, norm, figures)
+
+    def _accumulate(self, parts: Sequence[Arrays], *, update: bool) -> tuple[mx.array, mx.array | None, Arrays]:
+        sums = self.accumulated or self._nothing()
+        self.accumulated = None
+        done: list[tuple[mx.array, mx.array, Arrays]] = []
+        for arrays in parts:
+            loss, weight, figures, *total = self._part(arrays, sums.gradient, sums.weight)
+            sums = Accumulated(*total)
+            # Begun before the next one is built: else MLX may compute both at once and hold what both need.
+            mx.async_eval(loss, weight, figures, total, self._state)
+            done.append((loss, weight, figures))
+        loss, figures = _together(done)
+        if not update:
+            self.accumulated = sums
+            return loss, None, figures
+        return loss, self._update(sums.gradient, sums.weight), figures
+
+    def _nothing(self) -> Accumulated:
+        return Accumulated(tree_map(mx.zeros_like, self._model.trainable_parameters()), mx.array(0.0))
+
+    def _compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        return mx.compile(function, inputs=self._state, outputs=self._state)
+
+    # One compiled function a batch shape, and one for the update: no variants for the ends of an accumulation.
+
+    def _whole_step(self, arrays: Arrays) -> tuple[mx.array, mx.array, Arrays]:
+        (loss, (_, figures)), gradient = self._gradient(self._model, arrays)
+        return loss, self._apply(gradient), figures
+
+    def _part_step(
+        self, arrays: Arrays, earlier: Tree, earlier_weight: mx.array
+    ) -> tuple[mx.array, mx.array, Arrays, Tree, mx.array]:
+        (loss, (weight, figures)), gradient = self._gradient(self._model, arrays)
+        total = tree_map(lambda old, new: old + new * weight.astype(new.dtype), earlier, gradient)
+        return loss, weight, figures, total, earlier_weight + weight
+
+    def _update_step(self, gradient: Tree, weight: mx.array) -> mx.array:
+        divisor = mx.maximum(weight, 1)
+        return self._apply(tree_map(lambda part: part / divisor.astype(part.dtype), gradient))
+
+    def _apply(self, gradient: Tree) -> mx.array:
+        norm = global_norm(gradient)
+        if self._clip > 0:
+            factor = mx.minimum(self._clip / (norm + 1e-6), 1.0)
+            gradient = tree_map(lambda part: part * factor.astype(part.dtype), gradient)
+        self._optimizer.update(self._model, gradient)
+        return norm
+
+
+def _together(parts: Sequence[tuple[mx.array, mx.array, Arrays]]) -> tuple[mx.array, Arrays]:
+    """The mean loss and the sums of the figures of (mean loss, weight, figures) of each part."""
+    if len(parts) == 1:
+        return parts[0][0], parts[0][2]
+    weights = mx.stack([weight for _, weight, _ in parts])
+    losses = mx.stack([loss for loss, _, _ in parts])
+    figures = {name: mx.stack([sums[name] for *_, sums in parts]).sum(axis=0) for name in parts[0][2]}
+    return (losses * weights).sum() / mx.maximum(weights.sum(), 1), figures
+
+
+def global_norm(tree: Tree) -> mx.array:
+    """The Euclidean norm of all arrays together, float32.
+
+    Added up by name: gradients that come back from a checkpoint in the middle of an accumulation have another
+    order, and the last bit of the sum with it.
+    """
+    named = sorted(tree_flatten(tree), key=lambda item: item[0])
+    squares = [mx.square(array.astype(mx.float32)).sum() for _, array in named]
+    return mx.sqrt(mx.stack(squares).sum())
+
+
+def _mean(objective: Objective) -> Callable[[nn.Module, Arrays], tuple[mx.array, tuple[mx.array, Arrays]]]:
+    def mean(model: nn.Module, arrays: Arrays) -> tuple[mx.array, tuple[mx.array, Arrays]]:
+        total, weight, figures = objective(model, arrays)
+        return total / mx.maximum(weight, 1), (weight, figures)
+
+    return mean

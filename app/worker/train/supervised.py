@@ -1,0 +1,115 @@
+"""What supervised training trains with: token sets, batches and a fixed validation set."""
+
+from __future__ import annotations
+
+import hashlib
+
+import mlx.nn as nn
+
+from app.core.config.train_config import TrainConfig
+from app.core.data.prepare import PreparedData
+from app.core.problem import Problem, UnusableError
+from app.core.protocol import event
+from app.worker.batch.examples import Examples
+from app.worker.batch.order import FileOrder
+from app.worker.batch.plan import BatchPlan
+from app.worker.batch.shape import Costs
+from app.worker.model.head import Head, NoHead
+from app.worker.objective.supervised import supervised
+from app.worker.objective.validation import ValidationSet
+from app.worker.process.channel import Channel
+from app.worker.token.token_set import TokenSet
+from app.worker.token.tokenize import tokenize_file
+from app.worker.train.material import Parts, Surroundings
+
+YARDSTICK_BATCHES = 4
+
+
+class _Supervised:
+    """Examples, for supervised training."""
+
+    def __init__(self, around: Surroundings, config: TrainConfig, data: PreparedData) -> None:
+        self._around = around
+        progress = around.progress("Tokenizing")
+        self._train = tokenize_file(data.train, around.tokenizer, config, progress)
+        self._valid = tokenize_file(data.valid, around.tokenizer, config, progress) if data.valid else None
+        self._examples = _examples(around.channel, config, self._train)
+
+    def __len__(self) -> int:
+        return len(self._examples)
+
+    def fingerprint(self) -> str:
+        return _fingerprint(self._train, self._valid)
+
+    def parts(self, _model: nn.Module, head: Head | NoHead, config: TrainConfig, costs: Costs) -> Parts:
+        stock_padding = bool(self._around.job.get("stock_padding"))
+        return Parts(
+            objective=supervised(head),
+            batches=_batches(config, self._examples, self._valid, costs, stock_padding=stock_padding),
+            valid=_validation(self._around.channel, config, self._valid),
+            yardstick=ValidationSet(self._examples, config.batch_size, YARDSTICK_BATCHES),
+        )
+
+
+def _examples(channel: Channel, config: TrainConfig, train: TokenSet) -> Examples:
+    examples = Examples.of(train, config.max_seq_length)
+    if not len(examples):
+        said = "No example has a token to learn."
+        hint = "Raise the maximum length, or do not mask the prompt." if examples.truncated else ""
+        raise UnusableError([Problem("data", said, hint=hint or "Check that the answers are not empty.")])
+    if examples.truncated:
+        longest = f"{config.max_seq_length:,} tokens"
+        said = f"{examples.truncated:,} of {len(train):,} examples are longer than {longest}"
+        channel.emit(
+            event.Warned(message=f"{said} and are cut.", hint="Raise the maximum length to keep them whole.")
+        )
+    if examples.skipped:
+        said = f"{examples.skipped:,} of {len(train):,} examples have no token to learn and are left out."
+        channel.emit(event.Warned(message=said))
+    if len(examples) < config.batch_size:
+        said = f"There are fewer examples ({len(examples)}) than a batch holds ({config.batch_size})"
+        channel.emit(event.Warned(message=f"{said}: the batches hold {len(examples)}."))
+    return examples
+
+
+def _batches(
+    config: TrainConfig,
+    examples: Examples,
+    valid: TokenSet | None,
+    costs: Costs,
+    *,
+    stock_padding: bool,
+) -> BatchPlan:
+    measured = len(valid) if valid is not None else 0
+    order = FileOrder(
+        len(examples), config.batch_size, config.seed, measured // config.batch_size, config.steps_per_eval
+    )
+    return BatchPlan(
+        examples,
+        config.batch_size,
+        config.batching,
+        config.seed,
+        costs=costs,
+        file_order=order,
+        stock_padding=stock_padding,
+    )
+
+
+def _validation(channel: Channel, config: TrainConfig, valid: TokenSet | None) -> ValidationSet | None:
+    if valid is None or not len(valid) or config.val_batches == 0:
+        channel.emit(event.Warned(message="There is no validation data: no best adapter, no early stopping."))
+        return None
+    examples = Examples.of(valid, config.max_seq_length)
+    if not len(examples):
+        channel.emit(event.Warned(message="No validation example has a token to measure: there is no validation."))
+        return None
+    return ValidationSet(examples, config.batch_size, config.val_batches)
+
+
+def _fingerprint(train: TokenSet, valid: TokenSet | None) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for part in (train, valid):
+        if part is not None:
+            for array in (part.tokens, part.trained, part.starts):
+                digest.update(array.tobytes())
+    return digest.hexdigest()

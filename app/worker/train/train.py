@@ -1,0 +1,462 @@
+"""Training: one run from its config to its adapter, each step told as an event and nothing lost on the way."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+
+from app.core.config.train_config import SAMPLING_MODES
+from app.core.problem import Problem, TaskError, UnusableError
+from app.core.protocol import event
+from app.core.run.folder import RunDir
+from app.core.setup.config_file import load_config
+from app.worker.array import scalar
+from app.worker.batch.batch import Batch
+from app.worker.model import adapter
+from app.worker.model.adapter import AdapterFolder
+from app.worker.model.loading import parameter_counts, trainable
+from app.worker.model.sound import UnsoundWeightsError, check_sound, largest_sound
+from app.worker.objective.validation import Measurement
+from app.worker.process.channel import Channel
+from app.worker.process.control import ENDING, Control, StoppedError
+from app.worker.process.log import logged_to
+from app.worker.rollout.rollout import Rollouts
+from app.worker.train.alarm import Alarms
+from app.worker.train.best import BestLoss
+from app.worker.train.checkpoint import Checkpoint, load_checkpoint, restore, save_checkpoint
+from app.worker.train.guard import LossGuard, Verdict
+from app.worker.train.preparation import Prepared, prepare
+from app.worker.train.report import Report
+from app.worker.train.step import Outcome, Step
+
+# A report is due every `steps_per_report` iterations, and sooner where iterations are slow: a chart should move.
+REPORT_AT_LEAST_EVERY_S = 2.0
+# How often the weights are held on to as a place to fall back to; it costs one more copy of them at most.
+FALLBACK_EVERY = 10
+
+
+def train(channel: Channel, job_dir: Path, job: dict[str, Any]) -> None:
+    """Trains the run in ``job_dir``.
+
+    ``job``: ``resume`` goes on from the saved state, ``extend_to`` does so up to a new number of iterations.
+    """
+    run = RunDir(job_dir)
+    control = Control(channel)
+    with logged_to(run.log):
+        checkpoint = _saved_state(channel, run, job)
+        try:
+            prepared = prepare(channel, control, run, job)
+        except StoppedError:
+            iteration = checkpoint.iteration if checkpoint else 0
+            channel.emit(event.Finished(reason="stopped", iteration=iteration, message="Stopped before training."))
+            return
+        with prepared.resources:
+            _Training(channel, control, run, prepared, checkpoint).run()
+
+
+def _saved_state(channel: Channel, run: RunDir, job: dict[str, Any]) -> Checkpoint | None:
+    if not job.get("resume") and "extend_to" not in job:
+        return None
+    checkpoint = load_checkpoint(run.state)
+    if checkpoint is None:
+        channel.emit(event.Warned(message="The run has no saved state yet: it starts from the beginning."))
+        return None
+    end = int(job.get("extend_to", load_config(run.config).config.iters))
+    if end <= checkpoint.iteration:
+        said = f"The run has done its {checkpoint.iteration:,} iterations."
+        raise UnusableError([Problem("iters", said, hint="Extend it by some iterations to go on.")])
+    return checkpoint
+
+
+class _Training:
+    """The loop and what it keeps in hand. Iterations count from 1; iteration i makes the i-th batch's step."""
+
+    def __init__(
+        self, channel: Channel, control: Control, run: RunDir, prepared: Prepared, checkpoint: Checkpoint | None
+    ) -> None:
+        self.channel = channel
+        self.control = control
+        self.run_dir = run
+        self.config = prepared.config
+        self.model = prepared.model
+        self.optimizer = prepared.optimizer
+        self.objective = prepared.objective
+        self.batches = prepared.batches
+        self.valid = prepared.valid
+        self.selection = prepared.selection
+        self.fingerprint = prepared.fingerprint
+        self.largest = largest_sound(trainable(self.model))
+        self.adapters = AdapterFolder(run.adapters, self.config, self.largest)
+        self.report = Report()
+        self.best = BestLoss(self.config.early_stopping.min_delta)
+        self.guard = LossGuard(prepared.vocabulary, only_finite=self.config.train_mode in SAMPLING_MODES)
+        self.alarms = Alarms()
+        self.yardstick = prepared.yardstick
+        self.iteration = 0
+        self.saved_at = -1
+        self.measured_at = -1
+        self.elapsed_before_s = 0.0
+        self.started_at = time.perf_counter()
+        self.totals_before = adapter.totals(trainable(self.model))
+        # Only adapters are held on to: of a full fine-tune a second copy might not fit.
+        self.keeps_fallback = self.config.fine_tune_type != "full"
+        self.fallback = (0, trainable(self.model)) if self.keeps_fallback else None
+        self.grad_norm = math.nan
+        self.model.train()
+        self.optimizer.init(self.model.trainable_parameters())
+        accumulated = self._restore(checkpoint) if checkpoint else None
+        self.step = Step(
+            self.model,
+            self.optimizer,
+            self.objective,
+            accumulation=self.config.grad_accumulation_steps,
+            clip=self.config.max_grad_norm,
+            is_cut=self.batches.is_cut,
+        )
+        self.step.accumulated = accumulated
+
+    # -- the loop -------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Trains to the end, or to where it stops early, is stopped, or diverges (raises `TaskError`)."""
+        _use_memory_well()
+        self._emit_started()
+        try:
+            reason = self._iterate()
+            if reason == "paused":
+                self._park()
+            else:
+                self._finish(reason)
+        except UnsoundWeightsError as error:
+            raise self._diverged(self.iteration, str(error)) from error
+
+    def _iterate(self) -> str:
+        config, last = self.config, self.config.iters
+        is_due = self.iteration % config.steps_per_eval == 0 and self.measured_at != self.iteration
+        if is_due and self._validate_and_stop():
+            return "stopped" if self.control.is_stopping() else "early_stopping"
+        batch: Batch | None = None
+        for iteration in range(self.iteration + 1, last + 1):
+            began = time.perf_counter()
+            batch = batch or self._batch(iteration)
+            if batch is None:
+                return "stopped"
+            entering = trainable(self.model) if self._is_fallback_due(iteration) else None
+            update = iteration % config.grad_accumulation_steps == 0 or iteration == last
+            outcome = self.step(batch.parts, update=update)
+            # The next batch is put together while this one is computed.
+            following = self.batches.batch(iteration + 1) if self.batches.is_ahead and iteration < last else None
+            loss = scalar(outcome.loss)
+            figures = self.report.add(batch, loss, time.perf_counter() - began, outcome.figures)
+            self._judge(iteration, loss, outcome, entering)
+            self._tell_samples(iteration, batch, figures)
+            self.iteration, batch = iteration, following
+
+            if self._is_report_due():
+                self._emit_report()
+            if (iteration % config.steps_per_eval == 0 or iteration == last) and self._validate_and_stop():
+                return "stopped" if self.control.is_stopping() else "early_stopping"
+            if iteration % config.save_every == 0 or self.control.take_save():
+                self._save()
+            if self.control.take_pause():
+                self._pause()
+            if self.control.is_stopping() and iteration < last:
+                return "stopped"
+            if self.control.take_park() and iteration < last:
+                return "paused"
+        return "completed"
+
+    def _batch(self, iteration: int) -> Batch | None:
+        """The batch of an iteration; None if stop was asked for while answers to it were sampled."""
+        try:
+            return self.batches.batch(iteration)
+        except StoppedError:
+            return None
+        except TaskError as error:
+            raise self._interrupted(error) from error
+
+    def _interrupted(self, error: TaskError) -> TaskError:
+        """Saves the run as it stands when something outside of it (a reward file) fails."""
+        self._save()
+        return TaskError(error.message, error.hint, self.iteration)
+
+    # -- judging --------------------------------------------------------------------------------------------------
+
+    def _judge(self, iteration: int, loss: float, outcome: Outcome, entering: dict[str, mx.array] | None) -> None:
+        """Takes the loss of an iteration; the weights that it measured become the ones to fall back to."""
+        self.grad_norm = math.nan if outcome.grad_norm is None else scalar(outcome.grad_norm)
+        verdict = self.guard.judge(loss, 0.0 if outcome.grad_norm is None else self.grad_norm)
+        if verdict is Verdict.DIVERGED:
+            what = f"the loss is {loss:.4g}" if math.isfinite(self.grad_norm) else "the gradient is not finite"
+            raise self._diverged(iteration, what)
+        if verdict is Verdict.SPIKE:
+            said = f"The loss jumped to {loss:.3f} at iteration {iteration}."
+            self.channel.emit(event.Warned(message=said, hint="One odd batch, or too high a learning rate."))
+        if entering is not None and not self.guard.is_suspicious:
+            check_sound(entering, self.largest)
+            self.fallback = (iteration - 1, entering)
+
+    def _is_fallback_due(self, iteration: int) -> bool:
+        return self.keeps_fallback and iteration % FALLBACK_EVERY == 1
+
+    def _diverged(self, iteration: int, what: str) -> TaskError:
+        """Ends the run with the last good weights in place: the best measured, else those of before the trouble."""
+        if self.report.losses:
+            self._emit_report(iteration)
+        kept = self._restore_good_adapter()
+        rate = self.config.learning_rate
+        hint = f"Try a learning rate of {rate / 10:g}, a warm-up, or gradient clipping at 1."
+        said = f"The training diverged at iteration {iteration}: {what}."
+        return TaskError(f"{said} {kept}", hint, iteration)
+
+    def _restore_good_adapter(self) -> str:
+        if self.adapters.best.exists() and self.best.iteration:
+            self.adapters.copy(self.adapters.best, self.adapters.current)
+            return f"The adapter holds the best weights, of iteration {self.best.iteration}."
+        if self.fallback is not None:
+            iteration, weights = self.fallback
+            self.adapters.save(self.adapters.current, weights)
+            return f"The adapter holds the last good weights, of iteration {iteration}."
+        if self.adapters.current.exists():
+            return "The adapter holds the weights of the last checkpoint."
+        return "No weights had been saved."
+
+    # -- measuring ------------------------------------------------------------------------------------------------
+
+    def _validate_and_stop(self) -> bool:
+        """Measures the weights as they are, keeps them if they are the best; true if the run should end here."""
+        if self.valid is None:
+            if self.yardstick is not None and self.iteration == 0:
+                found = self.yardstick.measured(self.model, self.objective, self.control.is_stopping)
+                self._set_reference(math.inf if found is None else found.loss)
+            return False
+        began = time.perf_counter()
+        try:
+            measured = self.valid.measured(self.model, self.objective, self.control.is_stopping)
+        except TaskError as error:
+            raise self._interrupted(error) from error
+        if measured is None:
+            return True
+        self.measured_at = self.iteration
+        self._set_reference(measured.loss)
+        is_best = self.best.take(self.iteration, measured.loss, self._score(measured))
+        if is_best and not self.guard.is_suspicious:
+            self.adapters.save(self.adapters.best, trainable(self.model))
+        self.channel.emit(
+            event.Validated(
+                iteration=self.iteration,
+                val_loss=measured.loss,
+                val_time_s=time.perf_counter() - began,
+                best=is_best,
+                without_improvement=self.best.without_improvement,
+                epoch=self._epoch,
+                trained_tokens=self.report.trained_tokens,
+                elapsed_s=self._elapsed_s,
+                figures=measured.figures,
+            )
+        )
+        if is_best:
+            self._emit_saved(self.adapters.best.parent, "best")
+        stopping = self.config.early_stopping
+        is_hopeless = self.best.without_improvement >= stopping.patience
+        return stopping.enabled and is_hopeless and self.iteration < self.config.iters
+
+    def _score(self, measured: Measurement) -> float:
+        """What the best weights have least of: the loss, or a figure with its sign changed."""
+        by = self.config.select_by
+        return -measured.figures[by] if by != "loss" and by in measured.figures else measured.loss
+
+    def _set_reference(self, loss: float) -> None:
+        """Lets the guard know what the untrained model can do."""
+        if self.iteration == 0 and math.isfinite(loss):
+            self.guard.reference = loss
+
+    # -- saving ---------------------------------------------------------------------------------------------------
+
+    def _save(self) -> None:
+        """A numbered checkpoint, the current adapter, and the state to resume from."""
+        if self.saved_at == self.iteration:
+            return
+        if self.guard.is_suspicious:
+            print(f"Not saved at iteration {self.iteration}: the loss is far too high.", flush=True)
+            return
+        weights = trainable(self.model)
+        numbered = self.adapters.numbered(self.iteration)
+        self.adapters.save(numbered, weights)
+        self.adapters.save(self.adapters.current, weights)
+        self._save_state()
+        self.saved_at = self.iteration
+        self._emit_saved(numbered, "numbered")
+
+    def _save_state(self) -> None:
+        state = {
+            "fingerprint": self.fingerprint,
+            "elapsed_s": self._elapsed_s,
+            "measured_at": self.measured_at,
+            "report": self.report.state(),
+            "best": self.best.state(),
+            "guard": self.guard.state(),
+            "totals_before": self.totals_before,
+            "rollouts": self.batches.state() if isinstance(self.batches, Rollouts) else None,
+        }
+        save_checkpoint(self.run_dir.state, self.iteration, self.model, self.optimizer, self.step, state)
+
+    def _restore(self, checkpoint: Checkpoint) -> Any:
+        state = checkpoint.state
+        if state["fingerprint"] != self.fingerprint:
+            said = "The data are not those that the run was trained on so far; it cannot go on exactly."
+            raise UnusableError([Problem("data", said, hint="Put the data back, or start a new run.")])
+        self.iteration = checkpoint.iteration
+        self.elapsed_before_s = state["elapsed_s"]
+        self.measured_at = state["measured_at"]
+        self.report.restore(state["report"])
+        self.best.restore(state["best"])
+        self.guard.restore(state["guard"])
+        self.totals_before = state["totals_before"]
+        if isinstance(self.batches, Rollouts):
+            self.batches.restore(state["rollouts"])
+        accumulated = restore(checkpoint, self.model, self.optimizer)
+        if self.keeps_fallback:
+            self.fallback = (self.iteration, trainable(self.model))
+        return accumulated
+
+    def _pause(self) -> None:
+        """Waits in place, with everything saved, until it may go on or should end."""
+        self._save_state()
+        self.channel.emit(event.Paused(iteration=self.iteration))
+        paused_at = time.perf_counter()
+        while (command := self.control.wait()) not in ("resume", "park", *ENDING):
+            if command == "save":
+                self._save()
+        self.started_at += time.perf_counter() - paused_at
+        if command != "park":
+            self.channel.emit(event.Resumed(iteration=self.iteration))
+
+    def _park(self) -> None:
+        """Leaves everything on disk that a resume needs; the process ends, and its memory is free meanwhile."""
+        if self.report.losses:
+            self._emit_report()
+        if not self.guard.is_suspicious:
+            self.adapters.save(self.adapters.current, trainable(self.model))
+        self._save_state()
+        self._emit_finished("paused", f"Paused at iteration {self.iteration:,}; the memory is free.")
+
+    def _finish(self, reason: str) -> None:
+        """Saves what there is, puts the chosen weights in place, opens them again, and says how it ended."""
+        if self.report.losses:
+            self._emit_report()
+            if self.saved_at == self.iteration:
+                self._save_state()  # what was saved before would report these losses again
+        if not self.guard.is_suspicious:
+            self._save()
+        message = self._place_final_adapter()
+        self._emit_saved(self.adapters.current, "final")
+        self._verify()
+        self._emit_finished(reason, message)
+
+    def _emit_finished(self, reason: str, message: str) -> None:
+        self.channel.emit(
+            event.Finished(
+                reason=reason,
+                iteration=self.iteration,
+                elapsed_s=self._elapsed_s,
+                best_iteration=self.best.iteration,
+                best_val_loss=self.best.loss,
+                message=message,
+            )
+        )
+
+    def _place_final_adapter(self) -> str:
+        """Puts the chosen weights where mlx-lm looks for the adapter; says in a sentence which they are."""
+        best = self.best.iteration
+        if self.guard.is_suspicious:
+            return self._restore_good_adapter()
+        if self.config.final_adapter == "last" or best is None or best == self.iteration:
+            return f"The adapter holds the weights of iteration {self.iteration}."
+        if best == 0:
+            said = "No measurement was better than the untrained model's: the adapter holds the last weights."
+            self.channel.emit(event.Warned(message=said, hint="Try a lower learning rate, or more and other data."))
+            return said
+        self.adapters.copy(self.adapters.best, self.adapters.current)
+        return f"The adapter holds the best weights, of iteration {best}."
+
+    def _verify(self) -> None:
+        if self.iteration == 0:
+            return
+        problems = adapter.verify(self.adapters.path, trainable(self.model), self.totals_before)
+        if problems:
+            said = f"The adapter in {self.adapters.path} is not as it should be: {'; '.join(problems)}."
+            raise TaskError(said, "The checkpoints beside it may be good.", self.iteration)
+
+    # -- telling --------------------------------------------------------------------------------------------------
+
+    @property
+    def _elapsed_s(self) -> float:
+        return self.elapsed_before_s + time.perf_counter() - self.started_at
+
+    @property
+    def _epoch(self) -> float:
+        return self.iteration / self.batches.batches_per_epoch
+
+    def _is_report_due(self) -> bool:
+        edges = (1, self.config.iters)
+        is_turn = self.iteration % self.config.steps_per_report == 0 or self.iteration in edges
+        return is_turn or self.report.age_s >= REPORT_AT_LEAST_EVERY_S
+
+    def _emit_report(self, iteration: int | None = None) -> None:
+        rate = scalar(self.optimizer.learning_rate)
+        self.channel.emit(
+            self.report.event(
+                iteration if iteration is not None else self.iteration,
+                rate,
+                None if math.isnan(self.grad_norm) else self.grad_norm,
+                self._epoch,
+                self._elapsed_s,
+            )
+        )
+
+    def _tell_samples(self, iteration: int, batch: Batch, figures: dict[str, float]) -> None:
+        """The newly sampled answers, and what is alarming about them."""
+        if batch.samples:
+            self.channel.emit(event.Sampled(iteration=iteration, samples=batch.samples))
+        for warned in self.alarms.judge(figures):
+            self.channel.emit(warned)
+
+    def _emit_saved(self, path: Path, kind: str) -> None:
+        relative = path.relative_to(self.run_dir.path).as_posix()
+        self.channel.emit(event.CheckpointSaved(iteration=self.iteration, path=relative, kind=kind))
+
+    def _emit_started(self) -> None:
+        trained, total = parameter_counts(self.model)
+        examples = self.batches.examples
+        self.channel.emit(
+            event.Started(
+                iteration=self.iteration,
+                iterations=self.config.iters,
+                iterations_per_epoch=float(self.batches.batches_per_epoch),
+                train_examples=len(examples),
+                valid_examples=len(self.valid.examples) if self.valid else 0,
+                epoch_tokens=int(examples.inputs.sum()),
+                trainable_parameters=trained,
+                total_parameters=total,
+                adapted_modules=self.selection.adapted_modules,
+                batch_size=self.config.batch_size,
+            )
+        )
+
+
+def _use_memory_well() -> None:
+    """Wires the memory that Metal recommends, as mlx-lm does, and bounds what MLX keeps for reuse.
+
+    mlx-lm empties the cache after every step instead, which makes every step allocate anew.
+    """
+    from mlx_lm.utils import maybe_set_recommended_wired_limit
+
+    maybe_set_recommended_wired_limit()
+    recommended = mx.device_info().get("max_recommended_working_set_size")
+    if recommended is not None:
+        mx.set_cache_limit(int(recommended) // 8)
