@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "worker")]
+sys.path[:0] = [str(ROOT)]
 
-from architectures import all_names, config_of
+from tests.worker.architectures import all_names, config_of
 
 PRESETS = ("full", "attention", "mlp", "minimal", "linear")
 CUSTOM = "*proj*, dense, resid, wqkv, c_fc"  # a pattern list that names something in most architectures

@@ -30,9 +30,9 @@ from chat import World
 from dataset import preference_rows, reward_rows, style_rows, write_splits
 from measure import accuracy, pass_rates
 from tokenizer import END, PAD, ChatEncoder, save_tokenizer, train_tokenizer
-from training import Plan, build_model, model_config, train
 
 from app.core.system.starter import as_song
+from tests.worker.training import Plan, build_model, model_config, train
 
 VOCABULARY_SIZE = 1280
 TOKENIZER_CONVERSATIONS = 20_000

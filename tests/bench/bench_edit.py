@@ -20,13 +20,10 @@ from typing import Any
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), *(str(ROOT / "tests" / name) for name in ("worker", "ui"))]
+sys.path[:0] = [str(ROOT)]
 
 import numpy as np
-import synthetic_run
-from architectures import giant
 from PySide6.QtWidgets import QApplication
-from tiny_form_model import write_model
 
 from app.core.config.train_config import TrainConfig
 from app.core.model.inspection import (
@@ -50,6 +47,9 @@ from app.ui.target.coverage_matrix import CoverageMatrix
 from app.ui.widget import theme
 from app.ui.worker.inspector import Inspector
 from app.worker.model.inspect import inspect_model
+from tests.ui import synthetic_run
+from tests.ui.tiny_form_model import write_model
+from tests.worker.architectures import giant
 
 REPEATS, KEY_PRESS_MS = 5, 50.0
 EDITS: dict[str, tuple[Any, ...]] = {

@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "worker")]
+sys.path[:0] = [str(ROOT)]
 
 import mlx.core as mx
-from tiny_model import write_model
 
 from app.core.config.train_config import TrainConfig
 from app.core.protocol.event import (
@@ -42,6 +41,7 @@ from app.core.setup.memory import (
 from app.core.setup.memory_term import Step
 from app.core.target.selection import resolve
 from app.worker.model.inspect import inspect_model
+from tests.worker.tiny_model import write_model
 
 MODELS: dict[str, dict[str, Any]] = {
     "llama 8 × 256": {"model_type": "llama", "layers": 8, "hidden_size": 256, "intermediate_size": 768,

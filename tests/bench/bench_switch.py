@@ -16,16 +16,16 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "worker")]
+sys.path[:0] = [str(ROOT)]
 
 import mlx.core as mx
-from answering_model import make_adapter
 from mlx_lm import load
 from mlx_lm.models.cache import make_prompt_cache
-from tiny_model import write_model
 
 from app.core.protocol.program import worker_environment
 from app.worker.model.adapter_switch import AdapterSwitch
+from tests.worker.answering_model import make_adapter
+from tests.worker.tiny_model import write_model
 
 LAYERS, WIDTH, RANK, TOKENS = 6, 1024, 8, 32
 LIMIT = 1.1

@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.append(str(ROOT / "tests" / "worker"))
+from tests import ROOT
 
 Luthier = Callable[..., subprocess.CompletedProcess[str]]
 PROGRAM = [sys.executable, str(ROOT / "app" / "__main__.py")]
@@ -33,8 +32,8 @@ CONFIG: dict[str, Any] = {
 @pytest.fixture(scope="session")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """``model``, ``data`` and ``config.yaml``; tests write elsewhere."""
-    from answering_model import make_adapter, make_model
-    from tiny_model import write_data
+    from tests.worker.answering_model import make_adapter, make_model
+    from tests.worker.tiny_model import write_data
 
     root = tmp_path_factory.mktemp("place")
     make_adapter(make_model(root / "model"), root / "adapter")

@@ -18,8 +18,7 @@ from app.core.protocol.program import (
 )
 from app.core.system import place
 from app.core.system.setting import Settings, load_settings, save_settings
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests import ROOT
 
 
 def test_core_loads_neither_qt_nor_mlx() -> None:

@@ -1,8 +1,6 @@
 """What the end-to-end tests share: the window, and from other tests the tiny model and drag and drop."""
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QCoreApplication, QEvent
@@ -14,8 +12,6 @@ from app.ui.widget import theme
 from app.ui.window.appearance import Appearance
 from app.ui.window.main_window import MainWindow
 
-TESTS = Path(__file__).resolve().parents[1]
-sys.path += [str(TESTS / "worker"), str(TESTS / "ui")]
 WAIT_MS = 200_000
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from app.core.setup.config_file import load_config
+from tests import ROOT
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).resolve().parents[2]
 CODE = """
 import sys
 import app.ui.application as application

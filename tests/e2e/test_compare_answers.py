@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from answering_model import make_adapter, make_model
 from mlx_lm import generate, load
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
@@ -17,6 +16,7 @@ from app.core.compare.candidate import Candidate
 from app.ui.compare.answerer import Answerer
 from app.ui.compare.tab import CompareTab
 from app.ui.widget import theme
+from tests.worker.answering_model import make_adapter, make_model
 
 pytestmark = pytest.mark.slow
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from pytestqt.qtbot import QtBot
-from tiny_model import write_data, write_model
 
 from app.core.config.train_config import TrainConfig
 from app.core.protocol.event import Finished, read_events
@@ -15,6 +14,7 @@ from app.core.queue.queue import make_entry
 from app.core.run.folder import RunDir, run_state
 from app.ui.queue.switch import QUEUE
 from app.ui.window.main_window import MainWindow
+from tests.worker.tiny_model import write_data, write_model
 
 pytestmark = pytest.mark.slow
 

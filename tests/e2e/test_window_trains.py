@@ -11,13 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dragging import drop
 from filelock import FileLock
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QPushButton, QToolButton
 from pytestqt.qtbot import QtBot
-from tiny_model import write_data, write_model
 
 from app.core.config.train_config import TrainConfig
 from app.core.protocol import event
@@ -27,6 +25,8 @@ from app.core.run.history import RunHistory
 from app.core.setup.config_file import save_config
 from app.ui.run.session import RunState
 from app.ui.window.main_window import MainWindow
+from tests.ui.dragging import drop
+from tests.worker.tiny_model import write_data, write_model
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-PACKAGING = Path(__file__).parents[2] / "packaging"
+from tests import ROOT
+
+PACKAGING = ROOT / "packaging"
 LOCKS = [PACKAGING / "requirements.lock", PACKAGING / "requirements-dev.lock"]
 PIN = re.compile(r"^([a-z0-9][a-z0-9._-]*)(?:\[[^]]*\])?==(\S+) ; (.+) \\$", re.MULTILINE)
 

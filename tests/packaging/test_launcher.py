@@ -14,7 +14,8 @@ from types import ModuleType
 import pytest
 from PySide6.QtGui import QImage
 
-ROOT = Path(__file__).parents[2]
+from tests import ROOT
+
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 
 

@@ -6,8 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import synthetic_run
-from fake_worker import FakeWorker
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QLabel
@@ -15,6 +13,8 @@ from PySide6.QtWidgets import QAbstractButton, QLabel
 from app.core.protocol import event
 from app.core.run.folder import RunDir
 from app.ui.compare.tab import CompareTab
+from tests.ui import synthetic_run
+from tests.ui.fake_worker import FakeWorker
 
 
 def base_folder(folder: Path) -> Path:

@@ -6,11 +6,11 @@ import gc
 from collections.abc import Iterator
 
 import pytest
-from fake_worker import FakeWorker
 from PySide6.QtCore import QCoreApplication, QEvent
 from PySide6.QtWidgets import QApplication
 
 from app.ui.widget import theme
+from tests.ui.fake_worker import FakeWorker
 
 
 @pytest.fixture(autouse=True)

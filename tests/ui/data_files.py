@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from typing import Any
+
+from tests.worker.tiny_tokenizer import save_tokenizer
 
 SYSTEM = "You are a luthier. Answer briefly."
 TOOL = {"type": "function", "function": {"name": "humidity", "parameters": {"type": "object", "properties": {}}}}
@@ -14,14 +15,7 @@ LONG = "Wood takes up water and swells across the grain. " * 6
 
 def write_tokenizer(folder: Path) -> Path:
     """A model folder with a real tokenizer and a ChatML template (of the worker's tests), without weights."""
-    path = Path(__file__).parents[1] / "worker" / "tiny_tokenizer.py"
-    spec = importlib.util.spec_from_file_location("worker_tiny_tokenizer", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    written: Path = module.save_tokenizer(folder)
-    return written
+    return save_tokenizer(folder)
 
 
 def write_rows(path: Path, rows: list[Any]) -> Path:

@@ -9,7 +9,8 @@ import mlx.core as mx
 from mlx.utils import tree_flatten
 from mlx_lm.tuner.utils import linear_to_lora_layers
 from mlx_lm.utils import load_model
-from tiny_model import SPECIAL, write_model
+
+from tests.worker.tiny_model import SPECIAL, write_model
 
 NO_JUDGES = (
     "{% for m in messages %}{% if m['role'] == 'judge' %}"

@@ -3,7 +3,7 @@
 Sampling and training take turns, so a run's peak is that of the greedier of the two. What sampling holds follows
 from shapes: the key-value cache of all answers that are sampled together, which mlx-lm grows by 256 tokens,
 then either what reading the prompts computes or the logits of a token. How many of these arrays MLX keeps at the
-same time was measured on the CPU build (`tests/worker/test_memory_method.py`).
+same time was measured on the CPU build (`tests/worker/train/test_memory_method.py`).
 """
 
 from __future__ import annotations

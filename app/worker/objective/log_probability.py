@@ -2,8 +2,8 @@
 
 Where `app.worker.objective.cross_entropy` needs only a sum whose weights are known, preference and reward losses
 weigh each token by what the model says of all of them. A token's log-probability depends on its own hidden state
-alone, so its gradient is computed in the forward pass, while its logits exist, and the backward pass only scales it,
-row by row.
+alone, so its gradient is computed in the forward pass, while its logits exist, and the backward pass only scales
+it, row by row.
 """
 
 from __future__ import annotations

@@ -1,0 +1,61 @@
+"""``luthier compare``: figures, verdict and answers of base and adapters, as text and as JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.command.conftest import Luthier
+
+
+def test_figures_verdict_and_answers_side_by_side(luthier: Luthier, place: Path, tmp_path: Path) -> None:
+    (tmp_path / "prompts.jsonl").write_text('{"prompt": "abc"}\n{"prompt": "def"}\n')
+    arguments = [
+        "compare", "--model", place / "model", "--adapter-path", place / "adapter", "--data", place / "data",
+        "--prompts", tmp_path / "prompts.jsonl", "--reward-function", "short", "--limit", 2, "--max-tokens", 4,
+    ]  # fmt: skip
+    found = json.loads(luthier(*arguments, "--json").stdout)
+    base, tuned = found["columns"]
+    assert (base["label"], tuned["label"], base["difference"]) == ("base model", "adapter", None)
+    assert tuned["difference"]["difference"] == pytest.approx(tuned["loss"] - base["loss"])
+    assert found["scored"] == {"functions": ["short"], "prompts": 2, "of": 8, "max_tokens": 4}
+    assert [one["prompt"] for one in found["answers"]] == ["abc", "def"]
+    assert all(len(one["answers"]) == 2 and all(one["answers"]) for one in found["answers"])
+    alone = luthier(
+        "generate",
+        "--model",
+        place / "model",
+        "--adapter-path",
+        place / "adapter",
+        "--prompt",
+        "abc",
+        "-m",
+        4,
+        "--json",
+    )
+    assert json.loads(alone.stdout)["text"] == found["answers"][0]["answers"][1]
+
+    text = luthier(*arguments).stdout
+    assert "Held-out loss" in text
+    assert f"adapter: {tuned['difference']['verdict']}" in text
+    assert "> abc\n\nbase model:" in text
+
+
+@pytest.mark.parametrize(
+    "more, said",
+    [
+        (["--reward-function", "nonsense"], "There is no reward function nonsense"),
+        (["--adapter-path", "nowhere"], "There is no such adapter"),
+        (["--prompts", "nowhere.jsonl"], "cannot be read"),
+        (["--limit", "0"], "limit"),
+    ],
+)
+def test_what_cannot_be_compared_is_told_with_exit_code_two(
+    luthier: Luthier, place: Path, more: list[str], said: str
+) -> None:
+    done = luthier("compare", "--model", place / "model", "--data", place / "data", *more, "--json", code=2)
+    assert said in json.loads(done.stdout)["error"]

@@ -1,0 +1,80 @@
+"""``demo``: what it does and tells, on a tiny model instead of the starter's, which cannot learn the style."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from app.command import demo, main
+from app.command.demo import Answer, Measurement
+from app.core.system import starter
+from tests.command.conftest import CONFIG
+
+
+@pytest.fixture
+def tiny_starter(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    root = tmp_path / "starter"
+    shutil.copytree(place / "model", root / "model")
+    shutil.copytree(place / "data", root / "data")
+    (root / "data" / "valid.jsonl").rename(root / "data" / "test.jsonl")
+    (root / "demo.yaml").write_text(json.dumps(CONFIG))
+    monkeypatch.setattr(starter, "starter_dir", lambda: root)
+    monkeypatch.setattr(demo, "MAX_TOKENS", 8)
+    return root
+
+
+def test_it_trains_measures_and_says_when_the_target_is_missed(
+    tiny_starter: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    assert main.main(["demo", "--run-dir", str(run), "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert (found["base_style_share"], found["tuned_style_share"], found["reached"]) == (0, 0, False)
+    assert found["tuned_loss"] < found["base_loss"]
+    assert found["held_out_prompts"] == 8
+    assert Path(found["adapter"], "adapters.safetensors").is_file()
+    prompts = [json.loads(line) for line in (tiny_starter / "data" / "test.jsonl").read_text().splitlines()]
+    assert [s["prompt"] for s in found["samples"]] == [row["messages"][0]["content"] for row in prompts[:3]]
+    assert any(sample["base"] != sample["tuned"] for sample in found["samples"])
+
+
+@pytest.mark.usefixtures("tiny_starter")
+def test_for_people_it_shows_answers_side_by_side_and_where_the_adapter_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    assert main.main(["demo", "--run-dir", str(run)]) == 1
+    said = capsys.readouterr().out
+    assert said.count("    base   ") == said.count("    tuned  ") == 3
+    assert "answers in the new style" in said
+    assert f"The adapter is in {run / 'adapters'}" in said
+
+
+def test_without_the_starter_it_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def missing() -> Path:
+        raise FileNotFoundError("The starter model is not there")
+
+    monkeypatch.setattr(starter, "starter_dir", missing)
+    assert main.main(["demo"]) == 1
+    assert capsys.readouterr().err == "error: The starter model is not there.\n"
+
+
+@pytest.mark.parametrize(
+    "base, tuned, reached",
+    [
+        (["plain"] * 5, 5, True),
+        (["plain"] * 5, 4, True),
+        (["plain"] * 5, 3, False),
+        (["song"] + ["plain"] * 4, 5, False),
+    ],
+)
+def test_the_target_is_four_in_five_against_none(base: list[str], tuned: int, reached: bool) -> None:
+    texts = {"plain": "It is red.", "song": starter.as_song("It is red.")}
+    after = ["song"] * tuned + ["plain"] * (5 - tuned)
+    answers = tuple(Answer("?", texts[b], texts[t]) for b, t in zip(base, after, strict=True))
+    assert Measurement(2.0, 1.0, answers).reached is reached

@@ -1,0 +1,102 @@
+"""``inspect``, ``check`` and ``doctor``: what can be known before anything is trained."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from mlx.utils import tree_flatten
+from mlx_lm.tuner.utils import linear_to_lora_layers
+from mlx_lm.utils import load_model
+
+from tests.command.conftest import Luthier
+
+PROMISED = {
+    "model_type", "num_layers", "total_parameters", "trainable_parameters", "trainable_percent",
+    "adapted_modules", "modules", "unmatched",
+}  # fmt: skip
+
+
+def test_inspect_counts_what_mlx_lm_would_train_from_the_config_alone(
+    luthier: Luthier, place: Path, tmp_path: Path
+) -> None:
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    shutil.copy(place / "model" / "config.json", bare)
+    arguments = ("--targets", "attention", "--num-layers", "2", "--rank", "8")
+    found = json.loads(luthier("inspect", bare, *arguments, "--json").stdout)
+    assert set(found) >= PROMISED
+    model, _ = load_model(place / "model")
+    model.freeze()
+    parameters = {"rank": 8, "scale": 1.0, "dropout": 0.0, "keys": found["keys"]}
+    linear_to_lora_layers(model, 2, parameters)
+    stock = dict(tree_flatten(model.trainable_parameters()))
+    assert found["trainable_parameters"] == sum(array.size for array in stock.values())
+    assert found["adapted_modules"] == len(stock) // 2 == 8
+    assert {module["path"] for module in found["modules"]} == {name.rsplit(".", 1)[0] for name in stock}
+    assert found["modules"][0] == {
+        "path": "model.layers.1.self_attn.q_proj",
+        "group": "attention",
+        "shape": [64, 64],
+    }
+    assert (found["model_type"], found["num_layers"], found["unmatched"]) == ("qwen2", 3, [])
+
+
+def test_inspect_for_people(luthier: Luthier, place: Path) -> None:
+    said = luthier("inspect", place / "model", "--fine-tune-type", "dora").stdout
+    assert "DoRA of rank 32" in said
+    assert "self_attn.q_proj" in said
+
+
+def test_inspect_of_targets_that_match_nothing(luthier: Luthier, place: Path) -> None:
+    said = luthier("inspect", place / "model", "--targets", "nonsense", code=2)
+    assert "nonsense" in said.stderr
+    assert "self_attn.q_proj" in said.stderr, "what there is instead"
+    found = json.loads(luthier("inspect", place / "model", "--targets", "q_proj,nonsense", "--json", code=2).stdout)
+    assert found["unmatched"] == ["nonsense"]
+    assert found["adapted_modules"] == 3
+
+
+def test_inspect_of_no_model(luthier: Luthier, tmp_path: Path) -> None:
+    found = json.loads(luthier("inspect", tmp_path / "gone", "--json", code=2).stdout)
+    assert found["problems"][0]["path"] == "model"
+    assert "gone" in found["error"]
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    good = {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b" * 90}]}
+    file = tmp_path / "some.jsonl"
+    file.write_text(f'{json.dumps(good)}\n{{"messages": 3}}\n{{broken\n')
+    return file
+
+
+def test_check_tells_every_bad_line(luthier: Luthier, data: Path) -> None:
+    found = json.loads(luthier("check", data, "--json", code=2).stdout)
+    assert (found["usable"], found["format"], found["examples"]) == (False, "chat", 1)
+    assert [(error["file"], error["line"]) for error in found["errors"]] == [(str(data), 2), (str(data), 3)]
+    assert all(error["reason"] for error in found["errors"])
+    said = luthier("check", data, code=2).stdout
+    assert "not usable" in said
+    assert f"{data}:3" in said
+    assert json.loads(luthier("check", data, "--skip-bad-rows", "--json").stdout)["usable"]
+
+
+def test_check_with_a_model_sees_what_its_tokenizer_sees(luthier: Luthier, data: Path, place: Path) -> None:
+    arguments = ("--model", place / "model", "--max-seq-length", "50", "--skip-bad-rows", "--json")
+    found = json.loads(luthier("check", data, *arguments).stdout)
+    assert any("50" in warning["reason"] for warning in found["warnings"])
+
+
+def test_check_of_nothing(luthier: Luthier, tmp_path: Path) -> None:
+    assert not json.loads(luthier("check", tmp_path / "gone", "--json", code=2).stdout)["usable"]
+
+
+def test_doctor_finds_device_and_window_system(luthier: Luthier) -> None:
+    found = json.loads(luthier("doctor", "--json").stdout)
+    names = {finding["name"]: finding for finding in found["findings"]}
+    assert found["ok"]
+    assert {"Python", "mlx", "mlx-lm", "device", "Qt", "fonts", "disk", "runs"} <= set(names)
+    assert "GB memory" in names["device"]["found"]

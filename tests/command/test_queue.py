@@ -1,0 +1,132 @@
+"""``luthier queue``: added, swept, ordered, paused, and worked through with a run that fails in the middle."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.command.conftest import PROGRAM, Luthier
+
+
+@pytest.fixture
+def config(place: Path, tmp_path: Path) -> Path:
+    """A config of its own, quick to train, with data of its own."""
+    shutil.copytree(place / "data", tmp_path / "data")
+    tree = json.loads((place / "config.yaml").read_text())
+    tree |= {"model": str(place / "model"), "data": str(tmp_path / "data"), "iters": 4, "steps_per_report": 2}
+    (tmp_path / "quick.yaml").write_text(json.dumps(tree))
+    return tmp_path / "quick.yaml"
+
+
+def listed(luthier: Luthier) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(luthier("queue", "list", "--json").stdout)
+    return found
+
+
+def states(luthier: Luthier) -> list[tuple[str, str]]:
+    return [(one["name"], one["state"]) for one in listed(luthier)["entries"]]
+
+
+def test_entries_are_added_moved_removed_and_cleared(luthier: Luthier, config: Path) -> None:
+    assert luthier("queue", "list").stdout == "The queue is empty.\n"
+    for name in ("a", "b", "c"):
+        changes = ("--set", f"adapter_name={name}", "--set", "lora_parameters.rank=2")
+        said = json.loads(luthier("queue", "add", config, *changes, "--json").stdout)
+    assert (said["waiting"], said["added"][0]["name"]) == (3, "c")
+    assert "LoRA rank 2" in said["added"][0]["setup"]
+    luthier("queue", "move", "c", "--to", 1)
+    assert [name for name, _ in states(luthier)] == ["c", "a", "b"]
+    luthier("queue", "remove", "a")
+    assert "c" in luthier("queue", "list").stdout
+    assert [name for name, _ in states(luthier)] == ["c", "b"]
+    assert json.loads(luthier("queue", "clear", "--json").stdout)["entries"][0]["state"] == "waiting"
+    luthier("queue", "pause")
+    assert listed(luthier)["mode"] == "paused"
+    assert "luthier queue run" in luthier("queue", "resume").stdout
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (("add", "{config}", "--set", "lora_parameters.rank=9999"), "1 to 512"),
+        (("add", "{config}", "--set", "lora_paramters.rank=8"), "lora_parameters.rank"),
+        (("add", "{config}", "--set", "rank"), "KEY=VALUE"),
+        (("add", "{config}", "--set", "data=/gone"), "/gone"),
+        (
+            ("sweep", "{config}", "--vary", "lora_parameters.rank=8,x", "--vary", "seed=y"),
+            "“y” is not a whole number",
+        ),
+        (("sweep", "{config}", "--vary", "targets=full;nonsense"), "nonsense"),
+        (("sweep", "{config}", "--vary", "beta=1,2"), "does nothing"),
+        (("remove", "nobody"), "luthier queue list"),
+        (("move", "nobody", "--to", "1"), "nobody"),
+    ],
+)
+def test_unusable_arguments_are_named_and_queue_nothing(
+    luthier: Luthier, config: Path, arguments: tuple[str, ...], words: str
+) -> None:
+    said = luthier("queue", *(word.format(config=config) for word in arguments), code=2).stderr
+    assert words in said
+    assert listed(luthier)["entries"] == []
+
+
+def test_a_sweep_queues_every_combination_once_checked(luthier: Luthier, config: Path) -> None:
+    varied = ("--vary", "lora_parameters.rank=2,4", "--vary", "targets=full;q_proj, v_proj")
+    said = json.loads(luthier("queue", "sweep", config, *varied, "--json").stdout)
+    assert [one["values"] for one in said["added"]] == [
+        {"lora_parameters.rank": rank, "targets": targets}
+        for rank in (2, 4)
+        for targets in ("full", "q_proj, v_proj")
+    ]
+    assert len({one["name"] for one in said["added"]}) == 4
+    assert len({one["sweep"] for one in said["added"]}) == 1
+
+
+@pytest.mark.slow
+def test_it_is_worked_through_and_a_failed_run_does_not_hold_up_the_next(
+    luthier: Luthier, config: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(tmp_path / "data", tmp_path / "vanishing")
+    for name, data in (("one", "data"), ("two", "vanishing"), ("three", "data")):
+        luthier("queue", "add", config, "--set", f"adapter_name={name}", "--set", f"data={tmp_path / data}")
+    shutil.rmtree(tmp_path / "vanishing")
+    done = luthier("queue", "run", "--json", code=1)
+    said = [json.loads(line) for line in done.stdout.splitlines()]
+    entries = [(one["name"], one["state"]) for one in said if one["type"] == "queue_entry"]
+    assert entries == [
+        ("one", "running"), ("one", "done"), ("two", "running"), ("two", "failed"), ("three", "running"),
+        ("three", "done"),
+    ]  # fmt: skip
+    assert sum(one["type"] == "finished" for one in said) == 2
+    found = listed(luthier)
+    assert (found["mode"], found["worked"]) == ("idle", False)
+    assert [one["state"] for one in found["entries"]] == ["done", "failed", "done"]
+    assert "vanishing" in found["entries"][1]["message"]
+    assert "validation loss" in found["entries"][0]["message"]
+    assert (Path(found["entries"][2]["run"]) / "adapters" / "adapters.safetensors").exists()
+    assert "nothing waited" in luthier("queue", "run").stdout
+
+
+@pytest.mark.slow
+def test_ctrl_c_stops_the_run_and_pauses_the_queue(luthier: Luthier, config: Path) -> None:
+    for name in ("long", "next"):
+        luthier("queue", "add", config, "--set", f"adapter_name={name}", "--set", "iters=5000", "--set",
+                "early_stopping.enabled=false")  # fmt: skip
+    with subprocess.Popen([*PROGRAM, "queue", "run", "--json"], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        stopped = False
+        for line in process.stdout:
+            if not stopped and json.loads(line)["type"] == "train_reported":
+                os.kill(process.pid, signal.SIGINT)
+                stopped = True
+    assert process.returncode == 0
+    found = listed(luthier)
+    assert [one["state"] for one in found["entries"]] == ["stopped", "waiting"]
+    assert (found["mode"], found["note"]) == ("paused", "Paused, because you stopped long.")

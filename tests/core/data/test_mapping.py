@@ -1,0 +1,46 @@
+"""The suggested column mapping, and that it is what the check then uses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.core.config.train_config import TrainConfig
+from app.core.data.check import check_files
+from app.core.data.mapping import Mapping, suggest_mapping
+from tests.core.data.corpus import table
+
+LONG = "A rather long text that is surely the answer to something."
+
+
+@pytest.mark.parametrize(
+    ("row", "wanted"),
+    [
+        ({"user_question": "a", "model_answer": LONG}, Mapping("completion", "user_question", "model_answer")),
+        ({"id": 3, "Frage": "a", "reply": LONG}, Mapping("completion", "Frage", "reply")),
+        ({"system_x": "s", "query": "a", "reply": "b"}, Mapping("completion", "query", "reply", system="system_x")),
+        ({"kunde": "a", "antwort": "b"}, Mapping("completion", "kunde", "antwort")),
+        ({"prompt": "a", "chosen": "b", "rejected": "c"}, Mapping("completion", "prompt", "chosen")),
+        ({"prompt": "a", "answer": "b"}, Mapping("completion", "prompt", "answer")),
+        ({"log": [{"role": "user", "content": "a"}], "id": "7"}, Mapping("chat", chat="log")),
+        ({"body_html": LONG, "id": 4}, Mapping("text", text="body_html")),
+        ({"id": 4}, None),
+        ({}, None),
+    ],
+)  # fmt: skip
+def test_suggestion(row: dict[str, Any], wanted: Mapping | None) -> None:
+    assert suggest_mapping(list(row), [row]) == wanted
+
+
+def test_a_suggestion_makes_unknown_data_usable(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(table([["kunde", "antwort"], ["a", "b"], ["c", "d"]]))
+    report = check_files([path])
+    assert report.format == "unknown"
+
+    mapping = suggest_mapping(report.columns, report.preview)
+    assert mapping is not None
+    mapped = check_files([path], config=TrainConfig().with_values(mapping.config_values()))
+    assert (mapped.usable, mapped.format, mapped.examples) == (True, "completion", 2)

@@ -1,0 +1,101 @@
+"""Wild input: whatever the bytes, the check gives a report, quickly and without a traceback."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.core.config.train_config import TrainConfig
+from app.core.data.check import check_files
+from app.core.data.prepare import prepare_data
+from app.core.data.report import report_json
+from app.core.problem import UnusableError
+
+SUFFIXES = st.sampled_from([".jsonl", ".json", ".csv", ".tsv", ".txt", ".parquet", ".arrow", "", ".gz", ".md"])
+NAMES = st.sampled_from(
+    ["messages", "conversations", "prompt", "completion", "text", "instruction", "output", "input", "question",
+     "answer", "chosen", "rejected", "system", "tools", "role", "content", "from", "value", "history"]
+)  # fmt: skip
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
+    | st.sampled_from(["user", "gpt"]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES | st.text(max_size=5), inner, max_size=4),
+    max_leaves=12,
+)
+ROWS = st.lists(st.dictionaries(NAMES, VALUES, max_size=4) | VALUES, min_size=1, max_size=6)
+
+
+def check(content: bytes, suffix: str, *, prepare: bool = True) -> dict[str, Any]:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / f"data{suffix}"
+        path.write_bytes(content)
+        report = check_files([path])
+        if prepare:
+            config = TrainConfig(data=str(path), skip_bad_rows=True)
+            with suppress(UnusableError):
+                prepared = prepare_data(config, Path(folder) / "out")
+                for line in prepared.train.read_text(encoding="utf-8").removesuffix("\n").split("\n"):
+                    assert isinstance(json.loads(line), dict)
+        tree = report_json(report)
+        json.dumps(tree).encode("utf-8")
+        assert tree["usable"] is bool(not tree["errors"] and tree["examples"] and tree["target"])
+        return tree
+
+
+@settings(max_examples=150, deadline=2000)
+@given(st.binary(max_size=300), SUFFIXES)
+def test_bytes(content: bytes, suffix: str) -> None:
+    check(content, suffix)
+
+
+@settings(max_examples=60, deadline=2000)
+@given(st.text(max_size=300), SUFFIXES, st.sampled_from(["utf-8", "utf-16", "utf-8-sig"]))
+def test_texts(content: str, suffix: str, encoding: str) -> None:
+    check(content.encode(encoding, "replace"), suffix)
+
+
+@settings(max_examples=150, deadline=2000)
+@given(ROWS, st.sampled_from(["lines", "array", "pretty", "object"]))
+def test_json(rows: list[Any], form: str) -> None:
+    text = {
+        "lines": lambda: "\n".join(json.dumps(row) for row in rows),
+        "array": lambda: json.dumps(rows, indent=1),
+        "pretty": lambda: "\n".join(json.dumps(row, indent=2) for row in rows),
+        "object": lambda: json.dumps({"rows": rows}, indent=2),
+    }[form]()
+    check(text.encode("utf-8"), ".jsonl" if form == "lines" else ".json")
+
+
+@settings(max_examples=60, deadline=2000)
+@given(ROWS, st.data())
+def test_cut_and_broken_json(rows: list[Any], data: st.DataObject) -> None:
+    content = bytearray(json.dumps(rows, indent=1).encode())
+    for _ in range(3):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    check(bytes(content[: data.draw(st.integers(1, len(content)))]), ".json")
+
+
+@settings(max_examples=40, deadline=2000)
+@given(st.binary(max_size=200), st.integers(0, 100))
+def test_damaged_gzip(content: bytes, cut: int) -> None:
+    packed = gzip.compress(content)
+    check(packed[: max(len(packed) - cut, 3)], ".jsonl.gz")
+
+
+@pytest.mark.parametrize("start", ['{"a": [', "[", '{"prompt": "', "[1, ", '[{"text": "a"}, '])
+def test_long_input_that_never_closes(start: str) -> None:
+    """A reader that tried again from the start for every block would take minutes here."""
+    tree = check((start + "x y\\n " * 700_000).encode(), ".json", prepare=False)
+    assert not tree["usable"]

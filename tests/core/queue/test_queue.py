@@ -1,0 +1,254 @@
+"""The queue on disk: order, states, two processes, and what is left after one of them died."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.core.config.train_config import TrainConfig
+from app.core.problem import TaskError
+from app.core.protocol import event
+from app.core.protocol.event import Event
+from app.core.queue.queue import QueueEntry, RunQueue, make_entry, outcome_of, tally
+from app.core.run.folder import RunDir, runs_dir
+from app.core.run.note import load_note
+from tests import ROOT
+
+
+def entry(name: str, **more: object) -> QueueEntry:
+    return make_entry(TrainConfig(model="/m", data="/d", adapter_name=name)).model_copy(update=more)
+
+
+@pytest.fixture
+def queue(tmp_path: Path) -> RunQueue:
+    found = RunQueue(tmp_path / "queue")
+    found.add([entry(name) for name in "abc"])
+    return found
+
+
+def names(queue: RunQueue) -> str:
+    return "".join(one.name for one in queue.read().shown)
+
+
+def key(queue: RunQueue, name: str) -> str:
+    return next(one.id for one in queue.read().entries if one.name == name)
+
+
+def test_an_entry_is_a_frozen_copy_of_the_whole_setup(queue: RunQueue) -> None:
+    config = TrainConfig(model="/m", data="/d", epochs=None, iters=7).with_values(
+        {"lora_parameters.rank": 5, "adapter_path": "/elsewhere", "targets": "q_proj, v_proj"}
+    )
+    queue.add([make_entry(config)])
+    assert RunQueue(queue.folder).read().entries[-1].load() == config.with_value("adapter_path", "")
+
+
+def test_entries_are_moved_skipped_removed_and_queued_again(queue: RunQueue) -> None:
+    queue.move([key(queue, "c")], 0)
+    assert names(queue) == "cab"
+    queue.move([key(queue, "c"), key(queue, "a")], 99)
+    assert names(queue) == "bca"
+    queue.skip([key(queue, "c")])
+    assert [one.name for one in queue.read().waiting] == ["b", "a"]
+    queue.move([key(queue, "a")], 0)
+    assert names(queue) == "acb", "what does not wait keeps its place"
+    queue.again([key(queue, "c")])
+    assert [one.name for one in queue.read().waiting] == ["a", "b", "c"]
+    queue.remove([key(queue, "b")])
+    assert names(queue) == "ac"
+
+
+@given(st.data())
+def test_moving_keeps_every_entry_and_the_order_of_the_others(data: st.DataObject) -> None:
+    import tempfile
+
+    states = data.draw(st.lists(st.sampled_from(["waiting", "done", "running", "skipped"]), min_size=1, max_size=7))
+    with tempfile.TemporaryDirectory() as folder:
+        queue = RunQueue(Path(folder))
+        queue.add([QueueEntry(id=str(i), name=str(i), config="", state=s) for i, s in enumerate(states)])
+        moved = data.draw(st.lists(st.sampled_from([str(i) for i in range(len(states))]), unique=True))
+        place = data.draw(st.integers(-3, 12))
+        before, after = queue.read(), queue.move(moved, place)
+    assert sorted(one.id for one in after.entries) == sorted(one.id for one in before.entries)
+    assert [one.state for one in after.entries] == states
+    rest = [one.id for one in before.waiting if one.id not in moved]
+    assert [one.id for one in after.waiting if one.id not in moved] == rest
+    going = [one.id for one in before.waiting if one.id in moved]
+    at = min(max(place, 0), len(rest))
+    assert [one.id for one in after.waiting][at : at + len(going)] == going
+
+
+def test_the_running_entry_can_be_neither_removed_nor_cleared(queue: RunQueue) -> None:
+    queue.claim()
+    queue.remove([key(queue, "a")])
+    queue.clear()
+    assert names(queue) == "abc"
+
+
+def test_a_claim_makes_a_run_and_goes_on_with_one_that_was_cut_off(queue: RunQueue) -> None:
+    first = queue.claim()
+    assert first is not None
+    assert not first.resume
+    assert first.run.path.parent == runs_dir()
+    assert queue.read().running == first.entry
+    (first.run.state).mkdir()
+    (first.run.state / "state.json").write_text("{}")
+    first.run.events.write_text(event.Hello(task="train").to_line() + "\n")
+
+    state = queue.recover()
+    assert state.entries[0].state == "waiting"
+    assert "goes on" in state.entries[0].message
+    again = queue.claim()
+    assert again is not None
+    assert (again.run, again.resume) == (first.run, True)
+
+
+@pytest.mark.parametrize(
+    "last, state, words",
+    [
+        (event.Finished(reason="completed"), "done", ""),
+        (event.Finished(reason="early_stopping"), "done", ""),
+        (event.Failed(message="The data vanished.", hint="Find them."), "failed", "The data vanished. Find them."),
+        (event.Finished(reason="stopped"), "waiting", "goes on"),
+        (event.Hello(task="train"), "waiting", "goes on"),
+    ],
+)
+def test_recovery_reads_from_the_run_what_nobody_was_there_to_see(
+    queue: RunQueue, last: Event, state: str, words: str
+) -> None:
+    claim = queue.claim()
+    assert claim is not None
+    claim.run.events.write_text(last.to_line() + "\n")
+    found = queue.recover().entries[0]
+    assert found.state == state
+    assert words in found.message
+
+
+def test_a_run_without_saved_state_begins_anew(queue: RunQueue) -> None:
+    first = queue.claim()
+    queue.recover()
+    second = queue.claim()
+    assert first is not None
+    assert second is not None
+    assert second.entry.id == first.entry.id
+    assert not second.resume
+    assert second.run != first.run
+
+
+def test_a_setup_that_cannot_be_read_fails_and_is_passed_over(tmp_path: Path) -> None:
+    queue = RunQueue(tmp_path)
+    queue.add([entry("bad", config="lora_parameters: {rank: no}"), entry("good")])
+    claim = queue.claim()
+    assert claim is not None
+    assert claim.entry.name == "good"
+    bad = queue.read().entries[0]
+    assert bad.state == "failed"
+    assert "rank" in bad.message
+
+
+def test_clearing_keeps_what_a_sweep_found(tmp_path: Path) -> None:
+    queue = RunQueue(tmp_path)
+    queue.add([entry("a", state="done"), entry("b", state="done", sweep="s", sweep_name="my sweep"), entry("c")])
+    queue.clear()
+    assert names(queue) == "c"
+    assert [one.name for one in queue.read().sweeps()["s"]] == ["b"]
+    queue.forget_sweep("s")
+    assert not queue.read().sweeps()
+    assert [one.name for one in queue.read().entries] == ["c"]
+
+
+def test_runs_of_a_sweep_are_tagged_with_it(tmp_path: Path) -> None:
+    queue = RunQueue(tmp_path)
+    queue.add([entry("a", sweep="s", sweep_name="my sweep")])
+    claim = queue.claim()
+    assert claim is not None
+    assert load_note(claim.run).tags == ("my sweep",)
+
+
+def test_two_processes_add_at_once_and_nothing_is_lost(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from app.core.config.train_config import TrainConfig\n"
+        "from app.core.queue.queue import RunQueue, make_entry\n"
+        "queue = RunQueue(Path(sys.argv[1]))\n"
+        "for i in range(15): queue.add([make_entry(TrainConfig(adapter_name=f'{sys.argv[2]}{i}'))])\n"
+    )
+    running = [
+        subprocess.Popen([sys.executable, "-c", code, str(tmp_path), name], cwd=ROOT) for name in ("left", "right")
+    ]
+    assert [process.wait(timeout=60) for process in running] == [0, 0]
+    found = [one.name for one in RunQueue(tmp_path).read().entries]
+    assert sorted(found) == sorted(f"{side}{i}" for side in ("left", "right") for i in range(15))
+
+
+def test_one_process_at_a_time_works_through_it(tmp_path: Path) -> None:
+    first, second = RunQueue(tmp_path), RunQueue(tmp_path)
+    assert not first.is_worked()
+    assert first.take()
+    assert first.take(), "who has it may ask again"
+    assert second.is_worked()
+    assert not second.take()
+    first.give_back()
+    assert second.take()
+    second.give_back()
+
+
+def test_a_process_that_dies_lets_go(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from pathlib import Path; from app.core.queue.queue import RunQueue\n"
+        "queue = RunQueue(Path(sys.argv[1])); assert queue.take(); queue.set_mode('running'); os._exit(9)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, check=False)
+    assert done.returncode == 9
+    queue = RunQueue(tmp_path)
+    assert queue.read().mode == "running"
+    assert not queue.is_worked()
+
+
+def test_a_queue_that_cannot_be_read_or_locked_says_so(queue: RunQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.core.queue.queue.EDIT_TIMEOUT_S", 0)
+    with FileLock(queue.folder / ".edit.lock"), pytest.raises(TaskError, match="Another Luthier"):
+        queue.clear()
+    queue.path.write_text("{ half of")
+    with pytest.raises(TaskError, match=r"queue\.json cannot be read"):
+        queue.read()
+    with pytest.raises(TaskError):
+        queue.add([entry("d")])
+    assert queue.path.read_text() == "{ half of", "what cannot be read is not written over"
+
+
+def test_keys_of_a_newer_version_are_kept(queue: RunQueue) -> None:
+    text = queue.path.read_text().replace('"mode"', '"colour": "red",\n "mode"')
+    queue.path.write_text(text)
+    queue.set_mode("paused", "for tea")
+    assert '"colour": "red"' in queue.path.read_text()
+    assert queue.read().note == "for tea"
+
+
+def test_outcomes_and_counts() -> None:
+    assert outcome_of(event.Finished(reason="completed"))[0] == "done"
+    assert outcome_of(event.Finished(reason="stopped"))[0] == "stopped"
+    assert outcome_of(event.Finished(reason="paused"))[0] == "waiting"
+    assert outcome_of(event.Failed(message="No.", hint="Do."))[1] == "No. Do."
+    assert outcome_of(None)[0] == "failed"
+    found = tally([entry("a", state="done"), entry("b", state="failed"), entry("c", state="done"), entry("d")])
+    assert found.sentence() == "2 done, 1 failed"
+
+
+def test_a_removed_folder_is_an_empty_queue(tmp_path: Path) -> None:
+    queue = RunQueue(tmp_path / "none")
+    assert queue.read().entries == ()
+    assert queue.stamp() == (0, 0)
+    assert not queue.is_worked()
+    assert not queue.folder.exists(), "looking makes nothing"
+
+
+def test_the_run_of_an_entry_is_named_like_it(queue: RunQueue) -> None:
+    claim = queue.claim()
+    assert claim is not None
+    assert claim.run.name.endswith("_a")
+    assert RunDir(Path(queue.read().entries[0].run)) == claim.run

@@ -1,0 +1,147 @@
+"""The memory estimate: exact parts, the direction of every change, verdict and remedies, calibration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from app.core.config.train_config import TrainConfig
+from app.core.model.inspection import Inspection
+from app.core.setup.memory import MemoryEstimate, Probe, Verdict, calibrate, estimate
+from app.core.setup.memory_term import Step, step_of
+from app.core.target.selection import resolve
+from tests.core.inspections import llama, mixture
+
+
+def config(**values: Any) -> TrainConfig:
+    tiny = {"lora_parameters.rank": 8, "max_seq_length": 129, "batch_size": 4}
+    return TrainConfig().with_values(tiny | {name.replace("__", "."): value for name, value in values.items()})
+
+
+def peak(chosen: TrainConfig, inspection: Inspection | None = None, **facts: Any) -> MemoryEstimate:
+    inspection = inspection or llama()
+    return estimate(inspection, chosen, resolve(inspection, chosen), **facts)
+
+
+def test_weights_adapter_and_optimizer_are_exact() -> None:
+    inspection, chosen = llama(), config(optimizer="adamw")
+    trained = resolve(inspection, chosen).trainable_parameters
+    found = peak(chosen)
+    assert (found.weights, found.adapter, found.optimizer) == (inspection.weight_bytes, 4 * trained, 8 * trained)
+    assert found.total == found.weights + found.adapter + found.optimizer + found.gradients + found.activations + (
+        found.logits
+    )
+
+
+@pytest.mark.parametrize(
+    ("less", "more"),
+    [
+        ({"batch_size": 1}, {"batch_size": 4}),
+        ({"max_seq_length": 65}, {"max_seq_length": 257}),
+        ({"grad_checkpoint": True}, {}),
+        ({"num_layers": 1}, {}),
+        ({"targets": "minimal"}, {}),
+        ({"lora_parameters__rank": 4}, {"lora_parameters__rank": 128}),
+        ({"optimizer": "adafactor"}, {}),
+        ({}, {"fine_tune_type": "full"}),
+        ({}, {"fine_tune_type": "dora"}),
+        ({"max_seq_length": 1024}, {"max_seq_length": 1024, "batching": "pack"}),
+        ({"batching": "pack"}, {"batching": "pack", "grad_accumulation_steps": 4}),
+    ],
+)
+def test_every_choice_moves_it_the_right_way(less: dict[str, Any], more: dict[str, Any]) -> None:
+    assert peak(config(**less)).total < peak(config(**more)).total
+
+
+def test_sixteen_bit_models_take_less() -> None:
+    half = llama().model_copy(update={"dtype": "bfloat16", "weight_bytes": llama().weight_bytes // 2})
+    assert peak(config(), half).total < peak(config()).total
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_an_adapter_in_float32_keeps_more_where_the_model_is_in_16_bit(checkpointing: bool) -> None:
+    half = llama().model_copy(update={"dtype": "bfloat16"})
+    plain, wide = (config(adapter_dtype=dtype, grad_checkpoint=checkpointing) for dtype in ("base", "float32"))
+    more = peak(wide, half).activations / peak(plain, half).activations
+    assert 1.05 < more < 1.6
+    assert peak(wide).total == peak(plain).total
+    dora = {"fine_tune_type": "dora"}
+    assert peak(wide.with_values(dora), half).total == peak(plain.with_values(dora), half).total
+    limit = (peak(wide, half).total + peak(plain, half).total) / 2e9
+    assert {"adapter_dtype": "base"} in [r.values for r in peak(wide, half, working_set_gb=limit).remedies]
+
+
+def test_experts_count_only_as_far_as_a_token_passes_them() -> None:
+    few = mixture().model_copy(update={"experts_per_token": 1})
+    many = mixture().model_copy(update={"experts_per_token": 4})
+    assert peak(config(), few).activations < peak(config(), many).activations
+
+
+def test_logits_are_never_held_whole() -> None:
+    wide = llama().model_copy(update={"vocab_size": 150_000})
+    short, long = (peak(config(max_seq_length=length), wide).logits for length in (257, 4097))
+    assert short == long < 10 * 4 * 2**23
+
+
+def test_step_is_padded_as_batches_are() -> None:
+    assert step_of(config(max_seq_length=1024), longest=101) == Step(4, 128, 512)
+    assert step_of(config(max_seq_length=101)) == Step(4, 100, 400)
+    # Cut into pieces of 1,024 positions, or of one example.
+    assert step_of(config(max_seq_length=513)) == Step(2, 512, 1024)
+    assert step_of(config(max_seq_length=2049)) == Step(1, 2048, 2048)
+    assert step_of(config(max_seq_length=2049, batching="pack")) == Step(4, 2048, 8192)
+    assert step_of(config(max_seq_length=1024), longest=65, target_share=0.5).targets == 128
+    pairs = config(train_mode="dpo", max_seq_length=1024)
+    assert step_of(pairs, longest=101) == Step(8, 128, 1024)
+    assert step_of(pairs, longest=101, labelled=True) == Step(4, 128, 512)
+    sampled = config(train_mode="grpo", group_size=3, max_completion_length=30, max_seq_length=1024)
+    assert step_of(sampled, longest=40) == Step(12, 96, 360)
+
+
+def test_verdicts() -> None:
+    total = peak(config()).total / 1e9
+    assert peak(config()).verdict is Verdict.UNKNOWN
+    assert peak(config(), working_set_gb=total * 2).verdict is Verdict.FITS
+    assert peak(config(), working_set_gb=total * 1.05).verdict is Verdict.TIGHT
+    found = peak(config(), working_set_gb=total * 0.8)
+    assert found.verdict is Verdict.WONT_FIT
+    assert found.remedies
+
+
+def test_remedies_fit_and_come_cheapest_first() -> None:
+    chosen = config()
+    limit = peak(chosen).total * 0.8 / 1e9
+    found = peak(chosen, working_set_gb=limit)
+    assert list(found.remedies[0].values) == ["batch_size", "grad_accumulation_steps"]
+    for remedy in found.remedies:
+        applied = peak(chosen.with_values(remedy.values), working_set_gb=limit)
+        assert applied.verdict in (Verdict.FITS, Verdict.TIGHT)
+        assert applied.total == remedy.total_bytes
+
+
+def test_changes_add_up_where_none_is_enough() -> None:
+    chosen = config(max_seq_length=2049)
+    limit = (peak(config(batch_size=1, grad_checkpoint=True, max_seq_length=257)).total + 100_000) / 1e9
+    (remedy,) = peak(chosen, working_set_gb=limit).remedies
+    assert len(remedy.values) >= 3
+    assert peak(chosen.with_values(remedy.values)).total <= limit * 1e9
+
+
+def test_nothing_helps_a_machine_that_is_far_too_small() -> None:
+    found = peak(config(), working_set_gb=llama().weight_bytes / 2e9)
+    assert (found.verdict, found.remedies) == (Verdict.WONT_FIT, ())
+
+
+def test_probe_makes_the_same_step_exact_and_scales_others() -> None:
+    inspection, chosen = llama(), config()
+    selection = resolve(inspection, chosen)
+    guess = peak(chosen)
+    measured = guess.fixed + round(1.3 * guess.dynamic)
+    probe = Probe(measured, step_s=0.5, step=Step(4, 128, 512))
+    calibration = calibrate(inspection, chosen, selection, probe)
+    assert peak(chosen, calibration=calibration).total == pytest.approx(measured, rel=1e-3)
+    halved = config(batch_size=2)
+    assert peak(halved, calibration=calibration).dynamic == pytest.approx(1.3 * peak(halved).dynamic, rel=1e-3)
+    assert peak(chosen, calibration=calibration).calibrated
+    assert calibration.step_s(Step(2, 128, 256), 2) == pytest.approx(0.25)

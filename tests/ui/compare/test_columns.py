@@ -1,0 +1,391 @@
+"""The columns of the Compare tab: choosing, adding, removing, dropping, marking; and what each is asked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QAbstractButton, QComboBox, QFileDialog, QLabel, QLineEdit, QPlainTextEdit, QWidget
+from pytestqt.qtbot import QtBot
+
+from app.core.protocol import event
+from app.core.run.folder import RunDir
+from app.ui.compare.answerer import Answerer
+from app.ui.compare.tab import CompareTab
+from tests.ui.comparing import adapter_folder, answer, asked, base_folder, note, press, run_with_checkpoints
+from tests.ui.dragging import drop
+from tests.ui.fake_worker import FakeWorker
+
+HOSTILE = [
+    'say "hi"',
+    "{x} {{y}} {% z %}",
+    "🎻🎶",
+    "a\x00b",
+    "'; import os",
+    "non\u00a0breaking",
+    "x" * 100_000,
+    "a\nb\tc",
+]
+
+
+@pytest.fixture
+def tab(qtbot: QtBot, home: Path, workers: list[FakeWorker]) -> Iterator[CompareTab]:
+    assert home.is_dir()
+    assert workers == []
+    answerer = Answerer()
+    found = CompareTab(answerer)
+    qtbot.addWidget(found)
+    found.resize(1000, 800)
+    found.show()
+    yield found
+    answerer.shutdown()
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    return base_folder(tmp_path / "base")
+
+
+@pytest.fixture
+def run(home: Path, base: Path) -> RunDir:
+    return run_with_checkpoints(home / "data" / "runs", base, questions=3)
+
+
+def pick(tab: CompareTab, column: int, part: str, text: str) -> None:
+    """Chooses from a column's list as a person does."""
+    box = tab.findChild(QComboBox, f"answer.{column}.{part}")
+    index = box.findText(text)
+    assert index >= 0, [box.itemText(i) for i in range(box.count())]
+    box.setCurrentIndex(index)
+    box.activated.emit(index)
+
+
+def test_up_to_four_columns_each_with_a_checkpoint_of_its_own(
+    tab: CompareTab, run: RunDir, workers: list[FakeWorker]
+) -> None:
+    tab.choose_run(run)
+    press(tab, "compare.add")
+    press(tab, "compare.add")
+    assert not tab.findChild(QAbstractButton, "compare.add").isEnabled()
+    assert "most" in tab.findChild(QAbstractButton, "compare.add").toolTip()
+    pick(tab, 2, "checkpoint", "Best")
+    pick(tab, 3, "checkpoint", "At 100")
+    press(tab, "compare.ask")
+    job = json.loads((workers[0].job_dir / "job.json").read_text())
+    files = [run.adapters, run.best, run.adapters / "0000100_adapters.safetensors"]
+    assert job["adapters"] == [None, *map(str, files)]
+    assert [candidate.adapter for candidate in tab.candidates] == [None, *files]
+    assert asked(workers[0])["columns"] == [0, 1, 2, 3]
+
+
+def test_a_column_is_removed_and_the_others_keep_their_answers(
+    tab: CompareTab, run: RunDir, workers: list[FakeWorker]
+) -> None:
+    tab.choose_run(run)
+    assert not tab.columns[0].remove.isVisible()
+    press(tab, "compare.add")
+    press(tab, "compare.ask")
+    answer(workers[0], "one", "two", "three")
+    press(tab, "answer.1.remove")
+    assert [column.answer for column in tab.columns] == ["one", "three"]
+    assert [column.objectName() for column in tab.columns] == ["answer.0", "answer.1"]
+    assert not tab.columns[0].remove.isVisible()
+
+
+def test_another_choice_empties_its_own_column_only(
+    tab: CompareTab, run: RunDir, workers: list[FakeWorker]
+) -> None:
+    tab.choose_run(run)
+    press(tab, "compare.ask")
+    answer(workers[0], "one", "two")
+    pick(tab, 1, "checkpoint", "Best")
+    assert [column.answer for column in tab.columns] == ["one", ""]
+    assert tab.columns[1].status == ""
+
+
+def test_every_run_is_listed_once_it_was_looked_for(qtbot: QtBot, tab: CompareTab, run: RunDir) -> None:
+    tab.refresh_runs()
+    box = tab.findChild(QComboBox, "answer.1.candidate")
+    qtbot.waitUntil(lambda: box.count() == 3)
+    names = [box.itemText(index).split(" · ")[0] for index in range(3)]
+    assert names == ["Base model", "Browse for a folder…", "friendly"]
+    tab.choose_run(run)
+    tab.refresh_runs()
+    qtbot.wait(20)
+    assert (box.count(), box.currentIndex()) == (3, 2)
+
+
+@pytest.mark.parametrize("weights", ["adapters.safetensors", "adapter_model.safetensors"])
+def test_a_folder_dropped_on_a_column_answers_there(
+    tab: CompareTab, base: Path, tmp_path: Path, weights: str
+) -> None:
+    folder = adapter_folder(tmp_path / "mine", base, weights)
+    assert drop(tab.columns[1], folder)
+    assert (tab.adapter, tab.base) == (folder, str(base))
+    assert tab.findChild(QComboBox, "answer.1.candidate").currentText() == "mine"
+    assert not drop(tab.columns[1], base), "a model is nothing for a column"
+
+
+def test_a_folder_is_browsed_for(
+    tab: CompareTab, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = adapter_folder(tmp_path / "mine", base)
+    chosen = ["", str(folder)]
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: chosen.pop(0))
+    pick(tab, 1, "candidate", "Browse for a folder…")
+    assert (tab.adapter, tab.findChild(QComboBox, "answer.1.candidate").currentIndex()) == (None, -1)
+    pick(tab, 1, "candidate", "Browse for a folder…")
+    assert tab.adapter == folder
+
+
+def test_a_second_adapter_of_another_base_says_so_and_leaves_the_base(
+    tab: CompareTab, run: RunDir, base: Path, tmp_path: Path
+) -> None:
+    tab.choose_run(run)
+    press(tab, "compare.add")
+    assert drop(tab.columns[2], adapter_folder(tmp_path / "other", "/models/strange"))
+    assert tab.base == str(base)
+    assert tab.columns[2].status == "Trained on strange; the base here is base."
+
+
+def test_a_follow_up_gives_each_column_its_own_answers(
+    tab: CompareTab, run: RunDir, workers: list[FakeWorker]
+) -> None:
+    tab.choose_run(run)
+    tab.system.setText("Sing.")
+    press(tab, "compare.ask")
+    answer(workers[0], "one", "two")
+    press(tab, "compare.follow_up")
+    tab.prompt.setPlainText("Why?")
+    press(tab, "compare.ask")
+    sent = asked(workers[0])
+    assert [[turn["content"] for turn in turns] for turns in sent["conversations"]] == [
+        ["Sing.", "Question 1?", "one", "Why?"],
+        ["Sing.", "Question 1?", "two", "Why?"],
+    ]
+    answer(workers[0], "three", "four")
+    assert tab.prompt.toPlainText() == ""
+    text = tab.columns[0].view.toPlainText()
+    assert [text.index(words) for words in ("Question 1?", "one", "Why?", "three")] == sorted(
+        text.index(words) for words in ("Question 1?", "one", "Why?", "three")
+    )
+    tab.prompt.setPlainText("And now?")
+    press(tab, "compare.ask")
+    answer(workers[0], "five", "")
+    assert tab.prompt.toPlainText() == "And now?", "to be asked again"
+    press(tab, "compare.ask")
+    second = [turn["content"] for turn in asked(workers[0])["conversations"][1]]
+    asked_before = ["Sing.", "Question 1?", "two", "Why?", "four"]
+    assert second == [*asked_before, "And now?"], "a turn without an answer is left out"
+
+
+def test_a_prompt_that_nobody_heard_is_not_kept(tab: CompareTab, run: RunDir, workers: list[FakeWorker]) -> None:
+    tab.choose_run(run)
+    press(tab, "compare.ask")
+    press(tab, "compare.stop")
+    assert tab.conversation is None
+    press(tab, "compare.ask")
+    answer(workers[1], "one", "two")
+    press(tab, "compare.follow_up")
+    tab.prompt.setPlainText("Why?")
+    press(tab, "compare.ask")
+    workers[1].end(event.Failed(message="It died."), 1)
+    assert tab.conversation is not None
+    assert [turn.prompt for turn in tab.conversation.turns] == ["Question 1?"]
+    assert [column.answer for column in tab.columns] == ["one", "two"]
+    assert tab.prompt.toPlainText() == "Why?"
+
+
+def test_without_follow_up_every_prompt_is_asked_on_its_own_and_can_be_looked_at_again(
+    tab: CompareTab, run: RunDir, workers: list[FakeWorker]
+) -> None:
+    tab.choose_run(run)
+    press(tab, "compare.ask")
+    answer(workers[0], "one", "two")
+    tab.prompt.setPlainText("Why?")
+    press(tab, "compare.ask")
+    assert (asked(workers[0])["messages"], asked(workers[0])["conversations"]) == (
+        ({"role": "user", "content": "Why?"},),
+        (),
+    )
+    answer(workers[0], "three", "four")
+    assert tab.findChild(QLabel, "compare.page").text() == "Question 2 of 2"
+    press(tab, "compare.page.back")
+    assert [column.answer for column in tab.columns] == ["one", "two"]
+    press(tab, "compare.new")
+    assert [column.answer for column in tab.columns] == ["", ""]
+    assert tab.conversation is None
+
+
+def test_a_file_of_prompts_is_asked_one_after_another(
+    qtbot: QtBot, tab: CompareTab, run: RunDir, workers: list[FakeWorker], tmp_path: Path
+) -> None:
+    path = tmp_path / "set.jsonl"
+    path.write_text('{"prompt": "a"}\n{"prompt": "b"}\n{"prompt": "c"}\n')
+    tab.choose_run(run)
+    assert drop(tab.question, path)
+    ask = tab.findChild(QAbstractButton, "compare.ask")
+    qtbot.waitUntil(lambda: ask.text() == "Compare 3 prompts")
+    press(tab, "compare.ask")
+    for number, prompt in enumerate("abc", start=1):
+        assert asked(workers[0])["messages"][-1]["content"] == prompt
+        assert note(tab) == f"Prompt {number} of 3"
+        answer(workers[0], f"{prompt}1", f"{prompt}2")
+    assert not tab.session.is_busy
+    press(tab, "compare.page.back")
+    assert [column.answer for column in tab.columns] == ["b1", "b2"]
+    assert tab.findChild(QLabel, "compare.page.prompt").text() == "b"
+    press(tab, "compare.set.clear")
+    assert ask.text() == "Compare"
+
+
+def test_stop_ends_the_whole_set(tab: CompareTab, run: RunDir, workers: list[FakeWorker]) -> None:
+    tab.choose_run(run)
+    tab.question._use_held_out()
+    press(tab, "compare.ask")
+    workers[0].say(event.Ready(), event.Answered(request=1, column=0, text="one"))
+    press(tab, "compare.stop")
+    stopped = {"done": True, "finish_reason": "stopped"}
+    workers[0].say(*(event.Answered(request=1, column=column, **stopped) for column in (0, 1)))
+    assert not tab.session.is_busy
+    assert len(tab.session.pages) == 1
+    assert tab.columns[0].answer == "one"
+
+
+def test_a_worker_that_dies_ends_the_whole_set(tab: CompareTab, run: RunDir, workers: list[FakeWorker]) -> None:
+    tab.choose_run(run)
+    tab.question._use_held_out()
+    press(tab, "compare.ask")
+    workers[0].end(event.Failed(message="The model cannot be loaded."), 2)
+    assert not tab.session.is_busy
+    assert len(workers) == 1
+    assert note(tab) == "The model cannot be loaded."
+
+
+def test_a_set_that_cannot_be_read_is_told_with_its_line(
+    qtbot: QtBot, tab: CompareTab, run: RunDir, tmp_path: Path
+) -> None:
+    path = tmp_path / "set.jsonl"
+    path.write_text('{"prompt": "a"}\n{"text": "b"}\n')
+    tab.choose_run(run)
+    assert drop(tab.question, path)
+    qtbot.waitUntil(lambda: "no prompt" in note(tab))
+    assert "set.jsonl:2" in note(tab)
+    assert tab.prompt.isVisible()
+
+
+@pytest.mark.parametrize(
+    "field, typed, sent",
+    [
+        ("max_tokens", "17", 17),
+        ("temp", "0.7", 0.7),
+        ("top_p", "0.9", 0.9),
+        ("top_k", "40", 40),
+        ("min_p", "0.05", 0.05),
+        ("repetition_penalty", "1.1", 1.1),
+        ("seed", "7", 7),
+    ],
+)
+def test_every_field_of_the_sampler_reaches_the_worker(
+    tab: CompareTab, run: RunDir, workers: list[FakeWorker], field: str, typed: str, sent: float
+) -> None:
+    tab.choose_run(run)
+    tab.question.more.open()
+    box = tab.findChild(QWidget, f"compare.{field}")
+    line = box.findChild(QLineEdit)
+    line.selectAll()
+    QTest.keyClicks(line, typed)
+    press(tab, "compare.ask")
+    assert asked(workers[0])[field] == sent
+    answer(workers[0], "one", "two")
+    line.selectAll()
+    QTest.keyClicks(line, "-1")
+    assert note(tab).endswith("out of its range.")
+
+
+def test_a_penalty_of_one_is_none(tab: CompareTab, run: RunDir, workers: list[FakeWorker]) -> None:
+    tab.choose_run(run)
+    press(tab, "compare.ask")
+    assert asked(workers[0])["repetition_penalty"] is None
+
+
+@pytest.mark.parametrize("prompt", HOSTILE)
+def test_whatever_is_in_a_prompt_it_is_just_a_prompt(
+    tab: CompareTab, run: RunDir, workers: list[FakeWorker], prompt: str
+) -> None:
+    tab.choose_run(run)
+    tab.prompt.setPlainText(prompt)
+    press(tab, "compare.ask")
+    assert asked(workers[0])["messages"] == ({"role": "user", "content": prompt},)
+    answer(workers[0], prompt, prompt)
+    assert tab.columns[1].answer == prompt
+
+
+def test_words_in_which_answers_differ_are_marked(tab: CompareTab, run: RunDir, workers: list[FakeWorker]) -> None:
+    tab.choose_run(run)
+    press(tab, "compare.differences")
+    press(tab, "compare.ask")
+    answer(workers[0], "A **lute** is old.", "A lute is *very* old!")
+    assert [column.view.marked for column in tab.columns] == [["."], ["very", "!"]]
+    press(tab, "compare.plain")
+    assert tab.columns[1].view.toPlainText() == "A lute is *very* old!"
+    press(tab, "compare.differences")
+    assert [column.view.marked for column in tab.columns] == [[], []]
+
+
+def test_of_more_columns_all_are_compared_with_the_first(
+    tab: CompareTab, run: RunDir, workers: list[FakeWorker]
+) -> None:
+    tab.choose_run(run)
+    press(tab, "compare.add")
+    press(tab, "compare.ask")
+    answer(workers[0], "A lute.", "A fine lute.", "A fine old lute.")
+    press(tab, "compare.differences")
+    assert [column.view.marked for column in tab.columns] == [[], ["fine"], ["fine old"]]
+
+
+def test_figures_stand_under_each_answer(tab: CompareTab, run: RunDir, workers: list[FakeWorker]) -> None:
+    tab.choose_run(run)
+    press(tab, "compare.ask")
+    answer(workers[0], "one", "two", tokens_per_second=85.3, first_token_s=0.12, peak_memory_gb=1.21)
+    assert tab.columns[0].status == "3 tokens · 85.3 tokens/s · first after 0.12 s · peak 1.21 GB"
+
+
+def test_nothing_can_be_changed_while_columns_answer(
+    tab: CompareTab, run: RunDir, workers: list[FakeWorker]
+) -> None:
+    tab.choose_run(run)
+    press(tab, "compare.ask")
+    for name in ("compare.add", "answer.0.candidate", "answer.1.checkpoint", "compare.base"):
+        assert not tab.findChild(QWidget, name).isEnabled()
+    answer(workers[0], "one", "two")
+    assert tab.findChild(QWidget, "answer.0.candidate").isEnabled()
+
+
+@pytest.mark.parametrize("width", [640, 700, 1040, 1500])
+def test_every_column_fits_at_every_width(tab: CompareTab, run: RunDir, width: int) -> None:
+    tab.choose_run(run)
+    tab.add_column()
+    tab.add_column()
+    tab.resize(width, 700)
+    QTest.qWait(1)
+    page = tab.findChild(QWidget, "page")
+    assert page.width() <= tab.width()
+    for column in tab.columns:
+        assert column.mapTo(page, column.rect().topRight()).x() < page.width()
+
+
+def test_every_control_has_a_name_and_says_what_it_does(tab: CompareTab, run: RunDir) -> None:
+    tab.choose_run(run)
+    tab.add_column()
+    tab.question.more.open()
+    kinds = (QAbstractButton, QComboBox, QLineEdit, QPlainTextEdit)
+    named = [w for w in tab.findChildren(QWidget) if isinstance(w, kinds) and not w.objectName().startswith("qt_")]
+    for widget in named:
+        assert widget.objectName(), widget
+        assert widget.accessibleName() or widget.text(), widget.objectName()
+        if widget.objectName() != "compare.more":
+            assert widget.toolTip() or widget.text(), widget.objectName()

@@ -1,0 +1,223 @@
+"""The Compare tab: choosing, asking, streaming, stopping, and one loaded base for both answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QLabel, QPushButton
+from pytestqt.qtbot import QtBot
+
+from app.core.compare.candidate import run_title
+from app.core.protocol import event
+from app.core.protocol.question import Question
+from app.core.run.folder import RunDir
+from app.ui.compare.answerer import Answerer
+from app.ui.compare.tab import CompareTab
+from tests.ui import synthetic_run
+from tests.ui.fake_worker import FakeWorker
+
+QUESTION = Question(({"role": "user", "content": "What is a lute?"},))
+
+
+@pytest.fixture
+def answerer(workers: list[FakeWorker]) -> Iterator[Answerer]:
+    assert workers == []
+    found = Answerer()
+    yield found
+    found.shutdown()
+
+
+@pytest.fixture
+def tab(qtbot: QtBot, answerer: Answerer) -> CompareTab:
+    found = CompareTab(answerer)
+    qtbot.addWidget(found)
+    found.resize(700, 620)
+    found.show()
+    return found
+
+
+@pytest.fixture
+def run(home: Path, tmp_path: Path) -> RunDir:
+    """A run with an adapter, a base that is there, and held-out questions."""
+    base = tmp_path / "base"
+    base.mkdir()
+    (base / "config.json").write_text(json.dumps({"model_type": "llama"}))
+    (base / "model.safetensors").write_bytes(b"")
+    found = synthetic_run.run_folder(home / "data" / "runs")
+    found.adapters.mkdir()
+    (found.adapters / "adapters.safetensors").write_bytes(b"")
+    (found.adapters / "adapter_config.json").write_text(json.dumps({"model": str(base)}))
+    found.data.mkdir()
+    rows = [
+        {"messages": [{"role": "system", "content": "Sing."}, {"role": "user", "content": f"Question {n}?"}]}
+        for n in (1, 2)
+    ]
+    (found.data / "test.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    return found
+
+
+def press(tab: CompareTab, name: str) -> None:
+    QTest.mouseClick(tab.findChild(QPushButton, name), Qt.MouseButton.LeftButton)
+
+
+def note(tab: CompareTab) -> str:
+    return tab.findChild(QLabel, "compare.note").text()
+
+
+def last(request: int, column: int, **figures: object) -> event.Answered:
+    known = {"generation_tokens": 42, "tokens_per_second": 85.3, "first_token_s": 0.12, "finish_reason": "stop"}
+    return event.Answered(request=request, column=column, done=True, **(known | figures))  # type: ignore[arg-type]
+
+
+def test_it_says_what_is_missing_one_thing_after_the_other(tab: CompareTab, run: RunDir) -> None:
+    assert note(tab) == "Choose an adapter: a run of yours, or a folder."
+    assert not tab.findChild(QPushButton, "compare.ask").isEnabled()
+    tab.choose_run(run)
+    tab.prompt.clear()
+    assert note(tab) == "Write a prompt."
+    tab.prompt.setPlainText("What is a lute?")
+    assert note(tab) == ""
+    assert tab.findChild(QPushButton, "compare.ask").isEnabled()
+
+
+def test_a_run_brings_its_base_and_questions_it_was_not_trained_on(tab: CompareTab, run: RunDir) -> None:
+    tab.choose_run(run)
+    assert tab.base.endswith("base")
+    assert (tab.prompt.toPlainText(), tab.system.text()) == ("Question 1?", "Sing.")
+    press(tab, "compare.held_out")
+    assert tab.prompt.toPlainText() == "Question 2?"
+    press(tab, "compare.held_out")
+    assert tab.prompt.toPlainText() == "Question 1?"
+
+
+def test_both_answers_stream_side_by_side(tab: CompareTab, run: RunDir, workers: list[FakeWorker]) -> None:
+    tab.choose_run(run)
+    tab.system.clear()
+    press(tab, "compare.ask")
+    (worker,) = workers
+    job = json.loads((worker.job_dir / "job.json").read_text())
+    assert job == {"task": "generate", "model": tab.base, "adapters": [None, str(run.adapters)]}
+    (command, asked) = worker.commands[0]
+    assert command == "generate"
+    assert asked["messages"] == ({"role": "user", "content": "Question 1?"},)
+    assert (asked["columns"], asked["max_tokens"], asked["temp"], asked["seed"]) == ([0, 1], 256, 0.0, 0)
+    worker.say(event.Progressed(phase="Loading the model"))
+    assert tab.columns[0].status == "Loading the model…"
+    worker.say(
+        event.Ready(),
+        event.Answered(request=1, column=0, text="A string "),
+        event.Answered(request=1, column=0, text="instrument."),
+        last(1, 0),
+        event.Answered(request=1, column=1, text="♪ Hey ho!"),
+    )
+    assert [column.answer for column in tab.columns] == ["A string instrument.", "♪ Hey ho!"]
+    assert tab.columns[0].status == "42 tokens · 85.3 tokens/s · first after 0.12 s"
+    assert tab.findChild(QPushButton, "compare.stop").isVisible()
+    worker.say(last(1, 1, finish_reason="length"))
+    assert tab.columns[1].status.endswith("cut at the maximum")
+    assert not tab.findChild(QPushButton, "compare.stop").isVisible()
+
+
+def test_the_same_base_answers_again_and_another_adapter_is_loaded_into_it(
+    answerer: Answerer, workers: list[FakeWorker]
+) -> None:
+    answerer.ask("/base", [None, "/a"], QUESTION)
+    workers[0].say(event.Ready(), last(1, 0), last(1, 1))
+    answerer.ask("/base", [None, "/a"], QUESTION)
+    workers[0].say(last(2, 0), last(2, 1))
+    answerer.ask("/base", [None, "/b"], QUESTION)
+    assert len(workers) == 1
+    assert [command for command, _ in workers[0].commands] == ["generate", "generate", "load", "generate"]
+    workers[0].say(last(3, 0), last(3, 1))
+    answerer.ask("/other", [None, "/b"], QUESTION)
+    assert len(workers) == 2
+    assert workers[0].killed
+
+
+def test_stop_ends_the_answer_and_while_loading_the_worker(
+    tab: CompareTab, run: RunDir, answerer: Answerer, workers: list[FakeWorker]
+) -> None:
+    tab.choose_run(run)
+    press(tab, "compare.ask")
+    press(tab, "compare.stop")
+    assert workers[0].killed
+    assert not answerer.is_busy
+    press(tab, "compare.ask")
+    workers[1].say(event.Ready(), event.Answered(request=2, column=0, text="A str"))
+    press(tab, "compare.stop")
+    assert workers[1].commands[-1] == ("stop", {})
+    workers[1].say(last(2, 0, finish_reason="stopped"), last(2, 1, finish_reason="stopped", generation_tokens=0))
+    assert tab.columns[0].status.endswith("stopped")
+    assert answerer.is_loaded
+
+
+def test_equal_answers_are_called_equal(tab: CompareTab, run: RunDir, workers: list[FakeWorker]) -> None:
+    tab.choose_run(run)
+    press(tab, "compare.ask")
+    for column in (0, 1):
+        workers[0].say(event.Answered(request=1, column=column, text="The same."), last(1, column))
+    assert note(tab) == "Both answers are the same, word for word."
+
+
+def test_an_adapter_that_does_not_fit_costs_only_its_column(
+    tab: CompareTab, run: RunDir, workers: list[FakeWorker]
+) -> None:
+    tab.choose_run(run)
+    press(tab, "compare.ask")
+    workers[0].say(event.Ready(), event.Answered(request=1, column=0, text="Yes."), last(1, 0))
+    workers[0].say(last(1, 1, finish_reason="unusable", message="The adapter has other shapes."))
+    assert tab.columns[0].answer == "Yes."
+    assert tab.columns[1].status == "The adapter has other shapes."
+
+
+def test_a_worker_that_dies_is_told(tab: CompareTab, run: RunDir, workers: list[FakeWorker]) -> None:
+    tab.choose_run(run)
+    press(tab, "compare.ask")
+    workers[0].end(event.Failed(message="The model cannot be loaded."), 2)
+    assert note(tab) == "The model cannot be loaded."
+    assert tab.findChild(QPushButton, "compare.ask").isVisible()
+    press(tab, "compare.ask")
+    assert len(workers) == 2
+
+
+def test_a_base_that_is_gone_is_told_before_anything_starts(
+    tab: CompareTab, run: RunDir, workers: list[FakeWorker]
+) -> None:
+    (run.adapters / "adapter_config.json").write_text(json.dumps({"model": "/gone"}))
+    tab.choose_run(run)
+    press(tab, "compare.ask")
+    assert workers == []
+    assert "/gone" in note(tab)
+
+
+def test_training_takes_the_memory_back(
+    tab: CompareTab, run: RunDir, answerer: Answerer, workers: list[FakeWorker]
+) -> None:
+    tab.choose_run(run)
+    press(tab, "compare.ask")
+    workers[0].say(event.Ready(), last(1, 0), last(1, 1))
+    tab.set_training(True)
+    assert not answerer.is_loaded
+    assert workers[0].killed
+    assert note(tab).startswith("A run is training")
+    tab.set_training(False)
+    assert note(tab) == ""
+
+
+def test_an_idle_model_is_freed(qtbot: QtBot, workers: list[FakeWorker]) -> None:
+    answerer = Answerer(idle_ms=20)
+    answerer.ask("/base", [None], QUESTION)
+    qtbot.wait(40)
+    assert answerer.is_loaded
+    workers[0].say(event.Ready(), last(1, 0))
+    qtbot.waitUntil(lambda: not answerer.is_loaded)
+
+
+def test_runs_are_named_as_people_remember_them() -> None:
+    assert run_title("2026-11-21_14-05-09_friendly") == "friendly · 2026-11-21 14:05"
+    assert run_title("my-folder") == "my-folder"

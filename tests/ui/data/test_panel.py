@@ -1,0 +1,249 @@
+"""The card "Data" with real workers: what it says of files, where drops go, and that the window never waits."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QMimeData, QObject, QPointF, Qt, QTimer, QUrl
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtWidgets import QApplication, QLineEdit, QPushButton
+from pytestqt.qtbot import QtBot
+
+from app.core.problem import Severity
+from app.core.source.collection import collect, members
+from app.core.system.setting import load_settings
+from app.ui.data.panel import DataPanel
+from app.ui.form.store import ConfigStore
+from app.ui.run.session import RunSession
+from app.ui.widget import theme
+from app.ui.widget.elided_label import ElidedLabel
+from app.ui.window.actions import Workshop
+from tests.ui.data_files import chat, write_broken, write_chats, write_rows, write_table, write_tokenizer
+
+ANSWER_MS = 60_000
+
+
+@pytest.fixture
+def panel(qtbot: QtBot) -> Iterator[DataPanel]:
+    theme.apply_theme("light")
+    found = DataPanel(ConfigStore())
+    qtbot.addWidget(found)
+    found.resize(430, 560)
+    found.show()
+    yield found
+    found.shutdown()
+
+
+def store(panel: DataPanel) -> ConfigStore:
+    return panel._store
+
+
+def known(qtbot: QtBot, panel: DataPanel) -> None:
+    qtbot.waitUntil(lambda: panel.report is not None and not panel.inspector.phase, timeout=ANSWER_MS)
+
+
+def origins(panel: DataPanel) -> list[str]:
+    return [labels[2].text() for labels in panel.summary._split_labels.values()]
+
+
+@pytest.mark.parametrize("path", ["data", "valid_data", "test_data"])
+def test_a_typed_path_reaches_the_config(qtbot: QtBot, panel: DataPanel, path: str) -> None:
+    edit = panel.findChild(QLineEdit, path)
+    assert edit is not None
+    edit.setFocus()
+    qtbot.keyClicks(edit, "/no/such/file.jsonl")
+    assert store(panel).value(path) == "/no/such/file.jsonl"
+    assert edit.accessibleName()
+
+
+def test_a_file_is_told_in_one_line_with_its_parts(qtbot: QtBot, panel: DataPanel, tmp_path: Path) -> None:
+    data = write_chats(tmp_path / "chats.jsonl")
+    panel.set_model(str(write_tokenizer(tmp_path / "model")))
+    store(panel).set_many({"data": str(data), "mask_prompt": True})
+    known(qtbot, panel)
+    figures = panel.inspector.figures
+    tokens = sum(part.kept_tokens for part in figures.values())
+    assert tokens > 1000
+    assert panel.summary.headline.text().startswith(f"40 examples · chat · {tokens:,} tokens · ")
+    assert "trained" in panel.summary.headline.text()
+    assert {name: part.examples for name, part in figures.items()} == {"train": 32, "valid": 4, "test": 4}
+    assert origins(panel) == ["chats.jsonl", "set aside, seed 0", "set aside, seed 0"]
+    assert panel.summary.clean_label.isVisible()
+    assert load_settings().recent_data[0] == str(data)
+    assert not panel._empty.isVisible()
+
+
+def test_given_parts_are_told_by_their_files(qtbot: QtBot, panel: DataPanel, tmp_path: Path) -> None:
+    train = write_chats(tmp_path / "a.jsonl", 20)
+    valid = write_rows(tmp_path / "b.jsonl", [chat(number) for number in range(50, 55)])
+    store(panel).set_many({"data": str(train), "valid_data": str(valid)})
+    known(qtbot, panel)
+    assert origins(panel) == ["a.jsonl", "b.jsonl", "none"]
+    assert panel.summary.headline.text() == "25 examples · chat"
+
+
+def test_faults_are_counted_and_the_pill_opens_the_list(qtbot: QtBot, panel: DataPanel, tmp_path: Path) -> None:
+    store(panel).set("data", str(write_broken(tmp_path / "broken.jsonl")))
+    known(qtbot, panel)
+    assert panel.report is not None
+    assert not panel.report.usable
+    pill = panel.summary.pills[Severity.ERROR]
+    assert (pill.text(), panel.summary.pills[Severity.WARNING].text()) == ("2 errors", "1 warning")
+    qtbot.mouseClick(pill, Qt.MouseButton.LeftButton)
+    assert panel.dialog is not None
+    problems = panel.dialog.problems
+    assert panel.dialog.pages.currentWidget() is problems
+    places = [problems.proxy.index(row, 1).data() for row in range(problems.proxy.rowCount())]
+    assert places == ["broken.jsonl:2", "broken.jsonl:6"]
+
+
+def test_unknown_columns_are_told_and_lead_to_the_choice(qtbot: QtBot, panel: DataPanel, tmp_path: Path) -> None:
+    store(panel).set("data", str(write_table(tmp_path / "faq.csv")))
+    known(qtbot, panel)
+    assert "Choose which column is the prompt" in panel.summary.banner_label.text()
+    button = panel.findChild(QPushButton, "data.columns")
+    assert button is not None
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    assert panel.dialog is not None
+    columns = panel.dialog.columns
+    assert panel.dialog.pages.currentWidget() is columns
+    assert "“frage” as the prompt, “antwort” as the answer" in columns.suggestion_label.text()
+    qtbot.mouseClick(columns.use_button, Qt.MouseButton.LeftButton)
+    config = store(panel).config
+    assert (config.data_format, config.prompt_feature, config.completion_feature) == (
+        "completion",
+        "frage",
+        "antwort",
+    )
+    known(qtbot, panel)
+    assert panel.report is not None
+    assert panel.report.usable
+    assert not panel.summary.banner.isVisible()
+    assert columns.caption.text().startswith("Read as prompt and answer.")
+
+
+def test_a_path_that_leads_nowhere_is_a_problem(qtbot: QtBot, panel: DataPanel, tmp_path: Path) -> None:
+    store(panel).set("data", str(tmp_path / "nothing.jsonl"))
+    known(qtbot, panel)
+    assert panel.report is not None
+    assert not panel.report.usable
+    assert panel.summary.pills[Severity.ERROR].text() == "1 error"
+
+
+# -- drops ----------------------------------------------------------------------------------------------------
+
+
+def drop(panel: DataPanel, paths: list[Path]) -> bool:
+    mime = QMimeData()
+    mime.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+    where, copy = QPointF(20, 20), Qt.DropAction.CopyAction
+    buttons, keys = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    enter = QDragEnterEvent(where, copy, mime, buttons, keys)
+    enter.ignore()
+    QApplication.sendEvent(panel, enter)
+    if enter.isAccepted():
+        QApplication.sendEvent(panel, QDropEvent(where, copy, mime, buttons, keys))
+    return enter.isAccepted()
+
+
+def test_dropped_files_go_where_their_names_say_and_several_together(panel: DataPanel, tmp_path: Path) -> None:
+    one = write_chats(tmp_path / "one.jsonl", 6)
+    two = write_rows(tmp_path / "two.jsonl", [chat(number) for number in range(20, 26)])
+    valid = write_rows(tmp_path / "my_valid.jsonl", [chat(99)])
+    assert drop(panel, [one, two, valid])
+    config = store(panel).config
+    assert members(Path(config.data)) == [one, two]
+    assert config.valid_data == str(valid)
+    assert drop(panel, [one])
+    assert store(panel).config.data == str(one)
+
+
+def test_several_files_dropped_on_the_window_are_put_together(qtbot: QtBot, tmp_path: Path) -> None:  # noqa: ARG001
+    files = [write_rows(tmp_path / f"{name}.jsonl", [chat(1)]) for name in ("one", "two")]
+    store = ConfigStore()
+    workshop = Workshop(store, RunSession())
+    workshop.take_files([str(file) for file in files])
+    assert members(Path(store.config.data)) == files
+
+
+def test_files_put_together_are_read_as_one(qtbot: QtBot, panel: DataPanel, tmp_path: Path) -> None:
+    files = [
+        write_rows(tmp_path / f"{name}.jsonl", [chat(number)]) for number, name in enumerate(("a", "valid", "c"))
+    ]
+    store(panel).set("data", "")
+    store(panel).set("data", str(collect(files)))
+    known(qtbot, panel)
+    assert panel.report is not None
+    assert list(panel.report.splits) == ["train"]
+    assert panel.report.examples == 3
+    assert origins(panel)[0] == "3 files"
+
+
+def test_what_is_no_data_is_left_to_the_window(panel: DataPanel, tmp_path: Path) -> None:
+    picture = tmp_path / "photo.png"
+    picture.write_bytes(b"\x89PNG")
+    assert not drop(panel, [picture])
+    assert not drop(panel, [write_tokenizer(tmp_path / "model")])
+
+
+# -- large files ----------------------------------------------------------------------------------------------
+
+
+class Turns(QObject):
+    """Counts the turns of the window's event loop. `tests/bench/bench_window.py` measures how long they take."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+        self._timer = QTimer(self)
+        self._timer.setInterval(2)
+        self._timer.timeout.connect(self._on_turn)
+        self._timer.start()
+
+    def _on_turn(self) -> None:
+        self.count += 1
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """50 MB of chats with a fault every thousand rows."""
+    path = tmp_path_factory.mktemp("large") / "large.jsonl"
+    lines = [json.dumps(chat(number) | {"id": number}) for number in range(1000)]
+    lines[500] = lines[500][:-4]
+    block = ("\n".join(lines) + "\n").encode()
+    with path.open("wb") as file:
+        while file.tell() < 50e6:
+            file.write(block)
+    return path
+
+
+def test_a_large_file_is_checked_beside_the_window(qtbot: QtBot, panel: DataPanel, large: Path) -> None:
+    turns, shares = Turns(), set()
+    panel.inspector.progressed.connect(lambda: shares.add(round(panel.inspector.share, 3)))
+    store(panel).set("data", str(large))
+    known(qtbot, panel)
+    assert panel.report is not None
+    assert panel.report.rows > 150_000
+    assert panel.report.error_count > 150
+    assert len(shares) > 15
+    assert turns.count > 100
+
+
+def test_a_check_is_cancelled_and_asked_for_again(qtbot: QtBot, panel: DataPanel, large: Path) -> None:
+    store(panel).set("data", str(large))
+    qtbot.waitUntil(lambda: panel.inspector.share > 0.02, timeout=ANSWER_MS)
+    label = panel.findChild(ElidedLabel, "data.phase")
+    assert label is not None
+    assert label.text().endswith("%")
+    qtbot.mouseClick(panel.summary.cancel_button, Qt.MouseButton.LeftButton)
+    assert not panel.is_busy
+    assert panel.report is None
+    assert panel.summary.headline.text() == "The data were not checked."
+    assert not panel.summary.progress.isVisible()
+    panel.take([large])
+    assert panel.is_busy
+    panel.inspector.cancel()
+    qtbot.mouseClick(panel.summary.again_button, Qt.MouseButton.LeftButton)
+    assert panel.is_busy
+    assert not panel.summary.again_button.isVisible()

@@ -1,0 +1,189 @@
+"""The dialog "Get a model", with real workers and a hub on the loopback."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QAbstractButton, QLineEdit, QListWidget, QTableView
+from pytestqt.qtbot import QtBot
+
+from app.core.model.folder import locate_model
+from app.core.system import place
+from app.core.system.setting import Settings, load_settings, save_settings
+from app.ui.model.hub_dialog import HubDialog
+from app.ui.model.hub_table import HERE
+from tests.hub_server import TOKEN, HubServer, Repository, hub_server
+from tests.worker.tiny_model import write_model
+
+NAME = "tiny/llama"
+WEIGHTS = os.urandom(500_000)
+WAIT_MS = 60_000
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    with hub_server() as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.address)
+        files = {"config.json": b'{"model_type": "llama"}', "model.safetensors": WEIGHTS}
+        server.add(Repository(NAME, files, downloads=900, parameters={"BF16": 600_000_000}))
+        server.add(Repository("huge/llama", files, downloads=90_000, parameters={"BF16": 10**13}))
+        yield server
+
+
+@pytest.fixture
+def dialog(qtbot: QtBot) -> Iterator[HubDialog]:
+    found = HubDialog()
+    qtbot.addWidget(found)
+    found.show()
+    yield found
+    found.shutdown()
+
+
+def search(dialog: HubDialog, qtbot: QtBot, words: str) -> None:
+    dialog.search.query.setText(words)
+    qtbot.keyClick(dialog.search.query, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: bool(dialog.search.table.rows), timeout=WAIT_MS)
+
+
+def cells(dialog: HubDialog, row: int) -> list[str]:
+    model = dialog.search.view.model()
+    return [str(model.index(row, column).data()) for column in range(model.columnCount())]
+
+
+def test_search_download_stop_resume_use(dialog: HubDialog, hub: HubServer, qtbot: QtBot) -> None:
+    page = dialog.search
+    search(dialog, qtbot, "llama")
+    assert cells(dialog, 0)[:4] == ["huge/llama", "20 TB", "bf16", "too large"]
+    assert cells(dialog, 1)[:5] == [NAME, "1.2 GB", "bf16", "fits", "900"]
+    page.view.selectRow(1)
+    assert page.name.text() == NAME
+
+    hub.bytes_per_second = 300_000
+    qtbot.mouseClick(page.download_button, Qt.MouseButton.LeftButton)
+    assert cells(dialog, 1)[-1] == "downloading"
+    qtbot.waitUntil(lambda: "/s" in page.progress.text.text() and page.progress.bar.value() > 0, timeout=WAIT_MS)
+    assert "left" in page.progress.text.text()
+    qtbot.mouseClick(page.cancel_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(page.download_button.isVisible, timeout=WAIT_MS)
+    assert page.download_button.text() == "Resume"
+    assert cells(dialog, 1)[-1].startswith("stopped at")
+
+    hub.bytes_per_second = 0
+    qtbot.mouseClick(page.download_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(page.use_button.isVisible, timeout=WAIT_MS)
+    assert cells(dialog, 1)[-1] == HERE
+    starts = [start for start, _ in hub.fetched("model.safetensors")]
+    assert len(starts) == 2
+    assert starts[1] > 0
+    assert (locate_model(NAME) / "model.safetensors").read_bytes() == WEIGHTS
+    assert dialog.convert.source.value() == NAME
+    with qtbot.waitSignal(dialog.model_chosen) as chosen:
+        qtbot.mouseClick(page.use_button, Qt.MouseButton.LeftButton)
+    assert chosen.args == [NAME]
+    assert not dialog.isVisible()
+
+
+def test_what_the_hub_refuses_is_told_on_the_page(dialog: HubDialog, hub: HubServer, qtbot: QtBot) -> None:
+    hub.status["/api/models"] = 403
+    dialog.search.query.setText("llama")
+    dialog.search.search()
+    qtbot.waitUntil(lambda: "refuses" in dialog.search.status.text(), timeout=WAIT_MS)
+    assert dialog.search.status.property("role") == "error"
+
+
+def test_strictly_offline_asks_nothing_and_says_so(dialog: HubDialog, hub: HubServer, qtbot: QtBot) -> None:
+    dialog.access.offline.click()
+    assert load_settings().offline
+    assert not dialog.search.search_button.isEnabled()
+    assert "strictly offline" in dialog.search.status.text()
+    dialog.search.query.setText("llama")
+    dialog.search.search()
+    dialog.access.token.setText("hf_x")
+    assert not dialog.access.save_button.isEnabled()
+    dialog.access.offline.click()
+    assert dialog.search.search_button.isEnabled()
+    assert "Search the Hugging Face hub" in dialog.search.status.text()
+    qtbot.wait(1)  # nothing was queued
+    assert hub.requests == []
+
+
+def test_a_token_is_checked_stored_and_kept_nowhere_else(
+    dialog: HubDialog, hub: HubServer, qtbot: QtBot, home: Path
+) -> None:
+    page = dialog.access
+    page.token.setText(TOKEN)
+    qtbot.mouseClick(page.save_button, Qt.MouseButton.LeftButton)
+    assert page.token.text() == ""
+    qtbot.waitUntil(lambda: "token of ada" in page.token_status.text(), timeout=WAIT_MS)
+    qtbot.waitUntil(page.forget_button.isEnabled, timeout=WAIT_MS)
+    assert any(request.authorized for request in hub.requests)
+    kept = [path for path in home.rglob("*") if path.is_file() and TOKEN.encode() in path.read_bytes()]
+    assert kept
+    assert all(path.is_relative_to(os.environ["HF_HOME"]) for path in kept)
+
+
+def test_places_are_kept_in_the_settings(dialog: HubDialog, tmp_path: Path) -> None:
+    dialog.access.place.choose("relative")
+    assert "whole path" in dialog.access.place_problem.text()
+    assert load_settings().models_dir == ""
+    dialog.access.place.choose(str(tmp_path))
+    assert not dialog.access.place_problem.isVisible()
+    dialog.access.add_folder("/models/a")
+    dialog.access.add_folder("/models/b")
+    assert load_settings().models_dir == str(tmp_path)
+    assert load_settings().model_folders == ("/models/a", "/models/b")
+    dialog.access.folders.setCurrentRow(0)
+    dialog.access.remove_button.click()
+    assert load_settings().model_folders == ("/models/b",)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model with weights, written as the worker's tests write theirs."""
+    return write_model(tmp_path_factory.mktemp("source") / "tiny", hidden_size=128)
+
+
+def test_convert_names_the_folder_and_offers_the_result(
+    dialog: HubDialog, qtbot: QtBot, tmp_path: Path, source: Path
+) -> None:
+    save_settings(Settings(models_dir=str(tmp_path)))
+    page = dialog.convert
+    dialog.pages.setCurrentWidget(page)
+    assert not page.convert_button.isEnabled()
+    page.set_model(str(source))
+    page.findChild(QAbstractButton, "convert.quantization.8bit").click()
+    assert page.out.value() == str(tmp_path / "tiny-8bit")
+    qtbot.mouseClick(page.convert_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(page.use_button.isVisible, timeout=WAIT_MS)
+    assert not page.convert_button.isEnabled()  # nothing is written over
+    with qtbot.waitSignal(dialog.model_chosen) as chosen:
+        qtbot.mouseClick(page.use_button, Qt.MouseButton.LeftButton)
+    assert locate_model(chosen.args[0]).parent == tmp_path
+
+
+def test_everything_has_a_name_and_a_tip(dialog: HubDialog) -> None:
+    kinds = (QAbstractButton, QLineEdit, QListWidget, QTableView)
+    found = [widget for kind in kinds for widget in dialog.findChildren(kind) if not _is_qts(widget)]
+    assert len(found) > 15
+    for widget in found:
+        assert widget.objectName(), widget
+        named = widget.accessibleName() or (isinstance(widget, QAbstractButton) and widget.text())
+        assert named, widget.objectName()
+
+
+def _is_qts(widget: object) -> bool:
+    """Qt's own parts: the clear button of a line edit, the corner of a table, the arrows of a tab bar."""
+    if not isinstance(widget, QAbstractButton) or widget.text() or widget.accessibleName():
+        return False
+    return not widget.objectName() or widget.objectName().startswith(("qt_", "Scroll"))
+
+
+def test_conversions_go_to_luthiers_own_folder_unless_one_is_chosen(dialog: HubDialog) -> None:
+    dialog.convert.set_model("org/model")
+    assert dialog.convert.out.value() == str(place.data_dir() / "models" / "model-4bit")

@@ -1,0 +1,528 @@
+"""The queue in the window: filled from the form, worked through, paused, interrupted, and its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QStandardItemModel
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QAbstractButton, QLabel, QPushButton, QTabBar, QWidget
+from pytestqt.qtbot import QtBot
+
+from app.core.config.train_config import TrainConfig
+from app.core.problem import Problem
+from app.core.protocol import event
+from app.core.queue.queue import EntryState, RunQueue, make_entry
+from app.core.queue.sleep import Sleeper
+from app.core.setup.config_file import load_config
+from app.ui.form.plain_editor import ChoiceBox
+from app.ui.form.store import form_store
+from app.ui.queue.ending import SleepCountdown
+from app.ui.queue.page import QueuePage
+from app.ui.queue.session import QueueSession
+from app.ui.queue.switch import QUEUE
+from app.ui.run.session import RunSession, RunState
+from app.ui.widget import theme
+from app.ui.widget.message_bar import Message
+from app.ui.window.appearance import Appearance
+from app.ui.window.main_window import MainWindow
+from tests.ui.fake_worker import FakeWorker
+
+FAILED = event.Failed(message="The training data are gone.", hint="Choose others.", path="data", unusable=True)
+
+STARTED = event.Started(iterations=10, iterations_per_epoch=5, train_examples=5, valid_examples=1)
+
+
+class Room:
+    """A queue session on a session whose workers are made by hand, and what it told."""
+
+    def __init__(self, queue: RunQueue | None = None) -> None:
+        self.session = RunSession()
+        self.queue = QueueSession(self.session, self.session, queue=queue)
+        self.told: list[Message] = []
+        self.queue.told.connect(self.told.append)
+
+    def close(self) -> None:
+        """Ends its timers here: Python may collect what is only dropped in a thread, where Qt cannot."""
+        self.queue.leave()
+        self.session.deleteLater()
+
+    def states(self) -> list[EntryState]:
+        return [one.state for one in self.queue.state.entries]
+
+
+Rooms = Callable[[RunQueue | None], Room]
+
+
+@pytest.fixture
+def rooms(qapp: object, workers: list[FakeWorker]) -> Iterator[Rooms]:
+    """Makes rooms, and closes them."""
+    assert qapp
+    assert workers == []
+    made: list[Room] = []
+
+    def make(queue: RunQueue | None = None) -> Room:
+        made.append(Room(queue))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def room(rooms: Rooms) -> Room:
+    found = rooms(None)
+    found.queue.add([make_entry(TrainConfig(model="/m", data="/d", adapter_name=name)) for name in "abc"])
+    return found
+
+
+def end(workers: list[FakeWorker], last: event.Event | None) -> None:
+    workers[-1].say(event.Hello(task="train"), STARTED)
+    workers[-1].end(last)
+
+
+def until_workers(qtbot: QtBot, workers: list[FakeWorker], count: int) -> None:
+    qtbot.waitUntil(lambda: len(workers) == count)
+
+
+def test_it_runs_one_after_the_other_and_goes_on_after_a_failed_one(
+    qtbot: QtBot, room: Room, workers: list[FakeWorker]
+) -> None:
+    room.queue.start()
+    until_workers(qtbot, workers, 1)
+    assert room.states() == ["running", "waiting", "waiting"]
+    assert room.session.config is not None
+    assert room.session.config.adapter_name == "a"
+    end(workers, event.Finished())
+    until_workers(qtbot, workers, 2)
+    end(workers, FAILED)
+    until_workers(qtbot, workers, 3)
+    assert "The queue goes on" in room.told[-1].text
+    with qtbot.waitSignal(room.queue.ended) as ended:
+        end(workers, event.Finished(reason="early_stopping"))
+    assert room.states() == ["done", "failed", "done"]
+    assert room.queue.state.entries[1].message == "The training data are gone. Choose others."
+    assert ended.args is not None
+    assert ended.args[0].sentence() == "2 done, 1 failed"
+    assert (room.queue.state.mode, room.queue.is_working) == ("idle", False)
+    assert len({worker.job_dir for worker in workers}) == 3
+
+
+def test_stopping_a_run_pauses_the_queue_and_says_so(qtbot: QtBot, room: Room, workers: list[FakeWorker]) -> None:
+    room.queue.start()
+    until_workers(qtbot, workers, 1)
+    end(workers, event.Finished(reason="stopped"))
+    assert room.states() == ["stopped", "waiting", "waiting"]
+    assert (room.queue.state.mode, room.queue.state.note) == ("paused", "Paused, because you stopped a.")
+    assert "paused" in room.told[-1].text
+    assert not room.queue.is_working
+    assert room.told[-1].act is not None
+    room.told[-1].act()
+    until_workers(qtbot, workers, 2)
+    assert room.states() == ["stopped", "running", "waiting"]
+
+
+def test_a_pause_lets_the_run_in_progress_end(qtbot: QtBot, room: Room, workers: list[FakeWorker]) -> None:
+    room.queue.start()
+    until_workers(qtbot, workers, 1)
+    room.queue.pause()
+    assert room.queue.is_working, "it is still responsible for the run"
+    end(workers, event.Finished())
+    qtbot.waitUntil(lambda: not room.queue.is_working)
+    assert room.states() == ["done", "waiting", "waiting"]
+    assert len(workers) == 1
+    room.queue.start()
+    until_workers(qtbot, workers, 2)
+
+
+def test_another_process_pauses_and_resumes_it(qtbot: QtBot, room: Room, workers: list[FakeWorker]) -> None:
+    other = RunQueue(room.queue.queue.folder)
+    room.queue.start()
+    until_workers(qtbot, workers, 1)
+    other.set_mode("paused")
+    end(workers, event.Finished())
+    qtbot.waitUntil(lambda: not room.queue.is_working)
+    other.set_mode("running")
+    room.queue.refresh()
+    until_workers(qtbot, workers, 2)
+
+
+def test_while_another_process_works_through_it_this_one_does_not(room: Room, workers: list[FakeWorker]) -> None:
+    other = RunQueue(room.queue.queue.folder)
+    assert other.take()
+    other.set_mode("running")
+    room.queue.refresh()
+    assert room.queue.is_elsewhere
+    room.queue.start()
+    assert "Another Luthier" in room.told[-1].text
+    assert workers == []
+    other.give_back()
+    room.queue.refresh()
+    assert room.queue.is_interrupted
+    assert workers == [], "it never starts by itself"
+
+
+def test_a_run_of_the_user_ends_before_the_queue_begins(
+    qtbot: QtBot, room: Room, workers: list[FakeWorker]
+) -> None:
+    room.session.start(TrainConfig(adapter_name="mine"))
+    room.queue.start()
+    assert room.states() == ["waiting"] * 3
+    end(workers, event.Finished())
+    until_workers(qtbot, workers, 2)
+    assert room.states() == ["running", "waiting", "waiting"]
+
+
+def test_closing_the_window_keeps_the_run_for_the_next_start(
+    qtbot: QtBot, rooms: Rooms, room: Room, workers: list[FakeWorker]
+) -> None:
+    room.queue.start()
+    until_workers(qtbot, workers, 1)
+    room.queue.leave()
+    run = room.session.run
+    assert run is not None
+    run.state.mkdir()
+    (run.state / "state.json").write_text("{}")
+    run.events.write_text(event.Hello(task="train").to_line() + "\n")
+    end(workers, event.Finished(reason="stopped"))
+    assert room.states() == ["waiting"] * 3
+    qtbot.wait(20)
+    assert len(workers) == 1
+
+    later = rooms(RunQueue(room.queue.queue.folder))
+    later.queue.offer()
+    assert "was interrupted: 3 runs wait" in later.told[0].text
+    assert len(workers) == 1, "it waits for the word"
+    assert later.told[0].act is not None
+    later.told[0].act()
+    until_workers(qtbot, workers, 2)
+    assert later.session.run == run
+    assert '"resume": true' in run.job.read_text()
+
+
+def test_after_a_crash_the_run_in_progress_goes_on(
+    qtbot: QtBot, rooms: Rooms, room: Room, workers: list[FakeWorker]
+) -> None:
+    room.queue.start()
+    until_workers(qtbot, workers, 1)
+    run = room.session.run
+    assert run is not None
+    run.state.mkdir()
+    (run.state / "state.json").write_text("{}")
+    run.events.write_text(event.Hello(task="train").to_line() + "\n")
+    room.queue.queue.give_back()  # as the system does for a process that died
+
+    later = rooms(RunQueue(room.queue.queue.folder))
+    later.queue.offer()
+    assert "a goes on where it stopped" in later.told[0].text
+    later.queue.start()
+    until_workers(qtbot, workers, 2)
+    assert later.session.run == run
+
+
+def test_a_queue_that_was_paused_offers_nothing(rooms: Rooms, room: Room) -> None:
+    room.queue.pause()
+    later = rooms(RunQueue(room.queue.queue.folder))
+    later.queue.offer()
+    assert later.told == []
+
+
+def test_run_now_takes_an_ended_entry_to_the_front(qtbot: QtBot, room: Room, workers: list[FakeWorker]) -> None:
+    room.queue.skip([room.queue.state.entries[2].id])
+    room.queue.run_now(room.queue.state.entries[2].id)
+    until_workers(qtbot, workers, 1)
+    assert room.session.config is not None
+    assert room.session.config.adapter_name == "c"
+
+
+def test_a_parked_run_pauses_the_queue_and_counts_again_when_it_is_resumed(
+    qtbot: QtBot, room: Room, workers: list[FakeWorker]
+) -> None:
+    room.queue.start()
+    until_workers(qtbot, workers, 1)
+    run = room.session.run
+    assert run is not None
+    end(workers, event.Finished(reason="paused"))
+    assert room.states() == ["waiting"] * 3
+    assert room.queue.state.mode == "paused"
+    room.session.resume(run.path)
+    until_workers(qtbot, workers, 2)
+    assert room.states()[0] == "running"
+    end(workers, event.Finished())
+    assert room.states()[0] == "done"
+    assert not room.queue.tells_of(run), "what is resumed by hand is told as any run is"
+
+
+def test_a_queue_that_cannot_be_read_is_told_once(room: Room) -> None:
+    room.queue.queue.path.write_text("{")
+    for _ in range(3):
+        room.queue.refresh()
+    assert [one.kind for one in room.told] == ["warning"]
+    room.queue.clear()
+    assert room.queue.queue.path.read_text() == "{"
+
+
+# -- the page ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def page(qtbot: QtBot, room: Room) -> QueuePage:
+    found = QueuePage(room.queue, Sleeper(obstacle="This machine never sleeps."))
+    qtbot.addWidget(found)
+    found.resize(640, 560)
+    found.show()
+    return found
+
+
+def click(page: QWidget, name: str) -> None:
+    button = page.findChild(QAbstractButton, name)
+    assert button.isEnabled(), name
+    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def listed(page: QueuePage) -> str:
+    return "".join(one.name for one in page.table.entries)
+
+
+def choose(page: QueuePage, name: str) -> None:
+    page.view.choose([one.id for one in page.table.entries if one.name == name])
+
+
+def test_buttons_move_skip_and_remove(page: QueuePage, room: Room) -> None:
+    choose(page, "c")
+    click(page, "queue.up_button")
+    assert listed(page) == "acb"
+    assert [one.name for one in page.view.chosen()] == ["c"], "the selection goes along"
+    click(page, "queue.up_button")
+    assert listed(page) == "cab"
+    up = page.findChild(QAbstractButton, "queue.up_button")
+    assert (up.isEnabled(), up.toolTip()) == (False, "It is the first")
+    click(page, "queue.down_button")
+    assert listed(page) == "acb"
+    page.skip.trigger()
+    assert room.states() == ["waiting", "skipped", "waiting"]
+    choose(page, "b")
+    click(page, "queue.remove_button")
+    assert listed(page) == "ac"
+    page.clear.trigger()
+    assert listed(page) == "a"
+
+
+def test_dragging_moves_what_waits(page: QueuePage, room: Room) -> None:
+    room.queue.queue.claim()
+    room.queue.refresh()
+    table = page.table
+    assert not table.flags(table.index(0, 0)) & Qt.ItemFlag.ItemIsDragEnabled, "what trains stays"
+    data = table.mimeData([table.index(2, 0)])
+    assert not table.dropMimeData(data, Qt.DropAction.MoveAction, 1, 0, table.index(-1, -1))
+    assert listed(page) == "acb"
+    table.dropMimeData(table.mimeData([table.index(1, 0)]), Qt.DropAction.MoveAction, -1, -1, table.index(-1, -1))
+    assert listed(page) == "abc", "below the last row is the end"
+
+
+def test_the_button_says_what_it_does(qtbot: QtBot, page: QueuePage, workers: list[FakeWorker]) -> None:
+    status = page.findChild(QLabel, "queue.status")
+    assert (page.button.text(), status.text()) == ("Start queue", "3 runs waiting")
+    click(page, "queue.start")
+    until_workers(qtbot, workers, 1)
+    assert (page.button.text(), status.text()) == ("Pause queue", "Training a · 2 runs to go")
+    click(page, "queue.start")
+    assert (page.button.text(), status.text()) == ("Go on", "Pauses after a · 2 runs to go")
+    end(workers, event.Finished(reason="stopped"))
+    assert status.text() == "Paused · 2 runs to go"
+    assert page.findChild(QLabel, "queue.note").text() == "Paused, because you stopped a."
+
+
+def test_what_cannot_be_done_says_why(qtbot: QtBot, page: QueuePage, room: Room, workers: list[FakeWorker]) -> None:
+    names = ("queue.show_button", "queue.now_button", "queue.remove_button", "queue.up_button")
+    buttons = [page.findChild(QAbstractButton, name) for name in names]
+    assert [(b.isEnabled(), b.toolTip()) for b in buttons] == [(False, "Choose an entry first")] * 4
+    room.queue.start()
+    until_workers(qtbot, workers, 1)
+    choose(page, "a")
+    assert buttons[0].isEnabled()
+    assert buttons[2].toolTip() == "It is being trained: stop it first"
+    assert not buttons[2].isEnabled()
+
+
+def test_sleep_is_offered_only_where_it_works(qtbot: QtBot, page: QueuePage, room: Room) -> None:
+    box = page.findChild(ChoiceBox, "queue.when_done")
+    items = box.model()
+    assert isinstance(items, QStandardItemModel)
+    assert not items.item(2).isEnabled()
+    assert "never sleeps" in page.findChild(QLabel, "queue.no_sleep").text()
+    able = QueuePage(room.queue, Sleeper(("true",)))
+    qtbot.addWidget(able)
+    box = able.findChild(ChoiceBox, "queue.when_done")
+    items = box.model()
+    assert isinstance(items, QStandardItemModel)
+    assert items.item(2).isEnabled()
+    box.setCurrentIndex(2)
+    box.activated.emit(2)
+    assert room.queue.state.when_done == "sleep"
+    assert page.findChild(ChoiceBox, "queue.when_done").value() == "sleep"
+
+
+def test_the_page_has_names_tips_and_an_empty_state(page: QueuePage, room: Room) -> None:
+    for button in page.findChildren(QAbstractButton):
+        if button.objectName().startswith("queue."):
+            assert button.accessibleName(), button.objectName()
+            assert button.toolTip(), button.objectName()
+    room.queue.remove([one.id for one in room.queue.state.entries])
+    assert page.findChild(QLabel, "queue.empty").isVisible()
+
+
+def test_it_is_drawn_in_both_themes_and_fits(page: QueuePage) -> None:
+    for scheme in ("light", "dark"):
+        theme.apply_theme(scheme)  # type: ignore[arg-type]
+        found = page.grab().toImage()
+        corner = page.view.viewport().mapTo(page, QPoint(page.view.viewport().width() // 2, 300))
+        assert found.pixelColor(corner).name() == theme.colors().card
+    buttons = [
+        b for b in page.findChildren(QAbstractButton) if b.objectName().startswith("queue.") and b.isVisible()
+    ]
+    assert all(b.mapTo(page, QPoint(b.width(), 0)).x() <= page.width() for b in buttons)
+
+
+# -- the end -------------------------------------------------------------------------------------------------
+
+
+def test_the_countdown_can_be_cancelled_and_acts_when_it_is_over(qtbot: QtBot) -> None:
+    slept: list[int] = []
+
+    def countdown() -> SleepCountdown:
+        found = SleepCountdown(lambda: slept.append(1), seconds=2)
+        found.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)
+        qtbot.addWidget(found)
+        found.show()
+        return found
+
+    first = countdown()
+    assert "in 2 s" in first.findChild(QLabel, "sleep_countdown.text").text()
+    first.tick()
+    assert "in 1 s" in first.findChild(QLabel, "sleep_countdown.text").text()
+    QTest.mouseClick(first.findChild(QPushButton, "sleep_countdown.cancel"), Qt.MouseButton.LeftButton)
+    assert (first.isVisible(), slept) == (False, [])
+    second = countdown()
+    second.tick()
+    second.tick()
+    assert (second.isVisible(), slept) == (False, [1])
+    third = countdown()
+    QTest.mouseClick(third.findChild(QPushButton, "sleep_countdown.now"), Qt.MouseButton.LeftButton)
+    assert slept == [1, 1]
+
+
+# -- the window ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def window(qtbot: QtBot, workers: list[FakeWorker], monkeypatch: pytest.MonkeyPatch) -> MainWindow:
+    assert workers == []
+    monkeypatch.setattr("app.ui.worker.latest.WorkerProcess", FakeWorker)
+    monkeypatch.setattr("app.ui.setup.setup_tab.SetupTab._found", lambda _: [])
+    found = MainWindow(form_store(), RunSession(), Appearance())
+    qtbot.addWidget(found, before_close_func=forget_run)
+    found.store.set_many({"model": "/m", "data": "/d", "adapter_name": "friendly"})
+    found.resize(1100, 700)
+    found.show()
+    found.setup_tab.check()
+    return found
+
+
+def forget_run(window: MainWindow) -> None:
+    window.session._state = RunState.NONE
+
+
+def test_the_form_is_queued_also_while_a_run_trains(window: MainWindow, workers: list[FakeWorker]) -> None:
+    window.workshop.start()
+    add = window.setup_tab.start_bar.queue_button
+    assert not window.setup_tab.start_bar.button.isEnabled()
+    assert "queue this one" in window.setup_tab.start_bar.text
+    window.store.set("lora_parameters.rank", 4)
+    QTest.mouseClick(add, Qt.MouseButton.LeftButton)
+    window.store.set("lora_parameters.rank", 64)
+    [entry] = window.workshop.queue.state.entries
+    assert entry.load().lora_parameters.rank == 4, "as it was when it was queued"
+    said = window.messages.messages()[0]
+    assert "“friendly” is in the queue now. It is next." in said.text
+    assert said.act is not None
+    said.act()
+    switch = window.findChild(QTabBar, "runs.switch")
+    assert (switch.isVisible(), switch.currentIndex(), switch.tabText(QUEUE)) == (True, QUEUE, "Queue (1)")
+    assert window.findChild(QWidget, "queue_page").isVisible()
+    assert len(workers) >= 1
+
+
+def test_errors_hold_back_queueing_and_the_button_says_why(
+    window: MainWindow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.ui.setup.setup_tab.SetupTab._found", lambda _: [Problem("data", "No data.")])
+    window.setup_tab.check()
+    add = window.setup_tab.start_bar.queue_button
+    assert (add.isEnabled(), add.toolTip()) == (False, "data: No data.")
+    window.workshop.enqueue()
+    assert "cannot be queued yet" in window.messages.messages()[0].text
+    assert window.workshop.queue.state.entries == ()
+
+
+def trainers(workers: list[FakeWorker]) -> list[FakeWorker]:
+    return [worker for worker in workers if worker.task == "train"]
+
+
+def test_the_window_works_through_the_queue_and_tells_the_end_once(
+    qtbot: QtBot, window: MainWindow, workers: list[FakeWorker]
+) -> None:
+    window.store.set("seed", 99)
+    for name in ("one", "two"):
+        window.store.set("adapter_name", name)
+        window.workshop.enqueue()
+    window.messages.clear()
+    window.workshop.queue.set_when_done("notify")
+    window.workshop.queue.start()
+    for count in (1, 2):
+        qtbot.waitUntil(lambda count=count: len(trainers(workers)) == count)
+        run = load_config(trainers(workers)[-1].job_dir / "config.yaml").config
+        assert (run.adapter_name, run.seed) == (("one", "two")[count - 1], 99)
+        trainers(workers)[-1].say(event.Hello(task="train"), STARTED)
+        trainers(workers)[-1].end(event.Finished())
+    qtbot.waitUntil(lambda: bool(window.messages.messages()))
+    assert [m.text for m in window.messages.messages()] == ["The queue is at its end: 2 done."]
+    assert window.queue_desk.ending.countdown is None, "nobody asked for sleep"
+
+
+def test_at_the_end_the_computer_sleeps_after_the_countdown(
+    qtbot: QtBot, window: MainWindow, workers: list[FakeWorker], tmp_path: Path
+) -> None:
+    window.queue_desk.ending.sleeper = Sleeper(("touch", str(tmp_path / "slept")))
+    window.workshop.enqueue()
+    window.workshop.queue.set_when_done("sleep")
+    window.workshop.queue.start()
+    qtbot.waitUntil(lambda: len(trainers(workers)) == 1)
+    with qtbot.waitSignal(window.workshop.queue.ended):
+        trainers(workers)[-1].end(event.Finished())
+    countdown = window.queue_desk.ending.countdown
+    assert countdown is not None
+    assert countdown.isVisible()
+    assert countdown.seconds == 60
+    assert not (tmp_path / "slept").exists()
+    for _ in range(60):
+        countdown.tick()
+    assert (tmp_path / "slept").exists()
+
+
+def test_an_entry_is_taken_into_the_form(window: MainWindow) -> None:
+    window.store.set("lora_parameters.rank", 7)
+    window.workshop.enqueue()
+    window.store.set("lora_parameters.rank", 32)
+    window.workshop.queue.shown_requested.emit()
+    switch = window.queue_desk.switch
+    assert switch is not None
+    page = switch.queue_page
+    page.view.selectRow(0)
+    page.take.trigger()
+    assert window.store.value("lora_parameters.rank") == 7
+    assert window.setup_tab.isVisible()

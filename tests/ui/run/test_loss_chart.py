@@ -1,0 +1,188 @@
+"""The loss chart: what it draws of a history, how it is looked at, and what it saves."""
+
+from __future__ import annotations
+
+import csv
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPointF, Qt
+from PySide6.QtGui import QImage
+from PySide6.QtTest import QTest
+from pytestqt.qtbot import QtBot
+
+from app.core.protocol import event
+from app.core.run.history import RunHistory, smooth
+from app.ui.run.loss_chart import LossChart
+from app.ui.widget import theme
+from tests.ui import synthetic_run
+
+
+@pytest.fixture
+def history() -> RunHistory:
+    found = RunHistory()
+    for one in synthetic_run.events():
+        found.feed(one)
+    return found
+
+
+@pytest.fixture
+def chart(qtbot: QtBot, history: RunHistory) -> LossChart:
+    found = LossChart(history)
+    qtbot.addWidget(found)
+    found.resize(420, 320)
+    found.show()
+    qtbot.waitUntil(lambda: not found._dirty)
+    return found
+
+
+def drawn(chart: LossChart) -> tuple[np.ndarray, np.ndarray]:
+    """The points of the faint line, as they were given to the plot."""
+    return chart._raw.getOriginalDataset()
+
+
+def redrawn(qtbot: QtBot, chart: LossChart) -> None:
+    chart.refresh()
+    qtbot.waitUntil(lambda: not chart._dirty)
+
+
+def test_every_iteration_and_validation_is_drawn(chart: LossChart, history: RunHistory) -> None:
+    x, y = drawn(chart)
+    assert x.tolist() == list(range(1, 601))
+    assert y == pytest.approx(history.losses)
+    assert chart._valid.getOriginalDataset()[0].tolist() == [100, 200, 300, 400, 500, 600]
+    assert chart._best.getData()[0].tolist() == [400]
+
+
+def test_new_points_come_with_the_next_frame(qtbot: QtBot, chart: LossChart, history: RunHistory) -> None:
+    history.feed(synthetic_run.report(625, [0.5] * 25))
+    redrawn(qtbot, chart)
+    assert len(drawn(chart)[0]) == 625
+
+
+def test_a_flood_of_points_repaints_at_most_thirty_times_a_second(
+    qtbot: QtBot, chart: LossChart, history: RunHistory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repaints = []
+    monkeypatch.setattr(chart._raw, "setData", lambda *_: repaints.append(time.monotonic()))
+    number, began = 600, time.monotonic()
+    while len(repaints) < 5:
+        number += 1
+        history.feed(synthetic_run.report(number, [0.5]))
+        chart.refresh()
+        qtbot.wait(1)
+    assert len(repaints) <= 1 + 31 * (time.monotonic() - began)
+
+
+def test_in_a_low_plot_no_legend_lies_on_the_curves(qtbot: QtBot, chart: LossChart) -> None:
+    assert chart._legend.isVisible()
+    chart.resize(420, 150)
+    qtbot.waitUntil(lambda: not chart._legend.isVisible())
+    chart.resize(420, 320)
+    qtbot.waitUntil(chart._legend.isVisible)
+
+
+def test_nothing_is_drawn_while_hidden_and_nothing_is_missed(
+    qtbot: QtBot, chart: LossChart, history: RunHistory
+) -> None:
+    chart.hide()
+    history.feed(synthetic_run.report(625, [0.5] * 25))
+    chart.refresh()
+    qtbot.wait(60)
+    assert len(drawn(chart)[0]) == 600
+    chart.show()
+    qtbot.waitUntil(lambda: len(drawn(chart)[0]) == 625)
+
+
+def test_the_slider_smooths(qtbot: QtBot, chart: LossChart, history: RunHistory) -> None:
+    slider = chart.findChild(object, "chart_smoothing")
+    slider.setFocus()
+    with qtbot.waitSignal(chart.view_changed):
+        for _ in range(3):
+            QTest.keyClick(slider, Qt.Key.Key_PageUp)
+    assert chart.view.smoothing == pytest.approx(0.3)
+    redrawn(qtbot, chart)
+    assert chart._line.getOriginalDataset()[1] == pytest.approx(smooth(history.losses, 0.3))
+
+
+@pytest.mark.parametrize(
+    ("axis", "last"), [("iterations", 600), ("epochs", 3.0), ("tokens", 120_000), ("time", 600 / 9 / 60)]
+)
+def test_the_points_lie_over_what_was_chosen(qtbot: QtBot, chart: LossChart, axis: str, last: float) -> None:
+    chart.view.set_axis(axis)  # type: ignore[arg-type]
+    redrawn(qtbot, chart)
+    assert drawn(chart)[0][-1] == pytest.approx(last)
+
+
+def test_a_diverged_loss_is_a_gap_on_both_axes(qtbot: QtBot, chart: LossChart, history: RunHistory) -> None:
+    history.feed(synthetic_run.report(604, [math.nan, math.inf, 0.0, 0.5]))
+    history.feed(event.Validated(iteration=604, val_loss=math.nan))
+    redrawn(qtbot, chart)
+    assert np.isnan(drawn(chart)[1][-4:]).tolist() == [True, True, False, False]
+    chart.set_log(True)
+    redrawn(qtbot, chart)
+    assert np.isnan(drawn(chart)[1][-4:]).tolist() == [True, True, True, False]
+    assert chart._best.getData()[1][0] == pytest.approx(math.log10(history.valid_losses[3]))
+
+
+def test_a_run_that_diverges_at_once_draws_nothing_and_fails_nothing(qtbot: QtBot, chart: LossChart) -> None:
+    broken = RunHistory()
+    broken.feed(event.Started(iterations=5, iterations_per_epoch=5, train_examples=5, valid_examples=1))
+    broken.feed(synthetic_run.report(3, [math.nan] * 3))
+    chart.set_history(broken)
+    redrawn(qtbot, chart)
+    chart.set_log(True)
+    redrawn(qtbot, chart)
+    assert "nan" in chart.values_at(2)
+
+
+def test_zooming_stays_until_everything_is_asked_for(qtbot: QtBot, chart: LossChart, history: RunHistory) -> None:
+    box = chart._plot.getViewBox()
+    box.setRange(xRange=(100, 200), padding=0)
+    box.sigRangeChangedManually.emit([False, False])
+    history.feed(synthetic_run.report(625, [0.5] * 25))
+    redrawn(qtbot, chart)
+    assert chart.plotted().right() == pytest.approx(200)
+    reset = chart.findChild(object, "chart_reset")
+    QTest.mouseClick(reset, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: chart.plotted().right() > 600)
+
+
+def test_the_pointer_reads_values(chart: LossChart, history: RunHistory) -> None:
+    box = chart._plot.getViewBox()
+    x, y = float(history.x("iterations")[249]), float(history.losses[249])
+    chart._view.scene().sigMouseMoved.emit(box.mapViewToScene(QPointF(x, y)))
+    said = chart.findChild(object, "chart_readout").text()
+    assert "Iteration 250" in said
+    assert f"train {y:.4g}" in said
+    assert f"validation {history.valid_losses[1]:.4g}" in said
+    assert chart._cross.isVisible()
+    chart._view.scene().sigMouseMoved.emit(QPointF(-50, -50))
+    assert not chart._cross.isVisible()
+
+
+def test_the_theme_is_followed_without_losing_a_point(qtbot: QtBot, chart: LossChart) -> None:
+    before = len(drawn(chart)[0])
+    theme.apply_theme("dark")
+    qtbot.waitUntil(lambda: not chart._dirty)
+    assert chart._line.opts["pen"].color().name() == theme.DARK.train_line
+    assert chart._view.backgroundBrush().color().name() == theme.DARK.card
+    assert len(drawn(chart)[0]) == before
+
+
+def test_the_chart_is_saved_as_a_picture_and_as_points(chart: LossChart, tmp_path: Path) -> None:
+    for name in ("loss.png", "loss.svg", "loss.csv"):
+        chart.save(tmp_path / name)
+    image = QImage(str(tmp_path / "loss.png"))
+    colors = {image.pixelColor(x, y).name() for x in range(image.width()) for y in range(0, image.height(), 5)}
+    assert theme.LIGHT.train_line in colors
+    assert theme.LIGHT.train_line in (tmp_path / "loss.svg").read_text()
+    rows = list(csv.DictReader((tmp_path / "loss.csv").read_text().splitlines()))
+    assert len(rows) == 600
+    with pytest.raises(ValueError, match=r"\.png, \.svg or \.csv"):
+        chart.save(tmp_path / "loss.bmp")
+    with pytest.raises(OSError, match="written"):
+        chart.save(tmp_path / "missing" / "loss.png")

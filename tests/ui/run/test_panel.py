@@ -1,0 +1,355 @@
+"""The run panel and its session: honest states, figures, and a history that is the same live and read again."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QLabel, QProgressBar, QPushButton, QToolButton
+from pytestqt.qtbot import QtBot
+
+from app.core.config.train_config import TrainConfig
+from app.core.protocol import event
+from app.ui.run.panel import RunPanel
+from app.ui.run.session import RunSession, RunState
+from app.ui.widget import theme
+from tests.ui import synthetic_run
+from tests.ui.fake_worker import FakeWorker
+
+
+@pytest.fixture
+def session() -> RunSession:
+    return RunSession()
+
+
+@pytest.fixture
+def panel(qtbot: QtBot, session: RunSession) -> RunPanel:
+    found = RunPanel(session)
+    qtbot.addWidget(found)
+    found.resize(430, 620)
+    found.show()
+    return found
+
+
+def said(panel: RunPanel, name: str) -> str:
+    return panel.findChild(QLabel, name).text()
+
+
+def button(panel: RunPanel, name: str) -> QPushButton:
+    return panel.findChild(QPushButton, name)
+
+
+def click(panel: RunPanel, name: str) -> None:
+    QTest.mouseClick(button(panel, name), Qt.MouseButton.LeftButton)
+
+
+def points(panel: RunPanel) -> int:
+    """How many points the chart has drawn."""
+    x, _ = panel.page.chart._raw.getOriginalDataset()
+    return 0 if x is None else len(x)
+
+
+def started(session: RunSession, workers: list[FakeWorker], until: int = 300) -> FakeWorker:
+    session.start(TrainConfig(adapter_name="friendly", model="/m", data="/d"))
+    workers[-1].say(*synthetic_run.events(until=until, ending=""))
+    return workers[-1]
+
+
+def test_without_a_run_it_says_what_to_do(qtbot: QtBot, panel: RunPanel) -> None:
+    labels = [label.text() for label in panel.findChildren(QLabel) if label.isVisible()]
+    assert "Your run appears here" in labels
+    with qtbot.waitSignal(panel.open_requested):
+        click(panel, "open_run")
+
+
+def test_a_run_shows_state_progress_and_figures(
+    qtbot: QtBot, panel: RunPanel, session: RunSession, workers: list[FakeWorker]
+) -> None:
+    session.start(TrainConfig(adapter_name="friendly", model="/m", data="/d"))
+    assert said(panel, "run_state") == "Preparing"
+    workers[0].say(event.Hello(task="train"), event.Progressed(phase="Loading the model", done=1, total=3))
+    assert said(panel, "run_sentence") == "Loading the model (1 of 3)…"
+    workers[0].say(*synthetic_run.events(until=300, ending=""))
+    assert said(panel, "run_state") == "Training"
+    qtbot.waitUntil(lambda: said(panel, "run_iteration") == "Iteration 300 of 600")
+    assert said(panel, "run_name") == "friendly"
+    assert said(panel, "figure.speed") == "1,823"
+    assert said(panel, "figure.val_loss") == f"{session.history.valid_losses[-1]:.3f}"
+    assert said(panel, "figure.memory") == "1.23 GB"
+    assert said(panel, "figure.left") == "33 s"
+    assert panel.findChild(QProgressBar, "run_progress").value() == 300
+    assert len(panel.page.chart._series.history) == 300
+
+
+def test_stop_is_honest_and_the_end_offers_the_comparison(
+    qtbot: QtBot, panel: RunPanel, session: RunSession, workers: list[FakeWorker]
+) -> None:
+    worker = started(session, workers)
+    click(panel, "run_stop")
+    assert worker.commands == [("stop", {})]
+    assert said(panel, "run_sentence") == "Stopping after this iteration, then saving…"
+    assert not button(panel, "run_stop").isEnabled()
+    session.run.adapters.mkdir()  # type: ignore[union-attr]
+    (session.run.adapters / "adapters.safetensors").write_bytes(b"")  # type: ignore[union-attr]
+    worker.end(event.Finished(reason="stopped", iteration=300))
+    assert session.state is RunState.STOPPED
+    assert said(panel, "run_state") == "Stopped"
+    assert not button(panel, "run_stop").isVisible()
+    with qtbot.waitSignal(panel.compare_requested):
+        click(panel, "run_compare")
+
+
+def test_a_worker_that_does_not_stop_can_be_ended(
+    panel: RunPanel, session: RunSession, workers: list[FakeWorker]
+) -> None:
+    worker = started(session, workers)
+    click(panel, "run_stop")
+    panel.page._patience.timeout.emit()
+    assert button(panel, "run_stop").text() == "End now"
+    click(panel, "run_stop")
+    assert worker.killed
+
+
+def test_pause_waits_for_the_worker_to_say_so(
+    panel: RunPanel, session: RunSession, workers: list[FakeWorker]
+) -> None:
+    worker = started(session, workers)
+    click(panel, "run_pause")
+    assert said(panel, "run_state") == "Pausing"
+    assert not button(panel, "run_pause").isEnabled()
+    worker.say(event.Paused(iteration=301))
+    assert said(panel, "run_state") == "Paused"
+    assert button(panel, "run_pause").text() == "Continue"
+    click(panel, "run_pause")
+    worker.say(event.Resumed(iteration=301))
+    assert worker.commands == [("pause", {}), ("resume", {})]
+    assert session.state is RunState.RUNNING
+
+
+def test_a_pause_asked_for_before_a_stop_does_not_hide_the_stop(
+    session: RunSession, workers: list[FakeWorker]
+) -> None:
+    worker = started(session, workers)
+    session.pause()
+    session.stop()
+    worker.say(event.Paused(iteration=301))
+    assert session.state is RunState.STOPPING
+
+
+def test_a_failure_and_a_crash_are_told_in_words(
+    panel: RunPanel, session: RunSession, workers: list[FakeWorker]
+) -> None:
+    started(session, workers).end(event.Failed(message="The loss is not a number.", hint="Lower it."), 1)
+    assert said(panel, "run_state") == "Failed"
+    assert said(panel, "run_sentence") == "The loss is not a number. Lower it."
+    started(session, workers).end(None, -9)
+    assert session.state is RunState.CRASHED
+    assert "its last line" in said(panel, "run_sentence")
+    assert len(session.history) == 300
+
+
+def test_a_pause_can_free_the_memory_and_one_button_goes_on(
+    qtbot: QtBot, panel: RunPanel, session: RunSession, workers: list[FakeWorker]
+) -> None:
+    worker = started(session, workers)
+    choice = panel.findChild(QToolButton, "run_pause_choice")
+    park = next(action for action in choice.menu().actions() if action.objectName() == "pause.park")
+    assert all(action.toolTip() for action in choice.menu().actions())
+    park.trigger()
+    assert worker.commands == [("park", {})]
+    assert (session.state, said(panel, "run_state")) == (RunState.PARKING, "Pausing")
+    assert not button(panel, "run_pause").isEnabled()
+    assert choice.isHidden()
+    run = session.run
+    assert run is not None
+    run.state.mkdir()
+    (run.state / "0000300").mkdir()
+    worker.end(event.Finished(reason="paused", iteration=300))
+    assert (session.state, said(panel, "run_state")) == (RunState.PARKED, "Paused")
+    assert "memory is free" in said(panel, "run_sentence")
+    assert not session.is_live
+    assert button(panel, "run_resume").property("kind") == "primary"
+    assert [name for name in ("run_pause", "run_stop", "run_park") if button(panel, name).isVisible()] == []
+    with qtbot.waitSignal(panel.resume_requested):
+        click(panel, "run_resume")
+
+
+def test_the_memory_of_a_run_that_waits_in_place_can_be_freed(
+    panel: RunPanel, session: RunSession, workers: list[FakeWorker]
+) -> None:
+    worker = started(session, workers)
+    assert button(panel, "run_park").isHidden()
+    click(panel, "run_pause")
+    worker.say(event.Paused(iteration=301))
+    click(panel, "run_park")
+    assert worker.commands == [("pause", {}), ("park", {})]
+    assert session.state is RunState.PARKING
+
+
+def test_a_run_that_was_paused_and_left_reads_as_paused(
+    qtbot: QtBot, panel: RunPanel, session: RunSession, tmp_path: Path
+) -> None:
+    run = synthetic_run.run_folder(tmp_path, synthetic_run.events(until=50, ending="paused"))
+    (run.state / "0000050").mkdir(parents=True)
+    with qtbot.waitSignal(session.loaded):
+        session.open(run.path)
+    assert (session.state, session.can_resume) == (RunState.PARKED, True)
+    assert button(panel, "run_resume").isVisible()
+
+
+def test_a_run_read_from_its_folder_has_the_same_history(
+    qtbot: QtBot, session: RunSession, panel: RunPanel, workers: list[FakeWorker], tmp_path: Path
+) -> None:
+    started(session, workers, 600).end(event.Finished(reason="completed", iteration=600))
+    live = session.history
+    run = synthetic_run.run_folder(tmp_path)
+    with qtbot.waitSignal(session.loaded):
+        session.open(run.path)
+    assert session.history is not live
+    for axis in ("iterations", "epochs", "tokens", "time"):
+        assert np.array_equal(session.history.x(axis), live.x(axis))
+    assert np.array_equal(session.history.losses, live.losses)
+    assert session.history.best == live.best
+    assert session.state is RunState.COMPLETED
+    qtbot.waitUntil(lambda: "rank 32" in panel.page.log.text)
+    assert not button(panel, "run_stop").isVisible()
+
+
+def test_a_long_run_is_read_without_holding_up_the_window(
+    qtbot: QtBot, session: RunSession, tmp_path: Path
+) -> None:
+    reports = (synthetic_run.report(number, [1.0], 8_000) for number in range(1, 8_001))
+    run = synthetic_run.run_folder(tmp_path, reports)
+    turns = 0
+
+    def count() -> None:
+        nonlocal turns
+        turns += 1
+
+    session._reading.timeout.connect(count)
+    with qtbot.waitSignal(session.loaded, timeout=20_000):
+        session.open(run.path)
+    assert turns > 5
+    assert len(session.history) == 8_000
+
+
+def test_a_run_that_broke_off_says_so_and_a_cut_line_is_left_out(
+    qtbot: QtBot, session: RunSession, tmp_path: Path
+) -> None:
+    run = synthetic_run.run_folder(tmp_path, synthetic_run.events(until=50, ending=""))
+    with run.events.open("a") as file:
+        file.write('{"type": "train_rep')
+    with qtbot.waitSignal(session.loaded):
+        session.open(run.path)
+    assert session.state is RunState.CRASHED
+    assert len(session.history) == 50
+
+
+def test_a_run_trained_by_another_process_is_followed(qtbot: QtBot, session: RunSession, tmp_path: Path) -> None:
+    run = synthetic_run.run_folder(tmp_path, synthetic_run.events(until=50, ending=""))
+    with run.lock():
+        with qtbot.waitSignal(session.loaded):
+            session.open(run.path)
+        assert session.state is RunState.ELSEWHERE
+        with run.events.open("a") as file:
+            file.write(synthetic_run.report(75, [0.5] * 25).to_line() + "\n")
+        qtbot.waitUntil(lambda: len(session.history) == 75)
+        with run.events.open("a") as file:
+            file.write(event.Finished(iteration=75).to_line() + "\n")
+        qtbot.waitUntil(lambda: session.state is RunState.COMPLETED)
+
+
+def test_a_stopped_run_is_resumed_in_its_folder(
+    qtbot: QtBot, panel: RunPanel, session: RunSession, workers: list[FakeWorker], tmp_path: Path
+) -> None:
+    run = synthetic_run.run_folder(tmp_path, synthetic_run.events(until=50, ending="stopped"))
+    run.state.mkdir()
+    (run.state / "state.safetensors").write_bytes(b"")
+    with qtbot.waitSignal(session.loaded):
+        session.open(run.path)
+    with qtbot.waitSignal(panel.resume_requested):
+        click(panel, "run_resume")
+    with qtbot.waitSignal(session.loaded):
+        session.resume(run.path)
+    assert [worker.job_dir for worker in workers] == [run.path]
+    workers[0].say(
+        event.Hello(task="train"),
+        event.Started(iteration=50, iterations=600, iterations_per_epoch=200, train_examples=1, valid_examples=1),
+        synthetic_run.report(75, [0.5] * 25),
+    )
+    assert session.state is RunState.RUNNING
+    assert session.history.x("iterations").tolist() == list(range(1, 76))
+
+
+def test_a_live_run_is_not_replaced_by_another(
+    session: RunSession, workers: list[FakeWorker], tmp_path: Path
+) -> None:
+    started(session, workers)
+    with pytest.raises(RuntimeError, match="still training"):
+        session.open(tmp_path)
+    assert len(session.history) == 300
+
+
+def test_changing_theme_and_size_loses_no_point(
+    qtbot: QtBot, panel: RunPanel, session: RunSession, workers: list[FakeWorker]
+) -> None:
+    worker = started(session, workers, 100)
+    for step, scheme in enumerate(("dark", "light", "dark"), start=1):
+        theme.apply_theme(scheme)  # type: ignore[arg-type]
+        panel.resize(380 + 20 * step, 560 + 20 * step)
+        panel.setVisible(step != 2)
+        worker.say(synthetic_run.report(100 + 25 * step, [0.5] * 25))
+    panel.show()
+    qtbot.waitUntil(lambda: points(panel) == 175)
+
+
+def test_warnings_of_the_run_are_shown_the_newest_first(
+    qtbot: QtBot, panel: RunPanel, session: RunSession, workers: list[FakeWorker]
+) -> None:
+    worker = started(session, workers)
+    assert panel.findChild(QLabel, "run_warning").isHidden()
+    worker.say(
+        event.Warned(message="Examples are cut.", hint="Raise the maximum length."),
+        event.Warned(message="All rewards are equal.", hint="Try a higher temperature."),
+    )
+    wanted = "2 warnings: All rewards are equal. Try a higher temperature."
+    qtbot.waitUntil(lambda: said(panel, "run_warning") == wanted)
+    assert "Examples are cut." in panel.findChild(QLabel, "run_warning").toolTip()
+
+
+def test_of_sampled_answers_the_reward_leads(
+    qtbot: QtBot, panel: RunPanel, session: RunSession, workers: list[FakeWorker]
+) -> None:
+    worker = started(session, workers)
+    chart = panel.page.chart
+    assert chart.figure == ""
+    told = dataclasses.replace(synthetic_run.report(425, [1e-8] * 25), figures={"kl": 0.1, "reward": 0.625})
+    worker.say(told)
+    qtbot.waitUntil(lambda: chart.figure == "reward")
+    qtbot.waitUntil(lambda: said(panel, "figure.train_loss") == "0.625")
+    chart._figure_box.setCurrentIndex(chart._figure_box.findData("kl"))
+    chart._figure_box.activated.emit(chart._figure_box.currentIndex())
+    worker.say(dataclasses.replace(told, iteration=450))
+    qtbot.waitUntil(lambda: len(chart._series.values) == 2)
+    qtbot.waitUntil(lambda: not chart._dirty)
+    assert chart.figure == "kl"
+
+
+def test_a_run_with_rewards_shows_them_and_the_newest_answers(
+    qtbot: QtBot, panel: RunPanel, session: RunSession, workers: list[FakeWorker]
+) -> None:
+    worker = started(session, workers)
+    assert panel.page._log_tabs.isHidden()
+    sample = {"prompt": "2 + 3?", "answer": "5", "completion": "It is 5.", "tokens": 5, "cut": False, "reward": 1.0}
+    worker.say(
+        event.Validated(iteration=400, val_loss=-0.75, best=True, figures={"reward": 0.75}),
+        event.Sampled(iteration=401, samples=[sample | {"rewards": {"contains_answer": 1.0}}]),
+    )
+    qtbot.waitUntil(lambda: said(panel, "figure.val_loss") == "0.750")
+    assert not panel.page._log_tabs.isHidden()
+    panel.page._log_tabs.setCurrentIndex(1)
+    assert "It is 5." in panel.page.samples.browser.toPlainText()

@@ -1,0 +1,431 @@
+"""The Runs tab on real folders: list, search, names and notes, curves, differences, and what it asks for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QApplication, QInputDialog, QLineEdit, QMessageBox, QPlainTextEdit, QTabBar
+from pytestqt.qtbot import QtBot
+
+from app.core.config.train_config import TrainConfig
+from app.core.model.adapter_file import ADAPTER_FILE
+from app.core.protocol import event
+from app.core.run.catalog import RunCatalog
+from app.core.run.folder import RunDir, prepare_run
+from app.core.run.note import RunNote, load_note, save_note
+from app.core.system.setting import load_settings
+from app.ui.runs.action_bar import move_to_trash
+from app.ui.runs.column import COLUMNS, KEYS, created_text
+from app.ui.runs.tab import RunsTab
+from app.ui.widget import theme
+from tests.ui.synthetic_run import events
+
+NOON = 1_700_000_000.0
+
+
+def make_run(parent: Path, name: str, *, ending: str = "completed", day: int = 0, **values: object) -> RunDir:
+    config = TrainConfig().with_values({"adapter_name": name, "model": "/models/starter"} | dict(values))
+    run = prepare_run(config, parent / f"run-{day}-{name.replace(' ', '-')}")
+    found = list(events(200, ending=ending))
+    lines = [
+        found[0].to_line().replace(f"{found[0].time}", f"{NOON + 86_400 * day}"),
+        *(e.to_line() for e in found[1:]),
+    ]
+    if ending == "failed":
+        lines[-1] = event.Failed(message="The loss is not a number.").to_line()
+    run.events.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    run.adapters.mkdir()
+    (run.adapters / ADAPTER_FILE).write_bytes(b"0" * 1000 * (day + 1))
+    run.state.mkdir()
+    (run.state / "state.json").write_text("{}")
+    return run
+
+
+@pytest.fixture
+def runs(home: Path) -> list[RunDir]:
+    """Three runs, the oldest first."""
+    parent = home / "data" / "runs"
+    return [
+        make_run(parent, "alpha", day=1, model="/models/llama"),
+        make_run(parent, "beta two", day=2, ending="stopped", **{"lora_parameters.rank": 8}),
+        make_run(parent, "gamma", day=3, ending="failed", learning_rate=3e-4),
+    ]
+
+
+@pytest.fixture
+def tab(qtbot: QtBot, runs: list[RunDir]) -> RunsTab:
+    assert runs
+    return shown(qtbot)
+
+
+def shown(qtbot: QtBot) -> RunsTab:
+    found = RunsTab()
+    qtbot.addWidget(found)
+    found.resize(660, 600)
+    found.show()
+    settled(qtbot, found)
+    return found
+
+
+def settled(qtbot: QtBot, tab: RunsTab) -> None:
+    qtbot.waitUntil(lambda: not (tab.is_busy or tab._choosing.isActive()), timeout=5000)
+
+
+def select(qtbot: QtBot, tab: RunsTab, *runs: RunDir) -> None:
+    tab.choose([run.path for run in runs])
+    settled(qtbot, tab)
+
+
+def names(tab: RunsTab) -> list[str]:
+    view = tab.table.filter
+    return [view.index(row, KEYS.index("name")).data() for row in range(view.rowCount())]
+
+
+def text(tab: RunsTab, name: str) -> str:
+    label = tab.findChild(object, name)
+    return str(label.text())
+
+
+def parts(tab: RunsTab) -> QTabBar:
+    found = tab.findChild(QTabBar, "runs.parts")
+    assert isinstance(found, QTabBar)
+    return found
+
+
+# -- the list ----------------------------------------------------------------------
+
+
+def test_all_runs_are_listed_with_their_figures(tab: RunsTab) -> None:
+    assert names(tab) == ["gamma", "beta two", "alpha"]
+    row = {key: tab.table.filter.index(2, place).data() for place, key in enumerate(KEYS)}
+    assert row["state"] == "Finished"
+    assert row["base"] == "llama"
+    assert row["speed"] == "1,823"
+    assert row["memory"] == "1.23 GB"
+    assert row["iterations"] == "200 of 200"
+    assert text(tab, "runs.count").startswith("3 runs · ")
+    assert tab.table.filter.index(0, 0).data(Qt.ItemDataRole.ToolTipRole) == "The loss is not a number."
+
+
+def test_no_run_says_what_will_be_here(qtbot: QtBot) -> None:
+    assert text(shown(qtbot), "runs.empty") == "Every run you train is listed here"
+
+
+def test_a_run_from_elsewhere_appears_and_one_that_goes_disappears(
+    qtbot: QtBot, tab: RunsTab, runs: list[RunDir]
+) -> None:
+    make_run(runs[0].path.parent, "delta", day=9)
+    tab.refresh()
+    settled(qtbot, tab)
+    assert names(tab)[0] == "delta"
+    assert move_away(runs[0])
+    tab.refresh()
+    settled(qtbot, tab)
+    assert "alpha" not in names(tab)
+
+
+def move_away(run: RunDir) -> bool:
+    run.path.rename(run.path.parent.parent / "away")
+    return True
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [("ALPHA", ["alpha"]), ("two stopped", ["beta two"]), ("llama", ["alpha"]), ("nothing", []),
+     ("wonderful", ["gamma"]), ("", ["gamma", "beta two", "alpha"])],
+)  # fmt: skip
+def test_search_looks_at_everything(qtbot: QtBot, runs: list[RunDir], words: str, found: list[str]) -> None:
+    save_note(runs[2], RunNote(text="A wonderful failure"))
+    tab = shown(qtbot)
+    tab.search(words)
+    assert names(tab) == found
+    assert tab.table.isVisible() == bool(found)
+
+
+def test_states_filter_and_are_shown_again_at_once(qtbot: QtBot, tab: RunsTab) -> None:
+    tab.show_state("stopped")
+    assert names(tab) == ["beta two"]
+    tab.search("alpha")
+    assert names(tab) == []
+    assert text(tab, "runs.count").startswith("0 of 3 runs")
+    qtbot.mouseClick(tab.findChild(object, "runs.clear"), Qt.MouseButton.LeftButton)
+    assert len(names(tab)) == 3
+
+
+def test_every_column_sorts_both_ways_and_keeps_the_selection(
+    qtbot: QtBot, tab: RunsTab, runs: list[RunDir]
+) -> None:
+    select(qtbot, tab, runs[1])
+    for place, column in enumerate(COLUMNS):
+        values = []
+        for order in (Qt.SortOrder.AscendingOrder, Qt.SortOrder.DescendingOrder):
+            tab.table.sortByColumn(place, order)
+            values.append([column.order(run) for run in tab.table_model.runs])
+            assert [run.name for run in tab.table.chosen()] == ["beta two"]
+        known = [value for value in values[0] if value is not None]
+        assert known == sorted(known), column.key
+        assert [value for value in values[1] if value is not None] == known[::-1], column.key
+
+
+def test_the_selection_survives_a_search(qtbot: QtBot, tab: RunsTab, runs: list[RunDir]) -> None:
+    select(qtbot, tab, runs[0], runs[1])
+    tab.search("a")
+    assert {run.name for run in tab.table.chosen()} == {"alpha", "beta two"}
+    tab.search("beta")
+    assert [run.name for run in tab.table.chosen()] == ["beta two"]
+
+
+def test_columns_are_hidden_and_remembered(qtbot: QtBot, tab: RunsTab) -> None:
+    tab.table.setColumnHidden(KEYS.index("data"), True)
+    tab.table.setColumnWidth(KEYS.index("name"), 222)
+    tab.hide()
+    assert load_settings().window["runs"]["columns"]
+    again = shown(qtbot)
+    assert again.table.isColumnHidden(KEYS.index("data"))
+    assert again.table.columnWidth(KEYS.index("name")) == 222
+
+
+def test_both_themes_paint_every_row(qtbot: QtBot, tab: RunsTab, runs: list[RunDir]) -> None:
+    select(qtbot, tab, runs[0])
+    light = tab.grab().toImage()
+    theme.apply_theme("dark")
+    try:
+        assert tab.grab().toImage() != light
+    finally:
+        theme.apply_theme("light")
+
+
+def test_dates_are_as_short_as_they_can_be() -> None:
+    assert created_text(NOON, NOON + 60).startswith("Today ")
+    assert created_text(NOON, NOON + 40 * 86_400).split()[1] == "Nov"
+    assert created_text(NOON, NOON + 400 * 86_400).startswith("2023-11-1")
+
+
+# -- names and notes ---------------------------------------------------------------
+
+
+def test_a_name_is_edited_in_its_cell_and_kept(qtbot: QtBot, tab: RunsTab, runs: list[RunDir]) -> None:
+    select(qtbot, tab, runs[0])
+    tab.bar.rename.trigger()
+    editor = tab.table.viewport().findChild(QLineEdit)
+    assert editor is not None
+    editor.setText("  a better   name ")
+    tab.refresh()
+    assert not tab.is_busy, "what is typed is not taken away"
+    qtbot.keyClick(editor, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: "a better name" in names(tab))
+    assert load_note(runs[0]).name == "a better name"
+    assert [run.name for run in tab.table.chosen()] == ["a better name"]
+    index = tab.table.filter.index(names(tab).index("a better name"), KEYS.index("name"))
+    tab.table.filter.setData(index, "")
+    assert "alpha" in names(tab)
+    assert not runs[0].notes.exists()
+
+
+def test_tags_and_notes_are_saved_when_another_run_is_chosen(
+    qtbot: QtBot, tab: RunsTab, runs: list[RunDir]
+) -> None:
+    select(qtbot, tab, runs[0])
+    tags = tab.findChild(QLineEdit, "run_detail.tags")
+    notes = tab.findChild(QPlainTextEdit, "run_detail.notes")
+    assert tags is not None
+    assert notes is not None
+    tags.setText("good, demo")
+    notes.setPlainText("Try rank 64.")
+    select(qtbot, tab, runs[1])
+    assert load_note(runs[0]) == RunNote("", ("good", "demo"), "Try rank 64.")
+    assert (tags.text(), notes.toPlainText()) == ("", "")
+    tab.search("demo rank")
+    assert names(tab) == ["alpha"]
+    assert not runs[1].notes.exists()
+
+
+def test_what_is_being_written_is_saved_when_the_tab_goes(qtbot: QtBot, tab: RunsTab, runs: list[RunDir]) -> None:
+    select(qtbot, tab, runs[0])
+    notes = tab.findChild(QPlainTextEdit, "run_detail.notes")
+    assert notes is not None
+    notes.setPlainText("unsaved")
+    tab.hide()
+    assert load_note(runs[0]).text == "unsaved"
+
+
+# -- curves and differences --------------------------------------------------------
+
+
+def test_several_runs_are_laid_over_each_other(qtbot: QtBot, tab: RunsTab, runs: list[RunDir]) -> None:
+    select(qtbot, tab, *runs)
+    assert parts(tab).currentIndex() == 1
+    curves = tab.overlay.curves()
+    assert list(curves) == [str(run.path) for run in reversed(runs)]
+    smoothed = curves[str(runs[0].path)]
+    assert len(smoothed[0]) == 200
+    tab.overlay.view.set_smoothing(0)
+    settled(qtbot, tab)
+    raw = tab.overlay.curves()[str(runs[0].path)]
+    assert np.std(np.diff(raw[1])) > 3 * np.std(np.diff(smoothed[1]))
+    for axis, last in (("epochs", 3.0), ("tokens", 40_000.0), ("time", 200 / 9 / 60), ("iterations", 200.0)):
+        tab.overlay.view.set_axis(axis)  # type: ignore[arg-type]
+        settled(qtbot, tab)
+        assert tab.overlay.curves()[str(runs[0].path)][0][-1] == pytest.approx(last)
+
+
+def test_differences_are_listed_and_nothing_else(qtbot: QtBot, tab: RunsTab, runs: list[RunDir]) -> None:
+    select(qtbot, tab, runs[1], runs[2])
+    parts(tab).setCurrentIndex(2)
+    settled(qtbot, tab)
+    table = tab.differences
+    rows = [[table.index(r, c).data() for c in range(table.columnCount())] for r in range(table.rowCount())]
+    assert rows == [["Learning rate", "0.0003", "0.0001"], ["LoRA rank", "32", "8"]]
+    assert table.headerData(1, Qt.Orientation.Horizontal) == "gamma"
+    select(qtbot, tab, runs[1])
+    assert parts(tab).currentIndex() == 0
+    assert not parts(tab).isTabEnabled(2)
+
+
+def test_a_curve_that_grows_is_followed(qtbot: QtBot, tab: RunsTab, runs: list[RunDir]) -> None:
+    select(qtbot, tab, runs[0], runs[1])
+    with runs[1].lock(), runs[1].events.open("a") as file:
+        file.write(event.Hello(task="train").to_line() + "\n")
+        file.flush()
+        tab.refresh()
+        settled(qtbot, tab)
+        assert "Training" in [tab.table.filter.index(row, 0).data() for row in range(3)]
+        assert not tab.bar.delete.isEnabled()
+
+
+# -- acts --------------------------------------------------------------------------
+
+
+def test_what_can_be_done_depends_on_the_selection(qtbot: QtBot, tab: RunsTab, runs: list[RunDir]) -> None:
+    bar = tab.bar
+    assert not any(action.isEnabled() for action in (bar.open, bar.resume, bar.delete, bar.compare, bar.report))
+    select(qtbot, tab, runs[0])
+    assert bar.open.isEnabled()
+    assert bar.compare.isEnabled()
+    assert bar.extend.isEnabled()
+    assert not bar.resume.isEnabled(), "it has finished"
+    select(qtbot, tab, runs[1])
+    assert bar.resume.isEnabled()
+    select(qtbot, tab, *runs)
+    assert bar.delete.isEnabled()
+    assert not bar.open.isEnabled()
+
+
+def test_asks_name_the_run(qtbot: QtBot, tab: RunsTab, runs: list[RunDir], monkeypatch: pytest.MonkeyPatch) -> None:
+    select(qtbot, tab, runs[1])
+    monkeypatch.setattr(QInputDialog, "getInt", lambda *_: (50, True))
+    heard: list[tuple[object, ...]] = []
+    for name in ("open", "duplicate", "resume", "compare"):
+        signal = getattr(tab, f"{name}_requested")
+        with qtbot.waitSignal(signal) as caught:
+            getattr(tab.bar, name).trigger()
+        heard.append(tuple(caught.args))
+    assert heard == [(runs[1].path,)] * 4
+    with qtbot.waitSignal(tab.extend_requested) as caught:
+        tab.bar.extend.trigger()
+    assert caught.args == [runs[1].path, 250]
+    with qtbot.waitSignal(tab.open_requested) as caught:
+        tab.table.activated.emit(tab.table.filter.index(0, 0))
+    assert caught.args == [runs[1].path]
+
+
+def test_commands_and_the_config_are_copied(qtbot: QtBot, tab: RunsTab, runs: list[RunDir]) -> None:
+    select(qtbot, tab, runs[0])
+    clipboard = QGuiApplication.clipboard()
+    tab.bar.command.trigger()
+    assert clipboard.text() == f"luthier train {runs[0].path}/setup.yaml"
+    tab.bar.stock.trigger()
+    assert clipboard.text().startswith(f"mlx_lm.lora -c {runs[0].path}/config.yaml --adapter-path ")
+    assert str(runs[0].adapters) not in clipboard.text(), "stock mlx-lm must not write over this run's adapter"
+    tab.bar.yaml.trigger()
+    assert clipboard.text() == runs[0].setup.read_text()
+
+
+def test_a_report_is_written_and_told(qtbot: QtBot, tab: RunsTab, runs: list[RunDir], tmp_path: Path) -> None:
+    select(qtbot, tab, runs[0])
+    with qtbot.waitSignal(tab.told) as told:
+        tab.bar.export_report(tmp_path / "a.html")
+    assert "a.html" in told.args[0]
+    assert "<svg" in (tmp_path / "a.html").read_text()
+    with qtbot.waitSignal(tab.warned) as warned:
+        tab.bar.export_report(tmp_path / "a.txt")
+    assert "a.txt" in warned.args[0]
+
+
+def test_the_folder_is_shown_by_the_system(qtbot: QtBot, tab: RunsTab, runs: list[RunDir]) -> None:
+    found: list[Path] = []
+    tab.bar._reveal_folder = found.append
+    select(qtbot, tab, runs[0])
+    tab.bar.reveal.trigger()
+    assert found == [runs[0].path]
+
+
+def test_runs_go_to_the_trash_after_a_question_with_their_size(
+    qtbot: QtBot, tab: RunsTab, runs: list[RunDir], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "trash"))
+    asked: list[str] = []
+
+    def answer(box: QMessageBox, button: int) -> None:
+        asked.append(box.text() + box.informativeText())
+        box.buttons()[button].click()
+
+    select(qtbot, tab, runs[0], runs[1])
+    monkeypatch.setattr(QMessageBox, "exec", lambda box: answer(box, 1))
+    tab.bar.delete.trigger()
+    assert runs[0].path.exists()
+    assert "2 runs" in asked[0]
+    assert "kB" in asked[0]
+    assert "alpha" in asked[0]
+    monkeypatch.setattr(QMessageBox, "exec", lambda box: answer(box, 0))
+    with qtbot.waitSignal(tab.told):
+        tab.bar.delete.trigger()
+    settled(qtbot, tab)
+    assert names(tab) == ["gamma"]
+    assert not runs[0].path.exists()
+
+
+def test_a_run_that_trains_or_that_the_system_refuses_stays(qtbot: QtBot, tab: RunsTab, runs: list[RunDir]) -> None:
+    tab.bar._trash = lambda path: path.name != runs[1].path.name and move_to_trash(path)
+    with runs[0].lock(), qtbot.waitSignal(tab.warned) as warned:
+        tab.bar.delete_runs(runs[:2])
+    assert "Stop it first" in warned.args[0]
+    assert str(runs[1].path) in warned.args[0]
+    assert all(run.path.exists() for run in runs)
+
+
+def test_the_menu_opens_for_what_is_selected(tab: RunsTab, runs: list[RunDir]) -> None:
+    tab.choose([runs[1].path])
+    tab.table.customContextMenuRequested.emit(QPoint(5, 5))
+    assert tab.bar.menu.isVisible()
+    assert tab.bar.resume.isEnabled()
+    tab.bar.menu.close()
+
+
+def test_every_control_has_a_name_and_can_be_reached(tab: RunsTab) -> None:
+    for kind in (QLineEdit, QPlainTextEdit):
+        for widget in tab.findChildren(kind):
+            if widget.isVisible():
+                assert widget.accessibleName() or widget.parent().objectName().startswith("qt_"), (
+                    widget.objectName()
+                )
+    assert QApplication.focusWidget() is None or tab.isAncestorOf(QApplication.focusWidget())
+
+
+def test_nothing_is_done_while_the_tab_is_hidden(qtbot: QtBot, tab: RunsTab) -> None:
+    settled(qtbot, tab)
+    assert tab._poll.isActive()
+    tab.hide()
+    assert not tab._poll.isActive()
+
+
+def test_another_folder_can_be_listed(qtbot: QtBot, tab: RunsTab, tmp_path: Path) -> None:
+    make_run(tmp_path / "other", "omega")
+    tab.set_folder(tmp_path / "other")
+    settled(qtbot, tab)
+    assert names(tab) == ["omega"]
+    assert RunCatalog(tmp_path / "other").refresh()[0].name == "omega"

@@ -1,0 +1,492 @@
+"""The Setup tab with real widgets: every field reaches the config, every problem its field, Start is honest."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QDesktopServices, QDragEnterEvent, QDropEvent
+from PySide6.QtWidgets import QApplication, QCheckBox, QLabel, QLineEdit, QPushButton, QWidget
+from pytestqt.qtbot import QtBot
+
+from app.core.config.spec import field_specs
+from app.core.config.train_config import TrainConfig
+from app.core.problem import Severity
+from app.core.quantity import bytes_text
+from app.core.setup.config_file import parse_config
+from app.core.system.setting import load_settings
+from app.ui.form.number_box import NumberBox
+from app.ui.form.plain_editor import CheckEditor, ChoiceBox
+from app.ui.form.store import ConfigStore
+from app.ui.setup.setup_tab import SetupTab
+from app.ui.setup.start_bar import StartBar
+from app.ui.target.module_dialog import ModuleDialog
+from app.ui.target.section import PAPER
+from app.ui.widget import theme
+from app.ui.widget.elided_label import ElidedLabel
+from app.ui.worker.inspector import Inspector
+from tests.ui.tiny_form_model import write_model
+
+ANSWER_MS = 60_000
+
+
+def open_tab(inspector: Inspector) -> SetupTab:
+    tab = SetupTab(ConfigStore(), inspector)
+    tab.resize(1000, 900)
+    tab.show()
+    tab.activateWindow()
+    return tab
+
+
+@pytest.fixture(scope="module")
+def inspector(qapp: QApplication) -> Iterator[Inspector]:  # noqa: ARG001
+    """One for all tests: what a real worker told once is known from then on."""
+    theme.apply_theme("light")
+    found = Inspector()
+    yield found
+    found.stop()
+
+
+@pytest.fixture(scope="module")
+def shared(inspector: Inspector) -> Iterator[SetupTab]:
+    """A tab for tests that only edit values; each begins with the defaults."""
+    found = open_tab(inspector)
+    yield found
+    found.shutdown()
+    found.close()
+
+
+@pytest.fixture
+def tab(qtbot: QtBot, inspector: Inspector) -> Iterator[SetupTab]:
+    inspector.inspect("")
+    found = open_tab(inspector)
+    qtbot.addWidget(found)
+    yield found
+    found.shutdown()
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_model(tmp_path_factory.mktemp("models") / "tiny-qwen2")
+
+
+@pytest.fixture
+def known(qtbot: QtBot, tab: SetupTab, model: Path) -> SetupTab:
+    """The tab with the tiny model (4 layers of 7 matrices) inspected."""
+    tab.store.set("model", str(model))
+    qtbot.waitUntil(lambda: tab.selection.selection is not None, timeout=ANSWER_MS)
+    return tab
+
+
+def find(tab: QWidget, name: str, kind: type[Any] = QWidget) -> Any:
+    widget = tab.findChild(kind, name)
+    assert widget is not None, name
+    return widget
+
+
+def retype(qtbot: QtBot, widget: QWidget, text: str) -> None:
+    widget.setFocus()
+    qtbot.keyClick(widget, Qt.Key.Key_A, Qt.KeyboardModifier.ControlModifier)
+    qtbot.keyClicks(widget, text)
+
+
+# -- every field reaches the config ---------------------------------------------------------------------------
+
+TYPED = {
+    "model": "/some/model", "data": "/some/data.jsonl", "valid_data": "/some/valid.jsonl",
+    "adapter_name": "my_voice", "resume_adapter_file": "/some/adapters.safetensors",
+    "learning_rate": "5e-5", "epochs": "2.5", "lora_parameters.dropout": "0.25", "valid_fraction": "0.2",
+    "test_fraction": "0.3", "max_seq_length": "512",
+}  # fmt: skip
+SHOWN = (
+    "model", "data", "valid_data", "learning_rate", "batch_size", "grad_accumulation_steps", "max_seq_length",
+    "epochs", "iters", "optimizer", "adapter_name", "steps_per_report", "steps_per_eval", "save_every", "seed",
+    "early_stopping.enabled", "early_stopping.patience", "mask_prompt", "mask_turns", "grad_checkpoint", "schedule",
+    "warmup", "weight_decay", "max_grad_norm", "val_batches", "batching", "final_adapter",
+    "early_stopping.min_delta", "valid_fraction", "test_fraction", "adapter_dtype", "resume_adapter_file",
+    "fine_tune_type", "lora_parameters.rank", "lora_parameters.scale", "lora_parameters.dropout", "num_layers",
+)  # fmt: skip
+
+
+def test_the_list_of_shown_fields_is_complete(tab: SetupTab) -> None:
+    assert set(SHOWN) - set(tab.data_panel.fields) == set(tab.fields) - set(tab.data_panel.fields)
+
+
+@pytest.mark.parametrize("path", SHOWN)
+def test_editing_the_widget_changes_the_config(qtbot: QtBot, shared: SetupTab, path: str) -> None:
+    tab = shared
+    tab.store.replace(TrainConfig())
+    tab.training.disclosure.open()
+    tab.store.set("mask_prompt", path == "mask_turns")
+    before, editor = tab.store.value(path), find(tab, path)
+    if isinstance(editor, NumberBox):
+        text = TYPED.get(path, "7")
+        retype(qtbot, editor, text)
+        expected: Any = float(text) if field_specs()[path].kind == "float" else int(text)
+    elif isinstance(editor, CheckEditor):
+        qtbot.mouseClick(editor, Qt.MouseButton.LeftButton, pos=QPoint(8, editor.height() // 2))
+        expected = not before
+    elif isinstance(editor, ChoiceBox):
+        editor.setFocus()
+        key = Qt.Key.Key_Down if editor.currentIndex() == 0 else Qt.Key.Key_Up
+        qtbot.keyClick(editor, key)
+        expected = editor.currentData()
+    else:
+        assert isinstance(editor, QLineEdit)
+        retype(qtbot, editor, TYPED[path])
+        expected = TYPED[path]
+    assert tab.store.config.value(path) == expected
+    assert expected != before
+
+
+@pytest.mark.parametrize("kind, reason", [("lora", ""), ("dora", "float32"), ("full", "no adapter")])
+def test_the_precision_of_the_adapter_is_a_choice_of_lora_only(tab: SetupTab, kind: str, reason: str) -> None:
+    tab.store.set("fine_tune_type", kind)
+    field = tab.training.fields["adapter_dtype"]
+    assert field.isEnabled() == (kind == "lora")
+    assert reason in field._hint.text()
+
+
+@pytest.mark.parametrize("path", SHOWN)
+def test_every_field_can_be_named_and_explained(shared: SetupTab, path: str) -> None:
+    editor, spec = find(shared, path), field_specs()[path]
+    assert editor.accessibleName() == spec.label
+    assert spec.what in editor.accessibleDescription()
+    assert editor.focusPolicy() & Qt.FocusPolicy.TabFocus
+
+
+def test_a_config_from_a_file_is_shown_and_unknown_keys_are_kept(tab: SetupTab) -> None:
+    tab.store.replace(parse_config("iters: 123\nlora_parameters: {rank: 8, scale: 20}\nwandb: my-project\n").config)
+    assert find(tab, "iters").lineEdit().text() == "123"
+    assert find(tab, "lora_parameters.rank").lineEdit().text() == "8"
+    tab.check()
+    assert "wandb: my-project" in find(tab, "unknown_keys", QLabel).text()
+    assert find(tab, "unknown_keys", QLabel).isVisibleTo(tab)
+
+
+# -- iterations and epochs ------------------------------------------------------------------------------------
+
+
+def test_epochs_and_iterations_each_show_the_other(qtbot: QtBot, tab: SetupTab) -> None:
+    tab.training.set_train_examples(200)
+    iterations, epochs = find(tab, "iters", NumberBox), find(tab, "epochs", NumberBox)
+    assert iterations.lineEdit().text() == "600"
+    retype(qtbot, epochs, "2")
+    assert (tab.store.config.iters, iterations.lineEdit().text()) == (400, "400")
+    tab.store.set("batch_size", 4)
+    assert tab.store.config.iters == 100
+    retype(qtbot, iterations, "75")
+    assert tab.store.config.epochs is None
+    assert (epochs.lineEdit().text(), epochs.lineEdit().placeholderText()) == ("", "1.5")
+    retype(qtbot, epochs, "3")
+    assert (tab.store.config.epochs, tab.store.config.iters) == (3.0, 150)
+
+
+# -- problems and Start ---------------------------------------------------------------------------------------
+
+
+def test_start_is_held_back_by_errors_and_names_them(qtbot: QtBot, tab: SetupTab) -> None:
+    bar = find(tab, "start_bar", StartBar)
+    assert not bar.button.isEnabled()
+    assert "Model" in bar.text
+    assert "Training data" in bar.text
+    retype(qtbot, find(tab, "batch_size"), "1000")
+    qtbot.waitUntil(lambda: "Batch size" in bar.text)
+    assert {p.path for p in tab.problems if p.severity is Severity.ERROR} == {"model", "data", "batch_size"}
+
+
+def test_a_link_of_the_bar_leads_to_the_field(tab: SetupTab) -> None:
+    tab.resize(700, 500)
+    tab.store.set("schedule", "custom")
+    tab.check()
+    bar, editor = find(tab, "start_bar", StartBar), find(tab, "schedule")
+    assert not editor.isVisible()
+    bar.shown_requested.emit("schedule")
+    assert editor.isVisible()
+    assert QApplication.focusWidget() is editor
+    top = editor.mapTo(tab.scroll_area.viewport(), QPoint(0, 0)).y()
+    assert 0 <= top <= tab.scroll_area.viewport().height() - editor.height()
+    assert editor.property("problem") == "error"
+    assert "lr_schedule" in find(tab, "schedule.problem", QLabel).text()
+
+
+def test_start_asks_once_nothing_is_wrong(qtbot: QtBot, tab: SetupTab) -> None:
+    bar = find(tab, "start_bar", StartBar)
+    bar.set_problems([])
+    with qtbot.waitSignal(tab.start_requested, timeout=1000):
+        qtbot.mouseClick(bar.button, Qt.MouseButton.LeftButton)
+    bar.set_running(True)
+    assert not bar.button.isEnabled()
+
+
+def test_buttons_ask_the_main_window(qtbot: QtBot, tab: SetupTab) -> None:
+    for name, signal in (
+        ("config.open", tab.open_requested),
+        ("config.save", tab.save_requested),
+        ("config.reset", tab.reset_requested),
+    ):
+        with qtbot.waitSignal(signal, timeout=1000):
+            qtbot.mouseClick(find(tab, name, QPushButton), Qt.MouseButton.LeftButton)
+
+
+# -- the model ------------------------------------------------------------------------------------------------
+
+
+def drop(target: QWidget, path: Path) -> bool:
+    mime = QMimeData()
+    mime.setUrls([QUrl.fromLocalFile(str(path))])
+    where, copy = QPointF(20, 20), Qt.DropAction.CopyAction
+    buttons, keys = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    enter = QDragEnterEvent(where, copy, mime, buttons, keys)
+    enter.ignore()
+    QApplication.sendEvent(target, enter)
+    if not enter.isAccepted():
+        return False
+    QApplication.sendEvent(target, QDropEvent(where, copy, mime, buttons, keys))
+    return True
+
+
+def test_a_dropped_model_is_inspected_and_shown(qtbot: QtBot, tab: SetupTab, model: Path) -> None:
+    with qtbot.waitSignal(tab.inspector.inspected, timeout=ANSWER_MS):
+        assert drop(tab.model_panel, model)
+    assert tab.store.config.model == str(model)
+    shown = " ".join(label.text() for label in tab.model_panel.findChildren(QLabel))
+    for word in ("qwen2", "4 × 64", "256 tokens", "2,048 tokens", "not found", "none"):
+        assert word in shown
+    assert load_settings().recent_models[0] == str(model)
+
+
+def test_what_is_no_model_is_left_to_the_window(tab: SetupTab, tmp_path: Path) -> None:
+    assert not drop(tab.model_panel, tmp_path)
+    assert tab.store.config.model == ""
+
+
+def test_a_wrong_path_is_told_under_the_field(qtbot: QtBot, tab: SetupTab) -> None:
+    retype(qtbot, find(tab, "model"), "/no/such/model")
+    qtbot.waitUntil(lambda: "no folder" in find(tab, "model.problem", QLabel).text())
+    assert find(tab, "model").property("problem") == "error"
+
+
+def test_a_model_got_from_the_hub_becomes_the_model(qtbot: QtBot, tab: SetupTab, model: Path) -> None:
+    qtbot.mouseClick(find(tab, "model.get", QPushButton), Qt.MouseButton.LeftButton)
+    dialog = tab.model_panel.hub
+    assert dialog is not None
+    assert dialog.isVisible()
+    dialog.model_chosen.emit(str(model))
+    assert tab.store.config.model == str(model)
+    dialog.reject()
+    tab.model_panel.get_model()
+    assert tab.model_panel.hub is dialog
+
+
+# -- targets --------------------------------------------------------------------------------------------------
+
+
+def test_the_numbers_are_those_of_the_model(known: SetupTab) -> None:
+    selection = known.selection.selection
+    assert selection is not None
+    assert selection.adapted_modules == 28
+    assert "7 matrices × all 4 layers" in find(known, "coverage.total", QLabel).text()
+    assert f"{selection.trainable_parameters:,}" in find(known, "targets.help", QLabel).text()
+
+
+def test_coverage_is_bounded_by_the_model(qtbot: QtBot, known: SetupTab) -> None:
+    box = find(known, "num_layers", ChoiceBox)
+    assert box.itemText(0) == "All 4 layers"
+    items = box.model()
+    tops = [index for index in range(box.count()) if str(box.itemText(index)).startswith("Top")]
+    assert [items.item(index).isEnabled() for index in tops] == [False, False, False]
+    assert "only 4 layers" in items.item(tops[0]).toolTip()
+    box.setFocus()
+    qtbot.keyClick(box, Qt.Key.Key_Down)
+    assert box.currentData() == "other"
+    retype(qtbot, find(known, "num_layers.other"), "2")
+    assert known.store.config.num_layers == 2
+    retype(qtbot, find(known, "num_layers.other"), "9")
+    qtbot.waitUntil(lambda: "4 layers" in find(known, "num_layers.problem", QLabel).text())
+
+
+def test_a_click_in_the_matrix_edits_the_targets(qtbot: QtBot, known: SetupTab) -> None:
+    matrix = known.targets.matrix
+    column = matrix.cell_rect(0, 3).center().toPoint()
+    qtbot.mouseClick(matrix, Qt.MouseButton.LeftButton, pos=QPoint(column.x(), 6))
+    selection = known.selection.selection
+    assert selection is not None
+    assert selection.adapted_modules == 21
+    assert not any(path.startswith("model.layers.3.") for path in selection.paths)
+
+
+def test_the_last_matrix_stays(known: SetupTab) -> None:
+    known.store.set("targets", "model.layers.0.mlp.up_proj")
+    known.selection.switch(["model.layers.0.mlp.up_proj"], False)
+    assert known.store.config.targets == "model.layers.0.mlp.up_proj"
+    assert "At least one" in find(known, "coverage.say", QLabel).text()
+
+
+def test_presets_and_groups(qtbot: QtBot, known: SetupTab) -> None:
+    preset = find(known, "targets.preset", ChoiceBox)
+    preset.setFocus()
+    qtbot.keyClick(preset, Qt.Key.Key_Down)
+    assert known.store.config.targets == "attention"
+    attention, mlp = find(known, "targets.group.attention", QCheckBox), find(known, "targets.group.mlp", QCheckBox)
+    assert (attention.checkState(), mlp.checkState()) == (Qt.CheckState.Checked, Qt.CheckState.Unchecked)
+    assert "16" in attention.text()
+    qtbot.mouseClick(mlp, Qt.MouseButton.LeftButton, pos=QPoint(8, mlp.height() // 2))
+    assert known.store.config.targets == "full"
+    qtbot.mouseClick(attention, Qt.MouseButton.LeftButton, pos=QPoint(8, attention.height() // 2))
+    assert known.store.config.targets == "mlp"
+    assert preset.currentData() == "mlp"
+
+
+def test_custom_patterns_show_their_matches(qtbot: QtBot, known: SetupTab) -> None:
+    preset = find(known, "targets.preset", ChoiceBox)
+    preset.setFocus()
+    qtbot.keyClick(preset, Qt.Key.Key_End)
+    patterns = find(known, "targets", QLineEdit)
+    assert QApplication.focusWidget() is patterns
+    retype(qtbot, patterns, "q_proj, v_prj")
+    assert known.store.config.targets == "q_proj, v_prj"
+    matches = find(known, "targets.matches", QLabel).text()
+    assert "4 modules" in matches
+    assert "nothing" in matches
+    qtbot.waitUntil(lambda: "v_proj" in find(known, "targets.problem", QLabel).text())
+    assert "Targets" in known.start_bar.text
+
+
+def test_the_list_of_modules_is_searched_and_used(qtbot: QtBot, known: SetupTab) -> None:
+    qtbot.mouseClick(find(known, "targets.modules", QPushButton), Qt.MouseButton.LeftButton)
+    dialog = find(known, "module_dialog", ModuleDialog)
+    qtbot.keyClicks(find(dialog, "modules.search", QLineEdit), "down_proj")
+    assert dialog.table.model().rowCount() == 4
+    dialog.table.selectRow(1)
+    qtbot.mouseClick(find(dialog, "modules.use", QPushButton), Qt.MouseButton.LeftButton)
+    assert known.store.config.targets == "mlp.down_proj"
+
+
+def test_full_fine_tuning_has_no_adapter_to_shape(known: SetupTab) -> None:
+    known.store.set("fine_tune_type", "full")
+    for path in ("lora_parameters.rank", "lora_parameters.scale", "targets.preset"):
+        assert not find(known, path).isEnabled()
+    assert "Full fine-tuning" in find(known, "target_section.what", QLabel).text()
+
+
+def test_alpha_has_two_readings(qtbot: QtBot, tab: SetupTab) -> None:
+    alpha, reading = find(tab, "lora_parameters.scale", NumberBox), find(tab, "alpha_convention", ChoiceBox)
+    hint = " ".join(label.text() for label in tab.fields["lora_parameters.scale"].findChildren(QLabel))
+    assert "= alpha 1024 in PEFT" in hint
+    reading.setFocus()
+    qtbot.keyClick(reading, Qt.Key.Key_Down)
+    assert alpha.lineEdit().text() == "1024"
+    assert tab.store.config.lora_parameters.scale == 32
+    retype(qtbot, alpha, "64")
+    assert tab.store.config.lora_parameters.scale == 2
+    tab.store.set("lora_parameters.rank", 8)
+    assert (alpha.lineEdit().text(), tab.store.config.lora_parameters.scale) == ("16", 2)
+    assert load_settings().alpha_convention == "peft"
+
+
+def test_the_paper_opens_in_the_browser(tab: SetupTab, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: opened.append(url.toString()))
+    link = find(tab, "target_section.link", QLabel)
+    assert PAPER in link.text()
+    link.linkActivated.emit(PAPER)
+    assert opened == [PAPER]
+
+
+# -- numbers and suggestions ----------------------------------------------------------------------------------
+
+
+def test_the_numbers_stand_before_the_start(known: SetupTab) -> None:
+    selection = known.selection.selection
+    assert selection is not None
+    figures = known.estimate.figures
+    assert figures["modules"].text == "28"
+    assert figures["parameters"].text == f"{selection.trainable_parameters:,}"
+    known.store.set("lora_parameters.rank", 16)
+    assert figures["parameters"].text == f"{selection.trainable_parameters // 2:,}"
+    known.store.set("model", "")
+    assert {figure.text for figure in figures.values()} == {"–"}
+
+
+def test_a_suggestion_is_applied_only_when_asked(qtbot: QtBot, tab: SetupTab) -> None:
+    tab.estimate.set_data(30)
+    apply = find(tab, "suggestion.lora_parameters.rank", QPushButton)
+    assert tab.store.config.lora_parameters.rank == 32
+    assert "LoRA rank: 8" in apply.accessibleName()
+    qtbot.mouseClick(apply, Qt.MouseButton.LeftButton)
+    assert tab.store.config.lora_parameters.rank == 8
+    assert not [
+        b for b in tab.estimate.findChildren(QPushButton, apply.objectName()) if b.isVisibleTo(tab.estimate)
+    ]
+
+
+def test_memory_is_weighed_against_the_machine(
+    qtbot: QtBot, known: SetupTab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verdict = find(known, "memory.verdict", QLabel)
+    qtbot.waitUntil(lambda: verdict.text() == "Fits")
+    found = known.estimate.estimate
+    assert found is not None
+    assert known.estimate.figures["optimizer"].text == bytes_text(found.optimizer)
+    assert bytes_text(found.total) in find(known, "memory.text", QLabel).text()
+    monkeypatch.setattr(known.inspector, "working_set_bytes", found.total)
+    known.store.set_many({"batch_size": 16, "max_seq_length": 2048})
+    qtbot.waitUntil(lambda: verdict.text() == "Will not fit")
+    qtbot.waitUntil(lambda: known.findChild(QPushButton, "memory.remedy.0") is not None)
+    assert {p.severity for p in known.problems if p.path == "memory"} == {Severity.WARNING}
+    qtbot.mouseClick(find(known, "memory.remedy.0", QPushButton), Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: verdict.text() in ("Fits", "Tight"))
+    qtbot.waitUntil(lambda: not any(p.path == "memory" for p in known.problems))
+
+
+# -- the look and the pace ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("width, columns", [(1000, 4), (720, 3), (480, 2)])
+def test_the_form_folds_with_the_width(qtbot: QtBot, tab: SetupTab, width: int, columns: int) -> None:
+    tab.resize(width, 800)
+    learning, epochs = find(tab, "learning_rate"), find(tab, "epochs")
+    qtbot.waitUntil(lambda: tab.scroll_area.widget().width() <= width)
+    row = [p for p in ("learning_rate", "batch_size", "grad_accumulation_steps", "max_seq_length")
+           if find(tab, p).mapTo(tab, QPoint()).y() == learning.mapTo(tab, QPoint()).y()]  # fmt: skip
+    assert len(row) == columns
+    assert epochs.mapTo(tab, QPoint(epochs.width(), 0)).x() <= width
+
+
+def test_an_edit_shows_its_numbers_in_the_same_turn(tmp_path: Path, qtbot: QtBot, tab: SetupTab) -> None:
+    deep = write_model(tmp_path / "deep", num_hidden_layers=64)
+    tab.store.set("model", str(deep))
+    qtbot.waitUntil(lambda: tab.selection.selection is not None, timeout=ANSWER_MS)
+    QApplication.processEvents()
+    for rank in (8, 16, 24):
+        retype(qtbot, find(tab, "lora_parameters.rank"), str(rank))
+        QApplication.processEvents()
+        assert tab.selection.selection is not None
+        assert f"{tab.selection.selection.trainable_parameters:,}" in find(tab, "targets.help", QLabel).text()
+
+
+def cut_texts(tab: SetupTab) -> list[str]:
+    """The visible texts that do not fit into their widgets."""
+    cut = []
+    for label in tab.findChildren(QLabel):
+        if not label.isVisible() or not label.text() or isinstance(label, ElidedLabel):
+            continue
+        needed = label.heightForWidth(label.width()) if label.wordWrap() else label.sizeHint().height()
+        if label.height() < needed or (not label.wordWrap() and label.width() < label.sizeHint().width()):
+            cut.append(label.text())
+    boxes = [*tab.findChildren(QCheckBox), *tab.findChildren(QPushButton)]
+    return cut + [box.text() for box in boxes if box.isVisible() and box.width() < box.minimumSizeHint().width()]
+
+
+@pytest.mark.parametrize("width", [520, 620, 660, 740, 900, 1200])
+def test_no_text_is_cut_at_any_width(qtbot: QtBot, known: SetupTab, width: int) -> None:
+    known.training.disclosure.open()
+    known.store.set_many({"targets": "q_proj, v_prj", "warmup": 5000, "max_seq_length": 9000, "weight_decay": 0.1})
+    known.resize(width, 900)
+    qtbot.waitUntil(lambda: bool(known.problems) and known.scroll_area.widget().width() <= width)
+    known.check()
+    QApplication.processEvents()
+    QApplication.processEvents()
+    assert cut_texts(known) == []

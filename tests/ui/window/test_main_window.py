@@ -1,0 +1,404 @@
+"""The main window: menus, drops, messages and closing, wired to one store and one session."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt, QUrl
+from PySide6.QtGui import QAction, QFileOpenEvent
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QLabel, QMessageBox, QPushButton, QToolButton, QWidget
+from pytestqt.qtbot import QtBot
+
+from app.core.config.train_config import TrainConfig
+from app.core.method.method import METHODS
+from app.core.problem import Problem
+from app.core.protocol import event
+from app.core.setup.config_file import load_config, save_config
+from app.core.setup.trial import trial_config
+from app.core.system.setting import load_settings
+from app.ui.form.store import ConfigStore, form_store
+from app.ui.run.session import RunSession, RunState
+from app.ui.widget import theme
+from app.ui.window.appearance import Appearance
+from app.ui.window.application import ErrorPresenter, FileOpener, screenshot
+from app.ui.window.main_window import MainWindow
+from tests.ui import synthetic_run
+from tests.ui.dragging import drop
+from tests.ui.fake_worker import FakeWorker
+
+
+@pytest.fixture
+def window(qtbot: QtBot, workers: list[FakeWorker], monkeypatch: pytest.MonkeyPatch) -> MainWindow:
+    assert workers == []
+    monkeypatch.setattr("app.ui.worker.latest.WorkerProcess", FakeWorker)
+    appearance = Appearance()
+    found = MainWindow(form_store(), RunSession(), appearance)
+    qtbot.addWidget(found, before_close_func=forget_run)
+    found.resize(1100, 700)
+    found.show()
+    return found
+
+
+def forget_run(window: MainWindow) -> None:
+    """A window that trains asks before it closes; the end of a test has nobody to answer."""
+    window.session._state = RunState.NONE
+
+
+@pytest.fixture
+def ready(window: MainWindow, monkeypatch: pytest.MonkeyPatch) -> MainWindow:
+    """A window whose form has nothing that holds back Start."""
+    monkeypatch.setattr("app.ui.setup.setup_tab.SetupTab._found", lambda _: [])
+    window.store.set_many({"model": "/m", "data": "/d", "adapter_name": "friendly"})
+    window.setup_tab.check()
+    return window
+
+
+def trainers(workers: list[FakeWorker]) -> list[FakeWorker]:
+    return [worker for worker in workers if worker.task == "train"]
+
+
+def action(window: MainWindow, name: str) -> QAction:
+    return window.findChild(QAction, name)
+
+
+def messages(window: MainWindow) -> list[str]:
+    return [message.text for message in window.messages.messages()]
+
+
+def act(window: MainWindow) -> None:
+    QTest.mouseClick(window.messages.findChild(QPushButton, "message.action"), Qt.MouseButton.LeftButton)
+
+
+def model_folder(tmp_path: Path) -> Path:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text(json.dumps({"model_type": "llama"}))
+    return tmp_path / "model"
+
+
+# -- menus ---------------------------------------------------------------------------------------------------
+
+
+def test_every_action_has_a_role_and_the_keys_are_there(window: MainWindow) -> None:
+    actions = [
+        a for a in window.findChildren(QAction) if a.objectName().startswith(("file.", "run.", "view.", "help."))
+    ]
+    assert len(actions) > 15
+    assert all(a.menuRole() is not QAction.MenuRole.TextHeuristicRole for a in actions)
+    keys = {
+        name: action(window, name).shortcut().toString()
+        for name in ("file.settings", "file.quit", "file.open_config")
+    }
+    assert keys == {"file.settings": "Ctrl+,", "file.quit": "Ctrl+Q", "file.open_config": "Ctrl+O"}
+    assert action(window, "file.quit").menuRole() is QAction.MenuRole.QuitRole
+    assert action(window, "file.settings").menuRole() is QAction.MenuRole.PreferencesRole
+    used = [a.shortcut().toString() for a in actions if not a.shortcut().isEmpty()]
+    assert len(used) == len(set(used))
+
+
+def test_keys_change_the_tab_and_everything_stays(window: MainWindow) -> None:
+    for index, name in ((3, "runs_tab"), (2, "compare_tab"), (1, "enhanced_tab"), (0, "setup_tab")):
+        action(window, f"view.tab.{index}").trigger()
+        assert window.findChild(QWidget, name).isVisible()
+        assert window.run_panel.isVisible()
+
+
+def test_the_theme_is_chosen_and_kept(window: MainWindow) -> None:
+    action(window, "view.theme.dark").trigger()
+    assert theme.colors().scheme == "dark"
+    assert load_settings().theme == "dark"
+    QTest.mouseClick(window.findChild(QToolButton, "theme_toggle"), Qt.MouseButton.LeftButton)
+    assert theme.colors().scheme == "light"
+    assert action(window, "view.theme.light").isChecked()
+
+
+def test_a_config_is_opened_saved_and_the_opening_undone(window: MainWindow, tmp_path: Path) -> None:
+    file = tmp_path / "lora.yaml"
+    file.write_text("model: /elsewhere\nlora_parameters: {rank: 8}\nstrange_key: 1\n")
+    window.store.set("adapter_name", "mine")
+    window.workshop.open_config(file)
+    assert window.store.config.lora_parameters.rank == 8
+    assert "strange_key" in messages(window)[0]
+    assert load_settings().recent_configs[0] == str(file)
+    act(window)
+    assert window.store.config.adapter_name == "mine"
+    window.workshop.save_config(tmp_path / "saved")
+    assert load_config(tmp_path / "saved.yaml").config.adapter_name == "mine"
+
+
+def test_a_broken_config_leaves_the_form_alone(window: MainWindow, tmp_path: Path) -> None:
+    file = tmp_path / "broken.yaml"
+    file.write_text("batch_size: 1000\nlearning_rate: -1\n")
+    before = window.store.config
+    window.workshop.open_config(file)
+    assert window.store.config == before
+    assert "batch_size" in messages(window)[0]
+    assert "learning_rate" in messages(window)[0]
+
+
+def test_reset_can_be_undone(window: MainWindow) -> None:
+    window.store.set_many({"batch_size": 4, "model": "/m"})
+    action(window, "file.reset").trigger()
+    assert window.store.config == TrainConfig(model="/m")
+    act(window)
+    assert window.store.config.batch_size == 4
+
+
+# -- drops ---------------------------------------------------------------------------------------------------
+
+
+def test_what_is_dropped_on_the_window_lands_where_it_belongs(
+    qtbot: QtBot, window: MainWindow, tmp_path: Path
+) -> None:
+    model, data = model_folder(tmp_path), tmp_path / "train.jsonl"
+    data.write_text('{"text": "hello"}\n')
+    drop(window, model, data)
+    assert (window.store.config.model, window.store.config.data) == (str(model), str(data))
+    assert messages(window)[0] == "model is the model now. train.jsonl is the training data now."
+    config = tmp_path / "my.yaml"
+    save_config(TrainConfig(adapter_name="dropped"), config)
+    drop(window, config)
+    assert window.store.config.adapter_name == "dropped"
+    run = synthetic_run.run_folder(tmp_path)
+    with qtbot.waitSignal(window.session.loaded):
+        drop(window, run.path)
+    assert len(window.session.history) == 600
+    photo = tmp_path / "photo.png"
+    photo.write_bytes(b"")
+    drop(window, photo)
+    assert "photo.png is not a model" in messages(window)[0]
+
+
+def test_a_dropped_adapter_opens_the_comparison_with_its_base(window: MainWindow, tmp_path: Path) -> None:
+    adapter = tmp_path / "tuned"
+    adapter.mkdir()
+    (adapter / "adapter_config.json").write_text(json.dumps({"model": "/models/base"}))
+    (adapter / "adapters.safetensors").write_bytes(b"")
+    drop(window, adapter)
+    assert window.compare_tab.isVisible()
+    assert window.compare_tab.adapter == adapter
+    assert window.compare_tab.base == "/models/base"
+
+
+def test_files_of_the_system_land_where_a_drop_would_put_them(window: MainWindow, tmp_path: Path) -> None:
+    opener = FileOpener(window)
+    opener.opened.connect(window.workshop.take_files)
+    application = QApplication.instance()
+    assert application is not None
+    application.installEventFilter(opener)
+    model = model_folder(tmp_path)
+    QApplication.sendEvent(application, QFileOpenEvent(QUrl.fromLocalFile(str(model))))
+    assert window.store.config.model == str(model)
+    application.removeEventFilter(opener)
+
+
+# -- runs ----------------------------------------------------------------------------------------------------
+
+
+def test_errors_hold_back_the_start_and_are_named(window: MainWindow, workers: list[FakeWorker]) -> None:
+    action(window, "run.start").trigger()
+    assert trainers(workers) == []
+    assert messages(window)[0].startswith("The run cannot start yet.")
+    assert "model" in messages(window)[0].lower()
+
+
+def test_a_run_is_started_paused_stopped_and_offers_the_comparison(
+    qtbot: QtBot, ready: MainWindow, workers: list[FakeWorker]
+) -> None:
+    QTest.mouseClick(ready.findChild(QPushButton, "start"), Qt.MouseButton.LeftButton)
+    (worker,) = trainers(workers)
+    assert load_config(worker.job_dir / "config.yaml").config.adapter_name == "friendly"
+    assert not ready.findChild(QPushButton, "start").isEnabled()
+    worker.say(*synthetic_run.events(until=300, ending=""))
+    qtbot.waitUntil(lambda: ready.windowTitle() == "50 % · friendly – Luthier")
+    assert ready.findChild(QLabel, "status").text().startswith("Training · iteration 300 of 600")
+    action(ready, "run.pause").trigger()
+    action(ready, "run.stop").trigger()
+    assert [command for command, _ in worker.commands] == ["pause", "stop"]
+    run = ready.session.run
+    assert run is not None
+    run.adapters.mkdir()
+    (run.adapters / "adapters.safetensors").write_bytes(b"")
+    (run.adapters / "adapter_config.json").write_text(json.dumps({"model": "/m"}))
+    worker.end(event.Finished(reason="stopped", iteration=300))
+    assert messages(ready)[0] == "friendly was stopped at iteration 300; the adapter is saved."
+    act(ready)
+    assert ready.compare_tab.isVisible()
+    assert ready.compare_tab.adapter == run.adapters
+    assert ready.compare_tab.base == "/m"
+
+
+def test_a_failed_run_leads_to_its_field(ready: MainWindow, workers: list[FakeWorker]) -> None:
+    ready.workshop.start()
+    failure = event.Failed(
+        message="The data is too small.", hint="Lower the batch.", path="batch_size", unusable=True
+    )
+    trainers(workers)[0].end(failure, 2)
+    assert messages(ready)[0] == "The data is too small. Lower the batch."
+    ready.show_tab("Compare")
+    act(ready)
+    assert ready.setup_tab.isVisible()
+
+
+def test_a_second_run_is_not_started_over_the_first(ready: MainWindow, workers: list[FakeWorker]) -> None:
+    ready.workshop.start()
+    ready.workshop.start()
+    assert len(trainers(workers)) == 1
+    assert "Stop it before" in messages(ready)[0]
+    ready.workshop.open_run(Path("/somewhere"))
+    assert "A run is training" in messages(ready)[0]
+
+
+# -- the end -------------------------------------------------------------------------------------------------
+
+
+def answer(monkeypatch: pytest.MonkeyPatch, text: str) -> list[str]:
+    """Presses the button with this text in every question that comes; returns what was asked."""
+    asked: list[str] = []
+
+    def execute(box: QMessageBox) -> int:
+        asked.append(box.text())
+        next(b for b in box.buttons() if b.text() == text).click()
+        return 0
+
+    monkeypatch.setattr(QMessageBox, "exec", execute)
+    return asked
+
+
+def test_closing_while_training_asks_and_can_be_taken_back(
+    ready: MainWindow, workers: list[FakeWorker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready.workshop.start()
+    asked = answer(monkeypatch, "Cancel")
+    assert not ready.close()
+    assert asked == ["A run is training."]
+    assert ready.isVisible()
+    assert trainers(workers)[0].commands == []
+
+
+def test_closing_while_training_saves_first(
+    qtbot: QtBot, ready: MainWindow, workers: list[FakeWorker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready.workshop.start()
+    worker = trainers(workers)[0]
+    worker.say(*synthetic_run.events(until=25, ending=""))
+    answer(monkeypatch, "Stop, save and quit")
+    assert not ready.close()
+    assert worker.commands == [("stop", {})]
+    assert ready.isVisible()
+    worker.end(event.Finished(reason="stopped", iteration=26))
+    qtbot.waitUntil(lambda: not ready.isVisible())
+
+
+def test_a_polite_end_by_the_system_saves_without_a_question(
+    qtbot: QtBot, ready: MainWindow, workers: list[FakeWorker]
+) -> None:
+    ready.workshop.start()
+    ready.leave()
+    assert trainers(workers)[0].commands == [("stop", {})]
+    trainers(workers)[0].end(event.Finished(reason="stopped"))
+    qtbot.waitUntil(lambda: not ready.isVisible())
+
+
+def test_size_parts_and_form_come_back(qtbot: QtBot, window: MainWindow) -> None:
+    window.resize(1222, 650)  # Qt fits the width to the screen when it restores, so only the height is looked at
+    window.store.set("adapter_name", "kept")
+    window.run_panel.page.chart.view.set_smoothing(0.25)
+    window.run_panel.page.chart.view.set_axis("tokens")
+    action(window, "view.panel").trigger()
+    window.close()
+    store = form_store()
+    assert store.restore_form() == []
+    again = MainWindow(store, RunSession(), Appearance())
+    qtbot.addWidget(again)
+    again.show()
+    assert store.config.adapter_name == "kept"
+    assert again.height() == 650
+    assert again.run_panel.page.chart.view.smoothing == pytest.approx(0.25)
+    assert again.run_panel.page.chart.view.axis == "tokens"
+    assert not again.run_panel.isVisible()
+    action(again, "view.panel").trigger()
+    assert again.run_panel.width() >= 300
+
+
+def test_an_error_nobody_foresaw_is_told_once_and_written_down(
+    window: MainWindow, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    presenter = ErrorPresenter(window.messages)
+    for _ in range(2):
+        presenter.present(ValueError, ValueError("the unforeseen"), None)
+    assert len(messages(window)) == 1
+    assert "the unforeseen" in messages(window)[0]
+    assert "the unforeseen" in (home / "cache" / "last_error.txt").read_text()
+    assert capsys.readouterr().err.count("ValueError: the unforeseen") == 2
+
+
+def test_a_screenshot_shows_the_run_and_keeps_nothing(
+    workers: list[FakeWorker], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert workers == []
+    monkeypatch.setattr("app.ui.window.main_window.MainWindow.is_busy", False)
+    monkeypatch.setattr("app.ui.worker.latest.WorkerProcess", FakeWorker)
+    before = load_settings()
+    run = synthetic_run.run_folder(tmp_path)
+    picture = tmp_path / "shots" / "window.png"
+    screenshot(run.path, picture, scheme="dark", size=(1200, 760))
+    from PySide6.QtGui import QImage
+
+    image = QImage(str(picture))
+    assert (image.width(), image.height()) == (1200, 760)
+    colors = {image.pixelColor(x, y).name() for x in range(800, 1200, 2) for y in range(300, 700, 2)}
+    assert theme.DARK.train_line in colors
+    assert load_settings() == before
+
+
+def test_problems_are_those_of_the_form(window: MainWindow) -> None:
+    found = window._problems()
+    assert all(isinstance(problem, Problem) for problem in found)
+    assert isinstance(window.store, ConfigStore)
+
+
+def test_a_config_goes_to_the_form_that_has_its_method(window: MainWindow, tmp_path: Path) -> None:
+    path = tmp_path / "preference.yaml"
+    path.write_text("train_mode: dpo\nbeta: 0.3\n", encoding="utf-8")
+    window.workshop.open_config(path)
+    assert window.enhanced_tab.isVisible()
+    assert window.enhanced_store.value("beta") == 0.3
+    assert window.store.value("train_mode") == "sft"
+    window.workshop.undo()
+    assert window.enhanced_store.value("train_mode") == "sft"
+
+
+@pytest.mark.parametrize("name", ["Setup", "Enhanced Setup"])
+def test_the_forms_fit_a_small_window(window: MainWindow, qtbot: QtBot, name: str) -> None:
+    window.show_tab(name)
+    area = (window.setup_tab if name == "Setup" else window.enhanced_tab).scroll_area
+    qtbot.waitUntil(area.isVisible)
+    qtbot.waitUntil(lambda: area.widget().minimumSizeHint().width() <= area.viewport().width())
+
+
+def test_a_trial_fills_the_enhanced_form_and_can_be_undone(window: MainWindow) -> None:
+    window.enhanced_store.set("beta", 0.3)
+    window.enhanced_tab.methods.cards["dpo"].button.click()
+    window.enhanced_tab.methods.trial_button.click()
+    assert window.enhanced_store.config == trial_config(METHODS["dpo"])
+    assert window.store.config == TrainConfig()
+    assert "DPO" in messages(window)[0]
+    act(window)
+    assert window.enhanced_store.value("model") == ""
+
+
+def test_the_enhanced_form_starts_its_own_run(
+    window: MainWindow, workers: list[FakeWorker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.ui.setup.enhanced_tab.EnhancedTab._found", lambda _: [])
+    window.show_tab("Enhanced Setup")
+    window.enhanced_store.set_many({"train_mode": "orpo", "adapter_name": "odds"})
+    window.enhanced_tab.start_requested.emit()
+    assert window.session.config is not None
+    assert (window.session.config.train_mode, window.session.config.adapter_name) == ("orpo", "odds")
+    trainers(workers)[0].say(event.Warned(message="The weights do not change.", hint="Raise the learning rate."))
+    assert messages(window)[0] == "The weights do not change. Raise the learning rate."
+    trainers(workers)[0].end(event.Finished())

@@ -1,0 +1,187 @@
+"""PEFT folders, written by hand from known LoRAs: the same logits as mlx-lm's own layout, or a refusal in words."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import pytest
+from mlx_lm import load
+
+from app.core.problem import UnusableError
+from app.worker.model.adapter_switch import AdapterSwitch
+from tests.worker.answering_model import make_adapter, make_model
+from tests.worker.tiny_model import write_model
+
+TOKENS = mx.array([[5, 9, 20, 33, 100, 7]])
+RANK, SCALE = 4, 10.0  # of `make_adapter`
+Q_PROJ = "base_model.model.model.layers.2.self_attn.q_proj"
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("peft")
+    make_model(root / "dense")
+    make_model(root / "quantized", quantized=True)
+    for base in ("dense", "quantized"):
+        for kind in ("lora", "dora"):
+            adapter = make_adapter(root / base, root / f"{base}-{kind}", kind)
+            write_peft(adapter, root / f"{base}-{kind}-peft", kind)
+    return root
+
+
+def write_peft(adapter: Path, folder: Path, kind: str = "lora", **more: Any) -> Path:
+    """The same adapter in PEFT's layout: transposed matrices, other names, alpha instead of scale."""
+    folder.mkdir()
+    weights = mx.load(str(adapter / "adapters.safetensors"))
+    assert isinstance(weights, dict)
+    names = {"lora_a": "lora_A.weight", "lora_b": "lora_B.weight", "m": "lora_magnitude_vector"}
+    tensors = {}
+    for name, array in weights.items():
+        module, leaf = name.rsplit(".", 1)
+        tensors[f"base_model.model.{module}.{names[leaf]}"] = array if leaf == "m" else mx.contiguous(array.T)
+    mx.save_safetensors(str(folder / "adapter_model.safetensors"), tensors)
+    config = {
+        "peft_type": "LORA",
+        "base_model_name_or_path": "somewhere/else",
+        "r": RANK,
+        "lora_alpha": SCALE * RANK,
+        "use_dora": kind == "dora",
+        "use_rslora": False,
+        "bias": "none",
+        "modules_to_save": None,
+        "target_modules": ["q_proj"],
+        "init_lora_weights": True,
+    }
+    (folder / "adapter_config.json").write_text(json.dumps(config | more))
+    return folder
+
+
+def logits(base: Path, adapter: Path) -> mx.array:
+    model, _ = load(str(base))
+    switch = AdapterSwitch(model)
+    switch.use(switch.load(adapter))
+    return model(TOKENS)
+
+
+@pytest.mark.parametrize("base", ["dense", "quantized"])
+@pytest.mark.parametrize("kind", ["lora", "dora"])
+def test_a_peft_folder_answers_as_the_same_adapter_of_mlx_lm(models: Path, base: str, kind: str) -> None:
+    stock, _ = load(str(models / base), adapter_path=str(models / f"{base}-{kind}"))
+    assert mx.array_equal(logits(models / base, models / f"{base}-{kind}-peft"), stock(TOKENS)).item()
+
+
+def test_the_switch_tells_kind_and_parameters_and_gives_the_base_back(models: Path) -> None:
+    model, _ = load(str(models / "dense"))
+    before, switch = model(TOKENS), AdapterSwitch(model)
+    own, peft = switch.load(models / "dense-dora"), switch.load(models / "dense-dora-peft")
+    assert (peft.kind, peft.parameters) == ("dora", own.parameters)
+    assert set(peft.parts) == set(own.parts)
+    switch.use(peft)
+    assert not mx.array_equal(model(TOKENS), before).item()
+    switch.use(None)
+    assert mx.array_equal(model(TOKENS), before).item()
+    assert switch.load(models / "dense-lora-peft" / "adapter_model.safetensors").kind == "lora"
+
+
+def test_alpha_of_rank_stabilised_lora_and_of_patterns(models: Path, tmp_path: Path) -> None:
+    own, base = models / "dense-lora", models / "dense"
+    plain = logits(base, models / "dense-lora-peft")
+    rs = write_peft(own, tmp_path / "rs", use_rslora=True, lora_alpha=SCALE * math.sqrt(RANK))
+    pattern = {".*": SCALE * RANK}
+    by_alpha = write_peft(own, tmp_path / "alpha", lora_alpha=1, alpha_pattern=pattern)
+    by_rank = write_peft(
+        own, tmp_path / "rank", r=64, rank_pattern={"q_proj|k_proj|v_proj|o_proj": RANK, ".*": RANK}
+    )
+    for found in (rs, by_alpha, by_rank):
+        assert mx.allclose(logits(base, found), plain, rtol=0, atol=0).item()
+    one = write_peft(own, tmp_path / "one", alpha_pattern={"layers.2.self_attn.q_proj": 1})
+    assert not mx.allclose(logits(base, one), plain).item()
+
+
+def test_modules_of_a_wrapped_model_are_found_by_their_ends(models: Path, tmp_path: Path) -> None:
+    found = write_peft(models / "dense-lora", tmp_path / "adapter")
+    _rename(found, lambda name: name.replace("base_model.model.model.", "base_model.model.model.language_model."))
+    assert mx.array_equal(
+        logits(models / "dense", found), logits(models / "dense", models / "dense-lora-peft")
+    ).item()
+
+
+def test_an_embedding_is_adapted_where_it_is_not_the_head(tmp_path: Path) -> None:
+    write_model(tmp_path / "untied", tied=False)
+    write_model(tmp_path / "tied")
+    folder = tmp_path / "adapter"
+    folder.mkdir()
+    model, _ = load(str(tmp_path / "untied"))
+    rows, width = model.model.embed_tokens.weight.shape
+    mx.random.seed(0)
+    a, b = mx.random.normal((RANK, rows)), mx.random.normal((width, RANK))
+    name = "base_model.model.model.embed_tokens.lora_embedding_"
+    mx.save_safetensors(str(folder / "adapter_model.safetensors"), {f"{name}A": a, f"{name}B": b})
+    (folder / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "r": RANK, "lora_alpha": 2}))
+    tuned = logits(tmp_path / "untied", folder)
+    model.model.embed_tokens.weight = model.model.embed_tokens.weight + 2 / RANK * (b @ a).T
+    assert mx.allclose(tuned, model(TOKENS), atol=1e-3).item()
+    assert "input side only" in _refusal(tmp_path / "tied", folder)
+
+
+@pytest.mark.parametrize(
+    "config, said",
+    [
+        ({"modules_to_save": ["lm_head"]}, "modules_to_save"),
+        ({"peft_type": "IA3"}, "type IA3"),
+        ({"bias": "all"}, "bias: all"),
+        ({"init_lora_weights": "pissa_niter_4"}, "pissa_niter_4"),
+        ({"layer_replication": [[0, 2]]}, "layer_replication"),
+        ({"r": 8}, "rank 4 and 4, adapter_config.json says 8"),
+        ({"use_dora": True}, "contradict"),
+        ({"lora_alpha": None}, "no lora_alpha"),
+        ({"alpha_pattern": {"(": 1}}, "self_attn"),
+    ],
+)
+def test_what_cannot_be_put_on_a_base_is_named(
+    models: Path, tmp_path: Path, config: dict[str, Any], said: str
+) -> None:
+    assert said in _refusal(models / "dense", write_peft(models / "dense-lora", tmp_path / "adapter", **config))
+
+
+def test_another_base_is_said_with_both_sizes(models: Path, tmp_path: Path) -> None:
+    make_model(tmp_path / "wide", hidden_size=128)
+    said = _refusal(tmp_path / "wide", models / "dense-lora-peft")
+    assert "64 × 64 in the adapter and 128 × 128 in the base model" in said
+
+
+def test_missing_modules_and_strange_tensors_are_named(models: Path, tmp_path: Path) -> None:
+    found = write_peft(models / "dense-lora", tmp_path / "adapter")
+    _rename(found, lambda name: name.replace("layers.2.", "layers.7."))
+    assert "The base model has no model.layers.7." in _refusal(models / "dense", found)
+    other = write_peft(models / "dense-lora", tmp_path / "other")
+    _rename(other, lambda name: name.replace(f"{Q_PROJ}.lora_A.weight", f"{Q_PROJ}.lora_A.bias"))
+    said = _refusal(models / "dense", other)
+    assert "not of LoRA or DoRA" in said
+    assert "lora_A is not there" in said
+
+
+def test_pickled_weights_are_refused(models: Path, tmp_path: Path) -> None:
+    found = write_peft(models / "dense-lora", tmp_path / "adapter")
+    (found / "adapter_model.safetensors").rename(found / "adapter_model.bin")
+    assert "pickled code" in _refusal(models / "dense", found)
+
+
+def _rename(folder: Path, change: Any) -> None:
+    file = str(folder / "adapter_model.safetensors")
+    weights = mx.load(file)
+    assert isinstance(weights, dict)
+    mx.save_safetensors(file, {change(name): array for name, array in weights.items()})
+
+
+def _refusal(base: Path, adapter: Path) -> str:
+    model, _ = load(str(base))
+    before = model(TOKENS)
+    with pytest.raises(UnusableError) as caught:
+        AdapterSwitch(model).load(adapter)
+    assert mx.array_equal(model(TOKENS), before).item()
+    return str(caught.value)

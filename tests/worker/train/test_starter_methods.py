@@ -1,0 +1,48 @@
+"""On the starter each preference method raises its margin, in a worker of its own, in a short run.
+
+Rewards take longer to rise beyond doubt: two methods stand for all here, `packaging/method_table.py` has them.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from app.core.method.method import METHODS
+from tests import ROOT
+
+
+def script() -> ModuleType:
+    path = ROOT / "packaging" / "method_table.py"
+    spec = importlib.util.spec_from_file_location("method_table", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["method_table"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if method.data == "pairs"])
+def test_the_margin_rises(name: str, tmp_path: Path) -> None:
+    row = script().run_method(METHODS[name], tmp_path / "run", iters=20)
+    assert row.after > row.before + 0.1
+
+
+@pytest.mark.slow
+def test_the_baseline_learns(tmp_path: Path) -> None:
+    row = script().run_method(METHODS["sft"], tmp_path / "run")
+    assert row.after < row.before - 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name, iterations", [("grpo", 32), ("online_dpo", 40)])
+def test_the_reward_rises_on_problems_that_no_run_has_seen(name: str, iterations: int, tmp_path: Path) -> None:
+    row = script().run_method(METHODS[name], tmp_path / "run", iters=iterations)
+    assert row.after > row.before
+    assert row.change_in_errors > 2
