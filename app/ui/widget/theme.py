@@ -1,4 +1,4 @@
-"""The look: one set of colours and metrics a scheme, made into a palette and a style sheet.
+"""The look: one set of colours a scheme, from `resources/themes`, made into a palette and a style sheet.
 
 Widgets say what they are with dynamic properties (``role``: title, section, muted, error, …; ``kind``: primary,
 quiet, …) and the style sheet dresses them; drawing code asks `colors()`.
@@ -7,10 +7,12 @@ quiet, …) and the style sheet dresses them; drawing code asks `colors()`.
 from __future__ import annotations
 
 import os
+import re
 import sys
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -61,62 +63,27 @@ class Colors:
     series: tuple[str, ...]
 
 
-LIGHT = Colors(
-    scheme="light",
-    window="#f4f2ef",
-    card="#ffffff",
-    field="#ffffff",
-    raised="#faf8f6",
-    border="#e3dfda",
-    border_strong="#cdc7c0",
-    text="#211e1b",
-    muted="#6b655f",
-    faint="#8c857e",
-    accent="#a8541c",
-    accent_hover="#95491a",
-    accent_pressed="#7f3e15",
-    on_accent="#ffffff",
-    accent_soft="#f7e9dd",
-    selection="#f0d9c6",
-    error="#b3261e",
-    error_soft="#fbeae8",
-    warning="#8a5a00",
-    warning_soft="#fbf1dc",
-    good="#2a6f47",
-    good_soft="#e6f2ea",
-    train_line="#b85c1e",
-    valid_line="#1f6f8b",
-    grid="#e9e5e0",
-    series=("#b85c1e", "#1f6f8b", "#5b7f2b", "#8a4fa0", "#b8892b", "#3b62b5", "#b23a5b", "#4a8f86"),
-)
-DARK = Colors(
-    scheme="dark",
-    window="#1b1a19",
-    card="#252423",
-    field="#1f1e1d",
-    raised="#2d2b2a",
-    border="#393735",
-    border_strong="#514e4b",
-    text="#efece8",
-    muted="#aba59e",
-    faint="#88827b",
-    accent="#e39a5c",
-    accent_hover="#eba970",
-    accent_pressed="#c98449",
-    on_accent="#1b1512",
-    accent_soft="#3b2d22",
-    selection="#5a4130",
-    error="#ff8a7d",
-    error_soft="#3d2522",
-    warning="#e9b949",
-    warning_soft="#38301d",
-    good="#7fca9a",
-    good_soft="#21332a",
-    train_line="#e8a061",
-    valid_line="#62b6d1",
-    grid="#33312f",
-    series=("#e8a061", "#62b6d1", "#a3c868", "#c692dc", "#e3c567", "#7ea2ec", "#ec7f9d", "#74c4ba"),
-)
+COLOR = re.compile("#[0-9a-f]{6}")
+
+
+def read_colors(file: Path) -> Colors:
+    """Reads a scheme's colours from its TOML file, whose name is the scheme's.
+
+    Raises `ValueError` for what is no colour, and for a colour that is missing or has no purpose.
+    """
+    found = tomllib.loads(file.read_text(encoding="utf-8"))
+    wanted = {one.name for one in fields(Colors)} - {"scheme"}
+    if wanted != found.keys():
+        raise ValueError(f"{file.name}: these colours are missing or unknown: {sorted(wanted ^ found.keys())}")
+    series = tuple(found.pop("series"))
+    for value in (*found.values(), *series):
+        if not COLOR.fullmatch(value):
+            raise ValueError(f"{file.name}: {value} is no colour; write it like #1a2b3c")
+    return Colors(scheme="dark" if file.stem == "dark" else "light", series=series, **found)
+
+
+LIGHT = read_colors(resource("themes", "light.toml"))
+DARK = read_colors(resource("themes", "dark.toml"))
 
 
 class _Theme(QObject):
@@ -240,170 +207,26 @@ def _palette(c: Colors) -> QPalette:
     return palette
 
 
-def _style_sheet(c: Colors) -> str:
-    def image(name: str) -> str:
-        return resource("themes", f"{name}-{c.scheme}.svg").as_posix()
+@cache
+def _style_sheet(found: Colors) -> str:
+    return fill_sheet(resource("themes", "luthier.qss").read_text(encoding="utf-8"), found)
 
-    return f"""
-* {{ outline: none; }}
-QMainWindow, QDialog {{ background: {c.window}; }}
-QWidget#page, QScrollArea, QScrollArea > QWidget > QWidget {{ background: {c.window}; }}
-QScrollArea {{ border: none; }}
-QToolTip {{ background: {c.raised}; color: {c.text}; border: 1px solid {c.border_strong}; padding: 6px 8px; }}
 
-QFrame[role="card"] {{ background: {c.card}; border: 1px solid {c.border}; border-radius: 10px; }}
-QFrame[role="card"][drop="true"] {{ border: 1px solid {c.accent}; background: {c.accent_soft}; }}
-QFrame[role="well"] {{ background: {c.raised}; border: 1px solid {c.border}; border-radius: 8px; }}
-QFrame[role="choice"] {{ background: {c.raised}; border: 1px solid {c.border}; border-radius: 8px; }}
-QFrame[role="choice"]:hover {{ border-color: {c.border_strong}; }}
-QFrame[role="choice-on"] {{ background: {c.accent_soft}; border: 1px solid {c.accent}; border-radius: 8px; }}
-QFrame[role^="choice"] QRadioButton {{ font-weight: 600; }}
-QFrame[role="line"] {{ background: {c.border}; border: none; max-height: 1px; min-height: 1px; }}
-QFrame[role="banner"] {{ background: {c.accent_soft}; border: none; border-radius: 8px; }}
-QFrame[role="banner-error"] {{ background: {c.error_soft}; border: none; border-radius: 8px; }}
-QFrame[role="banner-warning"] {{ background: {c.warning_soft}; border: none; border-radius: 8px; }}
-QFrame[role="banner-good"] {{ background: {c.good_soft}; border: none; border-radius: 8px; }}
-QFrame[role="drop-zone"] {{ background: {c.raised}; border: 1.5px dashed {c.border_strong}; border-radius: 10px; }}
-QFrame[role="drop-zone"][drop="true"] {{ border: 1.5px dashed {c.accent}; background: {c.accent_soft}; }}
+def fill_sheet(sheet: str, found: Colors) -> str:
+    """Puts a scheme's colours and pictures in the place of their names: ``@accent`` and ``url(check)``.
 
-QLabel {{ background: transparent; color: {c.text}; }}
-QLabel[role="title"] {{ font-size: 20px; font-weight: 600; }}
-QLabel[role="section"] {{ font-size: 15px; font-weight: 600; }}
-QLabel[role="label"] {{ font-weight: 500; }}
-QLabel[role="muted"] {{ color: {c.muted}; }}
-QLabel[role="small"] {{ color: {c.muted}; font-size: 12px; }}
-QLabel[role="figure"] {{ font-size: 20px; font-weight: 600; }}
-QLabel[role="error"] {{ color: {c.error}; font-size: 12px; }}
-QLabel[role="warning"] {{ color: {c.warning}; font-size: 12px; }}
-QLabel[role="note"] {{ color: {c.muted}; font-size: 12px; }}
-QLabel[role="good"] {{ color: {c.good}; font-size: 12px; }}
-QLabel[role="pill"] {{ background: {c.raised}; border: 1px solid {c.border}; border-radius: 9px; padding: 1px 8px;
-    font-size: 12px; color: {c.muted}; }}
-QLabel[role="pill-accent"] {{ background: {c.accent_soft}; border-radius: 9px; padding: 2px 9px; font-size: 12px;
-    color: {c.accent}; font-weight: 600; }}
-QLabel[role="pill-good"] {{ background: {c.good_soft}; border-radius: 9px; padding: 2px 9px; font-size: 12px;
-    color: {c.good}; font-weight: 600; }}
-QLabel[role="pill-error"] {{ background: {c.error_soft}; border-radius: 9px; padding: 2px 9px; font-size: 12px;
-    color: {c.error}; font-weight: 600; }}
-QLabel[role="pill-warning"] {{ background: {c.warning_soft}; border-radius: 9px; padding: 2px 9px; font-size: 12px;
-    color: {c.warning}; font-weight: 600; }}
-QLabel:disabled {{ color: {c.faint}; }}
+    Raises `ValueError` for a colour that no scheme has, `FileNotFoundError` for a picture that did not ship.
+    """
 
-QPushButton {{ background: {c.card}; color: {c.text}; border: 1px solid {c.border_strong}; border-radius: 7px;
-    padding: 5px 13px; min-height: 18px; font-weight: 500; }}
-QPushButton:hover {{ background: {c.raised}; border-color: {c.faint}; }}
-QPushButton:pressed {{ background: {c.border}; }}
-QPushButton:focus {{ border-color: {c.accent}; }}
-QPushButton:disabled {{ color: {c.faint}; background: {c.window}; border-color: {c.border}; }}
-QPushButton:checked {{ background: {c.accent_soft}; border-color: {c.accent}; color: {c.accent}; }}
-QPushButton[kind="primary"] {{ background: {c.accent}; color: {c.on_accent}; border-color: {c.accent};
-    font-weight: 600; padding: 6px 18px; }}
-QPushButton[kind="primary"]:hover {{ background: {c.accent_hover}; border-color: {c.accent_hover}; }}
-QPushButton[kind="primary"]:pressed {{ background: {c.accent_pressed}; }}
-QPushButton[kind="primary"]:disabled {{ background: {c.border}; color: {c.faint}; border-color: {c.border}; }}
-QPushButton[kind="quiet"], QToolButton {{ background: transparent; border: 1px solid transparent; color: {c.muted};
-    border-radius: 6px; padding: 4px 8px; }}
-QToolButton[kind="mini"] {{ padding: 1px; }}
-QPushButton[kind="quiet"]:hover, QToolButton:hover {{ background: {c.raised}; color: {c.text};
-    border-color: {c.border}; }}
-QPushButton[kind="quiet"]:focus, QToolButton:focus {{ border-color: {c.accent}; }}
-QToolButton:checked {{ background: {c.accent_soft}; color: {c.accent}; border-color: {c.accent_soft}; }}
-QToolButton:disabled, QPushButton[kind="quiet"]:disabled {{ color: {c.faint}; background: transparent;
-    border-color: transparent; }}
-QToolButton::menu-indicator {{ image: none; }}
-QPushButton[kind="link"] {{ background: transparent; border: none; color: {c.accent}; padding: 0; font-weight: 500;
-    text-align: left; }}
-QPushButton[kind="link"]:hover, QPushButton[kind="link"]:focus {{ color: {c.accent_hover};
-    text-decoration: underline; }}
-QPushButton[kind="danger"] {{ color: {c.error}; border-color: {c.error}; background: transparent; }}
-QPushButton[kind="danger"]:hover {{ background: {c.error_soft}; }}
+    def color(name: re.Match[str]) -> str:
+        value = getattr(found, name[1], None)
+        if not isinstance(value, str) or not COLOR.fullmatch(value):
+            line = sheet.count("\n", 0, name.start()) + 1
+            raise ValueError(f"The style sheet names a colour that no scheme has: {name[0]} in line {line}")
+        return value
 
-QLineEdit, QSpinBox, QDoubleSpinBox, QAbstractSpinBox, QComboBox, QPlainTextEdit, QTextEdit {{
-    background: {c.field}; color: {c.text}; border: 1px solid {c.border_strong}; border-radius: 7px;
-    selection-background-color: {c.selection}; selection-color: {c.text}; }}
-QLineEdit, QSpinBox, QDoubleSpinBox, QAbstractSpinBox, QComboBox {{ padding: 4px 8px; min-height: 20px; }}
-QAbstractSpinBox QLineEdit, QComboBox QLineEdit {{ border: none; padding: 0; background: transparent; }}
-QPlainTextEdit, QTextEdit {{ padding: 6px; }}
-QLineEdit:hover, QAbstractSpinBox:hover, QComboBox:hover {{ border-color: {c.faint}; }}
-QLineEdit:focus, QAbstractSpinBox:focus, QComboBox:focus, QComboBox:on, QPlainTextEdit:focus, QTextEdit:focus {{
-    border-color: {c.accent}; }}
-QLineEdit[problem="error"], QAbstractSpinBox[problem="error"], QComboBox[problem="error"] {{
-    border-color: {c.error}; }}
-QLineEdit[problem="warning"], QAbstractSpinBox[problem="warning"], QComboBox[problem="warning"] {{
-    border-color: {c.warning}; }}
-QLineEdit:disabled, QAbstractSpinBox:disabled, QComboBox:disabled, QPlainTextEdit:disabled {{
-    background: {c.window}; color: {c.faint}; border-color: {c.border}; }}
-QComboBox::drop-down {{ subcontrol-origin: padding; subcontrol-position: center right; width: 22px; border: none; }}
-QComboBox::down-arrow {{ image: url({image("chevron-down")}); width: 12px; height: 12px; }}
-QComboBox QAbstractItemView {{ background: {c.card}; border: 1px solid {c.border_strong}; border-radius: 6px;
-    padding: 4px; selection-background-color: {c.accent_soft}; selection-color: {c.text}; }}
-QAbstractSpinBox::up-button, QAbstractSpinBox::down-button {{ subcontrol-origin: border; width: 18px; border: none;
-    background: transparent; }}
-QAbstractSpinBox::up-button {{ subcontrol-position: top right; margin: 2px 3px 0 0; }}
-QAbstractSpinBox::down-button {{ subcontrol-position: bottom right; margin: 0 3px 2px 0; }}
-QAbstractSpinBox::up-button:hover, QAbstractSpinBox::down-button:hover {{ background: {c.raised};
-    border-radius: 4px; }}
-QAbstractSpinBox::up-arrow {{ image: url({image("chevron-up")}); width: 11px; height: 11px; }}
-QAbstractSpinBox::down-arrow {{ image: url({image("chevron-down")}); width: 11px; height: 11px; }}
+    def picture(name: re.Match[str]) -> str:
+        path = resource("themes", f"{name[1]}-{found.scheme}.svg")
+        return f"url({path.as_posix()})"
 
-QCheckBox, QRadioButton {{ spacing: 8px; color: {c.text}; background: transparent; }}
-QCheckBox:disabled, QRadioButton:disabled {{ color: {c.faint}; }}
-QCheckBox::indicator, QRadioButton::indicator {{ width: 16px; height: 16px; border: 1px solid {c.border_strong};
-    background: {c.field}; }}
-QCheckBox::indicator {{ border-radius: 5px; }}
-QRadioButton::indicator {{ border-radius: 9px; }}
-QCheckBox::indicator:hover, QRadioButton::indicator:hover, QCheckBox::indicator:focus {{
-    border-color: {c.accent}; }}
-QCheckBox:focus {{ color: {c.accent}; }}
-QCheckBox::indicator:checked {{ background: {c.accent}; border-color: {c.accent}; image: url({image("check")}); }}
-QCheckBox::indicator:indeterminate {{ background: {c.accent_soft}; border-color: {c.accent}; }}
-QCheckBox::indicator:checked:disabled {{ background: {c.faint}; border-color: {c.faint}; }}
-QRadioButton::indicator:checked {{ border: 5px solid {c.accent}; width: 8px; height: 8px;
-    background: {c.on_accent}; }}
-
-QTabWidget::pane {{ border: none; background: {c.window}; }}
-QTabBar {{ background: {c.window}; qproperty-drawBase: 0; }}
-QTabBar::tab {{ background: transparent; color: {c.muted}; padding: 7px 14px; margin: 6px 2px 6px 0; border: none;
-    border-radius: 7px; font-weight: 500; }}
-QTabBar::tab:hover {{ background: {c.raised}; color: {c.text}; }}
-QTabBar::tab:selected {{ background: {c.card}; color: {c.accent}; border: 1px solid {c.border}; }}
-QTabBar::tab:focus {{ color: {c.accent}; }}
-
-QProgressBar {{ background: {c.border}; border: none; border-radius: 3px; max-height: 6px; min-height: 6px;
-    text-align: center; color: transparent; }}
-QProgressBar::chunk {{ background: {c.accent}; border-radius: 3px; }}
-
-QSlider::groove:horizontal {{ height: 4px; background: {c.border}; border-radius: 2px; }}
-QSlider::sub-page:horizontal {{ background: {c.accent}; border-radius: 2px; }}
-QSlider::handle:horizontal {{ background: {c.card}; border: 1px solid {c.border_strong}; width: 14px; height: 14px;
-    margin: -6px 0; border-radius: 8px; }}
-QSlider::handle:horizontal:hover, QSlider::handle:horizontal:focus {{ border-color: {c.accent}; }}
-
-QScrollBar:vertical {{ background: transparent; width: 11px; margin: 2px; }}
-QScrollBar:horizontal {{ background: transparent; height: 11px; margin: 2px; }}
-QScrollBar::handle {{ background: {c.border_strong}; border-radius: 3px; min-height: 28px; min-width: 28px; }}
-QScrollBar::handle:hover {{ background: {c.faint}; }}
-QScrollBar::add-line, QScrollBar::sub-line {{ width: 0; height: 0; }}
-QScrollBar::add-page, QScrollBar::sub-page {{ background: transparent; }}
-
-QTableView, QTreeView, QListView {{ background: {c.card}; alternate-background-color: {c.raised}; color: {c.text};
-    border: 1px solid {c.border}; border-radius: 8px; gridline-color: {c.border};
-    selection-background-color: {c.accent_soft}; selection-color: {c.text}; }}
-QHeaderView {{ background: transparent; }}
-QHeaderView::section {{ background: {c.raised}; color: {c.muted}; border: none;
-    border-bottom: 1px solid {c.border}; padding: 5px 8px; font-weight: 500; }}
-QTableCornerButton::section {{ background: {c.raised}; border: none; }}
-
-QMenuBar {{ background: {c.window}; color: {c.text}; }}
-QMenuBar::item {{ padding: 4px 9px; background: transparent; border-radius: 5px; }}
-QMenuBar::item:selected {{ background: {c.raised}; }}
-QMenu {{ background: {c.card}; color: {c.text}; border: 1px solid {c.border_strong}; padding: 4px; }}
-QMenu::item {{ padding: 5px 24px 5px 12px; border-radius: 5px; }}
-QMenu::item:selected {{ background: {c.accent_soft}; }}
-QMenu::item:disabled {{ color: {c.faint}; }}
-QMenu::separator {{ height: 1px; background: {c.border}; margin: 4px 8px; }}
-QStatusBar {{ background: {c.window}; color: {c.muted}; }}
-QStatusBar::item {{ border: none; }}
-QSplitter::handle {{ background: transparent; }}
-QSplitter::handle:hover {{ background: {c.border}; }}
-"""
+    return re.sub(r"url\(([^)]*)\)", picture, re.sub(r"@([\w-]*)", color, sheet))
