@@ -58,10 +58,14 @@ class Page(HTMLParser):
         super().__init__()
         self.tags: list[str] = []
         self.addresses: list[str] = []
+        self.texts: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "data")]
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data.removeprefix("\n"))  # the first one in a <pre> is not part of its text
 
 
 def test_the_html_page_stands_alone_and_escapes_everything(reader: RunReader, tmp_path: Path) -> None:
@@ -76,6 +80,34 @@ def test_the_html_page_stands_alone_and_escapes_everything(reader: RunReader, tm
     for word in ("A thought.", "tagged", "No memory &lt;left&gt;", "0.5000 at iteration 2", "6.40 %", "1 min 15 s",
                  "Test device", "0.32.4", "learning_rate: 0.0003", "Some rows were left out."):  # fmt: skip
         assert word in text, word
+
+
+def test_what_people_and_models_write_reaches_the_page_as_text_only(tmp_path: Path) -> None:
+    harm = "</pre></title><script>a('{{ 1 + 1 }}')</script><img src=x> &amp; & <"
+    config = TrainConfig().with_values({"adapter_name": f"name {harm}", "model": f"org/{harm.replace('/', '')}"})
+    run = prepare_run(config, tmp_path / "run")
+    said = [
+        event.Hello(
+            task="train", device=f"device {harm}", memory_gb=64, versions={f"key {harm}": f"version {harm}"}
+        ),
+        event.CheckpointSaved(iteration=2, path=f"path {harm}"),
+        event.Warned(message=f"warning {harm}"),
+        event.Failed(message=f"failure {harm}", hint=""),
+    ]
+    run.events.write_text("".join(f"{one.to_line()}\n" for one in said))
+    save_note(run, RunNote(tags=(f"tag {harm}",), text=f"note {harm}"))
+    reader = RunReader(run)
+    reader.read()
+    save_report(reader, tmp_path / "r.html")
+    page = Page()
+    page.feed((tmp_path / "r.html").read_text())
+    assert not {"script", "img"} & set(page.tags)
+    assert (page.tags.count("title"), page.tags.count("style")) == (1, 1)
+    whole = ("name", "device", "key", "version", "path", "warning", "failure", "note")
+    assert [word for word in whole if f"{word} {harm}" not in page.texts] == []
+    joined = "\n".join(page.texts)
+    assert f"tag {harm}" in joined
+    assert harm.replace("/", "") in joined, "the base model"
 
 
 def test_the_markdown_file_carries_its_picture(reader: RunReader, tmp_path: Path) -> None:
