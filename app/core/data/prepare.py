@@ -14,12 +14,13 @@ import numpy.typing as npt
 import orjson
 
 from app.core.config.train_config import TrainConfig
-from app.core.data.check import BAD, Cancelled, DataCheck, Progress, RowRecord, chunking_of
+from app.core.data.check import Cancelled, DataCheck, Progress, chunking_of
 from app.core.data.convert import convert_row
 from app.core.data.format import Features, layout_of
 from app.core.data.label import imbalance
 from app.core.data.message import as_list
 from app.core.data.report import DataReport
+from app.core.data.row_record import BAD_ROW, RowRecord
 from app.core.data.split import LEFT_OUT, SMALL_ROWS, TRAIN, SplitPlan, assign
 from app.core.problem import Problem, Severity, UnusableError
 from app.core.source.finding import Findings
@@ -263,7 +264,7 @@ def _set_aside(
 ) -> None:
     """Splits the training rows in place, one of each group of equal rows left in."""
     record = _record(check)
-    good = np.flatnonzero(state != BAD)
+    good = np.flatnonzero(state != BAD_ROW)
     repeats = check.prints.repeats()
     removed = good[repeats.later]
     name = check.sources[0].name

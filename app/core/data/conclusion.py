@@ -1,0 +1,215 @@
+"""What all rows of a check come to: one format and target, and what does not fit them, told."""
+
+from __future__ import annotations
+
+from app.core.data.duplicate import RepeatSummary
+from app.core.data.format import FORMAT_LABELS, Features, Format, Target
+from app.core.data.label import BAD as BAD_LABEL
+from app.core.data.label import GOOD as GOOD_LABEL
+from app.core.data.rated import GOALS, Goal, goal_of, needs_of
+from app.core.data.row_record import Lane
+from app.core.problem import Severity
+from app.core.source.finding import Findings
+from app.core.source.source import SPLITS, Source
+
+
+class Conclusion:
+    """The format, target and goal of lanes of rows; `draw` it once they are full.
+
+    What does not fit goes into ``findings``, its rows out of the lanes' good ones, and its files are no longer
+    ``native`` (a flag a source).
+    """
+
+    def __init__(
+        self,
+        lanes: dict[Format, Lane],
+        sources: list[Source],
+        findings: Findings,
+        features: Features,
+        native: list[bool],
+    ) -> None:
+        self.format = Format.UNKNOWN
+        self.target: Target = ""
+        self.goal: Goal | None = None
+        self._lanes = lanes
+        self._sources = sources
+        self._findings = findings
+        self._features = features
+        self._native = native
+        self._is_rated = features.train_mode in GOALS
+
+    def draw(self, within: RepeatSummary, across: RepeatSummary, *, cancelled: bool) -> None:
+        """Concludes. Repeats ``within`` one part of the data are told too, and those ``across`` its parts."""
+        if self._lanes:
+            main = max(self._lanes.values(), key=lambda lane: (lane.count, lane.format is not Format.UNKNOWN))
+            known = [lane for lane in self._lanes.values() if lane.format is not Format.UNKNOWN]
+            if main.format is Format.UNKNOWN and known and main.count < 20 * sum(lane.count for lane in known):
+                main = max(known, key=lambda lane: lane.count)
+            self.format = main.format
+            self._conclude_formats(main)
+            self._tell_repeats(within, across)
+        self._conclude_sources(cancelled=cancelled)
+        self._findings.sort({source.name: index for index, source in enumerate(self._sources)})
+
+    def _conclude_formats(self, main: Lane) -> None:
+        """One format is the data's; rows of others are converted with it where that is possible, else errors."""
+        targets = set(main.targets)
+        for lane in self._lanes.values():
+            if lane is main:
+                continue
+            if main.format is Format.UNKNOWN or lane.format is Format.UNKNOWN:
+                continue
+            if _fits(lane, main):
+                targets |= lane.targets
+                index, line = lane.lines[0]
+                rows = "1 row is" if lane.count == 1 else f"{lane.count:,} rows are"
+                said = f"{rows} {FORMAT_LABELS[lane.format]}, the rest {FORMAT_LABELS[main.format]}."
+                self._findings.add("converted_mix", self._sources[index].name, line, said, count=lane.count)
+                self._native[:] = [False] * len(self._native)
+            elif main.format is Format.LABELLED and lane.layout is not None and lane.layout.completion:
+                self._unlabelled(lane)
+            else:
+                self._mixed(lane, main)
+        if "" not in targets and targets:
+            self.target = "chat" if "chat" in targets else next(iter(targets))
+        if self._is_rated:
+            self.goal = goal_of(self._features.train_mode, main.format)
+            self.target = self.goal or ""
+        if unknown := self._lanes.get(Format.UNKNOWN):
+            self._unknown(unknown, main)
+        self._conclude_main(main)
+
+    def _mixed(self, lane: Lane, main: Lane) -> None:
+        said = f"This row is {FORMAT_LABELS[lane.format]}, the data {FORMAT_LABELS[main.format]}."
+        for index, line in lane.lines:
+            self._findings.add("mixed_format", self._sources[index].name, line, said)
+            self._native[index] = False
+        self._findings.count("mixed_format", lane.count - len(lane.lines))
+        lane.good = [0, 0, 0]
+
+    def _unlabelled(self, lane: Lane) -> None:
+        """Answers without a label among labelled ones."""
+        for index, line in lane.lines:
+            said = "`label` is missing, or neither true (a good answer) nor false (a bad one)."
+            self._findings.add("missing_field", self._sources[index].name, line, said)
+            self._native[index] = False
+        self._findings.count("missing_field", lane.count - len(lane.lines))
+        lane.good = [0, 0, 0]
+
+    def _unknown(self, lane: Lane, main: Lane) -> None:
+        """Rows of no known format: one finding when all are, else one a row that says what it lacks."""
+        lane.good = [0, 0, 0]
+        self._native[:] = [False] * len(self._native)
+        if main is lane:
+            index, line = lane.lines[0]
+            columns = ", ".join(f"`{name}`" for name in lane.columns[0][:12]) or "none"
+            said = f"The columns ({columns}) are of no known format."
+            self._findings.add("unknown_format", self._sources[index].name, line, said, count=lane.count)
+            return
+        needed = main.layout.needed if main.layout is not None else ()
+        for (index, line), its_columns in zip(lane.lines, lane.columns, strict=True):
+            missing = [name for name in needed if name not in its_columns]
+            said = (
+                ", ".join(f"`{name}`" for name in missing) + (" is" if len(missing) == 1 else " are") + " missing."
+            )
+            if not missing:
+                said = "The row is not like the others."
+            self._findings.add("missing_field", self._sources[index].name, line, said)
+        self._findings.count("missing_field", lane.count - len(lane.lines))
+
+    def _conclude_main(self, main: Lane) -> None:
+        index, line = main.lines[0]
+        name = self._sources[index].name
+        if self._is_rated:
+            if not self.target and main.format is not Format.UNKNOWN:
+                said = f"These rows are {FORMAT_LABELS[main.format]}, which the method cannot train on."
+                other = " KTO trains on such rows." if main.format is Format.LABELLED else ""
+                self._findings.add(
+                    "not_for_method", name, line, f"{said} {needs_of(self._features.train_mode)}{other}"
+                )
+            elif main.format is Format.LABELLED:
+                self._conclude_labels(main)
+        elif main.format is Format.LABELLED:
+            said = "These rows are answers labelled good or bad, and KTO trains on such rows."
+            how = "To learn good and bad answers alike, choose the format `completion` (prompt and answer)."
+            self._findings.add("not_supervised", name, line, f"{said} {how}")
+        elif main.format is Format.PREFERENCE:
+            said = "These rows are preference pairs (chosen and rejected), not examples with one answer."
+            how = "To train on the better answers, choose `chosen` as the answer column."
+            self._findings.add("not_supervised", name, line, f"{said} {how}")
+        elif main.format is Format.GRPO and main.layout is not None:
+            said = "These rows are prompts with reference answers (GRPO)."
+            how = f"To train on the answers, choose `{main.layout.completion}` as the answer column."
+            self._findings.add("not_supervised", name, line, f"{said} {how}")
+        elif main.layout is not None and not main.layout.native and self.target:
+            columns = ", ".join(f"`{column}`" for column in main.layout.needed)
+            said = f"Columns {columns} ({FORMAT_LABELS[main.format]}) are trained as"
+            self._findings.add("converted", name, None, f"{said} {FORMAT_LABELS[Format(self.target)]}.")
+
+    def _conclude_labels(self, main: Lane) -> None:
+        """Both labels must be there to train on, and should be to validate on."""
+        for split, counts in zip(SPLITS, main.labels, strict=True):
+            if not counts or len(counts) == 2:
+                continue
+            only, other = ("good", "bad") if True in counts else ("bad", "good")
+            rows = "The only answer is" if counts.total() == 1 else f"All {counts.total():,} answers are"
+            name = next(source.name for source in self._sources if source.split == split)
+            if split == "train":
+                said = f"{rows} labelled {only}: KTO needs both good and bad ones."
+                self._findings.add("one_label", name, None, said)
+            elif split == "valid":
+                said = f"{rows} labelled {only}: without {other} ones the margin cannot be measured."
+                self._findings.add("one_label_held_out", name, None, said)
+
+    def labels(self) -> dict[str, int]:
+        """The good and the bad answers among the rows to train on."""
+        lane = self._lanes.get(Format.LABELLED)
+        if lane is None or self.format is not Format.LABELLED:
+            return {}
+        return {GOOD_LABEL: lane.labels[0][True], BAD_LABEL: lane.labels[0][False]}
+
+    def _tell_repeats(self, within: RepeatSummary, across: RepeatSummary) -> None:
+        for kind, summary in (("leakage", across), ("duplicate", within)):
+            for later, first in summary.listed:
+                where = f"line {first.line:,}"
+                if later.file != first.file:
+                    source = self._sources[first.file]
+                    where += f" of {source.path.name} ({source.split})"
+                self._findings.add(
+                    kind, self._sources[later.file].name, later.line, f"The row is the same as {where}."
+                )
+            self._findings.count(kind, summary.count - len(summary.listed))
+        if within.estimated or across.estimated:
+            said = "There are very many rows, of which a sample was compared: the figures are estimates."
+            self._findings.add("sampled", self._sources[0].name, None, said)
+
+    def _conclude_sources(self, *, cancelled: bool) -> None:
+        if self._sources and not sum(self.good()) and not cancelled and not self._only_unknown():
+            first = self._sources[0]
+            if not self._findings.total(Severity.ERROR):
+                self._findings.add("no_examples", first.name, None, "There is no usable row.")
+        for source in self._sources:
+            if source.encoding and source.encoding not in ("utf-8", "utf-8-sig"):
+                self._findings.add("encoding", source.name, None, f"Read as {_encoding_label(source.encoding)}.")
+            if source.kind == "json_stream":
+                self._findings.add("layout", source.name, None, "Objects over several lines, read one by one.")
+
+    def _only_unknown(self) -> bool:
+        return self.format is Format.UNKNOWN and bool(self._lanes)
+
+    def good(self) -> list[int]:
+        """The rows that train, a split."""
+        return [sum(lane.good[index] for lane in self._lanes.values()) for index in range(len(SPLITS))]
+
+
+def _fits(lane: Lane, main: Lane) -> bool:
+    """True if rows of both lanes can be trained in one form: pairs become chats, texts stay alone."""
+    pairs = {"chat", "completion"}
+    both = lane.targets | main.targets
+    return bool(both) and "" not in both and (both <= pairs or both == {"text"})
+
+
+def _encoding_label(encoding: str) -> str:
+    names = {"cp1252": "Latin-1 (Windows-1252)", "latin-1": "Latin-1", "utf-16": "UTF-16", "utf-32": "UTF-32",
+             "utf-16-le": "UTF-16", "utf-16-be": "UTF-16"}  # fmt: skip
+    return names.get(encoding, encoding)
