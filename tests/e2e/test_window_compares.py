@@ -78,7 +78,7 @@ def test_full_layer_and_attention_only_are_compared_with_evidence(
     )
 
     # Three columns: the base, and both runs.
-    window.workshop.compare_run()
+    window.user_actions.compare_run()
     tab = window.compare_tab
     qtbot.waitUntil(tab.isVisible)
     tab.choose_run(full)

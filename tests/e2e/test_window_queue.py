@@ -35,11 +35,11 @@ def test_three_runs_of_which_the_second_fails(qtbot: QtBot, window: MainWindow, 
     shutil.copytree(data, vanishing)
     base = TrainConfig(model=str(model), data=str(data)).with_values(QUICK)
     setups = [{"adapter_name": "one"}, {"adapter_name": "two", "data": str(vanishing)}, {"adapter_name": "three"}]
-    queue = window.workshop.queue
+    queue = window.user_actions.queue
     assert queue.add([make_entry(base.with_values(values)) for values in setups])
     shutil.rmtree(vanishing)
     queue.shown_requested.emit()
-    switch = window.queue_desk.switch
+    switch = window.queue_actions.switch
     assert switch is not None
 
     with qtbot.waitSignal(queue.ended, timeout=END_MS):

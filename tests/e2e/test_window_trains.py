@@ -140,7 +140,7 @@ def test_a_stopped_run_goes_on_where_it_stopped_and_a_finished_one_is_extended(
         QTest.mouseClick(window.findChild(QPushButton, "run_resume"), Qt.MouseButton.LeftButton)
     assert session.state is RunState.COMPLETED
     with qtbot.waitSignal(session.ended, timeout=START_MS):
-        window.workshop.go_on(run.path, 420)
+        window.user_actions.go_on(run.path, 420)
     assert session.state is RunState.COMPLETED
 
     begun = [e.iteration for e in read_events(run.events) if isinstance(e, event.Started)]

@@ -1,26 +1,20 @@
-"""The workshop: what the user can ask for with configs, runs and dropped files, and what he is told about it."""
+"""Actions: what the user can ask for with runs and dropped files, and what he is told about it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
-from app.core.config.train_config import TrainConfig
-from app.core.method.method import Method
-from app.core.problem import Problem, UnusableError, errors
+from app.core.problem import Problem, errors
 from app.core.queue.queue import line_text, make_entry
 from app.core.run.folder import RunDir
-from app.core.setup.config_file import load_config, save_config
 from app.core.setup.path_kind import Landing, Place, land
-from app.core.setup.trial import trial_config
 from app.core.source.collection import collect
-from app.core.system.setting import load_settings, save_settings
-from app.ui.form.store import ConfigStore
 from app.ui.queue.session import QueueSession
 from app.ui.run.session import RunSession, RunState
+from app.ui.setup.forms import Forms
 from app.ui.widget.message_bar import Kind, Message
 from app.ui.worker.process import WorkerOutcome
 
@@ -38,121 +32,25 @@ DONE: dict[Place, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
-    """A form that runs are made in: its config, and what holds it back."""
-
-    store: ConfigStore
-    find_problems: Callable[[], Sequence[Problem]]
-
-
-class Workshop(QObject):
+class UserActions(QObject):
     """Does what menus, buttons and drops ask for, on the form in use and a `RunSession`. It has no widgets.
 
-    The form in use is that of the Setup tab or, where `add_enhanced` gave it, of the Enhanced Setup tab. What waits
-    its turn is in ``queue``.
+    What waits its turn is in ``queue``.
     """
 
     told = Signal(object)  # Message
-    setup_requested = Signal(str)  # show the form in use, at this field if one is named
     compare_requested = Signal(object)  # the adapter's folder (Path)
 
-    def __init__(
-        self,
-        store: ConfigStore,
-        session: RunSession,
-        parent: QObject | None = None,
-        *,
-        find_problems: Callable[[], Sequence[Problem]] = lambda: (),
-    ) -> None:
+    def __init__(self, forms: Forms, session: RunSession, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._form = self._started = Form(store, find_problems)
-        self._plain, self._enhanced = self._form, self._form
+        self.forms = forms
         self._session = session
-        self._undone: tuple[Form, TrainConfig] | None = None
+        self._started = forms.in_use
         self._adapter: Path | None = None
         self.queue = QueueSession(session, self)
         self.queue.told.connect(self.told)
+        forms.told.connect(self.told)
         session.ended.connect(self._on_ended)
-
-    # -- forms ------------------------------------------------------------------------------------------------
-
-    @property
-    def store(self) -> ConfigStore:
-        """The config of the form in use."""
-        return self._form.store
-
-    def add_enhanced(self, store: ConfigStore, find_problems: Callable[[], Sequence[Problem]]) -> None:
-        """Gives the form that has methods: configs of preference and reward training go there."""
-        self._enhanced = Form(store, find_problems)
-
-    def use(self, store: ConfigStore) -> None:
-        """Says which form is in use."""
-        self._form = self._enhanced if store is self._enhanced.store else self._plain
-
-    # -- config -----------------------------------------------------------------------------------------------
-
-    def open_config(self, path: Path) -> None:
-        """Takes a config file over into the form."""
-        try:
-            loaded = load_config(path)
-        except UnusableError as error:
-            self._tell(f"{path.name} was not opened.\n{error}", "error")
-            return
-        self.take_config(loaded.config)
-        self.remember(path)
-        kept = [problem.path for problem in loaded.problems]
-        said = f"Opened {path.name}."
-        if kept:
-            said += f" Keys that Luthier does not use are kept: {', '.join(kept)}."
-        self.told.emit(Message(said, "info", "Undo", self.undo))
-
-    def take_config(self, config: TrainConfig) -> None:
-        """Puts a whole config into the form that it belongs to, and shows that."""
-        self._replace(config)
-        self.setup_requested.emit("")
-
-    def set_up_trial(self, method: Method) -> None:
-        """Fills the form with a short run of a method on the starter."""
-        self._form = self._enhanced
-        self._replace(trial_config(method))
-        said = f"The form is set for a trial of {method.label} on the starter. Press Start."
-        self.told.emit(Message(said, "info", "Undo", self.undo))
-
-    def save_config(self, path: Path) -> None:
-        """Writes the form as a config file."""
-        path = path if path.suffix else path.with_suffix(".yaml")
-        try:
-            save_config(self.store.config, path)
-        except OSError as error:
-            self._tell(f"The config was not saved: {error.strerror or error} ({path}).", "error")
-            return
-        self.remember(path)
-        self._tell(f"Saved as {path}.")
-
-    def reset(self) -> None:
-        """Puts the form back to the defaults."""
-        self._undone = self._form, self.store.config
-        self.store.reset()
-        said = "The form is back to its defaults; model and data stay."
-        self.told.emit(Message(said, "info", "Undo", self.undo))
-
-    def undo(self) -> None:
-        """Brings back the form as it was before a config was opened or the form was reset."""
-        if self._undone is not None:
-            self._form, config = self._undone
-            self._undone = self._form, self.store.config
-            self.store.replace(config)
-
-    def remember(self, path: Path) -> None:
-        """Puts a config among the recent ones."""
-        save_settings(load_settings().with_recent("recent_configs", str(path)))
-
-    def _replace(self, config: TrainConfig) -> None:
-        if config.train_mode != "sft":
-            self._form = self._enhanced
-        self._undone = self._form, self.store.config
-        self.store.replace(config)
 
     # -- runs -------------------------------------------------------------------------------------------------
 
@@ -161,24 +59,24 @@ class Workshop(QObject):
         if self._session.is_live:
             self._tell("A run is training. Stop it before you start the next.", "warning")
             return
-        if found := errors(self._form.find_problems()):
+        if found := errors(self.forms.in_use.find_problems()):
             self._hold_back(found, "The run cannot start yet.")
             return
-        self.store.save_form()
-        self._started = self._form
+        self.forms.store.save_form()
+        self._started = self.forms.in_use
         try:
-            self._session.start(self.store.config)
+            self._session.start(self.forms.store.config)
         except OSError as error:
             said = f"The run's folder cannot be made: {error.strerror or error} ({error.filename})."
             self._tell(f"{said} Choose another folder for runs in the settings.", "error")
 
     def enqueue(self) -> None:
         """Puts the form as it is now at the end of the queue; errors hold it back and are named."""
-        if found := errors(self._form.find_problems()):
+        if found := errors(self.forms.in_use.find_problems()):
             self._hold_back(found, "The setup cannot be queued yet.")
             return
-        self.store.save_form()
-        entry = make_entry(self.store.config)
+        self.forms.store.save_form()
+        entry = make_entry(self.forms.store.config)
         if self.queue.add([entry]):
             before = len(self.queue.state.waiting) - 1 + (self.queue.state.running is not None)
             said = f"“{entry.name}” is in the queue now. {line_text(before)}"
@@ -189,10 +87,10 @@ class Workshop(QObject):
         path = found[0].path
 
         def show() -> None:
-            self.setup_requested.emit(path)
+            self.forms.shown_requested.emit(path)
 
         self.told.emit(Message(f"{said}\n{lines}", "error", "Show", show))
-        self.setup_requested.emit(path)
+        self.forms.shown_requested.emit(path)
 
     def open_run(self, path: Path) -> None:
         """Shows the run in a folder."""
@@ -233,8 +131,8 @@ class Workshop(QObject):
             path, form = outcome.failure.path, self._started
 
             def show() -> None:
-                self._form = form
-                self.setup_requested.emit(path)
+                self.forms.use(form.store)
+                self.forms.shown_requested.emit(path)
 
             self.told.emit(Message(outcome.sentence(), "error", "Show", show))
         else:
@@ -302,18 +200,18 @@ class Workshop(QObject):
 
     def _take_other(self, found: Landing) -> None:
         if found.place is Place.CONFIG:
-            self.open_config(found.path)
+            self.forms.open_config(found.path)
         elif found.place is Place.RUN:
             self.open_run(found.path)
         else:
             self.compare_requested.emit(found.path)
 
     def _take_values(self, values: dict[str, str], done: list[str]) -> None:
-        problem = self.store.set_many(values)
+        problem = self.forms.store.set_many(values)
         if problem is not None:
             self._tell(problem.sentence(), "error")
             return
-        self.setup_requested.emit("")
+        self.forms.shown_requested.emit("")
         self._tell(" ".join(done))
 
     def _tell(self, text: str, kind: Kind = "info") -> None:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QByteArray, Qt, QTimer, QUrl
+from PySide6.QtCore import Qt, QTimer, QUrl
 from PySide6.QtGui import QCloseEvent, QDesktopServices
 from PySide6.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
-    QLabel,
     QMainWindow,
     QMessageBox,
     QSplitter,
@@ -25,26 +22,26 @@ from PySide6.QtWidgets import (
 from app import __version__
 from app.core.problem import Problem
 from app.core.protocol.event import Event, Warned
-from app.core.quantity import duration_text
 from app.core.run.folder import RunDir, runs_dir
-from app.core.system.setting import load_settings, save_settings
 from app.ui.compare.answerer import Answerer
 from app.ui.form.store import ConfigStore
 from app.ui.run.panel import RunPanel
 from app.ui.run.session import RunSession, RunState
-from app.ui.run.word import PILLS
 from app.ui.setup.config_tab import ConfigTab
 from app.ui.setup.enhanced_tab import EnhancedTab, baseline
+from app.ui.setup.forms import Forms
 from app.ui.setup.setup_tab import SetupTab
 from app.ui.widget import theme
 from app.ui.widget.icon_button import IconButton
 from app.ui.widget.message_bar import Message, MessageBar
-from app.ui.window.actions import Workshop
+from app.ui.window.actions import UserActions
 from app.ui.window.appearance import Appearance
 from app.ui.window.drop_target import DropTarget
+from app.ui.window.kept_view import KeptView
 from app.ui.window.menu import WindowMenu
-from app.ui.window.queue_actions import QueueDesk
+from app.ui.window.queue_actions import QueueActions
 from app.ui.window.settings_dialog import SettingsDialog
+from app.ui.window.status_line import StatusLine
 from app.ui.worker.inspector import Inspector
 
 if TYPE_CHECKING:
@@ -52,11 +49,8 @@ if TYPE_CHECKING:
     from app.ui.runs.tab import RunsTab
 
 SETUP, ENHANCED, COMPARE, RUNS = "Setup", "Enhanced Setup", "Compare", "Runs"
-SIZE = (1320, 840)
 MINIMUM_SIZE = (900, 600)
-PANEL_WIDTH, PANEL_MINIMUM = 430, 360
-SAVE_DELAY_MS = 800
-STATUS_MS = 1000
+PANEL_MINIMUM = 360
 CONFIG_FILES = "Configs (*.yaml *.yml);;All files (*)"
 
 
@@ -84,20 +78,18 @@ class MainWindow(QMainWindow):
         self.answerer = Answerer(self)
         self.inspector = Inspector(self)
         self._build()
-        self.workshop = Workshop(store, session, self, find_problems=self._problems)
-        self.workshop.add_enhanced(self.enhanced_store, self._enhanced_problems)
-        self.queue_desk = QueueDesk(self.workshop, self._form_in_use, self)
+        self.forms = Forms(store, self, find_problems=self._problems)
+        self.forms.add_enhanced(self.enhanced_store, self._enhanced_problems)
+        self.user_actions = UserActions(self.forms, session, self)
+        self.queue_actions = QueueActions(self.user_actions, self._form_in_use, self)
         self.menu = WindowMenu(self, list(self._tabs))
         self.menu.set_theme(appearance.choice)
         self.drop_target = DropTarget(self)
-        self._build_status()
-        self._saving = QTimer(self)
-        self._saving.setSingleShot(True)
-        self._saving.setInterval(SAVE_DELAY_MS)
-        self._saving.timeout.connect(self.save_view)
+        self.status_line = StatusLine(session, self)
+        self.setStatusBar(self.status_line)
         self._connect()
         self._connect_menu()
-        self._restore_view()
+        self.kept_view = KeptView(self, self._splitter, self.run_panel, self.menu.panel)
         self._on_theme()
         self._on_state()
         self.tab_bar.setFocus()
@@ -154,20 +146,6 @@ class MainWindow(QMainWindow):
         row.addWidget(self._theme_button)
         return row
 
-    def _build_status(self) -> None:
-        self._status, self._device = QLabel(self), QLabel(self)
-        self._status.setObjectName("status")
-        self._device.setObjectName("status.device")
-        for label in (self._status, self._device):
-            theme.set_role(label, role="small")
-            label.setContentsMargins(theme.SPACE * 2, 0, theme.SPACE * 2, 0)
-        self.statusBar().setSizeGripEnabled(False)
-        self.statusBar().addWidget(self._status, 1)
-        self.statusBar().addPermanentWidget(self._device)
-        self._status_timer = QTimer(self)
-        self._status_timer.setInterval(STATUS_MS)
-        self._status_timer.timeout.connect(self._show_status)
-
     def _connect(self) -> None:
         self.tab_bar.currentChanged.connect(self._on_tab)
         self._theme_button.clicked.connect(self.appearance.toggle)
@@ -175,26 +153,25 @@ class MainWindow(QMainWindow):
         theme.theme().changed.connect(self._on_theme)
         self._connect_form(self.setup_tab)
         self.run_panel.open_requested.connect(self.ask_open_run)
-        self.run_panel.resume_requested.connect(self.workshop.resume_run)
-        self.run_panel.compare_requested.connect(self.workshop.compare_run)
+        self.run_panel.resume_requested.connect(self.user_actions.resume_run)
+        self.run_panel.compare_requested.connect(self.user_actions.compare_run)
         self.run_panel.told.connect(self._tell)
-        self.run_panel.view_changed.connect(self._saving.start)
-        self._splitter.splitterMoved.connect(self._on_splitter)
-        self.workshop.told.connect(self.messages.tell)
-        self.workshop.setup_requested.connect(self._show_setup)
-        self.workshop.compare_requested.connect(self._show_compare)
-        self.workshop.queue.shown_requested.connect(self._show_queue)
+        self.user_actions.told.connect(self.messages.tell)
+        self.forms.shown_requested.connect(self._show_setup)
+        self.user_actions.compare_requested.connect(self._show_compare)
+        self.user_actions.queue.shown_requested.connect(self._show_queue)
         self.session.state_changed.connect(self._on_state)
+        self.status_line.titled.connect(self.setWindowTitle)
         self.session.emitted.connect(self._on_event)
-        self.drop_target.dropped.connect(self.workshop.take)
+        self.drop_target.dropped.connect(self.user_actions.take)
 
     def _connect_form(self, tab: ConfigTab) -> None:
-        tab.start_requested.connect(self.workshop.start)
-        tab.queue_requested.connect(self.workshop.enqueue)
-        tab.sweep_requested.connect(self.queue_desk.ask_sweep)
+        tab.start_requested.connect(self.user_actions.start)
+        tab.queue_requested.connect(self.user_actions.enqueue)
+        tab.sweep_requested.connect(self.queue_actions.ask_sweep)
         tab.open_requested.connect(self.ask_open_config)
         tab.save_requested.connect(self.ask_save_config)
-        tab.reset_requested.connect(self.workshop.reset)
+        tab.reset_requested.connect(self.forms.reset)
 
     def _connect_menu(self) -> None:
         menu = self.menu
@@ -203,26 +180,25 @@ class MainWindow(QMainWindow):
             (menu.save_config, self.ask_save_config),
             (menu.open_run, self.ask_open_run),
             (menu.get_model, self.setup_tab.model_panel.get_model),
-            (menu.reset, self.workshop.reset),
+            (menu.reset, self.forms.reset),
             (menu.settings, self.show_settings),
             (menu.quit, self.close),
-            (menu.start, self.workshop.start),
-            (menu.enqueue, self.workshop.enqueue),
-            (menu.sweep, self.queue_desk.ask_sweep),
+            (menu.start, self.user_actions.start),
+            (menu.enqueue, self.user_actions.enqueue),
+            (menu.sweep, self.queue_actions.ask_sweep),
             (menu.pause, self._on_pause),
             (menu.park, self.session.park),
             (menu.stop, self.session.stop),
-            (menu.resume, self.workshop.resume_run),
-            (menu.compare, self.workshop.compare_run),
+            (menu.resume, self.user_actions.resume_run),
+            (menu.compare, self.user_actions.compare_run),
             (menu.reveal, self.reveal_run),
             (menu.about, self.show_about),
         ):
             action.triggered.connect(act)
-        menu.panel.toggled.connect(self._show_panel)
         menu.theme_chosen.connect(self.appearance.choose)
         menu.tab_chosen.connect(self.tab_bar.setCurrentIndex)
-        menu.recent_config.connect(self.workshop.open_config)
-        menu.recent_run.connect(self.workshop.open_run)
+        menu.recent_config.connect(self.forms.open_config)
+        menu.recent_run.connect(self.user_actions.open_run)
 
     # -- what is shown ----------------------------------------------------------------------------------------
 
@@ -238,7 +214,7 @@ class MainWindow(QMainWindow):
             _fill(self._enhanced_page, self._enhanced_tab)
             self._enhanced_tab.start_bar.set_running(self.session.is_live)
             self._connect_form(self._enhanced_tab)
-            self._enhanced_tab.trial_requested.connect(self.workshop.set_up_trial)
+            self._enhanced_tab.trial_requested.connect(self.forms.set_up_trial)
         return self._enhanced_tab
 
     @property
@@ -263,11 +239,11 @@ class MainWindow(QMainWindow):
             from app.ui.runs.tab import RunsTab
 
             tab = self._runs_tab = RunsTab(parent=self._runs_page)
-            _fill(self._runs_page, self.queue_desk.make_switch(tab))
-            tab.open_requested.connect(self.workshop.open_run)
+            _fill(self._runs_page, self.queue_actions.make_switch(tab))
+            tab.open_requested.connect(self.user_actions.open_run)
             tab.duplicate_requested.connect(self._duplicate_run)
-            tab.resume_requested.connect(self.workshop.go_on)
-            tab.extend_requested.connect(self.workshop.go_on)
+            tab.resume_requested.connect(self.user_actions.go_on)
+            tab.extend_requested.connect(self.user_actions.go_on)
             tab.compare_requested.connect(self._compare_run)
             tab.told.connect(self._tell)
             tab.warned.connect(self._warn)
@@ -275,7 +251,7 @@ class MainWindow(QMainWindow):
         return self._runs_tab
 
     def _duplicate_run(self, path: Path) -> None:
-        self.workshop.open_config(RunDir(path).setup_or_config)
+        self.forms.open_config(RunDir(path).setup_or_config)
 
     def _compare_run(self, path: Path) -> None:
         self._show_compare(RunDir(path).adapters)
@@ -283,9 +259,9 @@ class MainWindow(QMainWindow):
     def _on_tab(self, index: int) -> None:
         name = list(self._tabs)[index]
         if name == SETUP:
-            self.workshop.use(self.store)
+            self.forms.use(self.store)
         elif name == ENHANCED:
-            self.workshop.use(self.enhanced_tab.store)
+            self.forms.use(self.enhanced_tab.store)
         elif name == COMPARE:
             self._made_compare_tab()
         elif name == RUNS:
@@ -293,7 +269,7 @@ class MainWindow(QMainWindow):
         self._pages.setCurrentIndex(index)
 
     def _show_setup(self, path: str) -> None:
-        enhanced = self.workshop.store is self.enhanced_store
+        enhanced = self.forms.store is self.enhanced_store
         self.show_tab(ENHANCED if enhanced else SETUP)
         if path:
             (self.enhanced_tab if enhanced else self.setup_tab).show_field(path)
@@ -304,19 +280,10 @@ class MainWindow(QMainWindow):
 
     def _show_queue(self) -> None:
         self.show_tab(RUNS)
-        self.queue_desk.show_queue()
+        self.queue_actions.show_queue()
 
     def _form_in_use(self) -> ConfigTab:
-        return self.enhanced_tab if self.workshop.store is self.enhanced_store else self.setup_tab
-
-    def _show_panel(self, shown: bool) -> None:
-        if shown and self._splitter.sizes()[1] == 0:
-            self._splitter.setSizes([self._splitter.width() - PANEL_WIDTH, PANEL_WIDTH])
-        self.run_panel.setVisible(shown)
-        self._saving.start()
-
-    def _on_splitter(self) -> None:
-        self._saving.start()
+        return self.enhanced_tab if self.forms.store is self.enhanced_store else self.setup_tab
 
     def _on_theme(self) -> None:
         self._theme_button.set_icon("ph.sun" if theme.colors().scheme == "dark" else "ph.moon")
@@ -335,38 +302,12 @@ class MainWindow(QMainWindow):
             tab.start_bar.set_running(session.is_live)
         if self._compare_tab is not None:
             self._compare_tab.set_training(session.is_live)
-        self._show_status()
-        if session.is_live:
-            self._status_timer.start()
-        else:
-            self._status_timer.stop()
-            if self._leaving:
-                QTimer.singleShot(0, self, self.close)
+        if self._leaving and not session.is_live:
+            QTimer.singleShot(0, self, self.close)
 
     def _on_event(self, found: Event) -> None:
         if isinstance(found, Warned) and self.session.is_live:
             self._warn(f"{found.message} {found.hint}".strip())
-        hello = self.session.hello
-        if hello is not None and not self._device.text():
-            versions = f"MLX {hello.versions['mlx']}" if "mlx" in hello.versions else ""
-            memory = f"{hello.memory_gb:.0f} GB" if hello.memory_gb else ""
-            self._device.setText(" · ".join(part for part in (hello.device, memory, versions) if part))
-
-    def _show_status(self) -> None:
-        """The run in one line, also while its panel is hidden."""
-        session = self.session
-        text, title = PILLS[session.state][0], "Luthier"
-        history = session.history
-        if history.iterations:
-            text += f" · iteration {history.iteration:,} of {history.iterations:,}"
-        if session.is_live and session.config is not None:
-            remaining = history.remaining_s()
-            text += f" · {duration_text(remaining)} left" if remaining is not None else ""
-            done = f"{100 * history.iteration / history.iterations:.0f} % · " if history.iterations else ""
-            title = f"{done}{session.config.adapter_name} – Luthier"
-        if (text, title) != (self._status.text(), self.windowTitle()):
-            self._status.setText(text)
-            self.setWindowTitle(title)
 
     def _problems(self) -> list[Problem]:
         self.setup_tab.check()
@@ -385,20 +326,20 @@ class MainWindow(QMainWindow):
         """Asks which config file to open."""
         chosen, _ = QFileDialog.getOpenFileName(self, "Open a config", "", CONFIG_FILES)
         if chosen:
-            self.workshop.open_config(Path(chosen))
+            self.forms.open_config(Path(chosen))
 
     def ask_save_config(self) -> None:
         """Asks where to save the form."""
-        name = f"{self.workshop.store.config.adapter_name}.yaml"
+        name = f"{self.forms.store.config.adapter_name}.yaml"
         chosen, _ = QFileDialog.getSaveFileName(self, "Save the config", name, CONFIG_FILES)
         if chosen:
-            self.workshop.save_config(Path(chosen))
+            self.forms.save_config(Path(chosen))
 
     def ask_open_run(self) -> None:
         """Asks which run to show."""
         chosen = QFileDialog.getExistingDirectory(self, "Open a run", str(runs_dir()))
         if chosen:
-            self.workshop.open_run(Path(chosen))
+            self.user_actions.open_run(Path(chosen))
 
     def reveal_run(self) -> None:
         """Shows the run's folder in the system's file manager."""
@@ -433,33 +374,15 @@ class MainWindow(QMainWindow):
     def _warn(self, text: str) -> None:
         self.messages.tell(Message(text, "warning"))
 
-    # -- view and end -----------------------------------------------------------------------------------------
-
-    def save_view(self) -> None:
-        """Keeps size, parts and the chart's view for the next start."""
-        window = {
-            "geometry": base64.b64encode(self.saveGeometry().data()).decode("ascii"),
-            "splitter": base64.b64encode(self._splitter.saveState().data()).decode("ascii"),
-            "panel": self.menu.panel.isChecked(),
-        }
-        settings = self.run_panel.with_view(load_settings())
-        save_settings(settings.model_copy(update={"window": settings.window | window}))
-
-    def _restore_view(self) -> None:
-        settings = load_settings()
-        self.resize(*SIZE)
-        self._splitter.setSizes([SIZE[0] - PANEL_WIDTH, PANEL_WIDTH])
-        self.restoreGeometry(_bytes(settings.window.get("geometry")))
-        self._splitter.restoreState(_bytes(settings.window.get("splitter")))
-        self.menu.panel.setChecked(settings.window.get("panel", True) is not False)
+    # -- end --------------------------------------------------------------------------------------------------
 
     def closeEvent(self, closing: QCloseEvent) -> None:
         """A run in progress is never lost by closing: it is stopped and saved first, or the window stays."""
         if self.session.is_live and not self._may_leave():
             closing.ignore()
             return
-        self.workshop.queue.leave()
-        self.save_view()
+        self.user_actions.queue.leave()
+        self.kept_view.keep()
         self.store.save_form()
         self.enhanced_store.save_form()
         self._end_workers()
@@ -469,7 +392,7 @@ class MainWindow(QMainWindow):
         """Ends the window without a question; a run in progress is stopped and saved first."""
         if self.session.is_live:
             self._leaving = True
-            self.workshop.queue.leave()
+            self.user_actions.queue.leave()
             self.session.stop()
         else:
             self.close()
@@ -497,7 +420,7 @@ class MainWindow(QMainWindow):
             return self._ask("The run is still being saved.", "Quit now", "Keep waiting", danger=True)
         if self._ask("A run is training.", "Stop, save and quit", "Cancel"):
             self._leaving = True
-            self.workshop.queue.leave()
+            self.user_actions.queue.leave()
             self.session.stop()
             self.messages.tell(Message("Stopping the run and saving it. The window closes when it is done."))
         return False
@@ -522,11 +445,3 @@ def _fill(page: QWidget, content: QWidget) -> None:
     layout = QVBoxLayout(page)
     layout.setContentsMargins(0, 0, 0, 0)
     layout.addWidget(content)
-
-
-def _bytes(text: object) -> QByteArray:
-    """Saved state; what is unreadable is as good as nothing saved."""
-    try:
-        return QByteArray(base64.b64decode(text if isinstance(text, str) else ""))
-    except (binascii.Error, ValueError):
-        return QByteArray()

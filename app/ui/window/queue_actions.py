@@ -1,4 +1,4 @@
-"""The queue's desk in the window: its pages, the sweep dialog and what happens at its end, made when needed."""
+"""What the user can ask of the queue: its pages, the sweep dialog and what happens at its end, made when needed."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from app.core.queue.queue import QueueEntry
 from app.ui.queue.ending import QueueEnding
 from app.ui.setup.config_tab import ConfigTab
 from app.ui.widget.message_bar import Message
-from app.ui.window.actions import Workshop
+from app.ui.window.actions import UserActions
 
 if TYPE_CHECKING:  # imported when they are first asked for: the window should open quickly
     from app.ui.queue.sweep_dialog import SweepDialog
     from app.ui.queue.switch import QueueSwitch
 
 
-class QueueDesk(QObject):
-    """Connects the queue of a `Workshop` with the window. ``find_form`` gives the form in use."""
+class QueueActions(QObject):
+    """Connects the queue of a `UserActions` with the window. ``find_form`` gives the form in use."""
 
-    def __init__(self, workshop: Workshop, find_form: Callable[[], ConfigTab], window: QWidget) -> None:
+    def __init__(self, actions: UserActions, find_form: Callable[[], ConfigTab], window: QWidget) -> None:
         super().__init__(window)
-        self._workshop, self._find_form, self._window = workshop, find_form, window
-        self.ending = QueueEnding(workshop.queue, window)
-        self.ending.told.connect(workshop.told)
+        self._actions, self._find_form, self._window = actions, find_form, window
+        self.ending = QueueEnding(actions.queue, window)
+        self.ending.told.connect(actions.told)
         self.switch: QueueSwitch | None = None
         self.dialog: SweepDialog | None = None
 
@@ -35,9 +35,9 @@ class QueueDesk(QObject):
         """The pages of the Runs tab, around the list of runs."""
         from app.ui.queue.switch import QueueSwitch
 
-        self.switch = QueueSwitch(runs, self._workshop.queue, self.ending.sleeper)
-        self.switch.open_requested.connect(self._workshop.open_run)
-        self.switch.config_requested.connect(self._workshop.take_config)
+        self.switch = QueueSwitch(runs, self._actions.queue, self.ending.sleeper)
+        self.switch.open_requested.connect(self._actions.open_run)
+        self.switch.config_requested.connect(self._actions.forms.take_config)
         self.switch.warned.connect(self._warn)
         return self.switch
 
@@ -66,10 +66,10 @@ class QueueDesk(QObject):
         self.dialog.open()
 
     def _on_queued(self, entries: Sequence[QueueEntry]) -> None:
-        queue = self._workshop.queue
+        queue = self._actions.queue
         if queue.add(entries):
             said = f"{plural(len(entries), 'run')} of the sweep are in the queue now."
-            self._workshop.told.emit(Message(said, "info", "Show the queue", queue.shown_requested.emit))
+            self._actions.told.emit(Message(said, "info", "Show the queue", queue.shown_requested.emit))
 
     def _warn(self, text: str) -> None:
-        self._workshop.told.emit(Message(text, "warning"))
+        self._actions.told.emit(Message(text, "warning"))

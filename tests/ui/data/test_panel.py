@@ -16,9 +16,10 @@ from app.core.system.setting import load_settings
 from app.ui.data.panel import DataPanel
 from app.ui.form.store import ConfigStore
 from app.ui.run.session import RunSession
+from app.ui.setup.forms import Forms
 from app.ui.widget import theme
 from app.ui.widget.elided_label import ElidedLabel
-from app.ui.window.actions import Workshop
+from app.ui.window.actions import UserActions
 from tests.ui.data_files import chat, write_broken, write_chats, write_rows, write_table, write_tokenizer
 
 ANSWER_MS = 60_000
@@ -162,8 +163,8 @@ def test_dropped_files_go_where_their_names_say_and_several_together(panel: Data
 def test_several_files_dropped_on_the_window_are_put_together(qtbot: QtBot, tmp_path: Path) -> None:  # noqa: ARG001
     files = [write_rows(tmp_path / f"{name}.jsonl", [chat(1)]) for name in ("one", "two")]
     store = ConfigStore()
-    workshop = Workshop(store, RunSession())
-    workshop.take_files([str(file) for file in files])
+    actions = UserActions(Forms(store), RunSession())
+    actions.take_files([str(file) for file in files])
     assert members(Path(store.config.data)) == files
 
 

@@ -438,14 +438,14 @@ def forget_run(window: MainWindow) -> None:
 
 
 def test_the_form_is_queued_also_while_a_run_trains(window: MainWindow, workers: list[FakeWorker]) -> None:
-    window.workshop.start()
+    window.user_actions.start()
     add = window.setup_tab.start_bar.queue_button
     assert not window.setup_tab.start_bar.button.isEnabled()
     assert "queue this one" in window.setup_tab.start_bar.text
     window.store.set("lora_parameters.rank", 4)
     QTest.mouseClick(add, Qt.MouseButton.LeftButton)
     window.store.set("lora_parameters.rank", 64)
-    [entry] = window.workshop.queue.state.entries
+    [entry] = window.user_actions.queue.state.entries
     assert entry.load().lora_parameters.rank == 4, "as it was when it was queued"
     said = window.messages.messages()[0]
     assert "“friendly” is in the queue now. It is next." in said.text
@@ -464,9 +464,9 @@ def test_errors_hold_back_queueing_and_the_button_says_why(
     window.setup_tab.check()
     add = window.setup_tab.start_bar.queue_button
     assert (add.isEnabled(), add.toolTip()) == (False, "data: No data.")
-    window.workshop.enqueue()
+    window.user_actions.enqueue()
     assert "cannot be queued yet" in window.messages.messages()[0].text
-    assert window.workshop.queue.state.entries == ()
+    assert window.user_actions.queue.state.entries == ()
 
 
 def trainers(workers: list[FakeWorker]) -> list[FakeWorker]:
@@ -479,10 +479,10 @@ def test_the_window_works_through_the_queue_and_tells_the_end_once(
     window.store.set("seed", 99)
     for name in ("one", "two"):
         window.store.set("adapter_name", name)
-        window.workshop.enqueue()
+        window.user_actions.enqueue()
     window.messages.clear()
-    window.workshop.queue.set_when_done("notify")
-    window.workshop.queue.start()
+    window.user_actions.queue.set_when_done("notify")
+    window.user_actions.queue.start()
     for count in (1, 2):
         qtbot.waitUntil(lambda count=count: len(trainers(workers)) == count)
         run = load_config(trainers(workers)[-1].job_dir / "config.yaml").config
@@ -491,20 +491,20 @@ def test_the_window_works_through_the_queue_and_tells_the_end_once(
         trainers(workers)[-1].end(event.Finished())
     qtbot.waitUntil(lambda: bool(window.messages.messages()))
     assert [m.text for m in window.messages.messages()] == ["The queue is at its end: 2 done."]
-    assert window.queue_desk.ending.countdown is None, "nobody asked for sleep"
+    assert window.queue_actions.ending.countdown is None, "nobody asked for sleep"
 
 
 def test_at_the_end_the_computer_sleeps_after_the_countdown(
     qtbot: QtBot, window: MainWindow, workers: list[FakeWorker], tmp_path: Path
 ) -> None:
-    window.queue_desk.ending.sleeper = Sleeper(("touch", str(tmp_path / "slept")))
-    window.workshop.enqueue()
-    window.workshop.queue.set_when_done("sleep")
-    window.workshop.queue.start()
+    window.queue_actions.ending.sleeper = Sleeper(("touch", str(tmp_path / "slept")))
+    window.user_actions.enqueue()
+    window.user_actions.queue.set_when_done("sleep")
+    window.user_actions.queue.start()
     qtbot.waitUntil(lambda: len(trainers(workers)) == 1)
-    with qtbot.waitSignal(window.workshop.queue.ended):
+    with qtbot.waitSignal(window.user_actions.queue.ended):
         trainers(workers)[-1].end(event.Finished())
-    countdown = window.queue_desk.ending.countdown
+    countdown = window.queue_actions.ending.countdown
     assert countdown is not None
     assert countdown.isVisible()
     assert countdown.seconds == 60
@@ -516,10 +516,10 @@ def test_at_the_end_the_computer_sleeps_after_the_countdown(
 
 def test_an_entry_is_taken_into_the_form(window: MainWindow) -> None:
     window.store.set("lora_parameters.rank", 7)
-    window.workshop.enqueue()
+    window.user_actions.enqueue()
     window.store.set("lora_parameters.rank", 32)
-    window.workshop.queue.shown_requested.emit()
-    switch = window.queue_desk.switch
+    window.user_actions.queue.shown_requested.emit()
+    switch = window.queue_actions.switch
     assert switch is not None
     page = switch.queue_page
     page.view.selectRow(0)

@@ -118,13 +118,13 @@ def test_a_config_is_opened_saved_and_the_opening_undone(window: MainWindow, tmp
     file = tmp_path / "lora.yaml"
     file.write_text("model: /elsewhere\nlora_parameters: {rank: 8}\nstrange_key: 1\n")
     window.store.set("adapter_name", "mine")
-    window.workshop.open_config(file)
+    window.forms.open_config(file)
     assert window.store.config.lora_parameters.rank == 8
     assert "strange_key" in messages(window)[0]
     assert load_settings().recent_configs[0] == str(file)
     act(window)
     assert window.store.config.adapter_name == "mine"
-    window.workshop.save_config(tmp_path / "saved")
+    window.forms.save_config(tmp_path / "saved")
     assert load_config(tmp_path / "saved.yaml").config.adapter_name == "mine"
 
 
@@ -132,7 +132,7 @@ def test_a_broken_config_leaves_the_form_alone(window: MainWindow, tmp_path: Pat
     file = tmp_path / "broken.yaml"
     file.write_text("batch_size: 1000\nlearning_rate: -1\n")
     before = window.store.config
-    window.workshop.open_config(file)
+    window.forms.open_config(file)
     assert window.store.config == before
     assert "batch_size" in messages(window)[0]
     assert "learning_rate" in messages(window)[0]
@@ -184,7 +184,7 @@ def test_a_dropped_adapter_opens_the_comparison_with_its_base(window: MainWindow
 
 def test_files_of_the_system_land_where_a_drop_would_put_them(window: MainWindow, tmp_path: Path) -> None:
     opener = FileOpener(window)
-    opener.opened.connect(window.workshop.take_files)
+    opener.opened.connect(window.user_actions.take_files)
     application = QApplication.instance()
     assert application is not None
     application.installEventFilter(opener)
@@ -231,7 +231,7 @@ def test_a_run_is_started_paused_stopped_and_offers_the_comparison(
 
 
 def test_a_failed_run_leads_to_its_field(ready: MainWindow, workers: list[FakeWorker]) -> None:
-    ready.workshop.start()
+    ready.user_actions.start()
     failure = event.Failed(
         message="The data is too small.", hint="Lower the batch.", path="batch_size", unusable=True
     )
@@ -243,11 +243,11 @@ def test_a_failed_run_leads_to_its_field(ready: MainWindow, workers: list[FakeWo
 
 
 def test_a_second_run_is_not_started_over_the_first(ready: MainWindow, workers: list[FakeWorker]) -> None:
-    ready.workshop.start()
-    ready.workshop.start()
+    ready.user_actions.start()
+    ready.user_actions.start()
     assert len(trainers(workers)) == 1
     assert "Stop it before" in messages(ready)[0]
-    ready.workshop.open_run(Path("/somewhere"))
+    ready.user_actions.open_run(Path("/somewhere"))
     assert "A run is training" in messages(ready)[0]
 
 
@@ -270,7 +270,7 @@ def answer(monkeypatch: pytest.MonkeyPatch, text: str) -> list[str]:
 def test_closing_while_training_asks_and_can_be_taken_back(
     ready: MainWindow, workers: list[FakeWorker], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ready.workshop.start()
+    ready.user_actions.start()
     asked = answer(monkeypatch, "Cancel")
     assert not ready.close()
     assert asked == ["A run is training."]
@@ -281,7 +281,7 @@ def test_closing_while_training_asks_and_can_be_taken_back(
 def test_closing_while_training_saves_first(
     qtbot: QtBot, ready: MainWindow, workers: list[FakeWorker], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ready.workshop.start()
+    ready.user_actions.start()
     worker = trainers(workers)[0]
     worker.say(*synthetic_run.events(until=25, ending=""))
     answer(monkeypatch, "Stop, save and quit")
@@ -295,7 +295,7 @@ def test_closing_while_training_saves_first(
 def test_a_polite_end_by_the_system_saves_without_a_question(
     qtbot: QtBot, ready: MainWindow, workers: list[FakeWorker]
 ) -> None:
-    ready.workshop.start()
+    ready.user_actions.start()
     ready.leave()
     assert trainers(workers)[0].commands == [("stop", {})]
     trainers(workers)[0].end(event.Finished(reason="stopped"))
@@ -363,11 +363,11 @@ def test_problems_are_those_of_the_form(window: MainWindow) -> None:
 def test_a_config_goes_to_the_form_that_has_its_method(window: MainWindow, tmp_path: Path) -> None:
     path = tmp_path / "preference.yaml"
     path.write_text("train_mode: dpo\nbeta: 0.3\n", encoding="utf-8")
-    window.workshop.open_config(path)
+    window.forms.open_config(path)
     assert window.enhanced_tab.isVisible()
     assert window.enhanced_store.value("beta") == 0.3
     assert window.store.value("train_mode") == "sft"
-    window.workshop.undo()
+    window.forms.undo()
     assert window.enhanced_store.value("train_mode") == "sft"
 
 

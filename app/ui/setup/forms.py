@@ -1,0 +1,133 @@
+"""The forms that runs are made in: which is in use, and the configs that are put into it, saved and taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal
+
+from app.core.config.train_config import TrainConfig
+from app.core.method.method import Method
+from app.core.problem import Problem, UnusableError
+from app.core.setup.config_file import load_config, save_config
+from app.core.setup.trial import trial_config
+from app.core.system.setting import load_settings, save_settings
+from app.ui.form.store import ConfigStore
+from app.ui.widget.message_bar import Kind, Message
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A form that runs are made in: its config, and what holds it back."""
+
+    store: ConfigStore
+    find_problems: Callable[[], Sequence[Problem]]
+
+
+class Forms(QObject):
+    """The form of the Setup tab and, where `add_enhanced` gave it, that of the Enhanced Setup tab. No widgets."""
+
+    told = Signal(object)  # Message
+    shown_requested = Signal(str)  # show the form in use, at this field if one is named
+
+    def __init__(
+        self,
+        store: ConfigStore,
+        parent: QObject | None = None,
+        *,
+        find_problems: Callable[[], Sequence[Problem]] = lambda: (),
+    ) -> None:
+        super().__init__(parent)
+        self._in_use = self._plain = self._enhanced = Form(store, find_problems)
+        self._undone: tuple[Form, TrainConfig] | None = None
+
+    # -- which is in use --------------------------------------------------------------------------------------
+
+    @property
+    def in_use(self) -> Form:
+        """The form that is asked of now: shown last, or given a config that only it can hold."""
+        return self._in_use
+
+    @property
+    def store(self) -> ConfigStore:
+        """The config of the form in use."""
+        return self._in_use.store
+
+    def add_enhanced(self, store: ConfigStore, find_problems: Callable[[], Sequence[Problem]]) -> None:
+        """Gives the form that has methods: configs of preference and reward training go there."""
+        self._enhanced = Form(store, find_problems)
+
+    def use(self, store: ConfigStore) -> None:
+        """Says which form is in use."""
+        self._in_use = self._enhanced if store is self._enhanced.store else self._plain
+
+    # -- configs ----------------------------------------------------------------------------------------------
+
+    def open_config(self, path: Path) -> None:
+        """Takes a config file over into the form."""
+        try:
+            loaded = load_config(path)
+        except UnusableError as error:
+            self._tell(f"{path.name} was not opened.\n{error}", "error")
+            return
+        self.take_config(loaded.config)
+        _remember(path)
+        kept = [problem.path for problem in loaded.problems]
+        said = f"Opened {path.name}."
+        if kept:
+            said += f" Keys that Luthier does not use are kept: {', '.join(kept)}."
+        self._tell_undoable(said)
+
+    def take_config(self, config: TrainConfig) -> None:
+        """Puts a whole config into the form that it belongs to, and shows that."""
+        self._replace(config)
+        self.shown_requested.emit("")
+
+    def set_up_trial(self, method: Method) -> None:
+        """Fills the form with a short run of a method on the starter."""
+        self._in_use = self._enhanced
+        self._replace(trial_config(method))
+        self._tell_undoable(f"The form is set for a trial of {method.label} on the starter. Press Start.")
+
+    def save_config(self, path: Path) -> None:
+        """Writes the form as a config file."""
+        path = path if path.suffix else path.with_suffix(".yaml")
+        try:
+            save_config(self.store.config, path)
+        except OSError as error:
+            self._tell(f"The config was not saved: {error.strerror or error} ({path}).", "error")
+            return
+        _remember(path)
+        self._tell(f"Saved as {path}.")
+
+    def reset(self) -> None:
+        """Puts the form back to the defaults."""
+        self._undone = self._in_use, self.store.config
+        self.store.reset()
+        self._tell_undoable("The form is back to its defaults; model and data stay.")
+
+    def undo(self) -> None:
+        """Brings back the form as it was before a config was opened or the form was reset."""
+        if self._undone is not None:
+            self._in_use, config = self._undone
+            self._undone = self._in_use, self.store.config
+            self.store.replace(config)
+
+    def _replace(self, config: TrainConfig) -> None:
+        if config.train_mode != "sft":
+            self._in_use = self._enhanced
+        self._undone = self._in_use, self.store.config
+        self.store.replace(config)
+
+    def _tell(self, text: str, kind: Kind = "info") -> None:
+        self.told.emit(Message(text, kind))
+
+    def _tell_undoable(self, text: str) -> None:
+        self.told.emit(Message(text, "info", "Undo", self.undo))
+
+
+def _remember(path: Path) -> None:
+    """Puts a config among the recent ones."""
+    save_settings(load_settings().with_recent("recent_configs", str(path)))

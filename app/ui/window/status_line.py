@@ -1,0 +1,71 @@
+"""The status line: the run in one line at the foot of the window, also while its panel is hidden."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QTimer, Signal
+from PySide6.QtWidgets import QLabel, QStatusBar, QWidget
+
+from app.core.quantity import duration_text
+from app.ui.run.session import RunSession
+from app.ui.run.word import PILLS
+from app.ui.widget import theme
+
+REFRESH_MS = 1000  # while a run is live its time left goes down without an event
+
+
+class StatusLine(QStatusBar):
+    """How a `RunSession` is doing, and on which device. ``titled`` has the window's title, when that changed."""
+
+    titled = Signal(str)
+
+    def __init__(self, session: RunSession, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._title = ""
+        self._status, self._device = QLabel(self), QLabel(self)
+        self._status.setObjectName("status")
+        self._device.setObjectName("status.device")
+        for label in (self._status, self._device):
+            theme.set_role(label, role="small")
+            label.setContentsMargins(theme.SPACE * 2, 0, theme.SPACE * 2, 0)
+        self.setSizeGripEnabled(False)
+        self.addWidget(self._status, 1)
+        self.addPermanentWidget(self._device)
+        self._refreshing = QTimer(self)
+        self._refreshing.setInterval(REFRESH_MS)
+        self._refreshing.timeout.connect(self._show_run)
+        session.state_changed.connect(self._on_state)
+        session.emitted.connect(self._show_device)
+        self._on_state()
+
+    def _on_state(self) -> None:
+        self._show_run()
+        if self._session.is_live:
+            self._refreshing.start()
+        else:
+            self._refreshing.stop()
+
+    def _show_run(self) -> None:
+        session, history = self._session, self._session.history
+        text, title = PILLS[session.state][0], "Luthier"
+        if history.iterations:
+            text += f" · iteration {history.iteration:,} of {history.iterations:,}"
+        if session.is_live and session.config is not None:
+            remaining = history.remaining_s()
+            text += f" · {duration_text(remaining)} left" if remaining is not None else ""
+            done = f"{100 * history.iteration / history.iterations:.0f} % · " if history.iterations else ""
+            title = f"{done}{session.config.adapter_name} – Luthier"
+        if text != self._status.text():
+            self._status.setText(text)
+        if title != self._title:
+            self._title = title
+            self.titled.emit(title)
+
+    def _show_device(self) -> None:
+        """What the run's worker said of itself first stays: the machine does not change under the window."""
+        hello = self._session.hello
+        if hello is None or self._device.text():
+            return
+        versions = f"MLX {hello.versions['mlx']}" if "mlx" in hello.versions else ""
+        memory = f"{hello.memory_gb:.0f} GB" if hello.memory_gb else ""
+        self._device.setText(" · ".join(part for part in (hello.device, memory, versions) if part))
