@@ -71,7 +71,8 @@ class Plan(Protocol):
     """The batch of every iteration of a run.
 
     ``is_ahead`` if a batch can be put together before the iteration ahead of it has ended, ``is_cut`` if batches
-    may come in several parts.
+    may come in several parts. ``state`` are plain JSON values that a resumed run goes on from, None where every
+    batch follows from the number of its iteration; ``heaviest`` the iterations, of the first epoch, that take most.
     """
 
     @property
@@ -88,11 +89,11 @@ class Plan(Protocol):
 
     def batch(self, iteration: int) -> Batch: ...
 
+    def heaviest(self) -> list[int]: ...
 
-# -- the order ----------------------------------------------------------------------------------------------------
+    def state(self) -> dict[str, Any] | None: ...
 
-
-# -- the plan -----------------------------------------------------------------------------------------------------
+    def restore(self, state: dict[str, Any] | None) -> None: ...
 
 
 def assemble(

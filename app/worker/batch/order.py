@@ -2,12 +2,58 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from app.worker.array import Ints
 from app.worker.batch.batch import Countable
+
+
+class OrderedPlan(ABC):
+    """The part of a plan whose batches are known by the number of the iteration: there is nothing to save."""
+
+    examples: Countable
+    _epoch: tuple[int, list[Ints]] = (-1, [])
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether batches come in pieces."""
+        return False
+
+    @property
+    @abstractmethod
+    def batches_per_epoch(self) -> int:
+        """How many iterations show every example once."""
+
+    @abstractmethod
+    def order(self, epoch: int) -> list[Ints]:
+        """The batches of an epoch (from 0) as numbers of examples."""
+
+    def heaviest(self) -> list[int]:
+        """The iteration with the longest example, and where batches are cut the one with the most tokens too."""
+        inputs, order = self.examples.inputs, self.order(0)
+        chosen = {int(np.argmax([int(inputs[numbers].max()) for numbers in order]))}
+        if self.is_cut:
+            chosen.add(int(np.argmax([int(inputs[numbers].sum()) for numbers in order])))
+        return [number + 1 for number in sorted(chosen)]
+
+    def state(self) -> dict[str, Any] | None:
+        """Nothing."""
+        return None
+
+    def restore(self, state: dict[str, Any] | None) -> None:
+        """Goes on from `state`."""
+        assert state is None
+
+    def _numbers(self, iteration: int) -> Ints:
+        """The examples of iteration 1, 2, …"""
+        epoch, place = divmod(iteration - 1, self.batches_per_epoch)
+        if self._epoch[0] != epoch:
+            self._epoch = (epoch, self.order(epoch))
+        return self._epoch[1][place]
 
 
 def shuffled_order(examples: Countable, size: int, seed: int, epoch: int) -> list[Ints]:

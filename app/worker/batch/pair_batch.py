@@ -11,7 +11,7 @@ from app.core.config.train_config import TrainConfig
 from app.worker.array import Arrays, Floats, Ints
 from app.worker.batch.answer import answer_arrays, with_prefix
 from app.worker.batch.batch import Batch
-from app.worker.batch.order import length_order, shuffled_order
+from app.worker.batch.order import OrderedPlan, length_order, shuffled_order
 from app.worker.batch.plan import PLANNED_BATCHES
 from app.worker.batch.shape import PLANNED_EPOCHS, Costs, Shape, plan_shapes, worthwhile
 from app.worker.token.rated_answer import RatedAnswers
@@ -27,12 +27,12 @@ USES_OF_A_SHAPE = 25
 # -- batches ------------------------------------------------------------------------------------------------------
 
 
-class PairPlan:
+class PairPlan(OrderedPlan):
     """The batch of every iteration (from 1), like `app.worker.batch.plan.BatchPlan`; of pairs both answers are in
     it: the chosen ones in its first half, the rejected in its second."""
 
     is_ahead = True
-    is_cut = False
+    examples: RatedAnswers
 
     def __init__(
         self, pairs: RatedAnswers, references: References | None, config: TrainConfig, costs: Costs | None = None
@@ -42,7 +42,6 @@ class PairPlan:
         self._references = references
         self._seed = config.seed
         self._in_order = config.batching == "file_order"
-        self._epoch: tuple[int, list[Ints]] = (-1, [])
         needs = [self._needs(numbers) for numbers in self.order(0)[:PLANNED_BATCHES]]
         limit = worthwhile(PLANNED_EPOCHS * self.batches_per_epoch, each=USES_OF_A_SHAPE)
         self._tables = {
@@ -66,10 +65,7 @@ class PairPlan:
 
     def batch(self, iteration: int) -> Batch:
         """The batch of iteration 1, 2, …"""
-        epoch, place = divmod(iteration - 1, self.batches_per_epoch)
-        if self._epoch[0] != epoch:
-            self._epoch = (epoch, self.order(epoch))
-        numbers = self._epoch[1][place]
+        numbers = self._numbers(iteration)
         needs = self._needs(numbers)
         shapes = {prefix: table.fit(needs[prefix]) for prefix, table in self._tables.items()}
         return pair_batch(self.examples, numbers, shapes, self._references)

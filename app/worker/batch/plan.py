@@ -8,7 +8,7 @@ from app.core.config.train_config import Batching
 from app.worker.array import Ints
 from app.worker.batch.batch import Batch, _joined, assemble
 from app.worker.batch.examples import Examples
-from app.worker.batch.order import FileOrder, shuffled_order
+from app.worker.batch.order import FileOrder, OrderedPlan, shuffled_order
 from app.worker.batch.piece import PLANNED_OF_EPOCH, Cutter
 from app.worker.batch.shape import (
     PLANNED_EPOCHS,
@@ -25,7 +25,7 @@ from app.worker.batch.shape import (
 PLANNED_BATCHES = 5_000
 
 
-class BatchPlan:
+class BatchPlan(OrderedPlan):
     """The batch of every iteration of a run (iterations count from 1).
 
     By length ("bucket") a batch is drawn at random and cut into pieces of like lengths.
@@ -35,6 +35,7 @@ class BatchPlan:
     """
 
     is_ahead = True
+    examples: Examples
 
     def __init__(
         self,
@@ -54,7 +55,6 @@ class BatchPlan:
         self._file_order = file_order or FileOrder(len(examples), self.size, seed, 0, 1)
         self._stock_padding = stock_padding
         self._costs = costs or Costs()
-        self._epoch: tuple[int, list[Ints]] = (-1, [])
         self._table: ShapeTable | None = None
         self._cutter: Cutter | None = None
         if self.is_cut:
@@ -95,10 +95,7 @@ class BatchPlan:
 
     def batch(self, iteration: int) -> Batch:
         """The batch of iteration 1, 2, …"""
-        epoch, place = divmod(iteration - 1, self.batches_per_epoch)
-        if self._epoch[0] != epoch:
-            self._epoch = (epoch, self.order(epoch))
-        return self._assemble(self._epoch[1][place])
+        return self._assemble(self._numbers(iteration))
 
     def _need(self, numbers: Ints) -> Shape:
         inputs, targets = self.examples.inputs[numbers], int(self.examples.targets[numbers].sum())

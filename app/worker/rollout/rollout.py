@@ -124,6 +124,10 @@ class Rollouts(ABC, Generic[Kept]):
             self._generation = self._judge(self._sampled(number))
         return self._batch(self._generation, is_new=update == 0)
 
+    def heaviest(self) -> list[int]:
+        """The first iteration: what is sampled later cannot be known."""
+        return [1]
+
     def state(self) -> dict[str, Any] | None:
         """The generation in hand."""
         return None if self._generation is None else asdict(self._generation)

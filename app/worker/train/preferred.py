@@ -10,6 +10,7 @@ from app.core.config.train_config import TrainConfig
 from app.core.data.prepare import PreparedData
 from app.core.method.method import needs_reference
 from app.core.problem import Problem, UnusableError
+from app.core.setup import plan
 from app.worker.array import Arrays
 from app.worker.batch.pair_batch import PairPlan, References
 from app.worker.batch.shape import Costs
@@ -19,15 +20,14 @@ from app.worker.objective.reference import Reference
 from app.worker.objective.reference_sums import reference_sums
 from app.worker.objective.validation import PairValidation
 from app.worker.token.rated_answer import LabelledAnswers, RatedAnswers, tokenize_pairs
-from app.worker.train.material import Parts, Surroundings, _is_measured, _joined
+from app.worker.train.guard import LossGuard
+from app.worker.train.training_data import LoopParts, Surroundings, TrainingData, is_measured, joined_fingerprint
 
 REFERENCE_FILE = "reference.safetensors"
-
-
 YARDSTICK_PAIRS = 8
 
 
-class _Preferred:
+class PreferredData(TrainingData):
     """Pairs, for DPO, CPO, SimPO, ORPO and KTO; for KTO labelled answers as well."""
 
     def __init__(self, around: Surroundings, config: TrainConfig, data: PreparedData) -> None:
@@ -46,19 +46,22 @@ class _Preferred:
         return len(self._train)
 
     def fingerprint(self) -> str:
-        return _joined(self._train, self._valid)
+        return joined_fingerprint(self._train, self._valid)
 
-    def parts(self, model: nn.Module, head: Head | NoHead, config: TrainConfig, costs: Costs) -> Parts:
+    def batches_per_epoch(self, config: TrainConfig) -> int:
+        return plan.iterations_per_epoch(config, len(self))
+
+    def parts(self, model: nn.Module, head: Head | NoHead, config: TrainConfig, costs: Costs) -> LoopParts:
         reference = Reference(model, head, config) if needs_reference(config) else None
         known = self._references(self._train, reference, config)
         yardstick = PairValidation(self._train, known, config.batch_size, -(-YARDSTICK_PAIRS // config.batch_size))
         valid = None
-        if _is_measured(self._around, self._valid, config):
+        if is_measured(self._around, self._valid, config):
             assert self._valid is not None
             known_valid = self._references(self._valid, reference, config)
             valid = PairValidation(self._valid, known_valid, config.batch_size, config.val_batches)
         batches = PairPlan(self._train, known, config, costs)
-        return Parts(preference(head, config), batches, valid, yardstick)
+        return LoopParts(preference(head, config), batches, valid, yardstick, LossGuard())
 
     def _references(
         self, pairs: RatedAnswers, reference: Reference | None, config: TrainConfig

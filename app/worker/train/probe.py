@@ -10,15 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
-import numpy as np
 
 from app.core.config.train_config import TrainConfig
 from app.core.protocol import event
 from app.core.run.folder import RunDir
 from app.core.setup.config_file import save_config
-from app.worker.batch.batch import Batch, Plan
-from app.worker.batch.pair_batch import PairPlan
-from app.worker.batch.plan import BatchPlan
 from app.worker.batch.shape import Shape
 from app.worker.model.loading import trainable
 from app.worker.process.channel import Channel
@@ -37,7 +33,7 @@ def probe(channel: Channel, job_dir: Path, job: dict[str, Any]) -> None:
     try:
         prepared = prepare(channel, control, RunDir(job_dir), job)
         channel.emit(event.Progressed(phase="Measuring the longest batch"))
-        with prepared.resources:
+        with prepared.parts.resources:
             data = _measure(prepared, control)
     except StoppedError:
         channel.emit(event.Finished(reason="stopped"))
@@ -47,19 +43,19 @@ def probe(channel: Channel, job_dir: Path, job: dict[str, Any]) -> None:
 
 
 def _measure(prepared: Prepared, control: Control) -> dict[str, Any]:
-    model, config = prepared.model, prepared.config
-    batches = heaviest_batches(prepared.batches)
+    model, config, batches = prepared.model, prepared.config, prepared.parts.batches
+    heaviest = [batches.batch(iteration) for iteration in batches.heaviest()]
     model.train()
     prepared.optimizer.init(model.trainable_parameters())
     step = Step(
-        model, prepared.optimizer, prepared.objective,
+        model, prepared.optimizer, prepared.parts.objective,
         accumulation=config.grad_accumulation_steps, clip=config.max_grad_norm,
-        is_cut=prepared.batches.is_cut,
+        is_cut=batches.is_cut,
     )  # fmt: skip
     # Held as training holds the weights that it could fall back to.
     fallback = trainable(model) if config.fine_tune_type != "full" else None
     slowest_s = 0.0
-    for batch in batches:
+    for batch in heaviest:
         elapsed_s = 0.0
         for number in range(STEPS):
             control.raise_if_stopped()
@@ -69,7 +65,7 @@ def _measure(prepared: Prepared, control: Control) -> dict[str, Any]:
             elapsed_s = time.perf_counter() - began
         slowest_s = max(slowest_s, elapsed_s)
     del fallback
-    largest = max((shape for batch in batches for shape in batch.shapes), key=_weight)
+    largest = max((shape for batch in heaviest for shape in batch.shapes), key=_weight)
     return {
         "peak_bytes": mx.get_peak_memory(),
         "step_s": slowest_s,
@@ -78,18 +74,6 @@ def _measure(prepared: Prepared, control: Control) -> dict[str, Any]:
         "targets": largest.targets,
         "iterations": config.iters,
     }
-
-
-def heaviest_batches(batches: Plan) -> list[Batch]:
-    """Of the first epoch the batch with the longest example, and the one with the most tokens where batches are cut
-    into parts; of sampled answers the first batch."""
-    if not isinstance(batches, (BatchPlan, PairPlan)):
-        return [batches.batch(1)]
-    inputs = batches.examples.inputs
-    longest = [int(inputs[numbers].max()) for numbers in batches.order(0)]
-    together = [int(inputs[numbers].sum()) for numbers in batches.order(0)]
-    chosen = {int(np.argmax(longest))} | ({int(np.argmax(together))} if batches.is_cut else set())
-    return [batches.batch(number + 1) for number in sorted(chosen)]
 
 
 def _weight(shape: Shape) -> tuple[int, int]:

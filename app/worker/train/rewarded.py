@@ -13,6 +13,7 @@ from app.core.data.prepare import PreparedData
 from app.core.method.method import locate_judge, needs_reference, uses_rewards
 from app.core.problem import Problem, UnusableError
 from app.core.protocol import event
+from app.core.setup import plan
 from app.worker.batch.shape import Costs
 from app.worker.model.head import Head, NoHead, find_head
 from app.worker.model.loading import load_model
@@ -25,10 +26,11 @@ from app.worker.rollout.online_pair import PairRollouts, WinValidation
 from app.worker.rollout.rollout import Speaker
 from app.worker.rollout.score import Scorer
 from app.worker.token.prompt import Prompts, tokenize_prompts
-from app.worker.train.material import Parts, Surroundings, _is_measured, _joined
+from app.worker.train.guard import LossGuard
+from app.worker.train.training_data import LoopParts, Surroundings, TrainingData, is_measured, joined_fingerprint
 
 
-class _Rewarded:
+class RewardedData(TrainingData):
     """Prompts, for GRPO and its kin, and for Online DPO."""
 
     def __init__(self, around: Surroundings, config: TrainConfig, data: PreparedData) -> None:
@@ -48,13 +50,16 @@ class _Rewarded:
         return len(self._train)
 
     def fingerprint(self) -> str:
-        return _joined(self._train, self._valid)
+        return joined_fingerprint(self._train, self._valid)
 
-    def parts(self, model: nn.Module, head: Head | NoHead, config: TrainConfig, _costs: Costs) -> Parts:
+    def batches_per_epoch(self, config: TrainConfig) -> int:
+        return plan.iterations_per_epoch(config, len(self))
+
+    def parts(self, model: nn.Module, head: Head | NoHead, config: TrainConfig, _costs: Costs) -> LoopParts:
         around = self._around
         reference = Reference(model, head, config) if needs_reference(config) else None
         speaker = Speaker(model, head, around.tokenizer, config, around.control.is_stopping)
-        valid = self._valid if _is_measured(around, self._valid, config) else None
+        valid = self._valid if is_measured(around, self._valid, config) else None
         resources = ExitStack()
         if self._scorer is not None:
             resources.callback(self._scorer.close)
@@ -64,18 +69,23 @@ class _Rewarded:
         assert self._scorer is not None
         rollouts = GroupRollouts(self._train, speaker, self._scorer, reference)
         measured = RewardValidation(valid, speaker, self._scorer) if valid else None
-        return Parts(group_relative(head, config), rollouts, measured, None, resources)
+        return LoopParts(
+            group_relative(head, config), rollouts, measured, None, LossGuard(only_finite=True), resources
+        )
 
-    def _online(self, speaker: Speaker, reference: Reference, valid: Prompts | None, resources: ExitStack) -> Parts:
+    def _online(
+        self, speaker: Speaker, reference: Reference, valid: Prompts | None, resources: ExitStack
+    ) -> LoopParts:
         objective = preference(speaker.head, speaker.config)
         if self._scorer is not None:
             judge: Judge = RewardJudge(self._scorer)
             rewarded = RewardValidation(valid, speaker, self._scorer) if valid else None
             rollouts = PairRollouts(self._train, speaker, judge, reference)
-            return Parts(objective, rollouts, rewarded, None, resources)
+            return LoopParts(objective, rollouts, rewarded, None, LossGuard(only_finite=True), resources)
         judge = self._model_judge(speaker, reference)
         measured = WinValidation(valid, speaker, judge, reference) if valid else None
-        return Parts(objective, PairRollouts(self._train, speaker, judge, reference), measured, None, resources)
+        rollouts = PairRollouts(self._train, speaker, judge, reference)
+        return LoopParts(objective, rollouts, measured, None, LossGuard(only_finite=True), resources)
 
     def _model_judge(self, speaker: Speaker, reference: Reference) -> Judge:
         """The model that judges; where it is the base itself, the base in memory with its adapters off."""

@@ -10,6 +10,7 @@ from app.core.config.train_config import TrainConfig
 from app.core.data.prepare import PreparedData
 from app.core.problem import Problem, UnusableError
 from app.core.protocol import event
+from app.core.setup import plan
 from app.worker.batch.examples import Examples
 from app.worker.batch.order import FileOrder
 from app.worker.batch.plan import BatchPlan
@@ -20,12 +21,13 @@ from app.worker.objective.validation import ValidationSet
 from app.worker.process.channel import Channel
 from app.worker.token.token_set import TokenSet
 from app.worker.token.tokenize import tokenize_file
-from app.worker.train.material import Parts, Surroundings
+from app.worker.train.guard import LossGuard
+from app.worker.train.training_data import LoopParts, Surroundings, TrainingData
 
 YARDSTICK_BATCHES = 4
 
 
-class _Supervised:
+class SupervisedData(TrainingData):
     """Examples, for supervised training."""
 
     def __init__(self, around: Surroundings, config: TrainConfig, data: PreparedData) -> None:
@@ -41,13 +43,19 @@ class _Supervised:
     def fingerprint(self) -> str:
         return _fingerprint(self._train, self._valid)
 
-    def parts(self, _model: nn.Module, head: Head | NoHead, config: TrainConfig, costs: Costs) -> Parts:
+    def batches_per_epoch(self, config: TrainConfig) -> int:
+        if config.batching == "file_order":  # mlx-lm leaves out the last rows that fill no batch
+            return len(self) // config.batch_size
+        return plan.iterations_per_epoch(config, len(self))
+
+    def parts(self, _model: nn.Module, head: Head | NoHead, config: TrainConfig, costs: Costs) -> LoopParts:
         stock_padding = bool(self._around.job.get("stock_padding"))
-        return Parts(
+        return LoopParts(
             objective=supervised(head),
             batches=_batches(config, self._examples, self._valid, costs, stock_padding=stock_padding),
             valid=_validation(self._around.channel, config, self._valid),
             yardstick=ValidationSet(self._examples, config.batch_size, YARDSTICK_BATCHES),
+            guard=LossGuard(head.vocabulary),
         )
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import mlx.core as mx
 
-from app.core.config.train_config import SAMPLING_MODES
 from app.core.problem import Problem, TaskError, UnusableError
 from app.core.protocol import event
 from app.core.run.folder import RunDir
@@ -24,11 +23,10 @@ from app.worker.objective.validation import Measurement
 from app.worker.process.channel import Channel
 from app.worker.process.control import ENDING, Control, StoppedError
 from app.worker.process.log import logged_to
-from app.worker.rollout.rollout import Rollouts
 from app.worker.train.alarm import Alarms
 from app.worker.train.best import BestLoss
 from app.worker.train.checkpoint import Checkpoint, load_checkpoint, restore, save_checkpoint
-from app.worker.train.guard import LossGuard, Verdict
+from app.worker.train.guard import Verdict
 from app.worker.train.preparation import Prepared, prepare
 from app.worker.train.report import Report
 from app.worker.train.step import Outcome, Step
@@ -54,7 +52,7 @@ def train(channel: Channel, job_dir: Path, job: dict[str, Any]) -> None:
             iteration = checkpoint.iteration if checkpoint else 0
             channel.emit(event.Finished(reason="stopped", iteration=iteration, message="Stopped before training."))
             return
-        with prepared.resources:
+        with prepared.parts.resources:
             _Training(channel, control, run, prepared, checkpoint).run()
 
 
@@ -84,18 +82,18 @@ class _Training:
         self.config = prepared.config
         self.model = prepared.model
         self.optimizer = prepared.optimizer
-        self.objective = prepared.objective
-        self.batches = prepared.batches
-        self.valid = prepared.valid
+        self.objective = prepared.parts.objective
+        self.batches = prepared.parts.batches
+        self.valid = prepared.parts.valid
         self.selection = prepared.selection
         self.fingerprint = prepared.fingerprint
         self.largest = largest_sound(trainable(self.model))
         self.adapters = AdapterFolder(run.adapters, self.config, self.largest)
         self.report = Report()
         self.best = BestLoss(self.config.early_stopping.min_delta)
-        self.guard = LossGuard(prepared.vocabulary, only_finite=self.config.train_mode in SAMPLING_MODES)
+        self.guard = prepared.parts.guard
         self.alarms = Alarms()
-        self.yardstick = prepared.yardstick
+        self.yardstick = prepared.parts.yardstick
         self.iteration = 0
         self.saved_at = -1
         self.measured_at = -1
@@ -301,7 +299,7 @@ class _Training:
             "best": self.best.state(),
             "guard": self.guard.state(),
             "totals_before": self.totals_before,
-            "rollouts": self.batches.state() if isinstance(self.batches, Rollouts) else None,
+            "rollouts": self.batches.state(),
         }
         save_checkpoint(self.run_dir.state, self.iteration, self.model, self.optimizer, self.step, state)
 
@@ -317,8 +315,7 @@ class _Training:
         self.best.restore(state["best"])
         self.guard.restore(state["guard"])
         self.totals_before = state["totals_before"]
-        if isinstance(self.batches, Rollouts):
-            self.batches.restore(state["rollouts"])
+        self.batches.restore(state["rollouts"])
         accumulated = restore(checkpoint, self.model, self.optimizer)
         if self.keeps_fallback:
             self.fallback = (self.iteration, trainable(self.model))

@@ -1,4 +1,4 @@
-"""Material: a method's tokenized data, and what the training loop runs on once the model is there."""
+"""Training data: a method's tokenized rows, and what the loop runs on once the model is there."""
 
 from __future__ import annotations
 
@@ -22,24 +22,27 @@ from app.worker.process.channel import Channel
 from app.worker.process.control import Control
 from app.worker.token.prompt import Prompts
 from app.worker.token.rated_answer import RatedAnswers
+from app.worker.train.guard import LossGuard
 
 PhaseProgress = Callable[[str], Callable[[int, int], None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class LoopParts:
     """What the loop needs of a method. ``yardstick`` is measured where there is no validation, to know what the
-    untrained model can do; ``resources`` are closed when the run ends."""
+    untrained model can do; ``guard`` knows what heights of the loss mean; ``resources`` are closed when the run
+    ends."""
 
     objective: Objective
     batches: Plan
     valid: Validation | None
     yardstick: Validation | None
+    guard: LossGuard
     resources: ExitStack = field(default_factory=ExitStack)
 
 
-class Material(Protocol):
-    """The data of one method."""
+class TrainingData(Protocol):
+    """The data of one method. A class is made from the surroundings, the config and the prepared files."""
 
     def __len__(self) -> int:
         """Examples to train on."""
@@ -47,13 +50,16 @@ class Material(Protocol):
     def fingerprint(self) -> str:
         """Names the tokens, for a resume to recognize them."""
 
-    def parts(self, model: nn.Module, head: Head | NoHead, config: TrainConfig, costs: Costs) -> Parts:
+    def batches_per_epoch(self, config: TrainConfig) -> int:
+        """Iterations that show every example once."""
+
+    def parts(self, model: nn.Module, head: Head | NoHead, config: TrainConfig, costs: Costs) -> LoopParts:
         """The loop's parts; ``model`` has its adapters, untrained, and ``config`` is concrete."""
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """Where the preparation takes place, for materials that tell, wait and write."""
+    """Where the preparation takes place, for data that tell, wait and write."""
 
     channel: Channel
     control: Control
@@ -67,7 +73,8 @@ class Surroundings:
         self.channel.emit(event.Warned(message=message, hint=hint))
 
 
-def _joined(*parts: RatedAnswers | Prompts | None) -> str:
+def joined_fingerprint(*parts: RatedAnswers | Prompts | None) -> str:
+    """One name for the tokens of all parts."""
     digest = hashlib.blake2b(digest_size=16)
     for part in parts:
         if part is not None:
@@ -75,7 +82,8 @@ def _joined(*parts: RatedAnswers | Prompts | None) -> str:
     return digest.hexdigest()
 
 
-def _is_measured(around: Surroundings, valid: RatedAnswers | Prompts | None, config: TrainConfig) -> bool:
+def is_measured(around: Surroundings, valid: RatedAnswers | Prompts | None, config: TrainConfig) -> bool:
+    """Whether there is something to measure the weights on; tells where there is not."""
     if valid is not None and len(valid) and config.val_batches:
         return True
     around.warn("There is no validation data: no best adapter, no early stopping.")
