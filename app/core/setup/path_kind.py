@@ -1,23 +1,26 @@
-"""Landing: where a file or folder belongs that was dropped on the window, or given on the command line."""
+"""What a path is for that was dropped or given on the command line, and what a config makes of it."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
 
 from app.core.model.adapter_file import ADAPTER_FILE
+from app.core.source.collection import collect
 from app.core.source.source import COMPRESSED_SUFFIXES, TABLE_SUFFIXES, TEXT_SUFFIXES, split_of
 
 ADAPTER_CONFIG = "adapter_config.json"
 MODEL_CONFIG = "config.json"
 CONFIG_SUFFIXES = (".yaml", ".yml")
+HUB_DATA = "datasets--"  # so begins a data set's folder in the Hugging Face cache, its files lie deep below
 ENTRIES_LOOKED_AT = 2_000  # of a folder: a drop is decided while the pointer still moves
 
 
-class Place(StrEnum):
+class PathKind(StrEnum):
     """What a path is for."""
 
     CONFIG = "config"
@@ -27,86 +30,108 @@ class Place(StrEnum):
     VALID_DATA = "valid_data"
     TEST_DATA = "test_data"
     ADAPTER = "adapter"
-    NOWHERE = "nowhere"
+    UNUSABLE = "unusable"
 
 
 # What will happen to a path of that kind, shown while it hovers over the window.
-INTENTS: dict[Place, str] = {
-    Place.CONFIG: "Open this config",
-    Place.MODEL: "Use as the model",
-    Place.RUN: "Open this run",
-    Place.DATA: "Use as training data",
-    Place.VALID_DATA: "Use as validation data",
-    Place.TEST_DATA: "Use as test data",
-    Place.ADAPTER: "Compare this adapter with its base model",
+INTENTS: dict[PathKind, str] = {
+    PathKind.CONFIG: "Open this config",
+    PathKind.MODEL: "Use as the model",
+    PathKind.RUN: "Open this run",
+    PathKind.DATA: "Use as training data",
+    PathKind.VALID_DATA: "Use as validation data",
+    PathKind.TEST_DATA: "Use as test data",
+    PathKind.ADAPTER: "Compare this adapter with its base model",
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Landing:
-    """Where ``path`` belongs (the folder of a dropped file where the folder is what counts), or why nowhere."""
+# Which value of a config a path of that kind is; the other kinds are no values.
+FIELD_OF: dict[PathKind, str] = {
+    PathKind.MODEL: "model",
+    PathKind.DATA: "data",
+    PathKind.VALID_DATA: "valid_data",
+    PathKind.TEST_DATA: "test_data",
+}
+DATA_KINDS = (PathKind.DATA, PathKind.VALID_DATA, PathKind.TEST_DATA)
 
-    place: Place
+
+@dataclass(frozen=True, slots=True)
+class SortedPath:
+    """What ``path`` is for (the folder of a dropped file where the folder is what counts), or why for nothing."""
+
+    kind: PathKind
     path: Path
     reason: str = ""
 
     @property
     def intent(self) -> str:
         """What dropping it will do, in words."""
-        return INTENTS.get(self.place, self.reason)
+        return INTENTS.get(self.kind, self.reason)
 
 
-def land(path: Path) -> Landing:
+def sort_path(path: Path) -> SortedPath:
     """Decides by names alone, without reading a file: it must be quick enough for a moving pointer."""
     try:
         if path.is_dir():
-            return _land_folder(path)
+            return _sort_folder(path)
         if path.is_file():
-            return _land_file(path)
+            return _sort_file(path)
     except OSError as error:
-        return Landing(Place.NOWHERE, path, f"{path.name} cannot be read: {error.strerror}.")
-    return Landing(Place.NOWHERE, path, f"{path} does not exist.")
+        return SortedPath(PathKind.UNUSABLE, path, f"{path.name} cannot be read: {error.strerror}.")
+    return SortedPath(PathKind.UNUSABLE, path, f"{path} does not exist.")
 
 
-def _land_folder(path: Path) -> Landing:
+def config_values(found: Iterable[SortedPath]) -> dict[str, str]:
+    """What a config says when it is to use the paths: several data files of one kind together, the last of several
+    models; paths that are no values are left out. Raises `OSError` if files cannot be put together."""
+    chosen: dict[str, list[Path]] = {}
+    for one in found:
+        if one.kind in FIELD_OF:
+            chosen.setdefault(FIELD_OF[one.kind], []).append(one.path)
+    model = FIELD_OF[PathKind.MODEL]
+    return {field: str(paths[-1] if field == model else collect(paths)) for field, paths in chosen.items()}
+
+
+def _sort_folder(path: Path) -> SortedPath:
     if _is_run(path):
-        return Landing(Place.RUN, path)
+        return SortedPath(PathKind.RUN, path)
     if (path / ADAPTER_CONFIG).is_file() and not (path / MODEL_CONFIG).is_file():
-        return Landing(Place.ADAPTER, path)
+        return SortedPath(PathKind.ADAPTER, path)
     if (path / MODEL_CONFIG).is_file():
-        return Landing(Place.MODEL, path)
-    if _holds_data(path):
-        return Landing(Place.DATA, path)
+        return SortedPath(PathKind.MODEL, path)
+    if path.name.startswith(HUB_DATA) or _holds_data(path):
+        return SortedPath(PathKind.DATA, path)
     said = f"{path.name} holds neither a model (config.json), nor examples (.jsonl, .csv, …), nor a run."
-    return Landing(Place.NOWHERE, path, said)
+    return SortedPath(PathKind.UNUSABLE, path, said)
 
 
-def _land_file(path: Path) -> Landing:
+def _sort_file(path: Path) -> SortedPath:
     suffix, folder = path.suffix.lower(), path.parent
     if suffix in CONFIG_SUFFIXES:
-        return Landing(Place.CONFIG, path)
+        return SortedPath(PathKind.CONFIG, path)
     if suffix == ".safetensors" or path.name in (ADAPTER_CONFIG, MODEL_CONFIG):
-        return _land_weights(path)
+        return _sort_weights(path)
     if path.name == "events.jsonl" and _is_run(folder):
-        return Landing(Place.RUN, folder)
+        return SortedPath(PathKind.RUN, folder)
     if _data_suffix(path) in TABLE_SUFFIXES + TEXT_SUFFIXES:
         split = split_of(path)
-        place = {"valid": Place.VALID_DATA, "test": Place.TEST_DATA}.get(split or "", Place.DATA)
-        return Landing(place, path)
-    return Landing(Place.NOWHERE, path, _refusal(path))
+        kind = {"valid": PathKind.VALID_DATA, "test": PathKind.TEST_DATA}.get(split or "", PathKind.DATA)
+        return SortedPath(kind, path)
+    return SortedPath(PathKind.UNUSABLE, path, _refusal(path))
 
 
-def _land_weights(path: Path) -> Landing:
+def _sort_weights(path: Path) -> SortedPath:
     """A file of a model or an adapter stands for its folder; checkpoints lie beside the adapter's config."""
     folder = path.parent
     if path.name == ADAPTER_FILE and not (folder / ADAPTER_CONFIG).is_file():
         said = f"{path.name} lies without its {ADAPTER_CONFIG}: put both into one folder."
-        return Landing(Place.NOWHERE, path, said)
+        return SortedPath(PathKind.UNUSABLE, path, said)
     if (folder / ADAPTER_CONFIG).is_file() and path.name != MODEL_CONFIG:
-        return Landing(Place.ADAPTER, folder)
+        return SortedPath(PathKind.ADAPTER, folder)
     if (folder / MODEL_CONFIG).is_file():
-        return Landing(Place.MODEL, folder)
-    return Landing(Place.NOWHERE, path, f"{path.name} lies without its config.json: it cannot be loaded alone.")
+        return SortedPath(PathKind.MODEL, folder)
+    said = f"{path.name} lies without its {MODEL_CONFIG}: it cannot be loaded alone."
+    return SortedPath(PathKind.UNUSABLE, path, said)
 
 
 def _refusal(path: Path) -> str:

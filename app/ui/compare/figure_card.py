@@ -23,7 +23,7 @@ from app.core.protocol.event import Event
 from app.core.quantity import plural
 from app.core.run.folder import RunDir
 from app.core.setup.config_file import load_config
-from app.core.source.source import COMPRESSED_SUFFIXES, TABLE_SUFFIXES, TEXT_SUFFIXES
+from app.core.setup.path_kind import DATA_KINDS, sort_path
 from app.ui.compare.figure_table import FigureTable, FigureView
 from app.ui.compare.moved_view import MovedView
 from app.ui.compare.score_choice import ScoreChoice
@@ -100,8 +100,7 @@ class FigureCard(DropCard):
 
     def accepts(self, path: Path) -> bool:
         """Files of examples; folders are for the window."""
-        suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in COMPRESSED_SUFFIXES]
-        return path.is_file() and bool(suffixes) and suffixes[-1] in TABLE_SUFFIXES + TEXT_SUFFIXES
+        return path.is_file() and sort_path(path).kind in DATA_KINDS
 
     def measure(self) -> None:
         """Starts the worker."""

@@ -12,8 +12,7 @@ from PySide6.QtWidgets import QMenu, QPushButton, QWidget
 from app.core.config.spec import field_specs
 from app.core.data.report import DataReport
 from app.core.problem import Problem, Severity
-from app.core.setup.path_kind import Place, land
-from app.core.source.collection import collect
+from app.core.setup.path_kind import DATA_KINDS, sort_path
 from app.core.system import starter
 from app.core.system.setting import load_settings
 from app.ui.data.inspector import DataInspector
@@ -27,7 +26,6 @@ from app.ui.widget.drop import DropCard, DropZone
 if TYPE_CHECKING:
     from app.ui.data.dialog import DataDialog
 
-PLACES = {"data": Place.DATA, "valid_data": Place.VALID_DATA, "test_data": Place.TEST_DATA}
 PLACEHOLDERS = {
     "data": "File or folder of examples",
     "valid_data": "Optional: a share is set aside",
@@ -101,29 +99,16 @@ class DataPanel(DropCard):
 
     def accepts(self, path: Path) -> bool:
         """Data files, and folders that hold some; decided by names, as the window does."""
-        return land(path).place in PLACES.values() or (path.is_dir() and path.name.startswith("datasets--"))
+        return sort_path(path).kind in DATA_KINDS
 
     def take(self, paths: list[Path]) -> None:
         """Takes dropped files in any number: each goes where its name says, several of one kind together."""
-        values: dict[str, str] = {}
-        for name, place in PLACES.items():
-            files = [path for path in paths if self._place(path) is place]
-            if not files:
-                continue
-            try:
-                values[name] = str(collect(files))
-            except OSError as error:
-                said = f"The files cannot be put together: {error.strerror or error}."
-                self.summary.say(said, "error")
-                return
-        if any(self._store.value(name) != value for name, value in values.items()):
-            self._store.set_many(values)
-        else:  # dropped once more: it was given up before, or the file has changed
+        before = self._store.config
+        problem = self._store.take(map(sort_path, paths))
+        if problem is not None:
+            self.summary.say(problem.sentence(), "error")
+        elif self._store.config is before:  # dropped once more: it was given up before, or the file has changed
             self.inspector.read()
-
-    def _place(self, path: Path) -> Place:
-        place = land(path).place
-        return place if place in PLACES.values() else Place.DATA
 
     def use_starter(self) -> None:
         """Chooses the bundled data."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from app.core.config.train_config import TrainConfig
 from app.core.problem import Problem, UnusableError
 from app.core.setup.config_file import load_config, save_config, validation_problems
+from app.core.setup.path_kind import SortedPath, config_values
 from app.core.system import place
 
 AUTOSAVE_DELAY_MS = 400
@@ -62,6 +64,14 @@ class ConfigStore(QObject):
             self.changed.emit(path)
         self._timer.start()
         return None
+
+    def take(self, found: Iterable[SortedPath]) -> Problem | None:
+        """Sets what dropped paths are for, as `set_many`: the one door for drops, wherever they fell."""
+        try:
+            values = config_values(found)
+        except OSError as error:
+            return Problem("", f"The files cannot be put together: {error.strerror or error}.")
+        return self.set_many(values)
 
     def replace(self, config: TrainConfig) -> None:
         """Takes over a whole config (a file opened, a run duplicated, Reset)."""

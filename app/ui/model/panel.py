@@ -12,6 +12,7 @@ from app.core.config.spec import field_specs
 from app.core.model.inspection import Inspection
 from app.core.problem import Problem
 from app.core.quantity import bytes_text, count_text
+from app.core.setup.path_kind import PathKind, sort_path
 from app.core.system import starter
 from app.core.system.setting import load_settings, save_settings
 from app.ui.form.field import Field
@@ -66,9 +67,7 @@ class ModelPanel(DropCard):
 
     def accepts(self, path: Path) -> bool:
         """Model folders, and the files in one that are dragged instead of it."""
-        folder = path if path.is_dir() else path.parent
-        inside = path.is_dir() or path.name == "config.json" or path.suffix == ".safetensors"
-        return inside and ((folder / "config.json").is_file() or any(folder.glob("*.safetensors")))
+        return sort_path(path).kind is PathKind.MODEL
 
     def _connect(self) -> None:
         self.dropped.connect(self._on_dropped)
@@ -133,8 +132,7 @@ class ModelPanel(DropCard):
         self._editor.choose(str(starter.model_dir()))
 
     def _on_dropped(self, paths: list[Path]) -> None:
-        path = paths[0]
-        self._editor.choose(str(path if path.is_dir() else path.parent))
+        self._store.take(map(sort_path, paths))  # what is wrong with it is told once it was inspected
 
     def _on_changed(self, path: str) -> None:
         if path in ("", "model") and self._store.config.model != self._inspector.model:

@@ -10,25 +10,18 @@ from PySide6.QtCore import QObject, Signal
 from app.core.problem import Problem, errors
 from app.core.queue.queue import line_text, make_entry
 from app.core.run.folder import RunDir
-from app.core.setup.path_kind import Landing, Place, land
-from app.core.source.collection import collect
+from app.core.setup.path_kind import PathKind, SortedPath, sort_path
 from app.ui.queue.session import QueueSession
 from app.ui.run.session import RunSession, RunState
 from app.ui.setup.forms import Forms
 from app.ui.widget.message_bar import Kind, Message
 from app.ui.worker.process import WorkerOutcome
 
-FIELDS: dict[Place, str] = {
-    Place.MODEL: "model",
-    Place.DATA: "data",
-    Place.VALID_DATA: "valid_data",
-    Place.TEST_DATA: "test_data",
-}
-DONE: dict[Place, str] = {
-    Place.MODEL: "is the model now",
-    Place.DATA: "is the training data now",
-    Place.VALID_DATA: "is the validation data now",
-    Place.TEST_DATA: "is the test data now",
+DONE: dict[PathKind, str] = {
+    PathKind.MODEL: "is the model now",
+    PathKind.DATA: "is the training data now",
+    PathKind.VALID_DATA: "is the validation data now",
+    PathKind.TEST_DATA: "is the test data now",
 }
 
 
@@ -166,53 +159,34 @@ class UserActions(QObject):
 
     def take_files(self, names: Sequence[str]) -> None:
         """Puts files where a drop would put them (the command line, the system's "open with")."""
-        self.take([land(Path(name).expanduser().resolve()) for name in names])
+        self.take([sort_path(Path(name).expanduser().resolve()) for name in names])
 
-    def take(self, landings: Sequence[Landing]) -> None:
+    def take(self, sorted_paths: Sequence[SortedPath]) -> None:
         """Puts dropped files where they belong, and says what was done with each."""
-        done: list[str] = []
-        refused: list[str] = []
-        chosen: dict[str, list[Path]] = {}
-        for found in landings:
-            if found.place in FIELDS:
-                chosen.setdefault(FIELDS[found.place], []).append(found.path)
-                done.append(f"{found.path.name} {DONE[found.place]}.")
-            elif found.place is Place.NOWHERE:
-                refused.append(found.reason)
-            else:
+        for found in sorted_paths:
+            if found.kind not in DONE and found.kind is not PathKind.UNUSABLE:
                 self._take_other(found)
-        if chosen:
-            self._take_paths(chosen, done)
-        if refused:
+        values = [found for found in sorted_paths if found.kind in DONE]
+        if values:
+            self._take_values(values)
+        if refused := [found.reason for found in sorted_paths if found.kind is PathKind.UNUSABLE]:
             self._tell("\n".join(refused), "warning")
 
-    def _take_paths(self, chosen: dict[str, list[Path]], done: list[str]) -> None:
-        """Several data files of one kind are taken together; of several models the last one is."""
-        try:
-            values = {
-                name: str(paths[-1] if name == FIELDS[Place.MODEL] else collect(paths))
-                for name, paths in chosen.items()
-            }
-        except OSError as error:
-            self._tell(f"The files cannot be put together: {error.strerror or error}.", "error")
-            return
-        self._take_values(values, done)
-
-    def _take_other(self, found: Landing) -> None:
-        if found.place is Place.CONFIG:
+    def _take_other(self, found: SortedPath) -> None:
+        if found.kind is PathKind.CONFIG:
             self.forms.open_config(found.path)
-        elif found.place is Place.RUN:
+        elif found.kind is PathKind.RUN:
             self.open_run(found.path)
         else:
             self.compare_requested.emit(found.path)
 
-    def _take_values(self, values: dict[str, str], done: list[str]) -> None:
-        problem = self.forms.store.set_many(values)
+    def _take_values(self, found: Sequence[SortedPath]) -> None:
+        problem = self.forms.store.take(found)
         if problem is not None:
             self._tell(problem.sentence(), "error")
             return
         self.forms.shown_requested.emit("")
-        self._tell(" ".join(done))
+        self._tell(" ".join(f"{one.path.name} {DONE[one.kind]}." for one in found))
 
     def _tell(self, text: str, kind: Kind = "info") -> None:
         self.told.emit(Message(text, kind))

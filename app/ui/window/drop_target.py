@@ -8,7 +8,7 @@ from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtGui import QColor, QDragEnterEvent, QDropEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
-from app.core.setup.path_kind import Place, land
+from app.core.setup.path_kind import PathKind, sort_path
 from app.ui.widget import theme
 from app.ui.widget.drop import local_paths
 
@@ -18,7 +18,7 @@ NAMED = 3
 class DropTarget(QObject):
     """Makes a whole window take files. Widgets inside that take a file themselves come first."""
 
-    dropped = Signal(list)  # list[Landing]
+    dropped = Signal(list)  # list[SortedPath]
 
     def __init__(self, window: QWidget) -> None:
         super().__init__(window)
@@ -58,7 +58,7 @@ class DropTarget(QObject):
             return True
         found.setDropAction(Qt.DropAction.CopyAction)
         found.accept()
-        self.dropped.emit([land(path) for path in paths])
+        self.dropped.emit([sort_path(path) for path in paths])
         return True
 
 
@@ -83,11 +83,11 @@ class DropOverlay(QWidget):
 
     def show_intents(self, paths: list[Path]) -> None:
         """Says what would happen to the paths."""
-        landings = [land(path) for path in paths]
-        usable = [found for found in landings if found.place is not Place.NOWHERE]
+        sorted_paths = [sort_path(path) for path in paths]
+        usable = [found for found in sorted_paths if found.kind is not PathKind.UNUSABLE]
         intents = dict.fromkeys(found.intent for found in usable)
         self._title.setText(" · ".join(intents) if intents else "This cannot be used here")
-        names = [found.path.name for found in usable] or [found.reason for found in landings]
+        names = [found.path.name for found in usable] or [found.reason for found in sorted_paths]
         more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
         self._name.setText(", ".join(names[:NAMED]) + more)
         parent = self.parentWidget()

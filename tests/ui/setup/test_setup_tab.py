@@ -259,6 +259,10 @@ def test_a_dropped_model_is_inspected_and_shown(qtbot: QtBot, tab: SetupTab, mod
 
 def test_what_is_no_model_is_left_to_the_window(tab: SetupTab, tmp_path: Path) -> None:
     assert not drop(tab.model_panel, tmp_path)
+    (tmp_path / "tuned").mkdir()
+    for name in ("adapters.safetensors", "adapter_config.json"):
+        (tmp_path / "tuned" / name).write_text("{}")
+        assert not drop(tab.model_panel, tmp_path / "tuned"), "an adapter is for Compare"
     assert tab.store.config.model == ""
 
 

@@ -1,0 +1,114 @@
+"""What a path is for: each kind of file and folder, what is refused and why, and the config's values of a drop."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from app.core.setup.path_kind import PathKind, SortedPath, config_values, sort_path
+from app.core.source.collection import members
+from tests.ui import synthetic_run
+
+
+def made(path: Path, text: str = "{}") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    made(tmp_path / "model" / "config.json", json.dumps({"model_type": "llama"}))
+    made(tmp_path / "model" / "model.safetensors", "")
+    return tmp_path / "model"
+
+
+@pytest.fixture
+def adapter(tmp_path: Path) -> Path:
+    made(tmp_path / "tuned" / "adapter_config.json")
+    made(tmp_path / "tuned" / "adapters.safetensors", "")
+    made(tmp_path / "tuned" / "0000100_adapters.safetensors", "")
+    return tmp_path / "tuned"
+
+
+def test_a_model_folder_and_its_files_are_a_model(model: Path) -> None:
+    for path in (model, model / "config.json", model / "model.safetensors"):
+        assert sort_path(path) == SortedPath(PathKind.MODEL, model)
+
+
+def test_an_adapter_folder_and_its_checkpoints_are_an_adapter(adapter: Path) -> None:
+    for name in ("", "adapters.safetensors", "0000100_adapters.safetensors", "adapter_config.json"):
+        assert sort_path(adapter / name) == SortedPath(PathKind.ADAPTER, adapter)
+
+
+def test_a_run_is_a_run_and_its_adapters_are_an_adapter(tmp_path: Path) -> None:
+    run = synthetic_run.run_folder(tmp_path)
+    assert sort_path(run.path) == SortedPath(PathKind.RUN, run.path)
+    assert sort_path(run.events) == SortedPath(PathKind.RUN, run.path)
+    assert sort_path(run.config) == SortedPath(PathKind.CONFIG, run.config)
+    made(run.adapters / "adapter_config.json")
+    assert sort_path(run.adapters).kind is PathKind.ADAPTER
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("train.jsonl", PathKind.DATA),
+        ("chats.csv", PathKind.DATA),
+        ("rows.parquet", PathKind.DATA),
+        ("book.txt", PathKind.DATA),
+        ("train.jsonl.gz", PathKind.DATA),
+        ("valid.jsonl", PathKind.VALID_DATA),
+        ("my_validation.json", PathKind.VALID_DATA),
+        ("test.jsonl", PathKind.TEST_DATA),
+        ("lora.yaml", PathKind.CONFIG),
+    ],
+)
+def test_files_are_known_by_their_names(tmp_path: Path, name: str, place: PathKind) -> None:
+    path = made(tmp_path / name)
+    assert sort_path(path) == SortedPath(place, path)
+
+
+def test_a_folder_with_examples_is_data_also_one_level_down(tmp_path: Path) -> None:
+    made(tmp_path / "chats" / "train.jsonl")
+    made(tmp_path / "hub" / "data" / "train-00000.parquet")
+    assert sort_path(tmp_path / "chats").kind is PathKind.DATA
+    assert sort_path(tmp_path / "hub").kind is PathKind.DATA
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("model.gguf", "safetensors version"),
+        ("photo.png", "is not a model"),
+        ("weights.safetensors", "config.json"),
+        ("adapters.safetensors", "adapter_config.json"),
+    ],
+)
+def test_what_cannot_be_used_says_why(tmp_path: Path, name: str, said: str) -> None:
+    found = sort_path(made(tmp_path / name))
+    assert found.kind is PathKind.UNUSABLE
+    assert said in found.reason
+
+
+def test_an_empty_folder_and_a_missing_file_say_what_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert "config.json" in sort_path(tmp_path / "empty").reason
+    assert "does not exist" in sort_path(tmp_path / "gone.jsonl").reason
+
+
+def test_a_data_set_of_the_hugging_face_cache_is_data_however_deep_its_files_lie(tmp_path: Path) -> None:
+    made(tmp_path / "datasets--squad" / "snapshots" / "1" / "plain" / "train.parquet")
+    assert sort_path(tmp_path / "datasets--squad").kind is PathKind.DATA
+
+
+def test_a_config_takes_data_together_and_the_last_model_and_nothing_else(tmp_path: Path, model: Path) -> None:
+    first = made(tmp_path / "first" / "config.json")
+    data = [made(tmp_path / name) for name in ("one.jsonl", "two.jsonl")]
+    others = [made(tmp_path / name) for name in ("test.jsonl", "lora.yaml", "photo.png")]
+    values = config_values(map(sort_path, [first, *data, *others, model]))
+    assert set(values) == {"model", "data", "test_data"}
+    assert (values["model"], values["test_data"]) == (str(model), str(others[0]))
+    assert members(Path(values["data"])) == data
