@@ -15,26 +15,21 @@ from app.core.run.folder import RunDir
 from app.core.setup.config_file import load_config
 from app.worker.array import scalar
 from app.worker.batch.batch import Batch
-from app.worker.model import adapter
-from app.worker.model.adapter import AdapterFolder
-from app.worker.model.loading import parameter_counts, trainable
-from app.worker.model.sound import UnsoundWeightsError, check_sound, largest_sound
-from app.worker.objective.validation import Measurement
+from app.worker.model.loading import parameter_counts
+from app.worker.model.sound import UnsoundWeightsError
 from app.worker.process.channel import Channel
 from app.worker.process.control import ENDING, Control, StoppedError
 from app.worker.process.log import logged_to
 from app.worker.train.alarm import Alarms
-from app.worker.train.best import BestLoss
 from app.worker.train.checkpoint import Checkpoint, load_checkpoint, restore, save_checkpoint
 from app.worker.train.guard import Verdict
+from app.worker.train.kept_weights import KeptWeights
 from app.worker.train.preparation import Prepared, prepare
 from app.worker.train.report import Report
 from app.worker.train.step import Outcome, Step
 
 # A report is due every `steps_per_report` iterations, and sooner where iterations are slow: a chart should move.
 REPORT_AT_LEAST_EVERY_S = 2.0
-# How often the weights are held on to as a place to fall back to; it costs one more copy of them at most.
-FALLBACK_EVERY = 10
 
 
 def train(channel: Channel, job_dir: Path, job: dict[str, Any]) -> None:
@@ -87,22 +82,15 @@ class _Training:
         self.valid = prepared.parts.valid
         self.selection = prepared.selection
         self.fingerprint = prepared.fingerprint
-        self.largest = largest_sound(trainable(self.model))
-        self.adapters = AdapterFolder(run.adapters, self.config, self.largest)
         self.report = Report()
-        self.best = BestLoss(self.config.early_stopping.min_delta)
         self.guard = prepared.parts.guard
         self.alarms = Alarms()
         self.yardstick = prepared.parts.yardstick
+        self.kept = KeptWeights(run, self.config, self.model, self.guard, channel.emit)
         self.iteration = 0
-        self.saved_at = -1
         self.measured_at = -1
         self.elapsed_before_s = 0.0
         self.started_at = time.perf_counter()
-        self.totals_before = adapter.totals(trainable(self.model))
-        # Only adapters are held on to: of a full fine-tune a second copy might not fit.
-        self.keeps_fallback = self.config.fine_tune_type != "full"
-        self.fallback = (0, trainable(self.model)) if self.keeps_fallback else None
         self.grad_norm = math.nan
         self.model.train()
         self.optimizer.init(self.model.trainable_parameters())
@@ -143,7 +131,7 @@ class _Training:
             batch = batch or self._batch(iteration)
             if batch is None:
                 return "stopped"
-            entering = trainable(self.model) if self._is_fallback_due(iteration) else None
+            entering = self.kept.entering(iteration)
             update = iteration % config.grad_accumulation_steps == 0 or iteration == last
             outcome = self.step(batch.parts, update=update)
             # The next batch is put together while this one is computed.
@@ -195,33 +183,17 @@ class _Training:
             said = f"The loss jumped to {loss:.3f} at iteration {iteration}."
             self.channel.emit(event.Warned(message=said, hint="One odd batch, or too high a learning rate."))
         if entering is not None and not self.guard.is_suspicious:
-            check_sound(entering, self.largest)
-            self.fallback = (iteration - 1, entering)
-
-    def _is_fallback_due(self, iteration: int) -> bool:
-        return self.keeps_fallback and iteration % FALLBACK_EVERY == 1
+            self.kept.fall_back_to(iteration - 1, entering)
 
     def _diverged(self, iteration: int, what: str) -> TaskError:
         """Ends the run with the last good weights in place: the best measured, else those of before the trouble."""
         if self.report.losses:
             self._emit_report(iteration)
-        kept = self._restore_good_adapter()
+        kept = self.kept.restore_good()
         rate = self.config.learning_rate
         hint = f"Try a learning rate of {rate / 10:g}, a warm-up, or gradient clipping at 1."
         said = f"The training diverged at iteration {iteration}: {what}."
         return TaskError(f"{said} {kept}", hint, iteration)
-
-    def _restore_good_adapter(self) -> str:
-        if self.adapters.best.exists() and self.best.iteration:
-            self.adapters.copy(self.adapters.best, self.adapters.current)
-            return f"The adapter holds the best weights, of iteration {self.best.iteration}."
-        if self.fallback is not None:
-            iteration, weights = self.fallback
-            self.adapters.save(self.adapters.current, weights)
-            return f"The adapter holds the last good weights, of iteration {iteration}."
-        if self.adapters.current.exists():
-            return "The adapter holds the weights of the last checkpoint."
-        return "No weights had been saved."
 
     # -- measuring ------------------------------------------------------------------------------------------------
 
@@ -241,16 +213,14 @@ class _Training:
             return True
         self.measured_at = self.iteration
         self._set_reference(measured.loss)
-        is_best = self.best.take(self.iteration, measured.loss, self._score(measured))
-        if is_best and not self.guard.is_suspicious:
-            self.adapters.save(self.adapters.best, trainable(self.model))
+        is_best = self.kept.take(self.iteration, measured)
         self.channel.emit(
             event.Validated(
                 iteration=self.iteration,
                 val_loss=measured.loss,
                 val_time_s=time.perf_counter() - began,
                 best=is_best,
-                without_improvement=self.best.without_improvement,
+                without_improvement=self.kept.best.without_improvement,
                 epoch=self._epoch,
                 trained_tokens=self.report.trained_tokens,
                 elapsed_s=self._elapsed_s,
@@ -258,15 +228,10 @@ class _Training:
             )
         )
         if is_best:
-            self._emit_saved(self.adapters.best.parent, "best")
+            self.kept.tell_best(self.iteration)
         stopping = self.config.early_stopping
-        is_hopeless = self.best.without_improvement >= stopping.patience
+        is_hopeless = self.kept.best.without_improvement >= stopping.patience
         return stopping.enabled and is_hopeless and self.iteration < self.config.iters
-
-    def _score(self, measured: Measurement) -> float:
-        """What the best weights have least of: the loss, or a figure with its sign changed."""
-        by = self.config.select_by
-        return -measured.figures[by] if by != "loss" and by in measured.figures else measured.loss
 
     def _set_reference(self, loss: float) -> None:
         """Lets the guard know what the untrained model can do."""
@@ -277,18 +242,9 @@ class _Training:
 
     def _save(self) -> None:
         """A numbered checkpoint, the current adapter, and the state to resume from."""
-        if self.saved_at == self.iteration:
-            return
-        if self.guard.is_suspicious:
-            print(f"Not saved at iteration {self.iteration}: the loss is far too high.", flush=True)
-            return
-        weights = trainable(self.model)
-        numbered = self.adapters.numbered(self.iteration)
-        self.adapters.save(numbered, weights)
-        self.adapters.save(self.adapters.current, weights)
-        self._save_state()
-        self.saved_at = self.iteration
-        self._emit_saved(numbered, "numbered")
+        if self.kept.save(self.iteration):
+            self._save_state()
+            self.kept.tell_numbered(self.iteration)
 
     def _save_state(self) -> None:
         state = {
@@ -296,11 +252,9 @@ class _Training:
             "elapsed_s": self._elapsed_s,
             "measured_at": self.measured_at,
             "report": self.report.state(),
-            "best": self.best.state(),
             "guard": self.guard.state(),
-            "totals_before": self.totals_before,
             "rollouts": self.batches.state(),
-        }
+        } | self.kept.state()
         save_checkpoint(self.run_dir.state, self.iteration, self.model, self.optimizer, self.step, state)
 
     def _restore(self, checkpoint: Checkpoint) -> Any:
@@ -312,13 +266,10 @@ class _Training:
         self.elapsed_before_s = state["elapsed_s"]
         self.measured_at = state["measured_at"]
         self.report.restore(state["report"])
-        self.best.restore(state["best"])
         self.guard.restore(state["guard"])
-        self.totals_before = state["totals_before"]
         self.batches.restore(state["rollouts"])
         accumulated = restore(checkpoint, self.model, self.optimizer)
-        if self.keeps_fallback:
-            self.fallback = (self.iteration, trainable(self.model))
+        self.kept.restore(state, self.iteration)
         return accumulated
 
     def _pause(self) -> None:
@@ -337,8 +288,7 @@ class _Training:
         """Leaves everything on disk that a resume needs; the process ends, and its memory is free meanwhile."""
         if self.report.losses:
             self._emit_report()
-        if not self.guard.is_suspicious:
-            self.adapters.save(self.adapters.current, trainable(self.model))
+        self.kept.save_current()
         self._save_state()
         self._emit_finished("paused", f"Paused at iteration {self.iteration:,}; the memory is free.")
 
@@ -346,14 +296,11 @@ class _Training:
         """Saves what there is, puts the chosen weights in place, opens them again, and says how it ended."""
         if self.report.losses:
             self._emit_report()
-            if self.saved_at == self.iteration:
+            if self.kept.is_saved(self.iteration):
                 self._save_state()  # what was saved before would report these losses again
         if not self.guard.is_suspicious:
             self._save()
-        message = self._place_final_adapter()
-        self._emit_saved(self.adapters.current, "final")
-        self._verify()
-        self._emit_finished(reason, message)
+        self._emit_finished(reason, self.kept.place_final(self.iteration))
 
     def _emit_finished(self, reason: str, message: str) -> None:
         self.channel.emit(
@@ -361,33 +308,11 @@ class _Training:
                 reason=reason,
                 iteration=self.iteration,
                 elapsed_s=self._elapsed_s,
-                best_iteration=self.best.iteration,
-                best_val_loss=self.best.loss,
+                best_iteration=self.kept.best.iteration,
+                best_val_loss=self.kept.best.loss,
                 message=message,
             )
         )
-
-    def _place_final_adapter(self) -> str:
-        """Puts the chosen weights where mlx-lm looks for the adapter; says in a sentence which they are."""
-        best = self.best.iteration
-        if self.guard.is_suspicious:
-            return self._restore_good_adapter()
-        if self.config.final_adapter == "last" or best is None or best == self.iteration:
-            return f"The adapter holds the weights of iteration {self.iteration}."
-        if best == 0:
-            said = "No measurement was better than the untrained model's: the adapter holds the last weights."
-            self.channel.emit(event.Warned(message=said, hint="Try a lower learning rate, or more and other data."))
-            return said
-        self.adapters.copy(self.adapters.best, self.adapters.current)
-        return f"The adapter holds the best weights, of iteration {best}."
-
-    def _verify(self) -> None:
-        if self.iteration == 0:
-            return
-        problems = adapter.verify(self.adapters.path, trainable(self.model), self.totals_before)
-        if problems:
-            said = f"The adapter in {self.adapters.path} is not as it should be: {'; '.join(problems)}."
-            raise TaskError(said, "The checkpoints beside it may be good.", self.iteration)
 
     # -- telling --------------------------------------------------------------------------------------------------
 
@@ -422,10 +347,6 @@ class _Training:
             self.channel.emit(event.Sampled(iteration=iteration, samples=batch.samples))
         for warned in self.alarms.judge(figures):
             self.channel.emit(warned)
-
-    def _emit_saved(self, path: Path, kind: str) -> None:
-        relative = path.relative_to(self.run_dir.path).as_posix()
-        self.channel.emit(event.CheckpointSaved(iteration=self.iteration, path=relative, kind=kind))
 
     def _emit_started(self) -> None:
         trained, total = parameter_counts(self.model)

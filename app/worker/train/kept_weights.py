@@ -1,0 +1,173 @@
+"""The weights that a run keeps: checkpoints, the best and the adapter on disk, in memory those to fall back to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import mlx.nn as nn
+
+from app.core.config.train_config import TrainConfig
+from app.core.problem import TaskError
+from app.core.protocol import event
+from app.core.run.folder import RunDir
+from app.worker.model import adapter
+from app.worker.model.adapter import AdapterFolder
+from app.worker.model.loading import trainable
+from app.worker.model.sound import check_sound, largest_sound
+from app.worker.objective.validation import Measurement
+from app.worker.train.best import BestLoss
+from app.worker.train.guard import LossGuard
+
+# How often the weights are held on to as a place to fall back to; it costs one more copy of them at most.
+FALLBACK_EVERY = 10
+
+
+class KeptWeights:
+    """What is kept of the trained weights, and which of them the adapter holds in the end.
+
+    Nothing is written while ``guard`` is suspicious of them. Must be made while the model is untrained.
+    """
+
+    def __init__(
+        self,
+        run: RunDir,
+        config: TrainConfig,
+        model: nn.Module,
+        guard: LossGuard,
+        tell: Callable[[event.Event], None],
+    ) -> None:
+        self._run = run
+        self._config = config
+        self._model = model
+        self._guard = guard
+        self._tell = tell
+        self._largest = largest_sound(trainable(model))
+        self._adapters = AdapterFolder(run.adapters, config, self._largest)
+        self._totals_before = adapter.totals(trainable(model))
+        # Only adapters are held on to: of a full fine-tune a second copy might not fit.
+        self._keeps_fallback = config.fine_tune_type != "full"
+        self._fallback = (0, trainable(model)) if self._keeps_fallback else None
+        self._saved_at = -1
+        self.best = BestLoss(config.early_stopping.min_delta)
+
+    # -- in memory ------------------------------------------------------------------------------------------------
+
+    def entering(self, iteration: int) -> dict[str, mx.array] | None:
+        """The weights that an iteration begins with, where it is its turn to show whether they are good."""
+        return trainable(self._model) if self._keeps_fallback and iteration % FALLBACK_EVERY == 1 else None
+
+    def fall_back_to(self, iteration: int, weights: dict[str, mx.array]) -> None:
+        """Holds on to good weights, those after ``iteration``. Raises `UnsoundWeightsError`."""
+        check_sound(weights, self._largest)
+        self._fallback = (iteration, weights)
+
+    # -- on disk --------------------------------------------------------------------------------------------------
+
+    def take(self, iteration: int, measured: Measurement) -> bool:
+        """Notes a measurement of the present weights, and writes them if they are the best; true if they are."""
+        is_best = self.best.take(iteration, measured.loss, self._score(measured))
+        if is_best and not self._guard.is_suspicious:
+            self._adapters.save(self._adapters.best, trainable(self._model))
+        return is_best
+
+    def tell_best(self, iteration: int) -> None:
+        """Says where the best weights are."""
+        self._tell_saved(iteration, self._adapters.best.parent, "best")
+
+    def is_saved(self, iteration: int) -> bool:
+        """Whether there is a checkpoint of this iteration by this process."""
+        return self._saved_at == iteration
+
+    def save(self, iteration: int) -> bool:
+        """Writes a numbered checkpoint and the current adapter; true if that was to be done."""
+        if self.is_saved(iteration):
+            return False
+        if self._guard.is_suspicious:
+            print(f"Not saved at iteration {iteration}: the loss is far too high.", flush=True)
+            return False
+        weights = trainable(self._model)
+        self._adapters.save(self._adapters.numbered(iteration), weights)
+        self._adapters.save(self._adapters.current, weights)
+        self._saved_at = iteration
+        return True
+
+    def tell_numbered(self, iteration: int) -> None:
+        """Says where the checkpoint is."""
+        self._tell_saved(iteration, self._adapters.numbered(iteration), "numbered")
+
+    def save_current(self) -> None:
+        """The current adapter alone."""
+        if not self._guard.is_suspicious:
+            self._adapters.save(self._adapters.current, trainable(self._model))
+
+    # -- the adapter in the end -----------------------------------------------------------------------------------
+
+    def place_final(self, iteration: int) -> str:
+        """Puts the chosen weights where mlx-lm looks for the adapter and opens them again; says which they are.
+
+        Raises `TaskError` if they are not as they should be.
+        """
+        said = self._placed(iteration)
+        self._tell_saved(iteration, self._adapters.current, "final")
+        if iteration:
+            self._verify(iteration)
+        return said
+
+    def restore_good(self) -> str:
+        """Puts good weights in place after trouble, the best measured, else those of before; says which."""
+        if self._adapters.best.exists() and self.best.iteration:
+            self._adapters.copy(self._adapters.best, self._adapters.current)
+            return f"The adapter holds the best weights, of iteration {self.best.iteration}."
+        if self._fallback is not None:
+            iteration, weights = self._fallback
+            self._adapters.save(self._adapters.current, weights)
+            return f"The adapter holds the last good weights, of iteration {iteration}."
+        if self._adapters.current.exists():
+            return "The adapter holds the weights of the last checkpoint."
+        return "No weights had been saved."
+
+    # -- resuming -------------------------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        """What a resumed run goes on from."""
+        return {"best": self.best.state(), "totals_before": self._totals_before}
+
+    def restore(self, state: dict[str, Any], iteration: int) -> None:
+        """Goes on from `state`; the model has the weights of ``iteration`` by now."""
+        self.best.restore(state["best"])
+        self._totals_before = state["totals_before"]
+        if self._keeps_fallback:
+            self._fallback = (iteration, trainable(self._model))
+
+    # ---------------------------------------------------------------------------------------------------------
+
+    def _score(self, measured: Measurement) -> float:
+        """What the best weights have least of: the loss, or a figure with its sign changed."""
+        by = self._config.select_by
+        return -measured.figures[by] if by != "loss" and by in measured.figures else measured.loss
+
+    def _placed(self, iteration: int) -> str:
+        best = self.best.iteration
+        if self._guard.is_suspicious:
+            return self.restore_good()
+        if self._config.final_adapter == "last" or best is None or best == iteration:
+            return f"The adapter holds the weights of iteration {iteration}."
+        if best == 0:
+            said = "No measurement was better than the untrained model's: the adapter holds the last weights."
+            self._tell(event.Warned(message=said, hint="Try a lower learning rate, or more and other data."))
+            return said
+        self._adapters.copy(self._adapters.best, self._adapters.current)
+        return f"The adapter holds the best weights, of iteration {best}."
+
+    def _verify(self, iteration: int) -> None:
+        problems = adapter.verify(self._adapters.path, trainable(self._model), self._totals_before)
+        if problems:
+            said = f"The adapter in {self._adapters.path} is not as it should be: {'; '.join(problems)}."
+            raise TaskError(said, "The checkpoints beside it may be good.", iteration)
+
+    def _tell_saved(self, iteration: int, path: Path, kind: str) -> None:
+        relative = path.relative_to(self._run.path).as_posix()
+        self._tell(event.CheckpointSaved(iteration=iteration, path=relative, kind=kind))
