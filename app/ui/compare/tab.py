@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeySequence, QShortcut, QShowEvent
@@ -23,15 +24,14 @@ from app.ui.compare.answer_grid import LEAST, MOST, AnswerGrid
 from app.ui.compare.answerer import Answerer
 from app.ui.compare.figure_card import FigureCard
 from app.ui.compare.judging_card import JudgingCard
+from app.ui.compare.pager import Pager
 from app.ui.compare.question import CompareQuestion, exact_text
 from app.ui.compare.sampler import labelled
 from app.ui.compare.session import CompareSession
+from app.ui.compare.vote_flow import VoteFlow
 from app.ui.form.path_editor import PathEditor
 from app.ui.widget import theme
-from app.ui.widget.elided_label import ElidedLabel
-from app.ui.widget.icon_button import IconButton
 
-PROMPT_SHOWN = 300  # characters of a prompt beside its page's number
 BASE_MODEL = FieldSpec(
     "compare.base", "Base model", "path", "", what="The one model in memory, on which every adapter is put"
 )
@@ -61,7 +61,7 @@ class CompareTab(QWidget):
         """Base and one adapter: prefills its base, and a question that it was not trained on."""
         if self.session.is_busy:
             self.session.stop()
-        self._judging.withdraw()
+        self._votes.withdraw()
         self.session.clear()
         self._set_count(LEAST)
         self.columns[0].set_candidate(BASE)
@@ -185,7 +185,7 @@ class CompareTab(QWidget):
         except UnusableError as error:
             self.question.show_note(error.problems[0].sentence(), role="error")
             return
-        self._judging.withdraw()
+        self._votes.withdraw()
         prompts, settings = self.question.prompts(), self.settings
         self._is_follow_up = False
         if self.question.follows_up and self.conversation is not None:
@@ -196,7 +196,7 @@ class CompareTab(QWidget):
             self.session.ask(model, candidates, prompts, settings, self.question.system_text)
 
     def _new_conversation(self) -> None:
-        self._judging.withdraw()
+        self._votes.withdraw()
         self.session.clear()
         self.question.prompt.clear()
         self.question.prompt.setFocus()
@@ -215,12 +215,12 @@ class CompareTab(QWidget):
 
     def _is_fixed(self) -> bool:
         """Whether columns must stay as they are: while they answer, and while their names are hidden."""
-        return self.session.is_busy or self._judging.is_hidden
+        return self.session.is_busy or self._votes.hides_names
 
     def _on_began(self) -> None:
         conversation = self.session.asking
         assert conversation is not None
-        self._offer_order(conversation)
+        self._votes.begin(conversation)
         self.session.order = self._grid.order
         number, total = self.session.progress
         self.question.show_note(f"Prompt {number:,} of {total:,}" if total > 1 else "")
@@ -235,7 +235,7 @@ class CompareTab(QWidget):
     def _on_settled(self) -> None:
         self._show_page()
         if not self.session.is_busy:
-            self._offer_vote()
+            self._votes.offer()
             self._sum_up()
             self._clear_prompt()
         self._show_state()
@@ -262,54 +262,19 @@ class CompareTab(QWidget):
             which = "Both" if len(shown.answers) == 2 else "All"
             self.question.show_note(f"{which} answers are the same, word for word.")
 
-    # -- judging ----------------------------------------------------------------------------------------------
-
-    def _offer_order(self, conversation: Conversation) -> None:
-        """Has the judging card say where which column stands, and hides their names if it is blind."""
-        question = {"model": self.base, "messages": conversation.asked(), **self.settings}
-        candidates = tuple(found for found in conversation.candidates if found is not None)
-        self._grid.set_order(self._judging.begin(question, candidates))
-        self._show_names()
-
-    def _offer_vote(self) -> None:
-        """Asks for a verdict on the page that is shown, once; there is none on a page that is not answered."""
-        shown = self.conversation
-        if shown is None or not shown.last.is_answered or shown.last.judged:
-            self._judging.withdraw()
-            self._show_names()
-            return
-        self._judging.offer([shown.answers[index] for index in self._grid.order])
-
-    def _on_voted(self) -> None:
-        if self.conversation is not None:
-            self.conversation.last.judged = True
-
-    def _show_names(self) -> None:
-        hidden = self._judging.is_hidden
-        for place, index in enumerate(self._grid.order):
-            self.columns[index].set_letter(self._judging.column_name(place), hidden=hidden)
-        self._show_differences()
-        self._show_state()
-
-    def _turn(self) -> None:
-        """Another page is shown: it can be judged, too."""
-        shown = self.conversation
-        if shown is not None and not self.session.is_busy and shown.last.is_answered and not shown.last.judged:
-            self._offer_order(shown)
-            self._offer_vote()
-        elif not self.session.is_busy:
-            self._judging.withdraw()
-            self._show_names()
-        self._show_page()
-        self._show_state()
-
-    def _turn_back(self) -> None:
-        self.session.turn_to(self.session.place - 1)
-
-    def _turn_on(self) -> None:
-        self.session.turn_to(self.session.place + 1)
+    def _question_of(self, conversation: Conversation) -> dict[str, Any]:
+        """All that decided a conversation's answers."""
+        return {"model": self.base, "messages": conversation.asked(), **self.settings}
 
     # -- showing ----------------------------------------------------------------------------------------------
+
+    def _turn(self) -> None:
+        self._votes.turn()
+        self._show_page()
+
+    def _on_named(self) -> None:
+        self._show_differences()
+        self._show_state()
 
     def _show_page(self) -> None:
         """Puts the shown conversation into the columns."""
@@ -357,18 +322,7 @@ class CompareTab(QWidget):
             told = "Wait for the answers" if busy else "Vote first: the names are hidden"
         self._add.setToolTip(told)
         self._base.setEnabled(not busy)
-        self._show_pager()
-
-    def _show_pager(self) -> None:
-        count, place = len(self.session.pages), self.session.place
-        closed = self.session.is_busy and self._judging.is_hidden
-        self._pager.setVisible(count > 1)
-        self._page_label.setText(f"Question {place + 1:,} of {count:,}")
-        self._back.setEnabled(place > 0 and not closed)
-        self._on.setEnabled(place < count - 1 and not closed)
-        shown = self.conversation
-        self._asked.setVisible(shown is not None and count > 1)
-        self._asked.setText(" ".join(shown.last.prompt[:PROMPT_SHOWN].split()) if shown is not None else "")
+        self._pager.show_place(closed=busy and self._votes.hides_names)
 
     def _on_measuring(self, busy: bool) -> None:
         if busy:  # the figures' model would be a second one in memory
@@ -399,6 +353,7 @@ class CompareTab(QWidget):
         answers.addWidget(self._grid, 1)
         layout.addLayout(answers, 1)
         self._judging, self._figures = JudgingCard(page), FigureCard(page)
+        self._votes = VoteFlow(self._judging, self.session, self._grid, self._question_of, self)
         layout.addWidget(self._judging)
         layout.addWidget(self._figures)
         scroll = QScrollArea(self)
@@ -430,20 +385,7 @@ class CompareTab(QWidget):
         return head
 
     def _build_tools(self) -> QHBoxLayout:
-        self._pager, self._page_label = QWidget(self), QLabel(self)
-        self._page_label.setObjectName("compare.page")
-        self._asked = ElidedLabel("", self)
-        self._asked.setObjectName("compare.page.prompt")
-        theme.set_role(self._asked, role="muted")
-        self._back = IconButton("ph.caret-left", "The question before", self._pager)
-        self._on = IconButton("ph.caret-right", "The next question", self._pager)
-        self._back.setObjectName("compare.page.back")
-        self._on.setObjectName("compare.page.on")
-        pager = QHBoxLayout(self._pager)
-        pager.setContentsMargins(0, 0, 0, 0)
-        pager.setSpacing(theme.SPACE // 2)
-        for widget in (self._back, self._page_label, self._on):
-            pager.addWidget(widget)
+        self._pager = Pager(self.session, self)
         self._differences = _toggle(
             "Show differences", "differences", "Mark the words in which the answers differ from the first one"
         )
@@ -455,7 +397,7 @@ class CompareTab(QWidget):
         row = QHBoxLayout()
         row.setSpacing(theme.SPACE)
         row.addWidget(self._pager)
-        row.addWidget(self._asked, 1)
+        row.addWidget(self._pager.prompt, 1)
         row.addStretch(0)
         for button in (self._differences, self._plain, self._add):
             row.addWidget(button)
@@ -482,10 +424,7 @@ class CompareTab(QWidget):
         self._differences.toggled.connect(self._show_differences)
         self._plain.toggled.connect(self._show_plain)
         self._add.clicked.connect(self.add_column)
-        self._back.clicked.connect(self._turn_back)
-        self._on.clicked.connect(self._turn_on)
-        self._judging.revealed.connect(self._show_names)
-        self._judging.voted.connect(self._on_voted)
+        self._votes.named.connect(self._on_named)
         self._judging.warned.connect(self.warned)
         self._figures.warned.connect(self.warned)
         self._figures.busy_changed.connect(self._on_measuring)
