@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,27 +18,20 @@ from PySide6.QtWidgets import (
     QPushButton,
     QSplitter,
     QStackedWidget,
-    QTabBar,
     QVBoxLayout,
     QWidget,
 )
 
-from app.core.config.train_config import TrainConfig
-from app.core.problem import UnusableError
 from app.core.quantity import bytes_text, plural
 from app.core.run.catalog import RunCatalog, ScanProgress
-from app.core.run.difference import differences, run_config
 from app.core.run.folder import RunDir
 from app.core.run.note import NAME_LENGTH, RunNote, load_note, save_note
-from app.core.run.reader import RunReader
 from app.core.run.report import STATE_WORDS
 from app.core.run.summary import STATES, RunSummary
 from app.core.system.setting import load_settings, save_settings
 from app.ui.runs.action_bar import RunActionBar
 from app.ui.runs.column import NAME
-from app.ui.runs.detail import RunDetail
-from app.ui.runs.difference_table import DifferenceTable, DifferenceView
-from app.ui.runs.overlay import OverlayRun, RunOverlay
+from app.ui.runs.selected_runs import SelectedRuns
 from app.ui.runs.table import RunTable
 from app.ui.runs.view import RunView
 from app.ui.widget import theme
@@ -49,10 +42,7 @@ from app.ui.widget.sliced_work import SlicedWork
 POLL_MS = 2000  # how often the folder is looked at, at most
 POLL_SHARE = 40  # and never more than this share of the time goes into looking
 SHOW_S = 0.4  # how often a first, long scan shows what it has so far
-SLICE_S = 0.008
 CHOSEN_MS = 60  # a selection that is still being made is not followed
-OVERLAID = 20  # runs in one plot, and in one table of differences
-DETAILS, CURVES, DIFFERENCES = range(3)
 VIEW = "runs"  # where the settings keep this tab's view
 
 
@@ -72,13 +62,9 @@ class RunsTab(QWidget):
         self.setObjectName("runs_tab")
         self._catalog = catalog if catalog is not None else RunCatalog()
         self._began = self._shown_at = 0.0
-        self._readers: dict[Path, RunReader] = {}
-        self._configs: dict[Path, TrainConfig | None] = {}
-        self._wanted = {False: DETAILS, True: CURVES}  # by whether several runs are selected
-        self._scanning, self._reading = SlicedWork(self), SlicedWork(self)
+        self._scanning = SlicedWork(self)
         self._scanning.stepped.connect(self._on_scanned)
         self._scanning.finished.connect(self._on_scan_finished)
-        self._reading.finished.connect(self._show_read)
         self._poll = self._timer(POLL_MS, self.refresh)
         self._choosing = self._timer(CHOSEN_MS, self._on_chosen)
         self._build()
@@ -116,7 +102,7 @@ class RunsTab(QWidget):
     @property
     def is_busy(self) -> bool:
         """True while runs are being read."""
-        return self._scanning.is_busy or self._reading.is_busy or self.overlay.is_busy
+        return self._scanning.is_busy or self.selected.is_busy
 
     def _on_scanned(self, progress: ScanProgress) -> None:
         """A first scan of thousands takes long: what is known is shown meanwhile."""
@@ -139,12 +125,8 @@ class RunsTab(QWidget):
         self.table_model.show(self._catalog.summaries())
         self._show_count()
         self._show_page()
-        if self._chosen_live():
+        if self.selected.is_outdated_by(self.table.chosen()):
             self._choosing.start()
-
-    def _chosen_live(self) -> bool:
-        """True if a selected run grew, so that its details and curve are old."""
-        return any(run.is_live or run.run.path not in self._readers for run in self.table.chosen()[:OVERLAID])
 
     def _show_count(self) -> None:
         shown, known = self.table.filter.rowCount(), len(self.table_model.runs)
@@ -192,71 +174,7 @@ class RunsTab(QWidget):
     def _on_chosen(self) -> None:
         runs = self.table.chosen()
         self.bar.show_runs(runs)
-        self.detail.show_run(runs[0] if len(runs) == 1 else None)
-        self._arrange_parts(many=len(runs) > 1)
-        self._show_part()
-
-    def _arrange_parts(self, *, many: bool) -> None:
-        """One run has details, several have differences; each goes back to the part that was looked at last."""
-        self._parts.blockSignals(True)
-        self._parts.setTabEnabled(DETAILS, True)
-        self._parts.setTabEnabled(DIFFERENCES, True)
-        self._parts.setCurrentIndex(self._wanted[many])
-        self._parts.setTabEnabled(DIFFERENCES if not many else DETAILS, False)
-        self._parts.blockSignals(False)
-
-    def _on_part(self, part: int) -> None:
-        self._wanted[len(self.table.chosen()) > 1] = part
-        self._show_part()
-
-    def _show_part(self) -> None:
-        """Reads what the shown part needs of the selected runs."""
-        runs, part = self.table.chosen(), self._parts.currentIndex()
-        self._stack.setCurrentIndex(part if runs else DIFFERENCES + 1)
-        self._limit.setVisible(part != DETAILS and len(runs) > OVERLAID)
-        self._limit.setText(f"The first {OVERLAID} of {len(runs):,} selected runs")
-        shown = runs[:OVERLAID]
-        kept = {run.run.path for run in shown}
-        self._readers = {path: reader for path, reader in self._readers.items() if path in kept}
-        self._configs = {path: config for path, config in self._configs.items() if path in kept}
-        if part == CURVES:
-            self._reading.start(self._read_histories(shown))
-        elif part == DIFFERENCES:
-            self._reading.start(self._read_configs(shown))
-
-    def _read_histories(self, runs: Sequence[RunSummary]) -> Iterator[None]:
-        for run in runs:
-            reader = self._readers.setdefault(run.run.path, RunReader(run.run))
-            try:
-                while not reader.read(SLICE_S):
-                    yield
-            except OSError as error:
-                self.warned.emit(f"The events of {run.name} cannot be read: {error.strerror or error}.")
-            yield
-
-    def _read_configs(self, runs: Sequence[RunSummary]) -> Iterator[None]:
-        for run in runs:
-            if run.run.path not in self._configs:
-                try:
-                    self._configs[run.run.path] = run_config(run.run)
-                except UnusableError:
-                    self._configs[run.run.path] = None
-            yield
-
-    def _show_read(self) -> None:
-        runs = self.table.chosen()[:OVERLAID]
-        if self._parts.currentIndex() == CURVES:
-            found = [(run, self._readers.get(run.run.path)) for run in runs]
-            self.overlay.show_runs(
-                [OverlayRun(str(run.run.path), run.name, reader.history) for run, reader in found if reader]
-            )
-            return
-        configs = [(run.name, self._configs.get(run.run.path)) for run in runs]
-        readable = [(name, config) for name, config in configs if config is not None]
-        found_differences = differences([config for _, config in readable]) if len(readable) > 1 else []
-        self.differences.show([name for name, _ in readable], found_differences)
-        self._same.setVisible(not found_differences)
-        self._difference_view.setVisible(bool(found_differences))
+        self.selected.show_runs(runs)
 
     # -- notes ------------------------------------------------------------------------------------------------
 
@@ -295,7 +213,8 @@ class RunsTab(QWidget):
         self.table_model = RunTable(self)
         self.table = RunView(self.table_model, self)
         self.bar = RunActionBar(self)
-        self.detail, self.overlay = RunDetail(self), RunOverlay(self)
+        self.selected = SelectedRuns(self)
+        self.detail = self.selected.detail
         self._pages = QStackedWidget(self)
         self._pages.addWidget(self._list_page())
         self._pages.addWidget(self._empty_page())
@@ -318,7 +237,7 @@ class RunsTab(QWidget):
         rows.addWidget(self.bar)
         upper.setMinimumHeight(160)
         self._split.addWidget(upper)
-        self._split.addWidget(self._lower())
+        self._split.addWidget(self.selected)
         self._split.setStretchFactor(0, 3)
         self._split.setStretchFactor(1, 2)
         self._split.setSizes([330, 250])
@@ -377,56 +296,6 @@ class RunsTab(QWidget):
         self._nothing.hide()
         return self._nothing
 
-    def _lower(self) -> QFrame:
-        card = QFrame(self)
-        theme.set_role(card, role="card")
-        self._parts = QTabBar(card)
-        self._parts.setObjectName("runs.parts")
-        self._parts.setAccessibleName("Parts of the selection")
-        self._parts.setDrawBase(False)
-        self._parts.setExpanding(False)
-        self._parts.setStyleSheet("QTabBar { background: transparent; } QTabBar::tab { margin-top: 0; }")
-        for name in ("Details", "Curves", "Differences"):
-            self._parts.addTab(name)
-        self._limit = QLabel(card)
-        theme.set_role(self._limit, role="small")
-        self._limit.hide()
-        head = QHBoxLayout()
-        head.addWidget(self._parts)
-        head.addStretch(1)
-        head.addWidget(self._limit)
-        self._stack = QStackedWidget(card)
-        for part in (self.detail, self.overlay, self._difference_page(), self._no_choice()):
-            self._stack.addWidget(part)
-        layout = QVBoxLayout(card)
-        layout.setContentsMargins(*[theme.SPACE * 3 // 2] * 4)
-        layout.setSpacing(theme.SPACE)
-        layout.addLayout(head)
-        layout.addWidget(self._stack, 1)
-        card.setMinimumHeight(180)
-        return card
-
-    def _difference_page(self) -> QWidget:
-        page = QWidget(self)
-        self.differences = DifferenceTable(self)
-        self._difference_view = DifferenceView(self.differences, page)
-        self._same = QLabel("The configs of these runs are the same.", page)
-        theme.set_role(self._same, role="muted")
-        self._same.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._same.hide()
-        layout = QVBoxLayout(page)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._difference_view)
-        layout.addWidget(self._same)
-        return page
-
-    def _no_choice(self) -> QLabel:
-        text = QLabel("Select a run to see its details; select several to lay their curves over each other.", self)
-        theme.set_role(text, role="muted")
-        text.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        text.setWordWrap(True)
-        return text
-
     def _empty_page(self) -> QWidget:
         text = (
             "With its loss curve, speed, memory and notes; those started on the command line too. You can search "
@@ -441,7 +310,7 @@ class RunsTab(QWidget):
         self._search.textChanged.connect(self._on_search)
         self._state.currentIndexChanged.connect(self._on_search)
         self._columns.clicked.connect(self._on_columns)
-        self._parts.currentChanged.connect(self._on_part)
+        self.selected.warned.connect(self.warned)
         self.table.chosen_changed.connect(self._choosing.start)
         self.table.activated.connect(self.bar.open.trigger)
         self.table.customContextMenuRequested.connect(self._on_menu)

@@ -259,25 +259,25 @@ def test_what_is_being_written_is_saved_when_the_tab_goes(qtbot: QtBot, tab: Run
 def test_several_runs_are_laid_over_each_other(qtbot: QtBot, tab: RunsTab, runs: list[RunDir]) -> None:
     select(qtbot, tab, *runs)
     assert parts(tab).currentIndex() == 1
-    curves = tab.overlay.curves()
+    curves = tab.selected.overlay.curves()
     assert list(curves) == [str(run.path) for run in reversed(runs)]
     smoothed = curves[str(runs[0].path)]
     assert len(smoothed[0]) == 200
-    tab.overlay.view.set_smoothing(0)
+    tab.selected.overlay.view.set_smoothing(0)
     settled(qtbot, tab)
-    raw = tab.overlay.curves()[str(runs[0].path)]
+    raw = tab.selected.overlay.curves()[str(runs[0].path)]
     assert np.std(np.diff(raw[1])) > 3 * np.std(np.diff(smoothed[1]))
     for axis, last in (("epochs", 3.0), ("tokens", 40_000.0), ("time", 200 / 9 / 60), ("iterations", 200.0)):
-        tab.overlay.view.set_axis(axis)  # type: ignore[arg-type]
+        tab.selected.overlay.view.set_axis(axis)  # type: ignore[arg-type]
         settled(qtbot, tab)
-        assert tab.overlay.curves()[str(runs[0].path)][0][-1] == pytest.approx(last)
+        assert tab.selected.overlay.curves()[str(runs[0].path)][0][-1] == pytest.approx(last)
 
 
 def test_differences_are_listed_and_nothing_else(qtbot: QtBot, tab: RunsTab, runs: list[RunDir]) -> None:
     select(qtbot, tab, runs[1], runs[2])
     parts(tab).setCurrentIndex(2)
     settled(qtbot, tab)
-    table = tab.differences
+    table = tab.selected.differences
     rows = [[table.index(r, c).data() for c in range(table.columnCount())] for r in range(table.rowCount())]
     assert rows == [["Learning rate", "0.0003", "0.0001"], ["LoRA rank", "32", "8"]]
     assert table.headerData(1, Qt.Orientation.Horizontal) == "gamma"
