@@ -1,45 +1,27 @@
-"""The page of a run: how it is doing, its curves and its log. Its model is a `RunSession`."""
+"""The page of a run: its summary, its curves and its log. Its model is a `RunSession`."""
 
 from __future__ import annotations
 
-import time
-
-from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QFrame,
-    QGridLayout,
-    QHBoxLayout,
-    QLabel,
-    QMenu,
-    QProgressBar,
-    QPushButton,
     QSplitter,
     QStackedWidget,
     QTabBar,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
 from app.core.protocol import event
-from app.core.quantity import bytes_text, count_text, duration_text
 from app.core.system.setting import Settings
-from app.ui.run.chart_series import label_of, leading
 from app.ui.run.log_view import LogView
 from app.ui.run.loss_chart import LossChart
 from app.ui.run.sample_view import SampleView
-from app.ui.run.session import RunSession, RunState
-from app.ui.run.word import PILLS, SENTENCES
+from app.ui.run.session import RunSession
+from app.ui.run.summary_card import SummaryCard
 from app.ui.widget import theme
-from app.ui.widget.elided_label import ElidedLabel
-from app.ui.widget.figure import UNKNOWN, CaptionedFigure
 
-FIGURES_MS = 120  # figures change at most so often: faster than this nobody reads
-CLOCK_MS = 1000
 CHART_MINIMUM, LOG_MINIMUM = 150, 60  # px
-PATIENCE_MS = 20_000  # after this long a worker that should stop can be ended at once
-PAUSE_TIP = "Halt in place; continue when you like"
-PARK_TIP = "Save and let go of the model; a click on Resume goes on exactly where it paused"
 # Small tabs on a card, not those of the window.
 LOG_TABS = "QTabBar { background: transparent; } QTabBar::tab { padding: 3px 10px; margin: 0 4px 0 0; }"
 
@@ -55,27 +37,12 @@ class RunPage(QWidget):
         super().__init__(parent)
         self.setObjectName("run_page")
         self._session = session
-        self._reported_at = 0.0
-        self._dirty = QTimer(self)
-        self._dirty.setSingleShot(True)
-        self._dirty.setInterval(FIGURES_MS)
-        self._dirty.timeout.connect(self._show_figures)
-        self._clock = QTimer(self)
-        self._clock.setInterval(CLOCK_MS)
-        self._clock.timeout.connect(self._show_figures)
-        self._patience = QTimer(self)
-        self._patience.setSingleShot(True)
-        self._patience.setInterval(PATIENCE_MS)
-        self._patience.timeout.connect(self._offer_kill)
         self._build()
         session.run_changed.connect(self._on_run)
-        session.state_changed.connect(self._on_state)
         session.emitted.connect(self._on_event)
         session.logged.connect(self.log.append)
-        theme.theme().changed.connect(self._dress)
-        self._dress()
         self._on_run()
-        self._on_state()
+        self._show_samples()
 
     # -- view -------------------------------------------------------------------------------------------------
 
@@ -100,111 +67,10 @@ class RunPage(QWidget):
         self.chart.set_history(self._session.history)
         self.log.clear()
         self.log.set_source(run.log if run is not None else None)
-        if run is not None:
-            config = self._session.config
-            self._name.setText(config.adapter_name if config is not None else run.name)
-            self._name.setToolTip(str(run.path))
-        self._show_figures()
 
     def _on_event(self, found: event.Event) -> None:
         if isinstance(found, (event.TrainReported, event.Validated, event.Started)):
-            self._reported_at = time.monotonic()
             self.chart.refresh()
-        if not self._dirty.isActive():
-            self._dirty.start()
-
-    def _on_state(self) -> None:
-        state = self._session.state
-        text, role = PILLS[state]
-        self._pill.setText(text)
-        theme.set_role(self._pill, role=role)
-        if self._session.is_live:
-            self._clock.start()
-        else:
-            self._clock.stop()
-        if state is not RunState.STOPPING:
-            self._patience.stop()
-        elif not self._patience.isActive():
-            self._patience.start()
-        self._show_buttons()
-        self._show_sentence()
-        self._show_figures()
-
-    # -- showing ----------------------------------------------------------------------------------------------
-
-    def _show_buttons(self) -> None:
-        session, state = self._session, self._session.state
-        waits = state in (RunState.PAUSED, RunState.PAUSING, RunState.PARKING)
-        self._pause.setVisible(session.is_live)
-        self._pause.setEnabled(state in (RunState.RUNNING, RunState.PAUSED))
-        self._pause.setText("Continue" if waits else "Pause")
-        self._pause.setIcon(theme.icon("ph.play-fill" if waits else "ph.pause-fill"))
-        self._pause_choice.setVisible(session.is_live and not waits)
-        self._pause_choice.setEnabled(state is RunState.RUNNING)
-        self._park.setVisible(state is RunState.PAUSED)
-        self._stop.setVisible(session.is_live)
-        self._stop.setEnabled(state is not RunState.STOPPING)
-        self._stop.setText("Stop")
-        theme.set_role(self._stop, kind="")
-        self._stop.setToolTip("Stop after this iteration and save the adapter")
-        self._resume.setVisible(session.can_resume)
-        parked = state is RunState.PARKED
-        theme.set_role(self._resume, kind="primary" if parked else "")
-        self._resume.setIcon(theme.icon("ph.play-fill", theme.colors().on_accent if parked else None))
-        over = not session.is_live and state is not RunState.ELSEWHERE
-        self._compare.setVisible(over and session.has_adapter)
-
-    def _show_sentence(self) -> None:
-        session = self._session
-        text = SENTENCES.get(session.state, "")
-        if session.state is RunState.PREPARING:
-            text = f"{session.phase}…" if session.phase else "Starting…"
-        failed = session.state in (RunState.FAILED, RunState.CRASHED)
-        if failed:
-            text = session.problem
-        elif session.state is RunState.EARLY_STOPPED:
-            what = "reward" if session.history.is_rewarded else "validation loss"
-            text = f"The {what} no longer improved, so the run ended early."
-        elif session.history.finished is not None and not text:
-            text = session.history.finished.message
-        self._sentence.setText(text)
-        self._sentence.setVisible(bool(text))
-        theme.set_role(self._sentence, role="error" if failed else "small")
-
-    def _show_figures(self) -> None:
-        history, report = self._session.history, self._session.history.last_report
-        planned, best = history.iterations, history.best
-        self._bar.setRange(0, max(planned, 1))
-        self._bar.setValue(min(history.iteration, max(planned, 1)))
-        self._bar.setVisible(planned > 0)
-        self._iteration.setText(self._iteration_text())
-        self._epoch.setText(self._epoch_text())
-        figure = leading(history)
-        self._figures["train_loss"].set_label(label_of(figure) if figure else "Train loss")
-        now = report.figures.get(figure, report.train_loss) if report else None
-        self._figures["train_loss"].show_value(f"{now:.3f}" if now is not None else UNKNOWN)
-        self._figures["val_loss"].set_label("Best reward" if history.is_rewarded else "Best validation")
-        self._figures["val_loss"].show_value(
-            f"{-best.val_loss if history.is_rewarded else best.val_loss:.3f}" if best else UNKNOWN,
-            f"at {best.iteration:,}" if best else "",
-        )
-        self._show_samples()
-        self._show_warnings()
-        self._figures["speed"].show_value(_rate_text(report.tokens_per_second) if report else UNKNOWN)
-        self._figures["elapsed"].show_value(duration_text(self._elapsed_s()) if planned else UNKNOWN)
-        self._figures["left"].show_value(self._left_text())
-        self._figures["memory"].show_value(bytes_text(report.peak_memory_gb * 1e9) if report else UNKNOWN)
-        self._show_sentence()
-
-    def _show_warnings(self) -> None:
-        """The newest warning; all of them in the tool tip."""
-        history = self._session.history
-        shown = history.finished.message if history.finished is not None else ""  # said already, as the outcome
-        said = [f"{m} {hint}".strip() for m, hint in history.warnings.items() if m != shown]
-        more = f"{len(said)} warnings: " if len(said) > 1 else ""
-        self._warning.setVisible(bool(said))
-        self._warning.setText(f"{more}{said[-1]}" if said else "")
-        self._warning.setToolTip("\n".join(reversed(said)))
 
     def _show_samples(self) -> None:
         """Sampled answers get a tab beside the log as soon as there are any."""
@@ -213,55 +79,6 @@ class RunPage(QWidget):
         self._log_tabs.setVisible(sampled is not None)
         if sampled is None:
             self._log_tabs.setCurrentIndex(0)
-
-    def _iteration_text(self) -> str:
-        history = self._session.history
-        if not history.iterations:
-            return ""
-        return f"Iteration {count_text(history.iteration)} of {count_text(history.iterations)}"
-
-    def _epoch_text(self) -> str:
-        history = self._session.history
-        if history.started is None or not history.started.iterations_per_epoch:
-            return ""
-        per_epoch = history.started.iterations_per_epoch
-        return f"epoch {history.iteration / per_epoch:.1f} of {history.iterations / per_epoch:.1f}"
-
-    def _elapsed_s(self) -> float:
-        """What the history has, and while it trains the time since then."""
-        running = self._session.state in (RunState.RUNNING, RunState.STOPPING) and self._reported_at
-        return self._session.history.elapsed_s + (time.monotonic() - self._reported_at if running else 0.0)
-
-    def _left_text(self) -> str:
-        state = self._session.state
-        remaining = self._session.history.remaining_s()
-        if remaining is None or not (self._session.is_live or state is RunState.ELSEWHERE):
-            return UNKNOWN
-        if state is RunState.RUNNING:
-            remaining = max(remaining - (time.monotonic() - self._reported_at), 0.0)
-        return duration_text(remaining)
-
-    # -- asks -------------------------------------------------------------------------------------------------
-
-    def _on_pause(self) -> None:
-        if self._session.state is RunState.RUNNING:
-            self._session.pause()
-        else:
-            self._session.go_on()
-
-    def _on_stop(self) -> None:
-        if self._session.state is RunState.STOPPING:
-            self._session.kill()
-        else:
-            self._session.stop()
-
-    def _offer_kill(self) -> None:
-        """The worker does not answer: it can be ended at once, which loses what came after the last checkpoint."""
-        if self._session.state is RunState.STOPPING:
-            self._stop.setEnabled(True)
-            self._stop.setText("End now")
-            self._stop.setToolTip("End the worker at once. What was trained since the last checkpoint is lost.")
-            theme.set_role(self._stop, kind="danger")
 
     # -- building ---------------------------------------------------------------------------------------------
 
@@ -274,7 +91,11 @@ class RunPage(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(theme.SPACE, 0, theme.SPACE * 2, theme.SPACE * 2)
         layout.setSpacing(theme.SPACE * 3 // 2)
-        layout.addWidget(self._summary())
+        self.summary = SummaryCard(self._session)
+        self.summary.compare_requested.connect(self.compare_requested)
+        self.summary.resume_requested.connect(self.resume_requested)
+        self.summary.refreshed.connect(self._show_samples)
+        layout.addWidget(self.summary)
         self._split = QSplitter(Qt.Orientation.Vertical)
         self._split.setObjectName("run_splitter")
         self._split.setChildrenCollapsible(False)
@@ -317,130 +138,6 @@ class RunPage(QWidget):
         if index and below < above:
             self._split.setSizes([above + below - (above + below) // 2, (above + below) // 2])
 
-    def _summary(self) -> QFrame:
-        card = QFrame()
-        theme.set_role(card, role="card")
-        layout = QVBoxLayout(card)
-        layout.setContentsMargins(theme.SPACE * 2, theme.SPACE * 3 // 2, theme.SPACE * 2, theme.SPACE * 2)
-        layout.setSpacing(theme.SPACE)
-        self._name = ElidedLabel()
-        self._name.setObjectName("run_name")
-        theme.set_role(self._name, role="section")
-        self._sentence = QLabel()
-        self._sentence.setObjectName("run_sentence")
-        self._sentence.setWordWrap(True)
-        self._sentence.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self._warning = ElidedLabel()  # one line: the window tells it in whole when it comes
-        self._warning.setObjectName("run_warning")
-        theme.set_role(self._warning, role="warning")
-        self._bar = QProgressBar()
-        self._bar.setObjectName("run_progress")
-        self._bar.setAccessibleName("Progress of the run")
-        self._bar.setTextVisible(False)
-        self._park = self._button("Free the memory", "run_park", PARK_TIP)
-        theme.set_role(self._park, kind="link")
-        self._park.setCursor(Qt.CursorShape.PointingHandCursor)
-        self._park.clicked.connect(self._session.park)
-        layout.addLayout(self._header())
-        layout.addWidget(self._sentence)
-        layout.addWidget(self._park, 0, Qt.AlignmentFlag.AlignLeft)
-        layout.addWidget(self._warning)
-        layout.addWidget(self._bar)
-        layout.addLayout(self._progress_line())
-        layout.addLayout(self._figure_grid())
-        return card
-
-    def _header(self) -> QHBoxLayout:
-        row = QHBoxLayout()
-        row.setSpacing(theme.SPACE)
-        self._pill = QLabel()
-        self._pill.setObjectName("run_state")
-        self._pill.setAccessibleName("State of the run")
-        self._pause = self._button("Pause", "run_pause", PAUSE_TIP)
-        self._pause_choice = self._pause_button()
-        self._stop = self._button("Stop", "run_stop", "Stop after this iteration and save the adapter")
-        self._resume = self._button("Resume", "run_resume", "Go on exactly where the run ended")
-        self._compare = self._button("Compare", "run_compare", "Ask the base model and the tuned one side by side")
-        self._pause.clicked.connect(self._on_pause)
-        self._stop.clicked.connect(self._on_stop)
-        self._resume.clicked.connect(self.resume_requested)
-        self._compare.clicked.connect(self.compare_requested)
-        row.addStrut(theme.SPACE * 4)  # the card keeps its height when the buttons go
-        row.addWidget(self._pill, 0, Qt.AlignmentFlag.AlignVCenter)
-        row.addWidget(self._name, 1)
-        pausing = QHBoxLayout()
-        pausing.setSpacing(0)  # two parts of one control
-        pausing.addWidget(self._pause)
-        pausing.addWidget(self._pause_choice)
-        row.addLayout(pausing)
-        for button in (self._stop, self._resume, self._compare):
-            row.addWidget(button)
-        return row
-
-    def _pause_button(self) -> QToolButton:
-        """The two ways to pause."""
-        menu = QMenu(self)
-        menu.setToolTipsVisible(True)
-        for text, name, tip, act in (
-            ("Pause in place", "pause.in_place", PAUSE_TIP, self._session.pause),
-            ("Pause and free the memory", "pause.park", PARK_TIP, self._session.park),
-        ):
-            action = menu.addAction(text, act)
-            action.setObjectName(name)
-            action.setToolTip(tip)
-        button = QToolButton()
-        button.setObjectName("run_pause_choice")
-        button.setStyleSheet("QToolButton { padding: 4px 2px; }")
-        button.setAccessibleName("Ways to pause")
-        button.setToolTip("Pause in place, or pause and free the memory")
-        button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        button.setMenu(menu)
-        return button
-
-    def _button(self, text: str, name: str, tip: str) -> QPushButton:
-        button = QPushButton(text)
-        button.setObjectName(name)
-        button.setAccessibleName(text)
-        button.setToolTip(tip)
-        return button
-
-    def _progress_line(self) -> QHBoxLayout:
-        row = QHBoxLayout()
-        self._iteration, self._epoch = QLabel(), QLabel()
-        self._iteration.setObjectName("run_iteration")
-        theme.set_role(self._epoch, role="muted")
-        row.addWidget(self._iteration)
-        row.addStretch(1)
-        row.addWidget(self._epoch)
-        return row
-
-    def _figure_grid(self) -> QGridLayout:
-        names = {
-            "train_loss": "Train loss",
-            "val_loss": "Best validation",
-            "speed": "Tokens/s",
-            "left": "Time left",
-            "elapsed": "Elapsed",
-            "memory": "Peak memory",
-        }
-        grid = QGridLayout()
-        grid.setContentsMargins(0, theme.SPACE // 2, 0, 0)
-        grid.setHorizontalSpacing(theme.SPACE * 2)
-        grid.setVerticalSpacing(theme.SPACE * 3 // 2)
-        self._figures = {name: CaptionedFigure(name, label) for name, label in names.items()}
-        for index, figure in enumerate(self._figures.values()):
-            grid.addWidget(figure, index // 3, index % 3)
-        for column in range(3):
-            grid.setColumnStretch(column, 1)
-        return grid
-
-    def _dress(self) -> None:
-        self._stop.setIcon(theme.icon("ph.stop-fill"))
-        self._pause_choice.setIcon(theme.icon("ph.caret-down"))
-        self._compare.setIcon(theme.icon("ph.columns"))
-        self._show_buttons()
-
 
 def _card(content: QWidget) -> QFrame:
     card = QFrame()
@@ -449,7 +146,3 @@ def _card(content: QWidget) -> QFrame:
     layout.setContentsMargins(*[theme.SPACE * 3 // 2] * 4)
     layout.addWidget(content)
     return card
-
-
-def _rate_text(rate: float) -> str:
-    return count_text(rate) if rate >= 10 else f"{rate:.1f}"

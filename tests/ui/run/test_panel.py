@@ -108,7 +108,7 @@ def test_a_worker_that_does_not_stop_can_be_ended(
 ) -> None:
     worker = started(session, workers)
     click(panel, "run_stop")
-    panel.page._patience.timeout.emit()
+    panel.page.summary._patience.timeout.emit()
     assert button(panel, "run_stop").text() == "End now"
     click(panel, "run_stop")
     assert worker.killed
