@@ -75,8 +75,9 @@ def main() -> int:
     """Makes the model, measures, prints."""
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
-        sizes = {"layers": LAYERS, "hidden_size": WIDTH, "intermediate_size": 4 * WIDTH}
-        write_model(place / "base", num_attention_heads=16, **sizes)
+        write_model(
+            place / "base", layers=LAYERS, hidden_size=WIDTH, intermediate_size=4 * WIDTH, num_attention_heads=16
+        )
         for number, adapter in enumerate(("a", "b")):
             make_adapter(place / "base", place / adapter, rank=RANK - number, layers=LAYERS)
         size = (place / "base" / "model.safetensors").stat().st_size

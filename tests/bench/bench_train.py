@@ -25,6 +25,7 @@ import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -74,8 +75,9 @@ def make_model(folder: Path, vocabulary: int, quick: bool) -> Path:
     from tests.worker.tiny_model import write_model
 
     hidden = 64 if quick else 128
-    heads = {"num_attention_heads": 2, "num_key_value_heads": 1}
-    return write_model(folder, vocabulary=vocabulary, hidden_size=hidden, layers=2, **heads)
+    return write_model(
+        folder, vocabulary=vocabulary, hidden_size=hidden, layers=2, num_attention_heads=2, num_key_value_heads=1
+    )
 
 
 def make_data(folder: Path, case: Case, seed: int) -> Path:
@@ -149,16 +151,20 @@ def run_stock(config_file: Path) -> Measured:
 
 def run_ours(config_file: Path) -> Measured:
     """Luthier's trainer in this process, as its worker runs it."""
-    from app.core.protocol.event import Started, TrainReported
+    from app.core.protocol.event import Event, Started, TrainReported
     from app.core.run.folder import RunDir
     from app.worker.model.loading import load_model
     from app.worker.process.channel import Channel
     from app.worker.train.train import train
 
-    channel = Channel(io.StringIO(), queue.Queue())
-    seen: list[Any] = []
-    emit = channel.emit
-    channel.emit = lambda event: (seen.append(event), emit(event))[1]  # type: ignore[method-assign]
+    seen: list[Event] = []
+
+    class Listener(Channel):
+        def emit(self, event: Event) -> None:
+            seen.append(event)
+            super().emit(event)
+
+    channel = Listener(io.StringIO(), queue.Queue())
     train(channel, config_file.parent, {"task": "train"})
     reports = [event for event in seen if isinstance(event, TrainReported)]
     per_epoch = round(next(event for event in seen if isinstance(event, Started)).iterations_per_epoch)
@@ -306,7 +312,7 @@ def machine() -> str:
     import mlx.core as mx
 
     name = dict(mx.device_info()).get("device_name") or platform.processor() or platform.machine()
-    return f"{name}, {os.cpu_count()} cores, {platform.system()}, MLX {mx.__version__}"
+    return f"{name}, {os.cpu_count()} cores, {platform.system()}, MLX {version('mlx')}"
 
 
 def show(row: Row) -> str:

@@ -20,7 +20,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from bench_check import write
 from PySide6.QtCore import QCoreApplication, QEventLoop
 from PySide6.QtWidgets import QApplication
 
@@ -32,6 +31,7 @@ from app.ui.run.session import RunSession
 from app.ui.widget import theme
 from app.ui.window.appearance import Appearance
 from app.ui.window.main_window import MainWindow
+from tests.bench.bench_check import write
 
 LIMIT_S = 180
 
@@ -97,7 +97,9 @@ def measure(window: MainWindow, path: Path) -> None:
         )
     half_minute = time.perf_counter() + 30
     watch.phase("tokens being counted", lambda: None, lambda: time.perf_counter() > half_minute)
-    for page in (dialog.pages.widget(at) for at in range(dialog.pages.count())):
+    for at in range(dialog.pages.count()):
+        page = dialog.pages.widget(at)
+        assert page is not None
         name = type(page).__name__
         watch.phase(f"page {name}", partial(dialog.pages.setCurrentWidget, page), lambda: True)
     examples.search_edit.setText("café über café")

@@ -13,7 +13,8 @@ import pytest
 from app import __version__
 from app.command import main as command
 from app.core.system import place as places
-from tests.command.conftest import PROGRAM, ROOT, Luthier
+from tests import ROOT
+from tests.command.conftest import PROGRAM, Luthier
 
 HEAVY = "{'mlx', 'mlx_lm', 'PySide6', 'pyqtgraph', 'transformers', 'pydantic', 'numpy', 'typer', 'rich'}"
 

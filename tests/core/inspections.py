@@ -5,14 +5,20 @@ from __future__ import annotations
 from app.core.model.inspection import AdapterCost, AdapterSize, Inspection, Layer, Module
 from app.core.model.module_group import Group, group_of
 
-ATTENTION = {"self_attn.q_proj": (64, 64), "self_attn.k_proj": (32, 64), "self_attn.v_proj": (32, 64),
+Shapes = dict[str, tuple[int, ...]]  # of a layer's matrices, by their keys
+
+ATTENTION: Shapes = {"self_attn.q_proj": (64, 64), "self_attn.k_proj": (32, 64), "self_attn.v_proj": (32, 64),
              "self_attn.o_proj": (64, 64)}  # fmt: skip
-MLP = {"mlp.gate_proj": (128, 64), "mlp.down_proj": (64, 128), "mlp.up_proj": (128, 64)}
-STATE = {"mamba.in_proj": (256, 64), "mamba.out_proj": (64, 128)}
-EXPERTS = {"mlp.switch_mlp.gate_proj": (4, 32, 64), "mlp.switch_mlp.down_proj": (4, 64, 32), "mlp.gate": (4, 64)}
+MLP: Shapes = {"mlp.gate_proj": (128, 64), "mlp.down_proj": (64, 128), "mlp.up_proj": (128, 64)}
+STATE: Shapes = {"mamba.in_proj": (256, 64), "mamba.out_proj": (64, 128)}
+EXPERTS: Shapes = {
+    "mlp.switch_mlp.gate_proj": (4, 32, 64),
+    "mlp.switch_mlp.down_proj": (4, 64, 32),
+    "mlp.gate": (4, 64),
+}
 
 
-def model(layers: list[dict[str, tuple[int, ...]]], **facts: object) -> Inspection:
+def model(layers: list[Shapes], **facts: object) -> Inspection:
     """A model whose layers have the given matrices, an embedding, a head, and a convolution in layer 0."""
     costs: list[AdapterCost] = []
     modules = [_module("model.embed_tokens", "model.embed_tokens", None, (256, 64), costs)]

@@ -16,6 +16,7 @@ from app.core.compare.candidate import Candidate
 from app.ui.compare.answerer import Answerer
 from app.ui.compare.tab import CompareTab
 from app.ui.widget import theme
+from tests.ui.child import child
 from tests.worker.answering_model import make_adapter, make_model
 
 pytestmark = pytest.mark.slow
@@ -45,7 +46,7 @@ def tab(qtbot: QtBot, qapp: QApplication) -> Iterator[CompareTab]:
 def ask(qtbot: QtBot, tab: CompareTab, prompt: str) -> list[str]:
     """Asks as a person does; the answers of all columns."""
     tab.prompt.setPlainText(prompt)
-    QTest.mouseClick(tab.findChild(QAbstractButton, "compare.ask"), Qt.MouseButton.LeftButton)
+    QTest.mouseClick(child(tab, QAbstractButton, "compare.ask"), Qt.MouseButton.LeftButton)
     assert tab.session.is_busy
     qtbot.waitUntil(lambda: not tab.session.is_busy, timeout=ANSWER_MS)
     return [column.answer for column in tab.columns]
@@ -75,7 +76,7 @@ def test_four_columns_answer_as_stock_mlx_lm_also_in_a_conversation(
         if adapter is not None:
             tab.columns[column].chooser.choose(Candidate(adapter.name, adapter))
     tab.question.more.open()
-    tab.findChild(QAbstractButton, "compare.differences").setChecked(True)
+    child(tab, QAbstractButton, "compare.differences").setChecked(True)
     box = next(box for spec, box in tab.question.sampler._boxes.items() if spec.path == "compare.max_tokens")
     box.lineEdit().setText(str(TOKENS))
     answers = ask(qtbot, tab, 'Who "made" {this} 🎻\x00?')
@@ -84,7 +85,7 @@ def test_four_columns_answer_as_stock_mlx_lm_also_in_a_conversation(
     assert all("tokens/s" in column.status and "peak" in column.status for column in tab.columns)
     assert tab.columns[1].view.marked
 
-    QTest.mouseClick(tab.findChild(QAbstractButton, "compare.follow_up"), Qt.MouseButton.LeftButton)
+    QTest.mouseClick(child(tab, QAbstractButton, "compare.follow_up"), Qt.MouseButton.LeftButton)
     again = ask(qtbot, tab, "Why?")
     for adapter, before, answer in zip(adapters, answers, again, strict=True):
         assert answer == stock(base, adapter, 'Who "made" {this} 🎻\x00?', before, "Why?")

@@ -24,6 +24,7 @@ from app.ui.compare.tab import CompareTab
 from app.ui.run.session import RunState
 from app.ui.widget.icon_button import IconButton
 from app.ui.window.main_window import MainWindow
+from tests.ui.child import child
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -56,14 +57,14 @@ def train(qtbot: QtBot, window: MainWindow, config: TrainConfig) -> RunDir:
 
 def choose(tab: CompareTab, column: int, candidate: Candidate) -> None:
     """As a person does: in the list of the column."""
-    box = tab.findChild(QComboBox, f"answer.{column}.candidate")
+    box = child(tab, QComboBox, f"answer.{column}.candidate")
     row = next(row for row in range(box.count()) if box.itemData(row) == candidate)
     box.setCurrentIndex(row)
     box.activated.emit(row)
 
 
 def press(parent: QWidget, name: str) -> None:
-    QTest.mouseClick(parent.findChild(QPushButton, name), Qt.MouseButton.LeftButton)
+    QTest.mouseClick(child(parent, QPushButton, name), Qt.MouseButton.LeftButton)
 
 
 def test_full_layer_and_attention_only_are_compared_with_evidence(
@@ -90,7 +91,7 @@ def test_full_layer_and_attention_only_are_compared_with_evidence(
     assert [found.run for found in tab.candidates] == [None, full.path, attention.path]
 
     # A blind vote on what they say to a question that none was trained on.
-    judging = tab.findChild(JudgingCard)
+    judging = child(tab, JudgingCard)
     judging.blind.click()
     assert tab.question.prompt.toPlainText(), "a held-out question is there"
     press(tab, "compare.ask")
@@ -102,21 +103,22 @@ def test_full_layer_and_attention_only_are_compared_with_evidence(
     press(judging, "judging.1")
     assert [column.title for column in tab.columns] == labels
     (vote,) = VoteBook().read().votes
+    assert tab.conversation is not None
     assert (vote.winner, vote.blind, vote.answers) == (winner, True, tuple(tab.conversation.answers))
-    assert f"{labels[winner]} won 1 of 1 vote" in judging.findChild(QLabel, "judging.verdict").text()
+    assert f"{labels[winner]} won 1 of 1 vote" in child(judging, QLabel, "judging.verdict").text()
 
     # Figures on the test data of the runs.
-    card = tab.findChild(FigureCard)
+    card = child(tab, FigureCard)
     assert card.data == data_dir() / "test.jsonl"
     with qtbot.waitSignal(card.measured, timeout=WAIT_MS) as told:
         card.measure()
     base, of_full, of_attention = told.args[0]["columns"]
     assert of_full["loss"] < base["loss"]
     assert of_full["run"]["trainable_parameters"] > of_attention["run"]["trainable_parameters"] > 0
-    rows = {row.label: row.cells for row in card.findChild(FigureTable).rows}
+    rows = {row.label: row.cells for row in child(card, FigureTable).rows}
     assert {"Held-out loss", "Trained parameters", "Peak memory", "Training time"} <= set(rows)
     assert rows["Trained parameters"][1] != rows["Trained parameters"][2]
-    verdicts = card.findChild(QLabel, "figures.verdict").text().splitlines()
+    verdicts = child(card, QLabel, "figures.verdict").text().splitlines()
     assert verdicts[0].startswith(f"{labels[1]}: Better on ")
     assert verdicts[0].endswith("the difference is beyond chance.")
     assert verdicts[1].startswith(f"{labels[2]}: ")
@@ -124,7 +126,7 @@ def test_full_layer_and_attention_only_are_compared_with_evidence(
     # The vote leaves as a table.
     target = tmp_path / "votes.csv"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(target), "CSV (*.csv)"))
-    judging.findChild(IconButton, "judging.export").click()
+    child(judging, IconButton, "judging.export").click()
     exported = list(csv.DictReader(target.read_text(encoding="utf-8").splitlines()))
     assert [row["candidate"] for row in exported if row["result"] == "won"] == [labels[winner]]
     assert len(exported) == 3

@@ -23,8 +23,9 @@ from app.core.protocol.event import read_events
 from app.core.run.folder import RunDir, run_state
 from app.core.run.history import RunHistory
 from app.core.setup.config_file import save_config
-from app.ui.run.session import RunState
+from app.ui.run.session import RunSession, RunState
 from app.ui.window.main_window import MainWindow
+from tests.ui.child import child
 from tests.ui.dragging import drop
 from tests.worker.tiny_model import write_data, write_model
 
@@ -69,6 +70,11 @@ def loads(adapters: Path, model: Path) -> bool:
     return done.stdout.strip() == "True"
 
 
+def state(session: RunSession) -> RunState:
+    """What the session says now: a checker of types would hold on to what was asserted before."""
+    return session.state
+
+
 def drawn(window: MainWindow) -> int:
     """Points that the chart has drawn."""
     x, _ = window.run_panel.page.chart._raw.getOriginalDataset()
@@ -84,22 +90,22 @@ def test_drop_start_watch_stop_and_find_everything_on_disk(
     assert (config.model, config.data) == (str(model), str(data / "train.jsonl"))
     assert config.valid_data == str(data / "valid.jsonl")
     assert window.store.set_many(LONG) is None
-    start = window.findChild(QPushButton, "start")
+    start = child(window, QPushButton, "start")
     qtbot.waitUntil(lambda: window.inspector.last is not None and start.isEnabled(), timeout=START_MS)
 
     with qtbot.waitSignal(
         window.session.emitted, timeout=START_MS, check_params_cb=lambda e: isinstance(e, event.TrainReported)
     ):
         QTest.mouseClick(start, Qt.MouseButton.LeftButton)
-    assert window.session.state is RunState.RUNNING
+    assert state(window.session) is RunState.RUNNING
     qtbot.waitUntil(lambda: drawn(window) >= 20, timeout=START_MS)
     before = drawn(window)
     qtbot.waitUntil(lambda: drawn(window) > before + 10, timeout=START_MS)
     qtbot.waitUntil(lambda: len(window.session.history.valid_losses) >= 1, timeout=START_MS)
 
     with qtbot.waitSignal(window.session.ended, timeout=START_MS):
-        QTest.mouseClick(window.findChild(QPushButton, "run_stop"), Qt.MouseButton.LeftButton)
-    assert window.session.state is RunState.STOPPED
+        QTest.mouseClick(child(window, QPushButton, "run_stop"), Qt.MouseButton.LeftButton)
+    assert state(window.session) is RunState.STOPPED
     run = window.session.run
     assert run is not None
     live = window.session.history
@@ -115,11 +121,12 @@ def test_drop_start_watch_stop_and_find_everything_on_disk(
     said = window.messages.messages()[0]
     assert said.action == "Compare base and tuned"
 
-    said.act()  # type: ignore[misc]
+    assert said.act is not None
+    said.act()
     tab = window.compare_tab
     assert (tab.isVisible(), tab.adapter, tab.base) == (True, run.adapters, str(model))
     tab.prompt.setPlainText("abc")
-    QTest.mouseClick(tab.findChild(QPushButton, "compare.ask"), Qt.MouseButton.LeftButton)
+    QTest.mouseClick(child(tab, QPushButton, "compare.ask"), Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: all("token" in column.status for column in tab.columns), timeout=START_MS)
 
 
@@ -133,15 +140,15 @@ def test_a_stopped_run_goes_on_where_it_stopped_and_a_finished_one_is_extended(
         session.stop()
     run, stopped_at = session.run, session.history.iteration
     assert run is not None
-    assert session.state is RunState.STOPPED
+    assert state(session) is RunState.STOPPED
     assert 5 <= stopped_at < 400
 
     with qtbot.waitSignal(session.ended, timeout=START_MS):
-        QTest.mouseClick(window.findChild(QPushButton, "run_resume"), Qt.MouseButton.LeftButton)
-    assert session.state is RunState.COMPLETED
+        QTest.mouseClick(child(window, QPushButton, "run_resume"), Qt.MouseButton.LeftButton)
+    assert state(session) is RunState.COMPLETED
     with qtbot.waitSignal(session.ended, timeout=START_MS):
         window.user_actions.go_on(run.path, 420)
-    assert session.state is RunState.COMPLETED
+    assert state(session) is RunState.COMPLETED
 
     begun = [e.iteration for e in read_events(run.events) if isinstance(e, event.Started)]
     assert begun == [0, stopped_at, 400]
@@ -163,7 +170,7 @@ def test_a_run_that_is_paused_leaves_the_memory_and_goes_on_to_the_last_bit(
     ):
         session.start(config)
     worker = session.worker_id
-    choice = panel.findChild(QToolButton, "run_pause_choice")
+    choice = child(panel, QToolButton, "run_pause_choice")
     with qtbot.waitSignal(session.ended, timeout=START_MS):
         next(action for action in choice.menu().actions() if action.objectName() == "pause.park").trigger()
     run = session.run
@@ -176,10 +183,10 @@ def test_a_run_that_is_paused_leaves_the_memory_and_goes_on_to_the_last_bit(
 
     with qtbot.waitSignal(session.loaded, timeout=START_MS):
         session.open(run.path)
-    assert session.state is RunState.PARKED
+    assert state(session) is RunState.PARKED
     with qtbot.waitSignal(session.ended, timeout=START_MS):
-        QTest.mouseClick(window.findChild(QPushButton, "run_resume"), Qt.MouseButton.LeftButton)
-    assert session.state is RunState.COMPLETED
+        QTest.mouseClick(child(window, QPushButton, "run_resume"), Qt.MouseButton.LeftButton)
+    assert state(session) is RunState.COMPLETED
     assert session.history.losses.tolist() == undisturbed
 
 

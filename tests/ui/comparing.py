@@ -14,6 +14,7 @@ from app.core.protocol import event
 from app.core.run.folder import RunDir
 from app.ui.compare.tab import CompareTab
 from tests.ui import synthetic_run
+from tests.ui.child import child
 from tests.ui.fake_worker import FakeWorker
 
 
@@ -49,12 +50,12 @@ def run_with_checkpoints(runs: Path, base: Path, questions: int) -> RunDir:
 
 def press(tab: CompareTab, name: str) -> None:
     """Clicks a button by its name."""
-    QTest.mouseClick(tab.findChild(QAbstractButton, name), Qt.MouseButton.LeftButton)
+    QTest.mouseClick(child(tab, QAbstractButton, name), Qt.MouseButton.LeftButton)
 
 
 def note(tab: CompareTab) -> str:
     """What stands beside the Compare button."""
-    return tab.findChild(QLabel, "compare.note").text()
+    return child(tab, QLabel, "compare.note").text()
 
 
 def asked(worker: FakeWorker) -> dict[str, Any]:
@@ -70,5 +71,5 @@ def answer(worker: FakeWorker, *texts: str, **figures: Any) -> None:
     for column in sent["columns"]:
         if texts[column]:
             worker.say(event.Answered(request=sent["request"], column=column, text=texts[column]))
-        last = {"generation_tokens": 3, "finish_reason": "stop"} | figures
+        last: dict[str, Any] = {"generation_tokens": 3, "finish_reason": "stop"} | figures
         worker.say(event.Answered(request=sent["request"], column=column, done=True, **last))

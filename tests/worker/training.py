@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+import mlx.core as mx
+
 from app.core.config.train_config import TrainConfig
 from app.core.protocol.event import Event, TrainReported
 from app.core.run.folder import RunDir, prepare_run
@@ -60,6 +62,19 @@ def config_for(model: Path, data: Path, **values: Any) -> TrainConfig:
         "lora_parameters": {"rank": 4, "scale": 4.0, "dropout": 0.0},
     }
     return TrainConfig.model_validate(defaults | values)
+
+
+def saved_arrays(file: Path) -> dict[str, mx.array]:
+    """The arrays of a safetensors file."""
+    arrays = mx.load(str(file))
+    assert isinstance(arrays, dict)
+    return arrays
+
+
+def random_words() -> list[int]:
+    """MLX's global random state."""
+    state: Any = mx.random.state
+    return [int(word) for word in state[0]]
 
 
 def start(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -112,7 +113,14 @@ def test_test_data_come_before_validation_data_which_are_called_by_their_name(tm
 
 def test_the_table_has_a_row_a_figure_and_leaves_out_what_nobody_has() -> None:
     difference = loss_difference([3.0] * 12, [2.0] * 12, [5] * 12).as_dict()
-    column = {"loss": 3.0, "perplexity": 20.1, "difference": None, "scores": {}, "run": None, "parameters": 0}
+    column: dict[str, Any] = {
+        "loss": 3.0,
+        "perplexity": 20.1,
+        "difference": None,
+        "scores": {},
+        "run": None,
+        "parameters": 0,
+    }
     run = {"trainable_parameters": 17_596_416, "targets": "full", "peak_memory_gb": 3.2, "elapsed_s": 200.0}
     tuned = column | {"loss": 2.0, "difference": difference, "run": run}
     found = {"columns": [column, tuned], "scored": None}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from app.core.compare.judgement import Judged, Vote, VoteBook, export, tally, vote_file
 
 BASE, TUNED, OTHER = Judged("Base model"), Judged("friendly", "/a", "/run"), Judged("other", "/b")
-ANY_TEXT = st.text(st.characters(exclude_categories=("Cs",)))
+ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
 
 def vote(winner: int | None = 1, *, outcome: str = "win", against: Judged = TUNED, **more: object) -> Vote:
@@ -99,9 +100,15 @@ def test_of_three_the_leader_must_be_clear_of_all_others() -> None:
 
 
 def test_a_vote_that_contradicts_itself_is_refused() -> None:
-    for bad in ({"winner": 5}, {"winner": None}, {"outcome": "tie"}, {"outcome": "maybe", "winner": None}):
+    contradictions: list[dict[str, Any]] = [
+        {"winner": 5},
+        {"winner": None},
+        {"outcome": "tie"},
+        {"outcome": "maybe", "winner": None},
+    ]
+    for bad in contradictions:
         with pytest.raises(ValueError):  # noqa: PT011  # each says something else
-            vote(**({"winner": 1} | bad))  # type: ignore[arg-type]
+            vote(**({"winner": 1} | bad))
 
 
 def test_forgetting_takes_these_or_all_and_leaves_the_rest_as_it_was(tmp_path: Path) -> None:

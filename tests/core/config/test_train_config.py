@@ -45,7 +45,9 @@ def test_the_defaults_are_those_of_the_product(path: str, value: object) -> None
         ("adapter_name", ("a",), ("",)),
     ],
 )
-def test_values_out_of_range_are_refused_and_change_nothing(path: str, good: tuple, bad: tuple) -> None:
+def test_values_out_of_range_are_refused_and_change_nothing(
+    path: str, good: tuple[object, ...], bad: tuple[object, ...]
+) -> None:
     config = TrainConfig()
     for value in good:
         assert config.with_value(path, value).value(path) == value

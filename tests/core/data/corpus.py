@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import pyarrow as pa
 import zstandard
@@ -131,11 +131,20 @@ TOOL_CHAT = {
 PREFERENCE = {"prompt": "Hi", "chosen": "Hello", "rejected": "Go away"}
 CHAT_PREFERENCE = {"chosen": chat(1)["messages"], "rejected": chat(1, "No.")["messages"]}
 UMLAUT = [{"prompt": "Wie heißt die Straße?", "completion": "Größe für Anfänger, natürlich."}, PAIRS[1]]
+
+
+class Recognised(TypedDict):
+    """The format that a file's rows have, and the one that they are converted to."""
+
+    format: str
+    target: str
+
+
 CONVERTED = ["converted"]
-CHAT = {"format": "chat", "target": "chat"}
-PAIR = {"format": "completion", "target": "completion"}
-TEXT = {"format": "text", "target": "text"}
-UNKNOWN = {"format": "unknown", "target": ""}
+CHAT: Recognised = {"format": "chat", "target": "chat"}
+PAIR: Recognised = {"format": "completion", "target": "completion"}
+TEXT: Recognised = {"format": "text", "target": "text"}
+UNKNOWN: Recognised = {"format": "unknown", "target": ""}
 
 READERS = [
     Case("plain.jsonl", raw(lines(*CHATS)), **CHAT, examples=4),

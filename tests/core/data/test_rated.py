@@ -28,7 +28,7 @@ def write(folder: Path, rows: list[dict[str, Any]], name: str = "rows.jsonl") ->
 
 
 def prepared(tmp_path: Path, mode: str, rows: list[dict[str, Any]]) -> tuple[PreparedData, list[dict[str, Any]]]:
-    config = TrainConfig(train_mode=mode, data=str(write(tmp_path, rows)), valid_fraction=0, test_fraction=0)  # type: ignore[arg-type]
+    config = TrainConfig(train_mode=mode, data=str(write(tmp_path, rows)), valid_fraction=0, test_fraction=0)
     data = prepare_data(config, tmp_path / "data")
     return data, [json.loads(line) for line in data.train.read_text().splitlines()]
 
@@ -81,7 +81,7 @@ def test_an_answer_may_be_a_number_and_have_a_type(tmp_path: Path) -> None:
 def test_prepared_files_are_used_as_they_are(mode: str, rows: list[dict[str, Any]], tmp_path: Path) -> None:
     """A run that is resumed finds its own data prepared and must not write over it."""
     write(tmp_path / "own", rows, "train.jsonl")
-    config = TrainConfig(train_mode=mode, data=str(tmp_path / "own"), valid_fraction=0)  # type: ignore[arg-type]
+    config = TrainConfig(train_mode=mode, data=str(tmp_path / "own"), valid_fraction=0)
     data = prepare_data(config, tmp_path / "own")
     assert (data.written, data.train, data.counts) == (False, tmp_path / "own" / "train.jsonl", {"train": 3})
 

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ def test_every_event_reads_back_as_it_was_written() -> None:
         assert event.parse_event(one.to_line()) == one
 
 
-VALUES = {
+VALUES: dict[str, Any] = {
     "str": "Grüße „hier“\n", "int": 7, "float": math.inf, "bool": True, "float | None": None, "int | None": 3,
     "list[float]": [1.5, math.nan], "list[dict[str, Any]]": [{"a": [1, {"b": None}]}],
     "dict[str, Any]": {"x": (1, 2)}, "dict[str, str]": {"mlx": "0"}, "dict[str, float]": {"margin": 0.1},

@@ -6,6 +6,7 @@ import csv
 import io
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from app.core.run.history import RunHistory, Smoothed, smooth
 
 
 def report(iteration: int, losses: list[float], **figures: float) -> event.TrainReported:
-    known = {
+    known: dict[str, Any] = {
         "learning_rate": 1e-4,
         "iterations_per_second": 10.0,
         "tokens_per_second": 1000.0,

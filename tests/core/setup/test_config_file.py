@@ -137,7 +137,7 @@ VALUES = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from([*TrainConfig.model_fields, "other"]), VALUES, max_size=5))
-def test_no_tree_whatever_ends_in_anything_but_a_config_or_problems(tree: dict) -> None:
+def test_no_tree_whatever_ends_in_anything_but_a_config_or_problems(tree: dict[str, object]) -> None:
     with suppress(UnusableError):
         config = parse_config(yaml.safe_dump(tree)).config
         if config.train_mode == "sft":  # whose file leaves out what only other methods read

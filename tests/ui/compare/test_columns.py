@@ -15,6 +15,7 @@ from app.core.protocol import event
 from app.core.run.folder import RunDir
 from app.ui.compare.answerer import Answerer
 from app.ui.compare.tab import CompareTab
+from tests.ui.child import child
 from tests.ui.comparing import adapter_folder, answer, asked, base_folder, note, press, run_with_checkpoints
 from tests.ui.dragging import drop
 from tests.ui.fake_worker import FakeWorker
@@ -56,7 +57,7 @@ def run(home: Path, base: Path) -> RunDir:
 
 def pick(tab: CompareTab, column: int, part: str, text: str) -> None:
     """Chooses from a column's list as a person does."""
-    box = tab.findChild(QComboBox, f"answer.{column}.{part}")
+    box = child(tab, QComboBox, f"answer.{column}.{part}")
     index = box.findText(text)
     assert index >= 0, [box.itemText(i) for i in range(box.count())]
     box.setCurrentIndex(index)
@@ -69,8 +70,8 @@ def test_up_to_four_columns_each_with_a_checkpoint_of_its_own(
     tab.choose_run(run)
     press(tab, "compare.add")
     press(tab, "compare.add")
-    assert not tab.findChild(QAbstractButton, "compare.add").isEnabled()
-    assert "most" in tab.findChild(QAbstractButton, "compare.add").toolTip()
+    assert not child(tab, QAbstractButton, "compare.add").isEnabled()
+    assert "most" in child(tab, QAbstractButton, "compare.add").toolTip()
     pick(tab, 2, "checkpoint", "Best")
     pick(tab, 3, "checkpoint", "At 100")
     press(tab, "compare.ask")
@@ -108,7 +109,7 @@ def test_another_choice_empties_its_own_column_only(
 
 def test_every_run_is_listed_once_it_was_looked_for(qtbot: QtBot, tab: CompareTab, run: RunDir) -> None:
     tab.refresh_runs()
-    box = tab.findChild(QComboBox, "answer.1.candidate")
+    box = child(tab, QComboBox, "answer.1.candidate")
     qtbot.waitUntil(lambda: box.count() == 3)
     names = [box.itemText(index).split(" · ")[0] for index in range(3)]
     assert names == ["Base model", "Browse for a folder…", "friendly"]
@@ -125,7 +126,7 @@ def test_a_folder_dropped_on_a_column_answers_there(
     folder = adapter_folder(tmp_path / "mine", base, weights)
     assert drop(tab.columns[1], folder)
     assert (tab.adapter, tab.base) == (folder, str(base))
-    assert tab.findChild(QComboBox, "answer.1.candidate").currentText() == "mine"
+    assert child(tab, QComboBox, "answer.1.candidate").currentText() == "mine"
     assert not drop(tab.columns[1], base), "a model is nothing for a column"
 
 
@@ -136,7 +137,7 @@ def test_a_folder_is_browsed_for(
     chosen = ["", str(folder)]
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: chosen.pop(0))
     pick(tab, 1, "candidate", "Browse for a folder…")
-    assert (tab.adapter, tab.findChild(QComboBox, "answer.1.candidate").currentIndex()) == (None, -1)
+    assert (tab.adapter, child(tab, QComboBox, "answer.1.candidate").currentIndex()) == (None, -1)
     pick(tab, 1, "candidate", "Browse for a folder…")
     assert tab.adapter == folder
 
@@ -212,7 +213,7 @@ def test_without_follow_up_every_prompt_is_asked_on_its_own_and_can_be_looked_at
         (),
     )
     answer(workers[0], "three", "four")
-    assert tab.findChild(QLabel, "compare.page").text() == "Question 2 of 2"
+    assert child(tab, QLabel, "compare.page").text() == "Question 2 of 2"
     press(tab, "compare.page.back")
     assert [column.answer for column in tab.columns] == ["one", "two"]
     press(tab, "compare.new")
@@ -227,7 +228,7 @@ def test_a_file_of_prompts_is_asked_one_after_another(
     path.write_text('{"prompt": "a"}\n{"prompt": "b"}\n{"prompt": "c"}\n')
     tab.choose_run(run)
     assert drop(tab.question, path)
-    ask = tab.findChild(QAbstractButton, "compare.ask")
+    ask = child(tab, QAbstractButton, "compare.ask")
     qtbot.waitUntil(lambda: ask.text() == "Compare 3 prompts")
     press(tab, "compare.ask")
     for number, prompt in enumerate("abc", start=1):
@@ -237,7 +238,7 @@ def test_a_file_of_prompts_is_asked_one_after_another(
     assert not tab.session.is_busy
     press(tab, "compare.page.back")
     assert [column.answer for column in tab.columns] == ["b1", "b2"]
-    assert tab.findChild(QLabel, "compare.page.prompt").text() == "b"
+    assert child(tab, QLabel, "compare.page.prompt").text() == "b"
     press(tab, "compare.set.clear")
     assert ask.text() == "Compare"
 
@@ -248,8 +249,8 @@ def test_stop_ends_the_whole_set(tab: CompareTab, run: RunDir, workers: list[Fak
     press(tab, "compare.ask")
     workers[0].say(event.Ready(), event.Answered(request=1, column=0, text="one"))
     press(tab, "compare.stop")
-    stopped = {"done": True, "finish_reason": "stopped"}
-    workers[0].say(*(event.Answered(request=1, column=column, **stopped) for column in (0, 1)))
+    for column in (0, 1):
+        workers[0].say(event.Answered(request=1, column=column, done=True, finish_reason="stopped"))
     assert not tab.session.is_busy
     assert len(tab.session.pages) == 1
     assert tab.columns[0].answer == "one"
@@ -294,8 +295,8 @@ def test_every_field_of_the_sampler_reaches_the_worker(
 ) -> None:
     tab.choose_run(run)
     tab.question.more.open()
-    box = tab.findChild(QWidget, f"compare.{field}")
-    line = box.findChild(QLineEdit)
+    box = child(tab, QWidget, f"compare.{field}")
+    line = child(box, QLineEdit)
     line.selectAll()
     QTest.keyClicks(line, typed)
     press(tab, "compare.ask")
@@ -360,9 +361,9 @@ def test_nothing_can_be_changed_while_columns_answer(
     tab.choose_run(run)
     press(tab, "compare.ask")
     for name in ("compare.add", "answer.0.candidate", "answer.1.checkpoint", "compare.base"):
-        assert not tab.findChild(QWidget, name).isEnabled()
+        assert not child(tab, QWidget, name).isEnabled()
     answer(workers[0], "one", "two")
-    assert tab.findChild(QWidget, "answer.0.candidate").isEnabled()
+    assert child(tab, QWidget, "answer.0.candidate").isEnabled()
 
 
 @pytest.mark.parametrize("width", [640, 700, 1040, 1500])
@@ -372,10 +373,15 @@ def test_every_column_fits_at_every_width(tab: CompareTab, run: RunDir, width: i
     tab.add_column()
     tab.resize(width, 700)
     QTest.qWait(1)
-    page = tab.findChild(QWidget, "page")
+    page = child(tab, QWidget, "page")
     assert page.width() <= tab.width()
     for column in tab.columns:
         assert column.mapTo(page, column.rect().topRight()).x() < page.width()
+
+
+def caption(widget: QWidget) -> str:
+    """What a button or a line says by itself."""
+    return widget.text() if isinstance(widget, QAbstractButton | QLineEdit) else ""
 
 
 def test_every_control_has_a_name_and_says_what_it_does(tab: CompareTab, run: RunDir) -> None:
@@ -386,6 +392,6 @@ def test_every_control_has_a_name_and_says_what_it_does(tab: CompareTab, run: Ru
     named = [w for w in tab.findChildren(QWidget) if isinstance(w, kinds) and not w.objectName().startswith("qt_")]
     for widget in named:
         assert widget.objectName(), widget
-        assert widget.accessibleName() or widget.text(), widget.objectName()
+        assert widget.accessibleName() or caption(widget), widget.objectName()
         if widget.objectName() != "compare.more":
-            assert widget.toolTip() or widget.text(), widget.objectName()
+            assert widget.toolTip() or caption(widget), widget.objectName()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from app.core.setup.config_file import save_config
 from app.ui.compare.figure_card import FigureCard
 from app.ui.compare.figure_table import FigureTable
 from app.ui.compare.moved_view import MovedView
+from tests.ui.child import child
 from tests.ui.dragging import drop
 from tests.worker.answering_model import make_adapter, make_model
 from tests.worker.tiny_model import write_data
@@ -52,15 +53,15 @@ def card(qtbot: QtBot) -> Iterator[FigureCard]:
 
 
 def text(card: FigureCard, name: str) -> str:
-    return card.findChild(QLabel, f"figures.{name}").text()
+    return child(card, QLabel, f"figures.{name}").text()
 
 
 def button(card: FigureCard, name: str) -> QPushButton:
-    return card.findChild(QPushButton, f"figures.{name}")
+    return child(card, QPushButton, f"figures.{name}")
 
 
 def cells(card: FigureCard) -> dict[str, list[str]]:
-    table = card.findChild(FigureTable)
+    table = child(card, FigureTable)
     return {row.label: list(row.cells) for row in table.rows}
 
 
@@ -123,7 +124,7 @@ def test_scores_examples_and_the_warning_of_training_data(
     assert cells(card)["short"] == ["1", "1"]
     assert "2 of 4 prompts, answered greedily, up to 3 tokens" in text(card, "count")
     button(card, "examples.open").click()
-    said = [label.text() for label in card.findChild(MovedView).findChildren(QLabel)]
+    said = [label.text() for label in child(card, MovedView).findChildren(QLabel)]
     row = json.loads((place / "data" / "train.jsonl").read_text().splitlines()[0])
     assert any(row["messages"][0]["content"] in line for line in said)
     assert "too few" in text(card, "verdict")
@@ -142,19 +143,20 @@ def test_an_adapter_that_does_not_fit_is_told_and_other_candidates_take_the_figu
     assert text(card, "note") == ""
     measure(qtbot, card)
     assert len(cells(card)["Held-out loss"]) == 1
-    assert not card.findChild(QLabel, "figures.verdict").isVisible()
+    assert not child(card, QLabel, "figures.verdict").isVisible()
     card.set_candidates(str(place / "base"), (BASE, tuned))
     assert card.result is None
-    assert not card.findChild(QLabel, "figures.count").isVisible()
+    assert not child(card, QLabel, "figures.count").isVisible()
 
 
 def test_stop_ends_it_at_once_and_training_does_too(
     qtbot: QtBot, card: FigureCard, place: Path, tuned: Candidate
 ) -> None:
-    for end in (
+    ends: tuple[Callable[[], None], ...] = (
         lambda: QTest.mouseClick(button(card, "stop"), Qt.MouseButton.LeftButton),
         lambda: card.set_training(True),
-    ):
+    )
+    for end in ends:
         card.set_candidates(str(place / "base"), (BASE, tuned))
         card.measure()
         assert card.is_busy

@@ -15,6 +15,7 @@ from app.core.protocol import event
 from app.core.run.folder import RunDir
 from app.ui.compare.answerer import Answerer
 from app.ui.compare.tab import CompareTab
+from tests.ui.child import child
 from tests.ui.comparing import answer, asked, base_folder, press, run_with_checkpoints
 from tests.ui.fake_worker import FakeWorker
 
@@ -61,7 +62,7 @@ def test_a_blind_vote_hides_who_answers_until_it_is_given(
     assert [column.title for column in (left, right)] == ["Answer A", "Answer B"]
     assert not left.chooser.isVisible()
     assert [column.status for column in tab.columns] == ["", ""], "speed would tell who it is"
-    assert not tab.findChild(QWidget, "compare.add").isEnabled()
+    assert not child(tab, QWidget, "compare.add").isEnabled()
     press(tab, "judging.0")
     assert left.chooser.isVisible()
     assert left.title.startswith("friendly")
@@ -92,12 +93,12 @@ def test_an_open_vote_names_the_columns_by_their_letters(
 ) -> None:
     tab.choose_run(run)
     press(tab, "compare.ask")
-    assert not tab.findChild(QWidget, "judging.0").isEnabled()
+    assert not child(tab, QWidget, "judging.0").isEnabled()
     answer(workers[0], "one", "two")
     press(tab, "judging.1")
     (vote,) = votes()
     assert (vote.winner, vote.blind) == (1, False)
-    assert not tab.findChild(QWidget, "judging.0").isEnabled()
+    assert not child(tab, QWidget, "judging.0").isEnabled()
 
 
 def test_a_prompt_set_is_judged_page_by_page_and_each_page_once(
@@ -114,7 +115,7 @@ def test_a_prompt_set_is_judged_page_by_page_and_each_page_once(
     assert tab.columns[0].title.startswith("Answer ")
     press(tab, "judging.all_bad")
     press(tab, "compare.page.on")
-    assert not tab.findChild(QWidget, "judging.0").isEnabled()
+    assert not child(tab, QWidget, "judging.0").isEnabled()
     assert tab.columns[0].title == "Base model"
     assert [(vote.outcome, vote.answers) for vote in votes()] == [
         ("tie", ("three", "four")),
@@ -134,7 +135,7 @@ def test_there_is_no_vote_where_a_column_has_no_answer(
     for column in (0, 1):
         workers[0].say(event.Answered(request=request, column=column, done=True, finish_reason="stopped"))
     assert tab.columns[0].title == "Base model"
-    assert not tab.findChild(QWidget, "judging.tie").isEnabled()
+    assert not child(tab, QWidget, "judging.tie").isEnabled()
     assert votes() == ()
 
 
@@ -145,5 +146,5 @@ def test_a_new_conversation_ends_an_open_vote(tab: CompareTab, run: RunDir, work
     answer(workers[0], "one", "two")
     press(tab, "compare.new")
     assert tab.columns[0].title == "Base model"
-    assert tab.findChild(QWidget, "compare.add").isEnabled()
+    assert child(tab, QWidget, "compare.add").isEnabled()
     assert votes() == ()

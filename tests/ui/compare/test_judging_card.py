@@ -18,6 +18,7 @@ from app.core.compare.candidate import Candidate
 from app.core.compare.judgement import VoteBook
 from app.ui.compare.judging_card import JudgingCard
 from app.ui.widget.icon_button import IconButton
+from tests.ui.child import child
 
 BASE, TUNED, OTHER = (
     Candidate("Base model"),
@@ -48,15 +49,15 @@ def card(qtbot: QtBot, book: VoteBook) -> Iterator[JudgingCard]:
 
 
 def press(card: JudgingCard, name: str) -> None:
-    QTest.mouseClick(card.findChild(QPushButton, f"judging.{name}"), Qt.MouseButton.LeftButton)
+    QTest.mouseClick(child(card, QPushButton, f"judging.{name}"), Qt.MouseButton.LeftButton)
 
 
 def text(card: JudgingCard, name: str) -> str:
-    return card.findChild(QLabel, f"judging.{name}").text()
+    return child(card, QLabel, f"judging.{name}").text()
 
 
 def enabled(card: JudgingCard) -> list[bool]:
-    return [card.findChild(QPushButton, f"judging.{name}").isEnabled() for name in ("0", "1", "tie", "all_bad")]
+    return [child(card, QPushButton, f"judging.{name}").isEnabled() for name in ("0", "1", "tie", "all_bad")]
 
 
 def test_the_vote_opens_when_all_answers_have_ended_and_is_kept(card: JudgingCard, book: VoteBook) -> None:
@@ -111,7 +112,7 @@ def test_keys_vote_and_a_field_that_is_typed_into_keeps_them(card: JudgingCard, 
         card.begin(QUESTION, (BASE, TUNED))
         card.offer(["a", "b"])
         card.blind.setFocus()
-        QTest.keyClick(card.window(), key)
+        QTest.keyClicks(card.window(), key)
     assert [(vote.outcome, vote.winner) for vote in book.read().votes] == [
         ("win", 1),
         ("tie", None),
@@ -119,9 +120,9 @@ def test_keys_vote_and_a_field_that_is_typed_into_keeps_them(card: JudgingCard, 
     ]
     card.begin(QUESTION, (BASE, TUNED))
     card.offer(["a", "b"])
-    field = card.window().findChild(QLineEdit)
+    field = child(card.window(), QLineEdit)
     field.setFocus()
-    QTest.keyClick(field, "1")
+    QTest.keyClicks(field, "1")
     assert (field.text(), len(book.read().votes)) == ("1", 3)
 
 
@@ -156,7 +157,7 @@ def test_the_tally_is_of_these_candidates_and_outlives_the_window(card: JudgingC
 def test_export_and_forget_with_a_word_before(
     card: JudgingCard, book: VoteBook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    export, forget = (card.findChild(IconButton, f"judging.{name}") for name in ("export", "forget"))
+    export, forget = (child(card, IconButton, f"judging.{name}") for name in ("export", "forget"))
     assert not export.isEnabled()
     for candidates in ((BASE, TUNED), (BASE, OTHER), (BASE, TUNED)):
         card.begin(QUESTION, candidates)

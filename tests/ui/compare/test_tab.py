@@ -19,6 +19,7 @@ from app.core.run.folder import RunDir
 from app.ui.compare.answerer import Answerer
 from app.ui.compare.tab import CompareTab
 from tests.ui import synthetic_run
+from tests.ui.child import child
 from tests.ui.fake_worker import FakeWorker
 
 QUESTION = Question(({"role": "user", "content": "What is a lute?"},))
@@ -62,11 +63,11 @@ def run(home: Path, tmp_path: Path) -> RunDir:
 
 
 def press(tab: CompareTab, name: str) -> None:
-    QTest.mouseClick(tab.findChild(QPushButton, name), Qt.MouseButton.LeftButton)
+    QTest.mouseClick(child(tab, QPushButton, name), Qt.MouseButton.LeftButton)
 
 
 def note(tab: CompareTab) -> str:
-    return tab.findChild(QLabel, "compare.note").text()
+    return child(tab, QLabel, "compare.note").text()
 
 
 def last(request: int, column: int, **figures: object) -> event.Answered:
@@ -76,13 +77,13 @@ def last(request: int, column: int, **figures: object) -> event.Answered:
 
 def test_it_says_what_is_missing_one_thing_after_the_other(tab: CompareTab, run: RunDir) -> None:
     assert note(tab) == "Choose an adapter: a run of yours, or a folder."
-    assert not tab.findChild(QPushButton, "compare.ask").isEnabled()
+    assert not child(tab, QPushButton, "compare.ask").isEnabled()
     tab.choose_run(run)
     tab.prompt.clear()
     assert note(tab) == "Write a prompt."
     tab.prompt.setPlainText("What is a lute?")
     assert note(tab) == ""
-    assert tab.findChild(QPushButton, "compare.ask").isEnabled()
+    assert child(tab, QPushButton, "compare.ask").isEnabled()
 
 
 def test_a_run_brings_its_base_and_questions_it_was_not_trained_on(tab: CompareTab, run: RunDir) -> None:
@@ -117,10 +118,10 @@ def test_both_answers_stream_side_by_side(tab: CompareTab, run: RunDir, workers:
     )
     assert [column.answer for column in tab.columns] == ["A string instrument.", "♪ Hey ho!"]
     assert tab.columns[0].status == "42 tokens · 85.3 tokens/s · first after 0.12 s"
-    assert tab.findChild(QPushButton, "compare.stop").isVisible()
+    assert child(tab, QPushButton, "compare.stop").isVisible()
     worker.say(last(1, 1, finish_reason="length"))
     assert tab.columns[1].status.endswith("cut at the maximum")
-    assert not tab.findChild(QPushButton, "compare.stop").isVisible()
+    assert not child(tab, QPushButton, "compare.stop").isVisible()
 
 
 def test_the_same_base_answers_again_and_another_adapter_is_loaded_into_it(
@@ -180,7 +181,7 @@ def test_a_worker_that_dies_is_told(tab: CompareTab, run: RunDir, workers: list[
     press(tab, "compare.ask")
     workers[0].end(event.Failed(message="The model cannot be loaded."), 2)
     assert note(tab) == "The model cannot be loaded."
-    assert tab.findChild(QPushButton, "compare.ask").isVisible()
+    assert child(tab, QPushButton, "compare.ask").isVisible()
     press(tab, "compare.ask")
     assert len(workers) == 2
 

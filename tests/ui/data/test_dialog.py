@@ -108,7 +108,8 @@ def test_editing_the_widget_changes_the_config(
 ) -> None:
     dialog, store = form
     field = dialog.fields[path]
-    page = next(page for page in (dialog.pages.widget(at) for at in range(6)) if page.isAncestorOf(field))
+    pages = [dialog.pages.widget(at) for at in range(6)]
+    page = next(page for page in pages if page is not None and page.isAncestorOf(field))
     dialog.pages.setCurrentWidget(page)
     formats = {"chat_feature": "chat", "text_feature": "text", "data_format": "auto"}
     store.set("data_format", formats.get(path, "completion"))
@@ -304,6 +305,7 @@ def test_bad_rows_are_left_out_only_with_a_word(
     qtbot.mouseClick(box, Qt.MouseButton.LeftButton, pos=QPoint(8, box.height() // 2))
     assert store.config.skip_bad_rows
     qtbot.waitUntil(lambda: inspector.report is not None, timeout=ANSWER_MS)
+    assert inspector.report is not None
     assert inspector.report.usable
     assert inspector.report.error_count == 2
 
@@ -396,6 +398,7 @@ def test_rows_are_repaired_dropped_and_added_into_a_new_file(
     qtbot.mouseClick(page.use_button, Qt.MouseButton.LeftButton)
     assert store.config.data == str(target)
     qtbot.waitUntil(lambda: inspector.report is not None, timeout=ANSWER_MS)
+    assert inspector.report is not None
     assert inspector.report.usable
 
 

@@ -20,6 +20,7 @@ from app.ui.setup.forms import Forms
 from app.ui.widget import theme
 from app.ui.widget.elided_label import ElidedLabel
 from app.ui.window.actions import UserActions
+from tests.ui.child import child
 from tests.ui.data_files import chat, write_broken, write_chats, write_rows, write_table, write_tokenizer
 
 ANSWER_MS = 60_000
@@ -50,7 +51,7 @@ def origins(panel: DataPanel) -> list[str]:
 
 @pytest.mark.parametrize("path", ["data", "valid_data", "test_data"])
 def test_a_typed_path_reaches_the_config(qtbot: QtBot, panel: DataPanel, path: str) -> None:
-    edit = panel.findChild(QLineEdit, path)
+    edit = child(panel, QLineEdit, path)
     assert edit is not None
     edit.setFocus()
     qtbot.keyClicks(edit, "/no/such/file.jsonl")
@@ -103,7 +104,7 @@ def test_unknown_columns_are_told_and_lead_to_the_choice(qtbot: QtBot, panel: Da
     store(panel).set("data", str(write_table(tmp_path / "faq.csv")))
     known(qtbot, panel)
     assert "Choose which column is the prompt" in panel.summary.banner_label.text()
-    button = panel.findChild(QPushButton, "data.columns")
+    button = child(panel, QPushButton, "data.columns")
     assert button is not None
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
     assert panel.dialog is not None
@@ -234,7 +235,7 @@ def test_a_large_file_is_checked_beside_the_window(qtbot: QtBot, panel: DataPane
 def test_a_check_is_cancelled_and_asked_for_again(qtbot: QtBot, panel: DataPanel, large: Path) -> None:
     store(panel).set("data", str(large))
     qtbot.waitUntil(lambda: panel.inspector.share > 0.02, timeout=ANSWER_MS)
-    label = panel.findChild(ElidedLabel, "data.phase")
+    label = child(panel, ElidedLabel, "data.phase")
     assert label is not None
     assert label.text().endswith("%")
     qtbot.mouseClick(panel.summary.cancel_button, Qt.MouseButton.LeftButton)

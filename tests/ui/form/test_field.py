@@ -14,6 +14,7 @@ from app.ui.form.help_popover import HelpButton, HelpPopover
 from app.ui.form.number_box import NumberBox, number_text, stepped
 from app.ui.form.plain_editor import CheckEditor, ChoiceBox
 from app.ui.form.store import ConfigStore
+from tests.ui.child import child
 
 
 @pytest.fixture
@@ -124,12 +125,13 @@ def test_an_unusable_number_stays_and_is_told(qtbot: QtBot, store: ConfigStore, 
     assert field.own_problem is not None
     assert field.own_problem.severity is Severity.ERROR
     assert box.property("problem") == "error"
-    line = field.findChild(QLabel, "batch_size.problem")
+    line = child(field, QLabel, "batch_size.problem")
     assert isinstance(line, QLabel)
     assert line.isVisible()
     assert "1 to 64" in line.text()
     retype(qtbot, box, "4")
-    assert (field.own_problem, store.config.batch_size) == (None, 4)
+    after: Problem | None = field.own_problem
+    assert (after, store.config.batch_size) == (None, 4)
     assert not line.isVisible()
 
 
@@ -191,7 +193,7 @@ def test_the_gravest_problem_colours_the_border(qtbot: QtBot, store: ConfigStore
     field, box = number(qtbot, store, "max_seq_length")
     field.set_problems([Problem("", "note", Severity.NOTE), Problem("", "careful", Severity.WARNING, "Less.")])
     assert box.property("problem") == "warning"
-    line = field.findChild(QLabel, "max_seq_length.problem")
+    line = child(field, QLabel, "max_seq_length.problem")
     assert isinstance(line, QLabel)
     assert line.text() == "careful Less.\nnote"
     field.set_problems([])
@@ -200,11 +202,11 @@ def test_the_gravest_problem_colours_the_border(qtbot: QtBot, store: ConfigStore
 
 def test_help_says_what_higher_lower_and_recommended(qtbot: QtBot, store: ConfigStore) -> None:
     field, _ = number(qtbot, store, "learning_rate")
-    button = field.findChild(HelpButton, "learning_rate.help")
+    button = child(field, HelpButton, "learning_rate.help")
     assert isinstance(button, HelpButton)
     assert "Recommended" in button.toolTip()
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
-    popover = button.findChild(HelpPopover)
+    popover = child(button, HelpPopover)
     assert isinstance(popover, HelpPopover)
     assert popover.isVisible()
     texts = " ".join(label.text() for label in popover.findChildren(QLabel))

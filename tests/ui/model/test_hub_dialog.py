@@ -17,6 +17,7 @@ from app.core.system.setting import Settings, load_settings, save_settings
 from app.ui.model.hub_dialog import HubDialog
 from app.ui.model.hub_table import HERE
 from tests.hub_server import TOKEN, HubServer, Repository, hub_server
+from tests.ui.child import child
 from tests.worker.tiny_model import write_model
 
 NAME = "tiny/llama"
@@ -157,7 +158,7 @@ def test_convert_names_the_folder_and_offers_the_result(
     dialog.pages.setCurrentWidget(page)
     assert not page.convert_button.isEnabled()
     page.set_model(str(source))
-    page.findChild(QAbstractButton, "convert.quantization.8bit").click()
+    child(page, QAbstractButton, "convert.quantization.8bit").click()
     assert page.out.value() == str(tmp_path / "tiny-8bit")
     qtbot.mouseClick(page.convert_button, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(page.use_button.isVisible, timeout=WAIT_MS)

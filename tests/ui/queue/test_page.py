@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ from app.ui.widget import theme
 from app.ui.widget.message_bar import Message
 from app.ui.window.appearance import Appearance
 from app.ui.window.main_window import MainWindow
+from tests.ui.child import child
 from tests.ui.fake_worker import FakeWorker
 
 FAILED = event.Failed(message="The training data are gone.", hint="Choose others.", path="data", unusable=True)
@@ -279,7 +281,7 @@ def page(qtbot: QtBot, room: Room) -> QueuePage:
 
 
 def click(page: QWidget, name: str) -> None:
-    button = page.findChild(QAbstractButton, name)
+    button = child(page, QAbstractButton, name)
     assert button.isEnabled(), name
     QTest.mouseClick(button, Qt.MouseButton.LeftButton)
 
@@ -299,7 +301,7 @@ def test_buttons_move_skip_and_remove(page: QueuePage, room: Room) -> None:
     assert [one.name for one in page.view.chosen()] == ["c"], "the selection goes along"
     click(page, "queue.up_button")
     assert listed(page) == "cab"
-    up = page.findChild(QAbstractButton, "queue.up_button")
+    up = child(page, QAbstractButton, "queue.up_button")
     assert (up.isEnabled(), up.toolTip()) == (False, "It is the first")
     click(page, "queue.down_button")
     assert listed(page) == "acb"
@@ -325,7 +327,7 @@ def test_dragging_moves_what_waits(page: QueuePage, room: Room) -> None:
 
 
 def test_the_button_says_what_it_does(qtbot: QtBot, page: QueuePage, workers: list[FakeWorker]) -> None:
-    status = page.findChild(QLabel, "queue.status")
+    status = child(page, QLabel, "queue.status")
     assert (page.button.text(), status.text()) == ("Start queue", "3 runs waiting")
     click(page, "queue.start")
     until_workers(qtbot, workers, 1)
@@ -334,12 +336,12 @@ def test_the_button_says_what_it_does(qtbot: QtBot, page: QueuePage, workers: li
     assert (page.button.text(), status.text()) == ("Go on", "Pauses after a · 2 runs to go")
     end(workers, event.Finished(reason="stopped"))
     assert status.text() == "Paused · 2 runs to go"
-    assert page.findChild(QLabel, "queue.note").text() == "Paused, because you stopped a."
+    assert child(page, QLabel, "queue.note").text() == "Paused, because you stopped a."
 
 
 def test_what_cannot_be_done_says_why(qtbot: QtBot, page: QueuePage, room: Room, workers: list[FakeWorker]) -> None:
     names = ("queue.show_button", "queue.now_button", "queue.remove_button", "queue.up_button")
-    buttons = [page.findChild(QAbstractButton, name) for name in names]
+    buttons = [child(page, QAbstractButton, name) for name in names]
     assert [(b.isEnabled(), b.toolTip()) for b in buttons] == [(False, "Choose an entry first")] * 4
     room.queue.start()
     until_workers(qtbot, workers, 1)
@@ -350,21 +352,21 @@ def test_what_cannot_be_done_says_why(qtbot: QtBot, page: QueuePage, room: Room,
 
 
 def test_sleep_is_offered_only_where_it_works(qtbot: QtBot, page: QueuePage, room: Room) -> None:
-    box = page.findChild(ChoiceBox, "queue.when_done")
+    box = child(page, ChoiceBox, "queue.when_done")
     items = box.model()
     assert isinstance(items, QStandardItemModel)
     assert not items.item(2).isEnabled()
-    assert "never sleeps" in page.findChild(QLabel, "queue.no_sleep").text()
+    assert "never sleeps" in child(page, QLabel, "queue.no_sleep").text()
     able = QueuePage(room.queue, Sleeper(("true",)))
     qtbot.addWidget(able)
-    box = able.findChild(ChoiceBox, "queue.when_done")
+    box = child(able, ChoiceBox, "queue.when_done")
     items = box.model()
     assert isinstance(items, QStandardItemModel)
     assert items.item(2).isEnabled()
     box.setCurrentIndex(2)
     box.activated.emit(2)
     assert room.queue.state.when_done == "sleep"
-    assert page.findChild(ChoiceBox, "queue.when_done").value() == "sleep"
+    assert child(page, ChoiceBox, "queue.when_done").value() == "sleep"
 
 
 def test_the_page_has_names_tips_and_an_empty_state(page: QueuePage, room: Room) -> None:
@@ -373,12 +375,13 @@ def test_the_page_has_names_tips_and_an_empty_state(page: QueuePage, room: Room)
             assert button.accessibleName(), button.objectName()
             assert button.toolTip(), button.objectName()
     room.queue.remove([one.id for one in room.queue.state.entries])
-    assert page.findChild(QLabel, "queue.empty").isVisible()
+    assert child(page, QLabel, "queue.empty").isVisible()
 
 
 def test_it_is_drawn_in_both_themes_and_fits(page: QueuePage) -> None:
-    for scheme in ("light", "dark"):
-        theme.apply_theme(scheme)  # type: ignore[arg-type]
+    schemes: tuple[theme.Scheme, ...] = ("light", "dark")
+    for scheme in schemes:
+        theme.apply_theme(scheme)
         found = page.grab().toImage()
         corner = page.view.viewport().mapTo(page, QPoint(page.view.viewport().width() // 2, 300))
         assert found.pixelColor(corner).name() == theme.colors().card
@@ -402,17 +405,17 @@ def test_the_countdown_can_be_cancelled_and_acts_when_it_is_over(qtbot: QtBot) -
         return found
 
     first = countdown()
-    assert "in 2 s" in first.findChild(QLabel, "sleep_countdown.text").text()
+    assert "in 2 s" in child(first, QLabel, "sleep_countdown.text").text()
     first.tick()
-    assert "in 1 s" in first.findChild(QLabel, "sleep_countdown.text").text()
-    QTest.mouseClick(first.findChild(QPushButton, "sleep_countdown.cancel"), Qt.MouseButton.LeftButton)
+    assert "in 1 s" in child(first, QLabel, "sleep_countdown.text").text()
+    QTest.mouseClick(child(first, QPushButton, "sleep_countdown.cancel"), Qt.MouseButton.LeftButton)
     assert (first.isVisible(), slept) == (False, [])
     second = countdown()
     second.tick()
     second.tick()
     assert (second.isVisible(), slept) == (False, [1])
     third = countdown()
-    QTest.mouseClick(third.findChild(QPushButton, "sleep_countdown.now"), Qt.MouseButton.LeftButton)
+    QTest.mouseClick(child(third, QPushButton, "sleep_countdown.now"), Qt.MouseButton.LeftButton)
     assert slept == [1, 1]
 
 
@@ -451,9 +454,9 @@ def test_the_form_is_queued_also_while_a_run_trains(window: MainWindow, workers:
     assert "“friendly” is in the queue now. It is next." in said.text
     assert said.act is not None
     said.act()
-    switch = window.findChild(QTabBar, "runs.switch")
+    switch = child(window, QTabBar, "runs.switch")
     assert (switch.isVisible(), switch.currentIndex(), switch.tabText(QUEUE)) == (True, QUEUE, "Queue (1)")
-    assert window.findChild(QWidget, "queue_page").isVisible()
+    assert child(window, QWidget, "queue_page").isVisible()
     assert len(workers) >= 1
 
 
@@ -473,6 +476,10 @@ def trainers(workers: list[FakeWorker]) -> list[FakeWorker]:
     return [worker for worker in workers if worker.task == "train"]
 
 
+def has_started(workers: list[FakeWorker], count: int) -> bool:
+    return len(trainers(workers)) == count
+
+
 def test_the_window_works_through_the_queue_and_tells_the_end_once(
     qtbot: QtBot, window: MainWindow, workers: list[FakeWorker]
 ) -> None:
@@ -484,7 +491,7 @@ def test_the_window_works_through_the_queue_and_tells_the_end_once(
     window.user_actions.queue.set_when_done("notify")
     window.user_actions.queue.start()
     for count in (1, 2):
-        qtbot.waitUntil(lambda count=count: len(trainers(workers)) == count)
+        qtbot.waitUntil(partial(has_started, workers, count))
         run = load_config(trainers(workers)[-1].job_dir / "config.yaml").config
         assert (run.adapter_name, run.seed) == (("one", "two")[count - 1], 99)
         trainers(workers)[-1].say(event.Hello(task="train"), STARTED)

@@ -22,6 +22,7 @@ from app.ui.queue.session import QueueSession
 from app.ui.queue.sweep_dialog import SweepDialog
 from app.ui.queue.sweep_page import SweepPage
 from app.ui.run.session import RunSession
+from tests.ui.child import child
 from tests.ui.fake_worker import FakeWorker
 from tests.ui.synthetic_run import events
 
@@ -41,27 +42,27 @@ def make_dialog(qtbot: QtBot, config: TrainConfig, inspection: Inspection | None
 
 
 def type_values(qtbot: QtBot, dialog: SweepDialog, row: int, text: str) -> None:
-    line = dialog.findChild(QLineEdit, f"sweep.{row}.values")
+    line = child(dialog, QLineEdit, f"sweep.{row}.values")
     line.clear()
     QTest.keyClicks(line, text)
     qtbot.waitUntil(lambda: not dialog.is_busy)
 
 
 def label(dialog: SweepDialog, name: str) -> str:
-    return dialog.findChild(QLabel, name).text()
+    return child(dialog, QLabel, name).text()
 
 
 def test_it_counts_runs_iterations_and_time(qtbot: QtBot, dialog: SweepDialog) -> None:
     qtbot.waitUntil(lambda: not dialog.is_busy)
     assert label(dialog, "sweep.count") == "3 runs"
     assert label(dialog, "sweep.total") == "300 iterations in all · about 30 s, as the form was measured"
-    QTest.mouseClick(dialog.findChild(QPushButton, "sweep.add"), Qt.MouseButton.LeftButton)
+    QTest.mouseClick(child(dialog, QPushButton, "sweep.add"), Qt.MouseButton.LeftButton)
     dialog.rows[1].choose("learning_rate")
     type_values(qtbot, dialog, 1, "1e-4, 1e-3")
     assert label(dialog, "sweep.count") == "6 runs"
-    shown = dialog.findChild(QListWidget, "sweep.variants")
+    shown = child(dialog, QListWidget, "sweep.variants")
     assert [shown.item(row).text() for row in (0, 5)] == ["rank 8, lr 1e-4", "rank 32, lr 0.001"]
-    queue = dialog.findChild(QPushButton, "sweep.queue")
+    queue = child(dialog, QPushButton, "sweep.queue")
     assert (queue.isEnabled(), queue.text()) == (True, "Queue 6 runs")
 
     with qtbot.waitSignal(dialog.queued) as queued:
@@ -78,19 +79,19 @@ def test_it_counts_runs_iterations_and_time(qtbot: QtBot, dialog: SweepDialog) -
 
 def test_what_cannot_be_read_is_said_below_its_line(qtbot: QtBot, dialog: SweepDialog) -> None:
     type_values(qtbot, dialog, 0, "8, x")
-    problem = dialog.findChild(QLabel, "sweep.0.problem")
+    problem = child(dialog, QLabel, "sweep.0.problem")
     assert problem.isVisible()
     assert "“x” is not a whole number" in problem.text()
-    assert not dialog.findChild(QPushButton, "sweep.queue").isEnabled()
+    assert not child(dialog, QPushButton, "sweep.queue").isEnabled()
     type_values(qtbot, dialog, 0, "8, 16")
     assert not problem.isVisible()
-    assert dialog.findChild(QPushButton, "sweep.queue").isEnabled()
+    assert child(dialog, QPushButton, "sweep.queue").isEnabled()
 
 
 def test_at_most_three_fields_each_another_one(qtbot: QtBot, dialog: SweepDialog) -> None:
     dialog.add_row()
     dialog.add_row()
-    add = dialog.findChild(QPushButton, "sweep.add")
+    add = child(dialog, QPushButton, "sweep.add")
     assert (add.isEnabled(), add.toolTip()) == (False, "A sweep has at most 3 fields")
     assert len({row.field.value() for row in dialog.rows}) == 3
     QTest.mouseClick(dialog.rows[1].remove, Qt.MouseButton.LeftButton)
@@ -105,11 +106,11 @@ def test_every_variant_is_checked_and_errors_hold_all_back(qtbot: QtBot) -> None
     found = make_dialog(qtbot, BASE)
     found.rows[0].choose("batch_size", "1, 2")
     qtbot.waitUntil(lambda: not found.is_busy)
-    assert found.findChild(QPushButton, "sweep.queue").isEnabled()
+    assert child(found, QPushButton, "sweep.queue").isEnabled()
     bad = make_dialog(qtbot, BASE.with_value("data", ""))
     qtbot.waitUntil(lambda: not bad.is_busy)
     assert "No training data is chosen." in label(bad, "sweep.problems")
-    queue = bad.findChild(QPushButton, "sweep.queue")
+    queue = child(bad, QPushButton, "sweep.queue")
     assert not queue.isEnabled()
     assert "stands in the way" in queue.toolTip()
 
@@ -178,7 +179,7 @@ def settle(qtbot: QtBot, page: SweepPage) -> None:
 
 
 def test_the_table_and_the_chart_grow_as_runs_end(qtbot: QtBot, queue: QueueSession, page: SweepPage) -> None:
-    assert page.findChild(QLabel, "sweep.empty").isVisible()
+    assert child(page, QLabel, "sweep.empty").isVisible()
     add_sweep(queue, Axis("lora_parameters.rank", (16, 8)), Axis("learning_rate", (1e-4, 1e-3)))
     settle(qtbot, page)
     assert cells(page, 0) == ["16", "16", "8", "8"]
@@ -202,7 +203,7 @@ def test_the_table_and_the_chart_grow_as_runs_end(qtbot: QtBot, queue: QueueSess
 
 
 def label_of(page: SweepPage) -> str:
-    return page.findChild(QLabel, "sweep.verdict").text()
+    return child(page, QLabel, "sweep.verdict").text()
 
 
 def test_sorting_by_loss_leaves_the_unmeasured_last(qtbot: QtBot, queue: QueueSession, page: SweepPage) -> None:
@@ -226,16 +227,16 @@ def test_the_best_run_is_shown_and_a_sweep_outlives_the_cleared_list(
     assert queue.state.shown == []
     settle(qtbot, page)
     with qtbot.waitSignal(page.open_requested) as opened:
-        QTest.mouseClick(page.findChild(QPushButton, "sweep.show"), Qt.MouseButton.LeftButton)
+        QTest.mouseClick(child(page, QPushButton, "sweep.show"), Qt.MouseButton.LeftButton)
     assert opened.args == [Path(queue.state.entries[1].run)]
     page.view.selectRow(0)
     with qtbot.waitSignal(page.open_requested) as opened:
-        QTest.mouseClick(page.findChild(QPushButton, "sweep.show"), Qt.MouseButton.LeftButton)
+        QTest.mouseClick(child(page, QPushButton, "sweep.show"), Qt.MouseButton.LeftButton)
     assert opened.args == [Path(queue.state.entries[0].run)]
 
     add_sweep(queue, Axis("seed", (1, 2)))
     settle(qtbot, page)
     assert page.sweep == queue.state.entries[0].sweep, "what was looked at stays"
-    QTest.mouseClick(page.findChild(QAbstractButton, "sweep.forget"), Qt.MouseButton.LeftButton)
+    QTest.mouseClick(child(page, QAbstractButton, "sweep.forget"), Qt.MouseButton.LeftButton)
     settle(qtbot, page)
     assert cells(page, 0) == ["1", "2"]

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QLabel, QLineEdit, QPlainTextEdit, QToolButton
 from pytestqt.qtbot import QtBot
 
 from app.ui.run.log_view import MAXIMUM_LINES, LogView
+from tests.ui.child import child
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def log(qtbot: QtBot) -> LogView:
 
 
 def text_of(log: LogView) -> QPlainTextEdit:
-    return log.findChild(QPlainTextEdit, "log_text")
+    return child(log, QPlainTextEdit, "log_text")
 
 
 def test_text_is_appended_in_batches(qtbot: QtBot, log: LogView) -> None:
@@ -72,25 +73,25 @@ def test_of_a_flood_the_last_lines_stay(log: LogView) -> None:
 def test_the_search_counts_and_goes_round(log: LogView) -> None:
     log.append("alpha\nbeta\nalpha\ngamma\nALPHA\n")
     log.flush()
-    search = log.findChild(QLineEdit, "log_search")
+    search = child(log, QLineEdit, "log_search")
     QTest.keyClicks(search, "alpha")
     assert log.match_text == "3 of 3"
-    QTest.mouseClick(log.findChild(QToolButton, "log_next"), Qt.MouseButton.LeftButton)
+    QTest.mouseClick(child(log, QToolButton, "log_next"), Qt.MouseButton.LeftButton)
     assert log.match_text == "1 of 3"
-    QTest.mouseClick(log.findChild(QToolButton, "log_previous"), Qt.MouseButton.LeftButton)
+    QTest.mouseClick(child(log, QToolButton, "log_previous"), Qt.MouseButton.LeftButton)
     assert log.match_text == "3 of 3"
     log.append("alpha again\n")
     log.flush()
     assert log.match_text == "3 of 4"
     search.setText("nothing like it")
-    assert log.findChild(QLabel, "log_matches").text() == "not found"
-    assert not log.findChild(QToolButton, "log_next").isEnabled()
+    assert child(log, QLabel, "log_matches").text() == "not found"
+    assert not child(log, QToolButton, "log_next").isEnabled()
 
 
 def test_find_puts_the_keyboard_into_the_search(log: LogView) -> None:
     text_of(log).setFocus()
     log.start_search()
-    assert log.findChild(QLineEdit, "log_search").hasFocus()
+    assert child(log, QLineEdit, "log_search").hasFocus()
 
 
 def test_saving_copies_the_whole_file_not_only_what_is_shown(log: LogView, tmp_path: Path) -> None:

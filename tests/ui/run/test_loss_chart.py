@@ -12,6 +12,7 @@ import pytest
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.core.protocol import event
@@ -19,6 +20,7 @@ from app.core.run.history import RunHistory, smooth
 from app.ui.run.loss_chart import LossChart
 from app.ui.widget import theme
 from tests.ui import synthetic_run
+from tests.ui.child import child
 
 
 @pytest.fixture
@@ -98,7 +100,7 @@ def test_nothing_is_drawn_while_hidden_and_nothing_is_missed(
 
 
 def test_the_slider_smooths(qtbot: QtBot, chart: LossChart, history: RunHistory) -> None:
-    slider = chart.findChild(object, "chart_smoothing")
+    slider = child(chart, QWidget, "chart_smoothing")
     slider.setFocus()
     with qtbot.waitSignal(chart.view_changed):
         for _ in range(3):
@@ -146,7 +148,7 @@ def test_zooming_stays_until_everything_is_asked_for(qtbot: QtBot, chart: LossCh
     history.feed(synthetic_run.report(625, [0.5] * 25))
     redrawn(qtbot, chart)
     assert chart.plotted().right() == pytest.approx(200)
-    reset = chart.findChild(object, "chart_reset")
+    reset = child(chart, QWidget, "chart_reset")
     QTest.mouseClick(reset, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: chart.plotted().right() > 600)
 
@@ -155,7 +157,7 @@ def test_the_pointer_reads_values(chart: LossChart, history: RunHistory) -> None
     box = chart._plot.getViewBox()
     x, y = float(history.x("iterations")[249]), float(history.losses[249])
     chart._view.scene().sigMouseMoved.emit(box.mapViewToScene(QPointF(x, y)))
-    said = chart.findChild(object, "chart_readout").text()
+    said = child(chart, QLabel, "chart_readout").text()
     assert "Iteration 250" in said
     assert f"train {y:.4g}" in said
     assert f"validation {history.valid_losses[1]:.4g}" in said

@@ -18,6 +18,7 @@ from app.ui.run.panel import RunPanel
 from app.ui.run.session import RunSession, RunState
 from app.ui.widget import theme
 from tests.ui import synthetic_run
+from tests.ui.child import child
 from tests.ui.fake_worker import FakeWorker
 
 
@@ -36,11 +37,11 @@ def panel(qtbot: QtBot, session: RunSession) -> RunPanel:
 
 
 def said(panel: RunPanel, name: str) -> str:
-    return panel.findChild(QLabel, name).text()
+    return child(panel, QLabel, name).text()
 
 
 def button(panel: RunPanel, name: str) -> QPushButton:
-    return panel.findChild(QPushButton, name)
+    return child(panel, QPushButton, name)
 
 
 def click(panel: RunPanel, name: str) -> None:
@@ -81,7 +82,7 @@ def test_a_run_shows_state_progress_and_figures(
     assert said(panel, "figure.val_loss") == f"{session.history.valid_losses[-1]:.3f}"
     assert said(panel, "figure.memory") == "1.23 GB"
     assert said(panel, "figure.left") == "33 s"
-    assert panel.findChild(QProgressBar, "run_progress").value() == 300
+    assert child(panel, QProgressBar, "run_progress").value() == 300
     assert len(panel.page.chart._series.history) == 300
 
 
@@ -156,7 +157,7 @@ def test_a_pause_can_free_the_memory_and_one_button_goes_on(
     qtbot: QtBot, panel: RunPanel, session: RunSession, workers: list[FakeWorker]
 ) -> None:
     worker = started(session, workers)
-    choice = panel.findChild(QToolButton, "run_pause_choice")
+    choice = child(panel, QToolButton, "run_pause_choice")
     park = next(action for action in choice.menu().actions() if action.objectName() == "pause.park")
     assert all(action.toolTip() for action in choice.menu().actions())
     park.trigger()
@@ -311,14 +312,14 @@ def test_warnings_of_the_run_are_shown_the_newest_first(
     qtbot: QtBot, panel: RunPanel, session: RunSession, workers: list[FakeWorker]
 ) -> None:
     worker = started(session, workers)
-    assert panel.findChild(QLabel, "run_warning").isHidden()
+    assert child(panel, QLabel, "run_warning").isHidden()
     worker.say(
         event.Warned(message="Examples are cut.", hint="Raise the maximum length."),
         event.Warned(message="All rewards are equal.", hint="Try a higher temperature."),
     )
     wanted = "2 warnings: All rewards are equal. Try a higher temperature."
     qtbot.waitUntil(lambda: said(panel, "run_warning") == wanted)
-    assert "Examples are cut." in panel.findChild(QLabel, "run_warning").toolTip()
+    assert "Examples are cut." in child(panel, QLabel, "run_warning").toolTip()
 
 
 def test_of_sampled_answers_the_reward_leads(

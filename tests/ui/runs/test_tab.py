@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QApplication, QInputDialog, QLineEdit, QMessageBox, QPlainTextEdit, QTabBar
+from PySide6.QtWidgets import (
+    QApplication,
+    QInputDialog,
+    QLabel,
+    QLineEdit,
+    QMessageBox,
+    QPlainTextEdit,
+    QTabBar,
+    QWidget,
+)
 from pytestqt.qtbot import QtBot
 
 from app.core.config.train_config import TrainConfig
@@ -22,6 +32,7 @@ from app.ui.runs.action_bar import move_to_trash
 from app.ui.runs.column import COLUMNS, KEYS, created_text
 from app.ui.runs.tab import RunsTab
 from app.ui.widget import theme
+from tests.ui.child import child
 from tests.ui.synthetic_run import events
 
 NOON = 1_700_000_000.0
@@ -86,12 +97,11 @@ def names(tab: RunsTab) -> list[str]:
 
 
 def text(tab: RunsTab, name: str) -> str:
-    label = tab.findChild(object, name)
-    return str(label.text())
+    return child(tab, QLabel, name).text()
 
 
 def parts(tab: RunsTab) -> QTabBar:
-    found = tab.findChild(QTabBar, "runs.parts")
+    found = child(tab, QTabBar, "runs.parts")
     assert isinstance(found, QTabBar)
     return found
 
@@ -152,7 +162,7 @@ def test_states_filter_and_are_shown_again_at_once(qtbot: QtBot, tab: RunsTab) -
     tab.search("alpha")
     assert names(tab) == []
     assert text(tab, "runs.count").startswith("0 of 3 runs")
-    qtbot.mouseClick(tab.findChild(object, "runs.clear"), Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(child(tab, QWidget, "runs.clear"), Qt.MouseButton.LeftButton)
     assert len(names(tab)) == 3
 
 
@@ -166,7 +176,7 @@ def test_every_column_sorts_both_ways_and_keeps_the_selection(
             tab.table.sortByColumn(place, order)
             values.append([column.order(run) for run in tab.table_model.runs])
             assert [run.name for run in tab.table.chosen()] == ["beta two"]
-        known = [value for value in values[0] if value is not None]
+        known: list[Any] = [value for value in values[0] if value is not None]
         assert known == sorted(known), column.key
         assert [value for value in values[1] if value is not None] == known[::-1], column.key
 
@@ -211,7 +221,7 @@ def test_dates_are_as_short_as_they_can_be() -> None:
 def test_a_name_is_edited_in_its_cell_and_kept(qtbot: QtBot, tab: RunsTab, runs: list[RunDir]) -> None:
     select(qtbot, tab, runs[0])
     tab.bar.rename.trigger()
-    editor = tab.table.viewport().findChild(QLineEdit)
+    editor = child(tab.table.viewport(), QLineEdit)
     assert editor is not None
     editor.setText("  a better   name ")
     tab.refresh()
@@ -230,8 +240,8 @@ def test_tags_and_notes_are_saved_when_another_run_is_chosen(
     qtbot: QtBot, tab: RunsTab, runs: list[RunDir]
 ) -> None:
     select(qtbot, tab, runs[0])
-    tags = tab.findChild(QLineEdit, "run_detail.tags")
-    notes = tab.findChild(QPlainTextEdit, "run_detail.notes")
+    tags = child(tab, QLineEdit, "run_detail.tags")
+    notes = child(tab, QPlainTextEdit, "run_detail.notes")
     assert tags is not None
     assert notes is not None
     tags.setText("good, demo")
@@ -246,7 +256,7 @@ def test_tags_and_notes_are_saved_when_another_run_is_chosen(
 
 def test_what_is_being_written_is_saved_when_the_tab_goes(qtbot: QtBot, tab: RunsTab, runs: list[RunDir]) -> None:
     select(qtbot, tab, runs[0])
-    notes = tab.findChild(QPlainTextEdit, "run_detail.notes")
+    notes = child(tab, QPlainTextEdit, "run_detail.notes")
     assert notes is not None
     notes.setPlainText("unsaved")
     tab.hide()
@@ -410,10 +420,11 @@ def test_every_control_has_a_name_and_can_be_reached(tab: RunsTab) -> None:
     for kind in (QLineEdit, QPlainTextEdit):
         for widget in tab.findChildren(kind):
             if widget.isVisible():
-                assert widget.accessibleName() or widget.parent().objectName().startswith("qt_"), (
-                    widget.objectName()
-                )
-    assert QApplication.focusWidget() is None or tab.isAncestorOf(QApplication.focusWidget())
+                above = widget.parent()
+                assert above is not None
+                assert widget.accessibleName() or above.objectName().startswith("qt_"), widget.objectName()
+    focused = QApplication.focusWidget()
+    assert focused is None or tab.isAncestorOf(focused)
 
 
 def test_nothing_is_done_while_the_tab_is_hidden(qtbot: QtBot, tab: RunsTab) -> None:

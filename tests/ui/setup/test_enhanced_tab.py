@@ -29,6 +29,7 @@ from app.ui.run.sample_view import SampleView, sampled_html
 from app.ui.setup.enhanced_tab import EnhancedTab, baseline, enhanced_store
 from app.ui.widget import theme
 from app.ui.worker.inspector import Inspector
+from tests.ui.child import child
 
 ANSWER_MS = 60_000
 REWARD_FILE = '''
@@ -74,9 +75,7 @@ def tab(shared: EnhancedTab) -> EnhancedTab:
 
 
 def find(parent: QWidget, name: str, kind: type[Any] = QWidget) -> Any:
-    widget = parent.findChild(kind, name)
-    assert widget is not None, name
-    return widget
+    return child(parent, kind, name)
 
 
 def pick(tab: EnhancedTab, qtbot: QtBot, name: str) -> None:
@@ -116,7 +115,9 @@ def test_a_card_sets_its_method_and_shows_exactly_its_fields(qtbot: QtBot, tab: 
     others = {path for one in METHODS.values() for path in one.parameters if not path.startswith("reward_")} - shown
     assert not [path for path in others if tab.parameters.findChild(QWidget, path) is not None]
     assert tab.rewards.isHidden() == ("reward_functions" not in method.parameters)
-    assert tab.training.fields["mask_prompt"].parentWidget().isHidden() == (name != "sft")
+    above = tab.training.fields["mask_prompt"].parentWidget()
+    assert above is not None
+    assert above.isHidden() == (name != "sft")
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -26,6 +26,7 @@ from app.ui.target.section import PAPER
 from app.ui.widget import theme
 from app.ui.widget.elided_label import ElidedLabel
 from app.ui.worker.inspector import Inspector
+from tests.ui.child import child
 from tests.ui.tiny_form_model import write_model
 
 ANSWER_MS = 60_000
@@ -80,9 +81,13 @@ def known(qtbot: QtBot, tab: SetupTab, model: Path) -> SetupTab:
 
 
 def find(tab: QWidget, name: str, kind: type[Any] = QWidget) -> Any:
-    widget = tab.findChild(kind, name)
-    assert widget is not None, name
-    return widget
+    return child(tab, kind, name)
+
+
+def content_width(tab: SetupTab) -> int:
+    content = tab.scroll_area.widget()
+    assert content is not None
+    return content.width()
 
 
 def retype(qtbot: QtBot, widget: QWidget, text: str) -> None:
@@ -180,7 +185,8 @@ def test_epochs_and_iterations_each_show_the_other(qtbot: QtBot, tab: SetupTab) 
     assert tab.store.config.epochs is None
     assert (epochs.lineEdit().text(), epochs.lineEdit().placeholderText()) == ("", "1.5")
     retype(qtbot, epochs, "3")
-    assert (tab.store.config.epochs, tab.store.config.iters) == (3.0, 150)
+    again: float | None = tab.store.config.epochs
+    assert (again, tab.store.config.iters) == (3.0, 150)
 
 
 # -- problems and Start ---------------------------------------------------------------------------------------
@@ -200,7 +206,7 @@ def test_a_link_of_the_bar_leads_to_the_field(tab: SetupTab) -> None:
     tab.resize(700, 500)
     tab.store.set("schedule", "custom")
     tab.check()
-    bar, editor = find(tab, "start_bar", StartBar), find(tab, "schedule")
+    bar, editor = find(tab, "start_bar", StartBar), child(tab, QWidget, "schedule")
     assert not editor.isVisible()
     bar.shown_requested.emit("schedule")
     assert editor.isVisible()
@@ -347,7 +353,7 @@ def test_custom_patterns_show_their_matches(qtbot: QtBot, known: SetupTab) -> No
     preset = find(known, "targets.preset", ChoiceBox)
     preset.setFocus()
     qtbot.keyClick(preset, Qt.Key.Key_End)
-    patterns = find(known, "targets", QLineEdit)
+    patterns = child(known, QLineEdit, "targets")
     assert QApplication.focusWidget() is patterns
     retype(qtbot, patterns, "q_proj, v_prj")
     assert known.store.config.targets == "q_proj, v_prj"
@@ -452,7 +458,7 @@ def test_memory_is_weighed_against_the_machine(
 def test_the_form_folds_with_the_width(qtbot: QtBot, tab: SetupTab, width: int, columns: int) -> None:
     tab.resize(width, 800)
     learning, epochs = find(tab, "learning_rate"), find(tab, "epochs")
-    qtbot.waitUntil(lambda: tab.scroll_area.widget().width() <= width)
+    qtbot.waitUntil(lambda: content_width(tab) <= width)
     row = [p for p in ("learning_rate", "batch_size", "grad_accumulation_steps", "max_seq_length")
            if find(tab, p).mapTo(tab, QPoint()).y() == learning.mapTo(tab, QPoint()).y()]  # fmt: skip
     assert len(row) == columns
@@ -489,7 +495,7 @@ def test_no_text_is_cut_at_any_width(qtbot: QtBot, known: SetupTab, width: int) 
     known.training.disclosure.open()
     known.store.set_many({"targets": "q_proj, v_prj", "warmup": 5000, "max_seq_length": 9000, "weight_decay": 0.1})
     known.resize(width, 900)
-    qtbot.waitUntil(lambda: bool(known.problems) and known.scroll_area.widget().width() <= width)
+    qtbot.waitUntil(lambda: bool(known.problems) and content_width(known) <= width)
     known.check()
     QApplication.processEvents()
     QApplication.processEvents()

@@ -1,5 +1,7 @@
 """The coverage matrix: what is drawn, what a click, a drag or a key edits, at 8 and at 128 layers."""
 
+from collections.abc import Set
+
 import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QColor
@@ -46,7 +48,7 @@ def matrix(qtbot: QtBot) -> CoverageMatrix:
     return found
 
 
-class Edits(list[tuple[frozenset[str], bool]]):
+class Edits(list[tuple[Set[str], bool]]):
     """What a matrix asked for, with short names for reading."""
 
     def __init__(self, matrix: CoverageMatrix) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QPushButton, QToolButton
+from PySide6.QtWidgets import QLabel, QPushButton, QToolButton
 from pytestqt.qtbot import QtBot
 
 from app.ui.widget import message_bar, theme
 from app.ui.widget.message_bar import Banner, Message, MessageBar
+from tests.ui.child import child
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def test_it_takes_no_room_until_there_is_something_to_say(bar: MessageBar) -> No
     assert not bar.isVisible()
     bar.tell(Message("Saved."))
     assert bar.isVisible()
-    QTest.mouseClick(bar.findChild(QToolButton, "message.close"), Qt.MouseButton.LeftButton)
+    QTest.mouseClick(child(bar, QToolButton, "message.close"), Qt.MouseButton.LeftButton)
     assert not bar.isVisible()
 
 
@@ -38,7 +39,7 @@ def test_the_newest_stands_first_and_the_oldest_goes(bar: MessageBar) -> None:
 def test_an_action_is_done_once_and_ends_its_message(bar: MessageBar) -> None:
     done: list[str] = []
     bar.tell(Message("Reset.", "info", "Undo", lambda: done.append("undone")))
-    QTest.mouseClick(bar.findChild(QPushButton, "message.action"), Qt.MouseButton.LeftButton)
+    QTest.mouseClick(child(bar, QPushButton, "message.action"), Qt.MouseButton.LeftButton)
     assert done == ["undone"]
     assert bar.messages() == []
 
@@ -55,7 +56,7 @@ def test_an_information_goes_by_itself_and_an_error_stays(
 def test_escape_takes_the_newest_away_and_the_theme_is_followed(bar: MessageBar) -> None:
     bar.tell(Message("It failed.", "error"))
     theme.apply_theme("dark")
-    assert bar.findChild(Banner).property("role") == "banner-error"
+    assert child(bar, Banner).property("role") == "banner-error"
     QTest.keyClick(bar, Qt.Key.Key_Escape)
     assert bar.messages() == []
 
@@ -63,6 +64,6 @@ def test_escape_takes_the_newest_away_and_the_theme_is_followed(bar: MessageBar)
 def test_a_long_message_is_shortened_and_whole_in_its_tip(bar: MessageBar) -> None:
     text = "\n".join(f"problem {number}" for number in range(9))
     bar.tell(Message(text, "error"))
-    label = bar.findChild(Banner).findChild(object, "message.text")
+    label = child(child(bar, Banner), QLabel, "message.text")
     assert label.text().splitlines()[-1] == "…"
     assert label.toolTip() == text

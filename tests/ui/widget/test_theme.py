@@ -29,9 +29,9 @@ def _card(qtbot: QtBot) -> QWidget:
 def test_each_scheme_has_its_palette_and_sheet(qapp: QApplication, qtbot: QtBot) -> None:
     card = _card(qtbot)
     seen = []
-    for scheme, found in (("dark", theme.DARK), ("light", theme.LIGHT)):
+    for found in (theme.DARK, theme.LIGHT):
         with qtbot.waitSignal(theme.theme().changed):
-            theme.apply_theme(scheme)
+            theme.apply_theme(found.scheme)
         assert theme.colors() is found
         assert QApplication.palette().color(QPalette.ColorRole.Window).name() == found.window.lower()
         seen.append((qapp.styleSheet(), card.grab().toImage()))

@@ -11,6 +11,7 @@ from pytestqt.qtbot import QtBot
 
 from app.core.setup.path_kind import PathKind, SortedPath
 from app.ui.window.drop_target import DropOverlay, DropTarget
+from tests.ui.child import child
 from tests.ui.dragging import drag_away, drag_over, drop
 
 
@@ -39,7 +40,7 @@ def window(qtbot: QtBot) -> QWidget:
 def test_the_window_says_what_a_drop_would_do_and_hands_it_over(qtbot: QtBot, window: QWidget, model: Path) -> None:
     target = DropTarget(window)
     drag_over(window, model)
-    overlay = window.findChild(DropOverlay)
+    overlay = child(window, DropOverlay)
     assert overlay.isVisible()
     assert overlay.text == "Use as the model"
     drag_away(window)
@@ -56,7 +57,7 @@ def test_several_files_are_told_together_and_refusals_are_handed_over_too(
     target = DropTarget(window)
     data, photo = made(tmp_path / "train.jsonl"), made(tmp_path / "photo.png")
     drag_over(window, model, data)
-    assert window.findChild(DropOverlay).text == "Use as the model · Use as training data"
+    assert child(window, DropOverlay).text == "Use as the model · Use as training data"
     with qtbot.waitSignal(target.dropped) as caught:
         drop(window, model, photo)
     assert [found.kind for found in caught.args[0]] == [PathKind.MODEL, PathKind.UNUSABLE]
@@ -65,4 +66,4 @@ def test_several_files_are_told_together_and_refusals_are_handed_over_too(
 def test_what_is_no_file_is_left_alone(window: QWidget) -> None:
     DropTarget(window)
     assert not drop(window)
-    assert not window.findChild(DropOverlay).isVisible()
+    assert not child(window, DropOverlay).isVisible()

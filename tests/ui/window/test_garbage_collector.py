@@ -30,7 +30,7 @@ def loop_with_timer() -> weakref.ref[QObject]:
 
 def allocate() -> None:
     for _ in range(20):
-        kept = [[] for _ in range(1000)]
+        kept: list[list[object]] = [[] for _ in range(1000)]
         assert len(kept) == 1000
 
 
@@ -49,6 +49,6 @@ def test_it_collects_by_itself_once_enough_was_made(qtbot: QtBot, collector: Gar
     gc.collect()
     assert collector.collect() == -1
     lost = loop_with_timer()
-    kept = [[] for _ in range(gc.get_threshold()[0] + 100)]
+    kept: list[list[object]] = [[] for _ in range(gc.get_threshold()[0] + 100)]
     qtbot.waitUntil(lambda: lost() is None, timeout=10_000)
     assert kept

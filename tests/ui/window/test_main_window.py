@@ -26,6 +26,7 @@ from app.ui.window.appearance import Appearance
 from app.ui.window.application import ErrorPresenter, FileOpener, screenshot
 from app.ui.window.main_window import MainWindow
 from tests.ui import synthetic_run
+from tests.ui.child import child
 from tests.ui.dragging import drop
 from tests.ui.fake_worker import FakeWorker
 
@@ -61,7 +62,7 @@ def trainers(workers: list[FakeWorker]) -> list[FakeWorker]:
 
 
 def action(window: MainWindow, name: str) -> QAction:
-    return window.findChild(QAction, name)
+    return child(window, QAction, name)
 
 
 def messages(window: MainWindow) -> list[str]:
@@ -69,7 +70,7 @@ def messages(window: MainWindow) -> list[str]:
 
 
 def act(window: MainWindow) -> None:
-    QTest.mouseClick(window.messages.findChild(QPushButton, "message.action"), Qt.MouseButton.LeftButton)
+    QTest.mouseClick(child(window.messages, QPushButton, "message.action"), Qt.MouseButton.LeftButton)
 
 
 def model_folder(tmp_path: Path) -> Path:
@@ -101,7 +102,7 @@ def test_every_action_has_a_role_and_the_keys_are_there(window: MainWindow) -> N
 def test_keys_change_the_tab_and_everything_stays(window: MainWindow) -> None:
     for index, name in ((3, "runs_tab"), (2, "compare_tab"), (1, "enhanced_tab"), (0, "setup_tab")):
         action(window, f"view.tab.{index}").trigger()
-        assert window.findChild(QWidget, name).isVisible()
+        assert child(window, QWidget, name).isVisible()
         assert window.run_panel.isVisible()
 
 
@@ -109,7 +110,7 @@ def test_the_theme_is_chosen_and_kept(window: MainWindow) -> None:
     action(window, "view.theme.dark").trigger()
     assert theme.colors().scheme == "dark"
     assert load_settings().theme == "dark"
-    QTest.mouseClick(window.findChild(QToolButton, "theme_toggle"), Qt.MouseButton.LeftButton)
+    QTest.mouseClick(child(window, QToolButton, "theme_toggle"), Qt.MouseButton.LeftButton)
     assert theme.colors().scheme == "light"
     assert action(window, "view.theme.light").isChecked()
 
@@ -207,13 +208,13 @@ def test_errors_hold_back_the_start_and_are_named(window: MainWindow, workers: l
 def test_a_run_is_started_paused_stopped_and_offers_the_comparison(
     qtbot: QtBot, ready: MainWindow, workers: list[FakeWorker]
 ) -> None:
-    QTest.mouseClick(ready.findChild(QPushButton, "start"), Qt.MouseButton.LeftButton)
+    QTest.mouseClick(child(ready, QPushButton, "start"), Qt.MouseButton.LeftButton)
     (worker,) = trainers(workers)
     assert load_config(worker.job_dir / "config.yaml").config.adapter_name == "friendly"
-    assert not ready.findChild(QPushButton, "start").isEnabled()
+    assert not child(ready, QPushButton, "start").isEnabled()
     worker.say(*synthetic_run.events(until=300, ending=""))
     qtbot.waitUntil(lambda: ready.windowTitle() == "50 % · friendly – Luthier")
-    assert ready.findChild(QLabel, "status").text().startswith("Training · iteration 300 of 600")
+    assert child(ready, QLabel, "status").text().startswith("Training · iteration 300 of 600")
     action(ready, "run.pause").trigger()
     action(ready, "run.stop").trigger()
     assert [command for command, _ in worker.commands] == ["pause", "stop"]
@@ -376,7 +377,9 @@ def test_the_forms_fit_a_small_window(window: MainWindow, qtbot: QtBot, name: st
     window.show_tab(name)
     area = (window.setup_tab if name == "Setup" else window.enhanced_tab).scroll_area
     qtbot.waitUntil(area.isVisible)
-    qtbot.waitUntil(lambda: area.widget().minimumSizeHint().width() <= area.viewport().width())
+    content = area.widget()
+    assert content is not None
+    qtbot.waitUntil(lambda: content.minimumSizeHint().width() <= area.viewport().width())
 
 
 def test_a_trial_fills_the_enhanced_form_and_can_be_undone(window: MainWindow) -> None:

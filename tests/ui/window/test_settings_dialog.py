@@ -11,6 +11,7 @@ from pytestqt.qtbot import QtBot
 from app.core.run.folder import runs_dir
 from app.ui.window.appearance import Appearance
 from app.ui.window.settings_dialog import SettingsDialog
+from tests.ui.child import child
 
 
 @pytest.fixture
@@ -22,10 +23,10 @@ def dialog(qtbot: QtBot) -> SettingsDialog:
 
 def enter(dialog: SettingsDialog, text: str) -> bool:
     """Types a folder; returns whether the dialog can be accepted."""
-    line = dialog.findChild(QLineEdit, "settings.runs_dir")
+    line = child(dialog, QLineEdit, "settings.runs_dir")
     line.setText(text)
     line.textEdited.emit(text)
-    return dialog.findChild(QDialogButtonBox).button(QDialogButtonBox.StandardButton.Ok).isEnabled()
+    return child(dialog, QDialogButtonBox).button(QDialogButtonBox.StandardButton.Ok).isEnabled()
 
 
 def test_runs_go_where_the_user_says(dialog: SettingsDialog, tmp_path: Path) -> None:

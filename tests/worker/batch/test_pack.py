@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import mlx.core as mx
 import numpy as np
@@ -12,7 +13,7 @@ from mlx_lm import load
 from app.worker.batch.pack import SegmentCache, caches, refusal
 from tests.worker.tiny_model import write_model
 
-MODELS = {
+MODELS: dict[str, dict[str, Any]] = {
     "qwen2": {},
     "llama": {"model_type": "llama"},
     "qwen3": {"model_type": "qwen3", "head_dim": 8},
@@ -28,8 +29,15 @@ MODELS = {
         "rotary_dim": 8,
     },
 }
-ABSOLUTE = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64, "n_ctx": 64, "layer_norm_epsilon": 1e-5}
-STATE_SPACE = {
+ABSOLUTE: dict[str, Any] = {
+    "n_embd": 32,
+    "n_layer": 2,
+    "n_head": 4,
+    "n_positions": 64,
+    "n_ctx": 64,
+    "layer_norm_epsilon": 1e-5,
+}
+STATE_SPACE: dict[str, Any] = {
     "num_heads": 4, "head_dim": 16, "state_size": 16, "conv_kernel": 4, "n_groups": 1, "expand": 2,
     "use_conv_bias": True, "use_bias": False, "time_step_limit": [0.0, 1e9], "time_step_rank": "auto",
     "layer_norm_epsilon": 1e-5,

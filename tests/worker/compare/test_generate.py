@@ -110,7 +110,7 @@ def test_every_column_answers_as_stock_mlx_lm_with_the_same_adapter(models: Path
 
 
 def test_columns_share_the_seed_and_a_seed_gives_the_same_answer_again(models: Path) -> None:
-    asked = {"prompt": "a", "temp": 1.5, "top_p": 0.9, "top_k": 40, "min_p": 0.01, "max_tokens": 20}
+    asked: dict[str, Any] = {"prompt": "a", "temp": 1.5, "top_p": 0.9, "top_k": 40, "min_p": 0.01, "max_tokens": 20}
     with Server(models / "base", [None, None]) as server:
         (first, _), (second, _) = server.ask(2, **asked)
         (seeded, _), _ = server.ask(2, seed=7, **asked)
@@ -180,8 +180,8 @@ def test_columns_with_answers_of_their_own_have_conversations_of_their_own(model
         ({"repetition_penalty": 10.0}, False),
     ],
 )
-def test_every_setting_of_the_sampler_counts(models: Path, setting: dict[str, float], same_as_greedy: bool) -> None:
-    asked = {"prompt": "Who made this violin?", "max_tokens": 12, "seed": 1}
+def test_every_setting_of_the_sampler_counts(models: Path, setting: dict[str, Any], same_as_greedy: bool) -> None:
+    asked: dict[str, Any] = {"prompt": "Who made this violin?", "max_tokens": 12, "seed": 1}
     with Server(models / "base", [None]) as server:
         [(greedy, last)] = server.ask(**asked)
         assert last.generation_tokens == 12
@@ -283,7 +283,7 @@ def test_stop_ends_the_answer_and_those_behind_it_but_not_the_server(models: Pat
         server.send("generate", prompt="a", max_tokens=1_000_000, temp=1.0, top_k=40, seed=1)
         server.until(Answered)
         server.send("stop")
-        ended = []
+        ended: list[Answered] = []
         while len(ended) < 2:
             found = server.until(Answered)
             assert isinstance(found, Answered)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import mlx.core as mx
@@ -35,7 +36,7 @@ def test_swap_is_asked_for_once_a_second(monkeypatch: pytest.MonkeyPatch) -> Non
         return 1.5
 
     monkeypatch.setattr(gauge, "_swap", (float("-inf"), None))
-    monkeypatch.setattr(gauge.sys, "platform", "linux")
+    monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(gauge, "_swap_of_linux", swap)
     assert {gauge.read_memory().swap_gb for _ in range(5)} == {1.5}
     assert len(asked) == 1

@@ -12,6 +12,7 @@ from app.core.problem import UnusableError
 from app.core.system import starter
 from app.worker.model.loading import load_model
 from app.worker.rollout.sampling import Sampled, sample, seed_of
+from tests.worker.training import random_words
 
 QUESTIONS = ("What day comes after Thursday?", "Name the capital of Russia.", "Count the legs of a sheep.")
 
@@ -49,11 +50,11 @@ def test_the_seed_decides(loaded: tuple[Any, Any]) -> None:
     model, tokenizer = loaded
     inputs = prompts(tokenizer) * 3
     mx.random.seed(1)
-    before = [word.item() for word in mx.random.state[0]]
+    before = random_words()
     model.train()
     first = answers(loaded, inputs, temperature=1.5)
     assert model.training
-    assert [word.item() for word in mx.random.state[0]] == before
+    assert random_words() == before
     mx.random.seed(2)
     assert answers(loaded, inputs, temperature=1.5) == first
     assert answers(loaded, inputs, temperature=1.5, seed=4) != first
@@ -74,8 +75,16 @@ def test_the_limit_cuts(loaded: tuple[Any, Any]) -> None:
 def test_it_can_be_cancelled(loaded: tuple[Any, Any]) -> None:
     model, tokenizer = loaded
     ends = sorted(tokenizer.eos_token_ids)
-    options = {"max_tokens": 24, "temperature": 1.0, "seed": 3, "cancelled": lambda: True}
-    assert sample(model, prompts(tokenizer), ends=ends, **options) is None
+    found = sample(
+        model,
+        prompts(tokenizer),
+        ends=ends,
+        max_tokens=24,
+        temperature=1.0,
+        seed=3,
+        cancelled=lambda: True,
+    )
+    assert found is None
 
 
 def test_seeds_differ() -> None:

@@ -148,7 +148,7 @@ def losses_by_hand(model: nn.Module, batch: Arrays) -> tuple[mx.array, mx.array]
     apart = (answer_log_probabilities(model, head, others) * others["mask"]).sum(axis=1)
     point = kto_reference_point(apart - others["reference"], batch["counted"])
     ratios = found - batch["reference"]
-    assert point.item() > 0
+    assert float(point) > 0
     losses = kto_losses(
         ratios, batch["desirable"], point, beta=0.3, desirable_weight=1.2, undesirable_weight=0.7
     )  # fmt: skip

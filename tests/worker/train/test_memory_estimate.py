@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 from pathlib import Path
+from typing import Any
 
 import mlx.core as mx
 import pytest
@@ -25,7 +26,7 @@ from app.worker.train.step import Step
 from tests.worker.tiny_model import write_model
 from tests.worker.training import Collector, config_for
 
-SIZES = {"layers": 6, "hidden_size": 64, "intermediate_size": 192, "vocabulary": 1024}
+SIZES: dict[str, Any] = {"layers": 6, "hidden_size": 64, "intermediate_size": 192, "vocabulary": 1024}
 
 
 def measured(model_path: Path, config: TrainConfig, size: StepSize) -> int:

@@ -24,7 +24,7 @@ from app.worker.rollout.judge import QUESTION, SYSTEM_PROMPT
 from tests.worker.tiny_model import write_model
 from tests.worker.training import config_for, start
 
-SIZES = {"layers": 6, "hidden_size": 64, "intermediate_size": 192, "vocabulary": 1024}
+SIZES: dict[str, Any] = {"layers": 6, "hidden_size": 64, "intermediate_size": 192, "vocabulary": 1024}
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,9 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("prompts", {"prompt": "p" * 55, "answer": "a"}),
     ):
         (folder / name).mkdir()
-        rows = [row | {"prompt": f"{number:02d}{row['prompt']}"} for number in range(8)]
+        rows: list[dict[str, str | bool]] = [
+            {**row, "prompt": f"{number:02d}{row['prompt']}"} for number in range(8)
+        ]
         if name == "labelled":
             rows = [row | {"label": number % 2 == 0} for number, row in enumerate(rows)]
         (folder / name / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

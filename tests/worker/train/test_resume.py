@@ -44,7 +44,7 @@ def stop_at(iteration: int) -> Any:
     return answer
 
 
-def weights(run: RunDir) -> dict[str, list[Any]]:
+def weights(run: RunDir) -> dict[str, Any]:
     arrays = mx.load(str(run.adapters / "adapters.safetensors"))
     assert isinstance(arrays, dict)
     return {name: array.tolist() for name, array in arrays.items()}

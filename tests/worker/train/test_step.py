@@ -56,9 +56,9 @@ def test_pieces_add_up_to_the_whole_batch(tmp_path: Path, kind: str, accumulatio
         step = Step(model, optimizer, supervised(find_head(model)), accumulation=accumulation, is_cut=is_cut)
         outcomes = [step(batch.parts, update=number + 1 == accumulation) for number in range(accumulation)]
         assert step.accumulated is None
-        norm = outcomes[-1].grad_norm
-        assert norm is not None
-        found.append(([outcome.loss.item() for outcome in outcomes], norm.item(), trainable(model)))
+        last = outcomes[-1].grad_norm
+        assert last is not None
+        found.append(([outcome.loss.item() for outcome in outcomes], last.item(), trainable(model)))
     (losses, norm, weights), (wanted_losses, wanted_norm, wanted_weights) = found
     assert losses == pytest.approx(wanted_losses, rel=1e-5)
     assert norm == pytest.approx(wanted_norm, rel=1e-4)

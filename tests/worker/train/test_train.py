@@ -38,7 +38,7 @@ from app.worker.token.tokenize import tokenize_file
 from app.worker.train.guard import STREAK, LossGuard, Verdict
 from tests import ROOT
 from tests.worker.tiny_model import write_data, write_model
-from tests.worker.training import Collector, config_for, go_on, start
+from tests.worker.training import Collector, config_for, go_on, saved_arrays, start
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +52,7 @@ def numbers_of(kind: type[Event], channel: Collector) -> list[int]:
 
 
 def all_finite(file: Path) -> bool:
-    weights = mx.load(str(file))
-    assert isinstance(weights, dict)
+    weights = saved_arrays(file)
     assert weights
     return all(mx.isfinite(array).all().item() for array in weights.values())
 
@@ -210,8 +209,8 @@ def test_patience_is_counted_exactly(tmp_path: Path) -> None:
     assert measured_again(run, run.best) == pytest.approx(losses[best], rel=1e-6)
     assert measured_again(run, run.adapters) == pytest.approx(losses[best], rel=1e-6)
     last = said.of(Validated)[-1].iteration
-    numbered = mx.load(str(run.adapters / f"{last:07d}_adapters.safetensors"))
-    final = mx.load(str(run.adapters / "adapters.safetensors"))
+    numbered = saved_arrays(run.adapters / f"{last:07d}_adapters.safetensors")
+    final = saved_arrays(run.adapters / "adapters.safetensors")
     assert any(mx.any(numbered[name] != final[name]).item() for name in final)
 
 
@@ -240,7 +239,7 @@ def test_nothing_better_than_the_untrained_model(inputs: tuple[Path, Path], tmp_
     run, said = start(config, tmp_path / "run")
     assert said.of(Finished)[0].best_iteration == 0
     assert "untrained" in said.of(Warned)[-1].message
-    weights = mx.load(str(run.adapters / "adapters.safetensors"))
+    weights = saved_arrays(run.adapters / "adapters.safetensors")
     assert any(mx.any(array != 0).item() for name, array in weights.items() if name.endswith("lora_b"))
 
 
@@ -256,7 +255,8 @@ def test_nothing_better_than_the_untrained_model(inputs: tuple[Path, Path], tmp_
     {"optimizer": "adamw", "learning_rate": 1e6, "save_every": 1},
 ])  # fmt: skip
 def test_divergence_leaves_good_weights(values: dict[str, Any], inputs: tuple[Path, Path], tmp_path: Path) -> None:
-    config = config_for(*inputs, **{"iters": 200, "early_stopping": {"enabled": False}} | values)
+    tried: dict[str, Any] = {"iters": 200, "early_stopping": {"enabled": False}} | values
+    config = config_for(*inputs, **tried)
     with pytest.raises(TaskError) as failed:
         start(config, tmp_path / "run")
     run = RunDir(tmp_path / "run")
@@ -368,7 +368,14 @@ def test_start_from_an_adapter(inputs: tuple[Path, Path], tmp_path: Path) -> Non
 
 
 def test_packing_is_refused_by_name(inputs: tuple[Path, Path], tmp_path: Path) -> None:
-    sizes = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64, "n_ctx": 64, "layer_norm_epsilon": 1e-5}
+    sizes: dict[str, Any] = {
+        "n_embd": 32,
+        "n_layer": 2,
+        "n_head": 4,
+        "n_positions": 64,
+        "n_ctx": 64,
+        "layer_norm_epsilon": 1e-5,
+    }
     model = write_model(tmp_path / "gpt2", "gpt2", **sizes)
     problem = refused((model, inputs[1]), tmp_path / "run", batching="pack").problems[0]
     assert problem.path == "batching"
@@ -377,7 +384,7 @@ def test_packing_is_refused_by_name(inputs: tuple[Path, Path], tmp_path: Path) -
 
 def test_packed_losses_are_those_of_single_rows(inputs: tuple[Path, Path], tmp_path: Path) -> None:
     """An epoch in one batch: packed or padded, the loss and the first step are the same."""
-    values = {"batch_size": 24, "iters": 3}
+    values: dict[str, Any] = {"batch_size": 24, "iters": 3}
     _, padded = start(config_for(*inputs, **values), tmp_path / "padded")
     _, packed = start(config_for(*inputs, batching="pack", **values), tmp_path / "packed")
     np.testing.assert_allclose(packed.losses, padded.losses, rtol=1e-5)
@@ -389,7 +396,7 @@ def test_accumulation_weighs_tokens(inputs: tuple[Path, Path], tmp_path: Path) -
         config_for(*inputs, iters=6, grad_accumulation_steps=6, final_adapter="last"), tmp_path / "six"
     )
     at_once, _ = start(config_for(*inputs, iters=1, batch_size=24, final_adapter="last"), tmp_path / "one")
-    first, second = (mx.load(str(run.adapters / "adapters.safetensors")) for run in (accumulated, at_once))
+    first, second = (saved_arrays(run.adapters / "adapters.safetensors") for run in (accumulated, at_once))
     for name in first:
         np.testing.assert_allclose(first[name], second[name], atol=1e-6)
 

@@ -72,10 +72,11 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     def word() -> str:
         return "".join(source.choice("abcdefgh") for _ in range(source.randint(2, 9)))
 
-    for name, row in (
-        ("pairs", lambda: {"prompt": word(), "chosen": word(), "rejected": word().upper() + "!"}),
-        ("prompts", lambda: {"prompt": word(), "answer": word()}),
-    ):
+    kinds: dict[str, Callable[[], dict[str, str]]] = {
+        "pairs": lambda: {"prompt": word(), "chosen": word(), "rejected": word().upper() + "!"},
+        "prompts": lambda: {"prompt": word(), "answer": word()},
+    }
+    for name, row in kinds.items():
         (folder / name).mkdir()
         for split, count in (("train", 10), ("valid", 4)):
             lines = "".join(json.dumps(row()) + "\n" for _ in range(count))
@@ -102,7 +103,7 @@ def method_config(inputs: Path, name: str, **values: Any) -> TrainConfig:
     return config
 
 
-def word(config: TrainConfig) -> dict[str, str]:
+def word(config: TrainConfig) -> dict[str, Any]:
     """The user's word that the reward file may run."""
     return {"reward_file_sha256": content_hash(Path(config.reward_functions_file))}
 

@@ -17,7 +17,7 @@ from mlx_lm.tuner.datasets import load_dataset
 from mlx_lm.tuner.utils import load_adapters
 
 from tests.worker.tiny_model import write_data, write_model
-from tests.worker.training import config_for, start
+from tests.worker.training import config_for, saved_arrays, start
 
 LOSS_TOLERANCE = 2e-5
 # Adam divides by the root of the second moment: where gradients are all but zero, rounding alone moves a weight.
@@ -81,8 +81,8 @@ def test_same_losses_and_weights(name: str, tmp_path: Path) -> None:
     stock = train_stock(run.config, tmp_path / "stock")
     assert len(ours.losses) == config.iters
     np.testing.assert_allclose(ours.losses, stock.train, rtol=LOSS_TOLERANCE)
-    mine = mx.load(str(run.adapters / "adapters.safetensors"))
-    theirs = mx.load(str(tmp_path / "stock" / "adapters.safetensors"))
+    mine = saved_arrays(run.adapters / "adapters.safetensors")
+    theirs = saved_arrays(tmp_path / "stock" / "adapters.safetensors")
     assert mine.keys() == theirs.keys()
     for key in theirs:
         np.testing.assert_allclose(mine[key], theirs[key], atol=WEIGHT_TOLERANCE * float(mx.abs(theirs[key]).max()))
@@ -97,7 +97,7 @@ def test_half_precision_stays_close(tmp_path: Path) -> None:
     run, ours = start(config, tmp_path / "run", stock_padding=True)
     stock = train_stock(run.config, tmp_path / "stock")
     np.testing.assert_allclose(ours.losses, stock.train, rtol=5e-3)
-    adapter = mx.load(str(run.adapters / "adapters.safetensors"))
+    adapter = saved_arrays(run.adapters / "adapters.safetensors")
     assert {array.dtype for array in adapter.values()} == {mx.float32}
 
 
