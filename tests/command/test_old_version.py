@@ -14,7 +14,7 @@ from tests.old_version import VERSIONS, lay_out
 from tests.worker.tiny_model import write_model
 
 # Another machine's arithmetic rounds otherwise; a wrong optimizer, batch or random state is off by far more.
-CLOSE = {"rel": 2e-4, "abs": 1e-4}
+CLOSE: dict[str, Any] = {"rel": 2e-4, "abs": 1e-4}
 
 
 @pytest.fixture(params=VERSIONS)
