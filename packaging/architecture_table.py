@@ -23,7 +23,7 @@ from tests.worker.architectures import all_names, config_of
 
 PRESETS = ("full", "attention", "mlp", "minimal", "linear")
 CUSTOM = "*proj*, dense, resid, wqkv, c_fc"  # a pattern list that names something in most architectures
-CASES = (
+CASES: tuple[dict[str, Any], ...] = (
     *({"targets": name} for name in PRESETS),
     {"targets": CUSTOM, "num_layers": 2},
     {"targets": "full", "num_layers": 3, "fine_tune_type": "dora"},

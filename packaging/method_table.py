@@ -28,8 +28,6 @@ if __package__ in (None, ""):
 
 import mlx.nn as nn
 import numpy as np
-from chat import World  # the recipe of the starter, packaging/starter
-from dataset import number_in
 
 from app.core.config.train_config import TrainConfig
 from app.core.data.prepare import prepare_data
@@ -53,6 +51,8 @@ from app.worker.objective.validation import PairValidation, ValidationSet
 from app.worker.rollout.sampling import sample, seed_of
 from app.worker.token.rated_answer import tokenize_pairs
 from app.worker.token.tokenize import tokenize_file
+from chat import World  # the recipe of the starter, packaging/starter
+from dataset import number_in
 
 # The trials of the window, but that nothing is chosen by what is measured: the last weights are.
 EVERY: dict[str, Any] = {"val_batches": 0, "final_adapter": "last"}

@@ -26,13 +26,12 @@ from mlx_lm import load
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT))
 
+from app.core.system.starter import as_song
 from chat import World
 from dataset import preference_rows, reward_rows, style_rows, write_splits
 from measure import accuracy, pass_rates
 from tokenizer import END, PAD, ChatEncoder, save_tokenizer, train_tokenizer
-
-from app.core.system.starter import as_song
-from tests.worker.training import Plan, build_model, model_config, train
+from training import Plan, build_model, model_config, train
 
 VOCABULARY_SIZE = 1280
 TOKENIZER_CONVERSATIONS = 20_000
@@ -43,7 +42,8 @@ def make_model(folder: Path, world: World, plan: Plan, seed: int) -> None:
     """Tokenizer, configuration and weights, into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = train_tokenizer(_tokenizer_texts(world, seed), VOCABULARY_SIZE)
-    end, pad = tokenizer.token_to_id(END), tokenizer.token_to_id(PAD)
+    vocabulary = tokenizer.get_vocab()
+    end, pad = vocabulary[END], vocabulary[PAD]
     config = model_config(tokenizer.get_vocab_size(), end, pad)
     save_tokenizer(tokenizer, folder, config["max_position_embeddings"])
     mx.random.seed(seed)

@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from chat import PLAIN_SYSTEMS, Turn, World
-
 from app.core.system.starter import as_song
+from chat import PLAIN_SYSTEMS, Turn, World
 
 Row = dict[str, Any]
 Splits = dict[str, list[Row]]

@@ -6,10 +6,11 @@ from collections import Counter
 from typing import Any
 
 import mlx.core as mx
-from chat import Turn
-from dataset import number_in
 from mlx_lm.generate import batch_generate
 from mlx_lm.sample_utils import make_sampler
+
+from chat import Turn
+from dataset import number_in
 
 MAX_TOKENS = 48
 
@@ -23,7 +24,8 @@ def answers(model: Any, tokenizer: Any, questions: list[str], temperature: float
         for text in questions
     ]
     sampler = make_sampler(temp=temperature) if temperature else None
-    return batch_generate(model, tokenizer, prompts, max_tokens=MAX_TOKENS, sampler=sampler).texts
+    found = batch_generate(model, tokenizer, prompts, max_tokens=MAX_TOKENS, sampler=sampler)
+    return list(found.texts)
 
 
 def accuracy(model: Any, tokenizer: Any, turns: list[Turn]) -> tuple[float, Counter[str]]:

@@ -58,7 +58,8 @@ class ChatEncoder:
     def __init__(self, tokenizer: Tokenizer, asked_weight: float) -> None:
         self._tokenizer = tokenizer
         self._asked_weight = asked_weight
-        self._special = {name: tokenizer.token_to_id(name) for name in (SYSTEM, USER, ASSISTANT, END)}
+        vocabulary = tokenizer.get_vocab()
+        self._special = {name: vocabulary[name] for name in (SYSTEM, USER, ASSISTANT, END)}
 
     def encode(self, messages: list[dict[str, str]]) -> tuple[list[int], list[float]]:
         """Token ids and loss weights: 1 for what the assistant says, `asked_weight` for the rest."""

@@ -12,9 +12,10 @@ import mlx.core as mx
 import mlx.nn as nn
 import mlx.optimizers as optim
 import numpy as np
-from chat import Messages
 from mlx.utils import tree_map
 from mlx_lm.models.llama import Model, ModelArgs
+
+from chat import Messages
 from tokenizer import ChatEncoder
 
 # Rows are filled from this many waiting conversations, so that little of a row stays empty.
@@ -110,20 +111,20 @@ def batches(
 
 def _loss(model: Model, tokens: mx.array, weights: mx.array) -> mx.array:
     losses = nn.losses.cross_entropy(model(tokens[:, :-1]), tokens[:, 1:])
-    return (losses * weights[:, 1:]).sum() / weights[:, 1:].sum()
+    mean: mx.array = (losses * weights[:, 1:]).sum() / weights[:, 1:].sum()
+    return mean
 
 
 def _schedule(peak: float, plan: Plan) -> Callable[[mx.array], mx.array]:
     """Up in a line, flat, and down to zero in a line over the last part."""
     flat_until = int(plan.steps * (1 - plan.decay_share))
-    return optim.join_schedules(
-        [
-            optim.linear_schedule(peak / 100, peak, plan.warmup_steps),
-            optim.linear_schedule(peak, peak, 1),
-            optim.linear_schedule(peak, 0.0, plan.steps - flat_until),
-        ],
-        [plan.warmup_steps, flat_until],
-    )
+    parts = [
+        optim.linear_schedule(peak / 100, peak, plan.warmup_steps),
+        optim.linear_schedule(peak, peak, 1),
+        optim.linear_schedule(peak, 0.0, plan.steps - flat_until),
+    ]
+    joined: Callable[[mx.array], mx.array] = optim.join_schedules(parts, [plan.warmup_steps, flat_until])
+    return joined
 
 
 def _optimizer(plan: Plan) -> optim.MultiOptimizer:
@@ -141,7 +142,8 @@ def _compiled_step(model: Model, optimizer: optim.Optimizer) -> Callable[[mx.arr
 
     def on_stream(stream: mx.Stream, tokens: mx.array, weights: mx.array) -> tuple[mx.array, Any]:
         with mx.stream(stream):
-            return loss_and_gradient(model, tokens, weights)
+            found: tuple[mx.array, Any] = loss_and_gradient(model, tokens, weights)
+            return found
 
     @partial(mx.compile, inputs=state, outputs=state)
     def step(tokens: mx.array, weights: mx.array) -> mx.array:
@@ -168,7 +170,7 @@ def train(model: Model, conversations: Iterator[Messages], encoder: ChatEncoder,
     ):
         loss = step(tokens, weights)
         mx.eval(loss, model.state, optimizer.state)
-        recent.append(loss.item())
+        recent.append(float(loss))
         if number % 50 == 0:
             elapsed_s = time.perf_counter() - started
             print(f"step {number:5d}  loss {sum(recent) / len(recent):.4f}  {elapsed_s:6.0f} s", flush=True)
