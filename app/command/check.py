@@ -58,9 +58,9 @@ def _plain(files: list[Path], config: dict[str, Any]) -> DataReport:
 def _with_model(files: list[Path], model: str, config: dict[str, Any]) -> DataReport:
     from app.command.worker import absolute, result_of
     from app.core.data.report import DataReport
+    from app.core.protocol.job import CheckJob
 
-    names = [str(path) for path in files]
-    return DataReport.from_dict(result_of("check", files=names, model=absolute(model), config=config))
+    return DataReport.from_dict(result_of(CheckJob(files=tuple(files), model=absolute(model), config=config)))
 
 
 def _with_balance(report: DataReport) -> DataReport:

@@ -46,15 +46,16 @@ def compare(
     from app.command.worker import absolute, result_of
     from app.core.compare.candidate import candidate_of
     from app.core.compare.prompt_set import read_prompts
+    from app.core.protocol.job import AskedScores, EvaluateJob
 
     asked = list(read_prompts(prompts.expanduser())) if prompts is not None else []
     candidates = [candidate_of(path.expanduser().resolve()) for path in adapter_path or []]
     given = {"mask_prompt": mask_prompt, "max_seq_length": max_seq_length}
     config = _config(candidates) | {key: value for key, value in given.items() if value is not None}
-    base, adapters = absolute(model), [None, *(str(one.adapter) for one in candidates)]
-    scores = {"functions": reward_function or [], "limit": limit, "max_tokens": max_tokens}
+    base, adapters = absolute(model), (None, *(str(one.adapter) for one in candidates))
+    scores = AskedScores(functions=tuple(reward_function or ()), limit=limit, max_tokens=max_tokens)
     found = result_of(
-        "evaluate", model=base, adapters=adapters, data=str(test_file(data)), config=config, scores=scores
+        EvaluateJob(model=base, adapters=adapters, data=test_file(data), config=config, scores=scores)
     )
     labels = [BASE, *(one.label for one in candidates)]
     answers = _answers(base, adapters, asked, max_tokens) if asked else []
@@ -74,15 +75,18 @@ def _config(candidates: list[Candidate]) -> dict[str, Any]:
     return load_config(RunDir(run).config).config.model_dump(mode="json") if run is not None else {}
 
 
-def _answers(model: str, adapters: list[str | None], prompts: list[Prompt], max_tokens: int) -> list[list[str]]:
+def _answers(
+    model: str, adapters: tuple[str | None, ...], prompts: list[Prompt], max_tokens: int
+) -> list[list[str]]:
     """What every candidate answers to each prompt, always taking the likeliest token, from one base in memory."""
     from app.command.worker import checked
     from app.core.protocol import event
     from app.core.protocol.client import started_job
+    from app.core.protocol.job import GenerateJob
 
     texts = [["" for _ in adapters] for _ in prompts]
     waiting = len(adapters) * len(prompts)
-    with started_job("generate", model=model, adapters=adapters) as worker, worker.stopped_by_interrupt():
+    with started_job(GenerateJob(model=model, adapters=adapters)) as worker, worker.stopped_by_interrupt():
         for said in checked(worker.events()):
             if isinstance(said, event.Ready):
                 for number, prompt in enumerate(prompts):

@@ -121,26 +121,28 @@ def _ignore(_: Event) -> None:
 def measure(run: RunDir, config: TrainConfig) -> Measurement:
     """Held-out loss and answers of base and adapter, on the starter's test examples."""
     from app.command.worker import result_of
+    from app.core.protocol.job import EvaluateJob
     from app.core.system.starter import data_dir, model_dir
 
-    test, model, adapters = data_dir() / "test.jsonl", str(model_dir()), [None, str(run.adapters)]
+    test, model, adapters = data_dir() / "test.jsonl", str(model_dir()), (None, str(run.adapters))
     losses = result_of(
-        "evaluate", model=model, adapters=adapters, data=str(test), config=config.model_dump(mode="json")
+        EvaluateJob(model=model, adapters=adapters, data=test, config=config.model_dump(mode="json"))
     )
     base, tuned = losses["columns"]
     rows = [json.loads(line)["messages"] for line in test.read_text(encoding="utf-8").splitlines() if line.strip()]
     return Measurement(base["loss"], tuned["loss"], tuple(_answers(model, adapters, [row[:-1] for row in rows])))
 
 
-def _answers(model: str, adapters: list[str | None], prompts: list[list[dict[str, str]]]) -> list[Answer]:
+def _answers(model: str, adapters: tuple[str | None, ...], prompts: list[list[dict[str, str]]]) -> list[Answer]:
     """The answers of two columns to each prompt, from one worker with one base model."""
     from app.command.worker import checked
     from app.core.protocol import event
     from app.core.protocol.client import started_job
+    from app.core.protocol.job import GenerateJob
 
     texts = [["", ""] for _ in prompts]
     waiting = 2 * len(prompts)
-    with started_job("generate", model=model, adapters=adapters) as worker, worker.stopped_by_interrupt():
+    with started_job(GenerateJob(model=model, adapters=adapters)) as worker, worker.stopped_by_interrupt():
         for said in checked(worker.events()):
             if isinstance(said, event.Ready):
                 for number, messages in enumerate(prompts):

@@ -84,9 +84,10 @@ def _device() -> list[Finding]:
     """Whether MLX starts, asked of a worker: its first event tells device and memory."""
     from app.core.protocol import event
     from app.core.protocol.client import log_tail, started_job
+    from app.core.protocol.job import InspectJob
 
     # An inspection of no model says hello, then that there is none.
-    with started_job("inspect", model="") as worker:
+    with started_job(InspectJob(model="")) as worker:
         for said in worker.events():
             if isinstance(said, event.Hello):
                 memory = f"{said.device} · {said.memory_gb:.1f} GB memory, {said.working_set_gb:.1f} GB for MLX"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -25,12 +25,11 @@ def evaluate(
 ) -> int:
     """Measures the base model and each adapter on the same examples."""
     from app.command.worker import absolute, result_of
+    from app.core.protocol.job import EvaluateJob
 
-    adapters = [None, *(str(path.expanduser().resolve()) for path in adapter_path or [])]
-    config = {"mask_prompt": mask_prompt, "max_seq_length": max_seq_length}
-    found = result_of(
-        "evaluate", model=absolute(model), adapters=adapters, data=str(test_file(data)), config=config
-    )
+    adapters = (None, *(str(path.expanduser().resolve()) for path in adapter_path or []))
+    config: dict[str, Any] = {"mask_prompt": mask_prompt, "max_seq_length": max_seq_length}
+    found = result_of(EvaluateJob(model=absolute(model), adapters=adapters, data=test_file(data), config=config))
     if as_json:
         output.say_json(found)
         return 0

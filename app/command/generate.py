@@ -44,6 +44,7 @@ def generate(
     """Answers a prompt. Ctrl-C stops the answer."""
     from app.command.worker import absolute
     from app.core.protocol.client import started_job
+    from app.core.protocol.job import GenerateJob
 
     adapter = str(adapter_path.expanduser().resolve()) if adapter_path is not None else None
     request = {
@@ -59,7 +60,7 @@ def generate(
         "raw": raw,
     }
     base = absolute(model or _model_of(adapter_path))
-    with started_job("generate", model=base, adapters=[adapter]) as worker, worker.stopped_by_interrupt():
+    with started_job(GenerateJob(model=base, adapters=(adapter,))) as worker, worker.stopped_by_interrupt():
         text, last = _answer(worker, request, streamed=not as_json)
     _raise_if_failed(last)
     _tell(text, last, as_json)

@@ -14,6 +14,7 @@ from app.command import output
 if TYPE_CHECKING:
     from app.core.protocol import event
     from app.core.protocol.client import WorkerClient
+    from app.core.protocol.job import Job
 
 application = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
 
@@ -34,9 +35,10 @@ def search(
 ) -> int:
     """Searches the hub for models with safetensors weights, the most downloaded first."""
     from app.core.model.hub import HubModel, fit
+    from app.core.protocol.job import HubSearchJob
 
-    job: dict[str, Any] = {"query": " ".join(words), "limit": limit, "mlx_only": mlx}
-    data, hello = _run("hub_search", quiet=as_json, **job)
+    job = HubSearchJob(query=" ".join(words), limit=limit, mlx_only=mlx)
+    data, hello = _run(job, quiet=as_json)
     working_set = hello.working_set_gb * 1e9
     found = [HubModel.from_dict(tree) for tree in data["models"]]
     fits = [fit(model.size_bytes, working_set).value for model in found]
@@ -60,10 +62,10 @@ def download(
     as_json: AsJson = False,
 ) -> int:
     """Downloads a model; run it again after an interruption, and it goes on where it stopped."""
-    job: dict[str, Any] = {"model": model}
-    if to is not None:
-        job["models_dir"] = str(to.expanduser().resolve())
-    data, _ = _run("hub_download", quiet=as_json, **job)
+    from app.core.protocol.job import HubDownloadJob
+
+    models_dir = str(to.expanduser().resolve()) if to is not None else None
+    data, _ = _run(HubDownloadJob(model=model, models_dir=models_dir), quiet=as_json)
     if as_json:
         output.say_json(data)
     else:
@@ -111,13 +113,14 @@ def convert(
     from app.command.worker import absolute
     from app.core.model import conversion
     from app.core.model.hub import models_place
+    from app.core.protocol.job import ConvertJob
     from app.core.quantity import bytes_text
     from app.core.system.setting import load_settings
 
     chosen = conversion.quantization(quantization)
     out = to if to is not None else conversion.converted_folder(model, chosen, models_place(load_settings()))
-    job = {"model": absolute(model), "out": str(out.expanduser().resolve()), "quantization": quantization}
-    data, _ = _run("convert", quiet=as_json, **job)
+    job = ConvertJob(model=absolute(model), out=out.expanduser().resolve(), quantization=quantization)
+    data, _ = _run(job, quiet=as_json)
     if as_json:
         output.say_json(data)
     else:
@@ -128,15 +131,19 @@ def convert(
 @application.command()
 def login(as_json: AsJson = False) -> int:
     """Stores an access token for gated and private models; it is asked for, or read from standard input."""
+    from app.core.protocol.job import HubLoginJob
+
     token = getpass.getpass("Token (not shown): ") if sys.stdin.isatty() else sys.stdin.readline()
-    data, _ = _run("hub_login", quiet=as_json, token=token.strip())
+    data, _ = _run(HubLoginJob(action="login"), quiet=as_json, token=token.strip())
     return _tell_token(data, as_json)
 
 
 @application.command()
 def logout(as_json: AsJson = False) -> int:
     """Forgets the stored access token."""
-    data, _ = _run("hub_login", quiet=as_json, action="logout")
+    from app.core.protocol.job import HubLoginJob
+
+    data, _ = _run(HubLoginJob(action="logout"), quiet=as_json)
     return _tell_token(data, as_json)
 
 
@@ -161,14 +168,14 @@ def _row(model: Any, fits: str) -> list[str]:
     return [name, size, model.quantization or "–", fits, *figures]
 
 
-def _run(task: str, *, quiet: bool, token: str = "", **job: Any) -> tuple[dict[str, Any], event.Hello]:
+def _run(job: Job, *, quiet: bool, token: str = "") -> tuple[dict[str, Any], event.Hello]:
     """The data of the job's `Result`, and the worker's `Hello`. Ctrl-C stops it; a token goes in as a command."""
     from app.command.worker import checked
     from app.core.protocol import event
     from app.core.protocol.client import started_job
 
-    hello, data, last = event.Hello(task=task), None, event.Finished()
-    with started_job(task, **job) as worker, worker.stopped_by_interrupt():
+    hello, data, last = event.Hello(task=job.task), None, event.Finished()
+    with started_job(job) as worker, worker.stopped_by_interrupt():
         progress = _Progress(quiet)
         for said in checked(worker.events(), quiet=quiet):
             match said:

@@ -199,14 +199,14 @@ def _work_through(queue: RunQueue, worked: list[str], as_json: bool) -> bool:
 def _train(claim: Claim, as_json: bool) -> tuple[EntryState, str]:
     """Trains one entry and shows it as ``luthier train`` does."""
     from app.command.train import follow
-    from app.core.protocol.job import write_job
+    from app.core.protocol.job import TrainJob, write_job
     from app.core.queue.queue import outcome_of, result_text
     from app.core.run.reader import RunReader
 
     _say_entry(claim, "running", "", as_json)
     if claim.resume:
         _await_worker(claim.run)
-        write_job(claim.run.path, "train", resume=True)
+        write_job(claim.run.path, TrainJob(resume=True))
     state, message = outcome_of(follow(claim.run, as_json=as_json))
     if state == "done":
         reader = RunReader(claim.run)

@@ -31,17 +31,17 @@ def resume(
     from app.command.train import exit_code, follow
     from app.core.protocol import event
     from app.core.protocol.event import read_events
-    from app.core.protocol.job import write_job
+    from app.core.protocol.job import TrainJob, write_job
 
     found = known_run(run)
     if extend_by is not None:
-        write_job(found.path, "train", extend_to=extended_end(found, extend_by))
+        write_job(found.path, TrainJob(extend_to=extended_end(found, extend_by)))
         return exit_code(follow(found, as_json=as_json))
     last = next((e for e in reversed(read_events(found.events)) if isinstance(e, event.Finished)), None)
     if last is not None and is_complete(found):
         output.say(last.to_line() if as_json else f"{found.name} is complete; there is nothing left to train.")
         return 0
-    write_job(found.path, "train", resume=True)
+    write_job(found.path, TrainJob(resume=True))
     return exit_code(follow(found, as_json=as_json))
 
 

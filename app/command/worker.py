@@ -12,6 +12,7 @@ from app.core.problem import Problem, UnusableError
 from app.core.protocol import event
 from app.core.protocol.client import started_job
 from app.core.protocol.event import Event
+from app.core.protocol.job import InspectJob, Job
 
 if TYPE_CHECKING:
     from app.core.model.inspection import Inspection
@@ -44,10 +45,10 @@ def _problems(failed: event.Failed) -> list[Problem]:
     return [Problem(failed.path, said, hint=failed.hint, file=in_file)]
 
 
-def result_of(task: str, *, quiet: bool = False, **arguments: Any) -> dict[str, Any]:
+def result_of(job: Job, *, quiet: bool = False) -> dict[str, Any]:
     """Runs a job that ends with one `Result` and gives its data. Ctrl-C stops it."""
     found: dict[str, Any] | None = None
-    with started_job(task, **arguments) as worker, worker.stopped_by_interrupt():
+    with started_job(job) as worker, worker.stopped_by_interrupt():
         for said in checked(worker.events(), quiet=quiet):
             if isinstance(said, event.Result):
                 found = said.data
@@ -60,7 +61,7 @@ def inspect_model(model: str) -> Inspection:
     """Everything about a model that can be known without its weights; raises `UnusableError`."""
     from app.core.model.inspection import Inspection
 
-    with started_job("inspect", model=model) as worker, worker.stopped_by_interrupt():
+    with started_job(InspectJob(model=model)) as worker, worker.stopped_by_interrupt():
         for said in checked(worker.events()):
             if isinstance(said, event.Inspected):
                 return Inspection.model_validate(said.inspection)

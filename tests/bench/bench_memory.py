@@ -27,7 +27,7 @@ from app.core.protocol.event import (
     TrainReported,
     parse_event,
 )
-from app.core.protocol.job import write_job
+from app.core.protocol.job import ProbeJob, write_job
 from app.core.protocol.program import (
     worker_command,
     worker_environment,
@@ -97,7 +97,7 @@ def _row(place: Path, name: str, model: Path, case: tuple[int, int, bool, str]) 
     run = prepare_run(config, folder / "run")
     peaks = [e.peak_memory_gb for e in _events(run.path) if isinstance(e, TrainReported)]
     trial = prepare_run(config, folder / "probe")
-    write_job(trial.path, "probe")
+    write_job(trial.path, ProbeJob())
     data = next(e.data for e in _events(trial.path) if isinstance(e, Result))
     probe = Probe(data["peak_bytes"], data["step_s"], Step(data["rows"], data["width"], data["targets"]))
     calibration = calibrate(inspection, config, selection, probe)

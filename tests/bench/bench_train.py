@@ -152,6 +152,7 @@ def run_stock(config_file: Path) -> Measured:
 def run_ours(config_file: Path) -> Measured:
     """Luthier's trainer in this process, as its worker runs it."""
     from app.core.protocol.event import Event, Started, TrainReported
+    from app.core.protocol.job import TrainJob
     from app.core.run.folder import RunDir
     from app.worker.model.loading import load_model
     from app.worker.process.channel import Channel
@@ -165,7 +166,7 @@ def run_ours(config_file: Path) -> Measured:
             super().emit(event)
 
     channel = Listener(io.StringIO(), queue.Queue())
-    train(channel, config_file.parent, {"task": "train"})
+    train(channel, config_file.parent, TrainJob())
     reports = [event for event in seen if isinstance(event, TrainReported)]
     per_epoch = round(next(event for event in seen if isinstance(event, Started)).iterations_per_epoch)
     seconds = [len(event.losses) / event.iterations_per_second for event in reports]

@@ -12,6 +12,7 @@ import mlx.core as mx
 
 from app.core.config.train_config import TrainConfig
 from app.core.protocol.event import Event, TrainReported
+from app.core.protocol.job import TrainJob
 from app.core.run.folder import RunDir, prepare_run
 from app.worker.process.channel import Channel
 from app.worker.train.train import train
@@ -88,5 +89,5 @@ def start(
 def go_on(run: RunDir, answer: Answer = lambda _: None, **job: Any) -> Collector:
     """Trains an existing run (``resume=True``, ``extend_to=…``)."""
     channel = Collector(run.events, answer)
-    train(channel, run.path, {"task": "train"} | job)
+    train(channel, run.path, TrainJob(**job))
     return channel

@@ -19,7 +19,7 @@ from typing import Any, Self
 
 from app.core.protocol import event, program
 from app.core.protocol.event import Event, parse_event
-from app.core.protocol.job import LOG_TAIL_LINES, write_job
+from app.core.protocol.job import LOG_TAIL_LINES, Job, write_job
 
 LOG_FILE = "log.txt"
 
@@ -142,10 +142,10 @@ class WorkerClient:
 
 
 @contextmanager
-def started_job(task: str, **arguments: Any) -> Iterator[WorkerClient]:
+def started_job(job: Job) -> Iterator[WorkerClient]:
     """A worker for a job that is no run: its folder is temporary and goes when the block ends."""
     with tempfile.TemporaryDirectory(prefix="luthier-") as folder:
-        write_job(Path(folder), task, **arguments)
+        write_job(Path(folder), job)
         with WorkerClient(Path(folder)) as worker:
             yield worker
 

@@ -4,13 +4,197 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
+from pydantic import Field, JsonValue, TypeAdapter, ValidationError
+
+from app.core.protocol.wire import PROTOCOL_VERSION, RefusedError, WirePart, refusal_text
+
+JOB_FILE = "job.json"
 LOG_TAIL_LINES = 40
 
+# A config as a tree of values, or as YAML text. What is in it is checked where configs are read.
+ConfigSource: TypeAlias = dict[str, JsonValue] | str
 
-def write_job(folder: Path, task: str, **arguments: Any) -> None:
+
+class Job(WirePart):
+    """Base of all jobs. ``task`` names what is done, ``protocol`` the version that the job is written in."""
+
+    task: str
+    protocol: int = PROTOCOL_VERSION
+
+
+class TrainJob(Job):
+    """Trains the run whose folder this is.
+
+    ``resume`` goes on from the saved state, ``extend_to`` does so up to a new number of iterations.
+    ``stock_padding`` pads as mlx-lm does (see `app.worker.batch.plan.BatchPlan`). ``reward_file_sha256`` says that
+    the config's reward file may run if it has this content.
+    """
+
+    task: Literal["train"] = "train"
+    resume: bool = False
+    extend_to: int | None = None
+    stock_padding: bool = False
+    reward_file_sha256: str = ""
+
+
+class ProbeJob(Job):
+    """Measures two steps of a training at its longest batch; without ``config`` that of the folder's run."""
+
+    task: Literal["probe"] = "probe"
+    config: dict[str, JsonValue] | None = None
+
+
+class InspectJob(Job):
+    """Tells what a model (a folder or a cached name) is made of."""
+
+    task: Literal["inspect"] = "inspect"
+    model: str
+
+
+class CheckJob(Job):
+    """Checks files, or without any the data of the config; with a model also as its tokenizer sees the rows."""
+
+    task: Literal["check"] = "check"
+    files: tuple[Path, ...] = ()
+    valid: tuple[Path, ...] = ()
+    test: tuple[Path, ...] = ()
+    model: str = ""
+    config: ConfigSource = Field(default_factory=dict)
+
+
+class TokenizeJob(Job):
+    """Counts the tokens of the config's data."""
+
+    task: Literal["tokenize"] = "tokenize"
+    config: ConfigSource
+
+
+class PreviewJob(Job):
+    """Shows examples of the config's data as the model will see them, one a command."""
+
+    task: Literal["preview"] = "preview"
+    config: ConfigSource
+
+
+class RowsJob(Job):
+    """Shows rows of a file as they stand in it, and saves edits of them."""
+
+    task: Literal["rows"] = "rows"
+    file: Path
+
+
+class GenerateJob(Job):
+    """Answers questions, one a command: a column for each adapter, None for the base itself."""
+
+    task: Literal["generate"] = "generate"
+    model: str
+    adapters: tuple[str | None, ...] = (None,)
+
+
+class AskedScores(WirePart):
+    """Which reward functions score the answers to how many examples; ``max_tokens`` is the longest answer."""
+
+    functions: tuple[str, ...] = ()
+    limit: Annotated[int, Field(ge=1)] = 50
+    max_tokens: Annotated[int, Field(ge=1)] = 128
+
+
+class EvaluateJob(Job):
+    """Measures losses (and scores, where functions are named) of a base and of adapters on the rows of a file."""
+
+    task: Literal["evaluate"] = "evaluate"
+    model: str
+    adapters: tuple[str | None, ...] = (None,)
+    data: Path
+    config: ConfigSource = Field(default_factory=dict)
+    scores: AskedScores = AskedScores()
+    reward_file_sha256: str = ""
+
+
+class HubSearchJob(Job):
+    """Asks the hub for models: by words, a name, or a page's address."""
+
+    task: Literal["hub_search"] = "hub_search"
+    query: str = ""
+    mlx_only: bool = False
+    limit: int = 30
+
+
+class HubDownloadJob(Job):
+    """Downloads a model; ``models_dir`` empty is the hub's own cache, None what the settings say."""
+
+    task: Literal["hub_download"] = "hub_download"
+    model: str
+    models_dir: str | None = None
+
+
+class HubLoginJob(Job):
+    """Looks after the access token: ``login`` waits for the command that gives it."""
+
+    task: Literal["hub_login"] = "hub_login"
+    action: Literal["login", "logout", "status"] = "login"
+
+
+class ConvertJob(Job):
+    """Quantizes a model into the folder ``out``; ``quantization`` is a name in `app.core.model.conversion`."""
+
+    task: Literal["convert"] = "convert"
+    model: str
+    out: Path
+    quantization: str = "4bit"
+
+
+class RewardJob(Job):
+    """Runs the user's own reward functions, each score within ``timeout_s`` seconds."""
+
+    task: Literal["reward"] = "reward"
+    file: Path
+    timeout_s: float
+
+
+AnyJob: TypeAlias = (
+    TrainJob | ProbeJob | InspectJob | CheckJob | TokenizeJob | PreviewJob | RowsJob | GenerateJob | EvaluateJob
+    | HubSearchJob | HubDownloadJob | HubLoginJob | ConvertJob | RewardJob
+)  # fmt: skip
+_ADAPTER: TypeAdapter[AnyJob] = TypeAdapter(Annotated[AnyJob, Field(discriminator="task")])
+JOBS: dict[str, type[AnyJob]] = {kind.model_fields["task"].default: kind for kind in get_args(AnyJob)}
+
+
+def write_job(folder: Path, job: Job) -> None:
     """Writes ``job.json``: what the worker is to do."""
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"task": task, **arguments}, ensure_ascii=False, indent=1)
-    (folder / "job.json").write_text(text, encoding="utf-8")
+    # ASCII: the name of a file may hold bytes that are no UTF-8, which Python keeps as lone surrogates.
+    (folder / JOB_FILE).write_text(json.dumps(job.model_dump(mode="json"), indent=1), encoding="ascii")
+
+
+def read_job(folder: Path) -> AnyJob:
+    """The job in a folder. Raises `RefusedError` in words, `OSError` if there is no file.
+
+    A job that an older version wrote, as a run that waits may have one, loses the fields that are no more; one of
+    this version must not have any that is unknown, and none of a newer version is begun half understood.
+    """
+    try:
+        tree = json.loads((folder / JOB_FILE).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RefusedError(f"It is no JSON: {error}.") from error
+    if not isinstance(tree, dict):
+        raise RefusedError("It is no JSON object.")
+    return parse_job(tree)
+
+
+def parse_job(tree: dict[str, Any]) -> AnyJob:
+    """The job of a JSON object, as `read_job` reads it."""
+    task, written = tree.get("task"), tree.get("protocol", 1)
+    if not isinstance(task, str) or task not in JOBS:
+        raise RefusedError(f"There is no task {task!r}.")
+    if isinstance(written, int) and written > PROTOCOL_VERSION:
+        raise RefusedError(f"It is of version {written} of the protocol; this Luthier knows {PROTOCOL_VERSION}.")
+    if isinstance(written, int) and written < PROTOCOL_VERSION:
+        known = JOBS[task].model_fields
+        tree = {name: value for name, value in tree.items() if name in known} | {"protocol": written}
+    try:
+        return _ADAPTER.validate_python(tree)
+    except ValidationError as error:
+        raise RefusedError(refusal_text(f"the job `{task}`", error)) from error

@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from app.core.config.train_config import TrainConfig
 from app.core.protocol import event
 from app.core.protocol.event import Event
-from app.core.protocol.job import LOG_TAIL_LINES, write_job
+from app.core.protocol.job import JOB_FILE, LOG_TAIL_LINES, TrainJob, write_job
 from app.core.setup.config_file import save_config
 from app.core.system import place
 
@@ -55,7 +55,7 @@ class RunDir:
 
     @property
     def job(self) -> Path:
-        return self.path / "job.json"
+        return self.path / JOB_FILE
 
     @property
     def events(self) -> Path:
@@ -140,7 +140,7 @@ def prepare_run(config: TrainConfig, path: Path) -> RunDir:
     run.path.mkdir(parents=True, exist_ok=True)
     save_config(config.with_value("adapter_path", ""), run.setup)
     save_config(config.with_value("adapter_path", str(run.adapters)), run.config)
-    write_job(run.path, "train")
+    write_job(run.path, TrainJob())
     return run
 
 

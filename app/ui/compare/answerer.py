@@ -11,7 +11,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.core.protocol import event
 from app.core.protocol.event import Event
-from app.core.protocol.job import write_job
+from app.core.protocol.job import GenerateJob, write_job
 from app.core.protocol.question import Question
 from app.ui.worker.process import WorkerOutcome, WorkerProcess
 
@@ -110,8 +110,9 @@ class Answerer(QObject):
         self._model, self._ready = model, False
         self._folder = TemporaryDirectory(prefix="luthier-", ignore_cleanup_errors=True)
         path = Path(self._folder.name)
-        write_job(path, "generate", model=model, adapters=list(adapters))
-        self._worker = WorkerProcess(path, "generate", self)
+        job = GenerateJob(model=model, adapters=adapters)
+        write_job(path, job)
+        self._worker = WorkerProcess(path, job.task, self)
         self._worker.emitted.connect(self._on_event)
         self._worker.ended.connect(self._on_ended)
         self._worker.start()

@@ -20,6 +20,7 @@ from app.core.method.reward import declared_in
 from app.core.problem import UnusableError
 from app.core.protocol import event
 from app.core.protocol.event import Event
+from app.core.protocol.job import EvaluateJob
 from app.core.quantity import plural
 from app.core.run.folder import RunDir
 from app.core.setup.config_file import load_config
@@ -49,7 +50,7 @@ class FigureCard(DropCard):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Figures", ABOUT, parent)
         self.setObjectName("figures")
-        self._worker = LatestWorker("evaluate", self)
+        self._worker = LatestWorker(self)
         self._model = ""
         self._candidates: tuple[Candidate, ...] = ()
         self._config = TrainConfig()
@@ -104,16 +105,18 @@ class FigureCard(DropCard):
 
     def measure(self) -> None:
         """Starts the worker."""
-        if self.is_busy or self._hindrance():
+        if self.is_busy or self._hindrance() or self.data is None:
             return
         self._forget_result()
         self._show_note("Starting the worker…")
         self._worker.request(
-            model=self._model,
-            adapters=[str(one.adapter) if one.adapter else None for one in self._candidates],
-            data=str(self.data),
-            config=self._config.model_dump(mode="json"),
-            scores=self.scores.asked(),
+            EvaluateJob(
+                model=self._model,
+                adapters=tuple(str(one.adapter) if one.adapter else None for one in self._candidates),
+                data=self.data,
+                config=self._config.model_dump(mode="json"),
+                scores=self.scores.asked(),
+            )
         )
         self._show_state()
         self.busy_changed.emit(True)

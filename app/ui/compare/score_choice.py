@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction
@@ -11,6 +10,7 @@ from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QMenu, QPushButton
 
 from app.core.config.train_config import FieldSpec
 from app.core.method.reward import BUILT_IN, explanation
+from app.core.protocol.job import AskedScores
 from app.ui.form.number_box import NumberBox
 from app.ui.widget import theme
 
@@ -74,12 +74,12 @@ class ScoreChoice(QWidget):
         """Sets ``figures.limit`` or ``figures.max_tokens``."""
         next(box for spec, box in self._numbers.items() if spec.path == path).set_value(value)
 
-    def asked(self) -> dict[str, Any]:
+    def asked(self) -> AskedScores:
         """What the job gets as ``scores``; empty if off."""
         if not self.switch.isChecked() or not self.functions:
-            return {}
+            return AskedScores()
         limit, tokens = (_within(spec, self._numbers[spec].text_value()) for spec in (LIMIT, TOKENS))
-        return {"functions": self.functions, "limit": limit, "max_tokens": tokens}
+        return AskedScores(functions=tuple(self.functions), limit=limit, max_tokens=tokens)
 
     def _on_switched(self) -> None:
         for part in (self._button, self._more):

@@ -11,6 +11,7 @@ from app.core.config.train_config import SAMPLING_MODES, TrainConfig
 from app.core.data.report import DataReport, with_findings
 from app.core.problem import Problem
 from app.core.protocol import event
+from app.core.protocol.job import CheckJob, TokenizeJob
 from app.core.source.finding import Finding, Findings
 from app.core.system.setting import load_settings, save_settings
 from app.ui.form.store import ConfigStore
@@ -94,13 +95,13 @@ class DataInspector(QObject):
         self._asked: tuple[Any, ...] = ()
         self._read_files: tuple[Any, ...] = ()
         self._counted: tuple[Any, ...] = ()
-        self._read_worker = self._make("check", self._on_read_event, self._on_read_ended)
-        self._token_worker = self._make("tokenize", self._on_token_event, self._on_token_ended)
+        self._read_worker = self._make(self._on_read_event, self._on_read_ended)
+        self._token_worker = self._make(self._on_token_event, self._on_token_ended)
         store.changed.connect(self._on_changed)
         self._on_changed("")
 
-    def _make(self, task: str, on_event: Any, on_ended: Any) -> LatestWorker:
-        worker = LatestWorker(task, self, delay_ms=DELAY_MS)
+    def _make(self, on_event: Any, on_ended: Any) -> LatestWorker:
+        worker = LatestWorker(self, delay_ms=DELAY_MS)
         worker.emitted.connect(on_event)
         worker.ended.connect(on_ended)
         return worker
@@ -149,7 +150,7 @@ class DataInspector(QObject):
         self.is_stale = bool(self.figures)
         if self.has_data:
             self._show_progress("Reading the data", -1.0)
-            self._read_worker.request(config=self._config("", skip_bad_rows=None))
+            self._read_worker.request(CheckJob(config=self._config("", skip_bad_rows=None)))
         else:
             self._read_worker.cancel()
             self._show_progress("", -1.0)
@@ -203,7 +204,7 @@ class DataInspector(QObject):
         else:
             self.is_stale = bool(self.figures)
             self._show_progress("Counting tokens", -1.0)
-            self._token_worker.request(config=self._config(self.model, skip_bad_rows=True))
+            self._token_worker.request(TokenizeJob(config=self._config(self.model, skip_bad_rows=True)))
         self.reported.emit()
 
     # -- answers ----------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from PySide6.QtCore import QObject, Signal
 
 from app.core.config.train_config import TrainConfig
 from app.core.protocol import event
+from app.core.protocol.job import PreviewJob
 from app.ui.data.inspector import READ_PATHS
 from app.ui.worker.latest import LatestWorker
 from app.ui.worker.process import WorkerOutcome
@@ -32,7 +33,7 @@ class Previewer(QObject):
         self.splits: dict[str, int] = {}
         self._opened_for: tuple[Any, ...] = ()
         self._live: dict[str, Any] = {}
-        self._worker = LatestWorker("preview", self)
+        self._worker = LatestWorker(self)
         self._worker.emitted.connect(self._on_event)
         self._worker.ended.connect(self._on_ended)
 
@@ -54,7 +55,7 @@ class Previewer(QObject):
                 self.opened.emit(self.splits)
             return
         self._opened_for, self._live, self.splits = key, live, {}
-        self._worker.request(config=config.model_dump(mode="json"))
+        self._worker.request(PreviewJob(config=config.model_dump(mode="json")))
 
     def close(self) -> None:
         """Ends the worker; nothing more is heard of it."""

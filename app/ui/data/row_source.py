@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Signal
 
 from app.core.data.edit import Edits
 from app.core.protocol import event
+from app.core.protocol.job import RowsJob
 from app.ui.data.row import turns
 from app.ui.worker.latest import LatestWorker
 from app.ui.worker.process import WorkerOutcome
@@ -61,7 +62,7 @@ class RowSource(QObject):
         self.is_saving = False
         self._is_ready = False
         self._waiting: dict[str, int] = {}
-        self._worker = LatestWorker("rows", self)
+        self._worker = LatestWorker(self)
         self._worker.emitted.connect(self._on_event)
         self._worker.ended.connect(self._on_ended)
 
@@ -70,7 +71,7 @@ class RowSource(QObject):
         self._waiting = {"line": line, "count": count}
         if file != self.file or not self._worker.is_busy:
             self.file, self._is_ready, self.is_saving = file, False, False
-            self._worker.request(file=file)
+            self._worker.request(RowsJob(file=Path(file)))
         elif self._is_ready:
             self._send()
 

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 
 from app.core.method.reward import BUILT_IN
 from app.core.protocol import event
+from app.core.protocol.job import RewardJob
 from app.ui.form.editor import HEIGHT
 from app.ui.form.store import ConfigStore
 from app.ui.method.reward_editor import Weighted
@@ -51,7 +52,7 @@ class RewardTester(QWidget):
         self.scores: dict[str, float] = {}
         self.failure = ""
         self._own: list[str] = []
-        self._worker = LatestWorker("reward", self)
+        self._worker = LatestWorker(self)
         self._worker.emitted.connect(self._on_event)
         self._worker.ended.connect(self._on_ended)
         self._build()
@@ -142,13 +143,13 @@ class RewardTester(QWidget):
         self._own = [name for name in names if name in own]
         if not self._own:
             self._show()
-        elif not self._file.is_allowed:
+        elif self._file.path is None or not self._file.is_allowed:
             self.failure = f"{', '.join(self._own)}: the file has not been allowed to run."
             self._show()
         else:
             self.score_button.setEnabled(False)
             timeout_s = self._store.value("reward_timeout_s")
-            self._worker.request(file=str(self._file.path), timeout_s=timeout_s)
+            self._worker.request(RewardJob(file=self._file.path, timeout_s=timeout_s))
 
     def _on_event(self, found: event.Event) -> None:
         if isinstance(found, event.Hello):

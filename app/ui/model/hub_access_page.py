@@ -21,11 +21,12 @@ from app.core.config.train_config import FieldSpec
 from app.core.model.folder import hub_cache
 from app.core.model.hub import KNOWN_FOLDERS
 from app.core.protocol import event
+from app.core.protocol.job import HubLoginJob
 from app.core.system.setting import load_settings, save_settings
 from app.ui.form.path_editor import PathEditor
 from app.ui.widget import theme
 from app.ui.widget.card import Card
-from app.ui.worker.job import Job
+from app.ui.worker.job import JobRunner
 from app.ui.worker.process import WorkerOutcome
 
 PLACE = FieldSpec("settings.models_dir", "Folder for models", "path", "")
@@ -40,7 +41,7 @@ class HubAccessPage(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._asked = False
-        self._job = Job("hub_login", self)
+        self._job = JobRunner(self)
         self._job.emitted.connect(self._on_event)
         self._job.ended.connect(self._on_ended)
         self._token = ""
@@ -55,7 +56,7 @@ class HubAccessPage(QWidget):
         """Finds out whether there is a token, when the page is first looked at. Makes no request."""
         if not self._asked:
             self._asked = True
-            self._job.start(action="status")
+            self._job.start(HubLoginJob(action="status"))
 
     def shutdown(self) -> None:
         """Ends everything before the window closes."""
@@ -201,11 +202,11 @@ class HubAccessPage(QWidget):
         self._token = self.token.text().strip()
         self.token.clear()
         self._tell("Asking the hub …")
-        self._job.start(action="login")
+        self._job.start(HubLoginJob(action="login"))
         self._show_buttons()
 
     def _on_forget(self) -> None:
-        self._job.start(action="logout")
+        self._job.start(HubLoginJob(action="logout"))
         self._show_buttons()
 
     def _on_event(self, said: event.Event) -> None:

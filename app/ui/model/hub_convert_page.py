@@ -21,6 +21,7 @@ from app.core.config.train_config import FieldSpec
 from app.core.model.conversion import DEFAULT_QUANTIZATION, QUANTIZATIONS, converted_folder
 from app.core.model.hub import models_place
 from app.core.protocol import event
+from app.core.protocol.job import ConvertJob
 from app.core.quantity import bytes_text
 from app.core.system.setting import load_settings
 from app.ui.form.path_editor import PathEditor
@@ -28,7 +29,7 @@ from app.ui.model.finder import ModelFinder
 from app.ui.model.job_progress import JobProgress
 from app.ui.widget import theme
 from app.ui.widget.card import Card
-from app.ui.worker.job import Job
+from app.ui.worker.job import JobRunner
 from app.ui.worker.process import WorkerOutcome
 
 SOURCE = FieldSpec("convert.model", "Model to convert", "path", "")
@@ -46,7 +47,7 @@ class HubConvertPage(QWidget):
         super().__init__(parent)
         self._finder = finder
         self._made = ""
-        self._job = Job("convert", self)
+        self._job = JobRunner(self)
         self._job.emitted.connect(self._on_event)
         self._job.ended.connect(self._on_ended)
         layout = QVBoxLayout(self)
@@ -65,7 +66,8 @@ class HubConvertPage(QWidget):
         """Starts with what stands in the form."""
         self._made = ""
         self.progress.begin("Starting …")
-        self._job.start(model=self.source.value() or "", out=self.out.value() or "", quantization=self.quantization)
+        source, out = self.source.value() or "", Path(self.out.value() or "")
+        self._job.start(ConvertJob(model=source, out=out, quantization=self.quantization))
         self._show_buttons()
 
     @property

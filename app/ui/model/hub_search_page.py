@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QCheckBox, QFrame, QHBoxLayout, QLabel, QLineEdit,
 from app.core.model.folder import hub_cache
 from app.core.model.hub import Destination, HubModel, model_id
 from app.core.protocol import event
+from app.core.protocol.job import HubDownloadJob, HubSearchJob
 from app.core.quantity import bytes_text, plural
 from app.core.system.setting import load_settings
 from app.ui.model.finder import ModelFinder
@@ -15,7 +16,7 @@ from app.ui.model.hub_table import HERE, HubTable, HubTableView
 from app.ui.model.job_progress import JobProgress
 from app.ui.widget import theme
 from app.ui.widget.elided_label import ElidedLabel
-from app.ui.worker.job import Job
+from app.ui.worker.job import JobRunner
 from app.ui.worker.latest import LatestWorker
 from app.ui.worker.process import WorkerOutcome
 
@@ -40,10 +41,10 @@ class HubSearchPage(QWidget):
         self._told_of = ""  # the model that the card's progress is about
         self._answer: list[HubModel] | None = None
         self._arrived: set[str] = set()  # known at once, before the finder has seen them
-        self._search = LatestWorker("hub_search", self)
+        self._search = LatestWorker(self)
         self._search.emitted.connect(self._on_search_event)
         self._search.ended.connect(self._on_search_ended)
-        self._download = Job("hub_download", self)
+        self._download = JobRunner(self)
         self._download.emitted.connect(self._on_download_event)
         self._download.ended.connect(self._on_download_ended)
         self.table = HubTable(self.state_of, self)
@@ -87,7 +88,7 @@ class HubSearchPage(QWidget):
             return
         self._answer = None
         self._tell("Searching …")
-        self._search.request(query=self.query.text().strip(), mlx_only=self.mlx_only.isChecked())
+        self._search.request(HubSearchJob(query=self.query.text().strip(), mlx_only=self.mlx_only.isChecked()))
 
     def stop(self) -> None:
         """Gives up the search and stops the download, which can go on later."""
@@ -219,7 +220,7 @@ class HubSearchPage(QWidget):
             return
         self._loading, self._told_of = model, model.id
         self.progress.begin(f"Looking up {model.id} …")
-        self._download.start(model=model.id, models_dir=load_settings().models_dir)
+        self._download.start(HubDownloadJob(model=model.id, models_dir=load_settings().models_dir))
         self.table.refresh()
         self._show_chosen()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
@@ -14,7 +14,7 @@ from app.core.model.adapter_file import ADAPTER_FILE
 from app.core.problem import UnusableError
 from app.core.protocol import event
 from app.core.protocol.event import Event, parse_event
-from app.core.protocol.job import write_job
+from app.core.protocol.job import TrainJob, write_job
 from app.core.run.folder import RunDir, create_run
 from app.core.run.history import RunHistory
 from app.core.setup.config_file import load_config
@@ -85,7 +85,7 @@ class RunSession(QObject):
         self._state = RunState.NONE
         self._worker: WorkerProcess | None = None
         self._file: BinaryIO | None = None
-        self._resume_job: dict[str, Any] | None = None
+        self._resume_job: TrainJob | None = None
         self._reading = QTimer(self)
         self._reading.setSingleShot(True)
         self._reading.timeout.connect(self._read)
@@ -141,7 +141,7 @@ class RunSession(QObject):
     def resume(self, path: Path, *, extend_to: int | None = None) -> None:
         """Shows the run and goes on with it exactly where it stopped, up to ``extend_to`` iterations if given."""
         self.open(path)
-        self._resume_job = {"resume": True} if extend_to is None else {"extend_to": extend_to}
+        self._resume_job = TrainJob(resume=True) if extend_to is None else TrainJob(extend_to=extend_to)
 
     def stop(self) -> None:
         """Ends the run after the iteration in progress; everything is saved."""
@@ -284,7 +284,7 @@ class RunSession(QObject):
         if first:
             self.loaded.emit()
         if self._resume_job is not None and self.run is not None and self._state is not RunState.ELSEWHERE:
-            write_job(self.run.path, "train", **self._resume_job)
+            write_job(self.run.path, self._resume_job)
             self._resume_job = None
             self._launch()
 

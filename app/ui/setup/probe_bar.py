@@ -8,12 +8,13 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 from app.core.config.train_config import TrainConfig
 from app.core.model.inspection import Inspection
 from app.core.protocol import event
+from app.core.protocol.job import ProbeJob
 from app.core.protocol.program import compiles_kernels
 from app.core.setup.memory import Calibration, Probe, calibrate
 from app.core.setup.memory_term import Step
 from app.core.target.selection import Selection
 from app.ui.widget import theme
-from app.ui.worker.job import Job
+from app.ui.worker.job import JobRunner
 from app.ui.worker.process import WorkerOutcome
 
 READY_TEXT = "Runs the longest batch on this machine: exact memory, and how long the run takes at most."
@@ -36,7 +37,7 @@ class ProbeBar(QWidget):
         self._asked: tuple[TrainConfig, Inspection, Selection] | None = None
         self._data: dict[str, float] | None = None
         self._calibration: Calibration | None = None
-        self._job = Job("probe", self)
+        self._job = JobRunner(self)
         self._job.emitted.connect(self._on_event)
         self._job.ended.connect(self._on_ended)
         self.button = QPushButton("Measure", self)
@@ -92,7 +93,7 @@ class ProbeBar(QWidget):
         if self._question is None:
             return
         self._asked, self._data = self._question, None
-        self._job.start(config=self._question[0].model_dump(mode="json"))
+        self._job.start(ProbeJob(config=self._question[0].model_dump(mode="json")))
         self.button.setText("Cancel")
         self._say("Starting…")
 

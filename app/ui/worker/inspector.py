@@ -12,6 +12,7 @@ from app.core.model.folder import locate_model
 from app.core.model.inspection import Inspection
 from app.core.problem import Problem, UnusableError
 from app.core.protocol import event
+from app.core.protocol.job import InspectJob
 from app.ui.worker.latest import LatestWorker
 from app.ui.worker.process import WorkerOutcome
 
@@ -41,7 +42,7 @@ class Inspector(QObject):
         self.working_set_bytes = 0
         self._known: OrderedDict[Stamp, Inspection] = OrderedDict()
         self._stamp: Stamp | None = None
-        self._worker = LatestWorker("inspect", self, delay_ms=DELAY_MS)
+        self._worker = LatestWorker(self, delay_ms=DELAY_MS)
         self._worker.emitted.connect(self._on_event)
         self._worker.ended.connect(self._on_ended)
 
@@ -67,7 +68,7 @@ class Inspector(QObject):
         if (found := self._known.get(self._stamp)) is not None:
             self._answer(found)
         else:
-            self._worker.request(model=str(folder))
+            self._worker.request(InspectJob(model=str(folder)))
 
     def stop(self) -> None:
         """Ends the worker before the window closes."""

@@ -8,21 +8,20 @@ from typing import Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from app.core.protocol.job import write_job
+from app.core.protocol.job import Job, write_job
 from app.ui.worker.process import WorkerOutcome, WorkerProcess
 
 PATIENCE_MS = 5000  # what a worker gets to end by itself after a stop
 
 
-class Job(QObject):
+class JobRunner(QObject):
     """Runs one task at a time. ``stop`` asks the worker to end by itself; one that does not is ended."""
 
     emitted = Signal(object)  # an app.core.protocol.event.Event
     ended = Signal(object)  # WorkerOutcome
 
-    def __init__(self, task: str, parent: QObject | None = None) -> None:
+    def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._task = task
         self._folder: TemporaryDirectory[str] | None = None
         self._worker: WorkerProcess | None = None
         self._patience = QTimer(self)
@@ -34,14 +33,14 @@ class Job(QObject):
     def is_running(self) -> bool:
         return self._worker is not None
 
-    def start(self, **arguments: Any) -> None:
+    def start(self, job: Job) -> None:
         """Starts the job; does nothing while one runs."""
         if self._worker is not None:
             return
         self._folder = TemporaryDirectory(prefix="luthier-", ignore_cleanup_errors=True)
         path = Path(self._folder.name)
-        write_job(path, self._task, **arguments)
-        self._worker = WorkerProcess(path, self._task, self)
+        write_job(path, job)
+        self._worker = WorkerProcess(path, job.task, self)
         self._worker.emitted.connect(self.emitted)
         self._worker.ended.connect(self._on_ended)
         self._worker.start()

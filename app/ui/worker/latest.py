@@ -8,7 +8,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from app.core.protocol.job import write_job
+from app.core.protocol.job import Job, write_job
 from app.ui.worker.process import WorkerOutcome, WorkerProcess
 
 STOP_WAIT_MS = 2000
@@ -23,10 +23,9 @@ class LatestWorker(QObject):
     emitted = Signal(object)  # an app.core.protocol.event.Event
     ended = Signal(object)  # WorkerOutcome
 
-    def __init__(self, task: str, parent: QObject | None = None, *, delay_ms: int = 0) -> None:
+    def __init__(self, parent: QObject | None = None, *, delay_ms: int = 0) -> None:
         super().__init__(parent)
-        self._task = task
-        self._arguments: dict[str, Any] = {}
+        self._job: Job | None = None
         self._folder: TemporaryDirectory[str] | None = None
         self._worker: WorkerProcess | None = None
         self._leaving: dict[WorkerProcess, TemporaryDirectory[str]] = {}
@@ -40,10 +39,10 @@ class LatestWorker(QObject):
         """True from the request until its answer."""
         return self._timer.isActive() or self._worker is not None
 
-    def request(self, **arguments: Any) -> None:
+    def request(self, job: Job) -> None:
         """Asks; what was asked before is given up."""
         self.cancel()
-        self._arguments = arguments
+        self._job = job
         self._timer.start()
 
     def cancel(self) -> None:
@@ -70,10 +69,11 @@ class LatestWorker(QObject):
             worker.wait(STOP_WAIT_MS)
 
     def _start(self) -> None:
+        assert self._job is not None
         self._folder = TemporaryDirectory(prefix="luthier-", ignore_cleanup_errors=True)
         path = Path(self._folder.name)
-        write_job(path, self._task, **self._arguments)
-        self._worker = WorkerProcess(path, self._task, self)
+        write_job(path, self._job)
+        self._worker = WorkerProcess(path, self._job.task, self)
         self._worker.emitted.connect(self.emitted)
         self._worker.ended.connect(self._on_ended)
         self._worker.start()

@@ -1,8 +1,7 @@
 """The measuring worker: held-out loss and perplexity of a base model and of adapters on the same examples.
 
-The job is ``{"task": "evaluate", "model": …, "adapters": [null | PATH, …], "data": FILE, "config": {…}}``;
-what counts as a target (prompt masking, columns, maximum length) comes from the config, as in training. With
-``"scores": {"functions": [NAME, …], "limit", "max_tokens"}`` the prompts are answered, too, and the answers scored.
+What counts as a target (prompt masking, columns, maximum length) comes from the job's config, as in training. With
+functions under ``scores`` the prompts are answered, too, and the answers scored.
 It ends with ``Result(name="evaluate")``:
 
 ``{"data", "examples", "tokens": [targets of each example], "scored": null | {"functions", "prompts", "of",
@@ -18,7 +17,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +34,7 @@ from app.core.data.prepare import CancelledError
 from app.core.model.folder import locate_model
 from app.core.problem import Problem, UnusableError
 from app.core.protocol import event
+from app.core.protocol.job import EvaluateJob
 from app.core.run.folder import RunDir
 from app.core.run.summary import summarize
 from app.worker.compare.score import Scoring, scoring_of
@@ -58,7 +58,7 @@ RUN_FACTS = (
 )  # fmt: skip
 
 
-def evaluate(channel: Channel, job_dir: Path, job: dict[str, Any]) -> None:
+def evaluate(channel: Channel, job_dir: Path, job: EvaluateJob) -> None:
     """Measures every column of the job. Raises `UnusableError` with all that is wrong with it, before it starts."""
     started = time.perf_counter()
     reporter = Reporter(channel)
@@ -71,11 +71,11 @@ def evaluate(channel: Channel, job_dir: Path, job: dict[str, Any]) -> None:
     channel.emit(event.Finished(elapsed_s=time.perf_counter() - started))
 
 
-def _measure(channel: Channel, job_dir: Path, job: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
-    config, data = job_config(job), Path(str(job.get("data", ""))).expanduser()
-    names = [None if name is None else Path(str(name)) for name in job.get("adapters") or [None]]
+def _measure(channel: Channel, job_dir: Path, job: EvaluateJob, reporter: Reporter) -> dict[str, Any]:
+    config, data = job_config(job.config), job.data.expanduser()
+    names = [None if name is None else Path(name) for name in job.adapters]
     channel.emit(event.Progressed(phase="Loading the model"))
-    model, tokenizer = load_model(locate_model(str(job.get("model", ""))))
+    model, tokenizer = load_model(locate_model(job.model))
     switch = AdapterSwitch(model)
     adapters = _adapters(switch, names)
     material = _material(config, data, job_dir, tokenizer, reporter)
@@ -201,7 +201,7 @@ def losses(
     return sums, counts
 
 
-def _adapters(switch: AdapterSwitch, names: list[Path | None]) -> list[Adapter | None]:
+def _adapters(switch: AdapterSwitch, names: Sequence[Path | None]) -> list[Adapter | None]:
     found: list[Adapter | None] = []
     problems: list[Problem] = []
     for name in names:

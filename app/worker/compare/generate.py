@@ -1,7 +1,7 @@
 """The answering worker: one loaded base model, a column for it and for each adapter, answers streamed.
 
-The job is ``{"task": "generate", "model": FOLDER_OR_NAME, "adapters": [null | PATH, …]}``, one entry a column,
-null for the base itself. After `Ready` it takes ``generate`` (the fields of `Request`), ``load`` (``adapters``),
+The job names the base and one adapter a column, none for the base itself. After `Ready` it takes ``generate`` (the
+fields of `Request`), ``load`` (``adapters``),
 ``stop`` (the answer in progress) and the end of its input. An adapter that does not fit, or a request that fails,
 costs its own answer and nothing else: the last `Answered` of that column says why.
 """
@@ -12,7 +12,7 @@ import sys
 import time
 import traceback
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from pydantic import ValidationError
 from app.core.model.folder import locate_model
 from app.core.problem import Problem, UnusableError
 from app.core.protocol import event
+from app.core.protocol.job import GenerateJob
 from app.core.protocol.question import Request
 from app.worker.model.adapter_switch import Adapter, AdapterSwitch
 from app.worker.model.loading import load_model
@@ -54,13 +55,13 @@ class _Column:
         return {"adapter": self.name, "kind": kind, "problem": self.problem}
 
 
-def serve(channel: Channel, job_dir: Path, job: dict[str, Any]) -> None:
+def serve(channel: Channel, job_dir: Path, job: GenerateJob) -> None:
     """Loads the base once, then answers until the end of input. Raises `UnusableError` for an unusable model."""
     del job_dir
     channel.emit(event.Progressed(phase="Loading the model"))
-    model, tokenizer = load_model(locate_model(str(job.get("model", ""))))
+    model, tokenizer = load_model(locate_model(job.model))
     server = AnswerServer(channel, model, tokenizer)
-    server.load(list(job.get("adapters") or [None]))
+    server.load(job.adapters)
     channel.emit(event.Ready())
     server.run()
     channel.emit(event.Finished())
@@ -95,20 +96,20 @@ class AnswerServer:
                 case other:
                     print(f"Unknown command: {other}", file=sys.stderr)
 
-    def load(self, names: list[Any]) -> None:
+    def load(self, names: Sequence[str | None]) -> None:
         """Makes one column for each of ``names`` and tells which of them fit the base."""
         self._columns = [self._column(name) for name in names]
         self._switch.keep(column.adapter for column in self._columns)
         mx.clear_cache()
         self._channel.emit(event.Result(name="columns", data={"columns": [c.as_dict() for c in self._columns]}))
 
-    def _column(self, name: Any) -> _Column:
+    def _column(self, name: str | None) -> _Column:
         if name is None:
             return _Column(None)
         try:
-            return _Column(str(name), self._switch.load(Path(str(name))))
+            return _Column(name, self._switch.load(Path(name)))
         except UnusableError as error:
-            return _Column(str(name), problem="\n".join(p.sentence() for p in error.problems))
+            return _Column(name, problem="\n".join(p.sentence() for p in error.problems))
 
     def answer(self, command: dict[str, Any]) -> None:
         """Streams the answers of one request; a fault is told in the last piece of its column."""

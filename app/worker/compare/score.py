@@ -16,10 +16,9 @@ from app.core.config.train_config import TrainConfig
 from app.core.data.prepare import CancelledError
 from app.core.method.reward import BUILT_IN, declared_in
 from app.core.problem import Problem, UnusableError
+from app.core.protocol.job import EvaluateJob
 from app.worker.process.progress import Progress, Reporter
 from app.worker.rollout.score import Scorer
-
-DEFAULT_LIMIT, DEFAULT_TOKENS = 50, 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,7 @@ class Scoring:
     available: int
     max_tokens: int
     config: TrainConfig
-    job: dict[str, Any]
+    trusted_sha256: str
 
     def scores(self, model: nn.Module, tokenizer: Any, reporter: Reporter, phase: str) -> dict[str, list[float]]:
         """The score of each answer of the model by function, in the order of the exchanges.
@@ -42,7 +41,7 @@ class Scoring:
             self._answer(model, tokenizer, one, reporter, report, number)
             for number, one in enumerate(self.exchanges)
         ]
-        scorer = Scorer(self.config, self.job)
+        scorer = Scorer(self.config, self.trusted_sha256)
         try:
             found = scorer.score(
                 [one.prompt for one in self.exchanges],
@@ -67,10 +66,9 @@ class Scoring:
         return "".join(pieces)
 
 
-def scoring_of(job: dict[str, Any], config: TrainConfig, exchanges: Sequence[Exchange]) -> Scoring | None:
+def scoring_of(job: EvaluateJob, config: TrainConfig, exchanges: Sequence[Exchange]) -> Scoring | None:
     """What a job asks to score under ``scores``; None if nothing. Raises `UnusableError` in words."""
-    asked = job.get("scores") or {}
-    functions = [str(name) for name in asked.get("functions") or []]
+    asked, functions = job.scores, list(job.scores.functions)
     if not functions:
         return None
     config = config.with_value("reward_functions", functions).with_value("reward_weights", [])
@@ -82,8 +80,7 @@ def scoring_of(job: dict[str, Any], config: TrainConfig, exchanges: Sequence[Exc
     if not usable:
         said = "None of these examples has a prompt and an answer to score by."
         raise UnusableError([Problem("scores", said, hint="Measure without scores, or use chats.")])
-    limit, tokens = int(asked.get("limit") or DEFAULT_LIMIT), int(asked.get("max_tokens") or DEFAULT_TOKENS)
-    return Scoring(usable[: max(1, limit)], len(usable), max(1, tokens), config, job)
+    return Scoring(usable[: asked.limit], len(usable), asked.max_tokens, config, job.reward_file_sha256)
 
 
 def _declared(config: TrainConfig) -> list[str]:

@@ -13,6 +13,7 @@ from app.core.data.prepare import CancelledError, PreparedData, prepare_data
 from app.core.data.report import DataReport, report_json, with_findings
 from app.core.problem import Severity, UnusableError
 from app.core.protocol import event
+from app.core.protocol.job import CheckJob, TokenizeJob
 from app.core.source.finding import Findings
 from app.core.source.source import SPLITS
 from app.worker.data.rated_statistic import add_rated_findings, rated_statistics
@@ -69,9 +70,9 @@ def tokenize_config(config: TrainConfig, folder: Path, tokenizer: Any, reporter:
     return TokenizedData(prepared, found)
 
 
-def tokenize(channel: Channel, job_dir: Path, job: dict[str, Any]) -> None:
-    """The task ``tokenize``: {"config": {…}} → a result of totals, lengths, padding and findings."""
-    config, reporter = job_config(job), Reporter(channel)
+def tokenize(channel: Channel, job_dir: Path, job: TokenizeJob) -> None:
+    """The task ``tokenize``: a result of totals, lengths, padding and findings."""
+    config, reporter = job_config(job.config), Reporter(channel)
     channel.emit(event.Progressed(phase="Loading the tokenizer"))
     tokenizer = load_tokenizer(config.model)
     try:
@@ -91,17 +92,17 @@ def tokenize(channel: Channel, job_dir: Path, job: dict[str, Any]) -> None:
     channel.emit(event.Finished())
 
 
-def check(channel: Channel, job_dir: Path, job: dict[str, Any]) -> None:
-    """The task ``check``: {"files": […]} or {"config": {…}}, optionally "model" → the report as a result.
+def check(channel: Channel, job_dir: Path, job: CheckJob) -> None:
+    """The task ``check``: the report as a result.
 
     With a model the rows also go through its tokenizer, so that refused, too long and untrained rows are told.
     """
-    config, reporter = job_config(job), Reporter(channel)
-    if job.get("model"):
-        config = config.with_value("model", str(job["model"]))
-    files = [Path(name) for name in job.get("files") or []]
+    config, reporter = job_config(job.config), Reporter(channel)
+    if job.model:
+        config = config.with_value("model", job.model)
+    files = list(job.files)
     try:
-        report = _structure(config, files, job, reporter)
+        report = _structure(config, job, reporter)
         if config.model and report.usable:
             report = _with_tokens(config, files, job_dir, report, reporter)
     except CancelledError:
@@ -111,12 +112,13 @@ def check(channel: Channel, job_dir: Path, job: dict[str, Any]) -> None:
     channel.emit(event.Finished())
 
 
-def _structure(config: TrainConfig, files: list[Path], job: dict[str, Any], reporter: Reporter) -> DataReport:
+def _structure(config: TrainConfig, job: CheckJob, reporter: Reporter) -> DataReport:
     progress = reporter.phase("Checking the data")
-    if not files:
+    if not job.files:
         return check_config(config, progress=progress, cancelled=reporter.stopped)
-    valid, test = ([Path(name) for name in job.get(key) or []] for key in ("valid", "test"))
-    return check_files(files, config=config, valid=valid, test=test, progress=progress, cancelled=reporter.stopped)
+    return check_files(
+        job.files, config=config, valid=job.valid, test=job.test, progress=progress, cancelled=reporter.stopped
+    )
 
 
 def _with_tokens(

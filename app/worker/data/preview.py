@@ -16,6 +16,7 @@ from app.core.data.report import shortened
 from app.core.method.method import prompt_limit
 from app.core.problem import UnusableError
 from app.core.protocol import event
+from app.core.protocol.job import PreviewJob
 from app.core.source.source import SPLITS
 from app.worker.process.channel import Channel
 from app.worker.process.job import job_config
@@ -239,13 +240,13 @@ def _decoded(tokenizer: Any, ids: list[int]) -> str:
     return text
 
 
-def preview(channel: Channel, job_dir: Path, job: dict[str, Any]) -> None:
-    """The task ``preview``: {"config": {…}}; after `Ready` it answers until ``stop`` or the end of input.
+def preview(channel: Channel, job_dir: Path, job: PreviewJob) -> None:
+    """The task ``preview``; after `Ready` it answers until ``stop`` or the end of input.
 
     Commands: ``example`` (split, index), ``search`` (text, split, start), ``configure`` (values). Rows with
     faults are left out, so that the others can be looked at while the data is not yet clean.
     """
-    config, reporter = job_config(job).with_value("skip_bad_rows", True), Reporter(channel)
+    config, reporter = job_config(job.config).with_value("skip_bad_rows", True), Reporter(channel)
     channel.emit(event.Progressed(phase="Loading the tokenizer"))
     tokenizer = load_tokenizer(config.model)
     try:

@@ -10,6 +10,7 @@ from app.core.data.edit import Edits, read_window, save_edited
 from app.core.data.prepare import CancelledError
 from app.core.problem import UnusableError
 from app.core.protocol import event
+from app.core.protocol.job import RowsJob
 from app.core.source.reader import RowFault
 from app.core.source.source import UnusableFileError, inspect_file
 from app.core.source.stream import open_bytes
@@ -19,13 +20,13 @@ from app.worker.process.progress import Reporter
 RAW_LIMIT = 200_000  # characters of a row that cannot be read
 
 
-def rows(channel: Channel, _job_dir: Path, job: dict[str, Any]) -> None:
-    """The task ``rows``: {"file": path}; after `Ready` it answers until ``stop`` or the end of input.
+def rows(channel: Channel, _job_dir: Path, job: RowsJob) -> None:
+    """The task ``rows``; after `Ready` it answers until ``stop`` or the end of input.
 
     Commands: ``rows`` (line, count) and ``save`` (target, changed, dropped, added, drop_bad_rows); a save that
     cannot be done is answered with what is in its way.
     """
-    path = Path(str(job["file"]))
+    path = job.file
     channel.emit(event.Ready())
     while (command := channel.wait())["command"] not in ("stop", "end_of_input"):
         try:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 from pathlib import Path
-from typing import Any
 
 from huggingface_hub import get_token, whoami
 from huggingface_hub import login as store_token
@@ -18,18 +17,19 @@ from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 
 from app.core.problem import Problem, UnusableError
 from app.core.protocol import event
+from app.core.protocol.job import HubLoginJob
 from app.worker.hub.error import refuse_offline, told
 from app.worker.process.channel import Channel
 
 TOKEN_VARIABLE = "HF_TOKEN"
 
 
-def login(channel: Channel, _job_dir: Path, job: dict[str, Any]) -> None:
-    """Task ``hub_login``, ``action`` login (then waits for the command ``token``), logout or status.
+def login(channel: Channel, _job_dir: Path, job: HubLoginJob) -> None:
+    """The task ``hub_login``: logs in (and waits for the command ``token``), logs out, or tells how it stands.
 
     Ends with a `Result`: ``set`` (there is a token), ``user`` (if the hub was asked), ``from_environment``.
     """
-    match job.get("action", "login"):
+    match job.action:
         case "logout":
             with contextlib.suppress(LocalTokenNotFoundError):  # nothing is stored: what was asked for is so
                 forget_token()

@@ -28,6 +28,7 @@ from app.core.model.hub import (
 )
 from app.core.problem import Problem, TaskError, UnusableError
 from app.core.protocol import event
+from app.core.protocol.job import HubDownloadJob, HubSearchJob
 from app.core.quantity import bytes_text, plural
 from app.core.system.atomic_file import write_text
 from app.core.system.disk import free_bytes
@@ -37,7 +38,6 @@ from app.worker.hub.transfer import TIMEOUT_S, LargeFile, StoppedError, Transfer
 from app.worker.process.channel import Channel
 
 DOWNLOADING = "Downloading"
-SEARCH_LIMIT = 30
 
 _Told = Literal[
     "config", "downloads", "gated", "lastModified", "library_name", "likes", "pipeline_tag", "safetensors", "tags"
@@ -50,23 +50,23 @@ _TOLD: list[_Told] = [
 # -- search ---------------------------------------------------------------------------------------------------
 
 
-def search(channel: Channel, _job_dir: Path, job: dict[str, Any]) -> None:
-    """Task ``hub_search``: ``query`` (words, a name or a page's address), ``limit``, ``mlx_only``.
+def search(channel: Channel, _job_dir: Path, job: HubSearchJob) -> None:
+    """The task ``hub_search``: what the hub has by these words, this name or this address.
 
     Ends with a `Result` whose ``models`` are `HubModel` trees: the very model first if the query names one, then by
     downloads. Only repositories with safetensors weights are told, since nothing else can be trained.
     """
     refuse_offline()
-    query = str(job.get("query", "")).strip()
+    query = job.query.strip()
     named = parse_model_id(query)
     with told(str(named or query)):
         found = _named(named) if named is not None else []
-        tags = ["safetensors", "mlx"] if job.get("mlx_only") else ["safetensors"]
+        tags = ["safetensors", "mlx"] if job.mlx_only else ["safetensors"]
         listed = HfApi().list_models(
             search=named.id if named is not None else query or None,
             filter=tags,
             sort="downloads",
-            limit=int(job.get("limit", SEARCH_LIMIT)),
+            limit=job.limit,
             expand=list(_TOLD),
         )
         known = {model.id for model in found}
@@ -150,16 +150,16 @@ class Plan:
         return LargeFile(url, self.blob(path), partial, self.sizes[path], self.sha256[path])
 
 
-def download(channel: Channel, _job_dir: Path, job: dict[str, Any]) -> None:
-    """Task ``hub_download``: ``model`` (``org/name[@revision]``, an address) into ``models_dir`` (empty: cache).
+def download(channel: Channel, _job_dir: Path, job: HubDownloadJob) -> None:
+    """The task ``hub_download``: a model (``org/name[@revision]``, an address) into a folder or the cache.
 
     Tells `Progressed` in bytes. ``stop`` keeps what has arrived; the same job again goes on from there. Ends with a
     `Result` (``model``: what the config takes, ``path``, ``bytes``).
     """
     refuse_offline()
     started = time.monotonic()
-    models_dir = str(job["models_dir"]) if "models_dir" in job else load_settings().models_dir
-    destination = Destination.of(model_id(str(job["model"])), models_dir)
+    models_dir = job.models_dir if job.models_dir is not None else load_settings().models_dir
+    destination = Destination.of(model_id(job.model), models_dir)
     try:
         with told(str(destination.model)):
             channel.emit(event.Progressed(phase=f"Looking up {destination.model}"))

@@ -10,13 +10,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from app.core.model.conversion import Quantization, quantization
 from app.core.model.folder import locate_model, read_config
 from app.core.model.safetensors_header import read_header, weight_files
 from app.core.problem import Problem, TaskError, UnusableError
 from app.core.protocol import event
+from app.core.protocol.job import ConvertJob
 from app.core.quantity import bytes_text
 from app.core.system.disk import free_bytes
 from app.worker.process.channel import Channel
@@ -25,14 +25,14 @@ LOADING, WRITING = "Loading the model", "Quantizing and writing"
 POLL_S = 0.2
 
 
-def convert(channel: Channel, _job_dir: Path, job: dict[str, Any]) -> None:
-    """Task ``convert``: ``model`` into the folder ``out`` by ``quantization`` (a name in `QUANTIZATIONS`).
+def convert(channel: Channel, _job_dir: Path, job: ConvertJob) -> None:
+    """The task ``convert``: a quantized copy of the model.
 
     ``stop`` leaves nothing behind. Ends with a `Result` (``path``, ``bytes``, ``source_bytes``).
     """
     started = time.monotonic()
-    source, out = locate_model(str(job["model"])), Path(str(job["out"])).expanduser().resolve()
-    chosen = quantization(str(job.get("quantization", "4bit")))
+    source, out = locate_model(job.model), job.out.expanduser().resolve()
+    chosen = quantization(job.quantization)
     source_bytes, expected = _check(source, out, chosen)
     temporary = out.with_name(f".{out.name}-{os.getpid()}")
     try:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -20,14 +19,15 @@ from app.core.model.inspection import INSPECTION_FORMAT, Inspection
 from app.core.model.safetensors_header import weight_files
 from app.core.problem import Problem, UnusableError
 from app.core.protocol import event
+from app.core.protocol.job import InspectJob
 from app.core.system.atomic_file import write_text
 from app.core.system.place import cache_dir
 from app.worker.process.channel import Channel
 
 
-def inspect(channel: Channel, job_dir: Path, job: dict[str, Any]) -> None:  # noqa: ARG001  # as every task
-    """Inspects ``job["model"]`` (a folder or cached hub id) and emits what it found."""
-    inspection = inspect_model(locate_model(str(job["model"])))
+def inspect(channel: Channel, job_dir: Path, job: InspectJob) -> None:  # noqa: ARG001  # as every task
+    """Inspects the job's model and emits what it found."""
+    inspection = inspect_model(locate_model(job.model))
     channel.emit(event.Inspected(inspection=inspection.model_dump(mode="json")))
     channel.emit(event.Finished())
 

@@ -1,16 +1,15 @@
-"""What a worker was asked to do, read from its job file."""
+"""The config that a job names, read as a config file is."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from app.core.config.train_config import TrainConfig
+from app.core.protocol.job import ConfigSource
 from app.core.setup.config_file import parse_config
 
 
-def job_config(job: dict[str, Any]) -> TrainConfig:
-    """The config of a job: a tree of values, or YAML text, under ``config``. Raises `UnusableError`."""
-    given = job.get("config") or {}
-    text = given if isinstance(given, str) else json.dumps(given)
+def job_config(source: ConfigSource) -> TrainConfig:
+    """The config of a job: a tree of values, or YAML text. Raises `UnusableError`."""
+    text = source if isinstance(source, str) else json.dumps(source)
     return parse_config(text, name="config").config

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-import json
 import os
 import sys
 import traceback
@@ -18,12 +17,15 @@ from filelock import Timeout
 from app.core.model.hub import HUB_TASKS
 from app.core.problem import TaskError, UnusableError
 from app.core.protocol import event
+from app.core.protocol.job import AnyJob, read_job
+from app.core.protocol.wire import RefusedError
 from app.core.run.folder import RunDir
 from app.worker.process.channel import Channel
 
-Task = Callable[[Channel, Path, dict[str, Any]], None]
+# `task(channel, job_dir, job)`, each with the job of its own name: `JOBS` says which.
+Task = Callable[[Channel, Path, Any], None]
 
-# Each task is a function `task(channel, job_dir, job)`; its module is imported only when it is asked for.
+# The module of a task is imported only when it is asked for.
 TASKS = {
     "train": "app.worker.train.train:train",
     "inspect": "app.worker.model.inspect:inspect",
@@ -46,14 +48,13 @@ def main(job_dir: Path) -> int:
     """Runs the job in ``job_dir``; exit code 0 done, 1 failed, 2 unusable arguments, config or data."""
     channel = Channel.claim()
     try:
-        job = json.loads((job_dir / "job.json").read_text(encoding="utf-8"))
-        name = job["task"]
-        module, function = TASKS[name].split(":")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        channel.emit(event.Failed(message=f"The job in {job_dir} cannot be read: {error!r}", unusable=True))
+        job = read_job(job_dir)
+    except (OSError, RefusedError) as error:
+        said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        channel.emit(event.Failed(message=f"The job in {job_dir} cannot be done: {said}", unusable=True))
         return 2
     with ExitStack() as stack:
-        if name == "train":
+        if job.task == "train":
             run = RunDir(job_dir)
             try:
                 stack.enter_context(run.lock(timeout_s=3))  # whoever only looks holds it for a moment
@@ -61,14 +62,15 @@ def main(job_dir: Path) -> int:
                 channel.emit(event.Failed(message="Another process is training this run.", unusable=True))
                 return 2
             channel.record_to(run.events)
-        return _run(channel, job_dir, job, name, module, function)
+        return _run(channel, job_dir, job)
 
 
-def _run(channel: Channel, job_dir: Path, job: dict[str, Any], name: str, module: str, function: str) -> int:
-    if name not in HUB_TASKS:
+def _run(channel: Channel, job_dir: Path, job: AnyJob) -> int:
+    if job.task not in HUB_TASKS:
         _cut_off_from_hub()
     try:
-        channel.emit(hello(name))
+        channel.emit(hello(job.task))
+        module, function = TASKS[job.task].split(":")
         task: Task = getattr(importlib.import_module(module), function)
         task(channel, job_dir, job)
     except UnusableError as error:

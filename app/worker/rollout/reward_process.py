@@ -23,7 +23,7 @@ from app.core.method.reward import REGISTERED, register_reward_function
 from app.core.problem import TaskError
 from app.core.protocol import event
 from app.core.protocol.client import WorkerClient
-from app.core.protocol.job import write_job
+from app.core.protocol.job import RewardJob, write_job
 from app.worker.process.channel import Channel
 from app.worker.process.control import ENDING
 
@@ -76,7 +76,7 @@ class RewardProcess:
 
     def _start(self) -> WorkerClient:
         self._folder = Path(tempfile.mkdtemp(prefix="luthier-reward-"))
-        write_job(self._folder, "reward", file=str(self._file), timeout_s=self._timeout_s)
+        write_job(self._folder, RewardJob(file=self._file, timeout_s=self._timeout_s))
         self._client = WorkerClient(self._folder)
         self._events = self._client.events()
         return self._client
@@ -99,9 +99,9 @@ class RewardProcess:
 # -- the child's end ----------------------------------------------------------------------------------------------
 
 
-def serve(channel: Channel, job_dir: Path, job: dict[str, Any]) -> None:
-    """The task ``reward``: {"file", "timeout_s"}; answers every ``score`` until the end of input."""
-    file, timeout_s = Path(job["file"]), float(job["timeout_s"])
+def serve(channel: Channel, job_dir: Path, job: RewardJob) -> None:
+    """The task ``reward``: answers every ``score`` until the end of input."""
+    file, timeout_s = job.file, job.timeout_s
     functions: dict[str, Callable[..., Any]] | None = None
     with (job_dir / TRACE_FILE).open("w", encoding="utf-8") as trace:
         while (command := channel.wait())["command"] not in ENDING:

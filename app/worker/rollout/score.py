@@ -30,10 +30,10 @@ class Scored:
 class Scorer:
     """Scores answers with the functions of a config. `close` ends the process of the user's own ones."""
 
-    def __init__(self, config: TrainConfig, job: dict[str, Any]) -> None:
+    def __init__(self, config: TrainConfig, trusted_sha256: str = "") -> None:
         """Raises `UnusableError` if there is a reward file whose content nobody has said may run.
 
-        ``job["reward_file_sha256"]`` is such a word for one run; else it is remembered (see
+        ``trusted_sha256`` is such a word for the content of that hash; else it is remembered (see
         `app.core.method.reward_trust`).
         """
         own = _own_names(config)
@@ -44,7 +44,7 @@ class Scorer:
         self._process: RewardProcess | None = None
         if self._own:
             file = Path(config.reward_functions_file).expanduser()
-            _check_trust(file, str(job.get("reward_file_sha256", "")))
+            _check_trust(file, trusted_sha256)
             self._process = RewardProcess(file, config.reward_timeout_s)
 
     def score(self, prompts: list[str], completions: list[str], answers: list[str], types: Sequence[Any]) -> Scored:

@@ -21,6 +21,7 @@ from app.core.model.folder import locate_model
 from app.core.model.inspection import Inspection
 from app.core.problem import Problem, Severity, UnusableError, errors
 from app.core.protocol import event
+from app.core.protocol.job import TrainJob
 from app.core.run.folder import RunDir
 from app.core.setup.check import check_config
 from app.core.setup.config_file import load_config, save_config
@@ -61,10 +62,10 @@ class Prepared:
     parts: LoopParts
 
 
-def prepare(channel: Channel, control: Control, run: RunDir, job: dict[str, Any]) -> Prepared:
-    """Does all that comes before the first iteration. Raises `UnusableError`, or `StoppedError` when asked to stop.
+def prepare(channel: Channel, control: Control, run: RunDir, job: TrainJob) -> Prepared:
+    """Does all that comes before the first iteration.
 
-    ``job`` may hold ``extend_to`` (a new number of iterations) and ``stock_padding`` (see `BatchPlan`).
+    Raises `UnusableError`, or `StoppedError` when asked to stop.
     """
     config = load_config(run.config).config
     channel.emit(event.Progressed(phase="Reading the model"))
@@ -83,7 +84,7 @@ def prepare(channel: Channel, control: Control, run: RunDir, job: dict[str, Any]
     )  # fmt: skip
     rows = TRAINING_DATA[method_of(config).data](around, config, data)
     control.raise_if_stopped()
-    config = as_concrete(config, data, rows, int(job["extend_to"]) if "extend_to" in job else None)
+    config = as_concrete(config, data, rows, job.extend_to)
     if config.iters < config.grad_accumulation_steps:
         said = f"The run is shorter ({config.iters}) than one gradient accumulation: it makes a single step."
         around.warn(said, "Lower the gradient accumulation, or train for longer.")

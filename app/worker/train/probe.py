@@ -13,6 +13,7 @@ import mlx.core as mx
 
 from app.core.config.train_config import TrainConfig
 from app.core.protocol import event
+from app.core.protocol.job import ProbeJob, TrainJob
 from app.core.run.folder import RunDir
 from app.core.setup.config_file import save_config
 from app.worker.batch.shape import Shape
@@ -25,13 +26,13 @@ from app.worker.train.step import Step
 STEPS = 3  # the first compiles, the second and third are what all later ones are like
 
 
-def probe(channel: Channel, job_dir: Path, job: dict[str, Any]) -> None:
+def probe(channel: Channel, job_dir: Path, job: ProbeJob) -> None:
     """Emits a `Result` "probe": ``peak_bytes``, ``step_s``, ``rows``, ``width``, ``targets``, ``iterations``."""
     control = Control(channel)
-    if "config" in job:
-        save_config(TrainConfig.model_validate(job["config"]), RunDir(job_dir).config)
+    if job.config is not None:
+        save_config(TrainConfig.model_validate(job.config), RunDir(job_dir).config)
     try:
-        prepared = prepare(channel, control, RunDir(job_dir), job)
+        prepared = prepare(channel, control, RunDir(job_dir), TrainJob())
         channel.emit(event.Progressed(phase="Measuring the longest batch"))
         with prepared.parts.resources:
             data = _measure(prepared, control)

@@ -35,7 +35,7 @@ class RewardedData(TrainingData):
 
     def __init__(self, around: Surroundings, config: TrainConfig, data: PreparedData) -> None:
         self._around = around
-        self._scorer = Scorer(config, around.job) if uses_rewards(config) else None
+        self._scorer = Scorer(config, around.job.reward_file_sha256) if uses_rewards(config) else None
         progress = around.progress("Tokenizing")
         self._train = tokenize_prompts(data.train, around.tokenizer, config, progress)
         self._valid = tokenize_prompts(data.valid, around.tokenizer, config, progress) if data.valid else None

@@ -49,7 +49,7 @@ class SupervisedData(TrainingData):
         return plan.iterations_per_epoch(config, len(self))
 
     def parts(self, _model: nn.Module, head: Head | NoHead, config: TrainConfig, costs: Costs) -> LoopParts:
-        stock_padding = bool(self._around.job.get("stock_padding"))
+        stock_padding = self._around.job.stock_padding
         return LoopParts(
             objective=supervised(head),
             batches=_batches(config, self._examples, self._valid, costs, stock_padding=stock_padding),

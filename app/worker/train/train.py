@@ -11,6 +11,7 @@ import mlx.core as mx
 
 from app.core.problem import Problem, TaskError, UnusableError
 from app.core.protocol import event
+from app.core.protocol.job import TrainJob
 from app.core.run.folder import RunDir
 from app.core.setup.config_file import load_config
 from app.worker.array import scalar
@@ -32,11 +33,8 @@ from app.worker.train.step import Outcome, Step
 REPORT_AT_LEAST_EVERY_S = 2.0
 
 
-def train(channel: Channel, job_dir: Path, job: dict[str, Any]) -> None:
-    """Trains the run in ``job_dir``.
-
-    ``job``: ``resume`` goes on from the saved state, ``extend_to`` does so up to a new number of iterations.
-    """
+def train(channel: Channel, job_dir: Path, job: TrainJob) -> None:
+    """Trains the run in ``job_dir``."""
     run = RunDir(job_dir)
     control = Control(channel)
     with logged_to(run.log):
@@ -51,14 +49,14 @@ def train(channel: Channel, job_dir: Path, job: dict[str, Any]) -> None:
             _Training(channel, control, run, prepared, checkpoint).run()
 
 
-def _saved_state(channel: Channel, run: RunDir, job: dict[str, Any]) -> Checkpoint | None:
-    if not job.get("resume") and "extend_to" not in job:
+def _saved_state(channel: Channel, run: RunDir, job: TrainJob) -> Checkpoint | None:
+    if not job.resume and job.extend_to is None:
         return None
     checkpoint = load_checkpoint(run.state)
     if checkpoint is None:
         channel.emit(event.Warned(message="The run has no saved state yet: it starts from the beginning."))
         return None
-    end = int(job.get("extend_to", load_config(run.config).config.iters))
+    end = job.extend_to if job.extend_to is not None else load_config(run.config).config.iters
     if end <= checkpoint.iteration:
         said = f"The run has done its {checkpoint.iteration:,} iterations."
         raise UnusableError([Problem("iters", said, hint="Extend it by some iterations to go on.")])

@@ -13,6 +13,7 @@ import mlx.nn as nn
 
 from app.core.config.train_config import TrainConfig
 from app.core.protocol import event
+from app.core.protocol.job import TrainJob
 from app.worker.batch.batch import Plan
 from app.worker.batch.shape import Costs
 from app.worker.model.head import Head, NoHead
@@ -64,7 +65,7 @@ class Surroundings:
     channel: Channel
     control: Control
     run: Path
-    job: dict[str, Any]
+    job: TrainJob
     progress: PhaseProgress
     tokenizer: Any
 

@@ -13,6 +13,7 @@ import pytest
 from app.core.protocol import event, program
 from app.core.protocol.client import WorkerClient, log_tail, started_job
 from app.core.protocol.event import Event
+from app.core.protocol.job import InspectJob
 
 SPEAKING = """
 import json, os, signal, sys, time
@@ -28,7 +29,7 @@ def fake(monkeypatch: pytest.MonkeyPatch, body: str) -> None:
 
 
 def test_the_real_worker_says_hello_and_why_it_cannot_work() -> None:
-    with started_job("inspect", model="/nowhere/at/all") as worker:
+    with started_job(InspectJob(model="/nowhere/at/all")) as worker:
         hello, *_, last = list(worker.events())
         folder = worker.log.parent
         assert folder.exists()

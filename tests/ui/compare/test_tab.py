@@ -102,7 +102,7 @@ def test_both_answers_stream_side_by_side(tab: CompareTab, run: RunDir, workers:
     press(tab, "compare.ask")
     (worker,) = workers
     job = json.loads((worker.job_dir / "job.json").read_text())
-    assert job == {"task": "generate", "model": tab.base, "adapters": [None, str(run.adapters)]}
+    assert job == {"task": "generate", "protocol": 2, "model": tab.base, "adapters": [None, str(run.adapters)]}
     (command, asked) = worker.commands[0]
     assert command == "generate"
     assert asked["messages"] == ({"role": "user", "content": "Question 1?"},)

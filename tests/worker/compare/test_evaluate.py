@@ -18,6 +18,7 @@ from app.core.method.reward_trust import content_hash
 from app.core.problem import UnusableError
 from app.core.protocol import event
 from app.core.protocol.event import Event, parse_event
+from app.core.protocol.job import EvaluateJob
 from app.worker.compare.evaluate import evaluate
 from app.worker.process.channel import Channel
 from tests.worker.answering_model import make_adapter, make_model
@@ -38,7 +39,7 @@ def run(place: Path, folder: Path, commands: tuple[str, ...] = (), **job: Any) -
     for command in commands:
         waiting.put({"command": command})
     whole = {"model": str(place / "base"), "data": str(place / "data" / "valid.jsonl")} | job
-    evaluate(Channel(out, waiting), folder, whole)
+    evaluate(Channel(out, waiting), folder, EvaluateJob(**whole))
     return [parse_event(line) for line in out.getvalue().splitlines()]
 
 

@@ -15,6 +15,7 @@ from app.core.problem import UnusableError
 from app.core.protocol import event
 from app.core.protocol.client import started_job
 from app.core.protocol.event import Answered, Event, parse_event
+from app.core.protocol.job import GenerateJob
 from app.worker.compare.generate import serve
 from app.worker.process.channel import Channel
 from tests.worker.answering_model import make_adapter, make_model
@@ -36,7 +37,7 @@ class Server:
     def __init__(self, model: Path, adapters: list[str | None]) -> None:
         self._commands: queue.Queue[dict[str, Any]] = queue.Queue()
         self._lines: queue.Queue[str] = queue.Queue()
-        job = {"task": "generate", "model": str(model), "adapters": adapters}
+        job = GenerateJob(model=str(model), adapters=tuple(adapters))
         channel = Channel(_Lines(self._lines), self._commands)
         self._thread = threading.Thread(target=serve, args=(channel, model, job))
         self.said: list[Event] = []
@@ -315,12 +316,12 @@ def test_a_prompt_that_does_not_fit_the_memory_is_told(models: Path, monkeypatch
 
 def test_a_model_that_is_not_there_is_unusable(tmp_path: Path) -> None:
     with pytest.raises(UnusableError, match="nowhere"):
-        serve(Channel(io.StringIO(), queue.Queue()), tmp_path, {"model": str(tmp_path / "nowhere")})
+        serve(Channel(io.StringIO(), queue.Queue()), tmp_path, GenerateJob(model=str(tmp_path / "nowhere")))
 
 
 def test_the_worker_process_answers_and_ends_when_its_input_ends(models: Path) -> None:
     said = []
-    with started_job("generate", model=str(models / "base"), adapters=[None]) as worker:
+    with started_job(GenerateJob(model=str(models / "base"))) as worker:
         for found in worker.events():
             said.append(found)
             if isinstance(found, event.Ready):

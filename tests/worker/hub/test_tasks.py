@@ -20,6 +20,7 @@ from app.core.problem import TaskError, UnusableError
 from app.core.protocol import event
 from app.core.protocol.client import WorkerClient, started_job
 from app.core.protocol.event import Event
+from app.core.protocol.job import JOBS, HubDownloadJob, HubLoginJob, HubSearchJob
 from app.core.system.setting import Settings, save_settings
 from app.worker.hub import transfer as hub_transfer
 from app.worker.hub.access_token import login
@@ -74,7 +75,7 @@ def channel() -> Channel:
 def run(task: str, at: Callable[[Event, WorkerClient], object] | None = None, **arguments: Any) -> list[Event]:
     """All events of a job; ``at`` sees each as it comes and may send a command."""
     found = []
-    with started_job(task, **arguments) as worker:
+    with started_job(JOBS[task](**arguments)) as worker:
         for said in worker.events():
             found.append(said)
             if at is not None:
@@ -193,7 +194,7 @@ def test_a_finished_download_fetches_nothing_again(hub: HubServer) -> None:
 def test_a_gated_model_says_where_to_accept_its_licence(here: HubServer) -> None:
     here.add(Repository("gated/llama", files(), gated=True))
     with pytest.raises(UnusableError, match="is gated") as caught:
-        download(channel(), Path("unused"), {"model": "gated/llama"})
+        download(channel(), Path("unused"), HubDownloadJob(model="gated/llama"))
     assert f"{here.address}/gated/llama" in caught.value.problems[0].hint
     assert "token" in caught.value.problems[0].hint
 
@@ -240,7 +241,7 @@ def test_what_cannot_be_downloaded_is_told_in_words(here: HubServer, model: str,
     if status:
         here.status["/api/models/"] = status
     with pytest.raises((UnusableError, TaskError), match=re.escape(words)) as caught:
-        download(channel(), Path("unused"), {"model": model})
+        download(channel(), Path("unused"), HubDownloadJob(model=model))
     error = caught.value
     assert isinstance(error, UnusableError | TaskError)
     assert error.problems[0].hint if isinstance(error, UnusableError) else error.hint
@@ -272,9 +273,13 @@ def test_a_disk_without_room_is_told_before_anything_is_fetched(hub: HubServer) 
 
 def test_strictly_offline_asks_nothing(hub: HubServer) -> None:
     save_settings(Settings(offline=True))
-    for task in (search, download, login):
+    for task, job in (
+        (search, HubSearchJob(query="x")),
+        (download, HubDownloadJob(model=NAME)),
+        (login, HubLoginJob()),
+    ):
         with pytest.raises(UnusableError, match="strictly offline"):
-            task(channel(), Path("unused"), {"query": "x", "model": NAME})
+            task(channel(), Path("unused"), job)
     assert "strictly offline" in failed(run("hub_download", model=NAME)).message
     assert hub.requests == []
 

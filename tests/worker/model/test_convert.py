@@ -16,6 +16,7 @@ from app.core.problem import TaskError, UnusableError
 from app.core.protocol import event
 from app.core.protocol.client import started_job
 from app.core.protocol.event import Event, parse_event
+from app.core.protocol.job import ConvertJob
 from app.worker.model import convert as convert_module
 from app.worker.model.convert import convert
 from app.worker.process.channel import Channel
@@ -37,7 +38,7 @@ def run(commands: list[dict[str, Any]] | None = None, **job: Any) -> list[Event]
     for command in commands or ():
         waiting.put(command)
     lines = Lines()
-    convert(Channel(lines, waiting), Path("unused"), job)  # type: ignore[arg-type]
+    convert(Channel(lines, waiting), Path("unused"), ConvertJob(**job))  # type: ignore[arg-type]
     return [parse_event(line) for line in lines]
 
 
@@ -67,9 +68,8 @@ def test_what_is_converted_loads_and_is_as_small_as_said(source: Path, tmp_path:
 
 
 def test_a_worker_converts_and_tells_its_phases(source: Path, tmp_path: Path) -> None:
-    with started_job(
-        "convert", model=str(source), out=str(tmp_path / "deep" / "out"), quantization="4bit"
-    ) as worker:
+    job = ConvertJob(model=str(source), out=tmp_path / "deep" / "out", quantization="4bit")
+    with started_job(job) as worker:
         events = list(worker.events())
     assert isinstance(events[-1], event.Finished)
     assert next(e.phase for e in events if isinstance(e, event.Progressed)) == convert_module.LOADING

@@ -15,6 +15,7 @@ from app.core.data.prepare import prepare_data
 from app.core.problem import UnusableError
 from app.core.protocol import event
 from app.core.protocol.event import parse_event
+from app.core.protocol.job import TokenizeJob
 from app.worker.data.check import tokenize
 from app.worker.data.preview import Preview
 from app.worker.data.rated_statistic import rated_statistics
@@ -56,7 +57,7 @@ def events_of(config: TrainConfig, folder: Path, *commands: str) -> list[event.E
     out, asked = io.StringIO(), queue.Queue[dict[str, Any]]()
     for command in commands:
         asked.put({"command": command})
-    tokenize(Channel(out, asked), folder / "job", {"config": config.model_dump(mode="json")})
+    tokenize(Channel(out, asked), folder / "job", TokenizeJob(config=config.model_dump(mode="json")))
     return [parse_event(line) for line in out.getvalue().splitlines()]
 
 

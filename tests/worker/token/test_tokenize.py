@@ -19,7 +19,7 @@ from app.core.data.prepare import prepare_data
 from app.core.data.report import DataReport
 from app.core.protocol import event, program
 from app.core.protocol.event import parse_event
-from app.core.protocol.job import write_job
+from app.core.protocol.job import CheckJob, Job, PreviewJob, TokenizeJob, write_job
 from app.worker.batch.examples import Examples
 from app.worker.data import preview as preview_module
 from app.worker.data.check import check, tokenize
@@ -82,7 +82,7 @@ class Parent(io.StringIO):
 
 
 def run_task(
-    task: Any, job_dir: Path, job: dict[str, Any], *commands: dict[str, Any], at_once: bool = False
+    task: Any, job_dir: Path, job: Job, *commands: dict[str, Any], at_once: bool = False
 ) -> list[event.Event]:
     parent = Parent(commands, at_once=at_once)
     task(Channel(parent, parent.queue), job_dir, job)
@@ -205,7 +205,7 @@ def test_histogram_of_nothing() -> None:
 
 def test_the_task_tells_totals_and_findings_in_the_users_file(tmp_path: Path, model: Path) -> None:
     config = config_of(tmp_path, model, [SHORT, LONG, SHORT | {"note": 1}])
-    events = run_task(tokenize, tmp_path / "job", {"config": config.model_dump(mode="json")})
+    events = run_task(tokenize, tmp_path / "job", TokenizeJob(config=config.model_dump(mode="json")))
 
     data = result(events, "tokenize")
     assert isinstance(events[-1], event.Finished)
@@ -224,7 +224,7 @@ def test_training_starts_from_the_cache_of_the_task(tmp_path: Path, model: Path,
         for n in range(30)
     ]
     config = config_of(tmp_path, model, rows, valid_fraction=0.1, test_fraction=0.1)
-    run_task(tokenize, tmp_path / "job", {"config": config.model_dump(mode="json")})
+    run_task(tokenize, tmp_path / "job", TokenizeJob(config=config.model_dump(mode="json")))
     prepared = prepare_data(config, tmp_path / "run" / "data")
     read: list[int] = []
     for split in ("train", "valid", "test"):
@@ -237,7 +237,7 @@ def test_training_starts_from_the_cache_of_the_task(tmp_path: Path, model: Path,
 def test_the_task_can_be_stopped(tmp_path: Path, model: Path) -> None:
     config = config_of(tmp_path, model, [SHORT] * 20)
     events = run_task(
-        tokenize, tmp_path, {"config": config.model_dump(mode="json")}, {"command": "stop"}, at_once=True
+        tokenize, tmp_path, TokenizeJob(config=config.model_dump(mode="json")), {"command": "stop"}, at_once=True
     )
     assert isinstance(events[-1], event.Finished)
     assert events[-1].reason == "stopped"
@@ -249,7 +249,7 @@ def test_check_with_a_model(tmp_path: Path, model: Path) -> None:
         "messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "tool_calls": [3]}]
     }
     data = write(tmp_path / "data.jsonl", [SHORT, tool, LONG])
-    job = {"files": [str(data)], "model": str(model), "config": {"max_seq_length": 48, "mask_prompt": True}}
+    job = CheckJob(files=(data,), model=str(model), config={"max_seq_length": 48, "mask_prompt": True})
     report = DataReport.from_dict(result(run_task(check, tmp_path / "job", job), "check"))
 
     assert not report.usable
@@ -259,7 +259,7 @@ def test_check_with_a_model(tmp_path: Path, model: Path) -> None:
 
 def test_check_with_a_base_model(tmp_path: Path) -> None:
     model = save_tokenizer(tmp_path / "base", None)
-    job = {"files": [str(write(tmp_path / "data.jsonl", [SHORT]))], "model": str(model)}
+    job = CheckJob(files=(write(tmp_path / "data.jsonl", [SHORT]),), model=str(model))
     report = DataReport.from_dict(result(run_task(check, tmp_path / "job", job), "check"))
     assert [f.kind for f in report.errors] == ["no_chat_template"]
 
@@ -267,13 +267,13 @@ def test_check_with_a_base_model(tmp_path: Path) -> None:
 def test_check_without_a_model_is_the_check_of_core(tmp_path: Path) -> None:
     data = tmp_path / "data.jsonl"
     data.write_text("{\n", encoding="utf-8")
-    report = DataReport.from_dict(result(run_task(check, tmp_path / "job", {"files": [str(data)]}), "check"))
+    report = DataReport.from_dict(result(run_task(check, tmp_path / "job", CheckJob(files=(data,))), "check"))
     assert [(f.line, f.kind) for f in report.errors] == [(1, "broken_json")]
 
 
 def test_the_worker_process_checks(tmp_path: Path) -> None:
     data = write(tmp_path / "data.jsonl", [SHORT])
-    write_job(tmp_path / "job", "check", files=[str(data)])
+    write_job(tmp_path / "job", CheckJob(files=(data,)))
     with subprocess.Popen(
         program.worker_command(tmp_path / "job"), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL, text=True, env=program.worker_environment(),
@@ -307,7 +307,7 @@ def test_runs_keep_every_token() -> None:
 def test_the_preview_answers(tmp_path: Path, model: Path) -> None:
     config = config_of(tmp_path, model, [SHORT, LONG, {"broken": 1}])
     events = run_task(
-        preview_module.preview, tmp_path / "job", {"config": config.model_dump(mode="json")},
+        preview_module.preview, tmp_path / "job", PreviewJob(config=config.model_dump(mode="json")),
         {"command": "example", "split": "train", "index": 0},
         {"command": "search", "text": "WORD"},
         {"command": "example", "split": "train", "index": 1},

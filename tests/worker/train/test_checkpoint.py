@@ -26,7 +26,7 @@ from app.core.protocol.event import (
     parse_event,
     read_events,
 )
-from app.core.protocol.job import write_job
+from app.core.protocol.job import TrainJob, write_job
 from app.core.run.folder import RunDir, prepare_run
 from app.worker.model.head import find_head
 from app.worker.model.loading import make_trainable, trainable
@@ -96,7 +96,7 @@ def test_killed_at_any_moment(inputs: tuple[Path, Path], tmp_path: Path) -> None
     source = random.Random(1)
     last = 0
     for attempt in range(3):
-        write_job(run.path, "train", resume=attempt > 0)
+        write_job(run.path, TrainJob(resume=attempt > 0))
         process = worker(run)
         assert process.stdout is not None
         saved = source.randint(3, 12)

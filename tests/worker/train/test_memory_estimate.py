@@ -12,6 +12,7 @@ import pytest
 
 from app.core.config.train_config import TrainConfig
 from app.core.protocol.event import Finished, Result
+from app.core.protocol.job import ProbeJob
 from app.core.run.folder import prepare_run
 from app.core.setup.memory import Probe, calibrate, estimate
 from app.core.setup.memory_term import Step as StepSize
@@ -78,7 +79,7 @@ def test_probe_runs_the_longest_batch_and_calibrates(tmp_path: Path) -> None:
     mx.clear_cache()
     mx.reset_peak_memory()
     channel = Collector(tmp_path / "events.jsonl")
-    probe(channel, job.path, {"task": "probe"})
+    probe(channel, job.path, ProbeJob())
     (result,) = channel.of(Result)
     assert channel.of(Finished)
     data = result.data

@@ -125,7 +125,7 @@ class _LetterScorer:
 def test_rewards_judge_by_their_weighted_sum(inputs: Path) -> None:
     config = online_config(inputs, reward_functions=["exact_match", "short"], reward_weights=[2, 1])
     prompts = Prompts([[1]], ["?"], ["yes"], [None], 0, ["?"])
-    judged = RewardJudge(Scorer(config, {})).judged(prompts, [0] * 6, ["no", "yes", "yes", "yes", "x" * 400, ""])
+    judged = RewardJudge(Scorer(config)).judged(prompts, [0] * 6, ["no", "yes", "yes", "yes", "x" * 400, ""])
     assert judged.preferred == [1, NEITHER, 0]
     assert judged.rewards == [1.0, 3.0, 3.0, 3.0, 0.5, 0.0]
     assert judged.scores["exact_match"] == [0, 1, 1, 1, 0, 0]

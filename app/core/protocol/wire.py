@@ -1,0 +1,45 @@
+"""The wire between Luthier and a worker: what jobs, commands and events have in common, and their version."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+PROTOCOL_VERSION = 2
+"""The version of jobs, commands and events together.
+
+It grows by one with every change of theirs that the other end can see: a kind or a field that comes, goes or gets
+another name, type, default or meaning; a change of words or of code does not count. Both ends refuse what they do
+not know, so that no difference is too small. Version 1 were dicts, and its jobs did not say a version.
+
+What lies on disk outlives versions and is read leniently: see `app.core.protocol.event.recorded_event` and
+`app.core.protocol.job.read_job`.
+"""
+
+
+class WirePart(BaseModel):
+    """Base of all that is said: it cannot be changed, and has no field that is not declared."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
+
+class RefusedError(ValueError):
+    """Something that was said is not part of the protocol; its text tells what, in sentences."""
+
+
+def refusal_text(what: str, error: ValidationError) -> str:
+    """What is wrong with a job, command or event, a sentence a fault; ``what`` names it: "the job `check`"."""
+    return " ".join(_fault(what, fault) for fault in error.errors(include_url=False))
+
+
+def _fault(what: str, fault: Any) -> str:
+    name = ".".join(str(part) for part in fault["loc"][1:])  # the first one says which of the union it is
+    whose = what[0].upper() + what[1:]
+    match fault["type"]:
+        case "extra_forbidden":
+            return f"{whose} has no `{name}`."
+        case "missing":
+            return f"{whose} lacks `{name}`."
+        case _:
+            return f"`{name}` of {what}: {fault['msg']}."
