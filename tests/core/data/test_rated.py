@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.core.config.train_config import TrainConfig
+from app.core.config.train_config import TrainConfig, TrainMode
 from app.core.data.check import check_files
 from app.core.data.prepare import PreparedData, prepare_data
 from app.core.problem import UnusableError
@@ -27,7 +27,9 @@ def write(folder: Path, rows: list[dict[str, Any]], name: str = "rows.jsonl") ->
     return folder / name
 
 
-def prepared(tmp_path: Path, mode: str, rows: list[dict[str, Any]]) -> tuple[PreparedData, list[dict[str, Any]]]:
+def prepared(
+    tmp_path: Path, mode: TrainMode, rows: list[dict[str, Any]]
+) -> tuple[PreparedData, list[dict[str, Any]]]:
     config = TrainConfig(train_mode=mode, data=str(write(tmp_path, rows)), valid_fraction=0, test_fraction=0)
     data = prepare_data(config, tmp_path / "data")
     return data, [json.loads(line) for line in data.train.read_text().splitlines()]
@@ -48,7 +50,7 @@ FORMS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("mode", ["dpo", "kto"])
-def test_pairs_of_every_form_become_one(form: str, mode: str, tmp_path: Path) -> None:
+def test_pairs_of_every_form_become_one(form: str, mode: TrainMode, tmp_path: Path) -> None:
     data, rows = prepared(tmp_path, mode, [FORMS[form]])
     assert (data.format, rows) == ("preference", [PAIR])
 
@@ -78,7 +80,7 @@ def test_an_answer_may_be_a_number_and_have_a_type(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode, rows", [("dpo", [PAIR] * 3), ("grpo", [{"prompt": [USER], "answer": "5"}] * 3)])
-def test_prepared_files_are_used_as_they_are(mode: str, rows: list[dict[str, Any]], tmp_path: Path) -> None:
+def test_prepared_files_are_used_as_they_are(mode: TrainMode, rows: list[dict[str, Any]], tmp_path: Path) -> None:
     """A run that is resumed finds its own data prepared and must not write over it."""
     write(tmp_path / "own", rows, "train.jsonl")
     config = TrainConfig(train_mode=mode, data=str(tmp_path / "own"), valid_fraction=0)
@@ -103,7 +105,7 @@ def test_pairs_that_teach_nothing_are_told(row: dict[str, Any], said: str, tmp_p
 
 
 @pytest.mark.parametrize("mode, row", [("dpo", PROMPTS["chat"]), ("grpo", PAIR), ("sft", PAIR)])
-def test_data_for_another_method_is_refused(mode: str, row: dict[str, Any], tmp_path: Path) -> None:
+def test_data_for_another_method_is_refused(mode: TrainMode, row: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(UnusableError) as refused:
         prepared(tmp_path, mode, [row])
     assert refused.value.problems[0].path == "data"

@@ -15,7 +15,7 @@ from app.core.config.train_config import TrainConfig
 from app.core.problem import TaskError
 from app.core.protocol import event
 from app.core.protocol.event import Event
-from app.core.queue.queue import QueueEntry, RunQueue, make_entry, outcome_of, tally
+from app.core.queue.queue import EntryState, QueueEntry, RunQueue, make_entry, outcome_of, tally
 from app.core.run.folder import RunDir, runs_dir
 from app.core.run.note import load_note
 from tests import ROOT
@@ -67,7 +67,8 @@ def test_entries_are_moved_skipped_removed_and_queued_again(queue: RunQueue) -> 
 def test_moving_keeps_every_entry_and_the_order_of_the_others(data: st.DataObject) -> None:
     import tempfile
 
-    states = data.draw(st.lists(st.sampled_from(["waiting", "done", "running", "skipped"]), min_size=1, max_size=7))
+    known: list[EntryState] = ["waiting", "done", "running", "skipped"]
+    states = data.draw(st.lists(st.sampled_from(known), min_size=1, max_size=7))
     with tempfile.TemporaryDirectory() as folder:
         queue = RunQueue(Path(folder))
         queue.add([QueueEntry(id=str(i), name=str(i), config="", state=s) for i, s in enumerate(states)])

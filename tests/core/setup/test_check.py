@@ -65,7 +65,7 @@ def report(train: int = 200, *, target: str = "chat", usable: bool = True, **cha
     return DataReport(**values | changes)
 
 
-GOOD = {"model": "/m", "data": "/d", "mask_prompt": True, "iters": 1000}
+GOOD: dict[str, Any] = {"model": "/m", "data": "/d", "mask_prompt": True, "iters": 1000}
 
 
 def severity(config: TrainConfig, path: str, *known: Any) -> Severity | None:

@@ -273,13 +273,12 @@ def test_a_disk_without_room_is_told_before_anything_is_fetched(hub: HubServer) 
 
 def test_strictly_offline_asks_nothing(hub: HubServer) -> None:
     save_settings(Settings(offline=True))
-    for task, job in (
-        (search, HubSearchJob(query="x")),
-        (download, HubDownloadJob(model=NAME)),
-        (login, HubLoginJob()),
-    ):
-        with pytest.raises(UnusableError, match="strictly offline"):
-            task(channel(), Path("unused"), job)
+    with pytest.raises(UnusableError, match="strictly offline"):
+        search(channel(), Path("unused"), HubSearchJob(query="x"))
+    with pytest.raises(UnusableError, match="strictly offline"):
+        download(channel(), Path("unused"), HubDownloadJob(model=NAME))
+    with pytest.raises(UnusableError, match="strictly offline"):
+        login(channel(), Path("unused"), HubLoginJob())
     assert "strictly offline" in failed(run("hub_download", model=NAME)).message
     assert hub.requests == []
 

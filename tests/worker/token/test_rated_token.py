@@ -49,7 +49,12 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def config_of(folder: Path, model: Path, rows: list[Any], **values: Any) -> TrainConfig:
     data = folder / "rows.jsonl"
     data.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    base = {"train_mode": "dpo", "valid_fraction": 0.0, "test_fraction": 0.0, "max_seq_length": LIMIT}
+    base: dict[str, Any] = {
+        "train_mode": "dpo",
+        "valid_fraction": 0.0,
+        "test_fraction": 0.0,
+        "max_seq_length": LIMIT,
+    }
     return TrainConfig(model=str(model), data=str(data), **base | {"max_completion_length": 20} | values)
 
 
