@@ -69,8 +69,21 @@ KINDS: dict[str, Kind] = {
     "over_length": Kind(_W, "Longer than the maximum length", "Raise the maximum length, or shorten the row."),
     "no_trained_token": Kind(_W, "No token is trained", "Raise the maximum length, or leave the row out."),
     "no_room": Kind(_W, "No room for an answer", "Raise the maximum length, or shorten the prompt."),
-    "unstable_template": Kind(_W, "The template rewrites earlier turns"),
-    "mask_mismatch": Kind(_W, "The mask does not meet the answer's first token"),
+    "answer_not_found": Kind(
+        _E,
+        "Answer not found in the rendered row",
+        "Leave the row out, or train whole rows: turn prompt masking off.",
+    ),
+    "dropped": Kind(
+        _W, "Left out by the chat template", "Choose a model whose template shows it, or take it out of the rows."
+    ),
+    "no_stop_token": Kind(
+        _W,
+        "Answers that do not stop",
+        "Add the token that ends an answer to `eos_token_id` in the model's generation_config.json.",
+    ),
+    "double_begin": Kind(_N, "Two tokens at the beginning made one"),
+    "dropped_reasoning": Kind(_N, "Reasoning of earlier answers left out by the template"),
     # -- worth knowing
     "encoding": Kind(_N, "Encoding"),
     "layout": Kind(_N, "Layout of the file"),

@@ -25,7 +25,7 @@ from app.worker.model.head import Head, NoHead
 from app.worker.process.control import StoppedError
 from app.worker.rollout.rollout import score_answers
 from app.worker.rollout.score import Scorer
-from app.worker.token.encode import REFUSALS
+from app.worker.token.chat_template import REFUSALS
 from app.worker.token.prompt import Prompts
 
 NEITHER = -1

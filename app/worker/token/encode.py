@@ -6,35 +6,35 @@ many rows at once: the chat template renders each, the tokenizer encodes all ren
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import jinja2
 import numpy as np
 
 from app.core.config.train_config import TrainConfig
 from app.core.data.format import Features, Target, mlx_choice
 from app.core.problem import Problem, UnusableError
+from app.worker.token.alignment import Alignment, align
+from app.worker.token.chat_template import REFUSALS, ChatTemplate, Dialogue, Rendered, Span, refusal
+from app.worker.token.span import Answers, SpanFinder
 from app.worker.token.token_set import Example
 
-GENERATION = re.compile(r"\{%-?\s*generation\b")
-# What a chat template raises for a row that it does not take: its own refusal, and what follows from a field that
-# is missing or of another type than it expects.
-REFUSALS = (jinja2.TemplateError, TypeError, ValueError, KeyError, IndexError, AttributeError)
+END_TOKENS = 6  # behind an answer: its end token, line breaks, and what a template puts behind the last turn
 
-Span = tuple[int, int]
 Row = dict[str, Any]
+Turns = tuple[int, ...]
 
 
 @dataclass(slots=True)
 class Encoded:
-    """One row: its example, or why there is none; ``faults`` are (kind, reason) of what is worth telling."""
+    """One row: its example, or why there is none (``kind`` of finding and reason); ``faults`` are (kind, reason) of
+    what is worth telling."""
 
     example: Example | None
     refused: str = ""
     faults: list[tuple[str, str]] = field(default_factory=list)
+    kind: str = "template_refused"
 
 
 class RowEncoder:
@@ -51,12 +51,15 @@ class RowEncoder:
         self.masked = config.mask_prompt and self.target != "text"
         self._all_turns = self.masked and config.mask_turns == "all" and self.target == "chat"
         self._ends = frozenset(tokenizer.eos_token_ids)
+        self._specials = frozenset(getattr(self._inner, "added_tokens_decoder", {}))
         if not self.target:
             raise UnusableError(
                 [Problem("data", "The first row is in no form that mlx-lm reads.", file=file, line=1)]
             )
         if self.target != "text" and not tokenizer.has_chat_template:
             raise UnusableError([no_chat_template(self.target, file)])
+        self._template = ChatTemplate(tokenizer)
+        self._finder = SpanFinder(self._template, tokenizer.eos_token or "", _special_texts(self._inner))
 
     def encode(self, rows: Sequence[Row]) -> list[Encoded]:
         """The rows as examples, in order."""
@@ -70,7 +73,11 @@ class RowEncoder:
         name, end = self._features.text, self._tokenizer.eos_token_id
         found = [Encoded(None, self._text_fault(row, name)) for row in rows]
         good = [at for at, item in enumerate(found) if not item.refused]
-        for at, tokens in zip(good, self._tokens([rows[at][name] for at in good], special=True), strict=True):
+        for at, tokens in zip(good, self._tokens([rows[at][name] for at in good]), strict=True):
+            if tokens[:2] == [self._inner.bos_token_id] * 2:
+                tokens = tokens[1:]
+                said = "The text begins with the token that the tokenizer puts before every text: it stands once."
+                found[at].faults.append(("double_begin", said))
             if end is not None and (not tokens or tokens[-1] != end):
                 tokens = [*tokens, end]
             found[at].example = _example(tokens, [(0, len(tokens))])
@@ -80,38 +87,48 @@ class RowEncoder:
     def _text_fault(row: Row, name: str) -> str:
         return "" if isinstance(row.get(name), str) and row[name] else f"`{name}` is missing, empty or no text."
 
+    def _tokens(self, texts: list[str]) -> list[list[int]]:
+        if not texts:
+            return []
+        arguments = {"return_attention_mask": False, "return_token_type_ids": False, "verbose": False}
+        found: list[list[int]] = self._inner(texts, add_special_tokens=True, **arguments)["input_ids"]
+        return found
+
     # -- chat -------------------------------------------------------------------------------------------------
 
     def _encode_chats(self, rows: Sequence[Row]) -> list[Encoded]:
         found = [Encoded(None) for _ in rows]
-        texts: list[str] = []
-        prompts: list[str] = []
+        dialogues = self._dialogues(rows, found)
         good: list[int] = []
-        for at, row in enumerate(rows):
-            try:
-                messages, tools = self.messages(row), row.get("tools")
-                text = self._render(messages, tools)
-                prompt = self._render(messages[:-1], tools, answer_next=_answers(messages)) if self.masked else ""
-            except REFUSALS as error:
-                found[at].refused = refusal(error)
-                continue
-            good.append(at)
-            texts.append(text)
-            prompts.append(prompt)
-        encoded = self._tokens(texts)
-        begins: list[list[int]] = self._tokens(prompts) if self.masked else [[] for _ in good]
-        for at, tokens, begin in zip(good, encoded, begins, strict=True):
-            spans = [(len(begin), len(tokens))]
-            if tokens[: len(begin)] != begin:
-                said = "The rendered prompt is not the beginning of the rendered row, so the mask may be off."
-                found[at].faults.append(("mask_mismatch", said))
-            if self._all_turns:
-                spans = self._turns(rows[at], tokens, spans[0], found[at])
-            found[at].example = _example(tokens, spans)
+        rendered: list[Rendered] = []
+        for at, item in zip(dialogues, self._template.render(list(dialogues.values())), strict=True):
+            if isinstance(item, Exception):
+                found[at].refused = refusal(item)
+            else:
+                good.append(at)
+                rendered.append(item)
+        answers = self._answers([dialogues[at] for at in good], rendered)
+        for at, its in zip(good, answers, strict=True):
+            if its.fault:
+                found[at] = Encoded(None, its.fault, kind="answer_not_found")
+        whole = [number for number, its in enumerate(answers) if not its.fault]
+        aligned = align(self._inner, [rendered[number].text for number in whole])
+        for number, alignment in zip(whole, aligned, strict=True):
+            found[good[number]] = self._encoded(alignment, answers[number])
         return found
 
+    def _dialogues(self, rows: Sequence[Row], found: list[Encoded]) -> dict[int, Dialogue]:
+        """The conversation of each row that has one, by its place."""
+        dialogues: dict[int, Dialogue] = {}
+        for at, row in enumerate(rows):
+            try:
+                dialogues[at] = Dialogue(self.messages(row), row.get("tools"))
+            except REFUSALS as error:
+                found[at].refused = refusal(error)
+        return dialogues
+
     def messages(self, row: Row) -> list[dict[str, Any]]:
-        """The messages that the template is given: the row's, or prompt and completion as two turns."""
+        """The messages of a row: its own, or prompt and completion as two turns."""
         if self.target == "completion":
             return [
                 {"role": "user", "content": row[self._features.prompt]},
@@ -122,73 +139,89 @@ class RowEncoder:
             raise ValueError(f"`{self._features.chat}` is no list of messages")
         return messages
 
-    def _render(self, messages: list[dict[str, Any]], tools: Any, *, answer_next: bool = False) -> str:
-        # The argument is left out rather than False, as mlx-lm does for whole rows.
-        more = {"add_generation_prompt": True} if answer_next else {}
-        text = self._tokenizer.apply_chat_template(messages, tools=tools, tokenize=False, **more)
-        if not isinstance(text, str):
-            raise TypeError("the template does not give a text")
-        return text
+    # -- what is learned --------------------------------------------------------------------------------------
 
-    def _tokens(self, texts: list[str], *, special: bool = False) -> list[list[int]]:
-        if not texts:
-            return []
-        arguments = {"return_attention_mask": False, "return_token_type_ids": False, "verbose": False}
-        found: list[list[int]] = self._inner(texts, add_special_tokens=special, **arguments)["input_ids"]
+    def _answers(self, dialogues: list[Dialogue], rendered: list[Rendered]) -> list[Answers]:
+        """The spans that are learned of each row; of rows that are learned as a whole, those that are not.
+
+        Where the template marks what the assistant says, the marks are the spans; they are looked for only where it
+        is open which mark belongs to which turn.
+        """
+        wanted = [self._wanted(dialogue) for dialogue in dialogues]
+        marked = [
+            _of_turns(item.marks, _turns_of_assistant(dialogue), turns) if self.masked else None
+            for dialogue, item, turns in zip(dialogues, rendered, wanted, strict=True)
+        ]
+        sought = [turns if marks is None else () for turns, marks in zip(wanted, marked, strict=True)]
+        found = self._finder.find(dialogues, [item.text for item in rendered], sought)
+        for item, marks, answers in zip(rendered, marked, found, strict=True):
+            if marks is not None:
+                answers.spans = list(marks)
+            elif self.masked and item.marks:
+                answers.spans = [mark for mark in item.marks if any(_meet(mark, span) for span in answers.spans)]
         return found
 
-    # -- every turn of the assistant ----------------------------------------------------------------------
+    def _wanted(self, dialogue: Dialogue) -> Turns:
+        """The answers to find: those that are learned, or where whole rows are learned, those that are not."""
+        turns = _turns_of_assistant(dialogue)
+        silent = tuple(at for at in turns if _is_silent(dialogue.messages[at]))
+        if not self.masked:
+            return silent
+        return tuple(at for at in (turns if self._all_turns else turns[-1:]) if at not in silent)
 
-    def _turns(self, row: Row, tokens: list[int], last: Span, encoded: Encoded) -> list[Span]:
-        """The spans of all assistant turns, each found by what the template renders before and after it.
+    def _encoded(self, alignment: Alignment, answers: Answers) -> Encoded:
+        spans = [alignment.tokens(span) for span in answers.spans]
+        tokens = alignment.ids
+        if self.masked:
+            example = _example(tokens, spans)
+        else:
+            example = _example(tokens, [(0, len(tokens))])
+            for start, end in spans:
+                example.trained[start:end] = False
+        encoded = Encoded(example, faults=list(answers.told))
+        if example.trained[-1:].any() and (said := self._unstopped(tokens)):
+            encoded.faults.append(("no_stop_token", said))
+        return encoded
 
-        ``last`` is the span that mlx-lm trains. Where the template rewrites earlier turns (drops their thinking)
-        a turn ends at the first end-of-turn token after its beginning; where even its beginning cannot be found,
-        the template's own marks count if it has any, and else only the last turn is trained.
-        """
-        messages, tools = self.messages(row), row.get("tools")
-        turns = [at for at, message in enumerate(messages) if message.get("role") == "assistant"]
-        earlier = [at for at in turns if at < len(messages) - 1]
-        try:
-            heads = [self._render(messages[:at], tools, answer_next=True) for at in earlier]
-            wholes = [self._render(messages[: at + 1], tools) for at in earlier]
-        except REFUSALS:
-            return self._marked(row, tokens, last, encoded)
-        spans: list[Span] = []
-        for head, whole in zip(self._tokens(heads), self._tokens(wholes), strict=True):
-            span = self._span(tokens, head, whole)
-            if span is None:
-                return self._marked(row, tokens, last, encoded)
-            spans.append(span)
-        if turns and turns[-1] == len(messages) - 1:
-            spans.append(last)
-        return spans
-
-    def _span(self, tokens: list[int], head: list[int], whole: list[int]) -> Span | None:
-        start = len(head)
-        if tokens[:start] != head:
-            return None
-        if len(whole) > start and tokens[: len(whole)] == whole:
-            return start, len(whole)
-        end = next((at for at in range(start, len(tokens)) if tokens[at] in self._ends), None)
-        return None if end is None else (start, end + 1)
-
-    def _marked(self, row: Row, tokens: list[int], last: Span, encoded: Encoded) -> list[Span]:
-        """The spans that the template marks itself (``{% generation %}``), else the last turn, and says so."""
-        template = getattr(self._inner, "chat_template", None)
-        if isinstance(template, str) and GENERATION.search(template):
-            found = self._inner.apply_chat_template(
-                self.messages(row), tools=row.get("tools"), return_assistant_tokens_mask=True, return_dict=True
-            )
-            if list(found["input_ids"]) == tokens and any(found["assistant_masks"]):
-                return _runs(found["assistant_masks"])
-        said = "The template changes earlier turns when later ones follow: only the last answer is trained."
-        encoded.faults.append(("unstable_template", said))
-        return [last]
+    def _unstopped(self, tokens: list[int]) -> str:
+        """What to tell of an answer at whose end the model would not stop; empty if it would."""
+        if not self._ends.isdisjoint(tokens[-END_TOKENS:]):
+            return ""
+        stops = ", ".join(repr(self._inner.decode([end])) for end in sorted(self._ends)) or "nothing"
+        last = self._inner.decode(tokens[-1:])
+        ends = f"end with {last!r}" if tokens[-1] in self._specials else "end with no token of their own"
+        return f"Answers {ends}, and the model stops at {stops}: the tuned model will not stop after its answers."
 
 
-def _answers(messages: list[dict[str, Any]]) -> bool:
-    return messages[-1].get("role") == "assistant"
+def _special_texts(tokenizer: Any) -> list[str]:
+    """The texts of all tokens that are never part of words."""
+    added = [str(token) for token in getattr(tokenizer, "added_tokens_decoder", {}).values()]
+    return [*added, *map(str, tokenizer.all_special_tokens)]
+
+
+def _turns_of_assistant(dialogue: Dialogue) -> Turns:
+    return tuple(at for at, message in enumerate(dialogue.messages) if message.get("role") == "assistant")
+
+
+def _is_silent(message: dict[str, Any]) -> bool:
+    """True for an answer that its author has taken out of the loss."""
+    weight = message.get("weight")
+    return weight is not None and weight in (0, "0", "0.0")
+
+
+def _of_turns(marks: Sequence[Span], turns: Turns, wanted: Turns) -> list[Span] | None:
+    """The marks of the wanted turns; None where the template has none, or which are whose is open."""
+    if not marks:
+        return None
+    if wanted == turns:
+        return list(marks)
+    if len(marks) != len(turns):
+        return None
+    return [mark for mark, turn in zip(marks, turns, strict=True) if turn in wanted]
+
+
+def _meet(one: Span, other: Span) -> bool:
+    return one[0] < other[1] and other[0] < one[1]
 
 
 def _example(tokens: list[int], spans: list[Span]) -> Example:
@@ -196,19 +229,6 @@ def _example(tokens: list[int], spans: list[Span]) -> Example:
     for start, end in spans:
         trained[start:end] = True
     return Example(np.array(tokens, np.int32), trained)
-
-
-def _runs(mask: list[int]) -> list[Span]:
-    edges = np.flatnonzero(np.diff(np.array([0, *mask, 0], np.int8)))
-    return [(int(start), int(end)) for start, end in edges.reshape(-1, 2)]
-
-
-def refusal(error: Exception) -> str:
-    """Why the template did not take a row, in its own words where it has some."""
-    said = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
-    if isinstance(error, jinja2.TemplateError):
-        return f"The chat template refuses the row: {said.rstrip('.')}."
-    return f"The chat template cannot render the row: {said.rstrip('.')}."
 
 
 def no_chat_template(target: str, file: str) -> Problem:

@@ -14,7 +14,8 @@ from app.core.config.train_config import TrainConfig
 from app.core.method.method import prompt_limit
 from app.core.problem import Problem, UnusableError
 from app.worker.array import Ints
-from app.worker.token.encode import REFUSALS, no_chat_template, refusal
+from app.worker.token.chat_template import REFUSALS, refusal
+from app.worker.token.encode import no_chat_template
 from app.worker.token.row_file import row_batches
 
 
@@ -65,7 +66,9 @@ def tokenize_prompts(
     for rows, lines, done in row_batches(path):
         for row, line in zip(rows, lines, strict=True):
             try:
-                tokens = tokenizer.apply_chat_template(row["prompt"], add_generation_prompt=True, tokenize=True)
+                tokens = tokenizer.apply_chat_template(
+                    row["prompt"], tools=row.get("tools"), add_generation_prompt=True, tokenize=True
+                )
             except REFUSALS as error:
                 refused.append(Problem("data", refusal(error), file=str(path), line=line))
                 continue

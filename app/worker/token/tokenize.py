@@ -17,6 +17,11 @@ from app.worker.token.encode import Encoded, RowEncoder
 from app.worker.token.row_file import KEPT_FAULTS, row_batches
 from app.worker.token.token_set import TokenSet
 
+# Rows of these kinds have no example.
+REFUSED = ("template_refused", "answer_not_found")
+# What is the same for every row of a file: told once, with the number of rows.
+ALIKE = frozenset(("no_stop_token",))
+
 
 def load_tokenizer(model: str) -> Any:
     """mlx-lm's tokenizer of a model (folder or cached hub id), without the weights. Raises `UnusableError`."""
@@ -72,17 +77,18 @@ def tokenize_rows(path: Path, tokenizer: Any, config: TrainConfig, progress: Pro
 
 def _collect(encoded: list[Encoded], lines: list[int], faults: list[Fault], counts: Counter[str]) -> None:
     for item, line in zip(encoded, lines, strict=True):
-        told = [*item.faults, *([("template_refused", item.refused)] if item.refused else [])]
+        told = [*item.faults, *([(item.kind, item.refused)] if item.refused else [])]
         for kind, reason in told:
             counts[kind] += 1
-            if counts[kind] <= KEPT_FAULTS:
+            if counts[kind] <= (1 if kind in ALIKE else KEPT_FAULTS):
                 faults.append((kind, line, reason))
 
 
 def refuse(tokenized: Tokenized, path: Path, config: TrainConfig, origins: Origins | None = None) -> None:
-    """Raises `UnusableError` if the chat template refused rows and they may not be left out."""
-    count = tokenized.counts.get("template_refused", 0)
-    if not count or (config.skip_bad_rows and len(tokenized.token_set)):
+    """Raises `UnusableError` if there are rows without an example and they may not be left out."""
+    if not any(tokenized.counts.get(kind, 0) for kind in REFUSED) or (
+        config.skip_bad_rows and len(tokenized.token_set)
+    ):
         return
     findings = Findings()
     add_findings(findings, tokenized, path, origins)

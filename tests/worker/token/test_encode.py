@@ -124,23 +124,21 @@ def test_every_turn(tmp_path: Path, tokenizers: dict[str, Any], template: str, t
     found = tokenize_rows(path, tokenizers[template], config)
 
     assert trained_text(tokenizers[template], found.token_set, 1) == text
-    assert "unstable_template" not in found.counts
+    assert not found.counts
     # Rows with one answer are trained as with "last".
     last = tokenize_file(path, tokenizers[template], config.with_value("mask_turns", "last"))
     if template != "marked":
         assert np.array_equal(found.token_set[0].trained, last[0].trained)
 
 
-def test_every_turn_of_an_unstable_template_is_told(tmp_path: Path, tokenizers: dict[str, Any]) -> None:
+def test_every_turn_of_a_template_that_rewrites_its_beginning(tmp_path: Path, tokenizers: dict[str, Any]) -> None:
     path, config = prepared(tmp_path, "chat", mask_prompt=True, mask_turns="all")
 
     found = tokenize_rows(path, tokenizers["unstable"], config)
 
-    assert trained_text(tokenizers["unstable"], found.token_set, 1).endswith("d<|im_end|>")
-    assert [(line, kind) for kind, line, _ in found.faults if kind == "unstable_template"] == [
-        (2, "unstable_template")
-    ]
-    assert found.counts["mask_mismatch"] == 3
+    assert trained_text(tokenizers["unstable"], found.token_set, 1) == "\nb<|im_end|>\nd<|im_end|>"
+    assert trained_text(tokenizers["unstable"], found.token_set, 2) == "\ny<|im_end|>"
+    assert not found.counts
 
 
 def test_tool_calls_are_trained_as_turns(tmp_path: Path, tokenizers: dict[str, Any]) -> None:
