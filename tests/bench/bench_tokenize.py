@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "bench")]
+sys.path.insert(0, str(ROOT))
 
-from bench_check import row, text
+from tests.bench.bench_check import row, text
 
 CALLS = """{%- for t in tools or [] -%}<|system|>{{ t | tojson }}<|end|>{%- endfor -%}
 {%- for m in messages -%}
