@@ -82,7 +82,9 @@ def _answers(
     from app.command.worker import checked
     from app.core.protocol import event
     from app.core.protocol.client import started_job
+    from app.core.protocol.command import Ask
     from app.core.protocol.job import GenerateJob
+    from app.core.protocol.question import Question, chat_of
 
     texts = [["" for _ in adapters] for _ in prompts]
     waiting = len(adapters) * len(prompts)
@@ -91,7 +93,8 @@ def _answers(
             if isinstance(said, event.Ready):
                 for number, prompt in enumerate(prompts):
                     messages = [*prompt.opening, {"role": "user", "content": prompt.text}]
-                    worker.send("generate", request=number, messages=messages, max_tokens=max_tokens, seed=0)
+                    question = Question(messages=chat_of(messages), max_tokens=max_tokens, seed=0)
+                    worker.send(Ask(request=number, question=question))
             elif isinstance(said, event.Answered):
                 texts[said.request][said.column] += said.text
                 if said.finish_reason in ("unusable", "error"):

@@ -138,7 +138,9 @@ def _answers(model: str, adapters: tuple[str | None, ...], prompts: list[list[di
     from app.command.worker import checked
     from app.core.protocol import event
     from app.core.protocol.client import started_job
+    from app.core.protocol.command import Ask
     from app.core.protocol.job import GenerateJob
+    from app.core.protocol.question import Question, chat_of
 
     texts = [["", ""] for _ in prompts]
     waiting = 2 * len(prompts)
@@ -146,7 +148,8 @@ def _answers(model: str, adapters: tuple[str | None, ...], prompts: list[list[di
         for said in checked(worker.events()):
             if isinstance(said, event.Ready):
                 for number, messages in enumerate(prompts):
-                    worker.send("generate", request=number, messages=messages, max_tokens=MAX_TOKENS, seed=0)
+                    question = Question(messages=chat_of(messages), max_tokens=MAX_TOKENS, seed=0)
+                    worker.send(Ask(request=number, question=question))
             elif isinstance(said, event.Answered):
                 texts[said.request][said.column] += said.text
                 if said.finish_reason in ("unusable", "error", "stopped"):

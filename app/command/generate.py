@@ -13,6 +13,7 @@ from app.command import output
 if TYPE_CHECKING:
     from app.core.protocol.client import WorkerClient
     from app.core.protocol.event import Answered
+    from app.core.protocol.question import Question
 
 application = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -45,26 +46,41 @@ def generate(
     from app.command.worker import absolute
     from app.core.protocol.client import started_job
     from app.core.protocol.job import GenerateJob
+    from app.core.protocol.question import chat_of
 
     adapter = str(adapter_path.expanduser().resolve()) if adapter_path is not None else None
-    request = {
-        "messages": [{"role": "system", "content": system_prompt}] if system_prompt is not None else [],
-        "prompt": _prompt(prompt),
-        "max_tokens": max_tokens,
-        "temp": temp,
-        "top_p": top_p,
-        "top_k": top_k,
-        "min_p": min_p,
-        "repetition_penalty": repetition_penalty,
-        "seed": seed,
-        "raw": raw,
-    }
+    question = _question(
+        messages=chat_of([{"role": "system", "content": system_prompt}] if system_prompt is not None else []),
+        prompt=_prompt(prompt),
+        max_tokens=max_tokens,
+        temp=temp,
+        top_p=top_p,
+        top_k=top_k,
+        min_p=min_p,
+        repetition_penalty=repetition_penalty,
+        seed=seed,
+        raw=raw,
+    )
     base = absolute(model or _model_of(adapter_path))
     with started_job(GenerateJob(model=base, adapters=(adapter,))) as worker, worker.stopped_by_interrupt():
-        text, last = _answer(worker, request, streamed=not as_json)
+        text, last = _answer(worker, question, streamed=not as_json)
     _raise_if_failed(last)
     _tell(text, last, as_json)
     return 0
+
+
+def _question(**values: Any) -> Question:
+    """The question of these options; raises `UnusableError` for what is out of its range."""
+    from pydantic import ValidationError
+
+    from app.core.problem import UnusableError
+    from app.core.protocol.question import Question
+    from app.core.setup.config_file import validation_problems
+
+    try:
+        return Question(**values)
+    except ValidationError as error:
+        raise UnusableError(validation_problems(error)) from error
 
 
 def _prompt(prompt: str | None) -> str:
@@ -93,14 +109,15 @@ def _model_of(adapter: Path | None) -> str:
     raise UnusableError([Problem("--model", "There is no model.", hint="Give a model folder with --model.")])
 
 
-def _answer(worker: WorkerClient, request: dict[str, Any], *, streamed: bool) -> tuple[str, Answered | None]:
+def _answer(worker: WorkerClient, question: Question, *, streamed: bool) -> tuple[str, Answered | None]:
     from app.command.worker import checked
     from app.core.protocol import event
+    from app.core.protocol.command import Ask
 
     pieces: list[str] = []
     for said in checked(worker.events()):
         if isinstance(said, event.Ready):
-            worker.send("generate", **request)
+            worker.send(Ask(question=question))
         elif isinstance(said, event.Answered):
             pieces.append(said.text)
             if streamed:

@@ -205,7 +205,9 @@ def _stopped(message: str, as_json: bool) -> typer.Exit:
 
 
 def _send_token(worker: WorkerClient, token: str) -> None:
-    worker.send("token", token=token)
+    from app.core.protocol.command import GiveToken
+
+    worker.send(GiveToken(token=token))
 
 
 class _Progress:

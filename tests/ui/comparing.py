@@ -11,6 +11,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QLabel
 
 from app.core.protocol import event
+from app.core.protocol.command import Ask
 from app.core.run.folder import RunDir
 from app.ui.compare.tab import CompareTab
 from tests.ui import synthetic_run
@@ -59,8 +60,9 @@ def note(tab: CompareTab) -> str:
 
 
 def asked(worker: FakeWorker) -> dict[str, Any]:
-    """The last question that a worker was given."""
-    return next(arguments for command, arguments in reversed(worker.commands) if command == "generate")
+    """The last question that a worker was given, with its number and the columns that are to answer."""
+    ask = next(command for command in reversed(worker.commands) if isinstance(command, Ask))
+    return {"request": ask.request, "columns": list(ask.columns or ())} | ask.question.model_dump()
 
 
 def answer(worker: FakeWorker, *texts: str, **figures: Any) -> None:

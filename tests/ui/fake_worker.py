@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
 from app.core.protocol import event
+from app.core.protocol.command import Command, EndOfInput
 from app.core.protocol.event import Event
 from app.ui.worker.process import WorkerOutcome
 
@@ -23,7 +23,7 @@ class FakeWorker(QObject):
     def __init__(self, job_dir: Path, task: str, parent: QObject | None = None, *, log: Path | None = None) -> None:
         super().__init__(parent)
         self.job_dir, self.task, self.log = job_dir, task, log
-        self.commands: list[tuple[str, dict[str, Any]]] = []
+        self.commands: list[Command] = []
         self.killed = False
         self.process_id = 0
         self.is_running = False
@@ -32,8 +32,8 @@ class FakeWorker(QObject):
     def start(self) -> None:
         self.is_running = True
 
-    def send(self, command: str, **arguments: Any) -> None:
-        self.commands.append((command, arguments))
+    def send(self, command: Command) -> None:
+        self.commands.append(command)
 
     def kill(self) -> None:
         self.killed = True
@@ -41,7 +41,7 @@ class FakeWorker(QObject):
             self.end(None, -9)
 
     def close_input(self) -> None:
-        self.commands.append(("end_of_input", {}))
+        self.commands.append(EndOfInput())
 
     def wait(self, _milliseconds: int) -> bool:
         return True

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import mlx.core as mx
 
 from app.core.config.train_config import TrainConfig
+from app.core.protocol.command import Command, EndOfInput, parse_command
 from app.core.protocol.event import Event, TrainReported
 from app.core.protocol.job import TrainJob
 from app.core.run.folder import RunDir, prepare_run
@@ -28,7 +29,7 @@ class Collector(Channel):
         self._path = file
         self.events: list[Event] = []
         self._answer = answer
-        self._queue: queue.Queue[dict[str, Any]] = queue.Queue()
+        self._queue: queue.Queue[Command] = queue.Queue()
         super().__init__(io.StringIO(), self._queue)
 
     def emit(self, event: Event) -> None:
@@ -36,7 +37,7 @@ class Collector(Channel):
             file.write(event.to_line() + "\n")
         self.events.append(event)
         if command := self._answer(event):
-            self._queue.put({"command": command})
+            self._queue.put(EndOfInput() if command == "end_of_input" else parse_command({"command": command}))
 
     def of(self, kind: type[Kind]) -> list[Kind]:
         """The events of one kind."""

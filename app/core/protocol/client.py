@@ -5,7 +5,6 @@ The window has its own (a ``QProcess``); this one blocks, and needs neither Qt n
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -15,9 +14,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any, Self
+from typing import Self
 
 from app.core.protocol import event, program
+from app.core.protocol.command import Command, Stop
 from app.core.protocol.event import Event, parse_event
 from app.core.protocol.job import LOG_TAIL_LINES, Job, write_job
 
@@ -62,10 +62,10 @@ class WorkerClient:
         """0, 1 or 2 as the worker ended, negative for a signal, None while it runs."""
         return self._process.poll()
 
-    def send(self, command: str, **arguments: Any) -> None:
+    def send(self, command: Command) -> None:
         """Sends one command; a worker that has ended does not hear it, which is no error."""
         assert self._process.stdin is not None
-        line = json.dumps({"command": command} | arguments).encode("ascii") + b"\n"
+        line = command.to_line()
         with self._writing, suppress(BrokenPipeError, ValueError):
             self._process.stdin.write(line)
             self._process.stdin.flush()
@@ -122,7 +122,7 @@ class WorkerClient:
                 self.kill()
                 return
             # In a thread: the interrupted code may be in `send` itself, and hold its lock.
-            threading.Thread(target=self.send, args=("stop",), daemon=True).start()
+            threading.Thread(target=self.send, args=(Stop(),), daemon=True).start()
 
         before = signal.signal(signal.SIGINT, stop)
         try:

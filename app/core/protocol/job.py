@@ -187,8 +187,10 @@ def read_job(folder: Path) -> AnyJob:
 def parse_job(tree: dict[str, Any]) -> AnyJob:
     """The job of a JSON object, as `read_job` reads it."""
     task, written = tree.get("task"), tree.get("protocol", 1)
-    if not isinstance(task, str) or task not in JOBS:
-        raise RefusedError(f"There is no task {task!r}.")
+    if not isinstance(task, str):
+        raise RefusedError("It names no task.")
+    if task not in JOBS:
+        raise RefusedError(f"There is no task `{task}`.")
     if isinstance(written, int) and written > PROTOCOL_VERSION:
         raise RefusedError(f"It is of version {written} of the protocol; this Luthier knows {PROTOCOL_VERSION}.")
     if isinstance(written, int) and written < PROTOCOL_VERSION:

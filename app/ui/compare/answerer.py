@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.core.protocol import event
+from app.core.protocol.command import Ask, LoadAdapters, Stop
 from app.core.protocol.event import Event
 from app.core.protocol.job import GenerateJob, write_job
 from app.core.protocol.question import Question
@@ -68,13 +68,13 @@ class Answerer(QObject):
         if self._worker is None or model != self._model:
             self._start(model, wanted)
         elif wanted != self._adapters:
-            self._worker.send("load", adapters=list(wanted))
+            self._worker.send(LoadAdapters(adapters=wanted))
         self._adapters = wanted
         self._request += 1
-        columns = list(order) or list(range(len(wanted)))
+        columns = tuple(order) or tuple(range(len(wanted)))
         self._open = set(columns)
         assert self._worker is not None
-        self._worker.send("generate", request=self._request, columns=columns, **asdict(question))
+        self._worker.send(Ask(request=self._request, columns=columns, question=question))
         self.state_changed.emit()
 
     def stop(self) -> None:
@@ -82,7 +82,7 @@ class Answerer(QObject):
         if self._worker is None or not self.is_busy:
             return
         if self._ready:
-            self._worker.send("stop")
+            self._worker.send(Stop())
         else:
             self.release()
 

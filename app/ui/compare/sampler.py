@@ -12,7 +12,7 @@ from app.ui.form.number_box import NumberBox
 from app.ui.widget import theme
 
 NUMBER_WIDTH = 110  # px
-# The names are mlx-lm's; app.core.protocol.question.Request takes them as they are.
+# The names are mlx-lm's; app.core.protocol.question.Question takes them as they are.
 SAMPLER = (
     FieldSpec(
         "compare.max_tokens", "Maximum tokens", "int", 256, what="Longest answer", minimum=1, maximum=100_000

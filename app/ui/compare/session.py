@@ -13,7 +13,7 @@ from app.core.compare.candidate import Candidate
 from app.core.compare.conversation import Conversation, opened
 from app.core.compare.prompt_set import Prompt
 from app.core.protocol.event import Answered
-from app.core.protocol.question import Question
+from app.core.protocol.question import Question, chat_of
 from app.ui.compare.answerer import Answerer
 
 
@@ -133,9 +133,9 @@ class CompareSession(QObject):
     def _question(self, conversation: Conversation, order: tuple[int, ...]) -> Question:
         """Columns that have answered before have conversations of their own."""
         if len(conversation.turns) == 1:
-            return Question(tuple(conversation.messages(0)), **self._settings)
-        own = tuple(tuple(conversation.messages(column)) for column in order)
-        return Question((), own, **self._settings)
+            return Question(messages=chat_of(conversation.messages(0)), **self._settings)
+        own = tuple(chat_of(conversation.messages(column)) for column in order)
+        return Question(conversations=own, **self._settings)
 
     def _on_answered(self, piece: Answered) -> None:
         if self.asking is not None and piece.column < len(self.asking.candidates):

@@ -8,6 +8,7 @@ from PySide6.QtCore import QObject, Signal
 
 from app.core.config.train_config import TrainConfig
 from app.core.protocol import event
+from app.core.protocol.command import Configure, SearchExamples, ShowExample
 from app.core.protocol.job import PreviewJob
 from app.ui.data.inspector import READ_PATHS
 from app.ui.worker.latest import LatestWorker
@@ -50,7 +51,7 @@ class Previewer(QObject):
         live = {path: config.value(path) for path in LIVE_PATHS}
         if key == self._opened_for and self._worker.is_busy:
             if self.is_open and live != self._live:
-                self._worker.send("configure", values=live)
+                self._worker.send(Configure(values=live))
                 self._live = live
                 self.opened.emit(self.splits)
             return
@@ -68,11 +69,11 @@ class Previewer(QObject):
 
     def ask(self, split: str, index: int) -> None:
         """Asks for an example (from 0)."""
-        self._worker.send("example", split=split, index=index)
+        self._worker.send(ShowExample(split=split, index=index))
 
     def search(self, split: str, text: str) -> None:
         """Asks for the examples that hold a text."""
-        self._worker.send("search", split=split, text=text, start=0)
+        self._worker.send(SearchExamples(split=split, text=text))
 
     def _on_event(self, found: event.Event) -> None:
         if isinstance(found, event.Progressed):

@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Signal
 
 from app.core.data.edit import Edits
 from app.core.protocol import event
+from app.core.protocol.command import ReadRows, SaveRows
 from app.core.protocol.job import RowsJob
 from app.ui.data.row import turns
 from app.ui.worker.latest import LatestWorker
@@ -61,14 +62,14 @@ class RowSource(QObject):
         self.file = ""
         self.is_saving = False
         self._is_ready = False
-        self._waiting: dict[str, int] = {}
+        self._waiting = ReadRows()
         self._worker = LatestWorker(self)
         self._worker.emitted.connect(self._on_event)
         self._worker.ended.connect(self._on_ended)
 
     def ask(self, file: str, line: int, count: int) -> None:
         """Asks for up to ``count`` rows from a line on."""
-        self._waiting = {"line": line, "count": count}
+        self._waiting = ReadRows(line=line, count=count)
         if file != self.file or not self._worker.is_busy:
             self.file, self._is_ready, self.is_saving = file, False, False
             self._worker.request(RowsJob(file=Path(file)))
@@ -79,16 +80,21 @@ class RowSource(QObject):
         """Writes the file with the edits to a new one; ends with ``saved`` or ``failed``."""
         self.is_saving = True
         self._worker.send(
-            "save", target=str(target), changed={str(line): row for line, row in edits.changed.items()},
-            dropped=sorted(edits.dropped), added=edits.added, drop_bad_rows=drop_bad_rows,
-        )  # fmt: skip
+            SaveRows(
+                target=target,
+                changed=edits.changed,
+                dropped=tuple(sorted(edits.dropped)),
+                added=tuple(edits.added),
+                drop_bad_rows=drop_bad_rows,
+            )
+        )
 
     def stop(self) -> None:
         """Ends the worker before the window closes."""
         self._worker.stop()
 
     def _send(self) -> None:
-        self._worker.send("rows", **self._waiting)
+        self._worker.send(self._waiting)
 
     def _on_event(self, found: event.Event) -> None:
         if isinstance(found, event.Ready):

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 
 from app.core.method.reward import BUILT_IN
 from app.core.protocol import event
+from app.core.protocol.command import ScoreAnswers
 from app.core.protocol.job import RewardJob
 from app.ui.form.editor import HEIGHT
 from app.ui.form.store import ConfigStore
@@ -153,8 +154,15 @@ class RewardTester(QWidget):
 
     def _on_event(self, found: event.Event) -> None:
         if isinstance(found, event.Hello):
-            given = {"prompts": [self.prompt.text()], "completions": [self.completion.toPlainText()]}
-            self._worker.send("score", names=self._own, answers=[self.answer.text()], types=[None], **given)
+            self._worker.send(
+                ScoreAnswers(
+                    names=tuple(self._own),
+                    prompts=(self.prompt.text(),),
+                    completions=(self.completion.toPlainText(),),
+                    answers=(self.answer.text(),),
+                    types=(None,),
+                )
+            )
         elif isinstance(found, event.Result):
             if found.name == "scores":
                 self.scores |= {name: float(values[0]) for name, values in found.data["scores"].items()}

@@ -21,6 +21,7 @@ from app.core.config.train_config import FieldSpec
 from app.core.model.folder import hub_cache
 from app.core.model.hub import KNOWN_FOLDERS
 from app.core.protocol import event
+from app.core.protocol.command import GiveToken
 from app.core.protocol.job import HubLoginJob
 from app.core.system.setting import load_settings, save_settings
 from app.ui.form.path_editor import PathEditor
@@ -211,7 +212,7 @@ class HubAccessPage(QWidget):
 
     def _on_event(self, said: event.Event) -> None:
         if isinstance(said, event.Ready):
-            self._job.send("token", token=self._token)
+            self._job.send(GiveToken(token=self._token))
             self._token = ""
         elif isinstance(said, event.Result):
             self._show_token(bool(said.data["set"]), str(said.data["user"]), bool(said.data["from_environment"]))

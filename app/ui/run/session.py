@@ -13,6 +13,7 @@ from app.core.config.train_config import TrainConfig
 from app.core.model.adapter_file import ADAPTER_FILE
 from app.core.problem import UnusableError
 from app.core.protocol import event
+from app.core.protocol.command import Command, Park, Pause, Resume, Stop
 from app.core.protocol.event import Event, parse_event
 from app.core.protocol.job import TrainJob, write_job
 from app.core.run.folder import RunDir, create_run
@@ -146,22 +147,22 @@ class RunSession(QObject):
     def stop(self) -> None:
         """Ends the run after the iteration in progress; everything is saved."""
         if self.is_live and self._state is not RunState.STOPPING:
-            self._send("stop", RunState.STOPPING)
+            self._send(Stop(), RunState.STOPPING)
 
     def pause(self) -> None:
         """Halts the run in place after the iteration in progress."""
         if self._state is RunState.RUNNING:
-            self._send("pause", RunState.PAUSING)
+            self._send(Pause(), RunState.PAUSING)
 
     def park(self) -> None:
         """Pauses the run by ending its worker, which frees the memory; `resume` goes on exactly."""
         if self._state in (RunState.RUNNING, RunState.PAUSED):
-            self._send("park", RunState.PARKING)
+            self._send(Park(), RunState.PARKING)
 
     def go_on(self) -> None:
         """Ends a pause."""
         if self._state in (RunState.PAUSED, RunState.PAUSING):
-            self._send("resume", RunState.RUNNING)
+            self._send(Resume(), RunState.RUNNING)
 
     def kill(self) -> None:
         """Ends the worker at once; what was saved last stays."""
@@ -192,7 +193,7 @@ class RunSession(QObject):
         self._set_state(RunState.PREPARING)
         self._worker.start()
 
-    def _send(self, command: str, state: RunState) -> None:
+    def _send(self, command: Command, state: RunState) -> None:
         assert self._worker is not None
         self._worker.send(command)
         self._set_state(state)

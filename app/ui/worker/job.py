@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from app.core.protocol.command import Command, Stop
 from app.core.protocol.job import Job, write_job
 from app.ui.worker.process import WorkerOutcome, WorkerProcess
 
@@ -45,15 +45,15 @@ class JobRunner(QObject):
         self._worker.ended.connect(self._on_ended)
         self._worker.start()
 
-    def send(self, command: str, **arguments: Any) -> None:
+    def send(self, command: Command) -> None:
         """Sends one command to the worker, if it runs."""
         if self._worker is not None:
-            self._worker.send(command, **arguments)
+            self._worker.send(command)
 
     def stop(self) -> None:
         """Asks the worker to stop."""
         if self._worker is not None:
-            self._worker.send("stop")
+            self._worker.send(Stop())
             self._patience.start()
 
     def shutdown(self) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from app.core.protocol.command import Command
 from app.core.protocol.job import Job, write_job
 from app.ui.worker.process import WorkerOutcome, WorkerProcess
 
@@ -57,10 +57,10 @@ class LatestWorker(QObject):
         worker.ended.connect(self._on_left)
         worker.kill()
 
-    def send(self, command: str, **arguments: Any) -> None:
+    def send(self, command: Command) -> None:
         """Sends a command to the task that answers several; does nothing while none runs."""
         if self._worker is not None:
-            self._worker.send(command, **arguments)
+            self._worker.send(command)
 
     def stop(self) -> None:
         """Ends everything before the window closes."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import codecs
-import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from PySide6.QtCore import QIODevice, QObject, QProcess, QProcessEnvironment, QTimer, Signal
 
 from app.core.protocol import event
+from app.core.protocol.command import Command
 from app.core.protocol.event import Event, parse_event
 from app.core.protocol.program import worker_command, worker_environment
 
@@ -101,11 +101,10 @@ class WorkerProcess(QObject):
             self._follow_log(self._log_path)
         self._process.start(program, arguments)
 
-    def send(self, command: str, **arguments: Any) -> None:
+    def send(self, command: Command) -> None:
         """Sends one command; does nothing if the worker has ended."""
         if self.is_running:
-            line = json.dumps({"command": command, **arguments}, ensure_ascii=False) + "\n"
-            self._process.write(line.encode())
+            self._process.write(command.to_line())
 
     def kill(self) -> None:
         """Ends the process at once; for work that can be thrown away."""

@@ -1,14 +1,13 @@
 """The answering worker: one loaded base model, a column for it and for each adapter, answers streamed.
 
-The job names the base and one adapter a column, none for the base itself. After `Ready` it takes ``generate`` (the
-fields of `Request`), ``load`` (``adapters``),
+The job names the base and one adapter a column, none for the base itself. After `Ready` it takes `Ask`,
+`LoadAdapters`,
 ``stop`` (the answer in progress) and the end of its input. An adapter that does not fit, or a request that fails,
 costs its own answer and nothing else: the last `Answered` of that column says why.
 """
 
 from __future__ import annotations
 
-import sys
 import time
 import traceback
 from collections import deque
@@ -22,13 +21,13 @@ import mlx.nn as nn
 from mlx_lm import stream_generate
 from mlx_lm.models.cache import KVCache, make_prompt_cache
 from mlx_lm.sample_utils import make_logits_processors, make_sampler
-from pydantic import ValidationError
 
 from app.core.model.folder import locate_model
 from app.core.problem import Problem, UnusableError
 from app.core.protocol import event
+from app.core.protocol.command import Ask, Command, EndOfInput, LoadAdapters, Refused, Stop
 from app.core.protocol.job import GenerateJob
-from app.core.protocol.question import Request
+from app.core.protocol.question import Question
 from app.worker.model.adapter_switch import Adapter, AdapterSwitch
 from app.worker.model.loading import load_model
 from app.worker.process.channel import Channel
@@ -76,25 +75,26 @@ class AnswerServer:
         self._tokenizer = tokenizer
         self._switch = AdapterSwitch(model)
         self._columns: list[_Column] = []
-        self._waiting: deque[dict[str, Any]] = deque()
+        self._waiting: deque[Command] = deque()
+        channel.refuse = self._refuse
         self._said: set[str] = set()
 
     def run(self) -> None:
         """Takes commands until the end of input."""
         while True:
             command = self._waiting.popleft() if self._waiting else self._channel.wait()
-            match command["command"]:
-                case "end_of_input":
+            match command:
+                case EndOfInput():
                     return
-                case "load":
-                    self.load(list(command.get("adapters") or [None]))
+                case LoadAdapters():
+                    self.load(command.adapters)
                     self._channel.emit(event.Ready())
-                case "generate":
+                case Ask():
                     self.answer(command)
-                case "stop":
+                case Stop():
                     pass  # nothing is being answered
-                case other:
-                    print(f"Unknown command: {other}", file=sys.stderr)
+                case _:
+                    self._channel.decline(command)
 
     def load(self, names: Sequence[str | None]) -> None:
         """Makes one column for each of ``names`` and tells which of them fit the base."""
@@ -111,21 +111,17 @@ class AnswerServer:
         except UnusableError as error:
             return _Column(name, problem="\n".join(p.sentence() for p in error.problems))
 
-    def answer(self, command: dict[str, Any]) -> None:
-        """Streams the answers of one request; a fault is told in the last piece of its column."""
-        number = command.get("request", 0)
-        number = number if isinstance(number, int) else 0
+    def answer(self, asked: Ask) -> None:
+        """Streams the answers to one question; a fault is told in the last piece of its column."""
+        number, question = asked.request, asked.question
         try:
-            request = _request(command)
-            columns = self._asked(request)
-            prompts = self._prompts(request, len(columns))
+            columns = self._asked(asked)
+            prompts = self._prompts(question, len(columns))
         except UnusableError as error:
-            said = "\n".join(p.sentence() for p in error.problems)
-            for index in self._meant(command):
-                self._end(number, index, "unusable", said)
+            self._tell_unusable(number, asked.columns, "\n".join(p.sentence() for p in error.problems))
             return
         self._refresh()
-        seed = request.seed if request.seed is not None else time.time_ns() % 2**32
+        seed = question.seed if question.seed is not None else time.time_ns() % 2**32
         stopped = False
         for index, tokens in zip(columns, prompts, strict=True):
             if stopped:
@@ -133,41 +129,41 @@ class AnswerServer:
             elif problem := self._columns[index].problem:
                 self._end(number, index, "unusable", problem)
             else:
-                stopped = not self._answer_column(request, index, tokens, seed)
+                stopped = not self._answer_column(asked, index, tokens, seed)
 
-    def _answer_column(self, request: Request, index: int, tokens: list[int], seed: int) -> bool:
+    def _answer_column(self, asked: Ask, index: int, tokens: list[int], seed: int) -> bool:
         """Streams one column; False if it was stopped."""
         self._switch.use(self._columns[index].adapter)
         mx.random.seed(seed)
         mx.reset_peak_memory()
         try:
-            return self._stream(request, index, tokens)
+            return self._stream(asked, index, tokens)
         except _StoppedError:
-            self._end(request.request, index, "stopped")
+            self._end(asked.request, index, "stopped")
             return False
         except UnusableError as error:
-            self._end(request.request, index, "unusable", error.problems[0].sentence())
+            self._end(asked.request, index, "unusable", error.problems[0].sentence())
         except Exception as error:  # one answer that fails must not take the loaded model with it
             traceback.print_exc()
-            self._end(request.request, index, "error", _in_words(error))
+            self._end(asked.request, index, "error", _in_words(error))
         finally:
             mx.clear_cache()
         return True
 
-    def _stream(self, request: Request, index: int, tokens: list[int]) -> bool:
+    def _stream(self, asked: Ask, index: int, tokens: list[int]) -> bool:
         started, first_token_s, stopped = time.perf_counter(), 0.0, False
-        responses = self._responses(request, tokens)
+        responses = self._responses(asked.question, tokens)
         for response in responses:
             first_token_s = first_token_s or time.perf_counter() - started
             stopped = response.finish_reason is None and self._is_stopped()
             if response.text and response.finish_reason is None and not stopped:
-                self._channel.emit(event.Answered(request=request.request, column=index, text=response.text))
+                self._channel.emit(event.Answered(request=asked.request, column=index, text=response.text))
             if stopped or response.finish_reason is not None:
                 break
         responses.close()
         self._channel.emit(
             event.Answered(
-                request=request.request,
+                request=asked.request,
                 column=index,
                 text=response.text,
                 done=True,
@@ -181,7 +177,7 @@ class AnswerServer:
         )
         return not stopped
 
-    def _responses(self, request: Request, tokens: list[int]) -> Generator[Any, None, None]:
+    def _responses(self, question: Question, tokens: list[int]) -> Generator[Any, None, None]:
         cache = make_prompt_cache(self._model)
 
         def reading(done: int, total: int) -> None:
@@ -195,50 +191,59 @@ class AnswerServer:
             self._model,
             self._tokenizer,
             tokens,
-            max_tokens=request.max_tokens,
-            sampler=make_sampler(request.temp, request.top_p, request.min_p, top_k=request.top_k),
-            logits_processors=make_logits_processors(repetition_penalty=request.repetition_penalty),
+            max_tokens=question.max_tokens,
+            sampler=make_sampler(question.temp, question.top_p, question.min_p, top_k=question.top_k),
+            logits_processors=make_logits_processors(repetition_penalty=question.repetition_penalty),
             prompt_cache=cache,
             prompt_progress_callback=reading,
         )
         return responses
 
-    def _meant(self, command: dict[str, Any]) -> list[int]:
-        """The columns that wait for an answer to a command which cannot be read."""
-        named = command.get("columns")
+    def _refuse(self, refused: Refused) -> None:
+        """A question that cannot be read is answered with the reason: somebody waits for it."""
+        if refused.tree.get("command") != Ask.model_fields["command"].default:
+            self._channel.emit(event.Warned(message=refused.reason))
+            return
+        number, named = refused.tree.get("request"), refused.tree.get("columns")
         columns = [c for c in named if isinstance(c, int)] if isinstance(named, list) else []
-        return columns or list(range(len(self._columns)))
+        self._tell_unusable(number if isinstance(number, int) else 0, columns, refused.reason)
+
+    def _tell_unusable(self, number: int, columns: Sequence[int] | None, why: str) -> None:
+        for index in columns or range(len(self._columns)):
+            self._end(number, index, "unusable", why)
 
     def _refresh(self) -> None:
         """Reads adapters again that changed on disk since they were loaded: a run may still be training them."""
         self._columns = [self._column(column.name) for column in self._columns]
         self._switch.keep(column.adapter for column in self._columns)
 
-    def _asked(self, request: Request) -> list[int]:
+    def _asked(self, asked: Ask) -> list[int]:
         count = len(self._columns)
-        columns = list(range(count)) if request.columns is None else list(request.columns)
+        columns = list(range(count)) if asked.columns is None else list(asked.columns)
         if strange := [index for index in columns if not 0 <= index < count]:
             raise UnusableError([Problem("columns", f"There is no column {strange[0]}; there are {count}.")])
         return columns
 
-    def _prompts(self, request: Request, columns: int) -> list[list[int]]:
+    def _prompts(self, question: Question, columns: int) -> list[list[int]]:
         """The token ids that each column is given."""
-        if not request.conversations:
-            return [self._prompt_tokens(request, request.turns())] * columns
-        if len(request.conversations) != columns:
-            said = f"There are {len(request.conversations)} conversations for {columns} columns."
+        if question.is_empty:
+            raise UnusableError([Problem("prompt", "There is neither a prompt nor a message.")])
+        if not question.conversations:
+            return [self._prompt_tokens(question, question.turns())] * columns
+        if len(question.conversations) != columns:
+            said = f"There are {len(question.conversations)} conversations for {columns} columns."
             raise UnusableError([Problem("conversations", said)])
-        return [self._prompt_tokens(request, request.turns(place)) for place in range(columns)]
+        return [self._prompt_tokens(question, question.turns(place)) for place in range(columns)]
 
-    def _prompt_tokens(self, request: Request, given: list[dict[str, str]]) -> list[int]:
-        """The token ids of a conversation; the chat template is applied unless the request is raw."""
+    def _prompt_tokens(self, question: Question, given: list[dict[str, str]]) -> list[int]:
+        """The token ids of a conversation; the chat template is applied unless the question is raw."""
         turns = [{key: _clean(value) for key, value in turn.items()} for turn in given]
-        templated = self._tokenizer.has_chat_template and not request.raw
+        templated = self._tokenizer.has_chat_template and not question.raw
         if templated:
             text = self._templated(turns)
         else:
             text = "\n".join(turn["content"] for turn in turns)
-            if not request.raw:
+            if not question.raw:
                 self._warn_once("The tokenizer has no chat template; the prompt is given to the model as it is.")
         tokens = list(self._tokenizer.encode(text, add_special_tokens=not templated))
         if not tokens:
@@ -266,10 +271,10 @@ class AnswerServer:
     def _is_stopped(self) -> bool:
         """True if somebody asked to stop; other commands wait for their turn."""
         while (command := self._channel.poll()) is not None:
-            if command["command"] == "stop":
+            if isinstance(command, Stop):
                 return True
             self._waiting.append(command)
-            if command["command"] == "end_of_input":
+            if isinstance(command, EndOfInput):
                 return True
         return False
 
@@ -277,19 +282,6 @@ class AnswerServer:
         self._channel.emit(
             event.Answered(request=request, column=column, done=True, finish_reason=reason, message=message)
         )
-
-
-def _request(command: dict[str, Any]) -> Request:
-    try:
-        request = Request.model_validate(command)
-    except ValidationError as error:
-        faults = error.errors(include_url=False)
-        raise UnusableError(
-            [Problem(".".join(str(part) for part in fault["loc"]), f"{fault['msg']}.") for fault in faults]
-        ) from error
-    if request.prompt is None and not request.messages and not all(request.conversations or [()]):
-        raise UnusableError([Problem("prompt", "There is neither a prompt nor a message.")])
-    return request
 
 
 def _check_memory(cache: list[Any], left: int) -> None:

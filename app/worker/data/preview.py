@@ -16,9 +16,11 @@ from app.core.data.report import shortened
 from app.core.method.method import prompt_limit
 from app.core.problem import UnusableError
 from app.core.protocol import event
+from app.core.protocol.command import Configure, SearchExamples, ShowExample
 from app.core.protocol.job import PreviewJob
 from app.core.source.source import SPLITS
 from app.worker.process.channel import Channel
+from app.worker.process.control import ENDING
 from app.worker.process.job import job_config
 from app.worker.process.progress import Reporter
 from app.worker.token.encode import RowEncoder
@@ -243,8 +245,8 @@ def _decoded(tokenizer: Any, ids: list[int]) -> str:
 def preview(channel: Channel, job_dir: Path, job: PreviewJob) -> None:
     """The task ``preview``; after `Ready` it answers until ``stop`` or the end of input.
 
-    Commands: ``example`` (split, index), ``search`` (text, split, start), ``configure`` (values). Rows with
-    faults are left out, so that the others can be looked at while the data is not yet clean.
+    It takes `ShowExample`, `SearchExamples` and `Configure`. Rows with faults are left out, so that the others can
+    be looked at while the data is not yet clean.
     """
     config, reporter = job_config(job.config).with_value("skip_bad_rows", True), Reporter(channel)
     channel.emit(event.Progressed(phase="Loading the tokenizer"))
@@ -258,25 +260,34 @@ def preview(channel: Channel, job_dir: Path, job: PreviewJob) -> None:
     channel.emit(event.Result(name="preview", data={"splits": answers.totals(), "format": prepared.format}))
     channel.emit(event.Ready())
     for command in chain(reporter.pending, iter(channel.wait, None)):
-        if command["command"] in ("stop", "end_of_input"):
+        if isinstance(command, ENDING):
             break
-        channel.emit(_answer(answers, command))
+        match command:
+            case Configure():
+                answers.configure(command.values)
+                channel.emit(event.Result(name="configure", data={}))
+            case ShowExample():
+                channel.emit(_example(answers, command))
+            case SearchExamples():
+                channel.emit(_found(answers, command))
+            case _:
+                channel.decline(command)
     channel.emit(event.Finished(reason="stopped"))
 
 
-def _answer(answers: Preview, command: dict[str, Any]) -> event.Event:
-    name, split = str(command["command"]), str(command.get("split", "train"))
-    if name == "configure":
-        values = command.get("values")
-        answers.configure(values if isinstance(values, dict) else {})
-        return event.Result(name="configure", data={})
-    if split not in answers.files or name not in ("example", "search"):
-        return event.Warned(message=f"There is no {name} of {split} to show.")
-    file = answers.files[split]
-    if name == "search":
-        found, more = file.search(str(command.get("text", "")), int(command.get("start", 0)))
-        return event.Result(name="search", data={"split": split, "indices": found, "more": more})
-    index = int(command.get("index", 0))
-    if not 0 <= index < len(file):
-        return event.Warned(message=f"There is no example {index + 1:,}: there are {len(file):,}.")
+def _example(answers: Preview, command: ShowExample) -> event.Event:
+    split, index = command.split, command.index
+    if split not in answers.files:
+        return event.Warned(message=f"There is no example of {split} to show.")
+    count = len(answers.files[split])
+    if not 0 <= index < count:
+        return event.Warned(message=f"There is no example {index + 1:,}: there are {count:,}.")
     return event.Result(name="example", data=answers.example(split, index))
+
+
+def _found(answers: Preview, command: SearchExamples) -> event.Event:
+    split = command.split
+    if split not in answers.files:
+        return event.Warned(message=f"There is no search of {split} to show.")
+    found, more = answers.files[split].search(command.text, command.start)
+    return event.Result(name="search", data={"split": split, "indices": found, "more": more})

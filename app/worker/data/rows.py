@@ -10,11 +10,13 @@ from app.core.data.edit import Edits, read_window, save_edited
 from app.core.data.prepare import CancelledError
 from app.core.problem import UnusableError
 from app.core.protocol import event
+from app.core.protocol.command import ReadRows, SaveRows
 from app.core.protocol.job import RowsJob
 from app.core.source.reader import RowFault
 from app.core.source.source import UnusableFileError, inspect_file
 from app.core.source.stream import open_bytes
 from app.worker.process.channel import Channel
+from app.worker.process.control import ENDING
 from app.worker.process.progress import Reporter
 
 RAW_LIMIT = 200_000  # characters of a row that cannot be read
@@ -23,17 +25,18 @@ RAW_LIMIT = 200_000  # characters of a row that cannot be read
 def rows(channel: Channel, _job_dir: Path, job: RowsJob) -> None:
     """The task ``rows``; after `Ready` it answers until ``stop`` or the end of input.
 
-    Commands: ``rows`` (line, count) and ``save`` (target, changed, dropped, added, drop_bad_rows); a save that
-    cannot be done is answered with what is in its way.
+    It takes `ReadRows` and `SaveRows`; a save that cannot be done is answered with what is in its way.
     """
     path = job.file
     channel.emit(event.Ready())
-    while (command := channel.wait())["command"] not in ("stop", "end_of_input"):
+    while not isinstance(command := channel.wait(), ENDING):
         try:
-            if command["command"] == "rows":
-                channel.emit(event.Result(name="rows", data=window(path, command)))
-            elif command["command"] == "save":
+            if isinstance(command, ReadRows):
+                channel.emit(event.Result(name="rows", data=window(path, command.line, command.count)))
+            elif isinstance(command, SaveRows):
                 channel.emit(event.Result(name="saved", data=_save(channel, path, command)))
+            else:
+                channel.decline(command)
         except CancelledError:
             break
         except UnusableError as error:
@@ -45,9 +48,8 @@ def rows(channel: Channel, _job_dir: Path, job: RowsJob) -> None:
     channel.emit(event.Finished(reason="stopped"))
 
 
-def window(path: Path, command: dict[str, Any]) -> dict[str, Any]:
+def window(path: Path, first: int, count: int) -> dict[str, Any]:
     """Rows from a line on: each with its line and its text as JSON, or as it stands with what is wrong with it."""
-    first, count = max(int(command.get("line", 1)), 1), int(command.get("count", 50))
     found = read_window(path, first, count + 1)
     shown = found[:count]
     raw = _raw_lines(path, {line for line, value in shown if isinstance(value, RowFault)})
@@ -79,15 +81,11 @@ def _raw_lines(path: Path, wanted: set[int]) -> dict[int, str]:
     return found
 
 
-def _save(channel: Channel, path: Path, command: dict[str, Any]) -> dict[str, Any]:
-    edits = Edits(
-        {int(line): row for line, row in command.get("changed", {}).items()},
-        {int(line) for line in command.get("dropped", [])},
-        list(command.get("added", [])),
-    )
+def _save(channel: Channel, path: Path, command: SaveRows) -> dict[str, Any]:
+    edits = Edits(dict(command.changed), set(command.dropped), list(command.added))
     reporter = Reporter(channel)
     outcome = save_edited(
-        path, edits, Path(str(command["target"])), drop_bad_rows=bool(command.get("drop_bad_rows")),
+        path, edits, command.target, drop_bad_rows=command.drop_bad_rows,
         progress=reporter.phase("Saving"), cancelled=reporter.stopped,
     )  # fmt: skip
-    return {"target": str(command["target"]), "rows": outcome.rows, "unreadable": outcome.unreadable}
+    return {"target": str(command.target), "rows": outcome.rows, "unreadable": outcome.unreadable}

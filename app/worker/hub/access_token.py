@@ -17,6 +17,7 @@ from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 
 from app.core.problem import Problem, UnusableError
 from app.core.protocol import event
+from app.core.protocol.command import GiveToken
 from app.core.protocol.job import HubLoginJob
 from app.worker.hub.error import refuse_offline, told
 from app.worker.process.channel import Channel
@@ -25,7 +26,7 @@ TOKEN_VARIABLE = "HF_TOKEN"
 
 
 def login(channel: Channel, _job_dir: Path, job: HubLoginJob) -> None:
-    """The task ``hub_login``: logs in (and waits for the command ``token``), logs out, or tells how it stands.
+    """The task ``hub_login``: logs in (and waits for the command ``give_token``), logs out, or tells how it stands.
 
     Ends with a `Result`: ``set`` (there is a token), ``user`` (if the hub was asked), ``from_environment``.
     """
@@ -44,10 +45,10 @@ def _login(channel: Channel) -> None:
     refuse_offline()
     channel.emit(event.Ready())
     command = channel.wait()
-    if command["command"] != "token":
+    if not isinstance(command, GiveToken):
         channel.emit(event.Finished(reason="stopped"))
         return
-    token = str(command.get("token", "")).strip()
+    token = command.token.strip()
     if not token:
         raise UnusableError(
             [Problem("token", "No token was given.", hint="Copy one from your account's settings.")]

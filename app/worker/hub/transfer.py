@@ -24,6 +24,7 @@ from huggingface_hub.utils import tqdm as hub_tqdm  # type: ignore[attr-defined]
 from app.core.problem import TaskError
 from app.core.protocol import event
 from app.worker.process.channel import Channel
+from app.worker.process.control import ENDING
 
 CONNECTIONS = 4  # files fetched at a time
 TIMEOUT_S = 15.0  # of silence, after which a connection counts as broken
@@ -238,8 +239,7 @@ def _status_of(error: Exception) -> int:
 
 
 def _stop_asked(channel: Channel) -> bool:
-    command = channel.poll()
-    return command is not None and command["command"] in ("stop", "end_of_input")
+    return isinstance(channel.poll(), ENDING)
 
 
 def _caught(work: Callable[[], None], errors: list[BaseException]) -> None:

@@ -20,6 +20,7 @@ from app.core.protocol.job import ConvertJob
 from app.core.quantity import bytes_text
 from app.core.system.disk import free_bytes
 from app.worker.process.channel import Channel
+from app.worker.process.control import ENDING
 
 LOADING, WRITING = "Loading the model", "Quantizing and writing"
 POLL_S = 0.2
@@ -119,7 +120,7 @@ def _watch(channel: Channel, folder: Path, expected: int, over: threading.Event,
     told = 0
     while not over.wait(POLL_S):
         command = channel.poll()
-        if command is not None and command["command"] in ("stop", "end_of_input"):
+        if isinstance(command, ENDING):
             signal.pthread_kill(main, signal.SIGINT)
             return
         written = _size(folder)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import queue
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
-from app.core.protocol.event import Event
-
-END_OF_INPUT = {"command": "end_of_input"}
+from app.core.protocol.command import Command, EndOfInput, Refused, heard_command
+from app.core.protocol.event import Event, Warned
 
 
 class Channel:
@@ -22,10 +21,11 @@ class Channel:
     sends everything else that is printed to stderr, which the parent shows as the log.
     """
 
-    def __init__(self, out: TextIO, commands: queue.Queue[dict[str, Any]]) -> None:
+    def __init__(self, out: TextIO, commands: queue.Queue[Command]) -> None:
         self._out: TextIO | None = out
         self._file: TextIO | None = None
         self._commands = commands
+        self.refuse: Callable[[Refused], None] = self._warn_of  # a task that owes answers has its own
 
     @classmethod
     def claim(cls) -> Channel:
@@ -33,7 +33,7 @@ class Channel:
         out = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
         os.dup2(2, 1)
         sys.stdout = sys.stderr
-        commands: queue.Queue[dict[str, Any]] = queue.Queue()
+        commands: queue.Queue[Command] = queue.Queue()
         threading.Thread(target=_read_commands, args=(commands,), daemon=True).start()
         return cls(out, commands)
 
@@ -56,29 +56,36 @@ class Channel:
             self._out.flush()
         except (BrokenPipeError, ValueError):
             self._out = None
-            self._commands.put(END_OF_INPUT)
+            self._commands.put(EndOfInput())
 
-    def poll(self) -> dict[str, Any] | None:
+    def poll(self) -> Command | None:
         """The next command, or None if there is none yet. Costs under a microsecond when there is none."""
-        if self._commands.empty():
-            return None
-        return self._commands.get_nowait()
+        while not self._commands.empty():
+            command = self._commands.get_nowait()
+            if not isinstance(command, Refused):
+                return command
+            self.refuse(command)
+        return None
 
-    def wait(self) -> dict[str, Any]:
-        """The next command; blocks until there is one (``end_of_input`` when the parent has gone)."""
-        return self._commands.get()
+    def wait(self) -> Command:
+        """The next command; blocks until there is one (`EndOfInput` when the parent has gone)."""
+        while isinstance(command := self._commands.get(), Refused):
+            self.refuse(command)
+        return command
+
+    def _warn_of(self, refused: Refused) -> None:
+        """Tells what is wrong with a line that is no command; the task goes on."""
+        self.emit(Warned(message=refused.reason))
+
+    def decline(self, command: Command) -> None:
+        """Tells that the task has no use for a command; it goes on."""
+        self.emit(Warned(message=f"The command `{command.command}` means nothing to this task."))
 
 
-def _read_commands(commands: queue.Queue[dict[str, Any]]) -> None:
+def _read_commands(commands: queue.Queue[Command]) -> None:
     """Reads JSON lines like ``{"command": "stop"}`` until the end of stdin."""
     try:
         for line in sys.stdin:
-            try:
-                command = json.loads(line)
-            except ValueError:
-                print(f"Not a command: {line.strip()[:200]}", file=sys.stderr)
-                continue
-            if isinstance(command, dict) and isinstance(command.get("command"), str):
-                commands.put(command)
+            commands.put(heard_command(line))
     finally:
-        commands.put(END_OF_INPUT)
+        commands.put(EndOfInput())

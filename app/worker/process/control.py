@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from app.core.protocol.command import Command, EndOfInput, Park, Pause, Resume, Save, Stop
 from app.worker.process.channel import Channel
 
-ENDING = frozenset({"stop", "end_of_input"})
+ENDING = (Stop, EndOfInput)
 
 
 class StoppedError(Exception):
@@ -49,23 +50,26 @@ class Control:
         asked, self._saving = self._saving, False
         return asked
 
-    def wait(self) -> str:
+    def wait(self) -> Command:
         """Blocks until the next command, for a task that is paused."""
-        command = str(self._channel.wait()["command"])
-        self._stopping = self._stopping or command in ENDING
-        self._parking = command == "park"
+        command = self._channel.wait()
+        self._stopping = self._stopping or isinstance(command, ENDING)
+        self._parking = isinstance(command, Park)
         return command
 
     def _read(self) -> None:
         while (command := self._channel.poll()) is not None:
-            self._note(command["command"])
+            self._note(command)
 
-    def _note(self, command: str) -> None:
-        if command in ENDING:
-            self._stopping = True
-        elif command in ("pause", "resume"):
-            self._pausing, self._parking = command == "pause", False
-        elif command == "park":
-            self._parking = True
-        elif command == "save":
-            self._saving = True
+    def _note(self, command: Command) -> None:
+        match command:
+            case Stop() | EndOfInput():
+                self._stopping = True
+            case Pause() | Resume():
+                self._pausing, self._parking = isinstance(command, Pause), False
+            case Park():
+                self._parking = True
+            case Save():
+                self._saving = True
+            case _:
+                self._channel.decline(command)

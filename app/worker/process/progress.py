@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 from app.core.data.prepare import CancelledError
 from app.core.protocol import event
+from app.core.protocol.command import Command
 from app.worker.process.channel import Channel
+from app.worker.process.control import ENDING
 
 Progress = Callable[[int, int], None]
 
@@ -19,7 +20,7 @@ class Reporter:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._told = ("", -1)
-        self.pending: list[dict[str, Any]] = []  # commands that came meanwhile and are not for the preparation
+        self.pending: list[Command] = []  # those that came meanwhile and are not for the preparation
 
     def phase(self, name: str) -> Progress:
         """The progress callback of one phase."""
@@ -37,7 +38,7 @@ class Reporter:
     def stopped(self) -> bool:
         """True when the parent asked to stop, or is gone."""
         while (command := self._channel.poll()) is not None:
-            if command["command"] in ("stop", "end_of_input"):
+            if isinstance(command, ENDING):
                 return True
             self.pending.append(command)
         return False

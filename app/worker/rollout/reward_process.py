@@ -23,6 +23,7 @@ from app.core.method.reward import REGISTERED, register_reward_function
 from app.core.problem import TaskError
 from app.core.protocol import event
 from app.core.protocol.client import WorkerClient
+from app.core.protocol.command import ScoreAnswers
 from app.core.protocol.job import RewardJob, write_job
 from app.worker.process.channel import Channel
 from app.worker.process.control import ENDING
@@ -52,7 +53,13 @@ class RewardProcess:
         """The scores by function; raises `TaskError` with file and line if there are none."""
         client = self._client or self._start()
         client.send(
-            "score", names=list(names), prompts=prompts, completions=completions, answers=answers, types=types
+            ScoreAnswers(
+                names=tuple(names),
+                prompts=tuple(prompts),
+                completions=tuple(completions),
+                answers=tuple(answers),
+                types=tuple(types),
+            )
         )
         for said in self._events:
             if isinstance(said, event.Result) and said.name == "scores":
@@ -100,11 +107,14 @@ class RewardProcess:
 
 
 def serve(channel: Channel, job_dir: Path, job: RewardJob) -> None:
-    """The task ``reward``: answers every ``score`` until the end of input."""
+    """The task ``reward``: answers every `ScoreAnswers` until the end of input."""
     file, timeout_s = job.file, job.timeout_s
     functions: dict[str, Callable[..., Any]] | None = None
     with (job_dir / TRACE_FILE).open("w", encoding="utf-8") as trace:
-        while (command := channel.wait())["command"] not in ENDING:
+        while not isinstance(command := channel.wait(), ENDING):
+            if not isinstance(command, ScoreAnswers):
+                channel.decline(command)
+                continue
             faulthandler.dump_traceback_later(timeout_s, exit=True, file=trace)
             try:
                 functions = functions if functions is not None else _load(file)
@@ -140,15 +150,15 @@ def _load(file: Path) -> dict[str, Callable[..., Any]]:
     return defined | REGISTERED
 
 
-def _scores(functions: dict[str, Callable[..., Any]], file: Path, command: dict[str, Any]) -> Scores:
+def _scores(functions: dict[str, Callable[..., Any]], file: Path, command: ScoreAnswers) -> Scores:
     found: Scores = {}
-    for name in command["names"]:
+    for name in command.names:
         if name not in functions:
             raise _FaultError(f"{file}: There is no function {name}.")
         function = functions[name]
-        given = [list(command[key]) for key in ("prompts", "completions", "answers")]
+        given = [list(texts) for texts in (command.prompts, command.completions, command.answers)]
         try:
-            values = function(*given, types=list(command["types"]))
+            values = function(*given, types=list(command.types))
         except BaseException as error:
             raise _FaultError(_told(error, file)) from error
         found[name] = _checked(values, len(given[1]), f"{file}:{function.__code__.co_firstlineno}: {name}")

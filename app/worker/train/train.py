@@ -11,6 +11,7 @@ import mlx.core as mx
 
 from app.core.problem import Problem, TaskError, UnusableError
 from app.core.protocol import event
+from app.core.protocol.command import Park, Resume, Save
 from app.core.protocol.job import TrainJob
 from app.core.run.folder import RunDir
 from app.core.setup.config_file import load_config
@@ -275,11 +276,11 @@ class _Training:
         self._save_state()
         self.channel.emit(event.Paused(iteration=self.iteration))
         paused_at = time.perf_counter()
-        while (command := self.control.wait()) not in ("resume", "park", *ENDING):
-            if command == "save":
+        while not isinstance(command := self.control.wait(), (Resume, Park, *ENDING)):
+            if isinstance(command, Save):
                 self._save()
         self.started_at += time.perf_counter() - paused_at
-        if command != "park":
+        if not isinstance(command, Park):
             self.channel.emit(event.Resumed(iteration=self.iteration))
 
     def _park(self) -> None:

@@ -12,8 +12,10 @@ import pytest
 
 from app.core.protocol import event, program
 from app.core.protocol.client import WorkerClient, log_tail, started_job
+from app.core.protocol.command import Ask, GiveToken, Stop
 from app.core.protocol.event import Event
 from app.core.protocol.job import InspectJob
+from app.core.protocol.question import Question
 
 SPEAKING = """
 import json, os, signal, sys, time
@@ -51,9 +53,9 @@ def test_commands_arrive_and_closing_the_input_ends_the_worker(
         for found in worker.events():
             said.append(found)
             if isinstance(found, event.Hello):
-                worker.send("generate", prompt='"quotes" \n { 🎻 \x00 \udcff')
+                worker.send(Ask(question=Question(prompt='"quotes" \n { 🎻 \x00 \udcff')))
                 worker.close_input()
-                worker.send("too_late")
+                worker.send(Stop())  # too late
     assert [type(e) for e in said] == [event.Hello, event.Warned, event.Finished]
     assert isinstance(said[1], event.Warned)
     assert "\\ud83c\\udfbb" in said[1].message, "one line of ASCII, whatever is in it"
@@ -132,7 +134,7 @@ def test_commands_of_two_threads_do_not_mix(monkeypatch: pytest.MonkeyPatch, tmp
         'for line in sys.stdin: say("warned", message=str(json.loads(line)["command"]))\nsay("finished")',
     )
     with WorkerClient(tmp_path) as worker:
-        threads = [threading.Thread(target=worker.send, args=("x" * 100_000,)) for _ in range(4)]
+        threads = [threading.Thread(target=worker.send, args=(GiveToken(token="x" * 100_000),)) for _ in range(4)]
         for thread in threads:
             thread.start()
         said = 0

@@ -106,9 +106,9 @@ def test_a_field_of_a_part_is_told_with_its_place() -> None:
 @pytest.mark.parametrize(
     ("tree", "words"),
     [
-        ({"task": "sing", "protocol": PROTOCOL_VERSION}, "There is no task 'sing'"),
-        ({"protocol": PROTOCOL_VERSION}, "There is no task None"),
-        ({"task": ["train"]}, "There is no task"),
+        ({"task": "sing", "protocol": PROTOCOL_VERSION}, "There is no task `sing`"),
+        ({"protocol": PROTOCOL_VERSION}, "names no task"),
+        ({"task": ["train"]}, "names no task"),
         ({"task": "inspect", "protocol": PROTOCOL_VERSION}, "The job `inspect` lacks `model`"),
         ({"task": "train", "resume": "perhaps"}, "`resume` of the job `train`"),
         ({"task": "train", "protocol": "new"}, "`protocol` of the job `train`"),

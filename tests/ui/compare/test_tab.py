@@ -14,15 +14,17 @@ from pytestqt.qtbot import QtBot
 
 from app.core.compare.candidate import run_title
 from app.core.protocol import event
+from app.core.protocol.command import Ask, LoadAdapters, Stop
 from app.core.protocol.question import Question
 from app.core.run.folder import RunDir
 from app.ui.compare.answerer import Answerer
 from app.ui.compare.tab import CompareTab
 from tests.ui import synthetic_run
 from tests.ui.child import child
+from tests.ui.comparing import asked
 from tests.ui.fake_worker import FakeWorker
 
-QUESTION = Question(({"role": "user", "content": "What is a lute?"},))
+QUESTION = Question(prompt="What is a lute?")
 
 
 @pytest.fixture
@@ -103,10 +105,10 @@ def test_both_answers_stream_side_by_side(tab: CompareTab, run: RunDir, workers:
     (worker,) = workers
     job = json.loads((worker.job_dir / "job.json").read_text())
     assert job == {"task": "generate", "protocol": 2, "model": tab.base, "adapters": [None, str(run.adapters)]}
-    (command, asked) = worker.commands[0]
-    assert command == "generate"
-    assert asked["messages"] == ({"role": "user", "content": "Question 1?"},)
-    assert (asked["columns"], asked["max_tokens"], asked["temp"], asked["seed"]) == ([0, 1], 256, 0.0, 0)
+    assert len(worker.commands) == 1
+    found = asked(worker)
+    assert found["messages"] == ({"role": "user", "content": "Question 1?"},)
+    assert (found["columns"], found["max_tokens"], found["temp"], found["seed"]) == ([0, 1], 256, 0.0, 0)
     worker.say(event.Progressed(phase="Loading the model"))
     assert tab.columns[0].status == "Loading the model…"
     worker.say(
@@ -133,7 +135,7 @@ def test_the_same_base_answers_again_and_another_adapter_is_loaded_into_it(
     workers[0].say(last(2, 0), last(2, 1))
     answerer.ask("/base", [None, "/b"], QUESTION)
     assert len(workers) == 1
-    assert [command for command, _ in workers[0].commands] == ["generate", "generate", "load", "generate"]
+    assert [type(command) for command in workers[0].commands] == [Ask, Ask, LoadAdapters, Ask]
     workers[0].say(last(3, 0), last(3, 1))
     answerer.ask("/other", [None, "/b"], QUESTION)
     assert len(workers) == 2
@@ -151,7 +153,7 @@ def test_stop_ends_the_answer_and_while_loading_the_worker(
     press(tab, "compare.ask")
     workers[1].say(event.Ready(), event.Answered(request=2, column=0, text="A str"))
     press(tab, "compare.stop")
-    assert workers[1].commands[-1] == ("stop", {})
+    assert workers[1].commands[-1] == Stop()
     workers[1].say(last(2, 0, finish_reason="stopped"), last(2, 1, finish_reason="stopped", generation_tokens=0))
     assert tab.columns[0].status.endswith("stopped")
     assert answerer.is_loaded

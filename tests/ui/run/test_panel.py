@@ -14,6 +14,7 @@ from pytestqt.qtbot import QtBot
 
 from app.core.config.train_config import TrainConfig
 from app.core.protocol import event
+from app.core.protocol.command import Park, Pause, Resume, Stop
 from app.ui.run.panel import RunPanel
 from app.ui.run.session import RunSession, RunState
 from app.ui.widget import theme
@@ -91,7 +92,7 @@ def test_stop_is_honest_and_the_end_offers_the_comparison(
 ) -> None:
     worker = started(session, workers)
     click(panel, "run_stop")
-    assert worker.commands == [("stop", {})]
+    assert worker.commands == [Stop()]
     assert said(panel, "run_sentence") == "Stopping after this iteration, then saving…"
     assert not button(panel, "run_stop").isEnabled()
     session.run.adapters.mkdir()  # type: ignore[union-attr]
@@ -127,7 +128,7 @@ def test_pause_waits_for_the_worker_to_say_so(
     assert button(panel, "run_pause").text() == "Continue"
     click(panel, "run_pause")
     worker.say(event.Resumed(iteration=301))
-    assert worker.commands == [("pause", {}), ("resume", {})]
+    assert worker.commands == [Pause(), Resume()]
     assert session.state is RunState.RUNNING
 
 
@@ -161,7 +162,7 @@ def test_a_pause_can_free_the_memory_and_one_button_goes_on(
     park = next(action for action in choice.menu().actions() if action.objectName() == "pause.park")
     assert all(action.toolTip() for action in choice.menu().actions())
     park.trigger()
-    assert worker.commands == [("park", {})]
+    assert worker.commands == [Park()]
     assert (session.state, said(panel, "run_state")) == (RunState.PARKING, "Pausing")
     assert not button(panel, "run_pause").isEnabled()
     assert choice.isHidden()
@@ -187,7 +188,7 @@ def test_the_memory_of_a_run_that_waits_in_place_can_be_freed(
     click(panel, "run_pause")
     worker.say(event.Paused(iteration=301))
     click(panel, "run_park")
-    assert worker.commands == [("pause", {}), ("park", {})]
+    assert worker.commands == [Pause(), Park()]
     assert session.state is RunState.PARKING
 
 

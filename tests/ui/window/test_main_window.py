@@ -16,6 +16,7 @@ from app.core.config.train_config import TrainConfig
 from app.core.method.method import METHODS
 from app.core.problem import Problem
 from app.core.protocol import event
+from app.core.protocol.command import Pause, Stop
 from app.core.setup.config_file import load_config, save_config
 from app.core.setup.trial import trial_config
 from app.core.system.setting import load_settings
@@ -217,7 +218,7 @@ def test_a_run_is_started_paused_stopped_and_offers_the_comparison(
     assert child(ready, QLabel, "status").text().startswith("Training · iteration 300 of 600")
     action(ready, "run.pause").trigger()
     action(ready, "run.stop").trigger()
-    assert [command for command, _ in worker.commands] == ["pause", "stop"]
+    assert worker.commands == [Pause(), Stop()]
     run = ready.session.run
     assert run is not None
     run.adapters.mkdir()
@@ -287,7 +288,7 @@ def test_closing_while_training_saves_first(
     worker.say(*synthetic_run.events(until=25, ending=""))
     answer(monkeypatch, "Stop, save and quit")
     assert not ready.close()
-    assert worker.commands == [("stop", {})]
+    assert worker.commands == [Stop()]
     assert ready.isVisible()
     worker.end(event.Finished(reason="stopped", iteration=26))
     qtbot.waitUntil(lambda: not ready.isVisible())
@@ -298,7 +299,7 @@ def test_a_polite_end_by_the_system_saves_without_a_question(
 ) -> None:
     ready.user_actions.start()
     ready.leave()
-    assert trainers(workers)[0].commands == [("stop", {})]
+    assert trainers(workers)[0].commands == [Stop()]
     trainers(workers)[0].end(event.Finished(reason="stopped"))
     qtbot.waitUntil(lambda: not ready.isVisible())
 

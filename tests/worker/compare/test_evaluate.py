@@ -17,6 +17,7 @@ from mlx_lm import generate, load
 from app.core.method.reward_trust import content_hash
 from app.core.problem import UnusableError
 from app.core.protocol import event
+from app.core.protocol.command import Command, Stop
 from app.core.protocol.event import Event, parse_event
 from app.core.protocol.job import EvaluateJob
 from app.worker.compare.evaluate import evaluate
@@ -34,10 +35,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def run(place: Path, folder: Path, commands: tuple[str, ...] = (), **job: Any) -> list[Event]:
-    out, waiting = io.StringIO(), queue.Queue[dict[str, Any]]()
+def run(place: Path, folder: Path, commands: tuple[Command, ...] = (), **job: Any) -> list[Event]:
+    out, waiting = io.StringIO(), queue.Queue[Command]()
     for command in commands:
-        waiting.put({"command": command})
+        waiting.put(command)
     whole = {"model": str(place / "base"), "data": str(place / "data" / "valid.jsonl")} | job
     evaluate(Channel(out, waiting), folder, EvaluateJob(**whole))
     return [parse_event(line) for line in out.getvalue().splitlines()]
@@ -173,7 +174,7 @@ def test_everything_that_is_wrong_is_told_at_once(place: Path, tmp_path: Path) -
 
 
 def test_stop_ends_it_without_a_result(place: Path, tmp_path: Path) -> None:
-    events = run(place, tmp_path, commands=("stop",))
+    events = run(place, tmp_path, commands=(Stop(),))
     assert not [e for e in events if isinstance(e, event.Result)]
     assert isinstance(events[-1], event.Finished)
     assert events[-1].reason == "stopped"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import queue
 import threading
 from pathlib import Path
@@ -14,8 +15,10 @@ from mlx_lm import generate, load
 from app.core.problem import UnusableError
 from app.core.protocol import event
 from app.core.protocol.client import started_job
+from app.core.protocol.command import Ask, Command, EndOfInput, heard_command
 from app.core.protocol.event import Answered, Event, parse_event
 from app.core.protocol.job import GenerateJob
+from app.core.protocol.question import Question
 from app.worker.compare.generate import serve
 from app.worker.process.channel import Channel
 from tests.worker.answering_model import make_adapter, make_model
@@ -35,7 +38,7 @@ class Server:
     """The server in a thread of this process, with the real channel on a pipe of its own."""
 
     def __init__(self, model: Path, adapters: list[str | None]) -> None:
-        self._commands: queue.Queue[dict[str, Any]] = queue.Queue()
+        self._commands: queue.Queue[Command] = queue.Queue()
         self._lines: queue.Queue[str] = queue.Queue()
         job = GenerateJob(model=str(model), adapters=tuple(adapters))
         channel = Channel(_Lines(self._lines), self._commands)
@@ -48,12 +51,17 @@ class Server:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.send("end_of_input")
+        self._commands.put(EndOfInput())
         self._thread.join(60)
         assert not self._thread.is_alive()
 
     def send(self, command: str, **arguments: Any) -> None:
-        self._commands.put({"command": command} | arguments)
+        """Tells the server a command as a parent's line would."""
+        self._commands.put(heard_command(json.dumps({"command": command} | arguments)))
+
+    def put(self, request: int = 0, columns: list[int] | None = None, **question: Any) -> None:
+        """Asks without waiting for the answer."""
+        self.send("ask", request=request, columns=columns, question=question)
 
     def next(self) -> Event:
         found = parse_event(self._lines.get(timeout=60))
@@ -67,7 +75,7 @@ class Server:
 
     def ask(self, answers: int = 1, **request: Any) -> list[tuple[str, Answered]]:
         """The text and the last piece of each column."""
-        self.send("generate", **request)
+        self.put(**request)
         ended: list[tuple[str, Answered]] = []
         text = ""
         while len(ended) < answers:
@@ -145,7 +153,7 @@ def test_whatever_is_in_a_prompt_it_is_just_a_prompt(models: Path, prompt: str) 
 
 def test_a_prompt_of_a_hundred_thousand_characters_is_just_a_prompt(models: Path) -> None:
     with Server(models / "base", [None]) as server:
-        server.send("generate", prompt="lute " * 20_000, max_tokens=2)
+        server.put(prompt="lute " * 20_000, max_tokens=2)
         reading = server.until(event.Progressed)
         assert isinstance(reading, event.Progressed)
         assert reading.total > 20_000
@@ -272,7 +280,7 @@ def test_a_column_that_does_not_fit_says_why_and_the_others_answer(models: Path,
 def test_columns_can_be_changed_while_it_runs(models: Path) -> None:
     with Server(models / "base", [None]) as server:
         [(base, _)] = server.ask(prompt="a", max_tokens=12)
-        server.send("load", adapters=[str(models / "lora"), None])
+        server.send("load_adapters", adapters=[str(models / "lora"), None])
         server.until(event.Ready)
         (tuned, _), (again, _) = server.ask(2, prompt="a", max_tokens=12)
     assert base == again != tuned
@@ -281,7 +289,7 @@ def test_columns_can_be_changed_while_it_runs(models: Path) -> None:
 def test_stop_ends_the_answer_and_those_behind_it_but_not_the_server(models: Path) -> None:
     with Server(models / "base", [None, None]) as server:
         server.send("stop")  # nothing is being answered: no effect
-        server.send("generate", prompt="a", max_tokens=1_000_000, temp=1.0, top_k=40, seed=1)
+        server.put(prompt="a", max_tokens=1_000_000, temp=1.0, top_k=40, seed=1)
         server.until(Answered)
         server.send("stop")
         ended: list[Answered] = []
@@ -297,7 +305,7 @@ def test_stop_ends_the_answer_and_those_behind_it_but_not_the_server(models: Pat
 
 def test_stop_is_heard_while_a_long_prompt_is_read(models: Path) -> None:
     with Server(models / "base", [None]) as server:
-        server.send("generate", prompt="word " * 900, max_tokens=5)
+        server.put(prompt="word " * 900, max_tokens=5)
         server.until(event.Progressed)
         server.send("stop")
         last = server.until(Answered)
@@ -325,7 +333,7 @@ def test_the_worker_process_answers_and_ends_when_its_input_ends(models: Path) -
         for found in worker.events():
             said.append(found)
             if isinstance(found, event.Ready):
-                worker.send("generate", prompt='quote " brace } \x00 🎻', max_tokens=3)
+                worker.send(Ask(question=Question(prompt='quote " brace } \x00 🎻', max_tokens=3)))
             if isinstance(found, Answered) and found.done:
                 worker.close_input()
     assert isinstance(said[0], event.Hello)

@@ -19,8 +19,10 @@ from app.core.model.hub import Destination, HubModel, ModelId
 from app.core.problem import TaskError, UnusableError
 from app.core.protocol import event
 from app.core.protocol.client import WorkerClient, started_job
+from app.core.protocol.command import Ask, GiveToken, Stop
 from app.core.protocol.event import Event
 from app.core.protocol.job import JOBS, HubDownloadJob, HubLoginJob, HubSearchJob
+from app.core.protocol.question import Question
 from app.core.system.setting import Settings, save_settings
 from app.worker.hub import transfer as hub_transfer
 from app.worker.hub.access_token import login
@@ -97,7 +99,7 @@ def failed(events: list[Event]) -> event.Failed:
 def stop_after(size: int) -> Callable[[Event, WorkerClient], object]:
     def at(said: Event, worker: WorkerClient) -> None:
         if isinstance(said, event.Progressed) and said.total and said.done >= size:
-            worker.send("stop")
+            worker.send(Stop())
 
     return at
 
@@ -204,7 +206,7 @@ def test_a_gated_model_comes_with_a_token(hub: HubServer) -> None:
 
     def answer(said: Event, worker: WorkerClient) -> None:
         if isinstance(said, event.Ready):
-            worker.send("token", token=TOKEN)
+            worker.send(GiveToken(token=TOKEN))
 
     assert result(run("hub_login", answer)) == {"set": True, "user": "ada", "from_environment": False}
     result(run("hub_download", model="gated/llama"))
@@ -216,7 +218,7 @@ def test_a_gated_model_comes_with_a_token(hub: HubServer) -> None:
 def test_a_wrong_token_is_refused_and_not_kept(home: Path) -> None:
     def answer(said: Event, worker: WorkerClient) -> None:
         if isinstance(said, event.Ready):
-            worker.send("token", token="hf_wrongwrongwrong")
+            worker.send(GiveToken(token="hf_wrongwrongwrong"))
 
     events = run("hub_login", answer)
     assert "does not accept this token" in failed(events).message
@@ -299,9 +301,9 @@ def test_inspecting_and_generating_make_no_request(hub: HubServer, tmp_path: Pat
 
     def ask(said: Event, worker: WorkerClient) -> None:
         if isinstance(said, event.Ready):
-            worker.send("generate", request=1, prompt="hi", max_tokens=2)
+            worker.send(Ask(request=1, question=Question(prompt="hi", max_tokens=2)))
         elif isinstance(said, event.Answered) and said.done:
-            worker.send("end_of_input")
+            worker.close_input()
 
     answered = run("generate", ask, model=str(folder), adapters=[None])
     assert any(isinstance(said, event.Answered) and said.finish_reason == "length" for said in answered)

@@ -15,6 +15,7 @@ from app.core.model.folder import find_models
 from app.core.problem import TaskError, UnusableError
 from app.core.protocol import event
 from app.core.protocol.client import started_job
+from app.core.protocol.command import Command, Stop
 from app.core.protocol.event import Event, parse_event
 from app.core.protocol.job import ConvertJob
 from app.worker.model import convert as convert_module
@@ -33,8 +34,8 @@ class Lines(list[str]):
         """Nothing is held back."""
 
 
-def run(commands: list[dict[str, Any]] | None = None, **job: Any) -> list[Event]:
-    waiting: queue.Queue[dict[str, Any]] = queue.Queue()
+def run(commands: list[Command] | None = None, **job: Any) -> list[Event]:
+    waiting: queue.Queue[Command] = queue.Queue()
     for command in commands or ():
         waiting.put(command)
     lines = Lines()
@@ -85,7 +86,7 @@ def test_a_stop_leaves_nothing_behind(source: Path, tmp_path: Path, monkeypatch:
         waits.get()  # until it is interrupted, as between two of mlx-lm's steps
 
     monkeypatch.setattr("mlx_lm.convert", endless)
-    events = run([{"command": "stop"}], model=str(source), out=str(tmp_path / "out"))
+    events = run([Stop()], model=str(source), out=str(tmp_path / "out"))
     assert isinstance(events[-1], event.Finished)
     assert events[-1].reason == "stopped"
     assert list(tmp_path.iterdir()) == []

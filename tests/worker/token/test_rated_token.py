@@ -14,6 +14,7 @@ from app.core.config.train_config import TrainConfig
 from app.core.data.prepare import prepare_data
 from app.core.problem import UnusableError
 from app.core.protocol import event
+from app.core.protocol.command import Command, Stop
 from app.core.protocol.event import parse_event
 from app.core.protocol.job import TokenizeJob
 from app.worker.data.check import tokenize
@@ -58,10 +59,10 @@ def config_of(folder: Path, model: Path, rows: list[Any], **values: Any) -> Trai
     return TrainConfig(model=str(model), data=str(data), **base | {"max_completion_length": 20} | values)
 
 
-def events_of(config: TrainConfig, folder: Path, *commands: str) -> list[event.Event]:
-    out, asked = io.StringIO(), queue.Queue[dict[str, Any]]()
+def events_of(config: TrainConfig, folder: Path, *commands: Command) -> list[event.Event]:
+    out, asked = io.StringIO(), queue.Queue[Command]()
     for command in commands:
-        asked.put({"command": command})
+        asked.put(command)
     tokenize(Channel(out, asked), folder / "job", TokenizeJob(config=config.model_dump(mode="json")))
     return [parse_event(line) for line in out.getvalue().splitlines()]
 
@@ -189,7 +190,7 @@ def test_a_model_without_a_template_cannot_count(tmp_path: Path) -> None:
 
 
 def test_a_stop_ends_the_count_and_leaves_nothing_in_the_cache(tmp_path: Path, model: Path) -> None:
-    said = events_of(config_of(tmp_path, model, PAIRS * 400), tmp_path, "stop")
+    said = events_of(config_of(tmp_path, model, PAIRS * 400), tmp_path, Stop())
     assert isinstance(said[-1], event.Finished)
     assert said[-1].reason == "stopped"
     assert not list(token_cache.cache_folder().glob("*"))

@@ -18,6 +18,7 @@ from app.core.config.train_config import TrainConfig
 from app.core.data.prepare import prepare_data
 from app.core.data.report import DataReport
 from app.core.protocol import event, program
+from app.core.protocol.command import Command, Configure, SearchExamples, ShowExample, Stop
 from app.core.protocol.event import parse_event
 from app.core.protocol.job import CheckJob, Job, PreviewJob, TokenizeJob, write_job
 from app.worker.batch.examples import Examples
@@ -64,9 +65,9 @@ def config_of(tmp_path: Path, model: Path, rows: list[Any], **values: Any) -> Tr
 class Parent(io.StringIO):
     """Reads events as a parent does, and gives its commands when the worker says that it is ready."""
 
-    def __init__(self, commands: tuple[dict[str, Any], ...], *, at_once: bool) -> None:
+    def __init__(self, commands: tuple[Command, ...], *, at_once: bool) -> None:
         super().__init__()
-        self.queue: queue.Queue[dict[str, Any]] = queue.Queue()
+        self.queue: queue.Queue[Command] = queue.Queue()
         self._commands = commands
         if at_once:
             self._give()
@@ -81,9 +82,7 @@ class Parent(io.StringIO):
         return super().write(line)
 
 
-def run_task(
-    task: Any, job_dir: Path, job: Job, *commands: dict[str, Any], at_once: bool = False
-) -> list[event.Event]:
+def run_task(task: Any, job_dir: Path, job: Job, *commands: Command, at_once: bool = False) -> list[event.Event]:
     parent = Parent(commands, at_once=at_once)
     task(Channel(parent, parent.queue), job_dir, job)
     return [parse_event(line) for line in parent.getvalue().splitlines()]
@@ -236,9 +235,7 @@ def test_training_starts_from_the_cache_of_the_task(tmp_path: Path, model: Path,
 
 def test_the_task_can_be_stopped(tmp_path: Path, model: Path) -> None:
     config = config_of(tmp_path, model, [SHORT] * 20)
-    events = run_task(
-        tokenize, tmp_path, TokenizeJob(config=config.model_dump(mode="json")), {"command": "stop"}, at_once=True
-    )
+    events = run_task(tokenize, tmp_path, TokenizeJob(config=config.model_dump(mode="json")), Stop(), at_once=True)
     assert isinstance(events[-1], event.Finished)
     assert events[-1].reason == "stopped"
     assert not token_cache.cache_folder().exists()
@@ -308,14 +305,14 @@ def test_the_preview_answers(tmp_path: Path, model: Path) -> None:
     config = config_of(tmp_path, model, [SHORT, LONG, {"broken": 1}])
     events = run_task(
         preview_module.preview, tmp_path / "job", PreviewJob(config=config.model_dump(mode="json")),
-        {"command": "example", "split": "train", "index": 0},
-        {"command": "search", "text": "WORD"},
-        {"command": "example", "split": "train", "index": 1},
-        {"command": "configure", "values": {"max_seq_length": 1024, "learning_rate": 3}},
-        {"command": "example", "split": "train", "index": 1},
-        {"command": "example", "split": "train", "index": 7},
-        {"command": "example", "split": "valid", "index": 0},
-        {"command": "stop"},
+        ShowExample(index=0),
+        SearchExamples(text="WORD"),
+        ShowExample(index=1),
+        Configure(values={"max_seq_length": 1024, "learning_rate": 3}),
+        ShowExample(index=1),
+        ShowExample(index=7),
+        ShowExample(split="valid", index=0),
+        Stop(),
     )  # fmt: skip
     examples = [e.data for e in events if isinstance(e, event.Result) and e.name == "example"]
     assert result(events, "preview") == {"splits": {"train": 2}, "format": "chat"}

@@ -1,0 +1,178 @@
+"""What a running worker is told: one JSON line a command, on its stdin."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias, get_args
+
+from pydantic import Field, JsonValue, TypeAdapter, ValidationError
+
+from app.core.protocol.question import Question
+from app.core.protocol.wire import RefusedError, WirePart, refusal_text
+
+
+class Command(WirePart):
+    """Base of all commands; ``command`` names which it is."""
+
+    command: str
+
+    def to_line(self) -> bytes:
+        """The JSON line with its newline: ASCII, whatever is in it."""
+        return json.dumps(self.model_dump(mode="json")).encode("ascii") + b"\n"
+
+
+class Stop(Command):
+    """Ends the task, which saves what it has; of a worker that answers only the answer in progress."""
+
+    command: Literal["stop"] = "stop"
+
+
+class Pause(Command):
+    """Halts a training in place, after the iteration in progress."""
+
+    command: Literal["pause"] = "pause"
+
+
+class Resume(Command):
+    """Ends a pause, or takes back one that has not begun."""
+
+    command: Literal["resume"] = "resume"
+
+
+class Park(Command):
+    """Pauses a training by ending its worker, which frees the memory."""
+
+    command: Literal["park"] = "park"
+
+
+class Save(Command):
+    """Saves a checkpoint after the iteration in progress."""
+
+    command: Literal["save"] = "save"
+
+
+class Ask(Command):
+    """Asks ``columns``, in that order, or all of them; the answers carry the number ``request``."""
+
+    command: Literal["ask"] = "ask"
+    request: int = 0
+    columns: tuple[int, ...] | None = None
+    question: Question
+
+
+class LoadAdapters(Command):
+    """Changes the columns of a worker that answers: an adapter each, None for the base itself."""
+
+    command: Literal["load_adapters"] = "load_adapters"
+    adapters: tuple[str | None, ...]
+
+
+class ShowExample(Command):
+    """Asks for example ``index`` (from 0) of a split, as the model will see it."""
+
+    command: Literal["show_example"] = "show_example"
+    split: str = "train"
+    index: int
+
+
+class SearchExamples(Command):
+    """Asks which examples of a split, from ``start`` on, hold a text."""
+
+    command: Literal["search_examples"] = "search_examples"
+    split: str = "train"
+    text: str
+    start: Annotated[int, Field(ge=0)] = 0
+
+
+class Configure(Command):
+    """Changes values of the config that need no new preparation of the data."""
+
+    command: Literal["configure"] = "configure"
+    values: dict[str, JsonValue]
+
+
+class ReadRows(Command):
+    """Asks for up to ``count`` rows of a file, from a line on (the first is 1)."""
+
+    command: Literal["read_rows"] = "read_rows"
+    line: Annotated[int, Field(ge=1)] = 1
+    count: Annotated[int, Field(ge=1)] = 50
+
+
+class SaveRows(Command):
+    """Writes a file with edits to ``target``: rows ``changed`` by line, lines ``dropped``, rows ``added``."""
+
+    command: Literal["save_rows"] = "save_rows"
+    target: Path
+    changed: dict[int, dict[str, JsonValue]] = Field(default_factory=dict)
+    dropped: tuple[int, ...] = ()
+    added: tuple[dict[str, JsonValue], ...] = ()
+    drop_bad_rows: bool = False
+
+
+class GiveToken(Command):
+    """The hub's access token; it never stands in a job, an event or the log."""
+
+    command: Literal["give_token"] = "give_token"
+    token: Annotated[str, Field(repr=False)]
+
+
+class ScoreAnswers(Command):
+    """Asks the reward functions ``names`` for scores; the lists have an item for each answer."""
+
+    command: Literal["score_answers"] = "score_answers"
+    names: tuple[str, ...]
+    prompts: tuple[str, ...]
+    completions: tuple[str, ...]
+    answers: tuple[str, ...]
+    types: tuple[JsonValue, ...]
+
+
+AnyCommand: TypeAlias = (
+    Stop | Pause | Resume | Park | Save | Ask | LoadAdapters | ShowExample | SearchExamples | Configure | ReadRows
+    | SaveRows | GiveToken | ScoreAnswers
+)  # fmt: skip
+_ADAPTER: TypeAdapter[AnyCommand] = TypeAdapter(Annotated[AnyCommand, Field(discriminator="command")])
+COMMANDS: dict[str, type[AnyCommand]] = {
+    kind.model_fields["command"].default: kind for kind in get_args(AnyCommand)
+}
+
+
+class EndOfInput(Command):
+    """What a worker's own end of the wire says when nothing more can come: its parent has closed it, or is gone."""
+
+    command: Literal["end_of_input"] = "end_of_input"
+
+
+class Refused(Command):
+    """What a worker's own end of the wire makes of a line that is no command: why not, and what it was."""
+
+    command: Literal["refused"] = "refused"
+    reason: str
+    tree: dict[str, Any]
+
+
+def parse_command(tree: Any) -> AnyCommand:
+    """The command of a JSON value. Raises `RefusedError` in words."""
+    name = tree.get("command") if isinstance(tree, dict) else None
+    if not isinstance(name, str):
+        raise RefusedError("What was told names no command.")
+    if name not in COMMANDS:
+        raise RefusedError(f"There is no command `{name[:100]}`.")
+    try:
+        return _ADAPTER.validate_python(tree)
+    except ValidationError as error:
+        raise RefusedError(refusal_text(f"the command `{name}`", error)) from error
+
+
+def heard_command(line: str) -> Command:
+    """The command of one line, or a `Refused` that says why it is none."""
+    tree = None
+    try:
+        tree = json.loads(line)
+        return parse_command(tree)
+    except RefusedError as error:
+        return Refused(reason=str(error), tree=tree if isinstance(tree, dict) else {})
+    except ValueError as error:
+        return Refused(reason=f"What was told is no JSON: {error}.", tree={})
