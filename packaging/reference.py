@@ -25,6 +25,7 @@ from app.command.main import VERBS
 from app.core.config.field import FieldSpec
 from app.core.config.spec import field_specs
 from app.core.method.method import METHODS, Method
+from app.core.protocol.command import COMMANDS
 from app.core.protocol.event import EVENTS
 from app.core.protocol.job import JOBS
 from app.core.protocol.wire import PROTOCOL_VERSION
@@ -143,21 +144,23 @@ def event_page() -> str:
 
 
 def job_page() -> str:
-    """Every job with its fields."""
+    """Every job and every command with its fields."""
     return _page(
-        "Jobs",
-        f"What a worker is asked to do: `job.json` in the folder that `luthier --worker FOLDER` is given. `task` "
-        f"names the job, `protocol` is the version of the protocol, now {PROTOCOL_VERSION}.",
-        *_messages(JOBS, left_out=("task", "protocol")),
+        "Jobs and commands",
+        "What a worker is asked to do stands in `job.json`, in the folder that `luthier --worker FOLDER` is given: "
+        f"`task` names the job, `protocol` is the version of the protocol, now {PROTOCOL_VERSION}. While it "
+        "works it is told commands on stdin, one JSON object a line; `command` names each.",
+        *_messages(JOBS, left_out=("task", "protocol"), title="Job"),
+        *_messages(COMMANDS, left_out=("command",), title="Command"),
     )
 
 
-def _messages(kinds: Mapping[str, type[Any]], left_out: Iterable[str]) -> Iterator[str]:
+def _messages(kinds: Mapping[str, type[Any]], left_out: Iterable[str], title: str = "") -> Iterator[str]:
     for name, kind in kinds.items():
         told = inspect.cleandoc(kind.__doc__ or "").replace("``", "`")
         fields = [row for row in _fields(kind) if row[0].strip("`") not in left_out]
         table = _table(("field", "type", "default"), fields) if fields else ""
-        yield "\n\n".join(part for part in (f"## {name}", told, table) if part)
+        yield "\n\n".join(part for part in (f"## {title} {name}".replace("  ", " "), told, table) if part)
 
 
 def _fields(kind: type[Any]) -> Iterator[tuple[str, str, str]]:

@@ -74,7 +74,9 @@ def test_nothing_is_left_out(reference: ModuleType) -> None:
     report = events[events.index("## train_reported") :]
     assert all(f"`{name}`" in report for name in TrainReported.__annotations__ if name != "type")
     assert "`float \\| None`" in report
-    assert "## train\n" in reference.job_page()
+    asked = reference.job_page()
+    assert "## Job train\n" in asked
+    assert "## Command stop\n" in asked
 
 
 def test_bars_do_not_break_a_table(reference: ModuleType) -> None:
