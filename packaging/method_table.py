@@ -31,8 +31,9 @@ import numpy as np
 
 from app.core.config.train_config import TrainConfig
 from app.core.data.prepare import prepare_data
-from app.core.method.method import METHODS, Method
+from app.core.method.method import Method
 from app.core.method.reward import BUILT_IN
+from app.core.method.table import METHODS
 from app.core.protocol import event
 from app.core.protocol.client import WorkerClient
 from app.core.run.folder import RunDir, prepare_run

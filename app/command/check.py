@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.command import output
+from app.core.method.table import MODES
 
 if TYPE_CHECKING:
     from app.core.data.report import DataReport
@@ -26,9 +27,7 @@ def check(
     ] = "",
     max_seq_length: Annotated[int, typer.Option(min=8, help="Longest example, in tokens (with --model).")] = 1024,
     mask_prompt: Annotated[bool, typer.Option("--mask-prompt", help="Only answers are trained.")] = False,
-    train_mode: Annotated[
-        str, typer.Option(help="What it is to train: sft, dpo, cpo, orpo, kto, grpo, online_dpo.")
-    ] = "sft",
+    train_mode: Annotated[str, typer.Option(help=f"What it is to train: {', '.join(MODES)}.")] = "sft",
     skip_bad_rows: Annotated[bool, typer.Option("--skip-bad-rows", help="Leave out rows with errors.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> int:

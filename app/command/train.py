@@ -42,7 +42,7 @@ def train(
     output.complain(loaded.problems)
     check_paths(loaded.config, config)
     if trust_reward_file and loaded.config.reward_functions_file:
-        from app.core.method.reward_trust import trust
+        from app.core.system.reward_trust import trust
 
         trust(Path(loaded.config.reward_functions_file))
     new = run_dir is None or not run_dir.exists()

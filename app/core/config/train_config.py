@@ -6,7 +6,7 @@ models are frozen: an edit makes a new config (`TrainConfig.with_value`), so a b
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel
 
@@ -14,6 +14,7 @@ from app.core.config.field import FieldSpec as FieldSpec
 from app.core.config.field import Part as _Part
 from app.core.config.field import field as _field
 from app.core.config.part import EarlyStopping, JudgeConfig
+from app.core.method.table import MODES
 
 CONFIG_VERSION = 1
 
@@ -21,11 +22,12 @@ FineTuneType = Literal["lora", "dora", "full"]
 Optimizer = Literal["adam", "adamw", "muon", "sgd", "adafactor", "lion"]
 Schedule = Literal["constant", "linear", "cosine", "custom"]
 Batching = Literal["bucket", "pack", "file_order"]
-TrainMode = Literal["sft", "dpo", "cpo", "orpo", "kto", "grpo", "online_dpo"]
 PairLoss = Literal["sigmoid", "hinge", "ipo", "simpo"]
 GroupLossType = Literal["grpo", "bnpo", "dr_grpo", "dapo"]
-# Ways of training whose answers the model samples itself.
-SAMPLING_MODES = frozenset(("grpo", "online_dpo"))
+if TYPE_CHECKING:
+    TrainMode = str
+else:
+    TrainMode = Literal[tuple(MODES)]  # the table of methods is the only place that lists them
 
 
 class LoraParameters(_Part):
@@ -333,11 +335,8 @@ class TrainConfig(_Part):
         "sft",
         "Method",
         "What training optimizes: examples, preferences between answers, or rewards of sampled answers",
-        choices={
-            "sft": "Supervised", "dpo": "DPO", "cpo": "CPO, SimPO", "orpo": "ORPO", "kto": "KTO",
-            "grpo": "GRPO and its kin", "online_dpo": "Online DPO",
-        },
-    )  # fmt: skip
+        choices=MODES,
+    )
     beta: float = _field(
         0.1,
         "Beta",

@@ -12,10 +12,11 @@ from app.core.data.contradiction import Contradictions
 from app.core.data.duplicate import Fingerprints, Place, RepeatSummary
 from app.core.data.format import Features, Format, Layout, Target, layout_of, mlx_choice
 from app.core.data.label import label_of
-from app.core.data.rated import GOALS, OTHER_GOALS, is_written
+from app.core.data.rated import is_written
 from app.core.data.report import PREVIEW_ROWS, DataReport, SplitReport, shortened
 from app.core.data.row_check import FastCheck, Fault, RowResult, fast_check, full_check
 from app.core.data.row_record import FORMATS, Lane, RowRecord
+from app.core.method.table import METHODS
 from app.core.problem import Severity
 from app.core.source.finding import KINDS, Findings
 from app.core.source.reader import OVERLAP_KEY, Chunking, RowFault, read_rows
@@ -64,7 +65,7 @@ class DataCheck:
         self._preview: list[tuple[int, dict[str, Any]]] = []
         self._contradictions = Contradictions()
         self._repeats = RepeatSummary(), RepeatSummary()
-        self._is_labelled = OTHER_GOALS.get(features.train_mode) == "labelled"
+        self._is_labelled = METHODS[features.train_mode].takes_labels
         self._conclusion = Conclusion(self._lanes, sources, findings, features, self.native)
 
     # -- the pass ---------------------------------------------------------------------------------------------
@@ -230,7 +231,7 @@ class DataCheck:
 
     def native_choice(self, row: dict[str, Any]) -> bool:
         """True if mlx-lm would take a file that begins with this row for what it is."""
-        if self.features.train_mode in GOALS:
+        if METHODS[self.features.train_mode].goals:
             goal = self._conclusion.goal
             return goal is not None and is_written(row, goal)
         return mlx_choice(row, self.features) == self.target

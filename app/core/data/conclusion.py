@@ -6,8 +6,10 @@ from app.core.data.duplicate import RepeatSummary
 from app.core.data.format import FORMAT_LABELS, Features, Format, Target
 from app.core.data.label import BAD as BAD_LABEL
 from app.core.data.label import GOOD as GOOD_LABEL
-from app.core.data.rated import GOALS, Goal, goal_of, needs_of
+from app.core.data.rated import goal_of, needs_of
 from app.core.data.row_record import Lane
+from app.core.method.method import Goal
+from app.core.method.table import METHODS
 from app.core.problem import Severity
 from app.core.source.finding import Findings
 from app.core.source.source import SPLITS, Source
@@ -36,7 +38,7 @@ class Conclusion:
         self._findings = findings
         self._features = features
         self._native = native
-        self._is_rated = features.train_mode in GOALS
+        self._is_rated = bool(METHODS[features.train_mode].goals)
 
     def draw(self, within: RepeatSummary, across: RepeatSummary, *, cancelled: bool) -> None:
         """Concludes. Repeats ``within`` one part of the data are told too, and those ``across`` its parts."""

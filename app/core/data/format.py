@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from app.core.config.train_config import TrainConfig
 from app.core.data.label import LABEL_COLUMNS, is_verdict
+from app.core.method.table import METHODS
 
 
 class Format(StrEnum):
@@ -182,7 +183,7 @@ def _known_layout(row: dict[Any, Any], features: Features, system: str) -> Layou
     for prompt, answer in PAIRS:
         if prompt in names and answer in names:
             return _pair(row, names[prompt], names[answer], system, native=False)
-    if features.train_mode == "online_dpo" and "prompt" in names:
+    if METHODS[features.train_mode].is_judged and "prompt" in names:
         # A judge compares answers with each other: a reference answer may be missing.
         return Layout(Format.GRPO, prompt=names["prompt"], system=system or _first(names, SYSTEM_COLUMNS))
     return _text_layout(row, names, features)
@@ -223,10 +224,10 @@ def _preference(row: dict[Any, Any]) -> Layout | None:
 
 
 def _labelled(row: dict[Any, Any], features: Features) -> Layout | None:
-    """One answer and its label. Only KTO reads them: for other methods they are recognised so that they can be
-    refused, unless the format is chosen, or the label may be something else than a verdict."""
+    """One answer and its label. Few methods read them: for others they are recognised so that they can be refused,
+    unless the format is chosen, or the label may be something else than a verdict."""
     label = next((name for name in LABEL_COLUMNS if name in row), "")
-    is_wanted = features.train_mode == "kto" and features.data_format in ("auto", "completion")
+    is_wanted = METHODS[features.train_mode].takes_labels and features.data_format in ("auto", "completion")
     if not label or not (is_wanted or (features.data_format == "auto" and is_verdict(row[label]))):
         return None
     names = _folded(row)

@@ -8,20 +8,14 @@ needs none): what TRL reads as well.
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from app.core.data.format import Format, Layout
 from app.core.data.label import label_of
 from app.core.data.message import Message, as_list, clean_message, messages_of, sharegpt_message
+from app.core.method.method import Goal
+from app.core.method.table import METHODS
 
-Goal = Literal["preference", "labelled", "prompt"]
-# What each way of training needs of rows; supervised training is not among them.
-GOALS: dict[str, Goal] = {
-    "dpo": "preference", "cpo": "preference", "orpo": "preference", "kto": "preference", "grpo": "prompt",
-    "online_dpo": "prompt",
-}  # fmt: skip
-# What it can use instead.
-OTHER_GOALS: dict[str, Goal] = {"kto": "labelled"}
 SERVING: dict[Goal, frozenset[Format]] = {
     "preference": frozenset([Format.PREFERENCE]),
     "labelled": frozenset([Format.LABELLED]),
@@ -40,14 +34,12 @@ COLUMNS: dict[Goal, tuple[str, ...]] = {
 
 def goal_of(train_mode: str, kind: Format) -> Goal | None:
     """The form in which a way of training takes rows of a format; None if it has no use for them."""
-    goals = (GOALS.get(train_mode), OTHER_GOALS.get(train_mode))
-    return next((goal for goal in goals if goal is not None and kind in SERVING[goal]), None)
+    return next((goal for goal in METHODS[train_mode].goals if kind in SERVING[goal]), None)
 
 
 def needs_of(train_mode: str) -> str:
     """What rows a way of training needs, in words."""
-    goals = (GOALS.get(train_mode), OTHER_GOALS.get(train_mode))
-    return " ".join(NEEDED[goal] for goal in goals if goal is not None)
+    return " ".join(NEEDED[goal] for goal in METHODS[train_mode].goals)
 
 
 class Pair(NamedTuple):

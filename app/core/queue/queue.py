@@ -27,6 +27,7 @@ from app.core.run.folder import RunDir, create_run, present_state
 from app.core.run.history import RunHistory
 from app.core.run.note import RunNote, save_note
 from app.core.run.reader import RunReader
+from app.core.setup.chosen_method import method_of
 from app.core.setup.config_file import dump_config, parse_config
 from app.core.system import place
 from app.core.system.atomic_file import write_text
@@ -182,7 +183,7 @@ def setup_text(config: TrainConfig) -> str:
     """``LoRA rank 32, full · starter · chats.jsonl``: what differs most between entries comes first."""
     kind = {"lora": "LoRA", "dora": "DoRA"}.get(config.fine_tune_type)
     what = f"{kind} rank {config.lora_parameters.rank}, {config.targets}" if kind else "full fine-tune"
-    method = "" if config.train_mode == "sft" else config.train_mode.upper()
+    method = "" if method_of(config).is_stock else method_of(config).label
     return " · ".join(part for part in (method, what, Path(config.model).name, Path(config.data).name) if part)
 
 

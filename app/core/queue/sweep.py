@@ -14,12 +14,14 @@ from pydantic import ValidationError
 from app.core.config.spec import field_specs
 from app.core.config.train_config import FieldSpec, TrainConfig
 from app.core.data.report import DataReport
+from app.core.method.table import PATHS
 from app.core.model.inspection import Inspection
 from app.core.problem import Problem, Severity, UnusableError, errors
 from app.core.queue.queue import QueueEntry, make_entry
 from app.core.run.summary import RunSummary
 from app.core.setup import plan
 from app.core.setup.check import check_config
+from app.core.setup.chosen_method import method_of
 from app.core.setup.config_file import validation_problems
 from app.core.target.preset import PRESETS
 
@@ -55,10 +57,6 @@ FIELDS = {
     "updates_per_generation": "updates",
 }
 ADAPTER_ONLY = ("lora_parameters.", "targets")
-METHOD_ONLY = {
-    "beta": ("dpo", "cpo", "orpo", "kto", "grpo"), "simpo_gamma": ("cpo",), "cpo_alpha": ("cpo",),
-    "group_size": ("grpo",), "temperature": ("grpo",), "updates_per_generation": ("grpo",),
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +234,7 @@ def _is_number(text: str, *, whole: bool) -> bool:
 def _useless(path: str, config: TrainConfig) -> bool:
     if path.startswith(ADAPTER_ONLY) and config.fine_tune_type == "full":
         return True
-    return path in METHOD_ONLY and config.train_mode not in METHOD_ONLY[path]
+    return path in PATHS and path not in method_of(config).parameters
 
 
 def _axis_problems(config: TrainConfig, axes: Sequence[Axis]) -> list[Problem]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import yaml
 
 from app.core.config.train_config import TrainConfig
+from app.core.method.table import MODES, method_for
 from app.core.run.folder import PARKED, RunDir, present_state
 from app.core.run.history import Floats, RunHistory
 from app.core.run.note import RunNote, load_note
@@ -29,7 +31,7 @@ YamlLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 class RunSummary:
     """``state`` is what is true now, ``recorded`` what the events say. ``curve`` is the train loss in a few points.
 
-    ``method`` is what is trained, with an objective other than the supervised one before it (``dpo
+    ``method`` is what is trained, with the name of a method that is not mlx-lm's own before it (``dpo
     lora``). ``created`` is seconds since 1970; ``name`` is what a person called the run, else its adapter's name.
     """
 
@@ -181,7 +183,7 @@ def _config_facts(run: RunDir) -> tuple[dict[str, Any], str]:
     return {
         "name": text("adapter_name") if not fault else run.name,
         "base": text("model"),
-        "method": _method(text("train_mode"), text("grpo_loss_type"), text("fine_tune_type")),
+        "method": _method(text),
         "data": text("data"),
         "targets": _short_names(keys) if isinstance(keys, list) else text("targets"),
         "iterations": iterations if isinstance(iterations, int) else 0,
@@ -194,10 +196,13 @@ def _short_names(keys: list[Any]) -> str:
     return ", ".join(dict.fromkeys(names))
 
 
-def _method(mode: str, group_loss: str, fine_tune_type: str) -> str:
-    """``lora``; with another objective than the supervised one, that before it: ``dpo lora``."""
-    objective = group_loss if mode == "grpo" else mode
-    return fine_tune_type if mode == "sft" else f"{objective} {fine_tune_type}"
+def _method(text: Callable[[str], str]) -> str:
+    """``lora``; where the method is not mlx-lm's own, its name before it: ``dpo lora``."""
+    kind = text("fine_tune_type")
+    if text("train_mode") not in MODES:
+        return f"{text('train_mode')} {kind}"
+    method = method_for(text)
+    return kind if method.is_stock else f"{method.name} {kind}"
 
 
 def _read_config(run: RunDir) -> tuple[dict[str, Any], str]:

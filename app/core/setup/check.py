@@ -11,11 +11,11 @@ from pathlib import Path
 from app.core.config.train_config import TrainConfig
 from app.core.data.label import imbalance
 from app.core.data.report import DataReport
-from app.core.method.method import check_method
 from app.core.model.inspection import Inspection
 from app.core.problem import Problem, Severity
 from app.core.quantity import plural
 from app.core.setup import plan
+from app.core.setup.method_check import check_method
 from app.core.setup.recommendation import check_scale
 from app.core.setup.target_check import check_targets
 from app.core.source.finding import KINDS

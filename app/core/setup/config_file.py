@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from app.core.config.spec import field_specs
 from app.core.config.train_config import CONFIG_VERSION, TrainConfig
-from app.core.method import method
 from app.core.problem import Problem, Severity, UnusableError
+from app.core.setup.chosen_method import unwritten_paths, with_defaults
 from app.core.system.atomic_file import write_text
 
 PATH_KEYS = ("model", "data", "valid_data", "test_data", "resume_adapter_file", "reward_functions_file",
@@ -122,7 +122,7 @@ def parse_config(text: str, *, name: str = "config", base: Path | None = None) -
         config = TrainConfig.model_validate(tree)
     except ValidationError as error:
         raise UnusableError(validation_problems(error, name=name, lines=lines)) from error
-    config = method.with_defaults(config, tree.keys())
+    config = with_defaults(config, tree.keys())
     if base is not None:
         config = with_base(config, base)
     unknown = [
@@ -167,7 +167,7 @@ def dump_config(config: TrainConfig) -> str:
         del tree["lora_parameters"]["keys"]
     if not tree["optimizer_config"]:
         del tree["optimizer_config"]
-    for path in method.PATHS if config.train_mode == "sft" else method.unset_paths(config):
+    for path in unwritten_paths(config):
         _drop(tree, path)
     return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=110)
 

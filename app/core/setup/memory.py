@@ -19,8 +19,9 @@ from functools import reduce
 from operator import add
 from typing import Any
 
-from app.core.config.train_config import SAMPLING_MODES, TrainConfig
+from app.core.config.train_config import TrainConfig
 from app.core.model.inspection import Inspection
+from app.core.setup.chosen_method import method_of
 from app.core.setup.memory_method import kept_log_probabilities, sampling, second_models
 from app.core.setup.memory_term import (
     ITEM_BYTES,
@@ -338,7 +339,7 @@ def _changes(inspection: Inspection, config: TrainConfig) -> Iterator[tuple[str,
     """Changes from the one that costs least (time) to those that cost quality; within a kind the smallest first."""
     if config.fine_tune_type == "full":
         yield "Train an adapter (LoRA) instead", {"fine_tune_type": "lora", "learning_rate": 1e-4}
-    if config.train_mode in SAMPLING_MODES and config.group_size > 2:
+    if method_of(config).is_sampled and config.group_size > 2:
         yield "Groups of 2 answers", {"group_size": 2}
     if config.adapter_dtype == "float32" and config.fine_tune_type == "lora" and item_bytes(inspection) < 4:
         yield "Compute the adapter in the model's precision", {"adapter_dtype": "base"}

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.core.config.train_config import SAMPLING_MODES, TrainConfig
-from app.core.method.method import has_judge, locate_judge, needs_reference
+from app.core.config.train_config import TrainConfig
 from app.core.model.folder import read_config
 from app.core.model.inspection import Inspection
 from app.core.model.module_group import Group
 from app.core.problem import UnusableError
+from app.core.setup.chosen_method import has_judge, locate_judge, method_of, needs_reference
 from app.core.setup.memory_term import ITEM_BYTES, Step, item_bytes
 
 # Answers that are sampled together, and comparisons that a judge reads together (app.worker.rollout).
@@ -53,7 +53,7 @@ class SecondModels:
 
 def sampling(inspection: Inspection, config: TrainConfig, step: Step) -> Sampling:
     """What it takes to sample the answers of a step, or those of a validation; nothing for other methods."""
-    if config.train_mode not in SAMPLING_MODES:
+    if not method_of(config).is_sampled:
         return Sampling()
     rows = _answers(config, step)
     prompt = max(step.width - config.max_completion_length, 1)
@@ -71,7 +71,7 @@ def sampling(inspection: Inspection, config: TrainConfig, step: Step) -> Samplin
 
 def kept_log_probabilities(config: TrainConfig, step: Step) -> int:
     """Bytes of the log-probabilities that a generation keeps for its iterations."""
-    if config.train_mode != "grpo":
+    if not method_of(config).is_group_relative:
         return 0
     kinds = (config.updates_per_generation > 1) + (config.beta > 0)
     return kinds * step.rows * config.max_completion_length * 4

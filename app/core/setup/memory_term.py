@@ -10,9 +10,10 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
-from app.core.config.train_config import SAMPLING_MODES, TrainConfig
+from app.core.config.train_config import TrainConfig
 from app.core.model.inspection import Inspection, Module
 from app.core.model.module_group import Group
+from app.core.setup.chosen_method import method_of
 from app.core.target.key import top_layers
 from app.core.target.selection import Selection
 
@@ -80,7 +81,7 @@ def step_of(
     both answers are in the batch (one, where answers are ``labelled`` each by itself), of a prompt the answers that
     are sampled to it: ``longest`` is a prompt then.
     """
-    sampled = config.train_mode in SAMPLING_MODES
+    sampled = method_of(config).is_sampled
     if longest is not None and sampled:
         longest += config.max_completion_length
     tokens = config.max_seq_length if longest is None else min(longest, config.max_seq_length)
@@ -94,14 +95,12 @@ def step_of(
 
 def is_cut(config: TrainConfig) -> bool:
     """Whether batches are computed in pieces of like length, one after the other."""
-    return config.train_mode == "sft" and config.batching == "bucket" and config.batch_size > 1
+    return method_of(config).data == "examples" and config.batching == "bucket" and config.batch_size > 1
 
 
 def rows_each(config: TrainConfig, labelled: bool = False) -> int:
     """Rows that an example has in its batch."""
-    if config.train_mode in SAMPLING_MODES:
-        return config.group_size
-    return 1 if config.train_mode == "sft" or labelled else 2
+    return method_of(config).rows_each(config.group_size, labelled=labelled)
 
 
 def item_bytes(inspection: Inspection) -> int:

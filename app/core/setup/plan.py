@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from app.core.config.train_config import SAMPLING_MODES, TrainConfig
+from app.core.config.train_config import TrainConfig
 from app.core.data.report import DataReport
+from app.core.setup.chosen_method import method_of
 
 
 def iterations_per_epoch(config: TrainConfig, train_examples: int) -> int:
     """Iterations that show every training example once; the last batch may be smaller. At least 1."""
-    updates = config.updates_per_generation if config.train_mode in SAMPLING_MODES else 1
+    updates = config.updates_per_generation if method_of(config).is_sampled else 1
     return max(1, math.ceil(train_examples / config.batch_size) * updates)
 
 

@@ -27,14 +27,14 @@ _SAMPLED: dict[str, Any] = {
     "batch_size": 8, "learning_rate": 3e-4, "group_size": 8, "temperature": 1.5, "max_completion_length": 32,
     "reward_functions": ["last_number"], "steps_per_eval": 20,
 }  # fmt: skip
-_GROUPED: dict[str, Any] = {"beta": 0.0}  # no reference; Online DPO has no other tie than its beta
+_UNTIED: dict[str, Any] = {"beta": 0.0}  # no reference, where the method can do without
 
 
 def trial_values(method: Method) -> dict[str, Any]:
     """What a trial of the method sets."""
-    values = dict(method.settings) | _EVERY
-    if method.data == "prompts":
-        values |= _SAMPLED | (_GROUPED if method.settings["train_mode"] == "grpo" else {})
+    values = dict(method.settings) | {"targets": method.targets} | _EVERY
+    if method.is_sampled:
+        values |= _SAMPLED | (_UNTIED if method.reference == "beta" else {})
     return values | {"model": str(starter.model_dir()), "data": str(STARTER_DATA[method.data]())}
 
 

@@ -8,8 +8,8 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QIntValidator, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QPushButton, QStackedLayout, QVBoxLayout, QWidget
 
-from app.core.config.train_config import SAMPLING_MODES
 from app.core.quantity import plural, share_text
+from app.core.setup.chosen_method import method_of
 from app.core.source.collection import shown_path
 from app.ui.data.example_view import ExampleView, Legend
 from app.ui.data.inspector import DataInspector
@@ -206,7 +206,7 @@ class DataExamplePage(QWidget):
         target = report.target if report is not None else ""
         self.fields["mask_turns"].setEnabled(self._store.config.mask_prompt and target == "chat")
         for field in self.fields.values():
-            field.setVisible(self._store.config.train_mode == "sft")
+            field.setVisible(method_of(self._store.config).data == "examples")
         self._show_share()
         if not self.isVisible():
             return
@@ -285,7 +285,7 @@ class DataExamplePage(QWidget):
     @property
     def _is_sampled(self) -> bool:
         """True if rows are prompts: what is trained of them is sampled in the run."""
-        return self._store.config.train_mode in SAMPLING_MODES
+        return method_of(self._store.config).is_sampled
 
     def _show_place(self, file: str, line: int) -> None:
         path = shown_path(file)

@@ -7,11 +7,11 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
-from app.core.config.train_config import SAMPLING_MODES, TrainConfig
 from app.core.data.report import DataReport, with_findings
 from app.core.problem import Problem
 from app.core.protocol import event
 from app.core.protocol.job import CheckJob, TokenizeJob
+from app.core.setup.chosen_method import method_of
 from app.core.source.finding import Finding, Findings
 from app.core.system.setting import load_settings, save_settings
 from app.ui.form.store import ConfigStore
@@ -172,7 +172,7 @@ class DataInspector(QObject):
         return tuple(self._store.value(path) for path in paths)
 
     def _same_data(self) -> bool:
-        use = _use(self._store.config)
+        use = method_of(self._store.config).data  # figures of one kind say nothing of another
         known, self._read_files = self._read_files, (use, *self._values(READ_PATHS[:3]))
         return known == self._read_files
 
@@ -273,10 +273,3 @@ class DataInspector(QObject):
     def _show_progress(self, phase: str, share: float) -> None:
         self.phase, self.share = phase, share
         self.progressed.emit()
-
-
-def _use(config: TrainConfig) -> str:
-    """What the method makes of rows; figures of one use say nothing of another."""
-    if config.train_mode in SAMPLING_MODES:
-        return "prompts"
-    return "examples" if config.train_mode == "sft" else "pairs"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from app.core.method.method import prompt_limit
 from app.core.quantity import plural, share_text
+from app.core.setup.chosen_method import prompt_limit
 from app.ui.data.inspector import DataInspector, SplitFigures
 from app.ui.data.length_chart import LengthChart
 from app.ui.data.split_bar import SPLIT_NAMES

@@ -21,9 +21,9 @@ class MethodCard(QFrame):
         self.setObjectName(f"method.{method.name}.card")
         self.setProperty("role", "choice")
         self.setCursor(Qt.CursorShape.PointingHandCursor)
-        self.button = QRadioButton(method.label, self)
+        self.button = QRadioButton(method.title, self)
         self.button.setObjectName(f"method.{method.name}")
-        self.button.setAccessibleName(method.label)
+        self.button.setAccessibleName(method.title)
         self.button.setAccessibleDescription(f"{method.what} {method.when}")
         self.button.setAutoExclusive(False)  # the cards of all groups are one choice, kept by who owns them
         self.button.clicked.connect(self._on_clicked)

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from app.core.config.train_config import TrainConfig
-from app.core.method.method import METHODS, DataNeed, Method, method_of
+from app.core.method.method import DataNeed, Method
+from app.core.method.table import METHODS
 from app.core.problem import Problem
+from app.core.setup.chosen_method import method_of
 from app.core.setup.trial import STARTER_DATA
 from app.ui.form.store import ConfigStore
 

@@ -6,7 +6,9 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
 from app.core.config.spec import field_specs
-from app.core.method.method import Method, clip_range, has_judge
+from app.core.method.method import Method
+from app.core.method.table import values_of_their_own
+from app.core.setup.chosen_method import clip_range, has_judge
 from app.ui.form.field import Field
 from app.ui.form.grid import FieldGrid
 from app.ui.form.number_box import NumberBox, number_text
@@ -55,8 +57,8 @@ class MethodParameters(Card):
             editor = PathEditor(field_specs()[path], self, folder=True, placeholder=SECOND_MODELS[path])
             return Field(path, self._store, self, editor=editor)
         field = Field(path, self._store, self)
-        if path == "dpo_cpo_loss_type":  # SimPO is a method of its own here
-            field.set_choices([choice for choice in field.spec.choices if choice[0] != "simpo"])
+        if taken := values_of_their_own(path):  # such as SimPO, which has a card here
+            field.set_choices([choice for choice in field.spec.choices if choice[0] not in taken])
         return field
 
     def _show_clip(self) -> None:

@@ -9,9 +9,9 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPlainTextEdit, QPush
 
 from app.core.config.spec import field_specs
 from app.core.method.reward import Declared, declared
-from app.core.method.reward_trust import is_trusted, trust
 from app.core.problem import Problem
 from app.core.quantity import bytes_text
+from app.core.system.reward_trust import is_trusted, trust
 from app.ui.form.field import Field
 from app.ui.form.path_editor import PathEditor
 from app.ui.form.store import ConfigStore

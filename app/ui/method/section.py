@@ -6,7 +6,9 @@ from PySide6.QtCore import Qt, QUrl, Signal, SignalInstance
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QPushButton, QWidget
 
-from app.core.method.method import METHODS, Method, method_of
+from app.core.method.method import Method
+from app.core.method.table import METHODS
+from app.core.setup.chosen_method import method_of
 from app.ui.form.grid import FieldGrid
 from app.ui.form.store import ConfigStore
 from app.ui.method.card import MethodCard

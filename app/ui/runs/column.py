@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from app.core.method.table import METHODS
 from app.core.quantity import bytes_text, count_text, duration_text, short_count
 from app.core.run.report import STATE_WORDS
 from app.core.run.summary import STATES, RunSummary
@@ -14,7 +15,8 @@ from app.core.run.summary import STATES, RunSummary
 ABSENT = "–"
 
 
-METHODS = {"lora": "LoRA", "dora": "DoRA", "full": "Full"}
+FINE_TUNE_TYPES = {"lora": "LoRA", "dora": "DoRA", "full": "Full"}
+WORDS = {name: method.label for name, method in METHODS.items()} | FINE_TUNE_TYPES
 
 
 DAY_S = 86_400
@@ -91,7 +93,7 @@ NAME, CURVE, CREATED = KEYS.index("name"), KEYS.index("curve"), KEYS.index("crea
 
 def method_text(method: str) -> str:
     """``LoRA``, ``DPO, LoRA``."""
-    return ", ".join(METHODS.get(part, part.replace("_", " ").upper()) for part in method.split())
+    return ", ".join(WORDS.get(part, part.replace("_", " ").upper()) for part in method.split())
 
 
 def short_path(text: str) -> str:

@@ -10,9 +10,10 @@ from PySide6.QtWidgets import QMenu, QPushButton, QWidget
 from app.core.config.train_config import TrainConfig
 from app.core.data.format import Features, layout_of
 from app.core.data.rated import prompt_of
-from app.core.method.method import METHODS, check_method, method_of, uses_rewards
 from app.core.problem import Problem
 from app.core.setup import plan
+from app.core.setup.chosen_method import method_of, uses_rewards
+from app.core.setup.method_check import check_method
 from app.core.system import place
 from app.ui.form.field import Field
 from app.ui.form.store import ConfigStore
@@ -86,7 +87,7 @@ class EnhancedTab(ConfigTab):
 
     @property
     def _samples(self) -> bool:
-        return method_of(self.store.config).data == "prompts"
+        return method_of(self.store.config).is_sampled
 
     def _show_method(self) -> None:
         """Shows what the chosen method reads, and nothing else."""
@@ -120,10 +121,10 @@ class EnhancedTab(ConfigTab):
         config, method = self.store.config, method_of(self.store.config)
         said = super()._plan()
         if not self._samples:
-            return f"{method.label}. {said}"
+            return f"{method.title}. {said}"
         generations = plan.iterations(config, plan.train_examples(config, self.data_panel.report))
         answers = -(-generations // config.updates_per_generation) * config.batch_size * config.group_size
-        return f"{method.label}. {said} It samples {answers:,} answers."
+        return f"{method.title}. {said} It samples {answers:,} answers."
 
     def _target(self, path: str) -> Focusable | None:
         return self.methods if path == "train_mode" else super()._target(path)
@@ -163,7 +164,7 @@ class EnhancedTab(ConfigTab):
 
 def baseline() -> TrainConfig:
     """What the form begins with: supervised, attention only."""
-    return defaults_of(METHODS["sft"])
+    return defaults_of(method_of(TrainConfig()))
 
 
 def enhanced_store(parent: QObject | None = None) -> ConfigStore:

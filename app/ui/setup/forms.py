@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Signal
 from app.core.config.train_config import TrainConfig
 from app.core.method.method import Method
 from app.core.problem import Problem, UnusableError
+from app.core.setup.chosen_method import method_of
 from app.core.setup.config_file import load_config, save_config
 from app.core.setup.trial import trial_config
 from app.core.system.setting import load_settings, save_settings
@@ -116,7 +117,7 @@ class Forms(QObject):
             self.store.replace(config)
 
     def _replace(self, config: TrainConfig) -> None:
-        if config.train_mode != "sft":
+        if not method_of(config).is_stock:
             self._in_use = self._enhanced
         self._undone = self._in_use, self.store.config
         self.store.replace(config)

@@ -14,6 +14,7 @@ from app.core.data.report import DataReport, report_json, with_findings
 from app.core.problem import Severity, UnusableError
 from app.core.protocol import event
 from app.core.protocol.job import CheckJob, TokenizeJob
+from app.core.setup.chosen_method import method_of
 from app.core.source.finding import Findings
 from app.core.source.source import SPLITS
 from app.worker.data.rated_statistic import add_rated_findings, rated_statistics
@@ -40,7 +41,7 @@ class TokenizedData:
             assert path is not None
             add_findings(findings, tokenized, path, origins)
             where = partial(origin, path, origins=origins)
-            if config.train_mode == "sft":
+            if method_of(config).data == "examples":
                 add_length_findings(findings, tokenized, config.max_seq_length, where)
             else:
                 add_rated_findings(findings, tokenized, config, where)
@@ -48,7 +49,7 @@ class TokenizedData:
 
     def statistics(self, config: TrainConfig) -> dict[str, dict[str, Any]]:
         """The figures of every split, as plain JSON values."""
-        if config.train_mode == "sft":
+        if method_of(config).data == "examples":
             return {split: statistics(item.token_set, config) for split, item in self.tokenized.items()}
         return {split: rated_statistics(item, config) for split, item in self.tokenized.items()}
 
@@ -65,7 +66,7 @@ def tokenize_config(config: TrainConfig, folder: Path, tokenizer: Any, reporter:
     for split in SPLITS:
         path = prepared.path(split)
         if path is not None:
-            tokenize_split = tokenize_rows if config.train_mode == "sft" else tokenize_rated
+            tokenize_split = tokenize_rows if method_of(config).data == "examples" else tokenize_rated
             found[str(split)] = tokenize_split(path, tokenizer, config, reporter.phase("Tokenizing"))
     return TokenizedData(prepared, found)
 

@@ -10,14 +10,14 @@ from typing import Any
 
 import orjson
 
-from app.core.config.train_config import SAMPLING_MODES, TrainConfig
+from app.core.config.train_config import TrainConfig
 from app.core.data.prepare import CancelledError, PreparedData, prepare_data
 from app.core.data.report import shortened
-from app.core.method.method import prompt_limit
 from app.core.problem import UnusableError
 from app.core.protocol import event
 from app.core.protocol.command import Configure, SearchExamples, ShowExample
 from app.core.protocol.job import PreviewJob
+from app.core.setup.chosen_method import method_of, prompt_limit
 from app.core.source.source import SPLITS
 from app.worker.process.channel import Channel
 from app.worker.process.control import ENDING
@@ -108,7 +108,7 @@ class Preview:
         path, line = origin(file.path, index + 1, self._prepared.origins.get(split))
         base = {"split": split, "index": index, "count": len(file), "file": path, "line": line,
                 "row": shortened(row, 100_000), "refused": "", "problems": []}  # fmt: skip
-        if self._config.train_mode != "sft":
+        if method_of(self._config).data != "examples":
             return base | self._rated(row)
         encoder = RowEncoder(self._tokenizer, self._config, row, file=str(file.path))
         encoded = encoder.encode([row])[0]
@@ -136,7 +136,7 @@ class Preview:
 
     @property
     def _is_prompt(self) -> bool:
-        return self._config.train_mode in SAMPLING_MODES
+        return method_of(self._config).is_sampled
 
     def _too_long(self, examples: list[Example]) -> list[str]:
         """Why the row is left out, where it is."""

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.core.config.train_config import TrainConfig
-from app.core.method.method import prompt_limit
+from app.core.setup.chosen_method import prompt_limit
 from app.core.setup.plan import iterations_per_epoch
 from app.core.source.finding import Findings
 from app.worker.data.statistic import histogram

@@ -6,7 +6,7 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from app.core.config.train_config import TrainConfig
-from app.core.method.method import clip_range
+from app.core.setup.chosen_method import clip_range
 from app.worker.array import Arrays
 from app.worker.model.head import Head, NoHead
 from app.worker.objective.group_loss import Options, group_loss

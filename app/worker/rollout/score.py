@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from app.core.config.train_config import TrainConfig
 from app.core.method.reward import BUILT_IN, declared_in
-from app.core.method.reward_trust import content_hash, is_trusted
 from app.core.problem import Problem, UnusableError
+from app.core.system.reward_trust import content_hash, is_trusted
 from app.worker.rollout.reward_process import RewardProcess
 
 Floats = npt.NDArray[np.float64]
@@ -34,7 +34,7 @@ class Scorer:
         """Raises `UnusableError` if there is a reward file whose content nobody has said may run.
 
         ``trusted_sha256`` is such a word for the content of that hash; else it is remembered (see
-        `app.core.method.reward_trust`).
+        `app.core.system.reward_trust`).
         """
         own = _own_names(config)
         self._weights = dict(

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from app.core.config.train_config import TrainConfig
-from app.core.method.method import prompt_limit
 from app.core.problem import Problem, UnusableError
+from app.core.setup.chosen_method import prompt_limit
 from app.worker.array import Ints
 from app.worker.token.chat_template import REFUSALS, refusal
 from app.worker.token.encode import no_chat_template

@@ -14,6 +14,7 @@ import numpy as np
 
 from app.core.config.train_config import TrainConfig
 from app.core.problem import Problem, UnusableError
+from app.core.setup.chosen_method import method_of
 from app.worker.array import Arrays, Bools, Ints
 from app.worker.token.encode import RowEncoder
 from app.worker.token.row_file import row_batches
@@ -148,7 +149,7 @@ def tokenize_pairs(
     if refused and not (config.skip_bad_rows and answers):
         raise UnusableError(refused)
     partners = _next_prompts(answers) if labels else [(n + 2) % len(answers) for n in range(len(answers))]
-    mismatched = _mismatched(answers, partners, config.max_seq_length) if config.train_mode == "kto" else None
+    mismatched = _mismatched(answers, partners, config.max_seq_length) if method_of(config).is_mismatched else None
     token_set, left_out = TokenSet.from_examples(answers), skipped + len(refused)
     if labels:
         return LabelledAnswers(token_set, truncated, left_out, mismatched, np.array(labels, np.bool_))

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from app.core.config.train_config import SAMPLING_MODES, TrainConfig
+from app.core.config.train_config import TrainConfig
 from app.core.data.prepare import dump_row
 from app.core.problem import UnusableError
+from app.core.setup.chosen_method import method_of
 from app.worker.token import cache as token_cache
 from app.worker.token.cache import CacheWriter, Fault, Tokenized
 from app.worker.token.encode import Encoded
@@ -34,7 +35,7 @@ def tokenize_rated(path: Path, tokenizer: Any, config: TrainConfig, progress: Pr
     ``target`` is preference (labelled answers too) or prompt. Rows that the chat template refuses are left out and
     told. ``progress(done, total)`` counts bytes. Raises `UnusableError` for a model without a template.
     """
-    goal = "prompt" if config.train_mode in SAMPLING_MODES else "preference"
+    goal = method_of(config).goals[0]
     key = token_cache.cache_key(path, tokenizer, config, goal)
     if (cached := token_cache.load(key)) is not None:
         return cached
@@ -105,7 +106,7 @@ def _trainers(
 ) -> tuple[list[Example], int]:
     """What the trainer makes of a file while nothing is too long, and how many rows it leaves out even so."""
     uncut = config.model_copy(update={"max_seq_length": UNCUT, "skip_bad_rows": False})
-    if config.train_mode in SAMPLING_MODES:
+    if method_of(config).is_sampled:
         prompts = tokenize_prompts(path, tokenizer, uncut, progress)
         examples = [Example(np.array(ids, np.int32), np.zeros(len(ids), np.bool_)) for ids in prompts.tokens]
         return examples, prompts.skipped

@@ -8,9 +8,9 @@ import numpy as np
 
 from app.core.config.train_config import TrainConfig
 from app.core.data.prepare import PreparedData
-from app.core.method.method import needs_reference
 from app.core.problem import Problem, UnusableError
 from app.core.setup import plan
+from app.core.setup.chosen_method import needs_reference
 from app.worker.array import Arrays
 from app.worker.batch.pair_batch import PairPlan, References
 from app.worker.batch.shape import Costs

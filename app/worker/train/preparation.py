@@ -16,7 +16,7 @@ import mlx.optimizers as optim
 
 from app.core.config.train_config import TrainConfig
 from app.core.data.prepare import CancelledError, PreparedData, prepare_data
-from app.core.method.method import DataNeed, method_of
+from app.core.method.method import DataNeed
 from app.core.model.folder import locate_model
 from app.core.model.inspection import Inspection
 from app.core.problem import Problem, Severity, UnusableError, errors
@@ -24,6 +24,7 @@ from app.core.protocol import event
 from app.core.protocol.job import TrainJob
 from app.core.run.folder import RunDir
 from app.core.setup.check import check_config
+from app.core.setup.chosen_method import method_of
 from app.core.setup.config_file import load_config, save_config
 from app.core.target.selection import Selection, resolve
 from app.worker.batch import pack

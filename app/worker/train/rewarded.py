@@ -10,10 +10,10 @@ import mlx.nn as nn
 
 from app.core.config.train_config import TrainConfig
 from app.core.data.prepare import PreparedData
-from app.core.method.method import locate_judge, needs_reference, uses_rewards
 from app.core.problem import Problem, UnusableError
 from app.core.protocol import event
 from app.core.setup import plan
+from app.core.setup.chosen_method import locate_judge, method_of, needs_reference, uses_rewards
 from app.worker.batch.shape import Costs
 from app.worker.model.head import Head, NoHead, find_head
 from app.worker.model.loading import load_model
@@ -63,7 +63,7 @@ class RewardedData(TrainingData):
         resources = ExitStack()
         if self._scorer is not None:
             resources.callback(self._scorer.close)
-        if config.train_mode == "online_dpo":
+        if method_of(config).is_judged:
             assert reference is not None
             return self._online(speaker, reference, valid, resources)
         assert self._scorer is not None

@@ -8,9 +8,11 @@ import pytest
 
 from app.core.config.spec import field_specs
 from app.core.config.train_config import TrainConfig
-from app.core.method.method import METHODS, PATHS, check_method, clip_range, method_of, needs_reference
+from app.core.method.table import METHODS, PATHS
 from app.core.problem import UnusableError
+from app.core.setup.chosen_method import clip_range, method_of, needs_reference
 from app.core.setup.config_file import dump_config, load_config, parse_config
+from app.core.setup.method_check import check_method
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.core.method.reward import BUILT_IN, Declared, declared, explanation
-from app.core.method.reward_trust import content_hash, is_trusted, trust
+from app.core.system.reward_trust import content_hash, is_trusted, trust
 
 TAGGED = "<think>Two and three.</think>\n<answer>5</answer>"
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.config.train_config import CONFIG_VERSION, TrainConfig
-from app.core.method.method import PATHS
+from app.core.method.table import PATHS
 from app.core.problem import Severity, UnusableError
 from app.core.setup.config_file import dump_config, load_config, parse_config, save_config
 

@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from app.core.method.method import METHODS, Method, check_method, method_of
+from app.core.method.method import Method
+from app.core.method.table import METHODS
+from app.core.setup.chosen_method import method_of
+from app.core.setup.method_check import check_method
 from app.core.setup.trial import trial_config
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pytestqt.qtbot import QtBot
 
-from app.core.method.method import METHODS
+from app.core.method.table import METHODS
 from app.core.problem import Severity
 from app.core.setup.memory_term import step_of
 from app.core.system import starter

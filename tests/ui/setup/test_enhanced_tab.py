@@ -13,13 +13,14 @@ from pytestqt.qtbot import QtBot
 
 from app.core.config.spec import field_specs
 from app.core.config.train_config import TrainConfig
-from app.core.method.method import METHODS, clip_range, method_of
 from app.core.method.reward import BUILT_IN, explanation
-from app.core.method.reward_trust import is_trusted
+from app.core.method.table import METHODS
 from app.core.problem import Severity
 from app.core.protocol import event
 from app.core.run.history import RunHistory
+from app.core.setup.chosen_method import clip_range, method_of
 from app.core.system import starter
+from app.core.system.reward_trust import is_trusted
 from app.ui.form.number_box import NumberBox
 from app.ui.form.plain_editor import CheckEditor, ChoiceBox
 from app.ui.form.store import ConfigStore

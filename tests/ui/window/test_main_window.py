@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QApplication, QLabel, QMessageBox, QPushButton, QT
 from pytestqt.qtbot import QtBot
 
 from app.core.config.train_config import TrainConfig
-from app.core.method.method import METHODS
+from app.core.method.table import METHODS
 from app.core.problem import Problem
 from app.core.protocol import event
 from app.core.protocol.command import Pause, Stop

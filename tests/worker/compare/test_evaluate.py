@@ -14,12 +14,12 @@ import mlx.nn as nn
 import pytest
 from mlx_lm import generate, load
 
-from app.core.method.reward_trust import content_hash
 from app.core.problem import UnusableError
 from app.core.protocol import event
 from app.core.protocol.command import Command, Stop
 from app.core.protocol.event import Event, parse_event
 from app.core.protocol.job import EvaluateJob
+from app.core.system.reward_trust import content_hash
 from app.worker.compare.evaluate import evaluate
 from app.worker.process.channel import Channel
 from tests.worker.answering_model import make_adapter, make_model

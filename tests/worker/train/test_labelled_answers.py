@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from app.core.config.train_config import TrainConfig
-from app.core.method.method import METHODS
+from app.core.method.table import METHODS
 from app.core.problem import UnusableError
 from app.core.protocol.event import Finished, Started, TrainReported, Validated, Warned
 from app.core.system import starter

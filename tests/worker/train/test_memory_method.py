@@ -11,13 +11,13 @@ import mlx.core as mx
 import pytest
 
 from app.core.config.train_config import TrainConfig
-from app.core.method.method import METHODS
-from app.core.method.reward_trust import content_hash
+from app.core.method.table import METHODS
 from app.core.protocol.event import TrainReported
 from app.core.setup import memory_method
 from app.core.setup.memory import MemoryEstimate, estimate
 from app.core.setup.memory_method import sampling
 from app.core.setup.memory_term import step_of
+from app.core.system.reward_trust import content_hash
 from app.core.target.selection import resolve
 from app.worker.model.inspect import inspect_model
 from app.worker.rollout.judge import QUESTION, SYSTEM_PROMPT

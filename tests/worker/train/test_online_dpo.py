@@ -15,11 +15,12 @@ import pytest
 from mlx.utils import tree_flatten
 
 from app.core.config.train_config import TrainConfig
-from app.core.method.method import METHODS, check_method
+from app.core.method.table import METHODS
 from app.core.problem import TaskError, UnusableError
 from app.core.protocol.event import Sampled, TrainReported, Validated, Warned, read_events
 from app.core.run.folder import RunDir
 from app.core.setup.config_file import dump_config, load_config, parse_config
+from app.core.setup.method_check import check_method
 from app.core.system import starter
 from app.worker.model.head import NoHead, find_head
 from app.worker.model.loading import load_model, make_trainable

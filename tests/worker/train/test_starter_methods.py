@@ -12,7 +12,7 @@ from types import ModuleType
 
 import pytest
 
-from app.core.method.method import METHODS
+from app.core.method.table import METHODS
 from tests import ROOT
 
 

@@ -12,8 +12,7 @@ import mlx.core as mx
 import pytest
 
 from app.core.config.train_config import TrainConfig
-from app.core.method.method import METHODS, method_of
-from app.core.method.reward_trust import content_hash
+from app.core.method.table import METHODS
 from app.core.problem import TaskError, UnusableError
 from app.core.protocol.event import (
     CheckpointSaved,
@@ -27,6 +26,8 @@ from app.core.protocol.event import (
     read_events,
 )
 from app.core.run.folder import RunDir
+from app.core.setup.chosen_method import method_of
+from app.core.system.reward_trust import content_hash
 from tests.worker.tiny_model import write_model
 from tests.worker.training import Collector, config_for, go_on, start
 
