@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from app.core.method.reward import BUILT_IN, Declared, declared, explanation
-from app.core.system.reward_trust import content_hash, is_trusted, trust
 
 TAGGED = "<think>Two and three.</think>\n<answer>5</answer>"
 
@@ -80,13 +77,3 @@ def helper(text): ...
         Declared("first", 4, "Counts."), Declared("named", 7, ""), Declared("also", 9, ""),
         Declared("plain", 10, ""),
     ]  # fmt: skip
-
-
-def test_trust_is_in_the_content(tmp_path: Path) -> None:
-    file = tmp_path / "rewards.py"
-    file.write_text("x = 1\n")
-    assert not is_trusted(file)
-    assert trust(file) == trust(file) == content_hash(file)
-    assert is_trusted(file)
-    file.write_text("x = 2\n")
-    assert not is_trusted(file)

@@ -144,6 +144,11 @@ def test_only_fields_that_do_something_are_offered() -> None:
         s.path for s in sweep.sweepable(BASE.with_value("fine_tune_type", "full"))
     }
     assert "beta" in {s.path for s in sweep.sweepable(BASE.with_value("train_mode", "dpo"))}
+    sampled = {s.path for s in sweep.sweepable(BASE.with_value("train_mode", "online_dpo"))}
+    assert {"beta", "group_size", "temperature"} <= sampled
+    assert "simpo_gamma" not in {s.path for s in sweep.sweepable(BASE.with_value("train_mode", "cpo"))}
+    simpo = BASE.with_values({"train_mode": "cpo", "dpo_cpo_loss_type": "simpo"})
+    assert "simpo_gamma" in {s.path for s in sweep.sweepable(simpo)}
 
 
 def test_checks_name_the_variants_that_they_are_about() -> None:

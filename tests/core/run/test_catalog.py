@@ -159,10 +159,18 @@ def test_a_summary_shows_what_was_asked_for_and_counts_the_folder(tmp_path: Path
 @pytest.mark.parametrize(
     ("values", "method"),
     [({}, "lora"), ({"fine_tune_type": "full"}, "full"), ({"train_mode": "dpo"}, "dpo lora"),
-     ({"train_mode": "grpo", "grpo_loss_type": "dr_grpo"}, "dr_grpo lora")],
+     ({"train_mode": "grpo", "grpo_loss_type": "dr_grpo"}, "dr_grpo lora"),
+     ({"train_mode": "cpo", "dpo_cpo_loss_type": "simpo"}, "simpo lora"),
+     ({"train_mode": "grpo", "importance_sampling_level": "sequence"}, "gspo lora")],
 )  # fmt: skip
 def test_the_method_names_the_objective_too(tmp_path: Path, values: dict[str, Any], method: str) -> None:
     assert summarize(make_run(tmp_path / "a", **values)).method == method
+
+
+def test_a_method_that_this_version_does_not_have_is_shown_by_its_mode(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "a")
+    run.config.write_text(f"{run.config.read_text()}\ntrain_mode: sppo\n")
+    assert summarize(run).method == "sppo lora"
 
 
 def test_a_resumed_run_forgets_validations_of_weights_that_are_gone(tmp_path: Path) -> None:
