@@ -7,14 +7,13 @@ from typing import Any
 import mlx.core as mx
 import pytest
 
-from app.worker.objective.preference_loss import (
-    cpo_losses,
-    dpo_losses,
-    kto_losses,
-    kto_reference_point,
-    negative_log_likelihood,
-    orpo_losses,
-)
+from app.core.method.table import METHODS
+from app.worker.objective.cpo import cpo_losses
+from app.worker.objective.dpo import dpo_losses
+from app.worker.objective.kto import kto_losses, kto_reference_point
+from app.worker.objective.orpo import orpo_losses
+from app.worker.objective.preference import negative_log_likelihood
+from app.worker.objective.preference_objective import LOSSES
 from tests.worker.golden_case import cases, check, named
 
 
@@ -87,3 +86,8 @@ def test_an_answer_without_tokens_makes_no_nan() -> None:
     for kind in ("sigmoid", "hinge", "ipo"):
         assert mx.isfinite(dpo_losses(zero, zero, zero, zero, beta=0.1, kind=kind)).all()
     assert mx.isfinite(orpo_losses(zero, zero, zero, zero)).all()
+
+
+def test_every_method_that_learns_from_rated_answers_has_its_loss() -> None:
+    rated = [method for method in METHODS.values() if method.goals and not method.is_group_relative]
+    assert set(LOSSES) == {method.mode for method in rated}

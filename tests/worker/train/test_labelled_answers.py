@@ -23,8 +23,8 @@ from app.worker.model.head import find_head
 from app.worker.model.loading import load_model
 from app.worker.objective import preference_objective
 from app.worker.objective.figure import FigureSums
+from app.worker.objective.kto import kto_losses, kto_reference_point
 from app.worker.objective.log_probability import answer_log_probabilities
-from app.worker.objective.preference_loss import kto_losses, kto_reference_point
 from app.worker.objective.preference_objective import preference
 from app.worker.objective.validation import PairValidation
 from app.worker.token.rated_answer import LabelledAnswers, Pairs, RatedAnswers, tokenize_pairs

@@ -24,8 +24,8 @@ from app.core.setup.method_check import check_method
 from app.core.system import starter
 from app.worker.model.head import NoHead, find_head
 from app.worker.model.loading import load_model, make_trainable
+from app.worker.objective.dpo import dpo_losses
 from app.worker.objective.log_probability import answer_log_probabilities
-from app.worker.objective.preference_loss import dpo_losses
 from app.worker.objective.preference_objective import preference
 from app.worker.objective.reference import Reference
 from app.worker.rollout.judge import NEITHER, ModelJudge, RewardJudge
