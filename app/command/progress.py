@@ -8,12 +8,12 @@ from types import TracebackType
 from typing import Any, Self
 
 from app.command import output
+from app.core.method.figure import FIGURES
 from app.core.protocol import event
 from app.core.protocol.event import Event
 from app.core.quantity import duration_text
 
 MODULES = "modules adapted"
-SHOWN_FIGURES = ("reward", "margin", "accuracy", "kl")
 
 
 class TrainProgress(AbstractContextManager["TrainProgress"]):
@@ -135,7 +135,8 @@ def validated_line(said: event.Validated) -> str:
 def figure_parts(figures: Mapping[str, float]) -> list[str]:
     """The figures that tell most of a preference or reward run; empty of a supervised one."""
     # What rounds to nothing is nothing: no reader is helped by a margin of -3e-08.
-    return [f"{name} {round(figures[name], 6) + 0:.3g}" for name in SHOWN_FIGURES if name in figures]
+    told = (name for name, figure in FIGURES.items() if figure.is_telling and name in figures)
+    return [f"{name} {round(figures[name], 6) + 0:.3g}" for name in told]
 
 
 def finished_line(said: event.Finished) -> str:

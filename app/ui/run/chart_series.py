@@ -4,51 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.core.method.figure import FIGURES, figure_label
 from app.core.run.history import Axis, Floats, RunHistory
 
 LOSS = ""
-LABELS = {
-    LOSS: "Loss",
-    "reward": "Reward",
-    "reward_spread": "Spread of the rewards",
-    "equal_groups": "Groups of equal rewards",
-    "ties": "Share of ties",
-    "inconsistent": "Judge changes its mind",
-    "kl": "KL divergence",
-    "clipped": "Clipped share",
-    "answer_tokens": "Length of the answers",
-    "cut": "Share of cut answers",
-    "empty": "Share of empty answers",
-    "margin": "Margin",
-    "accuracy": "Accuracy of the preference",
-    "chosen_reward": "Reward of chosen answers",
-    "rejected_reward": "Reward of rejected answers",
-    "likelihood_loss": "Likelihood loss",
-}
-MEANINGS = {
-    LOSS: "What training minimizes",
-    "reward": "Mean of the weighted rewards; it should rise",
-    "reward_spread": "Standard deviation within a group; at 0 there is nothing to learn from",
-    "equal_groups": "Share of groups whose answers all earn the same: these teach nothing",
-    "ties": "Comparisons in which no answer was better: these teach nothing",
-    "inconsistent": "Comparisons that turn out otherwise when the answers change places; they count as ties",
-    "kl": "How far the model has moved from the reference",
-    "clipped": "Share of tokens whose ratio was clipped",
-    "answer_tokens": "Mean length of the sampled answers, in tokens",
-    "cut": "Answers that reached the longest length; where many are cut, allow longer ones",
-    "empty": "Answers that end at once",
-    "margin": "How much better the chosen answer is judged than the rejected one; it should rise",
-    "accuracy": "Share of pairs (or of labelled answers) that are judged the right way round; it should rise",
-}
 REWARD = "reward"
-ONE_FUNCTION = "reward/"  # what the names of single functions' rewards begin with
 
 
 def label_of(name: str) -> str:
-    """A figure's name as people read it."""
-    if name.startswith(ONE_FUNCTION):
-        return f"Reward: {name.removeprefix(ONE_FUNCTION)}"
-    return LABELS.get(name, name.replace("_", " ").capitalize())
+    """What people call a figure, or the loss."""
+    return "Loss" if name == LOSS else figure_label(name)
+
+
+def meaning_of(name: str) -> str:
+    """What a figure, or the loss, says; empty where its name says it all."""
+    if name == LOSS:
+        return "What training minimizes"
+    return FIGURES[name].meaning if name in FIGURES else ""
 
 
 def leading(history: RunHistory) -> str:

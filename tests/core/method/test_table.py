@@ -8,6 +8,7 @@ import pytest
 
 from app.core.config.spec import field_specs
 from app.core.config.train_config import TrainConfig
+from app.core.method.figure import FIGURES, figure_label
 from app.core.method.table import METHODS, MODES, method_for, values_of_their_own
 
 
@@ -77,3 +78,12 @@ def test_a_card_says_what_it_compares() -> None:
 def test_a_choice_that_is_another_method_is_known() -> None:
     assert values_of_their_own("dpo_cpo_loss_type") == {"simpo"}
     assert values_of_their_own("select_by") == frozenset()
+
+
+def test_the_figure_that_a_method_raises_is_in_words() -> None:
+    raised = {method.figure for method in METHODS.values() if method.figure}
+    assert raised == {"margin", "reward"}
+    assert all(FIGURES[name].is_telling and "it should rise" in FIGURES[name].meaning for name in raised)
+    assert [figure_label(name) for name in ("kl", "reward/short", "new_one")] == [
+        "KL divergence", "Reward: short", "New one",
+    ]  # fmt: skip
