@@ -24,7 +24,8 @@ from typer.main import get_command
 from app.command.main import VERBS
 from app.core.config.field import FieldSpec
 from app.core.config.spec import field_specs
-from app.core.method.method import METHODS, Method
+from app.core.method.method import Method
+from app.core.method.table import METHODS
 from app.core.protocol.command import COMMANDS
 from app.core.protocol.event import EVENTS
 from app.core.protocol.job import JOBS
@@ -95,7 +96,7 @@ def _method(method: Method) -> str:
         "paper": paper,
     }
     shown = [(name, text) for name, text in rows.items() if text]
-    return f"## {method.label}\n\n{method.what}\n\n{_table((f'`{method.name}`', ''), shown)}"
+    return f"## {method.title}\n\n{method.what}\n\n{_table((f'`{method.name}`', ''), shown)}"
 
 
 def _yaml(value: Any) -> str:
