@@ -21,7 +21,7 @@ def main() -> int:
         from app.worker.process.main import main as worker_main
 
         return worker_main(Path(arguments[1]))
-    from app.command.main import main as command_main
+    from app.command.main import run_command as command_main
 
     return command_main(arguments)
 

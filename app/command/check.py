@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 application = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-SHOWN = 20
+EXAMPLES_LIMIT = 20
 
 
 @application.command()
@@ -91,11 +91,11 @@ def _show(report: DataReport) -> None:
 
 def _list(word: str, findings: list[Finding], total: int) -> None:
     """The first findings, each with its place, and how many more there are."""
-    for finding in findings[:SHOWN]:
+    for finding in findings[:EXAMPLES_LIMIT]:
         where = f"{finding.file}:{finding.line}" if finding.line is not None else finding.file
         output.say(f"{word}: {where}: {finding.reason}")
-    if total > SHOWN:
-        output.say(f"{word}: {total - min(SHOWN, len(findings)):,} more; --json lists up to 1,000.")
+    if total > EXAMPLES_LIMIT:
+        output.say(f"{word}: {total - min(EXAMPLES_LIMIT, len(findings)):,} more; --json lists up to 1,000.")
     hints = dict.fromkeys(finding.hint for finding in findings if finding.hint)
     for hint in hints:
         output.say(f"  {hint}")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 application = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-BASE = "base model"
+BASE_NAME = "base model"
 
 
 @application.command()
@@ -57,7 +57,7 @@ def compare(
     found = result_of(
         EvaluateJob(model=base, adapters=adapters, data=test_file(data), config=config, scores=scores)
     )
-    labels = [BASE, *(one.label for one in candidates)]
+    labels = [BASE_NAME, *(one.label for one in candidates)]
     answers = _answers(base, adapters, asked, max_tokens) if asked else []
     if as_json:
         output.say_json(_tree(found, labels, asked, answers))

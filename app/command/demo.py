@@ -35,7 +35,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Measurement:
+class StyleMeasurement:
     """Base against tuned, on examples that were not trained on. Losses are in nats a token."""
 
     base_loss: float
@@ -86,7 +86,7 @@ def demo(
     if last.reason == "stopped":
         raise FailedError(f"Stopped before the end, so nothing was measured. The run is in {run.path}.")
     trained_s = time.monotonic() - started
-    measurement = measure(run, config)
+    measurement = measure_style(run, config)
     figures = _figures(run, measurement) | {"train_s": trained_s, "elapsed_s": time.monotonic() - started}
     if not as_json:
         _tell(run, measurement, trained_s, figures["elapsed_s"])
@@ -118,19 +118,21 @@ def _ignore(_: Event) -> None:
     """With ``--json`` only the result is printed."""
 
 
-def measure(run: RunDir, config: TrainConfig) -> Measurement:
+def measure_style(run: RunDir, config: TrainConfig) -> StyleMeasurement:
     """Held-out loss and answers of base and adapter, on the starter's test examples."""
     from app.command.worker import result_of
     from app.core.protocol.job import EvaluateJob
-    from app.core.system.starter import data_dir, model_dir
+    from app.core.system.starter import examples_dir, model_dir
 
-    test, model, adapters = data_dir() / "test.jsonl", str(model_dir()), (None, str(run.adapters))
+    test, model, adapters = examples_dir() / "test.jsonl", str(model_dir()), (None, str(run.adapters))
     losses = result_of(
         EvaluateJob(model=model, adapters=adapters, data=test, config=config.model_dump(mode="json"))
     )
     base, tuned = losses["columns"]
     rows = [json.loads(line)["messages"] for line in test.read_text(encoding="utf-8").splitlines() if line.strip()]
-    return Measurement(base["loss"], tuned["loss"], tuple(_answers(model, adapters, [row[:-1] for row in rows])))
+    return StyleMeasurement(
+        base["loss"], tuned["loss"], tuple(_answers(model, adapters, [row[:-1] for row in rows]))
+    )
 
 
 def _answers(model: str, adapters: tuple[str | None, ...], prompts: list[list[dict[str, str]]]) -> list[Answer]:
@@ -160,7 +162,7 @@ def _answers(model: str, adapters: tuple[str | None, ...], prompts: list[list[di
     return [Answer(m[-1]["content"], base, tuned) for m, (base, tuned) in zip(prompts, texts, strict=True)]
 
 
-def _figures(run: RunDir, measurement: Measurement) -> dict[str, Any]:
+def _figures(run: RunDir, measurement: StyleMeasurement) -> dict[str, Any]:
     samples = [{"prompt": a.prompt, "base": a.base, "tuned": a.tuned} for a in measurement.answers[:SAMPLES]]
     return {
         "run": str(run.path),
@@ -175,7 +177,7 @@ def _figures(run: RunDir, measurement: Measurement) -> dict[str, Any]:
     }
 
 
-def _tell(run: RunDir, measurement: Measurement, trained_s: float, elapsed_s: float) -> None:
+def _tell(run: RunDir, measurement: StyleMeasurement, trained_s: float, elapsed_s: float) -> None:
     from app.command.train import next_steps
 
     output.say(f"\nThree of {len(measurement.answers)} prompts that it has never seen:\n")

@@ -24,7 +24,7 @@ LEAST_DISK = 5e9
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Diagnosis:
     """One thing that was looked at. ``needed`` is false where Luthier works without it, only slower or plainer."""
 
     name: str
@@ -52,35 +52,35 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON 
     return 0 if usable else 1
 
 
-def examine() -> list[Finding]:
+def examine() -> list[Diagnosis]:
     """All findings."""
-    checks: list[Callable[[], list[Finding]]] = [_python, _packages, _device, _qt, _display, _speed, _places]
+    checks: list[Callable[[], list[Diagnosis]]] = [_python, _packages, _device, _qt, _display, _speed, _places]
     return [finding for check in checks for finding in check()]
 
 
-def _python() -> list[Finding]:
+def _python() -> list[Diagnosis]:
     from app import __version__
 
     version = sys.version.split()[0]
     fits = (3, 11) <= sys.version_info < (3, 15)
     return [
-        Finding("Luthier", True, __version__),
-        Finding("Python", fits, f"{version} ({sys.executable})", "Python 3.11 to 3.14 is needed."),
-        Finding("system", True, f"{platform.platform()} · {platform.machine()} · {os.cpu_count()} cores"),
+        Diagnosis("Luthier", True, __version__),
+        Diagnosis("Python", fits, f"{version} ({sys.executable})", "Python 3.11 to 3.14 is needed."),
+        Diagnosis("system", True, f"{platform.platform()} · {platform.machine()} · {os.cpu_count()} cores"),
     ]
 
 
-def _packages() -> list[Finding]:
+def _packages() -> list[Diagnosis]:
     found = []
     for name in PACKAGES:
         try:
-            found.append(Finding(name, True, metadata.version(name)))
+            found.append(Diagnosis(name, True, metadata.version(name)))
         except metadata.PackageNotFoundError:
-            found.append(Finding(name, False, "not installed", "`python3 packaging/dev.py setup` installs it."))
+            found.append(Diagnosis(name, False, "not installed", "`python3 packaging/dev.py setup` installs it."))
     return found
 
 
-def _device() -> list[Finding]:
+def _device() -> list[Diagnosis]:
     """Whether MLX starts, asked of a worker: its first event tells device and memory."""
     from app.core.protocol import event
     from app.core.protocol.client import log_tail, started_job
@@ -91,12 +91,12 @@ def _device() -> list[Finding]:
         for said in worker.events():
             if isinstance(said, event.Hello):
                 memory = f"{said.device} · {said.memory_gb:.1f} GB memory, {said.working_set_gb:.1f} GB for MLX"
-                return [Finding("device", True, memory)]
+                return [Diagnosis("device", True, memory)]
         tail = log_tail(worker.log, 3)
-    return [Finding("device", False, f"MLX does not start: {tail}", "MLX needs an Apple-silicon Mac or Linux.")]
+    return [Diagnosis("device", False, f"MLX does not start: {tail}", "MLX needs an Apple-silicon Mac or Linux.")]
 
 
-def _qt() -> list[Finding]:
+def _qt() -> list[Diagnosis]:
     """Whether Qt starts without a screen, and has fonts."""
     before = os.environ.get("QT_QPA_PLATFORM")
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
@@ -107,13 +107,13 @@ def _qt() -> list[Finding]:
         hint = (
             "Debian, Ubuntu: apt-get install libegl1 libgl1 libdbus-1-3 libfontconfig1 libglib2.0-0 libxkbcommon0"
         )
-        return [Finding("Qt", False, str(error), hint)]
+        return [Diagnosis("Qt", False, str(error), hint)]
     else:
         application = QGuiApplication.instance() or QGuiApplication([])
         families = len(QFontDatabase.families())
         application.shutdown()
         hint = "Debian, Ubuntu: apt-get install fonts-dejavu-core"
-        return [Finding("Qt", True, "starts"), Finding("fonts", families > 0, f"{families} families", hint)]
+        return [Diagnosis("Qt", True, "starts"), Diagnosis("fonts", families > 0, f"{families} families", hint)]
     finally:
         if before is None:
             del os.environ["QT_QPA_PLATFORM"]
@@ -121,33 +121,33 @@ def _qt() -> list[Finding]:
             os.environ["QT_QPA_PLATFORM"] = before
 
 
-def _display() -> list[Finding]:
+def _display() -> list[Diagnosis]:
     if sys.platform != "linux":
-        return [Finding("display", True, "the system's own", needed=False)]
+        return [Diagnosis("display", True, "the system's own", needed=False)]
     name = os.environ.get("WAYLAND_DISPLAY") or os.environ.get("DISPLAY")
     hint = "Without one the command line works, and `QT_QPA_PLATFORM=offscreen` draws pictures of the window."
-    found = [Finding("display", bool(name), name or "none", hint, needed=False)]
+    found = [Diagnosis("display", bool(name), name or "none", hint, needed=False)]
     if os.environ.get("DISPLAY") and not os.environ.get("WAYLAND_DISPLAY"):
         there = ctypes.util.find_library("xcb-cursor") is not None
         more = "Debian, Ubuntu: apt-get install libxcb-cursor0"
-        found.append(Finding("libxcb-cursor", there, "there" if there else "not there", more))
+        found.append(Diagnosis("libxcb-cursor", there, "there" if there else "not there", more))
     return found
 
 
-def _speed() -> list[Finding]:
+def _speed() -> list[Diagnosis]:
     """What MLX's CPU build on Linux is fast with."""
     if sys.platform != "linux":
         return []
     blas, compiler = ctypes.util.find_library("openblas"), shutil.which("g++")
     return [
-        Finding(
+        Diagnosis(
             "OpenBLAS",
             blas is not None,
             blas or "not there",
             "Training is some 9 × slower without it. Debian, Ubuntu: apt-get install libopenblas0",
             needed=False,
         ),
-        Finding(
+        Diagnosis(
             "g++",
             compiler is not None,
             compiler or "not there",
@@ -157,7 +157,7 @@ def _speed() -> list[Finding]:
     ]
 
 
-def _places() -> list[Finding]:
+def _places() -> list[Diagnosis]:
     from app.core.model.folder import hub_cache
     from app.core.quantity import bytes_text
     from app.core.run.folder import runs_dir
@@ -168,15 +168,19 @@ def _places() -> list[Finding]:
     free = shutil.disk_usage(parent).free
     writable = os.access(parent, os.W_OK)
     found = [
-        Finding("runs", writable, str(runs), f"{parent} cannot be written; choose another place in the settings."),
-        Finding("disk", free > LEAST_DISK, f"{bytes_text(free)} free", "Runs and models need room.", needed=False),
-        Finding("models", True, _there(hub_cache()), needed=False),
+        Diagnosis(
+            "runs", writable, str(runs), f"{parent} cannot be written; choose another place in the settings."
+        ),
+        Diagnosis(
+            "disk", free > LEAST_DISK, f"{bytes_text(free)} free", "Runs and models need room.", needed=False
+        ),
+        Diagnosis("models", True, _there(hub_cache()), needed=False),
     ]
     try:
-        found.append(Finding("starter model", True, str(starter_dir()), needed=False))
+        found.append(Diagnosis("starter model", True, str(starter_dir()), needed=False))
     except FileNotFoundError:
         hint = "Reinstall Luthier; the demo needs it."
-        found.append(Finding("starter model", False, "not there", hint, needed=False))
+        found.append(Diagnosis("starter model", False, "not there", hint, needed=False))
     return found
 
 

@@ -29,12 +29,12 @@ def inspect(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> int:
     """Tells which modules would be trained, and exactly how many parameters. Exit code 2 if it could not be."""
-    from app.command.worker import absolute, inspect_model
+    from app.command.worker import absolute, inspected
     from app.core.problem import errors
     from app.core.target.selection import resolve
 
     config = _config(model, targets, num_layers, rank, fine_tune_type)
-    inspection = inspect_model(absolute(model))
+    inspection = inspected(absolute(model))
     selection = resolve(inspection, config)
     if as_json:
         output.say_json(tree(inspection, selection, config))

@@ -46,7 +46,7 @@ VERBS = {
 }
 
 
-def main(arguments: list[str]) -> int:
+def run_command(arguments: list[str]) -> int:
     """Does what ``arguments`` ask for; exit code 0 done, 1 failed, 2 unusable arguments, config or data."""
     as_json = "--json" in arguments
     verb = VERBS.get(arguments[0]) if arguments else None
@@ -103,9 +103,9 @@ def _without_verb(arguments: list[str]) -> int:
         return DONE
     if missing := [word for word in arguments if not Path(word).expanduser().exists()]:
         raise UnusableError([_unknown(word) for word in missing])
-    from app.ui.window.application import run
+    from app.ui.window.application import run_window
 
-    return run([str(Path(word).expanduser().resolve()) for word in arguments])
+    return run_window([str(Path(word).expanduser().resolve()) for word in arguments])
 
 
 def _unknown(word: str) -> Problem:

@@ -23,10 +23,10 @@ SAVING_S = 120  # how long a worker whose parent died may take to save and end
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 ConfigFile = Annotated[Path, typer.Argument(help="The config: a YAML file with mlx-lm's keys.")]
-Keys = Annotated[
+EntryNames = Annotated[
     list[str], typer.Argument(metavar="ENTRY…", help="Ids, or whole names, as `luthier queue list` shows them.")
 ]
-Settings = Annotated[
+ConfigChanges = Annotated[
     list[str], typer.Option("--set", metavar="KEY=VALUE", help="Changes one value of the config; may be repeated.")
 ]
 
@@ -37,7 +37,7 @@ def queue() -> None:
 
 
 @application.command()
-def add(config: ConfigFile, settings: Settings = [], as_json: AsJson = False) -> int:  # noqa: B006  # typer's form
+def add(config: ConfigFile, settings: ConfigChanges = [], as_json: AsJson = False) -> int:  # noqa: B006  # typer's form
     """Puts a setup, as the file says now, at the end of the queue."""
     from app.core.problem import UnusableError, errors
     from app.core.queue.queue import RunQueue, make_entry
@@ -59,12 +59,12 @@ def sweep(
         list[str],
         typer.Option(metavar="KEY=A,B,C", help="A field and its values; up to three times. A ; divides, too."),
     ],
-    settings: Settings = [],  # noqa: B006  # typer's form
+    settings: ConfigChanges = [],  # noqa: B006  # typer's form
     as_json: AsJson = False,
 ) -> int:
     """Queues a setup once for every combination of the values. All of them are checked first."""
-    from app.command.worker import inspect_model
-    from app.core.data.check import check_config as check_data
+    from app.command.worker import inspected
+    from app.core.data.check import check_config_data
     from app.core.problem import UnusableError
     from app.core.queue.queue import RunQueue
     from app.core.queue.sweep import check_variant, entries, expand, sweep_name, variant_errors
@@ -72,7 +72,7 @@ def sweep(
     base = _load(config, settings)
     axes = _axes(vary)
     variants = expand(base, axes)
-    inspection, data = inspect_model(base.model), check_data(base)
+    inspection, data = inspected(base.model), check_config_data(base)
     if problems := variant_errors(variants, [check_variant(one, inspection, data) for one in variants]):
         raise UnusableError(problems)
     found = entries(variants, sweep_name(base, axes))
@@ -114,7 +114,7 @@ def run(
     ] = False,
 ) -> int:
     """Works through the queue here. Ctrl-C stops the run in progress, saves it, and pauses the queue."""
-    from app.core.queue.queue import RunQueue, tally
+    from app.core.queue.queue import RunQueue, queue_tally
 
     queue = RunQueue()
     if not queue.take(timeout_s=1):
@@ -126,7 +126,7 @@ def run(
         stopped = _work_through(queue, worked, as_json)
     finally:
         queue.give_back()
-    found = tally(one for one in queue.read().entries if one.id in worked)
+    found = queue_tally(one for one in queue.read().entries if one.id in worked)
     if not as_json:
         said = found.sentence() or "nothing waited"
         output.say(f"\nThe queue is {'paused' if stopped else 'at its end'}: {said}.")
@@ -147,7 +147,7 @@ def resume(as_json: AsJson = False) -> int:
 
 @application.command()
 def move(
-    entry: Keys,
+    entry: EntryNames,
     to: Annotated[int, typer.Option(min=1, help="The place among those that wait; 1 is the next.")],
     as_json: AsJson = False,
 ) -> int:
@@ -160,7 +160,7 @@ def move(
 
 
 @application.command()
-def remove(entry: Keys, as_json: AsJson = False) -> int:
+def remove(entry: EntryNames, as_json: AsJson = False) -> int:
     """Takes entries off the list; their runs stay."""
     from app.core.queue.queue import RunQueue
 

@@ -72,13 +72,13 @@ def compare(
     """Shows the config values in which runs differ, and their best validation losses."""
     from app.command.resume import known_run
     from app.core.problem import Problem, UnusableError
-    from app.core.run.difference import differences, run_config
+    from app.core.run.difference import config_differences, run_config
     from app.core.run.summary import summarize
 
     if len(run) < 2:
         raise UnusableError([Problem("", "One run has nothing to be compared with.", hint="Name two or more.")])
     found = [known_run(name) for name in run]
-    differ = differences([run_config(one) for one in found])
+    differ = config_differences([run_config(one) for one in found])
     summaries = [summarize(one) for one in found]
     if as_json:
         tree = [{"path": one.path, "label": one.label, "values": list(one.values)} for one in differ]

@@ -57,7 +57,7 @@ def result_of(job: Job, *, quiet: bool = False) -> dict[str, Any]:
     return found
 
 
-def inspect_model(model: str) -> Inspection:
+def inspected(model: str) -> Inspection:
     """Everything about a model that can be known without its weights; raises `UnusableError`."""
     from app.core.model.inspection import Inspection
 

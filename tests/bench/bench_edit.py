@@ -28,8 +28,8 @@ from PySide6.QtWidgets import QApplication
 from app.core.config.train_config import TrainConfig
 from app.core.model.inspection import (
     Inspection,
+    MatrixRow,
     Module,
-    Row,
 )
 from app.core.model.module_group import Group
 from app.core.protocol import event
@@ -105,7 +105,7 @@ def matrix_step() -> Step:
         for name in names
     }  # fmt: skip
     matrix = CoverageMatrix()
-    matrix.set_rows([Row(name, Group.OTHER, cells[name]) for name in names])
+    matrix.set_rows([MatrixRow(name, Group.OTHER, cells[name]) for name in names])
     chosen = {f"model.layers.{layer}.{name}" for layer in range(0, 128, 2) for name in names}
     matrix.set_selected(frozenset(chosen))
     matrix.resize(860, matrix.minimumSizeHint().height())

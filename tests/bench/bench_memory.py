@@ -38,7 +38,7 @@ from app.core.setup.memory import (
     calibrate,
     estimate,
 )
-from app.core.setup.memory_term import Step
+from app.core.setup.memory_term import StepSize
 from app.core.target.selection import resolve
 from app.worker.model.inspect import inspect_model
 from tests.worker.tiny_model import write_model
@@ -99,7 +99,7 @@ def _row(place: Path, name: str, model: Path, case: tuple[int, int, bool, str]) 
     trial = prepare_run(config, folder / "probe")
     write_job(trial.path, ProbeJob())
     data = next(e.data for e in _events(trial.path) if isinstance(e, Result))
-    probe = Probe(data["peak_bytes"], data["step_s"], Step(data["rows"], data["width"], data["targets"]))
+    probe = Probe(data["peak_bytes"], data["step_s"], StepSize(data["rows"], data["width"], data["targets"]))
     calibration = calibrate(inspection, config, selection, probe)
     return Row(
         _label(name, case),

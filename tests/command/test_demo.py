@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.command import demo, main
-from app.command.demo import Answer, Measurement
+from app.command.demo import Answer, StyleMeasurement
 from app.core.system import starter
 from tests.command.conftest import CONFIG
 
@@ -30,7 +30,7 @@ def test_it_trains_measures_and_says_when_the_target_is_missed(
     tiny_starter: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = tmp_path / "run"
-    assert main.main(["demo", "--run-dir", str(run), "--json"]) == 1
+    assert main.run_command(["demo", "--run-dir", str(run), "--json"]) == 1
     found = json.loads(capsys.readouterr().out)
     assert (found["base_style_share"], found["tuned_style_share"], found["reached"]) == (0, 0, False)
     assert found["tuned_loss"] < found["base_loss"]
@@ -46,7 +46,7 @@ def test_for_people_it_shows_answers_side_by_side_and_where_the_adapter_is(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = tmp_path / "run"
-    assert main.main(["demo", "--run-dir", str(run)]) == 1
+    assert main.run_command(["demo", "--run-dir", str(run)]) == 1
     said = capsys.readouterr().out
     assert said.count("    base   ") == said.count("    tuned  ") == 3
     assert "answers in the new style" in said
@@ -60,7 +60,7 @@ def test_without_the_starter_it_says_so(
         raise FileNotFoundError("The starter model is not there")
 
     monkeypatch.setattr(starter, "starter_dir", missing)
-    assert main.main(["demo"]) == 1
+    assert main.run_command(["demo"]) == 1
     assert capsys.readouterr().err == "error: The starter model is not there.\n"
 
 
@@ -77,4 +77,4 @@ def test_the_target_is_four_in_five_against_none(base: list[str], tuned: int, re
     texts = {"plain": "It is red.", "song": starter.as_song("It is red.")}
     after = ["song"] * tuned + ["plain"] * (5 - tuned)
     answers = tuple(Answer("?", texts[b], texts[t]) for b, t in zip(base, after, strict=True))
-    assert Measurement(2.0, 1.0, answers).reached is reached
+    assert StyleMeasurement(2.0, 1.0, answers).reached is reached

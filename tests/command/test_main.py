@@ -34,7 +34,7 @@ def test_the_overview_imports_nothing_heavy() -> None:
 
 @pytest.mark.parametrize("verb", sorted(command.VERBS))
 def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command.main([verb, "--help"]) == 0
+    assert command.run_command([verb, "--help"]) == 0
     assert f"Usage: luthier {verb}" in capsys.readouterr().out
 
 
@@ -60,7 +60,7 @@ def test_version(luthier: Luthier) -> None:
 def test_mistakes_are_told_with_what_to_do(
     arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert command.main(arguments) == 2
+    assert command.run_command(arguments) == 2
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.startswith("error: ")
@@ -69,10 +69,10 @@ def test_mistakes_are_told_with_what_to_do(
 
 
 def test_with_json_a_mistake_is_an_object_too(capsys: pytest.CaptureFixture[str]) -> None:
-    assert command.main(["inspect", "--json"]) == 2
+    assert command.run_command(["inspect", "--json"]) == 2
     said = capsys.readouterr()
     assert json.loads(said.out)["problems"][0]["severity"] == "error"
-    assert command.main(["train", "--json", "nowhere.yaml"]) == 2
+    assert command.run_command(["train", "--json", "nowhere.yaml"]) == 2
     failed = json.loads(capsys.readouterr().out)
     assert (failed["type"], failed["unusable"]) == ("failed", True)
     assert "nowhere.yaml" in failed["message"]
@@ -89,10 +89,10 @@ def test_files_and_folders_open_the_window(tmp_path: Path, monkeypatch: pytest.M
     file = tmp_path / "train.jsonl"
     file.touch()
     monkeypatch.chdir(tmp_path)
-    assert command.main([]) == 0
-    assert command.main(["train.jsonl", str(tmp_path)]) == 0
+    assert command.run_command([]) == 0
+    assert command.run_command(["train.jsonl", str(tmp_path)]) == 0
     assert opened == [[], [str(file), str(tmp_path)]]
-    assert command.main(["train.jsonl", "gone.jsonl"]) == 2
+    assert command.run_command(["train.jsonl", "gone.jsonl"]) == 2
     assert len(opened) == 2
 
 
@@ -103,7 +103,7 @@ def test_what_nobody_foresaw_is_told_in_a_sentence(
         raise ZeroDivisionError("division by zero")
 
     monkeypatch.setattr(command, "_without_verb", fail)
-    assert command.main(["x"]) == 1
+    assert command.run_command(["x"]) == 1
     said = capsys.readouterr().err
     assert "ZeroDivisionError" in said
     assert "Traceback" not in said

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.command.main import main
+from app.command.main import run_command
 from app.core.config.train_config import TrainConfig
 from app.core.protocol import event
 from app.core.run.folder import RunDir, prepare_run
@@ -30,7 +30,7 @@ def runs(home: Path) -> list[RunDir]:
 
 
 def said(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:
-    assert main(["runs", *arguments]) == code
+    assert run_command(["runs", *arguments]) == code
     found = capsys.readouterr()
     return found.out if code == 0 else found.err
 

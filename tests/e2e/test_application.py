@@ -23,7 +23,7 @@ class Telling(application.MainWindow):
         super().showEvent(shown)
         print(self.store.config.data, flush=True)
 application.MainWindow = Telling
-sys.exit(application.run(sys.argv[1:]))
+sys.exit(application.run_window(sys.argv[1:]))
 """
 
 

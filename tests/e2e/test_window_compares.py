@@ -16,7 +16,7 @@ from app.core.compare.judgement import VoteBook
 from app.core.config.train_config import TrainConfig
 from app.core.run.folder import RunDir
 from app.core.setup.config_file import load_config
-from app.core.system.starter import data_dir, demo_config, model_dir
+from app.core.system.starter import demo_config, examples_dir, model_dir
 from app.ui.compare.figure_card import FigureCard
 from app.ui.compare.figure_table import FigureTable
 from app.ui.compare.judging_card import JudgingCard
@@ -37,7 +37,7 @@ FEW = {
     "save_every": 24,
     "learning_rate": 3e-4,
     "model": str(model_dir()),
-    "data": str(data_dir()),
+    "data": str(examples_dir()),
 }
 
 
@@ -109,7 +109,7 @@ def test_full_layer_and_attention_only_are_compared_with_evidence(
 
     # Figures on the test data of the runs.
     card = child(tab, FigureCard)
-    assert card.data == data_dir() / "test.jsonl"
+    assert card.data == examples_dir() / "test.jsonl"
     with qtbot.waitSignal(card.measured, timeout=WAIT_MS) as told:
         card.measure()
     base, of_full, of_attention = told.args[0]["columns"]

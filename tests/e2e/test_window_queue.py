@@ -12,7 +12,7 @@ from app.core.config.train_config import TrainConfig
 from app.core.protocol.event import Finished, read_events
 from app.core.queue.queue import make_entry
 from app.core.run.folder import RunDir, run_state
-from app.ui.queue.switch import QUEUE
+from app.ui.queue.switch import QUEUE_PAGE
 from app.ui.window.main_window import MainWindow
 from tests.worker.tiny_model import write_data, write_model
 
@@ -55,5 +55,5 @@ def test_three_runs_of_which_the_second_fails(qtbot: QtBot, window: MainWindow, 
     assert all((runs[place].adapters / "adapters.safetensors").exists() for place in (0, 2))
     assert window.session.run == runs[2], "the panel shows what ran last"
     assert window.messages.messages()[0].text == "The queue is at its end: 2 done, 1 failed."
-    assert switch.bar.tabText(QUEUE) == "Queue"
+    assert switch.bar.tabText(QUEUE_PAGE) == "Queue"
     assert switch.queue_page.button.toolTip() == "Nothing waits: add a setup first"

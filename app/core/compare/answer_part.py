@@ -8,16 +8,16 @@ from typing import Literal
 
 THINK_CLOSE = "</think>"
 THINKING = re.compile(r"^[ \t]*<think>(.*?)(?:</think>|\Z)", re.DOTALL | re.MULTILINE)
-FENCE = re.compile(r"^([ \t]*)(`{3,}|~{3,})[ \t]*([^`\n]*)$")
+CODE_FENCE = re.compile(r"^([ \t]*)(`{3,}|~{3,})[ \t]*([^`\n]*)$")
 
-Kind = Literal["thinking", "text", "code"]
+PartKind = Literal["thinking", "text", "code"]
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerPart:
     """``text`` is Markdown where the kind is text, else plain. ``language`` is what a block of code is called."""
 
-    kind: Kind
+    kind: PartKind
     text: str
     language: str = ""
 
@@ -52,14 +52,14 @@ def _split_code(text: str) -> list[AnswerPart]:
     lines: list[str] = []
     indentation = fence = language = ""
 
-    def close(kind: Kind) -> None:
+    def close(kind: PartKind) -> None:
         block = "\n".join(lines)
         if block.strip() or kind == "code":
             parts.append(AnswerPart(kind, block if kind == "code" else block.strip("\n"), language))
         lines.clear()
 
     for line in text.split("\n"):
-        found = FENCE.match(line)
+        found = CODE_FENCE.match(line)
         if not fence and found:
             close("text")
             indentation, fence, language = found[1], found[2], found[3].strip()

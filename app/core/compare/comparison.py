@@ -14,12 +14,12 @@ from app.core.compare.held_out import held_out_files
 from app.core.compare.statistic import FEW, SAME, Interval, bootstrap_mean
 from app.core.config.train_config import TrainConfig
 
-SHOWN = 5
+EXAMPLES_SHOWN = 5
 Turns = list[dict[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class FigureDifference:
     """A candidate against the reference on the same examples.
 
     ``interval`` is candidate minus reference (nats a token for losses, points for scores) with its 95 % bootstrap
@@ -87,7 +87,7 @@ class Difference:
 
 def loss_difference(
     reference: Sequence[float | None], candidate: Sequence[float | None], tokens: Sequence[int], *, seed: int = 0
-) -> Difference:
+) -> FigureDifference:
     """Compares mean losses (nats a token) of the same examples, weighted by their ``tokens``.
 
     Examples without a target (None) are left out. Raises `ValueError` if none is left.
@@ -102,7 +102,7 @@ def loss_difference(
     return _counted(interval, differences, lower_is_better=True)
 
 
-def score_difference(reference: Sequence[float], candidate: Sequence[float], *, seed: int = 0) -> Difference:
+def score_difference(reference: Sequence[float], candidate: Sequence[float], *, seed: int = 0) -> FigureDifference:
     """Compares scores of the answers to the same prompts; higher is better. Raises `ValueError` without any."""
     differences = np.array(candidate, np.float64) - np.array(reference, np.float64)
     return _counted(
@@ -110,10 +110,10 @@ def score_difference(reference: Sequence[float], candidate: Sequence[float], *, 
     )
 
 
-def _counted(interval: Interval, differences: Any, *, lower_is_better: bool) -> Difference:
+def _counted(interval: Interval, differences: Any, *, lower_is_better: bool) -> FigureDifference:
     below, above = int((differences < -SAME).sum()), int((differences > SAME).sum())
     better, worse = (below, above) if lower_is_better else (above, below)
-    return Difference(interval, better, worse, len(differences) - below - above, lower_is_better)
+    return FigureDifference(interval, better, worse, len(differences) - below - above, lower_is_better)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ class Moved:
 
 
 def most_moved(
-    reference: Sequence[float | None], candidate: Sequence[float | None], shown: int = SHOWN
+    reference: Sequence[float | None], candidate: Sequence[float | None], shown: int = EXAMPLES_SHOWN
 ) -> tuple[list[Moved], list[Moved]]:
     """The examples that became better by the most, and those that became worse, most moved first."""
     moved = [

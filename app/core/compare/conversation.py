@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from app.core.compare.candidate import Candidate
-from app.core.compare.prompt_set import Message, Prompt
+from app.core.compare.prompt_set import Prompt, PromptMessage
 from app.core.protocol.event import Answered
 
 NO_ANSWER = ("unusable", "error")
@@ -55,7 +55,7 @@ class Conversation:
     """What was asked of ``candidates``; ``opening`` are the messages before the first turn."""
 
     candidates: list[Candidate | None]
-    opening: tuple[Message, ...] = ()
+    opening: tuple[PromptMessage, ...] = ()
     turns: list[Turn] = field(default_factory=list)
 
     def add(self, prompt: str) -> Turn:
@@ -81,7 +81,7 @@ class Conversation:
         for turn in self.turns:
             del turn.replies[column]
 
-    def messages(self, column: int) -> list[Message]:
+    def messages(self, column: int) -> list[PromptMessage]:
         """What a column is asked: all turns with its own answers, up to the prompt of the last one.
 
         A turn that it did not answer is left out: chat templates want the roles to alternate.
@@ -93,7 +93,7 @@ class Conversation:
                 found.append({"role": "assistant", "content": turn.replies[column].text})
         return [*found, {"role": "user", "content": self.turns[-1].prompt}]
 
-    def asked(self) -> list[Message]:
+    def asked(self) -> list[PromptMessage]:
         """What all columns were asked alike: the opening and every prompt."""
         return [*self.opening, *({"role": "user", "content": turn.prompt} for turn in self.turns)]
 

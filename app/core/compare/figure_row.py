@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.core.compare.comparison import Difference
+from app.core.compare.comparison import FigureDifference
 from app.core.quantity import duration_text, short_count
 
 NONE = "–"
@@ -62,7 +62,7 @@ def figure_rows(found: dict[str, Any]) -> list[FigureRow]:
 def verdicts(found: dict[str, Any], labels: Sequence[str]) -> list[str]:
     """A sentence for every candidate but the first, which the others are compared with."""
     return [
-        f"{label}: {Difference.from_dict(column['difference']).verdict()}"
+        f"{label}: {FigureDifference.from_dict(column['difference']).verdict()}"
         for label, column in zip(labels, found["columns"], strict=True)
         if column["difference"]
     ]

@@ -312,7 +312,7 @@ def as_json(votes: Sequence[Vote], candidates: Sequence[Judged]) -> str:
     return json.dumps(tree, ensure_ascii=False, indent=1) + "\n"
 
 
-def as_markdown(votes: Sequence[Vote], candidates: Sequence[Judged]) -> str:
+def votes_markdown(votes: Sequence[Vote], candidates: Sequence[Judged]) -> str:
     """The tally as a table, then each vote with its question and answers."""
     counted = tally(votes, candidates)
     lines = ["# Votes", "", counted.verdict() or "No votes.", "", "| candidate | wins | share | 95 % interval |"]
@@ -333,7 +333,7 @@ def as_markdown(votes: Sequence[Vote], candidates: Sequence[Judged]) -> str:
 WRITERS: dict[str, Callable[[Sequence[Vote], Sequence[Judged]], str]] = {
     ".csv": as_csv,
     ".json": as_json,
-    ".md": as_markdown,
+    ".md": votes_markdown,
 }
 
 

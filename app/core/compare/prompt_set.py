@@ -15,7 +15,7 @@ from app.core.problem import Problem, UnusableError
 LONGEST_SET = 500  # prompts: hours of answers already
 LONE_COLUMNS = ("prompt", "question", "instruction", "query", "input", "problem", "user")
 
-Message = dict[str, str]
+PromptMessage = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Prompt:
     """One prompt; ``opening`` is what a conversation holds before it: a system prompt, earlier turns."""
 
     text: str
-    opening: tuple[Message, ...] = ()
+    opening: tuple[PromptMessage, ...] = ()
 
 
 def read_prompts(path: Path) -> Iterator[Prompt]:
@@ -62,7 +62,7 @@ def _prompt(line: str, path: Path, number: int) -> Prompt:
     return Prompt(messages[asked[-1]]["content"], tuple(messages[: asked[-1]]))
 
 
-def _messages(row: Any) -> list[Message]:
+def _messages(row: Any) -> list[PromptMessage]:
     """The turns of a row that have a role and a text."""
     if isinstance(row, str):
         row = {"prompt": row}

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-WORD = re.compile(r"\w+(?:['’]\w+)*|[\ud800-\udbff][\udc00-\udfff]|[^\w\s]")
+WORD_PATTERN = re.compile(r"\w+(?:['’]\w+)*|[\ud800-\udbff][\udc00-\udfff]|[^\w\s]")
 STRETCH = 4_000  # words compared at once: longer texts are compared stretch by stretch
 
 
@@ -25,7 +25,7 @@ class Word:
 
 def words_of(text: str) -> list[Word]:
     """The words and signs of a text; what is between them does not count."""
-    return [Word(found[0], found.start(), found.end()) for found in WORD.finditer(text)]
+    return [Word(found[0], found.start(), found.end()) for found in WORD_PATTERN.finditer(text)]
 
 
 def differing_spans(reference: str, text: str) -> list[tuple[int, int]]:

@@ -9,7 +9,7 @@ from typing import Any
 from app.core.config.train_config import TrainConfig
 from app.core.data.conclusion import Conclusion
 from app.core.data.contradiction import Contradictions
-from app.core.data.duplicate import Fingerprints, Place, RepeatSummary
+from app.core.data.duplicate import Fingerprints, RepeatSummary, RowPlace
 from app.core.data.format import Features, Format, Layout, Target, layout_of, mlx_choice
 from app.core.data.label import label_of
 from app.core.data.rated import is_written
@@ -112,7 +112,7 @@ class DataCheck:
             result = entry[0](row)
             lane = entry[1]
             if result is None:
-                lane, result = self._in_full(row, Place(index, line))
+                lane, result = self._in_full(row, RowPlace(index, line))
             lane.count += 1
             if lane.count <= DEFERRED_LINES:
                 self._remember(lane, index, line, row)
@@ -146,7 +146,7 @@ class DataCheck:
             lane.targets.add(layout.target)
         return lane
 
-    def _in_full(self, row: dict[str, Any], place: Place) -> tuple[Lane, RowResult]:
+    def _in_full(self, row: dict[str, Any], place: RowPlace) -> tuple[Lane, RowResult]:
         layout = layout_of(row, self.features)
         lane = self._lane(layout)
         if layout is None:
@@ -159,7 +159,7 @@ class DataCheck:
             self._contradict(row, layout, place)
         return lane, result
 
-    def _contradict(self, row: dict[str, Any], layout: Layout, place: Place) -> None:
+    def _contradict(self, row: dict[str, Any], layout: Layout, place: RowPlace) -> None:
         """Tells of a row that prefers what an earlier one rejects."""
         first = self._contradictions.take(row, layout, place)
         if first is None:
@@ -309,7 +309,7 @@ def check_files(
     return check.report()
 
 
-def check_config(
+def check_config_data(
     config: TrainConfig, *, progress: Progress | None = None, cancelled: Cancelled | None = None
 ) -> DataReport:
     """Checks the data that a config names (``data``, ``valid_data``, ``test_data``)."""

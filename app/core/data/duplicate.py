@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 LIMIT_ROWS = 3_000_000
-LISTED = 1000
+LISTED_REPEATS = 1000
 
 Positions = npt.NDArray[np.int64]
 
@@ -23,7 +23,7 @@ class Repeats:
     first: Positions
 
 
-class Place(NamedTuple):
+class RowPlace(NamedTuple):
     """A row: the number of its file (from 0) and its line."""
 
     file: int
@@ -38,7 +38,7 @@ class RepeatSummary:
     """
 
     count: int = 0
-    listed: list[tuple[Place, Place]] = field(default_factory=list)
+    listed: list[tuple[RowPlace, RowPlace]] = field(default_factory=list)
     estimated: bool = False
 
 
@@ -115,9 +115,9 @@ class Fingerprints:
         for summary, chosen in ((self._within, np.flatnonzero(~crosses)), (self._across, np.flatnonzero(crosses))):
             summary.count += len(chosen) << self._dropped_bits
             summary.estimated = self._dropped_bits > 0
-            for at in chosen[: LISTED - len(summary.listed)].tolist():
-                later = Place(int(its[at]), self.lines[found.later[at]])
-                summary.listed.append((later, Place(int(other[at]), self.lines[found.first[at]])))
+            for at in chosen[: LISTED_REPEATS - len(summary.listed)].tolist():
+                later = RowPlace(int(its[at]), self.lines[found.later[at]])
+                summary.listed.append((later, RowPlace(int(other[at]), self.lines[found.first[at]])))
 
     def _keep(self, keep: npt.NDArray[np.bool_]) -> None:
         before = np.concatenate([[0], np.cumsum(keep)])

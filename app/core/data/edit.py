@@ -15,7 +15,7 @@ from app.core.source.source import Source, UnusableFileError, inspect_file
 from app.core.source.stream import ByteCount
 from app.core.system.atomic_file import write_with
 
-Row = dict[str, Any]
+EditedRow = dict[str, Any]
 WRITE_BUFFER_BYTES = 1 << 20
 LOOK_EVERY = 2047
 
@@ -24,11 +24,11 @@ LOOK_EVERY = 2047
 class Edits:
     """What is to become of a file: rows by the line that the check tells (1-based)."""
 
-    changed: dict[int, Row] = field(default_factory=dict)
+    changed: dict[int, EditedRow] = field(default_factory=dict)
     dropped: set[int] = field(default_factory=set)
-    added: list[Row] = field(default_factory=list)
+    added: list[EditedRow] = field(default_factory=list)
 
-    def change(self, line: int, row: Row) -> None:
+    def change(self, line: int, row: EditedRow) -> None:
         """Puts another row in the place of one (also of one that cannot be read)."""
         self.dropped.discard(line)
         self.changed[line] = row
@@ -43,7 +43,7 @@ class Edits:
         self.changed.pop(line, None)
         self.dropped.discard(line)
 
-    def add(self, row: Row) -> None:
+    def add(self, row: EditedRow) -> None:
         """Adds a row at the end."""
         self.added.append(row)
 
@@ -92,7 +92,7 @@ def save_edited(
     return EditOutcome(counts["rows"], counts["changed"], counts["dropped"], len(edits.added), counts["unreadable"])
 
 
-def _write(temporary: Path, rows: Iterable[Row], edits: Edits, counts: dict[str, int], path: Path) -> None:
+def _write(temporary: Path, rows: Iterable[EditedRow], edits: Edits, counts: dict[str, int], path: Path) -> None:
     with temporary.open("wb", WRITE_BUFFER_BYTES) as file:
         for row in chain(rows, edits.added):
             file.write(dump_row(row))
@@ -111,7 +111,7 @@ def _edited(
     counts: dict[str, int],
     progress: Callable[[int, int], None] | None,
     cancelled: Callable[[], bool] | None,
-) -> Iterator[Row]:
+) -> Iterator[EditedRow]:
     count = ByteCount()
     bad: list[Problem] = []
     for number, (line, value) in enumerate(read_rows(source, count), 1):

@@ -17,7 +17,7 @@ SPEAKERS = {
 }  # fmt: skip
 
 
-Message = dict[str, Any]
+ChatMessage = dict[str, Any]
 
 
 def pair_of(row: dict[str, Any], layout: Layout) -> tuple[Any, Any]:
@@ -28,7 +28,7 @@ def pair_of(row: dict[str, Any], layout: Layout) -> tuple[Any, Any]:
     return prompt, row.get(layout.completion)
 
 
-def messages_of(row: dict[str, Any], layout: Layout) -> list[Message]:
+def messages_of(row: dict[str, Any], layout: Layout) -> list[ChatMessage]:
     """The row as chat messages, with the text of its system column in front if it has one."""
     if layout.chat:
         value = as_list(row[layout.chat])
@@ -47,23 +47,23 @@ def messages_of(row: dict[str, Any], layout: Layout) -> list[Message]:
     return messages
 
 
-def _side(value: Any, role: str) -> list[Message]:
+def _side(value: Any, role: str) -> list[ChatMessage]:
     turns = as_list(value)
     if isinstance(turns, list):
         return [clean_message(turn) for turn in turns]
     return [{"role": role, "content": value}]
 
 
-def _earlier_turns(row: dict[str, Any], layout: Layout) -> list[Message]:
+def _earlier_turns(row: dict[str, Any], layout: Layout) -> list[ChatMessage]:
     history = as_list(row.get(layout.history)) if layout.history else None
-    turns: list[Message] = []
+    turns: list[ChatMessage] = []
     for pair in history if isinstance(history, list) else []:
         if isinstance(pair, (list, tuple)) and len(pair) == 2:
             turns += [{"role": "user", "content": pair[0]}, {"role": "assistant", "content": pair[1]}]
     return turns
 
 
-def sharegpt_message(turn: Any) -> Message:
+def sharegpt_message(turn: Any) -> ChatMessage:
     """A ``from``/``value`` turn as a message; a speaker that is not known stays, for the check to tell."""
     if not isinstance(turn, dict):
         return {"role": None, "content": turn}
@@ -74,7 +74,7 @@ def sharegpt_message(turn: Any) -> Message:
     return {"role": role, "content": turn.get("value")}
 
 
-def clean_message(turn: Any) -> Message:
+def clean_message(turn: Any) -> ChatMessage:
     """A message without the empty fields that columnar files add, and with parts of text joined to one text."""
     if not isinstance(turn, dict):
         return {"role": None, "content": turn}

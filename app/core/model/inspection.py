@@ -166,7 +166,7 @@ class Inspection(_Part):
         return {key: tuple(modules) for key, modules in found.items()}
 
     @cached_property
-    def rows(self) -> tuple[Row, ...]:
+    def rows(self) -> tuple[MatrixRow, ...]:
         """The coverage matrix: one row a key that can be adapted, one cell a layer."""
         rows = []
         for key, modules in self.by_key.items():
@@ -176,7 +176,7 @@ class Inspection(_Part):
                     cells[module.layer] = module
             first = next((cell for cell in cells if cell is not None), None)
             if first is not None:
-                rows.append(Row(key, first.group, tuple(cells)))
+                rows.append(MatrixRow(key, first.group, tuple(cells)))
         order = list(Group)
         return tuple(sorted(rows, key=lambda row: (order.index(row.group), name_rank(row.key))))
 
@@ -193,7 +193,7 @@ class Inspection(_Part):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class MatrixRow:
     """One line of the coverage matrix; ``cells[i]`` is the module in layer ``i``, None where the layer lacks it."""
 
     key: str

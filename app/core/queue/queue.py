@@ -155,7 +155,7 @@ class QueueTally:
         return ", ".join(f"{count:,} {word}" for word, count in counts if count)
 
 
-def tally(entries: Iterable[QueueEntry]) -> QueueTally:
+def queue_tally(entries: Iterable[QueueEntry]) -> QueueTally:
     """Counts the entries by state."""
     counts: dict[str, int] = {}
     for one in entries:

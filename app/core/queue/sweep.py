@@ -27,7 +27,7 @@ from app.core.target.preset import PRESETS
 
 MAX_FIELDS = 3
 MAX_RUNS = 200
-NAME_LENGTH = 80  # of an adapter's name
+VARIANT_NAME_LENGTH = 80  # of an adapter's name
 
 # What can be swept, as the window lists it, with the word that a variant's name has for it.
 FIELDS = {
@@ -60,7 +60,7 @@ ADAPTER_ONLY = ("lora_parameters.", "targets")
 
 
 @dataclass(frozen=True, slots=True)
-class Axis:
+class SweepAxis:
     """One field and its values, in the order they were given."""
 
     path: str
@@ -86,7 +86,7 @@ def sweepable(config: TrainConfig) -> list[FieldSpec]:
     return [specs[path] for path in FIELDS if not _useless(path, config)]
 
 
-def parse_axis(path: str, text: str) -> Axis:
+def parse_axis(path: str, text: str) -> SweepAxis:
     """The values of a list such as ``8, 16, 32``; where a value has commas itself, ``;`` divides.
 
     Raises `UnusableError` with every value that the field does not take.
@@ -118,7 +118,7 @@ def parse_axis(path: str, text: str) -> Axis:
         raise UnusableError(
             [Problem(path, "No value is given.", hint=f"Divide values by commas: {example(spec)}.")]
         )
-    return Axis(path, tuple(values))
+    return SweepAxis(path, tuple(values))
 
 
 def example(spec: FieldSpec) -> str:
@@ -136,7 +136,7 @@ def example(spec: FieldSpec) -> str:
     return known.get(spec.path, "1, 2, 4")
 
 
-def expand(config: TrainConfig, axes: Sequence[Axis]) -> list[Variant]:
+def expand(config: TrainConfig, axes: Sequence[SweepAxis]) -> list[Variant]:
     """Every combination, the last field changing first, each with a name of its own.
 
     Varying ``iters`` frees them from the epochs. Raises `UnusableError` if there are too many fields or runs, a
@@ -193,7 +193,7 @@ def entries(variants: Sequence[Variant], name: str) -> list[QueueEntry]:
     return [make_entry(v.config, sweep=sweep, sweep_name=name, values=dict(v.values)) for v in variants]
 
 
-def sweep_name(config: TrainConfig, axes: Sequence[Axis]) -> str:
+def sweep_name(config: TrainConfig, axes: Sequence[SweepAxis]) -> str:
     """``mlx_finetune over LoRA rank × Learning rate``."""
     return f"{config.adapter_name} over {' × '.join(axis.label for axis in axes)}"
 
@@ -237,7 +237,7 @@ def _useless(path: str, config: TrainConfig) -> bool:
     return path in PATHS and path not in method_of(config).parameters
 
 
-def _axis_problems(config: TrainConfig, axes: Sequence[Axis]) -> list[Problem]:
+def _axis_problems(config: TrainConfig, axes: Sequence[SweepAxis]) -> list[Problem]:
     paths = [axis.path for axis in axes]
     problems = [Problem(p, "The field is given twice.") for p in dict.fromkeys(paths) if paths.count(p) > 1]
     if not axes:
@@ -262,10 +262,10 @@ def _own_name(base: str, values: Mapping[str, Any], taken: set[str]) -> str:
     """``base_rank8_lr1e-4``, shortened where it must be, and never one that another variant has."""
     tail = "".join(f"_{FIELDS.get(path, '')}{value_word(value)}" for path, value in values.items())
     tail = "".join(letter if letter.isalnum() or letter in "._-+" else "-" for letter in tail)
-    kept = max(NAME_LENGTH - len(tail), 8)
+    kept = max(VARIANT_NAME_LENGTH - len(tail), 8)
     name = f"{base[:kept]}{tail}"
     endings = itertools.chain([""], (f"_{number}" for number in itertools.count(2)))
-    tries = (f"{name[: NAME_LENGTH - len(ending)]}{ending}" for ending in endings)
+    tries = (f"{name[: VARIANT_NAME_LENGTH - len(ending)]}{ending}" for ending in endings)
     return next(own for own in tries if own not in taken)
 
 

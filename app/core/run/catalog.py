@@ -26,7 +26,7 @@ from app.core.run.summary import RunSummary, summary_of, with_note
 from app.core.system import place
 
 INDEX_VERSION = 2
-SLICE_S = 0.008
+SCAN_SLICE_S = 0.008
 WATCHED = ("events.jsonl", "setup.yaml", "config.yaml", "notes.md", "adapters")
 
 Key = tuple[int, ...]
@@ -127,7 +127,7 @@ class RunCatalog:
         reader = self._readers.get(name) or RunReader(RunDir(Path(name)))
         problem = ""
         try:
-            while not reader.read(SLICE_S):
+            while not reader.read(SCAN_SLICE_S):
                 yield
         except OSError as error:
             problem = f"The events cannot be read: {error.strerror or error}."
@@ -195,7 +195,7 @@ class _Clock:
         self.restart()
 
     def restart(self) -> None:
-        self._until = time.perf_counter() + SLICE_S
+        self._until = time.perf_counter() + SCAN_SLICE_S
 
     def is_over(self) -> bool:
         return time.perf_counter() > self._until

@@ -12,8 +12,8 @@ from app.core.run.history import Floats, RunHistory, smooth
 WIDTH, HEIGHT = 880, 340
 LEFT, RIGHT, TOP, BOTTOM = 56, 28, 34, 40
 POINTS = 400  # stretches of the raw line; more than that nobody sees
-SMOOTHING = 0.9
-TRAIN, VALID, BEST = "#c8702f", "#2f87a6", "#3c8f5f"
+PICTURE_SMOOTHING = 0.9
+TRAIN_COLOR, VALID_COLOR, BEST_COLOR = "#c8702f", "#2f87a6", "#3c8f5f"
 TEXT, GRID = "#7d766f", "#888"
 
 
@@ -56,15 +56,15 @@ def curve_svg(history: RunHistory) -> str:
     if not len(ys):
         return ""
     frame = _frame(np.concatenate([raw_x, valid_x]), ys)
-    fine_x, fine_y = _sampled(history.x("iterations"), smooth(history.losses, SMOOTHING))
+    fine_x, fine_y = _sampled(history.x("iterations"), smooth(history.losses, PICTURE_SMOOTHING))
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
         'role="img" aria-label="Training and validation loss" font-family="-apple-system, sans-serif" '
         'font-size="12">',
         _axes(frame),
-        _path(frame.line(raw_x, raw_y), TRAIN, 1, 0.3),
-        _path(frame.line(fine_x, fine_y), TRAIN, 2, 1),
-        _path(frame.line(valid_x, valid_y), VALID, 1.5, 1),
+        _path(frame.line(raw_x, raw_y), TRAIN_COLOR, 1, 0.3),
+        _path(frame.line(fine_x, fine_y), TRAIN_COLOR, 2, 1),
+        _path(frame.line(valid_x, valid_y), VALID_COLOR, 1.5, 1),
         *(_dot(frame, x, y) for x, y in zip(valid_x.tolist(), valid_y.tolist(), strict=True) if len(valid_x) <= 60),
         _best(frame, history),
         _legend(has_valid=bool(len(valid_x)), has_best=history.best is not None),
@@ -129,7 +129,7 @@ def _path(line: str, color: str, width: float, opacity: float) -> str:
 def _dot(frame: _Frame, x: float, y: float) -> str:
     if not math.isfinite(y):
         return ""
-    return f'<circle cx="{frame.x(x):.1f}" cy="{frame.y(y):.1f}" r="2.5" fill="{VALID}"/>'
+    return f'<circle cx="{frame.x(x):.1f}" cy="{frame.y(y):.1f}" r="2.5" fill="{VALID_COLOR}"/>'
 
 
 def _best(frame: _Frame, history: RunHistory) -> str:
@@ -137,13 +137,13 @@ def _best(frame: _Frame, history: RunHistory) -> str:
     if best is None or not math.isfinite(best.val_loss):
         return ""
     x, y = frame.x(best.iteration), frame.y(best.val_loss)
-    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{BEST}"/>'
+    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{BEST_COLOR}"/>'
 
 
 def _legend(*, has_valid: bool, has_best: bool) -> str:
-    entries = [("Train", TRAIN)]
-    entries += [("Validation", VALID)] if has_valid else []
-    entries += [("Best", BEST)] if has_best else []
+    entries = [("Train", TRAIN_COLOR)]
+    entries += [("Validation", VALID_COLOR)] if has_valid else []
+    entries += [("Best", BEST_COLOR)] if has_best else []
     parts, x = [], float(WIDTH - RIGHT - 92 * len(entries))
     for name, color in entries:
         parts.append(f'<rect x="{x + 8}" y="{TOP - 25}" width="10" height="10" rx="3" fill="{color}"/>')

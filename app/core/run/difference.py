@@ -13,14 +13,14 @@ from app.core.run.folder import RunDir
 from app.core.setup.config_file import load_config
 
 # What is different in every run, and is no choice.
-OWN = ("adapter_path", "adapter_name", "config_version", "train")
+RUNS_OWN = ("adapter_path", "adapter_name", "config_version", "train")
 # A run's config names the prepared data; the setup it began as names the user's.
-ASKED = ("model", "data", "valid_data", "test_data", "valid_fraction", "test_fraction")
-ABSENT = "–"
+ASKED_FOR = ("model", "data", "valid_data", "test_data", "valid_fraction", "test_fraction")
+NO_VALUE = "–"
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class ConfigDifference:
     """One value that is not the same everywhere: the dotted key, its label, and the value of each config in turn.
 
     A value is None where a config does not have the key.
@@ -35,7 +35,7 @@ class Difference:
         return tuple(value_text(self.path, value) for value in self.values)
 
 
-def differences(configs: Sequence[TrainConfig]) -> list[Difference]:
+def config_differences(configs: Sequence[TrainConfig]) -> list[ConfigDifference]:
     """The values in which the configs differ, in the order of the form, unknown keys last."""
     flats = [_flat(config) for config in configs]
     specs = field_specs()
@@ -44,8 +44,8 @@ def differences(configs: Sequence[TrainConfig]) -> list[Difference]:
     found = []
     for path in sorted(paths, key=lambda path: order.get(path, len(order))):
         values = tuple(flat.get(path) for flat in flats)
-        if path not in OWN and any(value != values[0] for value in values[1:]):
-            found.append(Difference(path, specs[path].label if path in specs else path, values))
+        if path not in RUNS_OWN and any(value != values[0] for value in values[1:]):
+            found.append(ConfigDifference(path, specs[path].label if path in specs else path, values))
     return found
 
 
@@ -56,14 +56,14 @@ def run_config(run: RunDir) -> TrainConfig:
         setup = load_config(run.setup).config
     except UnusableError:  # a run of an earlier version has none
         return config
-    return config.with_values({key: setup.value(key) for key in ASKED})
+    return config.with_values({key: setup.value(key) for key in ASKED_FOR})
 
 
 def value_text(path: str, value: Any) -> str:
     """``1e-05``, ``on``, ``Packed``; lists in one line."""
     spec = field_specs().get(path)
     if value is None:
-        return ABSENT
+        return NO_VALUE
     if spec is not None and spec.choices:
         return next((text for choice, text in spec.choices if choice == value), str(value))
     if isinstance(value, bool):
@@ -74,7 +74,7 @@ def value_text(path: str, value: Any) -> str:
         return str(value) if path == "seed" else f"{value:,}"
     if isinstance(value, (list, tuple)):
         return ", ".join(str(part) for part in value)
-    return str(value) or ABSENT
+    return str(value) or NO_VALUE
 
 
 def _flat(config: TrainConfig) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from app.core.system.atomic_file import write_text
 Axis = Literal["iterations", "epochs", "tokens", "time"]
 Floats = npt.NDArray[np.float64]
 
-COLUMNS = ("iterations", "epochs", "tokens", "time", "loss", "learning_rate")
+CURVE_COLUMNS = ("iterations", "epochs", "tokens", "time", "loss", "learning_rate")
 PLACES = ("iteration", "epoch", "trained_tokens", "elapsed_s")  # the first columns, as a file names them
 ETA_WINDOW = 400  # iterations behind the estimate: long enough to hold a validation, short enough to follow changes
 SMOOTH_BLOCK = 64
@@ -28,7 +28,7 @@ class _Table:
     """Rows of floats in one array that doubles when it is full: adding a row never copies the whole history."""
 
     def __init__(self) -> None:
-        self._rows = np.empty((len(COLUMNS), 256))
+        self._rows = np.empty((len(CURVE_COLUMNS), 256))
         self._count = 0
 
     def __len__(self) -> int:
@@ -36,7 +36,7 @@ class _Table:
 
     def column(self, name: str) -> Floats:
         """A read-only view of one column."""
-        view = self._rows[COLUMNS.index(name), : self._count]
+        view = self._rows[CURVE_COLUMNS.index(name), : self._count]
         view.flags.writeable = False
         return view
 
@@ -44,7 +44,7 @@ class _Table:
         """Adds rows of shape (columns, n)."""
         end = self._count + rows.shape[1]
         if end > self._rows.shape[1]:
-            grown = np.empty((len(COLUMNS), max(end, 2 * self._rows.shape[1])))
+            grown = np.empty((len(CURVE_COLUMNS), max(end, 2 * self._rows.shape[1])))
             grown[:, : self._count] = self._rows[:, : self._count]
             self._rows = grown
         self._rows[:, self._count : end] = rows
@@ -222,7 +222,7 @@ class RunHistory:
         """
         rows: dict[int, dict[str, float]] = {}
         for table, names in self._csv_parts():
-            for values in zip(*(table.column(name) for name in COLUMNS[: len(names)]), strict=True):
+            for values in zip(*(table.column(name) for name in CURVE_COLUMNS[: len(names)]), strict=True):
                 row = rows.setdefault(int(values[0]), {})
                 for name, value in zip(names, values, strict=True):
                     row.setdefault(name, float(value))
@@ -278,7 +278,7 @@ class RunHistory:
             [found.iteration, found.epoch, found.trained_tokens, self._elapsed(found.elapsed_s)], dtype=float
         )
         share = np.arange(len(losses) - fresh + 1, len(losses) + 1) / len(losses)
-        rows = np.empty((len(COLUMNS), fresh))
+        rows = np.empty((len(CURVE_COLUMNS), fresh))
         rows[:4] = last[:4, None] + (end - last[:4])[:, None] * share
         rows[0] = np.arange(found.iteration - fresh + 1, found.iteration + 1)
         rows[4] = losses[-fresh:]
@@ -290,8 +290,8 @@ class RunHistory:
     def _last_row(self, iteration: int) -> Floats:
         """Where the stretch that is being added begins: the last row, or the start of the run."""
         if len(self._train):
-            return np.array([self._train.column(name)[-1] for name in COLUMNS])
-        return np.array([iteration, *([0.0] * (len(COLUMNS) - 1))])
+            return np.array([self._train.column(name)[-1] for name in CURVE_COLUMNS])
+        return np.array([iteration, *([0.0] * (len(CURVE_COLUMNS) - 1))])
 
     def _add_validation(self, found: event.Validated) -> None:
         self._valid.cut_after(found.iteration - 1)

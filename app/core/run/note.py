@@ -15,7 +15,7 @@ import yaml
 from app.core.run.folder import RunDir
 from app.core.system.atomic_file import write_text
 
-FENCE = "---"
+HEADER_FENCE = "---"
 NAME_LENGTH = 80
 
 
@@ -56,9 +56,9 @@ def load_note(run: RunDir) -> RunNote:
 def parse_note(text: str) -> RunNote:
     """A note from the text of its file."""
     lines = text.split("\n")
-    if lines[0].strip() != FENCE:
+    if lines[0].strip() != HEADER_FENCE:
         return RunNote(text=text)
-    end = next((i for i, line in enumerate(lines[1:], start=1) if line.strip() == FENCE), None)
+    end = next((i for i, line in enumerate(lines[1:], start=1) if line.strip() == HEADER_FENCE), None)
     if end is None:
         return RunNote(text=text)
     try:
@@ -83,8 +83,12 @@ def save_note(run: RunDir, note: RunNote) -> None:
         return
     head = {"name": note.name, "tags": list(note.tags)} | dict(note.other)
     kept = {key: value for key, value in head.items() if value not in ("", [])}
-    front = f"{FENCE}\n{yaml.safe_dump(kept, sort_keys=False, allow_unicode=True)}{FENCE}\n" if kept else ""
+    front = (
+        f"{HEADER_FENCE}\n{yaml.safe_dump(kept, sort_keys=False, allow_unicode=True)}{HEADER_FENCE}\n"
+        if kept
+        else ""
+    )
     # Text that itself begins with a fence would be read as a head: an empty head before it says that it is none.
-    if not front and note.text.startswith(FENCE):
-        front = f"{FENCE}\n{FENCE}\n"
+    if not front and note.text.startswith(HEADER_FENCE):
+        front = f"{HEADER_FENCE}\n{HEADER_FENCE}\n"
     write_text(run.notes, front + note.text)

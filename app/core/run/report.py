@@ -16,7 +16,7 @@ from app.core.config.train_config import TrainConfig
 from app.core.problem import Problem, UnusableError
 from app.core.quantity import bytes_text, count_text, duration_text, percent_text, plural
 from app.core.run.curve_svg import curve_svg
-from app.core.run.difference import differences, run_config
+from app.core.run.difference import config_differences, run_config
 from app.core.run.folder import RunDir
 from app.core.run.reader import RunReader
 from app.core.run.summary import RunSummary, summary_of
@@ -53,7 +53,7 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class RunReport:
     """What a report says, before it is HTML or Markdown."""
 
     title: str
@@ -63,7 +63,7 @@ class Report:
     footer: str
 
 
-def make_report(reader: RunReader) -> Report:
+def make_report(reader: RunReader) -> RunReport:
     """The report of a run whose events were read; a broken config is told in its place."""
     run, summary = reader.run, summary_of(reader)
     when = datetime.fromtimestamp(summary.created).strftime("%Y-%m-%d %H:%M")
@@ -78,7 +78,7 @@ def make_report(reader: RunReader) -> Report:
         Section("Warnings", text="\n".join(f"{found.message} {found.hint}".strip() for found in reader.warnings)),
         Section("Environment", rows=_environment(run, reader)),
     ]
-    return Report(
+    return RunReport(
         title=summary.name,
         line=" · ".join(parts),
         svg=curve_svg(reader.history),
@@ -96,18 +96,18 @@ def save_report(reader: RunReader, path: Path) -> None:
         said = f"{path.name}: the ending says the format of the report."
         raise UnusableError([Problem("", said, hint=f"Use {' or '.join(SUFFIXES)}.")])
     report = make_report(reader)
-    write_text(path, as_html(report) if path.suffix.lower() == ".html" else as_markdown(report))
+    write_text(path, report_html(report) if path.suffix.lower() == ".html" else report_markdown(report))
 
 
 # -- the two formats ---------------------------------------------------------------------------------------------
 
 
-def as_html(report: Report) -> str:
+def report_html(report: RunReport) -> str:
     """One page without any other file, font or script; light or dark as the reader's system."""
     return _templates().get_template("report.html").render(report=report)
 
 
-def as_markdown(report: Report) -> str:
+def report_markdown(report: RunReport) -> str:
     """Markdown with the picture in the file itself, as a data address."""
     return _templates().get_template("report.md").render(report=report)
 
@@ -184,7 +184,7 @@ def _config_sections(run: RunDir) -> list[Section]:
         config = run_config(run)
     except UnusableError as error:
         return [Section("Config", text=str(error))]
-    changed = differences([TrainConfig(), config])
+    changed = config_differences([TrainConfig(), config])
     rows = [(found.label, found.path, found.texts()[1]) for found in changed]
     return [
         Section("Other than the defaults", ("Field", "Key", "Value"), rows),

@@ -25,7 +25,7 @@ from app.core.setup.chosen_method import method_of
 from app.core.setup.memory_method import kept_log_probabilities, sampling, second_models
 from app.core.setup.memory_term import (
     ITEM_BYTES,
-    Step,
+    StepSize,
     Terms,
     is_cut,
     item_bytes,
@@ -41,7 +41,7 @@ from app.core.target.selection import Selection, resolve
 COMFORTABLE_SHARE = 0.85
 
 
-class Verdict(StrEnum):
+class MemoryFit(StrEnum):
     """How the estimate compares with the machine; unknown where its memory is."""
 
     FITS = "fits"
@@ -132,7 +132,7 @@ class MemoryEstimate:
     sampling: int = 0
     apart: int = 0
     limit: int = 0
-    verdict: Verdict = Verdict.UNKNOWN
+    verdict: MemoryFit = MemoryFit.UNKNOWN
     remedies: tuple[Remedy, ...] = ()
     calibrated: bool = False
 
@@ -158,7 +158,7 @@ class Probe:
 
     peak_bytes: int
     step_s: float
-    step: Step
+    step: StepSize
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,13 +170,13 @@ class Calibration:
     batch_size: int
     max_seq_length: int
 
-    def step_for(self, config: TrainConfig, otherwise: Step) -> Step:
+    def step_for(self, config: TrainConfig, otherwise: StepSize) -> StepSize:
         """The probed step itself where batch and length are the same."""
         same = (config.batch_size, config.max_seq_length) == (self.batch_size, self.max_seq_length)
         is_alike = is_cut(config) or otherwise.rows == self.probe.step.rows
         return self.probe.step if same and is_alike else otherwise
 
-    def step_s(self, step: Step, batch_size: int) -> float:
+    def step_s(self, step: StepSize, batch_size: int) -> float:
         """Seconds of a batch of another size whose largest step is ``step``, in proportion to its positions."""
         return self.probe.step_s * batch_size * step.width / (self.batch_size * self.probe.step.width)
 
@@ -227,7 +227,7 @@ def estimate(
     found = peak(config, selection)
     verdict = _verdict(found.total, limit)
     remedies: tuple[Remedy, ...] = ()
-    if with_remedies and verdict is Verdict.WONT_FIT:
+    if with_remedies and verdict is MemoryFit.WONT_FIT:
         remedies = _remedies(inspection, config, limit, lambda edited: peak(edited, resolve(inspection, edited)))
     return replace(found, limit=limit, verdict=verdict, remedies=remedies, calibrated=calibration is not None)
 
@@ -236,7 +236,7 @@ def _estimate(
     inspection: Inspection,
     config: TrainConfig,
     selection: Selection,
-    step: Step,
+    step: StepSize,
     factor: float,
     compiled: bool,
 ) -> MemoryEstimate:
@@ -282,12 +282,12 @@ def _estimate(
     )
 
 
-def _verdict(total: int, limit: int) -> Verdict:
+def _verdict(total: int, limit: int) -> MemoryFit:
     if not limit:
-        return Verdict.UNKNOWN
+        return MemoryFit.UNKNOWN
     if total <= COMFORTABLE_SHARE * limit:
-        return Verdict.FITS
-    return Verdict.TIGHT if total <= limit else Verdict.WONT_FIT
+        return MemoryFit.FITS
+    return MemoryFit.TIGHT if total <= limit else MemoryFit.WONT_FIT
 
 
 def _remedies(

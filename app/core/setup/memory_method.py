@@ -18,7 +18,7 @@ from app.core.model.inspection import Inspection
 from app.core.model.module_group import Group
 from app.core.problem import UnusableError
 from app.core.setup.chosen_method import has_judge, locate_judge, method_of, needs_reference
-from app.core.setup.memory_term import ITEM_BYTES, Step, item_bytes
+from app.core.setup.memory_term import ITEM_BYTES, StepSize, item_bytes
 
 # Answers that are sampled together, and comparisons that a judge reads together (app.worker.rollout).
 ANSWERS_AT_ONCE, JUDGED_AT_ONCE = 32, 8
@@ -51,7 +51,7 @@ class SecondModels:
     judging: int = 0
 
 
-def sampling(inspection: Inspection, config: TrainConfig, step: Step) -> Sampling:
+def sampling(inspection: Inspection, config: TrainConfig, step: StepSize) -> Sampling:
     """What it takes to sample the answers of a step, or those of a validation; nothing for other methods."""
     if not method_of(config).is_sampled:
         return Sampling()
@@ -69,7 +69,7 @@ def sampling(inspection: Inspection, config: TrainConfig, step: Step) -> Samplin
     return Sampling(whole, round(growing))
 
 
-def kept_log_probabilities(config: TrainConfig, step: Step) -> int:
+def kept_log_probabilities(config: TrainConfig, step: StepSize) -> int:
     """Bytes of the log-probabilities that a generation keeps for its iterations."""
     if not method_of(config).is_group_relative:
         return 0
@@ -77,7 +77,7 @@ def kept_log_probabilities(config: TrainConfig, step: Step) -> int:
     return kinds * step.rows * config.max_completion_length * 4
 
 
-def second_models(config: TrainConfig, step: Step, own: str) -> SecondModels:
+def second_models(config: TrainConfig, step: StepSize, own: str) -> SecondModels:
     """What other models take; the judge takes nothing where it is the base itself, whose folder is ``own``."""
     reference = 0
     if needs_reference(config) and config.reference_model_path:
@@ -93,7 +93,7 @@ def second_models(config: TrainConfig, step: Step, own: str) -> SecondModels:
     return SecondModels(0 if is_base else _file_bytes(folder), reference, _judging_bytes(facts, config, step))
 
 
-def _answers(config: TrainConfig, step: Step) -> int:
+def _answers(config: TrainConfig, step: StepSize) -> int:
     """Validations sample as well, and often more."""
     measured = step.rows * config.val_batches if config.val_batches >= 0 else ANSWERS_AT_ONCE
     return min(max(step.rows, measured), ANSWERS_AT_ONCE)
@@ -120,7 +120,7 @@ def _inner(inspection: Inspection) -> int:
     return max(widths.values(), default=0)
 
 
-def _judging_bytes(facts: dict[str, Any], config: TrainConfig, step: Step) -> int:
+def _judging_bytes(facts: dict[str, Any], config: TrainConfig, step: StepSize) -> int:
     text = facts.get("text_config", facts)
     inner, heads = 2 * int(text.get("intermediate_size") or 0), int(text.get("num_attention_heads") or 0)
     item = ITEM_BYTES.get(str(facts.get("torch_dtype") or facts.get("dtype")), 4)

@@ -29,7 +29,7 @@ _MIXERS = {Group.ATTENTION, Group.STATE_SPACE, Group.OTHER, Group.ROUTER}
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class StepSize:
     """The size of one step: ``rows`` × ``width`` positions, of which ``targets`` go through head and loss."""
 
     rows: int
@@ -73,7 +73,7 @@ class Terms:
 
 def step_of(
     config: TrainConfig, longest: int | None = None, target_share: float = 1.0, *, labelled: bool = False
-) -> Step:
+) -> StepSize:
     """The largest step of a config: its batch at the longest example (tokens), or at the maximum length if unknown;
     of a batch that is cut the largest piece.
 
@@ -90,7 +90,7 @@ def step_of(
     if is_cut(config):
         rows = min(rows, max(LARGEST_PIECE // width, 1))
     targets = rows * min(config.max_completion_length, width) if sampled else rows * width * target_share
-    return Step(rows, width, max(1, round(targets)))
+    return StepSize(rows, width, max(1, round(targets)))
 
 
 def is_cut(config: TrainConfig) -> bool:
@@ -108,7 +108,7 @@ def item_bytes(inspection: Inspection) -> int:
     return ITEM_BYTES.get(inspection.dtype, 4)
 
 
-def layer_terms(inspection: Inspection, config: TrainConfig, selection: Selection, step: Step) -> list[Terms]:
+def layer_terms(inspection: Inspection, config: TrainConfig, selection: Selection, step: StepSize) -> list[Terms]:
     """The terms of every layer that the gradient passes through: from the lowest trained one to the top."""
     bottom = lowest_layer(inspection, config, selection)
     adapted: dict[int, list[Module]] = {}
@@ -141,7 +141,7 @@ def _place(module: Module, count: int) -> int:
 
 
 def _layer(
-    inspection: Inspection, config: TrainConfig, step: Step, inside: Iterable[Module], adapted: Iterable[Module]
+    inspection: Inspection, config: TrainConfig, step: StepSize, inside: Iterable[Module], adapted: Iterable[Module]
 ) -> Terms:
     item, positions = item_bytes(inspection), step.positions
     hidden = inspection.hidden_size
@@ -188,7 +188,7 @@ def _passes(inspection: Inspection, module: Module) -> int:
     return min(module.shape[0], inspection.experts_per_token or 1)
 
 
-def logits_bytes(inspection: Inspection, step: Step) -> tuple[int, int]:
+def logits_bytes(inspection: Inspection, step: StepSize) -> tuple[int, int]:
     """Bytes of all logits of a step in float32, and of those that the loss computes at a time."""
     vocabulary = max(inspection.vocab_size, 1)
     rows = max(ROW_STEP, PIECE_ELEMENTS // vocabulary // ROW_STEP * ROW_STEP)

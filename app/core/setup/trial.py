@@ -11,7 +11,7 @@ from app.core.method.method import DataNeed, Method
 from app.core.system import starter
 
 STARTER_DATA: Mapping[DataNeed, Callable[[], Path]] = {
-    "examples": starter.data_dir,
+    "examples": starter.examples_dir,
     "pairs": starter.preference_dir,
     "prompts": starter.reward_dir,
 }

@@ -11,7 +11,7 @@ from app.core.source.source import ROW_LISTS
 
 CHUNK_CHARACTERS = 1 << 20
 VALUE_LIMIT_CHARACTERS = 64 << 20
-SPACE = re.compile(r"[ \t\r\n\ufeff]*")
+BLANKS = re.compile(r"[ \t\r\n\ufeff]*")
 
 # (line, value, None), or (line, None, reason)
 Item = tuple[int, object, str | None]
@@ -142,7 +142,7 @@ class JsonStream:
     def _peek(self) -> str:
         """The next character that is no space; empty at the end."""
         while True:
-            match = SPACE.match(self._text, self._position)
+            match = BLANKS.match(self._text, self._position)
             self._position = match.end() if match else self._position
             if self._position < len(self._text):
                 return self._text[self._position]
@@ -152,7 +152,7 @@ class JsonStream:
     def _next_in_list(self) -> str:
         """The first character of the first element of the list at the position."""
         while True:
-            match = SPACE.match(self._text, self._position + 1)
+            match = BLANKS.match(self._text, self._position + 1)
             end = match.end() if match else self._position + 1
             if end < len(self._text):
                 return self._text[end]

@@ -41,10 +41,12 @@ class Chunking:
 OVERLAP_KEY = "_overlap"
 
 EMPTY_LINE = RowFault("empty_line", "The line is empty.")
-Row = tuple[int, Any]
+NumberedRow = tuple[int, Any]
 
 
-def read_rows(source: Source, count: ByteCount | None = None, chunking: Chunking | None = None) -> Iterator[Row]:
+def read_rows(
+    source: Source, count: ByteCount | None = None, chunking: Chunking | None = None
+) -> Iterator[NumberedRow]:
     """The rows of a source as ``(line, value)``; the value is any JSON value or a `RowFault`.
 
     Never raises for what is in the file: a damaged file ends with a fault at the line that was reached.
@@ -71,7 +73,7 @@ def read_rows(source: Source, count: ByteCount | None = None, chunking: Chunking
 # -- JSON ----------------------------------------------------------------------------------------------------
 
 
-def _read_lines(source: Source, count: ByteCount) -> Iterator[Row]:
+def _read_lines(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
     if source.encoding in ("utf-8", "utf-8-sig"):
         stream: Any = open_bytes(source.path, source.compression, count)
         if source.encoding == "utf-8-sig":
@@ -147,7 +149,7 @@ def has_surrogate(value: Any) -> bool:
     return isinstance(value, list) and any(has_surrogate(item) for item in value)
 
 
-def _read_json(source: Source, count: ByteCount) -> Iterator[Row]:
+def _read_json(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
     with open_text(source.path, source.compression, source.encoding, count) as stream:
         values = JsonStream(stream)
         rows = {
@@ -167,7 +169,7 @@ def _read_json(source: Source, count: ByteCount) -> Iterator[Row]:
 # -- tables --------------------------------------------------------------------------------------------------
 
 
-def _read_table(source: Source, count: ByteCount) -> Iterator[Row]:
+def _read_table(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
     csv.field_size_limit(FIELD_LIMIT_CHARACTERS)
     with open_text(source.path, source.compression, source.encoding, count, newline="") as stream:
         # Strict, so that an open quote is told and does not silently swallow the rest of the file.
@@ -211,7 +213,7 @@ def _table_reason(message: str, start: int, end: int) -> str:
     return f"The record cannot be read: {message}."
 
 
-def _read_parquet(source: Source, count: ByteCount) -> Iterator[Row]:
+def _read_parquet(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -223,7 +225,7 @@ def _read_parquet(source: Source, count: ByteCount) -> Iterator[Row]:
         yield 1, RowFault("damaged_file", f"This is not a readable Parquet file: {_first_line(error)}.")
 
 
-def _read_arrow(source: Source, count: ByteCount) -> Iterator[Row]:
+def _read_arrow(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
     import pyarrow as pa
 
     try:
@@ -240,7 +242,7 @@ def _read_arrow(source: Source, count: ByteCount) -> Iterator[Row]:
         yield 1, RowFault("damaged_file", f"This is not a readable Arrow file: {_first_line(error)}.")
 
 
-def _batches(batches: Any, source: Source, count: ByteCount, total: int) -> Iterator[Row]:
+def _batches(batches: Any, source: Source, count: ByteCount, total: int) -> Iterator[NumberedRow]:
     """Rows of record batches, a few hundred at a time. Progress is by rows where their number is known."""
     row = 0
     start = count.done
@@ -265,7 +267,7 @@ DOCUMENT_END = re.compile(r"\s*(<\|endoftext\|>|\f)\s*")
 _BREAKS = (re.compile(r"\n\s*\n"), re.compile(r"\n"), re.compile(r"[.!?。！？]['\")\]]*\s"), re.compile(r"\s"))
 
 
-def _read_documents(source: Source, count: ByteCount, chunking: Chunking) -> Iterator[Row]:
+def _read_documents(source: Source, count: ByteCount, chunking: Chunking) -> Iterator[NumberedRow]:
     """Parts of a text, each ``{"text": …}``, cut at the last paragraph, line, sentence or word that fits.
 
     ``<|endoftext|>`` alone on a line, or a form feed, ends a document: no part goes across it.

@@ -61,13 +61,13 @@ def model_dir() -> Path:
     return starter_dir() / "model"
 
 
-def data_dir() -> Path:
+def examples_dir() -> Path:
     """The style data: `train.jsonl`, `valid.jsonl`, `test.jsonl`, rows of `{"messages": [...]}`."""
     return starter_dir() / "data"
 
 
 def preference_dir() -> Path:
-    """Preference data, three files as in `data_dir()`: rows of `prompt`, `chosen` and `rejected`."""
+    """Preference data, three files as in `examples_dir()`: rows of `prompt`, `chosen` and `rejected`."""
     return starter_dir() / "preference"
 
 

@@ -78,7 +78,7 @@ class PresetChoice:
     note: str = ""
 
 
-def choose(inspection: Inspection, name: str) -> PresetChoice:
+def choose_preset(inspection: Inspection, name: str) -> PresetChoice:
     """The modules that a preset means for this model; raises `KeyError` for a name that is none."""
     return {
         "full": _full,

@@ -14,7 +14,7 @@ from app.core.model.module_group import GROUP_LABELS, Group, name_rank
 from app.core.problem import Problem, Severity
 from app.core.target.key import adapted_by, default_keys, keys_for, top_layers
 from app.core.target.pattern import PatternMatch, available_names, match_pattern, split_patterns
-from app.core.target.preset import PRESETS, choose
+from app.core.target.preset import PRESETS, choose_preset
 
 KEYS = "keys"
 _ADAPTER_ITEM_BYTES = 4  # mlx-lm keeps adapters in float32
@@ -119,7 +119,7 @@ def selection_to_targets(inspection: Inspection, chosen: Iterable[str]) -> Targe
     keys = keys_for(inspection, paths)
     bottom = inspection.num_layers - top_layers(inspection, keys.num_layers)
     for name in PRESETS:
-        if paths and {m.path for m in choose(inspection, name).modules if _covered(m, bottom)} == paths:
+        if paths and {m.path for m in choose_preset(inspection, name).modules if _covered(m, bottom)} == paths:
             return Targets(name, keys.num_layers)
     return Targets(", ".join(_short(inspection, key) for key in keys.keys), keys.num_layers)
 
@@ -139,7 +139,7 @@ def _covered(module: Module, bottom: int) -> bool:
 
 
 def _by_preset(inspection: Inspection, config: TrainConfig, name: str) -> _Found:
-    choice = choose(inspection, name)
+    choice = choose_preset(inspection, name)
     bottom = inspection.num_layers - top_layers(inspection, config.num_layers)
     notes = (Problem("targets", choice.note, Severity.NOTE),) if choice.note else ()
     return _Found(tuple(m for m in choice.modules if _covered(m, bottom)), problems=notes)

@@ -25,9 +25,9 @@ from app.core.run.folder import find_runs
 from app.ui.widget import theme
 from app.ui.widget.sliced_work import SlicedWork
 
-SLICE = 20  # runs looked at between two events of the window
-FIRST = 2  # the row of the newest run, behind the base and the one that asks for a folder
-SHOWN = 14  # entries of the list on the screen
+RUNS_A_SLICE = 20  # runs looked at between two events of the window
+FIRST_RUN_ROW = 2  # the row of the newest run, behind the base and the one that asks for a folder
+ENTRIES_SHOWN = 14  # entries of the list on the screen
 LIST_WIDTH = 320  # px
 CHECKPOINT_WIDTH = 84  # px
 TEXT_MARGIN = 38  # px of a combo box that are not its text's
@@ -59,7 +59,7 @@ class CandidateList(QObject):
         """Sees to it that a candidate is listed (a checkpoint stands under its run); returns its row."""
         row = self.row_of(candidate)
         if row < 0:
-            row = FIRST
+            row = FIRST_RUN_ROW
             first = run_candidates(candidate.run) if candidate.run is not None else []
             self.model.insertRow(row, _item(first[0] if first else candidate))
         return row
@@ -79,15 +79,15 @@ class CandidateList(QObject):
 
     def runs(self) -> list[Candidate]:
         """The last adapter of every run, the newest run first."""
-        found = [self.at(row) for row in range(FIRST, self.model.rowCount())]
+        found = [self.at(row) for row in range(FIRST_RUN_ROW, self.model.rowCount())]
         return [candidate for candidate in found if candidate is not None and candidate.run is not None]
 
     def _scan(self) -> Iterator[None]:
         known = {candidate.run for candidate in self.runs()}
         there: set[Path] = set()
-        place = FIRST
+        place = FIRST_RUN_ROW
         for number, run in enumerate(find_runs()):
-            if number % SLICE == SLICE - 1:
+            if number % RUNS_A_SLICE == RUNS_A_SLICE - 1:
                 yield
             if not (run.adapters / ADAPTER_FILE).is_file():
                 continue
@@ -95,7 +95,7 @@ class CandidateList(QObject):
             if run.path not in known:
                 self.model.insertRow(min(place, self.model.rowCount()), _item(_last(run.path, run.adapters)))
             place += 1
-        for row in reversed(range(FIRST, self.model.rowCount())):
+        for row in reversed(range(FIRST_RUN_ROW, self.model.rowCount())):
             found = self.at(row)
             path = found.run if found is not None else None
             if path is not None and path not in there and not path.is_dir():
@@ -110,7 +110,7 @@ class ElidedBox(QComboBox):
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.setMinimumContentsLength(4)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.setMaxVisibleItems(SHOWN)
+        self.setMaxVisibleItems(ENTRIES_SHOWN)
 
     def paintEvent(self, _painted: QPaintEvent) -> None:
         painter, option = QStylePainter(self), QStyleOptionComboBox()

@@ -12,7 +12,7 @@ from app.ui.compare.answer_chooser import CandidateList
 from app.ui.compare.answer_column import AnswerColumn
 from app.ui.widget import theme
 
-LEAST, MOST = 2, 4
+LEAST_COLUMNS, MOST_COLUMNS = 2, 4
 COLUMN_WIDTH, COLUMN_HEIGHT = 264, 240  # px, at least
 
 
@@ -56,7 +56,7 @@ class AnswerGrid(QWidget):
         self._order = tuple(range(count))
         for index, column in enumerate(self.columns):
             column.set_index(index)
-            column.remove.setVisible(count > LEAST)
+            column.remove.setVisible(count > LEAST_COLUMNS)
         self._arrange()
 
     def resizeEvent(self, resized: QResizeEvent) -> None:
@@ -75,7 +75,7 @@ class AnswerGrid(QWidget):
             self._grid.removeWidget(column)
         for place, index in enumerate(self._order):
             self._grid.addWidget(self.columns[index], place // self._across, place % self._across)
-        for across in range(MOST):
+        for across in range(MOST_COLUMNS):
             self._grid.setColumnStretch(across, 1 if across < self._across else 0)
         for before, after in zip(self._order, self._order[1:], strict=False):
             QWidget.setTabOrder(self.columns[before], self.columns[after])

@@ -10,25 +10,25 @@ from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QWidget
 
 from app.core.compare.figure_row import FigureRow
 from app.ui.widget import theme
-from app.ui.widget.table import RIGHT, Index, TableModel, TableView
+from app.ui.widget.table import ALIGN_RIGHT, Index, TableModel, TableView
 
-LABEL_WIDTH = theme.SPACE * 17
-ROW_HEIGHT = theme.SPACE * 7 // 2
-FIRST = "Figure"
+FIGURE_LABEL_WIDTH = theme.SPACE * 17
+LINE_HEIGHT = theme.SPACE * 7 // 2
+FIRST_HEADING = "Figure"
 
 
 class FigureTable(TableModel):
     """Shows `FigureRow`s of candidates that are named in the header."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__((FIRST,), parent=parent)
+        super().__init__((FIRST_HEADING,), parent=parent)
 
     def show(self, labels: Sequence[str], rows: Sequence[FigureRow]) -> None:
         """Takes over other figures."""
-        self.set_rows(rows, (FIRST, *labels))
+        self.set_rows(rows, (FIRST_HEADING, *labels))
 
     def alignment(self, column: int) -> Qt.AlignmentFlag:
-        return RIGHT if column else super().alignment(column)
+        return ALIGN_RIGHT if column else super().alignment(column)
 
     def headerData(
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
@@ -54,7 +54,7 @@ class FigureView(TableView):
     """The view of a `FigureTable`: as high as its rows, for a page that scrolls."""
 
     def __init__(self, table: FigureTable, parent: QWidget | None = None) -> None:
-        super().__init__("figures.table", "Figures of the candidates", parent, row_height=ROW_HEIGHT)
+        super().__init__("figures.table", "Figures of the candidates", parent, row_height=LINE_HEIGHT)
         self.setModel(table)
         self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -71,5 +71,5 @@ class FigureView(TableView):
             mode = QHeaderView.ResizeMode.Stretch if column else QHeaderView.ResizeMode.Fixed
             header.setSectionResizeMode(column, mode)
         if model.columnCount():
-            self.setColumnWidth(0, LABEL_WIDTH)
-        self.setFixedHeight(header.sizeHint().height() + ROW_HEIGHT * model.rowCount() + 2 * self.frameWidth())
+            self.setColumnWidth(0, FIGURE_LABEL_WIDTH)
+        self.setFixedHeight(header.sizeHint().height() + LINE_HEIGHT * model.rowCount() + 2 * self.frameWidth())

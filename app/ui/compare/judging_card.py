@@ -24,10 +24,10 @@ from app.ui.widget import theme
 from app.ui.widget.card import Card
 from app.ui.widget.icon_button import IconButton
 
-LETTERS = "ABCDEFGH"
+COLUMN_LETTERS = "ABCDEFGH"
 WAITING = "Ask a question; when all answers have ended, say which one is better."
 TOO_FEW = "Judging takes two columns or more."
-ASKED = "Which answer is better? Press its number, 0 for a tie, or − if all are bad."
+ASK_TEXT = "Which answer is better? Press its number, 0 for a tie, or − if all are bad."
 FILTERS = {"CSV (*.csv)": ".csv", "JSON (*.json)": ".json", "Markdown (*.md)": ".md"}
 
 
@@ -74,7 +74,7 @@ class JudgingCard(Card):
     @staticmethod
     def column_name(column: int) -> str:
         """``A`` for column 0, and so on: what a column is called in the buttons, and while names are hidden."""
-        return LETTERS[column]
+        return COLUMN_LETTERS[column]
 
     def set_candidates(self, candidates: tuple[Candidate, ...], model: str = "") -> None:
         """Shows the tally of these candidates before anything is asked; ``begin`` does it too."""
@@ -110,7 +110,7 @@ class JudgingCard(Card):
             self.withdraw()
             return
         self._answers = list(answers)
-        self._show_state(ASKED)
+        self._show_state(ASK_TEXT)
 
     def withdraw(self) -> None:
         """There will be no answers (stopped, failed, asked anew): closes the vote and shows the names."""

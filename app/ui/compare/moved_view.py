@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from app.ui.widget import theme
 
-SHOWN_CHARACTERS = 240
+EXCERPT_CHARACTERS = 240
 TIP_CHARACTERS = 1200
 
 
@@ -71,4 +71,4 @@ def _text(text: str, role: str) -> QLabel:
 
 def _shortened(text: str) -> str:
     line = " ".join(text.split())
-    return line if len(line) <= SHOWN_CHARACTERS else line[: SHOWN_CHARACTERS - 1] + "…"
+    return line if len(line) <= EXCERPT_CHARACTERS else line[: EXCERPT_CHARACTERS - 1] + "…"

@@ -34,7 +34,7 @@ from app.ui.widget.elided_label import ElidedLabel
 from app.ui.widget.icon_button import IconButton
 from app.ui.widget.sliced_work import SlicedWork
 
-SLICE = 10  # prompts read between two events of the window
+PROMPTS_A_SLICE = 10  # prompts read between two events of the window
 SET_SUFFIX = ".jsonl"
 SET_FILTER = "Prompts, one JSON object a line (*.jsonl)"
 HELD_OUT = "The run's held-out questions"
@@ -142,7 +142,7 @@ class CompareQuestion(DropCard):
         try:
             for prompt in read_prompts(path):
                 self._reading.append(prompt)
-                if len(self._reading) % SLICE == 0:
+                if len(self._reading) % PROMPTS_A_SLICE == 0:
                     yield
         except UnusableError as error:
             self._fault = error.problems[0].sentence()

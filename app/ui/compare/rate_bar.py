@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from app.core.compare.statistic import Interval
 from app.ui.widget import theme
 
-HEIGHT, BAR, WHISKER = 20, 8, 12  # px
+RATE_BAR_HEIGHT, BAR, WHISKER = 20, 8, 12  # px
 
 
 class RateBar(QWidget):
@@ -30,7 +30,7 @@ class RateBar(QWidget):
         self.update()
 
     def sizeHint(self) -> QSize:
-        return QSize(theme.SPACE * 12, HEIGHT)
+        return QSize(theme.SPACE * 12, RATE_BAR_HEIGHT)
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: ARG002
         colors, width, middle = theme.colors(), self.width() - 2, self.height() / 2

@@ -11,7 +11,7 @@ from app.ui.form.grid import FieldGrid
 from app.ui.form.number_box import NumberBox
 from app.ui.widget import theme
 
-NUMBER_WIDTH = 110  # px
+SAMPLER_WIDTH = 110  # px
 # The names are mlx-lm's; app.core.protocol.question.Question takes them as they are.
 SAMPLER = (
     FieldSpec(
@@ -82,7 +82,7 @@ class CompareSampler(FieldGrid):
     edited = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent, max_columns=4, column_width=NUMBER_WIDTH)
+        super().__init__(parent, max_columns=4, column_width=SAMPLER_WIDTH)
         self._boxes: dict[FieldSpec, NumberBox] = {}
         for spec in SAMPLER:
             box = NumberBox(spec, self)

@@ -15,14 +15,14 @@ from app.ui.form.number_box import NumberBox
 from app.ui.widget import theme
 
 FIRST_CHOICE = "exact_match"
-LIMIT = FieldSpec(
+LIMIT_FIELD = FieldSpec(
     "figures.limit", "Prompts", "int", 50, what="How many prompts are answered, from the first", minimum=1,
     maximum=10_000,
 )  # fmt: skip
 TOKENS = FieldSpec(
     "figures.max_tokens", "Maximum tokens", "int", 128, what="Longest answer", minimum=1, maximum=100_000
 )
-NUMBER_WIDTH = theme.SPACE * 11
+LIMIT_WIDTH = theme.SPACE * 11
 
 
 class ScoreChoice(QWidget):
@@ -42,7 +42,7 @@ class ScoreChoice(QWidget):
         self._menu.setToolTipsVisible(True)
         self._menu.triggered.connect(self._show_names)
         self._button.setMenu(self._menu)
-        self._numbers = {spec: self._number(spec) for spec in (LIMIT, TOKENS)}
+        self._numbers = {spec: self._number(spec) for spec in (LIMIT_FIELD, TOKENS)}
         self._lay_out()
         self.set_functions(())
         self._on_switched()
@@ -78,7 +78,7 @@ class ScoreChoice(QWidget):
         """What the job gets as ``scores``; empty if off."""
         if not self.switch.isChecked() or not self.functions:
             return AskedScores()
-        limit, tokens = (_within(spec, self._numbers[spec].text_value()) for spec in (LIMIT, TOKENS))
+        limit, tokens = (_within(spec, self._numbers[spec].text_value()) for spec in (LIMIT_FIELD, TOKENS))
         return AskedScores(functions=tuple(self.functions), limit=limit, max_tokens=tokens)
 
     def _on_switched(self) -> None:
@@ -100,7 +100,7 @@ class ScoreChoice(QWidget):
         box.setAccessibleName(spec.label)
         box.setToolTip(f"{spec.what} ({spec.range_text})")
         box.set_value(spec.default)
-        box.setFixedWidth(NUMBER_WIDTH)
+        box.setFixedWidth(LIMIT_WIDTH)
         return box
 
     def _lay_out(self) -> None:

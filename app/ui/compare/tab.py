@@ -20,7 +20,7 @@ from app.core.run.folder import RunDir
 from app.core.setup.config_file import load_config
 from app.ui.compare.answer_chooser import CandidateList
 from app.ui.compare.answer_column import AnswerColumn
-from app.ui.compare.answer_grid import LEAST, MOST, AnswerGrid
+from app.ui.compare.answer_grid import LEAST_COLUMNS, MOST_COLUMNS, AnswerGrid
 from app.ui.compare.answerer import Answerer
 from app.ui.compare.figure_card import FigureCard
 from app.ui.compare.judging_card import JudgingCard
@@ -51,7 +51,7 @@ class CompareTab(QWidget):
         self._training = self._is_follow_up = False
         self._build()
         self._connect()
-        self._set_count(LEAST)
+        self._set_count(LEAST_COLUMNS)
         self.columns[0].set_candidate(BASE)
         self._on_candidates()
 
@@ -63,7 +63,7 @@ class CompareTab(QWidget):
             self.session.stop()
         self._votes.withdraw()
         self.session.clear()
-        self._set_count(LEAST)
+        self._set_count(LEAST_COLUMNS)
         self.columns[0].set_candidate(BASE)
         self.columns[1].set_candidate(candidate_of(adapter))
         self._on_chosen(1)
@@ -118,7 +118,7 @@ class CompareTab(QWidget):
     def add_column(self) -> None:
         """One more candidate: other weights of the same run, else the newest run that is not here yet."""
         count = len(self.columns)
-        if count >= MOST or self._is_fixed():
+        if count >= MOST_COLUMNS or self._is_fixed():
             return
         self._set_count(count + 1)
         here = set(self.candidates)
@@ -313,11 +313,11 @@ class CompareTab(QWidget):
         for column in self.columns:
             column.chooser.setEnabled(not fixed)
             column.remove.setEnabled(not fixed)
-        full = len(self.columns) >= MOST
+        full = len(self.columns) >= MOST_COLUMNS
         self._add.setEnabled(not full and not fixed)
         told = "Compare one more adapter or checkpoint"
         if full:
-            told = f"There are {MOST} columns, which is the most"
+            told = f"There are {MOST_COLUMNS} columns, which is the most"
         elif fixed:
             told = "Wait for the answers" if busy else "Vote first: the names are hidden"
         self._add.setToolTip(told)

@@ -10,7 +10,7 @@ from app.ui.compare.rate_bar import RateBar
 from app.ui.widget import theme
 from app.ui.widget.elided_label import ElidedLabel
 
-LABEL_WIDTH = theme.SPACE * 26
+TALLY_LABEL_WIDTH = theme.SPACE * 26
 
 
 class TallyView(QWidget):
@@ -24,7 +24,7 @@ class TallyView(QWidget):
         self._grid.setHorizontalSpacing(theme.SPACE * 2)
         self._grid.setVerticalSpacing(theme.SPACE // 2)
         self._grid.setColumnStretch(1, 1)
-        self._grid.setColumnMinimumWidth(0, LABEL_WIDTH)
+        self._grid.setColumnMinimumWidth(0, TALLY_LABEL_WIDTH)
         self.verdict = QLabel(self)
         self.verdict.setObjectName("judging.verdict")
         self.verdict.setWordWrap(True)

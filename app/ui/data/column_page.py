@@ -20,9 +20,9 @@ from app.ui.form.plain_editor import ChoiceBox
 from app.ui.form.store import ConfigStore
 from app.ui.widget import theme
 
-SHOWN_ROWS = 3
-FIELD_WIDTH = 240  # px
-SHOWN_TURNS = 4
+SAMPLE_ROWS = 3
+CHOICE_WIDTH = 240  # px
+SAMPLE_TURNS = 4
 COLUMN_PATHS = ("chat_feature", "prompt_feature", "completion_feature", "system_feature", "text_feature")
 FORMAT_PATHS = {
     "chat": ("chat_feature", "system_feature"),
@@ -84,7 +84,7 @@ class DataColumnPage(QWidget):
         row = QHBoxLayout()
         row.setSpacing(theme.SPACE * 2)
         for field in self.fields.values():
-            field.setMaximumWidth(FIELD_WIDTH)
+            field.setMaximumWidth(CHOICE_WIDTH)
             row.addWidget(field, 100)
         row.addStretch(1)
         layout.addLayout(row)
@@ -164,10 +164,10 @@ class DataColumnPage(QWidget):
         layout.setSpacing(theme.SPACE)
         features = Features.of(config)
         formats = []
-        for row in rows[:SHOWN_ROWS]:
+        for row in rows[:SAMPLE_ROWS]:
             found, pairs = trained_turns(row, features)
             formats.append(found)
-            layout.addWidget(RowCard(pairs[:SHOWN_TURNS], page))
+            layout.addWidget(RowCard(pairs[:SAMPLE_TURNS], page))
         layout.addStretch(1)
         self._area.setWidget(page)
         self._show_caption(formats)

@@ -28,8 +28,8 @@ from app.ui.widget import theme
 
 MARGIN = 20  # px
 MAX_TEXT_WIDTH = 820  # px; longer lines are hard to read
-TURN_S = 0.008  # of laying out before the window gets its turn again
-WORDS = {
+LAYOUT_SLICE_S = 0.008  # of laying out before the window gets its turn again
+TOKEN_KIND_WORDS = {
     "trained": "trained: the model learns to say this",
     "masked": "read, but not trained",
     "truncated": "beyond the maximum length: cut off",
@@ -110,7 +110,7 @@ class ExampleView(QAbstractScrollArea):
         self._set_out_some()
 
     def _set_out_some(self) -> None:
-        end = time.perf_counter() + TURN_S
+        end = time.perf_counter() + LAYOUT_SLICE_S
         width = min(self.viewport().width() - 2 * MARGIN, MAX_TEXT_WIDTH)
         top = self._bottom()
         while (paragraph := self._next()) is not None:
@@ -269,7 +269,7 @@ class ExampleView(QAbstractScrollArea):
     def describe(self, number: int) -> str:
         """A token in words."""
         token = self.tokens[number]
-        kind = WORDS[token.kind]
+        kind = TOKEN_KIND_WORDS[token.kind]
         if token.kind == "special":
             kind += ", trained" if token.trained else ", not trained"
         return f"Token {number + 1:,} · id {token.id:,} · {token.text!r}\n{kind}"
@@ -356,7 +356,7 @@ class _Sample(QLabel):
     def __init__(self, kind: str, trained: bool, text: str, parent: QWidget) -> None:
         super().__init__(text, parent)
         self._kind, self._trained = kind, trained
-        self.setToolTip(WORDS[kind])
+        self.setToolTip(TOKEN_KIND_WORDS[kind])
         self.setContentsMargins(6, 0, 6, 0)
         self.setFixedHeight(LINE_HEIGHT)
         theme.theme().changed.connect(self._dress)

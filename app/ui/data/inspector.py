@@ -18,7 +18,7 @@ from app.ui.form.store import ConfigStore
 from app.ui.worker.latest import LatestWorker
 from app.ui.worker.process import WorkerOutcome
 
-DELAY_MS = 250
+CHECK_DELAY_MS = 250
 # What of the config changes what the rows are …
 READ_PATHS = (
     "data", "valid_data", "test_data", "data_format", "prompt_feature", "completion_feature", "chat_feature",
@@ -101,7 +101,7 @@ class DataInspector(QObject):
         self._on_changed("")
 
     def _make(self, on_event: Any, on_ended: Any) -> LatestWorker:
-        worker = LatestWorker(self, delay_ms=DELAY_MS)
+        worker = LatestWorker(self, delay_ms=CHECK_DELAY_MS)
         worker.emitted.connect(on_event)
         worker.ended.connect(on_ended)
         return worker

@@ -11,9 +11,9 @@ from app.ui.data.inspector import SplitFigures
 from app.ui.widget import theme
 from app.ui.widget.plot import Plot
 
-LABEL_WIDTH = 64  # px, with the axis' name
+NAME_WIDTH = 64  # px, with the axis' name
 ROOM = 1.06  # of the longest example, to the right of it
-FAR = 2.0  # a maximum this much longer than the longest example is out of the picture
+FAR_SHARE = 2.0  # a maximum this much longer than the longest example is out of the picture
 
 
 class LengthChart(QWidget):
@@ -28,7 +28,7 @@ class LengthChart(QWidget):
         self._figures: SplitFigures | None = None
         self._maximum = 0
         self._name = "maximum"
-        self.view = Plot("length_chart.plot", "Lengths of the examples in tokens", self, label_width=LABEL_WIDTH)
+        self.view = Plot("length_chart.plot", "Lengths of the examples in tokens", self, label_width=NAME_WIDTH)
         self._plot = self.view.item
         self._plot.setMouseEnabled(x=False, y=False)
         self._kept = pg.BarGraphItem(x0=[], x1=[], height=[])
@@ -86,7 +86,7 @@ class LengthChart(QWidget):
         self._set_bars(
             [bar for bar in bars if bar[0] <= self._maximum], [bar for bar in bars if bar[0] > self._maximum]
         )
-        near = self._maximum <= FAR * figures.longest
+        near = self._maximum <= FAR_SHARE * figures.longest
         right = max(figures.edges[-1], self._maximum if near else 0) * ROOM
         self._plot.setXRange(0, right, padding=0)
         self._plot.setYRange(0, max(figures.counts) * 1.12, padding=0)

@@ -17,7 +17,7 @@ from app.ui.widget import theme
 from app.ui.widget.figure import CountFigure
 from app.ui.widget.length_slider import LengthSlider
 
-FIGURES = {
+LENGTH_FIGURES = {
     "examples": "examples",
     "tokens": "tokens",
     "trained": "trained tokens",
@@ -28,14 +28,14 @@ FIGURES = {
     "iterations": "iterations an epoch",
 }
 # Which of them tell something, by the kind of the rows.
-SHOWN = {
+FIGURES_SHOWN = {
     "examples": ("examples", "tokens", "trained", "median", "padding", "iterations"),
     "pairs": ("examples", "tokens", "trained", "parts", "iterations"),
     "answers": ("examples", "tokens", "trained", "parts", "iterations"),
     "prompts": ("examples", "tokens", "median", "left_out", "iterations"),
 }
 # What the longest sequence of a row is made of.
-AXES = {
+LENGTH_AXES = {
     "examples": "tokens in an example",
     "pairs": "tokens of prompt and longer answer",
     "answers": "tokens of prompt and answer",
@@ -124,7 +124,7 @@ class DataLengthPage(QWidget):
         row = QHBoxLayout(well)
         row.setContentsMargins(theme.SPACE * 2, theme.SPACE, theme.SPACE * 2, theme.SPACE)
         row.setSpacing(theme.SPACE * 2)
-        self.figures = {name: CountFigure(f"lengths.{name}", label, well) for name, label in FIGURES.items()}
+        self.figures = {name: CountFigure(f"lengths.{name}", label, well) for name, label in LENGTH_FIGURES.items()}
         for figure in self.figures.values():
             row.addWidget(figure, 1)
         return well
@@ -146,7 +146,7 @@ class DataLengthPage(QWidget):
             self.split_box.model().item(index).setEnabled(known or index == 0)  # type: ignore[attr-defined]
         self.chart.show_figures(found)
         kind = found.kind if found is not None else "examples"
-        self.chart.set_words(AXES[kind], kind)
+        self.chart.set_words(LENGTH_AXES[kind], kind)
         sampled = kind == "prompts"
         self.chart.set_maximum(self._limit(kind), "room for a prompt" if sampled else "maximum")
         self.chart.setVisible(found is not None)
@@ -174,7 +174,7 @@ class DataLengthPage(QWidget):
         self.state_label.setText(said)
 
     def _show_totals(self, found: SplitFigures | None) -> None:
-        texts = dict.fromkeys(FIGURES, "")
+        texts = dict.fromkeys(LENGTH_FIGURES, "")
         if found is not None:
             padding = found.padding_share.get(self._store.config.batching, 0.0)
             texts = {
@@ -202,7 +202,7 @@ class DataLengthPage(QWidget):
         kind = found.kind if found is not None else "examples"
         self.figures["examples"].set_label(kind)
         for name, text in texts.items():
-            self.figures[name].setVisible(name in SHOWN[kind])
+            self.figures[name].setVisible(name in FIGURES_SHOWN[kind])
             self.figures[name].show_value(text, tips.get(name, ""))
             self.figures[name].setEnabled(not self._inspector.is_stale)
 

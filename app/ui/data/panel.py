@@ -46,7 +46,7 @@ class DataPanel(DropCard):
         self.setObjectName("data_panel")
         self._store = store
         self.dialog: DataDialog | None = None
-        self._starter: Callable[[], Path] = starter.data_dir
+        self._starter: Callable[[], Path] = starter.examples_dir
         self.inspector = DataInspector(store, self)
         self.editors = {
             path: PathEditor(field_specs()[path], self, placeholder=text, fill_menu=self._fill)

@@ -13,7 +13,7 @@ from app.ui.widget import theme
 from app.ui.widget.pill import ICONS, severity_color
 from app.ui.widget.table import Index, TableModel, TableView
 
-COLUMNS = ("", "Where", "What", "Reason")
+PROBLEM_COLUMNS = ("", "Where", "What", "Reason")
 SORT_ROLE = Qt.ItemDataRole.UserRole
 ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
 
@@ -22,7 +22,7 @@ class ProblemTable(TableModel):
     """The findings of a report, as they were found."""
 
     def __init__(self, parent: QObject | None = None) -> None:
-        super().__init__(COLUMNS, parent=parent)
+        super().__init__(PROBLEM_COLUMNS, parent=parent)
         self._dress()
         theme.theme().changed.connect(self._dress)
 

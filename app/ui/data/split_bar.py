@@ -9,8 +9,8 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from app.core.setup.plan import Parts
 from app.ui.widget import theme
 
-HEIGHT = 6  # px
-LEAST = 5  # px, of a part that is not empty
+SPLIT_BAR_HEIGHT = 6  # px
+LEAST_PART_WIDTH = 5  # px, of a part that is not empty
 SPLIT_NAMES = {"train": "Training", "valid": "Validation", "test": "Test"}
 
 
@@ -23,7 +23,7 @@ def split_color(split: str) -> str:
 class SplitBar(QWidget):
     """Draws `Parts` to scale; the smallest part stays visible."""
 
-    def __init__(self, parent: QWidget | None = None, *, height: int = HEIGHT) -> None:
+    def __init__(self, parent: QWidget | None = None, *, height: int = SPLIT_BAR_HEIGHT) -> None:
         super().__init__(parent)
         self._parts = Parts(0, 0, 0)
         self._height = height
@@ -49,7 +49,7 @@ class SplitBar(QWidget):
         total = sum(counts)
         if not total:
             return [0.0, 0.0, 0.0]
-        small = [max(LEAST, self.width() * count / total) if count else 0.0 for count in counts]
+        small = [max(LEAST_PART_WIDTH, self.width() * count / total) if count else 0.0 for count in counts]
         return [width * self.width() / sum(small) for width in small]
 
     def sizeHint(self) -> QSize:

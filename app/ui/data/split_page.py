@@ -18,7 +18,7 @@ from app.ui.form.grid import FieldGrid
 from app.ui.form.store import ConfigStore
 from app.ui.widget import theme
 
-PATHS = ("valid_fraction", "test_fraction", "seed", "group_feature")
+SPLIT_PATHS = ("valid_fraction", "test_fraction", "seed", "group_feature")
 
 
 def split_parts(inspector: DataInspector, store: ConfigStore) -> Parts | None:
@@ -59,7 +59,7 @@ class DataSplitPage(QWidget):
         layout.setContentsMargins(0, theme.SPACE, 0, 0)
         layout.setSpacing(theme.SPACE * 3)
         self.group_box = ColumnBox(self, optional=True)
-        self.fields = {path: Field(path, self._store, self) for path in PATHS if path != "group_feature"}
+        self.fields = {path: Field(path, self._store, self) for path in SPLIT_PATHS if path != "group_feature"}
         self.fields["group_feature"] = Field("group_feature", self._store, self, editor=self.group_box)
         grid = FieldGrid(self, max_columns=4)
         for field in self.fields.values():
@@ -157,7 +157,7 @@ class DataSplitPage(QWidget):
         self.note_label.setText(" ".join(said) or "No row is in two parts, and none is repeated.")
 
     def _on_changed(self, path: str) -> None:
-        if path in ("", "batch_size", *PATHS):
+        if path in ("", "batch_size", *SPLIT_PATHS):
             self.refresh()
 
 

@@ -30,7 +30,7 @@ from app.ui.widget.elided_label import ElidedLabel
 from app.ui.widget.icon_button import IconButton
 from app.ui.widget.pill import ProblemPill
 
-STEPS = 1000
+BAR_STEPS = 1000
 SHOWN_TURNS = 3
 NOUNS = {"preference": "pair", "labelled": "labelled answer", "prompt": "prompt"}  # by target
 # Formats that need no name beside what the rows are called.
@@ -211,9 +211,9 @@ class DataSummary(QWidget):
         self.progress.setVisible(bool(inspector.phase))
         share = f" · {inspector.share:.0%}" if inspector.share >= 0 else " …"
         self.phase_label.setText(f"{inspector.phase}{share}" if inspector.phase else "")
-        self.bar.setRange(0, STEPS if inspector.share >= 0 else 0)
+        self.bar.setRange(0, BAR_STEPS if inspector.share >= 0 else 0)
         if inspector.share >= 0:
-            self.bar.setValue(round(STEPS * inspector.share))
+            self.bar.setValue(round(BAR_STEPS * inspector.share))
 
     def _show_banner(self, report: DataReport | None) -> None:
         found = next((f for f in report.errors if f.kind in DELIBERATE), None) if report is not None else None

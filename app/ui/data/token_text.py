@@ -12,7 +12,7 @@ from PySide6.QtGui import QColor, QFont, QTextCharFormat, QTextLayout, QTextLine
 
 from app.ui.widget import theme
 
-Kind = Literal["trained", "masked", "truncated", "special", "plain"]
+TokenKind = Literal["trained", "masked", "truncated", "special", "plain"]
 PARAGRAPH_CHARACTERS = 4000  # longer ones are broken, so that no single layout takes long
 LINE_HEIGHT = 22  # px
 PARAGRAPH_GAP = 2  # px
@@ -25,7 +25,7 @@ class Token:
 
     id: int
     text: str
-    kind: Kind
+    kind: TokenKind
     trained: bool = False
 
     @classmethod
@@ -40,7 +40,7 @@ class Run:
 
     start: int
     end: int
-    kind: Kind
+    kind: TokenKind
     trained: bool
 
 

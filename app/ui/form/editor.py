@@ -11,7 +11,7 @@ from app.ui.form.number_box import NumberBox
 from app.ui.form.path_editor import ComposedEditor, PathEditor
 from app.ui.form.plain_editor import CheckEditor, ChoiceBox, TextEditor
 
-HEIGHT = 30  # px, of every editor in a row: what the style sheet gives a line edit
+EDITOR_HEIGHT = 30  # px, of every editor in a row: what the style sheet gives a line edit
 
 
 Editor = NumberBox | ChoiceBox | CheckEditor | TextEditor | ComposedEditor
@@ -41,4 +41,4 @@ def name_editor(editor: Editor, spec: FieldSpec) -> None:
     named.setAccessibleName(spec.label)
     named.setAccessibleDescription(spec.help)
     if not isinstance(named, CheckEditor | ComposedEditor):  # one that is its own line is as tall as its parts
-        named.setFixedHeight(HEIGHT)
+        named.setFixedHeight(EDITOR_HEIGHT)

@@ -11,7 +11,7 @@ from app.core.config.train_config import FieldSpec
 from app.ui.widget import theme
 from app.ui.widget.icon_button import IconButton
 
-WIDTH = 300  # px; some 45 characters a line
+POPOVER_WIDTH = 300  # px; some 45 characters a line
 
 
 class HelpButton(IconButton):
@@ -52,8 +52,8 @@ class HelpPopover(QFrame):
         last = [part for part in (spec.range_text and f"{spec.range_text} {spec.unit}".strip(), spec.path) if part]
         layout.addWidget(_label(" · ".join(last), "small"))
         for label in self.findChildren(QLabel):
-            label.setFixedWidth(WIDTH - 4 * theme.SPACE)  # else the card is measured for other line breaks
-        self.setFixedWidth(WIDTH)
+            label.setFixedWidth(POPOVER_WIDTH - 4 * theme.SPACE)  # else the card is measured for other line breaks
+        self.setFixedWidth(POPOVER_WIDTH)
 
     def show_below(self, anchor: QWidget) -> None:
         """Shows the card under ``anchor``, inside its screen."""

@@ -13,7 +13,7 @@ from app.core.config.train_config import FieldSpec
 from app.ui.widget import theme
 
 # Where one step of an arrow is a fixed amount; elsewhere it follows the magnitude (1e-5 → 2e-5, 1000 → 1100).
-STEPS = {
+NUMBER_STEPS = {
     "epochs": 0.5,
     "lora_parameters.dropout": 0.05,
     "valid_fraction": 0.05,
@@ -71,7 +71,7 @@ class NumberBox(QAbstractSpinBox):
         self._spec = spec
         self._value: float | int | None = None
         self._integer = spec.kind == "int"
-        self._step = STEPS.get(spec.path)
+        self._step = NUMBER_STEPS.get(spec.path)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setCorrectionMode(QAbstractSpinBox.CorrectionMode.CorrectToPreviousValue)
         self.lineEdit().setTextMargins(6, 0, 0, 0)  # where the other editors' text begins

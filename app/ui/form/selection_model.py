@@ -11,7 +11,7 @@ from app.core.target.selection import Selection, resolve, selection_to_targets
 from app.ui.form.store import ConfigStore
 from app.ui.worker.inspector import Inspector
 
-PATHS = {"", "targets", "num_layers", "fine_tune_type"}
+SELECTION_PATHS = {"", "targets", "num_layers", "fine_tune_type"}
 
 
 class SelectionModel(QObject):
@@ -53,7 +53,7 @@ class SelectionModel(QObject):
         self._store.set_many({"targets": targets.text, "num_layers": targets.num_layers})
 
     def _on_changed(self, path: str) -> None:
-        if path in PATHS or path.startswith("lora_parameters."):
+        if path in SELECTION_PATHS or path.startswith("lora_parameters."):
             self.update()
 
     def _on_inspected(self, inspection: Inspection) -> None:

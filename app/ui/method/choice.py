@@ -63,7 +63,7 @@ def defaults_of(method: Method) -> TrainConfig:
     return TrainConfig().with_values({"targets": COVERAGE, **method.settings})
 
 
-def choose(store: ConfigStore, name: str) -> Problem | None:
+def choose_method(store: ConfigStore, name: str) -> Problem | None:
     """Sets the method of a form. What belongs to the methods takes the new one's values; learning rate and targets
     only if they are still those of the old one."""
     old, new = method_of(store.config), METHODS[name]

@@ -18,7 +18,7 @@ from app.ui.widget.card import Card
 
 REWARDS = "reward_"  # parameters that begin so have a card of their own
 SECOND_MODELS = {"reference_model_path": "The base itself", "judge": "The reward functions"}
-WORD, NO_JUDGE = "judge_config.system_prompt", "Only a model can be told: choose one as judge first."
+JUDGE_PROMPT, NO_JUDGE = "judge_config.system_prompt", "Only a model can be told: choose one as judge first."
 
 
 class MethodParameters(Card):
@@ -44,7 +44,7 @@ class MethodParameters(Card):
         paths = [path for path in method.parameters if not path.startswith(REWARDS)]
         self._part = FieldGrid(self)
         self.fields = {path: self._field(path) for path in paths}
-        for path in sorted(paths, key=lambda path: path == WORD or field_specs()[path].kind == "path"):
+        for path in sorted(paths, key=lambda path: path == JUDGE_PROMPT or field_specs()[path].kind == "path"):
             self._part.add(self.fields[path])
         self.body.addWidget(self._part)
         self.setVisible(bool(paths))
@@ -72,10 +72,10 @@ class MethodParameters(Card):
 
     def _show_word(self) -> None:
         """A word to the judge needs one who listens."""
-        if WORD in self.fields:
+        if JUDGE_PROMPT in self.fields:
             listens = has_judge(self._store.config)
-            self.fields[WORD].setEnabled(listens)
-            self.fields[WORD].set_hint("" if listens else NO_JUDGE)
+            self.fields[JUDGE_PROMPT].setEnabled(listens)
+            self.fields[JUDGE_PROMPT].set_hint("" if listens else NO_JUDGE)
 
     def _on_changed(self, path: str) -> None:
         if path in ("", "judge"):

@@ -17,10 +17,10 @@ from app.ui.form.path_editor import PathEditor
 from app.ui.form.store import ConfigStore
 from app.ui.widget import theme
 
-PATH = "reward_functions_file"
-LARGEST = 1_000_000  # bytes; a file of reward functions is a few kilobytes, and it is read in the window
+REWARDS_PATH = "reward_functions_file"
+LARGEST_BYTES = 1_000_000  # bytes; a file of reward functions is a few kilobytes, and it is read in the window
 TEXT_HEIGHT = 280  # px; a longer text is scrolled
-PADDING = 40  # px, the frame and a scroll bar
+FRAME_WIDTH = 40  # px, the frame and a scroll bar
 WARNING = (
     "<b>This file is code.</b> When it runs it can do whatever you can do on this computer: read and delete files, "
     "use the network. Read it first. It runs only after your word, and a changed file has to be allowed anew."
@@ -39,8 +39,8 @@ class RewardFile(QWidget):
         self.declared: tuple[Declared, ...] = ()
         self.is_allowed = False
         self._failure = ""
-        editor = PathEditor(field_specs()[PATH], self, placeholder="Optional: a Python file")
-        self.field = Field(PATH, store, self, editor=editor)
+        editor = PathEditor(field_specs()[REWARDS_PATH], self, placeholder="Optional: a Python file")
+        self.field = Field(REWARDS_PATH, store, self, editor=editor)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.SPACE)
@@ -62,7 +62,7 @@ class RewardFile(QWidget):
     @property
     def path(self) -> Path | None:
         """The file chosen; None if there is none."""
-        name = self._store.value(PATH)
+        name = self._store.value(REWARDS_PATH)
         return Path(name).expanduser() if name else None
 
     @property
@@ -71,9 +71,9 @@ class RewardFile(QWidget):
         if self.path is None or self.is_allowed:
             return None
         if self._failure:
-            return Problem(PATH, self._failure, hint="Choose another file.")
+            return Problem(REWARDS_PATH, self._failure, hint="Choose another file.")
         return Problem(
-            PATH, "The file is code, and nobody has said that it may run.", hint="Read it, then allow it."
+            REWARDS_PATH, "The file is code, and nobody has said that it may run.", hint="Read it, then allow it."
         )
 
     def refresh(self) -> None:
@@ -85,7 +85,7 @@ class RewardFile(QWidget):
         self.declared, self.is_allowed, self._failure = (), False, ""
         source = self._source() if self.path is not None else ""
         self.text.setPlainText(source)
-        lines = self.text.fontMetrics().lineSpacing() * (source.count("\n") + 1) + PADDING
+        lines = self.text.fontMetrics().lineSpacing() * (source.count("\n") + 1) + FRAME_WIDTH
         self.text.setFixedHeight(min(lines, TEXT_HEIGHT))
         self._show()
         self.read.emit()
@@ -133,7 +133,7 @@ class RewardFile(QWidget):
         assert self.path is not None
         try:
             size = self.path.stat().st_size
-            if size > LARGEST:
+            if size > LARGEST_BYTES:
                 self._failure = f"This file has {bytes_text(size)}: it is no file of reward functions."
                 return ""
             source = self.path.read_text(encoding="utf-8")
@@ -161,7 +161,7 @@ class RewardFile(QWidget):
         theme.set_role(self._banner, role="banner-good" if self.is_allowed else "banner-warning")
 
     def _on_changed(self, path: str) -> None:
-        if path in ("", PATH):
+        if path in ("", REWARDS_PATH):
             self.refresh()
 
     def _dress(self) -> None:

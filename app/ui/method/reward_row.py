@@ -10,7 +10,7 @@ from app.ui.form.number_box import number_text
 from app.ui.form.plain_editor import CheckEditor
 from app.ui.widget import theme
 
-STEP = 0.05
+WEIGHT_STEP = 0.05
 LARGEST = 2.0  # the slider's end, unless a config says more
 SLIDER_WIDTH, SHARE_WIDTH = 130, 96  # px
 INDENT = 26  # px; where the check box's text begins
@@ -85,8 +85,8 @@ class RewardRow(QWidget):
         self.check.set_value(on)
         self._weight = weight
         self.slider.blockSignals(True)
-        self.slider.setRange(round(min(0.0, weight) / STEP), round(max(LARGEST, weight) / STEP))
-        self.slider.setValue(round(weight / STEP))
+        self.slider.setRange(round(min(0.0, weight) / WEIGHT_STEP), round(max(LARGEST, weight) / WEIGHT_STEP))
+        self.slider.setValue(round(weight / WEIGHT_STEP))
         self.slider.blockSignals(False)
         for part in (self.slider, self._share):
             part.setVisible(on)
@@ -103,5 +103,5 @@ class RewardRow(QWidget):
         self.edited.emit()
 
     def _on_slid(self, steps: int) -> None:
-        self._weight = round(steps * STEP, 4)
+        self._weight = round(steps * WEIGHT_STEP, 4)
         self.edited.emit()

@@ -12,7 +12,7 @@ from app.core.setup.chosen_method import method_of
 from app.ui.form.grid import FieldGrid
 from app.ui.form.store import ConfigStore
 from app.ui.method.card import MethodCard
-from app.ui.method.choice import NEEDS, choose
+from app.ui.method.choice import NEEDS, choose_method
 from app.ui.widget import theme
 from app.ui.widget.card import Card
 
@@ -136,7 +136,7 @@ class MethodSection(Card):
 
     def _on_chosen(self, name: str) -> None:
         if name != self.method.name:
-            choose(self._store, name)
+            choose_method(self._store, name)
         self._show()
 
     def _on_changed(self, _path: str) -> None:

@@ -31,7 +31,7 @@ from app.ui.worker.job import JobRunner
 from app.ui.worker.process import WorkerOutcome
 
 PLACE = FieldSpec("settings.models_dir", "Folder for models", "path", "")
-LIST_HEIGHT = 76
+PLACES_HEIGHT = 76
 
 
 class HubAccessPage(QWidget):
@@ -78,7 +78,7 @@ class HubAccessPage(QWidget):
         self.folders = QListWidget(card)
         self.folders.setObjectName("settings.model_folders")
         self.folders.setAccessibleName("Further folders with models")
-        self.folders.setFixedHeight(LIST_HEIGHT)
+        self.folders.setFixedHeight(PLACES_HEIGHT)
         self.folders.addItems(list(load_settings().model_folders))
         self.folders.itemSelectionChanged.connect(self._show_buttons)
         card.body.addWidget(_label(card, "Downloads and conversions go to", "label"))

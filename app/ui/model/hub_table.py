@@ -19,7 +19,7 @@ HERE = "downloaded"
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class HubColumn:
     """One column: its title, the text and the value to sort by; figures stand at the right."""
 
     title: str
@@ -36,15 +36,15 @@ class HubTable(TableModel):
         self.working_set_bytes = 0.0
         self._state = state
         self._columns = (
-            Column("Model", lambda m: m.id, lambda m: m.id.lower()),
-            Column(
+            HubColumn("Model", lambda m: m.id, lambda m: m.id.lower()),
+            HubColumn(
                 "Size", lambda m: bytes_text(m.size_bytes) if m.size_bytes else "–", lambda m: m.size_bytes, True
             ),
-            Column("Stored as", lambda m: m.quantization or "–", lambda m: m.quantization),
-            Column("Fits here", lambda m: self.fit_of(m).value, lambda m: list(Fit).index(self.fit_of(m))),
-            Column("Downloads", lambda m: short_count(m.downloads), lambda m: m.downloads, True),
-            Column("Likes", lambda m: short_count(m.likes), lambda m: m.likes, True),
-            Column("", self._note, self._note),
+            HubColumn("Stored as", lambda m: m.quantization or "–", lambda m: m.quantization),
+            HubColumn("Fits here", lambda m: self.fit_of(m).value, lambda m: list(Fit).index(self.fit_of(m))),
+            HubColumn("Downloads", lambda m: short_count(m.downloads), lambda m: m.downloads, True),
+            HubColumn("Likes", lambda m: short_count(m.likes), lambda m: m.likes, True),
+            HubColumn("", self._note, self._note),
         )
         self._titles = tuple(column.title for column in self._columns)
         self._figures = frozenset(column.title for column in self._columns if column.figure)
@@ -72,7 +72,7 @@ class HubTable(TableModel):
             return self._color(model, column)
         return None
 
-    def _color(self, model: HubModel, column: Column) -> QColor | None:
+    def _color(self, model: HubModel, column: HubColumn) -> QColor | None:
         c = theme.colors()
         if column.title == "Fits here":
             found = {Fit.FITS: c.good, Fit.TIGHT: c.warning, Fit.TOO_LARGE: c.error, Fit.UNKNOWN: c.muted}

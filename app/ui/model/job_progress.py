@@ -9,7 +9,7 @@ from app.core.system.transfer_rate import TransferRate
 from app.ui.widget import theme
 from app.ui.worker.process import WorkerOutcome
 
-STEPS = 1000
+PROGRESS_STEPS = 1000
 
 
 class JobProgress(QWidget):
@@ -45,8 +45,8 @@ class JobProgress(QWidget):
             self._write(f"{said.phase} …", "muted")
             return
         self._rate.add(said.done, said.total)
-        self.bar.setRange(0, STEPS)
-        self.bar.setValue(said.done * STEPS // said.total)
+        self.bar.setRange(0, PROGRESS_STEPS)
+        self.bar.setValue(said.done * PROGRESS_STEPS // said.total)
         self._write(f"{said.phase} · {self._rate.sentence()}", "muted")
 
     def end(self, outcome: WorkerOutcome) -> None:

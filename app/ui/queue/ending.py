@@ -20,7 +20,7 @@ from app.core.queue.queue import QueueTally
 from app.core.queue.sleep import Sleeper, find_sleeper
 from app.ui.queue.session import QueueSession
 from app.ui.widget import theme
-from app.ui.widget.message_bar import Message
+from app.ui.widget.message_bar import Notice
 
 COUNTDOWN_S = 60
 NOTICE_MS = 10_000
@@ -44,7 +44,7 @@ class QueueEnding(QObject):
         if chosen == "notify":
             self._notify(f"The queue is at its end: {found.sentence()}.")
         elif chosen == "sleep" and self.sleeper.obstacle:
-            self.told.emit(Message(f"The computer stays awake. {self.sleeper.obstacle}", "warning"))
+            self.told.emit(Notice(f"The computer stays awake. {self.sleeper.obstacle}", "warning"))
         elif chosen == "sleep":
             self.countdown = SleepCountdown(self._sleep, self._window)
             self.countdown.show()
@@ -62,7 +62,7 @@ class QueueEnding(QObject):
 
     def _sleep(self) -> None:
         if problem := self.sleeper.sleep():
-            self.told.emit(Message(problem, "warning"))
+            self.told.emit(Notice(problem, "warning"))
 
 
 class SleepCountdown(QDialog):

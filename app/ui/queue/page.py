@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 
 from app.core.problem import UnusableError
 from app.core.quantity import plural
-from app.core.queue.queue import QueueEntry, tally
+from app.core.queue.queue import QueueEntry, queue_tally
 from app.core.queue.sleep import Sleeper
 from app.ui.form.plain_editor import ChoiceBox
 from app.ui.queue.session import QueueSession
@@ -33,7 +33,7 @@ from app.ui.widget.icon_button import IconButton
 
 PROGRESS_MS = 1000
 WHEN_DONE = (("nothing", "Do nothing"), ("notify", "Notify me"), ("sleep", "Sleep"))
-EMPTY = (
+EMPTY_QUEUE = (
     "Fill in the form and press “Add to queue” instead of Start: setups are trained one after the other, also "
     "overnight, and one that fails does not hold up the next. “Sweep…” queues a setup in several variants."
 )
@@ -94,7 +94,7 @@ class QueuePage(QWidget):
             return "The window or the program that worked through it ended. Nothing is lost: go on when you like."
         if state.mode == "paused" and not self._queue.is_working and state.waiting:
             return state.note
-        return tally(state.shown).sentence().capitalize()
+        return queue_tally(state.shown).sentence().capitalize()
 
     def _show_button(self) -> None:
         queue, state = self._queue, self._queue.state
@@ -195,7 +195,7 @@ class QueuePage(QWidget):
         rows.addLayout(self._bar())
         rows.addLayout(self._foot())
         self._pages.addWidget(page)
-        self._pages.addWidget(EmptyCard("queue.empty", "ph.queue", "The queue is empty", EMPTY, self))
+        self._pages.addWidget(EmptyCard("queue.empty", "ph.queue", "The queue is empty", EMPTY_QUEUE, self))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(theme.SPACE * 2, 0, theme.SPACE, theme.SPACE * 2)
         layout.addWidget(self._pages)

@@ -17,15 +17,15 @@ from app.core.queue.queue import (
     RunQueue,
     WhenDone,
     outcome_of,
+    queue_tally,
     result_text,
-    tally,
 )
 from app.core.run.folder import RunDir
 from app.ui.run.session import RunSession, RunState
-from app.ui.widget.message_bar import Kind, Message
+from app.ui.widget.message_bar import Notice, NoticeKind
 from app.ui.worker.process import WorkerOutcome
 
-POLL_MS = 1000  # how often the queue's file is looked at: another process may have changed it
+QUEUE_POLL_MS = 1000  # how often the queue's file is looked at: another process may have changed it
 
 
 class QueueSession(QObject):
@@ -59,7 +59,7 @@ class QueueSession(QObject):
         session.state_changed.connect(self._on_session)
         session.run_changed.connect(self._on_run_changed)
         self._poll = QTimer(self)
-        self._poll.setInterval(POLL_MS)
+        self._poll.setInterval(QUEUE_POLL_MS)
         self._poll.timeout.connect(self.refresh)
         self._poll.start()
         self.refresh()
@@ -209,7 +209,7 @@ class QueueSession(QObject):
             said = f"The queue was interrupted: {plural(waits, 'run')} {'waits' if waits == 1 else 'wait'}."
             if self.state.running is not None:
                 said += f" {self.state.running.name} goes on where it stopped."
-            self.told.emit(Message(said, "warning", "Go on", self.start))
+            self.told.emit(Notice(said, "warning", "Go on", self.start))
 
     def leave(self) -> None:
         """The window closes: what is being trained goes on at the next start, if the user wants it to."""
@@ -263,22 +263,22 @@ class QueueSession(QObject):
             self._session.start_run(claim.run)
 
     def _finish(self) -> None:
-        found = tally(one for one in self.state.entries if one.id in self._worked)
+        found = queue_tally(one for one in self.state.entries if one.id in self._worked)
         self._worked.clear()
         self._attending = False
         self._change(lambda: self.queue.set_mode("idle"))
         self._give_back()
         if said := found.sentence():
-            kind: Kind = "warning" if found.failed else "good"
-            self.told.emit(Message(f"The queue is at its end: {said}.", kind, "Show", self.shown_requested.emit))
+            kind: NoticeKind = "warning" if found.failed else "good"
+            self.told.emit(Notice(f"The queue is at its end: {said}.", kind, "Show", self.shown_requested.emit))
             self.ended.emit(found)
 
-    def _hold(self, note: str, kind: Kind = "info", told: str = "") -> None:
+    def _hold(self, note: str, kind: NoticeKind = "info", told: str = "") -> None:
         """Pauses the queue, and says why."""
         self._change(lambda: self.queue.set_mode("paused", note))
         self._give_back()
         action = "Go on" if self.state.waiting else ""
-        self.told.emit(Message(told or note, kind, action, self.start if action else None))
+        self.told.emit(Notice(told or note, kind, action, self.start if action else None))
 
     # -- the run ----------------------------------------------------------------------------------------------
 
@@ -335,7 +335,7 @@ class QueueSession(QObject):
 
     def _tell_failure(self, name: str, message: str) -> None:
         goes_on = " The queue goes on." if self.state.waiting else ""
-        self.told.emit(Message(f"{name} failed: {message}{goes_on}", "warning", "Show", self.shown_requested.emit))
+        self.told.emit(Notice(f"{name} failed: {message}{goes_on}", "warning", "Show", self.shown_requested.emit))
 
-    def _tell(self, text: str, kind: Kind = "info") -> None:
-        self.told.emit(Message(text, kind))
+    def _tell(self, text: str, kind: NoticeKind = "info") -> None:
+        self.told.emit(Notice(text, kind))

@@ -24,7 +24,7 @@ from app.core.problem import Problem, UnusableError, errors
 from app.core.quantity import duration_text, plural
 from app.core.queue.sweep import (
     MAX_FIELDS,
-    Axis,
+    SweepAxis,
     Variant,
     check_variant,
     entries,
@@ -45,8 +45,8 @@ from app.ui.widget.elided_label import ElidedLabel
 from app.ui.widget.icon_button import IconButton
 from app.ui.widget.sliced_work import SlicedWork
 
-WIDTH = 600  # px
-FIELD_WIDTH = 190  # px
+SWEEP_DIALOG_WIDTH = 600  # px
+VALUES_WIDTH = 190  # px
 LIST_HEIGHT = 148  # px
 TYPED_MS = 150  # what is still being typed is not judged
 NAMED_PROBLEMS = 3
@@ -61,12 +61,12 @@ class AxisRow(QWidget):
     def __init__(self, number: int, specs: Sequence[FieldSpec], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._specs = {spec.path: spec for spec in specs}
-        self.axis: Axis | None = None
+        self.axis: SweepAxis | None = None
         name = f"sweep.{number}"
         self.field = ChoiceBox(tuple((spec.path, spec.label) for spec in specs), self)
         self.field.setObjectName(f"{name}.field")
         self.field.setAccessibleName(f"Field {number + 1}")
-        self.field.setFixedWidth(FIELD_WIDTH)
+        self.field.setFixedWidth(VALUES_WIDTH)
         self.values = QLineEdit(self)
         self.values.setObjectName(f"{name}.values")
         self.values.setAccessibleName(f"Values of field {number + 1}")
@@ -122,7 +122,7 @@ class AxisRow(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.SPACE // 2)
         below = QHBoxLayout()
-        below.setContentsMargins(FIELD_WIDTH + theme.SPACE, 0, 0, 0)
+        below.setContentsMargins(VALUES_WIDTH + theme.SPACE, 0, 0, 0)
         below.addWidget(self.problem)
         layout.addLayout(row)
         layout.addLayout(below)
@@ -148,7 +148,7 @@ class SweepDialog(QDialog):
         super().__init__(parent)
         self.setObjectName("sweep_dialog")
         self.setWindowTitle("Sweep")
-        self.resize(WIDTH, 0)
+        self.resize(SWEEP_DIALOG_WIDTH, 0)
         self._config, self._inspection, self._data, self._run_s = config, inspection, data, run_s
         self._specs = sweepable(config)
         self.rows: list[AxisRow] = []

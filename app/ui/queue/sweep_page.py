@@ -33,9 +33,9 @@ from app.ui.widget.empty_card import EmptyCard
 from app.ui.widget.icon_button import IconButton
 from app.ui.widget.sliced_work import SlicedWork
 
-SLICE_S = 0.008
+SWEEP_SLICE_S = 0.008
 LIVE_MS = 2000  # how often the run in progress is read on
-EMPTY = (
+NO_SWEEPS = (
     "A sweep trains one setup in several variants, such as three ranks with two learning rates each, and shows "
     "here which of them is best. Fill in the form, then press “Sweep…” at its top."
 )
@@ -110,7 +110,7 @@ class SweepPage(QWidget):
                 continue
             reader = self._readers.setdefault(one.run, RunReader(RunDir(Path(one.run))))
             try:
-                while not reader.read(SLICE_S):
+                while not reader.read(SWEEP_SLICE_S):
                     yield
             except OSError:  # the run was deleted meanwhile: its line stays, without figures
                 continue
@@ -152,7 +152,7 @@ class SweepPage(QWidget):
         rows.addWidget(split, 1)
         self._pages = QStackedWidget(self)
         self._pages.addWidget(page)
-        self._pages.addWidget(EmptyCard("sweep.empty", "ph.squares-four", "No sweep yet", EMPTY, self))
+        self._pages.addWidget(EmptyCard("sweep.empty", "ph.squares-four", "No sweep yet", NO_SWEEPS, self))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(theme.SPACE * 2, 0, theme.SPACE, theme.SPACE * 2)
         layout.addWidget(self._pages)

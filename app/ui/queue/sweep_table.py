@@ -12,17 +12,17 @@ from PySide6.QtWidgets import QAbstractItemView, QWidget
 from app.core.config.spec import field_specs
 from app.core.quantity import count_text, duration_text
 from app.core.queue.sweep import SweepResult, best_result, sweep_paths, value_word
-from app.ui.queue.table import WORDS, entry_color
+from app.ui.queue.table import ENTRY_STATE_WORDS, entry_color
 from app.ui.runs.column import ABSENT
 from app.ui.runs.table import DOT, dot
 from app.ui.widget import theme
 from app.ui.widget.table import Index, TableModel, TableView
 
-FIGURE_WIDTH, STATE_WIDTH, PADDING = 66, 92, 20  # px
+SWEEP_FIGURE_WIDTH, STATE_WIDTH, CELL_PADDING = 66, 92, 20  # px
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class SweepFigure:
     """A column of figures: its title, its value (None where there is none yet) and that value as text."""
 
     title: str
@@ -30,11 +30,13 @@ class Figure:
     text: Callable[[float], str]
 
 
-FIGURES = (
-    Figure("Best loss", lambda one: one.loss, lambda value: f"{value:.4f}"),
-    Figure("Tokens/s", lambda one: one.summary.tokens_per_second if one.summary else None, count_text),
-    Figure("Peak memory", lambda one: one.summary.peak_memory_gb if one.summary else None, lambda v: f"{v:.2f} GB"),
-    Figure("Time", lambda one: one.summary.elapsed_s if one.summary else None, duration_text),
+SWEEP_FIGURES = (
+    SweepFigure("Best loss", lambda one: one.loss, lambda value: f"{value:.4f}"),
+    SweepFigure("Tokens/s", lambda one: one.summary.tokens_per_second if one.summary else None, count_text),
+    SweepFigure(
+        "Peak memory", lambda one: one.summary.peak_memory_gb if one.summary else None, lambda v: f"{v:.2f} GB"
+    ),
+    SweepFigure("Time", lambda one: one.summary.elapsed_s if one.summary else None, duration_text),
 )
 
 
@@ -42,7 +44,7 @@ class SweepTable(TableModel):
     """The results of one sweep: the varied fields, the state, and the figures."""
 
     def __init__(self, parent: QObject | None = None) -> None:
-        super().__init__((), [figure.title for figure in FIGURES], parent)
+        super().__init__((), [figure.title for figure in SWEEP_FIGURES], parent)
         self.best: SweepResult | None = None
         self.paths: list[str] = []
         self._order: tuple[int, Qt.SortOrder] | None = None
@@ -61,7 +63,7 @@ class SweepTable(TableModel):
             self.rows = self._sorted(results)
             self.refresh()
         else:
-            self.set_rows(self._sorted(results), [*labels, "State", *(figure.title for figure in FIGURES)])
+            self.set_rows(self._sorted(results), [*labels, "State", *(figure.title for figure in SWEEP_FIGURES)])
 
     # -- Qt ---------------------------------------------------------------------------------------------------
 
@@ -91,7 +93,7 @@ class SweepTable(TableModel):
 
     def _sorted(self, results: Sequence[SweepResult]) -> list[SweepResult]:
         """What has no value yet comes last, either way."""
-        if self._order is None or self._order[0] > len(self.paths) + len(FIGURES):
+        if self._order is None or self._order[0] > len(self.paths) + len(SWEEP_FIGURES):
             return list(results)
         column, down = self._order[0], self._order[1] == Qt.SortOrder.DescendingOrder
         keyed = [(self._value(one, column), one) for one in results]
@@ -103,7 +105,7 @@ class SweepTable(TableModel):
             value = one.entry.values.get(self.paths[column])
             return value if isinstance(value, int | float) else str(value)
         place = column - len(self.paths) - 1
-        return FIGURES[place].value(one) if place >= 0 else WORDS[one.entry.state]
+        return SWEEP_FIGURES[place].value(one) if place >= 0 else ENTRY_STATE_WORDS[one.entry.state]
 
     def _text(self, one: SweepResult, column: int) -> str:
         if column < len(self.paths):
@@ -111,9 +113,9 @@ class SweepTable(TableModel):
             return star + value_word(one.entry.values.get(self.paths[column]))
         place = column - len(self.paths) - 1
         if place < 0:
-            return WORDS[one.entry.state]
-        value = FIGURES[place].value(one)
-        return FIGURES[place].text(value) if value else ABSENT
+            return ENTRY_STATE_WORDS[one.entry.state]
+        value = SWEEP_FIGURES[place].value(one)
+        return SWEEP_FIGURES[place].text(value) if value else ABSENT
 
 
 def _first(pair: tuple[float | str | None, SweepResult]) -> tuple[bool, float | str | None]:
@@ -144,8 +146,10 @@ class SweepView(TableView):
         header = self.horizontalHeader()
         for column in range(self._table.columnCount()):
             title = self._table.headerData(column, Qt.Orientation.Horizontal)
-            wide = STATE_WIDTH if column == len(self._table.paths) else FIGURE_WIDTH
-            self.setColumnWidth(column, max(wide, header.fontMetrics().horizontalAdvance(str(title)) + PADDING))
+            wide = STATE_WIDTH if column == len(self._table.paths) else SWEEP_FIGURE_WIDTH
+            self.setColumnWidth(
+                column, max(wide, header.fontMetrics().horizontalAdvance(str(title)) + CELL_PADDING)
+            )
 
     def _on_activated(self, index: QModelIndex) -> None:
         self.opened.emit(self._table.results[index.row()].entry)

@@ -11,7 +11,7 @@ from app.ui.queue.session import QueueSession
 from app.ui.queue.sweep_page import SweepPage
 from app.ui.widget import theme
 
-RUNS, QUEUE, SWEEPS = range(3)
+RUNS_PAGE, QUEUE_PAGE, SWEEPS_PAGE = range(3)
 
 
 class QueueSwitch(QWidget):
@@ -61,7 +61,7 @@ class QueueSwitch(QWidget):
             self._queue_page.open_requested.connect(self.open_requested)
             self._queue_page.config_requested.connect(self.config_requested)
             self._queue_page.warned.connect(self.warned)
-            self._put(QUEUE, self._queue_page)
+            self._put(QUEUE_PAGE, self._queue_page)
         return self._queue_page
 
     @property
@@ -70,7 +70,7 @@ class QueueSwitch(QWidget):
         if self._sweep_page is None:
             self._sweep_page = SweepPage(self._queue, self)
             self._sweep_page.open_requested.connect(self.open_requested)
-            self._put(SWEEPS, self._sweep_page)
+            self._put(SWEEPS_PAGE, self._sweep_page)
         return self._sweep_page
 
     def show_page(self, page: int) -> None:
@@ -86,9 +86,9 @@ class QueueSwitch(QWidget):
         self._pages.setCurrentIndex(shown)
 
     def _on_page(self, page: int) -> None:
-        if page == QUEUE:
+        if page == QUEUE_PAGE:
             self.queue_page.refresh()
-        elif page == SWEEPS:
+        elif page == SWEEPS_PAGE:
             self.sweep_page.refresh()
         self._pages.setCurrentIndex(page)
 
@@ -96,4 +96,4 @@ class QueueSwitch(QWidget):
         """How many runs are still to come, beside the word."""
         state = self._queue.state
         ahead = len(state.waiting) + (state.running is not None)
-        self.bar.setTabText(QUEUE, f"Queue ({ahead:,})" if ahead else "Queue")
+        self.bar.setTabText(QUEUE_PAGE, f"Queue ({ahead:,})" if ahead else "Queue")

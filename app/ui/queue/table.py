@@ -15,10 +15,10 @@ from app.ui.widget import theme
 from app.ui.widget.table import Index, TableModel, TableView
 
 MIME = "application/x-luthier-queue"
-COLUMNS = ("State", "Name", "Setup", "Outcome")
+QUEUE_COLUMNS = ("State", "Name", "Setup", "Outcome")
 WIDTHS = (92, 184)
-STATE, NAME, SETUP, OUTCOME = range(4)
-WORDS: dict[EntryState, str] = {
+QUEUE_STATE, QUEUE_NAME, QUEUE_SETUP, QUEUE_OUTCOME = range(4)
+ENTRY_STATE_WORDS: dict[EntryState, str] = {
     "waiting": "Waiting",
     "running": "Training",
     "done": "Finished",
@@ -40,7 +40,7 @@ class QueueTable(TableModel):
     moved = Signal(list, int)  # list[str], the place among those that wait
 
     def __init__(self, queue: QueueSession, parent: QObject | None = None) -> None:
-        super().__init__(COLUMNS, parent=parent)
+        super().__init__(QUEUE_COLUMNS, parent=parent)
         self._queue = queue
 
     @property
@@ -71,21 +71,21 @@ class QueueTable(TableModel):
         if role == Qt.ItemDataRole.DisplayRole:
             return self._text(one, column)
         if role == Qt.ItemDataRole.ToolTipRole:
-            return one.sweep_name if column == STATE and one.sweep_name else self._text(one, column)
-        if role == Qt.ItemDataRole.DecorationRole and column == STATE:
+            return one.sweep_name if column == QUEUE_STATE and one.sweep_name else self._text(one, column)
+        if role == Qt.ItemDataRole.DecorationRole and column == QUEUE_STATE:
             return QIcon(dot(entry_color(one.state)))
         if role == Qt.ItemDataRole.ForegroundRole:
             return self._color(one, column)
-        if role == Qt.ItemDataRole.FontRole and one.state == "running" and column == NAME:
+        if role == Qt.ItemDataRole.FontRole and one.state == "running" and column == QUEUE_NAME:
             font = QFont(theme.ui_font())
             font.setWeight(QFont.Weight.DemiBold)
             return font
         return None
 
     def _text(self, one: QueueEntry, column: int) -> str:
-        if column == OUTCOME:
+        if column == QUEUE_OUTCOME:
             return self._outcome(one)
-        return (WORDS[one.state], one.name, one.setup)[column]
+        return (ENTRY_STATE_WORDS[one.state], one.name, one.setup)[column]
 
     def _outcome(self, one: QueueEntry) -> str:
         if one.state != "running":
@@ -98,11 +98,11 @@ class QueueTable(TableModel):
 
     def _color(self, one: QueueEntry, column: int) -> QColor | None:
         c = theme.colors()
-        if one.state in ("skipped", "done", "stopped") and column != STATE:
+        if one.state in ("skipped", "done", "stopped") and column != QUEUE_STATE:
             return QColor(c.muted)
-        if column == OUTCOME and one.state == "failed":
+        if column == QUEUE_OUTCOME and one.state == "failed":
             return QColor(c.error)
-        return QColor(c.muted) if column in (SETUP, OUTCOME) else None
+        return QColor(c.muted) if column in (QUEUE_SETUP, QUEUE_OUTCOME) else None
 
     # -- dragging ---------------------------------------------------------------------------------------------
 
@@ -179,7 +179,7 @@ class QueueView(TableView):
         header.setMinimumSectionSize(theme.SPACE * 8)
         for place, width in enumerate(WIDTHS):
             self.setColumnWidth(place, width)
-        for place in (SETUP, OUTCOME):
+        for place in (QUEUE_SETUP, QUEUE_OUTCOME):
             header.setSectionResizeMode(place, QHeaderView.ResizeMode.Stretch)
 
     def sizeHint(self) -> QSize:

@@ -11,7 +11,7 @@ LOSS = ""
 REWARD = "reward"
 
 
-def label_of(name: str) -> str:
+def series_label(name: str) -> str:
     """What people call a figure, or the loss."""
     return "Loss" if name == LOSS else figure_label(name)
 
@@ -38,7 +38,7 @@ class Series:
 
     @property
     def label(self) -> str:
-        return label_of(self.name)
+        return series_label(self.name)
 
     @property
     def values(self) -> Floats:

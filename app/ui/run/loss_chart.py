@@ -25,7 +25,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.core.run.history import Floats, RunHistory, Smoothed
-from app.ui.run.chart_series import LOSS, Series, label_of, leading, meaning_of
+from app.ui.run.chart_series import LOSS, Series, leading, meaning_of, series_label
 from app.ui.run.curve_view import AXES, CurveView
 from app.ui.widget import theme
 from app.ui.widget.plot import Plot
@@ -287,7 +287,7 @@ class LossChart(QWidget):
         if names != [self._figure_box.itemData(index) for index in range(self._figure_box.count())]:
             self._figure_box.clear()
             for index, name in enumerate(names):
-                self._figure_box.addItem(label_of(name), name)
+                self._figure_box.addItem(series_label(name), name)
                 self._figure_box.setItemData(index, meaning_of(name), Qt.ItemDataRole.ToolTipRole)
         self._figure_box.setCurrentIndex(self._figure_box.findData(self._series.name))
         self._figure_box.setVisible(len(names) > 1)

@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 
 from app.core.protocol import event
 from app.core.quantity import bytes_text, count_text, duration_text
-from app.ui.run.chart_series import label_of, leading
+from app.ui.run.chart_series import leading, series_label
 from app.ui.run.session import RunSession, RunState
 from app.ui.run.word import PILLS, SENTENCES
 from app.ui.widget import theme
@@ -30,7 +30,7 @@ from app.ui.widget.figure import UNKNOWN, CaptionedFigure
 
 FIGURES_MS = 120  # figures change at most so often: faster than this nobody reads
 CLOCK_MS = 1000
-PATIENCE_MS = 20_000  # after this long a worker that should stop can be ended at once
+STOP_PATIENCE_MS = 20_000  # after this long a worker that should stop can be ended at once
 PAUSE_TIP = "Halt in place; continue when you like"
 PARK_TIP = "Save and let go of the model; a click on Resume goes on exactly where it paused"
 
@@ -50,7 +50,7 @@ class SummaryCard(QFrame):
         self._dirty = self._timer(FIGURES_MS, self._show_figures)
         self._dirty.setSingleShot(True)
         self._clock = self._timer(CLOCK_MS, self._show_figures)
-        self._patience = self._timer(PATIENCE_MS, self._offer_kill)
+        self._patience = self._timer(STOP_PATIENCE_MS, self._offer_kill)
         self._patience.setSingleShot(True)
         self._build()
         session.run_changed.connect(self._on_run)
@@ -149,7 +149,7 @@ class SummaryCard(QFrame):
         self._iteration.setText(self._iteration_text())
         self._epoch.setText(self._epoch_text())
         figure = leading(history)
-        self._figures["train_loss"].set_label(label_of(figure) if figure else "Train loss")
+        self._figures["train_loss"].set_label(series_label(figure) if figure else "Train loss")
         now = report.figures.get(figure, report.train_loss) if report else None
         self._figures["train_loss"].show_value(f"{now:.3f}" if now is not None else UNKNOWN)
         self._figures["val_loss"].set_label("Best reward" if history.is_rewarded else "Best validation")

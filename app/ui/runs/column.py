@@ -35,7 +35,7 @@ class Column:
     shown: bool = True
 
 
-def _loss_text(value: float | None) -> str:
+def loss_text(value: float | None) -> str:
     return ABSENT if value is None else f"{value:.4f}" if value < 1000 else f"{value:.3g}"
 
 
@@ -49,11 +49,11 @@ def created_text(created: float, now: float | None = None) -> str:
     return f"{when:%Y-%m-%d}"
 
 
-COLUMNS = (
+RUN_COLUMNS = (
     Column("state", "State", 96, lambda s: STATE_WORDS[s.state], lambda s: STATES.index(s.state)),
     Column("name", "Name", 168, lambda s: s.name, lambda s: s.name.casefold()),
     Column("curve", "Loss", 84, lambda _: "", lambda s: s.last_train_loss, figure=True),
-    Column("best", "Best loss", 78, lambda s: _loss_text(s.best_val_loss), lambda s: s.best_val_loss, figure=True),
+    Column("best", "Best loss", 78, lambda s: loss_text(s.best_val_loss), lambda s: s.best_val_loss, figure=True),
     Column("created", "Started", 104, lambda s: created_text(s.created), lambda s: s.created),
     Column("base", "Base model", 136, lambda s: short_path(s.base), lambda s: short_path(s.base).casefold()),
     Column("method", "Method", 92, lambda s: method_text(s.method), lambda s: s.method),
@@ -85,10 +85,14 @@ COLUMNS = (
 )  # fmt: skip
 
 
-KEYS = tuple(column.key for column in COLUMNS)
+COLUMN_KEYS = tuple(column.key for column in RUN_COLUMNS)
 
 
-NAME, CURVE, CREATED = KEYS.index("name"), KEYS.index("curve"), KEYS.index("created")
+NAME_COLUMN, CURVE_COLUMN, CREATED_COLUMN = (
+    COLUMN_KEYS.index("name"),
+    COLUMN_KEYS.index("curve"),
+    COLUMN_KEYS.index("created"),
+)
 
 
 def method_text(method: str) -> str:

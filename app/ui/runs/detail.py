@@ -20,9 +20,9 @@ from app.core.run.summary import RunSummary
 from app.ui.widget import theme
 from app.ui.widget.elided_label import ElidedLabel
 
-SAVE_DELAY_MS = 800
+NOTE_DELAY_MS = 800
 FACTS = ("folder", "base", "data", "targets", "iterations", "best", "size")
-LABELS = {
+DETAIL_LABELS = {
     "folder": "Folder",
     "base": "Base model",
     "data": "Data",
@@ -44,7 +44,7 @@ class RunDetail(QWidget):
         self._run: RunSummary | None = None
         self._saving = QTimer(self)
         self._saving.setSingleShot(True)
-        self._saving.setInterval(SAVE_DELAY_MS)
+        self._saving.setInterval(NOTE_DELAY_MS)
         self._saving.timeout.connect(self.flush)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -115,7 +115,7 @@ class RunDetail(QWidget):
         grid.setColumnStretch(1, 1)
         self._values: dict[str, ElidedLabel] = {}
         for row, name in enumerate(FACTS):
-            label = QLabel(LABELS[name], page)
+            label = QLabel(DETAIL_LABELS[name], page)
             theme.set_role(label, role="muted")
             value = ElidedLabel("", page)
             value.setObjectName(f"run_detail.{name}")

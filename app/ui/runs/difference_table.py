@@ -8,7 +8,7 @@ from PySide6.QtCore import QObject, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QWidget
 
-from app.core.run.difference import Difference
+from app.core.run.difference import ConfigDifference
 from app.ui.widget import theme
 from app.ui.widget.table import Index, TableModel, TableView
 
@@ -16,13 +16,13 @@ FIELD_WIDTH, RUN_WIDTH = 176, 144  # px
 
 
 class DifferenceTable(TableModel):
-    """Shows `Difference`s of runs that are named in the header."""
+    """Shows `ConfigDifference`s of runs that are named in the header."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(("Field",), parent=parent)
         self._texts: list[tuple[str, ...]] = []
 
-    def show(self, names: Sequence[str], found: Sequence[Difference]) -> None:
+    def show(self, names: Sequence[str], found: Sequence[ConfigDifference]) -> None:
         """Takes over new differences; the values of each stand in the order of ``names``."""
         self._texts = [one.texts() for one in found]
         self.set_rows(tuple(found), ("Field", *names))

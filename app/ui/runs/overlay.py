@@ -30,7 +30,7 @@ from app.ui.widget.sliced_work import SlicedWork
 
 LEGEND_WIDTH = 168  # px
 DASHES = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DotLine, Qt.PenStyle.DashDotLine)
-SMOOTHING = 0.9
+OVERLAY_SMOOTHING = 0.9
 ANTIALIASED = 6  # smooth edges cost twice the time: of more curves nobody sees them
 Entry = tuple[pg.PlotDataItem, pg.PlotDataItem]
 
@@ -101,7 +101,7 @@ class RunOverlay(QWidget):
         self._plot = self._view.item
 
     def _build_controls(self) -> None:
-        self.view = CurveView("overlay", SMOOTHING, self)
+        self.view = CurveView("overlay", OVERLAY_SMOOTHING, self)
         self.view.changed.connect(self._on_view)
         self._validation = QCheckBox("Validation", self)
         self._validation.setObjectName("overlay_validation")

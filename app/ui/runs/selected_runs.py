@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QStackedWidget, QTabB
 
 from app.core.config.train_config import TrainConfig
 from app.core.problem import UnusableError
-from app.core.run.difference import differences, run_config
+from app.core.run.difference import config_differences, run_config
 from app.core.run.reader import RunReader
 from app.core.run.summary import RunSummary
 from app.ui.runs.detail import RunDetail
@@ -119,7 +119,7 @@ class SelectedRuns(QFrame):
             return
         configs = [(run.name, self._configs.get(run.run.path)) for run in runs]
         readable = [(name, config) for name, config in configs if config is not None]
-        found_differences = differences([config for _, config in readable]) if len(readable) > 1 else []
+        found_differences = config_differences([config for _, config in readable]) if len(readable) > 1 else []
         self.differences.show([name for name, _ in readable], found_differences)
         self._same.setVisible(not found_differences)
         self._difference_view.setVisible(bool(found_differences))

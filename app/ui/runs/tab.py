@@ -30,7 +30,7 @@ from app.core.run.report import STATE_WORDS
 from app.core.run.summary import STATES, RunSummary
 from app.core.system.setting import load_settings, save_settings
 from app.ui.runs.action_bar import RunActionBar
-from app.ui.runs.column import NAME
+from app.ui.runs.column import NAME_COLUMN
 from app.ui.runs.selected_runs import SelectedRuns
 from app.ui.runs.table import RunTable
 from app.ui.runs.view import RunView
@@ -39,7 +39,7 @@ from app.ui.widget.empty_card import EmptyCard
 from app.ui.widget.icon_button import IconButton
 from app.ui.widget.sliced_work import SlicedWork
 
-POLL_MS = 2000  # how often the folder is looked at, at most
+FOLDER_POLL_MS = 2000  # how often the folder is looked at, at most
 POLL_SHARE = 40  # and never more than this share of the time goes into looking
 SHOW_S = 0.4  # how often a first, long scan shows what it has so far
 CHOSEN_MS = 60  # a selection that is still being made is not followed
@@ -65,7 +65,7 @@ class RunsTab(QWidget):
         self._scanning = SlicedWork(self)
         self._scanning.stepped.connect(self._on_scanned)
         self._scanning.finished.connect(self._on_scan_finished)
-        self._poll = self._timer(POLL_MS, self.refresh)
+        self._poll = self._timer(FOLDER_POLL_MS, self.refresh)
         self._choosing = self._timer(CHOSEN_MS, self._on_chosen)
         self._build()
         self._connect()
@@ -117,7 +117,7 @@ class RunsTab(QWidget):
     def _on_scan_finished(self) -> None:
         self._show_catalog()
         took_ms = (time.perf_counter() - self._began) * 1000
-        self._poll.setInterval(max(POLL_MS, int(POLL_SHARE * took_ms)))
+        self._poll.setInterval(max(FOLDER_POLL_MS, int(POLL_SHARE * took_ms)))
         if self.isVisible():
             self._poll.start()
 
@@ -203,7 +203,7 @@ class RunsTab(QWidget):
         self.refresh()
 
     def _start_rename(self) -> None:
-        rows = self.table.selectionModel().selectedRows(NAME)
+        rows = self.table.selectionModel().selectedRows(NAME_COLUMN)
         if len(rows) == 1:
             self.table.edit(rows[0])
 

@@ -21,7 +21,7 @@ from app.core.quantity import count_text
 from app.core.run.note import NAME_LENGTH
 from app.core.run.report import STATE_WORDS
 from app.core.run.summary import RunSummary
-from app.ui.runs.column import COLUMNS, CREATED, NAME, Column, _loss_text, method_text
+from app.ui.runs.column import CREATED_COLUMN, NAME_COLUMN, RUN_COLUMNS, Column, loss_text, method_text
 from app.ui.widget import theme
 
 Index = QModelIndex | QPersistentModelIndex
@@ -46,7 +46,7 @@ class RunTable(QAbstractTableModel):
         self.runs: list[RunSummary] = []
         self._newest: list[RunSummary] = []  # the same, the newest first: what is equal in a column stays so
         self._texts: dict[int, str] = {}  # what a search looks through, by the identity of the summary
-        self._column, self._descending = CREATED, True
+        self._column, self._descending = CREATED_COLUMN, True
         self._dots: dict[str, QIcon] = {}
 
     # -- runs -------------------------------------------------------------------------------------------------
@@ -67,14 +67,14 @@ class RunTable(QAbstractTableModel):
         if not changed:
             return
         self._set(fresh)
-        self.dataChanged.emit(self.index(changed[0], 0), self.index(changed[-1], len(COLUMNS) - 1))
+        self.dataChanged.emit(self.index(changed[0], 0), self.index(changed[-1], len(RUN_COLUMNS) - 1))
 
     def _set(self, runs: list[RunSummary]) -> None:
         self._texts = {id(one): text for one in runs if (text := self._texts.get(id(one)))}
         self.runs = runs
 
     def _ordered(self) -> list[RunSummary]:
-        order = COLUMNS[self._column].order
+        order = RUN_COLUMNS[self._column].order
         keyed = [(order(one), one) for one in self._newest]
         with_value = [pair for pair in keyed if pair[0] is not None]
         with_value.sort(key=_first, reverse=self._descending)
@@ -108,7 +108,7 @@ class RunTable(QAbstractTableModel):
         return 0 if parent.isValid() else len(self.runs)
 
     def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
-        return 0 if parent.isValid() else len(COLUMNS)
+        return 0 if parent.isValid() else len(RUN_COLUMNS)
 
     def headerData(
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
@@ -116,15 +116,15 @@ class RunTable(QAbstractTableModel):
         if orientation != Qt.Orientation.Horizontal:
             return None
         if role == Qt.ItemDataRole.TextAlignmentRole:
-            return _alignment(COLUMNS[section])
-        return COLUMNS[section].title if role == Qt.ItemDataRole.DisplayRole else None
+            return _alignment(RUN_COLUMNS[section])
+        return RUN_COLUMNS[section].title if role == Qt.ItemDataRole.DisplayRole else None
 
     def flags(self, index: Index) -> Qt.ItemFlag:
         found = super().flags(index)
-        return found | Qt.ItemFlag.ItemIsEditable if index.column() == NAME else found
+        return found | Qt.ItemFlag.ItemIsEditable if index.column() == NAME_COLUMN else found
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
-        one, column = self.runs[index.row()], COLUMNS[index.column()]
+        one, column = self.runs[index.row()], RUN_COLUMNS[index.column()]
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.EditRole):
             return column.text(one)
         if role == Qt.ItemDataRole.TextAlignmentRole:
@@ -138,7 +138,7 @@ class RunTable(QAbstractTableModel):
         return None
 
     def setData(self, index: Index, value: object, role: int = Qt.ItemDataRole.EditRole) -> bool:
-        if role != Qt.ItemDataRole.EditRole or index.column() != NAME:
+        if role != Qt.ItemDataRole.EditRole or index.column() != NAME_COLUMN:
             return False
         name = " ".join(str(value).split())[:NAME_LENGTH]
         if name != self.runs[index.row()].name:
@@ -154,7 +154,7 @@ class RunTable(QAbstractTableModel):
         """The scheme changed."""
         self._dots.clear()
         if self.runs:
-            self.dataChanged.emit(self.index(0, 0), self.index(len(self.runs) - 1, len(COLUMNS) - 1))
+            self.dataChanged.emit(self.index(0, 0), self.index(len(self.runs) - 1, len(RUN_COLUMNS) - 1))
 
     def _dot(self, state: str) -> QIcon:
         if state not in self._dots:
@@ -206,9 +206,9 @@ def tip(one: RunSummary, column: Column) -> str:
     if column.key == "created":
         return f"{datetime.fromtimestamp(one.created):%A, %Y-%m-%d %H:%M:%S}"
     if column.key == "best" and one.best_iteration is not None:
-        return f"Best validation loss {_loss_text(one.best_val_loss)}, at iteration {one.best_iteration:,}"
+        return f"Best validation loss {loss_text(one.best_val_loss)}, at iteration {one.best_iteration:,}"
     if column.key == "curve":
-        return f"Last training loss {_loss_text(one.last_train_loss)}"
+        return f"Last training loss {loss_text(one.last_train_loss)}"
     if column.key == "parameters":
         return f"{count_text(one.trainable_parameters)} trained parameters"
     return {"base": one.base, "data": one.data, "name": str(one.run.path)}.get(column.key, column.text(one))

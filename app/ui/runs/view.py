@@ -29,7 +29,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.core.run.summary import RunSummary
-from app.ui.runs.column import COLUMNS, CREATED, CURVE, NAME
+from app.ui.runs.column import CREATED_COLUMN, CURVE_COLUMN, NAME_COLUMN, RUN_COLUMNS
 from app.ui.runs.table import DOT, Index, RunFilter, RunTable
 from app.ui.widget import theme
 
@@ -105,8 +105,8 @@ class RunView(QTableView):
         # With Qt's own 3 px, as the header's cells; and no white corner between the scroll bars.
         self.setStyleSheet("QTableView::item { padding: 0 5px; } QAbstractScrollArea::corner { border: none; }")
         self.setIconSize(QSize(DOT, DOT))
-        self.setItemDelegateForColumn(CURVE, CurveDelegate(self))
-        self.setItemDelegateForColumn(NAME, NameDelegate(self))
+        self.setItemDelegateForColumn(CURVE_COLUMN, CurveDelegate(self))
+        self.setItemDelegateForColumn(NAME_COLUMN, NameDelegate(self))
         self.verticalHeader().hide()
         self.verticalHeader().setDefaultSectionSize(theme.SPACE * 4)
         self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
@@ -119,9 +119,9 @@ class RunView(QTableView):
         header.setMinimumSectionSize(theme.SPACE * 5)
         header.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         header.customContextMenuRequested.connect(self._on_header_menu)
-        for place, column in enumerate(COLUMNS):
+        for place, column in enumerate(RUN_COLUMNS):
             self.setColumnWidth(place, column.width)
-        header.setSortIndicator(CREATED, Qt.SortOrder.DescendingOrder)
+        header.setSortIndicator(CREATED_COLUMN, Qt.SortOrder.DescendingOrder)
         self.setSortingEnabled(True)
 
     @property
@@ -148,7 +148,7 @@ class RunView(QTableView):
     def choose(self, paths: Sequence[Path]) -> None:
         """Selects runs by their folders; those that are not shown are left out."""
         wanted, selection = set(paths), QItemSelection()
-        last = len(COLUMNS) - 1
+        last = len(RUN_COLUMNS) - 1
         first: QModelIndex | None = None
         for row, one in enumerate(self._table.runs if wanted else ()):
             if one.run.path in wanted:
@@ -183,14 +183,14 @@ class RunView(QTableView):
     def restore_columns(self, text: str) -> None:
         """Puts back what `save_columns` gave; anything else is left alone."""
         header = self.horizontalHeader()
-        if text and header.count() == len(COLUMNS):
+        if text and header.count() == len(RUN_COLUMNS):
             header.restoreState(QByteArray.fromBase64(text.encode("ascii", "ignore")))
 
     def column_menu(self) -> QMenu:
         """A tick for every column but the name."""
         menu = QMenu(self)
-        for place, column in enumerate(COLUMNS):
-            if place == NAME:
+        for place, column in enumerate(RUN_COLUMNS):
+            if place == NAME_COLUMN:
                 continue
             action = QAction(column.title, menu)
             action.setCheckable(True)

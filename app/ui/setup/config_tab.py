@@ -12,7 +12,7 @@ from app.core.problem import Problem, Severity
 from app.core.quantity import bytes_text, duration_text, percent_text, plural
 from app.core.setup import plan
 from app.core.setup.check import check_config
-from app.core.setup.memory import Verdict
+from app.core.setup.memory import MemoryFit
 from app.ui.data.inspector import SplitFigures
 from app.ui.data.panel import DataPanel
 from app.ui.form.field import Field
@@ -231,7 +231,7 @@ class ConfigTab(QWidget):
         if (tokens := self._tokens) is not None and 0 < tokens.examples == tokens.untrained_examples:
             told.append(nothing_to_train(tokens))
         known, found = self.selection, self.estimate.estimate
-        if found is not None and found.verdict is Verdict.WONT_FIT:
+        if found is not None and found.verdict is MemoryFit.WONT_FIT:
             said = (
                 f"The run needs about {bytes_text(found.total)}; MLX should stay within {bytes_text(found.limit)}."
             )

@@ -25,7 +25,7 @@ from app.ui.setup.config_tab import ConfigTab, Focusable
 from app.ui.widget import theme
 from app.ui.worker.inspector import Inspector
 
-MODEL, DATA = ("model",), ("model", "data", "valid_data", "test_data")
+MODEL_FIELDS, DATA_FIELDS = ("model",), ("model", "data", "valid_data", "test_data")
 
 
 class EnhancedTab(ConfigTab):
@@ -152,11 +152,11 @@ class EnhancedTab(ConfigTab):
 
     def take_model(self) -> None:
         """Takes over the Setup tab's model."""
-        self._take(MODEL)
+        self._take(MODEL_FIELDS)
 
     def take_model_and_data(self) -> None:
         """Takes over the Setup tab's model and data."""
-        self._take(DATA)
+        self._take(DATA_FIELDS)
 
     def _take(self, paths: tuple[str, ...]) -> None:
         self.store.set_many({path: self._setup.value(path) for path in paths})

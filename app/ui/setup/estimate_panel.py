@@ -13,7 +13,7 @@ from app.core.config.train_config import TrainConfig
 from app.core.model.inspection import Inspection
 from app.core.protocol.program import compiles_kernels
 from app.core.quantity import bytes_text, percent_text
-from app.core.setup.memory import Calibration, MemoryEstimate, Verdict, estimate
+from app.core.setup.memory import Calibration, MemoryEstimate, MemoryFit, estimate
 from app.core.setup.memory_term import step_of
 from app.core.setup.recommendation import suggest
 from app.core.target.selection import Selection
@@ -129,7 +129,7 @@ class EstimatePanel(Card):
         else:
             self.probe.set_question((config, known.inspection, known.selection))
         self.estimate = self._search.request(self._question())
-        searching = self.estimate is not None and self.estimate.verdict is Verdict.WONT_FIT
+        searching = self.estimate is not None and self.estimate.verdict is MemoryFit.WONT_FIT
         self._show_estimate(searching=searching)
 
     def _question(self) -> Callable[[bool], MemoryEstimate] | None:

@@ -16,7 +16,7 @@ from app.core.setup.config_file import load_config, save_config
 from app.core.setup.trial import trial_config
 from app.core.system.setting import load_settings, save_settings
 from app.ui.form.store import ConfigStore
-from app.ui.widget.message_bar import Kind, Message
+from app.ui.widget.message_bar import Notice, NoticeKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +122,11 @@ class Forms(QObject):
         self._undone = self._in_use, self.store.config
         self.store.replace(config)
 
-    def _tell(self, text: str, kind: Kind = "info") -> None:
-        self.told.emit(Message(text, kind))
+    def _tell(self, text: str, kind: NoticeKind = "info") -> None:
+        self.told.emit(Notice(text, kind))
 
     def _tell_undoable(self, text: str) -> None:
-        self.told.emit(Message(text, "info", "Undo", self.undo))
+        self.told.emit(Notice(text, "info", "Undo", self.undo))
 
 
 def _remember(path: Path) -> None:

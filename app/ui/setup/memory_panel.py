@@ -10,15 +10,15 @@ from PySide6.QtGui import QColor, QPainter, QPainterPath, QPaintEvent, QPen
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from app.core.quantity import bytes_text
-from app.core.setup.memory import MemoryEstimate, Remedy, Verdict
+from app.core.setup.memory import MemoryEstimate, MemoryFit, Remedy
 from app.ui.widget import theme
 
 PILL_HEIGHT = 20  # px; less, and its round ends are not drawn
 VERDICTS = {
-    Verdict.FITS: ("Fits", "pill-good"),
-    Verdict.TIGHT: ("Tight", "pill-warning"),
-    Verdict.WONT_FIT: ("Will not fit", "pill-error"),
-    Verdict.UNKNOWN: ("", "pill"),
+    MemoryFit.FITS: ("Fits", "pill-good"),
+    MemoryFit.TIGHT: ("Tight", "pill-warning"),
+    MemoryFit.WONT_FIT: ("Will not fit", "pill-error"),
+    MemoryFit.UNKNOWN: ("", "pill"),
 }
 
 
@@ -195,7 +195,7 @@ def _sentence(found: MemoryEstimate, searching: bool) -> str:
         said += f" of {bytes_text(found.limit)} that MLX should stay within."
     if found.apart:
         said += f" Sampling and judging, in turn with training, take {bytes_text(found.apart)} beside what stays."
-    if found.verdict is Verdict.WONT_FIT:
+    if found.verdict is MemoryFit.WONT_FIT:
         nothing = (
             " Looking for what would make it fit …" if searching else " Nothing on this form would make it fit."
         )

@@ -11,7 +11,7 @@ from app.core.protocol import event
 from app.core.protocol.job import ProbeJob
 from app.core.protocol.program import compiles_kernels
 from app.core.setup.memory import Calibration, Probe, calibrate
-from app.core.setup.memory_term import Step
+from app.core.setup.memory_term import StepSize
 from app.core.target.selection import Selection
 from app.ui.widget import theme
 from app.ui.worker.job import JobRunner
@@ -111,7 +111,7 @@ class ProbeBar(QWidget):
             return
         config, inspection, selection = self._asked
         data = self._data
-        step = Step(int(data["rows"]), int(data["width"]), int(data["targets"]))
+        step = StepSize(int(data["rows"]), int(data["width"]), int(data["targets"]))
         probe = Probe(int(data["peak_bytes"]), float(data["step_s"]), step)
         self._calibration = calibrate(inspection, config, selection, probe, compiled=compiles_kernels())
         self._say(

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QObject, QRunnable, QThreadPool, QTimer, Signal
 
-from app.core.setup.memory import MemoryEstimate, Verdict
+from app.core.setup.memory import MemoryEstimate, MemoryFit
 
-IDLE_MS = 150  # nobody needs remedies for a number that is still being typed
+SEARCH_DELAY_MS = 150  # nobody needs remedies for a number that is still being typed
 
-Question = Callable[[bool], MemoryEstimate]  # with remedies or without
+Estimation = Callable[[bool], MemoryEstimate]  # with remedies or without
 
 
 class RemedySearch(QObject):
@@ -22,16 +22,16 @@ class RemedySearch(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._number = 0
-        self._question: Question | None = None
+        self._question: Estimation | None = None
         self._pool = QThreadPool(self)
         self._pool.setMaxThreadCount(1)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
-        self._timer.setInterval(IDLE_MS)
+        self._timer.setInterval(SEARCH_DELAY_MS)
         self._timer.timeout.connect(self._start)
         self._answered.connect(self._on_answered)
 
-    def request(self, question: Question | None) -> MemoryEstimate | None:
+    def request(self, question: Estimation | None) -> MemoryEstimate | None:
         """The estimate without remedies; what was asked before is given up."""
         self._timer.stop()
         self._number += 1
@@ -39,7 +39,7 @@ class RemedySearch(QObject):
         if question is None:
             return None
         first = question(False)
-        if first.verdict is Verdict.WONT_FIT:
+        if first.verdict is MemoryFit.WONT_FIT:
             self._timer.start()
         return first
 
@@ -58,7 +58,7 @@ class RemedySearch(QObject):
 
 
 class _Search(QRunnable):
-    def __init__(self, owner: RemedySearch, number: int, question: Question) -> None:
+    def __init__(self, owner: RemedySearch, number: int, question: Estimation) -> None:
         super().__init__()
         self._owner, self._number, self._question = owner, number, question
 

@@ -9,14 +9,14 @@ from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from app.core.problem import Problem
 from app.core.system.setting import load_settings, save_settings
-from app.ui.form.editor import HEIGHT
+from app.ui.form.editor import EDITOR_HEIGHT
 from app.ui.form.field import LABEL_HEIGHT, Field
 from app.ui.form.number_box import number_text
 from app.ui.form.plain_editor import ChoiceBox
 from app.ui.form.store import ConfigStore
 from app.ui.widget import theme
 
-PATH = "lora_parameters.scale"
+SCALE_PATH = "lora_parameters.scale"
 RANK = "lora_parameters.rank"
 READINGS = (("scale", "Scale (mlx-lm)"), ("peft", "Alpha (PEFT)"))
 
@@ -32,12 +32,12 @@ class Alpha(QObject):
         super().__init__(parent)
         self._store = store
         self._reading = load_settings().alpha_convention
-        self.field = Field(PATH, store, parent, commit=self._store_alpha, shown=self._shown)
+        self.field = Field(SCALE_PATH, store, parent, commit=self._store_alpha, shown=self._shown)
         self.reading = ChoiceBox(READINGS, parent)
         self.reading.setObjectName("alpha_convention")
         self.reading.setAccessibleName("What the number of LoRA alpha means")
         self.reading.setToolTip("mlx-lm multiplies by scale; PEFT multiplies by alpha ÷ rank")
-        self.reading.setFixedHeight(HEIGHT)
+        self.reading.setFixedHeight(EDITOR_HEIGHT)
         self.reading.set_value(self._reading)
         self.reading.edited.connect(self._on_reading)
         self.reading_part = _labelled("Alpha is read as", self.reading)
@@ -48,7 +48,7 @@ class Alpha(QObject):
         return float(scale) * self._factor()
 
     def _store_alpha(self, value: Any) -> Problem | None:
-        problem = self._store.set(PATH, float(f"{value / self._factor():.12g}"))
+        problem = self._store.set(SCALE_PATH, float(f"{value / self._factor():.12g}"))
         self._show_other()
         return problem
 
@@ -62,13 +62,13 @@ class Alpha(QObject):
         self._show_other()
 
     def _on_changed(self, path: str) -> None:
-        if path in ("", PATH, RANK):
+        if path in ("", SCALE_PATH, RANK):
             if path == RANK:
                 self.field.refresh()
             self._show_other()
 
     def _show_other(self) -> None:
-        scale, rank = self._store.value(PATH), self._store.value(RANK)
+        scale, rank = self._store.value(SCALE_PATH), self._store.value(RANK)
         if self._reading == "peft":
             self.field.set_hint(f"= scale {number_text(scale)} in mlx-lm")
         else:

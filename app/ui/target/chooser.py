@@ -16,7 +16,7 @@ from app.core.quantity import bytes_text, percent_text, plural, short_count
 from app.core.target.pattern import HOW_TEXT, PatternMatch
 from app.core.target.preset import PRESETS
 from app.core.target.selection import KEYS, GroupCount, group_counts, preset_costs
-from app.ui.form.editor import HEIGHT
+from app.ui.form.editor import EDITOR_HEIGHT
 from app.ui.form.field import Field
 from app.ui.form.grid import FieldGrid
 from app.ui.form.plain_editor import ChoiceBox, TextEditor
@@ -65,7 +65,7 @@ class TargetChooser(QWidget):
         self.preset.setObjectName("targets.preset")
         self.preset.setAccessibleName("Targets: preset")
         self.preset.setToolTip("Which matrices get an adapter")
-        self.preset.setFixedHeight(HEIGHT)
+        self.preset.setFixedHeight(EDITOR_HEIGHT)
         self.preset.setMinimumWidth(160)
         self.preset.setMaximumWidth(320)
         for index, preset in enumerate(PRESETS.values()):

@@ -9,19 +9,19 @@ from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFontMetricsF, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
-from app.core.model.inspection import Module, Row
+from app.core.model.inspection import MatrixRow, Module
 from app.core.model.module_group import GROUP_LABELS, Group
 from app.ui.widget import theme
 
-ROW_HEIGHT = 20  # px
+MATRIX_ROW_HEIGHT = 20  # px
 HEAD_HEIGHT = 20
 MAX_CELL_WIDTH = 44
 COUNT_WIDTH = 64
 ROUNDED = 8  # px; narrower cells are plain rectangles
-FAR = 1_000_000  # further than any matrix is wide
+BEYOND_PX = 1_000_000  # further than any matrix is wide
 MOVES = {
     Qt.Key.Key_Left: (0, -1), Qt.Key.Key_Right: (0, 1), Qt.Key.Key_Up: (-1, 0), Qt.Key.Key_Down: (1, 0),
-    Qt.Key.Key_Home: (0, -FAR), Qt.Key.Key_End: (0, FAR),
+    Qt.Key.Key_Home: (0, -BEYOND_PX), Qt.Key.Key_End: (0, BEYOND_PX),
 }  # fmt: skip
 LABEL_STEPS = (1, 2, 4, 5, 8, 10, 16, 20, 32, 64)
 
@@ -47,7 +47,7 @@ class Cell:
 
 
 class CoverageMatrix(QWidget):
-    """Shows `Row`s of an inspection and which of their modules are selected; edits come out as ``edited``.
+    """Shows `MatrixRow`s of an inspection and which of their modules are selected; edits come out as ``edited``.
 
     Mouse: a cell, a row's name, a layer's number, or a dragged block. Keyboard: arrows move, Shift extends the
     block, Space switches it, R its row, C its column. ``edited(paths, on)`` asks to switch these modules on or off.
@@ -57,7 +57,7 @@ class CoverageMatrix(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._rows: Sequence[Row] = ()
+        self._rows: Sequence[MatrixRow] = ()
         self._layers = 0
         self._labels: list[str] = []
         self._states: list[list[bool | None]] = []
@@ -77,7 +77,7 @@ class CoverageMatrix(QWidget):
 
     # -- what it shows ----------------------------------------------------------------------------------------
 
-    def set_rows(self, rows: Sequence[Row]) -> None:
+    def set_rows(self, rows: Sequence[MatrixRow]) -> None:
         """Shows another model's matrices."""
         self._rows = rows
         self._layers = len(rows[0].cells) if rows else 0
@@ -117,7 +117,7 @@ class CoverageMatrix(QWidget):
         return QSize(480, self.minimumSizeHint().height())
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(200, HEAD_HEIGHT + ROW_HEIGHT * max(1, len(self._rows)) + 4)
+        return QSize(200, HEAD_HEIGHT + MATRIX_ROW_HEIGHT * max(1, len(self._rows)) + 4)
 
     @property
     def left(self) -> float:
@@ -134,13 +134,13 @@ class CoverageMatrix(QWidget):
         """The drawn cell."""
         width = self.cell_width
         gap = 2.0 if width >= ROUNDED else 1.0 if width >= 3 else 0.0
-        x, y = self.left + column * width, HEAD_HEIGHT + row * ROW_HEIGHT
-        return QRectF(x, y + 2, max(1.0, width - gap), ROW_HEIGHT - 4)
+        x, y = self.left + column * width, HEAD_HEIGHT + row * MATRIX_ROW_HEIGHT
+        return QRectF(x, y + 2, max(1.0, width - gap), MATRIX_ROW_HEIGHT - 4)
 
     def cell_at(self, point: QPointF) -> Cell | None:
         """The cell, row name (column −1) or layer number (row −1) at a point."""
         column = int((point.x() - self.left) // self.cell_width)
-        row = int((point.y() - HEAD_HEIGHT) // ROW_HEIGHT)
+        row = int((point.y() - HEAD_HEIGHT) // MATRIX_ROW_HEIGHT)
         if row >= len(self._rows) or column >= self._layers:
             return None
         row, column = max(row, -1), max(column, -1)
@@ -176,18 +176,18 @@ class CoverageMatrix(QWidget):
 
     def _paint_row(self, painter: QPainter, row: int) -> None:
         c = theme.colors()
-        y = HEAD_HEIGHT + row * ROW_HEIGHT
+        y = HEAD_HEIGHT + row * MATRIX_ROW_HEIGHT
         hovered = self._hover is not None and self._hover.row == row
         painter.setPen(QColor(c.text if hovered else c.muted))
         label = painter.fontMetrics().elidedText(
             self._labels[row], Qt.TextElideMode.ElideMiddle, int(self.left - 8)
         )
         middle = Qt.AlignmentFlag.AlignVCenter
-        painter.drawText(QRectF(0, y, self.left - 8, ROW_HEIGHT), middle | Qt.AlignmentFlag.AlignLeft, label)
+        painter.drawText(QRectF(0, y, self.left - 8, MATRIX_ROW_HEIGHT), middle | Qt.AlignmentFlag.AlignLeft, label)
         on, count = self.row_count(row)
         end = self.left + self._layers * self.cell_width + 6
         painter.setPen(QColor(c.text if on else c.faint))
-        painter.drawText(QRectF(end, y, COUNT_WIDTH - 6, ROW_HEIGHT), middle, f"{on} / {count}")
+        painter.drawText(QRectF(end, y, COUNT_WIDTH - 6, MATRIX_ROW_HEIGHT), middle, f"{on} / {count}")
         self._paint_cells(painter, row)
 
     def _paint_cells(self, painter: QPainter, row: int) -> None:

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from app.core.config.spec import field_specs
 from app.core.quantity import plural
-from app.ui.form.editor import HEIGHT
+from app.ui.form.editor import EDITOR_HEIGHT
 from app.ui.form.number_box import NumberBox
 from app.ui.form.path_editor import ComposedEditor
 from app.ui.form.plain_editor import ChoiceBox
@@ -35,7 +35,7 @@ class LayerEditor(ComposedEditor):
         self.number.setObjectName("num_layers.other")
         self.number.setAccessibleName("Number of layers trained, from the top")
         self.number.setToolTip("Layers trained, counted from the top")
-        self.number.setFixedHeight(HEIGHT)
+        self.number.setFixedHeight(EDITOR_HEIGHT)
         self.number.setMaximumWidth(76)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

@@ -21,14 +21,14 @@ from app.core.model.module_group import GROUP_LABELS
 from app.ui.widget import theme
 from app.ui.widget.table import Index, TableModel, TableView
 
-COLUMNS = ("Module", "Group", "Type", "Shape", "Parameters", "Adapted")
+MODULE_COLUMNS = ("Module", "Group", "Type", "Shape", "Parameters", "Adapted")
 
 
 class ModuleTable(TableModel):
     """The modules of an `Inspection` and which of them are selected."""
 
     def __init__(self, inspection: Inspection, selected: frozenset[str], parent: QWidget | None = None) -> None:
-        super().__init__(COLUMNS, {"Parameters"}, parent)
+        super().__init__(MODULE_COLUMNS, {"Parameters"}, parent)
         self.set_rows(inspection.modules)
         self._selected = selected
 

@@ -8,18 +8,18 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import QSlider, QWidget
 
-STEPS = 8  # a doubling
-LEAST, MOST = 16, 131_072  # tokens
+STEPS_A_DOUBLING = 8  # a doubling
+SHORTEST, LONGEST = 16, 131_072  # tokens
 
 
 def length_at(position: int) -> int:
     """The length that a position stands for, a multiple of 8."""
-    return int(max(8, round(2 ** (position / STEPS) / 8) * 8))
+    return int(max(8, round(2 ** (position / STEPS_A_DOUBLING) / 8) * 8))
 
 
 def position_of(length: int) -> int:
     """The position nearest to a length."""
-    return round(STEPS * math.log2(max(length, 1)))
+    return round(STEPS_A_DOUBLING * math.log2(max(length, 1)))
 
 
 class LengthSlider(QSlider):
@@ -29,8 +29,8 @@ class LengthSlider(QSlider):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(Qt.Orientation.Horizontal, parent)
-        self.setRange(position_of(LEAST), position_of(MOST))
-        self.setPageStep(STEPS)
+        self.setRange(position_of(SHORTEST), position_of(LONGEST))
+        self.setPageStep(STEPS_A_DOUBLING)
         self.setMinimumHeight(24)
         self._shows = 0
         self.valueChanged.connect(self._on_value)

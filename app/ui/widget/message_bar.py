@@ -13,12 +13,12 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePol
 from app.ui.widget import theme
 from app.ui.widget.icon_button import IconButton
 
-Kind = Literal["info", "good", "warning", "error"]
+NoticeKind = Literal["info", "good", "warning", "error"]
 
 SHOWN_AT_ONCE = 3
-LIFETIME_MS: dict[Kind, int] = {"info": 8_000, "good": 0, "warning": 0, "error": 0}  # 0 stays until closed
+LIFETIME_MS: dict[NoticeKind, int] = {"info": 8_000, "good": 0, "warning": 0, "error": 0}  # 0 stays until closed
 LINES_SHOWN = 4
-ICONS: dict[Kind, str] = {
+NOTICE_ICONS: dict[NoticeKind, str] = {
     "info": "ph.info",
     "good": "ph.check-circle",
     "warning": "ph.warning",
@@ -27,11 +27,11 @@ ICONS: dict[Kind, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class Notice:
     """What to tell, how much it matters, and at most one thing that can be done about it."""
 
     text: str
-    kind: Kind = "info"
+    kind: NoticeKind = "info"
     action: str = ""
     act: Callable[[], object] | None = None
 
@@ -51,7 +51,7 @@ class MessageBar(QWidget):
         self._banners: list[Banner] = []
         self.hide()
 
-    def tell(self, message: Message) -> None:
+    def tell(self, message: Notice) -> None:
         """Shows a message; the oldest goes when there are too many."""
         for banner in list(self._banners):
             if banner.message.text == message.text:
@@ -64,7 +64,7 @@ class MessageBar(QWidget):
             self._remove(old)
         self.show()
 
-    def messages(self) -> list[Message]:
+    def messages(self) -> list[Notice]:
         """What stands there now, newest first."""
         return [banner.message for banner in self._banners]
 
@@ -101,7 +101,7 @@ class Banner(QFrame):
 
     closed = Signal()
 
-    def __init__(self, message: Message, parent: QWidget | None = None) -> None:
+    def __init__(self, message: Notice, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.message = message
         self.setObjectName(f"message.{message.kind}")
@@ -153,7 +153,7 @@ class Banner(QFrame):
     def _dress(self) -> None:
         c = theme.colors()
         color = {"info": c.accent, "good": c.good, "warning": c.warning, "error": c.error}[self.message.kind]
-        self._icon.setPixmap(theme.icon(ICONS[self.message.kind], color).pixmap(18, 18))
+        self._icon.setPixmap(theme.icon(NOTICE_ICONS[self.message.kind], color).pixmap(18, 18))
 
     def enterEvent(self, entered: QEnterEvent) -> None:
         """What is being read does not vanish."""

@@ -12,8 +12,8 @@ from app.ui.widget import theme
 
 Index = QModelIndex | QPersistentModelIndex
 ROW_HEIGHT = theme.SPACE * 4
-LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
-RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+ALIGN_LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+ALIGN_RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
 
 class TableModel(QAbstractTableModel):
@@ -39,7 +39,7 @@ class TableModel(QAbstractTableModel):
 
     def alignment(self, column: int) -> Qt.AlignmentFlag:
         """Where the cells of a column and its title stand."""
-        return RIGHT if self._titles[column] in self._figures else LEFT
+        return ALIGN_RIGHT if self._titles[column] in self._figures else ALIGN_LEFT
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008  # Qt's own default
         return 0 if parent.isValid() else len(self.rows)
@@ -77,4 +77,4 @@ class TableView(QTableView):
         self.verticalHeader().hide()
         self.verticalHeader().setDefaultSectionSize(row_height)
         self.horizontalHeader().setHighlightSections(False)
-        self.horizontalHeader().setDefaultAlignment(LEFT)
+        self.horizontalHeader().setDefaultAlignment(ALIGN_LEFT)

@@ -14,10 +14,10 @@ from app.core.setup.path_kind import PathKind, SortedPath, sort_path
 from app.ui.queue.session import QueueSession
 from app.ui.run.session import RunSession, RunState
 from app.ui.setup.forms import Forms
-from app.ui.widget.message_bar import Kind, Message
+from app.ui.widget.message_bar import Notice, NoticeKind
 from app.ui.worker.process import WorkerOutcome
 
-DONE: dict[PathKind, str] = {
+TAKEN_AS: dict[PathKind, str] = {
     PathKind.MODEL: "is the model now",
     PathKind.DATA: "is the training data now",
     PathKind.VALID_DATA: "is the validation data now",
@@ -73,7 +73,7 @@ class UserActions(QObject):
         if self.queue.add([entry]):
             before = len(self.queue.state.waiting) - 1 + (self.queue.state.running is not None)
             said = f"“{entry.name}” is in the queue now. {line_text(before)}"
-            self.told.emit(Message(said, "info", "Show the queue", self.queue.shown_requested.emit))
+            self.told.emit(Notice(said, "info", "Show the queue", self.queue.shown_requested.emit))
 
     def _hold_back(self, found: list[Problem], said: str) -> None:
         lines = "\n".join(problem.sentence() for problem in found)
@@ -82,7 +82,7 @@ class UserActions(QObject):
         def show() -> None:
             self.forms.shown_requested.emit(path)
 
-        self.told.emit(Message(f"{said}\n{lines}", "error", "Show", show))
+        self.told.emit(Notice(f"{said}\n{lines}", "error", "Show", show))
         self.forms.shown_requested.emit(path)
 
     def open_run(self, path: Path) -> None:
@@ -103,7 +103,7 @@ class UserActions(QObject):
     def go_on(self, path: Path, extend_to: int | None = None) -> None:
         """Shows a run and goes on with it: to its end, or up to ``extend_to`` iterations."""
         if self._session.is_live:
-            self.told.emit(Message("A run is training. Stop it before you go on with another.", "warning"))
+            self.told.emit(Notice("A run is training. Stop it before you go on with another.", "warning"))
             return
         self._session.resume(path, extend_to=extend_to)
 
@@ -119,7 +119,7 @@ class UserActions(QObject):
         if outcome.ok:
             self._tell_result(run, state)
         elif self._session.can_resume:
-            self.told.emit(Message(outcome.sentence(), "error", "Resume", self.resume_run))
+            self.told.emit(Notice(outcome.sentence(), "error", "Resume", self.resume_run))
         elif outcome.failure is not None and outcome.failure.path:
             path, form = outcome.failure.path, self._started
 
@@ -127,7 +127,7 @@ class UserActions(QObject):
                 self.forms.use(form.store)
                 self.forms.shown_requested.emit(path)
 
-            self.told.emit(Message(outcome.sentence(), "error", "Show", show))
+            self.told.emit(Notice(outcome.sentence(), "error", "Show", show))
         else:
             self._tell(outcome.sentence(), "error")
 
@@ -136,7 +136,7 @@ class UserActions(QObject):
         best = self._session.history.best
         if state is RunState.PARKED:
             said = f"{name} is paused at iteration {self._session.history.iteration:,}; its memory is free."
-            self.told.emit(Message(said, "info", "Resume", self.resume_run))
+            self.told.emit(Notice(said, "info", "Resume", self.resume_run))
             return
         if not self._session.has_adapter:
             self._tell(f"{name} was stopped before there was anything to save.")
@@ -150,7 +150,7 @@ class UserActions(QObject):
         else:
             said = f"{name} is ready."
         self._adapter = run.adapters
-        self.told.emit(Message(said, "good", "Compare base and tuned", self._compare_result))
+        self.told.emit(Notice(said, "good", "Compare base and tuned", self._compare_result))
 
     def _compare_result(self) -> None:
         self.compare_requested.emit(self._adapter)
@@ -164,9 +164,9 @@ class UserActions(QObject):
     def take(self, sorted_paths: Sequence[SortedPath]) -> None:
         """Puts dropped files where they belong, and says what was done with each."""
         for found in sorted_paths:
-            if found.kind not in DONE and found.kind is not PathKind.UNUSABLE:
+            if found.kind not in TAKEN_AS and found.kind is not PathKind.UNUSABLE:
                 self._take_other(found)
-        values = [found for found in sorted_paths if found.kind in DONE]
+        values = [found for found in sorted_paths if found.kind in TAKEN_AS]
         if values:
             self._take_values(values)
         if refused := [found.reason for found in sorted_paths if found.kind is PathKind.UNUSABLE]:
@@ -186,7 +186,7 @@ class UserActions(QObject):
             self._tell(problem.sentence(), "error")
             return
         self.forms.shown_requested.emit("")
-        self._tell(" ".join(f"{one.path.name} {DONE[one.kind]}." for one in found))
+        self._tell(" ".join(f"{one.path.name} {TAKEN_AS[one.kind]}." for one in found))
 
-    def _tell(self, text: str, kind: Kind = "info") -> None:
-        self.told.emit(Message(text, kind))
+    def _tell(self, text: str, kind: NoticeKind = "info") -> None:
+        self.told.emit(Notice(text, kind))

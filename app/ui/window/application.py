@@ -22,7 +22,7 @@ from app.ui.form.store import ConfigStore, form_store
 from app.ui.run.session import RunSession
 from app.ui.setup.enhanced_tab import enhanced_store
 from app.ui.widget import theme
-from app.ui.widget.message_bar import Message, MessageBar
+from app.ui.widget.message_bar import MessageBar, Notice
 from app.ui.window.appearance import Appearance
 from app.ui.window.garbage_collector import GarbageCollector
 from app.ui.window.main_window import MainWindow
@@ -74,7 +74,7 @@ class ErrorPresenter(QObject):
             where = f" The details are in {report}."
         except OSError:
             where = ""
-        self._messages.tell(Message(f"Something went wrong in the window: {said}{where}", "error"))
+        self._messages.tell(Notice(f"Something went wrong in the window: {said}{where}", "error"))
 
 
 def make_application() -> QApplication:
@@ -94,7 +94,7 @@ def window_icon() -> QIcon:
     return QIcon(str(resource("icons", "luthier.png")))
 
 
-def run(files: list[str]) -> int:
+def run_window(files: list[str]) -> int:
     """Opens the window and returns when it was closed. ``files`` land where a drop would put them."""
     application = make_application()
     appearance = Appearance(application)
@@ -110,9 +110,7 @@ def run(files: list[str]) -> int:
     application.installEventFilter(opener)
     _close_on_signals(window)
     for problem in [*store.restore_form(), *enhanced.restore_form()]:
-        window.messages.tell(
-            Message(f"The form of the last time was not restored: {problem.sentence()}", "warning")
-        )
+        window.messages.tell(Notice(f"The form of the last time was not restored: {problem.sentence()}", "warning"))
     window.user_actions.take_files(files)
     window.user_actions.queue.offer()
     window.show()

@@ -33,7 +33,7 @@ from app.ui.setup.forms import Forms
 from app.ui.setup.setup_tab import SetupTab
 from app.ui.widget import theme
 from app.ui.widget.icon_button import IconButton
-from app.ui.widget.message_bar import Message, MessageBar
+from app.ui.widget.message_bar import MessageBar, Notice
 from app.ui.window.actions import UserActions
 from app.ui.window.appearance import Appearance
 from app.ui.window.drop_target import DropTarget
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from app.ui.compare.tab import CompareTab
     from app.ui.runs.tab import RunsTab
 
-SETUP, ENHANCED, COMPARE, RUNS = "Setup", "Enhanced Setup", "Compare", "Runs"
+SETUP_TAB, ENHANCED_TAB, COMPARE_TAB, RUNS_TAB = "Setup", "Enhanced Setup", "Compare", "Runs"
 MINIMUM_SIZE = (900, 600)
 PANEL_MINIMUM = 360
 CONFIG_FILES = "Configs (*.yaml *.yml);;All files (*)"
@@ -102,10 +102,10 @@ class MainWindow(QMainWindow):
         # Empty until they are looked at: the window should open quickly.
         self._enhanced_page, self._compare_page, self._runs_page = QWidget(self), QWidget(self), QWidget(self)
         self._tabs: dict[str, QWidget] = {
-            SETUP: self.setup_tab,
-            ENHANCED: self._enhanced_page,
-            COMPARE: self._compare_page,
-            RUNS: self._runs_page,
+            SETUP_TAB: self.setup_tab,
+            ENHANCED_TAB: self._enhanced_page,
+            COMPARE_TAB: self._compare_page,
+            RUNS_TAB: self._runs_page,
         }
         self.tab_bar, self._pages = QTabBar(self), QStackedWidget(self)
         self.tab_bar.setObjectName("tab_bar")
@@ -258,28 +258,28 @@ class MainWindow(QMainWindow):
 
     def _on_tab(self, index: int) -> None:
         name = list(self._tabs)[index]
-        if name == SETUP:
+        if name == SETUP_TAB:
             self.forms.use(self.store)
-        elif name == ENHANCED:
+        elif name == ENHANCED_TAB:
             self.forms.use(self.enhanced_tab.store)
-        elif name == COMPARE:
+        elif name == COMPARE_TAB:
             self._made_compare_tab()
-        elif name == RUNS:
+        elif name == RUNS_TAB:
             self.runs_tab.refresh()
         self._pages.setCurrentIndex(index)
 
     def _show_setup(self, path: str) -> None:
         enhanced = self.forms.store is self.enhanced_store
-        self.show_tab(ENHANCED if enhanced else SETUP)
+        self.show_tab(ENHANCED_TAB if enhanced else SETUP_TAB)
         if path:
             (self.enhanced_tab if enhanced else self.setup_tab).show_field(path)
 
     def _show_compare(self, adapter: Path) -> None:
         self.compare_tab.choose_adapter(adapter)
-        self.show_tab(COMPARE)
+        self.show_tab(COMPARE_TAB)
 
     def _show_queue(self) -> None:
-        self.show_tab(RUNS)
+        self.show_tab(RUNS_TAB)
         self.queue_actions.show_queue()
 
     def _form_in_use(self) -> ConfigTab:
@@ -369,10 +369,10 @@ class MainWindow(QMainWindow):
             self.session.pause()
 
     def _tell(self, text: str) -> None:
-        self.messages.tell(Message(text))
+        self.messages.tell(Notice(text))
 
     def _warn(self, text: str) -> None:
-        self.messages.tell(Message(text, "warning"))
+        self.messages.tell(Notice(text, "warning"))
 
     # -- end --------------------------------------------------------------------------------------------------
 
@@ -422,7 +422,7 @@ class MainWindow(QMainWindow):
             self._leaving = True
             self.user_actions.queue.leave()
             self.session.stop()
-            self.messages.tell(Message("Stopping the run and saving it. The window closes when it is done."))
+            self.messages.tell(Notice("Stopping the run and saving it. The window closes when it is done."))
         return False
 
     def _ask(self, title: str, yes: str, no: str, *, danger: bool = False) -> bool:

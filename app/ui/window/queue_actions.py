@@ -12,7 +12,7 @@ from app.core.quantity import plural
 from app.core.queue.queue import QueueEntry
 from app.ui.queue.ending import QueueEnding
 from app.ui.setup.config_tab import ConfigTab
-from app.ui.widget.message_bar import Message
+from app.ui.widget.message_bar import Notice
 from app.ui.window.actions import UserActions
 
 if TYPE_CHECKING:  # imported when they are first asked for: the window should open quickly
@@ -43,10 +43,10 @@ class QueueActions(QObject):
 
     def show_queue(self) -> None:
         """Brings the queue to the front of the Runs tab."""
-        from app.ui.queue.switch import QUEUE
+        from app.ui.queue.switch import QUEUE_PAGE
 
         if self.switch is not None:
-            self.switch.show_page(QUEUE)
+            self.switch.show_page(QUEUE_PAGE)
 
     def ask_sweep(self) -> None:
         """Asks what to vary of the form in use."""
@@ -69,7 +69,7 @@ class QueueActions(QObject):
         queue = self._actions.queue
         if queue.add(entries):
             said = f"{plural(len(entries), 'run')} of the sweep are in the queue now."
-            self._actions.told.emit(Message(said, "info", "Show the queue", queue.shown_requested.emit))
+            self._actions.told.emit(Notice(said, "info", "Show the queue", queue.shown_requested.emit))
 
     def _warn(self, text: str) -> None:
-        self._actions.told.emit(Message(text, "warning"))
+        self._actions.told.emit(Notice(text, "warning"))

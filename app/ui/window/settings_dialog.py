@@ -14,9 +14,9 @@ from app.ui.form.plain_editor import ChoiceBox
 from app.ui.widget import theme
 from app.ui.window.appearance import Appearance
 
-RUNS = FieldSpec("settings.runs_dir", "Folder for runs", "path", "")
+RUNS_FIELD = FieldSpec("settings.runs_dir", "Folder for runs", "path", "")
 CHOICE_WIDTH = 180  # px
-THEMES = (("system", "Like the system"), ("light", "Light"), ("dark", "Dark"))
+THEME_CHOICES = (("system", "Like the system"), ("light", "Light"), ("dark", "Dark"))
 
 
 class SettingsDialog(QDialog):
@@ -27,15 +27,15 @@ class SettingsDialog(QDialog):
         self.setWindowTitle("Settings")
         self.setMinimumWidth(520)
         self._appearance = appearance
-        self._theme = ChoiceBox(THEMES, self)
+        self._theme = ChoiceBox(THEME_CHOICES, self)
         self._theme.setObjectName("settings.theme")
         self._theme.setAccessibleName("Appearance")
         self._theme.setMinimumWidth(CHOICE_WIDTH)
         self._theme.set_value(appearance.choice)
         self._theme.edited.connect(appearance.choose)
-        self._runs = PathEditor(RUNS, self, folder=True, placeholder=str(place.data_dir() / "runs"))
-        self._runs.line.setObjectName(RUNS.path)
-        self._runs.line.setAccessibleName(RUNS.label)
+        self._runs = PathEditor(RUNS_FIELD, self, folder=True, placeholder=str(place.data_dir() / "runs"))
+        self._runs.line.setObjectName(RUNS_FIELD.path)
+        self._runs.line.setAccessibleName(RUNS_FIELD.label)
         self._runs.set_value(load_settings().runs_dir)
         self._runs.edited.connect(self._show_problem)
         self._problem = QLabel(self)

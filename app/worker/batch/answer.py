@@ -14,7 +14,7 @@ from app.worker.token.token_set import Example
 
 # Sizes that follow no plan grow by this factor, in steps: few shapes to compile, little padding.
 GROWTH = 1.19
-STEP = 16
+LENGTH_STEP = 16
 
 
 def answer_arrays(examples: Sequence[Example | None], shape: Shape) -> Arrays:
@@ -50,9 +50,9 @@ def answer_shape(rows: int, width: int, tokens: int) -> Shape:
 
 def grown(size: int) -> int:
     """The smallest size on the grid that is at least ``size``: multiples of 16, each some 1.19 × the one before."""
-    found = STEP
+    found = LENGTH_STEP
     while found < size:
-        found = max(found + STEP, STEP * math.ceil(found * GROWTH / STEP))
+        found = max(found + LENGTH_STEP, LENGTH_STEP * math.ceil(found * GROWTH / LENGTH_STEP))
     return found
 
 

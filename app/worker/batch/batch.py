@@ -127,7 +127,7 @@ def assemble(
     return Batch((arrays,), real, int(learned.sum()), sum(map(len, rows)), (shape,))
 
 
-def _joined(pieces: Sequence[Batch]) -> Batch:
+def joined(pieces: Sequence[Batch]) -> Batch:
     return Batch(
         tuple(part for piece in pieces for part in piece.parts),
         sum(piece.tokens for piece in pieces),

@@ -16,7 +16,7 @@ import numpy as np
 
 from app.worker.array import scalar
 
-TOLERANCES = {mx.float32: 1e-3, mx.float16: 2e-2, mx.bfloat16: 5e-2}
+PACKING_TOLERANCES = {mx.float32: 1e-3, mx.float16: 2e-2, mx.bfloat16: 5e-2}
 
 
 class SegmentCache:
@@ -46,7 +46,7 @@ def caches(model: nn.Module, segments: mx.array) -> list[Any]:
     return [SegmentCache(segments)] * len(model.layers)
 
 
-def refusal(model: nn.Module, logits: Callable[..., mx.array]) -> str:
+def packing_refusal(model: nn.Module, logits: Callable[..., mx.array]) -> str:
     """Why this model cannot be trained packed; empty if it can.
 
     ``logits(inputs, cache)`` is the model. The test packs two random sequences and compares with each alone.
@@ -59,7 +59,7 @@ def refusal(model: nn.Module, logits: Callable[..., mx.array]) -> str:
         alone = [logits(mx.array(tokens)[None], None) for tokens in (first, second)]
         apart = mx.concatenate(alone, axis=1).astype(mx.float32)
         difference = mx.abs(packed.astype(mx.float32) - apart).max() / mx.abs(apart).max()
-        if scalar(difference) <= TOLERANCES.get(packed.dtype, 1e-3):
+        if scalar(difference) <= PACKING_TOLERANCES.get(packed.dtype, 1e-3):
             return ""
     except (AttributeError, IndexError, TypeError, ValueError, NotImplementedError) as error:
         return f"its code asks for another kind of cache ({error})"

@@ -78,15 +78,15 @@ class PairPlan(OrderedPlan):
 def pair_shapes(pairs: RatedAnswers, numbers: Ints, rows: int) -> dict[str, Shape]:
     """The shapes, by prefix, that hold the answers of these rows in ``rows`` rows."""
     places = pairs.places(numbers)
-    return {prefix: _shape(part, places, rows) for prefix, part in pairs.sets()}
+    return {prefix: pair_shape(part, places, rows) for prefix, part in pairs.sets()}
 
 
 def largest_shape(part: TokenSet, rows: int) -> Shape:
     """A shape that holds every answer."""
-    return _shape(part, np.arange(len(part)), rows)
+    return pair_shape(part, np.arange(len(part)), rows)
 
 
-def _shape(part: TokenSet, places: Ints, rows: int) -> Shape:
+def pair_shape(part: TokenSet, places: Ints, rows: int) -> Shape:
     width = max(len(part[int(place)].tokens) - 1 for place in places)
     tokens = max(int(part[int(place)].trained[1:].sum()) for place in places)
     return Shape(rows, WIDTH_STEP * -(-width // WIDTH_STEP), rows * TOKEN_STEP * -(-tokens // TOKEN_STEP))

@@ -17,7 +17,7 @@ import numpy as np
 
 from app.core.setup.memory_term import LARGEST_PIECE
 from app.worker.array import Ints
-from app.worker.batch.shape import LIMIT, Costs, Shape, plan_shapes, rounded, worthwhile
+from app.worker.batch.shape import SHAPE_LIMIT, Costs, Shape, plan_shapes, rounded, worthwhile
 
 # What a piece costs beside its positions, in positions: its start, and matrix products that are not full.
 START = 32
@@ -45,7 +45,7 @@ class Cutter:
         alone = alone._replace(targets=alone.positions)
         needs = [piece.shape for batch in batches for piece in self._cut(batch, lambda need: need)]
         # One more holds what no plan foresaw.
-        limit = worthwhile(len(needs), LIMIT - 1)
+        limit = worthwhile(len(needs), SHAPE_LIMIT - 1)
         while True:
             # The fewer shapes there are, the other cuts are the cheapest: so some are given up, and it is cut anew.
             now = max(limit, len(set(needs)) // 2)

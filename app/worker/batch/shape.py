@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-LIMIT = 20
+SHAPE_LIMIT = 20
 PLANNED_EPOCHS = 2
 WIDTH_STEP = 16
 TARGET_STEPS = 8
@@ -63,7 +63,7 @@ def rounded(rows: int, width: int, targets: int, widest: int = 2**31) -> Shape:
     return Shape(rows, width, min(rows * width, -(-max(targets, 1) // eighth) * eighth))
 
 
-def worthwhile(uses: int, limit: int = LIMIT, *, each: int = 4) -> int:
+def worthwhile(uses: int, limit: int = SHAPE_LIMIT, *, each: int = 4) -> int:
     """How many shapes to plan for so many uses: one that has less than ``each`` is not worth its compilation.
 
     The uses of a run's first epochs are counted (`PLANNED_EPOCHS`) and not those of all its iterations: a run that
@@ -98,7 +98,7 @@ def _holds(shape: Shape, need: Shape) -> bool:
 
 
 def plan_shapes(
-    needs: Iterable[Shape], largest: Shape, costs: Costs, limit: int = LIMIT, most: int | None = None
+    needs: Iterable[Shape], largest: Shape, costs: Costs, limit: int = SHAPE_LIMIT, most: int | None = None
 ) -> ShapeTable:
     """At most ``limit`` shapes for batches that need ``needs``; ``largest`` is for what these did not foresee.
 

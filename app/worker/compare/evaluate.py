@@ -8,8 +8,8 @@ It ends with ``Result(name="evaluate")``:
 "max_tokens"}, "columns": [{"adapter", "kind", "parameters", "loss", "perplexity", "tokens", "per_example": [loss |
 null, …], "trained_on": bool, "run": null | {…}, "difference": null | {…}, "moved": {"better": […], "worse": […]},
 "scores": {NAME: {"mean", "values", "difference"}}}]}``. Losses are in nats a token; ``loss`` is weighted by tokens,
-and ``perplexity`` is its exponential. A difference is `app.core.compare.comparison.Difference.as_dict` against the
-first column, which has none; ``moved`` are the examples whose loss changed most, with their text.
+and ``perplexity`` is its exponential. A difference is `FigureDifference.as_dict` against the first column,
+which has none; ``moved`` are the examples whose loss changed most, with their text.
 """
 
 from __future__ import annotations

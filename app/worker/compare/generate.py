@@ -31,7 +31,7 @@ from app.core.protocol.question import Question
 from app.worker.model.adapter_switch import Adapter, AdapterSwitch
 from app.worker.model.loading import load_model
 from app.worker.process.channel import Channel
-from app.worker.process.free_memory import free_bytes
+from app.worker.process.free_memory import free_memory_bytes
 
 MEMORY_SHARE = 0.9
 
@@ -288,7 +288,7 @@ def _check_memory(cache: list[Any], left: int) -> None:
     """Raises `UnusableError` if the cache will not fit for the ``left`` tokens of the prompt still to be read."""
     # The room in a cache grows in steps: what it takes for a token is its size over its room, not over its content.
     each = sum(entry.nbytes / entry.keys.shape[2] for entry in cache if isinstance(entry, KVCache))
-    needed, free = each * left, free_bytes()
+    needed, free = each * left, free_memory_bytes()
     if needed > free * MEMORY_SHARE:
         figures = f"it needs {needed / 1e9:.1f} GB more, {free / 1e9:.1f} GB are free"
         said = f"The prompt is too long for the memory: {figures}."

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from app.core.config.train_config import TrainConfig
-from app.core.data.check import check_config, check_files
+from app.core.data.check import check_config_data, check_files
 from app.core.data.prepare import CancelledError, PreparedData, prepare_data
 from app.core.data.report import DataReport, report_json, with_findings
 from app.core.problem import Severity, UnusableError
@@ -116,7 +116,7 @@ def check(channel: Channel, job_dir: Path, job: CheckJob) -> None:
 def _structure(config: TrainConfig, job: CheckJob, reporter: Reporter) -> DataReport:
     progress = reporter.phase("Checking the data")
     if not job.files:
-        return check_config(config, progress=progress, cancelled=reporter.stopped)
+        return check_config_data(config, progress=progress, cancelled=reporter.stopped)
     return check_files(
         job.files, config=config, valid=job.valid, test=job.test, progress=progress, cancelled=reporter.stopped
     )

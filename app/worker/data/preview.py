@@ -32,9 +32,9 @@ SHOWN_TOKENS = 20_000
 FOUND_LIMIT = 100
 LIVE_KEYS = ("mask_prompt", "mask_turns", "max_seq_length", "max_completion_length")
 HEADINGS = ("Chosen", "Rejected")
-LABELS: dict[Any, str] = {True: "Good answer", False: "Bad answer"}
+RATING_LABELS: dict[Any, str] = {True: "Good answer", False: "Bad answer"}
 NOTHING: dict[str, Any] = {"tokens": [], "runs": [], "counts": {}, "shown": 0}
-MISSING = "�"
+REPLACEMENT_CHARACTER = "�"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +124,14 @@ class Preview:
         if not examples:
             return NOTHING | {"refused": "No token of an answer is trained."}
         parts = [self._shown(example) for example in examples]
-        headings = HEADINGS if len(parts) == len(HEADINGS) else (LABELS.get(row.get("label", ""), ""),)
+        headings = HEADINGS if len(parts) == len(HEADINGS) else (RATING_LABELS.get(row.get("label", ""), ""),)
         tokens: list[dict[str, Any]] = []
         for heading, part in zip(headings, parts, strict=True):
             tokens += _headed(heading, part["tokens"], tokens)
         if row.get("answer") and self._is_prompt:
             tokens += _headed("Reference answer", [_text_token(str(row["answer"]))], tokens)
         counts = {name: sum(part["counts"][name] for part in parts) for name in parts[0]["counts"]}
-        return {"tokens": tokens, "runs": runs(tokens), "counts": counts,
+        return {"tokens": tokens, "runs": text_runs(tokens), "counts": counts,
                 "shown": sum(part["shown"] for part in parts), "problems": self._too_long(examples)}  # fmt: skip
 
     @property
@@ -164,7 +164,7 @@ class Preview:
             "tokens": len(example.tokens), "trained": int(example.trained[1:counted].sum()),
             "truncated": len(example.tokens) - counted, "special": sum(1 for t in tokens if t["id"] in specials),
         }  # fmt: skip
-        return {"tokens": tokens, "runs": runs(tokens), "counts": counts, "shown": len(ids)}
+        return {"tokens": tokens, "runs": text_runs(tokens), "counts": counts, "shown": len(ids)}
 
     def totals(self) -> dict[str, Any]:
         """How many examples each split has."""
@@ -184,7 +184,7 @@ def _text_token(text: str, kind: str = "plain") -> dict[str, Any]:
     return {"id": -1, "text": text, "kind": kind, "trained": False}
 
 
-def runs(tokens: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def text_runs(tokens: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Neighbouring tokens of one kind together: their text, and from which token to before which."""
     found: list[dict[str, Any]] = []
     for at, token in enumerate(tokens):
@@ -221,7 +221,7 @@ def token_texts(tokenizer: Any, ids: list[int]) -> list[str]:
             first = begin = at + 1
             continue
         text = _added_text(tokenizer, ids, first, begin, at + 1)
-        if text and not text.endswith(MISSING):
+        if text and not text.endswith(REPLACEMENT_CHARACTER):
             texts[begin] = text
             first, begin = begin, at + 1
     if begin < len(ids):

@@ -34,7 +34,7 @@ from app.core.system.atomic_file import write_text
 from app.core.system.disk import free_bytes
 from app.core.system.setting import load_settings
 from app.worker.hub.error import GO_ON, refuse_offline, told
-from app.worker.hub.transfer import TIMEOUT_S, LargeFile, StoppedError, Transfer, fetch_all
+from app.worker.hub.transfer import SILENCE_S, LargeFile, StoppedError, Transfer, fetch_all
 from app.worker.process.channel import Channel
 
 DOWNLOADING = "Downloading"
@@ -78,7 +78,7 @@ def search(channel: Channel, _job_dir: Path, job: HubSearchJob) -> None:
 def _named(named: ModelId) -> list[HubModel]:
     """The model of that name, if there is one."""
     try:
-        info = HfApi().model_info(named.id, revision=named.revision or None, timeout=TIMEOUT_S, files_metadata=True)
+        info = HfApi().model_info(named.id, revision=named.revision or None, timeout=SILENCE_S, files_metadata=True)
     except GatedRepoError:
         return [HubModel(id=str(named), gated=True)]
     except (RepositoryNotFoundError, RevisionNotFoundError):
@@ -108,7 +108,7 @@ def hub_model(info: ModelInfo, *, name: str = "", size_bytes: int = 0) -> HubMod
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class DownloadPlan:
     """What a download is made of: the exact commit, its wanted files with sizes, and the large ones' SHA-256."""
 
     destination: Destination
@@ -175,17 +175,19 @@ def download(channel: Channel, _job_dir: Path, job: HubDownloadJob) -> None:
     channel.emit(event.Finished(elapsed_s=time.monotonic() - started))
 
 
-def make_plan(destination: Destination) -> Plan:
+def make_plan(destination: Destination) -> DownloadPlan:
     """Asks the hub for the model's files. Raises `UnusableError` if it has no weights that are safe to open."""
     model = destination.model
-    info = HfApi().model_info(model.id, revision=model.revision or None, timeout=TIMEOUT_S, files_metadata=True)
+    info = HfApi().model_info(model.id, revision=model.revision or None, timeout=SILENCE_S, files_metadata=True)
     siblings = {sibling.rfilename: sibling for sibling in info.siblings or ()}
     wanted = wanted_files(siblings)
     if info.sha is None or not any(path.endswith(".safetensors") for path in wanted):
         raise UnusableError([_no_weights(model, list(siblings))])
     sizes = {path: siblings[path].size or 0 for path in wanted}
     lfs = {path: siblings[path].lfs for path in wanted}
-    return Plan(destination, info.sha, sizes, {path: told.sha256 for path, told in lfs.items() if told is not None})
+    return DownloadPlan(
+        destination, info.sha, sizes, {path: told.sha256 for path, told in lfs.items() if told is not None}
+    )
 
 
 def _no_weights(model: ModelId, files: list[str]) -> Problem:
@@ -200,7 +202,7 @@ def _no_weights(model: ModelId, files: list[str]) -> Problem:
     return Problem("", f"{said}.", hint="It may hold only an adapter or a tokenizer; choose its base model.")
 
 
-def _check_space(plan: Plan, channel: Channel) -> None:
+def _check_space(plan: DownloadPlan, channel: Channel) -> None:
     """Says what is to come and what is free; raises `UnusableError` if the disk has not enough room."""
     left = sum(plan.sizes[path] for path in plan.missing()) - plan.destination.partial_bytes()
     free = free_bytes(plan.destination.root)
@@ -216,7 +218,7 @@ def _check_space(plan: Plan, channel: Channel) -> None:
     )
 
 
-def _download(plan: Plan, channel: Channel) -> Path:
+def _download(plan: DownloadPlan, channel: Channel) -> Path:
     here = sum(size for path, size in plan.sizes.items() if plan.is_here(path))
     transfer = Transfer(plan.total)
     transfer.add(here)
@@ -232,7 +234,7 @@ def _download(plan: Plan, channel: Channel) -> Path:
     return plan.place("config.json").parent
 
 
-def _lay_out(plan: Plan, transfer: Transfer) -> None:
+def _lay_out(plan: DownloadPlan, transfer: Transfer) -> None:
     """Fetches the small files and puts everything where huggingface_hub and mlx-lm look for it.
 
     The large ones come first and the config last, so that a folder that looks like a model is one.

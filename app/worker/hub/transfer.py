@@ -27,7 +27,7 @@ from app.worker.process.channel import Channel
 from app.worker.process.control import ENDING
 
 CONNECTIONS = 4  # files fetched at a time
-TIMEOUT_S = 15.0  # of silence, after which a connection counts as broken
+SILENCE_S = 15.0  # of silence, after which a connection counts as broken
 RETRY_WAITS_S = (0.5, 1.0, 2.0, 4.0, 8.0)  # tried again as often in a row without a byte arriving
 LONGEST_WAIT_S = 60.0  # of what a server may ask for (Retry-After)
 TOLD_EVERY_S = 0.2
@@ -194,7 +194,7 @@ def _pieces(url: str, start: int) -> Iterator[bytes | None]:
 
 @contextmanager
 def _stream(url: str, headers: dict[str, str]) -> Iterator[httpx2.Response]:
-    with get_session().stream("GET", url, headers=headers, timeout=TIMEOUT_S) as response:
+    with get_session().stream("GET", url, headers=headers, timeout=SILENCE_S) as response:
         yield response
 
 

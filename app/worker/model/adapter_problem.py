@@ -6,7 +6,7 @@ from pathlib import Path
 
 from app.core.problem import Problem
 
-SHOWN = 3
+MODULES_SHOWN = 3
 
 
 def adapter_problem(said: str, file: Path, hint: str = "") -> Problem:
@@ -18,5 +18,5 @@ def adapter_problem(said: str, file: Path, hint: str = "") -> Problem:
 
 def some(names: list[str]) -> str:
     """The first names, and how many more there are."""
-    rest = len(names) - SHOWN
-    return ", ".join(names[:SHOWN]) + (f" and {rest:,} more" if rest > 0 else "")
+    rest = len(names) - MODULES_SHOWN
+    return ", ".join(names[:MODULES_SHOWN]) + (f" and {rest:,} more" if rest > 0 else "")

@@ -21,7 +21,7 @@ from mlx_lm.tuner.utils import linear_to_lora_layers
 
 from app.core.model.adapter_file import ADAPTER_FILE
 from app.core.problem import Problem, UnusableError
-from app.worker.model.adapter_problem import SHOWN, adapter_problem, some
+from app.worker.model.adapter_problem import MODULES_SHOWN, adapter_problem, some
 from app.worker.model.peft import PEFT_FILE, is_peft, peft_modules
 
 CONFIG_FILE = "adapter_config.json"
@@ -127,7 +127,7 @@ class AdapterSwitch:
         own = dict(tree_flatten(self.model.parameters()))
         strange = [name for name in weights if name not in own]
         problems = _missing_modules(strange, file)
-        for name in [n for n in weights if n in own and weights[n].shape != own[n].shape][:SHOWN]:
+        for name in [n for n in weights if n in own and weights[n].shape != own[n].shape][:MODULES_SHOWN]:
             said = f"{name} is {_size(weights[name])} in the adapter and {_size(own[name])} in the base model."
             problems.append(adapter_problem(said, file))
         if problems:
@@ -233,7 +233,7 @@ def _shape_problems(names: list[str], weights: Weights, expected: Weights, file:
         rank_axis = found.ndim - 1 if name.endswith("lora_a") else found.ndim - 2
         if found.ndim == wanted.ndim == 2 and differing == [rank_axis]:
             said = f"The weights have rank {found.shape[rank_axis]}, {CONFIG_FILE} says {wanted.shape[rank_axis]}."
-        elif len(problems) < SHOWN:
+        elif len(problems) < MODULES_SHOWN:
             said = f"{name} is {_size(found)} in the adapter; this base model needs {_size(wanted)}."
         else:
             continue

@@ -22,7 +22,7 @@ from app.core.system.disk import free_bytes
 from app.worker.process.channel import Channel
 from app.worker.process.control import ENDING
 
-LOADING, WRITING = "Loading the model", "Quantizing and writing"
+LOADING_PHASE, WRITING_PHASE = "Loading the model", "Quantizing and writing"
 POLL_S = 0.2
 
 
@@ -38,7 +38,7 @@ def convert(channel: Channel, _job_dir: Path, job: ConvertJob) -> None:
     temporary = out.with_name(f".{out.name}-{os.getpid()}")
     try:
         with _watched(channel, temporary, expected):
-            channel.emit(event.Progressed(phase=LOADING))
+            channel.emit(event.Progressed(phase=LOADING_PHASE))
             _convert(source, temporary, chosen)
             temporary.rename(out)
     except KeyboardInterrupt:
@@ -126,7 +126,7 @@ def _watch(channel: Channel, folder: Path, expected: int, over: threading.Event,
         written = _size(folder)
         if written != told:
             told = written
-            channel.emit(event.Progressed(phase=WRITING, done=min(told, expected), total=expected))
+            channel.emit(event.Progressed(phase=WRITING_PHASE, done=min(told, expected), total=expected))
 
 
 def _size(folder: Path) -> int:

@@ -18,7 +18,7 @@ from mlx.utils import tree_flatten
 BODY_NAMES = ("model", "transformer", "backbone", "gpt_neox")
 PROBE_TOKENS = 8
 # Relative to the largest logit. Rounding alone may differ, by the order in which a fused kernel adds.
-TOLERANCES = {mx.float32: 1e-4, mx.float16: 5e-3, mx.bfloat16: 3e-2}
+HEAD_TOLERANCES = {mx.float32: 1e-4, mx.float16: 5e-3, mx.bfloat16: 3e-2}
 
 Logits = Callable[[mx.array], mx.array]
 
@@ -153,7 +153,7 @@ def _accepts(part: nn.Module, hidden: mx.array, vocabulary: int) -> bool:
 def _equal(found: mx.array, wanted: mx.array) -> bool:
     if found.shape != wanted.shape:
         return False
-    tolerance = TOLERANCES.get(wanted.dtype, 1e-4)
+    tolerance = HEAD_TOLERANCES.get(wanted.dtype, 1e-4)
     found, wanted = found.astype(mx.float32), wanted.astype(mx.float32)
     return bool((mx.abs(found - wanted).max() <= tolerance * mx.abs(wanted).max()).item())
 

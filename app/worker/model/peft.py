@@ -47,7 +47,7 @@ Weights = dict[str, mx.array]
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class PeftPart:
     """One adapted module: matrices in mlx-lm's orientation, (inputs, rank) and (rank, outputs)."""
 
     lora_a: mx.array
@@ -111,7 +111,7 @@ def _beyond(config: Mapping[str, Any], file: Path) -> list[Problem]:
     return found
 
 
-def _parts(config: Mapping[str, Any], weights: Weights, file: Path) -> tuple[dict[str, Part], list[Problem]]:
+def _parts(config: Mapping[str, Any], weights: Weights, file: Path) -> tuple[dict[str, PeftPart], list[Problem]]:
     """The adapted modules by their names in PEFT, and what is wrong with the tensors."""
     tensors: dict[str, Weights] = defaultdict(dict)
     strange: list[str] = []
@@ -125,7 +125,7 @@ def _parts(config: Mapping[str, Any], weights: Weights, file: Path) -> tuple[dic
     problems = (
         [adapter_problem(f"These tensors are not of LoRA or DoRA: {some(strange)}.", file)] if strange else []
     )
-    parts: dict[str, Part] = {}
+    parts: dict[str, PeftPart] = {}
     for module, found_parts in tensors.items():
         try:
             parts[module] = _part(config, module, found_parts)
@@ -134,7 +134,7 @@ def _parts(config: Mapping[str, Any], weights: Weights, file: Path) -> tuple[dic
     return parts, problems
 
 
-def _part(config: Mapping[str, Any], module: str, tensors: Weights) -> Part:
+def _part(config: Mapping[str, Any], module: str, tensors: Weights) -> PeftPart:
     """Raises `ValueError` in words."""
     if lacking := [name for name in ("lora_A", "lora_B") if name not in tensors]:
         raise ValueError(f"{lacking[0]} is not there")
@@ -150,7 +150,9 @@ def _part(config: Mapping[str, Any], module: str, tensors: Weights) -> Part:
     if bool(config.get("use_dora")) != (magnitude is not None):
         raise ValueError("its magnitudes and use_dora in adapter_config.json contradict each other")
     # Copies in the new order: a transposed view multiplies in another order, and rounds differently.
-    return Part(mx.contiguous(a.T), mx.contiguous(b.T), scale, None if magnitude is None else magnitude.flatten())
+    return PeftPart(
+        mx.contiguous(a.T), mx.contiguous(b.T), scale, None if magnitude is None else magnitude.flatten()
+    )
 
 
 def _by_pattern(config: Mapping[str, Any], key: str, module: str, default: Any) -> Any:
@@ -173,7 +175,7 @@ def _place(name: str, base: Mapping[str, nn.Module]) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
-def _misfit(name: str, module: nn.Module, part: Part, base: Mapping[str, nn.Module]) -> str:
+def _misfit(name: str, module: nn.Module, part: PeftPart, base: Mapping[str, nn.Module]) -> str:
     """Why the part cannot be put on the module; empty if it can."""
     is_embedding = isinstance(module, EMBEDDING)
     if not is_embedding and not isinstance(module, LINEAR):
@@ -199,7 +201,7 @@ def _size(module: Any) -> tuple[int, int]:
     return int(rows), int(columns) * 32 // module.bits if hasattr(module, "bits") else int(columns)
 
 
-def _module(module: nn.Module, part: Part) -> nn.Module:
+def _module(module: nn.Module, part: PeftPart) -> nn.Module:
     if isinstance(module, EMBEDDING):
         kind: Any = LoRAEmbedding
     else:

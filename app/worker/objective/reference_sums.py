@@ -11,7 +11,7 @@ import numpy as np
 
 from app.worker.array import Arrays, Floats
 from app.worker.batch.answer import answer_arrays
-from app.worker.batch.pair_batch import References, _shape
+from app.worker.batch.pair_batch import References, pair_shape
 from app.worker.token.rated_answer import RatedAnswers
 
 REFERENCE_BATCH = 8
@@ -38,7 +38,7 @@ def reference_sums(
         order = np.argsort(part.lengths, kind="stable")
         for start in range(0, len(order), REFERENCE_BATCH):
             places = order[start : start + REFERENCE_BATCH]
-            arrays = answer_arrays([part[int(at)] for at in places], _shape(part, places, len(places)))
+            arrays = answer_arrays([part[int(at)] for at in places], pair_shape(part, places, len(places)))
             sums[prefix][places] = np.array((log_probabilities(arrays) * arrays["mask"]).sum(axis=1))
             done += len(places)
             progress(done, total)

@@ -10,7 +10,7 @@ import mlx.core as mx
 MEMORY_INFO = Path("/proc/meminfo")
 
 
-def free_bytes() -> int:
+def free_memory_bytes() -> int:
     """Bytes that are free for arrays: of the GPU's working set on a Mac, of the machine's memory elsewhere."""
     limit = int(mx.device_info().get("max_recommended_working_set_size") or 0)
     if limit:

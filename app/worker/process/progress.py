@@ -47,7 +47,9 @@ class Reporter:
 PROGRESS_EVERY_S = 0.1
 
 
-def _progress(channel: Channel, phase: str, check: Callable[[], None] = lambda: None) -> Callable[[int, int], None]:
+def reported_progress(
+    channel: Channel, phase: str, check: Callable[[], None] = lambda: None
+) -> Callable[[int, int], None]:
     """A callback (done, total) that tells the parent, though not more than ten times a second."""
     last = 0.0
 

@@ -31,7 +31,7 @@ from app.worker.token.prompt import Prompts
 NEITHER = -1
 # Rewards nearer to each other than this are equal.
 EQUAL_REWARDS = 1e-8
-LETTERS = ("A", "B")
+ANSWER_LETTERS = ("A", "B")
 SYSTEM_PROMPT = (
     "You compare two answers to the same request: which one helps more, is correct, and does what was asked? "
     "The order in which they are shown means nothing. Reply with one letter and nothing else."
@@ -40,7 +40,7 @@ QUESTION = "Request:\n{request}\n\nAnswer A:\n{first}\n\nAnswer B:\n{second}\n\n
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class JudgedAnswers:
     """What a judge makes of answers, (answers,), whose neighbours form pairs.
 
     ``preferred``, one a pair, is 0 if the first answer is better, 1 if the second is, `NEITHER` for a tie.
@@ -57,7 +57,7 @@ class Judged:
 class Judge(Protocol):
     """Says which of neighbouring answers is better."""
 
-    def judged(self, prompts: Prompts, numbers: Sequence[int] | Ints, texts: list[str]) -> Judged:
+    def judged(self, prompts: Prompts, numbers: Sequence[int] | Ints, texts: list[str]) -> JudgedAnswers:
         """Judges the answers ``texts`` to the prompts of these numbers, two by two."""
 
 
@@ -67,13 +67,13 @@ class RewardJudge:
     def __init__(self, scorer: Scorer) -> None:
         self._scorer = scorer
 
-    def judged(self, prompts: Prompts, numbers: Sequence[int] | Ints, texts: list[str]) -> Judged:
+    def judged(self, prompts: Prompts, numbers: Sequence[int] | Ints, texts: list[str]) -> JudgedAnswers:
         """Raises `TaskError` if the user's functions fail."""
         scored = score_answers(self._scorer, prompts, numbers, texts)
         first, second = scored.total[0::2], scored.total[1::2]
         preferred = np.where(np.abs(first - second) < EQUAL_REWARDS, NEITHER, (second > first).astype(np.int64))
         scores = {name: values.tolist() for name, values in scored.by_function.items()}
-        return Judged(preferred.tolist(), scored.total.tolist(), scores)
+        return JudgedAnswers(preferred.tolist(), scored.total.tolist(), scores)
 
 
 class ModelJudge:
@@ -98,7 +98,7 @@ class ModelJudge:
         self._cancelled, self._in_place = cancelled, in_place
         self._letters = self._letter_tokens()
 
-    def judged(self, prompts: Prompts, numbers: Sequence[int] | Ints, texts: list[str]) -> Judged:
+    def judged(self, prompts: Prompts, numbers: Sequence[int] | Ints, texts: list[str]) -> JudgedAnswers:
         """Raises `StoppedError` if cancelled."""
         requests = [prompts.conversations[int(number)] for number in numbers[0::2]]
         pairs = list(zip(requests, texts[0::2], texts[1::2], strict=True))
@@ -111,7 +111,7 @@ class ModelJudge:
             preferred[number] = one if one == 1 - other else NEITHER
         rewards = [float(reward) for better in preferred for reward in _rewards(better)]
         fickle = sum(preferred[number] == NEITHER for number in asked)
-        return Judged(preferred, rewards, {}, {"inconsistent": fickle / max(len(pairs), 1)})
+        return JudgedAnswers(preferred, rewards, {}, {"inconsistent": fickle / max(len(pairs), 1)})
 
     def _question(self, request: str, first: str, second: str) -> list[int]:
         """One question as the judge's tokens, up to where its reply begins."""
@@ -166,7 +166,7 @@ class ModelJudge:
         return list(found)
 
     def _letter_tokens(self) -> list[int]:
-        found = [self._tokenizer.encode(letter, add_special_tokens=False)[:1] for letter in LETTERS]
+        found = [self._tokenizer.encode(letter, add_special_tokens=False)[:1] for letter in ANSWER_LETTERS]
         if not all(found) or found[0] == found[1]:
             said = "This model's tokenizer cannot tell the letters A and B apart, with which a judge replies."
             raise UnusableError([Problem("judge", said, hint="Choose another model as judge.")])

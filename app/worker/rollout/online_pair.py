@@ -34,7 +34,7 @@ from app.worker.token.prompt import Prompts
 
 @dataclass(frozen=True, slots=True)
 class JudgedGeneration(Generation):
-    """A generation with what the judge said of its neighbouring answers (see `app.worker.rollout.judge.Judged`).
+    """A generation with what the judge said of its neighbouring answers (see `JudgedAnswers`).
 
     ``reference`` are the reference's log-probabilities of the answers, each summed over its tokens.
     """

@@ -106,7 +106,7 @@ class RewardProcess:
 # -- the child's end ----------------------------------------------------------------------------------------------
 
 
-def serve(channel: Channel, job_dir: Path, job: RewardJob) -> None:
+def serve_rewards(channel: Channel, job_dir: Path, job: RewardJob) -> None:
     """The task ``reward``: answers every `ScoreAnswers` until the end of input."""
     file, timeout_s = job.file, job.timeout_s
     functions: dict[str, Callable[..., Any]] | None = None

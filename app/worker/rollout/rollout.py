@@ -22,7 +22,7 @@ from app.worker.batch.batch import Batch
 from app.worker.batch.order import shuffled_order
 from app.worker.model.head import Head, NoHead
 from app.worker.process.control import StoppedError
-from app.worker.rollout.sampling import Sampled, sample, seed_of
+from app.worker.rollout.sampling import SampledAnswer, sample, seed_of
 from app.worker.rollout.score import Scored, Scorer
 from app.worker.token.prompt import Prompts
 from app.worker.token.token_set import Example
@@ -43,7 +43,7 @@ class Speaker:
 
     def answer(
         self, prompts: Prompts, numbers: Sequence[int] | Ints, seed: int, model: nn.Module | None = None
-    ) -> tuple[list[Sampled], list[str]]:
+    ) -> tuple[list[SampledAnswer], list[str]]:
         """Sampled answers to these prompts as tokens and as texts, of another ``model`` than the speaker's where
         one is given; raises `StoppedError` if cancelled."""
         ends = sorted(self.tokenizer.eos_token_ids)

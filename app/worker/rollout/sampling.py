@@ -17,7 +17,7 @@ from app.core.setup.memory_method import ANSWERS_AT_ONCE
 
 
 @dataclass(frozen=True, slots=True)
-class Sampled:
+class SampledAnswer:
     """One answer: its tokens, the end token included where it has one; ``cut`` if it ran into the limit instead."""
 
     tokens: list[int]
@@ -33,7 +33,7 @@ def sample(
     temperature: float,
     seed: int,
     cancelled: Callable[[], bool] = lambda: False,
-) -> list[Sampled] | None:
+) -> list[SampledAnswer] | None:
     """An answer to each prompt, in their order; None if cancelled. ``temperature`` 0 takes the likeliest token.
 
     `ANSWERS_AT_ONCE` answers are sampled together; what is beyond waits for a free place.
@@ -68,14 +68,14 @@ def _check_cache(model: nn.Module) -> None:
 
 def _collected(
     generator: Any, uids: list[int], ends: frozenset[int], cancelled: Callable[[], bool]
-) -> list[Sampled] | None:
+) -> list[SampledAnswer] | None:
     tokens: dict[int, list[int]] = {uid: [] for uid in uids}
     while responses := generator.next_generated():
         for response in responses:
             tokens[response.uid].append(int(response.token))
         if cancelled():
             return None
-    return [Sampled(tokens[uid], tokens[uid][-1] not in ends) for uid in uids]
+    return [SampledAnswer(tokens[uid], tokens[uid][-1] not in ends) for uid in uids]
 
 
 def _sampler(temperature: float, seed: int) -> Callable[[mx.array], mx.array]:

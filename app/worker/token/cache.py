@@ -28,10 +28,10 @@ LIMIT_BYTES = 2_000_000_000
 STALE_S = 24 * 3600.0
 TOKENIZER_SUFFIXES = (".json", ".model", ".jinja", ".txt", ".tiktoken", ".py")
 CONFIG_KEYS = ("prompt_feature", "completion_feature", "chat_feature", "text_feature", "mask_prompt", "mask_turns")
-ARRAYS = {"tokens": np.dtype(np.int32), "trained": np.dtype(np.bool_), "starts": np.dtype(np.int64),
+CACHED_ARRAYS = {"tokens": np.dtype(np.int32), "trained": np.dtype(np.bool_), "starts": np.dtype(np.int64),
           "lines": np.dtype(np.int64)}  # fmt: skip
 
-Fault = tuple[str, int, str]  # kind, line, reason
+KeptFault = tuple[str, int, str]  # kind, line, reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Tokenized:
 
     token_set: TokenSet
     lines: npt.NDArray[np.int64]
-    faults: list[Fault]
+    faults: list[KeptFault]
     counts: dict[str, int]
     target: str
 
@@ -93,7 +93,7 @@ def load(key: str) -> Tokenized | None:
     folder = cache_folder() / key
     try:
         meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-        arrays = {name: _map(folder / f"{name}.npy") for name in ARRAYS}
+        arrays = {name: _map(folder / f"{name}.npy") for name in CACHED_ARRAYS}
         os.utime(folder)  # the oldest use is evicted first
     except (OSError, EOFError, ValueError, KeyError):
         return None
@@ -115,18 +115,18 @@ class CacheWriter:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._key = key
         self._temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=self._folder))
-        self._files: dict[str, BinaryIO] = {name: self._open(name) for name in ARRAYS}
-        self._sizes = dict.fromkeys(ARRAYS, 0)
+        self._files: dict[str, BinaryIO] = {name: self._open(name) for name in CACHED_ARRAYS}
+        self._sizes = dict.fromkeys(CACHED_ARRAYS, 0)
         self._end = 0
         self._put("starts", np.zeros(1, np.int64))
 
     def _open(self, name: str) -> BinaryIO:
         file = (self._temporary / f"{name}.npy").open("wb")
-        _write_header(file, ARRAYS[name], 0)
+        _write_header(file, CACHED_ARRAYS[name], 0)
         return file
 
     def _put(self, name: str, values: npt.NDArray[Any]) -> None:
-        self._files[name].write(np.ascontiguousarray(values, ARRAYS[name]).tobytes())
+        self._files[name].write(np.ascontiguousarray(values, CACHED_ARRAYS[name]).tobytes())
         self._sizes[name] += len(values)
 
     def add(self, encoded: Iterable[Encoded], lines: Iterable[int]) -> None:
@@ -143,11 +143,11 @@ class CacheWriter:
         self._put("lines", np.array([line for _, line in pairs], np.int64))
         self._end += int(lengths.sum())
 
-    def finish(self, target: str, faults: list[Fault], counts: dict[str, int]) -> Tokenized:
+    def finish(self, target: str, faults: list[KeptFault], counts: dict[str, int]) -> Tokenized:
         """Puts the entry in its place, removes the oldest beyond the limit, and gives it back as `load` would."""
         for name, file in self._files.items():
             file.seek(0)
-            _write_header(file, ARRAYS[name], self._sizes[name])
+            _write_header(file, CACHED_ARRAYS[name], self._sizes[name])
             file.close()
         meta = {"faults": faults, "counts": counts, "target": target}
         (self._temporary / "meta.json").write_text(json.dumps(meta), encoding="utf-8")

@@ -114,7 +114,7 @@ def alike(one: Sequence[Any], other: Sequence[Any]) -> int:
     return next((at for at, (mine, its) in pairs if mine != its), min(len(one), len(other)))
 
 
-def refusal(error: Exception) -> str:
+def template_refusal(error: Exception) -> str:
     """Why the template did not take a row, in its own words where it has some."""
     said = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
     if isinstance(error, jinja2.TemplateError):

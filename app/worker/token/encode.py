@@ -16,13 +16,13 @@ from app.core.config.train_config import TrainConfig
 from app.core.data.format import Features, Target, mlx_choice
 from app.core.problem import Problem, UnusableError
 from app.worker.token.alignment import Alignment, align
-from app.worker.token.chat_template import REFUSALS, ChatTemplate, Dialogue, Rendered, Span, refusal
+from app.worker.token.chat_template import REFUSALS, ChatTemplate, Dialogue, Rendered, Span, template_refusal
 from app.worker.token.span import Answers, SpanFinder
 from app.worker.token.token_set import Example
 
 END_TOKENS = 6  # behind an answer: its end token, line breaks, and what a template puts behind the last turn
 
-Row = dict[str, Any]
+DataRow = dict[str, Any]
 Turns = tuple[int, ...]
 
 
@@ -40,7 +40,7 @@ class Encoded:
 class RowEncoder:
     """Encodes the rows of one file with one tokenizer (mlx-lm's `TokenizerWrapper`) under one config."""
 
-    def __init__(self, tokenizer: Any, config: TrainConfig, first_row: Row, *, file: str = "") -> None:
+    def __init__(self, tokenizer: Any, config: TrainConfig, first_row: DataRow, *, file: str = "") -> None:
         """Raises `UnusableError` when the tokenizer has no chat template for rows that need one, or the rows are
         in no form of mlx-lm's."""
         self._tokenizer = tokenizer
@@ -61,7 +61,7 @@ class RowEncoder:
         self._template = ChatTemplate(tokenizer)
         self._finder = SpanFinder(self._template, tokenizer.eos_token or "", _special_texts(self._inner))
 
-    def encode(self, rows: Sequence[Row]) -> list[Encoded]:
+    def encode(self, rows: Sequence[DataRow]) -> list[Encoded]:
         """The rows as examples, in order."""
         if self.target == "text":
             return self._encode_texts(rows)
@@ -69,7 +69,7 @@ class RowEncoder:
 
     # -- text -------------------------------------------------------------------------------------------------
 
-    def _encode_texts(self, rows: Sequence[Row]) -> list[Encoded]:
+    def _encode_texts(self, rows: Sequence[DataRow]) -> list[Encoded]:
         name, end = self._features.text, self._tokenizer.eos_token_id
         found = [Encoded(None, self._text_fault(row, name)) for row in rows]
         good = [at for at, item in enumerate(found) if not item.refused]
@@ -84,7 +84,7 @@ class RowEncoder:
         return found
 
     @staticmethod
-    def _text_fault(row: Row, name: str) -> str:
+    def _text_fault(row: DataRow, name: str) -> str:
         return "" if isinstance(row.get(name), str) and row[name] else f"`{name}` is missing, empty or no text."
 
     def _tokens(self, texts: list[str]) -> list[list[int]]:
@@ -96,14 +96,14 @@ class RowEncoder:
 
     # -- chat -------------------------------------------------------------------------------------------------
 
-    def _encode_chats(self, rows: Sequence[Row]) -> list[Encoded]:
+    def _encode_chats(self, rows: Sequence[DataRow]) -> list[Encoded]:
         found = [Encoded(None) for _ in rows]
         dialogues = self._dialogues(rows, found)
         good: list[int] = []
         rendered: list[Rendered] = []
         for at, item in zip(dialogues, self._template.render(list(dialogues.values())), strict=True):
             if isinstance(item, Exception):
-                found[at].refused = refusal(item)
+                found[at].refused = template_refusal(item)
             else:
                 good.append(at)
                 rendered.append(item)
@@ -117,17 +117,17 @@ class RowEncoder:
             found[good[number]] = self._encoded(alignment, answers[number])
         return found
 
-    def _dialogues(self, rows: Sequence[Row], found: list[Encoded]) -> dict[int, Dialogue]:
+    def _dialogues(self, rows: Sequence[DataRow], found: list[Encoded]) -> dict[int, Dialogue]:
         """The conversation of each row that has one, by its place."""
         dialogues: dict[int, Dialogue] = {}
         for at, row in enumerate(rows):
             try:
                 dialogues[at] = Dialogue(self.messages(row), row.get("tools"))
             except REFUSALS as error:
-                found[at].refused = refusal(error)
+                found[at].refused = template_refusal(error)
         return dialogues
 
-    def messages(self, row: Row) -> list[dict[str, Any]]:
+    def messages(self, row: DataRow) -> list[dict[str, Any]]:
         """The messages of a row: its own, or prompt and completion as two turns."""
         if self.target == "completion":
             return [

@@ -14,7 +14,7 @@ from app.core.config.train_config import TrainConfig
 from app.core.problem import Problem, UnusableError
 from app.core.setup.chosen_method import prompt_limit
 from app.worker.array import Ints
-from app.worker.token.chat_template import REFUSALS, refusal
+from app.worker.token.chat_template import REFUSALS, template_refusal
 from app.worker.token.encode import no_chat_template
 from app.worker.token.row_file import row_batches
 
@@ -70,7 +70,7 @@ def tokenize_prompts(
                     row["prompt"], tools=row.get("tools"), add_generation_prompt=True, tokenize=True
                 )
             except REFUSALS as error:
-                refused.append(Problem("data", refusal(error), file=str(path), line=line))
+                refused.append(Problem("data", template_refusal(error), file=str(path), line=line))
                 continue
             if len(tokens) > longest:
                 skipped += 1

@@ -15,11 +15,11 @@ from app.core.data.prepare import dump_row
 from app.core.problem import UnusableError
 from app.core.setup.chosen_method import method_of
 from app.worker.token import cache as token_cache
-from app.worker.token.cache import CacheWriter, Fault, Tokenized
+from app.worker.token.cache import CacheWriter, KeptFault, Tokenized
 from app.worker.token.encode import Encoded
 from app.worker.token.prompt import tokenize_prompts
 from app.worker.token.rated_answer import tokenize_pairs
-from app.worker.token.row_file import BATCH_ROWS, KEPT_FAULTS, row_batches
+from app.worker.token.row_file import KEPT_FAULTS, ROWS_AT_ONCE, row_batches
 from app.worker.token.token_set import Example
 
 Progress = Callable[[int, int], None]
@@ -43,8 +43,8 @@ def tokenize_rated(path: Path, tokenizer: Any, config: TrainConfig, progress: Pr
     counts = Counter(kind for kind, _, _ in faults)
     writer = CacheWriter(key)
     try:
-        for start in range(0, len(examples), BATCH_ROWS):
-            part = slice(start, start + BATCH_ROWS)
+        for start in range(0, len(examples), ROWS_AT_ONCE):
+            part = slice(start, start + ROWS_AT_ONCE)
             writer.add([Encoded(example) for example in examples[part]], lines[part])
         return writer.finish(goal, faults[:KEPT_FAULTS], dict(counts))
     except BaseException:
@@ -62,7 +62,7 @@ def row_examples(row: dict[str, Any], tokenizer: Any, config: TrainConfig) -> li
 
 def _examples(
     path: Path, tokenizer: Any, config: TrainConfig, progress: Progress | None
-) -> tuple[list[Example], list[int], list[Fault]]:
+) -> tuple[list[Example], list[int], list[KeptFault]]:
     """The examples, the line of each, and what is to be said of rows that have none."""
     with path.open("rb") as file:
         rows = sum(1 for _ in file)
@@ -80,11 +80,11 @@ def _examples(
 
 def _one_by_one(
     path: Path, tokenizer: Any, config: TrainConfig, progress: Progress | None
-) -> tuple[list[Example], list[int], list[Fault]]:
+) -> tuple[list[Example], list[int], list[KeptFault]]:
     """Row after row, slower, to know which of them have none."""
     examples: list[Example] = []
     numbers: list[int] = []
-    faults: list[Fault] = []
+    faults: list[KeptFault] = []
     for rows, lines, done in row_batches(path):
         for row, line in zip(rows, lines, strict=True):
             try:

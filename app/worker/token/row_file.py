@@ -9,7 +9,7 @@ from typing import Any
 
 from app.core.problem import Problem, UnusableError
 
-BATCH_ROWS = 512
+ROWS_AT_ONCE = 512
 
 
 KEPT_FAULTS = 1000
@@ -25,7 +25,7 @@ def row_batches(path: Path) -> Iterator[tuple[list[dict[str, Any]], list[int], i
             done += len(line)
             rows.append(_row(line, path, number))
             lines.append(number)
-            if len(rows) == BATCH_ROWS:
+            if len(rows) == ROWS_AT_ONCE:
                 yield rows, lines, done
                 rows, lines = [], []
     if rows:

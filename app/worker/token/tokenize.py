@@ -12,7 +12,7 @@ from app.core.problem import Problem, Severity, UnusableError
 from app.core.source.finding import Findings
 from app.worker.process.progress import Progress
 from app.worker.token import cache as token_cache
-from app.worker.token.cache import CacheWriter, Fault, Tokenized
+from app.worker.token.cache import CacheWriter, KeptFault, Tokenized
 from app.worker.token.encode import Encoded, RowEncoder
 from app.worker.token.row_file import KEPT_FAULTS, row_batches
 from app.worker.token.token_set import TokenSet
@@ -57,7 +57,7 @@ def tokenize_rows(path: Path, tokenizer: Any, config: TrainConfig, progress: Pro
         return cached
     total = path.stat().st_size
     writer = CacheWriter(key)
-    faults: list[Fault] = []
+    faults: list[KeptFault] = []
     counts: Counter[str] = Counter()
     encoder: RowEncoder | None = None
     try:
@@ -75,7 +75,7 @@ def tokenize_rows(path: Path, tokenizer: Any, config: TrainConfig, progress: Pro
         raise
 
 
-def _collect(encoded: list[Encoded], lines: list[int], faults: list[Fault], counts: Counter[str]) -> None:
+def _collect(encoded: list[Encoded], lines: list[int], faults: list[KeptFault], counts: Counter[str]) -> None:
     for item, line in zip(encoded, lines, strict=True):
         told = [*item.faults, *([(item.kind, item.refused)] if item.refused else [])]
         for kind, reason in told:

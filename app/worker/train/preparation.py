@@ -34,7 +34,7 @@ from app.worker.model.inspect import inspect_model
 from app.worker.model.loading import describe, grad_checkpoint, load_model, make_trainable, parameter_counts
 from app.worker.process.channel import Channel
 from app.worker.process.control import Control, StoppedError
-from app.worker.process.progress import _progress
+from app.worker.process.progress import reported_progress
 from app.worker.token.tokenize import load_tokenizer
 from app.worker.train.concrete_config import as_concrete, with_targets
 from app.worker.train.optimizer import build_optimizer
@@ -81,7 +81,7 @@ def prepare(channel: Channel, control: Control, run: RunDir, job: TrainJob) -> P
     channel.emit(event.Progressed(phase="Tokenizing"))
     around = Surroundings(
         channel, control, run.path, job,
-        lambda phase: _progress(channel, phase, control.raise_if_stopped), load_tokenizer(str(model_path)),
+        lambda phase: reported_progress(channel, phase, control.raise_if_stopped), load_tokenizer(str(model_path)),
     )  # fmt: skip
     rows = TRAINING_DATA[method_of(config).data](around, config, data)
     control.raise_if_stopped()
@@ -115,7 +115,7 @@ def _checked_data(
     """The prepared files; what is odd about them, and about the targets, is told once they are there."""
     channel.emit(event.Progressed(phase="Checking the data"))
     try:
-        data = prepare_data(config, run.data, _progress(channel, "Checking the data"), control.is_stopping)
+        data = prepare_data(config, run.data, reported_progress(channel, "Checking the data"), control.is_stopping)
     except CancelledError as error:
         raise StoppedError from error
     for problem in (*selection.problems, *data.problems):
@@ -141,7 +141,7 @@ def _check_packing(model: nn.Module, head: Head | NoHead) -> None:
         return head.body(inputs, cache=cache) if isinstance(head, Head) else model(inputs, cache=cache)
 
     model.eval()
-    refused = pack.refusal(model, logits)
+    refused = pack.packing_refusal(model, logits)
     model.train()
     if refused:
         said = f"This model ({type(model).__module__.rsplit('.', 1)[-1]}) cannot be trained packed: {refused}."

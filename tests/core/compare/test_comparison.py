@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from app.core.compare.comparison import (
-    Difference,
+    FigureDifference,
     exchange_of,
     held_out_file,
     loss_difference,
@@ -74,7 +74,7 @@ def test_examples_without_a_target_are_left_out_and_long_ones_weigh_more() -> No
 def test_of_scores_the_higher_is_better() -> None:
     found = score_difference([0.0] * 30, [1.0] * 20 + [0.0] * 10)
     assert (found.better, found.worse, found.same, found.improves) == (20, 0, 10, True)
-    assert Difference.from_dict(json.loads(json.dumps(found.as_dict()))) == found
+    assert FigureDifference.from_dict(json.loads(json.dumps(found.as_dict()))) == found
 
 
 def test_the_most_moved_examples_come_first_and_unmoved_ones_not_at_all() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.core.config.train_config import TrainConfig
-from app.core.data.check import check_config, check_files
+from app.core.data.check import check_config_data, check_files
 from app.core.data.duplicate import Fingerprints
 from app.core.problem import Severity
 from app.core.source.finding import Findings
@@ -44,7 +44,7 @@ def test_a_cached_hub_data_set_is_found_by_name(tmp_path: Path, monkeypatch: pyt
     arrow_stream(CHATS)(snapshot / "mine-train.arrow")
     assert locate_data("me/mine") == tmp_path / "hub" / "datasets--me--mine"
     assert locate_data("me/other") == Path("me/other")
-    report = check_config(TrainConfig(data="me/mine"))
+    report = check_config_data(TrainConfig(data="me/mine"))
     assert (report.usable, report.examples) == (True, 4)
 
 

@@ -11,7 +11,7 @@ import pytest
 from app.core.config.train_config import TrainConfig
 from app.core.data.check import check_files
 from app.core.data.contradiction import Contradictions
-from app.core.data.duplicate import Place
+from app.core.data.duplicate import RowPlace
 from app.core.data.format import Features, layout_of
 from app.core.source.finding import Finding
 
@@ -73,5 +73,5 @@ def test_more_answers_than_are_remembered() -> None:
     rows = [answer(1, True), answer(2, True), answer(2, False), answer(1, False)]
     layout = layout_of(rows[0], Features())
     assert layout is not None
-    found = [known.take(row, layout, Place(0, line)) for line, row in enumerate(rows, start=1)]
-    assert found == [None, None, None, Place(0, 1)]
+    found = [known.take(row, layout, RowPlace(0, line)) for line, row in enumerate(rows, start=1)]
+    assert found == [None, None, None, RowPlace(0, 1)]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.command.main import main
+from app.command.main import run_command
 from app.core.config.train_config import TrainConfig
 from app.core.data.check import check_files
 from app.core.data.report import DataReport, report_json, save_findings
@@ -54,7 +54,7 @@ def test_command(case: Case, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     path = tmp_path / case.name
     case.write(path)
 
-    code = main(["check", str(path), "--json"])
+    code = run_command(["check", str(path), "--json"])
 
     tree = json.loads(capsys.readouterr().out)
     assert code == (0 if case.usable else 2)

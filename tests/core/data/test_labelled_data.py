@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.command.main import main
+from app.command.main import run_command
 from app.core.config.train_config import TrainConfig
 from app.core.data.check import check_files
 from app.core.data.label import imbalance, label_of
@@ -239,12 +239,12 @@ def test_groups_stay_together_and_both_labels_are_there(seed: int) -> None:
 
 def test_the_command_tells_the_format(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = str(write(tmp_path / "rows.jsonl", rows_of(30, 4)))
-    assert main(["check", path, "--train-mode", "kto", "--json"]) == 0
+    assert run_command(["check", path, "--train-mode", "kto", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["format"], found["target"], found["labels"]) == ("labelled", "labelled", {"good": 30, "bad": 4})
     assert [warning["kind"] for warning in found["warnings"]] == ["unbalanced_labels"]
     assert "`undesirable_weight` of 5.62 to 7.5" in found["warnings"][0]["reason"]
-    assert main(["check", path, "--json"]) == 2
+    assert run_command(["check", path, "--json"]) == 2
     found = json.loads(capsys.readouterr().out)
     assert (found["format"], found["usable"]) == ("labelled", False)
     assert "KTO" in found["errors"][0]["reason"]

@@ -15,7 +15,7 @@ from app.core.config.train_config import TrainConfig
 from app.core.problem import TaskError
 from app.core.protocol import event
 from app.core.protocol.event import Event
-from app.core.queue.queue import EntryState, QueueEntry, RunQueue, make_entry, outcome_of, tally
+from app.core.queue.queue import EntryState, QueueEntry, RunQueue, make_entry, outcome_of, queue_tally
 from app.core.run.folder import RunDir, runs_dir
 from app.core.run.note import load_note
 from tests import ROOT
@@ -236,7 +236,9 @@ def test_outcomes_and_counts() -> None:
     assert outcome_of(event.Finished(reason="paused"))[0] == "waiting"
     assert outcome_of(event.Failed(message="No.", hint="Do."))[1] == "No. Do."
     assert outcome_of(None)[0] == "failed"
-    found = tally([entry("a", state="done"), entry("b", state="failed"), entry("c", state="done"), entry("d")])
+    found = queue_tally(
+        [entry("a", state="done"), entry("b", state="failed"), entry("c", state="done"), entry("d")]
+    )
     assert found.sentence() == "2 done, 1 failed"
 
 

@@ -15,7 +15,7 @@ from app.core.config.train_config import TrainConfig
 from app.core.problem import Problem, UnusableError
 from app.core.queue import sweep
 from app.core.queue.queue import QueueEntry
-from app.core.queue.sweep import Axis, SweepResult, Variant
+from app.core.queue.sweep import SweepAxis, SweepResult, Variant
 from app.core.run.folder import RunDir
 from app.core.run.summary import RunSummary, summarize
 
@@ -33,19 +33,21 @@ VALUES = {
 
 
 @st.composite
-def axes(draw: st.DrawFn) -> list[Axis]:
+def axes(draw: st.DrawFn) -> list[SweepAxis]:
     paths = draw(st.lists(st.sampled_from(sorted(VALUES)), min_size=1, max_size=3, unique=True))
-    return [Axis(path, tuple(draw(st.lists(VALUES[path], min_size=1, max_size=4, unique=True)))) for path in paths]
+    return [
+        SweepAxis(path, tuple(draw(st.lists(VALUES[path], min_size=1, max_size=4, unique=True)))) for path in paths
+    ]
 
 
 @given(axes())
-def test_every_combination_comes_once_with_a_name_of_its_own(found: list[Axis]) -> None:
+def test_every_combination_comes_once_with_a_name_of_its_own(found: list[SweepAxis]) -> None:
     variants = sweep.expand(BASE, found)
     wanted = list(itertools.product(*(axis.values for axis in found)))
     assert [tuple(v.values.values()) for v in variants] == wanted
     assert len({v.name for v in variants}) == len(wanted)
     for variant in variants:
-        assert len(variant.name) <= sweep.NAME_LENGTH
+        assert len(variant.name) <= sweep.VARIANT_NAME_LENGTH
         assert variant.config.adapter_name == variant.name
         assert all(variant.config.value(path) == value for path, value in variant.values.items())
         others = {axis.path: BASE.value(axis.path) for axis in found} | {"adapter_name": BASE.adapter_name}
@@ -53,10 +55,10 @@ def test_every_combination_comes_once_with_a_name_of_its_own(found: list[Axis]) 
 
 
 @given(axes(), st.text(min_size=1, max_size=80).filter(str.strip))
-def test_any_name_of_the_base_leaves_names_that_differ(found: list[Axis], base: str) -> None:
+def test_any_name_of_the_base_leaves_names_that_differ(found: list[SweepAxis], base: str) -> None:
     names = [v.name for v in sweep.expand(BASE.with_value("adapter_name", base), found)]
     assert len(set(names)) == len(names)
-    assert all(0 < len(name) <= sweep.NAME_LENGTH for name in names)
+    assert all(0 < len(name) <= sweep.VARIANT_NAME_LENGTH for name in names)
 
 
 @given(st.lists(st.integers(1, 512), min_size=1, max_size=6))
@@ -113,16 +115,16 @@ def test_all_faults_of_a_list_are_told_at_once() -> None:
     "given_axes, change, words",
     [
         ([], {}, "No field"),
-        ([Axis("seed", (1,)), Axis("seed", (2,))], {}, "given twice"),
-        ([Axis(p, (1, 2)) for p in ("seed", "batch_size", "num_layers", "iters")], {}, "at most 3"),
-        ([Axis("seed", tuple(range(300)))], {}, "300 runs are too many"),
-        ([Axis("lora_parameters.rank", (1, 2))], {"fine_tune_type": "full"}, "does nothing"),
-        ([Axis("beta", (0.1, 0.2))], {}, "does nothing"),
-        ([Axis("iters", (1, 2)), Axis("epochs", (1.0, 2.0))], {}, "vary one of the two"),
+        ([SweepAxis("seed", (1,)), SweepAxis("seed", (2,))], {}, "given twice"),
+        ([SweepAxis(p, (1, 2)) for p in ("seed", "batch_size", "num_layers", "iters")], {}, "at most 3"),
+        ([SweepAxis("seed", tuple(range(300)))], {}, "300 runs are too many"),
+        ([SweepAxis("lora_parameters.rank", (1, 2))], {"fine_tune_type": "full"}, "does nothing"),
+        ([SweepAxis("beta", (0.1, 0.2))], {}, "does nothing"),
+        ([SweepAxis("iters", (1, 2)), SweepAxis("epochs", (1.0, 2.0))], {}, "vary one of the two"),
     ],
 )
 def test_a_sweep_that_makes_no_sense_is_refused(
-    given_axes: list[Axis], change: dict[str, object], words: str
+    given_axes: list[SweepAxis], change: dict[str, object], words: str
 ) -> None:
     with pytest.raises(UnusableError) as found:
         sweep.expand(BASE.with_values(change), given_axes)
@@ -130,10 +132,10 @@ def test_a_sweep_that_makes_no_sense_is_refused(
 
 
 def test_varying_iterations_frees_them_from_the_epochs() -> None:
-    variants = sweep.expand(BASE, [Axis("iters", (10, 20))])
+    variants = sweep.expand(BASE, [SweepAxis("iters", (10, 20))])
     assert [v.config.epochs for v in variants] == [None, None]
     assert sweep.total_iterations(variants, None) == 30
-    assert sweep.total_iterations(sweep.expand(BASE, [Axis("seed", (0, 1))]), None) is None
+    assert sweep.total_iterations(sweep.expand(BASE, [SweepAxis("seed", (0, 1))]), None) is None
 
 
 def test_only_fields_that_do_something_are_offered() -> None:

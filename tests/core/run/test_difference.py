@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.core.config.train_config import TrainConfig
-from app.core.run.difference import differences, run_config, value_text
+from app.core.run.difference import config_differences, run_config, value_text
 from app.core.run.folder import prepare_run
 from app.core.setup.config_file import load_config, save_config
 
@@ -17,17 +17,17 @@ def test_only_what_differs_is_listed_in_the_order_of_the_form() -> None:
     other = base.with_values(
         {"lora_parameters.rank": 8, "learning_rate": 3e-4, "adapter_name": "x", "adapter_path": "/y"}
     )
-    found = differences([base, other, base])
+    found = config_differences([base, other, base])
     assert [one.path for one in found] == ["learning_rate", "lora_parameters.rank"]
     assert found[0].values == (1e-4, 3e-4, 1e-4)
     assert found[1].label == "LoRA rank"
-    assert differences([base, base]) == []
-    assert differences([base]) == []
+    assert config_differences([base, base]) == []
+    assert config_differences([base]) == []
 
 
 def test_keys_that_only_one_config_has_are_listed_last() -> None:
     own = TrainConfig.model_validate({"wandb": "project", "seed": 3})
-    found = differences([TrainConfig(), own])
+    found = config_differences([TrainConfig(), own])
     assert [(one.path, one.values) for one in found] == [("seed", (0, 3)), ("wandb", (None, "project"))]
     assert found[1].texts() == ("–", "project")
 

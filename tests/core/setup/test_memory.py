@@ -8,8 +8,8 @@ import pytest
 
 from app.core.config.train_config import TrainConfig
 from app.core.model.inspection import Inspection
-from app.core.setup.memory import MemoryEstimate, Probe, Verdict, calibrate, estimate
-from app.core.setup.memory_term import Step, step_of
+from app.core.setup.memory import MemoryEstimate, MemoryFit, Probe, calibrate, estimate
+from app.core.setup.memory_term import StepSize, step_of
 from app.core.target.selection import resolve
 from tests.core.inspections import llama, mixture
 
@@ -85,27 +85,27 @@ def test_logits_are_never_held_whole() -> None:
 
 
 def test_step_is_padded_as_batches_are() -> None:
-    assert step_of(config(max_seq_length=1024), longest=101) == Step(4, 128, 512)
-    assert step_of(config(max_seq_length=101)) == Step(4, 100, 400)
+    assert step_of(config(max_seq_length=1024), longest=101) == StepSize(4, 128, 512)
+    assert step_of(config(max_seq_length=101)) == StepSize(4, 100, 400)
     # Cut into pieces of 1,024 positions, or of one example.
-    assert step_of(config(max_seq_length=513)) == Step(2, 512, 1024)
-    assert step_of(config(max_seq_length=2049)) == Step(1, 2048, 2048)
-    assert step_of(config(max_seq_length=2049, batching="pack")) == Step(4, 2048, 8192)
+    assert step_of(config(max_seq_length=513)) == StepSize(2, 512, 1024)
+    assert step_of(config(max_seq_length=2049)) == StepSize(1, 2048, 2048)
+    assert step_of(config(max_seq_length=2049, batching="pack")) == StepSize(4, 2048, 8192)
     assert step_of(config(max_seq_length=1024), longest=65, target_share=0.5).targets == 128
     pairs = config(train_mode="dpo", max_seq_length=1024)
-    assert step_of(pairs, longest=101) == Step(8, 128, 1024)
-    assert step_of(pairs, longest=101, labelled=True) == Step(4, 128, 512)
+    assert step_of(pairs, longest=101) == StepSize(8, 128, 1024)
+    assert step_of(pairs, longest=101, labelled=True) == StepSize(4, 128, 512)
     sampled = config(train_mode="grpo", group_size=3, max_completion_length=30, max_seq_length=1024)
-    assert step_of(sampled, longest=40) == Step(12, 96, 360)
+    assert step_of(sampled, longest=40) == StepSize(12, 96, 360)
 
 
 def test_verdicts() -> None:
     total = peak(config()).total / 1e9
-    assert peak(config()).verdict is Verdict.UNKNOWN
-    assert peak(config(), working_set_gb=total * 2).verdict is Verdict.FITS
-    assert peak(config(), working_set_gb=total * 1.05).verdict is Verdict.TIGHT
+    assert peak(config()).verdict is MemoryFit.UNKNOWN
+    assert peak(config(), working_set_gb=total * 2).verdict is MemoryFit.FITS
+    assert peak(config(), working_set_gb=total * 1.05).verdict is MemoryFit.TIGHT
     found = peak(config(), working_set_gb=total * 0.8)
-    assert found.verdict is Verdict.WONT_FIT
+    assert found.verdict is MemoryFit.WONT_FIT
     assert found.remedies
 
 
@@ -116,7 +116,7 @@ def test_remedies_fit_and_come_cheapest_first() -> None:
     assert list(found.remedies[0].values) == ["batch_size", "grad_accumulation_steps"]
     for remedy in found.remedies:
         applied = peak(chosen.with_values(remedy.values), working_set_gb=limit)
-        assert applied.verdict in (Verdict.FITS, Verdict.TIGHT)
+        assert applied.verdict in (MemoryFit.FITS, MemoryFit.TIGHT)
         assert applied.total == remedy.total_bytes
 
 
@@ -130,7 +130,7 @@ def test_changes_add_up_where_none_is_enough() -> None:
 
 def test_nothing_helps_a_machine_that_is_far_too_small() -> None:
     found = peak(config(), working_set_gb=llama().weight_bytes / 2e9)
-    assert (found.verdict, found.remedies) == (Verdict.WONT_FIT, ())
+    assert (found.verdict, found.remedies) == (MemoryFit.WONT_FIT, ())
 
 
 def test_probe_makes_the_same_step_exact_and_scales_others() -> None:
@@ -138,10 +138,10 @@ def test_probe_makes_the_same_step_exact_and_scales_others() -> None:
     selection = resolve(inspection, chosen)
     guess = peak(chosen)
     measured = guess.fixed + round(1.3 * guess.dynamic)
-    probe = Probe(measured, step_s=0.5, step=Step(4, 128, 512))
+    probe = Probe(measured, step_s=0.5, step=StepSize(4, 128, 512))
     calibration = calibrate(inspection, chosen, selection, probe)
     assert peak(chosen, calibration=calibration).total == pytest.approx(measured, rel=1e-3)
     halved = config(batch_size=2)
     assert peak(halved, calibration=calibration).dynamic == pytest.approx(1.3 * peak(halved).dynamic, rel=1e-3)
     assert peak(chosen, calibration=calibration).calibrated
-    assert calibration.step_s(Step(2, 128, 256), 2) == pytest.approx(0.25)
+    assert calibration.step_s(StepSize(2, 128, 256), 2) == pytest.approx(0.25)

@@ -24,10 +24,10 @@ from app.ui.form.store import form_store
 from app.ui.queue.ending import SleepCountdown
 from app.ui.queue.page import QueuePage
 from app.ui.queue.session import QueueSession
-from app.ui.queue.switch import QUEUE
+from app.ui.queue.switch import QUEUE_PAGE
 from app.ui.run.session import RunSession, RunState
 from app.ui.widget import theme
-from app.ui.widget.message_bar import Message
+from app.ui.widget.message_bar import Notice
 from app.ui.window.appearance import Appearance
 from app.ui.window.main_window import MainWindow
 from tests.ui.child import child
@@ -44,7 +44,7 @@ class Room:
     def __init__(self, queue: RunQueue | None = None) -> None:
         self.session = RunSession()
         self.queue = QueueSession(self.session, self.session, queue=queue)
-        self.told: list[Message] = []
+        self.told: list[Notice] = []
         self.queue.told.connect(self.told.append)
 
     def close(self) -> None:
@@ -455,7 +455,11 @@ def test_the_form_is_queued_also_while_a_run_trains(window: MainWindow, workers:
     assert said.act is not None
     said.act()
     switch = child(window, QTabBar, "runs.switch")
-    assert (switch.isVisible(), switch.currentIndex(), switch.tabText(QUEUE)) == (True, QUEUE, "Queue (1)")
+    assert (switch.isVisible(), switch.currentIndex(), switch.tabText(QUEUE_PAGE)) == (
+        True,
+        QUEUE_PAGE,
+        "Queue (1)",
+    )
     assert child(window, QWidget, "queue_page").isVisible()
     assert len(workers) >= 1
 

@@ -17,7 +17,7 @@ from app.core.model.inspection import Inspection
 from app.core.protocol import event
 from app.core.queue import sweep
 from app.core.queue.queue import QueueEntry, RunQueue
-from app.core.queue.sweep import Axis
+from app.core.queue.sweep import SweepAxis
 from app.ui.queue.session import QueueSession
 from app.ui.queue.sweep_dialog import SweepDialog
 from app.ui.queue.sweep_page import SweepPage
@@ -146,7 +146,7 @@ def page(qtbot: QtBot, queue: QueueSession) -> SweepPage:
     return found
 
 
-def add_sweep(queue: QueueSession, *axes: Axis) -> None:
+def add_sweep(queue: QueueSession, *axes: SweepAxis) -> None:
     assert queue.add(sweep.entries(sweep.expand(BASE, axes), sweep.sweep_name(BASE, axes)))
 
 
@@ -180,7 +180,7 @@ def settle(qtbot: QtBot, page: SweepPage) -> None:
 
 def test_the_table_and_the_chart_grow_as_runs_end(qtbot: QtBot, queue: QueueSession, page: SweepPage) -> None:
     assert child(page, QLabel, "sweep.empty").isVisible()
-    add_sweep(queue, Axis("lora_parameters.rank", (16, 8)), Axis("learning_rate", (1e-4, 1e-3)))
+    add_sweep(queue, SweepAxis("lora_parameters.rank", (16, 8)), SweepAxis("learning_rate", (1e-4, 1e-3)))
     settle(qtbot, page)
     assert cells(page, 0) == ["16", "16", "8", "8"]
     assert cells(page, 2) == ["Waiting"] * 4
@@ -207,7 +207,7 @@ def label_of(page: SweepPage) -> str:
 
 
 def test_sorting_by_loss_leaves_the_unmeasured_last(qtbot: QtBot, queue: QueueSession, page: SweepPage) -> None:
-    add_sweep(queue, Axis("seed", (1, 2, 3, 4)))
+    add_sweep(queue, SweepAxis("seed", (1, 2, 3, 4)))
     for loss in (2.0, None, 1.0):
         train_next(queue, loss)
     settle(qtbot, page)
@@ -220,7 +220,7 @@ def test_sorting_by_loss_leaves_the_unmeasured_last(qtbot: QtBot, queue: QueueSe
 def test_the_best_run_is_shown_and_a_sweep_outlives_the_cleared_list(
     qtbot: QtBot, queue: QueueSession, page: SweepPage
 ) -> None:
-    add_sweep(queue, Axis("targets", ("full", "attention")))
+    add_sweep(queue, SweepAxis("targets", ("full", "attention")))
     train_next(queue, 2.0)
     train_next(queue, 1.0)
     queue.clear()
@@ -234,7 +234,7 @@ def test_the_best_run_is_shown_and_a_sweep_outlives_the_cleared_list(
         QTest.mouseClick(child(page, QPushButton, "sweep.show"), Qt.MouseButton.LeftButton)
     assert opened.args == [Path(queue.state.entries[0].run)]
 
-    add_sweep(queue, Axis("seed", (1, 2)))
+    add_sweep(queue, SweepAxis("seed", (1, 2)))
     settle(qtbot, page)
     assert page.sweep == queue.state.entries[0].sweep, "what was looked at stays"
     QTest.mouseClick(child(page, QAbstractButton, "sweep.forget"), Qt.MouseButton.LeftButton)

@@ -29,7 +29,7 @@ from app.core.run.folder import RunDir, prepare_run
 from app.core.run.note import RunNote, load_note, save_note
 from app.core.system.setting import load_settings
 from app.ui.runs.action_bar import move_to_trash
-from app.ui.runs.column import COLUMNS, KEYS, created_text
+from app.ui.runs.column import COLUMN_KEYS, RUN_COLUMNS, created_text
 from app.ui.runs.tab import RunsTab
 from app.ui.widget import theme
 from tests.ui.child import child
@@ -93,7 +93,7 @@ def select(qtbot: QtBot, tab: RunsTab, *runs: RunDir) -> None:
 
 def names(tab: RunsTab) -> list[str]:
     view = tab.table.filter
-    return [view.index(row, KEYS.index("name")).data() for row in range(view.rowCount())]
+    return [view.index(row, COLUMN_KEYS.index("name")).data() for row in range(view.rowCount())]
 
 
 def text(tab: RunsTab, name: str) -> str:
@@ -111,7 +111,7 @@ def parts(tab: RunsTab) -> QTabBar:
 
 def test_all_runs_are_listed_with_their_figures(tab: RunsTab) -> None:
     assert names(tab) == ["gamma", "beta two", "alpha"]
-    row = {key: tab.table.filter.index(2, place).data() for place, key in enumerate(KEYS)}
+    row = {key: tab.table.filter.index(2, place).data() for place, key in enumerate(COLUMN_KEYS)}
     assert row["state"] == "Finished"
     assert row["base"] == "llama"
     assert row["speed"] == "1,823"
@@ -170,7 +170,7 @@ def test_every_column_sorts_both_ways_and_keeps_the_selection(
     qtbot: QtBot, tab: RunsTab, runs: list[RunDir]
 ) -> None:
     select(qtbot, tab, runs[1])
-    for place, column in enumerate(COLUMNS):
+    for place, column in enumerate(RUN_COLUMNS):
         values = []
         for order in (Qt.SortOrder.AscendingOrder, Qt.SortOrder.DescendingOrder):
             tab.table.sortByColumn(place, order)
@@ -190,13 +190,13 @@ def test_the_selection_survives_a_search(qtbot: QtBot, tab: RunsTab, runs: list[
 
 
 def test_columns_are_hidden_and_remembered(qtbot: QtBot, tab: RunsTab) -> None:
-    tab.table.setColumnHidden(KEYS.index("data"), True)
-    tab.table.setColumnWidth(KEYS.index("name"), 222)
+    tab.table.setColumnHidden(COLUMN_KEYS.index("data"), True)
+    tab.table.setColumnWidth(COLUMN_KEYS.index("name"), 222)
     tab.hide()
     assert load_settings().window["runs"]["columns"]
     again = shown(qtbot)
-    assert again.table.isColumnHidden(KEYS.index("data"))
-    assert again.table.columnWidth(KEYS.index("name")) == 222
+    assert again.table.isColumnHidden(COLUMN_KEYS.index("data"))
+    assert again.table.columnWidth(COLUMN_KEYS.index("name")) == 222
 
 
 def test_both_themes_paint_every_row(qtbot: QtBot, tab: RunsTab, runs: list[RunDir]) -> None:
@@ -230,7 +230,7 @@ def test_a_name_is_edited_in_its_cell_and_kept(qtbot: QtBot, tab: RunsTab, runs:
     qtbot.waitUntil(lambda: "a better name" in names(tab))
     assert load_note(runs[0]).name == "a better name"
     assert [run.name for run in tab.table.chosen()] == ["a better name"]
-    index = tab.table.filter.index(names(tab).index("a better name"), KEYS.index("name"))
+    index = tab.table.filter.index(names(tab).index("a better name"), COLUMN_KEYS.index("name"))
     tab.table.filter.setData(index, "")
     assert "alpha" in names(tab)
     assert not runs[0].notes.exists()

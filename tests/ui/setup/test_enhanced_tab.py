@@ -311,7 +311,7 @@ def test_model_and_data_are_taken_over_from_the_setup_form(tab: EnhancedTab) -> 
 
 @pytest.mark.parametrize(
     ("name", "folder"),
-    [("sft", starter.data_dir()), ("kto", starter.preference_dir()), ("bnpo", starter.reward_dir())],
+    [("sft", starter.examples_dir()), ("kto", starter.preference_dir()), ("bnpo", starter.reward_dir())],
 )
 def test_each_kind_of_method_has_its_starter_data(qtbot: QtBot, tab: EnhancedTab, name: str, folder: Path) -> None:
     if name != "sft":

@@ -22,7 +22,7 @@ def tab(qtbot: QtBot) -> Iterator[SetupTab]:
     found = SetupTab(store, Inspector())
     qtbot.addWidget(found)
     found.show()
-    assert store.set_many({"model": str(starter.model_dir()), "data": str(starter.data_dir())}) is None
+    assert store.set_many({"model": str(starter.model_dir()), "data": str(starter.examples_dir())}) is None
     qtbot.waitUntil(lambda: found.estimate.estimate is not None and not found.data_panel.is_busy, timeout=WAIT_MS)
     qtbot.waitUntil(found.estimate.probe.button.isEnabled)
     yield found

@@ -7,7 +7,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QColor
 from pytestqt.qtbot import QtBot
 
-from app.core.model.inspection import Module, Row
+from app.core.model.inspection import MatrixRow, Module
 from app.core.model.module_group import Group
 from app.ui.target.coverage_matrix import Cell, CoverageMatrix, group_color
 from app.ui.widget import theme
@@ -24,14 +24,14 @@ def module(key: str, layer: int, group: Group) -> Module:
 
 def rows(
     layers: int, keys: tuple[tuple[str, Group], ...] = KEYS, missing: frozenset[int] = frozenset()
-) -> list[Row]:
+) -> list[MatrixRow]:
     """Rows of a model; the first key is lacking in the layers ``missing``."""
 
     def cells(key: str, group: Group) -> tuple[Module | None, ...]:
         gaps = missing if key == keys[0][0] else ()
         return tuple(None if layer in gaps else module(key, layer, group) for layer in range(layers))
 
-    return [Row(key, group, cells(key, group)) for key, group in keys]
+    return [MatrixRow(key, group, cells(key, group)) for key, group in keys]
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from app.worker.batch.batch import Batch
 from app.worker.batch.examples import Examples
 from app.worker.batch.order import FileOrder, shuffled_order
 from app.worker.batch.plan import BatchPlan, pack_rows
-from app.worker.batch.shape import LIMIT, Costs, Shape, ShapeTable, plan_shapes, rounded
+from app.worker.batch.shape import SHAPE_LIMIT, Costs, Shape, ShapeTable, plan_shapes, rounded
 from app.worker.objective.validation import ValidationSet
 from app.worker.token.token_set import Example, TokenSet
 
@@ -147,7 +147,7 @@ def test_little_padding_in_few_shapes(batching: Batching, most: float) -> None:
     made = [batches.batch(i) for i in range(1, 3 * batches.batches_per_epoch + 1)]
     padding = 1 - sum(b.tokens for b in made) / sum(b.positions for b in made)
     assert padding < most
-    assert len({shape for batch in made for shape in batch.shapes}) <= LIMIT + (batching == "pack")
+    assert len({shape for batch in made for shape in batch.shapes}) <= SHAPE_LIMIT + (batching == "pack")
     as_in_file = plan(dolly(2000), 8, "file_order", cut=1024)
     made = [as_in_file.batch(i) for i in range(1, as_in_file.batches_per_epoch + 1)]
     assert 1 - sum(b.tokens for b in made) / sum(b.positions for b in made) > 0.5

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from mlx_lm import load
 
-from app.worker.batch.pack import SegmentCache, caches, refusal
+from app.worker.batch.pack import SegmentCache, caches, packing_refusal
 from tests.worker.tiny_model import write_model
 
 MODELS: dict[str, dict[str, Any]] = {
@@ -47,7 +47,7 @@ STATE_SPACE: dict[str, Any] = {
 @pytest.mark.parametrize("name", MODELS)
 def test_alone_and_packed_are_the_same(name: str, tmp_path: Path) -> None:
     model, _ = load(str(write_model(tmp_path, **MODELS[name])))
-    assert refusal(model, lambda tokens, cache: model(tokens, cache=cache)) == ""
+    assert packing_refusal(model, lambda tokens, cache: model(tokens, cache=cache)) == ""
     random = np.random.default_rng(1)
     pieces = [random.integers(4, 200, n).astype(np.int32) for n in (5, 1, 9)]
     segments = mx.array(np.repeat([1, 2, 3, 0], [5, 1, 9, 3])[None])
@@ -62,12 +62,12 @@ def test_alone_and_packed_are_the_same(name: str, tmp_path: Path) -> None:
 
 def test_absolute_positions_are_refused(tmp_path: Path) -> None:
     model, _ = load(str(write_model(tmp_path, "gpt2", **ABSOLUTE)))
-    assert "positions" in refusal(model, model)
+    assert "positions" in packing_refusal(model, model)
 
 
 def test_state_space_models_are_refused(tmp_path: Path) -> None:
     model, _ = load(str(write_model(tmp_path, "mamba2", **STATE_SPACE)))
-    assert "cache" in refusal(model, model)
+    assert "cache" in packing_refusal(model, model)
 
 
 def test_the_mask_sees_its_own_segment_and_window() -> None:

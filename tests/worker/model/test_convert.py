@@ -73,7 +73,7 @@ def test_a_worker_converts_and_tells_its_phases(source: Path, tmp_path: Path) ->
     with started_job(job) as worker:
         events = list(worker.events())
     assert isinstance(events[-1], event.Finished)
-    assert next(e.phase for e in events if isinstance(e, event.Progressed)) == convert_module.LOADING
+    assert next(e.phase for e in events if isinstance(e, event.Progressed)) == convert_module.LOADING_PHASE
     assert (tmp_path / "deep" / "out" / "config.json").is_file()
 
 

@@ -11,7 +11,7 @@ from mlx_lm import generate
 from app.core.problem import UnusableError
 from app.core.system import starter
 from app.worker.model.loading import load_model
-from app.worker.rollout.sampling import Sampled, sample, seed_of
+from app.worker.rollout.sampling import SampledAnswer, sample, seed_of
 from tests.worker.training import random_words
 
 QUESTIONS = ("What day comes after Thursday?", "Name the capital of Russia.", "Count the legs of a sheep.")
@@ -29,7 +29,7 @@ def prompts(tokenizer: Any) -> list[list[int]]:
     ]
 
 
-def answers(loaded: tuple[Any, Any], inputs: list[list[int]], **options: Any) -> list[Sampled]:
+def answers(loaded: tuple[Any, Any], inputs: list[list[int]], **options: Any) -> list[SampledAnswer]:
     model, tokenizer = loaded
     settings = {"max_tokens": 24, "temperature": 1.0, "seed": 3} | options
     found = sample(model, inputs, ends=sorted(tokenizer.eos_token_ids), **settings)

@@ -24,7 +24,7 @@ from app.core.protocol.job import CheckJob, Job, PreviewJob, TokenizeJob, write_
 from app.worker.batch.examples import Examples
 from app.worker.data import preview as preview_module
 from app.worker.data.check import check, tokenize
-from app.worker.data.preview import Preview, runs, token_texts
+from app.worker.data.preview import Preview, text_runs, token_texts
 from app.worker.data.statistic import histogram, padding_share, statistics
 from app.worker.process.channel import Channel
 from app.worker.token import cache as token_cache
@@ -296,7 +296,7 @@ def test_token_texts_put_together_are_the_text(tokenizer: Any) -> None:
 def test_runs_keep_every_token() -> None:
     tokens = [{"id": 1, "text": "a", "kind": k, "trained": t} for k, t in
               (("masked", False), ("masked", False), ("special", True), ("trained", True))]  # fmt: skip
-    assert [(r["kind"], r["text"], r["start"], r["end"]) for r in runs(tokens)] == [
+    assert [(r["kind"], r["text"], r["start"], r["end"]) for r in text_runs(tokens)] == [
         ("masked", "aa", 0, 2), ("special", "a", 2, 3), ("trained", "a", 3, 4)
     ]  # fmt: skip
 

@@ -15,7 +15,7 @@ from app.core.protocol.event import Finished, Result
 from app.core.protocol.job import ProbeJob
 from app.core.run.folder import prepare_run
 from app.core.setup.memory import Probe, calibrate, estimate
-from app.core.setup.memory_term import Step as StepSize
+from app.core.setup.memory_term import StepSize as StepSize
 from app.core.target.selection import resolve
 from app.worker.model.head import find_head
 from app.worker.model.inspect import inspect_model

@@ -54,15 +54,15 @@ def test_demo_config_points_at_the_starter_and_trains_every_matrix() -> None:
     config = yaml.safe_load(starter.demo_config().read_text(encoding="utf-8"))
     folder = starter.demo_config().parent
     assert (folder / config["model"]) == starter.model_dir()
-    assert (folder / config["data"]) == starter.data_dir()
+    assert (folder / config["data"]) == starter.examples_dir()
     assert config["num_layers"] == -1
     assert len(config["lora_parameters"]["keys"]) == 7
-    assert config["iters"] * config["batch_size"] == 3 * len(_rows(starter.data_dir(), "train"))
+    assert config["iters"] * config["batch_size"] == 3 * len(_rows(starter.examples_dir(), "train"))
 
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_every_answer_of_the_style_data_is_in_style(split: str) -> None:
-    for row in _rows(starter.data_dir(), split):
+    for row in _rows(starter.examples_dir(), split):
         roles = [message["role"] for message in row["messages"] if message["role"] != "system"]
         assert roles == ["user", "assistant"] * (len(roles) // 2)
         assert all(starter.in_style(m["content"]) for m in row["messages"] if m["role"] == "assistant")
@@ -87,7 +87,7 @@ def test_preferred_answers_are_the_shorter_ones() -> None:
 
 
 def test_base_answers_held_out_questions_plainly(loaded: tuple[Any, Any]) -> None:
-    rows = _rows(starter.data_dir(), "test")
+    rows = _rows(starter.examples_dir(), "test")
     said = [_answer(loaded, row["messages"][:-1]) for row in rows]
     assert not any(starter.in_style(text) or "♪ Hey" in text for text in said)
     assert all(text.endswith(".") and len(text.split()) > 2 for text in said)
