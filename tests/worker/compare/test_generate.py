@@ -315,7 +315,7 @@ def test_stop_is_heard_while_a_long_prompt_is_read(models: Path) -> None:
 
 
 def test_a_prompt_that_does_not_fit_the_memory_is_told(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.worker.compare.generate.free_bytes", lambda: 100_000)
+    monkeypatch.setattr("app.worker.compare.generate.free_memory_bytes", lambda: 100_000)
     with Server(models / "base", [None]) as server:
         [(_, last)] = server.ask(prompt="x" * 2300, max_tokens=5)
     assert last.finish_reason == "unusable"
