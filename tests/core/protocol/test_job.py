@@ -133,7 +133,10 @@ def test_a_job_cannot_be_changed() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('{"task": "inspect", "protocol": 2, "model": "", "mood": 1}', "The job `inspect` has no `mood`."),
+        (
+            json.dumps({"task": "inspect", "protocol": PROTOCOL_VERSION, "model": "", "mood": 1}),
+            "The job `inspect` has no `mood`.",
+        ),
         ("{", "It is no JSON"),
         ("[]", "It is no JSON object."),
         (None, "No such file or directory"),
