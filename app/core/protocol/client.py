@@ -18,7 +18,7 @@ from typing import Self
 
 from app.core.protocol import event, program
 from app.core.protocol.command import Command, Stop
-from app.core.protocol.event import Event, parse_event
+from app.core.protocol.event import Event, heard_event, version_mismatch
 from app.core.protocol.job import LOG_TAIL_LINES, Job, write_job
 
 LOG_FILE = "log.txt"
@@ -74,15 +74,19 @@ class WorkerClient:
         """Everything the worker says, as it says it.
 
         The last one is `Finished` or `Failed`: a worker that ends without either is told as a `Failed` with the
-        tail of its log.
+        tail of its log. One that speaks another version of the protocol is ended, and that is told.
         """
         assert self._process.stdout is not None
         ended = False
         for line in self._process.stdout:
             try:
-                found = parse_event(line)
+                found = heard_event(line)
             except ValueError:
                 continue  # half a line of a worker that was killed
+            if isinstance(found, event.Hello) and (failed := version_mismatch(found)):
+                self.kill()
+                yield failed
+                return
             ended = isinstance(found, (event.Finished, event.Failed))
             yield found
         self.close()

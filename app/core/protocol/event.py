@@ -2,80 +2,78 @@
 
 The live chart and the chart of an old run are one function fed with these. Non-finite numbers are written as
 ``NaN`` and ``Infinity`` (Python's JSON): a diverged loss must arrive as what it is, not as null.
+
+A live worker is of this version, or it is refused: `parse_event` takes what this version has and nothing else. A
+file may be of any version: `recorded_event` takes what it understands of a line, and what it does not is `Unknown`.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
-PROTOCOL_VERSION = 1
+from pydantic import Field, TypeAdapter, ValidationError
+
+from app.core.protocol.wire import PROTOCOL_VERSION, RefusedError, WirePart, refusal_text
+
 _ENCODER = json.JSONEncoder(ensure_ascii=False)  # json.dumps would make a new one for every line
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class Event(WirePart):
     """Base of all events. ``time`` is seconds since 1970, UTC."""
 
-    type: ClassVar[str] = ""
-    time: float = field(default_factory=time.time)
+    type: str
+    time: float = Field(default_factory=time.time)
 
     def to_line(self) -> str:
         """The JSON line, without the newline."""
-        # Not dataclasses.asdict: it copies every loss of a report, which costs more than writing them.
-        tree = {name: getattr(self, name) for name in NAMES[self.type]}
-        return _ENCODER.encode({"type": self.type} | tree)
+        # Not model_dump: it copies every loss of a report, which costs more than writing them.
+        return _ENCODER.encode(vars(self))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Hello(Event):
     """First event of every worker."""
 
-    type: ClassVar[str] = "hello"
+    type: Literal["hello"] = "hello"
     task: str
     protocol: int = PROTOCOL_VERSION
-    versions: dict[str, str] = field(default_factory=dict)
+    versions: dict[str, str] = Field(default_factory=dict)
     device: str = ""
     memory_gb: float = 0.0
     working_set_gb: float = 0.0
     pid: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Progressed(Event):
     """A step of preparation: ``phase`` in words ("Loading the model"), ``done`` of ``total`` where counted."""
 
-    type: ClassVar[str] = "progressed"
+    type: Literal["progressed"] = "progressed"
     phase: str
     done: int = 0
     total: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Warned(Event):
     """Something the user should know; the task goes on."""
 
-    type: ClassVar[str] = "warned"
+    type: Literal["warned"] = "warned"
     message: str
     hint: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Inspected(Event):
     """What `inspect` found: an `app.core.model.inspection.Inspection` as a dict."""
 
-    type: ClassVar[str] = "inspected"
+    type: Literal["inspected"] = "inspected"
     inspection: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Started(Event):
     """Training begins (or goes on, when ``iteration`` > 0). Token counts are of one epoch of the training data."""
 
-    type: ClassVar[str] = "started"
+    type: Literal["started"] = "started"
     iteration: int = 0
     iterations: int
     iterations_per_epoch: float
@@ -88,17 +86,16 @@ class Started(Event):
     batch_size: int = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainReported(Event):
     """The figures since the last report. ``losses`` are those of each iteration ending at ``iteration``.
 
     ``figures`` are the method's own, means since the last report: ``margin``, ``accuracy``, ``reward``, ``kl``, …
     """
 
-    type: ClassVar[str] = "train_reported"
+    type: Literal["train_reported"] = "train_reported"
     iteration: int
     train_loss: float
-    losses: list[float] = field(default_factory=list)
+    losses: list[float] = Field(default_factory=list)
     learning_rate: float
     iterations_per_second: float
     tokens_per_second: float
@@ -111,17 +108,16 @@ class TrainReported(Event):
     cache_memory_gb: float = 0.0
     swap_gb: float | None = None
     elapsed_s: float = 0.0
-    figures: dict[str, float] = field(default_factory=dict)
+    figures: dict[str, float] = Field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Validated(Event):
     """A validation on the fixed set; ``best`` if no earlier one was better.
 
     ``figures`` are the method's own. Where a reward is optimized, ``val_loss`` is its mean with the sign changed.
     """
 
-    type: ClassVar[str] = "validated"
+    type: Literal["validated"] = "validated"
     iteration: int
     val_loss: float
     val_time_s: float = 0.0
@@ -130,10 +126,9 @@ class Validated(Event):
     epoch: float = 0.0
     trained_tokens: int = 0
     elapsed_s: float = 0.0
-    figures: dict[str, float] = field(default_factory=dict)
+    figures: dict[str, float] = Field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Sampled(Event):
     """The newest answers that iteration ``iteration`` learns from: one group to one prompt.
 
@@ -141,38 +136,34 @@ class Sampled(Event):
     ``reward`` (the weighted sum) and ``rewards`` (by function).
     """
 
-    type: ClassVar[str] = "sampled"
+    type: Literal["sampled"] = "sampled"
     iteration: int
     samples: list[dict[str, Any]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointSaved(Event):
     """Weights are on disk at ``path`` (relative to the run); ``kind`` is numbered, best or final."""
 
-    type: ClassVar[str] = "checkpoint_saved"
+    type: Literal["checkpoint_saved"] = "checkpoint_saved"
     iteration: int
     path: str
     kind: str = "numbered"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Paused(Event):
     """Training waits in place at ``iteration``."""
 
-    type: ClassVar[str] = "paused"
+    type: Literal["paused"] = "paused"
     iteration: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Resumed(Event):
     """Training goes on after a pause in place."""
 
-    type: ClassVar[str] = "resumed"
+    type: Literal["resumed"] = "resumed"
     iteration: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Answered(Event):
     """A piece of an answer of column ``column`` to request ``request``; the last piece carries the figures.
 
@@ -180,7 +171,7 @@ class Answered(Event):
     two ``message`` says why there is no answer, or no whole one.
     """
 
-    type: ClassVar[str] = "answered"
+    type: Literal["answered"] = "answered"
     request: int
     column: int
     text: str = ""
@@ -194,30 +185,27 @@ class Answered(Event):
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Ready(Event):
     """A worker that answers requests has loaded its model and waits for them."""
 
-    type: ClassVar[str] = "ready"
+    type: Literal["ready"] = "ready"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Result(Event):
     """The result of a task that ends with one (``evaluate``, ``tokenize``, ``probe``, …), as plain JSON."""
 
-    type: ClassVar[str] = "result"
+    type: Literal["result"] = "result"
     name: str
     data: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Finished(Event):
     """The task is over as it should be. ``reason`` is completed, stopped, early_stopping or paused.
 
     A paused run left the memory, and goes on when it is resumed.
     """
 
-    type: ClassVar[str] = "finished"
+    type: Literal["finished"] = "finished"
     reason: str = "completed"
     iteration: int | None = None
     elapsed_s: float = 0.0
@@ -226,14 +214,13 @@ class Finished(Event):
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Failed(Event):
     """The task cannot go on; ``message`` says what happened, ``hint`` what to do, ``path`` names the field if any.
 
     ``unusable`` is true when the arguments, config or data were at fault (exit code 2 instead of 1).
     """
 
-    type: ClassVar[str] = "failed"
+    type: Literal["failed"] = "failed"
     message: str
     hint: str = ""
     path: str = ""
@@ -242,40 +229,85 @@ class Failed(Event):
     unusable: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unknown(Event):
-    """An event of a newer version: kept as it came."""
+AnyEvent: TypeAlias = (
+    Hello | Progressed | Warned | Inspected | Started | TrainReported | Validated | Sampled | CheckpointSaved
+    | Paused | Resumed | Answered | Ready | Result | Finished | Failed
+)  # fmt: skip
+_ADAPTER: TypeAdapter[AnyEvent] = TypeAdapter(Annotated[AnyEvent, Field(discriminator="type")])
+EVENTS: dict[str, type[AnyEvent]] = {kind.model_fields["type"].default: kind for kind in get_args(AnyEvent)}
 
-    type: ClassVar[str] = "unknown"
+
+class Unknown(Event):
+    """A line of a file that this version does not understand: kept as it came. No worker says it."""
+
+    type: Literal["unknown"] = "unknown"
     data: dict[str, Any]
 
 
-EVENTS: dict[str, type[Event]] = {
-    kind.type: kind
-    for kind in (
-        Hello, Progressed, Warned, Inspected, Started, TrainReported, Validated, Sampled, CheckpointSaved, Paused,
-        Resumed, Answered, Ready, Result, Finished, Failed,
-    )
-}  # fmt: skip
-
-
-# The fields of each event, in the order of its line.
-NAMES = {name: tuple(f.name for f in fields(kind)) for name, kind in (EVENTS | {Unknown.type: Unknown}).items()}
-
-
 def parse_event(line: str | bytes) -> Event:
-    """The event of one line. Keys it does not know are dropped; raises `ValueError` if it is no event line."""
+    """What a live worker said in one line.
+
+    Raises `RefusedError` in words if this version has no such event, and a plain `ValueError` if the line is no
+    event at all. A greeting is understood whatever its version, since it is what tells that.
+    """
+    tree = _tree(line)
+    kind = tree["type"]
+    if kind not in EVENTS:
+        raise RefusedError(f"There is no event `{kind[:100]}`.")
+    if kind == "hello" and tree.get("protocol") != PROTOCOL_VERSION:
+        return _lenient(tree)
+    try:
+        return _ADAPTER.validate_python(tree)
+    except ValidationError as error:
+        raise RefusedError(refusal_text(f"the event `{kind}`", error)) from error
+
+
+def recorded_event(line: str | bytes) -> Event:
+    """The event of a line in a file, of whatever version; raises `ValueError` if it is no event line.
+
+    Fields that this version does not have are dropped; an event that it does not have is `Unknown`, and so is one
+    whose fields it cannot take.
+    """
+    return _lenient(_tree(line))
+
+
+def _tree(line: str | bytes) -> dict[str, Any]:
     tree = json.loads(line)
     if not isinstance(tree, dict) or not isinstance(tree.get("type"), str):
         raise ValueError("not an event line")
+    return tree
+
+
+def _lenient(tree: dict[str, Any]) -> Event:
     kind = EVENTS.get(tree["type"])
-    if kind is None:
-        return Unknown(data=tree, time=float(tree.get("time", 0.0)))
-    known = NAMES[kind.type]
+    if kind is not None:
+        known = kind.model_fields
+        try:
+            return kind.model_validate({key: value for key, value in tree.items() if key in known})
+        except ValidationError:
+            pass
+    at = tree.get("time")
+    return Unknown(data=tree, time=float(at) if isinstance(at, (int, float)) else 0.0)
+
+
+def version_mismatch(hello: Hello) -> Failed | None:
+    """The failure of a worker that speaks another version than this Luthier; None if it is the same."""
+    if hello.protocol == PROTOCOL_VERSION:
+        return None
+    said = f"The worker speaks version {hello.protocol} of the protocol, this Luthier version {PROTOCOL_VERSION}."
+    return Failed(message=said, hint="Luthier was changed while it ran: close it and open it again.", unusable=True)
+
+
+def heard_event(line: str | bytes) -> Event:
+    """What a live worker said in one line, or a `Warned` that says what of it is not understood.
+
+    Raises `ValueError` if the line is no event at all: what a library prints, or half a line of a process that was
+    killed.
+    """
     try:
-        return kind(**{key: value for key, value in tree.items() if key in known})
-    except TypeError as error:
-        raise ValueError(str(error)) from error
+        return parse_event(line)
+    except RefusedError as error:
+        return Warned(message=f"The worker said something that is not understood. {error}")
 
 
 def read_events(path: Path) -> list[Event]:
@@ -286,7 +318,7 @@ def read_events(path: Path) -> list[Event]:
     with path.open("rb") as file:
         for line in file:
             try:
-                found.append(parse_event(line))
+                found.append(recorded_event(line))
             except ValueError:
                 continue
     return found

@@ -6,7 +6,7 @@ import math
 import time
 
 from app.core.protocol import event
-from app.core.protocol.event import Event, parse_event
+from app.core.protocol.event import Event, recorded_event
 from app.core.run.folder import RunDir, recorded_state
 from app.core.run.history import RunHistory
 
@@ -53,7 +53,7 @@ class RunReader:
 
     def _take_line(self, line: bytes) -> None:
         try:
-            found = parse_event(line)
+            found = recorded_event(line)
         except ValueError:
             return
         if self.created is None:

@@ -14,7 +14,7 @@ from app.core.model.adapter_file import ADAPTER_FILE
 from app.core.problem import UnusableError
 from app.core.protocol import event
 from app.core.protocol.command import Command, Park, Pause, Resume, Stop
-from app.core.protocol.event import Event, parse_event
+from app.core.protocol.event import Event, recorded_event
 from app.core.protocol.job import TrainJob, write_job
 from app.core.run.folder import RunDir, create_run
 from app.core.run.history import RunHistory
@@ -264,7 +264,7 @@ class RunSession(QObject):
                 self._file.seek(-len(line), 1)
                 break
             try:
-                self._take(parse_event(line))
+                self._take(recorded_event(line))
             except ValueError:
                 continue
             if time.perf_counter() > until:

@@ -12,7 +12,7 @@ from PySide6.QtCore import QIODevice, QObject, QProcess, QProcessEnvironment, QT
 
 from app.core.protocol import event
 from app.core.protocol.command import Command
-from app.core.protocol.event import Event, parse_event
+from app.core.protocol.event import Event, heard_event, version_mismatch
 from app.core.protocol.program import worker_command, worker_environment
 
 LOG_TAIL_CHARACTERS = 8_000
@@ -73,6 +73,7 @@ class WorkerProcess(QObject):
         self._tail = ""
         self._pending: list[bytes] = []
         self._rest = b""
+        self._is_foreign = False  # of another version: nothing it says is listened to
         self._exit_code: int | None = None
         self._process = QProcess(self)
         self._process.readyReadStandardOutput.connect(self._read_events)
@@ -138,7 +139,7 @@ class WorkerProcess(QObject):
     def _drain(self) -> None:
         turn, self._pending = self._pending[:LINES_PER_TURN], self._pending[LINES_PER_TURN:]
         for line in turn:
-            if line.strip():
+            if line.strip() and not self._is_foreign:
                 self._handle(line)
         if self._pending:
             self._turn.start()
@@ -147,10 +148,13 @@ class WorkerProcess(QObject):
 
     def _handle(self, line: bytes) -> None:
         try:
-            found: Event = parse_event(line)
+            found: Event = heard_event(line)
         except ValueError:
             self._log(line.decode("utf-8", "replace") + "\n")
             return
+        if isinstance(found, event.Hello) and (failed := version_mismatch(found)):
+            found, self._is_foreign = failed, True
+            self.kill()
         if isinstance(found, event.Failed):
             self._failure = found
         elif isinstance(found, event.Finished):
@@ -199,7 +203,7 @@ class WorkerProcess(QObject):
             self._drain()
 
     def _end(self) -> None:
-        if self._rest.strip():
+        if self._rest.strip() and not self._is_foreign:
             rest, self._rest = self._rest, b""
             self._handle(rest)
         code, self._exit_code = self._exit_code or 0, None

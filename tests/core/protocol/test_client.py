@@ -24,6 +24,13 @@ def say(kind, **data):
 say("hello", task="fake", pid=os.getpid())
 """
 
+FOREIGN = """
+import json, time
+print(json.dumps({"type": "hello", "task": "fake", "protocol": 99, "mood": "good"}), flush=True)
+print(json.dumps({"type": "warned", "message": "of the future"}), flush=True)
+time.sleep(60)
+"""
+
 
 def fake(monkeypatch: pytest.MonkeyPatch, body: str) -> None:
     """Lets every worker be a small script instead, which has already said hello."""
@@ -153,3 +160,26 @@ def test_the_tail_of_a_log(tmp_path: Path) -> None:
     log.write_bytes(b"".join(b"line %d\n" % n for n in range(100_000)) + b"\xff end")
     tail = log_tail(log, 2)
     assert tail.splitlines() == ["line 99999", "\ufffd end"]
+
+
+def test_a_worker_of_another_version_is_ended_and_that_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(program, "worker_command", lambda _: [sys.executable, "-c", FOREIGN])
+    with WorkerClient(tmp_path) as worker:
+        (said,) = list(worker.events())
+    assert isinstance(said, event.Failed)
+    assert "speaks version 99 of the protocol" in said.message
+    assert worker.exit_code == -signal.SIGKILL, "it was not left to work on"
+
+
+def test_what_is_not_understood_is_told_and_the_rest_is_heard(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fake(monkeypatch, 'say("sang", song=1)\nsay("ready", mood="good")\nsay("finished")')
+    with WorkerClient(tmp_path) as worker:
+        said = list(worker.events())
+    assert [type(e) for e in said] == [event.Hello, event.Warned, event.Warned, event.Finished]
+    warned = [e.message for e in said if isinstance(e, event.Warned)]
+    assert "There is no event `sang`." in warned[0]
+    assert "The event `ready` has no `mood`." in warned[1]

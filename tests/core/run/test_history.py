@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import math
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -115,8 +114,9 @@ def test_the_csv_has_every_point_with_its_units() -> None:
 
 
 def test_the_csv_has_the_figures_of_the_method() -> None:
-    reported = replace(report(2, [4.0, 3.5]), figures={"margin": 0.25, "reward/exact": 1.0})
-    history = fed(started(), reported, replace(validated(2, 2.5), figures={"margin": -0.5}), report(3, [3.0]))
+    reported = report(2, [4.0, 3.5]).model_copy(update={"figures": {"margin": 0.25, "reward/exact": 1.0}})
+    measured = validated(2, 2.5).model_copy(update={"figures": {"margin": -0.5}})
+    history = fed(started(), reported, measured, report(3, [3.0]))
     rows = list(csv.DictReader(io.StringIO(history.to_csv())))
     assert list(rows[0])[4:] == [
         "train_loss", "learning_rate", "val_loss", "margin", "reward/exact", "val_margin"

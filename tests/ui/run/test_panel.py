@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -329,13 +328,13 @@ def test_of_sampled_answers_the_reward_leads(
     worker = started(session, workers)
     chart = panel.page.chart
     assert chart.figure == ""
-    told = dataclasses.replace(synthetic_run.report(425, [1e-8] * 25), figures={"kl": 0.1, "reward": 0.625})
+    told = synthetic_run.report(425, [1e-8] * 25).model_copy(update={"figures": {"kl": 0.1, "reward": 0.625}})
     worker.say(told)
     qtbot.waitUntil(lambda: chart.figure == "reward")
     qtbot.waitUntil(lambda: said(panel, "figure.train_loss") == "0.625")
     chart._figure_box.setCurrentIndex(chart._figure_box.findData("kl"))
     chart._figure_box.activated.emit(chart._figure_box.currentIndex())
-    worker.say(dataclasses.replace(told, iteration=450))
+    worker.say(told.model_copy(update={"iteration": 450}))
     qtbot.waitUntil(lambda: len(chart._series.values) == 2)
     qtbot.waitUntil(lambda: not chart._dirty)
     assert chart.figure == "kl"
