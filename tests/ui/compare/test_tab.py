@@ -16,6 +16,7 @@ from app.core.compare.candidate import run_title
 from app.core.protocol import event
 from app.core.protocol.command import Ask, LoadAdapters, Stop
 from app.core.protocol.question import Question
+from app.core.protocol.wire import PROTOCOL_VERSION
 from app.core.run.folder import RunDir
 from app.ui.compare.answerer import Answerer
 from app.ui.compare.tab import CompareTab
@@ -104,7 +105,12 @@ def test_both_answers_stream_side_by_side(tab: CompareTab, run: RunDir, workers:
     press(tab, "compare.ask")
     (worker,) = workers
     job = json.loads((worker.job_dir / "job.json").read_text())
-    assert job == {"task": "generate", "protocol": 2, "model": tab.base, "adapters": [None, str(run.adapters)]}
+    assert job == {
+        "task": "generate",
+        "protocol": PROTOCOL_VERSION,
+        "model": tab.base,
+        "adapters": [None, str(run.adapters)],
+    }
     assert len(worker.commands) == 1
     found = asked(worker)
     assert found["messages"] == ({"role": "user", "content": "Question 1?"},)
