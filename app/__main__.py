@@ -18,12 +18,12 @@ def main() -> int:
         print("luthier: a worker must not start the window; this is a fault of a library it uses.", file=sys.stderr)
         return 2
     if arguments[:1] == [program.WORKER_FLAG] and len(arguments) == 2:
-        from app.worker.process.main import main as worker_main
+        from app.worker.process.main import run_worker
 
-        return worker_main(Path(arguments[1]))
-    from app.command.main import run_command as command_main
+        return run_worker(Path(arguments[1]))
+    from app.command.main import run_command
 
-    return command_main(arguments)
+    return run_command(arguments)
 
 
 if __name__ == "__main__":

@@ -97,11 +97,12 @@ def _model_of(adapter: Path | None) -> str:
     """The base model that an adapter's config names; raises `UnusableError` if there is none."""
     import json
 
+    from app.core.model.adapter_file import ADAPTER_CONFIG
     from app.core.problem import Problem, UnusableError
 
     for folder in (adapter, adapter / "adapters", adapter.parent) if adapter is not None else ():
         try:
-            named = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8")).get("model")
+            named = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8")).get("model")
         except (OSError, ValueError, AttributeError):
             continue
         if named:

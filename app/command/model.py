@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.command import output
+from app.command.output import AsJson
 
 if TYPE_CHECKING:
     from app.core.protocol import event
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from app.core.protocol.job import Job
 
 application = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 @application.callback()

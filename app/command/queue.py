@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.command import output
+from app.command.output import AsJson
 
 if TYPE_CHECKING:
     from app.core.config.train_config import TrainConfig
@@ -21,7 +22,6 @@ application = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 SAVING_S = 120  # how long a worker whose parent died may take to save and end
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 ConfigFile = Annotated[Path, typer.Argument(help="The config: a YAML file with mlx-lm's keys.")]
 EntryNames = Annotated[
     list[str], typer.Argument(metavar="ENTRY…", help="Ids, or whole names, as `luthier queue list` shows them.")

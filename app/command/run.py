@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.command import output
+from app.command.output import AsJson
 
 if TYPE_CHECKING:
     from app.core.run.folder import RunDir
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 application = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Name = Annotated[str, typer.Argument(metavar="RUN", help="The run's folder, or its name or part of it.")]
 
 

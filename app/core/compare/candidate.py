@@ -7,12 +7,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.core.model.adapter_file import ADAPTER_FILE
+from app.core.model.adapter_file import ADAPTER_CONFIG, ADAPTER_FILE, PEFT_FILE
 from app.core.run.folder import RunDir
 from app.core.run.note import load_note
 
-ADAPTER_CONFIG = "adapter_config.json"
-PEFT_FILE = "adapter_model.safetensors"
 RUN_NAME = re.compile(r"^(\d{4}-\d\d-\d\d)_(\d\d)-(\d\d)-\d\d_(.+)$")
 NUMBERED = re.compile(rf"^(\d+)_{re.escape(ADAPTER_FILE)}$")
 PEFT_BASE = "base_model_name_or_path"
@@ -55,10 +53,10 @@ def run_candidates(run: Path) -> list[Candidate]:
 
 def candidate_of(adapter: Path) -> Candidate:
     """The candidate that a path means: an adapter's folder, a checkpoint file, or the folder of a run."""
-    if (adapter / "config.yaml").is_file() and is_adapter(adapter / "adapters"):
+    if RunDir(adapter).config.is_file() and is_adapter(adapter / "adapters"):
         adapter = adapter / "adapters"
     home = next((folder for folder in adapter.parents if folder.name == "adapters"), adapter)
-    run = home.parent if home.name == "adapters" and (home.parent / "config.yaml").is_file() else None
+    run = home.parent if home.name == "adapters" and RunDir(home.parent).config.is_file() else None
     known = run_candidates(run) if run is not None else []
     for candidate in known:
         if candidate.adapter == adapter:
@@ -69,7 +67,7 @@ def candidate_of(adapter: Path) -> Candidate:
 
 def title_of(run: Path) -> str:
     """What a run is called: the name that a person gave it, else its adapter's name and its time."""
-    note = load_note(RunDir(run)) if (run / "notes.md").is_file() else None
+    note = load_note(RunDir(run)) if RunDir(run).notes.is_file() else None
     return note.name if note is not None and note.name else run_title(run.name)
 
 

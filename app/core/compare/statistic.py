@@ -6,9 +6,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from app.core.run.history import Floats
 
 CONFIDENCE = 0.95
 NORMAL_95 = 1.959963984540054  # two-sided 95 % quantile of the normal distribution

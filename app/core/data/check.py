@@ -23,7 +23,7 @@ from app.core.source.reader import OVERLAP_KEY, Chunking, RowFault, read_rows
 from app.core.source.source import SPLITS, Source, Split, find_sources
 from app.core.source.stream import ByteCount
 
-Progress = Callable[[int, int], None]
+ByteProgress = Callable[[int, int], None]
 Cancelled = Callable[[], bool]
 
 # Rows between two looks at progress and cancel; a power of two minus one, used as a bit mask.
@@ -70,7 +70,7 @@ class DataCheck:
 
     # -- the pass ---------------------------------------------------------------------------------------------
 
-    def run(self, progress: Progress | None = None, cancelled: Cancelled | None = None) -> None:
+    def run(self, progress: ByteProgress | None = None, cancelled: Cancelled | None = None) -> None:
         """Reads all sources once; ``progress(bytes done, of all)`` and ``cancelled()`` are asked on the way."""
         count, total = ByteCount(), sum(source.size for source in self.sources)
 
@@ -289,7 +289,7 @@ def check_files(
     config: TrainConfig | None = None,
     valid: Iterable[Path | str] = (),
     test: Iterable[Path | str] = (),
-    progress: Progress | None = None,
+    progress: ByteProgress | None = None,
     cancelled: Cancelled | None = None,
 ) -> DataReport:
     """Checks files and folders as one data set, without a tokenizer.
@@ -310,7 +310,7 @@ def check_files(
 
 
 def check_config_data(
-    config: TrainConfig, *, progress: Progress | None = None, cancelled: Cancelled | None = None
+    config: TrainConfig, *, progress: ByteProgress | None = None, cancelled: Cancelled | None = None
 ) -> DataReport:
     """Checks the data that a config names (``data``, ``valid_data``, ``test_data``)."""
     from app.core.source.source import locate_data

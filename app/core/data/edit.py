@@ -8,7 +8,8 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from app.core.data.prepare import CancelledError, dump_row
+from app.core.data.check import LOOK_EVERY
+from app.core.data.prepare import WRITE_BUFFER_BYTES, CancelledError, dump_row
 from app.core.problem import Problem, UnusableError
 from app.core.source.reader import OVERLAP_KEY, RowFault, read_rows
 from app.core.source.source import Source, UnusableFileError, inspect_file
@@ -16,8 +17,6 @@ from app.core.source.stream import ByteCount
 from app.core.system.atomic_file import write_with
 
 EditedRow = dict[str, Any]
-WRITE_BUFFER_BYTES = 1 << 20
-LOOK_EVERY = 2047
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ SPEAKERS = {
 }  # fmt: skip
 
 
-ChatMessage = dict[str, Any]
+RowMessage = dict[str, Any]
 
 
 def pair_of(row: dict[str, Any], layout: Layout) -> tuple[Any, Any]:
@@ -28,7 +28,7 @@ def pair_of(row: dict[str, Any], layout: Layout) -> tuple[Any, Any]:
     return prompt, row.get(layout.completion)
 
 
-def messages_of(row: dict[str, Any], layout: Layout) -> list[ChatMessage]:
+def messages_of(row: dict[str, Any], layout: Layout) -> list[RowMessage]:
     """The row as chat messages, with the text of its system column in front if it has one."""
     if layout.chat:
         value = as_list(row[layout.chat])
@@ -47,23 +47,23 @@ def messages_of(row: dict[str, Any], layout: Layout) -> list[ChatMessage]:
     return messages
 
 
-def _side(value: Any, role: str) -> list[ChatMessage]:
+def _side(value: Any, role: str) -> list[RowMessage]:
     turns = as_list(value)
     if isinstance(turns, list):
         return [clean_message(turn) for turn in turns]
     return [{"role": role, "content": value}]
 
 
-def _earlier_turns(row: dict[str, Any], layout: Layout) -> list[ChatMessage]:
+def _earlier_turns(row: dict[str, Any], layout: Layout) -> list[RowMessage]:
     history = as_list(row.get(layout.history)) if layout.history else None
-    turns: list[ChatMessage] = []
+    turns: list[RowMessage] = []
     for pair in history if isinstance(history, list) else []:
         if isinstance(pair, (list, tuple)) and len(pair) == 2:
             turns += [{"role": "user", "content": pair[0]}, {"role": "assistant", "content": pair[1]}]
     return turns
 
 
-def sharegpt_message(turn: Any) -> ChatMessage:
+def sharegpt_message(turn: Any) -> RowMessage:
     """A ``from``/``value`` turn as a message; a speaker that is not known stays, for the check to tell."""
     if not isinstance(turn, dict):
         return {"role": None, "content": turn}
@@ -74,7 +74,7 @@ def sharegpt_message(turn: Any) -> ChatMessage:
     return {"role": role, "content": turn.get("value")}
 
 
-def clean_message(turn: Any) -> ChatMessage:
+def clean_message(turn: Any) -> RowMessage:
     """A message without the empty fields that columnar files add, and with parts of text joined to one text."""
     if not isinstance(turn, dict):
         return {"role": None, "content": turn}

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import orjson
 
 from app.core.config.train_config import TrainConfig
-from app.core.data.check import Cancelled, DataCheck, Progress, chunking_of
+from app.core.data.check import ByteProgress, Cancelled, DataCheck, chunking_of
 from app.core.data.convert import convert_row
 from app.core.data.format import Features, layout_of
 from app.core.data.label import imbalance
@@ -73,7 +73,7 @@ class PreparedData:
 def prepare_data(
     config: TrainConfig,
     folder: Path,
-    progress: Progress | None = None,
+    progress: ByteProgress | None = None,
     cancelled: Cancelled | None = None,
 ) -> PreparedData:
     """Reads, checks, converts and splits the config's data.
@@ -106,7 +106,7 @@ def prepare_data(
     return _write(config, folder, check, sides, findings, _half(progress, 1), cancelled)
 
 
-def _half(progress: Progress | None, half: int) -> Progress | None:
+def _half(progress: ByteProgress | None, half: int) -> ByteProgress | None:
     """Progress of one of the two passes over all bytes."""
     if progress is None:
         return None
@@ -294,7 +294,7 @@ def _write(
     check: DataCheck,
     sides: npt.NDArray[np.int8],
     findings: Findings,
-    progress: Progress | None,
+    progress: ByteProgress | None,
     cancelled: Cancelled | None,
 ) -> PreparedData:
     folder.mkdir(parents=True, exist_ok=True)
@@ -335,7 +335,7 @@ def _write_rows(
     config: TrainConfig,
     check: DataCheck,
     sides: npt.NDArray[np.int8],
-    progress: Progress | None,
+    progress: ByteProgress | None,
     cancelled: Cancelled | None,
 ) -> None:
     features, chunking = Features.of(config), chunking_of(config)

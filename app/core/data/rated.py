@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from app.core.data.format import Format, Layout
 from app.core.data.label import label_of
-from app.core.data.message import ChatMessage, as_list, clean_message, messages_of, sharegpt_message
+from app.core.data.message import RowMessage, as_list, clean_message, messages_of, sharegpt_message
 from app.core.method.method import Goal
 from app.core.method.table import METHODS
 
@@ -45,9 +45,9 @@ def needs_of(train_mode: str) -> str:
 class Pair(NamedTuple):
     """One preference: the turns that both answers follow, and the two answers (one or more turns each)."""
 
-    prompt: list[ChatMessage]
-    chosen: list[ChatMessage]
-    rejected: list[ChatMessage]
+    prompt: list[RowMessage]
+    chosen: list[RowMessage]
+    rejected: list[RowMessage]
 
 
 def pair_of_answers(row: dict[str, Any], layout: Layout) -> Pair:
@@ -60,7 +60,7 @@ def pair_of_answers(row: dict[str, Any], layout: Layout) -> Pair:
     return Pair(_with_system(prompt, row, layout), chosen, rejected)
 
 
-def _shared(chosen: list[ChatMessage], rejected: list[ChatMessage]) -> int:
+def _shared(chosen: list[RowMessage], rejected: list[RowMessage]) -> int:
     """How many turns two conversations begin with alike, up to the last that is not of the assistant."""
     alike = 0
     for number, (one, other) in enumerate(zip(chosen, rejected, strict=False), 1):
@@ -71,7 +71,7 @@ def _shared(chosen: list[ChatMessage], rejected: list[ChatMessage]) -> int:
     return alike
 
 
-def prompt_of(row: dict[str, Any], layout: Layout) -> tuple[list[ChatMessage], str]:
+def prompt_of(row: dict[str, Any], layout: Layout) -> tuple[list[RowMessage], str]:
     """The turns before the answer, and the reference answer as text."""
     if layout.format is Format.GRPO:
         answer = row.get(layout.completion)
@@ -145,7 +145,7 @@ def answer_faults(row: dict[str, Any], layout: Layout) -> list[tuple[str, str]]:
     return [("no_answer", f"`{layout.completion}` has no answer of the assistant at its end.")]
 
 
-def _turns(value: Any, role: str) -> list[ChatMessage]:
+def _turns(value: Any, role: str) -> list[RowMessage]:
     """A text as one turn; a list of messages or of ShareGPT's turns as messages."""
     turns = as_list(value)
     if isinstance(turns, dict):
@@ -155,7 +155,7 @@ def _turns(value: Any, role: str) -> list[ChatMessage]:
     return [{"role": role, "content": value}]
 
 
-def _with_system(prompt: list[ChatMessage], row: dict[str, Any], layout: Layout) -> list[ChatMessage]:
+def _with_system(prompt: list[RowMessage], row: dict[str, Any], layout: Layout) -> list[RowMessage]:
     system = row.get(layout.system) if layout.system else None
     if isinstance(system, str) and system.strip() and not (prompt and prompt[0].get("role") == "system"):
         return [{"role": "system", "content": system}, *prompt]

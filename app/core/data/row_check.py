@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from app.core.data.format import Format, Layout
-from app.core.data.message import SPEAKERS, ChatMessage, as_list, messages_of, pair_of
+from app.core.data.message import SPEAKERS, RowMessage, as_list, messages_of, pair_of
 from app.core.data.rated import answer_faults, is_written, label_faults, pair_faults
 
 ROLES = frozenset(("system", "developer", "user", "assistant", "tool", "function", "ipython"))
@@ -167,7 +167,7 @@ def _check_messages(row: dict[str, Any], layout: Layout) -> RowResult:
     return _result(fingerprint, texts, faults, native)
 
 
-def _is_unchanged(before: Any, after: list[ChatMessage]) -> bool:
+def _is_unchanged(before: Any, after: list[RowMessage]) -> bool:
     return isinstance(before, list) and before == after
 
 
@@ -208,7 +208,7 @@ def _text_faults(row: dict[str, Any], column: str) -> list[Fault]:
     return [] if value.strip() else [("empty_field", f"`{column}` is empty.")]
 
 
-def message_faults(messages: list[ChatMessage]) -> list[Fault]:
+def message_faults(messages: list[RowMessage]) -> list[Fault]:
     """Every fault of the messages, each with its number in the row (from 1)."""
     faults: list[Fault] = []
     roles: list[str] = []
@@ -226,7 +226,7 @@ def message_faults(messages: list[ChatMessage]) -> list[Fault]:
     return faults
 
 
-def _content_faults(number: int, message: ChatMessage, content: Any) -> list[Fault]:
+def _content_faults(number: int, message: RowMessage, content: Any) -> list[Fault]:
     calls = message.get("tool_calls")
     if calls is not None and not isinstance(calls, list):
         return [("wrong_type", f"`tool_calls` of message {number} is {_kind_of(calls)}, not a list.")]

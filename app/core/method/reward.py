@@ -16,7 +16,7 @@ RewardFunction = Callable[..., Sequence[float]]
 Texts = Sequence[str]
 
 ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
-FORMAT = re.compile(r"\s*<think>.*?\S.*?</think>\s*<answer>.*?\S.*?</answer>\s*", re.DOTALL)
+ANSWER_FORMAT = re.compile(r"\s*<think>.*?\S.*?</think>\s*<answer>.*?\S.*?</answer>\s*", re.DOTALL)
 NUMBER = re.compile(r"[-−]?\d[\d,]*(?:\.\d+)?")
 TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 # Characters of an answer beyond which the reward for a short one falls.
@@ -80,13 +80,13 @@ def tagged_integer(_prompts: Texts, completions: Texts, answer: Texts, types: ob
 @_built_in("strict_format", "r1_strict_format_reward_func")
 def strict_format(_prompts: Texts, completions: Texts, answer: Texts, types: object = None) -> list[float]:  # noqa: ARG001
     """0.5 if the text is <think>…</think> followed by <answer>…</answer> and nothing else; else 0."""
-    return [0.5 if FORMAT.fullmatch(text) else 0.0 for text in completions]
+    return [0.5 if ANSWER_FORMAT.fullmatch(text) else 0.0 for text in completions]
 
 
 @_built_in("soft_format", "r1_soft_format_reward_func")
 def soft_format(_prompts: Texts, completions: Texts, answer: Texts, types: object = None) -> list[float]:  # noqa: ARG001
     """0.5 if a filled <think> part and then a filled <answer> part stand somewhere in the text; else 0."""
-    return [0.5 if FORMAT.search(text) else 0.0 for text in completions]
+    return [0.5 if ANSWER_FORMAT.search(text) else 0.0 for text in completions]
 
 
 @_built_in("count_tags", "r1_count_xml")

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.core.model.adapter_file import ADAPTER_CONFIG
 from app.core.model.safetensors_header import weight_files
 from app.core.problem import Problem, UnusableError
 
+MODEL_CONFIG = "config.json"
 _HUB_ID = re.compile(r"^[\w.-]+(/[\w.-]+)?(@[\w./-]+)?$")
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 _DEPTH = 2  # LM Studio keeps models as publisher/name
@@ -65,7 +67,7 @@ def locate_model(name: str) -> Path:
 
 def read_config(folder: Path) -> dict[str, Any]:
     """The model's ``config.json`` as it is; empty if there is none. Raises `UnusableError` if it cannot be read."""
-    path = folder / "config.json"
+    path = folder / MODEL_CONFIG
     if not path.is_file():
         return {}
     try:
@@ -111,9 +113,9 @@ def has_chat_template(folder: Path) -> bool:
 
 
 def _usable_folder(folder: Path) -> Path:
-    if (folder / "config.json").is_file() or weight_files(folder):
+    if (folder / MODEL_CONFIG).is_file() or weight_files(folder):
         return folder
-    if (folder / "adapter_config.json").is_file():
+    if (folder / ADAPTER_CONFIG).is_file():
         raise _unusable(
             f"{folder} holds an adapter, not a model.", "Choose its base model; the adapter is chosen elsewhere."
         )
@@ -185,14 +187,14 @@ def _newest(repository: Path) -> Path | None:
 
 def _is_language_model(folder: Path) -> bool:
     """Cached repositories are of all kinds; those without a config or with nothing but a tokenizer are left out."""
-    return (folder / "config.json").is_file()
+    return (folder / MODEL_CONFIG).is_file()
 
 
 def _folders(folder: Path, depth: int) -> Iterator[Path]:
     """The model folders in a folder (itself included)."""
     if not folder.is_dir():
         return
-    if (folder / "config.json").is_file():
+    if (folder / MODEL_CONFIG).is_file():
         yield folder
         return
     if depth > 0:

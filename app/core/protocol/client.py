@@ -19,9 +19,7 @@ from typing import Self
 from app.core.protocol import event, program
 from app.core.protocol.command import Command, Stop
 from app.core.protocol.event import Event, heard_event, version_mismatch
-from app.core.protocol.job import LOG_TAIL_LINES, Job, write_job
-
-LOG_FILE = "log.txt"
+from app.core.protocol.job import LOG_FILE, LOG_TAIL_LINES, Job, write_job
 
 
 class WorkerClient:

@@ -10,7 +10,8 @@ from pydantic import Field, JsonValue, TypeAdapter, ValidationError
 
 from app.core.protocol.wire import PROTOCOL_VERSION, RefusedError, WirePart, refusal_text
 
-JOB_FILE = "job.json"
+# In the folder that a worker works in: what it is asked, what it says, and what its libraries print.
+JOB_FILE, EVENTS_FILE, LOG_FILE = "job.json", "events.jsonl", "log.txt"
 LOG_TAIL_LINES = 40
 
 # A config as a tree of values, or as YAML text. What is in it is checked where configs are read.

@@ -19,15 +19,17 @@ from typing import Any
 
 import orjson
 
-from app.core.run.folder import OPEN_STATES, RunDir, present_state, run_folders, runs_dir
+from app.core.protocol.job import EVENTS_FILE
+from app.core.run.folder import OPEN_STATES, RUN_NOTES, RUN_SETUP, RunDir, present_state, run_folders, runs_dir
 from app.core.run.note import RunNote
 from app.core.run.reader import RunReader
 from app.core.run.summary import RunSummary, summary_of, with_note
+from app.core.setup.config_file import RUN_CONFIG
 from app.core.system import place
 
 INDEX_VERSION = 2
 SCAN_SLICE_S = 0.008
-WATCHED = ("events.jsonl", "setup.yaml", "config.yaml", "notes.md", "adapters")
+WATCHED = (EVENTS_FILE, RUN_SETUP, RUN_CONFIG, RUN_NOTES, "adapters")
 
 Key = tuple[int, ...]
 

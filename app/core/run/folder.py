@@ -20,10 +20,11 @@ from filelock import FileLock, Timeout
 from app.core.config.train_config import TrainConfig
 from app.core.protocol import event
 from app.core.protocol.event import Event
-from app.core.protocol.job import JOB_FILE, LOG_TAIL_LINES, TrainJob, write_job
-from app.core.setup.config_file import save_config
+from app.core.protocol.job import EVENTS_FILE, JOB_FILE, LOG_FILE, LOG_TAIL_LINES, TrainJob, write_job
+from app.core.setup.config_file import RUN_CONFIG, save_config
 from app.core.system import place
 
+RUN_SETUP, RUN_NOTES = "setup.yaml", "notes.md"
 DEPTH = 2  # a sweep keeps its runs in a folder of its own
 OPEN_STATES = ("new", "running", "paused")  # in the file; what is true now depends on whether a worker lives
 PARKED = "parked"  # paused without a worker, as the file tells it
@@ -41,12 +42,12 @@ class RunDir:
 
     @property
     def config(self) -> Path:
-        return self.path / "config.yaml"
+        return self.path / RUN_CONFIG
 
     @property
     def setup(self) -> Path:
         """The config as it was asked for: with the user's own data, where ``config`` names what was made of it."""
-        return self.path / "setup.yaml"
+        return self.path / RUN_SETUP
 
     @property
     def setup_or_config(self) -> Path:
@@ -59,11 +60,11 @@ class RunDir:
 
     @property
     def events(self) -> Path:
-        return self.path / "events.jsonl"
+        return self.path / EVENTS_FILE
 
     @property
     def log(self) -> Path:
-        return self.path / "log.txt"
+        return self.path / LOG_FILE
 
     @property
     def adapters(self) -> Path:
@@ -83,7 +84,7 @@ class RunDir:
 
     @property
     def notes(self) -> Path:
-        return self.path / "notes.md"
+        return self.path / RUN_NOTES
 
     def lock(self, timeout_s: float = 0) -> FileLock:
         """Held by the worker while it lives; the system drops it when the process dies, however it dies."""
@@ -192,7 +193,7 @@ def run_folders(parent: str, depth: int = DEPTH) -> Iterator[str]:
     except OSError:
         return
     for path in paths:
-        if os.path.exists(f"{path}{os.sep}config.yaml"):  # noqa: PTH110  # thousands of files
+        if os.path.exists(f"{path}{os.sep}{RUN_CONFIG}"):  # noqa: PTH110  # thousands of files
             yield path
         elif depth > 1:
             yield from run_folders(path, depth - 1)
@@ -201,7 +202,7 @@ def run_folders(parent: str, depth: int = DEPTH) -> Iterator[str]:
 def find_run(name: str, parent: Path | None = None) -> RunDir | None:
     """A run by its path, its folder's name, or the newest whose adapter name or folder name contains ``name``."""
     path = Path(name).expanduser()
-    if (path / "config.yaml").is_file():
+    if (path / RUN_CONFIG).is_file():
         return RunDir(path.resolve())
     runs = list(find_runs(parent))
     exact = [run for run in runs if run.name == name]

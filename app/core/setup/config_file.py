@@ -16,6 +16,7 @@ from app.core.problem import Problem, Severity, UnusableError
 from app.core.setup.chosen_method import unwritten_paths, with_defaults
 from app.core.system.atomic_file import write_text
 
+RUN_CONFIG = "config.yaml"  # in a run's folder: exactly what ran
 PATH_KEYS = ("model", "data", "valid_data", "test_data", "resume_adapter_file", "reward_functions_file",
              "reference_model_path", "judge")  # fmt: skip
 # mlx-lm-lora's names for what mlx-lm calls otherwise.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from app.core.config.train_config import TrainConfig
 from app.core.method.reward import BUILT_IN, declared_in
+from app.core.model.folder import MODEL_CONFIG
 from app.core.problem import Problem, UnusableError
 from app.core.setup.chosen_method import has_judge, locate_judge, method_of, needs_reference, uses_rewards
 
@@ -29,7 +30,7 @@ def check_method(config: TrainConfig) -> Iterator[Problem]:
         yield Problem("dpo_cpo_loss_type", "SimPO has no reference: it goes with CPO.", hint="Choose CPO.")
     if needs_reference(config) and config.reference_model_path:
         path = Path(config.reference_model_path).expanduser()
-        if not (path / "config.json").is_file():
+        if not (path / MODEL_CONFIG).is_file():
             said = f"There is no model in {config.reference_model_path}."
             yield Problem("reference_model_path", said, hint="Choose a model's folder, or leave it empty.")
 

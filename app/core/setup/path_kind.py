@@ -9,12 +9,13 @@ from enum import StrEnum
 from itertools import islice
 from pathlib import Path
 
-from app.core.model.adapter_file import ADAPTER_FILE
+from app.core.model.adapter_file import ADAPTER_CONFIG, ADAPTER_FILE
+from app.core.model.folder import MODEL_CONFIG
+from app.core.protocol.job import EVENTS_FILE, JOB_FILE
+from app.core.setup.config_file import RUN_CONFIG
 from app.core.source.collection import collect
 from app.core.source.source import COMPRESSED_SUFFIXES, TABLE_SUFFIXES, TEXT_SUFFIXES, split_of
 
-ADAPTER_CONFIG = "adapter_config.json"
-MODEL_CONFIG = "config.json"
 CONFIG_SUFFIXES = (".yaml", ".yml")
 HUB_DATA = "datasets--"  # so begins a data set's folder in the Hugging Face cache, its files lie deep below
 ENTRIES_LOOKED_AT = 2_000  # of a folder: a drop is decided while the pointer still moves
@@ -111,7 +112,7 @@ def _sort_file(path: Path) -> SortedPath:
         return SortedPath(PathKind.CONFIG, path)
     if suffix == ".safetensors" or path.name in (ADAPTER_CONFIG, MODEL_CONFIG):
         return _sort_weights(path)
-    if path.name == "events.jsonl" and _is_run(folder):
+    if path.name == EVENTS_FILE and _is_run(folder):
         return SortedPath(PathKind.RUN, folder)
     if _data_suffix(path) in TABLE_SUFFIXES + TEXT_SUFFIXES:
         split = split_of(path)
@@ -141,7 +142,7 @@ def _refusal(path: Path) -> str:
 
 
 def _is_run(path: Path) -> bool:
-    return (path / "config.yaml").is_file() and ((path / "events.jsonl").exists() or (path / "job.json").exists())
+    return (path / RUN_CONFIG).is_file() and any((path / name).exists() for name in (EVENTS_FILE, JOB_FILE))
 
 
 def _data_suffix(path: Path) -> str:

@@ -41,7 +41,7 @@ FOLDER_DEPTH = 4
 FOLDER_FILES = 10_000
 
 # First bytes of files that hold no readable rows, and what to say of them.
-REFUSED: tuple[tuple[bytes, str], ...] = (
+REFUSED_STARTS: tuple[tuple[bytes, str], ...] = (
     (b"PK\x03\x04", "This is a ZIP archive (or an Office document, which is one). Unpack it first."),
     (b"\x80\x02", "This is a Python pickle. It can run code when it is opened, so it is not read."),
     (b"\x80\x03", "This is a Python pickle. It can run code when it is opened, so it is not read."),
@@ -130,7 +130,7 @@ def _inspect(path: Path, size: int, compression: Compression, head: bytes) -> So
         return _binary(path, "parquet", size, compression)
     if head.startswith((b"ARROW1", b"\xff\xff\xff\xff")):
         return _binary(path, "arrow", size, compression)
-    for magic, words in REFUSED:
+    for magic, words in REFUSED_STARTS:
         if head.startswith(magic):
             raise UnusableFileError("unsupported_file", words)
     if compression_of(head):

@@ -47,7 +47,7 @@ def starter_dir() -> Path:
     if bundle := getattr(sys, "_MEIPASS", None):
         places = [Path(bundle) / "resources" / "starter", Path(bundle) / "app" / "_resources" / "starter", *places]
     for place in places:
-        if (place / "model" / "config.json").is_file():
+        if (place / "model").is_dir():
             return place
     searched = "\n  ".join(str(place) for place in places)
     raise FileNotFoundError(

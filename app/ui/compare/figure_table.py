@@ -13,7 +13,7 @@ from app.ui.widget import theme
 from app.ui.widget.table import ALIGN_RIGHT, Index, TableModel, TableView
 
 FIGURE_LABEL_WIDTH = theme.SPACE * 17
-LINE_HEIGHT = theme.SPACE * 7 // 2
+FIGURE_LINE_HEIGHT = theme.SPACE * 7 // 2
 FIRST_HEADING = "Figure"
 
 
@@ -54,7 +54,7 @@ class FigureView(TableView):
     """The view of a `FigureTable`: as high as its rows, for a page that scrolls."""
 
     def __init__(self, table: FigureTable, parent: QWidget | None = None) -> None:
-        super().__init__("figures.table", "Figures of the candidates", parent, row_height=LINE_HEIGHT)
+        super().__init__("figures.table", "Figures of the candidates", parent, row_height=FIGURE_LINE_HEIGHT)
         self.setModel(table)
         self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -72,4 +72,6 @@ class FigureView(TableView):
             header.setSectionResizeMode(column, mode)
         if model.columnCount():
             self.setColumnWidth(0, FIGURE_LABEL_WIDTH)
-        self.setFixedHeight(header.sizeHint().height() + LINE_HEIGHT * model.rowCount() + 2 * self.frameWidth())
+        self.setFixedHeight(
+            header.sizeHint().height() + FIGURE_LINE_HEIGHT * model.rowCount() + 2 * self.frameWidth()
+        )

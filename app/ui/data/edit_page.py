@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
+from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, Qt, Signal
 from PySide6.QtGui import QColor, QIntValidator, QShowEvent
 from PySide6.QtWidgets import (
     QFileDialog,
@@ -30,8 +30,8 @@ from app.ui.form.plain_editor import ChoiceBox
 from app.ui.form.store import ConfigStore
 from app.ui.widget import theme
 from app.ui.widget.icon_button import IconButton
+from app.ui.widget.table import Index
 
-Index = QModelIndex | QPersistentModelIndex
 WINDOW_ROWS = 50
 
 

@@ -11,10 +11,9 @@ from app.core.source.collection import shown_path
 from app.core.source.finding import KINDS, Finding
 from app.ui.widget import theme
 from app.ui.widget.pill import ICONS, severity_color
-from app.ui.widget.table import Index, TableModel, TableView
+from app.ui.widget.table import SORT_ROLE, Index, TableModel, TableView
 
 PROBLEM_COLUMNS = ("", "Where", "What", "Reason")
-SORT_ROLE = Qt.ItemDataRole.UserRole
 ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
 
 

@@ -19,7 +19,7 @@ COVERAGE = "attention"  # the baseline that the methods of this form are compare
 # Values that go with a method only until somebody sets them.
 SOFT = ("learning_rate", "targets")
 # What only supervised runs read.
-SUPERVISED = frozenset({"mask_prompt", "mask_turns"})
+SUPERVISED_FIELDS = frozenset({"mask_prompt", "mask_turns"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,8 @@ from PySide6.QtWidgets import QHeaderView, QWidget
 from app.core.model.hub import Fit, HubModel, fit
 from app.core.quantity import bytes_text, short_count
 from app.ui.widget import theme
-from app.ui.widget.table import Index, TableModel, TableView
+from app.ui.widget.table import SORT_ROLE, Index, TableModel, TableView
 
-SORT_ROLE = Qt.ItemDataRole.UserRole
 HERE = "downloaded"
 
 

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.core.protocol.job import LOG_FILE
 from app.core.system.atomic_file import write_bytes, write_text
 from app.ui.widget import theme
 from app.ui.widget.icon_button import IconButton
@@ -228,7 +229,7 @@ class LogView(QWidget):
         self._mark()
 
     def _ask_and_save(self) -> None:
-        chosen, _ = QFileDialog.getSaveFileName(self, "Save the log", "log.txt", "Text (*.txt)")
+        chosen, _ = QFileDialog.getSaveFileName(self, "Save the log", LOG_FILE, "Text (*.txt)")
         if not chosen:
             return
         try:

@@ -12,7 +12,7 @@ from app.core.protocol import event
 from app.core.quantity import plural
 from app.ui.widget import theme
 
-LONGEST = 1500  # characters of an answer that are shown
+ANSWER_CHARACTERS = 1500  # characters of an answer that are shown
 
 
 class SampleView(QWidget):
@@ -84,4 +84,4 @@ def _sample_html(sample: dict[str, Any], highest: float) -> str:
 
 def _text(value: object) -> str:
     text = str(value).strip()
-    return escape(text[:LONGEST] + (" …" if len(text) > LONGEST else "")).replace("\n", "<br>")
+    return escape(text[:ANSWER_CHARACTERS] + (" …" if len(text) > ANSWER_CHARACTERS else "")).replace("\n", "<br>")

@@ -30,9 +30,8 @@ from app.core.run.reader import RunReader
 from app.core.run.report import save_report
 from app.core.run.summary import RunSummary, folder_bytes
 from app.ui.widget import theme
-from app.ui.widget.sliced_work import SlicedWork
+from app.ui.widget.sliced_work import SLICE_S, SlicedWork
 
-SLICE_S = 0.008
 REPORTS = "Web page (*.html);;Markdown (*.md)"
 MORE_ITERATIONS = 1_000_000
 LISTED = 8  # runs named in the question before they are deleted

@@ -17,9 +17,8 @@ from app.ui.runs.detail import RunDetail
 from app.ui.runs.difference_table import DifferenceTable, DifferenceView
 from app.ui.runs.overlay import OverlayRun, RunOverlay
 from app.ui.widget import theme
-from app.ui.widget.sliced_work import SlicedWork
+from app.ui.widget.sliced_work import SLICE_S, SlicedWork
 
-SLICE_S = 0.008
 OVERLAID = 20  # runs in one plot, and in one table of differences
 DETAILS, CURVES, DIFFERENCES = range(3)
 

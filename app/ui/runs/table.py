@@ -10,7 +10,6 @@ from PySide6.QtCore import (
     QAbstractTableModel,
     QModelIndex,
     QObject,
-    QPersistentModelIndex,
     QSortFilterProxyModel,
     Qt,
     Signal,
@@ -23,8 +22,8 @@ from app.core.run.report import STATE_WORDS
 from app.core.run.summary import RunSummary
 from app.ui.runs.column import CREATED_COLUMN, NAME_COLUMN, RUN_COLUMNS, Column, loss_text, method_text
 from app.ui.widget import theme
+from app.ui.widget.table import Index
 
-Index = QModelIndex | QPersistentModelIndex
 DOT = 8  # px
 
 

@@ -30,8 +30,9 @@ from PySide6.QtWidgets import (
 
 from app.core.run.summary import RunSummary
 from app.ui.runs.column import CREATED_COLUMN, CURVE_COLUMN, NAME_COLUMN, RUN_COLUMNS
-from app.ui.runs.table import DOT, Index, RunFilter, RunTable
+from app.ui.runs.table import DOT, RunFilter, RunTable
 from app.ui.widget import theme
+from app.ui.widget.table import Index
 
 SELECTION_KEPT = 500  # rows: more than that are not selected again after the list changed
 

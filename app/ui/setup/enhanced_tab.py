@@ -17,7 +17,7 @@ from app.core.setup.method_check import check_method
 from app.core.system import place
 from app.ui.form.field import Field
 from app.ui.form.store import ConfigStore
-from app.ui.method.choice import NEEDS, SUPERVISED, defaults_of
+from app.ui.method.choice import NEEDS, SUPERVISED_FIELDS, defaults_of
 from app.ui.method.parameters import MethodParameters
 from app.ui.method.reward_section import RewardSection
 from app.ui.method.section import MethodSection
@@ -95,7 +95,7 @@ class EnhancedTab(ConfigTab):
         need = NEEDS[method.data]
         self.store.set_defaults(defaults_of(method))
         self.data_panel.set_starter(need.starter_dir, need.starter_tip, method.rows or need.rows)
-        self.training.leave_out(frozenset() if method.data == "examples" else SUPERVISED)
+        self.training.leave_out(frozenset() if method.data == "examples" else SUPERVISED_FIELDS)
         self.rewards.setVisible(self._has_rewards)
         self.parameters.show_method(method)
 

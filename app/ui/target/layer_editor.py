@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from PySide6.QtCore import QModelIndex, QPersistentModelIndex, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
@@ -18,8 +18,6 @@ from app.ui.widget import theme
 
 TOPS = (24, 16, 8)
 OTHER = "other"
-
-Index = QModelIndex | QPersistentModelIndex
 
 
 class LayerEditor(ComposedEditor):

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+SLICE_S = 0.008  # of work between two events of the window
+
 
 class SlicedWork(QObject):
     """Runs one generator at a time; a step should take no more than a few milliseconds."""

@@ -90,7 +90,7 @@ class UserActions(QObject):
         if self._session.is_live:
             self._tell("A run is training. Its curves stay here until it has ended.", "warning")
             return
-        if not (path / "config.yaml").is_file():
+        if not RunDir(path).config.is_file():
             self._tell(f"{path} is not a run: it has no config.yaml.", "error")
             return
         self._session.open(path)

@@ -14,6 +14,7 @@ from PySide6.QtGui import QFileOpenEvent, QGuiApplication, QIcon
 from PySide6.QtWidgets import QApplication
 
 from app import __version__
+from app.core.run.folder import RunDir
 from app.core.setup.config_file import load_config
 from app.core.system import place
 from app.core.system.atomic_file import write_text
@@ -151,7 +152,7 @@ def screenshot(
     if QGuiApplication.instance() is None and not _has_display():
         os.environ["QT_QPA_PLATFORM"] = "offscreen"
     application = make_application()
-    config = load_config(run_dir / "config.yaml").config
+    config = load_config(RunDir(run_dir).config).config
     appearance = Appearance(application)
     theme.apply_theme(scheme)
     store, session = ConfigStore(application), RunSession(application)

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 from PySide6.QtCore import QObject, Signal
 
-from app.core.model.folder import locate_model
+from app.core.model.folder import MODEL_CONFIG, locate_model
 from app.core.model.inspection import Inspection
 from app.core.problem import Problem, UnusableError
 from app.core.protocol import event
@@ -110,6 +110,6 @@ class Inspector(QObject):
 
 def _stamp(folder: Path) -> Stamp:
     """What changes when the model in a folder does."""
-    config = folder / "config.json"
+    config = folder / MODEL_CONFIG
     times = [config.stat().st_mtime_ns] if config.exists() else [0]
     return folder, times[0], folder.stat().st_mtime_ns

@@ -8,16 +8,16 @@ import mlx.core as mx
 import numpy as np
 
 from app.core.config.train_config import TrainConfig
-from app.worker.array import Arrays, Floats, Ints
+from app.worker.array import Arrays, Ints, SingleFloats
 from app.worker.batch.answer import answer_arrays, with_prefix
 from app.worker.batch.batch import Batch
 from app.worker.batch.order import OrderedPlan, length_order, shuffled_order
 from app.worker.batch.plan import PLANNED_BATCHES
-from app.worker.batch.shape import PLANNED_EPOCHS, Costs, Shape, plan_shapes, worthwhile
+from app.worker.batch.shape import PLANNED_EPOCHS, WIDTH_STEP, Costs, Shape, plan_shapes, worthwhile
 from app.worker.token.rated_answer import RatedAnswers
 from app.worker.token.token_set import Example, TokenSet
 
-WIDTH_STEP, TOKEN_STEP = 16, 8
+TOKEN_STEP = 8
 USES_OF_A_SHAPE = 25
 
 
@@ -132,4 +132,4 @@ def pair_batch(
 class References:
     """log π_ref of every answer, summed over its learned tokens, float32, by the prefix of its token set."""
 
-    sums: dict[str, Floats]
+    sums: dict[str, SingleFloats]

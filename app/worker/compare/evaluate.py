@@ -31,6 +31,7 @@ from app.core.compare.candidate import candidate_of
 from app.core.compare.comparison import Exchange, Moved, exchange_of, loss_difference, most_moved, score_difference
 from app.core.config.train_config import TrainConfig
 from app.core.data.prepare import CancelledError
+from app.core.model.adapter_file import ADAPTER_CONFIG
 from app.core.model.folder import locate_model
 from app.core.problem import Problem, UnusableError
 from app.core.protocol import event
@@ -39,7 +40,7 @@ from app.core.run.folder import RunDir
 from app.core.run.summary import summarize
 from app.worker.compare.score import Scoring, scoring_of
 from app.worker.data.check import tokenize_config
-from app.worker.model.adapter_switch import CONFIG_FILE, Adapter, AdapterSwitch, adapter_files
+from app.worker.model.adapter_switch import Adapter, AdapterSwitch, adapter_files
 from app.worker.model.loading import load_model
 from app.worker.process.channel import Channel
 from app.worker.process.job import job_config
@@ -217,7 +218,7 @@ def _adapters(switch: AdapterSwitch, names: Sequence[Path | None]) -> list[Adapt
 def _was_trained_on(adapter: Path, data: Path) -> bool:
     """True if the adapter's own config names ``data`` as its training examples."""
     folder, _ = adapter_files(adapter)
-    source = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8")).get("data")
+    source = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8")).get("data")
     if not isinstance(source, str) or not source:
         return False
     return data.resolve() in (Path(source).resolve(), (Path(source) / "train.jsonl").resolve())

@@ -7,17 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from app.core.config.train_config import TrainConfig
 from app.core.setup.chosen_method import prompt_limit
 from app.core.setup.plan import iterations_per_epoch
 from app.core.source.finding import Findings
+from app.worker.array import Bools, Ints
 from app.worker.data.statistic import histogram
 from app.worker.token.cache import Tokenized
-
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 
 PAIR_PARTS = ("prompt", "chosen", "rejected")
 

@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from huggingface_hub import HfApi, ModelInfo, constants, hf_hub_url, snapshot_download
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
+from app.core.model.folder import MODEL_CONFIG
 from app.core.model.hub import (
     DISK_MARGIN_BYTES,
     Destination,
@@ -34,8 +35,9 @@ from app.core.system.atomic_file import write_text
 from app.core.system.disk import free_bytes
 from app.core.system.setting import load_settings
 from app.worker.hub.error import GO_ON, refuse_offline, told
-from app.worker.hub.transfer import SILENCE_S, LargeFile, StoppedError, Transfer, fetch_all
+from app.worker.hub.transfer import SILENCE_S, LargeFile, Transfer, fetch_all
 from app.worker.process.channel import Channel
+from app.worker.process.control import StoppedError
 
 DOWNLOADING = "Downloading"
 
@@ -231,7 +233,7 @@ def _download(plan: DownloadPlan, channel: Channel) -> Path:
     if missing := plan.missing():
         raise TaskError(f"{plural(len(missing), 'file')} did not arrive ({missing[0]}).", GO_ON)
     channel.emit(event.Progressed(phase=DOWNLOADING, done=plan.total, total=plan.total))
-    return plan.place("config.json").parent
+    return plan.place(MODEL_CONFIG).parent
 
 
 def _lay_out(plan: DownloadPlan, transfer: Transfer) -> None:

@@ -24,7 +24,7 @@ from huggingface_hub.utils import tqdm as hub_tqdm  # type: ignore[attr-defined]
 from app.core.problem import TaskError
 from app.core.protocol import event
 from app.worker.process.channel import Channel
-from app.worker.process.control import ENDING
+from app.worker.process.control import ENDING, StoppedError
 
 CONNECTIONS = 4  # files fetched at a time
 SILENCE_S = 15.0  # of silence, after which a connection counts as broken
@@ -34,10 +34,6 @@ TOLD_EVERY_S = 0.2
 LAST_WORDS_S = 3.0  # what a stopped transfer gets to close its files; they are usable even if it takes longer
 READ_BYTES = 1 << 20
 RETRIED_STATUS = frozenset({408, 416, 429, 500, 502, 503, 504})
-
-
-class StoppedError(Exception):
-    """The transfer was asked to stop."""
 
 
 @dataclass(frozen=True, slots=True)

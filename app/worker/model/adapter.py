@@ -11,13 +11,12 @@ from typing import Any
 import mlx.core as mx
 
 from app.core.config.train_config import TrainConfig
-from app.core.model.adapter_file import ADAPTER_FILE
+from app.core.model.adapter_file import ADAPTER_CONFIG, ADAPTER_FILE
 from app.core.system.atomic_file import write_text, write_with
 from app.worker.array import scalar
 from app.worker.model.loading import differences
 from app.worker.model.sound import UnsoundWeightsError, check_sound
 
-CONFIG_FILE = "adapter_config.json"
 Weights = Mapping[str, mx.array]
 
 
@@ -32,7 +31,7 @@ class AdapterFolder:
         self._largest = largest
         self._config_text = config_text(config)
         path.mkdir(parents=True, exist_ok=True)
-        write_text(path / CONFIG_FILE, self._config_text)
+        write_text(path / ADAPTER_CONFIG, self._config_text)
 
     @property
     def current(self) -> Path:
@@ -49,8 +48,8 @@ class AdapterFolder:
     def save(self, file: Path, weights: Weights) -> None:
         """Writes weights; raises `UnsoundWeightsError` before anything is written if they are not sound."""
         check_sound(weights, self._largest)
-        if not (file.parent / CONFIG_FILE).exists():
-            write_text(file.parent / CONFIG_FILE, self._config_text)
+        if not (file.parent / ADAPTER_CONFIG).exists():
+            write_text(file.parent / ADAPTER_CONFIG, self._config_text)
         write_with(file, lambda temporary: mx.save_safetensors(str(temporary), dict(weights)))
 
     def copy(self, source: Path, target: Path) -> None:
@@ -79,7 +78,7 @@ def verify(folder: Path, expected: Weights, totals_before: Mapping[str, float]) 
     ``expected`` are the trained arrays (their names and shapes count), ``totals_before`` their `totals` untrained.
     """
     try:
-        json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+        json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
         weights = mx.load(str(folder / ADAPTER_FILE))
     except (OSError, ValueError, RuntimeError) as error:
         return [f"it cannot be opened again ({error})"]

@@ -19,16 +19,14 @@ import mlx.nn as nn
 from mlx.utils import tree_flatten
 from mlx_lm.tuner.utils import linear_to_lora_layers
 
-from app.core.model.adapter_file import ADAPTER_FILE
+from app.core.model.adapter_file import ADAPTER_CONFIG, ADAPTER_FILE, PEFT_FILE
 from app.core.problem import Problem, UnusableError
+from app.worker.array import Arrays
 from app.worker.model.adapter_problem import MODULES_SHOWN, adapter_problem, some
-from app.worker.model.peft import PEFT_FILE, is_peft, peft_modules
+from app.worker.model.peft import is_peft, peft_modules
 
-CONFIG_FILE = "adapter_config.json"
 ADAPTER_LEAVES = ("lora_a", "lora_b", "m")
 PICKLED = "adapter_model.bin"
-
-Weights = dict[str, mx.array]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +111,7 @@ class AdapterSwitch:
             module.update({leaf: weights[f"{path}.{leaf}"] for leaf in ADAPTER_LEAVES if leaf in module})
         return self._ready(file, kind, wrapped)
 
-    def _peft(self, file: Path, config: dict[str, Any], weights: Weights) -> Adapter:
+    def _peft(self, file: Path, config: dict[str, Any], weights: Arrays) -> Adapter:
         wrapped = peft_modules(config, weights, self._base, file)
         return self._ready(file, "dora" if config.get("use_dora") else "lora", wrapped)
 
@@ -123,7 +121,7 @@ class AdapterSwitch:
         mx.eval([module.parameters() for module in wrapped.values()])
         return Adapter(file, kind, dict(wrapped), {path: self._base[path] for path in wrapped})
 
-    def _full(self, file: Path, weights: Weights) -> Adapter:
+    def _full(self, file: Path, weights: Arrays) -> Adapter:
         own = dict(tree_flatten(self.model.parameters()))
         strange = [name for name in weights if name not in own]
         problems = _missing_modules(strange, file)
@@ -143,8 +141,8 @@ class AdapterSwitch:
             now = dict(self.model.named_modules())
             return {path: now[path] for path, module in self._base.items() if now[path] is not module}
         except (KeyError, TypeError, ValueError) as error:
-            said = f"The adapter's {CONFIG_FILE} does not fit this base model: {error}."
-            raise UnusableError([adapter_problem(said, folder / CONFIG_FILE)]) from error
+            said = f"The adapter's {ADAPTER_CONFIG} does not fit this base model: {error}."
+            raise UnusableError([adapter_problem(said, folder / ADAPTER_CONFIG)]) from error
         finally:
             self._restore()
 
@@ -163,9 +161,9 @@ def adapter_files(path: Path) -> tuple[Path, Path]:
     path = path.expanduser()
     if path.is_file():
         folder, file = path.parent, path
-        if not (folder / CONFIG_FILE).is_file() and (folder.parent / CONFIG_FILE).is_file():
+        if not (folder / ADAPTER_CONFIG).is_file() and (folder.parent / ADAPTER_CONFIG).is_file():
             folder = folder.parent
-    elif (path / CONFIG_FILE).is_file() or not (path / "adapters" / CONFIG_FILE).is_file():
+    elif (path / ADAPTER_CONFIG).is_file() or not (path / "adapters" / ADAPTER_CONFIG).is_file():
         folder, file = path, path / ADAPTER_FILE
     else:
         folder, file = path / "adapters", path / "adapters" / ADAPTER_FILE
@@ -176,14 +174,14 @@ def adapter_files(path: Path) -> tuple[Path, Path]:
     if not file.is_file() and (folder / PICKLED).is_file():
         said = f"{PICKLED} is pickled code, which is not run."
         raise UnusableError([adapter_problem(said, path, f"Save the adapter with PEFT as {PEFT_FILE}.")])
-    if missing := [p for p in (folder / CONFIG_FILE, file) if not p.is_file()]:
+    if missing := [p for p in (folder / ADAPTER_CONFIG, file) if not p.is_file()]:
         names = " and ".join(p.name for p in missing)
         raise UnusableError([adapter_problem(f"This is no adapter of mlx-lm or PEFT: {names} is not there.", path)])
     return folder.resolve(), file.resolve()
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
-    file = folder / CONFIG_FILE
+    file = folder / ADAPTER_CONFIG
     try:
         config = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -193,7 +191,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def _read_weights(file: Path) -> Weights:
+def _read_weights(file: Path) -> Arrays:
     try:
         weights = mx.load(str(file))
     except (RuntimeError, ValueError, OSError) as error:
@@ -203,36 +201,38 @@ def _read_weights(file: Path) -> Weights:
     return weights
 
 
-def _kind_of(weights: Weights) -> str:
+def _kind_of(weights: Arrays) -> str:
     """What an adapter is whose config does not say so (mlx-lm-lora's DoRA): only DoRA has magnitudes ``m``."""
     return "dora" if any(name.endswith(".m") for name in weights) else "lora"
 
 
 def _differences(
-    wrapped: dict[str, nn.Module], weights: Weights, base: dict[str, nn.Module], file: Path
+    wrapped: dict[str, nn.Module], weights: Arrays, base: dict[str, nn.Module], file: Path
 ) -> list[Problem]:
     """What keeps ``weights`` from being those of ``wrapped``, in words."""
     expected = {f"{path}.{leaf}": m[leaf] for path, m in wrapped.items() for leaf in ADAPTER_LEAVES if leaf in m}
     strange = [name for name in weights if name not in expected]
     problems = _missing_modules([name for name in strange if _module_of(name) not in base], file)
     if unnamed := sorted({_module_of(name) for name in strange if _module_of(name) in base}):
-        said = f"The adapter changes modules that its {CONFIG_FILE} does not name: {some(unnamed)}."
+        said = f"The adapter changes modules that its {ADAPTER_CONFIG} does not name: {some(unnamed)}."
         problems.append(adapter_problem(said, file))
     if lacking := sorted({_module_of(name) for name in expected if name not in weights}):
-        said = f"The adapter has no weights for modules that its {CONFIG_FILE} names: {some(lacking)}."
+        said = f"The adapter has no weights for modules that its {ADAPTER_CONFIG} names: {some(lacking)}."
         problems.append(adapter_problem(said, file))
     shared = [name for name in expected if name in weights and weights[name].shape != expected[name].shape]
     return problems + _shape_problems(shared, weights, expected, file)
 
 
-def _shape_problems(names: list[str], weights: Weights, expected: Weights, file: Path) -> list[Problem]:
+def _shape_problems(names: list[str], weights: Arrays, expected: Arrays, file: Path) -> list[Problem]:
     problems: dict[str, Problem] = {}
     for name in names:
         found, wanted = weights[name], expected[name]
         differing = [i for i, (a, b) in enumerate(zip(found.shape, wanted.shape, strict=False)) if a != b]
         rank_axis = found.ndim - 1 if name.endswith("lora_a") else found.ndim - 2
         if found.ndim == wanted.ndim == 2 and differing == [rank_axis]:
-            said = f"The weights have rank {found.shape[rank_axis]}, {CONFIG_FILE} says {wanted.shape[rank_axis]}."
+            said = (
+                f"The weights have rank {found.shape[rank_axis]}, {ADAPTER_CONFIG} says {wanted.shape[rank_axis]}."
+            )
         elif len(problems) < MODULES_SHOWN:
             said = f"{name} is {_size(found)} in the adapter; this base model needs {_size(wanted)}."
         else:

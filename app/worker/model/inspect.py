@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from app.core.model.folder import has_chat_template, has_tokenizer, locate_model, read_config
+from app.core.model.folder import MODEL_CONFIG, has_chat_template, has_tokenizer, locate_model, read_config
 from app.core.model.header_inspection import inspect_headers
 from app.core.model.inspection import INSPECTION_FORMAT, Inspection
 from app.core.model.safetensors_header import weight_files
@@ -77,7 +77,7 @@ def _of_folder(inspection: Inspection, path: Path) -> Inspection:
 
 def _cache_file(path: Path) -> Path | None:
     """Where the inspection of this config (and these weight files) is kept; None without a config."""
-    config = path / "config.json"
+    config = path / MODEL_CONFIG
     if not config.is_file():
         return None
     digest = hashlib.sha256(config.read_bytes())

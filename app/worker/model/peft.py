@@ -23,11 +23,11 @@ from mlx_lm.tuner.dora import DoRALinear
 from mlx_lm.tuner.lora import LoRAEmbedding, LoRALinear
 
 from app.core.problem import Problem, UnusableError
+from app.worker.array import Arrays
 from app.worker.model.adapter_problem import adapter_problem, some
 
-PEFT_FILE = "adapter_model.safetensors"
 PREFIX = "base_model.model."
-PARTS = re.compile(
+PART_NAME = re.compile(
     r"^(?P<module>.+)\.(?P<part>lora_A|lora_B|lora_embedding_A|lora_embedding_B|lora_magnitude_vector)(\.weight)?$"
 )
 LINEAR, EMBEDDING = (nn.Linear, nn.QuantizedLinear), (nn.Embedding, nn.QuantizedEmbedding)
@@ -42,8 +42,6 @@ UNKNOWN_FEATURES = {
     "use_qalora": "it is a QALoRA adapter",
     "alora_invocation_tokens": "it is active only after certain tokens",
 }
-
-Weights = dict[str, mx.array]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +64,7 @@ def is_peft(config: Mapping[str, Any]) -> bool:
 
 
 def peft_modules(
-    config: Mapping[str, Any], weights: Weights, base: Mapping[str, nn.Module], file: Path
+    config: Mapping[str, Any], weights: Arrays, base: Mapping[str, nn.Module], file: Path
 ) -> dict[str, nn.Module]:
     """The modules that stand at each place of ``base`` when the adapter is on, by the base's own dotted paths.
 
@@ -111,12 +109,12 @@ def _beyond(config: Mapping[str, Any], file: Path) -> list[Problem]:
     return found
 
 
-def _parts(config: Mapping[str, Any], weights: Weights, file: Path) -> tuple[dict[str, PeftPart], list[Problem]]:
+def _parts(config: Mapping[str, Any], weights: Arrays, file: Path) -> tuple[dict[str, PeftPart], list[Problem]]:
     """The adapted modules by their names in PEFT, and what is wrong with the tensors."""
-    tensors: dict[str, Weights] = defaultdict(dict)
+    tensors: dict[str, Arrays] = defaultdict(dict)
     strange: list[str] = []
     for name, array in weights.items():
-        found = PARTS.match(name)
+        found = PART_NAME.match(name)
         if found is None:
             strange.append(name)
         else:
@@ -134,7 +132,7 @@ def _parts(config: Mapping[str, Any], weights: Weights, file: Path) -> tuple[dic
     return parts, problems
 
 
-def _part(config: Mapping[str, Any], module: str, tensors: Weights) -> PeftPart:
+def _part(config: Mapping[str, Any], module: str, tensors: Arrays) -> PeftPart:
     """Raises `ValueError` in words."""
     if lacking := [name for name in ("lora_A", "lora_B") if name not in tensors]:
         raise ValueError(f"{lacking[0]} is not there")

@@ -7,14 +7,12 @@ there, while the rows' logits still exist; the backward pass only scales it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import mlx.core as mx
 
 from app.core.setup.memory_term import PIECE_ELEMENTS, ROW_STEP
-
-Logits = Callable[[mx.array], mx.array]
+from app.worker.model.head import Logits
 
 
 def cross_entropy_sum(logits: mx.array, targets: mx.array, weights: mx.array) -> mx.array:

@@ -12,12 +12,12 @@ from typing import Literal
 
 import mlx.core as mx
 import numpy as np
-import numpy.typing as npt
+
+from app.worker.array import DoubleFloats
 
 LossKind = Literal["grpo", "bnpo", "dr_grpo", "dapo"]
 Level = Literal["token", "sequence"]
 Scaling = Literal["group", "none"]
-Floats = npt.NDArray[np.float64]
 
 ADVANTAGE_EPSILON = 1e-4
 # Spreads of rewards below this are rounding: the group says nothing about which answer is better.
@@ -53,7 +53,7 @@ class GroupLoss:
     clipped: mx.array
 
 
-def group_advantages(rewards: Floats, group_size: int, scaling: Scaling = "group") -> Floats:
+def group_advantages(rewards: DoubleFloats, group_size: int, scaling: Scaling = "group") -> DoubleFloats:
     """How much better each answer is than its group: (n,) rewards, neighbours of ``group_size`` form a group.
 
     ``group`` divides by the group's standard deviation (of a sample), ``none`` (Dr. GRPO) does not.
@@ -65,7 +65,7 @@ def group_advantages(rewards: Floats, group_size: int, scaling: Scaling = "group
     return np.asarray(centred.reshape(-1), np.float64)
 
 
-def equal_groups(rewards: Floats, group_size: int) -> float:
+def equal_groups(rewards: DoubleFloats, group_size: int) -> float:
     """Share of the groups whose rewards are all equal: these teach nothing."""
     return float((rewards.reshape(-1, group_size).std(axis=1) < EQUAL_SPREAD).mean())
 

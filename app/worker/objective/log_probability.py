@@ -13,8 +13,8 @@ from typing import Any
 import mlx.core as mx
 import mlx.nn as nn
 
-from app.worker.model.head import Head, NoHead
-from app.worker.objective.cross_entropy import Logits, rows_at_a_time
+from app.worker.model.head import Head, Logits, NoHead
+from app.worker.objective.cross_entropy import rows_at_a_time
 
 
 def answer_log_probabilities(

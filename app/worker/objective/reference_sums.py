@@ -9,7 +9,7 @@ from pathlib import Path
 import mlx.core as mx
 import numpy as np
 
-from app.worker.array import Arrays, Floats
+from app.worker.array import Arrays, SingleFloats
 from app.worker.batch.answer import answer_arrays
 from app.worker.batch.pair_batch import References, pair_shape
 from app.worker.token.rated_answer import RatedAnswers
@@ -32,7 +32,7 @@ def reference_sums(
     if (known := _known(file, name)) is not None:
         return known
     total, done = sum(len(part) for _, part in pairs.sets()), 0
-    sums: dict[str, Floats] = {}
+    sums: dict[str, SingleFloats] = {}
     for prefix, part in pairs.sets():
         sums[prefix] = np.zeros(len(part), np.float32)
         order = np.argsort(part.lengths, kind="stable")
@@ -56,7 +56,7 @@ def _known(file: Path, name: str) -> References | None:
     return References(sums) if sums else None
 
 
-def _keep(file: Path, name: str, sums: dict[str, Floats]) -> None:
+def _keep(file: Path, name: str, sums: dict[str, SingleFloats]) -> None:
     """Adds to the file, which holds the splits of one run."""
     arrays = mx.load(str(file)) if file.exists() else {}
     assert isinstance(arrays, dict)

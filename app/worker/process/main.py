@@ -44,7 +44,7 @@ TASKS = {
 }
 
 
-def main(job_dir: Path) -> int:
+def run_worker(job_dir: Path) -> int:
     """Runs the job in ``job_dir``; exit code 0 done, 1 failed, 2 unusable arguments, config or data."""
     channel = Channel.claim()
     try:

@@ -8,23 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from app.core.config.train_config import TrainConfig
 from app.core.method.reward import BUILT_IN, declared_in
 from app.core.problem import Problem, UnusableError
 from app.core.system.reward_trust import content_hash, is_trusted
+from app.worker.array import DoubleFloats
 from app.worker.rollout.reward_process import RewardProcess
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
     """``by_function`` (answers,) by name, unweighted; ``total`` (answers,) is their weighted sum."""
 
-    by_function: dict[str, Floats]
-    total: Floats
+    by_function: dict[str, DoubleFloats]
+    total: DoubleFloats
 
 
 class Scorer:
@@ -49,7 +47,7 @@ class Scorer:
 
     def score(self, prompts: list[str], completions: list[str], answers: list[str], types: Sequence[Any]) -> Scored:
         """Raises `TaskError` with the file and line where the user's functions fail."""
-        found: dict[str, Floats] = {}
+        found: dict[str, DoubleFloats] = {}
         if self._process is not None:
             own = self._process.score(self._own, prompts, completions, answers, list(types))
             found = {name: np.array(values, np.float64) for name, values in own.items()}

@@ -40,7 +40,7 @@ class Endings:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class BoundTurn:
     """One turn of the assistant in a conversation with stand-ins.
 
     ``whole`` is the conversation, ``head`` the one before the turn up to where the answer begins, ``plain()`` the

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.core.config.train_config import TrainConfig
+from app.core.model.adapter_file import ADAPTER_CONFIG
 from app.core.system import place
 from app.worker.token.encode import Encoded
 from app.worker.token.token_set import TokenSet
@@ -75,7 +76,7 @@ def tokenizer_key(tokenizer: Any) -> str:
     inner = getattr(tokenizer, "_tokenizer", tokenizer)
     folder = Path(str(getattr(inner, "name_or_path", "") or "."))
     files = sorted(f for f in folder.iterdir() if f.suffix in TOKENIZER_SUFFIXES) if folder.is_dir() else []
-    names = [file for file in files if "index" not in file.name and file.name != "adapter_config.json"]
+    names = [file for file in files if "index" not in file.name and file.name != ADAPTER_CONFIG]
     for file in names:
         if file.is_file():
             digest.update(file.name.encode() + b"\0" + file.read_bytes())

@@ -20,7 +20,7 @@ _REASONING_TAGS = re.compile(
 )
 _TAGS = re.compile(r"(<[^<>\s]{1,40}>|\[/?[A-Z_]{2,30}\])")
 
-Part = Literal["content", "reasoning", "call"]
+OutlinePart = Literal["content", "reasoning", "call"]
 # How much of a conversation is replaced: everything, everything but what looks like a tag, the words of user and
 # assistant only, nothing. A template that looks into the texts is read with less of them replaced.
 CARE = (0, 1, 2, 3)
@@ -30,7 +30,7 @@ class Passage(NamedTuple):
     """A text of a conversation that a stand-in replaces: in which message (from 0), what it is, and the text."""
 
     message: int
-    part: Part
+    part: OutlinePart
     text: str
 
 
@@ -138,7 +138,7 @@ class _Hider:
             ]
         return self._text(at, content, "content") if isinstance(content, str) else content
 
-    def _text(self, at: int, text: str, part: Part) -> str:
+    def _text(self, at: int, text: str, part: OutlinePart) -> str:
         if "<" not in text and "[" not in text:
             return self._hidden(at, text, part)
         pieces = (_TAGS if self.care else _REASONING_TAGS).split(text)  # every second one is a tag
@@ -149,7 +149,7 @@ class _Hider:
             for number, piece in enumerate(pieces)
         )
 
-    def _hidden(self, at: int, text: str, part: Part) -> str:
+    def _hidden(self, at: int, text: str, part: OutlinePart) -> str:
         core = text.strip()
         if not core:
             return text

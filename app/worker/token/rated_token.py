@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from app.core.config.train_config import TrainConfig
 from app.core.data.prepare import dump_row
 from app.core.problem import UnusableError
 from app.core.setup.chosen_method import method_of
+from app.worker.process.progress import Progress
 from app.worker.token import cache as token_cache
 from app.worker.token.cache import CacheWriter, KeptFault, Tokenized
 from app.worker.token.encode import Encoded
@@ -21,8 +21,6 @@ from app.worker.token.prompt import tokenize_prompts
 from app.worker.token.rated_answer import tokenize_pairs
 from app.worker.token.row_file import KEPT_FAULTS, ROWS_AT_ONCE, row_batches
 from app.worker.token.token_set import Example
-
-Progress = Callable[[int, int], None]
 
 UNCUT = 1 << 20  # tokens, the most that a config allows
 

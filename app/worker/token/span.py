@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from app.worker.token.bound import Bounds, Endings, Turn
+from app.worker.token.bound import Bounds, BoundTurn, Endings
 from app.worker.token.chat_template import ChatTemplate, Dialogue, Message, Span, alike
 from app.worker.token.outline import CARE, Outline, Passage, Slot, missing, with_stand_ins
 
@@ -121,7 +121,7 @@ class SpanFinder:
             bounds = {}
             for at in one.wanted:
                 plain = partial(self._before, one.dialogue, at)
-                turn = Turn(at, whole, heads.get((number, at)), plain, ends.get((number, at + 1)), one.owners)
+                turn = BoundTurn(at, whole, heads.get((number, at)), plain, ends.get((number, at + 1)), one.owners)
                 bounds[at] = turn.bounds(self._endings, is_last=at + 1 == len(one.dialogue.messages))
             found.append(Reading(whole, bounds, _told(one, whole)))
         return found

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from app.core.protocol.event import Warned
 
 # Iterations in a row after which a sign is no accident.
-STREAK = 5
+SIGN_STREAK = 5
 # Divergence from the reference, nats a token: the answers have little in common with the model's own any more.
 FAR_APART = 2.0
 
@@ -75,6 +75,6 @@ class Alarms:
         for name, alarm in ALARMS.items():
             streak = self.streaks.get(name, 0) + 1 if alarm.is_sounding(figures) else 0
             self.streaks[name] = streak
-            if streak == STREAK:
+            if streak == SIGN_STREAK:
                 found.append(Warned(message=alarm.message, hint=alarm.hint))
         return found

@@ -10,12 +10,12 @@ from typing import Any
 
 WINDOW = 20
 # So many iterations in a row this far above what the model could do before are no accident of the data.
-STREAK = 10
+DIVERGED_STREAK = 10
 SPIKE_DEVIATIONS = 6.0
 SPIKE_AT_LEAST = 1.0
 
 
-class Verdict(StrEnum):
+class LossVerdict(StrEnum):
     """What an iteration's loss says: all well, unusually high, far too high (not yet for long), or beyond hope."""
 
     GOOD = "good"
@@ -46,23 +46,23 @@ class LossGuard:
         """True while the loss is so high that nothing should be written over good weights."""
         return self.streak > 0
 
-    def judge(self, loss: float, grad_norm: float = 0.0) -> Verdict:
+    def judge(self, loss: float, grad_norm: float = 0.0) -> LossVerdict:
         """Takes an iteration; its loss measures the weights before its update, its gradient makes the update."""
         if not math.isfinite(loss) or not math.isfinite(grad_norm):
-            return Verdict.DIVERGED
+            return LossVerdict.DIVERGED
         if self.only_finite:
-            return Verdict.GOOD
+            return LossVerdict.GOOD
         if math.isinf(self.reference):
             self.reference = loss
         if loss > 1.5 * self.reference + 1.5 or self._says_nothing(loss):
             self.streak += 1
-            return Verdict.DIVERGED if self.streak >= STREAK else Verdict.SUSPICIOUS
+            return LossVerdict.DIVERGED if self.streak >= DIVERGED_STREAK else LossVerdict.SUSPICIOUS
         spike = self._is_spike(loss)
         self.streak = 0
         self.recent.append(loss)
         if len(self.recent) == WINDOW:
             self.reference = min(self.reference, sum(self.recent) / WINDOW)
-        return Verdict.SPIKE if spike else Verdict.GOOD
+        return LossVerdict.SPIKE if spike else LossVerdict.GOOD
 
     def _says_nothing(self, loss: float) -> bool:
         """True if every token is equally likely: no model's outputs are, unless all of them are zero."""

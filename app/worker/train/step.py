@@ -22,7 +22,7 @@ Tree = Any  # mlx's nested dicts and lists of arrays
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class StepOutcome:
     """What one iteration gave, still lazy: the mean loss, the gradient's norm (None without an update), figures."""
 
     loss: mx.array
@@ -66,7 +66,7 @@ class Step:
         self._part = self._compiled(self._part_step)
         self._update = self._compiled(self._update_step)
 
-    def __call__(self, parts: Sequence[Arrays], *, update: bool) -> Outcome:
+    def __call__(self, parts: Sequence[Arrays], *, update: bool) -> StepOutcome:
         """One iteration; ``update`` says that an accumulation ends. Starts the computation, waits for nothing."""
         if self._adds_up:
             loss, norm, figures = self._accumulate(parts, update=update)
@@ -75,7 +75,7 @@ class Step:
             loss, norm, figures = self._whole(arrays)
         pending = (self.accumulated.gradient, self.accumulated.weight) if self.accumulated else ()
         mx.async_eval(self._state, loss, norm, figures, pending)
-        return Outcome(loss, norm, figures)
+        return StepOutcome(loss, norm, figures)
 
     def _accumulate(self, parts: Sequence[Arrays], *, update: bool) -> tuple[mx.array, mx.array | None, Arrays]:
         sums = self.accumulated or self._nothing()

@@ -24,11 +24,11 @@ from app.worker.process.control import ENDING, Control, StoppedError
 from app.worker.process.log import logged_to
 from app.worker.train.alarm import Alarms
 from app.worker.train.checkpoint import Checkpoint, load_checkpoint, restore, save_checkpoint
-from app.worker.train.guard import Verdict
+from app.worker.train.guard import LossVerdict
 from app.worker.train.kept_weights import KeptWeights
 from app.worker.train.preparation import Prepared, prepare
 from app.worker.train.report import Report
-from app.worker.train.step import Outcome, Step
+from app.worker.train.step import Step, StepOutcome
 
 # A report is due every `steps_per_report` iterations, and sooner where iterations are slow: a chart should move.
 REPORT_AT_LEAST_EVERY_S = 2.0
@@ -171,14 +171,16 @@ class _Training:
 
     # -- judging --------------------------------------------------------------------------------------------------
 
-    def _judge(self, iteration: int, loss: float, outcome: Outcome, entering: dict[str, mx.array] | None) -> None:
+    def _judge(
+        self, iteration: int, loss: float, outcome: StepOutcome, entering: dict[str, mx.array] | None
+    ) -> None:
         """Takes the loss of an iteration; the weights that it measured become the ones to fall back to."""
         self.grad_norm = math.nan if outcome.grad_norm is None else scalar(outcome.grad_norm)
         verdict = self.guard.judge(loss, 0.0 if outcome.grad_norm is None else self.grad_norm)
-        if verdict is Verdict.DIVERGED:
+        if verdict is LossVerdict.DIVERGED:
             what = f"the loss is {loss:.4g}" if math.isfinite(self.grad_norm) else "the gradient is not finite"
             raise self._diverged(iteration, what)
-        if verdict is Verdict.SPIKE:
+        if verdict is LossVerdict.SPIKE:
             said = f"The loss jumped to {loss:.3f} at iteration {iteration}."
             self.channel.emit(event.Warned(message=said, hint="One odd batch, or too high a learning rate."))
         if entering is not None and not self.guard.is_suspicious:

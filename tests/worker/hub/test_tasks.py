@@ -27,8 +27,9 @@ from app.core.system.setting import Settings, save_settings
 from app.worker.hub import transfer as hub_transfer
 from app.worker.hub.access_token import login
 from app.worker.hub.tasks import download, search
-from app.worker.hub.transfer import LargeFile, StoppedError, Transfer, fetch
+from app.worker.hub.transfer import LargeFile, Transfer, fetch
 from app.worker.process.channel import Channel
+from app.worker.process.control import StoppedError
 from tests.hub_server import COMMIT, TOKEN, HubServer, Repository, hub_server, sha256
 
 WEIGHTS = os.urandom(600_000)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.worker.train.alarm import ALARMS, STREAK, Alarms
+from app.worker.train.alarm import ALARMS, SIGN_STREAK, Alarms
 
 FINE = {"equal_groups": 0.5, "reward": 0.4, "reward_spread": 0.2, "cut": 0.1, "empty": 0.0, "kl": 0.1}
 
@@ -23,11 +23,11 @@ FINE = {"equal_groups": 0.5, "reward": 0.4, "reward_spread": 0.2, "cut": 0.1, "e
 )
 def test_each_sounds_once(bad: dict[str, float], said: str) -> None:
     alarms = Alarms()
-    heard = [warned for _ in range(3 * STREAK) for warned in alarms.judge(FINE | bad)]
+    heard = [warned for _ in range(3 * SIGN_STREAK) for warned in alarms.judge(FINE | bad)]
     assert [said in warned.message for warned in heard] == [True]
     assert heard[0].hint
     assert not alarms.judge(FINE)
-    assert len([w for _ in range(STREAK) for w in alarms.judge(FINE | bad)]) == 1
+    assert len([w for _ in range(SIGN_STREAK) for w in alarms.judge(FINE | bad)]) == 1
 
 
 def test_one_bad_iteration_is_an_accident() -> None:
@@ -38,7 +38,7 @@ def test_one_bad_iteration_is_an_accident() -> None:
 
 def test_iterations_without_figures_do_not_count() -> None:
     alarms = Alarms()
-    for _ in range(STREAK - 1):
+    for _ in range(SIGN_STREAK - 1):
         assert not alarms.judge(FINE | {"cut": 1.0})
         assert not alarms.judge({})
     assert len(alarms.judge(FINE | {"cut": 1.0})) == 1

@@ -35,7 +35,7 @@ from app.worker.model.loading import load_model
 from app.worker.objective.supervised import supervised
 from app.worker.objective.validation import ValidationSet, measure
 from app.worker.token.tokenize import tokenize_file
-from app.worker.train.guard import STREAK, LossGuard, Verdict
+from app.worker.train.guard import DIVERGED_STREAK, LossGuard, LossVerdict
 from tests import ROOT
 from tests.worker.tiny_model import write_data, write_model
 from tests.worker.training import Collector, config_for, go_on, saved_arrays, start
@@ -291,16 +291,16 @@ def test_divergence_keeps_the_best(inputs: tuple[Path, Path], tmp_path: Path) ->
 def test_a_spike_is_told_apart_from_a_divergence() -> None:
     guard = LossGuard(reference=2.0)
     steady = [2.0, 2.1, 1.9, 2.05, 1.95] * 5
-    assert {guard.judge(loss) for loss in steady} == {Verdict.GOOD}
-    assert guard.judge(4.0) is Verdict.SPIKE
-    assert guard.judge(2.0) is Verdict.GOOD
-    verdicts = [guard.judge(9.0) for _ in range(STREAK)]
-    assert verdicts == [Verdict.SUSPICIOUS] * (STREAK - 1) + [Verdict.DIVERGED]
-    assert LossGuard().judge(math.nan) is Verdict.DIVERGED
-    assert LossGuard().judge(math.inf) is Verdict.DIVERGED
-    assert LossGuard().judge(2.0, math.nan) is Verdict.DIVERGED
+    assert {guard.judge(loss) for loss in steady} == {LossVerdict.GOOD}
+    assert guard.judge(4.0) is LossVerdict.SPIKE
+    assert guard.judge(2.0) is LossVerdict.GOOD
+    verdicts = [guard.judge(9.0) for _ in range(DIVERGED_STREAK)]
+    assert verdicts == [LossVerdict.SUSPICIOUS] * (DIVERGED_STREAK - 1) + [LossVerdict.DIVERGED]
+    assert LossGuard().judge(math.nan) is LossVerdict.DIVERGED
+    assert LossGuard().judge(math.inf) is LossVerdict.DIVERGED
+    assert LossGuard().judge(2.0, math.nan) is LossVerdict.DIVERGED
     dead = LossGuard(vocabulary=1000, reference=8.0)
-    assert [dead.judge(math.log(1000)) for _ in range(STREAK)][-1] is Verdict.DIVERGED
+    assert [dead.judge(math.log(1000)) for _ in range(DIVERGED_STREAK)][-1] is LossVerdict.DIVERGED
 
 
 def test_a_spike_is_reported_and_training_goes_on(
