@@ -40,7 +40,7 @@ TASKS = {
     "hub_download": "app.worker.hub.tasks:download",
     "hub_login": "app.worker.hub.access_token:login",
     "convert": "app.worker.model.convert:convert",
-    "reward": "app.worker.rollout.reward_process:serve",
+    "reward": "app.worker.rollout.reward_process:serve_rewards",
 }
 
 
