@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QCoreApplication, QEvent
+from PySide6.QtCore import QCoreApplication, QEvent, QObject
 from PySide6.QtWidgets import QApplication
 
 from app.ui.widget import theme
+from app.ui.worker.process import WorkerProcess
 from tests.ui.fake_worker import FakeWorker
 
 
@@ -28,10 +30,15 @@ def light(qapp: QApplication) -> Iterator[None]:
     gc.collect(1)
 
 
+def _answering_by_hand(job_dir: Path, task: str, parent: QObject | None = None) -> QObject:
+    """A worker of a job: that of a comparison is none, the others are real."""
+    return (FakeWorker if task == "generate" else WorkerProcess)(job_dir, task, parent)
+
+
 @pytest.fixture
 def workers(monkeypatch: pytest.MonkeyPatch) -> list[FakeWorker]:
     """Every worker that a run or a comparison starts, by hand instead of as a process."""
     FakeWorker.made = []
     monkeypatch.setattr("app.ui.run.session.WorkerProcess", FakeWorker)
-    monkeypatch.setattr("app.ui.compare.answerer.WorkerProcess", FakeWorker)
+    monkeypatch.setattr("app.ui.worker.job.WorkerProcess", _answering_by_hand)
     return FakeWorker.made

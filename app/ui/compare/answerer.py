@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.core.protocol import event
 from app.core.protocol.command import Ask, LoadAdapters, Stop
 from app.core.protocol.event import Event
-from app.core.protocol.job import GenerateJob, write_job
+from app.core.protocol.job import GenerateJob
 from app.core.protocol.question import Question
-from app.ui.worker.process import WorkerOutcome, WorkerProcess
+from app.ui.worker.job import JobRunner
+from app.ui.worker.process import WorkerOutcome
 
 IDLE_MS = 5 * 60 * 1000  # a model that nobody asks gives its memory back
-END_WAIT_MS = 2000
 
 
 class Answerer(QObject):
@@ -31,9 +29,9 @@ class Answerer(QObject):
 
     def __init__(self, parent: QObject | None = None, *, idle_ms: int = IDLE_MS) -> None:
         super().__init__(parent)
-        self._worker: WorkerProcess | None = None
-        self._folder: TemporaryDirectory[str] | None = None
-        self._leaving: dict[WorkerProcess, TemporaryDirectory[str]] = {}
+        self._runner = JobRunner(self)
+        self._runner.emitted.connect(self._on_event)
+        self._runner.ended.connect(self._on_ended)
         self._model = ""
         self._adapters: tuple[str | None, ...] = ()
         self._ready = False
@@ -52,7 +50,7 @@ class Answerer(QObject):
     @property
     def is_loaded(self) -> bool:
         """True while a worker holds a model, or loads it."""
-        return self._worker is not None
+        return self._runner.is_running
 
     def ask(
         self, model: str, adapters: Sequence[str | None], question: Question, order: Sequence[int] = ()
@@ -65,57 +63,42 @@ class Answerer(QObject):
             self.stop()
         self._idle.stop()
         wanted = tuple(adapters)
-        if self._worker is None or model != self._model:
+        if not self.is_loaded or model != self._model:
             self._start(model, wanted)
         elif wanted != self._adapters:
-            self._worker.send(LoadAdapters(adapters=wanted))
+            self._runner.send(LoadAdapters(adapters=wanted))
         self._adapters = wanted
         self._request += 1
         columns = tuple(order) or tuple(range(len(wanted)))
         self._open = set(columns)
-        assert self._worker is not None
-        self._worker.send(Ask(request=self._request, columns=columns, question=question))
+        self._runner.send(Ask(request=self._request, columns=columns, question=question))
         self.state_changed.emit()
 
     def stop(self) -> None:
         """Ends the answer in progress; a worker that is still loading is given up, which is as quick as it gets."""
-        if self._worker is None or not self.is_busy:
+        if not self.is_loaded or not self.is_busy:
             return
         if self._ready:
-            self._worker.send(Stop())
+            self._runner.send(Stop())
         else:
             self.release()
 
     def release(self) -> None:
         """Gives the memory back. A question in progress is given up without a word."""
         self._idle.stop()
-        worker, folder, self._worker, self._folder = self._worker, self._folder, None, None
-        if worker is not None and folder is not None:
-            worker.emitted.disconnect(self._on_event)
-            worker.ended.disconnect(self._on_ended)
-            self._leaving[worker] = folder
-            worker.ended.connect(self._on_left)
-            worker.kill()  # it has nothing to save
+        self._runner.give_up()  # it has nothing to save
         self._finish()
 
     def shutdown(self) -> None:
         """Ends everything before the window closes."""
         self.shut_down.emit()
         self.release()
-        for worker in list(self._leaving):
-            worker.wait(END_WAIT_MS)
+        self._runner.shutdown()
 
     def _start(self, model: str, adapters: tuple[str | None, ...]) -> None:
         self.release()
         self._model, self._ready = model, False
-        self._folder = TemporaryDirectory(prefix="luthier-", ignore_cleanup_errors=True)
-        path = Path(self._folder.name)
-        job = GenerateJob(model=model, adapters=adapters)
-        write_job(path, job)
-        self._worker = WorkerProcess(path, job.task, self)
-        self._worker.emitted.connect(self._on_event)
-        self._worker.ended.connect(self._on_ended)
-        self._worker.start()
+        self._runner.start(GenerateJob(model=model, adapters=adapters))
         self.progressed.emit("Starting the worker")
 
     def _on_event(self, found: Event) -> None:
@@ -136,23 +119,12 @@ class Answerer(QObject):
 
     def _finish(self) -> None:
         self._open = set()
-        if self._worker is not None:
+        if self.is_loaded:
             self._idle.start()
         self.state_changed.emit()
 
     def _on_ended(self, outcome: WorkerOutcome) -> None:
         """A worker that ends by itself while it is wanted has failed."""
-        worker, folder, self._worker, self._folder = self._worker, self._folder, None, None
-        if worker is not None:
-            worker.deleteLater()
-        if folder is not None:
-            folder.cleanup()
         if self.is_busy:
             self.failed.emit(outcome.sentence() or "The worker ended before it answered.")
         self._finish()
-
-    def _on_left(self, _outcome: WorkerOutcome) -> None:
-        worker = self.sender()
-        assert isinstance(worker, WorkerProcess)
-        self._leaving.pop(worker).cleanup()
-        worker.deleteLater()

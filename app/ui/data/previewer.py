@@ -95,5 +95,4 @@ class Previewer(QObject):
     def _on_ended(self, outcome: WorkerOutcome) -> None:
         self._opened_for, self.splits = (), {}
         if not outcome.ok:
-            failure = outcome.failure
-            self.failed.emit(f"{failure.message} {failure.hint}".strip() if failure else outcome.sentence())
+            self.failed.emit(outcome.sentence())

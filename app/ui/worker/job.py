@@ -1,4 +1,8 @@
-"""A job: one worker in a temporary folder that the window can stop, and that is cleaned up when it ends."""
+"""A job as the window runs it: one worker in a temporary folder, which is cleaned up however the worker ends.
+
+Every worker of the window but that of a run lives here: those that are asked to stop (downloads, conversions),
+those that the newest question replaces (`app.ui.worker.latest`), and the one that keeps a model loaded.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +19,20 @@ PATIENCE_MS = 5000  # what a worker gets to end by itself after a stop
 
 
 class JobRunner(QObject):
-    """Runs one task at a time. ``stop`` asks the worker to end by itself; one that does not is ended."""
+    """Runs one job at a time.
+
+    ``stop`` asks the worker to end by itself, and ends one that does not; ``give_up`` ends it at once, and nothing
+    more is heard of it.
+    """
 
     emitted = Signal(object)  # an app.core.protocol.event.Event
-    ended = Signal(object)  # WorkerOutcome
+    ended = Signal(object)  # WorkerOutcome; not of a job that was given up
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._folder: TemporaryDirectory[str] | None = None
         self._worker: WorkerProcess | None = None
+        # Of every worker that lives, also of one that was given up and is about to die.
+        self._folders: dict[WorkerProcess, TemporaryDirectory[str]] = {}
         self._patience = QTimer(self)
         self._patience.setSingleShot(True)
         self._patience.setInterval(PATIENCE_MS)
@@ -37,13 +46,14 @@ class JobRunner(QObject):
         """Starts the job; does nothing while one runs."""
         if self._worker is not None:
             return
-        self._folder = TemporaryDirectory(prefix="luthier-", ignore_cleanup_errors=True)
-        path = Path(self._folder.name)
+        folder = TemporaryDirectory(prefix="luthier-", ignore_cleanup_errors=True)
+        path = Path(folder.name)
         write_job(path, job)
-        self._worker = WorkerProcess(path, job.task, self)
-        self._worker.emitted.connect(self.emitted)
-        self._worker.ended.connect(self._on_ended)
-        self._worker.start()
+        self._worker = worker = WorkerProcess(path, job.task, self)
+        self._folders[worker] = folder
+        worker.emitted.connect(self.emitted)
+        worker.ended.connect(self._on_ended)
+        worker.start()
 
     def send(self, command: Command) -> None:
         """Sends one command to the worker, if it runs."""
@@ -56,13 +66,25 @@ class JobRunner(QObject):
             self._worker.send(Stop())
             self._patience.start()
 
+    def give_up(self) -> None:
+        """Ends the worker at once, for work that can be thrown away; neither an event nor its end is told."""
+        self._patience.stop()
+        worker, self._worker = self._worker, None
+        if worker is None:
+            return
+        worker.emitted.disconnect(self.emitted)
+        worker.ended.disconnect(self._on_ended)
+        worker.ended.connect(lambda _outcome: self._clear(worker))
+        worker.kill()
+
     def shutdown(self) -> None:
-        """Stops the worker and waits for it, before the window closes."""
-        if self._worker is not None:
-            self.stop()
-            if not self._worker.wait(PATIENCE_MS):
-                self._kill()
-                self._worker.wait(PATIENCE_MS)
+        """Stops the worker and waits for it, and for those that were given up, before the window closes."""
+        self.stop()
+        for worker, folder in list(self._folders.items()):
+            if not worker.wait(PATIENCE_MS):
+                worker.kill()
+                worker.wait(PATIENCE_MS)
+            folder.cleanup()  # also of a worker whose end is told only in a later turn, which may not come
 
     def _kill(self) -> None:
         if self._worker is not None:
@@ -70,9 +92,11 @@ class JobRunner(QObject):
 
     def _on_ended(self, outcome: WorkerOutcome) -> None:
         self._patience.stop()
-        worker, folder, self._worker, self._folder = self._worker, self._folder, None, None
+        worker, self._worker = self._worker, None
         if worker is not None:
-            worker.deleteLater()
-        if folder is not None:
-            folder.cleanup()
+            self._clear(worker)
         self.ended.emit(outcome)
+
+    def _clear(self, worker: WorkerProcess) -> None:
+        self._folders.pop(worker).cleanup()
+        worker.deleteLater()

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
-
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.core.protocol.command import Command
-from app.core.protocol.job import Job, write_job
-from app.ui.worker.process import WorkerOutcome, WorkerProcess
-
-STOP_WAIT_MS = 2000
+from app.core.protocol.job import Job
+from app.ui.worker.job import JobRunner
 
 
 class LatestWorker(QObject):
-    """Runs one task at a time in a temporary folder. A new request ends the one before, whose answer never comes.
+    """Runs one job at a time. A new request ends the one before, whose answer never comes.
 
     ``delay_ms`` waits that long for a further request, so that typing does not start a process a letter.
     """
@@ -26,9 +21,9 @@ class LatestWorker(QObject):
     def __init__(self, parent: QObject | None = None, *, delay_ms: int = 0) -> None:
         super().__init__(parent)
         self._job: Job | None = None
-        self._folder: TemporaryDirectory[str] | None = None
-        self._worker: WorkerProcess | None = None
-        self._leaving: dict[WorkerProcess, TemporaryDirectory[str]] = {}
+        self._runner = JobRunner(self)
+        self._runner.emitted.connect(self.emitted)
+        self._runner.ended.connect(self.ended)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(delay_ms)
@@ -37,7 +32,7 @@ class LatestWorker(QObject):
     @property
     def is_busy(self) -> bool:
         """True from the request until its answer."""
-        return self._timer.isActive() or self._worker is not None
+        return self._timer.isActive() or self._runner.is_running
 
     def request(self, job: Job) -> None:
         """Asks; what was asked before is given up."""
@@ -48,46 +43,17 @@ class LatestWorker(QObject):
     def cancel(self) -> None:
         """Gives up the present request, if any; nothing more is heard of it."""
         self._timer.stop()
-        worker, folder, self._worker, self._folder = self._worker, self._folder, None, None
-        if worker is None or folder is None:
-            return
-        worker.emitted.disconnect(self.emitted)
-        worker.ended.disconnect(self._on_ended)
-        self._leaving[worker] = folder
-        worker.ended.connect(self._on_left)
-        worker.kill()
+        self._runner.give_up()
 
     def send(self, command: Command) -> None:
         """Sends a command to the task that answers several; does nothing while none runs."""
-        if self._worker is not None:
-            self._worker.send(command)
+        self._runner.send(command)
 
     def stop(self) -> None:
         """Ends everything before the window closes."""
         self.cancel()
-        for worker in list(self._leaving):
-            worker.wait(STOP_WAIT_MS)
+        self._runner.shutdown()
 
     def _start(self) -> None:
         assert self._job is not None
-        self._folder = TemporaryDirectory(prefix="luthier-", ignore_cleanup_errors=True)
-        path = Path(self._folder.name)
-        write_job(path, self._job)
-        self._worker = WorkerProcess(path, self._job.task, self)
-        self._worker.emitted.connect(self.emitted)
-        self._worker.ended.connect(self._on_ended)
-        self._worker.start()
-
-    def _on_ended(self, outcome: WorkerOutcome) -> None:
-        worker, folder, self._worker, self._folder = self._worker, self._folder, None, None
-        if worker is not None:
-            worker.deleteLater()
-        if folder is not None:
-            folder.cleanup()
-        self.ended.emit(outcome)
-
-    def _on_left(self, _outcome: WorkerOutcome) -> None:
-        worker = self.sender()
-        assert isinstance(worker, WorkerProcess)
-        self._leaving.pop(worker).cleanup()
-        worker.deleteLater()
+        self._runner.start(self._job)

@@ -425,7 +425,7 @@ def test_the_countdown_can_be_cancelled_and_acts_when_it_is_over(qtbot: QtBot) -
 @pytest.fixture
 def window(qtbot: QtBot, workers: list[FakeWorker], monkeypatch: pytest.MonkeyPatch) -> MainWindow:
     assert workers == []
-    monkeypatch.setattr("app.ui.worker.latest.WorkerProcess", FakeWorker)
+    monkeypatch.setattr("app.ui.worker.job.WorkerProcess", FakeWorker)
     monkeypatch.setattr("app.ui.setup.setup_tab.SetupTab._found", lambda _: [])
     found = MainWindow(form_store(), RunSession(), Appearance())
     qtbot.addWidget(found, before_close_func=forget_run)

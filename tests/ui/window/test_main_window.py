@@ -35,7 +35,7 @@ from tests.ui.fake_worker import FakeWorker
 @pytest.fixture
 def window(qtbot: QtBot, workers: list[FakeWorker], monkeypatch: pytest.MonkeyPatch) -> MainWindow:
     assert workers == []
-    monkeypatch.setattr("app.ui.worker.latest.WorkerProcess", FakeWorker)
+    monkeypatch.setattr("app.ui.worker.job.WorkerProcess", FakeWorker)
     appearance = Appearance()
     found = MainWindow(form_store(), RunSession(), appearance)
     qtbot.addWidget(found, before_close_func=forget_run)
@@ -342,7 +342,7 @@ def test_a_screenshot_shows_the_run_and_keeps_nothing(
 ) -> None:
     assert workers == []
     monkeypatch.setattr("app.ui.window.main_window.MainWindow.is_busy", False)
-    monkeypatch.setattr("app.ui.worker.latest.WorkerProcess", FakeWorker)
+    monkeypatch.setattr("app.ui.worker.job.WorkerProcess", FakeWorker)
     before = load_settings()
     run = synthetic_run.run_folder(tmp_path)
     picture = tmp_path / "shots" / "window.png"

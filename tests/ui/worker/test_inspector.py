@@ -42,7 +42,7 @@ def test_the_newest_request_wins(qtbot: QtBot, tmp_path: Path, inspector: Inspec
     answers: list[int] = []
     inspector.inspected.connect(lambda inspection: answers.append(inspection.num_layers))
     inspector.inspect(str(old))
-    qtbot.waitUntil(lambda: inspector._worker._worker is not None, timeout=ANSWER_MS)  # its process has started
+    qtbot.waitUntil(lambda: inspector._worker._runner.is_running, timeout=ANSWER_MS)  # its process has started
     with qtbot.waitSignal(inspector.inspected, timeout=ANSWER_MS):
         inspector.inspect(str(new))
     qtbot.waitUntil(lambda: not inspector.is_busy, timeout=ANSWER_MS)
@@ -66,8 +66,8 @@ def test_what_cannot_be_inspected_says_why(qtbot: QtBot, tmp_path: Path, inspect
 
 def test_stop_ends_the_worker(qtbot: QtBot, tmp_path: Path, inspector: Inspector) -> None:
     inspector.inspect(str(write_model(tmp_path / "model")))
-    qtbot.waitUntil(lambda: inspector._worker._worker is not None, timeout=ANSWER_MS)
-    worker = inspector._worker._worker
+    qtbot.waitUntil(lambda: inspector._worker._runner.is_running, timeout=ANSWER_MS)
+    worker = inspector._worker._runner._worker
     assert worker is not None
     inspector.stop()
     assert not worker.is_running
