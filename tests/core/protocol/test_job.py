@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 from pathlib import Path
@@ -66,6 +67,9 @@ def test_every_task_has_a_job_and_every_job_a_task() -> None:
     from app.worker.process.main import TASKS
 
     assert set(TASKS) == set(JOBS)
+    for place in TASKS.values():  # texts, so that a task is imported when it is asked for: no tool sees them
+        module, function = place.split(":")
+        assert callable(getattr(importlib.import_module(module), function, None)), place
 
 
 @settings(deadline=None)
