@@ -188,13 +188,6 @@ def _type_name(hint: Any) -> str:
     return f"{getattr(origin, '__name__', str(origin).rpartition('.')[2])}[{arguments}]"
 
 
-def _argument_name(argument: Any) -> str:
-    """One of the arguments in brackets: a type, a literal text, or an ellipsis."""
-    if argument is ...:
-        return "…"
-    return repr(argument) if isinstance(argument, str) else _type_name(argument)
-
-
 # -- pages ---------------------------------------------------------------------------------------------------------
 
 PAGES: dict[str, Callable[[], str]] = {

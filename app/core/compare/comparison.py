@@ -15,7 +15,6 @@ from app.core.compare.statistic import FEW, SAME, Interval, bootstrap_mean
 from app.core.config.train_config import TrainConfig
 
 EXAMPLES_SHOWN = 5
-ShownTurns = list[dict[str, str]]
 
 
 @dataclass(frozen=True, slots=True)

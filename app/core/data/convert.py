@@ -7,8 +7,6 @@ from typing import Any
 from app.core.data.format import Features, Layout, Target
 from app.core.data.message import as_list, messages_of, pair_of
 
-OWN_COLUMNS = ("tools",)  # mlx-lm hands these to the chat template
-
 
 def convert_row(row: dict[str, Any], layout: Layout, target: Target, features: Features) -> dict[str, Any]:
     """The row in the form ``target``, under the column names that the config gives to mlx-lm.

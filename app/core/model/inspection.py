@@ -13,8 +13,6 @@ from app.core.model.module_group import Group, name_rank
 # Raised when the form or the meaning of an inspection changes, so that cached ones of older versions are made anew.
 INSPECTION_FORMAT = 1
 
-AdapterType = Literal["lora", "dora"]
-
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=())

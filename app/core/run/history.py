@@ -73,7 +73,6 @@ class RunHistory:
     def __init__(self) -> None:
         self.started: event.Started | None = None
         self.last_report: event.TrainReported | None = None
-        self.last_validation: event.Validated | None = None
         self.sampled: event.Sampled | None = None
         self.warnings: dict[str, str] = {}  # each message once, the newest last, with what to try
         self.finished: event.Finished | None = None
@@ -162,11 +161,6 @@ class RunHistory:
     def losses(self) -> Floats:
         """Train loss of every iteration; NaN and infinity are kept as they came."""
         return self._train.column("loss")
-
-    @property
-    def learning_rates(self) -> Floats:
-        """Learning rate of every iteration, as last reported."""
-        return self._train.column("learning_rate")
 
     @property
     def valid_losses(self) -> Floats:
@@ -301,7 +295,6 @@ class RunHistory:
         _add_figures(self._valid_figures, found.figures, np.array(row[:4], dtype=float))
         if found.best:
             self._best_iterations.append(found.iteration)
-        self.last_validation = found
 
 
 def _add_figures(tables: dict[str, _Table], figures: dict[str, float], at: Floats) -> None:

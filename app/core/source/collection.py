@@ -9,8 +9,6 @@ from pathlib import Path
 
 from app.core.system import place
 
-LINK = re.compile(r"train-\d+-")
-
 
 def collections_dir() -> Path:
     """Where collections lie."""

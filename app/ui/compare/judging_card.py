@@ -49,7 +49,7 @@ class JudgingCard(Card):
         self._question: dict[str, Any] = {}
         self._order: tuple[int, ...] = ()
         self._answers: list[str] | None = None
-        self._asked_blind = self._hidden = False
+        self._hidden = False
         self._buttons: list[QPushButton] = []
         self._keys: list[QShortcut] = []
         self._build()
@@ -96,7 +96,7 @@ class JudgingCard(Card):
         order = list(range(len(candidates)))
         if self.is_blind:
             random.shuffle(order)
-        self._order, self._asked_blind, self._hidden = tuple(order), self.is_blind, self.is_blind
+        self._order, self._hidden = tuple(order), self.is_blind
         self._set_columns(len(candidates))
         self._show_state(WAITING if len(candidates) > 1 else TOO_FEW)
         self._show_tally()

@@ -26,7 +26,6 @@ class SettingsDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Settings")
         self.setMinimumWidth(520)
-        self._appearance = appearance
         self._theme = ChoiceBox(THEME_CHOICES, self)
         self._theme.setObjectName("settings.theme")
         self._theme.setAccessibleName("Appearance")

@@ -13,7 +13,6 @@ from app.ui.setup.setup_tab import SetupTab
 from app.ui.worker.inspector import Inspector
 
 WAIT_MS = 60_000
-PAUSE_S = 0.05
 # The public config.json of DeepSeek-V3, shortened to what shapes it.
 DEEPSEEK_V3: dict[str, Any] = {
     "model_type": "deepseek_v3", "architectures": ["DeepseekV3ForCausalLM"], "hidden_size": 7168,
