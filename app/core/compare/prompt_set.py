@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.core.data.format import Features, Format, layout_of
-from app.core.data.message import as_list, clean_message, messages_of
+from app.core.data.column import as_list
+from app.core.data.format import Features, Format
+from app.core.data.layout import layout_of
+from app.core.data.message import clean_message, messages_of
 from app.core.problem import Problem, UnusableError
 
 LONGEST_SET = 500  # prompts: hours of answers already

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from app.core.config.train_config import TrainConfig
+from app.core.data.column import reads_as_data
 from app.core.data.conclusion import Conclusion
 from app.core.data.contradiction import Contradictions
 from app.core.data.duplicate import Fingerprints, RepeatSummary, RowPlace
-from app.core.data.format import Features, Format, Layout, Target, layout_of, mlx_choice
+from app.core.data.format import Features, Format, Layout, Target, mlx_choice
 from app.core.data.label import label_of
+from app.core.data.layout import layout_of
 from app.core.data.rated import is_written
 from app.core.data.report import PREVIEW_ROWS, DataReport, SplitReport, shortened
 from app.core.data.row_check import FastCheck, Fault, RowResult, fast_check, full_check
 from app.core.data.row_record import FORMATS, Lane, RowRecord
 from app.core.method.table import METHODS
 from app.core.problem import Severity
+from app.core.quantity import plural
 from app.core.source.finding import KINDS, Findings
-from app.core.source.reader import OVERLAP_KEY, Chunking, RowFault, read_rows
+from app.core.source.reader import NO_ROWS, OVERLAP_KEY, Chunking, RowFault, read_rows
 from app.core.source.source import SPLITS, Source, Split, find_sources
 from app.core.source.stream import ByteCount
 
@@ -31,6 +35,13 @@ LOOK_EVERY = 2047
 REMEMBERED_LAYOUTS = 5000
 COLUMN_ROWS = 1000
 DEFERRED_LINES = 1000
+COUNTED_COLUMNS = 200
+NOTHING: tuple[Any, ...] = (None, "", [], {})
+
+
+# Columns that a row's example is not made of, each with whether its name says that it should be.
+Unused = tuple[tuple[str, bool], ...]
+Entry = tuple[FastCheck, Lane, Unused]
 
 
 class DataCheck:
@@ -57,13 +68,14 @@ class DataCheck:
         self.cancelled = False
         self._skip_bad_rows = skip_bad_rows
         self._group_of = group_of
-        self._entries: dict[tuple[Any, ...], tuple[FastCheck, Lane]] = {}
+        self._entries: dict[tuple[Any, ...], Entry] = {}
         self._lanes: dict[Format, Lane] = {}
         self._rows = 0
         self._split_index = 0
         self._columns: dict[str, None] = {}
         self._preview: list[tuple[int, dict[str, Any]]] = []
         self._contradictions = Contradictions()
+        self._summed: Counter[tuple[int, str, str]] = Counter()
         self._repeats = RepeatSummary(), RepeatSummary()
         self._is_labelled = METHODS[features.train_mode].takes_labels
         self._conclusion = Conclusion(self._lanes, sources, findings, features, self.native)
@@ -88,6 +100,7 @@ class DataCheck:
             if self._run_source(index, source, count, look):
                 break
         look()
+        self._tell_summed()
         self._repeats = self.prints.summary()
         self._conclusion.draw(*self._repeats, cancelled=self.cancelled)
 
@@ -109,35 +122,42 @@ class DataCheck:
                 continue
             self._rows += 1
             entry = entries.get(tuple(row)) or self._entry(row)
-            result = entry[0](row)
-            lane = entry[1]
+            check, lane, unused = entry
+            result = check(row)
             if result is None:
-                lane, result = self._in_full(row, RowPlace(index, line))
+                lane, result, unused = self._in_full(row, RowPlace(index, line))
             lane.count += 1
             if lane.count <= DEFERRED_LINES:
                 self._remember(lane, index, line, row)
             fingerprint, length, faults, native = result
-            bad = lane.layout is None or (bool(faults) and self._row_faults(source, line, faults))
+            bad = lane.layout is None or (bool(faults) and self._row_faults(index, line, faults))
             if bad or not native:
                 self.native[index] = False
             if not bad:
                 lane.good[split] += 1
                 prints.append(fingerprint)
                 lines.append(line)
+                if unused:
+                    _count_unused(row, unused, lane.unused)
             if record is not None:
                 self._record(record, row, lane, line, length, bad=bad)
         self.prints.extend(prints, lines)
         return False
 
-    def _entry(self, row: dict[str, Any]) -> tuple[FastCheck, Lane]:
+    def _entry(self, row: dict[str, Any]) -> Entry:
         """The layout of rows with these columns, found once."""
         if len(self._entries) > REMEMBERED_LAYOUTS:
             self._entries.clear()
         columns, layout = tuple(row), layout_of(row, self.features)
         lane = self._lane(layout)
         check: FastCheck = fast_check(layout, columns) if layout is not None else _unknown_row
-        entry = self._entries[columns] = (check, lane)
+        entry = self._entries[columns] = (check, lane, self._unused(columns, layout))
         return entry
+
+    def _unused(self, columns: Iterable[Any], layout: Layout | None) -> Unused:
+        if layout is None:
+            return ()
+        return tuple((name, reads_as_data(name)) for name in layout.unused(columns, self.features))
 
     def _lane(self, layout: Layout | None) -> Lane:
         kind = layout.format if layout is not None else Format.UNKNOWN
@@ -146,25 +166,25 @@ class DataCheck:
             lane.targets.add(layout.target)
         return lane
 
-    def _in_full(self, row: dict[str, Any], place: RowPlace) -> tuple[Lane, RowResult]:
+    def _in_full(self, row: dict[str, Any], place: RowPlace) -> tuple[Lane, RowResult, Unused]:
         layout = layout_of(row, self.features)
         lane = self._lane(layout)
         if layout is None:
-            return lane, (0, 0, (), False)
+            return lane, (0, 0, (), False), ()
         result = full_check(row, layout)
         is_rated = bool(layout.label or layout.chosen)  # such rows have no quick check: all of them come here
         if is_rated and all(KINDS[kind].severity is not Severity.ERROR for kind, _ in result[2]):
             if layout.label:
                 lane.labels[self._split_index][bool(label_of(row[layout.label]))] += 1
             self._contradict(row, layout, place)
-        return lane, result
+        return lane, result, self._unused(row, layout)
 
     def _contradict(self, row: dict[str, Any], layout: Layout, place: RowPlace) -> None:
         """Tells of a row that prefers what an earlier one rejects."""
         first = self._contradictions.take(row, layout, place)
         if first is None:
             return
-        where = f"line {first.line:,}"
+        where = f"{self.sources[first.file].unit} {first.line:,}"
         if first.file != place.file:
             where += f" of {self.sources[first.file].path.name}"
         said = f"The answer has the other label in {where}."
@@ -187,7 +207,7 @@ class DataCheck:
         source = self.sources[index]
         if isinstance(value, RowFault):
             self.findings.add(value.kind, source.name, line, value.reason)
-            if value.kind == "empty_line":
+            if value.kind in NO_ROWS:
                 if self.record is not None:
                     self._record(self.record, {}, None, line, 0, bad=True)
                 return
@@ -199,13 +219,22 @@ class DataCheck:
         if self.record is not None:
             self._record(self.record, {}, None, line, 0, bad=True)
 
-    def _row_faults(self, source: Source, line: int, faults: Iterable[Fault]) -> bool:
+    def _row_faults(self, index: int, line: int, faults: Iterable[Fault]) -> bool:
         """Adds the faults of a row; True if one of them is an error."""
         bad = False
         for kind, reason in faults:
-            self.findings.add(kind, source.name, line, reason)
+            if KINDS[kind].summed:
+                self._summed[index, kind, reason] += 1
+            else:
+                self.findings.add(kind, self.sources[index].name, line, reason)
             bad = bad or KINDS[kind].severity is Severity.ERROR
         return bad
+
+    def _tell_summed(self) -> None:
+        """What is told once a file, with the number of its rows."""
+        for (index, kind, reason), count in self._summed.items():
+            said = f"{reason}: {plural(count, 'row')}."
+            self.findings.add(kind, self.sources[index].name, None, said, count=count)
 
     def _record(
         self, record: RowRecord, row: dict[str, Any], lane: Lane | None, line: int, length: int, *, bad: bool
@@ -277,6 +306,15 @@ class DataCheck:
 # Errors of a whole file or of all rows: leaving out bad rows does not help.
 FATAL = frozenset(("unreadable_file", "unsupported_file", "empty_file", "damaged_file", "no_examples",
                    "unknown_format", "not_supervised", "not_for_method", "one_label"))  # fmt: skip
+
+
+def _count_unused(row: dict[str, Any], unused: Unused, counts: Counter[str]) -> None:
+    """Counts the columns in which something stands: any value where the name tells of data, else a text."""
+    for name, is_telling in unused:
+        value = row[name]
+        there = value not in NOTHING if is_telling else bool(value) and isinstance(value, (str, list, dict))
+        if there and (name in counts or len(counts) < COUNTED_COLUMNS):
+            counts[name] += 1
 
 
 def _unknown_row(_row: dict[str, Any]) -> RowResult | None:

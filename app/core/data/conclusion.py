@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
+from app.core.data.column import quoted, reads_as_data
 from app.core.data.duplicate import RepeatSummary
-from app.core.data.format import FORMAT_LABELS, Features, Format, Target
+from app.core.data.format import FORMAT_LABELS, Features, Format, Layout, Target
 from app.core.data.label import BAD as BAD_LABEL
 from app.core.data.label import GOOD as GOOD_LABEL
 from app.core.data.rated import goal_of, needs_of
@@ -11,8 +14,11 @@ from app.core.data.row_record import Lane
 from app.core.method.method import Goal
 from app.core.method.table import METHODS
 from app.core.problem import Severity
+from app.core.quantity import plural
 from app.core.source.finding import Findings
 from app.core.source.source import SPLITS, Source
+
+NAMED_COLUMNS = 20
 
 
 class Conclusion:
@@ -49,6 +55,7 @@ class Conclusion:
                 main = max(known, key=lambda lane: lane.count)
             self.format = main.format
             self._conclude_formats(main)
+            self._tell_unused(main)
             self._tell_repeats(within, across)
         self._conclude_sources(cancelled=cancelled)
         self._findings.sort({source.name: index for index, source in enumerate(self._sources)})
@@ -104,7 +111,7 @@ class Conclusion:
         self._native[:] = [False] * len(self._native)
         if main is lane:
             index, line = lane.lines[0]
-            columns = ", ".join(f"`{name}`" for name in lane.columns[0][:12]) or "none"
+            columns = ", ".join(quoted(name) for name in lane.columns[0][:12]) or "none"
             said = f"The columns ({columns}) are of no known format."
             self._findings.add("unknown_format", self._sources[index].name, line, said, count=lane.count)
             return
@@ -112,7 +119,7 @@ class Conclusion:
         for (index, line), its_columns in zip(lane.lines, lane.columns, strict=True):
             missing = [name for name in needed if name not in its_columns]
             said = (
-                ", ".join(f"`{name}`" for name in missing) + (" is" if len(missing) == 1 else " are") + " missing."
+                ", ".join(quoted(name) for name in missing) + (" is" if len(missing) == 1 else " are") + " missing."
             )
             if not missing:
                 said = "The row is not like the others."
@@ -133,18 +140,18 @@ class Conclusion:
                 self._conclude_labels(main)
         elif main.format is Format.LABELLED:
             said = "These rows are answers labelled good or bad, and KTO trains on such rows."
-            how = "To learn good and bad answers alike, choose the format `completion` (prompt and answer)."
+            form = "`chat`" if main.layout is not None and main.layout.chat else "`completion` (prompt and answer)"
+            how = f"To learn good and bad answers alike, choose the format {form}."
             self._findings.add("not_supervised", name, line, f"{said} {how}")
         elif main.format is Format.PREFERENCE:
             said = "These rows are preference pairs (chosen and rejected), not examples with one answer."
-            how = "To train on the better answers, choose `chosen` as the answer column."
-            self._findings.add("not_supervised", name, line, f"{said} {how}")
+            self._findings.add("not_supervised", name, line, f"{said} {_better_answers(main.layout)}".strip())
         elif main.format is Format.GRPO and main.layout is not None:
             said = "These rows are prompts with reference answers (GRPO)."
-            how = f"To train on the answers, choose `{main.layout.completion}` as the answer column."
+            how = f"To train on the answers, choose {quoted(main.layout.completion)} as the answer column."
             self._findings.add("not_supervised", name, line, f"{said} {how}")
         elif main.layout is not None and not main.layout.native and self.target:
-            columns = ", ".join(f"`{column}`" for column in main.layout.needed)
+            columns = ", ".join(quoted(column) for column in main.layout.read)
             said = f"Columns {columns} ({FORMAT_LABELS[main.format]}) are trained as"
             self._findings.add("converted", name, None, f"{said} {FORMAT_LABELS[Format(self.target)]}.")
 
@@ -170,12 +177,29 @@ class Conclusion:
             return {}
         return {GOOD_LABEL: lane.labels[0][True], BAD_LABEL: lane.labels[0][False]}
 
+    def _tell_unused(self, main: Lane) -> None:
+        """Names the columns that no example is made of: each alone where it looks like a part of one."""
+        if main.format is Format.UNKNOWN:
+            return
+        counts = sum((lane.unused for lane in self._lanes.values() if any(lane.good)), Counter[str]())
+        name = self._sources[main.lines[0][0]].name
+        for column, count in counts.items():
+            if reads_as_data(column):
+                said = f"{quoted(column)} is not used: {plural(count, 'row')}."
+                self._findings.add("unused_column", name, None, said, count=count)
+        rest = [f"{quoted(column)} ({plural(count, 'row')})" for column, count in counts.items()
+                if not reads_as_data(column)]  # fmt: skip
+        if rest:
+            more = f" and {len(rest) - NAMED_COLUMNS:,} more" if len(rest) > NAMED_COLUMNS else ""
+            said = f"Not used: {', '.join(rest[:NAMED_COLUMNS])}{more}."
+            self._findings.add("unused_text", name, None, said)
+
     def _tell_repeats(self, within: RepeatSummary, across: RepeatSummary) -> None:
         for kind, summary in (("leakage", across), ("duplicate", within)):
             for later, first in summary.listed:
-                where = f"line {first.line:,}"
+                source = self._sources[first.file]
+                where = f"{source.unit} {first.line:,}"
                 if later.file != first.file:
-                    source = self._sources[first.file]
                     where += f" of {source.path.name} ({source.split})"
                 self._findings.add(
                     kind, self._sources[later.file].name, later.line, f"The row is the same as {where}."
@@ -209,6 +233,16 @@ def _fits(lane: Lane, main: Lane) -> bool:
     pairs = {"chat", "completion"}
     both = lane.targets | main.targets
     return bool(both) and "" not in both and (both <= pairs or both == {"text"})
+
+
+def _better_answers(layout: Layout | None) -> str:
+    """How to train on the better answers alone, where columns can be chosen so."""
+    if layout is None or layout.chat:
+        return ""
+    if not layout.prompt:
+        return f"Where they are whole conversations as messages, choose {quoted(layout.chosen)} as the chat column."
+    asked = f"{quoted(layout.prompt)} as the prompt column and " if layout.prompt != "prompt" else ""
+    return f"To train on the better answers, choose {asked}{quoted(layout.chosen)} as the answer column."
 
 
 def _encoding_label(encoding: str) -> str:

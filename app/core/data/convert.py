@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from app.core.data.format import Features, Layout, Target
-from app.core.data.message import as_list, messages_of, pair_of
+from app.core.data.message import messages_of, pair_of
+from app.core.data.rated import rated_row
+from app.core.data.tool import tools_of
 
 
 def convert_row(row: dict[str, Any], layout: Layout, target: Target, features: Features) -> dict[str, Any]:
@@ -16,16 +18,9 @@ def convert_row(row: dict[str, Any], layout: Layout, target: Target, features: F
     if target == "text":
         return {features.text: row[layout.text]}
     if target in ("preference", "labelled", "prompt"):
-        from app.core.data.rated import rated_row  # it builds on this module
-
         return rated_row(row, layout, target)
-    tools = _tools(row)
+    tools = {"tools": found} if (found := tools_of(row)) else {}
     if target == "completion":
         prompt, completion = pair_of(row, layout)
         return {features.prompt: prompt, features.completion: completion} | tools
     return {features.chat: messages_of(row, layout)} | tools
-
-
-def _tools(row: dict[str, Any]) -> dict[str, Any]:
-    tools = as_list(row.get("tools"))
-    return {"tools": tools} if tools else {}

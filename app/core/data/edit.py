@@ -11,7 +11,7 @@ from typing import Any
 from app.core.data.check import LOOK_EVERY
 from app.core.data.prepare import WRITE_BUFFER_BYTES, CancelledError, dump_row
 from app.core.problem import Problem, UnusableError
-from app.core.source.reader import OVERLAP_KEY, RowFault, read_rows
+from app.core.source.reader import ABOUT_FILE, NO_ROWS, OVERLAP_KEY, RowFault, read_rows
 from app.core.source.source import Source, UnusableFileError, inspect_file
 from app.core.source.stream import ByteCount
 from app.core.system.atomic_file import write_with
@@ -63,7 +63,11 @@ class EditOutcome:
 
 def read_window(path: Path, first_line: int, count: int) -> list[tuple[int, Any]]:
     """Up to ``count`` rows from ``first_line`` on, as (line, value or `RowFault`). Raises `UnusableError`."""
-    rows = ((line, value) for line, value in read_rows(_source(path)) if line >= first_line)
+    rows = (
+        (line, value)
+        for line, value in read_rows(_source(path))
+        if line >= first_line and not (isinstance(value, RowFault) and value.kind in ABOUT_FILE)
+    )
     return [(line, _plain(value)) for line, value in islice(rows, count)]
 
 
@@ -126,7 +130,7 @@ def _edited(
             counts["dropped"] += 1
         elif isinstance(value, dict):
             yield _plain(value)
-        elif not (isinstance(value, RowFault) and value.kind == "empty_line"):
+        elif not (isinstance(value, RowFault) and value.kind in NO_ROWS):
             counts["unreadable"] += 1
             if not drop_bad_rows:
                 said = value.reason if isinstance(value, RowFault) else "The row is no object with fields."

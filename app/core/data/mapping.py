@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from app.core.data.format import Features, Format, layout_of
+from app.core.data.format import Features, Format
+from app.core.data.layout import layout_of
 
 PROMPT_WORDS = ("prompt", "question", "instruction", "query", "input", "problem", "user", "human", "request", "ask")
 ANSWER_WORDS = ("completion", "answer", "response", "output", "solution", "assistant", "reply", "target", "label")

@@ -15,10 +15,11 @@ import orjson
 
 from app.core.config.train_config import TrainConfig
 from app.core.data.check import ByteProgress, Cancelled, DataCheck, chunking_of
+from app.core.data.column import as_list
 from app.core.data.convert import convert_row
-from app.core.data.format import Features, layout_of
+from app.core.data.format import Features
 from app.core.data.label import imbalance
-from app.core.data.message import as_list
+from app.core.data.layout import layout_of
 from app.core.data.report import DataReport
 from app.core.data.row_record import BAD_ROW, RowRecord
 from app.core.data.split import LEFT_OUT, SMALL_ROWS, TRAIN, SplitPlan, assign
@@ -107,7 +108,7 @@ def prepare_data(
 
 
 def _half(progress: ByteProgress | None, half: int) -> ByteProgress | None:
-    """Progress of one of the two passes over all bytes."""
+    """ByteProgress of one of the two passes over all bytes."""
     if progress is None:
         return None
     return lambda done, total: progress(done + half * total, 2 * total)

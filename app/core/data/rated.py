@@ -10,9 +10,20 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from app.core.data.column import message_list, plain_text, quoted, value_at
 from app.core.data.format import Format, Layout
 from app.core.data.label import label_of
-from app.core.data.message import RowMessage, as_list, clean_message, messages_of, sharegpt_message
+from app.core.data.message import (
+    RowMessage,
+    answer_of,
+    messages_of,
+    prompt_turns,
+    transcript,
+    turns_from,
+    turns_of,
+    with_system,
+)
+from app.core.data.tool import result_text
 from app.core.method.method import Goal
 from app.core.method.table import METHODS
 
@@ -52,12 +63,22 @@ class Pair(NamedTuple):
 
 def pair_of_answers(row: dict[str, Any], layout: Layout) -> Pair:
     """The pair in a row. Where the answers are whole conversations, what they begin with alike is the prompt."""
-    chosen, rejected = _turns(row.get(layout.chosen), "assistant"), _turns(row.get(layout.rejected), "assistant")
-    prompt = _turns(row[layout.prompt], "user") if layout.prompt and row.get(layout.prompt) is not None else []
+    chosen, rejected = _either(row.get(layout.chosen)), _either(row.get(layout.rejected))
+    prompt = _asked(row, layout)
     shared = _shared(chosen, rejected)
     if shared:
         prompt, chosen, rejected = chosen[:shared], chosen[shared:], rejected[shared:]
-    return Pair(_with_system(prompt, row, layout), chosen, rejected)
+    return Pair(with_system(prompt, row, layout), chosen, rejected)
+
+
+def _asked(row: dict[str, Any], layout: Layout) -> list[RowMessage]:
+    """The turns before an answer that stands in a column of its own."""
+    if layout.chat:
+        turns = message_list(row.get(layout.chat))
+        return [] if turns is None else turns_from(turns)
+    if layout.prompt and row.get(layout.prompt) is not None:
+        return prompt_turns(row, layout)
+    return []
 
 
 def _shared(chosen: list[RowMessage], rejected: list[RowMessage]) -> int:
@@ -74,11 +95,50 @@ def _shared(chosen: list[RowMessage], rejected: list[RowMessage]) -> int:
 def prompt_of(row: dict[str, Any], layout: Layout) -> tuple[list[RowMessage], str]:
     """The turns before the answer, and the reference answer as text."""
     if layout.format is Format.GRPO:
-        answer = row.get(layout.completion)
-        prompt = _turns(row.get(layout.prompt), "user")
-        return _with_system(prompt, row, layout), "" if answer is None else str(answer)
+        prompt = _asked(row, layout)
+        if layout.chat:
+            while prompt and prompt[-1].get("role") == "assistant":
+                prompt = prompt[:-1]  # an answer, which the reference stands for
+        return with_system(prompt, row, layout), reference_of(row, layout)
     *prompt, last = messages_of(row, layout)
-    return prompt, str(last.get("content") or "")
+    return prompt, final_answer(str(last.get("content") or ""))
+
+
+def reference_of(row: dict[str, Any], layout: Layout) -> str:
+    """The reference answer as text: of a worked answer what it comes to, of a list of accepted ones the first."""
+    value = value_at(row, layout.completion) if layout.completion else None
+    if isinstance(value, list) and value and (len(value) == 1 or all(isinstance(item, str) for item in value)):
+        value = value[0]
+    if value is None:
+        return ""
+    if layout.choices and isinstance(value, int):
+        return str(answer_of(row, layout))
+    turns = message_list(value)
+    if turns is not None:
+        value = turns_from(turns)[-1].get("content")
+    text = plain_text(value)
+    return final_answer(text) if text is not None else str(result_text(value))
+
+
+def final_answer(text: str) -> str:
+    """What a worked answer comes to: what follows the last ``####`` (GSM8K), or stands in the last ``\\boxed{}``;
+    any other text as it is."""
+    _, mark, last = text.rpartition("####")
+    if mark and last.strip() and "\n" not in last.strip():
+        return final_answer(last.strip())
+    boxed = _boxed(text)
+    return final_answer(boxed) if boxed else text
+
+
+def _boxed(text: str) -> str:
+    """What stands in the last box, its braces counted; empty where there is none."""
+    start = text.rfind("\\boxed{")
+    depth, begin = 0, start + len("\\boxed")
+    for at in range(begin, len(text) if start >= 0 else 0):
+        depth += (text[at] == "{") - (text[at] == "}")
+        if not depth:
+            return text[begin + 1 : at].strip()
+    return ""
 
 
 def rated_row(row: dict[str, Any], layout: Layout, goal: Goal) -> dict[str, Any]:
@@ -102,7 +162,8 @@ def is_written(row: dict[str, Any], goal: Goal) -> bool:
         return _are_messages(row["chosen"]) and _are_messages(row["rejected"])
     if goal == "labelled":
         return _are_messages(row["completion"]) and isinstance(row["label"], bool)
-    return isinstance(row.get("answer", ""), str)
+    answer = row.get("answer", "")
+    return isinstance(answer, str) and final_answer(answer) == answer
 
 
 def pair_faults(row: dict[str, Any], layout: Layout) -> list[tuple[str, str]]:
@@ -110,19 +171,26 @@ def pair_faults(row: dict[str, Any], layout: Layout) -> list[tuple[str, str]]:
     pair = pair_of_answers(row, layout)
     faults = []
     if not pair.prompt:
-        faults.append(("missing_field", "`prompt` is missing, and the answers do not begin with it."))
+        told = "`prompt` is missing" if not layout.chat else f"{quoted(layout.chat)} holds no turn"
+        faults.append(("missing_field", f"{told}, and the answers do not begin with it."))
     for name, turns in ((layout.chosen, pair.chosen), (layout.rejected, pair.rejected)):
         if not turns or turns[-1].get("role") != "assistant" or not str(turns[-1].get("content") or "").strip():
-            faults.append(("no_answer", f"`{name}` has no answer of the assistant at its end."))
+            faults.append(("no_answer", f"{quoted(name)} has no answer of the assistant at its end."))
     if not faults and pair.chosen == pair.rejected:
-        faults.append(("wrong_type", "`chosen` and `rejected` are the same."))
+        said = f"{quoted(layout.chosen)} and {quoted(layout.rejected)} are the same."
+        faults.append(("wrong_type", said))
     return faults
 
 
 def labelled_answer(row: dict[str, Any], layout: Layout) -> dict[str, Any]:
-    """Prompt, answer (one or more turns) and label of a row, as they are written."""
-    prompt = _with_system(_turns(row[layout.prompt], "user"), row, layout)
-    answer = _turns(row[layout.completion], "assistant")
+    """Prompt, answer (one or more turns) and label of a row, as they are written; of a chat the last turn is the
+    answer."""
+    if layout.chat:
+        *prompt, last = turns_of(row, layout)
+        answer = [last]
+    else:
+        prompt, answer = prompt_turns(row, layout), answer_turns(row.get(layout.completion))
+    prompt = with_system(prompt, row, layout)
     return {"prompt": prompt, "completion": answer, "label": label_of(row[layout.label])}
 
 
@@ -139,30 +207,29 @@ def label_faults(row: dict[str, Any], layout: Layout) -> list[tuple[str, str]]:
 
 def answer_faults(row: dict[str, Any], layout: Layout) -> list[tuple[str, str]]:
     """What is wrong with the answer of a labelled row whose columns are texts or lists of messages."""
-    turns = _turns(row[layout.completion], "assistant")
+    turns = answer_turns(row.get(layout.completion))
     if turns[-1].get("role") == "assistant" and str(turns[-1].get("content") or "").strip():
         return []
-    return [("no_answer", f"`{layout.completion}` has no answer of the assistant at its end.")]
+    return [("no_answer", f"{quoted(layout.completion)} has no answer of the assistant at its end.")]
 
 
-def _turns(value: Any, role: str) -> list[RowMessage]:
-    """A text as one turn; a list of messages or of ShareGPT's turns as messages."""
-    turns = as_list(value)
-    if isinstance(turns, dict):
-        turns = turns.get("messages", [turns])
-    if isinstance(turns, list):
-        return [sharegpt_message(turn) if "from" in turn else clean_message(turn) for turn in turns]
-    return [{"role": role, "content": value}]
+def answer_turns(value: Any) -> list[RowMessage]:
+    """An answer as turns: messages as they are, and everything else, the text of a JSON list too, as one turn."""
+    turns = message_list(value)
+    if turns is not None:
+        return turns_from(turns)
+    text = plain_text(value)
+    return [{"role": "assistant", "content": value if text is None else text}]
 
 
-def _with_system(prompt: list[RowMessage], row: dict[str, Any], layout: Layout) -> list[RowMessage]:
-    system = row.get(layout.system) if layout.system else None
-    if isinstance(system, str) and system.strip() and not (prompt and prompt[0].get("role") == "system"):
-        return [{"role": "system", "content": system}, *prompt]
-    return prompt
+def _either(value: Any) -> list[RowMessage]:
+    """One of two answers, which may be a whole conversation, as messages or as a transcript."""
+    return transcript(value) or answer_turns(value)
 
 
 def _are_messages(value: Any) -> bool:
     if not isinstance(value, list) or not value:
         return False
-    return all(isinstance(turn, dict) and "role" in turn for turn in value)
+    if not all(isinstance(turn, dict) and "role" in turn for turn in value):
+        return False
+    return turns_from(value) == value

@@ -7,11 +7,42 @@ from typing import Any
 
 import orjson
 
-from app.core.data.format import Format, Layout
-from app.core.data.message import SPEAKERS, RowMessage, as_list, messages_of, pair_of
-from app.core.data.rated import answer_faults, is_written, label_faults, pair_faults
+from app.core.data.column import MEDIA_COLUMNS, TOOL_COLUMNS, as_list, message_list, plain_text, quoted, value_at
+from app.core.data.format import RATED, Format, Layout
+from app.core.data.message import (
+    CALLERS,
+    ROLES,
+    SPEAKERS,
+    RowMessage,
+    choices_of,
+    context_of,
+    has_earlier_turns,
+    is_accepted_list,
+    messages_of,
+    pair_of,
+    system_text,
+    turns_of,
+    with_system,
+)
+from app.core.data.rated import (
+    answer_faults,
+    is_written,
+    label_faults,
+    labelled_answer,
+    pair_faults,
+    pair_of_answers,
+    prompt_of,
+    reference_of,
+)
+from app.core.data.tool import tools_of
+from app.core.method.method import Goal
+from app.core.problem import Severity
+from app.core.source.finding import KINDS
 
-ROLES = frozenset(("system", "developer", "user", "assistant", "tool", "function", "ipython"))
+# Roles that stay as they are: rows with others, `function` and `developer` among them, are read in full.
+_PLAIN_ROLES = frozenset(("system", "user", "assistant", "tool", "ipython"))
+_PICTURES = ("image", "picture", "photo")
+_SOUNDS = ("audio", "sound", "video")
 REMEMBERED_SEQUENCES = 10_000
 _SEPARATOR = "\x1f"
 _PAIR_ROLES = ("user", "assistant")
@@ -26,11 +57,14 @@ RowResult = tuple[int, int, tuple[Fault, ...], bool]
 
 FastCheck = Callable[[dict[str, Any]], RowResult | None]
 
+# Columns that need a look at what stands in them.
+_FULL = frozenset((*TOOL_COLUMNS, *MEDIA_COLUMNS))
+
 
 def fast_check(layout: Layout, columns: tuple[str, ...]) -> FastCheck:
     """A quick check for rows of this layout that are as they should be; it returns None for all others, which
     `full_check` then judges."""
-    if "tools" in columns or layout.system or layout.history or layout.context:
+    if layout.system or layout.history or layout.context or layout.choices or not _FULL.isdisjoint(columns):
         return _never
     if layout.format is Format.CHAT and layout.chat:
         return _fast_chat(layout.chat, layout.native)
@@ -66,7 +100,7 @@ def _fast_chat(column: str, native: bool) -> FastCheck:
         if not all(contents) or any(map(str.isspace, contents)):
             return None
         if faults is None:
-            if not all(isinstance(role, str) for role in roles):
+            if not _PLAIN_ROLES.issuperset(roles):
                 return None
             faults = _remembered(known, roles)
         if not text.isascii():
@@ -74,6 +108,10 @@ def _fast_chat(column: str, native: bool) -> FastCheck:
         return hash((roles, text)), len(text), faults, native
 
     return check
+
+
+# Speakers whose turns are what they are: calls of tools are not.
+_FAST_SPEAKERS = {name: role for name, role in SPEAKERS.items() if role != "tool" and name not in CALLERS}
 
 
 def _fast_sharegpt(column: str) -> FastCheck:
@@ -84,9 +122,11 @@ def _fast_sharegpt(column: str) -> FastCheck:
         if type(turns) is not list or not turns:
             return None
         try:
-            roles = tuple([SPEAKERS[turn["from"]] for turn in turns])
+            roles = tuple([_FAST_SPEAKERS[turn["from"]] for turn in turns])
             contents = [turn["value"] for turn in turns]
             text = _SEPARATOR.join(contents)
+            if sum(map(len, turns)) != 2 * len(turns):
+                return None
         except (TypeError, KeyError):
             return None
         if not all(contents) or any(map(str.isspace, contents)):
@@ -114,6 +154,8 @@ def _fast_pair(prompt: str, completion: str, native: bool) -> FastCheck:
         first, second = row[prompt], row[completion]
         if type(first) is not str or type(second) is not str or not first.strip() or not second.strip():
             return None
+        if first[0] == "[" or second[0] == "[":  # perhaps messages, written as text
+            return None
         text = first + _SEPARATOR + second
         faults = () if text.isascii() else mojibake_faults(text)
         return hash((_PAIR_ROLES, text)), len(text), faults, native
@@ -136,35 +178,44 @@ def _fast_text(column: str, native: bool) -> FastCheck:
 
 def full_check(row: dict[str, Any], layout: Layout) -> RowResult:
     """The check of any row against its layout, with every fault in words."""
+    fingerprint, length, faults, native = _checked(row, layout)
+    more = [*_media_faults(row), *_beside_faults(row, layout)]
+    return (fingerprint, length, (*faults, *more), native) if more else (fingerprint, length, faults, native)
+
+
+def _checked(row: dict[str, Any], layout: Layout) -> RowResult:
     if layout.format is Format.TEXT:
         faults = _text_faults(row, layout.text)
         text = row.get(layout.text)
         return _result(hash(text) if isinstance(text, str) else 0, [text], faults, layout.native)
-    if layout.format in (Format.PREFERENCE, Format.LABELLED, Format.GRPO):
+    if layout.format in RATED:
         return _check_rated(row, layout)
     if layout.format in (Format.COMPLETION, Format.ALPACA) and layout.target == "completion":
-        faults = [*_text_faults(row, layout.prompt), *_text_faults(row, layout.completion), *_tool_faults(row)]
+        faults = [*_text_faults(row, layout.prompt), *_answer_faults(row, layout), *_tool_faults(row)]
         texts = list(pair_of(row, layout))
-        if layout.context and isinstance(row.get(layout.context), (int, float, list, dict)):
-            faults.append(("wrong_type", f"`{layout.context}` is {_kind_of(row[layout.context])}, not a text."))
-        return _result(_fingerprint(_PAIR_ROLES, texts, row), texts, faults, layout.native)
+        native = layout.native and not isinstance(row.get("tools"), str)
+        return _result(_fingerprint(_PAIR_ROLES, texts, row), texts, faults, native and not faults)
     return _check_messages(row, layout)
 
 
 def _check_messages(row: dict[str, Any], layout: Layout) -> RowResult:
     faults = _own_column_faults(row, layout) + _tool_faults(row)
-    if faults:
+    if any(KINDS[kind].severity is Severity.ERROR for kind, _ in faults):
         return 0, 0, tuple(faults), False
-    messages = messages_of(row, layout)
-    faults = message_faults(messages)
+    turns = turns_of(row, layout)
+    faults += message_faults(turns) + _renamed_faults(row, layout, turns)
+    messages = with_system(turns, row, layout)
     texts = [message.get("content") for message in messages]
     roles = tuple(str(message.get("role")) for message in messages)
     plain = all(len(message) == 2 for message in messages)
     fingerprint = _fingerprint(roles, texts, row) if plain else hash((dumped(messages), dumped(row.get("tools"))))
-    native = (
-        layout.native and _is_unchanged(row.get(layout.chat), messages) and not isinstance(row.get("tools"), str)
-    )
+    native = layout.native and _is_unchanged(row.get(layout.chat), messages) and _are_own_tools(row)
     return _result(fingerprint, texts, faults, native)
+
+
+def _are_own_tools(row: dict[str, Any]) -> bool:
+    """True if the row's tools are given to the template as they stand."""
+    return "functions" not in row and (row.get("tools") or []) == tools_of(row)
 
 
 def _is_unchanged(before: Any, after: list[RowMessage]) -> bool:
@@ -183,29 +234,104 @@ def _own_column_faults(row: dict[str, Any], layout: Layout) -> list[Fault]:
         elif not value:
             faults.append(("empty_field", f"`{layout.chat}` is an empty list."))
     elif layout.format is not Format.CHAT:
-        faults += [*_text_faults(row, layout.prompt), *_text_faults(row, layout.completion)]
-    system = row.get(layout.system) if layout.system else None
-    if system is not None and not isinstance(system, str):
-        faults.append(("wrong_type", f"`{layout.system}` is {_kind_of(system)}, not a text."))
+        faults += [*_text_faults(row, layout.prompt), *_answer_faults(row, layout)]
     return faults
 
 
+def _beside_faults(row: dict[str, Any], layout: Layout) -> list[Fault]:
+    """What stands beside the prompt and cannot be used, so that it is not left out without a word."""
+    faults: list[Fault] = []
+    system = system_text(row.get(layout.system)) if layout.system else None
+    if system is not None and not isinstance(system, str):
+        faults.append(("wrong_type", f"{quoted(layout.system)} is {_kind_of(system)}, not a text."))
+    elif system and layout.chat and layout.format is not Format.PREFERENCE:
+        own = messages_of(row, layout)[:1]
+        if own and own[0].get("role") == "system" and own[0].get("content") != system:
+            faults.append(("unused_column", f"{quoted(layout.system)} is not used beside a system turn"))
+    if layout.context and not context_of(row, layout) and not _is_nothing(row.get(layout.context)):
+        value = row[layout.context]
+        if layout.format is Format.ALPACA:
+            faults.append(("wrong_type", f"{quoted(layout.context)} is {_kind_of(value)}, not a text."))
+        else:
+            faults.append(("unused_column", f"{quoted(layout.context)} is not used, being {_kind_of(value)}"))
+    if layout.history and not has_earlier_turns(row, layout):
+        faults.append(("unused_column", f"{quoted(layout.history)} is not used: it holds no turns"))
+    if layout.choices and not choices_of(row, layout):
+        faults += [("unused_column", f"{quoted(name)} is not used: it holds no choices")
+                   for name in layout.choices if not _is_nothing(row.get(name))]  # fmt: skip
+    return faults
+
+
+def _is_nothing(value: Any) -> bool:
+    return value is None or value == [] or value == {} or (isinstance(value, str) and not value.strip())
+
+
+def _media_faults(row: dict[str, Any]) -> list[Fault]:
+    """Columns of pictures, sound or films; one that merely names a picture in words is a column like others."""
+    faults: list[Fault] = []
+    for column in MEDIA_COLUMNS:
+        value = as_list(row.get(column))
+        if not value or (isinstance(value, str) and not column.endswith("s")):
+            continue
+        faults.append(("media", f"{quoted(column)} holds {_media_word(column)}, which cannot be trained."))
+    return faults
+
+
+def _media_word(name: str) -> str:
+    name = name.lower()
+    if any(word in name for word in _PICTURES):
+        return "pictures"
+    if "video" in name:
+        return "films"
+    return "sound" if any(word in name for word in _SOUNDS) else ""
+
+
 def _tool_faults(row: dict[str, Any]) -> list[Fault]:
-    tools = row.get("tools")
-    if tools is None or isinstance(as_list(tools), list) or (isinstance(tools, str) and not tools.strip()):
-        return []
-    return [("wrong_type", f"`tools` is {_kind_of(tools)}, not a list of tools.")]
+    faults = []
+    for column in TOOL_COLUMNS:
+        tools = as_list(row.get(column))
+        if not _is_nothing(tools) and not isinstance(tools, (list, dict)):
+            faults.append(("wrong_type", f"`{column}` is {_kind_of(tools)}, not a list of tools."))
+    return faults
+
+
+def _answer_faults(row: dict[str, Any], layout: Layout) -> list[Fault]:
+    """Faults of an answer; what is no text but is trained as one is told."""
+    column, value = layout.completion, row.get(layout.completion)
+    if isinstance(value, str) or value is None:
+        return _text_faults(row, column)
+    if plain_text(value) is not None:
+        return [("number_as_text", f"Numbers, true or false in {quoted(column)} are trained as text")]
+    if is_accepted_list(column, value):
+        if not value[0].strip():
+            return [("empty_field", f"{quoted(column)} begins with an empty text.")]
+        return [("first_answer", f"Of several answers in {quoted(column)} the first is trained")]
+    return _text_faults(row, column)
 
 
 def _text_faults(row: dict[str, Any], column: str) -> list[Fault]:
     if column not in row:
-        return [("missing_field", f"`{column}` is missing.")]
+        return [("missing_field", f"{quoted(column)} is missing.")]
     value = row[column]
     if value is None:
-        return [("missing_field", f"`{column}` is null.")]
+        return [("missing_field", f"{quoted(column)} is null.")]
     if not isinstance(value, str):
-        return [("wrong_type", f"`{column}` is {_kind_of(value)}, not a text.")]
-    return [] if value.strip() else [("empty_field", f"`{column}` is empty.")]
+        return [("wrong_type", f"{quoted(column)} is {_kind_of(value)}, not a text.")]
+    return [] if value.strip() else [("empty_field", f"{quoted(column)} is empty.")]
+
+
+def _renamed_faults(row: dict[str, Any], layout: Layout, turns: list[RowMessage]) -> list[Fault]:
+    """Roles that were read as others, each once a row; of ShareGPT's speakers that is the rule."""
+    before = as_list(row.get(layout.chat)) if layout.chat and layout.format is Format.CHAT else None
+    if not isinstance(before, list) or len(before) != len(turns):
+        return []
+    pairs = {
+        (turn["role"], message.get("role"))
+        for turn, message in zip(before, turns, strict=True)
+        if isinstance(turn, dict) and isinstance(turn.get("role"), str)
+    }
+    return [("renamed_role", f"The role {quoted(old)} is read as `{new}`")
+            for old, new in sorted(pairs, key=str) if new != old]  # fmt: skip
 
 
 def message_faults(messages: list[RowMessage]) -> list[Fault]:
@@ -238,12 +364,36 @@ def _content_faults(number: int, message: RowMessage, content: Any) -> list[Faul
     if content is None:
         return [("missing_field", f"Message {number} has no content.")]
     if isinstance(content, list):
-        return [("wrong_type", f"Message {number} holds other parts than text (pictures or sound).")]
+        return [("wrong_type", f"Message {number} {_parts_told(content)}.")]
     if not isinstance(content, str):
         return [("wrong_type", f"The content of message {number} is {_kind_of(content)}, not a text.")]
     if not content.strip() and not message.get("reasoning_content") and not message.get("thinking"):
         return [("empty_field", f"The content of message {number} ({message.get('role')}) is empty.")]
     return []
+
+
+def _parts_told(content: list[Any]) -> str:
+    """What parts that are not text are, in words."""
+    if not content:
+        return "holds an empty list"
+    kinds = [_part_kind(part) for part in content]
+    for kind in kinds:
+        if word := _media_word(kind):
+            return f"holds {word} ({quoted(kind)}), which cannot be trained"
+    odd = dict.fromkeys(kind for kind in kinds if kind not in ("text", "input_text", "output_text"))
+    if not odd:
+        return "holds a part without a text"
+    named = ", ".join(quoted(kind) for kind in list(odd)[:3])
+    return f"holds parts that are not text ({named})"
+
+
+def _part_kind(part: Any) -> str:
+    """The type of a part, or the field that tells what it is."""
+    if not isinstance(part, dict):
+        return _kind_of(part)
+    if isinstance(part.get("type"), str):
+        return str(part["type"])
+    return next((str(key) for key in part if _media_word(str(key))), "no type")
 
 
 def role_faults(roles: tuple[str, ...]) -> tuple[Fault, ...]:
@@ -267,25 +417,75 @@ def role_faults(roles: tuple[str, ...]) -> tuple[Fault, ...]:
 
 
 def _check_rated(row: dict[str, Any], layout: Layout) -> RowResult:
-    """Preference, labelled and GRPO rows: the columns are there and are texts or lists of messages."""
+    """Preference, labelled and GRPO rows: the columns are there and are texts or messages."""
     faults: list[Fault] = []
     for column in layout.needed:
         if column == layout.label:
             faults += label_faults(row, layout)
-            continue
-        value = as_list(row.get(column))
-        if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
-            continue
-        if layout.format is Format.GRPO and column == layout.completion and isinstance(value, (int, float)):
-            continue  # a reference answer may be a number
-        faults += _text_faults(row, column)
-    values = [row.get(column) for column in layout.needed]
-    if not faults and layout.chosen:
-        faults += pair_faults(row, layout)
-    elif not faults and layout.label:
-        faults += answer_faults(row, layout)
-    written = is_written(row, "preference" if layout.chosen else "labelled" if layout.label else "prompt")
-    return _result(hash(dumped(values)), values, faults, written)
+        elif column == layout.chat:
+            faults += _own_column_faults(row, layout)
+        elif layout.format is Format.GRPO and column == layout.completion:
+            faults += _reference_faults(row, column)
+        elif message_list(row.get(column)) is None and (
+            column == layout.prompt or plain_text(row.get(column)) is None or isinstance(row[column], str)
+        ):
+            faults += _text_faults(row, column)
+    values = [value_at(row, column) for column in layout.read]
+    turns: list[RowMessage] = []
+    if not faults:
+        turns, faults = _rated_turns(row, layout)
+    written = not faults and is_written(row, _WRITTEN[layout.format])
+    texts = [turn.get("content") for turn in turns]
+    fingerprint, length, found, _ = _result(hash(dumped(values)), texts, faults, written)
+    return fingerprint, length, (*found, *_reference_notes(row, layout)) if not faults else found, written
+
+
+_WRITTEN: dict[Format, Goal] = {
+    Format.PREFERENCE: "preference", Format.LABELLED: "labelled", Format.GRPO: "prompt",
+}  # fmt: skip
+
+
+def _rated_turns(row: dict[str, Any], layout: Layout) -> tuple[list[RowMessage], list[Fault]]:
+    """All turns of a row whose columns are there, and what is wrong with them."""
+    if layout.chosen:
+        pair = pair_of_answers(row, layout)
+        turns, faults = [*pair.prompt, *pair.chosen, *pair.rejected], pair_faults(row, layout)
+    elif layout.label and layout.chat:
+        turns = turns_of(row, layout)
+        faults = message_faults(turns)
+    elif layout.label:
+        answer = labelled_answer(row, layout)
+        turns, faults = [*answer["prompt"], *answer["completion"]], answer_faults(row, layout)
+    else:
+        turns, _ = prompt_of(row, layout)
+        said = f"{quoted(layout.chat or layout.prompt)} holds no question."
+        faults = [] if any(turn.get("role") != "system" for turn in turns) else [("empty_field", said)]
+    for number, turn in enumerate(turns, 1):
+        content, role = turn.get("content"), turn.get("role")
+        if not isinstance(role, str):
+            faults.append(("missing_field", f"Message {number} has no role."))
+        elif isinstance(content, list):
+            faults.append(("wrong_type", f"Message {number} {_parts_told(content)}."))
+        elif not isinstance(content, str) and not turn.get("tool_calls"):
+            faults.append(("wrong_type", f"The content of message {number} is {_kind_of(content)}, not a text."))
+    return turns, list(dict.fromkeys(faults))
+
+
+def _reference_faults(row: dict[str, Any], column: str) -> list[Fault]:
+    value = value_at(row, column)
+    if value is None:
+        return [("missing_field", f"{quoted(column)} is {'null' if column in row else 'missing'}.")]
+    return [("empty_field", f"{quoted(column)} is empty.")] if _is_nothing(value) else []
+
+
+def _reference_notes(row: dict[str, Any], layout: Layout) -> list[Fault]:
+    value = value_at(row, layout.completion) if layout.format is Format.GRPO and layout.completion else None
+    if isinstance(value, list) and len(value) > 1 and all(isinstance(item, str) for item in value):
+        return [("first_answer", f"Of several answers in {quoted(layout.completion)} the first is the reference")]
+    if isinstance(value, str) and reference_of(row, layout) != value and message_list(value) is None:
+        said = f"The reference is what {quoted(layout.completion)} comes to (after ####, or in \\boxed{{}})"
+        return [("final_answer", said)]
+    return []
 
 
 def _result(fingerprint: int, texts: list[Any], faults: list[Fault], native: bool) -> RowResult:

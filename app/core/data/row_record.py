@@ -15,7 +15,8 @@ FORMATS = tuple(Format)
 
 @dataclass(slots=True)
 class Lane:
-    """The rows of one format: how many, how many good ones a split, and where the first of them are."""
+    """The rows of one format: how many, how many good ones a split, where the first of them are, and in how many of
+    them something stands in a column that is not used."""
 
     format: Format
     layout: Layout | None
@@ -25,6 +26,7 @@ class Lane:
     targets: set[Target] = field(default_factory=set)
     lines: list[tuple[int, int]] = field(default_factory=list)
     columns: list[tuple[Any, ...]] = field(default_factory=list)
+    unused: Counter[str] = field(default_factory=Counter)
     labels: list[Counter[bool]] = field(default_factory=lambda: [Counter(), Counter(), Counter()])
 
 

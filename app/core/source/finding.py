@@ -18,6 +18,7 @@ class Kind:
     severity: Severity
     label: str
     hint: str = ""
+    summed: bool = False  # told once with the number of rows, not row by row
 
 
 _E, _W, _N = Severity.ERROR, Severity.WARNING, Severity.NOTE
@@ -48,6 +49,10 @@ KINDS: dict[str, Kind] = {
     "no_answer": Kind(_E, "No answer at the end", "Let the row end with a turn of the assistant."),
     "one_label": Kind(_E, "Only one kind of label", "Add answers of the other kind, or choose another method."),
     "mixed_format": Kind(_E, "Mixed formats", "Keep one format in a data set, or leave bad rows out."),
+    "media": Kind(_E, "Pictures or sound", "Leave such rows out: only text is trained."),
+    "unused_column": Kind(
+        _W, "Column not used", "Choose the column where it belongs, join it to the prompt, or remove it.", True
+    ),
     "repeated_role": Kind(_W, "Two turns of the same role in a row", "Many chat templates refuse such rows."),
     "system_position": Kind(_W, "System turn not at the start", "Many chat templates refuse such rows."),
     "converted_mix": Kind(_W, "Several formats, converted to one"),
@@ -88,6 +93,12 @@ KINDS: dict[str, Kind] = {
     "encoding": Kind(_N, "Encoding"),
     "layout": Kind(_N, "Layout of the file"),
     "converted": Kind(_N, "Converted"),
+    "unused_text": Kind(_N, "Columns not used"),
+    "renamed_role": Kind(_N, "Role by another name", "", True),
+    "number_as_text": Kind(_N, "Numbers trained as text", "", True),
+    "first_answer": Kind(_N, "One of several answers", "", True),
+    "final_answer": Kind(_N, "What a worked answer comes to", "", True),
+    "line_comma": Kind(_N, "Commas at the ends of lines"),
     "ignored_file": Kind(_N, "File not used"),
     "small_data": Kind(_N, "Very little data"),
     "no_validation": Kind(_N, "No validation data", "Give validation data or a validation share."),

@@ -7,12 +7,13 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import orjson
 
 from app.core.source.json_stream import JsonStream
-from app.core.source.source import Source
+from app.core.source.source import SEPARATOR_LINE, Source
 from app.core.source.stream import ByteCount, damaged_errors, open_bytes, open_text
 
 LINE_LIMIT_BYTES = 64 << 20
@@ -40,6 +41,9 @@ class Chunking:
 # The key of a document part under which the characters it repeats from the part before are counted.
 OVERLAP_KEY = "_overlap"
 
+# Faults that stand for no row: what they tell of is the file, or a line without anything in it.
+ABOUT_FILE = frozenset(("unusual_header", "line_comma"))
+NO_ROWS = ABOUT_FILE | {"empty_line"}
 EMPTY_LINE = RowFault("empty_line", "The line is empty.")
 NumberedRow = tuple[int, Any]
 
@@ -81,7 +85,7 @@ def _read_lines(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
     else:
         stream = open_text(source.path, source.compression, source.encoding, count)
     loads, broken = orjson.loads, orjson.JSONDecodeError
-    number = 0
+    number, has_comma = 0, False
     with stream:
         while line := stream.readline(LINE_LIMIT_BYTES):
             number += 1
@@ -89,6 +93,11 @@ def _read_lines(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
                 row = loads(line)
             except broken:
                 row = _slow_line(line)
+                if isinstance(row, RowFault) and row.kind == "broken_json" and (found := _before_comma(line)):
+                    row = found
+                    if not has_comma:
+                        has_comma = True
+                        yield number, RowFault("line_comma", "The comma at the end of the line is left out.")
                 if len(line) == LINE_LIMIT_BYTES and line[-1:] not in (b"\n", "\n"):
                     _skip_line(stream)
                     row = RowFault("line_too_long", f"The line is longer than {LINE_LIMIT_BYTES >> 20} MB.")
@@ -110,6 +119,14 @@ def _slow_line(line: bytes | str) -> Any:
             return RowFault("bad_encoding", said)
     line = line.strip("\ufeff \t\r\n")
     return parse_json(line) if line else EMPTY_LINE
+
+
+def _before_comma(line: bytes | str) -> dict[str, Any] | None:
+    """The object of a line that ends with a comma, as the inside of an array does."""
+    text = line.decode("utf-8", "replace") if isinstance(line, bytes) else line
+    text = text.strip("\ufeff \t\r\n")
+    row = parse_json(text[:-1]) if text.endswith("},") else None
+    return row if isinstance(row, dict) and row else None
 
 
 def parse_json(text: str) -> Any:
@@ -157,7 +174,8 @@ def _read_json(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
             "json_object": values.list_of_object,
             "json_stream": values.stream,
         }[source.kind]
-        for line, value, broken in rows():
+        for number, (line, value, broken) in enumerate(rows(), 1):
+            line = number if source.by_row else line
             if broken is not None:
                 yield line, RowFault("broken_json", broken)
             elif has_surrogate(value):
@@ -172,10 +190,13 @@ def _read_json(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
 def _read_table(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
     csv.field_size_limit(FIELD_LIMIT_CHARACTERS)
     with open_text(source.path, source.compression, source.encoding, count, newline="") as stream:
+        first = stream.readline(FIELD_LIMIT_CHARACTERS)
+        before = 1 if SEPARATOR_LINE.match(first) else 0
         # Strict, so that an open quote is told and does not silently swallow the rest of the file.
-        reader = csv.reader(stream, delimiter=source.delimiter, strict=True)
+        lines = stream if before else chain([first], stream)
+        reader = csv.reader(lines, delimiter=source.delimiter, strict=True)
         header: list[str] | None = None
-        line = 1
+        line = 1 + before
         while True:
             start = line
             try:
@@ -183,24 +204,45 @@ def _read_table(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
             except StopIteration:
                 return
             except csv.Error as error:
-                line = reader.line_num + 1
-                yield start, RowFault("broken_record", _table_reason(str(error), start, reader.line_num))
+                line = reader.line_num + before + 1
+                yield start, RowFault("broken_record", _table_reason(str(error), start, line - 1))
                 continue
-            line = reader.line_num + 1
+            line = reader.line_num + before + 1
             if header is None:
-                header = [name.strip() for name in record]
-            elif not record or (len(record) == 1 and not record[0].strip() and len(header) > 1):
+                header, told = _header(record, source)
+                if told:
+                    yield start, RowFault("unusual_header", told)
+                if not source.is_headless:
+                    continue
+            while len(record) > len(header) and not record[-1].strip():
+                record.pop()  # a delimiter at the line's end
+            if not record or (len(record) == 1 and not record[0].strip() and len(header) > 1):
                 yield start, EMPTY_LINE
             elif len(record) != len(header):
-                yield (
-                    start,
-                    RowFault(
-                        "broken_record",
-                        f"The number of fields is {len(record)}, that of column names {len(header)}.",
-                    ),
-                )
+                said = f"The number of fields is {len(record)}, that of column names {len(header)}."
+                yield start, RowFault("broken_record", said)
             else:
                 yield start, dict(zip(header, record, strict=True))
+
+
+def _header(record: list[str], source: Source) -> tuple[list[str], str]:
+    """The names of the columns, no two alike, and what is to be told of them."""
+    if source.is_headless:
+        shown = ", ".join(f"`{cell.strip()[:40]}`" for cell in record[:6])
+        said = f"The first line looks like data, not like column names ({shown}); they are now `column 1`, …"
+        return [f"column {number}" for number in range(1, len(record) + 1)], said
+    names: list[str] = []
+    doubles: list[str] = []
+    for cell in record:
+        name = plain = cell.strip()
+        number = 1
+        while name in names:
+            number += 1
+            name = f"{plain} ({number})"
+        if number > 1 and plain:
+            doubles.append(f"`{plain[:40]}` stands there again and is called `{name[:44]}`")
+        names.append(name)
+    return names, f"{'; '.join(doubles[:6])}." if doubles else ""
 
 
 def _table_reason(message: str, start: int, end: int) -> str:

@@ -23,6 +23,7 @@ from app.core.source.stream import (
 )
 
 FileKind = Literal["jsonl", "json_array", "json_object", "json_stream", "csv", "parquet", "arrow", "text"]
+JSON_KINDS = ("json_array", "json_object", "json_stream")
 Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 
@@ -40,6 +41,8 @@ NOT_DATA = re.compile(
 FOLDER_DEPTH = 4
 FOLDER_FILES = 10_000
 
+# What Excel writes before a table to say how it is delimited.
+SEPARATOR_LINE = re.compile(r'\ufeff?"?sep=(.)"?\r?\n', re.IGNORECASE)
 # First bytes of files that hold no readable rows, and what to say of them.
 REFUSED_STARTS: tuple[tuple[bytes, str], ...] = (
     (b"PK\x03\x04", "This is a ZIP archive (or an Office document, which is one). Unpack it first."),
@@ -74,7 +77,11 @@ KNOWN_COLUMNS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One data file. ``encoding`` is empty for binary kinds; ``delimiter`` is set for CSV; ``size`` is in bytes."""
+    """One data file. ``encoding`` is empty for binary kinds; ``delimiter`` is set for CSV; ``size`` is in bytes.
+
+    ``by_row`` when places in it are numbers of rows: it has no lines, or all rows stand in one. ``is_headless``
+    when the first line of a table holds data where names should be.
+    """
 
     path: Path
     kind: FileKind
@@ -83,6 +90,13 @@ class Source:
     encoding: str = ""
     delimiter: str = ""
     split: Split = "train"
+    by_row: bool = False
+    is_headless: bool = False
+
+    @property
+    def unit(self) -> str:
+        """What findings count in this file."""
+        return "row" if self.by_row else "line"
 
     @property
     def name(self) -> str:
@@ -142,13 +156,16 @@ def _inspect(path: Path, size: int, compression: Compression, head: bytes) -> So
     if not text.strip():
         raise UnusableFileError("empty_file", "The file holds nothing but empty lines.")
     kind, delimiter = text_kind(text, _plain_suffix(path), complete=len(head) < HEAD_BYTES)
-    return Source(path, kind, size, compression, encoding, delimiter)
+    return Source(
+        path, kind, size, compression, encoding, delimiter, by_row=kind in JSON_KINDS and "\n" not in text.strip(),
+        is_headless=kind == "csv" and is_headless(_records(_table_lines(text), delimiter)),
+    )  # fmt: skip
 
 
 def _binary(path: Path, kind: FileKind, size: int, compression: Compression) -> Source:
     if compression:
         raise UnusableFileError("unsupported_file", f"A compressed {kind} file is not read. Unpack it first.")
-    return Source(path, kind, size)
+    return Source(path, kind, size, by_row=True)
 
 
 def _plain_suffix(path: Path) -> str:
@@ -165,6 +182,8 @@ def text_kind(head: str, suffix: str, *, complete: bool) -> tuple[FileKind, str]
     start = head.lstrip("\ufeff \t\r\n\0")
     if start[:1] in ("{", "[") and (kind := _json_kind(start, suffix, complete=complete)):
         return kind, ""
+    if named := SEPARATOR_LINE.match(head):
+        return "csv", named[1]
     delimiter, columns = _table(head)
     known = {column.strip().lower() for column in columns} & KNOWN_COLUMNS
     if suffix in (".csv", ".tsv") or (known and len(columns) > 1 and suffix not in (".md", ".markdown")):
@@ -177,7 +196,7 @@ def text_kind(head: str, suffix: str, *, complete: bool) -> tuple[FileKind, str]
 def _json_kind(start: str, suffix: str, *, complete: bool) -> FileKind | None:
     """Rows a line, an array, an object that holds one list, or objects over several lines; None if no JSON."""
     lines = [line for line in start[:200_000].split("\n") if line.strip()][:50]
-    parsed = [_parse(line) for line in lines]
+    parsed = [_parse(line.rstrip("\r ").removesuffix(",") if start[0] == "{" else line) for line in lines]
     rows = sum(1 for value in parsed if isinstance(value, dict))
     if start[0] == "[":
         if len(lines) > 1 and sum(1 for value in parsed if isinstance(value, (list, dict))) == len(lines):
@@ -255,6 +274,33 @@ def _table(head: str) -> tuple[str, list[str]]:
     if not best[2] and lines:
         return "", _records(lines[:1], ",")[0] if _records(lines[:1], ",") else []
     return best[1], best[2]
+
+
+def _table_lines(head: str) -> list[str]:
+    """The lines of a table's beginning, from its header on."""
+    return SEPARATOR_LINE.sub("", head, count=1)[:100_000].splitlines(keepends=True)
+
+
+def is_headless(records: list[list[str]]) -> bool:
+    """True if the first record looks like those below it and not like names: in some column it is a sentence or a
+    number as most of the others are, and none of its cells is a name that is known."""
+    if len(records) < 2 or {cell.strip().lower() for cell in records[0]} & KNOWN_COLUMNS:
+        return False
+    for at, cell in enumerate(records[0]):
+        below = [record[at] for record in records[1:] if at < len(record)]
+        for is_data in (_is_sentence, _is_number):
+            if is_data(cell) and 2 * sum(map(is_data, below)) > len(below):
+                return True
+    return False
+
+
+def _is_sentence(cell: str) -> bool:
+    text = cell.strip()
+    return " " in text and (text.endswith((".", "?", "!", "。", "？")) or len(text) > 60)
+
+
+def _is_number(cell: str) -> bool:
+    return re.fullmatch(r"\s*[-+]?\d+([.,]\d+)?\s*", cell) is not None
 
 
 def _records(lines: list[str], delimiter: str) -> list[list[str]]:

@@ -10,7 +10,8 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollA
 
 from app.core.config.train_config import TrainConfig
 from app.core.data.convert import convert_row
-from app.core.data.format import FORMAT_LABELS, Features, Format, layout_of
+from app.core.data.format import FORMAT_LABELS, Features, Format
+from app.core.data.layout import layout_of
 from app.core.data.mapping import Mapping, suggest_mapping
 from app.core.data.report import DataReport
 from app.ui.data.inspector import DataInspector

@@ -8,7 +8,8 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QMenu, QPushButton, QWidget
 
 from app.core.config.train_config import TrainConfig
-from app.core.data.format import Features, layout_of
+from app.core.data.format import Features
+from app.core.data.layout import layout_of
 from app.core.data.rated import prompt_of
 from app.core.problem import Problem
 from app.core.setup import plan

@@ -12,7 +12,8 @@ from app.core.config.train_config import TrainConfig
 from app.core.data.check import check_files
 from app.core.data.contradiction import Contradictions
 from app.core.data.duplicate import RowPlace
-from app.core.data.format import Features, layout_of
+from app.core.data.format import Features
+from app.core.data.layout import layout_of
 from app.core.source.finding import Finding
 
 HELLO, BYE = [{"role": "assistant", "content": "Hello!"}], [{"content": "Bye!", "role": "assistant"}]

@@ -123,7 +123,7 @@ def test_numbered_classes_stay_supervised_examples(tmp_path: Path) -> None:
         (FORMS["texts"] | {"label": "perhaps"}, "wrong_type", "`label` is `perhaps`"),
         (FORMS["texts"] | {"completion": ""}, "empty_field", "`completion` is empty"),
         (FORMS["texts"] | {"completion": [USER]}, "no_answer", "`completion` has no answer"),
-        (FORMS["texts"] | {"completion": 5}, "wrong_type", "`completion` is a number"),
+        (FORMS["texts"] | {"completion": {"a": 5}}, "wrong_type", "`completion` is an object"),
     ],
 )
 def test_faults_are_told_with_their_line(row: dict[str, Any], kind: str, said: str, tmp_path: Path) -> None:

@@ -18,32 +18,57 @@ from app.core.data.check import check_files
 from app.core.data.prepare import prepare_data
 from app.core.data.report import report_json
 from app.core.problem import UnusableError
+from tests.core.data.corpus import CASES, Case
 
 SUFFIXES = st.sampled_from([".jsonl", ".json", ".csv", ".tsv", ".txt", ".parquet", ".arrow", "", ".gz", ".md"])
 NAMES = st.sampled_from(
     ["messages", "conversations", "prompt", "completion", "text", "instruction", "output", "input", "question",
-     "answer", "chosen", "rejected", "system", "tools", "role", "content", "from", "value", "history"]
+     "answer", "chosen", "rejected", "system", "tools", "role", "content", "from", "value", "history", "label",
+     "context", "choices", "A", "B", "functions", "images", "weight", "type", "ground_truth", "reward_model",
+     "function_call", "tool_calls", "preferred_output", "non_preferred_output", "name", "arguments"]
 )  # fmt: skip
+WRITTEN = ["[1, 2]", "[]", '[{"role": "user"}]', "[[", "{}", '{"name": "a"}', "nan", "Human:", "#### 5",
+           "\\boxed{1", "\n\nHuman: a\n\nAssistant: b"]  # fmt: skip
 VALUES = st.recursive(
     st.none()
     | st.booleans()
     | st.integers()
     | st.floats()
     | st.text(max_size=20)
-    | st.sampled_from(["user", "gpt"]),
+    | st.sampled_from(["user", "gpt", "assistant", "function_call", "text", "thinking", "tool_result", "human"])
+    | st.sampled_from(WRITTEN),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES | st.text(max_size=5), inner, max_size=4),
     max_leaves=12,
 )
 ROWS = st.lists(st.dictionaries(NAMES, VALUES, max_size=4) | VALUES, min_size=1, max_size=6)
 
 
-def check(content: bytes, suffix: str, *, prepare: bool = True) -> dict[str, Any]:
+MESSAGE = st.fixed_dictionaries({}, optional={
+    "role": st.sampled_from(["user", "assistant", "system", "tool", "human", "bot", "developer"]) | VALUES,
+    "content": VALUES, "from": VALUES, "value": VALUES, "tool_calls": VALUES, "function_call": VALUES,
+    "weight": VALUES,
+})  # fmt: skip
+SIDE = VALUES | st.lists(MESSAGE, max_size=3) | MESSAGE | st.lists(MESSAGE, max_size=3).map(json.dumps)
+LIKELY_COLUMNS = st.sampled_from([
+    ("prompt", "chosen", "rejected"), ("chosen", "rejected"), ("messages", "chosen", "rejected"),
+    ("prompt", "completion", "label"), ("messages", "label"), ("prompt", "answer"), ("messages", "ground_truth"),
+    ("prompt", "reward_model"), ("question", "choices", "answer"), ("prompt", "completion"), ("messages", "tools"),
+    ("conversations", "functions"), ("instruction", "input", "output", "history"), ("text", "label"),
+    ("input", "preferred_output", "non_preferred_output"), ("question", "A", "B", "answer"), ("prompt", "solution"),
+])  # fmt: skip
+LIKELY_ROWS = LIKELY_COLUMNS.flatmap(
+    lambda names: st.fixed_dictionaries(dict.fromkeys(names, SIDE), optional={"system": VALUES, "context": VALUES})
+)
+MODES = ["sft", "dpo", "cpo", "orpo", "kto", "grpo", "online_dpo"]
+
+
+def check(content: bytes, suffix: str, *, prepare: bool = True, mode: str = "sft") -> dict[str, Any]:
     with TemporaryDirectory() as folder:
         path = Path(folder) / f"data{suffix}"
         path.write_bytes(content)
-        report = check_files([path])
+        report = check_files([path], config=TrainConfig().with_value("train_mode", mode))
         if prepare:
-            config = TrainConfig(data=str(path), skip_bad_rows=True)
+            config = TrainConfig(data=str(path), skip_bad_rows=True).with_value("train_mode", mode)
             with suppress(UnusableError):
                 prepared = prepare_data(config, Path(folder) / "out")
                 for line in prepared.train.read_text(encoding="utf-8").removesuffix("\n").split("\n"):
@@ -66,16 +91,39 @@ def test_texts(content: str, suffix: str, encoding: str) -> None:
     check(content.encode(encoding, "replace"), suffix)
 
 
-@settings(max_examples=150, deadline=2000)
-@given(ROWS, st.sampled_from(["lines", "array", "pretty", "object"]))
-def test_json(rows: list[Any], form: str) -> None:
+@settings(max_examples=250, deadline=2000)
+@given(ROWS, st.sampled_from(["lines", "array", "pretty", "object"]), st.sampled_from(MODES))
+def test_json(rows: list[Any], form: str, mode: str) -> None:
     text = {
         "lines": lambda: "\n".join(json.dumps(row) for row in rows),
         "array": lambda: json.dumps(rows, indent=1),
         "pretty": lambda: "\n".join(json.dumps(row, indent=2) for row in rows),
         "object": lambda: json.dumps({"rows": rows}, indent=2),
     }[form]()
-    check(text.encode("utf-8"), ".jsonl" if form == "lines" else ".json")
+    check(text.encode("utf-8"), ".jsonl" if form == "lines" else ".json", mode=mode)
+
+
+@settings(max_examples=250, deadline=2000)
+@given(st.lists(LIKELY_ROWS, min_size=1, max_size=4), st.sampled_from(MODES))
+def test_rows_that_nearly_fit(rows: list[Any], mode: str) -> None:
+    """Columns that a method looks for, with anything in them: most of these rows get past recognition."""
+    check("\n".join(json.dumps(row) for row in rows).encode(), ".jsonl", mode=mode)
+
+
+@pytest.mark.parametrize("mode", MODES[1:])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_the_corpus_in_every_mode(case: Case, mode: str, tmp_path: Path) -> None:
+    path = tmp_path / case.name
+    case.write(path)
+    config = TrainConfig().with_values(case.config | {"train_mode": mode, "data": str(path), "skip_bad_rows": True})
+    report = check_files([path], config=config)
+    try:
+        prepared = prepare_data(config, tmp_path / "out")
+    except UnusableError:
+        assert not report.usable or not report.splits
+    else:
+        assert report.usable
+        assert sum(prepared.counts.values()) <= report.examples
 
 
 @settings(max_examples=60, deadline=2000)

@@ -1,0 +1,109 @@
+"""What stands around rows in a file is told or taken as it is meant, and no row is lost over it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from app.core.config.train_config import TrainConfig
+from app.core.data.check import check_files
+from app.core.data.edit import Edits, read_window, save_edited
+from app.core.data.mapping import suggest_mapping
+from app.core.data.prepare import prepare_data
+from app.core.source.source import is_headless
+from tests.core.data.written import told
+
+PAIRS = [{"prompt": f"Lamp {n}?", "completion": "Lit."} for n in range(3)]
+
+
+def test_an_array_in_one_line_is_counted_in_rows(tmp_path: Path) -> None:
+    path = tmp_path / "rows.json"
+    path.write_text(json.dumps([*PAIRS, {"prompt": "x", "completion": ""}, PAIRS[1]]))
+    report = check_files([path])
+    assert [(finding.line, finding.reason) for finding in (*report.errors, *report.warnings)] == [
+        (4, "`completion` is empty."), (5, "The row is the same as row 2."),
+    ]  # fmt: skip
+    edits = Edits()
+    edits.drop(4)
+    assert save_edited(path, edits, tmp_path / "good.jsonl").rows == 4
+    assert [line for line, _ in read_window(path, 2, 2)] == [2, 3]
+
+
+def test_an_array_over_lines_is_counted_in_lines(tmp_path: Path) -> None:
+    path = tmp_path / "rows.json"
+    path.write_text(json.dumps([*PAIRS, PAIRS[1]], indent=1))
+    (warning,) = check_files([path]).warnings
+    assert (warning.line, warning.reason) == (14, "The row is the same as line 6.")
+
+
+def test_commas_at_the_ends_of_lines_are_left_out(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    path = tmp_path / "in" / "train.jsonl"
+    path.write_text("".join(json.dumps(row) + ",\n" for row in PAIRS))
+    report = check_files([path])
+    assert (report.usable, report.examples, report.rows) == (True, 3, 3)
+    assert [kind for kind, _ in told(report)] == ["line_comma"]
+    config = TrainConfig(data=str(path.parent), valid_fraction=0, test_fraction=0)
+    prepared = prepare_data(config, tmp_path / "out")
+    assert prepared.written, "stock mlx-lm cannot read the folder as it is"
+    assert [json.loads(line) for line in prepared.train.read_text().splitlines()] == PAIRS
+    assert [line for line, _ in read_window(path, 1, 9)] == [1, 2, 3]
+    assert save_edited(path, Edits(added=[PAIRS[0]]), tmp_path / "more.jsonl").rows == 4
+
+
+@pytest.mark.parametrize("mark", ["sep=;", '"sep=;"', "SEP=;"])
+def test_the_line_that_names_the_delimiter_is_no_header(mark: str, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(f"{mark}\r\nprompt;completion\r\nLamp, one?;Lit.\r\nLamp two?;\r\n")
+    report = check_files([path])
+    assert report.preview[0] == {"prompt": "Lamp, one?", "completion": "Lit."}
+    assert [(finding.line, finding.kind) for finding in report.errors] == [(4, "empty_field")]
+
+
+def test_columns_of_one_name_are_all_kept(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("prompt,completion,prompt\nLamp?,Lit.,Horn?\n")
+    report = check_files([path])
+    assert report.preview[0] == {"prompt": "Lamp?", "completion": "Lit.", "prompt (2)": "Horn?"}
+    assert told(report) == [
+        ("unused_column", "`prompt (2)` is not used: 1 row."),
+        ("unusual_header", "`prompt` stands there again and is called `prompt (2)`."),
+    ]
+
+
+def test_delimiters_at_the_ends_of_lines_are_no_fields(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("prompt,completion\nLamp?,Lit.,\nHorn?,Loud.,,\n")
+    assert check_files([path]).examples == 2
+
+
+def test_a_table_without_a_header_loses_no_row(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("Is the lamp lit?,Yes\nIs the horn loud?,Very\nIs it foggy?,No\n")
+    report = check_files([path])
+    assert (report.usable, report.rows, report.columns) == (False, 3, ("column 1", "column 2"))
+    (warning,) = report.warnings
+    assert (warning.line, warning.kind) == (1, "unusual_header")
+    mapping = suggest_mapping(report.columns, report.preview)
+    assert mapping is not None
+    config = TrainConfig().with_values(mapping.config_values())
+    assert check_files([path], config=config).examples == 3
+    lines = [line for line, _ in read_window(path, 1, 9)]
+    assert lines == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "records, expected",
+    [
+        ([["What is your name?", "Age"], ["Mara", "30"], ["Ole", "31"]], False),
+        ([["12", "fog"], ["13", "sun"], ["9", "rain"]], True),
+        ([["Is it?", "prompt"], ["Is it so?", "a b?"]], False),
+        ([["prompt of the day", "answer"], ["a", "b"]], False),
+        ([["Only one line here?", "b"]], False),
+        ([], False),
+    ],
+)
+def test_a_first_line_is_data_only_if_it_is_like_the_rest(records: list[list[str]], expected: bool) -> None:
+    assert is_headless(records) is expected
