@@ -28,7 +28,7 @@ YARDSTICK_PAIRS = 8
 
 
 class PreferredData(TrainingData):
-    """Pairs, for DPO, CPO, SimPO, ORPO and KTO; for KTO labelled answers as well."""
+    """Pairs of answers, or labelled ones where the method takes them."""
 
     def __init__(self, around: Surroundings, config: TrainConfig, data: PreparedData) -> None:
         self._around = around

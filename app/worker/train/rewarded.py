@@ -31,7 +31,7 @@ from app.worker.train.training_data import LoopParts, Surroundings, TrainingData
 
 
 class RewardedData(TrainingData):
-    """Prompts, for GRPO and its kin, and for Online DPO."""
+    """Prompts whose answers the model samples itself: compared in groups, or by twos where they are judged."""
 
     def __init__(self, around: Surroundings, config: TrainConfig, data: PreparedData) -> None:
         self._around = around

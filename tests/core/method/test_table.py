@@ -32,7 +32,7 @@ def test_the_config_takes_the_modes_of_the_table_and_no_other() -> None:
     assert MODES["cpo"] == "CPO, SimPO"
     for mode in MODES:
         assert TrainConfig(train_mode=mode).train_mode == mode
-    with pytest.raises(ValueError, match="'dpo', 'cpo', 'orpo'"):
+    with pytest.raises(ValueError, match="'sft', 'dpo', 'cpo'"):
         TrainConfig(train_mode="simpo")
 
 

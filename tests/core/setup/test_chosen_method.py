@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.core.config.train_config import TrainConfig
-from app.core.method.table import METHODS, PATHS
+from app.core.method.table import METHODS, MODES, PATHS
 from app.core.problem import UnusableError
 from app.core.setup.chosen_method import clip_range, method_of, needs_reference
 from app.core.setup.config_file import dump_config, load_config, parse_config
@@ -62,7 +62,7 @@ def test_a_method_that_is_not_there_is_named() -> None:
     with pytest.raises(UnusableError) as refused:
         parse_config("train_mode: ppo\n")
     assert refused.value.problems[0].path == "train_mode"
-    assert "dpo, cpo, orpo, kto, grpo, online_dpo" in refused.value.problems[0].hint
+    assert ", ".join(MODES) in refused.value.problems[0].hint
 
 
 @pytest.mark.parametrize(
