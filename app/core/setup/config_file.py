@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,23 +13,35 @@ from pydantic import ValidationError
 
 from app.core.config.spec import field_specs
 from app.core.config.train_config import CONFIG_VERSION, TrainConfig
-from app.core.problem import Problem, Severity, UnusableError
+from app.core.problem import Problem, Severity, UnusableError, errors
 from app.core.setup.chosen_method import unwritten_paths, with_defaults
+from app.core.setup.foreign_config import take_alpha, translate
 from app.core.system.atomic_file import write_text
 
 RUN_CONFIG = "config.yaml"  # in a run's folder: exactly what ran
 PATH_KEYS = ("model", "data", "valid_data", "test_data", "resume_adapter_file", "reward_functions_file",
              "reference_model_path", "judge")  # fmt: skip
-# mlx-lm-lora's names for what mlx-lm calls otherwise.
-FOREIGN_KEYS = {"train_type": "fine_tune_type", "gradient_accumulation_steps": "grad_accumulation_steps"}
+# What mlx-lm reads as a number where YAML 1.1 wants a point, such as 1e-5; inside lists and settings too.
+FLOAT = re.compile(r"^[-+]?(?:[0-9][0-9_]*(?:\.[0-9_]*)?[eE][-+]?[0-9]+|\.[0-9][0-9_]*(?:[eE][-+]?[0-9]+)?)$")
+
+
+UNUSED = "Luthier does not use this key; it is kept."
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedConfig:
-    """A config read from a file, with what a person should know about it (all warnings, no errors)."""
+    """A config read from a file, with what a person should know about it (notes and warnings, no errors)."""
 
     config: TrainConfig
     problems: tuple[Problem, ...] = ()
+
+    def told(self) -> str:
+        """The same in a few sentences: keys that are kept unused in one of them."""
+        kept = [problem.path for problem in self.problems if problem.message == UNUSED]
+        said = [" ".join(filter(None, (one.message, one.hint))) for one in self.problems if one.message != UNUSED]
+        if kept:
+            said.append(f"Keys that Luthier does not use are kept: {', '.join(kept)}.")
+        return " ".join(said)
 
 
 class _Loader(yaml.SafeLoader):
@@ -51,32 +64,9 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
 
 
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-
-
-def _migrate_0(tree: dict[str, Any]) -> dict[str, Any]:
-    """Plain mlx-lm files: a count of iterations or explicit keys in the file win over Luthier's own defaults."""
-    if "iters" in tree and "epochs" not in tree:
-        tree["epochs"] = None
-    parameters = tree.get("lora_parameters")
-    if "targets" not in tree and isinstance(parameters, dict) and parameters.get("keys"):
-        tree["targets"] = "keys"
-    if tree.get("num_layers") == 0:  # mlx-lm slices layers[-0:], which is all of them
-        tree["num_layers"] = -1
-    if "schedule" not in tree and tree.get("lr_schedule"):
-        tree["schedule"] = "custom"
-    for foreign, own in FOREIGN_KEYS.items():
-        if foreign in tree and own not in tree:
-            tree[own] = tree.pop(foreign)
-    if isinstance(judge := tree.get("judge_config"), dict):
-        tree["judge_config"] = {key: value for key, value in judge.items() if value is not None}
-    for key in ("reward_functions", "reward_weights"):  # mlx-lm-lora takes them as one text as well
-        if isinstance(tree.get(key), str):
-            tree[key] = [part.strip() for part in tree[key].strip("[] ").split(",")]
-    return tree
-
-
-# A migration takes the tree of version N to version N + 1; files of mlx-lm carry no version and start at 0.
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {0: _migrate_0}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(f"^(?:{FLOAT.pattern})$"), list("-+0123456789.")
+)
 
 
 def parse_config(text: str, *, name: str = "config", base: Path | None = None) -> LoadedConfig:
@@ -115,22 +105,26 @@ def parse_config(text: str, *, name: str = "config", base: Path | None = None) -
     if version > CONFIG_VERSION:
         said = f"The file is of version {version}, this Luthier knows up to {CONFIG_VERSION}."
         raise UnusableError([Problem("config_version", said, hint="Update Luthier to open it.", file=name)])
-    for step in range(version, CONFIG_VERSION):
-        tree = MIGRATIONS[step](tree)
-    tree["config_version"] = CONFIG_VERSION
+    read = (translate if version == 0 else take_alpha)(tree, file=name, lines=lines)
+    tree = read.tree | {"config_version": CONFIG_VERSION}
     tree = {key: value for key, value in tree.items() if value is not None or _may_be_none(key)}
     try:
         config = TrainConfig.model_validate(tree)
     except ValidationError as error:
-        raise UnusableError(validation_problems(error, name=name, lines=lines)) from error
+        faults = validation_problems(error, name=name, lines=lines)
+        raise UnusableError([*errors(read.problems), *faults]) from error
+    if refused := errors(read.problems):
+        raise UnusableError(refused)
     config = with_defaults(config, tree.keys())
     if base is not None:
         config = with_base(config, base)
+    told = {problem.path for problem in read.problems}
     unknown = [
-        Problem(key, "Luthier does not use this key; it is kept.", Severity.NOTE, file=name, line=lines.get(key))
+        Problem(key, UNUSED, Severity.NOTE, file=name, line=lines.get(key))
         for key in config.unknown_keys
+        if key not in told
     ]
-    return LoadedConfig(config, tuple(unknown))
+    return LoadedConfig(config, (*read.problems, *unknown))
 
 
 def load_config(path: Path) -> LoadedConfig:

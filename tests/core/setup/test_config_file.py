@@ -66,7 +66,9 @@ def test_files_that_are_no_config_say_so(text: str, line: int | None, word: str)
 
 
 def test_unknown_keys_are_kept_shown_and_written_back() -> None:
-    loaded = parse_config("seed: 3\nwandb_thing: {a: [1, 2]}\nlora_parameters: {rank: 4, odd: 1}\n", name="c.yaml")
+    loaded = parse_config(
+        "targets: full\nwandb_thing: {a: [1, 2]}\nlora_parameters: {rank: 4, odd: 1}\n", name="c.yaml"
+    )
     assert loaded.config.unknown_keys == {"wandb_thing": {"a": [1, 2]}, "lora_parameters.odd": 1}
     assert [(p.path, p.severity, p.line) for p in loaded.problems] == [
         ("wandb_thing", Severity.NOTE, 2),
@@ -90,7 +92,7 @@ def test_a_config_of_mlx_lm_keeps_its_iterations_keys_and_null_values() -> None:
 
 
 def test_without_iterations_the_default_is_three_epochs() -> None:
-    assert parse_config("model: m\n").config.epochs == 3.0
+    assert parse_config("model: m\ntargets: full\n").config.epochs == 3.0
 
 
 def test_relative_paths_start_at_the_file_where_something_is_there(tmp_path: Path) -> None:

@@ -1,0 +1,140 @@
+"""Configs of mlx-lm and mlx-lm-lora: their defaults, their names, and what is refused by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from app.core.problem import Problem, Severity, UnusableError
+from app.core.setup.config_file import LoadedConfig, dump_config, parse_config
+
+BASE = "model: m\ndata: d\n"
+
+
+def told(loaded: LoadedConfig, path: str) -> Problem:
+    [found] = [problem for problem in loaded.problems if problem.path == path]
+    return found
+
+
+def refusals(text: str) -> dict[str, str]:
+    with pytest.raises(UnusableError) as caught:
+        parse_config(text, name="c.yaml")
+    return {problem.path: problem.sentence() for problem in caught.value.problems}
+
+
+def test_a_file_without_luthiers_keys_has_the_defaults_of_mlx_lm() -> None:
+    loaded = parse_config(BASE + "fine_tune_type: lora\n", name="c.yaml")
+    config = loaded.config
+    # The values of `mlx_lm.lora --help`, written by hand.
+    assert (config.batch_size, config.learning_rate, config.iters, config.epochs) == (4, 1e-5, 1000, None)
+    assert (config.max_seq_length, config.num_layers, config.val_batches) == (2048, 16, 25)
+    assert (config.steps_per_report, config.steps_per_eval, config.save_every) == (10, 200, 100)
+    assert (config.lora_parameters.rank, config.lora_parameters.scale) == (8, 20.0)
+    assert (config.early_stopping.enabled, config.final_adapter, config.targets) == (False, "last", "linear")
+    said = told(loaded, "").message
+    for part in ("mlx-lm", "batch_size 4", "learning_rate 1e-05", "rank 8", "scale 20.0", "num_layers 16"):
+        assert part in said
+
+
+def test_what_the_file_names_is_kept_and_not_listed() -> None:
+    text = BASE + "batch_size: 2\nlora_parameters: {keys: [self_attn.q_proj], rank: 4, scale: 10.0, dropout: 0.0}\n"
+    loaded = parse_config(text)
+    assert (loaded.config.batch_size, loaded.config.lora_parameters.rank) == (2, 4)
+    assert (loaded.config.targets, loaded.config.lora_parameters.keys) == ("keys", ("self_attn.q_proj",))
+    assert "batch_size" not in told(loaded, "").message
+    assert "rank" not in told(loaded, "").message
+
+
+@pytest.mark.parametrize("line", ["targets: full", "valid_fraction: 0.2", "config_version: 1", "epochs: 2"])
+def test_one_key_of_luthiers_makes_the_file_luthiers(line: str) -> None:
+    loaded = parse_config(f"{BASE}{line}\n")
+    assert (loaded.config.batch_size, loaded.config.lora_parameters.rank) == (1, 32)
+    assert loaded.config.early_stopping.enabled
+    assert not loaded.problems
+
+
+def test_a_file_of_mlx_lm_lora_has_its_names_and_defaults() -> None:
+    text = (
+        "model: m\ntrain: true\ntrain_type: dora\ntrain_mode: dpo\ndpo_loss_type: ipo\n"
+        "gradient_accumulation_steps: 4\nreward_functions: '[a, b]'\n"
+    )
+    loaded = parse_config(text, name="c.yaml")
+    config = loaded.config
+    assert (config.fine_tune_type, config.train_mode, config.dpo_cpo_loss_type) == ("dora", "dpo", "ipo")
+    assert (config.grad_accumulation_steps, config.reward_functions) == (4, ("a", "b"))
+    assert (config.num_layers, config.batch_size, config.iters) == (-1, 1, 100)
+    assert (config.lora_parameters.rank, config.lora_parameters.scale) == (8, 10.0)
+    assert told(loaded, "dpo_loss_type").line == 5
+    assert "mlx-lm-lora" in told(loaded, "").message
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("lr_schedule: {name: cosine_decay, warmup: 10, warmup_init: 1e-7, arguments: [1e-5, 1000, 1e-7]}",
+         {"lr_schedule": {"name": "cosine_decay", "warmup": 10, "warmup_init": 1e-7,
+                          "arguments": [1e-5, 1000, 1e-7]}, "schedule": "custom"}),
+        ("optimizer: adamw\noptimizer_config: {adamw: {eps: 1e-6, weight_decay: 1e-2, betas: [.9, 9e-1]}}",
+         {"optimizer_config": {"adamw": {"eps": 1e-6, "weight_decay": 1e-2, "betas": [0.9, 0.9]}}}),
+        ("learning_rate: 2E-5", {"learning_rate": 2e-5}),
+        ("learning_rate: +1e-5", {"learning_rate": 1e-5}),
+        ("lora_layers: 6", {"num_layers": 6}),
+        ("num_layers: 0", {"num_layers": -1}),
+        ("lora_parameters: {rank: 16, alpha: 32, dropout: 0.0}", {"lora_parameters.scale": 2.0}),
+        ("lora_parameters: {rank: 16, alpha: 32, scale: 5, dropout: 0}", {"lora_parameters.scale": 5.0}),
+        ("lora_parameters: {alpha: 16}", {"lora_parameters.scale": 2.0, "lora_parameters.rank": 8}),
+        ("targets: full\nlora_parameters: {alpha: 16}", {"lora_parameters.scale": 2.0}),
+        ("use_dora: true", {"fine_tune_type": "dora"}),
+        ("train: false", {"train": True}),
+    ],
+)  # fmt: skip
+def test_values_arrive_as_mlx_lm_reads_them(text: str, values: dict[str, Any]) -> None:
+    config = parse_config(f"{BASE}{text}\n").config
+    assert {path: config.value(path) for path in values} == values
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "word"),
+    [
+        ("train: false\ntest: true", "train", "luthier evaluate"),
+        ("hf_dataset: {path: a/b}", "hf_dataset", "JSONL"),
+        ("load_in_4bits: true", "load_in_4bits", "convert"),
+        ("qat_enable: true", "qat_enable", "Quantization-aware"),
+        ("sft_loss_type: dft", "sft_loss_type", "dft"),
+        ("dpo_loss_type: dpop", "dpo_cpo_loss_type", "sigmoid"),
+        ("lora_parameters: {rank: 8, alpha: -3}", "lora_parameters.alpha", "above 0"),
+        ("lora_parameters: {rank: 8, alpha: many}", "lora_parameters.alpha", "above 0"),
+    ],
+)
+def test_what_luthier_cannot_do_is_refused_by_name(text: str, path: str, word: str) -> None:
+    assert word in refusals(f"{BASE}{text}\n")[path]
+
+
+def test_refusals_and_faults_are_told_at_once() -> None:
+    assert set(refusals(f"{BASE}hf_dataset: {{path: x}}\nbatch_size: 0\n")) == {"hf_dataset", "batch_size"}
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "severity"),
+    [
+        ("train: true\ntest: true", "test", Severity.WARNING),
+        ("reward_scaling: 2.0\ntrain_type: lora", "reward_scaling", Severity.WARNING),
+        ("trust_remote_code: true", "trust_remote_code", Severity.WARNING),
+        ("adapter_path: adapters", "adapter_path", Severity.NOTE),
+        ("report_to: wandb", "report_to", Severity.NOTE),
+    ],
+)
+def test_what_has_no_effect_is_told(text: str, path: str, severity: Severity) -> None:
+    assert told(parse_config(f"{BASE}{text}\n"), path).severity is severity
+
+
+def test_opened_and_written_again_it_is_luthiers_with_the_same_values() -> None:
+    first = parse_config(
+        f"{BASE}lora_parameters: {{rank: 4, alpha: 8}}\nlr_schedule: {{name: x, arguments: [1e-7]}}\n"
+    )
+    again = parse_config(dump_config(first.config))
+    assert again.config == first.config
+    assert not [one for one in again.problems if one.severity is not Severity.NOTE]
+    assert yaml.safe_load(dump_config(first.config))["lora_parameters"]["scale"] == 2.0
