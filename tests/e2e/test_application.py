@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 CODE = """
 import sys
-import app.ui.application as application
+import app.ui.window.application as application
 class Telling(application.MainWindow):
     def showEvent(self, shown):
         super().showEvent(shown)

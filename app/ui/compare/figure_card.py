@@ -43,7 +43,7 @@ OPENS_EXAMPLES = "Best and worst examples"
 class FigureCard(DropCard):
     """Measures candidates; the first one is what the others are compared with."""
 
-    measured = Signal(object)  # the data of the `evaluate` result (app/worker/evaluate.py)
+    measured = Signal(object)  # the data of the `evaluate` result (app/worker/compare/evaluate.py)
     busy_changed = Signal(bool)  # while it measures, a model is in memory
     warned = Signal(str)
 
