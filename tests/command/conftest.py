@@ -19,6 +19,7 @@ PROGRAM = [sys.executable, str(ROOT / "app" / "__main__.py")]
 CONFIG: dict[str, Any] = {
     "model": "model",
     "data": "data",
+    "targets": "full",
     "iters": 20,
     "learning_rate": 1e-3,
     "lora_parameters": {"rank": 4, "scale": 4.0, "dropout": 0.0},
