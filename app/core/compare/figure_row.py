@@ -22,7 +22,7 @@ class FigureRow:
 
 
 def figure_rows(found: dict[str, Any]) -> list[FigureRow]:
-    """The rows of a result (app/worker/compare/evaluate.py), a cell each column; rows without a figure are left out."""
+    """The rows of a result of the task `evaluate`, a cell each column; rows without a figure are left out."""
     columns = found["columns"]
     rows = [
         _row(

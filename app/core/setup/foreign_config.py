@@ -14,7 +14,7 @@ from typing import Any
 from app.core.config.train_config import TrainConfig
 from app.core.problem import Problem, Severity
 
-Tree = dict[str, Any]
+ConfigTree = dict[str, Any]
 
 MLX_LM_KEYS = frozenset((
     "model", "train", "fine_tune_type", "optimizer", "optimizer_config", "data", "seed", "num_layers", "batch_size",
@@ -37,12 +37,12 @@ MLX_LM_LORA_KEYS = frozenset((
     "efficient_long_context", "qat_enable", "lm_studio_name",
 ))  # fmt: skip
 # What both leave to their defaults, but Luthier decides otherwise: nothing is stopped early, the last weights stay.
-_AS_THEY_TRAIN: Tree = {
+_AS_THEY_TRAIN: ConfigTree = {
     "learning_rate": 1e-5, "max_seq_length": 2048, "steps_per_report": 10, "steps_per_eval": 200, "save_every": 100,
     "val_batches": 25, "final_adapter": "last",
 }  # fmt: skip
-MLX_LM_DEFAULTS: Tree = {"batch_size": 4, "iters": 1000, "num_layers": 16} | _AS_THEY_TRAIN
-MLX_LM_LORA_DEFAULTS: Tree = {
+MLX_LM_DEFAULTS: ConfigTree = {"batch_size": 4, "iters": 1000, "num_layers": 16} | _AS_THEY_TRAIN
+MLX_LM_LORA_DEFAULTS: ConfigTree = {
     "batch_size": 1, "num_layers": -1, "beta": 0.1, "group_size": 4, "temperature": 0.8,
     "max_completion_length": 512,
 } | _AS_THEY_TRAIN  # fmt: skip
@@ -56,14 +56,14 @@ NEW_NAMES = {
     "dpo_loss_type": "dpo_cpo_loss_type",
 }
 # Keys whose other values train something else, with the one value that changes nothing.
-WITHOUT_EFFECT: Tree = {"reward_scaling": 1.0, "delta": 50.0}
+WITHOUT_EFFECT: ConfigTree = {"reward_scaling": 1.0, "delta": 50.0}
 
 
 @dataclass(slots=True)
 class Translation:
     """A file's tree in Luthier's words, with what was changed (notes, warnings) and what is refused (errors)."""
 
-    tree: Tree
+    tree: ConfigTree
     file: str
     lines: Mapping[str, int]
     problems: list[Problem] = field(default_factory=list)
@@ -73,7 +73,7 @@ class Translation:
         self.problems.append(Problem(key, message, severity, hint, self.file, self.lines.get(key)))
 
 
-def translate(tree: Tree, *, file: str, lines: Mapping[str, int]) -> Translation:
+def translate(tree: ConfigTree, *, file: str, lines: Mapping[str, int]) -> Translation:
     """Puts a file without ``config_version`` in Luthier's words; the tree that is given stays as it was."""
     found = Translation(dict(tree), file, lines)
     origin = origin_of(tree)
@@ -87,7 +87,7 @@ def translate(tree: Tree, *, file: str, lines: Mapping[str, int]) -> Translation
     return found
 
 
-def origin_of(tree: Tree) -> tuple[str, Tree, Tree] | None:
+def origin_of(tree: ConfigTree) -> tuple[str, ConfigTree, ConfigTree] | None:
     """Whose file it is (name, defaults, the adapter's defaults); None for one of Luthier's own."""
     if tree.keys() & (TrainConfig.model_fields.keys() - MLX_LM_KEYS - SHARED_KEYS):
         return None
@@ -96,7 +96,7 @@ def origin_of(tree: Tree) -> tuple[str, Tree, Tree] | None:
     return None if tree.keys() & SHARED_KEYS else ("mlx-lm", MLX_LM_DEFAULTS, MLX_LM_ADAPTER)
 
 
-def take_alpha(tree: Tree, *, file: str, lines: Mapping[str, int]) -> Translation:
+def take_alpha(tree: ConfigTree, *, file: str, lines: Mapping[str, int]) -> Translation:
     """Reads ``lora_parameters.alpha`` in a file of Luthier's own, where it stands instead of a scale."""
     found = Translation(dict(tree), file, lines)
     _take_alpha(found)
@@ -198,7 +198,7 @@ def _is_positive(value: Any) -> bool:
 # --- what is left out ---------------------------------------------------------------------------------------------
 
 
-def _fill(found: Translation, name: str, defaults: Tree, adapter: Tree) -> None:
+def _fill(found: Translation, name: str, defaults: ConfigTree, adapter: ConfigTree) -> None:
     tree = found.tree
     new = {key: value for key, value in defaults.items() if tree.get(key) is None}
     if name == "mlx-lm-lora" and tree.get("iters") is None and tree.get("epochs") is None:

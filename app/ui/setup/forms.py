@@ -75,11 +75,7 @@ class Forms(QObject):
             return
         self.take_config(loaded.config)
         _remember(path)
-        kept = [problem.path for problem in loaded.problems]
-        said = f"Opened {path.name}."
-        if kept:
-            said += f" Keys that Luthier does not use are kept: {', '.join(kept)}."
-        self._tell_undoable(said)
+        self._tell_undoable(f"Opened {path.name}. {loaded.told()}".strip())
 
     def take_config(self, config: TrainConfig) -> None:
         """Puts a whole config into the form that it belongs to, and shows that."""

@@ -27,7 +27,7 @@ def test_files_get_the_defaults_of_their_method() -> None:
     assert (config.beta, config.simpo_gamma, config.cpo_alpha, config.learning_rate) == (2.0, 1.0, 0.0, 1e-5)
     given = parse_config("train_mode: dpo\nlearning_rate: 3e-5\nbeta: 0.3\n").config
     assert (given.beta, given.learning_rate) == (0.3, 3e-5)
-    assert parse_config("model: m\n").config.learning_rate == 1e-4
+    assert parse_config("model: m\ntargets: full\n").config.learning_rate == 1e-4
 
 
 @pytest.mark.parametrize("name", METHODS)
