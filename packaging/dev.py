@@ -22,7 +22,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from machine import SetupError, check_platform, check_python
+from machine import TEST_FONTS, SetupError, check_platform, check_python
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
@@ -43,6 +43,12 @@ from PySide6.QtGui import QFontDatabase
 from PySide6.QtWidgets import QApplication
 app = QApplication([])
 sys.exit(0 if QFontDatabase.families() else "no font is installed")
+"""
+
+FONT_PROBE = """
+from PySide6.QtGui import QFontDatabase, QGuiApplication
+app = QGuiApplication([])
+print(*QFontDatabase.families(), sep="\\n")
 """
 
 NETWORK_SIGNS = (
@@ -248,6 +254,22 @@ def faster_packages() -> "list[str]":
     return packages if shutil.which("g++") else [*packages, "g++"]
 
 
+def ensure_fonts() -> None:
+    """Brings the fonts that the layout tests are run with, or says which line does: without it they are skipped."""
+    command = [str(PYTHON), "-c", FONT_PROBE]
+    environment = dict(os.environ, QT_QPA_PLATFORM="offscreen")
+    probe = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, env=environment)
+    installed = probe.stdout.splitlines()
+    packages = [package for family, package in TEST_FONTS.items() if family not in installed]
+    if packages and can_apt():
+        apt_install(packages)
+    elif packages:
+        line = "sudo apt-get install -y " + " ".join(packages)
+        print(
+            f"The layout tests of fonts that are not installed are skipped; `{line}` brings them.", file=sys.stderr
+        )
+
+
 def loads(library: str) -> bool:
     try:
         ctypes.CDLL(library)
@@ -301,6 +323,8 @@ def run(arguments: "list[str]") -> NoReturn:
 
 def test(arguments: "list[str]") -> NoReturn:
     prepare(DEV_LOCK)
+    if sys.platform == "linux":
+        ensure_fonts()
     os.chdir(str(ROOT))
     environment = {} if has_display() else {"QT_QPA_PLATFORM": "offscreen"}
     # Compiling MLX's CPU kernels costs seconds in each of the tests' many short-lived workers.

@@ -11,6 +11,8 @@ import sys
 
 # The oldest C library that the wheels were built for: mlx-cpu's on x86_64, PySide6's on aarch64.
 LINUX_GLIBC = {"x86_64": (2, 35), "aarch64": (2, 39)}
+# The fonts that the layout tests are run with, from the one found everywhere to a wide one; their Debian packages.
+TEST_FONTS = {"DejaVu Sans": "fonts-dejavu-core", "Inter": "fonts-inter", "Hack": "fonts-hack"}
 
 
 class SetupError(Exception):

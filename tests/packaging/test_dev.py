@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -118,20 +119,23 @@ def test_no_network_is_one_sentence_and_what_an_interrupted_call_left_is_made_ag
     assert not (checkout / ".venv" / "luthier-setup.json").exists()
 
 
-def made_venv(checkout: Path, qt_says: str, qt_status: int) -> None:
-    """An environment that looks finished, and whose python answers the Qt probe as told."""
+def made_venv(checkout: Path, qt_says: str, qt_status: int, families: Sequence[str] = ()) -> None:
+    """An environment that looks finished, and whose python answers the probes of Qt and of its fonts as told."""
     (checkout / ".venv" / "bin").mkdir(parents=True)
     python = checkout / ".venv" / "bin" / "python"
-    python.write_text(f"#!/bin/sh\necho '{qt_says}' >&2\nexit {qt_status}\n", encoding="utf-8")
+    listed = "\n".join(families)
+    lines = ("#!/bin/sh", f"echo '{qt_says}' >&2", f"printf '{listed}'", f"exit {qt_status}", "")
+    python.write_text("\n".join(lines), encoding="utf-8")
     python.chmod(0o755)
 
 
 STAMPED = """
 import hashlib, json, pathlib
 root = pathlib.Path({root!r})
-inputs = [root / "packaging/requirements.lock", root / "pyproject.toml"]
-digest = hashlib.sha256(b"".join(path.read_bytes() for path in inputs))
-stamp = dict(python=sys.version, root=str(root), **{{"requirements.lock": digest.hexdigest()}})
+stamp = dict(python=sys.version, root=str(root))
+for lock in ("requirements.lock", "requirements-dev.lock"):
+    inputs = [root / "packaging" / lock, root / "pyproject.toml"]
+    stamp[lock] = hashlib.sha256(b"".join(path.read_bytes() for path in inputs)).hexdigest()
 (root / ".venv/luthier-setup.json").write_text(json.dumps(stamp))
 """
 
@@ -178,6 +182,43 @@ def test_the_demo_becomes_the_command_with_its_arguments_and_exit_status(checkou
     command.chmod(0o755)
     result = dev(checkout, "demo", "--screenshot", "a b.png", fake=STAMPED.format(root=str(checkout)))
     assert (result.returncode, result.stdout) == (7, "demo --screenshot a b.png\n")
+
+
+def run_tests(checkout: Path, *installed: str, user: int) -> tuple[str, str]:
+    """Runs the verb `test` where these fonts are installed; returns what apt-get was asked and what was printed."""
+    made_venv(checkout, "", 0, installed)
+    program = checkout / "app" / "core" / "protocol" / "program.py"
+    program.parent.mkdir(parents=True)
+    program.write_text("def fast_arithmetic(environment):\n    return {}\n", encoding="utf-8")
+    (checkout / "bin").mkdir()
+    apt = checkout / "bin" / "apt-get"
+    apt.write_text(f'#!/bin/sh\necho "$@" >> {checkout}/asked\n', encoding="utf-8")
+    apt.chmod(0o755)
+    fake = STAMPED.format(root=str(checkout)) + f"os.geteuid = lambda: {user}"
+    result = dev(checkout, "test", fake=fake, PATH=f"{checkout / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    assert result.returncode == 0, result.stderr
+    asked = checkout / "asked"
+    return asked.read_text() if asked.exists() else "", result.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a Mac has its own fonts")
+def test_the_test_command_brings_the_fonts_of_the_layout_tests_that_are_missing(checkout: Path) -> None:
+    asked, _ = run_tests(checkout, "DejaVu Sans", "DejaVu Sans Mono", user=0)
+    assert asked.splitlines() == ["update", "install -y --no-install-recommends fonts-inter fonts-hack"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a Mac has its own fonts")
+def test_who_may_not_install_fonts_is_told_the_line_and_the_tests_run(checkout: Path) -> None:
+    asked, said = run_tests(checkout, "DejaVu Sans", "Hack", user=1000)
+    assert asked == ""
+    assert "are skipped; `sudo apt-get install -y fonts-inter` brings them" in said
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a Mac has its own fonts")
+def test_fonts_that_are_there_are_left_alone(checkout: Path) -> None:
+    asked, said = run_tests(checkout, "Inter", "DejaVu Sans", "Hack", user=0)
+    assert asked == ""
+    assert "fonts" not in said
 
 
 @pytest.mark.parametrize(("arguments", "status"), [([], 2), (["dmeo"], 2), (["--help"], 0)])

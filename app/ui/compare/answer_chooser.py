@@ -131,7 +131,7 @@ class CandidateView(QListView):
         self.setTextElideMode(Qt.TextElideMode.ElideRight)
 
     def sizeHintForColumn(self, _column: int) -> int:
-        return LIST_WIDTH
+        return theme.text_width(LIST_WIDTH)
 
 
 class AnswerChooser(QWidget):
@@ -153,7 +153,7 @@ class AnswerChooser(QWidget):
         ):
             box.setAccessibleName(title)
             box.setToolTip(title)
-        self.checkpoints.setMinimumWidth(CHECKPOINT_WIDTH)
+        self.checkpoints.setMinimumWidth(theme.text_width(CHECKPOINT_WIDTH))
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.SPACE // 2)

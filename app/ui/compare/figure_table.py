@@ -71,7 +71,6 @@ class FigureView(TableView):
             mode = QHeaderView.ResizeMode.Stretch if column else QHeaderView.ResizeMode.Fixed
             header.setSectionResizeMode(column, mode)
         if model.columnCount():
-            self.setColumnWidth(0, FIGURE_LABEL_WIDTH)
-        self.setFixedHeight(
-            header.sizeHint().height() + FIGURE_LINE_HEIGHT * model.rowCount() + 2 * self.frameWidth()
-        )
+            self.setColumnWidth(0, theme.text_width(FIGURE_LABEL_WIDTH))
+        rows = theme.line_px(FIGURE_LINE_HEIGHT) * model.rowCount()
+        self.setFixedHeight(header.sizeHint().height() + rows + 2 * self.frameWidth())

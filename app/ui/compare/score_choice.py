@@ -100,7 +100,7 @@ class ScoreChoice(QWidget):
         box.setAccessibleName(spec.label)
         box.setToolTip(f"{spec.what} ({spec.range_text})")
         box.set_value(spec.default)
-        box.setFixedWidth(LIMIT_WIDTH)
+        box.setFixedWidth(theme.text_width(LIMIT_WIDTH))
         return box
 
     def _lay_out(self) -> None:

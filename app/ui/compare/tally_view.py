@@ -24,7 +24,7 @@ class TallyView(QWidget):
         self._grid.setHorizontalSpacing(theme.SPACE * 2)
         self._grid.setVerticalSpacing(theme.SPACE // 2)
         self._grid.setColumnStretch(1, 1)
-        self._grid.setColumnMinimumWidth(0, TALLY_LABEL_WIDTH)
+        self._grid.setColumnMinimumWidth(0, theme.text_width(TALLY_LABEL_WIDTH))
         self.verdict = QLabel(self)
         self.verdict.setObjectName("judging.verdict")
         self.verdict.setWordWrap(True)

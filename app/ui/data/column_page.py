@@ -22,7 +22,7 @@ from app.ui.form.store import ConfigStore
 from app.ui.widget import theme
 
 SAMPLE_ROWS = 3
-COLUMN_CHOICE_WIDTH = 240  # px
+COLUMN_CHOICE_WIDTH = 240  # px in Inter
 SAMPLE_TURNS = 4
 COLUMN_PATHS = ("chat_feature", "prompt_feature", "completion_feature", "system_feature", "text_feature")
 FORMAT_PATHS = {
@@ -85,7 +85,7 @@ class DataColumnPage(QWidget):
         row = QHBoxLayout()
         row.setSpacing(theme.SPACE * 2)
         for field in self.fields.values():
-            field.setMaximumWidth(COLUMN_CHOICE_WIDTH)
+            field.setMaximumWidth(theme.text_width(COLUMN_CHOICE_WIDTH))
             row.addWidget(field, 100)
         row.addStretch(1)
         layout.addLayout(row)

@@ -138,7 +138,7 @@ class DataEditPage(QWidget):
         self.line_edit.setAccessibleName("Line")
         self.line_edit.setPlaceholderText("Line")
         self.line_edit.setToolTip("Go to a line")
-        self.line_edit.setFixedWidth(96)
+        self.line_edit.setFixedWidth(theme.text_width(96))
         self.line_edit.setValidator(QIntValidator(1, 2**31 - 1, self))
         self.line_edit.returnPressed.connect(self._on_line)
         self.back_button = IconButton("ph.caret-left", "Rows before", self)

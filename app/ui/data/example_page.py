@@ -96,7 +96,7 @@ class DataExamplePage(QWidget):
         self.number_edit.setObjectName("examples.number")
         self.number_edit.setAccessibleName("Number of the example")
         self.number_edit.setToolTip("Number of the example")
-        self.number_edit.setFixedWidth(72)
+        self.number_edit.setFixedWidth(theme.text_width(72))
         self.number_edit.setAlignment(Qt.AlignmentFlag.AlignRight)
         self.number_edit.setValidator(QIntValidator(1, 2**31 - 1, self))
         self.number_edit.editingFinished.connect(self._on_number)
@@ -125,7 +125,7 @@ class DataExamplePage(QWidget):
         self.search_edit.setPlaceholderText("Search all examples")
         self.search_edit.setToolTip("Enter searches this part of the data, and again goes to the next match")
         self.search_edit.setClearButtonEnabled(True)
-        self.search_edit.setFixedWidth(232)
+        self.search_edit.setFixedWidth(theme.text_width(232))
         self.search_edit.returnPressed.connect(self._on_search)
         self.search_edit.textChanged.connect(self._on_search_text)
         return self.search_edit
@@ -169,7 +169,7 @@ class DataExamplePage(QWidget):
         row = QHBoxLayout()
         row.setSpacing(theme.SPACE * 3)
         turn_box = ChoiceBox((), self)
-        turn_box.setFixedWidth(160)
+        turn_box.setFixedWidth(theme.text_width(160))
         self.fields = {
             "mask_prompt": Field("mask_prompt", self._store, self),
             "mask_turns": Field("mask_turns", self._store, self, editor=turn_box, labelled=False),

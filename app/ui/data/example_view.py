@@ -366,7 +366,7 @@ class _Sample(QLabel):
         c = theme.colors()
         color = c.text if self._kind == "trained" else c.muted
         strike = "text-decoration: line-through;" if self._kind == "truncated" else ""
-        self.setStyleSheet(f"QLabel {{ color: {color}; font-size: 12px; {strike} }}")
+        self.setStyleSheet(f"QLabel {{ color: {color}; font-size: {theme.text_px(12)}px; {strike} }}")
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)

@@ -85,7 +85,7 @@ class ProblemView(TableView):
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Fixed)
         header.setMinimumSectionSize(32)
         for column, width in enumerate((32, 170, 220)):
-            self.setColumnWidth(column, width)
+            self.setColumnWidth(column, theme.text_width(width))
         header.setStretchLastSection(True)
         header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         self.setSortingEnabled(True)

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QWidget
 from app.ui.widget import theme
 from app.ui.widget.elided_label import ElidedLabel
 
-SPEAKER_WIDTH = 84  # px
+SPEAKER_WIDTH = 84  # px in Inter
 MESSAGE_COLUMNS = ("messages", "conversations", "conversation")
 
 
@@ -55,7 +55,7 @@ class RowCard(QFrame):
         for number, (speaker, text) in enumerate(pairs):
             who = QLabel(speaker, self)
             who.setProperty("role", "small")
-            who.setMaximumWidth(SPEAKER_WIDTH * 2)
+            who.setMaximumWidth(theme.text_width(SPEAKER_WIDTH * 2))
             grid.addWidget(who, number, 0, Qt.AlignmentFlag.AlignTop)
             what = ElidedLabel(" ".join(text.split()), self)
             what.setToolTip(text[:2000])

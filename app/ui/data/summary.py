@@ -27,6 +27,7 @@ from app.ui.data.split_page import data_text, split_origin, split_parts
 from app.ui.form.store import ConfigStore
 from app.ui.widget import theme
 from app.ui.widget.elided_label import ElidedLabel
+from app.ui.widget.flow import Flow
 from app.ui.widget.icon_button import IconButton
 from app.ui.widget.pill import ProblemPill
 
@@ -136,9 +137,8 @@ class DataSummary(QWidget):
         grid.setColumnStretch(2, 1)
         return self.parts
 
-    def _pills(self) -> QHBoxLayout:
-        row = QHBoxLayout()
-        row.setSpacing(theme.SPACE)
+    def _pills(self) -> Flow:
+        row = Flow()
         self.pills = {severity: ProblemPill(severity, self) for severity in (Severity.ERROR, Severity.WARNING)}
         for severity, pill in self.pills.items():
             pill.setObjectName(f"data.{severity.value}s")
@@ -153,7 +153,6 @@ class DataSummary(QWidget):
         theme.set_role(self.again_button, kind="link")
         self.again_button.clicked.connect(self._inspector.read)
         row.addWidget(self.again_button)
-        row.addStretch(1)
         return row
 
     # -- showing ----------------------------------------------------------------------------------------------
@@ -232,7 +231,7 @@ class DataSummary(QWidget):
         self.split_bar.set_parts(parts)
         for split, count in _counts(parts).items():
             name, number, origin = self._split_labels[split]
-            name.setStyleSheet(f"color: {split_color(split)}; font-weight: 600; font-size: 12px;")
+            name.setStyleSheet(f"color: {split_color(split)}; font-weight: 600; font-size: {theme.text_px(12)}px;")
             number.setText(f"{count:,}")
             origin.setText(split_origin(report, self._store, split) if count else "none")
         if len(report.splits["train"].files) > 1:

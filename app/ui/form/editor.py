@@ -10,8 +10,14 @@ from app.core.config.train_config import FieldSpec
 from app.ui.form.number_box import NumberBox
 from app.ui.form.path_editor import ComposedEditor, PathEditor
 from app.ui.form.plain_editor import CheckEditor, ChoiceBox, TextEditor
+from app.ui.widget import theme
 
-EDITOR_HEIGHT = 30  # px, of every editor in a row: what the style sheet gives a line edit
+EDITOR_PADDING = 10  # px, above, below and around the line of an editor, as the style sheet has it
+
+
+def editor_height() -> int:
+    """The height of every editor in a row, in px: what the style sheet gives a line edit."""
+    return theme.line_px() + EDITOR_PADDING
 
 
 Editor = NumberBox | ChoiceBox | CheckEditor | TextEditor | ComposedEditor
@@ -41,4 +47,4 @@ def name_editor(editor: Editor, spec: FieldSpec) -> None:
     named.setAccessibleName(spec.label)
     named.setAccessibleDescription(spec.help)
     if not isinstance(named, CheckEditor | ComposedEditor):  # one that is its own line is as tall as its parts
-        named.setFixedHeight(EDITOR_HEIGHT)
+        named.setFixedHeight(editor_height())

@@ -21,8 +21,6 @@ from app.ui.widget import theme
 from app.ui.widget.elided_label import ElidedLabel
 from app.ui.widget.icon_button import IconButton
 
-LABEL_HEIGHT = 20  # px, of the row above each editor
-
 Commit = Callable[[Any], Problem | None]
 _ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
 
@@ -124,7 +122,7 @@ class Field(QWidget):
         row.addWidget(HelpButton(self.spec, self))
         row.addStretch(1)
         row.addWidget(self._reset())
-        head.setFixedHeight(LABEL_HEIGHT)
+        head.setFixedHeight(theme.line_px())
         head.setVisible(labelled)
         layout.addWidget(head)
         if not self.is_switch:

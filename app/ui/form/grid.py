@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QSize
+from PySide6.QtCore import QEvent, QSize
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QGridLayout,
@@ -15,21 +15,25 @@ from PySide6.QtWidgets import (
 from app.ui.form.field import Field
 from app.ui.widget import theme
 
-COLUMN_MIN_WIDTH = 176  # px; narrower columns would cut labels
+COLUMN_WIDTH = 168  # px in Inter; narrower columns would cut labels
 MAX_COLUMNS = 4
 
 
 class FieldGrid(QWidget):
-    """Fields side by side: four columns when wide, then three, two, one. Switches get rows of their own."""
+    """Fields side by side: four columns when wide, then three, two, one. Switches get rows of their own.
+
+    ``column_width`` is in px of Inter at the usual size. A column is never narrower than what a field in it needs,
+    so that no text is cut in a wider font.
+    """
 
     def __init__(
-        self, parent: QWidget | None = None, *, max_columns: int = MAX_COLUMNS, column_width: int = COLUMN_MIN_WIDTH
+        self, parent: QWidget | None = None, *, max_columns: int = MAX_COLUMNS, column_width: int = COLUMN_WIDTH
     ) -> None:
         super().__init__(parent)
         self._items: list[QWidget] = []
         self._absent: set[QWidget] = set()
         self._columns = 0
-        self._max_columns, self._column_width = max_columns, column_width
+        self._max_columns, self._column_width = max_columns, theme.text_width(column_width)
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setHorizontalSpacing(theme.SPACE * 2)
@@ -65,14 +69,27 @@ class FieldGrid(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        gap = self._grid.horizontalSpacing()
-        columns = min(self._max_columns, max(1, (self.width() + gap) // (self._column_width + gap)))
-        if columns != self._columns:
-            self._arrange(columns)
+        self._fold()
+
+    def event(self, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.LayoutRequest:  # a text in it has become longer or shorter
+            self._fold()
+        return super().event(event)
 
     def minimumSizeHint(self) -> QSize:
         """One column may be the whole width: the grid itself must not keep the window wide."""
-        return QSize(COLUMN_MIN_WIDTH, super().minimumSizeHint().height())
+        return QSize(self._needed(), super().minimumSizeHint().height())
+
+    def _needed(self) -> int:
+        """The width in px without which something in a column would be cut."""
+        return max((item.minimumSizeHint().width() for item in self._items if item not in self._absent), default=0)
+
+    def _fold(self) -> None:
+        gap = self._grid.horizontalSpacing()
+        column = max(self._column_width, self._needed())
+        columns = min(self._max_columns, max(1, (self.width() + gap) // (column + gap)))
+        if columns != self._columns:
+            self._arrange(columns)
 
     def _arrange(self, columns: int) -> None:
         for column in range(self._max_columns):

@@ -11,7 +11,7 @@ from app.core.config.train_config import FieldSpec
 from app.ui.widget import theme
 from app.ui.widget.icon_button import IconButton
 
-POPOVER_WIDTH = 300  # px; some 45 characters a line
+POPOVER_WIDTH = 300  # px in Inter; some 45 characters a line
 
 
 class HelpButton(IconButton):
@@ -51,9 +51,10 @@ class HelpPopover(QFrame):
         layout.addWidget(_label("".join(f"<p style='margin: 0 0 6px 0'>{line}</p>" for line in lines), ""))
         last = [part for part in (spec.range_text and f"{spec.range_text} {spec.unit}".strip(), spec.path) if part]
         layout.addWidget(_label(" · ".join(last), "small"))
+        width = theme.text_width(POPOVER_WIDTH)
         for label in self.findChildren(QLabel):
-            label.setFixedWidth(POPOVER_WIDTH - 4 * theme.SPACE)  # else the card is measured for other line breaks
-        self.setFixedWidth(POPOVER_WIDTH)
+            label.setFixedWidth(width - 4 * theme.SPACE)  # else the card is measured for other line breaks
+        self.setFixedWidth(width)
 
     def show_below(self, anchor: QWidget) -> None:
         """Shows the card under ``anchor``, inside its screen."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import QCheckBox, QComboBox, QLineEdit, QWidget
 
@@ -34,6 +34,10 @@ class ChoiceBox(QComboBox):
 
     def _on_activated(self) -> None:
         self.edited.emit(self.currentData())
+
+    def sizeHint(self) -> QSize:
+        """What Qt asks for, and the pixels left and right that it draws the text away from the edge."""
+        return super().sizeHint() + QSize(4, 0)
 
     def showPopup(self) -> None:
         self.opening.emit()

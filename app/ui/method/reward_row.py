@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QWheelEvent
-from PySide6.QtWidgets import QGridLayout, QLabel, QSlider, QWidget
+from PySide6.QtWidgets import QLabel, QSizePolicy, QSlider, QVBoxLayout, QWidget
 
 from app.ui.form.number_box import number_text
 from app.ui.form.plain_editor import CheckEditor
-from app.ui.widget import theme
+from app.ui.widget.flow import Flow
 
 WEIGHT_STEP = 0.05
 LARGEST = 2.0  # the slider's end, unless a config says more
-SLIDER_WIDTH, SHARE_WIDTH = 130, 96  # px
+SLIDER_WIDTH = 130  # px
+WIDEST_SHARE = "× 0.05 · 100 %"
 INDENT = 26  # px; where the check box's text begins
 
 
@@ -45,22 +46,22 @@ class RewardRow(QWidget):
         self._share = QLabel(self)
         self._share.setObjectName(f"reward.{name}.share")
         self._share.setProperty("role", "small")
-        self._share.setFixedWidth(SHARE_WIDTH)
+        self._share.setMinimumWidth(self._share.fontMetrics().horizontalAdvance(WIDEST_SHARE))
         self._share.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         text = QLabel(f"{origin}: {what}" if origin and what else origin or what, self)
         text.setProperty("role", "small")
         text.setWordWrap(True)
         text.setTextFormat(Qt.TextFormat.PlainText)
         text.setContentsMargins(INDENT, 0, 0, 0)
-        grid = QGridLayout(self)
-        grid.setContentsMargins(0, 0, 0, 0)
-        grid.setHorizontalSpacing(theme.SPACE)
-        grid.setVerticalSpacing(2)
-        grid.setColumnStretch(0, 1)
-        grid.addWidget(self.check, 0, 0)
-        grid.addWidget(self.slider, 0, 1)
-        grid.addWidget(self._share, 0, 2)
-        grid.addWidget(text, 1, 0, 1, 3)
+        self.check.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        head = Flow()
+        for part in (self.check, self.slider, self._share):
+            head.addWidget(part)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        layout.addLayout(head)
+        layout.addWidget(text)
         self.check.edited.connect(self._on_checked)
         self.slider.valueChanged.connect(self._on_slid)
         self.set_value(False, 1.0)

@@ -20,7 +20,7 @@ from app.core.method.reward import BUILT_IN
 from app.core.protocol import event
 from app.core.protocol.command import ScoreAnswers
 from app.core.protocol.job import RewardJob
-from app.ui.form.editor import EDITOR_HEIGHT
+from app.ui.form.editor import editor_height
 from app.ui.form.store import ConfigStore
 from app.ui.method.reward_editor import Weighted
 from app.ui.method.reward_file import RewardFile
@@ -106,7 +106,7 @@ class RewardTester(QWidget):
         edit.setObjectName(name)
         edit.setAccessibleName(label)
         edit.setPlaceholderText(placeholder)
-        edit.setFixedHeight(EDITOR_HEIGHT)
+        edit.setFixedHeight(editor_height())
         return edit
 
     def _buttons(self) -> QHBoxLayout:

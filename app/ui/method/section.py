@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt, QUrl, Signal, SignalInstance
 from PySide6.QtGui import QDesktopServices
-from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QPushButton, QWidget
+from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QPushButton, QWidget
 
 from app.core.method.method import Method
 from app.core.method.table import METHODS
@@ -15,8 +15,9 @@ from app.ui.method.card import MethodCard
 from app.ui.method.choice import NEEDS, choose_method
 from app.ui.widget import theme
 from app.ui.widget.card import Card
+from app.ui.widget.flow import Flow
 
-CARD_WIDTH = 180  # px
+CARD_WIDTH = 180  # px in Inter
 PAPERS = "https://arxiv.org/abs/"
 TRIAL_TIP = """Starter model, data and settings of a run of about a minute.
 They replace the values of this form, which can be undone."""
@@ -52,6 +53,7 @@ class MethodSection(Card):
     def _heading(self, text: str) -> QLabel:
         label = QLabel(text, self)
         label.setProperty("role", "label")
+        label.setWordWrap(True)
         return label
 
     def _group(self, methods: list[Method]) -> FieldGrid:
@@ -90,11 +92,9 @@ class MethodSection(Card):
         self.trial_button = self._link("method.trial", self.trial_requested, well)
         self.trial_button.setText("Set up a trial run")
         self.trial_button.setToolTip(TRIAL_TIP)
-        links = QHBoxLayout()
-        links.setSpacing(theme.SPACE * 2)
+        links = Flow(gap=theme.SPACE * 2)
         links.addWidget(self.starter_button)
         links.addWidget(self.trial_button)
-        links.addStretch(1)
         grid.addLayout(links, 2, 1)
         return well
 

@@ -127,6 +127,7 @@ class HubConvertPage(QWidget):
             help_text, self._sizes[way.name] = QLabel(way.help, box), QLabel(box)
             for label in (help_text, self._sizes[way.name]):
                 label.setProperty("role", "muted")
+            help_text.setWordWrap(True)
             grid.addWidget(button, row, 0)
             grid.addWidget(help_text, row, 1)
             grid.addWidget(self._sizes[way.name], row, 2, Qt.AlignmentFlag.AlignRight)

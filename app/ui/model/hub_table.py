@@ -110,7 +110,7 @@ class HubTableView(TableView):
         header = self.horizontalHeader()
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         for column, width in enumerate((84, 92, 92, 96, 72, 152), start=1):
-            self.setColumnWidth(column, width)
+            self.setColumnWidth(column, theme.text_width(width))
         header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         self.setSortingEnabled(True)
 

@@ -45,8 +45,8 @@ from app.ui.widget.elided_label import ElidedLabel
 from app.ui.widget.icon_button import IconButton
 from app.ui.widget.sliced_work import SlicedWork
 
-SWEEP_DIALOG_WIDTH = 600  # px
-VALUES_WIDTH = 190  # px
+SWEEP_DIALOG_WIDTH = 600  # px in Inter
+VALUES_WIDTH = 190  # px in Inter
 LIST_HEIGHT = 148  # px
 TYPED_MS = 150  # what is still being typed is not judged
 NAMED_PROBLEMS = 3
@@ -66,7 +66,7 @@ class AxisRow(QWidget):
         self.field = ChoiceBox(tuple((spec.path, spec.label) for spec in specs), self)
         self.field.setObjectName(f"{name}.field")
         self.field.setAccessibleName(f"Field {number + 1}")
-        self.field.setFixedWidth(VALUES_WIDTH)
+        self.field.setFixedWidth(theme.text_width(VALUES_WIDTH))
         self.values = QLineEdit(self)
         self.values.setObjectName(f"{name}.values")
         self.values.setAccessibleName(f"Values of field {number + 1}")
@@ -122,7 +122,7 @@ class AxisRow(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.SPACE // 2)
         below = QHBoxLayout()
-        below.setContentsMargins(VALUES_WIDTH + theme.SPACE, 0, 0, 0)
+        below.setContentsMargins(theme.text_width(VALUES_WIDTH) + theme.SPACE, 0, 0, 0)
         below.addWidget(self.problem)
         layout.addLayout(row)
         layout.addLayout(below)
@@ -148,7 +148,7 @@ class SweepDialog(QDialog):
         super().__init__(parent)
         self.setObjectName("sweep_dialog")
         self.setWindowTitle("Sweep")
-        self.resize(SWEEP_DIALOG_WIDTH, 0)
+        self.resize(theme.text_width(SWEEP_DIALOG_WIDTH), 0)
         self._config, self._inspection, self._data, self._run_s = config, inspection, data, run_s
         self._specs = sweepable(config)
         self.rows: list[AxisRow] = []

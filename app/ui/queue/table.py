@@ -16,7 +16,7 @@ from app.ui.widget.table import Index, TableModel, TableView
 
 MIME = "application/x-luthier-queue"
 QUEUE_COLUMNS = ("State", "Name", "Setup", "Outcome")
-WIDTHS = (92, 184)
+WIDTHS = (92, 184)  # px in Inter
 QUEUE_STATE, QUEUE_NAME, QUEUE_SETUP, QUEUE_OUTCOME = range(4)
 ENTRY_STATE_WORDS: dict[EntryState, str] = {
     "waiting": "Waiting",
@@ -178,7 +178,7 @@ class QueueView(TableView):
         header = self.horizontalHeader()
         header.setMinimumSectionSize(theme.SPACE * 8)
         for place, width in enumerate(WIDTHS):
-            self.setColumnWidth(place, width)
+            self.setColumnWidth(place, theme.text_width(width))
         for place in (QUEUE_SETUP, QUEUE_OUTCOME):
             header.setSectionResizeMode(place, QHeaderView.ResizeMode.Stretch)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSlider, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QSlider, QWidget
 
 from app.core.run.history import Axis, Floats
 from app.ui.widget import theme
+from app.ui.widget.flow import Flow
 from app.ui.widget.plot import SMOOTHING_STEPS
 
 AXES: dict[Axis, tuple[str, str]] = {
@@ -30,6 +31,7 @@ class CurveView(QWidget):
         self._axis_box = QComboBox(self)
         self._axis_box.setObjectName(f"{prefix}_x")
         self._axis_box.setAccessibleName("Horizontal axis")
+        self._axis_box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self._axis_box.setToolTip("What the losses are drawn over")
         for key, (label, unit) in AXES.items():
             self._axis_box.addItem("Time (minutes)" if key == "time" else label, key)
@@ -39,18 +41,23 @@ class CurveView(QWidget):
         self._slider.setAccessibleName("Smoothing")
         self._slider.setRange(0, SMOOTHING_STEPS - 1)
         self._slider.setMinimumSize(56, 22)
-        self._slider.setMaximumWidth(200)
         self.set_smoothing(smoothing)
         self._show_tip()
         caption = QLabel("Smoothing", self)
         caption.setBuddy(self._slider)
         theme.set_role(caption, role="small")
-        row = QHBoxLayout(self)
+        smooth = QWidget(self)
+        smooth.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        smooth.setMaximumWidth(theme.text_width(280))
+        row = QHBoxLayout(smooth)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(theme.SPACE)
-        row.addWidget(self._axis_box)
         row.addWidget(caption)
         row.addWidget(self._slider, 1)
+        flow = Flow(gap=theme.SPACE // 2)
+        flow.addWidget(self._axis_box)
+        flow.addWidget(smooth)
+        self.setLayout(flow)
         self._axis_box.currentIndexChanged.connect(self._on_change)
         self._slider.valueChanged.connect(self._on_change)
 

@@ -55,11 +55,11 @@ class DifferenceView(TableView):
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         header = self.horizontalHeader()
-        header.setDefaultSectionSize(RUN_WIDTH)
+        header.setDefaultSectionSize(theme.text_width(RUN_WIDTH))
         header.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         table.modelReset.connect(self._fit)
 
     def _fit(self) -> None:
         if self.model().columnCount():
-            self.setColumnWidth(0, FIELD_WIDTH)
+            self.setColumnWidth(0, theme.text_width(FIELD_WIDTH))

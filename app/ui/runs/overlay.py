@@ -115,7 +115,7 @@ class RunOverlay(QWidget):
         self._legend.setObjectName("overlay_legend")
         self._legend.setAccessibleName("Runs in the plot")
         self._legend.setToolTip("Choose a run to bring its line out")
-        self._legend.setFixedWidth(LEGEND_WIDTH)
+        self._legend.setFixedWidth(theme.text_width(LEGEND_WIDTH))
         self._legend.setIconSize(QSize(DOT, DOT))
         self._legend.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self._legend.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)

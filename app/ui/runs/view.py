@@ -109,7 +109,7 @@ class RunView(QTableView):
         self.setItemDelegateForColumn(CURVE_COLUMN, CurveDelegate(self))
         self.setItemDelegateForColumn(NAME_COLUMN, NameDelegate(self))
         self.verticalHeader().hide()
-        self.verticalHeader().setDefaultSectionSize(theme.SPACE * 4)
+        self.verticalHeader().setDefaultSectionSize(theme.line_px(theme.SPACE * 4))
         self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
 
     def _build_header(self) -> None:
@@ -121,7 +121,7 @@ class RunView(QTableView):
         header.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         header.customContextMenuRequested.connect(self._on_header_menu)
         for place, column in enumerate(RUN_COLUMNS):
-            self.setColumnWidth(place, column.width)
+            self.setColumnWidth(place, theme.text_width(column.width))
         header.setSortIndicator(CREATED_COLUMN, Qt.SortOrder.DescendingOrder)
         self.setSortingEnabled(True)
 

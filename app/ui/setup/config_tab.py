@@ -26,6 +26,7 @@ from app.ui.setup.training_section import TrainingSection
 from app.ui.target.section import TargetSection
 from app.ui.widget import theme
 from app.ui.widget.card import Disclosure
+from app.ui.widget.flow import Flow
 from app.ui.worker.inspector import Inspector
 
 MAX_WIDTH = 900  # px; longer lines are hard to read
@@ -168,8 +169,10 @@ class ConfigTab(QWidget):
         texts.addWidget(title)
         texts.addWidget(line)
         head.addLayout(texts, 1)
+        buttons = Flow(align=Qt.AlignmentFlag.AlignRight)
+        head.addLayout(buttons)
         for button in self._head_buttons():
-            head.addWidget(button, 0, Qt.AlignmentFlag.AlignBottom)
+            buttons.addWidget(button)
         for name, text, tip, signal in (
             ("config.sweep", "Sweep…", "Queue this setup in several variants", self.sweep_requested),
             ("config.open", "Open…", "Open a config file (YAML, Luthier's or mlx-lm's)", self.open_requested),
@@ -181,7 +184,7 @@ class ConfigTab(QWidget):
             button.setToolTip(tip)
             theme.set_role(button, kind="quiet")
             button.clicked.connect(signal)
-            head.addWidget(button, 0, Qt.AlignmentFlag.AlignBottom)
+            buttons.addWidget(button)
         return head
 
     # -- problems ---------------------------------------------------------------------------------------------

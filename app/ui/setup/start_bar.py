@@ -12,6 +12,7 @@ from app.core.config.spec import field_specs
 from app.core.problem import Problem, Severity
 from app.core.quantity import plural
 from app.ui.widget import theme
+from app.ui.widget.flow import Flow
 
 NAMED_ERRORS = 4
 RUNNING = "A run is going on: stop it, or queue this one."
@@ -82,10 +83,9 @@ class StartBar(QFrame):
         self.button.setAccessibleName("Start training")
         theme.set_role(self.button, kind="primary")
         self.button.clicked.connect(self.start_requested)
-        buttons = QHBoxLayout()
-        buttons.setSpacing(theme.SPACE)
+        buttons = Flow(align=Qt.AlignmentFlag.AlignRight)
         for button in (self.queue_button, self.button):
-            buttons.addWidget(button, 0, Qt.AlignmentFlag.AlignVCenter)
+            buttons.addWidget(button)
         layout.addLayout(buttons)
 
     def _dress(self) -> None:

@@ -9,8 +9,8 @@ from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from app.core.problem import Problem
 from app.core.system.setting import load_settings, save_settings
-from app.ui.form.editor import EDITOR_HEIGHT
-from app.ui.form.field import LABEL_HEIGHT, Field
+from app.ui.form.editor import editor_height
+from app.ui.form.field import Field
 from app.ui.form.number_box import number_text
 from app.ui.form.plain_editor import ChoiceBox
 from app.ui.form.store import ConfigStore
@@ -37,7 +37,7 @@ class Alpha(QObject):
         self.reading.setObjectName("alpha_convention")
         self.reading.setAccessibleName("What the number of LoRA alpha means")
         self.reading.setToolTip("mlx-lm multiplies by scale; PEFT multiplies by alpha ÷ rank")
-        self.reading.setFixedHeight(EDITOR_HEIGHT)
+        self.reading.setFixedHeight(editor_height())
         self.reading.set_value(self._reading)
         self.reading.edited.connect(self._on_reading)
         self.reading_part = _labelled("Alpha is read as", self.reading)
@@ -83,7 +83,7 @@ def _labelled(text: str, widget: QWidget) -> QWidget:
     label = QLabel(text, part)
     label.setProperty("role", "label")
     label.setBuddy(widget)
-    label.setMinimumHeight(LABEL_HEIGHT)
+    label.setMinimumHeight(theme.line_px())
     layout.addWidget(label)
     layout.addWidget(widget)
     layout.addStretch(1)

@@ -8,7 +8,7 @@ from typing import Any
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
-from PySide6.QtWidgets import QCheckBox, QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QFrame, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from app.core.model.module_group import GROUP_HELP, Group
 from app.core.problem import Problem
@@ -16,7 +16,7 @@ from app.core.quantity import bytes_text, percent_text, plural, short_count
 from app.core.target.pattern import HOW_TEXT, PatternMatch
 from app.core.target.preset import PRESETS
 from app.core.target.selection import KEYS, GroupCount, group_counts, preset_costs
-from app.ui.form.editor import EDITOR_HEIGHT
+from app.ui.form.editor import editor_height
 from app.ui.form.field import Field
 from app.ui.form.grid import FieldGrid
 from app.ui.form.plain_editor import ChoiceBox, TextEditor
@@ -25,6 +25,7 @@ from app.ui.form.store import ConfigStore
 from app.ui.target.coverage_matrix import group_color
 from app.ui.target.module_dialog import ModuleDialog
 from app.ui.widget import theme
+from app.ui.widget.flow import Flow
 
 CUSTOM = "custom"
 CUSTOM_HELP = "Names separated by commas: q_proj, self_attn.k_proj, a part of a name, or a glob such as *.mlp.*"
@@ -57,17 +58,16 @@ class TargetChooser(QWidget):
 
     # -- parts ------------------------------------------------------------------------------------------------
 
-    def _head(self) -> QHBoxLayout:
-        head = QHBoxLayout()
+    def _head(self) -> Flow:
+        head = Flow()
         label = QLabel("Targets", self)
         label.setProperty("role", "label")
         self.preset = ChoiceBox((), self)
         self.preset.setObjectName("targets.preset")
         self.preset.setAccessibleName("Targets: preset")
         self.preset.setToolTip("Which matrices get an adapter")
-        self.preset.setFixedHeight(EDITOR_HEIGHT)
-        self.preset.setMinimumWidth(160)
-        self.preset.setMaximumWidth(320)
+        self.preset.setFixedHeight(editor_height())
+        self.preset.setSizeAdjustPolicy(ChoiceBox.SizeAdjustPolicy.AdjustToContents)
         for index, preset in enumerate(PRESETS.values()):
             self.preset.addItem(preset.label, preset.name)
             self.preset.setItemData(index, f"{preset.what} {preset.when}", Qt.ItemDataRole.ToolTipRole)
@@ -82,8 +82,7 @@ class TargetChooser(QWidget):
         theme.set_role(self.modules_button, kind="quiet")
         self.modules_button.clicked.connect(self.show_modules)
         head.addWidget(label)
-        head.addWidget(self.preset, 20)
-        head.addStretch(1)
+        head.addWidget(self.preset)
         head.addWidget(self.modules_button)
         return head
 

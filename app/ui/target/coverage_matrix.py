@@ -16,7 +16,7 @@ from app.ui.widget import theme
 MATRIX_ROW_HEIGHT = 20  # px
 HEAD_HEIGHT = 20
 MAX_CELL_WIDTH = 44
-COUNT_WIDTH = 64
+COUNT_WIDTH = 64  # px in Inter
 ROUNDED = 8  # px; narrower cells are plain rectangles
 BEYOND_PX = 1_000_000  # further than any matrix is wide
 MOVES = {
@@ -73,6 +73,7 @@ class CoverageMatrix(QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self._count_width = theme.text_width(COUNT_WIDTH)
         theme.theme().changed.connect(self.update)
 
     # -- what it shows ----------------------------------------------------------------------------------------
@@ -127,7 +128,7 @@ class CoverageMatrix(QWidget):
     @property
     def cell_width(self) -> float:
         """The width of a column with its gap, in px."""
-        room = self.width() - self.left - COUNT_WIDTH
+        room = self.width() - self.left - self._count_width
         return max(1.0, min(MAX_CELL_WIDTH, room / max(1, self._layers)))
 
     def cell_rect(self, row: int, column: int) -> QRectF:
@@ -187,7 +188,7 @@ class CoverageMatrix(QWidget):
         on, count = self.row_count(row)
         end = self.left + self._layers * self.cell_width + 6
         painter.setPen(QColor(c.text if on else c.faint))
-        painter.drawText(QRectF(end, y, COUNT_WIDTH - 6, MATRIX_ROW_HEIGHT), middle, f"{on} / {count}")
+        painter.drawText(QRectF(end, y, self._count_width - 6, MATRIX_ROW_HEIGHT), middle, f"{on} / {count}")
         self._paint_cells(painter, row)
 
     def _paint_cells(self, painter: QPainter, row: int) -> None:

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from app.core.config.spec import field_specs
 from app.core.quantity import plural
-from app.ui.form.editor import EDITOR_HEIGHT
+from app.ui.form.editor import editor_height
 from app.ui.form.number_box import NumberBox
 from app.ui.form.path_editor import ComposedEditor
 from app.ui.form.plain_editor import ChoiceBox
@@ -33,8 +33,8 @@ class LayerEditor(ComposedEditor):
         self.number.setObjectName("num_layers.other")
         self.number.setAccessibleName("Number of layers trained, from the top")
         self.number.setToolTip("Layers trained, counted from the top")
-        self.number.setFixedHeight(EDITOR_HEIGHT)
-        self.number.setMaximumWidth(76)
+        self.number.setFixedHeight(editor_height())
+        self.number.setMaximumWidth(theme.text_width(76))
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.SPACE // 2)

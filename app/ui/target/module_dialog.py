@@ -85,7 +85,8 @@ class ModuleDialog(QDialog):
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         header = self.table.horizontalHeader()
         for column, width in enumerate((0, 130, 110, 130, 110, 90)):
-            self.table.setColumnWidth(column, width)
+            self.table.setColumnWidth(column, theme.text_width(width))
+        header.setMinimumSectionSize(theme.text_width(80))
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         return self.table
 

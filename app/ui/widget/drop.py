@@ -7,10 +7,11 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from app.ui.widget import theme
 from app.ui.widget.card import Card
+from app.ui.widget.flow import Flow
 
 
 class DropCard(Card):
@@ -58,9 +59,7 @@ class DropZone(QFrame):
         super().__init__(parent)
         self.setProperty("role", "drop-zone")
         self.wanted = self._line(wanted, "small")
-        self._buttons = QHBoxLayout()
-        self._buttons.addStretch(1)
-        self._buttons.addStretch(1)
+        self._buttons = Flow(align=Qt.AlignmentFlag.AlignHCenter)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(*[theme.SPACE * 2] * 4)
         layout.setSpacing(theme.SPACE // 2)
@@ -79,7 +78,7 @@ class DropZone(QFrame):
         if kind:
             theme.set_role(button, kind=kind)
         button.clicked.connect(act)
-        self._buttons.insertWidget(self._buttons.count() - 1, button)
+        self._buttons.addWidget(button)
         return button
 
     def _line(self, text: str, role: str) -> QLabel:

@@ -46,7 +46,8 @@ class ProblemPill(QPushButton):
         self.setIcon(theme.icon(ICONS[self.severity], color))
         self.setStyleSheet(
             f"QPushButton {{ background: {back}; color: {color}; border: 1px solid {back}; border-radius: 12px;"
-            " padding: 1px 10px 1px 7px; min-height: 20px; font-size: 12px; font-weight: 600; }"
+            f" padding: 1px 10px 1px 7px; min-height: {theme.line_px()}px; font-size: {theme.text_px(12)}px;"
+            " font-weight: 600; }"
             f"QPushButton:hover, QPushButton:focus {{ border-color: {color}; }}"
             + (f"QPushButton:!checked {{ {unchecked} }}" if self.isCheckable() else "")
         )

@@ -76,6 +76,6 @@ class TableView(QTableView):
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.setStyleSheet("QTableView::item { padding: 0 5px; }")  # with Qt's own 3, as the header's cells
         self.verticalHeader().hide()
-        self.verticalHeader().setDefaultSectionSize(row_height)
+        self.verticalHeader().setDefaultSectionSize(theme.line_px(row_height))
         self.horizontalHeader().setHighlightSections(False)
         self.horizontalHeader().setDefaultAlignment(ALIGN_LEFT)

@@ -21,7 +21,16 @@ from typing import Any, Literal
 os.environ.setdefault("QT_API", "pyside6")  # qtawesome and superqt go through qtpy
 
 from PySide6.QtCore import QObject, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QFontDatabase, QIcon, QPalette
+from PySide6.QtGui import (
+    QColor,
+    QFont,
+    QFontDatabase,
+    QFontMetrics,
+    QFontMetricsF,
+    QGuiApplication,
+    QIcon,
+    QPalette,
+)
 from PySide6.QtWidgets import QApplication, QWidget
 
 from app.core.system.resource import resource
@@ -29,6 +38,9 @@ from app.core.system.resource import resource
 Scheme = Literal["light", "dark"]
 
 SPACE = 8  # px; every margin and gap is a multiple of half of it
+LINE = 20  # px, of a line of the interface at the usual text size
+TEXT_DPI = 72 if sys.platform == "darwin" else 96  # a screen's dots an inch while nobody asks for larger text
+SAMPLE, SAMPLE_WIDTH = "A run trains an adapter: rank 32, Learning rate 0.0001, 1,024 tokens", 412  # px, in Inter
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +153,25 @@ def undressed() -> Iterator[QApplication]:
         application.setStyleSheet(_style_sheet(colors()))
 
 
+def text_px(size: float) -> int:
+    """A length that goes with the size of text, in px: more where larger text is asked for.
+
+    The sizes of fonts are such lengths. What enlarges the whole window (a screen's scale) is none of it.
+    """
+    screen = QGuiApplication.primaryScreen()
+    return round(size * screen.logicalDotsPerInch() / TEXT_DPI) if screen is not None else round(size)
+
+
+def line_px(height: float = LINE) -> int:
+    """The height of what holds a line of text, in px: as given at the usual text size, more in a taller font."""
+    return text_px(height - LINE) + max(text_px(LINE), QFontMetrics(QApplication.font()).height())
+
+
+def text_width(width: float) -> int:
+    """The width of what holds text, in px: as given in Inter at the usual text size, more in a wider font."""
+    return round(width * QFontMetricsF(QApplication.font()).horizontalAdvance(SAMPLE) / SAMPLE_WIDTH)
+
+
 def ui_font(delta: int = 0) -> QFont:
     """The interface font: the system's on a Mac, Inter where installed elsewhere."""
     font = QFontDatabase.systemFont(QFontDatabase.SystemFont.GeneralFont)
@@ -150,7 +181,7 @@ def ui_font(delta: int = 0) -> QFont:
         )
         if family:
             font = QFont(family)
-    font.setPixelSize(13 + delta)
+    font.setPixelSize(text_px(13 + delta))
     return font
 
 
@@ -161,7 +192,7 @@ def mono_font(delta: int = 0) -> QFont:
     family = next((f for f in names if QFontDatabase.hasFamily(f)), "")
     if family:
         font = QFont(family)
-    font.setPixelSize(12 + delta)
+    font.setPixelSize(text_px(12 + delta))
     return font
 
 
@@ -215,6 +246,8 @@ def _style_sheet(found: Colors) -> str:
 def fill_sheet(sheet: str, found: Colors) -> str:
     """Puts a scheme's colours and pictures in the place of their names: ``@accent`` and ``url(check)``.
 
+    ``text(12)`` is `text_px`, ``line(20)`` is `line_px`: sizes of text, and heights that a line must fit into.
+
     Raises `ValueError` for a colour that no scheme has, `FileNotFoundError` for a picture that did not ship.
     """
 
@@ -229,4 +262,6 @@ def fill_sheet(sheet: str, found: Colors) -> str:
         path = resource("themes", f"{name[1]}-{found.scheme}.svg")
         return f"url({path.as_posix()})"
 
+    sheet = re.sub(r"\btext\((\d+)\)", lambda size: f"{text_px(int(size[1]))}px", sheet)
+    sheet = re.sub(r"\bline\((\d+)\)", lambda height: f"{line_px(int(height[1]))}px", sheet)
     return re.sub(r"url\(([^)]*)\)", picture, re.sub(r"@([\w-]*)", color, sheet))

@@ -15,7 +15,7 @@ from app.ui.widget import theme
 from app.ui.window.appearance import Appearance
 
 RUNS_FIELD = FieldSpec("settings.runs_dir", "Folder for runs", "path", "")
-CHOICE_WIDTH = 180  # px
+CHOICE_WIDTH = 180  # px in Inter
 THEME_CHOICES = (("system", "Like the system"), ("light", "Light"), ("dark", "Dark"))
 
 
@@ -25,11 +25,11 @@ class SettingsDialog(QDialog):
     def __init__(self, appearance: Appearance, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("Settings")
-        self.setMinimumWidth(520)
+        self.setMinimumWidth(theme.text_width(520))
         self._theme = ChoiceBox(THEME_CHOICES, self)
         self._theme.setObjectName("settings.theme")
         self._theme.setAccessibleName("Appearance")
-        self._theme.setMinimumWidth(CHOICE_WIDTH)
+        self._theme.setMinimumWidth(theme.text_width(CHOICE_WIDTH))
         self._theme.set_value(appearance.choice)
         self._theme.edited.connect(appearance.choose)
         self._runs = PathEditor(RUNS_FIELD, self, folder=True, placeholder=str(place.data_dir() / "runs"))
@@ -76,6 +76,7 @@ class SettingsDialog(QDialog):
         form.addRow("Folder for runs", self._runs)
         note = QLabel("New runs go there; those of the old folder stay where they are.", self)
         theme.set_role(note, role="small")
+        note.setWordWrap(True)
         form.addRow("", note)
         form.addRow("", self._problem)
         layout = QVBoxLayout(self)

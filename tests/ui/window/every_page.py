@@ -1,0 +1,274 @@
+"""Shows every page and dialog of the window in the font of this process, and prints what does not fit.
+
+    python -m tests.ui.window.every_page FAMILY ANSWERS [PICTURES]
+
+Fontconfig and the text size are read when a process starts: who asks sets them. ANSWERS is a folder that keeps what
+the workers said, so that only the first process of many waits for them; PICTURES is one for a picture of each page.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, QTimer
+from PySide6.QtGui import QFontDatabase, QFontInfo
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QTabBar, QWidget
+
+from app.core.config.train_config import TrainConfig
+from app.core.method.method import Method
+from app.core.method.table import METHODS
+from app.core.protocol import event
+from app.core.protocol.event import Event, parse_event
+from app.core.queue.queue import make_entry
+from app.core.run.folder import runs_dir
+from app.core.setup.trial import trial_config
+from app.core.system import place, starter
+from app.ui.form.store import form_store
+from app.ui.model.hub_dialog import HubDialog
+from app.ui.queue.ending import SleepCountdown
+from app.ui.queue.sweep_dialog import SweepDialog
+from app.ui.run.session import RunSession
+from app.ui.target.module_dialog import ModuleDialog
+from app.ui.widget import theme
+from app.ui.window.appearance import Appearance
+from app.ui.window.main_window import MainWindow
+from app.ui.window.settings_dialog import SettingsDialog
+from app.ui.worker.process import WorkerOutcome, WorkerProcess
+from tests.ui import synthetic_run
+from tests.ui.comparing import answer, base_folder, press, run_with_checkpoints
+from tests.ui.fake_worker import FakeWorker
+from tests.ui.fitting import unfit
+
+WAIT_S = 120  # for a worker that answers for the first time on a loaded machine
+WIDTHS = (520, 620, 660, 740, 900, 1200)
+SETTLED_S = 1.0
+ABSENT = 77  # the exit status where the font is not installed
+
+
+class RememberedWorker(WorkerProcess):
+    """A worker whose answers to a job are kept: the second time they come at once."""
+
+    answers: Path
+
+    def __init__(self, job_dir: Path, task: str, parent: QObject | None = None, *, log: Path | None = None) -> None:
+        super().__init__(job_dir, task, parent, log=log)
+        job = json.loads((job_dir / "job.json").read_text(encoding="utf-8"))
+        asked = json.dumps([job | {"config": None}, _about(job.get("config") or {})], sort_keys=True)
+        self._known = self.answers / f"{task}-{sha256(asked.encode()).hexdigest()[:16]}.jsonl"
+        self._said: list[Event] = []
+
+    def start(self) -> None:
+        if self._known.exists():
+            QTimer.singleShot(0, self, self._answer)
+            return
+        self.emitted.connect(self._said.append)
+        self.ended.connect(self._keep)
+        super().start()
+
+    def _answer(self) -> None:
+        for line in self._known.read_text(encoding="utf-8").splitlines():
+            found = parse_event(line)
+            assert found is not None
+            self.emitted.emit(found)
+        self.ended.emit(WorkerOutcome(self.task, 0))
+
+    def _keep(self, outcome: WorkerOutcome) -> None:
+        if outcome.failure is None:
+            self._known.write_text("".join(f"{found.to_line()}\n" for found in self._said), encoding="utf-8")
+
+
+def _about(config: dict[str, Any]) -> list[Any]:
+    """What of a config decides, on these pages, about the shape of an answer; methods share their data."""
+    return [config.get(name) for name in ("model", "data", "valid_fraction", "max_seq_length", "num_layers")]
+
+
+class EveryPage:
+    """Goes through the window; what does not fit is kept by the page where it was seen."""
+
+    def __init__(self, pictures: Path | None) -> None:
+        self._pictures = pictures
+        self.pages = 0
+        self.found: dict[str, list[str]] = {}
+        self.window = MainWindow(form_store(), RunSession(), Appearance())
+        self.window.resize(1100, 700)
+        self.window.show()
+
+    def see(self, name: str, page: QWidget) -> None:
+        """Looks at one page; what does not fit counts once figures that come with a delay are there as well."""
+        self.pages += 1
+        settle()
+        end = time.monotonic() + SETTLED_S
+        while unfit(page) and time.monotonic() < end:
+            QTest.qWait(20)
+        if self._pictures is not None:
+            page.grab().save(str(self._pictures / f"{name}.png"))
+        if told := unfit(page):
+            self.found[name] = told
+
+    def wait(self, condition: Callable[[], bool]) -> None:
+        end = time.monotonic() + WAIT_S
+        while not condition():
+            assert time.monotonic() < end, "the window is still waiting for a worker"
+            QTest.qWait(10)
+
+    def walk(self) -> None:
+        """All of it."""
+        window = self.window
+        self.see("setup, empty", window)
+        self.setup()
+        self.enhanced()
+        self.run_panel()
+        self.compare()
+        self.runs()
+        self.dialogs()
+        self.forms_alone()
+        window.dispose()
+
+    def setup(self) -> None:
+        window, tab = self.window, self.window.setup_tab
+        window.store.set_many({"model": str(starter.model_dir()), "data": str(starter.examples_dir())})
+        self.wait(lambda: tab.selection.selection is not None and not window.is_busy)
+        self.see("setup", window)
+        tab.training.disclosure.open()
+        faults = {"targets": "q_proj, v_prj", "warmup": 5000, "max_seq_length": 9000, "weight_decay": 0.1}
+        window.store.set_many({**faults, "num_layers": 3, "early_stopping.enabled": True, "valid_fraction": 0.0})
+        self.wait(lambda: not window.is_busy)
+        self.see("setup, with faults", window)
+
+    def enhanced(self) -> None:
+        window = self.window
+        window.show_tab("Enhanced Setup")
+        tab = window.enhanced_tab
+        for method in telling_methods():
+            window.enhanced_store.replace(trial_config(method))
+            self.wait(lambda: tab.selection.selection is not None and not window.is_busy)
+            tab.rewards.disclosure.open()
+            tab.training.disclosure.open()
+            self.see(f"enhanced, {method.name}", window)
+
+    def run_panel(self) -> None:
+        window = self.window
+        panel, session = window.run_panel, window.session
+        session.start(TrainConfig(adapter_name="friendly", model="/m", data="/d"))
+        (worker,) = FakeWorker.made
+        worker.say(*synthetic_run.events(until=300, ending=""))
+        self.wait(lambda: panel.page.chart is not None)
+        self.see("run, training", window)
+        session.stop()
+        self.see("run, stopping", window)
+        worker.end(event.Finished(reason="stopped", iteration=300))
+        self.see("run, stopped", window)
+
+    def compare(self) -> None:
+        window = self.window
+        base = base_folder(place.data_dir() / "base")
+        run = run_with_checkpoints(runs_dir(), base, 4)
+        window.show_tab("Compare")
+        self.see("compare, empty", window)
+        tab = window.compare_tab
+        tab.choose_run(run)
+        press(tab, "compare.ask")
+        worker = FakeWorker.made[-1]
+        answer(worker, "A lute is a plucked string instrument. " * 9, "A lute is a song of wood. " * 9)
+        self.see("compare", window)
+
+    def runs(self) -> None:
+        window = self.window
+        window.user_actions.queue.queue.add(
+            [make_entry(TrainConfig(adapter_name=name)) for name in ("next", "later")]
+        )
+        window.show_tab("Runs")
+        tab = window.runs_tab
+        self.wait(lambda: len(tab.table_model.runs) > 1 and not tab.is_busy)
+        for part in range(3):
+            tab.choose([found.run.path for found in tab.table_model.runs])
+            self.wait(lambda: not (tab.is_busy or tab._choosing.isActive()))
+            parts = tab.findChild(QTabBar, "runs.parts")
+            assert parts is not None
+            parts.setCurrentIndex(part)
+            self.see(f"runs, part {part}", window)
+        window.queue_actions.show_queue()
+        self.see("queue", window)
+
+    def dialogs(self) -> None:
+        window = self.window
+        inspection, selection = window.setup_tab.selection.inspection, window.setup_tab.selection.selection
+        assert inspection is not None
+        assert selection is not None
+        config = window.store.config
+        for name, dialog in (
+            ("settings", SettingsDialog(window.appearance, window)),
+            ("modules", ModuleDialog(inspection, selection.paths, window)),
+            ("sweep", SweepDialog(config, inspection, parent=window)),
+            ("sleep", SleepCountdown(print, window)),
+        ):
+            dialog.show()
+            self.see(name, dialog)
+            dialog.close()
+        hub = HubDialog(window)
+        hub.show()
+        for index in range(hub.pages.count()):
+            hub.pages.setCurrentIndex(index)
+            self.see(f"hub, {hub.pages.tabText(index)}", hub)
+        hub.shutdown()
+        hub.close()
+        data = window.setup_tab.data_panel.look()
+        for index in range(data.pages.count()):
+            data.pages.setCurrentIndex(index)
+            self.wait(lambda: not window.setup_tab.data_panel.is_busy)
+            self.see(f"data, {data.pages.tabText(index)}", data)
+        data.close()
+
+    def forms_alone(self) -> None:
+        for tab in (self.window.setup_tab, self.window.enhanced_tab):
+            tab.setParent(None)
+            tab.show()
+            for width in WIDTHS:
+                tab.resize(width, 900)
+                self.see(f"{tab.name}, {width} px wide", tab)
+            tab.close()
+
+
+def telling_methods() -> list[Method]:
+    """One method of each kind of data, and those whose fields no other method has all of."""
+    fields = {method.name: {method.data, *method.parameters} for method in METHODS.values()}
+    alike = {frozenset(names): name for name, names in fields.items()}
+    return [METHODS[name] for names, name in alike.items() if not any(names < others for others in fields.values())]
+
+
+def settle() -> None:
+    """Lets the layouts follow: what a text needs, then what its neighbours leave it."""
+    for _ in range(3):
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.LayoutRequest)
+        QApplication.processEvents()
+
+
+def main(family: str, answers: Path, pictures: Path | None = None) -> int:
+    application = QApplication([])
+    if not QFontDatabase.hasFamily(family):
+        return ABSENT
+    theme.apply_theme("light")
+    FakeWorker.made = []
+    RememberedWorker.answers = answers
+    workers = {"worker.latest": RememberedWorker, "run.session": FakeWorker, "compare.answerer": FakeWorker}
+    with ExitStack() as replaced:
+        for module, worker in workers.items():
+            replaced.enter_context(patch(f"app.ui.{module}.WorkerProcess", worker))
+        page = EveryPage(pictures)
+        page.walk()
+    shown = {"family": QFontInfo(application.font()).family(), "pixels": QFontInfo(application.font()).pixelSize()}
+    print(json.dumps({**shown, "pages": page.pages, "unfit": page.found}, ensure_ascii=False))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], *map(Path, sys.argv[2:])))
