@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,9 @@ PAGES = [
 NAME = re.compile(r"`((?:core|worker|ui|command)\.[\w.]+)(?:\(\))?`")
 # Paths from the root; what is in braces or has a star stands for several.
 PATH = re.compile(r"`((?:app|tests|packaging|docs|resources|\.ci|\.github)/[\w./*{},-]*)`")
+# A class or constant without the module that it is in.
+WORD = re.compile(r"`([A-Z][A-Za-z]+[a-z][A-Z]?[A-Za-z]*|[A-Z]+_[A-Z_]+)(?:\.\w+)?`")
+ELSEWHERE = {"QDoubleSpinBox", "LUTHIER_HOME", "LD_PRELOAD"}  # of others, or variables of the environment
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)(?:#[\w-]+)?\)")
 
 
@@ -61,6 +65,7 @@ def test_a_page_names_only_what_there_is(page: Path) -> None:
     links = {link for link in LINK.findall(text) if not (page.parent / link).exists()}
     names = {name for name in NAME.findall(text) if not _is_defined(name)}
     assert (paths, links, names) == (set(), set(), set())
+    assert {word for word in WORD.findall(text) if word not in _words()} <= ELSEWHERE
 
 
 def test_a_name_that_is_gone_is_found() -> None:
@@ -72,6 +77,14 @@ def test_a_name_that_is_gone_is_found() -> None:
     assert not _is_defined("core.runs.folder")
     assert _exists("tests/{core,worker}/test_*.py")
     assert not _exists("tests/core/test_nothing.py")
+
+
+@cache
+def _words() -> frozenset[str]:
+    """All names that are in the code."""
+    sources = (path.read_text(encoding="utf-8") for top in (APP, ROOT / "tests", ROOT / "packaging")
+               for path in top.rglob("*.py"))  # fmt: skip
+    return frozenset(word for source in sources for word in re.findall(r"\w+", source))
 
 
 def _exists(path: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from app.core.problem import errors
 from app.core.protocol import event
 from app.core.protocol.event import read_events
 from app.core.queue.queue import RunQueue
@@ -26,6 +27,15 @@ RUNS = {
     "chats": "finished", "chats_stopped": "stopped", "pairs": "finished", "pairs_stopped": "stopped",
     "prompts": "finished", "prompts_stopped": "stopped",
 }  # fmt: skip
+# Where an earlier version misread a file of mlx-lm's alone, what is read since: what mlx-lm makes of it. Numbers in
+# lists were texts, and what was left out had Luthier's defaults. Files of Luthier's own have no entry here.
+MENDED: dict[tuple[str, str], dict[str, Any]] = {
+    ("0.1.0", "mlx_lm"): {
+        "lr_schedule": {"name": "cosine_decay", "warmup": 10, "warmup_init": 1e-7, "arguments": [1e-5, 40, 1e-7]},
+        "early_stopping": {"enabled": False},
+        "final_adapter": "last",
+    },
+}
 METHODS = {"chats": "lora", "pairs": "dpo lora", "prompts": "grpo lora"}
 
 
@@ -93,13 +103,15 @@ def test_every_run_is_reported(name: str, kind: str, old: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("name", ["chats", "pairs", "prompts", "mlx_lm"])
-def test_every_config_has_the_very_values(name: str, old: Path) -> None:
-    """A value that this version has anew is its default; none has another meaning than it had."""
+def test_every_config_has_the_very_values(name: str, old: Path, request: pytest.FixtureRequest) -> None:
+    """A value that this version has anew is its default; none means something else, but what is mended."""
+    version = request.node.callspec.params["old"]
     loaded = load_config(old / "config" / f"{name}.yaml")
     then = json.loads((old / "config" / f"{name}.json").read_text())
     now = loaded.config.model_dump(mode="json")
-    assert_kept(then, now)
-    assert loaded.problems == ()
+    mended = MENDED.get((version, name), {})
+    assert_kept({key: value for key, value in then.items() if key not in mended} | mended, now)
+    assert not errors(loaded.problems)
 
 
 @pytest.mark.parametrize("name", RUNS)
