@@ -12,6 +12,7 @@ from app.command import output
 if TYPE_CHECKING:
     from app.core.config.train_config import TrainConfig
     from app.core.model.inspection import Inspection
+    from app.core.problem import Problem
     from app.core.target.selection import Selection
 
 application = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -31,19 +32,23 @@ def inspect(
     """Tells which modules would be trained, and exactly how many parameters. Exit code 2 if it could not be."""
     from app.command.worker import absolute, inspected
     from app.core.problem import errors
+    from app.core.setup.target_check import check_vocabulary
     from app.core.target.selection import resolve
 
     config = _config(model, targets, num_layers, rank, fine_tune_type)
     inspection = inspected(absolute(model))
     selection = resolve(inspection, config)
+    problems = [*check_vocabulary(inspection), *selection.problems]
     if as_json:
-        output.say_json(tree(inspection, selection, config))
+        output.say_json(tree(inspection, selection, config, problems))
     else:
-        _show(inspection, selection, config)
-    return 2 if errors(selection.problems) else 0
+        _show(inspection, selection, config, problems)
+    return 2 if errors(problems) else 0
 
 
-def tree(inspection: Inspection, selection: Selection, config: TrainConfig) -> dict[str, Any]:
+def tree(
+    inspection: Inspection, selection: Selection, config: TrainConfig, problems: list[Problem]
+) -> dict[str, Any]:
     """The result as plain JSON values."""
     modules = [{"path": m.path, "group": m.group.value, "shape": list(m.shape)} for m in selection.modules]
     return {
@@ -61,7 +66,7 @@ def tree(inspection: Inspection, selection: Selection, config: TrainConfig) -> d
         "adapted_layers": selection.num_layers,
         "modules": modules,
         "unmatched": list(selection.unmatched),
-        "problems": [output.problem_tree(p) for p in selection.problems],
+        "problems": [output.problem_tree(p) for p in problems],
         "quantization": inspection.quantization,
         "vocab_size": inspection.vocab_size,
         "notes": list(inspection.notes),
@@ -82,7 +87,7 @@ def _config(model: str, targets: str, num_layers: int, rank: int, fine_tune_type
         raise UnusableError(validation_problems(error)) from error
 
 
-def _show(inspection: Inspection, selection: Selection, config: TrainConfig) -> None:
+def _show(inspection: Inspection, selection: Selection, config: TrainConfig, problems: list[Problem]) -> None:
     from app.core.quantity import bytes_text, percent_text, plural
 
     kind = {"lora": "LoRA", "dora": "DoRA", "full": "full fine-tune"}[config.fine_tune_type]
@@ -103,6 +108,6 @@ def _show(inspection: Inspection, selection: Selection, config: TrainConfig) -> 
     rows = [[key, group, shape, f"{count:,}"] for (key, group, shape), count in counts.items()]
     if rows:
         output.table(["matrix", "group", "shape (out × in)", "modules"], rows)
-    output.complain(selection.problems)
+    output.complain(problems)
     for note in inspection.notes:
         output.remark(f"note: {note}")

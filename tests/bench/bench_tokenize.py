@@ -66,7 +66,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["LUTHIER_HOME"] = folder
         from app.core.config.train_config import TrainConfig
-        from app.worker.token.tokenize import load_tokenizer, tokenize_rows
+        from app.worker.token.tokenize import tokenize_rows
+        from app.worker.token.tokenizer import load_tokenizer
 
         rows = write(Path(folder) / "rows.jsonl", options.megabytes, tools=options.tools)
         tokenizer = load_tokenizer(str(ROOT / "resources/starter/model"))

@@ -133,6 +133,12 @@ class TrainConfig(_Part):
         "Which assistant turns count when the prompt is masked; mlx-lm trains the last",
         choices={"last": "The last answer", "all": "Every answer"},
     )
+    template_date: str = _field(
+        "",
+        "Date in the template",
+        "The day, as year-month-day, that a chat template with a date writes; today's when the run starts",
+        pattern=r"^(\d{4}-\d{2}-\d{2})?$",
+    )
 
     # -- training ---------------------------------------------------------------------------------------------
     train: bool = _field(True, "Train", "Present so that mlx_lm.lora -c trains", kind="bool")

@@ -18,7 +18,7 @@ def convert_row(row: dict[str, Any], layout: Layout, target: Target, features: F
     if target == "text":
         return {features.text: row[layout.text]}
     if target in ("preference", "labelled", "prompt"):
-        return rated_row(row, layout, target)
+        return rated_row(row, layout, target) | ({"tools": found} if (found := tools_of(row)) else {})
     tools = {"tools": found} if (found := tools_of(row)) else {}
     if target == "completion":
         prompt, completion = pair_of(row, layout)

@@ -3,7 +3,7 @@
 Written rows are ``{"prompt": [message, …], "chosen": [message, …], "rejected": [message, …]}``,
 ``{"prompt": [message, …], "completion": [message, …], "label": true or false}`` and
 ``{"prompt": [message, …], "answer": text}`` (with ``type`` where the row has one, without ``answer`` where a judge
-needs none): what TRL reads as well.
+needs none), each with the row's ``tools`` where it has any: what TRL reads as well.
 """
 
 from __future__ import annotations
@@ -156,7 +156,9 @@ def rated_row(row: dict[str, Any], layout: Layout, goal: Goal) -> dict[str, Any]
 def is_written(row: dict[str, Any], goal: Goal) -> bool:
     """True if the row is already in the form that `rated_row` writes."""
     columns = set(RATED_COLUMNS[goal])
-    if not columns - {"answer"} <= set(row) <= columns | {"type"} or not _are_messages(row["prompt"]):
+    if not columns - {"answer"} <= set(row) <= columns | {"type", "tools"} or not _are_messages(row["prompt"]):
+        return False
+    if not isinstance(row.get("tools", []), list):
         return False
     if goal == "preference":
         return _are_messages(row["chosen"]) and _are_messages(row["rejected"])
@@ -174,12 +176,19 @@ def pair_faults(row: dict[str, Any], layout: Layout) -> list[tuple[str, str]]:
         told = "`prompt` is missing" if not layout.chat else f"{quoted(layout.chat)} holds no turn"
         faults.append(("missing_field", f"{told}, and the answers do not begin with it."))
     for name, turns in ((layout.chosen, pair.chosen), (layout.rejected, pair.rejected)):
-        if not turns or turns[-1].get("role") != "assistant" or not str(turns[-1].get("content") or "").strip():
+        if not _ends_with_answer(turns):
             faults.append(("no_answer", f"{quoted(name)} has no answer of the assistant at its end."))
     if not faults and pair.chosen == pair.rejected:
         said = f"{quoted(layout.chosen)} and {quoted(layout.rejected)} are the same."
         faults.append(("wrong_type", said))
     return faults
+
+
+def _ends_with_answer(turns: list[RowMessage]) -> bool:
+    """True if the last turn is of the assistant and says something, or calls a tool."""
+    if not turns or turns[-1].get("role") != "assistant":
+        return False
+    return bool(turns[-1].get("tool_calls") or str(turns[-1].get("content") or "").strip())
 
 
 def labelled_answer(row: dict[str, Any], layout: Layout) -> dict[str, Any]:
@@ -207,8 +216,7 @@ def label_faults(row: dict[str, Any], layout: Layout) -> list[tuple[str, str]]:
 
 def answer_faults(row: dict[str, Any], layout: Layout) -> list[tuple[str, str]]:
     """What is wrong with the answer of a labelled row whose columns are texts or lists of messages."""
-    turns = answer_turns(row.get(layout.completion))
-    if turns[-1].get("role") == "assistant" and str(turns[-1].get("content") or "").strip():
+    if _ends_with_answer(answer_turns(row.get(layout.completion))):
         return []
     return [("no_answer", f"{quoted(layout.completion)} has no answer of the assistant at its end.")]
 

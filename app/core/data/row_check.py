@@ -418,7 +418,7 @@ def role_faults(roles: tuple[str, ...]) -> tuple[Fault, ...]:
 
 def _check_rated(row: dict[str, Any], layout: Layout) -> RowResult:
     """Preference, labelled and GRPO rows: the columns are there and are texts or messages."""
-    faults: list[Fault] = []
+    faults = _tool_faults(row)
     for column in layout.needed:
         if column == layout.label:
             faults += label_faults(row, layout)
@@ -430,11 +430,11 @@ def _check_rated(row: dict[str, Any], layout: Layout) -> RowResult:
             column == layout.prompt or plain_text(row.get(column)) is None or isinstance(row[column], str)
         ):
             faults += _text_faults(row, column)
-    values = [value_at(row, column) for column in layout.read]
+    values = [*(value_at(row, column) for column in layout.read), *tools_of(row)]
     turns: list[RowMessage] = []
     if not faults:
         turns, faults = _rated_turns(row, layout)
-    written = not faults and is_written(row, _WRITTEN[layout.format])
+    written = not faults and is_written(row, _WRITTEN[layout.format]) and _are_own_tools(row)
     texts = [turn.get("content") for turn in turns]
     fingerprint, length, found, _ = _result(hash(dumped(values)), texts, faults, written)
     return fingerprint, length, (*found, *_reference_notes(row, layout)) if not faults else found, written

@@ -118,6 +118,7 @@ class Inspection(_Part):
     file_bytes: int = 0
     has_tokenizer: bool = False
     has_chat_template: bool = False
+    tokens_beyond: dict[int, str] = {}  # added tokens that the embedding has no row for, by id
     untrainable: str = ""
     notes: tuple[str, ...] = ()
 

@@ -30,6 +30,7 @@ def _model(inspection: Inspection, config: TrainConfig) -> list[Problem]:
     if not inspection.has_weights:
         said = "There are no weight files beside config.json: the model can be looked at, but not trained."
         problems.append(Problem("model", said, hint="Download or copy the whole model."))
+    problems += check_vocabulary(inspection, Severity.WARNING)
     longest = inspection.max_length
     if longest and config.max_seq_length > longest:
         said = (
@@ -37,6 +38,17 @@ def _model(inspection: Inspection, config: TrainConfig) -> list[Problem]:
         )
         problems.append(Problem("max_seq_length", said, Severity.WARNING, f"Set at most {longest:,}."))
     return problems
+
+
+def check_vocabulary(inspection: Inspection, severity: Severity = Severity.ERROR) -> list[Problem]:
+    """Added tokens that the model's embedding has no row for; what holds one cannot be trained on."""
+    if not inspection.tokens_beyond:
+        return []
+    names = [f"{text!r} ({number:,})" for number, text in list(inspection.tokens_beyond.items())[:5]]
+    more = f" and {len(inspection.tokens_beyond) - 5} more" if len(inspection.tokens_beyond) > 5 else ""
+    said = f"The tokenizer has tokens that the model's embedding does not know: {', '.join(names)}{more}."
+    hint = "Leave them out of the data, or choose a model whose embedding was resized for its tokenizer."
+    return [Problem("model", said, severity, hint)]
 
 
 def _coverage(inspection: Inspection, config: TrainConfig) -> list[Problem]:

@@ -74,6 +74,11 @@ KINDS: dict[str, Kind] = {
     "over_length": Kind(_W, "Longer than the maximum length", "Raise the maximum length, or shorten the row."),
     "no_trained_token": Kind(_W, "No token is trained", "Raise the maximum length, or leave the row out."),
     "no_room": Kind(_W, "No room for an answer", "Raise the maximum length, or shorten the prompt."),
+    "token_beyond": Kind(
+        _E,
+        "Token beyond the model's vocabulary",
+        "Take the token out of the rows, or choose a model whose embedding was resized for its tokenizer.",
+    ),
     "answer_not_found": Kind(
         _E,
         "Answer not found in the rendered row",

@@ -23,7 +23,8 @@ from app.worker.process.channel import Channel
 from app.worker.process.job import job_config
 from app.worker.process.progress import Reporter
 from app.worker.token.cache import Tokenized
-from app.worker.token.tokenize import add_findings, load_tokenizer, origin, tokenize_rows
+from app.worker.token.tokenize import add_findings, origin, tokenize_rows
+from app.worker.token.tokenizer import load_tokenizer
 
 
 @dataclass(frozen=True, slots=True)

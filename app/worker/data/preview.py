@@ -23,10 +23,11 @@ from app.worker.process.channel import Channel
 from app.worker.process.control import ENDING
 from app.worker.process.job import job_config
 from app.worker.process.progress import Reporter
-from app.worker.token.encode import RowEncoder
+from app.worker.token.encode import RowEncoder, refuse_unknown
 from app.worker.token.rated_token import row_examples
 from app.worker.token.token_set import Example
-from app.worker.token.tokenize import load_tokenizer, origin
+from app.worker.token.tokenize import origin
+from app.worker.token.tokenizer import load_tokenizer
 
 SHOWN_TOKENS = 20_000
 FOUND_LIMIT = 100
@@ -112,13 +113,14 @@ class Preview:
             return base | self._rated(row)
         encoder = RowEncoder(self._tokenizer, self._config, row, file=str(file.path))
         encoded = encoder.encode([row])[0]
+        refuse_unknown([encoded], self._tokenizer)
         base |= {"refused": encoded.refused, "problems": [reason for _, reason in encoded.faults]}
         return base | (NOTHING if encoded.example is None else self._shown(encoded.example))
 
     def _rated(self, row: dict[str, Any]) -> dict[str, Any]:
         """A pair, its answers one below the other, each after the prompt; or a prompt and its reference answer."""
         try:
-            examples = row_examples(row, self._tokenizer, self._config)
+            examples, faults = row_examples(row, self._tokenizer, self._config)
         except UnusableError as error:
             return NOTHING | {"refused": error.problems[0].message}
         if not examples:
@@ -131,8 +133,9 @@ class Preview:
         if row.get("answer") and self._is_prompt:
             tokens += _headed("Reference answer", [_text_token(str(row["answer"]))], tokens)
         counts = {name: sum(part["counts"][name] for part in parts) for name in parts[0]["counts"]}
+        problems = [*(said for _, _, said in faults), *self._too_long(examples)]
         return {"tokens": tokens, "runs": text_runs(tokens), "counts": counts,
-                "shown": sum(part["shown"] for part in parts), "problems": self._too_long(examples)}  # fmt: skip
+                "shown": sum(part["shown"] for part in parts), "problems": problems}  # fmt: skip
 
     @property
     def _is_prompt(self) -> bool:

@@ -17,6 +17,7 @@ from app.core.model.folder import MODEL_CONFIG, has_chat_template, has_tokenizer
 from app.core.model.header_inspection import inspect_headers
 from app.core.model.inspection import INSPECTION_FORMAT, Inspection
 from app.core.model.safetensors_header import weight_files
+from app.core.model.vocabulary import tokens_beyond
 from app.core.problem import Problem, UnusableError
 from app.core.protocol import event
 from app.core.protocol.job import InspectJob
@@ -71,6 +72,7 @@ def _of_folder(inspection: Inspection, path: Path) -> Inspection:
             "file_bytes": sum(file.stat().st_size for file in files if file.exists()),
             "has_tokenizer": has_tokenizer(path),
             "has_chat_template": has_chat_template(path),
+            "tokens_beyond": tokens_beyond(path),
         }
     )
 

@@ -22,17 +22,16 @@ from app.core.config.train_config import TrainConfig
 from app.core.model.adapter_file import ADAPTER_CONFIG
 from app.core.system import place
 from app.worker.token.encode import Encoded
+from app.worker.token.row_file import KeptFault
 from app.worker.token.token_set import TokenSet
 
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 LIMIT_BYTES = 2_000_000_000
 STALE_S = 24 * 3600.0
 TOKENIZER_SUFFIXES = (".json", ".model", ".jinja", ".txt", ".tiktoken", ".py")
 CONFIG_KEYS = ("prompt_feature", "completion_feature", "chat_feature", "text_feature", "mask_prompt", "mask_turns")
 CACHED_ARRAYS = {"tokens": np.dtype(np.int32), "trained": np.dtype(np.bool_), "starts": np.dtype(np.int64),
           "lines": np.dtype(np.int64)}  # fmt: skip
-
-KeptFault = tuple[str, int, str]  # kind, line, reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +83,7 @@ def tokenizer_key(tokenizer: Any) -> str:
         digest.update(json.dumps(sorted(inner.get_vocab().items())).encode())
     template = json.dumps(getattr(inner, "chat_template", None), sort_keys=True, default=str)
     digest.update(template.encode())
-    if "strftime_now" in template:  # the template writes the day into every row
+    if "strftime_now(" in template:  # the template writes the day into every row
         digest.update(date.today().isoformat().encode())
     return digest.hexdigest()
 

@@ -19,6 +19,7 @@ from app.worker.token.alignment import Alignment, align
 from app.worker.token.chat_template import REFUSALS, ChatTemplate, Dialogue, Rendered, Span, template_refusal
 from app.worker.token.span import Answers, SpanFinder
 from app.worker.token.token_set import Example
+from app.worker.token.tokenizer import beyond, known_ids, special_texts
 
 END_TOKENS = 6  # behind an answer: its end token, line breaks, and what a template puts behind the last turn
 
@@ -59,7 +60,7 @@ class RowEncoder:
         if self.target != "text" and not tokenizer.has_chat_template:
             raise UnusableError([no_chat_template(self.target, file)])
         self._template = ChatTemplate(tokenizer)
-        self._finder = SpanFinder(self._template, tokenizer.eos_token or "", _special_texts(self._inner))
+        self._finder = SpanFinder(self._template, tokenizer.eos_token or "", special_texts(self._inner))
 
     def encode(self, rows: Sequence[DataRow]) -> list[Encoded]:
         """The rows as examples, in order."""
@@ -170,8 +171,8 @@ class RowEncoder:
         return tuple(at for at in (turns if self._all_turns else turns[-1:]) if at not in silent)
 
     def _encoded(self, alignment: Alignment, answers: Answers) -> Encoded:
-        spans = [alignment.tokens(span) for span in answers.spans]
         tokens = alignment.ids
+        spans = [alignment.tokens(span) for span in answers.spans]
         if self.masked:
             example = _example(tokens, spans)
         else:
@@ -193,10 +194,12 @@ class RowEncoder:
         return f"Answers {ends}, and the model stops at {stops}: the tuned model will not stop after its answers."
 
 
-def _special_texts(tokenizer: Any) -> list[str]:
-    """The texts of all tokens that are never part of words."""
-    added = [str(token) for token in getattr(tokenizer, "added_tokens_decoder", {}).values()]
-    return [*added, *map(str, tokenizer.all_special_tokens)]
+def refuse_unknown(encoded: Sequence[Encoded], tokenizer: Any) -> None:
+    """Takes away the examples that hold a token which the model's embedding does not know, and says so."""
+    rows = known_ids(tokenizer)
+    for item in encoded:
+        if item.example is not None and (said := beyond(tokenizer, item.example.tokens, rows)):
+            item.example, item.refused, item.kind = None, said, "token_beyond"
 
 
 def _turns_of_assistant(dialogue: Dialogue) -> Turns:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,9 +14,12 @@ from app.core.config.train_config import TrainConfig
 from app.core.problem import Problem, UnusableError
 from app.core.setup.chosen_method import prompt_limit
 from app.worker.array import Ints
-from app.worker.token.chat_template import REFUSALS, template_refusal
+from app.worker.token.alignment import align
+from app.worker.token.chat_template import ChatTemplate, Dialogue, template_refusal
 from app.worker.token.encode import no_chat_template
-from app.worker.token.row_file import row_batches
+from app.worker.token.row_file import KeptFault, row_batches
+from app.worker.token.span import SpanFinder
+from app.worker.token.tokenizer import beyond, known_ids, special_texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,7 @@ class Prompts:
 
     ``tokens`` are rendered up to where the answer begins, ``texts`` the last turn as it was written,
     ``conversations`` all turns, to be read by a judge; ``types`` are None where rows have none. ``skipped`` prompts
-    left no room for an answer.
+    left no room for an answer. ``faults`` are what is worth telling of the rows.
     """
 
     tokens: list[list[int]]
@@ -34,6 +37,7 @@ class Prompts:
     types: list[str | None]
     skipped: int
     conversations: list[str]
+    faults: tuple[KeptFault, ...] = ()
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -51,6 +55,43 @@ class Prompts:
         return digest.digest()
 
 
+class EncodedPrompt(NamedTuple):
+    """A prompt as tokens, or why there are none; ``faults`` as `Encoded` has them."""
+
+    tokens: list[int]
+    refused: str
+    faults: tuple[tuple[str, str], ...]
+
+
+class PromptEncoder:
+    """Encodes conversations up to where the model answers, with the row's tools."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._inner = getattr(tokenizer, "_tokenizer", tokenizer)
+        self._rows = known_ids(tokenizer)
+        self._template = ChatTemplate(tokenizer)
+        self._finder = SpanFinder(self._template, tokenizer.eos_token or "", special_texts(self._inner))
+
+    def encode(self, rows: Sequence[dict[str, Any]]) -> list[EncodedPrompt]:
+        """The prompts of rows (``prompt``, ``tools``), in order."""
+        dialogues = [Dialogue(row["prompt"], row.get("tools")) for row in rows]
+        rendered = self._template.render(dialogues, answer_next=True)
+        told = self._finder.left_out(dialogues)
+        texts = [item.text for item in rendered if not isinstance(item, Exception)]
+        aligned = align(self._inner, texts)
+        found = []
+        for item, faults in zip(rendered, told, strict=True):
+            if isinstance(item, Exception):
+                found.append(EncodedPrompt([], template_refusal(item), ()))
+                continue
+            tokens = next(aligned).ids
+            found.append(EncodedPrompt(tokens, self._strange(tokens), faults))
+        return found
+
+    def _strange(self, tokens: list[int]) -> str:
+        return beyond(self._inner, np.array(tokens, np.int32), self._rows)
+
+
 def tokenize_prompts(
     path: Path, tokenizer: Any, config: TrainConfig, progress: Callable[[int, int], None] | None = None
 ) -> Prompts:
@@ -61,21 +102,20 @@ def tokenize_prompts(
     if not tokenizer.has_chat_template:
         raise UnusableError([no_chat_template("chat", str(path))])
     found = Prompts([], [], [], [], 0, [])
+    encoder = PromptEncoder(tokenizer)
     refused: list[Problem] = []
+    faults: list[KeptFault] = []
     longest, skipped = prompt_limit(config), 0
     for rows, lines, done in row_batches(path):
-        for row, line in zip(rows, lines, strict=True):
-            try:
-                tokens = tokenizer.apply_chat_template(
-                    row["prompt"], tools=row.get("tools"), add_generation_prompt=True, tokenize=True
-                )
-            except REFUSALS as error:
-                refused.append(Problem("data", template_refusal(error), file=str(path), line=line))
+        for row, line, encoded in zip(rows, lines, encoder.encode(rows), strict=True):
+            faults += [(kind, line, said) for kind, said in encoded.faults]
+            if encoded.refused:
+                refused.append(Problem("data", encoded.refused, file=str(path), line=line))
                 continue
-            if len(tokens) > longest:
+            if len(encoded.tokens) > longest:
                 skipped += 1
                 continue
-            found.tokens.append(list(tokens))
+            found.tokens.append(encoded.tokens)
             found.texts.append(_content(row["prompt"][-1]))
             found.conversations.append(_conversation(row["prompt"]))
             found.answers.append(row.get("answer", ""))
@@ -84,7 +124,7 @@ def tokenize_prompts(
             progress(done, path.stat().st_size)
     if refused and not (config.skip_bad_rows and found.tokens):
         raise UnusableError(refused)
-    return replace(found, skipped=skipped + len(refused))
+    return replace(found, skipped=skipped + len(refused), faults=tuple(faults))
 
 
 def _content(turn: dict[str, Any]) -> str:

@@ -16,8 +16,8 @@ from app.core.config.train_config import TrainConfig
 from app.core.problem import Problem, UnusableError
 from app.core.setup.chosen_method import method_of
 from app.worker.array import Arrays, Bools, Ints
-from app.worker.token.encode import RowEncoder
-from app.worker.token.row_file import row_batches
+from app.worker.token.encode import RowEncoder, refuse_unknown
+from app.worker.token.row_file import KeptFault, row_batches
 from app.worker.token.token_set import Example, TokenSet
 
 MISMATCHED = "mismatched_"
@@ -29,7 +29,7 @@ class RatedAnswers:
 
     ``answers`` are whole conversations whose last turn is learned, cut to the maximum length. ``truncated`` ones
     were longer; ``skipped`` rows had an answer without a learned token after the cut. ``mismatched`` (KTO) are the
-    same prompts, each with an answer to another.
+    same prompts, each with an answer to another. ``faults`` are what is worth telling of the rows.
     """
 
     each: ClassVar[int]
@@ -38,6 +38,7 @@ class RatedAnswers:
     truncated: int
     skipped: int
     mismatched: TokenSet | None = None
+    faults: tuple[KeptFault, ...] = ()
 
     def __len__(self) -> int:
         return len(self.answers) // self.each
@@ -124,14 +125,21 @@ def tokenize_pairs(
     answers: list[Example] = []
     labels: list[bool] = []
     refused: list[Problem] = []
+    faults: list[KeptFault] = []
     truncated = skipped = 0
     for rows, lines, done in row_batches(path):
         sides = ("completion",) if "label" in rows[0] else ("chosen", "rejected")
-        chats = [{"messages": [*row["prompt"], *row[side]]} for row in rows for side in sides]
+        chats = [
+            {"messages": [*row["prompt"], *row[side]], "tools": row.get("tools")} for row in rows for side in sides
+        ]
         encoder = encoder or RowEncoder(tokenizer, as_chats, chats[0], file=str(path))
         encoded = encoder.encode(chats)
+        refuse_unknown(encoded, tokenizer)
         for number, (row, line) in enumerate(zip(rows, lines, strict=True)):
             its = encoded[len(sides) * number : len(sides) * (number + 1)]
+            faults += [
+                (kind, line, said) for kind, said in dict.fromkeys(one for item in its for one in item.faults)
+            ]
             examples = [item.example for item in its if item.example is not None]
             if len(examples) < len(sides):
                 said = next(item.refused for item in its if item.refused)
@@ -152,8 +160,9 @@ def tokenize_pairs(
     mismatched = _mismatched(answers, partners, config.max_seq_length) if method_of(config).is_mismatched else None
     token_set, left_out = TokenSet.from_examples(answers), skipped + len(refused)
     if labels:
-        return LabelledAnswers(token_set, truncated, left_out, mismatched, np.array(labels, np.bool_))
-    return Pairs(token_set, truncated, left_out, mismatched)
+        good = np.array(labels, np.bool_)
+        return LabelledAnswers(token_set, truncated, left_out, mismatched, tuple(faults), good)
+    return Pairs(token_set, truncated, left_out, mismatched, tuple(faults))
 
 
 def _cut(example: Example, length: int) -> Example:

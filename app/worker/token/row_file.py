@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,26 @@ from typing import Any
 from app.core.problem import Problem, UnusableError
 
 ROWS_AT_ONCE = 512
-
-
 KEPT_FAULTS = 1000
+
+# What is the same for every row of a file is shown once, with the number of rows.
+ALIKE = frozenset(("no_stop_token",))
+
+KeptFault = tuple[str, int, str]  # kind, line, reason
+
+
+class RowFaults:
+    """Collects what is to be said of rows: all are counted by kind, the first ones kept."""
+
+    def __init__(self) -> None:
+        self.kept: list[KeptFault] = []
+        self.counts: Counter[str] = Counter()
+
+    def add(self, kind: str, line: int, reason: str) -> None:
+        """Adds one finding of a row."""
+        self.counts[kind] += 1
+        if self.counts[kind] <= (1 if kind in ALIKE else KEPT_FAULTS):
+            self.kept.append((kind, line, reason))
 
 
 def row_batches(path: Path) -> Iterator[tuple[list[dict[str, Any]], list[int], int]]:

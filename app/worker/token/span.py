@@ -98,6 +98,11 @@ class SpanFinder:
                 break
         return found
 
+    def left_out(self, dialogues: Sequence[Dialogue]) -> list[Told]:
+        """What the template leaves out of each conversation, as (kind, reason)."""
+        readings = self._read([_asked(dialogue, (), CARE[0]) for dialogue in dialogues])
+        return [() if reading is None else reading.told for reading in readings]
+
     def _read(self, asked: list[_Asked]) -> list[Reading | None]:
         keys = [one.key() for one in asked]
         if len(self._readings) + len(keys) > KEPT_READINGS:

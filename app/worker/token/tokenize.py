@@ -8,33 +8,17 @@ from typing import Any
 
 from app.core.config.train_config import TrainConfig
 from app.core.data.prepare import Origins
-from app.core.problem import Problem, Severity, UnusableError
+from app.core.problem import Severity, UnusableError
 from app.core.source.finding import Findings
 from app.worker.process.progress import Progress
 from app.worker.token import cache as token_cache
-from app.worker.token.cache import CacheWriter, KeptFault, Tokenized
-from app.worker.token.encode import Encoded, RowEncoder
-from app.worker.token.row_file import KEPT_FAULTS, row_batches
+from app.worker.token.cache import CacheWriter, Tokenized
+from app.worker.token.encode import Encoded, RowEncoder, refuse_unknown
+from app.worker.token.row_file import RowFaults, row_batches
 from app.worker.token.token_set import TokenSet
 
 # Rows of these kinds have no example.
-REFUSED = ("template_refused", "answer_not_found")
-# What is the same for every row of a file: told once, with the number of rows.
-ALIKE = frozenset(("no_stop_token",))
-
-
-def load_tokenizer(model: str) -> Any:
-    """mlx-lm's tokenizer of a model (folder or cached hub id), without the weights. Raises `UnusableError`."""
-    from mlx_lm.utils import load_tokenizer as load
-
-    from app.core.model.folder import locate_model
-
-    folder = locate_model(model)
-    try:
-        return load(folder)
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        said = f"The tokenizer cannot be loaded: {str(error).splitlines()[0] if str(error) else error!r}"
-        raise UnusableError([Problem("model", said, hint="Download the model again.", file=str(folder))]) from error
+REFUSED = ("template_refused", "answer_not_found", "token_beyond")
 
 
 def tokenize_file(path: Path, tokenizer: Any, config: TrainConfig, progress: Progress | None = None) -> TokenSet:
@@ -57,31 +41,30 @@ def tokenize_rows(path: Path, tokenizer: Any, config: TrainConfig, progress: Pro
         return cached
     total = path.stat().st_size
     writer = CacheWriter(key)
-    faults: list[KeptFault] = []
-    counts: Counter[str] = Counter()
+    faults = RowFaults()
     encoder: RowEncoder | None = None
     try:
         for rows, lines, done in row_batches(path):
             if encoder is None:
                 encoder = RowEncoder(tokenizer, config, rows[0], file=str(path))
             encoded = encoder.encode(rows)
+            refuse_unknown(encoded, tokenizer)
             writer.add(encoded, lines)
-            _collect(encoded, lines, faults, counts)
+            _collect(encoded, lines, faults)
             if progress is not None:
                 progress(done, total)
-        return writer.finish(encoder.target if encoder else "", faults, dict(counts))
+        return writer.finish(encoder.target if encoder else "", faults.kept, dict(faults.counts))
     except BaseException:
         writer.discard()
         raise
 
 
-def _collect(encoded: list[Encoded], lines: list[int], faults: list[KeptFault], counts: Counter[str]) -> None:
+def _collect(encoded: list[Encoded], lines: list[int], faults: RowFaults) -> None:
     for item, line in zip(encoded, lines, strict=True):
-        told = [*item.faults, *([(item.kind, item.refused)] if item.refused else [])]
-        for kind, reason in told:
-            counts[kind] += 1
-            if counts[kind] <= (1 if kind in ALIKE else KEPT_FAULTS):
-                faults.append((kind, line, reason))
+        for kind, reason in item.faults:
+            faults.add(kind, line, reason)
+        if item.refused:
+            faults.add(item.kind, line, item.refused)
 
 
 def refuse(tokenized: Tokenized, path: Path, config: TrainConfig, origins: Origins | None = None) -> None:

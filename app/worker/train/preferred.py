@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
@@ -39,6 +41,8 @@ class PreferredData(TrainingData):
             hint = "Raise the maximum length, or shorten the prompts."
             said = f"No {'answer fits' if data.format == 'labelled' else 'pair has answers that fit'}."
             raise UnusableError([Problem("data", said, hint=hint)])
+        faults = self._train.faults
+        around.tell_rows(data, data.train, faults, Counter(kind for kind, _, _ in faults))
         _require_both(self._train)
         _tell_pairs(around, self._train, config)
 

@@ -35,7 +35,7 @@ from app.worker.model.loading import describe, grad_checkpoint, load_model, make
 from app.worker.process.channel import Channel
 from app.worker.process.control import Control, StoppedError
 from app.worker.process.progress import reported_progress
-from app.worker.token.tokenize import load_tokenizer
+from app.worker.token.tokenizer import held_day, load_tokenizer
 from app.worker.train.concrete_config import as_concrete, with_targets
 from app.worker.train.optimizer import build_optimizer
 from app.worker.train.preferred import PreferredData
@@ -79,9 +79,11 @@ def prepare(channel: Channel, control: Control, run: RunDir, job: TrainJob) -> P
 
     data = _checked_data(channel, control, run, config, selection)
     channel.emit(event.Progressed(phase="Tokenizing"))
+    tokenizer = load_tokenizer(str(model_path), config.template_date)
+    config = config.with_value("template_date", held_day(tokenizer))
     around = Surroundings(
         channel, control, run.path, job,
-        lambda phase: reported_progress(channel, phase, control.raise_if_stopped), load_tokenizer(str(model_path)),
+        lambda phase: reported_progress(channel, phase, control.raise_if_stopped), tokenizer,
     )  # fmt: skip
     rows = TRAINING_DATA[method_of(config).data](around, config, data)
     control.raise_if_stopped()

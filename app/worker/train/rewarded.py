@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -43,6 +44,8 @@ class RewardedData(TrainingData):
         hint = "Raise the maximum length, or lower the longest answer."
         if not len(self._train):
             raise UnusableError([Problem("max_seq_length", f"No prompt fits into {room}.", hint=hint)])
+        faults = self._train.faults
+        around.tell_rows(data, data.train, faults, Counter(kind for kind, _, _ in faults))
         if self._train.skipped:
             around.warn(f"{self._train.skipped:,} prompts do not fit into {room} and are left out.", hint)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 import mlx.nn as nn
 
@@ -20,7 +21,7 @@ from app.worker.objective.supervised import supervised
 from app.worker.objective.validation import ValidationSet
 from app.worker.process.channel import Channel
 from app.worker.token.token_set import TokenSet
-from app.worker.token.tokenize import tokenize_file
+from app.worker.token.tokenize import refuse, tokenize_rows
 from app.worker.train.guard import LossGuard
 from app.worker.train.training_data import LoopParts, Surroundings, TrainingData
 
@@ -32,10 +33,15 @@ class SupervisedData(TrainingData):
 
     def __init__(self, around: Surroundings, config: TrainConfig, data: PreparedData) -> None:
         self._around = around
-        progress = around.progress("Tokenizing")
-        self._train = tokenize_file(data.train, around.tokenizer, config, progress)
-        self._valid = tokenize_file(data.valid, around.tokenizer, config, progress) if data.valid else None
+        self._train = self._tokenized(config, data, data.train)
+        self._valid = self._tokenized(config, data, data.valid) if data.valid else None
         self._examples = _examples(around.channel, config, self._train)
+
+    def _tokenized(self, config: TrainConfig, data: PreparedData, path: Path) -> TokenSet:
+        found = tokenize_rows(path, self._around.tokenizer, config, self._around.progress("Tokenizing"))
+        refuse(found, path, config, data.origins.get(path.stem))
+        self._around.tell_rows(data, path, found.faults, found.counts)
+        return found.token_set
 
     def __len__(self) -> int:
         return len(self._examples)

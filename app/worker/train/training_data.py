@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +12,11 @@ from typing import Any, Protocol
 import mlx.nn as nn
 
 from app.core.config.train_config import TrainConfig
+from app.core.data.prepare import PreparedData
+from app.core.problem import Severity
 from app.core.protocol import event
 from app.core.protocol.job import TrainJob
+from app.core.source.finding import KINDS
 from app.worker.batch.batch import Plan
 from app.worker.batch.shape import Costs
 from app.worker.model.head import Head, NoHead
@@ -23,6 +26,8 @@ from app.worker.process.channel import Channel
 from app.worker.process.control import Control
 from app.worker.token.prompt import Prompts
 from app.worker.token.rated_answer import RatedAnswers
+from app.worker.token.row_file import KeptFault
+from app.worker.token.tokenize import origin
 from app.worker.train.guard import LossGuard
 
 PhaseProgress = Callable[[str], Callable[[int, int], None]]
@@ -72,6 +77,19 @@ class Surroundings:
     def warn(self, message: str, hint: str = "") -> None:
         """Tells the user; the run goes on."""
         self.channel.emit(event.Warned(message=message, hint=hint))
+
+    def tell_rows(
+        self, data: PreparedData, path: Path, faults: Sequence[KeptFault], counts: Mapping[str, int]
+    ) -> None:
+        """Warns once of each kind of finding in a tokenized file, at the first row that has it."""
+        first: dict[str, KeptFault] = {}
+        for fault in faults:
+            first.setdefault(fault[0], fault)
+        for kind, line, reason in first.values():
+            if KINDS[kind].severity is Severity.WARNING:
+                file, place = origin(path, line, data.origins.get(path.stem))
+                rows = f" ({counts[kind]:,} rows)" if counts[kind] > 1 else ""
+                self.warn(f"{file}:{place}: {reason}{rows}", KINDS[kind].hint)
 
 
 def joined_fingerprint(*parts: RatedAnswers | Prompts | None) -> str:

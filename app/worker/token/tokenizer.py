@@ -1,0 +1,89 @@
+"""The tokenizer of a model, with what the model's folder says of it: where answers end, which ids the embedding
+knows, and the day that its chat template writes."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from app.core.model.vocabulary import embedding_rows, end_tokens
+from app.core.problem import Problem, UnusableError
+
+_DAY_CALL = re.compile(r"""strftime_now\(\s*(?P<quote>['"])(?P<form>.*?)(?P=quote)\s*\)""")
+
+
+def load_tokenizer(model: str, day: str = "") -> Any:
+    """mlx-lm's tokenizer of a model (folder or cached hub id), without the weights, at its end tokens.
+
+    A template that writes the date writes ``day`` (year-month-day), today's where none is given, as long as the
+    tokenizer lives. Raises `UnusableError`.
+    """
+    from mlx_lm.utils import load_tokenizer as load
+
+    from app.core.model.folder import locate_model
+
+    folder = locate_model(model)
+    try:
+        tokenizer = load(folder)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        said = f"The tokenizer cannot be loaded: {str(error).splitlines()[0] if str(error) else error!r}"
+        raise UnusableError([Problem("model", said, hint="Download the model again.", file=str(folder))]) from error
+    settle(tokenizer, folder)
+    _hold(tokenizer, date.fromisoformat(day) if day else date.today())
+    return tokenizer
+
+
+def settle(tokenizer: Any, folder: Path) -> None:
+    """Lets a tokenizer of mlx-lm know all end tokens of its model's folder, and the rows of its embedding."""
+    tokenizer.eos_token_ids = set(tokenizer.eos_token_ids) | end_tokens(folder)
+    tokenizer._embedding_rows = embedding_rows(folder)
+
+
+def known_ids(tokenizer: Any) -> int:
+    """How many token ids the model's embedding knows; 0 where that is not known."""
+    return int(getattr(tokenizer, "_embedding_rows", 0))
+
+
+def held_day(tokenizer: Any) -> str:
+    """The day that the chat template writes (year-month-day); empty for one that writes none."""
+    return str(getattr(tokenizer, "_held_day", ""))
+
+
+def _hold(tokenizer: Any, day: date) -> None:
+    """Puts a day into the chat template in place of the call for today's."""
+    inner = tokenizer._tokenizer
+    template = inner.chat_template
+    if isinstance(template, dict):
+        held: Any = {name: _with_day(text, day) for name, text in template.items()}
+    else:
+        held = _with_day(template, day) if isinstance(template, str) else template
+    if held != template:
+        inner.chat_template = held
+        tokenizer._held_day = day.isoformat()
+
+
+def _with_day(template: str, day: date) -> str:
+    def written(match: re.Match[str]) -> str:
+        return f"{match['quote']}{day.strftime(match['form'])}{match['quote']}"
+
+    return _DAY_CALL.sub(written, template)
+
+
+def special_texts(tokenizer: Any) -> list[str]:
+    """The texts of all tokens that are never part of words."""
+    added = [str(token) for token in getattr(tokenizer, "added_tokens_decoder", {}).values()]
+    return [*added, *map(str, tokenizer.all_special_tokens)]
+
+
+def beyond(tokenizer: Any, tokens: npt.NDArray[np.int32], rows: int) -> str:
+    """What is wrong with tokens that an embedding of so many rows does not know all of; empty if it does."""
+    if not rows or not len(tokens) or int(tokens.max()) < rows:
+        return ""
+    number = int(tokens[tokens >= rows][0])
+    name = tokenizer.convert_ids_to_tokens(number)
+    return f"The row holds {name!r}, token {number:,}, which the model's embedding of {rows:,} rows does not know."

@@ -1,0 +1,65 @@
+"""The tokenizer as Luthier loads it: it stops where the model's folder says, and its template holds one day."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.core.config.train_config import TrainConfig
+from app.worker.model.loading import load_model
+from app.worker.token import tokenizer as loading
+from app.worker.token.encode import RowEncoder, refuse_unknown
+from app.worker.token.tokenizer import beyond, held_day, known_ids, load_tokenizer
+from tests.worker.tiny_model import TEMPLATE, VOCABULARY, write_model
+
+ROW = {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}
+
+
+class Tomorrow(date):
+    @classmethod
+    def today(cls) -> Tomorrow:
+        return cls(2031, 2, 3)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_model(tmp_path_factory.mktemp("model"), layers=1)
+
+
+def dated(model: Path, form: str) -> None:
+    (model / "chat_template.jinja").write_text(f"<|user|>{{{{ strftime_now({form}) }}}}<|end|>" + TEMPLATE)
+
+
+def test_it_stops_at_the_end_tokens_of_all_files(model: Path) -> None:
+    (model / "generation_config.json").write_text(json.dumps({"eos_token_id": [2, 3]}))
+    assert load_tokenizer(str(model)).eos_token_ids == {1, 2, 3}
+    assert load_model(model)[1].eos_token_ids == {1, 2, 3}
+
+
+def test_the_template_holds_the_day(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert held_day(load_tokenizer(str(model), "2024-07-26")) == ""
+    dated(model, "'%d %b %Y'")
+    tokenizer = load_tokenizer(str(model), "2024-07-26")
+    assert held_day(tokenizer) == "2024-07-26"
+    text = tokenizer.apply_chat_template(ROW["messages"], tokenize=False)
+    assert text.startswith("<|user|>26 Jul 2024<|end|>")
+    monkeypatch.setattr(loading, "date", Tomorrow)
+    assert held_day(load_tokenizer(str(model))) == "2031-02-03"
+
+
+def test_a_token_without_a_row_is_named(model: Path) -> None:
+    tokenizer = load_tokenizer(str(model))
+    assert known_ids(tokenizer) == VOCABULARY
+    assert beyond(tokenizer, np.array([0, VOCABULARY - 1], np.int32), VOCABULARY) == ""
+    tokenizer._tokenizer.add_tokens(["<new>"])
+    row = {"messages": [*ROW["messages"][:1], {"role": "assistant", "content": "b<new>"}]}
+    encoded = RowEncoder(tokenizer, TrainConfig(), row).encode([ROW, row])
+    refuse_unknown(encoded, tokenizer)
+    assert encoded[0].example is not None
+    assert encoded[1].example is None
+    number = tokenizer.convert_tokens_to_ids("<new>")
+    assert f"'<new>', token {number}, which" in encoded[1].refused
