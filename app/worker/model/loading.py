@@ -13,7 +13,7 @@ from mlx.utils import tree_flatten
 from app.core.config.train_config import TrainConfig
 from app.core.problem import Problem, UnusableError
 from app.worker.model.precision import compute_in_base_precision
-from app.worker.token.tokenizer import settle
+from app.worker.token.tokenizer import know_folder
 
 
 def load_model(path: Path, adapter: Path | None = None) -> tuple[nn.Module, Any]:
@@ -29,7 +29,7 @@ def load_model(path: Path, adapter: Path | None = None) -> tuple[nn.Module, Any]
         said = f"The model in {path} cannot be loaded: {error}"
         hint = "Choose a folder with config.json, tokenizer files and *.safetensors that mlx-lm supports."
         raise UnusableError([Problem("model", said, hint=hint)]) from error
-    settle(tokenizer, path)
+    know_folder(tokenizer, path)
     return model, tokenizer
 
 

@@ -33,12 +33,12 @@ def load_tokenizer(model: str, day: str = "") -> Any:
     except (OSError, ValueError, KeyError, ImportError) as error:
         said = f"The tokenizer cannot be loaded: {str(error).splitlines()[0] if str(error) else error!r}"
         raise UnusableError([Problem("model", said, hint="Download the model again.", file=str(folder))]) from error
-    settle(tokenizer, folder)
+    know_folder(tokenizer, folder)
     _hold(tokenizer, date.fromisoformat(day) if day else date.today())
     return tokenizer
 
 
-def settle(tokenizer: Any, folder: Path) -> None:
+def know_folder(tokenizer: Any, folder: Path) -> None:
     """Lets a tokenizer of mlx-lm know all end tokens of its model's folder, and the rows of its embedding."""
     tokenizer.eos_token_ids = set(tokenizer.eos_token_ids) | end_tokens(folder)
     tokenizer._embedding_rows = embedding_rows(folder)
