@@ -334,7 +334,8 @@ def test(arguments: "list[str]") -> NoReturn:
         from app.core.protocol.program import fast_arithmetic  # which needs a newer Python than this file
 
         environment.update(fast_arithmetic(os.environ))
-    become([str(PYTHON), "-m", "pytest", *arguments], **environment)
+    # Torch is no dependency: what compares with it is left out unless ARGS say `-m torch` (the last -m counts).
+    become([str(PYTHON), "-m", "pytest", "-m", "not torch", *arguments], **environment)
 
 
 def setup(arguments: "list[str]") -> int:

@@ -245,3 +245,13 @@ def test_the_dev_lock_holds_all_of_the_runtime_lock() -> None:
     names = {name for name, _, _ in runtime}
     assert {"mlx", "mlx-cpu", "mlx-metal", "pyside6-essentials", "hatchling", "editables"} <= names
     assert "pytest" not in names
+
+
+def test_the_tests_leave_out_what_needs_torch_unless_it_is_asked_for(checkout: Path) -> None:
+    made_venv(checkout, "", 0)
+    fake = STAMPED.format(root=str(checkout)).replace("requirements.lock", "requirements-dev.lock")
+    fake += "os.execve = lambda _, command, __: (print(command, flush=True), os._exit(0))\n"
+    result = dev(checkout, "test", "-m", "torch", fake=fake, QT_QPA_PLATFORM="offscreen")
+    assert result.returncode == 0, result.stderr
+    command = ast.literal_eval(result.stdout.splitlines()[-1])
+    assert command[1:] == ["-m", "pytest", "-m", "not torch", "-m", "torch"]  # pytest takes the last
