@@ -1,5 +1,5 @@
 """The window: Qt widgets over core; it starts workers and draws their events."""
 
-from app.ui.window.immortal_constants import make_constants_immortal
+from app.ui.window.reference_count import keep_constants
 
-make_constants_immortal()
+keep_constants()

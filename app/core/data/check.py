@@ -24,7 +24,7 @@ from app.core.problem import Severity
 from app.core.quantity import plural
 from app.core.source.finding import KINDS, Findings
 from app.core.source.reader import NO_ROWS, OVERLAP_KEY, Chunking, RowFault, read_rows
-from app.core.source.source import SPLITS, Source, Split, find_sources
+from app.core.source.source import SPLITS, Source, Split, find_sources, locate_data
 from app.core.source.stream import ByteCount
 
 ByteProgress = Callable[[int, int], None]
@@ -351,8 +351,6 @@ def check_config_data(
     config: TrainConfig, *, progress: ByteProgress | None = None, cancelled: Cancelled | None = None
 ) -> DataReport:
     """Checks the data that a config names (``data``, ``valid_data``, ``test_data``)."""
-    from app.core.source.source import locate_data
-
     named: dict[Split, list[Path]] = {
         split: [locate_data(name)] if name else []
         for split, name in zip(SPLITS, (config.data, config.valid_data, config.test_data), strict=True)

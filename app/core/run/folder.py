@@ -23,6 +23,7 @@ from app.core.protocol.event import Event
 from app.core.protocol.job import EVENTS_FILE, JOB_FILE, LOG_FILE, LOG_TAIL_LINES, TrainJob, write_job
 from app.core.setup.config_file import RUN_CONFIG, save_config
 from app.core.system import place
+from app.core.system.setting import load_settings
 
 RUN_SETUP, RUN_NOTES = "setup.yaml", "notes.md"
 DEPTH = 2  # a sweep keeps its runs in a folder of its own
@@ -111,8 +112,6 @@ class RunDir:
 
 def runs_dir() -> Path:
     """Where runs live unless the settings say otherwise."""
-    from app.core.system.setting import load_settings
-
     chosen = load_settings().runs_dir
     return Path(chosen).expanduser() if chosen else place.data_dir() / "runs"
 

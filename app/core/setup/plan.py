@@ -57,10 +57,8 @@ def parts(config: TrainConfig, report: DataReport | None) -> Parts | None:
     valid_fraction = 0.0 if valid else config.valid_fraction
     test_fraction = 0.0 if valid or test else config.test_fraction
     if valid_fraction or test_fraction:
-        from app.core.data.split import (
-            SplitPlan,
-            held_out_sizes,  # numpy: not for a mere import of the plan
-        )
+        # It needs NumPy, which is not for a mere import of the plan.
+        from app.core.data.split import SplitPlan, held_out_sizes
 
         plan = SplitPlan(valid_fraction, test_fraction, config.seed, config.batch_size)
         train -= min(report.duplicates, train - 1)

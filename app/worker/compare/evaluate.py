@@ -79,8 +79,8 @@ def _measure(channel: Channel, job_dir: Path, job: EvaluateJob, reporter: Report
     model, tokenizer = load_model(locate_model(job.model))
     switch = AdapterSwitch(model)
     adapters = _adapters(switch, names)
-    material = _material(config, data, job_dir, tokenizer, reporter)
-    scoring = scoring_of(job, config, material.exchanges)
+    held_out = _held_out(config, data, job_dir, tokenizer, reporter)
+    scoring = scoring_of(job, config, held_out.exchanges)
     columns = []
     for name, adapter in zip(names, adapters, strict=True):
         trained_on = name is not None and _was_trained_on(name, data)
@@ -88,15 +88,15 @@ def _measure(channel: Channel, job_dir: Path, job: EvaluateJob, reporter: Report
             channel.emit(event.Warned(message=f"{name} was trained on these very examples: its loss flatters it."))
         switch.use(adapter)
         who = str(name) if name else "the base model"
-        sums, counts = losses(model, material.examples, config.max_seq_length, reporter.phase(f"Measuring {who}"))
+        sums, counts = losses(model, held_out.examples, config.max_seq_length, reporter.phase(f"Measuring {who}"))
         what = {"adapter": str(name) if name else None, "kind": adapter.kind if adapter else "base"}
         facts = {"parameters": adapter.parameters if adapter else 0, "trained_on": trained_on, "run": _run(name)}
         scores = scoring.scores(model, tokenizer, reporter, f"Answers of {who}") if scoring else {}
         columns.append(what | facts | _figures(sums, counts) | {"scores": scores})
-    _compare(columns, counts.tolist(), material)
+    _compare(columns, counts.tolist(), held_out)
     return {
         "data": str(data),
-        "examples": len(material.examples),
+        "examples": len(held_out.examples),
         "tokens": counts.tolist(),
         "scored": _scored(scoring),
         "columns": columns,
@@ -104,7 +104,7 @@ def _measure(channel: Channel, job_dir: Path, job: EvaluateJob, reporter: Report
 
 
 @dataclass(frozen=True, slots=True)
-class _Material:
+class _HeldOutData:
     """Tokenized examples, and each as text with its place in the user's own file."""
 
     examples: TokenSet
@@ -112,7 +112,7 @@ class _Material:
     places: list[tuple[str, int]]
 
 
-def _material(config: TrainConfig, data: Path, job_dir: Path, tokenizer: Any, reporter: Reporter) -> _Material:
+def _held_out(config: TrainConfig, data: Path, job_dir: Path, tokenizer: Any, reporter: Reporter) -> _HeldOutData:
     """All rows of ``data``, whatever form it has, in their order; nothing of it is set aside."""
     whole = {"data": str(data), "valid_data": "", "test_data": "", "valid_fraction": 0.0, "test_fraction": 0.0}
     tokenized = tokenize_config(config.with_values(whole), job_dir / "data", tokenizer, reporter)
@@ -127,7 +127,7 @@ def _material(config: TrainConfig, data: Path, job_dir: Path, tokenizer: Any, re
         if line in wanted
     }
     places = [origin(path, line, origins.get("train")) for line in lines]
-    return _Material(found.token_set, [rows[line] for line in lines], places)
+    return _HeldOutData(found.token_set, [rows[line] for line in lines], places)
 
 
 def _run(adapter: Path | None) -> dict[str, Any] | None:
@@ -139,7 +139,7 @@ def _run(adapter: Path | None) -> dict[str, Any] | None:
     return {name: tree[name] for name in RUN_FACTS}
 
 
-def _compare(columns: list[dict[str, Any]], tokens: list[int], material: _Material) -> None:
+def _compare(columns: list[dict[str, Any]], tokens: list[int], held_out: _HeldOutData) -> None:
     """Adds to each column how it differs from the first one."""
     first, raw = columns[0], [column["scores"] for column in columns]
     for number, column in enumerate(columns):
@@ -147,8 +147,8 @@ def _compare(columns: list[dict[str, Any]], tokens: list[int], material: _Materi
         column["difference"] = loss_difference(reference, own, tokens).as_dict() if number else None
         better, worse = most_moved(reference, own) if number else ([], [])
         column["moved"] = {
-            "better": [_moved(one, material) for one in better],
-            "worse": [_moved(one, material) for one in worse],
+            "better": [_moved(one, held_out) for one in better],
+            "worse": [_moved(one, held_out) for one in worse],
         }
         column["scores"] = {
             name: {
@@ -160,8 +160,8 @@ def _compare(columns: list[dict[str, Any]], tokens: list[int], material: _Materi
         }
 
 
-def _moved(one: Moved, material: _Material) -> dict[str, Any]:
-    exchange, (file, line) = material.exchanges[one.number], material.places[one.number]
+def _moved(one: Moved, held_out: _HeldOutData) -> dict[str, Any]:
+    exchange, (file, line) = held_out.exchanges[one.number], held_out.places[one.number]
     return {
         "number": one.number,
         "file": file,

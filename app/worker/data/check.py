@@ -23,6 +23,7 @@ from app.worker.process.channel import Channel
 from app.worker.process.job import job_config
 from app.worker.process.progress import Reporter
 from app.worker.token.cache import Tokenized
+from app.worker.token.rated_token import tokenize_rated
 from app.worker.token.tokenize import add_findings, origin, tokenize_rows
 from app.worker.token.tokenizer import load_tokenizer
 
@@ -60,8 +61,6 @@ def tokenize_config(config: TrainConfig, folder: Path, tokenizer: Any, reporter:
 
     Pairs and prompts are tokenized as their method does it, which does so again when it runs.
     """
-    from app.worker.token.rated_token import tokenize_rated  # it reads rows as this module does
-
     prepared = prepare_data(config, folder, reporter.phase("Reading the data"), reporter.stopped)
     found = {}
     for split in SPLITS:

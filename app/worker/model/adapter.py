@@ -15,7 +15,7 @@ from app.core.model.adapter_file import ADAPTER_CONFIG, ADAPTER_FILE
 from app.core.system.atomic_file import write_text, write_with
 from app.worker.array import scalar
 from app.worker.model.loading import differences
-from app.worker.model.sound import UnsoundWeightsError, check_sound
+from app.worker.model.soundness import UnsoundWeightsError, check_sound
 
 Weights = Mapping[str, mx.array]
 

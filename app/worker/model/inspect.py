@@ -51,6 +51,7 @@ def _inspect(path: Path) -> Inspection:
     config = read_config(path)
     if not config.get("model_type"):
         return inspect_headers(path, config, "config.json names no model type that mlx-lm could build.")
+    # mlx-lm takes a second to import, and an answer that is kept needs none of it.
     from app.worker.model.inspection import UnknownModelError, inspect_built
 
     try:

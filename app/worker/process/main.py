@@ -14,6 +14,7 @@ from typing import Any
 
 from filelock import Timeout
 
+from app import __version__
 from app.core.model.hub import HUB_TASKS
 from app.core.problem import TaskError, UnusableError
 from app.core.protocol import event
@@ -92,8 +93,6 @@ def _cut_off_from_hub() -> None:
 def hello(task: str) -> event.Hello:
     """The first event: versions, device, memory."""
     import mlx.core as mx
-
-    from app import __version__
 
     info: dict[str, Any] = dict(mx.device_info())
     memory = int(info.get("memory_size") or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))

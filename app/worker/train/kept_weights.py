@@ -16,7 +16,7 @@ from app.core.run.folder import RunDir
 from app.worker.model import adapter
 from app.worker.model.adapter import AdapterFolder
 from app.worker.model.loading import trainable
-from app.worker.model.sound import check_sound, largest_sound
+from app.worker.model.soundness import check_sound, largest_sound
 from app.worker.objective.validation import Measurement
 from app.worker.train.best import BestLoss
 from app.worker.train.guard import LossGuard

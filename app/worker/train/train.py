@@ -18,7 +18,7 @@ from app.core.setup.config_file import load_config
 from app.worker.array import scalar
 from app.worker.batch.batch import Batch
 from app.worker.model.loading import parameter_counts
-from app.worker.model.sound import UnsoundWeightsError
+from app.worker.model.soundness import UnsoundWeightsError
 from app.worker.process.channel import Channel
 from app.worker.process.control import ENDING, Control, StoppedError
 from app.worker.process.log import logged_to

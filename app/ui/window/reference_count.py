@@ -1,4 +1,4 @@
-"""Immortal constants for Python 3.11, as Python 3.12 and later have them by themselves."""
+"""The reference counts of constants under Python 3.11; later Pythons do not count them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 MANY = 1 << 40
 
 
-def make_constants_immortal() -> None:
+def keep_constants() -> None:
     """Gives `True`, `False` and `None` more references than any process can lose.
 
     PySide6 6.12.0 drops one reference to `True` with each ``emit`` and ``connect`` called from Python, and one to
