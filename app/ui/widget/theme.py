@@ -18,7 +18,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-os.environ.setdefault("QT_API", "pyside6")  # qtawesome and superqt go through qtpy
+os.environ.setdefault("QT_API", "pyside6")  # qtawesome goes through qtpy
 
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import (
