@@ -36,12 +36,12 @@ REMEMBERED_LAYOUTS = 5000
 COLUMN_ROWS = 1000
 DEFERRED_LINES = 1000
 COUNTED_COLUMNS = 200
-NOTHING: tuple[Any, ...] = (None, "", [], {})
+EMPTY_VALUES: tuple[Any, ...] = (None, "", [], {})
 
 
 # Columns that a row's example is not made of, each with whether its name says that it should be.
 Unused = tuple[tuple[str, bool], ...]
-Entry = tuple[FastCheck, Lane, Unused]
+CheckEntry = tuple[FastCheck, Lane, Unused]
 
 
 class DataCheck:
@@ -68,7 +68,7 @@ class DataCheck:
         self.cancelled = False
         self._skip_bad_rows = skip_bad_rows
         self._group_of = group_of
-        self._entries: dict[tuple[Any, ...], Entry] = {}
+        self._entries: dict[tuple[Any, ...], CheckEntry] = {}
         self._lanes: dict[Format, Lane] = {}
         self._rows = 0
         self._split_index = 0
@@ -144,7 +144,7 @@ class DataCheck:
         self.prints.extend(prints, lines)
         return False
 
-    def _entry(self, row: dict[str, Any]) -> Entry:
+    def _entry(self, row: dict[str, Any]) -> CheckEntry:
         """The layout of rows with these columns, found once."""
         if len(self._entries) > REMEMBERED_LAYOUTS:
             self._entries.clear()
@@ -312,7 +312,7 @@ def _count_unused(row: dict[str, Any], unused: Unused, counts: Counter[str]) -> 
     """Counts the columns in which something stands: any value where the name tells of data, else a text."""
     for name, is_telling in unused:
         value = row[name]
-        there = value not in NOTHING if is_telling else bool(value) and isinstance(value, (str, list, dict))
+        there = value not in EMPTY_VALUES if is_telling else bool(value) and isinstance(value, (str, list, dict))
         if there and (name in counts or len(counts) < COUNTED_COLUMNS):
             counts[name] += 1
 

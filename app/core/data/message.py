@@ -8,7 +8,7 @@ from typing import Any
 
 from app.core.data.column import as_list, as_object, message_list, plain_text
 from app.core.data.format import RATED, Format, Layout
-from app.core.data.tool import calls_in, result_text, tool_call
+from app.core.data.tool import calls_in, tool_call, tool_result_text
 
 # ShareGPT's names of speakers, and others found in the wild.
 SPEAKERS = {
@@ -248,7 +248,7 @@ def sharegpt_message(turn: Any) -> RowMessage:
     if name in CALLERS and (calls := calls_in(value)) is not None:
         return {"role": role, "content": "", "tool_calls": calls} | weight
     if role == "tool":
-        value = result_text(value)
+        value = tool_result_text(value)
     return {"role": role, "content": value} | weight
 
 
@@ -265,7 +265,7 @@ def clean_messages(turn: Any) -> list[RowMessage]:
     for part in results:
         its = clean_message({"role": "tool", "content": part.get("content")})
         named = {"tool_call_id": part["tool_use_id"]} if part.get("tool_use_id") is not None else {}
-        found.append(named | its | {"content": result_text(its.get("content"))})
+        found.append(named | its | {"content": tool_result_text(its.get("content"))})
     rest = [part for part in content if _part_type(part) != "tool_result"]
     return [*found, *([clean_message(message | {"content": rest})] if rest else [])]
 
@@ -284,7 +284,7 @@ def clean_message(turn: Any) -> RowMessage:
     _take_parts(message)
     _take_calls(message)
     if message.get("role") == "tool" and isinstance(message.get("content"), dict):
-        message["content"] = result_text(message["content"])
+        message["content"] = tool_result_text(message["content"])
     return message
 
 

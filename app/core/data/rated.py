@@ -23,7 +23,7 @@ from app.core.data.message import (
     turns_of,
     with_system,
 )
-from app.core.data.tool import result_text
+from app.core.data.tool import tool_result_text
 from app.core.method.method import Goal
 from app.core.method.table import METHODS
 
@@ -117,7 +117,7 @@ def reference_of(row: dict[str, Any], layout: Layout) -> str:
     if turns is not None:
         value = turns_from(turns)[-1].get("content")
     text = plain_text(value)
-    return final_answer(text) if text is not None else str(result_text(value))
+    return final_answer(text) if text is not None else str(tool_result_text(value))
 
 
 def final_answer(text: str) -> str:

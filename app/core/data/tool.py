@@ -75,7 +75,7 @@ def calls_in(value: Any) -> list[ToolCall] | None:
     return found if good else None
 
 
-def result_text(content: Any) -> Any:
+def tool_result_text(content: Any) -> Any:
     """What a tool gave, as text: objects and lists as JSON, as a model sees them when it calls the tool."""
     if content is None or isinstance(content, str):
         return content
