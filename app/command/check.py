@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from app.command import output
+from app.command.check_output import (
+    ShownExample,
+    config_of,
+    mapping_options,
+    marked_example,
+    plain_example,
+    repaired,
+    without_parts,
+)
 from app.core.method.table import MODES
 
 if TYPE_CHECKING:
+    from app.core.config.train_config import TrainConfig
     from app.core.data.report import DataReport
     from app.core.source.finding import Finding
 
@@ -27,53 +38,105 @@ def check(
     ] = "",
     max_seq_length: Annotated[int, typer.Option(min=8, help="Longest example, in tokens (with --model).")] = 1024,
     mask_prompt: Annotated[bool, typer.Option("--mask-prompt", help="Only answers are trained.")] = False,
+    mask_turns: Annotated[str, typer.Option(help="Of several answers in a row: last or all.")] = "last",
     train_mode: Annotated[str, typer.Option(help=f"What it is to train: {', '.join(MODES)}.")] = "sft",
+    reward_functions: Annotated[
+        str, typer.Option(help="With grpo: the reward functions, by name, with commas between them.")
+    ] = "",
+    data_format: Annotated[
+        str, typer.Option("--format", "--data-format", help="How rows are read: auto, chat, completion or text.")
+    ] = "auto",
+    prompt_feature: Annotated[str, typer.Option(help="Column that holds the prompt.")] = "prompt",
+    completion_feature: Annotated[str, typer.Option(help="Column that holds the answer.")] = "completion",
+    chat_feature: Annotated[str, typer.Option(help="Column that holds the messages.")] = "messages",
+    text_feature: Annotated[str, typer.Option(help="Column that holds the text.")] = "text",
+    system_feature: Annotated[str, typer.Option(help="Column that holds the system prompt.")] = "",
+    group_feature: Annotated[
+        str, typer.Option("--group-by", "--group-feature", help="Column whose equal values stay on one side.")
+    ] = "",
     skip_bad_rows: Annotated[bool, typer.Option("--skip-bad-rows", help="Leave out rows with errors.")] = False,
+    show: Annotated[
+        int, typer.Option(min=0, max=1000, help="Print so many examples as they train, what is learned marked.")
+    ] = 0,
+    fix: Annotated[
+        Path | None,
+        typer.Option(metavar="OUT", help="Write a repaired copy: bad rows and repeats left out, roles put right."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> int:
-    """Checks data line by line. Exit code 2 if it is not usable."""
+    """Checks data line by line. Exit code 2 if it is not usable; with --fix, if the repaired copy is not."""
     from app.core.data.report import report_json
 
-    config = {
-        "max_seq_length": max_seq_length, "mask_prompt": mask_prompt, "skip_bad_rows": skip_bad_rows,
-        "train_mode": train_mode,
+    values: dict[str, Any] = {
+        "max_seq_length": max_seq_length, "mask_prompt": mask_prompt, "mask_turns": mask_turns,
+        "skip_bad_rows": skip_bad_rows, "train_mode": train_mode, "data_format": data_format,
+        "prompt_feature": prompt_feature, "completion_feature": completion_feature, "chat_feature": chat_feature,
+        "text_feature": text_feature, "system_feature": system_feature, "group_feature": group_feature,
     }  # fmt: skip
+    if reward_functions:
+        values["reward_functions"] = tuple(name.strip() for name in reward_functions.split(","))
+    config = config_of(values)
     files = [path.expanduser().resolve() for path in data]
-    report = _with_balance(_with_model(files, model, config) if model else _plain(files, config))
+    report, examples = _with_model(files, model, config, show) if model else _plain(files, config, show)
+    report = _with_config(report, config)
+    repair = None if fix is None else repaired(files, config, fix.expanduser().resolve())
+    mapping = mapping_options(report)
     if as_json:
-        output.say_json(report_json(report))
+        tree = report_json(report) | ({"mapping": mapping} if mapping else {})
+        tree |= {"preview": [without_parts(example) for example in examples]} if show else {}
+        output.say_json(tree | ({"fixed": repair.as_dict()} if repair is not None else {}))
     else:
         _show(report)
-    return 0 if report.usable else 2
+        if mapping:
+            output.say(f"  Add: {shlex.join(mapping)}")
+        for number, example in enumerate(examples, 1):
+            output.say(marked_example(number, example))
+        if repair is not None:
+            output.say(repair.sentence())
+    return 0 if (report.usable if repair is None else repair.usable) else 2
 
 
-def _plain(files: list[Path], config: dict[str, Any]) -> DataReport:
-    from app.core.config.train_config import TrainConfig
+def _plain(files: list[Path], config: TrainConfig, show: int) -> tuple[DataReport, list[ShownExample]]:
     from app.core.data.check import check_files
+    from app.core.data.convert import first_examples
 
-    return check_files(files, config=TrainConfig().with_values(config))
+    report = check_files(files, config=config)
+    found = first_examples(files, config, report.target, show) if show and report.target else ()
+    examples = []
+    for file, line, row in found:
+        example = plain_example(row, config)
+        example["file"], example["line"] = file, line
+        examples.append(example)
+    return report, examples
 
 
-def _with_model(files: list[Path], model: str, config: dict[str, Any]) -> DataReport:
+def _with_model(
+    files: list[Path], model: str, config: TrainConfig, show: int
+) -> tuple[DataReport, list[ShownExample]]:
     from app.command.worker import absolute, result_of
     from app.core.data.report import DataReport
     from app.core.protocol.job import CheckJob
 
-    return DataReport.from_dict(result_of(CheckJob(files=tuple(files), model=absolute(model), config=config)))
+    job = CheckJob(files=tuple(files), model=absolute(model), config=config.model_dump(mode="json"), show=show)
+    found = result_of(job)
+    return DataReport.from_dict(found), found["shown"]
 
 
-def _with_balance(report: DataReport) -> DataReport:
-    """The report with a warning if there are far more good or bad answers, as the usual weights of 1 count them."""
+def _with_config(report: DataReport, config: TrainConfig) -> DataReport:
+    """The report with what a config makes of the data: uneven labels, rewards that answers hardly get."""
     from app.core.data.label import imbalance
     from app.core.data.report import with_findings
+    from app.core.method.reward import reward_doubts
     from app.core.source.finding import Findings
 
-    uneven = imbalance(report.labels, 1, 1) if report.target == "labelled" else None
-    if uneven is None:
-        return report
     findings = Findings()
-    findings.add("unbalanced_labels", report.splits["train"].files[0], None, uneven.reason)
-    return with_findings(report, findings)
+    uneven = imbalance(report.labels, 1, 1) if report.target == "labelled" else None
+    if uneven is not None:
+        findings.add("unbalanced_labels", report.splits["train"].files[0], None, uneven.reason)
+    if report.target == "prompt":
+        for doubt in reward_doubts(config.reward_functions, report.references):
+            findings.add("reward_doubt", report.splits["train"].files[0], None, doubt)
+    return with_findings(report, findings) if findings.counts else report
 
 
 def _show(report: DataReport) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from mlx.utils import tree_flatten
 from mlx_lm.tuner.utils import linear_to_lora_layers
-from mlx_lm.utils import load_model
+from mlx_lm.utils import load, load_model
 
 from tests.command.conftest import Luthier
 
@@ -88,6 +88,23 @@ def test_check_with_a_model_sees_what_its_tokenizer_sees(luthier: Luthier, data:
     arguments = ("--model", place / "model", "--max-seq-length", "50", "--skip-bad-rows", "--json")
     found = json.loads(luthier("check", data, *arguments).stdout)
     assert any("50" in warning["reason"] for warning in found["warnings"])
+
+
+def test_check_shows_examples_as_the_template_renders_them(luthier: Luthier, tmp_path: Path, place: Path) -> None:
+    turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    file = tmp_path / "talks.jsonl"
+    file.write_text(f"{json.dumps({'messages': turns})}\n{{broken\n")
+    arguments = ("check", file, "--model", place / "model", "--mask-prompt", "--show", "3", "--json")
+    (shown,) = json.loads(luthier(*arguments, code=2).stdout)["preview"]
+    _, tokenizer = load(place / "model")
+    assert shown["text"] == tokenizer.apply_chat_template(turns, tokenize=False)
+    (trained,) = shown["trained"]
+    assert trained.startswith("b")
+    assert shown["text"].endswith(trained)
+    file.write_text(json.dumps({"prompt": "a", "chosen": "[1]", "rejected": "c"}) + "\n")
+    (pair,) = json.loads(luthier(*arguments, "--train-mode", "dpo").stdout)["preview"]
+    assert (pair["prompt"], pair["chosen"], pair["rejected"]) == ("a", "[1]", "c")
+    assert [span[:3] for span in pair["trained"]] == ["[1]", "c" + trained[1:3]]
 
 
 def test_check_of_nothing(luthier: Luthier, tmp_path: Path) -> None:

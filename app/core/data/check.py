@@ -15,9 +15,9 @@ from app.core.data.duplicate import Fingerprints, RepeatSummary, RowPlace
 from app.core.data.format import Features, Format, Layout, Target, mlx_choice
 from app.core.data.label import label_of
 from app.core.data.layout import layout_of
-from app.core.data.rated import is_written
+from app.core.data.rated import goal_of, is_written, prompt_of
 from app.core.data.report import PREVIEW_ROWS, DataReport, SplitReport, shortened
-from app.core.data.row_check import FastCheck, Fault, RowResult, fast_check, full_check
+from app.core.data.row_check import FastCheck, Fault, RowResult, fast_check, full_check, is_good
 from app.core.data.row_record import FORMATS, Lane, RowRecord
 from app.core.method.table import METHODS
 from app.core.problem import Severity
@@ -36,6 +36,8 @@ REMEMBERED_LAYOUTS = 5000
 COLUMN_ROWS = 1000
 DEFERRED_LINES = 1000
 COUNTED_COLUMNS = 200
+KEPT_REFERENCES = 200
+REFERENCE_CHARACTERS = 400
 EMPTY_VALUES: tuple[Any, ...] = (None, "", [], {})
 
 
@@ -75,6 +77,7 @@ class DataCheck:
         self._columns: dict[str, None] = {}
         self._preview: list[tuple[int, dict[str, Any]]] = []
         self._contradictions = Contradictions()
+        self._references: list[str] = []
         self._summed: Counter[tuple[int, str, str]] = Counter()
         self._repeats = RepeatSummary(), RepeatSummary()
         self._is_labelled = METHODS[features.train_mode].takes_labels
@@ -107,6 +110,7 @@ class DataCheck:
     def _run_source(self, index: int, source: Source, count: ByteCount, look: Callable[[], bool]) -> bool:
         """The inner loop, flat because two thirds of a check's time is spent here. True when cancelled."""
         entries, record, split = self._entries, self.record, self._split_index
+        wants_references = "prompt" in METHODS[self.features.train_mode].goals
         number = 0
         prints: list[int] = []
         lines: list[int] = []
@@ -137,6 +141,8 @@ class DataCheck:
                 lane.good[split] += 1
                 prints.append(fingerprint)
                 lines.append(line)
+                if wants_references and len(self._references) < KEPT_REFERENCES:
+                    self._remember_reference(row)
                 if unused:
                     _count_unused(row, unused, lane.unused)
             if record is not None:
@@ -173,7 +179,7 @@ class DataCheck:
             return lane, (0, 0, (), False), ()
         result = full_check(row, layout)
         is_rated = bool(layout.label or layout.chosen)  # such rows have no quick check: all of them come here
-        if is_rated and all(KINDS[kind].severity is not Severity.ERROR for kind, _ in result[2]):
+        if is_rated and is_good(result):
             if layout.label:
                 lane.labels[self._split_index][bool(label_of(row[layout.label]))] += 1
             self._contradict(row, layout, place)
@@ -200,6 +206,14 @@ class DataCheck:
             self._preview.append((line, shortened({k: v for k, v in row.items() if k != OVERLAP_KEY})))
         if self._rows <= COLUMN_ROWS:
             self._columns.update(dict.fromkeys(str(k) for k in row if k != OVERLAP_KEY))
+
+    def _remember_reference(self, row: dict[str, Any]) -> None:
+        layout = layout_of(row, self.features)
+        if layout is not None and goal_of(self.features.train_mode, layout.format):
+            _, reference = prompt_of(row, layout)
+            half = REFERENCE_CHARACTERS // 2
+            cut = f"{reference[:half]}…{reference[-half:]}" if len(reference) > 2 * half else reference
+            self._references.append(cut.encode("utf-8", "replace").decode("utf-8"))
 
     def _no_row(self, index: int, line: int, value: Any) -> None:
         """What stands in the place of a row: a fault of reading, or JSON that is no object."""
@@ -258,6 +272,11 @@ class DataCheck:
         """The states (numbers of formats) of rows that train."""
         return {FORMATS.index(lane.format) for lane in self._lanes.values() if any(lane.good)}
 
+    @property
+    def accepted_formats(self) -> set[Format]:
+        """The formats of rows that train, and the one that the data has even if none of its rows is good yet."""
+        return ({FORMATS[state] for state in self.accepted} | {self._conclusion.format}) - {Format.UNKNOWN}
+
     def native_choice(self, row: dict[str, Any]) -> bool:
         """True if mlx-lm would take a file that begins with this row for what it is."""
         if METHODS[self.features.train_mode].goals:
@@ -291,6 +310,7 @@ class DataCheck:
             preview_lines=tuple(line for line, _ in self._preview),
             bytes=sum(source.size for source in self.sources),
             cancelled=self.cancelled,
+            references=tuple(self._references),
         )
 
     def _splits(self, good: list[int]) -> dict[str, SplitReport]:
@@ -362,6 +382,5 @@ def check_config_data(
 
 
 def chunking_of(config: TrainConfig) -> Chunking:
-    """How documents are cut for a config: some three bytes a token, so that parts fit the maximum length."""
-    length = max(3 * config.max_seq_length, 24)
-    return Chunking(length, length // 10)
+    """How documents are cut for a config."""
+    return Chunking.for_tokens(config.max_seq_length)

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from app.core.data.check import LOOK_EVERY
+from app.core.config.train_config import TrainConfig
+from app.core.data.check import LOOK_EVERY, DataCheck, chunking_of
+from app.core.data.column import as_list
+from app.core.data.format import Features, Format, Layout
+from app.core.data.layout import layout_of
+from app.core.data.message import usual_role
 from app.core.data.prepare import WRITE_BUFFER_BYTES, CancelledError, dump_row
-from app.core.problem import Problem, UnusableError
+from app.core.data.row_check import full_check, is_good
+from app.core.problem import Problem, Severity, UnusableError
+from app.core.source.finding import Findings
 from app.core.source.reader import ABOUT_FILE, NO_ROWS, OVERLAP_KEY, RowFault, read_rows
-from app.core.source.source import Source, UnusableFileError, inspect_file
+from app.core.source.source import SPLITS, Source, UnusableFileError, find_sources, inspect_file
 from app.core.source.stream import ByteCount
 from app.core.system.atomic_file import write_with
 
@@ -148,3 +157,95 @@ def _source(path: Path) -> Source:
         return inspect_file(path)
     except UnusableFileError as error:
         raise UnusableError([Problem("data", error.reason, file=str(path))]) from error
+
+
+# -- repair ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """A repaired copy: its files with their numbers of rows, and how many rows were left out as bad or as repeats,
+    or had a role put right."""
+
+    files: dict[Path, int]
+    bad: int
+    repeated: int
+    renamed: int
+
+
+def save_repaired(paths: Iterable[Path], config: TrainConfig, target: Path) -> Repair:
+    """Writes the good rows of a data set as JSONL, one of each, with the roles of messages by their usual names.
+
+    ``target`` is a file, or a folder of ``train.jsonl``, ``valid.jsonl`` and ``test.jsonl`` where the data has such
+    parts; columns stay as they are. The files themselves are never changed. Raises `UnusableError` (rows of no
+    known format, ``target`` is one of the files), `OSError`.
+    """
+    findings = Findings()
+    sources = find_sources(paths, findings)
+    check = DataCheck(sources, findings, Features.of(config), chunking=chunking_of(config))
+    check.run()
+    if not check.accepted_formats:
+        raise UnusableError(findings.problems(Severity.ERROR))
+    splits = {source.split for source in sources}
+    files = {
+        split: target if len(splits) == 1 else target / f"{split}.jsonl" for split in SPLITS if split in splits
+    }
+    if any(file.exists() and file.samefile(source.path) for file in files.values() for source in sources):
+        said = "The repaired rows go into a new file; the original stays as it is."
+        raise UnusableError([Problem("", said, hint="Choose another name.", file=str(target))])
+    repairer = _Repairer(check)
+    for split, file in files.items():
+        write_with(file, partial(repairer.write, [source for source in sources if source.split == split]))
+    rows = {file: repairer.rows[split] for split, file in files.items()}
+    counts = repairer.counts
+    return Repair(rows, counts["bad"], counts["repeated"], counts["renamed"])
+
+
+class _Repairer:
+    """Writes the rows of sources that are good, or can be put right, and were not written before."""
+
+    def __init__(self, check: DataCheck) -> None:
+        self._check = check
+        self._seen: set[int] = set()
+        self.counts: Counter[str] = Counter()
+        self.rows: Counter[str] = Counter()
+
+    def write(self, sources: list[Source], file: Path) -> None:
+        """Fills a file with the rows of sources of one split."""
+        with file.open("wb", WRITE_BUFFER_BYTES) as stream:
+            for source in sources:
+                for _, value in read_rows(source, None, self._check.chunking):
+                    if isinstance(value, RowFault) and value.kind in NO_ROWS:
+                        continue
+                    row = self._repaired(value)
+                    if row is not None:
+                        stream.write(dump_row(row))
+                        self.rows[source.split] += 1
+
+    def _repaired(self, value: Any) -> EditedRow | None:
+        layout = layout_of(value, self._check.features) if isinstance(value, dict) else None
+        if layout is None or layout.format not in self._check.accepted_formats:
+            self.counts["bad"] += 1
+            return None
+        row = _with_usual_roles(value, layout)
+        result = full_check(row, layout)
+        if not is_good(result):
+            self.counts["bad"] += 1
+        elif result[0] in self._seen:
+            self.counts["repeated"] += 1
+        else:
+            self._seen.add(result[0])
+            self.counts["renamed"] += row is not value
+            plain: EditedRow = _plain(row)
+            return plain
+        return None
+
+
+def _with_usual_roles(row: EditedRow, layout: Layout) -> EditedRow:
+    """The row with the usual names of the roles of its messages; itself where nothing changes."""
+    turns = as_list(row.get(layout.chat)) if layout.chat and layout.format is not Format.SHAREGPT else None
+    if not isinstance(turns, list):
+        return row
+    usual = [turn | {"role": usual_role(turn["role"])} if isinstance(turn, dict) and "role" in turn else turn
+             for turn in turns]  # fmt: skip
+    return row if usual == turns else row | {layout.chat: usual}

@@ -111,9 +111,9 @@ class Layout:
     def unused(self, columns: Iterable[Any], features: Features) -> tuple[str, ...]:
         """The columns of a row that the example is not made of."""
         used = {*self.read, self.completion.partition(".")[0], features.group, OVERLAP_KEY}
-        if self.target in ("chat", "completion"):
+        if self.format is not Format.TEXT:
             used.update(TOOL_COLUMNS)
-        elif "prompt" in METHODS[features.train_mode].goals:
+        if "prompt" in METHODS[features.train_mode].goals:
             used.add("type")
         if self.chosen and not self.chat:
             used.update(CHAT_COLUMNS)  # the chosen conversation once more

@@ -288,6 +288,14 @@ def clean_message(turn: Any) -> RowMessage:
     return message
 
 
+def usual_role(role: Any) -> Any:
+    """The role that a name of any convention means; an unknown one stays."""
+    if not isinstance(role, str) or role in _KEPT_ROLES:
+        return role
+    name = role.strip().lower()
+    return name if name in _KEPT_ROLES else SPEAKERS.get(name, role)
+
+
 def _role(role: str) -> str:
     name = role.strip().lower()
     return name if name in _KEPT_ROLES else _OTHER_ROLES.get(name, role)

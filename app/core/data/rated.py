@@ -241,3 +241,25 @@ def _are_messages(value: Any) -> bool:
     if not all(isinstance(turn, dict) and "role" in turn for turn in value):
         return False
     return turns_from(value) == value
+
+
+def rated_texts(row: dict[str, Any]) -> dict[str, str]:
+    """The parts of a written row as plain texts: ``prompt`` and what it has of ``chosen``, ``rejected`` and
+    ``answer``; nothing for a row of another kind."""
+    if not isinstance(row.get("prompt"), list):
+        return {}
+    found: dict[str, str] = {
+        name: plain_turns(row[name]) for name in ("prompt", "chosen", "rejected") if name in row
+    }
+    if "completion" in row:
+        found["answer"] = plain_turns(row["completion"])
+    elif "answer" in row:
+        found["answer"] = str(row["answer"])
+    return found
+
+
+def plain_turns(turns: list[RowMessage]) -> str:
+    """What one turn says, or of several who says what."""
+    if len(turns) == 1:
+        return str(turns[0].get("content") or "")
+    return "\n\n".join(f"{turn.get('role')}: {turn.get('content') or ''}" for turn in turns)

@@ -35,7 +35,8 @@ class DataReport:
     ``target`` the form that they train as (chat, completion, text, preference, labelled, prompt; empty if none).
     ``examples`` counts rows without errors, ``rows`` all rows, ``labels`` good and bad answers to train on.
     ``errors``, ``warnings`` and ``notes`` hold at most 1,000 findings each; ``counts`` by kind is complete.
-    ``preview`` are the first rows as they stand in the files, texts shortened.
+    ``preview`` are the first rows as they stand in the files, texts shortened; ``references`` the first reference
+    answers where prompts are rewarded, their middles left out.
     """
 
     usable: bool
@@ -57,6 +58,7 @@ class DataReport:
     preview_lines: tuple[int, ...] = ()
     bytes: int = 0
     cancelled: bool = False
+    references: tuple[str, ...] = ()
 
     @property
     def error_count(self) -> int:
@@ -78,8 +80,8 @@ class DataReport:
             name: SplitReport(part["examples"], tuple(part["files"]), part["bytes"])
             for name, part in tree["splits"].items()
         }
-        for name in ("columns", "preview", "preview_lines"):
-            known[name] = tuple(tree[name])
+        for name in ("columns", "preview", "preview_lines", "references"):
+            known[name] = tuple(tree.get(name, ()))
         return cls(**known)
 
 
@@ -96,7 +98,7 @@ def report_json(report: DataReport) -> dict[str, Any]:
         name: {"examples": part.examples, "files": list(part.files), "bytes": part.bytes}
         for name, part in report.splits.items()
     }
-    for name in ("columns", "preview", "preview_lines"):
+    for name in ("columns", "preview", "preview_lines", "references"):
         tree[name] = list(tree[name])
     return tree | {"error_count": report.error_count, "warning_count": report.warning_count}
 

@@ -183,6 +183,11 @@ def full_check(row: dict[str, Any], layout: Layout) -> RowResult:
     return (fingerprint, length, (*faults, *more), native) if more else (fingerprint, length, faults, native)
 
 
+def is_good(result: RowResult) -> bool:
+    """True if nothing keeps the row from training."""
+    return all(KINDS[kind].severity is not Severity.ERROR for kind, _ in result[2])
+
+
 def _checked(row: dict[str, Any], layout: Layout) -> RowResult:
     if layout.format is Format.TEXT:
         faults = _text_faults(row, layout.text)

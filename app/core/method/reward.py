@@ -145,6 +145,36 @@ def declared_in(file: Path) -> list[Declared]:
     return declared(file.expanduser().read_text(encoding="utf-8"))
 
 
+LONG = 100  # characters of a reference answer that an answer will hardly repeat word for word
+_LITERAL = ("contains_answer", "exact_match", "tagged_answer", "r1_accuracy_reward_func")
+
+
+def reward_doubts(names: Sequence[str], references: Sequence[str]) -> list[str]:
+    """Which of the chosen built-in functions can hardly give a right answer its point, judged by references of the
+    data: a sentence each. A function is doubted where more than half of the references are of no use to it."""
+    if not references:
+        return []
+    long = [text for text in references if len(text) > LONG or "\n" in text.strip()]
+    mute = [text for text in references if _last_number(text) is None]
+    empty = [text for text in references if not text.strip()]
+    found = []
+    for name in names:
+        told = f"`{name}` can hardly give a right answer its point"
+        if name in (*_LITERAL, "last_number") and 2 * len(empty) > len(references):
+            found.append(f"{told}: {_counted(empty, references)} empty.")
+        elif name in _LITERAL and 2 * len(long) > len(references):
+            found.append(f"{told}: {_counted(long, references)} long, and it would have to hold all of it.")
+        elif name == "last_number" and 2 * len(mute) > len(references):
+            found.append(f"{told}: {_counted(mute, references)} without a number.")
+    return found
+
+
+def _counted(some: Sequence[str], references: Sequence[str]) -> str:
+    if len(references) == 1:
+        return "the reference answer is"
+    return f"{len(some):,} of {len(references):,} reference answers are"
+
+
 def explanation(name: str) -> str:
     """What a built-in function scores, in a sentence or two."""
     return (BUILT_IN[name].__doc__ or "").strip()

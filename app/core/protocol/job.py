@@ -55,13 +55,15 @@ class InspectJob(Job):
 
 
 class CheckJob(Job):
-    """Checks files, or without any the data of the config; with a model also as its tokenizer sees the rows."""
+    """Checks files, or without any the data of the config; with a model also as its tokenizer sees the rows, of
+    which the first ``show`` are given as they are rendered."""
 
     task: Literal["check"] = "check"
     files: tuple[Path, ...] = ()
     valid: tuple[Path, ...] = ()
     test: tuple[Path, ...] = ()
     model: str = ""
+    show: int = Field(0, ge=0)
     config: ConfigSource = Field(default_factory=dict)
 
 

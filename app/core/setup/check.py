@@ -11,6 +11,7 @@ from pathlib import Path
 from app.core.config.train_config import TrainConfig
 from app.core.data.label import imbalance
 from app.core.data.report import DataReport
+from app.core.method.reward import reward_doubts
 from app.core.model.inspection import Inspection
 from app.core.problem import Problem, Severity
 from app.core.quantity import plural
@@ -78,6 +79,9 @@ def _data(config: TrainConfig, data: DataReport | None) -> Iterator[Problem]:
             line=first.line if first else None,
         )
         return
+    if data.target == "prompt":
+        for doubt in reward_doubts(config.reward_functions, data.references):
+            yield Problem("reward_functions", doubt, _W, KINDS["reward_doubt"].hint)
     if uneven := imbalance(data.labels, config.desirable_weight, config.undesirable_weight):
         yield Problem(uneven.weight, uneven.reason, _W, KINDS["unbalanced_labels"].hint)
     if config.mask_prompt and data.target == "text":

@@ -61,6 +61,9 @@ KINDS: dict[str, Kind] = {
     "unbalanced_labels": Kind(
         _W, "Far more answers of one label", "Set the weight, or add answers of the rarer kind."
     ),
+    "reward_doubt": Kind(
+        _W, "Rewards that no answer can get", "Choose another reward function, or shorter reference answers."
+    ),
     "duplicate": Kind(_W, "Duplicate row", "Remove one of them, unless the repetition is meant."),
     "contradiction": Kind(_W, "Contradicts another row", "Keep the one that is right, or neither."),
     "leakage": Kind(_W, "Also in the training data", "Remove it, or the score shows memory, not skill."),

@@ -37,6 +37,12 @@ class Chunking:
     length: int = 3072
     overlap: int = 300
 
+    @classmethod
+    def for_tokens(cls, tokens: int) -> Chunking:
+        """How documents are cut so that parts fit a maximum length: some three bytes a token."""
+        length = max(3 * tokens, 24)
+        return cls(length, length // 10)
+
 
 # The key of a document part under which the characters it repeats from the part before are counted.
 OVERLAP_KEY = "_overlap"

@@ -240,9 +240,14 @@ ROW_LISTS = frozenset(("messages", "conversations", "conversation", "dialog", "d
 def list_key(value: dict[str, Any]) -> str | None:
     """The key of the one list of objects that an object holds, if it is not itself a row."""
     lists = [k for k, v in value.items() if isinstance(v, list) and any(isinstance(item, dict) for item in v)]
-    if len(lists) == 1 and lists[0] not in ROW_LISTS:
+    if len(lists) == 1 and lists[0] not in ROW_LISTS and not _are_turns(value[lists[0]]):
         return lists[0]
     return None
+
+
+def _are_turns(items: list[Any]) -> bool:
+    """True for the messages of one conversation, whatever their column is called."""
+    return all(isinstance(item, dict) and not {"role", "from"}.isdisjoint(item) for item in items)
 
 
 def _array_of_json(start: str) -> bool:

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.core.method.reward import BUILT_IN
+from app.core.method.reward import BUILT_IN, reward_doubts
 from app.core.protocol import event
 from app.core.protocol.command import ScoreAnswers
 from app.core.protocol.job import RewardJob
@@ -206,6 +206,10 @@ class RewardTester(QWidget):
             )
         else:
             rows.append(f"<tr><td style='color:{c.muted}'>No function is chosen.</td></tr>")
+        doubts = reward_doubts(
+            [name for name, _ in self._weighted()], [text for text in (self.answer.text(),) if text]
+        )
+        rows += [f"<tr><td colspan='4' style='color:{c.warning}'>{_escaped(doubt)}</td></tr>" for doubt in doubts]
         self._result.setText(f"<table cellspacing='0' cellpadding='4'>{''.join(rows)}</table>")
         self._result.show()
         self.scored.emit()

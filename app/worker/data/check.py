@@ -9,6 +9,7 @@ from typing import Any
 
 from app.core.config.train_config import TrainConfig
 from app.core.data.check import check_config_data, check_files
+from app.core.data.convert import first_examples
 from app.core.data.prepare import CancelledError, PreparedData, prepare_data
 from app.core.data.report import DataReport, report_json, with_findings
 from app.core.problem import Severity, UnusableError
@@ -16,7 +17,8 @@ from app.core.protocol import event
 from app.core.protocol.job import CheckJob, TokenizeJob
 from app.core.setup.chosen_method import method_of
 from app.core.source.finding import Findings
-from app.core.source.source import SPLITS
+from app.core.source.source import SPLITS, locate_data
+from app.worker.data.preview import shown_example
 from app.worker.data.rated_statistic import add_rated_findings, rated_statistics
 from app.worker.data.statistic import add_length_findings, statistics
 from app.worker.process.channel import Channel
@@ -106,11 +108,24 @@ def check(channel: Channel, job_dir: Path, job: CheckJob) -> None:
         report = _structure(config, job, reporter)
         if config.model and report.usable:
             report = _with_tokens(config, files, job_dir, report, reporter)
+        shown = _shown(config, files, report, job.show)
     except CancelledError:
         channel.emit(event.Finished(reason="stopped"))
         return
-    channel.emit(event.Result(name="check", data=report_json(report)))
+    channel.emit(event.Result(name="check", data=report_json(report) | {"shown": shown}))
     channel.emit(event.Finished())
+
+
+def _shown(config: TrainConfig, files: list[Path], report: DataReport, count: int) -> list[dict[str, Any]]:
+    """The first examples as the model will see them."""
+    if not (count and config.model and report.target):
+        return []
+    tokenizer = load_tokenizer(config.model)
+    paths = files or [locate_data(config.data)]
+    return [
+        shown_example(row, tokenizer, config) | {"file": file, "line": line}
+        for file, line, row in first_examples(paths, config, report.target, count)
+    ]
 
 
 def _structure(config: TrainConfig, job: CheckJob, reporter: Reporter) -> DataReport:

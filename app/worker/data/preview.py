@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import orjson
 
 from app.core.config.train_config import TrainConfig
 from app.core.data.prepare import CancelledError, PreparedData, prepare_data
+from app.core.data.rated import rated_texts
 from app.core.data.report import shortened
 from app.core.problem import UnusableError
 from app.core.protocol import event
@@ -86,6 +87,37 @@ def _holds(value: Any, wanted: str) -> bool:
     if isinstance(value, dict):
         return any(_holds(item, wanted) for item in value.values())
     return isinstance(value, list) and any(_holds(item, wanted) for item in value)
+
+
+def shown_example(row: dict[str, Any], tokenizer: Any, config: TrainConfig) -> dict[str, Any]:
+    """A converted row as the model will see it.
+
+    ``text`` is what its chat template renders (of a pair both conversations, one below the other), ``trained`` each
+    stretch of it that is learned, and ``parts`` all stretches in order, each with whether it is learned. The plain
+    texts of a rated row stand beside them. A row that the template refuses has ``refused`` and no text.
+    """
+    base = {"text": "", "trained": [], "parts": [], "refused": ""} | rated_texts(row)
+    try:
+        if method_of(config).data == "examples":
+            encoded = RowEncoder(tokenizer, config, row).encode([row])[0]
+            refuse_unknown([encoded], tokenizer)
+            if encoded.example is None:
+                return base | {"refused": encoded.refused}
+            examples = [encoded.example]
+        else:
+            examples, _ = row_examples(row, tokenizer, config)
+    except UnusableError as error:
+        return base | {"refused": error.problems[0].message}
+    parts: list[tuple[str, bool]] = []
+    for example in examples:
+        ids = example.tokens[: config.max_seq_length].tolist()
+        for at, text in enumerate(token_texts(tokenizer, ids)):
+            parts.append((text, bool(example.trained[at]) and at > 0))
+        parts.append(("\n", False))
+    runs = groupby(parts, lambda part: part[1])
+    joined = [("".join(text for text, _ in run), is_trained) for is_trained, run in runs]
+    text = "".join(text for text, _ in parts).removesuffix("\n")
+    return base | {"text": text, "trained": [text for text, is_trained in joined if is_trained], "parts": joined}
 
 
 class Preview:
