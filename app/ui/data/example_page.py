@@ -180,6 +180,7 @@ class DataExamplePage(QWidget):
         self.share_label = QLabel(self)
         self.share_label.setObjectName("examples.share")
         self.share_label.setProperty("role", "label")
+        self.share_label.setWordWrap(True)
         self.share_label.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         row.addWidget(self.share_label, 1)
         return row

@@ -87,6 +87,7 @@ class StartBar(QFrame):
         for button in (self.queue_button, self.button):
             buttons.addWidget(button)
         layout.addLayout(buttons)
+        layout.setAlignment(buttons, Qt.AlignmentFlag.AlignVCenter)
 
     def _dress(self) -> None:
         c = theme.colors()

@@ -75,12 +75,14 @@ class RememberedWorker(WorkerProcess):
         super().start()
 
     def _answer(self) -> None:
-        for line in self._known.read_text(encoding="utf-8").splitlines():
-            self.emitted.emit(parse_event(line))
-        self.ended.emit(WorkerOutcome(self.task, 0))
+        said = [parse_event(line) for line in self._known.read_text(encoding="utf-8").splitlines()]
+        for found in said:
+            self.emitted.emit(found)
+        last = said[-1]
+        self.ended.emit(WorkerOutcome(self.task, 0, finished=last if isinstance(last, event.Finished) else None))
 
     def _keep(self, outcome: WorkerOutcome) -> None:
-        if outcome.failure is None:
+        if outcome.ok:
             self._known.write_text("".join(f"{found.to_line()}\n" for found in self._said), encoding="utf-8")
 
 
