@@ -15,7 +15,7 @@ from PySide6.QtWidgets import (
 from app.ui.form.field import Field
 from app.ui.widget import theme
 
-COLUMN_WIDTH = 168  # px in Inter; narrower columns would cut labels
+GRID_COLUMN_WIDTH = 168  # px in Inter; narrower columns would cut labels
 MAX_COLUMNS = 4
 
 
@@ -27,7 +27,11 @@ class FieldGrid(QWidget):
     """
 
     def __init__(
-        self, parent: QWidget | None = None, *, max_columns: int = MAX_COLUMNS, column_width: int = COLUMN_WIDTH
+        self,
+        parent: QWidget | None = None,
+        *,
+        max_columns: int = MAX_COLUMNS,
+        column_width: int = GRID_COLUMN_WIDTH,
     ) -> None:
         super().__init__(parent)
         self._items: list[QWidget] = []

@@ -32,7 +32,7 @@ LEGEND_WIDTH = 168  # px
 DASHES = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DotLine, Qt.PenStyle.DashDotLine)
 OVERLAY_SMOOTHING = 0.9
 ANTIALIASED = 6  # smooth edges cost twice the time: of more curves nobody sees them
-Entry = tuple[pg.PlotDataItem, pg.PlotDataItem]
+LegendEntry = tuple[pg.PlotDataItem, pg.PlotDataItem]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class RunOverlay(QWidget):
         super().__init__(parent)
         self.setObjectName("run_overlay")
         self._runs: Sequence[OverlayRun] = ()
-        self._entries: list[Entry] = []
+        self._entries: list[LegendEntry] = []
         self._work = SlicedWork(self)
         self._build_plot()
         self._build_controls()
