@@ -296,13 +296,24 @@ def _batches(batches: Any, source: Source, count: ByteCount, total: int) -> Iter
     start = count.done
     for batch in batches:
         size = batch.nbytes
+        nested = [field.name for field in batch.schema if field.type.num_fields]
         for first in range(0, batch.num_rows, BATCH_ROWS):
             for value in batch.slice(first, BATCH_ROWS).to_pylist():
                 row += 1
+                for name in nested:
+                    value[name] = _without_padding(value[name])
                 yield row, value
         done = source.size * row // total if total else count.done - start + size
         count.done = start + min(done, source.size)
     count.done = start + source.size
+
+
+def _without_padding(value: Any) -> Any:
+    """A nested value without nulls: Arrow gives each of a column's objects the fields of all of them. A message
+    keeps its content, which is null where it is a call."""
+    if isinstance(value, dict):
+        return {key: _without_padding(v) for key, v in value.items() if v is not None or key == "content"}
+    return [_without_padding(item) for item in value] if isinstance(value, list) else value
 
 
 def _first_line(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -101,6 +102,25 @@ class ChatTemplate:
 
     def _text(self, tools: Any) -> str:
         return str(self._inner.get_chat_template(None, tools))
+
+
+def with_text_arguments(dialogue: Dialogue) -> Dialogue:
+    """The same conversation with the arguments of its calls as JSON text."""
+
+    def written(call: Any) -> Any:
+        function = call.get("function") if isinstance(call, dict) else None
+        if not isinstance(function, dict) or not isinstance(function.get("arguments"), (dict, list)):
+            return call
+        text = json.dumps(function["arguments"], ensure_ascii=False)
+        return call | {"function": function | {"arguments": text}}
+
+    messages = [
+        message | {"tool_calls": [written(call) for call in message["tool_calls"]]}
+        if isinstance(message.get("tool_calls"), list)
+        else message
+        for message in dialogue.messages
+    ]
+    return Dialogue(messages, dialogue.tools)
 
 
 def _without_nulls(message: Message) -> Message:

@@ -16,7 +16,16 @@ from app.core.config.train_config import TrainConfig
 from app.core.data.format import Features, Target, mlx_choice
 from app.core.problem import Problem, UnusableError
 from app.worker.token.alignment import Alignment, align
-from app.worker.token.chat_template import REFUSALS, ChatTemplate, Dialogue, Rendered, Span, template_refusal
+from app.worker.token.chat_template import (
+    REFUSALS,
+    ChatTemplate,
+    Dialogue,
+    Rendered,
+    Rendering,
+    Span,
+    template_refusal,
+    with_text_arguments,
+)
 from app.worker.token.span import Answers, SpanFinder
 from app.worker.token.token_set import Example
 from app.worker.token.tokenizer import beyond, known_ids, special_texts
@@ -102,7 +111,7 @@ class RowEncoder:
         dialogues = self._dialogues(rows, found)
         good: list[int] = []
         rendered: list[Rendered] = []
-        for at, item in zip(dialogues, self._template.render(list(dialogues.values())), strict=True):
+        for at, item in zip(dialogues, self._rendered(dialogues), strict=True):
             if isinstance(item, Exception):
                 found[at].refused = template_refusal(item)
             else:
@@ -116,6 +125,17 @@ class RowEncoder:
         aligned = align(self._inner, [rendered[number].text for number in whole])
         for number, alignment in zip(whole, aligned, strict=True):
             found[good[number]] = self._encoded(alignment, answers[number])
+        return found
+
+    def _rendered(self, dialogues: dict[int, Dialogue]) -> list[Rendering]:
+        """The conversations as text. Some templates want the arguments of a call as JSON text: those that refuse a
+        row with calls are asked again with such, which then stand in ``dialogues``."""
+        found = self._template.render(list(dialogues.values()))
+        for number, (at, item) in enumerate(zip(list(dialogues), found, strict=True)):
+            if isinstance(item, TypeError) and (other := with_text_arguments(dialogues[at])) != dialogues[at]:
+                (again,) = self._template.render([other])
+                if not isinstance(again, Exception):
+                    found[number], dialogues[at] = again, other
         return found
 
     def _dialogues(self, rows: Sequence[DataRow], found: list[Encoded]) -> dict[int, Dialogue]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from app.core.config.train_config import TrainConfig
@@ -12,7 +14,8 @@ from app.core.data.check import check_files
 from app.core.data.edit import Edits, read_window, save_edited
 from app.core.data.mapping import suggest_mapping
 from app.core.data.prepare import prepare_data
-from app.core.source.source import is_headless
+from app.core.source.reader import read_rows
+from app.core.source.source import inspect_file, is_headless
 from tests.core.data.written import told
 
 PAIRS = [{"prompt": f"Lamp {n}?", "completion": "Lit."} for n in range(3)]
@@ -107,3 +110,16 @@ def test_a_table_without_a_header_loses_no_row(tmp_path: Path) -> None:
 )
 def test_a_first_line_is_data_only_if_it_is_like_the_rest(records: list[list[str]], expected: bool) -> None:
     assert is_headless(records) is expected
+
+
+def test_fields_that_arrow_pads_into_objects_are_not_there(tmp_path: Path) -> None:
+    rows = [
+        {
+            "messages": [{"role": "assistant", "content": None, "calls": [{"name": name, "arguments": arguments}]}],
+            "id": None,
+        }
+        for name, arguments in (("a", {"city": "Rome"}), ("b", {"depth": {"m": 3}}))
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "rows.parquet")
+    source = inspect_file(tmp_path / "rows.parquet")
+    assert [row for _, row in read_rows(source)] == rows

@@ -155,6 +155,18 @@ def test_tool_calls_are_trained_as_turns(tmp_path: Path, tokenizers: dict[str, A
     assert text == f"{call}<|im_end|>\nIt is 3.<|im_end|>\n"
 
 
+def test_two_tokens_at_the_beginning_of_a_text_are_one(tokenizers: dict[str, Any]) -> None:
+    tokenizer = tokenizers["begin"]
+    tokenizer.bos_token = "<|endoftext|>"
+    rows = [{"text": "<|endoftext|>Ready made."}, {"text": "Ready made."}]
+    first, second = RowEncoder(tokenizer, TrainConfig(), rows[0]).encode(rows)
+    assert first.example is not None
+    assert second.example is not None
+    assert first.example.tokens.tolist() == second.example.tokens.tolist()
+    assert [kind for kind, _ in first.faults] == ["double_begin"]
+    assert second.faults == []
+
+
 def test_refused_rows(tmp_path: Path, tokenizers: dict[str, Any]) -> None:
     rows = [talk("a", "b"), {"messages": [*talk("a")["messages"], *talk("b", "c")["messages"]]}]
     source = tmp_path / "a.jsonl"

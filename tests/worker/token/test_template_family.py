@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -72,3 +73,16 @@ def test_a_turn_with_weight_zero_is_not_learned(tokenizers: dict[str, Any]) -> N
         assert learned(tokenizers[name], bad, "all")[0] == ends[1:]
         assert learned(tokenizers[name], good, "all")[0] == ends[:1]
         assert learned(tokenizers[name], good, "last")[0] == []
+
+
+def test_a_template_that_wants_arguments_as_text_gets_them(tmp_path: Path) -> None:
+    family = Family("deepseek_v3", "</s>")
+    tokenizer = tokenizer_of(family, tmp_path)
+    template = tokenizer._tokenizer.chat_template
+    tokenizer._tokenizer.chat_template = template.replace(
+        "~ (call.function.arguments | tojson) ~", "+ call.function.arguments +"
+    )
+    assert tokenizer._tokenizer.chat_template != template
+    spans, encoded = learned(tokenizer, CASES["tools"], "all")
+    assert encoded.refused == ""
+    assert spans == [NAMES["deepseek_v3"].call, "It is 20.</s>"]
