@@ -23,7 +23,8 @@ INSTRUCTION_INPUTS = ("input", *CONTEXT_COLUMNS, "inputs")
 PAIRS = (
     ("prompt", "completion"), ("prompt", "response"), ("question", "answer"), ("problem", "solution"),
     ("question", "solution"), ("problem", "answer"), ("question", "response"), ("query", "response"),
-    ("query", "answer"), ("input", "output"), ("prompt", "output"), ("prompt", "target"), ("inputs", "targets"),
+    ("query", "answer"), ("input", "output"), ("input", "target"), ("prompt", "output"), ("prompt", "target"),
+    ("inputs", "targets"),
     ("source", "target"), ("user", "assistant"), ("human", "assistant"), ("human", "gpt"), ("human", "bot"),
     ("question", "answers"), ("q", "a"),
 )  # fmt: skip
@@ -41,17 +42,18 @@ CLASSIFIED_COLUMNS = ("text", "sentence", "review", "tweet", "comment", "content
 CLASS_COLUMNS = ("label", "class", "sentiment", "intent", "emotion")
 CLASS_NAME_COLUMNS = ("label_text", "label_name", "label_str")
 MEDIA_COLUMNS = ("images", "image", "audios", "audio", "videos", "video")
-KEYED_ANSWERS = ("answer", "answerkey", "answer_key", "correct_answer", "correct_option", "correct", "label")
+KEYED_ANSWERS = ("answer", "answerkey", "answer_key", "correct_answer", "correct_option", "correct", "cop", "label")
 
 # What a column that is not used looks like, by a word of its name; warned of where one of these stands there.
 _TELLING = frozenset((
     "prompt", "prompts", "question", "questions", "instruction", "instructions", "query", "input", "inputs",
     "problem", "request", "context", "contexts", "passage", "passages", "document", "documents", "background",
-    "evidence", "system", "persona", "history", "conversation", "conversations", "dialog", "dialogue", "messages",
-    "turns", "choices", "options", "option", "choice", "tools", "functions", "answer", "answers", "output",
-    "outputs", "response", "responses", "completion", "completions", "solution", "solutions", "target", "targets",
-    "label", "chosen", "rejected", "reply", "summary", "translation", "rationale", "explanation", "reasoning",
-    "thinking", "image", "images", "audio", "audios", "video", "videos",
+    "evidence", "system", "persona", "history", "conversation", "conversations", "dialog", "dialogue",
+    "messages", "turns", "choices", "options", "option", "choice", "tools", "functions", "answer", "answers",
+    "output", "outputs", "response", "responses", "completion", "completions", "solution", "solutions",
+    "target", "targets", "label", "labels", "class", "sentiment", "intent", "emotion", "chosen", "rejected",
+    "reply", "summary", "translation", "rationale", "explanation", "reasoning", "thinking", "image", "images",
+    "audio", "audios", "video", "videos",
 ))  # fmt: skip
 # Words behind which a name tells something about a text and is none: `prompt_id`, `answer_type`.
 _ABOUT = frozenset((
@@ -60,6 +62,8 @@ _ABOUT = frozenset((
     "model", "name", "number", "num", "level", "rating", "difficulty", "version", "format", "status", "author",
     "quality",
 ))  # fmt: skip
+# Words that tell the same before it: `score_chosen`, `num_answers`.
+_MEASURED = frozenset(("score", "scores", "num", "number", "len", "length", "count", "rating", "id", "has", "is"))
 _LETTER_COLUMN = re.compile(r"(?:(?:option|choice|opt|op)[ _-]?)?([a-h])|(?:option|choice)[ _-]?(\d)")
 
 
@@ -96,7 +100,9 @@ def reads_as_data(column: str) -> bool:
     """True if a column of this name looks like a part of an example, so that leaving it out changes the example."""
     words = re.sub(r"([a-z])([A-Z])", r"\1 \2", column).lower()
     found = [word for word in re.split(r"[^a-z]+", words) if word]
-    return bool(found) and found[-1] not in _ABOUT and not _TELLING.isdisjoint(found)
+    if not found or found[-1] in _ABOUT or found[0] in _MEASURED:
+        return False
+    return not _TELLING.isdisjoint(found)
 
 
 def choice_columns(names: dict[str, str]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-LABEL_COLUMNS = ("label", "Label", "LABEL")
+LABEL_COLUMNS = ("label", "Label", "LABEL", "kto_tag")
 GOOD, BAD = "good", "bad"
 _WORDS = {"true": True, "good": True, "desirable": True, "false": False, "bad": False, "undesirable": False}
 _DIGITS = {"1": True, "0": False, "1.0": True, "0.0": False}

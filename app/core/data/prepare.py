@@ -16,10 +16,9 @@ import orjson
 from app.core.config.train_config import TrainConfig
 from app.core.data.check import ByteProgress, Cancelled, DataCheck, chunking_of
 from app.core.data.column import as_list
-from app.core.data.convert import convert_row
+from app.core.data.convert import RowConverter
 from app.core.data.format import Features
 from app.core.data.label import imbalance
-from app.core.data.layout import layout_of
 from app.core.data.report import DataReport
 from app.core.data.row_record import BAD_ROW, RowRecord
 from app.core.data.split import LEFT_OUT, SMALL_ROWS, TRAIN, SplitPlan, assign
@@ -339,7 +338,7 @@ def _write_rows(
     progress: ByteProgress | None,
     cancelled: Cancelled | None,
 ) -> None:
-    features, chunking = Features.of(config), chunking_of(config)
+    converter, chunking = RowConverter(check.target, Features.of(config)), chunking_of(config)
     count, total = ByteCount(), sum(source.size for source in check.sources)
     files = [(folder / f"{split}.jsonl").open("wb", WRITE_BUFFER_BYTES) for split in SPLITS]
     try:
@@ -353,10 +352,7 @@ def _write_rows(
                         raise CancelledError
                 if row is None:
                     continue
-                layout = layout_of(row[1], features)
-                assert layout is not None  # the check accepted the row
-                tree = convert_row(row[1], layout, check.target, features)
-                files[row[0]].write(dump_row(tree))
+                files[row[0]].write(dump_row(converter.convert(row[1])))
         for file in files:
             file.flush()
             os.fsync(file.fileno())

@@ -74,8 +74,10 @@ def pair_of_answers(row: dict[str, Any], layout: Layout) -> Pair:
 def _asked(row: dict[str, Any], layout: Layout) -> list[RowMessage]:
     """The turns before an answer that stands in a column of its own."""
     if layout.chat:
-        turns = message_list(row.get(layout.chat))
-        return [] if turns is None else turns_from(turns)
+        turns = turns_from(message_list(row.get(layout.chat)) or [])
+        while turns and turns[-1].get("role") == "assistant":
+            turns.pop()  # an answer once more
+        return turns
     if layout.prompt and row.get(layout.prompt) is not None:
         return prompt_turns(row, layout)
     return []
@@ -96,9 +98,6 @@ def prompt_of(row: dict[str, Any], layout: Layout) -> tuple[list[RowMessage], st
     """The turns before the answer, and the reference answer as text."""
     if layout.format is Format.GRPO:
         prompt = _asked(row, layout)
-        if layout.chat:
-            while prompt and prompt[-1].get("role") == "assistant":
-                prompt = prompt[:-1]  # an answer, which the reference stands for
         return with_system(prompt, row, layout), reference_of(row, layout)
     *prompt, last = messages_of(row, layout)
     return prompt, final_answer(str(last.get("content") or ""))

@@ -10,7 +10,8 @@ from PySide6.QtWidgets import QMenu, QPushButton, QWidget
 from app.core.config.train_config import TrainConfig
 from app.core.data.format import Features
 from app.core.data.layout import layout_of
-from app.core.data.rated import prompt_of
+from app.core.data.rated import goal_of, prompt_of
+from app.core.data.row_check import full_check, is_good
 from app.core.problem import Problem
 from app.core.setup import plan
 from app.core.setup.chosen_method import method_of, uses_rewards
@@ -144,7 +145,9 @@ class EnhancedTab(ConfigTab):
         row = rows[self._example % len(rows)]
         self._example += 1
         layout = layout_of(row, Features.of(config))
-        if layout is None:
+        if layout is None or goal_of(config.train_mode, layout.format) != "prompt":
+            return None
+        if not is_good(full_check(row, layout)):
             return None
         prompt, answer = prompt_of(row, layout)
         return str(prompt[-1].get("content", "")) if prompt else "", answer

@@ -127,6 +127,9 @@ PAIRS: dict[str, tuple[dict[str, Any], str, str]] = {
         {"question": "Which?\nA) oil\nB) wood", "A": "oil", "B": "wood", "answer": "B"}, "Which?\nA) oil\nB) wood",
         "B",
     ),
+    "an exam's columns": (
+        {"question": QUESTION, "opa": "oil", "opb": "wood", "opc": "straw", "cop": 2}, CHOICES, "C",
+    ),
     "a number": ({"question": "6 * 7?", "answer": 42}, "6 * 7?", "42"),
     "a fraction": ({"prompt": "1 / 2?", "completion": 0.5}, "1 / 2?", "0.5"),
     "a truth": ({"question": "Is tar black?", "answer": True}, "Is tar black?", "true"),
@@ -267,6 +270,7 @@ def test_labelled_rows_are_refused_in_supervised_training_whatever_their_form(tm
     "name, expected",
     [("context", True), ("System Prompt", True), ("modelAnswer", True), ("option_a", True), ("chat_history", True),
      ("prompt_id", False), ("answer_type", False), ("source", False), ("url", False), ("inputTokens", False),
+     ("score_chosen", False), ("labels", True),
      ("", False), ("größe", False)],
 )  # fmt: skip
 def test_names_that_read_as_data(name: str, expected: bool) -> None:

@@ -28,6 +28,7 @@ def transcript(*turns: dict[str, str]) -> str:
 PREFERENCES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "a prompt in conversations": ({"conversations": [SAYS]} | TEXTS, PAIR),
     "a prompt in messages": ({"messages": [ASKED]} | TEXTS, PAIR),
+    "a conversation with an answer": ({"messages": [ASKED, GOOD]} | TEXTS, PAIR),
     "a query": ({"query": ASKED["content"]} | TEXTS, PAIR),
     "single messages": ({"messages": [ASKED], "chosen": GOOD, "rejected": BAD}, PAIR),
     "single turns of ShareGPT": (
@@ -90,6 +91,7 @@ def test_the_chosen_prompt_column_is_followed_for_pairs(tmp_path: Path) -> None:
 LABELLED: dict[str, dict[str, Any]] = {
     "messages": {"messages": [ASKED, GOOD], "label": True},
     "ShareGPT": {"conversations": [SAYS, {"from": "gpt", "value": "At ten past."}], "label": 1},
+    "a tag": {"messages": [ASKED, GOOD], "kto_tag": True},
     "an instruction": {"instruction": ASKED["content"], "input": "", "output": "At ten past.", "label": "good"},
 }
 
