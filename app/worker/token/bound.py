@@ -60,7 +60,7 @@ class BoundTurn:
 
         The last turn of a row ends where the row does.
         """
-        begin = self._begin()
+        begin = self._begin(endings)
         end = len(self.whole.text) if is_last else self._end(endings)
         if begin is None:
             return "where it begins"
@@ -73,7 +73,7 @@ class BoundTurn:
             return "what it is apart from other turns"
         return Bounds(start, end, given)
 
-    def _begin(self) -> tuple[int, str] | None:
+    def _begin(self, endings: Endings) -> tuple[int, str] | None:
         own = next((slot for slot in self.whole.slots if self.owners[slot.number] == self.number), None)
         if self.head is None:
             return None if own is None else (own.start, "")
@@ -83,6 +83,13 @@ class BoundTurn:
         begin, literal = self.whole.behind(place)
         rest = self.head.literals[-1]
         common = alike(literal, rest)
+        if (
+            common < min(len(rest), len(literal))
+            and (prompt := self._prompt(endings)).strip()
+            and prompt in literal
+        ):
+            # The turn before ends otherwise when another follows: the answer is still prompted for in the same way.
+            return begin + literal.index(prompt) + len(prompt), ""
         follows = place + 1 < len(self.whole.slots) and common == len(literal)
         return begin + common, rest[common:] if follows else ""
 
@@ -114,10 +121,13 @@ class BoundTurn:
         header = rest.find(first) if first else -1
         return common + len(rest[: header if header >= 0 else found[-1].start()].rstrip())
 
-    def _first_given(self, endings: Endings) -> str:
-        """The special token that turns of the assistant begin with."""
+    def _prompt(self, endings: Endings) -> str:
+        """What the template writes to prompt for an answer."""
         if self.head is None or (plain := self.plain()) is None:
             return ""
-        given = self.head.text[endings.shared(self.head.text, plain.text) :]
-        found = endings.special.search(given)
+        return self.head.text[endings.shared(self.head.text, plain.text) :]
+
+    def _first_given(self, endings: Endings) -> str:
+        """The special token that turns of the assistant begin with."""
+        found = endings.special.search(self._prompt(endings))
         return found[0] if found else ""
