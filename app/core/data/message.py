@@ -324,8 +324,8 @@ def _take_calls(message: RowMessage) -> None:
     if isinstance(old, dict) and isinstance(old.get("name"), str):
         del message["function_call"]
         message.setdefault("tool_calls", [tool_call(old)])
-        if message.get("content") is None:
-            message["content"] = ""
+    if message.get("tool_calls") and message.get("content") is None:
+        message["content"] = ""  # as mlx-lm's server has it: templates refuse a turn without, or one of null
 
 
 def _take_parts(message: RowMessage) -> None:

@@ -22,9 +22,12 @@ SAID = {"role": "assistant", "content": "Done."}
 
 FORMS: dict[str, dict[str, Any]] = {
     "arguments as the text of an object": {
-        "messages": [ASKED, {"role": "assistant", "content": "", "tool_calls": [
+        "messages": [ASKED, {"role": "assistant", "content": None, "tool_calls": [
             {"type": "function", "function": {"name": "horn", "arguments": '{"on": true}'}}]}, RESULT, SAID],
         "tools": [TOOL],
+    },
+    "a call without a text": {
+        "messages": [ASKED, {"role": "assistant", "tool_calls": [CALL]}, RESULT, SAID], "tools": [TOOL],
     },
     "ShareGPT's turns": {
         "conversations": [
