@@ -290,18 +290,39 @@ def _read_arrow(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
         yield 1, RowFault("damaged_file", f"This is not a readable Arrow file: {_first_line(error)}.")
 
 
+def _class_names(schema: Any) -> dict[str, list[str]]:
+    """The names of the classes that columns hold the numbers of, as `datasets` writes them beside the columns."""
+    try:
+        features = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))["info"]["features"]
+        return {
+            column: [str(name) for name in feature["names"]]
+            for column, feature in features.items()
+            if column in schema.names and feature.get("_type") == "ClassLabel" and feature.get("names")
+        }
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _named(number: Any, names: list[str]) -> Any:
+    """The name of a class in place of its number."""
+    return names[number] if type(number) is int and 0 <= number < len(names) else number
+
+
 def _batches(batches: Any, source: Source, count: ByteCount, total: int) -> Iterator[NumberedRow]:
     """Rows of record batches, a few hundred at a time. Progress is by rows where their number is known."""
     row = 0
     start = count.done
     for batch in batches:
         size = batch.nbytes
+        classes = _class_names(batch.schema)
         nested = [field.name for field in batch.schema if field.type.num_fields]
         for first in range(0, batch.num_rows, BATCH_ROWS):
             for value in batch.slice(first, BATCH_ROWS).to_pylist():
                 row += 1
                 for name in nested:
                     value[name] = _without_padding(value[name])
+                for name, its in classes.items():
+                    value[name] = _named(value[name], its)
                 yield row, value
         done = source.size * row // total if total else count.done - start + size
         count.done = start + min(done, source.size)

@@ -126,6 +126,16 @@ def test_unusable_data_name_the_first_fault_and_its_line() -> None:
     assert (problem.file, problem.line) == ("a.jsonl", 7)
 
 
+def test_a_reward_that_right_answers_hardly_get_is_told_before_the_start() -> None:
+    worked = report(target="prompt", references=("So many ships, " * 20 + "that is 12.",) * 3)
+    plain = report(target="prompt", references=("12", "13"))
+    config = TrainConfig.model_validate(GOOD | {"train_mode": "grpo"})
+    path = "reward_functions"
+    assert severity(config, path, None, worked) is Severity.WARNING
+    assert severity(config, path, None, plain) is None
+    assert severity(config.with_value(path, ("last_number",)), path, None, worked) is None
+
+
 def test_errors_come_first() -> None:
     config = TrainConfig(learning_rate=0.1, num_layers=99, **{k: v for k, v in GOOD.items() if k != "iters"})
     severities = [p.severity for p in check_config(config, inspection(), report())]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import parquet
 
 from app.core.config.train_config import TrainConfig
 from app.core.data.check import check_files
@@ -123,3 +124,20 @@ def test_fields_that_arrow_pads_into_objects_are_not_there(tmp_path: Path) -> No
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "rows.parquet")
     source = inspect_file(tmp_path / "rows.parquet")
     assert [row for _, row in read_rows(source)] == rows
+
+
+@pytest.mark.parametrize("kind", ["parquet", "arrow"])
+def test_numbers_of_classes_are_read_as_their_names(kind: str, tmp_path: Path) -> None:
+    features = {"label": {"names": ["calm", "storm"], "_type": "ClassLabel"}, "text": {"_type": "Value"}}
+    table = pa.table({"text": ["Flat sea.", "Waves!", "Who knows?"], "label": [0, 1, None]})
+    table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    path = tmp_path / f"rows.{kind}"
+    if kind == "parquet":
+        parquet.write_table(table, path)
+    else:
+        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, table.schema) as writer:
+            writer.write_table(table)
+    report = check_files([path])
+    assert [row["label"] for row in report.preview] == ["calm", "storm", None]
+    assert (report.target, report.examples) == ("completion", 2)
+    assert [(finding.line, finding.kind) for finding in report.errors] == [(3, "missing_field")]
