@@ -10,14 +10,14 @@ from typing import Any
 from app.core.config.train_config import TrainConfig
 from app.core.data.column import reads_as_data
 from app.core.data.conclusion import Conclusion
-from app.core.data.contradiction import Contradictions
-from app.core.data.duplicate import Fingerprints, RepeatSummary, RowPlace
+from app.core.data.duplicate import Contradictions, Fingerprints, RepeatSummary, RowPlace
 from app.core.data.format import Features, Format, Layout, Target, mlx_choice
 from app.core.data.label import label_of
 from app.core.data.layout import layout_of
+from app.core.data.message_check import Fault
 from app.core.data.rated import goal_of, is_written, prompt_of
 from app.core.data.report import PREVIEW_ROWS, DataReport, SplitReport, shortened
-from app.core.data.row_check import FastCheck, Fault, RowResult, fast_check, full_check, is_good
+from app.core.data.row_check import FastCheck, RowResult, fast_check, full_check, is_good
 from app.core.data.row_record import FORMATS, Lane, RowRecord
 from app.core.method.table import METHODS
 from app.core.problem import Severity

@@ -1,13 +1,17 @@
-"""Duplicates: rows that train alike, found by 64-bit fingerprints in flat arrays of bounded size."""
+"""Duplicates and contradictions: rows that train alike, and rated rows that say the opposite of an earlier one."""
 
 from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from app.core.data.format import Format, Layout
+from app.core.data.label import label_of
+from app.core.data.row_check import dumped
 
 LIMIT_ROWS = 3_000_000
 LISTED_REPEATS = 1000
@@ -124,3 +128,35 @@ class Fingerprints:
         self.starts = [int(before[start]) for start in self.starts]
         keys, lines = np.frombuffer(self.keys, np.int64)[keep], np.frombuffer(self.lines, np.uint32)[keep]
         self.keys, self.lines = array("q", keys.tobytes()), array("I", lines.tobytes())
+
+
+# -- contradictions ------------------------------------------------------------------------------------------------
+
+# Answers that are remembered, 240 bytes each; what comes after them is compared with these.
+REMEMBERED_ANSWERS = 1_000_000
+
+
+class Contradictions:
+    """Takes rated rows in order and tells which of them say the opposite of an earlier one."""
+
+    def __init__(self, limit: int = REMEMBERED_ANSWERS) -> None:
+        self._limit = limit
+        self._said: dict[int, tuple[bool, RowPlace]] = {}
+
+    def take(self, row: dict[str, Any], layout: Layout, place: RowPlace) -> RowPlace | None:
+        """Where the first row stands that says otherwise, if there is one. ``row`` is a good one of ``layout``."""
+        if layout.format is Format.LABELLED:
+            said, verdict = {*layout.read} - {layout.label}, bool(label_of(row[layout.label]))
+            key = hash(dumped({column: row.get(column) for column in said}))
+        else:
+            asked = {*layout.read} - {layout.chosen, layout.rejected}
+            chosen, rejected = dumped(row.get(layout.chosen)), dumped(row.get(layout.rejected))
+            verdict = chosen < rejected
+            prompt = dumped({column: row.get(column) for column in asked})
+            key = hash((prompt, *sorted((chosen, rejected))))
+        known = self._said.get(key)
+        if known is None:
+            if len(self._said) < self._limit:
+                self._said[key] = verdict, place
+            return None
+        return known[1] if known[0] != verdict else None

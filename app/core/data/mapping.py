@@ -47,11 +47,11 @@ def suggest_mapping(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> M
     if known := _known_mapping(sample):
         return known
     chats = [column for column in columns if _share(sample, column, _is_messages) > 0.5]
-    if chats:
-        return Mapping("chat", chat=chats[0])
     texts = [
         column for column in columns if _share(sample, column, lambda v: isinstance(v, str) and v.strip()) > 0.5
     ]
+    if chats:
+        return Mapping("chat", chat=chats[0], system=_named(texts, SYSTEM_WORDS))
     if len(texts) < 2:
         return Mapping("text", text=texts[0]) if texts else None
     system = _named(texts, SYSTEM_WORDS)

@@ -11,7 +11,6 @@ from app.core.data.column import MEDIA_COLUMNS, TOOL_COLUMNS, as_list, message_l
 from app.core.data.format import RATED, Format, Layout
 from app.core.data.message import (
     CALLERS,
-    ROLES,
     SPEAKERS,
     RowMessage,
     choices_of,
@@ -24,6 +23,7 @@ from app.core.data.message import (
     turns_of,
     with_system,
 )
+from app.core.data.message_check import Fault, kind_of, media_word, message_faults, parts_told, role_faults
 from app.core.data.rated import (
     answer_faults,
     is_written,
@@ -41,13 +41,9 @@ from app.core.source.finding import KINDS
 
 # Roles that stay as they are: rows with others, `function` and `developer` among them, are read in full.
 _PLAIN_ROLES = frozenset(("system", "user", "assistant", "tool", "ipython"))
-_PICTURES = ("image", "picture", "photo")
-_SOUNDS = ("audio", "sound", "video")
 REMEMBERED_SEQUENCES = 10_000
 _SEPARATOR = "\x1f"
 _PAIR_ROLES = ("user", "assistant")
-
-Fault = tuple[str, str]  # kind of finding, reason
 
 
 # Fingerprint (equal for rows that train alike), length in characters, faults, and whether mlx-lm reads the row as
@@ -235,7 +231,7 @@ def _own_column_faults(row: dict[str, Any], layout: Layout) -> list[Fault]:
         if value is None:
             faults.append(("missing_field", f"`{layout.chat}` is null."))
         elif not isinstance(value, list):
-            faults.append(("wrong_type", f"`{layout.chat}` is {_kind_of(value)}, not a list of messages."))
+            faults.append(("wrong_type", f"`{layout.chat}` is {kind_of(value)}, not a list of messages."))
         elif not value:
             faults.append(("empty_field", f"`{layout.chat}` is an empty list."))
     elif layout.format is not Format.CHAT:
@@ -248,7 +244,7 @@ def _beside_faults(row: dict[str, Any], layout: Layout) -> list[Fault]:
     faults: list[Fault] = []
     system = system_text(row.get(layout.system)) if layout.system else None
     if system is not None and not isinstance(system, str):
-        faults.append(("wrong_type", f"{quoted(layout.system)} is {_kind_of(system)}, not a text."))
+        faults.append(("wrong_type", f"{quoted(layout.system)} is {kind_of(system)}, not a text."))
     elif system and layout.chat and layout.format is not Format.PREFERENCE:
         own = messages_of(row, layout)[:1]
         if own and own[0].get("role") == "system" and own[0].get("content") != system:
@@ -256,9 +252,9 @@ def _beside_faults(row: dict[str, Any], layout: Layout) -> list[Fault]:
     if layout.context and not context_of(row, layout) and not _is_nothing(row.get(layout.context)):
         value = row[layout.context]
         if layout.format is Format.ALPACA:
-            faults.append(("wrong_type", f"{quoted(layout.context)} is {_kind_of(value)}, not a text."))
+            faults.append(("wrong_type", f"{quoted(layout.context)} is {kind_of(value)}, not a text."))
         else:
-            faults.append(("unused_column", f"{quoted(layout.context)} is not used, being {_kind_of(value)}"))
+            faults.append(("unused_column", f"{quoted(layout.context)} is not used, being {kind_of(value)}"))
     if layout.history and not has_earlier_turns(row, layout):
         faults.append(("unused_column", f"{quoted(layout.history)} is not used: it holds no turns"))
     if layout.choices and not choices_of(row, layout):
@@ -278,17 +274,8 @@ def _media_faults(row: dict[str, Any]) -> list[Fault]:
         value = as_list(row.get(column))
         if not value or (isinstance(value, str) and not column.endswith("s")):
             continue
-        faults.append(("media", f"{quoted(column)} holds {_media_word(column)}, which cannot be trained."))
+        faults.append(("media", f"{quoted(column)} holds {media_word(column)}, which cannot be trained."))
     return faults
-
-
-def _media_word(name: str) -> str:
-    name = name.lower()
-    if any(word in name for word in _PICTURES):
-        return "pictures"
-    if "video" in name:
-        return "films"
-    return "sound" if any(word in name for word in _SOUNDS) else ""
 
 
 def _tool_faults(row: dict[str, Any]) -> list[Fault]:
@@ -296,7 +283,7 @@ def _tool_faults(row: dict[str, Any]) -> list[Fault]:
     for column in TOOL_COLUMNS:
         tools = as_list(row.get(column))
         if not _is_nothing(tools) and not isinstance(tools, (list, dict)):
-            faults.append(("wrong_type", f"`{column}` is {_kind_of(tools)}, not a list of tools."))
+            faults.append(("wrong_type", f"`{column}` is {kind_of(tools)}, not a list of tools."))
     return faults
 
 
@@ -321,7 +308,7 @@ def _text_faults(row: dict[str, Any], column: str) -> list[Fault]:
     if value is None:
         return [("missing_field", f"{quoted(column)} is null.")]
     if not isinstance(value, str):
-        return [("wrong_type", f"{quoted(column)} is {_kind_of(value)}, not a text.")]
+        return [("wrong_type", f"{quoted(column)} is {kind_of(value)}, not a text.")]
     return [] if value.strip() else [("empty_field", f"{quoted(column)} is empty.")]
 
 
@@ -337,88 +324,6 @@ def _renamed_faults(row: dict[str, Any], layout: Layout, turns: list[RowMessage]
     }
     return [("renamed_role", f"The role {quoted(old)} is read as `{new}`")
             for old, new in sorted(pairs, key=str) if new != old]  # fmt: skip
-
-
-def message_faults(messages: list[RowMessage]) -> list[Fault]:
-    """Every fault of the messages, each with its number in the row (from 1)."""
-    faults: list[Fault] = []
-    roles: list[str] = []
-    for number, message in enumerate(messages, 1):
-        role, content = message.get("role"), message.get("content")
-        if isinstance(role, str):
-            roles.append(role)
-        elif role is None and isinstance(content, dict | list | str | int | float) and len(message) == 2:
-            faults.append(("wrong_type", f"Message {number} is {_kind_of(content)}, or has no role."))
-        else:
-            faults.append(("missing_field" if role is None else "wrong_type", f"Message {number} has no role."))
-        faults += _content_faults(number, message, content)
-    if not any(kind in ("wrong_type", "missing_field") and "role" in reason for kind, reason in faults):
-        faults += role_faults(tuple(roles))
-    return faults
-
-
-def _content_faults(number: int, message: RowMessage, content: Any) -> list[Fault]:
-    calls = message.get("tool_calls")
-    if calls is not None and not isinstance(calls, list):
-        return [("wrong_type", f"`tool_calls` of message {number} is {_kind_of(calls)}, not a list.")]
-    if calls or message.get("role") in ("tool", "function", "ipython"):
-        good = content is None or isinstance(content, (str, dict, list))
-        return (
-            [] if good else [("wrong_type", f"The content of message {number} is {_kind_of(content)}, not a text.")]
-        )
-    if content is None:
-        return [("missing_field", f"Message {number} has no content.")]
-    if isinstance(content, list):
-        return [("wrong_type", f"Message {number} {_parts_told(content)}.")]
-    if not isinstance(content, str):
-        return [("wrong_type", f"The content of message {number} is {_kind_of(content)}, not a text.")]
-    if not content.strip() and not message.get("reasoning_content") and not message.get("thinking"):
-        return [("empty_field", f"The content of message {number} ({message.get('role')}) is empty.")]
-    return []
-
-
-def _parts_told(content: list[Any]) -> str:
-    """What parts that are not text are, in words."""
-    if not content:
-        return "holds an empty list"
-    kinds = [_part_kind(part) for part in content]
-    for kind in kinds:
-        if word := _media_word(kind):
-            return f"holds {word} ({quoted(kind)}), which cannot be trained"
-    odd = dict.fromkeys(kind for kind in kinds if kind not in ("text", "input_text", "output_text"))
-    if not odd:
-        return "holds a part without a text"
-    named = ", ".join(quoted(kind) for kind in list(odd)[:3])
-    return f"holds parts that are not text ({named})"
-
-
-def _part_kind(part: Any) -> str:
-    """The type of a part, or the field that tells what it is."""
-    if not isinstance(part, dict):
-        return _kind_of(part)
-    if isinstance(part.get("type"), str):
-        return str(part["type"])
-    return next((str(key) for key in part if _media_word(str(key))), "no type")
-
-
-def role_faults(roles: tuple[str, ...]) -> tuple[Fault, ...]:
-    """Faults of the order of roles: unknown ones, repeated ones, a late system turn, no answer at the end."""
-    faults: list[Fault] = []
-    for number, role in enumerate(roles, 1):
-        if role not in ROLES:
-            meant = SPEAKERS.get(role.strip().lower())
-            hint = f" Did you mean {meant!r}?" if meant else ""
-            faults.append(("unknown_role", f"Message {number} has the unknown role {role[:40]!r}.{hint}"))
-        elif number > 1 and role == roles[number - 2] and role in ("user", "assistant"):
-            faults.append(("repeated_role", f"Messages {number - 1} and {number} are both of the {role}."))
-        elif role == "system" and number > 1:
-            faults.append(("system_position", f"Message {number} is a system turn, not the first."))
-    if not any(kind == "unknown_role" for kind, _ in faults):
-        if "assistant" not in roles:
-            faults.append(("no_answer", "There is no turn of the assistant, so nothing to learn."))
-        elif roles[-1] != "assistant":
-            faults.append(("no_answer", f"The last turn is of the {roles[-1]}, not of the assistant."))
-    return tuple(faults)
 
 
 def _check_rated(row: dict[str, Any], layout: Layout) -> RowResult:
@@ -470,9 +375,9 @@ def _rated_turns(row: dict[str, Any], layout: Layout) -> tuple[list[RowMessage],
         if not isinstance(role, str):
             faults.append(("missing_field", f"Message {number} has no role."))
         elif isinstance(content, list):
-            faults.append(("wrong_type", f"Message {number} {_parts_told(content)}."))
+            faults.append(("wrong_type", f"Message {number} {parts_told(content)}."))
         elif not isinstance(content, str) and not turn.get("tool_calls"):
-            faults.append(("wrong_type", f"The content of message {number} is {_kind_of(content)}, not a text."))
+            faults.append(("wrong_type", f"The content of message {number} is {kind_of(content)}, not a text."))
     return turns, list(dict.fromkeys(faults))
 
 
@@ -544,12 +449,3 @@ def _has_sign(text: str) -> bool:
 
 def _around(text: str, position: int) -> str:
     return text[max(position - 12, 0) : position + 12].replace(_SEPARATOR, " ")
-
-
-def _kind_of(value: Any) -> str:
-    """What a JSON value is, in words."""
-    if value is None:
-        return "null"
-    names = {bool: "true or false", int: "a number", float: "a number", str: "a text", list: "a list",
-             dict: "an object"}  # fmt: skip
-    return names.get(type(value), f"of type {type(value).__name__}")

@@ -10,8 +10,7 @@ import pytest
 
 from app.core.config.train_config import TrainConfig
 from app.core.data.check import check_files
-from app.core.data.contradiction import Contradictions
-from app.core.data.duplicate import RowPlace
+from app.core.data.duplicate import Contradictions, RowPlace
 from app.core.data.format import Features
 from app.core.data.layout import layout_of
 from app.core.source.finding import Finding
@@ -60,6 +59,25 @@ def test_a_pair_the_other_way_round(texts: bool, tmp_path: Path) -> None:
     rows = [{"prompt": "Hi", "chosen": one, "rejected": other}, turned | {"prompt": "Hello"}, turned]
     (found,) = told(tmp_path / "data", "dpo", train=rows)
     assert (found.line, "other way round in line 1." in found.reason) == (3, True)
+
+
+def test_prompts_in_conversations_are_looked_at(tmp_path: Path) -> None:
+    """Answers in a chat, and pairs beside one, contradict each other only if what was asked is the same."""
+
+    def labelled(said: str, label: bool) -> dict[str, Any]:
+        return {
+            "messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": said}],
+            "label": label,
+        }
+
+    rows = [labelled("Hello!", True), labelled("Bye!", False)]
+    assert not told(tmp_path / "chats", "kto", train=rows)
+    (found,) = told(tmp_path / "turned", "kto", train=[*rows, labelled("Bye!", True)])
+    assert found.line == 3
+    pairs = [{"messages": [{"role": "user", "content": asked}], "chosen": chosen, "rejected": rejected}
+             for asked, chosen, rejected in (("Hi", "a", "b"), ("Ho", "b", "a"), ("Hi", "b", "a"))]  # fmt: skip
+    (found,) = told(tmp_path / "pairs", "dpo", train=pairs)
+    assert (found.line, "line 1." in found.reason) == (3, True)
 
 
 def test_validation_that_contradicts_training(tmp_path: Path) -> None:

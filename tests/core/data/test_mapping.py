@@ -25,6 +25,10 @@ LONG = "A rather long text that is surely the answer to something."
         ({"prompt": "a", "chosen": "b", "rejected": "c"}, Mapping("completion", "prompt", "chosen")),
         ({"prompt": "a", "answer": "b"}, Mapping("completion", "prompt", "answer")),
         ({"log": [{"role": "user", "content": "a"}], "id": "7"}, Mapping("chat", chat="log")),
+        (
+            {"log": [{"role": "user", "content": "a"}], "persona": "Be kind."},
+            Mapping("chat", chat="log", system="persona"),
+        ),
         ({"body_html": LONG, "id": 4}, Mapping("text", text="body_html")),
         ({"id": 4}, None),
         ({}, None),

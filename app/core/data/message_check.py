@@ -1,0 +1,114 @@
+"""The check of messages: their roles and order, and what stands in them, with the number of each in its row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.core.data.column import quoted
+from app.core.data.message import ROLES, SPEAKERS, RowMessage
+
+_PICTURES = ("image", "picture", "photo")
+_SOUNDS = ("audio", "sound", "video")
+
+Fault = tuple[str, str]  # kind of finding, reason
+
+
+def message_faults(messages: list[RowMessage]) -> list[Fault]:
+    """Every fault of the messages, each with its number in the row (from 1)."""
+    faults: list[Fault] = []
+    roles: list[str] = []
+    for number, message in enumerate(messages, 1):
+        role, content = message.get("role"), message.get("content")
+        if isinstance(role, str):
+            roles.append(role)
+        elif role is None and isinstance(content, dict | list | str | int | float) and len(message) == 2:
+            faults.append(("wrong_type", f"Message {number} is {kind_of(content)}, or has no role."))
+        else:
+            faults.append(("missing_field" if role is None else "wrong_type", f"Message {number} has no role."))
+        faults += _content_faults(number, message, content)
+    if not any(kind in ("wrong_type", "missing_field") and "role" in reason for kind, reason in faults):
+        faults += role_faults(tuple(roles))
+    return faults
+
+
+def _content_faults(number: int, message: RowMessage, content: Any) -> list[Fault]:
+    calls = message.get("tool_calls")
+    if calls is not None and not isinstance(calls, list):
+        return [("wrong_type", f"`tool_calls` of message {number} is {kind_of(calls)}, not a list.")]
+    if calls or message.get("role") in ("tool", "function", "ipython"):
+        good = content is None or isinstance(content, (str, dict, list))
+        return (
+            [] if good else [("wrong_type", f"The content of message {number} is {kind_of(content)}, not a text.")]
+        )
+    if content is None:
+        return [("missing_field", f"Message {number} has no content.")]
+    if isinstance(content, list):
+        return [("wrong_type", f"Message {number} {parts_told(content)}.")]
+    if not isinstance(content, str):
+        return [("wrong_type", f"The content of message {number} is {kind_of(content)}, not a text.")]
+    if not content.strip() and not message.get("reasoning_content") and not message.get("thinking"):
+        return [("empty_field", f"The content of message {number} ({message.get('role')}) is empty.")]
+    return []
+
+
+def parts_told(content: list[Any]) -> str:
+    """What parts that are not text are, in words."""
+    if not content:
+        return "holds an empty list"
+    kinds = [_part_kind(part) for part in content]
+    for kind in kinds:
+        if word := media_word(kind):
+            return f"holds {word} ({quoted(kind)}), which cannot be trained"
+    odd = dict.fromkeys(kind for kind in kinds if kind not in ("text", "input_text", "output_text"))
+    if not odd:
+        return "holds a part without a text"
+    named = ", ".join(quoted(kind) for kind in list(odd)[:3])
+    return f"holds parts that are not text ({named})"
+
+
+def _part_kind(part: Any) -> str:
+    """The type of a part, or the field that tells what it is."""
+    if not isinstance(part, dict):
+        return kind_of(part)
+    if isinstance(part.get("type"), str):
+        return str(part["type"])
+    return next((str(key) for key in part if media_word(str(key))), "no type")
+
+
+def role_faults(roles: tuple[str, ...]) -> tuple[Fault, ...]:
+    """Faults of the order of roles: unknown ones, repeated ones, a late system turn, no answer at the end."""
+    faults: list[Fault] = []
+    for number, role in enumerate(roles, 1):
+        if role not in ROLES:
+            meant = SPEAKERS.get(role.strip().lower())
+            hint = f" Did you mean {meant!r}?" if meant else ""
+            faults.append(("unknown_role", f"Message {number} has the unknown role {role[:40]!r}.{hint}"))
+        elif number > 1 and role == roles[number - 2] and role in ("user", "assistant"):
+            faults.append(("repeated_role", f"Messages {number - 1} and {number} are both of the {role}."))
+        elif role == "system" and number > 1:
+            faults.append(("system_position", f"Message {number} is a system turn, not the first."))
+    if not any(kind == "unknown_role" for kind, _ in faults):
+        if "assistant" not in roles:
+            faults.append(("no_answer", "There is no turn of the assistant, so nothing to learn."))
+        elif roles[-1] != "assistant":
+            faults.append(("no_answer", f"The last turn is of the {roles[-1]}, not of the assistant."))
+    return tuple(faults)
+
+
+def media_word(name: str) -> str:
+    """What a column or part of this name holds beside text; empty where it is nothing of the kind."""
+    name = name.lower()
+    if any(word in name for word in _PICTURES):
+        return "pictures"
+    if "video" in name:
+        return "films"
+    return "sound" if any(word in name for word in _SOUNDS) else ""
+
+
+def kind_of(value: Any) -> str:
+    """What a JSON value is, in words."""
+    if value is None:
+        return "null"
+    names = {bool: "true or false", int: "a number", float: "a number", str: "a text", list: "a list",
+             dict: "an object"}  # fmt: skip
+    return names.get(type(value), f"of type {type(value).__name__}")
