@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from app.core.data.column import TOOL_COLUMNS, as_list, as_object
+from app.core.source.reader import without_padding
 
 ToolCall = dict[str, Any]
 
@@ -17,7 +18,7 @@ def tools_of(row: dict[str, Any]) -> list[Any]:
         if isinstance(tools, dict):
             tools = [tools]
         if isinstance(tools, list) and tools:
-            return [_wrapped(as_object(tool)) for tool in tools]
+            return [_wrapped(as_object(without_padding(tool))) for tool in tools]
     return []
 
 
@@ -38,9 +39,10 @@ def tool_call(call: Any) -> Any:
     """A call as ``{"type": "function", "function": {"name": …, "arguments": {…}}}``.
 
     Arguments that are the text of an object become that object: a template writes them as JSON itself, and would
-    write a text as JSON of JSON. What is no call stays as it is.
+    write a text as JSON of JSON. Of a call that is an object, what is null is padding, as tables and files made of
+    tables have it; in a text a null is meant. What is no call stays as it is.
     """
-    call = as_object(call)
+    call = as_object(without_padding(call))
     if not isinstance(call, dict):
         return call
     function = call.get("function")

@@ -320,7 +320,7 @@ def _batches(batches: Any, source: Source, count: ByteCount, total: int) -> Iter
             for value in batch.slice(first, BATCH_ROWS).to_pylist():
                 row += 1
                 for name in nested:
-                    value[name] = _without_padding(value[name])
+                    value[name] = without_padding(value[name])
                 for name, its in classes.items():
                     value[name] = _named(value[name], its)
                 yield row, value
@@ -329,12 +329,12 @@ def _batches(batches: Any, source: Source, count: ByteCount, total: int) -> Iter
     count.done = start + source.size
 
 
-def _without_padding(value: Any) -> Any:
+def without_padding(value: Any) -> Any:
     """A nested value without nulls: Arrow gives each of a column's objects the fields of all of them. A message
     keeps its content, which is null where it is a call."""
     if isinstance(value, dict):
-        return {key: _without_padding(v) for key, v in value.items() if v is not None or key == "content"}
-    return [_without_padding(item) for item in value] if isinstance(value, list) else value
+        return {key: without_padding(v) for key, v in value.items() if v is not None or key == "content"}
+    return [without_padding(item) for item in value] if isinstance(value, list) else value
 
 
 def _first_line(error: Exception) -> str:

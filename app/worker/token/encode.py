@@ -210,7 +210,7 @@ class RowEncoder:
             return ""
         stops = ", ".join(repr(self._inner.decode([end])) for end in sorted(self._ends)) or "nothing"
         last = self._inner.decode(tokens[-1:])
-        ends = f"end with {last!r}" if tokens[-1] in self._specials else "end with no token of their own"
+        ends = f"end with {last!r}" if tokens[-1] in self._specials else "end with no token, as the template has it"
         return f"Answers {ends}, and the model stops at {stops}: the tuned model will not stop after its answers."
 
 

@@ -118,3 +118,24 @@ def test_nothing_that_holds_no_call_is_one() -> None:
     assert [calls_in(value) for value in empty] == [None] * len(empty)
     none: list[Any] = [None, "", "[]", [], 5, "none"]
     assert [tools_of({"tools": value}) for value in none] == [[]] * len(none)
+
+
+def test_nulls_of_an_object_are_padding_and_those_of_a_text_are_meant() -> None:
+    padded = {
+        "id": None,
+        "function": {"name": "f", "arguments": {"a": 1, "b": None, "c": {"d": None, "e": [None, 2]}}},
+    }
+    assert tool_call(padded) == {
+        "type": "function", "function": {"name": "f", "arguments": {"a": 1, "c": {"e": [None, 2]}}},
+    }  # fmt: skip
+    text = tool_call({"function": {"name": "f", "arguments": '{"a": null}'}})
+    assert text["function"]["arguments"] == {"a": None}
+    tool = {
+        "function": {
+            "name": "f",
+            "description": None,
+            "parameters": {"properties": {"a": {"type": "string", "enum": None}}},
+        }
+    }
+    (found,) = tools_of({"tools": [tool]})
+    assert found["function"] == {"name": "f", "parameters": {"properties": {"a": {"type": "string"}}}}
