@@ -145,7 +145,11 @@ def test_tool_calls_are_trained_as_turns(tmp_path: Path, tokenizers: dict[str, A
     path, config = prepared(tmp_path, "tools", mask_prompt=True, mask_turns="all")
 
     found = tokenize_rows(path, tokenizers["thinking"], config)
-    assert found.counts["template_refused"] == 1  # that template adds a content that is not there
+    assert len(found.token_set) == len(SOURCES["tools"][1])
+    assert found.counts == {"dropped": 2}  # that template shows neither tools nor calls
+    bare = RowEncoder(tokenizers["thinking"], config, TOOL_CHAT).encode([TOOL_CHAT])[0]
+    assert bare.kind == "template_refused"  # it adds a content that is not there
+    assert bare.refused
 
     encoder = RowEncoder(tokenizers["chatml"], config, TOOL_CHAT)
     example = encoder.encode([TOOL_CHAT])[0].example
