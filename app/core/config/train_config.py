@@ -30,6 +30,10 @@ else:
     TrainMode = Literal[tuple(MODES)]  # the table of methods is the only place that lists them
 
 
+# PEFT's alpha of a new setup; in the file it stands as the scale, alpha ÷ rank.
+DEFAULT_ALPHA = 32.0
+
+
 class LoraParameters(_Part):
     """The adapter's shape, as mlx-lm's ``lora_parameters``."""
 
@@ -44,12 +48,12 @@ class LoraParameters(_Part):
         le=512,
     )
     scale: float = _field(
-        32.0,
-        "LoRA alpha (scale)",
-        "Factor on the adapter's output, as mlx-lm multiplies it: y + scale · (x A) B",
+        1.0,
+        "LoRA scale",
+        "Strength of the adapter: its output is multiplied by alpha ÷ rank, which mlx-lm calls the scale",
         higher="each step moves the model more; raise it only with a lower learning rate",
         lower="gentler steps",
-        recommended="32",
+        recommended="alpha 32, whatever the rank",
         gt=0,
         le=10_000,
     )

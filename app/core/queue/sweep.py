@@ -130,7 +130,7 @@ def example(spec: FieldSpec) -> str:
         "num_layers": "8, 16, -1", "seed": "0, 1, 2", "lora_parameters.dropout": "0, 0.05, 0.1",
         "warmup": "0, 0.05, 0.1", "max_grad_norm": "0, 0.5, 1", "weight_decay": "0, 0.01, 0.1",
         "max_seq_length": "512, 1024", "iters": "200, 400, 800", "beta": "0.05, 0.1, 0.5", "group_size": "4, 8",
-        "lora_parameters.scale": "16, 32, 64", "simpo_gamma": "0.5, 1, 1.5", "cpo_alpha": "0, 0.5, 1",
+        "lora_parameters.scale": "0.5, 1, 2", "simpo_gamma": "0.5, 1, 1.5", "cpo_alpha": "0, 0.5, 1",
         "temperature": "0.7, 0.8, 1",
     }  # fmt: skip
     return known.get(spec.path, "1, 2, 4")

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.core.config.train_config import TrainConfig
+from app.core.config.train_config import DEFAULT_ALPHA, TrainConfig
 from app.core.problem import Problem, Severity
 
 ConfigTree = dict[str, Any]
@@ -175,7 +175,10 @@ def _read_lists(found: Translation) -> None:
 
 def _take_alpha(found: Translation) -> None:
     parameters = found.tree.get("lora_parameters")
-    if not isinstance(parameters, dict) or parameters.get("alpha") is None:
+    if not isinstance(parameters, dict):
+        return
+    if parameters.get("alpha") is None:
+        _default_alpha(found, parameters)
         return
     key, alpha = "lora_parameters.alpha", parameters["alpha"]
     if parameters.get("scale") is not None:
@@ -189,6 +192,13 @@ def _take_alpha(found: Translation) -> None:
     others = {name: value for name, value in parameters.items() if name != "alpha"}
     found.tree["lora_parameters"] = others | {"scale": scale}
     found.tell(key, f"`alpha: {alpha}` is read as PEFT's: alpha ÷ rank is a scale of {scale:g}.")
+
+
+def _default_alpha(found: Translation, parameters: ConfigTree) -> None:
+    """Where a file of Luthier's names a rank and nothing else, alpha is what it is in a new setup."""
+    rank = parameters.get("rank")
+    if parameters.get("scale") is None and _is_positive(rank) and origin_of(found.tree) is None:
+        found.tree["lora_parameters"] = parameters | {"scale": DEFAULT_ALPHA / float(str(rank))}
 
 
 def _is_positive(value: Any) -> bool:

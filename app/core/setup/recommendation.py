@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
-from app.core.config.train_config import TrainConfig
+from app.core.config.train_config import DEFAULT_ALPHA, TrainConfig
+from app.core.model.inspection import Inspection
 from app.core.problem import Problem, Severity
 from app.core.target.selection import Selection
 
@@ -15,8 +17,15 @@ VERY_MANY_EXAMPLES = 2000
 _SMALL_RANK, _RANK, _HIGH_RANK = 8, 32, 64
 
 LORA_RATE, FULL_RATE = 1e-4, 1e-5
-# What is known to train lies between PEFT's usual 2 × 1e-5 and twice the 32 × 1e-4 of full-layer LoRA.
-_LEAST_PRODUCT, _LARGEST_PRODUCT = 1e-5, 6.4e-3
+# The rate that suits an alpha of 32 by the model's width, 5e-4 × (2000 / hidden size)^power: "LoRA Without Regret".
+_WIDE_RATE, _WIDTH, _POWER, _QWEN_POWER = 5e-4, 2000, 0.781, 0.0775
+# Below this width the rule's rates are so high that A moves too fast: alpha is what to raise there.
+_LEAST_WIDTH = 512
+# Alpha × rate against that of the rule: beyond these something else happens than is expected.
+TOO_HOT, TOO_COLD = 3.0, 1 / 40
+# Within this share of the rule nothing is suggested: such rules are no finer.
+_NEAR = 0.5
+RATE_PATH, RANK_PATH, SCALE_PATH = "learning_rate", "lora_parameters.rank", "lora_parameters.scale"
 # A LoRA adapter holds about two bits a parameter, and a trained token brings about one ("LoRA Without Regret").
 _TOKENS_PER_PARAMETER = 2.0
 
@@ -40,19 +49,25 @@ def scale_from_alpha(alpha: float, rank: int) -> float:
     return alpha / rank
 
 
+def rank_values(config: TrainConfig, rank: int) -> dict[str, Any]:
+    """A new rank with the scale that leaves alpha as it is."""
+    return {RANK_PATH: rank, SCALE_PATH: float(f"{scale_from_alpha(_alpha(config), rank):.12g}")}
+
+
 def suggest(
     config: TrainConfig,
     *,
     examples: int | None = None,
     trained_tokens: int | None = None,
     selection: Selection | None = None,
+    inspection: Inspection | None = None,
 ) -> list[Suggestion]:
     """What could be better, at most one suggestion a field.
 
     ``examples`` counts the training examples and ``trained_tokens`` their trained tokens (one epoch); what is None
-    is not judged.
+    is not judged. ``inspection`` is the model that the learning rate is to suit.
     """
-    found = [*_rate(config), *_scale(config)]
+    found = _rate(config, inspection)
     if config.fine_tune_type != "full":
         if examples is not None:
             found += _by_size(config, examples)
@@ -64,26 +79,68 @@ def suggest(
     return list(unique.values())
 
 
-def check_scale(config: TrainConfig) -> list[Problem]:
-    """A warning when scale and learning rate together are far from what is known to train."""
+def model_rate(inspection: Inspection) -> float:
+    """The learning rate that suits this model at alpha 32, by the rule of "LoRA Without Regret"; 0 if unknown."""
+    if inspection.hidden_size <= 0:
+        return 0.0
+    power = _QWEN_POWER if inspection.model_type.startswith("qwen") else _POWER
+    return float(_WIDE_RATE * (_WIDTH / inspection.hidden_size) ** power)
+
+
+def warmth(config: TrainConfig, inspection: Inspection | None) -> float | None:
+    """Alpha × learning rate against what suits the model: 1 is the rule's; None where it cannot be judged."""
+    rate = model_rate(inspection) if inspection is not None else 0.0
+    if config.fine_tune_type == "full" or not rate:
+        return None
+    return _alpha(config) * config.learning_rate / (DEFAULT_ALPHA * rate)
+
+
+def check_scale(config: TrainConfig, inspection: Inspection | None = None) -> list[Problem]:
+    """A warning when alpha and learning rate together are far from what suits the model, or alpha is below 1."""
     if config.fine_tune_type == "full":
         return []
-    scale, rate = config.lora_parameters.scale, config.learning_rate
-    product = scale * rate
-    if _LEAST_PRODUCT <= product <= _LARGEST_PRODUCT:
-        return []
-    alpha = alpha_from_scale(scale, config.lora_parameters.rank)
-    each = f"A step moves the weights by about scale × learning rate = {scale:g} × {rate:g} = {product:.2g}"
-    if product > _LARGEST_PRODUCT:
-        said = (
-            f"{each}, beyond what is known to train (up to {_LARGEST_PRODUCT:g}); the loss may jump or become NaN."
-        )
-        hint = f"Lower the learning rate to {_rounded(_LARGEST_PRODUCT / 2 / scale):g} or the scale."
+    alpha, rate = _alpha(config), config.learning_rate
+    found = []
+    if alpha < 1:
+        said = f"An alpha of {alpha:g} is below 1: the adapter hardly counts."
+        found.append(Problem(SCALE_PATH, said, Severity.WARNING, f"{DEFAULT_ALPHA:g} is usual."))
+    warm = warmth(config, inspection)
+    if warm is None or inspection is None or TOO_COLD <= warm <= TOO_HOT:
+        return found
+    each = f"Alpha {alpha:g} (scale {config.lora_parameters.scale:g}) with a learning rate of {rate:g} is"
+    [advice] = _suited(config, inspection)
+    if warm > TOO_HOT:
+        said = f"{each} {warm:.2g} × what suits this model; the loss may jump, and it may forget what it knew."
     else:
-        said = f"{each}, so little that hardly anything will be learned."
-        hint = "Raise the learning rate or the scale."
-    note = f" In PEFT's terms the alpha is {alpha:g} (scale × rank)."
-    return [Problem("lora_parameters.scale", said + note, Severity.WARNING, hint)]
+        said = f"{each} 1/{1 / warm:.0f} of what suits this model; hardly anything will be learned."
+    what = "learning rate" if advice.path == RATE_PATH else "alpha"
+    value = advice.value if advice.path == RATE_PATH else advice.value * config.lora_parameters.rank
+    hint = f"{'Lower' if warm > TOO_HOT else 'Raise'} the {what}, to {value:g} for example."
+    return [*found, Problem(SCALE_PATH, said, Severity.WARNING, hint)]
+
+
+def _alpha(config: TrainConfig) -> float:
+    """PEFT's alpha of a config, without the digits that the division by the rank left."""
+    parameters = config.lora_parameters
+    return float(f"{alpha_from_scale(parameters.scale, parameters.rank):.12g}")
+
+
+def _suited(config: TrainConfig, inspection: Inspection) -> list[Suggestion]:
+    """The learning rate that suits this model and alpha; of a tiny model, the scale that suits it and the rate."""
+    rate = model_rate(inspection)
+    if inspection.hidden_size < _LEAST_WIDTH:
+        wanted = rate / config.learning_rate * DEFAULT_ALPHA / config.lora_parameters.rank
+        scale = 2.0 ** round(math.log2(wanted))
+        value = min(max(scale, 2.0**-6), 8192.0)
+        return [
+            Suggestion(SCALE_PATH, value, "A model so small wants another alpha: its rate cannot make up for it.")
+        ]
+    value = float(f"{DEFAULT_ALPHA * rate / _alpha(config):.2g}")
+    reason = (
+        f"For this model ({inspection.hidden_size:,} wide) and an alpha of {_alpha(config):g}, the authors of "
+        f'"LoRA Without Regret" found {value:g}.'
+    )
+    return [Suggestion(RATE_PATH, value, reason)]
 
 
 def _by_size(config: TrainConfig, examples: int) -> list[Suggestion]:
@@ -92,19 +149,19 @@ def _by_size(config: TrainConfig, examples: int) -> list[Suggestion]:
         why = f"With {examples} examples (fewer than {FEW_EXAMPLES}), a small adapter learns less by heart"
         return [
             *([] if config.targets in ("minimal", "keys") else [Suggestion("targets", "minimal", f"{why}.")]),
-            *([Suggestion("lora_parameters.rank", _SMALL_RANK, f"{why}.")] if rank > _SMALL_RANK else []),
+            *([Suggestion(RANK_PATH, _SMALL_RANK, f"{why}.")] if rank > _SMALL_RANK else []),
         ]
     size = f"{examples:,} examples" if examples <= MANY_EXAMPLES else f"{examples:,} examples (more than 200)"
     found = []
     if config.targets in ("minimal", "attention", "mlp"):
         found.append(Suggestion("targets", "full", f"{size} are enough for attention and MLP: the best quality."))
     if examples <= MANY_EXAMPLES and rank > _RANK:
-        found.append(Suggestion("lora_parameters.rank", _RANK, f"For {size} a rank of {_RANK} is a good balance."))
+        found.append(Suggestion(RANK_PATH, _RANK, f"For {size} a rank of {_RANK} is a good balance."))
     if examples > MANY_EXAMPLES:
         wanted = _HIGH_RANK if examples > VERY_MANY_EXAMPLES else _RANK
         if rank < wanted:
             why = f"{size} hold more than a rank of {rank} can take in."
-            found.append(Suggestion("lora_parameters.rank", wanted, why))
+            found.append(Suggestion(RANK_PATH, wanted, why))
     return found
 
 
@@ -115,30 +172,18 @@ def _capacity(config: TrainConfig, tokens: int, selection: Selection) -> list[Su
         return []
     wanted = min(512, 1 << (int(rank * tokens / held) - 1).bit_length())
     reason = f"The data has {tokens:,} trained tokens, about as many bits; rank {rank} holds some {held:,.0f}."
-    return [Suggestion("lora_parameters.rank", wanted, reason)] if wanted > rank else []
+    return [Suggestion(RANK_PATH, wanted, reason)] if wanted > rank else []
 
 
-def _rate(config: TrainConfig) -> list[Suggestion]:
+def _rate(config: TrainConfig, inspection: Inspection | None) -> list[Suggestion]:
     rate = config.learning_rate
-    if config.fine_tune_type == "full" and rate > 5 * FULL_RATE:
+    if config.fine_tune_type == "full":
         reason = f"Full fine-tuning wants about a tenth of LoRA's learning rate: {FULL_RATE:g}."
-        return [Suggestion("learning_rate", FULL_RATE, reason)]
-    if config.fine_tune_type != "full" and rate < 0.3 * LORA_RATE:
-        if rate * config.lora_parameters.scale > _LARGEST_PRODUCT / 10:
-            return []
+        return [Suggestion(RATE_PATH, FULL_RATE, reason)] if rate > 5 * FULL_RATE else []
+    warm = warmth(config, inspection)
+    if warm is not None and inspection is not None:
+        return [] if _NEAR <= warm <= 1 / _NEAR else _suited(config, inspection)
+    if rate < 0.3 * LORA_RATE and _alpha(config) <= DEFAULT_ALPHA:
         reason = f"LoRA trains best at about ten times the rate of full fine-tuning: {LORA_RATE:g}."
-        return [Suggestion("learning_rate", LORA_RATE, reason)]
+        return [Suggestion(RATE_PATH, LORA_RATE, reason)]
     return []
-
-
-def _scale(config: TrainConfig) -> list[Suggestion]:
-    problems = check_scale(config)
-    if not problems or config.learning_rate * config.lora_parameters.scale < _LARGEST_PRODUCT:
-        return []
-    value = _rounded(_LARGEST_PRODUCT / 2 / config.lora_parameters.scale)
-    return [Suggestion("learning_rate", value, problems[0].message)]
-
-
-def _rounded(number: float) -> float:
-    """One significant digit, as learning rates are written."""
-    return float(f"{number:.0e}")

@@ -19,7 +19,7 @@ def check_targets(inspection: Inspection, config: TrainConfig, selection: Select
         *_full(inspection, config),
         *selection.problems,
         *_routers(config, selection),
-        *check_scale(config),
+        *check_scale(config, inspection),
     ]
 
 

@@ -25,7 +25,7 @@ class Settings(BaseModel):
     recent_models: tuple[str, ...] = ()
     recent_data: tuple[str, ...] = ()
     recent_configs: tuple[str, ...] = ()
-    alpha_convention: Literal["scale", "peft"] = "scale"
+    alpha_convention: Literal["scale", "peft"] = "peft"
     chart_smoothing: float = 0.6
     chart_x: Literal["iterations", "epochs", "tokens", "time"] = "iterations"
     chart_log: bool = False

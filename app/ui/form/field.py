@@ -84,6 +84,14 @@ class Field(QWidget):
         self._show_reset()
         self._set_own(None)
 
+    def set_label(self, text: str) -> None:
+        """Names the field anew, where what its number means is a choice."""
+        self._caption.setText(text)
+
+    def default_value(self) -> Any:
+        """What the reset puts back, as it stands in the store."""
+        return self._store.default(self.path)
+
     def set_hint(self, text: str) -> None:
         """A quiet line under the editor; "" takes it away."""
         self._hint.setText(text)
@@ -136,7 +144,7 @@ class Field(QWidget):
         self._problem.hide()
 
     def _label(self) -> ElidedLabel:
-        label = ElidedLabel(self.spec.label, self)
+        self._caption = label = ElidedLabel(self.spec.label, self)
         # As wide as its text, but it gives way to the buttons beside it where a column is narrow.
         label.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
         label.setProperty("role", "label")
@@ -151,7 +159,8 @@ class Field(QWidget):
         return self.reset_button
 
     def _default_text(self) -> str:
-        value = self._store.default(self.path)
+        value = self.default_value()
+        value = value if self._shown is None or not isinstance(value, float) else self._shown(value)
         if self.spec.choices:
             return next((text for choice, text in self.spec.choices if choice == value), str(value))
         if isinstance(value, bool):
@@ -160,7 +169,7 @@ class Field(QWidget):
 
     def _show_reset(self) -> None:
         text = f"Back to {self._default_text()}"
-        self.reset_button.setVisible(self._resettable and not self._store.is_default(self.path))
+        self.reset_button.setVisible(self._resettable and self._store.value(self.path) != self.default_value())
         self.reset_button.setAccessibleName(text)
         self.reset_button.setToolTip(text)
 
@@ -168,7 +177,7 @@ class Field(QWidget):
 
     def reset(self) -> None:
         """Puts the default back."""
-        self._store.set(self.path, self._store.default(self.path))
+        self._store.set(self.path, self.default_value())
         self.refresh()
 
     def _set_in_store(self, value: Any) -> Problem | None:

@@ -128,8 +128,9 @@ class ModelPanel(DropCard):
         self.hub.activateWindow()
 
     def use_starter(self) -> None:
-        """Chooses the bundled model."""
+        """Chooses the bundled model, with the adapter's scale that suits a model so small."""
         self._editor.choose(str(starter.model_dir()))
+        self._store.set("lora_parameters.scale", starter.ADAPTER_SCALE)
 
     def _on_dropped(self, paths: list[Path]) -> None:
         self._store.take(map(sort_path, paths))  # what is wrong with it is told once it was inspected

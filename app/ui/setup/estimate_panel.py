@@ -15,7 +15,8 @@ from app.core.protocol.program import compiles_kernels
 from app.core.quantity import bytes_text, percent_text
 from app.core.setup.memory import Calibration, MemoryEstimate, MemoryFit, estimate
 from app.core.setup.memory_term import step_of
-from app.core.setup.recommendation import suggest
+from app.core.setup.recommendation import RANK_PATH, rank_values, suggest
+from app.core.system.setting import load_settings
 from app.core.target.selection import Selection
 from app.ui.form.grid import FieldGrid
 from app.ui.form.selection_model import SelectionModel
@@ -174,7 +175,13 @@ class EstimatePanel(Card):
         known = self._model.selection
         config = self._store.config
         self.suggestions.show_suggestions(
-            suggest(config, examples=self._examples, trained_tokens=self._tokens, selection=known)
+            suggest(
+                config,
+                examples=self._examples,
+                trained_tokens=self._tokens,
+                selection=known,
+                inspection=self._model.inspection,
+            )
         )
 
     def _on_measured(self, _calibration: Calibration | None) -> None:
@@ -189,7 +196,10 @@ class EstimatePanel(Card):
         self._store.set_many(values)
 
     def _on_applied(self, path: str, value: object) -> None:
-        self._store.set(path, value)
+        if path == RANK_PATH and isinstance(value, int) and load_settings().alpha_convention == "peft":
+            self._store.set_many(rank_values(self._store.config, value))
+        else:
+            self._store.set(path, value)
 
 
 def _estimate(

@@ -7,7 +7,9 @@ from typing import Any
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
+from app.core.config.train_config import DEFAULT_ALPHA
 from app.core.problem import Problem
+from app.core.setup.recommendation import RANK_PATH, SCALE_PATH, rank_values, scale_from_alpha
 from app.core.system.setting import load_settings, save_settings
 from app.ui.form.editor import editor_height
 from app.ui.form.field import Field
@@ -16,8 +18,6 @@ from app.ui.form.plain_editor import ChoiceBox
 from app.ui.form.store import ConfigStore
 from app.ui.widget import theme
 
-SCALE_PATH = "lora_parameters.scale"
-RANK = "lora_parameters.rank"
 READINGS = (("scale", "Scale (mlx-lm)"), ("peft", "Alpha (PEFT)"))
 
 
@@ -25,14 +25,15 @@ class Alpha(QObject):
     """Two widgets over the scale of a `ConfigStore`: ``field`` edits it, ``reading`` says what its number means.
 
     mlx-lm multiplies an adapter's output by ``scale``, PEFT by ``alpha / rank``: the same number means different
-    things in the two, so the other reading always stands below the field.
+    things in the two, so the other reading always stands below the field. Read as PEFT's, alpha is what stays when
+    the rank changes; read as mlx-lm's, the scale does.
     """
 
     def __init__(self, store: ConfigStore, parent: QWidget) -> None:
         super().__init__(parent)
         self._store = store
         self._reading = load_settings().alpha_convention
-        self.field = Field(SCALE_PATH, store, parent, commit=self._store_alpha, shown=self._shown)
+        self.field = AlphaField(self, store, parent)
         self.reading = ChoiceBox(READINGS, parent)
         self.reading.setObjectName("alpha_convention")
         self.reading.setAccessibleName("What the number of LoRA alpha means")
@@ -44,16 +45,28 @@ class Alpha(QObject):
         store.changed.connect(self._on_changed)
         self._show_other()
 
-    def _shown(self, scale: Any) -> float:
-        return float(scale) * self._factor()
+    @property
+    def is_peft(self) -> bool:
+        """Whether the number is PEFT's alpha; else it is mlx-lm's scale."""
+        return self._reading == "peft"
 
-    def _store_alpha(self, value: Any) -> Problem | None:
+    def shown(self, scale: Any) -> float:
+        """The number that the field shows for a scale."""
+        return float(f"{float(scale) * self._factor():.12g}")
+
+    def store_alpha(self, value: Any) -> Problem | None:
+        """Takes a number as it is read into the store."""
         problem = self._store.set(SCALE_PATH, float(f"{value / self._factor():.12g}"))
         self._show_other()
         return problem
 
+    def store_rank(self, rank: Any) -> Problem | None:
+        """Takes a rank into the store; read as PEFT's, alpha stays as in the paper, and the scale follows."""
+        kept = rank_values(self._store.config, rank) if self.is_peft and rank else {RANK_PATH: rank}
+        return self._store.set_many(kept)
+
     def _factor(self) -> int:
-        return int(self._store.value(RANK)) if self._reading == "peft" else 1
+        return int(self._store.value(RANK_PATH)) if self.is_peft else 1
 
     def _on_reading(self, reading: Any) -> None:
         self._reading = reading
@@ -62,17 +75,32 @@ class Alpha(QObject):
         self._show_other()
 
     def _on_changed(self, path: str) -> None:
-        if path in ("", SCALE_PATH, RANK):
-            if path == RANK:
+        if path in ("", SCALE_PATH, RANK_PATH):
+            if path == RANK_PATH:
                 self.field.refresh()
             self._show_other()
 
     def _show_other(self) -> None:
-        scale, rank = self._store.value(SCALE_PATH), self._store.value(RANK)
-        if self._reading == "peft":
+        scale, rank = self._store.value(SCALE_PATH), self._store.value(RANK_PATH)
+        self.field.set_label("LoRA alpha" if self.is_peft else "LoRA scale")
+        if self.is_peft:
             self.field.set_hint(f"= scale {number_text(scale)} in mlx-lm")
         else:
             self.field.set_hint(f"= alpha {number_text(float(f'{scale * rank:.10g}'))} in PEFT")
+
+
+class AlphaField(Field):
+    """The field of an `Alpha`: it shows the number as it is read, and resets to an alpha of 32 at any rank."""
+
+    def __init__(self, alpha: Alpha, store: ConfigStore, parent: QWidget) -> None:
+        self._alpha = alpha
+        super().__init__(SCALE_PATH, store, parent, commit=alpha.store_alpha, shown=alpha.shown)
+
+    def default_value(self) -> float:
+        """The scale that the default alpha is at this rank; read as mlx-lm's, the default scale."""
+        if not self._alpha.is_peft:
+            return float(super().default_value())
+        return float(f"{scale_from_alpha(DEFAULT_ALPHA, int(self._store.value(RANK_PATH))):.12g}")
 
 
 def _labelled(text: str, widget: QWidget) -> QWidget:

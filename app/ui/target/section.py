@@ -76,8 +76,10 @@ class TargetSection(Card):
         self._layers = LayerEditor(self)
         self._alpha = Alpha(self._store, self)
         self.fields["lora_parameters.scale"] = self._alpha.field
+        self.fields["fine_tune_type"] = Field("fine_tune_type", self._store, self)
+        path = "lora_parameters.rank"
+        self.fields[path] = Field(path, self._store, self, hint=hints[path], commit=self._alpha.store_rank)
         for path in ("fine_tune_type", "lora_parameters.rank"):
-            self.fields[path] = Field(path, self._store, self, hint=hints.get(path, ""))
             grid.add(self.fields[path])
         grid.add(self._alpha.field)
         path = "lora_parameters.dropout"

@@ -80,7 +80,13 @@ def describe(config: TrainConfig, num_layers: int, matrices: tuple[str, ...]) ->
     ]
     if config.fine_tune_type == "full":
         return "\n".join([line, "Full Fine-Tuning:", *rows, line])
-    shape = [f"  Rank: {parameters.rank}", f"  Alpha: {parameters.scale}", f"  Dropout: {parameters.dropout}"]
+    alpha = float(f"{parameters.scale * parameters.rank:.12g}")
+    shape = [
+        f"  Rank: {parameters.rank}",
+        f"  Alpha: {alpha}",
+        f"  Scale: {parameters.scale} (alpha ÷ rank)",
+        f"  Dropout: {parameters.dropout}",
+    ]
     return "\n".join([line, "LoRA Configuration:", *shape, *rows, line])
 
 

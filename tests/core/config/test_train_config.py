@@ -19,7 +19,7 @@ DEFAULTS = {
     "early_stopping.patience": 3,
     "fine_tune_type": "lora",
     "lora_parameters.rank": 32,
-    "lora_parameters.scale": 32.0,
+    "lora_parameters.scale": 1.0,  # alpha 32 at rank 32
     "lora_parameters.dropout": 0.0,
     "num_layers": -1,
     "targets": "full",

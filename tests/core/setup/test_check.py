@@ -34,7 +34,7 @@ def inspection(layers: int = 4, **changes: Any) -> Inspection:
     layer = {"parameters": 8192, "bytes": 16384, "unfrozen_parameters": 8192, "unfrozen_bytes": 16384}
     values: dict[str, Any] = {
         "model_type": "llama",
-        "hidden_size": 64,
+        "hidden_size": 1024,
         "vocab_size": 256,
         "max_length": 2048,
         "total_parameters": 50_000,

@@ -35,7 +35,7 @@ def test_the_file_has_the_keys_of_mlx_lm_at_the_top() -> None:
     }  # fmt: skip
     assert stock <= set(tree)
     assert tree["train"] is True
-    assert tree["lora_parameters"] == {"rank": 32, "scale": 32.0, "dropout": 0.0}
+    assert tree["lora_parameters"] == {"rank": 32, "scale": 1.0, "dropout": 0.0}
 
 
 def test_every_fault_is_told_at_once_with_its_line() -> None:

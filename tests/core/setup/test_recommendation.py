@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 
 from app.core.config.train_config import TrainConfig
-from app.core.setup.recommendation import alpha_from_scale, check_scale, scale_from_alpha, suggest
+from app.core.model.inspection import Inspection
+from app.core.setup.recommendation import (
+    alpha_from_scale,
+    check_scale,
+    model_rate,
+    rank_values,
+    scale_from_alpha,
+    suggest,
+)
 from app.core.target.selection import resolve
 from tests.core.inspections import llama
 
@@ -62,15 +70,68 @@ def test_learning_rate_by_type(kind: str, rate: float, expected: float | None) -
     assert suggested(config(fine_tune_type=kind, learning_rate=rate)).get("learning_rate") == expected
 
 
+def wide(hidden_size: int, model_type: str = "llama") -> Inspection:
+    return llama().model_copy(update={"hidden_size": hidden_size, "model_type": model_type})
+
+
 @pytest.mark.parametrize(
-    ("scale", "rate", "warns"),
-    [(32.0, 1e-4, False), (20.0, 1e-5, False), (1.0, 2e-4, False), (32.0, 1e-2, True), (1024.0, 1e-4, True),
-     (0.01, 1e-5, True)],
-)  # fmt: skip
-def test_scale_far_from_what_trains_is_warned_of(scale: float, rate: float, warns: bool) -> None:
-    problems = check_scale(config(lora_parameters__scale=scale, learning_rate=rate))
-    assert [p.path for p in problems] == (["lora_parameters.scale"] if warns else [])
-    assert all("scale × learning rate" in p.message and p.hint for p in problems)
+    ("hidden_size", "model_type", "rate"),
+    [(4096, "llama", 2.9e-4), (128, "llama", 4.3e-3), (2000, "mistral", 5e-4), (896, "qwen2", 5.3e-4)],
+)
+def test_the_rate_that_suits_a_model_is_that_of_the_paper(hidden_size: int, model_type: str, rate: float) -> None:
+    assert model_rate(wide(hidden_size, model_type)) == pytest.approx(rate, rel=0.02)
+    assert model_rate(wide(0)) == 0
+
+
+@pytest.mark.parametrize(
+    ("hidden_size", "rank", "scale", "rate", "warmth_of_it"),
+    [
+        (4096, 32, 1.0, 1e-4, None),  # the defaults on a model of 8 billion parameters
+        (4096, 32, 32.0, 1e-4, "11 ×"),  # alpha taken for the scale
+        (4096, 8, 20.0, 1e-5, None),  # mlx-lm's defaults
+        (4096, 8, 16.0, 7e-4, "9.8 ×"),
+        (4096, 32, 1.0, 2e-6, "1/143"),
+        (128, 32, 32.0, 1e-4, None),  # what the starter is trained with
+        (128, 32, 1.0, 1e-4, "1/43"),
+    ],
+)
+def test_alpha_and_rate_far_from_what_suits_the_model_are_warned_of(
+    hidden_size: int, rank: int, scale: float, rate: float, warmth_of_it: str | None
+) -> None:
+    chosen = config(lora_parameters__rank=rank, lora_parameters__scale=scale, learning_rate=rate)
+    found = check_scale(chosen, wide(hidden_size))
+    assert [one.path for one in found] == (["lora_parameters.scale"] if warmth_of_it else [])
+    assert all(warmth_of_it in one.message and one.hint for one in found if warmth_of_it)
+    assert check_scale(chosen) == []  # of an unknown model nothing is said
+
+
+def test_an_alpha_below_one_is_warned_of() -> None:
+    [found] = check_scale(config(lora_parameters__rank=8, lora_parameters__scale=0.1))
+    assert "An alpha of 0.8 is below 1" in found.message
+
+
+@pytest.mark.parametrize(
+    ("hidden_size", "values", "expected"),
+    [
+        (4096, {}, {"learning_rate": 2.9e-4}),
+        (4096, {"learning_rate": 2e-4}, {}),
+        (4096, {"lora_parameters.scale": 8.0}, {"learning_rate": 3.6e-5}),
+        (4096, {"lora_parameters.scale": 32.0}, {"learning_rate": 8.9e-6}),
+        (128, {}, {"lora_parameters.scale": 32.0}),
+        (128, {"lora_parameters.scale": 32.0}, {}),
+    ],
+)
+def test_the_rate_for_this_model_is_suggested_and_ends_the_suggestion(
+    hidden_size: int, values: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    chosen = TrainConfig().with_values(values)
+    assert suggested(chosen, inspection=wide(hidden_size)) == expected
+    assert suggested(chosen.with_values(expected), inspection=wide(hidden_size)) == {}
+
+
+def test_a_new_rank_leaves_alpha_as_it_is() -> None:
+    changed = TrainConfig().with_values(rank_values(TrainConfig(), 24))
+    assert alpha_from_scale(changed.lora_parameters.scale, 24) == pytest.approx(32)
 
 
 def test_full_training_has_no_scale() -> None:

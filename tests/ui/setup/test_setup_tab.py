@@ -141,6 +141,8 @@ def test_editing_the_widget_changes_the_config(qtbot: QtBot, shared: SetupTab, p
         assert isinstance(editor, QLineEdit)
         retype(qtbot, editor, TYPED[path])
         expected = TYPED[path]
+    if path == "lora_parameters.scale":
+        expected /= 32  # the alpha that is typed stands as the scale, alpha ÷ rank
     assert tab.store.config.value(path) == expected
     assert expected != before
 
@@ -384,16 +386,30 @@ def test_full_fine_tuning_has_no_adapter_to_shape(known: SetupTab) -> None:
 def test_alpha_has_two_readings(qtbot: QtBot, tab: SetupTab) -> None:
     alpha, reading = find(tab, "lora_parameters.scale", NumberBox), find(tab, "alpha_convention", ChoiceBox)
     hint = " ".join(label.text() for label in tab.fields["lora_parameters.scale"].findChildren(QLabel))
-    assert "= alpha 1024 in PEFT" in hint
-    reading.setFocus()
-    qtbot.keyClick(reading, Qt.Key.Key_Down)
-    assert alpha.lineEdit().text() == "1024"
-    assert tab.store.config.lora_parameters.scale == 32
+    assert "= scale 1 in mlx-lm" in hint
+    assert (alpha.lineEdit().text(), tab.store.config.lora_parameters.scale) == ("32", 1)
     retype(qtbot, alpha, "64")
     assert tab.store.config.lora_parameters.scale == 2
-    tab.store.set("lora_parameters.rank", 8)
-    assert (alpha.lineEdit().text(), tab.store.config.lora_parameters.scale) == ("16", 2)
-    assert load_settings().alpha_convention == "peft"
+    reading.setFocus()
+    qtbot.keyClick(reading, Qt.Key.Key_Up)
+    assert (alpha.lineEdit().text(), load_settings().alpha_convention) == ("2", "scale")
+    retype(qtbot, find(tab, "lora_parameters.rank", NumberBox), "8")
+    assert (alpha.lineEdit().text(), tab.store.config.lora_parameters.scale) == ("2", 2)
+    qtbot.keyClick(reading, Qt.Key.Key_Down)
+    assert (alpha.lineEdit().text(), load_settings().alpha_convention) == ("16", "peft")
+
+
+def test_alpha_stays_when_the_rank_changes(qtbot: QtBot, tab: SetupTab) -> None:
+    alpha, rank = find(tab, "lora_parameters.scale", NumberBox), find(tab, "lora_parameters.rank", NumberBox)
+    retype(qtbot, rank, "8")
+    assert (alpha.lineEdit().text(), tab.store.config.lora_parameters.scale) == ("32", 4)
+    assert not tab.fields["lora_parameters.scale"].reset_button.isVisible()  # 32 is the default at any rank
+    retype(qtbot, alpha, "16")
+    assert tab.store.config.lora_parameters.scale == 2
+    tab.fields["lora_parameters.scale"].reset()
+    assert (alpha.lineEdit().text(), tab.store.config.lora_parameters.scale) == ("32", 4)
+    tab.store.set("lora_parameters.rank", 16)  # as an opened config does, which names its scale
+    assert (alpha.lineEdit().text(), tab.store.config.lora_parameters.scale) == ("64", 4)
 
 
 def test_the_paper_opens_in_the_browser(tab: SetupTab, monkeypatch: pytest.MonkeyPatch) -> None:

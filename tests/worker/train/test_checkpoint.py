@@ -68,7 +68,8 @@ def test_a_worker_of_its_own(inputs: tuple[Path, Path], tmp_path: Path) -> None:
     assert isinstance(events[0], Hello)
     assert isinstance(events[-1], Finished)
     line = "=" * 60
-    block = f"{line}\nLoRA Configuration:\n  Rank: 4\n  Alpha: 4.0\n  Dropout: 0.0\n  Layers: all\n  Matrices: "
+    block = f"{line}\nLoRA Configuration:\n  Rank: 4\n  Alpha: 16.0\n  Scale: 4.0 (alpha ÷ rank)\n"
+    block += "  Dropout: 0.0\n  Layers: all\n  Matrices: "
     assert block in log.decode()
     assert log == run.log.read_bytes()
     assert events[-1].reason == "completed"
