@@ -26,7 +26,7 @@ def test_help_lists_every_verb(luthier: Luthier) -> None:
 
 def test_the_overview_imports_nothing_heavy() -> None:
     script = (
-        f"import sys; sys.path[0] = {str(ROOT)!r}\nfrom app.command.main import main\nmain(['--help'])\n"
+        f"import sys; sys.path[0] = {str(ROOT)!r}\nfrom app.command.main import run_command\nrun_command(['--help'])\n"
         f"assert not {HEAVY} & set(sys.modules), {HEAVY} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True, stdout=subprocess.DEVNULL)
@@ -85,7 +85,7 @@ def test_files_and_folders_open_the_window(tmp_path: Path, monkeypatch: pytest.M
         opened.append(files)
         return 0
 
-    monkeypatch.setitem(sys.modules, "app.ui.window.application", SimpleNamespace(run=run))
+    monkeypatch.setitem(sys.modules, "app.ui.window.application", SimpleNamespace(run_window=run))
     file = tmp_path / "train.jsonl"
     file.touch()
     monkeypatch.chdir(tmp_path)
