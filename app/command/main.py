@@ -11,7 +11,6 @@ from pathlib import Path
 from app import __version__
 from app.command import output
 from app.core.problem import Problem, UnusableError
-from app.core.protocol import event
 from app.core.system import place
 
 DONE, FAILED, UNUSABLE = 0, 1, 2
@@ -131,10 +130,10 @@ def _tell(error: UnusableError, as_json: bool, as_event: bool) -> None:
     if not as_json:
         output.complain(error.problems)
     elif as_event:
+        from app.core.protocol.event import Failed  # pydantic's models: the overview must not wait for them
+
         first = error.problems[0]
-        failed = event.Failed(
-            message=str(error), hint=first.hint, path=first.path, where=first.where, unusable=True
-        )
+        failed = Failed(message=str(error), hint=first.hint, path=first.path, where=first.where, unusable=True)
         output.say(failed.to_line())
     else:
         output.say_json(output.error_tree(error))

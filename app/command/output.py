@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from app.core.problem import Problem, Severity, UnusableError
 
 # An option that several verbs have.
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 class FailedError(Exception):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.command import output
-from app.command.output import AsJson
+from app.command.option import AsJson
 
 if TYPE_CHECKING:
     from app.core.config.train_config import TrainConfig

@@ -26,7 +26,8 @@ def test_help_lists_every_verb(luthier: Luthier) -> None:
 
 def test_the_overview_imports_nothing_heavy() -> None:
     script = (
-        f"import sys; sys.path[0] = {str(ROOT)!r}\nfrom app.command.main import run_command\nrun_command(['--help'])\n"
+        f"import sys; sys.path[0] = {str(ROOT)!r}\n"
+        "from app.command.main import run_command\nrun_command(['--help'])\n"
         f"assert not {HEAVY} & set(sys.modules), {HEAVY} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True, stdout=subprocess.DEVNULL)
