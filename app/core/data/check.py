@@ -324,7 +324,7 @@ class DataCheck:
 
 
 # Errors of a whole file or of all rows: leaving out bad rows does not help.
-FATAL = frozenset(("unreadable_file", "unsupported_file", "empty_file", "damaged_file", "no_examples",
+FATAL = frozenset(("unreadable_file", "unsupported_file", "pointer", "empty_file", "damaged_file", "no_examples",
                    "unknown_format", "not_supervised", "not_for_method", "one_label"))  # fmt: skip
 
 

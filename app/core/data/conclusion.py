@@ -217,8 +217,8 @@ class Conclusion:
         for source in self._sources:
             if source.encoding and source.encoding not in ("utf-8", "utf-8-sig"):
                 self._findings.add("encoding", source.name, None, f"Read as {_encoding_label(source.encoding)}.")
-            if source.kind == "json_stream":
-                self._findings.add("layout", source.name, None, "Objects over several lines, read one by one.")
+            for kind, said in source.told:
+                self._findings.add(kind, source.name, None, said)
 
     def _only_unknown(self) -> bool:
         return self.format is Format.UNKNOWN and bool(self._lanes)

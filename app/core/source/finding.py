@@ -28,6 +28,7 @@ KINDS: dict[str, Kind] = {
     # -- files
     "unreadable_file": Kind(_E, "File cannot be read", "Check the path and that you may read the file."),
     "unsupported_file": Kind(_E, "Kind of file not supported", "Save it as JSONL, CSV, Parquet or plain text."),
+    "pointer": Kind(_E, "Data not fetched", "Fetch the file itself, then choose it again."),
     "empty_file": Kind(_E, "Empty file", "Choose a file with examples."),
     "damaged_file": Kind(_E, "Damaged file", "Copy or download it again."),
     "no_examples": Kind(_E, "No examples", "Choose data with at least one usable row."),
@@ -68,6 +69,7 @@ KINDS: dict[str, Kind] = {
     "contradiction": Kind(_W, "Contradicts another row", "Keep the one that is right, or neither."),
     "leakage": Kind(_W, "Also in the training data", "Remove it, or the score shows memory, not skill."),
     "mojibake": Kind(_W, "Garbled characters", "The text was saved in one encoding and read in another."),
+    "markup": Kind(_W, "Marks around the text", "Save it as plain text, so that only the text is trained."),
     "unusual_header": Kind(_W, "Unusual column names", "The first line must hold the names of the columns."),
     # -- with a tokenizer
     "no_chat_template": Kind(

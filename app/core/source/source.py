@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from app.core.source.finding import Findings
+from app.core.source.refusal import markup_of, pointer_of, refusal_of
 from app.core.source.stream import (
     HEAD_BYTES,
     Compression,
@@ -43,29 +44,6 @@ FOLDER_FILES = 10_000
 
 # What Excel writes before a table to say how it is delimited.
 SEPARATOR_LINE = re.compile(r'\ufeff?"?sep=(.)"?\r?\n', re.IGNORECASE)
-# First bytes of files that hold no readable rows, and what to say of them.
-REFUSED_STARTS: tuple[tuple[bytes, str], ...] = (
-    (b"PK\x03\x04", "This is a ZIP archive (or an Office document, which is one). Unpack it first."),
-    (b"\x80\x02", "This is a Python pickle. It can run code when it is opened, so it is not read."),
-    (b"\x80\x03", "This is a Python pickle. It can run code when it is opened, so it is not read."),
-    (b"\x80\x04", "This is a Python pickle. It can run code when it is opened, so it is not read."),
-    (b"\x80\x05", "This is a Python pickle. It can run code when it is opened, so it is not read."),
-    (b"%PDF", "This is a PDF document. Save its text as a .txt file."),
-    (b"\x89HDF", "This is an HDF5 file."),
-    (b"SQLite format 3\x00", "This is an SQLite database. Export the table as CSV."),
-    (b"BZh", "This is a bzip2 archive. Unpack it first."),
-    (b"\xfd7zXZ", "This is an xz archive. Unpack it first."),
-    (b"7z\xbc\xaf", "This is a 7-Zip archive. Unpack it first."),
-    (b"Rar!", "This is a RAR archive. Unpack it first."),
-    (b"\x89PNG", "This is a picture."),
-    (b"\xff\xd8\xff", "This is a picture."),
-    (b"\xd0\xcf\x11\xe0", "This is an old Office document. Save it as CSV or text."),
-    (b"\x93NUMPY", "This is a NumPy array, not rows of text."),
-    (b"\x7fELF", "This is a program."),
-    (b"GGUF", "This is a model, not data."),
-    (b"FEA1", "This is a Feather file of the first version. Save it as Parquet."),
-)
-
 KNOWN_COLUMNS = frozenset(
     (
         "prompt", "completion", "messages", "conversations", "conversation", "instruction", "input", "output",
@@ -80,7 +58,8 @@ class Source:
     """One data file. ``encoding`` is empty for binary kinds; ``delimiter`` is set for CSV; ``size`` is in bytes.
 
     ``by_row`` when places in it are numbers of rows: it has no lines, or all rows stand in one. ``is_headless``
-    when the first line of a table holds data where names should be.
+    when the first line of a table holds data where names should be. ``told`` is what a check says of the file as a
+    whole: kinds of findings with their reasons.
     """
 
     path: Path
@@ -92,6 +71,7 @@ class Source:
     split: Split = "train"
     by_row: bool = False
     is_headless: bool = False
+    told: tuple[tuple[str, str], ...] = ()
 
     @property
     def unit(self) -> str:
@@ -140,13 +120,14 @@ def inspect_file(path: Path) -> Source:
 def _inspect(path: Path, size: int, compression: Compression, head: bytes) -> Source:
     if not head:
         raise UnusableFileError("empty_file", "The file is empty.")
+    if said := pointer_of(head, size):
+        raise UnusableFileError("pointer", said)
     if head.startswith(b"PAR1"):
         return _binary(path, "parquet", size, compression)
     if head.startswith((b"ARROW1", b"\xff\xff\xff\xff")):
         return _binary(path, "arrow", size, compression)
-    for magic, words in REFUSED_STARTS:
-        if head.startswith(magic):
-            raise UnusableFileError("unsupported_file", words)
+    if said := refusal_of(path, head):
+        raise UnusableFileError("unsupported_file", said)
     if compression_of(head):
         raise UnusableFileError("unsupported_file", "The file is compressed twice. Unpack it once.")
     encoding = find_encoding(path, compression)
@@ -159,7 +140,15 @@ def _inspect(path: Path, size: int, compression: Compression, head: bytes) -> So
     return Source(
         path, kind, size, compression, encoding, delimiter, by_row=kind in JSON_KINDS and "\n" not in text.strip(),
         is_headless=kind == "csv" and is_headless(_records(_table_lines(text), delimiter)),
+        told=_told(text, kind),
     )  # fmt: skip
+
+
+def _told(text: str, kind: FileKind) -> tuple[tuple[str, str], ...]:
+    """What a check says of a text as a whole."""
+    if kind == "text" and (marks := markup_of(text)):
+        return (("markup", marks),)
+    return (("layout", "Objects over several lines, read one by one."),) if kind == "json_stream" else ()
 
 
 def _binary(path: Path, kind: FileKind, size: int, compression: Compression) -> Source:

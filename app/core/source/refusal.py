@@ -1,0 +1,89 @@
+"""Refusals: files that hold no readable rows, known by how they begin, each with what to do instead."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from pathlib import Path
+
+POINTER = (
+    "This is only a pointer to the data ({kind}), not the data. Fetch it with `{fetch}`, or download the file."
+)
+_POINTERS = (
+    (rb"version https://(git-lfs|hawser)\.github\.com/spec/", POINTER.format(kind="Git LFS", fetch="git lfs pull")),
+    (rb"(\.\./|/)[^\n]*annex/objects/\S+\s*$", POINTER.format(kind="git-annex", fetch="git annex get")),
+)
+POINTER_LIMIT_BYTES = 1024  # the pointers' own limit
+
+_PICKLE = "This is a Python pickle. It can run code when it is opened, so it is not read."
+_STARTS: tuple[tuple[bytes, str], ...] = (
+    (b"\x80\x02", _PICKLE),
+    (b"\x80\x03", _PICKLE),
+    (b"\x80\x04", _PICKLE),
+    (b"\x80\x05", _PICKLE),
+    (b"%PDF", "This is a PDF document. Save its text as a .txt file."),
+    (b"{\\rtf", "This is an RTF document. Save it as plain text (in TextEdit: Format, Make Plain Text)."),
+    (b"\x89HDF", "This is an HDF5 file."),
+    (b"SQLite format 3\x00", "This is an SQLite database. Export the table as CSV."),
+    (b"BZh", "This is a bzip2 archive. Unpack it first."),
+    (b"\xfd7zXZ", "This is an xz archive. Unpack it first."),
+    (b"7z\xbc\xaf", "This is a 7-Zip archive. Unpack it first."),
+    (b"Rar!", "This is a RAR archive. Unpack it first."),
+    (b"\x89PNG", "This is a picture."),
+    (b"\xff\xd8\xff", "This is a picture."),
+    (b"\xd0\xcf\x11\xe0", "This is an old Office document. Save it as CSV or text."),
+    (b"\x93NUMPY", "This is a NumPy array, not rows of text."),
+    (b"\x7fELF", "This is a program."),
+    (b"GGUF", "This is a model, not data."),
+    (b"FEA1", "This is a Feather file of the first version. Save it as Parquet."),
+)
+ZIP_START = b"PK\x03\x04"
+# What a ZIP archive is by the name of a file in it.
+_ARCHIVES: tuple[tuple[str, str], ...] = (
+    ("xl/", "This is an Excel workbook. Save it as CSV UTF-8."),
+    ("word/", "This is a Word document. Save it as plain text (.txt, UTF-8)."),
+    ("ppt/", "This is a presentation. Save its text as a .txt file."),
+    ("META-INF/container.xml", "This is an EPUB book. Save its text as a .txt file."),
+    ("content.xml", "This is an OpenDocument file. Save a table as CSV (UTF-8), a text as plain text."),
+    ("Index/", "This is a document of Numbers or Pages. Export a table as CSV, a text as plain text."),
+)
+_MARKUP: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"<!doctype html|<html[\s>]", re.I), "This is an HTML page: its tags would be trained."),
+    (re.compile(r"<tmx[\s>]", re.I), "This is a translation memory (TMX): export it as a table (CSV)."),
+    (re.compile(r"<\?xml\s"), "This is an XML document: its tags would be trained."),
+    (re.compile(r"WEBVTT\b|\d+\r?\n\d\d:\d\d:\d\d,\d+ --> "), "These are subtitles: their times would be trained."),
+)  # fmt: skip
+
+
+def pointer_of(head: bytes, size: int) -> str:
+    """What a file of ``size`` bytes stands for that only names where its data is; empty for all others."""
+    if size > POINTER_LIMIT_BYTES:
+        return ""
+    return next((said for pattern, said in _POINTERS if re.match(pattern, head)), "")
+
+
+def refusal_of(path: Path, head: bytes) -> str:
+    """Why a file that begins so (decompressed) is not read, and what to do; empty for what may be data."""
+    if head.startswith(ZIP_START):
+        return _archive(path)
+    return next((said for start, said in _STARTS if head.startswith(start)), "")
+
+
+def markup_of(head: str) -> str:
+    """What a text is whose marks would be trained with it; empty for a plain one."""
+    start = head.lstrip("\ufeff \t\r\n")[:4096]
+    if (start.startswith("<?xml") or start.startswith("<!")) and (found := re.search(r"<(html|tmx)[\s>]", start)):
+        start = start[found.start() :]
+    return next((said for pattern, said in _MARKUP if pattern.match(start)), "")
+
+
+def _archive(path: Path) -> str:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, OSError, ValueError):
+        names = []
+    for part, said in _ARCHIVES:
+        if any(name.startswith(part) for name in names):
+            return said
+    return "This is a ZIP archive. Unpack it first."

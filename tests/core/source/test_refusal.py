@@ -1,0 +1,86 @@
+"""Files that hold no rows are refused with one error each that says what they are and what to do."""
+
+from __future__ import annotations
+
+import gzip
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from app.core.data.check import check_files
+from tests.core.data.written import told
+
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"7f" * 32 + b"\nsize 480213\n"
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "jsonl", "json", "csv", "tsv", "txt", "arrow", "md"])
+def test_a_pointer_is_told_whatever_its_name(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"rows.{suffix}"
+    path.write_bytes(LFS)
+    report = check_files([path])
+    assert (report.usable, report.examples) == (False, 0)
+    ((kind, said),) = told(report)
+    assert kind == "pointer"
+    assert "git lfs pull" in said
+
+
+def test_each_pointer_of_a_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "train.jsonl").write_bytes(LFS)
+    (tmp_path / "valid.jsonl").write_bytes(LFS)
+    report = check_files([tmp_path])
+    assert [finding.kind for finding in report.errors] == ["pointer", "pointer"]
+
+
+def test_a_git_annex_pointer_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("/annex/objects/SHA256E-s1048--77ab.csv\n")
+    ((kind, said),) = told(check_files([path]))
+    assert (kind, "git annex get" in said) == ("pointer", True)
+
+
+def test_a_text_about_pointers_is_a_text(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_bytes(b"How it begins:\n" + LFS)
+    assert told(check_files([path])) == []
+
+
+@pytest.mark.parametrize(
+    "inside, expected",
+    [
+        ("word/document.xml", "This is a Word document. Save it as plain text (.txt, UTF-8)."),
+        ("META-INF/container.xml", "This is an EPUB book. Save its text as a .txt file."),
+        ("ppt/presentation.xml", "This is a presentation. Save its text as a .txt file."),
+        ("notes/a.txt", "This is a ZIP archive. Unpack it first."),
+    ],
+)
+def test_what_an_archive_is_is_told_by_what_it_holds(inside: str, expected: str, tmp_path: Path) -> None:
+    path = tmp_path / "given.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("[Content_Types].xml", "<Types/>")
+        archive.writestr(inside, "x")
+    assert told(check_files([path])) == [("unsupported_file", expected)]
+
+
+def test_rtf_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("{\\rtf1\\ansi\\deff0 The tide turns at six.\\par}")
+    ((kind, said),) = told(check_files([path]))
+    assert (kind, said.startswith("This is an RTF document.")) == ("unsupported_file", True)
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("<!DOCTYPE html>\n<html><body>Tides</body></html>", "HTML page"),
+        ('<?xml version="1.0"?>\n<!-- made by hand -->\n<tmx version="1.4"></tmx>', "translation memory"),
+        ('<?xml version="1.0"?><book>Tides</book>', "XML document"),
+        ("1\n00:00:01,000 --> 00:00:03,000\nThe tide turns.\n", "subtitles"),
+        ("WEBVTT\n\n00:01.000 --> 00:03.000\nThe tide turns.\n", "subtitles"),
+    ],
+)
+def test_marks_that_would_be_trained_are_warned_of(text: str, expected: str, tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt.gz"
+    path.write_bytes(gzip.compress(text.encode()))
+    ((kind, said),) = told(check_files([path]))
+    assert (kind, expected in said) == ("markup", True)
