@@ -29,6 +29,16 @@ class ModelFacts:
         return {name: value for name, value in asdict(self).items() if name != "dtype"}
 
 
+def layer_count(config: dict[str, Any]) -> int:
+    """How many layers the config says that the model has; 0 where it does not."""
+    parts = [config, *(config[name] for name in _NESTED if isinstance(config.get(name), dict))]
+    for part in reversed(parts):
+        for name in ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "num_decoder_layers"):
+            if isinstance(value := part.get(name), int) and not isinstance(value, bool) and value > 0:
+                return value
+    return 0
+
+
 def model_facts(config: dict[str, Any]) -> ModelFacts:
     """Reads the facts; a value that is a list (one for each layer) counts as its largest."""
     parts = [config, *(config[name] for name in _NESTED if isinstance(config.get(name), dict))]

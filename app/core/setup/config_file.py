@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,9 +14,11 @@ from pydantic import ValidationError
 
 from app.core.config.spec import field_specs
 from app.core.config.train_config import CONFIG_VERSION, TrainConfig
+from app.core.model.facts import layer_count
+from app.core.model.folder import MODEL_CONFIG, locate_model
 from app.core.problem import Problem, Severity, UnusableError, errors
 from app.core.setup.chosen_method import unwritten_paths, with_defaults
-from app.core.setup.foreign_config import take_alpha, translate
+from app.core.setup.foreign_config import Translation, take_alpha, translate
 from app.core.system.atomic_file import write_text
 
 RUN_CONFIG = "config.yaml"  # in a run's folder: exactly what ran
@@ -118,6 +121,8 @@ def parse_config(text: str, *, name: str = "config", base: Path | None = None) -
     config = with_defaults(config, tree.keys())
     if base is not None:
         config = with_base(config, base)
+        if read.left_layers:
+            config = _fit_layers(config, read)
     told = {problem.path for problem in read.problems}
     unknown = [
         Problem(key, UNUSED, Severity.NOTE, file=name, line=lines.get(key))
@@ -147,6 +152,21 @@ def with_base(config: TrainConfig, base: Path) -> TrainConfig:
         if value and not Path(value).is_absolute() and (base / value).exists():
             found[key] = str((base / value).resolve())
     return config.with_values(found) if found else config
+
+
+def _fit_layers(config: TrainConfig, read: Translation) -> TrainConfig:
+    """All layers, where a file leaves mlx-lm's number of them out and the model has fewer: mlx-lm itself refuses."""
+    try:
+        found = json.loads((locate_model(config.model) / MODEL_CONFIG).read_text(encoding="utf-8"))
+    except (UnusableError, OSError, ValueError):
+        return config  # what is wrong with the model is told when it is inspected
+    layers = layer_count(found) if isinstance(found, dict) else 0
+    if not 0 < layers < config.num_layers:
+        return config
+    read.tell(
+        "num_layers", f"The model has {layers} layers, fewer than mlx-lm's {config.num_layers}: all are trained."
+    )
+    return config.with_value("num_layers", -1)
 
 
 def dump_config(config: TrainConfig) -> str:

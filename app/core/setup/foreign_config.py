@@ -67,6 +67,7 @@ class Translation:
     file: str
     lines: Mapping[str, int]
     problems: list[Problem] = field(default_factory=list)
+    left_layers: bool = False  # the number of layers is a default, which a small model may not have
 
     def tell(self, key: str, message: str, severity: Severity = Severity.NOTE, hint: str = "") -> None:
         """Adds a problem at a key of the file."""
@@ -214,6 +215,7 @@ def _fill(found: Translation, name: str, defaults: ConfigTree, adapter: ConfigTr
     if name == "mlx-lm-lora" and tree.get("iters") is None and tree.get("epochs") is None:
         new["iters"] = MLX_LM_LORA_ITERATIONS
     tree |= new
+    found.left_layers = new.get("num_layers", 0) > 0
     if tree.get("iters") is not None and tree.get("epochs") is None:
         tree["epochs"] = None
     given = tree.get("lora_parameters")
