@@ -155,7 +155,7 @@ def with_base(config: TrainConfig, base: Path) -> TrainConfig:
 
 
 def _fit_layers(config: TrainConfig, read: Translation) -> TrainConfig:
-    """All layers, where a file leaves mlx-lm's number of them out and the model has fewer: mlx-lm itself refuses."""
+    """All layers, where a file leaves mlx-lm's number out and the model has fewer; mlx-lm itself refuses."""
     try:
         found = json.loads((locate_model(config.model) / MODEL_CONFIG).read_text(encoding="utf-8"))
     except (UnusableError, OSError, ValueError):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from app.core.problem import Problem, Severity, UnusableError
-from app.core.setup.config_file import LoadedConfig, dump_config, parse_config
+from app.core.setup.config_file import LoadedConfig, dump_config, load_config, parse_config
 
 BASE = "model: m\ndata: d\n"
 
@@ -36,6 +37,24 @@ def test_a_file_without_luthiers_keys_has_the_defaults_of_mlx_lm() -> None:
     said = told(loaded, "").message
     for part in ("mlx-lm", "batch_size 4", "learning_rate 1e-05", "rank 8", "scale 20.0", "num_layers 16"):
         assert part in said
+
+
+@pytest.mark.parametrize(
+    ("config", "layers"),
+    [('{"num_hidden_layers": 4}', -1), ('{"text_config": {"n_layer": 15}}', -1), ('{"num_hidden_layers": 16}', 16),
+     ('{"num_hidden_layers": 40}', 16), ("{", 16), ("[]", 16)],
+)  # fmt: skip
+def test_a_model_with_fewer_layers_than_the_default_is_trained_whole(
+    tmp_path: Path, config: str, layers: int
+) -> None:
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "config.json").write_text(config)
+    (tmp_path / "c.yaml").write_text(BASE)
+    loaded = load_config(tmp_path / "c.yaml")
+    assert loaded.config.num_layers == layers
+    assert any("all are trained" in one.message for one in loaded.problems) is (layers == -1)
+    (tmp_path / "c.yaml").write_text(f"{BASE}num_layers: 30\n")
+    assert load_config(tmp_path / "c.yaml").config.num_layers == 30  # what the file names is checked, not changed
 
 
 def test_what_the_file_names_is_kept_and_not_listed() -> None:
