@@ -65,7 +65,7 @@ _NOT_LINEAR = {Group.EMBEDDINGS, Group.HEAD}
 # The first of these in an attention is its query (value); `kv_*` and `*_b_proj` belong to latent attention.
 _QUERIES = ("q_proj", "query", "wq", "c_q", "attn_query", "q_b_proj", "wq_b", "r_proj")
 _VALUES = ("v_proj", "value", "wv", "c_v", "attn_value", "kv_b_proj", "kv_proj", "kv_a_proj_with_mqa")
-_FUSED = ("qkv_proj", "query_key_value", "Wqkv", "wqkv", "c_attn", "W_pack", "qkv", "in_proj")
+_FUSED = ("qkv_proj", "q_k_v_proj", "query_key_value", "Wqkv", "wqkv", "c_attn", "W_pack", "qkv", "in_proj")
 _STATE_SPACE_MINIMAL = ("in_proj", "out_proj", "r_proj", "v_proj", "q_proj", "linear_x", "linear_out")
 _ENCODER = ("query", "key", "value")
 

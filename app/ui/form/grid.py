@@ -1,4 +1,4 @@
-"""Form building blocks: cards, a grid that folds with the width, and a disclosure."""
+"""A grid of fields that folds with the width."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 `wire.txt` lists what this version says. When the test fails because you changed something on purpose, raise
 `PROTOCOL_VERSION` by one and write the list anew:
 
-    python -m tests.core.protocol.test_wire
+    .venv/bin/python -m tests.core.protocol.test_wire
 """
 
 from __future__ import annotations
