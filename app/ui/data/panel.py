@@ -158,7 +158,8 @@ class DataPanel(DropCard):
         self.tools.addWidget(self.look_button)
 
     def _empty_state(self) -> DropZone:
-        wanted = "JSONL, JSON, CSV, TSV, Parquet, Arrow or text, one file or many: chats, prompts with answers, or plain text"
+        wanted = "JSONL, JSON, CSV, TSV, Parquet, Arrow or text, one file or many:"
+        wanted += " chats, prompts with answers, or plain text"
         zone = DropZone("Drop training data here", wanted, self)
         self._starter_button = zone.add_button(
             "data.starter", "Use the starter data", "200 chats that teach a style", self.use_starter

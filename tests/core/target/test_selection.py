@@ -191,7 +191,8 @@ def test_checks_name_their_fields() -> None:
         ("model", Severity.ERROR), ("num_layers", Severity.ERROR), ("fine_tune_type", Severity.ERROR),
         ("targets", Severity.NOTE), ("max_seq_length", Severity.WARNING),
     }  # fmt: skip
-    assert check_targets(llama(), config(max_seq_length=256)) == []
+    wide = llama().model_copy(update={"hidden_size": 4096})  # which an alpha of 8 is not too little for
+    assert check_targets(wide, config(max_seq_length=256)) == []
 
 
 def test_training_routers_is_mentioned() -> None:
