@@ -215,8 +215,6 @@ class Conclusion:
             if not self._findings.total(Severity.ERROR):
                 self._findings.add("no_examples", first.name, None, "There is no usable row.")
         for source in self._sources:
-            if source.encoding and source.encoding not in ("utf-8", "utf-8-sig"):
-                self._findings.add("encoding", source.name, None, f"Read as {_encoding_label(source.encoding)}.")
             for kind, said in source.told:
                 self._findings.add(kind, source.name, None, said)
 
@@ -243,9 +241,3 @@ def _better_answers(layout: Layout | None) -> str:
         return f"Where they are whole conversations as messages, choose {quoted(layout.chosen)} as the chat column."
     asked = f"{quoted(layout.prompt)} as the prompt column and " if layout.prompt != "prompt" else ""
     return f"To train on the better answers, choose {asked}{quoted(layout.chosen)} as the answer column."
-
-
-def _encoding_label(encoding: str) -> str:
-    names = {"cp1252": "Latin-1 (Windows-1252)", "latin-1": "Latin-1", "utf-16": "UTF-16", "utf-32": "UTF-32",
-             "utf-16-le": "UTF-16", "utf-16-be": "UTF-16"}  # fmt: skip
-    return names.get(encoding, encoding)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from app.core.source.encoding import reading_of
 from app.core.source.finding import Findings
 from app.core.source.refusal import markup_of, pointer_of, refusal_of
 from app.core.source.stream import (
@@ -140,15 +141,18 @@ def _inspect(path: Path, size: int, compression: Compression, head: bytes) -> So
     return Source(
         path, kind, size, compression, encoding, delimiter, by_row=kind in JSON_KINDS and "\n" not in text.strip(),
         is_headless=kind == "csv" and is_headless(_records(_table_lines(text), delimiter)),
-        told=_told(text, kind),
+        told=_told(text, kind, encoding),
     )  # fmt: skip
 
 
-def _told(text: str, kind: FileKind) -> tuple[tuple[str, str], ...]:
+def _told(text: str, kind: FileKind, encoding: str) -> tuple[tuple[str, str], ...]:
     """What a check says of a text as a whole."""
+    told = [] if encoding in ("utf-8", "utf-8-sig") else [("encoding", reading_of(text, encoding))]
     if kind == "text" and (marks := markup_of(text)):
-        return (("markup", marks),)
-    return (("layout", "Objects over several lines, read one by one."),) if kind == "json_stream" else ()
+        told.append(("markup", marks))
+    if kind == "json_stream":
+        told.append(("layout", "Objects over several lines, read one by one."))
+    return tuple(told)
 
 
 def _binary(path: Path, kind: FileKind, size: int, compression: Compression) -> Source:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import codecs
 import gzip
 import io
-import re
 import zlib
 from pathlib import Path
 from typing import IO, Any, Literal
+
+from app.core.source.encoding import encoding_of
 
 Compression = Literal["", "gzip", "zstd"]
 
@@ -18,8 +19,6 @@ HEAD_BYTES = 1 << 20
 ENCODING_SEARCH_BYTES = 1 << 32
 ENCODING_SEARCH_COMPRESSED_BYTES = 1 << 26
 
-# Encodings tried when a text is not Unicode; the multi-byte ones refuse most texts that are not theirs.
-LEGACY_ENCODINGS = ("cp1252", "latin_1", "shift_jis", "euc_jp", "gb18030", "big5", "euc_kr", "cp1251", "koi8_r")
 BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -155,7 +154,7 @@ def find_encoding(path: Path, compression: Compression) -> str:
             except damaged_errors(compression):
                 break
             searched += len(block)
-    return "utf-8" if block.isascii() else _encoding_of_block(block)
+    return "utf-8" if block.isascii() else encoding_of(block, is_cut=len(block) >= HEAD_BYTES)
 
 
 def _utf16_without_mark(head: bytes) -> str:
@@ -167,36 +166,3 @@ def _utf16_without_mark(head: bytes) -> str:
     if odd > 0.4 * half and even < 0.05 * half:
         return "utf-16-le"
     return "utf-16-be" if even > 0.4 * half and odd < 0.05 * half else ""
-
-
-def _encoding_of_block(block: bytes) -> str:
-    """UTF-8 when most of the lines outside ASCII are; a line or two may be broken and are reported as such."""
-    lines = [line for line in re.split(rb"[\r\n]+", block) if not line.isascii()]
-    good = sum(1 for line in lines if _is_utf8(line))
-    if good * 2 >= len(lines):
-        return "utf-8"
-    from charset_normalizer import from_bytes
-
-    sample = b"\n".join(lines)[:20_000]
-    best = from_bytes(sample, cp_isolation=list(LEGACY_ENCODINGS), enable_fallback=False).best()
-    # Short Western texts give too little to go by: they decode as cp1252, which Latin-1 files do as well.
-    if best is None or best.encoding in ("latin_1", "cp1252") or len(sample) < 200:
-        return _western(block)
-    return best.encoding
-
-
-def _western(block: bytes) -> str:
-    try:
-        block.decode("cp1252")
-    except UnicodeDecodeError:
-        return "latin-1"
-    return "cp1252"
-
-
-def _is_utf8(line: bytes) -> bool:
-    """A line at the end of a block may be cut in the middle of a character."""
-    try:
-        line.decode("utf-8")
-    except UnicodeDecodeError as error:
-        return error.reason == "unexpected end of data" and error.start >= len(line) - 3 and error.start > 0
-    return True
