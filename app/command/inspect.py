@@ -32,13 +32,13 @@ def inspect(
     """Tells which modules would be trained, and exactly how many parameters. Exit code 2 if it could not be."""
     from app.command.worker import absolute, inspected
     from app.core.problem import errors
-    from app.core.setup.target_check import check_vocabulary
+    from app.core.setup.target_check import check_inspected
     from app.core.target.selection import resolve
 
     config = _config(model, targets, num_layers, rank, fine_tune_type)
     inspection = inspected(absolute(model))
     selection = resolve(inspection, config)
-    problems = [*check_vocabulary(inspection), *selection.problems]
+    problems = check_inspected(inspection, config, selection)
     if as_json:
         output.say_json(tree(inspection, selection, config, problems))
     else:
@@ -63,6 +63,7 @@ def tree(
         "fine_tune_type": config.fine_tune_type,
         "rank": config.lora_parameters.rank,
         "keys": list(selection.keys),
+        "target_modules": list(selection.names),
         "adapted_layers": selection.num_layers,
         "modules": modules,
         "unmatched": list(selection.unmatched),
@@ -79,8 +80,14 @@ def _config(model: str, targets: str, num_layers: int, rank: int, fine_tune_type
     from app.core.config.train_config import TrainConfig
     from app.core.problem import UnusableError
     from app.core.setup.config_file import validation_problems
+    from app.core.target.pattern import EMPTY_PATTERN
 
-    values = {"model": model, "targets": targets, "num_layers": num_layers, "fine_tune_type": fine_tune_type}
+    values = {
+        "model": model,
+        "targets": targets or EMPTY_PATTERN,
+        "num_layers": num_layers,
+        "fine_tune_type": fine_tune_type,
+    }
     try:
         return TrainConfig().with_values(values | {"lora_parameters.rank": rank})
     except ValidationError as error:
@@ -105,9 +112,15 @@ def _show(inspection: Inspection, selection: Selection, config: TrainConfig, pro
         f"adapter {bytes_text(selection.adapter_bytes)}\n"
     )
     counts = Counter((m.key, m.group.value, m.shape_text) for m in selection.modules)
-    rows = [[key, group, shape, f"{count:,}"] for (key, group, shape), count in counts.items()]
+    place = {key: index for index, key in enumerate(selection.matrices)}
+    rows = [
+        [key, group, shape, f"{count:,}"]
+        for (key, group, shape), count in sorted(counts.items(), key=lambda item: place[item[0][0]])
+    ]
     if rows:
         output.table(["matrix", "group", "shape (out × in)", "modules"], rows)
+    if selection.kind != "full":
+        output.say(selection.names_line)
     output.complain(problems)
     for note in inspection.notes:
         output.remark(f"note: {note}")

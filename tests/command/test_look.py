@@ -11,7 +11,8 @@ from mlx.utils import tree_flatten
 from mlx_lm.tuner.utils import linear_to_lora_layers
 from mlx_lm.utils import load, load_model
 
-from tests.command.conftest import Luthier
+from tests.command.conftest import CONFIG, Luthier
+from tests.worker.architectures import config_of
 
 PROMISED = {
     "model_type", "num_layers", "total_parameters", "trainable_parameters", "trainable_percent",
@@ -57,6 +58,41 @@ def test_inspect_of_targets_that_match_nothing(luthier: Luthier, place: Path) ->
     found = json.loads(luthier("inspect", place / "model", "--targets", "q_proj,nonsense", "--json", code=2).stdout)
     assert found["unmatched"] == ["nonsense"]
     assert found["adapted_modules"] == 3
+
+
+def test_inspect_refuses_what_train_refuses(luthier: Luthier, place: Path, tmp_path: Path) -> None:
+    deep = CONFIG | {"model": str(place / "model"), "data": str(place / "data"), "num_layers": 100}
+    (tmp_path / "deep.yaml").write_text(json.dumps(deep))
+    trained = luthier("train", tmp_path / "deep.yaml", "--run-dir", tmp_path / "run", code=2)
+    inspected = luthier("inspect", place / "model", "--num-layers", "100", code=2)
+    for said in (trained.stderr, inspected.stderr):
+        assert "The model has 3 layers, but 100 are asked for." in said
+
+
+def test_inspect_of_a_model_that_mlx_lm_cannot_train(luthier: Luthier, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(config_of("recurrent_gemma")))
+    found = json.loads(luthier("inspect", tmp_path, "--json", code=2).stdout)
+    assert "cannot train it" in found["problems"][0]["message"]
+    assert found["modules"], "and yet it can be looked at"
+
+
+def test_inspect_of_a_weight_file_that_is_cut_off(luthier: Luthier, place: Path, tmp_path: Path) -> None:
+    model = Path(shutil.copytree(place / "model", tmp_path / "cut"))
+    whole = (model / "model.safetensors").read_bytes()
+    (model / "model.safetensors").write_bytes(whole[:-1])
+    said = luthier("inspect", model, code=2).stderr
+    assert f"model.safetensors is cut off: it has {len(whole) - 1:,} of the {len(whole):,} bytes" in said
+    generated = luthier("generate", "--model", model, "--prompt", "a", code=2)
+    assert "is cut off" in generated.stderr
+
+
+def test_a_model_folder_with_wildcards_in_its_path(luthier: Luthier, place: Path, tmp_path: Path) -> None:
+    model = Path(shutil.copytree(place / "model", tmp_path / "a [b]*?"))
+    found = json.loads(luthier("inspect", model, "--targets", "", "--json").stdout)
+    assert found["target_modules"][-1] == "embed_tokens", "no pattern at all is everything"
+    asked = ("--prompt", "a", "--max-tokens", "4", "--json")
+    answers = [json.loads(luthier("generate", "--model", m, *asked).stdout) for m in (model, place / "model")]
+    assert answers[0]["text"] == answers[1]["text"]
 
 
 def test_inspect_of_no_model(luthier: Luthier, tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ import difflib
 import json
 import os
 import re
+import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from app.core.problem import Problem, UnusableError
 
 MODEL_CONFIG = "config.json"
 _HUB_ID = re.compile(r"^[\w.-]+(/[\w.-]+)?(@[\w./-]+)?$")
+_WILDCARD = re.compile(r"[*?\[]")
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 _DEPTH = 2  # LM Studio keeps models as publisher/name
 
@@ -63,6 +66,21 @@ def locate_model(name: str) -> Path:
     if snapshot is not None:
         return _usable_folder(snapshot)
     raise _missing(text)
+
+
+@contextmanager
+def plain_path(folder: Path) -> Iterator[Path]:
+    """The folder by a path without wildcards: mlx-lm looks for weights with ``glob`` and takes ``[a]`` for one.
+
+    That is the folder itself, or a link to it that is there only inside the ``with``.
+    """
+    if not _WILDCARD.search(str(folder)):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="luthier-model-") as place:
+        link = Path(place) / "model"
+        link.symlink_to(folder.resolve(), target_is_directory=True)
+        yield link
 
 
 def read_config(folder: Path) -> dict[str, Any]:

@@ -115,6 +115,7 @@ class Inspection(_Part):
     costs: tuple[AdapterCost, ...] = ()
     other_names: tuple[str, ...] = ()
     has_weights: bool = False
+    weight_faults: tuple[str, ...] = ()  # what is missing or cut off among the weight files, in sentences
     file_bytes: int = 0
     has_tokenizer: bool = False
     has_chat_template: bool = False

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from app.core.problem import Problem, UnusableError
 
@@ -17,6 +19,10 @@ _BITS = {
     "F64": 64, "C64": 64,
 }  # fmt: skip
 _LARGEST_HEADER = 100_000_000  # bytes; the format's own limit
+_START = 8  # bytes that hold the header's length
+INDEX = "model.safetensors.index.json"
+_NUMBERED = re.compile(r"^(?P<stem>.+-)(?P<number>\d+)-of-(?P<count>\d+)\.safetensors$")
+_FILES_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +49,48 @@ def read_header(path: Path) -> list[Tensor]:
 
     Raises `UnusableError` if it is no safetensors file or was cut off inside its header.
     """
+    return _tensors(path, _read(path)[1])
+
+
+def _read(path: Path) -> tuple[int, dict[str, Any]]:
+    """Where the data of a file begin, and its header."""
     try:
         with path.open("rb") as file:
-            start = file.read(8)
-            length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
+            start = file.read(_START)
+            if start == b"version ":
+                raise ValueError("it is a pointer of Git LFS, which `git lfs pull` replaces by the weights")
+            length = struct.unpack("<Q", start)[0] if len(start) == _START else 0
             if not 2 <= length <= _LARGEST_HEADER:
                 raise ValueError("its first eight bytes are not the length of a header")
-            tree = json.loads(file.read(length))
+            header = file.read(length)
+        if len(header) < length:
+            raise ValueError("it ends inside its header")
+        try:
+            tree = json.loads(header)
+        except ValueError as error:
+            raise ValueError("its header is not JSON") from error
+        if not isinstance(tree, dict):
+            raise ValueError("its header is not a JSON object")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise _broken(path, f"{reason}") from error
+    return _START + length, tree
+
+
+def _tensors(path: Path, tree: dict[str, Any]) -> list[Tensor]:
+    try:
         return [
             Tensor(name, str(entry["dtype"]), tuple(int(size) for size in entry["shape"]))
             for name, entry in tree.items()
             if name != "__metadata__"
         ]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        said = f"This is not a whole safetensors file: {error}."
-        raise UnusableError([Problem("model", said, hint="Copy or download it again.", file=str(path))]) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _broken(path, "its header lacks the type or the shape of a tensor") from error
+
+
+def _broken(path: Path, reason: str) -> UnusableError:
+    said = f"This is not a whole safetensors file: {reason}."
+    return UnusableError([Problem("model", said, hint="Copy or download it again.", file=str(path))])
 
 
 def read_headers(folder: Path) -> list[Tensor]:
@@ -73,3 +106,68 @@ def weight_files(folder: Path) -> list[Path]:
     """The safetensors files of a model folder: those called ``model*``, or all if none is, without adapters."""
     files = sorted(path for path in folder.glob("*.safetensors") if "adapter" not in path.name)
     return [path for path in files if path.name.startswith("model")] or files
+
+
+def weight_faults(folder: Path) -> list[str]:
+    """What is missing or cut off among the weight files of a model folder, a sentence each; empty if all is there.
+
+    Files are expected by the index and by their own numbers (``…-00001-of-00003``), and each must be as long as its
+    header says. No weight is read. A folder without any weight file has no faults: there is nothing to be whole.
+    """
+    files = [file for file in weight_files(folder) if file.exists()]
+    if not files:
+        return []
+    faults, names = [], set()
+    for file in files:
+        try:
+            start, tree = _read(file)
+            names |= {tensor.name for tensor in _tensors(file, tree)}
+        except UnusableError as error:
+            faults.append(f"{file.name}: {error.problems[0].message}")
+            continue
+        if fault := _length_fault(file, start, tree):
+            faults.append(fault)
+    placed = _index(folder)
+    if missing := _missing_files(files, placed, names):
+        return [missing, *faults]
+    if not faults and (lost := [name for name in placed if name not in names]):
+        return [f"The weight files lack {len(lost):,} of the tensors that {INDEX} names, such as {lost[0]}."]
+    return faults
+
+
+def _length_fault(file: Path, start: int, tree: dict[str, Any]) -> str:
+    try:
+        ends = [int(entry["data_offsets"][1]) for name, entry in tree.items() if name != "__metadata__"]
+    except (ValueError, KeyError, TypeError, IndexError):
+        return f"{file.name}: its header does not say where the tensors are."
+    expected, size = start + max(ends, default=0), file.stat().st_size
+    if size >= expected:
+        return ""
+    return f"{file.name} is cut off: it has {size:,} of the {expected:,} bytes that its header describes."
+
+
+def _missing_files(files: list[Path], placed: dict[str, str], names: set[str]) -> str:
+    """One sentence with the files that are not there; empty if all are."""
+    there = {file.name for file in files}
+    # An index that is left over from other files does not count: their tensors are all here.
+    wanted = dict.fromkeys(file for name, file in placed.items() if file not in there and name not in names)
+    for file in there:
+        if (found := _NUMBERED.match(file)) and not placed:
+            width = len(found["number"])
+            numbers = range(1, int(found["count"]) + 1)
+            wanted |= {f"{found['stem']}{n:0{width}}-of-{found['count']}.safetensors": None for n in numbers}
+    missing = sorted(set(wanted) - there)
+    if not missing:
+        return ""
+    shown = ", ".join(missing[:_FILES_SHOWN])
+    more = f" and {len(missing) - _FILES_SHOWN} more" if len(missing) > _FILES_SHOWN else ""
+    return f"Weight files are missing: {shown}{more}."
+
+
+def _index(folder: Path) -> dict[str, str]:
+    """The file of each tensor, as the index has it; empty without one."""
+    try:
+        tree = json.loads((folder / INDEX).read_text(encoding="utf-8-sig"))
+        return {str(name): str(file) for name, file in tree["weight_map"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}

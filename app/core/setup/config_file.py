@@ -20,6 +20,7 @@ from app.core.problem import Problem, Severity, UnusableError, errors
 from app.core.setup.chosen_method import unwritten_paths, with_defaults
 from app.core.setup.foreign_config import Translation, take_alpha, translate
 from app.core.system.atomic_file import write_text
+from app.core.target.pattern import EMPTY_PATTERN, patterns_text
 
 RUN_CONFIG = "config.yaml"  # in a run's folder: exactly what ran
 PATH_KEYS = ("model", "data", "valid_data", "test_data", "resume_adapter_file", "reward_functions_file",
@@ -111,6 +112,8 @@ def parse_config(text: str, *, name: str = "config", base: Path | None = None) -
     read = (translate if version == 0 else take_alpha)(tree, file=name, lines=lines)
     tree = read.tree | {"config_version": CONFIG_VERSION}
     tree = {key: value for key, value in tree.items() if value is not None or _may_be_none(key)}
+    if "targets" in tree:
+        tree["targets"] = _targets_text(tree["targets"])
     try:
         config = TrainConfig.model_validate(tree)
     except ValidationError as error:
@@ -130,6 +133,13 @@ def parse_config(text: str, *, name: str = "config", base: Path | None = None) -
         if key not in told
     ]
     return LoadedConfig(config, (*read.problems, *unknown))
+
+
+def _targets_text(value: Any) -> Any:
+    """Targets may be a list, as PEFT's ``target_modules`` are; empty text is the pattern in every path."""
+    if isinstance(value, list) and value and all(isinstance(pattern, str) for pattern in value):
+        return patterns_text(value)
+    return value if value != "" else EMPTY_PATTERN
 
 
 def load_config(path: Path) -> LoadedConfig:

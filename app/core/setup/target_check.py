@@ -23,13 +23,31 @@ def check_targets(inspection: Inspection, config: TrainConfig, selection: Select
     ]
 
 
-def _model(inspection: Inspection, config: TrainConfig) -> list[Problem]:
+def check_inspected(inspection: Inspection, config: TrainConfig, selection: Selection) -> list[Problem]:
+    """What keeps these targets of a model from being trained, whatever the data; to look, config.json is enough."""
+    return [
+        *_whole(inspection, Severity.NOTE),
+        *check_vocabulary(inspection),
+        *_coverage(inspection, config),
+        *_full(inspection, config),
+        *selection.problems,
+    ]
+
+
+def _whole(inspection: Inspection, bare: Severity) -> list[Problem]:
+    """Whether the model can be trained at all and its weights are all there; without any it is ``bare``."""
     problems = []
     if inspection.untrainable:
         problems.append(Problem("model", inspection.untrainable, hint="Choose a model that mlx-lm can train."))
     if not inspection.has_weights:
         said = "There are no weight files beside config.json: the model can be looked at, but not trained."
-        problems.append(Problem("model", said, hint="Download or copy the whole model."))
+        problems.append(Problem("model", said, bare, "Download or copy the whole model."))
+    hint = "Download or copy the model again."
+    return problems + [Problem("model", fault, hint=hint) for fault in inspection.weight_faults]
+
+
+def _model(inspection: Inspection, config: TrainConfig) -> list[Problem]:
+    problems = _whole(inspection, Severity.ERROR)
     problems += check_vocabulary(inspection, Severity.WARNING)
     longest = inspection.max_length
     if longest and config.max_seq_length > longest:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
 
 from app.core.model.inspection import Inspection, Module
 
-How = Literal["path", "key", "name", "glob", "contains", "other_case", ""]
+How = Literal["path", "key", "name", "glob", "contains", "other_case", "everything", ""]
 
+EMPTY_PATTERN = "''"  # as it is written; it is part of every path
 HOW_TEXT = {
     "path": "exactly this module",
     "key": "this matrix of each layer",
@@ -19,6 +21,7 @@ HOW_TEXT = {
     "glob": "paths that fit the pattern",
     "contains": "paths that contain it",
     "other_case": "found only when upper and lower case do not count",
+    "everything": "the empty pattern is in every path",
     "": "nothing",
 }
 
@@ -44,12 +47,21 @@ class PatternMatch:
 
 
 def split_patterns(text: str) -> tuple[str, ...]:
-    """The patterns of a comma-separated list, in order, each once; pasted quotes and brackets are dropped."""
+    """The patterns of a comma-separated list, in order, each once; pasted quotes and brackets are dropped.
+
+    Two quotes with nothing between them are the empty pattern; nothing between two commas is none.
+    """
     text = text.strip()
     if text.startswith("[") and text.endswith("]"):
         text = text[1:-1]
-    parts = (part.strip().strip("'\"").strip() for part in re.split(r"[,\n;]", text))
-    return tuple(dict.fromkeys(part for part in parts if part))
+    written = (part.strip() for part in re.split(r"[,\n;]", text))
+    bare = ((part in (EMPTY_PATTERN, '""'), part.strip("'\"").strip()) for part in written)
+    return tuple(dict.fromkeys(part for is_empty, part in bare if part or is_empty))
+
+
+def patterns_text(patterns: Iterable[str]) -> str:
+    """Patterns as one text that `split_patterns` takes apart again."""
+    return ", ".join(pattern.strip() or EMPTY_PATTERN for pattern in patterns)
 
 
 def match_pattern(inspection: Inspection, pattern: str) -> PatternMatch:
@@ -57,7 +69,8 @@ def match_pattern(inspection: Inspection, pattern: str) -> PatternMatch:
 
     a full path · a key as mlx-lm has it (``self_attn.q_proj``) · a name or names in a row anywhere in the path
     (``q_proj``, ``mlp``, ``layers.3``) · with ``* ? [``, a glob over path and key · any part of the path · any part
-    whatever its case. Case counts first, because some models have ``Wqkv`` and others ``wqkv``.
+    whatever its case. Case counts first, because some models have ``Wqkv`` and others ``wqkv``. The empty pattern
+    is part of every path.
     """
     how, found = _find(inspection, pattern)
     adaptable = tuple(module for module in found if module.adaptable)
@@ -67,6 +80,8 @@ def match_pattern(inspection: Inspection, pattern: str) -> PatternMatch:
 
 
 def _find(inspection: Inspection, pattern: str) -> tuple[How, list[Module]]:
+    if not pattern:
+        return "everything", list(inspection.modules)
     if (exact := inspection.by_path.get(pattern)) is not None:
         return "path", [exact]
     if pattern in inspection.by_key:

@@ -61,6 +61,16 @@ class Selection:
         groups, order = {module.key: module.group for module in self.modules}, list(Group)
         return tuple(sorted(groups, key=lambda key: (order.index(groups[key]), name_rank(key))))
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The short names of the matrices, each once: what PEFT calls target modules."""
+        return tuple(dict.fromkeys(key.rsplit(".", 1)[-1] for key in self.matrices))
+
+    @property
+    def names_line(self) -> str:
+        """The same as one line of a log."""
+        return f"[LoRA] Target modules: {list(self.names)}"
+
 
 @dataclass(frozen=True, slots=True)
 class Targets:
@@ -160,6 +170,11 @@ def _by_patterns(inspection: Inspection, config: TrainConfig, text: str) -> _Fou
 
 
 def _pattern_problem(match: PatternMatch) -> Problem | None:
+    if match.how == "everything" and match.modules:
+        count = len({module.key for module in match.modules})
+        said = f"The empty pattern '' matches everything: all {count} matrices that can be adapted, embeddings too."
+        hint = "This is not recommended: they are too many. Choose 'full', or name the matrices."
+        return Problem("targets", said, Severity.WARNING, hint)
     if not match.modules and not match.refused:
         hint = f"Did you mean {' or '.join(match.near)}?" if match.near else "Look at the list of modules."
         return Problem("targets", f"{match.pattern!r} matches no module of this model.", hint=hint)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import mlx.nn as nn
 from mlx_lm import utils as mlx_lm_utils
 
+from app.core.model.folder import plain_path
 from app.core.model.safetensors_header import weight_files
 from app.core.problem import Problem, UnusableError
 
@@ -21,6 +23,9 @@ _FOREIGN: dict[str, dict[str, Any]] = {
     "awq": {"group_size": 128, "bits": 4},
     "gptq": {"group_size": 128, "bits": 4},
 }
+
+# How Python says that a class was not given all it needs.
+_MISSING = re.compile(r"missing \d+ required (?:positional|keyword-only) arguments?: (.+)$")
 
 
 class UnknownModelError(Exception):
@@ -87,7 +92,8 @@ def _take_nested_quantization(config: dict[str, Any]) -> None:
 def _load_lazily(path: Path) -> tuple[nn.Module, dict[str, Any]] | None:
     """None if these files do not fit mlx-lm's model (an unfinished download, say): the config then has to do."""
     try:
-        model, config = mlx_lm_utils.load_model(path, lazy=True, strict=False)
+        with plain_path(path) as place:
+            model, config = mlx_lm_utils.load_model(place, lazy=True, strict=False)
     except (Exception, SystemExit):
         return None
     return model, config
@@ -106,9 +112,18 @@ def _build(config: dict[str, Any]) -> nn.Module:
     try:
         model: nn.Module = model_class(arguments_class.from_dict(config))
     except Exception as error:  # a config that lacks or misstates something fails anywhere in the model's own code
-        said = f"config.json does not describe a whole model of type {name}: {error}."
+        said = f"config.json does not describe a whole model of type {name}: {_lack(error)}."
         raise UnusableError([Problem("model", said, hint="Copy or download the model again.")]) from error
     return model
+
+
+def _lack(error: Exception) -> str:
+    """What an error inside a model's own code says of its config."""
+    if isinstance(error, KeyError):
+        return f"it lacks {error.args[0] if error.args else 'a key'}"
+    if isinstance(error, TypeError) and (found := _MISSING.search(str(error))):
+        return f"it lacks {found[1].replace(chr(39), '')}"
+    return f"its values do not fit together ({str(error).rstrip('.') or type(error).__name__})"
 
 
 def _left_alone(config: dict[str, Any]) -> tuple[str, ...]:

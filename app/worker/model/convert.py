@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from app.core.model.conversion import Quantization, quantization
-from app.core.model.folder import locate_model, read_config
+from app.core.model.folder import locate_model, plain_path, read_config
 from app.core.model.safetensors_header import read_header, weight_files
 from app.core.problem import Problem, TaskError, UnusableError
 from app.core.protocol import event
@@ -84,17 +84,19 @@ def _convert(source: Path, out: Path, chosen: Quantization) -> None:
 
     out.parent.mkdir(parents=True, exist_ok=True)
     try:
-        mlx_convert(
-            str(source),
-            mlx_path=str(out),
-            quantize=True,
-            q_bits=chosen.bits,
-            q_group_size=chosen.group_size,
-            q_mode=chosen.mode,
-        )
+        with plain_path(source) as place:
+            mlx_convert(
+                str(place),
+                mlx_path=str(out),
+                quantize=True,
+                q_bits=chosen.bits,
+                q_group_size=chosen.group_size,
+                q_mode=chosen.mode,
+            )
     except (ValueError, KeyError, TypeError) as error:
         raise TaskError(
-            f"mlx-lm cannot convert this model: {error}.", "Inspect it to see whether mlx-lm knows its type."
+            f"mlx-lm cannot convert this model ({str(error).splitlines()[0] if str(error) else error!r}).",
+            "Inspect it to see whether mlx-lm knows its type.",
         ) from error
 
 

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from app.core.model.folder import MODEL_CONFIG, has_chat_template, has_tokenizer, locate_model, read_config
 from app.core.model.header_inspection import inspect_headers
 from app.core.model.inspection import INSPECTION_FORMAT, Inspection
-from app.core.model.safetensors_header import weight_files
+from app.core.model.safetensors_header import weight_faults, weight_files
 from app.core.model.vocabulary import tokens_beyond
 from app.core.problem import Problem, UnusableError
 from app.core.protocol import event
@@ -70,6 +70,7 @@ def _of_folder(inspection: Inspection, path: Path) -> Inspection:
         update={
             "path": str(path),
             "has_weights": bool(files),
+            "weight_faults": tuple(weight_faults(path)),
             "file_bytes": sum(file.stat().st_size for file in files if file.exists()),
             "has_tokenizer": has_tokenizer(path),
             "has_chat_template": has_chat_template(path),

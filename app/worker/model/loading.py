@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,16 @@ import mlx.nn as nn
 from mlx.utils import tree_flatten
 
 from app.core.config.train_config import TrainConfig
+from app.core.model.folder import plain_path
+from app.core.model.safetensors_header import weight_faults
 from app.core.problem import Problem, UnusableError
 from app.worker.model.precision import compute_in_base_precision
 from app.worker.token.tokenizer import know_folder
+
+# What mlx says of weights that do not fit (mlx.nn.Module.load_weights).
+_SURPLUS = re.compile(r"Received (\d+) parameters not in model")
+_LACKING = re.compile(r"Missing (\d+) parameters")
+_SHAPE = re.compile(r"Expected shape \((.+?)\) but received shape \((.+?)\) for parameter ([\w.]+\w)")
 
 
 def load_model(path: Path, adapter: Path | None = None) -> tuple[nn.Module, Any]:
@@ -24,13 +32,38 @@ def load_model(path: Path, adapter: Path | None = None) -> tuple[nn.Module, Any]
     from mlx_lm import load
 
     try:
-        model, tokenizer = load(str(path), adapter_path=str(adapter) if adapter else None)
+        with plain_path(path) as place:
+            model, tokenizer = load(str(place), adapter_path=str(adapter) if adapter else None)
     except (FileNotFoundError, ValueError, KeyError) as error:
-        said = f"The model in {path} cannot be loaded: {error}"
-        hint = "Choose a folder with config.json, tokenizer files and *.safetensors that mlx-lm supports."
-        raise UnusableError([Problem("model", said, hint=hint)]) from error
+        raise _unloadable(path, error) from error
+    except RuntimeError as error:
+        if not weight_faults(path):
+            raise
+        raise _unloadable(path, error) from error
     know_folder(tokenizer, path)
     return model, tokenizer
+
+
+def _unloadable(path: Path, error: Exception) -> UnusableError:
+    """What is wrong with a model's files: what their headers show, else what mlx-lm says, in words."""
+    if faults := weight_faults(path):
+        hint = "Download or copy the model again."
+        return UnusableError([Problem("model", fault, hint=hint, file=str(path)) for fault in faults])
+    lines = str(error).splitlines() or [type(error).__name__]
+    said, name = f"The model in {path} cannot be loaded", (lines[1:] or [""])[0].strip(" .,")
+    if found := _SURPLUS.match(lines[0]):
+        reason = f"its files hold {found[1]} weights that a model of its config has not, such as {name}"
+    elif found := _LACKING.match(lines[0]):
+        reason = f"its files lack {found[1]} weights that its config asks for, such as {name}"
+    elif found := _SHAPE.match(str(error)):
+        expected, there = (found[i].replace(", ", " × ") for i in (1, 2))
+        reason = f"{found[3]} is {there} in its files, and {expected} by its config"
+    elif isinstance(error, FileNotFoundError):
+        reason = "there are no files called model*.safetensors in it"
+    else:
+        reason = f"mlx-lm refuses it ({lines[0].rstrip('.')})"
+    hint = "Choose a folder with config.json, tokenizer files and *.safetensors that mlx-lm supports."
+    return UnusableError([Problem("model", f"{said}: {reason}.", hint=hint)])
 
 
 def make_trainable(model: nn.Module, config: TrainConfig) -> None:

@@ -32,7 +32,7 @@ PART_NAME = re.compile(
 )
 LINEAR, EMBEDDING = (nn.Linear, nn.QuantizedLinear), (nn.Embedding, nn.QuantizedEmbedding)
 # Ways to begin that change the base's own weights, which an unchanged base does not have.
-CHANGES_BASE = ("pissa", "olora", "corda", "loftq")
+CHANGES_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga", "lora-ga", "loraga")
 UNKNOWN_FEATURES = {
     "modules_to_save": "it replaces whole modules",
     "layer_replication": "it repeats layers of the base",
@@ -42,6 +42,9 @@ UNKNOWN_FEATURES = {
     "use_qalora": "it is a QALoRA adapter",
     "alora_invocation_tokens": "it is active only after certain tokens",
 }
+
+# Where mlx-lm's models call a part otherwise than those of transformers do (their `sanitize`).
+RENAMED = (("transformer.", "model."), ("gpt_neox.layers.", "model.h."), ("gpt_neox.", "model."))
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +172,9 @@ def _place(name: str, base: Mapping[str, nn.Module]) -> str | None:
     if name in base:
         return name
     inner = name.removeprefix("model.language_model.").removeprefix("language_model.")
+    for theirs, own in RENAMED:
+        if name.startswith(theirs) and (path := own + name.removeprefix(theirs)) in base:
+            return path
     found = [path for path in base if any(path.endswith(f".{tail}") for tail in {name, inner})]
     return found[0] if len(found) == 1 else None
 

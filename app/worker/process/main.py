@@ -131,4 +131,7 @@ def _failed(error: Exception) -> event.Failed:
         )
     if isinstance(error, OSError) and error.errno == 28:
         return event.Failed(message="The disk is full.", hint="Free some space, then resume the run.")
-    return event.Failed(message=f"{type(error).__name__}: {text}", hint="The log tells more.")
+    reason = f"{type(error).__name__}: {text}".splitlines()[0].rstrip(".: ")
+    return event.Failed(
+        message=f"It failed in a way that Luthier does not know ({reason}).", hint="The log tells more."
+    )

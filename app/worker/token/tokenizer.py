@@ -25,13 +25,17 @@ def load_tokenizer(model: str, day: str = "") -> Any:
     """
     from mlx_lm.utils import load_tokenizer as load
 
-    from app.core.model.folder import locate_model
+    from app.core.model.folder import has_tokenizer, locate_model
 
     folder = locate_model(model)
     try:
         tokenizer = load(folder)
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        said = f"The tokenizer cannot be loaded: {str(error).splitlines()[0] if str(error) else error!r}"
+    except Exception as error:  # tokenizers raises bare ones for a file that it cannot read
+        if not has_tokenizer(folder):
+            said = "There are no tokenizer files in the model's folder."
+        else:
+            reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+            said = f"The tokenizer's files cannot be read ({reason})."
         raise UnusableError([Problem("model", said, hint="Download the model again.", file=str(folder))]) from error
     know_folder(tokenizer, folder)
     _hold(tokenizer, date.fromisoformat(day) if day else date.today())

@@ -98,6 +98,8 @@ def prepare(channel: Channel, control: Control, run: RunDir, job: TrainJob) -> P
     control.raise_if_stopped()
     make_trainable(model, config)
     print(describe(config, inspection.num_layers, selection.matrices), file=sys.stderr, flush=True)
+    if config.fine_tune_type != "full":
+        print(selection.names_line, file=sys.stderr, flush=True)
     head = _head(model, config)
     parts = rows.parts(model, head, config, _costs(model, head))
     return Prepared(config, model, build_optimizer(config), selection, rows.fingerprint(), parts)

@@ -145,3 +145,11 @@ def test_no_tree_whatever_ends_in_anything_but_a_config_or_problems(tree: dict[s
         if config.train_mode == "sft":  # whose file leaves out what only other methods read
             config = config.with_values({path: TrainConfig().value(path) for path in PATHS})
         assert parse_config(dump_config(config)).config == config
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [("['']", "''"), ("''", "''"), ("[q_proj, v_proj]", "q_proj, v_proj"), ("mlp", "mlp"), ("\"['']\"", "['']")],
+)
+def test_targets_may_be_a_list_and_an_empty_one_is_the_empty_pattern(written: str, read: str) -> None:
+    assert parse_config(f"config_version: 1\ntargets: {written}\n").config.targets == read

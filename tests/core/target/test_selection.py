@@ -91,6 +91,24 @@ def test_pattern_reads(pattern: str, how: str, count: int) -> None:
 def test_pasted_lists_are_read() -> None:
     assert split_patterns("['dense', \"msa\",, dense]") == ("dense", "msa")
     assert split_patterns("*[qv]_proj, mlp") == ("*[qv]_proj", "mlp")
+    assert split_patterns("[]") == split_patterns("'") == split_patterns(" , ") == ()
+
+
+@pytest.mark.parametrize("text", ["''", "['']", '[""]', "q_proj, ''"])
+def test_the_empty_pattern_matches_everything_and_warns(text: str) -> None:
+    """As a part of every name does in the guide that people copy their targets from."""
+    selection = resolve(llama(), config(text))
+    assert selection.adapted_modules == 4 * 7 + 2, "seven matrices in four layers, the embedding and the head"
+    (problem,) = selection.problems
+    assert problem.severity is Severity.WARNING
+    assert "everything: all 9 matrices" in problem.message
+    assert "not recommended" in problem.hint
+
+
+def test_target_names_are_told_in_their_usual_order() -> None:
+    line = "[LoRA] Target modules: ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj']"
+    assert resolve(llama(), config()).names_line == line
+    assert resolve(hybrid(), config("down_proj, v_proj")).names == ("v_proj", "down_proj")
 
 
 def test_other_case_is_said() -> None:

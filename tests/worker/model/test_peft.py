@@ -13,7 +13,10 @@ from mlx_lm import load
 
 from app.core.problem import UnusableError
 from app.worker.model.adapter_switch import AdapterSwitch
+from app.worker.model.build import build_model
+from app.worker.model.peft import peft_modules
 from tests.worker.answering_model import make_adapter, make_model
+from tests.worker.architectures import config_of
 from tests.worker.tiny_model import write_model
 
 TOKENS = mx.array([[5, 9, 20, 33, 100, 7]])
@@ -135,6 +138,7 @@ def test_an_embedding_is_adapted_where_it_is_not_the_head(tmp_path: Path) -> Non
         ({"peft_type": "IA3"}, "type IA3"),
         ({"bias": "all"}, "bias: all"),
         ({"init_lora_weights": "pissa_niter_4"}, "pissa_niter_4"),
+        ({"init_lora_weights": "lora_ga"}, "began with lora_ga, which changes the base's own weights"),
         ({"layer_replication": [[0, 2]]}, "layer_replication"),
         ({"r": 8}, "rank 4 and 4, adapter_config.json says 8"),
         ({"use_dora": True}, "contradict"),
@@ -146,6 +150,24 @@ def test_what_cannot_be_put_on_a_base_is_named(
     models: Path, tmp_path: Path, config: dict[str, Any], said: str
 ) -> None:
     assert said in _refusal(models / "dense", write_peft(models / "dense-lora", tmp_path / "adapter", **config))
+
+
+def test_names_of_gpt2_in_transformers_are_found(tmp_path: Path) -> None:
+    """mlx-lm calls `transformer.h` `model.h`; the linear map there stays inputs × rank and rank × outputs."""
+    (tmp_path / "gpt2").mkdir()
+    (tmp_path / "gpt2" / "config.json").write_text(json.dumps(config_of("gpt2")))
+    model, _ = build_model(tmp_path / "gpt2")
+    base = dict(model.named_modules())
+    outputs, inputs = base["model.h.1.attn.c_attn"].weight.shape
+    a, b = mx.random.normal((RANK, inputs)), mx.random.normal((outputs, RANK))
+    name = "base_model.model.transformer.h.1.attn.c_attn"
+    weights = {f"{name}.lora_A.weight": a, f"{name}.lora_B.weight": b}
+    config = {"peft_type": "LORA", "r": RANK, "lora_alpha": 2 * RANK, "fan_in_fan_out": True}
+    ((path, module),) = peft_modules(config, weights, base, tmp_path).items()
+    assert path == "model.h.1.attn.c_attn"
+    x = mx.random.normal((3, inputs))
+    wanted = base[path](x) + 2 * (x @ a.T) @ b.T
+    assert mx.allclose(module(x), wanted, atol=1e-4).item()
 
 
 def test_another_base_is_said_with_both_sizes(models: Path, tmp_path: Path) -> None:

@@ -71,6 +71,8 @@ def test_a_worker_of_its_own(inputs: tuple[Path, Path], tmp_path: Path) -> None:
     block = f"{line}\nLoRA Configuration:\n  Rank: 4\n  Alpha: 16.0\n  Scale: 4.0 (alpha ÷ rank)\n"
     block += "  Dropout: 0.0\n  Layers: all\n  Matrices: "
     assert block in log.decode()
+    names = "['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj']"
+    assert f"\n[LoRA] Target modules: {names}\n" in log.decode()
     assert log == run.log.read_bytes()
     assert events[-1].reason == "completed"
 
