@@ -66,7 +66,9 @@ class DataCheck:
         self.chunking = chunking
         self.record = RowRecord() if record else None
         self.prints = Fingerprints(None) if record else Fingerprints()
-        self.native = [s.kind == "jsonl" and not s.compression and s.encoding == "utf-8" for s in sources]
+        self.native = [
+            s.kind == "jsonl" and not s.compression and s.encoding == "utf-8" and not s.container for s in sources
+        ]
         self.cancelled = False
         self._skip_bad_rows = skip_bad_rows
         self._group_of = group_of
@@ -308,7 +310,7 @@ class DataCheck:
             columns=tuple(self._columns),
             preview=tuple(row for _, row in self._preview),
             preview_lines=tuple(line for line, _ in self._preview),
-            bytes=sum(source.size for source in self.sources),
+            bytes=sum({source.path: source.size for source in self.sources}.values()),
             cancelled=self.cancelled,
             references=tuple(self._references),
         )

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import TextIO
 
-from app.core.source.source import ROW_LISTS
+from app.core.source.container import ROW_LISTS
 
 CHUNK_CHARACTERS = 1 << 20
 VALUE_LIMIT_CHARACTERS = 64 << 20
@@ -28,6 +28,8 @@ class JsonStream:
         self._line = 1
         self._counted = 0  # up to where in the text lines are counted
         self._at_end = False
+        self.lists: list[str] = []  # the lists of objects of the object that is read, as far as it was read
+        self.skipped = 0  # elements of lists that were not wanted
         self._lost = False  # after broken JSON nothing was found from where to go on
 
     # -- what there is to read --------------------------------------------------------------------------------
@@ -49,11 +51,10 @@ class JsonStream:
         if self._peek():
             yield self._line_here(), None, "Something follows the end of the array."
 
-    def list_of_object(self) -> Iterator[Item]:
-        """The elements of the one list of objects that an object holds."""
+    def list_of_object(self, wanted: tuple[str, ...] = ()) -> Iterator[Item]:
+        """The elements of the one list of objects that an object holds, or of the ``wanted`` ones of several."""
         self._peek()
         self._position += 1
-        found = False
         while (character := self._peek()) and character != "}":
             line = self._line_here()
             key, reason = self._value()
@@ -63,12 +64,12 @@ class JsonStream:
                 yield line, None, reason
                 return
             self._position += 1
-            if self._peek() == "[" and key not in ROW_LISTS and self._next_in_list() == "{":
-                if found:
+            if self._peek() == "[" and isinstance(key, str) and self._begins_rows(key):
+                if self.lists and not wanted:
                     yield line, None, f"`{key}` is a second list of objects; the file may hold only one."
-                found = True
+                self.lists.append(key)
                 self._position += 1
-                yield from self._elements()
+                yield from self._wanted_elements(is_wanted=not wanted or key in wanted)
             else:
                 _, reason = self._value()
                 if reason is not None:
@@ -78,6 +79,15 @@ class JsonStream:
                 self._position += 1
         if not character and not self._lost:
             yield self._line_here(), None, "The file breaks off before the object is closed."
+
+    def _begins_rows(self, key: str) -> bool:
+        return key not in ROW_LISTS and self._next_in_list() == "{"
+
+    def _wanted_elements(self, *, is_wanted: bool) -> Iterator[Item]:
+        if is_wanted:
+            yield from self._elements()
+        else:
+            self.skipped += sum(1 for _ in self._elements())
 
     # -- parts ------------------------------------------------------------------------------------------------
 

@@ -12,9 +12,18 @@ from typing import Any
 
 import orjson
 
+from app.core.source.container import (
+    COLUMN_LIMIT_BYTES,
+    COLUMNS_TOO_LARGE,
+    SEVERAL_ROWS,
+    rows_of_columns,
+    translated,
+    unfolded,
+)
 from app.core.source.json_stream import JsonStream
-from app.core.source.source import SEPARATOR_LINE, Source
+from app.core.source.source import Source
 from app.core.source.stream import ByteCount, damaged_errors, open_bytes, open_text
+from app.core.source.table import SEPARATOR_LINE
 
 LINE_LIMIT_BYTES = 64 << 20
 FIELD_LIMIT_CHARACTERS = 16 << 20
@@ -65,11 +74,14 @@ def read_rows(
     rows = {
         "jsonl": _read_lines, "csv": _read_table, "parquet": _read_parquet, "arrow": _read_arrow,
         "json_array": _read_json, "json_object": _read_json, "json_stream": _read_json,
+        "json_columns": _read_columns,
     }  # fmt: skip
     if source.kind == "text":
         reader = _read_documents(source, count, chunking or Chunking())
     else:
         reader = rows[source.kind](source, count)
+    if source.container:
+        reader = _unfolded(source, reader)
     line = 0
     try:
         for line, value in reader:  # the line is told when the next read fails
@@ -78,6 +90,15 @@ def read_rows(
         yield line + 1, RowFault("damaged_file", f"The compressed file is damaged or cut off here: {error}.")
     except OSError as error:
         yield line + 1, RowFault("unreadable_file", f"Reading stopped here: {error.strerror or error}.")
+
+
+def _unfolded(source: Source, rows: Iterator[NumberedRow]) -> Iterator[NumberedRow]:
+    """The rows that are in the values of a file; numbered one by one where a value holds several."""
+    number = 0
+    for line, value in rows:
+        for row in [value] if isinstance(value, RowFault) else unfolded(source.container, value):
+            number += 1
+            yield (number if source.container in SEVERAL_ROWS else line), row
 
 
 # -- JSON ----------------------------------------------------------------------------------------------------
@@ -175,19 +196,34 @@ def has_surrogate(value: Any) -> bool:
 def _read_json(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
     with open_text(source.path, source.compression, source.encoding, count) as stream:
         values = JsonStream(stream)
-        rows = {
-            "json_array": values.array,
-            "json_object": values.list_of_object,
-            "json_stream": values.stream,
-        }[source.kind]
-        for number, (line, value, broken) in enumerate(rows(), 1):
-            line = number if source.by_row else line
+        if source.kind == "json_object":
+            rows = values.list_of_object(source.parts)
+        else:
+            rows = values.array() if source.kind == "json_array" else values.stream()
+        for number, (line, value, broken) in enumerate(rows, 1):
+            line = number + values.skipped if source.by_row else line
             if broken is not None:
                 yield line, RowFault("broken_json", broken)
             elif has_surrogate(value):
                 yield line, RowFault("bad_encoding", "It holds half of a character (a lone surrogate escape).")
             else:
                 yield line, value
+
+
+def _read_columns(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
+    """Columns lie apart in the file: it is read as a whole, up to a limit."""
+    if source.size > COLUMN_LIMIT_BYTES:
+        yield 1, RowFault("unsupported_file", COLUMNS_TOO_LARGE)
+        return
+    with open_text(source.path, source.compression, source.encoding, count) as stream:
+        text = stream.read(COLUMN_LIMIT_BYTES)
+    value = parse_json(text.strip("\ufeff \t\r\n"))
+    rows = None if isinstance(value, RowFault) else rows_of_columns(value)
+    if rows is None:
+        said = "The file begins as columns, but they are not all of one length."
+        yield 1, value if isinstance(value, RowFault) else RowFault("damaged_file", said)
+        return
+    yield from enumerate(rows, 1)
 
 
 # -- tables --------------------------------------------------------------------------------------------------
@@ -316,6 +352,7 @@ def _batches(batches: Any, source: Source, count: ByteCount, total: int) -> Iter
         size = batch.nbytes
         classes = _class_names(batch.schema)
         nested = [field.name for field in batch.schema if field.type.num_fields]
+        has_translation = "translation" in nested
         for first in range(0, batch.num_rows, BATCH_ROWS):
             for value in batch.slice(first, BATCH_ROWS).to_pylist():
                 row += 1
@@ -323,7 +360,7 @@ def _batches(batches: Any, source: Source, count: ByteCount, total: int) -> Iter
                     value[name] = without_padding(value[name])
                 for name, its in classes.items():
                     value[name] = _named(value[name], its)
-                yield row, value
+                yield row, translated(value) if has_translation and value["translation"] else value
         done = source.size * row // total if total else count.done - start + size
         count.done = start + min(done, source.size)
     count.done = start + source.size

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-import csv
+import io
 import json
 import os
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
+from app.core.source.container import (
+    COLUMNS_LABEL,
+    CONTAINER_LABELS,
+    ROW_LISTS,
+    SEVERAL_ROWS,
+    Container,
+    begins_columns,
+    container_of,
+    rows_of_columns,
+)
 from app.core.source.encoding import reading_of
 from app.core.source.finding import Findings
+from app.core.source.json_stream import JsonStream
 from app.core.source.refusal import markup_of, pointer_of, refusal_of
 from app.core.source.stream import (
     HEAD_BYTES,
@@ -21,10 +33,21 @@ from app.core.source.stream import (
     damaged_errors,
     find_encoding,
     open_bytes,
+    open_text,
     read_block,
 )
+from app.core.source.table import (
+    KNOWN_COLUMNS,
+    SEPARATOR_LINE,
+    first_records,
+    is_headless,
+    table_lines,
+    table_start,
+)
 
-FileKind = Literal["jsonl", "json_array", "json_object", "json_stream", "csv", "parquet", "arrow", "text"]
+FileKind = Literal[
+    "jsonl", "json_array", "json_object", "json_stream", "json_columns", "csv", "parquet", "arrow", "text"
+]
 JSON_KINDS = ("json_array", "json_object", "json_stream")
 Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
@@ -43,16 +66,6 @@ NOT_DATA = re.compile(
 FOLDER_DEPTH = 4
 FOLDER_FILES = 10_000
 
-# What Excel writes before a table to say how it is delimited.
-SEPARATOR_LINE = re.compile(r'\ufeff?"?sep=(.)"?\r?\n', re.IGNORECASE)
-KNOWN_COLUMNS = frozenset(
-    (
-        "prompt", "completion", "messages", "conversations", "conversation", "instruction", "input", "output",
-        "question", "answer", "problem", "solution", "response", "query", "text", "content", "chosen", "rejected",
-        "system", "user", "assistant", "human", "gpt", "source", "target", "context",
-    )
-)  # fmt: skip
-
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -60,7 +73,8 @@ class Source:
 
     ``by_row`` when places in it are numbers of rows: it has no lines, or all rows stand in one. ``is_headless``
     when the first line of a table holds data where names should be. ``told`` is what a check says of the file as a
-    whole: kinds of findings with their reasons.
+    whole: kinds of findings with their reasons. ``parts`` are the lists to read of an object that holds one a
+    split; ``container`` is what each value of the file holds rows in.
     """
 
     path: Path
@@ -73,6 +87,8 @@ class Source:
     by_row: bool = False
     is_headless: bool = False
     told: tuple[tuple[str, str], ...] = ()
+    parts: tuple[str, ...] = ()
+    container: Container = ""
 
     @property
     def unit(self) -> str:
@@ -137,20 +153,56 @@ def _inspect(path: Path, size: int, compression: Compression, head: bytes) -> So
     text = head.decode("utf-8-sig" if encoding == "utf-8" else encoding, "replace")
     if not text.strip():
         raise UnusableFileError("empty_file", "The file holds nothing but empty lines.")
-    kind, delimiter = text_kind(text, _plain_suffix(path), complete=len(head) < HEAD_BYTES)
-    return Source(
-        path, kind, size, compression, encoding, delimiter, by_row=kind in JSON_KINDS and "\n" not in text.strip(),
-        is_headless=kind == "csv" and is_headless(_records(_table_lines(text), delimiter)),
-        told=_told(text, kind, encoding),
-    )  # fmt: skip
+    is_complete = len(head) < HEAD_BYTES
+    kind, delimiter = text_kind(text, _plain_suffix(path), complete=is_complete)
+    source = Source(path, kind, size, compression, encoding, delimiter)
+    if kind == "csv":
+        source = replace(source, is_headless=is_headless(first_records(table_lines(text), delimiter)))
+    elif kind == "json_columns":
+        source = replace(source, by_row=True)
+    elif kind != "text":
+        container = container_of(_first_value(text, kind))
+        by_row = (kind in JSON_KINDS and "\n" not in text.strip()) or container in SEVERAL_ROWS
+        parts = _split_parts(source, text, complete=is_complete) if kind == "json_object" else ()
+        source = replace(source, container=container, by_row=by_row, parts=parts)
+    return replace(source, told=_told(text, source))
 
 
-def _told(text: str, kind: FileKind, encoding: str) -> tuple[tuple[str, str], ...]:
+def _first_value(text: str, kind: FileKind) -> Any:
+    """The first value of a JSON file that may be cut off; None if it is not whole."""
+    values = JsonStream(io.StringIO(text))
+    items = {"json_array": values.array, "json_object": values.list_of_object}.get(kind, values.stream)
+    return next(items(), (0, None, None))[1]
+
+
+def _split_parts(source: Source, text: str, *, complete: bool) -> tuple[str, ...]:
+    """The names of the lists of an object that has one a split; empty for an object of one list."""
+    names = _list_names(io.StringIO(text))
+    if not names or names[0].lower() not in SPLIT_WORDS:
+        return ()
+    if not complete:  # the other lists begin somewhere in the rest of the file
+        with open_text(source.path, source.compression, source.encoding) as stream:
+            names = _list_names(stream)
+    return tuple(names) if all(name.lower() in SPLIT_WORDS for name in names) else ()
+
+
+def _list_names(stream: TextIO) -> list[str]:
+    values = JsonStream(stream)
+    deque(values.list_of_object(), maxlen=0)
+    return values.lists
+
+
+def _told(text: str, source: Source) -> tuple[tuple[str, str], ...]:
     """What a check says of a text as a whole."""
-    told = [] if encoding in ("utf-8", "utf-8-sig") else [("encoding", reading_of(text, encoding))]
-    if kind == "text" and (marks := markup_of(text)):
+    is_plain = source.encoding in ("utf-8", "utf-8-sig")
+    told = [] if is_plain else [("encoding", reading_of(text, source.encoding))]
+    if source.kind == "text" and (marks := markup_of(text)):
         told.append(("markup", marks))
-    if kind == "json_stream":
+    if source.kind == "json_columns":
+        told.append(("layout", COLUMNS_LABEL))
+    elif source.container:
+        told.append(("layout", CONTAINER_LABELS[source.container]))
+    elif source.kind == "json_stream":
         told.append(("layout", "Objects over several lines, read one by one."))
     return tuple(told)
 
@@ -177,7 +229,7 @@ def text_kind(head: str, suffix: str, *, complete: bool) -> tuple[FileKind, str]
         return kind, ""
     if named := SEPARATOR_LINE.match(head):
         return "csv", named[1]
-    delimiter, columns = _table(head)
+    delimiter, columns = table_start(head)
     known = {column.strip().lower() for column in columns} & KNOWN_COLUMNS
     if suffix in (".csv", ".tsv") or (known and len(columns) > 1 and suffix not in (".md", ".markdown")):
         return "csv", delimiter or ("\t" if suffix == ".tsv" else ",")
@@ -197,9 +249,7 @@ def _json_kind(start: str, suffix: str, *, complete: bool) -> FileKind | None:
         return "json_array" if suffix.startswith(".json") or _array_of_json(start) else None
     first = parsed[0] if parsed else None
     if isinstance(first, dict):
-        if len(lines) == 1 and complete and list_key(first):
-            return "json_object"
-        return "jsonl"
+        return (_whole_kind(first) if len(lines) == 1 and complete else None) or "jsonl"
     if rows * 2 >= max(len(lines), 1) and rows > 0:
         return "jsonl"
     return _multi_line_kind(start, suffix)
@@ -216,18 +266,27 @@ def _multi_line_kind(start: str, suffix: str) -> FileKind | None:
         return "jsonl"
     except ValueError:
         # Not complete within the head, or broken: a list of objects under a key that is no column of a row.
+        if begins_columns(start):
+            return "json_columns"
         outer = re.search(r'"((?:[^"\\]|\\.)*)"\s*:\s*\[\s*\{', start)
         if outer and outer.group(1) not in ROW_LISTS and start.count("{", 0, outer.end()) == 2:
             return "json_object"
         return "json_stream" if "\n" in start.rstrip() else "jsonl"
-    if isinstance(value, dict) and list_key(value) and not start[end:].strip():
-        return "json_object"
+    if isinstance(value, dict) and not start[end:].strip() and (whole := _whole_kind(value)):
+        return whole
     return "json_stream"
 
 
-# Lists that belong to a row, so that an object with one of them is a row and no container of rows.
-ROW_LISTS = frozenset(("messages", "conversations", "conversation", "dialog", "dialogue", "turns", "chosen",
-                       "rejected", "prompt", "completion", "tools", "history"))  # fmt: skip
+def _whole_kind(value: dict[str, Any]) -> FileKind | None:
+    """What an object is that is all a file holds: columns, or one list of rows, or one a split; None for a row."""
+    if rows_of_columns(value) is not None:
+        return "json_columns"
+    return "json_object" if list_key(value) or _are_splits(value) else None
+
+
+def _are_splits(value: dict[str, Any]) -> bool:
+    lists = [k for k, v in value.items() if isinstance(v, list) and any(isinstance(item, dict) for item in v)]
+    return bool(lists) and all(name.lower() in SPLIT_WORDS for name in lists)
 
 
 def list_key(value: dict[str, Any]) -> str | None:
@@ -253,65 +312,6 @@ def _parse(line: str) -> Any:
         return json.loads(line)
     except (ValueError, RecursionError):
         return None
-
-
-def _table(head: str) -> tuple[str, list[str]]:
-    """The delimiter under which the first records have the most even number of fields, and the first record."""
-    best: tuple[float, str, list[str]] = (0.0, "", [])
-    lines = head[:100_000].splitlines(keepends=True)
-    for delimiter in (",", "\t", ";", "|"):
-        records = _records(lines, delimiter)
-        if not records or len(records[0]) < 2:
-            continue
-        width = len(records[0])
-        even = sum(1 for record in records if len(record) == width) / len(records)
-        names = sum(1 for name in records[0] if re.fullmatch(r"[\w .\-]{1,60}", name)) / width
-        score = even + names + 0.01 * min(width, 20)
-        if score > best[0]:
-            best = (score, delimiter, records[0])
-    if not best[2] and lines:
-        return "", _records(lines[:1], ",")[0] if _records(lines[:1], ",") else []
-    return best[1], best[2]
-
-
-def _table_lines(head: str) -> list[str]:
-    """The lines of a table's beginning, from its header on."""
-    return SEPARATOR_LINE.sub("", head, count=1)[:100_000].splitlines(keepends=True)
-
-
-def is_headless(records: list[list[str]]) -> bool:
-    """True if the first record looks like those below it and not like names: in some column it is a sentence or a
-    number as most of the others are, and none of its cells is a name that is known."""
-    if len(records) < 2 or {cell.strip().lower() for cell in records[0]} & KNOWN_COLUMNS:
-        return False
-    for at, cell in enumerate(records[0]):
-        below = [record[at] for record in records[1:] if at < len(record)]
-        for is_data in (_is_sentence, _is_number):
-            if is_data(cell) and 2 * sum(map(is_data, below)) > len(below):
-                return True
-    return False
-
-
-def _is_sentence(cell: str) -> bool:
-    text = cell.strip()
-    return " " in text and (text.endswith((".", "?", "!", "。", "？")) or len(text) > 60)
-
-
-def _is_number(cell: str) -> bool:
-    return re.fullmatch(r"\s*[-+]?\d+([.,]\d+)?\s*", cell) is not None
-
-
-def _records(lines: list[str], delimiter: str) -> list[list[str]]:
-    found: list[list[str]] = []
-    try:
-        for record in csv.reader(lines, delimiter=delimiter):
-            if record:
-                found.append(record)
-            if len(found) == 20:
-                break
-    except csv.Error:
-        return found
-    return found
 
 
 # -- which files ---------------------------------------------------------------------------------------------
@@ -454,10 +454,23 @@ def find_sources(
     for split in SPLITS:
         for file in dict.fromkeys(chosen[split]):
             try:
-                sources.append(replace(inspect_file(file), split=split))
+                sources += _by_splits(inspect_file(file), split, {s for s in SPLITS if chosen.get(s)})
             except UnusableFileError as error:
                 findings.add(error.kind, str(file), None, error.reason)
     return sources
+
+
+def _by_splits(source: Source, split: Split, others: set[Split]) -> list[Source]:
+    """The source for its split; one of training data that holds a list a split as one a split, unless a split has
+    files of its own."""
+    parts: dict[Split, tuple[str, ...]] = {}
+    for name in source.parts:
+        its = SPLIT_WORDS[name.lower()]
+        parts[its] = (*parts.get(its, ()), name)
+    if split != "train" or "train" not in parts:
+        return [replace(source, split=split, parts=parts.get(split, source.parts))]
+    return [replace(source, split=its, parts=names) for its, names in parts.items()
+            if its == "train" or its not in others]  # fmt: skip
 
 
 def _files_or_finding(path: Path, findings: Findings) -> list[tuple[Path, Split | None]]:

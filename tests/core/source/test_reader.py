@@ -16,7 +16,8 @@ from app.core.data.edit import Edits, read_window, save_edited
 from app.core.data.mapping import suggest_mapping
 from app.core.data.prepare import prepare_data
 from app.core.source.reader import read_rows
-from app.core.source.source import inspect_file, is_headless
+from app.core.source.source import inspect_file
+from app.core.source.table import is_headless
 from tests.core.data.written import told
 
 PAIRS = [{"prompt": f"Lamp {n}?", "completion": "Lit."} for n in range(3)]
