@@ -18,6 +18,11 @@ SPEAKERS = {
     "tool": "tool", "function_response": "tool", "tool_response": "tool", "observation": "tool",
     "function": "tool", "function_call": "assistant", "tool_call": "assistant",
 }  # fmt: skip
+# The same where a turn has a text a speaker, as Capybara's and XTuner's do.
+_EXCHANGE = {name: role for name, role in SPEAKERS.items() if role in ("system", "user", "assistant")} | {
+    "input": "user", "question": "user", "prompt": "user", "output": "assistant", "answer": "assistant",
+    "response": "assistant",
+}  # fmt: skip
 CALLERS = frozenset(("function_call", "tool_call"))
 ROLES = frozenset(("system", "developer", "user", "assistant", "tool", "function", "ipython"))
 _KEPT_ROLES = ROLES - {"function"}
@@ -54,16 +59,23 @@ def answer_of(row: dict[str, Any], layout: Layout) -> Any:
         texts = [text for _, text in choices]
         if 0 <= answer < len(texts) and str(answer) not in texts:
             return choices[answer][0]
-    if is_accepted_list(layout.completion, answer):
-        answer = answer[0]
+    if accepted := accepted_answers(layout.completion, answer):
+        return accepted[0]
     text = plain_text(answer)
     return answer if text is None else text
 
 
-def is_accepted_list(column: str, value: Any) -> bool:
-    """True for a list of answers that are all right, of which one is enough: ``answers`` and the like."""
+def accepted_answers(column: str, value: Any) -> list[str] | None:
+    """Answers that are right, of which one is enough: a list in ``answers`` and the like, or SQuAD's object with
+    them as ``text``; None for everything else."""
     plural = column.rpartition(".")[2].strip().lower() in ("answer", "answers", "responses", "targets", "outputs")
-    return plural and isinstance(value, list) and bool(value) and all(isinstance(item, str) for item in value)
+    if isinstance(value, dict) and {"text"} <= set(value) <= {"text", "answer_start"}:
+        value, is_empty = value["text"], value["text"] == []
+        if is_empty:
+            return []
+    if not plural or not isinstance(value, list) or not value:
+        return None
+    return value if all(isinstance(item, str) for item in value) else None
 
 
 def _prompt_parts(row: dict[str, Any], layout: Layout, prompt: str) -> Iterator[str]:
@@ -218,6 +230,9 @@ def turns_from(turns: list[Any], *, sharegpt: bool = False) -> list[RowMessage]:
     """Turns of any form as messages; a speaker that is not known stays, for the check to tell."""
     found: list[RowMessage] = []
     for turn in turns:
+        if exchange := exchange_of(turn):
+            found += exchange
+            continue
         is_said = isinstance(turn, dict) and "from" in turn and (sharegpt or "role" not in turn)
         found += [sharegpt_message(turn)] if is_said else clean_messages(turn)
     names = {str(turn.get("role")).strip().lower() for turn in turns if isinstance(turn, dict)}
@@ -225,6 +240,24 @@ def turns_from(turns: list[Any], *, sharegpt: bool = False) -> list[RowMessage]:
     if "human" in names and not names & {"user", "assistant"}:
         renamed |= {"human": "user", "gpt": "assistant", "chatgpt": "assistant"}
     return [_renamed(message, renamed) for message in found] if renamed else found
+
+
+def exchange_of(turn: Any) -> list[RowMessage]:
+    """The messages of a turn that has a text a speaker (``input`` and ``output``, ``human`` and ``assistant``), the
+    system's first; empty for a turn that is one message."""
+    if not isinstance(turn, dict) or "role" in turn or "from" in turn:
+        return []
+    said = {name: text for name, text in turn.items() if isinstance(text, str)}
+    roles = {name: _EXCHANGE.get(name.strip().lower(), "") for name in said}
+    if not said or not all(roles.values()) or len(set(roles.values())) < len(roles):
+        return []
+    is_masked = turn.get("output_with_loss") is False or _weight_of(turn) == {"weight": 0}
+    order = ("system", "user", "assistant")
+    return [
+        {"role": roles[name], "content": text} | ({"weight": 0} if is_masked and roles[name] == order[-1] else {})
+        for name, text in sorted(said.items(), key=lambda item: order.index(roles[item[0]]))
+        if text.strip() or roles[name] != "system"
+    ]
 
 
 def _renamed(message: RowMessage, names: dict[str, str]) -> RowMessage:

@@ -15,6 +15,7 @@ from app.core.data.format import Format, Layout
 from app.core.data.label import label_of
 from app.core.data.message import (
     RowMessage,
+    accepted_answers,
     answer_of,
     messages_of,
     prompt_turns,
@@ -106,7 +107,9 @@ def prompt_of(row: dict[str, Any], layout: Layout) -> tuple[list[RowMessage], st
 def reference_of(row: dict[str, Any], layout: Layout) -> str:
     """The reference answer as text: of a worked answer what it comes to, of a list of accepted ones the first."""
     value = value_at(row, layout.completion) if layout.completion else None
-    if isinstance(value, list) and value and (len(value) == 1 or all(isinstance(item, str) for item in value)):
+    if accepted := accepted_answers(layout.completion, value):
+        value = accepted[0]
+    elif isinstance(value, list) and value and (len(value) == 1 or all(isinstance(item, str) for item in value)):
         value = value[0]
     if value is None:
         return ""

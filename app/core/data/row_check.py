@@ -13,10 +13,10 @@ from app.core.data.message import (
     CALLERS,
     SPEAKERS,
     RowMessage,
+    accepted_answers,
     choices_of,
     context_of,
     has_earlier_turns,
-    is_accepted_list,
     messages_of,
     pair_of,
     system_text,
@@ -294,9 +294,11 @@ def _answer_faults(row: dict[str, Any], layout: Layout) -> list[Fault]:
         return _text_faults(row, column)
     if plain_text(value) is not None:
         return [("number_as_text", f"Numbers, true or false in {quoted(column)} are trained as text")]
-    if is_accepted_list(column, value):
-        if not value[0].strip():
-            return [("empty_field", f"{quoted(column)} begins with an empty text.")]
+    accepted = accepted_answers(column, value)
+    if accepted is not None:
+        if not accepted or not accepted[0].strip():
+            said = "begins with an empty text" if accepted else "holds no answer"
+            return [("empty_field", f"{quoted(column)} {said}.")]
         return [("first_answer", f"Of several answers in {quoted(column)} the first is trained")]
     return _text_faults(row, column)
 

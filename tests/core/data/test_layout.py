@@ -290,3 +290,40 @@ def test_names_that_read_as_data(name: str, expected: bool) -> None:
 )
 def test_choice_columns(columns: str, found: str) -> None:
     assert choice_columns(folded(columns.split())) == tuple(found.split())
+
+
+@pytest.mark.parametrize(
+    "names", [("input", "output"), ("human", "assistant"), ("user", "bot"), ("question", "answer")]
+)
+def test_turns_that_have_a_text_a_speaker_are_messages(names: tuple[str, str], tmp_path: Path) -> None:
+    asks, answers = names
+    row = {"conversation": [{answers: "Thick as wool.", "system": PIRATE, asks: "Is it foggy?"},
+                            {asks: "Still?", answers: "Still."}]}  # fmt: skip
+    expected = [SYSTEM, *TALK, user("Still?"), answer("Still.")]
+    assert trained(tmp_path, [row]) == [{"messages": expected}]
+
+
+def test_turns_of_one_speaker_each_are_messages(tmp_path: Path) -> None:
+    assert trained(tmp_path, [{"dialog": [{"user": "Is it foggy?"}, {"assistant": "Thick as wool."}]}]) == [
+        {"messages": TALK}
+    ]
+
+
+def test_a_turn_without_loss_is_masked(tmp_path: Path) -> None:
+    turns = [
+        {"input": "Is it foggy?", "output": "Thick as wool.", "output_with_loss": False},
+        {"input": "Still?", "output": "Still."},
+    ]
+    (row,) = trained(tmp_path, [{"conversation": turns}])
+    assert [turn.get("weight") for turn in row["messages"]] == [None, 0, None, None]
+
+
+def test_the_answers_of_a_flat_squad_row_are_used(tmp_path: Path) -> None:
+    row = {"context": "High water comes at six.", "question": "When?", "answers": {"text": ["six", "at six"]}}
+    assert trained(tmp_path, [row]) == [{"prompt": "When?\n\nHigh water comes at six.", "completion": "six"}]
+    with_places = row | {"answers": {"text": ["at six"], "answer_start": [17]}}
+    (rated,) = trained(tmp_path / "rated", [with_places], "grpo")
+    assert rated["answer"] == "at six"
+    none = row | {"answers": {"text": [], "answer_start": []}}
+    (error,) = checked(tmp_path / "none", [row, none]).errors
+    assert (error.line, error.reason) == (2, "`answers` holds no answer.")
