@@ -354,7 +354,7 @@ class TrainConfig(_Part):
         "or of the odds ratio beside the likelihood (ORPO)",
         higher="stays nearer to the reference",
         lower="moves further from it",
-        recommended="0.1; 2 for SimPO",
+        recommended="0.1 for pairs, 2 for SimPO; 0.04 for GRPO and GSPO (TRL: 0); 0 for DAPO and Dr. GRPO",
         ge=0,
         le=100,
     )
@@ -397,13 +397,13 @@ class TrainConfig(_Part):
     )
     judge_config: JudgeConfig = _field(JudgeConfig, "Judge settings")
     group_size: int = _field(
-        4, "Group size", "Answers sampled to each prompt and compared with one another", unit="answers",
-        higher="steadier advantages, more time and memory", lower="faster, noisier", recommended="4 to 8",
+        8, "Group size", "Answers sampled to each prompt and compared with one another", unit="answers",
+        higher="steadier advantages, more time and memory", lower="faster, noisier", recommended="8",
         ge=2, le=16,
     )  # fmt: skip
     temperature: float = _field(
-        0.8, "Temperature", "Randomness of the sampled answers", higher="more different answers, more nonsense",
-        lower="answers alike, with nothing to choose between", recommended="0.8 to 1", ge=0.1, le=2,
+        1.0, "Temperature", "Randomness of the sampled answers", higher="more different answers, more nonsense",
+        lower="answers alike, with nothing to choose between", recommended="1", ge=0.1, le=2,
     )  # fmt: skip
     max_completion_length: int = _field(
         512,

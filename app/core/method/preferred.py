@@ -7,6 +7,8 @@ from app.core.method.method import SLOW, Method
 _TWO_PASSES = "One model in memory; each step reads two answers."
 _REFERENCE = "One model in memory: the reference is the base with the adapter off, measured once before the run."
 _PAIR = ("beta", "select_by")
+# Of fewer answers the mean that stands for the divergence is mostly noise (TRL asks for as many a step).
+KTO_BATCH = 4
 
 PREFERRED = (
     Method(
@@ -30,14 +32,17 @@ PREFERRED = (
     ),
     Method(
         "orpo", "ORPO", "Learns the chosen answers as examples and lowers the odds of the rejected ones.",
-        "Pairs, and no supervised run before.", _TWO_PASSES, "pairs", "2403.07691",
+        "Pairs, and no supervised run before.",
+        f"{_TWO_PASSES} The likelihood is that of the answers alone; TRL's is of the prompts too.",
+        "pairs", "2403.07691",
         {"train_mode": "orpo", "beta": 0.1} | SLOW, _PAIR, "margin",
     ),
     Method(
         "kto", "KTO", "Judges each answer alone: good ones gain, bad ones lose, each the less the surer it is.",
         "Answers that were called good or bad, one by one; pairs are taken apart.",
-        _REFERENCE, "pairs", "2402.01306",
-        {"train_mode": "kto", "beta": 0.1} | SLOW,
+        f"{_REFERENCE} Answers are compared with a mean over the batch, which wants {KTO_BATCH} or more.",
+        "pairs", "2402.01306",
+        {"train_mode": "kto", "beta": 0.1, "batch_size": KTO_BATCH} | SLOW,
         (*_PAIR, "desirable_weight", "undesirable_weight", "reference_model_path"), "margin",
         rows="Labelled answers: rows with prompt, completion and label (true or false); or pairs",
         reference="always", takes_labels=True, is_mismatched=True,

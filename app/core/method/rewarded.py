@@ -16,13 +16,24 @@ _SAMPLING = (
 )  # fmt: skip
 _GROUP = (*_SAMPLING, "epsilon", "epsilon_high", "beta", "reference_model_path")
 _TOLD_BY = ("grpo_loss_type", "importance_sampling_level")
+# The tie to the reference of GRPO's paper. TRL's default is 0 for all of them.
+_TIE = 0.04
 
 
 def _group(
-    name: str, label: str, what: str, when: str, paper: str, kind: str, level: str = "token", **more: Any
+    name: str,
+    label: str,
+    what: str,
+    when: str,
+    paper: str,
+    kind: str,
+    level: str = "token",
+    beta: float = _TIE,
+    **more: Any,
 ) -> Method:
-    """One of the kin of GRPO."""
-    settings = {"train_mode": "grpo", "grpo_loss_type": kind, "importance_sampling_level": level} | SLOW
+    """One of the kin of GRPO; ``beta`` is its paper's."""
+    settings: dict[str, Any] = {"train_mode": "grpo", "grpo_loss_type": kind, "importance_sampling_level": level}
+    settings |= {"beta": beta} | SLOW
     return Method(
         name, label, what, when, _SAMPLED, "prompts", paper, settings, _GROUP, "reward", reference="beta", **more
     )
@@ -44,11 +55,12 @@ REWARDED = (
     ),
     _group(
         "dr_grpo", "Dr. GRPO", "GRPO that divides neither by an answer's length nor by the spread of rewards.",
-        "GRPO makes wrong answers longer and longer.", "2503.20783", "dr_grpo", told_by=_TOLD_BY,
+        "GRPO makes wrong answers longer and longer.", "2503.20783", "dr_grpo", beta=0.0, told_by=_TOLD_BY,
     ),
     _group(
         "dapo", "DAPO", "GRPO by token, with more room upwards, so that rare words can become likely.",
-        "GRPO's answers become all alike.", "2503.14476", "dapo", told_by=_TOLD_BY, epsilon=(0.2, 0.28),
+        "GRPO's answers become all alike.", "2503.14476", "dapo", beta=0.0, told_by=_TOLD_BY,
+        epsilon=(0.2, 0.28),
     ),
     Method(
         "online_dpo", "Online DPO", "Samples two answers, lets a judge choose, and learns from that as DPO does.",

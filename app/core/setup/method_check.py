@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from app.core.config.train_config import TrainConfig
+from app.core.method.preferred import KTO_BATCH
 from app.core.method.reward import BUILT_IN, declared_in
 from app.core.model.folder import MODEL_CONFIG
-from app.core.problem import Problem, UnusableError
+from app.core.problem import Problem, Severity, UnusableError
 from app.core.setup.chosen_method import has_judge, locate_judge, method_of, needs_reference, uses_rewards
 
 # mlx-lm-lora's word for a person who is asked at the terminal.
@@ -24,6 +25,9 @@ def check_method(config: TrainConfig) -> Iterator[Problem]:
         yield from _check_sampling(config)
     if method.is_judged:
         yield from _check_online(config)
+    if method.is_mismatched and config.batch_size < KTO_BATCH:
+        said = f"KTO compares answers with a mean over the batch; over {config.batch_size} that is mostly noise."
+        yield Problem("batch_size", said, Severity.WARNING, f"Use a batch of at least {KTO_BATCH}.")
     if "beta" in method.parameters and method.reference != "beta" and config.beta == 0:
         yield Problem("beta", "At 0 there is no preference to learn.", hint="0.1 is usual.")
     elif config.dpo_cpo_loss_type == "simpo" and "dpo_cpo_loss_type" in method.parameters:

@@ -80,6 +80,8 @@ def group_loss(
 ) -> GroupLoss:
     """The clipped surrogate with divergence: log-probabilities (B, T), ``advantages`` (B,).
 
+    The divergence is added as it is, as in GRPO's paper and by TRL's default: no importance ratio weighs it.
+
     ``old`` None means that the answers were sampled by these very weights: the ratio is 1 and only its gradient
     counts. ``reference`` may be None where ``beta`` is 0.
     """

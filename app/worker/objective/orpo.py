@@ -12,7 +12,10 @@ NEAREST_TO_CERTAIN = -1e-6
 
 
 def orpo(batch: RatedBatch) -> PreferenceTerms:
-    """Learns to say the chosen answers, and lowers the odds of the rejected ones."""
+    """Learns to say the chosen answers, and lowers the odds of the rejected ones.
+
+    The likelihood is over the answers' tokens, as in the paper; TRL's is over those of the prompts as well.
+    """
     beta, likelihood = batch.config.beta, batch.likelihood_loss
     losses = orpo_losses(*mx.split(batch.sums, 2), *mx.split(batch.lengths, 2))
     figures = {"likelihood_loss": mean_figure(likelihood)}

@@ -26,16 +26,25 @@ def concrete_schedule(config: TrainConfig) -> dict[str, Any] | None:
     """mlx-lm's ``lr_schedule`` for this config's schedule and warm-up; None for a constant rate.
 
     mlx's schedules count optimizer steps, the config counts iterations: gradient accumulation divides.
-    ``config.iters`` must be the real length of the run.
+    ``config.iters`` must be the real length of the run. A decay after a warm-up is at every step what transformers'
+    is, to the last one. A run of an earlier version goes on with the schedule that its file holds.
     """
     if config.schedule == "custom":
         return config.lr_schedule
     updates = max(1, -(-config.iters // config.grad_accumulation_steps))
     warmup = _warmup_updates(config, updates)
-    rest = max(1, updates - warmup)
-    rate = config.learning_rate
     if config.schedule == "constant" and not warmup:
         return None
+    before = _in_form(config, warmup, updates - warmup)
+    if config.schedule == "constant" or not warmup or config.lr_schedule == before:
+        return before
+    # mlx-lm's warm-up takes a step more than it says, and that one at the peak where the decay begins once again.
+    return _in_form(config, warmup - 1, updates - warmup) if warmup > 1 else _in_form(config, 1, updates - 2)
+
+
+def _in_form(config: TrainConfig, warmup: int, rest: int) -> dict[str, Any]:
+    """The schedule in mlx-lm's form, with so many optimizer steps of warm-up and of decay."""
+    rate, rest = config.learning_rate, max(1, rest)
     name, arguments = {
         "constant": ("linear_schedule", [rate, rate, rest]),
         "linear": ("linear_schedule", [rate, 0.0, rest]),

@@ -87,3 +87,15 @@ def test_the_figure_that_a_method_raises_is_in_words() -> None:
     assert [figure_label(name) for name in ("kl", "reward/short", "new_one")] == [
         "KL divergence", "Reward: short", "New one",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "beta"),
+    [("grpo", 0.04), ("gspo", 0.04), ("bnpo", 0.04), ("dapo", 0.0), ("dr_grpo", 0.0), ("kto", 0.1), ("dpo", 0.1)],
+)
+def test_methods_begin_with_the_values_of_their_papers(name: str, beta: float) -> None:
+    """GRPO 2402.03300, 4.2; DAPO 2503.14476, 2.3 and Dr. GRPO 2503.20783 leave the divergence out."""
+    config = TrainConfig().with_values(dict(METHODS[name].settings))
+    assert config.beta == beta
+    assert (config.group_size, config.temperature) == (8, 1.0)
+    assert config.batch_size == (4 if name == "kto" else 1)

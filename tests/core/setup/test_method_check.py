@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from app.core.config.train_config import TrainConfig
+from app.core.problem import Severity
 from app.core.setup.method_check import check_method
 
 
@@ -32,7 +33,7 @@ def test_a_reward_file_is_read_but_not_run(tmp_path: Path) -> None:
     "values, path",
     [
         ({"train_mode": "dpo", "batching": "pack"}, "batching"),
-        ({"train_mode": "kto", "beta": 0}, "beta"),
+        ({"train_mode": "kto", "beta": 0, "batch_size": 4}, "beta"),
         ({"train_mode": "orpo", "beta": 0}, "beta"),
         ({"train_mode": "online_dpo", "beta": 0, "max_completion_length": 64, "group_size": 2}, "beta"),
         ({"train_mode": "dpo", "dpo_cpo_loss_type": "simpo"}, "dpo_cpo_loss_type"),
@@ -50,8 +51,14 @@ def test_what_does_not_fit_is_told_beside_its_field(values: dict[str, Any], path
         {"batching": "pack", "beta": 0},
         {"train_mode": "grpo", "beta": 0, "max_completion_length": 64},
         {"train_mode": "cpo", "dpo_cpo_loss_type": "simpo"},
-        {"train_mode": "kto", "dpo_cpo_loss_type": "simpo"},
+        {"train_mode": "kto", "dpo_cpo_loss_type": "simpo", "batch_size": 4},
     ],
 )
 def test_what_a_method_does_not_read_is_no_problem_of_it(values: dict[str, Any]) -> None:
     assert not list(check_method(TrainConfig.model_validate(values)))
+
+
+@pytest.mark.parametrize(("size", "warned"), [(1, True), (3, True), (4, False)])
+def test_kto_wants_a_batch_to_compare_with(size: int, warned: bool) -> None:
+    found = list(check_method(TrainConfig(train_mode="kto", batch_size=size)))
+    assert [(p.path, p.severity) for p in found] == [("batch_size", Severity.WARNING)] * warned

@@ -24,6 +24,7 @@ from app.core.system.reward_trust import is_trusted
 from app.ui.form.number_box import NumberBox
 from app.ui.form.plain_editor import CheckEditor, ChoiceBox
 from app.ui.form.store import ConfigStore
+from app.ui.method.choice import choose_method
 from app.ui.method.reward_editor import built_in_names
 from app.ui.run.loss_chart import LossChart
 from app.ui.run.sample_view import SampleView, sampled_html
@@ -151,7 +152,17 @@ def test_what_a_person_set_stays_when_the_method_changes(qtbot: QtBot, tab: Enha
     assert (tab.store.value("learning_rate"), tab.store.value("targets")) == (3e-6, "full")
     assert tab.store.value("beta") == METHODS["simpo"].settings["beta"]
     pick(tab, qtbot, "grpo")
-    assert tab.store.value("beta") == TrainConfig().beta
+    assert tab.store.value("beta") == 0.04
+
+
+def test_a_batch_comes_with_kto_unless_a_person_set_one(tab: EnhancedTab) -> None:
+    choose_method(tab.store, "kto")
+    assert tab.store.value("batch_size") == 4
+    choose_method(tab.store, "dapo")
+    assert (tab.store.value("batch_size"), tab.store.value("beta")) == (1, 0.0)
+    tab.store.set("batch_size", 2)
+    choose_method(tab.store, "kto")
+    assert tab.store.value("batch_size") == 2
 
 
 def test_a_field_goes_back_to_the_methods_own_value(qtbot: QtBot, tab: EnhancedTab) -> None:
@@ -336,7 +347,7 @@ def test_start_asks_for_a_run_of_the_config_shown(qtbot: QtBot, tab: EnhancedTab
     tab.check()
     assert not [p for p in tab.problems if p.severity is Severity.ERROR]
     assert "GRPO" in tab.start_bar.text
-    assert "samples 960 answers" in tab.start_bar.text  # 3 epochs of 80 prompts, 4 answers each
+    assert "samples 1,920 answers" in tab.start_bar.text  # 3 epochs of 80 prompts, 8 answers each
     tab.rewards.tester.example_button.click()
     first = json.loads((starter.reward_dir() / "train.jsonl").read_text().splitlines()[0])
     assert tab.rewards.tester.prompt.text() == first["prompt"]

@@ -122,7 +122,7 @@ def test_the_config_says_what_ran(inputs: tuple[Path, Path], tmp_path: Path) -> 
     assert tree["iters"] == 12
     assert tree["num_layers"] == 1
     assert tree["lora_parameters"]["keys"] == [f"self_attn.{side}_proj" for side in ("q", "k", "v", "o")]
-    assert tree["lr_schedule"] == {"name": "cosine_decay", "arguments": [1e-3, 9, 0.0], "warmup": 3}
+    assert tree["lr_schedule"] == {"name": "cosine_decay", "arguments": [1e-3, 9, 0.0], "warmup": 2}
     assert tree["optimizer_config"] == {"adamw": {"weight_decay": 0.1}}
     assert Path(tree["data"]) == inputs[1]
     adapter_config = json.loads((run.adapters / "adapter_config.json").read_text())

@@ -1,0 +1,67 @@
+"""Learning rates step by step: where a decay after a warm-up ends, and what runs of earlier versions go on with."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import mlx.core as mx
+import pytest
+
+from app.core.config.train_config import TrainConfig
+from app.worker.array import scalar
+from app.worker.train.optimizer import build_optimizer, concrete_schedule
+
+RATE = 1e-3
+
+
+def rates(**values: Any) -> list[float]:
+    """The learning rate of each optimizer step of a run."""
+    config = TrainConfig(learning_rate=RATE, optimizer="sgd", **values)
+    optimizer, weights = build_optimizer(config), {"w": mx.zeros(1)}
+    found = []
+    for _ in range(config.iters // config.grad_accumulation_steps):
+        optimizer.apply_gradients({"w": mx.zeros(1)}, weights)
+        found.append(scalar(optimizer.learning_rate) / RATE)
+    return found
+
+
+def in_transformers(schedule: str, step: int, warmup: int, updates: int) -> float:
+    """`get_cosine_schedule_with_warmup` and `get_linear_schedule_with_warmup`, as a share of the peak."""
+    if step < warmup:
+        return step / max(1, warmup)
+    progress = (step - warmup) / max(1, updates - warmup)
+    return 0.5 * (1 + math.cos(math.pi * progress)) if schedule == "cosine" else 1 - progress
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "linear"])
+@pytest.mark.parametrize("warmup", [0, 4, 10])
+def test_the_decay_is_that_of_transformers(schedule: str, warmup: int) -> None:
+    found = rates(schedule=schedule, warmup=float(warmup), iters=20)
+    wanted = [in_transformers(schedule, step, warmup, 20) for step in range(20)]
+    assert found[warmup:] == pytest.approx(wanted[warmup:], abs=1e-6)
+    # mlx-lm's form can reach the peak with a step of the warm-up only, not after it.
+    assert found[:warmup] == pytest.approx([step / (warmup - 1) for step in range(warmup)], abs=1e-6)
+
+
+def test_the_last_step_by_hand() -> None:
+    """20 steps, 4 of warm-up: the last is 15/16 of the way down, ½ (1 + cos(15π/16)) = 0.0096."""
+    assert rates(schedule="cosine", warmup=0.2, iters=20)[-1] == pytest.approx(0.009607, abs=1e-6)
+    assert rates(schedule="cosine", warmup=8.0, iters=40, grad_accumulation_steps=2)[-1] == pytest.approx(
+        0.009607, abs=1e-6
+    )
+
+
+def test_one_step_of_warmup_is_one_and_the_end_is_near_zero() -> None:
+    found = rates(schedule="linear", warmup=1.0, iters=10)
+    assert found == pytest.approx([0, 1, *(1 - step / 8 for step in range(8))], abs=1e-6)
+
+
+def test_a_run_of_an_earlier_version_keeps_its_schedule_until_it_is_extended() -> None:
+    held = {"name": "cosine_decay", "arguments": [RATE, 16, 0.0], "warmup": 4}
+    config = TrainConfig(learning_rate=RATE, schedule="cosine", warmup=4.0, iters=20, lr_schedule=held)
+    assert concrete_schedule(config) == held
+    longer = concrete_schedule(config.with_value("iters", 30))
+    assert longer == {"name": "cosine_decay", "arguments": [RATE, 26, 0.0], "warmup": 3}
+    again = config.with_values({"iters": 30, "lr_schedule": longer})
+    assert concrete_schedule(again) == longer
