@@ -20,6 +20,11 @@ CONTAINER_LABELS: dict[Container, str] = {
 # Lists that belong to a row, so that an object with one of them is a row and no container of rows.
 ROW_LISTS = frozenset(("messages", "conversations", "conversation", "dialog", "dialogue", "turns", "chosen",
                        "rejected", "prompt", "completion", "tools", "history"))  # fmt: skip
+SPLIT_WORDS: dict[str, Literal["train", "valid", "test"]] = {
+    "train": "train", "training": "train",
+    "valid": "valid", "validation": "valid", "val": "valid", "dev": "valid", "eval": "valid", "evaluation": "valid",
+    "test": "test", "testing": "test",
+}  # fmt: skip
 SEVERAL_ROWS = frozenset(("squad", "intents"))  # one value holds several of them
 COLUMN_LIMIT_BYTES = 1 << 29
 COLUMNS_LABEL = "The file holds columns, not rows; they are put together row by row."

@@ -24,6 +24,7 @@ from app.core.source.json_stream import JsonStream
 from app.core.source.source import Source
 from app.core.source.stream import ByteCount, damaged_errors, open_bytes, open_text
 from app.core.source.table import SEPARATOR_LINE
+from app.core.source.workbook import WorkbookError, sheet_records
 
 LINE_LIMIT_BYTES = 64 << 20
 FIELD_LIMIT_CHARACTERS = 16 << 20
@@ -72,9 +73,9 @@ def read_rows(
     """
     count = count or ByteCount()
     rows = {
-        "jsonl": _read_lines, "csv": _read_table, "parquet": _read_parquet, "arrow": _read_arrow,
-        "json_array": _read_json, "json_object": _read_json, "json_stream": _read_json,
-        "json_columns": _read_columns,
+        "jsonl": _read_lines, "csv": _read_table, "workbook": _read_workbook,
+        "parquet": _read_parquet, "arrow": _read_arrow, "json_array": _read_json, "json_object": _read_json,
+        "json_stream": _read_json, "json_columns": _read_columns,
     }  # fmt: skip
     if source.kind == "text":
         reader = _read_documents(source, count, chunking or Chunking())
@@ -265,6 +266,26 @@ def _read_table(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
                 yield start, RowFault("broken_record", said)
             else:
                 yield start, dict(zip(header, record, strict=True))
+
+
+def _read_workbook(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
+    """The rows of a sheet, by the numbers that they have in it."""
+    start, header = count.done, list[str]()
+    try:
+        for number, record in sheet_records(source.path):
+            if not record:
+                continue
+            if not header:
+                header, told = _header(record, source)
+                header = [name or f"column {at}" for at, name in enumerate(header, 1)]
+                if told:
+                    yield number, RowFault("unusual_header", told)
+                if not source.is_headless:
+                    continue
+            yield number, dict(zip(header, record, strict=True))
+    except WorkbookError as error:
+        yield 1, RowFault("damaged_file", f"The workbook cannot be read: {error}.")
+    count.done = start + source.size
 
 
 def _header(record: list[str], source: Source) -> tuple[list[str], str]:

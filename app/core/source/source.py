@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import re
 from collections import deque
@@ -15,12 +14,10 @@ from typing import Any, Literal, TextIO
 from app.core.source.container import (
     COLUMNS_LABEL,
     CONTAINER_LABELS,
-    ROW_LISTS,
     SEVERAL_ROWS,
+    SPLIT_WORDS,
     Container,
-    begins_columns,
     container_of,
-    rows_of_columns,
 )
 from app.core.source.encoding import reading_of
 from app.core.source.finding import Findings
@@ -36,28 +33,26 @@ from app.core.source.stream import (
     open_text,
     read_block,
 )
-from app.core.source.table import (
-    KNOWN_COLUMNS,
-    SEPARATOR_LINE,
-    first_records,
-    is_headless,
-    table_lines,
-    table_start,
-)
+from app.core.source.table import first_records, is_headless, table_lines
+from app.core.source.text_kind import JSON_KINDS, FileKind, text_kind
+from app.core.source.workbook import WorkbookError, is_workbook, workbook_start
 
-FileKind = Literal[
-    "jsonl", "json_array", "json_object", "json_stream", "json_columns", "csv", "parquet", "arrow", "text"
-]
-JSON_KINDS = ("json_array", "json_object", "json_stream")
 Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 
-SPLIT_WORDS: dict[str, Split] = {
-    "train": "train", "training": "train",
-    "valid": "valid", "validation": "valid", "val": "valid", "dev": "valid", "eval": "valid", "evaluation": "valid",
-    "test": "test", "testing": "test",
-}  # fmt: skip
-TABLE_SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".feather")
+TABLE_SUFFIXES = (
+    ".jsonl",
+    ".ndjson",
+    ".json",
+    ".csv",
+    ".tsv",
+    ".xlsx",
+    ".xls",
+    ".ods",
+    ".parquet",
+    ".arrow",
+    ".feather",
+)
 TEXT_SUFFIXES = (".txt", ".md", ".markdown", ".text")
 COMPRESSED_SUFFIXES = (".gz", ".zst", ".zstd", ".gzip")
 NOT_DATA = re.compile(
@@ -143,6 +138,8 @@ def _inspect(path: Path, size: int, compression: Compression, head: bytes) -> So
         return _binary(path, "parquet", size, compression)
     if head.startswith((b"ARROW1", b"\xff\xff\xff\xff")):
         return _binary(path, "arrow", size, compression)
+    if is_workbook(path, head):
+        return _workbook(path, size)
     if said := refusal_of(path, head):
         raise UnusableFileError("unsupported_file", said)
     if compression_of(head):
@@ -207,6 +204,17 @@ def _told(text: str, source: Source) -> tuple[tuple[str, str], ...]:
     return tuple(told)
 
 
+def _workbook(path: Path, size: int) -> Source:
+    try:
+        records, said = workbook_start(path)
+    except WorkbookError as error:
+        what = "an OpenDocument" if path.suffix.lower() == ".ods" else "an Excel"
+        said = f"This is {what} workbook. Save it as CSV UTF-8. (It cannot be read as it is: {error}.)"
+        raise UnusableFileError("unsupported_file", said) from error
+    told = (("layout", said),) if said else ()
+    return Source(path, "workbook", size, by_row=True, is_headless=is_headless(records), told=told)
+
+
 def _binary(path: Path, kind: FileKind, size: int, compression: Compression) -> Source:
     if compression:
         raise UnusableFileError("unsupported_file", f"A compressed {kind} file is not read. Unpack it first.")
@@ -217,101 +225,6 @@ def _plain_suffix(path: Path) -> str:
     """The last suffix that is not one of compression, in lower case."""
     suffixes = [s.lower() for s in path.suffixes if s.lower() not in COMPRESSED_SUFFIXES]
     return suffixes[-1] if suffixes else ""
-
-
-# -- what a text holds ---------------------------------------------------------------------------------------
-
-
-def text_kind(head: str, suffix: str, *, complete: bool) -> tuple[FileKind, str]:
-    """The kind of a text by its first part, and a table's delimiter; the suffix settles only doubts."""
-    start = head.lstrip("\ufeff \t\r\n\0")
-    if start[:1] in ("{", "[") and (kind := _json_kind(start, suffix, complete=complete)):
-        return kind, ""
-    if named := SEPARATOR_LINE.match(head):
-        return "csv", named[1]
-    delimiter, columns = table_start(head)
-    known = {column.strip().lower() for column in columns} & KNOWN_COLUMNS
-    if suffix in (".csv", ".tsv") or (known and len(columns) > 1 and suffix not in (".md", ".markdown")):
-        return "csv", delimiter or ("\t" if suffix == ".tsv" else ",")
-    if suffix in (".jsonl", ".ndjson", ".json"):
-        return "jsonl", ""
-    return "text", ""
-
-
-def _json_kind(start: str, suffix: str, *, complete: bool) -> FileKind | None:
-    """Rows a line, an array, an object that holds one list, or objects over several lines; None if no JSON."""
-    lines = [line for line in start[:200_000].split("\n") if line.strip()][:50]
-    parsed = [_parse(line.rstrip("\r ").removesuffix(",") if start[0] == "{" else line) for line in lines]
-    rows = sum(1 for value in parsed if isinstance(value, dict))
-    if start[0] == "[":
-        if len(lines) > 1 and sum(1 for value in parsed if isinstance(value, (list, dict))) == len(lines):
-            return "jsonl"
-        return "json_array" if suffix.startswith(".json") or _array_of_json(start) else None
-    first = parsed[0] if parsed else None
-    if isinstance(first, dict):
-        return (_whole_kind(first) if len(lines) == 1 and complete else None) or "jsonl"
-    if rows * 2 >= max(len(lines), 1) and rows > 0:
-        return "jsonl"
-    return _multi_line_kind(start, suffix)
-
-
-def _multi_line_kind(start: str, suffix: str) -> FileKind | None:
-    """For text that starts with ``{`` and whose first line is no complete object."""
-    found = re.match(r'\{\s*"(?:[^"\\]|\\.)*"\s*:', start)
-    if not found and not re.match(r"\{\s*\}", start):
-        return "jsonl" if suffix.startswith(".json") else None
-    try:
-        value, end = json.JSONDecoder().raw_decode(start)
-    except RecursionError:
-        return "jsonl"
-    except ValueError:
-        # Not complete within the head, or broken: a list of objects under a key that is no column of a row.
-        if begins_columns(start):
-            return "json_columns"
-        outer = re.search(r'"((?:[^"\\]|\\.)*)"\s*:\s*\[\s*\{', start)
-        if outer and outer.group(1) not in ROW_LISTS and start.count("{", 0, outer.end()) == 2:
-            return "json_object"
-        return "json_stream" if "\n" in start.rstrip() else "jsonl"
-    if isinstance(value, dict) and not start[end:].strip() and (whole := _whole_kind(value)):
-        return whole
-    return "json_stream"
-
-
-def _whole_kind(value: dict[str, Any]) -> FileKind | None:
-    """What an object is that is all a file holds: columns, or one list of rows, or one a split; None for a row."""
-    if rows_of_columns(value) is not None:
-        return "json_columns"
-    return "json_object" if list_key(value) or _are_splits(value) else None
-
-
-def _are_splits(value: dict[str, Any]) -> bool:
-    lists = [k for k, v in value.items() if isinstance(v, list) and any(isinstance(item, dict) for item in v)]
-    return bool(lists) and all(name.lower() in SPLIT_WORDS for name in lists)
-
-
-def list_key(value: dict[str, Any]) -> str | None:
-    """The key of the one list of objects that an object holds, if it is not itself a row."""
-    lists = [k for k, v in value.items() if isinstance(v, list) and any(isinstance(item, dict) for item in v)]
-    if len(lists) == 1 and lists[0] not in ROW_LISTS and not _are_turns(value[lists[0]]):
-        return lists[0]
-    return None
-
-
-def _are_turns(items: list[Any]) -> bool:
-    """True for the messages of one conversation, whatever their column is called."""
-    return all(isinstance(item, dict) and not {"role", "from"}.isdisjoint(item) for item in items)
-
-
-def _array_of_json(start: str) -> bool:
-    """True if what follows the bracket is JSON and not, say, ``[Chapter 1]``."""
-    return bool(re.match(r'\[\s*(\{\s*["}]|\]|"|\[)', start))
-
-
-def _parse(line: str) -> Any:
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError):
-        return None
 
 
 # -- which files ---------------------------------------------------------------------------------------------
