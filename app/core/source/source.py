@@ -60,6 +60,7 @@ NOT_DATA = re.compile(
 )
 FOLDER_DEPTH = 4
 FOLDER_FILES = 10_000
+NAMED_FILES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +250,7 @@ def find_files(path: Path, findings: Findings) -> list[tuple[Path, Split | None]
     folder = _snapshot(path)
     mlx = [(folder / f"{split}.jsonl", split) for split in SPLITS if (folder / f"{split}.jsonl").is_file()]
     if mlx and mlx[0][1] == "train":
+        _tell_left_out(path, _walk(folder, folder, 0), [file for file, _ in mlx], findings)
         return [(file, split) for file, split in mlx]
     listed = _configured_files(folder) or sorted(_walk(folder, folder, 0))
     found = [file for file in listed if _plain_suffix(file) in TABLE_SUFFIXES and not NOT_DATA.match(file.name)]
@@ -256,6 +258,7 @@ def find_files(path: Path, findings: Findings) -> list[tuple[Path, Split | None]
         found = [f for f in listed if _plain_suffix(f) in TEXT_SUFFIXES]
         named = [f for f in found if not NOT_DATA.match(f.name)]
         found = named or found
+    _tell_left_out(path, listed, found, findings)  # but for what a card leaves out itself
     pairs = [(file, split_of(file, folder)) for file in found]
     if any(split == "train" for _, split in pairs):
         for file, split in pairs:
@@ -263,6 +266,16 @@ def find_files(path: Path, findings: Findings) -> list[tuple[Path, Split | None]
                 findings.add("ignored_file", str(file), None, "Not used: other files are named as training data.")
         pairs = [(file, split) for file, split in pairs if split is not None]
     return pairs
+
+
+def _tell_left_out(folder: Path, there: Iterable[Path], used: Iterable[Path], findings: Findings) -> None:
+    """Names the files of a folder that are not read, but for those that are about the data."""
+    taken = set(used)
+    names = [file.name for file in there if file not in taken and not NOT_DATA.match(file.name)]
+    if names and taken:
+        shown = ", ".join(f"`{name[:60]}`" for name in names[:NAMED_FILES])
+        more = f" and {len(names) - NAMED_FILES:,} more" if len(names) > NAMED_FILES else ""
+        findings.add("ignored_file", str(folder), None, f"Not used: {shown}{more}.")
 
 
 def _walk(folder: Path, root: Path, depth: int) -> Iterator[Path]:
