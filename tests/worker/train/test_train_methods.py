@@ -86,6 +86,11 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+UNTIED = tuple(
+    method.name for method in METHODS.values() if method.reference == "beta" and not method.settings["beta"]
+)
+
+
 def method_config(inputs: Path, name: str, **values: Any) -> TrainConfig:
     """A short run of a method; for those that sample, with two updates a generation."""
     method = METHODS[name]
@@ -126,10 +131,18 @@ def figures(events: Collector) -> list[dict[str, float]]:
     return [event.figures for event in events.of(TrainReported)]
 
 
+def test_those_without_a_tie_measure_no_divergence(inputs: Path, tmp_path: Path) -> None:
+    for name in UNTIED:
+        config = method_config(inputs, name, iters=1)
+        _, events = start(config, tmp_path / name, **word(config))
+        assert "kl" not in figures(events)[0]
+
+
 @pytest.mark.parametrize("name", TRAINED)
 def test_trains_stops_and_resumes_exactly(name: str, inputs: Path, tmp_path: Path) -> None:
-    """Stopped in the middle of a generation; afterwards all is as if it had not been."""
-    config = method_config(inputs, name)
+    """Stopped in the middle of a generation; afterwards all is as if it had not been. Those that have none of their
+    own are given a reference."""
+    config = method_config(inputs, name, **({"beta": 0.1} if name in UNTIED else {}))
     whole_run, whole = start(config, tmp_path / "whole", **word(config))
     run, first = start(config, tmp_path / "run", stop_at(5), **word(config))
     assert first.of(Finished)[0].reason == "stopped"
