@@ -26,7 +26,7 @@ PAIRS = (
     ("query", "answer"), ("input", "output"), ("input", "target"), ("prompt", "output"), ("prompt", "target"),
     ("inputs", "targets"),
     ("source", "target"), ("user", "assistant"), ("human", "assistant"), ("human", "gpt"), ("human", "bot"),
-    ("question", "answers"), ("q", "a"),
+    ("question", "answers"), ("q", "a"), ("front", "back"),
 )  # fmt: skip
 PROMPT_COLUMNS = ("prompt", "question", "instruction", "query", "problem", "input", "user", "human")
 # A better and a worse answer.

@@ -20,6 +20,7 @@ from app.core.source.container import (
     translated,
     unfolded,
 )
+from app.core.source.deck import deck_rows
 from app.core.source.json_stream import JsonStream
 from app.core.source.source import Source
 from app.core.source.stream import ByteCount, damaged_errors, open_bytes, open_text
@@ -73,7 +74,7 @@ def read_rows(
     """
     count = count or ByteCount()
     rows = {
-        "jsonl": _read_lines, "csv": _read_table, "workbook": _read_workbook,
+        "jsonl": _read_lines, "csv": _read_table, "deck": _read_deck, "workbook": _read_workbook,
         "parquet": _read_parquet, "arrow": _read_arrow, "json_array": _read_json, "json_object": _read_json,
         "json_stream": _read_json, "json_columns": _read_columns,
     }  # fmt: skip
@@ -266,6 +267,17 @@ def _read_table(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
                 yield start, RowFault("broken_record", said)
             else:
                 yield start, dict(zip(header, record, strict=True))
+
+
+def _read_deck(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
+    csv.field_size_limit(FIELD_LIMIT_CHARACTERS)
+    line = 0
+    with open_text(source.path, source.compression, source.encoding, count, newline="") as stream:
+        try:
+            for line, row in deck_rows(stream):
+                yield line, row
+        except csv.Error as error:
+            yield line + 1, RowFault("broken_record", _table_reason(str(error), line + 1, line + 1))
 
 
 def _read_workbook(source: Source, count: ByteCount) -> Iterator[NumberedRow]:

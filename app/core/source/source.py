@@ -158,7 +158,7 @@ def _inspect(path: Path, size: int, compression: Compression, head: bytes) -> So
         source = replace(source, is_headless=is_headless(first_records(table_lines(text), delimiter)))
     elif kind == "json_columns":
         source = replace(source, by_row=True)
-    elif kind != "text":
+    elif kind not in ("text", "deck"):
         container = container_of(_first_value(text, kind))
         by_row = (kind in JSON_KINDS and "\n" not in text.strip()) or container in SEVERAL_ROWS
         parts = _split_parts(source, text, complete=is_complete) if kind == "json_object" else ()
@@ -196,7 +196,9 @@ def _told(text: str, source: Source) -> tuple[tuple[str, str], ...]:
     told = [] if is_plain else [("encoding", reading_of(text, source.encoding))]
     if source.kind == "text" and (marks := markup_of(text)):
         told.append(("markup", marks))
-    if source.kind == "json_columns":
+    if source.kind == "deck":
+        told.append(("layout", "A deck of cards (Anki): the front of a card is the prompt, the back the answer."))
+    elif source.kind == "json_columns":
         told.append(("layout", COLUMNS_LABEL))
     elif source.container:
         told.append(("layout", CONTAINER_LABELS[source.container]))

@@ -7,11 +7,12 @@ import re
 from typing import Any, Literal
 
 from app.core.source.container import ROW_LISTS, SPLIT_WORDS, begins_columns, rows_of_columns
+from app.core.source.deck import is_deck
 from app.core.source.table import KNOWN_COLUMNS, SEPARATOR_LINE, table_start
 
 FileKind = Literal[
-    "jsonl", "json_array", "json_object", "json_stream", "json_columns", "csv", "workbook", "parquet", "arrow",
-    "text",
+    "jsonl", "json_array", "json_object", "json_stream", "json_columns", "csv", "deck", "workbook", "parquet",
+    "arrow", "text",
 ]  # fmt: skip
 JSON_KINDS = ("json_array", "json_object", "json_stream")
 
@@ -23,6 +24,8 @@ def text_kind(head: str, suffix: str, *, complete: bool) -> tuple[FileKind, str]
         return kind, ""
     if named := SEPARATOR_LINE.match(head):
         return "csv", named[1]
+    if is_deck(head):
+        return "deck", ""
     delimiter, columns = table_start(head)
     known = {column.strip().lower() for column in columns} & KNOWN_COLUMNS
     if suffix in (".csv", ".tsv") or (known and len(columns) > 1 and suffix not in (".md", ".markdown")):
