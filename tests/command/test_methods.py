@@ -32,7 +32,7 @@ def test_a_reward_file_needs_a_word_which_is_remembered(luthier: Luthier, place:
     (tmp_path / "rewards.py").write_text(REWARD)
     file = write(
         tmp_path, place, {"prompt": "a", "answer": "b"}, train_mode="grpo", group_size=2, reward_functions="mine",
-        reward_functions_file="rewards.py", max_completion_length=16,
+        reward_functions_file="rewards.py", max_completion_length=16, temperature=0.8,
     )  # fmt: skip
     said = luthier("train", file, "--run-dir", "run", code=2).stderr
     assert "--trust-reward-file" in said

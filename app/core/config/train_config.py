@@ -218,7 +218,8 @@ class TrainConfig(_Part):
     optimizer: Optimizer = _field(
         "adam",
         "Optimizer",
-        "The rule that turns gradients into steps",
+        "The rule that turns gradients into steps. mlx's Adam and AdamW take their first steps some 3 times too "
+        "large, unless a warm-up holds them back or optimizer_config says adam: {bias_correction: true}",
         recommended="Adam",
         choices={
             "adam": "Adam", "adamw": "AdamW", "muon": "Muon", "sgd": "SGD", "adafactor": "Adafactor",

@@ -65,3 +65,11 @@ def test_a_run_of_an_earlier_version_keeps_its_schedule_until_it_is_extended() -
     assert longer == {"name": "cosine_decay", "arguments": [RATE, 26, 0.0], "warmup": 3}
     again = config.with_values({"iters": 30, "lr_schedule": longer})
     assert concrete_schedule(again) == longer
+
+
+@pytest.mark.parametrize(("arguments", "share"), [({}, 0.1 / 0.001**0.5), ({"bias_correction": True}, 1.0)])
+def test_the_first_step_of_adam_is_too_large_unless_corrected(arguments: dict[str, Any], share: float) -> None:
+    """As the field's help says: m is 0.1 g and √v is √0.001 g, so the step is 3.16 times the rate."""
+    config = TrainConfig(learning_rate=RATE, optimizer="adam", optimizer_config={"adam": arguments})
+    moved = build_optimizer(config).apply_gradients({"w": mx.array([0.5])}, {"w": mx.zeros(1)})
+    assert scalar(moved["w"][0]) == pytest.approx(-share * RATE, rel=1e-4)

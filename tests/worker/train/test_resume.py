@@ -61,6 +61,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "dora, packed": {"fine_tune_type": "dora", "batching": "pack"},
     "full, as in the file": {"fine_tune_type": "full", "batching": "file_order"},
     "masked": {"mask_prompt": True},
+    "adam, corrected": {"optimizer_config": {"adam": {"bias_correction": True}}},
 }
 
 
