@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import struct
 import zipfile
+import zlib
 from pathlib import Path
 
 POINTER = (
@@ -38,6 +40,9 @@ _STARTS: tuple[tuple[bytes, str], ...] = (
     (b"FEA1", "This is a Feather file of the first version. Save it as Parquet."),
 )
 ZIP_START = b"PK\x03\x04"
+# What opening a damaged archive raises.
+ARCHIVE_ERRORS = (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError, EOFError,
+                  struct.error, zlib.error)  # fmt: skip
 # What a ZIP archive is by the name of a file in it.
 _ARCHIVES: tuple[tuple[str, str], ...] = (
     ("xl/", "This is an Excel workbook. Save it as CSV UTF-8."),
@@ -81,7 +86,7 @@ def _archive(path: Path) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except (zipfile.BadZipFile, OSError, ValueError):
+    except ARCHIVE_ERRORS:
         names = []
     for part, said in _ARCHIVES:
         if any(name.startswith(part) for name in names):

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.core.source.refusal import ZIP_START
+from app.core.source.refusal import ARCHIVE_ERRORS, ZIP_START
 
 if TYPE_CHECKING:
     from python_calamine import CalamineSheet
@@ -42,7 +42,7 @@ def _inside(path: Path) -> tuple[list[str], str]:
             names = archive.namelist()
             kind = archive.read("mimetype")[:100].decode("ascii", "replace") if "mimetype" in names else ""
             return names, kind
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError):
+    except ARCHIVE_ERRORS:
         return [], ""
 
 
@@ -100,7 +100,7 @@ def _check_size(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             size = sum(part.file_size for part in archive.infolist())
-    except (zipfile.BadZipFile, OSError, ValueError):
+    except ARCHIVE_ERRORS:
         size = path.stat().st_size  # an old one is no archive
     if size > LIMIT_BYTES:
         raise WorkbookError(f"it is larger than {LIMIT_BYTES >> 30} GB when unpacked")

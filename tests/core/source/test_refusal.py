@@ -62,6 +62,17 @@ def test_what_an_archive_is_is_told_by_what_it_holds(inside: str, expected: str,
     assert told(check_files([path])) == [("unsupported_file", expected)]
 
 
+def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "given.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.txt", "x")
+    data = bytearray(path.read_bytes())
+    entry = data.index(b"PK\x01\x02")
+    data[entry + 6] = 209  # the version that is needed to unpack it
+    path.write_bytes(data)
+    assert told(check_files([path])) == [("unsupported_file", "This is a ZIP archive. Unpack it first.")]
+
+
 def test_rtf_is_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("{\\rtf1\\ansi\\deff0 The tide turns at six.\\par}")
