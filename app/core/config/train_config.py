@@ -398,12 +398,12 @@ class TrainConfig(_Part):
     )
     judge_config: JudgeConfig = _field(JudgeConfig, "Judge settings")
     group_size: int = _field(
-        8, "Group size", "Answers sampled to each prompt and compared with one another", unit="answers",
+        4, "Group size", "Answers sampled to each prompt and compared with one another", unit="answers",
         higher="steadier advantages, more time and memory", lower="faster, noisier", recommended="8",
         ge=2, le=16,
     )  # fmt: skip
     temperature: float = _field(
-        1.0, "Temperature", "Randomness of the sampled answers", higher="more different answers, more nonsense",
+        0.8, "Temperature", "Randomness of the sampled answers", higher="more different answers, more nonsense",
         lower="answers alike, with nothing to choose between", recommended="1", ge=0.1, le=2,
     )  # fmt: skip
     max_completion_length: int = _field(

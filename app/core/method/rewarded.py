@@ -18,6 +18,7 @@ _GROUP = (*_SAMPLING, "epsilon", "epsilon_high", "beta", "reference_model_path")
 _TOLD_BY = ("grpo_loss_type", "importance_sampling_level")
 # The tie to the reference of GRPO's paper. TRL's default is 0 for all of them.
 _TIE = 0.04
+_WARM: dict[str, Any] = {"temperature": 1.0}  # answers as likely as the model holds them to be
 
 
 def _group(
@@ -33,7 +34,7 @@ def _group(
 ) -> Method:
     """One of the kin of GRPO; ``beta`` is its paper's."""
     settings: dict[str, Any] = {"train_mode": "grpo", "grpo_loss_type": kind, "importance_sampling_level": level}
-    settings |= {"beta": beta} | SLOW
+    settings |= {"beta": beta, "group_size": 8} | _WARM | SLOW
     return Method(
         name, label, what, when, _SAMPLED, "prompts", paper, settings, _GROUP, "reward", reference="beta", **more
     )
@@ -65,7 +66,7 @@ REWARDED = (
     Method(
         "online_dpo", "Online DPO", "Samples two answers, lets a judge choose, and learns from that as DPO does.",
         "Another model, or a program, can tell which of two answers is better.", _JUDGED, "prompts", "2402.04792",
-        {"train_mode": "online_dpo", "dpo_cpo_loss_type": "sigmoid", "beta": 0.1, "group_size": 2} | SLOW,
+        {"train_mode": "online_dpo", "dpo_cpo_loss_type": "sigmoid", "beta": 0.1, "group_size": 2} | _WARM | SLOW,
         ("judge", "judge_config.system_prompt", *_SAMPLING, "beta", "dpo_cpo_loss_type", "reference_model_path"),
         "reward", reference="always", is_judged=True,
     ),

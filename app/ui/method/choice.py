@@ -17,7 +17,7 @@ from app.ui.form.store import ConfigStore
 
 COVERAGE = "attention"  # the baseline that the methods of this form are compared by
 # Values that go with a method only until somebody sets them.
-SOFT = ("learning_rate", "targets", "batch_size")
+SOFT = ("learning_rate", "targets", "batch_size", "temperature")
 # What only supervised runs read.
 SUPERVISED_FIELDS = frozenset({"mask_prompt", "mask_turns"})
 
@@ -65,7 +65,7 @@ def defaults_of(method: Method) -> TrainConfig:
 
 def choose_method(store: ConfigStore, name: str) -> Problem | None:
     """Sets the method of a form. What belongs to the methods takes the new one's values; learning rate,
-    targets and batch only if they are still those of the old one."""
+    targets, batch and temperature only if they are still those of the old one."""
     old, new = method_of(store.config), METHODS[name]
     before, after = defaults_of(old), defaults_of(new)
     values: dict[str, Any] = {path: after.value(path) for path in {*old.settings, *new.settings} - set(SOFT)}

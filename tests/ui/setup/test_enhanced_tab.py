@@ -159,7 +159,7 @@ def test_a_batch_comes_with_kto_unless_a_person_set_one(tab: EnhancedTab) -> Non
     choose_method(tab.store, "kto")
     assert tab.store.value("batch_size") == 4
     choose_method(tab.store, "dapo")
-    assert (tab.store.value("batch_size"), tab.store.value("beta")) == (1, 0.0)
+    assert [tab.store.value(path) for path in ("batch_size", "beta", "group_size", "temperature")] == [1, 0, 8, 1]
     tab.store.set("batch_size", 2)
     choose_method(tab.store, "kto")
     assert tab.store.value("batch_size") == 2
