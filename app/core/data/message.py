@@ -230,7 +230,7 @@ def turns_from(turns: list[Any], *, sharegpt: bool = False) -> list[RowMessage]:
     """Turns of any form as messages; a speaker that is not known stays, for the check to tell."""
     found: list[RowMessage] = []
     for turn in turns:
-        if exchange := exchange_of(turn):
+        if exchange := _exchange_of(turn):
             found += exchange
             continue
         is_said = isinstance(turn, dict) and "from" in turn and (sharegpt or "role" not in turn)
@@ -242,7 +242,7 @@ def turns_from(turns: list[Any], *, sharegpt: bool = False) -> list[RowMessage]:
     return [_renamed(message, renamed) for message in found] if renamed else found
 
 
-def exchange_of(turn: Any) -> list[RowMessage]:
+def _exchange_of(turn: Any) -> list[RowMessage]:
     """The messages of a turn that has a text a speaker (``input`` and ``output``, ``human`` and ``assistant``), the
     system's first; empty for a turn that is one message."""
     if not isinstance(turn, dict) or "role" in turn or "from" in turn:

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from python_calamine import CalamineSheet
 
 OLD_OFFICE_START = b"\xd0\xcf\x11\xe0"
-LIMIT_BYTES = 1 << 30  # unpacked: a sheet is held as a whole
+WORKBOOK_LIMIT_BYTES = 1 << 30  # unpacked: a sheet is held as a whole
 HEAD_ROWS = 20
 
-Cell = int | float | str | bool | time | date | datetime | timedelta
+SheetCell = int | float | str | bool | time | date | datetime | timedelta
 
 
 class WorkbookError(Exception):
@@ -65,7 +65,7 @@ def workbook_start(path: Path) -> tuple[list[list[str]], str]:
     return records, f"The sheet `{sheet.name[:40]}` is read; not used: {names}. Save another as CSV to use it."
 
 
-def cell_text(cell: Cell) -> str:
+def cell_text(cell: SheetCell) -> str:
     """A cell as a table of text has it: whole numbers without a point, days and times as ISO 8601 has them."""
     if isinstance(cell, str):
         return cell
@@ -102,5 +102,5 @@ def _check_size(path: Path) -> None:
             size = sum(part.file_size for part in archive.infolist())
     except ARCHIVE_ERRORS:
         size = path.stat().st_size  # an old one is no archive
-    if size > LIMIT_BYTES:
-        raise WorkbookError(f"it is larger than {LIMIT_BYTES >> 30} GB when unpacked")
+    if size > WORKBOOK_LIMIT_BYTES:
+        raise WorkbookError(f"it is larger than {WORKBOOK_LIMIT_BYTES >> 30} GB when unpacked")

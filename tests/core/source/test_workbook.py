@@ -13,7 +13,7 @@ from app.core.config.train_config import TrainConfig
 from app.core.data.check import check_files
 from app.core.data.edit import Edits, read_window, save_edited
 from app.core.data.prepare import prepare_data
-from app.core.source.workbook import Cell, cell_text
+from app.core.source.workbook import SheetCell, cell_text
 from tests.core.data.written import told
 
 Sheet = list[list[str | int | float | None]]
@@ -127,5 +127,5 @@ def test_an_empty_workbook_is_told(tmp_path: Path) -> None:
         (datetime(2024, 1, 2, 3), "2024-01-02T03:00:00"), (timedelta(hours=2), "2:00:00"), (1e300, "1e+300"),
     ],
 )  # fmt: skip
-def test_cells_are_the_texts_of_a_table(cell: Cell, expected: str) -> None:
+def test_cells_are_the_texts_of_a_table(cell: SheetCell, expected: str) -> None:
     assert cell_text(cell) == expected
