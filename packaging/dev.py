@@ -335,7 +335,12 @@ def test(arguments: "list[str]") -> NoReturn:
 
         environment.update(fast_arithmetic(os.environ))
     # Torch is no dependency: what compares with it is left out unless ARGS say `-m torch` (the last -m counts).
-    become([str(PYTHON), "-m", "pytest", "-m", "not torch", *arguments], **environment)
+    become([str(PYTHON), "-m", "pytest", "-m", "not torch", *side_by_side(), *arguments], **environment)
+
+
+def side_by_side() -> "list[str]":
+    """Tests run in as many processes as there are cores, at most four; a file stays in one. ARGS may say `-n 0`."""
+    return ["-n", str(min(os.cpu_count() or 1, 4)), "--dist", "loadfile"]
 
 
 def setup(arguments: "list[str]") -> int:
