@@ -23,6 +23,7 @@ from app.core.setup import plan
 from app.core.setup.check import check_config
 from app.core.setup.chosen_method import method_of
 from app.core.setup.config_file import validation_problems
+from app.core.setup.recommendation import RANK_PATH, rank_values
 from app.core.target.preset import PRESETS
 
 MAX_FIELDS = 3
@@ -151,7 +152,9 @@ def expand(config: TrainConfig, axes: Sequence[SweepAxis]) -> list[Variant]:
         values = dict(zip((axis.path for axis in axes), combination, strict=True))
         name = _own_name(config.adapter_name, values, names)
         names.add(name)
-        freed = {"epochs": None} if "iters" in values and "epochs" not in values else {}
+        freed: dict[str, Any] = {"epochs": None} if "iters" in values and "epochs" not in values else {}
+        if RANK_PATH in values:
+            freed |= rank_values(config, values[RANK_PATH])  # alpha stays, as in the form; a scale that varies wins
         found.append(Variant(name, values, config.with_values(freed | values | {"adapter_name": name})))
     return found
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.core.config.train_config import DEFAULT_ALPHA, TrainConfig
+from app.core.config.train_config import DEFAULT_ALPHA, LoraParameters, TrainConfig
 from app.core.problem import Problem, Severity
 
 ConfigTree = dict[str, Any]
@@ -185,10 +185,12 @@ def _take_alpha(found: Translation) -> None:
     if parameters.get("scale") is not None:
         found.tell(key, f"`alpha: {alpha}` is not used: the file names a scale, which is what multiplies.")
         return
-    rank = parameters.get("rank", MLX_LM_ADAPTER["rank"])
-    if not _is_positive(alpha) or not _is_positive(rank):
+    origin = origin_of(found.tree)
+    rank = parameters.get("rank", origin[2]["rank"] if origin else LoraParameters().rank)
+    if not _is_positive(alpha):
         found.tell(key, f"`{key}`: {alpha!r} is not a number above 0.", Severity.ERROR)
-        return
+    if not _is_positive(alpha) or not _is_positive(rank):
+        return  # what is wrong with the rank is told where all values are checked
     scale = alpha / rank
     others = {name: value for name, value in parameters.items() if name != "alpha"}
     found.tree["lora_parameters"] = others | {"scale": scale}
@@ -228,7 +230,6 @@ def _fill(found: Translation, name: str, defaults: ConfigTree, adapter: ConfigTr
     tree.setdefault("targets", "linear")
     shown = [f"{key} {value}" for key, value in (new | shape).items() if key != "final_adapter"]
     shown += ["every linear matrix of those layers"] if tree["targets"] == "linear" else []
-    said = f"This file has none of Luthier's keys, so what it leaves out is as in {name}: {', '.join(shown)}; "
-    found.problems.append(
-        Problem("", said + "no early stopping, the last weights are kept.", Severity.NOTE, file=found.file)
-    )
+    shown += ["no early stopping", "the last weights are kept"]
+    said = f"This file has none of Luthier's keys, so what it leaves out is as in {name}: {', '.join(shown)}."
+    found.problems.append(Problem("", said, Severity.NOTE, file=found.file))

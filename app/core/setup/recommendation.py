@@ -51,7 +51,7 @@ def scale_from_alpha(alpha: float, rank: int) -> float:
 
 def rank_values(config: TrainConfig, rank: int) -> dict[str, Any]:
     """A new rank with the scale that leaves alpha as it is."""
-    return {RANK_PATH: rank, SCALE_PATH: float(f"{scale_from_alpha(_alpha(config), rank):.12g}")}
+    return {RANK_PATH: rank, SCALE_PATH: scale_from_alpha(_alpha(config), rank)}
 
 
 def suggest(
@@ -112,10 +112,12 @@ def check_scale(config: TrainConfig, inspection: Inspection | None = None) -> li
     if warm > TOO_HOT:
         said = f"{each} {warm:.2g} × what suits this model; the loss may jump, and it may forget what it knew."
     else:
-        said = f"{each} 1/{1 / warm:.0f} of what suits this model; hardly anything will be learned."
-    what = "learning rate" if advice.path == RATE_PATH else "alpha"
-    value = advice.value if advice.path == RATE_PATH else advice.value * config.lora_parameters.rank
-    hint = f"{'Lower' if warm > TOO_HOT else 'Raise'} the {what}, to {value:g} for example."
+        said = f"{each} 1/{1 / warm:.0f} of what suits this model; it will learn slowly."
+    value = f"the learning rate, to {advice.value:g}"
+    if advice.path == SCALE_PATH:
+        rank = config.lora_parameters.rank
+        value = f"the alpha, to {alpha_from_scale(advice.value, rank):g} (scale {advice.value:g})"
+    hint = f"{'Lower' if warm > TOO_HOT else 'Raise'} {value} for example."
     return [*found, Problem(SCALE_PATH, said, Severity.WARNING, hint)]
 
 
@@ -182,7 +184,8 @@ def _rate(config: TrainConfig, inspection: Inspection | None) -> list[Suggestion
         return [Suggestion(RATE_PATH, FULL_RATE, reason)] if rate > 5 * FULL_RATE else []
     warm = warmth(config, inspection)
     if warm is not None and inspection is not None:
-        return [] if _NEAR <= warm <= 1 / _NEAR else _suited(config, inspection)
+        near, far = (TOO_COLD, TOO_HOT) if inspection.hidden_size < _LEAST_WIDTH else (_NEAR, 1 / _NEAR)
+        return [] if near <= warm <= far else _suited(config, inspection)
     if rate < 0.3 * LORA_RATE and _alpha(config) <= DEFAULT_ALPHA:
         reason = f"LoRA trains best at about ten times the rate of full fine-tuning: {LORA_RATE:g}."
         return [Suggestion(RATE_PATH, LORA_RATE, reason)]

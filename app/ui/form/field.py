@@ -92,6 +92,10 @@ class Field(QWidget):
         """What the reset puts back, as it stands in the store."""
         return self._store.default(self.path)
 
+    def takes_text(self) -> str:
+        """The range of the values that it takes, as a sentence; empty where any will do."""
+        return f"{self.spec.label} takes {self.spec.range_text}." if self.spec.range_text else ""
+
     def set_hint(self, text: str) -> None:
         """A quiet line under the editor; "" takes it away."""
         self._hint.setText(text)
@@ -192,8 +196,7 @@ class Field(QWidget):
     def _on_unreadable(self, text: str) -> None:
         kind = "a whole number" if self.spec.kind == "int" else "a number"
         said = f"“{text}” is not {kind}." if text.strip() else "A number is needed here."
-        takes = f"{self.spec.label} takes {self.spec.range_text}." if self.spec.range_text else ""
-        self._set_own(Problem(self.path, said, hint=takes))
+        self._set_own(Problem(self.path, said, hint=self.takes_text()))
 
     def _on_changed(self, path: str) -> None:
         if path in ("", self.path):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QEvent, QObject
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from app.core.config.train_config import DEFAULT_ALPHA
@@ -42,6 +43,7 @@ class Alpha(QObject):
         self.reading.set_value(self._reading)
         self.reading.edited.connect(self._on_reading)
         self.reading_part = _labelled("Alpha is read as", self.reading)
+        self.reading_part.installEventFilter(self)
         store.changed.connect(self._on_changed)
         self._show_other()
 
@@ -52,13 +54,24 @@ class Alpha(QObject):
 
     def shown(self, scale: Any) -> float:
         """The number that the field shows for a scale."""
-        return float(f"{float(scale) * self._factor():.12g}")
+        return float(f"{float(scale) * self._factor():.10g}")  # 32 ÷ 3 · 3 is 32 to the person who typed it
 
     def store_alpha(self, value: Any) -> Problem | None:
         """Takes a number as it is read into the store."""
-        problem = self._store.set(SCALE_PATH, float(f"{value / self._factor():.12g}"))
+        problem = self._store.set(SCALE_PATH, value / self._factor())
         self._show_other()
-        return problem
+        return problem and replace(problem, message=f"{value:g} is not usable.", hint=self.takes)
+
+    @property
+    def takes(self) -> str:
+        """What the field takes, in the reading that is chosen."""
+        most = (self.field.spec.maximum or 0) * self._factor()
+        return f"{self.name} takes more than 0, at most {most:,.0f}."
+
+    @property
+    def name(self) -> str:
+        """What the number is called in the reading that is chosen."""
+        return "LoRA alpha" if self.is_peft else "LoRA scale"
 
     def store_rank(self, rank: Any) -> Problem | None:
         """Takes a rank into the store; read as PEFT's, alpha stays as in the paper, and the scale follows."""
@@ -68,9 +81,19 @@ class Alpha(QObject):
     def _factor(self) -> int:
         return int(self._store.value(RANK_PATH)) if self.is_peft else 1
 
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Takes over what was chosen on another form when this one is shown again."""
+        if event.type() == QEvent.Type.Show and (reading := load_settings().alpha_convention) != self._reading:
+            self.reading.set_value(reading)
+            self._read_as(reading)
+        return super().eventFilter(watched, event)
+
     def _on_reading(self, reading: Any) -> None:
-        self._reading = reading
         save_settings(load_settings().model_copy(update={"alpha_convention": reading}))
+        self._read_as(reading)
+
+    def _read_as(self, reading: Any) -> None:
+        self._reading = reading
         self.field.refresh()
         self._show_other()
 
@@ -82,9 +105,9 @@ class Alpha(QObject):
 
     def _show_other(self) -> None:
         scale, rank = self._store.value(SCALE_PATH), self._store.value(RANK_PATH)
-        self.field.set_label("LoRA alpha" if self.is_peft else "LoRA scale")
+        self.field.set_label(self.name)
         if self.is_peft:
-            self.field.set_hint(f"= scale {number_text(scale)} in mlx-lm")
+            self.field.set_hint(f"= scale {number_text(float(f'{scale:.6g}'))} in mlx‑lm")
         else:
             self.field.set_hint(f"= alpha {number_text(float(f'{scale * rank:.10g}'))} in PEFT")
 
@@ -100,7 +123,11 @@ class AlphaField(Field):
         """The scale that the default alpha is at this rank; read as mlx-lm's, the default scale."""
         if not self._alpha.is_peft:
             return float(super().default_value())
-        return float(f"{scale_from_alpha(DEFAULT_ALPHA, int(self._store.value(RANK_PATH))):.12g}")
+        return scale_from_alpha(DEFAULT_ALPHA, int(self._store.value(RANK_PATH)))
+
+    def takes_text(self) -> str:
+        """The range of the number as it is read."""
+        return self._alpha.takes
 
 
 def _labelled(text: str, widget: QWidget) -> QWidget:

@@ -82,12 +82,12 @@ class TargetSection(Card):
         for path in ("fine_tune_type", "lora_parameters.rank"):
             grid.add(self.fields[path])
         grid.add(self._alpha.field)
+        grid.add(self._alpha.reading_part)
         path = "lora_parameters.dropout"
         self.fields[path] = Field(path, self._store, self, hint=hints[path])
         grid.add(self.fields[path])
         self.fields["num_layers"] = Field("num_layers", self._store, self, editor=self._layers)
         grid.add(self.fields["num_layers"])
-        grid.add(self._alpha.reading_part)
         return grid
 
     def _coverage(self) -> QFrame:

@@ -155,6 +155,8 @@ class KeptWeights:
             return self.restore_good()
         if self._config.final_adapter == "last" or best is None or best == iteration:
             return f"The adapter holds the weights of iteration {iteration}."
+        if best == 0 and not self.best.without_improvement:
+            return f"Nothing was measured after the start: the adapter holds the weights of iteration {iteration}."
         if best == 0:
             said = "No measurement was better than the untrained model's: the adapter holds the last weights."
             self._tell(event.Warned(message=said, hint="Try a lower learning rate, or more and other data."))

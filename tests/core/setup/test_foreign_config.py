@@ -104,7 +104,9 @@ def test_a_file_of_mlx_lm_lora_has_its_names_and_defaults() -> None:
         ("lora_parameters: {rank: 16, alpha: 32, dropout: 0.0}", {"lora_parameters.scale": 2.0}),
         ("lora_parameters: {rank: 16, alpha: 32, scale: 5, dropout: 0}", {"lora_parameters.scale": 5.0}),
         ("lora_parameters: {alpha: 16}", {"lora_parameters.scale": 2.0, "lora_parameters.rank": 8}),
-        ("targets: full\nlora_parameters: {alpha: 16}", {"lora_parameters.scale": 2.0}),
+        ("targets: full\nlora_parameters: {alpha: 16}", {"lora_parameters.scale": 0.5, "lora_parameters.rank": 32}),
+        ("targets: full\nlora_parameters: {rank: 8}", {"lora_parameters.scale": 4.0}),
+        ("train_type: lora\nlora_parameters: {alpha: 16}", {"lora_parameters.scale": 2.0}),
         ("use_dora: true", {"fine_tune_type": "dora"}),
         ("train: false", {"train": True}),
     ],
@@ -125,6 +127,7 @@ def test_values_arrive_as_mlx_lm_reads_them(text: str, values: dict[str, Any]) -
         ("dpo_loss_type: dpop", "dpo_cpo_loss_type", "sigmoid"),
         ("lora_parameters: {rank: 8, alpha: -3}", "lora_parameters.alpha", "above 0"),
         ("lora_parameters: {rank: 8, alpha: many}", "lora_parameters.alpha", "above 0"),
+        ("lora_parameters: {rank: 0, alpha: 16}", "lora_parameters.rank", "greater than or equal to 1"),
     ],
 )
 def test_what_luthier_cannot_do_is_refused_by_name(text: str, path: str, word: str) -> None:
