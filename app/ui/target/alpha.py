@@ -107,7 +107,7 @@ class Alpha(QObject):
         scale, rank = self._store.value(SCALE_PATH), self._store.value(RANK_PATH)
         self.field.set_label(self.name)
         if self.is_peft:
-            self.field.set_hint(f"= scale {number_text(float(f'{scale:.6g}'))} in mlx‑lm")
+            self.field.set_hint(f"= scale {number_text(float(f'{scale:.6g}'))} in mlx-lm")
         else:
             self.field.set_hint(f"= alpha {number_text(float(f'{scale * rank:.10g}'))} in PEFT")
 

@@ -51,6 +51,10 @@ def test_every_combination_comes_once_with_a_name_of_its_own(found: list[SweepAx
         assert variant.config.adapter_name == variant.name
         assert all(variant.config.value(path) == value for path, value in variant.values.items())
         others = {axis.path: BASE.value(axis.path) for axis in found} | {"adapter_name": BASE.adapter_name}
+        if "lora_parameters.rank" in variant.values and "lora_parameters.scale" not in variant.values:
+            adapter, base = variant.config.lora_parameters, BASE.lora_parameters
+            assert adapter.scale * adapter.rank == pytest.approx(base.scale * base.rank), "alpha stays"
+            others["lora_parameters.scale"] = base.scale
         assert variant.config.with_values(others) == BASE, "nothing else is touched"
 
 
