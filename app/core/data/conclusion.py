@@ -148,7 +148,9 @@ class Conclusion:
             self._findings.add("not_supervised", name, line, f"{said} {_better_answers(main.layout)}".strip())
         elif main.format is Format.GRPO and main.layout is not None:
             said = "These rows are prompts with reference answers (GRPO)."
-            how = f"To train on the answers, choose {quoted(main.layout.completion)} as the answer column."
+            column = main.layout.completion
+            how = f"To train on the answers, choose {quoted(column)} as the answer column"
+            how += f" (`completion_feature: {column}`; `check` takes --completion-feature)." if column else "."
             self._findings.add("not_supervised", name, line, f"{said} {how}")
         elif main.layout is not None and not main.layout.native and self.target:
             columns = ", ".join(quoted(column) for column in main.layout.read)

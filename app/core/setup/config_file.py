@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 from collections.abc import Mapping
@@ -41,7 +42,7 @@ class LoadedConfig:
 
     def told(self) -> str:
         """The same in a few sentences: keys that are kept unused in one of them."""
-        kept = [problem.path for problem in self.problems if problem.message == UNUSED]
+        kept = [one.path for one in self.problems if one.message == UNUSED]
         said = [" ".join(filter(None, (one.message, one.hint))) for one in self.problems if one.message != UNUSED]
         if kept:
             said.append(f"Keys that Luthier does not use are kept: {', '.join(kept)}.")
@@ -127,11 +128,7 @@ def parse_config(text: str, *, name: str = "config", base: Path | None = None) -
         if read.left_layers:
             config = _fit_layers(config, read)
     told = {problem.path for problem in read.problems}
-    unknown = [
-        Problem(key, UNUSED, Severity.NOTE, file=name, line=lines.get(key))
-        for key in config.unknown_keys
-        if key not in told
-    ]
+    unknown = [_unknown(key, name, lines) for key in config.unknown_keys if key not in told]
     return LoadedConfig(config, (*read.problems, *unknown))
 
 
@@ -140,6 +137,17 @@ def _targets_text(value: Any) -> Any:
     if isinstance(value, list) and value and all(isinstance(pattern, str) for pattern in value):
         return patterns_text(value)
     return value if value != "" else EMPTY_PATTERN
+
+
+def _unknown(key: str, name: str, lines: Mapping[str, int]) -> Problem:
+    """A key that is not Luthier's: only a note, unless it looks like one that was mistyped."""
+    _, _, last = key.rpartition(".")
+    known = {path.rpartition(".")[2]: path for path in field_specs()}
+    meant = [known[close] for close in difflib.get_close_matches(last, known, 1, 0.8)]
+    if not meant:
+        return Problem(key, UNUSED, Severity.NOTE, file=name, line=lines.get(key))
+    said = f"Luthier has no key `{key}`; it is kept, and trains nothing."
+    return Problem(key, said, Severity.WARNING, f"Is `{meant[0]}` meant?", name, lines.get(key))
 
 
 def load_config(path: Path) -> LoadedConfig:

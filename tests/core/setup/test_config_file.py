@@ -95,6 +95,18 @@ def test_without_iterations_the_default_is_three_epochs() -> None:
     assert parse_config("model: m\ntargets: full\n").config.epochs == 3.0
 
 
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [("lerning_rate: 1e-5", "learning_rate"), ("target: attention", "targets"),
+     ("max_seq_len: 8", "max_seq_length"),
+     ("lora_parameters: {rnk: 4}", "lora_parameters.rank"), ("colour: red", "")],
+)  # fmt: skip
+def test_a_mistyped_key_is_a_warning_with_the_one_that_is_meant(line: str, meant: str) -> None:
+    [problem] = parse_config(f"epochs: 3\n{line}\n", name="c.yaml").problems
+    assert problem.severity is (Severity.WARNING if meant else Severity.NOTE)
+    assert problem.hint == (f"Is `{meant}` meant?" if meant else "")
+
+
 def test_relative_paths_start_at_the_file_where_something_is_there(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "c.yaml").write_text("model: model\ndata: org/name\n")
