@@ -329,6 +329,8 @@ def test(arguments: "list[str]") -> NoReturn:
     environment = {} if has_display() else {"QT_QPA_PLATFORM": "offscreen"}
     # Compiling MLX's CPU kernels costs seconds in each of the tests' many short-lived workers.
     environment["MLX_DISABLE_COMPILE"] = "1"
+    # Threads of OpenBLAS wait by spinning: more of them than cores, and each process takes the cores of the others.
+    environment["OPENBLAS_NUM_THREADS"] = "1"
     if sys.platform == "linux":
         sys.path.insert(0, str(ROOT))
         from app.core.protocol.program import fast_arithmetic  # which needs a newer Python than this file
