@@ -13,8 +13,26 @@ CHUNK_CHARACTERS = 1 << 20
 VALUE_LIMIT_CHARACTERS = 64 << 20
 BLANKS = re.compile(r"[ \t\r\n\ufeff]*")
 
+# Python 3.11 gives up at some 1,000 levels, later ones much deeper, where what walks through a value fails.
+DEEPEST = 500
+TOO_DEEP = "The JSON is nested too deeply."
+_STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+
 # (line, value, None), or (line, None, reason)
 Item = tuple[int, object, str | None]
+
+
+def is_too_deep(text: str) -> bool:
+    """Whether a JSON text nests deeper than `DEEPEST`, whatever the parser could take."""
+    if text.count("[") + text.count("{") <= DEEPEST:
+        return False
+    depth = 0
+    for found in _STRUCTURE.finditer(text):
+        mark = found.group()
+        depth += (mark in ("[", "{")) - (mark in ("]", "}"))
+        if depth > DEEPEST:
+            return True
+    return False
 
 
 class JsonStream:
@@ -127,11 +145,13 @@ class JsonStream:
                     continue
                 return None, self._reason(error)
             except RecursionError:
-                return None, "The JSON is nested too deeply."
+                return None, TOO_DEEP
             except ValueError as error:
                 return None, f"The JSON cannot be read: {error}."
             if end == len(self._text) and self._fill():  # a number may go on
                 continue
+            if is_too_deep(self._text[self._position : end]):
+                return None, TOO_DEEP
             self._position = end
             return value, None
 

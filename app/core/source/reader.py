@@ -21,7 +21,7 @@ from app.core.source.container import (
     unfolded,
 )
 from app.core.source.deck import deck_rows
-from app.core.source.json_stream import JsonStream
+from app.core.source.json_stream import TOO_DEEP, JsonStream, is_too_deep
 from app.core.source.source import Source
 from app.core.source.stream import ByteCount, damaged_errors, open_bytes, open_text
 from app.core.source.table import SEPARATOR_LINE
@@ -160,6 +160,8 @@ def _before_comma(line: bytes | str) -> dict[str, Any] | None:
 
 def parse_json(text: str) -> Any:
     """Python's own parser, with every way to fail in words; the value, or a `RowFault`."""
+    if is_too_deep(text):
+        return RowFault("broken_json", TOO_DEEP)
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
@@ -182,7 +184,7 @@ def json_reason(error: json.JSONDecodeError, text: str) -> str:
 
 def _other_reason(error: Exception) -> str:
     if isinstance(error, RecursionError):
-        return "The JSON is nested too deeply."
+        return TOO_DEEP
     return f"The JSON cannot be read: {error}."
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import gc
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
-import mlx.core as mx
 import pytest
 
 from app.core.config.train_config import TrainConfig
 from app.core.method.table import METHODS
-from app.core.protocol.event import TrainReported
 from app.core.setup import memory_method
+from app.core.setup.config_file import save_config
 from app.core.setup.memory import MemoryEstimate, estimate
 from app.core.setup.memory_method import sampling
 from app.core.setup.memory_term import step_of
@@ -21,8 +21,9 @@ from app.core.system.reward_trust import content_hash
 from app.core.target.selection import resolve
 from app.worker.model.inspect import inspect_model
 from app.worker.rollout.judge import QUESTION, SYSTEM_PROMPT
+from tests import ROOT
 from tests.worker.tiny_model import write_model
-from tests.worker.training import config_for, start
+from tests.worker.training import config_for
 
 SIZES: dict[str, Any] = {"layers": 6, "hidden_size": 64, "intermediate_size": 192, "vocabulary": 1024}
 
@@ -69,15 +70,30 @@ def estimated(inputs: Path, config: TrainConfig, *, labelled: bool = False) -> M
     return estimate(inspection, config, resolve(inspection, config), labelled=labelled, compiled=False)
 
 
+PEAK = """
+import sys
+from pathlib import Path
+import mlx.core as mx
+from app.core.protocol.event import TrainReported
+from app.core.setup.config_file import load_config
+from tests.worker.training import start
+config = load_config(Path(sys.argv[1])).config
+mx.reset_peak_memory()
+_, events = start(config, Path(sys.argv[2]), reward_file_sha256=sys.argv[3])
+assert events.of(TrainReported)
+print(mx.get_peak_memory())
+"""
+
+
 def measured(config: TrainConfig, folder: Path) -> int:
-    """MLX's peak over a run, without what earlier tests left behind."""
-    gc.collect()
-    mx.clear_cache()
-    before = mx.get_active_memory()
-    mx.reset_peak_memory()
-    _, events = start(config, folder, reward_file_sha256=content_hash(Path(config.reward_functions_file)))
-    assert events.of(TrainReported)
-    return mx.get_peak_memory() - before
+    """MLX's peak over a run, in a process of its own: what earlier tests left behind would count, or be freed."""
+    file = folder.with_suffix(".yaml")
+    save_config(config, file)
+    digest = content_hash(Path(config.reward_functions_file))
+    command = [sys.executable, "-c", PEAK, str(file), str(folder), digest]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout.split()[-1])
 
 
 @pytest.mark.parametrize(
