@@ -81,7 +81,7 @@ config = load_config(Path(sys.argv[1])).config
 mx.reset_peak_memory()
 _, events = start(config, Path(sys.argv[2]), reward_file_sha256=sys.argv[3])
 assert events.of(TrainReported)
-print(mx.get_peak_memory())
+Path(sys.argv[4]).write_text(str(mx.get_peak_memory()))
 """
 
 
@@ -90,10 +90,11 @@ def measured(config: TrainConfig, folder: Path) -> int:
     file = folder.with_suffix(".yaml")
     save_config(config, file)
     digest = content_hash(Path(config.reward_functions_file))
-    command = [sys.executable, "-c", PEAK, str(file), str(folder), digest]
+    peak = folder.with_suffix(".peak")
+    command = [sys.executable, "-c", PEAK, str(file), str(folder), digest, str(peak)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return int(done.stdout.split()[-1])
+    return int(peak.read_text())
 
 
 @pytest.mark.parametrize(
