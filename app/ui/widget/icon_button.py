@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QPaintEvent
 from PySide6.QtWidgets import QToolButton, QWidget
 
 from app.ui.widget import theme
@@ -25,6 +26,11 @@ class IconButton(QToolButton):
         """Shows another icon of the same font."""
         self._icon = icon
         self._redraw()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paints nothing where a layout gives less than the icon for a moment: its size would be below zero."""
+        if self.width() >= self.iconSize().width() and self.height() >= self.iconSize().height():
+            super().paintEvent(event)
 
     def _redraw(self) -> None:
         self.setIcon(theme.icon(self._icon))
