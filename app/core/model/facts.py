@@ -29,10 +29,14 @@ class ModelFacts:
         return {name: value for name, value in asdict(self).items() if name != "dtype"}
 
 
+def _parts(config: dict[str, Any]) -> list[dict[str, Any]]:
+    """The config and those of the language model inside it, which say it better."""
+    return [config, *(config[name] for name in _NESTED if isinstance(config.get(name), dict))]
+
+
 def layer_count(config: dict[str, Any]) -> int:
     """How many layers the config says that the model has; 0 where it does not."""
-    parts = [config, *(config[name] for name in _NESTED if isinstance(config.get(name), dict))]
-    for part in reversed(parts):
+    for part in reversed(_parts(config)):
         for name in ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "num_decoder_layers"):
             if isinstance(value := part.get(name), int) and not isinstance(value, bool) and value > 0:
                 return value
@@ -41,7 +45,7 @@ def layer_count(config: dict[str, Any]) -> int:
 
 def model_facts(config: dict[str, Any]) -> ModelFacts:
     """Reads the facts; a value that is a list (one for each layer) counts as its largest."""
-    parts = [config, *(config[name] for name in _NESTED if isinstance(config.get(name), dict))]
+    parts = _parts(config)
 
     def number(*names: str) -> int:
         for part in reversed(parts):

@@ -49,9 +49,15 @@ def scale_from_alpha(alpha: float, rank: int) -> float:
     return alpha / rank
 
 
+def adapter_alpha(config: TrainConfig) -> float:
+    """PEFT's alpha of a config, without the digits that the division by the rank left."""
+    parameters = config.lora_parameters
+    return float(f"{alpha_from_scale(parameters.scale, parameters.rank):.12g}")
+
+
 def rank_values(config: TrainConfig, rank: int) -> dict[str, Any]:
     """A new rank with the scale that leaves alpha as it is."""
-    return {RANK_PATH: rank, SCALE_PATH: scale_from_alpha(_alpha(config), rank)}
+    return {RANK_PATH: rank, SCALE_PATH: scale_from_alpha(adapter_alpha(config), rank)}
 
 
 def suggest(
@@ -92,14 +98,14 @@ def warmth(config: TrainConfig, inspection: Inspection | None) -> float | None:
     rate = model_rate(inspection) if inspection is not None else 0.0
     if config.fine_tune_type == "full" or not rate:
         return None
-    return _alpha(config) * config.learning_rate / (DEFAULT_ALPHA * rate)
+    return adapter_alpha(config) * config.learning_rate / (DEFAULT_ALPHA * rate)
 
 
 def check_scale(config: TrainConfig, inspection: Inspection | None = None) -> list[Problem]:
     """A warning when alpha and learning rate together are far from what suits the model, or alpha is below 1."""
     if config.fine_tune_type == "full":
         return []
-    alpha, rate = _alpha(config), config.learning_rate
+    alpha, rate = adapter_alpha(config), config.learning_rate
     found = []
     if alpha < 1:
         said = f"An alpha of {alpha:g} is below 1: the adapter hardly counts."
@@ -108,7 +114,7 @@ def check_scale(config: TrainConfig, inspection: Inspection | None = None) -> li
     if warm is None or inspection is None or TOO_COLD <= warm <= TOO_HOT:
         return found
     each = f"Alpha {alpha:g} (scale {config.lora_parameters.scale:g}) with a learning rate of {rate:g} is"
-    [advice] = _suited(config, inspection)
+    advice = _suited(config, inspection)
     if warm > TOO_HOT:
         said = f"{each} {warm:.2g} × what suits this model; the loss may jump, and it may forget what it knew."
     else:
@@ -121,28 +127,23 @@ def check_scale(config: TrainConfig, inspection: Inspection | None = None) -> li
     return [*found, Problem(SCALE_PATH, said, Severity.WARNING, hint)]
 
 
-def _alpha(config: TrainConfig) -> float:
-    """PEFT's alpha of a config, without the digits that the division by the rank left."""
-    parameters = config.lora_parameters
-    return float(f"{alpha_from_scale(parameters.scale, parameters.rank):.12g}")
-
-
-def _suited(config: TrainConfig, inspection: Inspection) -> list[Suggestion]:
+def _suited(config: TrainConfig, inspection: Inspection) -> Suggestion:
     """The learning rate that suits this model and alpha; of a tiny model, the scale that suits it and the rate."""
     rate = model_rate(inspection)
     if inspection.hidden_size < _LEAST_WIDTH:
         wanted = rate / config.learning_rate * DEFAULT_ALPHA / config.lora_parameters.rank
         scale = 2.0 ** round(math.log2(wanted))
         value = min(max(scale, 2.0**-6), 8192.0)
-        return [
-            Suggestion(SCALE_PATH, value, "A model so small wants another alpha: its rate cannot make up for it.")
-        ]
-    value = float(f"{DEFAULT_ALPHA * rate / _alpha(config):.2g}")
+        return Suggestion(
+            SCALE_PATH, value, "A model so small wants another alpha: its rate cannot make up for it."
+        )
+    alpha = adapter_alpha(config)
+    value = float(f"{DEFAULT_ALPHA * rate / alpha:.2g}")
     reason = (
-        f"For this model ({inspection.hidden_size:,} wide) and an alpha of {_alpha(config):g}, the authors of "
+        f"For this model ({inspection.hidden_size:,} wide) and an alpha of {alpha:g}, the authors of "
         f'"LoRA Without Regret" found {value:g}.'
     )
-    return [Suggestion(RATE_PATH, value, reason)]
+    return Suggestion(RATE_PATH, value, reason)
 
 
 def _by_size(config: TrainConfig, examples: int) -> list[Suggestion]:
@@ -185,8 +186,8 @@ def _rate(config: TrainConfig, inspection: Inspection | None) -> list[Suggestion
     warm = warmth(config, inspection)
     if warm is not None and inspection is not None:
         near, far = (TOO_COLD, TOO_HOT) if inspection.hidden_size < _LEAST_WIDTH else (_NEAR, 1 / _NEAR)
-        return [] if near <= warm <= far else _suited(config, inspection)
-    if rate < 0.3 * LORA_RATE and _alpha(config) <= DEFAULT_ALPHA:
+        return [] if near <= warm <= far else [_suited(config, inspection)]
+    if rate < 0.3 * LORA_RATE and adapter_alpha(config) <= DEFAULT_ALPHA:
         reason = f"LoRA trains best at about ten times the rate of full fine-tuning: {LORA_RATE:g}."
         return [Suggestion(RATE_PATH, LORA_RATE, reason)]
     return []

@@ -15,6 +15,7 @@ from app.core.config.train_config import TrainConfig
 from app.core.model.folder import plain_path
 from app.core.model.safetensors_header import weight_faults
 from app.core.problem import Problem, UnusableError
+from app.core.setup.recommendation import adapter_alpha
 from app.worker.model.precision import compute_in_base_precision
 from app.worker.token.tokenizer import know_folder
 
@@ -113,10 +114,9 @@ def describe(config: TrainConfig, num_layers: int, matrices: tuple[str, ...]) ->
     ]
     if config.fine_tune_type == "full":
         return "\n".join([line, "Full Fine-Tuning:", *rows, line])
-    alpha = float(f"{parameters.scale * parameters.rank:.12g}")
     shape = [
         f"  Rank: {parameters.rank}",
-        f"  Alpha: {alpha}",
+        f"  Alpha: {adapter_alpha(config)}",
         f"  Scale: {parameters.scale} (alpha ÷ rank)",
         f"  Dropout: {parameters.dropout}",
     ]
