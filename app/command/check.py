@@ -51,6 +51,10 @@ def check(
     chat_feature: Annotated[str, typer.Option(help="Column that holds the messages.")] = "messages",
     text_feature: Annotated[str, typer.Option(help="Column that holds the text.")] = "text",
     system_feature: Annotated[str, typer.Option(help="Column that holds the system prompt.")] = "",
+    sheet: Annotated[str, typer.Option(help="Sheet of a workbook that is read.")] = "",
+    answers_by: Annotated[
+        str, typer.Option(help="Whose words are the answers, of a chat that a program has exported.")
+    ] = "",
     group_feature: Annotated[
         str, typer.Option("--group-by", "--group-feature", help="Column whose equal values stay on one side.")
     ] = "",
@@ -72,6 +76,7 @@ def check(
         "skip_bad_rows": skip_bad_rows, "train_mode": train_mode, "data_format": data_format,
         "prompt_feature": prompt_feature, "completion_feature": completion_feature, "chat_feature": chat_feature,
         "text_feature": text_feature, "system_feature": system_feature, "group_feature": group_feature,
+        "sheet": sheet, "answers_by": answers_by,
     }  # fmt: skip
     if reward_functions:
         values["reward_functions"] = tuple(name.strip() for name in reward_functions.split(","))

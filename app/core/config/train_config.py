@@ -125,6 +125,12 @@ class TrainConfig(_Part):
     chat_feature: str = _field("messages", "Chat column", "Column that holds the list of messages")
     text_feature: str = _field("text", "Text column", "Column that holds the text")
     system_feature: str = _field("", "System column", "Column that holds the system prompt, if any")
+    sheet: str = _field(
+        "", "Sheet", "Sheet of a workbook that is read; if none is named, the first that holds anything"
+    )
+    answers_by: str = _field(
+        "", "Answers by", "Whose words are the answers, of a chat that a program has exported; the others ask"
+    )
     mask_prompt: bool = _field(
         False,
         "Train on answers only",

@@ -24,6 +24,7 @@ from app.core.problem import Severity
 from app.core.quantity import plural
 from app.core.source.finding import KINDS, Findings
 from app.core.source.reader import NO_ROWS, OVERLAP_KEY, Chunking, RowFault, read_rows
+from app.core.source.reading import Reading
 from app.core.source.source import SPLITS, Source, Split, find_sources, locate_data
 from app.core.source.stream import ByteCount
 
@@ -313,7 +314,16 @@ class DataCheck:
             bytes=sum({source.path: source.size for source in self.sources}.values()),
             cancelled=self.cancelled,
             references=tuple(self._references),
+            speakers=self._speakers(),
+            sheets=tuple(dict.fromkeys(name for source in self.sources for name in source.sheets)),
         )
+
+    def _speakers(self) -> dict[str, int]:
+        """The messages of each speaker of exported chats, those with the most first."""
+        found: Counter[str] = Counter()
+        for source in self.sources:
+            found.update(dict(source.speakers))
+        return dict(found.most_common())
 
     def _splits(self, good: list[int]) -> dict[str, SplitReport]:
         found = {}
@@ -326,8 +336,9 @@ class DataCheck:
 
 
 # Errors of a whole file or of all rows: leaving out bad rows does not help.
-FATAL = frozenset(("unreadable_file", "unsupported_file", "pointer", "empty_file", "damaged_file", "no_examples",
-                   "unknown_format", "not_supervised", "not_for_method", "one_label"))  # fmt: skip
+FATAL = frozenset(("unreadable_file", "unsupported_file", "pointer", "empty_file", "damaged_file", "no_sheet",
+                   "no_speaker", "no_examples", "unknown_format", "not_supervised", "not_for_method",
+                   "one_label"))  # fmt: skip
 
 
 def _count_unused(row: dict[str, Any], unused: Unused, counts: Counter[str]) -> None:
@@ -360,8 +371,9 @@ def check_files(
     config = config or TrainConfig()
     findings = Findings()
     sources = find_sources(
-        [Path(path) for path in paths], findings, valid=[Path(p) for p in valid], test=[Path(p) for p in test]
-    )
+        [Path(path) for path in paths], findings, valid=[Path(p) for p in valid], test=[Path(p) for p in test],
+        reading=Reading.of(config),
+    )  # fmt: skip
     check = DataCheck(
         sources, findings, Features.of(config), skip_bad_rows=config.skip_bad_rows, chunking=chunking_of(config)
     )

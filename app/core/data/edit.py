@@ -20,7 +20,8 @@ from app.core.data.prepare import WRITE_BUFFER_BYTES, CancelledError, dump_row
 from app.core.data.row_check import full_check, is_good
 from app.core.problem import Problem, Severity, UnusableError
 from app.core.source.finding import Findings
-from app.core.source.reader import ABOUT_FILE, NO_ROWS, OVERLAP_KEY, RowFault, read_rows
+from app.core.source.reader import ABOUT_FILE, NO_ROWS, OVERLAP_KEY, Chunking, RowFault, read_rows
+from app.core.source.reading import Reading
 from app.core.source.source import SPLITS, Source, UnusableFileError, find_sources, inspect_file
 from app.core.source.stream import ByteCount
 from app.core.system.atomic_file import write_with
@@ -70,11 +71,15 @@ class EditOutcome:
     unreadable: int
 
 
-def read_window(path: Path, first_line: int, count: int) -> list[tuple[int, Any]]:
-    """Up to ``count`` rows from ``first_line`` on, as (line, value or `RowFault`). Raises `UnusableError`."""
+def read_window(
+    path: Path, first_line: int, count: int, config: TrainConfig | None = None
+) -> list[tuple[int, Any]]:
+    """Up to ``count`` rows from ``first_line`` on, as (line, value or `RowFault`), read as the config says. Raises
+    `UnusableError`."""
+    config = config or TrainConfig()
     rows = (
         (line, value)
-        for line, value in read_rows(_source(path))
+        for line, value in read_rows(_source(path, config), None, chunking_of(config))
         if line >= first_line and not (isinstance(value, RowFault) and value.kind in ABOUT_FILE)
     )
     return [(line, _plain(value)) for line, value in islice(rows, count)]
@@ -85,21 +90,23 @@ def save_edited(
     edits: Edits,
     target: Path,
     *,
+    config: TrainConfig | None = None,
     drop_bad_rows: bool = False,
     progress: Callable[[int, int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> EditOutcome:
-    """Writes ``path`` with the edits as JSONL to ``target``, row by row, completely or not at all.
+    """Writes ``path``, read as the config says, with the edits as JSONL to ``target``, completely or not at all.
 
     Rows that cannot be read must be changed or dropped, unless ``drop_bad_rows``; empty lines go. Raises
     `UnusableError` (a row that cannot be read, a line that is not there, ``target`` is the file itself), `OSError`.
     """
-    source = _source(path)
+    config = config or TrainConfig()
+    source = _source(path, config)
     if target.exists() and target.samefile(path):
         said = "The edited rows go into a new file; the original stays as it is."
         raise UnusableError([Problem("", said, hint="Choose another name.", file=str(target))])
     counts = {"changed": 0, "dropped": 0, "unreadable": 0, "rows": 0}
-    rows = _edited(source, edits, drop_bad_rows, counts, progress, cancelled)
+    rows = _edited(source, chunking_of(config), edits, drop_bad_rows, counts, progress, cancelled)
     write_with(target, lambda temporary: _write(temporary, rows, edits, counts, path))
     return EditOutcome(counts["rows"], counts["changed"], counts["dropped"], len(edits.added), counts["unreadable"])
 
@@ -118,6 +125,7 @@ def _write(temporary: Path, rows: Iterable[EditedRow], edits: Edits, counts: dic
 
 def _edited(
     source: Source,
+    chunking: Chunking,
     edits: Edits,
     drop_bad_rows: bool,
     counts: dict[str, int],
@@ -126,7 +134,7 @@ def _edited(
 ) -> Iterator[EditedRow]:
     count = ByteCount()
     bad: list[Problem] = []
-    for number, (line, value) in enumerate(read_rows(source, count), 1):
+    for number, (line, value) in enumerate(read_rows(source, count, chunking), 1):
         if not number & LOOK_EVERY:
             if progress is not None:
                 progress(count.done, source.size)
@@ -152,9 +160,9 @@ def _plain(value: Any) -> Any:
     return {k: v for k, v in value.items() if k != OVERLAP_KEY} if isinstance(value, dict) else value
 
 
-def _source(path: Path) -> Source:
+def _source(path: Path, config: TrainConfig) -> Source:
     try:
-        return inspect_file(path)
+        return inspect_file(path, Reading.of(config))
     except UnusableFileError as error:
         raise UnusableError([Problem("data", error.reason, file=str(path))]) from error
 
@@ -181,7 +189,7 @@ def save_repaired(paths: Iterable[Path], config: TrainConfig, target: Path) -> R
     known format, ``target`` is one of the files), `OSError`.
     """
     findings = Findings()
-    sources = find_sources(paths, findings)
+    sources = find_sources(paths, findings, reading=Reading.of(config))
     check = DataCheck(sources, findings, Features.of(config), chunking=chunking_of(config))
     check.run()
     if not check.accepted_formats:

@@ -36,7 +36,8 @@ class DataReport:
     ``examples`` counts rows without errors, ``rows`` all rows, ``labels`` good and bad answers to train on.
     ``errors``, ``warnings`` and ``notes`` hold at most 1,000 findings each; ``counts`` by kind is complete.
     ``preview`` are the first rows as they stand in the files, texts shortened; ``references`` the first reference
-    answers where prompts are rewarded, their middles left out.
+    answers where prompts are rewarded, their middles left out; ``sheets`` those of workbooks that hold anything;
+    ``speakers`` those of exported chats with their messages.
     """
 
     usable: bool
@@ -59,6 +60,8 @@ class DataReport:
     bytes: int = 0
     cancelled: bool = False
     references: tuple[str, ...] = ()
+    sheets: tuple[str, ...] = ()
+    speakers: dict[str, int] = field(default_factory=dict)
 
     @property
     def error_count(self) -> int:
@@ -80,7 +83,7 @@ class DataReport:
             name: SplitReport(part["examples"], tuple(part["files"]), part["bytes"])
             for name, part in tree["splits"].items()
         }
-        for name in ("columns", "preview", "preview_lines", "references"):
+        for name in ("columns", "preview", "preview_lines", "references", "sheets"):
             known[name] = tuple(tree.get(name, ()))
         return cls(**known)
 
@@ -98,7 +101,7 @@ def report_json(report: DataReport) -> dict[str, Any]:
         name: {"examples": part.examples, "files": list(part.files), "bytes": part.bytes}
         for name, part in report.splits.items()
     }
-    for name in ("columns", "preview", "preview_lines", "references"):
+    for name in ("columns", "preview", "preview_lines", "references", "sheets"):
         tree[name] = list(tree[name])
     return tree | {"error_count": report.error_count, "warning_count": report.warning_count}
 

@@ -82,10 +82,11 @@ class PreviewJob(Job):
 
 
 class RowsJob(Job):
-    """Shows rows of a file as they stand in it, and saves edits of them."""
+    """Shows rows of a file as they stand in it, read as the config says, and saves edits of them."""
 
     task: Literal["rows"] = "rows"
     file: Path
+    config: ConfigSource = Field(default_factory=dict)
 
 
 class GenerateJob(Job):

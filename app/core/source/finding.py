@@ -31,6 +31,12 @@ KINDS: dict[str, Kind] = {
     "pointer": Kind(_E, "Data not fetched", "Fetch the file itself, then choose it again."),
     "empty_file": Kind(_E, "Empty file", "Choose a file with examples."),
     "damaged_file": Kind(_E, "Damaged file", "Copy or download it again."),
+    "no_sheet": Kind(_E, "No such sheet", "Choose another sheet (`sheet`; `check` takes --sheet)."),
+    "no_speaker": Kind(
+        _E,
+        "Not chosen whose words are the answers",
+        "Choose it among the columns, or name it (`answers_by`; `check` takes --answers-by).",
+    ),
     "no_examples": Kind(_E, "No examples", "Choose data with at least one usable row."),
     "unknown_format": Kind(
         _E, "Format not recognised", "Choose which column is the prompt, the answer, the messages or the text."
@@ -102,6 +108,7 @@ KINDS: dict[str, Kind] = {
     # -- worth knowing
     "encoding": Kind(_N, "Encoding"),
     "layout": Kind(_N, "Layout of the file"),
+    "contents": Kind(_N, "What was read"),
     "converted": Kind(_N, "Converted"),
     "unused_text": Kind(_N, "Columns not used"),
     "renamed_role": Kind(_N, "Role by another name", "", True),

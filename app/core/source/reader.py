@@ -25,7 +25,7 @@ from app.core.source.json_stream import TOO_DEEP, JsonStream, is_too_deep
 from app.core.source.source import Source
 from app.core.source.stream import ByteCount, damaged_errors, open_bytes, open_text
 from app.core.source.table import SEPARATOR_LINE
-from app.core.source.workbook import WorkbookError, sheet_records
+from app.core.source.workbook import SheetError, WorkbookError, sheet_records
 
 LINE_LIMIT_BYTES = 64 << 20
 FIELD_LIMIT_CHARACTERS = 16 << 20
@@ -59,7 +59,7 @@ class Chunking:
 OVERLAP_KEY = "_overlap"
 
 # Faults that stand for no row: what they tell of is the file, or a line without anything in it.
-ABOUT_FILE = frozenset(("unusual_header", "line_comma"))
+ABOUT_FILE = frozenset(("unusual_header", "line_comma", "contents"))
 NO_ROWS = ABOUT_FILE | {"empty_line"}
 EMPTY_LINE = RowFault("empty_line", "The line is empty.")
 NumberedRow = tuple[int, Any]
@@ -286,7 +286,7 @@ def _read_workbook(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
     """The rows of a sheet, by the numbers that they have in it."""
     start, header = count.done, list[str]()
     try:
-        for number, record in sheet_records(source.path):
+        for number, record in sheet_records(source.path, source.reading.sheet):
             if not record:
                 continue
             if not header:
@@ -297,6 +297,8 @@ def _read_workbook(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
                 if not source.is_headless:
                     continue
             yield number, dict(zip(header, record, strict=True))
+    except SheetError as error:
+        yield 1, RowFault("no_sheet", str(error))
     except WorkbookError as error:
         yield 1, RowFault("damaged_file", f"The workbook cannot be read: {error}.")
     count.done = start + source.size

@@ -22,6 +22,7 @@ from app.core.source.container import (
 from app.core.source.encoding import reading_of
 from app.core.source.finding import Findings
 from app.core.source.json_stream import JsonStream
+from app.core.source.reading import BY_CONTENT, Reading
 from app.core.source.refusal import markup_of, pointer_of, refusal_of
 from app.core.source.stream import (
     HEAD_BYTES,
@@ -35,7 +36,7 @@ from app.core.source.stream import (
 )
 from app.core.source.table import first_records, is_headless, table_lines
 from app.core.source.text_kind import JSON_KINDS, FileKind, text_kind
-from app.core.source.workbook import WorkbookError, is_workbook, workbook_start
+from app.core.source.workbook import SheetError, WorkbookError, is_workbook, sheets_text, workbook_start
 
 Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
@@ -70,7 +71,9 @@ class Source:
     ``by_row`` when places in it are numbers of rows: it has no lines, or all rows stand in one. ``is_headless``
     when the first line of a table holds data where names should be. ``told`` is what a check says of the file as a
     whole: kinds of findings with their reasons. ``parts`` are the lists to read of an object that holds one a
-    split; ``container`` is what each value of the file holds rows in.
+    split; ``container`` is what each value of the file holds rows in. ``reading`` is what was chosen by hand, and
+    ``sheets`` are those to choose from, the one that is read first;
+    ``speakers`` are those of an exported chat with the numbers of their messages.
     """
 
     path: Path
@@ -85,6 +88,9 @@ class Source:
     told: tuple[tuple[str, str], ...] = ()
     parts: tuple[str, ...] = ()
     container: Container = ""
+    reading: Reading = BY_CONTENT
+    sheets: tuple[str, ...] = ()
+    speakers: tuple[tuple[str, int], ...] = ()
 
     @property
     def unit(self) -> str:
@@ -106,8 +112,8 @@ class UnusableFileError(Exception):
         self.reason = reason
 
 
-def inspect_file(path: Path) -> Source:
-    """Finds out by its content what a file is; raises `UnusableFileError`."""
+def inspect_file(path: Path, reading: Reading = BY_CONTENT) -> Source:
+    """Finds out by its content, and by what was chosen, what a file is; raises `UnusableFileError`."""
     try:
         if not path.exists():
             raise UnusableFileError("unreadable_file", "There is no file of this name.")
@@ -119,7 +125,7 @@ def inspect_file(path: Path) -> Source:
         compression = compression_of(magic)
         with open_bytes(path, compression) as stream:
             head = read_block(stream, compression)
-        return _inspect(path, size, compression, head)
+        return _inspect(path, size, compression, head, reading)
     except OSError as error:
         if isinstance(error, damaged_errors("gzip")):
             raise UnusableFileError("damaged_file", f"The compressed file is damaged: {error}.") from error
@@ -130,7 +136,7 @@ def inspect_file(path: Path) -> Source:
         raise UnusableFileError("damaged_file", f"The compressed file is damaged: {error}.") from error
 
 
-def _inspect(path: Path, size: int, compression: Compression, head: bytes) -> Source:
+def _inspect(path: Path, size: int, compression: Compression, head: bytes, reading: Reading) -> Source:
     if not head:
         raise UnusableFileError("empty_file", "The file is empty.")
     if said := pointer_of(head, size):
@@ -140,7 +146,7 @@ def _inspect(path: Path, size: int, compression: Compression, head: bytes) -> So
     if head.startswith((b"ARROW1", b"\xff\xff\xff\xff")):
         return _binary(path, "arrow", size, compression)
     if is_workbook(path, head):
-        return _workbook(path, size)
+        return _workbook(path, size, reading)
     if said := refusal_of(path, head):
         raise UnusableFileError("unsupported_file", said)
     if compression_of(head):
@@ -207,15 +213,20 @@ def _told(text: str, source: Source) -> tuple[tuple[str, str], ...]:
     return tuple(told)
 
 
-def _workbook(path: Path, size: int) -> Source:
+def _workbook(path: Path, size: int, reading: Reading) -> Source:
     try:
-        records, said = workbook_start(path)
+        records, sheets = workbook_start(path, reading.sheet)
+    except SheetError as error:  # not refused: the sheets are there to choose from
+        return Source(path, "workbook", size, by_row=True, reading=reading, sheets=error.names)
     except WorkbookError as error:
         what = "an OpenDocument" if path.suffix.lower() == ".ods" else "an Excel"
         said = f"This is {what} workbook. Save it as CSV UTF-8. (It cannot be read as it is: {error}.)"
         raise UnusableFileError("unsupported_file", said) from error
+    said = sheets_text(sheets, reading.sheet)
     told = (("layout", said),) if said else ()
-    return Source(path, "workbook", size, by_row=True, is_headless=is_headless(records), told=told)
+    headless = is_headless(records)
+    return Source(path, "workbook", size, by_row=True, is_headless=headless, told=told, reading=reading,
+                  sheets=sheets)  # fmt: skip
 
 
 def _binary(path: Path, kind: FileKind, size: int, compression: Compression) -> Source:
@@ -362,7 +373,12 @@ def locate_data(name: str) -> Path:
 
 
 def find_sources(
-    paths: Iterable[Path], findings: Findings, *, valid: Iterable[Path] = (), test: Iterable[Path] = ()
+    paths: Iterable[Path],
+    findings: Findings,
+    *,
+    valid: Iterable[Path] = (),
+    test: Iterable[Path] = (),
+    reading: Reading = BY_CONTENT,
 ) -> list[Source]:
     """Every data file that the paths stand for, in the order train, valid, test; what cannot be used is a finding.
 
@@ -382,7 +398,7 @@ def find_sources(
     for split in SPLITS:
         for file in dict.fromkeys(chosen[split]):
             try:
-                sources += _by_splits(inspect_file(file), split, {s for s in SPLITS if chosen.get(s)})
+                sources += _by_splits(inspect_file(file, reading), split, {s for s in SPLITS if chosen.get(s)})
             except UnusableFileError as error:
                 findings.add(error.kind, str(file), None, error.reason)
     return sources

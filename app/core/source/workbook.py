@@ -1,4 +1,4 @@
-"""Workbooks of Excel and OpenDocument: the first sheet that holds something, row by row, cells as texts."""
+"""Workbooks of Excel and OpenDocument: one sheet, row by row, cells as texts."""
 
 from __future__ import annotations
 
@@ -17,12 +17,22 @@ if TYPE_CHECKING:
 OLD_OFFICE_START = b"\xd0\xcf\x11\xe0"
 WORKBOOK_LIMIT_BYTES = 1 << 30  # unpacked: a sheet is held as a whole
 HEAD_ROWS = 20
+NAMED_SHEETS = 6
 
 SheetCell = int | float | str | bool | time | date | datetime | timedelta
 
 
 class WorkbookError(Exception):
     """A workbook that cannot be read, and why."""
+
+
+class SheetError(WorkbookError):
+    """A sheet that is chosen and not there, or empty."""
+
+    def __init__(self, wanted: str, names: tuple[str, ...]) -> None:
+        there = ", ".join(f"`{name[:40]}`" for name in names[:NAMED_SHEETS])
+        super().__init__(f"No sheet `{wanted[:40]}` holds anything; there are {there}.")
+        self.names = names
 
 
 def is_workbook(path: Path, head: bytes) -> bool:
@@ -46,23 +56,30 @@ def _inside(path: Path) -> tuple[list[str], str]:
         return [], ""
 
 
-def sheet_records(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """The rows of the sheet that is read, each with its number in it (from 1); empty ones have no cells. Raises
-    `WorkbookError`."""
-    sheet, _ = _chosen_sheet(path)
+def sheet_records(path: Path, wanted: str = "") -> Iterator[tuple[int, list[str]]]:
+    """The rows of a sheet (the first that holds something), each with its number in it (from 1); empty ones have no
+    cells. Raises `WorkbookError`."""
+    sheet, _ = _chosen_sheet(path, wanted)
     for number, cells in enumerate(sheet.iter_rows(), 1):
         record = [cell_text(cell) for cell in cells]
         yield number, record if any(text.strip() for text in record) else []
 
 
-def workbook_start(path: Path) -> tuple[list[list[str]], str]:
-    """The first rows that hold something, and what is to be told of the sheets. Raises `WorkbookError`."""
-    sheet, others = _chosen_sheet(path)
-    records = [record for _, record in islice(sheet_records(path), HEAD_ROWS) if record]
+def workbook_start(path: Path, wanted: str = "") -> tuple[list[list[str]], tuple[str, ...]]:
+    """The first rows of a sheet that hold something, and the names of all sheets that hold anything, the one that
+    is read first. Raises `WorkbookError`."""
+    sheet, others = _chosen_sheet(path, wanted)
+    records = [record for _, record in islice(sheet_records(path, wanted), HEAD_ROWS) if record]
+    return records, (sheet.name, *others)
+
+
+def sheets_text(names: tuple[str, ...], wanted: str) -> str:
+    """What is told of a workbook's sheets, of which the first is read; empty where there is nothing to tell."""
+    read, *others = (f"`{name[:40]}`" for name in names)
     if not others:
-        return records, ""
-    names = ", ".join(f"`{name[:40]}`" for name in others[:6])
-    return records, f"The sheet `{sheet.name[:40]}` is read; not used: {names}. Save another as CSV to use it."
+        return f"The sheet {read} is read." if wanted else ""
+    more = f" and {len(others) - NAMED_SHEETS:,} more" if len(others) > NAMED_SHEETS else ""
+    return f"The sheet {read} is read; not used: {', '.join(others[:NAMED_SHEETS])}{more}."
 
 
 def cell_text(cell: SheetCell) -> str:
@@ -76,8 +93,8 @@ def cell_text(cell: SheetCell) -> str:
     return cell.isoformat() if isinstance(cell, (date, datetime, time)) else str(cell)
 
 
-def _chosen_sheet(path: Path) -> tuple[CalamineSheet, list[str]]:
-    """The first sheet that holds anything (else the first), and the names of the others that do."""
+def _chosen_sheet(path: Path, wanted: str) -> tuple[CalamineSheet, list[str]]:
+    """The sheet of a name, or the first that holds anything, and the names of the others that do."""
     _check_size(path)
     from python_calamine import CalamineError, CalamineWorkbook
 
@@ -93,7 +110,11 @@ def _chosen_sheet(path: Path) -> tuple[CalamineSheet, list[str]]:
     full = [sheet for sheet in sheets if sheet.end is not None]
     if not full:
         raise WorkbookError("no sheet holds anything")
-    return full[0], [sheet.name for sheet in full[1:]]
+    names = [sheet.name for sheet in full]
+    chosen = next((sheet for sheet in full if sheet.name == wanted), None) if wanted else full[0]
+    if chosen is None:
+        raise SheetError(wanted, tuple(names))
+    return chosen, [name for name in names if name != chosen.name]
 
 
 def _check_size(path: Path) -> None:

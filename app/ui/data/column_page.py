@@ -14,6 +14,7 @@ from app.core.data.format import FORMAT_LABELS, Features, Format
 from app.core.data.layout import layout_of
 from app.core.data.mapping import Mapping, suggest_mapping
 from app.core.data.report import DataReport
+from app.core.quantity import plural
 from app.ui.data.inspector import DataInspector
 from app.ui.data.row import RowCard, turns
 from app.ui.form.field import Field
@@ -24,6 +25,7 @@ from app.ui.widget import theme
 SAMPLE_ROWS = 3
 COLUMN_CHOICE_WIDTH = 240  # px in Inter
 SAMPLE_TURNS = 4
+READING_PATHS = ("sheet", "answers_by")
 COLUMN_PATHS = ("chat_feature", "prompt_feature", "completion_feature", "system_feature", "text_feature")
 FORMAT_PATHS = {
     "chat": ("chat_feature", "system_feature"),
@@ -35,24 +37,25 @@ FORMAT_PATHS = {
 class ColumnBox(ChoiceBox):
     """One of the columns of the data; a name that is none of them stays and is marked."""
 
-    def __init__(self, parent: QWidget | None = None, *, optional: bool = False) -> None:
+    def __init__(self, parent: QWidget | None = None, *, none_text: str = "") -> None:
         super().__init__((), parent)
-        self._optional = optional
+        self._none_text = none_text
         self._columns: tuple[str, ...] = ()
+        self._texts: dict[str, str] = {}
 
-    def set_columns(self, columns: tuple[str, ...]) -> None:
-        """The columns that there are."""
+    def set_columns(self, columns: tuple[str, ...], texts: dict[str, str] | None = None) -> None:
+        """The columns that there are, and under which texts they are shown."""
         value = self.value()
-        self._columns = columns
+        self._columns, self._texts = columns, texts or {}
         self.set_value("" if value is None else value)
 
     def set_value(self, value: Any) -> None:
         """Shows a column's name without telling anyone."""
         self.clear()
-        if self._optional:
-            self.addItem("None", "")
+        if self._none_text:
+            self.addItem(self._none_text, "")
         for column in self._columns:
-            self.addItem(column, column)
+            self.addItem(self._texts.get(column, column), column)
         if value and value not in self._columns:
             self.addItem(f"{value} (not in the data)" if self._columns else str(value), value)
         super().set_value(value)
@@ -79,7 +82,9 @@ class DataColumnPage(QWidget):
         layout.setContentsMargins(0, theme.SPACE, 0, 0)
         layout.setSpacing(theme.SPACE * 2)
         layout.addWidget(self._banner())
-        self.boxes = {path: ColumnBox(self, optional=path == "system_feature") for path in COLUMN_PATHS}
+        none_texts = {"system_feature": "None", "sheet": "The first", "answers_by": "Automatic"}
+        self.boxes = {path: ColumnBox(self, none_text=none_texts.get(path, ""))
+                      for path in (*READING_PATHS, *COLUMN_PATHS)}  # fmt: skip
         self.fields = {"data_format": Field("data_format", self._store, self)}
         self.fields |= {path: Field(path, self._store, self, editor=box) for path, box in self.boxes.items()}
         row = QHBoxLayout()
@@ -129,13 +134,17 @@ class DataColumnPage(QWidget):
         if report is None or report is self._report:
             return
         self._report = report
+        for path in COLUMN_PATHS:
+            self.boxes[path].set_columns(report.columns)
+        self.boxes["sheet"].set_columns(report.sheets)
+        counts = {name: f"{name} ({plural(count, 'message')})" for name, count in report.speakers.items()}
+        self.boxes["answers_by"].set_columns(tuple(counts), counts)
         for path, box in self.boxes.items():
-            box.set_columns(report.columns)
             box.set_value(self._store.value(path))
         self._show()
 
     def _on_changed(self, path: str) -> None:
-        if path in ("", "data_format", *COLUMN_PATHS):
+        if path in ("", "data_format", *READING_PATHS, *COLUMN_PATHS):
             self._show()
 
     def _show(self) -> None:
@@ -145,6 +154,10 @@ class DataColumnPage(QWidget):
             shown = path in wanted if wanted is not None else not self._store.is_default(path)
             self.fields[path].setVisible(shown)
         report = self._report
+        there = {"sheet": report is not None and len(report.sheets) > 1,
+                 "answers_by": report is not None and bool(report.speakers)}  # fmt: skip
+        for path in READING_PATHS:
+            self.fields[path].setVisible(there[path] or not self._store.is_default(path))
         self.suggestion = suggest_mapping(report.columns, report.preview) if report is not None else None
         self._show_suggestion(config)
         self._show_rows(config, report.preview if report is not None else ())

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.core.config.train_config import TrainConfig
 from app.core.data.edit import Edits
 from app.core.quantity import plural
 from app.core.source.collection import shown_path
@@ -237,15 +238,26 @@ class DataEditPage(QWidget):
     def _open(self, line: int) -> None:
         if not self.file:
             return
-        if self.source.file != self.file:
+        if not self.source.reads(self.file, self._config()):
             self.edits = self.rows.edits = Edits()
             self.use_button.hide()
         self._wanted = line
         self._stretch.setText("…")
         self.source.ask(
-            self.file, max(1, line - line % WINDOW_ROWS if line % WINDOW_ROWS > 5 else line - 5), WINDOW_ROWS
+            self.file,
+            max(1, line - line % WINDOW_ROWS if line % WINDOW_ROWS > 5 else line - 5),
+            WINDOW_ROWS,
+            self._config(),
         )
         self._show_state()
+
+    def _config(self) -> TrainConfig:
+        """What of the config says which rows a file holds: its maximum length only where it cuts them."""
+        config, report = self._store.config, self._inspector.last_report
+        values: dict[str, Any] = {"sheet": config.sheet, "answers_by": config.answers_by}
+        if report is not None and (report.target == "text" or report.speakers):
+            values["max_seq_length"] = config.max_seq_length
+        return TrainConfig().with_values(values)
 
     def _fill_files(self) -> None:
         report = self._inspector.last_report
@@ -258,9 +270,8 @@ class DataEditPage(QWidget):
 
     def _on_reported(self) -> None:
         if self.isVisible() and self._inspector.last_report is not None:
-            before = self.file
             self._fill_files()
-            if self.file != before:
+            if not self.source.reads(self.file, self._config()):
                 self._open(1)
 
     def _on_rows(self, rows: list[SourceRow], more: bool) -> None:

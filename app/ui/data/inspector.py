@@ -22,7 +22,8 @@ CHECK_DELAY_MS = 250
 # What of the config changes what the rows are …
 READ_PATHS = (
     "data", "valid_data", "test_data", "data_format", "prompt_feature", "completion_feature", "chat_feature",
-    "text_feature", "system_feature", "skip_bad_rows", "train_mode",
+    "text_feature", "system_feature", "sheet", "answers_by",
+    "skip_bad_rows", "train_mode",
 )  # fmt: skip
 # … and what changes how they are divided and what is trained of them.
 TOKEN_PATHS = (

@@ -9,6 +9,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
+from app.core.config.train_config import TrainConfig
 from app.core.data.edit import Edits
 from app.core.protocol import event
 from app.core.protocol.command import ReadRows, SaveRows
@@ -18,6 +19,8 @@ from app.ui.worker.latest import LatestWorker
 from app.ui.worker.process import WorkerOutcome
 
 SUMMARY_CHARACTERS = 120
+# What of the config says which rows a file holds.
+ROW_PATHS = ("sheet", "answers_by", "max_seq_length")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ class RowSource(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.file = ""
+        self._config: TrainConfig | None = None
         self.is_saving = False
         self._is_ready = False
         self._waiting = ReadRows()
@@ -67,14 +71,21 @@ class RowSource(QObject):
         self._worker.emitted.connect(self._on_event)
         self._worker.ended.connect(self._on_ended)
 
-    def ask(self, file: str, line: int, count: int) -> None:
-        """Asks for up to ``count`` rows from a line on."""
+    def ask(self, file: str, line: int, count: int, config: TrainConfig) -> None:
+        """Asks for up to ``count`` rows from a line on, read as a config says."""
         self._waiting = ReadRows(line=line, count=count)
-        if file != self.file or not self._worker.is_busy:
-            self.file, self._is_ready, self.is_saving = file, False, False
-            self._worker.request(RowsJob(file=Path(file)))
+        if not self.reads(file, config) or not self._worker.is_busy:
+            self.file, self._config, self._is_ready, self.is_saving = file, config, False, False
+            self._worker.request(RowsJob(file=Path(file), config=config.model_dump(mode="json")))
         elif self._is_ready:
             self._send()
+
+    def reads(self, file: str, config: TrainConfig) -> bool:
+        """True if the rows that were asked for last are those that a file has under a config."""
+        known = self._config
+        if known is None or file != self.file:
+            return False
+        return all(known.value(path) == config.value(path) for path in ROW_PATHS)
 
     def save(self, target: Path, edits: Edits, *, drop_bad_rows: bool) -> None:
         """Writes the file with the edits to a new one; ends with ``saved`` or ``failed``."""

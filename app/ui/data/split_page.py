@@ -58,7 +58,7 @@ class DataSplitPage(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, theme.SPACE, 0, 0)
         layout.setSpacing(theme.SPACE * 3)
-        self.group_box = ColumnBox(self, optional=True)
+        self.group_box = ColumnBox(self, none_text="None")
         self.fields = {path: Field(path, self._store, self) for path in SPLIT_PATHS if path != "group_feature"}
         self.fields["group_feature"] = Field("group_feature", self._store, self, editor=self.group_box)
         grid = FieldGrid(self, max_columns=4)

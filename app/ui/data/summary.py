@@ -38,7 +38,7 @@ NOUNS = {"preference": "pair", "labelled": "labelled answer", "prompt": "prompt"
 TOLD_BY_NOUN = {
     "preference": (Format.PREFERENCE,), "labelled": (Format.LABELLED,), "prompt": (Format.GRPO,)
 }  # fmt: skip
-DELIBERATE = ("unknown_format", "not_supervised")  # what another choice of columns mends
+DELIBERATE = ("unknown_format", "not_supervised", "no_sheet", "no_speaker")  # what another choice of columns mends
 
 
 class DataSummary(QWidget):

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from app.core.config.train_config import TrainConfig
 from app.core.data.edit import Edits, read_window, save_edited
 from app.core.data.prepare import CancelledError
 from app.core.problem import UnusableError
@@ -17,6 +18,7 @@ from app.core.source.source import UnusableFileError, inspect_file
 from app.core.source.stream import open_bytes
 from app.worker.process.channel import Channel
 from app.worker.process.control import ENDING
+from app.worker.process.job import job_config
 from app.worker.process.progress import Reporter
 
 RAW_LIMIT = 200_000  # characters of a row that cannot be read
@@ -27,14 +29,14 @@ def rows(channel: Channel, _job_dir: Path, job: RowsJob) -> None:
 
     It takes `ReadRows` and `SaveRows`; a save that cannot be done is answered with what is in its way.
     """
-    path = job.file
+    path, config = job.file, job_config(job.config)
     channel.emit(event.Ready())
     while not isinstance(command := channel.wait(), ENDING):
         try:
             if isinstance(command, ReadRows):
-                channel.emit(event.Result(name="rows", data=window(path, command.line, command.count)))
+                channel.emit(event.Result(name="rows", data=window(path, command.line, command.count, config)))
             elif isinstance(command, SaveRows):
-                channel.emit(event.Result(name="saved", data=_save(channel, path, command)))
+                channel.emit(event.Result(name="saved", data=_save(channel, path, command, config)))
             else:
                 channel.decline(command)
         except CancelledError:
@@ -48,9 +50,9 @@ def rows(channel: Channel, _job_dir: Path, job: RowsJob) -> None:
     channel.emit(event.Finished(reason="stopped"))
 
 
-def window(path: Path, first: int, count: int) -> dict[str, Any]:
+def window(path: Path, first: int, count: int, config: TrainConfig | None = None) -> dict[str, Any]:
     """Rows from a line on: each with its line and its text as JSON, or as it stands with what is wrong with it."""
-    found = read_window(path, first, count + 1)
+    found = read_window(path, first, count + 1, config)
     shown = found[:count]
     raw = _raw_lines(path, {line for line, value in shown if isinstance(value, RowFault)})
     items = [
@@ -81,11 +83,11 @@ def _raw_lines(path: Path, wanted: set[int]) -> dict[int, str]:
     return found
 
 
-def _save(channel: Channel, path: Path, command: SaveRows) -> dict[str, Any]:
+def _save(channel: Channel, path: Path, command: SaveRows, config: TrainConfig) -> dict[str, Any]:
     edits = Edits(dict(command.changed), set(command.dropped), list(command.added))
     reporter = Reporter(channel)
     outcome = save_edited(
-        path, edits, command.target, drop_bad_rows=command.drop_bad_rows,
+        path, edits, command.target, config=config, drop_bad_rows=command.drop_bad_rows,
         progress=reporter.phase("Saving"), cancelled=reporter.stopped,
     )  # fmt: skip
     return {"target": str(command.target), "rows": outcome.rows, "unreadable": outcome.unreadable}

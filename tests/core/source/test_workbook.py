@@ -89,9 +89,25 @@ def test_the_first_sheet_with_something_in_it_is_read_and_others_are_named(tmp_p
     path = workbook(tmp_path / "tides.xlsx", {"Empty": [], "Tides": _TIDES, "Ports": [["a"], ["b"]]})
     report = check_files([path])
     assert report.examples == 2
-    assert ("layout", "The sheet `Tides` is read; not used: `Ports`. Save another as CSV to use it.") in told(
-        report
-    )
+    assert ("layout", "The sheet `Tides` is read; not used: `Ports`.") in told(report)
+
+
+def test_a_sheet_is_chosen_by_its_name(tmp_path: Path) -> None:
+    ports: Sheet = [["prompt", "completion"], ["Where?", "At the pier."]]
+    path = workbook(tmp_path / "tides.xlsx", {"Tides": _TIDES, "Ports": ports})
+    config = TrainConfig(data=str(path), sheet="Ports", valid_fraction=0, test_fraction=0)
+    report = check_files([path], config=config)
+    assert (report.examples, report.sheets) == (1, ("Ports", "Tides"))
+    assert read_window(path, 1, 9, config) == [(2, {"prompt": "Where?", "completion": "At the pier."})]
+    assert '"At the pier."' in prepare_data(config, tmp_path / "out").train.read_text()
+
+
+def test_a_sheet_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:
+    path = workbook(tmp_path / "tides.xlsx", {"Tides": _TIDES, "Ports": [["a"], ["b"]]})
+    report = check_files([path], config=TrainConfig(sheet="ports"))
+    assert (report.usable, report.sheets) == (False, ("Tides", "Ports"))
+    ((kind, said),) = told(report)
+    assert (kind, said) == ("no_sheet", "No sheet `ports` holds anything; there are `Tides`, `Ports`.")
 
 
 def test_a_sheet_without_names_loses_no_row(tmp_path: Path) -> None:

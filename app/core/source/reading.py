@@ -1,0 +1,23 @@
+"""The reading of files where a person has a say: which sheet of a workbook, whose words are the answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.core.config.train_config import TrainConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What is chosen by hand; empty where the file itself decides."""
+
+    sheet: str = ""
+    answers_by: str = ""
+
+    @classmethod
+    def of(cls, config: TrainConfig) -> Reading:
+        """What a config says."""
+        return cls(config.sheet, config.answers_by)
+
+
+BY_CONTENT = Reading()
