@@ -38,6 +38,7 @@ VERBS = {
     "generate": Verb("app.command.generate", "an answer of a model, with or without an adapter"),
     "evaluate": Verb("app.command.evaluate", "held-out loss and perplexity of a model and its adapters"),
     "compare": Verb("app.command.compare", "base and adapters side by side, and what could be chance"),
+    "export": Verb("app.command.export", "a tuned model for other programs: PEFT, GGUF, the hub, …"),
     "models": Verb("app.command.model", "search, download, list and convert models"),
     "queue": Verb("app.command.queue", "train setups one after the other; sweep over values"),
     "runs": Verb("app.command.run", "list, show, compare, name, report and delete runs"),

@@ -150,6 +150,22 @@ class ConvertJob(Job):
     quantization: str = "4bit"
 
 
+class ExportJob(Job):
+    """Writes a tuned model into the new folder ``out`` in a ``format`` of `app.core.export.format`.
+
+    ``source`` is a run, an adapter's folder or a checkpoint's file, ``checkpoint`` one of a run's (best, last or an
+    iteration; empty: the best there is). ``model`` is the base, if it is not where run or adapter say.
+    """
+
+    task: Literal["export"] = "export"
+    source: Path
+    checkpoint: str = ""
+    model: str = ""
+    format: str
+    out: Path
+    options: dict[str, str | float | bool] = Field(default_factory=dict)
+
+
 class RewardJob(Job):
     """Runs the user's own reward functions, each score within ``timeout_s`` seconds."""
 
@@ -160,7 +176,7 @@ class RewardJob(Job):
 
 AnyJob: TypeAlias = (
     TrainJob | ProbeJob | InspectJob | CheckJob | TokenizeJob | PreviewJob | RowsJob | GenerateJob | EvaluateJob
-    | HubSearchJob | HubDownloadJob | HubLoginJob | ConvertJob | RewardJob
+    | HubSearchJob | HubDownloadJob | HubLoginJob | ConvertJob | ExportJob | RewardJob
 )  # fmt: skip
 _ADAPTER: TypeAdapter[AnyJob] = TypeAdapter(Annotated[AnyJob, Field(discriminator="task")])
 JOBS: dict[str, type[AnyJob]] = {kind.model_fields["task"].default: kind for kind in get_args(AnyJob)}

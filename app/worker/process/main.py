@@ -41,6 +41,7 @@ TASKS = {
     "hub_download": "app.worker.hub.tasks:download",
     "hub_login": "app.worker.hub.access_token:login",
     "convert": "app.worker.model.convert:convert",
+    "export": "app.worker.export.task:export_model",
     "reward": "app.worker.rollout.reward_process:serve_rewards",
 }
 

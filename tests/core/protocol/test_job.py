@@ -41,6 +41,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "evaluate": {"model": "/base", "data": Path("/d.jsonl")},
     "hub_download": {"model": "org/name@main"},
     "convert": {"model": "/base", "out": Path("/out")},
+    "export": {"source": Path("/run"), "format": "adapter", "out": Path("/out")},
     "reward": {"file": Path("/r.py"), "timeout_s": 2.5},
 }
 

@@ -1,0 +1,1 @@
+"""What leaves the app: formats with their options, what is exported, where to."""

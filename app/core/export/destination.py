@@ -1,0 +1,41 @@
+"""Where an export goes: a folder that is not there yet, on a disk with room for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from app.core.problem import Problem
+from app.core.quantity import bytes_text
+from app.core.system import place
+from app.core.system.disk import free_bytes
+
+
+def exports_dir() -> Path:
+    """Where exports go unless another folder is chosen."""
+    return place.data_dir() / "exports"
+
+
+def free_destination(word: str, format_name: str, parent: Path | None = None) -> Path:
+    """A folder for an export that is not there yet: ``PARENT/WORD-FORMAT``, with a number if that is taken."""
+    base = (parent if parent is not None else exports_dir()) / f"{word}-{format_name}"
+    path, number = base, 1
+    while path.exists():
+        number += 1
+        path = base.with_name(f"{base.name}-{number}")
+    return path
+
+
+def destination_problems(out: Path, needed_bytes: int) -> list[Problem]:
+    """What is in the way of an export of so many bytes into the folder ``out``."""
+    problems = []
+    if out.exists():
+        said = f"{out} exists, and nothing is written over."
+        problems.append(Problem("out", said, hint="Choose another name, or delete it."))
+    if not (above := next(path for path in out.parents if path.exists())).is_dir():
+        problems.append(Problem("out", f"{above} is a file, not a folder.", hint="Choose another folder."))
+        return problems
+    free = free_bytes(out)
+    if needed_bytes > free:
+        said = f"The export takes about {bytes_text(needed_bytes)}, and {bytes_text(free)} are free."
+        problems.append(Problem("out", said, hint="Free some space, or choose another disk."))
+    return problems

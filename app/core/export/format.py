@@ -1,0 +1,65 @@
+"""The formats that a tuned model can leave the app in: a table, which window and command line are made of.
+
+A new format is a row here and a writer in `app.worker.export` (see `app.worker.export.writer`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.core.export.option import ExportOption, OptionChoice
+from app.core.export.size import SizeEstimate, adapter_bytes
+from app.core.problem import Problem, UnusableError
+
+SCALE = ExportOption(
+    "scale",
+    "Strength of the adapter",
+    "How strongly the adapter acts: 1 as trained, 0.5 half as strong, 0 as the base.",
+    1.0,
+    least=0.0,
+    most=4.0,
+)
+FLOAT_BITS = OptionChoice("16bit", "16-bit", "The base's own floats: nothing of the tuning is lost.")
+
+
+@dataclass(frozen=True, slots=True)
+class ExportFormat:
+    """One format.
+
+    ``title`` and ``what`` say what it is and what it is for, ``opens`` which programs can open it, ``refuses`` what
+    cannot be exported so, and why. ``size`` estimates its bytes. ``asks_hub`` is true for what leaves the machine.
+    """
+
+    name: str
+    title: str
+    what: str
+    opens: tuple[str, ...]
+    refuses: str
+    options: tuple[ExportOption, ...]
+    size: SizeEstimate
+    asks_hub: bool = False
+
+
+EXPORT_FORMATS = {
+    one.name: one
+    for one in (
+        ExportFormat(
+            "adapter",
+            "Adapter for MLX",
+            "The adapter alone, as mlx-lm has it: small, and used together with its base model.",
+            ("mlx-lm", "mlx-lm-lora", "Luthier on another Mac"),
+            "The strength of a DoRA adapter cannot be changed: its magnitudes were trained with it.",
+            (SCALE,),
+            adapter_bytes,
+        ),
+    )
+}
+
+
+def export_format(name: str) -> ExportFormat:
+    """The format of that name; raises `UnusableError` that lists them."""
+    found = EXPORT_FORMATS.get(name)
+    if found is None:
+        said = f"“{name}” is no format that Luthier exports."
+        raise UnusableError([Problem("format", said, hint=f"Choose one of {', '.join(EXPORT_FORMATS)}.")])
+    return found

@@ -1,0 +1,54 @@
+"""About how many bytes an export takes, from the headers of base and adapter alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.core.export.option import OptionValue
+from app.core.model.conversion import QUANTIZATIONS
+from app.core.model.folder import read_config
+from app.core.model.safetensors_header import read_header, weight_files
+
+SMALL_FILES_BYTES = 30_000_000  # configs, tokenizer, certificate, and what file systems round up
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSize:
+    """``parameters`` of the base, as if not packed; ``float_bytes`` of one of them; bytes of the adapter's file."""
+
+    parameters: int
+    float_bytes: int
+    adapter_bytes: int
+
+
+SizeEstimate = Callable[[SourceSize, Mapping[str, OptionValue]], int]
+
+
+def source_size(base: Path, adapter: Path) -> SourceSize:
+    """The sizes of a base model's folder and of an adapter's file. Raises `UnusableError` for broken files."""
+    parameters, widest = 0, 2
+    told = read_config(base).get("quantization") or {}
+    bits = told.get("bits", 4) if isinstance(told, dict) else 4
+    for file in weight_files(base):
+        for tensor in read_header(file):
+            parameters += tensor.size * 32 // bits if tensor.dtype == "U32" else tensor.size
+            widest = 4 if tensor.dtype == "F32" else widest
+    return SourceSize(parameters, widest, adapter.stat().st_size)
+
+
+def adapter_bytes(size: SourceSize, _values: Mapping[str, OptionValue]) -> int:
+    """A copy of the adapter."""
+    return size.adapter_bytes + SMALL_FILES_BYTES
+
+
+def float_model_bytes(size: SourceSize, _values: Mapping[str, OptionValue]) -> int:
+    """The whole model in the base's own float type."""
+    return size.parameters * size.float_bytes + SMALL_FILES_BYTES
+
+
+def fused_bytes(size: SourceSize, values: Mapping[str, OptionValue]) -> int:
+    """The whole model with weights of the option ``bits``: as floats, or in a quantization of that name."""
+    way = QUANTIZATIONS.get(str(values["bits"]))
+    return float_model_bytes(size, values) if way is None else way.bytes_of(size.parameters) + SMALL_FILES_BYTES

@@ -1,0 +1,104 @@
+"""What is exported: one adapter, of a run at a checkpoint or from a folder, and the base it belongs to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.core.compare.candidate import base_of, candidate_of
+from app.core.model.adapter_file import ADAPTER_CONFIG, ADAPTER_FILE, PEFT_FILE
+from app.core.problem import Problem, UnusableError
+from app.core.run.folder import RunDir
+from app.core.setup.config_file import load_config
+
+_BEST, _LAST = "best", "last"
+
+
+@dataclass(frozen=True, slots=True)
+class ExportSource:
+    """``adapter`` is the weights file and ``folder`` that of its config; ``run`` the run that made it, if one did.
+
+    ``base`` names the base model as run or adapter do. ``label`` is what people call it, ``word`` a name for files.
+    """
+
+    adapter: Path
+    folder: Path
+    base: str
+    label: str
+    word: str
+    run: Path | None = None
+
+
+def export_source(path: Path, checkpoint: str = "") -> ExportSource:
+    """The adapter that ``path`` and ``checkpoint`` mean.
+
+    ``path`` is a run, an adapter's folder, or a checkpoint's file; ``checkpoint`` chooses among those of a folder:
+    ``best``, ``last`` or the number of an iteration, by default the best there is. Raises `UnusableError`.
+    """
+    place = path.expanduser()
+    if not place.exists():
+        raise UnusableError([Problem("source", f"There is no run or adapter {path}.", hint="Check the path.")])
+    place = place.resolve()
+    file = place if place.is_file() else _weights(place, checkpoint)
+    folder = _config_folder(file)
+    if folder is None:
+        said = f"{place} is no adapter: {ADAPTER_CONFIG} is not beside its weights."
+        raise UnusableError([Problem("source", said, hint="Choose a run, or an adapter's folder.")])
+    found = candidate_of(file if _number(file) is not None else file.parent)
+    base = base_of(folder) if found.run is None else load_config(RunDir(found.run).config).config.model
+    word = found.run.name if found.run is not None else _word(file.parent)
+    return ExportSource(file, folder, base, found.label, word, found.run)
+
+
+def checkpoints(path: Path) -> list[tuple[str, str]]:
+    """What `export_source` takes as ``checkpoint`` for a run, each with its words; best first."""
+    adapters = _adapters(path)
+    found = []
+    if (adapters / _BEST / ADAPTER_FILE).is_file():
+        found.append((_BEST, "Best (lowest validation loss)"))
+    if (adapters / ADAPTER_FILE).is_file() or (adapters / PEFT_FILE).is_file():
+        found.append((_LAST, "Last"))
+    return found + [(str(number), f"Iteration {number:,}") for number in _numbers(adapters)]
+
+
+def _weights(place: Path, checkpoint: str) -> Path:
+    adapters, known = _adapters(place), [name for name, _ in checkpoints(place)]
+    if not known:
+        said = f"There is no adapter in {place}."
+        hint = "A run has one after its first checkpoint."
+        raise UnusableError([Problem("source", said, hint=hint)])
+    chosen = checkpoint.strip() or known[0]
+    if chosen.isdigit():
+        chosen = str(int(chosen))
+    if chosen not in known:
+        said = f"{place} has no checkpoint “{checkpoint}”."
+        raise UnusableError([Problem("checkpoint", said, hint=f"It has {', '.join(known)}.")])
+    if chosen == _BEST:
+        return adapters / _BEST / ADAPTER_FILE
+    if chosen == _LAST:
+        own = adapters / ADAPTER_FILE
+        return own if own.is_file() else adapters / PEFT_FILE
+    return next(file for file in adapters.glob(f"*_{ADAPTER_FILE}") if _number(file) == int(chosen))
+
+
+def _adapters(place: Path) -> Path:
+    return RunDir(place).adapters if (RunDir(place).adapters / ADAPTER_CONFIG).is_file() else place
+
+
+def _numbers(adapters: Path) -> list[int]:
+    found = [_number(file) for file in adapters.glob(f"*_{ADAPTER_FILE}")]
+    return sorted((number for number in found if number is not None), reverse=True)
+
+
+def _number(file: Path) -> int | None:
+    word = file.name.removesuffix(f"_{ADAPTER_FILE}")
+    return int(word) if word.isdigit() else None
+
+
+def _config_folder(file: Path) -> Path | None:
+    """The folder with the adapter's config: the file's own, or (in a run) the one above it."""
+    return next((place for place in (file.parent, file.parent.parent) if (place / ADAPTER_CONFIG).is_file()), None)
+
+
+def _word(folder: Path) -> str:
+    return folder.parent.name if folder.name in (_BEST, "adapters") and folder.parent.name else folder.name

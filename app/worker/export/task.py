@@ -1,0 +1,138 @@
+"""The task ``export``: a tuned model into a folder that appears only when everything in it is complete."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from app.core.data.prepare import CancelledError
+from app.core.export.destination import destination_problems
+from app.core.export.format import export_format
+from app.core.export.option import option_values
+from app.core.export.size import source_size
+from app.core.export.source import export_source
+from app.core.model.folder import locate_model
+from app.core.problem import Problem, TaskError, UnusableError
+from app.core.protocol import event
+from app.core.protocol.job import ExportJob
+from app.core.quantity import bytes_text
+from app.core.run.summary import folder_bytes
+from app.core.system.disk import free_bytes
+from app.worker.export.plan import ExportPlan
+from app.worker.export.tuned_model import TunedModel
+from app.worker.export.writer import ExportWriter, writer_of
+from app.worker.process.channel import Channel
+from app.worker.process.progress import Reporter
+
+DISK_FULL = 28  # errno.ENOSPC, and what MLX says of it only in words
+LOADING = "Loading the model"
+
+
+def export_model(channel: Channel, _job_dir: Path, job: ExportJob) -> None:
+    """The task ``export``. ``stop`` leaves nothing behind.
+
+    Ends with a `Result` (``path``, ``format``, ``bytes``, ``base``, ``adapter``).
+    """
+    started = time.monotonic()
+    plan = plan_of(job)
+    writer = writer_of(plan.format.name)
+    refuse_hindrances(plan, writer)
+    reporter = Reporter(channel)
+    try:
+        with staged(plan.out) as folder:
+            channel.emit(event.Progressed(phase=LOADING))
+            tuned = TunedModel.of(plan)
+            writer.write(plan, tuned, folder, reporter.phase)
+            size = folder_bytes(folder)
+    except CancelledError:
+        channel.emit(event.Finished(reason="stopped", message="Stopped; nothing was written."))
+        return
+    data = {
+        "path": str(plan.out),
+        "format": plan.format.name,
+        "bytes": size,
+        "base": str(plan.base),
+        "adapter": str(plan.source.adapter),
+    }
+    channel.emit(event.Result(name="export", data=data))
+    channel.emit(event.Finished(elapsed_s=time.monotonic() - started))
+
+
+def plan_of(job: ExportJob) -> ExportPlan:
+    """What the job asks for, with defaults filled in. Raises `UnusableError`."""
+    chosen = export_format(job.format)
+    values = option_values(chosen.options, job.options)
+    source = export_source(job.source, job.checkpoint)
+    return ExportPlan(
+        chosen, source, locate_model(job.model or source.base), job.out.expanduser().resolve(), values
+    )
+
+
+def refuse_hindrances(plan: ExportPlan, writer: ExportWriter) -> None:
+    """Raises `UnusableError` with everything that is in the way, before any work."""
+    needed = plan.format.size(source_size(plan.base, plan.source.adapter), plan.values)
+    problems: list[Problem] = destination_problems(plan.out, needed)
+    problems += writer.problems(plan)
+    if problems:
+        raise UnusableError(problems)
+
+
+@contextmanager
+def staged(out: Path) -> Iterator[Path]:
+    """An empty folder beside ``out`` that gets its name when the block ends well, and goes when it does not.
+
+    What an export that was killed has left beside the same ``out`` goes, too.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    for old in out.parent.glob(f".{_escaped(out.name)}-*.part"):
+        if not _is_alive(old):
+            shutil.rmtree(old, ignore_errors=True)
+    folder = out.with_name(f".{out.name}-{os.getpid()}.part")
+    folder.mkdir()
+    try:
+        yield folder
+        _flush(folder)
+        folder.rename(out)
+    except (OSError, RuntimeError) as error:
+        if not _is_full(error, out):
+            raise
+        free = bytes_text(free_bytes(out))
+        said = f"The disk became full ({free} are free); nothing was written."
+        raise TaskError(said, "Free some space, or choose another disk.") from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _escaped(name: str) -> str:
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
+
+
+def _is_alive(folder: Path) -> bool:
+    """Whether the process that a folder is named after still runs."""
+    number = folder.name.removesuffix(".part").rpartition("-")[2]
+    try:
+        os.kill(int(number), 0)
+    except (ProcessLookupError, ValueError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _flush(folder: Path) -> None:
+    """Everything is on the disk before the name says that it is complete."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+
+
+def _is_full(error: Exception, out: Path) -> bool:
+    """MLX tells a failed write only in words ("Unable to write …")."""
+    if isinstance(error, OSError):
+        return error.errno == DISK_FULL
+    return "write" in str(error).lower() and free_bytes(out) < 1_000_000
