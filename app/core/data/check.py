@@ -24,7 +24,7 @@ from app.core.problem import Severity
 from app.core.quantity import plural
 from app.core.source.finding import KINDS, Findings
 from app.core.source.reader import NO_ROWS, OVERLAP_KEY, Chunking, RowFault, read_rows
-from app.core.source.reading import Reading
+from app.core.source.reading import FileReading
 from app.core.source.source import SPLITS, Source, Split, find_sources, locate_data
 from app.core.source.stream import ByteCount
 
@@ -372,7 +372,7 @@ def check_files(
     findings = Findings()
     sources = find_sources(
         [Path(path) for path in paths], findings, valid=[Path(p) for p in valid], test=[Path(p) for p in test],
-        reading=Reading.of(config),
+        reading=FileReading.of(config),
     )  # fmt: skip
     check = DataCheck(
         sources, findings, Features.of(config), skip_bad_rows=config.skip_bad_rows, chunking=chunking_of(config)

@@ -15,7 +15,7 @@ from app.core.data.row_check import FastCheck, fast_check, full_check, is_good
 from app.core.data.tool import tools_of
 from app.core.source.finding import Findings
 from app.core.source.reader import Chunking, read_rows
-from app.core.source.reading import Reading
+from app.core.source.reading import FileReading
 from app.core.source.source import find_sources
 
 KNOWN_LAYOUTS = 5000
@@ -79,7 +79,7 @@ def first_examples(
 ) -> Iterator[tuple[str, int, dict[str, Any]]]:
     """The first ``count`` rows that train, in the form ``target``, each with its file and line."""
     features, found = Features.of(config), 0
-    for source in find_sources(paths, Findings(), reading=Reading.of(config)):
+    for source in find_sources(paths, Findings(), reading=FileReading.of(config)):
         for line, row in read_rows(source, None, Chunking.for_tokens(config.max_seq_length)):
             if found == count:
                 return

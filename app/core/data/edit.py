@@ -21,7 +21,7 @@ from app.core.data.row_check import full_check, is_good
 from app.core.problem import Problem, Severity, UnusableError
 from app.core.source.finding import Findings
 from app.core.source.reader import ABOUT_FILE, NO_ROWS, OVERLAP_KEY, Chunking, RowFault, read_rows
-from app.core.source.reading import Reading
+from app.core.source.reading import FileReading
 from app.core.source.source import SPLITS, Source, UnusableFileError, find_sources, inspect_file
 from app.core.source.stream import ByteCount
 from app.core.system.atomic_file import write_with
@@ -162,7 +162,7 @@ def _plain(value: Any) -> Any:
 
 def _source(path: Path, config: TrainConfig) -> Source:
     try:
-        return inspect_file(path, Reading.of(config))
+        return inspect_file(path, FileReading.of(config))
     except UnusableFileError as error:
         raise UnusableError([Problem("data", error.reason, file=str(path))]) from error
 
@@ -189,7 +189,7 @@ def save_repaired(paths: Iterable[Path], config: TrainConfig, target: Path) -> R
     known format, ``target`` is one of the files), `OSError`.
     """
     findings = Findings()
-    sources = find_sources(paths, findings, reading=Reading.of(config))
+    sources = find_sources(paths, findings, reading=FileReading.of(config))
     check = DataCheck(sources, findings, Features.of(config), chunking=chunking_of(config))
     check.run()
     if not check.accepted_formats:

@@ -25,7 +25,7 @@ from app.core.data.split import LEFT_OUT, SMALL_ROWS, TRAIN, SplitPlan, assign
 from app.core.problem import Problem, Severity, UnusableError
 from app.core.source.finding import Findings
 from app.core.source.reader import OVERLAP_KEY, Chunking, read_rows
-from app.core.source.reading import Reading
+from app.core.source.reading import FileReading
 from app.core.source.source import SPLITS, Source, Split, find_sources, locate_data
 from app.core.source.stream import ByteCount
 
@@ -129,7 +129,7 @@ def _sources(config: TrainConfig, findings: Findings) -> list[Source]:
         if given[key] and not given[key][0].exists():
             raise UnusableError([Problem(key, f"There is nothing at {name}.", hint="Choose a file or folder.")])
     return find_sources(
-        [data], findings, valid=given["valid_data"], test=given["test_data"], reading=Reading.of(config)
+        [data], findings, valid=given["valid_data"], test=given["test_data"], reading=FileReading.of(config)
     )
 
 

@@ -8,16 +8,16 @@ from app.core.config.train_config import TrainConfig
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class FileReading:
     """What is chosen by hand; empty where the file itself decides."""
 
     sheet: str = ""
     answers_by: str = ""
 
     @classmethod
-    def of(cls, config: TrainConfig) -> Reading:
+    def of(cls, config: TrainConfig) -> FileReading:
         """What a config says."""
         return cls(config.sheet, config.answers_by)
 
 
-BY_CONTENT = Reading()
+BY_CONTENT = FileReading()

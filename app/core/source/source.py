@@ -22,7 +22,7 @@ from app.core.source.container import (
 from app.core.source.encoding import reading_of
 from app.core.source.finding import Findings
 from app.core.source.json_stream import JsonStream
-from app.core.source.reading import BY_CONTENT, Reading
+from app.core.source.reading import BY_CONTENT, FileReading
 from app.core.source.refusal import markup_of, pointer_of, refusal_of
 from app.core.source.stream import (
     HEAD_BYTES,
@@ -88,7 +88,7 @@ class Source:
     told: tuple[tuple[str, str], ...] = ()
     parts: tuple[str, ...] = ()
     container: Container = ""
-    reading: Reading = BY_CONTENT
+    reading: FileReading = BY_CONTENT
     sheets: tuple[str, ...] = ()
     speakers: tuple[tuple[str, int], ...] = ()
 
@@ -112,7 +112,7 @@ class UnusableFileError(Exception):
         self.reason = reason
 
 
-def inspect_file(path: Path, reading: Reading = BY_CONTENT) -> Source:
+def inspect_file(path: Path, reading: FileReading = BY_CONTENT) -> Source:
     """Finds out by its content, and by what was chosen, what a file is; raises `UnusableFileError`."""
     try:
         if not path.exists():
@@ -136,7 +136,7 @@ def inspect_file(path: Path, reading: Reading = BY_CONTENT) -> Source:
         raise UnusableFileError("damaged_file", f"The compressed file is damaged: {error}.") from error
 
 
-def _inspect(path: Path, size: int, compression: Compression, head: bytes, reading: Reading) -> Source:
+def _inspect(path: Path, size: int, compression: Compression, head: bytes, reading: FileReading) -> Source:
     if not head:
         raise UnusableFileError("empty_file", "The file is empty.")
     if said := pointer_of(head, size):
@@ -213,7 +213,7 @@ def _told(text: str, source: Source) -> tuple[tuple[str, str], ...]:
     return tuple(told)
 
 
-def _workbook(path: Path, size: int, reading: Reading) -> Source:
+def _workbook(path: Path, size: int, reading: FileReading) -> Source:
     try:
         records, sheets = workbook_start(path, reading.sheet)
     except SheetError as error:  # not refused: the sheets are there to choose from
@@ -378,7 +378,7 @@ def find_sources(
     *,
     valid: Iterable[Path] = (),
     test: Iterable[Path] = (),
-    reading: Reading = BY_CONTENT,
+    reading: FileReading = BY_CONTENT,
 ) -> list[Source]:
     """Every data file that the paths stand for, in the order train, valid, test; what cannot be used is a finding.
 
