@@ -165,6 +165,8 @@ def _read_keys(found: Translation) -> None:
         tree["num_layers"] = -1
     if "schedule" not in tree and tree.get("lr_schedule"):
         tree["schedule"] = "custom"
+    if isinstance(optimizer := tree.get("optimizer"), str):  # mlx-lm takes AdamW for adamw
+        tree["optimizer"] = optimizer.lower()
 
 
 def _read_lists(found: Translation) -> None:

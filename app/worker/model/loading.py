@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -124,11 +124,61 @@ def describe(config: TrainConfig, num_layers: int, matrices: tuple[str, ...]) ->
 
 
 def grad_checkpoint(model: nn.Module) -> None:
-    """Recomputes activations in the backward pass. It patches the layers' classes: for the life of the process."""
-    from mlx_lm.tuner.trainer import grad_checkpoint as patch
+    """Recomputes activations in the backward pass. It patches the layers' classes: for the life of the process.
 
-    for layer in {type(layer): layer for layer in model.layers}.values():
-        patch(layer)
+    What dropout leaves out is the same both times. mlx-lm's own checkpointing draws anew in the backward pass, and
+    so takes the gradient of another function than the one whose loss it shows.
+    """
+    draws = _repeat_dropout(model)
+    for kind in {type(layer) for layer in model.layers}:
+        _recompute(kind, draws)
+
+
+class _RepeatedDropout(nn.Dropout):
+    """Dropout that takes its keys from those it is given: called again with the same, it leaves out the same."""
+
+    keys: ClassVar[Iterator[mx.array] | None] = None
+
+    def __call__(self, x: mx.array) -> mx.array:
+        keys = _RepeatedDropout.keys
+        if keys is None or self._p_1 == 1 or not self.training:
+            return super().__call__(x)
+        return (1 / self._p_1) * mx.random.bernoulli(self._p_1, x.shape, key=next(keys)) * x
+
+
+def _repeat_dropout(model: nn.Module) -> bool:
+    """Gives the layers dropout that can be repeated; False where there is none to repeat."""
+    found = [module for layer in model.layers for module in layer.modules() if type(module) is nn.Dropout]
+    for module in found:
+        module.__class__ = _RepeatedDropout
+    return any(module._p_1 < 1 for module in found)
+
+
+def _recompute(kind: type[nn.Module], draws: bool) -> None:
+    plain: Callable[..., Any] = kind.__call__
+
+    def recomputed(layer: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        # Drawn outside of what is computed twice, from the state that the run keeps.
+        key = mx.random.randint(0, 2**31 - 1, (2,), dtype=mx.uint32) if draws and layer.training else None
+
+        def inner(parameters: Any, *args: Any, **kwargs: Any) -> Any:
+            layer.update(parameters)
+            _RepeatedDropout.keys = None if key is None else _split(key)
+            try:
+                return plain(layer, *args, **kwargs)
+            finally:
+                _RepeatedDropout.keys = None
+
+        return mx.checkpoint(inner)(layer.trainable_parameters(), *args, **kwargs)
+
+    kind.__call__ = recomputed
+
+
+def _split(key: mx.array) -> Iterator[mx.array]:
+    """As many keys as are asked for, always the same ones."""
+    while True:
+        key, drawn = mx.random.split(key)
+        yield drawn
 
 
 def _start_from(model: nn.Module, file: Path) -> None:

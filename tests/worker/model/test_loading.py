@@ -6,12 +6,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+import mlx.core as mx
+import mlx.nn as nn
 import pytest
+from mlx.utils import tree_flatten, tree_map
 
+from app.core.config.train_config import TrainConfig
 from app.core.problem import UnusableError
-from app.worker.model.loading import load_model
+from app.worker.model.loading import grad_checkpoint, load_model, make_trainable
 from app.worker.token.tokenizer import load_tokenizer
 from tests.worker.answering_model import make_model
+from tests.worker.tiny_model import write_model
 
 
 @pytest.mark.parametrize(
@@ -36,3 +41,39 @@ def test_a_tokenizer_that_cannot_be_read(tmp_path: Path) -> None:
     (folder / "tokenizer.json").write_text('{"model": 3}')
     with pytest.raises(UnusableError, match="The tokenizer's files cannot be read"):
         load_tokenizer(str(folder))
+
+
+def test_dropout_leaves_out_the_same_when_it_is_computed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gradient is that of the function that gave the loss: along it the loss changes by its square.
+
+    Where the backward pass leaves out other inputs than the forward pass did (as mlx-lm's checkpointing does), it
+    is the gradient of something else.
+    """
+    model, _ = load_model(write_model(tmp_path / "model"))
+    monkeypatch.setattr(type(model.layers[0]), "__call__", type(model.layers[0]).__call__)  # put back afterwards
+    shape = {"rank": 4, "scale": 8.0, "dropout": 0.5, "keys": ["self_attn.q_proj", "mlp.down_proj"]}
+    config = TrainConfig.model_validate({"lora_parameters": shape})
+    make_trainable(model, config)
+    model.update(tree_map(lambda a: a + 0.1 * mx.random.normal(a.shape), model.trainable_parameters()))
+    grad_checkpoint(model)
+    model.train()
+    tokens = mx.array([[5, 9, 40, 7, 11, 90]])
+
+    def loss(parameters: dict[str, Any]) -> mx.array:
+        mx.random.seed(3)
+        model.update(parameters)
+        return nn.losses.cross_entropy(model(tokens[:, :-1]), tokens[:, 1:], reduction="mean")
+
+    parameters = model.trainable_parameters()
+    gradient = mx.grad(loss)(parameters)
+    square = sum(mx.square(array).sum().item() for _, array in tree_flatten(gradient))
+    step = 1e-2 / square**0.5
+    forth, back = (
+        loss(tree_map(lambda p, g, s=sign: p + s * step * g, parameters, gradient)).item() for sign in (1, -1)
+    )
+    assert (forth - back) / (2 * step) == pytest.approx(square, rel=2e-2)
+    mx.random.seed(3)
+    first = model(tokens)
+    assert not mx.array_equal(first, model(tokens)), "each pass leaves out something else"
