@@ -12,7 +12,7 @@ from app.core.data.column import reads_as_data
 from app.core.data.conclusion import Conclusion
 from app.core.data.duplicate import Contradictions, Fingerprints, RepeatSummary, RowPlace
 from app.core.data.format import Features, Format, Layout, Target, mlx_choice
-from app.core.data.label import label_of
+from app.core.data.label import LABEL_COLUMNS, label_of
 from app.core.data.layout import layout_of
 from app.core.data.message_check import Fault
 from app.core.data.rated import goal_of, is_written, prompt_of
@@ -345,6 +345,8 @@ def _count_unused(row: dict[str, Any], unused: Unused, counts: Counter[str]) -> 
     """Counts the columns in which something stands: any value where the name tells of data, else a text."""
     for name, is_telling in unused:
         value = row[name]
+        if isinstance(value, bool) and name not in LABEL_COLUMNS:
+            continue  # a switch, whatever it is called
         there = value not in EMPTY_VALUES if is_telling else bool(value) and isinstance(value, (str, list, dict))
         if there and (name in counts or len(counts) < COUNTED_COLUMNS):
             counts[name] += 1

@@ -12,7 +12,8 @@ NAME_LIMIT = 60  # characters of a column's name in a message
 
 CHAT_COLUMNS = ("messages", "conversations", "conversation", "dialog", "dialogue", "turns", "chat")
 SYSTEM_COLUMNS = ("system", "system_prompt", "system_message")
-CONTEXT_COLUMNS = ("context", "sql_context", "passage")
+CONTEXT_COLUMNS = ("context", "contexts", "sql_context", "passage", "passages", "document", "documents", "article",
+                   "paragraph", "background")  # fmt: skip
 HISTORY_COLUMNS = ("history", "chat_history")
 TOOL_COLUMNS = ("tools", "functions")
 CHOICE_COLUMNS = ("choices", "options")
@@ -25,14 +26,25 @@ PAIRS = (
     ("question", "solution"), ("problem", "answer"), ("question", "response"), ("query", "response"),
     ("query", "answer"), ("input", "output"), ("input", "target"), ("prompt", "output"), ("prompt", "target"),
     ("inputs", "targets"),
-    ("source", "target"), ("user", "assistant"), ("human", "assistant"), ("human", "gpt"), ("human", "bot"),
-    ("question", "answers"), ("q", "a"), ("front", "back"),
+    ("query", "answers"), ("source", "target"), ("user", "assistant"), ("human", "assistant"), ("human", "gpt"),
+    ("human", "bot"),
+    ("question", "answers"), ("q", "a"), ("front", "back"), ("document", "summary"), ("article", "summary"),
+    ("article", "highlights"), ("dialogue", "summary"), ("text", "summary"),
 )  # fmt: skip
-PROMPT_COLUMNS = ("prompt", "question", "instruction", "query", "problem", "input", "user", "human")
+PROMPT_COLUMNS = ("prompt", "question", "instruction", "query", "problem", "input", "user", "human",
+                  "question_stem")  # fmt: skip
 # A better and a worse answer.
 PREFERENCES = (
     ("chosen", "rejected"), ("preferred_output", "non_preferred_output"), ("chosen_response", "rejected_response"),
     ("response_chosen", "response_rejected"), ("preferred", "rejected"), ("accepted", "rejected"),
+)  # fmt: skip
+# Two answers and the column that says which of them is better, by the rule of `better_of`.
+JUDGED = (
+    ("response_0", "response_1", "better_response_id", "place"),
+    ("response_1", "response_2", "preference_strength", "sign"),
+    ("response1", "response2", "overall_preference", "sign"), ("output_1", "output_2", "preference", "number"),
+    ("response_a", "response_b", "winner", "name"), ("answer_a", "answer_b", "winner", "name"),
+    ("conversation_a", "conversation_b", "winner", "name"),
 )  # fmt: skip
 # What an answer is compared with; a dot goes into an object.
 REFERENCE_COLUMNS = ("reference_answer", "ground_truth", "reward_model.ground_truth", "final_answer", "answer",
@@ -53,7 +65,8 @@ _TELLING = frozenset((
     "output", "outputs", "response", "responses", "completion", "completions", "solution", "solutions",
     "target", "targets", "label", "labels", "class", "sentiment", "intent", "emotion", "chosen", "rejected",
     "reply", "summary", "translation", "rationale", "explanation", "reasoning", "thinking", "image", "images",
-    "audio", "audios", "video", "videos",
+    "audio", "audios", "video", "videos", "definition", "highlights", "explanations", "premise", "hypothesis",
+    "sql",
 ))  # fmt: skip
 # Words behind which a name tells something about a text and is none: `prompt_id`, `answer_type`.
 _ABOUT = frozenset((
@@ -100,6 +113,8 @@ def reads_as_data(column: str) -> bool:
     """True if a column of this name looks like a part of an example, so that leaving it out changes the example."""
     words = re.sub(r"([a-z])([A-Z])", r"\1 \2", column).lower()
     found = [word for word in re.split(r"[^a-z]+", words) if word]
+    if found == ["code"]:  # not `country_code`
+        return True
     if not found or found[-1] in _ABOUT or found[0] in _MEASURED:
         return False
     return not _TELLING.isdisjoint(found)

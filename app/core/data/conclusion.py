@@ -112,7 +112,7 @@ class Conclusion:
         if main is lane:
             index, line = lane.lines[0]
             columns = ", ".join(quoted(name) for name in lane.columns[0][:12]) or "none"
-            said = f"The columns ({columns}) are of no known format."
+            said = f"The columns ({columns}) are of no known format. {needs_of(self._features.train_mode)}".strip()
             self._findings.add("unknown_format", self._sources[index].name, line, said, count=lane.count)
             return
         needed = main.layout.needed if main.layout is not None else ()
@@ -237,7 +237,7 @@ def _fits(lane: Lane, main: Lane) -> bool:
 
 def _better_answers(layout: Layout | None) -> str:
     """How to train on the better answers alone, where columns can be chosen so."""
-    if layout is None or layout.chat:
+    if layout is None or layout.chat or layout.verdict:
         return ""
     if not layout.prompt:
         return f"Where they are whole conversations as messages, choose {quoted(layout.chosen)} as the chat column."

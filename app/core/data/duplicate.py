@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from app.core.data.format import Format, Layout
 from app.core.data.label import label_of
+from app.core.data.rated import better_of
 from app.core.data.row_check import dumped
 
 LIMIT_ROWS = 3_000_000
@@ -149,9 +150,9 @@ class Contradictions:
             said, verdict = {*layout.read} - {layout.label}, bool(label_of(row[layout.label]))
             key = hash(dumped({column: row.get(column) for column in said}))
         else:
-            asked = {*layout.read} - {layout.chosen, layout.rejected}
+            asked = {*layout.read} - {layout.chosen, layout.rejected, layout.verdict}
             chosen, rejected = dumped(row.get(layout.chosen)), dumped(row.get(layout.rejected))
-            verdict = chosen < rejected
+            verdict = (chosen < rejected) != (bool(layout.verdict) and better_of(row, layout) == 1)
             prompt = dumped({column: row.get(column) for column in asked})
             key = hash((prompt, *sorted((chosen, rejected))))
         known = self._said.get(key)

@@ -69,9 +69,10 @@ class Features:
 class Layout:
     """Where the parts of a row are: names of its columns, empty where there is none.
 
-    ``completion`` may be a path into an object (``reward_model.ground_truth``); ``choices`` are the columns that
-    hold the choices of a question. ``native`` when mlx-lm itself reads such rows as they are, given the same
-    features.
+    ``verdict`` is the column that says which of ``chosen`` and ``rejected`` is the better one, where it differs
+    from row to row. ``completion`` may be a path into an object (``reward_model.ground_truth``); ``choices`` are
+    the columns that hold the choices of a question. ``native`` when mlx-lm itself reads such rows as they are,
+    given the same features.
     """
 
     format: Format
@@ -85,6 +86,7 @@ class Layout:
     chosen: str = ""
     rejected: str = ""
     label: str = ""
+    verdict: str = ""
     choices: tuple[str, ...] = ()
     native: bool = False
 
@@ -105,7 +107,7 @@ class Layout:
     def read(self) -> tuple[str, ...]:
         """All columns that the example is made of, in the order of its parts."""
         every = (self.system, self.history, self.chat, self.prompt, self.context, *self.choices, self.completion,
-                 self.text, self.chosen, self.rejected, self.label)  # fmt: skip
+                 self.text, self.chosen, self.rejected, self.verdict, self.label)  # fmt: skip
         return tuple(dict.fromkeys(name for name in every if name))
 
     def unused(self, columns: Iterable[Any], features: Features) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from app.core.data.column import (
     INSTRUCTION_ANSWERS,
     INSTRUCTION_COLUMNS,
     INSTRUCTION_INPUTS,
+    JUDGED,
     KEYED_ANSWERS,
     PAIRS,
     PREFERENCES,
@@ -32,6 +33,7 @@ from app.core.data.column import (
 )
 from app.core.data.format import Features, Format, Layout, mlx_choice
 from app.core.data.label import LABEL_COLUMNS, is_verdict
+from app.core.data.message import SPEAKERS, called_in, transcript
 from app.core.method.table import METHODS
 
 Row = dict[Any, Any]
@@ -138,7 +140,11 @@ def _classified(row: Row, names: dict[str, str], features: Features) -> Layout |
 
 
 def _text_layout(row: Row, names: dict[str, str], features: Features) -> Layout | None:
-    """A column of text; one that is merely *called* content counts only when no other column holds text."""
+    """A column of text; one that is merely *called* content counts only when no other column holds text. Texts with
+    a role are single messages of conversations, of which each alone teaches nothing."""
+    role = row.get(names.get("role", ""))
+    if features.data_format != "text" and isinstance(role, str) and role.strip().lower() in SPEAKERS:
+        return None
     if features.text in row:
         return Layout(Format.TEXT, text=features.text, native=True)
     texts = [name for name, value in row.items() if isinstance(value, str)]
@@ -171,18 +177,34 @@ def _system(names: dict[str, str], features: Features, own: set[str]) -> str:
 
 def _preference(row: Row, names: dict[str, str], features: Features) -> Layout | None:
     """Two answers, and where their prompt stands: in a column of its own, in a conversation, or before both."""
-    found = next(((names[a], names[b]) for a, b in PREFERENCES if a in names and b in names), None)
-    if found is None:
+    chosen, rejected, verdict = _two_answers(names)
+    if not chosen:
         return None
-    chosen, rejected = found
+    found = (chosen, rejected)
     prompt = features.prompt if features.prompt in row else first_of(names, PROMPT_COLUMNS)
     if prompt in found:
         prompt = ""
     chat = "" if prompt else first_of(names, CHAT_COLUMNS)
-    beside = _beside(names, features, prompt)
+    if not prompt and not chat:  # HelpSteer3's name for the conversation
+        chat = next(
+            (names[name] for name in CONTEXT_COLUMNS if name in names and message_list(row[names[name]])), ""
+        )
+    beside = _beside(names, features, prompt or chat)
     if prompt and prompt.strip().lower() in INSTRUCTION_COLUMNS:
         beside["context"] = first_of(names, INSTRUCTION_INPUTS)
-    return Layout(Format.PREFERENCE, chat=chat, prompt=prompt, chosen=chosen, rejected=rejected, **beside)
+    return Layout(Format.PREFERENCE, chat=chat, prompt=prompt, chosen=chosen, rejected=rejected, verdict=verdict,
+                  **beside)  # fmt: skip
+
+
+def _two_answers(names: dict[str, str]) -> tuple[str, str, str]:
+    """The columns of two answers, the better one first, or with the column that says which it is; empty without."""
+    for better, worse in PREFERENCES:
+        if better in names and worse in names:
+            return names[better], names[worse], ""
+    for one, other, verdict, _ in JUDGED:
+        if one in names and other in names and verdict in names:
+            return names[one], names[other], names[verdict]
+    return "", "", ""
 
 
 def _labelled(row: Row, features: Features) -> Layout | None:
@@ -247,7 +269,9 @@ def _pair(
 ) -> Layout:
     """A prompt and its answer; both may be lists of messages (TRL's conversational form)."""
     beside = _beside(names, features, prompt, completion)
-    if message_list(row[prompt]) is not None or message_list(row[completion]) is not None:
+    if any(message_list(row[column]) is not None for column in (prompt, completion)) or transcript(row[prompt]):
+        return Layout(Format.CHAT, prompt=prompt, completion=completion, **beside)
+    if called_in(row, completion) is not None:
         return Layout(Format.CHAT, prompt=prompt, completion=completion, **beside)
     native = native and not any(beside.values())
     return Layout(Format.COMPLETION, prompt=prompt, completion=completion, native=native, **beside)

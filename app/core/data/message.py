@@ -8,13 +8,13 @@ from typing import Any
 
 from app.core.data.column import as_list, as_object, message_list, plain_text
 from app.core.data.format import RATED, Format, Layout
-from app.core.data.tool import calls_in, tool_call, tool_result_text
+from app.core.data.tool import calls_in, tool_call, tool_result_text, tools_of
 
 # ShareGPT's names of speakers, and others found in the wild.
 SPEAKERS = {
-    "human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "chatgpt": "assistant",
-    "bot": "assistant", "model": "assistant", "ai": "assistant", "bard": "assistant", "bing": "assistant",
-    "system": "system", "developer": "system",
+    "human": "user", "user": "user", "prompter": "user", "gpt": "assistant", "assistant": "assistant",
+    "chatgpt": "assistant", "bot": "assistant", "chatbot": "assistant", "model": "assistant", "ai": "assistant",
+    "bard": "assistant", "bing": "assistant", "system": "system", "developer": "system",
     "tool": "tool", "function_response": "tool", "tool_response": "tool", "observation": "tool",
     "function": "tool", "function_call": "assistant", "tool_call": "assistant",
 }  # fmt: skip
@@ -28,7 +28,8 @@ ROLES = frozenset(("system", "developer", "user", "assistant", "tool", "function
 _KEPT_ROLES = ROLES - {"function"}
 # Names of roles that mean a known one wherever they stand. `human` and `gpt` are ShareGPT's: beside `assistant` or
 # `user` they are as likely a slip, and are told.
-_OTHER_ROLES = {"model": "assistant", "ai": "assistant", "bot": "assistant", "function": "tool"}
+_OTHER_ROLES = {"model": "assistant", "ai": "assistant", "bot": "assistant", "chatbot": "assistant",
+                "prompter": "user", "function": "tool"}  # fmt: skip
 # Fields by which a turn says that it is not to be learned: OpenAI's, Axolotl's, others'.
 _WEIGHTS = ("weight", "loss_weight", "train", "training", "loss")
 _REASONING_PARTS = ("thinking", "reasoning")
@@ -42,10 +43,11 @@ RowMessage = dict[str, Any]
 
 def pair_of(row: dict[str, Any], layout: Layout) -> tuple[Any, Any]:
     """Prompt and answer: what belongs to the prompt follows it after an empty line, the answer is text."""
-    prompt = row.get(layout.prompt)
-    if isinstance(prompt, str):
-        prompt = "\n\n".join([prompt, *_prompt_parts(row, layout, prompt)])
-    return prompt, answer_of(row, layout)
+    given = row.get(layout.prompt)
+    prompt = plain_text(given)
+    if prompt is None:
+        return given, answer_of(row, layout)
+    return "\n\n".join([prompt, *_prompt_parts(row, layout, prompt)]), answer_of(row, layout)
 
 
 def answer_of(row: dict[str, Any], layout: Layout) -> Any:
@@ -147,8 +149,19 @@ def turns_of(row: dict[str, Any], layout: Layout) -> list[RowMessage]:
         return turns_from(value if isinstance(value, list) else [], sharegpt=layout.format is Format.SHAREGPT)
     answer = row.get(layout.completion)
     turns = message_list(answer)
-    answers = [{"role": "assistant", "content": answer_of(row, layout)}] if turns is None else turns_from(turns)
+    if (calls := called_in(row, layout.completion)) is not None:
+        answers = [{"role": "assistant", "content": "", "tool_calls": calls}]
+    else:
+        answers = [{"role": "assistant", "content": answer_of(row, layout)}] if turns is None else turns_from(turns)
     return [*prompt_turns(row, layout), *answers]
+
+
+def called_in(row: dict[str, Any], column: str) -> list[Any] | None:
+    """The calls that an answer is made of, all of them of the row's own tools; None for any other answer."""
+    names = {tool["function"].get("name") for tool in tools_of(row)
+             if isinstance(tool, dict) and isinstance(tool.get("function"), dict)}  # fmt: skip
+    calls = calls_in(row.get(column)) if names else None
+    return calls if calls and all(call["function"].get("name") in names for call in calls) else None
 
 
 def prompt_turns(row: dict[str, Any], layout: Layout) -> list[RowMessage]:
@@ -156,8 +169,9 @@ def prompt_turns(row: dict[str, Any], layout: Layout) -> list[RowMessage]:
     value = row.get(layout.prompt)
     turns = message_list(value)
     if turns is None:
-        turns = transcript(value) if layout.format in RATED else []
-        asked = turns or [{"role": "user", "content": value}]
+        turns = transcript(value) if layout.format in RATED or layout.format is Format.CHAT else []
+        text = plain_text(value)
+        asked = turns or [{"role": "user", "content": value if text is None else text}]
     else:
         asked = turns_from(turns)
     last = asked[-1]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from app.core.data.column import message_list, plain_text, quoted, value_at
+from app.core.data.column import JUDGED, message_list, plain_text, quoted, value_at
 from app.core.data.format import Format, Layout
 from app.core.data.label import label_of
 from app.core.data.message import (
@@ -65,11 +65,31 @@ class Pair(NamedTuple):
 def pair_of_answers(row: dict[str, Any], layout: Layout) -> Pair:
     """The pair in a row. Where the answers are whole conversations, what they begin with alike is the prompt."""
     chosen, rejected = _either(row.get(layout.chosen)), _either(row.get(layout.rejected))
+    if layout.verdict and better_of(row, layout) == 1:
+        chosen, rejected = rejected, chosen
     prompt = _asked(row, layout)
     shared = _shared(chosen, rejected)
     if shared:
         prompt, chosen, rejected = chosen[:shared], chosen[shared:], rejected[shared:]
     return Pair(with_system(prompt, row, layout), chosen, rejected)
+
+
+def better_of(row: dict[str, Any], layout: Layout) -> int | None:
+    """Which of two answers is the better one, 0 for the first and 1 for the second; None where neither is."""
+    rule = next(rule for *_, name, rule in JUDGED if name == layout.verdict.strip().lower())
+    value = row.get(layout.verdict)
+    if rule == "name":
+        word = value.strip().lower().rpartition("_")[2] if isinstance(value, str) else ""
+        return {"a": 0, "b": 1}.get(word)
+    text = plain_text(value)
+    try:
+        number = float(text or "")
+    except ValueError:
+        return None
+    if rule == "sign":
+        return 0 if number < 0 else 1 if number > 0 else None
+    number -= rule == "number"  # they count from 1
+    return int(number) if number in (0, 1) else None
 
 
 def _asked(row: dict[str, Any], layout: Layout) -> list[RowMessage]:
@@ -101,7 +121,10 @@ def prompt_of(row: dict[str, Any], layout: Layout) -> tuple[list[RowMessage], st
         prompt = _asked(row, layout)
         return with_system(prompt, row, layout), reference_of(row, layout)
     *prompt, last = messages_of(row, layout)
-    return prompt, final_answer(str(last.get("content") or ""))
+    said = str(last.get("content") or "")
+    if not said.strip() and last.get("tool_calls"):
+        return prompt, str(tool_result_text([call.get("function", call) for call in last["tool_calls"]]))
+    return prompt, final_answer(said)
 
 
 def reference_of(row: dict[str, Any], layout: Layout) -> str:
@@ -174,6 +197,11 @@ def pair_faults(row: dict[str, Any], layout: Layout) -> list[tuple[str, str]]:
     """What is wrong with a preference row whose columns are texts or lists of messages."""
     pair = pair_of_answers(row, layout)
     faults = []
+    if layout.verdict and better_of(row, layout) is None:
+        said = (
+            f"{quoted(layout.verdict)} is {str(row.get(layout.verdict))[:40]!r}: neither answer is the better one."
+        )
+        faults.append(("undecided", said))
     if not pair.prompt:
         told = "`prompt` is missing" if not layout.chat else f"{quoted(layout.chat)} holds no turn"
         faults.append(("missing_field", f"{told}, and the answers do not begin with it."))

@@ -150,7 +150,8 @@ def _fast_pair(prompt: str, completion: str, native: bool) -> FastCheck:
         first, second = row[prompt], row[completion]
         if type(first) is not str or type(second) is not str or not first.strip() or not second.strip():
             return None
-        if first[0] == "[" or second[0] == "[":  # perhaps messages, written as text
+        # Perhaps messages, written as text, or a transcript.
+        if first[0] == "[" or second[0] == "[" or first.startswith(("\n\nHuman:", "Human:")):
             return None
         text = first + _SEPARATOR + second
         faults = () if text.isascii() else mojibake_faults(text)
@@ -192,7 +193,7 @@ def _checked(row: dict[str, Any], layout: Layout) -> RowResult:
     if layout.format in RATED:
         return _check_rated(row, layout)
     if layout.format in (Format.COMPLETION, Format.ALPACA) and layout.target == "completion":
-        faults = [*_text_faults(row, layout.prompt), *_answer_faults(row, layout), *_tool_faults(row)]
+        faults = [*_prompt_faults(row, layout), *_answer_faults(row, layout), *_tool_faults(row)]
         texts = list(pair_of(row, layout))
         native = layout.native and not isinstance(row.get("tools"), str)
         return _result(_fingerprint(_PAIR_ROLES, texts, row), texts, faults, native and not faults)
@@ -235,7 +236,7 @@ def _own_column_faults(row: dict[str, Any], layout: Layout) -> list[Fault]:
         elif not value:
             faults.append(("empty_field", f"`{layout.chat}` is an empty list."))
     elif layout.format is not Format.CHAT:
-        faults += [*_text_faults(row, layout.prompt), *_answer_faults(row, layout)]
+        faults += [*_prompt_faults(row, layout), *_answer_faults(row, layout)]
     return faults
 
 
@@ -287,13 +288,24 @@ def _tool_faults(row: dict[str, Any]) -> list[Fault]:
     return faults
 
 
+def _prompt_faults(row: dict[str, Any], layout: Layout) -> list[Fault]:
+    """Faults of a prompt; a number, true or false is one as it is an answer, and told."""
+    value = row.get(layout.prompt)
+    return [] if isinstance(value, str) and value.strip() else _plain_faults(row, layout.prompt)
+
+
+def _plain_faults(row: dict[str, Any], column: str) -> list[Fault]:
+    value = row.get(column)
+    if isinstance(value, str) or plain_text(value) is None:
+        return _text_faults(row, column)
+    return [("number_as_text", f"Numbers, true or false in {quoted(column)} are trained as text")]
+
+
 def _answer_faults(row: dict[str, Any], layout: Layout) -> list[Fault]:
     """Faults of an answer; what is no text but is trained as one is told."""
     column, value = layout.completion, row.get(layout.completion)
-    if isinstance(value, str) or value is None:
-        return _text_faults(row, column)
-    if plain_text(value) is not None:
-        return [("number_as_text", f"Numbers, true or false in {quoted(column)} are trained as text")]
+    if isinstance(value, str) or value is None or plain_text(value) is not None:
+        return _plain_faults(row, column)
     accepted = accepted_answers(column, value)
     if accepted is not None:
         if not accepted or not accepted[0].strip():
@@ -330,7 +342,7 @@ def _renamed_faults(row: dict[str, Any], layout: Layout, turns: list[RowMessage]
 
 def _check_rated(row: dict[str, Any], layout: Layout) -> RowResult:
     """Preference, labelled and GRPO rows: the columns are there and are texts or messages."""
-    faults = _tool_faults(row)
+    faults, notes = _tool_faults(row), list[Fault]()
     for column in layout.needed:
         if column == layout.label:
             faults += label_faults(row, layout)
@@ -338,10 +350,10 @@ def _check_rated(row: dict[str, Any], layout: Layout) -> RowResult:
             faults += _own_column_faults(row, layout)
         elif layout.format is Format.GRPO and column == layout.completion:
             faults += _reference_faults(row, column)
-        elif message_list(row.get(column)) is None and (
-            column == layout.prompt or plain_text(row.get(column)) is None or isinstance(row[column], str)
-        ):
-            faults += _text_faults(row, column)
+        elif message_list(row.get(column)) is None:
+            told = _plain_faults(row, column)
+            notes += [fault for fault in told if fault[0] == "number_as_text"]
+            faults += [fault for fault in told if fault[0] != "number_as_text"]
     values = [*(value_at(row, column) for column in layout.read), *tools_of(row)]
     turns: list[RowMessage] = []
     if not faults:
@@ -349,7 +361,9 @@ def _check_rated(row: dict[str, Any], layout: Layout) -> RowResult:
     written = not faults and is_written(row, _WRITTEN[layout.format]) and _are_own_tools(row)
     texts = [turn.get("content") for turn in turns]
     fingerprint, length, found, _ = _result(hash(dumped(values)), texts, faults, written)
-    return fingerprint, length, (*found, *_reference_notes(row, layout)) if not faults else found, written
+    if not faults:
+        found = (*found, *notes, *_reference_notes(row, layout))
+    return fingerprint, length, found, written
 
 
 _WRITTEN: dict[Format, Goal] = {

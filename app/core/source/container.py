@@ -19,7 +19,10 @@ CONTAINER_LABELS: dict[Container, str] = {
 }
 # Lists that belong to a row, so that an object with one of them is a row and no container of rows.
 ROW_LISTS = frozenset(("messages", "conversations", "conversation", "dialog", "dialogue", "turns", "chosen",
-                       "rejected", "prompt", "completion", "tools", "history"))  # fmt: skip
+                       "rejected", "prompt", "completion", "tools", "history", "segments", "items"))  # fmt: skip
+# Texts that make an object a row, whatever lists it holds.
+ROW_TEXTS = frozenset(("prompt", "instruction", "question", "query", "problem", "system", "system_prompt",
+                       "context", "input", "text"))  # fmt: skip
 SPLIT_WORDS: dict[str, Literal["train", "valid", "test"]] = {
     "train": "train", "training": "train",
     "valid": "valid", "validation": "valid", "val": "valid", "dev": "valid", "eval": "valid", "evaluation": "valid",

@@ -54,6 +54,7 @@ KINDS: dict[str, Kind] = {
     "wrong_type": Kind(_E, "Wrong type", _REPAIR),
     "unknown_role": Kind(_E, "Unknown role", "Use system, user, assistant or tool."),
     "no_answer": Kind(_E, "No answer at the end", "Let the row end with a turn of the assistant."),
+    "undecided": Kind(_E, "Neither answer is better", "Leave such rows out: there is nothing to learn from them."),
     "one_label": Kind(_E, "Only one kind of label", "Add answers of the other kind, or choose another method."),
     "mixed_format": Kind(_E, "Mixed formats", "Keep one format in a data set, or leave bad rows out."),
     "media": Kind(_E, "Pictures or sound", "Leave such rows out: only text is trained."),

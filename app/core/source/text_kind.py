@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any, Literal
 
-from app.core.source.container import ROW_LISTS, SPLIT_WORDS, begins_columns, rows_of_columns
+from app.core.source.container import ROW_LISTS, ROW_TEXTS, SPLIT_WORDS, begins_columns, rows_of_columns
 from app.core.source.deck import is_deck
 from app.core.source.table import KNOWN_COLUMNS, SEPARATOR_LINE, table_start
 
@@ -89,9 +89,11 @@ def _are_splits(value: dict[str, Any]) -> bool:
 def list_key(value: dict[str, Any]) -> str | None:
     """The key of the one list of objects that an object holds, if it is not itself a row."""
     lists = [k for k, v in value.items() if isinstance(v, list) and any(isinstance(item, dict) for item in v)]
-    if len(lists) == 1 and lists[0] not in ROW_LISTS and not _are_turns(value[lists[0]]):
-        return lists[0]
-    return None
+    if len(lists) != 1 or lists[0] in ROW_LISTS or _are_turns(value[lists[0]]):
+        return None
+    # Beside a prompt or an instruction the list is a part of that row, and read alone it would lose it.
+    beside = any(isinstance(v, str) and v.strip() and k.strip().lower() in ROW_TEXTS for k, v in value.items())
+    return None if beside else lists[0]
 
 
 def _are_turns(items: list[Any]) -> bool:

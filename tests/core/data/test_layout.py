@@ -174,7 +174,7 @@ def test_columns_that_are_not_used_are_told_with_their_rows(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "row, reason",
     [
-        ({"text": "a", "summary": "b"}, "`summary` is not used: 1 row."),
+        ({"text": "a", "rationale": "b"}, "`rationale` is not used: 1 row."),
         ({"text": "a", "tools": [{"name": "c"}]}, "`tools` is not used: 1 row."),
         ({"prompt": "a", "completion": "b", "history": "earlier"},
          "`history` is not used: it holds no turns: 1 row."),
