@@ -23,7 +23,8 @@ from app.core.method.table import METHODS
 from app.core.problem import Severity
 from app.core.quantity import plural
 from app.core.source.finding import KINDS, Findings
-from app.core.source.reader import NO_ROWS, OVERLAP_KEY, Chunking, RowFault, read_rows
+from app.core.source.passage import OVERLAP_KEY, Chunking
+from app.core.source.reader import NO_ROWS, RowFault, read_rows
 from app.core.source.reading import FileReading
 from app.core.source.source import SPLITS, Source, Split, find_sources, locate_data
 from app.core.source.stream import ByteCount
@@ -115,11 +116,12 @@ class DataCheck:
         entries, record, split = self._entries, self.record, self._split_index
         wants_references = "prompt" in METHODS[self.features.train_mode].goals
         number = 0
+        look_every = 0 if source.kind == "document" else LOOK_EVERY  # its passages take their time
         prints: list[int] = []
         lines: list[int] = []
         for line, row in read_rows(source, count, self.chunking):
             number += 1
-            if not number & LOOK_EVERY:
+            if not number & look_every:
                 self.prints.extend(prints, lines)
                 prints, lines = [], []
                 if look():
@@ -223,7 +225,9 @@ class DataCheck:
         self.native[index] = False
         source = self.sources[index]
         if isinstance(value, RowFault):
-            self.findings.add(value.kind, source.name, line, value.reason)
+            of_file = value.kind == "contents" or (source.kind == "document" and value.kind in FATAL)
+            place = None if of_file else line
+            self.findings.add(value.kind, source.name, place, value.reason)
             if value.kind in NO_ROWS:
                 if self.record is not None:
                     self._record(self.record, {}, None, line, 0, bad=True)

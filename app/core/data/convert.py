@@ -14,7 +14,8 @@ from app.core.data.rated import goal_of, rated_row
 from app.core.data.row_check import FastCheck, fast_check, full_check, is_good
 from app.core.data.tool import tools_of
 from app.core.source.finding import Findings
-from app.core.source.reader import Chunking, read_rows
+from app.core.source.passage import Chunking
+from app.core.source.reader import read_rows
 from app.core.source.reading import FileReading
 from app.core.source.source import find_sources
 

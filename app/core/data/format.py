@@ -10,7 +10,7 @@ from typing import Any, Literal
 from app.core.config.train_config import TrainConfig
 from app.core.data.column import CHAT_COLUMNS, PREFERENCES, TOOL_COLUMNS
 from app.core.method.table import METHODS
-from app.core.source.reader import OVERLAP_KEY
+from app.core.source.passage import OVERLAP_KEY
 
 
 class Format(StrEnum):

@@ -9,6 +9,7 @@ from enum import StrEnum
 from itertools import islice
 from pathlib import Path
 
+from app.core.document.document import DOCUMENT_SUFFIXES
 from app.core.model.adapter_file import ADAPTER_CONFIG, ADAPTER_FILE
 from app.core.model.folder import MODEL_CONFIG
 from app.core.protocol.job import EVENTS_FILE, JOB_FILE
@@ -171,4 +172,4 @@ def _has_data_file(folder: Path) -> bool:
 
 
 def _is_data_name(name: str) -> bool:
-    return not name.startswith(".") and _data_suffix(Path(name)) in (*TABLE_SUFFIXES, ".txt")
+    return not name.startswith(".") and _data_suffix(Path(name)) in (*TABLE_SUFFIXES, *DOCUMENT_SUFFIXES, ".txt")

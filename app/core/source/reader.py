@@ -5,13 +5,18 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, TextIO
 
 import orjson
 
+from app.core.document.document import DOCUMENTS
+from app.core.document.paragraph import Account, DocumentError
+from app.core.document.subtitle import subtitle_paragraphs
+from app.core.quantity import plural
 from app.core.source.container import (
     COLUMN_LIMIT_BYTES,
     COLUMNS_TOO_LARGE,
@@ -22,8 +27,9 @@ from app.core.source.container import (
 )
 from app.core.source.deck import deck_rows
 from app.core.source.json_stream import TOO_DEEP, JsonStream, is_too_deep
+from app.core.source.passage import Chunking, passages
 from app.core.source.source import Source
-from app.core.source.stream import ByteCount, damaged_errors, open_bytes, open_text
+from app.core.source.stream import ByteCount, damaged_errors, open_bytes, open_seekable, open_text
 from app.core.source.table import SEPARATOR_LINE
 from app.core.source.workbook import SheetError, WorkbookError, sheet_records
 
@@ -40,23 +46,6 @@ class RowFault:
     kind: str
     reason: str
 
-
-@dataclass(frozen=True, slots=True)
-class Chunking:
-    """How a text is cut into examples: at most ``length`` UTF-8 bytes, repeating the last ``overlap`` bytes."""
-
-    length: int = 3072
-    overlap: int = 300
-
-    @classmethod
-    def for_tokens(cls, tokens: int) -> Chunking:
-        """How documents are cut so that parts fit a maximum length: some three bytes a token."""
-        length = max(3 * tokens, 24)
-        return cls(length, length // 10)
-
-
-# The key of a document part under which the characters it repeats from the part before are counted.
-OVERLAP_KEY = "_overlap"
 
 # Faults that stand for no row: what they tell of is the file, or a line without anything in it.
 ABOUT_FILE = frozenset(("unusual_header", "line_comma", "contents"))
@@ -79,7 +68,9 @@ def read_rows(
         "json_stream": _read_json, "json_columns": _read_columns,
     }  # fmt: skip
     if source.kind == "text":
-        reader = _read_documents(source, count, chunking or Chunking())
+        reader = _read_texts(source, count, chunking or Chunking())
+    elif source.kind == "document":
+        reader = _read_document(source, count, chunking or Chunking())
     else:
         reader = rows[source.kind](source, count)
     if source.container:
@@ -284,24 +275,30 @@ def _read_deck(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
 
 def _read_workbook(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
     """The rows of a sheet, by the numbers that they have in it."""
-    start, header = count.done, list[str]()
+    start = count.done
     try:
-        for number, record in sheet_records(source.path, source.reading.sheet):
-            if not record:
-                continue
-            if not header:
-                header, told = _header(record, source)
-                header = [name or f"column {at}" for at, name in enumerate(header, 1)]
-                if told:
-                    yield number, RowFault("unusual_header", told)
-                if not source.is_headless:
-                    continue
-            yield number, dict(zip(header, record, strict=True))
+        with open_seekable(source.path, source.compression) as file:
+            yield from _sheet_rows(source, sheet_records(file, source.reading.sheet))
     except SheetError as error:
         yield 1, RowFault("no_sheet", str(error))
     except WorkbookError as error:
         yield 1, RowFault("damaged_file", f"The workbook cannot be read: {error}.")
     count.done = start + source.size
+
+
+def _sheet_rows(source: Source, records: Iterable[tuple[int, list[str]]]) -> Iterator[NumberedRow]:
+    header = list[str]()
+    for number, record in records:
+        if not record:
+            continue
+        if not header:
+            header, told = _header(record, source)
+            header = [name or f"column {at}" for at, name in enumerate(header, 1)]
+            if told:
+                yield number, RowFault("unusual_header", told)
+            if not source.is_headless:
+                continue
+        yield number, dict(zip(header, record, strict=True))
 
 
 def _header(record: list[str], source: Source) -> tuple[list[str], str]:
@@ -417,60 +414,48 @@ def _first_line(error: Exception) -> str:
 
 # -- texts ---------------------------------------------------------------------------------------------------
 
-DOCUMENT_END = re.compile(r"\s*(<\|endoftext\|>|\f)\s*")
-_BREAKS = (re.compile(r"\n\s*\n"), re.compile(r"\n"), re.compile(r"[.!?。！？]['\")\]]*\s"), re.compile(r"\s"))
 
-
-def _read_documents(source: Source, count: ByteCount, chunking: Chunking) -> Iterator[NumberedRow]:
-    """Parts of a text, each ``{"text": …}``, cut at the last paragraph, line, sentence or word that fits.
+def _read_texts(source: Source, count: ByteCount, chunking: Chunking) -> Iterator[NumberedRow]:
+    """Parts of a text, each with the line on which it begins.
 
     ``<|endoftext|>`` alone on a line, or a form feed, ends a document: no part goes across it.
     """
     with open_text(source.path, source.compression, source.encoding, count, newline=None) as stream:
-        number, first, held, repeated = 0, 1, "", 0
-        while line := stream.readline(FIELD_LIMIT_CHARACTERS):
-            number += line.endswith("\n")
-            if DOCUMENT_END.fullmatch(line):
-                if held[repeated:].strip():
-                    yield first, _part(held, repeated)
-                first, held, repeated = number + 1, "", 0
-                continue
-            held += line
-            while _bytes(held) > chunking.length:
-                end = max(_cut(held, chunking.length), repeated + 1)
-                yield first, _part(held[:end], repeated)
-                start = end - _overlap(held[:end], chunking)
-                first += held.count("\n", 0, start)
-                held, repeated = held[start:], end - start
-        if held[repeated:].strip():
-            yield first, _part(held, repeated)
+        yield from passages(_lines_of(stream), chunking)
 
 
-def _part(text: str, repeated: int) -> dict[str, Any]:
-    stripped = text.strip()
-    lead = len(text) - len(text.lstrip())
-    return {"text": stripped, OVERLAP_KEY: max(0, repeated - lead)}
+def _lines_of(stream: TextIO) -> Iterator[str]:
+    while line := stream.readline(FIELD_LIMIT_CHARACTERS):
+        yield line
 
 
-def _bytes(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+def _read_document(source: Source, count: ByteCount, chunking: Chunking) -> Iterator[NumberedRow]:
+    """Passages of a document, numbered; at the end what was read of it."""
+    account, number, start = Account(), 0, count.done
+    form = DOCUMENTS[source.document]
+    try:
+        with _paragraphs_of(source, account) as paragraphs:
+            for number, (_, part) in enumerate(passages((f"{text}\n\n" for text in paragraphs), chunking), 1):
+                yield number, part
+    except DocumentError as error:
+        yield number + 1, RowFault(error.kind, error.reason)
+        return
+    finally:
+        count.done = start + source.size
+    if not number:
+        yield 1, RowFault("empty_file", f"{form.label} without any text.")
+        return
+    said = f"{form.label}, read as {plural(number, 'passage')} of at most {chunking.length:,} bytes."
+    yield number, RowFault("contents", " ".join([said, *account.said]))
 
 
-def _cut(text: str, length: int) -> int:
-    """Where to end a part: the best break in the last half of what fits."""
-    fits = len(text.encode("utf-8", "replace")[:length].decode("utf-8", "ignore"))
-    for pattern in _BREAKS:
-        breaks = [match.end() for match in pattern.finditer(text, fits // 2, fits)]
-        if breaks:
-            return breaks[-1]
-    return max(fits, 1)
-
-
-def _overlap(part: str, chunking: Chunking) -> int:
-    """How many last characters of a part the next one repeats: whole words, less than half of the part."""
-    wanted = min(chunking.overlap, _bytes(part) // 2)
-    if wanted <= 0:
-        return 0
-    tail = part.encode("utf-8", "replace")[-wanted:].decode("utf-8", "ignore")
-    space = re.search(r"\s", tail)
-    return len(tail) - space.end() if space and space.end() < len(tail) else len(tail)
+@contextmanager
+def _paragraphs_of(source: Source, account: Account) -> Iterator[Iterator[str]]:
+    reader = DOCUMENTS[source.document].reader
+    if reader is None:
+        with open_text(source.path, source.compression, source.encoding, newline=None) as stream:
+            account.tell("Numbers, times and marks are left out.")
+            yield subtitle_paragraphs(_lines_of(stream))
+    else:
+        with open_seekable(source.path, source.compression) as file:
+            yield reader(file, account)

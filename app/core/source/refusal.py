@@ -6,7 +6,8 @@ import re
 import struct
 import zipfile
 import zlib
-from pathlib import Path
+from dataclasses import dataclass
+from typing import IO
 
 POINTER = (
     "This is only a pointer to the data ({kind}), not the data. Fetch it with `{fetch}`, or download the file."
@@ -23,8 +24,6 @@ _STARTS: tuple[tuple[bytes, str], ...] = (
     (b"\x80\x03", _PICKLE),
     (b"\x80\x04", _PICKLE),
     (b"\x80\x05", _PICKLE),
-    (b"%PDF", "This is a PDF document. Save its text as a .txt file."),
-    (b"{\\rtf", "This is an RTF document. Save it as plain text (in TextEdit: Format, Make Plain Text)."),
     (b"\x89HDF", "This is an HDF5 file."),
     (b"SQLite format 3\x00", "This is an SQLite database. Export the table as CSV."),
     (b"BZh", "This is a bzip2 archive. Unpack it first."),
@@ -46,17 +45,13 @@ ARCHIVE_ERRORS = (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, 
 # What a ZIP archive is by the name of a file in it.
 _ARCHIVES: tuple[tuple[str, str], ...] = (
     ("xl/", "This is an Excel workbook. Save it as CSV UTF-8."),
-    ("word/", "This is a Word document. Save it as plain text (.txt, UTF-8)."),
     ("ppt/", "This is a presentation. Save its text as a .txt file."),
-    ("META-INF/container.xml", "This is an EPUB book. Save its text as a .txt file."),
-    ("content.xml", "This is an OpenDocument file. Save a table as CSV (UTF-8), a text as plain text."),
+    ("content.xml", "This is an OpenDocument file. Save its text as a .txt file."),
     ("Index/", "This is a document of Numbers or Pages. Export a table as CSV, a text as plain text."),
 )
 _MARKUP: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"<!doctype html|<html[\s>]", re.I), "This is an HTML page: its tags would be trained."),
     (re.compile(r"<tmx[\s>]", re.I), "This is a translation memory (TMX): export it as a table (CSV)."),
     (re.compile(r"<\?xml\s"), "This is an XML document: its tags would be trained."),
-    (re.compile(r"WEBVTT\b|\d+\r?\n\d\d:\d\d:\d\d,\d+ --> "), "These are subtitles: their times would be trained."),
 )  # fmt: skip
 
 
@@ -67,10 +62,10 @@ def pointer_of(head: bytes, size: int) -> str:
     return next((said for pattern, said in _POINTERS if re.match(pattern, head)), "")
 
 
-def refusal_of(path: Path, head: bytes) -> str:
+def refusal_of(head: bytes, packed: PackedNames) -> str:
     """Why a file that begins so (decompressed) is not read, and what to do; empty for what may be data."""
     if head.startswith(ZIP_START):
-        return _archive(path)
+        return _archive(packed.names)
     return next((said for start, said in _STARTS if head.startswith(start)), "")
 
 
@@ -82,12 +77,29 @@ def markup_of(head: str) -> str:
     return next((said for pattern, said in _MARKUP if pattern.match(start)), "")
 
 
-def _archive(path: Path) -> str:
+@dataclass(frozen=True, slots=True)
+class PackedNames:
+    """The names of the files in a ZIP archive, and the kind that OpenDocument and EPUB write into it; empty for
+    what is none, or damaged."""
+
+    names: tuple[str, ...] = ()
+    kind: str = ""
+
+
+def packed_names(file: IO[bytes]) -> PackedNames:
+    """What a file that begins as a ZIP archive does holds."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
+        with zipfile.ZipFile(file) as archive:
+            names = tuple(archive.namelist())
+            if "mimetype" not in names:
+                return PackedNames(names)
+            with archive.open("mimetype") as part:
+                return PackedNames(names, part.read(100).decode("ascii", "replace"))
     except ARCHIVE_ERRORS:
-        names = []
+        return PackedNames()
+
+
+def _archive(names: tuple[str, ...]) -> str:
     for part, said in _ARCHIVES:
         if any(name.startswith(part) for name in names):
             return said

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
+from app.core.document.document import DOCUMENT_SUFFIXES, DocumentKind, binary_document, text_document
 from app.core.source.container import (
     COLUMNS_LABEL,
     CONTAINER_LABELS,
@@ -23,7 +24,7 @@ from app.core.source.encoding import reading_of
 from app.core.source.finding import Findings
 from app.core.source.json_stream import JsonStream
 from app.core.source.reading import BY_CONTENT, FileReading
-from app.core.source.refusal import markup_of, pointer_of, refusal_of
+from app.core.source.refusal import ZIP_START, PackedNames, markup_of, packed_names, pointer_of, refusal_of
 from app.core.source.stream import (
     HEAD_BYTES,
     Compression,
@@ -31,6 +32,7 @@ from app.core.source.stream import (
     damaged_errors,
     find_encoding,
     open_bytes,
+    open_seekable,
     open_text,
     read_block,
 )
@@ -54,7 +56,7 @@ TABLE_SUFFIXES = (
     ".arrow",
     ".feather",
 )
-TEXT_SUFFIXES = (".txt", ".md", ".markdown", ".text")
+TEXT_SUFFIXES = (".txt", ".md", ".markdown", ".text", *DOCUMENT_SUFFIXES)
 COMPRESSED_SUFFIXES = (".gz", ".zst", ".zstd", ".gzip")
 NOT_DATA = re.compile(
     r"(readme|license|licence|changelog|citation|dataset_infos?|dataset_dict|state|adapter_config|config)\b", re.I
@@ -73,7 +75,7 @@ class Source:
     whole: kinds of findings with their reasons. ``parts`` are the lists to read of an object that holds one a
     split; ``container`` is what each value of the file holds rows in. ``reading`` is what was chosen by hand, and
     ``sheets`` are those to choose from, the one that is read first;
-    ``speakers`` are those of an exported chat with the numbers of their messages.
+    ``speakers`` are those of an exported chat with the numbers of their messages; ``document`` is its kind.
     """
 
     path: Path
@@ -91,6 +93,7 @@ class Source:
     reading: FileReading = BY_CONTENT
     sheets: tuple[str, ...] = ()
     speakers: tuple[tuple[str, int], ...] = ()
+    document: DocumentKind = ""
 
     @property
     def unit(self) -> str:
@@ -145,9 +148,15 @@ def _inspect(path: Path, size: int, compression: Compression, head: bytes, readi
         return _binary(path, "parquet", size, compression)
     if head.startswith((b"ARROW1", b"\xff\xff\xff\xff")):
         return _binary(path, "arrow", size, compression)
-    if is_workbook(path, head):
-        return _workbook(path, size, reading)
-    if said := refusal_of(path, head):
+    packed = PackedNames()
+    if head.startswith(ZIP_START):
+        with open_seekable(path, compression) as file:
+            packed = packed_names(file)
+    if is_workbook(_plain_suffix(path), head, packed):
+        return _workbook(path, size, compression, reading)
+    if its := binary_document(head, packed.names, packed.kind):
+        return Source(path, "document", size, compression, by_row=True, document=its)
+    if said := refusal_of(head, packed):
         raise UnusableFileError("unsupported_file", said)
     if compression_of(head):
         raise UnusableFileError("unsupported_file", "The file is compressed twice. Unpack it once.")
@@ -160,6 +169,9 @@ def _inspect(path: Path, size: int, compression: Compression, head: bytes, readi
     is_complete = len(head) < HEAD_BYTES
     kind, delimiter = text_kind(text, _plain_suffix(path), complete=is_complete)
     source = Source(path, kind, size, compression, encoding, delimiter)
+    if kind in ("text", "csv") and (its := text_document(text, _plain_suffix(path))):
+        source = replace(source, kind="document", by_row=True, document=its)
+        return replace(source, encoding="" if its == "html" else encoding, told=_told(text, source))
     if kind == "csv":
         source = replace(source, is_headless=is_headless(first_records(table_lines(text), delimiter)))
     elif kind == "json_columns":
@@ -213,20 +225,20 @@ def _told(text: str, source: Source) -> tuple[tuple[str, str], ...]:
     return tuple(told)
 
 
-def _workbook(path: Path, size: int, reading: FileReading) -> Source:
+def _workbook(path: Path, size: int, compression: Compression, reading: FileReading) -> Source:
+    source = Source(path, "workbook", size, compression, by_row=True, reading=reading)
     try:
-        records, sheets = workbook_start(path, reading.sheet)
+        with open_seekable(path, compression) as file:
+            records, sheets = workbook_start(file, reading.sheet)
     except SheetError as error:  # not refused: the sheets are there to choose from
-        return Source(path, "workbook", size, by_row=True, reading=reading, sheets=error.names)
+        return replace(source, sheets=error.names)
     except WorkbookError as error:
         what = "an OpenDocument" if path.suffix.lower() == ".ods" else "an Excel"
         said = f"This is {what} workbook. Save it as CSV UTF-8. (It cannot be read as it is: {error}.)"
         raise UnusableFileError("unsupported_file", said) from error
     said = sheets_text(sheets, reading.sheet)
     told = (("layout", said),) if said else ()
-    headless = is_headless(records)
-    return Source(path, "workbook", size, by_row=True, is_headless=headless, told=told, reading=reading,
-                  sheets=sheets)  # fmt: skip
+    return replace(source, is_headless=is_headless(records), told=told, sheets=sheets)
 
 
 def _binary(path: Path, kind: FileKind, size: int, compression: Compression) -> Source:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import gzip
 import io
+import tempfile
 import zlib
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -15,6 +16,8 @@ Compression = Literal["", "gzip", "zstd"]
 
 BUFFER_BYTES = 1 << 20
 HEAD_BYTES = 1 << 20
+SPOOLED_BYTES = 32 << 20  # more lies on the disk
+UNPACKED_LIMIT_BYTES = 1 << 30
 # How far a file is searched for its first byte outside ASCII, on which its encoding is decided.
 ENCODING_SEARCH_BYTES = 1 << 32
 ENCODING_SEARCH_COMPRESSED_BYTES = 1 << 26
@@ -91,6 +94,24 @@ def open_bytes(path: Path, compression: Compression = "", count: ByteCount | Non
         reader = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
         return io.BufferedReader(_Decompressed(reader), BUFFER_BYTES)
     return raw
+
+
+def open_seekable(path: Path, compression: Compression = "") -> IO[bytes]:
+    """The decompressed bytes as a file that can be read in any order; what is compressed is unpacked beside. Raises
+    `OSError` for what is too large."""
+    if not compression:
+        return path.open("rb")
+    unpacked: IO[bytes] = tempfile.SpooledTemporaryFile(SPOOLED_BYTES)  # noqa: SIM115 — its reader closes it
+    done = 0
+    with open_bytes(path, compression) as stream:
+        while block := stream.read(BUFFER_BYTES):
+            done += len(block)
+            if done > UNPACKED_LIMIT_BYTES:
+                unpacked.close()
+                raise OSError(f"it is larger than {UNPACKED_LIMIT_BYTES >> 30} GB when unpacked")
+            unpacked.write(block)
+    unpacked.seek(0)
+    return unpacked
 
 
 def read_block(stream: Any, compression: Compression) -> bytes:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from itertools import islice
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
-from app.core.source.refusal import ARCHIVE_ERRORS, ZIP_START
+from app.core.source.refusal import ARCHIVE_ERRORS, PackedNames
 
 if TYPE_CHECKING:
     from python_calamine import CalamineSheet
@@ -35,41 +35,27 @@ class SheetError(WorkbookError):
         self.names = names
 
 
-def is_workbook(path: Path, head: bytes) -> bool:
+def is_workbook(suffix: str, head: bytes, packed: PackedNames) -> bool:
     """True if a file that begins so is a workbook; of old ones the suffix tells, which letters share."""
     if head.startswith(OLD_OFFICE_START):
-        return path.suffix.lower() == ".xls"
-    if not head.startswith(ZIP_START):
-        return False
-    names, kind = _inside(path)
-    return any(name.startswith("xl/") for name in names) or "opendocument.spreadsheet" in kind
+        return suffix == ".xls"
+    return any(name.startswith("xl/") for name in packed.names) or "opendocument.spreadsheet" in packed.kind
 
 
-def _inside(path: Path) -> tuple[list[str], str]:
-    """The names of the files in an archive, and the kind that OpenDocument writes into it."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-            kind = archive.read("mimetype")[:100].decode("ascii", "replace") if "mimetype" in names else ""
-            return names, kind
-    except ARCHIVE_ERRORS:
-        return [], ""
-
-
-def sheet_records(path: Path, wanted: str = "") -> Iterator[tuple[int, list[str]]]:
+def sheet_records(file: IO[bytes], wanted: str = "") -> Iterator[tuple[int, list[str]]]:
     """The rows of a sheet (the first that holds something), each with its number in it (from 1); empty ones have no
     cells. Raises `WorkbookError`."""
-    sheet, _ = _chosen_sheet(path, wanted)
+    sheet, _ = _chosen_sheet(file, wanted)
     for number, cells in enumerate(sheet.iter_rows(), 1):
         record = [cell_text(cell) for cell in cells]
         yield number, record if any(text.strip() for text in record) else []
 
 
-def workbook_start(path: Path, wanted: str = "") -> tuple[list[list[str]], tuple[str, ...]]:
+def workbook_start(file: IO[bytes], wanted: str = "") -> tuple[list[list[str]], tuple[str, ...]]:
     """The first rows of a sheet that hold something, and the names of all sheets that hold anything, the one that
     is read first. Raises `WorkbookError`."""
-    sheet, others = _chosen_sheet(path, wanted)
-    records = [record for _, record in islice(sheet_records(path, wanted), HEAD_ROWS) if record]
+    sheet, others = _chosen_sheet(file, wanted)
+    records = [record for _, record in islice(sheet_records(file, wanted), HEAD_ROWS) if record]
     return records, (sheet.name, *others)
 
 
@@ -93,13 +79,13 @@ def cell_text(cell: SheetCell) -> str:
     return cell.isoformat() if isinstance(cell, (date, datetime, time)) else str(cell)
 
 
-def _chosen_sheet(path: Path, wanted: str) -> tuple[CalamineSheet, list[str]]:
+def _chosen_sheet(file: IO[bytes], wanted: str) -> tuple[CalamineSheet, list[str]]:
     """The sheet of a name, or the first that holds anything, and the names of the others that do."""
-    _check_size(path)
+    _check_size(file)
     from python_calamine import CalamineError, CalamineWorkbook
 
     try:
-        with CalamineWorkbook.from_path(path) as book:
+        with CalamineWorkbook.from_filelike(file) as book:
             sheets = [book.get_sheet_by_name(name) for name in book.sheet_names]
     except (CalamineError, OSError, ValueError) as error:
         raise WorkbookError(str(error)) from error
@@ -117,11 +103,12 @@ def _chosen_sheet(path: Path, wanted: str) -> tuple[CalamineSheet, list[str]]:
     return chosen, [name for name in names if name != chosen.name]
 
 
-def _check_size(path: Path) -> None:
+def _check_size(file: IO[bytes]) -> None:
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(file) as archive:
             size = sum(part.file_size for part in archive.infolist())
     except ARCHIVE_ERRORS:
-        size = path.stat().st_size  # an old one is no archive
+        size = file.seek(0, io.SEEK_END)  # an old one is no archive
+    file.seek(0)
     if size > WORKBOOK_LIMIT_BYTES:
         raise WorkbookError(f"it is larger than {WORKBOOK_LIMIT_BYTES >> 30} GB when unpacked")

@@ -58,6 +58,11 @@ class DataSummary(QWidget):
         self.headline.setObjectName("data.summary")
         self.headline.setWordWrap(True)
         layout.addWidget(self.headline)
+        self.contents_label = QLabel(self)
+        self.contents_label.setObjectName("data.contents")
+        self.contents_label.setProperty("role", "small")
+        self.contents_label.setWordWrap(True)
+        layout.addWidget(self.contents_label)
         self.parts_label = QLabel(self)
         self.parts_label.setObjectName("data.lengths")
         self.parts_label.setProperty("role", "small")
@@ -173,6 +178,7 @@ class DataSummary(QWidget):
         self._show_parts(report)
         self._show_pills(report)
         self._show_example(report)
+        self._show_contents(report)
         self._show_lengths()
         if report is not None:
             self.say(self._sentence(report), "label")
@@ -196,6 +202,13 @@ class DataSummary(QWidget):
         if train is not None and train.kind != "prompts" and train.trained_share < 0.9995:
             words.append(f"{share_text(train.trained_share)} trained")
         return " · ".join(words)
+
+    def _show_contents(self, report: DataReport | None) -> None:
+        """What was read of documents and exported chats: of the first, and of how many more."""
+        said = [note.reason for note in report.notes if note.kind == "contents"] if report is not None else []
+        more = f" And {plural(len(said) - 1, 'more file')}." if len(said) > 1 else ""
+        self.contents_label.setText(f"{said[0]}{more}" if said else "")
+        self.contents_label.setVisible(bool(said))
 
     def _show_lengths(self) -> None:
         """The lengths of what pairs and prompts are made of, in the training part."""

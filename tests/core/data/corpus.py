@@ -339,7 +339,7 @@ FAULTS = [
          errors=[(-1, "damaged_file")]),
     Case("pickle.pkl", raw(pickle.dumps([1, 2])), **UNKNOWN, examples=0, errors=[(None, "unsupported_file")]),
     Case("archive.zip", raw(zip_bytes()), **UNKNOWN, examples=0, errors=[(None, "unsupported_file")]),
-    Case("paper.pdf", raw(b"%PDF-1.7\n"), **UNKNOWN, examples=0, errors=[(None, "unsupported_file")]),
+    Case("paper.pdf", raw(b"%PDF-1.7\n"), **UNKNOWN, examples=0, errors=[(None, "damaged_file")]),
     Case("zeros.jsonl", raw(b"\0" * 1000), **UNKNOWN, examples=0, errors=[(None, "unsupported_file")]),
     Case("broken.parquet", raw(b"PAR1 nothing more"), **UNKNOWN, examples=0, errors=[(1, "damaged_file")]),
     Case("broken.arrow", raw(b"ARROW1\0\0 nothing"), **UNKNOWN, examples=0, errors=[(1, "damaged_file")]),

@@ -48,8 +48,6 @@ def test_a_text_about_pointers_is_a_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "inside, expected",
     [
-        ("word/document.xml", "This is a Word document. Save it as plain text (.txt, UTF-8)."),
-        ("META-INF/container.xml", "This is an EPUB book. Save its text as a .txt file."),
         ("ppt/presentation.xml", "This is a presentation. Save its text as a .txt file."),
         ("notes/a.txt", "This is a ZIP archive. Unpack it first."),
     ],
@@ -73,21 +71,11 @@ def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:
     assert told(check_files([path])) == [("unsupported_file", "This is a ZIP archive. Unpack it first.")]
 
 
-def test_rtf_is_refused_by_name(tmp_path: Path) -> None:
-    path = tmp_path / "notes.txt"
-    path.write_text("{\\rtf1\\ansi\\deff0 The tide turns at six.\\par}")
-    ((kind, said),) = told(check_files([path]))
-    assert (kind, said.startswith("This is an RTF document.")) == ("unsupported_file", True)
-
-
 @pytest.mark.parametrize(
     "text, expected",
     [
-        ("<!DOCTYPE html>\n<html><body>Tides</body></html>", "HTML page"),
         ('<?xml version="1.0"?>\n<!-- made by hand -->\n<tmx version="1.4"></tmx>', "translation memory"),
         ('<?xml version="1.0"?><book>Tides</book>', "XML document"),
-        ("1\n00:00:01,000 --> 00:00:03,000\nThe tide turns.\n", "subtitles"),
-        ("WEBVTT\n\n00:01.000 --> 00:03.000\nThe tide turns.\n", "subtitles"),
     ],
 )
 def test_marks_that_would_be_trained_are_warned_of(text: str, expected: str, tmp_path: Path) -> None:
