@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from app.core.model.facts import layer_count
 from app.core.model.folder import MODEL_CONFIG, locate_model
 from app.core.problem import Problem, Severity, UnusableError, errors
 from app.core.setup.chosen_method import unwritten_paths, with_defaults
-from app.core.setup.foreign_config import Translation, take_alpha, translate
+from app.core.setup.foreign_config import MEANT, Translation, take_alpha, translate
 from app.core.system.atomic_file import write_text
 from app.core.target.pattern import EMPTY_PATTERN, patterns_text
 
@@ -113,22 +113,25 @@ def parse_config(text: str, *, name: str = "config", base: Path | None = None) -
     read = (translate if version == 0 else take_alpha)(tree, file=name, lines=lines)
     tree = read.tree | {"config_version": CONFIG_VERSION}
     tree = {key: value for key, value in tree.items() if value is not None or _may_be_none(key)}
+    if isinstance(settings := tree.get("optimizer_config"), dict):  # a name with all its settings commented out
+        tree["optimizer_config"] = {key: {} if value is None else value for key, value in settings.items()}
     if "targets" in tree:
         tree["targets"] = _targets_text(tree["targets"])
+    told = {problem.path for problem in read.problems}
+    unknown = [_unknown(key, name, lines) for key in _unknown_keys(tree) if key not in told]
+    doubts = [problem for problem in unknown if problem.severity is Severity.WARNING]
     try:
         config = TrainConfig.model_validate(tree)
     except ValidationError as error:
         faults = validation_problems(error, name=name, lines=lines)
-        raise UnusableError([*errors(read.problems), *faults]) from error
+        raise UnusableError([*errors(read.problems), *faults, *doubts]) from error
     if refused := errors(read.problems):
-        raise UnusableError(refused)
+        raise UnusableError([*refused, *doubts])
     config = with_defaults(config, tree.keys())
     if base is not None:
         config = with_base(config, base)
         if read.left_layers:
             config = _fit_layers(config, read)
-    told = {problem.path for problem in read.problems}
-    unknown = [_unknown(key, name, lines) for key in config.unknown_keys if key not in told]
     return LoadedConfig(config, (*read.problems, *unknown))
 
 
@@ -139,11 +142,22 @@ def _targets_text(value: Any) -> Any:
     return value if value != "" else EMPTY_PATTERN
 
 
+def _unknown_keys(tree: Mapping[str, Any]) -> Iterator[str]:
+    """The dotted paths of a file that name nothing of a config."""
+    parts = {path.partition(".")[0] for path in field_specs() if "." in path}
+    for key, value in tree.items():
+        if key not in TrainConfig.model_fields:
+            yield key
+        elif key in parts and isinstance(value, dict):
+            yield from (path for name in value if (path := f"{key}.{name}") not in field_specs())
+
+
 def _unknown(key: str, name: str, lines: Mapping[str, int]) -> Problem:
     """A key that is not Luthier's: only a note, unless it looks like one that was mistyped."""
     _, _, last = key.rpartition(".")
     known = {path.rpartition(".")[2]: path for path in field_specs()}
-    meant = [known[close] for close in difflib.get_close_matches(last, known, 1, 0.8)]
+    meant = [MEANT[key]] if key in MEANT else []
+    meant = meant or [known[close] for close in difflib.get_close_matches(last, known, 1, 0.8)]
     if not meant:
         return Problem(key, UNUSED, Severity.NOTE, file=name, line=lines.get(key))
     said = f"Luthier has no key `{key}`; it is kept, and trains nothing."

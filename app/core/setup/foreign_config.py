@@ -24,12 +24,14 @@ MLX_LM_KEYS = frozenset((
     "report_to", "project_name", "trust_remote_code", "hf_dataset", "prompt_feature", "completion_feature",
     "chat_feature", "text_feature", "lora_layers", "use_dora", "wandb",
 ))  # fmt: skip
-# What mlx-lm-lora and Luthier both have: a file with these, and none that only mlx-lm-lora has, is Luthier's.
+# What mlx-lm-lora and Luthier both have. A method beside nothing of Luthier's own is in a file of mlx-lm-lora.
 SHARED_KEYS = frozenset((
     "train_mode", "epochs", "beta", "dpo_cpo_loss_type", "reference_model_path", "judge", "judge_config",
     "group_size", "epsilon", "epsilon_high", "max_completion_length", "temperature", "reward_weights",
     "reward_functions", "reward_functions_file", "grpo_loss_type", "importance_sampling_level",
 ))  # fmt: skip
+# Values of shared keys that only Luthier has.
+OWN_VALUES = {"train_mode": "kto", "dpo_cpo_loss_type": "simpo"}
 # Keys that only mlx-lm-lora has.
 MLX_LM_LORA_KEYS = frozenset((
     "train_type", "gradient_accumulation_steps", "micro_batch_size", "load_in_4bits", "load_in_6bits",
@@ -55,6 +57,24 @@ NEW_NAMES = {
     "lora_layers": "num_layers",
     "dpo_loss_type": "dpo_cpo_loss_type",
 }
+# Keys of other trainers, and of no version of mlx-lm that still reads them, with what is meant.
+MEANT = {
+    "lora_rank": "lora_parameters.rank", "rank": "lora_parameters.rank", "r": "lora_parameters.rank",
+    "lora_alpha": "lora_parameters.alpha", "alpha": "lora_parameters.alpha",
+    "lora_scale": "lora_parameters.scale", "scale": "lora_parameters.scale",
+    "lora_dropout": "lora_parameters.dropout", "dropout": "lora_parameters.dropout",
+    "lora": "lora_parameters", "lora_config": "lora_parameters", "lora_keys": "lora_parameters.keys",
+    "lora_parameters.target_modules": "lora_parameters.keys", "target_modules": "targets",
+    "lora_parameters.r": "lora_parameters.rank", "lora_parameters.lora_alpha": "lora_parameters.alpha",
+    "lora_parameters.lora_dropout": "lora_parameters.dropout",
+    "num_epochs": "epochs", "num_train_epochs": "epochs", "max_steps": "iters", "lr": "learning_rate",
+    "lr_scheduler_type": "schedule", "warmup_steps": "warmup", "warmup_ratio": "warmup",
+    "max_length": "max_seq_length",
+    "gradient_checkpointing": "grad_checkpoint", "per_device_train_batch_size": "batch_size",
+    "steps_per_save": "save_every", "save_steps": "save_every", "eval_steps": "steps_per_eval",
+    "logging_steps": "steps_per_report", "adapter_file": "resume_adapter_file", "dpo_beta": "beta",
+    "dpo_loss": "dpo_cpo_loss_type", "num_generations": "group_size", "train_data": "data",
+}  # fmt: skip
 # Keys whose other values train something else, with the one value that changes nothing.
 WITHOUT_EFFECT: ConfigTree = {"reward_scaling": 1.0, "delta": 50.0}
 
@@ -92,7 +112,9 @@ def origin_of(tree: ConfigTree) -> tuple[str, ConfigTree, ConfigTree] | None:
     """Whose file it is (name, defaults, the adapter's defaults); None for one of Luthier's own."""
     if tree.keys() & (TrainConfig.model_fields.keys() - MLX_LM_KEYS - SHARED_KEYS):
         return None
-    if tree.keys() & MLX_LM_LORA_KEYS:
+    if any(tree.get(key) == value for key, value in OWN_VALUES.items()):
+        return None
+    if tree.keys() & MLX_LM_LORA_KEYS or "train_mode" in tree:
         return "mlx-lm-lora", MLX_LM_LORA_DEFAULTS, MLX_LM_LORA_ADAPTER
     return None if tree.keys() & SHARED_KEYS else ("mlx-lm", MLX_LM_DEFAULTS, MLX_LM_ADAPTER)
 
@@ -167,6 +189,9 @@ def _read_keys(found: Translation) -> None:
         tree["schedule"] = "custom"
     if isinstance(optimizer := tree.get("optimizer"), str):  # mlx-lm takes AdamW for adamw
         tree["optimizer"] = optimizer.lower()
+    if tree.get("epochs") is not None and tree.get("iters") is not None:
+        said = f"`epochs: {tree['epochs']}` says how long the run is: `iters: {tree['iters']}` does not count."
+        found.tell("iters", said, Severity.WARNING, "Leave one of them out.")
 
 
 def _read_lists(found: Translation) -> None:

@@ -109,6 +109,13 @@ def test_a_file_of_mlx_lm_lora_has_its_names_and_defaults() -> None:
         ("train_type: lora\nlora_parameters: {alpha: 16}", {"lora_parameters.scale": 2.0}),
         ("use_dora: true", {"fine_tune_type": "dora"}),
         ("train: false", {"train": True}),
+        ("optimizer: AdamW", {"optimizer": "adamw"}),
+        ("optimizer: adamw\noptimizer_config:\n  adamw:", {"optimizer_config": {"adamw": {}}}),
+        ("train_mode: dpo\nbeta: 0.1\ndpo_cpo_loss_type: sigmoid\nbatch_size: 2\nlearning_rate: 5e-6\niters: 500",
+         {"learning_rate": 5e-6, "lora_parameters.rank": 8, "lora_parameters.scale": 10.0, "num_layers": -1,
+          "iters": 500, "targets": "linear"}),
+        ("train_mode: grpo\ntemperature: 0.8\nreward_functions: \"a,b\"\nreward_weights: [0.7, 0.3]",
+         {"reward_functions": ("a", "b"), "reward_weights": (0.7, 0.3), "group_size": 4, "iters": 100}),
     ],
 )  # fmt: skip
 def test_values_arrive_as_mlx_lm_reads_them(text: str, values: dict[str, Any]) -> None:
@@ -146,10 +153,30 @@ def test_refusals_and_faults_are_told_at_once() -> None:
         ("trust_remote_code: true", "trust_remote_code", Severity.WARNING),
         ("adapter_path: adapters", "adapter_path", Severity.NOTE),
         ("report_to: wandb", "report_to", Severity.NOTE),
+        ("lora_rank: 8", "lora_rank", Severity.WARNING),
+        ("lora_parameters: {target_modules: [q_proj]}", "lora_parameters.target_modules", Severity.WARNING),
+        ("training_mode: normal", "training_mode", Severity.WARNING),
+        ("grad_accumulation: 2", "grad_accumulation", Severity.WARNING),
+        ("epochs: 3\niters: 30", "iters", Severity.WARNING),
     ],
 )
 def test_what_has_no_effect_is_told(text: str, path: str, severity: Severity) -> None:
     assert told(parse_config(f"{BASE}{text}\n"), path).severity is severity
+
+
+def test_what_another_trainers_key_means_is_named() -> None:
+    assert "`lora_parameters.rank`" in told(parse_config(f"{BASE}lora_rank: 8\n"), "lora_rank").hint
+    assert "`epochs: 3`" in told(parse_config(f"{BASE}epochs: 3\niters: 30\n"), "iters").message
+
+
+def test_keys_that_nobody_reads_are_told_beside_what_is_refused() -> None:
+    with pytest.raises(UnusableError) as caught:
+        parse_config(f"{BASE}batch_size: 0\nlearning_rat: 3\nlora_rank: 8\nproject_name: x\n", name="c.yaml")
+    assert {(one.path, one.severity, one.line) for one in caught.value.problems} == {
+        ("batch_size", Severity.ERROR, 3),
+        ("learning_rat", Severity.WARNING, 4),
+        ("lora_rank", Severity.WARNING, 5),
+    }  # fmt: skip
 
 
 def test_opened_and_written_again_it_is_luthiers_with_the_same_values() -> None:
