@@ -1,1 +1,0 @@
-"""Chats that programs export, read as conversations in which one speaker answers. Add a program here."""
