@@ -105,7 +105,7 @@ def list_models(as_json: AsJson = False) -> int:
 def convert(
     model: Annotated[str, typer.Argument(help="A model folder, or a cached model's name.")],
     to: Annotated[Path | None, typer.Option(help="The new folder; it must not exist.")] = None,
-    quantization: Annotated[str, typer.Option(help="4bit, 6bit, 8bit or mxfp4.")] = "4bit",
+    quantization: Annotated[str, typer.Option(help="4bit, 5bit, 6bit, 8bit or mxfp4.")] = "4bit",
     as_json: AsJson = False,
 ) -> int:
     """Quantizes a Hugging Face model for MLX, into a new folder."""

@@ -37,7 +37,7 @@ def write_model(
 ) -> Path:
     """Writes a model folder that mlx-lm loads."""
     folder.mkdir(parents=True, exist_ok=True)
-    _write_tokenizer(folder)
+    write_tokenizer(folder)
     config = {
         "model_type": model_type,
         "hidden_size": hidden_size,
@@ -68,7 +68,8 @@ def write_model(
     return folder
 
 
-def _write_tokenizer(folder: Path) -> None:
+def write_tokenizer(folder: Path) -> None:
+    """The tokenizer of bytes with its chat template, as a model's folder has it."""
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokenizer = Tokenizer(
         models.BPE(vocab={token: number for number, token in enumerate(SPECIAL + letters)}, merges=[])

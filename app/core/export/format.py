@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.core.export.option import ExportOption, OptionChoice
-from app.core.export.size import SizeEstimate, adapter_bytes
+from app.core.export.size import SizeEstimate, adapter_bytes, float_model_bytes, fused_bytes
+from app.core.model.conversion import QUANTIZATIONS
 from app.core.problem import Problem, UnusableError
 
 SCALE = ExportOption(
@@ -20,6 +21,13 @@ SCALE = ExportOption(
     most=4.0,
 )
 FLOAT_BITS = OptionChoice("16bit", "16-bit", "The base's own floats: nothing of the tuning is lost.")
+FUSED_BITS = ExportOption(
+    "bits",
+    "Weights",
+    "How the weights are stored. Fewer bits are smaller and faster, and lose some of what was learned.",
+    FLOAT_BITS.value,
+    (FLOAT_BITS, *(OptionChoice(way.name, way.label, way.help) for way in QUANTIZATIONS.values())),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +35,7 @@ class ExportFormat:
     """One format.
 
     ``title`` and ``what`` say what it is and what it is for, ``opens`` which programs can open it, ``refuses`` what
-    cannot be exported so, and why. ``size`` estimates its bytes. ``asks_hub`` is true for what leaves the machine.
+    cannot be exported so, and why. ``size`` estimates its bytes.
     """
 
     name: str
@@ -37,7 +45,6 @@ class ExportFormat:
     refuses: str
     options: tuple[ExportOption, ...]
     size: SizeEstimate
-    asks_hub: bool = False
 
 
 EXPORT_FORMATS = {
@@ -51,6 +58,24 @@ EXPORT_FORMATS = {
             "The strength of a DoRA adapter cannot be changed: its magnitudes were trained with it.",
             (SCALE,),
             adapter_bytes,
+        ),
+        ExportFormat(
+            "fused",
+            "Fused model for MLX",
+            "One model, the adapter in its weights: nothing else is needed to use it.",
+            ("mlx-lm", "LM Studio (MLX)", "mlx_lm.server"),
+            "Fewer bits lose some of what was learned; the certificate says how much.",
+            (SCALE, FUSED_BITS),
+            fused_bytes,
+        ),
+        ExportFormat(
+            "hf",
+            "Fused model for transformers",
+            "One model in Hugging Face's own form: for GPUs, servers, and converters of other programs.",
+            ("transformers", "vLLM", "SGLang", "llama.cpp's converter"),
+            "Architectures whose names in transformers are not known, and models that also see or hear.",
+            (SCALE,),
+            float_model_bytes,
         ),
     )
 }

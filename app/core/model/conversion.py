@@ -35,6 +35,9 @@ QUANTIZATIONS = {
         Quantization(
             "4bit", 4, 64, "affine", "4-bit", "A quarter of the size. The usual choice for training on a Mac."
         ),
+        Quantization(
+            "5bit", 5, 64, "affine", "5-bit", "Closer to the original than 4-bit, at a third of its size."
+        ),
         Quantization("6bit", 6, 64, "affine", "6-bit", "Close to the original's quality, at 40 % of the size."),
         Quantization("8bit", 8, 64, "affine", "8-bit", "Hardly any loss, at half the size."),
         Quantization(

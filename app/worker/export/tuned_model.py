@@ -32,6 +32,10 @@ class TunedModel:
         self.switch.use(self.adapter)
         return self.model
 
+    def release(self) -> None:
+        """Drops the model; arrays that were made of it and are not computed yet keep what they need."""
+        del self.model, self.switch, self.adapter
+
     def use_base(self) -> nn.Module:
         """The model without its adapter."""
         self.switch.use(None)

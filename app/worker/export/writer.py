@@ -49,6 +49,8 @@ class ExportWriter(Protocol):
 # The class of a format is imported only when it is asked for.
 EXPORT_WRITERS = {
     "adapter": "app.worker.export.adapter:AdapterWriter",
+    "fused": "app.worker.export.fused:FusedWriter",
+    "hf": "app.worker.export.hf:HfWriter",
 }
 
 
