@@ -246,6 +246,7 @@ def _load(file: Path, settings: list[str]) -> TrainConfig:
     from app.command.train import check_paths
     from app.core.problem import UnusableError
     from app.core.setup.config_file import load_config, validation_problems
+    from app.core.system.yaml_text import bounded_yaml
 
     loaded = load_config(file)
     output.complain(loaded.problems)
@@ -254,7 +255,7 @@ def _load(file: Path, settings: list[str]) -> TrainConfig:
         key, value = _pair(text, "--set")
         try:
             config.value(key)
-            config = config.with_value(key, yaml.safe_load(value) if value else "")
+            config = config.with_value(key, bounded_yaml(value) if value else "")
         except KeyError:
             problems.append(_unknown_key(key))
         except (ValidationError, yaml.YAMLError) as error:

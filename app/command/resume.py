@@ -23,6 +23,10 @@ def resume(
             min=1, help="Train so many iterations more than the run has trained, also when it is complete."
         ),
     ] = None,
+    as_before: Annotated[
+        bool,
+        typer.Option("--as-before", help="Put a changed config.yaml back as the run was trained with so far."),
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the run's events, one JSON object a line.")
     ] = False,
@@ -35,13 +39,13 @@ def resume(
 
     found = known_run(run)
     if extend_by is not None:
-        write_job(found.path, TrainJob(extend_to=extended_end(found, extend_by)))
+        write_job(found.path, TrainJob(extend_to=extended_end(found, extend_by), as_before=as_before))
         return exit_code(follow(found, as_json=as_json))
     last = next((e for e in reversed(read_events(found.events)) if isinstance(e, event.Finished)), None)
     if last is not None and is_complete(found):
         output.say(last.to_line() if as_json else f"{found.name} is complete; there is nothing left to train.")
         return 0
-    write_job(found.path, TrainJob(resume=True))
+    write_job(found.path, TrainJob(resume=True, as_before=as_before))
     return exit_code(follow(found, as_json=as_json))
 
 

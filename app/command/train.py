@@ -100,6 +100,8 @@ def follow(run: RunDir, *, as_json: bool) -> Event | None:
         last = work(run, progress.show)
     if isinstance(last, event.Failed):
         _tell_failure(run, last)
+    elif isinstance(last, event.Finished) and last.reason == "paused":
+        output.remark(f"{last.message}\n  Go on with: luthier resume {shlex.quote(str(run.path))}")
     else:
         output.say(next_steps(run, stopped=isinstance(last, event.Finished) and last.reason == "stopped"))
     return last
@@ -126,11 +128,11 @@ def _tell_failure(run: RunDir, failed: Failed) -> None:
 
 
 def exit_code(last: Event | None) -> int:
-    """0 for a run that ended as it should, 2 if its input was at fault, else 1."""
+    """0 for a run that ended as it should, 2 if its input was at fault, else 1 (also where it waits for room)."""
     from app.core.protocol import event
 
     if isinstance(last, event.Finished):
-        return 0
+        return 1 if last.reason == "paused" else 0
     return 2 if isinstance(last, event.Failed) and last.unusable else 1
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from app.core.model.adapter_file import ADAPTER_CONFIG
+from app.core.model.bound import odd_file
 from app.core.model.safetensors_header import weight_files
 from app.core.problem import Problem, UnusableError
 
@@ -131,6 +132,8 @@ def has_chat_template(folder: Path) -> bool:
 
 
 def _usable_folder(folder: Path) -> Path:
+    if (odd := odd_file(folder)) is not None:
+        raise _unusable(f"{odd} is no file: a folder, a pipe or a device.", "Copy or download the model again.")
     if (folder / MODEL_CONFIG).is_file() or weight_files(folder):
         return folder
     if (folder / ADAPTER_CONFIG).is_file():

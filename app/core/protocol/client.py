@@ -92,8 +92,10 @@ class WorkerClient:
             yield self._crash()
 
     def kill(self) -> None:
-        """Ends the worker at once; whatever it did not save is lost."""
+        """Ends the worker at once, with all that it started; whatever it did not save is lost."""
         self._killed = True
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)  # it leads a group of its own
         self._process.kill()
 
     def close_input(self) -> None:

@@ -272,7 +272,10 @@ def recorded_event(line: str | bytes) -> Event:
 
 
 def _tree(line: str | bytes) -> dict[str, Any]:
-    tree = json.loads(line)
+    try:
+        tree = json.loads(line)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
     if not isinstance(tree, dict) or not isinstance(tree.get("type"), str):
         raise ValueError("not an event line")
     return tree

@@ -29,6 +29,7 @@ class TrainJob(Job):
     """Trains the run whose folder this is.
 
     ``resume`` goes on from the saved state, ``extend_to`` does so up to a new number of iterations.
+    ``as_before`` goes on with the config that the state was saved with, whatever the file says by now.
     ``stock_padding`` pads as mlx-lm does (see `app.worker.batch.plan.BatchPlan`). ``reward_file_sha256`` says that
     the config's reward file may run if it has this content.
     """
@@ -36,6 +37,7 @@ class TrainJob(Job):
     task: Literal["train"] = "train"
     resume: bool = False
     extend_to: int | None = None
+    as_before: bool = False
     stock_padding: bool = False
     reward_file_sha256: str = ""
 

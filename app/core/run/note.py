@@ -14,6 +14,7 @@ import yaml
 
 from app.core.run.folder import RunDir
 from app.core.system.atomic_file import write_text
+from app.core.system.yaml_text import bounded_yaml
 
 HEADER_FENCE = "---"
 NAME_LENGTH = 80
@@ -62,7 +63,7 @@ def parse_note(text: str) -> RunNote:
     if end is None:
         return RunNote(text=text)
     try:
-        head = yaml.safe_load("\n".join(lines[1:end])) or {}
+        head = bounded_yaml("\n".join(lines[1:end])) or {}
     except yaml.YAMLError:
         return RunNote(text=text)
     if not isinstance(head, dict):

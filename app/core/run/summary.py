@@ -18,13 +18,11 @@ from app.core.run.folder import PARKED, RunDir, present_state
 from app.core.run.history import Floats, RunHistory
 from app.core.run.note import RunNote, load_note
 from app.core.run.reader import RunReader
+from app.core.system.yaml_text import bounded_yaml
 
 CURVE_POINTS = 40
 STATES = ("running", "paused", "finished", "stopped", "failed", "crashed", "new")
 HIDDEN = ("run", "recorded", "curve")  # not for scripts
-
-# The C parser where PyYAML has it: a list of thousands of runs reads thousands of configs.
-YamlLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +212,7 @@ def _read_config(run: RunDir) -> tuple[dict[str, Any], str]:
 
 def _read_yaml(path: Path) -> tuple[dict[str, Any], str]:
     try:
-        tree = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=YamlLoader)
+        tree = bounded_yaml(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         return {}, f"The config cannot be read: {str(error).splitlines()[0]}"
     if not isinstance(tree, dict):

@@ -21,6 +21,7 @@ from app.core.problem import Problem, Severity, UnusableError, errors
 from app.core.setup.chosen_method import unwritten_paths, with_defaults
 from app.core.setup.foreign_config import MEANT, Translation, take_alpha, translate
 from app.core.system.atomic_file import write_text
+from app.core.system.yaml_text import check_bounds
 from app.core.target.pattern import EMPTY_PATTERN, patterns_text
 
 RUN_CONFIG = "config.yaml"  # in a run's folder: exactly what ran
@@ -30,6 +31,7 @@ PATH_KEYS = ("model", "data", "valid_data", "test_data", "resume_adapter_file", 
 FLOAT = re.compile(r"^[-+]?(?:[0-9][0-9_]*(?:\.[0-9_]*)?[eE][-+]?[0-9]+|\.[0-9][0-9_]*(?:[eE][-+]?[0-9]+)?)$")
 
 
+MERGE_TAG = "tag:yaml.org,2002:merge"
 UNUSED = "Luthier does not use this key; it is kept."
 
 
@@ -56,6 +58,8 @@ class _Loader(yaml.SafeLoader):
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     seen: set[Any] = set()
     for key_node, _ in node.value:
+        if key_node.tag == MERGE_TAG:  # `<<: *base` gives what the mapping itself leaves out
+            continue
         key = loader.construct_object(key_node)
         if isinstance(key, (list, dict)):
             raise yaml.constructor.ConstructorError(None, None, "a key must be a plain word", key_node.start_mark)
@@ -81,9 +85,10 @@ def parse_config(text: str, *, name: str = "config", base: Path | None = None) -
     Raises `UnusableError` with every fault, each with its field and ``name:line``.
     """
     try:
+        check_bounds(text)
         node = yaml.compose(text, Loader=_Loader)
         tree = yaml.load(text, Loader=_Loader)  # a SafeLoader
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
+    except (yaml.YAMLError, RecursionError, ValueError, TypeError, OverflowError) as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else None
         said = getattr(error, "problem", None) or str(error).splitlines()[0]

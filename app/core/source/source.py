@@ -337,10 +337,12 @@ def _configured_files(folder: Path) -> list[Path]:
     """The files of the default configuration that a data set card (README.md) names, if it names any."""
     import yaml
 
+    from app.core.system.yaml_text import bounded_yaml
+
     card = folder / "README.md"
     try:
         parts = card.read_text(encoding="utf-8", errors="replace").split("---\n", 2)
-        tree = yaml.safe_load(parts[1]) if len(parts) == 3 and not parts[0].strip() else None
+        tree = bounded_yaml(parts[1]) if len(parts) == 3 and not parts[0].strip() else None
     except (OSError, yaml.YAMLError):
         return []
     configs = tree.get("configs") if isinstance(tree, dict) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -31,7 +32,16 @@ def write_with(path: Path, write: Callable[[Path], object]) -> None:
         write(temporary)
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        temporary.chmod(0o644)
+        temporary.chmod(_file_mode(path.parent))
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _file_mode(folder: Path) -> int:
+    """What the umask gives a new file; in a folder that is its owner's alone, so is the file."""
+    if not stat.S_IMODE(folder.stat().st_mode) & 0o077:
+        return 0o600
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return 0o666 & ~mask

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from app.core.system import place
 from app.core.system.atomic_file import write_text
+from app.core.system.yaml_text import bounded_yaml
 
 RECENT_LIMIT = 12
 
@@ -43,7 +44,7 @@ def load_settings() -> Settings:
     """The saved settings; defaults for whatever is missing or unreadable, so that the window always opens."""
     path = place.settings_path()
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+        tree = bounded_yaml(path.read_text(encoding="utf-8")) if path.exists() else {}
     except (OSError, yaml.YAMLError, UnicodeDecodeError):
         tree = {}
     if not isinstance(tree, dict):

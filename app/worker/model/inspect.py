@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from app.core.model.bound import check_layers
 from app.core.model.folder import MODEL_CONFIG, has_chat_template, has_tokenizer, locate_model, read_config
 from app.core.model.header_inspection import inspect_headers
 from app.core.model.inspection import INSPECTION_FORMAT, Inspection
@@ -49,6 +50,7 @@ def inspect_model(path: Path) -> Inspection:
 
 def _inspect(path: Path) -> Inspection:
     config = read_config(path)
+    check_layers(path, config)
     if not config.get("model_type"):
         return inspect_headers(path, config, "config.json names no model type that mlx-lm could build.")
     # mlx-lm takes a second to import, and an answer that is kept needs none of it.

@@ -12,12 +12,13 @@ import mlx.nn as nn
 from mlx.utils import tree_flatten
 
 from app.core.config.train_config import TrainConfig
-from app.core.model.folder import plain_path
+from app.core.model.bound import check_layers
+from app.core.model.folder import plain_path, read_config
 from app.core.model.safetensors_header import weight_faults
 from app.core.problem import Problem, UnusableError
 from app.core.setup.recommendation import adapter_alpha
 from app.worker.model.precision import compute_in_base_precision
-from app.worker.token.tokenizer import know_folder
+from app.worker.token.tokenizer import NO_FOREIGN_CODE, know_folder
 
 # What mlx says of weights that do not fit (mlx.nn.Module.load_weights).
 _SURPLUS = re.compile(r"Received (\d+) parameters not in model")
@@ -32,9 +33,12 @@ def load_model(path: Path, adapter: Path | None = None) -> tuple[nn.Module, Any]
     """
     from mlx_lm import load
 
+    check_layers(path, read_config(path))
     try:
         with plain_path(path) as place:
-            model, tokenizer = load(str(place), adapter_path=str(adapter) if adapter else None)
+            model, tokenizer = load(
+                str(place), tokenizer_config=dict(NO_FOREIGN_CODE), adapter_path=str(adapter) if adapter else None
+            )
     except (FileNotFoundError, ValueError, KeyError) as error:
         raise _unloadable(path, error) from error
     except RuntimeError as error:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import queue
+import signal
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TextIO
+from types import FrameType
+from typing import BinaryIO, TextIO, TypeAlias
 
 from app.core.protocol.command import Command, EndOfInput, Refused, heard_command
 from app.core.protocol.event import Event, Warned
+
+ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+# SimpleQueue in a worker: a signal may come while a command is taken, and only this one bears that.
+Commands: TypeAlias = queue.SimpleQueue[Command] | queue.Queue[Command]
 
 
 class Channel:
@@ -21,9 +28,10 @@ class Channel:
     sends everything else that is printed to stderr, which the parent shows as the log.
     """
 
-    def __init__(self, out: TextIO, commands: queue.Queue[Command]) -> None:
+    def __init__(self, out: TextIO, commands: Commands) -> None:
         self._out: TextIO | None = out
-        self._file: TextIO | None = None
+        self._file: BinaryIO | None = None
+        self._unwritten = b""
         self._commands = commands
         self.refuse: Callable[[Refused], None] = self._warn_of  # a task that owes answers has its own
 
@@ -33,22 +41,43 @@ class Channel:
         out = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
         os.dup2(2, 1)
         sys.stdout = sys.stderr
-        commands: queue.Queue[Command] = queue.Queue()
-        threading.Thread(target=_read_commands, args=(commands,), daemon=True).start()
+        # A library that asks a question on stdin reads its end there, and not the commands.
+        commands_in = os.fdopen(os.dup(0), encoding="utf-8", errors="replace")
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, 0)
+        os.close(nothing)
+        sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115  # as long as the process lives
+        commands: Commands = queue.SimpleQueue()
+        threading.Thread(target=_read_commands, args=(commands_in, commands), daemon=True).start()
         return cls(out, commands)
+
+    def end_on_signals(self) -> None:
+        """From now on a signal to end (at shutdown and logout, say) is as good as the end of input: the task saves
+        what it has. The second one ends the process at once. Only in the main thread."""
+        for number in ENDING_SIGNALS:
+            signal.signal(number, self._end)
+
+    def _end(self, number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        self._commands.put(EndOfInput())
 
     def record_to(self, path: Path) -> None:
         """From now on every event is also appended to ``path``; a line cut by a crash is closed first."""
         if path.exists() and path.stat().st_size and path.read_bytes()[-1:] != b"\n":
             with path.open("a", encoding="utf-8") as file:
                 file.write("\n")
-        self._file = path.open("a", encoding="utf-8", buffering=1)
+        self._file = path.open("ab", buffering=0)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether events wait for room on the disk; they are written with the next one that finds some."""
+        return bool(self._unwritten)
 
     def emit(self, event: Event) -> None:
         """Writes one event line. A parent that is gone does not stop the worker from recording it."""
         line = event.to_line() + "\n"
         if self._file is not None:
-            self._file.write(line)
+            self._record(self._file, line.encode())
         if self._out is None:
             return
         try:
@@ -57,6 +86,15 @@ class Channel:
         except (BrokenPipeError, ValueError):
             self._out = None
             self._commands.put(EndOfInput())
+
+    def _record(self, file: BinaryIO, line: bytes) -> None:
+        self._unwritten += line
+        try:
+            while self._unwritten:
+                self._unwritten = self._unwritten[file.write(self._unwritten) :]
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
 
     def poll(self) -> Command | None:
         """The next command, or None if there is none yet. Costs under a microsecond when there is none."""
@@ -82,10 +120,10 @@ class Channel:
         self.emit(Warned(message=f"The command `{command.command}` means nothing to this task."))
 
 
-def _read_commands(commands: queue.Queue[Command]) -> None:
-    """Reads JSON lines like ``{"command": "stop"}`` until the end of stdin."""
+def _read_commands(lines: TextIO, commands: Commands) -> None:
+    """Reads JSON lines like ``{"command": "stop"}`` until their end."""
     try:
-        for line in sys.stdin:
+        for line in lines:
             commands.put(heard_command(line))
     finally:
         commands.put(EndOfInput())

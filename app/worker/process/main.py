@@ -22,6 +22,7 @@ from app.core.protocol.job import AnyJob, read_job
 from app.core.protocol.wire import RefusedError
 from app.core.run.folder import RunDir
 from app.worker.process.channel import Channel
+from app.worker.process.orphan import end_when_orphaned
 
 # `task(channel, job_dir, job)`, each with the job of its own name: `JOBS` says which.
 Task = Callable[[Channel, Path, Any], None]
@@ -55,8 +56,10 @@ def run_worker(job_dir: Path) -> int:
         said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         channel.emit(event.Failed(message=f"The job in {job_dir} cannot be done: {said}", unusable=True))
         return 2
+    end_when_orphaned(job.task)
     with ExitStack() as stack:
         if job.task == "train":
+            channel.end_on_signals()
             run = RunDir(job_dir)
             try:
                 stack.enter_context(run.lock(timeout_s=3))  # whoever only looks holds it for a moment

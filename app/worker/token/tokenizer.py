@@ -14,6 +14,9 @@ import numpy.typing as npt
 from app.core.model.vocabulary import embedding_rows, end_tokens
 from app.core.problem import Problem, UnusableError
 
+# What transformers is told with every tokenizer. Left open, it asks on the terminal whether a model's code may run.
+NO_FOREIGN_CODE = {"trust_remote_code": False}
+_OWN_CODE = re.compile(r"custom code|trust_remote_code")
 _DAY_CALL = re.compile(r"""strftime_now\(\s*(?P<quote>['"])(?P<form>.*?)(?P=quote)\s*\)""")
 
 
@@ -29,17 +32,28 @@ def load_tokenizer(model: str, day: str = "") -> Any:
 
     folder = locate_model(model)
     try:
-        tokenizer = load(folder)
+        tokenizer = load(folder, dict(NO_FOREIGN_CODE))
     except Exception as error:  # tokenizers raises bare ones for a file that it cannot read
+        hint = "Download the model again."
         if not has_tokenizer(folder):
             said = "There are no tokenizer files in the model's folder."
+        elif _OWN_CODE.search(str(error)):
+            said = (
+                f"The tokenizer is code that comes with the model{_code_files(folder)}, which Luthier never runs."
+            )
+            hint = "Choose a version of the model that has a tokenizer.json of a usual kind."
         else:
             reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
             said = f"The tokenizer's files cannot be read ({reason})."
-        raise UnusableError([Problem("model", said, hint="Download the model again.", file=str(folder))]) from error
+        raise UnusableError([Problem("model", said, hint=hint, file=str(folder))]) from error
     know_folder(tokenizer, folder)
     _hold(tokenizer, date.fromisoformat(day) if day else date.today())
     return tokenizer
+
+
+def _code_files(folder: Path) -> str:
+    names = sorted(path.name for path in folder.glob("*.py"))
+    return f" ({', '.join(names[:3])})" if names else ""
 
 
 def know_folder(tokenizer: Any, folder: Path) -> None:

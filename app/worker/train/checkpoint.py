@@ -1,12 +1,14 @@
 """The checkpoint: everything that an exact resume needs, in one folder that is complete or absent.
 
 ``state/NNNNNNN/`` holds ``arrays.safetensors`` (trained weights, optimizer, gradients in accumulation) and
-``state.json`` (random state, counters, early stopping, losses not yet reported, what the batches follow from). It
-is written under another name and renamed when all of it is on disk; the older one goes afterwards.
+``state.json`` (random state, counters, early stopping, losses not yet reported, what the batches follow from), and
+``digests.json`` says what the two were when they were written. It is written under another name and renamed when
+all of it is on disk; the older one goes afterwards.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -23,8 +25,9 @@ from app.core.problem import Problem, UnusableError
 from app.worker.model.loading import differences, trainable
 from app.worker.train.step import Accumulated, Step
 
-FORMAT = 1
-ARRAYS, STATE = "arrays.safetensors", "state.json"
+FORMAT = 2
+READ_FORMATS = (1, FORMAT)  # 1 has no digests
+ARRAYS, STATE, DIGESTS = "arrays.safetensors", "state.json", "digests.json"
 WRITING = ".writing"
 
 
@@ -56,11 +59,11 @@ def _write(folder: Path, name: str, arrays: dict[str, mx.array], text: str) -> P
     folder.mkdir(parents=True, exist_ok=True)
     writing, written = folder / f"{name}{WRITING}", folder / name
     shutil.rmtree(writing, ignore_errors=True)
-    writing.mkdir()
-    mx.save_safetensors(str(writing / ARRAYS), arrays)
-    (writing / STATE).write_text(text, encoding="utf-8")
-    for path in (writing / ARRAYS, writing / STATE, writing):
-        _to_disk(path)
+    try:
+        _fill(writing, arrays, text)
+    except BaseException:
+        shutil.rmtree(writing, ignore_errors=True)  # half a state on a full disk takes what the whole one needs
+        raise
     old = [path for path in folder.iterdir() if path != writing]
     if written.exists():  # saved twice at the same iteration: the two are equal, keep one through the exchange
         written.rename(folder / f"{name}.old")
@@ -70,6 +73,21 @@ def _write(folder: Path, name: str, arrays: dict[str, mx.array], text: str) -> P
     for path in old:
         shutil.rmtree(path, ignore_errors=True)
     return written
+
+
+def _fill(folder: Path, arrays: dict[str, mx.array], text: str) -> None:
+    folder.mkdir()
+    mx.save_safetensors(str(folder / ARRAYS), arrays)
+    (folder / STATE).write_text(text, encoding="utf-8")
+    digests = {kept: _digest(folder / kept) for kept in (ARRAYS, STATE)}
+    (folder / DIGESTS).write_text(json.dumps(digests), encoding="utf-8")
+    for path in (folder / ARRAYS, folder / STATE, folder / DIGESTS, folder):
+        _to_disk(path)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 def _to_disk(path: Path) -> None:
@@ -88,16 +106,42 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
         return None
     newest = max(complete, key=lambda path: (path.stem, path.suffix == ""))
     try:
-        state = json.loads((newest / STATE).read_text(encoding="utf-8"))
+        state = _checked_state(newest)
         arrays = mx.load(str(newest / ARRAYS))
-    except (OSError, ValueError, RuntimeError) as error:
-        said = f"The saved state in {newest} cannot be read: {error}."
-        raise UnusableError([Problem("", said, hint="Start a new run from its adapter instead.")]) from error
-    assert isinstance(arrays, dict)
-    if state.get("format") != FORMAT:
-        said = f"The saved state in {newest} is of format {state.get('format')}, this Luthier reads {FORMAT}."
+        if not isinstance(arrays, dict):
+            raise ValueError("the weights have no names")
+        return Checkpoint(int(state["iteration"]), arrays, state)
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, RecursionError) as error:
+        raise damaged(newest, str(error).rstrip(".") or type(error).__name__) from error
+
+
+def _checked_state(folder: Path) -> dict[str, Any]:
+    """The state of a folder whose files are as they were written; raises `ValueError` or `OSError`."""
+    state = json.loads((folder / STATE).read_text(encoding="utf-8"))
+    if not isinstance(state, dict):
+        raise ValueError(f"{STATE} is no object")
+    if state.get("format") not in READ_FORMATS:
+        said = f"The saved state in {folder} is of format {state.get('format')}, this Luthier reads {FORMAT}."
         raise UnusableError([Problem("", said, hint="Update Luthier, or start a new run from its adapter.")])
-    return Checkpoint(state["iteration"], arrays, state)
+    if state["format"] == 1 and not (folder / DIGESTS).exists():
+        return state
+    digests = json.loads((folder / DIGESTS).read_text(encoding="utf-8"))
+    for name in (ARRAYS, STATE):
+        if digests[name] != _digest(folder / name):
+            raise ValueError(f"{name} is not as it was written")
+    return state
+
+
+def damaged(folder: Path, reason: str) -> UnusableError:
+    """The refusal of a saved state, with the weights that are still there to begin anew from."""
+    said = f"The saved state in {folder} is damaged: {reason}."
+    kept = sorted((folder.parent.parent / "adapters").glob("[0-9]*_adapters.safetensors"))
+    best = folder.parent.parent / "adapters" / "best" / "adapters.safetensors"
+    places = [path for path in (best, *kept[-1:]) if path.exists()]
+    hint = "Start a new run instead"
+    if places:
+        hint += f", from the weights of an earlier checkpoint: {' or '.join(map(str, places))}"
+    return UnusableError([Problem("", said, hint=f"{hint}.")])
 
 
 def restore(checkpoint: Checkpoint, model: nn.Module, optimizer: optim.Optimizer) -> Accumulated | None:

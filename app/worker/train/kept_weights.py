@@ -53,6 +53,11 @@ class KeptWeights:
         self._saved_at = -1
         self.best = BestLoss(config.early_stopping.min_delta)
 
+    def follow(self, run: RunDir) -> None:
+        """The run's folder was moved to another place."""
+        self._run = run
+        self._adapters.path = run.adapters
+
     # -- in memory ------------------------------------------------------------------------------------------------
 
     def entering(self, iteration: int) -> dict[str, mx.array] | None:

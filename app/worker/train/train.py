@@ -8,30 +8,39 @@ from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
+from mlx.utils import tree_flatten
 
+from app.core.config.train_config import TrainConfig
+from app.core.model.folder import locate_model
 from app.core.problem import Problem, TaskError, UnusableError
 from app.core.protocol import event
 from app.core.protocol.command import Park, Resume, Save
 from app.core.protocol.job import TrainJob
+from app.core.quantity import bytes_text
 from app.core.run.folder import RunDir
-from app.core.setup.config_file import load_config
+from app.core.setup.config_file import load_config, save_config
 from app.worker.array import scalar
 from app.worker.batch.batch import Batch
-from app.worker.model.loading import parameter_counts
+from app.worker.model.loading import parameter_counts, trainable
 from app.worker.model.soundness import UnsoundWeightsError
 from app.worker.process.channel import Channel
 from app.worker.process.control import ENDING, Control, StoppedError
+from app.worker.process.held_folder import HeldFolder
 from app.worker.process.log import logged_to
+from app.worker.process.room import MAKE_ROOM, Room, full_text, is_full
 from app.worker.train.alarm import Alarms
-from app.worker.train.checkpoint import Checkpoint, load_checkpoint, restore, save_checkpoint
+from app.worker.train.checkpoint import Checkpoint, damaged, load_checkpoint, restore, save_checkpoint
 from app.worker.train.guard import LossVerdict
 from app.worker.train.kept_weights import KeptWeights
 from app.worker.train.preparation import Prepared, prepare
+from app.worker.train.provenance import config_changes, model_changes, provenance
 from app.worker.train.report import Report
 from app.worker.train.step import Step, StepOutcome
 
 # A report is due every `steps_per_report` iterations, and sooner where iterations are slow: a chart should move.
 REPORT_AT_LEAST_EVERY_S = 2.0
+OTHER_BYTES = 100_000  # of a saved state: counters, digests, headers
+AS_BEFORE = "as_before"  # the path of the refusal that going on with the old values answers
 
 
 def train(channel: Channel, job_dir: Path, job: TrainJob) -> None:
@@ -40,6 +49,8 @@ def train(channel: Channel, job_dir: Path, job: TrainJob) -> None:
     control = Control(channel)
     with logged_to(run.log):
         checkpoint = _saved_state(channel, run, job)
+        if checkpoint is not None:
+            _check_provenance(run, job, checkpoint)
         try:
             prepared = prepare(channel, control, run, job)
         except StoppedError:
@@ -47,7 +58,14 @@ def train(channel: Channel, job_dir: Path, job: TrainJob) -> None:
             channel.emit(event.Finished(reason="stopped", iteration=iteration, message="Stopped before training."))
             return
         with prepared.parts.resources:
-            _Training(channel, control, run, prepared, checkpoint).run()
+            try:
+                training = _Training(channel, control, run, prepared, checkpoint)
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                if checkpoint is None:
+                    raise
+                reason = f"{type(error).__name__}: {error}"
+                raise damaged(run.state / f"{checkpoint.iteration:07d}", reason) from error
+            training.run()
 
 
 def _saved_state(channel: Channel, run: RunDir, job: TrainJob) -> Checkpoint | None:
@@ -62,6 +80,30 @@ def _saved_state(channel: Channel, run: RunDir, job: TrainJob) -> Checkpoint | N
         said = f"The run has done its {checkpoint.iteration:,} iterations."
         raise UnusableError([Problem("iters", said, hint="Extend it by some iterations to go on.")])
     return checkpoint
+
+
+def _check_provenance(run: RunDir, job: TrainJob, checkpoint: Checkpoint) -> None:
+    """Raises `UnusableError` if config or model are not those that the state was trained with.
+
+    Where the job says so, the config is put back as it was.
+    """
+    kept = checkpoint.state.get("provenance")
+    if not isinstance(kept, dict):  # a state of an earlier version
+        return
+    config = load_config(run.config).config
+    if changes := config_changes(kept, config):
+        if not job.as_before:
+            said = f"The run's config.yaml is not what it was trained with so far: {'; '.join(changes)}."
+            hint = (
+                f"Go on with the old values (`luthier resume {run.path} --as-before`), or start a new run from it."
+            )
+            raise UnusableError([Problem(AS_BEFORE, said, hint=hint)])
+        config = TrainConfig.model_validate(kept["config"] | {"iters": config.iters, "epochs": config.epochs})
+        save_config(config, run.config)
+    if changes := model_changes(kept, locate_model(config.model)):
+        said = f"The base model is changed since the run was trained on it: {'; '.join(changes[:3])}."
+        hint = "Put the model back as it was, or start a new run from this setup."
+        raise UnusableError([Problem("model", said, hint=hint)])
 
 
 class _Training:
@@ -81,6 +123,9 @@ class _Training:
         self.valid = prepared.parts.valid
         self.selection = prepared.selection
         self.fingerprint = prepared.fingerprint
+        self.provenance = provenance(self.config, Path(self.config.model))
+        self.folder = HeldFolder(run.path)
+        self.room = Room(run.path)
         self.report = Report()
         self.guard = prepared.parts.guard
         self.alarms = Alarms()
@@ -109,15 +154,26 @@ class _Training:
     def run(self) -> None:
         """Trains to the end, or to where it stops early, is stopped, or diverges (raises `TaskError`)."""
         _use_memory_well()
+        self.room.take(self._bytes_at_the_end())
         self._emit_started()
         try:
             reason = self._iterate()
+            self._stay_with_folder()
             if reason == "paused":
                 self._park()
+            elif reason == "full":
+                self._park_without_room()
             else:
                 self._finish(reason)
         except UnsoundWeightsError as error:
             raise self._diverged(self.iteration, str(error)) from error
+        except (OSError, RuntimeError) as error:
+            if not is_full(error, self.run_dir.path):
+                raise
+            self._park_without_room()
+        finally:
+            self.room.give_back()
+            self.folder.close()
 
     def _iterate(self) -> str:
         config, last = self.config, self.config.iters
@@ -140,6 +196,9 @@ class _Training:
             self._judge(iteration, loss, outcome, entering)
             self._tell_samples(iteration, batch, figures)
             self.iteration, batch = iteration, following
+            self._stay_with_folder()
+            if self.channel.is_full:
+                return "full"
 
             if self._is_report_due():
                 self._emit_report()
@@ -250,6 +309,7 @@ class _Training:
     def _save_state(self) -> None:
         state = {
             "fingerprint": self.fingerprint,
+            "provenance": self.provenance,
             "elapsed_s": self._elapsed_s,
             "measured_at": self.measured_at,
             "report": self.report.state(),
@@ -280,6 +340,7 @@ class _Training:
         paused_at = time.perf_counter()
         while not isinstance(command := self.control.wait(), (Resume, Park, *ENDING)):
             if isinstance(command, Save):
+                self._stay_with_folder()
                 self._save()
         self.started_at += time.perf_counter() - paused_at
         if not isinstance(command, Park):
@@ -292,6 +353,36 @@ class _Training:
         self.kept.save_current()
         self._save_state()
         self._emit_finished("paused", f"Paused at iteration {self.iteration:,}; the memory is free.")
+
+    def _park_without_room(self) -> None:
+        """The disk is full: the room that was set aside takes the state, and the run waits for more."""
+        lacking = bytes_text(self._bytes_at_the_end())
+        self.room.give_back()
+        try:
+            self.kept.save_current()
+            self._save_state()
+        except (OSError, RuntimeError) as error:  # others took that room as well: what was saved before is whole
+            said = full_text(self.run_dir.path, lacking)
+            raise TaskError(said, f"{MAKE_ROOM} Its last saved state is whole.", self.iteration) from error
+        at = f"The run is paused at iteration {self.iteration:,}, with its state safe."
+        self._emit_finished("paused", f"{full_text(self.run_dir.path, lacking)} {at} {MAKE_ROOM}")
+
+    def _bytes_at_the_end(self) -> int:
+        """What the current adapter and the state take on the disk."""
+        weights = sum(array.nbytes for array in trainable(self.model).values())
+        moments = sum(array.nbytes for _, array in tree_flatten(self.optimizer.state))
+        gradient = weights if self.config.grad_accumulation_steps > 1 else 0
+        return 2 * weights + moments + gradient + OTHER_BYTES
+
+    def _stay_with_folder(self) -> None:
+        """Follows the run's folder where it was moved to; raises `TaskError` if it was deleted."""
+        if self.folder.has_moved():
+            self.run_dir = RunDir(self.folder.path)
+            self.kept.follow(self.run_dir)
+            self.room = Room(self.run_dir.path)
+            self.channel.emit(
+                event.Warned(message=f"The run's folder is now {self.run_dir.path}; it goes on there.")
+            )
 
     def _finish(self, reason: str) -> None:
         """Saves what there is, puts the chosen weights in place, opens them again, and says how it ended."""

@@ -237,7 +237,7 @@ def test_other_shapes_are_refused(inputs: tuple[Path, Path], tmp_path: Path) -> 
     run.config.write_text(yaml.safe_dump(config))
     with pytest.raises(UnusableError) as refused:
         go_on(run, resume=True)
-    assert refused.value.problems[0].path == "lora_parameters"
+    assert refused.value.problems[0].message.endswith("`lora_parameters.rank` is 8, and was 4.")
 
 
 def test_nothing_left_to_do(inputs: tuple[Path, Path], tmp_path: Path) -> None:

@@ -1,0 +1,80 @@
+"""YAML text with bounds: what stands in a file of a few bytes must not fill the memory, or a day.
+
+An alias may stand for a whole tree, and a tree of aliases of aliases is as large as the person who wrote it likes
+("billion laughs"); brackets in brackets go as deep as the file is long. Both are counted over the parser's events,
+before anything is built.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+MOST_CHARACTERS = 4_000_000
+MOST_NODES = 200_000  # with every alias counted as what it stands for
+MOST_LEVELS = 60
+
+_EVENT_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_SMALL = 20_000  # characters: less, without an anchor, cannot hold too many nodes
+
+
+class BoundError(yaml.YAMLError):
+    """The text is within YAML's rules and beyond the bounds. ``problem`` says which, as PyYAML's own errors do."""
+
+    def __init__(self, problem: str, mark: Any = None) -> None:
+        super().__init__(problem)
+        self.problem, self.problem_mark = problem, mark
+
+
+def bounded_yaml(text: str, loader: Any = _EVENT_LOADER) -> Any:
+    """What the text says, built by a loader of PyYAML (a safe one, unless told otherwise).
+
+    Raises `yaml.YAMLError` for what is no YAML, or is beyond the bounds.
+    """
+    check_bounds(text)
+    try:
+        return yaml.load(text, Loader=loader)
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:  # a thirteenth month, say
+        raise BoundError(str(error).splitlines()[0] if str(error) else type(error).__name__) from error
+
+
+def check_bounds(text: str) -> None:
+    """Raises `yaml.YAMLError` if building the text would take far more than its length promises."""
+    if len(text) > MOST_CHARACTERS:
+        raise BoundError(f"it is {len(text):,} characters long, and a config has at most {MOST_CHARACTERS:,}")
+    if len(text) < _SMALL and "&" not in text and text.count("[") + text.count("{") < MOST_LEVELS:
+        deepest = max((len(line) - len(line.lstrip(" -")) for line in text.splitlines()), default=0)
+        if deepest < MOST_LEVELS:
+            return
+    try:
+        _count(text)
+    except RecursionError as error:
+        raise BoundError("it is nested too deeply") from error
+
+
+def _count(text: str) -> None:
+    """Counts nodes, an alias as all that its anchor stands for."""
+    sizes: dict[str, int] = {}
+    open_nodes: list[tuple[str | None, int]] = []  # its anchor, and the count before it
+    total = 0
+    for found in yaml.parse(text, Loader=_EVENT_LOADER):
+        if isinstance(found, yaml.AliasEvent):
+            if any(anchor == found.anchor for anchor, _ in open_nodes):
+                raise BoundError(f"the anchor {found.anchor!r} holds itself", found.start_mark)
+            total += sizes.get(found.anchor or "", 1)
+        elif isinstance(found, yaml.ScalarEvent):
+            total += 1
+            if found.anchor:
+                sizes[found.anchor] = 1
+        elif isinstance(found, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
+            open_nodes.append((found.anchor, total))
+            total += 1
+            if len(open_nodes) > MOST_LEVELS:
+                raise BoundError(f"it is nested more than {MOST_LEVELS} levels deep", found.start_mark)
+        elif isinstance(found, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
+            anchor, before = open_nodes.pop()
+            if anchor:
+                sizes[anchor] = total - before
+        if total > MOST_NODES:
+            raise BoundError("its aliases stand for far more than a config can hold", found.start_mark)

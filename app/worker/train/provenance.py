@@ -1,0 +1,106 @@
+"""Provenance: what a saved state was trained with, besides its data: the config's values and the base model.
+
+A resume is exact or refused. The tokens have a fingerprint of their own; here is the rest, kept so that a
+difference can be named: every value of the config that decides what is trained, every value of the model's
+``config.json``, and of each weight file its header and a sample of its content (`PIECES` pieces of `PIECE` bytes,
+evenly spread: weights that were trained on, merged or quantized differ in nearly every byte, and reading all would
+take minutes).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from app.core.config.spec import field_specs
+from app.core.config.train_config import TrainConfig
+from app.core.model.folder import read_config
+from app.core.model.safetensors_header import weight_files
+
+PIECES, PIECE = 256, 4096  # bytes
+
+# What may change between two parts of a run: where things are and what they are called, how often it is measured
+# and saved, how long it trains. The data are compared as tokens.
+FREE = {
+    "model", "data", "valid_data", "test_data", "valid_fraction", "test_fraction", "group_feature", "skip_bad_rows",
+    "data_format", "prompt_feature", "completion_feature", "chat_feature", "text_feature", "system_feature",
+    "mask_prompt", "mask_turns", "template_date", "train", "iters", "epochs", "grad_checkpoint", "steps_per_report",
+    "steps_per_eval", "save_every", "val_batches", "early_stopping.enabled", "early_stopping.patience",
+    "early_stopping.min_delta", "final_adapter", "adapter_name", "adapter_path", "reward_timeout_s", "targets",
+    "lr_schedule",
+}  # fmt: skip
+# Nothing of these reaches the weights.
+_NOTES = {"_name_or_path", "transformers_version", "quantization_config"}
+
+
+def provenance(config: TrainConfig, model: Path) -> dict[str, Any]:
+    """What a run of ``config`` on the model in a folder is trained with, as plain JSON."""
+    return {
+        "config": config.model_dump(mode="json"),
+        "model": {key: value for key, value in read_config(model).items() if key not in _NOTES},
+        "weights": {file.name: _sampled(file) for file in weight_files(model)},
+    }
+
+
+def config_changes(kept: dict[str, Any], now: TrainConfig) -> list[str]:
+    """In which deciding values a config differs from the kept one, in words."""
+    before, after = kept.get("config") or {}, now.model_dump(mode="json")
+    said = []
+    for path in field_specs():
+        if path in FREE or not _has(before, path):  # a value of a later version decided nothing then
+            continue
+        old, new = _at(before, path), _at(after, path)
+        if old != new:
+            said.append(f"`{path}` is {_shown(new)}, and was {_shown(old)}")
+    return said
+
+
+def model_changes(kept: dict[str, Any], model: Path) -> list[str]:
+    """How a model differs from that which was trained on, in words."""
+    now = {key: value for key, value in read_config(model).items() if key not in _NOTES}
+    before = kept.get("model") or {}
+    said = [
+        f"`{key}` of its config.json is {_shown(now.get(key))}, and was {_shown(before.get(key))}"
+        for key in dict.fromkeys([*before, *now])
+        if before.get(key) != now.get(key)
+    ]
+    weights, files = kept.get("weights") or {}, {file.name: file for file in weight_files(model)}
+    said += [f"{name} is gone" for name in weights if name not in files]
+    said += [f"{name} is new" for name in files if name not in weights]
+    said += [
+        f"{name} holds other weights"
+        for name in weights
+        if name in files and weights[name] != _sampled(files[name])
+    ]
+    return said
+
+
+def _sampled(file: Path) -> str:
+    """A digest of a file's size, its beginning, and pieces evenly spread over the rest."""
+    size = file.stat().st_size
+    digest = hashlib.blake2b(size.to_bytes(8, "little"), digest_size=16)
+    with file.open("rb") as content:
+        for number in range(PIECES):
+            content.seek(number * max(size - PIECE, 0) // (PIECES - 1))
+            digest.update(content.read(PIECE))
+    return digest.hexdigest()
+
+
+def _has(tree: Any, path: str) -> bool:
+    for name in path.split("."):
+        if not isinstance(tree, dict) or name not in tree:
+            return False
+        tree = tree[name]
+    return True
+
+
+def _at(tree: Any, path: str) -> Any:
+    for name in path.split("."):
+        tree = tree.get(name) if isinstance(tree, dict) else None
+    return tree
+
+
+def _shown(value: Any) -> str:
+    text = "not there" if value is None else str(value)
+    return text if len(text) <= 40 else f"{text[:39]}…"

@@ -1,0 +1,60 @@
+"""YAML of a few bytes never fills the memory, and what is valid is read."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from app.core.problem import UnusableError
+from app.core.setup.config_file import parse_config
+from app.core.system.yaml_text import MOST_LEVELS, bounded_yaml
+
+
+def bomb(levels: int) -> str:
+    rows = ["x0: &x0 {k: v}"]
+    rows += [f"x{i}: &x{i} [{', '.join(f'*x{i - 1}' for _ in range(10))}]" for i in range(1, levels)]
+    return "\n".join(rows)
+
+
+HOSTILE = {
+    "aliases": bomb(9),
+    "itself": "a: &a [*a]",
+    "brackets": "[" * 5000,
+    "braces": "{a: " * 5000,
+    "indented": "\n".join(f"{' ' * i}a:" for i in range(400)),
+    "dashes": "- " * 3000 + "a",
+    "merges": "a: &a {k: 1}\n" + "\n".join(
+        f"b{i}: &b{i} {{<<: [{', '.join(f'*b{i - 1}' if i else '*a' for _ in range(40))}]}}" for i in range(6)
+    ),
+    "long": "a: " + "x" * 5_000_000,
+    "month": "day: 2024-13-45",
+    "tag": "!!python/object/apply:os.system [true]",
+}  # fmt: skip
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_text_is_refused(name: str) -> None:
+    with pytest.raises(yaml.YAMLError):
+        bounded_yaml(HOSTILE[name])
+    with pytest.raises(UnusableError) as caught:
+        parse_config(HOSTILE[name])
+    assert "Error" not in caught.value.problems[0].message
+
+
+def test_ordinary_aliases_and_depth_are_read() -> None:
+    assert bounded_yaml("a: &a {b: [1, 2]}\nc: *a\nd: [*a, *a]")["d"] == [{"b": [1, 2]}, {"b": [1, 2]}]
+    deep = "[" * (MOST_LEVELS - 1) + "1" + "]" * (MOST_LEVELS - 1)
+    assert str(bounded_yaml(f"a: {deep}")["a"]) == deep
+    assert len(bounded_yaml(bomb(5))["x4"]) == 10
+
+
+def test_merge_keys_give_what_a_mapping_leaves_out() -> None:
+    text = "model: m\nbase: &base {rank: 4, scale: 8.0}\nlora_parameters:\n  <<: *base\n  scale: 2.0\n"
+    found = parse_config(text).config.lora_parameters
+    assert (found.rank, found.scale) == (4, 2.0)
+
+
+def test_a_key_given_twice_is_refused_beside_a_merge() -> None:
+    with pytest.raises(UnusableError, match="given twice"):
+        parse_config("base: &base {rank: 4}\nlora_parameters:\n  <<: *base\n  rank: 2\n  rank: 3\n")

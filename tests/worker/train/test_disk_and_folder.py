@@ -1,0 +1,142 @@
+"""A full disk pauses a run with its state safe, and a run follows its folder or says that it is gone."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import queue
+import shutil
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import pytest
+
+from app.core.problem import TaskError, UnusableError
+from app.core.protocol.event import CheckpointSaved, Event, Finished, TrainReported, Warned, read_events
+from app.core.protocol.job import TrainJob
+from app.core.run.folder import prepare_run
+from app.worker.process import room
+from app.worker.process.channel import Channel
+from app.worker.process.room import ROOM_FILE, Room
+from app.worker.train.train import train
+from tests.worker.tiny_model import write_data, write_model
+from tests.worker.training import Collector, config_for, go_on, saved_arrays, start
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("inputs")
+    return write_model(folder / "model", layers=1), write_data(folder / "data")
+
+
+class FullDisk:
+    """MLX cannot write from the given save on, until the room that was set aside is given back."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, folder: Path, from_save: int) -> None:
+        self.saves, save = 0, mx.save_safetensors
+
+        def saved(path: str, arrays: dict[str, mx.array], *more: Any) -> None:
+            self.saves += 1
+            if self.saves >= from_save and (folder / ROOM_FILE).exists():
+                raise RuntimeError("[write] Unable to write 3692 bytes to file.")
+            save(path, arrays, *more)
+
+        patch.setattr(mx, "save_safetensors", saved)
+        patch.setattr(room, "free_bytes", lambda _folder: 1000)
+
+
+@pytest.mark.parametrize("from_save", [1, 2, 4, 6])
+def test_a_full_disk_pauses_the_run_and_it_goes_on_exactly(
+    from_save: int, inputs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    config = config_for(*inputs, iters=8, save_every=2, steps_per_eval=4)
+    whole, undisturbed = start(config, tmp_path / "whole")
+    with pytest.MonkeyPatch.context() as patch:
+        disk = FullDisk(patch, tmp_path / "run", from_save)
+        run, first = start(config, tmp_path / "run")
+    assert disk.saves >= from_save
+    last = first.events[-1]
+    assert isinstance(last, Finished)
+    assert last.reason == "paused"
+    assert last.message.startswith("The disk is full: ")
+    assert not (run.path / ROOM_FILE).exists()
+    second = go_on(run, resume=True)
+    assert first.losses + second.losses == undisturbed.losses
+    expected = saved_arrays(whole.adapters / "adapters.safetensors")
+    found = saved_arrays(run.adapters / "adapters.safetensors")
+    assert all(mx.array_equal(found[name], array) for name, array in expected.items())
+
+
+def test_a_disk_without_room_is_told_before_the_first_iteration(
+    inputs: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    run = prepare_run(config_for(*inputs), tmp_path / "run")
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(UnusableError, match=r"The disk is full: .* more are needed in .*run\."):
+        Room(run.path).take(1_000_000)
+    assert not (run.path / ROOM_FILE).exists()
+
+
+def test_other_failures_to_write_are_not_told_as_a_full_disk(tmp_path: Path) -> None:
+    assert not room.is_full(RuntimeError("[write] Unable to write"), tmp_path)
+    assert not room.is_full(PermissionError(errno.EACCES, "no"), tmp_path)
+    assert room.is_full(OSError(errno.ENOSPC, "no"), tmp_path)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_events_wait_for_room_and_lose_no_line(tmp_path: Path) -> None:
+    channel = Channel(io.StringIO(), queue.Queue())
+    channel.record_to(tmp_path / "events.jsonl")
+    kept = channel._file
+    with Path("/dev/full").open("ab", buffering=0) as full:
+        channel._file = full
+        channel.emit(Warned(message="first"))
+        channel.emit(Warned(message="second"))
+        assert channel.is_full
+    assert kept is not None
+    with kept:
+        channel._file = kept
+        channel.emit(Warned(message="third"))
+    assert not channel.is_full
+    said = [found.message for found in read_events(tmp_path / "events.jsonl") if isinstance(found, Warned)]
+    assert said == ["first", "second", "third"]
+
+
+def test_a_run_follows_its_folder(inputs: tuple[Path, Path], tmp_path: Path) -> None:
+    config = config_for(*inputs, iters=8, save_every=2, steps_per_eval=4, steps_per_report=1)
+    whole, undisturbed = start(config, tmp_path / "whole")
+    run, moved = prepare_run(config, tmp_path / "run"), tmp_path / "moved"
+
+    def answer(said: Event) -> None:
+        if isinstance(said, TrainReported) and said.iteration == 3:
+            run.path.rename(moved)
+
+    channel = Collector(tmp_path / "said.jsonl", answer)
+    train(channel, run.path, TrainJob())
+    assert not run.path.exists()
+    assert channel.losses == undisturbed.losses
+    finals = [said.path for said in channel.of(CheckpointSaved) if said.kind == "final"]
+    assert finals == ["adapters/adapters.safetensors"]
+    expected = saved_arrays(whole.adapters / "adapters.safetensors")
+    found = saved_arrays(moved / "adapters" / "adapters.safetensors")
+    assert all(mx.array_equal(found[name], array) for name, array in expected.items())
+    assert str(moved) in channel.of(Warned)[-1].message
+
+
+def test_a_deleted_folder_is_noticed_at_once(inputs: tuple[Path, Path], tmp_path: Path) -> None:
+    run = prepare_run(config_for(*inputs, iters=8, save_every=50, steps_per_report=1), tmp_path / "run")
+
+    def answer(said: Event) -> None:
+        if isinstance(said, TrainReported) and said.iteration == 3:
+            shutil.rmtree(run.path)
+
+    channel = Collector(tmp_path / "said.jsonl", answer)
+    with pytest.raises(TaskError, match="was deleted while it was trained"):
+        train(channel, run.path, TrainJob())
+    assert len(channel.losses) == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["said.jsonl"]
