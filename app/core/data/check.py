@@ -24,8 +24,9 @@ from app.core.problem import Severity
 from app.core.quantity import plural
 from app.core.source.finding import KINDS, Findings
 from app.core.source.passage import OVERLAP_KEY, Chunking
-from app.core.source.reader import NO_ROWS, RowFault, read_rows
+from app.core.source.reader import read_rows
 from app.core.source.reading import FileReading
+from app.core.source.row_fault import NO_ROWS, RowFault
 from app.core.source.source import SPLITS, Source, Split, find_sources, locate_data
 from app.core.source.stream import ByteCount
 
@@ -116,7 +117,7 @@ class DataCheck:
         entries, record, split = self._entries, self.record, self._split_index
         wants_references = "prompt" in METHODS[self.features.train_mode].goals
         number = 0
-        look_every = 0 if source.kind == "document" else LOOK_EVERY  # its passages take their time
+        look_every = 0 if source.kind in ("document", "transcript") else LOOK_EVERY  # its passages take their time
         prints: list[int] = []
         lines: list[int] = []
         for line, row in read_rows(source, count, self.chunking):
@@ -225,7 +226,7 @@ class DataCheck:
         self.native[index] = False
         source = self.sources[index]
         if isinstance(value, RowFault):
-            of_file = value.kind == "contents" or (source.kind == "document" and value.kind in FATAL)
+            of_file = value.kind in OF_FILE or (source.kind == "document" and value.kind in FATAL)
             place = None if of_file else line
             self.findings.add(value.kind, source.name, place, value.reason)
             if value.kind in NO_ROWS:
@@ -326,7 +327,7 @@ class DataCheck:
         """The messages of each speaker of exported chats, those with the most first."""
         found: Counter[str] = Counter()
         for source in self.sources:
-            found.update(dict(source.speakers))
+            found.update(dict(source.transcript.speakers if source.transcript is not None else ()))
         return dict(found.most_common())
 
     def _splits(self, good: list[int]) -> dict[str, SplitReport]:
@@ -339,6 +340,7 @@ class DataCheck:
         return found
 
 
+OF_FILE = frozenset(("contents", "no_sheet", "no_speaker"))  # told of a file, not of a row
 # Errors of a whole file or of all rows: leaving out bad rows does not help.
 FATAL = frozenset(("unreadable_file", "unsupported_file", "pointer", "empty_file", "damaged_file", "no_sheet",
                    "no_speaker", "no_examples", "unknown_format", "not_supervised", "not_for_method",

@@ -21,8 +21,9 @@ from app.core.data.row_check import full_check, is_good
 from app.core.problem import Problem, Severity, UnusableError
 from app.core.source.finding import Findings
 from app.core.source.passage import OVERLAP_KEY, Chunking
-from app.core.source.reader import ABOUT_FILE, NO_ROWS, RowFault, read_rows
+from app.core.source.reader import read_rows
 from app.core.source.reading import FileReading
+from app.core.source.row_fault import ABOUT_FILE, NO_ROWS, RowFault
 from app.core.source.source import SPLITS, Source, UnusableFileError, find_sources, inspect_file
 from app.core.source.stream import ByteCount
 from app.core.system.atomic_file import write_with

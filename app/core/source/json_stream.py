@@ -69,6 +69,10 @@ class JsonStream:
         if self._peek():
             yield self._line_here(), None, "Something follows the end of the array."
 
+    def values(self) -> Iterator[Item]:
+        """The elements of an array, or values one after another."""
+        return self.array() if self._peek() == "[" else self.stream()
+
     def list_of_object(self, wanted: tuple[str, ...] = ()) -> Iterator[Item]:
         """The elements of the one list of objects that an object holds, or of the ``wanted`` ones of several."""
         self._peek()
@@ -106,6 +110,57 @@ class JsonStream:
             yield from self._elements()
         else:
             self.skipped += sum(1 for _ in self._elements())
+
+    def members(self, into: frozenset[str], each: frozenset[str] = frozenset()) -> Iterator[tuple[str, Item]]:
+        """The values of an object by their keys; of what stands under the keys ``into`` its own members or
+        elements, and of the elements under ``each`` their members. One that cannot be read is the last."""
+        if self._peek() == "{":
+            yield from self._members(into, each)
+        else:
+            yield "", (self._line_here(), None, "An object was expected here.")
+
+    def _members(self, into: frozenset[str], each: frozenset[str]) -> Iterator[tuple[str, Item]]:
+        self._position += 1
+        while (character := self._peek()) and character != "}":
+            if character == ",":
+                self._position += 1
+                continue
+            line = self._line_here()
+            key, reason = self._value()
+            if reason is not None or not isinstance(key, str) or self._peek() != ":":
+                yield "", (line, None, reason or f"A name and a colon were expected in line {self._line_here()}.")
+                return
+            self._position += 1
+            opening = self._peek()
+            if opening == "{" and key in into:
+                yield from self._members(into, each)
+            elif opening == "[" and key in into:
+                yield from self._members_of_list(key, into, each)
+            else:
+                value, reason = self._value()
+                yield key, (line, value, reason)
+                if reason is not None:
+                    return
+        self._position += 1
+        if not character:
+            yield "", (self._line_here(), None, "The file breaks off before the object is closed.")
+
+    def _members_of_list(self, key: str, into: frozenset[str], each: frozenset[str]) -> Iterator[tuple[str, Item]]:
+        self._position += 1
+        while (character := self._peek()) and character != "]":
+            if character == ",":
+                self._position += 1
+            elif character == "{" and key in each:
+                yield from self._members(into, each)
+            else:
+                line = self._line_here()
+                value, reason = self._value()
+                yield key, (line, value, reason)
+                if reason is not None:
+                    return
+        self._position += 1
+        if not character:
+            yield "", (self._line_here(), None, "The file breaks off before the list is closed.")
 
     # -- parts ------------------------------------------------------------------------------------------------
 

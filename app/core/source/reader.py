@@ -6,17 +6,12 @@ import csv
 import json
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import chain
-from typing import Any, TextIO
+from typing import Any
 
 import orjson
 
-from app.core.document.document import DOCUMENTS
-from app.core.document.paragraph import Account, DocumentError
-from app.core.document.subtitle import subtitle_paragraphs
-from app.core.quantity import plural
+from app.core.source.assembled_row import lines_of, read_document, read_transcript
 from app.core.source.container import (
     COLUMN_LIMIT_BYTES,
     COLUMNS_TOO_LARGE,
@@ -28,30 +23,22 @@ from app.core.source.container import (
 from app.core.source.deck import deck_rows
 from app.core.source.json_stream import TOO_DEEP, JsonStream, is_too_deep
 from app.core.source.passage import Chunking, passages
+from app.core.source.row_fault import EMPTY_LINE, NumberedRow, RowFault
 from app.core.source.source import Source
-from app.core.source.stream import ByteCount, damaged_errors, open_bytes, open_seekable, open_text
+from app.core.source.stream import (
+    FIELD_LIMIT_CHARACTERS,
+    ByteCount,
+    damaged_errors,
+    open_bytes,
+    open_seekable,
+    open_text,
+)
 from app.core.source.table import SEPARATOR_LINE
 from app.core.source.workbook import SheetError, WorkbookError, sheet_records
 
 LINE_LIMIT_BYTES = 64 << 20
-FIELD_LIMIT_CHARACTERS = 16 << 20
 BATCH_ROWS = 256
 SURROGATE = re.compile("[\ud800-\udfff]")
-
-
-@dataclass(frozen=True, slots=True)
-class RowFault:
-    """What stands in the place of a row that cannot be read: the kind of the finding and the reason."""
-
-    kind: str
-    reason: str
-
-
-# Faults that stand for no row: what they tell of is the file, or a line without anything in it.
-ABOUT_FILE = frozenset(("unusual_header", "line_comma", "contents"))
-NO_ROWS = ABOUT_FILE | {"empty_line"}
-EMPTY_LINE = RowFault("empty_line", "The line is empty.")
-NumberedRow = tuple[int, Any]
 
 
 def read_rows(
@@ -69,8 +56,10 @@ def read_rows(
     }  # fmt: skip
     if source.kind == "text":
         reader = _read_texts(source, count, chunking or Chunking())
+    elif source.transcript is not None:
+        reader = read_transcript(source, source.transcript, count, chunking or Chunking())
     elif source.kind == "document":
-        reader = _read_document(source, count, chunking or Chunking())
+        reader = read_document(source, count, chunking or Chunking())
     else:
         reader = rows[source.kind](source, count)
     if source.container:
@@ -421,41 +410,4 @@ def _read_texts(source: Source, count: ByteCount, chunking: Chunking) -> Iterato
     ``<|endoftext|>`` alone on a line, or a form feed, ends a document: no part goes across it.
     """
     with open_text(source.path, source.compression, source.encoding, count, newline=None) as stream:
-        yield from passages(_lines_of(stream), chunking)
-
-
-def _lines_of(stream: TextIO) -> Iterator[str]:
-    while line := stream.readline(FIELD_LIMIT_CHARACTERS):
-        yield line
-
-
-def _read_document(source: Source, count: ByteCount, chunking: Chunking) -> Iterator[NumberedRow]:
-    """Passages of a document, numbered; at the end what was read of it."""
-    account, number, start = Account(), 0, count.done
-    form = DOCUMENTS[source.document]
-    try:
-        with _paragraphs_of(source, account) as paragraphs:
-            for number, (_, part) in enumerate(passages((f"{text}\n\n" for text in paragraphs), chunking), 1):
-                yield number, part
-    except DocumentError as error:
-        yield number + 1, RowFault(error.kind, error.reason)
-        return
-    finally:
-        count.done = start + source.size
-    if not number:
-        yield 1, RowFault("empty_file", f"{form.label} without any text.")
-        return
-    said = f"{form.label}, read as {plural(number, 'passage')} of at most {chunking.length:,} bytes."
-    yield number, RowFault("contents", " ".join([said, *account.said]))
-
-
-@contextmanager
-def _paragraphs_of(source: Source, account: Account) -> Iterator[Iterator[str]]:
-    reader = DOCUMENTS[source.document].reader
-    if reader is None:
-        with open_text(source.path, source.compression, source.encoding, newline=None) as stream:
-            account.tell("Numbers, times and marks are left out.")
-            yield subtitle_paragraphs(_lines_of(stream))
-    else:
-        with open_seekable(source.path, source.compression) as file:
-            yield reader(file, account)
+        yield from passages(lines_of(stream), chunking)

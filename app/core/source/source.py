@@ -21,6 +21,7 @@ from app.core.source.container import (
     container_of,
 )
 from app.core.source.encoding import reading_of
+from app.core.source.exported_chat import ChatFile, is_slack_folder, slack_size
 from app.core.source.finding import Findings
 from app.core.source.json_stream import JsonStream
 from app.core.source.reading import BY_CONTENT, FileReading
@@ -39,6 +40,9 @@ from app.core.source.stream import (
 from app.core.source.table import first_records, is_headless, table_lines
 from app.core.source.text_kind import JSON_KINDS, FileKind, text_kind
 from app.core.source.workbook import SheetError, WorkbookError, is_workbook, sheets_text, workbook_start
+from app.core.transcript.conversation import Transcript
+from app.core.transcript.program import transcript_program
+from app.core.transcript.utterance import TranscriptKind
 
 Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
@@ -75,7 +79,7 @@ class Source:
     whole: kinds of findings with their reasons. ``parts`` are the lists to read of an object that holds one a
     split; ``container`` is what each value of the file holds rows in. ``reading`` is what was chosen by hand, and
     ``sheets`` are those to choose from, the one that is read first;
-    ``speakers`` are those of an exported chat with the numbers of their messages; ``document`` is its kind.
+    ``transcript`` is what an exported chat is, ``document`` the kind of a document.
     """
 
     path: Path
@@ -92,7 +96,7 @@ class Source:
     container: Container = ""
     reading: FileReading = BY_CONTENT
     sheets: tuple[str, ...] = ()
-    speakers: tuple[tuple[str, int], ...] = ()
+    transcript: Transcript | None = None
     document: DocumentKind = ""
 
     @property
@@ -120,6 +124,9 @@ def inspect_file(path: Path, reading: FileReading = BY_CONTENT) -> Source:
     try:
         if not path.exists():
             raise UnusableFileError("unreadable_file", "There is no file of this name.")
+        if path.is_dir() and is_slack_folder(path):
+            source = Source(path, "transcript", slack_size(path), encoding="utf-8", reading=reading)
+            return _chat(source, "slack")
         if not path.is_file():
             raise UnusableFileError("unreadable_file", "This is not a regular file.")
         size = path.stat().st_size
@@ -168,7 +175,9 @@ def _inspect(path: Path, size: int, compression: Compression, head: bytes, readi
         raise UnusableFileError("empty_file", "The file holds nothing but empty lines.")
     is_complete = len(head) < HEAD_BYTES
     kind, delimiter = text_kind(text, _plain_suffix(path), complete=is_complete)
-    source = Source(path, kind, size, compression, encoding, delimiter)
+    source = Source(path, kind, size, compression, encoding, delimiter, reading=reading)
+    if program := transcript_program(text):
+        return _chat(replace(source, kind="transcript"), program)
     if kind in ("text", "csv") and (its := text_document(text, _plain_suffix(path))):
         source = replace(source, kind="document", by_row=True, document=its)
         return replace(source, encoding="" if its == "html" else encoding, told=_told(text, source))
@@ -225,6 +234,13 @@ def _told(text: str, source: Source) -> tuple[tuple[str, str], ...]:
     return tuple(told)
 
 
+def _chat(source: Source, program: TranscriptKind) -> Source:
+    """An exported chat: read once to learn who writes in it."""
+    chat = ChatFile(source.path, program, source.compression, source.encoding)
+    transcript = chat.transcript(source.reading.answers_by)
+    return replace(source, by_row=program != "whatsapp", transcript=transcript)
+
+
 def _workbook(path: Path, size: int, compression: Compression, reading: FileReading) -> Source:
     source = Source(path, "workbook", size, compression, by_row=True, reading=reading)
     try:
@@ -270,7 +286,7 @@ def split_of(path: Path, root: Path | None = None) -> Split | None:
 
 def find_files(path: Path, findings: Findings) -> list[tuple[Path, Split | None]]:
     """The data files that a path stands for (a file, or a folder of any of the known layouts) with their splits."""
-    if not path.is_dir():
+    if not path.is_dir() or is_slack_folder(path):
         return [(path, split_of(path))]
     folder = _snapshot(path)
     mlx = [(folder / f"{split}.jsonl", split) for split in SPLITS if (folder / f"{split}.jsonl").is_file()]

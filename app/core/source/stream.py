@@ -16,6 +16,7 @@ Compression = Literal["", "gzip", "zstd"]
 
 BUFFER_BYTES = 1 << 20
 HEAD_BYTES = 1 << 20
+FIELD_LIMIT_CHARACTERS = 16 << 20  # of a table's field, and of a line of text
 SPOOLED_BYTES = 32 << 20  # more lies on the disk
 UNPACKED_LIMIT_BYTES = 1 << 30
 # How far a file is searched for its first byte outside ASCII, on which its encoding is decided.

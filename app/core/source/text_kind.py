@@ -12,7 +12,7 @@ from app.core.source.table import KNOWN_COLUMNS, SEPARATOR_LINE, table_start
 
 FileKind = Literal[
     "jsonl", "json_array", "json_object", "json_stream", "json_columns", "csv", "deck", "workbook", "parquet",
-    "arrow", "text", "document",
+    "arrow", "text", "document", "transcript",
 ]  # fmt: skip
 JSON_KINDS = ("json_array", "json_object", "json_stream")
 

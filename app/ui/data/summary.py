@@ -38,7 +38,8 @@ NOUNS = {"preference": "pair", "labelled": "labelled answer", "prompt": "prompt"
 TOLD_BY_NOUN = {
     "preference": (Format.PREFERENCE,), "labelled": (Format.LABELLED,), "prompt": (Format.GRPO,)
 }  # fmt: skip
-DELIBERATE = ("unknown_format", "not_supervised", "no_sheet", "no_speaker")  # what another choice of columns mends
+ASKED = ("no_sheet", "no_speaker")
+DELIBERATE = ("unknown_format", "not_supervised", *ASKED)  # what another choice of columns mends
 
 
 class DataSummary(QWidget):
@@ -231,7 +232,9 @@ class DataSummary(QWidget):
         found = next((f for f in report.errors if f.kind in DELIBERATE), None) if report is not None else None
         self.columns_button.setVisible(found is not None)
         if found is not None:
-            self.banner_label.setText(found.hint or found.reason)
+            is_asked = found.kind in ASKED  # the reason says what there is to choose from
+            self.banner_label.setText(found.reason if is_asked else found.hint or found.reason)
+            self.columns_button.setText("Choose…" if is_asked else "Choose columns…")
         elif self._inspector.token_problem:
             self.banner_label.setText(f"Tokens are not counted. {self._inspector.token_problem}")
         self.banner.setVisible(found is not None or bool(self._inspector.token_problem))

@@ -49,6 +49,34 @@ def origins(panel: DataPanel) -> list[str]:
     return [labels[2].text() for labels in panel.summary._split_labels.values()]
 
 
+def test_whose_words_of_a_chat_are_the_answers_is_chosen_among_the_columns(
+    qtbot: QtBot, panel: DataPanel, tmp_path: Path
+) -> None:
+    path = tmp_path / "WhatsApp chat.txt"
+    path.write_text(
+        "31.12.23, 22:15 - Bo: Is the boat free?\n31.12.23, 22:16 - Ada: Yes, it is.\n", encoding="utf-8"
+    )
+    panel.take([path])
+    known(qtbot, panel)
+    assert panel.report is not None
+    assert not panel.report.usable
+    assert panel.summary.banner.isVisible()
+    qtbot.mouseClick(panel.summary.columns_button, Qt.MouseButton.LeftButton)
+    assert panel.dialog is not None
+    page = panel.dialog.columns
+    box = page.boxes["answers_by"]
+    assert box.isVisible()
+    assert [box.itemText(at) for at in range(box.count())] == ["Automatic", "Bo (1 message)", "Ada (1 message)"]
+    box.setFocus()
+    qtbot.keyClick(box, Qt.Key.Key_Down)
+    qtbot.keyClick(box, Qt.Key.Key_Down)
+    assert store(panel).config.answers_by == "Ada"
+    qtbot.waitUntil(lambda: panel.report is not None and panel.report.usable, timeout=ANSWER_MS)
+    assert panel.summary.headline.text() == "1 example · chat"
+    assert panel.summary.contents_label.text().startswith("WhatsApp: 1 conversation of 2 messages, answers by Ada.")
+    assert not page.fields["sheet"].isVisible()
+
+
 @pytest.mark.parametrize("path", ["data", "valid_data", "test_data"])
 def test_a_typed_path_reaches_the_config(qtbot: QtBot, panel: DataPanel, path: str) -> None:
     edit = child(panel, QLineEdit, path)
