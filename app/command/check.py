@@ -51,6 +51,9 @@ def check(
     chat_feature: Annotated[str, typer.Option(help="Column that holds the messages.")] = "messages",
     text_feature: Annotated[str, typer.Option(help="Column that holds the text.")] = "text",
     system_feature: Annotated[str, typer.Option(help="Column that holds the system prompt.")] = "",
+    encoding: Annotated[
+        str, typer.Option(help="Encoding of texts, such as cp1250; found by what they hold if none is named.")
+    ] = "",
     sheet: Annotated[str, typer.Option(help="Sheet of a workbook that is read.")] = "",
     answers_by: Annotated[
         str, typer.Option(help="Whose words are the answers, of a chat that a program has exported.")
@@ -58,6 +61,9 @@ def check(
     group_feature: Annotated[
         str, typer.Option("--group-by", "--group-feature", help="Column whose equal values stay on one side.")
     ] = "",
+    skip_bad_answers: Annotated[
+        bool, typer.Option("--skip-bad-answers", help="Of answers labelled good or bad, learn the good ones alone.")
+    ] = False,
     skip_bad_rows: Annotated[bool, typer.Option("--skip-bad-rows", help="Leave out rows with errors.")] = False,
     show: Annotated[
         int, typer.Option(min=0, max=1000, help="Print so many examples as they train, what is learned marked.")
@@ -77,6 +83,7 @@ def check(
         "prompt_feature": prompt_feature, "completion_feature": completion_feature, "chat_feature": chat_feature,
         "text_feature": text_feature, "system_feature": system_feature, "group_feature": group_feature,
         "sheet": sheet, "answers_by": answers_by,
+        "encoding": encoding, "skip_bad_answers": skip_bad_answers,
     }  # fmt: skip
     if reward_functions:
         values["reward_functions"] = tuple(name.strip() for name in reward_functions.split(","))

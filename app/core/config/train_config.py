@@ -109,6 +109,11 @@ class TrainConfig(_Part):
     group_feature: str = _field(
         "", "Group by", "Rows with the same value in this column stay on the same side of the split"
     )
+    skip_bad_answers: bool = _field(
+        False,
+        "Leave out bad answers",
+        "Of answers that are labelled good or bad, supervised fine-tuning learns the good ones alone",
+    )
     skip_bad_rows: bool = _field(
         False,
         "Leave out bad rows",
@@ -127,6 +132,9 @@ class TrainConfig(_Part):
     system_feature: str = _field("", "System column", "Column that holds the system prompt, if any")
     sheet: str = _field(
         "", "Sheet", "Sheet of a workbook that is read; if none is named, the first that holds anything"
+    )
+    encoding: str = _field(
+        "", "Encoding", "How the bytes of texts stand for characters; if none is named, what they hold tells it"
     )
     answers_by: str = _field(
         "", "Answers by", "Whose words are the answers, of a chat that a program has exported; the others ask"

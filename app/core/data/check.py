@@ -184,7 +184,10 @@ class DataCheck:
         if layout is None:
             return lane, (0, 0, (), False), ()
         result = full_check(row, layout)
-        is_rated = bool(layout.label or layout.chosen)  # such rows have no quick check: all of them come here
+        is_rated = layout.format in (
+            Format.LABELLED,
+            Format.PREFERENCE,
+        )  # such rows have no quick check: all of them come here
         if is_rated and is_good(result):
             if layout.label:
                 lane.labels[self._split_index][bool(label_of(row[layout.label]))] += 1
@@ -249,7 +252,7 @@ class DataCheck:
                 self._summed[index, kind, reason] += 1
             else:
                 self.findings.add(kind, self.sources[index].name, line, reason)
-            bad = bad or KINDS[kind].severity is Severity.ERROR
+            bad = bad or KINDS[kind].is_out
         return bad
 
     def _tell_summed(self) -> None:
@@ -342,8 +345,8 @@ class DataCheck:
 
 OF_FILE = frozenset(("contents", "no_sheet", "no_speaker"))  # told of a file, not of a row
 # Errors of a whole file or of all rows: leaving out bad rows does not help.
-FATAL = frozenset(("unreadable_file", "unsupported_file", "pointer", "empty_file", "damaged_file", "no_sheet",
-                   "no_speaker", "no_examples", "unknown_format", "not_supervised", "not_for_method",
+FATAL = frozenset(("unreadable_file", "unsupported_file", "pointer", "empty_file", "damaged_file", "wrong_encoding",
+                   "no_sheet", "no_speaker", "no_examples", "unknown_format", "not_supervised", "not_for_method",
                    "one_label"))  # fmt: skip
 
 

@@ -141,7 +141,8 @@ class Conclusion:
         elif main.format is Format.LABELLED:
             said = "These rows are answers labelled good or bad, and KTO trains on such rows."
             form = "`chat`" if main.layout is not None and main.layout.chat else "`completion` (prompt and answer)"
-            how = f"To learn good and bad answers alike, choose the format {form}."
+            how = "To learn the good ones alone, leave out bad answers (`skip_bad_answers`; `check` takes "
+            how += f"--skip-bad-answers). To learn good and bad ones alike, choose the format {form}."
             self._findings.add("not_supervised", name, line, f"{said} {how}")
         elif main.format is Format.PREFERENCE:
             said = "These rows are preference pairs (chosen and rejected), not examples with one answer."

@@ -55,6 +55,7 @@ class Features:
     system: str = ""
     train_mode: str = "sft"
     group: str = ""
+    good_only: bool = False
 
     @classmethod
     def of(cls, config: TrainConfig) -> Features:
@@ -62,6 +63,7 @@ class Features:
         return cls(
             config.data_format, config.prompt_feature, config.completion_feature, config.chat_feature,
             config.text_feature, config.system_feature, config.train_mode, config.group_feature,
+            config.skip_bad_answers,
         )  # fmt: skip
 
 

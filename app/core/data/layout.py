@@ -212,8 +212,20 @@ def _labelled(row: Row, features: Features) -> Layout | None:
     unless the format is chosen, or the label may be something else than a verdict."""
     label = next((name for name in LABEL_COLUMNS if name in row), "")
     is_wanted = METHODS[features.train_mode].takes_labels
-    if not label or not (is_wanted or (features.data_format == "auto" and is_verdict(row[label]))):
+    is_verdict_wanted = features.good_only or (features.data_format == "auto" and is_verdict(row.get(label)))
+    if not label or not (is_wanted or is_verdict_wanted):
         return None
+    found = _with_label(row, features, label)
+    if found is None or is_wanted or not features.good_only:
+        return found
+    # The good ones alone are examples as they would be without the label; the check leaves the others out.
+    plain = layout_of({name: value for name, value in row.items() if name != label}, features)
+    return replace(plain, label=label, native=False) if plain is not None else None
+
+
+def _with_label(row: Row, features: Features, label: str) -> Layout | None:
+    """The layout of an answer with its label, whatever the label says."""
+    is_wanted = METHODS[features.train_mode].takes_labels
     names = folded(row)
     if features.data_format == "text" or any(a in names and b in names for a, b in PREFERENCES):
         return None

@@ -9,6 +9,7 @@ import orjson
 
 from app.core.data.column import MEDIA_COLUMNS, TOOL_COLUMNS, as_list, message_list, plain_text, quoted, value_at
 from app.core.data.format import RATED, Format, Layout
+from app.core.data.label import label_of
 from app.core.data.message import (
     CALLERS,
     SPEAKERS,
@@ -60,7 +61,14 @@ _FULL = frozenset((*TOOL_COLUMNS, *MEDIA_COLUMNS))
 def fast_check(layout: Layout, columns: tuple[str, ...]) -> FastCheck:
     """A quick check for rows of this layout that are as they should be; it returns None for all others, which
     `full_check` then judges."""
-    if layout.system or layout.history or layout.context or layout.choices or not _FULL.isdisjoint(columns):
+    if (
+        layout.system
+        or layout.history
+        or layout.context
+        or layout.choices
+        or layout.label
+        or not _FULL.isdisjoint(columns)
+    ):
         return _never
     if layout.format is Format.CHAT and layout.chat:
         return _fast_chat(layout.chat, layout.native)
@@ -182,7 +190,7 @@ def full_check(row: dict[str, Any], layout: Layout) -> RowResult:
 
 def is_good(result: RowResult) -> bool:
     """True if nothing keeps the row from training."""
-    return all(KINDS[kind].severity is not Severity.ERROR for kind, _ in result[2])
+    return not any(KINDS[kind].is_out for kind, _ in result[2])
 
 
 def _checked(row: dict[str, Any], layout: Layout) -> RowResult:
@@ -243,6 +251,10 @@ def _own_column_faults(row: dict[str, Any], layout: Layout) -> list[Fault]:
 def _beside_faults(row: dict[str, Any], layout: Layout) -> list[Fault]:
     """What stands beside the prompt and cannot be used, so that it is not left out without a word."""
     faults: list[Fault] = []
+    if layout.label and layout.format is not Format.LABELLED:
+        faults += label_faults(row, layout)
+        if label_of(row.get(layout.label)) is False:
+            faults.append(("bad_answer", f"Answers that {quoted(layout.label)} calls bad are left out"))
     system = system_text(row.get(layout.system)) if layout.system else None
     if system is not None and not isinstance(system, str):
         faults.append(("wrong_type", f"{quoted(layout.system)} is {kind_of(system)}, not a text."))

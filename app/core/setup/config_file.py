@@ -210,7 +210,7 @@ def dump_config(config: TrainConfig) -> str:
     """YAML text that both Luthier and ``mlx_lm.lora -c`` read; unknown keys come last, as they were."""
     tree = config.model_dump(mode="json")
     for key in ("valid_data", "test_data", "group_feature", "system_feature", "sheet", "answers_by",
-                "adapter_path"):  # fmt: skip
+                "encoding",                "adapter_path"):  # fmt: skip
         if tree[key] == "":
             del tree[key]
     for key in ("resume_adapter_file", "lr_schedule"):

@@ -19,6 +19,12 @@ class Kind:
     label: str
     hint: str = ""
     summed: bool = False  # told once with the number of rows, not row by row
+    leaves_out: bool = False  # the row does not train, though nothing is wrong with it
+
+    @property
+    def is_out(self) -> bool:
+        """True if a row of which this is told does not train."""
+        return self.leaves_out or self.severity is Severity.ERROR
 
 
 _E, _W, _N = Severity.ERROR, Severity.WARNING, Severity.NOTE
@@ -31,6 +37,9 @@ KINDS: dict[str, Kind] = {
     "pointer": Kind(_E, "Data not fetched", "Fetch the file itself, then choose it again."),
     "empty_file": Kind(_E, "Empty file", "Choose a file with examples."),
     "damaged_file": Kind(_E, "Damaged file", "Copy or download it again."),
+    "wrong_encoding": Kind(
+        _E, "Not in the chosen encoding", "Choose another encoding, or none (`encoding`; `check` takes --encoding)."
+    ),
     "no_sheet": Kind(_E, "No such sheet", "Choose another sheet (`sheet`; `check` takes --sheet)."),
     "no_speaker": Kind(
         _E,
@@ -76,6 +85,11 @@ KINDS: dict[str, Kind] = {
     "contradiction": Kind(_W, "Contradicts another row", "Keep the one that is right, or neither."),
     "leakage": Kind(_W, "Also in the training data", "Remove it, or the score shows memory, not skill."),
     "mojibake": Kind(_W, "Garbled characters", "The text was saved in one encoding and read in another."),
+    "doubtful_encoding": Kind(
+        _W,
+        "Encoding in doubt",
+        "If the line looks wrong, choose the encoding (`encoding`; `check` takes --encoding).",
+    ),
     "markup": Kind(_W, "Marks around the text", "Save it as plain text, so that only the text is trained."),
     "unusual_header": Kind(_W, "Unusual column names", "The first line must hold the names of the columns."),
     # -- with a tokenizer
@@ -113,6 +127,7 @@ KINDS: dict[str, Kind] = {
     "converted": Kind(_N, "Converted"),
     "unused_text": Kind(_N, "Columns not used"),
     "renamed_role": Kind(_N, "Role by another name", "", True),
+    "bad_answer": Kind(_N, "Answers labelled bad, left out", "", True, leaves_out=True),
     "number_as_text": Kind(_N, "Numbers trained as text", "", True),
     "first_answer": Kind(_N, "One of several answers", "", True),
     "final_answer": Kind(_N, "What a worked answer comes to", "", True),

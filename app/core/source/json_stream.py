@@ -9,6 +9,7 @@ from typing import TextIO
 
 from app.core.source.container import ROW_LISTS
 
+INDENT_LIMIT = 256
 CHUNK_CHARACTERS = 1 << 20
 VALUE_LIMIT_CHARACTERS = 64 << 20
 BLANKS = re.compile(r"[ \t\r\n\ufeff]*")
@@ -250,7 +251,7 @@ class JsonStream:
             return False
         self._line_here()
         # From the beginning of the line on, since the indentation is read from it.
-        start = max(self._text.rfind("\n", 0, self._position), self._position - 256, 0)
+        start = max(self._text.rfind("\n", 0, self._position), self._position - INDENT_LIMIT, 0)
         keep = self._text[start:]
         more = self._stream.read(max(CHUNK_CHARACTERS, len(keep)))
         if not more:
@@ -266,8 +267,12 @@ class JsonStream:
         return self._line
 
     def _indent_here(self) -> str:
-        """The spaces before the value when it begins its line."""
-        start = self._text.rfind("\n", 0, self._position) + 1
+        """The spaces before the value when it begins its line; no more of the text is looked at, which may be one
+        line of millions of values."""
+        reach = max(self._position - INDENT_LIMIT, 0)
+        start = self._text.rfind("\n", reach, self._position) + 1
+        if not start and reach:
+            return ""
         before = self._text[start : self._position]
         return before if not before.strip() else ""
 

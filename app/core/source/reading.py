@@ -1,4 +1,4 @@
-"""The reading of files where a person has a say: which sheet of a workbook, whose words are the answers."""
+"""The reading of files where a person has a say: encoding, sheet of a workbook, whose words are the answers."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ class FileReading:
 
     sheet: str = ""
     answers_by: str = ""
+    encoding: str = ""
 
     @classmethod
     def of(cls, config: TrainConfig) -> FileReading:
         """What a config says."""
-        return cls(config.sheet, config.answers_by)
+        return cls(config.sheet, config.answers_by, config.encoding)
 
 
 BY_CONTENT = FileReading()

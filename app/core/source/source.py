@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+from codecs import BOM_UTF8
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from app.core.source.container import (
     Container,
     container_of,
 )
-from app.core.source.encoding import reading_of
+from app.core.source.encoding import ENCODING_LABELS, Judgement, example_line, reading_of, usable_encoding
 from app.core.source.exported_chat import ChatFile, is_slack_folder, slack_size
 from app.core.source.finding import Findings
 from app.core.source.json_stream import JsonStream
@@ -32,6 +33,7 @@ from app.core.source.stream import (
     compression_of,
     damaged_errors,
     find_encoding,
+    first_undecodable,
     open_bytes,
     open_seekable,
     open_text,
@@ -111,10 +113,11 @@ class Source:
 
 
 class UnusableFileError(Exception):
-    """A file that cannot be read as data; ``kind`` is the kind of the finding."""
+    """A file that cannot be read as data; ``kind`` is the kind of the finding, ``line`` where it is, if known."""
 
-    def __init__(self, kind: str, reason: str) -> None:
+    def __init__(self, kind: str, reason: str, line: int | None = None) -> None:
         super().__init__(reason)
+        self.line = line
         self.kind = kind
         self.reason = reason
 
@@ -167,7 +170,8 @@ def _inspect(path: Path, size: int, compression: Compression, head: bytes, readi
         raise UnusableFileError("unsupported_file", said)
     if compression_of(head):
         raise UnusableFileError("unsupported_file", "The file is compressed twice. Unpack it once.")
-    encoding = find_encoding(path, compression)
+    judged = _encoding(path, compression, head, reading)
+    encoding = judged.encoding
     if encoding == "utf-8" and b"\0" in head[:4096] and head[:4096].count(0) > 8:
         raise UnusableFileError("unsupported_file", "This is a binary file, not rows of text.")
     text = head.decode("utf-8-sig" if encoding == "utf-8" else encoding, "replace")
@@ -175,12 +179,15 @@ def _inspect(path: Path, size: int, compression: Compression, head: bytes, readi
         raise UnusableFileError("empty_file", "The file holds nothing but empty lines.")
     is_complete = len(head) < HEAD_BYTES
     kind, delimiter = text_kind(text, _plain_suffix(path), complete=is_complete)
-    source = Source(path, kind, size, compression, encoding, delimiter, reading=reading)
+    told = _encoding_told(text, judged, reading)
+    source = Source(path, kind, size, compression, encoding, delimiter, told=told, reading=reading)
     if program := transcript_program(text):
         return _chat(replace(source, kind="transcript"), program)
     if kind in ("text", "csv") and (its := text_document(text, _plain_suffix(path))):
         source = replace(source, kind="document", by_row=True, document=its)
-        return replace(source, encoding="" if its == "html" else encoding, told=_told(text, source))
+        if its == "html":  # it says itself how it is encoded
+            source = replace(source, encoding="", told=())
+        return replace(source, told=_told(text, source))
     if kind == "csv":
         source = replace(source, is_headless=is_headless(first_records(table_lines(text), delimiter)))
     elif kind == "json_columns":
@@ -191,6 +198,34 @@ def _inspect(path: Path, size: int, compression: Compression, head: bytes, readi
         parts = _split_parts(source, text, complete=is_complete) if kind == "json_object" else ()
         source = replace(source, container=container, by_row=by_row, parts=parts)
     return replace(source, told=_told(text, source))
+
+
+def _encoding(path: Path, compression: Compression, head: bytes, reading: FileReading) -> Judgement:
+    """The encoding that was chosen, if the whole file is in it; else the likeliest one."""
+    if not reading.encoding:
+        return find_encoding(path, compression)
+    name = usable_encoding(reading.encoding)
+    if not name:
+        raise UnusableFileError("wrong_encoding", f"There is no encoding `{reading.encoding[:40]}`.")
+    if name == "utf-8" and head.startswith(BOM_UTF8):
+        name = "utf-8-sig"
+    if found := first_undecodable(path, compression, name):
+        said = f"Byte 0x{found.byte:02X} at position {found.position:,} is no part of a character in {name}."
+        raise UnusableFileError("wrong_encoding", said, found.line)
+    return Judgement(name)
+
+
+def _encoding_told(text: str, judged: Judgement, reading: FileReading) -> tuple[tuple[str, str], ...]:
+    """What a check says of the encoding: the reading with a line that shows it, and what else it may be."""
+    if not reading.encoding and judged.encoding in ("utf-8", "utf-8-sig"):
+        return ()
+    said = reading_of(text, judged.encoding)
+    if reading.encoding:
+        return (("encoding", f"{said} It was chosen so."),)
+    if judged.is_sure or not example_line(text):
+        return (("encoding", said),)
+    rival = f" It may be {ENCODING_LABELS.get(judged.rival, judged.rival)} instead." if judged.rival else ""
+    return (("doubtful_encoding", f"{said}{rival}"),)
 
 
 def _first_value(text: str, kind: FileKind) -> Any:
@@ -219,8 +254,7 @@ def _list_names(stream: TextIO) -> list[str]:
 
 def _told(text: str, source: Source) -> tuple[tuple[str, str], ...]:
     """What a check says of a text as a whole."""
-    is_plain = source.encoding in ("utf-8", "utf-8-sig")
-    told = [] if is_plain else [("encoding", reading_of(text, source.encoding))]
+    told = list(source.told)
     if source.kind == "text" and (marks := markup_of(text)):
         told.append(("markup", marks))
     if source.kind == "deck":
@@ -430,7 +464,7 @@ def find_sources(
             try:
                 sources += _by_splits(inspect_file(file, reading), split, {s for s in SPLITS if chosen.get(s)})
             except UnusableFileError as error:
-                findings.add(error.kind, str(file), None, error.reason)
+                findings.add(error.kind, str(file), error.line, error.reason)
     return sources
 
 

@@ -8,9 +8,9 @@ import io
 import tempfile
 import zlib
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, NamedTuple
 
-from app.core.source.encoding import encoding_of
+from app.core.source.encoding import Judgement, japanese_mail, judge_encoding, wide_encoding
 
 Compression = Literal["", "gzip", "zstd"]
 
@@ -156,8 +156,8 @@ def compression_of(head: bytes) -> Compression:
     return "zstd" if head.startswith(b"\x28\xb5\x2f\xfd") else ""
 
 
-def find_encoding(path: Path, compression: Compression) -> str:
-    """The encoding: by byte order mark, by the zeros of UTF-16, else by the first stretch outside ASCII.
+def find_encoding(path: Path, compression: Compression) -> Judgement:
+    """The encoding: by byte order mark, by the zeros of UTF-16 and UTF-32, else by the first stretch outside ASCII.
 
     ``utf-8`` for plain ASCII; ``utf-8-sig`` when it starts with a mark.
     """
@@ -165,26 +165,49 @@ def find_encoding(path: Path, compression: Compression) -> str:
         block = read_block(stream, compression)
         for mark, name in BYTE_ORDER_MARKS:
             if block.startswith(mark):
-                return name
-        if utf16 := _utf16_without_mark(block[:4096]):
-            return utf16
+                return Judgement(name)
+        if wide := wide_encoding(block[:4096]):
+            return Judgement(wide)
         limit = ENCODING_SEARCH_COMPRESSED_BYTES if compression else ENCODING_SEARCH_BYTES
         searched = len(block)
         while block.isascii() and block and searched < limit:
+            if japanese_mail(block):
+                return Judgement("iso2022_jp")
             try:
                 block = read_block(stream, compression)
             except damaged_errors(compression):
                 break
             searched += len(block)
-    return "utf-8" if block.isascii() else encoding_of(block, is_cut=len(block) >= HEAD_BYTES)
+    return Judgement("utf-8") if block.isascii() else judge_encoding(block, is_cut=len(block) >= HEAD_BYTES)
 
 
-def _utf16_without_mark(head: bytes) -> str:
-    """UTF-16 of mostly Western text has a zero in every second byte."""
-    if len(head) < 4:
-        return ""
-    even, odd = head[0::2].count(0), head[1::2].count(0)
-    half = len(head) // 2
-    if odd > 0.4 * half and even < 0.05 * half:
-        return "utf-16-le"
-    return "utf-16-be" if even > 0.4 * half and odd < 0.05 * half else ""
+class Undecodable(NamedTuple):
+    """The first bytes that an encoding has no character for: their line and their place in it (from 1)."""
+
+    line: int
+    position: int
+    byte: int
+
+
+def first_undecodable(path: Path, compression: Compression, encoding: str) -> Undecodable | None:
+    """Where a file cannot be read in an encoding; None if all of it can. The file is read once, in blocks."""
+    decoder = codecs.getincrementaldecoder(encoding)("strict")
+    line, position = 1, 1
+    with open_bytes(path, compression) as stream:
+        while True:
+            try:
+                block = read_block(stream, compression)
+            except damaged_errors(compression):
+                return None  # told by the reader
+            try:
+                text = decoder.decode(block, not block)
+            except UnicodeDecodeError as error:
+                before = error.object[: error.start].decode(encoding, "replace")
+                line += before.count("\n")
+                after = len(before) - before.rfind("\n") - 1
+                position = after + 1 if "\n" in before else position + after
+                return Undecodable(line, position, error.object[error.start])
+            line += text.count("\n")
+            position = len(text) - text.rfind("\n") if "\n" in text else position + len(text)
+            if not block:
+                return None

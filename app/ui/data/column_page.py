@@ -14,7 +14,9 @@ from app.core.data.format import FORMAT_LABELS, Features, Format
 from app.core.data.layout import layout_of
 from app.core.data.mapping import Mapping, suggest_mapping
 from app.core.data.report import DataReport
+from app.core.problem import Severity
 from app.core.quantity import plural
+from app.core.source.encoding import ENCODING_CHOICES
 from app.ui.data.inspector import DataInspector
 from app.ui.data.row import RowCard, turns
 from app.ui.form.field import Field
@@ -25,7 +27,9 @@ from app.ui.widget import theme
 SAMPLE_ROWS = 3
 COLUMN_CHOICE_WIDTH = 240  # px in Inter
 SAMPLE_TURNS = 4
-READING_PATHS = ("sheet", "answers_by")
+READING_PATHS = ("encoding", "sheet", "answers_by")
+ENCODING_KINDS = ("encoding", "doubtful_encoding", "wrong_encoding", "bad_encoding", "mojibake")
+NAMED_READINGS = 3
 COLUMN_PATHS = ("chat_feature", "prompt_feature", "completion_feature", "system_feature", "text_feature")
 FORMAT_PATHS = {
     "chat": ("chat_feature", "system_feature"),
@@ -82,10 +86,16 @@ class DataColumnPage(QWidget):
         layout.setContentsMargins(0, theme.SPACE, 0, 0)
         layout.setSpacing(theme.SPACE * 2)
         layout.addWidget(self._banner())
-        none_texts = {"system_feature": "None", "sheet": "The first", "answers_by": "Automatic"}
+        none_texts = {
+            "system_feature": "None",
+            "sheet": "The first",
+            "answers_by": "Automatic",
+            "encoding": "Detect",
+        }
         self.boxes = {path: ColumnBox(self, none_text=none_texts.get(path, ""))
                       for path in (*READING_PATHS, *COLUMN_PATHS)}  # fmt: skip
-        self.fields = {"data_format": Field("data_format", self._store, self)}
+        self.boxes["encoding"].set_columns(tuple(ENCODING_CHOICES), ENCODING_CHOICES)
+        self.fields = {path: Field(path, self._store, self) for path in ("data_format", "skip_bad_answers")}
         self.fields |= {path: Field(path, self._store, self, editor=box) for path, box in self.boxes.items()}
         row = QHBoxLayout()
         row.setSpacing(theme.SPACE * 2)
@@ -94,6 +104,10 @@ class DataColumnPage(QWidget):
             row.addWidget(field, 100)
         row.addStretch(1)
         layout.addLayout(row)
+        self.encoding_label = QLabel(self)
+        self.encoding_label.setObjectName("columns.encoding")
+        self.encoding_label.setWordWrap(True)
+        layout.addWidget(self.encoding_label)
         self.caption = QLabel(self)
         self.caption.setObjectName("columns.caption")
         self.caption.setWordWrap(True)
@@ -144,7 +158,7 @@ class DataColumnPage(QWidget):
         self._show()
 
     def _on_changed(self, path: str) -> None:
-        if path in ("", "data_format", *READING_PATHS, *COLUMN_PATHS):
+        if path in ("", "data_format", "skip_bad_answers", *READING_PATHS, *COLUMN_PATHS):
             self._show()
 
     def _show(self) -> None:
@@ -154,13 +168,27 @@ class DataColumnPage(QWidget):
             shown = path in wanted if wanted is not None else not self._store.is_default(path)
             self.fields[path].setVisible(shown)
         report = self._report
-        there = {"sheet": report is not None and len(report.sheets) > 1,
+        told = self._show_encoding(report)
+        is_labelled = report is not None and report.format == Format.LABELLED and config.train_mode == "sft"
+        self.fields["skip_bad_answers"].setVisible(is_labelled or config.skip_bad_answers)
+        there = {"sheet": report is not None and len(report.sheets) > 1, "encoding": told,
                  "answers_by": report is not None and bool(report.speakers)}  # fmt: skip
         for path in READING_PATHS:
             self.fields[path].setVisible(there[path] or not self._store.is_default(path))
         self.suggestion = suggest_mapping(report.columns, report.preview) if report is not None else None
         self._show_suggestion(config)
         self._show_rows(config, report.preview if report is not None else ())
+
+    def _show_encoding(self, report: DataReport | None) -> bool:
+        """Shows how texts are decoded where they are not plain UTF-8; True if there is anything to choose."""
+        findings = (*report.errors, *report.warnings, *report.notes) if report is not None else ()
+        found = [finding for finding in findings if finding.kind in ENCODING_KINDS]
+        said = list(dict.fromkeys(finding.reason for finding in found if finding.kind != "mojibake"))
+        self.encoding_label.setText("\n".join(said[:NAMED_READINGS]))
+        self.encoding_label.setVisible(bool(said))
+        is_doubtful = any(finding.severity is not Severity.NOTE for finding in found)
+        theme.set_role(self.encoding_label, role="warning" if is_doubtful else "muted")
+        return bool(found)
 
     def _show_suggestion(self, config: TrainConfig) -> None:
         """The suggestion stands there only while it would change something that does not work yet."""

@@ -254,7 +254,7 @@ class DataEditPage(QWidget):
     def _config(self) -> TrainConfig:
         """What of the config says which rows a file holds: its maximum length only where it cuts them."""
         config, report = self._store.config, self._inspector.last_report
-        values: dict[str, Any] = {"sheet": config.sheet, "answers_by": config.answers_by}
+        values: dict[str, Any] = {path: config.value(path) for path in ("sheet", "answers_by", "encoding")}
         if report is not None and (report.target == "text" or report.speakers):
             values["max_seq_length"] = config.max_seq_length
         return TrainConfig().with_values(values)

@@ -22,7 +22,7 @@ CHECK_DELAY_MS = 250
 # What of the config changes what the rows are …
 READ_PATHS = (
     "data", "valid_data", "test_data", "data_format", "prompt_feature", "completion_feature", "chat_feature",
-    "text_feature", "system_feature", "sheet", "answers_by",
+    "text_feature", "system_feature", "sheet", "answers_by", "encoding", "skip_bad_answers",
     "skip_bad_rows", "train_mode",
 )  # fmt: skip
 # … and what changes how they are divided and what is trained of them.

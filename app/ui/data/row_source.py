@@ -20,7 +20,7 @@ from app.ui.worker.process import WorkerOutcome
 
 SUMMARY_CHARACTERS = 120
 # What of the config says which rows a file holds.
-ROW_PATHS = ("sheet", "answers_by", "max_seq_length")
+ROW_PATHS = ("sheet", "answers_by", "encoding", "max_seq_length")
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ NOUNS = {"preference": "pair", "labelled": "labelled answer", "prompt": "prompt"
 TOLD_BY_NOUN = {
     "preference": (Format.PREFERENCE,), "labelled": (Format.LABELLED,), "prompt": (Format.GRPO,)
 }  # fmt: skip
-ASKED = ("no_sheet", "no_speaker")
+ASKED = ("no_sheet", "no_speaker", "wrong_encoding")
 DELIBERATE = ("unknown_format", "not_supervised", *ASKED)  # what another choice of columns mends
 
 

@@ -13,6 +13,7 @@ from app.core.problem import UnusableError
 from app.core.protocol import event
 from app.core.protocol.command import ReadRows, SaveRows
 from app.core.protocol.job import RowsJob
+from app.core.source.reading import FileReading
 from app.core.source.row_fault import RowFault
 from app.core.source.source import UnusableFileError, inspect_file
 from app.core.source.stream import open_bytes
@@ -54,7 +55,7 @@ def window(path: Path, first: int, count: int, config: TrainConfig | None = None
     """Rows from a line on: each with its line and its text as JSON, or as it stands with what is wrong with it."""
     found = read_window(path, first, count + 1, config)
     shown = found[:count]
-    raw = _raw_lines(path, {line for line, value in shown if isinstance(value, RowFault)})
+    raw = _raw_lines(path, {line for line, value in shown if isinstance(value, RowFault)}, config or TrainConfig())
     items = [
         {"line": line, "text": raw.get(line, ""), "fault": value.reason}
         if isinstance(value, RowFault)
@@ -64,10 +65,10 @@ def window(path: Path, first: int, count: int, config: TrainConfig | None = None
     return {"first": first, "rows": items, "more": len(found) > count}
 
 
-def _raw_lines(path: Path, wanted: set[int]) -> dict[int, str]:
+def _raw_lines(path: Path, wanted: set[int], config: TrainConfig) -> dict[int, str]:
     """The lines of a text file as they stand in it; empty for other kinds of files, which have none."""
     try:
-        source = inspect_file(path)
+        source = inspect_file(path, FileReading.of(config))
     except UnusableFileError:
         return {}
     if not wanted or source.kind != "jsonl":

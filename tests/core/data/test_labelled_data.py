@@ -52,6 +52,44 @@ def read(path: Path | None) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+def test_the_good_answers_alone_are_learned_where_that_is_chosen(tmp_path: Path) -> None:
+    """Pairs, instructions and chats; the others are counted, not faults."""
+    given: list[tuple[list[dict[str, Any]], dict[str, Any]]] = [
+        (rows_of(2, 3), {"prompt": "Hi 0", "completion": "Hello 0!"}),
+        ([{"instruction": "Add.", "input": "1 2", "output": "3", "label": "good"},
+          {"instruction": "Add.", "input": "1 2", "output": "4", "label": "bad"}],
+         {"prompt": "Add.\n\n1 2", "completion": "3"}),
+        ([{"messages": [USER, GOOD], "label": 1}, {"messages": [USER, GOOD | {"content": "No."}], "label": 0}],
+         {"messages": [USER, GOOD]}),
+        ([{"conversations": [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hello!"}],
+           "kto_tag": True},
+          {"conversations": [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "No."}], "kto_tag": False}],
+         {"messages": [USER, GOOD]}),
+    ]  # fmt: skip
+    for number, (rows, first) in enumerate(given):
+        path = write(tmp_path / f"{number}" / "rows.jsonl", rows)
+        config = TrainConfig(data=str(path), skip_bad_answers=True, valid_fraction=0, test_fraction=0)
+        report = check_files([path], config=config)
+        good = sum(label_of(row.get("label", row.get("kto_tag"))) is True for row in rows)
+        assert (report.usable, report.examples, report.rows) == (True, good, len(rows))
+        assert report.counts["bad_answer"] == len(rows) - good
+        assert not report.warnings
+        prepared = prepare_data(config, tmp_path / f"{number}" / "run")
+        assert json.loads(prepared.train.read_text().splitlines()[0]) == first
+        assert prepared.counts == {"train": good}
+
+
+def test_without_the_choice_the_error_names_it(tmp_path: Path) -> None:
+    (error,) = checked(tmp_path, rows_of(2, 2), train_mode="sft").errors
+    assert "`skip_bad_answers`; `check` takes --skip-bad-answers" in error.reason
+
+
+def test_a_row_without_a_verdict_is_a_fault_where_the_good_ones_are_chosen(tmp_path: Path) -> None:
+    rows = [*rows_of(2, 1), {"prompt": "a", "completion": "b", "label": "fair"}]
+    report = checked(tmp_path, rows, train_mode="sft", skip_bad_answers=True)
+    assert [(error.line, error.kind) for error in report.errors] == [(4, "wrong_type")]
+
+
 # -- forms ---------------------------------------------------------------------------------------------------------
 
 FORMS: dict[str, dict[str, Any]] = {

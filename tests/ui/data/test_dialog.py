@@ -81,7 +81,7 @@ def faulty(qtbot: QtBot, tmp_path: Path) -> Iterator[tuple[DataDialog, ConfigSto
 FIELDS = {
     "mask_prompt", "mask_turns", "max_seq_length", "batch_size", "skip_bad_rows", "data_format", "chat_feature",
     "prompt_feature", "completion_feature", "system_feature", "text_feature", "valid_fraction", "test_fraction",
-    "seed", "group_feature", "sheet", "answers_by",
+    "seed", "group_feature", "sheet", "answers_by", "encoding", "skip_bad_answers",
 }  # fmt: skip
 TYPED = {"valid_fraction": "0.2", "test_fraction": "0.3", "max_seq_length": "512", "batch_size": "7", "seed": "7"}
 
@@ -113,8 +113,11 @@ def test_editing_the_widget_changes_the_config(
     dialog.pages.setCurrentWidget(page)
     formats = {"chat_feature": "chat", "text_feature": "text", "data_format": "auto"}
     store.set("data_format", formats.get(path, "completion"))
-    if path in ("sheet", "answers_by"):  # shown where there is a choice, or one was made
-        store.set(path, "second")
+    shown_where_chosen: dict[str, Any] = {
+        "sheet": "second", "answers_by": "second", "encoding": "cp1250", "skip_bad_answers": True,
+    }  # fmt: skip
+    if path in shown_where_chosen:  # or where there is a choice
+        store.set(path, shown_where_chosen[path])
     field.setEnabled(True)
     before, editor = store.value(path), field.editor
     assert editor.isVisible()
