@@ -56,7 +56,7 @@ from chat import World  # the recipe of the starter, packaging/starter
 from dataset import number_in
 
 # The trials of the window, but that nothing is chosen by what is measured: the last weights are.
-EVERY: dict[str, Any] = {"val_batches": 0, "final_adapter": "last"}
+EVERY: dict[str, Any] = {"val_batches": 0, "final_adapter": "last", "neutral_tokens": 0}
 # The starter's 80 prompts, seen six times, are learnt by heart. Here each prompt is seen once (`word_problems`).
 SAMPLED: dict[str, Any] = {"valid_fraction": 0.0, "test_fraction": 0.0}
 PROBLEMS = 640  # word problems that sampled runs train on

@@ -12,6 +12,7 @@ from app.core.method.figure import FIGURES
 from app.core.protocol import event
 from app.core.protocol.event import Event
 from app.core.quantity import duration_text
+from app.core.run.history import Traded
 
 MODULES = "modules adapted"
 
@@ -56,6 +57,8 @@ class TrainProgress(AbstractContextManager["TrainProgress"]):
             case event.Validated():
                 self._validation = f"validation {said.val_loss:.3f}"
                 self._print(validated_line(said))
+            case event.NeutralMeasured():
+                self._print(neutral_line(said))
             case event.Paused():
                 self._print(f"Paused at iteration {said.iteration:,}.")
             case event.Finished():
@@ -132,6 +135,11 @@ def validated_line(said: event.Validated) -> str:
     return f"iteration {said.iteration:,} · validation loss {said.val_loss:.3f}{figures}{more}"
 
 
+def neutral_line(said: event.NeutralMeasured) -> str:
+    """What was learned and what was forgotten by then, in nats a token."""
+    return f"iteration {said.iteration:,} · {Traded(said.learned, said.forgot).text()}"
+
+
 def figure_parts(figures: Mapping[str, float]) -> list[str]:
     """The figures that tell most of a preference or reward run; empty of a supervised one."""
     # What rounds to nothing is nothing: no reader is helped by a margin of -3e-08.
@@ -146,4 +154,5 @@ def finished_line(said: event.Finished) -> str:
     best = ""
     if said.best_val_loss is not None and said.best_iteration is not None:
         best = f" · best validation loss {said.best_val_loss:.3f} at iteration {said.best_iteration:,}"
-    return f"{words.get(said.reason, 'Finished')}{at} after {duration_text(said.elapsed_s)}{best}"
+    traded = f" · {Traded(said.learned, said.forgot).text()}" if said.forgot is not None else ""
+    return f"{words.get(said.reason, 'Finished')}{at} after {duration_text(said.elapsed_s)}{best}{traded}"

@@ -84,9 +84,14 @@ def compare(
         tree = [{"path": one.path, "label": one.label, "values": list(one.values)} for one in differ]
         output.say_json({"runs": [one.as_dict() for one in summaries], "differences": tree})
         return 0
-    losses = [f"{s.best_val_loss:.4f}" if s.best_val_loss is not None else "–" for s in summaries]
+    losses = [_figure(s.best_val_loss) for s in summaries]
     rows = [[one.label, *one.texts()] for one in differ]
-    output.table(["", *(one.name for one in found)], [*rows, ["Best validation loss", *losses]])
+    traded = [
+        ["Learned", *(_figure(s.learned) for s in summaries)],
+        ["Forgot", *(_figure(s.forgot) for s in summaries)],
+    ]
+    rows += [["Best validation loss", *losses], *(traded if any(s.forgot is not None for s in summaries) else [])]
+    output.table(["", *(one.name for one in found)], rows)
     if not differ:
         output.say("The configs are the same.")
     return 0
@@ -221,6 +226,10 @@ def _confirm(what: str) -> None:
         raise output.FailedError("Nothing was deleted.")
 
 
+def _figure(value: float | None) -> str:
+    return f"{value:.4f}" if value is not None else "–"
+
+
 def _row(summary: RunSummary) -> list[str]:
     loss = f"{summary.best_val_loss:.3f}" if summary.best_val_loss is not None else "–"
     speed = f"{summary.tokens_per_second:,.0f}" if summary.tokens_per_second else "–"
@@ -231,6 +240,7 @@ def _row(summary: RunSummary) -> list[str]:
 
 def _facts(summary: RunSummary, run: RunDir) -> list[tuple[str, str]]:
     from app.core.quantity import bytes_text, duration_text
+    from app.core.run.history import Traded
 
     facts = [
         ("run", str(run.path)),
@@ -245,6 +255,8 @@ def _facts(summary: RunSummary, run: RunDir) -> list[tuple[str, str]]:
         facts.append(("training loss", f"{summary.last_train_loss:.4f}"))
     if summary.best_val_loss is not None:
         facts.append(("validation loss", f"{summary.best_val_loss:.4f} at best"))
+    if summary.forgot is not None:
+        facts.append(("trade", f"{Traded(summary.learned, summary.forgot).text(3)} (nats a token)"))
     facts += [("peak memory", f"{summary.peak_memory_gb:.2f} GB"), ("on disk", bytes_text(_size(run)))]
     return [(name, value) for name, value in facts if value]
 
@@ -257,6 +269,11 @@ def _history(run: RunDir) -> dict[str, Any]:
     return {
         "validations": [
             {"iteration": e.iteration, "val_loss": e.val_loss} for e in events if isinstance(e, event.Validated)
+        ],
+        "forgetting": [
+            {"iteration": e.iteration, "learned": e.learned, "forgot": e.forgot}
+            for e in events
+            if isinstance(e, event.NeutralMeasured)
         ],
         "checkpoints": [
             {"iteration": e.iteration, "path": e.path, "kind": e.kind}

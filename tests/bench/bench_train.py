@@ -286,6 +286,7 @@ def _write_run(run: Path, case: Case, model: Path, data: Path, seed: int, epochs
             "val_batches": 1,
             "early_stopping": {"enabled": False},
             "final_adapter": "last",
+            "neutral_tokens": 0,
         }
     )
     prepare_run(config, run)

@@ -62,6 +62,7 @@ def config_for(model: Path, data: Path, **values: Any) -> TrainConfig:
         "steps_per_eval": 6,
         "save_every": 6,
         "lora_parameters": {"rank": 4, "scale": 4.0, "dropout": 0.0},
+        "neutral_tokens": 0,
     }
     return TrainConfig.model_validate(defaults | values)
 

@@ -316,13 +316,26 @@ class TrainConfig(_Part):
         25, "Validation batches", "Batches of each validation, always the same ones; −1 is all of them",
         unit="batches", higher="steadier, slower", recommended="25", ge=-1, le=1_000_000,
     )  # fmt: skip
+    neutral_tokens: int = _field(
+        512,
+        "Neutral tokens",
+        "Tokens of text that has nothing to do with the data, on which each evaluation measures what is forgotten; "
+        "the base model says them itself before the training begins (the starter has a text of its own). 0 is off",
+        unit="tokens",
+        higher="steadier, a little slower",
+        lower="faster, rougher",
+        recommended="512",
+        ge=0,
+        le=16_384,
+    )
     early_stopping: EarlyStopping = _field(EarlyStopping, "Early stopping")
-    final_adapter: Literal["best", "last"] = _field(
+    final_adapter: Literal["best", "last", "balanced"] = _field(
         "best",
         "Adapter kept",
-        "Which weights adapters.safetensors holds at the end: the best by validation loss, or the last",
+        "Which weights adapters.safetensors holds at the end: the best by validation loss, the last, or the "
+        "checkpoint and strength that learned the most less what they forgot",
         recommended="best",
-        choices={"best": "The best", "last": "The last"},
+        choices={"best": "The best", "last": "The last", "balanced": "The best balance"},
     )
     adapter_name: str = _field(
         "mlx_finetune", "Adapter name", "Name of the run and its folder", min_length=1, max_length=80

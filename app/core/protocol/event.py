@@ -129,6 +129,29 @@ class Validated(Event):
     figures: dict[str, float] = Field(default_factory=dict)
 
 
+class NeutralMeasured(Event):
+    """The loss on the neutral set, with an evaluation: what the weights have forgotten by then.
+
+    ``neutral_loss`` is nats a token, ``base_loss`` the base model's own. ``forgot`` is the rise over that; on text
+    that the base said itself (``source`` is sampled, not starter) it estimates how far the model has moved from it,
+    KL(base ‖ tuned). ``learned`` is the fall of the validation loss below the base's, None where the loss is not in
+    nats a token, or nothing is validated.
+    """
+
+    type: Literal["neutral_measured"] = "neutral_measured"
+    iteration: int
+    neutral_loss: float
+    base_loss: float
+    forgot: float
+    learned: float | None = None
+    tokens: int = 0
+    source: str = "sampled"
+    neutral_time_s: float = 0.0
+    epoch: float = 0.0
+    trained_tokens: int = 0
+    elapsed_s: float = 0.0
+
+
 class Sampled(Event):
     """The newest answers that iteration ``iteration`` learns from: one group to one prompt.
 
@@ -202,7 +225,8 @@ class Result(Event):
 class Finished(Event):
     """The task is over as it should be. ``reason`` is completed, stopped, early_stopping or paused.
 
-    A paused run left the memory, and goes on when it is resumed.
+    A paused run left the memory, and goes on when it is resumed. ``learned`` and ``forgot`` are those of the
+    adapter that stands at the end, nats a token, as `NeutralMeasured` says them; None where they were not measured.
     """
 
     type: Literal["finished"] = "finished"
@@ -211,6 +235,8 @@ class Finished(Event):
     elapsed_s: float = 0.0
     best_iteration: int | None = None
     best_val_loss: float | None = None
+    learned: float | None = None
+    forgot: float | None = None
     message: str = ""
 
 
@@ -230,8 +256,8 @@ class Failed(Event):
 
 
 AnyEvent: TypeAlias = (
-    Hello | Progressed | Warned | Inspected | Started | TrainReported | Validated | Sampled | CheckpointSaved
-    | Paused | Resumed | Answered | Ready | Result | Finished | Failed
+    Hello | Progressed | Warned | Inspected | Started | TrainReported | Validated | NeutralMeasured | Sampled
+    | CheckpointSaved | Paused | Resumed | Answered | Ready | Result | Finished | Failed
 )  # fmt: skip
 _ADAPTER: TypeAdapter[AnyEvent] = TypeAdapter(Annotated[AnyEvent, Field(discriminator="type")])
 EVENTS: dict[str, type[AnyEvent]] = {kind.model_fields["type"].default: kind for kind in get_args(AnyEvent)}

@@ -27,7 +27,7 @@ from app.core.run.summary import RunSummary, summary_of, with_note
 from app.core.setup.config_file import RUN_CONFIG
 from app.core.system import place
 
-INDEX_VERSION = 2
+INDEX_VERSION = 3
 SCAN_SLICE_S = 0.008
 WATCHED = (EVENTS_FILE, RUN_SETUP, RUN_CONFIG, RUN_NOTES, "adapters")
 
@@ -227,7 +227,15 @@ def _pack(summary: RunSummary) -> list[Any]:
 
 def _unpack(path: str, values: list[Any]) -> RunSummary:
     tree = dict(zip(_PLAIN, values, strict=True))
-    for name in ("best_val_loss", "last_train_loss", "tokens_per_second", "peak_memory_gb", "elapsed_s"):
+    for name in (
+        "best_val_loss",
+        "last_train_loss",
+        "learned",
+        "forgot",
+        "tokens_per_second",
+        "peak_memory_gb",
+        "elapsed_s",
+    ):
         if isinstance(tree[name], str):
             tree[name] = float(tree[name])
     tree["tags"], tree["curve"] = tuple(tree["tags"]), tuple(tree["curve"])

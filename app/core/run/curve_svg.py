@@ -13,7 +13,7 @@ WIDTH, HEIGHT = 880, 340
 LEFT, RIGHT, TOP, BOTTOM = 56, 28, 34, 40
 POINTS = 400  # stretches of the raw line; more than that nobody sees
 PICTURE_SMOOTHING = 0.9
-TRAIN_COLOR, VALID_COLOR, BEST_COLOR = "#c8702f", "#2f87a6", "#3c8f5f"
+TRAIN_COLOR, VALID_COLOR, BEST_COLOR, FORGOT_COLOR = "#c8702f", "#2f87a6", "#3c8f5f", "#9a5fa8"
 TEXT, GRID = "#7d766f", "#888"
 
 
@@ -45,17 +45,18 @@ class _Frame:
 
 
 def curve_svg(history: RunHistory) -> str:
-    """Train loss (each iteration and smoothed), validations and the best of them over iterations.
+    """Train loss (each iteration and smoothed), validations, the best of them, and what was forgotten.
 
     Empty if there is no finite point.
     """
     raw_x, raw_y = _thinned(history.x("iterations"), history.losses)
     valid_x, valid_y = history.valid_x("iterations"), history.valid_losses
-    ys = np.concatenate([raw_y, valid_y])
+    forgot_x, forgot_y = history.forgot_x("iterations"), history.forgot
+    ys = np.concatenate([raw_y, valid_y, forgot_y])
     ys = ys[np.isfinite(ys)]
     if not len(ys):
         return ""
-    frame = _frame(np.concatenate([raw_x, valid_x]), ys)
+    frame = _frame(np.concatenate([raw_x, valid_x, forgot_x]), ys)
     fine_x, fine_y = _sampled(history.x("iterations"), smooth(history.losses, PICTURE_SMOOTHING))
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
@@ -66,8 +67,9 @@ def curve_svg(history: RunHistory) -> str:
         _path(frame.line(fine_x, fine_y), TRAIN_COLOR, 2, 1),
         _path(frame.line(valid_x, valid_y), VALID_COLOR, 1.5, 1),
         *(_dot(frame, x, y) for x, y in zip(valid_x.tolist(), valid_y.tolist(), strict=True) if len(valid_x) <= 60),
+        _path(frame.line(forgot_x, forgot_y), FORGOT_COLOR, 1.5, 1),
         _best(frame, history),
-        _legend(has_valid=bool(len(valid_x)), has_best=history.best is not None),
+        _legend(has_valid=bool(len(valid_x)), has_best=history.best is not None, has_forgot=bool(len(forgot_x))),
         "</svg>",
     ]
     return "".join(parts)
@@ -140,10 +142,11 @@ def _best(frame: _Frame, history: RunHistory) -> str:
     return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{BEST_COLOR}"/>'
 
 
-def _legend(*, has_valid: bool, has_best: bool) -> str:
+def _legend(*, has_valid: bool, has_best: bool, has_forgot: bool) -> str:
     entries = [("Train", TRAIN_COLOR)]
     entries += [("Validation", VALID_COLOR)] if has_valid else []
     entries += [("Best", BEST_COLOR)] if has_best else []
+    entries += [("Forgot", FORGOT_COLOR)] if has_forgot else []
     parts, x = [], float(WIDTH - RIGHT - 92 * len(entries))
     for name, color in entries:
         parts.append(f'<rect x="{x + 8}" y="{TOP - 25}" width="10" height="10" rx="3" fill="{color}"/>')

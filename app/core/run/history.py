@@ -56,6 +56,19 @@ class _Table:
 
 
 @dataclass(frozen=True, slots=True)
+class Traded:
+    """What weights learned and forgot, nats a token; ``learned`` is None where it is not known."""
+
+    learned: float | None
+    forgot: float
+
+    def text(self, digits: int = 2) -> str:
+        """``learned 0.82, forgot 0.03``."""
+        forgot = f"forgot {self.forgot:.{digits}f}"
+        return forgot if self.learned is None else f"learned {self.learned:.{digits}f}, {forgot}"
+
+
+@dataclass(frozen=True, slots=True)
 class Best:
     """The best validation so far."""
 
@@ -80,6 +93,9 @@ class RunHistory:
         self.revision = 0
         self._train = _Table()
         self._valid = _Table()
+        self._forgot = _Table()
+        self._learned = _Table()
+        self._neutral: event.NeutralMeasured | None = None
         self._figures: dict[str, _Table] = {}
         self._valid_figures: dict[str, _Table] = {}
         self._best_iterations: list[int] = []
@@ -97,6 +113,8 @@ class RunHistory:
             self._add_report(found)
         elif isinstance(found, event.Validated):
             self._add_validation(found)
+        elif isinstance(found, event.NeutralMeasured):
+            self._add_neutral(found)
         elif isinstance(found, event.Warned):
             self.warnings.pop(found.message, None)
             self.warnings[found.message] = found.hint
@@ -175,6 +193,36 @@ class RunHistory:
         """Where the points of `valid_losses` lie."""
         return self._valid.column(axis)
 
+    @property
+    def forgot(self) -> Floats:
+        """How far the loss on the neutral set lies above the base's, at every evaluation that measured it."""
+        return self._forgot.column("loss")
+
+    def forgot_x(self, axis: Axis) -> Floats:
+        """Where the points of `forgot` and `learned` lie."""
+        return self._forgot.column(axis)
+
+    @property
+    def learned(self) -> Floats:
+        """How far the validation loss lay below the base's at the points of `forgot`; NaN where it is not known."""
+        return self._learned.column("loss")
+
+    @property
+    def neutral(self) -> event.NeutralMeasured | None:
+        """The last measurement on the neutral set: it says what that is."""
+        return self._neutral
+
+    @property
+    def traded(self) -> Traded | None:
+        """What the adapter that stands at the end learned and forgot; until then, the newest measured weights."""
+        ended = self.finished
+        if ended is not None and ended.forgot is not None:
+            return Traded(ended.learned, ended.forgot)
+        if not len(self._forgot):
+            return None
+        learned, forgot = float(self.learned[-1]), float(self.forgot[-1])
+        return Traded(None if np.isnan(learned) else learned, forgot)
+
     # -- the method's own figures -------------------------------------------------------------------------------
 
     @property
@@ -231,6 +279,8 @@ class RunHistory:
     def _csv_parts(self) -> list[tuple[_Table, tuple[str, ...]]]:
         """Each table with the names that its columns have in a file, as many as there are to write."""
         parts = [(self._train, (*PLACES, "train_loss", "learning_rate")), (self._valid, (*PLACES, "val_loss"))]
+        if len(self._forgot):
+            parts += [(self._forgot, (*PLACES, "forgot")), (self._learned, (*PLACES, "learned"))]
         parts += [(table, (*PLACES, name)) for name, table in self._figures.items()]
         return parts + [(table, (*PLACES, f"val_{name}")) for name, table in self._valid_figures.items()]
 
@@ -242,10 +292,10 @@ class RunHistory:
 
     def _start(self, found: event.Started) -> None:
         self.started = found
-        if not len(self._train) and not len(self._valid):
+        if not len(self._train) and not len(self._valid) and not len(self._forgot):
             return
-        self._train.cut_after(found.iteration)
-        self._valid.cut_after(found.iteration)
+        for table in (self._train, self._valid, self._forgot, self._learned):
+            table.cut_after(found.iteration)
         for table in (*self._figures.values(), *self._valid_figures.values()):
             table.cut_after(found.iteration)
         self._best_iterations = [i for i in self._best_iterations if i <= found.iteration]
@@ -295,6 +345,14 @@ class RunHistory:
         _add_figures(self._valid_figures, found.figures, np.array(row[:4], dtype=float))
         if found.best:
             self._best_iterations.append(found.iteration)
+
+    def _add_neutral(self, found: event.NeutralMeasured) -> None:
+        at = [found.iteration, found.epoch, found.trained_tokens, self._elapsed(found.elapsed_s)]
+        learned = np.nan if found.learned is None else found.learned
+        for table, value in ((self._forgot, found.forgot), (self._learned, learned)):
+            table.cut_after(found.iteration - 1)
+            table.extend(np.array([*at, value, np.nan], dtype=float)[:, None])
+        self._neutral = found
 
 
 def _add_figures(tables: dict[str, _Table], figures: dict[str, float], at: Floats) -> None:

@@ -27,6 +27,8 @@ from app.core.system.resource import resource
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+    from app.core.protocol.event import NeutralMeasured
+
 SUFFIXES = (".html", ".md")
 SHOWN_ROWS = 40  # validations and checkpoints of a long run: the last ones
 STATE_WORDS = {
@@ -161,6 +163,8 @@ def _figures(summary: RunSummary, reader: RunReader) -> Rows:
             rows.append(("Perplexity there", f"{math.exp(summary.best_val_loss):.3f}"))
     if summary.last_train_loss is not None:
         rows.append(("Last training loss", f"{summary.last_train_loss:.4f}"))
+    if (traded := reader.history.traded) is not None:
+        rows.append(("Learned and forgot", f"{traded.text(3)}, {neutral_words(reader.history.neutral)}"))
     if started is not None:
         rows.append(("Trained", _trained_text(started.trainable_parameters, started.total_parameters)))
         rows.append(("Adapted modules", count_text(started.adapted_modules)))
@@ -172,6 +176,14 @@ def _figures(summary: RunSummary, reader: RunReader) -> Rows:
         rows.append(("Time", duration_text(summary.elapsed_s)))
     rows.append(("On disk", bytes_text(summary.size_bytes)))
     return rows
+
+
+def neutral_words(measured: NeutralMeasured | None) -> str:
+    """What forgetting was measured on, in words."""
+    if measured is None:
+        return "nats a token"
+    whose = "the starter's own plain answers" if measured.source == "starter" else "text of the base's own"
+    return f"nats a token, on {plural(measured.tokens, 'token')} of {whose}"
 
 
 def _trained_text(trainable: int, total: int) -> str:
@@ -196,8 +208,21 @@ def _validations(reader: RunReader) -> Section:
     history = reader.history
     pairs = list(zip(history.valid_x("iterations").tolist(), history.valid_losses.tolist(), strict=True))
     best = history.best.iteration if history.best else None
-    rows = [(f"{x:,.0f}", f"{loss:.4f}", "best" if x == best else "") for x, loss in pairs[-SHOWN_ROWS:]]
-    return Section(_title("Validations", len(pairs)), ("Iteration", "Loss", ""), rows)
+    forgot = dict(zip(history.forgot_x("iterations").tolist(), history.forgot.tolist(), strict=True))
+    if not forgot:
+        rows = [(f"{x:,.0f}", f"{loss:.4f}", "best" if x == best else "") for x, loss in pairs[-SHOWN_ROWS:]]
+        return Section(_title("Validations", len(pairs)), ("Iteration", "Loss", ""), rows)
+    losses = dict(pairs)
+    places = sorted(losses | forgot)
+    full = [
+        (f"{x:,.0f}", _cell(losses.get(x)), _cell(forgot.get(x)), "best" if x == best else "")
+        for x in places[-SHOWN_ROWS:]
+    ]
+    return Section(_title("Validations", len(places)), ("Iteration", "Loss", "Forgot", ""), full)
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
 
 
 def _checkpoints(reader: RunReader) -> Section:

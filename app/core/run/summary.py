@@ -30,7 +30,8 @@ class RunSummary:
     """``state`` is what is true now, ``recorded`` what the events say. ``curve`` is the train loss in a few points.
 
     ``method`` is what is trained, with the name of a method that is not mlx-lm's own before it (``dpo
-    lora``). ``created`` is seconds since 1970; ``name`` is what a person called the run, else its adapter's name.
+    lora``). ``learned`` and ``forgot`` are nats a token, None where they were not measured. ``created`` is seconds
+    since 1970; ``name`` is what a person called the run, else its adapter's name.
     """
 
     run: RunDir
@@ -47,6 +48,8 @@ class RunSummary:
     best_val_loss: float | None
     best_iteration: int | None
     last_train_loss: float | None
+    learned: float | None
+    forgot: float | None
     trainable_parameters: int
     tokens_per_second: float
     peak_memory_gb: float
@@ -95,6 +98,7 @@ def summary_of(reader: RunReader, problem: str = "") -> RunSummary:
     facts, fault = _config_facts(run)
     note = load_note(run)
     started, last, best = history.started, history.last_report, history.best
+    traded = history.traded
     return RunSummary(
         run=run,
         name=note.name or facts["name"],
@@ -110,6 +114,8 @@ def summary_of(reader: RunReader, problem: str = "") -> RunSummary:
         best_val_loss=best.val_loss if best else None,
         best_iteration=best.iteration if best else None,
         last_train_loss=last.train_loss if last else None,
+        learned=traded.learned if traded else None,
+        forgot=traded.forgot if traded else None,
         trainable_parameters=started.trainable_parameters if started else 0,
         tokens_per_second=last.tokens_per_second if last else 0.0,
         peak_memory_gb=last.peak_memory_gb if last else 0.0,

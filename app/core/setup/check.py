@@ -16,6 +16,7 @@ from app.core.model.inspection import Inspection
 from app.core.problem import Problem, Severity
 from app.core.quantity import plural
 from app.core.setup import plan
+from app.core.setup.chosen_method import method_of
 from app.core.setup.method_check import check_method
 from app.core.setup.recommendation import check_scale
 from app.core.setup.target_check import check_targets
@@ -39,6 +40,7 @@ def check_config(
     ``selection`` is the config resolved on the inspection, for callers that have it already.
     """
     found = [*_inputs(config), *_data(config, data), *_run(config, data), *_optimizer(config), *_files(config)]
+    found += _balance(config)
     found += check_method(config)
     if inspection is not None:
         found += [*_model(inspection, data), *check_targets(inspection, config, selection)]
@@ -129,6 +131,22 @@ def _run(config: TrainConfig, data: DataReport | None) -> Iterator[Problem]:
         yield Problem(
             "warmup", f"The run has only {plural(iterations, 'iteration')}.", _W, hint="Use a share: 0.05."
         )
+
+
+def _balance(config: TrainConfig) -> Iterator[Problem]:
+    """What keeps the checkpoints from being balanced."""
+    if config.final_adapter != "balanced":
+        return
+    method, hint = method_of(config), "Keep the best or the last weights."
+    if method.data != "examples":
+        said = f"The loss of {method.label} is not in nats a token: it cannot be weighed against what is forgotten."
+        yield Problem("final_adapter", said, hint=hint)
+    elif not config.neutral_tokens:
+        said = "Without neutral tokens nobody knows what is forgotten."
+        yield Problem("final_adapter", said, hint=f"Give some neutral tokens, 512 for instance. {hint}")
+    elif not config.val_batches:
+        said = "Without validation batches nobody knows what is learned."
+        yield Problem("final_adapter", said, hint=f"Give some validation batches. {hint}")
 
 
 def _optimizer(config: TrainConfig) -> Iterator[Problem]:

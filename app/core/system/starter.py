@@ -80,6 +80,11 @@ def reward_dir() -> Path:
     return starter_dir() / "reward"
 
 
+def neutral_file() -> Path:
+    """Questions about the little world with plain answers, none of which the data teach: rows of ``messages``."""
+    return starter_dir() / "neutral.jsonl"
+
+
 def demo_config() -> Path:
     """The configuration of the demo run, with mlx-lm's keys; its paths are relative to `starter_dir()`."""
     return starter_dir() / "demo.yaml"

@@ -63,6 +63,15 @@ class Series:
         return self.history.valid_x(axis)[: len(self.valid_values)]
 
     @property
+    def forgot(self) -> Floats:
+        """What each evaluation found forgotten, beside the loss; nothing beside a figure of another unit."""
+        return self.history.forgot if self.name == LOSS else self.history.forgot[:0]
+
+    def forgot_x(self, axis: Axis) -> Floats:
+        """Where `forgot` lies."""
+        return self.history.forgot_x(axis)[: len(self.forgot)]
+
+    @property
     def best_index(self) -> int | None:
         """The place of the best validation among `valid_values`, on the figure that it is the best by."""
         deciding = REWARD if self.history.is_rewarded else LOSS

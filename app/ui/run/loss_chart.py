@@ -1,4 +1,4 @@
-"""The loss chart: train loss of every iteration, validations and the best of them, or a method's own figure."""
+"""The loss chart: train loss, validations, the best of them and what was forgotten, or a method's own figure."""
 
 from __future__ import annotations
 
@@ -170,10 +170,11 @@ class LossChart(QWidget):
         self._view = Plot("loss_plot", "Training and validation loss", self)
         self._plot = self._view.item
         self._plot.getViewBox().sigRangeChangedManually.connect(self._on_zoomed)
-        self._legend = self._plot.addLegend(offset=(-4, 2), labelTextSize="9pt", colCount=3, horSpacing=12)
+        self._legend = self._plot.addLegend(offset=(-4, 2), labelTextSize="9pt", colCount=4, horSpacing=12)
         self._raw = self._curve()
         self._line = self._curve("Train")
         self._valid = self._curve("Validation")
+        self._forgot = self._curve()
         self._best = pg.ScatterPlotItem(symbol="star", size=15)
         self._plot.addItem(self._best)
         self._legend.addItem(self._best, "Best")
@@ -266,6 +267,11 @@ class LossChart(QWidget):
         self._valid.setSymbolSize(6)
         self._valid.setSymbolBrush(c.valid_line)
         self._valid.setSymbolPen(pg.mkPen(c.card, width=1))
+        self._forgot.setPen(pg.mkPen(c.forgot_line, width=1.5))
+        self._forgot.setSymbol("o")
+        self._forgot.setSymbolSize(5)
+        self._forgot.setSymbolBrush(c.forgot_line)
+        self._forgot.setSymbolPen(pg.mkPen(c.card, width=1))
         self._best.setBrush(c.good)
         self._best.setPen(pg.mkPen(c.card, width=1))
         self._cross.setPen(pg.mkPen(c.faint, width=1, style=Qt.PenStyle.DashLine))
@@ -311,12 +317,20 @@ class LossChart(QWidget):
         self._raw.setData(x, self._drawable(series.values))
         self._line.setData(x, self._drawable(self._smooth()))
         self._valid.setData(valid_x, self._drawable(series.valid_values))
+        self._forgot.setData(self.view.scaled(series.forgot_x(axis)), self._drawable(series.forgot))
+        self._name_forgot()
         self._draw_best(valid_x)
         if self._plot.getViewBox().autoRangeEnabled()[0]:
             self._reset_button.setIcon(theme.icon("ph.arrows-out"))
         self._show_resting()
         took_ms = (time.perf_counter() - began) * 1000
         self._timer.setInterval(max(FRAME_MS, int(BUSY_SHARE * took_ms)))
+
+    def _name_forgot(self) -> None:
+        """The curve stands in the legend where there is one."""
+        named = self._legend.getLabel(self._forgot) is not None
+        if named != bool(len(self._series.forgot)):
+            self._legend.removeItem(self._forgot) if named else self._legend.addItem(self._forgot, "Forgot")
 
     def _draw_best(self, valid_x: Floats) -> None:
         index = self._series.best_index
@@ -374,6 +388,8 @@ class LossChart(QWidget):
         before = int(np.searchsorted(series.valid_x("iterations"), iteration, side="right"))
         if before:
             parts.append(f"validation {series.valid_values[before - 1]:.4g}")
+        if measured := int(np.searchsorted(series.forgot_x("iterations"), iteration, side="right")):
+            parts.append(f"forgot {series.forgot[measured - 1]:.3f}")
         return " · ".join(parts)
 
     def _hide_cross(self) -> None:

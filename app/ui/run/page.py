@@ -69,7 +69,7 @@ class RunPage(QWidget):
         self.log.set_source(run.log if run is not None else None)
 
     def _on_event(self, found: event.Event) -> None:
-        if isinstance(found, (event.TrainReported, event.Validated, event.Started)):
+        if isinstance(found, (event.TrainReported, event.Validated, event.NeutralMeasured, event.Started)):
             self.chart.refresh()
 
     def _show_samples(self) -> None:

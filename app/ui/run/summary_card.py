@@ -28,6 +28,11 @@ from app.ui.widget import theme
 from app.ui.widget.elided_label import ElidedLabel
 from app.ui.widget.figure import UNKNOWN, CaptionedFigure
 
+FIGURES_ACROSS = 4
+TRADE_TIPS = {
+    "learned": "How far the validation loss has fallen below the base model's, in nats a token",
+    "forgot": "How far the loss on neutral text has risen above the base model's, in nats a token",
+}
 FIGURES_MS = 120  # figures change at most so often: faster than this nobody reads
 CLOCK_MS = 1000
 STOP_PATIENCE_MS = 20_000  # after this long a worker that should stop can be ended at once
@@ -134,6 +139,8 @@ class SummaryCard(QFrame):
         elif session.state is RunState.EARLY_STOPPED:
             what = "reward" if session.history.is_rewarded else "validation loss"
             text = f"The {what} no longer improved, so the run ended early."
+        elif session.state is RunState.RUNNING and session.phase:
+            text = f"{session.phase}…"
         elif session.history.finished is not None and not text:
             text = session.history.finished.message
         self._sentence.setText(text)
@@ -157,6 +164,10 @@ class SummaryCard(QFrame):
             f"{-best.val_loss if history.is_rewarded else best.val_loss:.3f}" if best else UNKNOWN,
             f"at {best.iteration:,}" if best else "",
         )
+        traded = history.traded
+        learned = traded.learned if traded is not None else None
+        self._figures["learned"].show_value(UNKNOWN if learned is None else f"{learned:.2f}")
+        self._figures["forgot"].show_value(UNKNOWN if traded is None else f"{traded.forgot:.2f}")
         self._show_warnings()
         self._figures["speed"].show_value(_rate_text(report.tokens_per_second) if report else UNKNOWN)
         self._figures["elapsed"].show_value(duration_text(self._elapsed_s()) if planned else UNKNOWN)
@@ -325,6 +336,8 @@ class SummaryCard(QFrame):
         names = {
             "train_loss": "Train loss",
             "val_loss": "Best validation",
+            "learned": "Learned",
+            "forgot": "Forgot",
             "speed": "Tokens/s",
             "left": "Time left",
             "elapsed": "Elapsed",
@@ -336,9 +349,11 @@ class SummaryCard(QFrame):
         grid.setVerticalSpacing(theme.SPACE * 3 // 2)
         self._figures = {name: CaptionedFigure(name, label) for name, label in names.items()}
         for index, figure in enumerate(self._figures.values()):
-            grid.addWidget(figure, index // 3, index % 3)
-        for column in range(3):
+            grid.addWidget(figure, index // FIGURES_ACROSS, index % FIGURES_ACROSS)
+        for column in range(FIGURES_ACROSS):
             grid.setColumnStretch(column, 1)
+        for name, tip in TRADE_TIPS.items():
+            self._figures[name].setToolTip(tip)
         return grid
 
     def _dress(self) -> None:

@@ -54,6 +54,8 @@ RUN_COLUMNS = (
     Column("name", "Name", 168, lambda s: s.name, lambda s: s.name.casefold()),
     Column("curve", "Loss", 84, lambda _: "", lambda s: s.last_train_loss, figure=True),
     Column("best", "Best loss", 78, lambda s: loss_text(s.best_val_loss), lambda s: s.best_val_loss, figure=True),
+    Column("forgot", "Forgot", 66, lambda s: loss_text(s.forgot), lambda s: s.forgot, figure=True),
+    Column("learned", "Learned", 72, lambda s: loss_text(s.learned), lambda s: s.learned, figure=True, shown=False),
     Column("created", "Started", 104, lambda s: created_text(s.created), lambda s: s.created),
     Column("base", "Base model", 136, lambda s: short_path(s.base), lambda s: short_path(s.base).casefold()),
     Column("method", "Method", 92, lambda s: method_text(s.method), lambda s: s.method),

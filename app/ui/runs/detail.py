@@ -15,13 +15,14 @@ from PySide6.QtWidgets import (
 )
 
 from app.core.quantity import bytes_text
+from app.core.run.history import Traded
 from app.core.run.note import parse_tags
 from app.core.run.summary import RunSummary
 from app.ui.widget import theme
 from app.ui.widget.elided_label import ElidedLabel
 
 NOTE_DELAY_MS = 800
-FACTS = ("folder", "base", "data", "targets", "iterations", "best", "size")
+FACTS = ("folder", "base", "data", "targets", "iterations", "best", "traded", "size")
 DETAIL_LABELS = {
     "folder": "Folder",
     "base": "Base model",
@@ -29,6 +30,7 @@ DETAIL_LABELS = {
     "targets": "Targets",
     "iterations": "Iterations",
     "best": "Best loss",
+    "traded": "Trade",
     "size": "On disk",
 }
 
@@ -93,6 +95,9 @@ class RunDetail(QWidget):
             "targets": run.targets,
             "iterations": f"{run.iteration:,} of {run.iterations:,}",
             "best": best,
+            "traded": f"{Traded(run.learned, run.forgot).text(3)} (nats a token)"
+            if run.forgot is not None
+            else "–",
             "size": bytes_text(run.size_bytes),
         }
 

@@ -32,7 +32,7 @@ LEGEND_WIDTH = 168  # px
 DASHES = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DotLine, Qt.PenStyle.DashDotLine)
 OVERLAY_SMOOTHING = 0.9
 ANTIALIASED = 6  # smooth edges cost twice the time: of more curves nobody sees them
-LegendEntry = tuple[pg.PlotDataItem, pg.PlotDataItem]
+LegendEntry = tuple[pg.PlotDataItem, pg.PlotDataItem, pg.PlotDataItem]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class RunOverlay(QWidget):
     def curves(self) -> dict[str, tuple[Floats, Floats]]:
         """The points of each run's line as drawn, by its key."""
         found = {}
-        for run, (line, _) in zip(self._runs, self._entries, strict=True):
+        for run, (line, *_) in zip(self._runs, self._entries, strict=True):
             x, y = line.getOriginalDataset()
             found[run.key] = (np.empty(0), np.empty(0)) if x is None else (x, y)
         return found
@@ -108,6 +108,10 @@ class RunOverlay(QWidget):
         self._validation.setToolTip("Draw the validation losses too, as points")
         self._validation.setChecked(True)
         self._validation.toggled.connect(self._on_view)
+        self._forgot = QCheckBox("Forgot", self)
+        self._forgot.setObjectName("overlay_forgot")
+        self._forgot.setToolTip("Draw what was forgotten too: the rise of the loss on neutral text, as squares")
+        self._forgot.toggled.connect(self._on_view)
         self._reset = IconButton("ph.arrows-out", "Show everything (after zooming or moving)", self)
         self._reset.setObjectName("overlay_reset")
         self._reset.clicked.connect(self.reset_view)
@@ -130,6 +134,7 @@ class RunOverlay(QWidget):
         controls.addWidget(self.view, 1)
         controls.addSpacing(theme.SPACE // 2)
         controls.addWidget(self._validation)
+        controls.addWidget(self._forgot)
         controls.addStretch(0)
         controls.addWidget(self._reset)
         plot = QHBoxLayout()
@@ -154,7 +159,7 @@ class RunOverlay(QWidget):
         for entry in self._entries:
             for item in entry:
                 self._plot.removeItem(item)
-        self._entries = [(self._line(), self._points()) for _ in self._runs]
+        self._entries = [(self._line(), self._points("o"), self._points("s")) for _ in self._runs]
         self._dress_lines()
 
     def _line(self) -> Any:
@@ -165,8 +170,8 @@ class RunOverlay(QWidget):
         line.setClipToView(True)
         return line
 
-    def _points(self) -> Any:
-        return self._plot.plot([], [], connect="finite", symbol="o", symbolSize=5)
+    def _points(self, symbol: str) -> Any:
+        return self._plot.plot([], [], connect="finite", symbol=symbol, symbolSize=5)
 
     # -- drawing ----------------------------------------------------------------------------------------------
 
@@ -181,20 +186,22 @@ class RunOverlay(QWidget):
     def _draw_each(self) -> Iterator[None]:
         """One run a turn: smoothing a hundred thousand points takes a few milliseconds."""
         axis, smoothing, scaled = self.view.axis, self.view.smoothing, self.view.scaled
-        for run, (line, points) in zip(self._runs, self._entries, strict=True):
+        for run, (line, points, forgot) in zip(self._runs, self._entries, strict=True):
             history = run.history
             losses = smooth(history.losses, smoothing) if smoothing else history.losses
             line.setData(scaled(history.x(axis)), _drawable(losses))
             shown = self._validation.isChecked() or not len(history)
             x, y = scaled(history.valid_x(axis)), _drawable(history.valid_losses)
             points.setData(x, y) if shown else points.setData([], [])
+            x, y = scaled(history.forgot_x(axis)), _drawable(history.forgot)
+            forgot.setData(x, y) if self._forgot.isChecked() else forgot.setData([], [])
             yield
 
     def _dress_lines(self) -> None:
         """Eight colours, then the same with dashes. A run chosen in the legend stands out from the others."""
         series = theme.colors().series
         rows = [index.row() for index in self._legend.selectedIndexes()]
-        for place, (line, points) in enumerate(self._entries):
+        for place, (line, *points) in enumerate(self._entries):
             color = QColor(series[place % len(series)])
             if item := self._legend.item(place):
                 item.setIcon(QIcon(dot(color.name())))
@@ -204,9 +211,10 @@ class RunOverlay(QWidget):
             width = 2 if place in rows or len(self._entries) <= 3 else 1
             line.setPen(pg.mkPen(color, width=width, style=dash))
             line.setZValue(10 if place in rows else 0)
-            points.setPen(pg.mkPen(color, width=1, style=Qt.PenStyle.DotLine))
-            points.setSymbolBrush(color)
-            points.setSymbolPen(None)
+            for item in points:
+                item.setPen(pg.mkPen(color, width=1, style=Qt.PenStyle.DotLine))
+                item.setSymbolBrush(color)
+                item.setSymbolPen(None)
 
     def sizeHint(self) -> QSize:
         return QSize(600, 240)

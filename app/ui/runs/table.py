@@ -25,6 +25,11 @@ from app.ui.widget import theme
 from app.ui.widget.table import Index
 
 DOT = 8  # px
+TRADE_COLUMNS = {
+    "learned": "How far the validation loss fell below the base model's, in nats a token",
+    "forgot": "How far the loss on neutral text rose above the base model's, in nats a token",
+}
+NOT_MEASURED = "It was not measured"
 
 
 def state_color(state: str) -> str:
@@ -206,6 +211,8 @@ def tip(one: RunSummary, column: Column) -> str:
         return f"{datetime.fromtimestamp(one.created):%A, %Y-%m-%d %H:%M:%S}"
     if column.key == "best" and one.best_iteration is not None:
         return f"Best validation loss {loss_text(one.best_val_loss)}, at iteration {one.best_iteration:,}"
+    if column.key in TRADE_COLUMNS:
+        return TRADE_COLUMNS[column.key] if getattr(one, column.key) is not None else NOT_MEASURED
     if column.key == "curve":
         return f"Last training loss {loss_text(one.last_train_loss)}"
     if column.key == "parameters":

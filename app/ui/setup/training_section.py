@@ -28,7 +28,7 @@ SWITCHES = (
 )
 MORE = (
     "schedule", "warmup", "weight_decay", "max_grad_norm",
-    "val_batches", "batching", "final_adapter", "early_stopping.min_delta",
+    "val_batches", "neutral_tokens", "batching", "final_adapter", "early_stopping.min_delta",
     "valid_fraction", "test_fraction", "adapter_dtype", "resume_adapter_file",
 )  # fmt: skip
 # Why the adapter's precision is no choice.

@@ -71,6 +71,7 @@ class Colors:
     good_soft: str
     train_line: str
     valid_line: str
+    forgot_line: str
     grid: str
     series: tuple[str, ...]
 

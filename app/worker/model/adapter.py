@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
 
+from app.core.compare.candidate import NUMBERED
 from app.core.config.train_config import TrainConfig
 from app.core.model.adapter_file import ADAPTER_CONFIG, ADAPTER_FILE
 from app.core.system.atomic_file import write_text, write_with
@@ -44,6 +46,10 @@ class AdapterFolder:
     def numbered(self, iteration: int) -> Path:
         """The file of a checkpoint, named as mlx-lm does."""
         return self.path / f"{iteration:07d}_{ADAPTER_FILE}"
+
+    def numbered_files(self) -> list[tuple[Path, re.Match[str]]]:
+        """The checkpoints on disk, each with its name's match, whose group 1 is the iteration."""
+        return [(file, name) for file in self.path.iterdir() if (name := NUMBERED.match(file.name))]
 
     def save(self, file: Path, weights: Weights) -> None:
         """Writes weights; raises `UnsoundWeightsError` before anything is written if they are not sound."""

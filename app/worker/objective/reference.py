@@ -19,9 +19,8 @@ from app.core.config.train_config import TrainConfig
 from app.core.problem import Problem, UnusableError
 from app.worker.model.head import Head, NoHead, find_head
 from app.worker.model.loading import load_model, trainable
+from app.worker.model.strength import WRAPPED
 from app.worker.objective.log_probability import answer_log_probabilities
-
-WRAPPED = ("linear", "embedding")
 
 
 class Reference:

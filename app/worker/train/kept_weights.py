@@ -17,9 +17,11 @@ from app.worker.model import adapter
 from app.worker.model.adapter import AdapterFolder
 from app.worker.model.loading import trainable
 from app.worker.model.soundness import check_sound, largest_sound
+from app.worker.model.strength import at_strength
 from app.worker.objective.validation import Measurement
 from app.worker.train.best import BestLoss
 from app.worker.train.guard import LossGuard
+from app.worker.train.trade import Weighed
 
 # How often the weights are held on to as a place to fall back to; it costs one more copy of them at most.
 FALLBACK_EVERY = 10
@@ -51,6 +53,9 @@ class KeptWeights:
         self._keeps_fallback = config.fine_tune_type != "full"
         self._fallback = (0, trainable(model)) if self._keeps_fallback else None
         self._saved_at = -1
+        # Of which iteration the adapter in the end is, and what it learned and forgot where that was weighed.
+        self.placed_at = -1
+        self.placed: Weighed | None = None
         self.best = BestLoss(config.early_stopping.min_delta)
 
     def follow(self, run: RunDir) -> None:
@@ -110,12 +115,20 @@ class KeptWeights:
 
     # -- the adapter in the end -----------------------------------------------------------------------------------
 
-    def place_final(self, iteration: int) -> str:
+    def checkpoints(self, iteration: int) -> dict[int, Path]:
+        """The files of the weights that are on disk, by their iteration, up to this one."""
+        found = {int(name[1]): file for file, name in self._adapters.numbered_files()}
+        if self.best.iteration and self._adapters.best.exists():
+            found[self.best.iteration] = self._adapters.best
+        return {number: file for number, file in found.items() if 0 < number <= iteration}
+
+    def place_final(self, iteration: int, balanced: Weighed | None = None) -> str:
         """Puts the chosen weights where mlx-lm looks for the adapter and opens them again; says which they are.
 
-        Raises `TaskError` if they are not as they should be.
+        Those of ``balanced`` where it is given, at its strength. Raises `TaskError` if they are not as they should
+        be.
         """
-        said = self._placed(iteration)
+        said = self._placed(iteration) if balanced is None else self._place_balanced(iteration, balanced)
         self._tell_saved(iteration, self._adapters.current, "final")
         if iteration:
             self._verify(iteration)
@@ -154,8 +167,20 @@ class KeptWeights:
         by = self._config.select_by
         return -measured.figures[by] if by != "loss" and by in measured.figures else measured.loss
 
+    def _place_balanced(self, iteration: int, chosen: Weighed) -> str:
+        """Writes the weights of a checkpoint at a strength, which is in the weights themselves."""
+        file = self.checkpoints(iteration)[chosen.iteration]
+        weights = mx.load(str(file))
+        assert isinstance(weights, dict)
+        self._adapters.save(self._adapters.current, at_strength(self._model, weights, chosen.strength))
+        self.placed, self.placed_at = chosen, chosen.iteration
+        strength = "" if chosen.strength == 1 else f" at {chosen.strength:g} of their strength"
+        said = f"The adapter holds the weights of iteration {chosen.iteration}{strength}, the best balance"
+        return f"{said}: {chosen.text()}."
+
     def _placed(self, iteration: int) -> str:
         best = self.best.iteration
+        self.placed_at = iteration
         if self._guard.is_suspicious:
             return self.restore_good()
         if self._config.final_adapter == "last" or best is None or best == iteration:
@@ -167,6 +192,7 @@ class KeptWeights:
             self._tell(event.Warned(message=said, hint="Try a lower learning rate, or more and other data."))
             return said
         self._adapters.copy(self._adapters.best, self._adapters.current)
+        self.placed_at = best
         return f"The adapter holds the best weights, of iteration {best}."
 
     def _verify(self, iteration: int) -> None:

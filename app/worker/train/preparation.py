@@ -57,6 +57,8 @@ class Prepared:
 
     config: TrainConfig
     model: nn.Module
+    head: Head | NoHead
+    tokenizer: Any
     optimizer: optim.Optimizer
     selection: Selection
     fingerprint: str
@@ -102,7 +104,8 @@ def prepare(channel: Channel, control: Control, run: RunDir, job: TrainJob) -> P
         print(selection.names_line, file=sys.stderr, flush=True)
     head = _head(model, config)
     parts = rows.parts(model, head, config, _costs(model, head))
-    return Prepared(config, model, build_optimizer(config), selection, rows.fingerprint(), parts)
+    optimizer = build_optimizer(config)
+    return Prepared(config, model, head, tokenizer, optimizer, selection, rows.fingerprint(), parts)
 
 
 def _checked_selection(config: TrainConfig, inspection: Inspection) -> Selection:

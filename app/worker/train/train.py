@@ -23,10 +23,13 @@ from app.worker.array import scalar
 from app.worker.batch.batch import Batch
 from app.worker.model.loading import parameter_counts, trainable
 from app.worker.model.soundness import UnsoundWeightsError
+from app.worker.neutral.forgetting import Forgetting, forgetting
+from app.worker.objective.validation import Measurement
 from app.worker.process.channel import Channel
 from app.worker.process.control import ENDING, Control, StoppedError
 from app.worker.process.held_folder import HeldFolder
 from app.worker.process.log import logged_to
+from app.worker.process.progress import reported_progress
 from app.worker.process.room import MAKE_ROOM, Room, full_text, is_full
 from app.worker.train.alarm import Alarms
 from app.worker.train.checkpoint import Checkpoint, damaged, load_checkpoint, restore, save_checkpoint
@@ -36,6 +39,7 @@ from app.worker.train.preparation import Prepared, prepare
 from app.worker.train.provenance import config_changes, model_changes, provenance
 from app.worker.train.report import Report
 from app.worker.train.step import Step, StepOutcome
+from app.worker.train.trade import Trade, Weighed
 
 # A report is due every `steps_per_report` iterations, and sooner where iterations are slow: a chart should move.
 REPORT_AT_LEAST_EVERY_S = 2.0
@@ -53,13 +57,17 @@ def train(channel: Channel, job_dir: Path, job: TrainJob) -> None:
             _check_provenance(run, job, checkpoint)
         try:
             prepared = prepare(channel, control, run, job)
+            neutral = forgetting(
+                channel, run.path, prepared.config, prepared.model, prepared.head, prepared.tokenizer,
+                control.is_stopping,
+            )  # fmt: skip
         except StoppedError:
             iteration = checkpoint.iteration if checkpoint else 0
             channel.emit(event.Finished(reason="stopped", iteration=iteration, message="Stopped before training."))
             return
         with prepared.parts.resources:
             try:
-                training = _Training(channel, control, run, prepared, checkpoint)
+                training = _Training(channel, control, run, prepared, neutral, checkpoint)
             except (KeyError, TypeError, ValueError, AttributeError) as error:
                 if checkpoint is None:
                     raise
@@ -110,7 +118,13 @@ class _Training:
     """The loop and what it keeps in hand. Iterations count from 1; iteration i makes the i-th batch's step."""
 
     def __init__(
-        self, channel: Channel, control: Control, run: RunDir, prepared: Prepared, checkpoint: Checkpoint | None
+        self,
+        channel: Channel,
+        control: Control,
+        run: RunDir,
+        prepared: Prepared,
+        neutral: Forgetting | None,
+        checkpoint: Checkpoint | None,
     ) -> None:
         self.channel = channel
         self.control = control
@@ -131,6 +145,7 @@ class _Training:
         self.alarms = Alarms()
         self.yardstick = prepared.parts.yardstick
         self.kept = KeptWeights(run, self.config, self.model, self.guard, channel.emit)
+        self.trade = Trade(prepared, neutral)
         self.iteration = 0
         self.measured_at = -1
         self.elapsed_before_s = 0.0
@@ -263,6 +278,7 @@ class _Training:
             if self.yardstick is not None and self.iteration == 0:
                 found = self.yardstick.measured(self.model, self.objective, self.control.is_stopping)
                 self._set_reference(math.inf if found is None else found.loss)
+            self._measure_neutral(None)
             return False
         began = time.perf_counter()
         try:
@@ -287,11 +303,23 @@ class _Training:
                 figures=measured.figures,
             )
         )
+        self._measure_neutral(measured)
         if is_best:
             self.kept.tell_best(self.iteration)
         stopping = self.config.early_stopping
         is_hopeless = self.kept.best.without_improvement >= stopping.patience
         return stopping.enabled and is_hopeless and self.iteration < self.config.iters
+
+    def _measure_neutral(self, measured: Measurement | None) -> None:
+        """What the weights have forgotten, beside what a validation says that they learned."""
+        found = self.trade.measured(self.iteration, measured)
+        if found is not None:
+            place = {
+                "epoch": self._epoch,
+                "trained_tokens": self.report.trained_tokens,
+                "elapsed_s": self._elapsed_s,
+            }
+            self.channel.emit(found.model_copy(update=place))
 
     def _set_reference(self, loss: float) -> None:
         """Lets the guard know what the untrained model can do."""
@@ -315,6 +343,7 @@ class _Training:
             "report": self.report.state(),
             "guard": self.guard.state(),
             "rollouts": self.batches.state(),
+            "trade": self.trade.state(),
         } | self.kept.state()
         save_checkpoint(self.run_dir.state, self.iteration, self.model, self.optimizer, self.step, state)
 
@@ -329,6 +358,7 @@ class _Training:
         self.report.restore(state["report"])
         self.guard.restore(state["guard"])
         self.batches.restore(state["rollouts"])
+        self.trade.restore(state.get("trade"))
         accumulated = restore(checkpoint, self.model, self.optimizer)
         self.kept.restore(state, self.iteration)
         return accumulated
@@ -392,9 +422,26 @@ class _Training:
                 self._save_state()  # what was saved before would report these losses again
         if not self.guard.is_suspicious:
             self._save()
-        self._emit_finished(reason, self.kept.place_final(self.iteration))
+        self._emit_finished(reason, self.kept.place_final(self.iteration, self._balanced()))
+
+    def _balanced(self) -> Weighed | None:
+        """The checkpoint and strength that the adapter is to hold, where the config asks for the best balance."""
+        if self.config.final_adapter != "balanced" or self.guard.is_suspicious or not self.iteration:
+            return None
+        if hindrance := self.trade.hindrance():
+            said = f"The checkpoints cannot be balanced: {hindrance}."
+            self.channel.emit(event.Warned(message=said, hint="The best weights are kept instead."))
+            return None
+        progress = reported_progress(self.channel, "Weighing what was learned against what was forgotten")
+        found = self.trade.balanced(self.kept.checkpoints(self.iteration), self.control.is_stopping, progress)
+        if found is None:
+            said = "No checkpoint learned more than it forgot."
+            hint = "The best weights are kept instead. Try a lower learning rate, or more and other data."
+            self.channel.emit(event.Warned(message=said, hint=hint))
+        return found
 
     def _emit_finished(self, reason: str, message: str) -> None:
+        standing = self.kept.placed or self.trade.of(self.kept.placed_at)
         self.channel.emit(
             event.Finished(
                 reason=reason,
@@ -402,6 +449,8 @@ class _Training:
                 elapsed_s=self._elapsed_s,
                 best_iteration=self.kept.best.iteration,
                 best_val_loss=self.kept.best.loss,
+                learned=standing.learned if standing else None,
+                forgot=standing.forgot if standing else None,
                 message=message,
             )
         )
