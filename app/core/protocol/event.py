@@ -146,7 +146,6 @@ class NeutralMeasured(Event):
     learned: float | None = None
     tokens: int = 0
     source: str = "sampled"
-    neutral_time_s: float = 0.0
     epoch: float = 0.0
     trained_tokens: int = 0
     elapsed_s: float = 0.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,7 +69,6 @@ class Trade:
         """Measures the present weights, those of ``iteration``; the place of the point is for the loop to say."""
         if self._neutral is None:
             return None
-        began = time.perf_counter()
         learned = self._learned(iteration, validation.loss) if validation is not None else None
         loss, forgot = self._neutral.measured()
         self._found[iteration] = Weighed(iteration, 1.0, learned, forgot)
@@ -82,7 +80,6 @@ class Trade:
             learned=learned,
             tokens=self._neutral.text.tokens,
             source=self._neutral.text.source,
-            neutral_time_s=time.perf_counter() - began,
         )
 
     def of(self, iteration: int) -> Weighed | None:

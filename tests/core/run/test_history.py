@@ -150,3 +150,38 @@ def test_smoothing_step_by_step_equals_smoothing_at_once(weight: float) -> None:
     for end in (0, 1, 63, 64, 65, 300, 1000):
         found = smoothed.update(values[:end])
     assert found == pytest.approx(smooth(values, weight), nan_ok=True)
+
+
+def neutral(iteration: int, forgot: float, learned: float | None = 0.5) -> event.NeutralMeasured:
+    return event.NeutralMeasured(
+        iteration=iteration, neutral_loss=2 + forgot, base_loss=2.0, forgot=forgot, learned=learned, tokens=512,
+        epoch=iteration / 50, elapsed_s=iteration / 10,
+    )  # fmt: skip
+
+
+def test_what_was_learned_and_forgotten_is_a_curve() -> None:
+    history = fed(started(), neutral(0, 0.0, 0.0), report(4, [1.0] * 4), validated(4, 0.5), neutral(4, 0.25))
+    assert history.forgot_x("iterations").tolist() == [0, 4]
+    assert history.forgot.tolist() == [0, 0.25]
+    assert history.learned.tolist() == [0, 0.5]
+    assert history.traded is not None
+    assert history.traded.text() == "learned 0.50, forgot 0.25"
+    rows = list(csv.DictReader(io.StringIO(history.to_csv())))
+    assert [(row["iteration"], row["forgot"], row["learned"]) for row in rows if row["forgot"]] == [
+        ("0", "0", "0"), ("4", "0.25", "0.5")
+    ]  # fmt: skip
+    history.feed(event.Finished(iteration=4, learned=0.4, forgot=0.1))  # of the adapter that was kept
+    assert history.traded is not None
+    assert (history.traded.learned, history.traded.forgot) == (0.4, 0.1)
+
+
+def test_what_was_forgotten_after_the_point_of_a_resume_is_forgotten() -> None:
+    history = fed(started(), report(4, [1.0] * 4), neutral(4, 0.1, None), report(8, [1.0] * 4), neutral(8, 0.9))
+    history.feed(started(iteration=6))
+    assert history.forgot.tolist() == [0.1]
+    assert history.traded is not None
+    assert history.traded.text() == "forgot 0.10"
+
+
+def test_a_run_that_measured_nothing_of_it_says_so() -> None:
+    assert fed(started(), report(4, [1.0]), validated(4, 0.5)).traded is None

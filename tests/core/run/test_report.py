@@ -164,3 +164,22 @@ def test_a_picture_of_almost_nothing(losses: list[float]) -> None:
     svg = curve_svg(fed(found))
     assert bool(svg) == math.isfinite(losses[0])
     assert "nan" not in svg
+
+
+def test_what_was_forgotten_is_reported_with_what_it_was_measured_on(reader: RunReader, tmp_path: Path) -> None:
+    measured = event.NeutralMeasured(
+        iteration=2, neutral_loss=2.03, base_loss=2.0, forgot=0.03, learned=0.82, tokens=512, source="sampled"
+    )
+    without = curve_svg(reader.history)
+    with reader.run.events.open("a") as file:
+        file.write(f"{measured.to_line()}\n")
+    reader.read()
+    for name in ("r.md", "r.html"):
+        save_report(reader, tmp_path / name)
+        said = (tmp_path / name).read_text()
+        assert "learned 0.820, forgot 0.030, nats a token, on 512 tokens of text of the base's own" in said.replace(
+            "&#39;", "'"
+        )
+    assert "| 2 | 0.5000 | 0.0300 | best |" in (tmp_path / "r.md").read_text()
+    assert ">Forgot</text>" in curve_svg(reader.history)
+    assert ">Forgot</text>" not in without

@@ -102,6 +102,9 @@ CASES = [
     ("schedule", {"schedule": "custom"}, {}, {}, Severity.ERROR),
     ("weight_decay", {"weight_decay": 0.1}, {}, {}, Severity.WARNING),
     ("warmup", {"warmup": 10_000}, {}, {}, Severity.WARNING),
+    ("final_adapter", {"final_adapter": "balanced", "neutral_tokens": 0}, {}, {}, Severity.ERROR),
+    ("final_adapter", {"final_adapter": "balanced", "val_batches": 0}, {}, {}, Severity.ERROR),
+    ("final_adapter", {"final_adapter": "balanced", "train_mode": "dpo"}, {}, {}, Severity.ERROR),
     ("resume_adapter_file", {"resume_adapter_file": "/nowhere/a.safetensors"}, {}, {}, Severity.ERROR),
 ]
 

@@ -188,3 +188,22 @@ def test_the_chart_is_saved_as_a_picture_and_as_points(chart: LossChart, tmp_pat
         chart.save(tmp_path / "loss.bmp")
     with pytest.raises(OSError, match="written"):
         chart.save(tmp_path / "missing" / "loss.png")
+
+
+def test_what_was_forgotten_is_drawn_beside_the_losses_and_told(
+    qtbot: QtBot, chart: LossChart, history: RunHistory
+) -> None:
+    assert chart._legend.getLabel(chart._forgot) is None
+    for iteration, forgot in ((0, 0.0), (300, 0.02), (600, 0.05)):
+        history.feed(
+            event.NeutralMeasured(iteration=iteration, neutral_loss=2 + forgot, base_loss=2.0, forgot=forgot)
+        )
+    redrawn(qtbot, chart)
+    x, y = chart._forgot.getOriginalDataset()
+    assert x.tolist() == [0, 300, 600]
+    assert y == pytest.approx([0, 0.02, 0.05])
+    assert chart._legend.getLabel(chart._forgot) is not None
+    assert chart.values_at(349).endswith("forgot 0.020")
+    chart.set_history(RunHistory())
+    redrawn(qtbot, chart)
+    assert chart._legend.getLabel(chart._forgot) is None

@@ -354,3 +354,16 @@ def test_a_run_with_rewards_shows_them_and_the_newest_answers(
     assert not panel.page._log_tabs.isHidden()
     panel.page._log_tabs.setCurrentIndex(1)
     assert "It is 5." in panel.page.samples.browser.toPlainText()
+
+
+def test_what_was_learned_and_forgotten_stands_among_the_figures(
+    qtbot: QtBot, panel: RunPanel, session: RunSession, workers: list[FakeWorker]
+) -> None:
+    worker = started(session, workers)
+    qtbot.waitUntil(lambda: said(panel, "run_iteration") == "Iteration 300 of 600")
+    assert (said(panel, "figure.learned"), said(panel, "figure.forgot")) == ("–", "–")
+    worker.say(event.NeutralMeasured(iteration=300, neutral_loss=2.03, base_loss=2.0, forgot=0.03, learned=0.82))
+    qtbot.waitUntil(lambda: said(panel, "figure.forgot") == "0.03")
+    assert said(panel, "figure.learned") == "0.82"
+    worker.say(event.Progressed(phase="Weighing what was learned against what was forgotten", done=2, total=9))
+    assert said(panel, "run_sentence") == "Weighing what was learned against what was forgotten (2 of 9)…"

@@ -440,3 +440,29 @@ def test_another_folder_can_be_listed(qtbot: QtBot, tab: RunsTab, tmp_path: Path
     settled(qtbot, tab)
     assert names(tab) == ["omega"]
     assert RunCatalog(tmp_path / "other").refresh()[0].name == "omega"
+
+
+def test_what_was_forgotten_is_listed_told_and_laid_over(qtbot: QtBot, tab: RunsTab, runs: list[RunDir]) -> None:
+    with runs[0].events.open("a") as file:
+        for iteration, forgot in ((0, 0.0), (100, 0.0345)):
+            measured = event.NeutralMeasured(
+                iteration=iteration, neutral_loss=2 + forgot, base_loss=2.0, forgot=forgot, learned=forgot * 10
+            )
+            file.write(f"{measured.to_line()}\n")
+    tab.refresh()
+    settled(qtbot, tab)
+    view, column = tab.table.filter, COLUMN_KEYS.index("forgot")
+    listed = {names(tab)[row]: view.index(row, column).data() for row in range(view.rowCount())}
+    assert listed == {"alpha": "0.0345", "beta two": "–", "gamma": "–"}
+    select(qtbot, tab, runs[0])
+    assert text(tab, "run_detail.traded") == "learned 0.345, forgot 0.035 (nats a token)"
+    select(qtbot, tab, runs[0], runs[1])
+    overlay = tab.selected.overlay
+    items = [points for _, _, points in overlay._entries]
+    assert [item.getOriginalDataset()[0] is None or not len(item.getOriginalDataset()[0]) for item in items] == [
+        True, True
+    ]  # fmt: skip
+    overlay._forgot.click()
+    qtbot.waitUntil(lambda: not overlay.is_busy)
+    place = [run.key for run in overlay._runs].index(str(runs[0].path))
+    assert items[place].getOriginalDataset()[1].tolist() == [0.0, 0.0345]

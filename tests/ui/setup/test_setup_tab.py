@@ -108,7 +108,7 @@ SHOWN = (
     "model", "data", "valid_data", "learning_rate", "batch_size", "grad_accumulation_steps", "max_seq_length",
     "epochs", "iters", "optimizer", "adapter_name", "steps_per_report", "steps_per_eval", "save_every", "seed",
     "early_stopping.enabled", "early_stopping.patience", "mask_prompt", "mask_turns", "grad_checkpoint", "schedule",
-    "warmup", "weight_decay", "max_grad_norm", "val_batches", "batching", "final_adapter",
+    "warmup", "weight_decay", "max_grad_norm", "val_batches", "neutral_tokens", "batching", "final_adapter",
     "early_stopping.min_delta", "valid_fraction", "test_fraction", "adapter_dtype", "resume_adapter_file",
     "fine_tune_type", "lora_parameters.rank", "lora_parameters.scale", "lora_parameters.dropout", "num_layers",
 )  # fmt: skip

@@ -1,0 +1,13 @@
+"""What a run says in a terminal of what it learned and forgot."""
+
+from app.command.progress import finished_line, neutral_line
+from app.core.protocol import event
+
+
+def test_learned_and_forgot() -> None:
+    measured = event.NeutralMeasured(iteration=1200, neutral_loss=2.03, base_loss=2.0, forgot=0.03, learned=0.82)
+    assert neutral_line(measured) == "iteration 1,200 · learned 0.82, forgot 0.03"
+    assert neutral_line(measured.model_copy(update={"learned": None})) == "iteration 1,200 · forgot 0.03"
+    ended = event.Finished(iteration=1200, elapsed_s=3.0, learned=0.8, forgot=0.01)
+    assert finished_line(ended).endswith(" · learned 0.80, forgot 0.01")
+    assert "forgot" not in finished_line(event.Finished(iteration=1200))
