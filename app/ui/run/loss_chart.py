@@ -170,7 +170,7 @@ class LossChart(QWidget):
         self._view = Plot("loss_plot", "Training and validation loss", self)
         self._plot = self._view.item
         self._plot.getViewBox().sigRangeChangedManually.connect(self._on_zoomed)
-        self._legend = self._plot.addLegend(offset=(-4, 2), labelTextSize="9pt", colCount=4, horSpacing=12)
+        self._legend = self._plot.addLegend(offset=(-4, 2), labelTextSize="9pt", colCount=3, horSpacing=12)
         self._raw = self._curve()
         self._line = self._curve("Train")
         self._valid = self._curve("Validation")
@@ -328,9 +328,14 @@ class LossChart(QWidget):
 
     def _name_forgot(self) -> None:
         """The curve stands in the legend where there is one."""
-        named = self._legend.getLabel(self._forgot) is not None
-        if named != bool(len(self._series.forgot)):
-            self._legend.removeItem(self._forgot) if named else self._legend.addItem(self._forgot, "Forgot")
+        named, wanted = self._legend.getLabel(self._forgot) is not None, bool(len(self._series.forgot))
+        if named and not wanted:
+            self._legend.removeItem(self._forgot)
+        elif wanted and not named:
+            self._legend.addItem(self._forgot, "Forgot")
+            self._legend.setLabelTextColor(theme.colors().muted)
+        if named != wanted:
+            self._legend.setColumnCount(2 if wanted else 3)  # four in a row would not fit beside the curves
 
     def _draw_best(self, valid_x: Floats) -> None:
         index = self._series.best_index
