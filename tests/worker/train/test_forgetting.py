@@ -22,7 +22,7 @@ from app.core.protocol.event import (
 )
 from app.core.run.folder import RunDir
 from app.core.run.summary import summarize
-from app.core.setup.config_file import load_config
+from app.core.setup.config_file import load_config, save_config
 from app.core.system import starter
 from app.worker.model.head import find_head
 from app.worker.model.loading import load_model, make_trainable
@@ -45,7 +45,7 @@ def stop_at(iteration: int) -> Any:
     return lambda found: "stop" if isinstance(found, TrainReported) and found.iteration == iteration else None
 
 
-def weights(run: RunDir) -> dict[str, list[Any]]:
+def weights(run: RunDir) -> dict[str, Any]:
     return {name: array.tolist() for name, array in saved_arrays(run.adapters / "adapters.safetensors").items()}
 
 
@@ -113,12 +113,8 @@ def test_a_run_of_before_gets_its_text_when_it_is_resumed(inputs: tuple[Path, Pa
     """The base is there with the adapter off; what was learned is told by measuring it once."""
     config = config_for(*inputs, neutral_tokens=TOKENS, steps_per_report=1)
     _, whole = start(config, tmp_path / "whole")
-    run, _ = start(config, tmp_path / "run", stop_at(4))
-    (run.path / NEUTRAL_FILE).unlink()
-    (state,) = run.state.glob("*/state.json")
-    state.write_text(
-        json.dumps({key: value for key, value in json.loads(state.read_text()).items() if key != "trade"})
-    )
+    run, _ = start(config.with_value("neutral_tokens", 0), tmp_path / "run", stop_at(4))
+    save_config(load_config(run.config).config.with_value("neutral_tokens", TOKENS), run.config)
     second = go_on(run, resume=True)
     last, expected = second.of(NeutralMeasured)[-1], whole.of(NeutralMeasured)[-1]
     assert last.forgot == expected.forgot
