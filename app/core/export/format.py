@@ -69,6 +69,15 @@ EXPORT_FORMATS = {
             fused_bytes,
         ),
         ExportFormat(
+            "peft",
+            "Adapter for PEFT",
+            "The adapter alone, as Hugging Face's PEFT has it: for GPUs, and for servers that hold many adapters.",
+            ("PEFT", "transformers", "vLLM", "llama.cpp's adapter converter"),
+            "Full fine-tunes, which have no adapter, and embeddings that are also the model's head.",
+            (SCALE,),
+            adapter_bytes,
+        ),
+        ExportFormat(
             "hf",
             "Fused model for transformers",
             "One model in Hugging Face's own form: for GPUs, servers, and converters of other programs.",

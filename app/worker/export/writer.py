@@ -50,6 +50,7 @@ class ExportWriter(Protocol):
 EXPORT_WRITERS = {
     "adapter": "app.worker.export.adapter:AdapterWriter",
     "fused": "app.worker.export.fused:FusedWriter",
+    "peft": "app.worker.export.peft:PeftWriter",
     "hf": "app.worker.export.hf:HfWriter",
 }
 

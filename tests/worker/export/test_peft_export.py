@@ -1,0 +1,139 @@
+"""PEFT folders: transformers with PEFT answers as the adapter did here, and the way back loses nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+import pytest
+from mlx.utils import tree_flatten
+from mlx_lm import load
+
+from app.core.problem import UnusableError
+from app.worker.export.peft import targets
+from tests.worker.answering_model import make_adapter, make_model
+from tests.worker.export.exporting import exported, run_export
+from tests.worker.export.hf_model import MORE, mlx_logits, torch_logits, write_adapter, write_hf_model
+from tests.worker.model.test_peft import write_peft
+from tests.worker.training import saved_arrays
+
+# What transformers and PEFT say of each other's versions, and PEFT of ranks of parameters, which it does take.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"),
+    pytest.mark.filterwarnings("ignore:The following (rank|alpha)_pattern keys:RuntimeWarning"),
+]
+ATTENTION = ["self_attn.q_proj", "self_attn.o_proj"]
+
+
+@pytest.fixture(scope="module")
+def bases(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("peft")
+    for model_type in MORE:
+        write_hf_model(root / model_type, model_type)
+    return root
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("model_type", list(MORE))
+def test_peft_answers_as_the_adapter_did(bases: Path, tmp_path: Path, model_type: str) -> None:
+    base = bases / model_type
+    adapter = write_adapter(base, tmp_path / "adapter")
+    wanted = mlx_logits(base, adapter)
+    out = exported(tmp_path, adapter, "peft")
+    assert np.abs(wanted - torch_logits(base)).max() > 0.05
+    assert np.abs(torch_logits(base, out) - wanted).max() < 1e-3
+    config = json.loads((out / "adapter_config.json").read_text())
+    assert (config["r"], config["lora_alpha"], type(config["lora_alpha"])) == (4, 8, int)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("model_type", ["llama", "gpt2", "phi3"])
+def test_dora_too(bases: Path, tmp_path: Path, model_type: str) -> None:
+    base = bases / model_type
+    adapter = write_adapter(base, tmp_path / "adapter", "dora")
+    out = exported(tmp_path, adapter, "peft")
+    assert np.abs(torch_logits(base, out) - mlx_logits(base, adapter)).max() < 1e-3
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(
+    "more, said",
+    [
+        ({"layers": 2, "keys": ATTENTION}, {"layers_to_transform": [1, 2], "exclude_modules": None}),
+        ({"layers": 1, "keys": [*ATTENTION, "lm_head"]}, {"layers_to_transform": None}),
+        ({"keys": ["lm_head", "model.embed_tokens", "model.layers.1.mlp.up_proj"]}, {"layers_to_transform": None}),
+        ({"layers": 1, "rank": 3, "scale": 1 / 3, "keys": ATTENTION}, {"lora_alpha": 1}),
+        ({"layers": 1, "rank": 3, "scale": 0.5, "keys": ATTENTION}, {"lora_alpha": 1.5}),
+    ],
+)
+def test_what_is_chosen_one_by_one_is_chosen_there(
+    bases: Path, tmp_path: Path, more: dict[str, Any], said: dict[str, Any]
+) -> None:
+    base = bases / "llama"
+    adapter = write_adapter(base, tmp_path / "adapter", **more)
+    out = exported(tmp_path, adapter, "peft")
+    config = json.loads((out / "adapter_config.json").read_text())
+    assert {name: config[name] for name in said} == said
+    assert np.abs(torch_logits(base, out) - mlx_logits(base, adapter)).max() < 1e-3
+
+
+@pytest.mark.parametrize("kind", ["lora", "dora"])
+def test_the_way_from_peft_to_mlx_and_back_loses_nothing(tmp_path: Path, kind: str) -> None:
+    base = make_model(tmp_path / "base")
+    peft = write_peft(make_adapter(base, tmp_path / "own", kind), tmp_path / "peft", kind)
+    config = json.loads((peft / "adapter_config.json").read_text()) | {"base_model_name_or_path": str(base)}
+    (peft / "adapter_config.json").write_text(json.dumps(config))
+    mlx = exported(tmp_path, peft, "adapter", out=tmp_path / "mlx")
+    for source in (peft, mlx):
+        back = exported(tmp_path, source, "peft", out=tmp_path / f"back-{source.name}")
+        wanted = saved_arrays(peft / "adapter_model.safetensors")
+        found = saved_arrays(back / "adapter_model.safetensors")
+        assert found.keys() == wanted.keys()
+        assert all(mx.array_equal(found[name], wanted[name]).item() for name in wanted)
+        told = json.loads((back / "adapter_config.json").read_text())
+        assert (told["r"], told["lora_alpha"]) == (config["r"], config["lora_alpha"])
+
+
+def test_what_peft_has_no_form_for_is_named(tmp_path: Path) -> None:
+    base = make_model(tmp_path / "base")
+    with pytest.raises(UnusableError, match="no adapter to be exported"):
+        run_export(tmp_path, make_adapter(base, tmp_path / "full", "full"), "peft")
+    tied = write_adapter(base, tmp_path / "tied", keys=["model.embed_tokens"])
+    with pytest.raises(UnusableError, match="also the head of this model"):
+        run_export(tmp_path, tied, "peft")
+
+
+EVERY = [f"model.layers.{n}.{m}" for n in range(3) for m in ("attn.c_proj", "mlp.c_proj", "mlp.c_fc")] + ["lm_head"]
+
+
+@pytest.mark.parametrize(
+    "adapted, names, layers, excluded",
+    [
+        ([m for m in EVERY if m != "lm_head"], ["attn.c_proj", "c_fc", "mlp.c_proj"], None, None),
+        ([m for m in EVERY if ".2.mlp" in m], ["c_fc", "mlp.c_proj"], [2], None),
+        (["lm_head", EVERY[0]], ["attn.c_proj", "lm_head"], None, [EVERY[3], EVERY[6]]),
+        ([EVERY[0], EVERY[4]], ["attn.c_proj", "mlp.c_proj"], None, [EVERY[1], EVERY[3], EVERY[6], EVERY[7]]),
+    ],
+)
+def test_targets_choose_exactly_what_is_adapted(
+    adapted: list[str], names: list[str], layers: list[int] | None, excluded: list[str] | None
+) -> None:
+    found = targets(dict.fromkeys(adapted), EVERY)
+    assert (found["target_modules"], found["layers_to_transform"], found["exclude_modules"]) == (
+        names,
+        layers,
+        excluded,
+    )
+
+
+def test_an_untouched_model_has_no_adapter_to_lose(tmp_path: Path) -> None:
+    """What was written is all of the adapter: as many numbers as the run trained."""
+    base = make_model(tmp_path / "base")
+    adapter = make_adapter(base, tmp_path / "adapter")
+    out = exported(tmp_path, adapter, "peft")
+    model, _ = load(str(base), adapter_path=str(adapter))
+    trained = [array.size for name, array in tree_flatten(model.parameters()) if "lora_" in name]
+    assert sum(array.size for array in saved_arrays(out / "adapter_model.safetensors").values()) == sum(trained)
