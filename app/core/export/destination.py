@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from app.core.export.lm_studio import PUBLISHER, lm_studio_models
 from app.core.problem import Problem
 from app.core.quantity import bytes_text
 from app.core.system import place
@@ -16,8 +17,12 @@ def exports_dir() -> Path:
 
 
 def free_destination(word: str, format_name: str, parent: Path | None = None) -> Path:
-    """A folder for an export that is not there yet: ``PARENT/WORD-FORMAT``, with a number if that is taken."""
-    base = (parent if parent is not None else exports_dir()) / f"{word}-{format_name}"
+    """A folder for an export that is not there yet: ``PARENT/WORD-FORMAT``, with a number if that is taken.
+
+    What goes to LM Studio goes into its own models folder, unless ``parent`` says otherwise.
+    """
+    usual = lm_studio_models() / PUBLISHER if format_name == "lmstudio" else exports_dir()
+    base = (parent if parent is not None else usual) / f"{word}-{format_name}"
     path, number = base, 1
     while path.exists():
         number += 1

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.core.export.gguf_type import LLAMA_CPP, gguf_bytes, gguf_type_option
 from app.core.export.option import ExportOption, OptionChoice
 from app.core.export.size import SizeEstimate, adapter_bytes, float_model_bytes, fused_bytes
 from app.core.model.conversion import QUANTIZATIONS
@@ -27,6 +28,14 @@ FUSED_BITS = ExportOption(
     "How the weights are stored. Fewer bits are smaller and faster, and lose some of what was learned.",
     FLOAT_BITS.value,
     (FLOAT_BITS, *(OptionChoice(way.name, way.label, way.help) for way in QUANTIZATIONS.values())),
+)
+
+
+OLLAMA_CREATE = ExportOption(
+    "create", "Make it in Ollama", "Run `ollama create` at the end, so that `ollama run` knows the model.", False
+)
+OLLAMA_NAME = ExportOption(
+    "name", "Name in Ollama", "What the model is called there; empty for the run's name.", ""
 )
 
 
@@ -85,6 +94,42 @@ EXPORT_FORMATS = {
             "Architectures whose names in transformers are not known, and models that also see or hear.",
             (SCALE,),
             float_model_bytes,
+        ),
+        ExportFormat(
+            "gguf",
+            "GGUF",
+            "One file with everything: model, tokenizer and chat template, for llama.cpp and what stands on it.",
+            ("llama.cpp", "LM Studio", "Ollama", "Jan", "KoboldCpp"),
+            "Architectures and types that are not written here need your own llama.cpp.",
+            (SCALE, gguf_type_option("BF16"), LLAMA_CPP),
+            gguf_bytes,
+        ),
+        ExportFormat(
+            "gguf-adapter",
+            "GGUF adapter",
+            "The adapter alone, as llama.cpp puts it on the GGUF file of its base.",
+            ("llama.cpp (--lora)",),
+            "DoRA, full fine-tunes, and architectures that are not written as GGUF here.",
+            (SCALE,),
+            adapter_bytes,
+        ),
+        ExportFormat(
+            "lmstudio",
+            "LM Studio",
+            "A GGUF file in LM Studio's own models folder: it stands in its list at once.",
+            ("LM Studio",),
+            "What GGUF refuses, and a Mac that LM Studio was never started on.",
+            (SCALE, gguf_type_option("Q8_0"), LLAMA_CPP),
+            gguf_bytes,
+        ),
+        ExportFormat(
+            "ollama",
+            "Ollama",
+            "A GGUF file with a Modelfile: template, samplers and where an answer ends.",
+            ("Ollama",),
+            "What GGUF refuses.",
+            (SCALE, gguf_type_option("Q8_0"), LLAMA_CPP, OLLAMA_CREATE, OLLAMA_NAME),
+            gguf_bytes,
         ),
     )
 }

@@ -49,6 +49,10 @@ class ExportWriter(Protocol):
 # The class of a format is imported only when it is asked for.
 EXPORT_WRITERS = {
     "adapter": "app.worker.export.adapter:AdapterWriter",
+    "gguf": "app.worker.export.gguf:GgufWriter",
+    "gguf-adapter": "app.worker.export.gguf_adapter:GgufAdapterWriter",
+    "lmstudio": "app.worker.export.lm_studio:LmStudioWriter",
+    "ollama": "app.worker.export.ollama:OllamaWriter",
     "fused": "app.worker.export.fused:FusedWriter",
     "peft": "app.worker.export.peft:PeftWriter",
     "hf": "app.worker.export.hf:HfWriter",

@@ -107,6 +107,9 @@ def _arrays(model: nn.Module) -> Iterator[tuple[str, tuple[int, ...], Callable[[
                 yield f"{owner}.bias", bias.shape, lambda bias=bias: bias, False  # type: ignore[misc]
             continue
         for name, array in tree_flatten(leaf.parameters()):
+            if array.ndim > 1:
+                said = f"{path} is stored as {type(leaf).__name__}, which cannot be unpacked here."
+                raise UnusableError([Problem("model", said, hint="Choose the original model as base.")])
             if not name.split(".")[-1].startswith("_"):
                 yield f"{path}.{name}", array.shape, lambda array=array: array, False  # type: ignore[misc]
 

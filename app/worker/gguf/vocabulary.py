@@ -16,6 +16,8 @@ from app.worker.gguf.pre_tokenizer import pre_tokenizer_name
 
 _BYTE = re.compile(r"^<0x[0-9A-F]{2}>$")
 _SPACE = "▁"
+# llama.cpp wants merges; this one is of characters that no byte is written as, so that it never happens.
+_NO_MERGE = "\x01 \x01"
 # Scores of pieces that are never the result of a merge.
 _ADDED_SCORE, _UNUSED_SCORE = -1000.0, -10000.0
 # What llama.cpp ends an answer at by its text alone, whatever a file says.
@@ -111,6 +113,7 @@ def _bytes(tree: Mapping[str, Any], rows: int) -> GgufVocabulary:
     if normalizer is not None:
         notes.append("Letters with their marks apart (é as e and ´) are put together here, and not by llama.cpp.")
     merges = [pair if isinstance(pair, str) else " ".join(pair) for pair in tree["model"]["merges"]]
+    merges = merges or [_NO_MERGE]
     return GgufVocabulary("gpt2", pre, tokens, types, merges=merges, notes=notes)
 
 
