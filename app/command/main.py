@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import importlib
 import os
-import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
 from app import __version__
 from app.command import output
 from app.core.problem import Problem, UnusableError
-from app.core.system import place
+from app.core.system.kept_traceback import keep_traceback
 
 DONE, FAILED, UNUSABLE = 0, 1, 2
 INTERRUPTED = 130  # what typer makes of Ctrl-C
@@ -68,7 +67,8 @@ def run_command(arguments: list[str]) -> int:
         _tell_failure(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}.", as_json)
         return FAILED
     except Exception as error:  # the last door: told in a sentence, with the details in a file
-        _tell_failure(f"Luthier failed: {type(error).__name__}: {error}. {_saved_traceback()}", as_json)
+        said = " ".join(str(error).split()).rstrip(".")[:300] or "an error without a word"
+        _tell_failure(f"Luthier failed in a way that it does not know: {said}. {keep_traceback()}", as_json)
         return FAILED
 
 
@@ -144,13 +144,3 @@ def _tell_failure(message: str, as_json: bool) -> None:
     if as_json:
         output.say_json({"type": "failed", "error": message, "message": message})
     output.remark(f"error: {message}")
-
-
-def _saved_traceback() -> str:
-    try:
-        path = place.cache_dir() / "last_error.txt"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(traceback.format_exc(), encoding="utf-8")
-    except OSError as error:
-        return f"(The details could not be written: {error}.)"
-    return f"The details are in {path}."

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
@@ -112,11 +114,46 @@ def work(run: RunDir, show: Callable[[Event], None]) -> Event | None:
     from app.core.protocol.client import WorkerClient
 
     last: Event | None = None
-    with WorkerClient(run.path, run.log) as worker, worker.stopped_by_interrupt():
+    with WorkerClient(run.path, run.log) as worker, worker.stopped_by_interrupt(), Silence() as silence:
         for said in worker.events():
+            silence.broken()
             last = said
             show(said)
     return last
+
+
+class Silence(AbstractContextManager["Silence"]):
+    """Tells when a worker has not said a word for as long as the settings allow; once for each silence."""
+
+    def __init__(self) -> None:
+        from app.core.system.setting import load_settings
+
+        self._seconds = load_settings().silence_s
+        self._heard, self._over = threading.Event(), False
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._watch, daemon=True, name="silence").start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._over = True
+        self._heard.set()
+
+    def broken(self) -> None:
+        """The worker said something."""
+        self._heard.set()
+
+    def _watch(self) -> None:
+        from app.core.quantity import duration_text
+
+        while not self._over:
+            if self._heard.wait(self._seconds):
+                self._heard.clear()
+                continue
+            took = duration_text(self._seconds)
+            said = f"The worker has not said a word for {took}: a long step, or it is stuck."
+            output.remark(f"warning: {said}\n  Ctrl-C asks it to save and end; pressed again, it ends it at once.")
+            self._heard.wait()
 
 
 def _tell_failure(run: RunDir, failed: Failed) -> None:

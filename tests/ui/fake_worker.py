@@ -18,6 +18,7 @@ class FakeWorker(QObject):
     emitted = Signal(object)
     logged = Signal(str)
     ended = Signal(object)
+    silent = Signal(int)
     made: list[FakeWorker]
 
     def __init__(self, job_dir: Path, task: str, parent: QObject | None = None, *, log: Path | None = None) -> None:

@@ -18,6 +18,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from app.core.protocol.wire import PROTOCOL_VERSION, RefusedError, WirePart, refusal_text
 
+_ODD_NUMBER = 2**53  # no counter reaches it, and arrays of numbers hold none beyond
 _ENCODER = json.JSONEncoder(ensure_ascii=False)  # json.dumps would make a new one for every line
 
 
@@ -311,7 +312,9 @@ def _lenient(tree: dict[str, Any]) -> Event:
     if kind is not None:
         known = kind.model_fields
         try:
-            return kind.model_validate({key: value for key, value in tree.items() if key in known})
+            found = kind.model_validate({key: value for key, value in tree.items() if key in known})
+            if all(abs(value) < _ODD_NUMBER for value in vars(found).values() if isinstance(value, int)):
+                return found
         except ValidationError:
             pass
     at = tree.get("time")

@@ -13,6 +13,7 @@ from app.core.protocol.wire import PROTOCOL_VERSION, RefusedError, WirePart, ref
 # In the folder that a worker works in: what it is asked, what it says, and what its libraries print.
 JOB_FILE, EVENTS_FILE, LOG_FILE = "job.json", "events.jsonl", "log.txt"
 LOG_TAIL_LINES = 40
+AS_BEFORE = "as_before"  # the field named by a refusal that going on with the old values answers
 
 # A config as a tree of values, or as YAML text. What is in it is checked where configs are read.
 ConfigSource: TypeAlias = dict[str, JsonValue] | str

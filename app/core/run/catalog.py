@@ -133,7 +133,12 @@ class RunCatalog:
                 yield
         except OSError as error:
             problem = f"The events cannot be read: {error.strerror or error}."
-        summary = summary_of(reader, problem)
+        except Exception as error:  # one bad run never hides the others
+            problem = f"The events cannot be read: {error}."
+        try:
+            summary = summary_of(reader, problem)
+        except Exception as error:
+            summary = summary_of(RunReader(RunDir(Path(name))), f"The run cannot be read: {error}.")
         self._known[name] = _Known(key, summary)
         self._changed = True
         if summary.is_live:
@@ -173,7 +178,8 @@ class RunCatalog:
         known = list(self._known.items())
         lines = [orjson.dumps(self._head())]
         for name, one in known:
-            lines.append(orjson.dumps([name, one.key, _pack(one.summary)]))
+            with contextlib.suppress(TypeError):  # a name that is no text: the run is read anew each time
+                lines.append(orjson.dumps([name, one.key, _pack(one.summary)]))
             if clock.is_over():
                 yield ScanProgress(len(known), len(known))
                 clock.restart()

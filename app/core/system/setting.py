@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.core.system import place
 from app.core.system.atomic_file import write_text
@@ -31,6 +31,7 @@ class Settings(BaseModel):
     chart_x: Literal["iterations", "epochs", "tokens", "time"] = "iterations"
     chart_log: bool = False
     offline: bool = False
+    silence_s: int = Field(120, ge=5)  # how long a worker may say nothing before that is told
     trusted_reward_files: tuple[str, ...] = ()
     window: dict[str, Any] = {}
 

@@ -74,6 +74,7 @@ class RunSession(QObject):
     logged = Signal(str)
     loaded = Signal()  # a run was read to the end of its file
     ended = Signal(object)  # WorkerOutcome of a run that was live
+    silent = Signal(int)  # seconds that the worker has not said a word, though it should
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -87,6 +88,7 @@ class RunSession(QObject):
         self._worker: WorkerProcess | None = None
         self._file: BinaryIO | None = None
         self._resume_job: TrainJob | None = None
+        self.asked_end: int | None = None  # up to where the last resume was asked to go, if it said so
         self._reading = QTimer(self)
         self._reading.setSingleShot(True)
         self._reading.timeout.connect(self._read)
@@ -139,10 +141,14 @@ class RunSession(QObject):
         self._show_log()
         self._reading.start(0)
 
-    def resume(self, path: Path, *, extend_to: int | None = None) -> None:
-        """Shows the run and goes on with it exactly where it stopped, up to ``extend_to`` iterations if given."""
+    def resume(self, path: Path, *, extend_to: int | None = None, as_before: bool = False) -> None:
+        """Shows the run and goes on with it exactly where it stopped, up to ``extend_to`` iterations if given.
+
+        With ``as_before`` a config that was changed since is put back first.
+        """
         self.open(path)
-        self._resume_job = TrainJob(resume=True) if extend_to is None else TrainJob(extend_to=extend_to)
+        self._resume_job = TrainJob(resume=extend_to is None, extend_to=extend_to, as_before=as_before)
+        self.asked_end = extend_to
 
     def stop(self) -> None:
         """Ends the run after the iteration in progress; everything is saved."""
@@ -188,10 +194,15 @@ class RunSession(QObject):
         self._worker = WorkerProcess(self.run.path, "train", self, log=self.run.log)
         self._worker.emitted.connect(self._on_event)
         self._worker.logged.connect(self.logged)
+        self._worker.silent.connect(self._on_silence)
         self._worker.ended.connect(self._on_ended)
         self.phase = "Starting"
         self._set_state(RunState.PREPARING)
         self._worker.start()
+
+    def _on_silence(self, seconds: int) -> None:
+        if self.is_live and self._state is not RunState.PAUSED:
+            self.silent.emit(seconds)
 
     def _send(self, command: Command, state: RunState) -> None:
         assert self._worker is not None

@@ -8,6 +8,8 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal
 
 from app.core.problem import Problem, errors
+from app.core.protocol.job import AS_BEFORE
+from app.core.quantity import duration_text
 from app.core.queue.queue import line_text, make_entry
 from app.core.run.folder import RunDir
 from app.core.setup.path_kind import PathKind, SortedPath, sort_path
@@ -44,6 +46,7 @@ class UserActions(QObject):
         self.queue.told.connect(self.told)
         forms.told.connect(self.told)
         session.ended.connect(self._on_ended)
+        session.silent.connect(self._tell_silence)
 
     # -- runs -------------------------------------------------------------------------------------------------
 
@@ -117,7 +120,14 @@ class UserActions(QObject):
         if run is None or self.queue.tells_of(run):
             return
         if outcome.ok:
-            self._tell_result(run, state)
+            self._tell_result(run, state, outcome)
+        elif outcome.failure is not None and outcome.failure.path == AS_BEFORE:
+
+            def as_before() -> None:
+                self._session.resume(run.path, extend_to=self._session.asked_end, as_before=True)
+
+            said = outcome.failure.message
+            self.told.emit(Notice(said, "error", "Go on with the old values", as_before))
         elif self._session.can_resume:
             self.told.emit(Notice(outcome.sentence(), "error", "Resume", self.resume_run))
         elif outcome.failure is not None and outcome.failure.path:
@@ -131,10 +141,17 @@ class UserActions(QObject):
         else:
             self._tell(outcome.sentence(), "error")
 
-    def _tell_result(self, run: RunDir, state: RunState) -> None:
+    def _tell_silence(self, seconds: int) -> None:
+        said = f"The worker has not said a word for {duration_text(seconds)}: a long step, or it is stuck."
+        self.told.emit(Notice(said, "warning", "End it", self._session.kill))
+
+    def _tell_result(self, run: RunDir, state: RunState, outcome: WorkerOutcome) -> None:
         name = self._session.config.adapter_name if self._session.config is not None else run.name
         best = self._session.history.best
         if state is RunState.PARKED:
+            if outcome.finished is not None and outcome.finished.message.startswith("The disk is full"):
+                self.told.emit(Notice(outcome.finished.message, "error", "Resume", self.resume_run))
+                return
             said = f"{name} is paused at iteration {self._session.history.iteration:,}; its memory is free."
             self.told.emit(Notice(said, "info", "Resume", self.resume_run))
             return

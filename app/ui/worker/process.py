@@ -14,6 +14,7 @@ from app.core.protocol import event
 from app.core.protocol.command import Command
 from app.core.protocol.event import Event, heard_event, version_mismatch
 from app.core.protocol.program import worker_command, worker_environment
+from app.core.system.setting import load_settings
 
 LOG_TAIL_CHARACTERS = 8_000
 LINES_PER_TURN = 400  # lines handled before the window gets its turn again
@@ -60,6 +61,7 @@ class WorkerProcess(QObject):
     emitted = Signal(object)  # Event
     logged = Signal(str)  # text of stderr, as it comes
     ended = Signal(object)  # WorkerOutcome
+    silent = Signal(int)  # seconds without a word, once for each silence
 
     def __init__(self, job_dir: Path, task: str, parent: QObject | None = None, *, log: Path | None = None) -> None:
         super().__init__(parent)
@@ -84,6 +86,10 @@ class WorkerProcess(QObject):
         self._turn.setSingleShot(True)
         self._turn.setInterval(0)
         self._turn.timeout.connect(self._drain)
+        self._silence = QTimer(self)
+        self._silence.setSingleShot(True)
+        self._silence.setInterval(load_settings().silence_s * 1000)
+        self._silence.timeout.connect(self._tell_silence)
         self._log_poll = QTimer(self)
         self._log_poll.setInterval(LOG_POLL_MS)
         self._log_poll.timeout.connect(self._read_log)
@@ -100,6 +106,7 @@ class WorkerProcess(QObject):
             self._process.setUnixProcessParameters(QProcess.UnixProcessFlag.CreateNewSession)
         if self._log_path is not None:
             self._follow_log(self._log_path)
+        self._silence.start()
         self._process.start(program, arguments)
 
     def send(self, command: Command) -> None:
@@ -130,7 +137,12 @@ class WorkerProcess(QObject):
         """The system's id of the process; 0 when it does not run."""
         return int(self._process.processId())
 
+    def _tell_silence(self) -> None:
+        if self.is_running:
+            self.silent.emit(self._silence.interval() // 1000)
+
     def _read_events(self) -> None:
+        self._silence.start()
         lines = (self._rest + bytes(self._process.readAllStandardOutput().data())).split(b"\n")
         self._rest = lines.pop()
         self._pending += lines

@@ -32,6 +32,7 @@ from app.worker.model.adapter_switch import Adapter, AdapterSwitch
 from app.worker.model.loading import load_model
 from app.worker.process.channel import Channel
 from app.worker.process.free_memory import free_memory_bytes
+from app.worker.token.template_limit import limited_template
 
 MEMORY_SHARE = 0.9
 
@@ -253,7 +254,10 @@ class AnswerServer:
 
     def _templated(self, turns: list[dict[str, str]]) -> str:
         try:
-            return str(self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
+            with limited_template():
+                return str(self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
+        except UnusableError:
+            raise
         except Exception as error:  # a template is a program of the model's author and may raise anything
             said = f"The model's chat template refuses this conversation: {error}."
             raise UnusableError([Problem("messages", said)]) from error

@@ -19,6 +19,7 @@ from app.core.problem import Problem, UnusableError
 from app.core.protocol.job import EvaluateJob
 from app.worker.process.progress import Progress, Reporter
 from app.worker.rollout.score import Scorer
+from app.worker.token.template_limit import limited_template
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,5 +100,6 @@ def _prompt(tokenizer: Any, one: Exchange) -> list[int]:
     """The token ids that the model is given: with the chat template where there is one, as in answering."""
     if not tokenizer.has_chat_template:
         return list(tokenizer.encode("\n".join(turn["content"] for turn in one.asked)))
-    text = tokenizer.apply_chat_template(list(one.asked), tokenize=False, add_generation_prompt=True)
+    with limited_template():
+        text = tokenizer.apply_chat_template(list(one.asked), tokenize=False, add_generation_prompt=True)
     return list(tokenizer.encode(text, add_special_tokens=False))

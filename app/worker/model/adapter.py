@@ -19,6 +19,8 @@ from app.worker.array import scalar
 from app.worker.model.loading import differences
 from app.worker.model.soundness import UnsoundWeightsError, check_sound
 
+UNCHANGED = "it changes nothing: training left the weights as they were"
+
 Weights = Mapping[str, mx.array]
 
 
@@ -95,5 +97,5 @@ def verify(folder: Path, expected: Weights, totals_before: Mapping[str, float]) 
     except UnsoundWeightsError as error:
         said.append(str(error))
     if not said and totals(weights) == totals_before:
-        said.append("it changes nothing: training left the weights as they were")
+        said.append(UNCHANGED)
     return said

@@ -22,6 +22,7 @@ from app.core.protocol.job import AnyJob, read_job
 from app.core.protocol.wire import RefusedError
 from app.core.run.folder import RunDir
 from app.worker.process.channel import Channel
+from app.worker.process.failure import failure
 from app.worker.process.orphan import end_when_orphaned
 
 # `task(channel, job_dir, job)`, each with the job of its own name: `JOBS` says which.
@@ -78,13 +79,12 @@ def _run(channel: Channel, job_dir: Path, job: AnyJob) -> int:
         module, function = TASKS[job.task].split(":")
         task: Task = getattr(importlib.import_module(module), function)
         task(channel, job_dir, job)
-    except UnusableError as error:
-        channel.emit(_unusable(error))
-        return 2
     except Exception as error:  # the last door: what no task foresaw is told, never silent
-        traceback.print_exc()
-        channel.emit(_failed(error))
-        return 1
+        if not isinstance(error, (UnusableError, TaskError)):
+            traceback.print_exc()
+        failed = failure(error, job.task)
+        channel.emit(failed)
+        return 2 if failed.unusable else 1
     return 0
 
 
@@ -109,33 +109,4 @@ def hello(task: str) -> event.Hello:
         memory_gb=memory / 1e9,
         working_set_gb=int(info.get("max_recommended_working_set_size") or memory * 0.75) / 1e9,
         pid=os.getpid(),
-    )
-
-
-def _unusable(error: UnusableError) -> event.Failed:
-    first = error.problems[0]
-    return event.Failed(
-        message="\n".join(p.message if not p.where else p.sentence() for p in error.problems),
-        hint=first.hint,
-        path=first.path,
-        where=first.where,
-        unusable=True,
-    )
-
-
-def _failed(error: Exception) -> event.Failed:
-    """Known failures of MLX in words; anything else with its type, and the log has the rest."""
-    text = str(error)
-    if isinstance(error, TaskError):
-        return event.Failed(message=error.message, hint=error.hint, iteration=error.iteration)
-    if isinstance(error, MemoryError) or "allocate" in text or "Insufficient Memory" in text:
-        return event.Failed(
-            message="The memory is not enough for this.",
-            hint="Use a smaller batch or maximum length, or turn on gradient checkpointing.",
-        )
-    if isinstance(error, OSError) and error.errno == 28:
-        return event.Failed(message="The disk is full.", hint="Free some space, then resume the run.")
-    reason = f"{type(error).__name__}: {text}".splitlines()[0].rstrip(".: ")
-    return event.Failed(
-        message=f"It failed in a way that Luthier does not know ({reason}).", hint="The log tells more."
     )

@@ -27,6 +27,7 @@ from app.worker.rollout.rollout import score_answers
 from app.worker.rollout.score import Scorer
 from app.worker.token.chat_template import REFUSALS
 from app.worker.token.prompt import Prompts
+from app.worker.token.template_limit import limited_template
 
 NEITHER = -1
 # Rewards nearer to each other than this are equal.
@@ -126,11 +127,12 @@ class ModelJudge:
 
     def _rendered(self, turns: list[dict[str, str]]) -> list[int]:
         # Judges that would think aloud first are asked not to (Qwen 3); other templates do not know the word.
-        return list(
-            self._tokenizer.apply_chat_template(
-                turns, add_generation_prompt=True, tokenize=True, enable_thinking=False
+        with limited_template():
+            return list(
+                self._tokenizer.apply_chat_template(
+                    turns, add_generation_prompt=True, tokenize=True, enable_thinking=False
+                )
             )
-        )
 
     def _replies(self, questions: list[list[int]]) -> list[int]:
         """The likelier letter, 0 or 1, for each question."""

@@ -9,13 +9,18 @@ from __future__ import annotations
 
 import faulthandler
 import math
+import os
 import re
+import resource
 import shutil
 import sys
 import tempfile
 import traceback
 import types
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from importlib.abc import MetaPathFinder
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +30,7 @@ from app.core.protocol import event
 from app.core.protocol.client import WorkerClient
 from app.core.protocol.command import ScoreAnswers
 from app.core.protocol.job import RewardJob, write_job
+from app.core.system.reward_trust import own_modules
 from app.worker.process.channel import Channel
 from app.worker.process.control import ENDING
 
@@ -110,6 +116,7 @@ def serve_rewards(channel: Channel, job_dir: Path, job: RewardJob) -> None:
     """The task ``reward``: answers every `ScoreAnswers` until the end of input."""
     file, timeout_s = job.file, job.timeout_s
     functions: dict[str, Callable[..., Any]] | None = None
+    _limit_memory()
     with (job_dir / TRACE_FILE).open("w", encoding="utf-8") as trace:
         while not isinstance(command := channel.wait(), ENDING):
             if not isinstance(command, ScoreAnswers):
@@ -142,12 +149,37 @@ def _load(file: Path) -> dict[str, Callable[..., Any]]:
     vars(module)["register_reward_function"] = register_reward_function
     sys.modules[MODULE_NAME] = module
     sys.path.insert(0, str(file.parent))
+    allowed = {*own_modules(file)}
+    sys.meta_path.insert(0, _OwnFolder(file.parent, allowed))
     try:
         exec(compile(file.read_text(encoding="utf-8"), str(file), "exec"), vars(module))
     except BaseException as error:  # SystemExit too: whatever the file does is told
         raise _FaultError(_told(error, file)) from error
     defined = {name: item for name, item in vars(module).items() if isinstance(item, types.FunctionType)}
     return defined | REGISTERED
+
+
+class _OwnFolder(MetaPathFinder):
+    """Refuses modules of the file's folder that could not be seen when a person said that the file may run."""
+
+    def __init__(self, folder: Path, allowed: set[Path]) -> None:
+        self._folder, self._allowed = folder, allowed
+
+    def find_spec(self, fullname: str, path: Sequence[str] | None, target: Any = None) -> None:  # noqa: ARG002
+        found = PathFinder.find_spec(fullname, path)
+        place = Path(found.origin).resolve() if found is not None and found.origin else None
+        if place is not None and place.is_relative_to(self._folder) and place not in self._allowed:
+            raise ImportError(
+                f"{place} is imported in a way that nobody could see beforehand: write `import {fullname}`"
+            )
+
+
+def _limit_memory() -> None:
+    """Half of the machine's memory, where the system keeps such limits: the rest is the training's."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    with suppress(ValueError, OSError):
+        _, most = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (total // 2 if most < 0 else min(total // 2, most), most))
 
 
 def _scores(functions: dict[str, Callable[..., Any]], file: Path, command: ScoreAnswers) -> Scores:

@@ -13,6 +13,8 @@ import jinja2
 from transformers import PreTrainedTokenizerBase
 from transformers.utils.chat_template_utils import render_jinja_template
 
+from app.worker.token.template_limit import limited_template
+
 GENERATION = re.compile(r"\{%-?\s*generation\s*-?%\}")
 # What a chat template raises for a row that it does not take: its own refusal, and what follows from a field that
 # is missing or of another type than it expects.
@@ -81,21 +83,23 @@ class ChatTemplate:
         if self._is_program:
             return [self._asked(chat, tools, answer_next) for chat in chats]
         marked = not answer_next and self.has_marks(tools)
-        texts, marks = render_jinja_template(
-            conversations=[[_without_nulls(message) for message in chat] for chat in chats],
-            tools=tools,
-            chat_template=self._text(tools),
-            return_assistant_tokens_mask=marked,
-            add_generation_prompt=answer_next,
-            **self._given,
-        )
+        with limited_template(len(chats)):
+            texts, marks = render_jinja_template(
+                conversations=[[_without_nulls(message) for message in chat] for chat in chats],
+                tools=tools,
+                chat_template=self._text(tools),
+                return_assistant_tokens_mask=marked,
+                add_generation_prompt=answer_next,
+                **self._given,
+            )
         if not marked:
             return [Rendered(text) for text in texts]
         return [Rendered(text, tuple(spans)) for text, spans in zip(texts, marks, strict=True)]
 
     def _asked(self, chat: list[Message], tools: Any, answer_next: bool) -> Rendered:
         more = {"add_generation_prompt": True} if answer_next else {}
-        text = self._tokenizer.apply_chat_template(chat, tools=tools, tokenize=False, **more)
+        with limited_template():
+            text = self._tokenizer.apply_chat_template(chat, tools=tools, tokenize=False, **more)
         if not isinstance(text, str):
             raise TypeError("the template does not give a text")
         return Rendered(text)

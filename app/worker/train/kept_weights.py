@@ -13,6 +13,7 @@ from app.core.config.train_config import TrainConfig
 from app.core.problem import TaskError
 from app.core.protocol import event
 from app.core.run.folder import RunDir
+from app.core.setup.chosen_method import method_of
 from app.worker.model import adapter
 from app.worker.model.adapter import AdapterFolder
 from app.worker.model.loading import trainable
@@ -197,6 +198,10 @@ class KeptWeights:
 
     def _verify(self, iteration: int) -> None:
         problems = adapter.verify(self._adapters.path, trainable(self._model), self._totals_before)
+        if problems == [adapter.UNCHANGED] and method_of(self._config).data == "prompts":
+            said = "All answers of a group earned the same reward, in every iteration: that teaches nothing."
+            hint = "Try the rewards on sampled answers: good ones must earn more than bad ones."
+            raise TaskError(said, hint, iteration)
         if problems:
             said = f"The adapter in {self._adapters.path} is not as it should be: {'; '.join(problems)}."
             raise TaskError(said, "The checkpoints beside it may be good.", iteration)

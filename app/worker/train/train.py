@@ -15,7 +15,7 @@ from app.core.model.folder import locate_model
 from app.core.problem import Problem, TaskError, UnusableError
 from app.core.protocol import event
 from app.core.protocol.command import Park, Resume, Save
-from app.core.protocol.job import TrainJob
+from app.core.protocol.job import AS_BEFORE, TrainJob
 from app.core.quantity import bytes_text
 from app.core.run.folder import RunDir
 from app.core.setup.config_file import load_config, save_config
@@ -44,7 +44,6 @@ from app.worker.train.trade import Trade, Weighed
 # A report is due every `steps_per_report` iterations, and sooner where iterations are slow: a chart should move.
 REPORT_AT_LEAST_EVERY_S = 2.0
 OTHER_BYTES = 100_000  # of a saved state: counters, digests, headers
-AS_BEFORE = "as_before"  # the path of the refusal that going on with the old values answers
 
 
 def train(channel: Channel, job_dir: Path, job: TrainJob) -> None:

@@ -145,6 +145,40 @@ def test_a_broken_config_or_folder_hides_no_run(catalog: RunCatalog) -> None:
     assert one.name == "a"
 
 
+ODD_LINES = [
+    b'{"type":"train_reported","iteration":3,"train_loss":"abc","losses":["a"]}\n',
+    b"[" * 9000 + b"\n",
+    b'{"type":"train_reported","iteration":1' + b"0" * 40 + b',"train_loss":1,"learning_rate":1,"trained_tokens":1,'
+    b'"iterations_per_second":1,"tokens_per_second":1}\n',
+    b'{"type":"train_reported","iteration":4,"train_loss":NaN,"losses":[1e999],"learning_rate":-Infinity}\n',
+    b"\xff\xfe\x00\n",
+    b'{"type":"started","iterations":-5,"iterations_per_epoch":0,"train_examples":0,"valid_examples":0}\n',
+    b'{"type":"validated","iteration":2,"val_loss":null}\n',
+    b'{"type":["hello"]}\nnull\n7\n{}\n',
+]
+
+
+@pytest.mark.parametrize("line", ODD_LINES, ids=range(len(ODD_LINES)))
+def test_one_odd_line_hides_no_run(catalog: RunCatalog, line: bytes) -> None:
+    make_run(catalog.parent / "good")
+    odd = make_run(catalog.parent / "odd")
+    with odd.events.open("ab") as file:
+        file.write(line)
+    found = {one.name: one for one in catalog.refresh()}
+    assert len(catalog.summaries()) == 2
+    assert {one.run.name for one in found.values()} >= {"odd"} or len(found) == 1
+    again = RunCatalog(catalog.parent, catalog._index)
+    assert [one.run.name for one in again.refresh()] == [one.run.name for one in catalog.summaries()]
+
+
+def test_a_folder_whose_name_is_no_text_is_listed(catalog: RunCatalog) -> None:
+    make_run(catalog.parent / "good")
+    make_run(catalog.parent / os.fsdecode(b"caf\xe9"))
+    assert {one.run.name for one in catalog.refresh()} == {"good", "caf\udce9"}
+    again = RunCatalog(catalog.parent, catalog._index)
+    assert {one.run.name for one in again.refresh()} == {"good", "caf\udce9"}
+
+
 def test_a_summary_shows_what_was_asked_for_and_counts_the_folder(tmp_path: Path) -> None:
     run = make_run(tmp_path / "a", model="org/model", data="/data/own.jsonl", targets="keys", iters=7,
                    **{"lora_parameters.keys": ("q_proj", "v_proj")})  # fmt: skip

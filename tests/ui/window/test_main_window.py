@@ -17,6 +17,7 @@ from app.core.method.table import METHODS
 from app.core.problem import Problem
 from app.core.protocol import event
 from app.core.protocol.command import Pause, Stop
+from app.core.protocol.job import TrainJob, read_job
 from app.core.setup.config_file import load_config, save_config
 from app.core.setup.trial import trial_config
 from app.core.system.setting import load_settings
@@ -242,6 +243,40 @@ def test_a_failed_run_leads_to_its_field(ready: MainWindow, workers: list[FakeWo
     ready.show_tab("Compare")
     act(ready)
     assert ready.setup_tab.isVisible()
+
+
+def test_a_changed_config_is_put_back_from_the_message(ready: MainWindow, workers: list[FakeWorker]) -> None:
+    ready.user_actions.start()
+    trainers(workers)[0].end(event.Finished(reason="stopped", iteration=3))
+    run = ready.session.run
+    assert run is not None
+    ready.session._resume_job = None
+    failure = event.Failed(message="`seed` is 9, and was 0.", hint="…", path="as_before", unusable=True)
+    ready.user_actions.go_on(run.path, extend_to=40)
+    QApplication.processEvents()
+    trainers(workers)[1].end(failure, 2)
+    assert messages(ready)[0] == "`seed` is 9, and was 0."
+    act(ready)
+    QApplication.processEvents()
+    job = read_job(run.path)
+    assert isinstance(job, TrainJob)
+    assert (job.as_before, job.extend_to) == (True, 40)
+
+
+def test_a_full_disk_is_told_as_the_worker_says_it(ready: MainWindow, workers: list[FakeWorker]) -> None:
+    ready.user_actions.start()
+    said = "The disk is full: 1.6 MB more are needed in /runs/a."
+    trainers(workers)[0].end(event.Finished(reason="paused", iteration=3, message=said))
+    assert messages(ready)[0] == said
+
+
+def test_a_silent_worker_is_told_and_can_be_ended(ready: MainWindow, workers: list[FakeWorker]) -> None:
+    ready.user_actions.start()
+    (worker,) = trainers(workers)
+    worker.silent.emit(120)
+    assert messages(ready)[0] == "The worker has not said a word for 2 min: a long step, or it is stuck."
+    act(ready)
+    assert worker.killed
 
 
 def test_a_second_run_is_not_started_over_the_first(ready: MainWindow, workers: list[FakeWorker]) -> None:

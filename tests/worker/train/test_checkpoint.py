@@ -92,6 +92,24 @@ def test_the_end_of_input_ends_the_run(inputs: tuple[Path, Path], tmp_path: Path
     assert load_checkpoint(run.state) is not None
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_end_saves_the_run(number: signal.Signals, inputs: tuple[Path, Path], tmp_path: Path) -> None:
+    run = prepare_run(config_for(*inputs, iters=100_000, save_every=100_000, steps_per_report=1), tmp_path / "run")
+    process = worker(run)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if isinstance(parse_event(line), TrainReported):
+            break
+    process.send_signal(number)
+    process.communicate()
+    last = read_events(run.events)[-1]
+    assert process.returncode == 0
+    assert isinstance(last, Finished)
+    checkpoint = load_checkpoint(run.state)
+    assert checkpoint is not None
+    assert checkpoint.iteration == last.iteration
+
+
 def test_killed_at_any_moment(inputs: tuple[Path, Path], tmp_path: Path) -> None:
     """SIGKILL while it saves at every iteration: all files open, and the run goes on from a complete state."""
     config = config_for(*inputs, iters=5000, save_every=1, steps_per_eval=2, early_stopping={"enabled": False})

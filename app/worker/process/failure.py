@@ -1,0 +1,105 @@
+"""Failures in words: the one place that turns what libraries raise into a sentence with cause and remedy.
+
+What stands here are the causes that have been met; anything else is told as it is, without Python's names for it,
+and the traceback is kept.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable
+
+from app.core.problem import TaskError, UnusableError
+from app.core.protocol import event
+from app.core.system.kept_traceback import keep_traceback
+
+_MEMORY = re.compile(r"(?i)allocat|insufficient memory|out of memory|bad_alloc|\[metal::malloc\]")
+_RESUME = "The run's last saved state is whole: resume it then."
+
+
+def failure(error: BaseException, task: str) -> event.Failed:
+    """How a task ended that raised ``error``; the sentences name neither modules nor classes."""
+    if isinstance(error, UnusableError):
+        first = error.problems[0]
+        return event.Failed(
+            message="\n".join(p.message if not p.where else p.sentence() for p in error.problems),
+            hint=first.hint,
+            path=first.path,
+            where=first.where,
+            unusable=True,
+        )
+    if isinstance(error, TaskError):
+        return event.Failed(message=error.message, hint=error.hint, iteration=error.iteration)
+    for is_met, told in _CAUSES:
+        if is_met(error):
+            message, hint = told(error)
+            return event.Failed(
+                message=message, hint=hint if task == "train" else hint.replace(_RESUME, "").strip()
+            )
+    said = " ".join(str(error).split()).rstrip(".: ")[:300] or "an error without a word"
+    kept = keep_traceback()
+    return event.Failed(message=f"It failed in a way that Luthier does not know: {said}.", hint=kept)
+
+
+Told = tuple[str, str]
+
+
+def _memory(_error: BaseException) -> Told:
+    return (
+        "The memory is not enough for this.",
+        "Use a smaller batch or maximum length, or turn on gradient checkpointing.",
+    )
+
+
+def _full(error: BaseException) -> Told:
+    where = f" in {error.filename}" if isinstance(error, OSError) and error.filename else ""
+    return f"The disk is full: there was no room to write{where}.", f"Free some space. {_RESUME}"
+
+
+def _denied(error: BaseException) -> Told:
+    assert isinstance(error, OSError)
+    return f"{_named(error)} may not be read or written by you.", f"Change its permissions. {_RESUME}"
+
+
+def _system(error: BaseException) -> Told:
+    assert isinstance(error, OSError)
+    reason = os.strerror(error.errno).lower() if error.errno else str(error)
+    return f"{_named(error)} cannot be used: {reason}.", f"Put it back, or choose another. {_RESUME}"
+
+
+def _deep(_error: BaseException) -> Told:
+    return (
+        "A file is nested too deeply to be read.",
+        "Look at the file that was chosen last: model, data or config.",
+    )
+
+
+def _no_json(error: BaseException) -> Told:
+    return f"A file that should hold JSON does not: {error}.", "Copy or download the model again."
+
+
+def _no_text(error: BaseException) -> Told:
+    return f"A file that should hold text does not: {error}.", "Copy or download it again."
+
+
+def _cut_weights(error: BaseException) -> Told:
+    return f"A weight file is not whole ({' '.join(str(error).split())[:120]}).", "Copy or download it again."
+
+
+def _named(error: OSError) -> str:
+    return str(error.filename) if error.filename else "A file or folder"
+
+
+# The first that is met counts.
+_CAUSES: tuple[tuple[Callable[[BaseException], bool], Callable[[BaseException], Told]], ...] = (
+    (lambda e: isinstance(e, MemoryError) or bool(_MEMORY.search(str(e))), _memory),
+    (lambda e: isinstance(e, OSError) and e.errno in (28, 122, 69), _full),  # ENOSPC, EDQUOT here and on a Mac
+    (lambda e: isinstance(e, PermissionError), _denied),
+    (lambda e: isinstance(e, RecursionError), _deep),
+    (lambda e: isinstance(e, json.JSONDecodeError), _no_json),
+    (lambda e: isinstance(e, UnicodeDecodeError), _no_text),
+    (lambda e: "[load_safetensors]" in str(e) or "Error while deserializing header" in str(e), _cut_weights),
+    (lambda e: isinstance(e, OSError), _system),
+)
