@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from app.core.problem import Problem, Severity, UnusableError
-from app.core.system.plain_text import plain_text
+from app.core.system.plain_text import harmless_text
 
 # An option that several verbs have.
 
@@ -26,7 +26,7 @@ def say(text: str = "", *, end: str = "\n") -> None:
     """Prints to stdout at once; characters that the terminal's encoding lacks are replaced, never fatal."""
     encoding = sys.stdout.encoding or "utf-8"
     try:
-        sys.stdout.write((plain_text(text) + end).encode(encoding, "replace").decode(encoding))
+        sys.stdout.write((harmless_text(text) + end).encode(encoding, "replace").decode(encoding))
         sys.stdout.flush()
     except BrokenPipeError as error:
         raise ReaderGoneError from error
@@ -36,7 +36,7 @@ def remark(text: str) -> None:
     """Prints to stderr: what is about the answer, not the answer."""
     encoding = sys.stderr.encoding or "utf-8"
     with suppress(OSError):  # nobody listens any more, as with 2>&-
-        sys.stderr.write((plain_text(text) + "\n").encode(encoding, "replace").decode(encoding))
+        sys.stderr.write((harmless_text(text) + "\n").encode(encoding, "replace").decode(encoding))
         sys.stderr.flush()
 
 
@@ -91,7 +91,7 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         for header, numeric in zip(headers, right, strict=True):
             drawn.add_column(header, justify="right" if numeric else "left", no_wrap=True)
         for row in rows:
-            drawn.add_row(*(Text(plain_text(cell)) for cell in row))
+            drawn.add_row(*(Text(harmless_text(cell)) for cell in row))
         Console().print(drawn, soft_wrap=True)
         return
     widths = [max(len(cell) for cell in column) for column in zip(headers, *rows, strict=True)]

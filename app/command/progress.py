@@ -13,7 +13,7 @@ from app.core.protocol import event
 from app.core.protocol.event import Event
 from app.core.quantity import duration_text
 from app.core.run.history import Traded
-from app.core.system.plain_text import plain_text
+from app.core.system.plain_text import harmless_text
 
 MODULES = "modules adapted"
 
@@ -85,11 +85,11 @@ class TrainProgress(AbstractContextManager["TrainProgress"]):
         """Draws over the moving line; what a narrow terminal has no room for is left out."""
         from rich.text import Text
 
-        self._live.update(Text(plain_text(line), no_wrap=True, overflow="ellipsis"))
+        self._live.update(Text(harmless_text(line), no_wrap=True, overflow="ellipsis"))
 
     def _print(self, line: str) -> None:
         if self._live is not None:
-            self._live.console.print(plain_text(line), markup=False, highlight=False, soft_wrap=True)
+            self._live.console.print(harmless_text(line), markup=False, highlight=False, soft_wrap=True)
         else:
             output.say(line)
 

@@ -12,7 +12,7 @@ _UNDECODED = re.compile("[\ud800-\udfff]")
 REPLACEMENT = "\ufffd"
 
 
-def plain_text(text: str) -> str:
+def harmless_text(text: str) -> str:
     """The text with a replacement character for each one that a terminal would obey, or cannot write."""
     if _UNDECODED.search(text):
         text = (

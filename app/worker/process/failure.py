@@ -19,7 +19,7 @@ _MEMORY = re.compile(r"(?i)allocat|insufficient memory|out of memory|bad_alloc|\
 _RESUME = "The run's last saved state is whole: resume it then."
 
 
-def failure(error: BaseException, task: str) -> event.Failed:
+def told_failure(error: BaseException, task: str) -> event.Failed:
     """How a task ended that raised ``error``; the sentences name neither modules nor classes."""
     if isinstance(error, UnusableError):
         first = error.problems[0]
@@ -43,48 +43,48 @@ def failure(error: BaseException, task: str) -> event.Failed:
     return event.Failed(message=f"It failed in a way that Luthier does not know: {said}.", hint=kept)
 
 
-Told = tuple[str, str]
+Cause = tuple[str, str]
 
 
-def _memory(_error: BaseException) -> Told:
+def _memory(_error: BaseException) -> Cause:
     return (
         "The memory is not enough for this.",
         "Use a smaller batch or maximum length, or turn on gradient checkpointing.",
     )
 
 
-def _full(error: BaseException) -> Told:
+def _full(error: BaseException) -> Cause:
     where = f" in {error.filename}" if isinstance(error, OSError) and error.filename else ""
     return f"The disk is full: there was no room to write{where}.", f"Free some space. {_RESUME}"
 
 
-def _denied(error: BaseException) -> Told:
+def _denied(error: BaseException) -> Cause:
     assert isinstance(error, OSError)
     return f"{_named(error)} may not be read or written by you.", f"Change its permissions. {_RESUME}"
 
 
-def _system(error: BaseException) -> Told:
+def _system(error: BaseException) -> Cause:
     assert isinstance(error, OSError)
     reason = os.strerror(error.errno).lower() if error.errno else str(error)
     return f"{_named(error)} cannot be used: {reason}.", f"Put it back, or choose another. {_RESUME}"
 
 
-def _deep(_error: BaseException) -> Told:
+def _deep(_error: BaseException) -> Cause:
     return (
         "A file is nested too deeply to be read.",
         "Look at the file that was chosen last: model, data or config.",
     )
 
 
-def _no_json(error: BaseException) -> Told:
+def _no_json(error: BaseException) -> Cause:
     return f"A file that should hold JSON does not: {error}.", "Copy or download the model again."
 
 
-def _no_text(error: BaseException) -> Told:
+def _no_text(error: BaseException) -> Cause:
     return f"A file that should hold text does not: {error}.", "Copy or download it again."
 
 
-def _cut_weights(error: BaseException) -> Told:
+def _cut_weights(error: BaseException) -> Cause:
     return f"A weight file is not whole ({' '.join(str(error).split())[:120]}).", "Copy or download it again."
 
 
@@ -93,7 +93,7 @@ def _named(error: OSError) -> str:
 
 
 # The first that is met counts.
-_CAUSES: tuple[tuple[Callable[[BaseException], bool], Callable[[BaseException], Told]], ...] = (
+_CAUSES: tuple[tuple[Callable[[BaseException], bool], Callable[[BaseException], Cause]], ...] = (
     (lambda e: isinstance(e, MemoryError) or bool(_MEMORY.search(str(e))), _memory),
     (lambda e: isinstance(e, OSError) and e.errno in (28, 122, 69), _full),  # ENOSPC, EDQUOT here and on a Mac
     (lambda e: isinstance(e, PermissionError), _denied),

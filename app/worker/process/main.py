@@ -22,7 +22,7 @@ from app.core.protocol.job import AnyJob, read_job
 from app.core.protocol.wire import RefusedError
 from app.core.run.folder import RunDir
 from app.worker.process.channel import Channel
-from app.worker.process.failure import failure
+from app.worker.process.failure import told_failure
 from app.worker.process.orphan import end_when_orphaned
 
 # `task(channel, job_dir, job)`, each with the job of its own name: `JOBS` says which.
@@ -82,7 +82,7 @@ def _run(channel: Channel, job_dir: Path, job: AnyJob) -> int:
     except Exception as error:  # the last door: what no task foresaw is told, never silent
         if not isinstance(error, (UnusableError, TaskError)):
             traceback.print_exc()
-        failed = failure(error, job.task)
+        failed = told_failure(error, job.task)
         channel.emit(failed)
         return 2 if failed.unusable else 1
     return 0

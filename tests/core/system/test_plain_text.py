@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.command import output
-from app.core.system.plain_text import plain_text
+from app.core.system.plain_text import harmless_text
 
 
 @pytest.mark.parametrize(
@@ -26,12 +26,12 @@ from app.core.system.plain_text import plain_text
     ],
 )
 def test_what_a_terminal_obeys_is_replaced(text: str, shown: str) -> None:
-    assert plain_text(text) == shown
+    assert harmless_text(text) == shown
 
 
 @given(st.text())
 def test_nothing_is_left_that_a_terminal_obeys(text: str) -> None:
-    found = plain_text(text)
+    found = harmless_text(text)
     found.encode()
     assert not any((ord(one) < 32 and one not in "\n\t") or 0x7F <= ord(one) < 0xA0 for one in found)
 

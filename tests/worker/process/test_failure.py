@@ -9,7 +9,7 @@ import re
 import pytest
 
 from app.core.problem import Problem, TaskError, UnusableError
-from app.worker.process.failure import failure
+from app.worker.process.failure import told_failure
 
 RAISED = {
     "memory": (MemoryError(), "The memory is not enough"),
@@ -30,7 +30,7 @@ RAISED = {
 @pytest.mark.parametrize("task", ["train", "inspect"])
 def test_it_is_told_in_words(name: str, task: str) -> None:
     error, told = RAISED[name]
-    found = failure(error, task)
+    found = told_failure(error, task)
     assert told in found.message
     assert found.hint
     assert not re.search(r"Traceback|Error\b", found.message + found.hint)
@@ -39,6 +39,6 @@ def test_it_is_told_in_words(name: str, task: str) -> None:
 
 def test_what_is_in_words_already_stays() -> None:
     problem = Problem("iters", "is too small.", hint="More.", file="a.yaml", line=3)
-    found = failure(UnusableError([problem]), "train")
+    found = told_failure(UnusableError([problem]), "train")
     assert (found.path, found.where, found.hint, found.unusable) == ("iters", "a.yaml:3", "More.", True)
-    assert failure(TaskError("No.", "Yes.", 7), "train").iteration == 7
+    assert told_failure(TaskError("No.", "Yes.", 7), "train").iteration == 7
