@@ -19,15 +19,15 @@ from app.core.data.rated import goal_of, is_written, prompt_of
 from app.core.data.report import PREVIEW_ROWS, DataReport, SplitReport, shortened
 from app.core.data.row_check import FastCheck, RowResult, fast_check, full_check, is_good
 from app.core.data.row_record import FORMATS, Lane, RowRecord
+from app.core.document.passage import OVERLAP_KEY, Chunking
 from app.core.method.table import METHODS
 from app.core.problem import Severity
 from app.core.quantity import plural
-from app.core.source.finding import KINDS, Findings
-from app.core.source.passage import OVERLAP_KEY, Chunking
+from app.core.source.data_file import find_sources, locate_data
+from app.core.source.finding import KINDS, NO_ROWS, Findings, RowFault
 from app.core.source.reader import read_rows
 from app.core.source.reading import FileReading
-from app.core.source.row_fault import NO_ROWS, RowFault
-from app.core.source.source import SPLITS, Source, Split, find_sources, locate_data
+from app.core.source.source import SPLITS, Source, Split
 from app.core.source.stream import ByteCount
 
 ByteProgress = Callable[[int, int], None]

@@ -13,11 +13,11 @@ from app.core.data.message import SPEAKERS, messages_of, pair_of
 from app.core.data.rated import goal_of, rated_row
 from app.core.data.row_check import FastCheck, fast_check, full_check, is_good
 from app.core.data.tool import tools_of
+from app.core.document.passage import Chunking
+from app.core.source.data_file import find_sources
 from app.core.source.finding import Findings
-from app.core.source.passage import Chunking
 from app.core.source.reader import read_rows
 from app.core.source.reading import FileReading
-from app.core.source.source import find_sources
 
 KNOWN_LAYOUTS = 5000
 

@@ -18,13 +18,14 @@ from app.core.data.layout import layout_of
 from app.core.data.message import usual_role
 from app.core.data.prepare import WRITE_BUFFER_BYTES, CancelledError, dump_row
 from app.core.data.row_check import full_check, is_good
+from app.core.document.passage import OVERLAP_KEY, Chunking
 from app.core.problem import Problem, Severity, UnusableError
-from app.core.source.finding import Findings
-from app.core.source.passage import OVERLAP_KEY, Chunking
+from app.core.source.archive import outer_file
+from app.core.source.data_file import find_sources
+from app.core.source.finding import ABOUT_FILE, NO_ROWS, Findings, RowFault
 from app.core.source.reader import read_rows
 from app.core.source.reading import FileReading
-from app.core.source.row_fault import ABOUT_FILE, NO_ROWS, RowFault
-from app.core.source.source import SPLITS, Source, UnusableFileError, find_sources, inspect_file
+from app.core.source.source import SPLITS, Source, UnusableFileError, inspect_file
 from app.core.source.stream import ByteCount
 from app.core.system.atomic_file import write_with
 
@@ -104,7 +105,7 @@ def save_edited(
     """
     config = config or TrainConfig()
     source = _source(path, config)
-    if target.exists() and target.samefile(path):
+    if target.exists() and target.samefile(outer_file(path)):
         said = "The edited rows go into a new file; the original stays as it is."
         raise UnusableError([Problem("", said, hint="Choose another name.", file=str(target))])
     counts = {"changed": 0, "dropped": 0, "unreadable": 0, "rows": 0}
@@ -200,7 +201,9 @@ def save_repaired(paths: Iterable[Path], config: TrainConfig, target: Path) -> R
     files = {
         split: target if len(splits) == 1 else target / f"{split}.jsonl" for split in SPLITS if split in splits
     }
-    if any(file.exists() and file.samefile(source.path) for file in files.values() for source in sources):
+    if any(
+        file.exists() and file.samefile(outer_file(source.path)) for file in files.values() for source in sources
+    ):
         said = "The repaired rows go into a new file; the original stays as it is."
         raise UnusableError([Problem("", said, hint="Choose another name.", file=str(target))])
     repairer = _Repairer(check)

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from app.core.config.train_config import TrainConfig
 from app.core.data.column import CHAT_COLUMNS, PREFERENCES, TOOL_COLUMNS
+from app.core.document.passage import OVERLAP_KEY
 from app.core.method.table import METHODS
-from app.core.source.passage import OVERLAP_KEY
 
 
 class Format(StrEnum):

@@ -22,12 +22,13 @@ from app.core.data.label import imbalance
 from app.core.data.report import DataReport
 from app.core.data.row_record import BAD_ROW, RowRecord
 from app.core.data.split import LEFT_OUT, SMALL_ROWS, TRAIN, SplitPlan, assign
+from app.core.document.passage import OVERLAP_KEY, Chunking
 from app.core.problem import Problem, Severity, UnusableError
+from app.core.source.data_file import find_sources, locate_data
 from app.core.source.finding import Findings
-from app.core.source.passage import OVERLAP_KEY, Chunking
 from app.core.source.reader import read_rows
 from app.core.source.reading import FileReading
-from app.core.source.source import SPLITS, Source, Split, find_sources, locate_data
+from app.core.source.source import SPLITS, Source, Split
 from app.core.source.stream import ByteCount
 
 WRITE_BUFFER_BYTES = 1 << 20

@@ -14,8 +14,8 @@ from app.core.document.paragraph import DOCUMENT_LIMIT_BYTES, DocumentError, dam
 # What opening or reading a damaged archive raises.
 PACKAGE_ERRORS = (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError, EOFError,
                   struct.error, zlib.error, KeyError)  # fmt: skip
-RATIO_LIMIT = 400  # XML of real documents is packed to a twentieth at most, sometimes to a hundredth
-RATIO_FROM_BYTES = 64 << 20
+XML_RATIO_LIMIT = 400  # XML of real documents is packed to a twentieth at most, sometimes to a hundredth
+XML_RATIO_FROM_BYTES = 64 << 20
 PART_LIMIT_BYTES = 64 << 20
 
 
@@ -31,7 +31,7 @@ class Package:
         parts = self._archive.infolist()
         self.names = [part.filename for part in parts]
         size, packed = sum(part.file_size for part in parts), sum(part.compress_size for part in parts)
-        if size > DOCUMENT_LIMIT_BYTES or (size > RATIO_FROM_BYTES and size > RATIO_LIMIT * max(packed, 1)):
+        if size > DOCUMENT_LIMIT_BYTES or (size > XML_RATIO_FROM_BYTES and size > XML_RATIO_LIMIT * max(packed, 1)):
             said = (
                 f"The {what} is {size >> 20:,} MB when unpacked, far more than its text can be; it is not opened."
             )

@@ -8,11 +8,11 @@ from typing import TextIO
 
 from app.core.document.document import DOCUMENTS
 from app.core.document.paragraph import Account, DocumentError
+from app.core.document.passage import Chunking, passages
 from app.core.document.subtitle import subtitle_paragraphs
 from app.core.quantity import plural
 from app.core.source.exported_chat import BrokenChatError, ChatFile
-from app.core.source.passage import Chunking, passages
-from app.core.source.row_fault import NumberedRow, RowFault
+from app.core.source.finding import NumberedRow, RowFault
 from app.core.source.source import Source
 from app.core.source.stream import FIELD_LIMIT_CHARACTERS, ByteCount, open_seekable, open_text
 from app.core.transcript.conversation import Conversations, Transcript

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+from app.core.source.archive import archive_files, archive_kind, file_size, is_file_in_archive
 from app.core.source.json_stream import Item, JsonStream
 from app.core.source.stream import ByteCount, Compression, open_text
 from app.core.transcript.assistant import chatgpt_utterances, claude_utterances
@@ -26,7 +27,6 @@ from app.core.transcript.utterance import LeftOut, TranscriptKind, Utterance
 from app.core.transcript.whatsapp import DateOrder, date_order, whatsapp_utterances
 
 LINE_LIMIT_CHARACTERS = 1 << 20
-DAY_LIMIT_CHARACTERS = 64 << 20
 SLACK_USERS = "users.json"
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}\.json")
 
@@ -107,36 +107,58 @@ def _values(stream: TextIO) -> Iterator[Any]:
 # -- Slack ---------------------------------------------------------------------------------------------------------
 
 
-def is_slack_folder(folder: Path) -> bool:
-    """True for an export: a list of people beside folders of days."""
-    if not (folder / SLACK_USERS).is_file():
+@dataclass(frozen=True, slots=True)
+class _SlackFiles:
+    """The list of people and the days of an export, each with its channel."""
+
+    users: Path
+    days: tuple[tuple[str, Path], ...]
+
+
+def is_slack_export(path: Path) -> bool:
+    """True for a folder or archive that Slack exported: a list of people beside folders of days."""
+    if not path.is_dir() and not (path.is_file() and archive_kind(path)):
         return False
-    return any(_days(channel) for channel in folder.iterdir() if channel.is_dir())
+    return _slack_files(path, _files_below(path)) is not None
 
 
-def slack_size(folder: Path) -> int:
+def slack_size(path: Path) -> int:
     """The bytes of all days."""
-    return sum(day.stat().st_size for channel in _channels(folder) for day in _days(channel))
+    found = _slack_files(path, _files_below(path))
+    return sum(file_size(day) for _, day in found.days) if found is not None else 0
 
 
-def _channels(folder: Path) -> list[Path]:
-    return sorted(channel for channel in folder.iterdir() if channel.is_dir() and not channel.name.startswith("."))
+def _slack_files(path: Path, files: Iterable[Path]) -> _SlackFiles | None:
+    """What of an export lies in a folder or archive, or in the one folder in it."""
+    there = list(files)
+    for users in [file for file in there if file.name == SLACK_USERS and len(file.relative_to(path).parts) <= 2]:
+        days = [day for day in there if _DAY.fullmatch(day.name) and day.parent.parent == users.parent]
+        if days:
+            return _SlackFiles(users, tuple((day.parent.name, day) for day in sorted(days)))
+    return None
 
 
-def _days(channel: Path) -> list[Path]:
-    return sorted(day for day in channel.iterdir() if _DAY.fullmatch(day.name))
+def _files_below(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return archive_files(path)
+    if not (path / SLACK_USERS).is_file() and not any((below / SLACK_USERS).is_file() for below in path.iterdir()):
+        return []  # before a large folder is listed
+    return [file for depth in ("*", "*/*", "*/*/*") for file in path.glob(depth)]
 
 
 def _slack(path: Path) -> tuple[Iterator[tuple[str, list[Any]]], dict[str, str]]:
-    if not path.is_dir():
-        return iter([(path.parent.name, _day(path))]), slack_names(_day(path.parent.parent / SLACK_USERS))
-    days = ((channel.name, _day(day)) for channel in _channels(path) for day in _days(channel))
-    return days, slack_names(_day(path / SLACK_USERS))
+    if path.name.endswith(".json"):  # a day alone
+        users = path.parent.parent / SLACK_USERS
+        return iter([(path.parent.name, _day(path))]), slack_names(_day(users))
+    found = _slack_files(path, _files_below(path))
+    if found is None:
+        return iter([]), {}
+    return ((channel, _day(day)) for channel, day in found.days), slack_names(_day(found.users))
 
 
 def _day(path: Path) -> list[Any]:
     """The elements of a small file; empty where there is none."""
-    if not path.is_file():
+    if not path.is_file() and not is_file_in_archive(path):
         return []
     with open_text(path, "", "utf-8") as stream:
         return [_checked(item) for item in JsonStream(stream).array()]

@@ -222,3 +222,22 @@ class Findings:
                 more = f"{KINDS[kind].label}: {self.counts[kind] - number:,} more, {self.counts[kind]:,} in all."
                 problems.append(Problem(path, more, KINDS[kind].severity))
         return problems
+
+
+# -- in the place of rows ------------------------------------------------------------------------------------------
+
+NumberedRow = tuple[int, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RowFault:
+    """What stands in the place of a row that cannot be read: the kind of the finding and the reason."""
+
+    kind: str
+    reason: str
+
+
+# Faults that stand for no row: what they tell of is the file, or a line without anything in it.
+ABOUT_FILE = frozenset(("unusual_header", "line_comma", "contents"))
+NO_ROWS = ABOUT_FILE | {"empty_line"}
+EMPTY_LINE = RowFault("empty_line", "The line is empty.")

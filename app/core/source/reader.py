@@ -6,11 +6,14 @@ import csv
 import json
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import chain
 from typing import Any
 
 import orjson
 
+from app.core.document.passage import Chunking, passages
+from app.core.source.archive import through_archive
 from app.core.source.assembled_row import lines_of, read_document, read_transcript
 from app.core.source.container import (
     COLUMN_LIMIT_BYTES,
@@ -21,9 +24,8 @@ from app.core.source.container import (
     unfolded,
 )
 from app.core.source.deck import deck_rows
+from app.core.source.finding import EMPTY_LINE, NumberedRow, RowFault
 from app.core.source.json_stream import TOO_DEEP, JsonStream, is_too_deep
-from app.core.source.passage import Chunking, passages
-from app.core.source.row_fault import EMPTY_LINE, NumberedRow, RowFault
 from app.core.source.source import Source
 from app.core.source.stream import (
     FIELD_LIMIT_CHARACTERS,
@@ -325,7 +327,7 @@ def _read_parquet(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
     from pyarrow import parquet
 
     try:
-        with parquet.ParquetFile(source.path, memory_map=True) as file:
+        with _arrow_data(source) as data, parquet.ParquetFile(data, memory_map=True) as file:
             total = max(file.metadata.num_rows, 1)
             yield from _batches(file.iter_batches(batch_size=BATCH_ROWS), source, count, total)
     except (pa.ArrowException, ValueError, OSError) as error:
@@ -336,9 +338,9 @@ def _read_arrow(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
     import pyarrow as pa
 
     try:
-        with pa.memory_map(str(source.path)) as mapped:
-            with source.path.open("rb") as file:
-                is_file = file.read(6) == b"ARROW1"
+        with _arrow_data(source) as mapped:
+            is_file = mapped.read(6) == b"ARROW1"
+            mapped.seek(0)
             if is_file:
                 reader = pa.ipc.open_file(mapped)
                 batches = (reader.get_batch(index) for index in range(reader.num_record_batches))
@@ -347,6 +349,19 @@ def _read_arrow(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
             yield from _batches(batches, source, count, 0)
     except (pa.ArrowException, ValueError, OSError) as error:
         yield 1, RowFault("damaged_file", f"This is not a readable Arrow file: {_first_line(error)}.")
+
+
+@contextmanager
+def _arrow_data(source: Source) -> Iterator[Any]:
+    """A file for Arrow's readers: mapped, or unpacked where it is in an archive."""
+    import pyarrow as pa
+
+    if through_archive(source.path) is None:
+        with pa.memory_map(str(source.path)) as mapped:
+            yield mapped
+    else:
+        with open_seekable(source.path) as file, pa.PythonFile(file, "r") as unpacked:
+            yield unpacked
 
 
 def _class_names(schema: Any) -> dict[str, list[str]]:

@@ -49,6 +49,8 @@ _ARCHIVES: tuple[tuple[str, str], ...] = (
     ("content.xml", "This is an OpenDocument file. Save its text as a .txt file."),
     ("Index/", "This is a document of Numbers or Pages. Export a table as CSV, a text as plain text."),
 )
+_PLAIN = "This is a ZIP archive. Unpack it first."
+_PACKED = ("word/document", "META-INF/container.xml")
 _MARKUP: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"<tmx[\s>]", re.I), "This is a translation memory (TMX): export it as a table (CSV)."),
     (re.compile(r"<\?xml\s"), "This is an XML document: its tags would be trained."),
@@ -99,8 +101,13 @@ def packed_names(file: IO[bytes]) -> PackedNames:
         return PackedNames()
 
 
+def is_plain_archive(names: tuple[str, ...]) -> bool:
+    """True for an archive of files, which is no document, book or workbook."""
+    return _archive(names) == _PLAIN and not any(name.startswith(_PACKED) for name in names)
+
+
 def _archive(names: tuple[str, ...]) -> str:
     for part, said in _ARCHIVES:
         if any(name.startswith(part) for name in names):
             return said
-    return "This is a ZIP archive. Unpack it first."
+    return _PLAIN

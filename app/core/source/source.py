@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import io
-import os
-import re
 from codecs import BOM_UTF8
 from collections import deque
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
 from app.core.document.document import DOCUMENT_SUFFIXES, DocumentKind, binary_document, text_document
+from app.core.source.archive import (
+    file_size,
+    is_file_in_archive,
+    open_file,
+)
 from app.core.source.container import (
     COLUMNS_LABEL,
     CONTAINER_LABELS,
@@ -22,8 +24,7 @@ from app.core.source.container import (
     container_of,
 )
 from app.core.source.encoding import ENCODING_LABELS, Judgement, example_line, reading_of, usable_encoding
-from app.core.source.exported_chat import ChatFile, is_slack_folder, slack_size
-from app.core.source.finding import Findings
+from app.core.source.exported_chat import ChatFile, is_slack_export, slack_size
 from app.core.source.json_stream import JsonStream
 from app.core.source.reading import BY_CONTENT, FileReading
 from app.core.source.refusal import ZIP_START, PackedNames, markup_of, packed_names, pointer_of, refusal_of
@@ -64,12 +65,6 @@ TABLE_SUFFIXES = (
 )
 TEXT_SUFFIXES = (".txt", ".md", ".markdown", ".text", *DOCUMENT_SUFFIXES)
 COMPRESSED_SUFFIXES = (".gz", ".zst", ".zstd", ".gzip")
-NOT_DATA = re.compile(
-    r"(readme|license|licence|changelog|citation|dataset_infos?|dataset_dict|state|adapter_config|config)\b", re.I
-)
-FOLDER_DEPTH = 4
-FOLDER_FILES = 10_000
-NAMED_FILES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,15 +120,15 @@ class UnusableFileError(Exception):
 def inspect_file(path: Path, reading: FileReading = BY_CONTENT) -> Source:
     """Finds out by its content, and by what was chosen, what a file is; raises `UnusableFileError`."""
     try:
-        if not path.exists():
-            raise UnusableFileError("unreadable_file", "There is no file of this name.")
-        if path.is_dir() and is_slack_folder(path):
+        if is_slack_export(path):
             source = Source(path, "transcript", slack_size(path), encoding="utf-8", reading=reading)
             return _chat(source, "slack")
-        if not path.is_file():
+        if not path.exists() and not is_file_in_archive(path):
+            raise UnusableFileError("unreadable_file", "There is no file of this name.")
+        if not is_file_in_archive(path) and not path.is_file():
             raise UnusableFileError("unreadable_file", "This is not a regular file.")
-        size = path.stat().st_size
-        with path.open("rb") as file:
+        size = file_size(path)
+        with open_file(path) as file:
             magic = file.read(16)
         compression = compression_of(magic)
         with open_bytes(path, compression) as stream:
@@ -162,7 +157,7 @@ def _inspect(path: Path, size: int, compression: Compression, head: bytes, readi
     if head.startswith(ZIP_START):
         with open_seekable(path, compression) as file:
             packed = packed_names(file)
-    if is_workbook(_plain_suffix(path), head, packed):
+    if is_workbook(plain_suffix(path), head, packed):
         return _workbook(path, size, compression, reading)
     if its := binary_document(head, packed.names, packed.kind):
         return Source(path, "document", size, compression, by_row=True, document=its)
@@ -178,12 +173,12 @@ def _inspect(path: Path, size: int, compression: Compression, head: bytes, readi
     if not text.strip():
         raise UnusableFileError("empty_file", "The file holds nothing but empty lines.")
     is_complete = len(head) < HEAD_BYTES
-    kind, delimiter = text_kind(text, _plain_suffix(path), complete=is_complete)
+    kind, delimiter = text_kind(text, plain_suffix(path), complete=is_complete)
     told = _encoding_told(text, judged, reading)
     source = Source(path, kind, size, compression, encoding, delimiter, told=told, reading=reading)
     if program := transcript_program(text):
         return _chat(replace(source, kind="transcript"), program)
-    if kind in ("text", "csv") and (its := text_document(text, _plain_suffix(path))):
+    if kind in ("text", "csv") and (its := text_document(text, plain_suffix(path))):
         source = replace(source, kind="document", by_row=True, document=its)
         if its == "html":  # it says itself how it is encoded
             source = replace(source, encoding="", told=())
@@ -297,196 +292,7 @@ def _binary(path: Path, kind: FileKind, size: int, compression: Compression) -> 
     return Source(path, kind, size, by_row=True)
 
 
-def _plain_suffix(path: Path) -> str:
+def plain_suffix(path: Path) -> str:
     """The last suffix that is not one of compression, in lower case."""
     suffixes = [s.lower() for s in path.suffixes if s.lower() not in COMPRESSED_SUFFIXES]
     return suffixes[-1] if suffixes else ""
-
-
-# -- which files ---------------------------------------------------------------------------------------------
-
-
-def split_of(path: Path, root: Path | None = None) -> Split | None:
-    """The split that a file's name (or the folder it lies in, below ``root``) tells; None if it tells none."""
-    parts = [path.name]
-    if root is not None and path != root:
-        parts = list(path.relative_to(root).parts)[::-1]
-    for part in parts:
-        for word in re.split(r"[^a-z]+", part.lower()):
-            if word in SPLIT_WORDS:
-                return SPLIT_WORDS[word]
-    return None
-
-
-def find_files(path: Path, findings: Findings) -> list[tuple[Path, Split | None]]:
-    """The data files that a path stands for (a file, or a folder of any of the known layouts) with their splits."""
-    if not path.is_dir() or is_slack_folder(path):
-        return [(path, split_of(path))]
-    folder = _snapshot(path)
-    mlx = [(folder / f"{split}.jsonl", split) for split in SPLITS if (folder / f"{split}.jsonl").is_file()]
-    if mlx and mlx[0][1] == "train":
-        _tell_left_out(path, _walk(folder, folder, 0), [file for file, _ in mlx], findings)
-        return [(file, split) for file, split in mlx]
-    listed = _configured_files(folder) or sorted(_walk(folder, folder, 0))
-    found = [file for file in listed if _plain_suffix(file) in TABLE_SUFFIXES and not NOT_DATA.match(file.name)]
-    if not found:
-        found = [f for f in listed if _plain_suffix(f) in TEXT_SUFFIXES]
-        named = [f for f in found if not NOT_DATA.match(f.name)]
-        found = named or found
-    _tell_left_out(path, listed, found, findings)  # but for what a card leaves out itself
-    pairs = [(file, split_of(file, folder)) for file in found]
-    if any(split == "train" for _, split in pairs):
-        for file, split in pairs:
-            if split is None:
-                findings.add("ignored_file", str(file), None, "Not used: other files are named as training data.")
-        pairs = [(file, split) for file, split in pairs if split is not None]
-    return pairs
-
-
-def _tell_left_out(folder: Path, there: Iterable[Path], used: Iterable[Path], findings: Findings) -> None:
-    """Names the files of a folder that are not read, but for those that are about the data."""
-    taken = set(used)
-    names = [file.name for file in there if file not in taken and not NOT_DATA.match(file.name)]
-    if names and taken:
-        shown = ", ".join(f"`{name[:60]}`" for name in names[:NAMED_FILES])
-        more = f" and {len(names) - NAMED_FILES:,} more" if len(names) > NAMED_FILES else ""
-        findings.add("ignored_file", str(folder), None, f"Not used: {shown}{more}.")
-
-
-def _walk(folder: Path, root: Path, depth: int) -> Iterator[Path]:
-    """Files of a folder and those below, hidden ones and caches left out, bounded in depth and number."""
-    count = 0
-    with os.scandir(folder) as entries:
-        for entry in sorted(entries, key=lambda e: e.name):
-            if entry.name.startswith((".", "__", "cache-")):
-                continue
-            if entry.is_dir() and depth < FOLDER_DEPTH:
-                yield from _walk(Path(entry.path), root, depth + 1)
-            elif entry.is_file():
-                count += 1
-                if count > FOLDER_FILES:
-                    return
-                yield Path(entry.path)
-
-
-def _snapshot(folder: Path) -> Path:
-    """The newest snapshot of a cached hub data set (``datasets--org--name``), else the folder itself."""
-    snapshots = folder / "snapshots"
-    if not snapshots.is_dir():
-        return folder
-    main = folder / "refs" / "main"
-    if main.is_file():
-        chosen = snapshots / main.read_text(encoding="utf-8", errors="replace").strip()
-        if chosen.is_dir():
-            return chosen
-    there = sorted((p for p in snapshots.iterdir() if p.is_dir()), key=lambda p: p.stat().st_mtime)
-    return there[-1] if there else folder
-
-
-def _configured_files(folder: Path) -> list[Path]:
-    """The files of the default configuration that a data set card (README.md) names, if it names any."""
-    import yaml
-
-    from app.core.system.yaml_text import bounded_yaml
-
-    card = folder / "README.md"
-    try:
-        parts = card.read_text(encoding="utf-8", errors="replace").split("---\n", 2)
-        tree = bounded_yaml(parts[1]) if len(parts) == 3 and not parts[0].strip() else None
-    except (OSError, yaml.YAMLError):
-        return []
-    configs = tree.get("configs") if isinstance(tree, dict) else None
-    if not isinstance(configs, list):
-        return []
-    named = [c for c in configs if isinstance(c, dict) and c.get("data_files")]
-    chosen = next((c for c in named if c.get("default") or c.get("config_name") == "default"), None)
-    chosen = chosen or next(iter(named), None)
-    if chosen is None:
-        return []
-    return sorted({f for pattern in _patterns(chosen["data_files"]) for f in _matches(folder, pattern)})
-
-
-def _patterns(data_files: Any) -> Iterator[str]:
-    if isinstance(data_files, str):
-        yield data_files
-    elif isinstance(data_files, dict):
-        yield from _patterns(data_files.get("path"))
-    elif isinstance(data_files, list):
-        for item in data_files:
-            yield from _patterns(item)
-
-
-def _matches(folder: Path, pattern: str) -> list[Path]:
-    if pattern.startswith(("/", "..")) or "://" in pattern:
-        return []
-    try:
-        return [path for path in folder.glob(pattern) if path.is_file()]
-    except (ValueError, NotImplementedError):
-        return []
-
-
-def locate_data(name: str) -> Path:
-    """The file or folder that a config's ``data`` names: a path, or a data set in the Hugging Face cache."""
-    path = Path(name).expanduser()
-    if path.exists() or not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
-        return path
-    home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface").expanduser()
-    hub = Path(os.environ.get("HF_HUB_CACHE") or home / "hub").expanduser()
-    cached = hub / f"datasets--{name.replace('/', '--')}"
-    return cached if cached.is_dir() else path
-
-
-def find_sources(
-    paths: Iterable[Path],
-    findings: Findings,
-    *,
-    valid: Iterable[Path] = (),
-    test: Iterable[Path] = (),
-    reading: FileReading = BY_CONTENT,
-) -> list[Source]:
-    """Every data file that the paths stand for, in the order train, valid, test; what cannot be used is a finding.
-
-    ``valid`` and ``test`` are files or folders given for just that; then files of ``paths`` whose names say
-    validation or test are taken as such only where none were given.
-    """
-    given = [pair for path in paths for pair in _files_or_finding(Path(path), findings)]
-    if not any(split in (None, "train") for _, split in given):
-        given = [(file, None) for file, _ in given]
-    chosen: dict[Split, list[Path]] = {"train": [f for f, split in given if split in (None, "train")]}
-    for split, explicit in (("valid", list(valid)), ("test", list(test))):
-        named = [file for file, its in given if its == split]
-        if explicit:
-            named = [file for path in explicit for file, _ in _files_or_finding(Path(path), findings)]
-        chosen[split] = named  # type: ignore[index]  # the two literals of the loop
-    sources: list[Source] = []
-    for split in SPLITS:
-        for file in dict.fromkeys(chosen[split]):
-            try:
-                sources += _by_splits(inspect_file(file, reading), split, {s for s in SPLITS if chosen.get(s)})
-            except UnusableFileError as error:
-                findings.add(error.kind, str(file), error.line, error.reason)
-    return sources
-
-
-def _by_splits(source: Source, split: Split, others: set[Split]) -> list[Source]:
-    """The source for its split; one of training data that holds a list a split as one a split, unless a split has
-    files of its own."""
-    parts: dict[Split, tuple[str, ...]] = {}
-    for name in source.parts:
-        its = SPLIT_WORDS[name.lower()]
-        parts[its] = (*parts.get(its, ()), name)
-    if split != "train" or "train" not in parts:
-        return [replace(source, split=split, parts=parts.get(split, source.parts))]
-    return [replace(source, split=its, parts=names) for its, names in parts.items()
-            if its == "train" or its not in others]  # fmt: skip
-
-
-def _files_or_finding(path: Path, findings: Findings) -> list[tuple[Path, Split | None]]:
-    try:
-        found = find_files(path, findings)
-    except OSError as error:
-        findings.add("unreadable_file", str(path), None, f"It cannot be read: {error.strerror or error}.")
-        return []
-    if not found:
-        findings.add("no_examples", str(path), None, "The folder holds no data file.")
-    return found

@@ -6,10 +6,12 @@ import codecs
 import gzip
 import io
 import tempfile
+import zipfile
 import zlib
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple
 
+from app.core.source.archive import open_file, through_archive
 from app.core.source.encoding import Judgement, japanese_mail, judge_encoding, wide_encoding
 
 Compression = Literal["", "gzip", "zstd"]
@@ -31,7 +33,7 @@ BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 # What a damaged or cut compressed file raises while it is read (zstandard's own error is a plain Exception class).
-DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error)
+DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, zipfile.BadZipFile)
 
 
 class ByteCount:
@@ -46,7 +48,7 @@ class _CountedFile(io.RawIOBase):
 
     def __init__(self, path: Path, count: ByteCount) -> None:
         super().__init__()
-        self._file = path.open("rb", buffering=0)
+        self._file: Any = open_file(path)
         self._count = count
 
     def readable(self) -> bool:
@@ -100,7 +102,7 @@ def open_bytes(path: Path, compression: Compression = "", count: ByteCount | Non
 def open_seekable(path: Path, compression: Compression = "") -> IO[bytes]:
     """The decompressed bytes as a file that can be read in any order; what is compressed is unpacked beside. Raises
     `OSError` for what is too large."""
-    if not compression:
+    if not compression and through_archive(path) is None:
         return path.open("rb")
     unpacked: IO[bytes] = tempfile.SpooledTemporaryFile(SPOOLED_BYTES)  # noqa: SIM115 — its reader closes it
     done = 0

@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
 from app.core.config.train_config import TrainConfig
 from app.core.data.edit import Edits
 from app.core.quantity import plural
+from app.core.source.archive import outer_file
 from app.core.source.collection import shown_path
 from app.ui.data.inspector import DataInspector
 from app.ui.data.row_source import RowSource, SourceRow
@@ -383,7 +384,7 @@ class DataEditPage(QWidget):
             self._open(lines[-1] + 1)
 
     def _on_save(self) -> None:
-        path = shown_path(self.file)
+        path = outer_file(shown_path(self.file))
         name, _ = QFileDialog.getSaveFileName(
             self,
             "Save as a new file",

@@ -158,7 +158,7 @@ class DataPanel(DropCard):
         self.tools.addWidget(self.look_button)
 
     def _empty_state(self) -> DropZone:
-        wanted = "JSONL, JSON, CSV, Excel, Parquet, Arrow, text, Word, PDF or EPUB, one file or many:"
+        wanted = "JSONL, JSON, CSV, Excel, Parquet, Arrow, text, Word, PDF, EPUB or ZIP, one file or many:"
         wanted += " chats, prompts with answers, or plain text"
         zone = DropZone("Drop training data here", wanted, self)
         self._starter_button = zone.add_button(

@@ -16,8 +16,9 @@ from app.core.problem import Severity, UnusableError
 from app.core.protocol import event
 from app.core.protocol.job import CheckJob, TokenizeJob
 from app.core.setup.chosen_method import method_of
+from app.core.source.data_file import locate_data
 from app.core.source.finding import Findings
-from app.core.source.source import SPLITS, locate_data
+from app.core.source.source import SPLITS
 from app.worker.data.preview import shown_example
 from app.worker.data.rated_statistic import add_rated_findings, rated_statistics
 from app.worker.data.statistic import add_length_findings, statistics

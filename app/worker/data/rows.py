@@ -13,8 +13,8 @@ from app.core.problem import UnusableError
 from app.core.protocol import event
 from app.core.protocol.command import ReadRows, SaveRows
 from app.core.protocol.job import RowsJob
+from app.core.source.finding import RowFault
 from app.core.source.reading import FileReading
-from app.core.source.row_fault import RowFault
 from app.core.source.source import UnusableFileError, inspect_file
 from app.core.source.stream import open_bytes
 from app.worker.process.channel import Channel

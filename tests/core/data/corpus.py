@@ -109,7 +109,7 @@ def arrow_file(rows: list[dict[str, Any]]) -> Write:
 def zip_bytes() -> bytes:
     held = io.BytesIO()
     with zipfile.ZipFile(held, "w") as archive:
-        archive.writestr("a.jsonl", "{}")
+        archive.writestr("a.jsonl", lines(*PAIRS))
     return held.getvalue()
 
 
@@ -338,7 +338,7 @@ FAULTS = [
          **CHAT, examples=-1,
          errors=[(-1, "damaged_file")]),
     Case("pickle.pkl", raw(pickle.dumps([1, 2])), **UNKNOWN, examples=0, errors=[(None, "unsupported_file")]),
-    Case("archive.zip", raw(zip_bytes()), **UNKNOWN, examples=0, errors=[(None, "unsupported_file")]),
+    Case("archive.zip", lambda path: path.write_bytes(zip_bytes()), **PAIR, examples=4),
     Case("paper.pdf", raw(b"%PDF-1.7\n"), **UNKNOWN, examples=0, errors=[(None, "damaged_file")]),
     Case("zeros.jsonl", raw(b"\0" * 1000), **UNKNOWN, examples=0, errors=[(None, "unsupported_file")]),
     Case("broken.parquet", raw(b"PAR1 nothing more"), **UNKNOWN, examples=0, errors=[(1, "damaged_file")]),

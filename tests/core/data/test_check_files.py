@@ -13,8 +13,8 @@ from app.core.config.train_config import TrainConfig
 from app.core.data.check import check_config_data, check_files
 from app.core.data.duplicate import Fingerprints
 from app.core.problem import Severity
+from app.core.source.data_file import find_sources, locate_data
 from app.core.source.finding import Findings
-from app.core.source.source import find_sources, locate_data
 from tests import ROOT
 from tests.core.data.corpus import CHATS, arrow_stream, chat, lines
 
