@@ -88,11 +88,14 @@ def check(
     if reward_functions:
         values["reward_functions"] = tuple(name.strip() for name in reward_functions.split(","))
     config = config_of(values)
+    if reward_functions:
+        _check_rewards(config)
     files = [path.expanduser().resolve() for path in data]
     report, examples = _with_model(files, model, config, show) if model else _plain(files, config, show)
     report = _with_config(report, config)
     repair = None if fix is None else repaired(files, config, fix.expanduser().resolve())
-    mapping = mapping_options(report)
+    # The columns of pairs and of prompts have names of their own, which no option changes.
+    mapping = mapping_options(report) if train_mode == "sft" else []
     if as_json:
         tree = report_json(report) | ({"mapping": mapping} if mapping else {})
         tree |= {"preview": [without_parts(example) for example in examples]} if show else {}
@@ -106,6 +109,15 @@ def check(
         if repair is not None:
             output.say(repair.sentence())
     return 0 if (report.usable if repair is None else repair.usable) else 2
+
+
+def _check_rewards(config: TrainConfig) -> None:
+    """Raises `UnusableError` for functions that there are not."""
+    from app.core.problem import UnusableError, errors
+    from app.core.setup.method_check import check_rewards
+
+    if found := errors(check_rewards(config)):
+        raise UnusableError(found)
 
 
 def _plain(files: list[Path], config: TrainConfig, show: int) -> tuple[DataReport, list[ShownExample]]:

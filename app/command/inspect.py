@@ -67,6 +67,7 @@ def tree(
         "adapted_layers": selection.num_layers,
         "modules": modules,
         "unmatched": list(selection.unmatched),
+        "refused": [{"path": m.path, "shape": list(m.shape), "reason": m.refused} for m in inspection.refused],
         "problems": [output.problem_tree(p) for p in problems],
         "quantization": inspection.quantization,
         "vocab_size": inspection.vocab_size,
@@ -121,6 +122,10 @@ def _show(inspection: Inspection, selection: Selection, config: TrainConfig, pro
         output.table(["matrix", "group", "shape (out × in)", "modules"], rows)
     if selection.kind != "full":
         output.say(selection.names_line)
+    if inspection.refusals:
+        output.say("\nWhat cannot be adapted:")
+        for key, why, count in inspection.refusals:
+            output.say(f"  {key}{f' (in {count} places)' if count > 1 else ''}: {why}")
     output.complain(problems)
     for note in inspection.notes:
         output.remark(f"note: {note}")

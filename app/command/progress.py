@@ -102,7 +102,7 @@ def started_line(said: event.Started) -> str:
         f"Training {said.trainable_parameters:,} of {said.total_parameters:,} parameters ({share:.2f} %)",
         f"{said.adapted_modules:,} {MODULES}" if said.adapted_modules else "",
         f"{said.train_examples:,} examples",
-        f"{said.iterations:,} iterations ({epochs:.3g} epochs)",
+        f"{said.iterations:,} iterations ({epochs:.3g} {'epoch' if epochs == 1 else 'epochs'})",
         f"from iteration {said.iteration:,}" if said.iteration else "",
     ]
     return " · ".join(part for part in parts if part)

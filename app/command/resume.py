@@ -52,11 +52,14 @@ def resume(
 def known_run(name: str) -> RunDir:
     """The run of that path or name; raises `UnusableError` with near misses."""
     from app.core.problem import Problem, UnusableError
-    from app.core.run.folder import find_run, find_runs
+    from app.core.run.catalog import find_run
+    from app.core.run.folder import find_runs
+    from app.core.run.note import load_note
 
     found = find_run(name)
     if found is None:
-        near = output.near_misses(name, [run.name for run in find_runs()])
+        names = [each for run in find_runs() for each in (run.name, load_note(run).name) if each]
+        near = output.near_misses(name, names)
         raise UnusableError(
             [Problem("", f"There is no run “{name}”.", hint=near or "`luthier runs list` shows all of them.")]
         )

@@ -193,6 +193,8 @@ def _deletable(names: list[str]) -> list[RunDir]:
     """The runs of these names, each once; only exact ones, since a wrong guess could not be undone."""
     from app.command.resume import known_run
     from app.core.problem import Problem, UnusableError
+    from app.core.run.folder import find_runs
+    from app.core.run.note import load_note
 
     found: dict[str, RunDir] = {}
     problems = []
@@ -202,7 +204,8 @@ def _deletable(names: list[str]) -> list[RunDir]:
         except UnusableError as error:
             problems += error.problems
             continue
-        if name.rstrip("/").rsplit("/", 1)[-1] != run.name:
+        given = [one.path for one in find_runs() if load_note(one).name == name]
+        if name.rstrip("/").rsplit("/", 1)[-1] != run.name and given != [run.path]:
             problems.append(
                 Problem("", f"“{name}” is not the whole name of a run.", hint=f"Did you mean {run.name}?")
             )
@@ -231,11 +234,15 @@ def _figure(value: float | None) -> str:
 
 
 def _row(summary: RunSummary) -> list[str]:
+    from app.core.run.note import load_note
+
     loss = f"{summary.best_val_loss:.3f}" if summary.best_val_loss is not None else "–"
     speed = f"{summary.tokens_per_second:,.0f}" if summary.tokens_per_second else "–"
     base = summary.base.rstrip("/").rsplit("/", 1)[-1]
     done = f"{summary.iteration:,} of {summary.iterations:,}"
-    return [summary.run.name, summary.state, base, summary.method, done, loss, speed]
+    given = load_note(summary.run).name
+    name = f"{given} ({summary.run.name})" if given else summary.run.name
+    return [name, summary.state, base, summary.method, done, loss, speed]
 
 
 def _facts(summary: RunSummary, run: RunDir) -> list[tuple[str, str]]:

@@ -139,6 +139,35 @@ WORKED = [{"question": f"{n} ships and {n}?", "answer": "So many ships come in, 
           for n in range(9)]  # fmt: skip
 
 
+def test_a_reward_function_that_there_is_not_is_refused(check: Check, tmp_path: Path) -> None:
+    path = file_of(tmp_path, [{"prompt": "a", "answer": "b"}])
+    code, tree = check(path, "--train-mode", "grpo", "--reward-functions", "nosuch,short")
+    assert code == 2
+    assert "nosuch" in str(tree)
+    assert "contains_answer" in str(tree)
+
+
+@pytest.mark.parametrize(
+    "row, mode, said",
+    [
+        ({"prompt": "a", "chosen": "b", "rejected": "c"}, "sft", "--train-mode dpo"),
+        ({"prompt": "a", "completion": "b", "label": True}, "sft", "--train-mode kto"),
+        ({"prompt": "a", "answer": "b"}, "sft", "--train-mode grpo"),
+        ({"prompt": "a"}, "sft", "without an answer to learn from"),
+        ({"prompt": "a"}, "dpo", "`chosen` and `rejected`"),
+        ({"prompt": "a"}, "grpo", "add a column `answer`"),
+        ({"prompt": "a"}, "online_dpo", "the rows have none"),
+    ],
+)
+def test_what_the_rows_are_for_is_named(
+    row: dict[str, Any], mode: str, said: str, check: Check, tmp_path: Path
+) -> None:
+    code, tree = check(file_of(tmp_path, [row, row | {"prompt": "d"}]), "--train-mode", mode)
+    assert code == (0 if mode == "online_dpo" else 2)
+    assert said in " ".join(item["reason"] for item in tree["errors"] + tree["warnings"])
+    assert "mapping" not in tree or mode == "sft"
+
+
 @pytest.mark.parametrize(
     "rewards, rows, doubted",
     [

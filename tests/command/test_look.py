@@ -51,6 +51,16 @@ def test_inspect_for_people(luthier: Luthier, place: Path) -> None:
     assert "self_attn.q_proj" in said
 
 
+def test_inspect_says_what_cannot_be_adapted_and_why(luthier: Luthier, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(config_of("qwen3_next")))
+    said = luthier("inspect", tmp_path).stdout
+    assert "What cannot be adapted:" in said
+    assert "linear_attn.conv1d" in said
+    assert "A convolution" in said
+    found = json.loads(luthier("inspect", tmp_path, "--json").stdout)["refused"]
+    assert any(one["path"].endswith("dt_bias") and "vector" in one["reason"] for one in found)
+
+
 def test_inspect_of_targets_that_match_nothing(luthier: Luthier, place: Path) -> None:
     said = luthier("inspect", place / "model", "--targets", "nonsense", code=2)
     assert "nonsense" in said.stderr

@@ -69,7 +69,24 @@ def test_name_notes_and_tags_are_kept_and_listed(capsys: pytest.CaptureFixture[s
     listed = {one["name"]: one for one in json_of(capsys, "list")["runs"]}
     assert set(listed) == {"the good one", "mlx_finetune"}
     assert listed["the good one"]["tags"] == ["a", "b", "c"]
+    assert "the good one (first)" in said(capsys, "list")
+    assert json_of(capsys, "show", "the good one")["path"] == json_of(capsys, "show", "first")["path"]
+    assert json_of(capsys, "show", "good")["name"] == "the good one"
+    assert "the good one" in said(capsys, "show", "the gold one", code=2)
+    assert "is not the whole name" in said(capsys, "delete", "good", "--yes", code=2)
     said(capsys, "rename", "first", "")
     said(capsys, "note", "first", "")
     said(capsys, "tag", "first")
     assert not runs[0].notes.exists()
+
+
+def test_a_name_that_was_given_once_is_enough_to_delete(
+    capsys: pytest.CaptureFixture[str], runs: list[RunDir]
+) -> None:
+    for run in ("first", "second"):
+        said(capsys, "rename", run, "alike")
+    said(capsys, "delete", "alike", "--yes", code=2)
+    assert all(run.path.exists() for run in runs)
+    said(capsys, "rename", "second", "other")
+    said(capsys, "delete", "alike", "--yes")
+    assert [run.path.exists() for run in runs] == [False, True]

@@ -24,13 +24,15 @@ class FigureRow:
 def figure_rows(found: dict[str, Any]) -> list[FigureRow]:
     """The rows of a result of the task `evaluate`, a cell each column; rows without a figure are left out."""
     columns = found["columns"]
+    trained = any(column.get("trained_on") for column in columns)
     rows = [
         _row(
-            "Held-out loss",
+            "Loss" if trained else "Held-out loss",
             columns,
             lambda c: f"{c['loss']:.4f}",
             "Mean loss in nats a target token; lower is better",
         ),
+        _row("Trained on", columns, lambda c: _trained_on(c, found), "Of these examples: they flatter it"),
         _row("Perplexity", columns, lambda c: f"{c['perplexity']:.3f}", "The exponential of the loss"),
         _row(
             "Difference",
@@ -62,10 +64,23 @@ def figure_rows(found: dict[str, Any]) -> list[FigureRow]:
 def verdicts(found: dict[str, Any], labels: Sequence[str]) -> list[str]:
     """A sentence for every candidate but the first, which the others are compared with."""
     return [
-        f"{label}: {FigureDifference.from_dict(column['difference']).verdict()}"
+        f"{label}: {FigureDifference.from_dict(column['difference']).verdict()}{_flattered(column, found)}"
         for label, column in zip(labels, found["columns"], strict=True)
         if column["difference"]
     ]
+
+
+def _trained_on(column: dict[str, Any], found: dict[str, Any]) -> str:
+    seen = column.get("trained_on")
+    return f"{seen:,} of {found['examples']:,}" if seen else NONE
+
+
+def _flattered(column: dict[str, Any], found: dict[str, Any]) -> str:
+    seen = column.get("trained_on")
+    if not seen:
+        return ""
+    of = "these very examples" if seen == found["examples"] else f"{seen:,} of these {found['examples']:,} examples"
+    return f" It was trained on {of}, so this is no held-out figure."
 
 
 def signed(value: float) -> str:

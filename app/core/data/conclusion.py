@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from app.core.data.column import quoted, reads_as_data
+from app.core.data.column import PROMPT_COLUMNS, quoted, reads_as_data
 from app.core.data.duplicate import RepeatSummary
 from app.core.data.format import FORMAT_LABELS, Features, Format, Layout, Target
 from app.core.data.label import BAD as BAD_LABEL
@@ -19,6 +19,10 @@ from app.core.source.finding import Findings
 from app.core.source.source import SPLITS, Source
 
 NAMED_COLUMNS = 20
+WITHOUT_REFERENCE = (
+    "Reward functions are given one: add a column `answer` (any text, for functions that do not look at it). "
+    "Online DPO trains on prompts alone, where a model is the judge."
+)
 
 
 class Conclusion:
@@ -112,7 +116,13 @@ class Conclusion:
         if main is lane:
             index, line = lane.lines[0]
             columns = ", ".join(quoted(name) for name in lane.columns[0][:12]) or "none"
-            said = f"The columns ({columns}) are of no known format. {needs_of(self._features.train_mode)}".strip()
+            needs = needs_of(self._features.train_mode)
+            said = f"The columns ({columns}) are of no known format. {needs}".strip()
+            if len(lane.columns[0]) == 1 and any(name.lower() in PROMPT_COLUMNS for name in lane.columns[0]):
+                alone = f"The rows are prompts alone ({columns}), without"
+                said = f"{alone} an answer to learn from. {needs}".strip()
+                if "prompt" in METHODS[self._features.train_mode].goals:
+                    said = f"{alone} a reference answer. {WITHOUT_REFERENCE}"
             self._findings.add("unknown_format", self._sources[index].name, line, said, count=lane.count)
             return
         needed = main.layout.needed if main.layout is not None else ()
@@ -139,16 +149,23 @@ class Conclusion:
             elif main.format is Format.LABELLED:
                 self._conclude_labels(main)
         elif main.format is Format.LABELLED:
-            said = "These rows are answers labelled good or bad, and KTO trains on such rows."
+            said = "These rows are answers labelled good or bad, and KTO trains on such rows"
             form = "`chat`" if main.layout is not None and main.layout.chat else "`completion` (prompt and answer)"
+            said += " (`--train-mode kto`; in the window, Enhanced Setup)."
             how = "To learn the good ones alone, leave out bad answers (`skip_bad_answers`; `check` takes "
             how += f"--skip-bad-answers). To learn good and bad ones alike, choose the format {form}."
             self._findings.add("not_supervised", name, line, f"{said} {how}")
         elif main.format is Format.PREFERENCE:
-            said = "These rows are preference pairs (chosen and rejected), not examples with one answer."
+            said = (
+                "These rows are preference pairs (chosen and rejected), not examples with one answer. DPO and "
+                "others train on such rows (`--train-mode dpo`; in the window, Enhanced Setup)."
+            )
             self._findings.add("not_supervised", name, line, f"{said} {_better_answers(main.layout)}".strip())
         elif main.format is Format.GRPO and main.layout is not None:
-            said = "These rows are prompts with reference answers (GRPO)."
+            said = (
+                "These rows are prompts with reference answers, which GRPO trains on (`--train-mode grpo`; in the "
+                "window, Enhanced Setup)."
+            )
             column = main.layout.completion
             how = f"To train on the answers, choose {quoted(column)} as the answer column"
             how += f" (`completion_feature: {column}`; `check` takes --completion-feature)." if column else "."

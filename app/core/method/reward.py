@@ -160,7 +160,9 @@ def reward_doubts(names: Sequence[str], references: Sequence[str]) -> list[str]:
     found = []
     for name in names:
         told = f"`{name}` can hardly give a right answer its point"
-        if name in (*_LITERAL, "last_number") and 2 * len(empty) > len(references):
+        if name in (*_LITERAL, "last_number") and len(empty) == len(references):
+            found.append(f"`{name}` compares with a reference answer, and the rows have none: all answers earn 0.")
+        elif name in (*_LITERAL, "last_number") and 2 * len(empty) > len(references):
             found.append(f"{told}: {_counted(empty, references)} empty.")
         elif name in _LITERAL and 2 * len(long) > len(references):
             found.append(f"{told}: {_counted(long, references)} long, and it would have to hold all of it.")

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from app.core.model.module_group import Group, name_rank
 
 # Raised when the form or the meaning of an inspection changes, so that cached ones of older versions are made anew.
-INSPECTION_FORMAT = 1
+INSPECTION_FORMAT = 2
 
 
 class _Part(BaseModel):
@@ -47,7 +47,8 @@ class Module(_Part):
     ``path`` is its full dotted path, ``key`` its path inside its layer (the full path when it is in none) and
     ``layer`` the index of that layer. ``shape`` is the logical weight: (out, in), (experts, out, in) or other.
     ``parameters`` counts logical parameters (unpacked, with bias), ``bytes`` what they take in memory. ``cost`` is
-    an index into `Inspection.costs`, or −1 if nothing can be adapted here, and then ``refused`` says why.
+    an index into `Inspection.costs`, or −1 if nothing can be adapted here, and then ``refused`` says why. What is
+    ``bare`` is a parameter and no module: mlx-lm passes over a key that names it.
     """
 
     path: str
@@ -61,6 +62,7 @@ class Module(_Part):
     bits: int | None = None
     cost: int = -1
     refused: str = ""
+    bare: bool = False
 
     @property
     def name(self) -> str:
@@ -139,6 +141,10 @@ class Inspection(_Part):
             return AdapterSize(refused=module.refused)
         return self.costs[module.cost].of(kind)
 
+    def named(self, key: str) -> tuple[Module, ...]:
+        """The modules of a key inside the layers, or the one of a full path."""
+        return self.by_key.get(key) or tuple(module for module in (self.by_path.get(key),) if module is not None)
+
     # Everything below is derived once and then kept: an edit must cost no more than adding up.
 
     @cached_property
@@ -150,6 +156,14 @@ class Inspection(_Part):
     def refused(self) -> tuple[Module, ...]:
         """The matrices that cannot take one, each with its reason."""
         return tuple(module for module in self.modules if not module.adaptable)
+
+    @cached_property
+    def refusals(self) -> tuple[tuple[str, str, int], ...]:
+        """What cannot take an adapter, once for each key: the key, why, and how many there are."""
+        found: dict[tuple[str, str], int] = {}
+        for module in self.refused:
+            found[module.key, module.refused] = found.get((module.key, module.refused), 0) + 1
+        return tuple((key, why, count) for (key, why), count in found.items())
 
     @cached_property
     def by_path(self) -> dict[str, Module]:

@@ -20,8 +20,17 @@ from typing import Any
 import orjson
 
 from app.core.protocol.job import EVENTS_FILE
-from app.core.run.folder import OPEN_STATES, RUN_NOTES, RUN_SETUP, RunDir, present_state, run_folders, runs_dir
-from app.core.run.note import RunNote
+from app.core.run.folder import (
+    OPEN_STATES,
+    RUN_NOTES,
+    RUN_SETUP,
+    RunDir,
+    find_runs,
+    present_state,
+    run_folders,
+    runs_dir,
+)
+from app.core.run.note import RunNote, load_note
 from app.core.run.reader import RunReader
 from app.core.run.summary import RunSummary, summary_of, with_note
 from app.core.setup.config_file import RUN_CONFIG
@@ -194,6 +203,22 @@ class RunCatalog:
         except OSError:  # a full or read-only disk: the list is right all the same, only slower the next time
             with contextlib.suppress(OSError):
                 Path(temporary).unlink(missing_ok=True)
+
+
+def find_run(name: str, parent: Path | None = None) -> RunDir | None:
+    """A run by its path, its folder's name, the name that a person gave it, or the newest of whose names ``name``
+    is a part."""
+    path = Path(name).expanduser()
+    if (path / RUN_CONFIG).is_file():
+        return RunDir(path.resolve())
+    runs = list(find_runs(parent))
+    exact = [run for run in runs if run.name == name]
+    if exact or not name:
+        return next(iter(exact), None)
+    given = {run.path: load_note(run).name for run in runs}
+    named = [run for run in runs if given[run.path] == name]
+    partial = [run for run in runs if name in run.name or name in given[run.path]]
+    return next(iter([*named, *partial]), None)
 
 
 class _Clock:

@@ -49,14 +49,19 @@ def config_differences(configs: Sequence[TrainConfig]) -> list[ConfigDifference]
     return found
 
 
+def asked_config(run: RunDir) -> TrainConfig | None:
+    """What was asked for, before targets, schedule and length were worked out; None where it was not kept."""
+    try:
+        return load_config(run.setup).config
+    except UnusableError:  # a run of an earlier version has none
+        return None
+
+
 def run_config(run: RunDir) -> TrainConfig:
     """What ran, with model and data as they were asked for. Raises `UnusableError` if the config cannot be read."""
     config = load_config(run.config).config
-    try:
-        setup = load_config(run.setup).config
-    except UnusableError:  # a run of an earlier version has none
-        return config
-    return config.with_values({key: setup.value(key) for key in ASKED_FOR})
+    setup = asked_config(run)
+    return config if setup is None else config.with_values({key: setup.value(key) for key in ASKED_FOR})
 
 
 def value_text(path: str, value: Any) -> str:

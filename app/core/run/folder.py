@@ -196,14 +196,3 @@ def run_folders(parent: str, depth: int = DEPTH) -> Iterator[str]:
             yield path
         elif depth > 1:
             yield from run_folders(path, depth - 1)
-
-
-def find_run(name: str, parent: Path | None = None) -> RunDir | None:
-    """A run by its path, its folder's name, or the newest whose adapter name or folder name contains ``name``."""
-    path = Path(name).expanduser()
-    if (path / RUN_CONFIG).is_file():
-        return RunDir(path.resolve())
-    runs = list(find_runs(parent))
-    exact = [run for run in runs if run.name == name]
-    partial = [run for run in runs if name and name in run.name]
-    return next(iter([*exact, *partial]), None)

@@ -16,7 +16,7 @@ from app.core.config.train_config import TrainConfig
 from app.core.problem import Problem, UnusableError
 from app.core.quantity import bytes_text, count_text, duration_text, percent_text, plural
 from app.core.run.curve_svg import curve_svg
-from app.core.run.difference import config_differences, run_config
+from app.core.run.difference import asked_config, config_differences, run_config
 from app.core.run.folder import RunDir
 from app.core.run.reader import RunReader
 from app.core.run.summary import RunSummary, summary_of
@@ -196,7 +196,7 @@ def _config_sections(run: RunDir) -> list[Section]:
         config = run_config(run)
     except UnusableError as error:
         return [Section("Config", text=str(error))]
-    changed = config_differences([TrainConfig(), config])
+    changed = config_differences([TrainConfig(), asked_config(run) or config])
     rows = [(found.label, found.path, found.texts()[1]) for found in changed]
     return [
         Section("Other than the defaults", ("Field", "Key", "Value"), rows),

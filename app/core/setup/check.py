@@ -18,7 +18,7 @@ from app.core.quantity import plural
 from app.core.setup import plan
 from app.core.setup.chosen_method import method_of
 from app.core.setup.method_check import check_method
-from app.core.setup.recommendation import check_scale
+from app.core.setup.recommendation import check_scale, starts_too_hot
 from app.core.setup.target_check import check_targets
 from app.core.source.finding import KINDS
 from app.core.target.selection import Selection
@@ -152,6 +152,9 @@ def _balance(config: TrainConfig) -> Iterator[Problem]:
 def _optimizer(config: TrainConfig) -> Iterator[Problem]:
     if config.optimizer == "adam" and config.weight_decay > 0:
         yield Problem("weight_decay", "Adam does not use it.", _W, hint="Choose AdamW, or set it to 0.")
+    if starts_too_hot(config):
+        said = "Without it some hundred steps of Adam are 3 to 6 times as large as the learning rate says."
+        yield Problem("bias_correction", said, _N, hint="Turn it on, or let the rate warm up.")
 
 
 def _files(config: TrainConfig) -> Iterator[Problem]:

@@ -14,12 +14,12 @@ import yaml
 from pydantic import ValidationError
 
 from app.core.config.spec import field_specs
-from app.core.config.train_config import CONFIG_VERSION, TrainConfig
+from app.core.config.train_config import CONFIG_VERSION, WITH_CORRECTION, TrainConfig
 from app.core.model.facts import layer_count
 from app.core.model.folder import MODEL_CONFIG, locate_model
 from app.core.problem import Problem, Severity, UnusableError, errors
 from app.core.setup.chosen_method import unwritten_paths, with_defaults
-from app.core.setup.foreign_config import MEANT, Translation, take_alpha, translate
+from app.core.setup.foreign_config import MEANT, Translation, origin_of, take_alpha, translate
 from app.core.system.atomic_file import write_text
 from app.core.system.yaml_text import check_bounds
 from app.core.target.pattern import EMPTY_PATTERN, patterns_text
@@ -115,11 +115,11 @@ def parse_config(text: str, *, name: str = "config", base: Path | None = None) -
     if version > CONFIG_VERSION:
         said = f"The file is of version {version}, this Luthier knows up to {CONFIG_VERSION}."
         raise UnusableError([Problem("config_version", said, hint="Update Luthier to open it.", file=name)])
+    is_new = version == 0 and "optimizer" not in tree and origin_of(tree) is None
     read = (translate if version == 0 else take_alpha)(tree, file=name, lines=lines)
     tree = read.tree | {"config_version": CONFIG_VERSION}
     tree = {key: value for key, value in tree.items() if value is not None or _may_be_none(key)}
-    if isinstance(settings := tree.get("optimizer_config"), dict):  # a name with all its settings commented out
-        tree["optimizer_config"] = {key: {} if value is None else value for key, value in settings.items()}
+    _take_correction(tree, new=is_new)
     if "targets" in tree:
         tree["targets"] = _targets_text(tree["targets"])
     told = {problem.path for problem in read.problems}
@@ -138,6 +138,23 @@ def parse_config(text: str, *, name: str = "config", base: Path | None = None) -
         if read.left_layers:
             config = _fit_layers(config, read)
     return LoadedConfig(config, (*read.problems, *unknown))
+
+
+def _take_correction(tree: dict[str, Any], *, new: bool) -> None:
+    """Whether Adam's bias is corrected, which a file says in ``optimizer_config``, as mlx-lm reads it.
+
+    A file that says nothing of it is not corrected, unless it is a ``new`` one that leaves the optimizer to
+    Luthier: earlier versions wrote no such key, and ``optimizer: adam`` is mlx-lm's.
+    """
+    given, name = tree.get("optimizer_config"), tree.get("optimizer", TrainConfig.model_fields["optimizer"].default)
+    if isinstance(given, dict):
+        # A name may stand there with all its settings commented out.
+        settings = {key: dict(value) if isinstance(value, dict) else value or {} for key, value in given.items()}
+        of_it = settings.get(name) if name in WITH_CORRECTION else None
+        if isinstance(of_it, dict) and "bias_correction" in of_it:
+            tree["bias_correction"] = of_it.pop("bias_correction")
+        tree["optimizer_config"] = {key: value for key, value in settings.items() if value != {}}
+    tree.setdefault("bias_correction", new)
 
 
 def _targets_text(value: Any) -> Any:
@@ -218,6 +235,8 @@ def dump_config(config: TrainConfig) -> str:
             del tree[key]
     if tree["lora_parameters"]["keys"] is None:
         del tree["lora_parameters"]["keys"]
+    if arguments := config.optimizer_arguments():
+        tree["optimizer_config"][config.optimizer] = arguments
     if not tree["optimizer_config"]:
         del tree["optimizer_config"]
     for path in unwritten_paths(config):

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from app.core.config.train_config import DEFAULT_ALPHA, TrainConfig
+from app.core.config.train_config import DEFAULT_ALPHA, WITH_CORRECTION, TrainConfig
 from app.core.model.inspection import Inspection
 from app.core.problem import Problem, Severity
 from app.core.target.selection import Selection
@@ -25,6 +25,7 @@ _LEAST_WIDTH = 512
 TOO_HOT, TOO_COLD = 3.0, 1 / 40
 # Within this share of the rule nothing is suggested: such rules are no finer.
 _NEAR = 0.5
+_WARMUP = 0.05  # of the run
 RATE_PATH, RANK_PATH, SCALE_PATH = "learning_rate", "lora_parameters.rank", "lora_parameters.scale"
 # A LoRA adapter holds about two bits a parameter, and a trained token brings about one ("LoRA Without Regret").
 _TOKENS_PER_PARAMETER = 2.0
@@ -73,7 +74,7 @@ def suggest(
     ``examples`` counts the training examples and ``trained_tokens`` their trained tokens (one epoch); what is None
     is not judged. ``inspection`` is the model that the learning rate is to suit.
     """
-    found = _rate(config, inspection)
+    found = _rate(config, inspection) + _warmup(config)
     if config.fine_tune_type != "full":
         if examples is not None:
             found += _by_size(config, examples)
@@ -83,6 +84,20 @@ def suggest(
     for suggestion in found:
         unique.setdefault(suggestion.path, suggestion)
     return list(unique.values())
+
+
+def starts_too_hot(config: TrainConfig) -> bool:
+    """True if Adam's bias is neither corrected nor held back by a warm-up; a schedule from a file is not judged."""
+    if config.optimizer not in WITH_CORRECTION or config.schedule == "custom" or config.warmup:
+        return False
+    return not config.optimizer_arguments().get("bias_correction")
+
+
+def _warmup(config: TrainConfig) -> list[Suggestion]:
+    if not starts_too_hot(config):
+        return []
+    reason = "Without bias correction Adam's first steps are 3 to 6 times too large; a warm-up holds them back."
+    return [Suggestion("warmup", _WARMUP, reason)]
 
 
 def model_rate(inspection: Inspection) -> float:

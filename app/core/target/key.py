@@ -49,7 +49,7 @@ def adapted_by(inspection: Inspection, keys: Collection[str], num_layers: int) -
     for module in inspection.modules:
         by_key = module.layer is not None and module.layer >= bottom and module.key in wanted
         by_path = module.path in wanted
-        if not (by_key or by_path):
+        if module.bare or not (by_key or by_path):
             continue
         matched |= {name for name in (module.key, module.path) if name in wanted}
         if not module.adaptable:

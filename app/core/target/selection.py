@@ -233,7 +233,12 @@ def _by_keys(inspection: Inspection, config: TrainConfig) -> Selection:
     adapted = adapted_by(inspection, keys, config.num_layers)
     path = "lora_parameters.keys"
     problems = [
-        Problem(path, f"The key {key!r} matches no module; mlx-lm passes over it silently.", Severity.WARNING)
+        Problem(
+            path,
+            f"The key {key!r} matches no module; mlx-lm passes over it silently.",
+            Severity.WARNING,
+            next((module.refused for module in inspection.named(key)), ""),
+        )
         for key in adapted.unmatched
     ]
     problems += [

@@ -27,7 +27,7 @@ from app.ui.widget.icon_button import IconButton
 COLUMN_LETTERS = "ABCDEFGH"
 WAITING = "Ask a question; when all answers have ended, say which one is better."
 TOO_FEW = "Judging takes two columns or more."
-ASK_TEXT = "Which answer is better? Press its number, 0 for a tie, or − if all are bad."
+ASK_TEXT = "Which answer is better? Press {keys}, 0 for a tie, or − if all are bad."
 FILTERS = {"CSV (*.csv)": ".csv", "JSON (*.json)": ".json", "Markdown (*.md)": ".md"}
 
 
@@ -110,7 +110,8 @@ class JudgingCard(Card):
             self.withdraw()
             return
         self._answers = list(answers)
-        self._show_state(ASK_TEXT)
+        keys = ", ".join(f"{column + 1} for {self.column_name(column)}" for column in range(len(answers)))
+        self._show_state(ASK_TEXT.format(keys=keys))
 
     def withdraw(self) -> None:
         """There will be no answers (stopped, failed, asked anew): closes the vote and shows the names."""

@@ -190,4 +190,13 @@ class DataPanel(DropCard):
             import app.ui.data.dialog  # noqa: F401 — in a turn of its own, before somebody clicks
 
         self._show_parts()
+        self._show_given()
         self.reported.emit()
+
+    def _show_given(self) -> None:
+        """Where the folder of the training data has the other parts, nothing is set aside for them."""
+        splits = self.report.splits if self.report is not None else {}
+        for path, split in (("valid_data", "valid"), ("test_data", "test")):
+            files = splits[split].files if split in splits else ()
+            given = f"From the folder: {', '.join(Path(file).name for file in files)}"
+            self.editors[path].set_placeholder(given if files else PLACEHOLDERS[path])

@@ -65,6 +65,10 @@ class PathEditor(ComposedEditor):
         self.line.edited.connect(self._on_edited)
         self.browse_button.clicked.connect(self.browse)
 
+    def set_placeholder(self, text: str) -> None:
+        """What stands in the line while nothing is chosen."""
+        self.line.setPlaceholderText(text)
+
     def value(self) -> str | None:
         return self.line.text().strip() or (None if self._spec.optional else "")
 

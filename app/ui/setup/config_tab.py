@@ -130,6 +130,7 @@ class ConfigTab(QWidget):
         self.targets = TargetSection(self.store, self.selection, page)
         self.estimate = EstimatePanel(self.store, self.selection, self.inspector, page)
         self.estimate.estimated.connect(self._turn.start)
+        self.targets.chooser.memory_of = self.estimate.memory_of
         for section in self._sections(page):
             self._column.addWidget(section)
         self._unknown = QLabel(page)
@@ -218,6 +219,8 @@ class ConfigTab(QWidget):
         for path, field in fields.items():
             field.set_problems(by_path.get(path, []))
         self.targets.chooser.set_problems(by_path.get("targets", []))
+        known = self.estimate.estimate
+        self.targets.chooser.show_memory(known.total if known is not None else None)
         self.start_bar.set_problems(self.problems)
         self.start_bar.set_plan(self._plan())
         self._show_unknown()

@@ -122,6 +122,11 @@ class EstimatePanel(Card):
         largest = known.step_for(config, step_of(config, self._longest, labelled=self._labelled))
         return iterations * known.step_s(largest, config.batch_size)
 
+    def memory_of(self, selection: Selection) -> int:
+        """The bytes that a run would take with these modules instead of the chosen ones; 0 without a model."""
+        question = self._question(selection)
+        return question(False).total if question is not None else 0
+
     def _show_memory(self) -> None:
         known = self._model
         config = self._store.config
@@ -133,15 +138,16 @@ class EstimatePanel(Card):
         searching = self.estimate is not None and self.estimate.verdict is MemoryFit.WONT_FIT
         self._show_estimate(searching=searching)
 
-    def _question(self) -> Callable[[bool], MemoryEstimate] | None:
+    def _question(self, selection: Selection | None = None) -> Callable[[bool], MemoryEstimate] | None:
         known = self._model
-        if known.inspection is None or known.selection is None:
+        selection = selection or known.selection
+        if known.inspection is None or selection is None:
             return None
         return partial(
             _estimate,
             known.inspection,
             self._store.config,
-            known.selection,
+            selection,
             self._inspector.memory_bytes,
             self._inspector.working_set_bytes,
             self._longest,

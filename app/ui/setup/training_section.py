@@ -6,6 +6,7 @@ from typing import Any
 
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from app.core.config.train_config import WITH_CORRECTION
 from app.core.problem import Problem
 from app.core.quantity import plural
 from app.core.setup import plan
@@ -27,12 +28,15 @@ SWITCHES = (
     ("grad_checkpoint",),
 )
 MORE = (
-    "schedule", "warmup", "weight_decay", "max_grad_norm",
+    "schedule", "warmup", "bias_correction", "weight_decay", "max_grad_norm",
     "val_batches", "neutral_tokens", "batching", "final_adapter", "early_stopping.min_delta",
     "valid_fraction", "test_fraction", "adapter_dtype", "resume_adapter_file",
 )  # fmt: skip
 # Why the adapter's precision is no choice.
 WITHOUT_DTYPE = {"dora": "DoRA always computes in float32", "full": "There is no adapter"}
+# What other fields, or their hints, follow.
+DEPENDED_ON = ("", "iters", "epochs", "batch_size", "early_stopping.enabled", "mask_prompt", "fine_tune_type",
+               "optimizer")  # fmt: skip
 SWITCH_WIDTH = 210  # px; a check box does not shorten its text
 
 
@@ -101,7 +105,7 @@ class TrainingSection(Card):
         return self._store.set_many({"iters": value, "epochs": None})
 
     def _on_changed(self, path: str) -> None:
-        if path in ("", "iters", "epochs", "batch_size", "early_stopping.enabled", "mask_prompt", "fine_tune_type"):
+        if path in DEPENDED_ON:
             self._update()
 
     def _update(self) -> None:
@@ -113,6 +117,7 @@ class TrainingSection(Card):
         kind = config.fine_tune_type
         self.fields["adapter_dtype"].setEnabled(kind == "lora")
         self.fields["adapter_dtype"].set_hint(WITHOUT_DTYPE.get(kind, ""))
+        self.fields["bias_correction"].setEnabled(config.optimizer in WITH_CORRECTION)
         self._show_each_other()
 
     def _show_each_other(self) -> None:
@@ -128,5 +133,6 @@ class TrainingSection(Card):
             return
         batches = plan.iterations_per_epoch(config, self._examples)
         epochs.set_hint(f"{plural(batches, 'iteration')} an epoch")
-        follows = "From the epochs" if config.epochs is not None else f"= {shown} epochs"
+        word = "epoch" if passes == 1 else "epochs"
+        follows = "From the epochs" if config.epochs is not None else f"= {shown} {word}"
         iterations.set_hint(f"{follows}, {plural(self._examples, 'example')}")

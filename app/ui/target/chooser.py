@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any
 
@@ -15,7 +15,7 @@ from app.core.problem import Problem
 from app.core.quantity import bytes_text, percent_text, plural, short_count
 from app.core.target.pattern import HOW_TEXT, PatternMatch
 from app.core.target.preset import PRESETS
-from app.core.target.selection import KEYS, GroupCount, group_counts, preset_costs
+from app.core.target.selection import KEYS, GroupCount, Selection, group_counts, preset_costs
 from app.ui.form.editor import editor_height
 from app.ui.form.field import Field
 from app.ui.form.grid import FieldGrid
@@ -40,6 +40,8 @@ class TargetChooser(QWidget):
         self._store, self._model = store, model
         self._custom = store.config.targets not in PRESETS
         self._told = False
+        self._memory = ""  # what a run takes with the present choice
+        self.memory_of: Callable[[Selection], int] | None = None  # bytes that a run takes with another choice
         self._boxes: dict[Group, QCheckBox] = {}
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -127,14 +129,16 @@ class TargetChooser(QWidget):
             f"{plural(selection.adapted_modules, 'module')}, {selection.trainable_parameters:,} parameters "
             f"({percent_text(selection.trainable_percent)}), {bytes_text(selection.adapter_bytes)} on disk"
         )
-        return f"{preset.what} {preset.when} Here: {cost}."
+        return f"{preset.what} {preset.when} Here: {cost}{self._memory}."
 
     def _show_costs(self) -> None:
         """What each preset costs for this model, worked out only when the list opens: an edit must stay quick."""
         inspection, config = self._model.inspection, self._store.config
         if inspection is None or config.fine_tune_type == "full":
             return
-        for index, cost in enumerate(preset_costs(inspection, config)):
+        memory_of = self.memory_of
+        told = None if memory_of is None else lambda selection: _memory_text(memory_of(selection))
+        for index, cost in enumerate(preset_costs(inspection, config, told)):
             self.preset.setItemText(index, f"{cost.label} · {short_count(cost.selection.trainable_parameters)}")
             self.preset.setItemData(index, cost.help, Qt.ItemDataRole.ToolTipRole)
 
@@ -188,6 +192,13 @@ class TargetChooser(QWidget):
         self._told = bool(problems)
         self._show_patterns()
 
+    def show_memory(self, total: int | None) -> None:
+        """Shows the bytes that a run takes with the present choice; None while they are not known."""
+        memory = "" if total is None else f", {_memory_text(total)}"
+        if memory != self._memory:
+            self._memory = memory
+            self._help.setText(self._help_text())
+
     def focus(self) -> None:
         """Gives the keyboard to what edits the targets now."""
         (self.field.editor if self._custom else self.preset).setFocus(Qt.FocusReason.ShortcutFocusReason)
@@ -236,6 +247,10 @@ class TargetChooser(QWidget):
             self._custom = self._store.config.targets not in PRESETS
         if path in ("", "targets") and self._model.inspection is None:
             self._show()
+
+
+def _memory_text(total: int) -> str:
+    return f"about {bytes_text(total)} of memory in training"
 
 
 def _match_line(match: PatternMatch) -> str:

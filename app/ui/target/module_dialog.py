@@ -76,6 +76,7 @@ class ModuleDialog(QDialog):
         self.search.textChanged.connect(self._on_search)
         layout.addWidget(self.search)
         layout.addWidget(self._table(), 1)
+        layout.addWidget(self._reasons())
         layout.addLayout(self._foot())
         self._on_search("")
 
@@ -89,6 +90,20 @@ class ModuleDialog(QDialog):
         header.setMinimumSectionSize(theme.text_width(80))
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         return self.table
+
+    def _reasons(self) -> QLabel:
+        """Why some modules cannot be adapted; not there in a model where all can."""
+        self.reasons = QLabel(self)
+        self.reasons.setObjectName("modules.reasons")
+        self.reasons.setProperty("role", "small")
+        self.reasons.setWordWrap(True)
+        found: dict[str, list[str]] = {}
+        for key, why, _ in self._inspection.refusals:
+            found.setdefault(why, []).append(key.rpartition(".")[2])
+        said = (f"{', '.join(dict.fromkeys(names))} cannot be adapted. {why}" for why, names in found.items())
+        self.reasons.setText("\n".join(said))
+        self.reasons.setVisible(bool(found))
+        return self.reasons
 
     def _foot(self) -> QHBoxLayout:
         foot = QHBoxLayout()

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from app.core.model.inspection import Inspection
 from app.core.quantity import plural
+from app.core.target.preset import PRESETS
 from app.ui.form.field import Field
 from app.ui.form.grid import FieldGrid
 from app.ui.form.selection_model import SelectionModel
@@ -130,7 +131,7 @@ class TargetSection(Card):
         known = inspection is not None and selection is not None and bool(inspection.rows)
         self.matrix.setVisible(known)
         if inspection is None or selection is None:
-            self._what.setText("<b>Full-layer LoRA</b> trains all matrices of attention and MLP, in all layers.")
+            self._what.setText(self._sentence_without_model())
             self._total.setText("")
             self._say.setText("Choose a model to see its matrices and layers here.")
             return
@@ -147,6 +148,18 @@ class TargetSection(Card):
             if full
             else "Click a cell, a name, a layer's number, or drag a block. Layer 0 is nearest to the input."
         )
+
+    def _sentence_without_model(self) -> str:
+        config = self._store.config
+        if config.fine_tune_type == "full":
+            return "<b>Full fine-tuning</b> changes the model's weights themselves; there is no small adapter."
+        word = "DoRA" if config.fine_tune_type == "dora" else "LoRA"
+        where = "in all layers" if config.num_layers < 1 else f"in the last {plural(config.num_layers, 'layer')}"
+        if config.targets == "full":
+            return f"<b>Full-layer {word}</b> trains all matrices of attention and MLP, {where}."
+        if (preset := PRESETS.get(config.targets)) is None:
+            return f"<b>{word}</b> trains the matrices that the targets name, {where}."
+        return f"<b>{word}</b> trains, {where}: {preset.what[0].lower()}{preset.what[1:]}"
 
     def _sentence(self, kind: str, matrices: str, layers: int, inspection: Inspection) -> str:
         where = f"all {plural(layers, 'layer')}" if layers == inspection.num_layers else plural(layers, "layer")

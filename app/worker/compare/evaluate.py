@@ -6,10 +6,11 @@ It ends with ``Result(name="evaluate")``:
 
 ``{"data", "examples", "tokens": [targets of each example], "scored": null | {"functions", "prompts", "of",
 "max_tokens"}, "columns": [{"adapter", "kind", "parameters", "loss", "perplexity", "tokens", "per_example": [loss |
-null, …], "trained_on": bool, "run": null | {…}, "difference": null | {…}, "moved": {"better": […], "worse": […]},
-"scores": {NAME: {"mean", "values", "difference"}}}]}``. Losses are in nats a token; ``loss`` is weighted by tokens,
-and ``perplexity`` is its exponential. A difference is `FigureDifference.as_dict` against the first column,
-which has none; ``moved`` are the examples whose loss changed most, with their text.
+null, …], "trained_on": number of examples it was trained on, "run": null | {…}, "difference": null | {…},
+"moved": {"better": […], "worse": […]}, "scores": {NAME: {"mean", "values", "difference"}}}]}``. Losses are in
+nats a token; ``loss`` is weighted by tokens, and ``perplexity`` is its exponential. A difference is
+`FigureDifference.as_dict` against the first column, which has none; ``moved`` are the examples whose loss changed
+most, with their text.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ from app.worker.process.job import job_config
 from app.worker.process.progress import Progress, Reporter
 from app.worker.token.row_file import row_batches
 from app.worker.token.token_set import TokenSet
-from app.worker.token.tokenize import origin, refuse
+from app.worker.token.tokenize import origin, refuse, tokenize_rows
 
 LOGITS_BYTES = 256 * 2**20  # of one batch, in float32: what keeps a large vocabulary from filling the memory
 MAX_BATCH = 32
@@ -83,14 +84,15 @@ def _measure(channel: Channel, job_dir: Path, job: EvaluateJob, reporter: Report
     scoring = scoring_of(job, config, held_out.exchanges)
     columns = []
     for name, adapter in zip(names, adapters, strict=True):
-        trained_on = name is not None and _was_trained_on(name, data)
-        if trained_on:
-            channel.emit(event.Warned(message=f"{name} was trained on these very examples: its loss flatters it."))
+        seen = 0 if name is None else _trained_examples(name, config, tokenizer, held_out.examples, reporter)
+        if seen:
+            of = "these very examples" if seen == len(held_out.examples) else f"{seen:,} of these examples"
+            channel.emit(event.Warned(message=f"{name} was trained on {of}: its loss flatters it."))
         switch.use(adapter)
         who = str(name) if name else "the base model"
         sums, counts = losses(model, held_out.examples, config.max_seq_length, reporter.phase(f"Measuring {who}"))
         what = {"adapter": str(name) if name else None, "kind": adapter.kind if adapter else "base"}
-        facts = {"parameters": adapter.parameters if adapter else 0, "trained_on": trained_on, "run": _run(name)}
+        facts = {"parameters": adapter.parameters if adapter else 0, "trained_on": seen, "run": _run(name)}
         scores = scoring.scores(model, tokenizer, reporter, f"Answers of {who}") if scoring else {}
         columns.append(what | facts | _figures(sums, counts) | {"scores": scores})
     _compare(columns, counts.tolist(), held_out)
@@ -215,13 +217,21 @@ def _adapters(switch: AdapterSwitch, names: Sequence[Path | None]) -> list[Adapt
     return found
 
 
-def _was_trained_on(adapter: Path, data: Path) -> bool:
-    """True if the adapter's own config names ``data`` as its training examples."""
+def _trained_examples(
+    adapter: Path, config: TrainConfig, tokenizer: Any, examples: TokenSet, reporter: Reporter
+) -> int:
+    """How many of the examples the adapter was trained on, by their content: a copy of a file is that file.
+
+    Its own config names the folder that it was trained on; where that is gone, nothing can be said.
+    """
     folder, _ = adapter_files(adapter)
     source = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8")).get("data")
-    if not isinstance(source, str) or not source:
-        return False
-    return data.resolve() in (Path(source).resolve(), (Path(source) / "train.jsonl").resolve())
+    path = Path(source) / "train.jsonl" if isinstance(source, str) and source else None
+    if path is None or not path.is_file():
+        return 0
+    trained = tokenize_rows(path, tokenizer, config, reporter.phase("Reading what was trained on")).token_set
+    known = {trained[number].tokens.tobytes() for number in range(len(trained))}
+    return sum(examples[number].tokens.tobytes() in known for number in range(len(examples)))
 
 
 def _batch_tokens(model: nn.Module) -> int:

@@ -63,6 +63,10 @@ def _quantization_text(config: dict[str, Any]) -> str:
     return text
 
 
+_BARE_MATRIX = "A bare parameter of the model, not a module: there is nothing for an adapter to wrap."
+_BARE_VECTOR = "A vector of bare numbers: an adapter is a product of two matrices, and needs a matrix to add it to."
+
+
 @dataclass
 class _Collector:
     """One pass over a model. Modules come in the order in which the model defines them."""
@@ -153,10 +157,11 @@ class _Collector:
             yield self._entry(path, module, own)
             return
         for name, array in own.items():
-            if array.ndim >= 2:
-                refused = "A bare parameter of the model, not a module: there is nothing for an adapter to wrap."
+            # Norms hold a vector too; theirs is called weight, and nobody asks for an adapter on it.
+            if array.ndim >= 2 or (array.ndim == 1 and "weight" not in own):
+                refused = _BARE_MATRIX if array.ndim >= 2 else _BARE_VECTOR
                 yield self._made(f"{path}.{name}" if path else name, type(module).__name__, tuple(array.shape),
-                                 array.size, _bytes(array, self.dtype), refused=refused)  # fmt: skip
+                                 array.size, _bytes(array, self.dtype), refused=refused, bare=True)  # fmt: skip
 
     def _entry(self, path: str, module: nn.Module, own: dict[str, mx.array]) -> Module:
         bits = getattr(module, "bits", None) if "scales" in own else None
@@ -172,13 +177,13 @@ class _Collector:
             refused=cost if isinstance(cost, str) else "",
         )
 
-    def _made(self, path: str, kind: str, shape: tuple[int, ...], parameters: int, size: int, *,
-              bits: int | None = None, cost: int = -1, refused: str = "") -> Module:  # fmt: skip
+    def _made(self, path: str, kind: str, shape: tuple[int, ...], parameters: int, size: int, *, cost: int = -1,
+              bits: int | None = None, refused: str = "", bare: bool = False) -> Module:  # fmt: skip
         layer, key = self._place(path)
         head = layer is None and len(shape) == 2 and shape[0] == self.vocab_size and "Embedding" not in kind
         group = group_of(key, kind, self._owners(path), inside=layer is not None, head=head)
         return Module(path=path, key=key, layer=layer, group=group, type=kind, shape=shape, parameters=parameters,
-                      bytes=size, bits=bits, cost=cost, refused=refused)  # fmt: skip
+                      bytes=size, bits=bits, cost=cost, refused=refused, bare=bare)  # fmt: skip
 
     def _cost(self, module: nn.Module, own: dict[str, mx.array]) -> int | str:
         """The index of the module's cost, or why it takes no adapter; measured once for each kind and shape."""

@@ -61,8 +61,8 @@ def _warmup_updates(config: TrainConfig, updates: int) -> int:
 
 
 def concrete_arguments(config: TrainConfig) -> dict[str, Any]:
-    """The optimizer's arguments: what ``optimizer_config`` says, and the weight decay where it says nothing."""
-    arguments = dict(config.optimizer_config.get(config.optimizer, {}))
+    """The optimizer's arguments: what ``optimizer_config`` says, and the config's fields where it is silent."""
+    arguments = config.optimizer_arguments()
     if config.optimizer in WITH_WEIGHT_DECAY:
         arguments.setdefault("weight_decay", config.weight_decay)
     return arguments

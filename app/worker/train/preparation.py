@@ -7,7 +7,7 @@ run's ``config.yaml`` says exactly what runs, in words that stock ``mlx_lm.lora 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,11 +75,14 @@ def prepare(channel: Channel, control: Control, run: RunDir, job: TrainJob) -> P
     model_path = locate_model(config.model)
     inspection = inspect_model(model_path)
     selection = _checked_selection(config, inspection)
+    asked = config
     config = with_targets(config, selection).with_value("model", str(model_path))
     build_optimizer(config)  # raises for what cannot be built, before anything slow begins
     control.raise_if_stopped()
 
-    data = _checked_data(channel, control, run, config, selection)
+    data = _checked_data(channel, control, run, config)
+    found = check_config(asked, inspection, data.report, selection)
+    _warn(channel, [*found, *selection.problems, *data.problems])
     channel.emit(event.Progressed(phase="Tokenizing"))
     tokenizer = load_tokenizer(str(model_path), config.template_date)
     config = config.with_value("template_date", held_day(tokenizer))
@@ -116,19 +119,20 @@ def _checked_selection(config: TrainConfig, inspection: Inspection) -> Selection
     return selection
 
 
-def _checked_data(
-    channel: Channel, control: Control, run: RunDir, config: TrainConfig, selection: Selection
-) -> PreparedData:
-    """The prepared files; what is odd about them, and about the targets, is told once they are there."""
+def _checked_data(channel: Channel, control: Control, run: RunDir, config: TrainConfig) -> PreparedData:
+    """The prepared files; raises for what keeps them from being used."""
     channel.emit(event.Progressed(phase="Checking the data"))
     try:
-        data = prepare_data(config, run.data, reported_progress(channel, "Checking the data"), control.is_stopping)
+        return prepare_data(config, run.data, reported_progress(channel, "Checking the data"), control.is_stopping)
     except CancelledError as error:
         raise StoppedError from error
-    for problem in (*selection.problems, *data.problems):
-        if problem.severity is Severity.WARNING:
-            channel.emit(event.Warned(message=problem.sentence()))
-    return data
+
+
+def _warn(channel: Channel, problems: Iterable[Problem]) -> None:
+    """Tells each warning once: the same that the window shows before Start."""
+    sentences = (problem.sentence() for problem in problems if problem.severity is Severity.WARNING)
+    for sentence in dict.fromkeys(sentences):
+        channel.emit(event.Warned(message=sentence))
 
 
 def _head(model: nn.Module, config: TrainConfig) -> Head | NoHead:

@@ -8,7 +8,8 @@ import pytest
 
 from app.core.config.train_config import TrainConfig
 from app.core.protocol import event
-from app.core.run.folder import RunDir, create_run, find_run, find_runs, prepare_run, run_state
+from app.core.run.catalog import find_run
+from app.core.run.folder import RunDir, create_run, find_runs, prepare_run, run_state
 from app.core.run.summary import summarize
 from app.core.setup.config_file import load_config
 

@@ -20,6 +20,7 @@ from app.core.run.history import RunHistory
 from app.core.run.note import RunNote, save_note
 from app.core.run.reader import RunReader
 from app.core.run.report import save_report
+from app.core.setup.config_file import load_config, save_config
 
 NAME = "<b>|a & “b”"
 
@@ -49,6 +50,20 @@ def reader(tmp_path: Path) -> RunReader:
     found = RunReader(run)
     found.read()
     return found
+
+
+def test_other_than_the_defaults_is_what_was_asked_for(reader: RunReader, tmp_path: Path) -> None:
+    """The run's own config has targets, schedule and length worked out: nobody chose those."""
+    worked_out = {"targets": "keys", "lora_parameters.keys": ("self_attn.q_proj",), "iters": 40, "epochs": None,
+                  "optimizer_config": {"adam": {"eps": 1e-8}}}  # fmt: skip
+    save_config(load_config(reader.run.config).config.with_values(worked_out), reader.run.config)
+    save_report(reader, tmp_path / "r.md")
+    text = (tmp_path / "r.md").read_text()
+    part = text.partition("Other than the defaults")[2].partition("## Config")[0]
+    assert "learning_rate" in part
+    assert "keys" not in part
+    assert "optimizer_config" not in part
+    assert "self_attn.q_proj" in text
 
 
 class Page(HTMLParser):

@@ -165,3 +165,31 @@ def test_no_tree_whatever_ends_in_anything_but_a_config_or_problems(tree: dict[s
 )
 def test_targets_may_be_a_list_and_an_empty_one_is_the_empty_pattern(written: str, read: str) -> None:
     assert parse_config(f"config_version: 1\ntargets: {written}\n").config.targets == read
+
+
+@pytest.mark.parametrize(
+    ("text", "corrected"),
+    [
+        ("", False),  # a file without any key is mlx-lm's
+        ("optimizer: adam", False),
+        ("optimizer: adamw\noptimizer_config: {adamw: {bias_correction: true}}", True),
+        ("targets: full", True),
+        ("targets: full\noptimizer: adam", False),
+        ("targets: full\noptimizer: adam\nbias_correction: true", True),
+        ("targets: full\noptimizer_config: {adam: {bias_correction: false}}", False),
+        ("config_version: 1\ntargets: full", False),  # as earlier versions wrote it
+        ("train_mode: grpo", False),
+    ],
+)
+def test_adam_is_corrected_where_a_file_leaves_it_to_luthier(text: str, corrected: bool) -> None:
+    assert parse_config(f"model: m\n{text}\n").config.bias_correction is corrected
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+@pytest.mark.parametrize("corrected", [True, False])
+def test_mlx_lm_reads_from_a_written_file_whether_adam_is_corrected(optimizer: str, corrected: bool) -> None:
+    config = TrainConfig.model_validate({"optimizer": optimizer, "bias_correction": corrected})
+    tree = yaml.safe_load(dump_config(config))
+    asked = tree.get("optimizer_config", {}).get(optimizer, {}).get("bias_correction", False)
+    assert asked is (corrected and optimizer != "sgd")
+    assert parse_config(dump_config(config)).config == config

@@ -110,7 +110,7 @@ def test_a_file_of_mlx_lm_lora_has_its_names_and_defaults() -> None:
         ("use_dora: true", {"fine_tune_type": "dora"}),
         ("train: false", {"train": True}),
         ("optimizer: AdamW", {"optimizer": "adamw"}),
-        ("optimizer: adamw\noptimizer_config:\n  adamw:", {"optimizer_config": {"adamw": {}}}),
+        ("optimizer: adamw\noptimizer_config:\n  adamw:", {"optimizer": "adamw", "optimizer_config": {}}),
         ("train_mode: dpo\nbeta: 0.1\ndpo_cpo_loss_type: sigmoid\nbatch_size: 2\nlearning_rate: 5e-6\niters: 500",
          {"learning_rate": 5e-6, "lora_parameters.rank": 8, "lora_parameters.scale": 10.0, "num_layers": -1,
           "iters": 500, "targets": "linear"}),

@@ -199,6 +199,12 @@ def test_broken_votes_are_told(qtbot: QtBot, card: JudgingCard, book: VoteBook) 
     assert "1 line" in told.args[0]
 
 
+def test_the_ask_names_the_keys_by_the_letters_of_the_columns(card: JudgingCard) -> None:
+    card.begin(QUESTION, (BASE, TUNED))
+    card.offer(["one", "two"])
+    assert "1 for A, 2 for B, 0 for a tie" in text(card, "note")
+
+
 def test_one_column_cannot_be_judged_and_four_can(card: JudgingCard, book: VoteBook) -> None:
     card.begin(QUESTION, (TUNED,))
     card.offer(["a"])

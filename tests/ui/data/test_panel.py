@@ -260,6 +260,19 @@ def test_a_large_file_is_checked_beside_the_window(qtbot: QtBot, panel: DataPane
     assert turns.count > 100
 
 
+def test_parts_that_the_folder_has_are_not_called_optional(qtbot: QtBot, panel: DataPanel, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    for name in ("train", "valid"):
+        write_chats(tmp_path / "folder" / f"{name}.jsonl")
+    store(panel).set("data", str(tmp_path / "folder"))
+    known(qtbot, panel)
+    lines = {path: panel.editors[path].line.placeholderText() for path in ("valid_data", "test_data")}
+    assert lines == {"valid_data": "From the folder: valid.jsonl", "test_data": "Optional: a share is set aside"}
+    store(panel).set("data", str(tmp_path / "folder" / "train.jsonl"))
+    known(qtbot, panel)
+    qtbot.waitUntil(lambda: panel.editors["valid_data"].line.placeholderText().startswith("Optional"))
+
+
 def test_a_check_is_cancelled_and_asked_for_again(qtbot: QtBot, panel: DataPanel, large: Path) -> None:
     store(panel).set("data", str(large))
     qtbot.waitUntil(lambda: panel.inspector.share > 0.02, timeout=ANSWER_MS)

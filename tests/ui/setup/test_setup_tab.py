@@ -1,6 +1,7 @@
 """The Setup tab with real widgets: every field reaches the config, every problem its field, Start is honest."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from app.core.problem import Severity
 from app.core.quantity import bytes_text
 from app.core.setup.config_file import parse_config
 from app.core.system.setting import load_settings
+from app.core.target.preset import PRESETS
 from app.ui.form.number_box import NumberBox
 from app.ui.form.plain_editor import CheckEditor, ChoiceBox
 from app.ui.form.store import ConfigStore
@@ -108,7 +110,8 @@ SHOWN = (
     "model", "data", "valid_data", "learning_rate", "batch_size", "grad_accumulation_steps", "max_seq_length",
     "epochs", "iters", "optimizer", "adapter_name", "steps_per_report", "steps_per_eval", "save_every", "seed",
     "early_stopping.enabled", "early_stopping.patience", "mask_prompt", "mask_turns", "grad_checkpoint", "schedule",
-    "warmup", "weight_decay", "max_grad_norm", "val_batches", "neutral_tokens", "batching", "final_adapter",
+    "warmup", "bias_correction", "weight_decay", "max_grad_norm", "val_batches", "neutral_tokens", "batching",
+    "final_adapter",
     "early_stopping.min_delta", "valid_fraction", "test_fraction", "adapter_dtype", "resume_adapter_file",
     "fine_tune_type", "lora_parameters.rank", "lora_parameters.scale", "lora_parameters.dropout", "num_layers",
 )  # fmt: skip
@@ -334,6 +337,41 @@ def test_the_last_matrix_stays(known: SetupTab) -> None:
     known.selection.switch(["model.layers.0.mlp.up_proj"], False)
     assert known.store.config.targets == "model.layers.0.mlp.up_proj"
     assert "At least one" in find(known, "coverage.say", QLabel).text()
+
+
+def test_without_a_model_the_banner_says_what_the_targets_are(tab: SetupTab) -> None:
+    what = find(tab, "target_section.what", QLabel)
+    assert "Full-layer LoRA" in what.text()
+    tab.store.set_many({"targets": "attention", "fine_tune_type": "dora", "num_layers": 8})
+    assert "Full-layer" not in what.text()
+    assert "DoRA" in what.text()
+    assert "query, key, value and output" in what.text()
+    assert "the last 8 layers" in what.text()
+    tab.store.set("targets", "q_proj")
+    assert "the targets name" in what.text()
+
+
+def test_every_preset_says_what_memory_a_run_takes(qtbot: QtBot, known: SetupTab) -> None:
+    preset, estimate = find(known, "targets.preset", ChoiceBox), known.estimate
+    preset.opening.emit()
+    inspection = known.selection.inspection
+    assert inspection is not None
+    sizes = []
+    for index, name in enumerate(PRESETS):
+        known.store.set("targets", name)
+        qtbot.waitUntil(lambda: estimate.estimate is not None)
+        assert known.selection.selection is not None
+        assert estimate.estimate is not None
+        sizes.append(estimate.memory_of(known.selection.selection))
+        tip = preset.itemData(index, Qt.ItemDataRole.ToolTipRole)
+        assert tip.endswith(f"about {bytes_text(sizes[-1])} of memory in training.")
+        memory = tip.rpartition(", about ")[2]
+        qtbot.waitUntil(partial(_says, find(known, "targets.help", QLabel), memory))
+    assert sizes[0] > sizes[1] > sizes[3]
+
+
+def _says(label: QLabel, text: str) -> bool:
+    return text in label.text()
 
 
 def test_presets_and_groups(qtbot: QtBot, known: SetupTab) -> None:

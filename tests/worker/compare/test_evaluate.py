@@ -14,6 +14,7 @@ import mlx.nn as nn
 import pytest
 from mlx_lm import generate, load
 
+from app.core.compare.figure_row import figure_rows, verdicts
 from app.core.problem import UnusableError
 from app.core.protocol import event
 from app.core.protocol.command import Command, Stop
@@ -103,6 +104,16 @@ def test_training_data_are_called_by_their_name(place: Path, tmp_path: Path) -> 
     trained_on = run(place, tmp_path / "b", adapters=[str(adapter)], data=str(place / "data" / "train.jsonl"))
     assert not [e for e in held_out if isinstance(e, event.Warned)]
     assert ["trained on these very examples" in e.message for e in trained_on if isinstance(e, event.Warned)]
+    assert result(held_out)["columns"][0]["trained_on"] == 0
+    # A file is known by what is in it: some of the rows under another name, in another order, beside new ones.
+    rows = (place / "data" / "train.jsonl").read_text().splitlines()
+    new = (place / "data" / "valid.jsonl").read_text().splitlines()[:1]
+    (tmp_path / "copy.jsonl").write_text("\n".join([*new, *reversed(rows[:3])]) + "\n")
+    found = run(place, tmp_path / "c", adapters=[None, str(adapter)], data=str(tmp_path / "copy.jsonl"))
+    assert [column["trained_on"] for column in result(found)["columns"]] == [0, 3]
+    assert ["3 of these examples" in e.message for e in found if isinstance(e, event.Warned)] == [True]
+    assert "Held-out loss" not in [row.label for row in figure_rows(result(found))]
+    assert "3 of these 4 examples" in verdicts(result(found), ["base", "tuned"])[0]
 
 
 def test_every_column_is_compared_with_the_first(place: Path, tmp_path: Path) -> None:

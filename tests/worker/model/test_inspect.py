@@ -16,7 +16,7 @@ from mlx_lm.utils import get_total_parameters, quantize_model, save_model
 from app.core.config.train_config import TrainConfig
 from app.core.model.inspection import Inspection
 from app.core.model.module_group import Group
-from app.core.problem import UnusableError
+from app.core.problem import Severity, UnusableError
 from app.core.target.selection import resolve
 from app.worker.model.build import build_model
 from app.worker.model.inspect import inspect_model
@@ -103,6 +103,26 @@ def test_what_cannot_be_adapted_says_why(tmp_path: Path) -> None:
     refused = {m.path: m.refused for m in inspect_model(folder_of(tmp_path, config_of("jamba"))).refused}
     assert "convolution" in refused["model.layers.0.mamba.conv1d"]
     assert "bare parameter" in refused["model.layers.0.mamba.A_log"]
+
+
+def test_a_vector_that_the_seed_guide_names_says_why_it_takes_no_adapter(tmp_path: Path) -> None:
+    """`linear_attn.dt_bias` is one number a head."""
+    inspection = inspect_model(folder_of(tmp_path, config_of("qwen3_next")))
+    (key, why, count) = next(one for one in inspection.refusals if one[0] == "linear_attn.dt_bias")
+    assert "vector" in why
+    assert count == len(inspection.by_key[key])
+    config = TrainConfig().with_value("targets", "linear_attn.dt_bias, q_proj")
+    (note,) = resolve(inspection, config).problems
+    assert "dt_bias" in note.message
+    assert note.hint == why
+    assert not any("norm" in module.path for module in inspection.refused)
+    keys = (
+        "linear_attn.dt_bias",
+        "self_attn.q_proj",
+    )  # as the seed guide writes them: mlx-lm passes over the first
+    config = config.with_values({"targets": "keys", "lora_parameters.keys": keys})
+    (note,) = resolve(inspection, config).problems
+    assert (note.severity, note.hint) == (Severity.WARNING, why)
 
 
 def test_dora_is_refused_where_mlx_lm_refuses_or_breaks(tmp_path: Path) -> None:

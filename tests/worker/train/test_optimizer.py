@@ -10,7 +10,7 @@ import pytest
 
 from app.core.config.train_config import TrainConfig
 from app.worker.array import scalar
-from app.worker.train.optimizer import build_optimizer, concrete_schedule
+from app.worker.train.optimizer import build_optimizer, concrete_arguments, concrete_schedule
 
 RATE = 1e-3
 
@@ -67,9 +67,28 @@ def test_a_run_of_an_earlier_version_keeps_its_schedule_until_it_is_extended() -
     assert concrete_schedule(again) == longer
 
 
-@pytest.mark.parametrize(("arguments", "share"), [({}, 0.1 / 0.001**0.5), ({"bias_correction": True}, 1.0)])
-def test_the_first_step_of_adam_is_too_large_unless_corrected(arguments: dict[str, Any], share: float) -> None:
+@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
+@pytest.mark.parametrize(
+    ("values", "share"),
+    [
+        ({"bias_correction": False}, 0.1 / 0.001**0.5),
+        ({}, 1.0),
+        ({"bias_correction": False, "optimizer_config": {"NAME": {"bias_correction": True}}}, 1.0),
+        ({"optimizer_config": {"NAME": {"bias_correction": False}}}, 0.1 / 0.001**0.5),
+    ],
+)
+def test_the_first_step_of_adam_is_too_large_unless_corrected(
+    optimizer: str, values: dict[str, Any], share: float
+) -> None:
     """As the field's help says: m is 0.1 g and √v is √0.001 g, so the step is 3.16 times the rate."""
-    config = TrainConfig(learning_rate=RATE, optimizer="adam", optimizer_config={"adam": arguments})
+    values = dict(values)
+    if "optimizer_config" in values:
+        values["optimizer_config"] = {optimizer: values["optimizer_config"]["NAME"]}
+    config = TrainConfig.model_validate({"learning_rate": RATE, "optimizer": optimizer} | values)
     moved = build_optimizer(config).apply_gradients({"w": mx.array([0.5])}, {"w": mx.zeros(1)})
     assert scalar(moved["w"][0]) == pytest.approx(-share * RATE, rel=1e-4)
+
+
+@pytest.mark.parametrize("optimizer", ["muon", "sgd", "adafactor", "lion"])
+def test_others_have_no_bias_to_correct(optimizer: str) -> None:
+    assert "bias_correction" not in concrete_arguments(TrainConfig.model_validate({"optimizer": optimizer}))

@@ -123,7 +123,7 @@ def test_the_config_says_what_ran(inputs: tuple[Path, Path], tmp_path: Path) -> 
     assert tree["num_layers"] == 1
     assert tree["lora_parameters"]["keys"] == [f"self_attn.{side}_proj" for side in ("q", "k", "v", "o")]
     assert tree["lr_schedule"] == {"name": "cosine_decay", "arguments": [1e-3, 9, 0.0], "warmup": 2}
-    assert tree["optimizer_config"] == {"adamw": {"weight_decay": 0.1}}
+    assert tree["optimizer_config"] == {"adamw": {"bias_correction": True, "weight_decay": 0.1}}
     assert Path(tree["data"]) == inputs[1]
     adapter_config = json.loads((run.adapters / "adapter_config.json").read_text())
     assert adapter_config["fine_tune_type"] == "lora"
@@ -308,7 +308,7 @@ def test_a_spike_is_reported_and_training_goes_on(
 ) -> None:
     monkeypatch.setattr("app.worker.train.guard.SPIKE_AT_LEAST", 0.0)
     monkeypatch.setattr("app.worker.train.guard.SPIKE_DEVIATIONS", 0.5)
-    _, said = start(config_for(*inputs, iters=40), tmp_path / "run")
+    _, said = start(config_for(*inputs, iters=40, bias_correction=False), tmp_path / "run")
     assert any("jumped" in event.message for event in said.of(Warned))
     assert said.of(Finished)
 
@@ -356,6 +356,19 @@ def test_small_data_and_cut_examples_are_told(tmp_path: Path) -> None:
     assert "longer than 20 tokens" in messages
     assert said.of(Started)[0].batch_size == 5
     assert yaml.safe_load(run.config.read_text())["batch_size"] == 5
+
+
+def test_what_the_window_warns_of_before_start_is_told_by_the_worker_too(
+    inputs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """Of the config, of the model with it, and of the config with the data."""
+    config = config_for(*inputs, iters=3, weight_decay=0.1, max_seq_length=4096, warmup=5)
+    _, said = start(config, tmp_path / "run")
+    messages = [event.message for event in said.of(Warned)]
+    for part in ("Adam does not use it", "made for texts of at most 2,048 tokens", "The run has only 3 iterations"):
+        assert sum(part in message for message in messages) == 1
+    order = [type(one) for one in said.events]
+    assert order.index(Warned) < order.index(Started)
 
 
 def test_start_from_an_adapter(inputs: tuple[Path, Path], tmp_path: Path) -> None:
