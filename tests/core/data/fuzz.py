@@ -283,8 +283,11 @@ def config_of(path: Path, chance: random.Random) -> TrainConfig:
     return TrainConfig().with_values(values)
 
 
-# Choices of the config that are fuzzed where they are there.
-CHOSEN: dict[str, tuple[Any, ...]] = {}
+# What else a person may choose of how files are read.
+CHOSEN: dict[str, tuple[Any, ...]] = {
+    "encoding": (*ENCODINGS, "klingon", "base64", " "), "skip_bad_answers": (True,), "sheet": ("Sheet1", "x"),
+    "answers_by": ("assistant", "Ann", "gpt", "user"),
+}  # fmt: skip
 
 
 # -- reading -------------------------------------------------------------------------------------------------------
@@ -307,7 +310,7 @@ def read(path: Path, folder: Path, config: TrainConfig, tokenizer: Any) -> None:
             marked_example(1, shown).encode("utf-8")
             json.dumps(shown_example(row, tokenizer, config)).encode("utf-8")
     with contextlib.suppress(UnusableError):
-        read_window(path, 1, 5)
+        read_window(path, 1, 5, config)
     with contextlib.suppress(UnusableError):
         save_repaired([path], config, folder / "repaired.jsonl")
     try:
