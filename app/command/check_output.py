@@ -60,13 +60,13 @@ def plain_example(row: dict[str, Any], config: TrainConfig) -> ShownExample:
         prompt = row["prompt"]
         answers = [row[name] for name in ("chosen", "rejected", "completion") if name in row]
         parts = [part for turns in answers or [[]] for part in _said(prompt, turns, masked=True, last=True)]
-    elif features.chat in row:
-        *before, last = row[features.chat]
-        parts = _said(before, [last], masked=config.mask_prompt, last=config.mask_turns == "last")
-    elif features.prompt in row:
+    elif features.prompt in row and features.completion in row:
         turns = [{"role": "user", "content": row[features.prompt]}]
         answer = [{"role": "assistant", "content": row[features.completion]}]
         parts = _said(turns, answer, masked=config.mask_prompt, last=True)
+    elif features.chat in row:
+        *before, last = row[features.chat]
+        parts = _said(before, [last], masked=config.mask_prompt, last=config.mask_turns == "last")
     else:
         parts = [(plain_turns([{"content": row[features.text]}]), True)]
     learned = [text for text, its in parts if its]

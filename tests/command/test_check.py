@@ -55,6 +55,15 @@ def test_every_column_of_the_config_has_an_option(check: Check, tmp_path: Path) 
     assert (code, tree["problems"][0]["path"]) == (2, "data_format")
 
 
+def test_columns_that_are_chosen_twice(check: Check, tmp_path: Path) -> None:
+    """The answer's as the messages' too does no harm; as the prompt's it would train answers on themselves."""
+    path = file_of(tmp_path, [{"prompt": "Fog?", "completion": "Yes."}])
+    code, tree = check(path, "--chat-feature", "completion", "--show", 1)
+    assert (code, tree["preview"][0]["text"]) == (0, "user: Fog?\nassistant: Yes.")
+    code, tree = check(path, "--prompt-feature", "completion")
+    assert (code, tree["errors"][0]["kind"]) == (2, "same_column")
+
+
 PREVIEWS: dict[str, tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]] = {
     "a pair, masked": (
         {"prompt": "Fog?", "completion": "Yes."}, ("--mask-prompt",),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from app.core.config.train_config import TrainConfig
-from app.core.data.column import reads_as_data
+from app.core.data.column import quoted, reads_as_data
 from app.core.data.conclusion import Conclusion
 from app.core.data.duplicate import Contradictions, Fingerprints, RepeatSummary, RowPlace
 from app.core.data.format import Features, Format, Layout, Target, mlx_choice
@@ -109,6 +109,9 @@ class DataCheck:
                 break
         look()
         self._tell_summed()
+        if self.sources and self.features.prompt == self.features.completion:
+            said = f"{quoted(self.features.prompt)} is both the prompt column and the answer column."
+            self.findings.add("same_column", self.sources[0].name, None, said)
         self._repeats = self.prints.summary()
         self._conclusion.draw(*self._repeats, cancelled=self.cancelled)
 
@@ -302,7 +305,7 @@ class DataCheck:
         if self._skip_bad_rows:
             held_back = bool(FATAL & set(findings.counts))
         return DataReport(
-            usable=not held_back and sum(good) > 0 and bool(self.target) and not self.cancelled,
+            usable=not held_back and good[0] > 0 and bool(self.target) and not self.cancelled,
             format=self._conclusion.format.value,
             target=self.target,
             examples=sum(good),
@@ -346,7 +349,8 @@ class DataCheck:
 OF_FILE = frozenset(("contents", "no_sheet", "no_speaker"))  # told of a file, not of a row
 # Errors of a whole file or of all rows: leaving out bad rows does not help.
 FATAL = frozenset(("unreadable_file", "unsupported_file", "pointer", "empty_file", "damaged_file", "wrong_encoding",
-                   "no_sheet", "no_speaker", "no_examples", "unknown_format", "not_supervised", "not_for_method",
+                   "same_column", "no_sheet", "no_speaker", "no_examples", "unknown_format",
+                   "not_supervised", "not_for_method",
                    "one_label"))  # fmt: skip
 
 

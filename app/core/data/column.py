@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from app.core.source.json_stream import is_too_deep
+
 NAME_LIMIT = 60  # characters of a column's name in a message
 
 CHAT_COLUMNS = ("messages", "conversations", "conversation", "dialog", "dialogue", "turns", "chat")
@@ -147,6 +149,8 @@ def as_object(value: Any) -> Any:
 
 
 def _parsed(text: str) -> Any:
+    if is_too_deep(text):
+        return None
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

@@ -230,10 +230,11 @@ class Conclusion:
             self._findings.add("sampled", self._sources[0].name, None, said)
 
     def _conclude_sources(self, *, cancelled: bool) -> None:
-        if self._sources and not sum(self.good()) and not cancelled and not self._only_unknown():
+        if self._sources and not self.good()[0] and not cancelled and not self._only_unknown():
             first = self._sources[0]
             if not self._findings.total(Severity.ERROR):
-                self._findings.add("no_examples", first.name, None, "There is no usable row.")
+                said = "There is no usable row" + (" to train on." if sum(self.good()) else ".")
+                self._findings.add("no_examples", first.name, None, said)
         for source in self._sources:
             for kind, said in source.told:
                 self._findings.add(kind, source.name, None, said)

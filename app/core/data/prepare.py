@@ -20,6 +20,7 @@ from app.core.data.convert import RowConverter
 from app.core.data.format import Features
 from app.core.data.label import imbalance
 from app.core.data.report import DataReport
+from app.core.data.row_check import dumped
 from app.core.data.row_record import BAD_ROW, RowRecord
 from app.core.data.split import LEFT_OUT, SMALL_ROWS, TRAIN, SplitPlan, assign
 from app.core.document.passage import OVERLAP_KEY, Chunking
@@ -220,7 +221,7 @@ def _group_of(column: str) -> Callable[[dict[str, Any]], int] | None:
         value = as_list(row.get(column))
         if isinstance(value, list) and value and isinstance(value[0], dict):
             value = _opening(value)
-        return hash(orjson.dumps(value, default=str, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS))
+        return hash(dumped(value))
 
     return group
 

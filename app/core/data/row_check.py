@@ -39,6 +39,7 @@ from app.core.data.tool import tools_of
 from app.core.method.method import Goal
 from app.core.problem import Severity
 from app.core.source.finding import KINDS
+from app.core.source.json_stream import TOO_DEEP, nests_too_deep
 
 # Roles that stay as they are: rows with others, `function` and `developer` among them, are read in full.
 _PLAIN_ROLES = frozenset(("system", "user", "assistant", "tool", "ipython"))
@@ -183,6 +184,8 @@ def _fast_text(column: str, native: bool) -> FastCheck:
 
 def full_check(row: dict[str, Any], layout: Layout) -> RowResult:
     """The check of any row against its layout, with every fault in words."""
+    if nests_too_deep(row):
+        return 0, 0, (("broken_json", TOO_DEEP),), False
     fingerprint, length, faults, native = _checked(row, layout)
     more = [*_media_faults(row), *_beside_faults(row, layout)]
     return (fingerprint, length, (*faults, *more), native) if more else (fingerprint, length, faults, native)

@@ -40,6 +40,7 @@ KINDS: dict[str, Kind] = {
     "wrong_encoding": Kind(
         _E, "Not in the chosen encoding", "Choose another encoding, or none (`encoding`; `check` takes --encoding)."
     ),
+    "same_column": Kind(_E, "One column twice", "Choose two columns, one for the prompt and one for the answer."),
     "no_sheet": Kind(_E, "No such sheet", "Choose another sheet (`sheet`; `check` takes --sheet)."),
     "no_speaker": Kind(
         _E,

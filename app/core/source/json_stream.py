@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from typing import TextIO
+from typing import Any, TextIO
 
 from app.core.source.container import ROW_LISTS
 
@@ -14,8 +14,8 @@ CHUNK_CHARACTERS = 1 << 20
 VALUE_LIMIT_CHARACTERS = 64 << 20
 BLANKS = re.compile(r"[ \t\r\n\ufeff]*")
 
-# Python 3.11 gives up at some 1,000 levels, later ones much deeper, where what walks through a value fails.
-DEEPEST = 500
+# orjson writes some 250 levels, Python 3.11 walks through fewer than 500, reads 1,000 and later ones many more.
+DEEPEST = 200
 TOO_DEEP = "The JSON is nested too deeply."
 _STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 
@@ -34,6 +34,17 @@ def is_too_deep(text: str) -> bool:
         if depth > DEEPEST:
             return True
     return False
+
+
+def nests_too_deep(value: Any) -> bool:
+    """Whether a JSON value nests deeper than `DEEPEST`."""
+    level: list[Any] = [value]
+    for _ in range(DEEPEST + 1):
+        parts = [outer.values() if isinstance(outer, dict) else outer for outer in level]
+        level = [inner for part in parts for inner in part if type(inner) in (dict, list)]
+        if not level:
+            return False
+    return True
 
 
 class JsonStream:

@@ -25,7 +25,7 @@ from app.core.source.container import (
 )
 from app.core.source.deck import deck_rows
 from app.core.source.finding import EMPTY_LINE, NumberedRow, RowFault
-from app.core.source.json_stream import TOO_DEEP, JsonStream, is_too_deep
+from app.core.source.json_stream import DEEPEST, TOO_DEEP, JsonStream, is_too_deep
 from app.core.source.source import Source
 from app.core.source.stream import (
     FIELD_LIMIT_CHARACTERS,
@@ -346,7 +346,7 @@ def _read_arrow(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
                 batches = (reader.get_batch(index) for index in range(reader.num_record_batches))
             else:  # what `datasets` writes
                 batches = iter(pa.ipc.open_stream(mapped))
-            yield from _batches(batches, source, count, 0)
+            yield from _batches(map(_validated, batches), source, count, 0)
     except (pa.ArrowException, ValueError, OSError) as error:
         yield 1, RowFault("damaged_file", f"This is not a readable Arrow file: {_first_line(error)}.")
 
@@ -362,6 +362,12 @@ def _arrow_data(source: Source) -> Iterator[Any]:
     else:
         with open_seekable(source.path) as file, pa.PythonFile(file, "r") as unpacked:
             yield unpacked
+
+
+def _validated(batch: Any) -> Any:
+    """The batch, whose offsets and texts are as they should be: nothing else checks them in an Arrow file."""
+    batch.validate(full=True)
+    return batch
 
 
 def _class_names(schema: Any) -> dict[str, list[str]]:
@@ -404,12 +410,14 @@ def _batches(batches: Any, source: Source, count: ByteCount, total: int) -> Iter
     count.done = start + source.size
 
 
-def without_padding(value: Any) -> Any:
+def without_padding(value: Any, depth: int = DEEPEST) -> Any:
     """A nested value without nulls: Arrow gives each of a column's objects the fields of all of them. A message
-    keeps its content, which is null where it is a call."""
-    if isinstance(value, dict):
-        return {key: without_padding(v) for key, v in value.items() if v is not None or key == "content"}
-    return [without_padding(item) for item in value] if isinstance(value, list) else value
+    keeps its content, which is null where it is a call. What is nested too deeply stays as it is."""
+    if not depth or not isinstance(value, (dict, list)):
+        return value
+    if isinstance(value, list):
+        return [without_padding(item, depth - 1) for item in value]
+    return {key: without_padding(v, depth - 1) for key, v in value.items() if v is not None or key == "content"}
 
 
 def _first_line(error: Exception) -> str:

@@ -10,7 +10,8 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollA
 
 from app.core.config.train_config import TrainConfig
 from app.core.data.convert import convert_row
-from app.core.data.format import FORMAT_LABELS, Features, Format
+from app.core.data.format import FORMAT_LABELS, RATED, Features, Format
+from app.core.data.label import label_of
 from app.core.data.layout import layout_of
 from app.core.data.mapping import Mapping, suggest_mapping
 from app.core.data.report import DataReport
@@ -206,7 +207,8 @@ class DataColumnPage(QWidget):
         layout.setSpacing(theme.SPACE)
         features = Features.of(config)
         formats = []
-        for row in rows[:SAMPLE_ROWS]:
+        kept = [row for row in rows if not _is_left_out(row, features)]
+        for row in kept[:SAMPLE_ROWS]:
             found, pairs = trained_turns(row, features)
             formats.append(found)
             layout.addWidget(RowCard(pairs[:SAMPLE_TURNS], page))
@@ -221,6 +223,10 @@ class DataColumnPage(QWidget):
                 "There are no rows to show yet." if self._inspector.has_data else "No data are chosen."
             )
             theme.set_role(self.caption, role="muted")
+        elif not known and self._report is not None and self._report.format in RATED:
+            kind = FORMAT_LABELS[Format(self._report.format)]
+            self.caption.setText(f"These rows are {kind}. What can be done with them stands under Problems.")
+            theme.set_role(self.caption, role="warning")
         elif not known:
             self.caption.setText("These columns are not recognised. Choose a format and its columns above.")
             theme.set_role(self.caption, role="warning")
@@ -243,6 +249,12 @@ def trained_turns(row: dict[str, Any], features: Features) -> tuple[Format | Non
     if layout.target == "chat":
         return layout.format, turns({"messages": tree[features.chat]})
     return layout.format, [("text", str(tree[features.text]))]
+
+
+def _is_left_out(row: dict[str, Any], features: Features) -> bool:
+    """True for an answer labelled bad where the good ones alone are learned."""
+    layout = layout_of(row, features) if features.good_only else None
+    return layout is not None and bool(layout.label) and label_of(row.get(layout.label)) is False
 
 
 def mapping_text(mapping: Mapping) -> str:
