@@ -158,8 +158,8 @@ def turns_of(row: dict[str, Any], layout: Layout) -> list[RowMessage]:
 
 def called_in(row: dict[str, Any], column: str) -> list[Any] | None:
     """The calls that an answer is made of, all of them of the row's own tools; None for any other answer."""
-    names = {tool["function"].get("name") for tool in tools_of(row)
-             if isinstance(tool, dict) and isinstance(tool.get("function"), dict)}  # fmt: skip
+    names = [tool["function"].get("name") for tool in tools_of(row)
+             if isinstance(tool, dict) and isinstance(tool.get("function"), dict)]  # fmt: skip
     calls = calls_in(row.get(column)) if names else None
     return calls if calls and all(call["function"].get("name") in names for call in calls) else None
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
+import struct
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -147,3 +150,56 @@ def test_long_input_that_never_closes(start: str) -> None:
     """A reader that tried again from the start for every block would take minutes here."""
     tree = check((start + "x y\\n " * 700_000).encode(), ".json", prepare=False)
     assert not tree["usable"]
+
+
+DEEP = {
+    "an unknown column": '{"prompt": "a", "completion": "b", "x": %s}',
+    "an answer": '{"prompt": "a", "completion": %s}',
+    "a tool": '{"prompt": "a", "completion": "b", "tools": [%s]}',
+    "a rated answer": '{"prompt": "a", "chosen": %s, "rejected": "b"}',
+    "a reference": '{"prompt": "a", "answer": %s}',
+    "a label": '{"prompt": "a", "completion": "b", "label": %s}',
+    "an argument": '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "tool_calls": [%s]}]}',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("place", DEEP)
+def test_nesting_of_any_depth(place: str) -> None:
+    for depth in (210, 1010):
+        for deep in ("[" * depth + "]" * depth, '{"a":' * depth + "1" + "}" * depth):
+            for mode in ("sft", "dpo", "kto", "grpo"):
+                line = DEEP[place] % deep
+                check(f"{line}\n{line}".encode(), ".jsonl", mode=mode)
+                check(f"[{line},\n{line}]".encode(), ".json", mode=mode)
+
+
+def test_an_arrow_file_with_offsets_that_go_back() -> None:
+    held = io.BytesIO()
+    table = pa.table({"prompt": ["abcd", "efghijkl"], "completion": ["b", "c"]})
+    with pa.ipc.new_stream(held, table.schema) as writer:
+        writer.write_table(table)
+    offsets = struct.pack("<3i", 0, 4, 12)
+    assert held.getvalue().count(offsets) == 1
+    tree = check(held.getvalue().replace(offsets, struct.pack("<3i", 0, 40, 12)), ".arrow")
+    assert [error["kind"] for error in tree["errors"]] == ["damaged_file"]
+
+
+def test_good_rows_in_the_test_part_alone(tmp_path: Path) -> None:
+    path = tmp_path / "rows.json"
+    good = {"question": "Is it foggy?", "answer": "Yes."}
+    path.write_text(json.dumps({"train": [{"question": "Why?"}], "test": [good]}, indent=1))
+    config = TrainConfig(data=str(path), skip_bad_rows=True)
+    assert not check_files([path], config=config).usable
+    with pytest.raises(UnusableError):
+        prepare_data(config, tmp_path / "run")
+
+
+def test_groups_of_numbers_beyond_64_bits(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(f'{{"prompt": "a{n}", "completion": "b", "g": {10**30 + n % 2}}}\n' for n in range(8)))
+    prepared = prepare_data(TrainConfig(data=str(path), group_feature="g", test_fraction=0), tmp_path / "run")
+    assert sum(prepared.counts.values()) == 8
+
+
+def test_a_tool_whose_name_is_no_text() -> None:
+    check(b'{"prompt": "a", "completion": "{\\"name\\": \\"f\\"}", "tools": [{"name": {"f": 1}}]}\n', ".jsonl")
