@@ -65,7 +65,10 @@ class _Asked(NamedTuple):
     def key(self) -> bytes:
         """Equal for conversations of the same form, of which the same is wanted."""
         parts = [self.dialogue.messages, self.dialogue.tools, list(self.wanted)]
-        return orjson.dumps(parts, default=str, option=orjson.OPT_NON_STR_KEYS)
+        try:
+            return orjson.dumps(parts, default=str, option=orjson.OPT_NON_STR_KEYS)
+        except TypeError:  # whole numbers beyond 64 bits
+            return repr(parts).encode("utf-8", "replace")
 
 
 class SpanFinder:

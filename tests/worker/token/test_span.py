@@ -93,3 +93,10 @@ def test_calls_and_their_results(tmp_path: Path) -> None:
         [one + one + "<|im_end|>", "Done.<|im_end|>", "End.<|im_end|>"],
         "",
     )
+
+
+def test_arguments_beyond_64_bits(tmp_path: Path) -> None:
+    calls = [{"type": "function", "function": {"name": "add", "arguments": {"to": 10**30}}}]
+    found, refused = spans(tmp_path, MERGED, [user("Add."), answer("") | {"tool_calls": calls}])
+    assert (refused, len(found)) == ("", 1)
+    assert str(10**30) in found[0]
