@@ -110,10 +110,14 @@ class SummaryCard(QFrame):
         session, state = self._session, self._session.state
         waits = state in (RunState.PAUSED, RunState.PAUSING, RunState.PARKING)
         self._pause.setVisible(session.is_live)
-        self._pause.setEnabled(state in (RunState.RUNNING, RunState.PAUSED))
+        # Never off between Pause and Continue: a button that is off loses the focus, and Stop would have it.
+        can_pause = state in (RunState.RUNNING, RunState.PAUSING, RunState.PAUSED)
+        if not can_pause:
+            self._pause.clearFocus()
+        self._pause.setEnabled(can_pause)
         self._pause.setText("Continue" if waits else "Pause")
         self._pause.setIcon(theme.icon("ph.play-fill" if waits else "ph.pause-fill"))
-        self._pause_choice.setVisible(session.is_live and not waits)
+        self._pause_choice.setVisible(session.is_live)
         self._pause_choice.setEnabled(state is RunState.RUNNING)
         self._park.setVisible(state is RunState.PAUSED)
         self._stop.setVisible(session.is_live)
@@ -278,6 +282,9 @@ class SummaryCard(QFrame):
         self._stop = self._button("Stop", "run_stop", "Stop after this iteration and save the adapter")
         self._resume = self._button("Resume", "run_resume", "Go on exactly where the run ended")
         self._compare = self._button("Compare", "run_compare", "Ask the base model and the tuned one side by side")
+        self._pause.setText("Continue")
+        self._pause.setIcon(theme.icon("ph.play-fill"))
+        self._pause.setMinimumWidth(self._pause.sizeHint().width())  # nothing moves when its word changes
         self._pause.clicked.connect(self._on_pause)
         self._stop.clicked.connect(self._on_stop)
         self._resume.clicked.connect(self.resume_requested)
@@ -290,6 +297,7 @@ class SummaryCard(QFrame):
         pausing.addWidget(self._pause)
         pausing.addWidget(self._pause_choice)
         row.addLayout(pausing)
+        row.addSpacing(theme.SPACE)  # Stop stands apart
         for button in (self._stop, self._resume, self._compare):
             row.addWidget(button)
         return row

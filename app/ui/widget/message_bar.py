@@ -1,4 +1,8 @@
-"""The message bar: the one door for what the user is told, as banners that hold nothing up."""
+"""The message bar: the one door for what the user is told, as banners that hold nothing up.
+
+They lie over the page and shift nothing. What is under a banner that is closed with the mouse gets no click for as
+long as a double-click lasts: it would be one that was meant for the banner.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from PySide6.QtCore import QEvent, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QObject, QPoint, QRect, Qt, QTimer, Signal
 from PySide6.QtGui import QEnterEvent, QKeyEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QApplication,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from app.ui.widget import theme
 from app.ui.widget.icon_button import IconButton
@@ -17,7 +30,8 @@ NoticeKind = Literal["info", "good", "warning", "error"]
 
 SHOWN_AT_ONCE = 3
 LIFETIME_MS: dict[NoticeKind, int] = {"info": 8_000, "good": 0, "warning": 0, "error": 0}  # 0 stays until closed
-LINES_SHOWN = 4
+LINES_SHOWN = 6
+WIDEST = 860  # px in Inter; longer lines are hard to read
 NOTICE_ICONS: dict[NoticeKind, str] = {
     "info": "ph.info",
     "good": "ph.check-circle",
@@ -37,7 +51,10 @@ class Notice:
 
 
 class MessageBar(QWidget):
-    """A stack of banners, the newest at the top; empty it takes no room. The same text never stands there twice."""
+    """A stack of banners, the newest at the top; empty it is not there. The same text never stands there twice.
+
+    Banners that find no room wait: an error or a warning is not lost before it was closed.
+    """
 
     emptied = Signal()
 
@@ -49,7 +66,34 @@ class MessageBar(QWidget):
         self._layout.setContentsMargins(theme.SPACE * 2, 0, theme.SPACE * 2, theme.SPACE)
         self._layout.setSpacing(theme.SPACE // 2)
         self._banners: list[Banner] = []
+        self._host: QWidget | None = None
         self.hide()
+
+    def lie_over(self, host: QWidget) -> None:
+        """Stays at the top of a widget, over what it shows. This bar must be a child of an ancestor of it."""
+        self._host = host
+        host.installEventFilter(self)
+        self._place()
+
+    def eventFilter(self, watched: QObject, happened: QEvent) -> bool:
+        if watched is self._host and happened.type() in (QEvent.Type.Resize, QEvent.Type.Move, QEvent.Type.Show):
+            self._place()
+        return super().eventFilter(watched, happened)
+
+    def _place(self) -> None:
+        """As wide as the host allows, in its middle, as high as the banners need."""
+        parent = self.parentWidget()
+        if self._host is None or parent is None:
+            return
+        width = min(self._host.width(), round(theme.text_width(WIDEST)))
+        margins = self._layout.contentsMargins()
+        shown = [one for one in self._banners if not one.isHidden()]
+        inner = width - margins.left() - margins.right()
+        height = sum(one.heightForWidth(inner) for one in shown)
+        height += margins.top() + margins.bottom() + self._layout.spacing() * max(len(shown) - 1, 0)
+        corner = self._host.mapTo(parent, QPoint((self._host.width() - width) // 2, theme.SPACE // 2))
+        self.setGeometry(QRect(corner.x(), corner.y(), width, height))
+        self.raise_()
 
     def tell(self, message: Notice) -> None:
         """Shows a message; the oldest goes when there are too many."""
@@ -60,13 +104,21 @@ class MessageBar(QWidget):
         banner.closed.connect(self._on_closed)
         self._banners.insert(0, banner)
         self._layout.insertWidget(0, banner)
-        for old in self._banners[SHOWN_AT_ONCE:]:
+        for old in [one for one in self._banners if one.message.kind in ("info", "good")][SHOWN_AT_ONCE:]:
             self._remove(old)
         self.show()
+        self._settle()
 
     def messages(self) -> list[Notice]:
         """What stands there now, newest first."""
-        return [banner.message for banner in self._banners]
+        return [banner.message for banner in self._banners[:SHOWN_AT_ONCE]]
+
+    def _settle(self) -> None:
+        """Shows the newest, and says on the last of them how many more wait."""
+        for number, banner in enumerate(self._banners):
+            banner.setVisible(number < SHOWN_AT_ONCE)
+            banner.show_waiting(max(len(self._banners) - SHOWN_AT_ONCE, 0) if number == SHOWN_AT_ONCE - 1 else 0)
+        self._place()
 
     def clear(self) -> None:
         """Takes everything away."""
@@ -82,7 +134,20 @@ class MessageBar(QWidget):
     def _on_closed(self) -> None:
         banner = self.sender()
         if isinstance(banner, Banner):
+            if banner.underMouse():
+                self._shield(banner)
             self._remove(banner)
+
+    def _shield(self, banner: Banner) -> None:
+        parent = self.parentWidget()
+        if parent is None:
+            return
+        shield = QWidget(parent)
+        shield.setObjectName("message.shield")
+        shield.setAttribute(Qt.WidgetAttribute.WA_NoMousePropagation)
+        shield.setGeometry(QRect(banner.mapTo(parent, QPoint(0, 0)), banner.size()))
+        shield.show()
+        QTimer.singleShot(QApplication.doubleClickInterval(), shield, shield.deleteLater)
 
     def _remove(self, banner: Banner) -> None:
         if banner not in self._banners:
@@ -91,6 +156,7 @@ class MessageBar(QWidget):
         self._layout.removeWidget(banner)
         banner.hide()
         banner.deleteLater()
+        self._settle()
         if not self._banners:
             self.hide()
             self.emptied.emit()
@@ -123,14 +189,21 @@ class Banner(QFrame):
         layout.setSpacing(theme.SPACE)
         lines = self.message.text.splitlines()
         text = QLabel("\n".join([*lines[:LINES_SHOWN], *(["…"] if len(lines) > LINES_SHOWN else [])]), self)
+        self._waiting = QLabel(self)
+        self._waiting.setObjectName("message.waiting")
+        theme.set_role(self._waiting, role="small")
+        self._waiting.hide()
         text.setObjectName("message.text")
         text.setTextFormat(Qt.TextFormat.PlainText)
         text.setToolTip(self.message.text if len(lines) > LINES_SHOWN else "")
         text.setWordWrap(True)
         text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        policy.setHeightForWidth(True)  # a policy of one's own takes away what setWordWrap had set
+        text.setSizePolicy(policy)
         layout.addWidget(self._icon, 0, Qt.AlignmentFlag.AlignVCenter)
         layout.addWidget(text, 1)
+        layout.addWidget(self._waiting)
         if self.message.act is not None:
             button = QPushButton(self.message.action, self)
             button.setObjectName("message.action")
@@ -143,6 +216,11 @@ class Banner(QFrame):
         close.setObjectName("message.close")
         close.clicked.connect(self.closed)
         layout.addWidget(close)
+
+    def show_waiting(self, count: int) -> None:
+        """Says that so many older messages wait for their turn."""
+        self._waiting.setText(f"+ {count} more")
+        self._waiting.setVisible(count > 0)
 
     def _act(self) -> None:
         act = self.message.act

@@ -131,9 +131,10 @@ class MainWindow(QMainWindow):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addLayout(self._header())
-        layout.addWidget(self.messages)
         layout.addWidget(self._splitter, 1)
         self.setCentralWidget(center)
+        self.messages.setParent(center)
+        self.messages.lie_over(self._pages)
 
     def _header(self) -> QHBoxLayout:
         row = QHBoxLayout()

@@ -119,16 +119,31 @@ def test_pause_waits_for_the_worker_to_say_so(
     panel: RunPanel, session: RunSession, workers: list[FakeWorker]
 ) -> None:
     worker = started(session, workers)
+    pause, stop = button(panel, "run_pause"), button(panel, "run_stop")
+    pause.setFocus()
+    places = (pause.geometry(), stop.geometry())
     click(panel, "run_pause")
     assert said(panel, "run_state") == "Pausing"
-    assert not button(panel, "run_pause").isEnabled()
     worker.say(event.Paused(iteration=301))
     assert said(panel, "run_state") == "Paused"
-    assert button(panel, "run_pause").text() == "Continue"
-    click(panel, "run_pause")
+    assert pause.text() == "Continue"
+    assert pause.hasFocus()
+    panel.layout().activate()  # type: ignore[union-attr]
+    assert (pause.geometry(), stop.geometry()) == places
+    QTest.keyClick(pause, Qt.Key.Key_Space)
     worker.say(event.Resumed(iteration=301))
     assert worker.commands == [Pause(), Resume()]
     assert session.state is RunState.RUNNING
+    assert pause.hasFocus()
+
+
+def test_the_space_bar_never_stops_a_run_that_is_parking(
+    panel: RunPanel, session: RunSession, workers: list[FakeWorker]
+) -> None:
+    started(session, workers)
+    button(panel, "run_pause").setFocus()
+    session.park()
+    assert not button(panel, "run_stop").hasFocus()
 
 
 def test_a_pause_asked_for_before_a_stop_does_not_hide_the_stop(
@@ -164,7 +179,7 @@ def test_a_pause_can_free_the_memory_and_one_button_goes_on(
     assert worker.commands == [Park()]
     assert (session.state, said(panel, "run_state")) == (RunState.PARKING, "Pausing")
     assert not button(panel, "run_pause").isEnabled()
-    assert choice.isHidden()
+    assert not choice.isEnabled()
     run = session.run
     assert run is not None
     run.state.mkdir()

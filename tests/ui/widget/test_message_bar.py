@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QLabel, QPushButton, QToolButton
+from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QToolButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.ui.widget import message_bar, theme
@@ -28,12 +28,72 @@ def test_it_takes_no_room_until_there_is_something_to_say(bar: MessageBar) -> No
     assert not bar.isVisible()
 
 
-def test_the_newest_stands_first_and_the_oldest_goes(bar: MessageBar) -> None:
+def test_the_newest_stands_first_and_errors_wait_for_their_turn(bar: MessageBar) -> None:
     for number in range(5):
         bar.tell(Notice(f"message {number}", "error"))
     assert [m.text for m in bar.messages()] == ["message 4", "message 3", "message 2"]
+    assert [one.text() for one in bar.findChildren(QLabel, "message.waiting") if one.isVisible()] == ["+ 2 more"]
     bar.tell(Notice("message 3", "error"))
     assert [m.text for m in bar.messages()] == ["message 3", "message 4", "message 2"]
+    for _ in range(3):
+        QTest.keyClick(bar, Qt.Key.Key_Escape)
+    assert [m.text for m in bar.messages()] == ["message 1", "message 0"]
+
+
+def test_news_beyond_three_goes_the_oldest_first(bar: MessageBar) -> None:
+    bar.tell(Notice("It failed.", "error"))
+    for number in range(5):
+        bar.tell(Notice(f"message {number}", "good"))
+    for _ in range(3):
+        QTest.keyClick(bar, Qt.Key.Key_Escape)
+    assert [m.text for m in bar.messages()] == ["It failed."]
+
+
+@pytest.fixture
+def page(qtbot: QtBot) -> QWidget:
+    """A page with a button just where banners appear."""
+    found = QWidget()
+    found.resize(600, 400)
+    host = QWidget(found)
+    host.setObjectName("host")
+    host.setGeometry(20, 30, 500, 300)
+    below = QPushButton("Stop", host)
+    below.setObjectName("below")
+    below.setGeometry(0, 0, 500, 60)
+    over = MessageBar(found)
+    over.lie_over(host)
+    qtbot.addWidget(found)
+    found.show()
+    return found
+
+
+def test_it_lies_over_the_page_and_shifts_nothing(page: QWidget) -> None:
+    over, below = child(page, MessageBar), child(page, QPushButton, "below")
+    before = below.mapTo(page, below.rect().topLeft())
+    over.tell(Notice("One.\nTwo.", "error"))
+    assert below.mapTo(page, below.rect().topLeft()) == before
+    assert over.geometry().left() == 20
+    assert over.width() == 500
+    assert over.height() >= child(over, Banner).sizeHint().height()
+    child(page, QWidget, "host").resize(300, 200)
+    assert over.width() == 300
+
+
+def test_the_second_click_on_its_cross_hits_nothing(page: QWidget, monkeypatch: pytest.MonkeyPatch) -> None:
+    over, below = child(page, MessageBar), child(page, QPushButton, "below")
+    stopped: list[bool] = []
+    below.clicked.connect(stopped.append)
+    over.tell(Notice("It failed.", "error"))
+    monkeypatch.setattr(Banner, "underMouse", lambda _self: True)  # offscreen there is no pointer
+    close = child(over, QToolButton, "message.close")
+    at = close.mapTo(page, close.rect().center())
+    QTest.mouseClick(close, Qt.MouseButton.LeftButton)
+    assert not over.isVisible()
+    hit = page.childAt(at)
+    assert hit is not None
+    assert hit.objectName() == "message.shield"
+    QTest.mouseClick(hit, Qt.MouseButton.LeftButton)
+    assert stopped == []
 
 
 def test_an_action_is_done_once_and_ends_its_message(bar: MessageBar) -> None:
@@ -67,3 +127,11 @@ def test_a_long_message_is_shortened_and_whole_in_its_tip(bar: MessageBar) -> No
     label = child(child(bar, Banner), QLabel, "message.text")
     assert label.text().splitlines()[-1] == "…"
     assert label.toolTip() == text
+
+
+def test_a_long_line_is_shown_whole(page: QWidget) -> None:
+    over = child(page, MessageBar)
+    over.tell(Notice("The disk is full. " * 20, "error", "Resume", lambda: None))
+    label = child(child(over, Banner), QLabel, "message.text")
+    QApplication.processEvents()
+    assert label.height() >= label.heightForWidth(label.width()) > label.fontMetrics().height() * 3
