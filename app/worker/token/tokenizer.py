@@ -17,7 +17,10 @@ from app.core.problem import Problem, UnusableError
 # What transformers is told with every tokenizer. Left open, it asks on the terminal whether a model's code may run.
 NO_FOREIGN_CODE = {"trust_remote_code": False}
 _OWN_CODE = re.compile(r"custom code|trust_remote_code")
-_DAY_CALL = re.compile(r"""strftime_now\(\s*(?P<quote>['"])(?P<form>.*?)(?P=quote)\s*\)""")
+_DAY_CALL = "strftime_now("
+_LITERAL = re.compile(r"""\s*(?P<quote>['"])(?P<form>(?:(?!(?P=quote)).)*)(?P=quote)\s*""")
+# What a form can hold, where it is worked out by the template itself.
+_DIRECTIVES = tuple(f"%{sign}" for sign in ("-d", "-m", "-e", "-j", *"aAbBcdDeFGhHIjmMpSuUVwWxXyYZ"))
 
 
 def load_tokenizer(model: str, day: str = "") -> Any:
@@ -86,10 +89,45 @@ def _hold(tokenizer: Any, day: date) -> None:
 
 
 def _with_day(template: str, day: date) -> str:
-    def written(match: re.Match[str]) -> str:
-        return f"{match['quote']}{day.strftime(match['form'])}{match['quote']}"
+    """The template with the day in place of each call for the present one, whatever form that is asked for in."""
+    parts, at = [], 0
+    while (start := template.find(_DAY_CALL, at)) >= 0:
+        begin = start + len(_DAY_CALL)
+        end = _closing(template, begin)
+        if end < 0:
+            break
+        parts += [template[at:start], _written_day(template[begin:end], day)]
+        at = end + 1
+    return "".join([*parts, template[at:]])
 
-    return _DAY_CALL.sub(written, template)
+
+def _closing(template: str, begin: int) -> int:
+    """Where the parenthesis closes whose inside begins at ``begin``; −1 if it does not."""
+    depth, quote = 1, ""
+    for at in range(begin, len(template)):
+        sign = template[at]
+        if quote:
+            quote = "" if sign == quote and template[at - 1] != "\\" else quote
+        elif sign in "'\"":
+            quote = sign
+        elif sign in "()":
+            depth += 1 if sign == "(" else -1
+            if not depth:
+                return at
+    return -1
+
+
+def _written_day(form: str, day: date) -> str:
+    """An expression of Jinja for the day in a form: written out where that is a text, else by its directives."""
+    if (literal := _LITERAL.fullmatch(form)) is not None:
+        return f"{literal['quote']}{day.strftime(literal['form'])}{literal['quote']}"
+    steps = "".join(f"|replace({sign!r}, {day.strftime(sign)!r})" for sign in _DIRECTIVES if sign in _known(day))
+    return f"(({form}){steps})"
+
+
+def _known(day: date) -> frozenset[str]:
+    """The directives that this system's calendar knows."""
+    return frozenset(sign for sign in _DIRECTIVES if day.strftime(sign) != sign)
 
 
 def special_texts(tokenizer: Any) -> list[str]:

@@ -40,8 +40,11 @@ def as_concrete(
     if extend_to is not None:
         config = config.with_values({"iters": extend_to, "epochs": None})
     config = config.with_value("iters", plan.iterations(config, len(rows), rows.batches_per_epoch(config)))
-    arguments = {config.optimizer: concrete_arguments(config)}
-    values: dict[str, Any] = {"optimizer_config": dict(config.optimizer_config) | arguments}
+    arguments = concrete_arguments(config)
+    # The correction is a field here, and stands among the arguments in the file: as it is read from there again.
+    values: dict[str, Any] = {"bias_correction": arguments.pop("bias_correction", config.bias_correction)}
+    given = dict(config.optimizer_config) | {config.optimizer: arguments}
+    values["optimizer_config"] = {name: its for name, its in given.items() if its}
     if config.schedule in STOCK_SCHEDULES:
         values["lr_schedule"] = concrete_schedule(config)
     return config.with_values(values)

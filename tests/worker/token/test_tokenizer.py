@@ -63,3 +63,24 @@ def test_a_token_without_a_row_is_named(model: Path) -> None:
     assert encoded[1].example is None
     number = tokenizer.convert_tokens_to_ids("<new>")
     assert f"'<new>', token {number}, which" in encoded[1].refused
+
+
+@pytest.mark.parametrize(
+    ("before", "form"),
+    [
+        ("", "'%d %b %Y'"),
+        ("{% set form = '%d %b %Y' %}", "form"),
+        ("", "('%d' ~ ' %b') ~ \" %Y\""),
+        ("{% set forms = {'(long)': '%d %b %Y'} %}", "forms['(long)']"),
+    ],
+)
+def test_the_day_is_held_in_whatever_way_its_form_is_given(
+    model: Path, before: str, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "date", Tomorrow)
+    (model / "chat_template.jinja").write_text(
+        f"{before}{{% if strftime_now is defined %}}{{{{ strftime_now({form}) }}}}{{% endif %}}<|end|>{TEMPLATE}"
+    )
+    tokenizer = load_tokenizer(str(model), "2024-07-06")
+    assert held_day(tokenizer) == "2024-07-06"
+    assert tokenizer.apply_chat_template(ROW["messages"], tokenize=False).startswith("06 Jul 2024<|end|>")
