@@ -36,6 +36,9 @@ def export(
     option: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Another option; may be repeated.")
     ] = None,
+    prompts: Annotated[
+        int, typer.Option(min=0, max=50, help="Prompts that the certificate is made with; 0 makes none.")
+    ] = 50,
     model: Annotated[str, typer.Option(help="The base model, if it is not where the run found it.")] = "",
     formats: Annotated[
         bool, typer.Option("--list", help="List the formats, their options and who opens them.")
@@ -48,9 +51,8 @@ def export(
     if formats:
         return _list(as_json)
     job = _job(run, to, out, checkpoint, model, {"scale": scale, "bits": bits}, option or [])
-    data = result_of(job, quiet=as_json)
-    _tell(data, as_json)
-    return 0
+    data = result_of(job.model_copy(update={"prompts": prompts}), quiet=as_json)
+    return _tell(data, as_json)
 
 
 def _job(
@@ -145,10 +147,16 @@ def _tree(one: ExportFormat) -> dict[str, Any]:
     return words | {"refuses": one.refuses, "options": options}
 
 
-def _tell(data: dict[str, Any], as_json: bool) -> None:
+def _tell(data: dict[str, Any], as_json: bool) -> int:
+    """Exit code 1 if the export is not what the run's model is."""
     from app.core.quantity import bytes_text
 
+    certificate = data["certificate"]
     if as_json:
         output.say_json(data)
     else:
         output.say(f"{data['path']} ({bytes_text(data['bytes'])})")
+        for finding in certificate["findings"] if certificate else ():
+            output.say(f"  {'agrees ' if finding['agrees'] else 'differs'} {finding['name']}: {finding['said']}")
+        output.say(certificate["sentence"] if certificate else "It was not opened again: there is no certificate.")
+    return 0 if certificate is None or certificate["agrees"] else 1

@@ -158,6 +158,7 @@ class ExportJob(Job):
 
     ``source`` is a run, an adapter's folder or a checkpoint's file, ``checkpoint`` one of a run's (best, last or an
     iteration; empty: the best there is). ``model`` is the base, if it is not where run or adapter say.
+    The certificate is made with at most ``prompts`` prompts; 0 makes none.
     """
 
     task: Literal["export"] = "export"
@@ -167,6 +168,7 @@ class ExportJob(Job):
     format: str
     out: Path
     options: dict[str, str | float | bool] = Field(default_factory=dict)
+    prompts: int = Field(50, ge=0, le=50)
 
 
 class RewardJob(Job):

@@ -29,8 +29,8 @@ from app.worker.export.naming import NAMINGS, Naming, unknown_naming
 from app.worker.export.plan import ExportPlan
 from app.worker.export.tuned_model import TunedModel
 from app.worker.export.writer import Phases
+from app.worker.model.peft import PEFT_PREFIX
 
-PREFIX = "base_model.model."
 IN_LAYER = re.compile(r"^(?P<before>.*?\.)?(?P<pattern>layers|h)\.(?P<number>\d+)\.(?P<inside>.+)$")
 # Architectures whose experts and routers are parameters, not modules, in transformers 5, and in which order.
 PARAMETER_EXPERTS = ("qwen2_moe", "qwen3_moe", "olmoe")
@@ -53,11 +53,14 @@ class PeftAdapter:
         rank = int(part.lora_a.shape[-1])
         a, b = mx.contiguous(part.lora_a.T), mx.contiguous(part.lora_b.T)
         if isinstance(part, LoRAEmbedding):
-            self.tensors |= {f"{PREFIX}{module}.lora_embedding_A": a, f"{PREFIX}{module}.lora_embedding_B": b}
+            self.tensors |= {
+                f"{PEFT_PREFIX}{module}.lora_embedding_A": a,
+                f"{PEFT_PREFIX}{module}.lora_embedding_B": b,
+            }
         else:
-            self.tensors |= {f"{PREFIX}{module}.lora_A.weight": a, f"{PREFIX}{module}.lora_B.weight": b}
+            self.tensors |= {f"{PEFT_PREFIX}{module}.lora_A.weight": a, f"{PEFT_PREFIX}{module}.lora_B.weight": b}
         if "m" in part:
-            self.tensors[f"{PREFIX}{module}.lora_magnitude_vector"] = part.m
+            self.tensors[f"{PEFT_PREFIX}{module}.lora_magnitude_vector"] = part.m
         if parameter:
             self.parameters[f"{module}.{parameter}"] = (rank, part.scale * rank)
         else:
@@ -77,9 +80,9 @@ class PeftAdapter:
     def _add_stack(self, place: str, parameter: str, a: mx.array, b: mx.array, scale: float) -> None:
         """``a`` is (experts, rank, inputs), ``b`` (experts, outputs, rank); PEFT has both as plain matrices."""
         experts, rank, inputs = a.shape
-        self.tensors[f"{PREFIX}{place}.lora_A.weight"] = a.reshape(experts * rank, inputs)
+        self.tensors[f"{PEFT_PREFIX}{place}.lora_A.weight"] = a.reshape(experts * rank, inputs)
         flat = b.transpose(1, 2, 0).reshape(b.shape[1], rank * experts)
-        self.tensors[f"{PREFIX}{place}.lora_B.weight"] = mx.contiguous(flat)
+        self.tensors[f"{PEFT_PREFIX}{place}.lora_B.weight"] = mx.contiguous(flat)
         self.parameters[parameter] = (int(rank), scale * rank)
 
 

@@ -22,6 +22,7 @@ from app.core.protocol.job import ExportJob
 from app.core.quantity import bytes_text
 from app.core.run.summary import folder_bytes
 from app.core.system.disk import free_bytes
+from app.worker.export.certifying import certified, evidence_of
 from app.worker.export.plan import ExportPlan
 from app.worker.export.tuned_model import TunedModel
 from app.worker.export.writer import ExportWriter, writer_of
@@ -35,7 +36,8 @@ LOADING = "Loading the model"
 def export_model(channel: Channel, _job_dir: Path, job: ExportJob) -> None:
     """The task ``export``. ``stop`` leaves nothing behind.
 
-    Ends with a `Result` (``path``, ``format``, ``bytes``, ``base``, ``adapter``).
+    Ends with a `Result` (``path``, ``format``, ``bytes``, ``base``, ``adapter``, and ``certificate`` as
+    `app.core.export.certificate.Certificate` tells itself, or null where none was asked for or none can be made).
     """
     started = time.monotonic()
     plan = plan_of(job)
@@ -46,7 +48,10 @@ def export_model(channel: Channel, _job_dir: Path, job: ExportJob) -> None:
         with staged(plan.out) as folder:
             channel.emit(event.Progressed(phase=LOADING))
             tuned = TunedModel.of(plan)
+            evidence = evidence_of(plan, tuned, job.prompts, reporter.phase) if job.prompts else None
             writer.write(plan, tuned, folder, reporter.phase)
+            del tuned
+            certificate = certified(plan, folder, evidence, reporter.phase) if evidence else None
             size = folder_bytes(folder)
     except CancelledError:
         channel.emit(event.Finished(reason="stopped", message="Stopped; nothing was written."))
@@ -57,6 +62,7 @@ def export_model(channel: Channel, _job_dir: Path, job: ExportJob) -> None:
         "bytes": size,
         "base": str(plan.base),
         "adapter": str(plan.source.adapter),
+        "certificate": certificate.as_dict() if certificate else None,
     }
     channel.emit(event.Result(name="export", data=data))
     channel.emit(event.Finished(elapsed_s=time.monotonic() - started))

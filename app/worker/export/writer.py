@@ -12,7 +12,9 @@ How an export runs (`app.worker.export.task`):
    the final name. ``tuned`` is the run's model (base and adapter, `app.worker.export.tuned_model`); ``progress``
    of a phase's name gives a callback (done, total): call it between arrays, because that is also where a stop is
    noticed (it raises).
-4. The folder is opened again for the certificate.
+4. The folder is opened again by another program, and held against the run's model: a certificate. How a format is
+   opened stands in ``OPENERS`` of `app.worker.export.certifying`; what a program has to offer, in
+   `app.worker.certificate.engine`.
 
 A format: its row in `app.core.export.format` (with a ``size`` of `app.core.export.size`), a module here with a
 class that has these methods, its line in `EXPORT_WRITERS`. What can only be asked of this machine (is the program

@@ -26,7 +26,7 @@ from app.core.problem import Problem, UnusableError
 from app.worker.array import Arrays
 from app.worker.model.adapter_problem import adapter_problem, some
 
-PREFIX = "base_model.model."
+PEFT_PREFIX = "base_model.model."
 PART_NAME = re.compile(
     r"^(?P<module>.+)\.(?P<part>lora_A|lora_B|lora_embedding_A|lora_embedding_B|lora_magnitude_vector)(\.weight)?$"
 )
@@ -122,7 +122,7 @@ def _parts(config: Mapping[str, Any], weights: Arrays, file: Path) -> tuple[dict
             strange.append(name)
         else:
             part = found["part"].replace("lora_embedding_", "lora_")
-            tensors[found["module"].removeprefix(PREFIX)][part] = array
+            tensors[found["module"].removeprefix(PEFT_PREFIX)][part] = array
     problems = (
         [adapter_problem(f"These tensors are not of LoRA or DoRA: {some(strange)}.", file)] if strange else []
     )

@@ -1,0 +1,1 @@
+"""Exports opened again by other programs, and held against the run's model."""

@@ -1,0 +1,126 @@
+"""Certifying: readings of the run's model before an export, and of what another program opened after it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import mlx.core as mx
+
+from app.core.export.certificate import CERTIFICATE_FILE, Certificate, Readings, certify
+from app.core.export.format import FLOAT_BITS
+from app.core.model.safetensors_header import read_header, weight_files
+from app.worker.certificate.engine import Engine, read_with, row_log_probabilities
+from app.worker.certificate.material import Material, answered, material_of
+from app.worker.certificate.mlx_engine import MlxEngine
+from app.worker.certificate.torch_engine import TorchEngine, has_peft, has_transformers
+from app.worker.export.plan import ExportPlan
+from app.worker.export.tuned_model import TunedModel
+from app.worker.export.writer import Phases
+
+READING, REOPENING = "Reading prompts with the run's model", "Opening the export again"
+
+# A program with the export open, and whether it is only our own reader because no other program is here.
+Opened = tuple[Engine, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the run's model and its base make of the material."""
+
+    material: Material
+    tuned: Readings
+    base: Readings
+
+
+def evidence_of(plan: ExportPlan, tuned: TunedModel, prompts: int, progress: Phases) -> Evidence:
+    """Reads with the run's model, then the rows with its base; leaves ``tuned`` as it was."""
+    material = material_of(plan.source.run, tuned.tokenizer, prompts)
+    tuned.use_tuned()
+    readings = read_with(MlxEngine(tuned.model, tuned.tokenizer, "the run's model"), material, progress(READING))
+    if not material.rows:
+        material = answered(material, readings.answers)
+        engine = MlxEngine(tuned.model, tuned.tokenizer, "the run's model")
+        readings.log_probabilities.extend(row_log_probabilities(engine, material, progress(READING)))
+    tuned.use_base()
+    engine = MlxEngine(tuned.model, tuned.tokenizer, "the base")
+    base = Readings("the base", log_probabilities=row_log_probabilities(engine, material, progress(READING)))
+    tuned.use_tuned()
+    return Evidence(material, readings, base)
+
+
+def certified(plan: ExportPlan, folder: Path, evidence: Evidence, progress: Phases) -> Certificate | None:
+    """Opens ``folder`` with another program and writes ``certificate.json``; None where nothing can open it."""
+    opener = OPENERS.get(plan.format.name)
+    if opener is None:
+        return None
+    mx.clear_cache()
+    report = progress(REOPENING)
+    report(0, 1)
+    engine, own = opener(plan, folder)
+    found = read_with(engine, evidence.material, report)
+    certificate = certify(
+        evidence.tuned,
+        evidence.base,
+        found,
+        float_bytes=float_bytes(plan),
+        lossy=is_lossy(plan),
+        own_reader=own,
+        material=evidence.material.source,
+    )
+    write_certificate(folder, plan, certificate)
+    return certificate
+
+
+def write_certificate(folder: Path, plan: ExportPlan, certificate: Certificate) -> None:
+    """``certificate.json``: what was compared and found, and of what export."""
+    about = {
+        "format": plan.format.name,
+        "options": dict(plan.values),
+        "base": plan.source.base,
+        "source": plan.source.label,
+    }
+    text = json.dumps(about | certificate.as_dict(), indent=2, ensure_ascii=False)
+    (folder / CERTIFICATE_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def is_lossy(plan: ExportPlan) -> bool:
+    """Whether the export's weights have fewer bits than floats."""
+    return str(plan.values.get("bits", FLOAT_BITS.value)) not in (FLOAT_BITS.value, "BF16", "F16")
+
+
+def float_bytes(plan: ExportPlan) -> int:
+    """The bytes of the base's floats: of its largest tensors that are no packed ones."""
+    kinds = [tensor.dtype for file in weight_files(plan.base) for tensor in read_header(file)]
+    return 4 if kinds and all(kind == "F32" for kind in kinds) else 2
+
+
+def _adapter(plan: ExportPlan, folder: Path) -> Opened:
+    return MlxEngine.opened(plan.base, folder), False
+
+
+def _fused(_plan: ExportPlan, folder: Path) -> Opened:
+    return MlxEngine.opened(folder), False
+
+
+def _hf(_plan: ExportPlan, folder: Path) -> Opened:
+    return (TorchEngine(folder), False) if has_transformers() else (MlxEngine.opened(folder), True)
+
+
+def _peft(plan: ExportPlan, folder: Path) -> Opened:
+    """PEFT needs the base in transformers' own form: one that was packed for MLX is opened here."""
+    if has_peft() and float_bytes(plan) and not plan.base_config.get("quantization"):
+        return TorchEngine(plan.base, folder), False
+    tuned = TunedModel(plan.base, folder)
+    return MlxEngine(tuned.model, tuned.tokenizer, "Luthier"), True
+
+
+# How each format is opened again.
+OPENERS: dict[str, Callable[[ExportPlan, Path], Opened]] = {
+    "adapter": _adapter,
+    "fused": _fused,
+    "peft": _peft,
+    "hf": _hf,
+}

@@ -1,0 +1,96 @@
+"""Faults planted into exports, each as one that is met in the wild, for the certificate to find."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import mlx.core as mx
+
+from tests.worker.training import saved_arrays
+
+WEIGHTS, PEFT = "model.safetensors", "adapter_model.safetensors"
+LAYER = "model.layers.1."
+
+
+def other_template(folder: Path, _base: Path) -> None:
+    """A space more before the answer, as templates of other versions have it."""
+    file = folder / "chat_template.jinja"
+    file.write_text(file.read_text().replace("<|assistant|>{%", "<|assistant|> {%"))
+
+
+def lost_end_of_turn(folder: Path, _base: Path) -> None:
+    """The template no longer ends a turn."""
+    file = folder / "chat_template.jinja"
+    file.write_text(file.read_text().replace("<|end|>", ""))
+
+
+def missing_end_token(folder: Path, _base: Path) -> None:
+    """The model is not told where to stop."""
+    for name in ("config.json", "generation_config.json"):
+        if (folder / name).is_file():
+            tree = json.loads((folder / name).read_text())
+            (folder / name).write_text(json.dumps(tree | {"eos_token_id": 7}))
+    file = folder / "tokenizer_config.json"
+    file.write_text(file.read_text().replace("<|end|>", "<|user|>"))
+
+
+def dropped_matrix(folder: Path, base: Path) -> None:
+    """One matrix is the base's: its adapter was left out."""
+    if (folder / PEFT).is_file():
+        _change(
+            folder / PEFT, lambda arrays: {n: a for n, a in arrays.items() if f"{LAYER}self_attn.v_proj" not in n}
+        )
+        return
+    name = f"{LAYER}self_attn.v_proj.weight"
+    own = saved_arrays(base / WEIGHTS)[name]
+    _change(folder / WEIGHTS, lambda arrays: arrays | {name: own})
+
+
+def wrong_alpha(folder: Path, base: Path) -> None:
+    """Half the factor; in a fused model half of what the adapter adds."""
+    if (folder / PEFT).is_file():
+        file = folder / "adapter_config.json"
+        tree = json.loads(file.read_text())
+        file.write_text(json.dumps(tree | {"lora_alpha": tree["lora_alpha"] // 2}))
+        return
+    own = saved_arrays(base / WEIGHTS)
+    _change(folder / WEIGHTS, lambda arrays: {name: (array + own[name]) / 2 for name, array in arrays.items()})
+
+
+def swapped_rotation(folder: Path, _base: Path) -> None:
+    """Queries and keys in the other order of their halves, as converters that turn them by mistake leave them."""
+    heads = {"q_proj": 4, "k_proj": 2}
+
+    def turned(arrays: dict[str, mx.array]) -> dict[str, mx.array]:
+        found = dict(arrays)
+        for name, array in arrays.items():
+            for matrix, count in heads.items():
+                if f"self_attn.{matrix}." in name and not name.endswith("lora_A.weight"):
+                    split = array.reshape(count, 2, -1, *array.shape[1:])
+                    found[name] = mx.contiguous(split.swapaxes(1, 2).reshape(array.shape))
+        return found
+
+    _change(folder / (PEFT if (folder / PEFT).is_file() else WEIGHTS), turned)
+
+
+Fault = Callable[[Path, Path], None]
+# Each with the finding that tells it.
+IN_MODELS: dict[str, tuple[Fault, str]] = {
+    "other template": (other_template, "prompts"),
+    "lost end of turn": (lost_end_of_turn, "end of turn"),
+    "missing end token": (missing_end_token, "end tokens"),
+    "dropped matrix": (dropped_matrix, "loss"),
+    "wrong alpha": (wrong_alpha, "loss"),
+    "swapped q/k order": (swapped_rotation, "loss"),
+}
+IN_ADAPTERS: dict[str, tuple[Fault, str]] = {
+    name: IN_MODELS[name] for name in ("dropped matrix", "wrong alpha", "swapped q/k order")
+}
+
+
+def _change(file: Path, change: Callable[[dict[str, mx.array]], dict[str, mx.array]]) -> None:
+    arrays = change(saved_arrays(file))
+    mx.eval(arrays)
+    mx.save_safetensors(str(file), arrays, {"format": "pt"})

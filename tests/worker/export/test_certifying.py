@@ -1,0 +1,116 @@
+"""Certificates: what is planted into an export is found and told, and what is good is not accused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from app.core.export.certificate import Certificate
+from app.core.protocol import event
+from app.core.protocol.job import ExportJob
+from app.worker.export.certifying import Evidence, certified, evidence_of
+from app.worker.export.plan import ExportPlan
+from app.worker.export.task import plan_of
+from app.worker.export.tuned_model import TunedModel
+from app.worker.process.progress import Progress
+from tests.worker.answering_model import make_adapter, make_model
+from tests.worker.export import planted
+from tests.worker.export.exporting import exported, run_export
+from tests.worker.tiny_model import write_data
+from tests.worker.training import config_for, start
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A good export, with what its run's model makes of the material."""
+
+    plan: ExportPlan
+    folder: Path
+    evidence: Evidence
+
+
+def quiet(_phase: str) -> Progress:
+    return lambda _done, _total: None
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_model(tmp_path_factory.mktemp("certificate") / "base")
+
+
+@pytest.fixture(scope="module")
+def adapter(base: Path) -> Path:
+    return make_adapter(base, base.parent / "adapter", layers=3)
+
+
+def export_of(adapter: Path, to: str) -> Exported:
+    folder = exported(adapter.parent, adapter, to, out=adapter.parent / f"good-{to}")
+    plan = plan_of(ExportJob(source=adapter, format=to, out=folder))
+    return Exported(plan, folder, evidence_of(plan, TunedModel.of(plan), 6, quiet))
+
+
+@pytest.fixture(scope="module")
+def models(adapter: Path) -> dict[str, Exported]:
+    return {to: export_of(adapter, to) for to in ("fused", "hf", "peft")}
+
+
+def verdict(good: Exported, folder: Path, fault: planted.Fault, base: Path) -> Certificate:
+    shutil.copytree(good.folder, folder)
+    fault(folder, base)
+    found = certified(good.plan, folder, good.evidence, quiet)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("name", list(planted.IN_MODELS))
+def test_a_planted_fault_is_found_by_mlx_lm(
+    models: dict[str, Exported], base: Path, tmp_path: Path, name: str
+) -> None:
+    fault, finding = planted.IN_MODELS[name]
+    found = verdict(models["fused"], tmp_path / "faulty", fault, base)
+    assert not found.agrees
+    assert finding in [one.name for one in found.findings if not one.agrees]
+    assert "differs" in found.sentence()
+    assert not json.loads((tmp_path / "faulty" / "certificate.json").read_text())["agrees"]
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(
+    "to, name", [("hf", name) for name in planted.IN_MODELS] + [("peft", name) for name in planted.IN_ADAPTERS]
+)
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
+def test_a_planted_fault_is_found_by_transformers(
+    models: dict[str, Exported], base: Path, tmp_path: Path, to: str, name: str
+) -> None:
+    fault, finding = planted.IN_MODELS[name]
+    found = verdict(models[to], tmp_path / "faulty", fault, base)
+    assert not found.agrees
+    assert found.engine.startswith("transformers")
+    assert finding in [one.name for one in found.findings if not one.agrees]
+
+
+def test_a_run_is_held_against_its_own_held_out_rows(base: Path, tmp_path: Path) -> None:
+    run, _ = start(config_for(base, write_data(tmp_path / "data")), tmp_path / "run")
+    out, events = run_export(tmp_path, run.path, "fused")
+    (told,) = [said.data["certificate"] for said in events if isinstance(said, event.Result)]
+    assert told["agrees"], told["sentence"]
+    assert told["material"] == "8 rows of the run's validation data"
+    assert json.loads((out / "certificate.json").read_text())["findings"] == told["findings"]
+    assert told["loss"]["low"] <= told["loss"]["difference"] <= told["loss"]["high"]
+
+
+def test_without_prompts_there_is_no_certificate(adapter: Path, tmp_path: Path) -> None:
+    out, events = run_export(tmp_path, adapter, "adapter", prompts=0)
+    (told,) = [said.data for said in events if isinstance(said, event.Result)]
+    assert told["certificate"] is None
+    assert not (out / "certificate.json").exists()
+
+
+def test_fewer_bits_say_how_much_of_the_gain_they_keep(adapter: Path, tmp_path: Path) -> None:
+    _, events = run_export(tmp_path, adapter, "fused", options={"bits": "4bit"}, prompts=4)
+    (told,) = [said.data["certificate"] for said in events if isinstance(said, event.Result)]
+    assert "of what training gained; held-out loss" in told["findings"][-1]["said"]
