@@ -11,7 +11,8 @@ _START = re.compile(r"\s*\[?\s*\{")
 
 
 def _has(head: str, *keys: str) -> bool:
-    return all(re.search(rf'(?<!\\)"{key}"\s*:', head) for key in keys)
+    # The plain search first: it takes a hundredth of the pattern's time over a long beginning without the key.
+    return all(f'"{key}"' in head and re.search(rf'(?<!\\)"{key}"\s*:', head) for key in keys)
 
 
 def transcript_program(head: str) -> TranscriptKind:
