@@ -17,7 +17,7 @@ from app.core.document.web_page import page_paragraphs
 
 DocumentKind = Literal["", "word", "odt", "pdf", "epub", "rtf", "html", "subtitles"]
 DOCUMENT_SUFFIXES = (
-    ".docx", ".odt", ".pdf", ".epub", ".rtf", ".html", ".htm", ".xhtml", ".srt", ".vtt",
+    ".docx", ".odt", ".pdf", ".epub", ".rtf", ".html", ".htm", ".xhtml", ".srt", ".vtt", ".tmx",
 )  # fmt: skip
 _PAGE_START = re.compile(r"(<\?xml[^>]*\?>|<!--.*?-->|\s)*(<!doctype\s+html|<html[\s>])", re.IGNORECASE | re.DOTALL)
 _PAGE_SUFFIXES = (".html", ".htm", ".xhtml")

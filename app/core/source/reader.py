@@ -12,7 +12,9 @@ from typing import Any
 
 import orjson
 
+from app.core.document.paragraph import DocumentError
 from app.core.document.passage import Chunking, passages
+from app.core.document.translation_memory import memory_rows
 from app.core.source.archive import through_archive
 from app.core.source.assembled_row import lines_of, read_document, read_transcript
 from app.core.source.container import (
@@ -54,7 +56,7 @@ def read_rows(
     rows = {
         "jsonl": _read_lines, "csv": _read_table, "deck": _read_deck, "workbook": _read_workbook,
         "parquet": _read_parquet, "arrow": _read_arrow, "json_array": _read_json, "json_object": _read_json,
-        "json_stream": _read_json, "json_columns": _read_columns,
+        "json_stream": _read_json, "json_columns": _read_columns, "translations": _read_translations,
     }  # fmt: skip
     if source.kind == "text":
         reader = _read_texts(source, count, chunking or Chunking())
@@ -253,6 +255,18 @@ def _read_table(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
                 yield start, dict(zip(header, record, strict=True))
 
 
+def _read_translations(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
+    """The units of a translation memory, numbered."""
+    assert source.languages is not None  # of every source of this kind
+    number = 0
+    try:
+        with open_bytes(source.path, source.compression, count) as stream:
+            for number, row in enumerate(memory_rows(stream, source.languages), 1):
+                yield number, row
+    except DocumentError as error:
+        yield number + 1, RowFault(error.kind, error.reason)
+
+
 def _read_deck(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
     csv.field_size_limit(FIELD_LIMIT_CHARACTERS)
     line = 0
@@ -294,6 +308,11 @@ def _sheet_rows(source: Source, records: Iterable[tuple[int, list[str]]]) -> Ite
 
 def _header(record: list[str], source: Source) -> tuple[list[str], str]:
     """The names of the columns, no two alike, and what is to be told of them."""
+    if source.languages is not None:
+        sides = ["source", "target", *(f"column {number}" for number in range(3, len(record) + 1))]
+        shown = " and ".join(f"`{cell.strip()[:40]}`" for cell in record[:2])
+        said = f"The first line ({shown}) is taken as a pair, not as the names of the columns."
+        return sides, said if source.is_headless else ""
     if source.is_headless:
         shown = ", ".join(f"`{cell.strip()[:40]}`" for cell in record[:6])
         said = f"The first line looks like data, not like column names ({shown}); they are now `column 1`, …"

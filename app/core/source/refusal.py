@@ -25,7 +25,11 @@ _STARTS: tuple[tuple[bytes, str], ...] = (
     (b"\x80\x04", _PICKLE),
     (b"\x80\x05", _PICKLE),
     (b"\x89HDF", "This is an HDF5 file."),
-    (b"SQLite format 3\x00", "This is an SQLite database. Export the table as CSV."),
+    (
+        b"SQLite format 3\x00",
+        "This is an SQLite database. Export a table of it as CSV, for example with "
+        '`sqlite3 -header -csv FILE "SELECT * FROM TABLE" > rows.csv`.',
+    ),
     (b"BZh", "This is a bzip2 archive. Unpack it first."),
     (b"\xfd7zXZ", "This is an xz archive. Unpack it first."),
     (b"7z\xbc\xaf", "This is a 7-Zip archive. Unpack it first."),
@@ -52,7 +56,6 @@ _ARCHIVES: tuple[tuple[str, str], ...] = (
 _PLAIN = "This is a ZIP archive. Unpack it first."
 _PACKED = ("word/document", "META-INF/container.xml")
 _MARKUP: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"<tmx[\s>]", re.I), "This is a translation memory (TMX): export it as a table (CSV)."),
     (re.compile(r"<\?xml\s"), "This is an XML document: its tags would be trained."),
 )  # fmt: skip
 
@@ -74,7 +77,7 @@ def refusal_of(head: bytes, packed: PackedNames) -> str:
 def markup_of(head: str) -> str:
     """What a text is whose marks would be trained with it; empty for a plain one."""
     start = head.lstrip("\ufeff \t\r\n")[:4096]
-    if (start.startswith("<?xml") or start.startswith("<!")) and (found := re.search(r"<(html|tmx)[\s>]", start)):
+    if (start.startswith("<?xml") or start.startswith("<!")) and (found := re.search(r"<html[\s>]", start)):
         start = start[found.start() :]
     return next((said for pattern, said in _MARKUP if pattern.match(start)), "")
 

@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any, Literal, TextIO
 
 from app.core.document.document import DOCUMENT_SUFFIXES, DocumentKind, binary_document, text_document
+from app.core.document.paragraph import DocumentError
+from app.core.document.translation_memory import Languages, is_translation_memory, memory_languages
+from app.core.quantity import plural
 from app.core.source.archive import (
     file_size,
     is_file_in_archive,
@@ -40,8 +43,8 @@ from app.core.source.stream import (
     open_text,
     read_block,
 )
-from app.core.source.table import first_records, is_headless, table_lines
-from app.core.source.text_kind import JSON_KINDS, FileKind, text_kind
+from app.core.source.table import first_records, glossary_sides, is_headless, table_lines
+from app.core.source.text_kind import JSON_KINDS, FileKind, list_names, text_kind
 from app.core.source.workbook import SheetError, WorkbookError, is_workbook, sheets_text, workbook_start
 from app.core.transcript.conversation import Transcript
 from app.core.transcript.program import transcript_program
@@ -76,7 +79,8 @@ class Source:
     whole: kinds of findings with their reasons. ``parts`` are the lists to read of an object that holds one a
     split; ``container`` is what each value of the file holds rows in. ``reading`` is what was chosen by hand, and
     ``sheets`` are those to choose from, the one that is read first;
-    ``transcript`` is what an exported chat is, ``document`` the kind of a document.
+    ``transcript`` is what an exported chat is, ``document`` the kind of a document,
+    ``languages`` those of translations and glossaries.
     """
 
     path: Path
@@ -95,6 +99,7 @@ class Source:
     sheets: tuple[str, ...] = ()
     transcript: Transcript | None = None
     document: DocumentKind = ""
+    languages: Languages | None = None
 
     @property
     def unit(self) -> str:
@@ -176,6 +181,8 @@ def _inspect(path: Path, size: int, compression: Compression, head: bytes, readi
     kind, delimiter = text_kind(text, plain_suffix(path), complete=is_complete)
     told = _encoding_told(text, judged, reading)
     source = Source(path, kind, size, compression, encoding, delimiter, told=told, reading=reading)
+    if is_translation_memory(text):
+        return _memory(source)
     if program := transcript_program(text):
         return _chat(replace(source, kind="transcript"), program)
     if kind in ("text", "csv") and (its := text_document(text, plain_suffix(path))):
@@ -183,12 +190,19 @@ def _inspect(path: Path, size: int, compression: Compression, head: bytes, readi
         if its == "html":  # it says itself how it is encoded
             source = replace(source, encoding="", told=())
         return replace(source, told=_told(text, source))
-    if kind == "csv":
+    if kind in ("text", "csv") and (sides := glossary_sides(first_records(table_lines(text), "\t"))):
+        languages = Languages(sides.source, sides.target)
+        source = replace(source, kind="csv", delimiter="\t", is_headless=sides.is_headless, languages=languages)
+    elif kind == "csv":
         source = replace(source, is_headless=is_headless(first_records(table_lines(text), delimiter)))
     elif kind == "json_columns":
         source = replace(source, by_row=True)
     elif kind not in ("text", "deck"):
         container = container_of(_first_value(text, kind))
+        if is_complete and not container and (names := list_names(text)):
+            lists = ", ".join(f"`{name[:40]}` ({plural(count, 'row')})" for name, count in names.items())
+            said = f"The file holds several lists, and nothing says which are the examples: {lists}."
+            raise UnusableFileError("unsupported_file", f"{said} Save the one to train on as a file of its own.")
         by_row = (kind in JSON_KINDS and "\n" not in text.strip()) or container in SEVERAL_ROWS
         parts = _split_parts(source, text, complete=is_complete) if kind == "json_object" else ()
         source = replace(source, container=container, by_row=by_row, parts=parts)
@@ -254,6 +268,9 @@ def _told(text: str, source: Source) -> tuple[tuple[str, str], ...]:
         told.append(("markup", marks))
     if source.kind == "deck":
         told.append(("layout", "A deck of cards (Anki): the front of a card is the prompt, the back the answer."))
+    elif source.kind == "csv" and source.languages is not None:
+        said = "A glossary: the first column is the prompt (`source`), the second the answer (`target`)."
+        told.append(("layout", said))
     elif source.kind == "json_columns":
         told.append(("layout", COLUMNS_LABEL))
     elif source.container:
@@ -261,6 +278,17 @@ def _told(text: str, source: Source) -> tuple[tuple[str, str], ...]:
     elif source.kind == "json_stream":
         told.append(("layout", "Objects over several lines, read one by one."))
     return tuple(told)
+
+
+def _memory(source: Source) -> Source:
+    """A translation memory, which says itself how it is encoded."""
+    try:
+        with open_bytes(source.path, source.compression) as stream:
+            languages = memory_languages(stream)
+    except DocumentError as error:
+        raise UnusableFileError(error.kind, error.reason) from error
+    told = (("layout", languages.sentence()),)
+    return replace(source, kind="translations", encoding="", by_row=True, told=told, languages=languages)
 
 
 def _chat(source: Source, program: TranscriptKind) -> Source:

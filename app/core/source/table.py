@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from typing import NamedTuple
 
 # What Excel writes before a table to say how it is delimited.
 SEPARATOR_LINE = re.compile(r'\ufeff?"?sep=(.)"?\r?\n', re.IGNORECASE)
@@ -14,6 +15,82 @@ KNOWN_COLUMNS = frozenset(
         "system", "user", "assistant", "human", "gpt", "source", "target", "context",
     )
 )  # fmt: skip
+
+
+TERM_CHARACTERS = 80
+_CODES = frozenset(
+    [
+        "ar",
+        "bg",
+        "bn",
+        "ca",
+        "cs",
+        "cy",
+        "da",
+        "de",
+        "el",
+        "en",
+        "es",
+        "et",
+        "eu",
+        "fa",
+        "fi",
+        "fr",
+        "ga",
+        "gl",
+        "he",
+        "hi",
+        "hr",
+        "hu",
+        "id",
+        "is",
+        "it",
+        "ja",
+        "ko",
+        "lt",
+        "lv",
+        "mk",
+        "ms",
+        "mt",
+        "nb",
+        "nl",
+        "nn",
+        "no",
+        "pl",
+        "pt",
+        "ro",
+        "ru",
+        "sk",
+        "sl",
+        "sq",
+        "sr",
+        "sv",
+        "sw",
+        "ta",
+        "th",
+        "tr",
+        "uk",
+        "ur",
+        "vi",
+        "zh",
+    ]
+)
+_LANGUAGES = frozenset((
+    "arabic", "bulgarian", "catalan", "chinese", "croatian", "czech", "danish", "dutch", "english", "estonian",
+    "finnish", "french", "german", "greek", "hebrew", "hindi", "hungarian", "icelandic", "indonesian", "irish",
+    "italian", "japanese", "korean", "latin", "latvian", "lithuanian", "norwegian", "persian", "polish",
+    "portuguese", "romanian", "russian", "serbian", "slovak", "slovenian", "spanish", "swahili", "swedish", "thai",
+    "turkish", "ukrainian", "vietnamese", "welsh", "deutsch", "englisch", "französisch", "spanisch", "italienisch",
+    "français", "anglais", "allemand", "español", "inglés", "italiano", "inglese", "português", "nederlands",
+    "polski", "svenska", "русский", "中文", "日本語", "source term", "target term", "source language",
+    "target language",
+))  # fmt: skip
+_COLUMN_WORDS = frozenset((
+    "id", "term", "terms", "word", "words", "meaning", "definition", "translation", "label", "labels", "category",
+    "class", "name", "title", "utterance", "intent", "sentence", "sentence1", "sentence2", "phrase", "key", "value",
+    "reply", "comment", "review", "sentiment", "topic", "type", "tag", "score", "date", "description", "q", "a",
+    "front", "back", "request", "message", "post", "summary", "document", "premise", "hypothesis", "entity",
+))  # fmt: skip
 
 
 def table_start(head: str) -> tuple[str, list[str]]:
@@ -51,6 +128,42 @@ def is_headless(records: list[list[str]]) -> bool:
             if is_data(cell) and 2 * sum(map(is_data, below)) > len(below):
                 return True
     return False
+
+
+class GlossarySides(NamedTuple):
+    """What the two sides of a glossary are called, and whether its first line is a pair already."""
+
+    source: str
+    target: str
+    is_headless: bool
+
+
+def glossary_sides(records: list[list[str]]) -> GlossarySides | None:
+    """The sides of terms in two columns (and a comment): by a header that names two languages, or without one; None
+    for every other table."""
+    if len(records) < 2 or not all(2 <= len(record) <= 3 for record in records):
+        return None
+    first, second = (cell.strip("\ufeff ") for cell in records[0][:2])
+    if first and second and _is_language(first) and _is_language(second):
+        return GlossarySides(first, second, False)
+    if len(records[0]) > 2 or any(_reads_as_name(cell) for cell in records[0]):
+        return None
+    terms = [cell.strip() for record in records for cell in record[:2]]
+    is_terms = all(0 < len(term) <= TERM_CHARACTERS and not _is_number(term) for term in terms)
+    return GlossarySides("", "", True) if is_terms and len(records) >= 3 else None
+
+
+def _is_language(cell: str) -> bool:
+    name = cell.strip().casefold()
+    return name in _LANGUAGES or (re.split(r"[-_]", name)[0] in _CODES and len(name) <= 7)
+
+
+def _reads_as_name(cell: str) -> bool:
+    """True for what may be a column's name: a word of data sets, or several written as one."""
+    name = cell.strip().casefold()
+    if name in KNOWN_COLUMNS or name in _COLUMN_WORDS or _is_language(cell):
+        return True
+    return re.fullmatch(r"\w+_\w+|[a-z]+[A-Z]\w*|\w*\d\w*", cell.strip()) is not None
 
 
 def _is_sentence(cell: str) -> bool:

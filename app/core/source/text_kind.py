@@ -12,7 +12,7 @@ from app.core.source.table import KNOWN_COLUMNS, SEPARATOR_LINE, table_start
 
 FileKind = Literal[
     "jsonl", "json_array", "json_object", "json_stream", "json_columns", "csv", "deck", "workbook", "parquet",
-    "arrow", "text", "document", "transcript",
+    "arrow", "text", "document", "transcript", "translations",
 ]  # fmt: skip
 JSON_KINDS = ("json_array", "json_object", "json_stream")
 
@@ -79,6 +79,17 @@ def _whole_kind(value: dict[str, Any]) -> FileKind | None:
     if rows_of_columns(value) is not None:
         return "json_columns"
     return "json_object" if list_key(value) or _are_splits(value) else None
+
+
+def list_names(text: str) -> dict[str, int]:
+    """The lists of rows of a text that is one JSON object with several of them and nothing that makes it a row,
+    each with its length; empty for everything else."""
+    value = _parse(text.strip("\ufeff \t\r\n")) if text.count("[") > 1 else None
+    if not isinstance(value, dict) or _are_splits(value) or {str(name).lower() for name in value} & KNOWN_COLUMNS:
+        return {}
+    found = {name: len(part) for name, part in value.items()
+             if isinstance(part, list) and part and all(isinstance(item, dict) for item in part)}  # fmt: skip
+    return found if len(found) > 1 and not ROW_LISTS & set(found) else {}
 
 
 def _are_splits(value: dict[str, Any]) -> bool:

@@ -346,7 +346,7 @@ FAULTS = [
     Case("empty-folder", folder(**{"sub__x_dot_log": b"x"}), **UNKNOWN, examples=0, errors=[(None, "no_examples")]),
     Case("not-there.jsonl", lambda _: None, **UNKNOWN, examples=0, errors=[(None, "unreadable_file")]),
     Case("two-lists.json", raw(json.dumps({"a": PAIRS[:1], "b": PAIRS[1:2]}, indent=1).encode()), **UNKNOWN,
-         examples=0, errors=[(1, "unknown_format")], notes=["layout"]),
+         examples=0, errors=[(None, "unsupported_file")]),
     Case("deep.jsonl", raw(lines(pair(1), b"[" * 5000 + b"]" * 5000)), **PAIR, examples=1,
          errors=[(2, "broken_json")]),
 ]  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import zipfile
 from pathlib import Path
 
@@ -73,7 +74,6 @@ def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text, expected",
     [
-        ('<?xml version="1.0"?>\n<!-- made by hand -->\n<tmx version="1.4"></tmx>', "translation memory"),
         ('<?xml version="1.0"?><book>Tides</book>', "XML document"),
     ],
 )
@@ -82,3 +82,19 @@ def test_marks_that_would_be_trained_are_warned_of(text: str, expected: str, tmp
     path.write_bytes(gzip.compress(text.encode()))
     ((kind, said),) = told(check_files([path]))
     assert (kind, expected in said) == ("markup", True)
+
+
+def test_a_database_is_told_with_how_to_export(tmp_path: Path) -> None:
+    path = tmp_path / "tides.db"
+    path.write_bytes(b"SQLite format 3\0" + bytes(200))
+    ((kind, said),) = told(check_files([path]))
+    assert (kind, "sqlite3 -header -csv" in said) == ("unsupported_file", True)
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_an_object_of_several_lists_is_told_with_their_names(indent: int | None, tmp_path: Path) -> None:
+    path = tmp_path / "shop.json"
+    path.write_text(json.dumps({"users": [{"a": 1}] * 3, "orders": [{"b": 1}], "version": 1}, indent=indent))
+    ((kind, said),) = told(check_files([path]))
+    assert kind == "unsupported_file"
+    assert "`users` (3 rows), `orders` (1 row)" in said

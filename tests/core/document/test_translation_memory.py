@@ -1,0 +1,99 @@
+"""Translation memories and glossaries are rows of a source and a target; which languages these are is told."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from app.core.config.train_config import TrainConfig
+from app.core.data.check import check_files
+from app.core.data.edit import read_window
+from app.core.data.prepare import prepare_data
+from tests.core.data.written import told
+
+BOLD = '<bpt i="1">&lt;b&gt;</bpt>boat<ept i="1">&lt;/b&gt;</ept>'
+UNITS = (
+    f'<tu><tuv xml:lang="EN-us"><seg>The {BOLD} &amp; the pier</seg></tuv>'
+    '<tuv xml:lang="de"><seg>Das <hi>Boot</hi> und der Steg</seg></tuv>'
+    '<tuv xml:lang="fr"><seg>Le bateau</seg></tuv></tu>'
+    '<tu><note>no</note><tuv xml:lang="de"><seg>Ebbe</seg></tuv><tuv xml:lang="en-US"><seg>Ebb</seg></tuv></tu>'
+    '<tu><tuv xml:lang="en-US"><seg>Alone</seg></tuv></tu>'
+)
+
+
+def memory(path: Path, units: str = UNITS, source: str = "en-US", encoding: str = "utf-8") -> Path:
+    text = (
+        f'<?xml version="1.0" encoding="{encoding}"?><!DOCTYPE tmx SYSTEM "tmx14.dtd">\n<tmx version="1.4">'
+        f'<header srclang="{source}"/><body>{units}</body></tmx>'
+    )
+    data = text.encode(encoding)
+    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+    return path
+
+
+@pytest.mark.parametrize(
+    "name, encoding", [("a.tmx", "utf-8"), ("a.tmx", "utf-16"), ("a.xml", "cp1252"), ("a.tmx.gz", "utf-8")]
+)
+def test_units_are_rows(name: str, encoding: str, tmp_path: Path) -> None:
+    path = memory(tmp_path / name, encoding=encoding)
+    report = check_files([path])
+    assert report.preview == (
+        {"source": "The boat & the pier", "target": "Das Boot und der Steg", "fr": "Le bateau"},
+        {"target": "Ebbe", "source": "Ebb"},
+        {"source": "Alone"},
+    )
+    assert [(error.line, error.kind) for error in report.errors] == [(3, "missing_field")]
+    said = "Translations (TMX): `source` is EN-us, `target` is de. Also there, as columns: `fr`. "
+    assert ("layout", f"{said}Another direction is a choice of columns.") in told(report)
+
+
+def test_the_other_direction_is_a_choice_of_columns(tmp_path: Path) -> None:
+    path = memory(tmp_path / "a.tmx")
+    config = TrainConfig(data=str(path), prompt_feature="target", completion_feature="source", skip_bad_rows=True,
+                         valid_fraction=0, test_fraction=0)  # fmt: skip
+    assert prepare_data(config, tmp_path / "out").train.read_text().splitlines()[1] == (
+        '{"target":"Ebbe","source":"Ebb"}'
+    )
+
+
+def test_memories_that_cannot_be_read_say_why(tmp_path: Path) -> None:
+    one = check_files([memory(tmp_path / "a.tmx", '<tu><tuv xml:lang="en"><seg>x</seg></tuv></tu>')])
+    assert [error.reason for error in one.errors] == [
+        "This translation memory (TMX) has no texts in two languages."
+    ]
+    path = memory(tmp_path / "b.tmx", UNITS * 50)
+    path.write_bytes(path.read_bytes()[:-2000])
+    assert "damaged_file" in {error.kind for error in check_files([path]).errors}
+
+
+@pytest.mark.parametrize(
+    "text, rows",
+    [
+        ("English\tGerman\nboat\tBoot\npier\tSteg\n", 2),
+        ("en\tde-DE\nboat\tBoot\npier\tSteg\n", 2),
+        ("boat\tBoot\npier\tSteg\nebb\tEbbe\n", 3),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".tsv", ".txt"])
+def test_glossaries(text: str, rows: int, suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"terms{suffix}"
+    path.write_text(text, encoding="utf-8")
+    report = check_files([path])
+    assert (report.usable, report.examples, report.target) == (True, rows, "completion")
+    first = 1 if rows == 3 else 2
+    assert read_window(path, 1, 9)[0] == (first, {"source": "boat", "target": "Boot"})
+    kinds = [kind for kind, _ in told(report)]
+    assert "layout" in kinds
+    assert ("unusual_header" in kinds) == (rows == 3)  # told, since the first line might be a header after all
+
+
+def test_tables_of_other_columns_are_no_glossaries(tmp_path: Path) -> None:
+    for header in ("utterance\tintent", "sentence_a\tsentence_b", "id\tname"):
+        path = tmp_path / "rows.tsv"
+        path.write_text(f"{header}\nboat\tBoot\npier\tSteg\n")
+        assert check_files([path]).columns == tuple(header.split("\t"))
+    path = tmp_path / "notes.txt"
+    path.write_text("one\ttwo\nand a line without a tab\n")
+    assert check_files([path]).target == "text"
