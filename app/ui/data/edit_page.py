@@ -29,7 +29,7 @@ from app.core.source.collection import shown_path
 from app.ui.data.inspector import DataInspector
 from app.ui.data.row_source import RowSource, SourceRow
 from app.ui.form.plain_editor import ChoiceBox
-from app.ui.form.store import ConfigStore
+from app.ui.form.store import OF_THE_DATA, ConfigStore
 from app.ui.widget import theme
 from app.ui.widget.icon_button import IconButton
 from app.ui.widget.table import Index
@@ -415,7 +415,8 @@ class DataEditPage(QWidget):
         self.save_button.setEnabled(bool(self.edits))
 
     def _on_use(self) -> None:
-        self._store.set("data", self._target)
+        # The same rows, read in the same way.
+        self._store.set_many({path: self._store.value(path) for path in OF_THE_DATA} | {"data": self._target})
         self.use_button.hide()
 
     def showEvent(self, event: QShowEvent) -> None:

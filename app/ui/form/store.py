@@ -16,6 +16,11 @@ from app.core.setup.path_kind import SortedPath, config_values
 from app.core.system import place
 
 AUTOSAVE_DELAY_MS = 400
+# How the rows of the training data are found and read.
+OF_THE_DATA = {
+    "data_format", "prompt_feature", "completion_feature", "chat_feature", "text_feature", "system_feature",
+    "group_feature", "sheet", "encoding", "answers_by",
+}  # fmt: skip
 
 
 class ConfigStore(QObject):
@@ -52,7 +57,14 @@ class ConfigStore(QObject):
         return self.set_many({path: value})
 
     def set_many(self, values: dict[str, Any]) -> Problem | None:
-        """Sets several values at once, all or none. ``changed`` fires once a value that differs."""
+        """Sets several values at once, all or none. ``changed`` fires once a value that differs.
+
+        How a data set is read belongs to it: with another one that goes back to being detected, unless ``values``
+        say something of it as well.
+        """
+        is_other_data = self._config.data and values.get("data", self._config.data) != self._config.data
+        if is_other_data and not OF_THE_DATA & values.keys():
+            values = {path: self._defaults.value(path) for path in OF_THE_DATA} | values
         different = {path: value for path, value in values.items() if self._config.value(path) != value}
         if not different:
             return None
