@@ -63,6 +63,10 @@ ENCODING_CHOICES = {
     name: f"{label} · {name}" if name not in label else label
     for name, label in ENCODING_LABELS.items() if name not in ("utf-8-sig", "latin-1")
 }  # fmt: skip
+# Codecs that are for parts of texts, or that read halves of characters.
+_NO_CHARSETS = frozenset(
+    ("utf-7", "unicode-escape", "raw-unicode-escape", "idna", "punycode", "undefined", "mbcs", "oem")
+)
 EXAMPLE_CHARACTERS = 60
 
 
@@ -82,6 +86,8 @@ def usable_encoding(name: str) -> str:
         found = codecs.lookup(name.strip())
         "a".encode(found.name)
     except (LookupError, ValueError, TypeError, UnicodeError):
+        return ""
+    if found.name.replace("_", "-") in _NO_CHARSETS:
         return ""
     return next((known for known in ENCODING_LABELS if codecs.lookup(known).name == found.name), found.name)
 

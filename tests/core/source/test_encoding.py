@@ -120,6 +120,8 @@ def test_a_chosen_encoding_is_what_trains(tmp_path: Path) -> None:
         (b"a,b\n" * 400_000 + b"c,\xff\n", "shift_jis", 400_001,
          "Byte 0xFF at position 3 is no part of a character in shift_jis."),
         (b"prompt,completion\na,b\n", "klingon", None, "There is no encoding `klingon`."),
+        (b"prompt,completion\na,+2D8-\n", "utf-7", None, "There is no encoding `utf-7`."),
+        (b"prompt,completion\na,\\ud83d\n", "unicode_escape", None, "There is no encoding `unicode_escape`."),
         (b"prompt,completion\na,b\n", "base64", None, "There is no encoding `base64`."),
     ],
 )  # fmt: skip
