@@ -29,6 +29,7 @@ SIZES: dict[str, Any] = {
 }  # fmt: skip
 
 _SLIDING = ["sliding_attention", "full_attention"] * 2
+_ROPES = {kind: {"rope_type": "default", "rope_theta": 10000.0} for kind in set(_SLIDING)}
 _YARN = {
     "type": "yarn", "factor": 1.0, "original_max_position_embeddings": 512, "beta_fast": 32, "beta_slow": 1,
     "mscale": 1.0, "mscale_all_dim": 1.0,
@@ -73,6 +74,10 @@ EXTRAS: dict[str, dict[str, Any]] = {
              "attn_config": {"kv_n_heads": 2, "clip_qkv": 8.0, "rope_theta": 1e4},
              "ffn_config": {"ffn_hidden_size": 64, "moe_num_experts": 4, "moe_top_k": 2}},
     "deepseek": {}, "deepseek_v2": {"rope_scaling": _YARN}, "deepseek_v3": {}, "deepseek_v32": {},
+    "glm_moe_dsa": {"rope_parameters": {"rope_theta": 10000.0}, "index_head_dim": 16, "index_n_heads": 2,
+                    "index_topk": 8},
+    "mellum": {"layer_types": _SLIDING, "rope_parameters": _ROPES},
+    "spark2_5": {"rope_parameters": _ROPES, "hidden_act": "gelu"},
     "dots1": {}, "ernie4_5": {},
     "ernie4_5_moe": {"moe_num_experts": 4, "moe_k": 2, "moe_layer_start_index": 1},
     "exaone": {"num_layers": 4}, "exaone4": {"rope_scaling": None, "sliding_window_pattern": "LLG"},

@@ -31,6 +31,7 @@ NoticeKind = Literal["info", "good", "warning", "error"]
 SHOWN_AT_ONCE = 3
 LIFETIME_MS: dict[NoticeKind, int] = {"info": 8_000, "good": 0, "warning": 0, "error": 0}  # 0 stays until closed
 LINES_SHOWN = 6
+CHARACTERS_SHOWN = 700  # of a long line: three such banners still fit into the smallest window
 WIDEST = 860  # px in Inter; longer lines are hard to read
 NOTICE_ICONS: dict[NoticeKind, str] = {
     "info": "ph.info",
@@ -162,6 +163,15 @@ class MessageBar(QWidget):
             self.emptied.emit()
 
 
+def shortened(text: str) -> str:
+    """What a banner has room for of a long message."""
+    lines = text.splitlines()
+    kept = "\n".join([*lines[:LINES_SHOWN], *(["…"] if len(lines) > LINES_SHOWN else [])])
+    if len(kept) <= CHARACTERS_SHOWN:
+        return kept
+    return f"{kept[:CHARACTERS_SHOWN].rsplit(maxsplit=1)[0]} …"
+
+
 class Banner(QFrame):
     """One message; ``closed`` asks to be taken away, by its button, its action or its time."""
 
@@ -187,15 +197,15 @@ class Banner(QFrame):
         layout = QHBoxLayout(self)
         layout.setContentsMargins(theme.SPACE * 3 // 2, theme.SPACE // 2, theme.SPACE // 2, theme.SPACE // 2)
         layout.setSpacing(theme.SPACE)
-        lines = self.message.text.splitlines()
-        text = QLabel("\n".join([*lines[:LINES_SHOWN], *(["…"] if len(lines) > LINES_SHOWN else [])]), self)
+        shown = shortened(self.message.text)
+        text = QLabel(shown, self)
         self._waiting = QLabel(self)
         self._waiting.setObjectName("message.waiting")
         theme.set_role(self._waiting, role="small")
         self._waiting.hide()
         text.setObjectName("message.text")
         text.setTextFormat(Qt.TextFormat.PlainText)
-        text.setToolTip(self.message.text if len(lines) > LINES_SHOWN else "")
+        text.setToolTip(self.message.text if shown != self.message.text else "")
         text.setWordWrap(True)
         text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)

@@ -129,6 +129,18 @@ def test_a_long_message_is_shortened_and_whole_in_its_tip(bar: MessageBar) -> No
     assert label.toolTip() == text
 
 
+def test_three_long_messages_fit_into_the_smallest_window(page: QWidget) -> None:
+    page.resize(640, 620)
+    child(page, QWidget, "host").setGeometry(0, 0, 640, 600)
+    bar = child(page, MessageBar)
+    for word in ("one", "two", "three"):
+        bar.tell(Notice(f"{word} " + "is a word of a long message " * 200, "error"))
+    assert bar.geometry().bottom() <= page.height()
+    text = child(bar, QLabel, "message.text")
+    assert text.text().endswith(" …")
+    assert text.toolTip().count("is a word") == 200
+
+
 def test_a_long_line_is_shown_whole(page: QWidget) -> None:
     over = child(page, MessageBar)
     over.tell(Notice("The disk is full. " * 20, "error", "Resume", lambda: None))

@@ -16,11 +16,11 @@ from mlx_lm.utils import get_total_parameters, quantize_model, save_model
 from app.core.config.train_config import TrainConfig
 from app.core.model.inspection import Inspection
 from app.core.model.module_group import Group
-from app.core.problem import Severity, UnusableError
+from app.core.problem import Severity, UnusableError, errors
 from app.core.target.selection import resolve
 from app.worker.model.build import build_model
 from app.worker.model.inspect import inspect_model
-from tests.worker.architectures import config_of, giant
+from tests.worker.architectures import SIZES, config_of, giant
 
 QWEN = {
     "architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "hidden_size": 896, "num_hidden_layers": 24,
@@ -123,6 +123,15 @@ def test_a_vector_that_the_seed_guide_names_says_why_it_takes_no_adapter(tmp_pat
     config = config.with_values({"targets": "keys", "lora_parameters.keys": keys})
     (note,) = resolve(inspection, config).problems
     assert (note.severity, note.hint) == (Severity.WARNING, why)
+
+
+def test_a_model_of_which_nothing_can_be_adapted_says_so(tmp_path: Path) -> None:
+    config = {"model_type": "bitnet", "quantization_config": {"quant_method": "bitnet"}} | SIZES
+    inspection = inspect_model(folder_of(tmp_path, config))
+    for targets in ("full", "minimal", "q_proj"):
+        (problem,) = errors(resolve(inspection, TrainConfig().with_value("targets", targets)).problems)
+        assert "mlx-lm has no adapter for BitLinear" in problem.message
+        assert "another model" in problem.hint
 
 
 def test_dora_is_refused_where_mlx_lm_refuses_or_breaks(tmp_path: Path) -> None:
