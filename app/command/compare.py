@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from app.command import output
+from app.command.evaluate import Strengths
 
 if TYPE_CHECKING:
     from app.core.compare.candidate import Candidate
     from app.core.compare.prompt_set import Prompt
+    from app.core.protocol.job import GenerateJob
 
 application = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -39,26 +42,35 @@ def compare(
     max_seq_length: Annotated[
         int | None, typer.Option(min=8, help="Longer examples are cut, in tokens; else as trained.")
     ] = None,
+    strength: Strengths = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> int:
     """Compares the base model and each adapter, the base first: losses, scores and answers."""
-    from app.command.evaluate import test_file
+    from app.command.evaluate import strengths_of, test_file
     from app.command.worker import absolute, result_of
     from app.core.compare.candidate import candidate_of
     from app.core.compare.prompt_set import read_prompts
-    from app.core.protocol.job import AskedScores, EvaluateJob
+    from app.core.protocol.job import AskedScores, EvaluateJob, GenerateJob
 
     asked = list(read_prompts(prompts.expanduser())) if prompts is not None else []
     candidates = [candidate_of(path.expanduser().resolve()) for path in adapter_path or []]
     given = {"mask_prompt": mask_prompt, "max_seq_length": max_seq_length}
     config = _config(candidates) | {key: value for key, value in given.items() if value is not None}
     base, adapters = absolute(model), (None, *(str(one.adapter) for one in candidates))
+    strengths = strengths_of(adapters, strength)
+    candidates = [replace(one, strength=of) for one, of in zip(candidates, strengths[1:], strict=True)]
     scores = AskedScores(functions=tuple(reward_function or ()), limit=limit, max_tokens=max_tokens)
     found = result_of(
-        EvaluateJob(model=base, adapters=adapters, data=test_file(data), config=config, scores=scores)
+        EvaluateJob(
+            model=base, adapters=adapters, strengths=strengths, data=test_file(data), config=config, scores=scores
+        )
     )
-    labels = [BASE_NAME, *(one.label for one in candidates)]
-    answers = _answers(base, adapters, asked, max_tokens) if asked else []
+    labels = [BASE_NAME, *(one.title for one in candidates)]
+    answers = (
+        _answers(GenerateJob(model=base, adapters=adapters, strengths=strengths), asked, max_tokens)
+        if asked
+        else []
+    )
     if as_json:
         output.say_json(_tree(found, labels, asked, answers))
     else:
@@ -75,20 +87,17 @@ def _config(candidates: list[Candidate]) -> dict[str, Any]:
     return load_config(RunDir(run).config).config.model_dump(mode="json") if run is not None else {}
 
 
-def _answers(
-    model: str, adapters: tuple[str | None, ...], prompts: list[Prompt], max_tokens: int
-) -> list[list[str]]:
+def _answers(job: GenerateJob, prompts: list[Prompt], max_tokens: int) -> list[list[str]]:
     """What every candidate answers to each prompt, always taking the likeliest token, from one base in memory."""
     from app.command.worker import checked
     from app.core.protocol import event
     from app.core.protocol.client import started_job
     from app.core.protocol.command import Ask
-    from app.core.protocol.job import GenerateJob
     from app.core.protocol.question import Question, chat_of
 
-    texts = [["" for _ in adapters] for _ in prompts]
-    waiting = len(adapters) * len(prompts)
-    with started_job(GenerateJob(model=model, adapters=adapters)) as worker, worker.stopped_by_interrupt():
+    texts = [["" for _ in job.adapters] for _ in prompts]
+    waiting = len(job.adapters) * len(prompts)
+    with started_job(job) as worker, worker.stopped_by_interrupt():
         for said in checked(worker.events()):
             if isinstance(said, event.Ready):
                 for number, prompt in enumerate(prompts):

@@ -9,6 +9,13 @@ import typer
 
 from app.command import output
 
+Strengths = Annotated[
+    list[float] | None,
+    typer.Option(
+        min=0.0, max=10.0, help="How much of each adapter is put on the base, 1 unless given; repeatable."
+    ),
+]
+
 application = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
@@ -21,6 +28,7 @@ def evaluate(
     ] = None,
     mask_prompt: Annotated[bool, typer.Option("--mask-prompt", help="Measure the answers only.")] = False,
     max_seq_length: Annotated[int, typer.Option(min=8, help="Longer examples are cut, in tokens.")] = 1024,
+    strength: Strengths = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> int:
     """Measures the base model and each adapter on the same examples."""
@@ -29,17 +37,42 @@ def evaluate(
 
     adapters = (None, *(str(path.expanduser().resolve()) for path in adapter_path or []))
     config: dict[str, Any] = {"mask_prompt": mask_prompt, "max_seq_length": max_seq_length}
-    found = result_of(EvaluateJob(model=absolute(model), adapters=adapters, data=test_file(data), config=config))
+    strengths = strengths_of(adapters, strength)
+    found = result_of(
+        EvaluateJob(
+            model=absolute(model), adapters=adapters, strengths=strengths, data=test_file(data), config=config
+        )
+    )
     if as_json:
         output.say_json(found)
         return 0
+    measured = found["neutral"] is not None
     rows = [
         [str(c["adapter"] or "base model"), f"{c['loss']:.4f}", f"{c['perplexity']:.3f}", f"{c['tokens']:,}"]
+        + ([f"{c['forgot']:.4f}"] if measured else [])
         for c in found["columns"]
     ]
     output.say(f"{found['examples']:,} examples of {found['data']}\n")
-    output.table(["adapter", "loss", "perplexity", "tokens"], rows)
+    output.table(["adapter", "loss", "perplexity", "tokens", *(["forgot"] if measured else [])], rows)
     return 0
+
+
+def strengths_of(adapters: tuple[str | None, ...], given: list[float] | None) -> tuple[float, ...]:
+    """A strength for each column: the base's is 1, the adapters have those given, in order, or one for all of them.
+
+    Raises `UnusableError` for another number of them.
+    """
+    from app.core.problem import Problem, UnusableError
+
+    wanted = [adapter for adapter in adapters if adapter is not None]
+    each = list(given or [1.0])
+    if len(each) == 1:
+        each *= len(wanted)
+    if len(each) != len(wanted) or (given and not wanted):
+        said = f"There are {len(given or ())} strengths for {len(wanted)} adapters."
+        raise UnusableError([Problem("--strength", said, hint="Give one for each adapter, or one for all.")])
+    left = iter(each)
+    return tuple(1.0 if adapter is None else next(left) for adapter in adapters)
 
 
 def test_file(data: Path) -> Path:

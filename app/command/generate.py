@@ -40,6 +40,9 @@ def generate(
     raw: Annotated[
         bool, typer.Option("--raw", help="Give the prompt as it is, without the chat template.")
     ] = False,
+    strength: Annotated[
+        float, typer.Option(min=0.0, max=10.0, help="How much of the adapter is put on the base; 0 is the base.")
+    ] = 1.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> int:
     """Answers a prompt. Ctrl-C stops the answer."""
@@ -62,7 +65,8 @@ def generate(
         raw=raw,
     )
     base = absolute(model or _model_of(adapter_path))
-    with started_job(GenerateJob(model=base, adapters=(adapter,))) as worker, worker.stopped_by_interrupt():
+    job = GenerateJob(model=base, adapters=(adapter,), strengths=(strength,))
+    with started_job(job) as worker, worker.stopped_by_interrupt():
         text, last = _answer(worker, question, streamed=not as_json)
     _raise_if_failed(last)
     _tell(text, last, as_json)

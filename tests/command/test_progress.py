@@ -1,6 +1,10 @@
 """What a run says in a terminal of what it learned and forgot."""
 
+import pytest
+
+from app.command.evaluate import strengths_of
 from app.command.progress import finished_line, neutral_line
+from app.core.problem import UnusableError
 from app.core.protocol import event
 
 
@@ -11,3 +15,13 @@ def test_learned_and_forgot() -> None:
     ended = event.Finished(iteration=1200, elapsed_s=3.0, learned=0.8, forgot=0.01)
     assert finished_line(ended).endswith(" · learned 0.80, forgot 0.01")
     assert "forgot" not in finished_line(event.Finished(iteration=1200))
+
+
+def test_strengths_are_one_for_each_adapter_or_one_for_all() -> None:
+    assert strengths_of((None, "a", "b"), None) == (1.0, 1.0, 1.0)
+    assert strengths_of((None, "a", "b"), [0.5]) == (1.0, 0.5, 0.5)
+    assert strengths_of((None, "a", "b"), [0.5, 0.75]) == (1.0, 0.5, 0.75)
+    with pytest.raises(UnusableError, match="2 strengths for 1 adapters"):
+        strengths_of((None, "a"), [0.5, 0.75])
+    with pytest.raises(UnusableError, match="for 0 adapters"):
+        strengths_of((None,), [0.5])

@@ -20,12 +20,26 @@ PEFT_BASE = "base_model_name_or_path"
 class Candidate:
     """``adapter`` is None for the base; else an adapter's folder, or a checkpoint file in such a folder.
 
-    ``run`` is the folder of the run that made it; None for the base and for adapters from elsewhere.
+    ``run`` is the folder of the run that made it; None for the base and for adapters from elsewhere. ``strength``
+    is how much of the adapter is put on the base.
     """
 
     label: str
     adapter: Path | None = None
     run: Path | None = None
+    strength: float = 1.0
+
+    @property
+    def title(self) -> str:
+        """The label, with the strength where it is not 1."""
+        return self.label if self.strength == 1 else f"{self.label} × {self.strength:g}"
+
+    @property
+    def identity(self) -> str | None:
+        """What tells it from others on the same base: the adapter and its strength; None for the base."""
+        if self.adapter is None or self.strength == 1:
+            return None if self.adapter is None else str(self.adapter)
+        return f"{self.adapter} × {self.strength:g}"
 
     @property
     def is_base(self) -> bool:

@@ -45,6 +45,11 @@ def figure_rows(found: dict[str, Any]) -> list[FigureRow]:
             "Better / worse", columns, lambda c: counts(c["difference"]), "Examples with a lower and a higher loss"
         ),
     ]
+    rows += [
+        _row("Strength", columns, _strength, "How much of the adapter was put on the base"),
+        _row("Learned", columns, lambda c: _nats(c, "learned"), "How far the loss lies below the base model's"),
+        _row("Forgot", columns, lambda c: _nats(c, "forgot"), _neutral_words(found)),
+    ]
     for name in (found.get("scored") or {}).get("functions", []):
         rows += _score_rows(name, columns)
     rows += [
@@ -62,9 +67,10 @@ def figure_rows(found: dict[str, Any]) -> list[FigureRow]:
 
 
 def verdicts(found: dict[str, Any], labels: Sequence[str]) -> list[str]:
-    """A sentence for every candidate but the first, which the others are compared with."""
+    """A sentence for every candidate but the first, which the others are compared with; and what it forgot."""
     return [
-        f"{label}: {FigureDifference.from_dict(column['difference']).verdict()}{_flattered(column, found)}"
+        f"{label}: {FigureDifference.from_dict(column['difference']).verdict()}"
+        f"{_traded(column)}{_flattered(column, found)}"
         for label, column in zip(labels, found["columns"], strict=True)
         if column["difference"]
     ]
@@ -81,6 +87,30 @@ def _flattered(column: dict[str, Any], found: dict[str, Any]) -> str:
         return ""
     of = "these very examples" if seen == found["examples"] else f"{seen:,} of these {found['examples']:,} examples"
     return f" It was trained on {of}, so this is no held-out figure."
+
+
+def _traded(column: dict[str, Any]) -> str:
+    """`` Learned 0.82, forgot 0.03.``; nothing where it was not measured, or of the base itself."""
+    if column.get("forgot") is None or column["adapter"] is None:
+        return ""
+    forgot = f"orgot {column['forgot']:.2f}."
+    return f" F{forgot}" if column["learned"] is None else f" Learned {column['learned']:.2f}, f{forgot}"
+
+
+def _strength(column: dict[str, Any]) -> str:
+    strength = column.get("strength", 1.0)
+    return NONE if strength == 1 else f"{strength:g}"
+
+
+def _nats(column: dict[str, Any], name: str) -> str:
+    value = column.get(name)
+    return NONE if value is None or column["adapter"] is None else signed(value)
+
+
+def _neutral_words(found: dict[str, Any]) -> str:
+    neutral = found.get("neutral") or {"tokens": 0, "source": ""}
+    whose = "plain answers of the starter's" if neutral["source"] == "starter" else "text of the base's own"
+    return f"How far the loss on {neutral['tokens']:,} tokens of {whose} lies above the base model's, nats a token"
 
 
 def signed(value: float) -> str:

@@ -43,8 +43,7 @@ class Judged:
 
     @classmethod
     def of(cls, candidate: Candidate) -> Self:
-        adapter, run = candidate.adapter, candidate.run
-        return cls(candidate.label, str(adapter) if adapter else None, str(run) if run else None)
+        return cls(candidate.title, candidate.identity, str(candidate.run) if candidate.run else None)
 
 
 @dataclass(frozen=True, slots=True)

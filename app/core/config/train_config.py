@@ -341,7 +341,7 @@ class TrainConfig(_Part):
         "best",
         "Adapter kept",
         "Which weights adapters.safetensors holds at the end: the best by validation loss, the last, or the "
-        "checkpoint and strength that learned the most less what they forgot",
+        "checkpoint and strength that forgot the least for what they learned",
         recommended="best",
         choices={"best": "The best", "last": "The last", "balanced": "The best balance"},
     )

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args
 from pydantic import Field, JsonValue, TypeAdapter, ValidationError
 
 from app.core.protocol.question import Question
-from app.core.protocol.wire import RefusedError, WirePart, refusal_text
+from app.core.protocol.wire import RefusedError, Strength, WirePart, refusal_text
 
 
 class Command(WirePart):
@@ -62,10 +62,11 @@ class Ask(Command):
 
 
 class LoadAdapters(Command):
-    """Changes the columns of a worker that answers: an adapter each, None for the base itself."""
+    """Changes the columns of a worker that answers: an adapter each, None for the base itself, at its strength."""
 
     command: Literal["load_adapters"] = "load_adapters"
     adapters: tuple[str | None, ...]
+    strengths: tuple[Strength, ...] = ()
 
 
 class ShowExample(Command):

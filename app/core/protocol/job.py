@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import Field, JsonValue, TypeAdapter, ValidationError
 
-from app.core.protocol.wire import PROTOCOL_VERSION, RefusedError, WirePart, refusal_text
+from app.core.protocol.wire import PROTOCOL_VERSION, RefusedError, Strength, WirePart, refusal_text
 
 # In the folder that a worker works in: what it is asked, what it says, and what its libraries print.
 JOB_FILE, EVENTS_FILE, LOG_FILE = "job.json", "events.jsonl", "log.txt"
@@ -93,11 +93,15 @@ class RowsJob(Job):
 
 
 class GenerateJob(Job):
-    """Answers questions, one a command: a column for each adapter, None for the base itself."""
+    """Answers questions, one a command: a column for each adapter, None for the base itself.
+
+    ``strengths`` say how much of each adapter is put on the base, one for each; none at all is 1 for all.
+    """
 
     task: Literal["generate"] = "generate"
     model: str
     adapters: tuple[str | None, ...] = (None,)
+    strengths: tuple[Strength, ...] = ()
 
 
 class AskedScores(WirePart):
@@ -109,11 +113,15 @@ class AskedScores(WirePart):
 
 
 class EvaluateJob(Job):
-    """Measures losses (and scores, where functions are named) of a base and of adapters on the rows of a file."""
+    """Measures losses (and scores, where functions are named) of a base and of adapters on the rows of a file.
+
+    ``strengths`` are those of `GenerateJob`. With neutral tokens in the config also what each has forgotten.
+    """
 
     task: Literal["evaluate"] = "evaluate"
     model: str
     adapters: tuple[str | None, ...] = (None,)
+    strengths: tuple[Strength, ...] = ()
     data: Path
     config: ConfigSource = Field(default_factory=dict)
     scores: AskedScores = AskedScores()

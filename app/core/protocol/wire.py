@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 PROTOCOL_VERSION = 4
 """The version of jobs, commands and events together.
@@ -16,6 +16,10 @@ not know, so that no difference is too small. Version 1 were dicts, and its jobs
 What lies on disk outlives versions and is read leniently: see `app.core.protocol.event.recorded_event` and
 `app.core.protocol.job.read_job`.
 """
+
+
+# How much of an adapter is put on the base: 0 nothing, 1 as it was trained.
+Strength: TypeAlias = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
 
 
 class WirePart(BaseModel):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
@@ -16,6 +17,7 @@ from app.core.protocol import event
 from app.core.quantity import bytes_text, duration_text, plural
 from app.ui.compare.answer_chooser import AnswerChooser, CandidateList, takes
 from app.ui.compare.answer_view import AnswerView
+from app.ui.compare.strength_slider import StrengthSlider
 from app.ui.widget import theme
 from app.ui.widget.drop import local_paths
 from app.ui.widget.icon_button import IconButton
@@ -43,6 +45,8 @@ class AnswerColumn(QFrame):
         self._pill, self._figures = QLabel(self), QLabel(self)
         self.chooser = AnswerChooser(found, self)
         self.chooser.chosen.connect(self._on_chosen)
+        self.strength = StrengthSlider(self)
+        self.strength.changed.connect(self._on_chosen)
         self.view = AnswerView(self)
         self._figures.setWordWrap(True)
         self._figures.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -62,6 +66,7 @@ class AnswerColumn(QFrame):
         parts = {
             "candidate": self.chooser.box,
             "checkpoint": self.chooser.checkpoints,
+            "strength": self.strength.slider,
             "text": self.view,
             "figures": self._figures,
             "copy": self._copy,
@@ -74,12 +79,14 @@ class AnswerColumn(QFrame):
 
     @property
     def candidate(self) -> Candidate | None:
-        """Who answers here; None while nobody is chosen."""
-        return self.chooser.candidate
+        """Who answers here, at the strength that is chosen; None while nobody is chosen."""
+        found = self.chooser.candidate
+        return found if found is None or found.is_base else replace(found, strength=self.strength.strength)
 
     def set_candidate(self, candidate: Candidate | None) -> None:
         """Who answers here from now on."""
-        self.chooser.set_candidate(candidate)
+        self.chooser.set_candidate(candidate and replace(candidate, strength=1.0))
+        self.strength.set_strength(1.0 if candidate is None else candidate.strength)
         self._name()
 
     def set_letter(self, letter: str, *, hidden: bool) -> None:
@@ -93,12 +100,13 @@ class AnswerColumn(QFrame):
     @property
     def title(self) -> str:
         """What the column is called at present."""
-        return self._alias or (self.candidate.label if self.candidate is not None else "")
+        return self._alias or (self.candidate.title if self.candidate is not None else "")
 
     def _name(self) -> None:
         alias, candidate = self._alias, self.candidate
         tuned = candidate is None or not candidate.is_base
         self.chooser.setVisible(not alias)
+        self.strength.setVisible(not alias and candidate is not None and not candidate.is_base)
         self.view.setAccessibleName(f"Answer of {self.title}" if self.title else "Answer")
         who = "tuned model's" if tuned else "base model's"
         self.view.setPlaceholderText("" if alias else f"The {who} answer appears here.")
@@ -161,7 +169,7 @@ class AnswerColumn(QFrame):
     def _figures_text(self, piece: event.Answered) -> str:
         if self._alias:  # speed and memory would tell who it is
             return HIDDEN_ENDINGS.get(piece.finish_reason, "")
-        return figures_text(piece)
+        return figures_text(piece, 1.0 if self.candidate is None else self.candidate.strength)
 
     def _on_copy(self) -> None:
         QGuiApplication.clipboard().setText(self.answer)
@@ -210,13 +218,15 @@ class AnswerColumn(QFrame):
         layout.setContentsMargins(theme.SPACE * 3 // 2, theme.SPACE, theme.SPACE, theme.SPACE)
         layout.setSpacing(theme.SPACE)
         layout.addLayout(head)
+        layout.addWidget(self.strength)
         layout.addWidget(self.view, 1)
         layout.addLayout(foot)
 
 
-def figures_text(piece: event.Answered) -> str:
-    """``42 tokens · 85.3 tokens/s · first after 0.12 s · peak 1.21 GB``."""
-    parts = [plural(piece.generation_tokens, "token")]
+def figures_text(piece: event.Answered, strength: float = 1.0) -> str:
+    """``42 tokens · 85.3 tokens/s · first after 0.12 s · peak 1.21 GB``, before them a strength that is not 1."""
+    parts = [] if strength == 1 else [f"{strength:g} × strength"]
+    parts.append(plural(piece.generation_tokens, "token"))
     if piece.tokens_per_second:
         parts.append(f"{piece.tokens_per_second:.1f} tokens/s")
     if piece.first_token_s:

@@ -33,7 +33,7 @@ class Answerer(QObject):
         self._runner.emitted.connect(self._on_event)
         self._runner.ended.connect(self._on_ended)
         self._model = ""
-        self._adapters: tuple[str | None, ...] = ()
+        self._adapters: tuple[tuple[str | None, ...], tuple[float, ...]] = ((), ())
         self._ready = False
         self._request = 0
         self._open: set[int] = set()
@@ -53,23 +53,29 @@ class Answerer(QObject):
         return self._runner.is_running
 
     def ask(
-        self, model: str, adapters: Sequence[str | None], question: Question, order: Sequence[int] = ()
+        self,
+        model: str,
+        adapters: Sequence[str | None],
+        question: Question,
+        order: Sequence[int] = (),
+        strengths: Sequence[float] = (),
     ) -> None:
         """Asks every column (None is the base), in ``order`` if one is given. What was being answered is given up.
 
-        ``question.conversations`` are in that order, too.
+        ``question.conversations`` are in that order, too. ``strengths`` are those of the adapters; none is 1 for
+        all.
         """
         if self.is_busy:
             self.stop()
         self._idle.stop()
-        wanted = tuple(adapters)
+        wanted = tuple(adapters), tuple(strengths)
         if not self.is_loaded or model != self._model:
             self._start(model, wanted)
         elif wanted != self._adapters:
-            self._runner.send(LoadAdapters(adapters=wanted))
+            self._runner.send(LoadAdapters(adapters=wanted[0], strengths=wanted[1]))
         self._adapters = wanted
         self._request += 1
-        columns = tuple(order) or tuple(range(len(wanted)))
+        columns = tuple(order) or tuple(range(len(adapters)))
         self._open = set(columns)
         self._runner.send(Ask(request=self._request, columns=columns, question=question))
         self.state_changed.emit()
@@ -95,10 +101,10 @@ class Answerer(QObject):
         self.release()
         self._runner.shutdown()
 
-    def _start(self, model: str, adapters: tuple[str | None, ...]) -> None:
+    def _start(self, model: str, wanted: tuple[tuple[str | None, ...], tuple[float, ...]]) -> None:
         self.release()
         self._model, self._ready = model, False
-        self._runner.start(GenerateJob(model=model, adapters=adapters))
+        self._runner.start(GenerateJob(model=model, adapters=wanted[0], strengths=wanted[1]))
         self.progressed.emit("Starting the worker")
 
     def _on_event(self, found: Event) -> None:

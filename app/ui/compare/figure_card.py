@@ -113,6 +113,7 @@ class FigureCard(DropCard):
             EvaluateJob(
                 model=self._model,
                 adapters=tuple(str(one.adapter) if one.adapter else None for one in self._candidates),
+                strengths=tuple(one.strength for one in self._candidates),
                 data=self.data,
                 config=self._config.model_dump(mode="json"),
                 scores=self.scores.asked(),
@@ -218,7 +219,7 @@ class FigureCard(DropCard):
         self._show_result()
 
     def _show_result(self) -> None:
-        found, labels = self.result, [one.label for one in self._candidates]
+        found, labels = self.result, [one.title for one in self._candidates]
         self._results.setVisible(found is not None)
         self._examples.show_result(found, labels)
         self._warning.setText("\n".join(dict.fromkeys(self._warnings)))

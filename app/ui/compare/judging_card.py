@@ -197,7 +197,7 @@ class JudgingCard(Card):
 
     def _thanks(self, column: int | None, outcome: Outcome) -> str:
         names = ", ".join(
-            f"{self.column_name(place)} was {self._candidates[index].label}"
+            f"{self.column_name(place)} was {self._candidates[index].title}"
             for place, index in enumerate(self._order)
         )
         kept = {"tie": "Kept as a tie.", "all_bad": "Kept: all bad."}

@@ -125,8 +125,9 @@ class CompareSession(QObject):
         self.began.emit()
         order = self.order or tuple(range(len(conversation.candidates)))
         adapters = [_adapter(candidate) for candidate in conversation.candidates]
+        strengths = [1.0 if candidate is None else candidate.strength for candidate in conversation.candidates]
         self._starting = True  # a worker that must be changed first ends, which is not the end of this answer
-        self._answerer.ask(self._model, adapters, self._question(conversation, order), order)
+        self._answerer.ask(self._model, adapters, self._question(conversation, order), order, strengths)
         self._starting = False
         self._on_state()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,7 @@ class CompareTab(QWidget):
         if count >= MOST_COLUMNS or self._is_fixed():
             return
         self._set_count(count + 1)
-        here = set(self.candidates)
+        here = {replace(found, strength=1.0) for found in self.candidates}
         runs = dict.fromkeys(found.run for found in self.candidates if found.run is not None)
         known = [*(found for run in runs for found in run_candidates(run)), *self._list.runs()]
         others = [found for found in known if found not in here]
@@ -312,6 +313,7 @@ class CompareTab(QWidget):
         self.question.show_state(busy=busy, hindrance=hindrance, answered=shown is not None and not busy)
         for column in self.columns:
             column.chooser.setEnabled(not fixed)
+            column.strength.setEnabled(not fixed)
             column.remove.setEnabled(not fixed)
         full = len(self.columns) >= MOST_COLUMNS
         self._add.setEnabled(not full and not fixed)

@@ -5,12 +5,14 @@ functions under ``scores`` the prompts are answered, too, and the answers scored
 It ends with ``Result(name="evaluate")``:
 
 ``{"data", "examples", "tokens": [targets of each example], "scored": null | {"functions", "prompts", "of",
-"max_tokens"}, "columns": [{"adapter", "kind", "parameters", "loss", "perplexity", "tokens", "per_example": [loss |
+"max_tokens"}, "neutral": null | {"source", "tokens", "base_loss"}, "columns": [{"adapter", "strength", "kind",
+"parameters", "loss", "perplexity", "tokens", "learned": nats | null, "forgot": nats | null, "per_example": [loss |
 null, …], "trained_on": number of examples it was trained on, "run": null | {…}, "difference": null | {…},
 "moved": {"better": […], "worse": […]}, "scores": {NAME: {"mean", "values", "difference"}}}]}``. Losses are in
 nats a token; ``loss`` is weighted by tokens, and ``perplexity`` is its exponential. A difference is
-`FigureDifference.as_dict` against the first column, which has none; ``moved`` are the examples whose loss changed
-most, with their text.
+`FigureDifference.as_dict` against the first column, which has none; ``learned`` is the fall of the loss below the
+base's, where the base is a column, and ``forgot`` the rise of the loss on the neutral set above the base's; ``moved``
+are the examples whose loss changed most, with their text.
 """
 
 from __future__ import annotations
@@ -42,8 +44,12 @@ from app.core.run.summary import summarize
 from app.worker.compare.score import Scoring, scoring_of
 from app.worker.data.check import tokenize_config
 from app.worker.model.adapter_switch import Adapter, AdapterSwitch, adapter_files
+from app.worker.model.head import find_head
 from app.worker.model.loading import load_model
+from app.worker.neutral.forgetting import UNSAMPLED, neutral_text, unmeasured
+from app.worker.neutral.text import kept_text
 from app.worker.process.channel import Channel
+from app.worker.process.control import StoppedError
 from app.worker.process.job import job_config
 from app.worker.process.progress import Progress, Reporter
 from app.worker.token.row_file import row_batches
@@ -79,11 +85,16 @@ def _measure(channel: Channel, job_dir: Path, job: EvaluateJob, reporter: Report
     channel.emit(event.Progressed(phase="Loading the model"))
     model, tokenizer = load_model(locate_model(job.model))
     switch = AdapterSwitch(model)
-    adapters = _adapters(switch, names)
+    strengths = [*job.strengths, *[1.0] * (len(names) - len(job.strengths))]
+    adapters = [
+        adapter and adapter.at(strength)
+        for adapter, strength in zip(_adapters(switch, names), strengths, strict=False)
+    ]
     held_out = _held_out(config, data, job_dir, tokenizer, reporter)
     scoring = scoring_of(job, config, held_out.exchanges)
-    columns = []
-    for name, adapter in zip(names, adapters, strict=True):
+    neutral = _neutral(channel, config, names, switch, tokenizer, reporter)
+    columns: list[dict[str, Any]] = []
+    for name, adapter, strength in zip(names, adapters, strengths, strict=False):
         seen = 0 if name is None else _trained_examples(name, config, tokenizer, held_out.examples, reporter)
         if seen:
             of = "these very examples" if seen == len(held_out.examples) else f"{seen:,} of these examples"
@@ -91,18 +102,71 @@ def _measure(channel: Channel, job_dir: Path, job: EvaluateJob, reporter: Report
         switch.use(adapter)
         who = str(name) if name else "the base model"
         sums, counts = losses(model, held_out.examples, config.max_seq_length, reporter.phase(f"Measuring {who}"))
-        what = {"adapter": str(name) if name else None, "kind": adapter.kind if adapter else "base"}
+        what: dict[str, Any] = {"adapter": str(name) if name else None, "kind": adapter.kind if adapter else "base"}
+        what |= {"strength": strength if adapter else 1.0, "forgot": neutral.forgot(model) if neutral else None}
         facts = {"parameters": adapter.parameters if adapter else 0, "trained_on": seen, "run": _run(name)}
         scores = scoring.scores(model, tokenizer, reporter, f"Answers of {who}") if scoring else {}
         columns.append(what | facts | _figures(sums, counts) | {"scores": scores})
     _compare(columns, counts.tolist(), held_out)
+    base_loss = next((column["loss"] for column in columns if column["adapter"] is None), None)
+    for column in columns:
+        column["learned"] = None if base_loss is None else base_loss - column["loss"]
     return {
         "data": str(data),
         "examples": len(held_out.examples),
         "tokens": counts.tolist(),
         "scored": _scored(scoring),
+        "neutral": neutral.as_dict() if neutral else None,
         "columns": columns,
     }
+
+
+@dataclass(frozen=True, slots=True)
+class _Neutral:
+    """The neutral set that all columns are measured on, and the base's loss on it as this worker computes it."""
+
+    token_set: TokenSet
+    source: str
+    base_loss: float
+
+    def forgot(self, model: nn.Module) -> float:
+        """How far the model's loss lies above the base's."""
+        return _mean_loss(model, self.token_set) - self.base_loss
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"source": self.source, "tokens": int(self.token_set.trained.sum()), "base_loss": self.base_loss}
+
+
+def _neutral(
+    channel: Channel,
+    config: TrainConfig,
+    names: Sequence[Path | None],
+    switch: AdapterSwitch,
+    tokenizer: Any,
+    reporter: Reporter,
+) -> _Neutral | None:
+    """That of the first run that has one; else one that is made now, of the base. None where it is turned off."""
+    if not config.neutral_tokens or not any(names):
+        return None
+    switch.use(None)
+    runs = [candidate_of(name).run for name in names if name is not None]
+    kept = next((text for run in runs if run is not None and (text := kept_text(run)) is not None), None)
+    if kept is None:
+        try:
+            kept = neutral_text(channel, config, switch.model, find_head(switch.model), tokenizer, reporter.stopped)
+        except StoppedError as error:
+            raise CancelledError from error
+        except UNSAMPLED as error:
+            channel.emit(unmeasured(error))
+        switch.model.eval()  # it is left training
+    if kept is None:
+        return None
+    return _Neutral(kept.token_set, kept.source, _mean_loss(switch.model, kept.token_set))
+
+
+def _mean_loss(model: nn.Module, token_set: TokenSet) -> float:
+    sums, counts = losses(model, token_set, int(token_set.lengths.max()), lambda *_: None)
+    return float(sums.sum() / counts.sum())
 
 
 @dataclass(frozen=True, slots=True)

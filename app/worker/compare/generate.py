@@ -43,9 +43,14 @@ class _StoppedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """One column: an adapter (None for the base), or why it cannot answer."""
+    """One column: an adapter (None for the base) and how much of it is used, or why it cannot answer.
+
+    ``loaded`` is the adapter as it is on disk, ``adapter`` the same at the column's strength.
+    """
 
     name: str | None
+    strength: float = 1.0
+    loaded: Adapter | None = None
     adapter: Adapter | None = None
     problem: str = ""
 
@@ -61,7 +66,7 @@ def serve(channel: Channel, job_dir: Path, job: GenerateJob) -> None:
     channel.emit(event.Progressed(phase="Loading the model"))
     model, tokenizer = load_model(locate_model(job.model))
     server = AnswerServer(channel, model, tokenizer)
-    server.load(job.adapters)
+    server.load(job.adapters, job.strengths)
     channel.emit(event.Ready())
     server.run()
     channel.emit(event.Finished())
@@ -88,7 +93,7 @@ class AnswerServer:
                 case EndOfInput():
                     return
                 case LoadAdapters():
-                    self.load(command.adapters)
+                    self.load(command.adapters, command.strengths)
                     self._channel.emit(event.Ready())
                 case Ask():
                     self.answer(command)
@@ -97,20 +102,26 @@ class AnswerServer:
                 case _:
                     self._channel.decline(command)
 
-    def load(self, names: Sequence[str | None]) -> None:
-        """Makes one column for each of ``names`` and tells which of them fit the base."""
-        self._columns = [self._column(name) for name in names]
-        self._switch.keep(column.adapter for column in self._columns)
+    def load(self, names: Sequence[str | None], strengths: Sequence[float] = ()) -> None:
+        """Makes one column for each of ``names`` and tells which of them fit the base.
+
+        ``strengths`` are one for each; what is missing is 1.
+        """
+        given = [*strengths, *[1.0] * (len(names) - len(strengths))]
+        self._columns = [self._column(name, strength) for name, strength in zip(names, given, strict=False)]
+        self._switch.keep(column.loaded for column in self._columns)
         mx.clear_cache()
         self._channel.emit(event.Result(name="columns", data={"columns": [c.as_dict() for c in self._columns]}))
 
-    def _column(self, name: str | None) -> _Column:
+    def _column(self, name: str | None, strength: float, known: Adapter | None = None) -> _Column:
+        """The column of an adapter; ``known`` is it as it was loaded before, at this strength by now."""
         if name is None:
             return _Column(None)
         try:
-            return _Column(name, self._switch.load(Path(name)))
+            loaded = self._switch.load(Path(name))
         except UnusableError as error:
-            return _Column(name, problem="\n".join(p.sentence() for p in error.problems))
+            return _Column(name, strength, problem="\n".join(p.sentence() for p in error.problems))
+        return _Column(name, strength, loaded, known or loaded.at(strength))
 
     def answer(self, asked: Ask) -> None:
         """Streams the answers to one question; a fault is told in the last piece of its column."""
@@ -215,8 +226,12 @@ class AnswerServer:
 
     def _refresh(self) -> None:
         """Reads adapters again that changed on disk since they were loaded: a run may still be training them."""
-        self._columns = [self._column(column.name) for column in self._columns]
-        self._switch.keep(column.adapter for column in self._columns)
+        self._columns = [self._renewed(column) for column in self._columns]
+        self._switch.keep(column.loaded for column in self._columns)
+
+    def _renewed(self, column: _Column) -> _Column:
+        found = self._column(column.name, column.strength, column.adapter)
+        return found if found.loaded is column.loaded else self._column(column.name, column.strength)
 
     def _asked(self, asked: Ask) -> list[int]:
         count = len(self._columns)

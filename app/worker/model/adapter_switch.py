@@ -24,6 +24,7 @@ from app.core.problem import Problem, UnusableError
 from app.worker.array import Arrays
 from app.worker.model.adapter_problem import MODULES_SHOWN, adapter_problem, some
 from app.worker.model.peft import is_peft, peft_modules
+from app.worker.model.strength import between, module_at_strength
 
 ADAPTER_LEAVES = ("lora_a", "lora_b", "m")
 PICKLED = "adapter_model.bin"
@@ -40,6 +41,19 @@ class Adapter:
     kind: str
     parts: dict[str, Any]
     base_parts: dict[str, Any]
+
+    def at(self, strength: float) -> Adapter:
+        """The same with another strength: 0 is the base, 1 this one. Of a full fine-tune it takes memory anew."""
+        if strength == 1:
+            return self
+        parts = {path: self._part_at(path, part, strength) for path, part in self.parts.items()}
+        mx.eval([part if isinstance(part, mx.array) else part.parameters() for part in parts.values()])
+        return Adapter(self.path, self.kind, parts, self.base_parts)
+
+    def _part_at(self, path: str, part: Any, strength: float) -> Any:
+        if isinstance(part, mx.array):
+            return between(self.base_parts[path], part, strength)
+        return module_at_strength(part, strength)
 
     @property
     def parameters(self) -> int:

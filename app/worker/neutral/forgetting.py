@@ -77,8 +77,7 @@ def _made(
         with untouched(model, head, config):
             return neutral_text(channel, config, model, head, tokenizer, cancelled)
     except UNSAMPLED as error:
-        why = str(error).splitlines()[0] if str(error) else type(error).__name__
-        _tell(channel, why.rstrip("."))
+        channel.emit(unmeasured(error))
     finally:
         mx.clear_cache()
     return None
@@ -100,11 +99,11 @@ def neutral_text(
     if token_set is None:
         raise StoppedError
     if not len(token_set):
-        _tell(channel, "the base model says nothing")
+        channel.emit(unmeasured("the base model says nothing"))
         return None
     loss = loss_on(model, head, token_set)
     if not math.isfinite(loss):
-        _tell(channel, "the base model's loss on its own text is no number")
+        channel.emit(unmeasured("the base model's loss on its own text is no number"))
         return None
     return NeutralText(token_set, source, loss)
 
@@ -134,6 +133,9 @@ def untouched(model: nn.Module, head: Head | NoHead, config: TrainConfig) -> Ite
         yield
 
 
-def _tell(channel: Channel, why: str) -> None:
-    said = f"What is forgotten cannot be measured: {why}."
-    channel.emit(event.Warned(message=said, hint="The run goes on without it."))
+def unmeasured(error: Exception | str) -> event.Warned:
+    """Says why forgetting is not measured."""
+    why = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+    return event.Warned(
+        message=f"What is forgotten cannot be measured: {why}.", hint="All else goes on without it."
+    )

@@ -21,7 +21,9 @@ from app.worker.train.preparation import Prepared
 
 MOST_CHECKPOINTS = 8  # that are weighed at the end; of more, as many spread over the run
 MOST_SCALED = 3  # of them, the best ones, at less than their whole strength too
-STRENGTHS = (0.75, 0.5, 0.25)
+STRENGTHS = (0.9, 0.8, 0.7, 0.6, 0.5)
+# Of the most that any of them learned, the best balance learned at least this share.
+LEARNED_SHARE = 0.99
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,7 @@ class Trade:
     def balanced(
         self, checkpoints: dict[int, Path], cancelled: Callable[[], bool], progress: Callable[[int, int], None]
     ) -> Weighed | None:
-        """The checkpoint and strength with the largest gain, of files of weights by iteration.
+        """The checkpoint and strength of the best balance (`best_balance`), of files of weights by iteration.
 
         What was measured while training counts as it was; the rest is measured, until it is cancelled. None where
         none of them learned more than it forgot. The model has the weights that it had when this returns.
@@ -183,9 +185,15 @@ class Trade:
 
 
 def best_balance(found: Iterable[Weighed]) -> Weighed | None:
-    """The one with the largest gain; of equal ones the later, at its whole strength. None if none gained."""
+    """Of those that learned nearly as much as any, the one that learned most less what it forgot; None if no gain.
+
+    A nat of the data and one of all else are not worth the same to everyone: what was learned is not given up for
+    what was forgotten, but for a hundredth, which no validation tells from chance. Of equal ones it is the later.
+    """
     good = [one for one in found if one.gain > 0]
-    return max(good, key=lambda one: (one.gain, one.iteration, one.strength), default=None)
+    most = max((one.learned or 0.0 for one in good), default=0.0)
+    able = [one for one in good if (one.learned or 0.0) >= LEARNED_SHARE * most]
+    return max(able, key=lambda one: (one.gain, one.iteration, one.strength), default=None)
 
 
 def _spread(numbers: list[int]) -> list[int]:

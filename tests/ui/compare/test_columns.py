@@ -7,11 +7,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QAbstractButton, QComboBox, QFileDialog, QLabel, QLineEdit, QPlainTextEdit, QWidget
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QComboBox,
+    QFileDialog,
+    QLabel,
+    QLineEdit,
+    QPlainTextEdit,
+    QSlider,
+    QWidget,
+)
 from pytestqt.qtbot import QtBot
 
 from app.core.protocol import event
+from app.core.protocol.command import LoadAdapters
+from app.core.protocol.job import GenerateJob, read_job
 from app.core.run.folder import RunDir
 from app.ui.compare.answerer import Answerer
 from app.ui.compare.tab import CompareTab
@@ -305,6 +317,46 @@ def test_every_field_of_the_sampler_reaches_the_worker(
     line.selectAll()
     QTest.keyClicks(line, "-1")
     assert note(tab).endswith("out of its range.")
+
+
+def test_the_strength_of_a_column_reaches_the_worker_and_stands_under_its_answer(
+    tab: CompareTab, run: RunDir, workers: list[FakeWorker]
+) -> None:
+    tab.choose_run(run)
+    assert not tab.columns[0].strength.isVisible()  # the base has none
+    slider = child(tab, QSlider, "answer.1.strength")
+    press(tab, "compare.ask")
+    job = read_job(workers[0].job_dir)
+    assert isinstance(job, GenerateJob)
+    assert job.strengths == (1.0, 1.0)
+    answer(workers[0], "one", "two")
+    slider.setFocus()
+    for _ in range(5):
+        QTest.keyClick(slider, Qt.Key.Key_Left)
+    assert tab.columns[1].answer == ""  # another strength has answered nothing yet
+    assert tab.columns[0].answer == "one"
+    assert tab.candidates[1].title.endswith(" × 0.75")
+    press(tab, "compare.ask")
+    load = next(command for command in reversed(workers[0].commands) if isinstance(command, LoadAdapters))
+    assert load.strengths == (1.0, 0.75)
+    answer(workers[0], "one", "three")
+    assert tab.columns[1].status.startswith("0.75 × strength · ")
+    assert tab.columns[1].title.endswith(" × 0.75")
+    pick(tab, 1, "checkpoint", "At 100")  # the strength stays with the column
+    assert tab.candidates[1].strength == 0.75
+
+
+def test_a_strength_on_the_way_is_not_chosen(tab: CompareTab, run: RunDir) -> None:
+    tab.choose_run(run)
+    told: list[float] = []
+    strength = tab.columns[1].strength
+    strength.changed.connect(lambda: told.append(strength.strength))
+    strength.slider.setSliderDown(True)
+    for value in (19, 15, 10):
+        strength.slider.setValue(value)
+    assert told == []
+    strength.slider.setSliderDown(False)
+    assert told == [0.5]
 
 
 def test_a_penalty_of_one_is_none(tab: CompareTab, run: RunDir, workers: list[FakeWorker]) -> None:

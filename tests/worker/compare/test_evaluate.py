@@ -14,7 +14,7 @@ import mlx.nn as nn
 import pytest
 from mlx_lm import generate, load
 
-from app.core.compare.figure_row import figure_rows, verdicts
+from app.core.compare.figure_row import figure_rows, signed, verdicts
 from app.core.problem import UnusableError
 from app.core.protocol import event
 from app.core.protocol.command import Command, Stop
@@ -127,6 +127,34 @@ def test_every_column_is_compared_with_the_first(place: Path, tmp_path: Path) ->
     assert difference["better"] == sum(after < before for before, after in pairs)
     assert (again["difference"]["same"], again["difference"]["verdict"]) == (40, "The same on all 40.")
     assert (base["parameters"], tuned["parameters"] > 0, tuned["run"]) == (0, True, None)
+
+
+def test_what_each_column_learned_and_forgot_at_its_strength(place: Path, tmp_path: Path) -> None:
+    lora = str(place / "lora")
+    config = {"neutral_tokens": 100}
+    found = result(run(place, tmp_path, adapters=[None, lora, lora], strengths=[1.0, 1.0, 0.0], config=config))
+    base, tuned, none = found["columns"]
+    assert found["neutral"]["source"] == "sampled"
+    assert found["neutral"]["tokens"] == 100
+    assert [column["strength"] for column in found["columns"]] == [1.0, 1.0, 0.0]
+    assert (base["learned"], base["forgot"]) == (0, 0)
+    assert none["loss"] == pytest.approx(base["loss"], abs=1e-6)
+    assert none["forgot"] == pytest.approx(0, abs=1e-6)
+    assert tuned["learned"] == pytest.approx(base["loss"] - tuned["loss"])
+    assert tuned["forgot"] > 0.01
+    rows = {row.label: row.cells for row in figure_rows(found)}
+    assert rows["Strength"] == ("–", "–", "0")
+    assert rows["Forgot"][:2] == ("–", signed(tuned["forgot"]))
+    said = f"Learned {tuned['learned']:.2f}, forgot {tuned['forgot']:.2f}."
+    assert verdicts(found, ["base", "tuned", "none"])[0].endswith(said)
+
+
+def test_without_neutral_tokens_nothing_is_said_of_it(place: Path, tmp_path: Path) -> None:
+    found = result(run(place, tmp_path, adapters=[None, str(place / "lora")], config={"neutral_tokens": 0}))
+    assert found["neutral"] is None
+    assert [column["forgot"] for column in found["columns"]] == [None, None]
+    assert "Forgot" not in [row.label for row in figure_rows(found)]
+    assert "orgot" not in verdicts(found, ["base", "tuned"])[0]
 
 
 def test_the_examples_that_moved_most_are_shown_with_their_text_and_line(place: Path, tmp_path: Path) -> None:

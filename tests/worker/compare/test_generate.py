@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import json
 import queue
+import shutil
 import threading
 from pathlib import Path
 from typing import Any
 
+import mlx.core as mx
 import pytest
 from mlx_lm import generate, load
 
@@ -37,10 +39,10 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Server:
     """The server in a thread of this process, with the real channel on a pipe of its own."""
 
-    def __init__(self, model: Path, adapters: list[str | None]) -> None:
+    def __init__(self, model: Path, adapters: list[str | None], strengths: tuple[float, ...] = ()) -> None:
         self._commands: queue.Queue[Command] = queue.Queue()
         self._lines: queue.Queue[str] = queue.Queue()
-        job = GenerateJob(model=str(model), adapters=tuple(adapters))
+        job = GenerateJob(model=str(model), adapters=tuple(adapters), strengths=strengths)
         channel = Channel(_Lines(self._lines), self._commands)
         self._thread = threading.Thread(target=serve, args=(channel, model, job))
         self.said: list[Event] = []
@@ -116,6 +118,30 @@ def test_every_column_answers_as_stock_mlx_lm_with_the_same_adapter(models: Path
         assert last.peak_memory_gb > 0
         assert last.finish_reason in ("length", "stop")
     assert len({text for text, _ in answers}) == 4, "base twice, and three different adapters"
+
+
+def test_each_column_answers_at_its_own_strength(models: Path, tmp_path: Path) -> None:
+    """0 is the base, 1 the adapter; half of a LoRA is stock mlx-lm's answer with half of its second matrices."""
+    shutil.copytree(models / "lora", tmp_path / "half")
+    file = tmp_path / "half" / "adapters.safetensors"
+    weights = mx.load(str(file))
+    assert isinstance(weights, dict)
+    mx.save_safetensors(str(file), {n: a * 0.5 if n.endswith("lora_b") else a for n, a in weights.items()})
+    names = [str(models / kind) for kind in ("lora", "dora", "full", "lora")]
+    asked: dict[str, Any] = {"prompt": "Who made this violin?", "max_tokens": 20}
+    with Server(models / "base", [None, *names], (1.0, 0.0, 0.0, 0.0, 0.5)) as server:
+        base, *none, half = [text for text, _ in server.ask(5, **asked)]
+        again = [text for text, _ in server.ask(5, **asked)]
+        server.send("load_adapters", adapters=[None, *names[:3]], strengths=[1.0, 1.0, 1.0, 1.0])
+        server.until(event.Ready)
+        whole = [text for text, _ in server.ask(4, **asked)]
+    assert none == [base] * 3
+    assert again == [base, *none, half]
+    with Server(models / "base", [None, str(tmp_path / "half"), *names[:3]]) as server:
+        expected = [text for text, _ in server.ask(5, **asked)]
+    assert half == expected[1]
+    assert whole == [base, *expected[2:]]
+    assert len({*whole, half}) == 5
 
 
 def test_columns_share_the_seed_and_a_seed_gives_the_same_answer_again(models: Path) -> None:
