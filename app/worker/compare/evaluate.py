@@ -11,7 +11,7 @@ null, …], "trained_on": number of examples it was trained on, "run": null | {�
 "moved": {"better": […], "worse": […]}, "scores": {NAME: {"mean", "values", "difference"}}}]}``. Losses are in
 nats a token; ``loss`` is weighted by tokens, and ``perplexity`` is its exponential. A difference is
 `FigureDifference.as_dict` against the first column, which has none; ``learned`` is the fall of the loss below the
-base's, where the base is a column, and ``forgot`` the rise of the loss on the neutral set above the base's; ``moved``
+base's, where the base is a column, and ``forgot`` the rise of that on the neutral set above the base's; ``moved``
 are the examples whose loss changed most, with their text.
 """
 
