@@ -16,6 +16,7 @@ from app.core.setup.path_kind import SortedPath, config_values
 from app.core.system import place
 
 AUTOSAVE_DELAY_MS = 400
+MOST_UNDONE = 200  # changes
 # How the rows of the training data are found and read.
 OF_THE_DATA = {
     "data_format", "prompt_feature", "completion_feature", "chat_feature", "text_feature", "system_feature",
@@ -37,6 +38,8 @@ class ConfigStore(QObject):
         super().__init__(parent)
         self._defaults = defaults if defaults is not None else TrainConfig()
         self._config = self._defaults
+        self._past: list[TrainConfig] = []
+        self._future: list[TrainConfig] = []
         self._autosave = autosave
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -68,10 +71,12 @@ class ConfigStore(QObject):
         different = {path: value for path, value in values.items() if self._config.value(path) != value}
         if not different:
             return None
+        before = self._config
         try:
             self._config = self._config.with_values(different)
         except ValidationError as error:
             return validation_problems(error)[0]
+        self._remember(before)
         for path in different:
             self.changed.emit(path)
         self._timer.start()
@@ -87,9 +92,40 @@ class ConfigStore(QObject):
 
     def replace(self, config: TrainConfig) -> None:
         """Takes over a whole config (a file opened, a run duplicated, Reset)."""
+        if config != self._config:
+            self._remember(self._config)
+        self._put(config)
+
+    def _put(self, config: TrainConfig) -> None:
         self._config = config
         self.changed.emit("")
         self._timer.start()
+
+    # -- undo -------------------------------------------------------------------------------------------------
+
+    @property
+    def can_undo(self) -> bool:
+        return bool(self._past)
+
+    @property
+    def can_redo(self) -> bool:
+        return bool(self._future)
+
+    def undo(self) -> None:
+        """Takes the last change back, whatever made it."""
+        if self._past:
+            self._future.append(self._config)
+            self._put(self._past.pop())
+
+    def redo(self) -> None:
+        """Makes the change again that was taken back last."""
+        if self._future:
+            self._past.append(self._config)
+            self._put(self._future.pop())
+
+    def _remember(self, before: TrainConfig) -> None:
+        self._past = [*self._past[-MOST_UNDONE + 1 :], before]
+        self._future = []
 
     def reset(self) -> None:
         """Back to the defaults; model and data stay, because finding them again is the tedious part."""
@@ -119,7 +155,7 @@ class ConfigStore(QObject):
             loaded = load_config(path)
         except UnusableError as error:
             return error.problems
-        self.replace(loaded.config)
+        self._put(loaded.config)  # nothing that could be taken back: so the form was left
         return []
 
     def save_form(self) -> None:

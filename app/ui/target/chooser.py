@@ -40,6 +40,7 @@ class TargetChooser(QWidget):
         self._store, self._model = store, model
         self._custom = store.config.targets not in PRESETS
         self._told = False
+        self._from = ""  # the preset that a choice of one's own began with
         self._memory = ""  # what a run takes with the present choice
         self.memory_of: Callable[[Selection], int] | None = None  # bytes that a run takes with another choice
         self._boxes: dict[Group, QCheckBox] = {}
@@ -50,9 +51,14 @@ class TargetChooser(QWidget):
         self._help = _text_label("targets.help", "small")
         self._patterns = self._pattern_part()
         self._groups = FieldGrid(self, max_columns=3, column_width=200)
-        layout.addWidget(self._help)
-        layout.addWidget(self._patterns)
         layout.addWidget(self._groups)
+        # What grows and shrinks with the choice stands below the matrix: a click on a cell must not move the cells.
+        self.details = QWidget(self)
+        below = QVBoxLayout(self.details)
+        below.setContentsMargins(0, 0, 0, 0)
+        below.setSpacing(theme.SPACE)
+        below.addWidget(self._help)
+        below.addWidget(self._patterns)
         model.changed.connect(self._show)
         store.changed.connect(self._on_changed)
         theme.theme().changed.connect(self._show)
@@ -106,6 +112,9 @@ class TargetChooser(QWidget):
     def _show(self) -> None:
         text, inspection = self._store.config.targets, self._model.inspection
         self._custom = self._custom or text not in PRESETS
+        if not self._custom:
+            self._from = PRESETS[text].label
+        self.preset.setItemText(self.preset.count() - 1, f"Custom, from {self._from}" if self._from else "Custom")
         self.preset.set_value(CUSTOM if self._custom else text)
         self._show_patterns()
         self.modules_button.setEnabled(inspection is not None)

@@ -37,6 +37,7 @@ class TargetSection(Card):
         self.chooser = TargetChooser(store, model, self)
         self.body.addWidget(self.chooser)
         self.body.addWidget(self._coverage())
+        self.body.addWidget(self.chooser.details)
         model.changed.connect(self._show)
         model.refused.connect(self._on_refused)
         store.changed.connect(self._on_changed)

@@ -182,6 +182,8 @@ class MainWindow(QMainWindow):
             (menu.open_run, self.ask_open_run),
             (menu.get_model, self.setup_tab.model_panel.get_model),
             (menu.reset, self.forms.reset),
+            (menu.undo, self._undo),
+            (menu.redo, self._redo),
             (menu.settings, self.show_settings),
             (menu.quit, self.close),
             (menu.start, self.user_actions.start),
@@ -196,10 +198,28 @@ class MainWindow(QMainWindow):
             (menu.about, self.show_about),
         ):
             action.triggered.connect(act)
+        menu.edit.aboutToShow.connect(self._show_undo)
+        menu.edit.aboutToHide.connect(self._allow_undo)
         menu.theme_chosen.connect(self.appearance.choose)
         menu.tab_chosen.connect(self.tab_bar.setCurrentIndex)
         menu.recent_config.connect(self.forms.open_config)
         menu.recent_run.connect(self.user_actions.open_run)
+
+    def _undo(self) -> None:
+        """Takes the last change of the form in use back, and shows the form."""
+        self.forms.store.undo()
+
+    def _redo(self) -> None:
+        self.forms.store.redo()
+
+    def _allow_undo(self) -> None:
+        """While the menu is closed the keys count, and what can be undone is found when they are pressed."""
+        self.menu.undo.setEnabled(True)
+        self.menu.redo.setEnabled(True)
+
+    def _show_undo(self) -> None:
+        self.menu.undo.setEnabled(self.forms.store.can_undo)
+        self.menu.redo.setEnabled(self.forms.store.can_redo)
 
     # -- what is shown ----------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Qt, QUrl, Signal
 from PySide6.QtGui import QAction, QActionGroup, QDesktopServices, QKeySequence
-from PySide6.QtWidgets import QMainWindow, QMenu
+from PySide6.QtWidgets import QMainWindow, QMenu, QWidget
 
 from app.core.run.folder import find_runs
 from app.core.system.setting import load_settings
@@ -19,6 +19,8 @@ LINKS = (
     ("help.data", "Data Formats of mlx-lm", "https://github.com/ml-explore/mlx-lm/blob/main/mlx_lm/LORA.md#Data"),
 )
 THEMES = (("system", "Like the System"), ("light", "Light"), ("dark", "Dark"))
+
+NATIVE = QKeySequence.SequenceFormat.NativeText
 
 
 class WindowMenu(QObject):
@@ -33,6 +35,7 @@ class WindowMenu(QObject):
         super().__init__(window)
         self._window = window
         self._build_file(window.menuBar().addMenu("&File"))
+        self._build_edit(window.menuBar().addMenu("&Edit"))
         self._build_run(window.menuBar().addMenu("&Run"))
         self._build_view(window.menuBar().addMenu("&View"), tabs)
         self._build_help(window.menuBar().addMenu("&Help"))
@@ -55,6 +58,36 @@ class WindowMenu(QObject):
         menu.addSeparator()
         self.settings = self._action(menu, "file.settings", "Settings…", "Ctrl+,", QAction.MenuRole.PreferencesRole)
         self.quit = self._action(menu, "file.quit", "Quit Luthier", "Ctrl+Q", QAction.MenuRole.QuitRole)
+
+    def _build_edit(self, menu: QMenu) -> None:
+        self.edit = menu
+        self.undo = self._action(menu, "edit.undo", "Undo", "Ctrl+Z")
+        self.redo = self._action(menu, "edit.redo", "Redo", "Ctrl+Shift+Z")
+        menu.addSeparator()
+        self._editing = {}
+        for name, text, keys in (
+            ("cut", "Cut", "Ctrl+X"), ("copy", "Copy", "Ctrl+C"), ("paste", "Paste", "Ctrl+V"),
+            ("selectAll", "Select All", "Ctrl+A"),
+        ):  # fmt: skip
+            # The keys are those of the text fields themselves: the menu names them, and does not take them.
+            action = self._action(menu, f"edit.{name}", f"{text}\t{QKeySequence(keys).toString(NATIVE)}")
+            action.setData(name)
+            action.triggered.connect(self._on_editing)
+            self._editing[name] = action
+        menu.aboutToShow.connect(self._show_editing)
+
+    def _focused(self) -> QWidget | None:
+        return self._window.focusWidget()
+
+    def _show_editing(self) -> None:
+        """What the focused field cannot do is off."""
+        for name, action in self._editing.items():
+            action.setEnabled(callable(getattr(self._focused(), name, None)))
+
+    def _on_editing(self) -> None:
+        act = getattr(self._focused(), str(self._data()), None)
+        if callable(act):
+            act()
 
     def _build_run(self, menu: QMenu) -> None:
         self.start = self._action(menu, "run.start", "Start Training", "Ctrl+R")

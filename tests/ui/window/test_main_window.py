@@ -9,7 +9,7 @@ import pytest
 from PySide6.QtCore import Qt, QUrl
 from PySide6.QtGui import QAction, QFileOpenEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QLabel, QMessageBox, QPushButton, QToolButton, QWidget
+from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QMessageBox, QPushButton, QToolButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.core.config.train_config import TrainConfig
@@ -195,6 +195,35 @@ def test_files_of_the_system_land_where_a_drop_would_put_them(window: MainWindow
     QApplication.sendEvent(application, QFileOpenEvent(QUrl.fromLocalFile(str(model))))
     assert window.store.config.model == str(model)
     application.removeEventFilter(opener)
+
+
+def test_a_change_is_undone_and_redone_from_the_menu_and_by_key(window: MainWindow) -> None:
+    window.store.set("seed", 7)
+    edit = window.menu.edit
+    edit.aboutToShow.emit()
+    assert action(window, "edit.undo").isEnabled()
+    assert not action(window, "edit.redo").isEnabled()
+    edit.aboutToHide.emit()
+    action(window, "edit.undo").trigger()
+    assert window.store.value("seed") == 0
+    QTest.keyClick(window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
+    assert window.store.value("seed") == 7
+    QTest.keyClick(window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert window.store.value("seed") == 0
+
+
+def test_the_edit_menu_acts_on_the_focused_field(window: MainWindow) -> None:
+    name = next(box for box in window.findChildren(QLineEdit) if box.isEnabled() and box.isVisible())
+    name.setFocus()
+    name.setText("a word")
+    window.menu.edit.aboutToShow.emit()
+    for which in ("edit.selectAll", "edit.copy"):
+        assert action(window, which).isEnabled()
+        action(window, which).trigger()
+    assert QApplication.clipboard().text() == "a word"
+    window.tab_bar.setFocus()
+    window.menu.edit.aboutToShow.emit()
+    assert not action(window, "edit.copy").isEnabled()
 
 
 # -- runs ----------------------------------------------------------------------------------------------------
