@@ -51,9 +51,9 @@ from app.worker.objective.supervised import supervised
 from app.worker.objective.validation import PairValidation, ValidationSet
 from app.worker.rollout.sampling import sample, seed_of
 from app.worker.token.rated_answer import tokenize_pairs
-from app.worker.token.tokenize import tokenize_file
 from chat import World  # the recipe of the starter, packaging/starter
 from dataset import number_in
+from tests.worker.token.token_file import tokenize_file
 
 # The trials of the window, but that nothing is chosen by what is measured: the last weights are.
 EVERY: dict[str, Any] = {"val_batches": 0, "final_adapter": "last", "neutral_tokens": 0}

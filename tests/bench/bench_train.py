@@ -197,7 +197,7 @@ def _measured(
     from app.worker.model.loading import load_model
     from app.worker.objective.supervised import supervised
     from app.worker.objective.validation import ValidationSet, measure
-    from app.worker.token.tokenize import tokenize_file
+    from tests.worker.token.token_file import tokenize_file
 
     config = _config(config_file)
     tokens = tokenize_file(Path(config.data) / "valid.jsonl", tokenizer, config)

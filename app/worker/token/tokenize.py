@@ -15,26 +15,19 @@ from app.worker.token import cache as token_cache
 from app.worker.token.cache import CacheWriter, Tokenized
 from app.worker.token.encode import Encoded, RowEncoder, refuse_unknown
 from app.worker.token.row_file import RowFaults, row_batches
-from app.worker.token.token_set import TokenSet
 
 # Rows of these kinds have no example.
 REFUSED = ("template_refused", "answer_not_found", "token_beyond")
 
 
-def tokenize_file(path: Path, tokenizer: Any, config: TrainConfig, progress: Progress | None = None) -> TokenSet:
-    """The examples of a prepared file (`prepare_data`), from the cache when it was tokenized before.
+def tokenize_rows(path: Path, tokenizer: Any, config: TrainConfig, progress: Progress | None = None) -> Tokenized:
+    """The examples of a prepared file (`prepare_data`), from the cache when it was tokenized before, with all that
+    is to be said of the rows; refused rows are left out and told, not raised (`refuse` raises).
 
     Tokens and masks are those of stock mlx-lm's data sets; with ``mask_turns: all`` every turn of the assistant is
-    trained. ``progress(done, total)`` counts bytes. Raises `UnusableError` for rows that the chat template refuses
-    (unless ``skip_bad_rows``), and for a model without a template where one is needed.
+    trained. ``progress(done, total)`` counts bytes. Raises `UnusableError` for a model without a chat template
+    where one is needed.
     """
-    tokenized = tokenize_rows(path, tokenizer, config, progress)
-    refuse(tokenized, path, config)
-    return tokenized.token_set
-
-
-def tokenize_rows(path: Path, tokenizer: Any, config: TrainConfig, progress: Progress | None = None) -> Tokenized:
-    """The same with everything that is to be said of the rows; refused rows are left out and told, not raised."""
     key = token_cache.cache_key(path, tokenizer, config)
     cached = token_cache.load(key)
     if cached is not None:

@@ -82,7 +82,7 @@ def test_a_choice_that_is_another_method_is_known() -> None:
 
 def test_the_figure_that_a_method_raises_is_in_words() -> None:
     raised = {method.figure for method in METHODS.values() if method.figure}
-    assert raised == {"margin", "reward"}
+    assert {"margin", "reward"} <= raised
     assert all(FIGURES[name].is_telling and "it should rise" in FIGURES[name].meaning for name in raised)
     assert [figure_label(name) for name in ("kl", "reward/short", "new_one")] == [
         "KL divergence", "Reward: short", "New one",

@@ -16,8 +16,9 @@ from app.core.data.prepare import prepare_data
 from app.core.problem import UnusableError
 from app.worker.token.encode import RowEncoder
 from app.worker.token.token_set import TokenSet
-from app.worker.token.tokenize import tokenize_file, tokenize_rows
+from app.worker.token.tokenize import tokenize_rows
 from tests.worker.tiny_tokenizer import TEMPLATES, load, save_tokenizer
+from tests.worker.token.token_file import tokenize_file
 
 
 @pytest.fixture(autouse=True)

@@ -29,8 +29,9 @@ from app.worker.data.statistic import histogram, padding_share, statistics
 from app.worker.process.channel import Channel
 from app.worker.token import cache as token_cache
 from app.worker.token.token_set import Example, TokenSet
-from app.worker.token.tokenize import tokenize_file, tokenize_rows
+from app.worker.token.tokenize import tokenize_rows
 from tests.worker.tiny_tokenizer import CHATML, load, save_tokenizer
+from tests.worker.token.token_file import tokenize_file
 
 SHORT = {"messages": [{"role": "user", "content": "Hi 😀"}, {"role": "assistant", "content": "Hello"}]}
 LONG = {"messages": [{"role": "user", "content": "word " * 60}, {"role": "assistant", "content": "late"}]}

@@ -34,10 +34,10 @@ from app.worker.model.head import find_head
 from app.worker.model.loading import load_model
 from app.worker.objective.supervised import supervised
 from app.worker.objective.validation import ValidationSet, measure
-from app.worker.token.tokenize import tokenize_file
 from app.worker.train.guard import DIVERGED_STREAK, LossGuard, LossVerdict
 from tests import ROOT
 from tests.worker.tiny_model import write_data, write_model
+from tests.worker.token.token_file import tokenize_file
 from tests.worker.training import Collector, config_for, go_on, saved_arrays, start
 
 
