@@ -33,10 +33,13 @@ from app.core.data.column import (
 )
 from app.core.data.format import Features, Format, Layout, mlx_choice
 from app.core.data.label import LABEL_COLUMNS, is_verdict
-from app.core.data.message import SPEAKERS, called_in, transcript
+from app.core.data.message import called_in, transcript
 from app.core.method.table import METHODS
 
 Row = dict[Any, Any]
+
+# Beside a role they say that a text is one message of a conversation (OpenAssistant's).
+_THREAD_COLUMNS = frozenset(("parent_id", "message_id", "message_tree_id", "conversation_id", "thread_id"))
 
 
 def layout_of(row: Row, features: Features) -> Layout | None:
@@ -142,8 +145,7 @@ def _classified(row: Row, names: dict[str, str], features: Features) -> Layout |
 def _text_layout(row: Row, names: dict[str, str], features: Features) -> Layout | None:
     """A column of text; one that is merely *called* content counts only when no other column holds text. Texts with
     a role are single messages of conversations, of which each alone teaches nothing."""
-    role = row.get(names.get("role", ""))
-    if features.data_format != "text" and isinstance(role, str) and role.strip().lower() in SPEAKERS:
+    if features.data_format != "text" and "role" in names and not _THREAD_COLUMNS.isdisjoint(names):
         return None
     if features.text in row:
         return Layout(Format.TEXT, text=features.text, native=True)

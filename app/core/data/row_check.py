@@ -9,7 +9,7 @@ import orjson
 
 from app.core.data.column import MEDIA_COLUMNS, TOOL_COLUMNS, as_list, message_list, plain_text, quoted, value_at
 from app.core.data.format import RATED, Format, Layout
-from app.core.data.label import label_of
+from app.core.data.label import LABEL_COLUMNS, label_of
 from app.core.data.message import (
     CALLERS,
     SPEAKERS,
@@ -62,6 +62,8 @@ _FULL = frozenset((*TOOL_COLUMNS, *MEDIA_COLUMNS))
 def fast_check(layout: Layout, columns: tuple[str, ...]) -> FastCheck:
     """A quick check for rows of this layout that are as they should be; it returns None for all others, which
     `full_check` then judges."""
+    if any(name in columns for name in LABEL_COLUMNS if name not in (layout.prompt, layout.completion)):
+        return _never  # it is by its value that a label says whether the row is of another layout
     if (
         layout.system
         or layout.history

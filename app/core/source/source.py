@@ -14,6 +14,7 @@ from app.core.document.paragraph import DocumentError
 from app.core.document.translation_memory import Languages, is_translation_memory, memory_languages
 from app.core.quantity import plural
 from app.core.source.archive import (
+    ArchiveError,
     file_size,
     is_file_in_archive,
     open_file,
@@ -139,6 +140,8 @@ def inspect_file(path: Path, reading: FileReading = BY_CONTENT) -> Source:
         with open_bytes(path, compression) as stream:
             head = read_block(stream, compression)
         return _inspect(path, size, compression, head, reading)
+    except ArchiveError as error:
+        raise UnusableFileError(error.kind, error.reason) from error
     except OSError as error:
         if isinstance(error, damaged_errors("gzip")):
             raise UnusableFileError("damaged_file", f"The compressed file is damaged: {error}.") from error

@@ -81,7 +81,7 @@ LAYOUTS = (
     RowLayout("alpaca farm", ({"instruction": ASK, "input": "", "output_1": GOOD, "output_2": BAD,
                                "preference": 1},), pair=PAIR),
     RowLayout("arena", ({"question_id": "q", "model_a": "m", "model_b": "n", "winner": "model_b", "judge": "j",
-                         "conversation_a": WORSE, "conversation_b": TALK, "turn": 1, "language": "English"},),
+                         "conversation_a": WORSE, "conversation_b": TALK, "turn": 1, "language": "English"},) * 2,
               pair=PAIR),
     RowLayout("helpful and harmless", ({"chosen": f"\n\nHuman: {ASK}\n\nAssistant: {GOOD}",
                                         "rejected": f"\n\nHuman: {ASK}\n\nAssistant: {BAD}"},), pair=PAIR),

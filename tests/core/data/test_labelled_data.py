@@ -84,6 +84,12 @@ def test_without_the_choice_the_error_names_it(tmp_path: Path) -> None:
     assert "`skip_bad_answers`; `check` takes --skip-bad-answers" in error.reason
 
 
+def test_a_first_row_without_a_label_hides_none_of_the_others(tmp_path: Path) -> None:
+    rows = [{"prompt": "Hi", "completion": "Ahoy", "label": None}, *rows_of(2, 2)]
+    report = checked(tmp_path, rows, train_mode="sft")
+    assert (report.usable, report.format) == (False, "labelled")
+
+
 def test_a_row_without_a_verdict_is_a_fault_where_the_good_ones_are_chosen(tmp_path: Path) -> None:
     rows = [*rows_of(2, 1), {"prompt": "a", "completion": "b", "label": "fair"}]
     report = checked(tmp_path, rows, train_mode="sft", skip_bad_answers=True)

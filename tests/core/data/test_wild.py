@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import struct
+import zipfile
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 
 from app.core.config.train_config import TrainConfig
 from app.core.data.check import check_files
+from app.core.data.edit import read_window
 from app.core.data.prepare import prepare_data
 from app.core.data.report import report_json
 from app.core.problem import UnusableError
@@ -182,6 +184,21 @@ def test_an_arrow_file_with_offsets_that_go_back() -> None:
     assert held.getvalue().count(offsets) == 1
     tree = check(held.getvalue().replace(offsets, struct.pack("<3i", 0, 40, 12)), ".arrow")
     assert [error["kind"] for error in tree["errors"]] == ["damaged_file"]
+
+
+def test_rows_of_one_set_of_columns_that_differ_in_what_they_hold() -> None:
+    rows = "id,instruction,message_id,text,role\ni,Add.,,,\n,,m,Is it foggy?,prompter\n"
+    assert not check(rows.encode(), ".csv")["usable"]
+
+
+def test_a_cut_archive_is_told_wherever_it_is_opened(tmp_path: Path) -> None:
+    path = tmp_path / "data.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.jsonl", '{"prompt": "a", "completion": "b"}\n')
+    path.write_bytes(path.read_bytes()[:-30])
+    assert not check(path.read_bytes(), ".zip")["usable"]
+    with pytest.raises(UnusableError):
+        read_window(path, 1, 5)
 
 
 def test_good_rows_in_the_test_part_alone(tmp_path: Path) -> None:
