@@ -127,10 +127,13 @@ def _repeated(pages: list[list[str]]) -> set[str]:
     """What stands at the edge of a third of all pages (odd and even ones have headers of their own), whatever its
     numbers."""
     counts: Counter[str] = Counter()
+    inside: Counter[str] = Counter()  # lines of a table are alike too, and stand everywhere
     for lines in pages:
-        counts.update({_pattern(lines[at]) for at in _edges(lines)})
+        edges = _edges(lines)
+        counts.update({_pattern(lines[at]) for at in edges})
+        inside.update(_pattern(line) for at, line in enumerate(lines) if line and at not in edges)
     least = max(REPEATED_PAGES, len(pages) / 3)
-    return {pattern for pattern, count in counts.items() if count >= least}
+    return {pattern for pattern, count in counts.items() if count >= least and 4 * inside[pattern] < count}
 
 
 def _drop_edges(lines: list[str], repeated: set[str]) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from app.core.source.archive import archive_files, archive_kind, file_size, is_file_in_archive
+from app.core.source.archive import ArchiveError, archive_files, archive_kind, file_size, is_file_in_archive
 from app.core.source.json_stream import Item, JsonStream
 from app.core.source.stream import ByteCount, Compression, open_text
 from app.core.transcript.assistant import chatgpt_utterances, claude_utterances
@@ -119,7 +119,10 @@ def is_slack_export(path: Path) -> bool:
     """True for a folder or archive that Slack exported: a list of people beside folders of days."""
     if not path.is_dir() and not (path.is_file() and archive_kind(path)):
         return False
-    return _slack_files(path, _files_below(path)) is not None
+    try:
+        return _slack_files(path, _files_below(path)) is not None
+    except ArchiveError:  # told where its files are asked for
+        return False
 
 
 def slack_size(path: Path) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from datetime import date
+from functools import lru_cache
+from itertools import islice
 from typing import Literal, NamedTuple
 
 from app.core.transcript.utterance import DELETED, PICTURES, SYSTEM_LINES, LeftOut, Utterance
@@ -12,8 +14,9 @@ from app.core.transcript.utterance import DELETED, PICTURES, SYSTEM_LINES, LeftO
 DateOrder = Literal["day", "month"]  # what stands first, where the year does not
 
 _HEAD_LINES = 60
-_MARKS = str.maketrans("", "", "\u200f\u202a\u202b\u202c\ufeff")
-_BLANKS = str.maketrans({"\u202f": " ", "\u00a0": " "})
+# Marks of direction, and blanks that are not broken at.
+_UNSEEN = str.maketrans({"\u202f": " ", "\u00a0": " "} | dict.fromkeys("\u200f\u202a\u202b\u202c\ufeff"))
+JUDGED_LINES = 200_000
 _LINE = re.compile(
     r"\u200e?\[?\u200e?(?P<first>\d{1,4})\u200e?[./-]\s?(?P<second>\d{1,2})\u200e?[./-]\s?(?P<third>\d{1,4})\.?[,،]?"
     r"(?:\s(?:à|um|at|kl\.?|às|alle|a las|o))?\s?(?P<early>上午|下午|午前|午後|오전|오후|AM|PM)?\s?"
@@ -52,7 +55,9 @@ class _Line(NamedTuple):
 
 
 def _parsed(line: str) -> _Line | None:
-    found = _LINE.match(line.translate(_MARKS).translate(_BLANKS).rstrip("\r\n"))
+    if not line.isascii():
+        line = line.translate(_UNSEEN)
+    found = _LINE.match(line.rstrip("\r\n"))
     if found is None:
         return None
     first, second, third = int(found["first"]), int(found["second"]), int(found["third"])
@@ -85,7 +90,7 @@ def date_order(lines: Iterable[str]) -> DateOrder:
     often."""
     back = {"day": 0, "month": 0}
     last = {"day": 0.0, "month": 0.0}
-    for line in lines:
+    for line in islice(lines, JUDGED_LINES):
         parsed = _parsed(line)
         if parsed is None or parsed.year_first:
             continue
@@ -105,8 +110,14 @@ def _seconds(line: _Line, order: DateOrder) -> float | None:
         year, month, day = first, second, third
     else:
         day, month, year = (first, second, third) if order == "day" else (second, first, third)
+    midnight = _midnight(year, month, day)
+    return None if midnight is None else midnight + line.time_s
+
+
+@lru_cache(maxsize=64)
+def _midnight(year: int, month: int, day: int) -> float | None:
     try:
-        return 86_400.0 * date(year + 2000 if year < 100 else year, month, day).toordinal() + line.time_s
+        return 86_400.0 * date(year + 2000 if year < 100 else year, month, day).toordinal()
     except ValueError:
         return None
 
@@ -132,7 +143,8 @@ def _uttered(place: int, time_s: float | None, rest: str, left_out: LeftOut) -> 
     if named is None:
         left_out.add(SYSTEM_LINES)
         return None
-    name, text = named["name"].strip("\u200e ~"), _EDITED.sub("", named["text"])
+    name, text = named["name"].strip("\u200e ~"), named["text"]
+    text = _EDITED.sub("", text) if text.endswith(">") else text
     if text.startswith("\u200e"):  # iPhones mark so what the program wrote
         text = text.strip("\u200e ")
         is_file = re.search(r"omitted|attached|weggelassen|omitid|angehängt|adjunto|omis|joint|omess|<", text, re.I)

@@ -78,6 +78,12 @@ def test_a_pdf_without_what_every_page_repeats(tmp_path: Path) -> None:
     assert contents(path).endswith("It has 3 pages, 6 headers, footers and page numbers left out.")
 
 
+def test_lines_of_a_table_are_no_headers(tmp_path: Path) -> None:
+    pages = [[f"Boat {10 * page + line} costs {line} a day." for line in range(12)] for page in range(5)]
+    (text,) = texts(pdf(tmp_path / "a.pdf", pages))
+    assert text.count("costs") == 60
+
+
 def test_a_scan_says_so(tmp_path: Path) -> None:
     kind, said = refusal(pdf(tmp_path / "a.pdf", [[], []]))
     assert kind == "unsupported_file"

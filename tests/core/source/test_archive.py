@@ -14,6 +14,7 @@ from app.core.config.train_config import TrainConfig
 from app.core.data.check import check_files
 from app.core.data.edit import Edits, read_window, save_edited
 from app.core.data.prepare import prepare_data
+from app.core.problem import UnusableError
 from app.core.setup.path_kind import PathKind, sort_path
 from tests.core.data.corpus import lines, pair, parquet_of
 from tests.core.data.written import told
@@ -153,6 +154,10 @@ def test_a_damaged_archive_says_where(tmp_path: Path) -> None:
     path.write_bytes(data)
     report = check_files([path])
     assert not report.usable
+    (tmp_path / "torn.zip").write_bytes(bytes(data[: len(data) - 30]))
+    assert refusal(tmp_path / "torn.zip")[0] == "damaged_file"
+    with pytest.raises(UnusableError):
+        read_window(tmp_path / "torn.zip", 1, 1)
     assert report.errors[-1].kind in ("damaged_file", "unreadable_file")
     cut = tarred(tmp_path / "boats.tar.gz", {"rows.jsonl": ROWS * 100})
     cut.write_bytes(cut.read_bytes()[:200])
