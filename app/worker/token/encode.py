@@ -200,13 +200,15 @@ class RowEncoder:
             for start, end in spans:
                 example.trained[start:end] = False
         encoded = Encoded(example, faults=list(answers.told))
-        if example.trained[-1:].any() and (said := self._unstopped(tokens)):
+        # Of an answer alone is known where it begins: what stands before it ends another turn.
+        last = tokens[slice(*spans[-1])] if self.masked and spans else tokens[-END_TOKENS:]
+        if example.trained[-1:].any() and (said := self._unstopped(tokens, last)):
             encoded.faults.append(("no_stop_token", said))
         return encoded
 
-    def _unstopped(self, tokens: list[int]) -> str:
-        """What to tell of an answer at whose end the model would not stop; empty if it would."""
-        if not self._ends.isdisjoint(tokens[-END_TOKENS:]):
+    def _unstopped(self, tokens: list[int], last: list[int]) -> str:
+        """What to tell of an answer, the ``last`` of the row's tokens, that the model would not stop after."""
+        if not self._ends.isdisjoint(last):
             return ""
         stops = ", ".join(repr(self._inner.decode([end])) for end in sorted(self._ends)) or "nothing"
         last = self._inner.decode(tokens[-1:])

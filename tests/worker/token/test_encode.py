@@ -17,6 +17,8 @@ from app.core.problem import UnusableError
 from app.worker.token.encode import RowEncoder
 from app.worker.token.token_set import TokenSet
 from app.worker.token.tokenize import tokenize_rows
+from app.worker.token.tokenizer import load_tokenizer
+from tests.worker.tiny_model import TEMPLATE, write_model
 from tests.worker.tiny_tokenizer import TEMPLATES, load, save_tokenizer
 from tests.worker.token.token_file import tokenize_file
 
@@ -194,3 +196,24 @@ def test_no_chat_template(tmp_path: Path, tokenizers: dict[str, Any]) -> None:
 
     path, config = prepared(tmp_path, "text")
     assert len(tokenize_file(path, tokenizers["base"], config)) == 2
+
+
+FOOTER = "{% if not add_generation_prompt %} -- and so the whole conversation has come to its end -- {% endif %}"
+
+
+@pytest.mark.parametrize(
+    ("template", "is_told"),
+    [
+        # What stands behind the end token of the last turn, however long, is never reached.
+        (TEMPLATE.replace("{% endfor %}", "{% endfor %}" + FOOTER, 1), False),
+        # The end token just before a short answer is the one of the turn before it.
+        (TEMPLATE.replace("<|end|>{% endfor %}", "{% if not loop.last %}<|end|>{% endif %}{% endfor %}", 1), True),
+        (TEMPLATE, False),
+    ],
+)  # fmt: skip
+def test_whether_the_model_stops_is_told_by_the_answer_itself(template: str, is_told: bool, tmp_path: Path) -> None:
+    (write_model(tmp_path, layers=1) / "chat_template.jinja").write_text(template)
+    row = talk("Go?", "No")
+    (encoded,) = RowEncoder(load_tokenizer(str(tmp_path)), TrainConfig(mask_prompt=True), row).encode([row])
+    assert not encoded.refused
+    assert ("no_stop_token" in [kind for kind, _ in encoded.faults]) is is_told
