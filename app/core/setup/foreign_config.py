@@ -181,9 +181,10 @@ def _read_keys(found: Translation) -> None:
     if "iters" in tree and "epochs" not in tree:
         tree["epochs"] = None
     parameters = tree.get("lora_parameters")
-    if "targets" not in tree and isinstance(parameters, dict) and parameters.get("keys"):
+    if "targets" not in tree and isinstance(parameters, dict) and parameters.get("keys") is not None:
         tree["targets"] = "keys"
-    if tree.get("num_layers") == 0:  # mlx-lm slices layers[-0:], which is all of them
+    layers = tree.get("num_layers")
+    if isinstance(layers, int) and not isinstance(layers, bool) and layers <= 0:  # all of them, as mlx-lm slices
         tree["num_layers"] = -1
     if "schedule" not in tree and tree.get("lr_schedule"):
         tree["schedule"] = "custom"
