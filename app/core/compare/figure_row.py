@@ -45,8 +45,14 @@ def figure_rows(found: dict[str, Any]) -> list[FigureRow]:
             "Better / worse", columns, lambda c: counts(c["difference"]), "Examples with a lower and a higher loss"
         ),
     ]
+    is_whole = all(column.get("strength", 1.0) == 1 for column in columns)
     rows += [
-        _row("Strength", columns, _strength, "How much of the adapter was put on the base"),
+        _row(
+            "Strength",
+            columns,
+            lambda c: NONE if is_whole else _strength(c),
+            "How much of the adapter was put on the base",
+        ),
         _row("Learned", columns, lambda c: _nats(c, "learned"), "How far the loss lies below the base model's"),
         _row("Forgot", columns, lambda c: _nats(c, "forgot"), _neutral_words(found)),
     ]
@@ -98,8 +104,7 @@ def _traded(column: dict[str, Any]) -> str:
 
 
 def _strength(column: dict[str, Any]) -> str:
-    strength = column.get("strength", 1.0)
-    return NONE if strength == 1 else f"{strength:g}"
+    return NONE if column["adapter"] is None else f"{column.get('strength', 1.0):g}"
 
 
 def _nats(column: dict[str, Any], name: str) -> str:

@@ -103,7 +103,9 @@ def test_a_run_brings_its_held_out_data_and_how_they_are_read(
     assert shown["Held-out loss"] == [f"{column['loss']:.4f}" for column in found["columns"]]
     assert shown["Difference"][0] == "–"
     assert "Peak memory" not in shown, "the run never trained"
-    assert text(card, "verdict") == f"friendly: {found['columns'][1]['difference']['verdict']}"
+    own = found["columns"][1]
+    traded = f"Learned {own['learned']:.2f}, forgot {own['forgot']:.2f}."
+    assert text(card, "verdict") == f"friendly: {own['difference']['verdict']} {traded}"
     assert not card.is_busy
 
 

@@ -143,7 +143,7 @@ def test_what_each_column_learned_and_forgot_at_its_strength(place: Path, tmp_pa
     assert tuned["learned"] == pytest.approx(base["loss"] - tuned["loss"])
     assert tuned["forgot"] > 0.01
     rows = {row.label: row.cells for row in figure_rows(found)}
-    assert rows["Strength"] == ("–", "–", "0")
+    assert rows["Strength"] == ("–", "1", "0")
     assert rows["Forgot"][:2] == ("–", signed(tuned["forgot"]))
     said = f"Learned {tuned['learned']:.2f}, forgot {tuned['forgot']:.2f}."
     assert verdicts(found, ["base", "tuned", "none"])[0].endswith(said)

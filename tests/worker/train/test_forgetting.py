@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from mlx_lm.tuner.utils import load_adapters
 
+from app.core.method.table import METHODS
 from app.core.protocol.event import (
     CheckpointSaved,
     Finished,
@@ -23,6 +24,7 @@ from app.core.protocol.event import (
 from app.core.run.folder import RunDir
 from app.core.run.summary import summarize
 from app.core.setup.config_file import load_config, save_config
+from app.core.setup.trial import trial_config
 from app.core.system import starter
 from app.worker.model.head import find_head
 from app.worker.model.loading import load_model, make_trainable
@@ -286,3 +288,13 @@ def test_where_nothing_can_be_balanced_the_best_is_kept_and_told(inputs: tuple[P
     assert "The checkpoints cannot be balanced: there is no validation data." in [
         e.message for e in said.of(Warned)
     ]
+
+
+@pytest.mark.parametrize("method", ["dpo", "grpo"])
+def test_other_methods_tell_what_was_forgotten(method: str, tmp_path: Path) -> None:
+    few = {"iters": 2, "batch_size": 2, "steps_per_eval": 2, "val_batches": 1, "max_completion_length": 16}
+    _, said = start(trial_config(METHODS[method]).with_values(few), tmp_path / "run")
+    measured = said.of(NeutralMeasured)
+    assert [(e.iteration, e.learned) for e in measured] == [(0, None), (2, None)]
+    assert measured[0].forgot == 0
+    assert said.of(Finished)[0].learned is None
