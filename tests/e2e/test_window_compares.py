@@ -120,7 +120,8 @@ def test_full_layer_and_attention_only_are_compared_with_evidence(
     assert rows["Trained parameters"][1] != rows["Trained parameters"][2]
     verdicts = child(card, QLabel, "figures.verdict").text().splitlines()
     assert verdicts[0].startswith(f"{labels[1]}: Better on ")
-    assert verdicts[0].endswith("the difference is beyond chance.")
+    assert "the difference is beyond chance. Learned " in verdicts[0]
+    assert float(rows["Forgot"][1]) > 0
     assert verdicts[1].startswith(f"{labels[2]}: ")
 
     # The vote leaves as a table.

@@ -110,6 +110,7 @@ def test_both_answers_stream_side_by_side(tab: CompareTab, run: RunDir, workers:
         "protocol": PROTOCOL_VERSION,
         "model": tab.base,
         "adapters": [None, str(run.adapters)],
+        "strengths": [1.0, 1.0],
     }
     assert len(worker.commands) == 1
     found = asked(worker)
