@@ -35,6 +35,8 @@ from app.ui.widget.icon_button import IconButton
 from app.ui.widget.table import Index
 
 WINDOW_ROWS = 50
+UNCHANGED = "Nothing is changed yet."
+ASSEMBLED = "The rows are put together of what the file holds; a new file holds them as JSONL."
 
 
 class RowList(QAbstractListModel):
@@ -313,12 +315,17 @@ class DataEditPage(QWidget):
     def _is_new(self, row: SourceRow, value: Any) -> bool:
         return bool(value is not None and value != self.edits.changed.get(row.line, row.value))
 
+    def _is_assembled(self) -> bool:
+        """True for a file whose rows are no lines of it: a document, or an exported chat."""
+        report = self._inspector.last_report
+        return report is not None and any(n.kind == "contents" and n.file == self.file for n in report.notes)
+
     def _show_state(self) -> None:
         edits = self.edits
         counts = ((len(edits.changed), "changed"), (len(edits.dropped), "dropped"), (len(edits.added), "added"))
         parts = [f"{count:,} {word}" for count, word in counts if count]
         if parts or not self._target:
-            self.state_label.setText(", ".join(parts) or "Nothing is changed yet.")
+            self.state_label.setText(", ".join(parts) or (ASSEMBLED if self._is_assembled() else UNCHANGED))
             theme.set_role(self.state_label, role="muted")
         self.save_button.setEnabled(bool(edits) and not self.source.is_saving)
 

@@ -75,6 +75,10 @@ def test_whose_words_of_a_chat_are_the_answers_is_chosen_among_the_columns(
     assert panel.summary.headline.text() == "1 example · chat"
     assert panel.summary.contents_label.text().startswith("WhatsApp: 1 conversation of 2 messages, answers by Ada.")
     assert not page.fields["sheet"].isVisible()
+    panel.dialog.edit.show_row(str(path), 1)
+    qtbot.waitUntil(lambda: bool(panel.dialog and panel.dialog.edit.rows.rows), timeout=ANSWER_MS)
+    assert "Yes, it is." in panel.dialog.edit.text_edit.toPlainText()
+    assert panel.dialog.edit.state_label.text().startswith("The rows are put together")
 
 
 @pytest.mark.parametrize("path", ["data", "valid_data", "test_data"])

@@ -3,7 +3,10 @@
 import json
 from pathlib import Path
 
+from app.core.config.train_config import TrainConfig
+from app.core.data.check import check_files
 from app.worker.data.rows import window
+from tests.core.document.written import paragraph, word
 
 GOOD = {"prompt": "Was?", "completion": "Größe"}
 
@@ -27,3 +30,18 @@ def test_a_stretch_from_the_middle_of_a_table(tmp_path: Path) -> None:
     found = window(path, 9, 50)
     assert not found["more"]
     assert [json.loads(row["text"])["question"] for row in found["rows"]] == ["q7", "q8"]
+
+
+def test_rows_that_are_no_lines_are_those_of_the_check(tmp_path: Path) -> None:
+    document = word(tmp_path / "tides.docx", "".join(paragraph(f"{n}. The tide turns at six.") for n in range(9)))
+    config = TrainConfig(max_seq_length=16)
+    report = check_files([document], config=config)
+    found = window(document, 1, 50, config)["rows"]
+    assert [row["line"] for row in found] == list(report.preview_lines)
+    assert [json.loads(row["text"]) for row in found] == list(report.preview)
+    chat = tmp_path / "chat.txt"
+    chat.write_text("31.12.23, 22:15 - Bo: Free?\n31.12.23, 22:16 - Ada: Yes.\n", encoding="utf-8")
+    (row,) = window(chat, 1, 50)["rows"]
+    assert row["fault"].startswith("It is not chosen whose words are the answers.")
+    (row,) = window(chat, 1, 50, TrainConfig(answers_by="Ada"))["rows"]
+    assert json.loads(row["text"])["messages"][1] == {"role": "assistant", "content": "Yes."}
