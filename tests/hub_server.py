@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import threading
@@ -27,13 +28,14 @@ class Repository:
     downloads: int = 10
     likes: int = 1
     gated: bool = False
+    private: bool = False
     tags: list[str] = field(default_factory=lambda: ["safetensors"])
     config: dict[str, Any] = field(default_factory=lambda: {"model_type": "llama"})
     parameters: dict[str, int] = field(default_factory=lambda: {"BF16": 1000})
 
     def tree(self) -> dict[str, Any]:
         return {
-            "_id": self.id, "id": self.id, "modelId": self.id, "sha": COMMIT, "private": False,
+            "_id": self.id, "id": self.id, "modelId": self.id, "sha": COMMIT, "private": self.private,
             "gated": "manual" if self.gated else False, "downloads": self.downloads, "likes": self.likes,
             "tags": self.tags, "config": self.config, "lastModified": "2026-01-02T03:04:05.000Z",
             "library_name": "transformers", "pipeline_tag": "text-generation",
@@ -148,6 +150,40 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self._answer()
+
+    def do_POST(self) -> None:
+        """Making a repository, and a commit with the files' content in it."""
+        body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        path = unquote(urlsplit(self.path).path)
+        self._note(path)
+        if self._token() != TOKEN:
+            return self._json({"error": "Invalid username or password."}, 401)
+        if path == "/api/repos/create":
+            return self._create(json.loads(body))
+        if path == "/api/validate-yaml":
+            return self._json({"errors": [], "warnings": []})
+        name, _, action = path.removeprefix("/api/models/").rpartition("/main")[0].rpartition("/")
+        if action == "preupload":
+            files = [{"path": file["path"], "uploadMode": "regular", "shouldIgnore": False, "oid": None}
+                     for file in json.loads(body)["files"]]  # fmt: skip
+            return self._json({"files": files})
+        if action == "commit":
+            for line in body.splitlines():
+                entry = json.loads(line)
+                if entry["key"] == "file":
+                    value = entry["value"]
+                    self.hub.repositories[name].files[value["path"]] = base64.b64decode(value["content"])
+            url = f"{self.hub.address}/{name}/commit/{COMMIT}"
+            return self._json({"commitUrl": url, "commitOid": COMMIT, "success": True})
+        return self._json({"error": "no such page"}, 404)
+
+    def _create(self, asked: dict[str, Any]) -> None:
+        name = f"{asked.get('organization') or 'ada'}/{asked['name'].rpartition('/')[2]}"
+        private = asked.get("private") or asked.get("visibility") == "private"
+        if name in self.hub.repositories:
+            return self._json({"error": "You already created it", "url": f"{self.hub.address}/{name}"}, 409)
+        self.hub.add(Repository(name, {}, private=bool(private)))
+        return self._json({"url": f"{self.hub.address}/{name}", "name": name, "id": name})
 
     def _answer(self) -> None:
         parts = urlsplit(self.path)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from app.core.export.gguf_type import LLAMA_CPP, gguf_bytes, gguf_type_option
 from app.core.export.option import ExportOption, OptionChoice
-from app.core.export.size import SizeEstimate, adapter_bytes, float_model_bytes, fused_bytes
+from app.core.export.size import SizeEstimate, adapter_bytes, float_model_bytes, fused_bytes, hub_bytes
 from app.core.model.conversion import QUANTIZATIONS
 from app.core.problem import Problem, UnusableError
 
@@ -36,6 +36,25 @@ OLLAMA_CREATE = ExportOption(
 )
 OLLAMA_NAME = ExportOption(
     "name", "Name in Ollama", "What the model is called there; empty for the run's name.", ""
+)
+
+HUB = "hub"
+HUB_OPTIONS = (
+    ExportOption("repository", "Name on the hub", "organization/model, as it is to be called.", "", required=True),
+    ExportOption(
+        "content",
+        "What is uploaded",
+        "The format of the files.",
+        "adapter",
+        (
+            OptionChoice("adapter", "Adapter for MLX"),
+            OptionChoice("peft", "Adapter for PEFT"),
+            OptionChoice("fused", "Fused model for MLX"),
+            OptionChoice("hf", "Fused model for transformers"),
+        ),
+    ),
+    ExportOption("public", "Everybody may see it", "Otherwise it is private: only you can see it.", False),
+    ExportOption("upload", "Upload it", "Otherwise the folder with its card is only made here.", False),
 )
 
 
@@ -130,6 +149,15 @@ EXPORT_FORMATS = {
             "What GGUF refuses.",
             (SCALE, gguf_type_option("Q8_0"), LLAMA_CPP, OLLAMA_CREATE, OLLAMA_NAME),
             gguf_bytes,
+        ),
+        ExportFormat(
+            HUB,
+            "Hugging Face hub",
+            "A folder with a model card (base, licence, data, figures, certificate), and its upload if you say so.",
+            ("whoever you let see it",),
+            "What its content refuses. What differs from the run's model is not uploaded.",
+            (*HUB_OPTIONS, SCALE, FUSED_BITS),
+            hub_bytes,
         ),
     )
 }

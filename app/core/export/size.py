@@ -52,3 +52,10 @@ def fused_bytes(size: SourceSize, values: Mapping[str, OptionValue]) -> int:
     """The whole model with weights of the option ``bits``: as floats, or in a quantization of that name."""
     way = QUANTIZATIONS.get(str(values["bits"]))
     return float_model_bytes(size, values) if way is None else way.bytes_of(size.parameters) + SMALL_FILES_BYTES
+
+
+def hub_bytes(size: SourceSize, values: Mapping[str, OptionValue]) -> int:
+    """What the option ``content`` takes."""
+    if values["content"] in ("adapter", "peft"):
+        return adapter_bytes(size, values)
+    return fused_bytes(size, values) if values["content"] == "fused" else float_model_bytes(size, values)

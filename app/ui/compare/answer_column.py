@@ -35,6 +35,7 @@ class AnswerColumn(QFrame):
 
     chosen = Signal()  # another candidate
     remove_requested = Signal()
+    export_requested = Signal(object)  # Path of the candidate's adapter
 
     def __init__(self, found: CandidateList, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -53,9 +54,11 @@ class AnswerColumn(QFrame):
         theme.set_role(self._figures, role="small")
         self._copy = IconButton("ph.copy", "Copy this answer", self)
         self._copy.clicked.connect(self._on_copy)
+        self.export = IconButton("ph.export", "Export this adapter…", self)
+        self.export.clicked.connect(self._on_export)
         self.remove = IconButton("ph.x", "Remove this column", self)
         self.remove.clicked.connect(self.remove_requested)
-        for button in (self._copy, self.remove):
+        for button in (self._copy, self.export, self.remove):
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._lay_out()
         self._name()
@@ -70,6 +73,7 @@ class AnswerColumn(QFrame):
             "text": self.view,
             "figures": self._figures,
             "copy": self._copy,
+            "export": self.export,
             "remove": self.remove,
         }
         for part, widget in parts.items():
@@ -107,9 +111,14 @@ class AnswerColumn(QFrame):
         tuned = candidate is None or not candidate.is_base
         self.chooser.setVisible(not alias)
         self.strength.setVisible(not alias and candidate is not None and not candidate.is_base)
+        self.export.setVisible(not alias and candidate is not None and not candidate.is_base)
         self.view.setAccessibleName(f"Answer of {self.title}" if self.title else "Answer")
         who = "tuned model's" if tuned else "base model's"
         self.view.setPlaceholderText("" if alias else f"The {who} answer appears here.")
+
+    def _on_export(self) -> None:
+        if self.candidate is not None and self.candidate.adapter is not None:
+            self.export_requested.emit(self.candidate.adapter)
 
     def _on_chosen(self) -> None:
         self._name()
@@ -213,6 +222,7 @@ class AnswerColumn(QFrame):
         foot = QHBoxLayout()
         foot.setSpacing(theme.SPACE)
         foot.addWidget(self._figures, 1)
+        foot.addWidget(self.export, 0, Qt.AlignmentFlag.AlignBottom)
         foot.addWidget(self._copy, 0, Qt.AlignmentFlag.AlignBottom)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(theme.SPACE * 3 // 2, theme.SPACE, theme.SPACE, theme.SPACE)

@@ -20,6 +20,7 @@ class AnswerGrid(QWidget):
     """Holds the columns, each of them one candidate's. While names are hidden, they stand in another order."""
 
     chosen = Signal(int)  # the column that has another candidate
+    export_requested = Signal(object)  # Path of the adapter
     removed = Signal(int)  # the number that the column had
 
     def __init__(self, found: CandidateList, parent: QWidget | None = None) -> None:
@@ -52,6 +53,7 @@ class AnswerGrid(QWidget):
             column.setMinimumHeight(COLUMN_HEIGHT)
             column.chosen.connect(self._on_chosen)
             column.remove_requested.connect(self._on_remove)
+            column.export_requested.connect(self.export_requested)
             self.columns.append(column)
         self._order = tuple(range(count))
         for index, column in enumerate(self.columns):

@@ -42,6 +42,7 @@ class CompareTab(QWidget):
     """Asks an `Answerer`. Nothing is loaded before the first question, and one base serves all columns."""
 
     warned = Signal(str)
+    export_requested = Signal(object)  # Path of a column's adapter
 
     def __init__(self, answerer: Answerer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -352,6 +353,7 @@ class CompareTab(QWidget):
         answers.setSpacing(theme.SPACE)
         answers.addLayout(self._build_tools())
         self._grid = AnswerGrid(self._list, page)
+        self._grid.export_requested.connect(self.export_requested)
         answers.addWidget(self._grid, 1)
         layout.addLayout(answers, 1)
         self._judging, self._figures = JudgingCard(page), FigureCard(page)

@@ -30,6 +30,7 @@ class RunPage(QWidget):
     """State, figures, chart and log of the session's run."""
 
     compare_requested = Signal()
+    export_requested = Signal()
     resume_requested = Signal()
     told = Signal(str)
 
@@ -93,6 +94,7 @@ class RunPage(QWidget):
         layout.setSpacing(theme.SPACE * 3 // 2)
         self.summary = SummaryCard(self._session)
         self.summary.compare_requested.connect(self.compare_requested)
+        self.summary.export_requested.connect(self.export_requested)
         self.summary.resume_requested.connect(self.resume_requested)
         self.summary.refreshed.connect(self._show_samples)
         layout.addWidget(self.summary)

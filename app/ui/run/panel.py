@@ -33,6 +33,7 @@ class RunPanel(QWidget):
 
     open_requested = Signal()
     compare_requested = Signal()
+    export_requested = Signal()
     resume_requested = Signal()
     told = Signal(str)
     view_changed = Signal()  # of the chart, by the user
@@ -56,6 +57,7 @@ class RunPanel(QWidget):
             page = self._page = RunPage(self._session, self)
             page.restore_view(load_settings())
             page.compare_requested.connect(self.compare_requested)
+            page.export_requested.connect(self.export_requested)
             page.resume_requested.connect(self.resume_requested)
             page.told.connect(self.told)
             page.chart.view_changed.connect(self.view_changed)

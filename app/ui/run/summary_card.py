@@ -44,6 +44,7 @@ class SummaryCard(QFrame):
     """State, buttons and figures of a `RunSession`'s run. ``refreshed`` says that the figures are of now."""
 
     compare_requested = Signal()
+    export_requested = Signal()
     resume_requested = Signal()
     refreshed = Signal()
 
@@ -130,7 +131,8 @@ class SummaryCard(QFrame):
         theme.set_role(self._resume, kind="primary" if parked else "")
         self._resume.setIcon(theme.icon("ph.play-fill", theme.colors().on_accent if parked else None))
         over = not session.is_live and state is not RunState.ELSEWHERE
-        self._compare.setVisible(over and session.has_adapter)
+        for button in (self._export, self._compare):
+            button.setVisible(over and session.has_adapter)
 
     def _show_sentence(self) -> None:
         session = self._session
@@ -281,6 +283,7 @@ class SummaryCard(QFrame):
         self._pause_choice = self._pause_button()
         self._stop = self._button("Stop", "run_stop", "Stop after this iteration and save the adapter")
         self._resume = self._button("Resume", "run_resume", "Go on exactly where the run ended")
+        self._export = self._button("Export", "run_export", "Take the tuned model to other programs")
         self._compare = self._button("Compare", "run_compare", "Ask the base model and the tuned one side by side")
         self._pause.setText("Continue")
         self._pause.setIcon(theme.icon("ph.play-fill"))
@@ -288,6 +291,7 @@ class SummaryCard(QFrame):
         self._pause.clicked.connect(self._on_pause)
         self._stop.clicked.connect(self._on_stop)
         self._resume.clicked.connect(self.resume_requested)
+        self._export.clicked.connect(self.export_requested)
         self._compare.clicked.connect(self.compare_requested)
         row.addStrut(theme.SPACE * 4)  # the card keeps its height when the buttons go
         row.addWidget(self._pill, 0, Qt.AlignmentFlag.AlignVCenter)
@@ -298,7 +302,7 @@ class SummaryCard(QFrame):
         pausing.addWidget(self._pause_choice)
         row.addLayout(pausing)
         row.addSpacing(theme.SPACE)  # Stop stands apart
-        for button in (self._stop, self._resume, self._compare):
+        for button in (self._stop, self._resume, self._export, self._compare):
             row.addWidget(button)
         return row
 

@@ -69,6 +69,7 @@ class RunActionBar(QWidget):
     resume_requested = Signal(object)
     extend_requested = Signal(object, int)  # and the new number of iterations in all
     compare_requested = Signal(object)
+    export_requested = Signal(object)
     rename_requested = Signal()
     deleted = Signal(list)  # list[RunDir]
     told = Signal(str)
@@ -103,7 +104,8 @@ class RunActionBar(QWidget):
         for action in (self.open, self.duplicate, self.reveal, self.rename, self.command, self.stock, self.yaml):
             action.setEnabled(one is not None)
         self.report.setEnabled(one is not None and not self._work.is_busy)
-        self.compare.setEnabled(one is not None and (one.run.adapters / ADAPTER_FILE).is_file())
+        for action in (self.compare, self.export):
+            action.setEnabled(one is not None and (one.run.adapters / ADAPTER_FILE).is_file())
         self.resume.setEnabled(one is not None and one.can_resume)
         self.extend.setEnabled(one is not None and not one.is_live and one.has_saved_state)
         live = any(run.is_live for run in runs)
@@ -130,6 +132,7 @@ class RunActionBar(QWidget):
         self.menu.setToolTipsVisible(True)
         self.open = self._action("open", "Open", self._on_open)
         self.compare = self._action("compare", "Compare with Its Base", self._on_compare)
+        self.export = self._action("export", "Export…", self._on_export)
         self.resume = self._action("resume", "Resume", self._on_resume)
         self.extend = self._action("extend", "Train Longer…", self._on_extend)
         self.duplicate = self._action("duplicate", "Duplicate as a New Setup", self._on_duplicate)
@@ -203,6 +206,9 @@ class RunActionBar(QWidget):
 
     def _on_compare(self) -> None:
         self.compare_requested.emit(self._run.path)
+
+    def _on_export(self) -> None:
+        self.export_requested.emit(self._run.path)
 
     def _on_resume(self) -> None:
         self.resume_requested.emit(self._run.path)

@@ -35,6 +35,7 @@ class UserActions(QObject):
 
     told = Signal(object)  # Message
     compare_requested = Signal(object)  # the adapter's folder (Path)
+    export_requested = Signal(object)  # the run's folder (Path)
 
     def __init__(self, forms: Forms, session: RunSession, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -114,6 +115,11 @@ class UserActions(QObject):
         """Asks for the Compare tab with the shown run's adapter."""
         if self._session.run is not None and self._session.has_adapter:
             self.compare_requested.emit(self._session.run.adapters)
+
+    def export_run(self) -> None:
+        """Asks for the export dialog with the shown run."""
+        if self._session.run is not None and self._session.has_adapter:
+            self.export_requested.emit(self._session.run.path)
 
     def _on_ended(self, outcome: WorkerOutcome) -> None:
         run, state = self._session.run, self._session.state

@@ -37,6 +37,7 @@ from app.ui.widget.message_bar import MessageBar, Notice
 from app.ui.window.actions import UserActions
 from app.ui.window.appearance import Appearance
 from app.ui.window.drop_target import DropTarget
+from app.ui.window.export_actions import ExportActions
 from app.ui.window.kept_view import KeptView
 from app.ui.window.menu import WindowMenu
 from app.ui.window.queue_actions import QueueActions
@@ -82,6 +83,7 @@ class MainWindow(QMainWindow):
         self.forms.add_enhanced(self.enhanced_store, self._enhanced_problems)
         self.user_actions = UserActions(self.forms, session, self)
         self.queue_actions = QueueActions(self.user_actions, self._form_in_use, self)
+        self.export_actions = ExportActions(self)
         self.menu = WindowMenu(self, list(self._tabs))
         self.menu.set_theme(appearance.choice)
         self.drop_target = DropTarget(self)
@@ -156,10 +158,12 @@ class MainWindow(QMainWindow):
         self.run_panel.open_requested.connect(self.ask_open_run)
         self.run_panel.resume_requested.connect(self.user_actions.resume_run)
         self.run_panel.compare_requested.connect(self.user_actions.compare_run)
+        self.run_panel.export_requested.connect(self.user_actions.export_run)
         self.run_panel.told.connect(self._tell)
         self.user_actions.told.connect(self.messages.tell)
         self.forms.shown_requested.connect(self._show_setup)
         self.user_actions.compare_requested.connect(self._show_compare)
+        self.user_actions.export_requested.connect(self.export_actions.ask_export)
         self.user_actions.queue.shown_requested.connect(self._show_queue)
         self.session.state_changed.connect(self._on_state)
         self.status_line.titled.connect(self.setWindowTitle)
@@ -194,6 +198,7 @@ class MainWindow(QMainWindow):
             (menu.stop, self.session.stop),
             (menu.resume, self.user_actions.resume_run),
             (menu.compare, self.user_actions.compare_run),
+            (menu.export, self.user_actions.export_run),
             (menu.reveal, self.reveal_run),
             (menu.about, self.show_about),
         ):
@@ -251,6 +256,7 @@ class MainWindow(QMainWindow):
             _fill(self._compare_page, self._compare_tab)
             self._compare_tab.set_training(self.session.is_live)
             self._compare_tab.warned.connect(self._warn)
+            self._compare_tab.export_requested.connect(self.export_actions.ask_export)
         return self._compare_tab
 
     @property
@@ -266,6 +272,7 @@ class MainWindow(QMainWindow):
             tab.resume_requested.connect(self.user_actions.go_on)
             tab.extend_requested.connect(self.user_actions.go_on)
             tab.compare_requested.connect(self._compare_run)
+            tab.export_requested.connect(self.export_actions.ask_export)
             tab.told.connect(self._tell)
             tab.warned.connect(self._warn)
             self.session.ended.connect(tab.refresh)
@@ -318,6 +325,7 @@ class MainWindow(QMainWindow):
         self.menu.stop.setEnabled(session.is_live and state is not RunState.STOPPING)
         self.menu.resume.setEnabled(session.can_resume)
         self.menu.compare.setEnabled(session.has_adapter and not session.is_live)
+        self.menu.export.setEnabled(session.has_adapter and not session.is_live)
         self.menu.reveal.setEnabled(session.run is not None)
         for tab in self._forms():
             tab.start_bar.set_running(session.is_live)
@@ -428,6 +436,7 @@ class MainWindow(QMainWindow):
         for tab in self._forms():
             tab.shutdown()
         self.answerer.shutdown()
+        self.export_actions.shutdown()
 
     @property
     def is_busy(self) -> bool:

@@ -99,6 +99,7 @@ class WindowMenu(QObject):
         self.resume = self._action(menu, "run.resume", "Resume This Run")
         menu.addSeparator()
         self.compare = self._action(menu, "run.compare", "Compare Base and Tuned")
+        self.export = self._action(menu, "run.export", "Export…", "Ctrl+E")
         self.reveal = self._action(menu, "run.reveal", "Reveal Run Folder")
 
     def _build_view(self, menu: QMenu, tabs: Sequence[str]) -> None:

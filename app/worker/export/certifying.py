@@ -53,7 +53,7 @@ def evidence_of(plan: ExportPlan, tuned: TunedModel, prompts: int, progress: Pha
 
 def certified(plan: ExportPlan, folder: Path, evidence: Evidence, progress: Phases) -> Certificate | None:
     """Opens ``folder`` with another program and writes ``certificate.json``; None where nothing can open it."""
-    opener = OPENERS.get(plan.format.name)
+    opener = OPENERS.get(plan.content)
     if opener is None:
         return None
     mx.clear_cache()
@@ -88,7 +88,10 @@ def write_certificate(folder: Path, plan: ExportPlan, certificate: Certificate) 
 
 def is_lossy(plan: ExportPlan) -> bool:
     """Whether the export's weights have fewer bits than floats."""
-    return str(plan.values.get("bits", FLOAT_BITS.value)) not in (FLOAT_BITS.value, "BF16", "F16")
+    if plan.content in ("adapter", "peft", "hf"):
+        return False
+    stored = plan.values.get("bits") or plan.values.get("type") or FLOAT_BITS.value
+    return stored not in (FLOAT_BITS.value, "BF16", "F16")
 
 
 def float_bytes(plan: ExportPlan) -> int:

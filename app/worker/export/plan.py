@@ -36,6 +36,11 @@ class ExportPlan:
         """How strongly the adapter acts: 1 as trained."""
         return float(self.values.get("scale", 1.0))
 
+    @property
+    def content(self) -> str:
+        """The format that the folder is in: an upload holds another one's."""
+        return str(self.values.get("content", self.format.name))
+
     @cached_property
     def base_config(self) -> dict[str, Any]:
         """The base's ``config.json`` as it is."""

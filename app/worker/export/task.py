@@ -8,10 +8,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from app.core.data.prepare import CancelledError
 from app.core.export.destination import destination_problems
-from app.core.export.format import export_format
+from app.core.export.format import HUB, export_format
 from app.core.export.option import option_values
 from app.core.export.size import source_size
 from app.core.export.source import export_source
@@ -23,6 +24,7 @@ from app.core.quantity import bytes_text
 from app.core.run.summary import folder_bytes
 from app.core.system.disk import free_bytes
 from app.worker.export.certifying import certified, evidence_of
+from app.worker.export.hub import upload, write_card
 from app.worker.export.plan import ExportPlan
 from app.worker.export.tuned_model import TunedModel
 from app.worker.export.writer import ExportWriter, writer_of
@@ -37,7 +39,8 @@ def export_model(channel: Channel, _job_dir: Path, job: ExportJob) -> None:
     """The task ``export``. ``stop`` leaves nothing behind.
 
     Ends with a `Result` (``path``, ``format``, ``bytes``, ``base``, ``adapter``, and ``certificate`` as
-    `app.core.export.certificate.Certificate` tells itself, or null where none was asked for or none can be made).
+    `app.core.export.certificate.Certificate` tells itself, or null where none was asked for or none can be made;
+    ``page`` of what was uploaded).
     """
     started = time.monotonic()
     plan = plan_of(job)
@@ -52,11 +55,13 @@ def export_model(channel: Channel, _job_dir: Path, job: ExportJob) -> None:
             writer.write(plan, tuned, folder, reporter.phase)
             del tuned
             certificate = certified(plan, folder, evidence, reporter.phase) if evidence else None
+            if plan.format.name == HUB:
+                write_card(plan, folder, certificate)
             size = folder_bytes(folder)
     except CancelledError:
         channel.emit(event.Finished(reason="stopped", message="Stopped; nothing was written."))
         return
-    data = {
+    data: dict[str, Any] = {
         "path": str(plan.out),
         "format": plan.format.name,
         "bytes": size,
@@ -64,6 +69,8 @@ def export_model(channel: Channel, _job_dir: Path, job: ExportJob) -> None:
         "adapter": str(plan.source.adapter),
         "certificate": certificate.as_dict() if certificate else None,
     }
+    if plan.format.name == HUB and plan.values["upload"]:
+        data["page"] = upload(plan, channel, certificate)
     channel.emit(event.Result(name="export", data=data))
     channel.emit(event.Finished(elapsed_s=time.monotonic() - started))
 

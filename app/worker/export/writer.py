@@ -58,6 +58,7 @@ EXPORT_WRITERS = {
     "fused": "app.worker.export.fused:FusedWriter",
     "peft": "app.worker.export.peft:PeftWriter",
     "hf": "app.worker.export.hf:HfWriter",
+    "hub": "app.worker.export.hub:HubWriter",
 }
 
 

@@ -15,10 +15,11 @@ from typing import Any
 from filelock import Timeout
 
 from app import __version__
+from app.core.export.format import HUB
 from app.core.model.hub import HUB_TASKS
 from app.core.problem import TaskError, UnusableError
 from app.core.protocol import event
-from app.core.protocol.job import AnyJob, read_job
+from app.core.protocol.job import AnyJob, ExportJob, read_job
 from app.core.protocol.wire import RefusedError
 from app.core.run.folder import RunDir
 from app.worker.process.channel import Channel
@@ -72,7 +73,7 @@ def run_worker(job_dir: Path) -> int:
 
 
 def _run(channel: Channel, job_dir: Path, job: AnyJob) -> int:
-    if job.task not in HUB_TASKS:
+    if job.task not in HUB_TASKS and not _uploads(job):
         _cut_off_from_hub()
     try:
         channel.emit(hello(job.task))
@@ -86,6 +87,11 @@ def _run(channel: Channel, job_dir: Path, job: AnyJob) -> int:
         channel.emit(failed)
         return 2 if failed.unusable else 1
     return 0
+
+
+def _uploads(job: AnyJob) -> bool:
+    """Whether a person said that something may leave the machine."""
+    return isinstance(job, ExportJob) and job.format == HUB and job.options.get("upload") is True
 
 
 def _cut_off_from_hub() -> None:

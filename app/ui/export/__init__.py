@@ -1,0 +1,1 @@
+"""Exporting: a dialog over formats, their options, the work, and the certificate."""

@@ -1,0 +1,39 @@
+"""Exports and the window: who asks for one, and the dialog that does it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject
+from PySide6.QtWidgets import QWidget
+
+if TYPE_CHECKING:
+    from app.ui.export.dialog import ExportDialog
+
+
+class ExportActions(QObject):
+    """Opens the export dialog over the window, one at a time."""
+
+    def __init__(self, window: QWidget) -> None:
+        super().__init__(window)
+        self._window = window
+        self.dialog: ExportDialog | None = None
+
+    def ask_export(self, source: Path) -> None:
+        """Asks how to export a run, an adapter's folder or a checkpoint's file."""
+        from app.ui.export.dialog import ExportDialog
+
+        self.dialog = ExportDialog(source, self._window)
+        self.dialog.finished.connect(self._on_finished)
+        self.dialog.open()
+
+    def shutdown(self) -> None:
+        """Stops an export that runs; nothing of it stays."""
+        if self.dialog is not None:
+            self.dialog.shutdown()
+
+    def _on_finished(self) -> None:
+        dialog, self.dialog = self.dialog, None
+        if dialog is not None:
+            dialog.deleteLater()

@@ -1,0 +1,116 @@
+"""The export dialog: what is chosen reaches the worker, and what comes of it is shown with its certificate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from app.core.export.format import EXPORT_FORMATS
+from app.ui.export.dialog import ExportDialog
+from app.ui.export.option_grid import ShareSlider
+from app.ui.form.plain_editor import CheckEditor, ChoiceBox, TextEditor
+from tests.worker.answering_model import make_adapter, make_model
+from tests.worker.training import saved_arrays
+
+PATIENCE_MS = 60_000
+
+
+@pytest.fixture(scope="module")
+def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("export")
+    return make_adapter(make_model(root / "base"), root / "friendly")
+
+
+def choose(dialog: ExportDialog, name: str) -> None:
+    dialog.formats.setCurrentRow(list(EXPORT_FORMATS).index(name))
+
+
+@pytest.fixture
+def revealed() -> list[Path]:
+    return []
+
+
+@pytest.fixture
+def dialog(qtbot: QtBot, adapter: Path, revealed: list[Path]) -> ExportDialog:
+    made = ExportDialog(adapter, reveal=revealed.append)
+    qtbot.addWidget(made)
+    made.show()
+    return made
+
+
+@pytest.mark.parametrize("name", list(EXPORT_FORMATS))
+def test_every_option_of_every_format_reaches_the_job(dialog: ExportDialog, name: str) -> None:
+    choose(dialog, name)
+    assert dialog.job.format == name
+    assert dialog.options.editors.keys() == {option.name for option in EXPORT_FORMATS[name].options}
+    for option in EXPORT_FORMATS[name].options:
+        editor = dialog.options.editors[option.name]
+        assert dialog.job.options[option.name] == option.default
+        if isinstance(editor, ShareSlider):
+            editor.slider.setValue(10)
+        elif isinstance(editor, CheckEditor):
+            editor.click()
+        elif isinstance(editor, ChoiceBox):
+            editor.set_value(option.choices[-1].value)
+        else:
+            assert isinstance(editor, TextEditor)
+            editor.setText("word")
+        assert dialog.job.options[option.name] != option.default
+
+
+def test_the_place_and_the_checkpoint_reach_the_job(dialog: ExportDialog, adapter: Path, tmp_path: Path) -> None:
+    choose(dialog, "fused")
+    assert (dialog.job.source, dialog.job.checkpoint) == (adapter, "last")
+    assert dialog.job.out.name == "friendly-fused"
+    dialog.out.choose(str(tmp_path / "mine"))
+    assert dialog.job.out == tmp_path / "mine"
+    assert "are free there" in dialog._space.text()
+
+
+def test_what_is_in_the_way_is_said_and_holds_back_the_export(dialog: ExportDialog, tmp_path: Path) -> None:
+    dialog.out.choose(str(tmp_path))
+    assert not dialog.export_button.isEnabled()
+    assert "exists, and nothing is written over" in dialog._problem.text()
+    dialog.out.choose("somewhere")
+    assert "whole path" in dialog._problem.text()
+    dialog.out.choose(str(tmp_path / "new"))
+    assert dialog.export_button.isEnabled()
+    assert dialog._problem.isHidden()
+
+
+def test_an_export_is_made_and_shown_with_its_certificate(
+    qtbot: QtBot, dialog: ExportDialog, revealed: list[Path], adapter: Path, tmp_path: Path
+) -> None:
+    choose(dialog, "adapter")
+    dialog.out.choose(str(tmp_path / "out"))
+    dialog.export_button.click()
+    assert dialog.stop_button.isVisible()
+    assert not dialog.formats.isEnabled()
+    qtbot.waitUntil(lambda: dialog.export_button.isVisible(), timeout=PATIENCE_MS)
+    assert dialog.result_card.isVisible()
+    assert dialog.result_card.sentence.text().endswith("agrees with the run's model.")
+    assert (tmp_path / "out" / "certificate.json").is_file()
+    wanted = saved_arrays(adapter / "adapters.safetensors")
+    assert saved_arrays(tmp_path / "out" / "adapters.safetensors").keys() == wanted.keys()
+    dialog.result_card.reveal.click()
+    assert revealed == [tmp_path / "out"]
+
+
+def test_a_stop_leaves_nothing(qtbot: QtBot, dialog: ExportDialog, tmp_path: Path) -> None:
+    choose(dialog, "fused")
+    dialog.out.choose(str(tmp_path / "place" / "out"))
+    dialog.export_button.click()
+    dialog.stop_button.click()
+    qtbot.waitUntil(lambda: dialog.export_button.isVisible(), timeout=PATIENCE_MS)
+    assert dialog.result_card.isHidden()
+    assert not list((tmp_path / "place").glob("*")) if (tmp_path / "place").exists() else True
+
+
+def test_a_source_that_is_no_adapter_is_told(qtbot: QtBot, tmp_path: Path) -> None:
+    made = ExportDialog(tmp_path)
+    qtbot.addWidget(made)
+    made.show()
+    assert "There is no adapter in" in made._problem.text()
+    assert not made.export_button.isEnabled()
