@@ -101,10 +101,13 @@ def reading_of(text: str, encoding: str) -> str:
 
 def example_line(text: str) -> str:
     """A line with characters outside ASCII, cut; empty where there is none."""
-    found = re.search(r"[^\r\n]*[^\x00-\x7f\ufeff][^\r\n]*", text[:200_000])
+    text = text[:200_000]
+    found = re.search(r"[^\x00-\x7f\ufeff]", text)
     if found is None:
         return ""
-    line = found[0].strip("\ufeff \t")
+    ends = [at for end in "\r\n" if (at := text.find(end, found.start())) >= 0]
+    begin = max(text.rfind(end, 0, found.start()) for end in "\r\n") + 1
+    line = text[begin : min(ends, default=len(text))].strip("\ufeff \t")
     # From the start, or from a little before the first character that tells.
     telling = next((at for at, character in enumerate(line) if not character.isascii()), 0)
     start = max(telling - EXAMPLE_CHARACTERS // 2, 0)

@@ -141,3 +141,9 @@ def test_a_wrong_choice_is_an_error_with_its_place(
 def test_every_choice_is_an_encoding_of_texts() -> None:
     assert all(usable_encoding(name) for name in ENCODING_CHOICES)
     assert len(set(ENCODING_CHOICES.values())) == len(ENCODING_CHOICES)
+
+
+def test_one_long_line_of_ascii_is_looked_through_once(tmp_path: Path) -> None:
+    path = tmp_path / "rows.json"
+    path.write_bytes(('[{"prompt": "a", "completion": "' + "b " * 300_000 + '"}]').encode("utf-16-le"))
+    assert ("encoding", "Read as UTF-16.") in told(check_files([path]))
