@@ -163,7 +163,7 @@ class MessageBar(QWidget):
             self.emptied.emit()
 
 
-def shortened(text: str) -> str:
+def _shortened(text: str) -> str:
     """What a banner has room for of a long message."""
     lines = text.splitlines()
     kept = "\n".join([*lines[:LINES_SHOWN], *(["…"] if len(lines) > LINES_SHOWN else [])])
@@ -197,7 +197,7 @@ class Banner(QFrame):
         layout = QHBoxLayout(self)
         layout.setContentsMargins(theme.SPACE * 3 // 2, theme.SPACE // 2, theme.SPACE // 2, theme.SPACE // 2)
         layout.setSpacing(theme.SPACE)
-        shown = shortened(self.message.text)
+        shown = _shortened(self.message.text)
         text = QLabel(shown, self)
         self._waiting = QLabel(self)
         self._waiting.setObjectName("message.waiting")
