@@ -137,7 +137,7 @@ class _Zip:
             self._archive = zipfile.ZipFile(path)
         except ARCHIVE_ERRORS as error:
             raise ArchiveError(f"The archive is damaged: {error}.", "damaged_file") from error
-        entries = [entry for entry in self._archive.infolist() if not entry.is_dir()]
+        entries = [entry for entry in self._archive.infolist() if entry.filename and not entry.is_dir()]
         self._entries: dict[str, zipfile.ZipInfo] = {}
         for entry in entries:
             is_link = stat.S_ISLNK(entry.external_attr >> 16)

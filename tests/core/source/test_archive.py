@@ -97,6 +97,7 @@ def test_names_that_lead_out_and_hidden_files_are_harmless(tmp_path: Path) -> No
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("../../outside.jsonl", ROWS)
         archive.writestr("/etc/passwd.jsonl", lines(pair(7)))
+        archive.writestr(zipfile.ZipInfo(""), b"no name")
         archive.writestr("__MACOSX/._rows.jsonl", b"\0\5\x16\7")
         archive.writestr(".hidden/rows.jsonl", b"{")
     report = check_files([path])
