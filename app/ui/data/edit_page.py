@@ -35,8 +35,8 @@ from app.ui.widget.icon_button import IconButton
 from app.ui.widget.table import Index
 
 WINDOW_ROWS = 50
-UNCHANGED = "Nothing is changed yet."
-ASSEMBLED = "The rows are put together of what the file holds; a new file holds them as JSONL."
+_UNCHANGED = "Nothing is changed yet."
+_ASSEMBLED = "The rows are put together of what the file holds; a new file holds them as JSONL."
 
 
 class RowList(QAbstractListModel):
@@ -325,7 +325,7 @@ class DataEditPage(QWidget):
         counts = ((len(edits.changed), "changed"), (len(edits.dropped), "dropped"), (len(edits.added), "added"))
         parts = [f"{count:,} {word}" for count, word in counts if count]
         if parts or not self._target:
-            self.state_label.setText(", ".join(parts) or (ASSEMBLED if self._is_assembled() else UNCHANGED))
+            self.state_label.setText(", ".join(parts) or (_ASSEMBLED if self._is_assembled() else _UNCHANGED))
             theme.set_role(self.state_label, role="muted")
         self.save_button.setEnabled(bool(edits) and not self.source.is_saving)
 
