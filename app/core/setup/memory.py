@@ -32,8 +32,8 @@ from app.core.setup.memory_term import (
     layer_terms,
     logits_bytes,
     optimizer_items,
-    step_of,
 )
+from app.core.setup.step_plan import StepPlan
 from app.core.target.key import top_layers
 from app.core.target.selection import Selection, resolve
 
@@ -54,48 +54,30 @@ class MemoryFit(StrEnum):
 class _Weights:
     """How many arrays of each kind are held at the peak.
 
-    Those of every layer, of the largest layer on top of that, logits (but of their pieces never more than
-    ``pieces``), final states, gradients."""
+    ``layer``: of every layer from the forward to the backward pass; ``top``: of the largest layer while its gradient
+    is computed; ``again``: of a layer that checkpointing computes anew, for which of every layer ``kept`` states are
+    held. Logits (but of their pieces never more than ``pieces``) and final ``state`` while the loss is computed;
+    ``rated_logits`` and ``rated_pieces`` where tokens' probabilities are. Then ``gradient`` and ``sums`` (of an
+    accumulation) of the trained part, and what an ``update`` holds by optimizer: gradients, new values, new states.
+    ``sampled``: what sampling holds, in terms of `memory_method`.
+    """
 
     layer: Terms
     top: Terms
+    again: Terms
+    kept: float
     logits: float
     pieces: float
+    rated_logits: float
+    rated_pieces: float
     state: float
     gradient: float
+    sums: float
+    sampled: float
+    update: Mapping[str, float]
 
 
-# (compiled, gradient checkpointing)
-_WEIGHTS = {
-    (True, False): _Weights(
-        layer=Terms(3.7, 1.2, inner=2.2, scores=1.1, low_rank=0.8, cast=0.5, kept_cast=0.6, weight=1.0,
-                    wide_weight=0.75),
-        top=Terms(inner=3.7, scores=1.3, cast=0.2, weight=0.5),
-        logits=2.8, pieces=9.8, state=2.5, gradient=0.9,
-    ),
-    (True, True): _Weights(
-        layer=Terms(hidden=1.0, weight=0.45, wide_weight=1.4),
-        top=Terms(mixer=5.8, inner=4.0, scores=2.7, cast=3.3, kept_cast=0.6),
-        logits=1.7, pieces=9.8, state=0.5, gradient=1.6,
-    ),
-    (False, False): _Weights(
-        layer=Terms(hidden=3.0, mixer=1.2, inner=2.3, scores=1.25, low_rank=0.1, cast=0.3, kept_cast=0.6,
-                    wide_weight=0.3),
-        top=Terms(mixer=2.7, inner=1.45, scores=0.7, cast=3.4, weight=3.0, wide_weight=2.0),
-        logits=3.45, pieces=7.0, state=0.5, gradient=0.5,
-    ),
-    (False, True): _Weights(
-        layer=Terms(hidden=1.4, weight=0.2, wide_weight=0.5),
-        top=Terms(inner=6.4, scores=2.7, cast=1.8, kept_cast=0.6, weight=0.9, wide_weight=0.5),
-        logits=2.65, pieces=7.0, state=1.8, gradient=1.15,
-    ),
-}  # fmt: skip
-
-# Copies of the trained parameters while the optimizer updates them: gradients, new values, new states.
-_UPDATE = {
-    True: {"adam": 4.4, "adamw": 4.1, "lion": 2.0, "sgd": 1.6, "adafactor": 2.05, "muon": 2.9},
-    False: {"adam": 1.7, "adamw": 1.7, "lion": 2.4, "sgd": 1.5, "adafactor": 1.5, "muon": 1.9},
-}  # fmt: skip
+WEIGHTS_BY_HAND
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,42 +135,27 @@ class MemoryEstimate:
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
-    """What two real steps at the longest batch showed: MLX's peak, the seconds of the second step, and its size."""
-
-    peak_bytes: int
-    step_s: float
-    step: StepSize
-
-
-@dataclass(frozen=True, slots=True)
 class Calibration:
-    """What a probe taught of one config: ``factor`` is measured over estimated bytes of what a step adds."""
+    """What a probe taught of one config: ``factor`` is measured over estimated bytes of what a step adds, by the
+    steps of ``plan``."""
 
     factor: float
-    probe: Probe
-    batch_size: int
-    max_seq_length: int
-
-    def step_for(self, config: TrainConfig, otherwise: StepSize) -> StepSize:
-        """The probed step itself where batch and length are the same."""
-        same = (config.batch_size, config.max_seq_length) == (self.batch_size, self.max_seq_length)
-        is_alike = is_cut(config) or otherwise.rows == self.probe.step.rows
-        return self.probe.step if same and is_alike else otherwise
-
-    def step_s(self, step: StepSize, batch_size: int) -> float:
-        """Seconds of a batch of another size whose largest step is ``step``, in proportion to its positions."""
-        return self.probe.step_s * batch_size * step.width / (self.batch_size * self.probe.step.width)
+    plan: StepPlan
 
 
 def calibrate(
-    inspection: Inspection, config: TrainConfig, selection: Selection, probe: Probe, *, compiled: bool = True
+    inspection: Inspection,
+    config: TrainConfig,
+    selection: Selection,
+    peak_bytes: int,
+    steps: StepPlan,
+    *,
+    compiled: bool = True,
 ) -> Calibration:
-    """The calibration from a probe of this config."""
-    estimated = _estimate(inspection, config, selection, probe.step, 1.0, compiled)
-    measured = max(probe.peak_bytes - estimated.fixed, 0)
-    factor = measured / estimated.dynamic if estimated.dynamic else 1.0
-    return Calibration(factor, probe, config.batch_size, config.max_seq_length)
+    """The calibration from MLX's peak over the heaviest of the ``steps`` of this config."""
+    estimated = _peak(inspection, config, selection, steps, 1.0, compiled)
+    measured = max(peak_bytes - estimated.fixed, 0)
+    return Calibration(measured / estimated.dynamic if estimated.dynamic else 1.0, steps)
 
 
 def estimate(
@@ -198,9 +165,7 @@ def estimate(
     *,
     machine_memory_gb: float = 0.0,
     working_set_gb: float = 0.0,
-    longest: int | None = None,
-    target_share: float = 1.0,
-    labelled: bool = False,
+    steps: StepPlan | None = None,
     calibration: Calibration | None = None,
     compiled: bool = True,
     with_remedies: bool = True,
@@ -209,20 +174,17 @@ def estimate(
 
     Those take some 20 estimates; a caller that must answer at once leaves them out with ``with_remedies``.
 
-    ``longest`` is the longest example in tokens (the maximum length counts if unknown), ``target_share`` the share
-    of positions that are trained, ``labelled`` true for answers with a label each, ``compiled`` false where MLX
-    compiles no kernels. The limit is MLX's recommended working set, or 90 % of the machine's memory if only that is
-    known.
+    ``steps`` are those that the data make (rows at the maximum length where they are not known), ``compiled`` false
+    where MLX compiles no kernels. The limit is MLX's recommended working set, or 90 % of the machine's memory if
+    only that is known.
     """
     limit = round(1e9 * (working_set_gb or machine_memory_gb * 0.9))
 
+    known = steps or (calibration.plan if calibration is not None else StepPlan(config))
+    factor = calibration.factor if calibration is not None else 1.0
+
     def peak(edited: TrainConfig, chosen: Selection) -> MemoryEstimate:
-        step = step_of(edited, longest, target_share, labelled=labelled)
-        if calibration is None:
-            return _estimate(inspection, edited, chosen, step, 1.0, compiled)
-        return _estimate(
-            inspection, edited, chosen, calibration.step_for(edited, step), calibration.factor, compiled
-        )
+        return _peak(inspection, edited, chosen, known, factor, compiled)
 
     found = peak(config, selection)
     verdict = _verdict(found.total, limit)
@@ -230,6 +192,20 @@ def estimate(
     if with_remedies and verdict is MemoryFit.WONT_FIT:
         remedies = _remedies(inspection, config, limit, lambda edited: peak(edited, resolve(inspection, edited)))
     return replace(found, limit=limit, verdict=verdict, remedies=remedies, calibrated=calibration is not None)
+
+
+def _peak(
+    inspection: Inspection,
+    config: TrainConfig,
+    selection: Selection,
+    steps: StepPlan,
+    factor: float,
+    compiled: bool,
+) -> MemoryEstimate:
+    """That of the greediest step."""
+    sizes = steps.largest(config)
+    found = [_estimate(inspection, config, selection, size, factor, compiled) for size in sizes]
+    return max(found, key=lambda one: one.total)
 
 
 def _estimate(
@@ -242,35 +218,42 @@ def _estimate(
 ) -> MemoryEstimate:
     item = item_bytes(inspection) if selection.kind == "full" else ITEM_BYTES["float32"]
     trained = selection.trainable_parameters * item
-    optimizer = optimizer_items(config, selection) * item
-    weights = _WEIGHTS[compiled, config.grad_checkpoint]
+    weights = _WEIGHTS[compiled]
     layers = layer_terms(inspection, config, selection, step)
     whole = reduce(add, layers, Terms())
-    largest = max((layer.weighed(weights.top) for layer in layers), default=0.0)
+    if config.grad_checkpoint:
+        saved, beside = weights.kept * whole.hidden, weights.again
+    else:
+        saved, beside = whole.weighed(weights.layer), weights.top
     states = step.positions * inspection.hidden_size * item_bytes(inspection)
     of_all, of_piece = logits_bytes(inspection, step)
-    logits = min(weights.logits * of_all, weights.pieces * of_piece)
-    activations = whole.weighed(weights.layer) + largest + weights.state * states
-    gradients = weights.gradient * trained
-    update = _UPDATE[compiled][config.optimizer] * trained
-    if update > activations + logits + gradients:
-        gradients, activations, logits = update, 0.0, 0.0
+    if method_of(config).data == "examples":
+        logits = min(weights.logits * of_all, weights.pieces * of_piece)
+    else:
+        logits = min(weights.rated_logits * of_all, weights.rated_pieces * of_piece)
+    # The peak is where the loss is, in the layer that takes most, or in the update, which needs no activations.
+    phases = (
+        (saved + weights.state * states, logits, 0.0),
+        (saved + max((layer.weighed(beside) for layer in layers), default=0.0), 0.0, weights.gradient * trained),
+        (0.0, 0.0, weights.update[config.optimizer] * trained),
+    )
+    activations, logits, gradients = max(phases, key=sum)
     # The trainer holds on to an earlier state of an adapter, and to the gradients of an accumulation or of pieces.
     adds_up = config.grad_accumulation_steps > 1 or is_cut(config)
-    kept = trained * ((selection.kind != "full") + adds_up)
+    kept = trained * ((selection.kind != "full") + adds_up * (1 + weights.sums))
     others = second_models(config, step, inspection.path)
     answers = sampling(inspection, config, step)
-    apart = max(answers.total, others.judging)
+    apart = round(weights.sampled * max(answers.total, others.judging))
     cache = computed = 0
     if apart > gradients + activations + logits:
         gradients = activations = logits = 0.0
-        cache = answers.cache if apart == answers.total else 0
+        cache = min(answers.cache, apart) if answers.total >= others.judging else 0
         computed, apart = apart - cache, 0
     return MemoryEstimate(
         weights=inspection.weight_bytes,
         adapter=0 if selection.kind == "full" else trained,
         gradients=round((gradients + kept) * factor),
-        optimizer=optimizer,
+        optimizer=optimizer_items(config, selection) * item,
         activations=round(activations * factor),
         logits=round(logits * factor),
         judge=others.judge,

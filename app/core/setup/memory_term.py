@@ -45,23 +45,33 @@ class StepSize:
 class Terms:
     """Bytes of each kind of array, of one layer or summed over several.
 
-    ``hidden``: a state of every position. ``mixer``: outputs of attention's (or a state space's) matrices.
-    ``inner``: outputs of the MLP's first matrices, or of the experts that a token passes. ``scores``: attention
-    weights, rows × heads × width². ``low_rank``: x A of each adapter. ``cast``: adapter inputs in float32 where the
-    model is in 16 bit; ``kept_cast``: the same where ``adapter_dtype`` is float32, which keeps them for the
-    backward pass. ``weight``: the matrices of adapted modules, which DoRA computes anew; ``wide_weight``: the
-    same where they are 16 bit and DoRA widens them.
+    ``hidden``: a state of every position; ``norms``: one for each norm that a layer has. ``mixer``: outputs of
+    attention's (or a state space's) matrices; ``fused``: those of one matrix for queries, keys and values, which
+    are taken apart; ``normed``: queries and keys that are normed. ``inner``: outputs of the first matrices of an MLP
+    with a gate, or of the experts that a token passes; ``plain``: of one without a gate; ``routed``: the states that
+    go to experts. ``scores``: attention weights, rows × heads × width². ``low_rank``: x A of each adapter. ``cast``:
+    adapter inputs in float32 where the model is in 16 bit; ``kept_cast``: the same where ``adapter_dtype`` is
+    float32, which keeps them for the backward pass. ``weight``: the matrices of adapted modules, which DoRA
+    computes anew; ``wide_weight``: the same where they are 16 bit and DoRA widens them. ``own``: the largest matrix
+    of a layer that is trained itself; ``packed``: of one that is quantized.
     """
 
     hidden: float = 0.0
+    norms: float = 0.0
     mixer: float = 0.0
+    fused: float = 0.0
+    normed: float = 0.0
     inner: float = 0.0
+    plain: float = 0.0
+    routed: float = 0.0
     scores: float = 0.0
     low_rank: float = 0.0
     cast: float = 0.0
     kept_cast: float = 0.0
     weight: float = 0.0
     wide_weight: float = 0.0
+    own: float = 0.0
+    packed: float = 0.0
 
     def __add__(self, other: Terms) -> Terms:
         return Terms(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Terms)))
@@ -145,36 +155,46 @@ def _layer(
 ) -> Terms:
     item, positions = item_bytes(inspection), step.positions
     hidden = inspection.hidden_size
-    mixer = inner = 0.0
-    attends = False
-    for module in inside:
-        if len(module.shape) < 2 or module.group is Group.EMBEDDINGS:
-            continue
-        out, width_in = module.shape[-2], module.shape[-1]
-        if module.group in _MIXERS:
-            mixer += out if len(module.shape) == 2 else 0
-            attends = attends or module.group is Group.ATTENTION
-        elif width_in == hidden:
-            inner += out * _passes(inspection, module)
-    if any(name.endswith("q_norm") for name in inspection.other_names):
-        mixer *= 2  # queries and keys are kept before and after their norms
+    matrices = [m for m in inside if len(m.shape) >= 2 and m.group is not Group.EMBEDDINGS]
+    mixing = [m for m in matrices if m.group in _MIXERS]
+    attending = [m for m in mixing if m.group is Group.ATTENTION and m.shape[-1] == hidden]
+    mixer = sum(m.shape[-2] for m in mixing if len(m.shape) == 2)
+    first = [m for m in matrices if m.group not in _MIXERS and m.shape[-1] == hidden]
+    inner = sum(m.shape[-2] * _passes(inspection, m) for m in first)
+    last = [m for m in matrices if m.group not in _MIXERS and m.shape[-2] == hidden and m.shape[-1] != hidden]
+    has_gate = inner >= 2 * sum(m.shape[-1] * _passes(inspection, m) for m in last) or not last
+    is_normed = any(name.endswith("q_norm") for name in inspection.other_names)
     low_rank = cast = weight = 0.0
     for module in adapted:
         passes = _passes(inspection, module)
         low_rank += config.lora_parameters.rank * passes
         cast += module.shape[-1] * passes if item < 4 else 0
         weight += math.prod(module.shape) if config.fine_tune_type == "dora" else 0
+    largest = max((math.prod(m.shape) for m in matrices), default=0)
     return Terms(
         hidden=positions * hidden * item,
+        norms=positions * hidden * item * _norms(inspection),
         mixer=positions * mixer * item,
-        inner=positions * inner * item,
-        scores=step.rows * inspection.num_heads * step.width**2 * item if attends else 0.0,
+        fused=positions * attending[0].shape[-2] * item if len(attending) == 1 else 0.0,
+        normed=positions * sum(m.shape[-2] for m in attending) * item if is_normed else 0.0,
+        inner=positions * inner * item if has_gate else 0.0,
+        plain=0.0 if has_gate else positions * inner * item,
+        routed=positions * hidden * item * max((_passes(inspection, m) for m in first if len(m.shape) == 3), default=0),
+        scores=step.rows * inspection.num_heads * step.width**2 * item if attending else 0.0,
         low_rank=positions * low_rank * 4,
         cast=positions * cast * 4,
         kept_cast=positions * cast * 4 if _keeps_casts(config) else 0.0,
         weight=weight * 4 if item == 4 else 0.0,
         wide_weight=weight * 4 if item < 4 else 0.0,
+        own=largest * item if config.fine_tune_type == "full" else 0.0,
+        packed=largest * item if any(m.bits for m in matrices) else 0.0,
     )
+
+
+def _norms(inspection: Inspection) -> int:
+    """Norms of a layer that stand on its states."""
+    last = [name.rsplit(".", 1)[-1] for name in inspection.other_names if not name.startswith("model")]
+    return sum("norm" in name or name.startswith("ln") for name in last if name not in ("q_norm", "k_norm"))
 
 
 def _keeps_casts(config: TrainConfig) -> bool:

@@ -12,6 +12,7 @@ from app.core.data.check import check_config_data, check_files
 from app.core.data.convert import first_examples
 from app.core.data.prepare import CancelledError, PreparedData, prepare_data
 from app.core.data.report import DataReport, report_json, with_findings
+from app.core.model.folder import locate_model
 from app.core.problem import Severity, UnusableError
 from app.core.protocol import event
 from app.core.protocol.job import CheckJob, TokenizeJob
@@ -19,9 +20,12 @@ from app.core.setup.chosen_method import method_of
 from app.core.source.data_file import locate_data
 from app.core.source.finding import Findings
 from app.core.source.source import SPLITS
+from app.worker.batch.shape import Costs
+from app.worker.batch.step_count import planned_costs
 from app.worker.data.preview import shown_example
 from app.worker.data.rated_statistic import add_rated_findings, rated_statistics
 from app.worker.data.statistic import add_length_findings, statistics
+from app.worker.model.inspect import inspect_model
 from app.worker.process.channel import Channel
 from app.worker.process.job import job_config
 from app.worker.process.progress import Reporter
@@ -54,9 +58,18 @@ class TokenizedData:
 
     def statistics(self, config: TrainConfig) -> dict[str, dict[str, Any]]:
         """The figures of every split, as plain JSON values."""
+        costs = _costs(config)
         if method_of(config).data == "examples":
-            return {split: statistics(item.token_set, config) for split, item in self.tokenized.items()}
-        return {split: rated_statistics(item, config) for split, item in self.tokenized.items()}
+            return {split: statistics(item.token_set, config, costs) for split, item in self.tokenized.items()}
+        return {split: rated_statistics(item, config, costs) for split, item in self.tokenized.items()}
+
+
+def _costs(config: TrainConfig) -> Costs | None:
+    """What the model's positions cost, by which batches are cut; None for one that cannot be inspected."""
+    try:
+        return planned_costs(inspect_model(locate_model(config.model)))
+    except UnusableError:
+        return None
 
 
 def tokenize_config(config: TrainConfig, folder: Path, tokenizer: Any, reporter: Reporter) -> TokenizedData:

@@ -13,8 +13,13 @@ from app.core.setup.chosen_method import prompt_limit
 from app.core.setup.plan import iterations_per_epoch
 from app.core.source.finding import Findings
 from app.worker.array import Bools, Ints
+from app.worker.batch.pair_batch import PairPlan
+from app.worker.batch.shape import Costs
+from app.worker.batch.step_count import StepCount, count_sampled_steps, count_steps
 from app.worker.data.statistic import histogram
 from app.worker.token.cache import Tokenized
+from app.worker.token.rated_answer import LabelledAnswers, Pairs, RatedAnswers
+from app.worker.token.token_set import Example, TokenSet
 
 PAIR_PARTS = ("prompt", "chosen", "rejected")
 
@@ -81,7 +86,7 @@ class RowLengths:
         return dict(zip(names, [self.prompt, *answers], strict=True))
 
 
-def rated_statistics(tokenized: Tokenized, config: TrainConfig) -> dict[str, Any]:
+def rated_statistics(tokenized: Tokenized, config: TrainConfig, costs: Costs | None = None) -> dict[str, Any]:
     """The figures of one split, as plain JSON values, as `app.worker.data.statistic.statistics` has them.
 
     ``tokens`` counts what the model reads: of a pair the prompt with each answer. ``kept_tokens`` is what remains
@@ -92,6 +97,7 @@ def rated_statistics(tokenized: Tokenized, config: TrainConfig) -> dict[str, Any
     kept = np.minimum(found.whole, found.limit)[used]
     edges, counts = histogram(longest)
     trained = int(found.learned[used].sum())
+    steps = _steps(tokenized, found, config, costs)
     return {
         "kind": found.kind,
         "examples": len(longest),
@@ -113,8 +119,29 @@ def rated_statistics(tokenized: Tokenized, config: TrainConfig) -> dict[str, Any
         "parts": {name: _part(lengths) for name, lengths in found.parts().items()},
         "histogram": {"edges": edges, "counts": counts},
         "padding_share": {},
+        "steps": steps.rows,
+        "step_batches": steps.batches,
         "iterations_per_epoch": iterations_per_epoch(config, int(used.sum())),
     }
+
+
+def _steps(tokenized: Tokenized, found: RowLengths, config: TrainConfig, costs: Costs | None) -> StepCount:
+    """Those of the plan that the run follows; of sampled answers as if each were as long as it may be."""
+    if found.kind == "prompts":
+        return count_sampled_steps(found.prompt, config)
+    each = found.whole.shape[1] if found.whole.ndim == 2 else 1
+    rows = np.flatnonzero(~found.left_out)
+    if not len(rows):
+        return StepCount()
+    token_set, limit = tokenized.token_set, found.limit
+    places = (each * rows[:, None] + np.arange(each)).reshape(-1)
+    answers = TokenSet.from_examples([
+        Example(one.tokens[:limit], one.trained[:limit]) for one in (token_set[int(at)] for at in places)
+    ])  # fmt: skip
+    pairs: RatedAnswers = Pairs(answers, 0, 0)
+    if each == 1:
+        pairs = LabelledAnswers(answers, 0, 0, desirable=np.zeros(len(rows), np.bool_))
+    return count_steps(PairPlan(pairs, None, config, costs))
 
 
 def _part(lengths: Ints) -> dict[str, float]:

@@ -12,17 +12,20 @@ from app.core.config.train_config import Batching, TrainConfig
 from app.core.source.finding import Findings
 from app.worker.batch.examples import Examples
 from app.worker.batch.plan import BatchPlan
+from app.worker.batch.shape import Costs
+from app.worker.batch.step_count import StepCount, count_steps
 from app.worker.token.cache import Tokenized
 from app.worker.token.token_set import TokenSet
 
 HISTOGRAM_BINS = 40
-# Padding is measured on no more batches than this, which is close enough to show.
-MEASURED_BATCHES = 300
 BATCHINGS: tuple[Batching, ...] = ("bucket", "pack", "file_order")
 
 
-def statistics(token_set: TokenSet, config: TrainConfig) -> dict[str, Any]:
+def statistics(token_set: TokenSet, config: TrainConfig, costs: Costs | None = None) -> dict[str, Any]:
     """The figures of one split, as plain JSON values.
+
+    ``costs`` are the model's, by which batches are cut. ``steps`` are the distinct sizes of the steps of an epoch
+    (rows, width, targets, uses) that ``step_batches`` batches make.
 
     ``tokens`` and ``cut_tokens`` count before and beyond the maximum length, ``kept_tokens`` what is left,
     ``trained_tokens`` those of them that are targets; ``padding_share`` by way of batching; the histogram's edges
@@ -33,6 +36,8 @@ def statistics(token_set: TokenSet, config: TrainConfig) -> dict[str, Any]:
     kept = np.minimum(lengths, config.max_seq_length)
     edges, counts = histogram(lengths)
     trained = int(examples.targets.sum())
+    counts_of = {name: _counted(examples, config, name, costs) for name in BATCHINGS}
+    chosen = counts_of[config.batching]
     return {
         "kind": "examples",
         "examples": len(token_set),
@@ -53,7 +58,9 @@ def statistics(token_set: TokenSet, config: TrainConfig) -> dict[str, Any]:
         "limit": config.max_seq_length,
         "parts": {},
         "histogram": {"edges": edges, "counts": counts},
-        "padding_share": {name: padding_share(examples, config, name) for name in BATCHINGS},
+        "padding_share": {name: _padding(count) for name, count in counts_of.items()},
+        "steps": chosen.rows,
+        "step_batches": chosen.batches,
         "iterations_per_epoch": _iterations(len(examples), config),
     }
 
@@ -75,18 +82,15 @@ def histogram(lengths: npt.NDArray[np.int64], bins: int = HISTOGRAM_BINS) -> tup
     return edges.tolist(), counts.tolist()
 
 
-def padding_share(examples: Examples, config: TrainConfig, batching: Batching) -> float:
-    """Share of the positions computed in one epoch that hold no token; of large data, in evenly spread batches."""
+def _counted(examples: Examples, config: TrainConfig, batching: Batching, costs: Costs | None) -> StepCount:
     if not len(examples):
-        return 0.0
-    plan = BatchPlan(examples, config.batch_size, batching, config.seed)
-    count = plan.batches_per_epoch
-    tokens = positions = 0
-    for iteration in np.unique(np.linspace(1, count, min(count, MEASURED_BATCHES)).astype(np.int64)).tolist():
-        batch = plan.batch(iteration)
-        tokens += batch.tokens
-        positions += batch.positions
-    return 1 - tokens / positions if positions else 0.0
+        return StepCount()
+    return count_steps(BatchPlan(examples, config.batch_size, batching, config.seed, costs=costs))
+
+
+def _padding(count: StepCount) -> float:
+    """Share of the positions that hold no token."""
+    return 1 - count.tokens / count.positions if count.positions else 0.0
 
 
 def add_length_findings(

@@ -1,0 +1,81 @@
+"""The step plan: the steps that an epoch of the chosen data makes, as a worker counted them, and what they become
+when batch or length change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from app.core.config.train_config import TrainConfig
+from app.core.setup.chosen_method import method_of
+from app.core.setup.memory_term import LARGEST_PIECE, StepSize, is_cut, rows_each, step_of
+
+
+@dataclass(frozen=True, slots=True)
+class StepPlan:
+    """What was counted of the training data under a config.
+
+    ``steps`` are the distinct sizes with how often ``batches`` batches make them (several times a batch where
+    batches are cut); empty where only ``longest``, the longest example in tokens, is known, and None there that not
+    even that is. ``labelled`` for answers with a label each. ``config`` is the one that they were counted under.
+    """
+
+    config: TrainConfig
+    steps: tuple[tuple[StepSize, int], ...] = ()
+    batches: int = 0
+    longest: int | None = None
+    labelled: bool = False
+
+    @classmethod
+    def counted(
+        cls, config: TrainConfig, steps: Iterable[Sequence[int]], batches: int, longest: int | None, labelled: bool
+    ) -> StepPlan:
+        """From the rows (rows, width, targets, uses) that a worker sends."""
+        found = tuple((StepSize(rows, width, targets), uses) for rows, width, targets, uses in steps)
+        return cls(config, found, batches, longest, labelled)
+
+    def sizes(self, config: TrainConfig, target_share: float = 1.0) -> tuple[tuple[StepSize, float], ...]:
+        """The steps of one batch under ``config``, on average: each size, and how many of it.
+
+        Exact where batch, length and way of batching are those counted; else the same steps cut at the length, with
+        as many rows as the batch has more or fewer. What was not counted is the batch at its longest example.
+        """
+        if not self.steps or not self._is_like(config):
+            return ((step_of(config, self.longest, target_share, labelled=self.labelled), 1.0),)
+        found = [(self._under(step, config), uses / max(self.batches, 1)) for step, uses in self.steps]
+        if not is_cut(config):
+            return tuple(found)
+        share = config.batch_size / self.config.batch_size
+        return tuple(
+            (now, uses * share * then.rows / now.rows)
+            for (now, uses), (then, _) in zip(found, self.steps, strict=True)
+        )
+
+    def largest(self, config: TrainConfig, target_share: float = 1.0) -> tuple[StepSize, ...]:
+        """The steps of which none is smaller than another in every way: one of them is the peak."""
+        sizes = {step for step, _ in self.sizes(config, target_share)}
+        return tuple(one for one in sizes if not any(_covers(other, one) for other in sizes if other != one))
+
+    def _is_like(self, config: TrainConfig) -> bool:
+        return all(config.value(path) == self.config.value(path) for path in ("batching", "train_mode"))
+
+    def _under(self, step: StepSize, config: TrainConfig) -> StepSize:
+        rows, width = step.rows, step.width
+        longest_width = max(config.max_seq_length - 1, 1)
+        if config.max_completion_length != self.config.max_completion_length and method_of(self.config).is_sampled:
+            width += config.max_completion_length - self.config.max_completion_length
+        width = max(min(width, longest_width), 1)
+        if is_cut(config):
+            rows = max(1, min(rows, config.batch_size, LARGEST_PIECE // width)) if rows > 1 else 1
+        elif is_cut(self.config):
+            rows = config.batch_size
+        else:
+            now, then = (each.batch_size * rows_each(each, self.labelled) for each in (config, self.config))
+            rows = max(1, round(rows * now / then))
+        share = step.targets / step.positions
+        return StepSize(rows, width, max(1, min(rows * width, round(share * rows * width))))
+
+
+def _covers(large: StepSize, small: StepSize) -> bool:
+    attended = large.rows * large.width**2 >= small.rows * small.width**2
+    return attended and large.positions >= small.positions and large.targets >= small.targets

@@ -1,0 +1,93 @@
+"""Step counts: which sizes the steps of an epoch have, and how often, from the plan that training follows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from app.core.config.train_config import TrainConfig
+from app.core.model.inspection import Inspection
+from app.core.model.module_group import Group
+from app.core.setup.chosen_method import prompt_limit
+from app.worker.array import Ints
+from app.worker.batch.answer import answer_shape
+from app.worker.batch.batch import Batch, Plan
+from app.worker.batch.order import shuffled_order
+from app.worker.batch.shape import Costs, Shape
+
+# Batches that are looked at, evenly spread over an epoch; the heaviest ones are always among them.
+COUNTED_BATCHES = 300
+
+
+@dataclass(slots=True)
+class StepCount:
+    """How often each shape is computed in ``batches`` batches, of how many ``tokens`` in how many ``positions``."""
+
+    uses: Counter[Shape] = field(default_factory=Counter)
+    batches: int = 0
+    tokens: int = 0
+    positions: int = 0
+
+    def add(self, batch: Batch) -> None:
+        """One batch more."""
+        self.uses.update(batch.shapes)
+        self.batches += 1
+        self.tokens += batch.tokens
+        self.positions += batch.positions
+
+    @property
+    def rows(self) -> list[list[int]]:
+        """As plain JSON: rows, width, targets, uses; the largest first."""
+        found = sorted(self.uses.items(), key=lambda item: (-item[0].positions, item[0]))
+        return [[*shape, uses] for shape, uses in found]
+
+
+def count_steps(plan: Plan, most: int = COUNTED_BATCHES) -> StepCount:
+    """The steps of an epoch; of a long one, those of ``most`` batches and of the heaviest ones."""
+    count = plan.batches_per_epoch
+    spread = np.unique(np.linspace(1, count, min(count, most)).astype(np.int64)).tolist() if count else []
+    found = StepCount()
+    for iteration in spread:
+        found.add(plan.batch(iteration))
+    if len(spread) < count:
+        for iteration in set(plan.heaviest()) - set(spread):
+            found.add(plan.batch(iteration))
+    return found
+
+
+def count_sampled_steps(prompts: Ints, config: TrainConfig) -> StepCount:
+    """The steps of an epoch of sampled answers if each is as long as it may be; ``prompts`` are lengths in tokens."""
+    usable = prompts[prompts <= prompt_limit(config)]
+    found = StepCount()
+    if not len(usable):
+        return found
+    size = min(config.batch_size, len(usable))
+    for numbers in shuffled_order(_Lengths(usable), size, config.seed, 0)[:COUNTED_BATCHES]:
+        rows = len(numbers) * config.group_size
+        shape = answer_shape(rows, int(usable[numbers].max()) + config.max_completion_length - 1,
+                             config.max_completion_length)  # fmt: skip
+        found.uses[shape] += config.updates_per_generation
+        found.batches += config.updates_per_generation
+        found.positions += shape.positions
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Lengths:
+    inputs: Ints
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+
+def planned_costs(inspection: Inspection) -> Costs:
+    """The costs of a model that nobody has loaded, as the preparation of a run has them of the loaded one."""
+    heads = [m for m in inspection.modules if m.group in (Group.HEAD, Group.EMBEDDINGS) and len(m.shape) == 2]
+    total, hidden = inspection.total_parameters, max(inspection.hidden_size, 1)
+    if not heads or not inspection.num_layers:
+        return Costs()
+    in_head = min(inspection.vocab_size * hidden, max(total, 2) - 1)
+    in_layers = max(total - in_head, 1)
+    return Costs(head=in_head / in_layers, attention_span=max(in_layers / (2 * hidden * inspection.num_layers), 1.0))
