@@ -11,7 +11,7 @@ from app.command import output
 from app.core.method.figure import FIGURES
 from app.core.protocol import event
 from app.core.protocol.event import Event
-from app.core.quantity import duration_text
+from app.core.quantity import bytes_text, duration_text
 from app.core.run.history import Traded
 from app.core.system.plain_text import harmless_text
 
@@ -50,6 +50,8 @@ class TrainProgress(AbstractContextManager["TrainProgress"]):
                 self._show_phase(said)
             case event.Warned():
                 self._print(f"warning: {said.message}{f' {said.hint}' if said.hint else ''}")
+            case event.Estimated():
+                self._print(estimated_line(said))
             case event.Started():
                 self._iterations = said.iterations
                 self._print(started_line(said))
@@ -92,6 +94,16 @@ class TrainProgress(AbstractContextManager["TrainProgress"]):
             self._live.console.print(harmless_text(line), markup=False, highlight=False, soft_wrap=True)
         else:
             output.say(line)
+
+
+def estimated_line(said: event.Estimated) -> str:
+    """What the run will take."""
+    limit = f" of {bytes_text(said.limit_bytes)} that MLX should stay within" if said.limit_bytes else ""
+    memory = f"Estimated: {bytes_text(said.memory_bytes)} of memory{limit}"
+    if said.seconds is None:
+        return memory
+    time = f"{'at most' if said.is_most else 'about'} {duration_text(said.seconds)}"
+    return f"{memory} · {time}, going by an earlier run on this machine"
 
 
 def started_line(said: event.Started) -> str:

@@ -1,4 +1,4 @@
-"""Random runs for the memory estimate: a model, data and settings drawn from a seed, and MLX's peak of the real run.
+"""Random runs for the memory estimate: a model, data and settings drawn from a seed.
 
 The settings are drawn over what people choose (architecture, sizes, vocabulary, precision, rank, targets, batch,
 lengths, …), the sizes so that a run takes seconds.
@@ -21,8 +21,8 @@ from tests.worker.architectures import EXTRAS, SIZES
 from tests.worker.tiny_model import write_model
 
 ARCHITECTURES = (
-    "llama", "llama", "qwen2", "qwen3", "gemma", "gemma2", "phi3", "gpt2", "olmo2", "granite", "starcoder2", "stablelm",
-    "cohere", "smollm3", "mixtral", "qwen3_moe",
+    "llama", "llama", "qwen2", "qwen3", "gemma", "gemma2", "phi3", "gpt2", "olmo2", "granite", "starcoder2",
+    "stablelm", "cohere", "smollm3", "mixtral", "qwen3_moe",
 )  # fmt: skip
 MIXTURES = ("mixtral", "qwen3_moe")  # experts run in float32 only on a CPU
 BATCHINGS = ("bucket", "bucket", "bucket", "pack", "file_order")
@@ -31,10 +31,6 @@ METHOD_NAMES = ("sft",) * 6 + ("dpo", "orpo", "kto", "grpo", "online_dpo")
 PRECISIONS = {"float32": mx.float32, "bfloat16": mx.bfloat16, "float16": mx.float16}
 BATCHES = 6  # an epoch, so that the heaviest one is among them
 NAMED = {"vocab_size", "tie_word_embeddings", "num_hidden_layers"}  # what `write_model` calls otherwise
-REWARDS = (
-    "def letters(prompts, completions, answer, types=None):\n"
-    "    return [sum(c.isalpha() for c in text) / max(len(text), 1) for text in completions]\n"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +69,9 @@ def draw(source: random.Random) -> MemoryCase:
     """The next case of a seed."""
     model_type = source.choice(ARCHITECTURES)
     is_mixture = model_type in MIXTURES
-    precision = "float32" if is_mixture else source.choice(("float32", "float32", "bfloat16", "bfloat16", "float16"))
+    precision = (
+        "float32" if is_mixture else source.choice(("float32", "float32", "bfloat16", "bfloat16", "float16"))
+    )
     quantized = not is_mixture and source.random() < 0.3
     is_slow = quantized or precision != "float32"  # on a CPU, where no library multiplies them
     heads = source.choice((2, 4, 8))
@@ -136,7 +134,8 @@ def write_case(case: MemoryCase, folder: Path) -> TrainConfig:
     sizes = SIZES | {"layer_types": None} | extras | case.model
     model = write_model(
         folder / "model", case.model_type, tied=case.model["tie_word_embeddings"], quantized=case.quantized,
-        vocabulary=case.model["vocab_size"], dtype=PRECISIONS[case.precision], layers=case.model["num_hidden_layers"],
+        vocabulary=case.model["vocab_size"], dtype=PRECISIONS[case.precision],
+        layers=case.model["num_hidden_layers"],
         **{name: value for name, value in sizes.items() if value is not None and name not in NAMED},
     )  # fmt: skip
     values = dict(case.values)
@@ -148,7 +147,6 @@ def write_case(case: MemoryCase, folder: Path) -> TrainConfig:
 def _surroundings(folder: Path, model: Path, data: str, case: MemoryCase) -> dict[str, Any]:
     rows = [_row(data, number, length) for number, length in enumerate(case.lengths)]
     (folder / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    (folder / "rewards.py").write_text(REWARDS, encoding="utf-8")
     each = max(1, min(case.values["batch_size"], len(rows)))
     values: dict[str, Any] = {
         "model": str(model), "data": str(folder / "data.jsonl"), "iters": -(-len(rows) // each), "epochs": None,
@@ -156,8 +154,7 @@ def _surroundings(folder: Path, model: Path, data: str, case: MemoryCase) -> dic
         "val_batches": 0, "final_adapter": "last",
     }  # fmt: skip
     if data == "prompts":
-        values |= {"reward_functions": ["letters"], "reward_functions_file": str(folder / "rewards.py"),
-                   "iters": 3, "temperature": 1.5}  # fmt: skip
+        values |= {"reward_functions": ["contains_answer"], "iters": 3, "temperature": 1.5}
     return values
 
 

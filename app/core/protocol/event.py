@@ -71,6 +71,23 @@ class Inspected(Event):
     inspection: dict[str, Any]
 
 
+class Estimated(Event):
+    """What the run will take, told before the weights are loaded.
+
+    ``memory_bytes`` is MLX's peak with its ``memory_parts``, ``limit_bytes`` what it should stay within (0: not
+    known). ``seconds`` with their ``time_parts`` are there where an earlier run of this kind on this machine showed
+    its pace; ``is_most`` where the run may end sooner.
+    """
+
+    type: Literal["estimated"] = "estimated"
+    memory_bytes: int
+    limit_bytes: int = 0
+    memory_parts: dict[str, int] = Field(default_factory=dict)
+    seconds: float | None = None
+    time_parts: dict[str, float] = Field(default_factory=dict)
+    is_most: bool = False
+
+
 class Started(Event):
     """Training begins (or goes on, when ``iteration`` > 0). Token counts are of one epoch of the training data."""
 
@@ -256,7 +273,8 @@ class Failed(Event):
 
 
 AnyEvent: TypeAlias = (
-    Hello | Progressed | Warned | Inspected | Started | TrainReported | Validated | NeutralMeasured | Sampled
+    Hello | Progressed | Warned | Inspected | Estimated | Started | TrainReported | Validated | NeutralMeasured
+    | Sampled
     | CheckpointSaved | Paused | Resumed | Answered | Ready | Result | Finished | Failed
 )  # fmt: skip
 _ADAPTER: TypeAdapter[AnyEvent] = TypeAdapter(Annotated[AnyEvent, Field(discriminator="type")])

@@ -1,7 +1,7 @@
 """The duration of a run before it starts: what each part takes, from a pace that was measured on this machine.
 
-A pace is what a probe, or an earlier run, found of one kind of run: seconds of a step as ``piece_s`` beside its work
-and ``unit_s`` for each unit of it, and of all that is not a step. Work is counted in positions of the body, as
+A pace is what a probe, or an earlier run, found of one kind of run: seconds of a step as ``piece_s`` beside its
+work and ``unit_s`` for each unit of it, and of all that is not a step. Work is counted in positions of the body, as
 batches are planned by it.
 """
 
@@ -23,6 +23,7 @@ from app.core.setup.step_plan import StepPlan
 # A token of n answers that are sampled together takes as long as BESIDE + n of these: most of it is reading the
 # weights. 8 answers in one batch were 4 to 6 times as fast as one by one (tests/bench/bench_group.py).
 BESIDE_ANSWERS = 12
+FORWARD_SHARE = 0.5  # of a step, at most, where nothing was measured
 # What is called "at most" leaves room for the machine being busier than when it was measured.
 ROOM = 1.15
 
@@ -96,17 +97,14 @@ class Duration:
     is_most: bool
 
     @property
+    def parts(self) -> dict[str, float]:
+        """Seconds by name, as measured."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "is_most"}
+
+    @property
     def total(self) -> float:
         """All of it; with room where it is said to be the most."""
-        found = (
-            self.start
-            + self.reference
-            + self.compiling
-            + self.steps
-            + self.sampling
-            + self.measuring
-            + self.saving
-        )
+        found = sum(self.parts.values())
         return found * ROOM if self.is_most else found
 
 
@@ -181,7 +179,8 @@ def _measuring_s(config: TrainConfig, pace: Pace, method: Method, each_work: flo
     """Seconds of one measurement, with all that is measured beside the loss (``measure_s``)."""
     if method.is_sampled:
         return pace.measure_s + pace.sampling_s(extent.measured * config.group_size, config.max_completion_length)
-    return pace.measure_s + pace.measure_unit_s * each_work * extent.measured
+    unit_s = pace.measure_unit_s or pace.unit_s * FORWARD_SHARE
+    return pace.measure_s + unit_s * each_work * extent.measured
 
 
 def extent_of(config: TrainConfig, iterations: int, train: int, valid: int) -> Extent:

@@ -1,13 +1,9 @@
 """The memory estimate: what a training run will take at its peak, term by term, before anything is loaded.
 
 Weights, adapter and optimizer follow exactly from shapes and types. Of the arrays that a step computes the sizes
-follow exactly as well (`app.core.setup.memory_term`); how many of each kind MLX holds at once was measured on the
-CPU build, by least squares over some 350 runs of tiny models (Llama, Qwen, Gemma, GPT-2, Phi; LoRA, DoRA, full;
-weights of 4, 8, 16 and 32 bit), and then by hand for query norms and 16-bit DoRA on the rows of
-`tests/bench/bench_memory.py`, and ``logits`` and ``pieces`` for vocabularies of 8,000 to 152,000; ``kept_cast`` is
-what `app.worker.model.precision` saves, a fifth of all activations. On some 100 runs that nothing was fitted to, at
-0.3 to 46 MB, it was off by 4 to 11 % in the median and by 30 % at worst; MLX schedules differently from run to run,
-most of all with DoRA. A probe of the real run replaces that part by what it measured.
+follow exactly as well (`app.core.setup.memory_term`), for the very steps that the data make
+(`app.core.setup.step_plan`); how many of each kind MLX holds at once was measured (`app.core.setup.memory_weight`).
+A probe of the real run replaces that part by what it measured.
 """
 
 from __future__ import annotations
@@ -33,6 +29,7 @@ from app.core.setup.memory_term import (
     logits_bytes,
     optimizer_items,
 )
+from app.core.setup.memory_weight import PEAK_WEIGHTS, PeakWeights
 from app.core.setup.step_plan import StepPlan
 from app.core.target.key import top_layers
 from app.core.target.selection import Selection, resolve
@@ -51,36 +48,6 @@ class MemoryFit(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class _Weights:
-    """How many arrays of each kind are held at the peak.
-
-    ``layer``: of every layer from the forward to the backward pass; ``top``: of the largest layer while its gradient
-    is computed; ``again``: of a layer that checkpointing computes anew, for which of every layer ``kept`` states are
-    held. Logits (but of their pieces never more than ``pieces``) and final ``state`` while the loss is computed;
-    ``rated_logits`` and ``rated_pieces`` where tokens' probabilities are. Then ``gradient`` and ``sums`` (of an
-    accumulation) of the trained part, and what an ``update`` holds by optimizer: gradients, new values, new states.
-    ``sampled``: what sampling holds, in terms of `memory_method`.
-    """
-
-    layer: Terms
-    top: Terms
-    again: Terms
-    kept: float
-    logits: float
-    pieces: float
-    rated_logits: float
-    rated_pieces: float
-    state: float
-    gradient: float
-    sums: float
-    sampled: float
-    update: Mapping[str, float]
-
-
-WEIGHTS_BY_HAND
-
-
-@dataclass(frozen=True, slots=True)
 class Remedy:
     """Config values with which the run would fit: what the button says, what it sets, and the peak it leads to."""
 
@@ -93,12 +60,12 @@ class Remedy:
 class MemoryEstimate:
     """The peak of a run in bytes; the parts add up to ``total``.
 
-    ``activations`` are what forward and backward pass hold at the peak, ``logits`` the vocabulary's share of it.
-    When the optimizer's update is the peak (large trained parts, short examples) both are 0 and ``gradients`` has
-    what the update holds. Where answers are sampled, and that is the peak, ``cache`` and ``sampling`` have it and
-    those are 0; where it is not, ``apart`` says what it takes while nothing is trained. ``judge`` and ``reference``
-    are the weights of other models. ``limit`` is what MLX should stay within, 0 if unknown; ``calibrated`` if a
-    probe counts.
+    ``activations`` are what forward and backward pass hold at the peak, ``logits`` the vocabulary's share of it:
+    0 where the peak comes after the loss, in a layer's gradient. When the optimizer's update is the peak (large
+    trained parts, short examples) both are 0 and ``gradients`` has what the update holds. Where answers are
+    sampled, and that is the peak, ``cache`` and ``sampling`` have it and those are 0; where it is not, ``apart``
+    says what it takes while nothing is trained. ``judge`` and ``reference`` are the weights of other models.
+    ``limit`` is what MLX should stay within, 0 if unknown; ``calibrated`` if a probe counts.
     """
 
     weights: int
@@ -127,6 +94,15 @@ class MemoryEstimate:
     def fixed(self) -> int:
         """What is there all the time: the weights of all models, adapter and optimizer."""
         return self.weights + self.judge + self.reference + self.adapter + self.optimizer
+
+    @property
+    def parts(self) -> dict[str, int]:
+        """Bytes by name."""
+        names = (
+            "weights", "judge", "reference", "adapter", "optimizer", "gradients", "activations", "logits",
+            "log_probabilities", "cache", "sampling",
+        )  # fmt: skip
+        return {name: getattr(self, name) for name in names}
 
     @property
     def dynamic(self) -> int:
@@ -218,28 +194,34 @@ def _estimate(
 ) -> MemoryEstimate:
     item = item_bytes(inspection) if selection.kind == "full" else ITEM_BYTES["float32"]
     trained = selection.trainable_parameters * item
-    weights = _WEIGHTS[compiled]
+    weights = PEAK_WEIGHTS[compiled]
     layers = layer_terms(inspection, config, selection, step)
     whole = reduce(add, layers, Terms())
     if config.grad_checkpoint:
         saved, beside = weights.kept * whole.hidden, weights.again
     else:
         saved, beside = whole.weighed(weights.layer), weights.top
+    # The trainer holds on to an earlier state of an adapter, and to the gradients of an accumulation or of pieces.
+    adds_up = config.grad_accumulation_steps > 1 or is_cut(config)
+    update = (weights.summed_update if adds_up else weights.update)[config.optimizer]
     states = step.positions * inspection.hidden_size * item_bytes(inspection)
     of_all, of_piece = logits_bytes(inspection, step)
+    if method_of(config).is_mismatched:  # as many answers again are read beside, without a gradient
+        of_all, of_piece = 2 * of_all, 2 * of_piece
+    is_half = item_bytes(inspection) < ITEM_BYTES["float32"]
     if method_of(config).data == "examples":
-        logits = min(weights.logits * of_all, weights.pieces * of_piece)
+        logits = min(weights.logits[is_half] * of_all, weights.pieces * of_piece)
     else:
-        logits = min(weights.rated_logits * of_all, weights.rated_pieces * of_piece)
-    # The peak is where the loss is, in the layer that takes most, or in the update, which needs no activations.
+        logits = min(weights.rated_logits[is_half] * of_all, weights.rated_pieces * of_piece)
+    # The peak is where the loss is, in the layer that takes most, in the update, which needs no activations, or
+    # where examples are measured.
     phases = (
         (saved + weights.state * states, logits, 0.0),
         (saved + max((layer.weighed(beside) for layer in layers), default=0.0), 0.0, weights.gradient * trained),
-        (0.0, 0.0, weights.update[config.optimizer] * trained),
+        (0.0, 0.0, update * trained),
+        (*_measuring(inspection, config, selection, step, weights), 0.0),
     )
     activations, logits, gradients = max(phases, key=sum)
-    # The trainer holds on to an earlier state of an adapter, and to the gradients of an accumulation or of pieces.
-    adds_up = config.grad_accumulation_steps > 1 or is_cut(config)
     kept = trained * ((selection.kind != "full") + adds_up * (1 + weights.sums))
     others = second_models(config, step, inspection.path)
     answers = sampling(inspection, config, step)
@@ -263,6 +245,24 @@ def _estimate(
         sampling=round(computed * factor),
         apart=apart,
     )
+
+
+def _measuring(
+    inspection: Inspection, config: TrainConfig, selection: Selection, step: StepSize, weights: PeakWeights
+) -> tuple[float, float]:
+    """Activations and logits where held-out examples are measured, a whole batch at a time, without a gradient.
+
+    Only a batch that is cut or packed can be smaller in training than it is there; of pairs both are the same."""
+    if method_of(config).data != "examples":
+        return 0.0, 0.0
+    width = step.width if config.batching != "pack" else min(step.width, max(config.max_seq_length - 1, 1))
+    rows = config.batch_size
+    targets = max(1, round(step.targets / step.positions * rows * width))
+    apart = config.with_value("batching", "bucket")
+    layers = layer_terms(inspection, apart, selection, StepSize(rows, width, targets))
+    of_all, of_piece = logits_bytes(inspection, StepSize(rows, width, targets))
+    held = max((layer.weighed(weights.read) for layer in layers), default=0.0)
+    return held, min(weights.read_logits * of_all, weights.read_pieces * of_piece)
 
 
 def _verdict(total: int, limit: int) -> MemoryFit:

@@ -47,13 +47,15 @@ class Terms:
 
     ``hidden``: a state of every position; ``norms``: one for each norm that a layer has. ``mixer``: outputs of
     attention's (or a state space's) matrices; ``fused``: those of one matrix for queries, keys and values, which
-    are taken apart; ``normed``: queries and keys that are normed. ``inner``: outputs of the first matrices of an MLP
-    with a gate, or of the experts that a token passes; ``plain``: of one without a gate; ``routed``: the states that
-    go to experts. ``scores``: attention weights, rows × heads × width². ``low_rank``: x A of each adapter. ``cast``:
-    adapter inputs in float32 where the model is in 16 bit; ``kept_cast``: the same where ``adapter_dtype`` is
-    float32, which keeps them for the backward pass. ``weight``: the matrices of adapted modules, which DoRA
-    computes anew; ``wide_weight``: the same where they are 16 bit and DoRA widens them. ``own``: the largest matrix
-    of a layer that is trained itself; ``packed``: of one that is quantized.
+    are taken apart; ``normed``: queries and keys that are normed. ``inner``: outputs of the first matrices of an
+    MLP with a gate, or of the experts that a token passes; ``plain``: of one without a gate; ``routed``: the states
+    that go to experts. ``scores``: attention weights, rows × heads × width²; ``masked``: the same where rows are
+    packed, which takes a mask; ``wide_scores``: the same in a model of 16 bit. ``low_rank``: x A of each adapter;
+    ``outs``: their outputs, ``dora_outs``: those of DoRA, in float32. ``cast``: adapter inputs in float32 where the
+    model is in 16 bit; ``kept_cast``: the same where ``adapter_dtype`` is float32, which keeps them for the
+    backward pass. ``weight``: the matrices of adapted modules, which DoRA computes anew; ``wide_weight``: the same
+    where they are 16 bit and DoRA widens them. ``own``: the largest matrix of a layer that is trained itself;
+    ``packed``: of one that is quantized.
     """
 
     hidden: float = 0.0
@@ -65,7 +67,11 @@ class Terms:
     plain: float = 0.0
     routed: float = 0.0
     scores: float = 0.0
+    masked: float = 0.0
+    wide_scores: float = 0.0
     low_rank: float = 0.0
+    outs: float = 0.0
+    dora_outs: float = 0.0
     cast: float = 0.0
     kept_cast: float = 0.0
     weight: float = 0.0
@@ -163,13 +169,17 @@ def _layer(
     inner = sum(m.shape[-2] * _passes(inspection, m) for m in first)
     last = [m for m in matrices if m.group not in _MIXERS and m.shape[-2] == hidden and m.shape[-1] != hidden]
     has_gate = inner >= 2 * sum(m.shape[-1] * _passes(inspection, m) for m in last) or not last
+    routed = max((_passes(inspection, m) for m in first if len(m.shape) == 3), default=0)
     is_normed = any(name.endswith("q_norm") for name in inspection.other_names)
-    low_rank = cast = weight = 0.0
+    is_dora = config.fine_tune_type == "dora"
+    low_rank = cast = weight = outs = 0.0
     for module in adapted:
         passes = _passes(inspection, module)
         low_rank += config.lora_parameters.rank * passes
+        outs += module.shape[-2] * passes
         cast += module.shape[-1] * passes if item < 4 else 0
-        weight += math.prod(module.shape) if config.fine_tune_type == "dora" else 0
+        weight += math.prod(module.shape) if is_dora else 0
+    scores = step.rows * inspection.num_heads * step.width**2 * item if attending else 0.0
     largest = max((math.prod(m.shape) for m in matrices), default=0)
     return Terms(
         hidden=positions * hidden * item,
@@ -179,9 +189,13 @@ def _layer(
         normed=positions * sum(m.shape[-2] for m in attending) * item if is_normed else 0.0,
         inner=positions * inner * item if has_gate else 0.0,
         plain=0.0 if has_gate else positions * inner * item,
-        routed=positions * hidden * item * max((_passes(inspection, m) for m in first if len(m.shape) == 3), default=0),
-        scores=step.rows * inspection.num_heads * step.width**2 * item if attending else 0.0,
+        routed=positions * hidden * item * routed,
+        scores=scores,
+        masked=scores if config.batching == "pack" else 0.0,
+        wide_scores=scores if item < 4 else 0.0,
         low_rank=positions * low_rank * 4,
+        outs=0.0 if is_dora else positions * outs * item,
+        dora_outs=positions * outs * 4 if is_dora else 0.0,
         cast=positions * cast * 4,
         kept_cast=positions * cast * 4 if _keeps_casts(config) else 0.0,
         weight=weight * 4 if item == 4 else 0.0,

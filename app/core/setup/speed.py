@@ -1,4 +1,4 @@
-"""Speeds: the paces of earlier runs on this machine, kept by kind of run for a guess before anything is measured."""
+"""Speeds: the paces of earlier runs on this machine, kept by kind of run, for a guess before any is measured."""
 
 from __future__ import annotations
 

@@ -3,12 +3,16 @@ when batch or length change."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from app.core.config.train_config import TrainConfig
 from app.core.setup.chosen_method import method_of
 from app.core.setup.memory_term import LARGEST_PIECE, StepSize, is_cut, rows_each, step_of
+
+# What the sizes of the steps depend on, beside the rows themselves.
+SIZE_PATHS = ("batch_size", "max_seq_length", "max_completion_length", "group_size")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +32,21 @@ class StepPlan:
 
     @classmethod
     def counted(
-        cls, config: TrainConfig, steps: Iterable[Sequence[int]], batches: int, longest: int | None, labelled: bool
+        cls,
+        config: TrainConfig,
+        steps: Iterable[Sequence[int]],
+        batches: int,
+        longest: int | None = None,
+        *,
+        labelled: bool = False,
     ) -> StepPlan:
         """From the rows (rows, width, targets, uses) that a worker sends."""
         found = tuple((StepSize(rows, width, targets), uses) for rows, width, targets, uses in steps)
         return cls(config, found, batches, longest, labelled)
+
+    def or_else(self, other: StepPlan) -> StepPlan:
+        """This plan where its steps are known, else the other."""
+        return self if self.steps else other
 
     def sizes(self, config: TrainConfig, target_share: float = 1.0) -> tuple[tuple[StepSize, float], ...]:
         """The steps of one batch under ``config``, on average: each size, and how many of it.
@@ -60,10 +74,14 @@ class StepPlan:
         return all(config.value(path) == self.config.value(path) for path in ("batching", "train_mode"))
 
     def _under(self, step: StepSize, config: TrainConfig) -> StepSize:
+        if all(config.value(path) == self.config.value(path) for path in SIZE_PATHS):
+            return step
         rows, width = step.rows, step.width
         longest_width = max(config.max_seq_length - 1, 1)
         if config.max_completion_length != self.config.max_completion_length and method_of(self.config).is_sampled:
             width += config.max_completion_length - self.config.max_completion_length
+        if config.batching == "pack":  # rows of several examples, which may be wider than the longest
+            longest_width = math.ceil(width * min(1.0, config.max_seq_length / self.config.max_seq_length))
         width = max(min(width, longest_width), 1)
         if is_cut(config):
             rows = max(1, min(rows, config.batch_size, LARGEST_PIECE // width)) if rows > 1 else 1

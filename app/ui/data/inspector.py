@@ -38,7 +38,8 @@ class SplitFigures:
     and prompts); ``edges`` are in tokens.
 
     ``kind`` is examples, pairs, answers or prompts; rows longer than ``limit`` are cut (prompts are left out);
-    ``parts`` are median and longest of prompt and answers, ``longest_used`` is what the run will read.
+    ``parts`` are median and longest of prompt and answers, ``longest_used`` is what the run will read; ``steps``
+    are the sizes (rows, width, targets) of the steps that ``step_batches`` batches make, with how often.
     """
 
     kind: str
@@ -61,11 +62,14 @@ class SplitFigures:
     counts: tuple[int, ...]
     padding_share: dict[str, float]
     iterations_per_epoch: int
+    steps: tuple[tuple[int, int, int, int], ...] = ()
+    step_batches: int = 0
 
     @classmethod
     def from_dict(cls, tree: dict[str, Any]) -> SplitFigures:
         """The figures as a worker sends them; keys of newer versions are dropped."""
         known = {name: tree[name] for name in cls.__slots__ if name in tree}
+        known["steps"] = tuple(tuple(step) for step in tree.get("steps", ()))
         return cls(**known, edges=tuple(tree["histogram"]["edges"]), counts=tuple(tree["histogram"]["counts"]))
 
 

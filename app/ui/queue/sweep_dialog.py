@@ -131,7 +131,7 @@ class AxisRow(QWidget):
 class SweepDialog(QDialog):
     """Varies a config. Every variant is checked as Start checks the form; ``queued(entries)`` when it is accepted.
 
-    ``run_s`` gives the seconds that so many iterations take, or None.
+    ``run_s`` gives the seconds that a config takes for so many iterations, or None.
     """
 
     queued = Signal(list)  # list[QueueEntry]
@@ -143,7 +143,7 @@ class SweepDialog(QDialog):
         data: DataReport | None = None,
         parent: QWidget | None = None,
         *,
-        run_s: Callable[[int], float | None] = lambda _: None,
+        run_s: Callable[[TrainConfig, int], float | None] = lambda _config, _iterations: None,
     ) -> None:
         super().__init__(parent)
         self.setObjectName("sweep_dialog")
@@ -253,11 +253,13 @@ class SweepDialog(QDialog):
         if total is None:
             return "one after the other"
         parts = [f"{plural(total, 'iteration')} in all"]
-        seconds = [self._run_s(plan.iterations(v.config, plan.train_examples(v.config, self._data)))
-                   for v in self.variants]  # fmt: skip
+        seconds = [
+            self._run_s(v.config, plan.iterations(v.config, plan.train_examples(v.config, self._data)))
+            for v in self.variants
+        ]
         known = [one for one in seconds if one is not None]
         if len(known) == len(seconds):
-            parts.append(f"about {duration_text(sum(known))}, as the form was measured")
+            parts.append(f"about {duration_text(sum(known))}, going by what was measured on this machine")
         return " · ".join(parts)
 
     def _show_checked(self) -> None:

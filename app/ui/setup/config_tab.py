@@ -9,10 +9,11 @@ from PySide6.QtCore import QEvent, Qt, QTimer, Signal
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from app.core.problem import Problem, Severity
-from app.core.quantity import bytes_text, duration_text, percent_text, plural
+from app.core.quantity import bytes_text, percent_text, plural
 from app.core.setup import plan
 from app.core.setup.check import check_config
 from app.core.setup.memory import MemoryFit
+from app.core.setup.step_plan import StepPlan
 from app.ui.data.inspector import SplitFigures
 from app.ui.data.panel import DataPanel
 from app.ui.form.field import Field
@@ -209,7 +210,11 @@ class ConfigTab(QWidget):
             self.estimate.set_data(examples)
         else:
             trained = None if tokens.kind == "prompts" else tokens.trained_tokens  # answers are yet to be sampled
-            self.estimate.set_data(examples, trained, tokens.longest_used, labelled=tokens.kind == "answers")
+            steps = StepPlan.counted(
+                self.store.config, tokens.steps, tokens.step_batches, tokens.longest_used,
+                labelled=tokens.kind == "answers",
+            )  # fmt: skip
+            self.estimate.set_data(examples, trained, steps, valid=self._valid_examples)
         fields = self.fields
         own = [field.own_problem for field in fields.values() if field.own_problem]
         self.problems = [*own, *self._found()]
@@ -224,6 +229,11 @@ class ConfigTab(QWidget):
         self.start_bar.set_problems(self.problems)
         self.start_bar.set_plan(self._plan())
         self._show_unknown()
+
+    @property
+    def _valid_examples(self) -> int:
+        found = plan.parts(self.store.config, self.data_panel.report)
+        return found.valid if found else 0
 
     @property
     def _tokens(self) -> SplitFigures | None:
@@ -259,10 +269,8 @@ class ConfigTab(QWidget):
         what = f"{selection.trainable_parameters:,} parameters ({percent_text(selection.trainable_percent)})"
         peak = self.estimate.estimate
         memory = f" It takes about {bytes_text(peak.total)} of memory" if peak is not None else ""
-        seconds = self.estimate.run_s(count)
-        memory += (
-            f" and at most {duration_text(seconds)}." if memory and seconds is not None else "." if memory else ""
-        )
+        time = self.estimate.run_time(config, count)
+        memory += (f" and {time.text}." if time is not None else ".") if memory else ""
         return f"Trains {what} in {plural(selection.adapted_modules, 'module')} for {long}.{memory}"
 
     def _show_unknown(self) -> None:

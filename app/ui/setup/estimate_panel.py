@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -12,17 +13,19 @@ from PySide6.QtWidgets import QWidget
 from app.core.config.train_config import TrainConfig
 from app.core.model.inspection import Inspection
 from app.core.protocol.program import compiles_kernels
-from app.core.quantity import bytes_text, percent_text
+from app.core.quantity import bytes_text, duration_text, percent_text
+from app.core.setup.duration import Duration, Pace, duration, extent_of, work_costs
 from app.core.setup.memory import Calibration, MemoryEstimate, MemoryFit, estimate
-from app.core.setup.memory_term import step_of
 from app.core.setup.recommendation import RANK_PATH, rank_values, suggest
+from app.core.setup.speed import kept_pace, speed_key
+from app.core.setup.step_plan import StepPlan
 from app.core.system.setting import load_settings
 from app.core.target.selection import Selection
 from app.ui.form.grid import FieldGrid
 from app.ui.form.selection_model import SelectionModel
 from app.ui.form.store import ConfigStore
 from app.ui.setup.memory_panel import MemoryPanel
-from app.ui.setup.probe_bar import ProbeBar
+from app.ui.setup.probe_bar import ProbeBar, ProbeQuestion
 from app.ui.setup.remedy_search import RemedySearch
 from app.ui.setup.suggestion_list import SuggestionList
 from app.ui.widget.card import Card
@@ -30,6 +33,20 @@ from app.ui.widget.figure import CountFigure
 from app.ui.worker.inspector import Inspector
 
 FIGURE_WIDTH = 150  # px
+
+
+@dataclass(frozen=True, slots=True)
+class RunTime:
+    """How long a run takes, and whether a probe of this very setup or an earlier run of its kind says so."""
+
+    duration: Duration
+    is_probed: bool
+
+    @property
+    def text(self) -> str:
+        """about 3 min, from an earlier run on this machine."""
+        said = f"{'at most' if self.duration.is_most else 'about'} {duration_text(self.duration.total)}"
+        return said if self.is_probed else f"{said}, going by an earlier run on this machine"
 
 
 class EstimatePanel(Card):
@@ -49,8 +66,8 @@ class EstimatePanel(Card):
         self._store, self._model, self._inspector = store, model, inspector
         self._examples: int | None = None
         self._tokens: int | None = None
-        self._longest: int | None = None
-        self._labelled = False
+        self._valid = 0
+        self._steps: StepPlan | None = None
         self.estimate: MemoryEstimate | None = None
         self._search = RemedySearch(self)
         self._search.found.connect(self._on_found)
@@ -89,15 +106,15 @@ class EstimatePanel(Card):
         self,
         examples: int | None,
         trained_tokens: int | None = None,
-        longest: int | None = None,
+        steps: StepPlan | None = None,
         *,
-        labelled: bool = False,
+        valid: int = 0,
     ) -> None:
-        """Tells how many examples and trained tokens an epoch there are, and the longest example in tokens; None
-        while that is not known. ``labelled``: an example is one answer with a label, not a pair."""
-        known = (examples, trained_tokens, longest, labelled)
-        if known != (self._examples, self._tokens, self._longest, self._labelled):
-            self._examples, self._tokens, self._longest, self._labelled = known
+        """Tells how many examples and trained tokens an epoch there are, and the steps that they make; None while
+        that is not known. ``valid`` are the examples that measure."""
+        known = (examples, trained_tokens, steps, valid)
+        if known != (self._examples, self._tokens, self._steps, self._valid):
+            self._examples, self._tokens, self._steps, self._valid = known
             self._turn.start()
             self._show_suggestions()
 
@@ -113,14 +130,28 @@ class EstimatePanel(Card):
         self._show_suggestions()
         self._turn.start()
 
-    def run_s(self, iterations: int) -> float | None:
-        """Seconds that so many iterations take at most, by the probe's longest batch; None without a probe."""
-        known = self.probe.calibration
-        if known is None:
+    def run_time(self, config: TrainConfig, iterations: int) -> RunTime | None:
+        """How long a run of so many iterations takes under a config like the form's; None while nothing was
+        measured: neither by a probe of this setup nor in an earlier run of its kind on this machine."""
+        inspection = self._model.inspection
+        if inspection is None:
             return None
-        config = self._store.config
-        largest = known.step_for(config, step_of(config, self._longest, labelled=self._labelled))
-        return iterations * known.step_s(largest, config.batch_size)
+        probed = self.probe.pace
+        pace = probed or self._earlier_pace(inspection, config)
+        if pace is None:
+            return None
+        steps = self._steps or StepPlan(config)
+        extent = extent_of(config, iterations, self._examples or 0, self._valid)
+        found = duration(config, pace, work_costs(inspection), steps, extent)
+        return RunTime(found, is_probed=probed is not None)
+
+    def run_s(self, config: TrainConfig, iterations: int) -> float | None:
+        """The seconds of `run_time`."""
+        found = self.run_time(config, iterations)
+        return None if found is None else found.duration.total
+
+    def _earlier_pace(self, inspection: Inspection, config: TrainConfig) -> Pace | None:
+        return kept_pace(speed_key(inspection, config, compiled=compiles_kernels()))
 
     def memory_of(self, selection: Selection) -> int:
         """The bytes that a run would take with these modules instead of the chosen ones; 0 without a model."""
@@ -133,7 +164,8 @@ class EstimatePanel(Card):
         if known.inspection is None or known.selection is None or not config.data:
             self.probe.set_question(None)
         else:
-            self.probe.set_question((config, known.inspection, known.selection))
+            steps = self._steps or StepPlan(config)
+            self.probe.set_question(ProbeQuestion(config, known.inspection, known.selection, steps))
         self.estimate = self._search.request(self._question())
         searching = self.estimate is not None and self.estimate.verdict is MemoryFit.WONT_FIT
         self._show_estimate(searching=searching)
@@ -150,8 +182,7 @@ class EstimatePanel(Card):
             selection,
             self._inspector.memory_bytes,
             self._inspector.working_set_bytes,
-            self._longest,
-            self._labelled,
+            self._steps,
             self.probe.calibration,
         )
 
@@ -214,8 +245,7 @@ def _estimate(
     selection: Selection,
     memory_bytes: int,
     working_set_bytes: int,
-    longest: int | None,
-    labelled: bool,
+    steps: StepPlan | None,
     calibration: Calibration | None,
     with_remedies: bool,
 ) -> MemoryEstimate:
@@ -225,8 +255,7 @@ def _estimate(
         selection,
         machine_memory_gb=memory_bytes / 1e9,
         working_set_gb=working_set_bytes / 1e9,
-        longest=longest,
-        labelled=labelled,
+        steps=steps,
         calibration=calibration,
         compiled=compiles_kernels(),
         with_remedies=with_remedies,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 
@@ -10,14 +13,15 @@ from app.core.model.inspection import Inspection
 from app.core.protocol import event
 from app.core.protocol.job import ProbeJob
 from app.core.protocol.program import compiles_kernels
-from app.core.setup.memory import Calibration, Probe, calibrate
-from app.core.setup.memory_term import StepSize
+from app.core.setup.duration import Pace
+from app.core.setup.memory import Calibration, calibrate
+from app.core.setup.step_plan import StepPlan
 from app.core.target.selection import Selection
 from app.ui.widget import theme
 from app.ui.worker.job import JobRunner
 from app.ui.worker.process import WorkerOutcome
 
-READY_TEXT = "Runs the longest batch on this machine: exact memory, and how long the run takes at most."
+READY_TEXT = "Runs the longest batch on this machine: its real memory, and how long the run will take."
 # What a probe's result does not depend on, or scales with: everything else makes it worthless.
 KEPT_BY = (
     "iters", "epochs", "seed", "adapter_name", "learning_rate", "steps_per_report", "steps_per_eval", "save_every",
@@ -28,15 +32,29 @@ KEPT_BY = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class ProbeQuestion:
+    """What a probe would measure: a config of a model, its targets, and the steps that its data make."""
+
+    config: TrainConfig
+    inspection: Inspection
+    selection: Selection
+    steps: StepPlan
+
+
 class ProbeBar(QWidget):
-    """Runs the worker's probe of a config; ``measured`` fires with a `Calibration`, or None when forgotten."""
+    """Runs the worker's probe of a config; ``measured`` fires with a `Calibration`, or None when forgotten.
+
+    ``pace`` is the speed that it found, for as long as the calibration holds.
+    """
 
     measured = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._asked: tuple[TrainConfig, Inspection, Selection] | None = None
-        self._data: dict[str, float] | None = None
+        self._asked: ProbeQuestion | None = None
+        self._data: dict[str, Any] | None = None
+        self.pace: Pace | None = None
         self._calibration: Calibration | None = None
         self._job = JobRunner(self)
         self._job.emitted.connect(self._on_event)
@@ -66,7 +84,7 @@ class ProbeBar(QWidget):
         """What stands beside the button."""
         return self._label.text()
 
-    def set_question(self, question: tuple[TrainConfig, Inspection, Selection] | None) -> None:
+    def set_question(self, question: ProbeQuestion | None) -> None:
         """What a click would measure; None while something is missing."""
         self._question = question
         self.button.setEnabled(question is not None or self._job.is_running)
@@ -79,7 +97,7 @@ class ProbeBar(QWidget):
         if self._job.is_running:
             self._job.stop()
         if self._calibration is not None:
-            self._calibration = None
+            self._calibration = self.pace = None
             self._say(READY_TEXT)
             self.measured.emit(None)
 
@@ -94,7 +112,7 @@ class ProbeBar(QWidget):
         if self._question is None:
             return
         self._asked, self._data = self._question, None
-        self._job.start(ProbeJob(config=self._question[0].model_dump(mode="json")))
+        self._job.start(ProbeJob(config=self._question.config.model_dump(mode="json")))
         self.button.setText("Cancel")
         self._say("Starting…")
 
@@ -110,14 +128,15 @@ class ProbeBar(QWidget):
             stopped = outcome.finished is not None
             self._say(READY_TEXT if stopped else outcome.sentence(), "small" if stopped else "error")
             return
-        config, inspection, selection = self._asked
-        data = self._data
-        step = StepSize(int(data["rows"]), int(data["width"]), int(data["targets"]))
-        probe = Probe(int(data["peak_bytes"]), float(data["step_s"]), step)
-        self._calibration = calibrate(inspection, config, selection, probe, compiled=compiles_kernels())
-        self._say(
-            f"Measured at {step.rows} × {step.width} tokens at a time: {probe.step_s:.3g} s an iteration.", "good"
-        )
+        asked, data = self._asked, self._data
+        steps = StepPlan.counted(asked.config, data["steps"], data["step_batches"], labelled=data["labelled"])
+        self.pace = Pace.from_dict(data["pace"])
+        self._calibration = calibrate(
+            asked.inspection, asked.config, asked.selection, int(data["peak_bytes"]), asked.steps.or_else(steps),
+            compiled=compiles_kernels(),
+        )  # fmt: skip
+        size = f"{data['rows']:,} × {data['width']:,} tokens"
+        self._say(f"Measured at {size} at a time: {data['step_s']:.3g} s an iteration.", "good")
         self.measured.emit(self._calibration)
 
     def _say(self, text: str, role: str = "small") -> None:

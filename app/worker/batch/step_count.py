@@ -9,8 +9,8 @@ import numpy as np
 
 from app.core.config.train_config import TrainConfig
 from app.core.model.inspection import Inspection
-from app.core.model.module_group import Group
 from app.core.setup.chosen_method import prompt_limit
+from app.core.setup.duration import work_costs
 from app.worker.array import Ints
 from app.worker.batch.answer import answer_shape
 from app.worker.batch.batch import Batch, Plan
@@ -58,7 +58,7 @@ def count_steps(plan: Plan, most: int = COUNTED_BATCHES) -> StepCount:
 
 
 def count_sampled_steps(prompts: Ints, config: TrainConfig) -> StepCount:
-    """The steps of an epoch of sampled answers if each is as long as it may be; ``prompts`` are lengths in tokens."""
+    """The steps of an epoch of sampled answers if each is as long as it may be; ``prompts`` are their tokens."""
     usable = prompts[prompts <= prompt_limit(config)]
     found = StepCount()
     if not len(usable):
@@ -84,10 +84,5 @@ class _Lengths:
 
 def planned_costs(inspection: Inspection) -> Costs:
     """The costs of a model that nobody has loaded, as the preparation of a run has them of the loaded one."""
-    heads = [m for m in inspection.modules if m.group in (Group.HEAD, Group.EMBEDDINGS) and len(m.shape) == 2]
-    total, hidden = inspection.total_parameters, max(inspection.hidden_size, 1)
-    if not heads or not inspection.num_layers:
-        return Costs()
-    in_head = min(inspection.vocab_size * hidden, max(total, 2) - 1)
-    in_layers = max(total - in_head, 1)
-    return Costs(head=in_head / in_layers, attention_span=max(in_layers / (2 * hidden * inspection.num_layers), 1.0))
+    found = work_costs(inspection)
+    return Costs(found.head, found.attention_span)

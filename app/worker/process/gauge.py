@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import math
+import os
 import sys
 import time
 from dataclasses import dataclass
@@ -22,6 +23,13 @@ class Memory:
     peak_gb: float
     cache_gb: float
     swap_gb: float | None
+
+
+def memory_sizes() -> tuple[int, int]:
+    """Bytes of the machine's memory, and of what MLX should stay within."""
+    info = mx.device_info()
+    memory = int(info.get("memory_size") or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    return memory, int(info.get("max_recommended_working_set_size") or memory * 0.75)
 
 
 SWAP_IS_FRESH_S = 1.0

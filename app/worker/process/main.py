@@ -104,8 +104,10 @@ def hello(task: str) -> event.Hello:
     """The first event: versions, device, memory."""
     import mlx.core as mx
 
+    from app.worker.process.gauge import memory_sizes
+
     info: dict[str, Any] = dict(mx.device_info())
-    memory = int(info.get("memory_size") or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    memory, working_set = memory_sizes()
     versions = {"luthier": __version__, "python": sys.version.split()[0], "mlx": importlib.metadata.version("mlx")}
     versions["mlx-lm"] = importlib.metadata.version("mlx-lm")
     return event.Hello(
@@ -113,6 +115,6 @@ def hello(task: str) -> event.Hello:
         versions=versions,
         device=str(info.get("device_name") or info.get("architecture") or mx.default_device()),
         memory_gb=memory / 1e9,
-        working_set_gb=int(info.get("max_recommended_working_set_size") or memory * 0.75) / 1e9,
+        working_set_gb=working_set / 1e9,
         pid=os.getpid(),
     )

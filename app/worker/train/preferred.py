@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 
 import mlx.core as mx
@@ -16,6 +17,7 @@ from app.core.setup.chosen_method import needs_reference
 from app.worker.array import Arrays
 from app.worker.batch.pair_batch import PairPlan, References
 from app.worker.batch.shape import Costs
+from app.worker.batch.step_count import StepCount, count_steps
 from app.worker.model.head import Head, NoHead
 from app.worker.objective.preference_objective import preference
 from app.worker.objective.reference import Reference
@@ -43,6 +45,7 @@ class PreferredData(TrainingData):
             raise UnusableError([Problem("data", said, hint=hint)])
         faults = self._train.faults
         around.tell_rows(data, data.train, faults, Counter(kind for kind, _, _ in faults))
+        self.is_labelled = isinstance(self._train, LabelledAnswers)
         _require_both(self._train)
         _tell_pairs(around, self._train, config)
 
@@ -55,9 +58,17 @@ class PreferredData(TrainingData):
     def batches_per_epoch(self, config: TrainConfig) -> int:
         return plan.iterations_per_epoch(config, len(self))
 
+    def valid_examples(self) -> int:
+        return len(self._valid) if self._valid is not None else 0
+
+    def steps(self, config: TrainConfig, costs: Costs) -> StepCount:
+        return count_steps(PairPlan(self._train, None, config, costs))
+
     def parts(self, model: nn.Module, head: Head | NoHead, config: TrainConfig, costs: Costs) -> LoopParts:
         reference = Reference(model, head, config) if needs_reference(config) else None
+        began = time.perf_counter()
         known = self._references(self._train, reference, config)
+        reference_s = (time.perf_counter() - began) / len(self._train.answers) if reference is not None else 0.0
         yardstick = PairValidation(self._train, known, config.batch_size, -(-YARDSTICK_PAIRS // config.batch_size))
         valid = None
         if is_measured(self._around, self._valid, config):
@@ -65,7 +76,7 @@ class PreferredData(TrainingData):
             known_valid = self._references(self._valid, reference, config)
             valid = PairValidation(self._valid, known_valid, config.batch_size, config.val_batches)
         batches = PairPlan(self._train, known, config, costs)
-        return LoopParts(preference(head, config), batches, valid, yardstick, LossGuard())
+        return LoopParts(preference(head, config), batches, valid, yardstick, LossGuard(), reference_s)
 
     def _references(
         self, pairs: RatedAnswers, reference: Reference | None, config: TrainConfig

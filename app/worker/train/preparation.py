@@ -7,6 +7,7 @@ run's ``config.yaml`` says exactly what runs, in words that stock ``mlx_lm.lora 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -22,22 +23,31 @@ from app.core.model.inspection import Inspection
 from app.core.problem import Problem, Severity, UnusableError, errors
 from app.core.protocol import event
 from app.core.protocol.job import TrainJob
+from app.core.protocol.program import compiles_kernels
 from app.core.run.folder import RunDir
 from app.core.setup.check import check_config
 from app.core.setup.chosen_method import method_of
 from app.core.setup.config_file import load_config, save_config
+from app.core.setup.duration import Extent, duration, extent_of, work_costs
+from app.core.setup.memory import estimate
+from app.core.setup.memory_term import rows_each
+from app.core.setup.speed import kept_pace, speed_key
+from app.core.setup.step_plan import StepPlan
 from app.core.target.selection import Selection, resolve
 from app.worker.batch import pack
 from app.worker.batch.shape import Costs
+from app.worker.batch.step_count import planned_costs
 from app.worker.model.head import Head, NoHead, find_head
 from app.worker.model.inspect import inspect_model
 from app.worker.model.loading import describe, grad_checkpoint, load_model, make_trainable, parameter_counts
 from app.worker.process.channel import Channel
 from app.worker.process.control import Control, StoppedError
+from app.worker.process.gauge import memory_sizes
 from app.worker.process.progress import reported_progress
 from app.worker.token.tokenizer import held_day, load_tokenizer
 from app.worker.train.concrete_config import as_concrete, with_targets
 from app.worker.train.optimizer import build_optimizer
+from app.worker.train.pace_meter import PaceMeter
 from app.worker.train.preferred import PreferredData
 from app.worker.train.rewarded import RewardedData
 from app.worker.train.supervised import SupervisedData
@@ -50,10 +60,14 @@ TRAINING_DATA: dict[DataNeed, Callable[[Surroundings, TrainConfig, PreparedData]
     "prompts": RewardedData,
 }
 
+# What the process did before the preparation began is its imports; a process that did other things does not count.
+IMPORTS_AT_MOST_S = 5.0
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What the loop runs on. ``fingerprint`` names the tokenized data, for a resume to recognize."""
+    """What the loop runs on. ``fingerprint`` names the tokenized data, for a resume to recognize; ``steps`` and
+    ``extent`` are what the run does, of a model that is an ``inspection``."""
 
     config: TrainConfig
     model: nn.Module
@@ -63,6 +77,20 @@ class Prepared:
     selection: Selection
     fingerprint: str
     parts: LoopParts
+    inspection: Inspection
+    steps: StepPlan
+    extent: Extent
+    prepared_s: float
+
+    def meter(self) -> PaceMeter:
+        """Measures the run's pace, beginning with what the preparation took."""
+        costs, read = work_costs(self.inspection), self.parts.reference_s
+        work = sum(costs.of(size) * uses for size, uses in self.steps.sizes(self.config))
+        each = rows_each(self.config, self.steps.labelled)
+        return PaceMeter(
+            costs, work / max(self.config.batch_size, 1), self.extent.measured,
+            max(self.prepared_s - read * each * (self.extent.train + self.extent.valid), 0.0), read,
+        )  # fmt: skip
 
 
 def prepare(channel: Channel, control: Control, run: RunDir, job: TrainJob) -> Prepared:
@@ -70,6 +98,7 @@ def prepare(channel: Channel, control: Control, run: RunDir, job: TrainJob) -> P
 
     Raises `UnusableError`, or `StoppedError` when asked to stop.
     """
+    began = time.perf_counter() - min(time.process_time(), IMPORTS_AT_MOST_S)
     config = load_config(run.config).config
     channel.emit(event.Progressed(phase="Reading the model"))
     model_path = locate_model(config.model)
@@ -97,6 +126,9 @@ def prepare(channel: Channel, control: Control, run: RunDir, job: TrainJob) -> P
         said = f"The run is shorter ({config.iters}) than one gradient accumulation: it makes a single step."
         around.warn(said, "Lower the gradient accumulation, or train for longer.")
     save_config(config, run.config)
+    steps = _planned_steps(rows, config, inspection)
+    extent = extent_of(config, config.iters, len(rows), rows.valid_examples())
+    channel.emit(_estimated(inspection, config, selection, steps, extent))
 
     channel.emit(event.Progressed(phase="Loading the weights"))
     model, _ = load_model(model_path)
@@ -108,7 +140,37 @@ def prepare(channel: Channel, control: Control, run: RunDir, job: TrainJob) -> P
     head = _head(model, config)
     parts = rows.parts(model, head, config, _costs(model, head))
     optimizer = build_optimizer(config)
-    return Prepared(config, model, head, tokenizer, optimizer, selection, rows.fingerprint(), parts)
+    return Prepared(
+        config, model, head, tokenizer, optimizer, selection, rows.fingerprint(), parts, inspection, steps, extent,
+        time.perf_counter() - began,
+    )  # fmt: skip
+
+
+def _planned_steps(rows: TrainingData, config: TrainConfig, inspection: Inspection) -> StepPlan:
+    counted = rows.steps(config, planned_costs(inspection))
+    return StepPlan.counted(config, counted.rows, counted.batches, labelled=rows.is_labelled)
+
+
+def _estimated(
+    inspection: Inspection, config: TrainConfig, selection: Selection, steps: StepPlan, extent: Extent
+) -> event.Estimated:
+    memory, working_set = memory_sizes()
+    compiled = compiles_kernels()
+    found = estimate(
+        inspection, config, selection, machine_memory_gb=memory / 1e9, working_set_gb=working_set / 1e9,
+        steps=steps, compiled=compiled, with_remedies=False,
+    )  # fmt: skip
+    said = event.Estimated(
+        memory_bytes=found.total, limit_bytes=found.limit, memory_parts={k: v for k, v in found.parts.items() if v}
+    )
+    pace = kept_pace(speed_key(inspection, config, compiled=compiled))
+    if pace is None:
+        return said
+    long = duration(config, pace, work_costs(inspection), steps, extent)
+    return said.model_copy(
+        update={"seconds": long.total, "time_parts": {k: v for k, v in long.parts.items() if v},
+                "is_most": long.is_most}
+    )  # fmt: skip
 
 
 def _checked_selection(config: TrainConfig, inspection: Inspection) -> Selection:

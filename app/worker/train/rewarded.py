@@ -16,6 +16,7 @@ from app.core.protocol import event
 from app.core.setup import plan
 from app.core.setup.chosen_method import locate_judge, method_of, needs_reference, uses_rewards
 from app.worker.batch.shape import Costs
+from app.worker.batch.step_count import StepCount, count_sampled_steps
 from app.worker.model.head import Head, NoHead, find_head
 from app.worker.model.loading import load_model
 from app.worker.objective.group_objective import group_relative
@@ -58,6 +59,12 @@ class RewardedData(TrainingData):
     def batches_per_epoch(self, config: TrainConfig) -> int:
         return plan.iterations_per_epoch(config, len(self))
 
+    def valid_examples(self) -> int:
+        return len(self._valid) if self._valid is not None else 0
+
+    def steps(self, config: TrainConfig, _costs: Costs) -> StepCount:
+        return count_sampled_steps(self._train.inputs, config)
+
     def parts(self, model: nn.Module, head: Head | NoHead, config: TrainConfig, _costs: Costs) -> LoopParts:
         around = self._around
         reference = Reference(model, head, config) if needs_reference(config) else None
@@ -73,7 +80,7 @@ class RewardedData(TrainingData):
         rollouts = GroupRollouts(self._train, speaker, self._scorer, reference)
         measured = RewardValidation(valid, speaker, self._scorer) if valid else None
         return LoopParts(
-            group_relative(head, config), rollouts, measured, None, LossGuard(only_finite=True), resources
+            group_relative(head, config), rollouts, measured, None, LossGuard(only_finite=True), resources=resources
         )
 
     def _online(
@@ -84,11 +91,11 @@ class RewardedData(TrainingData):
             judge: Judge = RewardJudge(self._scorer)
             rewarded = RewardValidation(valid, speaker, self._scorer) if valid else None
             rollouts = PairRollouts(self._train, speaker, judge, reference)
-            return LoopParts(objective, rollouts, rewarded, None, LossGuard(only_finite=True), resources)
+            return LoopParts(objective, rollouts, rewarded, None, LossGuard(only_finite=True), resources=resources)
         judge = self._model_judge(speaker, reference)
         measured = WinValidation(valid, speaker, judge, reference) if valid else None
         rollouts = PairRollouts(self._train, speaker, judge, reference)
-        return LoopParts(objective, rollouts, measured, None, LossGuard(only_finite=True), resources)
+        return LoopParts(objective, rollouts, measured, None, LossGuard(only_finite=True), resources=resources)
 
     def _model_judge(self, speaker: Speaker, reference: Reference) -> Judge:
         """The model that judges; where it is the base itself, the base in memory with its adapters off."""

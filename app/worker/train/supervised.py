@@ -16,6 +16,7 @@ from app.worker.batch.examples import Examples
 from app.worker.batch.order import FileOrder
 from app.worker.batch.plan import BatchPlan
 from app.worker.batch.shape import Costs
+from app.worker.batch.step_count import StepCount, count_steps
 from app.worker.model.head import Head, NoHead
 from app.worker.objective.supervised import supervised
 from app.worker.objective.validation import ValidationSet
@@ -53,6 +54,13 @@ class SupervisedData(TrainingData):
         if config.batching == "file_order":  # mlx-lm leaves out the last rows that fill no batch
             return len(self) // config.batch_size
         return plan.iterations_per_epoch(config, len(self))
+
+    def valid_examples(self) -> int:
+        return len(self._valid) if self._valid is not None else 0
+
+    def steps(self, config: TrainConfig, costs: Costs) -> StepCount:
+        stock_padding = self._around.job.stock_padding
+        return count_steps(_batches(config, self._examples, self._valid, costs, stock_padding=stock_padding))
 
     def parts(self, _model: nn.Module, head: Head | NoHead, config: TrainConfig, costs: Costs) -> LoopParts:
         stock_padding = self._around.job.stock_padding

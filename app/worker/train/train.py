@@ -16,9 +16,11 @@ from app.core.problem import Problem, TaskError, UnusableError
 from app.core.protocol import event
 from app.core.protocol.command import Park, Resume, Save
 from app.core.protocol.job import AS_BEFORE, TrainJob
+from app.core.protocol.program import compiles_kernels
 from app.core.quantity import bytes_text
 from app.core.run.folder import RunDir
 from app.core.setup.config_file import load_config, save_config
+from app.core.setup.speed import keep_pace, speed_key
 from app.worker.array import scalar
 from app.worker.batch.batch import Batch
 from app.worker.model.loading import parameter_counts, trainable
@@ -149,6 +151,9 @@ class _Training:
         self.measured_at = -1
         self.elapsed_before_s = 0.0
         self.started_at = time.perf_counter()
+        self.meter = prepared.meter()
+        self.speed = speed_key(prepared.inspection, self.config, compiled=compiles_kernels())
+        self.is_whole = checkpoint is None
         self.grad_norm = math.nan
         self.model.train()
         self.optimizer.init(self.model.trainable_parameters())
@@ -200,12 +205,16 @@ class _Training:
             batch = batch or self._batch(iteration)
             if batch is None:
                 return "stopped"
+            built = time.perf_counter()
+            if batch.samples:
+                self.meter.sampling(batch, built - began)
             entering = self.kept.entering(iteration)
             update = iteration % config.grad_accumulation_steps == 0 or iteration == last
             outcome = self.step(batch.parts, update=update)
             # The next batch is put together while this one is computed.
             following = self.batches.batch(iteration + 1) if self.batches.is_ahead and iteration < last else None
             loss = scalar(outcome.loss)
+            self.meter.step(batch, time.perf_counter() - built)
             figures = self.report.add(batch, loss, time.perf_counter() - began, outcome.figures)
             self._judge(iteration, loss, outcome, entering)
             self._tell_samples(iteration, batch, figures)
@@ -287,6 +296,7 @@ class _Training:
         if measured is None:
             return True
         self.measured_at = self.iteration
+        self.meter.measuring(time.perf_counter() - began)
         self._set_reference(measured.loss)
         is_best = self.kept.take(self.iteration, measured)
         self.channel.emit(
@@ -329,8 +339,10 @@ class _Training:
 
     def _save(self) -> None:
         """A numbered checkpoint, the current adapter, and the state to resume from."""
+        began = time.perf_counter()
         if self.kept.save(self.iteration):
             self._save_state()
+            self.meter.saved.append(time.perf_counter() - began)
             self.kept.tell_numbered(self.iteration)
 
     def _save_state(self) -> None:
@@ -421,6 +433,8 @@ class _Training:
                 self._save_state()  # what was saved before would report these losses again
         if not self.guard.is_suspicious:
             self._save()
+        if self.is_whole and self.meter.is_enough:
+            keep_pace(self.speed, self.meter.pace())
         self._emit_finished(reason, self.kept.place_final(self.iteration, self._balanced()))
 
     def _balanced(self) -> Weighed | None:

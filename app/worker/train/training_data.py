@@ -19,6 +19,7 @@ from app.core.protocol.job import TrainJob
 from app.core.source.finding import KINDS
 from app.worker.batch.batch import Plan
 from app.worker.batch.shape import Costs
+from app.worker.batch.step_count import StepCount
 from app.worker.model.head import Head, NoHead
 from app.worker.objective.objective import Objective
 from app.worker.objective.validation import Validation
@@ -36,19 +37,23 @@ PhaseProgress = Callable[[str], Callable[[int, int], None]]
 @dataclass(frozen=True, slots=True)
 class LoopParts:
     """What the loop needs of a method. ``yardstick`` is measured where there is no validation, to know what the
-    untrained model can do; ``guard`` knows what heights of the loss mean; ``resources`` are closed when the run
-    ends."""
+    untrained model can do; ``guard`` knows what heights of the loss mean; ``reference_s`` are the seconds that a
+    reference took for each answer (0 where it read none); ``resources`` are closed when the run ends."""
 
     objective: Objective
     batches: Plan
     valid: Validation | None
     yardstick: Validation | None
     guard: LossGuard
+    reference_s: float = 0.0
     resources: ExitStack = field(default_factory=ExitStack)
 
 
 class TrainingData(Protocol):
-    """The data of one method. A class is made from the surroundings, the config and the prepared files."""
+    """The data of one method. A class is made from the surroundings, the config and the prepared files.
+
+    ``is_labelled`` where an example is one answer with a label.
+    """
 
     def __len__(self) -> int:
         """Examples to train on."""
@@ -58,6 +63,15 @@ class TrainingData(Protocol):
 
     def batches_per_epoch(self, config: TrainConfig) -> int:
         """Iterations that show every example once."""
+
+    is_labelled: bool = False
+
+    def valid_examples(self) -> int:
+        """Examples that there are to measure."""
+
+    def steps(self, config: TrainConfig, costs: Costs) -> StepCount:
+        """The steps of an epoch (of sampled answers at their longest), as they are planned before the model is
+        loaded."""
 
     def parts(self, model: nn.Module, head: Head | NoHead, config: TrainConfig, costs: Costs) -> LoopParts:
         """The loop's parts; ``model`` has its adapters, untrained, and ``config`` is concrete."""

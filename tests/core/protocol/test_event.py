@@ -17,7 +17,8 @@ from app.core.protocol.wire import PROTOCOL_VERSION, RefusedError
 VALUES: dict[str, Any] = {
     "str": "Grüße „hier“\n", "int": 7, "float": math.inf, "bool": True, "float | None": None, "int | None": 3,
     "list[float]": [1.5, math.nan], "list[dict[str, Any]]": [{"a": [1, {"b": None}]}],
-    "dict[str, Any]": {"x": (1, 2)}, "dict[str, str]": {"mlx": "0"}, "dict[str, float]": {"margin": 0.1},
+    "dict[str, Any]": {"x": (1, 2)}, "dict[str, str]": {"mlx": "0"},
+    "dict[str, int]": {"weights": 3}, "dict[str, float]": {"margin": 0.1},
 }  # fmt: skip
 
 

@@ -182,11 +182,14 @@ def test_the_counted_lengths_reach_the_estimate(qtbot: QtBot, name: str) -> None
         assert known.width < unknown.width / 4
         qtbot.waitUntil(lambda: tab.estimate.estimate is not None, timeout=ANSWER_MS)
         tab.check()
-        assert tab.estimate._longest == train.longest_used
+        steps = tab.estimate._steps
+        assert steps is not None
+        assert (steps.longest, steps.batches) == (train.longest_used, train.step_batches)
+        assert max(size.width for size, _ in steps.steps) <= known.width + 32
         assert (tab.estimate._tokens is None) == (name == "grpo")
         qtbot.waitUntil(lambda: not tab.estimate._turn.isActive(), timeout=ANSWER_MS)
         shown = tab.estimate.estimate
-        tab.estimate._longest = None
+        tab.estimate._steps = None
         question = tab.estimate._question()
         assert shown is not None
         assert question is not None

@@ -35,7 +35,7 @@ def dialog(qtbot: QtBot) -> SweepDialog:
 
 
 def make_dialog(qtbot: QtBot, config: TrainConfig, inspection: Inspection | None = None) -> SweepDialog:
-    found = SweepDialog(config, inspection, run_s=lambda iterations: iterations / 10)
+    found = SweepDialog(config, inspection, run_s=lambda _config, iterations: iterations / 10)
     qtbot.addWidget(found)
     found.show()
     return found

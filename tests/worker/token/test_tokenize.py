@@ -21,11 +21,10 @@ from app.core.protocol import event, program
 from app.core.protocol.command import Command, Configure, SearchExamples, ShowExample, Stop
 from app.core.protocol.event import parse_event
 from app.core.protocol.job import CheckJob, Job, PreviewJob, TokenizeJob, write_job
-from app.worker.batch.examples import Examples
 from app.worker.data import preview as preview_module
 from app.worker.data.check import check, tokenize
 from app.worker.data.preview import Preview, text_runs, token_texts
-from app.worker.data.statistic import histogram, padding_share, statistics
+from app.worker.data.statistic import histogram, statistics
 from app.worker.process.channel import Channel
 from app.worker.token import cache as token_cache
 from app.worker.token.token_set import Example, TokenSet
@@ -189,9 +188,7 @@ def test_statistics_by_hand() -> None:
 def test_padding_by_length_is_less_than_in_file_order() -> None:
     lengths = [200, 20] * 30
     examples = [Example(np.zeros(n, np.int32), np.ones(n, np.bool_)) for n in lengths]
-    rows = Examples.of(TokenSet.from_examples(examples), 512)
-    config = TrainConfig(batch_size=2)
-    shares = {name: padding_share(rows, config, name) for name in ("bucket", "file_order", "pack")}
+    shares = statistics(TokenSet.from_examples(examples), TrainConfig(batch_size=2))["padding_share"]
     assert shares["bucket"] < 0.2 < shares["file_order"]
     assert 0 <= shares["pack"] < 1
 

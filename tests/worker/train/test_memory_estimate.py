@@ -17,8 +17,9 @@ from app.core.protocol.event import Finished, Result
 from app.core.protocol.job import ProbeJob
 from app.core.run.folder import prepare_run
 from app.core.setup.config_file import save_config
-from app.core.setup.memory import Probe, calibrate, estimate
+from app.core.setup.memory import calibrate, estimate
 from app.core.setup.memory_term import StepSize as StepSize
+from app.core.setup.step_plan import StepPlan
 from app.core.target.selection import resolve
 from app.worker.model.head import find_head
 from app.worker.model.inspect import inspect_model
@@ -111,7 +112,7 @@ def test_probe_runs_the_longest_batch_and_calibrates(tmp_path: Path) -> None:
 
     inspection = inspect_model(model)
     selection = resolve(inspection, config)
-    found = Probe(data["peak_bytes"], data["step_s"], StepSize(data["rows"], data["width"], data["targets"]))
-    calibration = calibrate(inspection, config, selection, found)
+    steps = StepPlan.counted(config, data["steps"], data["step_batches"])
+    calibration = calibrate(inspection, config, selection, data["peak_bytes"], steps)
     total = estimate(inspection, config, selection, calibration=calibration).total
     assert total == pytest.approx(data["peak_bytes"], rel=0.01)

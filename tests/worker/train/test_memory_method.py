@@ -17,6 +17,7 @@ from app.core.setup.config_file import save_config
 from app.core.setup.memory import MemoryEstimate, estimate
 from app.core.setup.memory_method import sampling
 from app.core.setup.memory_term import step_of
+from app.core.setup.step_plan import StepPlan
 from app.core.system.reward_trust import content_hash
 from app.core.target.selection import resolve
 from app.worker.model.inspect import inspect_model
@@ -67,7 +68,8 @@ def method_config(inputs: Path, name: str, **values: Any) -> TrainConfig:
 
 def estimated(inputs: Path, config: TrainConfig, *, labelled: bool = False) -> MemoryEstimate:
     inspection = inspect_model(inputs / "model")
-    return estimate(inspection, config, resolve(inspection, config), labelled=labelled, compiled=False)
+    steps = StepPlan(config, labelled=labelled)
+    return estimate(inspection, config, resolve(inspection, config), steps=steps, compiled=False)
 
 
 PEAK = """
@@ -135,7 +137,8 @@ def test_sampling_is_named_where_it_is_the_peak(inputs: Path, tmp_path: Path) ->
         {"model": str(model), "data": str(folder), "valid_fraction": 0.0}
     )
     inspection = inspect_model(model)
-    found = estimate(inspection, config, resolve(inspection, config), longest=12, compiled=False)
+    steps = StepPlan(config, longest=12)
+    found = estimate(inspection, config, resolve(inspection, config), steps=steps, compiled=False)
     assert (found.activations, found.logits, found.apart) == (0, 0, 0)
     assert found.cache > found.sampling > 0
     assert found.total == pytest.approx(measured(config, tmp_path / "run"), rel=0.2)

@@ -1,0 +1,58 @@
+"""The step plan: averages of a batch as counted, and what another batch or length makes of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from app.core.config.train_config import TrainConfig
+from app.core.setup.memory_term import StepSize
+from app.core.setup.step_plan import StepPlan
+
+
+def config(**values: Any) -> TrainConfig:
+    return TrainConfig().with_values({"batch_size": 8, "max_seq_length": 513} | values)
+
+
+def plan(**values: Any) -> StepPlan:
+    return StepPlan.counted(config(**values), [(2, 256, 256, 6), (8, 32, 128, 4)], 4)
+
+
+def test_the_steps_of_a_batch_are_those_counted() -> None:
+    assert plan().sizes(config()) == ((StepSize(2, 256, 256), 1.5), (StepSize(8, 32, 128), 1.0))
+
+
+def test_without_a_count_it_is_the_batch_at_its_longest() -> None:
+    assert StepPlan(config(), longest=101).sizes(config()) == ((StepSize(8, 128, 1024), 1.0),)
+
+
+def test_only_a_step_that_none_covers_can_be_the_peak() -> None:
+    found = StepPlan.counted(config(), [(4, 256, 900, 1), (4, 128, 400, 9), (1, 512, 100, 2)], 6)
+    # 1 × 512 attends as much as 4 × 256, with fewer positions and targets.
+    assert found.largest(config()) == (StepSize(4, 256, 900),)
+
+
+def test_a_smaller_batch_has_the_same_work_in_more_pieces_of_fewer_rows() -> None:
+    ((wide, wide_uses), (narrow, narrow_uses)) = plan().sizes(config(batch_size=4))
+    assert (wide, narrow) == (StepSize(2, 256, 256), StepSize(4, 32, 64))
+    assert [wide_uses, narrow_uses] == pytest.approx([0.75, 1.0])
+
+
+def test_a_shorter_length_cuts_the_wide_steps() -> None:
+    (wide, _), (narrow, _) = plan().sizes(config(max_seq_length=129))
+    assert (wide.width, narrow.width) == (128, 32)
+
+
+def test_pairs_scale_by_rows() -> None:
+    found = StepPlan.counted(config(train_mode="dpo"), [(16, 64, 512, 3)], 3)
+    assert found.sizes(config(train_mode="dpo", batch_size=2)) == ((StepSize(4, 64, 128), 1.0),)
+
+
+def test_packed_rows_may_be_wider_than_the_longest_example() -> None:
+    found = StepPlan.counted(config(batching="pack"), [(2, 768, 1000, 2)], 2)
+    assert found.sizes(config(batching="pack")) == ((StepSize(2, 768, 1000), 1.0),)
+
+
+def test_another_way_of_batching_is_not_known() -> None:
+    assert plan().sizes(config(batching="file_order")) == ((StepSize(8, 512, 4096), 1.0),)
