@@ -82,7 +82,8 @@ def test_experts_count_only_as_far_as_a_token_passes_them() -> None:
 def test_logits_are_never_held_whole() -> None:
     wide = llama().model_copy(update={"vocab_size": 150_000})
     short, long = (peak(config(max_seq_length=length), wide).logits for length in (257, 4097))
-    assert short == long < 10 * 4 * 2**23
+    assert 0 < short < 10 * 4 * 2**23
+    assert long in (0, short)  # 0 where a layer's gradient takes more than the loss
 
 
 def test_step_is_padded_as_batches_are() -> None:
