@@ -30,6 +30,7 @@ from app.core.system.starter import as_song
 from chat import World
 from dataset import preference_rows, reward_rows, style_rows, write_splits
 from measure import accuracy, pass_rates
+from neutral import write_neutral
 from tokenizer import END, PAD, ChatEncoder, save_tokenizer, train_tokenizer
 from training import Plan, build_model, model_config, train
 
@@ -75,6 +76,7 @@ def make_data(out: Path, world: World, seed: int) -> None:
         random.Random(seed + 4),
     )
     write_splits(out / "reward", rates)
+    write_neutral(out, world, seed + 6)
 
 
 def report(out: Path, world: World, seed: int) -> None:
