@@ -27,9 +27,9 @@ LARGEST_LOSS = 0.05  # nats a token that fewer bits may cost where there was no 
 class Readings:
     """What one program (``engine``) makes of the prompts and rows.
 
-    ``prompts`` and ``conversations`` are token ids as its own template and tokenizer give them, ``ends`` the ids at
-    which it stops. ``answers`` are its likeliest tokens to the first prompts, ``margins`` by how many nats each was
-    ahead of the next one. ``log_probabilities`` are those of each row's trained tokens.
+    ``prompts`` and ``conversations`` (with one more question) are token ids by its own template, ``ends`` the ids
+    at which it stops. ``answers`` are its likeliest tokens to the first prompts, ``margins`` by how many nats each
+    was ahead of the next one. ``log_probabilities`` are those of each row's trained tokens.
     """
 
     engine: str
@@ -136,7 +136,7 @@ def _tokens(name: str, what: str, wanted: list[list[int]], found: list[list[int]
 
 def _ends(tuned: Readings, found: Readings) -> Agreement:
     """Every token that ends a turn of the conversations must end an answer there."""
-    turns = [set(tokens[-2:]) & tuned.ends for tokens in tuned.conversations]
+    turns = [set(tokens) & tuned.ends for tokens in tuned.conversations]
     needed = set().union(*turns) if any(turns) else set(tuned.ends)
     lacking = sorted(needed - found.ends)
     if lacking:

@@ -14,6 +14,8 @@ from app.worker.process.progress import Progress
 
 ANSWERS = 10  # prompts that are answered
 ANSWER_TOKENS = 24
+# Asked after a whole conversation, so that its last turn is ended as the template ends turns.
+FOLLOW_UP = {"role": "user", "content": "Go on."}
 
 
 class Engine(Protocol):
@@ -25,16 +27,12 @@ class Engine(Protocol):
         """The tokens of a conversation that waits for an answer."""
         ...
 
-    def conversation(self, messages: Sequence[dict[str, str]]) -> list[int]:
-        """The tokens of a whole conversation."""
-        ...
-
     def ends(self) -> frozenset[int]:
         """The tokens at which an answer ends."""
         ...
 
-    def log_probabilities(self, tokens: Sequence[int]) -> npt.NDArray[np.float64]:
-        """Of each token but the first, given those before it: natural logarithms, (tokens - 1,)."""
+    def log_probabilities(self, tokens: Sequence[int], places: Sequence[int]) -> npt.NDArray[np.float64]:
+        """Of the token at each place (1 or later), given those before it: natural logarithms, (places,)."""
         ...
 
     def answer(self, tokens: Sequence[int], limit: int) -> tuple[list[int], list[float]]:
@@ -55,7 +53,7 @@ def read_with(engine: Engine, material: Material, progress: Progress) -> Reading
     return Readings(
         engine.name,
         prompts,
-        [engine.conversation(whole) for _, whole in material.conversations],
+        [engine.prompt([*whole, FOLLOW_UP]) for _, whole in material.conversations],
         engine.ends(),
         [tokens for tokens, _ in answers],
         [margins for _, margins in answers],
@@ -70,7 +68,7 @@ def row_log_probabilities(
     found = []
     for number, (tokens, trained) in enumerate(material.rows):
         progress(done + number, done + len(material.rows))
-        each = engine.log_probabilities(tokens)
-        found.append([float(one) for one, counts in zip(each, trained[1:], strict=True) if counts])
+        places = [place for place, counts in enumerate(trained) if counts and place]
+        found.append([float(one) for one in engine.log_probabilities(tokens, places)] if places else [])
     progress(done + len(material.rows), done + len(material.rows))
     return found

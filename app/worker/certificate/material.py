@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -91,6 +91,15 @@ def answered(material: Material, answers: list[list[int]]) -> Material:
         if answer
     ]
     return Material(material.conversations, material.prompts, rows, material.source)
+
+
+def narrowed(material: Material, rows: int, tokens: int) -> Material:
+    """At most so many rows with so many tokens that count, for programs that are asked token by token."""
+    few: list[MaterialRow] = []
+    for row, trained in material.rows[:rows]:
+        places = [place for place, counts in enumerate(trained) if counts][:tokens]
+        few.append((row, [place in places for place in range(len(row))]))
+    return replace(material, rows=few)
 
 
 def _asked(found: list[Messages]) -> list[tuple[Messages, Messages]]:

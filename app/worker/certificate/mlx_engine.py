@@ -14,7 +14,7 @@ import numpy.typing as npt
 from mlx_lm.generate import generate_step
 
 from app.core.model.folder import plain_path
-from app.worker.certificate.material import conversation_tokens, prompt_tokens
+from app.worker.certificate.material import prompt_tokens
 
 
 class MlxEngine:
@@ -36,19 +36,15 @@ class MlxEngine:
         """See `Engine`."""
         return prompt_tokens(self._tokenizer, list(messages))
 
-    def conversation(self, messages: Sequence[dict[str, str]]) -> list[int]:
-        """See `Engine`."""
-        return conversation_tokens(self._tokenizer, list(messages))
-
     def ends(self) -> frozenset[int]:
         """See `Engine`."""
         return frozenset(int(one) for one in self._tokenizer.eos_token_ids)
 
-    def log_probabilities(self, tokens: Sequence[int]) -> npt.NDArray[np.float64]:
+    def log_probabilities(self, tokens: Sequence[int], places: Sequence[int]) -> npt.NDArray[np.float64]:
         """See `Engine`."""
         logits = self._model(mx.array([list(tokens)]))[0, :-1].astype(mx.float32)
         chosen = mx.take_along_axis(nn.log_softmax(logits, axis=-1), mx.array(list(tokens[1:]))[:, None], axis=-1)
-        return np.array(chosen[:, 0], np.float64)
+        return np.array(chosen[:, 0], np.float64)[np.array(places) - 1]
 
     def answer(self, tokens: Sequence[int], limit: int) -> tuple[list[int], list[float]]:
         """See `Engine`."""

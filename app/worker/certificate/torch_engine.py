@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from app.worker.certificate.material import conversation_tokens, prompt_tokens
+from app.worker.certificate.material import prompt_tokens
 from app.worker.token.tokenizer import NO_FOREIGN_CODE
 
 
@@ -51,24 +51,20 @@ class TorchEngine:
         """See `Engine`."""
         return prompt_tokens(self._tokenizer, list(messages))
 
-    def conversation(self, messages: Sequence[dict[str, str]]) -> list[int]:
-        """See `Engine`."""
-        return conversation_tokens(self._tokenizer, list(messages))
-
     def ends(self) -> frozenset[int]:
         """See `Engine`: what `generate` stops at (its generation config), and the tokenizer's own."""
         told = self._model.generation_config.eos_token_id
         listed = told if isinstance(told, list) else [told]
         return frozenset(int(one) for one in listed if one is not None)
 
-    def log_probabilities(self, tokens: Sequence[int]) -> npt.NDArray[np.float64]:
+    def log_probabilities(self, tokens: Sequence[int], places: Sequence[int]) -> npt.NDArray[np.float64]:
         """See `Engine`."""
         import torch
 
         with torch.no_grad(), _quiet():
             logits = self._model(torch.tensor([list(tokens)])).logits[0, :-1].float()
             chosen = torch.log_softmax(logits, dim=-1).gather(1, torch.tensor(list(tokens[1:]))[:, None])
-        return np.array(chosen[:, 0].numpy(), np.float64)
+        return np.array(chosen[:, 0].numpy(), np.float64)[np.array(places) - 1]
 
     def answer(self, tokens: Sequence[int], limit: int) -> tuple[list[int], list[float]]:
         """See `Engine`."""

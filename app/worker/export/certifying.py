@@ -13,14 +13,19 @@ from app.core.export.certificate import CERTIFICATE_FILE, Certificate, Readings,
 from app.core.export.format import FLOAT_BITS
 from app.core.model.safetensors_header import read_header, weight_files
 from app.worker.certificate.engine import Engine, read_with, row_log_probabilities
-from app.worker.certificate.material import Material, answered, material_of
+from app.worker.certificate.llama_engine import LlamaEngine, broken_tokens, has_llama_cpp
+from app.worker.certificate.material import Material, answered, material_of, narrowed
 from app.worker.certificate.mlx_engine import MlxEngine
 from app.worker.certificate.torch_engine import TorchEngine, has_peft, has_transformers
 from app.worker.export.plan import ExportPlan
 from app.worker.export.tuned_model import TunedModel
 from app.worker.export.writer import Phases
+from app.worker.token.tokenizer import known_ids, load_tokenizer
 
 READING, REOPENING = "Reading prompts with the run's model", "Opening the export again"
+
+GGUF_FILES = ("gguf", "lmstudio", "ollama")
+TOKEN_BY_TOKEN = (12, 24)  # rows, and tokens of each, that llama.cpp is asked for one by one
 
 # A program with the export open, and whether it is only our own reader because no other program is here.
 Opened = tuple[Engine, bool]
@@ -38,6 +43,8 @@ class Evidence:
 def evidence_of(plan: ExportPlan, tuned: TunedModel, prompts: int, progress: Phases) -> Evidence:
     """Reads with the run's model, then the rows with its base; leaves ``tuned`` as it was."""
     material = material_of(plan.source.run, tuned.tokenizer, prompts)
+    if plan.content in GGUF_FILES:
+        material = narrowed(material, *TOKEN_BY_TOKEN)
     tuned.use_tuned()
     readings = read_with(MlxEngine(tuned.model, tuned.tokenizer, "the run's model"), material, progress(READING))
     if not material.rows:
@@ -59,13 +66,16 @@ def certified(plan: ExportPlan, folder: Path, evidence: Evidence, progress: Phas
     mx.clear_cache()
     report = progress(REOPENING)
     report(0, 1)
-    engine, own = opener(plan, folder)
+    opened = opener(plan, folder)
+    if opened is None:
+        return None
+    engine, own = opened
     found = read_with(engine, evidence.material, report)
     certificate = certify(
         evidence.tuned,
         evidence.base,
         found,
-        float_bytes=float_bytes(plan),
+        float_bytes=2 if plan.content in GGUF_FILES else float_bytes(plan),
         lossy=is_lossy(plan),
         own_reader=own,
         material=evidence.material.source,
@@ -120,10 +130,20 @@ def _peft(plan: ExportPlan, folder: Path) -> Opened:
     return MlxEngine(tuned.model, tuned.tokenizer, "Luthier"), True
 
 
+def _gguf(plan: ExportPlan, folder: Path) -> Opened | None:
+    """llama.cpp alone reads what it reads: there is no reader of our own to stand in for it."""
+    if not has_llama_cpp():
+        return None
+    tokenizer = load_tokenizer(str(plan.base))
+    broken = broken_tokens(tokenizer, known_ids(tokenizer) or len(tokenizer))
+    return LlamaEngine(next(folder.glob("*.gguf")), broken), False
+
+
 # How each format is opened again.
-OPENERS: dict[str, Callable[[ExportPlan, Path], Opened]] = {
+OPENERS: dict[str, Callable[[ExportPlan, Path], Opened | None]] = {
     "adapter": _adapter,
     "fused": _fused,
     "peft": _peft,
     "hf": _hf,
+    **dict.fromkeys(GGUF_FILES, _gguf),
 }

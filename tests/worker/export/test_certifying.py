@@ -114,3 +114,13 @@ def test_fewer_bits_say_how_much_of_the_gain_they_keep(adapter: Path, tmp_path: 
     _, events = run_export(tmp_path, adapter, "fused", options={"bits": "4bit"}, prompts=4)
     (told,) = [said.data["certificate"] for said in events if isinstance(said, event.Result)]
     assert "of what training gained; held-out loss" in told["findings"][-1]["said"]
+
+
+@pytest.mark.torch
+def test_llama_cpp_opens_a_file_and_finds_what_is_wrong(adapter: Path) -> None:
+    good = export_of(adapter, "gguf")
+    assert json.loads((good.folder / "certificate.json").read_text())["engine"].startswith("llama.cpp")
+    weaker = plan_of(ExportJob(source=adapter, format="gguf", out=good.folder, options={"scale": 0.5}))
+    found = certified(weaker, good.folder, evidence_of(weaker, TunedModel.of(weaker), 6, quiet), quiet)
+    assert found is not None
+    assert [one.name for one in found.findings if not one.agrees] == ["loss"]
