@@ -24,6 +24,8 @@ class ReaderGoneError(Exception):
 
 def say(text: str = "", *, end: str = "\n") -> None:
     """Prints to stdout at once; characters that the terminal's encoding lacks are replaced, never fatal."""
+    if sys.stdout is None:  # closed by the shell, as with >&-
+        raise ReaderGoneError
     encoding = sys.stdout.encoding or "utf-8"
     try:
         sys.stdout.write((harmless_text(text) + end).encode(encoding, "replace").decode(encoding))
@@ -34,6 +36,8 @@ def say(text: str = "", *, end: str = "\n") -> None:
 
 def remark(text: str) -> None:
     """Prints to stderr: what is about the answer, not the answer."""
+    if sys.stderr is None:
+        return
     encoding = sys.stderr.encoding or "utf-8"
     with suppress(OSError):  # nobody listens any more, as with 2>&-
         sys.stderr.write((harmless_text(text) + "\n").encode(encoding, "replace").decode(encoding))
@@ -47,7 +51,7 @@ def say_json(tree: Any) -> None:
 
 def is_live() -> bool:
     """True if a person watches stdout: then lines may be drawn over."""
-    return sys.stdout.isatty()
+    return sys.stdout is not None and sys.stdout.isatty()
 
 
 def complain(problems: Iterable[Problem]) -> None:

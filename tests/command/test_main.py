@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -122,3 +123,11 @@ def test_a_reader_that_goes_away_is_no_failure() -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 0
+
+
+def test_closed_outputs_end_it_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", None)
+    monkeypatch.setattr("sys.stderr", None)
+    monkeypatch.setattr(os, "dup2", lambda *_: 1)
+    assert command.run_command(["--version"]) == 0
+    assert command.run_command(["nothing-of-this-name"]) == 2

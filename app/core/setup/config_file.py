@@ -188,6 +188,8 @@ def _unknown(key: str, name: str, lines: Mapping[str, int]) -> Problem:
 
 def load_config(path: Path) -> LoadedConfig:
     """Reads a YAML file; raises `UnusableError` with all faults (also for a file that cannot be read)."""
+    if path.exists() and not path.is_file():
+        raise UnusableError([Problem("", "This is no file: a folder, a pipe or a device.", file=str(path))])
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:

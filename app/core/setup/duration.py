@@ -25,7 +25,7 @@ from app.core.setup.step_plan import StepPlan
 BESIDE_ANSWERS = 12
 FORWARD_SHARE = 0.5  # of a step, at most, where nothing was measured
 # What is called "at most" leaves room for the machine being busier than when it was measured.
-ROOM = 1.15
+SPARE_TIME = 1.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class Duration:
     def total(self) -> float:
         """All of it; with room where it is said to be the most."""
         found = sum(self.parts.values())
-        return found * ROOM if self.is_most else found
+        return found * SPARE_TIME if self.is_most else found
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,8 @@ def split_of(path: Path, root: Path | None = None) -> Split | None:
 
 def find_files(path: Path, findings: Findings) -> list[tuple[Path, Split | None]]:
     """The data files that a path stands for (a file, or a folder of any of the known layouts) with their splits."""
+    if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe: whoever opens it waits for ever
+        return [(path, split_of(path))]
     if is_slack_export(path) or not (path.is_dir() or archive_kind(path)):
         return [(path, split_of(path))]
     if not path.is_dir():

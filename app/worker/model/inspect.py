@@ -51,6 +51,9 @@ def inspect_model(path: Path) -> Inspection:
 def _inspect(path: Path) -> Inspection:
     config = read_config(path)
     check_layers(path, config)
+    if not isinstance(config.get("model_type", ""), str):
+        said = "The model type in config.json is no word."
+        raise UnusableError([Problem("model", said, hint="Copy or download it again.", file=str(path))])
     if not config.get("model_type"):
         return inspect_headers(path, config, "config.json names no model type that mlx-lm could build.")
     # mlx-lm takes a second to import, and an answer that is kept needs none of it.

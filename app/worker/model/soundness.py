@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import mlx.core as mx
+import mlx.nn as nn
+from mlx.utils import tree_flatten
 
 
 class UnsoundWeightsError(Exception):
@@ -34,3 +36,12 @@ def check_sound(weights: Mapping[str, mx.array], largest: float) -> None:
 def largest_sound(weights: Mapping[str, mx.array]) -> float:
     """The size beyond which trained weights can only be the product of a divergence, from what they begin with."""
     return 100 * (1 + max(sizes(weights).values(), default=0.0))
+
+
+def unsound_base(model: nn.Module) -> str:
+    """The first of a model's frozen arrays that holds NaN or infinity; empty if none does. It reads all of them."""
+    trained = {name for name, _ in tree_flatten(model.trainable_parameters())}
+    for name, array in tree_flatten(model.parameters()):
+        if name not in trained and mx.issubdtype(array.dtype, mx.floating) and not mx.isfinite(array).all().item():
+            return str(name)
+    return ""

@@ -35,15 +35,18 @@ def told_failure(error: BaseException, task: str) -> event.Failed:
     for is_met, told in _CAUSES:
         if is_met(error):
             message, hint = told(error)
-            return event.Failed(
-                message=message, hint=hint if task == "train" else hint.replace(_RESUME, "").strip()
-            )
+            return event.Failed(message=message, hint=_fitting(hint, task), unusable=told in _OF_FILES)
     said = " ".join(str(error).split()).rstrip(".: ")[:300] or "an error without a word"
     kept = keep_traceback()
     return event.Failed(message=f"It failed in a way that Luthier does not know: {said}.", hint=kept)
 
 
 Cause = tuple[str, str]
+
+
+def _fitting(hint: str, task: str) -> str:
+    """The hint without what only runs have."""
+    return hint if task == "train" else hint.replace(_RESUME, "").strip()
 
 
 def _memory(_error: BaseException) -> Cause:
@@ -92,6 +95,7 @@ def _named(error: OSError) -> str:
     return str(error.filename) if error.filename else "A file or folder"
 
 
+_OF_FILES = (_deep, _no_json, _no_text, _cut_weights)  # what was given is at fault, not what was done with it
 # The first that is met counts.
 _CAUSES: tuple[tuple[Callable[[BaseException], bool], Callable[[BaseException], Cause]], ...] = (
     (lambda e: isinstance(e, MemoryError) or bool(_MEMORY.search(str(e))), _memory),

@@ -24,7 +24,7 @@ from app.core.setup.speed import keep_pace, speed_key
 from app.worker.array import scalar
 from app.worker.batch.batch import Batch
 from app.worker.model.loading import parameter_counts, trainable
-from app.worker.model.soundness import UnsoundWeightsError
+from app.worker.model.soundness import UnsoundWeightsError, unsound_base
 from app.worker.neutral.forgetting import Forgetting, forgetting
 from app.worker.objective.validation import Measurement
 from app.worker.process.channel import Channel
@@ -273,6 +273,9 @@ class _Training:
         if self.report.losses:
             self._emit_report(iteration)
         kept = self.kept.restore_good()
+        if name := unsound_base(self.model):
+            said = f"The base model's weights {name} are not finite: whatever is trained on them is not either."
+            return TaskError(said, "Copy or download the model again.", iteration)
         rate = self.config.learning_rate
         hint = f"Try a learning rate of {rate / 10:g}, a warm-up, or gradient clipping at 1."
         said = f"The training diverged at iteration {iteration}: {what}."

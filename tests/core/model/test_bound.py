@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from app.core.data.check import check_files
 from app.core.model.bound import MOST_LAYERS, check_layers
 from app.core.model.folder import locate_model
 from app.core.problem import UnusableError
+from app.core.setup.config_file import load_config
 
 
 @pytest.mark.parametrize(
@@ -37,3 +39,12 @@ def test_a_pipe_in_the_place_of_a_file_is_named(name: str, tmp_path: Path) -> No
     os.mkfifo(tmp_path / name)
     with pytest.raises(UnusableError, match=rf"{name} is no file"):
         locate_model(str(tmp_path))
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_is_no_data_and_no_config(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "rows.jsonl")
+    report = check_files([tmp_path / "rows.jsonl"])
+    assert "not a regular file" in report.errors[0].reason
+    with pytest.raises(UnusableError, match="no file: a folder, a pipe or a device"):
+        load_config(tmp_path / "rows.jsonl")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.core.config.train_config import TrainConfig
-from app.core.setup.duration import ROOM, Extent, Pace, WorkCosts, duration, extent_of, work_costs
+from app.core.setup.duration import SPARE_TIME, Extent, Pace, WorkCosts, duration, extent_of, work_costs
 from app.core.setup.memory_term import StepSize
 from app.core.setup.speed import keep_pace, kept_pace, speed_key
 from app.core.setup.step_plan import StepPlan
@@ -44,7 +44,7 @@ def test_a_run_that_may_stop_early_takes_at_most_that() -> None:
     chosen = config(**{"early_stopping.enabled": True})
     found = duration(chosen, PACE, WorkCosts(), StepPlan(chosen), Extent(10, measured=4, train=40, valid=4))
     assert found.is_most
-    assert found.total == pytest.approx(ROOM * sum(found.parts.values()))
+    assert found.total == pytest.approx(SPARE_TIME * sum(found.parts.values()))
 
 
 def test_a_reference_reads_every_answer_first() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import mlx.core as mx
 import pytest
 
-from app.core.problem import UnusableError
+from app.core.problem import TaskError, UnusableError
 from app.core.run.folder import RunDir
 from app.core.setup.config_file import load_config, save_config
 from app.worker.train.checkpoint import load_checkpoint
@@ -158,3 +158,13 @@ def test_a_state_that_lacks_something_is_told_in_words(lacking: str, trained: Pa
     (state / "state.json").write_text(json.dumps(tree))
     (state / "digests.json").unlink()
     assert f"is damaged: KeyError: '{lacking}'" in refusal(run)
+
+
+def test_a_base_that_is_not_finite_is_not_told_as_a_divergence(inputs: tuple[Path, Path], tmp_path: Path) -> None:
+    model = Path(shutil.copytree(inputs[0], tmp_path / "model"))
+    weights = saved_arrays(model / "model.safetensors")
+    name = next(name for name in weights if "down_proj" in name)
+    weights[name] = weights[name] * float("nan")
+    mx.save_safetensors(str(model / "model.safetensors"), weights, {"format": "mlx"})
+    with pytest.raises(TaskError, match=r"base model's weights .*down_proj.* are not finite"):
+        start(config_for(model, inputs[1], iters=2, neutral_tokens=0), tmp_path / "run")
