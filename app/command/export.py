@@ -156,6 +156,8 @@ def _tell(data: dict[str, Any], as_json: bool) -> int:
         output.say_json(data)
     else:
         output.say(f"{data['path']} ({bytes_text(data['bytes'])})")
+        if page := data.get("page"):
+            output.say(f"Uploaded: {page}")
         for finding in certificate["findings"] if certificate else ():
             output.say(f"  {'agrees ' if finding['agrees'] else 'differs'} {finding['name']}: {finding['said']}")
         output.say(certificate["sentence"] if certificate else "It was not opened again: there is no certificate.")

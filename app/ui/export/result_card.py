@@ -50,7 +50,8 @@ class ResultCard(QFrame):
     def show_result(self, data: dict[str, Any]) -> None:
         """A finished export."""
         self._path = Path(data["path"])
-        self._place.setText(f"{self._path.name} · {bytes_text(data['bytes'])}")
+        where = f" · {data['page']}" if data.get("page") else ""
+        self._place.setText(f"{self._path.name} · {bytes_text(data['bytes'])}{where}")
         self._place.setToolTip(str(self._path))
         self._clear()
         if data["certificate"] is None:

@@ -108,6 +108,13 @@ def test_a_stop_leaves_nothing(qtbot: QtBot, dialog: ExportDialog, tmp_path: Pat
     assert not list((tmp_path / "place").glob("*")) if (tmp_path / "place").exists() else True
 
 
+def test_what_was_uploaded_is_told_with_its_page(dialog: ExportDialog) -> None:
+    page = "https://hub/ada/friendly"
+    dialog.result_card.show_result({"path": "/out/friendly", "bytes": 1000, "certificate": None, "page": page})
+    assert page in dialog.result_card._place.text()
+    assert "there is no certificate" in dialog.result_card.sentence.text()
+
+
 def test_a_source_that_is_no_adapter_is_told(qtbot: QtBot, tmp_path: Path) -> None:
     made = ExportDialog(tmp_path)
     qtbot.addWidget(made)
