@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from app.core.model.module_group import Group, name_rank
 
 # Raised when the form or the meaning of an inspection changes, so that cached ones of older versions are made anew.
-INSPECTION_FORMAT = 2
+INSPECTION_FORMAT = 3
 
 
 class _Part(BaseModel):
@@ -118,6 +118,7 @@ class Inspection(_Part):
     other_names: tuple[str, ...] = ()
     has_weights: bool = False
     weight_faults: tuple[str, ...] = ()  # what is missing or cut off among the weight files, in sentences
+    misread: tuple[str, ...] = ()  # what mlx-lm reads otherwise than config.json says it, in sentences
     file_bytes: int = 0
     has_tokenizer: bool = False
     has_chat_template: bool = False

@@ -42,6 +42,8 @@ def _whole(inspection: Inspection, bare: Severity) -> list[Problem]:
     if not inspection.has_weights:
         said = "There are no weight files beside config.json: the model can be looked at, but not trained."
         problems.append(Problem("model", said, bare, "Download or copy the whole model."))
+    hint = "Write it so into config.json, for every program that reads the model."
+    problems += [Problem("model", said, hint=hint) for said in inspection.misread]
     hint = "Download or copy the model again."
     return problems + [Problem("model", fault, hint=hint) for fault in inspection.weight_faults]
 

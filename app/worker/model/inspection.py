@@ -28,7 +28,33 @@ def inspect_built(path: Path, raw_config: dict[str, Any]) -> Inspection:
     """Builds the model in a folder lazily and inspects it. Raises as `build_model` does."""
     model, config = build_model(path)
     dtype = _stored_dtype(path) or model_facts(raw_config).dtype or "bfloat16"
-    return inspect_structure(model, config, dtype)
+    return inspect_structure(model, config, dtype).model_copy(update={"misread": _misread(model, raw_config)})
+
+
+def _misread(model: nn.Module, config: dict[str, Any]) -> tuple[str, ...]:
+    """What mlx-lm takes a default for, though the config says it: at a place that it does not look at.
+
+    transformers 5 writes ``rope_parameters``; many of mlx-lm's models know ``rope_theta`` and ``rope_scaling``
+    only, and would answer wrongly without a word.
+    """
+    arguments = getattr(model, "args", None)
+    said = config.get("rope_parameters")
+    if arguments is None or not isinstance(said, dict) or hasattr(arguments, "rope_parameters"):
+        return ()
+    found = []
+    theta, read = said.get("rope_theta"), getattr(arguments, "rope_theta", None)
+    if isinstance(theta, (int, float)) and isinstance(read, (int, float)) and theta != read:
+        found.append(
+            f"mlx-lm's {config.get('model_type')} reads a rotary base of {read:,.0f} where config.json says "
+            f"{theta:,.0f}, in `rope_parameters`: it lacks `rope_theta`: {theta:g}."
+        )
+    kind = said.get("rope_type", "default")
+    if kind != "default" and hasattr(arguments, "rope_scaling") and not arguments.rope_scaling:
+        found.append(
+            f"mlx-lm's {config.get('model_type')} does not see the rotary scaling “{kind}”, which config.json has "
+            "in `rope_parameters`: it lacks `rope_scaling`."
+        )
+    return tuple(found)
 
 
 def inspect_structure(model: nn.Module, config: dict[str, Any], dtype: str) -> Inspection:

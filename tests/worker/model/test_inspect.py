@@ -21,6 +21,7 @@ from app.core.target.selection import resolve
 from app.worker.model.build import build_model
 from app.worker.model.inspect import inspect_model
 from tests.worker.architectures import SIZES, config_of, giant
+from tests.worker.tiny_model import write_model
 
 QWEN = {
     "architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "hidden_size": 896, "num_hidden_layers": 24,
@@ -197,3 +198,34 @@ def test_a_giant_is_counted_and_its_targets_resolve(tmp_path: Path) -> None:
         )
         assert every.trainable_parameters > top.trainable_parameters > 0
     assert resolve(read, TrainConfig().with_values({"targets": "xyz"})).trainable_parameters == 0
+
+
+def _in_the_form_of_transformers_5(folder: Path, **rope: object) -> None:
+    """Moves the rotary base to where transformers 5 writes it."""
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    theta = config.pop("rope_theta")
+    path.write_text(json.dumps(config | {"rope_parameters": {"rope_theta": theta, "rope_type": "default"} | rope}))
+
+
+def test_a_rotary_base_that_mlx_lm_does_not_see_is_told(tmp_path: Path) -> None:
+    """qwen2 takes its default of 1,000,000 then, and answers wrongly without a word."""
+    folder = write_model(tmp_path / "model", layers=1)
+    assert inspect_model(folder).misread == ()
+    _in_the_form_of_transformers_5(folder)
+    [said] = inspect_model(folder).misread
+    assert "reads a rotary base of 1,000,000 where config.json says 10,000" in said
+    assert "`rope_theta`: 10000" in said
+
+
+def test_a_rotary_scaling_that_mlx_lm_does_not_see_is_told(tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "model", layers=1)
+    _in_the_form_of_transformers_5(folder, rope_theta=1_000_000.0, rope_type="yarn", factor=4.0)
+    [said] = inspect_model(folder).misread
+    assert "rotary scaling “yarn”" in said
+
+
+def test_what_mlx_lm_reads_as_it_is_said_is_no_fault(tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "model", layers=1)
+    _in_the_form_of_transformers_5(folder, rope_theta=1_000_000.0)
+    assert inspect_model(folder).misread == ()
