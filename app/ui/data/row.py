@@ -27,7 +27,8 @@ def turns(row: dict[str, Any]) -> list[tuple[str, str]]:
 def _said(message: dict[str, Any]) -> str:
     """What a message says, and the tools that it calls."""
     parts = [_text(message.get("content") or message.get("value") or "")]
-    for call in message.get("tool_calls") or []:
+    calls = message.get("tool_calls") or []
+    for call in calls if isinstance(calls, list) else [calls]:
         function = call.get("function", call) if isinstance(call, dict) else call
         parts.append(f"→ {_text(function)}")
     return " ".join(part for part in parts if part)
