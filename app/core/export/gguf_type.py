@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from app.core.export.option import ExportOption, OptionChoice, OptionValue
-from app.core.export.size import SMALL_FILES_BYTES, SourceSize
+from app.core.export.size import OWN_FILES_BYTES, SourceSize
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,4 +56,4 @@ def gguf_bytes(size: SourceSize, values: Mapping[str, OptionValue]) -> int:
     """A file of the option ``type``, and the one in 16 bits that llama.cpp makes it of."""
     chosen = GGUF_TYPES[str(values["type"])]
     between = size.parameters * 2 if chosen.by_tool else 0
-    return int(size.parameters * chosen.bits / 8) + between + SMALL_FILES_BYTES
+    return int(size.parameters * chosen.bits / 8) + between + size.other_bytes + OWN_FILES_BYTES

@@ -11,16 +11,18 @@ from app.core.model.conversion import QUANTIZATIONS
 from app.core.model.folder import read_config
 from app.core.model.safetensors_header import read_header, weight_files
 
-SMALL_FILES_BYTES = 30_000_000  # configs, tokenizer, certificate, and what file systems round up
+OWN_FILES_BYTES = 100_000  # configs, certificate, and what file systems round up
 
 
 @dataclass(frozen=True, slots=True)
 class SourceSize:
-    """``parameters`` of the base, as if not packed; ``float_bytes`` of one of them; bytes of the adapter's file."""
+    """``parameters`` of the base, as if not packed; ``float_bytes`` of one of them; bytes of the adapter's file,
+    and of the tokenizer and the other files beside the base's weights."""
 
     parameters: int
     float_bytes: int
     adapter_bytes: int
+    other_bytes: int = 0
 
 
 SizeEstimate = Callable[[SourceSize, Mapping[str, OptionValue]], int]
@@ -35,23 +37,29 @@ def source_size(base: Path, adapter: Path) -> SourceSize:
         for tensor in read_header(file):
             parameters += tensor.size * 32 // bits if tensor.dtype == "U32" else tensor.size
             widest = 4 if tensor.dtype == "F32" else widest
-    return SourceSize(parameters, widest, adapter.stat().st_size)
+    weights = set(weight_files(base))
+    others = sum(path.stat().st_size for path in base.iterdir() if path.is_file() and path not in weights)
+    return SourceSize(parameters, widest, adapter.stat().st_size, others)
 
 
 def adapter_bytes(size: SourceSize, _values: Mapping[str, OptionValue]) -> int:
     """A copy of the adapter."""
-    return size.adapter_bytes + SMALL_FILES_BYTES
+    return size.adapter_bytes + OWN_FILES_BYTES
 
 
 def float_model_bytes(size: SourceSize, _values: Mapping[str, OptionValue]) -> int:
     """The whole model in the base's own float type."""
-    return size.parameters * size.float_bytes + SMALL_FILES_BYTES
+    return size.parameters * size.float_bytes + size.other_bytes + OWN_FILES_BYTES
 
 
 def fused_bytes(size: SourceSize, values: Mapping[str, OptionValue]) -> int:
     """The whole model with weights of the option ``bits``: as floats, or in a quantization of that name."""
     way = QUANTIZATIONS.get(str(values["bits"]))
-    return float_model_bytes(size, values) if way is None else way.bytes_of(size.parameters) + SMALL_FILES_BYTES
+    return (
+        float_model_bytes(size, values)
+        if way is None
+        else way.bytes_of(size.parameters) + size.other_bytes + OWN_FILES_BYTES
+    )
 
 
 def hub_bytes(size: SourceSize, values: Mapping[str, OptionValue]) -> int:
