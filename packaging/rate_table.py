@@ -138,6 +138,7 @@ class Bases:
 
     folder: Path
     steps: int
+    rows: int
     tokenizer: Tokenizer
 
     def model(self, width: int) -> nn.Module:
@@ -153,13 +154,13 @@ class Bases:
             "num_attention_heads": width // 32,
             "num_key_value_heads": width // 64,
         }
-        path = self.folder / f"{width}-{self.steps}.safetensors"
+        path = self.folder / f"{width}-{self.steps}-{self.rows}.safetensors"
         mx.random.seed(BASE_SEED)
         made = build_model(config)
         if path.is_file():
             made.load_weights(str(path))
         else:
-            plan = Plan(self.steps)
+            plan = Plan(self.steps, self.rows)
             text = Phrases(self.tokenizer, plan.asked_weight)
             train(made, text.conversations(random.Random(BASE_SEED)), text, plan)
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -264,8 +265,9 @@ def cell(runs: list[Measured], base: Measured) -> str:
     if not math.isfinite(learned + forgot):
         return "no number"
     songs = np.mean([run.songs for run in runs])
-    kept = np.mean([list(itertools.compress(run.right, base.right)) for run in runs])
-    return f"{learned:+.2f} / {forgot:+.2f}, {songs:.0%} / {kept:.0%}"
+    told = list(itertools.chain.from_iterable(itertools.compress(run.right, base.right) for run in runs))
+    kept = f"{np.mean(told):.0%}" if told else "–"
+    return f"{learned:+.2f} / {forgot:+.2f}, {songs:.0%} / {kept}"
 
 
 def main() -> None:
@@ -275,6 +277,7 @@ def main() -> None:
     parser.add_argument(
         "--base-steps", type=int, default=700, help="training steps of a base (default: %(default)s)"
     )
+    parser.add_argument("--base-rows", type=int, default=Plan.rows, help="rows a step of it (default: %(default)s)")
     parser.add_argument("--iterations", type=int, default=160, help="of each run (default: %(default)s)")
     parser.add_argument("--seeds", type=int, default=2, help="runs of each combination (default: %(default)s)")
     parser.add_argument("--rates", type=float, nargs="*", default=RATES)
@@ -284,14 +287,23 @@ def main() -> None:
     use_openblas()
     mx.set_default_device(mx.cpu)
     chat = load_tokenizer(starter.model_dir())
-    bases = Bases(asked.bases, asked.base_steps, Tokenizer.from_file(str(starter.model_dir() / "tokenizer.json")))
+    bases = Bases(
+        asked.bases,
+        asked.base_steps,
+        asked.base_rows,
+        Tokenizer.from_file(str(starter.model_dir() / "tokenizer.json")),
+    )
     data = load_data(bases.tokenizer)
     for width in asked.widths:
         began = time.process_time()
         model = bases.model(width)
         base = measure(model, data, chat)
         hidden = model.args.hidden_size
-        name = "The starter, as shipped" if width == SHIPPED else f"Width {width}, {asked.base_steps} steps"
+        name = (
+            "The starter, as shipped"
+            if width == SHIPPED
+            else f"Width {width}, {asked.base_steps} steps of {asked.base_rows} rows"
+        )
         made_s = time.process_time() - began
         print(f"\n{name}: loss {base.new:.2f} on new data and {base.old:.2f} on old; tells {sum(base.right)} of")
         print(f"{len(base.right)} facts. Made and measured in {made_s:.0f} s of processor time.\n")
