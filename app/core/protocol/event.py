@@ -231,6 +231,16 @@ class Ready(Event):
     type: Literal["ready"] = "ready"
 
 
+class Served(Event):
+    """A served model has answered or refused a request: its HTTP ``status``, and how many there were by now."""
+
+    type: Literal["served"] = "served"
+    path: str
+    status: int
+    seconds: float
+    requests: int
+
+
 class Result(Event):
     """The result of a task that ends with one (``evaluate``, ``tokenize``, ``probe``, …), as plain JSON."""
 
@@ -275,7 +285,7 @@ class Failed(Event):
 AnyEvent: TypeAlias = (
     Hello | Progressed | Warned | Inspected | Estimated | Started | TrainReported | Validated | NeutralMeasured
     | Sampled
-    | CheckpointSaved | Paused | Resumed | Answered | Ready | Result | Finished | Failed
+    | CheckpointSaved | Paused | Resumed | Answered | Ready | Served | Result | Finished | Failed
 )  # fmt: skip
 _ADAPTER: TypeAdapter[AnyEvent] = TypeAdapter(Annotated[AnyEvent, Field(discriminator="type")])
 EVENTS: dict[str, type[AnyEvent]] = {kind.model_fields["type"].default: kind for kind in get_args(AnyEvent)}

@@ -179,6 +179,27 @@ class ExportJob(Job):
     prompts: int = Field(50, ge=0, le=50)
 
 
+class ServeJob(Job):
+    """Serves a tuned model on this machine until it is told to stop; ``source`` is that of `ExportJob`.
+
+    ``port`` 0 finds a free one, an empty ``key`` makes one. The rest is what a request gets that does not say
+    otherwise; ``temp`` 0 always takes the likeliest token.
+    """
+
+    task: Literal["serve"] = "serve"
+    source: Path
+    checkpoint: str = ""
+    model: str = ""
+    strength: Strength = 1.0
+    port: Annotated[int, Field(ge=0, le=65_535)] = 0
+    key: str = ""
+    temp: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    top_p: Annotated[float, Field(ge=0, le=1)] = 1.0
+    top_k: Annotated[int, Field(ge=0)] = 0
+    min_p: Annotated[float, Field(ge=0, le=1)] = 0.0
+    max_tokens: Annotated[int, Field(ge=1)] = 512
+
+
 class RewardJob(Job):
     """Runs the user's own reward functions, each score within ``timeout_s`` seconds."""
 
@@ -189,7 +210,7 @@ class RewardJob(Job):
 
 AnyJob: TypeAlias = (
     TrainJob | ProbeJob | InspectJob | CheckJob | TokenizeJob | PreviewJob | RowsJob | GenerateJob | EvaluateJob
-    | HubSearchJob | HubDownloadJob | HubLoginJob | ConvertJob | ExportJob | RewardJob
+    | HubSearchJob | HubDownloadJob | HubLoginJob | ConvertJob | ExportJob | ServeJob | RewardJob
 )  # fmt: skip
 _ADAPTER: TypeAdapter[AnyJob] = TypeAdapter(Annotated[AnyJob, Field(discriminator="task")])
 JOBS: dict[str, type[AnyJob]] = {kind.model_fields["task"].default: kind for kind in get_args(AnyJob)}

@@ -79,10 +79,10 @@ def _job(
     options = {name: value for name, value in given.items() if value is not None}
     options |= dict(_option(text, chosen) for text in more)
     option_values(chosen.options, options)
-    source = export_source(_path(run), checkpoint)
+    source = export_source(run_or_path(run), checkpoint)
     place = out.expanduser().resolve() if out is not None else free_destination(source.word, chosen.name)
     return ExportJob(
-        source=_path(run),
+        source=run_or_path(run),
         checkpoint=checkpoint,
         model=absolute(model) if model else "",
         format=to,
@@ -91,7 +91,7 @@ def _job(
     )
 
 
-def _path(name: str) -> Path:
+def run_or_path(name: str) -> Path:
     """A path as it is, else the run of that name. Raises `UnusableError`."""
     from app.command.resume import known_run
 
