@@ -172,16 +172,13 @@ class EndpointServer:
         self._http.RequestHandlerClass = handler
         threading.Thread(target=self._http.serve_forever, args=(0.1,), daemon=True, name="endpoint").start()
 
-    def end(self, patience_s: float) -> bool:
-        """Takes no more requests and ends what is being answered; False if that did not end in time."""
-        if self._generator is None:
-            self._http.server_close()
-            return True
-        self._http.shutdown()
+    def end(self, patience_s: float) -> None:
+        """Takes no more requests, and ends what is being answered as far as that goes within ``patience_s``."""
+        if self._generator is not None:
+            self._http.shutdown()
+            self._generator._stop = True
+            self._generator._generation_thread.join(patience_s)
         self._http.server_close()
-        self._generator._stop = True
-        self._generator._generation_thread.join(patience_s)
-        return not self._generator._generation_thread.is_alive()
 
 
 def _bound(port: int) -> _LoopbackServer:

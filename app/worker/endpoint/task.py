@@ -47,10 +47,12 @@ def serve_tuned(channel: Channel, _job_dir: Path, job: ServeJob) -> None:
         channel.emit(event.Result(name="endpoint", data=endpoint.as_dict()))
         channel.emit(event.Ready())
         _wait_for_end(channel)
-    ended = server.end(END_PATIENCE_S)
+    server.end(END_PATIENCE_S)
     channel.emit(event.Finished(reason="stopped", message="Nothing is served any more."))
-    if not ended:
-        os._exit(0)  # mlx-lm's thread is in the middle of an answer, and there is nothing to save
+    sys.stderr.flush()
+    # There is nothing to save. MLX aborts an ordinary end of a process that computed in a second thread, as
+    # mlx-lm's server does (seen with MLX 0.32), and a thread in the middle of an answer would hold the end up.
+    os._exit(0)
 
 
 def _is_ended_before(channel: Channel, provider: TunedProvider) -> bool:
