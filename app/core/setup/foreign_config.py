@@ -241,6 +241,8 @@ def _is_positive(value: Any) -> bool:
 
 def _fill(found: Translation, name: str, defaults: ConfigTree, adapter: ConfigTree) -> None:
     tree = found.tree
+    if tree.get("train_mode") == "online_dpo":  # two answers are sampled there, whatever the size of a group
+        defaults = {key: value for key, value in defaults.items() if key != "group_size"}
     new = {key: value for key, value in defaults.items() if tree.get(key) is None}
     if name == "mlx-lm-lora" and tree.get("iters") is None and tree.get("epochs") is None:
         new["iters"] = MLX_LM_LORA_ITERATIONS

@@ -36,6 +36,9 @@ from app.core.target.selection import Selection, resolve
 
 # Beyond this share of the limit a run fits, but other programs may push it into swap.
 COMFORTABLE_SHARE = 0.85
+# What the logits take where each prompt is read with another's answer too: those are gone before the gradient's
+# largest moment, so they add less than their own size (measured on tiny models: 1.0 is too little, 2.0 too much).
+MISMATCHED_LOGITS = 1.5
 
 
 class MemoryFit(StrEnum):
@@ -207,7 +210,7 @@ def _estimate(
     states = step.positions * inspection.hidden_size * item_bytes(inspection)
     of_all, of_piece = logits_bytes(inspection, step)
     if method_of(config).is_mismatched:  # as many answers again are read beside, without a gradient
-        of_all, of_piece = 2 * of_all, 2 * of_piece
+        of_all, of_piece = round(MISMATCHED_LOGITS * of_all), round(MISMATCHED_LOGITS * of_piece)
     is_half = item_bytes(inspection) < ITEM_BYTES["float32"]
     if method_of(config).data == "examples":
         logits = min(weights.logits[is_half] * of_all, weights.pieces * of_piece)

@@ -216,7 +216,8 @@ def _without_refused(
 
 def _nothing(inspection: Inspection, found: _Found, text: str) -> Problem:
     """The error of an empty result: it lists what there is."""
-    if not inspection.rows and (reasons := dict.fromkeys(m.refused for m in inspection.refused if not m.bare)):
+    is_bare = not inspection.rows and not available_names(inspection)
+    if is_bare and (reasons := dict.fromkeys(m.refused for m in inspection.refused if not m.bare)):
         said = f"No matrix in the layers of this model can be adapted: {' '.join(reasons)}"
         return Problem(
             "targets", said, hint="Choose another model; of some there are versions that are not packed."

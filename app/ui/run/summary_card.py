@@ -28,7 +28,7 @@ from app.ui.widget import theme
 from app.ui.widget.elided_label import ElidedLabel
 from app.ui.widget.figure import UNKNOWN, CaptionedFigure
 
-FIGURES_ACROSS = 4
+FIGURES_ACROSS = 3
 TRADE_TIPS = {
     "learned": "How far the validation loss has fallen below the base model's, in nats a token",
     "forgot": "How far the loss on neutral text has risen above the base model's, in nats a token",
@@ -172,6 +172,8 @@ class SummaryCard(QFrame):
         )
         traded = history.traded
         learned = traded.learned if traded is not None else None
+        for name in TRADE_TIPS:
+            self._figures[name].setVisible(traded is not None)
         self._figures["learned"].show_value(UNKNOWN if learned is None else f"{learned:.2f}")
         self._figures["forgot"].show_value(UNKNOWN if traded is None else f"{traded.forgot:.2f}")
         self._show_warnings()
@@ -348,12 +350,12 @@ class SummaryCard(QFrame):
         names = {
             "train_loss": "Train loss",
             "val_loss": "Best validation",
-            "learned": "Learned",
-            "forgot": "Forgot",
             "speed": "Tokens/s",
             "left": "Time left",
             "elapsed": "Elapsed",
             "memory": "Peak memory",
+            "learned": "Learned",  # a row of their own, where it is measured
+            "forgot": "Forgot",
         }
         grid = QGridLayout()
         grid.setContentsMargins(0, theme.SPACE // 2, 0, 0)

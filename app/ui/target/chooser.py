@@ -113,7 +113,7 @@ class TargetChooser(QWidget):
         text, inspection = self._store.config.targets, self._model.inspection
         self._custom = self._custom or text not in PRESETS
         if not self._custom:
-            self._from = PRESETS[text].label
+            self._from = PRESETS[text].label.partition(" (")[0]
         self.preset.setItemText(self.preset.count() - 1, f"Custom, from {self._from}" if self._from else "Custom")
         self.preset.set_value(CUSTOM if self._custom else text)
         self._show_patterns()

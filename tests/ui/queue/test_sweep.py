@@ -55,7 +55,10 @@ def label(dialog: SweepDialog, name: str) -> str:
 def test_it_counts_runs_iterations_and_time(qtbot: QtBot, dialog: SweepDialog) -> None:
     qtbot.waitUntil(lambda: not dialog.is_busy)
     assert label(dialog, "sweep.count") == "3 runs"
-    assert label(dialog, "sweep.total") == "300 iterations in all · about 30 s, as the form was measured"
+    assert (
+        label(dialog, "sweep.total")
+        == "300 iterations in all · about 30 s, going by what was measured on this machine"
+    )
     QTest.mouseClick(child(dialog, QPushButton, "sweep.add"), Qt.MouseButton.LeftButton)
     dialog.rows[1].choose("learning_rate")
     type_values(qtbot, dialog, 1, "1e-4, 1e-3")
