@@ -64,15 +64,20 @@ def plain_example(row: dict[str, Any], config: TrainConfig) -> ShownExample:
         turns = [{"role": "user", "content": row[features.prompt]}]
         answer = [{"role": "assistant", "content": row[features.completion]}]
         parts = _said(turns, answer, masked=config.mask_prompt, last=True)
-    elif features.chat in row:
+    elif _is_chat(row.get(features.chat)):
         *before, last = row[features.chat]
         parts = _said(before, [last], masked=config.mask_prompt, last=config.mask_turns == "last")
     else:
-        parts = [(plain_turns([{"content": row[features.text]}]), True)]
+        parts = [(plain_turns([{"content": row.get(features.text, "")}]), True)]
     learned = [text for text, its in parts if its]
     example = ShownExample(text=_joined(parts).rstrip("\n"), trained=learned, parts=parts, refused="")
     example.update(cast("ShownExample", rated))
     return example
+
+
+def _is_chat(value: Any) -> bool:
+    """A text may stand beside a list of that name that is no chat: the text is what trains then."""
+    return isinstance(value, list) and bool(value) and all(isinstance(turn, dict) for turn in value)
 
 
 def _said(

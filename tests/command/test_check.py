@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from app.command.check_output import plain_example
 from app.command.main import run_command
+from app.core.config.train_config import TrainConfig
 from app.core.data.check import check_files
 from tests.core.data.written import file_of
 
@@ -197,3 +199,9 @@ def test_rewards_that_a_right_answer_can_hardly_get_are_told(
     assert code == 0
     assert len(reasons) == bool(doubted)
     assert doubted in "".join(reasons)
+
+
+def test_a_text_beside_a_list_that_is_no_chat_is_shown() -> None:
+    row = {"text": "Once upon a time.", "messages": ["not", {"role": "user", "content": "a chat"}]}
+    shown = plain_example(row, TrainConfig())
+    assert (shown["text"], shown["trained"]) == ("Once upon a time.", ["Once upon a time."])

@@ -41,6 +41,7 @@ from app.core.data.prepare import prepare_data
 from app.core.data.report import DataReport, report_json
 from app.core.method.table import MODES
 from app.core.problem import UnusableError
+from app.core.system.plain_text import harmless_text
 from app.ui.data.column_page import trained_turns
 from app.worker.data.preview import shown_example
 from app.worker.token.tokenizer import load_tokenizer
@@ -307,7 +308,7 @@ def read(path: Path, folder: Path, config: TrainConfig, tokenizer: Any) -> None:
         for _, _, row in first_examples([path], config, report.target, 2):
             shown = plain_example(row, config)
             shown["file"], shown["line"] = str(path), 1
-            marked_example(1, shown).encode("utf-8")
+            harmless_text(marked_example(1, shown)).encode("utf-8")  # as the command line says it
             json.dumps(shown_example(row, tokenizer, config)).encode("utf-8")
     with contextlib.suppress(UnusableError):
         read_window(path, 1, 5, config)
