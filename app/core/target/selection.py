@@ -216,7 +216,7 @@ def _without_refused(
 
 def _nothing(inspection: Inspection, found: _Found, text: str) -> Problem:
     """The error of an empty result: it lists what there is."""
-    is_bare = not inspection.rows and not available_names(inspection)
+    is_bare = not inspection.rows and inspection.source == "mlx-lm"  # of others the headers alone are known
     if is_bare and (reasons := dict.fromkeys(m.refused for m in inspection.refused if not m.bare)):
         said = f"No matrix in the layers of this model can be adapted: {' '.join(reasons)}"
         return Problem(
