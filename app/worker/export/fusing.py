@@ -8,11 +8,10 @@ import mlx.core as mx
 import mlx.nn as nn
 from mlx.utils import tree_flatten, tree_unflatten
 from mlx_lm.models.switch_layers import QuantizedSwitchLinear, SwitchLinear
-from mlx_lm.tuner.dora import DoRAEmbedding, DoRALinear
-from mlx_lm.tuner.lora import LoRAEmbedding, LoRALinear, LoRASwitchLinear
 
 from app.core.problem import Problem, UnusableError
 from app.worker.export.tuned_model import TunedModel
+from app.worker.gguf.matrix import adapter_delta
 from app.worker.process.progress import Progress
 
 _PLAIN = {
@@ -54,18 +53,6 @@ def fused_module(path: str, part: Any) -> nn.Module:
     if "m" in part:
         weight = weight * (part.m / mx.linalg.norm(weight, axis=1))[:, None]
     return _of_floats(base, weight.astype(own.dtype))
-
-
-def adapter_delta(part: Any) -> mx.array | None:
-    """What LoRA adds to a weight, in 32-bit floats and the weight's own shape; None for other kinds of modules."""
-    if not isinstance(part, (LoRALinear, DoRALinear, LoRAEmbedding, DoRAEmbedding, LoRASwitchLinear)):
-        return None
-    a, b = part.lora_a.astype(mx.float32), part.lora_b.astype(mx.float32)
-    if isinstance(part, (LoRALinear, DoRALinear)):
-        return part.scale * (b.T @ a.T)
-    if isinstance(part, LoRASwitchLinear):
-        return part.scale * (b @ a.reshape(b.shape[0], -1, a.shape[-1]))
-    return part.scale * (a @ b)
 
 
 def float_weight(module: Any) -> mx.array:

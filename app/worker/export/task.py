@@ -30,8 +30,9 @@ from app.worker.export.tuned_model import TunedModel
 from app.worker.export.writer import ExportWriter, writer_of
 from app.worker.process.channel import Channel
 from app.worker.process.progress import Reporter
+from app.worker.process.room import is_full
 
-DISK_FULL = 28  # errno.ENOSPC, and what MLX says of it only in words
+FULL_BELOW = 1_000_000  # bytes that are free on a disk that is full
 LOADING = "Loading the model"
 
 
@@ -111,7 +112,7 @@ def staged(out: Path) -> Iterator[Path]:
         _flush(folder)
         folder.rename(out)
     except (OSError, RuntimeError) as error:
-        if not _is_full(error, out):
+        if not is_full(error, out, FULL_BELOW):
             raise
         free = bytes_text(free_bytes(out))
         said = f"The disk became full ({free} are free); nothing was written."
@@ -142,10 +143,3 @@ def _flush(folder: Path) -> None:
         if path.is_file():
             with path.open("rb") as file:
                 os.fsync(file.fileno())
-
-
-def _is_full(error: Exception, out: Path) -> bool:
-    """MLX tells a failed write only in words ("Unable to write …")."""
-    if isinstance(error, OSError):
-        return error.errno == DISK_FULL
-    return "write" in str(error).lower() and free_bytes(out) < 1_000_000

@@ -27,19 +27,25 @@ def full_weight(module: nn.Module) -> mx.array:
     The sum of base and adapter is taken in float32, so that a small adapter is not rounded away before the result
     is packed. Lazy: nothing is computed before it is used.
     """
-    base = _unpacked(wrapped(module))
-    if isinstance(module, (LoRAEmbedding, DoRAEmbedding)):
-        weight = base + module.scale * (_wide(module.lora_a) @ _wide(module.lora_b))
-    elif isinstance(module, LoRASwitchLinear):
-        first = _wide(module.lora_a).reshape(base.shape[0], -1, base.shape[-1])
-        weight = base + module.scale * (_wide(module.lora_b) @ first)
-    elif isinstance(module, (LoRALinear, DoRALinear)):
-        weight = base + module.scale * (_wide(module.lora_b).T @ _wide(module.lora_a).T)
-    else:
+    base, delta = _unpacked(wrapped(module)), adapter_delta(module)
+    if delta is None:
         return base
+    weight = base + delta
     if isinstance(module, DORA):
         weight = weight * (_wide(module.m) / mx.linalg.norm(weight, axis=1))[:, None]
     return weight
+
+
+def adapter_delta(module: Any) -> mx.array | None:
+    """What an adapter adds to a weight, in float32 and the weight's own shape; None for other kinds of modules."""
+    if not isinstance(module, (*LORA, *DORA)):
+        return None
+    a, b = _wide(module.lora_a), _wide(module.lora_b)
+    if isinstance(module, (LoRALinear, DoRALinear)):
+        return module.scale * (b.T @ a.T)
+    if isinstance(module, LoRASwitchLinear):
+        return module.scale * (b @ a.reshape(b.shape[0], -1, a.shape[-1]))
+    return module.scale * (a @ b)
 
 
 def _wide(array: mx.array) -> mx.array:

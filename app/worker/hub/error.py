@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from huggingface_hub.errors import (
 
 from app.core.problem import Problem, TaskError, UnusableError
 from app.core.system.setting import load_settings
+from app.worker.process.room import FULL_ERRORS
 
 GO_ON = "Run it again: it goes on where it stopped."
 
@@ -46,7 +46,7 @@ def told(model: str = "") -> Iterator[None]:
     except HFValidationError as error:
         raise _unusable(f"{model} is no name of a model on the hub.", "A name reads organization/model.") from error
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno not in FULL_ERRORS:
             raise
         raise TaskError("The disk is full.", f"Free some space, then r{GO_ON[1:]}") from error
 

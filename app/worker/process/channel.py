@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import queue
 import signal
@@ -15,6 +14,7 @@ from typing import BinaryIO, TextIO, TypeAlias
 
 from app.core.protocol.command import Command, EndOfInput, Refused, heard_command
 from app.core.protocol.event import Event, Warned
+from app.worker.process.room import FULL_ERRORS
 
 ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 # SimpleQueue in a worker: a signal may come while a command is taken, and only this one bears that.
@@ -93,7 +93,7 @@ class Channel:
             while self._unwritten:
                 self._unwritten = self._unwritten[file.write(self._unwritten) :]
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            if error.errno not in FULL_ERRORS:
                 raise
 
     def poll(self) -> Command | None:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from app.core.problem import TaskError, UnusableError
 from app.core.protocol import event
 from app.core.system.kept_traceback import keep_traceback
+from app.worker.process.room import FULL_ERRORS
 
 _MEMORY = re.compile(r"(?i)allocat|insufficient memory|out of memory|bad_alloc|\[metal::malloc\]")
 _RESUME = "The run's last saved state is whole: resume it then."
@@ -99,7 +100,7 @@ _OF_FILES = (_deep, _no_json, _no_text, _cut_weights)  # what was given is at fa
 # The first that is met counts.
 _CAUSES: tuple[tuple[Callable[[BaseException], bool], Callable[[BaseException], Cause]], ...] = (
     (lambda e: isinstance(e, MemoryError) or bool(_MEMORY.search(str(e))), _memory),
-    (lambda e: isinstance(e, OSError) and e.errno in (28, 122, 69), _full),  # ENOSPC, EDQUOT here and on a Mac
+    (lambda e: isinstance(e, OSError) and e.errno in FULL_ERRORS, _full),
     (lambda e: isinstance(e, PermissionError), _denied),
     (lambda e: isinstance(e, RecursionError), _deep),
     (lambda e: isinstance(e, json.JSONDecodeError), _no_json),

@@ -15,6 +15,7 @@ from app.core.quantity import bytes_text
 from app.core.system.disk import free_bytes
 
 ROOM_FILE = ".room"
+FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT)  # no room on the disk, or in what its owner may take of it
 FOR_EVENTS = 256 * 1024  # bytes, for what a run still says
 _CHUNK = 1 << 20
 
@@ -55,10 +56,9 @@ def full_text(folder: Path, lacking: str) -> str:
     return f"The disk is full: {lacking} more are needed in {folder}."
 
 
-def is_full(error: BaseException, folder: Path) -> bool:
-    """Whether an error, of Python or of MLX (which says only that it could not write), is one of a full disk."""
+def is_full(error: BaseException, folder: Path, below: int = FOR_EVENTS * 16) -> bool:
+    """Whether an error is one of a full disk. MLX says only that it could not write: then less than ``below`` bytes
+    must be free."""
     if isinstance(error, OSError):
-        return error.errno in (errno.ENOSPC, errno.EDQUOT)
-    if isinstance(error, RuntimeError) and "rite" in str(error):
-        return free_bytes(folder) < FOR_EVENTS * 16
-    return False
+        return error.errno in FULL_ERRORS
+    return isinstance(error, RuntimeError) and "write" in str(error).lower() and free_bytes(folder) < below

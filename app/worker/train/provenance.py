@@ -30,6 +30,7 @@ FREE = {
     "early_stopping.patience", "early_stopping.min_delta", "final_adapter", "adapter_name", "adapter_path",
     "reward_timeout_s", "targets", "lr_schedule",
 }  # fmt: skip
+_ABSENT = object()
 # Nothing of these reaches the weights.
 _NOTES = {"_name_or_path", "transformers_version", "quantization_config"}
 
@@ -48,10 +49,10 @@ def config_changes(kept: dict[str, Any], now: TrainConfig) -> list[str]:
     before, after = kept.get("config") or {}, now.model_dump(mode="json")
     said = []
     for path in field_specs():
-        if path in FREE or not _has(before, path):  # a value of a later version decided nothing then
-            continue
         old, new = _at(before, path), _at(after, path)
-        if old != new:
+        if (
+            path not in FREE and old is not _ABSENT and old != new
+        ):  # a value of a later version decided nothing then
             said.append(f"`{path}` is {_shown(new)}, and was {_shown(old)}")
     return said
 
@@ -87,17 +88,12 @@ def _sampled(file: Path) -> str:
     return digest.hexdigest()
 
 
-def _has(tree: Any, path: str) -> bool:
+def _at(tree: Any, path: str) -> Any:
+    """The value at a dotted path; `_ABSENT` if there is none."""
     for name in path.split("."):
         if not isinstance(tree, dict) or name not in tree:
-            return False
+            return _ABSENT
         tree = tree[name]
-    return True
-
-
-def _at(tree: Any, path: str) -> Any:
-    for name in path.split("."):
-        tree = tree.get(name) if isinstance(tree, dict) else None
     return tree
 
 
