@@ -32,6 +32,7 @@ VERBS = {
     "demo": Verb("app.command.demo", "train the bundled starter model and measure it, start to end"),
     "inspect": Verb("app.command.inspect", "what would be trained in a model, exactly"),
     "check": Verb("app.command.check", "is this data usable, line by line"),
+    "import": Verb("app.command.foreign", "a config of axolotl, LLaMA-Factory or Unsloth in Luthier's words"),
     "train": Verb("app.command.train", "one run, from a config file", speaks_events=True),
     "resume": Verb("app.command.resume", "go on with a run, exactly where it stopped", speaks_events=True),
     "generate": Verb("app.command.generate", "an answer of a model, with or without an adapter"),

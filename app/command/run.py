@@ -119,6 +119,40 @@ def report(
 
 
 @application.command()
+def track(
+    run: Name,
+    to: Annotated[str, typer.Option(help="tensorboard, wandb or trackio; several with commas.")] = "tensorboard",
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where files go; in the run's own folder unless given.")
+    ] = None,
+    project: Annotated[str, typer.Option(help="What wandb and trackio file the run under.")] = "",
+    as_json: AsJson = False,
+) -> int:
+    """Gives the figures of a run of the past to a tracker, as `report_to` does while it trains."""
+    from app.command.resume import known_run
+    from app.core.problem import UnusableError
+    from app.core.protocol.event import read_events
+    from app.core.setup.config_file import load_config
+    from app.core.tracker.tracker import tracker_problems
+    from app.core.tracker.tracking import LOG_FOLDER, tracked_events
+
+    found = known_run(run)
+    asked = load_config(found.config).config.with_values({"report_to": to, "project_name": project})
+    if problems := tracker_problems(asked):
+        raise UnusableError(problems)
+    place = (out or found.path / LOG_FOLDER).resolve()
+    faults: list[str] = []
+    written = tracked_events(asked, found.path, place, read_events(found.events), faults.append)
+    if faults:
+        raise output.FailedError(" ".join(faults))
+    if as_json:
+        output.say_json({"run": str(found.path), "to": to, "out": str(place), "figures": written})
+    else:
+        output.say(f"{written:,} figures of {found.name} are in {to}. Files, if any, are in {place}.")
+    return 0
+
+
+@application.command()
 def rename(
     run: Name,
     name: Annotated[str, typer.Argument(help="The new name; empty for that of the adapter.")],

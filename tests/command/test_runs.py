@@ -13,6 +13,7 @@ from app.core.config.train_config import TrainConfig
 from app.core.protocol import event
 from app.core.run.folder import RunDir, prepare_run
 from app.core.run.note import RunNote, load_note
+from tests.core.tracker.event_file import scalars
 
 
 @pytest.fixture
@@ -90,3 +91,18 @@ def test_a_name_that_was_given_once_is_enough_to_delete(
     said(capsys, "rename", "second", "other")
     said(capsys, "delete", "alike", "--yes")
     assert [run.path.exists() for run in runs] == [False, True]
+
+
+@pytest.mark.usefixtures("runs")
+def test_a_run_of_the_past_is_given_to_a_tracker(
+    runs: list[RunDir], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with runs[0].events.open("a") as file:
+        file.write(
+            event.Started(iterations=5, iterations_per_epoch=5, train_examples=1, valid_examples=1).to_line()
+        )
+        file.write(f"\n{event.Validated(iteration=5, val_loss=0.25).to_line()}\n")
+    tree = json_of(capsys, "track", "first", "--out", str(tmp_path / "out"))
+    assert tree["figures"] == 2
+    assert scalars(tmp_path / "out")["valid/loss"] == [(5, 0.25)]
+    assert "no tracker “aim”" in said(capsys, "track", "first", "--to", "aim", code=2)

@@ -32,7 +32,7 @@ class Collector(Channel):
         self._queue: queue.Queue[Command] = queue.Queue()
         super().__init__(io.StringIO(), self._queue)
 
-    def emit(self, event: Event) -> None:
+    def put(self, event: Event) -> None:
         with self._path.open("a", encoding="utf-8") as file:
             file.write(event.to_line() + "\n")
         self.events.append(event)

@@ -348,6 +348,16 @@ class TrainConfig(_Part):
     adapter_name: str = _field(
         "mlx_finetune", "Adapter name", "Name of the run and its folder", min_length=1, max_length=80
     )
+    report_to: str = _field(
+        "",
+        "Report to",
+        "Programs that are given the run's figures while it trains: tensorboard, wandb, trackio, with commas",
+        recommended="nothing; Luthier keeps every figure itself",
+        max_length=200,
+    )
+    project_name: str = _field(
+        "", "Project", "What wandb and trackio file the run under; empty is luthier", max_length=200
+    )
     adapter_path: str = _field("", "Adapter folder", "Where the adapter is written; set when the run starts",
                                kind="path")  # fmt: skip
     resume_adapter_file: str | None = _field(

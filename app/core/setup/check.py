@@ -22,6 +22,7 @@ from app.core.setup.recommendation import check_scale, starts_too_hot
 from app.core.setup.target_check import check_targets
 from app.core.source.finding import KINDS
 from app.core.target.selection import Selection
+from app.core.tracker.tracker import tracker_problems
 
 _W, _N = Severity.WARNING, Severity.NOTE
 # What is rendered by the template; prompts and answers of supervised rows become turns as well.
@@ -40,7 +41,7 @@ def check_config(
     ``selection`` is the config resolved on the inspection, for callers that have it already.
     """
     found = [*_inputs(config), *_data(config, data), *_run(config, data), *_optimizer(config), *_files(config)]
-    found += _balance(config)
+    found += [*_balance(config), *tracker_problems(config)]
     found += check_method(config)
     if inspection is not None:
         found += [*_model(inspection, data), *check_targets(inspection, config, selection)]

@@ -15,6 +15,8 @@ from pydantic import ValidationError
 
 from app.core.config.spec import field_specs
 from app.core.config.train_config import CONFIG_VERSION, WITH_CORRECTION, TrainConfig
+from app.core.foreign.file import ForeignFile
+from app.core.foreign.trainer import trainer_of
 from app.core.model.facts import layer_count
 from app.core.model.folder import MODEL_CONFIG, locate_model
 from app.core.problem import Problem, Severity, UnusableError, errors
@@ -37,13 +39,25 @@ UNUSED = "Luthier does not use this key; it is kept."
 
 @dataclass(frozen=True, slots=True)
 class LoadedConfig:
-    """A config read from a file, with what a person should know about it (notes and warnings, no errors)."""
+    """A config read from a file, with what a person should know about it (notes and warnings, no errors).
+
+    ``trainer`` names the other trainer whose file it is; empty for Luthier's and mlx-lm's own.
+    """
 
     config: TrainConfig
     problems: tuple[Problem, ...] = ()
+    trainer: str = ""
 
     def told(self) -> str:
-        """The same in a few sentences: keys that are kept unused in one of them."""
+        """The same in a few sentences: keys that are kept unused in one of them.
+
+        Of another trainer's file only what belongs to no field, and how much does.
+        """
+        if self.trainer:
+            there = [one for one in self.problems if one.path and one.severity is not Severity.NOTE]
+            count = f"{len(there)} of its settings {'is' if len(there) == 1 else 'are'}"
+            listed = f"{count} not taken over as they stand: see beside the fields." if there else ""
+            return " ".join([listed, *(one.message for one in self.problems if not one.path)]).strip()
         kept = [one.path for one in self.problems if one.message == UNUSED]
         said = [" ".join(filter(None, (one.message, one.hint))) for one in self.problems if one.message != UNUSED]
         if kept:
@@ -109,6 +123,8 @@ def parse_config(text: str, *, name: str = "config", base: Path | None = None) -
     if bad := [key for key in tree if not isinstance(key, str)]:
         raise UnusableError([Problem("", f"{bad[0]!r} is not a word, and so cannot be a key.", file=name)])
     lines = _lines(node)
+    if "config_version" not in tree and (trainer := trainer_of(tree)) is not None:
+        return _taken_over(trainer.reading(tree, name, lines, base), base)
     version = tree.get("config_version", 0)
     if not isinstance(version, int) or version < 0:
         raise UnusableError([Problem("config_version", "is not a whole number.", file=name)])
@@ -138,6 +154,19 @@ def parse_config(text: str, *, name: str = "config", base: Path | None = None) -
         if read.left_layers:
             config = _fit_layers(config, read)
     return LoadedConfig(config, (*read.problems, *unknown))
+
+
+def _taken_over(read: ForeignFile, base: Path | None) -> LoadedConfig:
+    """The config that another trainer's file comes to; raises `UnusableError` with all that is refused."""
+    try:
+        config = TrainConfig.model_validate(read.tree)
+    except ValidationError as error:
+        faults = validation_problems(error, name=read.file, lines=read.own_lines)
+        raise UnusableError([*read.problems, *faults]) from error
+    if errors(read.problems):
+        raise UnusableError([one for one in read.problems if one.severity is not Severity.NOTE])
+    config = with_defaults(config, read.tree.keys())
+    return LoadedConfig(with_base(config, base) if base else config, tuple(read.problems), read.trainer)
 
 
 def _take_correction(tree: dict[str, Any], *, new: bool) -> None:
@@ -229,7 +258,7 @@ def dump_config(config: TrainConfig) -> str:
     """YAML text that both Luthier and ``mlx_lm.lora -c`` read; unknown keys come last, as they were."""
     tree = config.model_dump(mode="json")
     for key in ("valid_data", "test_data", "group_feature", "system_feature", "sheet", "answers_by",
-                "encoding",                "adapter_path"):  # fmt: skip
+                "encoding", "adapter_path", "report_to", "project_name"):  # fmt: skip
         if tree[key] == "":
             del tree[key]
     for key in ("resume_adapter_file", "lr_schedule"):

@@ -170,6 +170,10 @@ def _rename(found: Translation) -> None:
         if foreign in found.tree and own not in found.tree:
             found.tree[own] = found.tree.pop(foreign)
             found.tell(foreign, f"`{foreign}` is read as `{own}`.")
+    if isinstance(project := found.tree.get("wandb"), str) and "report_to" not in found.tree:
+        del found.tree["wandb"]  # mlx-lm's older name for both
+        found.tree |= {"report_to": "wandb", "project_name": found.tree.get("project_name") or project}
+        found.tell("wandb", "`wandb` is read as `report_to: wandb`, with the project's name.")
     if found.tree.get("use_dora") is True and "fine_tune_type" not in found.tree:
         found.tree["fine_tune_type"] = "dora"
         found.tell("use_dora", "`use_dora` is read as `fine_tune_type: dora`.")

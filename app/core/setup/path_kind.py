@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 
 from app.core.document.document import DOCUMENT_SUFFIXES
+from app.core.foreign.trainer import trainer_of
 from app.core.model.adapter_file import ADAPTER_CONFIG, ADAPTER_FILE
 from app.core.model.folder import MODEL_CONFIG
 from app.core.protocol.job import EVENTS_FILE, JOB_FILE
@@ -21,6 +23,7 @@ from app.core.source.source import COMPRESSED_SUFFIXES, TABLE_SUFFIXES, TEXT_SUF
 
 CONFIG_SUFFIXES = (".yaml", ".yml")
 HUB_DATA = "datasets--"  # so begins a data set's folder in the Hugging Face cache, its files lie deep below
+LARGEST_CONFIG = 64_000  # bytes of a JSON file that may be one
 ENTRIES_LOOKED_AT = 2_000  # of a folder: a drop is decided while the pointer still moves
 
 
@@ -74,7 +77,7 @@ class SortedPath:
 
 
 def sort_path(path: Path) -> SortedPath:
-    """Decides by names alone, without reading a file: it must be quick enough for a moving pointer."""
+    """Decides by names alone, or a file's first kilobytes: it must be quick enough for a moving pointer."""
     try:
         if path.is_dir():
             return _sort_folder(path)
@@ -111,7 +114,7 @@ def _sort_folder(path: Path) -> SortedPath:
 
 def _sort_file(path: Path) -> SortedPath:
     suffix, folder = path.suffix.lower(), path.parent
-    if suffix in CONFIG_SUFFIXES:
+    if suffix in CONFIG_SUFFIXES or (suffix == ".json" and _is_config(path)):
         return SortedPath(PathKind.CONFIG, path)
     if suffix == ".safetensors" or path.name in (ADAPTER_CONFIG, MODEL_CONFIG):
         return _sort_weights(path)
@@ -122,6 +125,17 @@ def _sort_file(path: Path) -> SortedPath:
         kind = {"valid": PathKind.VALID_DATA, "test": PathKind.TEST_DATA}.get(split or "", PathKind.DATA)
         return SortedPath(kind, path)
     return SortedPath(PathKind.UNUSABLE, path, _refusal(path))
+
+
+def _is_config(path: Path) -> bool:
+    """Whether a JSON file is a config of another trainer, which some of them write; rows are in other files."""
+    if path.stat().st_size > LARGEST_CONFIG:
+        return False
+    try:
+        tree = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(tree, dict) and trainer_of(tree) is not None
 
 
 def _sort_weights(path: Path) -> SortedPath:

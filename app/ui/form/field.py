@@ -104,7 +104,8 @@ class Field(QWidget):
     def set_problems(self, problems: Sequence[Problem]) -> None:
         """Shows what checks found about this field, the gravest first."""
         if self.editor.value() in ("", None) and self.spec.kind == "path":
-            problems = ()  # an empty place invites; Start says that it is needed
+            # An empty place invites, Start says that it is needed; but what a file said of it stands there.
+            problems = [problem for problem in problems if problem.file]
         self._problems = sorted(problems, key=lambda p: _ORDER[p.severity])
         self._show_problems()
 

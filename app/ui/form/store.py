@@ -40,6 +40,7 @@ class ConfigStore(QObject):
         self._config = self._defaults
         self._past: list[TrainConfig] = []
         self._future: list[TrainConfig] = []
+        self._notes: tuple[Problem, ...] = ()
         self._autosave = autosave
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -50,6 +51,11 @@ class ConfigStore(QObject):
     def config(self) -> TrainConfig:
         """The current config; frozen, so it can be kept and compared."""
         return self._config
+
+    @property
+    def notes(self) -> tuple[Problem, ...]:
+        """What of another trainer's file could not be taken over; a field that is edited loses its own."""
+        return self._notes
 
     def value(self, path: str) -> Any:
         """The value at a dotted path."""
@@ -77,6 +83,7 @@ class ConfigStore(QObject):
         except ValidationError as error:
             return validation_problems(error)[0]
         self._remember(before)
+        self._notes = tuple(one for one in self._notes if one.path not in different)
         for path in different:
             self.changed.emit(path)
         self._timer.start()
@@ -90,14 +97,14 @@ class ConfigStore(QObject):
             return Problem("", f"The files cannot be put together: {error.strerror or error}.")
         return self.set_many(values)
 
-    def replace(self, config: TrainConfig) -> None:
-        """Takes over a whole config (a file opened, a run duplicated, Reset)."""
+    def replace(self, config: TrainConfig, notes: Iterable[Problem] = ()) -> None:
+        """Takes over a whole config (a file opened, a run duplicated, Reset), with what is to be noted of it."""
         if config != self._config:
             self._remember(self._config)
-        self._put(config)
+        self._put(config, notes)
 
-    def _put(self, config: TrainConfig) -> None:
-        self._config = config
+    def _put(self, config: TrainConfig, notes: Iterable[Problem] = ()) -> None:
+        self._config, self._notes = config, tuple(notes)
         self.changed.emit("")
         self._timer.start()
 

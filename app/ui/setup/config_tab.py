@@ -30,6 +30,7 @@ from app.ui.widget.card import Disclosure
 from app.ui.widget.flow import Flow
 from app.ui.worker.inspector import Inspector
 
+OPEN_TIP = "Open a config file: Luthier's, mlx-lm's, axolotl's, LLaMA-Factory's or Unsloth's"
 MAX_WIDTH = 900  # px; longer lines are hard to read
 CARD_MIN_WIDTH = 340  # px; narrower, Model and Data stand one under the other
 
@@ -59,7 +60,11 @@ class ConfigTab(QWidget):
     name: ClassVar[str]
     title: ClassVar[str]
     line: ClassVar[str]
-    told_at: ClassVar[dict[str, str]] = {"lora_parameters.keys": "targets"}  # problems of values without a field
+    told_at: ClassVar[dict[str, str]] = {  # problems of values without a field
+        "lora_parameters.keys": "targets", "data_format": "data", "prompt_feature": "data",
+        "completion_feature": "data", "chat_feature": "data", "text_feature": "data", "system_feature": "data",
+        "optimizer_config": "optimizer", "early_stopping": "early_stopping.patience",
+    }  # fmt: skip
 
     start_requested = Signal()
     queue_requested = Signal()
@@ -177,7 +182,12 @@ class ConfigTab(QWidget):
             buttons.addWidget(button)
         for name, text, tip, signal in (
             ("config.sweep", "Sweep…", "Queue this setup in several variants", self.sweep_requested),
-            ("config.open", "Open…", "Open a config file (YAML, Luthier's or mlx-lm's)", self.open_requested),
+            (
+                "config.open",
+                "Open…",
+                OPEN_TIP,
+                self.open_requested,
+            ),
             ("config.save", "Save…", "Save these values as a config file", self.save_requested),
             ("config.reset", "Reset", "Back to the defaults; model and data stay", self.reset_requested),
         ):
@@ -217,7 +227,7 @@ class ConfigTab(QWidget):
             self.estimate.set_data(examples, trained, steps, valid=self._valid_examples)
         fields = self.fields
         own = [field.own_problem for field in fields.values() if field.own_problem]
-        self.problems = [*own, *self._found()]
+        self.problems = [*own, *self._found(), *(note for note in self.store.notes if note.path)]
         by_path: dict[str, list[Problem]] = {}
         for problem in self.problems:
             by_path.setdefault(self.told_at.get(problem.path, problem.path), []).append(problem)
@@ -274,10 +284,13 @@ class ConfigTab(QWidget):
         return f"Trains {what} in {plural(selection.adapted_modules, 'module')} for {long}.{memory}"
 
     def _show_unknown(self) -> None:
-        unknown = self.store.config.unknown_keys
+        unknown, fields = self.store.config.unknown_keys, self.fields
         pairs = ", ".join(f"{escape(key)}: {escape(str(value))}" for key, value in unknown.items())
-        self._unknown.setText(f"<b>Kept from the file:</b> {pairs}")
-        self._unknown.setVisible(bool(unknown))
+        kept = f"<b>Kept from the file:</b> {pairs}" if unknown else ""
+        notes = (note for note in self.store.notes if self.told_at.get(note.path, note.path) not in fields)
+        lost = "<br>".join(escape(note.message) for note in notes if note.path != "targets")
+        self._unknown.setText("<br>".join(filter(None, (lost, kept))))
+        self._unknown.setVisible(bool(lost or kept))
 
     def show_field(self, path: str) -> None:
         """Scrolls to what a problem is about and gives it the keyboard."""

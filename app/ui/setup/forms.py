@@ -12,7 +12,7 @@ from app.core.config.train_config import TrainConfig
 from app.core.method.method import Method
 from app.core.problem import Problem, UnusableError
 from app.core.setup.chosen_method import method_of
-from app.core.setup.config_file import load_config, save_config
+from app.core.setup.config_file import LoadedConfig, load_config, save_config
 from app.core.setup.trial import trial_config
 from app.core.system.setting import load_settings, save_settings
 from app.ui.form.store import ConfigStore
@@ -73,9 +73,10 @@ class Forms(QObject):
         except UnusableError as error:
             self._tell(f"{path.name} was not opened.\n{error}", "error")
             return
-        self.take_config(loaded.config)
+        self._replace(loaded.config, loaded.problems if loaded.trainer else ())
+        self.shown_requested.emit("")
         _remember(path)
-        self._tell_undoable(f"Opened {path.name}. {loaded.told()}".strip())
+        self._tell_undoable(f"Opened {path.name}{_whose(loaded)}. {loaded.told()}".strip())
 
     def take_config(self, config: TrainConfig) -> None:
         """Puts a whole config into the form that it belongs to, and shows that."""
@@ -112,17 +113,21 @@ class Forms(QObject):
             self._undone = self._in_use, self.store.config
             self.store.replace(config)
 
-    def _replace(self, config: TrainConfig) -> None:
+    def _replace(self, config: TrainConfig, notes: Sequence[Problem] = ()) -> None:
         if not method_of(config).is_stock:
             self._in_use = self._enhanced
         self._undone = self._in_use, self.store.config
-        self.store.replace(config)
+        self.store.replace(config, notes)
 
     def _tell(self, text: str, kind: NoticeKind = "info") -> None:
         self.told.emit(Notice(text, kind))
 
     def _tell_undoable(self, text: str) -> None:
         self.told.emit(Notice(text, "info", "Undo", self.undo))
+
+
+def _whose(loaded: LoadedConfig) -> str:
+    return f", a config of {loaded.trainer}" if loaded.trainer else ""
 
 
 def _remember(path: Path) -> None:

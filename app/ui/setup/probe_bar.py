@@ -28,7 +28,7 @@ KEPT_BY = (
     "val_batches", "neutral_tokens", "final_adapter",
     "early_stopping.enabled", "early_stopping.patience", "early_stopping.min_delta",
     "batch_size", "max_seq_length", "lora_parameters.scale", "lora_parameters.dropout", "schedule", "warmup",
-    "weight_decay", "bias_correction",
+    "weight_decay", "bias_correction", "report_to", "project_name",
 )  # fmt: skip
 
 

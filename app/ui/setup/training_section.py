@@ -10,6 +10,7 @@ from app.core.config.train_config import WITH_CORRECTION
 from app.core.problem import Problem
 from app.core.quantity import plural
 from app.core.setup import plan
+from app.core.tracker.tracker import installed_text
 from app.ui.form.field import Field
 from app.ui.form.grid import FieldGrid
 from app.ui.form.number_box import NumberBox, number_text
@@ -31,6 +32,7 @@ MORE = (
     "schedule", "warmup", "bias_correction", "weight_decay", "max_grad_norm",
     "val_batches", "neutral_tokens", "batching", "final_adapter", "early_stopping.min_delta",
     "valid_fraction", "test_fraction", "adapter_dtype", "resume_adapter_file",
+    "report_to", "project_name",
 )  # fmt: skip
 # Why the adapter's precision is no choice.
 WITHOUT_DTYPE = {"dora": "DoRA always computes in float32", "full": "There is no adapter"}
@@ -56,6 +58,7 @@ class TrainingSection(Card):
         self.disclosure.button.setObjectName("training.more")
         self.disclosure.button.setToolTip("Schedule, decay, clipping, batches, what is kept")
         self.body.addWidget(self.disclosure)
+        self.fields["report_to"].set_hint(installed_text())
         store.changed.connect(self._on_changed)
         self._update()
 

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 SETUP_TAB, ENHANCED_TAB, COMPARE_TAB, RUNS_TAB = "Setup", "Enhanced Setup", "Compare", "Runs"
 MINIMUM_SIZE = (900, 600)
 PANEL_MINIMUM = 360
-CONFIG_FILES = "Configs (*.yaml *.yml);;All files (*)"
+CONFIG_FILES = "Configs (*.yaml *.yml *.json);;All files (*)"
 
 
 class MainWindow(QMainWindow):

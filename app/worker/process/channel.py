@@ -34,6 +34,7 @@ class Channel:
         self._unwritten = b""
         self._commands = commands
         self.refuse: Callable[[Refused], None] = self._warn_of  # a task that owes answers has its own
+        self.follow: Callable[[Event], None] | None = None  # is told every event after it was written
 
     @classmethod
     def claim(cls) -> Channel:
@@ -75,6 +76,12 @@ class Channel:
 
     def emit(self, event: Event) -> None:
         """Writes one event line. A parent that is gone does not stop the worker from recording it."""
+        self.put(event)
+        if self.follow is not None:
+            self.follow(event)
+
+    def put(self, event: Event) -> None:
+        """Writes it, and tells nobody else."""
         line = event.to_line() + "\n"
         if self._file is not None:
             self._record(self._file, line.encode())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from app.core.quantity import bytes_text
 from app.core.run.folder import RunDir
 from app.core.setup.config_file import load_config, save_config
 from app.core.setup.speed import keep_pace, speed_key
+from app.core.tracker.tracking import LOG_FOLDER, Tracking
 from app.worker.array import scalar
 from app.worker.batch.batch import Batch
 from app.worker.model.loading import parameter_counts, trainable
@@ -66,7 +69,7 @@ def train(channel: Channel, job_dir: Path, job: TrainJob) -> None:
             iteration = checkpoint.iteration if checkpoint else 0
             channel.emit(event.Finished(reason="stopped", iteration=iteration, message="Stopped before training."))
             return
-        with prepared.parts.resources:
+        with prepared.parts.resources, _tracked(channel, run, prepared.config):
             try:
                 training = _Training(channel, control, run, prepared, neutral, checkpoint)
             except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -75,6 +78,22 @@ def train(channel: Channel, job_dir: Path, job: TrainJob) -> None:
                 reason = f"{type(error).__name__}: {error}"
                 raise damaged(run.state / f"{checkpoint.iteration:07d}", reason) from error
             training.run()
+
+
+@contextmanager
+def _tracked(channel: Channel, run: RunDir, config: TrainConfig) -> Iterator[None]:
+    """Gives what the run says to the trackers of its config, until it ends."""
+    if not config.report_to:
+        yield
+        return
+    with Tracking(
+        config, run.path, run.path / LOG_FOLDER, lambda said: channel.emit(event.Warned(message=said))
+    ) as tracking:
+        channel.follow = tracking.take
+        try:
+            yield
+        finally:
+            channel.follow = None
 
 
 def _saved_state(channel: Channel, run: RunDir, job: TrainJob) -> Checkpoint | None:

@@ -155,7 +155,7 @@ def test_refusals_and_faults_are_told_at_once() -> None:
         ("reward_scaling: 2.0\ntrain_type: lora", "reward_scaling", Severity.WARNING),
         ("trust_remote_code: true", "trust_remote_code", Severity.WARNING),
         ("adapter_path: adapters", "adapter_path", Severity.NOTE),
-        ("report_to: wandb", "report_to", Severity.NOTE),
+        ("train: true\nwandb: my-project", "wandb", Severity.NOTE),
         ("lora_rank: 8", "lora_rank", Severity.WARNING),
         ("lora_parameters: {target_modules: [q_proj]}", "lora_parameters.target_modules", Severity.WARNING),
         ("training_mode: normal", "training_mode", Severity.WARNING),
@@ -174,7 +174,7 @@ def test_what_another_trainers_key_means_is_named() -> None:
 
 def test_keys_that_nobody_reads_are_told_beside_what_is_refused() -> None:
     with pytest.raises(UnusableError) as caught:
-        parse_config(f"{BASE}batch_size: 0\nlearning_rat: 3\nlora_rank: 8\nproject_name: x\n", name="c.yaml")
+        parse_config(f"{BASE}batch_size: 0\nlearning_rat: 3\nlora_rank: 8\nhf_key: 1\n", name="c.yaml")
     assert {(one.path, one.severity, one.line) for one in caught.value.problems} == {
         ("batch_size", Severity.ERROR, 3),
         ("learning_rat", Severity.WARNING, 4),

@@ -43,6 +43,13 @@ def test_an_adapter_folder_and_its_checkpoints_are_an_adapter(adapter: Path) -> 
         assert sort_path(adapter / name) == SortedPath(PathKind.ADAPTER, adapter)
 
 
+def test_a_json_config_of_another_trainer_is_a_config(tmp_path: Path) -> None:
+    config = made(tmp_path / "unsloth.json", '{"model": "m", "lora": {"lora_r": 8}}')
+    assert sort_path(config) == SortedPath(PathKind.CONFIG, config)
+    rows = made(tmp_path / "rows.json", '[{"prompt": "a", "completion": "b"}]')
+    assert sort_path(rows) == SortedPath(PathKind.DATA, rows)
+
+
 def test_a_run_is_a_run_and_its_adapters_are_an_adapter(tmp_path: Path) -> None:
     run = synthetic_run.run_folder(tmp_path)
     assert sort_path(run.path) == SortedPath(PathKind.RUN, run.path)

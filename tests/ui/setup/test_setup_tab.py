@@ -104,7 +104,7 @@ TYPED = {
     "model": "/some/model", "data": "/some/data.jsonl", "valid_data": "/some/valid.jsonl",
     "adapter_name": "my_voice", "resume_adapter_file": "/some/adapters.safetensors",
     "learning_rate": "5e-5", "epochs": "2.5", "lora_parameters.dropout": "0.25", "valid_fraction": "0.2",
-    "test_fraction": "0.3", "max_seq_length": "512",
+    "test_fraction": "0.3", "max_seq_length": "512", "report_to": "tensorboard", "project_name": "mine",
 }  # fmt: skip
 SHOWN = (
     "model", "data", "valid_data", "learning_rate", "batch_size", "grad_accumulation_steps", "max_seq_length",
@@ -113,6 +113,7 @@ SHOWN = (
     "warmup", "bias_correction", "weight_decay", "max_grad_norm", "val_batches", "neutral_tokens", "batching",
     "final_adapter",
     "early_stopping.min_delta", "valid_fraction", "test_fraction", "adapter_dtype", "resume_adapter_file",
+    "report_to", "project_name",
     "fine_tune_type", "lora_parameters.rank", "lora_parameters.scale", "lora_parameters.dropout", "num_layers",
 )  # fmt: skip
 
@@ -167,11 +168,11 @@ def test_every_field_can_be_named_and_explained(shared: SetupTab, path: str) -> 
 
 
 def test_a_config_from_a_file_is_shown_and_unknown_keys_are_kept(tab: SetupTab) -> None:
-    tab.store.replace(parse_config("iters: 123\nlora_parameters: {rank: 8, scale: 20}\nwandb: my-project\n").config)
+    tab.store.replace(parse_config("iters: 123\nlora_parameters: {rank: 8, scale: 20}\nkey: mine\n").config)
     assert find(tab, "iters").lineEdit().text() == "123"
     assert find(tab, "lora_parameters.rank").lineEdit().text() == "8"
     tab.check()
-    assert "wandb: my-project" in find(tab, "unknown_keys", QLabel).text()
+    assert "key: mine" in find(tab, "unknown_keys", QLabel).text()
     assert find(tab, "unknown_keys", QLabel).isVisibleTo(tab)
 
 

@@ -131,6 +131,42 @@ def test_a_config_is_opened_saved_and_the_opening_undone(window: MainWindow, tmp
     assert load_config(tmp_path / "saved.yaml").config.adapter_name == "mine"
 
 
+AXOLOTL = (
+    "base_model: /elsewhere\nadapter: lora\nlora_r: 8\nlora_alpha: 16\nlora_target_linear: true\n"
+    "learning_rate: 2e-4\nneftune_noise_alpha: 5\ndatasets: [{path: a/b, type: chat_template}]\n"
+)
+
+
+def test_what_another_trainers_config_could_not_say_stands_beside_the_fields(
+    window: MainWindow, tmp_path: Path
+) -> None:
+    (tmp_path / "axolotl.yml").write_text(AXOLOTL)
+    window.forms.open_config(tmp_path / "axolotl.yml")
+    tab = window.setup_tab
+    assert tab.store.config.lora_parameters.rank == 8
+    tab.check()
+    assert "a config of axolotl" in messages(window)[0]
+    for path, word in (("data", "a/b"), ("lora_parameters.dropout", "neftune_noise_alpha")):
+        assert word in child(tab, QLabel, f"{path}.problem").text()
+    tab.store.set("lora_parameters.dropout", 0.1)  # whoever edits a field has read what stands there
+    tab.check()
+    assert not child(tab, QLabel, "lora_parameters.dropout.problem").text()
+    assert "a/b" in child(tab, QLabel, "data.problem").text()
+    act(window)
+    tab.check()
+    assert not child(tab, QLabel, "data.problem").text()
+
+
+def test_what_another_trainer_does_and_luthier_cannot_leaves_the_form_alone(
+    window: MainWindow, tmp_path: Path
+) -> None:
+    (tmp_path / "axolotl.yml").write_text(f"{AXOLOTL}lora_modules_to_save: [lm_head]\n")
+    before = window.store.config
+    window.forms.open_config(tmp_path / "axolotl.yml")
+    assert window.store.config == before
+    assert "lora_modules_to_save" in messages(window)[0]
+
+
 def test_a_broken_config_leaves_the_form_alone(window: MainWindow, tmp_path: Path) -> None:
     file = tmp_path / "broken.yaml"
     file.write_text("batch_size: 1000\nlearning_rate: -1\n")

@@ -29,6 +29,7 @@ from app.core.protocol.event import (
 from app.core.run.folder import RunDir
 from app.core.run.summary import summarize
 from app.core.setup.config_file import load_config
+from app.core.tracker.tracking import LOG_FOLDER
 from app.worker.batch.examples import Examples
 from app.worker.model.head import find_head
 from app.worker.model.loading import load_model
@@ -36,6 +37,7 @@ from app.worker.objective.supervised import supervised
 from app.worker.objective.validation import ValidationSet, measure
 from app.worker.train.guard import DIVERGED_STREAK, LossGuard, LossVerdict
 from tests import ROOT
+from tests.core.tracker.event_file import scalars
 from tests.worker.tiny_model import write_data, write_model
 from tests.worker.token.token_file import tokenize_file
 from tests.worker.training import Collector, config_for, go_on, saved_arrays, start
@@ -110,6 +112,23 @@ def test_a_run_from_start_to_finish(inputs: tuple[Path, Path], tmp_path: Path) -
         assert (run.path / event.path).exists()
     assert not [path for path in run.path.rglob("*") if path.name.startswith(".") and path.name != ".lock"]
     assert summarize(run).state == "finished"
+
+
+def test_a_tracker_is_given_what_the_run_says(inputs: tuple[Path, Path], tmp_path: Path) -> None:
+    config = config_for(*inputs, report_to="tensorboard", iters=8, steps_per_report=4, steps_per_eval=8)
+    run, said = start(config, tmp_path / "run")
+    found = scalars(run.path / LOG_FOLDER)
+    reports = said.of(TrainReported)
+    assert [step for step, _ in found["train/loss"]] == [one.iteration for one in reports] == [1, 4, 8]
+    assert [value for _, value in found["train/loss"]] == pytest.approx([one.train_loss for one in reports])
+    assert [value for _, value in found["valid/loss"]] == pytest.approx([v.val_loss for v in said.of(Validated)])
+
+
+def test_a_tracker_that_is_not_installed_stops_the_run_before_it_starts(
+    inputs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    with pytest.raises(UnusableError, match=r"Trackio is not installed.*pip install trackio"):
+        start(config_for(*inputs, report_to="trackio"), tmp_path / "run")
 
 
 def test_the_config_says_what_ran(inputs: tuple[Path, Path], tmp_path: Path) -> None:

@@ -1,0 +1,280 @@
+"""axolotl's configs: its keys and their defaults (0.17, `axolotl.utils.schemas`, transformers' and TRL's below)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.core.foreign import training_argument as argument
+from app.core.foreign.file import ForeignFile, Lost
+from app.core.problem import Severity
+
+_MARKS = frozenset(
+    ("adapter", "datasets", "micro_batch_size", "sequence_len", "lora_r", "num_epochs", "val_set_size")
+)
+_ERROR = Severity.ERROR
+_FASTER = ("liger", "cut_cross_entropy")  # plugins that compute the same in less time or memory
+_OTHER_WEIGHTS = "it trains or changes other weights than an adapter's."
+_OWN_TEMPLATE = "prompts are written by the model's own chat template."
+_OTHER_LOSS = "it is another loss."
+_LOST: Mapping[str, Lost] = {
+    "lora_modules_to_save": Lost("targets", "it trains whole modules beside the adapter.", _ERROR),
+    "lora_target_parameters": Lost("targets", "targets are modules here.", _ERROR),
+    "lora_rank_pattern": Lost("lora_parameters.rank", "all targets have one rank.", _ERROR),
+    "lora_alpha_pattern": Lost("lora_parameters.scale", "all targets have one scale.", _ERROR),
+    "peft_layers_to_transform": Lost("num_layers", "layers are counted from the top.", _ERROR),
+    "peft_layer_replication": Lost("fine_tune_type", _OTHER_WEIGHTS, _ERROR),
+    "peft_trainable_token_indices": Lost("fine_tune_type", _OTHER_WEIGHTS, _ERROR),
+    "peft_init_lora_weights": Lost("lora_parameters", "its matrices begin as mlx-lm's.", _ERROR, (None, True)),
+    "peft": Lost("lora_parameters", "it begins from changed weights of the base.", _ERROR),
+    "lora_model_dir": Lost("resume_adapter_file", "PEFT's adapters cannot be trained on.", _ERROR),
+    "relora": Lost("fine_tune_type", _OTHER_WEIGHTS, _ERROR),
+    "unfrozen_parameters": Lost("fine_tune_type", _OTHER_WEIGHTS, _ERROR),
+    "special_tokens": Lost("model", "special tokens are those of the model's tokenizer."),
+    "tokens": Lost("model", "the vocabulary stays as it is.", _ERROR),
+    "added_tokens_overrides": Lost("model", "the vocabulary stays as it is.", _ERROR),
+    "reinit_weights": Lost("model", "a base is trained on, not made.", _ERROR),
+    "reward_model": Lost("train_mode", "it trains no such thing.", _ERROR),
+    "process_reward_model": Lost("train_mode", "it trains no such thing.", _ERROR),
+    "pretraining_dataset": Lost("data", "it streams text of any length.", _ERROR),
+    "qat": Lost("fine_tune_type", "there is no quantization-aware training.", _ERROR),
+    "use_eaft": Lost("train_mode", _OTHER_LOSS, _ERROR),
+    "dpo_label_smoothing": Lost("dpo_cpo_loss_type", _OTHER_LOSS, _ERROR),
+    "dpo_use_weighting": Lost("dpo_cpo_loss_type", _OTHER_LOSS, _ERROR),
+    "dpo_loss_weights": Lost("dpo_cpo_loss_type", _OTHER_LOSS, _ERROR),
+    "curriculum_sampling": Lost("batching", "rows are drawn in a random order of the seed."),
+    "loraplus_lr_ratio": Lost("learning_rate", "both matrices of an adapter have one rate (LoRA+)."),
+    "embedding_lr": Lost("learning_rate", "all that is trained has one rate."),
+    "lr_groups": Lost("learning_rate", "all that is trained has one rate."),
+    "cosine_min_lr_ratio": Lost("schedule", "the rate falls to zero."),
+    "cosine_constant_lr_ratio": Lost("schedule", "the rate falls to the end."),
+    "lr_scheduler_kwargs": Lost("schedule", "the schedule has no settings."),
+    "lr_quadratic_warmup": Lost("warmup", "the rate rises in a straight line."),
+    "jagged_restart_steps": Lost("schedule", "the schedule does not begin anew."),
+    "optim_args": Lost("optimizer_config", "its settings are others."),
+    "neftune_noise_alpha": Lost("lora_parameters.dropout", "no noise is added to the embeddings."),
+    "use_pose": Lost("max_seq_length", "positions are counted one by one."),
+    "min_sample_len": Lost("data", "short rows are trained too."),
+    "max_prompt_len": Lost("max_seq_length", "a row is cut as a whole."),
+    "chat_template_jinja": Lost("model", _OWN_TEMPLATE, _ERROR),
+    "chat_template_kwargs": Lost("model", _OWN_TEMPLATE),
+    "eot_tokens": Lost("model", _OWN_TEMPLATE),
+    "default_system_message": Lost("system_feature", "put it into the rows."),
+    "dataset_shard_num": Lost("data", "all rows are used."),
+    "dataset_exact_deduplication": Lost("data", "repeats are told by the data's check, and stay."),
+    "resume_from_checkpoint": Lost("resume_adapter_file", "a run of another trainer cannot go on here."),
+    "tokenizer_config": Lost("model", "the tokenizer is the model's own.", _ERROR),
+    "scaling_softmax": Lost("model", "attention is the model's own."),
+    "plugins": Lost("train_mode", "there are no plugins.", off=(None, [])),
+    "trust_remote_code": Lost("model", "code that comes with a model is never run.", Severity.NOTE),
+    "loss_watchdog_threshold": Lost("early_stopping", "a loss that runs away is noticed by a rule of Luthier's.",
+                                    Severity.NOTE),
+    "trl": Lost("train_mode", "its settings are those of a method that is not taken over."),
+    "vllm": Lost("train_mode", "answers are sampled with MLX.", Severity.NOTE),
+}  # fmt: skip
+_HARMLESS = frozenset((
+    "accelerator_config", "activation_offloading", "attn_implementation", "auto_find_batch_size",
+    "axolotl_config_path", "base_model_config", "base_model_ignore_patterns", "bf16", "bfloat16",
+    "chunked_cross_entropy", "context_parallel_size", "cut_cross_entropy", "dataloader_num_workers",
+    "dataloader_pin_memory", "dataloader_prefetch_factor", "dataset_keep_in_memory", "dataset_num_proc",
+    "dataset_prepared_path", "dataset_processes", "ddp", "ddp_find_unused_parameters", "debug", "deepspeed",
+    "device_map", "dp_replicate_size", "dp_shard_size", "eager_attention", "embeddings_skip_upcast",
+    "eval_batch_size", "eval_sample_packing", "eval_strategy", "eval_table_size",
+    "experimental_skip_move_to_device", "experts_implementation", "flash_attention",
+    "flash_attn_cross_entropy", "flash_attn_fuse_mlp", "flash_attn_rms_norm", "flex_attention",
+    "flex_attn_compile_kwargs", "float16", "fp16", "fp32_norms", "fsdp", "fsdp_config", "fsdp_version",
+    "fused_attn_kernel", "gc_steps", "gpu_memory_limit", "gradient_checkpointing_kwargs", "group_by_length",
+    "hf_use_auth_token", "hub_model_id", "hub_revision", "hub_strategy", "include_tkps",
+    "include_tokens_per_second", "is_llama_derived_model", "is_mistral_derived_model",
+    "is_qwen_derived_model", "liger_cross_entropy", "liger_fused_linear_cross_entropy",
+    "liger_glu_activation", "liger_layer_norm", "liger_rms_norm", "liger_rms_norm_gated", "liger_rope",
+    "load_best_model_at_end", "local_rank", "lora_fan_in_fan_out", "lora_mlp_kernel", "lora_o_kernel",
+    "lora_on_cpu", "lora_qkv_kernel", "loss_watchdog", "loss_watchdog_patience", "low_cpu_mem_usage",
+    "max_memory", "metric_for_best_model", "mlflow_experiment_name", "mlflow_tracking_uri", "model_type",
+    "output_dir", "pad_to_sequence_len", "peft_autocast_adapter_dtype", "processor_type",
+    "push_dataset_to_hub", "remove_unused_columns", "sample_packing_bin_size", "sample_packing_eff_est",
+    "sample_packing_group_size", "save_first_step", "save_only_model", "save_safetensors", "save_strategy",
+    "save_total_limit", "sdp_attention", "shuffle_merged_datasets", "skip_prepare_dataset",
+    "special_tokens_file", "strict", "swanlab_mode", "swanlab_project", "tensor_parallel_size", "tf32",
+    "tiled_mlp", "tokenizer_legacy", "tokenizer_type", "tokenizer_use_fast", "torch_compile",
+    "torch_compile_backend", "torch_compile_mode", "total_num_tokens", "unsloth_cross_entropy_loss",
+    "unsloth_lora_mlp", "unsloth_lora_o", "unsloth_lora_qkv", "use_kernels", "use_mlflow", "use_ray",
+    "use_scattermoe", "wandb_entity", "wandb_log_model", "wandb_name", "wandb_run_id", "wandb_watch",
+    "world_size", "xformers_attention",
+))  # fmt: skip
+
+
+def is_axolotl(tree: Mapping[str, Any]) -> bool:
+    """Whether a file's keys are axolotl's."""
+    return "base_model" in tree and bool(tree.keys() & _MARKS)
+
+
+def read_axolotl(found: ForeignFile) -> None:
+    """Puts every key of the file where it belongs, or tells of it."""
+    found.put("model", str(found.take("base_model") or ""), "base_model")
+    _read_adapter(found)
+    _read_method(found)
+    _read_data(found)
+    per_step = argument.read_batches(found, "micro_batch_size", 1, "gradient_accumulation_steps", 1)
+    if (total := found.number("batch_size", "batch_size")) is not None:
+        said = f"`batch_size: {total:g}` is the total there; here the micro batch size and the accumulation count."
+        found.miss("batch_size", "batch_size", said)
+    argument.read_rate(found, "learning_rate", None)
+    argument.read_length(found, per_step, "num_epochs", 1.0, "max_steps")
+    argument.read_schedule(found, "lr_scheduler", "cosine")
+    argument.read_warmup(found, per_step, "warmup_steps", "warmup_ratio", 0.03)
+    argument.read_optimizer(found, "optimizer", "adamw_torch_fused")
+    found.put("weight_decay", found.number("weight_decay", "weight_decay", 0.0))
+    found.put("max_grad_norm", found.number("max_grad_norm", "max_grad_norm", 1.0))
+    argument.read_every(found, "steps_per_report", "logging_steps", per_step)
+    argument.read_every(found, "steps_per_eval", "eval_steps", per_step)
+    argument.read_every(found, "save_every", "save_steps", per_step)
+    for key, path in (("evals_per_epoch", "steps_per_eval"), ("saves_per_epoch", "save_every")):
+        if (times := found.take(key)) is not None:
+            said = f"`{key}: {times}` is a number of times an epoch; here it is a number of iterations."
+            found.miss(key, path, said, Severity.NOTE)
+    found.put("seed", found.number("seed", "seed", 42))
+    found.put("grad_checkpoint", bool(found.take("gradient_checkpointing")), "gradient_checkpointing")
+    argument.read_best(found, "early_stopping_patience", "load_best_model_at_end")
+    trackers = ["wandb"] if found.keys.get("wandb_project") else []
+    trackers += ["tensorboard"] if found.take("use_tensorboard") else []
+    argument.read_reports(found, trackers, "wandb_project" if "wandb" in trackers else "use_tensorboard")
+    if project := found.take("wandb_project"):
+        found.put("project_name", str(project), "wandb_project")
+    found.keys["plugins"] = [name for name in found.words("plugins") if not any(part in name for part in _FASTER)]
+    found.lose(_LOST)
+    argument.complete(found)
+    found.finish(_HARMLESS)
+
+
+def _read_adapter(found: ForeignFile) -> None:
+    kind = found.take("adapter")
+    if kind not in (None, "", "lora", "qlora"):
+        found.miss("adapter", "fine_tune_type", f"`adapter: {kind}` is not there.", _ERROR,
+                   "Luthier trains lora, and all weights where no adapter is named.")  # fmt: skip
+    is_dora = bool(found.take("peft_use_dora"))
+    found.put("fine_tune_type", "dora" if kind and is_dora else "lora" if kind else "full", "adapter")
+    argument.read_quantized(found, ("load_in_4bit", "load_in_8bit", "gptq", "bnb_config_kwargs"))
+    if not kind:
+        for key in [key for key in found.keys if key.startswith("lora_") and key not in _LOST]:
+            found.take(key)
+            found.without_effect.append(key)
+        return
+    for key in ("lora_r", "lora_alpha"):
+        if found.keys.get(key) is None:
+            found.miss(key, "lora_parameters.rank", f"The file names no `{key}`, which axolotl asks for.", _ERROR)
+    argument.read_adapter(
+        found, rank=("lora_r", 8), alpha=("lora_alpha", 8), dropout=("lora_dropout", 0.0),
+        rslora="peft_use_rslora",
+    )  # fmt: skip
+    names, all_linear = found.words("lora_target_modules"), found.take("lora_target_linear")
+    # Both together are the union, which is all of them.
+    argument.read_targets(found, "lora_target_modules", ["all-linear"] if all_linear else names)
+
+
+def _read_method(found: ForeignFile) -> None:
+    method = found.take("rl")
+    losses = found.take("dpo_loss_type")
+    beta = found.number("rl_beta", "beta")
+    odds = found.number("orpo_alpha", "beta")
+    gamma, alpha = found.number("simpo_gamma", "simpo_gamma"), found.number("cpo_alpha", "cpo_alpha")
+    weights = [found.number(f"kto_{kind}_weight", f"{kind}_weight") for kind in ("desirable", "undesirable")]
+    if not method:
+        return
+    modes = {"dpo": "dpo", "ipo": "dpo", "orpo": "orpo", "kto": "kto", "simpo": "cpo"}
+    if method not in modes:
+        hint = "Set it up here: rewards are functions in a file of their own." if method == "grpo" else ""
+        found.miss("rl", "train_mode", f"`rl: {method}` is not taken over.", _ERROR, hint)
+        return
+    found.put("train_mode", modes[method], "rl")
+    found.put("beta", odds if method == "orpo" and beta is None and odds is not None else beta or 0.1, "rl_beta")
+    if method == "simpo":
+        found.put("simpo_gamma", 0.5 if gamma is None else gamma, "simpo_gamma")
+        found.put("cpo_alpha", 1.0 if alpha is None else alpha, "cpo_alpha")
+    if method == "kto":
+        for path, weight in zip(("desirable_weight", "undesirable_weight"), weights, strict=True):
+            found.put(path, 1.0 if weight is None else weight)
+    if modes[method] in ("dpo", "cpo"):
+        loss = {"ipo": "ipo", "simpo": "simpo"}.get(method, "sigmoid")
+        named = losses if isinstance(losses, list) else [losses] if losses else [loss]
+        if len(named) > 1 or named[0] not in ("sigmoid", "hinge", "ipo", "simpo"):
+            found.miss("dpo_loss_type", "dpo_cpo_loss_type", f"`dpo_loss_type: {named}` is not there.", _ERROR)
+        else:
+            found.put("dpo_cpo_loss_type", named[0], "dpo_loss_type")
+
+
+# --- data -----------------------------------------------------------------------------------------------------
+
+
+def _read_data(found: ForeignFile) -> None:
+    found.put("max_seq_length", found.number("sequence_len", "max_seq_length", 512), "sequence_len")
+    longer = found.take("excess_length_strategy", "drop")
+    if longer != "truncate":
+        said = "Rows that are longer are cut here; axolotl leaves them out, or stops at them."
+        found.miss("sequence_len", "max_seq_length", said, Severity.NOTE)
+    on_inputs = bool(found.take("train_on_inputs", False))
+    found.put("mask_prompt", not on_inputs, "train_on_inputs")
+    found.put("mask_turns", "all")
+    argument.read_packing(found, "sample_packing", alone=True)
+    template = found.take("chat_template")
+    if template not in (None, "tokenizer_default") and not str(template).startswith("tokenizer_default_fallback"):
+        found.miss("chat_template", "model", f"`chat_template: {template}` is not used: {_OWN_TEMPLATE}")
+    chosen = _dataset(found, "datasets", "data")
+    if chosen is not None:
+        _read_type(found, chosen)
+    if "test_datasets" in found.keys:
+        _dataset(found, "test_datasets", "valid_data")
+    argument.read_share(found, "val_set_size", 0.0)
+
+
+def _dataset(found: ForeignFile, key: str, path: str) -> dict[str, Any] | None:
+    """The one data set of a list, with its file put at ``path``."""
+    value = found.take(key)
+    sets = [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    if not sets:
+        return None
+    if len(sets) > 1:
+        names = ", ".join(str(one.get("path")) for one in sets)
+        said = f"`{key}` mixes {len(sets)} data sets ({names}); here it is one file or folder."
+        found.miss(key, path, said, hint="Put the files into one folder, and name that.")
+        return sets[0] if len({str(one.get("type")) for one in sets}) == 1 else None
+    files = sets[0].get("data_files")
+    file = files if isinstance(files, str) else files[0] if isinstance(files, list) and len(files) == 1 else None
+    name = str(file or sets[0].get("path") or "")
+    place = found.place(name)
+    if place is None:
+        said = f"`{key}`: {name or 'it'} is no file that lies on this machine."
+        found.miss(key, path, said, hint="Save it as JSONL or Parquet, and name the file here.")
+    else:
+        found.put(path, str(place), key)
+    for part in ("split", "shards", "name"):
+        if sets[0].get(part) not in (None, "train"):
+            found.miss(key, path, f"`{key}`: `{part}: {sets[0][part]}` is not used; all rows of the file are.")
+    return sets[0]
+
+
+def _read_type(found: ForeignFile, chosen: Mapping[str, Any]) -> None:
+    """How its rows are read; a type that writes a prompt of its own is told."""
+    key, kind = "datasets", chosen.get("type")
+    columns = {"field_messages": "chat_feature", "field_instruction": "prompt_feature",
+               "field_output": "completion_feature", "field_system": "system_feature"}  # fmt: skip
+    given = dict(chosen) | (kind if isinstance(kind, dict) else {})
+    for name, path in columns.items():
+        if given.get(name):
+            found.put(path, str(given[name]), key)
+    if kind == "completion":
+        found.put("data_format", "text", key)
+        found.put("text_feature", str(chosen.get("field") or "text"), key)
+        found.put("mask_prompt", False, key)
+    elif kind not in ("chat_template", "chat_template.default") and kind is not None:
+        shown = "a type of its own" if isinstance(kind, dict) else str(kind)
+        said = f"`type: {shown}` writes prompts in words of its own. Here {_OWN_TEMPLATE}"
+        found.miss(key, "data_format", said)
+    roles = chosen.get("roles_to_train")
+    if roles not in (None, ["assistant"], ["gpt"], ["assistant", "gpt"], ["gpt", "assistant"]):
+        found.miss(key, "mask_turns", f"`roles_to_train: {roles}`: only the assistant's turns are learned.", _ERROR)
+    for name, off in (("train_on_eos", "turn"), ("train_on_eot", "turn"), ("message_field_training", None),
+                      ("message_field_training_detail", None), ("drop_system_message", False),
+                      ("field_input", None), ("chat_template", "tokenizer_default"), ("roles", None)):  # fmt: skip
+        if given.get(name) not in (None, off):
+            found.miss(key, "data", f"`{name}: {given[name]}` of `datasets` is not used.")

@@ -1,0 +1,237 @@
+"""LLaMA-Factory's configs: its arguments and their defaults (0.9.4, `llamafactory.hparams`, transformers' below).
+
+Its data sets are names in ``dataset_info.json`` of ``dataset_dir``; one that is a local file is found there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from app.core.foreign import training_argument as argument
+from app.core.foreign.file import ForeignFile, Lost
+from app.core.problem import Severity
+
+_MARKS = frozenset(
+    ("finetuning_type", "stage", "lora_target", "cutoff_len", "dataset_dir", "template", "lora_rank")
+)
+_ERROR = Severity.ERROR
+_OTHER_WEIGHTS = "it trains or changes other weights than an adapter's."
+_OTHER_LOSS = "it is another loss."
+_LOST: Mapping[str, Lost] = {
+    "additional_target": Lost("targets", "it trains whole modules beside the adapter.", _ERROR),
+    "adapter_name_or_path": Lost("resume_adapter_file", "PEFT's adapters cannot be trained on.", _ERROR),
+    "pissa_init": Lost("lora_parameters", "it begins from changed weights of the base.", _ERROR),
+    "use_llama_pro": Lost("fine_tune_type", _OTHER_WEIGHTS, _ERROR),
+    "mixture_of_depths": Lost("fine_tune_type", _OTHER_WEIGHTS, _ERROR),
+    "resize_vocab": Lost("model", "the vocabulary stays as it is.", _ERROR),
+    "add_tokens": Lost("model", "the vocabulary stays as it is.", _ERROR),
+    "add_special_tokens": Lost("model", "the vocabulary stays as it is.", _ERROR),
+    "new_special_tokens_config": Lost("model", "the vocabulary stays as it is.", _ERROR),
+    "train_from_scratch": Lost("model", "a base is trained on, not made.", _ERROR),
+    "use_dft_loss": Lost("train_mode", _OTHER_LOSS, _ERROR),
+    "use_asft_loss": Lost("train_mode", _OTHER_LOSS, _ERROR),
+    "use_eaft_loss": Lost("train_mode", _OTHER_LOSS, _ERROR),
+    "pref_ftx": Lost("beta", _OTHER_LOSS, _ERROR),
+    "pref_bco_weight": Lost("beta", _OTHER_LOSS, _ERROR),
+    "dpo_label_smoothing": Lost("dpo_cpo_loss_type", _OTHER_LOSS, _ERROR),
+    "ld_alpha": Lost("dpo_cpo_loss_type", _OTHER_LOSS, _ERROR),
+    "loraplus_lr_ratio": Lost("learning_rate", "both matrices of an adapter have one rate (LoRA+)."),
+    "neftune_noise_alpha": Lost("lora_parameters.dropout", "no noise is added to the embeddings."),
+    "moe_aux_loss_coef": Lost("train_mode", "the balance of experts has no loss of its own."),
+    "rope_scaling": Lost("model", "positions stay as in the model's config.json."),
+    "shift_attn": Lost("model", "attention is the model's own."),
+    "use_adam_mini": Lost("optimizer", "AdamW is used instead."),
+    "use_galore": Lost("optimizer", _OTHER_WEIGHTS, _ERROR),
+    "use_apollo": Lost("optimizer", _OTHER_WEIGHTS, _ERROR),
+    "use_badam": Lost("optimizer", _OTHER_WEIGHTS, _ERROR),
+    "max_samples": Lost("data", "all rows are used. Keep those that you want in a file of their own."),
+    "max_steps_per_epoch": Lost("epochs", "an epoch is all rows."),
+    "streaming": Lost("data", "files are read as they are."),
+    "interleave_probs": Lost("data", "files are read one after the other."),
+    "tokenized_path": Lost("data", "tokens are made from the rows."),
+    "media_dir": Lost("data", "images, videos and sound are not read.", off=(None, "")),
+    "tool_format": Lost("chat_feature", "tools are written as the model's own chat template has them."),
+    "default_system": Lost("system_feature", "put it into the rows."),
+    "preserve_thinking": Lost("chat_feature", "thoughts are written as the model's own chat template has them."),
+    "disable_shuffling": Lost("batching", "rows are drawn in a random order of the seed."),
+    "ref_model_adapters": Lost("reference_model_path", "the reference is a model, without an adapter.", _ERROR),
+    "resume_from_checkpoint": Lost("resume_adapter_file", "a run of another trainer cannot go on here."),
+    "early_stopping_steps": Lost("early_stopping.patience", "evaluations are counted, not steps."),
+    "trust_remote_code": Lost("model", "code that comes with a model is never run.", Severity.NOTE),
+}
+_HARMLESS = frozenset((
+    "adam_beta1", "bf16", "cache_dir", "compute_accuracy", "data_seed", "dataloader_num_workers",
+    "dataset_dir", "ddp_timeout", "deepspeed", "do_eval", "do_predict", "do_train", "double_quantization",
+    "enable_liger_kernel", "eval_strategy", "evaluation_strategy", "flash_attn", "fp16",
+    "freeze_language_model", "freeze_multi_modal_projector", "freeze_vision_tower", "fsdp", "fsdp_config",
+    "gradient_checkpointing_kwargs", "greater_is_better", "group_by_length", "hf_hub_token", "hub_model_id",
+    "ignore_pad_token_for_loss", "image_max_pixels", "include_num_input_tokens_seen", "infer_backend",
+    "load_best_model_at_end", "logging_dir", "logging_first_step", "low_cpu_mem_usage",
+    "metric_for_best_model", "mix_strategy", "model_revision", "ms_hub_token", "output_dir",
+    "overwrite_cache", "overwrite_output_dir", "per_device_eval_batch_size", "plot_loss", "ppo_epochs",
+    "predict_with_generate", "preprocessing_batch_size", "preprocessing_num_workers", "print_param_status",
+    "pure_bf16", "push_to_hub", "quantization_method", "quantization_type", "ray_num_workers", "ray_run_name",
+    "ray_storage_path", "save_only_model", "save_safetensors", "save_strategy", "save_total_limit",
+    "split_special_tokens", "swanlab_project", "tf32", "upcast_layernorm", "upcast_lmhead_output",
+    "use_fast_tokenizer", "use_reentrant_gc", "use_unsloth", "use_unsloth_gc", "video_max_pixels",
+))  # fmt: skip
+_PAIRS = {"sigmoid": ("dpo", "sigmoid"), "hinge": ("dpo", "hinge"), "ipo": ("dpo", "ipo"), "orpo": ("orpo", None),
+         "simpo": ("cpo", "simpo")}  # fmt: skip
+
+
+def is_llama_factory(tree: Mapping[str, Any]) -> bool:
+    """Whether a file's keys are LLaMA-Factory's."""
+    return "model_name_or_path" in tree and bool(tree.keys() & _MARKS)
+
+
+def read_llama_factory(found: ForeignFile) -> None:
+    """Puts every key of the file where it belongs, or tells of it."""
+    found.put("model", str(found.take("model_name_or_path") or ""), "model_name_or_path")
+    _read_method(found)
+    _read_data(found)
+    per_step = argument.read_batches(found, "per_device_train_batch_size", 8, "gradient_accumulation_steps", 1)
+    argument.read_rate(found, "learning_rate", 5e-5)
+    argument.read_length(found, per_step, "num_train_epochs", 3.0, "max_steps")
+    argument.read_schedule(found, "lr_scheduler_type", "linear")
+    argument.read_warmup(found, per_step, "warmup_steps", "warmup_ratio")
+    argument.read_optimizer(found, "optim", "adamw_torch")
+    if found.take("use_muon"):
+        found.put("optimizer", "muon", "use_muon")
+    found.put("weight_decay", found.number("weight_decay", "weight_decay", 0.0))
+    found.put("max_grad_norm", found.number("max_grad_norm", "max_grad_norm", 1.0))
+    argument.read_every(found, "steps_per_report", "logging_steps", per_step, 500)
+    argument.read_every(found, "steps_per_eval", "eval_steps", per_step)
+    argument.read_every(found, "save_every", "save_steps", per_step, 500)
+    found.put("seed", found.number("seed", "seed", 42))
+    argument.read_best(found, "early_stopping_patience", "load_best_model_at_end")
+    found.put("grad_checkpoint", not found.take("disable_gradient_checkpointing", False))
+    if name := found.take("run_name"):
+        found.put("adapter_name", str(name), "run_name")
+    argument.read_reports(found, found.words("report_to"), "report_to")
+    argument.read_quantized(found, ("quantization_bit",))
+    found.lose(_LOST)
+    argument.complete(found)
+    found.finish(_HARMLESS)
+
+
+def _read_method(found: ForeignFile) -> None:
+    stage, kind = str(found.take("stage", "sft")), str(found.take("finetuning_type", "lora"))
+    if kind not in ("lora", "full"):
+        found.miss("finetuning_type", "fine_tune_type", f"`finetuning_type: {kind}` is not there.", _ERROR,
+                   "Luthier trains lora and full.")  # fmt: skip
+    is_dora = bool(found.take("use_dora"))
+    found.put("fine_tune_type", "full" if kind == "full" else "dora" if is_dora else "lora", "finetuning_type")
+    if kind != "full":
+        argument.read_adapter(
+            found, rank=("lora_rank", 8), alpha=("lora_alpha", None), dropout=("lora_dropout", 0.0),
+            rslora="use_rslora",
+        )  # fmt: skip
+        argument.read_targets(found, "lora_target", found.words("lora_target") or ["all"])
+    if stage in ("rm", "ppo"):
+        found.miss("stage", "train_mode", f"`stage: {stage}` is not there: Luthier trains no such thing.", _ERROR)
+    if stage == "pt":
+        found.put("data_format", "text", "stage")
+    if stage == "dpo":
+        _read_pairs(found)
+    if stage == "kto":
+        found.put("train_mode", "kto", "stage")
+        found.put("beta", found.number("pref_beta", "beta", 0.1), "pref_beta")
+        for key, path in (("kto_chosen_weight", "desirable_weight"), ("kto_rejected_weight", "undesirable_weight")):
+            found.put(path, found.number(key, path, 1.0), key)
+    if (model := found.take("ref_model")) is not None:
+        found.put("reference_model_path", str(model), "ref_model")
+    found.put("mask_prompt", stage != "pt" and not found.take("train_on_prompt", False), "train_on_prompt")
+    found.put("mask_turns", "last" if found.take("mask_history", False) else "all", "mask_history")
+    is_alone = bool(found.keys.get("neat_packing"))
+    key = "neat_packing" if is_alone else "packing"
+    if stage == "pt" and found.keys.get("packing") is None:
+        found.keys["packing"] = True  # its own rule for raw text
+    argument.read_packing(found, key, alone=is_alone)
+    found.take("packing" if is_alone else "neat_packing")
+
+
+def _read_pairs(found: ForeignFile) -> None:
+    loss = str(found.take("pref_loss", "sigmoid"))
+    if loss not in _PAIRS:
+        found.miss("pref_loss", "dpo_cpo_loss_type", f"`pref_loss: {loss}` is not there.", _ERROR)
+        return
+    mode, kind = _PAIRS[loss]
+    found.put("train_mode", mode, "pref_loss")
+    found.put("beta", found.number("pref_beta", "beta", 0.1), "pref_beta")
+    if kind is not None:
+        found.put("dpo_cpo_loss_type", kind, "pref_loss")
+    gamma = found.number("simpo_gamma", "simpo_gamma", 0.5 if loss == "simpo" else None)
+    if loss == "simpo":
+        found.put("simpo_gamma", gamma, "simpo_gamma")
+        found.put("cpo_alpha", 0.0)
+
+
+# --- data -----------------------------------------------------------------------------------------------------
+
+
+def _read_data(found: ForeignFile) -> None:
+    found.put("max_seq_length", found.number("cutoff_len", "max_seq_length", 2048), "cutoff_len")
+    info = _dataset_info(found, str(found.take("dataset_dir", "data")))
+    if (chosen := _data_file(found, "dataset", "data", info)) is not None:
+        _read_columns(found, chosen)
+    if "eval_dataset" in found.keys:
+        _data_file(found, "eval_dataset", "valid_data", info)
+    argument.read_share(found, "val_size", 0.0)
+    if (template := found.take("template")) not in (None, "", "default", "empty"):
+        said = f"`template: {template}` is not used: prompts are written by the model's own chat template."
+        found.miss("template", "model", said)
+    if found.take("enable_thinking") is False:
+        said = "`enable_thinking: false` is not used: the model's own chat template decides."
+        found.miss("enable_thinking", "model", said)
+
+
+def _dataset_info(found: ForeignFile, folder: str) -> dict[str, Any]:
+    place = found.place(folder)
+    try:
+        info = json.loads((place / "dataset_info.json").read_text(encoding="utf-8")) if place is not None else {}
+    except (OSError, ValueError):
+        return {}
+    entries = info.items() if isinstance(info, dict) else ()
+    return {name: {**entry, "folder": str(place)} for name, entry in entries if isinstance(entry, dict)}
+
+
+def _data_file(found: ForeignFile, key: str, path: str, info: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Puts the file of a data set by its name; gives what ``dataset_info.json`` says of it."""
+    names = found.words(key)
+    if not names:
+        return None
+    if len(names) > 1:
+        said = f"`{key}` mixes {len(names)} data sets ({', '.join(names)}); here it is one file or folder."
+        found.miss(key, path, said, hint="Put the files into one folder, and name that.")
+        return None
+    entry = info.get(names[0], {})
+    file = found.place(f"{entry.get('folder')}/{entry['file_name']}") if entry.get("file_name") else None
+    if file is None:
+        said = f"`{key}: {names[0]}` is no file that lies on this machine."
+        found.miss(key, path, said, hint="Save it as JSONL or Parquet, and name the file here.")
+        return None
+    found.put(path, str(file), key)
+    if entry.get("num_samples"):
+        found.miss(key, path, f"All rows of {file.name} are used, not {entry['num_samples']}.")
+    return dict(entry)
+
+
+def _read_columns(found: ForeignFile, entry: Mapping[str, Any]) -> None:
+    """Columns by their names where they are not those that are recognised anyway."""
+    columns = entry.get("columns")
+    if not isinstance(columns, dict):
+        return
+    own = {"prompt": "prompt_feature", "response": "completion_feature", "messages": "chat_feature",
+           "system": "system_feature"}  # fmt: skip
+    usual = {"prompt": "instruction", "response": "output", "messages": "conversations", "system": "system",
+             "query": "input", "chosen": "chosen", "rejected": "rejected", "history": "history"}  # fmt: skip
+    for name, column in columns.items():
+        if column == usual.get(name):
+            continue
+        if name in own:
+            found.put(own[name], column, "dataset")
+        else:
+            said = f"The column {column} ({name} in dataset_info.json) is read only if it is recognised by itself."
+            found.miss("dataset", "data", said, hint="See in the data's examples what is read.")

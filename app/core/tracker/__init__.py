@@ -1,0 +1,1 @@
+"""Trackers: a run's figures given to TensorBoard, wandb or trackio, live or afterwards. Add a tracker here."""

@@ -1,0 +1,247 @@
+"""Configs of LLaMA-Factory, axolotl and Unsloth: their values and defaults arrive, and nothing is passed over."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.core.foreign.trainer import TRAINERS, trainer_of
+from app.core.problem import Problem, Severity, UnusableError
+from app.core.setup.config_file import LoadedConfig, dump_config, load_config, parse_config
+
+FACTORY = "model_name_or_path: m\nfinetuning_type: lora\n"
+AXOLOTL = "base_model: m\nadapter: lora\nlora_r: 8\nlora_alpha: 16\nlora_target_linear: true\nlearning_rate: 2e-4\n"
+UNSLOTH = "model: m\ntraining: {training_type: lora}\n"
+
+
+def problems(loaded: LoadedConfig, path: str) -> list[Problem]:
+    return [problem for problem in loaded.problems if problem.path == path]
+
+
+def refusals(text: str) -> dict[str, str]:
+    with pytest.raises(UnusableError) as caught:
+        parse_config(text, name="c.yaml")
+    return {one.path: one.sentence() for one in caught.value.problems if one.severity is Severity.ERROR}
+
+
+def values(text: str, *paths: str) -> dict[str, Any]:
+    config = parse_config(text, name="c.yaml").config
+    return {path: config.value(path) for path in paths}
+
+
+# Written by hand from their documentation: what each trains when a file says almost nothing.
+@pytest.mark.parametrize(
+    ("text", "trainer", "expected"),
+    [
+        (FACTORY, "LLaMA-Factory", {
+            "learning_rate": 5e-5, "epochs": 3.0, "batch_size": 8, "grad_accumulation_steps": 1,
+            "schedule": "linear",
+            "warmup": 0.0, "max_seq_length": 2048, "lora_parameters.rank": 8, "lora_parameters.scale": 2.0,
+            "targets": "linear", "optimizer": "adamw", "weight_decay": 0.0, "max_grad_norm": 1.0, "seed": 42,
+            "mask_prompt": True, "mask_turns": "all", "steps_per_report": 500, "save_every": 500,
+            "valid_fraction": 0.0, "train_mode": "sft", "grad_checkpoint": True,
+        }),
+        (AXOLOTL, "axolotl", {
+            "learning_rate": 2e-4, "epochs": 1.0, "batch_size": 1, "grad_accumulation_steps": 1,
+            "schedule": "cosine",
+            "warmup": 0.03, "max_seq_length": 512, "lora_parameters.rank": 8, "lora_parameters.scale": 2.0,
+            "targets": "linear", "optimizer": "adamw", "weight_decay": 0.0, "max_grad_norm": 1.0, "seed": 42,
+            "mask_prompt": True, "mask_turns": "all", "valid_fraction": 0.0, "grad_checkpoint": False,
+        }),
+        (UNSLOTH, "Unsloth", {
+            "learning_rate": 2e-4, "epochs": 3.0, "batch_size": 2, "grad_accumulation_steps": 4,
+            "schedule": "linear",
+            "warmup": 20.0, "max_seq_length": 2048, "lora_parameters.rank": 64, "lora_parameters.scale": 0.25,
+            "targets": "q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj", "optimizer": "adamw",
+            "weight_decay": 0.01, "max_grad_norm": 1.0, "seed": 3407, "mask_prompt": False,
+        }),
+    ],
+)  # fmt: skip
+def test_what_a_file_leaves_out_is_as_its_trainer_has_it(text: str, trainer: str, expected: dict[str, Any]) -> None:
+    loaded = parse_config(text, name="c.yaml")
+    assert loaded.trainer == trainer
+    assert {path: loaded.config.value(path) for path in expected} == expected
+    always = {"early_stopping.enabled": False, "final_adapter": "last", "test_fraction": 0.0, "num_layers": -1,
+              "bias_correction": True, "fine_tune_type": "lora", "model": "m"}  # fmt: skip
+    assert {path: loaded.config.value(path) for path in always} == always
+    [told] = [one.message for one in loaded.problems if "leaves out" in one.message]
+    assert "seed" in told
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (FACTORY + "lora_rank: 16\nlora_alpha: 8\nuse_rslora: true", {"lora_parameters.scale": 2.0}),
+        (FACTORY + "lora_target: q_proj,v_proj\nlora_dropout: 0.05",
+         {"targets": "q_proj, v_proj", "lora_parameters.dropout": 0.05}),
+        (FACTORY + "use_dora: true", {"fine_tune_type": "dora"}),
+        ("model_name_or_path: m\nfinetuning_type: full\nlearning_rate: 1e-5", {"fine_tune_type": "full"}),
+        (FACTORY + "train_on_prompt: true", {"mask_prompt": False}),
+        (FACTORY + "mask_history: true", {"mask_prompt": True, "mask_turns": "last"}),
+        (FACTORY + "stage: pt", {"data_format": "text", "batching": "pack", "mask_prompt": False}),
+        (FACTORY + "neat_packing: true", {"batching": "pack"}),
+        (FACTORY + "gradient_accumulation_steps: 8\nmax_steps: 100\nwarmup_steps: 5\nlogging_steps: 10",
+         {"iters": 800, "epochs": None, "warmup": 40.0, "steps_per_report": 80}),
+        (FACTORY + "lr_scheduler_type: constant\nwarmup_steps: 5", {"schedule": "constant", "warmup": 0.0}),
+        (FACTORY + "lr_scheduler_type: constant_with_warmup\nwarmup_ratio: 0.1",
+         {"schedule": "constant", "warmup": 0.1}),
+        (FACTORY + "adam_beta2: 0.95\nadam_epsilon: 1e-6",
+         {"optimizer_config": {"adamw": {"eps": 1e-6, "betas": [0.9, 0.95]}}}),
+        (FACTORY + "stage: dpo\npref_beta: 0.2\npref_loss: ipo",
+         {"train_mode": "dpo", "dpo_cpo_loss_type": "ipo", "beta": 0.2}),
+        (FACTORY + "stage: dpo\npref_loss: simpo\npref_beta: 2.0\nsimpo_gamma: 1.0",
+         {"train_mode": "cpo", "dpo_cpo_loss_type": "simpo", "beta": 2.0, "simpo_gamma": 1.0, "cpo_alpha": 0.0}),
+        (FACTORY + "stage: dpo\npref_loss: orpo", {"train_mode": "orpo", "beta": 0.1}),
+        (FACTORY + "stage: kto\nkto_rejected_weight: 2", {"train_mode": "kto", "undesirable_weight": 2.0,
+                                                          "desirable_weight": 1.0}),
+        (FACTORY + "val_size: 0.2\nreport_to: [wandb, tensorboard]",
+         {"valid_fraction": 0.2, "report_to": "wandb,tensorboard"}),
+        (AXOLOTL + "train_on_inputs: true\nsample_packing: true\nwarmup_ratio: 0.1",
+         {"mask_prompt": False, "batching": "pack", "warmup": 0.1}),
+        (AXOLOTL + "peft_use_rslora: true", {"lora_parameters.scale": 16 / math.sqrt(8)}),
+        (AXOLOTL + "early_stopping_patience: 4\nload_best_model_at_end: true",
+         {"early_stopping.enabled": True, "early_stopping.patience": 4, "final_adapter": "best"}),
+        (AXOLOTL + "rl: simpo", {"train_mode": "cpo", "dpo_cpo_loss_type": "simpo", "simpo_gamma": 0.5,
+                                 "cpo_alpha": 1.0, "beta": 0.1}),
+        (AXOLOTL + "rl: orpo\norpo_alpha: 0.3", {"train_mode": "orpo", "beta": 0.3}),
+        (AXOLOTL + "use_tensorboard: true", {"report_to": "tensorboard"}),
+        ("base_model: m\ndatasets: []\nlearning_rate: '1e-5'", {"fine_tune_type": "full", "learning_rate": 1e-5}),
+        ("model_name: m\nr: 16\nlora_alpha: 32\nmax_steps: 60\nrandom_state: 1",
+         {"lora_parameters.rank": 16, "lora_parameters.scale": 2.0, "iters": 240}),
+        ("model_name: m\nr: 16", {"iters": 1600, "lora_parameters.scale": 1.0}),
+        (UNSLOTH.replace("lora}", "full, train_on_completions: true}"),
+         {"fine_tune_type": "full", "mask_prompt": True}),
+    ],
+)  # fmt: skip
+def test_values_arrive_where_they_belong(text: str, expected: dict[str, Any]) -> None:
+    assert values(text, *expected) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "word"),
+    [
+        (FACTORY + "stage: ppo", "train_mode", "ppo"),
+        (FACTORY.replace("lora", "oft"), "fine_tune_type", "oft"),
+        (FACTORY + "additional_target: embed_tokens", "targets", "additional_target"),
+        (FACTORY + "stage: dpo\ndpo_label_smoothing: 0.1", "dpo_cpo_loss_type", "label_smoothing"),
+        (FACTORY + "pissa_init: true", "lora_parameters", "pissa_init"),
+        (FACTORY + "learning_rate: fast", "learning_rate", "fast"),
+        (FACTORY + "per_device_train_batch_size: 1000", "batch_size", "64"),
+        (AXOLOTL + "rl: grpo", "train_mode", "rewards"),
+        (AXOLOTL + "lora_modules_to_save: [lm_head]", "targets", "lora_modules_to_save"),
+        (AXOLOTL + "peft_layers_to_transform: [0, 1]", "num_layers", "layers_to_transform"),
+        (AXOLOTL + "lora_rank_pattern: {q_proj: 4}", "lora_parameters.rank", "lora_rank_pattern"),
+        (AXOLOTL + "datasets: [{path: x, type: chat_template, roles_to_train: [user]}]", "mask_turns", "user"),
+        (AXOLOTL.replace("adapter: lora", "adapter: oft"), "fine_tune_type", "oft"),
+        (AXOLOTL.replace("lora_target_linear: true", "lora_target_modules: '.*(q|v)_proj'"), "targets", "regular"),
+        (AXOLOTL.replace("lora_alpha: 16\n", ""), "lora_parameters.rank", "lora_alpha"),
+        (UNSLOTH + "lora: {use_loftq: true}", "lora_parameters", "use_loftq"),
+    ],
+)  # fmt: skip
+def test_what_would_train_something_else_is_refused_by_name(text: str, path: str, word: str) -> None:
+    assert word in refusals(f"{text}\n")[path]
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "word"),
+    [
+        (FACTORY + "dataset: a,b", "data", "mixes 2 data sets"),
+        (FACTORY + "template: qwen3", "model", "chat template"),
+        (FACTORY + "quantization_bit: 4", "model", "luthier models convert"),
+        (FACTORY + "packing: true", "batching", "sees only itself"),
+        (FACTORY + "neftune_noise_alpha: 5", "lora_parameters.dropout", "neftune_noise_alpha"),
+        (FACTORY + "optim: dion", "optimizer", "dion"),
+        (FACTORY + "val_size: 100", "valid_fraction", "number of rows"),
+        (FACTORY + "lr_scheduler_type: polynomial", "schedule", "polynomial"),
+        (FACTORY + "report_to: swanlab", "report_to", "swanlab"),
+        (FACTORY + "something_new: 3", "something_new", "something_new"),
+        (AXOLOTL + "sample_packing: true", "batching", "packed rows there"),
+        (AXOLOTL + "datasets: [{path: a/b, type: alpaca}]", "data_format", "alpaca"),
+        (AXOLOTL + "datasets: [{path: a, type: alpaca}, {path: b, type: completion}]", "data", "a, b"),
+        (AXOLOTL + "chat_template: chatml", "model", "chatml"),
+        (AXOLOTL + "evals_per_epoch: 4", "steps_per_eval", "evals_per_epoch"),
+        (AXOLOTL + "cosine_min_lr_ratio: 0.1", "schedule", "cosine_min_lr_ratio"),
+        (AXOLOTL + "load_in_4bit: true", "model", "load_in_4bit"),
+        (UNSLOTH + "data: {dataset: tatsu-lab/alpaca}", "data", "tatsu-lab/alpaca"),
+        (UNSLOTH, "model", "load_in_4bit"),
+    ],
+)  # fmt: skip
+def test_what_has_no_place_here_stands_beside_the_field_that_it_would_have_set(
+    text: str, path: str, word: str
+) -> None:
+    assert any(word in one.message + one.hint for one in problems(parse_config(f"{text}\n", name="c.yaml"), path))
+
+
+def test_no_key_of_a_file_is_passed_over() -> None:
+    """Each key is set, told at a field, or named in the note of those without effect."""
+    text = (FACTORY + "bf16: true\noutput_dir: out\ndeepspeed: z3.json\nlora_rank: 4\nbrand_new: 1\n"
+            "neftune_noise_alpha: 5\nresume_from_checkpoint: null\n")  # fmt: skip
+    loaded = parse_config(text, name="c.yaml")
+    told = " ".join(one.message for one in loaded.problems)
+    for key in ("bf16", "output_dir", "deepspeed", "brand_new", "neftune_noise_alpha", "resume_from_checkpoint"):
+        assert key in told
+    assert loaded.config.lora_parameters.rank == 4
+    assert not loaded.config.unknown_keys
+    assert [one.line for one in problems(loaded, "brand_new")] == [7]
+
+
+def test_plugins_that_only_save_time_are_not_told_of() -> None:
+    text = f"{AXOLOTL}plugins: [axolotl.integrations.liger.LigerPlugin]\n"
+    assert not [one for one in parse_config(text).problems if "plugins:" in one.message]
+
+
+def test_a_local_data_set_is_found_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "rows.json").write_text("[]")
+    columns = {"prompt": "question", "response": "output", "query": "context"}
+    info = {"mine": {"file_name": "rows.json", "columns": columns}}
+    (tmp_path / "data" / "dataset_info.json").write_text(json.dumps(info))
+    (tmp_path / "c.yaml").write_text(f"{FACTORY}dataset: mine\n")
+    loaded = load_config(tmp_path / "c.yaml")
+    assert loaded.config.data == str(tmp_path / "data" / "rows.json")
+    assert loaded.config.prompt_feature == "question"
+    assert "context" in problems(loaded, "data")[0].message
+
+
+def test_axolotls_local_file_and_its_columns_are_found(tmp_path: Path) -> None:
+    (tmp_path / "chats.jsonl").write_text("{}\n")
+    rows = "datasets:\n  - {path: chats.jsonl, ds_type: json, type: chat_template, field_messages: turns}\n"
+    (tmp_path / "c.yml").write_text(AXOLOTL + rows)
+    config = load_config(tmp_path / "c.yml").config
+    assert (config.data, config.chat_feature) == (str(tmp_path / "chats.jsonl"), "turns")
+
+
+def test_a_json_file_is_read_as_well(tmp_path: Path) -> None:
+    (tmp_path / "c.json").write_text(
+        json.dumps({"model": "m", "lora": {"lora_r": 8}, "training": {"max_steps": 5}})
+    )
+    loaded = load_config(tmp_path / "c.json")
+    assert (loaded.trainer, loaded.config.iters, loaded.config.lora_parameters.scale) == ("Unsloth", 20, 2.0)
+
+
+def test_written_it_is_luthiers_with_the_same_values() -> None:
+    for text in (FACTORY, AXOLOTL, UNSLOTH, f"{FACTORY}stage: dpo\n"):
+        first = parse_config(text)
+        again = parse_config(dump_config(first.config))
+        assert again.config == first.config
+        assert not again.trainer
+        assert not again.problems
+
+
+@pytest.mark.parametrize("text", ["model: m\ndata: d", "model: m\ntrain: true\nlora_parameters: {rank: 8}",
+                                  "config_version: 1\nmodel_name_or_path: m\nstage: sft"])  # fmt: skip
+def test_files_of_mlx_lm_and_luthier_are_nobodys(text: str) -> None:
+    assert not parse_config(text).trainer
+
+
+def test_each_trainer_is_known_by_its_keys() -> None:
+    found = [
+        trainer_of({"model_name_or_path": "m", "stage": "sft"}),
+        trainer_of({"base_model": "m", "adapter": None}),
+        trainer_of({"lora": {"lora_r": 1}}),
+    ]
+    assert found == list(TRAINERS)
