@@ -22,11 +22,16 @@ application = typer.Typer(add_completion=False, rich_markup_mode=None)
 def inspect(
     model: Annotated[str, typer.Argument(help="A model folder (config.json is enough) or a cached model's name.")],
     targets: Annotated[
-        str, typer.Option(help="full, attention, mlp, minimal, linear, or patterns separated by commas.")
-    ] = "full",
-    num_layers: Annotated[int, typer.Option(help="How many layers, counted from the top; -1 is all.")] = -1,
-    rank: Annotated[int, typer.Option(min=1, max=512, help="Width of the low-rank update.")] = 32,
-    fine_tune_type: Annotated[str, typer.Option(help="lora, dora or full.")] = "lora",
+        str | None,
+        typer.Option(help="full (unless given), attention, mlp, minimal, linear, or patterns separated by commas."),
+    ] = None,
+    num_layers: Annotated[
+        int | None, typer.Option(help="How many layers, counted from the top; -1, or not given, is all.")
+    ] = None,
+    rank: Annotated[
+        int | None, typer.Option(min=1, max=512, help="Width of the low-rank update; 32 unless given.")
+    ] = None,
+    fine_tune_type: Annotated[str | None, typer.Option(help="lora (unless given), dora or full.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> int:
     """Tells which modules would be trained, and exactly how many parameters. Exit code 2 if it could not be."""
@@ -35,7 +40,7 @@ def inspect(
     from app.core.setup.target_check import check_inspected
     from app.core.target.selection import resolve
 
-    config = _config(model, targets, num_layers, rank, fine_tune_type)
+    config = inspected_config(model, targets, num_layers, rank, fine_tune_type)
     inspection = inspected(absolute(model))
     selection = resolve(inspection, config)
     problems = check_inspected(inspection, config, selection)
@@ -75,7 +80,14 @@ def tree(
     }
 
 
-def _config(model: str, targets: str, num_layers: int, rank: int, fine_tune_type: str) -> TrainConfig:
+def inspected_config(
+    model: str,
+    targets: str | None = None,
+    num_layers: int | None = None,
+    rank: int | None = None,
+    fine_tune_type: str | None = None,
+) -> TrainConfig:
+    """The config that the options mean; what is not given is a new setup's own. Raises `UnusableError`."""
     from pydantic import ValidationError
 
     from app.core.config.train_config import TrainConfig
@@ -83,14 +95,15 @@ def _config(model: str, targets: str, num_layers: int, rank: int, fine_tune_type
     from app.core.setup.config_file import validation_problems
     from app.core.target.pattern import EMPTY_PATTERN
 
-    values = {
+    asked = {
         "model": model,
-        "targets": targets or EMPTY_PATTERN,
+        "targets": targets if targets is None else targets or EMPTY_PATTERN,
         "num_layers": num_layers,
         "fine_tune_type": fine_tune_type,
+        "lora_parameters.rank": rank,
     }
     try:
-        return TrainConfig().with_values(values | {"lora_parameters.rank": rank})
+        return TrainConfig().with_values({path: value for path, value in asked.items() if value is not None})
     except ValidationError as error:
         raise UnusableError(validation_problems(error)) from error
 

@@ -53,9 +53,9 @@ def run_candidates(run: Path) -> list[Candidate]:
     """The adapters of a run that are on disk: last, best, then the numbered checkpoints, the newest first."""
     found, title = RunDir(run), title_of(run)
     candidates = []
-    if (found.adapters / ADAPTER_FILE).is_file():
+    if has_weights(found.adapters):
         candidates.append(Candidate(title, found.adapters, run))
-    if (found.best / ADAPTER_FILE).is_file():
+    if has_weights(found.best):
         candidates.append(Candidate(f"{title} · best", found.best, run))
     numbered = found.adapters.glob(f"*_{ADAPTER_FILE}") if found.adapters.is_dir() else ()
     steps = [(int(name[1]), path) for path in numbered if (name := NUMBERED.match(path.name))]
@@ -89,8 +89,12 @@ def is_adapter(path: Path) -> bool:
     """Whether a folder looks like an adapter of mlx-lm or PEFT, or a file like a checkpoint in such a folder."""
     if path.is_file():
         return path.name.endswith(ADAPTER_FILE) and (path.parent / ADAPTER_CONFIG).is_file()
-    weights = ((path / name).is_file() for name in (ADAPTER_FILE, PEFT_FILE))
-    return (path / ADAPTER_CONFIG).is_file() and any(weights)
+    return (path / ADAPTER_CONFIG).is_file() and has_weights(path)
+
+
+def has_weights(folder: Path) -> bool:
+    """Whether an adapter's weights lie in a folder: mlx-lm's, or PEFT's where a run was trained elsewhere."""
+    return any((folder / name).is_file() for name in (ADAPTER_FILE, PEFT_FILE))
 
 
 def base_of(adapter: Path) -> str:

@@ -32,15 +32,16 @@ else:
 
 # The optimizers that have a bias to correct.
 WITH_CORRECTION = ("adam", "adamw")
-# PEFT's alpha of a new setup; in the file it stands as the scale, alpha ÷ rank.
-DEFAULT_ALPHA = 32.0
+# What a new setup begins with, everywhere: the window, the command line, a bundle and what trains it elsewhere.
+# PEFT's alpha stands in the file as the scale, alpha ÷ rank.
+DEFAULT_TARGETS, DEFAULT_RANK, DEFAULT_ALPHA = "full", 32, 32.0
 
 
 class LoraParameters(_Part):
     """The adapter's shape, as mlx-lm's ``lora_parameters``."""
 
     rank: int = _field(
-        32,
+        DEFAULT_RANK,
         "LoRA rank",
         "Width of the low-rank update of each matrix",
         higher="more capacity, memory and file size",
@@ -50,7 +51,7 @@ class LoraParameters(_Part):
         le=512,
     )
     scale: float = _field(
-        1.0,
+        DEFAULT_ALPHA / DEFAULT_RANK,
         "LoRA scale",
         "Strength of the adapter: its output is multiplied by alpha ÷ rank, which mlx-lm calls the scale",
         higher="each step moves the model more; raise it only with a lower learning rate",
@@ -370,7 +371,7 @@ class TrainConfig(_Part):
         higher="more of the model can change", lower="less memory and time", recommended="all", ge=-1, le=100_000,
     )  # fmt: skip
     targets: str = _field(
-        "full",
+        DEFAULT_TARGETS,
         "Targets",
         "A preset (full, attention, mlp, minimal, linear), patterns separated by commas, or 'keys' for the exact "
         "lora_parameters.keys",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.core.compare.candidate import base_of, candidate_of
+from app.core.compare.candidate import base_of, candidate_of, has_weights
 from app.core.model.adapter_file import ADAPTER_CONFIG, ADAPTER_FILE, PEFT_FILE
 from app.core.problem import Problem, UnusableError
 from app.core.run.folder import RunDir
@@ -54,9 +54,9 @@ def checkpoints(path: Path) -> list[tuple[str, str]]:
     """What `export_source` takes as ``checkpoint`` for a run, each with its words; best first."""
     adapters = _adapters(path)
     found = []
-    if (adapters / _BEST / ADAPTER_FILE).is_file():
+    if has_weights(adapters / _BEST):
         found.append((_BEST, "Best (lowest validation loss)"))
-    if (adapters / ADAPTER_FILE).is_file() or (adapters / PEFT_FILE).is_file():
+    if has_weights(adapters):
         found.append((_LAST, "Last"))
     return found + [(str(number), f"Iteration {number:,}") for number in _numbers(adapters)]
 
@@ -73,11 +73,10 @@ def _weights(place: Path, checkpoint: str) -> Path:
     if chosen not in known:
         said = f"{place} has no checkpoint “{checkpoint}”."
         raise UnusableError([Problem("checkpoint", said, hint=f"It has {', '.join(known)}.")])
-    if chosen == _BEST:
-        return adapters / _BEST / ADAPTER_FILE
-    if chosen == _LAST:
-        own = adapters / ADAPTER_FILE
-        return own if own.is_file() else adapters / PEFT_FILE
+    if chosen in (_BEST, _LAST):
+        folder = adapters / _BEST if chosen == _BEST else adapters
+        own = folder / ADAPTER_FILE
+        return own if own.is_file() else folder / PEFT_FILE
     return next(file for file in adapters.glob(f"*_{ADAPTER_FILE}") if _number(file) == int(chosen))
 
 

@@ -179,6 +179,21 @@ class ExportJob(Job):
     prompts: int = Field(50, ge=0, le=50)
 
 
+class BundleJob(Job):
+    """Seals a setup for another machine as ``out``: a folder, or an archive if its name ends like one.
+
+    ``with_model`` takes the model's files along; else it is loaded from the hub there, as ``torch_model`` where
+    that is given. ``four_bit`` loads it in 4 bit.
+    """
+
+    task: Literal["bundle"] = "bundle"
+    config: ConfigSource
+    out: Path
+    with_model: bool = False
+    torch_model: str = ""
+    four_bit: bool = False
+
+
 class ServeJob(Job):
     """Serves a tuned model on this machine until it is told to stop; ``source`` is that of `ExportJob`.
 
@@ -210,7 +225,7 @@ class RewardJob(Job):
 
 AnyJob: TypeAlias = (
     TrainJob | ProbeJob | InspectJob | CheckJob | TokenizeJob | PreviewJob | RowsJob | GenerateJob | EvaluateJob
-    | HubSearchJob | HubDownloadJob | HubLoginJob | ConvertJob | ExportJob | ServeJob | RewardJob
+    | HubSearchJob | HubDownloadJob | HubLoginJob | ConvertJob | ExportJob | BundleJob | ServeJob | RewardJob
 )  # fmt: skip
 _ADAPTER: TypeAdapter[AnyJob] = TypeAdapter(Annotated[AnyJob, Field(discriminator="task")])
 JOBS: dict[str, type[AnyJob]] = {kind.model_fields["task"].default: kind for kind in get_args(AnyJob)}

@@ -40,7 +40,7 @@ class Validation(Protocol):
 
 
 class ValidationSet:
-    """Always the same examples, so that two measurements differ only by the weights.
+    """Always the same examples, so that two measurements differ only by the weights: ``groups`` of them.
 
     ``batches`` batches of them (−1: all), spread evenly over the set; fewer examples than a batch are fine.
     """
@@ -53,14 +53,14 @@ class ValidationSet:
             chosen = np.unique(np.linspace(0, len(examples) - 1, wanted).round().astype(np.int64))
         # Like lengths together: nothing here depends on the order, and nothing is padded in vain.
         chosen = chosen[np.argsort(examples.inputs[chosen], kind="stable")]
-        self._groups = [chosen[start : start + batch_size] for start in range(0, len(chosen), batch_size)]
+        self.groups = [chosen[start : start + batch_size] for start in range(0, len(chosen), batch_size)]
 
     def __len__(self) -> int:
         """Batches of a measurement."""
-        return len(self._groups)
+        return len(self.groups)
 
     def __iter__(self) -> Iterator[Batch]:
-        return (self._batch(numbers) for numbers in self._groups)
+        return (self._batch(numbers) for numbers in self.groups)
 
     def measured(self, model: nn.Module, objective: Objective, cancelled: Callable[[], bool]) -> Measurement | None:
         """The mean over all learned tokens; None if it was cancelled."""
@@ -108,20 +108,20 @@ def measure_batches(
 
 
 class PairValidation:
-    """Always the same rows, like `app.worker.objective.validation.ValidationSet`."""
+    """Always the same rows, in ``groups``, like `app.worker.objective.validation.ValidationSet`."""
 
     def __init__(self, pairs: RatedAnswers, references: References | None, batch_size: int, batches: int) -> None:
         self.examples = pairs
         self._references = references
         chosen = pairs.spread(batches * batch_size)
         chosen = chosen[np.argsort(pairs.inputs[chosen], kind="stable")]
-        self._groups = [chosen[start : start + batch_size] for start in range(0, len(chosen), batch_size)]
+        self.groups = [chosen[start : start + batch_size] for start in range(0, len(chosen), batch_size)]
 
     def measured(self, model: nn.Module, objective: Objective, cancelled: Callable[[], bool]) -> Measurement | None:
         """The mean over all of them; None if it was cancelled."""
         return measure_batches(model, objective, self, cancelled)
 
     def __iter__(self) -> Iterator[Batch]:
-        for numbers in self._groups:
+        for numbers in self.groups:
             shapes = pair_shapes(self.examples, numbers, self.examples.each * len(numbers))
             yield pair_batch(self.examples, numbers, shapes, self._references)

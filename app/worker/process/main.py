@@ -45,6 +45,7 @@ TASKS = {
     "hub_login": "app.worker.hub.access_token:login",
     "convert": "app.worker.model.convert:convert",
     "export": "app.worker.export.task:export_model",
+    "bundle": "app.worker.bundle.task:bundle",
     "serve": "app.worker.endpoint.task:serve_tuned",
     "reward": "app.worker.rollout.reward_process:serve_rewards",
 }

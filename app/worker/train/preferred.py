@@ -32,50 +32,50 @@ YARDSTICK_PAIRS = 8
 
 
 class PreferredData(TrainingData):
-    """Pairs of answers, or labelled ones where the method takes them."""
+    """Pairs of answers, or labelled ones where the method takes them: those to ``train`` on, the ``valid`` ones."""
 
     def __init__(self, around: Surroundings, config: TrainConfig, data: PreparedData) -> None:
         self._around = around
         progress = around.progress("Tokenizing")
-        self._train = tokenize_pairs(data.train, around.tokenizer, config, progress)
-        self._valid = tokenize_pairs(data.valid, around.tokenizer, config, progress) if data.valid else None
-        if not len(self._train):
+        self.train = tokenize_pairs(data.train, around.tokenizer, config, progress)
+        self.valid = tokenize_pairs(data.valid, around.tokenizer, config, progress) if data.valid else None
+        if not len(self.train):
             hint = "Raise the maximum length, or shorten the prompts."
             said = f"No {'answer fits' if data.format == 'labelled' else 'pair has answers that fit'}."
             raise UnusableError([Problem("data", said, hint=hint)])
-        faults = self._train.faults
+        faults = self.train.faults
         around.tell_rows(data, data.train, faults, Counter(kind for kind, _, _ in faults))
-        self.is_labelled = isinstance(self._train, LabelledAnswers)
-        _require_both(self._train)
-        _tell_pairs(around, self._train, config)
+        self.is_labelled = isinstance(self.train, LabelledAnswers)
+        _require_both(self.train)
+        _tell_pairs(around, self.train, config)
 
     def __len__(self) -> int:
-        return len(self._train)
+        return len(self.train)
 
     def fingerprint(self) -> str:
-        return joined_fingerprint(self._train, self._valid)
+        return joined_fingerprint(self.train, self.valid)
 
     def batches_per_epoch(self, config: TrainConfig) -> int:
         return plan.iterations_per_epoch(config, len(self))
 
     def valid_examples(self) -> int:
-        return len(self._valid) if self._valid is not None else 0
+        return len(self.valid) if self.valid is not None else 0
 
     def steps(self, config: TrainConfig, costs: Costs) -> StepCount:
-        return count_steps(PairPlan(self._train, None, config, costs))
+        return count_steps(PairPlan(self.train, None, config, costs))
 
     def parts(self, model: nn.Module, head: Head | NoHead, config: TrainConfig, costs: Costs) -> LoopParts:
         reference = Reference(model, head, config) if needs_reference(config) else None
         began = time.perf_counter()
-        known = self._references(self._train, reference, config)
-        reference_s = (time.perf_counter() - began) / len(self._train.answers) if reference is not None else 0.0
-        yardstick = PairValidation(self._train, known, config.batch_size, -(-YARDSTICK_PAIRS // config.batch_size))
+        known = self._references(self.train, reference, config)
+        reference_s = (time.perf_counter() - began) / len(self.train.answers) if reference is not None else 0.0
+        yardstick = PairValidation(self.train, known, config.batch_size, -(-YARDSTICK_PAIRS // config.batch_size))
         valid = None
-        if is_measured(self._around, self._valid, config):
-            assert self._valid is not None
-            known_valid = self._references(self._valid, reference, config)
-            valid = PairValidation(self._valid, known_valid, config.batch_size, config.val_batches)
-        batches = PairPlan(self._train, known, config, costs)
+        if is_measured(self._around, self.valid, config):
+            assert self.valid is not None
+            known_valid = self._references(self.valid, reference, config)
+            valid = PairValidation(self.valid, known_valid, config.batch_size, config.val_batches)
+        batches = PairPlan(self.train, known, config, costs)
         return LoopParts(preference(head, config), batches, valid, yardstick, LossGuard(), reference_s)
 
     def _references(

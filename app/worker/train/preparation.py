@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import mlx.nn as nn
@@ -93,12 +94,22 @@ class Prepared:
         )  # fmt: skip
 
 
-def prepare(channel: Channel, control: Control, run: RunDir, job: TrainJob) -> Prepared:
-    """Does all that comes before the first iteration.
+@dataclass(frozen=True, slots=True)
+class PreparedRows:
+    """Everything of a run that is settled before its model's weights are read; ``config`` is concrete."""
+
+    config: TrainConfig
+    inspection: Inspection
+    selection: Selection
+    rows: TrainingData
+    tokenizer: Any
+
+
+def prepare_rows(channel: Channel, control: Control, run: RunDir, job: TrainJob) -> PreparedRows:
+    """Targets, data and tokens, and the run's ``config.yaml`` in words that say exactly what runs.
 
     Raises `UnusableError`, or `StoppedError` when asked to stop.
     """
-    began = time.perf_counter() - min(time.process_time(), IMPORTS_AT_MOST_S)
     config = load_config(run.config).config
     channel.emit(event.Progressed(phase="Reading the model"))
     model_path = locate_model(config.model)
@@ -126,12 +137,23 @@ def prepare(channel: Channel, control: Control, run: RunDir, job: TrainJob) -> P
         said = f"The run is shorter ({config.iters}) than one gradient accumulation: it makes a single step."
         around.warn(said, "Lower the gradient accumulation, or train for longer.")
     save_config(config, run.config)
+    return PreparedRows(config, inspection, selection, rows, tokenizer)
+
+
+def prepare(channel: Channel, control: Control, run: RunDir, job: TrainJob) -> Prepared:
+    """Does all that comes before the first iteration.
+
+    Raises `UnusableError`, or `StoppedError` when asked to stop.
+    """
+    began = time.perf_counter() - min(time.process_time(), IMPORTS_AT_MOST_S)
+    found = prepare_rows(channel, control, run, job)
+    config, inspection, selection, rows = found.config, found.inspection, found.selection, found.rows
     steps = _planned_steps(rows, config, inspection)
     extent = extent_of(config, config.iters, len(rows), rows.valid_examples())
     channel.emit(_estimated(inspection, config, selection, steps, extent))
 
     channel.emit(event.Progressed(phase="Loading the weights"))
-    model, _ = load_model(model_path)
+    model, _ = load_model(Path(config.model))
     control.raise_if_stopped()
     make_trainable(model, config)
     print(describe(config, inspection.num_layers, selection.matrices), file=sys.stderr, flush=True)
@@ -141,8 +163,8 @@ def prepare(channel: Channel, control: Control, run: RunDir, job: TrainJob) -> P
     parts = rows.parts(model, head, config, _costs(model, head))
     optimizer = build_optimizer(config)
     return Prepared(
-        config, model, head, tokenizer, optimizer, selection, rows.fingerprint(), parts, inspection, steps, extent,
-        time.perf_counter() - began,
+        config, model, head, found.tokenizer, optimizer, selection, rows.fingerprint(), parts, inspection, steps,
+        extent, time.perf_counter() - began,
     )  # fmt: skip
 
 

@@ -33,43 +33,50 @@ from app.worker.train.training_data import LoopParts, Surroundings, TrainingData
 
 
 class RewardedData(TrainingData):
-    """Prompts whose answers the model samples itself: compared in groups, or by twos where they are judged."""
+    """Prompts whose answers the model samples itself: compared in groups, or by twos where they are judged.
+
+    ``train`` are those to train on, ``valid`` those that measure.
+    """
 
     def __init__(self, around: Surroundings, config: TrainConfig, data: PreparedData) -> None:
         self._around = around
         self._scorer = Scorer(config, around.job.reward_file_sha256) if uses_rewards(config) else None
         progress = around.progress("Tokenizing")
-        self._train = tokenize_prompts(data.train, around.tokenizer, config, progress)
-        self._valid = tokenize_prompts(data.valid, around.tokenizer, config, progress) if data.valid else None
+        self.train = tokenize_prompts(data.train, around.tokenizer, config, progress)
+        self.valid = tokenize_prompts(data.valid, around.tokenizer, config, progress) if data.valid else None
         room = f"{config.max_seq_length:,} tokens with {config.max_completion_length:,} for the answer"
         hint = "Raise the maximum length, or lower the longest answer."
-        if not len(self._train):
+        if not len(self.train):
             raise UnusableError([Problem("max_seq_length", f"No prompt fits into {room}.", hint=hint)])
-        faults = self._train.faults
+        faults = self.train.faults
         around.tell_rows(data, data.train, faults, Counter(kind for kind, _, _ in faults))
-        if self._train.skipped:
-            around.warn(f"{self._train.skipped:,} prompts do not fit into {room} and are left out.", hint)
+        if self.train.skipped:
+            around.warn(f"{self.train.skipped:,} prompts do not fit into {room} and are left out.", hint)
+
+    def close(self) -> None:
+        if self._scorer is not None:
+            self._scorer.close()
 
     def __len__(self) -> int:
-        return len(self._train)
+        return len(self.train)
 
     def fingerprint(self) -> str:
-        return joined_fingerprint(self._train, self._valid)
+        return joined_fingerprint(self.train, self.valid)
 
     def batches_per_epoch(self, config: TrainConfig) -> int:
         return plan.iterations_per_epoch(config, len(self))
 
     def valid_examples(self) -> int:
-        return len(self._valid) if self._valid is not None else 0
+        return len(self.valid) if self.valid is not None else 0
 
     def steps(self, config: TrainConfig, _costs: Costs) -> StepCount:
-        return count_sampled_steps(self._train.inputs, config)
+        return count_sampled_steps(self.train.inputs, config)
 
     def parts(self, model: nn.Module, head: Head | NoHead, config: TrainConfig, _costs: Costs) -> LoopParts:
         around = self._around
         reference = Reference(model, head, config) if needs_reference(config) else None
         speaker = Speaker(model, head, around.tokenizer, config, around.control.is_stopping)
-        valid = self._valid if is_measured(around, self._valid, config) else None
+        valid = self.valid if is_measured(around, self.valid, config) else None
         resources = ExitStack()
         if self._scorer is not None:
             resources.callback(self._scorer.close)
@@ -77,7 +84,7 @@ class RewardedData(TrainingData):
             assert reference is not None
             return self._online(speaker, reference, valid, resources)
         assert self._scorer is not None
-        rollouts = GroupRollouts(self._train, speaker, self._scorer, reference)
+        rollouts = GroupRollouts(self.train, speaker, self._scorer, reference)
         measured = RewardValidation(valid, speaker, self._scorer) if valid else None
         return LoopParts(
             group_relative(head, config), rollouts, measured, None, LossGuard(only_finite=True), resources=resources
@@ -90,11 +97,11 @@ class RewardedData(TrainingData):
         if self._scorer is not None:
             judge: Judge = RewardJudge(self._scorer)
             rewarded = RewardValidation(valid, speaker, self._scorer) if valid else None
-            rollouts = PairRollouts(self._train, speaker, judge, reference)
+            rollouts = PairRollouts(self.train, speaker, judge, reference)
             return LoopParts(objective, rollouts, rewarded, None, LossGuard(only_finite=True), resources=resources)
         judge = self._model_judge(speaker, reference)
         measured = WinValidation(valid, speaker, judge, reference) if valid else None
-        rollouts = PairRollouts(self._train, speaker, judge, reference)
+        rollouts = PairRollouts(self.train, speaker, judge, reference)
         return LoopParts(objective, rollouts, measured, None, LossGuard(only_finite=True), resources=resources)
 
     def _model_judge(self, speaker: Speaker, reference: Reference) -> Judge:

@@ -30,13 +30,13 @@ YARDSTICK_BATCHES = 4
 
 
 class SupervisedData(TrainingData):
-    """Examples, for supervised training."""
+    """Examples, for supervised training: the ``examples`` that are trained, the ``valid`` ones uncut."""
 
     def __init__(self, around: Surroundings, config: TrainConfig, data: PreparedData) -> None:
         self._around = around
         self._train = self._tokenized(config, data, data.train)
-        self._valid = self._tokenized(config, data, data.valid) if data.valid else None
-        self._examples = _examples(around.channel, config, self._train)
+        self.valid = self._tokenized(config, data, data.valid) if data.valid else None
+        self.examples = _examples(around.channel, config, self._train)
 
     def _tokenized(self, config: TrainConfig, data: PreparedData, path: Path) -> TokenSet:
         found = tokenize_rows(path, self._around.tokenizer, config, self._around.progress("Tokenizing"))
@@ -45,10 +45,10 @@ class SupervisedData(TrainingData):
         return found.token_set
 
     def __len__(self) -> int:
-        return len(self._examples)
+        return len(self.examples)
 
     def fingerprint(self) -> str:
-        return _fingerprint(self._train, self._valid)
+        return _fingerprint(self._train, self.valid)
 
     def batches_per_epoch(self, config: TrainConfig) -> int:
         if config.batching == "file_order":  # mlx-lm leaves out the last rows that fill no batch
@@ -56,19 +56,22 @@ class SupervisedData(TrainingData):
         return plan.iterations_per_epoch(config, len(self))
 
     def valid_examples(self) -> int:
-        return len(self._valid) if self._valid is not None else 0
+        return len(self.valid) if self.valid is not None else 0
 
     def steps(self, config: TrainConfig, costs: Costs) -> StepCount:
+        return count_steps(self.plan(config, costs))
+
+    def plan(self, config: TrainConfig, costs: Costs | None = None) -> BatchPlan:
+        """Which examples form which batch."""
         stock_padding = self._around.job.stock_padding
-        return count_steps(_batches(config, self._examples, self._valid, costs, stock_padding=stock_padding))
+        return _batches(config, self.examples, self.valid, costs or Costs(), stock_padding=stock_padding)
 
     def parts(self, _model: nn.Module, head: Head | NoHead, config: TrainConfig, costs: Costs) -> LoopParts:
-        stock_padding = self._around.job.stock_padding
         return LoopParts(
             objective=supervised(head),
-            batches=_batches(config, self._examples, self._valid, costs, stock_padding=stock_padding),
-            valid=_validation(self._around.channel, config, self._valid),
-            yardstick=ValidationSet(self._examples, config.batch_size, YARDSTICK_BATCHES),
+            batches=self.plan(config, costs),
+            valid=_validation(self._around.channel, config, self.valid),
+            yardstick=ValidationSet(self.examples, config.batch_size, YARDSTICK_BATCHES),
             guard=LossGuard(head.vocabulary),
         )
 

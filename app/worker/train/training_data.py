@@ -73,6 +73,9 @@ class TrainingData(Protocol):
         """The steps of an epoch (of sampled answers at their longest), as they are planned before the model is
         loaded."""
 
+    def close(self) -> None:
+        """Ends what scores answers, where nothing is going to be trained; the loop's parts see to it themselves."""
+
     def parts(self, model: nn.Module, head: Head | NoHead, config: TrainConfig, costs: Costs) -> LoopParts:
         """The loop's parts; ``model`` has its adapters, untrained, and ``config`` is concrete."""
 

@@ -42,6 +42,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "hub_download": {"model": "org/name@main"},
     "convert": {"model": "/base", "out": Path("/out")},
     "export": {"source": Path("/run"), "format": "adapter", "out": Path("/out")},
+    "bundle": {"config": {"model": "here"}, "out": Path("/out.zip")},
     "serve": {"source": Path("/run")},
     "reward": {"file": Path("/r.py"), "timeout_s": 2.5},
 }

@@ -1,0 +1,1 @@
+"""A setup sealed for another machine: what is in it, what it trains there, what starts it."""

@@ -1,0 +1,89 @@
+"""The base model of a bundle: its name on the hub, or its files as transformers reads them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+
+from app.core.bundle.recipe import BundledModel
+from app.core.export.model_card import base_license
+from app.core.model.folder import read_config
+from app.core.model.hub import ModelId, parse_model_id
+from app.core.model.inspection import Inspection
+from app.core.model.safetensors_header import weight_files
+from app.core.problem import Problem, UnusableError
+from app.worker.export.model_folder import bring_files, write_config, write_weights
+from app.worker.export.naming import NAMINGS
+from app.worker.process.progress import Progress
+
+MODEL_FOLDER = "model"
+
+
+def bundled_model(
+    folder: Path, named: str, inspection: Inspection, *, with_files: bool, instead: str, four_bit: bool
+) -> BundledModel:
+    """How the model in ``folder``, which the config names ``named``, gets to the other machine.
+
+    ``with_files`` brings its files; else it is loaded from the hub, as ``instead`` where that is given. Raises
+    `UnusableError` if neither can be.
+    """
+    is_packed = bool(inspection.quantization) and read_config(folder).get("quantization") is not None
+    if with_files and instead:
+        said = "Either the model's files come along, or it is named on the hub; not both."
+        raise UnusableError([Problem("with_model", said, hint="Leave one of them out.")])
+    identity = parse_model_id(instead) if instead else _hub_name(folder, named)
+    if instead and identity is None:
+        said = f"“{instead}” is no name of a model on the hub."
+        raise UnusableError([Problem("torch_model", said, hint="A name reads organization/model.")])
+    if is_packed and not instead:
+        said = f"The model is quantized by MLX ({inspection.quantization}), which transformers does not read."
+        hint = "Name the model that it was made from: --torch-model organization/model, with --four-bit if need be."
+        raise UnusableError([Problem("torch_model", said, hint=hint)])
+    if not with_files and identity is None:
+        said = f"{named} is a folder on this machine: another one does not know where to get the model."
+        hint = "Take its files along (--with-model), or name it on the hub (--torch-model organization/model)."
+        raise UnusableError([Problem("with_model", said, hint=hint)])
+    dtype = inspection.dtype if inspection.dtype in ("float32", "float16", "bfloat16") else "bfloat16"
+    return BundledModel(
+        id="" if with_files or identity is None else identity.id,
+        revision="" if with_files or identity is None else identity.revision,
+        folder=MODEL_FOLDER if with_files else "",
+        dtype="bfloat16" if is_packed else dtype,
+        bytes=sum(file.stat().st_size for file in weight_files(folder)) if not is_packed else 0,
+        licence=base_license(folder),
+        four_bit=four_bit,
+    )
+
+
+def bring_model(folder: Path, out: Path, progress: Progress) -> None:
+    """Writes the model of ``folder`` into ``out`` under transformers' names, whichever program saved it."""
+    out.mkdir()
+    config = read_config(folder)
+    naming = NAMINGS[str(config["model_type"])]
+    tensors: list[tuple[str, mx.array]] = []
+    for file in weight_files(folder):
+        arrays, metadata = _opened(file)
+        is_mlx = metadata.get("format") == "mlx"
+        for name, array in arrays.items():
+            tensors += naming.tensors(name, array) if is_mlx else [(name, array)]
+    write_weights(out, tensors, progress, "pt")
+    write_config(out, {"architectures": [naming.class_name]} | config)
+    bring_files(folder, out)
+
+
+def _opened(file: Path) -> tuple[dict[str, mx.array], dict[str, Any]]:
+    loaded = mx.load(str(file), return_metadata=True)
+    assert isinstance(loaded, tuple)
+    arrays, metadata = loaded
+    assert isinstance(arrays, dict)
+    return arrays, dict(metadata)
+
+
+def _hub_name(folder: Path, named: str) -> ModelId | None:
+    """The name on the hub of a model in its cache, with the commit that is here; None for other folders."""
+    cached = next((part for part in folder.parts if part.startswith("models--")), "")
+    if cached and folder.parent.name == "snapshots":
+        return ModelId(cached.removeprefix("models--").replace("--", "/", 1), folder.name)
+    return None if Path(named).expanduser().exists() else parse_model_id(named)
