@@ -39,7 +39,9 @@ VERBS = {
     "evaluate": Verb("app.command.evaluate", "held-out loss and perplexity of a model and its adapters"),
     "compare": Verb("app.command.compare", "base and adapters side by side, and what could be chance"),
     "export": Verb("app.command.tuned.export", "a tuned model for other programs: PEFT, GGUF, the hub, …"),
-    "bundle": Verb("app.command.bundle", "a setup sealed for another machine: tokens, targets, a torch script"),
+    "bundle": Verb(
+        "app.command.remote.bundle", "a setup sealed for another machine: tokens, targets, a torch script"
+    ),
     "serve": Verb("app.command.tuned.serve", "a tuned model for programs that speak to OpenAI's, on this machine"),
     "models": Verb("app.command.model", "search, download, list and convert models"),
     "queue": Verb("app.command.queue", "train setups one after the other; sweep over values"),

@@ -19,7 +19,7 @@ from app.core.setup.chosen_method import clip_range, method_of
 
 RECIPE = "recipe.json"
 # The trainer of TRL 1.16 for each `train_mode`; what is not here cannot be trained with torch by a bundle.
-TRAINERS = {
+TORCH_TRAINERS = {
     "sft": "SFTTrainer", "dpo": "DPOTrainer", "orpo": "ORPOTrainer", "cpo": "CPOTrainer", "kto": "KTOTrainer",
     "grpo": "GRPOTrainer",
 }  # fmt: skip
@@ -89,7 +89,7 @@ def recipe_of(
         "format": 1,
         "method": config.train_mode,
         "label": method.label,
-        "trainer": TRAINERS[config.train_mode],
+        "trainer": TORCH_TRAINERS[config.train_mode],
         "name": config.adapter_name,
         "model": asdict(model),
         "adapter": {
@@ -169,7 +169,7 @@ def bundle_problems(config: TrainConfig) -> list[Problem]:
     """What of a config the script on the other side cannot train as Luthier does: all of it, before any work."""
     found = []
     method = method_of(config)
-    if config.train_mode not in TRAINERS:
+    if config.train_mode not in TORCH_TRAINERS:
         said = f"{method.label} is not among what a bundle trains with torch."
         known = "supervised fine-tuning, DPO, CPO, SimPO, ORPO, KTO, GRPO and its kin"
         found.append(Problem("train_mode", said, hint=f"It trains {known}."))

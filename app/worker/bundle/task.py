@@ -161,6 +161,8 @@ def _warnings(config: TrainConfig, model: BundledModel) -> list[Problem]:
         said.append("Elsewhere the best weights by validation loss are kept: forgetting is not measured there.")
     elif config.neutral_tokens:
         said.append("What the run forgets is not measured elsewhere.")
+    if config.report_to:
+        said.append("`report_to` is for this machine: elsewhere the figures go into the run's own events.")
     if model.four_bit:
         said.append("The base is loaded in 4 bit (NF4) there, whose losses are not those of the model here.")
     if config.adapter_dtype == "base" and model.dtype != "float32":
