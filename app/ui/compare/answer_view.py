@@ -48,10 +48,14 @@ WRAP = QTextOption.WrapMode
 
 
 class AnswerView(QTextBrowser):
-    """Shows the turns of one column: earlier ones above, the last one as it comes."""
+    """Shows the turns of one column: earlier ones above, the last one as it comes.
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    A prompt stands above its answer where there are several, and always if ``names_prompts``.
+    """
+
+    def __init__(self, parent: QWidget | None = None, *, names_prompts: bool = False) -> None:
         super().__init__(parent)
+        self._names_prompts = names_prompts
         self.setOpenLinks(False)
         self.setAcceptDrops(False)
         self.setTabChangesFocus(True)
@@ -145,7 +149,7 @@ class AnswerView(QTextBrowser):
         self._fit_wrapping("\n".join(prompt + "\n" + answer for prompt, answer in self._turns))
         cursor.beginEditBlock()
         for index, (prompt, answer) in enumerate(self._turns):
-            if len(self._turns) > 1:
+            if len(self._turns) > 1 or self._names_prompts:
                 self._draw_prompt(cursor, prompt)
             self._answer_start = cursor.position()
             rendered = (self._whole or index < len(self._turns) - 1) and not self._plain

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from PySide6.QtCore import QMimeData, Qt, Signal
-from PySide6.QtGui import QAction, QTextOption
+from PySide6.QtGui import QAction, QKeyEvent, QTextOption
 from PySide6.QtWidgets import (
     QCheckBox,
     QFileDialog,
@@ -50,6 +50,15 @@ class PromptBox(QPlainTextEdit):
     def insertFromMimeData(self, carried: QMimeData) -> None:
         self._fit_wrapping(carried.text())
         super().insertFromMimeData(carried)
+
+    def keyPressEvent(self, pressed: QKeyEvent) -> None:
+        """Shift+Return begins a line as Return does: Qt's own sign for it (U+2028) is none that models know."""
+        shifted = pressed.modifiers() == Qt.KeyboardModifier.ShiftModifier
+        if shifted and pressed.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self.textCursor().insertBlock()
+            self.ensureCursorVisible()
+            return
+        super().keyPressEvent(pressed)
 
     def _fit_wrapping(self, text: str) -> None:
         wrap = QTextOption.WrapMode

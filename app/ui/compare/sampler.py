@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
@@ -76,15 +78,25 @@ SAMPLER = (
 NO_PENALTY = 1.0
 
 
+def sampler_fields(place: str, **defaults: float) -> tuple[FieldSpec, ...]:
+    """Those of `SAMPLER` that are named, in its order, as the fields of another ``place`` with defaults of its own."""
+    known = {spec.path.removeprefix("compare."): spec for spec in SAMPLER}
+    return tuple(
+        replace(spec, path=f"{place}.{name}", default=defaults[name])
+        for name, spec in known.items()
+        if name in defaults
+    )
+
+
 class CompareSampler(FieldGrid):
-    """The numbers of `SAMPLER` as a form."""
+    """The numbers of `SAMPLER`, or of other ``fields``, as a form."""
 
     edited = Signal()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None, fields: tuple[FieldSpec, ...] = SAMPLER) -> None:
         super().__init__(parent, max_columns=4, column_width=SAMPLER_WIDTH)
         self._boxes: dict[FieldSpec, NumberBox] = {}
-        for spec in SAMPLER:
+        for spec in fields:
             box = NumberBox(spec, self)
             name_editor(box, spec)
             box.setToolTip(f"{spec.what} ({spec.range_text})")
@@ -95,8 +107,8 @@ class CompareSampler(FieldGrid):
 
     def settings(self) -> dict[str, float | int | None]:
         """The numbers as `app.core.protocol.question.Question` takes them."""
-        found = {spec.path.removeprefix("compare."): box.text_value() for spec, box in self._boxes.items()}
-        if found["repetition_penalty"] == NO_PENALTY:
+        found = {spec.path.rpartition(".")[2]: box.text_value() for spec, box in self._boxes.items()}
+        if found.get("repetition_penalty") == NO_PENALTY:
             found["repetition_penalty"] = None  # a penalty of 1 changes nothing, and costs time at every token
         return found
 

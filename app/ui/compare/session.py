@@ -102,6 +102,10 @@ class CompareSession(QObject):
         conversation.add(prompt)
         self._begin(model, settings, [conversation])
 
+    def ask_again(self, model: str, settings: dict[str, Any]) -> None:
+        """Asks the last prompt of the shown conversation once more; its answers are gone."""
+        self.follow_up(model, self.pages[self.place].turns.pop().prompt, settings)
+
     def stop(self) -> None:
         """Ends the answer in progress; what waits is not asked."""
         self._waiting.clear()

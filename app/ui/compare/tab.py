@@ -209,6 +209,8 @@ class CompareTab(QWidget):
             return "A run is training and needs the memory. Compare when it has ended."
         if self._figures.is_busy:
             return "The figures are being measured. Compare when that has ended."
+        if self._answerer.is_busy:
+            return "The model answers in the chat. Compare when that has ended."
         if len(self.candidates) < len(self.columns):
             return "Choose an adapter: a run of yours, or a folder."
         if not self.base:
@@ -249,13 +251,25 @@ class CompareTab(QWidget):
             self.prompt.clear()
 
     def _on_progress(self, text: str) -> None:
-        if self.session.asking is self.session.shown:
+        if self.session.is_busy and self.session.asking is self.session.shown:
             waiting = [self.columns[index] for index in self._grid.order if not self.columns[index].answer]
             if waiting:
                 waiting[0].set_status(f"{text}…")
 
+    def _on_answerer(self) -> None:
+        if not self.session.is_busy:  # else the session tells
+            self._show_state()
+
     def _on_failed(self, text: str) -> None:
         self.question.show_note(text, role="error")
+
+    def _on_no_answer(self, text: str) -> None:
+        if self.session.is_busy:  # else it was asked by somebody else
+            self._on_failed(text)
+
+    def _on_warned(self, text: str) -> None:
+        if self.session.is_busy:
+            self.warned.emit(text)
 
     def _sum_up(self) -> None:
         """What a look at the columns would not tell at once."""
@@ -414,8 +428,9 @@ class CompareTab(QWidget):
         session.settled.connect(self._on_settled)
         session.turned.connect(self._turn)
         answerer.progressed.connect(self._on_progress)
-        answerer.failed.connect(self._on_failed)
-        answerer.warned.connect(self.warned)
+        answerer.failed.connect(self._on_no_answer)
+        answerer.warned.connect(self._on_warned)
+        answerer.state_changed.connect(self._on_answerer)
         answerer.shut_down.connect(self._figures.shutdown)
         self._grid.chosen.connect(self._on_chosen)
         self._grid.removed.connect(self._on_removed)

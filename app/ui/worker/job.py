@@ -26,6 +26,7 @@ class JobRunner(QObject):
     """
 
     emitted = Signal(object)  # an app.core.protocol.event.Event
+    logged = Signal(str)  # what its libraries print, as it comes
     ended = Signal(object)  # WorkerOutcome; not of a job that was given up
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -52,6 +53,7 @@ class JobRunner(QObject):
         self._worker = worker = WorkerProcess(path, job.task, self)
         self._folders[worker] = folder
         worker.emitted.connect(self.emitted)
+        worker.logged.connect(self.logged)
         worker.ended.connect(self._on_ended)
         worker.start()
 
@@ -73,6 +75,7 @@ class JobRunner(QObject):
         if worker is None:
             return
         worker.emitted.disconnect(self.emitted)
+        worker.logged.disconnect(self.logged)
         worker.ended.disconnect(self._on_ended)
         worker.ended.connect(lambda _outcome: self._clear(worker))
         worker.kill()

@@ -43,7 +43,8 @@ class WorkerOutcome:
     def sentence(self) -> str:
         """What to tell the user; empty when all went well."""
         if self.failure is not None:
-            return f"{self.failure.message} {self.failure.hint}".strip()
+            said = self.failure.message.removesuffix(f" {self.failure.hint}")  # that of a field has it already
+            return f"{said} {self.failure.hint}".strip()
         if self.crashed:
             lines = [line for line in self.log_tail.splitlines() if line.strip()]
             last = f" Its last words: {lines[-1].strip()[:300]}" if lines else ""

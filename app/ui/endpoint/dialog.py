@@ -1,0 +1,251 @@
+"""The dialog that serves a tuned model to other programs on this machine, until it is stopped or the window closes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QDialog, QHBoxLayout, QLabel, QPushButton, QStackedWidget, QVBoxLayout, QWidget
+
+from app.core.config.train_config import FieldSpec
+from app.core.export.endpoint import FIRST_PORT, LOOPBACK, Endpoint
+from app.core.export.source import ExportSource, checkpoints, export_source
+from app.core.model.folder import locate_model
+from app.core.problem import UnusableError
+from app.core.protocol import event
+from app.core.protocol.job import ServeJob
+from app.ui.compare.sampler import CompareSampler, labelled, sampler_fields
+from app.ui.compare.strength_slider import StrengthSlider
+from app.ui.endpoint.live_view import EndpointView
+from app.ui.form.plain_editor import ChoiceBox
+from app.ui.widget import theme
+from app.ui.widget.elided_label import ElidedLabel
+from app.ui.worker.job import JobRunner
+from app.ui.worker.process import WorkerOutcome
+
+SERVE_DIALOG_SIZE = (640, 520)  # px in Inter, at least
+PORT = FieldSpec(
+    "serve.port", "Port", "int", 0, what=f"0 finds a free one from {FIRST_PORT} on", minimum=0, maximum=65_535
+)
+SERVE_FIELDS = (PORT, *sampler_fields("serve", max_tokens=512, temp=0.0, top_p=1.0, top_k=0, min_p=0.0))
+WHAT = (
+    "Other programs on this machine ask the tuned model in OpenAI's protocol: chat programs, editors, scripts. "
+    f"Nothing else reaches it ({LOOPBACK}), and it ends when Luthier is closed."
+)
+DEFAULTS = "The port, and what requests get that say nothing of it themselves:"
+TRAINING = "A run is training and needs the memory. Serve when it has ended."
+
+
+class ServeDialog(QDialog):
+    """Serves one tuned model at a time. Closing the dialog hides it: the endpoint goes on until it is stopped."""
+
+    changed = Signal()  # it begins, ends, or was asked once more
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("serve_dialog")
+        self.setWindowTitle("Use It Now")
+        self.resize(theme.text_width(SERVE_DIALOG_SIZE[0]), SERVE_DIALOG_SIZE[1])
+        self._path = Path()
+        self._source: ExportSource | None = None
+        self._fault = ""
+        self._training = False
+        self.endpoint: Endpoint | None = None
+        self._job = JobRunner(self)
+        self._job.emitted.connect(self._on_event)
+        self._build()
+        self._job.logged.connect(self.view.log.append)
+        self._job.ended.connect(self._on_ended)
+
+    # -- what is served ---------------------------------------------------------------------------------------
+
+    def choose(self, path: Path, strength: float = 1.0) -> None:
+        """Offers a run, an adapter's folder or a checkpoint's file; what is served already stays."""
+        if self.is_running:
+            same = path == self._path
+            self._say("" if same else f"Stop it before you serve another: {self.label} is served now.")
+            return
+        self._path = path
+        self.checkpoint.clear()
+        for word, text in checkpoints(path):
+            self.checkpoint.addItem(text, word)
+        self.checkpoint.setEnabled(self.checkpoint.count() > 1)
+        self._checkpoint_part.setVisible(self.checkpoint.count() > 0)
+        self.strength.set_strength(strength)
+        self._on_checkpoint()
+
+    @property
+    def label(self) -> str:
+        """What people call that which is served, or offered."""
+        return self._source.label if self._source is not None else self._path.name
+
+    @property
+    def job(self) -> ServeJob:
+        """What would be asked for now."""
+        return ServeJob(
+            source=self._path,
+            checkpoint=str(self.checkpoint.value() or ""),
+            strength=self.strength.strength,
+            **self.fields.settings(),  # type: ignore[arg-type]  # each is within its range, or Start is off
+        )
+
+    @property
+    def is_running(self) -> bool:
+        """From the start until the worker has ended."""
+        return self._job.is_running
+
+    @property
+    def status(self) -> str:
+        """``friendly is served · 12 requests · 3 in the last minute``; empty while nothing is."""
+        return f"{self.label} is served · {self.view.count.sentence()}" if self.endpoint is not None else ""
+
+    def begin(self) -> None:
+        """Serves what stands here."""
+        self.view.log.clear()
+        self._say("Starting the worker…")
+        self._job.start(self.job)
+        self._show_state()
+
+    def stop(self) -> None:
+        """Ends it, with the answers in progress."""
+        self._say("Stopping…")
+        self._job.stop()
+        self._show_state()
+
+    def set_training(self, training: bool) -> None:
+        """While a run trains nothing new is begun; what is served already goes on."""
+        self._training = training
+        self._show_state()
+
+    def shutdown(self) -> None:
+        """Ends it before the window closes."""
+        self._job.shutdown()
+
+    # -- showing ----------------------------------------------------------------------------------------------
+
+    def _on_checkpoint(self, _value: object = None) -> None:
+        try:
+            self._source = export_source(self._path, str(self.checkpoint.value() or ""))
+            locate_model(self._source.base)
+            self._fault = ""
+        except UnusableError as error:
+            first = error.problems[0]
+            self._source, self._fault = None, f"{first.message} {first.hint}".strip()
+        self._title.setText(self.label)
+        self._say("")
+        self._show_state()
+
+    def _hindrance(self) -> str:
+        if self._fault:
+            return self._fault
+        return TRAINING if self._training else self.fields.hindrance()
+
+    def _show_state(self) -> None:
+        running = self.is_running
+        hindrance = "" if running else self._hindrance()
+        self._pages.setCurrentIndex(1 if self.endpoint is not None else 0)
+        self._form.setEnabled(not running)
+        self.begin_button.setVisible(not running)
+        self.begin_button.setEnabled(not hindrance)
+        self.stop_button.setVisible(running)
+        if hindrance:
+            self._say(hindrance, "error" if self._fault else "small")
+            self._is_hint = True
+        elif self._is_hint:
+            self._say("")
+        self.changed.emit()
+
+    def _say(self, text: str, role: str = "small") -> None:
+        self._is_hint = False
+        self._note.setText(text)
+        theme.set_role(self._note, role=role)
+
+    def _on_event(self, said: event.Event) -> None:
+        if isinstance(said, event.Progressed):
+            self._say(f"{said.phase}…")
+        elif isinstance(said, event.Result):
+            self.endpoint = Endpoint.from_dict(said.data)
+            self.view.show_endpoint(self.endpoint)
+            self._say("Only this machine reaches it. You can close this dialog; it goes on.")
+            self._show_state()
+        elif isinstance(said, event.Served):
+            self.view.add_request(said)
+
+    def _on_ended(self, outcome: WorkerOutcome) -> None:
+        self.endpoint = None
+        self.view.end()
+        if outcome.ok and outcome.finished is not None:
+            self._say(outcome.finished.message)
+        else:
+            where = outcome.failure.where if outcome.failure is not None else ""
+            self._say(outcome.sentence().removeprefix(f"{where}: "), "error")
+        self._show_state()
+
+    # -- building ---------------------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        self._title = ElidedLabel()
+        self._title.setObjectName("serve.title")
+        theme.set_role(self._title, role="section")
+        self._form = self._built_form()
+        self.view = EndpointView(self)
+        self.view.counted.connect(self.changed)
+        self._pages = QStackedWidget(self)
+        self._pages.addWidget(self._form)
+        self._pages.addWidget(self.view)
+        self._note = QLabel(self)
+        self._note.setObjectName("serve.note")
+        self._note.setWordWrap(True)
+        self._say("")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(*[theme.SPACE * 2] * 4)
+        layout.setSpacing(theme.SPACE * 2)
+        layout.addWidget(self._title)
+        layout.addWidget(self._pages, 1)
+        layout.addWidget(self._note)
+        layout.addLayout(self._built_buttons())
+
+    def _built_form(self) -> QWidget:
+        form = QWidget(self)
+        what, defaults = QLabel(WHAT, form), QLabel(DEFAULTS, form)
+        for label, role in ((what, "muted"), (defaults, "small")):
+            label.setWordWrap(True)
+            theme.set_role(label, role=role)
+        self.checkpoint: ChoiceBox = ChoiceBox((), form)
+        self.checkpoint.setObjectName("serve.checkpoint")
+        self.checkpoint.setAccessibleName("Checkpoint")
+        self.checkpoint.edited.connect(self._on_checkpoint)
+        self._checkpoint_part = labelled("Checkpoint", self.checkpoint, self.checkpoint)
+        self.strength = StrengthSlider(form)
+        self.strength.slider.setObjectName("serve.strength")
+        self.fields = CompareSampler(form, SERVE_FIELDS)
+        self.fields.edited.connect(self._show_state)
+        layout = QVBoxLayout(form)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(theme.SPACE * 2)
+        layout.addWidget(what)
+        layout.addWidget(self._checkpoint_part)
+        layout.addWidget(self.strength)
+        layout.addWidget(defaults)
+        layout.addWidget(self.fields)
+        layout.addStretch(1)
+        return form
+
+    def _built_buttons(self) -> QHBoxLayout:
+        self.begin_button = QPushButton("Start serving", self)
+        self.begin_button.setObjectName("serve.start")
+        self.begin_button.setDefault(True)
+        theme.set_role(self.begin_button, kind="primary")
+        self.stop_button = QPushButton("Stop serving", self)
+        self.stop_button.setObjectName("serve.stop")
+        self.close_button = QPushButton("Close", self)
+        self.close_button.setObjectName("serve.close")
+        self.begin_button.clicked.connect(self.begin)
+        self.stop_button.clicked.connect(self.stop)
+        self.close_button.clicked.connect(self.close)
+        self.stop_button.hide()
+        row = QHBoxLayout()
+        row.addStretch(1)
+        for button in (self.close_button, self.stop_button, self.begin_button):
+            row.addWidget(button)
+        return row

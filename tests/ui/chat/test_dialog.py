@@ -1,0 +1,241 @@
+"""The chat: what is said goes to the worker with all that was said before, and its answers are shown as they come."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QLabel
+from pytestqt.qtbot import QtBot
+
+from app.core.protocol import event
+from app.core.protocol.command import Ask, LoadAdapters, Stop
+from app.core.protocol.job import GenerateJob, read_job
+from app.ui.chat.dialog import ChatDialog
+from app.ui.compare.answerer import Answerer
+from app.ui.compare.tab import CompareTab
+from app.ui.form.number_box import NumberBox
+from tests.ui.child import child
+from tests.ui.comparing import adapter_folder, answer, asked, base_folder, note
+from tests.ui.fake_worker import FakeWorker
+from tests.worker.answering_model import make_adapter, make_model
+
+PATIENCE_MS = 60_000
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    found = base_folder(tmp_path / "base")
+    (found / "config.json").write_text(json.dumps({"model_type": "llama", "max_position_embeddings": 64}))
+    return found
+
+
+@pytest.fixture
+def adapter(tmp_path: Path, base: Path) -> Path:
+    return adapter_folder(tmp_path / "mine", base)
+
+
+@pytest.fixture
+def answerer(qtbot: QtBot) -> Iterator[Answerer]:
+    del qtbot
+    made = Answerer()
+    yield made
+    made.shutdown()
+
+
+@pytest.fixture
+def dialog(qtbot: QtBot, answerer: Answerer, adapter: Path, workers: list[FakeWorker]) -> ChatDialog:
+    del workers
+    made = ChatDialog(answerer)
+    qtbot.addWidget(made)
+    made.show()
+    made.choose(adapter)
+    return made
+
+
+def say(qtbot: QtBot, dialog: ChatDialog, text: str) -> None:
+    qtbot.keyClicks(dialog.prompt, text)
+    qtbot.keyClick(dialog.prompt, Qt.Key.Key_Return)
+
+
+def told(dialog: ChatDialog) -> str:
+    return child(dialog, QLabel, "chat.note").text()
+
+
+def warning(dialog: ChatDialog) -> str:
+    label = child(dialog, QLabel, "chat.warning")
+    return label.text() if label.isVisible() else ""
+
+
+def test_a_message_is_answered_and_the_next_goes_on_from_it(
+    qtbot: QtBot, dialog: ChatDialog, workers: list[FakeWorker], adapter: Path, base: Path
+) -> None:
+    dialog.system.setText("Be brief.")
+    say(qtbot, dialog, "Hello")
+    (worker,) = workers
+    assert read_job(worker.job_dir) == GenerateJob(model=str(base), adapters=(str(adapter),), strengths=(1.0,))
+    assert dialog.prompt.toPlainText() == ""
+    worker.say(event.Progressed(phase="Loading the model"))
+    assert told(dialog) == "Loading the model…"
+    answer(worker, "Good day.", prompt_tokens=20)
+    assert "Good day." in dialog.view.toPlainText()
+    assert "23 of the 64 tokens of its context" in told(dialog)
+    say(qtbot, dialog, "And now?")
+    system, first, said, last = asked(worker)["messages"] or asked(worker)["conversations"][0]
+    assert (system["content"], first["content"], said["content"], last["content"]) == (
+        "Be brief.", "Hello", "Good day.", "And now?",
+    )  # fmt: skip
+    answer(worker, "Now too.")
+    shown = dialog.view.toPlainText()
+    assert shown.index("Hello") < shown.index("Good day.") < shown.index("And now?") < shown.index("Now too.")
+
+
+def test_every_number_reaches_the_worker(qtbot: QtBot, dialog: ChatDialog, workers: list[FakeWorker]) -> None:
+    values = {"max_tokens": 99, "temp": 0.5, "top_p": 0.25, "top_k": 7, "min_p": 0.125, "repetition_penalty": 1.5}
+    for name, value in values.items():
+        box = child(dialog, NumberBox, f"chat.{name}")
+        box.lineEdit().selectAll()
+        qtbot.keyClicks(box.lineEdit(), f"{value}")
+    say(qtbot, dialog, "Hello")
+    sent = asked(workers[0])
+    assert {name: sent[name] for name in values} == values
+    assert sent["seed"] is None
+
+
+def test_shift_and_return_begin_a_line(qtbot: QtBot, dialog: ChatDialog, workers: list[FakeWorker]) -> None:
+    qtbot.keyClicks(dialog.prompt, "one")
+    qtbot.keyClick(dialog.prompt, Qt.Key.Key_Return, Qt.KeyboardModifier.ShiftModifier)
+    qtbot.keyClicks(dialog.prompt, "two")
+    dialog.send_button.click()
+    assert asked(workers[0])["messages"][-1]["content"] == "one\ntwo"
+
+
+def test_an_answer_can_be_stopped_and_asked_for_again(
+    qtbot: QtBot, dialog: ChatDialog, workers: list[FakeWorker]
+) -> None:
+    say(qtbot, dialog, "Hello")
+    worker = workers[0]
+    worker.say(event.Ready(), event.Answered(request=1, column=0, text="Good"))
+    assert dialog.stop_button.isVisible()
+    dialog.stop_button.click()
+    assert worker.commands[-1] == Stop()
+    worker.say(event.Answered(request=1, column=0, done=True, finish_reason="stopped", generation_tokens=1))
+    assert told(dialog).startswith("1 token · stopped")
+    dialog.again_button.click()
+    assert asked(worker)["request"] == 2
+    assert [message["content"] for message in asked(worker)["messages"]] == ["Hello"]
+    answer(worker, "Good day.")
+    assert dialog.view.toPlainText().count("Good") == 1
+    dialog.fields._boxes[next(spec for spec in dialog.fields._boxes if spec.path == "chat.temp")].set_value(0)
+    dialog._show_state()
+    assert "always the same" in dialog.again_button.toolTip()
+
+
+def test_what_is_stopped_before_a_word_came_is_as_if_it_was_not_sent(
+    qtbot: QtBot, dialog: ChatDialog, workers: list[FakeWorker]
+) -> None:
+    say(qtbot, dialog, "Hello")
+    dialog.stop_button.click()
+    assert dialog.prompt.toPlainText() == "Hello"
+    assert dialog.conversation is None
+    assert dialog.view.toPlainText() == ""
+    del workers
+
+
+def test_a_conversation_beyond_the_context_is_told_in_words(
+    qtbot: QtBot, dialog: ChatDialog, workers: list[FakeWorker]
+) -> None:
+    say(qtbot, dialog, "Hello")
+    workers[0].say(event.Ready(), event.Warned(message="The prompt has 70 tokens; this model was made for up to 64."))
+    assert "up to 64" in warning(dialog)
+    answer(workers[0], "Hm.", prompt_tokens=70)
+    assert warning(dialog).startswith("The conversation has 73 tokens; this model was made for up to 64.")
+    assert "begin a new conversation" in warning(dialog)
+    dialog.new_button.click()
+    assert warning(dialog) == ""
+
+
+def test_conversations_stay_and_can_be_turned_back_to(
+    qtbot: QtBot, dialog: ChatDialog, workers: list[FakeWorker], tmp_path: Path, base: Path, adapter: Path
+) -> None:
+    say(qtbot, dialog, "Hello")
+    answer(workers[0], "Good day.")
+    dialog.new_button.click()
+    assert dialog.view.toPlainText() == ""
+    dialog.back_button.click()
+    assert "Good day." in dialog.view.toPlainText()
+    assert not dialog.on_button.isVisible()
+    other = adapter_folder(tmp_path / "other", base)
+    dialog.choose(other, 0.5)
+    assert dialog.conversation is None
+    say(qtbot, dialog, "Who are you?")
+    loaded = next(one for one in reversed(workers[0].commands) if isinstance(one, LoadAdapters))
+    assert (loaded.adapters, loaded.strengths) == ((str(other),), (0.5,))
+    answer(workers[0], "The other one.")
+    dialog.choose(adapter)
+    assert "Good day." in dialog.view.toPlainText()
+    say(qtbot, dialog, "Still there?")
+    assert [one["content"] for one in asked(workers[0])["conversations"][0]] == ["Hello", "Good day.", "Still there?"]
+
+
+def test_chat_and_comparison_wait_for_each_other(
+    qtbot: QtBot, dialog: ChatDialog, answerer: Answerer, workers: list[FakeWorker], adapter: Path
+) -> None:
+    tab = CompareTab(answerer)
+    qtbot.addWidget(tab)
+    tab.show()
+    tab.choose_adapter(adapter)
+    tab.prompt.setPlainText("What?")
+    say(qtbot, dialog, "Hello")
+    tab.compare()
+    assert note(tab) == "The model answers in the chat. Compare when that has ended."
+    answer(workers[0], "Good day.")
+    assert note(tab) == ""
+    assert tab.conversation is None
+    tab.compare()
+    dialog.prompt.setPlainText("Now?")
+    assert told(dialog) == "Another question is being answered. Wait for it, or stop it."
+    assert not dialog.send_button.isEnabled()
+    answer(workers[0], "This.", "That.")
+    assert dialog.send_button.isEnabled()
+    assert "That." not in dialog.view.toPlainText()
+    assert len([one for one in workers[0].commands if isinstance(one, Ask)]) == 2
+
+
+def test_while_a_run_trains_nothing_is_asked(qtbot: QtBot, dialog: ChatDialog, workers: list[FakeWorker]) -> None:
+    dialog.set_training(True)
+    say(qtbot, dialog, "Hello")
+    assert workers == []
+    assert told(dialog).startswith("A run is training")
+    dialog.set_training(False)
+    assert told(dialog) == ""
+    assert dialog.send_button.isEnabled()
+
+
+def test_a_base_that_is_gone_is_told(qtbot: QtBot, dialog: ChatDialog, workers: list[FakeWorker], base: Path) -> None:
+    shutil.rmtree(base)
+    say(qtbot, dialog, "Hello")
+    assert workers == []
+    assert str(base) in told(dialog)
+    assert dialog.prompt.toPlainText() == "Hello"
+
+
+def test_a_real_worker_answers_with_the_tuned_model(qtbot: QtBot, tmp_path: Path) -> None:
+    adapter = make_adapter(make_model(tmp_path / "base"), tmp_path / "friendly")
+    answerer = Answerer()
+    dialog = ChatDialog(answerer)
+    qtbot.addWidget(dialog)
+    dialog.choose(adapter)
+    child(dialog, NumberBox, "chat.max_tokens").lineEdit().setText("4")
+    dialog.show()
+    say(qtbot, dialog, "Hello")
+    qtbot.waitUntil(lambda: not dialog.session.is_busy, timeout=PATIENCE_MS)
+    shown = dialog.conversation
+    assert shown is not None
+    assert shown.last.replies[0].is_answer, told(dialog)
+    assert shown.last.replies[0].last.generation_tokens > 0  # type: ignore[union-attr]
+    answerer.shutdown()
