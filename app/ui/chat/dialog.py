@@ -1,4 +1,4 @@
-"""The chat: one column in which a tuned model, or its base, is talked with; its model is a `CompareSession` of one."""
+"""The chat: a tuned model, or its base, is talked with in one column. Its model is a `CompareSession` of one."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class ChatBox(PromptBox):
 
 
 class ChatDialog(QDialog):
-    """Talks with one candidate at a time, through the window's one `Answerer`; conversations stay while it lives."""
+    """Talks with one candidate at a time, by the window's `Answerer`; conversations stay while it lives."""
 
     def __init__(self, answerer: Answerer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -90,7 +90,7 @@ class ChatDialog(QDialog):
         return found if found is None or found.is_base else replace(found, strength=self.strength.strength)
 
     def choose(self, adapter: Path, strength: float = 1.0) -> None:
-        """Talks with an adapter (a folder, a checkpoint's file, a run): goes on with the last conversation with it."""
+        """Talks with an adapter (a folder, a checkpoint's file, a run), and goes on where it did so last."""
         self._list.refresh()
         wanted = replace(candidate_of(adapter), strength=strength)
         if self.session.is_busy and wanted != self.candidate:
@@ -331,7 +331,9 @@ class ChatDialog(QDialog):
         self.view.setObjectName("chat.text")
         self.view.setAccessibleName("Conversation")
         self.view.setMinimumHeight(VIEW_HEIGHT)
-        self.view.setPlaceholderText("Write a message below. Each answer takes all that was said before into account.")
+        self.view.setPlaceholderText(
+            "Write a message below. Each answer takes all that was said before into account."
+        )
         inner = QVBoxLayout(card)
         inner.setContentsMargins(*[theme.SPACE * 3 // 2] * 4)
         inner.addWidget(self.view)
@@ -387,11 +389,14 @@ class ChatDialog(QDialog):
         self.system = QLineEdit(self)
         self.system.setObjectName("chat.system")
         self.system.setAccessibleName("System prompt")
-        self.system.setToolTip("Stands before the conversation: what the model is told to be, from the next message on")
+        self.system.setToolTip(
+            "Stands before the conversation: what the model is told to be, from the next message on"
+        )
         self.system.setPlaceholderText("System prompt (optional)")
         self.strength = StrengthSlider(self)
         self.strength.slider.setObjectName("chat.strength")
         self.fields = CompareSampler(self, CHAT_FIELDS)
+        self.fields.setMinimumWidth(self.width() - 4 * theme.SPACE)  # as one column it would make the dialog grow
         content = QWidget(self)
         inner = QVBoxLayout(content)
         inner.setContentsMargins(0, 0, 0, 0)

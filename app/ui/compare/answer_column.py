@@ -36,6 +36,8 @@ class AnswerColumn(QFrame):
     chosen = Signal()  # another candidate
     remove_requested = Signal()
     export_requested = Signal(object)  # Path of the candidate's adapter
+    chat_requested = Signal(object)  # the Candidate
+    serve_requested = Signal(object)
 
     def __init__(self, found: CandidateList, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -56,9 +58,13 @@ class AnswerColumn(QFrame):
         self._copy.clicked.connect(self._on_copy)
         self.export = IconButton("ph.export", "Export this adapter…", self)
         self.export.clicked.connect(self._on_export)
+        self.chat = IconButton("ph.chat-circle-dots", "Chat with this one…", self)
+        self.chat.clicked.connect(self._on_chat)
+        self.serve = IconButton("ph.broadcast", "Serve this one to other programs…", self)
+        self.serve.clicked.connect(self._on_serve)
         self.remove = IconButton("ph.x", "Remove this column", self)
         self.remove.clicked.connect(self.remove_requested)
-        for button in (self._copy, self.export, self.remove):
+        for button in (self._copy, self.export, self.chat, self.serve, self.remove):
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._lay_out()
         self._name()
@@ -74,6 +80,8 @@ class AnswerColumn(QFrame):
             "figures": self._figures,
             "copy": self._copy,
             "export": self.export,
+            "chat": self.chat,
+            "serve": self.serve,
             "remove": self.remove,
         }
         for part, widget in parts.items():
@@ -111,7 +119,8 @@ class AnswerColumn(QFrame):
         tuned = candidate is None or not candidate.is_base
         self.chooser.setVisible(not alias)
         self.strength.setVisible(not alias and candidate is not None and not candidate.is_base)
-        self.export.setVisible(not alias and candidate is not None and not candidate.is_base)
+        for button in (self.chat, self.serve, self.export):
+            button.setVisible(not alias and candidate is not None and not candidate.is_base)
         self.view.setAccessibleName(f"Answer of {self.title}" if self.title else "Answer")
         who = "tuned model's" if tuned else "base model's"
         self.view.setPlaceholderText("" if alias else f"The {who} answer appears here.")
@@ -119,6 +128,12 @@ class AnswerColumn(QFrame):
     def _on_export(self) -> None:
         if self.candidate is not None and self.candidate.adapter is not None:
             self.export_requested.emit(self.candidate.adapter)
+
+    def _on_chat(self) -> None:
+        self.chat_requested.emit(self.candidate)
+
+    def _on_serve(self) -> None:
+        self.serve_requested.emit(self.candidate)
 
     def _on_chosen(self) -> None:
         self._name()
@@ -220,8 +235,10 @@ class AnswerColumn(QFrame):
         head.addStretch(0)
         head.addWidget(self.remove)
         foot = QHBoxLayout()
-        foot.setSpacing(theme.SPACE)
+        foot.setSpacing(theme.SPACE // 2)
         foot.addWidget(self._figures, 1)
+        foot.addWidget(self.chat, 0, Qt.AlignmentFlag.AlignBottom)
+        foot.addWidget(self.serve, 0, Qt.AlignmentFlag.AlignBottom)
         foot.addWidget(self.export, 0, Qt.AlignmentFlag.AlignBottom)
         foot.addWidget(self._copy, 0, Qt.AlignmentFlag.AlignBottom)
         layout = QVBoxLayout(self)

@@ -21,6 +21,8 @@ class AnswerGrid(QWidget):
 
     chosen = Signal(int)  # the column that has another candidate
     export_requested = Signal(object)  # Path of the adapter
+    chat_requested = Signal(object)  # the Candidate
+    serve_requested = Signal(object)
     removed = Signal(int)  # the number that the column had
 
     def __init__(self, found: CandidateList, parent: QWidget | None = None) -> None:
@@ -54,6 +56,8 @@ class AnswerGrid(QWidget):
             column.chosen.connect(self._on_chosen)
             column.remove_requested.connect(self._on_remove)
             column.export_requested.connect(self.export_requested)
+            column.chat_requested.connect(self.chat_requested)
+            column.serve_requested.connect(self.serve_requested)
             self.columns.append(column)
         self._order = tuple(range(count))
         for index, column in enumerate(self.columns):

@@ -79,7 +79,7 @@ NO_PENALTY = 1.0
 
 
 def sampler_fields(place: str, **defaults: float) -> tuple[FieldSpec, ...]:
-    """Those of `SAMPLER` that are named, in its order, as the fields of another ``place`` with defaults of its own."""
+    """Those of `SAMPLER` that are named, in its order, as fields of another ``place`` with its own defaults."""
     known = {spec.path.removeprefix("compare."): spec for spec in SAMPLER}
     return tuple(
         replace(spec, path=f"{place}.{name}", default=defaults[name])

@@ -43,6 +43,8 @@ class CompareTab(QWidget):
 
     warned = Signal(str)
     export_requested = Signal(object)  # Path of a column's adapter
+    chat_requested = Signal(object)  # a column's Candidate
+    serve_requested = Signal(object)
 
     def __init__(self, answerer: Answerer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -368,6 +370,8 @@ class CompareTab(QWidget):
         answers.addLayout(self._build_tools())
         self._grid = AnswerGrid(self._list, page)
         self._grid.export_requested.connect(self.export_requested)
+        self._grid.chat_requested.connect(self.chat_requested)
+        self._grid.serve_requested.connect(self.serve_requested)
         answers.addWidget(self._grid, 1)
         layout.addLayout(answers, 1)
         self._judging, self._figures = JudgingCard(page), FigureCard(page)

@@ -1,4 +1,4 @@
-"""The dialog that serves a tuned model to other programs on this machine, until it is stopped or the window closes."""
+"""The dialog that serves a tuned model to other programs on this machine, until it or the window is ended."""
 
 from __future__ import annotations
 
@@ -219,6 +219,7 @@ class ServeDialog(QDialog):
         self.strength = StrengthSlider(form)
         self.strength.slider.setObjectName("serve.strength")
         self.fields = CompareSampler(form, SERVE_FIELDS)
+        self.fields.setMinimumWidth(self.width() - 4 * theme.SPACE)  # as one column it would make the dialog grow
         self.fields.edited.connect(self._show_state)
         layout = QVBoxLayout(form)
         layout.setContentsMargins(0, 0, 0, 0)

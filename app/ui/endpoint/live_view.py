@@ -33,7 +33,7 @@ MINUTE_S = 60.0
 COUNT_MS = 1000  # requests leave the last minute without anybody saying so
 HIDDEN_KEY = "•" * 12
 CURL, PYTHON, LOG = range(3)
-PLACES = ("url", "model", "key")
+ENDPOINT_PARTS = ("url", "model", "key")
 PLACE_LABELS = {"url": "Address", "model": "Model", "key": "API key"}
 
 
@@ -106,7 +106,7 @@ class EndpointView(QWidget):
             return
         is_hidden = not self.reveal.isChecked()
         shown = replace(endpoint, key=HIDDEN_KEY) if is_hidden else endpoint
-        for name in PLACES:
+        for name in ENDPOINT_PARTS:
             self.lines[name].setText(getattr(shown, name))
             self.lines[name].setCursorPosition(0)
         self.curl.setPlainText(shown.curl())
@@ -156,7 +156,11 @@ class EndpointView(QWidget):
         head.addStretch(1)
         head.addWidget(self.copy_example)
         self._parts = QStackedWidget(self)
-        self.curl, self.python, self.log = _example("serve.curl", "curl"), _example("serve.python", "Python"), LogView()
+        self.curl, self.python, self.log = (
+            _example("serve.curl", "curl"),
+            _example("serve.python", "Python"),
+            LogView(),
+        )
         self.log.setObjectName("serve.log")
         for part in (self.curl, self.python, self.log):
             self._parts.addWidget(part)
@@ -179,7 +183,7 @@ class EndpointView(QWidget):
         self.reveal.setObjectName("serve.reveal")
         self.reveal.setCheckable(True)
         self.reveal.toggled.connect(self._show_texts)
-        for row, name in enumerate(PLACES):
+        for row, name in enumerate(ENDPOINT_PARTS):
             label, line = QLabel(PLACE_LABELS[name], self), QLineEdit(self)
             line.setObjectName(f"serve.{name}")
             line.setAccessibleName(PLACE_LABELS[name])

@@ -12,15 +12,19 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.core.compare.before_after import load_before_after
 from app.core.protocol import event
 from app.core.system.setting import Settings
+from app.ui.run.before_after_view import BeforeAfterView
 from app.ui.run.log_view import LogView
 from app.ui.run.loss_chart import LossChart
+from app.ui.run.result_view import OVER
 from app.ui.run.sample_view import SampleView
 from app.ui.run.session import RunSession
 from app.ui.run.summary_card import SummaryCard
 from app.ui.widget import theme
 
+LOG_TAB, ANSWERS_TAB, BEFORE_AFTER_TAB = range(3)
 CHART_MINIMUM, LOG_MINIMUM = 150, 60  # px
 # Small tabs on a card, not those of the window.
 LOG_TABS = "QTabBar { background: transparent; } QTabBar::tab { padding: 3px 10px; margin: 0 4px 0 0; }"
@@ -29,9 +33,10 @@ LOG_TABS = "QTabBar { background: transparent; } QTabBar::tab { padding: 3px 10p
 class RunPage(QWidget):
     """State, figures, chart and log of the session's run."""
 
-    compare_requested = Signal()
-    export_requested = Signal()
+    requested = Signal(str)  # one of `app.ui.run.result_view.ACTIONS`
+    extend_requested = Signal(int)  # the new number of iterations in all
     resume_requested = Signal()
+    answer_requested = Signal()  # before and after
     told = Signal(str)
 
     def __init__(self, session: RunSession, parent: QWidget | None = None) -> None:
@@ -42,8 +47,10 @@ class RunPage(QWidget):
         session.run_changed.connect(self._on_run)
         session.emitted.connect(self._on_event)
         session.logged.connect(self.log.append)
+        session.state_changed.connect(self._show_before_after)
         self._on_run()
         self._show_samples()
+        self._show_before_after()
 
     # -- view -------------------------------------------------------------------------------------------------
 
@@ -77,9 +84,23 @@ class RunPage(QWidget):
         """Sampled answers get a tab beside the log as soon as there are any."""
         sampled = self._session.history.sampled
         self.samples.show_sampled(sampled)
-        self._log_tabs.setVisible(sampled is not None)
-        if sampled is None:
-            self._log_tabs.setCurrentIndex(0)
+        self._show_tab(ANSWERS_TAB, sampled is not None)
+
+    def _show_before_after(self) -> None:
+        """A run that has ended with weights gets a tab that says what they changed, and shows it once."""
+        run, state = self._session.run, self._session.state
+        is_there = run is not None and state in OVER and self._session.has_adapter
+        first = is_there and not self._log_tabs.isTabVisible(BEFORE_AFTER_TAB)
+        self._show_tab(BEFORE_AFTER_TAB, is_there)
+        if run is not None and first:
+            self.before_after.show_found(load_before_after(run))
+            self._log_tabs.setCurrentIndex(BEFORE_AFTER_TAB)
+
+    def _show_tab(self, tab: int, shown: bool) -> None:
+        self._log_tabs.setTabVisible(tab, shown)
+        self._log_tabs.setVisible(any(self._log_tabs.isTabVisible(tab) for tab in (ANSWERS_TAB, BEFORE_AFTER_TAB)))
+        if not shown and self._log_tabs.currentIndex() == tab:
+            self._log_tabs.setCurrentIndex(LOG_TAB)
 
     # -- building ---------------------------------------------------------------------------------------------
 
@@ -89,12 +110,14 @@ class RunPage(QWidget):
         self.log = LogView()
         self.log.told.connect(self.told)
         self.samples = SampleView()
+        self.before_after = BeforeAfterView()
+        self.before_after.asked.connect(self.answer_requested)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(theme.SPACE, 0, theme.SPACE * 2, theme.SPACE * 2)
         layout.setSpacing(theme.SPACE * 3 // 2)
         self.summary = SummaryCard(self._session)
-        self.summary.compare_requested.connect(self.compare_requested)
-        self.summary.export_requested.connect(self.export_requested)
+        self.summary.requested.connect(self.requested)
+        self.summary.extend_requested.connect(self.extend_requested)
         self.summary.resume_requested.connect(self.resume_requested)
         self.summary.refreshed.connect(self._show_samples)
         layout.addWidget(self.summary)
@@ -123,10 +146,14 @@ class RunPage(QWidget):
         self._log_tabs.setStyleSheet(LOG_TABS)
         self._log_tabs.setExpanding(False)
         self._log_stack = QStackedWidget()
-        for name, page in (("Log", self.log), ("Answers", self.samples)):
+        parts = (("Log", self.log), ("Answers", self.samples), ("Before and after", self.before_after))
+        for name, page in parts:
             self._log_tabs.addTab(name)
             self._log_stack.addWidget(page)
-        self._log_tabs.setTabToolTip(1, "The newest sampled answers with their rewards")
+        self._log_tabs.setTabToolTip(ANSWERS_TAB, "The newest sampled answers with their rewards")
+        self._log_tabs.setTabToolTip(BEFORE_AFTER_TAB, "One held-out question, answered by base and tuned model")
+        for tab in (ANSWERS_TAB, BEFORE_AFTER_TAB):
+            self._log_tabs.setTabVisible(tab, False)
         self._log_tabs.currentChanged.connect(self._on_log_tab)
         self._log_tabs.hide()
         layout.addWidget(self._log_tabs)
@@ -137,7 +164,7 @@ class RunPage(QWidget):
         """Answers are read: they get half of the room, unless somebody gave them more."""
         self._log_stack.setCurrentIndex(index)
         above, below = self._split.sizes()
-        if index and below < above:
+        if index != LOG_TAB and below < above:
             self._split.setSizes([above + below - (above + below) // 2, (above + below) // 2])
 
 

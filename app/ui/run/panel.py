@@ -32,9 +32,10 @@ class RunPanel(QWidget):
     """Shows a `RunPage` once there is a run. Without one the page and its chart cost the window's start nothing."""
 
     open_requested = Signal()
-    compare_requested = Signal()
-    export_requested = Signal()
+    requested = Signal(str)  # one of `app.ui.run.result_view.ACTIONS`
+    extend_requested = Signal(int)  # the new number of iterations in all
     resume_requested = Signal()
+    answer_requested = Signal()  # before and after
     told = Signal(str)
     view_changed = Signal()  # of the chart, by the user
 
@@ -56,8 +57,9 @@ class RunPanel(QWidget):
 
             page = self._page = RunPage(self._session, self)
             page.restore_view(load_settings())
-            page.compare_requested.connect(self.compare_requested)
-            page.export_requested.connect(self.export_requested)
+            page.requested.connect(self.requested)
+            page.extend_requested.connect(self.extend_requested)
+            page.answer_requested.connect(self.answer_requested)
             page.resume_requested.connect(self.resume_requested)
             page.told.connect(self.told)
             page.chart.view_changed.connect(self.view_changed)

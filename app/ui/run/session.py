@@ -108,7 +108,12 @@ class RunSession(QObject):
     def can_resume(self) -> bool:
         """True if the run ended before its time and left what a resume needs."""
         ended = self._state in (RunState.PARKED, RunState.STOPPED, RunState.FAILED, RunState.CRASHED)
-        return ended and self.run is not None and self.run.state.is_dir() and any(self.run.state.iterdir())
+        return ended and self.has_state
+
+    @property
+    def has_state(self) -> bool:
+        """True if there is a saved state to go on from."""
+        return self.run is not None and self.run.state.is_dir() and any(self.run.state.iterdir())
 
     @property
     def has_adapter(self) -> bool:

@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 from app.core.protocol import event
 from app.core.quantity import bytes_text, count_text, duration_text
 from app.ui.run.chart_series import leading, series_label
+from app.ui.run.result_view import OVER, ResultView
 from app.ui.run.session import RunSession, RunState
 from app.ui.run.word import PILLS, SENTENCES
 from app.ui.widget import theme
@@ -29,12 +30,14 @@ from app.ui.widget.elided_label import ElidedLabel
 from app.ui.widget.figure import UNKNOWN, CaptionedFigure
 
 FIGURES_ACROSS = 3
-TRADE_TIPS = {
-    "learned": "How far the validation loss has fallen below the base model's, in nats a token",
-    "forgot": "How far the loss on neutral text has risen above the base model's, in nats a token",
-}
+TRADE_TIP = (
+    "Learned: how far the validation loss has fallen below the base model's. "
+    "Forgot: how far the loss on neutral text has risen above it. Both in nats a token"
+)
 FIGURES_MS = 120  # figures change at most so often: faster than this nobody reads
 CLOCK_MS = 1000
+SAVED_BEFORE = "What was saved before that can be used."
+NOTHING_SAVED = "It was stopped before there was anything to save."
 STOP_PATIENCE_MS = 20_000  # after this long a worker that should stop can be ended at once
 PAUSE_TIP = "Halt in place; continue when you like"
 PARK_TIP = "Save and let go of the model; a click on Resume goes on exactly where it paused"
@@ -43,8 +46,8 @@ PARK_TIP = "Save and let go of the model; a click on Resume goes on exactly wher
 class SummaryCard(QFrame):
     """State, buttons and figures of a `RunSession`'s run. ``refreshed`` says that the figures are of now."""
 
-    compare_requested = Signal()
-    export_requested = Signal()
+    requested = Signal(str)  # one of `app.ui.run.result_view.ACTIONS`
+    extend_requested = Signal(int)  # the new number of iterations in all
     resume_requested = Signal()
     refreshed = Signal()
 
@@ -130,9 +133,9 @@ class SummaryCard(QFrame):
         parked = state is RunState.PARKED
         theme.set_role(self._resume, kind="primary" if parked else "")
         self._resume.setIcon(theme.icon("ph.play-fill", theme.colors().on_accent if parked else None))
-        over = not session.is_live and state is not RunState.ELSEWHERE
-        for button in (self._export, self._compare):
-            button.setVisible(over and session.has_adapter)
+        over = state in OVER
+        self._live.setVisible(not over)
+        self.result.show_result()
 
     def _show_sentence(self) -> None:
         session = self._session
@@ -141,7 +144,7 @@ class SummaryCard(QFrame):
             text = f"{session.phase}…" if session.phase else "Starting…"
         failed = session.state in (RunState.FAILED, RunState.CRASHED)
         if failed:
-            text = session.problem
+            text = f"{session.problem} {SAVED_BEFORE if session.has_adapter else ''}".strip()
         elif session.state is RunState.EARLY_STOPPED:
             what = "reward" if session.history.is_rewarded else "validation loss"
             text = f"The {what} no longer improved, so the run ended early."
@@ -149,6 +152,8 @@ class SummaryCard(QFrame):
             text = f"{session.phase}…"
         elif session.history.finished is not None and not text:
             text = session.history.finished.message
+        if session.state is RunState.STOPPED and not session.has_adapter:
+            text = NOTHING_SAVED
         self._sentence.setText(text)
         self._sentence.setVisible(bool(text))
         theme.set_role(self._sentence, role="error" if failed else "small")
@@ -170,19 +175,27 @@ class SummaryCard(QFrame):
             f"{-best.val_loss if history.is_rewarded else best.val_loss:.3f}" if best else UNKNOWN,
             f"at {best.iteration:,}" if best else "",
         )
-        traded = history.traded
-        learned = traded.learned if traded is not None else None
-        for name in TRADE_TIPS:
-            self._figures[name].setVisible(traded is not None)
-        self._figures["learned"].show_value(UNKNOWN if learned is None else f"{learned:.2f}")
-        self._figures["forgot"].show_value(UNKNOWN if traded is None else f"{traded.forgot:.2f}")
+        self._show_trade()
         self._show_warnings()
         self._figures["speed"].show_value(_rate_text(report.tokens_per_second) if report else UNKNOWN)
         self._figures["elapsed"].show_value(duration_text(self._elapsed_s()) if planned else UNKNOWN)
         self._figures["left"].show_value(self._left_text())
         self._figures["memory"].show_value(bytes_text(report.peak_memory_gb * 1e9) if report else UNKNOWN)
         self._show_sentence()
+        self.result.show_result()
         self.refreshed.emit()
+
+    def _show_trade(self) -> None:
+        """Learned and forgot take the place of the time elapsed, which then stands above: the rows stay two."""
+        traded = self._session.history.traded
+        self._figures["trade"].setVisible(traded is not None)
+        self._figures["elapsed"].setVisible(traded is None)
+        if traded is not None and traded.learned is not None:
+            self._figures["trade"].set_label("Learned")
+            self._figures["trade"].show_value(f"{traded.learned:.2f}", f"forgot {traded.forgot:.2f}")
+        elif traded is not None:
+            self._figures["trade"].set_label("Forgot")
+            self._figures["trade"].show_value(f"{traded.forgot:.2f}")
 
     def _show_warnings(self) -> None:
         """The newest warning; all of them in the tool tip."""
@@ -205,7 +218,8 @@ class SummaryCard(QFrame):
         if history.started is None or not history.started.iterations_per_epoch:
             return ""
         per_epoch = history.started.iterations_per_epoch
-        return f"epoch {history.iteration / per_epoch:.1f} of {history.iterations / per_epoch:.1f}"
+        since = f" · {duration_text(self._elapsed_s())}" if history.traded is not None else ""
+        return f"epoch {history.iteration / per_epoch:.1f} of {history.iterations / per_epoch:.1f}{since}"
 
     def _elapsed_s(self) -> float:
         """What the history has, and while it trains the time since then."""
@@ -271,9 +285,18 @@ class SummaryCard(QFrame):
         layout.addWidget(self._sentence)
         layout.addWidget(self._park, 0, Qt.AlignmentFlag.AlignLeft)
         layout.addWidget(self._warning)
-        layout.addWidget(self._bar)
-        layout.addLayout(self._progress_line())
-        layout.addLayout(self._figure_grid())
+        self._live = QWidget()
+        live = QVBoxLayout(self._live)
+        live.setContentsMargins(0, 0, 0, 0)
+        live.setSpacing(theme.SPACE)
+        live.addWidget(self._bar)
+        live.addLayout(self._progress_line())
+        live.addLayout(self._figure_grid())
+        self.result = ResultView(self._session)
+        self.result.requested.connect(self.requested)
+        self.result.extend_requested.connect(self.extend_requested)
+        layout.addWidget(self._live)
+        layout.addWidget(self.result)
 
     def _header(self) -> QHBoxLayout:
         row = QHBoxLayout()
@@ -285,16 +308,12 @@ class SummaryCard(QFrame):
         self._pause_choice = self._pause_button()
         self._stop = self._button("Stop", "run_stop", "Stop after this iteration and save the adapter")
         self._resume = self._button("Resume", "run_resume", "Go on exactly where the run ended")
-        self._export = self._button("Export", "run_export", "Take the tuned model to other programs")
-        self._compare = self._button("Compare", "run_compare", "Ask the base model and the tuned one side by side")
         self._pause.setText("Continue")
         self._pause.setIcon(theme.icon("ph.play-fill"))
         self._pause.setMinimumWidth(self._pause.sizeHint().width())  # nothing moves when its word changes
         self._pause.clicked.connect(self._on_pause)
         self._stop.clicked.connect(self._on_stop)
         self._resume.clicked.connect(self.resume_requested)
-        self._export.clicked.connect(self.export_requested)
-        self._compare.clicked.connect(self.compare_requested)
         row.addStrut(theme.SPACE * 4)  # the card keeps its height when the buttons go
         row.addWidget(self._pill, 0, Qt.AlignmentFlag.AlignVCenter)
         row.addWidget(self._name, 1)
@@ -304,7 +323,7 @@ class SummaryCard(QFrame):
         pausing.addWidget(self._pause_choice)
         row.addLayout(pausing)
         row.addSpacing(theme.SPACE)  # Stop stands apart
-        for button in (self._stop, self._resume, self._export, self._compare):
+        for button in (self._stop, self._resume):
             row.addWidget(button)
         return row
 
@@ -354,26 +373,24 @@ class SummaryCard(QFrame):
             "left": "Time left",
             "elapsed": "Elapsed",
             "memory": "Peak memory",
-            "learned": "Learned",  # a row of their own, where it is measured
-            "forgot": "Forgot",
+            "trade": "Learned",  # where it is measured, instead of the time
         }
         grid = QGridLayout()
         grid.setContentsMargins(0, theme.SPACE // 2, 0, 0)
         grid.setHorizontalSpacing(theme.SPACE * 2)
         grid.setVerticalSpacing(theme.SPACE * 3 // 2)
         self._figures = {name: CaptionedFigure(name, label) for name, label in names.items()}
-        for index, figure in enumerate(self._figures.values()):
+        for name, figure in self._figures.items():
+            index = list(names).index("elapsed" if name == "trade" else name)
             grid.addWidget(figure, index // FIGURES_ACROSS, index % FIGURES_ACROSS)
         for column in range(FIGURES_ACROSS):
             grid.setColumnStretch(column, 1)
-        for name, tip in TRADE_TIPS.items():
-            self._figures[name].setToolTip(tip)
+        self._figures["trade"].setToolTip(TRADE_TIP)
         return grid
 
     def _dress(self) -> None:
         self._stop.setIcon(theme.icon("ph.stop-fill"))
         self._pause_choice.setIcon(theme.icon("ph.caret-down"))
-        self._compare.setIcon(theme.icon("ph.columns"))
         self._show_buttons()
 
 

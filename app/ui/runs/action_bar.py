@@ -12,7 +12,6 @@ from PySide6.QtGui import QAction, QDesktopServices, QGuiApplication, QKeySequen
 from PySide6.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
-    QInputDialog,
     QLabel,
     QMenu,
     QMessageBox,
@@ -29,11 +28,11 @@ from app.core.run.folder import RunDir
 from app.core.run.reader import RunReader
 from app.core.run.report import save_report
 from app.core.run.summary import RunSummary, folder_bytes
+from app.ui.run.result_view import ask_more_iterations
 from app.ui.widget import theme
 from app.ui.widget.sliced_work import SLICE_S, SlicedWork
 
 REPORTS = "Web page (*.html);;Markdown (*.md)"
-MORE_ITERATIONS = 1_000_000
 LISTED = 8  # runs named in the question before they are deleted
 
 
@@ -70,6 +69,8 @@ class RunActionBar(QWidget):
     extend_requested = Signal(object, int)  # and the new number of iterations in all
     compare_requested = Signal(object)
     export_requested = Signal(object)
+    chat_requested = Signal(object)
+    serve_requested = Signal(object)
     rename_requested = Signal()
     deleted = Signal(list)  # list[RunDir]
     told = Signal(str)
@@ -104,7 +105,7 @@ class RunActionBar(QWidget):
         for action in (self.open, self.duplicate, self.reveal, self.rename, self.command, self.stock, self.yaml):
             action.setEnabled(one is not None)
         self.report.setEnabled(one is not None and not self._work.is_busy)
-        for action in (self.compare, self.export):
+        for action in (self.compare, self.export, self.chat, self.serve):
             action.setEnabled(one is not None and (one.run.adapters / ADAPTER_FILE).is_file())
         self.resume.setEnabled(one is not None and one.can_resume)
         self.extend.setEnabled(one is not None and not one.is_live and one.has_saved_state)
@@ -132,6 +133,8 @@ class RunActionBar(QWidget):
         self.menu.setToolTipsVisible(True)
         self.open = self._action("open", "Open", self._on_open)
         self.compare = self._action("compare", "Compare with Its Base", self._on_compare)
+        self.chat = self._action("chat", "Chat…", self._on_chat)
+        self.serve = self._action("serve", "Use It Now…", self._on_serve)
         self.export = self._action("export", "Export…", self._on_export)
         self.resume = self._action("resume", "Resume", self._on_resume)
         self.extend = self._action("extend", "Train Longer…", self._on_extend)
@@ -210,6 +213,12 @@ class RunActionBar(QWidget):
     def _on_export(self) -> None:
         self.export_requested.emit(self._run.path)
 
+    def _on_chat(self) -> None:
+        self.chat_requested.emit(self._run.path)
+
+    def _on_serve(self) -> None:
+        self.serve_requested.emit(self._run.path)
+
     def _on_resume(self) -> None:
         self.resume_requested.emit(self._run.path)
 
@@ -221,12 +230,8 @@ class RunActionBar(QWidget):
 
     def _on_extend(self) -> None:
         run = self._runs[0]
-        said = f"“{run.name}” has trained {plural(run.iteration, 'iteration')}. Train how many more?"
-        more, chosen = QInputDialog.getInt(
-            self, "Train longer", said, max(run.iteration // 2, 1), 1, MORE_ITERATIONS
-        )
-        if chosen:
-            self.extend_requested.emit(run.run.path, run.iteration + more)
+        if iterations := ask_more_iterations(self, run.name, run.iteration):
+            self.extend_requested.emit(run.run.path, iterations)
 
     def _on_command(self) -> None:
         self._copy(train_command(self._run), "The command")

@@ -55,6 +55,8 @@ class RunsTab(QWidget):
     extend_requested = Signal(object, int)  # and the new number of iterations in all
     compare_requested = Signal(object)
     export_requested = Signal(object)
+    chat_requested = Signal(object)
+    serve_requested = Signal(object)
     told = Signal(str)
     warned = Signal(str)
 
@@ -321,7 +323,8 @@ class RunsTab(QWidget):
         self.bar.rename_requested.connect(self._start_rename)
         self.bar.deleted.connect(self._on_deleted)
         for name in ("open_requested", "duplicate_requested", "resume_requested", "extend_requested",
-                     "compare_requested", "export_requested", "told", "warned"):  # fmt: skip
+                     "compare_requested", "export_requested", "chat_requested", "serve_requested",
+                     "told", "warned"):  # fmt: skip
             getattr(self.bar, name).connect(getattr(self, name))
         find = QShortcut(QKeySequence(QKeySequence.StandardKey.Find), self)
         find.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)

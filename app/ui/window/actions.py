@@ -36,6 +36,8 @@ class UserActions(QObject):
     told = Signal(object)  # Message
     compare_requested = Signal(object)  # the adapter's folder (Path)
     export_requested = Signal(object)  # the run's folder (Path)
+    chat_requested = Signal(object)
+    serve_requested = Signal(object)
 
     def __init__(self, forms: Forms, session: RunSession, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -120,6 +122,21 @@ class UserActions(QObject):
         """Asks for the export dialog with the shown run."""
         if self._session.run is not None and self._session.has_adapter:
             self.export_requested.emit(self._session.run.path)
+
+    def chat_run(self) -> None:
+        """Asks for the chat with the shown run."""
+        if self._session.run is not None and self._session.has_adapter:
+            self.chat_requested.emit(self._session.run.path)
+
+    def serve_run(self) -> None:
+        """Asks for the endpoint's dialog with the shown run."""
+        if self._session.run is not None and self._session.has_adapter:
+            self.serve_requested.emit(self._session.run.path)
+
+    def extend_run(self, iterations: int) -> None:
+        """Goes on with the shown run, up to so many iterations in all."""
+        if self._session.run is not None:
+            self.go_on(self._session.run.path, iterations)
 
     def _on_ended(self, outcome: WorkerOutcome) -> None:
         run, state = self._session.run, self._session.state

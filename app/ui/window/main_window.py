@@ -43,6 +43,7 @@ from app.ui.window.menu import WindowMenu
 from app.ui.window.queue_actions import QueueActions
 from app.ui.window.settings_dialog import SettingsDialog
 from app.ui.window.status_line import StatusLine
+from app.ui.window.tuned_actions import TunedActions
 from app.ui.worker.inspector import Inspector
 
 if TYPE_CHECKING:
@@ -89,6 +90,8 @@ class MainWindow(QMainWindow):
         self.drop_target = DropTarget(self)
         self.status_line = StatusLine(session, self)
         self.setStatusBar(self.status_line)
+        self.tuned_actions = TunedActions(self.answerer, session, self.run_panel, self)
+        self.status_line.addPermanentWidget(self.tuned_actions.serving)
         self._connect()
         self._connect_menu()
         self.kept_view = KeptView(self, self._splitter, self.run_panel, self.menu.panel)
@@ -157,13 +160,15 @@ class MainWindow(QMainWindow):
         self._connect_form(self.setup_tab)
         self.run_panel.open_requested.connect(self.ask_open_run)
         self.run_panel.resume_requested.connect(self.user_actions.resume_run)
-        self.run_panel.compare_requested.connect(self.user_actions.compare_run)
-        self.run_panel.export_requested.connect(self.user_actions.export_run)
+        self.run_panel.requested.connect(self._on_result)
+        self.run_panel.extend_requested.connect(self.user_actions.extend_run)
         self.run_panel.told.connect(self._tell)
         self.user_actions.told.connect(self.messages.tell)
         self.forms.shown_requested.connect(self._show_setup)
         self.user_actions.compare_requested.connect(self._show_compare)
         self.user_actions.export_requested.connect(self.export_actions.ask_export)
+        self.user_actions.chat_requested.connect(self.tuned_actions.ask_chat)
+        self.user_actions.serve_requested.connect(self.tuned_actions.ask_serve)
         self.user_actions.queue.shown_requested.connect(self._show_queue)
         self.session.state_changed.connect(self._on_state)
         self.status_line.titled.connect(self.setWindowTitle)
@@ -198,6 +203,8 @@ class MainWindow(QMainWindow):
             (menu.stop, self.session.stop),
             (menu.resume, self.user_actions.resume_run),
             (menu.compare, self.user_actions.compare_run),
+            (menu.chat, self.user_actions.chat_run),
+            (menu.serve, self.user_actions.serve_run),
             (menu.export, self.user_actions.export_run),
             (menu.reveal, self.reveal_run),
             (menu.about, self.show_about),
@@ -257,6 +264,8 @@ class MainWindow(QMainWindow):
             self._compare_tab.set_training(self.session.is_live)
             self._compare_tab.warned.connect(self._warn)
             self._compare_tab.export_requested.connect(self.export_actions.ask_export)
+            self._compare_tab.chat_requested.connect(self.tuned_actions.chat_with)
+            self._compare_tab.serve_requested.connect(self.tuned_actions.serve_candidate)
         return self._compare_tab
 
     @property
@@ -273,6 +282,8 @@ class MainWindow(QMainWindow):
             tab.extend_requested.connect(self.user_actions.go_on)
             tab.compare_requested.connect(self._compare_run)
             tab.export_requested.connect(self.export_actions.ask_export)
+            tab.chat_requested.connect(self.tuned_actions.ask_chat)
+            tab.serve_requested.connect(self.tuned_actions.ask_serve)
             tab.told.connect(self._tell)
             tab.warned.connect(self._warn)
             self.session.ended.connect(tab.refresh)
@@ -324,8 +335,8 @@ class MainWindow(QMainWindow):
         self.menu.pause.setText("Continue" if state is RunState.PAUSED else "Pause")
         self.menu.stop.setEnabled(session.is_live and state is not RunState.STOPPING)
         self.menu.resume.setEnabled(session.can_resume)
-        self.menu.compare.setEnabled(session.has_adapter and not session.is_live)
-        self.menu.export.setEnabled(session.has_adapter and not session.is_live)
+        for action in (self.menu.compare, self.menu.chat, self.menu.serve, self.menu.export):
+            action.setEnabled(session.has_adapter and not session.is_live)
         self.menu.reveal.setEnabled(session.run is not None)
         for tab in self._forms():
             tab.start_bar.set_running(session.is_live)
@@ -391,6 +402,16 @@ class MainWindow(QMainWindow):
         box.setInformativeText("Fine-tune language models on your own machine, with MLX and mlx-lm.")
         box.open()
 
+    def _on_result(self, name: str) -> None:
+        """What a button of the run's result asks for."""
+        {
+            "chat": self.user_actions.chat_run,
+            "compare": self.user_actions.compare_run,
+            "serve": self.user_actions.serve_run,
+            "export": self.user_actions.export_run,
+            "reveal": self.reveal_run,
+        }[name]()
+
     def _on_pause(self) -> None:
         if self.session.state is RunState.PAUSED:
             self.session.go_on()
@@ -437,6 +458,7 @@ class MainWindow(QMainWindow):
             tab.shutdown()
         self.answerer.shutdown()
         self.export_actions.shutdown()
+        self.tuned_actions.shutdown()
 
     @property
     def is_busy(self) -> bool:

@@ -99,6 +99,8 @@ class WindowMenu(QObject):
         self.resume = self._action(menu, "run.resume", "Resume This Run")
         menu.addSeparator()
         self.compare = self._action(menu, "run.compare", "Compare Base and Tuned")
+        self.chat = self._action(menu, "run.chat", "Chat…")
+        self.serve = self._action(menu, "run.serve", "Use It Now…")
         self.export = self._action(menu, "run.export", "Export…", "Ctrl+E")
         self.reveal = self._action(menu, "run.reveal", "Reveal Run Folder")
 

@@ -1,4 +1,4 @@
-"""The chat: what is said goes to the worker with all that was said before, and its answers are shown as they come."""
+"""The chat: what is said goes to the worker with all that was said before, and answers are shown as they come."""
 
 from __future__ import annotations
 
@@ -150,7 +150,9 @@ def test_a_conversation_beyond_the_context_is_told_in_words(
     qtbot: QtBot, dialog: ChatDialog, workers: list[FakeWorker]
 ) -> None:
     say(qtbot, dialog, "Hello")
-    workers[0].say(event.Ready(), event.Warned(message="The prompt has 70 tokens; this model was made for up to 64."))
+    workers[0].say(
+        event.Ready(), event.Warned(message="The prompt has 70 tokens; this model was made for up to 64.")
+    )
     assert "up to 64" in warning(dialog)
     answer(workers[0], "Hm.", prompt_tokens=70)
     assert warning(dialog).startswith("The conversation has 73 tokens; this model was made for up to 64.")
@@ -179,7 +181,11 @@ def test_conversations_stay_and_can_be_turned_back_to(
     dialog.choose(adapter)
     assert "Good day." in dialog.view.toPlainText()
     say(qtbot, dialog, "Still there?")
-    assert [one["content"] for one in asked(workers[0])["conversations"][0]] == ["Hello", "Good day.", "Still there?"]
+    assert [one["content"] for one in asked(workers[0])["conversations"][0]] == [
+        "Hello",
+        "Good day.",
+        "Still there?",
+    ]
 
 
 def test_chat_and_comparison_wait_for_each_other(
@@ -216,7 +222,9 @@ def test_while_a_run_trains_nothing_is_asked(qtbot: QtBot, dialog: ChatDialog, w
     assert dialog.send_button.isEnabled()
 
 
-def test_a_base_that_is_gone_is_told(qtbot: QtBot, dialog: ChatDialog, workers: list[FakeWorker], base: Path) -> None:
+def test_a_base_that_is_gone_is_told(
+    qtbot: QtBot, dialog: ChatDialog, workers: list[FakeWorker], base: Path
+) -> None:
     shutil.rmtree(base)
     say(qtbot, dialog, "Hello")
     assert workers == []

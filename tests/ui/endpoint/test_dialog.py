@@ -8,6 +8,7 @@ import threading
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PySide6.QtGui import QGuiApplication
@@ -63,7 +64,7 @@ def test_every_field_reaches_the_job(qtbot: QtBot, dialog: ServeDialog, tmp_path
     dialog.strength.slider.setValue(10)
     for name, text in VALUES.items():
         type_into(qtbot, child(dialog, NumberBox, f"serve.{name}"), text)
-    wanted = {name: float(text) for name, text in VALUES.items()}
+    wanted: dict[str, Any] = {name: float(text) for name, text in VALUES.items()}
     assert dialog.job == ServeJob(source=run.path, checkpoint="100", strength=0.5, **wanted)
 
 
@@ -75,7 +76,11 @@ def test_a_program_asks_the_address_and_gets_an_answer(qtbot: QtBot, dialog: Ser
     endpoint = dialog.endpoint
     assert endpoint is not None
     assert dialog.view.lines["url"].text() == endpoint.url
-    asked = {"model": endpoint.model, "max_tokens": 8, "messages": [{"role": "user", "content": "What is a lathe?"}]}
+    asked = {
+        "model": endpoint.model,
+        "max_tokens": 8,
+        "messages": [{"role": "user", "content": "What is a lathe?"}],
+    }
     request = urllib.request.Request(
         f"{endpoint.url}/chat/completions",
         json.dumps(asked).encode(),

@@ -100,8 +100,9 @@ def test_stop_is_honest_and_the_end_offers_the_comparison(
     assert session.state is RunState.STOPPED
     assert said(panel, "run_state") == "Stopped"
     assert not button(panel, "run_stop").isVisible()
-    with qtbot.waitSignal(panel.compare_requested):
+    with qtbot.waitSignal(panel.requested) as asked:
         click(panel, "run_compare")
+    assert asked.args == ["compare"]
 
 
 def test_a_worker_that_does_not_stop_can_be_ended(
@@ -376,9 +377,10 @@ def test_what_was_learned_and_forgotten_stands_among_the_figures(
 ) -> None:
     worker = started(session, workers)
     qtbot.waitUntil(lambda: said(panel, "run_iteration") == "Iteration 300 of 600")
-    assert (said(panel, "figure.learned"), said(panel, "figure.forgot")) == ("–", "–")
+    assert not child(panel, QLabel, "figure.trade").isVisible()
     worker.say(event.NeutralMeasured(iteration=300, neutral_loss=2.03, base_loss=2.0, forgot=0.03, learned=0.82))
-    qtbot.waitUntil(lambda: said(panel, "figure.forgot") == "0.03")
-    assert said(panel, "figure.learned") == "0.82"
+    qtbot.waitUntil(lambda: said(panel, "figure.trade") == "0.82")
+    assert "forgot 0.03" in [label.text() for label in panel.findChildren(QLabel) if label.isVisible()]
+    assert not child(panel, QLabel, "figure.elapsed").isVisible()
     worker.say(event.Progressed(phase="Weighing what was learned against what was forgotten", done=2, total=9))
     assert said(panel, "run_sentence") == "Weighing what was learned against what was forgotten (2 of 9)…"

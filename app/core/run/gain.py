@@ -1,0 +1,92 @@
+"""The gain of a run: how far its figures have come, from the first measurement to the weights that were kept."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from app.core.method.figure import figure_label
+from app.core.run.history import Floats, RunHistory
+
+_REWARD = "reward"
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """One figure: at the first measurement, where it was kept, and at the last; iterations beside them.
+
+    ``is_lower_better`` for a loss. Measured once, all three are the same.
+    """
+
+    label: str
+    first: float
+    first_iteration: int
+    kept: float
+    kept_iteration: int
+    last: float
+    last_iteration: int
+    is_lower_better: bool = False
+
+    @property
+    def change(self) -> float:
+        """What was kept less the first; below 0 is good for a loss."""
+        return self.kept - self.first
+
+    @property
+    def is_measured_twice(self) -> bool:
+        return self.first_iteration != self.last_iteration
+
+    def journey(self) -> str:
+        """``3.12 → 1.90``, or one value where there is no more."""
+        return f"{self.first:.2f} → {self.kept:.2f}" if self.is_measured_twice else f"{self.kept:.2f}"
+
+    def change_text(self) -> str:
+        """``−1.22``, with a sign."""
+        return f"{self.change:+.2f}".replace("-", "−")
+
+    def share_text(self) -> str:
+        """``−39 %`` of a loss; empty where a share would say nothing."""
+        if not self.is_lower_better or self.first <= 0:
+            return ""
+        return f"{100 * self.change / self.first:+.0f} %".replace("-", "−")
+
+
+def run_gains(history: RunHistory, method_figure: str = "") -> list[Gain]:
+    """What the validations say: the reward where answers are sampled, else the loss; then the method's own figure.
+
+    Where nothing is validated, the loss of the training itself. Empty where nothing was measured.
+    """
+    kept = history.best_index()
+    names = [_REWARD] if history.is_rewarded else ["", *([method_figure] if method_figure else [])]
+    found = [_validated(history, name, kept) for name in names]
+    gains = [gain for gain in found if gain is not None]
+    if not gains and len(history):
+        gains = [_gain("Train loss", history.losses, history.x("iterations"), None, is_loss=True)]
+    return gains
+
+
+def _validated(history: RunHistory, name: str, kept: int | None) -> Gain | None:
+    if not name:
+        values, places = history.valid_losses, history.valid_x("iterations")
+    else:
+        values, places = history.valid_figures(name), history.valid_figures_x(name, "iterations")
+    if not len(values) or not math.isfinite(values[0]) or not math.isfinite(values[-1]):
+        return None
+    label = figure_label(name) if name else "Validation loss"
+    return _gain(
+        label, values, places, kept if len(values) == len(history.valid_losses) else None, is_loss=not name
+    )
+
+
+def _gain(label: str, values: Floats, places: Floats, kept: int | None, *, is_loss: bool) -> Gain:
+    at = len(values) - 1 if kept is None or kept >= len(values) else kept
+    return Gain(
+        label,
+        float(values[0]),
+        int(places[0]),
+        float(values[at]),
+        int(places[at]),
+        float(values[-1]),
+        int(places[-1]),
+        is_loss,
+    )

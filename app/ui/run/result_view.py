@@ -1,0 +1,150 @@
+"""The result of a run that has ended: what it came to in figures, and what can be done with it."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSize, Signal
+from PySide6.QtWidgets import QGridLayout, QInputDialog, QPushButton, QVBoxLayout, QWidget
+
+from app.core.problem import UnusableError
+from app.core.quantity import bytes_text, count_text, duration_text, plural
+from app.core.run.gain import Gain, run_gains
+from app.core.setup.chosen_method import method_of
+from app.ui.run.session import RunSession, RunState
+from app.ui.widget import theme
+from app.ui.widget.elided_label import ElidedLabel
+from app.ui.widget.figure import CaptionedFigure
+from app.ui.widget.flow import Flow
+
+MOST_MORE = 1_000_000
+RESULT_FIGURES = 3
+# States of a run that has come to its end, one way or the other.
+OVER = (
+    RunState.COMPLETED,
+    RunState.EARLY_STOPPED,
+    RunState.STOPPED,
+    RunState.FAILED,
+    RunState.CRASHED,
+)
+WHOLE = (RunState.COMPLETED, RunState.EARLY_STOPPED)
+ACTIONS = (
+    ("chat", "Chat", "ph.chat-circle-dots", "Talk with the tuned model"),
+    ("compare", "Compare", "ph.columns", "Ask the base model and the tuned one side by side"),
+    ("serve", "Use it now", "ph.broadcast", "Serve the tuned model to other programs on this machine"),
+    ("export", "Export", "ph.export", "Take the tuned model to other programs"),
+    ("extend", "Train longer", "ph.fast-forward", "Go on from here with more iterations"),
+    ("reveal", "Reveal", "ph.folder-open", "Show the run's folder in the file manager"),
+)
+
+
+def ask_more_iterations(parent: QWidget, name: str, done: int) -> int:
+    """Asks how many more iterations to train; returns the new number of all of them, 0 if it was cancelled."""
+    said = f"“{name}” has trained {plural(done, 'iteration')}. Train how many more?"
+    more, chosen = QInputDialog.getInt(parent, "Train longer", said, max(done // 2, 1), 1, MOST_MORE)
+    return done + more if chosen else 0
+
+
+class ResultView(QWidget):
+    """Shows the result of a `RunSession`'s run; without weights there is only what can be done without."""
+
+    requested = Signal(str)  # one of the names of ACTIONS
+    extend_requested = Signal(int)  # the new number of iterations in all
+
+    def __init__(self, session: RunSession, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._figures = [CaptionedFigure(f"result.{place}", "") for place in range(RESULT_FIGURES)]
+        self._totals = ElidedLabel()
+        self._totals.setObjectName("result.totals")
+        theme.set_role(self._totals, role="small")
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(theme.SPACE * 2)
+        for place, figure in enumerate(self._figures):
+            grid.addWidget(figure, 0, place)
+            grid.setColumnStretch(place, 1)
+        self.buttons: dict[str, QPushButton] = {}
+        row = QWidget(self)
+        flow = Flow(gap=theme.SPACE)
+        for name, text, _, tip in ACTIONS:
+            button = QPushButton(text, row)
+            button.setObjectName(f"run_{name}")
+            button.setAccessibleName(text)
+            button.setToolTip(tip)
+            button.setIconSize(QSize(16, 16))
+            button.clicked.connect(lambda _on=False, asked=name: self._on_clicked(asked))
+            self.buttons[name] = button
+            flow.addWidget(button)
+        row.setLayout(flow)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, theme.SPACE // 2, 0, 0)
+        layout.setSpacing(theme.SPACE)
+        layout.addLayout(grid)
+        layout.addWidget(self._totals)
+        layout.addWidget(row)
+        theme.theme().changed.connect(self._dress)
+        self._dress()
+
+    def show_result(self) -> None:
+        """Shows what the session's run has come to by now; hidden unless it is over."""
+        session = self._session
+        self.setVisible(session.state in OVER)
+        if session.state not in OVER:
+            return
+        for name in ("chat", "compare", "serve", "export"):
+            self.buttons[name].setVisible(session.has_adapter)
+        self.buttons["extend"].setVisible(session.state in WHOLE and session.has_state)
+        self._show_figures()
+        self._totals.setText(self._totals_text())
+
+    def _show_figures(self) -> None:
+        history, config = self._session.history, self._session.config
+        try:
+            figure = method_of(config).figure if config is not None else ""
+        except (KeyError, UnusableError):
+            figure = ""
+        shown = [shown for gain in run_gains(history, figure)[:1] for shown in _of_gain(gain)]
+        shown += [
+            (gain.label, gain.journey(), f"at {gain.kept_iteration:,}") for gain in run_gains(history, figure)[1:]
+        ]
+        if (traded := history.traded) is not None:
+            shown.append(("Forgot", f"{traded.forgot:.2f}", ""))
+        for place, widget in enumerate(self._figures):
+            widget.setVisible(place < len(shown))
+            if place < len(shown):
+                label, value, note = shown[place]
+                widget.set_label(label)
+                widget.show_value(value, note)
+
+    def _totals_text(self) -> str:
+        """``600 iterations in 5 min · 1,823 tokens/s · peak 1.23 GB``."""
+        history, report = self._session.history, self._session.history.last_report
+        if not history.iterations:
+            return ""
+        whole = history.iteration >= history.iterations
+        done = count_text(history.iteration) if whole else f"{history.iteration:,} of {history.iterations:,}"
+        parts = [f"{done} iterations in {duration_text(history.elapsed_s)}"]
+        if report is not None:
+            parts.append(f"{report.tokens_per_second:,.0f} tokens/s")
+            parts.append(f"peak {bytes_text(report.peak_memory_gb * 1e9)}")
+        return " · ".join(parts)
+
+    def _on_clicked(self, name: str) -> None:
+        if name != "extend":
+            self.requested.emit(name)
+            return
+        run, history = self._session.run, self._session.history
+        assert run is not None
+        title = self._session.config.adapter_name if self._session.config is not None else run.name
+        if iterations := ask_more_iterations(self, title, history.iteration):
+            self.extend_requested.emit(iterations)
+
+    def _dress(self) -> None:
+        for name, _, icon, _ in ACTIONS:
+            self.buttons[name].setIcon(theme.icon(icon))
+
+
+def _of_gain(gain: Gain) -> list[tuple[str, str, str]]:
+    """Caption, value and note: the journey, and by how much."""
+    if not gain.is_measured_twice:
+        return [(gain.label, gain.journey(), f"at {gain.kept_iteration:,}")]
+    change = (f"Change, at {gain.kept_iteration:,}", gain.change_text(), gain.share_text())
+    return [(gain.label, gain.journey(), ""), change]
