@@ -116,7 +116,7 @@ def _of_line(line: QLineEdit) -> Iterator[str]:
 
 
 def _of_tabs(bar: QTabBar) -> Iterator[str]:
-    for index in range(bar.count()):
+    for index in filter(bar.isTabVisible, range(bar.count())):
         shown = bar.tabRect(index)
         needed = bar.fontMetrics().horizontalAdvance(bar.tabText(index))
         if shown.right() > bar.width() or shown.width() < needed:

@@ -12,12 +12,16 @@ from app.core.run.folder import RunDir
 from app.core.system.atomic_file import write_text
 
 BEFORE_AFTER_FILE = "before_after.json"
+_NUMBERS = ("stamp", "passed")
 
 
 @dataclass(frozen=True, slots=True)
 class BeforeAfter:
-    """``weights`` is the adapter that answered after, relative to the run, and ``stamp`` when it was written (ns):
-    a run that trains on has others by then."""
+    """The answers to ``prompt``, behind ``system`` if there is one.
+
+    ``weights`` is the adapter that answered after, relative to the run, and ``stamp`` when it was written (ns):
+    a run that trains on has others by then. ``passed`` questions before it were answered alike.
+    """
 
     prompt: str
     system: str
@@ -25,6 +29,7 @@ class BeforeAfter:
     after: str
     weights: str
     stamp: int
+    passed: int = 0
 
 
 def tuned_candidate(run: RunDir) -> Candidate | None:
@@ -54,6 +59,6 @@ def load_before_after(run: RunDir) -> BeforeAfter | None:
         found = BeforeAfter(**tree)
     except (OSError, ValueError, TypeError):
         return None
-    if not all(isinstance(value, str) for name, value in asdict(found).items() if name != "stamp"):
+    if not all(isinstance(value, int if name in _NUMBERS else str) for name, value in asdict(found).items()):
         return None
     return found if weights_stamp(run.path / found.weights) == found.stamp != 0 else None

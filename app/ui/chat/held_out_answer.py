@@ -1,4 +1,7 @@
-"""The held-out answer: asks base and tuned model of a run one question that it was not trained on."""
+"""The held-out answer: base and tuned model of a run are asked a question that it was not trained on.
+
+Where both answer alike, the next few questions are tried: what a run changed is what a person wants to see.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from PySide6.QtCore import QObject, Signal
 
 from app.core.compare.before_after import BeforeAfter, save_before_after, tuned_candidate, weights_stamp
 from app.core.compare.candidate import BASE, base_of
-from app.core.compare.held_out import held_out_questions
+from app.core.compare.held_out import HeldOut, held_out_questions
 from app.core.compare.prompt_set import Prompt
 from app.core.model.folder import locate_model
 from app.core.problem import UnusableError
@@ -19,6 +22,7 @@ from app.ui.compare.answerer import Answerer
 from app.ui.compare.session import CompareSession
 
 HELD_OUT_TOKENS = 160
+MOST_ASKED = 4  # questions, until one is answered otherwise than before
 NO_QUESTION = "This run has no held-out question: neither its validation nor its test data ask any."
 IS_ASKED = "Another question is being answered. Ask when that has ended."
 
@@ -37,7 +41,9 @@ class HeldOutAnswer(QObject):
         self._session.settled.connect(self._on_settled)
         self._run: RunDir | None = None
         self._found = BeforeAfter("", "", "", "", "", 0)
-        self._fault = ""
+        self._fault = self._model = ""
+        self._tuned = BASE
+        self._questions: list[HeldOut] = []
         answerer.progressed.connect(self._on_progress)
         answerer.failed.connect(self._on_failed)
 
@@ -65,11 +71,16 @@ class HeldOutAnswer(QObject):
         except OSError as error:
             self.failed.emit(f"The held-out examples cannot be read: {error.strerror or error}.")
             return
-        asked, self._run, self._fault = questions[0], run, ""
+        self._run, self._model, self._tuned, self._questions = run, model, tuned, questions[:MOST_ASKED]
         weights = tuned.adapter.relative_to(run.path).as_posix()
-        self._found = BeforeAfter(asked.prompt, asked.system, "", "", weights, weights_stamp(tuned.adapter))
+        self._found = BeforeAfter("", "", "", "", weights, weights_stamp(tuned.adapter))
+        self._ask_next(0)
+
+    def _ask_next(self, place: int) -> None:
+        asked, self._fault = self._questions[place], ""
+        self._found = replace(self._found, prompt=asked.prompt, system=asked.system, passed=place)
         settings = {"max_tokens": HELD_OUT_TOKENS, "temp": 0.0}
-        self._session.ask(model, [BASE, tuned], [Prompt(asked.prompt)], settings, asked.system)
+        self._session.ask(self._model, [BASE, self._tuned], [Prompt(asked.prompt)], settings, asked.system)
 
     def stop(self) -> None:
         """Gives it up without a word."""
@@ -96,6 +107,10 @@ class HeldOutAnswer(QObject):
             self.failed.emit(self._fault or "".join(faults[:1]) or "There was no answer.")
             return
         found = replace(self._found, before=replies[0].text, after=replies[1].text)
+        if found.before.strip() == found.after.strip() and found.passed + 1 < len(self._questions):
+            self._run = run
+            self._ask_next(found.passed + 1)
+            return
         with suppress(OSError):  # a folder that can only be read: it is shown all the same
             save_before_after(run, found)
         self.answered.emit(found)

@@ -27,7 +27,9 @@ class BeforeAfterView(QWidget):
         self.browser.setObjectName("before_after")
         self.browser.setAccessibleName("Answers before and after")
         self.browser.setOpenLinks(False)
-        self.browser.setStyleSheet("QTextBrowser { border: none; padding: 0; }")  # it lies in a card already
+        self.browser.setStyleSheet(
+            "QTextBrowser { border: none; padding: 0; background: transparent; }"
+        )  # it lies in a card already
         self.note = QLabel(self)
         self.note.setObjectName("before_after.note")
         self.note.setWordWrap(True)
@@ -71,7 +73,8 @@ class BeforeAfterView(QWidget):
 
 def before_after_html(found: BeforeAfter) -> str:
     """Question, base's answer and tuned model's, one below the other."""
-    parts = [_part("Held-out question", found.prompt)]
+    passed = f", after {found.passed} that both answered alike" if found.passed else ""
+    parts = [_part(f"Held-out question{passed}", found.prompt)]
     if found.before.strip() == found.after.strip():
         parts.append(_part("Before and after alike", found.after))
     else:
@@ -81,7 +84,7 @@ def before_after_html(found: BeforeAfter) -> str:
 
 def _part(title: str, text: str, *, bold: bool = False) -> str:
     c, said = theme.colors(), text.strip()
-    cut = said[:PART_CHARACTERS] + (" …" if len(said) > SHOWN_CHARACTERS else "")
+    cut = said[:PART_CHARACTERS] + (" …" if len(said) > PART_CHARACTERS else "")
     shown = escape(cut or EMPTY_ANSWER).replace("\n", "<br>")
     color = c.accent if bold else c.muted
     return (

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QColor, QHideEvent, QImage, QPainter, QShowEvent
+from PySide6.QtGui import QColor, QHideEvent, QImage, QPainter, QResizeEvent, QShowEvent
 from PySide6.QtSvg import QSvgGenerator
 from PySide6.QtWidgets import (
     QComboBox,
@@ -33,6 +33,7 @@ from app.ui.widget.plot import Plot
 FRAME_MS = 33  # at most 30 repaints a second
 BUSY_SHARE = 4  # a repaint that takes long is followed by a rest of so many times its length
 EXPORT_SCALE = 2
+VIEW_FROM = 190  # px; a lower chart has no room for its view's controls
 
 
 class LossChart(QWidget):
@@ -234,24 +235,24 @@ class LossChart(QWidget):
         return button
 
     def _lay_out(self) -> None:
-        controls = QHBoxLayout()
-        controls.setContentsMargins(0, 0, 0, 0)
-        controls.setSpacing(theme.SPACE // 2)
-        controls.addWidget(self.view, 1)
-        controls.addSpacing(theme.SPACE // 2)
-        for button in (self._log_button, self._reset_button, self._export_button):
-            controls.addWidget(button)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.SPACE // 2)
-        layout.addLayout(controls)
+        layout.addWidget(self.view)
         head = QHBoxLayout()
-        head.setSpacing(theme.SPACE)
+        head.setSpacing(theme.SPACE // 2)
         head.addWidget(self._figure_box)
         head.addWidget(self._readout, 1)
+        for button in (self._log_button, self._reset_button, self._export_button):
+            head.addWidget(button)
         layout.addLayout(head)
         layout.addWidget(self._view, 1)
         self._show_figures()
+
+    def resizeEvent(self, resized: QResizeEvent) -> None:
+        """Where there is little room the curves have it, and how they are looked at stays as it was chosen."""
+        super().resizeEvent(resized)
+        self.view.setVisible(self.height() >= theme.line_px(VIEW_FROM))
 
     # -- drawing ----------------------------------------------------------------------------------------------
 

@@ -81,8 +81,9 @@ class SummaryCard(QFrame):
     def _on_run(self) -> None:
         run, config = self._session.run, self._session.config
         if run is not None:
-            self._name.setText(config.adapter_name if config is not None else run.name)
-            self._name.setToolTip(str(run.path))
+            for label in (self._name, self._own_line):
+                label.setText(config.adapter_name if config is not None else run.name)
+                label.setToolTip(str(run.path))
         self._show_figures()
 
     def _on_event(self, found: event.Event) -> None:
@@ -135,6 +136,8 @@ class SummaryCard(QFrame):
         self._resume.setIcon(theme.icon("ph.play-fill", theme.colors().on_accent if parked else None))
         over = state in OVER
         self._live.setVisible(not over)
+        self._name.setVisible(not session.is_live)
+        self._own_line.setVisible(session.is_live)
         self.result.show_result()
 
     def _show_sentence(self) -> None:
@@ -265,7 +268,10 @@ class SummaryCard(QFrame):
         layout.setSpacing(theme.SPACE)
         self._name = ElidedLabel()
         self._name.setObjectName("run_name")
-        theme.set_role(self._name, role="section")
+        # Where Pause and Stop stand beside the state, the name has a line of its own.
+        self._own_line = ElidedLabel()
+        for label in (self._name, self._own_line):
+            theme.set_role(label, role="section")
         self._sentence = QLabel()
         self._sentence.setObjectName("run_sentence")
         self._sentence.setWordWrap(True)
@@ -282,6 +288,7 @@ class SummaryCard(QFrame):
         self._park.setCursor(Qt.CursorShape.PointingHandCursor)
         self._park.clicked.connect(self._session.park)
         layout.addLayout(self._header())
+        layout.addWidget(self._own_line)
         layout.addWidget(self._sentence)
         layout.addWidget(self._park, 0, Qt.AlignmentFlag.AlignLeft)
         layout.addWidget(self._warning)
@@ -317,6 +324,7 @@ class SummaryCard(QFrame):
         row.addStrut(theme.SPACE * 4)  # the card keeps its height when the buttons go
         row.addWidget(self._pill, 0, Qt.AlignmentFlag.AlignVCenter)
         row.addWidget(self._name, 1)
+        row.addStretch(0)
         pausing = QHBoxLayout()
         pausing.setSpacing(0)  # two parts of one control
         pausing.addWidget(self._pause)

@@ -1,0 +1,115 @@
+"""The answers before and after a run: asked of base and tuned model, kept in its folder, told if they fail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from app.core.compare.before_after import BeforeAfter, load_before_after
+from app.core.protocol import event
+from app.core.run.folder import RunDir
+from app.ui.chat.held_out_answer import IS_ASKED, NO_QUESTION, HeldOutAnswer
+from app.ui.compare.answerer import Answerer
+from tests.ui.comparing import answer, asked, base_folder, run_with_checkpoints
+from tests.ui.fake_worker import FakeWorker
+
+
+class Asking:
+    """A `HeldOutAnswer` with what it said."""
+
+    def __init__(self, answerer: Answerer) -> None:
+        self.answerer = answerer
+        self.asks = HeldOutAnswer(answerer)
+        self.answers: list[BeforeAfter] = []
+        self.faults: list[str] = []
+        self.asks.answered.connect(self.answers.append)
+        self.asks.failed.connect(self.faults.append)
+
+
+@pytest.fixture
+def asking(qtbot: QtBot, workers: list[FakeWorker]) -> Iterator[Asking]:
+    del qtbot, workers
+    answerer = Answerer()
+    yield Asking(answerer)
+    answerer.shutdown()
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDir:
+    return run_with_checkpoints(tmp_path / "runs", base_folder(tmp_path / "base"), 3)
+
+
+def test_one_question_is_answered_by_both_and_kept(asking: Asking, workers: list[FakeWorker], run: RunDir) -> None:
+    asking.asks.ask(run)
+    sent = asked(workers[0])
+    assert (sent["messages"][-1]["content"], sent["temp"], sent["columns"]) == ("Question 1?", 0.0, [0, 1])
+    answer(workers[0], "No.", "Yes.")
+    (found,) = asking.answers
+    assert (found.prompt, found.before, found.after, found.passed) == ("Question 1?", "No.", "Yes.", 0)
+    assert load_before_after(run) == found
+
+
+def test_questions_that_both_answer_alike_are_passed(
+    asking: Asking, workers: list[FakeWorker], run: RunDir
+) -> None:
+    asking.asks.ask(run)
+    answer(workers[0], "Yes.", "Yes.")
+    assert asking.answers == []
+    answer(workers[0], "No.", "Yes.")
+    assert [(found.prompt, found.passed) for found in asking.answers] == [("Question 2?", 1)]
+
+
+def test_if_all_are_alike_the_last_says_so(asking: Asking, workers: list[FakeWorker], run: RunDir) -> None:
+    asking.asks.ask(run)
+    for _ in range(3):
+        answer(workers[0], "Yes.", "Yes.")
+    assert [(found.prompt, found.before) for found in asking.answers] == [("Question 3?", "Yes.")]
+
+
+def test_what_cannot_be_asked_is_told(asking: Asking, workers: list[FakeWorker], run: RunDir) -> None:
+    (run.data / "test.jsonl").unlink()
+    asking.asks.ask(run)
+    assert asking.faults == [NO_QUESTION]
+    assert workers == []
+
+
+def test_an_adapter_that_does_not_fit_is_told(asking: Asking, workers: list[FakeWorker], run: RunDir) -> None:
+    asking.asks.ask(run)
+    number = asked(workers[0])["request"]
+    workers[0].say(
+        event.Ready(),
+        event.Answered(request=number, column=0, text="No."),
+        event.Answered(request=number, column=0, done=True, finish_reason="stop"),
+        event.Answered(request=number, column=1, done=True, finish_reason="unusable", message="It does not fit."),
+    )
+    assert asking.faults == ["It does not fit."]
+    assert load_before_after(run) is None
+
+
+def test_a_worker_that_fails_is_told(asking: Asking, workers: list[FakeWorker], run: RunDir) -> None:
+    asking.asks.ask(run)
+    workers[0].end(event.Failed(message="The memory is not enough for this."), 1)
+    assert asking.faults == ["The memory is not enough for this."]
+
+
+def test_what_was_given_up_says_nothing_more(asking: Asking, workers: list[FakeWorker], run: RunDir) -> None:
+    asking.asks.ask(run)
+    asking.asks.stop()
+    assert (asking.answers, asking.faults) == ([], [])
+    assert not asking.answerer.is_busy
+    asking.asks.ask(run)
+    asking.asks.ask(run)
+    assert asking.faults == [IS_ASKED]
+    del workers
+
+
+def test_a_base_that_is_gone_is_told(
+    asking: Asking, workers: list[FakeWorker], run: RunDir, tmp_path: Path
+) -> None:
+    (tmp_path / "base").rename(tmp_path / "elsewhere")
+    asking.asks.ask(run)
+    assert "There is no folder" in asking.faults[0]
+    assert workers == []

@@ -1,0 +1,214 @@
+"""The result of a run in its panel: figures, the answers before and after, and only the actions that work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PySide6.QtWidgets import QInputDialog, QLabel, QPushButton, QTabBar
+from pytestqt.qtbot import QtBot
+
+from app.core.compare.before_after import BeforeAfter, save_before_after, weights_stamp
+from app.core.config.train_config import TrainConfig
+from app.core.protocol import event
+from app.ui.run.panel import RunPanel
+from app.ui.run.result_view import ACTIONS
+from app.ui.run.session import RunSession, RunState
+from app.ui.widget import theme
+from tests.ui import synthetic_run
+from tests.ui.child import child
+from tests.ui.comparing import adapter_folder
+from tests.ui.fake_worker import FakeWorker
+from tests.ui.fitting import unfit
+
+WITHOUT_WEIGHTS = ["reveal"]
+
+
+@pytest.fixture
+def session() -> RunSession:
+    return RunSession()
+
+
+@pytest.fixture
+def panel(qtbot: QtBot, session: RunSession) -> RunPanel:
+    found = RunPanel(session)
+    qtbot.addWidget(found)
+    found.resize(424, 592)  # as in a window of 1100 × 700
+    found.show()
+    return found
+
+
+def ended(
+    session: RunSession,
+    workers: list[FakeWorker],
+    last: event.Event | None,
+    *,
+    until: int = 600,
+    weights: bool = True,
+    **values: object,
+) -> None:
+    """A run from its start to its last event."""
+    session.start(TrainConfig(adapter_name="friendly", model="/m", data="/d").with_values(values))
+    run = session.run
+    assert run is not None
+    if weights:
+        adapter_folder(run.adapters, "/m")
+        (run.state / "0000300").mkdir(parents=True)
+    workers[-1].say(*synthetic_run.events(until=until, ending=""))
+    workers[-1].end(last, 0 if isinstance(last, event.Finished) else 1)
+
+
+def offered(panel: RunPanel) -> list[str]:
+    """The actions that can be seen, in their order."""
+    return [name for name, *_ in ACTIONS if child(panel, QPushButton, f"run_{name}").isVisible()]
+
+
+def shown(panel: RunPanel) -> list[str]:
+    """All words that can be seen."""
+    return [label.text() for label in panel.findChildren(QLabel) if label.isVisible()]
+
+
+def tabs(panel: RunPanel) -> list[str]:
+    bar = child(panel, QTabBar, "log_tabs")
+    return [bar.tabText(index) for index in range(bar.count()) if bar.isTabVisible(index)]
+
+
+def test_a_finished_run_shows_what_it_came_to(
+    panel: RunPanel, session: RunSession, workers: list[FakeWorker]
+) -> None:
+    ended(session, workers, event.Finished(reason="completed", iteration=600, message="The adapter holds them."))
+    losses = session.history.valid_losses
+    first, best = losses[0], losses.min()
+    words = shown(panel)
+    assert f"{first:.2f} → {best:.2f}" in words
+    assert "Change, at 400" in words
+    assert f"−{first - best:.2f}" in words
+    assert f"−{100 * (first - best) / first:.0f} %" in words
+    assert "The adapter holds them." in words
+    assert (
+        child(panel, QLabel, "result.totals").text()
+        == "600 iterations in 1 min 7 s · 1,823 tokens/s · peak 1.23 GB"
+    )
+    assert offered(panel) == [name for name, *_ in ACTIONS]
+    assert not child(panel, QLabel, "figure.speed").isVisible()
+
+
+def test_rewards_and_margins_are_told_by_their_names(
+    panel: RunPanel, session: RunSession, workers: list[FakeWorker]
+) -> None:
+    session.start(TrainConfig(adapter_name="friendly", model="/m", data="/d", train_mode="dpo"))
+    workers[-1].say(
+        event.Started(iterations=20, iterations_per_epoch=20.0, train_examples=1, valid_examples=1),
+        event.Validated(iteration=0, val_loss=0.7, figures={"margin": 0.0}),
+        event.Validated(iteration=20, val_loss=0.2, best=True, figures={"margin": 1.25}),
+    )
+    workers[-1].end(event.Finished(reason="completed", iteration=20))
+    words = shown(panel)
+    assert [one for one in ("0.70 → 0.20", "Margin", "0.00 → 1.25") if one not in words] == []
+
+
+@pytest.mark.parametrize(
+    "last, state, said",
+    [
+        (event.Finished(reason="stopped", iteration=300), RunState.STOPPED, ""),
+        (
+            event.Failed(message="The loss is not a number."),
+            RunState.FAILED,
+            "What was saved before that can be used.",
+        ),
+        (None, RunState.CRASHED, "What was saved before that can be used."),
+    ],
+)
+def test_a_run_that_did_not_finish_says_so_and_offers_to_go_on(
+    panel: RunPanel,
+    session: RunSession,
+    workers: list[FakeWorker],
+    last: event.Event | None,
+    state: RunState,
+    said: str,
+) -> None:
+    ended(session, workers, last, until=300)
+    assert session.state is state
+    assert child(panel, QLabel, "run_sentence").text().endswith(said)
+    assert offered(panel) == ["chat", "compare", "serve", "export", "reveal"]
+    assert child(panel, QPushButton, "run_resume").isVisible()
+    assert child(panel, QLabel, "result.totals").text().startswith("300 of 600 iterations in")
+
+
+def test_without_weights_there_is_nothing_to_talk_with(
+    panel: RunPanel, session: RunSession, workers: list[FakeWorker]
+) -> None:
+    ended(session, workers, event.Finished(reason="stopped"), until=0, weights=False)
+    assert offered(panel) == WITHOUT_WEIGHTS
+    assert child(panel, QLabel, "run_sentence").text() == "It was stopped before there was anything to save."
+    assert tabs(panel) == ["Log"]
+
+
+def test_every_button_asks_for_what_it_says(
+    qtbot: QtBot,
+    panel: RunPanel,
+    session: RunSession,
+    workers: list[FakeWorker],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ended(session, workers, event.Finished(reason="completed", iteration=600))
+    for name in ("chat", "compare", "serve", "export", "reveal"):
+        with qtbot.waitSignal(panel.requested) as asked:
+            child(panel, QPushButton, f"run_{name}").click()
+        assert asked.args == [name]
+    monkeypatch.setattr(QInputDialog, "getInt", lambda *_args: (150, True))
+    with qtbot.waitSignal(panel.extend_requested) as asked:
+        child(panel, QPushButton, "run_extend").click()
+    assert asked.args == [750]
+    monkeypatch.setattr(QInputDialog, "getInt", lambda *_args: (150, False))
+    with qtbot.assertNotEmitted(panel.extend_requested):
+        child(panel, QPushButton, "run_extend").click()
+
+
+def test_before_and_after_is_offered_shown_and_goes_with_the_run(
+    qtbot: QtBot, panel: RunPanel, session: RunSession, workers: list[FakeWorker]
+) -> None:
+    ended(session, workers, event.Finished(reason="completed", iteration=600))
+    assert tabs(panel) == ["Log", "Before and after"]
+    view = panel.page.before_after
+    assert view.ask.isVisible()
+    with qtbot.waitSignal(panel.answer_requested):
+        view.ask.click()
+    view.say("Asking…", can_ask=False)
+    assert not view.ask.isVisible()
+    view.show_found(BeforeAfter("Who <i>?", "", "Nobody.", "Ada.", "adapters", 1, 1))
+    text = view.browser.toPlainText()
+    assert "Who <i>?" in text
+    assert text.index("Nobody.") < text.index("Ada.")
+    assert "after 1 that both answered alike" in text
+    ended(session, workers, event.Finished(reason="stopped"), until=0, weights=False)
+    assert tabs(panel) == ["Log"]
+    assert panel.page.log.isVisible()
+
+
+def test_what_was_kept_is_shown_when_the_run_is_opened_again(
+    qtbot: QtBot, panel: RunPanel, session: RunSession, tmp_path: Path
+) -> None:
+    run = synthetic_run.run_folder(tmp_path)
+    adapter_folder(run.adapters, "/m")
+    save_before_after(run, BeforeAfter("Who?", "", "Nobody.", "Ada.", "adapters", weights_stamp(run.adapters)))
+    with qtbot.waitSignal(session.loaded):
+        session.open(run.path)
+    assert "Ada." in panel.page.before_after.browser.toPlainText()
+    assert panel.page.before_after.browser.isVisible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_lies_whole_in_a_small_window_with_room_for_the_curves(
+    qtbot: QtBot, panel: RunPanel, session: RunSession, workers: list[FakeWorker], scheme: theme.Scheme
+) -> None:
+    theme.apply_theme(scheme)
+    ended(
+        session,
+        workers,
+        event.Finished(reason="completed", iteration=600, message="The adapter holds the weights."),
+    )
+    qtbot.waitUntil(lambda: unfit(panel) == [])
+    assert panel.page.chart._view.height() >= 90
+    name = child(panel, QLabel, "run_name")
+    assert name.width() >= name.fontMetrics().horizontalAdvance(name.text())
