@@ -38,6 +38,7 @@ class UserActions(QObject):
     export_requested = Signal(object)  # the run's folder (Path)
     chat_requested = Signal(object)
     serve_requested = Signal(object)
+    bundle_requested = Signal(object)  # the form's TrainConfig
 
     def __init__(self, forms: Forms, session: RunSession, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -80,6 +81,14 @@ class UserActions(QObject):
             before = len(self.queue.state.waiting) - 1 + (self.queue.state.running is not None)
             said = f"“{entry.name}” is in the queue now. {line_text(before)}"
             self.told.emit(Notice(said, "info", "Show the queue", self.queue.shown_requested.emit))
+
+    def bundle(self) -> None:
+        """Asks how to seal the form for another machine; errors hold it back and are named."""
+        if found := errors(self.forms.in_use.find_problems()):
+            self._hold_back(found, "The setup cannot be bundled yet.")
+            return
+        self.forms.store.save_form()
+        self.bundle_requested.emit(self.forms.store.config)
 
     def _hold_back(self, found: list[Problem], said: str) -> None:
         lines = "\n".join(problem.sentence() for problem in found)

@@ -1,4 +1,4 @@
-"""Exports and the window: who asks for one, and the dialog that does it."""
+"""Exports and bundles, and the window: who asks for one, and the dialog that does it."""
 
 from __future__ import annotations
 
@@ -9,27 +9,38 @@ from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QWidget
 
 if TYPE_CHECKING:
+    from app.core.config.train_config import TrainConfig
+    from app.ui.bundle.dialog import BundleDialog
     from app.ui.export.dialog import ExportDialog
 
 
 class ExportActions(QObject):
-    """Opens the export dialog over the window, one at a time."""
+    """Opens the dialogs over the window, one at a time."""
 
     def __init__(self, window: QWidget) -> None:
         super().__init__(window)
         self._window = window
-        self.dialog: ExportDialog | None = None
+        self.dialog: ExportDialog | BundleDialog | None = None
 
     def ask_export(self, source: Path) -> None:
         """Asks how to export a run, an adapter's folder or a checkpoint's file."""
         from app.ui.export.dialog import ExportDialog
 
-        self.dialog = ExportDialog(source, self._window)
-        self.dialog.finished.connect(self._on_finished)
-        self.dialog.open()
+        self._open(ExportDialog(source, self._window))
+
+    def ask_bundle(self, config: TrainConfig) -> None:
+        """Asks how to seal a setup for another machine."""
+        from app.ui.bundle.dialog import BundleDialog
+
+        self._open(BundleDialog(config, self._window))
+
+    def _open(self, dialog: ExportDialog | BundleDialog) -> None:
+        self.dialog = dialog
+        dialog.finished.connect(self._on_finished)
+        dialog.open()
 
     def shutdown(self) -> None:
-        """Stops an export that runs; nothing of it stays."""
+        """Stops what runs; nothing of it stays."""
         if self.dialog is not None:
             self.dialog.shutdown()
 

@@ -169,6 +169,7 @@ class MainWindow(QMainWindow):
         self.user_actions.export_requested.connect(self.export_actions.ask_export)
         self.user_actions.chat_requested.connect(self.tuned_actions.ask_chat)
         self.user_actions.serve_requested.connect(self.tuned_actions.ask_serve)
+        self.user_actions.bundle_requested.connect(self.export_actions.ask_bundle)
         self.user_actions.queue.shown_requested.connect(self._show_queue)
         self.session.state_changed.connect(self._on_state)
         self.status_line.titled.connect(self.setWindowTitle)
@@ -206,6 +207,7 @@ class MainWindow(QMainWindow):
             (menu.chat, self.user_actions.chat_run),
             (menu.serve, self.user_actions.serve_run),
             (menu.export, self.user_actions.export_run),
+            (menu.bundle, self.user_actions.bundle),
             (menu.reveal, self.reveal_run),
             (menu.about, self.show_about),
         ):

@@ -48,6 +48,7 @@ class WindowMenu(QObject):
     def _build_file(self, menu: QMenu) -> None:
         self.open_config = self._action(menu, "file.open_config", "Open Config…", "Ctrl+O")
         self.save_config = self._action(menu, "file.save_config", "Save Config As…", "Ctrl+S")
+        self.bundle = self._action(menu, "file.bundle", "Export Setup as Bundle…")
         self._recent = menu.addMenu("Open Recent")
         self._recent.menuAction().setMenuRole(QAction.MenuRole.NoRole)
         self._recent.aboutToShow.connect(self._fill_recent)

@@ -7,10 +7,10 @@ from typing import Any
 
 import mlx.core as mx
 
+from app.core.bundle.base_model import base_model
 from app.core.bundle.recipe import BundledModel
-from app.core.export.model_card import base_license
 from app.core.model.folder import read_config
-from app.core.model.hub import ModelId, parse_model_id
+from app.core.model.hub import parse_model_id
 from app.core.model.inspection import Inspection
 from app.core.model.safetensors_header import weight_files
 from app.core.problem import Problem, UnusableError
@@ -22,22 +22,22 @@ MODEL_FOLDER = "model"
 
 
 def bundled_model(
-    folder: Path, named: str, inspection: Inspection, *, with_files: bool, instead: str, four_bit: bool
+    named: str, inspection: Inspection, *, with_files: bool, instead: str, four_bit: bool
 ) -> BundledModel:
-    """How the model in ``folder``, which the config names ``named``, gets to the other machine.
+    """How the model that the config names ``named`` gets to the other machine.
 
     ``with_files`` brings its files; else it is loaded from the hub, as ``instead`` where that is given. Raises
     `UnusableError` if neither can be.
     """
-    is_packed = bool(inspection.quantization) and read_config(folder).get("quantization") is not None
+    base = base_model(named)
     if with_files and instead:
         said = "Either the model's files come along, or it is named on the hub; not both."
         raise UnusableError([Problem("with_model", said, hint="Leave one of them out.")])
-    identity = parse_model_id(instead) if instead else _hub_name(folder, named)
+    identity = parse_model_id(instead) if instead else base.identity
     if instead and identity is None:
         said = f"“{instead}” is no name of a model on the hub."
         raise UnusableError([Problem("torch_model", said, hint="A name reads organization/model.")])
-    if is_packed and not instead:
+    if base.is_packed and not instead:
         said = f"The model is quantized by MLX ({inspection.quantization}), which transformers does not read."
         hint = "Name the model that it was made from: --torch-model organization/model, with --four-bit if need be."
         raise UnusableError([Problem("torch_model", said, hint=hint)])
@@ -50,9 +50,9 @@ def bundled_model(
         id="" if with_files or identity is None else identity.id,
         revision="" if with_files or identity is None else identity.revision,
         folder=MODEL_FOLDER if with_files else "",
-        dtype="bfloat16" if is_packed else dtype,
-        bytes=sum(file.stat().st_size for file in weight_files(folder)) if not is_packed else 0,
-        licence=base_license(folder),
+        dtype="bfloat16" if base.is_packed else dtype,
+        bytes=0 if base.is_packed else base.weight_bytes,
+        licence=base.licence,
         four_bit=four_bit,
     )
 
@@ -79,11 +79,3 @@ def _opened(file: Path) -> tuple[dict[str, mx.array], dict[str, Any]]:
     arrays, metadata = loaded
     assert isinstance(arrays, dict)
     return arrays, dict(metadata)
-
-
-def _hub_name(folder: Path, named: str) -> ModelId | None:
-    """The name on the hub of a model in its cache, with the commit that is here; None for other folders."""
-    cached = next((part for part in folder.parts if part.startswith("models--")), "")
-    if cached and folder.parent.name == "snapshots":
-        return ModelId(cached.removeprefix("models--").replace("--", "/", 1), folder.name)
-    return None if Path(named).expanduser().exists() else parse_model_id(named)

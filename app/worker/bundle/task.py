@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from app.core.bundle.archive import archive_stem, archive_suffix, pack
+from app.core.bundle.base_model import base_model
 from app.core.bundle.manifest import Manifest, seal
 from app.core.bundle.recipe import BundledModel, BundledRates, bundle_problems, recipe_of, write_recipe
 from app.core.bundle.script import write_scripts
 from app.core.config.train_config import TrainConfig
 from app.core.data.prepare import CancelledError
 from app.core.export.destination import destination_problems
-from app.core.model.folder import locate_model
 from app.core.problem import Problem, Severity, UnusableError, errors
 from app.core.protocol import event
 from app.core.protocol.job import BundleJob, ExportJob, TrainJob
@@ -37,7 +37,6 @@ from app.worker.process.job import job_config
 from app.worker.process.progress import Reporter
 from app.worker.train.preparation import PreparedRows, prepare_rows
 
-SPARE_BYTES = 10_000_000  # tokens of a small data set, scripts, tokenizer
 START_FOLDER = "start"
 
 
@@ -62,15 +61,12 @@ def bundle(channel: Channel, _job_dir: Path, job: BundleJob) -> None:
 
 def _refuse(config: TrainConfig, out: Path, job: BundleJob) -> None:
     problems = bundle_problems(config)
-    needed = SPARE_BYTES
     try:
-        folder = locate_model(config.model)
+        needed = base_model(config.model).needed_bytes(with_files=job.with_model)
     except UnusableError as error:
         problems += error.problems
     else:
-        if job.with_model:
-            needed += sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
-    problems += destination_problems(out, needed)
+        problems += destination_problems(out, needed)
     if found := errors(problems):
         raise UnusableError(found)
 
@@ -121,8 +117,7 @@ def _written(
     config, reporter = found.config, Reporter(channel)
     base = Path(config.model)
     model = bundled_model(
-        base, asked.model, found.inspection, with_files=job.with_model, instead=job.torch_model,
-        four_bit=job.four_bit,
+        asked.model, found.inspection, with_files=job.with_model, instead=job.torch_model, four_bit=job.four_bit
     )  # fmt: skip
     targets = bundled_targets(base, found.selection)
     for warning in _warnings(config, model):

@@ -21,6 +21,7 @@ from app.core.protocol.job import TrainJob, read_job
 from app.core.setup.config_file import load_config, save_config
 from app.core.setup.trial import trial_config
 from app.core.system.setting import load_settings
+from app.ui.bundle.dialog import BundleDialog
 from app.ui.form.store import ConfigStore, form_store
 from app.ui.run.session import RunSession, RunState
 from app.ui.widget import theme
@@ -270,6 +271,23 @@ def test_errors_hold_back_the_start_and_are_named(window: MainWindow, workers: l
     assert trainers(workers) == []
     assert messages(window)[0].startswith("The run cannot start yet.")
     assert "model" in messages(window)[0].lower()
+
+
+def test_a_setup_goes_into_a_bundle_as_the_form_has_it(ready: MainWindow, tmp_path: Path) -> None:
+    ready.store.set("model", str(model_folder(tmp_path)))
+    action(ready, "file.bundle").trigger()
+    dialog = ready.export_actions.dialog
+    assert isinstance(dialog, BundleDialog)
+    assert dialog.isVisible()
+    assert dialog.job.config == ready.store.config.model_dump(mode="json")
+    dialog.close_button.click()
+    assert ready.export_actions.dialog is None
+
+
+def test_errors_hold_back_a_bundle_and_are_named(window: MainWindow) -> None:
+    action(window, "file.bundle").trigger()
+    assert messages(window)[0].startswith("The setup cannot be bundled yet.")
+    assert window.export_actions.dialog is None
 
 
 def test_a_run_is_started_paused_stopped_and_offers_the_comparison(

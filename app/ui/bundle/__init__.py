@@ -1,0 +1,1 @@
+"""Setups sealed for other machines: the dialog."""

@@ -1,0 +1,302 @@
+"""The bundle dialog: how the base model gets there, and where the bundle goes; then what came of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import QUrl
+from PySide6.QtGui import QCloseEvent, QDesktopServices
+from PySide6.QtWidgets import (
+    QDialog,
+    QFormLayout,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.core.bundle.base_model import BaseModel, base_model
+from app.core.bundle.recipe import bundle_problems
+from app.core.bundle.result import model_line, size_line
+from app.core.config.train_config import FieldSpec, TrainConfig
+from app.core.export.destination import destination_problems
+from app.core.model.hub import parse_model_id
+from app.core.problem import Problem, UnusableError
+from app.core.protocol import event
+from app.core.protocol.job import BundleJob
+from app.core.quantity import bytes_text
+from app.core.system import place
+from app.ui.form.path_editor import PathEditor
+from app.ui.form.plain_editor import CheckEditor, ChoiceBox, TextEditor
+from app.ui.model.job_progress import JobProgress
+from app.ui.widget import theme
+from app.ui.worker.job import JobRunner
+from app.ui.worker.process import WorkerOutcome
+
+BUNDLE_DIALOG_SIZE = (680, 540)  # px in Inter, at least
+BUNDLE_OUT = FieldSpec("bundle.out", "New file", "path", "")
+WHAT = (
+    "Tokens, labels, targets and every value of this setup, with a script that trains it on another machine, such "
+    "as one with an NVIDIA GPU. The folder run that comes back opens here, among the runs and in Compare."
+)
+BUNDLE_LABEL_WIDTH = 110
+
+
+def show_in_folder(path: Path) -> None:
+    """Shows where a file lies in the system's file manager."""
+    QDesktopServices.openUrl(QUrl.fromLocalFile(str(path if path.is_dir() else path.parent)))
+
+
+class BundleDialog(QDialog):
+    """Seals one setup, as the form had it when it was asked for."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        parent: QWidget | None = None,
+        *,
+        reveal: Callable[[Path], object] = show_in_folder,
+    ) -> None:
+        super().__init__(parent)
+        self.setObjectName("bundle_dialog")
+        self.setWindowTitle("Export Setup as Bundle")
+        self.resize(theme.text_width(BUNDLE_DIALOG_SIZE[0]), BUNDLE_DIALOG_SIZE[1])
+        self._config, self._reveal = config, reveal
+        self._base, self._fault = _base_of(config)
+        self._made: Path | None = None
+        self._job = JobRunner(self)
+        self._job.emitted.connect(self._on_event)
+        self._job.ended.connect(self._on_ended)
+        self._build()
+        self._begin()
+
+    # -- what is chosen ---------------------------------------------------------------------------------------
+
+    @property
+    def job(self) -> BundleJob:
+        """What would be asked for now."""
+        brings = self.source.value() == "files"
+        named = "" if brings or self.name.value() == self._known_name() else self.name.value().strip()
+        return BundleJob(
+            config=self._config.model_dump(mode="json"),
+            out=Path(self.out.value() or "").expanduser(),
+            with_model=brings,
+            torch_model=named,
+            four_bit=not brings and self.four_bit.value(),
+        )
+
+    def make(self) -> None:
+        """Starts with what stands here."""
+        self._result.hide()
+        self._problem.hide()
+        self.progress.begin("Starting …")
+        self._job.start(self.job)
+        self._show_buttons()
+
+    def stop(self) -> None:
+        """Stops; nothing of it stays."""
+        self._job.stop()
+
+    def shutdown(self) -> None:
+        """Stops the work and waits for its end, before the window closes."""
+        self._job.shutdown()
+
+    def closeEvent(self, closing: QCloseEvent) -> None:
+        self._job.shutdown()
+        super().closeEvent(closing)
+
+    def reject(self) -> None:
+        """Escape and Close stop what runs."""
+        self._job.shutdown()
+        super().reject()
+
+    # -- showing ----------------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        known = self._known_name()
+        self.source.set_value("hub" if known or self._base is None or self._base.is_packed else "files")
+        self.name.set_value(known)
+        self.out.set_value(str(_free_file(self._config)))
+        self._show()
+
+    def _known_name(self) -> str:
+        return str(self._base.identity) if self._base is not None and self._base.identity is not None else ""
+
+    def _show(self, _value: object = None) -> None:
+        """What it takes; what is in the way keeps Make off."""
+        brings, base = self.source.value() == "files", self._base
+        self.name.setEnabled(not brings)
+        self.four_bit.setEnabled(not brings)
+        said = self._fault
+        if base is not None:
+            licence = base.licence or "not told here; read its page before you use it"
+            self._about.setText(f"{bytes_text(base.weight_bytes)} here. Licence: {licence}.")
+            found = [*bundle_problems(self._config), *self._place_problems(base.needed_bytes(with_files=brings))]
+            said = " ".join(f"{one.message} {one.hint}" for one in found) or self._model_fault(base, brings)
+        self._problem.setText(said)
+        self._problem.setVisible(bool(said) and not self._job.is_running)
+        self._show_buttons()
+
+    def _place_problems(self, needed: int) -> list[Problem]:
+        out = Path(self.out.value() or "").expanduser()
+        if not out.is_absolute():
+            return [Problem("out", "Choose a file by its whole path.")]
+        return destination_problems(out, needed)
+
+    def _model_fault(self, base: BaseModel, brings: bool) -> str:
+        if brings:
+            said = "This model is quantized by MLX, which transformers does not read. Name what it was made from."
+            return said if base.is_packed else ""
+        if parse_model_id(self.name.value()) is None:
+            return "Name the model on the hub (organization/model), or take its files along."
+        return ""
+
+    def _show_buttons(self) -> None:
+        running = self._job.is_running
+        self._form.setEnabled(not running)
+        self.make_button.setVisible(not running)
+        self.make_button.setEnabled(self._base is not None and not self._problem.text())
+        self.stop_button.setVisible(running)
+
+    def _on_event(self, said: event.Event) -> None:
+        if isinstance(said, event.Progressed):
+            self.progress.show_progress(said)
+        elif isinstance(said, event.Result):
+            self._made = Path(said.data["path"])
+            lines = (
+                f"{self._made.name}: {size_line(said.data)}",
+                model_line(said.data),
+                f"Targets: {', '.join(said.data['target_modules'])}, {len(said.data['modules']):,} modules.",
+                "There: pip install -r requirements.txt, then python train.py.",
+            )
+            self.result_text.setText("\n".join(lines))
+            self._result.show()
+
+    def _on_ended(self, outcome: WorkerOutcome) -> None:
+        if outcome.ok and outcome.finished is not None and outcome.finished.reason == "completed":
+            self.progress.say("")
+            self.out.set_value(str(_free_file(self._config)))
+        else:
+            self.progress.end(outcome)
+        self._show()
+
+    def _on_reveal(self) -> None:
+        if self._made is not None:
+            self._reveal(self._made)
+
+    # -- building ---------------------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        what = QLabel(WHAT, self)
+        what.setWordWrap(True)
+        theme.set_role(what, role="muted")
+        self._form = self._built_form()
+        self._problem = QLabel(self)
+        self._problem.setObjectName("bundle.problem")
+        self._problem.setWordWrap(True)
+        theme.set_role(self._problem, role="error")
+        self.progress = JobProgress("bundle", self)
+        self._result = self._built_result()
+        self._result.hide()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(*[theme.SPACE * 2] * 4)
+        layout.setSpacing(theme.SPACE * 2)
+        for part in (what, self._form, self._problem, self.progress, self._result):
+            layout.addWidget(part)
+        layout.addStretch(1)
+        layout.addLayout(self._built_buttons())
+
+    def _built_form(self) -> QWidget:
+        form = QWidget(self)
+        self.source = ChoiceBox(
+            (("hub", "Downloaded there, from the hub"), ("files", "Its files come along")), form
+        )
+        self.source.setObjectName("bundle.source")
+        self.source.setAccessibleName("Base model")
+        self.source.edited.connect(self._show)
+        self.name = TextEditor(form)
+        self.name.setObjectName("bundle.name")
+        self.name.setAccessibleName("Name on the hub")
+        self.name.setPlaceholderText("organization/model")
+        self.name.edited.connect(self._show)
+        self.four_bit = CheckEditor("Load it in 4 bit there", form)
+        self.four_bit.setObjectName("bundle.four_bit")
+        self.four_bit.setToolTip("With bitsandbytes: a quarter of the memory, on NVIDIA only, and other losses")
+        self._about = QLabel(form)
+        self._about.setObjectName("bundle.about")
+        self._about.setWordWrap(True)
+        theme.set_role(self._about, role="small")
+        self.out = PathEditor(BUNDLE_OUT, form)
+        self.out.browse_button.hide()
+        self.out.line.setObjectName(BUNDLE_OUT.path)
+        self.out.line.setAccessibleName(BUNDLE_OUT.label)
+        self.out.line.setToolTip("A name that ends in .zip, .tar or .tar.gz makes an archive, any other a folder")
+        self.out.edited.connect(self._show)
+        rows = QFormLayout(form)
+        rows.setContentsMargins(0, 0, 0, 0)
+        rows.setHorizontalSpacing(theme.SPACE * 2)
+        rows.setVerticalSpacing(theme.SPACE)
+        first = QLabel("Base model", form)
+        first.setMinimumWidth(theme.text_width(BUNDLE_LABEL_WIDTH))
+        rows.addRow(first, self.source)
+        rows.addRow("Name on the hub", self.name)
+        rows.addRow("", self.four_bit)
+        rows.addRow("", self._about)
+        rows.addRow(BUNDLE_OUT.label, self.out)
+        return form
+
+    def _built_result(self) -> QFrame:
+        card = QFrame(self)
+        theme.set_role(card, role="card")
+        self.result_text = QLabel(card)
+        self.result_text.setObjectName("bundle.result")
+        self.result_text.setWordWrap(True)
+        self.reveal_button = QPushButton("Show in the File Manager", card)
+        self.reveal_button.setObjectName("bundle.reveal")
+        self.reveal_button.clicked.connect(self._on_reveal)
+        row = QHBoxLayout()
+        row.addStretch(1)
+        row.addWidget(self.reveal_button)
+        layout = QVBoxLayout(card)
+        layout.setContentsMargins(*[theme.SPACE * 2] * 4)
+        layout.addWidget(self.result_text)
+        layout.addLayout(row)
+        return card
+
+    def _built_buttons(self) -> QHBoxLayout:
+        self.make_button = QPushButton("Make the bundle", self)
+        self.make_button.setObjectName("bundle.start")
+        self.make_button.setDefault(True)
+        theme.set_role(self.make_button, kind="primary")
+        self.stop_button = QPushButton("Stop", self)
+        self.stop_button.setObjectName("bundle.stop")
+        self.close_button = QPushButton("Close", self)
+        self.close_button.setObjectName("bundle.close")
+        self.make_button.clicked.connect(self.make)
+        self.stop_button.clicked.connect(self.stop)
+        self.close_button.clicked.connect(self.close)
+        row = QHBoxLayout()
+        row.addStretch(1)
+        for button in (self.close_button, self.stop_button, self.make_button):
+            row.addWidget(button)
+        return row
+
+
+def _base_of(config: TrainConfig) -> tuple[BaseModel | None, str]:
+    try:
+        return base_model(config.model), ""
+    except UnusableError as error:
+        return None, error.problems[0].sentence()
+
+
+def _free_file(config: TrainConfig) -> Path:
+    """A new archive among the bundles, named like the adapter."""
+    word = re.sub(r"[^\w.-]+", "-", config.adapter_name).strip("-.") or "setup"
+    folder, number = place.data_dir() / "bundles", 1
+    while (path := folder / (f"{word}.zip" if number == 1 else f"{word}-{number}.zip")).exists():
+        number += 1
+    return path
