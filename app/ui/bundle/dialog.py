@@ -39,7 +39,7 @@ from app.ui.worker.process import WorkerOutcome
 
 BUNDLE_DIALOG_SIZE = (680, 540)  # px in Inter, at least
 BUNDLE_OUT = FieldSpec("bundle.out", "New file", "path", "")
-WHAT = (
+WHAT_A_BUNDLE_IS = (
     "Tokens, labels, targets and every value of this setup, with a script that trains it on another machine, such "
     "as one with an NVIDIA GPU. The folder run that comes back opens here, among the runs and in Compare."
 )
@@ -191,7 +191,7 @@ class BundleDialog(QDialog):
     # -- building ---------------------------------------------------------------------------------------------
 
     def _build(self) -> None:
-        what = QLabel(WHAT, self)
+        what = QLabel(WHAT_A_BUNDLE_IS, self)
         what.setWordWrap(True)
         theme.set_role(what, role="muted")
         self._form = self._built_form()
