@@ -141,7 +141,9 @@ def read_axolotl(found: ForeignFile) -> None:
     argument.read_reports(found, trackers, "wandb_project" if "wandb" in trackers else "use_tensorboard")
     if project := found.take("wandb_project"):
         found.put("project_name", str(project), "wandb_project")
-    found.keys["plugins"] = [name for name in found.words("plugins") if not any(part in name for part in _FASTER)]
+    if "plugins" in found.keys:
+        names = found.words("plugins")
+        found.keys["plugins"] = [name for name in names if not any(part in name for part in _FASTER)]
     found.lose(_LOST)
     argument.complete(found)
     found.finish(_HARMLESS)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
-from mlx.utils import tree_flatten
 
 from app.core.model.adapter_file import ADAPTER_CONFIG, ADAPTER_FILE
 from app.core.problem import Problem
@@ -26,13 +25,8 @@ class AdapterWriter:
     """Copies mlx-lm's adapters, and puts PEFT's into mlx-lm's names."""
 
     def problems(self, plan: ExportPlan) -> list[Problem]:
-        """A DoRA's strength, and PEFT adapters whose modules have different ranks, are refused."""
-        found = scale_problems(plan)
-        config = plan.adapter_config
-        if is_peft(config) and (config.get("rank_pattern") or config.get("alpha_pattern")):
-            said = "This PEFT adapter has other ranks or alphas in some modules; mlx-lm's layout has one for all."
-            found.append(Problem("format", said, hint="Export it fused, or as peft."))
-        return found
+        """A DoRA's strength is refused."""
+        return scale_problems(plan)
 
     def write(self, plan: ExportPlan, tuned: TunedModel, folder: Path, progress: Phases) -> None:
         """``adapters.safetensors`` and ``adapter_config.json``."""
@@ -57,7 +51,34 @@ def _weights(tuned: TunedModel) -> Arrays:
     parts = tuned.adapter.parts
     if tuned.adapter.kind == "full":
         return dict(parts)
-    return {f"{path}.{leaf}": part[leaf] for path, part in parts.items() for leaf in ADAPTER_LEAVES if leaf in part}
+    weights = {
+        f"{path}.{leaf}": part[leaf] for path, part in parts.items() for leaf in ADAPTER_LEAVES if leaf in part
+    }
+    rank, scale = _shape(parts)
+    for path, part in parts.items():
+        if (rank, scale) != (_rank(part), part.scale):
+            weights[f"{path}.lora_a"], weights[f"{path}.lora_b"] = _in_shape(part, rank, scale)
+    return weights
+
+
+def _rank(part: Any) -> int:
+    """Experts keep (experts, rank, inputs) and (experts, outputs, rank), others (inputs, rank), (rank, outputs)."""
+    return int(part.lora_b.shape[-1 if part.lora_b.ndim == 3 else 0])
+
+
+def _shape(parts: dict[str, Any]) -> tuple[int, float]:
+    """The one rank and scale that mlx-lm's layout has for all: the widest, and the first one's."""
+    return max(map(_rank, parts.values())), float(next(iter(parts.values())).scale)
+
+
+def _in_shape(part: Any, rank: int, scale: float) -> tuple[mx.array, mx.array]:
+    """The matrices of a part of another rank or scale (PEFT's patterns): widened by nothing, scaled before."""
+    more = rank - _rank(part)
+    in_a, in_b = (1, 2) if part.lora_b.ndim == 3 else (1, 0)
+    b = part.lora_b if part.scale == scale else (part.lora_b * (part.scale / scale)).astype(part.lora_b.dtype)
+    pad_a = [(0, more if axis == in_a else 0) for axis in range(part.lora_a.ndim)]
+    pad_b = [(0, more if axis == in_b else 0) for axis in range(b.ndim)]
+    return mx.pad(part.lora_a, pad_a), mx.pad(b, pad_b)
 
 
 def _config(plan: ExportPlan, tuned: TunedModel) -> dict[str, Any]:
@@ -75,9 +96,8 @@ def _config(plan: ExportPlan, tuned: TunedModel) -> dict[str, Any]:
 def _translated(plan: ExportPlan, tuned: TunedModel) -> dict[str, Any]:
     """mlx-lm's words for what a PEFT adapter adapts: every module by its own path."""
     parts = tuned.adapter.parts
-    first = next(iter(parts.values()))
-    rank = dict(tree_flatten(first.parameters()))["lora_a"].shape[-1]
-    parameters = {"rank": rank, "scale": first.scale, "dropout": 0.0, "keys": sorted(parts)}
+    rank, scale = _shape(parts)
+    parameters = {"rank": rank, "scale": scale, "dropout": 0.0, "keys": sorted(parts)}
     return {
         "model": plan.source.base,
         "fine_tune_type": tuned.adapter.kind,

@@ -3,8 +3,8 @@
 The layout, as Hugging Face's PEFT writes it: tensors are named ``base_model.model.MODULE.lora_A.weight``, of shape
 (rank, inputs), and ``….lora_B.weight``, of shape (outputs, rank); both are mlx-lm's transposed. The factor is
 ``lora_alpha / rank``, or ``lora_alpha / √rank`` with ``use_rslora``; ``rank_pattern`` and ``alpha_pattern`` change
-both by module. DoRA adds ``….lora_magnitude_vector[.weight]``. What goes beyond LoRA on linear layers and
-embeddings is refused by name.
+both by module. DoRA adds ``….lora_magnitude_vector[.weight]``. Experts, 3-D parameters in transformers 5, are
+adapted through ``target_parameters``: one matrix has those of all, and gates and ups are one. What goes beyond LoRA on linear layers, experts and embeddings is refused by name.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
+from mlx_lm.models.switch_layers import QuantizedSwitchLinear, SwitchLinear
 from mlx_lm.tuner.dora import DoRALinear
-from mlx_lm.tuner.lora import LoRAEmbedding, LoRALinear
+from mlx_lm.tuner.lora import LoRAEmbedding, LoRALinear, LoRASwitchLinear
 
 from app.core.problem import Problem, UnusableError
 from app.worker.array import Arrays
@@ -37,12 +38,15 @@ UNKNOWN_FEATURES = {
     "modules_to_save": "it replaces whole modules",
     "layer_replication": "it repeats layers of the base",
     "trainable_token_indices": "it trains single rows of the embeddings",
-    "target_parameters": "it adapts parameters that are no modules",
     "lora_bias": "its matrices have biases",
     "use_qalora": "it is a QALoRA adapter",
     "alora_invocation_tokens": "it is active only after certain tokens",
 }
 
+# A parameter of the experts, by its name in ``target_parameters`` (or the end of it), and mlx-lm's matrices of it.
+EXPERTS = re.compile(r"^(?P<before>.+)\.experts(?P<inner>\.base_layer)?$")
+EXPERT_MATRICES = {"gate_up_proj": ("gate_proj", "up_proj"), "down_proj": ("down_proj",)}
+SWITCH = (SwitchLinear, QuantizedSwitchLinear)
 # Where mlx-lm's models call a part otherwise than those of transformers do (their `sanitize`).
 RENAMED = (("transformer.", "model."), ("gpt_neox.layers.", "model.h."), ("gpt_neox.", "model."))
 
@@ -75,9 +79,15 @@ def peft_modules(
     """
     if problems := _beyond(config, file):
         raise UnusableError(problems)
+    experts, weights = _experts_apart(weights)
     parts, problems = _parts(config, weights, file)
     modules: dict[str, nn.Module] = {}
     missing: list[str] = []
+    for name, tensors in experts.items():
+        try:
+            modules |= _expert_modules(config, name, tensors, experts, base)
+        except (ValueError, TypeError, re.error) as error:
+            problems.append(adapter_problem(f"{name}: {error}.", file))
     for name, part in parts.items():
         path = _place(name, base)
         if path is None:
@@ -133,6 +143,83 @@ def _parts(config: Mapping[str, Any], weights: Arrays, file: Path) -> tuple[dict
         except (ValueError, TypeError, re.error) as error:
             problems.append(adapter_problem(f"{module}: {error}.", file))
     return parts, problems
+
+
+def _experts_apart(weights: Arrays) -> tuple[dict[str, Arrays], Arrays]:
+    """The tensors of experts by the module that has them, and the others."""
+    experts: dict[str, Arrays] = defaultdict(dict)
+    others: Arrays = {}
+    for name, array in weights.items():
+        found = PART_NAME.match(name)
+        module = found["module"].removeprefix(PEFT_PREFIX) if found else ""
+        if found and EXPERTS.match(module):
+            experts[module][found["part"]] = array
+        else:
+            others[name] = array
+    return dict(experts), others
+
+
+def _expert_modules(
+    config: Mapping[str, Any],
+    name: str,
+    tensors: Arrays,
+    experts: Mapping[str, Arrays],
+    base: Mapping[str, nn.Module],
+) -> dict[str, nn.Module]:
+    """The modules of one parameter of a layer's experts; raises `ValueError` in words.
+
+    PEFT holds (experts · rank, inputs) and (outputs, rank · experts); of several parameters of one module the last
+    one wraps the others.
+    """
+    found = EXPERTS.match(name)
+    assert found is not None
+    parameter = _parameter(config, name, is_inner=bool(found["inner"]), has_inner=f"{name}.base_layer" in experts)
+    place = _place(f"{found['before']}.switch_mlp.down_proj", base)
+    if place is None:
+        raise ValueError("the base model has no experts there that mlx-lm keeps as such")
+    before = place.rpartition(".")[0]
+    linears: list[Any] = [base[f"{before}.{matrix}"] for matrix in EXPERT_MATRICES[parameter]]
+    if set(tensors) != {"lora_A", "lora_B"}:
+        raise ValueError("only plain LoRA can be put on experts")
+    if not all(isinstance(linear, SWITCH) for linear in linears):
+        raise ValueError("the base model's experts are of another form")
+    full = f"{found['before']}.experts.{parameter}"
+    rank = int(_by_pattern(config, "rank_pattern", full, config.get("r")))
+    alpha = float(_by_pattern(config, "alpha_pattern", full, config.get("lora_alpha")))
+    count, inputs = linears[0].num_experts, linears[0].input_dims
+    outputs = [linear.output_dims for linear in linears]
+    a, b = tensors["lora_A"], tensors["lora_B"]
+    wanted = [(count * rank, inputs), (sum(outputs), count * rank)]
+    if [a.shape, b.shape] != wanted:
+        sizes = " and ".join("{:,} × {:,}".format(*shape) for shape in (a.shape, b.shape))
+        needed = " and ".join("{:,} × {:,}".format(*shape) for shape in wanted)
+        raise ValueError(f"{parameter} is {sizes} in the adapter; {count} experts of rank {rank} need {needed}")
+    scale = alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
+    each_a = a.reshape(count, rank, inputs)
+    each_b = mx.contiguous(b.reshape(sum(outputs), rank, count).transpose(2, 0, 1))
+    halves = mx.split(each_b, [outputs[0]], axis=1) if len(linears) > 1 else [each_b]
+    made: dict[str, nn.Module] = {}
+    for matrix, linear, half in zip(EXPERT_MATRICES[parameter], linears, halves, strict=True):
+        module: Any = LoRASwitchLinear.from_base(linear, r=rank, dropout=0.0, scale=scale)
+        module.update({"lora_a": each_a, "lora_b": mx.contiguous(half)})
+        made[f"{before}.{matrix}"] = module
+    return made
+
+
+def _parameter(config: Mapping[str, Any], name: str, *, is_inner: bool, has_inner: bool) -> str:
+    """Which parameter of the experts the tensors of ``name`` adapt: the outer ones are of the last declared."""
+    module = name.removesuffix(".base_layer")
+    given = [str(target) for target in config.get("target_parameters") or ()]
+    named = [
+        parameter
+        for parameter in EXPERT_MATRICES
+        if any(f"{module}.{parameter}" == one or f"{module}.{parameter}".endswith(f".{one}") for one in given)
+    ]
+    if strange := [one for one in given if one.rpartition(".")[2] not in (*EXPERT_MATRICES, "weight")]:
+        raise ValueError(f"target_parameters names {some(strange)}, which has no place in mlx-lm's model")
+    if len(named) != (2 if is_inner or has_inner else 1):
+        raise ValueError("its matrices and target_parameters in adapter_config.json contradict each other")
+    return named[0] if is_inner else named[-1]
 
 
 def _part(config: Mapping[str, Any], module: str, tensors: Arrays) -> PeftPart:

@@ -14,6 +14,7 @@ from mlx_lm import load
 
 from app.core.problem import UnusableError
 from app.worker.export.peft import targets
+from app.worker.model.adapter_switch import AdapterSwitch
 from tests.worker.answering_model import make_adapter, make_model
 from tests.worker.export.exporting import exported, run_export
 from tests.worker.export.hf_model import MORE, mlx_logits, torch_logits, write_adapter, write_hf_model
@@ -97,6 +98,26 @@ def test_the_way_from_peft_to_mlx_and_back_loses_nothing(tmp_path: Path, kind: s
         assert (told["r"], told["lora_alpha"]) == (config["r"], config["lora_alpha"])
 
 
+@pytest.mark.torch
+@pytest.mark.parametrize("keys", [None, ["mlp.switch_mlp.down_proj"], ["mlp.switch_mlp.gate_proj", "mlp.gate"]])
+def test_experts_come_back_as_they_were(bases: Path, tmp_path: Path, keys: list[str] | None) -> None:
+    """3-D parameters, from PEFT to MLX and back: the same logits, and where all have one rank the same tensors."""
+    base = bases / "qwen3_moe"
+    own = write_adapter(base, tmp_path / "own", **({} if keys is None else {"keys": keys}))
+    peft = exported(tmp_path, own, "peft", out=tmp_path / "peft")
+    mlx = exported(tmp_path, peft, "adapter", out=tmp_path / "mlx")
+    back = exported(tmp_path, mlx, "peft", out=tmp_path / "back")
+    assert np.abs(mlx_logits(base, mlx) - mlx_logits(base, own)).max() < 1e-4
+    wanted, found = (saved_arrays(one / "adapter_model.safetensors") for one in (peft, back))
+    assert found.keys() == wanted.keys()
+    if keys is None:  # the gates and ups are wider together than the rest
+        return
+    assert all(mx.array_equal(found[name], wanted[name]).item() for name in wanted)
+    told = [json.loads((one / "adapter_config.json").read_text()) for one in (peft, back)]
+    for key in ("target_parameters", "target_modules", "r", "lora_alpha", "rank_pattern", "alpha_pattern"):
+        assert told[0][key] == told[1][key]
+
+
 def test_what_peft_has_no_form_for_is_named(tmp_path: Path) -> None:
     base = make_model(tmp_path / "base")
     with pytest.raises(UnusableError, match="no adapter to be exported"):
@@ -137,3 +158,28 @@ def test_an_untouched_model_has_no_adapter_to_lose(tmp_path: Path) -> None:
     model, _ = load(str(base), adapter_path=str(adapter))
     trained = [array.size for name, array in tree_flatten(model.parameters()) if "lora_" in name]
     assert sum(array.size for array in saved_arrays(out / "adapter_model.safetensors").values()) == sum(trained)
+
+
+def test_ranks_and_alphas_by_module_become_one_that_answers_the_same(tmp_path: Path) -> None:
+    """mlx-lm's layout has one of both: narrower matrices are widened by nothing, and the factor stands in B."""
+    base = make_model(tmp_path / "base")
+    peft = write_peft(make_adapter(base, tmp_path / "own"), tmp_path / "peft")
+    file, config = peft / "adapter_model.safetensors", json.loads((peft / "adapter_config.json").read_text())
+    tensors = saved_arrays(file)
+    narrow = "base_model.model.model.layers.2.self_attn.q_proj"
+    tensors[f"{narrow}.lora_A.weight"] = tensors[f"{narrow}.lora_A.weight"][:2]
+    tensors[f"{narrow}.lora_B.weight"] = tensors[f"{narrow}.lora_B.weight"][:, :2]
+    mx.save_safetensors(str(file), tensors)
+    patterns = {"rank_pattern": {"layers.2.self_attn.q_proj": 2}, "alpha_pattern": {"q_proj": 10}}
+    (peft / "adapter_config.json").write_text(
+        json.dumps(config | patterns | {"base_model_name_or_path": str(base)})
+    )
+    mlx = exported(tmp_path, peft, "adapter", out=tmp_path / "mlx")
+    model, _ = load(str(base))
+    switch, tokens = AdapterSwitch(model), mx.array([[5, 9, 20, 33, 100, 7]])
+    switch.use(switch.load(peft))
+    wanted = model(tokens)
+    stock, _ = load(str(base), adapter_path=str(mlx))
+    assert mx.allclose(stock(tokens), wanted, atol=1e-4).item()
+    weights = saved_arrays(mlx / "adapters.safetensors")
+    assert weights["model.layers.2.self_attn.q_proj.lora_a"].shape[1] == 4

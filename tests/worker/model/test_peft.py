@@ -207,3 +207,75 @@ def _refusal(base: Path, adapter: Path) -> str:
         AdapterSwitch(model).load(adapter)
     assert mx.array_equal(model(TOKENS), before).item()
     return str(caught.value)
+
+
+EXPERTS, HIDDEN, WIDTH = 4, 32, 16
+MOE = {"num_experts": EXPERTS, "num_experts_per_tok": 2, "moe_intermediate_size": WIDTH, "hidden_size": HIDDEN,
+       "decoder_sparse_step": 1, "mlp_only_layers": [], "norm_topk_prob": True, "num_hidden_layers": 2}  # fmt: skip
+AT = "model.layers.1.mlp.experts"
+
+
+def moe(folder: Path) -> Any:
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(config_of("qwen3_moe") | MOE))
+    return build_model(folder)[0]
+
+
+def expert_tensors(outer: str, inner: str = "") -> dict[str, mx.array]:
+    """What PEFT's wrappers of parameters hold: (experts · rank, inputs) and (outputs, rank · experts)."""
+    sizes = {"gate_up_proj": (HIDDEN, 2 * WIDTH), "down_proj": (WIDTH, HIDDEN)}
+    mx.random.seed(1)
+    found = {}
+    for place, name in ((f"base_model.model.{AT}", outer), (f"base_model.model.{AT}.base_layer", inner)):
+        if name:
+            inputs, outputs = sizes[name]
+            found[f"{place}.lora_A.weight"] = mx.random.normal((EXPERTS * RANK, inputs))
+            found[f"{place}.lora_B.weight"] = mx.random.normal((outputs, RANK * EXPERTS))
+    return found
+
+
+def test_experts_are_adapted_through_their_parameters(tmp_path: Path) -> None:
+    """Expert by expert against the delta that PEFT computes: Σ over the rank of B[:, r, e] A[e, r, :]."""
+    base = dict(moe(tmp_path / "moe").named_modules())
+    tensors = expert_tensors("down_proj", "gate_up_proj")
+    config = {
+        "peft_type": "LORA", "r": RANK, "lora_alpha": 8, "alpha_pattern": {r"experts\.down_proj": 2},
+        "target_parameters": ["mlp.experts.gate_up_proj", "mlp.experts.down_proj"],
+    }  # fmt: skip
+    found = peft_modules(config, tensors, base, tmp_path)
+    paths = [f"model.layers.1.mlp.switch_mlp.{name}" for name in ("gate_proj", "up_proj", "down_proj")]
+    assert sorted(found) == sorted(paths)
+
+    def delta(place: str, scale: float) -> mx.array:
+        a = tensors[f"base_model.model.{place}.lora_A.weight"].reshape(EXPERTS, RANK, -1)
+        b = tensors[f"base_model.model.{place}.lora_B.weight"]
+        b = b.reshape(b.shape[0], RANK, EXPERTS)
+        return (
+            mx.stack([sum(b[:, r, e][:, None] * a[e, r][None] for r in range(RANK)) for e in range(EXPERTS)])
+            * scale
+        )
+
+    both, down = delta(f"{AT}.base_layer", 2.0), delta(AT, 0.5)
+    for path, wanted in zip(paths, (both[:, :WIDTH], both[:, WIDTH:], down), strict=True):
+        module: Any = found[path]
+        fused = module.fuse().weight - base[path].weight
+        assert mx.allclose(fused, wanted, atol=1e-4).item()
+
+
+@pytest.mark.parametrize(
+    ("tensors", "config", "said"),
+    [
+        (("down_proj",), {"target_parameters": ["mlp.experts.gate_up_proj"]}, "is 16 × 16 and 32 × 16"),
+        (("down_proj",), {"target_parameters": ["mlp.experts.w13"]}, "target_parameters names mlp.experts.w13"),
+        (("down_proj", "gate_up_proj"), {"target_parameters": ["experts.down_proj"]}, "contradict each other"),
+        (("down_proj",), {}, "contradict each other"),
+    ],
+)  # fmt: skip
+def test_experts_of_another_form_are_named(
+    tmp_path: Path, tensors: tuple[str, ...], config: dict[str, Any], said: str
+) -> None:
+    base = dict(moe(tmp_path / "moe").named_modules())
+    plain = {"peft_type": "LORA", "r": RANK, "lora_alpha": 8}
+    with pytest.raises(UnusableError) as caught:
+        peft_modules(plain | config, expert_tensors(*tensors), base, tmp_path)
+    assert said in str(caught.value)
