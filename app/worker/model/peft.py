@@ -4,7 +4,8 @@ The layout, as Hugging Face's PEFT writes it: tensors are named ``base_model.mod
 (rank, inputs), and ``….lora_B.weight``, of shape (outputs, rank); both are mlx-lm's transposed. The factor is
 ``lora_alpha / rank``, or ``lora_alpha / √rank`` with ``use_rslora``; ``rank_pattern`` and ``alpha_pattern`` change
 both by module. DoRA adds ``….lora_magnitude_vector[.weight]``. Experts, 3-D parameters in transformers 5, are
-adapted through ``target_parameters``: one matrix has those of all, and gates and ups are one. What goes beyond LoRA on linear layers, experts and embeddings is refused by name.
+adapted through ``target_parameters``: one matrix has those of all, and gates and ups are one. What goes beyond LoRA
+on linear layers, experts and embeddings is refused by name.
 """
 
 from __future__ import annotations
