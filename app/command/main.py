@@ -43,6 +43,7 @@ VERBS = {
         "app.command.remote.bundle", "a setup sealed for another machine: tokens, targets, a torch script"
     ),
     "serve": Verb("app.command.tuned.serve", "a tuned model for programs that speak to OpenAI's, on this machine"),
+    "merge": Verb("app.command.tuned.merge", "several adapters of one base become one, measured"),
     "models": Verb("app.command.model", "search, download, list and convert models"),
     "queue": Verb("app.command.queue", "train setups one after the other; sweep over values"),
     "runs": Verb("app.command.run", "list, show, compare, name, report and delete runs"),

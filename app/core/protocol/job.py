@@ -215,6 +215,27 @@ class ServeJob(Job):
     max_tokens: Annotated[int, Field(ge=1)] = 512
 
 
+class MergeJob(Job):
+    """Merges adapters of one base (runs, folders or checkpoints), measures all of them, and writes the new one.
+
+    ``method`` is a name in `app.core.export.merge`; ``weights`` are one for each, none at all is 1 for all.
+    ``rank`` None is the sum of the ranks for linear, else the largest. Without ``out`` nothing is written.
+    ``data`` None are the held-out rows of the first run.
+    """
+
+    task: Literal["merge"] = "merge"
+    adapters: tuple[Path, ...]
+    weights: tuple[Annotated[float, Field(allow_inf_nan=False)], ...] = ()
+    method: str = "linear"
+    density: Annotated[float, Field(gt=0, le=1)] = 0.5
+    rank: Annotated[int, Field(ge=1)] | None = None
+    seed: int = 0
+    model: str = ""
+    data: Path | None = None
+    config: ConfigSource = Field(default_factory=dict)
+    out: Path | None = None
+
+
 class RewardJob(Job):
     """Runs the user's own reward functions, each score within ``timeout_s`` seconds."""
 
@@ -225,7 +246,8 @@ class RewardJob(Job):
 
 AnyJob: TypeAlias = (
     TrainJob | ProbeJob | InspectJob | CheckJob | TokenizeJob | PreviewJob | RowsJob | GenerateJob | EvaluateJob
-    | HubSearchJob | HubDownloadJob | HubLoginJob | ConvertJob | ExportJob | BundleJob | ServeJob | RewardJob
+    | HubSearchJob | HubDownloadJob | HubLoginJob | ConvertJob | ExportJob | BundleJob | ServeJob | MergeJob
+    | RewardJob
 )  # fmt: skip
 _ADAPTER: TypeAdapter[AnyJob] = TypeAdapter(Annotated[AnyJob, Field(discriminator="task")])
 JOBS: dict[str, type[AnyJob]] = {kind.model_fields["task"].default: kind for kind in get_args(AnyJob)}

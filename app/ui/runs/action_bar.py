@@ -71,6 +71,7 @@ class RunActionBar(QWidget):
     export_requested = Signal(object)
     chat_requested = Signal(object)
     serve_requested = Signal(object)
+    merge_requested = Signal(object)  # the folders of several runs: tuple[Path, …]
     rename_requested = Signal()
     deleted = Signal(list)  # list[RunDir]
     told = Signal(str)
@@ -107,6 +108,7 @@ class RunActionBar(QWidget):
         self.report.setEnabled(one is not None and not self._work.is_busy)
         for action in (self.compare, self.export, self.chat, self.serve):
             action.setEnabled(one is not None and (one.run.adapters / ADAPTER_FILE).is_file())
+        self.merge.setEnabled(len(runs) > 1 and all((run.run.adapters / ADAPTER_FILE).is_file() for run in runs))
         self.resume.setEnabled(one is not None and one.can_resume)
         self.extend.setEnabled(one is not None and not one.is_live and one.has_saved_state)
         live = any(run.is_live for run in runs)
@@ -136,6 +138,8 @@ class RunActionBar(QWidget):
         self.chat = self._action("chat", "Chat…", self._on_chat)
         self.serve = self._action("serve", "Use It Now…", self._on_serve)
         self.export = self._action("export", "Export…", self._on_export)
+        self.merge = self._action("merge", "Merge Adapters…", self._on_merge)
+        self.merge.setToolTip("One adapter of several runs of the same base")
         self.resume = self._action("resume", "Resume", self._on_resume)
         self.extend = self._action("extend", "Train Longer…", self._on_extend)
         self.duplicate = self._action("duplicate", "Duplicate as a New Setup", self._on_duplicate)
@@ -218,6 +222,9 @@ class RunActionBar(QWidget):
 
     def _on_serve(self) -> None:
         self.serve_requested.emit(self._run.path)
+
+    def _on_merge(self) -> None:
+        self.merge_requested.emit(tuple(run.run.path for run in self._runs))
 
     def _on_resume(self) -> None:
         self.resume_requested.emit(self._run.path)

@@ -57,6 +57,7 @@ class RunsTab(QWidget):
     export_requested = Signal(object)
     chat_requested = Signal(object)
     serve_requested = Signal(object)
+    merge_requested = Signal(object)
     told = Signal(str)
     warned = Signal(str)
 
@@ -324,7 +325,7 @@ class RunsTab(QWidget):
         self.bar.deleted.connect(self._on_deleted)
         for name in ("open_requested", "duplicate_requested", "resume_requested", "extend_requested",
                      "compare_requested", "export_requested", "chat_requested", "serve_requested",
-                     "told", "warned"):  # fmt: skip
+                     "merge_requested", "told", "warned"):  # fmt: skip
             getattr(self.bar, name).connect(getattr(self, name))
         find = QShortcut(QKeySequence(QKeySequence.StandardKey.Find), self)
         find.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)

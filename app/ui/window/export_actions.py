@@ -1,4 +1,4 @@
-"""Exports and bundles, and the window: who asks for one, and the dialog that does it."""
+"""Exports, merges and bundles, and the window: who asks for one, and the dialog that does it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from app.core.config.train_config import TrainConfig
     from app.ui.bundle.dialog import BundleDialog
     from app.ui.export.dialog import ExportDialog
+    from app.ui.export.merge_dialog import MergeDialog
 
 
 class ExportActions(QObject):
@@ -20,7 +21,7 @@ class ExportActions(QObject):
     def __init__(self, window: QWidget) -> None:
         super().__init__(window)
         self._window = window
-        self.dialog: ExportDialog | BundleDialog | None = None
+        self.dialog: ExportDialog | BundleDialog | MergeDialog | None = None
 
     def ask_export(self, source: Path) -> None:
         """Asks how to export a run, an adapter's folder or a checkpoint's file."""
@@ -34,7 +35,13 @@ class ExportActions(QObject):
 
         self._open(BundleDialog(config, self._window))
 
-    def _open(self, dialog: ExportDialog | BundleDialog) -> None:
+    def ask_merge(self, sources: tuple[Path, ...]) -> None:
+        """Asks how to merge the adapters of several runs."""
+        from app.ui.export.merge_dialog import MergeDialog
+
+        self._open(MergeDialog(sources, self._window))
+
+    def _open(self, dialog: ExportDialog | BundleDialog | MergeDialog) -> None:
         self.dialog = dialog
         dialog.finished.connect(self._on_finished)
         dialog.open()

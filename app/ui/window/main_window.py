@@ -286,6 +286,7 @@ class MainWindow(QMainWindow):
             tab.export_requested.connect(self.export_actions.ask_export)
             tab.chat_requested.connect(self.tuned_actions.ask_chat)
             tab.serve_requested.connect(self.tuned_actions.ask_serve)
+            tab.merge_requested.connect(self.export_actions.ask_merge)
             tab.told.connect(self._tell)
             tab.warned.connect(self._warn)
             self.session.ended.connect(tab.refresh)

@@ -90,7 +90,7 @@ def _measure(channel: Channel, job_dir: Path, job: EvaluateJob, reporter: Report
         adapter and adapter.at(strength)
         for adapter, strength in zip(_adapters(switch, names), strengths, strict=False)
     ]
-    held_out = _held_out(config, data, job_dir, tokenizer, reporter)
+    held_out = held_out_rows(config, data, job_dir, tokenizer, reporter)
     scoring = scoring_of(job, config, held_out.exchanges)
     neutral = _neutral(channel, config, names, switch, tokenizer, reporter)
     columns: list[dict[str, Any]] = []
@@ -170,7 +170,7 @@ def _mean_loss(model: nn.Module, token_set: TokenSet) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class _HeldOutData:
+class HeldOutRows:
     """Tokenized examples, and each as text with its place in the user's own file."""
 
     examples: TokenSet
@@ -178,7 +178,9 @@ class _HeldOutData:
     places: list[tuple[str, int]]
 
 
-def _held_out(config: TrainConfig, data: Path, job_dir: Path, tokenizer: Any, reporter: Reporter) -> _HeldOutData:
+def held_out_rows(
+    config: TrainConfig, data: Path, job_dir: Path, tokenizer: Any, reporter: Reporter
+) -> HeldOutRows:
     """All rows of ``data``, whatever form it has, in their order; nothing of it is set aside."""
     whole = {"data": str(data), "valid_data": "", "test_data": "", "valid_fraction": 0.0, "test_fraction": 0.0}
     tokenized = tokenize_config(config.with_values(whole), job_dir / "data", tokenizer, reporter)
@@ -193,7 +195,7 @@ def _held_out(config: TrainConfig, data: Path, job_dir: Path, tokenizer: Any, re
         if line in wanted
     }
     places = [origin(path, line, origins.get("train")) for line in lines]
-    return _HeldOutData(found.token_set, [rows[line] for line in lines], places)
+    return HeldOutRows(found.token_set, [rows[line] for line in lines], places)
 
 
 def _run(adapter: Path | None) -> dict[str, Any] | None:
@@ -205,7 +207,7 @@ def _run(adapter: Path | None) -> dict[str, Any] | None:
     return {name: tree[name] for name in RUN_FACTS}
 
 
-def _compare(columns: list[dict[str, Any]], tokens: list[int], held_out: _HeldOutData) -> None:
+def _compare(columns: list[dict[str, Any]], tokens: list[int], held_out: HeldOutRows) -> None:
     """Adds to each column how it differs from the first one."""
     first, raw = columns[0], [column["scores"] for column in columns]
     for number, column in enumerate(columns):
@@ -226,7 +228,7 @@ def _compare(columns: list[dict[str, Any]], tokens: list[int], held_out: _HeldOu
         }
 
 
-def _moved(one: Moved, held_out: _HeldOutData) -> dict[str, Any]:
+def _moved(one: Moved, held_out: HeldOutRows) -> dict[str, Any]:
     exchange, (file, line) = held_out.exchanges[one.number], held_out.places[one.number]
     return {
         "number": one.number,

@@ -47,6 +47,7 @@ TASKS = {
     "export": "app.worker.export.task:export_model",
     "bundle": "app.worker.bundle.task:bundle",
     "serve": "app.worker.endpoint.task:serve_tuned",
+    "merge": "app.worker.merge.task:merge",
     "reward": "app.worker.rollout.reward_process:serve_rewards",
 }
 

@@ -27,6 +27,7 @@ from app.core.protocol import event
 from app.core.run.catalog import RunCatalog
 from app.core.run.folder import RunDir, prepare_run
 from app.core.run.note import RunNote, load_note, save_note
+from app.core.run.summary import summarize
 from app.core.system.setting import load_settings
 from app.ui.runs.action_bar import move_to_trash
 from app.ui.runs.column import COLUMN_KEYS, RUN_COLUMNS, created_text
@@ -353,6 +354,19 @@ def test_commands_and_the_config_are_copied(qtbot: QtBot, tab: RunsTab, runs: li
     assert str(runs[0].adapters) not in clipboard.text(), "stock mlx-lm must not write over this run's adapter"
     tab.bar.yaml.trigger()
     assert clipboard.text() == runs[0].setup.read_text()
+
+
+def test_several_runs_with_adapters_can_be_merged(qtbot: QtBot, tab: RunsTab, runs: list[RunDir]) -> None:
+    summaries = [summarize(run) for run in runs[:2]]
+    for run in runs[:2]:
+        run.adapters.mkdir(exist_ok=True)
+        (run.adapters / "adapters.safetensors").touch()
+    tab.bar.show_runs(summaries[:1])
+    assert not tab.bar.merge.isEnabled()
+    tab.bar.show_runs(summaries)
+    with qtbot.waitSignal(tab.merge_requested) as asked:
+        tab.bar.merge.trigger()
+    assert asked.args == [tuple(run.path for run in runs[:2])]
 
 
 def test_a_report_is_written_and_told(qtbot: QtBot, tab: RunsTab, runs: list[RunDir], tmp_path: Path) -> None:

@@ -103,7 +103,8 @@ def test_the_way_from_peft_to_mlx_and_back_loses_nothing(tmp_path: Path, kind: s
 def test_experts_come_back_as_they_were(bases: Path, tmp_path: Path, keys: list[str] | None) -> None:
     """3-D parameters, from PEFT to MLX and back: the same logits, and where all have one rank the same tensors."""
     base = bases / "qwen3_moe"
-    own = write_adapter(base, tmp_path / "own", **({} if keys is None else {"keys": keys}))
+    more: dict[str, Any] = {} if keys is None else {"keys": keys}
+    own = write_adapter(base, tmp_path / "own", **more)
     peft = exported(tmp_path, own, "peft", out=tmp_path / "peft")
     mlx = exported(tmp_path, peft, "adapter", out=tmp_path / "mlx")
     back = exported(tmp_path, mlx, "peft", out=tmp_path / "back")

@@ -250,10 +250,10 @@ def test_experts_are_adapted_through_their_parameters(tmp_path: Path) -> None:
         a = tensors[f"base_model.model.{place}.lora_A.weight"].reshape(EXPERTS, RANK, -1)
         b = tensors[f"base_model.model.{place}.lora_B.weight"]
         b = b.reshape(b.shape[0], RANK, EXPERTS)
-        return (
-            mx.stack([sum(b[:, r, e][:, None] * a[e, r][None] for r in range(RANK)) for e in range(EXPERTS)])
-            * scale
-        )
+        each = [
+            mx.stack([b[:, r, e][:, None] * a[e, r][None] for r in range(RANK)]).sum(axis=0) for e in range(EXPERTS)
+        ]
+        return mx.stack(each) * scale
 
     both, down = delta(f"{AT}.base_layer", 2.0), delta(AT, 0.5)
     for path, wanted in zip(paths, (both[:, :WIDTH], both[:, WIDTH:], down), strict=True):

@@ -1,0 +1,327 @@
+"""The merge dialog: how much of each adapter, by which method, measured on which rows; then the figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QCloseEvent
+from PySide6.QtWidgets import (
+    QDialog,
+    QFormLayout,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.core.config.train_config import FieldSpec
+from app.core.export.destination import destination_problems, free_destination
+from app.core.export.merge import DENSITY, MERGE_METHODS, MERGE_SEED, RANK, WEIGHT, MergeMethod, merge_sources
+from app.core.problem import UnusableError
+from app.core.protocol import event
+from app.core.protocol.job import MergeJob
+from app.ui.form.number_box import NumberBox
+from app.ui.form.path_editor import PathEditor
+from app.ui.form.plain_editor import ChoiceBox
+from app.ui.model.job_progress import JobProgress
+from app.ui.widget import theme
+from app.ui.widget.elided_label import ElidedLabel
+from app.ui.worker.job import JobRunner
+from app.ui.worker.process import WorkerOutcome
+
+MERGE_DIALOG_SIZE = (700, 640)  # px in Inter, at least
+DATA_SPEC = FieldSpec("merge.data", "Held-out data", "path", "")
+MERGED_SPEC = FieldSpec("merge.out", "New folder", "path", "")
+NUMBER_WIDTH = 110
+HEADS = ("Adapter", "Weight", "Rank", "Held-out loss")
+
+
+class MergeDialog(QDialog):
+    """Merges the adapters of ``sources`` (runs, folders or checkpoints); Measure does all of it but writing."""
+
+    def __init__(self, sources: Sequence[Path], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("merge_dialog")
+        self.setWindowTitle("Merge adapters")
+        self.resize(theme.text_width(MERGE_DIALOG_SIZE[0]), MERGE_DIALOG_SIZE[1])
+        self._paths = tuple(sources)
+        self._names, self._fault, self._word = self._read()
+        self._unreadable: set[NumberBox] = set()
+        self._job = JobRunner(self)
+        self._job.emitted.connect(self._on_event)
+        self._job.ended.connect(self._on_ended)
+        self._build()
+        self._on_method()
+
+    # -- what is chosen ---------------------------------------------------------------------------------------
+
+    @property
+    def method(self) -> MergeMethod:
+        """The chosen method."""
+        return MERGE_METHODS[str(self.method_box.value())]
+
+    @property
+    def job(self) -> MergeJob:
+        """What Merge would ask for now; Measure asks for the same without a folder."""
+        data = str(self.data.value() or "")
+        rank = self.rank.value()
+        return MergeJob(
+            adapters=self._paths,
+            weights=tuple(float(box.value() or 0) for box in self.weights),
+            method=self.method.name,
+            density=float(self.density.value() or DENSITY.default),
+            rank=None if rank is None else int(rank),
+            seed=int(self.seed.value() or 0),
+            data=Path(data).expanduser() if data else None,
+            out=Path(str(self.out.value() or "")).expanduser(),
+        )
+
+    def merge(self) -> None:
+        """Merges, measures and writes."""
+        self._start(self.job)
+
+    def measure(self) -> None:
+        """Does the same, and writes nothing."""
+        self._start(self.job.model_copy(update={"out": None}))
+
+    def stop(self) -> None:
+        """Stops; nothing of it stays."""
+        self._job.stop()
+
+    def shutdown(self) -> None:
+        """Stops the work and waits for its end, before the window closes."""
+        self._job.shutdown()
+
+    def closeEvent(self, closing: QCloseEvent) -> None:
+        self._job.shutdown()
+        super().closeEvent(closing)
+
+    def reject(self) -> None:
+        """Escape and Close stop what runs."""
+        self._job.shutdown()
+        super().reject()
+
+    def _start(self, job: MergeJob) -> None:
+        self.progress.begin("Starting …")
+        self._remark.hide()
+        self._job.start(job)
+        self._show()
+
+    # -- showing ----------------------------------------------------------------------------------------------
+
+    def _read(self) -> tuple[list[str], str, str]:
+        """The adapters' names, why they cannot be merged, and a word for the new folder."""
+        try:
+            sources, _ = merge_sources(self._paths)
+        except UnusableError as error:
+            return [path.name for path in self._paths], error.problems[0].sentence(), "merged"
+        return [source.label for source in sources], "", sources[0].word
+
+    def _on_method(self, _value: object = None) -> None:
+        self._what.setText(self.method.what)
+        self.density.setEnabled(self.method.prunes)
+        self.seed.setEnabled(self.method.draws)
+        self._show()
+
+    def _on_number(self, box: NumberBox) -> None:
+        self._unreadable.discard(box)
+        self._show()
+
+    def _on_unreadable(self, box: NumberBox) -> None:
+        self._unreadable.add(box)
+        self._show()
+
+    def _show(self, _value: object = None) -> None:
+        running = self._job.is_running
+        said = self._fault or self._hindrance()
+        self._problem.setText(said)
+        self._problem.setVisible(bool(said) and not running)
+        self._form.setEnabled(not running)
+        place = Path(str(self.out.value() or "")).expanduser()
+        writable = "" if not place.is_absolute() else " ".join(
+            f"{one.message} {one.hint}".strip() for one in destination_problems(place, 0)
+        )  # fmt: skip
+        self.out.line.setToolTip(writable)
+        self.merge_button.setEnabled(not running and not said and place.is_absolute() and not writable)
+        self.merge_button.setToolTip(writable or "Merge, measure and write the new adapter")
+        self.measure_button.setEnabled(not running and not said)
+        self.stop_button.setVisible(running)
+
+    def _hindrance(self) -> str:
+        if self._unreadable:
+            return "A field holds no number that it takes."
+        if not any(box.value() for box in self.weights):
+            return "All weights are 0: nothing would be left."
+        return ""
+
+    def _on_event(self, said: event.Event) -> None:
+        if isinstance(said, event.Progressed):
+            self.progress.show_progress(said)
+        elif isinstance(said, event.Warned):
+            self._remark.setText(f"{said.message} {said.hint}".strip())
+            self._remark.show()
+        elif isinstance(said, event.Result):
+            self.show_result(said.data)
+
+    def _on_ended(self, outcome: WorkerOutcome) -> None:
+        if outcome.ok and outcome.finished is not None and outcome.finished.reason == "completed":
+            self.progress.say("")
+        else:
+            self.progress.end(outcome)
+        self._show()
+
+    def show_result(self, data: dict[str, Any]) -> None:
+        """The figures of all, and where the new adapter is."""
+        while (item := self._figures.takeAt(0)) is not None:
+            if (widget := item.widget()) is not None:
+                widget.hide()
+                widget.deleteLater()
+        for column, head in enumerate(HEADS):
+            self._cell(0, column, head, "small")
+        for row, one in enumerate(data["columns"], start=1):
+            role = "strong" if one["kind"] == "merged" else ""
+            self._cell(row, 0, str(one["name"]), role)
+            self._cell(row, 1, "" if one["weight"] is None else f"{one['weight']:g}", role)
+            self._cell(row, 2, f"{one['rank']:,}" if one["rank"] else "", role)
+            self._cell(row, 3, "–" if one["loss"] is None else f"{one['loss']:.4f}", role)
+        measured = f"{data['examples']:,} examples of {Path(data['data']).name}. " if data["data"] else ""
+        place = f"The merged adapter is in {data['path']}." if data["path"] else "Nothing was written yet."
+        self._result.setText(measured + place)
+        self._result.show()
+
+    def _cell(self, row: int, column: int, text: str, role: str) -> None:
+        label = QLabel(text, self)
+        if column:
+            label.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        theme.set_role(label, role=role)
+        self._figures.addWidget(label, row, column)
+
+    # -- building ---------------------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        self.progress = JobProgress("merge", self)
+        self._remark, self._result = QLabel(self), QLabel(self)
+        for label, name, role in ((self._remark, "remark", "warning"), (self._result, "result", "small")):
+            label.setObjectName(f"merge.{name}")
+            label.setWordWrap(True)
+            label.hide()
+            theme.set_role(label, role=role)
+        self._result.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._figures = QGridLayout()
+        self._figures.setHorizontalSpacing(theme.SPACE * 3)
+        self._figures.setVerticalSpacing(theme.SPACE // 2)
+        self._figures.setColumnStretch(0, 1)
+        self._form = self._built_form()
+        page = QWidget(self)
+        column = QVBoxLayout(page)
+        column.setContentsMargins(0, 0, theme.SPACE, 0)
+        column.setSpacing(theme.SPACE * 2)
+        for part in (self._form, self.progress, self._remark):
+            column.addWidget(part)
+        column.addLayout(self._figures)
+        column.addWidget(self._result)
+        column.addStretch(1)
+        scroll = QScrollArea(self)
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(page)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(*[theme.SPACE * 2] * 4)
+        layout.setSpacing(theme.SPACE * 2)
+        layout.addWidget(scroll, 1)
+        layout.addLayout(self._built_buttons())
+
+    def _built_form(self) -> QWidget:
+        form = QWidget(self)
+        layout = QVBoxLayout(form)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(theme.SPACE)
+        layout.addLayout(self._built_weights(form))
+        self._what, self._problem = QLabel(form), QLabel(form)
+        self._what.setWordWrap(True)
+        theme.set_role(self._what, role="muted")
+        self._problem.setObjectName("merge.problem")
+        self._problem.setWordWrap(True)
+        theme.set_role(self._problem, role="error")
+        self.method_box: ChoiceBox = ChoiceBox(tuple((m.name, m.label) for m in MERGE_METHODS.values()), form)
+        self.method_box.setObjectName("merge.method")
+        self.method_box.setAccessibleName("Method")
+        self.method_box.edited.connect(self._on_method)
+        self.density, self.rank, self.seed = (self._number(spec, form) for spec in (DENSITY, RANK, MERGE_SEED))
+        self.data = PathEditor(DATA_SPEC, form, placeholder="The held-out rows of the first run")
+        self.out = PathEditor(MERGED_SPEC, form)
+        self.out.browse_button.hide()
+        for editor, spec in ((self.data, DATA_SPEC), (self.out, MERGED_SPEC)):
+            editor.line.setObjectName(spec.path)
+            editor.line.setAccessibleName(spec.label)
+            editor.edited.connect(self._show)
+        self.out.set_value(str(free_destination(self._word, "merged")))
+        rows = QFormLayout()
+        rows.setHorizontalSpacing(theme.SPACE * 2)
+        rows.setVerticalSpacing(theme.SPACE)
+        rows.addRow("Method", self.method_box)
+        rows.addRow("", self._what)
+        for spec, box in ((DENSITY, self.density), (RANK, self.rank), (MERGE_SEED, self.seed)):
+            rows.addRow(spec.label, box)
+        rows.addRow(DATA_SPEC.label, self.data)
+        rows.addRow(MERGED_SPEC.label, self.out)
+        layout.addSpacing(theme.SPACE)
+        layout.addLayout(rows)
+        layout.addWidget(self._problem)
+        return form
+
+    def _built_weights(self, form: QWidget) -> QGridLayout:
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(theme.SPACE * 2)
+        grid.setVerticalSpacing(theme.SPACE)
+        grid.setColumnStretch(0, 1)
+        heads = QLabel("Adapters", form), QLabel(WEIGHT.label, form)
+        for column, head in enumerate(heads):
+            theme.set_role(head, role="label")
+            grid.addWidget(head, 0, column)
+        self.weights: list[NumberBox] = []
+        for row, name in enumerate(self._names):
+            label, box = ElidedLabel(name, form), self._number(WEIGHT, form)
+            box.setObjectName(f"merge.weight.{row}")
+            box.setAccessibleName(f"Weight of {name}")
+            self.weights.append(box)
+            grid.addWidget(label, row + 1, 0)
+            grid.addWidget(box, row + 1, 1)
+        return grid
+
+    def _number(self, spec: FieldSpec, form: QWidget) -> NumberBox:
+        box = NumberBox(spec, form)
+        box.setObjectName(spec.path)
+        box.setAccessibleName(spec.label)
+        box.setToolTip(spec.help)
+        box.setFixedWidth(theme.text_width(NUMBER_WIDTH))
+        box.set_value(spec.default)
+        box.edited.connect(lambda _value, box=box: self._on_number(box))
+        box.unreadable.connect(lambda _text, box=box: self._on_unreadable(box))
+        return box
+
+    def _built_buttons(self) -> QHBoxLayout:
+        self.merge_button, self.measure_button = QPushButton("Merge", self), QPushButton("Measure", self)
+        self.stop_button, self.close_button = QPushButton("Stop", self), QPushButton("Close", self)
+        theme.set_role(self.merge_button, kind="primary")
+        self.merge_button.setDefault(True)
+        self.measure_button.setToolTip("Merge in memory and measure all; nothing is written")
+        row = QHBoxLayout()
+        row.addStretch(1)
+        for button, name, act in (
+            (self.close_button, "close", self.close),
+            (self.stop_button, "stop", self.stop),
+            (self.measure_button, "measure", self.measure),
+            (self.merge_button, "start", self.merge),
+        ):
+            button.setObjectName(f"merge.{name}")
+            button.clicked.connect(act)
+            row.addWidget(button)
+        return row

@@ -1,0 +1,1 @@
+"""Several adapters of one base merged into one, and measured before they are written."""
