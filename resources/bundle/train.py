@@ -810,6 +810,10 @@ def main(given=None):
     asked.add_argument("--run", type=Path, default=HERE / "run", help="the folder of the run; begun before, it goes on")
     asked.add_argument("--model", default="", help="a folder with the base model, instead of what the recipe names")
     options = asked.parse_args(given)
+    if "LOCAL_RANK" not in os.environ and "torch" not in sys.modules:
+        # One process trains on one GPU: with more of them in sight, transformers would divide batches behind our back.
+        seen = os.environ.get("CUDA_VISIBLE_DEVICES", "0")
+        os.environ["CUDA_VISIBLE_DEVICES"] = seen.partition(",")[0]
     check_seal(HERE)
     recipe = json.loads((HERE / "recipe.json").read_text(encoding="utf-8"))
     from accelerate import PartialState

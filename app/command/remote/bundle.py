@@ -26,6 +26,9 @@ def bundle(
         str, typer.Option(metavar="NAME", help="The model on the hub that is loaded there: organization/model.")
     ] = "",
     four_bit: Annotated[bool, typer.Option(help="Load the model in 4 bit there (bitsandbytes, NVIDIA).")] = False,
+    kaggle_user: Annotated[
+        str, typer.Option(metavar="NAME", help="Your name on Kaggle: its client's files are written as well.")
+    ] = "",
     as_json: AsJson = False,
 ) -> int:
     """Seals a setup: tokens, labels, targets and a script that trains them with torch. Ctrl-C leaves nothing."""
@@ -44,6 +47,7 @@ def bundle(
         with_model=with_model,
         torch_model=torch_model,
         four_bit=four_bit,
+        kaggle_user=kaggle_user,
     )
     data = result_of(job, quiet=as_json)
     if as_json:

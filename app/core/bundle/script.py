@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from app.core.bundle.launch import write_launchers
 from app.core.quantity import bytes_text
 from app.core.system.resource import resource
 
@@ -24,8 +25,8 @@ def requirements_of(recipe: Mapping[str, Any]) -> dict[str, str]:
     return REQUIREMENTS | (FOUR_BIT if recipe["model"]["four_bit"] else {})
 
 
-def write_scripts(folder: Path, recipe: Mapping[str, Any]) -> None:
-    """Writes the script and what belongs to it into a bundle's folder."""
+def write_scripts(folder: Path, recipe: Mapping[str, Any], kaggle_user: str = "") -> None:
+    """Writes the script and what launches it into a bundle's folder."""
     shutil.copyfile(resource("bundle", TRAIN_SCRIPT), folder / TRAIN_SCRIPT)
     if recipe["data"]["form"] == "prompts":
         # The built-in functions stand by themselves: nothing of Luthier is needed there.
@@ -33,6 +34,7 @@ def write_scripts(folder: Path, recipe: Mapping[str, Any]) -> None:
     pinned = "".join(f"{name}=={version}\n" for name, version in requirements_of(recipe).items())
     (folder / "requirements.txt").write_text(pinned, encoding="ascii")
     (folder / "README.md").write_text(page_of(recipe), encoding="utf-8")
+    write_launchers(folder, recipe, kaggle_user)
 
 
 def page_of(recipe: Mapping[str, Any]) -> str:
@@ -61,6 +63,13 @@ python train.py
 ```
 
 The same command goes on from the last checkpoint after an interruption. SIGTERM or Ctrl-C saves and ends.
+
+| where | how |
+|---|---|
+| Colab | open `notebook.ipynb`, choose a GPU, run all cells; it asks for this bundle's archive |
+| Kaggle | as a data set, and the notebook beside it; its client: `kaggle datasets create`, `kaggle kernels push` |
+| several GPUs | `accelerate launch --config_file fsdp2.yaml train.py`; a batch must have a row for each |
+| a cloud by SkyPilot | `sky launch -c luthier skypilot.yaml`, then `rsync -a luthier:sky_workdir/run .` |
 
 ## What comes back
 

@@ -183,7 +183,7 @@ class BundleJob(Job):
     """Seals a setup for another machine as ``out``: a folder, or an archive if its name ends like one.
 
     ``with_model`` takes the model's files along; else it is loaded from the hub there, as ``torch_model`` where
-    that is given. ``four_bit`` loads it in 4 bit.
+    that is given. ``four_bit`` loads it in 4 bit. With a ``kaggle_user`` Kaggle's own files are there as well.
     """
 
     task: Literal["bundle"] = "bundle"
@@ -192,6 +192,7 @@ class BundleJob(Job):
     with_model: bool = False
     torch_model: str = ""
     four_bit: bool = False
+    kaggle_user: str = ""
 
 
 class ServeJob(Job):

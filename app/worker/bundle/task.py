@@ -136,7 +136,7 @@ def _written(
     save_config(config.with_values({"adapter_path": "", "data": asked.data}), folder / RUN_CONFIG)
     if config.reward_functions_file:
         shutil.copyfile(Path(config.reward_functions_file).expanduser(), folder / "own_rewards.py")
-    write_scripts(folder, recipe)
+    write_scripts(folder, recipe, job.kaggle_user)
     return model, targets.modules
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,12 @@ from app.core.compare.candidate import run_candidates
 from app.core.config.train_config import TrainConfig
 from app.core.method.table import METHODS
 from app.core.protocol import event
-from app.core.protocol.event import Event, TrainReported, Validated
+from app.core.protocol.event import Event, TrainReported, Validated, read_events
 from app.core.run.catalog import RunCatalog
 from app.core.run.folder import recorded_state
 from app.core.system.reward_trust import trust
 from app.worker.export.tuned_model import TunedModel
-from tests.worker.bundle.bundling import bundled, recipe_in, train_here, train_there
+from tests.worker.bundle.bundling import bundled, recipe_in, run_bundle, train_here, train_there
 from tests.worker.export.hf_model import TOKENS, torch_logits, write_adapter, write_hf_model
 from tests.worker.tiny_model import write_data
 from tests.worker.training import config_for, start
@@ -194,3 +195,35 @@ def test_a_bundle_that_was_changed_is_not_trained(place: Path, tmp_path: Path) -
         file.write("\n")
     with pytest.raises(SystemExit, match=r"data/train\.jsonl was changed since the bundle was sealed"):
         train_here(out, tmp_path / "there")
+
+
+def test_the_notebook_finds_the_bundle_and_trains_it(place: Path, tmp_path: Path) -> None:
+    """In a kernel of its own, beside the archive, with everything that it needs there already."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    config = short(place, "chats", iters=2, adapter_name="from afar")
+    out = tmp_path / "from-afar.zip"
+    run_bundle(tmp_path, config, out=out)
+    with zipfile.ZipFile(out) as packed:
+        book = nbformat.reads(packed.read("from-afar/notebook.ipynb").decode(), as_version=4)
+    nbformat.validate(book)
+    NotebookClient(
+        book, timeout=250, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
+    ).execute()
+    said = {cell.id: "".join(one.get("text", "") for one in cell.get("outputs", [])) for cell in book.cells}
+    assert "missing: nothing" in said["install"]
+    assert "iteration 2: loss" in said["train"]
+    events = read_events(tmp_path / "run" / "events.jsonl")
+    _, here = start(config, tmp_path / "here")
+    np.testing.assert_allclose(losses_in(events), here.losses, atol=CLOSE)
+    assert zipfile.is_zipfile(tmp_path / "from-afar-run.zip")
+
+
+def test_accelerate_takes_the_config_for_several_gpus(place: Path, tmp_path: Path) -> None:
+    from accelerate.commands.config.config_args import load_config_from_file
+
+    out = bundled(tmp_path, short(place, "chats"))
+    found = load_config_from_file(str(out / "fsdp2.yaml"))
+    assert (str(found.distributed_type.value), found.num_processes) == ("FSDP", 2)
+    assert found.fsdp_config["fsdp_version"] == 2
