@@ -360,7 +360,8 @@ class ChatDialog(QDialog):
         layout.addWidget(self._note)
         layout.addWidget(self.prompt)
         layout.addLayout(self._built_buttons())
-        layout.addWidget(self._built_more())
+        self.more = self._built_more()
+        layout.addWidget(self.more)
         self._tell("")
 
     def _built_buttons(self) -> QHBoxLayout:

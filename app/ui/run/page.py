@@ -25,7 +25,7 @@ from app.ui.run.summary_card import SummaryCard
 from app.ui.widget import theme
 
 LOG_TAB, ANSWERS_TAB, BEFORE_AFTER_TAB = range(3)
-CHART_MINIMUM, LOG_MINIMUM = 150, 60  # px
+CHART_MINIMUM, LOG_MINIMUM = 120, 60  # px
 # Small tabs on a card, not those of the window.
 LOG_TABS = "QTabBar { background: transparent; } QTabBar::tab { padding: 3px 10px; margin: 0 4px 0 0; }"
 

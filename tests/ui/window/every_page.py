@@ -32,6 +32,8 @@ from app.core.queue.queue import make_entry
 from app.core.run.folder import runs_dir
 from app.core.setup.trial import trial_config
 from app.core.system import place, starter
+from app.ui.chat.dialog import ChatDialog
+from app.ui.endpoint.dialog import ServeDialog
 from app.ui.form.store import form_store
 from app.ui.model.hub_dialog import HubDialog
 from app.ui.queue.ending import SleepCountdown
@@ -215,6 +217,8 @@ class EveryPage:
             ("modules", ModuleDialog(inspection, selection.paths, window)),
             ("sweep", SweepDialog(config, inspection, parent=window)),
             ("sleep", SleepCountdown(print, window)),
+            ("chat", self.chat()),
+            ("serve", self.serve()),
         ):
             dialog.show()
             self.see(name, dialog)
@@ -232,6 +236,18 @@ class EveryPage:
             self.wait(lambda: not window.setup_tab.data_panel.is_busy)
             self.see(f"data, {data.pages.tabText(index)}", data)
         data.close()
+
+    def chat(self) -> ChatDialog:
+        """With its fields unfolded."""
+        dialog = ChatDialog(self.window.answerer, self.window)
+        dialog.choose(next(runs_dir().glob("*/adapters")))
+        dialog.more.open()
+        return dialog
+
+    def serve(self) -> ServeDialog:
+        dialog = ServeDialog(self.window)
+        dialog.choose(next(runs_dir().glob("*/adapters")).parent)
+        return dialog
 
     def forms_alone(self) -> None:
         for tab in (self.window.setup_tab, self.window.enhanced_tab):
