@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from app.core.compare.candidate import Candidate, run_candidates
 from app.core.model.adapter_file import ADAPTER_FILE
 from app.core.run.folder import RunDir
+from app.core.run.history import RunHistory
 from app.core.system.atomic_file import write_text
 
 BEFORE_AFTER_FILE = "before_after.json"
@@ -36,6 +38,25 @@ def tuned_candidate(run: RunDir) -> Candidate | None:
     """What a run came to: the adapter that stands at its end; None while there is none."""
     found = run_candidates(run.path)
     return found[0] if found and found[0].adapter == run.adapters else None
+
+
+def spoken_before_after(history: RunHistory) -> BeforeAfter | None:
+    """The same of answers that the run itself gave at its evaluations, before the first iteration and with the
+    weights that it kept; None unless there are both. A prompt that is answered otherwise by then comes first."""
+    if len(history.spoken) < 2 or 0 not in history.spoken:
+        return None
+    kept = history.best.iteration if history.best is not None else -1
+    at = kept if kept in history.spoken else max(history.spoken)
+    pairs = list(zip(history.spoken[0].samples, history.spoken[at].samples, strict=False))
+    if not pairs or at == 0:
+        return None
+    found = [_of_samples(before, after, place) for place, (before, after) in enumerate(pairs)]
+    return next((one for one in found if one.before.strip() != one.after.strip()), found[-1])
+
+
+def _of_samples(before: dict[str, Any], after: dict[str, Any], passed: int) -> BeforeAfter:
+    said, then = (f"{one.get('completion', '')}{' …' if one.get('cut') else ''}" for one in (before, after))
+    return BeforeAfter(str(before.get("prompt", "")), "", said, then, weights="", stamp=0, passed=passed)
 
 
 def weights_stamp(adapter: Path) -> int:

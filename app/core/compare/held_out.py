@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,11 @@ LINES_READ = 200
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """One question with its system prompt, if it has one."""
+    """One question with its system prompt, if it has one, and the row's own answer, if that is a text."""
 
     prompt: str
     system: str = ""
+    answer: str = field(default="", compare=False)
 
 
 def held_out_questions(run: Path, config: TrainConfig) -> list[HeldOut]:
@@ -63,7 +64,9 @@ def _question(line: str, config: TrainConfig) -> HeldOut | None:
     messages, prompt = row.get(config.chat_feature), row.get(config.prompt_feature)
     if isinstance(messages, list):
         return _of_chat([m for m in messages if isinstance(m, dict)])
-    return HeldOut(prompt) if isinstance(prompt, str) and prompt.strip() else None
+    if not isinstance(prompt, str) or not prompt.strip():
+        return None
+    return HeldOut(prompt, answer=_text(row.get(config.completion_feature)))
 
 
 def _of_chat(messages: list[dict[str, Any]]) -> HeldOut | None:
@@ -72,4 +75,8 @@ def _of_chat(messages: list[dict[str, Any]]) -> HeldOut | None:
     user, system = contents.get("user"), contents.get("system")
     if not isinstance(user, str) or not user.strip():
         return None
-    return HeldOut(user, system if isinstance(system, str) else "")
+    return HeldOut(user, _text(system), _text(contents.get("assistant")))
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""

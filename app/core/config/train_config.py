@@ -337,6 +337,17 @@ class TrainConfig(_Part):
         ge=0,
         le=16_384,
     )
+    sampled_prompts: int = _field(
+        0,
+        "Sampled answers",
+        "Held-out prompts that are answered at each evaluation, up to 64 tokens each: one can read what the losses "
+        "come to. It takes time of the run. 0 is off",
+        unit="prompts",
+        higher="more to read, slower evaluations",
+        recommended="0, or 2",
+        ge=0,
+        le=16,
+    )
     early_stopping: EarlyStopping = _field(EarlyStopping, "Early stopping")
     final_adapter: Literal["best", "last", "balanced"] = _field(
         "best",

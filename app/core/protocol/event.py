@@ -173,7 +173,8 @@ class Sampled(Event):
     """The newest answers that iteration ``iteration`` learns from: one group to one prompt.
 
     Each of ``samples`` has ``prompt``, ``answer`` (the reference answer), ``completion``, ``tokens``, ``cut``,
-    ``reward`` (the weighted sum) and ``rewards`` (by function).
+    ``reward`` (the weighted sum) and ``rewards`` (by function). Without rewards they are answers of the weights of
+    that iteration to held-out prompts, one each, which nothing is learned from.
     """
 
     type: Literal["sampled"] = "sampled"

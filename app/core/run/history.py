@@ -87,6 +87,7 @@ class RunHistory:
         self.started: event.Started | None = None
         self.last_report: event.TrainReported | None = None
         self.sampled: event.Sampled | None = None
+        self.spoken: dict[int, event.Sampled] = {}  # answers to held-out prompts, by iteration
         self.warnings: dict[str, str] = {}  # each message once, the newest last, with what to try
         self.finished: event.Finished | None = None
         self.failed: event.Failed | None = None
@@ -120,6 +121,8 @@ class RunHistory:
             self.warnings[found.message] = found.hint
         elif isinstance(found, event.Sampled):
             self.sampled = found
+            if found.samples and "reward" not in found.samples[0]:
+                self.spoken[found.iteration] = found
         elif isinstance(found, event.Finished):
             self.finished = found
         elif isinstance(found, event.Failed):
@@ -298,6 +301,7 @@ class RunHistory:
             table.cut_after(found.iteration)
         for table in (*self._figures.values(), *self._valid_figures.values()):
             table.cut_after(found.iteration)
+        self.spoken = {i: said for i, said in self.spoken.items() if i <= found.iteration}
         self._best_iterations = [i for i in self._best_iterations if i <= found.iteration]
         self._resumed = True
         self._elapsed_before_s = 0.0

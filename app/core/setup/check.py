@@ -41,7 +41,7 @@ def check_config(
     ``selection`` is the config resolved on the inspection, for callers that have it already.
     """
     found = [*_inputs(config), *_data(config, data), *_run(config, data), *_optimizer(config), *_files(config)]
-    found += [*_balance(config), *tracker_problems(config)]
+    found += [*_balance(config), *_answers(config), *tracker_problems(config)]
     found += check_method(config)
     if inspection is not None:
         found += [*_model(inspection, data), *check_targets(inspection, config, selection)]
@@ -148,6 +148,12 @@ def _balance(config: TrainConfig) -> Iterator[Problem]:
     elif not config.val_batches:
         said = "Without validation batches nobody knows what is learned."
         yield Problem("final_adapter", said, hint=f"Give some validation batches. {hint}")
+
+
+def _answers(config: TrainConfig) -> Iterator[Problem]:
+    if config.sampled_prompts and method_of(config).is_sampled:
+        said = f"{method_of(config).label} samples answers all the time: those are shown."
+        yield Problem("sampled_prompts", said, _N)
 
 
 def _optimizer(config: TrainConfig) -> Iterator[Problem]:

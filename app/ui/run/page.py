@@ -12,7 +12,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.core.compare.before_after import load_before_after
+from app.core.compare.before_after import load_before_after, spoken_before_after
 from app.core.protocol import event
 from app.core.system.setting import Settings
 from app.ui.run.before_after_view import BeforeAfterView
@@ -93,7 +93,7 @@ class RunPage(QWidget):
         first = is_there and not self._log_tabs.isTabVisible(BEFORE_AFTER_TAB)
         self._show_tab(BEFORE_AFTER_TAB, is_there)
         if run is not None and first:
-            self.before_after.show_found(load_before_after(run))
+            self.before_after.show_found(load_before_after(run) or spoken_before_after(self._session.history))
             self._log_tabs.setCurrentIndex(BEFORE_AFTER_TAB)
 
     def _show_tab(self, tab: int, shown: bool) -> None:
@@ -150,7 +150,7 @@ class RunPage(QWidget):
         for name, page in parts:
             self._log_tabs.addTab(name)
             self._log_stack.addWidget(page)
-        self._log_tabs.setTabToolTip(ANSWERS_TAB, "The newest sampled answers with their rewards")
+        self._log_tabs.setTabToolTip(ANSWERS_TAB, "The newest sampled answers")
         self._log_tabs.setTabToolTip(BEFORE_AFTER_TAB, "One held-out question, answered by base and tuned model")
         for tab in (ANSWERS_TAB, BEFORE_AFTER_TAB):
             self._log_tabs.setTabVisible(tab, False)

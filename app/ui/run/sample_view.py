@@ -55,6 +55,11 @@ def sampled_html(found: event.Sampled) -> str:
     if not found.samples:
         return ""
     first = found.samples[0]
+    if "reward" not in first:
+        return "".join(
+            [f"<p style='color:{c.muted}'>Iteration {found.iteration:,}, held-out prompts</p>"]
+            + [_spoken_html(sample) for sample in found.samples]
+        )
     parts = [
         f"<p style='color:{c.muted}'>Iteration {found.iteration:,}</p>",
         f"<p><b>{_text(first.get('prompt', ''))}</b></p>",
@@ -80,6 +85,18 @@ def _sample_html(sample: dict[str, Any], highest: float) -> str:
         f"<p style='margin-bottom:2px'><b style='color:{color}'>{reward:.3g}</b> "
         f"<span style='color:{c.muted}'>{told}</span></p><p style='margin-top:0'>{said}</p>"
     )
+
+
+def _spoken_html(sample: dict[str, Any]) -> str:
+    c = theme.colors()
+    said = _text(sample.get("completion", "")) or f"<i style='color:{c.warning}'>empty</i>"
+    cut = f" <span style='color:{c.muted}'>(cut)</span>" if sample.get("cut") else ""
+    reference = (
+        f"<p style='color:{c.muted}'>Reference answer: {_text(sample['answer'])}</p>"
+        if sample.get("answer")
+        else ""
+    )
+    return f"<p style='margin-bottom:2px'><b>{_text(sample.get('prompt', ''))}</b></p><p>{said}{cut}</p>{reference}"
 
 
 def _text(value: object) -> str:

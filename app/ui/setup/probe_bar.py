@@ -25,7 +25,7 @@ READY_TEXT = "Runs the longest batch on this machine: its real memory, and how l
 # What a probe's result does not depend on, or scales with: everything else makes it worthless.
 KEPT_BY = (
     "iters", "epochs", "seed", "adapter_name", "learning_rate", "steps_per_report", "steps_per_eval", "save_every",
-    "val_batches", "neutral_tokens", "final_adapter",
+    "val_batches", "neutral_tokens", "sampled_prompts", "final_adapter",
     "early_stopping.enabled", "early_stopping.patience", "early_stopping.min_delta",
     "batch_size", "max_seq_length", "lora_parameters.scale", "lora_parameters.dropout", "schedule", "warmup",
     "weight_decay", "bias_correction", "report_to", "project_name",

@@ -30,7 +30,7 @@ SWITCHES = (
 )
 MORE = (
     "schedule", "warmup", "bias_correction", "weight_decay", "max_grad_norm",
-    "val_batches", "neutral_tokens", "batching", "final_adapter", "early_stopping.min_delta",
+    "val_batches", "neutral_tokens", "sampled_prompts", "batching", "final_adapter", "early_stopping.min_delta",
     "valid_fraction", "test_fraction", "adapter_dtype", "resume_adapter_file",
     "report_to", "project_name",
 )  # fmt: skip

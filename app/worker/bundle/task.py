@@ -156,6 +156,8 @@ def _warnings(config: TrainConfig, model: BundledModel) -> list[Problem]:
         said.append("Elsewhere the best weights by validation loss are kept: forgetting is not measured there.")
     elif config.neutral_tokens:
         said.append("What the run forgets is not measured elsewhere.")
+    if config.sampled_prompts:
+        said.append("Answers to held-out prompts are not sampled elsewhere.")
     if config.report_to:
         said.append("`report_to` is for this machine: elsewhere the figures go into the run's own events.")
     if model.four_bit:

@@ -36,6 +36,7 @@ from app.worker.process.held_folder import HeldFolder
 from app.worker.process.log import logged_to
 from app.worker.process.progress import reported_progress
 from app.worker.process.room import MAKE_ROOM, Room, full_text, is_full
+from app.worker.rollout.held_out import UNASKED, SpokenAnswers
 from app.worker.train.alarm import Alarms
 from app.worker.train.checkpoint import Checkpoint, damaged, load_checkpoint, restore, save_checkpoint
 from app.worker.train.guard import LossVerdict
@@ -166,6 +167,7 @@ class _Training:
         self.yardstick = prepared.parts.yardstick
         self.kept = KeptWeights(run, self.config, self.model, self.guard, channel.emit)
         self.trade = Trade(prepared, neutral)
+        self.spoken = SpokenAnswers.of(run.path, self.config, prepared.tokenizer)
         self.iteration = 0
         self.measured_at = -1
         self.elapsed_before_s = 0.0
@@ -309,6 +311,7 @@ class _Training:
                 found = self.yardstick.measured(self.model, self.objective, self.control.is_stopping)
                 self._set_reference(math.inf if found is None else found.loss)
             self._measure_neutral(None)
+            self._speak()
             return False
         began = time.perf_counter()
         try:
@@ -335,6 +338,7 @@ class _Training:
             )
         )
         self._measure_neutral(measured)
+        self._speak()
         if is_best:
             self.kept.tell_best(self.iteration)
         stopping = self.config.early_stopping
@@ -351,6 +355,19 @@ class _Training:
                 "elapsed_s": self._elapsed_s,
             }
             self.channel.emit(found.model_copy(update=place))
+
+    def _speak(self) -> None:
+        """Answers held-out prompts, for people to read."""
+        if not self.spoken:
+            return
+        try:
+            found = self.spoken.sampled(self.model, self.iteration, self.control.is_stopping)
+        except UnusableError as error:
+            self.spoken = None
+            self.channel.emit(event.Warned(message=error.problems[0].message, hint="No answers are sampled."))
+            return
+        if found is not None:
+            self.channel.emit(found)
 
     def _set_reference(self, loss: float) -> None:
         """Lets the guard know what the untrained model can do."""
@@ -525,6 +542,8 @@ class _Training:
             self.channel.emit(warned)
 
     def _emit_started(self) -> None:
+        if self.spoken is not None and not self.spoken:
+            self.channel.emit(event.Warned(message=UNASKED))
         trained, total = parameter_counts(self.model)
         examples = self.batches.examples
         self.channel.emit(

@@ -13,10 +13,13 @@ from app.core.compare.before_after import (
     BeforeAfter,
     load_before_after,
     save_before_after,
+    spoken_before_after,
     tuned_candidate,
     weights_stamp,
 )
+from app.core.protocol import event
 from app.core.run.folder import RunDir
+from app.core.run.history import RunHistory
 
 FOUND = BeforeAfter("Who?", "Be brief.", "Nobody.", "Ada \ud83d.", "adapters", 0, 2)
 
@@ -58,3 +61,33 @@ def test_it_is_of_the_adapter_that_stands_at_the_end(run: RunDir) -> None:
     found = tuned_candidate(run)
     assert found is not None
     assert found.adapter == run.adapters
+
+
+def spoken(iteration: int, *answers: str) -> event.Sampled:
+    samples = [
+        {"prompt": f"{at}?", "answer": "", "completion": text, "cut": False} for at, text in enumerate(answers)
+    ]
+    return event.Sampled(iteration=iteration, samples=samples)
+
+
+def test_what_the_run_itself_said_is_of_the_weights_that_it_kept() -> None:
+    history = RunHistory()
+    for iteration, loss, best, answers in (
+        (0, 3.0, True, ("Alike.", "No.")),
+        (10, 1.0, True, ("Alike.", "Yes.")),
+        (20, 2.0, False, ("Alike.", "Yes yes.")),
+    ):
+        history.feed(event.Validated(iteration=iteration, val_loss=loss, best=best))
+        history.feed(spoken(iteration, *answers))
+    found = spoken_before_after(history)
+    assert found is not None
+    assert (found.prompt, found.before, found.after, found.passed) == ("1?", "No.", "Yes.", 1)
+
+
+def test_without_an_answer_of_the_base_there_is_no_before() -> None:
+    history = RunHistory()
+    for iteration in (10, 20):
+        history.feed(spoken(iteration, "Yes."))
+    assert spoken_before_after(history) is None
+    history.feed(event.Sampled(iteration=0, samples=[{"prompt": "?", "completion": "!", "reward": 1.0}]))
+    assert spoken_before_after(history) is None

@@ -105,6 +105,7 @@ CASES = [
     ("final_adapter", {"final_adapter": "balanced", "neutral_tokens": 0}, {}, {}, Severity.ERROR),
     ("final_adapter", {"final_adapter": "balanced", "val_batches": 0}, {}, {}, Severity.ERROR),
     ("final_adapter", {"final_adapter": "balanced", "train_mode": "dpo"}, {}, {}, Severity.ERROR),
+    ("sampled_prompts", {"sampled_prompts": 2, "train_mode": "grpo"}, {}, {}, Severity.NOTE),
     ("resume_adapter_file", {"resume_adapter_file": "/nowhere/a.safetensors"}, {}, {}, Severity.ERROR),
 ]
 

@@ -372,6 +372,19 @@ def test_a_run_with_rewards_shows_them_and_the_newest_answers(
     assert "It is 5." in panel.page.samples.browser.toPlainText()
 
 
+def test_answers_to_held_out_prompts_are_shown_as_they_come(
+    panel: RunPanel, session: RunSession, workers: list[FakeWorker]
+) -> None:
+    worker = started(session, workers)
+    sample = {"prompt": "Who <b>?", "answer": "Ada.", "completion": "Nobody", "tokens": 64, "cut": True}
+    worker.say(event.Sampled(iteration=300, samples=[sample, sample | {"prompt": "Why?", "completion": ""}]))
+    panel.page.summary.refreshed.emit()
+    panel.page._log_tabs.setCurrentIndex(1)
+    text = panel.page.samples.browser.toPlainText()
+    told = ("Iteration 300", "Who <b>?", "Nobody (cut)", "Reference answer: Ada.", "Why?", "empty")
+    assert [one for one in told if one not in text] == []
+
+
 def test_what_was_learned_and_forgotten_stands_among_the_figures(
     qtbot: QtBot, panel: RunPanel, session: RunSession, workers: list[FakeWorker]
 ) -> None:
