@@ -1,13 +1,16 @@
-"""``luthier evaluate``: held-out loss and perplexity of a base model and of adapters on the same examples."""
+"""``luthier evaluate``: held-out loss of a base model and of adapters, or what they reach in lm-eval's tasks."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from app.command import output
+
+if TYPE_CHECKING:
+    from app.core.protocol.job import BenchmarkJob
 
 Strengths = Annotated[
     list[float] | None,
@@ -21,21 +24,48 @@ application = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @application.command()
 def evaluate(
-    data: Annotated[Path, typer.Option(help="A file of examples, or a folder with a test file.")],
     model: Annotated[str, typer.Option(help="A model folder or the name of a cached model.")],
+    data: Annotated[Path | None, typer.Option(help="A file of examples, or a folder with a test file.")] = None,
     adapter_path: Annotated[
         list[Path] | None, typer.Option(help="An adapter, one of its checkpoints or a run; may be repeated.")
     ] = None,
     mask_prompt: Annotated[bool, typer.Option("--mask-prompt", help="Measure the answers only.")] = False,
     max_seq_length: Annotated[int, typer.Option(min=8, help="Longer examples are cut, in tokens.")] = 1024,
     strength: Strengths = None,
+    tasks: Annotated[
+        str, typer.Option(help="Tasks of lm-eval, with commas, instead of --data: arc_easy,hellaswag.")
+    ] = "",
+    include_path: Annotated[
+        Path | None, typer.Option(help="A folder with tasks of your own (their YAML, and data beside it).")
+    ] = None,
+    num_fewshot: Annotated[int | None, typer.Option(min=0, help="Examples before each question of a task.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first questions of each task.")] = None,
+    apply_chat_template: Annotated[
+        bool, typer.Option("--apply-chat-template", help="Ask tasks in the model's chat template.")
+    ] = False,
+    download: Annotated[
+        bool, typer.Option("--download", help="Data of tasks may be fetched from the hub.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> int:
     """Measures the base model and each adapter on the same examples."""
     from app.command.worker import absolute, result_of
-    from app.core.protocol.job import EvaluateJob
+    from app.core.problem import Problem, UnusableError
+    from app.core.protocol.job import BenchmarkJob, EvaluateJob
 
     adapters = (None, *(str(path.expanduser().resolve()) for path in adapter_path or []))
+    if tasks.strip():
+        return _benchmark(
+            BenchmarkJob(
+                model=absolute(model), adapters=adapters, strengths=strengths_of(adapters, strength),
+                tasks=tuple(name.strip() for name in tasks.split(",") if name.strip()),
+                include_path=include_path.expanduser().resolve() if include_path is not None else None,
+                shots=num_fewshot, limit=limit, chat=apply_chat_template, download=download,
+            ),
+            as_json,
+        )  # fmt: skip
+    if data is None:
+        raise UnusableError([Problem("--data", "Nothing says what to measure on.", hint="Give --data or --tasks.")])
     config: dict[str, Any] = {"mask_prompt": mask_prompt, "max_seq_length": max_seq_length}
     strengths = strengths_of(adapters, strength)
     found = result_of(
@@ -54,6 +84,24 @@ def evaluate(
     ]
     output.say(f"{found['examples']:,} examples of {found['data']}\n")
     output.table(["adapter", "loss", "perplexity", "tokens", *(["forgot"] if measured else [])], rows)
+    return 0
+
+
+def _benchmark(job: BenchmarkJob, as_json: bool) -> int:
+    from app.command.worker import result_of
+    from app.core.problem import UnusableError
+    from app.core.run.benchmark import benchmark_figures, column_name, harness_problem
+
+    if problem := harness_problem("--tasks"):
+        raise UnusableError([problem])
+    found = result_of(job, quiet=as_json)
+    if as_json:
+        output.say_json(found)
+        return 0
+    rows = [[one.task, one.metric, *one.texts()] for one in benchmark_figures(found["columns"])]
+    output.table(["task", "metric", *(column_name(column) for column in found["columns"])], rows)
+    for run in found["kept"]:
+        output.say(f"\nKept in {run}")
     return 0
 
 

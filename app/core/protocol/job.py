@@ -237,6 +237,26 @@ class MergeJob(Job):
     out: Path | None = None
 
 
+class BenchmarkJob(Job):
+    """Measures tasks of lm-eval on a base and on adapters. ``strengths`` are those of `GenerateJob`.
+
+    ``include_path`` is a folder with tasks of one's own. ``shots`` and ``limit`` None are the tasks' own. ``chat``
+    writes requests with the model's chat template. Data is downloaded only where ``download`` allows it.
+    """
+
+    task: Literal["benchmark"] = "benchmark"
+    model: str
+    adapters: tuple[str | None, ...] = (None,)
+    strengths: tuple[Strength, ...] = ()
+    tasks: Annotated[tuple[str, ...], Field(min_length=1)]
+    include_path: Path | None = None
+    shots: Annotated[int, Field(ge=0)] | None = None
+    limit: Annotated[int, Field(ge=1)] | None = None
+    chat: bool = False
+    download: bool = False
+    seed: int = 0
+
+
 class RewardJob(Job):
     """Runs the user's own reward functions, each score within ``timeout_s`` seconds."""
 
@@ -248,7 +268,7 @@ class RewardJob(Job):
 AnyJob: TypeAlias = (
     TrainJob | ProbeJob | InspectJob | CheckJob | TokenizeJob | PreviewJob | RowsJob | GenerateJob | EvaluateJob
     | HubSearchJob | HubDownloadJob | HubLoginJob | ConvertJob | ExportJob | BundleJob | ServeJob | MergeJob
-    | RewardJob
+    | BenchmarkJob | RewardJob
 )  # fmt: skip
 _ADAPTER: TypeAdapter[AnyJob] = TypeAdapter(Annotated[AnyJob, Field(discriminator="task")])
 JOBS: dict[str, type[AnyJob]] = {kind.model_fields["task"].default: kind for kind in get_args(AnyJob)}

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from app import __version__
 from app.core.config.train_config import TrainConfig
 from app.core.problem import Problem, UnusableError
 from app.core.quantity import bytes_text, count_text, duration_text, percent_text, plural
+from app.core.run.benchmark import benchmark_figures, column_name, load_benchmarks
 from app.core.run.curve_svg import curve_svg
 from app.core.run.difference import asked_config, config_differences, run_config
 from app.core.run.folder import RunDir
@@ -77,6 +78,7 @@ def make_report(reader: RunReader) -> RunReport:
         *_config_sections(run),
         _validations(reader),
         _checkpoints(reader),
+        *_benchmarks(run),
         Section("Warnings", text="\n".join(f"{found.message} {found.hint}".strip() for found in reader.warnings)),
         Section("Environment", rows=_environment(run, reader)),
     ]
@@ -229,6 +231,21 @@ def _checkpoints(reader: RunReader) -> Section:
     found = reader.checkpoints
     rows = [(f"{one.iteration:,}", one.kind, one.path) for one in found[-SHOWN_ROWS:]]
     return Section(_title("Checkpoints", len(found)), ("Iteration", "Kind", "File"), rows)
+
+
+def _benchmarks(run: RunDir) -> list[Section]:
+    """What lm-eval measured of it, each time in a table of its own."""
+    return [_benchmark(found) for found in load_benchmarks(run)]
+
+
+def _benchmark(found: dict[str, Any]) -> Section:
+    columns = found["columns"]
+    heads = [column_name(column) for column in columns]
+    rows = [(figure.task, figure.metric, *figure.texts()) for figure in benchmark_figures(columns)]
+    more = [f"{found['limit']:,} examples of each task"] if found.get("limit") else []
+    more += [f"{found['shots']} shots"] if found.get("shots") is not None else []
+    title = " · ".join([f"Benchmarks of {found['time'].replace('T', ' ')} (lm-eval {found['harness']})", *more])
+    return Section(title, ("Task", "Metric", *heads), rows)
 
 
 def _title(name: str, count: int) -> str:

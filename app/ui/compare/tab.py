@@ -19,6 +19,7 @@ from app.core.problem import UnusableError
 from app.core.protocol import event
 from app.core.run.folder import RunDir
 from app.core.setup.config_file import load_config
+from app.ui.benchmark.card import BenchmarkCard
 from app.ui.compare.answer_chooser import CandidateList
 from app.ui.compare.answer_column import AnswerColumn
 from app.ui.compare.answer_grid import LEAST_COLUMNS, MOST_COLUMNS, AnswerGrid
@@ -113,6 +114,7 @@ class CompareTab(QWidget):
             self.session.stop()
             self._answerer.release()
         self._figures.set_training(training)
+        self._benchmarks.set_training(training)
         self._show_state()
 
     def refresh_runs(self) -> None:
@@ -176,6 +178,7 @@ class CompareTab(QWidget):
         candidates = self.candidates
         self._judging.set_candidates(candidates, self.base)
         self._figures.set_candidates(self.base, candidates)
+        self._benchmarks.set_candidates(self.base, candidates)
         self._show_state()
 
     # -- asking -----------------------------------------------------------------------------------------------
@@ -209,7 +212,7 @@ class CompareTab(QWidget):
         """Why it cannot be asked now; empty if it can."""
         if self._training:
             return "A run is training and needs the memory. Compare when it has ended."
-        if self._figures.is_busy:
+        if self._figures.is_busy or self._benchmarks.is_busy:
             return "The figures are being measured. Compare when that has ended."
         if self._answerer.is_busy:
             return "The model answers in the chat. Compare when that has ended."
@@ -343,6 +346,16 @@ class CompareTab(QWidget):
         self._base.setEnabled(not busy)
         self._pager.show_place(closed=busy and self._votes.hides_names)
 
+    def _on_figures(self, busy: bool) -> None:
+        if busy:
+            self._benchmarks.stop()
+        self._on_measuring(busy)
+
+    def _on_benchmarks(self, busy: bool) -> None:
+        if busy:
+            self._figures.stop()
+        self._on_measuring(busy)
+
     def _on_measuring(self, busy: bool) -> None:
         if busy:  # the figures' model would be a second one in memory
             self.session.stop()
@@ -374,10 +387,11 @@ class CompareTab(QWidget):
         self._grid.serve_requested.connect(self.serve_requested)
         answers.addWidget(self._grid, 1)
         layout.addLayout(answers, 1)
-        self._judging, self._figures = JudgingCard(page), FigureCard(page)
+        self._judging, self._figures, self._benchmarks = JudgingCard(page), FigureCard(page), BenchmarkCard(page)
         self._votes = VoteFlow(self._judging, self.session, self._grid, self._question_of, self)
         layout.addWidget(self._judging)
         layout.addWidget(self._figures)
+        layout.addWidget(self._benchmarks)
         scroll = QScrollArea(self)
         scroll.setWidgetResizable(True)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -436,6 +450,7 @@ class CompareTab(QWidget):
         answerer.warned.connect(self._on_warned)
         answerer.state_changed.connect(self._on_answerer)
         answerer.shut_down.connect(self._figures.shutdown)
+        answerer.shut_down.connect(self._benchmarks.shutdown)
         self._grid.chosen.connect(self._on_chosen)
         self._grid.removed.connect(self._on_removed)
         self._base.edited.connect(self._on_candidates)
@@ -450,7 +465,8 @@ class CompareTab(QWidget):
         self._votes.named.connect(self._on_named)
         self._judging.warned.connect(self.warned)
         self._figures.warned.connect(self.warned)
-        self._figures.busy_changed.connect(self._on_measuring)
+        self._figures.busy_changed.connect(self._on_figures)
+        self._benchmarks.busy_changed.connect(self._on_benchmarks)
         ask = QShortcut(QKeySequence("Ctrl+Return"), self)
         ask.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
         ask.activated.connect(self.compare)

@@ -257,8 +257,8 @@ def losses(
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
     """Summed cross-entropy (nats, float32 softmax) and number of targets of each example, in their order."""
     sums, counts = np.zeros(len(examples), np.float64), np.zeros(len(examples), np.int64)
-    done, size = 0, _batch_tokens(model)
-    for indices in _batches(np.minimum(examples.lengths, max_seq_length), size):
+    done, size = 0, batch_tokens(model)
+    for indices in length_batches(np.minimum(examples.lengths, max_seq_length), size):
         inputs, targets, counted = _arrays(examples, indices, max_seq_length)
         logits = model(inputs).astype(mx.float32)
         each = (nn.losses.cross_entropy(logits, targets, reduction="none") * counted).sum(axis=1)
@@ -300,17 +300,17 @@ def _trained_examples(
     return sum(examples[number].tokens.tobytes() in known for number in range(len(examples)))
 
 
-def _batch_tokens(model: nn.Module) -> int:
+def batch_tokens(model: nn.Module) -> int:
     """How many tokens a batch may hold so that its float32 logits stay within `LOGITS_BYTES`."""
     vocabulary = model(mx.zeros((1, 1), mx.int32)).shape[-1]  # lazy: only the shape is made
     return max(1, LOGITS_BYTES // (4 * int(vocabulary)))
 
 
-def _batches(lengths: npt.NDArray[np.int64], size: int) -> Iterator[list[int]]:
+def length_batches(lengths: npt.NDArray[np.int64], size: int) -> Iterator[list[int]]:
     """Indices of examples of like length, longest first, so that too little memory shows at once."""
     batch: list[int] = []
     for index in np.argsort(-lengths, kind="stable").tolist():
-        padded = _padded(int(lengths[batch[0] if batch else index]))
+        padded = padded_length(int(lengths[batch[0] if batch else index]))
         if batch and (len(batch) >= MAX_BATCH or padded * (len(batch) + 1) > size):
             yield batch
             batch = []
@@ -319,14 +319,14 @@ def _batches(lengths: npt.NDArray[np.int64], size: int) -> Iterator[list[int]]:
         yield batch
 
 
-def _padded(length: int) -> int:
+def padded_length(length: int) -> int:
     return max(PADDED_TO, math.ceil(length / PADDED_TO) * PADDED_TO)
 
 
 def _arrays(examples: TokenSet, indices: list[int], max_seq_length: int) -> tuple[mx.array, mx.array, mx.array]:
     """Inputs, next-token targets and their weights (1 counts, 0 not), each of shape (examples, padded length)."""
     parts = [examples[index] for index in indices]
-    width = _padded(max(min(len(part.tokens), max_seq_length) for part in parts))
+    width = padded_length(max(min(len(part.tokens), max_seq_length) for part in parts))
     tokens, counted = np.zeros((len(parts), width + 1), np.int32), np.zeros((len(parts), width + 1), np.float32)
     for row, part in enumerate(parts):
         length = min(len(part.tokens), max_seq_length)

@@ -19,7 +19,7 @@ from app.core.export.format import HUB
 from app.core.model.hub import HUB_TASKS
 from app.core.problem import TaskError, UnusableError
 from app.core.protocol import event
-from app.core.protocol.job import AnyJob, ExportJob, read_job
+from app.core.protocol.job import AnyJob, BenchmarkJob, ExportJob, read_job
 from app.core.protocol.wire import RefusedError
 from app.core.run.folder import RunDir
 from app.worker.process.channel import Channel
@@ -48,6 +48,7 @@ TASKS = {
     "bundle": "app.worker.bundle.task:bundle",
     "serve": "app.worker.endpoint.task:serve_tuned",
     "merge": "app.worker.merge.task:merge",
+    "benchmark": "app.worker.benchmark.task:benchmark",
     "reward": "app.worker.rollout.reward_process:serve_rewards",
 }
 
@@ -76,7 +77,7 @@ def run_worker(job_dir: Path) -> int:
 
 
 def _run(channel: Channel, job_dir: Path, job: AnyJob) -> int:
-    if job.task not in HUB_TASKS and not _uploads(job):
+    if job.task not in HUB_TASKS and not _may_ask_hub(job):
         _cut_off_from_hub()
     try:
         channel.emit(hello(job.task))
@@ -92,8 +93,10 @@ def _run(channel: Channel, job_dir: Path, job: AnyJob) -> int:
     return 0
 
 
-def _uploads(job: AnyJob) -> bool:
-    """Whether a person said that something may leave the machine."""
+def _may_ask_hub(job: AnyJob) -> bool:
+    """Whether a person said that something may leave the machine, or be fetched for it."""
+    if isinstance(job, BenchmarkJob):
+        return job.download
     return isinstance(job, ExportJob) and job.format == HUB and job.options.get("upload") is True
 
 

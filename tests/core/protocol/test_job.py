@@ -44,6 +44,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "export": {"source": Path("/run"), "format": "adapter", "out": Path("/out")},
     "bundle": {"config": {"model": "here"}, "out": Path("/out.zip")},
     "serve": {"source": Path("/run")},
+    "benchmark": {"model": "/base", "tasks": ("arc_easy",)},
     "merge": {"adapters": (Path("/a"), Path("/b"))},
     "reward": {"file": Path("/r.py"), "timeout_s": 2.5},
 }

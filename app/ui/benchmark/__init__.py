@@ -1,0 +1,1 @@
+"""Benchmarks of candidates: lm-eval's tasks, with standard errors."""

@@ -1,0 +1,252 @@
+"""The benchmark card: tasks of lm-eval asked of every candidate, and what each reached with its standard error.
+
+How a tab uses it: `set_candidates` whenever the choice changes, `set_training` while a run has the memory,
+`shutdown` before the window closes. It runs the ``benchmark`` worker by itself.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QProgressBar, QPushButton, QWidget
+
+from app.core.compare.candidate import Candidate
+from app.core.config.field import FieldSpec
+from app.core.protocol import event
+from app.core.protocol.event import Event
+from app.core.protocol.job import BenchmarkJob
+from app.core.run.benchmark import benchmark_figures, harness_problem
+from app.ui.form.editor import editor_height
+from app.ui.form.number_box import NumberBox
+from app.ui.form.path_editor import PathEditor
+from app.ui.form.plain_editor import CheckEditor, TextEditor
+from app.ui.widget import theme
+from app.ui.widget.card import Card, Disclosure
+from app.ui.worker.latest import LatestWorker
+from app.ui.worker.process import WorkerOutcome
+
+BENCHMARK_TASKS = FieldSpec(
+    "benchmark.tasks", "Tasks", "text", "", what="Tasks of lm-eval, with commas: arc_easy, hellaswag"
+)
+OWN_TASKS = FieldSpec(
+    "benchmark.include_path", "Folder with own tasks", "path", "", what="A folder with tasks (YAML) and their data",
+    optional=True,
+)  # fmt: skip
+LIMIT = FieldSpec(
+    "benchmark.limit", "Questions of each task", "int", None, what="The first of each task; empty: all",
+    minimum=1, optional=True,
+)  # fmt: skip
+SHOTS = FieldSpec(
+    "benchmark.shots", "Examples before", "int", None, what="Before each question; empty: as the task says",
+    minimum=0, maximum=64, optional=True,
+)  # fmt: skip
+CHAT = FieldSpec("benchmark.chat", "Ask in the chat template", "bool", False, what="As for models that chat")
+DOWNLOAD = FieldSpec(
+    "benchmark.download", "Download data of tasks", "bool", False,
+    what="Data that is not on this machine may be fetched from the hub",
+)  # fmt: skip
+ABOUT_BENCHMARKS = "Public tasks, asked of every column by lm-eval; ± is one standard error."
+
+
+class BenchmarkCard(Card):
+    """Measures candidates on tasks; ``busy_changed`` while a model of its own is in memory."""
+
+    busy_changed = Signal(bool)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__("Benchmarks", ABOUT_BENCHMARKS, parent)
+        self.setObjectName("benchmarks")
+        self._worker = LatestWorker(self)
+        self._model = ""
+        self._candidates: tuple[Candidate, ...] = ()
+        self._training = False
+        self.result: dict[str, Any] | None = None
+        self._build()
+        self._worker.emitted.connect(self._on_event)
+        self._worker.ended.connect(self._on_ended)
+        self._show_result()
+        self._show_state()
+
+    @property
+    def is_busy(self) -> bool:
+        """True while it measures."""
+        return self._worker.is_busy
+
+    @property
+    def job(self) -> BenchmarkJob:
+        """What Measure would ask for now."""
+        own, limit, shots = self.own_tasks.value(), self.limit.value(), self.shots.value()
+        return BenchmarkJob(
+            model=self._model,
+            adapters=tuple(str(one.adapter) if one.adapter else None for one in self._candidates),
+            strengths=tuple(one.strength for one in self._candidates),
+            tasks=self._names(),
+            include_path=Path(str(own)).expanduser() if own else None,
+            limit=None if limit is None else int(limit),
+            shots=None if shots is None else int(shots),
+            chat=bool(self.chat.value()),
+            download=bool(self.download.value()),
+        )
+
+    def set_candidates(self, model: str, candidates: tuple[Candidate, ...]) -> None:
+        """What is measured; figures of others are taken away."""
+        if (model, candidates) != (self._model, self._candidates):
+            self.stop()
+            self._model, self._candidates, self.result = model, candidates, None
+            self._show_result()
+        self._show_state()
+
+    def set_training(self, training: bool) -> None:
+        """While a run trains, the memory is its own: measuring is stopped and closed."""
+        self._training = training
+        if training:
+            self.stop()
+        self._show_state()
+
+    def measure(self) -> None:
+        """Starts the worker."""
+        if self.is_busy or self._hindrance():
+            return
+        self.result = None
+        self._show_result()
+        self._say("Starting the worker…")
+        self._worker.request(self.job)
+        self._show_state()
+        self.busy_changed.emit(True)
+
+    def stop(self) -> None:
+        """Ends the measurement; there will be no figures."""
+        if self.is_busy:
+            self._worker.cancel()
+            self._say("Stopped.")
+            self._show_state()
+            self.busy_changed.emit(False)
+
+    def shutdown(self) -> None:
+        """Ends everything before the window closes."""
+        self._worker.stop()
+
+    # -- what happens -----------------------------------------------------------------------------------------
+
+    def _names(self) -> tuple[str, ...]:
+        return tuple(name.strip() for name in str(self.tasks.value() or "").split(",") if name.strip())
+
+    def _hindrance(self) -> str:
+        if (problem := harness_problem()) is not None:
+            return f"{problem.message} {problem.hint}"
+        if self._training:
+            return "A run is training and needs the memory. Measure when it has ended."
+        if not self._model or not self._candidates:
+            return "Choose what is compared, above."
+        return "" if self._names() else "Name tasks, such as arc_easy."
+
+    def _on_event(self, found: Event) -> None:
+        if isinstance(found, event.Progressed):
+            self._say(f"{found.phase}…")
+            self._bar.setRange(0, found.total)
+            self._bar.setValue(found.done)
+        elif isinstance(found, event.Result):
+            self.result = found.data
+
+    def _on_ended(self, outcome: WorkerOutcome) -> None:
+        said = outcome.sentence()
+        self._say(said, "error" if said else "small")
+        self._show_result()
+        self._show_state()
+        self.busy_changed.emit(False)
+
+    def _show_state(self, _value: object = None) -> None:
+        busy, hindrance = self.is_busy, self._hindrance()
+        self.button.setVisible(not busy)
+        self.stop_button.setVisible(busy)
+        self._bar.setVisible(busy)
+        self.button.setEnabled(not hindrance)
+        self.button.setToolTip(hindrance or "Ask every column these tasks")
+        for part in (self.tasks, self._more):
+            part.setEnabled(not busy)
+        if not busy and (hindrance or self._note.property("hint")):
+            self._say(hindrance, hint=True)
+
+    def _show_result(self) -> None:
+        while (item := self._figures.takeAt(0)) is not None:
+            if (widget := item.widget()) is not None:
+                widget.hide()
+                widget.deleteLater()
+        if self.result is None:
+            return
+        for column, title in enumerate(("Task", "Metric", *(one.title for one in self._candidates))):
+            self._cell(0, column, title, "small")
+        for row, figure in enumerate(benchmark_figures(self.result["columns"]), start=1):
+            for column, text in enumerate((figure.task, figure.metric, *figure.texts())):
+                self._cell(row, column, text, "muted" if column < 2 else "")
+
+    def _cell(self, row: int, column: int, text: str, role: str) -> None:
+        label = QLabel(text, self)
+        theme.set_role(label, role=role)
+        label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        if column > 1:
+            label.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self._figures.addWidget(label, row, column)
+
+    def _say(self, text: str, role: str = "small", *, hint: bool = False) -> None:
+        self._note.setText(text)
+        self._note.setProperty("hint", hint)
+        theme.set_role(self._note, role=role)
+
+    # -- building ---------------------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        self.tasks = TextEditor(self)
+        self.tasks.setPlaceholderText("arc_easy, hellaswag")
+        self.own_tasks = PathEditor(OWN_TASKS, self, folder=True, placeholder="None")
+        self.limit, self.shots = NumberBox(LIMIT, self), NumberBox(SHOTS, self)
+        self.chat, self.download = CheckEditor(CHAT.label, self), CheckEditor(DOWNLOAD.label, self)
+        for editor, spec in ((self.tasks, BENCHMARK_TASKS), (self.own_tasks.line, OWN_TASKS), (self.limit, LIMIT),
+                             (self.shots, SHOTS), (self.chat, CHAT), (self.download, DOWNLOAD)):  # fmt: skip
+            editor.setObjectName(spec.path)
+            editor.setAccessibleName(spec.label)
+            editor.setToolTip(spec.what)
+            if not isinstance(editor, CheckEditor):
+                editor.setFixedHeight(editor_height())
+        self.tasks.edited.connect(self._show_state)
+        self._more = QWidget(self)
+        grid = QGridLayout(self._more)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setHorizontalSpacing(theme.SPACE * 2)
+        grid.setVerticalSpacing(theme.SPACE)
+        grid.setColumnStretch(1, 1)
+        for row, (spec, part) in enumerate(((OWN_TASKS, self.own_tasks), (LIMIT, self.limit), (SHOTS, self.shots))):
+            grid.addWidget(QLabel(spec.label, self._more), row, 0)
+            grid.addWidget(part, row, 1)
+        grid.addWidget(self.chat, 3, 0, 1, 2)
+        grid.addWidget(self.download, 4, 0, 1, 2)
+        more = Disclosure("Options", self._more, self)
+        more.button.setObjectName("benchmark.options")
+        self._note = QLabel(self)
+        self._note.setObjectName("benchmark.note")
+        self._note.setWordWrap(True)
+        self.button, self.stop_button = QPushButton("Measure", self), QPushButton("Stop", self)
+        self.button.setObjectName("benchmark.measure")
+        self.stop_button.setObjectName("benchmark.stop")
+        self.stop_button.setToolTip("End the measurement; there will be no figures")
+        self.button.clicked.connect(self.measure)
+        self.stop_button.clicked.connect(self.stop)
+        self._bar = QProgressBar(self)
+        self._bar.setAccessibleName("Progress of the benchmarks")
+        self._bar.setTextVisible(False)
+        self._figures = QGridLayout()
+        self._figures.setHorizontalSpacing(theme.SPACE * 3)
+        self._figures.setVerticalSpacing(theme.SPACE // 2)
+        self._figures.setColumnStretch(1, 1)
+        row_layout = QHBoxLayout()
+        row_layout.addWidget(self._note, 1)
+        row_layout.addWidget(self.button)
+        row_layout.addWidget(self.stop_button)
+        self.body.setSpacing(theme.SPACE * 3 // 2)
+        self.body.addWidget(self.tasks)
+        self.body.addWidget(more)
+        self.body.addLayout(row_layout)
+        self.body.addWidget(self._bar)
+        self.body.addLayout(self._figures)
