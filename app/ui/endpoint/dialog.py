@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QProcess, Signal
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QLabel, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
 from app.core.config.train_config import FieldSpec
 from app.core.export.endpoint import FIRST_PORT, LOOPBACK, Endpoint
+from app.core.export.served import (
+    ServedAlone,
+    end_served,
+    job_at,
+    note_served,
+    serve_command,
+    served_alone,
+    served_log,
+)
 from app.core.export.source import ExportSource, checkpoints, export_source
 from app.core.model.folder import locate_model
 from app.core.problem import UnusableError
@@ -17,7 +27,7 @@ from app.core.protocol.job import ServeJob
 from app.ui.compare.sampler import CompareSampler, labelled, sampler_fields
 from app.ui.compare.strength_slider import StrengthSlider
 from app.ui.endpoint.live_view import EndpointView
-from app.ui.form.plain_editor import ChoiceBox
+from app.ui.form.plain_editor import CheckEditor, ChoiceBox
 from app.ui.widget import theme
 from app.ui.widget.elided_label import ElidedLabel
 from app.ui.worker.job import JobRunner
@@ -30,8 +40,12 @@ PORT = FieldSpec(
 SERVE_FIELDS = (PORT, *sampler_fields("serve", max_tokens=512, temp=0.0, top_p=1.0, top_k=0, min_p=0.0))
 WHAT = (
     "Other programs on this machine ask the tuned model in OpenAI's protocol: chat programs, editors, scripts. "
-    f"Nothing else reaches it ({LOOPBACK}), and it ends when Luthier is closed."
+    f"Nothing else reaches it ({LOOPBACK}). It ends with Luthier, unless you say otherwise."
 )
+OPEN_NOTE = "Only this machine reaches it. You can close this dialog; it goes on."
+KEEP_NOTE = "It goes on when Luthier is closed, after some seconds in which its model is loaded anew."
+ALONE = "An earlier window left it serving. Stop it, or let it go on."
+INTO_FILE = 'exec "$@" <"/dev/null" >"$0" 2>&1'
 DEFAULTS = "The port, and what requests get that say nothing of it themselves:"
 TRAINING = "A run is training and needs the memory. Serve when it has ended."
 
@@ -51,6 +65,7 @@ class ServeDialog(QDialog):
         self._fault = ""
         self._training = False
         self.endpoint: Endpoint | None = None
+        self.alone: ServedAlone | None = None  # what an earlier window left serving
         self._job = JobRunner(self)
         self._job.emitted.connect(self._on_event)
         self._build()
@@ -77,6 +92,8 @@ class ServeDialog(QDialog):
     @property
     def label(self) -> str:
         """What people call that which is served, or offered."""
+        if self.alone is not None:
+            return self.alone.label
         return self._source.label if self._source is not None else self._path.name
 
     @property
@@ -91,12 +108,14 @@ class ServeDialog(QDialog):
 
     @property
     def is_running(self) -> bool:
-        """From the start until the worker has ended."""
-        return self._job.is_running
+        """From the start until it has ended."""
+        return self._job.is_running or self.alone is not None
 
     @property
     def status(self) -> str:
         """``friendly is served · 12 requests · 3 in the last minute``; empty while nothing is."""
+        if self.alone is not None:
+            return f"{self.label} is still served"
         return f"{self.label} is served · {self.view.count.sentence()}" if self.endpoint is not None else ""
 
     def begin(self) -> None:
@@ -108,6 +127,9 @@ class ServeDialog(QDialog):
 
     def stop(self) -> None:
         """Ends it, with the answers in progress."""
+        if self.alone is not None:
+            self._end_alone()
+            return
         self._say("Stopping…")
         self._job.stop()
         self._show_state()
@@ -118,8 +140,48 @@ class ServeDialog(QDialog):
         self._show_state()
 
     def shutdown(self) -> None:
-        """Ends it before the window closes."""
+        """Ends it before the window closes; where it is to go on, a process of its own takes its place."""
+        endpoint, job = self.endpoint, self.job if self._job.is_running else None
         self._job.shutdown()
+        if self.alone is not None:
+            if not self.keep.value():
+                self._end_alone()
+        elif job is not None and endpoint is not None and self.keep.value():
+            self._leave(job_at(job, endpoint), endpoint)
+
+    def _leave(self, job: ServeJob, endpoint: Endpoint) -> None:
+        # Of a detached process with files for its output Qt tells no id: the shell becomes it.
+        arguments = ["-c", INTO_FILE, str(served_log()), *serve_command(job)]
+        started, pid = QProcess.startDetached("/bin/sh", arguments, str(job.source.parent))
+        if started:
+            with suppress(OSError):  # then it serves, and the system's list of processes is what there is to end it
+                note_served(ServedAlone(endpoint, pid, self.label))
+
+    def adopt(self) -> bool:
+        """Shows what an earlier window left serving; False if nothing is."""
+        found = served_alone() if not self.is_running else None
+        if found is None:
+            return False
+        self.alone, self.endpoint = found, found.endpoint
+        self._title.setText(found.label)
+        self.view.show_endpoint(found.endpoint)
+        self.view.show_uncounted(_text(served_log()))
+        self.keep.set_value(True)
+        self._say(ALONE)
+        self._show_state()
+        return True
+
+    def _end_alone(self) -> None:
+        assert self.alone is not None
+        try:
+            end_served(self.alone)
+        except OSError as error:
+            self._say(f"It cannot be stopped: {error.strerror or error}. Its process is {self.alone.pid}.", "error")
+            return
+        self.alone = self.endpoint = None
+        self.view.end()
+        self._say("Nothing is served any more.")
+        self._show_state()
 
     # -- showing ----------------------------------------------------------------------------------------------
 
@@ -134,6 +196,10 @@ class ServeDialog(QDialog):
         self._title.setText(self.label)
         self._say("")
         self._show_state()
+
+    def _on_keep(self, keeps: object) -> None:
+        if self.endpoint is not None:
+            self._say(KEEP_NOTE if keeps else OPEN_NOTE)
 
     def _hindrance(self) -> str:
         if self._fault:
@@ -166,7 +232,7 @@ class ServeDialog(QDialog):
         elif isinstance(said, event.Result):
             self.endpoint = Endpoint.from_dict(said.data)
             self.view.show_endpoint(self.endpoint)
-            self._say("Only this machine reaches it. You can close this dialog; it goes on.")
+            self._say(OPEN_NOTE)
             self._show_state()
         elif isinstance(said, event.Served):
             self.view.add_request(said)
@@ -245,8 +311,17 @@ class ServeDialog(QDialog):
         self.stop_button.clicked.connect(self.stop)
         self.close_button.clicked.connect(self.close)
         self.stop_button.hide()
+        self.keep = CheckEditor("Go on when Luthier is closed", self)
+        self.keep.setObjectName("serve.keep")
+        self.keep.setToolTip("Then it is served by a process without a window, which the next window can stop")
+        self.keep.edited.connect(self._on_keep)
         row = QHBoxLayout()
+        row.addWidget(self.keep)
         row.addStretch(1)
         for button in (self.close_button, self.stop_button, self.begin_button):
             row.addWidget(button)
         return row
+
+
+def _text(file: Path) -> str:
+    return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""

@@ -87,6 +87,13 @@ class EndpointView(QWidget):
         self._counting.start()
         self._show_count()
 
+    def show_uncounted(self, log: str) -> None:
+        """It answers by itself: of its requests only its log knows."""
+        self._counting.stop()
+        self.log.clear()
+        self.log.append(log)
+        self._count.setText("Its requests are not counted: it runs without a window. The log names them.")
+
     def end(self) -> None:
         """It answers no more."""
         self._counting.stop()

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtCore import QObject, Qt, QTimer
 from PySide6.QtWidgets import QPushButton, QWidget
 
 from app.core.compare.before_after import BeforeAfter
 from app.core.compare.candidate import Candidate
+from app.core.export.served import is_noted
 from app.ui.compare.answerer import Answerer
 from app.ui.run.panel import RunPanel
 from app.ui.run.session import RunSession
@@ -20,6 +21,7 @@ if TYPE_CHECKING:  # imported when they are first asked for: the window should o
     from app.ui.chat.held_out_answer import HeldOutAnswer
     from app.ui.endpoint.dialog import ServeDialog
 
+ADOPT_MS = 700  # after the window stands there
 TRAINS = "A run is training and needs the memory. Ask when it has ended."
 
 
@@ -28,8 +30,6 @@ class TunedActions(QObject):
 
     ``serving`` stands in the status line while something is served.
     """
-
-    warned = Signal(str)
 
     def __init__(self, answerer: Answerer, session: RunSession, run_panel: RunPanel, window: QWidget) -> None:
         super().__init__(window)
@@ -45,6 +45,7 @@ class TunedActions(QObject):
         self.serving.clicked.connect(self._show_endpoint)
         self.serving.hide()
         session.state_changed.connect(self._on_state)
+        QTimer.singleShot(ADOPT_MS, self, self._adopt)
         run_panel.answer_requested.connect(self.ask_before_after)
 
     # -- chat -------------------------------------------------------------------------------------------------
@@ -68,14 +69,24 @@ class TunedActions(QObject):
 
     def ask_serve(self, source: Path, strength: float = 1.0) -> None:
         """Opens the endpoint's dialog with a run, an adapter's folder or a checkpoint's file."""
+        dialog = self._made_endpoint()
+        dialog.choose(source, strength)
+        _bring_up(dialog)
+
+    def _made_endpoint(self) -> ServeDialog:
         from app.ui.endpoint.dialog import ServeDialog
 
         if self.endpoint is None:
             self.endpoint = ServeDialog(self._window)
             self.endpoint.set_training(self._session.is_live)
             self.endpoint.changed.connect(self._show_serving)
-        self.endpoint.choose(source, strength)
-        _bring_up(self.endpoint)
+            self.endpoint.adopt()
+        return self.endpoint
+
+    def _adopt(self) -> None:
+        """What an earlier window left serving stands in the status line."""
+        if is_noted():
+            self._made_endpoint()
 
     def serve_candidate(self, candidate: Candidate) -> None:
         """Opens the endpoint's dialog with a candidate of a comparison."""

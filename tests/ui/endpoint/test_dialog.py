@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 import threading
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from PySide6.QtWidgets import QLabel, QPlainTextEdit
 from pytestqt.qtbot import QtBot
 
 from app.core.export.endpoint import LOOPBACK, Endpoint
+from app.core.export.served import ServedAlone, answers, is_noted, job_at, note_served, serve_command
 from app.core.protocol import event
 from app.core.protocol.command import Stop
 from app.core.protocol.job import ServeJob
@@ -199,3 +203,54 @@ def test_requests_of_the_last_minute_are_counted() -> None:
     assert count.sentence() == "2 requests · 2 in the last minute"
     now = 161.0
     assert count.sentence() == "2 requests · 1 in the last minute"
+
+
+def test_what_is_to_go_on_without_a_window_does_and_the_next_window_can_end_it(
+    qtbot: QtBot, dialog: ServeDialog, adapter: Path
+) -> None:
+    dialog.choose(adapter)
+    dialog.keep.click()
+    dialog.begin_button.click()
+    qtbot.waitUntil(lambda: dialog.endpoint is not None, timeout=PATIENCE_MS)
+    endpoint = dialog.endpoint
+    assert endpoint is not None
+    dialog.shutdown()
+    assert is_noted()
+    qtbot.waitUntil(lambda: answers(endpoint), timeout=PATIENCE_MS)
+    following = ServeDialog()
+    qtbot.addWidget(following)
+    assert following.adopt()
+    assert (following.endpoint, following.status) == (endpoint, "tuned is still served")
+    assert following.keep.isChecked()
+    following.choose(adapter)
+    assert note(following) == "Stop it before you serve another: tuned is served now."
+    following.stop_button.click()
+    assert note(following) == "Nothing is served any more."
+    assert not is_noted()
+    qtbot.waitUntil(lambda: not answers(endpoint), timeout=PATIENCE_MS)
+    assert not following.adopt()
+
+
+def test_the_command_says_what_the_job_does(tmp_path: Path) -> None:
+    job = ServeJob(
+        source=tmp_path, checkpoint="best", strength=0.5, temp=0.25, top_p=0.5, top_k=3, min_p=0.125, max_tokens=9
+    )
+    command = serve_command(job_at(job, ENDPOINT))
+    arguments = command[command.index("serve") + 1 :]
+    values: dict[str, Any] = {"source": arguments[0]}
+    for option in arguments[1:]:
+        name, _, value = option.removeprefix("--").partition("=")
+        values[name.replace("-", "_")] = value
+    wanted = job.model_copy(update={"port": 8080, "key": "secret-key"})
+    assert {name: str(getattr(wanted, name)) for name in values} == values
+    assert values.keys() == ServeJob.model_fields.keys() - {"task", "protocol", "model"}
+
+
+def test_a_note_of_what_has_ended_is_taken_away(dialog: ServeDialog) -> None:
+    ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    with socket.socket() as free:
+        free.bind((LOOPBACK, 0))
+        url = f"http://{LOOPBACK}:{free.getsockname()[1]}/v1"
+    note_served(ServedAlone(replace(ENDPOINT, url=url), int(ended.stdout), "tuned"))
+    assert not dialog.adopt()
+    assert not is_noted()
