@@ -25,6 +25,7 @@ from app.ui.run.summary_card import SummaryCard
 from app.ui.widget import theme
 
 LOG_TAB, ANSWERS_TAB, BEFORE_AFTER_TAB = range(3)
+LOG_SIZES, ANSWER_SIZES = (500, 200), (350, 350)  # shares of the chart and of what is below it
 CHART_MINIMUM, LOG_MINIMUM = 120, 60  # px
 # Small tabs on a card, not those of the window.
 LOG_TABS = "QTabBar { background: transparent; } QTabBar::tab { padding: 3px 10px; margin: 0 4px 0 0; }"
@@ -43,6 +44,7 @@ class RunPage(QWidget):
         super().__init__(parent)
         self.setObjectName("run_page")
         self._session = session
+        self._is_divided = False  # by a person, who then decides how much room chart and log have
         self._build()
         session.run_changed.connect(self._on_run)
         session.emitted.connect(self._on_event)
@@ -131,7 +133,8 @@ class RunPage(QWidget):
         self._split.addWidget(_card(self._log_part()))
         self._split.setStretchFactor(0, 5)
         self._split.setStretchFactor(1, 2)
-        self._split.setSizes([500, 200])
+        self._split.setSizes(list(LOG_SIZES))
+        self._split.splitterMoved.connect(self._on_divided)
         layout.addWidget(self._split, 1)
 
     def _log_part(self) -> QWidget:
@@ -161,11 +164,13 @@ class RunPage(QWidget):
         return part
 
     def _on_log_tab(self, index: int) -> None:
-        """Answers are read: they get half of the room, unless somebody gave them more."""
+        """Answers are read: they get half of the room, and the log less, unless a person has divided it."""
         self._log_stack.setCurrentIndex(index)
-        above, below = self._split.sizes()
-        if index != LOG_TAB and below < above:
-            self._split.setSizes([above + below - (above + below) // 2, (above + below) // 2])
+        if not self._is_divided:
+            self._split.setSizes(list(LOG_SIZES if index == LOG_TAB else ANSWER_SIZES))
+
+    def _on_divided(self) -> None:
+        self._is_divided = True
 
 
 def _card(content: QWidget) -> QFrame:

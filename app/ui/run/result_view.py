@@ -62,7 +62,7 @@ class ResultView(QWidget):
             grid.addWidget(figure, 0, place)
             grid.setColumnStretch(place, 1)
         self.buttons: dict[str, QPushButton] = {}
-        row = QWidget(self)
+        self._row = row = QWidget(self)
         flow = Flow(gap=theme.SPACE)
         for name, text, _, tip in ACTIONS:
             button = QPushButton(text, row)
@@ -82,6 +82,12 @@ class ResultView(QWidget):
         layout.addWidget(row)
         theme.theme().changed.connect(self._dress)
         self._dress()
+
+    def take_button(self, button: QPushButton) -> None:
+        """One more action, behind the others."""
+        layout = self._row.layout()
+        if layout is not None and layout.indexOf(button) < 0:
+            layout.addWidget(button)
 
     def show_result(self) -> None:
         """Shows what the session's run has come to by now; hidden unless it is over."""

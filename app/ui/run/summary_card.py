@@ -136,8 +136,13 @@ class SummaryCard(QFrame):
         self._resume.setIcon(theme.icon("ph.play-fill", theme.colors().on_accent if parked else None))
         over = state in OVER
         self._live.setVisible(not over)
-        self._name.setVisible(not session.is_live)
-        self._own_line.setVisible(session.is_live)
+        if over:
+            self.result.take_button(self._resume)
+        elif self._head.indexOf(self._resume) < 0:
+            self._head.addWidget(self._resume)
+        crowded = session.is_live or parked
+        self._name.setVisible(not crowded)
+        self._own_line.setVisible(crowded)
         self.result.show_result()
 
     def _show_sentence(self) -> None:
@@ -306,7 +311,7 @@ class SummaryCard(QFrame):
         layout.addWidget(self.result)
 
     def _header(self) -> QHBoxLayout:
-        row = QHBoxLayout()
+        row = self._head = QHBoxLayout()
         row.setSpacing(theme.SPACE)
         self._pill = QLabel()
         self._pill.setObjectName("run_state")

@@ -212,3 +212,35 @@ def test_it_lies_whole_in_a_small_window_with_room_for_the_curves(
     assert panel.page.chart._view.height() >= 90
     name = child(panel, QLabel, "run_name")
     assert name.width() >= name.fontMetrics().horizontalAdvance(name.text())
+
+
+def test_the_name_is_whole_whatever_stands_beside_it(
+    qtbot: QtBot, panel: RunPanel, session: RunSession, workers: list[FakeWorker]
+) -> None:
+    name = "qwen2.5-0.5b-support-faq-r32"
+    session.start(TrainConfig(adapter_name=name, model="/m", data="/d"))
+    run = session.run
+    assert run is not None
+    adapter_folder(run.adapters, "/m")
+    (run.state / "0000300").mkdir(parents=True)
+    workers[-1].say(*synthetic_run.events(until=300, ending=""))
+    assert whole(panel, name)
+    chart = panel.page.chart
+    qtbot.waitUntil(lambda: chart.view.isVisible())
+    workers[-1].end(event.Finished(reason="stopped", iteration=300))
+    assert child(panel, QPushButton, "run_resume").isVisible()
+    assert whole(panel, name)
+    session.start(TrainConfig(adapter_name=name, model="/m", data="/d"))
+    qtbot.waitUntil(lambda: chart.view.isVisible())  # the curves have their room again
+    workers[-1].end(event.Finished(reason="paused", iteration=300))
+    assert session.state is RunState.PARKED
+    assert whole(panel, name)
+
+
+def whole(panel: RunPanel, name: str) -> bool:
+    """Whether a label shows all of it."""
+    panel.layout().activate()  # type: ignore[union-attr]
+    panel.page.layout().activate()  # type: ignore[union-attr]
+    panel.page.summary.layout().activate()  # type: ignore[union-attr]
+    (label,) = [one for one in panel.findChildren(QLabel) if one.text() == name and one.isVisible()]
+    return label.width() >= label.fontMetrics().horizontalAdvance(name)
