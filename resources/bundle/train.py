@@ -1,12 +1,12 @@
 """Trains the setup that this bundle holds: with torch, transformers, PEFT and TRL, on one GPU, several, or a CPU.
 
-    python train.py                                    one GPU (or what there is)
+    python train.py                                         one GPU (or what there is)
     accelerate launch --config_file fsdp2.yaml train.py     several GPUs
-    python train.py --run DIR                          into another folder than ./run; begun before, it goes on there
+    python train.py --run DIR                               into DIR; begun before, the run there goes on
 
-Nothing is decided here. ``recipe.json`` says every value; ``data`` holds the tokens and labels that Luthier made, cut
-and masked, and the rows of every batch. What happens is written to ``run/events.jsonl`` in Luthier's own words, the
-adapter to ``run/adapters`` in PEFT's form: copy ``run`` among Luthier's runs, or open it with ``luthier run``.
+Nothing is decided here. ``recipe.json`` says every value; ``data`` holds the tokens and labels that Luthier made,
+cut and masked, and the rows of every batch. What happens is written to ``run/events.jsonl`` in Luthier's own words,
+the adapter to ``run/adapters`` in PEFT's form: copy ``run`` among Luthier's runs, or open it: ``luthier FOLDER``.
 """
 
 from __future__ import annotations
@@ -30,12 +30,14 @@ HERE = Path(__file__).resolve().parent
 PROTOCOL = 5  # of the events, as app/core/protocol of Luthier has it
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 IGNORED = -100
+# Which of how many processes this is, as `accelerate launch` says it.
+PROCESS, PROCESSES = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
 # What TRL calls the figures that Luthier shows.
 FIGURES = {
     "rewards/margins": "margin", "rewards/accuracies": "accuracy", "rewards/chosen": "chosen_reward",
     "rewards/rejected": "rejected_reward", "nll_loss": "likelihood_loss", "kl": "kl", "reward": "reward",
-    "reward_std": "reward_spread", "frac_reward_zero_std": "equal_groups", "completions/mean_length": "answer_tokens",
-    "completions/clipped_ratio": "cut",
+    "reward_std": "reward_spread", "frac_reward_zero_std": "equal_groups", "completions/clipped_ratio": "cut",
+    "completions/mean_length": "answer_tokens",
 }  # fmt: skip
 
 
@@ -77,13 +79,13 @@ def tokenized(path):
 
 
 class Batches:
-    """The rows of every batch of the whole run, as Luthier draws them; of several processes each takes its share."""
+    """The rows of every batch of the run, as Luthier draws them; of several processes each takes its share."""
 
-    def __init__(self, order, process, processes):
-        self.order, self.process, self.processes = order, process, processes
-        if any(len(numbers) < processes for numbers in order):
+    def __init__(self, order):
+        self.order, self.process, self.processes = order, PROCESS, PROCESSES
+        if any(len(numbers) < PROCESSES for numbers in order):
             few = min(map(len, order))
-            sys.exit(f"A batch holds {few} rows, too few for {processes} processes: use fewer, or a larger batch.")
+            sys.exit(f"A batch holds {few} rows, too few for {PROCESSES} processes: use fewer, or a larger batch.")
 
     def __len__(self):
         return len(self.order)
@@ -99,11 +101,11 @@ class Batches:
 class Events:
     """Says what happens, one JSON object a line, as a worker of Luthier does. Only the first process writes."""
 
-    def __init__(self, folder, is_writing):
-        self.path, self.is_writing = folder / "events.jsonl", is_writing
+    def __init__(self, folder):
+        self.path = folder / "events.jsonl"
 
     def say(self, type_, /, **values):
-        if not self.is_writing:
+        if PROCESS:
             return
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"type": type_, "time": time.time()} | values, ensure_ascii=False) + "\n")
@@ -112,7 +114,7 @@ class Events:
         elif type_ == "validated":
             print(f"iteration {values['iteration']}: validation loss {values['val_loss']:.4f}", flush=True)
         elif type_ in ("finished", "failed"):
-            print(values.get("message") or kind, flush=True)
+            print(values.get("message") or type_, flush=True)
 
 
 def hello(events):
@@ -144,7 +146,6 @@ def precision(recipe):
 def load_model(recipe, place):
     """The base model, without any dropout of its own: Luthier has none either."""
     import torch
-    from accelerate import PartialState
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
     told = recipe["model"]
@@ -161,7 +162,7 @@ def load_model(recipe, place):
             load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
             bnb_4bit_compute_dtype=dtype,
         )  # fmt: skip
-        more["device_map"] = {"": PartialState().local_process_index}
+        more["device_map"] = {"": int(os.environ.get("LOCAL_RANK", "0"))}
     model = AutoModelForCausalLM.from_pretrained(source, revision=revision, config=config, dtype=dtype, **more)
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
@@ -269,7 +270,7 @@ def optimizer(recipe):
             super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})
 
         @torch.no_grad()
-        def step(self, closure=None):
+        def step(self, _closure=None):
             for group in self.param_groups:
                 first, second = group["betas"]
                 for weight in group["params"]:
@@ -290,7 +291,7 @@ def optimizer(recipe):
             super().__init__(params, {"lr": lr, "betas": betas, "weight_decay": weight_decay})
 
         @torch.no_grad()
-        def step(self, closure=None):
+        def step(self, _closure=None):
             for group in self.param_groups:
                 first, second = group["betas"]
                 for weight in group["params"]:
@@ -329,9 +330,7 @@ def trainer_class(recipe, name):
     base, method = getattr(trl_module(name), name), recipe["method"]
 
     class Trainer(base):
-        losses: list  # of each iteration since the last report
-        tokens = 0  # learned since the beginning
-        seen = 0  # tokens since the last report
+        noted: list  # of each iteration: loss × weight, weight, tokens learned, tokens seen; this process's share
 
         def _prepare_dataset(self, dataset, *_arguments, **_options):
             return dataset
@@ -346,10 +345,8 @@ def trainer_class(recipe, name):
                 self._created_lr_scheduler = True
             return super().create_scheduler(num_training_steps, optimizer)
 
-        def _note(self, loss, tokens=0, seen=0):
-            self.losses.append(float(loss.detach()))
-            self.tokens += int(tokens)
-            self.seen += int(seen)
+        def _note(self, loss, weight, tokens, seen):
+            self.noted.append([float(loss.detach()) * float(weight), float(weight), float(tokens), float(seen)])
 
     if method == "grpo":
 
@@ -360,7 +357,7 @@ def trainer_class(recipe, name):
             def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
                 loss = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
                 counted = inputs["completion_mask"].sum()
-                self._note(loss * self.current_gradient_accumulation_steps, counted, counted)
+                self._note(loss * self.current_gradient_accumulation_steps, 1, counted, counted)
                 return loss
 
         return Grouped
@@ -380,7 +377,8 @@ def trainer_class(recipe, name):
                 seen = inputs["attention_mask"].sum()
                 loss = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
                 if model.training:
-                    self._note(loss * num_items_in_batch / own / self.accelerator.num_processes, own, seen)
+                    mean = loss * num_items_in_batch / own / self.accelerator.num_processes
+                    self._note(mean, own, own, seen)
                 return loss
 
         return Supervised
@@ -401,7 +399,7 @@ def trainer_class(recipe, name):
             loss = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
             if not model.training or num_items_in_batch is None:
                 return loss
-            self._note(loss, learned, seen)
+            self._note(loss, rows, learned, seen)
             return loss * rows * self.accelerator.num_processes / num_items_in_batch
 
         def concatenated_forward(self, model, batch):
@@ -432,7 +430,7 @@ def rows_of(inputs):
     return len(inputs["label"]) if "label" in inputs else len(inputs["input_ids"]) // 2
 
 
-def arguments_of(recipe, name, run, processes):
+def arguments_of(recipe, name, run):
     """TRL's config of the run. What is not named here has no say in it."""
     import torch
 
@@ -443,7 +441,7 @@ def arguments_of(recipe, name, run, processes):
     shared = {
         "output_dir": str(run / "checkpoints"),
         "max_steps": math.ceil(recipe["iterations"] / accumulation),
-        "per_device_train_batch_size": math.ceil(recipe["batch_size"] / processes),
+        "per_device_train_batch_size": math.ceil(recipe["batch_size"] / PROCESSES),
         "gradient_accumulation_steps": accumulation,
         "learning_rate": recipe["learning_rate"],
         "lr_scheduler_type": "constant" if schedule["rates"] else schedule["name"],
@@ -474,7 +472,7 @@ def arguments_of(recipe, name, run, processes):
         group = loss.pop("group_size")
         updates = loss.pop("updates_per_generation")
         loss.pop("reward_functions")
-        shared["per_device_train_batch_size"] = recipe["batch_size"] * group // processes
+        shared["per_device_train_batch_size"] = recipe["batch_size"] * group // PROCESSES
         return module.GRPOConfig(
             **shared, **loss, num_generations=group, num_iterations=updates, steps_per_generation=1,
             shuffle_dataset=False, disable_dropout=False, top_p=1.0, top_k=0, mask_truncated_completions=False,
@@ -608,6 +606,11 @@ def watching(recipe, run, events, measure, rows):
         def __init__(self):
             self.trainer, self.stopped, self.early = None, False, False
             self.best, self.best_at, self.without = math.inf, None, 0
+            self.losses, self.tokens, self.seen = (
+                [],
+                0,
+                0,
+            )  # since the last report, since the beginning, as the first
             self.elapsed, self.began, self.reported = 0.0, time.time(), (0, time.time())
 
         def iteration(self, state):
@@ -616,12 +619,11 @@ def watching(recipe, run, events, measure, rows):
         def seconds(self):
             return self.elapsed + time.time() - self.began
 
-        def on_train_begin(self, args, state, control, **_others):
+        def on_train_begin(self, _args, state, _control, **_others):
             signal.signal(signal.SIGTERM, self.on_signal)
             signal.signal(signal.SIGINT, self.on_signal)
             at = self.iteration(state)
             self.reported = (at, time.time())
-            self.trainer.losses, self.trainer.seen = [], 0
             model = self.trainer.accelerator.unwrap_model(self.trainer.model)
             trainable = sum(one.numel() for one in model.parameters() if one.requires_grad)
             frozen = sum(one.numel() for one in model.parameters() if not one.requires_grad)
@@ -637,40 +639,66 @@ def watching(recipe, run, events, measure, rows):
         def on_signal(self, _number, _frame):
             self.stopped = True
 
-        def on_step_end(self, args, state, control, **_others):
+        def on_step_end(self, _args, state, control, **_others):
             at, before = self.iteration(state), self.iteration_before(state)
             control.should_log = control.should_log or at == last
             every = recipe["evaluate_every"]
             if measure is not None and (at // every > before // every or at == last):
                 self.validate(at)
                 self.early = bool(recipe["patience"]) and self.without >= recipe["patience"] and at < last
+            self.stopped = self.told_all(self.stopped)
             if self.stopped or self.early:
                 control.should_training_stop = control.should_save = control.should_log = True
             return control
 
+        def told_all(self, flag):
+            """A signal may reach one process before another; all must stop at the same step."""
+            if PROCESSES == 1:
+                return flag
+            import torch
+
+            accelerator = self.trainer.accelerator
+            return bool(accelerator.reduce(torch.tensor(float(flag), device=accelerator.device)) > 0)
+
+        def collect(self):
+            """Adds up what the processes noted since the last time."""
+            import torch
+
+            accelerator, noted = self.trainer.accelerator, self.trainer.noted
+            if noted:
+                sums = accelerator.reduce(torch.tensor(noted, device=accelerator.device)).tolist()
+                self.losses += [total / max(weight, 1e-9) for total, weight, _, _ in sums]
+                self.tokens += int(sum(one[2] for one in sums))
+                self.seen += int(sum(one[3] for one in sums))
+                self.trainer.noted = []
+
         def iteration_before(self, state):
             return min((state.global_step - 1) * accumulation, last)
 
-        def on_log(self, args, state, control, logs=None, **_others):
-            if "loss" not in (logs or {}) or not self.trainer.losses:
+        def on_log(self, _args, state, _control, logs=None, **_others):
+            if "loss" not in (logs or {}):
+                return
+            self.collect()
+            if not self.losses:
                 return
             at, (before, since) = self.iteration(state), self.reported
-            losses, seconds = self.trainer.losses, max(time.time() - since, 1e-9)
+            losses, seconds = self.losses, max(time.time() - since, 1e-9)
             norm = logs.get("grad_norm")
             events.say(
                 "train_reported", iteration=at, train_loss=sum(losses) / len(losses), losses=losses,
                 learning_rate=logs.get("learning_rate", recipe["learning_rate"]),
                 iterations_per_second=(at - before) / seconds,
-                tokens_per_second=self.trainer.seen / seconds, trained_tokens=self.trainer.tokens,
-                epoch=at / rows["batches"], grad_norm=None if norm is None else float(norm), elapsed_s=self.seconds(),
-                peak_memory_gb=peak_memory(),
+                tokens_per_second=self.seen / seconds, trained_tokens=self.tokens,
+                epoch=at / rows["batches"], grad_norm=None if norm is None else float(norm),
+                elapsed_s=self.seconds(), peak_memory_gb=peak_memory(),
                 figures={FIGURES[k]: float(v) for k, v in logs.items() if k in FIGURES},
             )  # fmt: skip
-            self.trainer.losses, self.trainer.seen = [], 0
+            self.losses, self.seen = [], 0
             self.reported = (at, time.time())
 
         def validate(self, at):
             began = time.time()
+            self.collect()
             loss, figures = measure()
             is_best = loss < self.best - recipe["min_delta"] or self.best_at is None
             self.without = 0 if is_best else self.without + 1
@@ -680,11 +708,11 @@ def watching(recipe, run, events, measure, rows):
                 events.say("checkpoint_saved", iteration=at, path="adapters/best", kind="best")
             events.say(
                 "validated", iteration=at, val_loss=loss, val_time_s=time.time() - began, best=is_best,
-                without_improvement=self.without, epoch=at / rows["batches"], trained_tokens=self.trainer.tokens,
+                without_improvement=self.without, epoch=at / rows["batches"], trained_tokens=self.tokens,
                 elapsed_s=self.seconds(), figures=figures,
             )  # fmt: skip
 
-        def on_save(self, args, state, control, **_others):
+        def on_save(self, args, state, _control, **_others):
             folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
             if self.trainer.is_world_process_zero():
                 (folder / "luthier.json").write_text(json.dumps(self.kept()), encoding="utf-8")
@@ -693,13 +721,13 @@ def watching(recipe, run, events, measure, rows):
         def kept(self):
             best = None if math.isinf(self.best) else self.best
             return {"best": best, "best_at": self.best_at, "without": self.without, "elapsed": self.seconds(),
-                    "tokens": self.trainer.tokens}  # fmt: skip
+                    "tokens": self.tokens}  # fmt: skip
 
         def restore(self, folder):
             found = json.loads((folder / "luthier.json").read_text(encoding="utf-8"))
             self.best = math.inf if found["best"] is None else found["best"]
             self.best_at, self.without = found["best_at"], found["without"]
-            self.elapsed, self.trainer.tokens = found["elapsed"], found["tokens"]
+            self.elapsed, self.tokens = found["elapsed"], found["tokens"]
 
     return Watching()
 
@@ -734,12 +762,9 @@ def last_checkpoint(run):
 
 def make_trainer(recipe, run, place):
     """(trainer, measure): everything that the run needs, before its first iteration."""
-    from accelerate import PartialState
-
-    state = PartialState()
     name = recipe["trainer"]
     model, tokenizer = load_model(recipe, place)
-    arguments = arguments_of(recipe, name, run, state.num_processes)
+    arguments = arguments_of(recipe, name, run)
     data = HERE / "data"
     order, valid_order = read_lines(data / "order.jsonl"), read_lines(data / "valid_order.jsonl")
     kind = trainer_class(recipe, name)
@@ -761,11 +786,11 @@ def make_trainer(recipe, run, place):
     else:
         collate = collator(recipe, tokenizer.pad_token_id)
         trainer = kind(model, train_dataset=tokenized(data / "train.jsonl"), data_collator=collate, **more)
-        trainer.batches = Batches(order, state.process_index, state.num_processes)
+        trainer.batches = Batches(order)
         if valid_order:
             valid = tokenized(data / "valid.jsonl")
     trainer.optimizer_cls_and_kwargs = optimizer(recipe)
-    trainer.losses = []
+    trainer.noted = []
     check_modules(trainer.model, recipe)
     if recipe["has_start"]:
         load_start(trainer.model, HERE / "start")
@@ -807,26 +832,24 @@ def train(recipe, run, place, events):
 
 def main(given=None):
     asked = argparse.ArgumentParser(description="Trains the setup of this bundle.")
-    asked.add_argument("--run", type=Path, default=HERE / "run", help="the folder of the run; begun before, it goes on")
+    asked.add_argument(
+        "--run", type=Path, default=HERE / "run", help="the folder of the run; begun before, it goes on"
+    )
     asked.add_argument("--model", default="", help="a folder with the base model, instead of what the recipe names")
     options = asked.parse_args(given)
     if "LOCAL_RANK" not in os.environ and "torch" not in sys.modules:
-        # One process trains on one GPU: with more of them in sight, transformers would divide batches behind our back.
+        # One process trains on one GPU: with more in sight, transformers would divide batches behind our back.
         seen = os.environ.get("CUDA_VISIBLE_DEVICES", "0")
         os.environ["CUDA_VISIBLE_DEVICES"] = seen.partition(",")[0]
     check_seal(HERE)
     recipe = json.loads((HERE / "recipe.json").read_text(encoding="utf-8"))
-    from accelerate import PartialState
-
     run = options.run.resolve()
-    is_first = PartialState().is_main_process
-    if is_first:
+    if PROCESS == 0:
         run.mkdir(parents=True, exist_ok=True)
         for name in ("config.yaml", "setup.yaml"):
             if not (run / name).exists():
                 shutil.copyfile(HERE / name, run / name)
-    PartialState().wait_for_everyone()
-    events = Events(run, is_first)
+    events = Events(run)
     hello(events)
     try:
         train(recipe, run, options.model, events)

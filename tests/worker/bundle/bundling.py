@@ -50,11 +50,14 @@ def lines_in(path: Path) -> list[Any]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def train_there(out: Path, run: Path) -> list[Event]:
-    """Runs the bundle's script as another machine would: without Luthier on its path."""
+def train_there(out: Path, run: Path, processes: int = 1) -> list[Event]:
+    """Runs the bundle's script as another machine would, in so many processes: without Luthier on its path."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     environment |= {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(out / "train.py"), "--run", str(run)]
+    if processes > 1:
+        environment["ACCELERATE_USE_CPU"] = "1"
+    several = ["-m", "torch.distributed.run", "--nproc_per_node", str(processes), "--"] if processes > 1 else []
+    command = [sys.executable, *several, str(out / "train.py"), "--run", str(run)]
     done = subprocess.run(command, cwd=out, env=environment, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr[-3000:] + done.stdout[-1000:]
     return read_events(run / "events.jsonl")

@@ -168,10 +168,9 @@ def test_a_stopped_run_goes_on_as_if_nothing_had_been(place: Path, tmp_path: Pat
     assert len({(one.reason, one.best_iteration) for one in ends if isinstance(one, event.Finished)}) == 1
 
 
-@pytest.mark.parametrize("name", ["grpo", "dapo"])
-def test_sampled_answers_earn_what_luthiers_functions_say(place: Path, tmp_path: Path, name: str) -> None:
+def test_sampled_answers_earn_what_luthiers_functions_say(place: Path, tmp_path: Path) -> None:
     trust(place / "rewards.py")
-    config = short(place, "prompts", **(dict(METHODS[name].settings) | {
+    config = short(place, "prompts", **(dict(METHODS["grpo"].settings) | {
         "reward_functions": ["letters", "short"], "reward_weights": [1.0, 0.5], "group_size": 4,
         "reward_functions_file": str(place / "rewards.py"),
         "batch_size": 3, "max_completion_length": 16, "max_seq_length": 64, "iters": 4, "updates_per_generation": 2,
@@ -227,3 +226,47 @@ def test_accelerate_takes_the_config_for_several_gpus(place: Path, tmp_path: Pat
     found = load_config_from_file(str(out / "fsdp2.yaml"))
     assert (str(found.distributed_type.value), found.num_processes) == ("FSDP", 2)
     assert found.fsdp_config["fsdp_version"] == 2
+
+
+def test_several_processes_train_what_one_does(place: Path, tmp_path: Path) -> None:
+    """Tokens count alike whichever process has them; one process alone says what happens."""
+    out = bundled(tmp_path, short(place, "chats", mask_prompt=True))
+    one, two = train_here(out, tmp_path / "one"), train_there(out, tmp_path / "two", processes=2)
+    assert [said.type for said in two] == [said.type for said in one]
+    np.testing.assert_allclose(losses_in(two), losses_in(one), atol=1e-5)
+    assert measured_in(two) == pytest.approx(measured_in(one), abs=1e-5)
+    tokens = [[said.trained_tokens for said in told if isinstance(said, TrainReported)] for told in (one, two)]
+    assert tokens[0] == tokens[1]
+
+
+@pytest.mark.parametrize(
+    "optimizer, values",
+    [
+        ("adam", {"bias_correction": False}),
+        ("adamw", {"bias_correction": False, "weight_decay": 0.2}),
+        ("sgd", {"optimizer_config": {"sgd": {"momentum": 0.9}}, "weight_decay": 0.1, "learning_rate": 0.5}),
+        ("lion", {"weight_decay": 0.1, "learning_rate": 1e-3}),
+        ("adafactor", {"optimizer_config": {"adafactor": {"relative_step": False, "scale_parameter": False}}}),
+    ],
+)
+def test_each_optimizer_goes_by_mlxs_rule(
+    place: Path, tmp_path: Path, optimizer: str, values: dict[str, Any]
+) -> None:
+    settings = {"optimizer": optimizer, "iters": 5, "grad_accumulation_steps": 1, "val_batches": 0} | values
+    config = short(place, "chats", **settings)
+    _, here = start(config, tmp_path / "here")
+    there = train_here(bundled(tmp_path, config), tmp_path / "there")
+    np.testing.assert_allclose(losses_in(there), here.losses, atol=CLOSE)
+    assert abs(here.losses[0] - here.losses[3]) > 1e-3  # the weights have moved
+
+
+def test_dora_and_conv1d_train_as_here(tmp_path: Path) -> None:
+    """GPT-2's matrices lie the other way round in transformers."""
+    model = write_hf_model(tmp_path / "model", "gpt2")
+    adapter = write_adapter(model, tmp_path / "adapter", "dora", keys=["attn.c_attn", "attn.c_proj", "mlp.c_fc"])
+    write_data(tmp_path / "chats", train=8, valid=4)
+    config = short(tmp_path, "chats", fine_tune_type="dora", targets="attn.c_attn, attn.c_proj, mlp.c_fc")
+    assert adapter.is_dir()
+    _, here = start(config, tmp_path / "here")
+    there = train_here(bundled(tmp_path, config), tmp_path / "there")
+    np.testing.assert_allclose(losses_in(there), here.losses, atol=CLOSE)

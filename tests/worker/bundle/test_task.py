@@ -16,6 +16,7 @@ from mlx_lm.tuner.utils import build_schedule
 
 from app.core.bundle.manifest import read_manifest, seal_problems
 from app.core.config.train_config import TrainConfig
+from app.core.method.table import METHODS
 from app.core.problem import UnusableError
 from app.core.protocol import event
 from app.core.setup.config_file import load_config
@@ -234,3 +235,36 @@ def test_pairs_and_labels_are_written_for_each_method(place: Path, tmp_path: Pat
     # KTO's estimate reads each prompt with the answer to another one.
     assert lines[0]["mismatched"]["input_ids"] == [*chosen[:5], *tokens_of("g<|end|>")]
     assert [sorted(numbers) for numbers in lines_in(out / "data" / "order.jsonl")] == [[0, 1, 2, 3]] * 2
+
+
+@pytest.mark.parametrize(
+    "name, said",
+    [
+        ("grpo", ("grpo", "token", 0.2, 0.2, "group", 0.04)),
+        ("gspo", ("grpo", "sequence", 3e-4, 4e-4, "group", 0.04)),
+        ("dr_grpo", ("dr_grpo", "token", 0.2, 0.2, "none", 0.0)),
+        ("dapo", ("dapo", "token", 0.2, 0.28, "group", 0.0)),
+    ],
+)
+def test_grpo_and_its_kin_are_told_in_trls_words(
+    place: Path, tmp_path: Path, name: str, said: tuple[Any, ...]
+) -> None:
+    folder = tmp_path / "prompts"
+    folder.mkdir()
+    rows = [{"prompt": "ab", "answer": "c"}, {"prompt": "de", "answer": "f"}, {"prompt": "gh", "answer": "i"}]
+    (folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    values = dict(METHODS[name].settings) | {"batch_size": 2, "iters": 6, "updates_per_generation": 2}
+    config = short(place, data=folder, max_completion_length=16, max_seq_length=64, valid_fraction=0.0, **values)
+    out = bundled(tmp_path, config)
+    loss = recipe_in(out)["loss"]
+    keys = ("loss_type", "importance_sampling_level", "epsilon", "epsilon_high", "scale_rewards", "beta")
+    assert tuple(loss[key] for key in keys) == said
+    assert (loss["group_size"], loss["updates_per_generation"], loss["temperature"]) == (8, 2, 1.0)
+    first = lines_in(out / "data" / "train.jsonl")[0]
+    assert first == {"input_ids": tokens_of("<|user|>ab<|end|><|assistant|>"), "prompt": "ab", "answer": "c",
+                     "type": None}  # fmt: skip
+    # A line a generation, all of one size: the last of an epoch is filled up from the next.
+    order = lines_in(out / "data" / "order.jsonl")
+    assert [len(numbers) for numbers in order] == [2, 2, 2]
+    assert sorted(order[0] + order[1][:1]) == [0, 1, 2]
+    assert (out / "luthier_rewards.py").is_file()
