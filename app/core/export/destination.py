@@ -16,13 +16,17 @@ def exports_dir() -> Path:
     return place.data_dir() / "exports"
 
 
+def usual_parent(format_name: str) -> Path:
+    """Where an export of this format goes by default: LM Studio's own models folder, or `exports_dir`."""
+    return lm_studio_models() / PUBLISHER if format_name == "lmstudio" else exports_dir()
+
+
 def free_destination(word: str, format_name: str, parent: Path | None = None) -> Path:
     """A folder for an export that is not there yet: ``PARENT/WORD-FORMAT``, with a number if that is taken.
 
-    What goes to LM Studio goes into its own models folder, unless ``parent`` says otherwise.
+    ``parent`` is by default what `usual_parent` says.
     """
-    usual = lm_studio_models() / PUBLISHER if format_name == "lmstudio" else exports_dir()
-    base = (parent if parent is not None else usual) / f"{word}-{format_name}"
+    base = (parent if parent is not None else usual_parent(format_name)) / f"{word}-{format_name}"
     path, number = base, 1
     while path.exists():
         number += 1

@@ -22,6 +22,7 @@ class Settings(BaseModel):
     theme: Literal["system", "light", "dark"] = "system"
     runs_dir: str = ""
     models_dir: str = ""
+    exports_dir: str = ""  # where the last export went
     model_folders: tuple[str, ...] = ()
     recent_models: tuple[str, ...] = ()
     recent_data: tuple[str, ...] = ()

@@ -35,8 +35,8 @@ class AnswerColumn(QFrame):
 
     chosen = Signal()  # another candidate
     remove_requested = Signal()
-    export_requested = Signal(object)  # Path of the candidate's adapter
-    chat_requested = Signal(object)  # the Candidate
+    export_requested = Signal(object)  # the Candidate
+    chat_requested = Signal(object)
     serve_requested = Signal(object)
 
     def __init__(self, found: CandidateList, parent: QWidget | None = None) -> None:
@@ -126,8 +126,7 @@ class AnswerColumn(QFrame):
         self.view.setPlaceholderText("" if alias else f"The {who} answer appears here.")
 
     def _on_export(self) -> None:
-        if self.candidate is not None and self.candidate.adapter is not None:
-            self.export_requested.emit(self.candidate.adapter)
+        self.export_requested.emit(self.candidate)
 
     def _on_chat(self) -> None:
         self.chat_requested.emit(self.candidate)

@@ -20,8 +20,8 @@ class AnswerGrid(QWidget):
     """Holds the columns, each of them one candidate's. While names are hidden, they stand in another order."""
 
     chosen = Signal(int)  # the column that has another candidate
-    export_requested = Signal(object)  # Path of the adapter
-    chat_requested = Signal(object)  # the Candidate
+    export_requested = Signal(object)  # the Candidate
+    chat_requested = Signal(object)
     serve_requested = Signal(object)
     removed = Signal(int)  # the number that the column had
 

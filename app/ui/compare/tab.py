@@ -43,8 +43,8 @@ class CompareTab(QWidget):
     """Asks an `Answerer`. Nothing is loaded before the first question, and one base serves all columns."""
 
     warned = Signal(str)
-    export_requested = Signal(object)  # Path of a column's adapter
-    chat_requested = Signal(object)  # a column's Candidate
+    export_requested = Signal(object)  # a column's Candidate
+    chat_requested = Signal(object)
     serve_requested = Signal(object)
 
     def __init__(self, answerer: Answerer, parent: QWidget | None = None) -> None:

@@ -21,8 +21,8 @@ from PySide6.QtWidgets import (
 )
 
 from app.core.config.train_config import FieldSpec
-from app.core.export.destination import destination_problems, free_destination
-from app.core.export.format import EXPORT_FORMATS, ExportFormat
+from app.core.export.destination import destination_problems, exports_dir, free_destination, usual_parent
+from app.core.export.format import EXPORT_FORMATS, SCALE, ExportFormat
 from app.core.export.option import option_values
 from app.core.export.size import SourceSize, source_size
 from app.core.export.source import ExportSource, checkpoints, export_source
@@ -32,10 +32,11 @@ from app.core.protocol import event
 from app.core.protocol.job import ExportJob
 from app.core.quantity import bytes_text
 from app.core.system.disk import free_bytes
+from app.core.system.setting import load_settings, save_settings
 from app.ui.export.option_grid import OPTION_LABEL_WIDTH, OptionGrid
 from app.ui.export.result_card import ResultCard
 from app.ui.form.path_editor import PathEditor
-from app.ui.form.plain_editor import ChoiceBox
+from app.ui.form.plain_editor import ChoiceBox, TextEditor
 from app.ui.model.job_progress import JobProgress
 from app.ui.widget import theme
 from app.ui.widget.elided_label import ElidedLabel
@@ -44,7 +45,8 @@ from app.ui.worker.process import WorkerOutcome
 
 EXPORT_DIALOG_SIZE = (820, 620)  # px in Inter, at least
 FORMATS_WIDTH = 220
-OUT_SPEC = FieldSpec("export.out", "New folder", "path", "")
+WHERE_SPEC = FieldSpec("export.where", "Where", "path", "")
+NEW_FOLDER = "New folder"
 
 
 def reveal_folder(path: Path) -> None:
@@ -53,13 +55,17 @@ def reveal_folder(path: Path) -> None:
 
 
 class ExportDialog(QDialog):
-    """Exports one run or adapter: ``source`` is a run's folder, an adapter's, or a checkpoint's file."""
+    """Exports one run or adapter: ``source`` is a run's folder, an adapter's, or a checkpoint's file.
+
+    ``strength`` of the adapter stands in the form at first.
+    """
 
     def __init__(
         self,
         source: Path,
         parent: QWidget | None = None,
         *,
+        strength: float = 1.0,
         reveal: Callable[[Path], object] = reveal_folder,
     ) -> None:
         super().__init__(parent)
@@ -69,13 +75,17 @@ class ExportDialog(QDialog):
         self._path = source
         self._source: ExportSource | None = None
         self._size: SourceSize | None = None
-        self._chosen_place = False
+        self._strength = strength
+        self._chosen_name = False
+        self._parent = ""  # the folder that was chosen here
         self._job = JobRunner(self)
         self._job.emitted.connect(self._on_event)
         self._job.ended.connect(self._on_ended)
         self._build(reveal)
         self._on_checkpoint()
         self.formats.setCurrentRow(0)
+        theme.theme().changed.connect(self._dress)
+        self._dress()
 
     # -- what is chosen ---------------------------------------------------------------------------------------
 
@@ -91,12 +101,19 @@ class ExportDialog(QDialog):
             source=self._path,
             checkpoint=str(self.checkpoint.value() or ""),
             format=self.format.name,
-            out=Path(self.out.value() or "").expanduser(),
+            out=self.out,
             options=self.options.values(),
         )
 
+    @property
+    def out(self) -> Path:
+        """The folder that comes to be: a new one where it was said."""
+        return Path(self.where.value() or "").expanduser() / self.name.value()
+
     def export(self) -> None:
-        """Starts with what stands here."""
+        """Starts with what stands here; where it goes is remembered, if it is not LM Studio's own place."""
+        if self._parent:
+            save_settings(load_settings().model_copy(update={"exports_dir": self._parent}))
         self.result_card.hide()
         self._problem.hide()
         self.progress.begin("Starting …")
@@ -139,27 +156,41 @@ class ExportDialog(QDialog):
         self._opens.setText(", ".join(chosen.opens))
         self._refuses.setText(chosen.refuses)
         self.options.show_options(chosen.options)
-        self._chosen_place = False
+        self._chosen_name = False
+        self.where.set_value(str(self._usual_parent()))
         self._show_place()
 
-    def _on_place(self, _value: object = None) -> None:
-        self._chosen_place = True
+    def _usual_parent(self) -> Path:
+        own = usual_parent(self.format.name)
+        chosen = self._parent or load_settings().exports_dir
+        return Path(chosen) if own == exports_dir() and chosen and (self._parent or Path(chosen).is_dir()) else own
+
+    def _on_where(self, _value: object = None) -> None:
+        if usual_parent(self.format.name) == exports_dir():
+            self._parent = str(Path(self.where.value() or "").expanduser())
+        self._show_place()
+
+    def _on_name(self, _value: object = None) -> None:
+        self._chosen_name = True
         self._show_size()
 
     def _show_place(self) -> None:
-        if not self._chosen_place and self._source is not None:
-            self.out.set_value(str(free_destination(self._source.word, self.format.name)))
+        if not self._chosen_name and self._source is not None:
+            parent = Path(self.where.value() or "").expanduser()
+            self.name.set_value(free_destination(self._source.word, self.format.name, parent).name)
         self._show_size()
 
     def _show_size(self) -> None:
         """What it takes and what is free; what is in the way keeps Export off."""
-        place, said = Path(self.out.value() or "").expanduser(), self._fault
+        place, said = self.out, self._fault
         text = ""
         if self._size is not None:
             try:
                 need = self.format.size(self._size, option_values(self.format.options, self.options.values()))
                 text = f"About {bytes_text(need)}"
-                if place.is_absolute():
+                if not self.name.value() or place.name != self.name.value():
+                    said = "Give the new folder a name, without a path."
+                elif place.is_absolute():
                     text += f"; {bytes_text(free_bytes(place))} are free there"
                     problems = destination_problems(place, need)
                     said = " ".join(f"{one.message} {one.hint}" for one in problems)
@@ -192,8 +223,11 @@ class ExportDialog(QDialog):
             self.progress.say("")
         else:
             self.progress.end(outcome)
-        self._chosen_place = self._chosen_place and not self.result_card.isVisible()
+        self._chosen_name = self._chosen_name and not self.result_card.isVisible()
         self._show_place()
+
+    def _dress(self) -> None:
+        self.export_button.setIcon(theme.icon("ph.export", theme.colors().on_accent))
 
     # -- building ---------------------------------------------------------------------------------------------
 
@@ -251,13 +285,16 @@ class ExportDialog(QDialog):
         self.checkpoint.setAccessibleName("Checkpoint")
         self.checkpoint.setEnabled(self.checkpoint.count() > 1)
         self.checkpoint.edited.connect(self._on_checkpoint)
-        self.options = OptionGrid(form)
+        self.options = OptionGrid(form, chosen={SCALE.name: self._strength})
         self.options.changed.connect(self._show_size)
-        self.out = PathEditor(OUT_SPEC, form)
-        self.out.browse_button.hide()
-        self.out.line.setObjectName(OUT_SPEC.path)
-        self.out.line.setAccessibleName(OUT_SPEC.label)
-        self.out.edited.connect(self._on_place)
+        self.where = PathEditor(WHERE_SPEC, form, folder=True)
+        self.where.line.setObjectName(WHERE_SPEC.path)
+        self.where.line.setAccessibleName(WHERE_SPEC.label)
+        self.where.edited.connect(self._on_where)
+        self.name = TextEditor(form)
+        self.name.setObjectName("export.name")
+        self.name.setAccessibleName(NEW_FOLDER)
+        self.name.edited.connect(self._on_name)
         self._space, self._problem = QLabel(form), QLabel(form)
         self._space.setObjectName("export.space")
         theme.set_role(self._space, role="small")
@@ -276,7 +313,8 @@ class ExportDialog(QDialog):
         else:
             self.checkpoint.hide()
         rows.addRow(self.options)
-        rows.addRow(OUT_SPEC.label, self.out)
+        rows.addRow(WHERE_SPEC.label, self.where)
+        rows.addRow(NEW_FOLDER, self.name)
         rows.addRow("", self._space)
         layout = QVBoxLayout(form)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -297,6 +335,7 @@ class ExportDialog(QDialog):
         self.stop_button.setObjectName("export.stop")
         self.close_button = QPushButton("Close", self)
         self.close_button.setObjectName("export.close")
+        self.export_button.setIconSize(QSize(16, 16))
         self.export_button.clicked.connect(self.export)
         self.stop_button.clicked.connect(self.stop)
         self.close_button.clicked.connect(self.close)

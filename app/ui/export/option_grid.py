@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QSlider, QWidget
@@ -52,12 +53,16 @@ class ShareSlider(QWidget):
 
 
 class OptionGrid(QWidget):
-    """Shows the options of one format; ``changed`` when a person changed one."""
+    """Shows the options of one format; ``changed`` when a person changed one.
+
+    ``chosen`` stands in them from the beginning, by their names.
+    """
 
     changed = Signal()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None, *, chosen: Mapping[str, OptionValue] | None = None) -> None:
         super().__init__(parent)
+        self._chosen = dict(chosen or {})
         self.editors: dict[str, ShareSlider | ChoiceBox | CheckEditor | TextEditor] = {}
         self._layout = QGridLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
@@ -67,17 +72,16 @@ class OptionGrid(QWidget):
         self._layout.setColumnMinimumWidth(0, theme.text_width(OPTION_LABEL_WIDTH))
 
     def show_options(self, options: Sequence[ExportOption]) -> None:
-        """These options from now on, at their defaults; what was chosen of the same name stays where it fits."""
-        before = self.values()
+        """These options from now on, at their defaults; what was chosen under the same name stays where it fits."""
         while (item := self._layout.takeAt(0)) is not None:
             if (widget := item.widget()) is not None:
                 widget.hide()
                 widget.deleteLater()
         self.editors = {}
         for row, option in enumerate(options):
-            editor = self._editor(option, before.get(option.name))
+            editor = self._editor(option, self._chosen.get(option.name))
             editor.setToolTip(option.what)
-            editor.edited.connect(self._on_edited)
+            editor.edited.connect(partial(self._on_edited, option.name))
             self.editors[option.name] = editor
             if isinstance(editor, CheckEditor):
                 self._layout.addWidget(editor, row, 0, 1, 2)
@@ -115,5 +119,6 @@ class OptionGrid(QWidget):
         editor.setAccessibleName(option.label)
         return editor
 
-    def _on_edited(self, _value: object) -> None:
+    def _on_edited(self, name: str, _value: object) -> None:
+        self._chosen[name] = self.editors[name].value()
         self.changed.emit()

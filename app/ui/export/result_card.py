@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from app.core.export.certificate import Certificate
@@ -28,6 +28,7 @@ class ResultCard(QFrame):
         self._place.setObjectName("export.place")
         self.reveal = QPushButton("Show in the File Manager", self)
         self.reveal.setObjectName("export.reveal")
+        self.reveal.setIconSize(QSize(16, 16))
         self.reveal.clicked.connect(self._on_reveal)
         self.sentence = QLabel(self)
         self.sentence.setObjectName("export.certificate")
@@ -46,6 +47,8 @@ class ResultCard(QFrame):
         layout.addLayout(head)
         layout.addWidget(self.sentence)
         layout.addLayout(self._findings)
+        theme.theme().changed.connect(self._dress)
+        self._dress()
 
     def show_result(self, data: dict[str, Any]) -> None:
         """A finished export."""
@@ -80,6 +83,9 @@ class ResultCard(QFrame):
             if (widget := item.widget()) is not None:
                 widget.hide()
                 widget.deleteLater()
+
+    def _dress(self) -> None:
+        self.reveal.setIcon(theme.icon("ph.folder-open"))
 
     def _on_reveal(self) -> None:
         self._reveal(self._path)

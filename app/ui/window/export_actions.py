@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QWidget
 
 if TYPE_CHECKING:
+    from app.core.compare.candidate import Candidate
     from app.core.config.train_config import TrainConfig
     from app.ui.bundle.dialog import BundleDialog
     from app.ui.export.dialog import ExportDialog
@@ -23,11 +24,16 @@ class ExportActions(QObject):
         self._window = window
         self.dialog: ExportDialog | BundleDialog | MergeDialog | None = None
 
-    def ask_export(self, source: Path) -> None:
-        """Asks how to export a run, an adapter's folder or a checkpoint's file."""
+    def ask_export(self, source: Path, strength: float = 1.0) -> None:
+        """Asks how to export a run, an adapter's folder or a checkpoint's file; ``strength`` is proposed for it."""
         from app.ui.export.dialog import ExportDialog
 
-        self._open(ExportDialog(source, self._window))
+        self._open(ExportDialog(source, self._window, strength=strength))
+
+    def export_candidate(self, candidate: Candidate) -> None:
+        """Asks how to export a candidate of a comparison, as strong as it answers there."""
+        if candidate.adapter is not None:
+            self.ask_export(candidate.adapter, candidate.strength)
 
     def ask_bundle(self, config: TrainConfig) -> None:
         """Asks how to seal a setup for another machine."""

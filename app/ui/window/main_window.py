@@ -265,7 +265,7 @@ class MainWindow(QMainWindow):
             _fill(self._compare_page, self._compare_tab)
             self._compare_tab.set_training(self.session.is_live)
             self._compare_tab.warned.connect(self._warn)
-            self._compare_tab.export_requested.connect(self.export_actions.ask_export)
+            self._compare_tab.export_requested.connect(self.export_actions.export_candidate)
             self._compare_tab.chat_requested.connect(self.tuned_actions.chat_with)
             self._compare_tab.serve_requested.connect(self.tuned_actions.serve_candidate)
         return self._compare_tab

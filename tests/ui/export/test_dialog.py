@@ -5,8 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from PySide6.QtGui import QKeySequence
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
+from app.core.export.destination import free_destination
 from app.core.export.format import EXPORT_FORMATS
 from app.ui.export.dialog import ExportDialog
 from app.ui.export.option_grid import ShareSlider
@@ -25,6 +29,13 @@ def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def choose(dialog: ExportDialog, name: str) -> None:
     dialog.formats.setCurrentRow(list(EXPORT_FORMATS).index(name))
+
+
+def place(dialog: ExportDialog, out: Path) -> None:
+    """Chooses a folder and types the name of the new one in it."""
+    dialog.where.choose(str(out.parent))
+    QTest.keySequence(dialog.name, QKeySequence.StandardKey.SelectAll)
+    QTest.keyClicks(dialog.name, out.name)
 
 
 @pytest.fixture
@@ -64,27 +75,71 @@ def test_the_place_and_the_checkpoint_reach_the_job(dialog: ExportDialog, adapte
     choose(dialog, "fused")
     assert (dialog.job.source, dialog.job.checkpoint) == (adapter, "last")
     assert dialog.job.out.name == "friendly-fused"
-    dialog.out.choose(str(tmp_path / "mine"))
+    place(dialog, tmp_path / "mine")
     assert dialog.job.out == tmp_path / "mine"
     assert "are free there" in dialog._space.text()
 
 
 def test_what_is_in_the_way_is_said_and_holds_back_the_export(dialog: ExportDialog, tmp_path: Path) -> None:
-    dialog.out.choose(str(tmp_path))
+    place(dialog, tmp_path)
     assert not dialog.export_button.isEnabled()
     assert "exists, and nothing is written over" in dialog._problem.text()
-    dialog.out.choose("somewhere")
+    dialog.where.choose("somewhere")
     assert "whole path" in dialog._problem.text()
-    dialog.out.choose(str(tmp_path / "new"))
+    place(dialog, tmp_path / "new")
     assert dialog.export_button.isEnabled()
     assert dialog._problem.isHidden()
+    for name in ("", "a/b"):
+        place(dialog, tmp_path / "new")
+        dialog.name.clear()
+        QTest.keyClicks(dialog.name, name)
+        dialog._on_name()
+        assert "Give the new folder a name" in dialog._problem.text()
+        assert not dialog.export_button.isEnabled()
+
+
+def test_the_folder_is_chosen_with_the_systems_dialog_and_proposed_the_next_time(
+    qtbot: QtBot, dialog: ExportDialog, adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "disk" / "friendly-adapter").mkdir(parents=True)
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path / "disk"))
+    dialog.where.browse_button.click()
+    assert dialog.job.out == tmp_path / "disk" / "friendly-adapter-2"  # that name is free
+    choose(dialog, "fused")
+    assert dialog.job.out == tmp_path / "disk" / "friendly-fused"  # the folder stays with another format
+    choose(dialog, "lmstudio")
+    assert dialog.job.out == free_destination("friendly", "lmstudio")  # but not with LM Studio's own place
+    choose(dialog, "adapter")
+    dialog.export_button.click()
+    qtbot.waitUntil(lambda: dialog.export_button.isVisible(), timeout=PATIENCE_MS)
+    assert (tmp_path / "disk" / "friendly-adapter-2").is_dir()
+    again = ExportDialog(adapter)
+    qtbot.addWidget(again)
+    assert again.job.out == tmp_path / "disk" / "friendly-adapter-3"
+    (tmp_path / "disk").rename(tmp_path / "gone")
+    without = ExportDialog(adapter)
+    qtbot.addWidget(without)
+    assert without.job.out == free_destination("friendly", "adapter")
+
+
+def test_the_strength_that_was_asked_for_stands_in_every_format(qtbot: QtBot, adapter: Path) -> None:
+    made = ExportDialog(adapter, strength=0.75)
+    qtbot.addWidget(made)
+    assert made.job.options["scale"] == 0.75
+    choose(made, "fused")
+    assert made.job.options["scale"] == 0.75
+    slider = made.options.editors["scale"]
+    assert isinstance(slider, ShareSlider)
+    slider.slider.setValue(20)
+    choose(made, "adapter")
+    assert made.job.options["scale"] == 1.0
 
 
 def test_an_export_is_made_and_shown_with_its_certificate(
     qtbot: QtBot, dialog: ExportDialog, revealed: list[Path], adapter: Path, tmp_path: Path
 ) -> None:
     choose(dialog, "adapter")
-    dialog.out.choose(str(tmp_path / "out"))
+    place(dialog, tmp_path / "out")
     dialog.export_button.click()
     assert dialog.stop_button.isVisible()
     assert not dialog.formats.isEnabled()
@@ -100,7 +155,7 @@ def test_an_export_is_made_and_shown_with_its_certificate(
 
 def test_a_stop_leaves_nothing(qtbot: QtBot, dialog: ExportDialog, tmp_path: Path) -> None:
     choose(dialog, "fused")
-    dialog.out.choose(str(tmp_path / "place" / "out"))
+    place(dialog, tmp_path / "place" / "out")
     dialog.export_button.click()
     dialog.stop_button.click()
     qtbot.waitUntil(lambda: dialog.export_button.isVisible(), timeout=PATIENCE_MS)

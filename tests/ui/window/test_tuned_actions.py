@@ -16,6 +16,7 @@ from app.core.protocol.command import Stop
 from app.core.protocol.job import TrainJob, read_job
 from app.core.run.folder import RunDir, runs_dir
 from app.core.setup.config_file import load_config, save_config
+from app.ui.export.dialog import ExportDialog
 from app.ui.form.store import form_store
 from app.ui.run.session import RunSession, RunState
 from app.ui.window.appearance import Appearance
@@ -127,6 +128,11 @@ def test_the_list_of_runs_and_the_columns_of_a_comparison_do_too(
     column.strength.set_strength(0.5)
     column.chat.click()
     column.serve.click()
+    column.export.click()
+    export = window.export_actions.dialog
+    assert isinstance(export, ExportDialog)
+    assert (export.job.source, export.job.options["scale"]) == (run.adapters, 0.5)
+    export.close()
     assert chat.candidate == column.candidate
     assert (endpoint.job.source, endpoint.job.strength) == (run.adapters, 0.5)
     assert not window.compare_tab.columns[0].chat.isVisible()
