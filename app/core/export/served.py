@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import urllib.request
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -80,9 +79,11 @@ def served_alone() -> ServedAlone | None:
 
 def answers(endpoint: Endpoint) -> bool:
     """Whether that model is served there to whoever has the key: nobody else could have put it there."""
-    request = urllib.request.Request(f"{endpoint.url}/models", headers={"Authorization": f"Bearer {endpoint.key}"})
+    from urllib.request import Request, urlopen  # some hundredths of a second that no start should wait for
+
+    request = Request(f"{endpoint.url}/models", headers={"Authorization": f"Bearer {endpoint.key}"})
     try:
-        with urllib.request.urlopen(request, timeout=ASK_S) as response:
+        with urlopen(request, timeout=ASK_S) as response:
             listed = json.loads(response.read())["data"]
             return [one["id"] for one in listed] == [endpoint.model]
     except (OSError, ValueError, KeyError, TypeError):

@@ -24,6 +24,7 @@ from app.core.model.folder import locate_model
 from app.core.problem import UnusableError
 from app.core.protocol import event
 from app.core.protocol.job import ServeJob
+from app.core.quantity import plural
 from app.ui.compare.sampler import CompareSampler, labelled, sampler_fields
 from app.ui.compare.strength_slider import StrengthSlider
 from app.ui.endpoint.live_view import EndpointView
@@ -113,10 +114,10 @@ class ServeDialog(QDialog):
 
     @property
     def status(self) -> str:
-        """``friendly is served · 12 requests · 3 in the last minute``; empty while nothing is."""
+        """``Serving · 12 requests``; empty while nothing is."""
         if self.alone is not None:
-            return f"{self.label} is still served"
-        return f"{self.label} is served · {self.view.count.sentence()}" if self.endpoint is not None else ""
+            return "Still serving"
+        return f"Serving · {plural(self.view.count.total, 'request')}" if self.endpoint is not None else ""
 
     def begin(self) -> None:
         """Serves what stands here."""

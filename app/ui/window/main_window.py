@@ -91,7 +91,7 @@ class MainWindow(QMainWindow):
         self.status_line = StatusLine(session, self)
         self.setStatusBar(self.status_line)
         self.tuned_actions = TunedActions(self.answerer, session, self.run_panel, self)
-        self.status_line.addPermanentWidget(self.tuned_actions.serving)
+        self.status_line.insertPermanentWidget(1, self.tuned_actions.serving)  # before the device
         self._connect()
         self._connect_menu()
         self.kept_view = KeptView(self, self._splitter, self.run_panel, self.menu.panel)

@@ -39,7 +39,6 @@ class TunedActions(QObject):
         self._held_out: HeldOutAnswer | None = None
         self.serving = QPushButton(window)
         self.serving.setObjectName("status.serving")
-        self.serving.setToolTip("Show the address, and stop it")
         self.serving.setCursor(Qt.CursorShape.PointingHandCursor)
         theme.set_role(self.serving, kind="link")
         self.serving.clicked.connect(self._show_endpoint)
@@ -100,6 +99,8 @@ class TunedActions(QObject):
     def _show_serving(self) -> None:
         status = self.endpoint.status if self.endpoint is not None else ""
         self.serving.setText(status)
+        if self.endpoint is not None and self.endpoint.endpoint is not None:
+            self.serving.setToolTip(f"{self.endpoint.label} at {self.endpoint.endpoint.url}: show and stop it")
         self.serving.setVisible(bool(status))
 
     # -- before and after -------------------------------------------------------------------------------------
@@ -142,6 +143,8 @@ class TunedActions(QObject):
         live = self._session.is_live
         if live and self._held_out is not None:
             self._held_out.stop()
+        if live and self._answerer.is_loaded:
+            self._answerer.release()
         for dialog in (self.chat, self.endpoint):
             if dialog is not None:
                 dialog.set_training(live)

@@ -101,7 +101,7 @@ def test_a_program_asks_the_address_and_gets_an_answer(qtbot: QtBot, dialog: Ser
     qtbot.waitUntil(lambda: dialog.view.count.total == 1, timeout=PATIENCE_MS)
     asking.join()
     assert len(answers[0].split()) > 2
-    assert dialog.status == "tuned is served · 1 request · 1 in the last minute"
+    assert dialog.status == "Serving · 1 request"
     qtbot.waitUntil(lambda: "/v1/chat/completions  200" in dialog.view.log.text)
     dialog.close()
     assert dialog.is_running
@@ -220,7 +220,7 @@ def test_what_is_to_go_on_without_a_window_does_and_the_next_window_can_end_it(
     following = ServeDialog()
     qtbot.addWidget(following)
     assert following.adopt()
-    assert (following.endpoint, following.status) == (endpoint, "tuned is still served")
+    assert (following.endpoint, following.status) == (endpoint, "Still serving")
     assert following.keep.isChecked()
     following.choose(adapter)
     assert note(following) == "Stop it before you serve another: tuned is served now."

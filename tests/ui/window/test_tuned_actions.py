@@ -146,7 +146,8 @@ def test_what_is_served_stands_in_the_status_line_and_ends_with_the_window(
     worker = serve(opened, workers)
     assert not serving.isHidden()
     worker.say(event.Served(path="/v1/chat/completions", status=200, seconds=0.1, requests=1))
-    assert serving.text().endswith("is served · 1 request · 1 in the last minute")
+    assert serving.text() == "Serving · 1 request"
+    assert ENDPOINT.url in serving.toolTip()
     dialog = opened.tuned_actions.endpoint
     assert dialog is not None
     dialog.close()
@@ -195,6 +196,20 @@ def test_a_run_that_begins_takes_the_memory_from_before_and_after(
     opened.session.start(TrainConfig(adapter_name="next", model="/m", data="/d"))
     assert worker.killed
     assert opened.run_panel.page.before_after.found is None
+
+
+def test_a_run_that_begins_takes_the_memory_from_the_chat(opened: MainWindow, workers: list[FakeWorker]) -> None:
+    press(opened, "run_chat")
+    chat = opened.tuned_actions.chat
+    assert chat is not None
+    chat.prompt.setPlainText("Hello")
+    chat.send_button.click()
+    worker = last(workers, "generate")
+    answer(worker, "Good day.")
+    assert not worker.killed
+    opened.session.start(TrainConfig(adapter_name="next", model="/m", data="/d"))
+    assert worker.killed
+    assert "Good day." in chat.view.toPlainText()
 
 
 def test_train_longer_goes_on_with_more_iterations(
