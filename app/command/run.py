@@ -130,25 +130,15 @@ def track(
 ) -> int:
     """Gives the figures of a run of the past to a tracker, as `report_to` does while it trains."""
     from app.command.resume import known_run
-    from app.core.problem import UnusableError
-    from app.core.protocol.event import read_events
-    from app.core.setup.config_file import load_config
-    from app.core.tracker.tracker import tracker_problems
-    from app.core.tracker.tracking import LOG_FOLDER, tracked_events
+    from app.command.worker import result_of
+    from app.core.protocol.job import TrackJob
 
-    found = known_run(run)
-    asked = load_config(found.config).config.with_values({"report_to": to, "project_name": project})
-    if problems := tracker_problems(asked):
-        raise UnusableError(problems)
-    place = (out or found.path / LOG_FOLDER).resolve()
-    faults: list[str] = []
-    written = tracked_events(asked, found.path, place, read_events(found.events), faults.append)
-    if faults:
-        raise output.FailedError(" ".join(faults))
+    place = out.expanduser().resolve() if out is not None else None
+    found = result_of(TrackJob(run=known_run(run).path, report_to=to, project=project, out=place), quiet=as_json)
     if as_json:
-        output.say_json({"run": str(found.path), "to": to, "out": str(place), "figures": written})
+        output.say_json(found)
     else:
-        output.say(f"{written:,} figures of {found.name} are in {to}. Files, if any, are in {place}.")
+        output.say(f"{found['figures']:,} figures are in {to} now. Files, if any, are in {found['out']}.")
     return 0
 
 

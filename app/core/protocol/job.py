@@ -257,6 +257,19 @@ class BenchmarkJob(Job):
     seed: int = 0
 
 
+class TrackJob(Job):
+    """Gives the figures of a run of the past to trackers; ``report_to`` and ``project`` are a config's.
+
+    Files go to ``out``, by default into the run's own folder.
+    """
+
+    task: Literal["track"] = "track"
+    run: Path
+    report_to: str = "tensorboard"
+    project: str = ""
+    out: Path | None = None
+
+
 class RewardJob(Job):
     """Runs the user's own reward functions, each score within ``timeout_s`` seconds."""
 
@@ -268,7 +281,7 @@ class RewardJob(Job):
 AnyJob: TypeAlias = (
     TrainJob | ProbeJob | InspectJob | CheckJob | TokenizeJob | PreviewJob | RowsJob | GenerateJob | EvaluateJob
     | HubSearchJob | HubDownloadJob | HubLoginJob | ConvertJob | ExportJob | BundleJob | ServeJob | MergeJob
-    | BenchmarkJob | RewardJob
+    | BenchmarkJob | TrackJob | RewardJob
 )  # fmt: skip
 _ADAPTER: TypeAdapter[AnyJob] = TypeAdapter(Annotated[AnyJob, Field(discriminator="task")])
 JOBS: dict[str, type[AnyJob]] = {kind.model_fields["task"].default: kind for kind in get_args(AnyJob)}

@@ -21,16 +21,22 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.core.config.train_config import TrainConfig
 from app.core.model.adapter_file import ADAPTER_FILE
 from app.core.problem import UnusableError
+from app.core.protocol import event
+from app.core.protocol.job import TrackJob
 from app.core.quantity import bytes_text, plural
 from app.core.run.folder import RunDir
 from app.core.run.reader import RunReader
 from app.core.run.report import save_report
 from app.core.run.summary import RunSummary, folder_bytes
+from app.core.tracker.tracker import tracker_problems
 from app.ui.run.result_view import ask_more_iterations
 from app.ui.widget import theme
 from app.ui.widget.sliced_work import SLICE_S, SlicedWork
+from app.ui.worker.job import JobRunner
+from app.ui.worker.process import WorkerOutcome
 
 REPORTS = "Web page (*.html);;Markdown (*.md)"
 LISTED = 8  # runs named in the question before they are deleted
@@ -90,6 +96,9 @@ class RunActionBar(QWidget):
         self._runs: Sequence[RunSummary] = ()
         self._report: tuple[RunReader, Path] | None = None
         self._work = SlicedWork(self)
+        self._tracks = JobRunner(self)
+        self._tracks.emitted.connect(self._on_tracked)
+        self._tracks.ended.connect(self._on_tracks_ended)
         self._work.finished.connect(self._write_report)
         self._build_actions()
         self._build_row()
@@ -106,6 +115,7 @@ class RunActionBar(QWidget):
         for action in (self.open, self.duplicate, self.reveal, self.rename, self.command, self.stock, self.yaml):
             action.setEnabled(one is not None)
         self.report.setEnabled(one is not None and not self._work.is_busy)
+        self.track.setEnabled(one is not None and not self._tracks.is_running)
         for action in (self.compare, self.export, self.chat, self.serve):
             action.setEnabled(one is not None and (one.run.adapters / ADAPTER_FILE).is_file())
         self.merge.setEnabled(len(runs) > 1 and all((run.run.adapters / ADAPTER_FILE).is_file() for run in runs))
@@ -150,6 +160,7 @@ class RunActionBar(QWidget):
         self.stock = self._action("stock", "Copy as mlx-lm Command", self._on_stock)
         self.yaml = self._action("yaml", "Copy as YAML", self._on_yaml)
         self.report = self._action("report", "Export Report…", self._on_report)
+        self.track = self._action("track", "Export to TensorBoard…", self._on_track)
         self.menu.addSeparator()
         self.delete = self._action("delete", "Move to the Trash…", self._on_delete)
         self.delete.setShortcut(QKeySequence(QKeySequence.StandardKey.Delete))
@@ -296,6 +307,36 @@ class RunActionBar(QWidget):
             self.warned.emit(f"The report was not written: {error}")
         else:
             self.told.emit(f"The report was saved as {path}.")
+
+    # -- trackers -----------------------------------------------------------------------------------------------
+
+    def _on_track(self) -> None:
+        problems = tracker_problems(TrainConfig(report_to="tensorboard"))
+        if problems:
+            self.warned.emit(" ".join(problem.sentence() for problem in problems))
+            return
+        if chosen := QFileDialog.getExistingDirectory(self, "Folder for TensorBoard", str(self._run.path)):
+            self.export_figures(Path(chosen))
+
+    def export_figures(self, folder: Path) -> None:
+        """Writes the selected run's figures as TensorBoard's event files, in a worker."""
+        self._tracks.start(TrackJob(run=self._run.path, out=folder))
+        self.track.setEnabled(False)
+
+    def _on_tracked(self, said: event.Event) -> None:
+        if isinstance(said, event.Result):
+            self.told.emit(
+                f"{said.data['figures']:,} figures are in {said.data['out']}: tensorboard --logdir shows them."
+            )
+
+    def _on_tracks_ended(self, outcome: WorkerOutcome) -> None:
+        self.track.setEnabled(len(self._runs) == 1)
+        if not outcome.ok:
+            self.warned.emit(outcome.sentence())
+
+    def shutdown(self) -> None:
+        """Ends what is being written before the window closes."""
+        self._tracks.shutdown()
 
     # -- delete -----------------------------------------------------------------------------------------------
 

@@ -461,6 +461,8 @@ class MainWindow(QMainWindow):
             tab.shutdown()
         self.answerer.shutdown()
         self.export_actions.shutdown()
+        if self._runs_tab is not None:
+            self._runs_tab.bar.shutdown()
         self.tuned_actions.shutdown()
 
     @property

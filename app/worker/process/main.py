@@ -49,6 +49,7 @@ TASKS = {
     "serve": "app.worker.endpoint.task:serve_tuned",
     "merge": "app.worker.merge.task:merge",
     "benchmark": "app.worker.benchmark.task:benchmark",
+    "track": "app.worker.tracker.task:track",
     "reward": "app.worker.rollout.reward_process:serve_rewards",
 }
 

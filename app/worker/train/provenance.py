@@ -28,7 +28,7 @@ FREE = {
     "mask_prompt", "mask_turns", "template_date", "train", "iters", "epochs", "grad_checkpoint", "steps_per_report",
     "steps_per_eval", "save_every", "val_batches", "neutral_tokens", "sampled_prompts", "early_stopping.enabled",
     "early_stopping.patience", "early_stopping.min_delta", "final_adapter", "adapter_name", "adapter_path",
-    "reward_timeout_s", "targets", "lr_schedule",
+    "reward_timeout_s", "targets", "lr_schedule", "report_to", "project_name",
 }  # fmt: skip
 _ABSENT = object()
 # Nothing of these reaches the weights.

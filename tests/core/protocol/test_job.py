@@ -45,6 +45,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "bundle": {"config": {"model": "here"}, "out": Path("/out.zip")},
     "serve": {"source": Path("/run")},
     "benchmark": {"model": "/base", "tasks": ("arc_easy",)},
+    "track": {"run": Path("/run")},
     "merge": {"adapters": (Path("/a"), Path("/b"))},
     "reward": {"file": Path("/r.py"), "timeout_s": 2.5},
 }

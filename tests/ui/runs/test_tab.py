@@ -33,6 +33,7 @@ from app.ui.runs.action_bar import move_to_trash
 from app.ui.runs.column import COLUMN_KEYS, RUN_COLUMNS, created_text
 from app.ui.runs.tab import RunsTab
 from app.ui.widget import theme
+from tests.core.tracker.event_file import scalars
 from tests.ui.child import child
 from tests.ui.synthetic_run import events
 
@@ -354,6 +355,18 @@ def test_commands_and_the_config_are_copied(qtbot: QtBot, tab: RunsTab, runs: li
     assert str(runs[0].adapters) not in clipboard.text(), "stock mlx-lm must not write over this run's adapter"
     tab.bar.yaml.trigger()
     assert clipboard.text() == runs[0].setup.read_text()
+
+
+def test_figures_are_written_for_tensorboard(
+    qtbot: QtBot, tab: RunsTab, runs: list[RunDir], tmp_path: Path
+) -> None:
+    tab.bar.show_runs([summarize(runs[0])])
+    with qtbot.waitSignal(tab.told, timeout=60_000) as told:
+        tab.bar.export_figures(tmp_path / "out")
+        assert not tab.bar.track.isEnabled()
+    assert str(tmp_path / "out") in told.args[0]
+    assert scalars(tmp_path / "out")["train/loss"]
+    qtbot.waitUntil(lambda: tab.bar.track.isEnabled(), timeout=60_000)
 
 
 def test_several_runs_with_adapters_can_be_merged(qtbot: QtBot, tab: RunsTab, runs: list[RunDir]) -> None:

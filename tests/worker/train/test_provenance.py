@@ -71,7 +71,12 @@ def test_it_goes_on_as_before(inputs: tuple[Path, Path], trained: Path, tmp_path
 def test_what_decides_nothing_may_change(trained: Path, tmp_path: Path) -> None:
     run = copied(trained, tmp_path)
     config = load_config(run.config).config
-    save_config(config.with_values({"save_every": 3, "steps_per_report": 1, "adapter_name": "other"}), run.config)
+    save_config(
+        config.with_values(
+            {"save_every": 3, "steps_per_report": 1, "adapter_name": "other", "report_to": "tensorboard"}
+        ),
+        run.config,
+    )
     assert go_on(run, extend_to=6).losses
 
 

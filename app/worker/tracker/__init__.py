@@ -1,0 +1,1 @@
+"""Trackers given a run of the past."""
