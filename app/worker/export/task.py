@@ -32,6 +32,7 @@ from app.worker.process.channel import Channel
 from app.worker.process.progress import Reporter
 from app.worker.process.room import is_full
 
+UNFINISHED = ".unfinished-export"  # how the name of a folder ends that is still being written
 FULL_BELOW = 1_000_000  # bytes that are free on a disk that is full
 LOADING = "Loading the model"
 
@@ -99,15 +100,14 @@ def refuse_hindrances(plan: ExportPlan, writer: ExportWriter) -> None:
 def staged(out: Path) -> Iterator[Path]:
     """An empty folder beside ``out`` that gets its name when the block ends well, and goes when it does not.
 
-    What an export that was killed has left beside the same ``out`` goes, too.
+    What exports that were killed have left in the same place goes, too, whatever they were to be called.
+    Raises `TaskError` for a disk that becomes full.
     """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    for old in out.parent.glob(f".{_escaped(out.name)}-*.part"):
-        if not _is_alive(old):
-            shutil.rmtree(old, ignore_errors=True)
-    folder = out.with_name(f".{out.name}-{os.getpid()}.part")
-    folder.mkdir()
+    folder = out.with_name(f".{out.name}-{os.getpid()}{UNFINISHED}")
     try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(out.parent)
+        folder.mkdir()
         yield folder
         _flush(folder)
         folder.rename(out)
@@ -121,18 +121,21 @@ def staged(out: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _escaped(name: str) -> str:
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
+def _sweep(place: Path) -> None:
+    """Deletes what exports of processes that are no more have left."""
+    for old in place.glob(f".*-*{UNFINISHED}"):
+        if not _is_alive(old):
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def _is_alive(folder: Path) -> bool:
-    """Whether the process that a folder is named after still runs."""
-    number = folder.name.removesuffix(".part").rpartition("-")[2]
+    """Whether the process that a folder is named after still runs; true of names that no export gives."""
+    number = folder.name.removesuffix(UNFINISHED).rpartition("-")[2]
     try:
         os.kill(int(number), 0)
-    except (ProcessLookupError, ValueError):
+    except ProcessLookupError:
         return False
-    except PermissionError:
+    except (PermissionError, ValueError, OverflowError):
         return True
     return True
 

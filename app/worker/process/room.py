@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from pathlib import Path
 
 from app.core.problem import Problem, UnusableError
@@ -57,8 +58,9 @@ def full_text(folder: Path, lacking: str) -> str:
 
 
 def is_full(error: BaseException, folder: Path, below: int = FOR_EVENTS * 16) -> bool:
-    """Whether an error is one of a full disk. MLX says only that it could not write: then less than ``below`` bytes
-    must be free."""
-    if isinstance(error, OSError):
+    """Whether an error is one of a full disk. MLX and NumPy say only that they could not write: then less than
+    ``below`` bytes must be free."""
+    if isinstance(error, OSError) and error.errno is not None:
         return error.errno in FULL_ERRORS
-    return isinstance(error, RuntimeError) and "write" in str(error).lower() and free_bytes(folder) < below
+    unnamed = isinstance(error, (OSError, RuntimeError)) and re.search(r"(?i)writ(e|ten)", str(error)) is not None
+    return unnamed and free_bytes(folder) < below

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import signal
 from pathlib import Path
-from typing import Any
 
 import mlx.core as mx
 import pytest
 from mlx_lm import load
 
-from app.core.problem import TaskError, UnusableError
+from app.core.problem import UnusableError
 from app.core.protocol import event
-from app.core.protocol.client import started_job
-from app.core.protocol.job import ExportJob
 from app.core.run.folder import RunDir
 from tests.worker.answering_model import make_adapter, make_model
 from tests.worker.export.exporting import exported, run_export, stop_at
@@ -117,31 +112,3 @@ def test_a_stop_leaves_nothing_behind(models: Path, tmp_path: Path) -> None:
     assert isinstance(events[-1], event.Finished)
     assert events[-1].reason == "stopped"
     assert list(place.iterdir()) == []
-
-
-def test_a_disk_that_becomes_full_leaves_nothing_behind(
-    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(file: str, _arrays: Any) -> None:
-        Path(file).write_bytes(b"half")
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(mx, "save_safetensors", full)
-    with pytest.raises(TaskError, match="The disk became full"):
-        run_export(tmp_path, models / "lora", "adapter", out=tmp_path / "place" / "out")
-    assert list((tmp_path / "place").iterdir()) == []
-
-
-def test_a_killed_export_leaves_no_final_name_and_the_next_one_tidies_up(models: Path, tmp_path: Path) -> None:
-    place = tmp_path / "place"
-    place.mkdir()
-    job = ExportJob(source=models / "lora", format="adapter", out=place / "out")
-    with started_job(job) as worker:
-        for said in worker.events():
-            if isinstance(said, event.Progressed):
-                worker.kill()
-        assert worker.exit_code == -signal.SIGKILL
-    assert not (place / "out").exists()
-    (place / ".out-99999999.part").mkdir()  # as one that was killed later would leave it
-    exported(tmp_path, models / "lora", "adapter", out=place / "out")
-    assert [path.name for path in place.iterdir()] == ["out"]
