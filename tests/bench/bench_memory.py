@@ -8,6 +8,7 @@ exit code is 1 if one is off by more than 15 % (5 % when probed).
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -24,7 +25,9 @@ from app.core.protocol.job import Job, ProbeJob, TrainJob, write_job
 from app.core.protocol.program import compiles_kernels, worker_command, worker_environment
 from app.core.run.folder import prepare_run
 from app.core.setup.memory import calibrate, estimate
+from app.core.setup.memory_term import StepSize
 from app.core.setup.step_plan import StepPlan
+from app.core.system.place import HOME_VARIABLE
 from app.core.target.selection import resolve
 from app.worker.model.inspect import inspect_model
 from tests.bench.memory_case import MemoryCase, cases, write_case
@@ -61,21 +64,25 @@ def _row(folder: Path, case: MemoryCase) -> Row:
     config = write_case(case, folder)
     inspection = inspect_model(Path(config.model))
     selection = resolve(inspection, config)
-    trained = _events(prepare_run(config, folder / "run").path, TrainJob())
+    trained = worker_events(prepare_run(config, folder / "run").path, TrainJob())
     peak = max(said.peak_memory_gb for said in trained if isinstance(said, TrainReported))
     told = next(said for said in trained if isinstance(said, Estimated))
-    trial = _events(prepare_run(config, folder / "probe").path, ProbeJob())
+    trial = worker_events(prepare_run(config, folder / "probe").path, ProbeJob())
     data = next(said.data for said in trial if isinstance(said, Result))
     steps = StepPlan.counted(config, data["steps"], data["step_batches"], labelled=data["labelled"])
     compiled = compiles_kernels()
-    calibration = calibrate(inspection, config, selection, data["peak_bytes"], steps, compiled=compiled)
+    probed_size = StepSize(data["rows"], data["width"], data["targets"])
+    calibration = calibrate(
+        inspection, config, selection, data["peak_bytes"], steps, probed=probed_size, compiled=compiled
+    )
     probed = estimate(
         inspection, config, selection, steps=steps, calibration=calibration, compiled=compiled, with_remedies=False
     )
     return Row(case.label, round(peak * 1e9), told.memory_bytes, probed.total)
 
 
-def _events(job_dir: Path, job: Job) -> list[Any]:
+def worker_events(job_dir: Path, job: Job) -> list[Any]:
+    """All that a worker says of a job. Raises `RuntimeError` with its words if it fails."""
     write_job(job_dir, job)
     with (job_dir / "stderr.txt").open("w", encoding="utf-8") as log:
         # The end of its input would tell the worker that its parent is gone: the pipe stays open.
@@ -101,6 +108,7 @@ def main() -> int:
     asked = parser.parse_args()
     plain, probed = [], []
     with tempfile.TemporaryDirectory() as place:
+        os.environ[HOME_VARIABLE] = str(Path(place) / "home")  # nothing of these runs is kept
         print(f"{'':<104}{'MLX MB':>9}{'estimate':>10}{'':>7}{'probed':>9}")
         for row in rows(Path(place), asked.seed, asked.cases, asked.words):
             errors = row.errors

@@ -17,6 +17,7 @@ import mlx.core as mx
 
 from app.core.config.train_config import TrainConfig
 from app.core.method.table import METHODS
+from app.core.system.reward_trust import trust
 from tests.worker.architectures import EXTRAS, SIZES
 from tests.worker.tiny_model import write_model
 
@@ -26,7 +27,14 @@ ARCHITECTURES = (
 )  # fmt: skip
 MIXTURES = ("mixtral", "qwen3_moe")  # experts run in float32 only on a CPU
 BATCHINGS = ("bucket", "bucket", "bucket", "pack", "file_order")
-UNPACKABLE = ("gpt2",)  # its positions are not relative
+UNPACKABLE = ("gpt2", "granite")  # examples in a row would see each other there, or their positions
+REWARD = """from app.core.method.reward import register_reward_function
+
+
+@register_reward_function("letters")
+def letters(prompts, completions, answer, types=None):
+    return [float(len(set(text))) for text in completions]
+"""
 METHOD_NAMES = ("sft",) * 6 + ("dpo", "orpo", "kto", "grpo", "online_dpo")
 PRECISIONS = {"float32": mx.float32, "bfloat16": mx.bfloat16, "float16": mx.float16}
 BATCHES = 6  # an epoch, so that the heaviest one is among them
@@ -154,7 +162,10 @@ def _surroundings(folder: Path, model: Path, data: str, case: MemoryCase) -> dic
         "val_batches": 0, "final_adapter": "last",
     }  # fmt: skip
     if data == "prompts":
-        values |= {"reward_functions": ["contains_answer"], "iters": 3, "temperature": 1.5}
+        (folder / "reward.py").write_text(REWARD, encoding="utf-8")
+        trust(folder / "reward.py")
+        values |= {"reward_functions": ["letters"], "reward_functions_file": str(folder / "reward.py")}
+        values |= {"iters": 3, "temperature": 1.5}
     return values
 
 
@@ -166,7 +177,7 @@ def _row(data: str, number: int, length: int) -> dict[str, Any]:
     if data == "examples":
         return {"prompt": asked, "completion": text(length - length // 4 - 8)}
     if data == "pairs":
-        return {"prompt": asked, "chosen": text(length // 2), "rejected": text(length - length // 4 - 8)}
+        return {"prompt": asked, "chosen": text(length // 2), "rejected": f"no {text(length - length // 4 - 11)}"}
     return {"prompt": f"{number:03d}{text(length - 8)}", "answer": "a"}
 
 

@@ -18,7 +18,14 @@ from typing import Any
 from app.core.config.train_config import TrainConfig
 from app.core.model.inspection import Inspection
 from app.core.setup.chosen_method import method_of
-from app.core.setup.memory_method import kept_log_probabilities, sampling, second_models
+from app.core.setup.memory_method import (
+    NEUTRAL_WIDTH,
+    answering,
+    kept_log_probabilities,
+    neutral_answers,
+    sampling,
+    second_models,
+)
 from app.core.setup.memory_term import (
     ITEM_BYTES,
     StepSize,
@@ -39,6 +46,8 @@ COMFORTABLE_SHARE = 0.85
 # What the logits take where each prompt is read with another's answer too: those are gone before the gradient's
 # largest moment, so they add less than their own size (measured on tiny models: 1.0 is too little, 2.0 too much).
 MISMATCHED_LOGITS = 1.5
+# Of the cache of answers: it is copied where it grows (measured).
+GROWING_CACHE = 2.0
 
 
 class MemoryFit(StrEnum):
@@ -129,10 +138,17 @@ def calibrate(
     peak_bytes: int,
     steps: StepPlan,
     *,
+    probed: StepSize | None = None,
     compiled: bool = True,
 ) -> Calibration:
-    """The calibration from MLX's peak over the heaviest of the ``steps`` of this config."""
-    estimated = _peak(inspection, config, selection, steps, 1.0, compiled)
+    """The calibration from MLX's peak over the heaviest of the ``steps`` of this config.
+
+    ``probed`` is the step that was measured. Where answers are sampled it counts: theirs may have ended before they
+    were as long as they may become.
+    """
+    was_shorter = probed is not None and method_of(config).is_sampled
+    tried = StepPlan(config, ((probed, 1),), 1, labelled=steps.labelled) if probed and was_shorter else steps
+    estimated = _peak(inspection, config, selection, tried, 1.0, compiled)
     measured = max(peak_bytes - estimated.fixed, 0)
     return Calibration(measured / estimated.dynamic if estimated.dynamic else 1.0, steps)
 
@@ -223,6 +239,7 @@ def _estimate(
         (saved + max((layer.weighed(beside) for layer in layers), default=0.0), 0.0, weights.gradient * trained),
         (0.0, 0.0, update * trained),
         (*_measuring(inspection, config, selection, step, weights), 0.0),
+        (*_neutral(inspection, config, selection, step, weights), 0.0),
     )
     activations, logits, gradients = max(phases, key=sum)
     kept = trained * ((selection.kind != "full") + adds_up * (1 + weights.sums))
@@ -261,9 +278,28 @@ def _measuring(
     width = step.width if config.batching != "pack" else min(step.width, max(config.max_seq_length - 1, 1))
     rows = config.batch_size
     targets = max(1, round(step.targets / step.positions * rows * width))
-    apart = config.with_value("batching", "bucket")
-    layers = layer_terms(inspection, apart, selection, StepSize(rows, width, targets))
-    of_all, of_piece = logits_bytes(inspection, StepSize(rows, width, targets))
+    return _reading(inspection, config, selection, StepSize(rows, width, targets), weights)
+
+
+def _neutral(
+    inspection: Inspection, config: TrainConfig, selection: Selection, step: StepSize, weights: PeakWeights
+) -> tuple[float, float]:
+    """Activations and logits where the neutral set is sampled, and read without a gradient."""
+    if not config.neutral_tokens:
+        return 0.0, 0.0
+    rows = max(step.positions // NEUTRAL_WIDTH, 1)
+    read = _reading(
+        inspection, config, selection, StepSize(rows, NEUTRAL_WIDTH, rows * NEUTRAL_WIDTH // 2), weights
+    )
+    cache, logits = answering(inspection, neutral_answers(step.positions), NEUTRAL_WIDTH)
+    return max(read, (GROWING_CACHE * cache, logits), key=sum)
+
+
+def _reading(
+    inspection: Inspection, config: TrainConfig, selection: Selection, step: StepSize, weights: PeakWeights
+) -> tuple[float, float]:
+    layers = layer_terms(inspection, config.with_value("batching", "bucket"), selection, step)
+    of_all, of_piece = logits_bytes(inspection, step)
     held = max((layer.weighed(weights.read) for layer in layers), default=0.0)
     return held, min(weights.read_logits * of_all, weights.read_pieces * of_piece)
 

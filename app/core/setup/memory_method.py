@@ -29,6 +29,13 @@ SCORES, INNER, LOGITS, JUDGING_SCORES = 1.2, 2.8, 5.5, 2.4
 QUESTION_TOKENS = 100  # of what a judge is asked, beside the prompt and the two answers
 
 
+# Positions of a training step for each answer of the neutral set that is sampled beside others: what a step of so
+# many holds is more than what the answer's cache and its logits take (app.worker.neutral).
+NEUTRAL_POSITIONS = 128
+# The longest row of that set: a question in its template, and an answer.
+NEUTRAL_WIDTH = 96
+
+
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """What sampling holds at its peak, in bytes: the key-value ``cache``, and what is ``computed`` beside it."""
@@ -57,16 +64,26 @@ def sampling(inspection: Inspection, config: TrainConfig, step: StepSize) -> Sam
         return Sampling()
     rows = _answers(config, step)
     prompt = max(step.width - config.max_completion_length, 1)
-    whole = rows * _grown(step.width) * _cached_bytes(inspection)
+    whole, logits = answering(inspection, rows, step.width)
     item = item_bytes(inspection)
     reading = (
         SCORES * rows * inspection.num_heads * prompt**2 * 4 + INNER * rows * prompt * _inner(inspection) * item
     )
     reading_cache = rows * _grown(prompt) * _cached_bytes(inspection)
-    growing = whole / max(inspection.num_layers, 1) + LOGITS * rows * inspection.vocab_size * 4
+    growing = whole / max(inspection.num_layers, 1) + logits
     if reading_cache + reading > whole + growing:
         return Sampling(reading_cache, round(reading))
     return Sampling(whole, round(growing))
+
+
+def answering(inspection: Inspection, rows: int, width: int) -> tuple[int, float]:
+    """Bytes of the cache of so many answers, up to ``width`` tokens with their prompts, and of a token's logits."""
+    return rows * _grown(width) * _cached_bytes(inspection), LOGITS * rows * inspection.vocab_size * 4
+
+
+def neutral_answers(positions: int) -> int:
+    """How many answers of the neutral set are sampled together, by the positions of the run's largest step."""
+    return min(max(positions // NEUTRAL_POSITIONS, 1), ANSWERS_AT_ONCE)
 
 
 def kept_log_probabilities(config: TrainConfig, step: StepSize) -> int:

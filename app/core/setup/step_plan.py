@@ -65,6 +65,10 @@ class StepPlan:
             for (now, uses), (then, _) in zip(found, self.steps, strict=True)
         )
 
+    def most_positions(self, config: TrainConfig) -> int:
+        """Positions of the largest step."""
+        return max(step.positions for step, _ in self.sizes(config))
+
     def largest(self, config: TrainConfig, target_share: float = 1.0) -> tuple[StepSize, ...]:
         """The steps of which none is smaller than another in every way: one of them is the peak."""
         sizes = {step for step, _ in self.sizes(config, target_share)}

@@ -15,6 +15,7 @@ from app.core.protocol.job import ProbeJob
 from app.core.protocol.program import compiles_kernels
 from app.core.setup.duration import Pace
 from app.core.setup.memory import Calibration, calibrate
+from app.core.setup.memory_term import StepSize
 from app.core.setup.step_plan import StepPlan
 from app.core.target.selection import Selection
 from app.ui.widget import theme
@@ -133,7 +134,7 @@ class ProbeBar(QWidget):
         self.pace = Pace.from_dict(data["pace"])
         self._calibration = calibrate(
             asked.inspection, asked.config, asked.selection, int(data["peak_bytes"]), asked.steps.or_else(steps),
-            compiled=compiles_kernels(),
+            probed=StepSize(data["rows"], data["width"], data["targets"]), compiled=compiles_kernels(),
         )  # fmt: skip
         size = f"{data['rows']:,} × {data['width']:,} tokens"
         self._say(f"Measured at {size} at a time: {data['step_s']:.3g} s an iteration.", "good")

@@ -14,6 +14,8 @@ import mlx.nn as nn
 from app.core.config.train_config import TrainConfig
 from app.core.problem import UnusableError
 from app.core.protocol import event
+from app.core.setup.memory_method import neutral_answers
+from app.core.setup.memory_term import LARGEST_PIECE
 from app.core.system import starter
 from app.worker.model.head import Head, NoHead
 from app.worker.neutral.own_text import own_text
@@ -31,13 +33,13 @@ UNSAMPLED = (UnusableError, ValueError, TypeError, RuntimeError, AttributeError,
 class Forgetting:
     """Measures the weights of one run on its neutral set."""
 
-    def __init__(self, model: nn.Module, head: Head | NoHead, text: NeutralText) -> None:
+    def __init__(self, model: nn.Module, head: Head | NoHead, text: NeutralText, positions: int) -> None:
         self.text = text
-        self._model, self._head = model, head
+        self._model, self._head, self._positions = model, head, positions
 
     def measured(self) -> tuple[float, float]:
         """The present weights' loss on the set, and how far that lies above the base's, nats a token."""
-        loss = loss_on(self._model, self._head, self.text.token_set)
+        loss = loss_on(self._model, self._head, self.text.token_set, self._positions)
         return loss, loss - self.text.base_loss
 
 
@@ -48,9 +50,12 @@ def forgetting(
     model: nn.Module,
     head: Head | NoHead,
     tokenizer: Any,
+    positions: int,
     cancelled: Callable[[], bool],
 ) -> Forgetting | None:
     """What measures a run's forgetting: on the set that its folder keeps, else on one that is made now.
+
+    It reads ``positions`` at a time, those of the run's largest step: so it never is what a run does not fit for.
 
     ``model`` has its adapters and has not been trained by this process. None where it is turned off, or cannot be
     done, which is told. Raises `StoppedError`.
@@ -59,10 +64,10 @@ def forgetting(
         return None
     text = kept_text(run)
     if text is None:
-        text = _made(channel, config, model, head, tokenizer, cancelled)
+        text = _made(channel, config, model, head, tokenizer, positions, cancelled)
         if text is not None:
             save_text(run, text)
-    return Forgetting(model, head, text) if text is not None else None
+    return Forgetting(model, head, text, positions) if text is not None else None
 
 
 def _made(
@@ -71,11 +76,12 @@ def _made(
     model: nn.Module,
     head: Head | NoHead,
     tokenizer: Any,
+    positions: int,
     cancelled: Callable[[], bool],
 ) -> NeutralText | None:
     try:
         with untouched(model, head, config):
-            return neutral_text(channel, config, model, head, tokenizer, cancelled)
+            return neutral_text(channel, config, model, head, tokenizer, cancelled, positions)
     except UNSAMPLED as error:
         channel.emit(unmeasured(error))
     finally:
@@ -90,18 +96,23 @@ def neutral_text(
     head: Head | NoHead,
     tokenizer: Any,
     cancelled: Callable[[], bool],
+    positions: int = LARGEST_PIECE,
 ) -> NeutralText | None:
     """The neutral set of a model, which must be the base as it is; None if there is none, which is told."""
     token_set, source = starter_text(config, tokenizer), "starter"
     if token_set is None:
         channel.emit(event.Progressed(phase="Sampling neutral text"))
-        token_set, source = own_text(model, tokenizer, config.neutral_tokens, config.seed, cancelled), "sampled"
+        together = neutral_answers(positions)
+        token_set, source = (
+            own_text(model, tokenizer, config.neutral_tokens, config.seed, cancelled, together=together),
+            "sampled",
+        )
     if token_set is None:
         raise StoppedError
     if not len(token_set):
         channel.emit(unmeasured("the base model says nothing"))
         return None
-    loss = loss_on(model, head, token_set)
+    loss = loss_on(model, head, token_set, positions)
     if not math.isfinite(loss):
         channel.emit(unmeasured("the base model's loss on its own text is no number"))
         return None

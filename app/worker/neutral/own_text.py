@@ -14,6 +14,7 @@ import mlx.nn as nn
 import numpy as np
 
 from app.core.problem import UnusableError
+from app.core.setup.memory_method import ANSWERS_AT_ONCE
 from app.worker.neutral.text import GIVEN_TOKENS, counted_rows
 from app.worker.rollout.sampling import SampledAnswer, sample, seed_of
 from app.worker.token.prompt import PromptEncoder
@@ -71,8 +72,11 @@ def own_text(
     tokens: int,
     seed: int,
     cancelled: Callable[[], bool] = lambda: False,
+    *,
+    together: int = ANSWERS_AT_ONCE,
 ) -> TokenSet | None:
-    """About ``tokens`` counted tokens that the model says; None if cancelled. The same for the same ``seed``.
+    """About ``tokens`` counted tokens that the model says, ``together`` answers at a time; None if cancelled. The
+    same for the same ``seed`` and ``together``.
 
     MLX's random state is neither read nor changed. Raises `UnusableError` for a model that says nothing.
     """
@@ -84,7 +88,7 @@ def own_text(
         if missing <= 0:
             break
         asked = [prompts[(len(rows) + at) % len(prompts)] for at in range(-(-missing // ROW_TOKENS))]
-        answers = _answers(model, asked, ends, seed_of(SEED, seed, number), cancelled)
+        answers = _answers(model, asked, ends, seed_of(SEED, seed, number), cancelled, together)
         if answers is None:
             return None
         rows += [_example(prompt, answer.tokens) for prompt, answer in zip(asked, answers, strict=True)]
@@ -114,12 +118,21 @@ def _answers(
     ends: Collection[int],
     seed: int,
     cancelled: Callable[[], bool],
+    together: int,
 ) -> list[SampledAnswer] | None:
     most = GIVEN_TOKENS + ROW_TOKENS
+    found: list[SampledAnswer] = []
     try:
-        return sample(
-            model, prompts, ends=sorted(ends), max_tokens=most, temperature=1.0, seed=seed, cancelled=cancelled
-        )
+        # Not all at once: while mlx-lm answers some prompts it reads the next ones, which doubles the cache.
+        for start in range(0, len(prompts), together):
+            now, own_seed = prompts[start : start + together], seed_of(seed, start)
+            answers = sample(
+                model, now, ends=sorted(ends), max_tokens=most, temperature=1.0, seed=own_seed, cancelled=cancelled
+            )
+            if answers is None:
+                return None
+            found += answers
+        return found
     except UnusableError:  # its cache holds one answer at a time
         return _one_by_one(model, prompts, ends, most, seed, cancelled)
 

@@ -11,6 +11,7 @@ from typing import Any
 import mlx.nn as nn
 import numpy as np
 
+from app.core.setup.memory_term import LARGEST_PIECE
 from app.core.system.atomic_file import write_text
 from app.worker.batch.examples import Examples
 from app.worker.model.head import Head, NoHead
@@ -23,8 +24,6 @@ TEXT_FORMAT = 1
 # How an answer begins, and that it ends, is what tuning is meant to change. What counts is whether the model can go
 # on as it could: the first tokens of an answer are given, and its end token is left out.
 GIVEN_TOKENS = 2
-# Rows that are computed together: as many tokens as one piece of a batch has at most.
-PIECE_TOKENS = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +40,15 @@ class NeutralText:
         return int(self.token_set.trained.sum())
 
 
-def loss_on(model: nn.Module, head: Head | NoHead, token_set: TokenSet) -> float:
+def loss_on(model: nn.Module, head: Head | NoHead, token_set: TokenSet, positions: int = LARGEST_PIECE) -> float:
     """The model's mean loss on a neutral set, nats a token that counts, whatever the run itself optimizes.
+
+    As many rows are read together as have ``positions``, one at least.
 
     Leaves the model in training mode. MLX's random state is neither read nor changed.
     """
     longest = int(token_set.lengths.max())
-    rows = max(1, PIECE_TOKENS // longest)
+    rows = max(1, positions // longest)
     found = measure(model, supervised(head), ValidationSet(Examples.of(token_set, longest), rows, -1))
     assert found is not None
     return found

@@ -64,7 +64,7 @@ def train(channel: Channel, job_dir: Path, job: TrainJob) -> None:
             prepared = prepare(channel, control, run, job)
             neutral = forgetting(
                 channel, run.path, prepared.config, prepared.model, prepared.head, prepared.tokenizer,
-                control.is_stopping,
+                prepared.steps.most_positions(prepared.config), control.is_stopping,
             )  # fmt: skip
         except StoppedError:
             iteration = checkpoint.iteration if checkpoint else 0
