@@ -150,7 +150,8 @@ def _tell_token(data: dict[str, Any], as_json: bool) -> int:
     if as_json:
         output.say_json(data)
     elif data["user"]:
-        output.say(f"The token of {data['user']} is stored.")
+        where = "in the system's keychain" if data["in_keychain"] else "in a file that only you can read"
+        output.say(f"The token of {data['user']} is stored {where}.")
     elif data["from_environment"]:
         output.say("No token is stored; the one in the environment variable HF_TOKEN is used.")
     else:

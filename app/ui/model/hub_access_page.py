@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import (
@@ -112,7 +113,7 @@ class HubAccessPage(QWidget):
     def _access(self) -> Card:
         card = Card(
             "Access token",
-            "Only for gated and private models. huggingface_hub keeps it; no run or config ever has it.",
+            "Only for gated and private models. The system's keychain keeps it; no run or config ever has it.",
             self,
         )
         card.body.setSpacing(theme.SPACE)
@@ -215,16 +216,19 @@ class HubAccessPage(QWidget):
             self._job.send(GiveToken(token=self._token))
             self._token = ""
         elif isinstance(said, event.Result):
-            self._show_token(bool(said.data["set"]), str(said.data["user"]), bool(said.data["from_environment"]))
+            self._show_token(said.data)
 
-    def _show_token(self, there: bool, user: str, from_environment: bool) -> None:
+    def _show_token(self, standing: dict[str, Any]) -> None:
+        there, user = bool(standing["set"]), str(standing["user"])
+        from_environment = bool(standing["from_environment"])
+        where = "in the keychain" if standing["in_keychain"] else "in a file that only you can read"
         self.forget_button.setProperty("there", there and not from_environment)
         if user:
-            self._tell(f"Stored: the token of {user}.", "good")
+            self._tell(f"Stored {where}: the token of {user}.", "good")
         elif from_environment:
             self._tell("The token in the environment variable HF_TOKEN is used.")
         else:
-            self._tell("A token is stored." if there else "No token is stored; most models need none.")
+            self._tell(f"A token is stored {where}." if there else "No token is stored; most models need none.")
 
     def _on_ended(self, outcome: WorkerOutcome) -> None:
         self._token = ""

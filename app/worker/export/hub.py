@@ -20,6 +20,7 @@ from app.worker.export.plan import ExportPlan
 from app.worker.export.tuned_model import TunedModel
 from app.worker.export.writer import Phases, writer_of
 from app.worker.hub.error import refuse_offline, told
+from app.worker.hub.keychain import use_kept_token
 from app.worker.process.channel import Channel
 from app.worker.process.control import Control
 
@@ -65,6 +66,7 @@ def upload(plan: ExportPlan, channel: Channel, certificate: Certificate | None) 
     kept = f"The folder stays in {plan.out}."
     if certificate is not None and not certificate.agrees:
         raise TaskError("It was not uploaded, because it differs from the run's model.", kept)
+    use_kept_token()
     control, api, name = Control(channel), HfApi(), repository_of(plan)
     channel.emit(event.Progressed(phase=f"Uploading {bytes_text(folder_bytes(plan.out))} to {name}"))
     addresses: list[str] = []

@@ -1,7 +1,7 @@
 """The task that looks after the hub's access token.
 
-The token comes as a command, is checked, and goes into huggingface_hub's own store.
-It never stands in a job, a config, an event or the log.
+The token comes as a command, is checked, and goes into the system's keychain, or huggingface_hub's own file where
+there is none. It never stands in a job, a config, an event or the log.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from app.core.protocol import event
 from app.core.protocol.command import GiveToken
 from app.core.protocol.job import HubLoginJob
 from app.worker.hub.error import refuse_offline, told
+from app.worker.hub.keychain import TOKEN_VARIABLE, drop_token, keep_token, kept_token
 from app.worker.process.channel import Channel
-
-TOKEN_VARIABLE = "HF_TOKEN"
 
 
 def login(channel: Channel, _job_dir: Path, job: HubLoginJob) -> None:
     """The task ``hub_login``: logs in (and waits for the command ``give_token``), logs out, or tells how it stands.
 
-    Ends with a `Result`: ``set`` (there is a token), ``user`` (if the hub was asked), ``from_environment``.
+    Ends with a `Result`: ``set`` (there is a token), ``user`` (if the hub was asked), ``from_environment``, and
+    ``in_keychain``.
     """
     match job.action:
         case "logout":
-            with contextlib.suppress(LocalTokenNotFoundError):  # nothing is stored: what was asked for is so
-                forget_token()
+            drop_token()
+            _forget_file()
             _tell(channel, "")
         case "status":
             _tell(channel, "")
@@ -55,8 +55,16 @@ def _login(channel: Channel) -> None:
         )
     with told():
         user = _checked(token)
-        store_token(token=token, add_to_git_credential=False)
+        if keep_token(token):
+            _forget_file()  # of an earlier login
+        else:
+            store_token(token=token, add_to_git_credential=False)
     _tell(channel, user)
+
+
+def _forget_file() -> None:
+    with contextlib.suppress(LocalTokenNotFoundError):  # nothing is stored: what was asked for is so
+        forget_token()
 
 
 def _checked(token: str) -> str:
@@ -72,10 +80,12 @@ def _checked(token: str) -> str:
 
 
 def _tell(channel: Channel, user: str) -> None:
+    kept = bool(kept_token())
     data = {
-        "set": get_token() is not None,
+        "set": kept or get_token() is not None,
         "user": user,
         "from_environment": bool(os.environ.get(TOKEN_VARIABLE)),
+        "in_keychain": kept,
     }
     channel.emit(event.Result(name="hub_login", data=data))
     channel.emit(event.Finished())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 import httpx2
 from huggingface_hub import constants
@@ -23,17 +24,23 @@ from app.core.problem import Problem, TaskError, UnusableError
 from app.core.system.setting import load_settings
 from app.worker.process.room import FULL_ERRORS
 
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 GO_ON = "Run it again: it goes on where it stopped."
 
 
 def refuse_offline() -> None:
-    """Raises `UnusableError` if the settings or ``HF_HUB_OFFLINE`` forbid requests; none has been made then."""
+    """Raises `UnusableError` if the settings or ``HF_HUB_OFFLINE`` forbid requests, or the hub's address is not
+    private; none has been made then."""
     if load_settings().offline:
         said = "Luthier is set to work strictly offline, so the hub is not asked."
         raise UnusableError([Problem("offline", said, hint="Turn “strictly offline” off to search or download.")])
     if constants.is_offline_mode():
         said = "The environment variable HF_HUB_OFFLINE forbids requests to the hub."
         raise UnusableError([Problem("", said, hint="Unset it, then start Luthier again.")])
+    address = urlsplit(constants.ENDPOINT)
+    if address.scheme != "https" and address.hostname not in LOOPBACK:
+        said = f"The hub at {constants.ENDPOINT} is not spoken to over HTTPS: the token could be read."
+        raise UnusableError([Problem("", said, hint="Give HF_ENDPOINT an address that begins with https://.")])
 
 
 @contextmanager

@@ -35,6 +35,7 @@ from app.core.system.atomic_file import write_text
 from app.core.system.disk import free_bytes
 from app.core.system.setting import load_settings
 from app.worker.hub.error import GO_ON, refuse_offline, told
+from app.worker.hub.keychain import use_kept_token
 from app.worker.hub.transfer import SILENCE_S, LargeFile, Transfer, fetch_all
 from app.worker.process.channel import Channel
 from app.worker.process.control import StoppedError
@@ -59,6 +60,7 @@ def search(channel: Channel, _job_dir: Path, job: HubSearchJob) -> None:
     downloads. Only repositories with safetensors weights are told, since nothing else can be trained.
     """
     refuse_offline()
+    use_kept_token()
     query = job.query.strip()
     named = parse_model_id(query)
     with told(str(named or query)):
@@ -159,6 +161,7 @@ def download(channel: Channel, _job_dir: Path, job: HubDownloadJob) -> None:
     `Result` (``model``: what the config takes, ``path``, ``bytes``).
     """
     refuse_offline()
+    use_kept_token()
     started = time.monotonic()
     models_dir = job.models_dir if job.models_dir is not None else load_settings().models_dir
     destination = Destination.of(model_id(job.model), models_dir)
