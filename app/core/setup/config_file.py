@@ -101,7 +101,7 @@ def parse_config(text: str, *, name: str = "config", base: Path | None = None) -
     try:
         check_bounds(text)
         node = yaml.compose(text, Loader=_Loader)
-        tree = yaml.load(text, Loader=_Loader)  # a SafeLoader
+        tree = yaml.load(text, Loader=_Loader)  # nosec B506 # a SafeLoader
     except (yaml.YAMLError, RecursionError, ValueError, TypeError, OverflowError) as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else None

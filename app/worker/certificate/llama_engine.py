@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import json
+import secrets
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,6 +49,8 @@ class LlamaEngine:
         }  # fmt: skip
         for name, value in settings.items():
             setattr(parameters, name, value)
+        self._key = secrets.token_urlsafe(24)  # its port is on the loopback, where other users may be
+        parameters.api_keys = [self._key]
         self._server = xllamacpp.Server(parameters)
         self._broken = [[number, False] for number in broken]
         self._ends = end_ids(file)
@@ -96,8 +99,9 @@ class LlamaEngine:
 
     def _post(self, path: str, body: dict[str, Any]) -> Any:
         address = f"{self._server.listening_address}/{path}"
-        request = urllib.request.Request(address, json.dumps(body).encode(), {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request) as answer:
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._key}"}
+        request = urllib.request.Request(address, json.dumps(body).encode(), headers)
+        with urllib.request.urlopen(request) as answer:  # nosec B310 # the address is the server's own
             return json.load(answer)
 
 

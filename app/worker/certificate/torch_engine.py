@@ -36,8 +36,8 @@ class TorchEngine:
 
         self.name = f"transformers {importlib.metadata.version('transformers')}"
         with _quiet():
-            self._tokenizer = AutoTokenizer.from_pretrained(str(model), **NO_FOREIGN_CODE)
-            self._model: Any = AutoModelForCausalLM.from_pretrained(
+            self._tokenizer = AutoTokenizer.from_pretrained(str(model), **NO_FOREIGN_CODE)  # nosec B615 # a folder
+            self._model: Any = AutoModelForCausalLM.from_pretrained(  # nosec B615 # a folder
                 str(model), dtype=torch.float32, **NO_FOREIGN_CODE
             )
             if adapter is not None:

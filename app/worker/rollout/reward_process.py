@@ -152,7 +152,7 @@ def _load(file: Path) -> dict[str, Callable[..., Any]]:
     allowed = {*own_modules(file)}
     sys.meta_path.insert(0, _OwnFolder(file.parent, allowed))
     try:
-        exec(compile(file.read_text(encoding="utf-8"), str(file), "exec"), vars(module))
+        exec(compile(file.read_text(encoding="utf-8"), str(file), "exec"), vars(module))  # nosec B102 # allowed by the person
     except BaseException as error:  # SystemExit too: whatever the file does is told
         raise _FaultError(_told(error, file)) from error
     defined = {name: item for name, item in vars(module).items() if isinstance(item, types.FunctionType)}
