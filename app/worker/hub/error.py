@@ -24,7 +24,7 @@ from app.core.problem import Problem, TaskError, UnusableError
 from app.core.system.setting import load_settings
 from app.worker.process.room import FULL_ERRORS
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+OWN_HOSTS = ("127.0.0.1", "localhost", "::1")
 GO_ON = "Run it again: it goes on where it stopped."
 
 
@@ -38,7 +38,7 @@ def refuse_offline() -> None:
         said = "The environment variable HF_HUB_OFFLINE forbids requests to the hub."
         raise UnusableError([Problem("", said, hint="Unset it, then start Luthier again.")])
     address = urlsplit(constants.ENDPOINT)
-    if address.scheme != "https" and address.hostname not in LOOPBACK:
+    if address.scheme != "https" and address.hostname not in OWN_HOSTS:
         said = f"The hub at {constants.ENDPOINT} is not spoken to over HTTPS: the token could be read."
         raise UnusableError([Problem("", said, hint="Give HF_ENDPOINT an address that begins with https://.")])
 
