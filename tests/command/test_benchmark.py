@@ -31,4 +31,4 @@ def test_without_lm_eval_or_data_it_says_what_to_do(
     assert "--data or --tasks" in capsys.readouterr().err
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     assert run_command(["evaluate", "--model", str(base), "--tasks", "arc_easy"]) == 2
-    assert "pip install 'luthier[evaluate]'" in capsys.readouterr().err
+    assert "pip install 'lm_eval" in capsys.readouterr().err

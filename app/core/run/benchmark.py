@@ -26,14 +26,15 @@ class BenchmarkFigure:
     values: tuple[tuple[float | None, float | None], ...]
 
     def texts(self) -> tuple[str, ...]:
-        """``0.512 ± 0.014`` for each column."""
+        """``0.5120 ± 0.0141`` for each column."""
         return tuple(_text(value, error) for value, error in self.values)
 
 
 def _text(value: float | None, error: float | None) -> str:
     if value is None:
         return "–"
-    return f"{value:.4g}" + (f" ± {error:.2g}" if error is not None else "")
+    digits = 4 if abs(value) < 10 else 2
+    return f"{value:,.{digits}f}" + (f" ± {error:,.{digits}f}" if error is not None else "")
 
 
 def benchmark_figures(columns: Sequence[Mapping[str, Any]]) -> list[BenchmarkFigure]:
@@ -66,7 +67,7 @@ def harness_problem(field: str = "tasks") -> Problem | None:
     """Why lm-eval cannot be asked; None if it is installed."""
     if importlib.util.find_spec(HARNESS) is not None:
         return None
-    hint = "Install it with `pip install 'luthier[evaluate]'`, or `pip install lm_eval`."
+    hint = "Install it with `pip install 'lm_eval>=0.4.13,<0.5'` (Luthier's extra `evaluate`)."
     return Problem(field, "lm-eval is not installed, which has these tasks.", hint=hint)
 
 
