@@ -423,7 +423,8 @@ def _batches(batches: Any, source: Source, count: ByteCount, total: int) -> Iter
                     value[name] = without_padding(value[name])
                 for name, its in classes.items():
                     value[name] = _named(value[name], its)
-                yield row, translated(value) if has_translation and value["translation"] else value
+                is_pair = has_translation and isinstance(value["translation"], dict) and value["translation"]
+                yield row, translated(value) if is_pair else value
         done = source.size * row // total if total else count.done - start + size
         count.done = start + min(done, source.size)
     count.done = start + source.size

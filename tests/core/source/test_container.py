@@ -152,6 +152,14 @@ def test_patterns_of_intents_are_rows(tmp_path: Path) -> None:
     assert save_edited(path, edits, tmp_path / "good.jsonl").rows == 3
 
 
+def test_a_column_of_that_name_that_has_no_languages_stays_as_it_is(tmp_path: Path) -> None:
+    """Found by the fuzz: lists in a column called `translation`."""
+    rows = [{"prompt": "Say it.", "completion": "Tide.", "translation": ["Vatten.", "Marée."]}]
+    path = tmp_path / "data.parquet"
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    assert _rows(path) == rows
+
+
 def test_translations_are_pairs_in_every_kind_of_file(tmp_path: Path) -> None:
     rows = [{"id": n, "translation": {"en": f"Tide {n}.", "sv": f"Vatten {n}."}} for n in range(2)]
     expected = [{"source": f"Tide {n}.", "target": f"Vatten {n}.", "id": n} for n in range(2)]
