@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QLabel, QPushButton, QStackedLayout, QTextBrowser, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLabel, QPushButton, QScrollArea, QStackedLayout, QTextBrowser, QVBoxLayout, QWidget
 
 from app.core.compare.before_after import BeforeAfter
 from app.ui.widget import theme
@@ -44,7 +44,13 @@ class BeforeAfterView(QWidget):
         column.addWidget(self.ask, 0, Qt.AlignmentFlag.AlignLeft)
         column.addStretch(1)
         self._stack = QStackedLayout(self)
-        self._stack.addWidget(offer)
+        room = QScrollArea(self)  # what stands in the way can be long, and the text large
+        room.setWidgetResizable(True)
+        room.setFrameShape(QScrollArea.Shape.NoFrame)
+        room.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        room.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        room.setWidget(offer)
+        self._stack.addWidget(room)
         self._stack.addWidget(self.browser)
         theme.theme().changed.connect(self._redraw)
         self.show_found(None)

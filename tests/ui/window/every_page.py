@@ -46,7 +46,7 @@ from app.ui.window.main_window import MainWindow
 from app.ui.window.settings_dialog import SettingsDialog
 from app.ui.worker.process import WorkerOutcome, WorkerProcess
 from tests.ui import synthetic_run
-from tests.ui.comparing import answer, base_folder, press, run_with_checkpoints
+from tests.ui.comparing import adapter_folder, answer, base_folder, press, run_with_checkpoints
 from tests.ui.fake_worker import FakeWorker
 from tests.ui.fitting import unfit
 
@@ -174,6 +174,13 @@ class EveryPage:
         self.see("run, stopping", window)
         worker.end(event.Finished(reason="stopped", iteration=300))
         self.see("run, stopped", window)
+        run = session.start(TrainConfig(adapter_name="friendly", model="/m", data="/d"))
+        adapter_folder(run.adapters, "/m")
+        run.state.joinpath("0000600").mkdir(parents=True)
+        FakeWorker.made[-1].say(*synthetic_run.events(ending=""))
+        said = "The adapter holds the weights of iteration 400, the best."
+        FakeWorker.made[-1].end(event.Finished(reason="completed", iteration=600, message=said))
+        self.see("run, finished", window)
 
     def compare(self) -> None:
         window = self.window
