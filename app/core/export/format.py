@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from app.core.export.gguf_type import LLAMA_CPP, gguf_bytes, gguf_type_option
 from app.core.export.option import ExportOption, OptionChoice
-from app.core.export.size import SizeEstimate, adapter_bytes, float_model_bytes, fused_bytes, hub_bytes
+from app.core.export.size import KEPT_NAME, SizeEstimate, adapter_bytes, float_model_bytes, fused_bytes, hub_bytes
 from app.core.model.conversion import QUANTIZATIONS
 from app.core.problem import Problem, UnusableError
 
@@ -22,12 +22,17 @@ SCALE = ExportOption(
     most=4.0,
 )
 FLOAT_BITS = OptionChoice("16bit", "16-bit", "The base's own floats: nothing of the tuning is lost.")
+KEPT_BITS = OptionChoice(
+    KEPT_NAME,
+    "4.8-bit, tuned",
+    "Four bits, more where they matter, tuned so that what was learned stays.",
+)
 FUSED_BITS = ExportOption(
     "bits",
     "Weights",
     "How the weights are stored. Fewer bits are smaller and faster, and lose some of what was learned.",
     FLOAT_BITS.value,
-    (FLOAT_BITS, *(OptionChoice(way.name, way.label, way.help) for way in QUANTIZATIONS.values())),
+    (FLOAT_BITS, *(OptionChoice(way.name, way.label, way.help) for way in QUANTIZATIONS.values()), KEPT_BITS),
 )
 
 

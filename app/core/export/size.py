@@ -11,6 +11,7 @@ from app.core.model.conversion import QUANTIZATIONS
 from app.core.model.folder import read_config
 from app.core.model.safetensors_header import read_header, weight_files
 
+KEPT_NAME, KEPT_AVERAGE = "4.8bit", 4.8  # bits a weight, scales included, of a model that is tuned to few bits
 OWN_FILES_BYTES = 100_000  # configs, certificate, and what file systems round up
 
 
@@ -54,6 +55,8 @@ def float_model_bytes(size: SourceSize, _values: Mapping[str, OptionValue]) -> i
 
 def fused_bytes(size: SourceSize, values: Mapping[str, OptionValue]) -> int:
     """The whole model with weights of the option ``bits``: as floats, or in a quantization of that name."""
+    if str(values["bits"]) == KEPT_NAME:
+        return int(size.parameters * KEPT_AVERAGE / 8) + size.other_bytes + OWN_FILES_BYTES
     way = QUANTIZATIONS.get(str(values["bits"]))
     return (
         float_model_bytes(size, values)

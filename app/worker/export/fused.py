@@ -2,43 +2,95 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from typing import Any
 
+import mlx.core as mx
 import mlx.nn as nn
+from mlx.utils import tree_flatten
 from mlx_lm.utils import quantize_model
 
+from app.core.export.certificate import LEAST_KEPT
+from app.core.export.format import FLOAT_BITS, KEPT_BITS
+from app.core.export.size import KEPT_AVERAGE
 from app.core.model.conversion import QUANTIZATIONS
-from app.core.problem import Problem
+from app.core.problem import Problem, TaskError
 from app.worker.export.fusing import fuse, parameters
 from app.worker.export.model_folder import bring_files, plain_config, write_config, write_weights
 from app.worker.export.plan import ExportPlan
 from app.worker.export.tuned_model import TunedModel
 from app.worker.export.writer import Phases
+from app.worker.packing.few_bits import RATE, ROUNDS, SCALE_BITS, FewBits
+from app.worker.packing.gain import Gain, RunExamples, run_examples
+from app.worker.process.progress import Progress
 
 FUSING, WRITING_WEIGHTS = "Fusing", "Writing the weights"
+MEASURING, CHOOSING, TUNING = "Measuring what was learned", "Choosing bits", "Tuning scales"
 
 
 class FusedWriter:
     """A model folder of mlx-lm."""
 
     def problems(self, plan: ExportPlan) -> list[Problem]:
-        """What `unfusable` says."""
-        return unfusable(plan)
+        """What `unfusable` says; and no run, where its examples are needed."""
+        problems = unfusable(plan)
+        if str(plan.values["bits"]) == KEPT_BITS.value and plan.source.run is None:
+            said = "What was learned is kept by the examples of a run, and this adapter is of none."
+            problems.append(Problem("bits", said, hint="Choose other weights."))
+        return problems
 
     def write(self, plan: ExportPlan, tuned: TunedModel, folder: Path, progress: Phases) -> None:
         """Weights, config and the base's tokenizer files."""
+        few_bits = str(plan.values["bits"]) != FLOAT_BITS.value
+        examples = run_examples(plan.source.run, tuned.tokenizer, progress) if few_bits else None
+        gain = _gain(examples, tuned, progress(MEASURING)) if examples is not None else None
         model = fuse(tuned, progress(FUSING))
         config = plain_config(plan.base_config)
         way = QUANTIZATIONS.get(str(plan.values["bits"]))
         if way is not None:
             model, config = quantize_model(model, config, way.group_size, way.bits, way.mode)
             config["quantization_config"] = config["quantization"]
+        elif few_bits:
+            config["quantization"] = _keep(model, examples, progress)
+            config["quantization_config"] = config["quantization"]
+        if examples is not None and gain is not None:
+            _tell_kept(gain.kept(examples.loss(model, progress(MEASURING))), progress)
         tensors = list(parameters(model).items())
         tuned.release()
         del model
         write_weights(folder, tensors, progress(WRITING_WEIGHTS))
         write_config(folder, config)
         bring_files(plan.base, folder)
+
+
+def _gain(examples: RunExamples, tuned: TunedModel, progress: Progress) -> Gain | None:
+    """What training gained on examples that it did not see; None if it gained nothing. Leaves the model tuned."""
+    base = examples.loss(tuned.use_base(), progress)
+    gain = Gain(base, examples.loss(tuned.use_tuned(), progress))
+    return gain if gain.tuned < gain.base else None
+
+
+def _keep(model: nn.Module, examples: RunExamples | None, progress: Phases) -> dict[str, Any]:
+    """Packs the model so that what was learned stays: what its config says of it. Raises `TaskError`."""
+    if examples is None:
+        said = "The run's examples are not there any more, or of a kind that cannot be used."
+        raise TaskError(said, "Choose other weights.")
+    few_bits = FewBits(model, examples.trained, examples.max_length)
+    few_bits.choose(KEPT_AVERAGE - SCALE_BITS, progress(CHOOSING))
+    few_bits.tune(ROUNDS, RATE, progress(TUNING))
+    few_bits.use_packed()
+    if any(array.dtype == mx.float32 for _, array in tree_flatten(model.parameters())):
+        model.set_dtype(mx.bfloat16)  # scales of 32 bits would double what they take
+    return few_bits.quantization()
+
+
+def _tell_kept(share: float, progress: Phases) -> None:
+    """Says before anything is written if much of what was learned would be lost."""
+    if share < LEAST_KEPT:
+        said = f"Only {max(share, 0):.0%} of what was learned stays in these weights"
+        print(said, file=sys.stderr)
+        progress(said)(0, 1)
 
 
 def unfusable(plan: ExportPlan) -> list[Problem]:

@@ -1,0 +1,191 @@
+"""A model in few bits that answers as it did: bits where they are needed, then scales tuned to its own answers.
+
+The teacher is the tuned model itself, in floats. Each matrix is packed alone to see how far the answers move
+(Kullback–Leibler divergence at the learned tokens); bits go where they move most. Then scales and offsets are
+trained to move them back, as mlx-lm's DWQ does (mlx_lm.quant.dwq), on the run's own training examples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import mlx.core as mx
+import mlx.nn as nn
+import mlx.optimizers as optim
+import numpy as np
+from mlx.utils import tree_unflatten
+
+from app.core.export.bit_choice import BIT_CHOICES, spread_bits
+from app.worker.array import scalar
+from app.worker.process.progress import Progress
+from app.worker.token.token_set import TokenSet
+
+GROUP_SIZE = 64
+SCALE_BITS = 32 / GROUP_SIZE  # a scale and an offset of 16 bits a group
+ROUNDS, RATE = 3, 1e-3  # of tuning; the rate is relative to the scales
+_BATCH = 4
+_SHARE_CHECKED = 8  # one of so many training examples is kept to see when tuning goes too far
+_CHECK_EVERY = 20
+
+Batch = tuple[mx.array, mx.array, mx.array]
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerDivergence:
+    """How far the packed model's answers are from the teacher's, in nats a token: before and after tuning."""
+
+    packed: float
+    tuned: float
+
+
+class FewBits:
+    """One model, whose matrices are those of the teacher or their packed ones, whichever is put in."""
+
+    def __init__(self, model: nn.Module, examples: TokenSet, max_length: int) -> None:
+        self.model = model
+        decide = getattr(model, "quant_predicate", None)
+        self.floats = {
+            path: module
+            for path, module in model.named_modules()
+            if hasattr(module, "to_quantized")
+            and module.weight.shape[-1] % GROUP_SIZE == 0
+            and (decide is None or decide(path, module))
+        }
+        self.packed: dict[str, nn.Module] = {}
+        self._examples, self._max_length = examples, max_length
+        every = max(2, min(_SHARE_CHECKED, len(examples)))
+        numbers = np.arange(len(examples))
+        self._checked = numbers[::every][: 4 * _BATCH]
+        self._learned = np.setdiff1d(numbers, self._checked)
+
+    def choose(self, average: float, progress: Progress) -> dict[str, int]:
+        """Bits by path so that they are ``average`` a weight, scales not counted; packs the matrices so."""
+        sizes = {path: int(module.weight.size) for path, module in self.floats.items()}
+        batches = self._checks()
+        teacher = [self._teacher(batch) for batch in batches]
+        harms = {}
+        for done, (path, module) in enumerate(self.floats.items()):
+            self._put({path: _pack(module, BIT_CHOICES[0])})
+            harms[path] = self._apart(batches, teacher)
+            self._put({path: module})
+            progress(done + 1, len(sizes))
+        bits = spread_bits(harms, sizes, average)
+        self.packed = {path: _pack(module, bits[path]) for path, module in self.floats.items()}
+        return bits
+
+    def tune(self, rounds: int, rate: float, progress: Progress) -> AnswerDivergence:
+        """Trains scales and offsets for ``rounds`` passes; what was best on the examples kept aside stays.
+
+        Leaves the packed matrices in the model. ``rate`` is relative to the scales.
+        """
+        checks = self._checks()
+        self._put(self.floats)
+        teacher = [self._teacher(batch) for batch in checks]
+        start = {path: (module.scales, module.biases) for path, module in self.packed.items()}
+        size = {path: mx.abs(module.scales.astype(mx.float32)) + 1e-12 for path, module in self.packed.items()}
+        params = {
+            path: {"scales": mx.zeros(one.shape), "biases": mx.zeros(one.shape)} for path, one in size.items()
+        }
+
+        def put(params: dict[str, dict[str, mx.array]]) -> None:
+            for path, module in self.packed.items():
+                scales, biases = start[path]
+                moved = {name: size[path] * params[path][name] for name in ("scales", "biases")}
+                module.scales = (scales.astype(mx.float32) + moved["scales"]).astype(scales.dtype)
+                module.biases = (biases.astype(mx.float32) + moved["biases"]).astype(biases.dtype)
+
+        def loss(params: dict[str, dict[str, mx.array]], batch: Batch, wanted: mx.array) -> mx.array:
+            put(params)
+            return _divergence(self.model(batch[0]), wanted, batch[2])
+
+        steps = rounds * max(1, len(self._learned) // _BATCH)
+        schedule = optim.cosine_decay(rate, steps)
+        optimizer = optim.Adam(learning_rate=schedule, bias_correction=True)
+        step = mx.value_and_grad(loss)
+        self._put(self.packed)
+        first = best = self._apart(checks, teacher)
+        kept = params
+        for done, batch in enumerate(self._order(steps)):
+            self._put(self.floats)
+            wanted = self._teacher(batch)
+            self._put(self.packed)
+            _, grads = step(params, batch, wanted)
+            params = optimizer.apply_gradients(grads, params)
+            mx.eval(params, optimizer.state)
+            if (done + 1) % _CHECK_EVERY == 0 or done + 1 == steps:
+                put(params)
+                if (now := self._apart(checks, teacher)) < best:
+                    best, kept = now, params
+            progress(done + 1, steps)
+        put(kept)
+        mx.eval([module.parameters() for module in self.packed.values()])
+        return AnswerDivergence(first, best)
+
+    def use_packed(self) -> nn.Module:
+        """The model in few bits."""
+        self._put(self.packed)
+        return self.model
+
+    def quantization(self) -> dict[str, Any]:
+        """What ``config.json`` says of the packed matrices, as mlx-lm reads it."""
+        least = BIT_CHOICES[0]
+        told: dict[str, Any] = {"group_size": GROUP_SIZE, "bits": least, "mode": "affine"}
+        for path, module in self.packed.items():
+            if module.bits != least:
+                told[path] = {"group_size": GROUP_SIZE, "bits": module.bits, "mode": "affine"}
+        return told
+
+    def _checks(self) -> list[Batch]:
+        parts = np.array_split(self._checked, max(1, len(self._checked) // _BATCH))
+        return [self._batch(numbers) for numbers in parts]
+
+    def _put(self, modules: dict[str, nn.Module]) -> None:
+        self.model.update_modules(tree_unflatten(list(modules.items())))
+
+    def _teacher(self, batch: Batch) -> mx.array:
+        logits = self.model(batch[0])
+        mx.eval(logits)
+        return logits
+
+    def _apart(self, batches: list[Batch], wanted: list[mx.array]) -> float:
+        counts = [scalar(batch[2].sum()) for batch in batches]
+        apart = [
+            scalar(_divergence(self.model(batch[0]), logits, batch[2]))
+            for batch, logits in zip(batches, wanted, strict=True)
+        ]
+        return sum(a * c for a, c in zip(apart, counts, strict=True)) / sum(counts)
+
+    def _order(self, steps: int) -> Iterator[Batch]:
+        source = np.random.default_rng(0)
+        numbers: list[int] = []
+        for _ in range(steps):
+            if len(numbers) < _BATCH:
+                numbers = source.permutation(self._learned).tolist()
+            yield self._batch(np.array([numbers.pop() for _ in range(min(_BATCH, len(numbers)))]))
+
+    def _batch(self, numbers: Any) -> Batch:
+        parts = [self._examples[int(number)] for number in numbers]
+        width = max(min(len(part.tokens), self._max_length) for part in parts)
+        tokens, counted = np.zeros((len(parts), width), np.int32), np.zeros((len(parts), width), np.float32)
+        for row, part in enumerate(parts):
+            length = min(len(part.tokens), width)
+            tokens[row, :length] = part.tokens[:length]
+            counted[row, 1:length] = part.trained[1:length]
+        return mx.array(tokens[:, :-1]), mx.array(tokens[:, 1:]), mx.array(counted[:, 1:])
+
+
+def _pack(module: Any, bits: int) -> nn.Module:
+    made: nn.Module = module.to_quantized(group_size=GROUP_SIZE, bits=bits)
+    return made
+
+
+def _divergence(logits: mx.array, wanted: mx.array, counted: mx.array) -> mx.array:
+    """The mean Kullback–Leibler divergence of ``logits`` from the teacher's at the learned tokens."""
+    own = logits.astype(mx.float32)
+    own = own - mx.logsumexp(own, axis=-1, keepdims=True)
+    right = wanted.astype(mx.float32)
+    right = right - mx.logsumexp(right, axis=-1, keepdims=True)
+    apart = (mx.exp(right) * (right - own)).sum(axis=-1)
+    return (apart * counted).sum() / counted.sum()
