@@ -116,8 +116,10 @@ def test_a_streamed_answer_is_the_same_in_pieces(serving: Serving, greedy: str) 
     assert "".join(texts) == greedy
 
 
+@pytest.mark.torch
 def test_openais_client_gets_it_too(serving: Serving, greedy: str) -> None:
-    openai = pytest.importorskip("openai")
+    import openai
+
     with openai.OpenAI(base_url=serving.endpoint.url, api_key=serving.endpoint.key) as client:
         messages = [{"role": "user", "content": ASKED}]
         wanted = {"model": serving.endpoint.model, "messages": messages, "max_tokens": LENGTH}
