@@ -34,6 +34,12 @@ FUSED_BITS = ExportOption(
     FLOAT_BITS.value,
     (FLOAT_BITS, *(OptionChoice(way.name, way.label, way.help) for way in QUANTIZATIONS.values()), KEPT_BITS),
 )
+LOSSY = ExportOption(
+    "lossy",
+    "Write it even if learning is lost",
+    "Otherwise few bits that would lose more than 5 % of what was learned are refused before they are written.",
+    False,
+)
 
 
 OLLAMA_CREATE = ExportOption(
@@ -97,8 +103,8 @@ EXPORT_FORMATS = {
             "Fused model for MLX",
             "One model, the adapter in its weights: nothing else is needed to use it.",
             ("mlx-lm", "LM Studio (MLX)", "mlx_lm.server"),
-            "Fewer bits lose some of what was learned; the certificate says how much.",
-            (SCALE, FUSED_BITS),
+            "Few bits that would lose more than 5 % of what was learned, unless you say so.",
+            (SCALE, FUSED_BITS, LOSSY),
             fused_bytes,
         ),
         ExportFormat(
@@ -161,7 +167,7 @@ EXPORT_FORMATS = {
             "A folder with a model card (base, licence, data, figures, certificate), and its upload if you say so.",
             ("whoever you let see it",),
             "What its content refuses. What differs from the run's model is not uploaded.",
-            (*HUB_OPTIONS, SCALE, FUSED_BITS),
+            (*HUB_OPTIONS, SCALE, FUSED_BITS, LOSSY),
             hub_bytes,
         ),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import json
+import os
 import secrets
 import urllib.request
 from collections.abc import Sequence
@@ -34,9 +35,9 @@ def has_llama_cpp() -> bool:
 
 
 class LlamaEngine:
-    """One GGUF file; ``broken`` are the tokens that are parts of characters."""
+    """One GGUF file, with an adapter of its kind on it; ``broken`` are the tokens that are parts of characters."""
 
-    def __init__(self, file: Path, broken: Sequence[int] = ()) -> None:
+    def __init__(self, file: Path, broken: Sequence[int] = (), adapter: Path | None = None) -> None:
         import xllamacpp
 
         self.name = f"llama.cpp (xllamacpp {importlib.metadata.version('xllamacpp')})"
@@ -47,6 +48,11 @@ class LlamaEngine:
             "cache_type_k": xllamacpp.ggml_type.GGML_TYPE_F32, "cache_type_v": xllamacpp.ggml_type.GGML_TYPE_F32,
             "flash_attn_type": xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED,
         }  # fmt: skip
+        # Its threads wait for each other without sleeping: one for each core crawls where other work runs too.
+        for threads in (parameters.cpuparams, parameters.cpuparams_batch):
+            threads.n_threads = max(1, (os.cpu_count() or 2) // 2)
+        if adapter is not None:
+            settings["lora_adapters"] = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 1.0)]
         for name, value in settings.items():
             setattr(parameters, name, value)
         self._key = secrets.token_urlsafe(24)  # its port is on the loopback, where other users may be

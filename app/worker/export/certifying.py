@@ -6,17 +6,21 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import mlx.core as mx
 
 from app.core.export.certificate import CERTIFICATE_FILE, Certificate, Readings, certify
 from app.core.export.format import FLOAT_BITS
+from app.core.export.size import float_model_bytes, source_size
 from app.core.model.safetensors_header import read_header, weight_files
+from app.core.system.disk import free_bytes
 from app.worker.certificate.engine import Engine, read_with, row_log_probabilities
 from app.worker.certificate.llama_engine import LlamaEngine, broken_tokens, has_llama_cpp
 from app.worker.certificate.material import Material, answered, material_of, narrowed
 from app.worker.certificate.mlx_engine import MlxEngine
 from app.worker.certificate.torch_engine import TorchEngine, has_peft, has_transformers
+from app.worker.export.gguf import write_gguf_base
 from app.worker.export.plan import ExportPlan
 from app.worker.export.tuned_model import TunedModel
 from app.worker.export.writer import Phases
@@ -25,6 +29,7 @@ from app.worker.token.tokenizer import known_ids, load_tokenizer
 READING, REOPENING = "Reading prompts with the run's model", "Opening the export again"
 
 GGUF_FILES = ("gguf", "lmstudio", "ollama")
+LLAMA_FORMATS = (*GGUF_FILES, "gguf-adapter")  # what llama.cpp opens
 TOKEN_BY_TOKEN = (12, 24)  # rows, and tokens of each, that llama.cpp is asked for one by one
 
 # A program with the export open, and whether it is only our own reader because no other program is here.
@@ -43,7 +48,7 @@ class Evidence:
 def evidence_of(plan: ExportPlan, tuned: TunedModel, prompts: int, progress: Phases) -> Evidence:
     """Reads with the run's model, then the rows with its base; leaves ``tuned`` as it was."""
     material = material_of(plan.source.run, tuned.tokenizer, prompts)
-    if plan.content in GGUF_FILES:
+    if plan.content in LLAMA_FORMATS:
         material = narrowed(material, *TOKEN_BY_TOKEN)
     tuned.use_tuned()
     readings = read_with(MlxEngine(tuned.model, tuned.tokenizer, "the run's model"), material, progress(READING))
@@ -75,7 +80,7 @@ def certified(plan: ExportPlan, folder: Path, evidence: Evidence, progress: Phas
         evidence.tuned,
         evidence.base,
         found,
-        float_bytes=2 if plan.content in GGUF_FILES else float_bytes(plan),
+        float_bytes=2 if plan.content in LLAMA_FORMATS else float_bytes(plan),
         lossy=is_lossy(plan),
         own_reader=own,
         material=evidence.material.source,
@@ -98,7 +103,7 @@ def write_certificate(folder: Path, plan: ExportPlan, certificate: Certificate) 
 
 def is_lossy(plan: ExportPlan) -> bool:
     """Whether the export's weights have fewer bits than floats."""
-    if plan.content in ("adapter", "peft", "hf"):
+    if plan.content in ("adapter", "peft", "hf", "gguf-adapter"):
         return False
     stored = plan.values.get("bits") or plan.values.get("type") or FLOAT_BITS.value
     return stored not in (FLOAT_BITS.value, "BF16", "F16")
@@ -134,9 +139,23 @@ def _gguf(plan: ExportPlan, folder: Path) -> Opened | None:
     """llama.cpp alone reads what it reads: there is no reader of our own to stand in for it."""
     if not has_llama_cpp():
         return None
+    return LlamaEngine(next(folder.glob("*.gguf")), _broken(plan)), False
+
+
+def _gguf_adapter(plan: ExportPlan, folder: Path) -> Opened | None:
+    """On a file of the base, which is written for that and goes again; None as well where it has no room."""
+    room = float_model_bytes(source_size(plan.base, plan.source.adapter), plan.values)
+    if not has_llama_cpp() or free_bytes(folder) < room:
+        return None
+    # Beside the adapter, so that an export that is killed leaves nothing that the next one would not sweep away.
+    with TemporaryDirectory(prefix=".base-", dir=folder) as place:
+        base = write_gguf_base(plan, Path(place))
+        return LlamaEngine(base, _broken(plan), next(folder.glob("*.gguf"))), False
+
+
+def _broken(plan: ExportPlan) -> list[int]:
     tokenizer = load_tokenizer(str(plan.base))
-    broken = broken_tokens(tokenizer, known_ids(tokenizer) or len(tokenizer))
-    return LlamaEngine(next(folder.glob("*.gguf")), broken), False
+    return broken_tokens(tokenizer, known_ids(tokenizer) or len(tokenizer))
 
 
 # How each format is opened again.
@@ -145,5 +164,6 @@ OPENERS: dict[str, Callable[[ExportPlan, Path], Opened | None]] = {
     "fused": _fused,
     "peft": _peft,
     "hf": _hf,
+    "gguf-adapter": _gguf_adapter,
     **dict.fromkeys(GGUF_FILES, _gguf),
 }

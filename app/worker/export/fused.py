@@ -12,16 +12,17 @@ from mlx.utils import tree_flatten
 from mlx_lm.utils import quantize_model
 
 from app.core.export.certificate import LEAST_KEPT
-from app.core.export.format import FLOAT_BITS, KEPT_BITS
+from app.core.export.format import FLOAT_BITS, KEPT_BITS, LOSSY
 from app.core.export.size import KEPT_AVERAGE
 from app.core.model.conversion import QUANTIZATIONS
 from app.core.problem import Problem, TaskError
+from app.core.quantity import share_text
 from app.worker.export.fusing import fuse, parameters
 from app.worker.export.model_folder import bring_files, plain_config, write_config, write_weights
 from app.worker.export.plan import ExportPlan
 from app.worker.export.tuned_model import TunedModel
 from app.worker.export.writer import Phases
-from app.worker.packing.few_bits import RATE, ROUNDS, SCALE_BITS, FewBits
+from app.worker.packing.few_bits import RATE, ROUNDS, FewBits
 from app.worker.packing.gain import Gain, RunExamples, run_examples
 from app.worker.process.progress import Progress
 
@@ -55,7 +56,7 @@ class FusedWriter:
             config["quantization"] = _keep(model, examples, progress)
             config["quantization_config"] = config["quantization"]
         if examples is not None and gain is not None:
-            _tell_kept(gain.kept(examples.loss(model, progress(MEASURING))), progress)
+            _weigh(gain.kept(examples.loss(model, progress(MEASURING))), plan, progress)
         tensors = list(parameters(model).items())
         tuned.release()
         del model
@@ -77,7 +78,7 @@ def _keep(model: nn.Module, examples: RunExamples | None, progress: Phases) -> d
         said = "The run's examples are not there any more, or of a kind that cannot be used."
         raise TaskError(said, "Choose other weights.")
     few_bits = FewBits(model, examples.trained, examples.max_length)
-    few_bits.choose(KEPT_AVERAGE - SCALE_BITS, progress(CHOOSING))
+    few_bits.choose(KEPT_AVERAGE, progress(CHOOSING))
     few_bits.tune(ROUNDS, RATE, progress(TUNING))
     few_bits.use_packed()
     if any(array.dtype == mx.float32 for _, array in tree_flatten(model.parameters())):
@@ -85,12 +86,17 @@ def _keep(model: nn.Module, examples: RunExamples | None, progress: Phases) -> d
     return few_bits.quantization()
 
 
-def _tell_kept(share: float, progress: Phases) -> None:
-    """Says before anything is written if much of what was learned would be lost."""
-    if share < LEAST_KEPT:
-        said = f"Only {max(share, 0):.0%} of what was learned stays in these weights"
-        print(said, file=sys.stderr)
-        progress(said)(0, 1)
+def _weigh(share: float, plan: ExportPlan, progress: Phases) -> None:
+    """Before anything is written. Raises `TaskError` if much of the gain would go, unless that is wanted."""
+    if share >= LEAST_KEPT:
+        return
+    said = f"Only {share_text(max(share, 0.0))} of what was learned stays in weights of {plan.values['bits']}"
+    if not plan.values.get("lossy"):
+        other = "16-bit" if str(plan.values["bits"]) == KEPT_BITS.value else f"16-bit, or {KEPT_BITS.label}"
+        hint = f"Choose {other}, or “{LOSSY.label}” (--set {LOSSY.name}=yes) to have it all the same."
+        raise TaskError(f"{said}; nothing was written.", hint)
+    print(said, file=sys.stderr)
+    progress(said)(0, 1)
 
 
 def unfusable(plan: ExportPlan) -> list[Problem]:

@@ -23,6 +23,7 @@ from app.worker.gguf.architecture import ARCHITECTURES
 from app.worker.gguf.file import GgufPlan, plan_gguf, write_gguf
 from app.worker.gguf.tensor_type import TensorType
 from app.worker.gguf.vocabulary import PROBES
+from app.worker.model.loading import load_model
 from app.worker.token.tokenizer import load_tokenizer
 
 WRITING_GGUF, CONVERTING, PACKING = "Writing the file", "Converting with llama.cpp", "Packing with llama.cpp"
@@ -78,8 +79,16 @@ def write_gguf_file(plan: ExportPlan, tuned: TunedModel, folder: Path, progress:
     return out
 
 
+def write_gguf_base(plan: ExportPlan, folder: Path) -> Path:
+    """Writes the base alone, which ``plan``'s adapter is put on, in 16 bits: its path."""
+    model, tokenizer = load_model(plan.base)
+    path = folder / "base.gguf"
+    write_gguf(_planned(plan, model, tokenizer), path)
+    return path
+
+
 def _planned(plan: ExportPlan, model: nn.Module, tokenizer: Any) -> GgufPlan:
-    kind = str(plan.values["type"])
+    kind = str(plan.values.get("type", TensorType.BF16))
     own = TensorType.BF16 if GGUF_TYPES[kind].by_tool else TensorType(kind)
     return plan_gguf(
         model, plan.base_config, tokenizer, own,

@@ -15,7 +15,7 @@ import mlx.core as mx
 import mlx.nn as nn
 import mlx.optimizers as optim
 import numpy as np
-from mlx.utils import tree_unflatten
+from mlx.utils import tree_flatten, tree_unflatten
 
 from app.core.export.bit_choice import BIT_CHOICES, spread_bits
 from app.worker.array import scalar
@@ -23,11 +23,13 @@ from app.worker.process.progress import Progress
 from app.worker.token.token_set import TokenSet
 
 GROUP_SIZE = 64
-SCALE_BITS = 32 / GROUP_SIZE  # a scale and an offset of 16 bits a group
+_FLOAT_BITS = 16
+SCALE_BITS = 2 * _FLOAT_BITS / GROUP_SIZE  # a scale and an offset of 16 bits a group
 ROUNDS, RATE = 3, 1e-3  # of tuning; the rate is relative to the scales
 _BATCH = 4
 _SHARE_CHECKED = 8  # one of so many training examples is kept to see when tuning goes too far
 _CHECK_EVERY = 20
+_FEWEST_STEPS, _MOST_STEPS = 120, 600  # of tuning, however few or many examples there are
 
 Batch = tuple[mx.array, mx.array, mx.array]
 
@@ -61,8 +63,15 @@ class FewBits:
         self._learned = np.setdiff1d(numbers, self._checked)
 
     def choose(self, average: float, progress: Progress) -> dict[str, int]:
-        """Bits by path so that they are ``average`` a weight, scales not counted; packs the matrices so."""
+        """Bits by path; packs the matrices so.
+
+        ``average`` are those a weight of the whole model, with scales, and with what stays as floats of 16 bits.
+        Where even the fewest bits for all matrices are more than that, they get those.
+        """
         sizes = {path: int(module.weight.size) for path, module in self.floats.items()}
+        every = sum(int(array.size) for _, array in tree_flatten(self.model.parameters()))
+        inside = sum(sizes.values())
+        average = (average * every - _FLOAT_BITS * (every - inside)) / inside - SCALE_BITS
         batches = self._checks()
         teacher = [self._teacher(batch) for batch in batches]
         harms = {}
@@ -76,7 +85,7 @@ class FewBits:
         return bits
 
     def tune(self, rounds: int, rate: float, progress: Progress) -> AnswerDivergence:
-        """Trains scales and offsets for ``rounds`` passes; what was best on the examples kept aside stays.
+        """Trains scales and offsets for about ``rounds`` passes; what was best on the examples kept aside stays.
 
         Leaves the packed matrices in the model. ``rate`` is relative to the scales.
         """
@@ -100,7 +109,7 @@ class FewBits:
             put(params)
             return _divergence(self.model(batch[0]), wanted, batch[2])
 
-        steps = rounds * max(1, len(self._learned) // _BATCH)
+        steps = min(max(rounds * len(self._learned) // _BATCH, _FEWEST_STEPS), _MOST_STEPS)
         schedule = optim.cosine_decay(rate, steps)
         optimizer = optim.Adam(learning_rate=schedule, bias_correction=True)
         step = mx.value_and_grad(loss)

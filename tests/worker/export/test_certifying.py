@@ -124,3 +124,17 @@ def test_llama_cpp_opens_a_file_and_finds_what_is_wrong(adapter: Path) -> None:
     found = certified(weaker, good.folder, evidence_of(weaker, TunedModel.of(weaker), 6, quiet), quiet)
     assert found is not None
     assert [one.name for one in found.findings if not one.agrees] == ["answers", "loss"]
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("quantized", [False, True], ids=["floats", "quantized"])
+def test_llama_cpp_puts_an_adapter_on_its_base_and_finds_a_weaker_one(tmp_path: Path, quantized: bool) -> None:
+    adapter = make_adapter(make_model(tmp_path / "base", quantized=quantized), tmp_path / "lora", layers=3)
+    good = export_of(adapter, "gguf-adapter")
+    told = json.loads((good.folder / "certificate.json").read_text())
+    assert told["engine"].startswith("llama.cpp")
+    assert sorted(path.name for path in good.folder.iterdir()) == ["certificate.json", "lora-adapter.gguf"]
+    weaker = plan_of(ExportJob(source=adapter, format="gguf-adapter", out=good.folder, options={"scale": 0.5}))
+    found = certified(weaker, good.folder, evidence_of(weaker, TunedModel.of(weaker), 6, quiet), quiet)
+    assert found is not None
+    assert "loss" in [one.name for one in found.findings if not one.agrees]
