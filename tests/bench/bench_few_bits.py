@@ -2,8 +2,8 @@
 
 ``python tests/bench/bench_few_bits.py [--hidden N] [--iterations N]`` trains a base, then adapters that change it
 little (`tests.worker.small_delta`), and exports each as `fused` in stock 4 and 8 bits and in tuned few bits. It
-prints the bits a weight as mlx-lm counts them, and the share of the gain in held-out loss that is kept. The exit code
-is 1 if the tuned ones keep less than 95 % or take more than 4.8 bits a weight, or if stock 4 bits lose nothing.
+prints the bits a weight as mlx-lm counts them, and the share of the gain in held-out loss that is kept. The exit
+code is 1 if the tuned ones keep less than 95 % or take more than 4.8 bits a weight, or if stock ones keep 95 %.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ class LlamaEngine:
         }  # fmt: skip
         # Its threads wait for each other without sleeping: one for each core crawls where other work runs too.
         for threads in (parameters.cpuparams, parameters.cpuparams_batch):
-            threads.n_threads = max(1, (os.cpu_count() or 2) // 2)
+            setattr(threads, "n_threads", max(1, (os.cpu_count() or 2) // 2))  # noqa: B010  (its fields are in no stub)
         if adapter is not None:
             settings["lora_adapters"] = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 1.0)]
         for name, value in settings.items():
