@@ -24,7 +24,7 @@ from mlx_lm.utils import compute_bits_per_weight
 from app.core.export.certificate import LEAST_KEPT
 from app.core.export.size import KEPT_AVERAGE, KEPT_NAME
 from app.worker.export.tuned_model import TunedModel
-from app.worker.packing.gain import Gain, run_examples
+from app.worker.packing.gain import HeldOutGain, run_examples
 from tests.worker.export.exporting import run_export
 from tests.worker.small_delta import SmallDelta, delta_share, packed_base, tuned_run, write_base
 
@@ -56,7 +56,7 @@ def rows(name: str, case: SmallDelta, place: Path) -> Iterator[Row]:
     tuned = TunedModel(case.base, case.run.path / "adapters" / "adapters.safetensors")
     examples = run_examples(case.run.path, tuned.tokenizer, lambda _: quiet)
     assert examples is not None
-    gain = Gain(examples.loss(tuned.use_base(), quiet), examples.loss(tuned.use_tuned(), quiet))
+    gain = HeldOutGain(examples.loss(tuned.use_base(), quiet), examples.loss(tuned.use_tuned(), quiet))
     print(f"{name}: loss {gain.base:.4f} to {gain.tuned:.4f}, at most {delta_share(tuned):.1%} of a matrix changed")
     for way in WAYS:
         options: dict[str, str | bool] = {"bits": way, "lossy": True}

@@ -23,7 +23,7 @@ from app.worker.export.plan import ExportPlan
 from app.worker.export.tuned_model import TunedModel
 from app.worker.export.writer import Phases
 from app.worker.packing.few_bits import RATE, ROUNDS, FewBits
-from app.worker.packing.gain import Gain, RunExamples, run_examples
+from app.worker.packing.gain import HeldOutGain, RunExamples, run_examples
 from app.worker.process.progress import Progress
 
 FUSING, WRITING_WEIGHTS = "Fusing", "Writing the weights"
@@ -65,10 +65,10 @@ class FusedWriter:
         bring_files(plan.base, folder)
 
 
-def _gain(examples: RunExamples, tuned: TunedModel, progress: Progress) -> Gain | None:
+def _gain(examples: RunExamples, tuned: TunedModel, progress: Progress) -> HeldOutGain | None:
     """What training gained on examples that it did not see; None if it gained nothing. Leaves the model tuned."""
     base = examples.loss(tuned.use_base(), progress)
-    gain = Gain(base, examples.loss(tuned.use_tuned(), progress))
+    gain = HeldOutGain(base, examples.loss(tuned.use_tuned(), progress))
     return gain if gain.tuned < gain.base else None
 
 

@@ -31,7 +31,7 @@ _SHARE_CHECKED = 8  # one of so many training examples is kept to see when tunin
 _CHECK_EVERY = 20
 _FEWEST_STEPS, _MOST_STEPS = 120, 600  # of tuning, however few or many examples there are
 
-Batch = tuple[mx.array, mx.array, mx.array]
+PackingBatch = tuple[mx.array, mx.array, mx.array]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class FewBits:
                 module.scales = (scales.astype(mx.float32) + moved["scales"]).astype(scales.dtype)
                 module.biases = (biases.astype(mx.float32) + moved["biases"]).astype(biases.dtype)
 
-        def loss(params: dict[str, dict[str, mx.array]], batch: Batch, wanted: mx.array) -> mx.array:
+        def loss(params: dict[str, dict[str, mx.array]], batch: PackingBatch, wanted: mx.array) -> mx.array:
             put(params)
             return _divergence(self.model(batch[0]), wanted, batch[2])
 
@@ -146,19 +146,19 @@ class FewBits:
                 told[path] = {"group_size": GROUP_SIZE, "bits": module.bits, "mode": "affine"}
         return told
 
-    def _checks(self) -> list[Batch]:
+    def _checks(self) -> list[PackingBatch]:
         parts = np.array_split(self._checked, max(1, len(self._checked) // _BATCH))
         return [self._batch(numbers) for numbers in parts]
 
     def _put(self, modules: dict[str, nn.Module]) -> None:
         self.model.update_modules(tree_unflatten(list(modules.items())))
 
-    def _teacher(self, batch: Batch) -> mx.array:
+    def _teacher(self, batch: PackingBatch) -> mx.array:
         logits = self.model(batch[0])
         mx.eval(logits)
         return logits
 
-    def _apart(self, batches: list[Batch], wanted: list[mx.array]) -> float:
+    def _apart(self, batches: list[PackingBatch], wanted: list[mx.array]) -> float:
         counts = [scalar(batch[2].sum()) for batch in batches]
         apart = [
             scalar(_divergence(self.model(batch[0]), logits, batch[2]))
@@ -166,7 +166,7 @@ class FewBits:
         ]
         return sum(a * c for a, c in zip(apart, counts, strict=True)) / sum(counts)
 
-    def _order(self, steps: int) -> Iterator[Batch]:
+    def _order(self, steps: int) -> Iterator[PackingBatch]:
         source = np.random.default_rng(0)
         numbers: list[int] = []
         for _ in range(steps):
@@ -174,7 +174,7 @@ class FewBits:
                 numbers = source.permutation(self._learned).tolist()
             yield self._batch(np.array([numbers.pop() for _ in range(min(_BATCH, len(numbers)))]))
 
-    def _batch(self, numbers: Any) -> Batch:
+    def _batch(self, numbers: Any) -> PackingBatch:
         parts = [self._examples[int(number)] for number in numbers]
         width = max(min(len(part.tokens), self._max_length) for part in parts)
         tokens, counted = np.zeros((len(parts), width), np.int32), np.zeros((len(parts), width), np.float32)

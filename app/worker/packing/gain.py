@@ -25,7 +25,7 @@ READING_DATA, TOKENIZING_DATA = "Reading the run's data", "Tokenizing"
 
 
 @dataclass(frozen=True, slots=True)
-class Gain:
+class HeldOutGain:
     """Held-out losses of base and tuned model, in nats a token."""
 
     base: float

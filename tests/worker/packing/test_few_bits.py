@@ -12,7 +12,7 @@ from mlx_lm.utils import compute_bits_per_weight
 from app.core.problem import TaskError, UnusableError
 from app.core.protocol import event
 from app.worker.export.tuned_model import TunedModel
-from app.worker.packing.gain import Gain, run_examples
+from app.worker.packing.gain import HeldOutGain, run_examples
 from tests.worker.answering_model import make_adapter, make_model
 from tests.worker.export.exporting import run_export
 from tests.worker.small_delta import SmallDelta, delta_share, packed_base, tuned_run, write_base
@@ -35,7 +35,7 @@ def test_few_bits_keep_what_plain_ones_lose(small: SmallDelta, tmp_path: Path) -
     assert delta_share(tuned) < 0.05
     examples = run_examples(small.run.path, tuned.tokenizer, lambda _phase: quiet)
     assert examples is not None
-    gain = Gain(examples.loss(tuned.use_base(), quiet), examples.loss(tuned.use_tuned(), quiet))
+    gain = HeldOutGain(examples.loss(tuned.use_base(), quiet), examples.loss(tuned.use_tuned(), quiet))
 
     def kept(bits: str, **options: bool) -> tuple[float, float, list[str]]:
         folder, events = run_export(
