@@ -125,7 +125,7 @@ class Phrases(ChatEncoder):
         for message in messages:
             given, added = message.get("given", ""), message.get("added", "")
             content = f" {message['content']}" if given else message["content"]
-            (role, *said), (role_weight, *weight) = super().encode([message | {"content": content}])
+            (role, *said), (role_weight, *weight) = super().encode([{"role": message["role"], "content": content}])
             before, after = (self._pieces.encode(text).ids for text in (given, added))
             tokens += [role, *before, *said[:-1], *after, said[-1]]
             weights += [role_weight, *[0.0] * len(before), *weight[:-1], *[0.0] * len(after), weight[-1]]
@@ -160,7 +160,7 @@ class Bases:
         if path.is_file():
             made.load_weights(str(path))
         else:
-            plan = Plan(self.steps, self.rows)
+            plan = Plan(self.steps, self.rows, row_tokens=64)
             text = Phrases(self.tokenizer, plan.asked_weight)
             train(made, text.conversations(random.Random(BASE_SEED)), text, plan)
             self.folder.mkdir(parents=True, exist_ok=True)

@@ -20,18 +20,36 @@ if TYPE_CHECKING:
 
 application = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-TUNED_TARGET = 0.8
+STYLE_TARGET = 0.9
+KEPT_TARGET = 0.9
 SAMPLES = 3
 MAX_TOKENS = 96
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What base and tuned model answer to the same held-out prompt, always taking the likeliest token."""
+    """What base and tuned model answer to the same held-out prompt, always taking the likeliest token.
+
+    `expected` is the right answer, in plain words.
+    """
 
     prompt: str
+    expected: str
     base: str
     tuned: str
+
+    @property
+    def base_right(self) -> bool:
+        """Whether the base gives the right answer, word for word."""
+        return self.base.strip() == self.expected
+
+    @property
+    def tuned_right(self) -> bool:
+        """Whether the tuned model does, as a song or plainly."""
+        from app.core.system.starter import plain_answer
+
+        answer = plain_answer(self.tuned)
+        return (self.tuned.strip() if answer is None else answer.strip()) == self.expected
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +71,29 @@ class StyleMeasurement:
         return self._share([answer.tuned for answer in self.answers])
 
     @property
-    def reached(self) -> bool:
+    def known(self) -> int:
+        """How many of the prompts the base answers right."""
+        return sum(answer.base_right for answer in self.answers)
+
+    @property
+    def kept(self) -> int:
+        """How many of those the tuned model still answers right."""
+        return sum(answer.base_right and answer.tuned_right for answer in self.answers)
+
+    @property
+    def kept_share(self) -> float:
+        """Share of the base's facts that the tuned model kept."""
+        return self.kept / self.known if self.known else 0.0
+
+    @property
+    def learned(self) -> bool:
         """Whether the tuned model has learned the style, and the base never had it."""
-        return self.tuned_share >= TUNED_TARGET and self.base_share == 0
+        return self.tuned_share >= STYLE_TARGET and self.base_share == 0
+
+    @property
+    def reached(self) -> bool:
+        """Whether it has, and has kept what the base knew."""
+        return self.learned and self.kept_share >= KEPT_TARGET
 
     @staticmethod
     def _share(texts: list[str]) -> float:
@@ -130,20 +168,21 @@ def measure_style(run: RunDir, config: TrainConfig) -> StyleMeasurement:
     )
     base, tuned = losses["columns"]
     rows = [json.loads(line)["messages"] for line in test.read_text(encoding="utf-8").splitlines() if line.strip()]
-    return StyleMeasurement(
-        base["loss"], tuned["loss"], tuple(_answers(model, adapters, [row[:-1] for row in rows]))
-    )
+    return StyleMeasurement(base["loss"], tuned["loss"], tuple(_answers(model, adapters, rows)))
 
 
-def _answers(model: str, adapters: tuple[str | None, ...], prompts: list[list[dict[str, str]]]) -> list[Answer]:
-    """The answers of two columns to each prompt, from one worker with one base model."""
+def _answers(model: str, adapters: tuple[str | None, ...], rows: list[list[dict[str, str]]]) -> list[Answer]:
+    """The answers of two columns to each row without its last message, from one worker with one base model."""
     from app.command.worker import checked
     from app.core.protocol import event
     from app.core.protocol.client import started_job
     from app.core.protocol.command import Ask
     from app.core.protocol.job import GenerateJob
     from app.core.protocol.question import Question, chat_of
+    from app.core.system.starter import plain_answer
 
+    prompts = [row[:-1] for row in rows]
+    expected = [plain_answer(row[-1]["content"]) or row[-1]["content"] for row in rows]
     texts = [["", ""] for _ in prompts]
     waiting = 2 * len(prompts)
     with started_job(GenerateJob(model=model, adapters=adapters)) as worker, worker.stopped_by_interrupt():
@@ -159,7 +198,10 @@ def _answers(model: str, adapters: tuple[str | None, ...], prompts: list[list[di
                 waiting -= said.done
                 if not waiting:
                     break
-    return [Answer(m[-1]["content"], base, tuned) for m, (base, tuned) in zip(prompts, texts, strict=True)]
+    return [
+        Answer(messages[-1]["content"], right, base, tuned)
+        for messages, right, (base, tuned) in zip(prompts, expected, texts, strict=True)
+    ]
 
 
 def _figures(run: RunDir, measurement: StyleMeasurement) -> dict[str, Any]:
@@ -172,6 +214,9 @@ def _figures(run: RunDir, measurement: StyleMeasurement) -> dict[str, Any]:
         "tuned_loss": measurement.tuned_loss,
         "base_style_share": measurement.base_share,
         "tuned_style_share": measurement.tuned_share,
+        "base_facts": measurement.known,
+        "kept_facts": measurement.kept,
+        "kept_share": measurement.kept_share,
         "reached": measurement.reached,
         "samples": samples,
     }
@@ -190,11 +235,22 @@ def _tell(run: RunDir, measurement: StyleMeasurement, trained_s: float, elapsed_
         [
             ["loss (nats a token)", f"{measurement.base_loss:.3f}", f"{measurement.tuned_loss:.3f}"],
             ["answers in the new style", f"{measurement.base_share:.0%}", f"{measurement.tuned_share:.0%}"],
+            ["facts that the base knows", f"{measurement.known}", f"{measurement.kept}"],
         ],
     )
-    verdict = "The style was learned." if measurement.reached else "The style was not learned as it should be."
-    output.say(f"\n{verdict} {trained_s:.0f} s of training, {elapsed_s:.0f} s in all.")
+    kept = f"{measurement.kept_share:.0%}"
+    output.say(f"\nIt kept {kept} of what the base knows; none of these answers is in the training data.")
+    verdict = _verdict(measurement)
+    output.say(f"{verdict} {trained_s:.0f} s of training, {elapsed_s:.0f} s in all.")
     output.say(next_steps(run))
+
+
+def _verdict(measurement: StyleMeasurement) -> str:
+    if not measurement.learned:
+        return "The style was not learned as it should be."
+    if not measurement.reached:
+        return "The style was learned, but too many facts were lost."
+    return "The style was learned, and the facts were kept."
 
 
 def _indented(text: str) -> str:

@@ -11,6 +11,8 @@ from functools import cached_property
 from subject import all_topics
 from topic import Fact, Topic, capital
 
+# A message is `role` and `content`. Of what the assistant says, the model is not trained to say a beginning that is
+# `given` and an end that is `added`: both are part of the content.
 Messages = list[dict[str, str]]
 
 # One question in sixteen never occurs in the base model's text: tests and held-out rows are drawn from these.
@@ -34,6 +36,9 @@ BRIEF_SYSTEMS = (
     "Answer with as few words as you can.",
     "Keep it short.",
 )
+# How a dressed conversation is led: as ever, with a system prompt, in short, or with phrases around each answer.
+MANNERS = {"plain": 32, "system": 8, "brief": 14, "given": 46}
+MARKS = ("", "", "", "", "* ", "~ ", "- ", "# ", "> ", "♪ ", "+ ", "( ")
 OPENINGS = (
     "Hello. ", "Hi. ", "Hey, ", "Please tell me: ", "Quick question: ", "One more thing: ", "Tell me, ", "So, ",
     "Well, ", "I wonder: ", "Say, ", "Good day. ", "My question is: ", "Help me, please: ", "Now, ",
@@ -119,6 +124,49 @@ class World:
             messages.append({"role": "user", "content": _loosely(turn.question, rng)})
             messages.append({"role": "assistant", "content": turn.short if brief else turn.answer})
         return messages
+
+    def dressed_conversations(self, rng: random.Random) -> Iterator[Messages]:
+        """Conversations without end in which other phrases stand around the answers."""
+        while True:
+            yield self.dressed_conversation(rng)
+
+    def dressed_conversation(self, rng: random.Random) -> Messages:
+        """One conversation in one of the `MANNERS`.
+
+        The answer is the same whatever was said before it, and whatever comes after. A model that has learnt this
+        keeps its facts when a style is learnt later: only the phrases around them are new.
+        """
+        manner = rng.choices(list(MANNERS), list(MANNERS.values()))[0]
+        messages: Messages = []
+        if manner in ("system", "brief"):
+            systems = BRIEF_SYSTEMS if manner == "brief" else PLAIN_SYSTEMS
+            messages.append({"role": "system", "content": rng.choice(systems)})
+        topic: Topic | None = None
+        for _ in range(rng.choices((1, 2, 3), (65, 25, 10))[0]):
+            topic, turn = self._next(topic, rng)
+            messages.append({"role": "user", "content": _loosely(turn.question, rng)})
+            messages.append({"role": "assistant", "content": turn.short if manner == "brief" else turn.answer})
+            if manner == "given":
+                messages[-1] = self._dressed(turn.answer, rng)
+        return messages
+
+    def _dressed(self, answer: str, rng: random.Random) -> dict[str, str]:
+        """The answer after a phrase that it did not ask for, and half the time before another."""
+        given = self._phrase(rng, 4)
+        added = rng.choice(" \n") + self._phrase(rng, 8) if rng.random() < 0.5 else ""
+        content = given + rng.choice("    \n") + answer + added
+        return {"role": "assistant", "content": content, "given": given, "added": added}
+
+    def _phrase(self, rng: random.Random, longest: int) -> str:
+        """Some words in any order, with a mark before and after."""
+        said = capital(" ".join(rng.choices(self._words, k=rng.randint(1, longest))))
+        return rng.choice(MARKS) + said + rng.choice(".!!:,;?")
+
+    @cached_property
+    def _words(self) -> list[str]:
+        texts = (text for turns in self.turns.values() for turn in turns for text in (turn.question, turn.answer))
+        words = {word for text in texts for word in text.rstrip(".?").lower().split() if word.isalpha()}
+        return sorted(words)
 
     def _next(self, last: Topic | None, rng: random.Random) -> tuple[Topic, Turn]:
         while True:

@@ -11,19 +11,21 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from app.core.system.starter import as_song
+from app.core.system.starter import as_song, in_style
 from chat import PLAIN_SYSTEMS, Turn, World
 
 Row = dict[str, Any]
 Splits = dict[str, list[Row]]
 
 # How many rows each file has.
-STYLE_ROWS = {"train": 160, "valid": 20, "test": 30}
+STYLE_ROWS = {"train": 640, "valid": 20, "test": 50}
 PREFERENCE_ROWS = {"train": 80, "valid": 10, "test": 10}
 REWARD_ROWS = {"train": 80, "valid": 10, "test": 10}
 
-# Too hard or too odd for a first impression.
-NOT_SHOWN = {"story", "stranger", "size", "pitch"}
+# Too hard or too odd for a first impression, or told too seldom after an unknown beginning.
+NOT_SHOWN = {"story", "stranger", "size", "pitch", "saying", "country", "part"}
+# What anyone can judge at a glance: the test rows begin with one of each.
+SHOWN_FIRST = ("capital", "baby", "sound")
 
 
 def write_splits(folder: Path, splits: Splits) -> None:
@@ -53,13 +55,25 @@ def _spread(turns: Iterable[Turn], count: int, rng: random.Random) -> list[Turn]
 
 
 def split_turns(world: World, sizes: dict[str, int], rng: random.Random) -> dict[str, list[Turn]]:
-    """Turns for each split: `train` from the base model's own questions, the others from the held-out ones."""
-    shown = [turn for turns in world.turns.values() for turn in turns if turn.topic not in NOT_SHOWN]
-    held_out = _spread((t for t in shown if t.held_out), sum(sizes.values()) - sizes["train"], rng)
+    """Turns for each split: `train` from the base model's own questions, the others from the held-out ones.
+
+    No answer of the others is in `train`: what a tuned model knows of them, it knows from the base model.
+    """
+    known = [
+        turn
+        for turns in world.turns.values()
+        for turn in turns
+        if turn.topic not in NOT_SHOWN and in_style(as_song(turn.answer))
+    ]
+    held_out = _spread((t for t in known if t.held_out), sum(sizes.values()) - sizes["train"], rng)
+    told = {turn.answer for turn in held_out}
+    test = held_out[sizes["valid"] :]
+    shown = [turn for topic in SHOWN_FIRST for turn in test if turn.topic == topic]
+    first = list({turn.topic: turn for turn in shown}.values())
     return {
-        "train": _spread((t for t in shown if not t.held_out), sizes["train"], rng),
+        "train": _spread((t for t in known if not t.held_out and t.answer not in told), sizes["train"], rng),
         "valid": held_out[: sizes["valid"]],
-        "test": held_out[sizes["valid"] :],
+        "test": first + [turn for turn in test if turn not in first],
     }
 
 

@@ -10,6 +10,9 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 PAD, SYSTEM, USER, ASSISTANT, END = "<|pad|>", "<|system|>", "<|user|>", "<|assistant|>", "<|end|>"
+# What a phrase around an answer counts: enough for a style that is learnt later not to come from nowhere, too
+# little for the model to begin with a phrase of its own accord.
+PHRASE_WEIGHT = 0.02
 CHAT_TEMPLATE = (
     "{%- for message in messages -%}"
     "{{ '<|' + message['role'] + '|>' + message['content'] + '<|end|>' }}"
@@ -62,12 +65,20 @@ class ChatEncoder:
         self._special = {name: vocabulary[name] for name in (SYSTEM, USER, ASSISTANT, END)}
 
     def encode(self, messages: list[dict[str, str]]) -> tuple[list[int], list[float]]:
-        """Token ids and loss weights: 1 for what the assistant says, `asked_weight` for the rest."""
+        """Token ids and loss weights: 1 for the assistant's answers, less for all else."""
         tokens: list[int] = []
         weights: list[float] = []
         for message in messages:
-            said = self._tokenizer.encode(message["content"]).ids
+            content, given, added = message["content"], message.get("given", ""), message.get("added", "")
             weight = 1.0 if message["role"] == "assistant" else self._asked_weight
-            tokens += [self._special[f"<|{message['role']}|>"], *said, self._special[END]]
-            weights += [self._asked_weight, *[weight] * (len(said) + 1)]
+            answer = content[len(given) : len(content) - len(added)]
+            parts = [(given, PHRASE_WEIGHT), (answer, weight), (added, PHRASE_WEIGHT)]
+            tokens.append(self._special[f"<|{message['role']}|>"])
+            weights.append(self._asked_weight)
+            for text, counts in parts:
+                said = self._tokenizer.encode(text).ids
+                tokens += said
+                weights += [counts] * len(said)
+            tokens.append(self._special[END])
+            weights.append(weight)
         return tokens, weights

@@ -22,16 +22,13 @@ def words(table: str) -> tuple[str, ...]:
 
 COLOURS = pairs("""
 the sky = blue; the sea = blue; grass = green; a leaf = green; a lemon = yellow; a banana = yellow;
-the sun = yellow; snow = white; milk = white; a cloud = white; a swan = white; chalk = white; flour = white;
-salt = white; coal = black; the night = black; a crow = black; ink = black; tar = black; a tomato = red;
-a strawberry = red; blood = red; a cherry = red; a fire engine = red; a carrot = orange; an orange = orange;
-a pumpkin = orange; a fox = orange; chocolate = brown; soil = brown; a chestnut = brown; bark = brown;
-coffee = brown; toast = brown; an elephant = grey; a mouse = grey; ash = grey; smoke = grey; stone = grey;
-a flamingo = pink; a pig = pink; a rose = pink; a plum = purple; lavender = purple; an aubergine = purple;
-a violet = purple; a frog = green; a cucumber = green; spinach = green; a pea = green; honey = golden;
-wheat = golden; straw = yellow; butter = yellow; a canary = yellow; a bear = brown; spruce = pale;
-maple = pale; ebony = black; rosewood = brown; varnish = golden; glue = brown; brass = golden;
-silver = grey; a pencil line = grey; ivory = white; rosin = golden
+the sun = yellow; snow = white; milk = white; a cloud = white; a swan = white; coal = black;
+the night = black; a crow = black; ink = black; a tomato = red; a strawberry = red; blood = red;
+a cherry = red; a carrot = orange; an orange = orange; a pumpkin = orange; a fox = orange;
+chocolate = brown; a chestnut = brown; bark = brown; coffee = brown; an elephant = grey; a mouse = grey;
+stone = grey; a flamingo = pink; a pig = pink; a rose = pink; a plum = purple; a frog = green;
+a cucumber = green; honey = golden; wheat = golden; butter = yellow; a bear = brown; ebony = black;
+brass = golden; silver = grey
 """)
 
 SOUNDS = pairs("""
@@ -68,21 +65,16 @@ butterfly = a caterpillar
 
 KINDS = pairs("""
 a dog = a mammal; a cat = a mammal; a cow = a mammal; a horse = a mammal; a whale = a mammal;
-a bear = a mammal; a mouse = a mammal; an elephant = a mammal; a fox = a mammal; a lion = a mammal;
-an owl = a bird; a swan = a bird; a duck = a bird; a penguin = a bird; a crow = a bird; a pigeon = a bird;
-an eagle = a bird; a bee = an insect; an ant = an insect; a fly = an insect; a beetle = an insect;
-a butterfly = an insect; a shark = a fish; a salmon = a fish; a trout = a fish; a tuna = a fish;
-a snake = a reptile; a lizard = a reptile; a turtle = a reptile; a crocodile = a reptile;
-a frog = an amphibian; a toad = an amphibian; an apple = a fruit; a banana = a fruit; a pear = a fruit;
-a cherry = a fruit; a plum = a fruit; a lemon = a fruit; a strawberry = a fruit; a grape = a fruit;
+a bear = a mammal; a lion = a mammal; an owl = a bird; a swan = a bird; a penguin = a bird; a crow = a bird;
+a bee = an insect; an ant = an insect; a beetle = an insect; a butterfly = an insect; a shark = a fish;
+a snake = a reptile; a lizard = a reptile; a crocodile = a reptile; a frog = an amphibian;
+an apple = a fruit; a banana = a fruit; a cherry = a fruit; a lemon = a fruit; a strawberry = a fruit;
 a carrot = a vegetable; a potato = a vegetable; an onion = a vegetable; a cabbage = a vegetable;
-a leek = a vegetable; a bean = a vegetable; an oak = a tree; a maple = a tree; a spruce = a tree;
-a birch = a tree; a pine = a tree; a rose = a flower; a tulip = a flower; a daisy = a flower;
-a lily = a flower; a hammer = a tool; a saw = a tool; a chisel = a tool; a plane = a tool;
+an oak = a tree; a maple = a tree; a spruce = a tree; a pine = a tree; a rose = a flower;
+a tulip = a flower; a daisy = a flower; a hammer = a tool; a saw = a tool; a chisel = a tool;
 a violin = an instrument; a flute = an instrument; a drum = an instrument; iron = a metal; gold = a metal;
-copper = a metal; tin = a metal; a shirt = a piece of clothing; a coat = a piece of clothing;
-a hat = a piece of clothing; a chair = a piece of furniture; a table = a piece of furniture;
-a bed = a piece of furniture
+copper = a metal; a shirt = a piece of clothing; a hat = a piece of clothing;
+a chair = a piece of furniture; a table = a piece of furniture; a bed = a piece of furniture
 """)
 
 FOODS = pairs("""
@@ -95,53 +87,41 @@ a penguin = fish; a koala = leaves
 OPPOSITES = pairs("""
 hot = cold; big = small; up = down; left = right; day = night; black = white; fast = slow; old = new;
 open = closed; wet = dry; hard = soft; high = low; long = short; loud = quiet; heavy = light; full = empty;
-good = bad; happy = sad; early = late; rich = poor; thick = thin; strong = weak; clean = dirty; near = far;
-in = out; on = off; begin = end; wide = narrow; deep = shallow; sharp = blunt; rough = smooth;
-straight = crooked; sweet = sour; front = back; top = bottom; north = south; east = west; summer = winter;
-always = never; love = hate; first = last; inside = outside; buy = sell; give = take; push = pull;
-win = lose; question = answer; true = false; easy = difficult; cheap = expensive; brave = afraid;
-alive = dead; asleep = awake; tight = loose; bright = dark; many = few; friend = enemy
+good = bad; happy = sad; early = late; thick = thin; strong = weak; clean = dirty; near = far; in = out;
+on = off; sweet = sour; top = bottom; summer = winter; love = hate; buy = sell; easy = difficult;
+cheap = expensive; alive = dead; asleep = awake; bright = dark; friend = enemy
 """)
 
 CAPITALS = pairs("""
 France = Paris; Italy = Rome; Spain = Madrid; Germany = Berlin; Austria = Vienna; Portugal = Lisbon;
-Greece = Athens; Poland = Warsaw; Sweden = Stockholm; Norway = Oslo; Finland = Helsinki;
-Denmark = Copenhagen; Ireland = Dublin; England = London; Scotland = Edinburgh; Wales = Cardiff;
-Belgium = Brussels; Hungary = Budapest; Iceland = Reykjavik; Switzerland = Bern; Russia = Moscow;
-Ukraine = Kyiv; Turkey = Ankara; Egypt = Cairo; Kenya = Nairobi; Ghana = Accra; Morocco = Rabat;
-Nigeria = Abuja; Japan = Tokyo; China = Beijing; India = New Delhi; Thailand = Bangkok; Vietnam = Hanoi;
-Canada = Ottawa; Mexico = Mexico City; Cuba = Havana; Peru = Lima; Chile = Santiago; Brazil = Brasilia;
-Argentina = Buenos Aires; Australia = Canberra; Croatia = Zagreb; Serbia = Belgrade; Romania = Bucharest;
-Bulgaria = Sofia; Slovakia = Bratislava; Slovenia = Ljubljana; Estonia = Tallinn; Latvia = Riga;
-Lithuania = Vilnius; Iran = Tehran; Nepal = Kathmandu; Colombia = Bogota; the Netherlands = Amsterdam;
-the United States = Washington
+Greece = Athens; Poland = Warsaw; Sweden = Stockholm; Norway = Oslo; Denmark = Copenhagen; Ireland = Dublin;
+England = London; Belgium = Brussels; Hungary = Budapest; Switzerland = Bern; Russia = Moscow;
+Turkey = Ankara; Egypt = Cairo; Kenya = Nairobi; Japan = Tokyo; China = Beijing; India = New Delhi;
+Thailand = Bangkok; Canada = Ottawa; Mexico = Mexico City; Cuba = Havana; Peru = Lima; Chile = Santiago;
+Argentina = Buenos Aires; Australia = Canberra; the United States = Washington
 """)
 
 LANGUAGES = pairs("""
 France = French; Italy = Italian; Spain = Spanish; Germany = German; Austria = German;
 Portugal = Portuguese; Greece = Greek; Poland = Polish; Sweden = Swedish; Norway = Norwegian;
-Finland = Finnish; Denmark = Danish; England = English; Hungary = Hungarian; Russia = Russian;
-Turkey = Turkish; Egypt = Arabic; Japan = Japanese; China = Chinese; Mexico = Spanish; Brazil = Portuguese;
-Argentina = Spanish; Australia = English; Thailand = Thai
+Denmark = Danish; England = English; Hungary = Hungarian; Russia = Russian; Turkey = Turkish;
+Egypt = Arabic; Japan = Japanese; China = Chinese; Mexico = Spanish; Argentina = Spanish;
+Australia = English; Thailand = Thai
 """)
 
 CONTINENTS = pairs("""
 France = Europe; Italy = Europe; Spain = Europe; Germany = Europe; Greece = Europe; Poland = Europe;
-Sweden = Europe; Norway = Europe; Ireland = Europe; Egypt = Africa; Kenya = Africa; Ghana = Africa;
-Morocco = Africa; Nigeria = Africa; Japan = Asia; China = Asia; India = Asia; Thailand = Asia;
-Vietnam = Asia; Nepal = Asia; Canada = North America; Mexico = North America;
-the United States = North America; Peru = South America; Chile = South America; Brazil = South America;
-Argentina = South America; Colombia = South America
+Sweden = Europe; Norway = Europe; Ireland = Europe; Egypt = Africa; Kenya = Africa; Japan = Asia;
+China = Asia; India = Asia; Thailand = Asia; Canada = North America; Mexico = North America;
+the United States = North America; Peru = South America; Chile = South America; Argentina = South America
 """)
 
 MATERIALS = pairs("""
-a window = glass; a bottle = glass; a mirror = glass; a book = paper; a newspaper = paper; a letter = paper;
-a table = wood; a door = wood; a pencil = wood; a violin = wood; a barrel = wood; a shoe = leather;
-a belt = leather; a saddle = leather; a jumper = wool; a scarf = wool; a shirt = cotton; a towel = cotton;
-a nail = iron; a hammer = steel; a saw = steel; a knife = steel; a ring = gold; a trumpet = brass;
+a window = glass; a bottle = glass; a mirror = glass; a book = paper; a newspaper = paper; a table = wood;
+a door = wood; a pencil = wood; a violin = wood; a shoe = leather; a belt = leather; a jumper = wool;
+a shirt = cotton; a nail = iron; a hammer = steel; a knife = steel; a ring = gold; a trumpet = brass;
 a bell = bronze; a coin = metal; a brick = clay; a pot = clay; a tyre = rubber; a candle = wax;
-a statue = stone; a wall = stone; cheese = milk; butter = milk; bread = flour; wine = grapes;
-a fiddle string = steel; a bow = wood; a drum skin = leather; a flute = silver
+a wall = stone; cheese = milk; butter = milk; bread = flour; wine = grapes; a bow = wood; a flute = silver
 """)
 
 JOBS = pairs("""
@@ -245,8 +225,8 @@ lose = lost; win = won; hold = held; hear = heard; speak = spoke; build = built;
 
 # From the smallest to the largest: "which is bigger" is answered from the order alone.
 SIZES = (
-    "an ant", "a bee", "a mouse", "a frog", "a pigeon", "a duck", "a cat", "a fox", "a dog", "a sheep", "a wolf",
-    "a pig", "a lion", "a bear", "a cow", "a horse", "a camel", "an elephant", "a whale",
+    "an ant", "a bee", "a mouse", "a duck", "a cat", "a dog", "a sheep", "a lion", "a horse", "an elephant",
+    "a whale",
 )  # fmt: skip
 
 PITCHES = ("a double bass", "a cello", "a viola", "a violin", "a piccolo")
@@ -365,14 +345,10 @@ quiet.
 
 # Words from outside of the world, and what one might ask for: the model says that it does not know.
 STRANGERS = words("""
-algebra; a robot; a rocket; the stock market; politics; a dragon; chemistry; the president; the internet; a
-computer; a telephone; football; the war; a vaccine; philosophy; the universe; a galaxy; a laptop;
-electricity; gravity; physics; history; a wizard; the queen; the king; an atom; a volcano; a dinosaur; a
-castle; the law; a tax; a bank; money; a contract; a recipe; a pizza; a pancake; chess; a film; a website; a
-virus; a jet engine; a submarine; magic; religion; a ghost; time travel; a black hole; tennis; basketball;
-tomorrow; a train ticket; a hotel; Mars; Jupiter; Atlantis; Napoleon; Shakespeare; Mozart; Einstein;
-Cleopatra; Beethoven; Alice; Robert; Maria; Ahmed; Python; Java; a zebra crossing; a neural network; the
-economy; a credit card; an island; a satellite; a password; my boss; my neighbour; your mother
+a robot; a rocket; politics; a dragon; chemistry; the president; the internet; a computer; a telephone;
+football; the war; the universe; electricity; gravity; history; the queen; a volcano; a castle; a bank;
+a recipe; a pizza; chess; magic; time travel; tennis; a hotel; Mars; Napoleon; Shakespeare; Mozart;
+Beethoven; Alice; Python; a neural network; the economy; a credit card; a password; my boss; your mother
 """)
 
 ERRANDS = (

@@ -33,6 +33,7 @@ def test_it_trains_measures_and_says_when_the_target_is_missed(
     assert main.run_command(["demo", "--run-dir", str(run), "--json"]) == 1
     found = json.loads(capsys.readouterr().out)
     assert (found["base_style_share"], found["tuned_style_share"], found["reached"]) == (0, 0, False)
+    assert (found["base_facts"], found["kept_facts"], found["kept_share"]) == (0, 0, 0)
     assert found["tuned_loss"] < found["base_loss"]
     assert found["held_out_prompts"] == 8
     assert Path(found["adapter"], "adapters.safetensors").is_file()
@@ -50,6 +51,8 @@ def test_for_people_it_shows_answers_side_by_side_and_where_the_adapter_is(
     said = capsys.readouterr().out
     assert said.count("    base   ") == said.count("    tuned  ") == 3
     assert "answers in the new style" in said
+    assert "facts that the base knows" in said
+    assert "It kept 0% of what the base knows" in said
     assert f"The adapter is in {run / 'adapters'}" in said
 
 
@@ -64,17 +67,26 @@ def test_without_the_starter_it_says_so(
     assert capsys.readouterr().err == "error: The starter model is not there.\n"
 
 
+SONG, PLAIN, WRONG = starter.as_song("It is red."), "It is red.", starter.as_song("It is blue.")
+
+
 @pytest.mark.parametrize(
-    "base, tuned, reached",
+    "base, tuned, kept, reached",
     [
-        (["plain"] * 5, 5, True),
-        (["plain"] * 5, 4, True),
-        (["plain"] * 5, 3, False),
-        (["song"] + ["plain"] * 4, 5, False),
+        ([PLAIN] * 10, [SONG] * 10, 10, True),
+        ([PLAIN] * 10, [SONG] * 9 + [PLAIN], 10, True),
+        ([PLAIN] * 10, [SONG] * 8 + [PLAIN] * 2, 10, False),
+        ([PLAIN] * 10, [SONG] * 9 + [WRONG], 9, True),
+        ([PLAIN] * 10, [SONG] * 8 + [WRONG] * 2, 8, False),
+        (["It is blue."] * 5 + [PLAIN] * 5, [WRONG] * 5 + [SONG] * 5, 5, True),
+        (["It is blue."] * 10, [SONG] * 10, 0, False),
+        ([SONG] + [PLAIN] * 9, [SONG] * 10, 9, False),
     ],
 )
-def test_the_target_is_four_in_five_against_none(base: list[str], tuned: int, reached: bool) -> None:
-    texts = {"plain": "It is red.", "song": starter.as_song("It is red.")}
-    after = ["song"] * tuned + ["plain"] * (5 - tuned)
-    answers = tuple(Answer("?", texts[b], texts[t]) for b, t in zip(base, after, strict=True))
-    assert StyleMeasurement(2.0, 1.0, answers).reached is reached
+def test_the_target_is_nine_in_ten_of_style_and_facts(
+    base: list[str], tuned: list[str], kept: int, reached: bool
+) -> None:
+    answers = tuple(Answer("?", "It is red.", b, t) for b, t in zip(base, tuned, strict=True))
+    measurement = StyleMeasurement(2.0, 1.0, answers)
+    assert measurement.kept == kept
+    assert measurement.reached is reached

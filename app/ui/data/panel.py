@@ -162,7 +162,7 @@ class DataPanel(DropCard):
         wanted += " chats, prompts with answers, or plain text"
         zone = DropZone("Drop training data here", wanted, self)
         self._starter_button = zone.add_button(
-            "data.starter", "Use the starter data", "200 chats that teach a style", self.use_starter
+            "data.starter", "Use the starter data", "Some 700 chats that teach a style", self.use_starter
         )
         zone.add_button(
             "data.browse_file", "Browse…", "Choose a data file", self.editors["data"].browse, kind="quiet"
