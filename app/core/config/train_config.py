@@ -173,7 +173,8 @@ class TrainConfig(_Part):
     learning_rate: float = _field(
         1e-4,
         "Learning rate",
-        "Size of each optimizer step",
+        "Size of each optimizer step. With bias correction Adam's first steps are no larger than it: a short run "
+        "learns less than with plain Adam (the starter, 120 iterations: validation loss 0.12 against 0.02)",
         higher="learns faster, may diverge",
         lower="slower, steadier",
         recommended="1e-4 for full-layer LoRA, 1e-5 for full fine-tuning",
@@ -280,7 +281,8 @@ class TrainConfig(_Part):
     warmup: float = _field(
         0.0,
         "Warm-up",
-        "Iterations over which the learning rate rises from zero; below 1 it is a share of the run",
+        "Iterations over which the learning rate rises from zero; below 1 it is a share of the run. Adam with bias "
+        "correction needs it less: its first steps are smaller already",
         unit="iterations",
         higher="a gentler start",
         recommended="0, or 0.05 for long runs",
