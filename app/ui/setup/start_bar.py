@@ -11,6 +11,9 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLay
 from app.core.config.spec import field_specs
 from app.core.problem import Problem, Severity
 from app.core.quantity import plural
+from app.core.setup.recommendation import SCALE_PATH
+from app.core.system.setting import load_settings
+from app.ui.target.alpha import scale_name
 from app.ui.widget import theme
 from app.ui.widget.flow import Flow
 
@@ -123,4 +126,6 @@ def _links(problems: Sequence[Problem], color: str) -> str:
 def problem_name(problem: Problem) -> str:
     """The label of the field that a problem is about, or what it says if it is about none."""
     spec = field_specs().get(problem.path)
+    if problem.path == SCALE_PATH:
+        return scale_name(load_settings().alpha_convention)
     return OTHER_NAMES.get(problem.path, spec.label if spec else problem.message)

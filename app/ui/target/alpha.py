@@ -22,6 +22,11 @@ from app.ui.widget import theme
 READINGS = (("scale", "Scale (mlx-lm)"), ("peft", "Alpha (PEFT)"))
 
 
+def scale_name(reading: str) -> str:
+    """What the number is called in a reading, ``peft`` or mlx-lm's."""
+    return "LoRA alpha" if reading == "peft" else "LoRA scale"
+
+
 class Alpha(QObject):
     """Two widgets over the scale of a `ConfigStore`: ``field`` edits it, ``reading`` says what its number means.
 
@@ -71,7 +76,7 @@ class Alpha(QObject):
     @property
     def name(self) -> str:
         """What the number is called in the reading that is chosen."""
-        return "LoRA alpha" if self.is_peft else "LoRA scale"
+        return scale_name(self._reading)
 
     def store_rank(self, rank: Any) -> Problem | None:
         """Takes a rank into the store; read as PEFT's, alpha stays as in the paper, and the scale follows."""
