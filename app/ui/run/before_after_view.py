@@ -50,6 +50,8 @@ class BeforeAfterView(QWidget):
         room.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         room.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         room.setWidget(offer)
+        offer.setObjectName("before_after_offer")
+        room.setStyleSheet("QScrollArea, QWidget#before_after_offer { background: transparent; }")
         self._stack.addWidget(room)
         self._stack.addWidget(self.browser)
         theme.theme().changed.connect(self._redraw)
