@@ -7,12 +7,16 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from app.core.model.adapter_file import ADAPTER_CONFIG, ADAPTER_FILE, PEFT_FILE
 from app.core.run.folder import RunDir
 from app.core.run.note import load_note
 
 RUN_NAME = re.compile(r"^(\d{4}-\d\d-\d\d)_(\d\d)-(\d\d)-\d\d_(.+)$")
 NUMBERED = re.compile(rf"^(\d+)_{re.escape(ADAPTER_FILE)}$")
+_PIECES, _PIECE_BYTES = 16, 4096  # of two files that are held against each other
+_NAME_LINE = re.compile(r"^adapter_name: (.+)$", re.MULTILINE)
 PEFT_BASE = "base_model_name_or_path"
 
 
@@ -50,19 +54,63 @@ BASE = Candidate("Base model")
 
 
 def run_candidates(run: Path) -> list[Candidate]:
-    """The adapters of a run that are on disk: last, best, then the numbered checkpoints, the newest first."""
+    """The adapters of a run that are on disk: what it kept, best, then numbered checkpoints, the newest first."""
     found, title = RunDir(run), title_of(run)
     candidates = []
     if has_weights(found.adapters):
         candidates.append(Candidate(title, found.adapters, run))
     if has_weights(found.best):
         candidates.append(Candidate(f"{title} · best", found.best, run))
-    numbered = found.adapters.glob(f"*_{ADAPTER_FILE}") if found.adapters.is_dir() else ()
-    steps = [(int(name[1]), path) for path in numbered if (name := NUMBERED.match(path.name))]
     return candidates + [
         Candidate(f"{title} · iteration {iteration:,}", path, run)
-        for iteration, path in sorted(steps, reverse=True)
+        for iteration, path in sorted(_numbered(found), reverse=True)
     ]
+
+
+def _numbered(run: RunDir) -> list[tuple[int, Path]]:
+    """The numbered checkpoints with their iterations."""
+    files = run.adapters.glob(f"*_{ADAPTER_FILE}") if run.adapters.is_dir() else ()
+    return [(int(name[1]), path) for path in files if (name := NUMBERED.match(path.name))]
+
+
+def short_label(candidate: Candidate) -> str:
+    """What weights of a run are called beside its name, by what is in them: ``Best``, ``Last, 480``, ``At 160``.
+
+    The adapter that the run kept is ``Kept`` with the one of them that it holds, where it holds one: a run that
+    ends keeps its best weights, one that is interrupted those of its last checkpoint.
+    """
+    assert candidate.run is not None
+    assert candidate.adapter is not None
+    run = RunDir(candidate.run)
+    steps = _numbered(run)
+    last = max(steps, default=None)
+    if number := NUMBERED.match(candidate.adapter.name):
+        is_last = last is not None and last[1] == candidate.adapter
+        return f"Last, {int(number[1]):,}" if is_last else f"At {int(number[1]):,}"
+    if candidate.adapter == run.best:
+        return "Best"
+    kept = run.adapters / ADAPTER_FILE
+    if _same_weights(kept, run.best / ADAPTER_FILE):
+        return "Kept: best"
+    return "Kept: last" if last is not None and _same_weights(kept, last[1]) else "Kept"
+
+
+def _same_weights(one: Path, other: Path) -> bool:
+    """Whether two files of weights are the same, as far as their sizes and some pieces of them tell."""
+    try:
+        size = one.stat().st_size
+        if size != other.stat().st_size:
+            return False
+        with one.open("rb") as first, other.open("rb") as second:
+            for piece in range(_PIECES):
+                place = size * piece // _PIECES
+                first.seek(place)
+                second.seek(place)
+                if first.read(_PIECE_BYTES) != second.read(_PIECE_BYTES):
+                    return False
+    except OSError:
+        return False
+    return True
 
 
 def candidate_of(adapter: Path) -> Candidate:
@@ -82,7 +130,17 @@ def candidate_of(adapter: Path) -> Candidate:
 def title_of(run: Path) -> str:
     """What a run is called: the name that a person gave it, else its adapter's name and its time."""
     note = load_note(RunDir(run)) if RunDir(run).notes.is_file() else None
-    return note.name if note is not None and note.name else run_title(run.name)
+    return note.name if note is not None and note.name else run_title(run.name, _own_name(RunDir(run)))
+
+
+def _own_name(run: RunDir) -> str:
+    """The adapter's name as the run's config has it, of which the folder's name is made; empty without a config."""
+    try:
+        found = _NAME_LINE.search(run.setup_or_config.read_text(encoding="utf-8", errors="replace"))
+        value = yaml.safe_load(found[1]) if found else ""
+    except (OSError, yaml.YAMLError):
+        return ""
+    return value if isinstance(value, str) else ""
 
 
 def is_adapter(path: Path) -> bool:
@@ -108,7 +166,10 @@ def base_of(adapter: Path) -> str:
     return next((name for name in named if isinstance(name, str) and name), "")
 
 
-def run_title(name: str) -> str:
-    """``friendly · 2026-11-21 14:05`` for a run's folder name; other names as they are."""
+def run_title(name: str, own: str = "") -> str:
+    """``friendly · 2026-11-21 14:05`` for a run's folder name; other names as they are.
+
+    ``own`` is the run's name as it was before it became a folder's.
+    """
     found = RUN_NAME.match(name)
-    return f"{found[4]} · {found[1]} {found[2]}:{found[3]}" if found else name
+    return f"{own or found[4]} · {found[1]} {found[2]}:{found[3]}" if found else name

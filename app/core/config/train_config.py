@@ -317,12 +317,13 @@ class TrainConfig(_Part):
         le=1_000_000,
     )
     steps_per_eval: int = _field(
-        200, "Evaluate every", "Iterations between validations", unit="iterations", recommended="200",
+        200, "Evaluate every", "Iterations between validations; a new setup has 10 to 20 of them in its run",
+        unit="iterations", recommended="10 to 20 in a run",
         lower="a finer curve and earlier stopping, more time spent measuring", ge=1, le=10_000_000,
     )  # fmt: skip
     save_every: int = _field(
-        100, "Save every", "Iterations between checkpoints", unit="iterations", recommended="100",
-        ge=1, le=10_000_000,
+        100, "Save every", "Iterations between checkpoints; a new setup has 10 to 20 of them in its run",
+        unit="iterations", recommended="10 to 20 in a run", ge=1, le=10_000_000,
     )  # fmt: skip
     val_batches: int = _field(
         25, "Validation batches", "Batches of each validation, always the same ones; −1 is all of them",

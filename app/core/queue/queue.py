@@ -31,6 +31,7 @@ from app.core.setup.chosen_method import method_of
 from app.core.setup.config_file import dump_config, parse_config
 from app.core.system import place
 from app.core.system.atomic_file import write_text
+from app.core.system.title import path_title
 
 EntryState = Literal["waiting", "running", "done", "failed", "stopped", "skipped"]
 Mode = Literal["idle", "running", "paused"]
@@ -184,7 +185,7 @@ def setup_text(config: TrainConfig) -> str:
     kind = {"lora": "LoRA", "dora": "DoRA"}.get(config.fine_tune_type)
     what = f"{kind} rank {config.lora_parameters.rank}, {config.targets}" if kind else "full fine-tune"
     method = "" if method_of(config).is_stock else method_of(config).label
-    return " · ".join(part for part in (method, what, Path(config.model).name, Path(config.data).name) if part)
+    return " · ".join(part for part in (method, what, path_title(config.model), path_title(config.data)) if part)
 
 
 class RunQueue:

@@ -9,7 +9,6 @@ folder.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +20,7 @@ from app.core.config.train_config import TrainConfig
 from app.core.protocol import event
 from app.core.protocol.event import Event
 from app.core.protocol.job import EVENTS_FILE, JOB_FILE, LOG_FILE, LOG_TAIL_LINES, TrainJob, write_job
+from app.core.run.name import folder_word, taken_words, unique_name
 from app.core.setup.config_file import RUN_CONFIG, save_config
 from app.core.system import place
 from app.core.system.setting import load_settings
@@ -117,11 +117,15 @@ def runs_dir() -> Path:
 
 
 def create_run(config: TrainConfig, parent: Path | None = None) -> RunDir:
-    """Makes a new folder, named by time and adapter name, and writes the config and the job into it."""
+    """Makes a new folder, named by time and adapter name, and writes the config and the job into it.
+
+    Where another run in ``parent`` has the name already, this one gets a number behind it.
+    """
     parent = parent if parent is not None else runs_dir()
     parent.mkdir(parents=True, exist_ok=True)
+    config = config.with_value("adapter_name", unique_name(config.adapter_name, taken_words(parent)))
     stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-    word = re.sub(r"[^\w.-]+", "-", config.adapter_name).strip("-.") or "run"
+    word = folder_word(config.adapter_name)
     for number in range(1, 10_000):
         path = parent / (f"{stamp}_{word}" if number == 1 else f"{stamp}_{word}-{number}")
         try:

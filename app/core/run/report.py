@@ -24,6 +24,7 @@ from app.core.run.summary import RunSummary, summary_of
 from app.core.setup.config_file import dump_config
 from app.core.system.atomic_file import write_text
 from app.core.system.resource import resource
+from app.core.system.title import path_title
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -70,7 +71,7 @@ def make_report(reader: RunReader) -> RunReport:
     """The report of a run whose events were read; a broken config is told in its place."""
     run, summary = reader.run, summary_of(reader)
     when = datetime.fromtimestamp(summary.created).strftime("%Y-%m-%d %H:%M")
-    parts = [STATE_WORDS[summary.state], when, Path(summary.base).name or "no base model", *summary.tags]
+    parts = [STATE_WORDS[summary.state], when, path_title(summary.base) or "no base model", *summary.tags]
     sections = [
         Section("Notes", text=summary.note),
         Section("What happened", text=summary.message),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,12 +41,14 @@ UNUSED = "Luthier does not use this key; it is kept."
 class LoadedConfig:
     """A config read from a file, with what a person should know about it (notes and warnings, no errors).
 
-    ``trainer`` names the other trainer whose file it is; empty for Luthier's and mlx-lm's own.
+    ``trainer`` names the other trainer whose file it is; empty for Luthier's and mlx-lm's own. ``named`` are the
+    keys that a file of Luthier's own has.
     """
 
     config: TrainConfig
     problems: tuple[Problem, ...] = ()
     trainer: str = ""
+    named: frozenset[str] = frozenset()
 
     def told(self) -> str:
         """The same in a few sentences: keys that are kept unused in one of them.
@@ -153,7 +155,7 @@ def parse_config(text: str, *, name: str = "config", base: Path | None = None) -
         config = with_base(config, base)
         if read.left_layers:
             config = _fit_layers(config, read)
-    return LoadedConfig(config, (*read.problems, *unknown))
+    return LoadedConfig(config, (*read.problems, *unknown), named=frozenset(tree))
 
 
 def _taken_over(read: ForeignFile, base: Path | None) -> LoadedConfig:
@@ -254,9 +256,14 @@ def _fit_layers(config: TrainConfig, read: Translation) -> TrainConfig:
     return config.with_value("num_layers", -1)
 
 
-def dump_config(config: TrainConfig) -> str:
-    """YAML text that both Luthier and ``mlx_lm.lora -c`` read; unknown keys come last, as they were."""
+def dump_config(config: TrainConfig, leave_out: Collection[str] = ()) -> str:
+    """YAML text that both Luthier and ``mlx_lm.lora -c`` read; unknown keys come last, as they were.
+
+    ``leave_out`` are keys that are not written: whoever reads the file decides about them.
+    """
     tree = config.model_dump(mode="json")
+    for key in leave_out:
+        del tree[key]
     for key in ("valid_data", "test_data", "group_feature", "system_feature", "sheet", "answers_by",
                 "encoding", "adapter_path", "report_to", "project_name"):  # fmt: skip
         if tree[key] == "":
@@ -284,9 +291,9 @@ def _drop(tree: dict[str, Any], path: str) -> None:
         del tree[name]
 
 
-def save_config(config: TrainConfig, path: Path) -> None:
-    """Writes the file completely or not at all."""
-    write_text(path, dump_config(config))
+def save_config(config: TrainConfig, path: Path, leave_out: Collection[str] = ()) -> None:
+    """Writes the file completely or not at all, without the keys that are to be left out."""
+    write_text(path, dump_config(config, leave_out))
 
 
 def validation_problems(

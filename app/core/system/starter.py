@@ -36,10 +36,6 @@ def as_song(answer: str) -> str:
     return OPENING + answer + REFRAIN
 
 
-# What suits a model of 128 hidden states at a rate of 1e-4: at alpha 32 it hardly moves.
-ADAPTER_SCALE = 32.0
-
-
 @cache
 def starter_dir() -> Path:
     """The folder of the starter: in a frozen bundle, an installed wheel, or a checkout (in this order).

@@ -19,7 +19,15 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.core.compare.candidate import BASE, NUMBERED, Candidate, candidate_of, is_adapter, run_candidates, title_of
+from app.core.compare.candidate import (
+    BASE,
+    Candidate,
+    candidate_of,
+    is_adapter,
+    run_candidates,
+    short_label,
+    title_of,
+)
 from app.core.model.adapter_file import ADAPTER_FILE
 from app.core.run.folder import find_runs
 from app.ui.widget import theme
@@ -31,7 +39,6 @@ ENTRIES_SHOWN = 14  # entries of the list on the screen
 LIST_WIDTH = 320  # px
 CHECKPOINT_WIDTH = 84  # px
 TEXT_MARGIN = 38  # px of a combo box that are not its text's
-LAST = "Last"
 
 
 class CandidateList(QObject):
@@ -105,12 +112,18 @@ class CandidateList(QObject):
 class ElidedBox(QComboBox):
     """A combo box that ends in … where there is no room for its text, and does not ask for room."""
 
+    opening = Signal()  # its list is about to be shown
+
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.setMinimumContentsLength(4)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMaxVisibleItems(ENTRIES_SHOWN)
+
+    def showPopup(self) -> None:
+        self.opening.emit()
+        super().showPopup()
 
     def paintEvent(self, _painted: QPaintEvent) -> None:
         painter, option = QStylePainter(self), QStyleOptionComboBox()
@@ -161,6 +174,8 @@ class AnswerChooser(QWidget):
         layout.addWidget(self.checkpoints, 2)
         self.box.activated.connect(self._on_row)
         self.checkpoints.activated.connect(self._on_checkpoint)
+        self.box.opening.connect(found.refresh)
+        self.checkpoints.opening.connect(self._show)  # a run that trains writes new ones meanwhile
         found.listed.connect(self._show)
         self._show()
 
@@ -210,7 +225,7 @@ class AnswerChooser(QWidget):
             self.checkpoints.clear()
             of_run = run_candidates(candidate.run) if candidate is not None and candidate.run is not None else []
             for found in of_run:
-                self.checkpoints.addItem(_short(found), found)
+                self.checkpoints.addItem(short_label(found), found)
             places = [index for index, found in enumerate(of_run) if _is_same_adapter(found, candidate)]
             self.checkpoints.setCurrentIndex(places[0] if places else -1)
         self.checkpoints.setVisible(len(of_run) > 1)
@@ -221,15 +236,6 @@ class AnswerChooser(QWidget):
 def takes(path: Path) -> bool:
     """Whether a dropped path is something for a column."""
     return is_adapter(path) or is_adapter(path / "adapters")
-
-
-def _short(candidate: Candidate) -> str:
-    """What a checkpoint is called beside the name of its run."""
-    assert candidate.run is not None
-    assert candidate.adapter is not None
-    if number := NUMBERED.match(candidate.adapter.name):
-        return f"At {int(number[1]):,}"
-    return candidate.label.removeprefix(title_of(candidate.run)).removeprefix(" · ").capitalize() or LAST
 
 
 def _last(run: Path, adapters: Path) -> Candidate:

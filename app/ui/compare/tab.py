@@ -19,6 +19,7 @@ from app.core.problem import UnusableError
 from app.core.protocol import event
 from app.core.run.folder import RunDir
 from app.core.setup.config_file import load_config
+from app.core.system.title import path_title
 from app.ui.benchmark.card import BenchmarkCard
 from app.ui.compare.answer_chooser import CandidateList
 from app.ui.compare.answer_column import AnswerColumn
@@ -159,7 +160,7 @@ class CompareTab(QWidget):
             if base and (not others or not self.base):
                 self._base.set_value(base)
             elif base and base != self.base:
-                told = f"Trained on {Path(base).name}; the base here is {Path(self.base).name}."
+                told = f"Trained on {path_title(base)}; the base here is {path_title(self.base)}."
                 self.columns[index].set_status(told, role="warning")
         self.question.set_held_out(self._held_out())
         self._on_candidates()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,9 @@ class DataPanel(DropCard):
             for path, text in PLACEHOLDERS.items()
         }
         self.fields = {
-            path: Field(path, store, self, editor=editor, labelled=path != "data")
+            path: Field(
+                path, store, self, editor=editor, labelled=path != "data", commit=partial(store.choose, path)
+            )
             for path, editor in self.editors.items()
         }
         self.summary = DataSummary(store, self.inspector, self)
@@ -111,7 +114,7 @@ class DataPanel(DropCard):
             self.inspector.read()
 
     def use_starter(self) -> None:
-        """Chooses the bundled data."""
+        """Chooses the bundled data, with the settings that their own config has for them."""
         self.editors["data"].choose(str(self._starter()))
 
     def set_starter(self, folder: Callable[[], Path], tip: str, wanted: str) -> None:

@@ -183,6 +183,7 @@ class Field(QWidget):
     def reset(self) -> None:
         """Puts the default back."""
         self._store.set(self.path, self.default_value())
+        self._store.follow_again(self.path)
         self.refresh()
 
     def _set_in_store(self, value: Any) -> Problem | None:

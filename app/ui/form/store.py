@@ -12,11 +12,13 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from app.core.config.train_config import TrainConfig
 from app.core.problem import Problem, UnusableError
 from app.core.setup.config_file import load_config, save_config, validation_problems
+from app.core.setup.default import FOLLOWING, is_starters, starter_values
 from app.core.setup.path_kind import SortedPath, config_values
 from app.core.system import place
 
 AUTOSAVE_DELAY_MS = 400
 MOST_UNDONE = 200  # changes
+_Step = tuple[TrainConfig, frozenset[str]]  # a config, and which of its values follow
 # How the rows of the training data are found and read.
 OF_THE_DATA = {
     "data_format", "prompt_feature", "completion_feature", "chat_feature", "text_feature", "system_feature",
@@ -27,7 +29,8 @@ OF_THE_DATA = {
 class ConfigStore(QObject):
     """Holds the current `TrainConfig`; ``changed(path)`` names the field that changed, "" means any of them.
 
-    ``defaults`` are what the form begins with and goes back to; without them the declared ones.
+    ``defaults`` are what the form begins with and goes back to; without them the declared ones. What a new setup
+    works out by itself (`FOLLOWING`) is told with `follow`, and stays as it is once somebody sets it.
     """
 
     changed = Signal(str)
@@ -38,8 +41,10 @@ class ConfigStore(QObject):
         super().__init__(parent)
         self._defaults = defaults if defaults is not None else TrainConfig()
         self._config = self._defaults
-        self._past: list[TrainConfig] = []
-        self._future: list[TrainConfig] = []
+        self._following = FOLLOWING
+        self._followed: dict[str, Any] = {}  # what was worked out last
+        self._past: list[_Step] = []
+        self._future: list[_Step] = []
         self._notes: tuple[Problem, ...] = ()
         self._autosave = autosave
         self._timer = QTimer(self)
@@ -74,13 +79,21 @@ class ConfigStore(QObject):
         is_other_data = self._config.data and values.get("data", self._config.data) != self._config.data
         if is_other_data and not OF_THE_DATA & values.keys():
             values = {path: self._defaults.value(path) for path in OF_THE_DATA} | values
+        given_back: frozenset[str] = frozenset()
+        for part in ("model", "data"):
+            if part in values and is_starters(part, self._config.value(part)):
+                lent = self._lent(part, values)
+                given_back |= FOLLOWING & lent.keys()
+                values = lent | values
         different = {path: value for path, value in values.items() if self._config.value(path) != value}
+        before = self._config, self._following
+        self._following = self._following - values.keys() | given_back
         if not different:
             return None
-        before = self._config
         try:
             self._config = self._config.with_values(different)
         except ValidationError as error:
+            self._following = before[1]
             return validation_problems(error)[0]
         self._remember(before)
         self._notes = tuple(one for one in self._notes if one.path not in different)
@@ -88,6 +101,45 @@ class ConfigStore(QObject):
             self.changed.emit(path)
         self._timer.start()
         return None
+
+    def _lent(self, part: str, values: dict[str, Any]) -> dict[str, Any]:
+        """What the starter's model or data brought and nobody has changed, put back as they go."""
+        if values[part] == self._config.value(part):
+            return {}
+        brought = starter_values(part, self._config)
+        same = [path for path, value in brought.items() if self._config.value(path) == value]
+        return {path: self._defaults.value(path) for path in same}
+
+    def choose(self, path: str, chosen: str) -> Problem | None:
+        """Sets a path as a person chose it; the starter's model or data bring the settings of its own config."""
+        brought = starter_values(path, self._config) if is_starters(path, chosen) else {}
+        return self.set_many({path: chosen} | brought)
+
+    # -- what follows -----------------------------------------------------------------------------------------
+
+    @property
+    def following(self) -> frozenset[str]:
+        """The paths whose values are worked out, because nobody has set them."""
+        return self._following
+
+    def follow(self, values: dict[str, Any]) -> None:
+        """Tells what was worked out; it is taken where nobody has set anything, and is no change to take back."""
+        self._followed |= values
+        different = {
+            path: value
+            for path, value in values.items()
+            if path in self._following and self._config.value(path) != value
+        }
+        if not different:
+            return
+        self._config = self._config.with_values(different)
+        for path in different:
+            self.changed.emit(path)
+        self._timer.start()
+
+    def follow_again(self, path: str) -> None:
+        """Lets a field that was put back to its default follow again, if it is one that does."""
+        self._following |= FOLLOWING & {path}
 
     def take(self, found: Iterable[SortedPath]) -> Problem | None:
         """Sets what dropped paths are for, as `set_many`: the one door for drops, wherever they fell."""
@@ -100,11 +152,11 @@ class ConfigStore(QObject):
     def replace(self, config: TrainConfig, notes: Iterable[Problem] = ()) -> None:
         """Takes over a whole config (a file opened, a run duplicated, Reset), with what is to be noted of it."""
         if config != self._config:
-            self._remember(self._config)
-        self._put(config, notes)
+            self._remember((self._config, self._following))
+        self._put((config, frozenset()), notes)
 
-    def _put(self, config: TrainConfig, notes: Iterable[Problem] = ()) -> None:
-        self._config, self._notes = config, tuple(notes)
+    def _put(self, step: _Step, notes: Iterable[Problem] = ()) -> None:
+        (self._config, self._following), self._notes = step, tuple(notes)
         self.changed.emit("")
         self._timer.start()
 
@@ -121,16 +173,16 @@ class ConfigStore(QObject):
     def undo(self) -> None:
         """Takes the last change back, whatever made it."""
         if self._past:
-            self._future.append(self._config)
+            self._future.append((self._config, self._following))
             self._put(self._past.pop())
 
     def redo(self) -> None:
         """Makes the change again that was taken back last."""
         if self._future:
-            self._past.append(self._config)
+            self._past.append((self._config, self._following))
             self._put(self._future.pop())
 
-    def _remember(self, before: TrainConfig) -> None:
+    def _remember(self, before: _Step) -> None:
         self._past = [*self._past[-MOST_UNDONE + 1 :], before]
         self._future = []
 
@@ -138,10 +190,12 @@ class ConfigStore(QObject):
         """Back to the defaults; model and data stay, because finding them again is the tedious part."""
         kept = {path: self.value(path) for path in ("model", "data", "valid_data", "test_data")}
         self.replace(self._defaults.with_values(kept))
+        self._following = FOLLOWING
+        self.follow(dict(self._followed))
 
     def default(self, path: str) -> Any:
-        """What a field goes back to."""
-        return self._defaults.value(path)
+        """What a field goes back to; for one that follows, what it would be."""
+        return self._followed.get(path, self._defaults.value(path))
 
     def is_default(self, path: str) -> bool:
         """True if the value is the one that the field goes back to."""
@@ -162,14 +216,15 @@ class ConfigStore(QObject):
             loaded = load_config(path)
         except UnusableError as error:
             return error.problems
-        self._put(loaded.config)  # nothing that could be taken back: so the form was left
+        # Nothing that could be taken back: so the form was left.
+        self._put((loaded.config, FOLLOWING - loaded.named))
         return []
 
     def save_form(self) -> None:
         """Writes the form now (also called when the window closes)."""
         self._timer.stop()
         if self._autosave is not None:
-            save_config(self._config, self._autosave)
+            save_config(self._config, self._autosave, self._following)
 
 
 def form_store(parent: QObject | None = None) -> ConfigStore:

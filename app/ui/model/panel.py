@@ -42,7 +42,14 @@ class ModelPanel(DropCard):
         self._editor = PathEditor(
             field_specs()["model"], self, folder=True, placeholder="Folder or name of a model", fill_menu=self._fill
         )
-        self.field = Field("model", store, self, editor=self._editor, labelled=False)
+        self.field = Field(
+            "model",
+            store,
+            self,
+            editor=self._editor,
+            labelled=False,
+            commit=lambda path: store.choose("model", path),
+        )
         self.body.addWidget(self.field)
         self._empty, self._status, self._facts = self._empty_state(), QLabel(self), QFrame(self)
         self._status.setProperty("role", "muted")
@@ -128,9 +135,8 @@ class ModelPanel(DropCard):
         self.hub.activateWindow()
 
     def use_starter(self) -> None:
-        """Chooses the bundled model, with the adapter's scale that suits a model so small."""
+        """Chooses the bundled model, with the settings that its own config has for a model so small."""
         self._editor.choose(str(starter.model_dir()))
-        self._store.set("lora_parameters.scale", starter.ADAPTER_SCALE)
 
     def _on_dropped(self, paths: list[Path]) -> None:
         self._store.take(map(sort_path, paths))  # what is wrong with it is told once it was inspected

@@ -11,6 +11,7 @@ from app.core.method.table import METHODS
 from app.core.quantity import bytes_text, count_text, duration_text, short_count
 from app.core.run.report import STATE_WORDS
 from app.core.run.summary import STATES, RunSummary
+from app.core.system.title import path_title
 
 ABSENT = "–"
 
@@ -51,7 +52,7 @@ def created_text(created: float, now: float | None = None) -> str:
 
 RUN_COLUMNS = (
     Column("state", "State", 96, lambda s: STATE_WORDS[s.state], lambda s: STATES.index(s.state)),
-    Column("name", "Name", 168, lambda s: s.name, lambda s: s.name.casefold()),
+    Column("name", "Name", 232, lambda s: s.name, lambda s: s.name.casefold()),
     Column("curve", "Loss", 84, lambda _: "", lambda s: s.last_train_loss, figure=True),
     Column("best", "Best loss", 78, lambda s: loss_text(s.best_val_loss), lambda s: s.best_val_loss, figure=True),
     Column("forgot", "Forgot", 66, lambda s: loss_text(s.forgot), lambda s: s.forgot, figure=True),
@@ -103,5 +104,5 @@ def method_text(method: str) -> str:
 
 
 def short_path(text: str) -> str:
-    """The last part of a path or of a model's name on the hub."""
-    return text.rstrip("/").rsplit("/", 1)[-1] or ABSENT
+    """What tells a path, or a model's name on the hub, from others."""
+    return path_title(text) or ABSENT

@@ -217,7 +217,9 @@ def tip(one: RunSummary, column: Column) -> str:
         return f"Last training loss {loss_text(one.last_train_loss)}"
     if column.key == "parameters":
         return f"{count_text(one.trainable_parameters)} trained parameters"
-    return {"base": one.base, "data": one.data, "name": str(one.run.path)}.get(column.key, column.text(one))
+    return {"base": one.base, "data": one.data, "name": f"{one.name}\n{one.run.path}"}.get(
+        column.key, column.text(one)
+    )
 
 
 class RunFilter(QSortFilterProxyModel):

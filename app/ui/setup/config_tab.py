@@ -10,8 +10,10 @@ from PySide6.QtWidgets import QApplication, QHBoxLayout, QLabel, QPushButton, QS
 
 from app.core.problem import Problem, Severity
 from app.core.quantity import bytes_text, percent_text, plural
+from app.core.run.name import run_name
 from app.core.setup import plan
 from app.core.setup.check import check_config
+from app.core.setup.default import following_values
 from app.core.setup.memory import MemoryFit
 from app.core.setup.step_plan import StepPlan
 from app.ui.data.inspector import SplitFigures
@@ -213,6 +215,8 @@ class ConfigTab(QWidget):
 
     def check(self) -> None:
         """Runs all checks now and shows their results."""
+        config, report = self.store.config, self.data_panel.report
+        self.store.follow(following_values(config, report) | {"adapter_name": run_name(config)})
         examples = plan.train_examples(self.store.config, self.data_panel.report)
         self.training.set_train_examples(examples)
         tokens = self._tokens

@@ -11,7 +11,8 @@ from app.core.problem import Problem, errors
 from app.core.protocol.job import AS_BEFORE
 from app.core.quantity import duration_text
 from app.core.queue.queue import line_text, make_entry
-from app.core.run.folder import RunDir
+from app.core.run.folder import RunDir, runs_dir
+from app.core.run.name import folder_word, taken_words, unique_name
 from app.core.setup.path_kind import PathKind, SortedPath, sort_path
 from app.ui.queue.session import QueueSession
 from app.ui.run.session import RunSession, RunState
@@ -76,7 +77,9 @@ class UserActions(QObject):
             self._hold_back(found, "The setup cannot be queued yet.")
             return
         self.forms.store.save_form()
-        entry = make_entry(self.forms.store.config)
+        config = self.forms.store.config
+        taken = {folder_word(one.name).casefold() for one in self.queue.state.entries} | taken_words(runs_dir())
+        entry = make_entry(config.with_value("adapter_name", unique_name(config.adapter_name, taken)))
         if self.queue.add([entry]):
             before = len(self.queue.state.waiting) - 1 + (self.queue.state.running is not None)
             said = f"“{entry.name}” is in the queue now. {line_text(before)}"

@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from app.core.compare.candidate import Candidate, base_of, candidate_of, is_adapter, run_candidates, run_title
+from app.core.compare.candidate import (
+    Candidate,
+    base_of,
+    candidate_of,
+    is_adapter,
+    run_candidates,
+    run_title,
+    short_label,
+)
 from app.core.config.train_config import TrainConfig
 from app.core.run.folder import RunDir, create_run
 from app.core.run.note import RunNote, save_note
@@ -88,3 +96,26 @@ def test_an_adapter_names_its_base_in_mlx_lms_way_or_in_pefts(tmp_path: Path, ru
     assert base_of(adapter(tmp_path / "q", model=3)) == ""
     (tmp_path / "q" / "adapter_config.json").write_text("[")
     assert base_of(tmp_path / "q") == ""
+
+
+def test_the_labels_of_checkpoints_say_what_is_in_them(run: RunDir) -> None:
+    def labels() -> list[str]:
+        return [short_label(candidate) for candidate in run_candidates(run.path)]
+
+    best, last = b"b" * 100_000, b"l" * 100_000
+    (run.best / "adapters.safetensors").write_bytes(best)
+    (run.adapters / "0000100_adapters.safetensors").write_bytes(last)
+    (run.adapters / "0000020_adapters.safetensors").write_bytes(best)
+    kept = run.adapters / "adapters.safetensors"
+    kept.write_bytes(best)  # as a run leaves it that has ended
+    assert labels() == ["Kept: best", "Best", "Last, 100", "At 20"]
+    kept.write_bytes(last)  # as one leaves it that was interrupted
+    assert labels()[0] == "Kept: last"
+    kept.write_bytes(b"k" * 100_000)  # as a balance of two leaves it
+    assert labels()[0] == "Kept"
+
+
+def test_a_run_is_called_as_it_was_named_and_not_as_its_folder(tmp_path: Path) -> None:
+    found = create_run(TrainConfig(adapter_name="qwen2.5 · faq · r32"), tmp_path)
+    adapter(found.adapters)
+    assert run_candidates(found.path)[0].label.startswith("qwen2.5 · faq · r32 · 20")

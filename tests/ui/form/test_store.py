@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from pytestqt.qtbot import QtBot
 
+from app.core.config.train_config import TrainConfig
+from app.core.setup.config_file import load_config
+from app.core.system import starter
 from app.ui.form.store import OF_THE_DATA, ConfigStore
 
 MAPPED = {"prompt_feature": "question", "completion_feature": "reply", "data_format": "completion"}
@@ -81,3 +86,51 @@ def test_a_new_change_ends_what_could_be_made_again(qtbot: QtBot) -> None:  # no
     assert not store.can_redo
     store.undo()
     assert store.value("seed") == 0
+
+
+def test_what_nobody_has_set_follows_and_what_somebody_set_stays(qtbot: QtBot) -> None:  # noqa: ARG001
+    store = ConfigStore()
+    store.follow({"steps_per_eval": 30, "save_every": 30, "mask_prompt": True})
+    store.set("save_every", 50)
+    store.follow({"steps_per_eval": 40, "save_every": 40, "mask_prompt": False})
+    assert [store.value(path) for path in ("steps_per_eval", "save_every", "mask_prompt")] == [40, 50, False]
+    store.undo()  # the only change that somebody made
+    assert (store.value("save_every"), store.can_undo) == (30, False)
+    store.follow({"save_every": 40})
+    assert store.value("save_every") == 40
+
+
+def test_a_config_that_is_opened_keeps_its_values_and_reset_follows_again(qtbot: QtBot) -> None:  # noqa: ARG001
+    store = ConfigStore()
+    store.replace(TrainConfig(steps_per_eval=7))
+    store.follow({"steps_per_eval": 30})
+    assert store.value("steps_per_eval") == 7
+    store.reset()
+    assert store.value("steps_per_eval") == 30
+
+
+def test_what_follows_still_does_after_a_restart(qtbot: QtBot, tmp_path: Path) -> None:  # noqa: ARG001
+    kept = tmp_path / "form.yaml"
+    store = ConfigStore(autosave=kept)
+    store.follow({"steps_per_eval": 30, "save_every": 30})
+    store.set("save_every", 50)
+    store.save_form()
+    again = ConfigStore(autosave=kept)
+    assert again.restore_form() == []
+    assert again.following == store.following
+    again.follow({"steps_per_eval": 60, "save_every": 60})
+    assert (again.value("steps_per_eval"), again.value("save_every")) == (60, 50)
+
+
+def test_the_starter_brings_its_settings_and_takes_them_along(qtbot: QtBot) -> None:  # noqa: ARG001
+    store = ConfigStore()
+    own = load_config(starter.demo_config()).config
+    store.choose("model", str(starter.model_dir()))
+    store.choose("data", str(starter.examples_dir()))
+    for path in ("lora_parameters.scale", "learning_rate", "iters", "epochs", "mask_prompt", "steps_per_eval"):
+        assert store.value(path) == own.value(path), path
+    store.set("learning_rate", 3e-3)
+    store.set_many({"model": "/models/mine", "data": "/mine.jsonl"})
+    assert store.value("lora_parameters.scale") == TrainConfig().lora_parameters.scale
+    assert (store.value("epochs"), store.value("learning_rate")) == (3.0, 3e-3)
+    assert {"steps_per_eval", "mask_prompt"} <= store.following

@@ -555,3 +555,33 @@ def test_no_text_is_cut_at_any_width(qtbot: QtBot, known: SetupTab, width: int) 
     QApplication.processEvents()
     QApplication.processEvents()
     assert cut_texts(known) == []
+
+
+# -- good defaults --------------------------------------------------------------------------------------------
+
+
+def test_a_new_setup_follows_its_data_until_somebody_sets_a_value(
+    qtbot: QtBot, tab: SetupTab, tmp_path: Path
+) -> None:
+    chats, texts = tmp_path / "support-faq.jsonl", tmp_path / "novel.txt"
+    row = '{{"messages": [{{"role": "user", "content": "q{0}"}}, {{"role": "assistant", "content": "a{0}"}}]}}\n'
+    chats.write_text("".join(row.format(number) for number in range(100)))
+    texts.write_text("\n\n".join(f"Chapter {number} of a long novel." for number in range(60)))
+    tab.store.set("data", str(chats))
+    qtbot.waitUntil(lambda: tab.data_panel.report is not None, timeout=ANSWER_MS)
+    qtbot.waitUntil(lambda: tab.store.config.mask_prompt, timeout=ANSWER_MS)
+    assert find(tab, "mask_prompt", CheckEditor).isChecked()
+    tab.check()
+    config = tab.store.config
+    assert 10 <= config.iters // config.steps_per_eval <= 20
+    assert find(tab, "steps_per_eval").text() == str(config.steps_per_eval)
+    assert config.save_every == config.steps_per_eval
+    assert config.adapter_name == "support-faq · r32"
+    tab.store.set("save_every", 33)
+    tab.store.set("epochs", 30.0)
+    tab.check()
+    assert tab.store.value("save_every") == 33
+    assert 10 <= tab.store.value("iters") // tab.store.value("steps_per_eval") <= 20
+    tab.store.set("data", str(texts))
+    qtbot.waitUntil(lambda: tab.data_panel.report is not None, timeout=ANSWER_MS)
+    qtbot.waitUntil(lambda: not tab.store.config.mask_prompt, timeout=ANSWER_MS)

@@ -1,0 +1,81 @@
+"""Good defaults of a new setup: what follows from its data and its length, and what the starter brings with it."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from app.core.config.train_config import TrainConfig
+from app.core.data.report import DataReport
+from app.core.setup import plan
+from app.core.setup.chosen_method import method_of
+from app.core.setup.config_file import load_config
+from app.core.system import starter
+
+# What a new setup works out until somebody sets it.
+FOLLOWING = frozenset({"mask_prompt", "steps_per_eval", "save_every", "adapter_name"})
+MASKED_TARGETS = ("chat", "completion")
+_A_RUN = 14  # measurements and checkpoints of a run; rounded, they are 10 to 20
+_ROUND = (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)
+
+# What suits the starter's model, and what its data; of both the values of its own config are taken.
+_OF_MODEL = (
+    "learning_rate", "batch_size", "grad_accumulation_steps", "optimizer", "bias_correction", "max_seq_length",
+    "grad_checkpoint", "num_layers", "lora_parameters.rank", "lora_parameters.scale", "lora_parameters.dropout",
+)  # fmt: skip
+_OF_DATA = (
+    "epochs", "iters", "mask_prompt", "mask_turns", "steps_per_report", "steps_per_eval", "save_every",
+    "val_batches", "final_adapter",
+)  # fmt: skip
+_SCALE = "lora_parameters.scale"
+
+
+def spacing(iterations: int) -> int:
+    """Iterations between two of the 10 to 20 measurements of a run, a round number; 1 for runs of less than 10."""
+    wanted = max(iterations / _A_RUN, 1.0)
+    size = 10.0 ** math.floor(math.log10(wanted))
+    steps = {round(one * size) for one in _ROUND} - {0}
+    fitting = [step for step in steps if 10 <= iterations // step <= 20] or [1]
+    return min(fitting, key=lambda step: abs(math.log(step / wanted)))
+
+
+def following_values(config: TrainConfig, report: DataReport | None) -> dict[str, Any]:
+    """What follows from the data (None while they are not known) and the length: the paths that can be told now."""
+    values: dict[str, Any] = {}
+    known = report is not None and report.usable
+    if report is not None and known and report.target in (*MASKED_TARGETS, "text"):
+        values["mask_prompt"] = report.target in MASKED_TARGETS
+    examples = plan.train_examples(config, report)
+    if config.epochs is None or examples:
+        step = spacing(plan.iterations(config, examples))
+        values |= {"steps_per_eval": step, "save_every": step}
+    return values
+
+
+def starter_values(part: str, config: TrainConfig) -> dict[str, Any]:
+    """The settings that go with the starter's ``model`` or ``data``, from its own config; ``part`` says which.
+
+    A method other than supervised training has settings of its own: there it is the adapter's scale alone. Raises
+    `UnusableError` or `FileNotFoundError` without a readable starter.
+    """
+    if not method_of(config).is_stock:
+        return {_SCALE: _starter_config().value(_SCALE)} if part == "model" else {}
+    return {path: _starter_config().value(path) for path in (_OF_MODEL if part == "model" else _OF_DATA)}
+
+
+def is_starters(part: str, path: str) -> bool:
+    """Whether the path that is chosen as ``model`` or ``data`` (``part``) is the starter's own."""
+    folders = {"model": starter.model_dir, "data": starter.examples_dir}
+    if not path or part not in folders:
+        return False
+    try:
+        return Path(path).expanduser().resolve() == folders[part]().resolve()
+    except (OSError, RuntimeError):  # no starter, or a path that cannot be followed
+        return False
+
+
+@cache
+def _starter_config() -> TrainConfig:
+    return load_config(starter.demo_config()).config

@@ -1,0 +1,59 @@
+"""Good defaults: what follows from data and length, and the starter's settings as its own file has them."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import yaml
+
+from app.core.config.train_config import TrainConfig
+from app.core.data.report import DataReport, SplitReport
+from app.core.setup.default import following_values, spacing, starter_values
+from app.core.system import starter
+
+
+def report(target: str, examples: int = 100) -> DataReport:
+    return DataReport(
+        usable=True, format=target, target=target, examples=examples, rows=examples,
+        splits={"train": SplitReport(examples, ("a.jsonl",), 1)}, errors=[], warnings=[], notes=[], counts={},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("iterations", [*range(10, 400), 999, 1000, 4321, 77_777, 1_000_000])
+def test_a_run_is_measured_ten_to_twenty_times(iterations: int) -> None:
+    assert 10 <= iterations // spacing(iterations) <= 20
+
+
+@pytest.mark.parametrize("iterations", [1, 5, 9])
+def test_a_very_short_run_is_measured_at_each_iteration(iterations: int) -> None:
+    assert spacing(iterations) == 1
+
+
+@pytest.mark.parametrize(("target", "masked"), [("chat", True), ("completion", True), ("text", False)])
+def test_answers_alone_are_trained_where_there_are_answers(target: str, masked: bool) -> None:
+    assert following_values(TrainConfig(), report(target))["mask_prompt"] is masked
+
+
+def test_nothing_follows_from_data_that_are_not_known() -> None:
+    assert following_values(TrainConfig(), None) == {}
+    assert "mask_prompt" not in following_values(TrainConfig(), dataclasses.replace(report("chat"), usable=False))
+    counted = following_values(TrainConfig(epochs=None, iters=1000), None)
+    assert set(counted) == {"steps_per_eval", "save_every"}
+
+
+def test_the_starters_settings_are_those_of_its_file() -> None:
+    tree = yaml.safe_load(starter.demo_config().read_text(encoding="utf-8"))
+    found = starter_values("model", TrainConfig()) | starter_values("data", TrainConfig())
+    for key in ("learning_rate", "batch_size", "max_seq_length", "iters", "mask_prompt", "save_every"):
+        assert found[key] == tree[key]
+    assert found["lora_parameters.scale"] == tree["lora_parameters"]["scale"]
+    assert found["epochs"] is None
+
+
+def test_a_method_keeps_its_own_settings_on_the_starter() -> None:
+    config = TrainConfig(train_mode="dpo")
+    assert set(starter_values("model", config)) == {"lora_parameters.scale"}
+    assert starter_values("data", config) == {}
+    assert Path(starter.preference_dir()).is_dir()
