@@ -84,7 +84,7 @@ def compare(
         tree = [{"path": one.path, "label": one.label, "values": list(one.values)} for one in differ]
         output.say_json({"runs": [one.as_dict() for one in summaries], "differences": tree})
         return 0
-    losses = [_figure(s.best_val_loss) for s in summaries]
+    losses = [f"{_figure(s.best_figure)}{' reward' if s.rewarded else ''}" for s in summaries]
     rows = [[one.label, *one.texts()] for one in differ]
     traded = [
         ["Learned", *(_figure(s.learned) for s in summaries)],
@@ -259,10 +259,12 @@ def _figure(value: float | None) -> str:
 
 def _row(summary: RunSummary) -> list[str]:
     from app.core.run.note import load_note
+    from app.core.system.title import path_title
 
-    loss = f"{summary.best_val_loss:.3f}" if summary.best_val_loss is not None else "–"
+    loss = f"{summary.best_figure:.3f}" if summary.best_figure is not None else "–"
+    loss += " reward" if summary.rewarded else ""
     speed = f"{summary.tokens_per_second:,.0f}" if summary.tokens_per_second else "–"
-    base = summary.base.rstrip("/").rsplit("/", 1)[-1]
+    base = path_title(summary.base)
     done = f"{summary.iteration:,} of {summary.iterations:,}"
     given = load_note(summary.run).name
     name = f"{given} ({summary.run.name})" if given else summary.run.name
@@ -285,7 +287,8 @@ def _facts(summary: RunSummary, run: RunDir) -> list[tuple[str, str]]:
     if summary.last_train_loss is not None:
         facts.append(("training loss", f"{summary.last_train_loss:.4f}"))
     if summary.best_val_loss is not None:
-        facts.append(("validation loss", f"{summary.best_val_loss:.4f} at best"))
+        what = "mean reward" if summary.rewarded else "validation loss"
+        facts.append((what, f"{summary.best_figure:.4f} at best"))
     if summary.forgot is not None:
         facts.append(("trade", f"{Traded(summary.learned, summary.forgot).text(3)} (nats a token)"))
     facts += [("peak memory", f"{summary.peak_memory_gb:.2f} GB"), ("on disk", bytes_text(_size(run)))]

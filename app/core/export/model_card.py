@@ -92,7 +92,7 @@ def _training(config: TrainConfig, summary: RunSummary) -> list[str]:
         rank, scale = config.lora_parameters.rank, config.lora_parameters.scale
         facts.insert(3, ("Rank and scale", f"{rank}, {scale:g}"))
     if summary.best_val_loss is not None:
-        facts.append(("Best validation loss", f"{summary.best_val_loss:.4f}"))
+        facts.append((summary.best_label, f"{summary.best_figure:.4f}"))
     return ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in facts if value)]
 
 

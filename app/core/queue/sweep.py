@@ -281,8 +281,11 @@ class SweepResult:
 
     @property
     def loss(self) -> float | None:
-        """The best validation loss; None where there is none, or it is no number."""
-        found = self.summary.best_val_loss if self.summary is not None else None
+        """The best validation loss of trained weights; None where there is none, or it is no number.
+
+        The untrained model's is that of no variant: all would have the same.
+        """
+        found = self.summary.trained_val_loss if self.summary is not None else None
         return found if found is not None and math.isfinite(found) else None
 
 

@@ -36,7 +36,7 @@ from app.core.run.summary import RunSummary, summary_of, with_note
 from app.core.setup.config_file import RUN_CONFIG
 from app.core.system import place
 
-INDEX_VERSION = 3
+INDEX_VERSION = 4
 SCAN_SLICE_S = 0.008
 WATCHED = (EVENTS_FILE, RUN_SETUP, RUN_CONFIG, RUN_NOTES, "adapters")
 
@@ -260,6 +260,7 @@ def _unpack(path: str, values: list[Any]) -> RunSummary:
     tree = dict(zip(_PLAIN, values, strict=True))
     for name in (
         "best_val_loss",
+        "trained_val_loss",
         "last_train_loss",
         "learned",
         "forgot",

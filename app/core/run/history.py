@@ -76,6 +76,10 @@ class Best:
     val_loss: float
 
 
+# What tells how far a run has come. Checkpoints do not all: the best may be an older one.
+REACHED = (event.TrainReported, event.Validated, event.Paused, event.Resumed, event.Finished, event.Failed)
+
+
 class RunHistory:
     """What the chart, the figures and the CSV of a run are made of.
 
@@ -92,6 +96,7 @@ class RunHistory:
         self.finished: event.Finished | None = None
         self.failed: event.Failed | None = None
         self.revision = 0
+        self._reached = 0
         self._train = _Table()
         self._valid = _Table()
         self._forgot = _Table()
@@ -105,6 +110,8 @@ class RunHistory:
 
     def feed(self, found: Event) -> None:
         """Takes in one event; those that carry no history are ignored."""
+        if isinstance(found, REACHED):
+            self._reached = max(self._reached, found.iteration or 0)
         if isinstance(found, event.Hello):
             self.warnings = {}
             self.finished = self.failed = None  # a worker took the run up: how it ended before is no longer true
@@ -132,10 +139,8 @@ class RunHistory:
 
     @property
     def iteration(self) -> int:
-        """The last iteration that was trained."""
-        if self.last_report is not None:
-            return self.last_report.iteration
-        return self.started.iteration if self.started is not None else 0
+        """The last iteration that is known to be trained, by whatever event told of it."""
+        return self._reached
 
     @property
     def iterations(self) -> int:
@@ -161,6 +166,13 @@ class RunHistory:
         else:
             return None
         return Best(int(iterations[index]), float(losses[index]))
+
+    @property
+    def best_trained(self) -> float | None:
+        """The lowest finite validation loss of trained weights; None while only the untrained were measured."""
+        losses = self._valid.column("loss")[self._valid.column("iterations") > 0]
+        losses = losses[np.isfinite(losses)]
+        return float(losses.min()) if len(losses) else None
 
     def remaining_s(self) -> float | None:
         """Seconds to the last planned iteration, validations included; None while it cannot be told."""
@@ -295,6 +307,7 @@ class RunHistory:
 
     def _start(self, found: event.Started) -> None:
         self.started = found
+        self._reached = found.iteration  # of a run that goes on, what came after its state is no more
         if not len(self._train) and not len(self._valid) and not len(self._forgot):
             return
         for table in (self._train, self._valid, self._forgot, self._learned):

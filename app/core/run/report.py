@@ -159,10 +159,8 @@ def _figures(summary: RunSummary, reader: RunReader) -> Rows:
     started = reader.history.started
     rows: Rows = [("Iterations", f"{summary.iteration:,} of {summary.iterations:,}")]
     if summary.best_val_loss is not None:
-        rows.append(
-            ("Best validation loss", f"{summary.best_val_loss:.4f} at iteration {summary.best_iteration:,}")
-        )
-        if summary.best_val_loss < 50:
+        rows.append((summary.best_label, f"{summary.best_figure:.4f} at iteration {summary.best_iteration:,}"))
+        if summary.best_val_loss < 50 and not summary.rewarded:
             rows.append(("Perplexity there", f"{math.exp(summary.best_val_loss):.3f}"))
     if summary.last_train_loss is not None:
         rows.append(("Last training loss", f"{summary.last_train_loss:.4f}"))

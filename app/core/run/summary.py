@@ -30,7 +30,9 @@ class RunSummary:
     """``state`` is what is true now, ``recorded`` what the events say. ``curve`` is the train loss in a few points.
 
     ``method`` is what is trained, with the name of a method that is not mlx-lm's own before it (``dpo
-    lora``). ``learned`` and ``forgot`` are nats a token, None where they were not measured. ``created`` is seconds
+    lora``). ``trained_val_loss`` is the best validation of trained weights; where a run is ``rewarded``, these
+    losses are its mean reward with the sign changed, and `best_figure` is the reward. ``learned`` and ``forgot``
+    are nats a token, None where they were not measured. ``created`` is seconds
     since 1970; ``name`` is what a person called the run, else its adapter's name.
     """
 
@@ -47,6 +49,8 @@ class RunSummary:
     iterations: int
     best_val_loss: float | None
     best_iteration: int | None
+    trained_val_loss: float | None
+    rewarded: bool
     last_train_loss: float | None
     learned: float | None
     forgot: float | None
@@ -59,6 +63,16 @@ class RunSummary:
     tags: tuple[str, ...]
     note: str
     curve: tuple[float, ...]
+
+    @property
+    def best_figure(self) -> float | None:
+        """The best validation as a person reads it: a loss, or a mean reward."""
+        return -self.best_val_loss if self.rewarded and self.best_val_loss is not None else self.best_val_loss
+
+    @property
+    def best_label(self) -> str:
+        """What `best_figure` is."""
+        return "Best mean reward" if self.rewarded else "Best validation loss"
 
     @property
     def is_live(self) -> bool:
@@ -113,6 +127,8 @@ def summary_of(reader: RunReader, problem: str = "") -> RunSummary:
         iterations=started.iterations if started else facts["iterations"],
         best_val_loss=best.val_loss if best else None,
         best_iteration=best.iteration if best else None,
+        trained_val_loss=history.best_trained,
+        rewarded=history.is_rewarded,
         last_train_loss=last.train_loss if last else None,
         learned=traded.learned if traded else None,
         forgot=traded.forgot if traded else None,

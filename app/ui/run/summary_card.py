@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 from app.core.protocol import event
 from app.core.quantity import bytes_text, count_text, duration_text
 from app.ui.run.chart_series import leading, series_label
+from app.ui.run.question import stop_run
 from app.ui.run.result_view import OVER, ResultView
 from app.ui.run.session import RunSession, RunState
 from app.ui.run.word import PILLS, SENTENCES
@@ -219,7 +220,7 @@ class SummaryCard(QFrame):
         history = self._session.history
         if not history.iterations:
             return ""
-        return f"Iteration {count_text(history.iteration)} of {count_text(history.iterations)}"
+        return f"Iteration {history.iteration:,} of {history.iterations:,}"
 
     def _epoch_text(self) -> str:
         history = self._session.history
@@ -255,7 +256,7 @@ class SummaryCard(QFrame):
         if self._session.state is RunState.STOPPING:
             self._session.kill()
         else:
-            self._session.stop()
+            stop_run(self._session, self)
 
     def _offer_kill(self) -> None:
         """The worker does not answer: it can be ended at once, which loses what came after the last checkpoint."""
@@ -335,7 +336,7 @@ class SummaryCard(QFrame):
         pausing.addWidget(self._pause)
         pausing.addWidget(self._pause_choice)
         row.addLayout(pausing)
-        row.addSpacing(theme.SPACE)  # Stop stands apart
+        row.addSpacing(theme.SPACE * 3)  # Stop stands apart
         for button in (self._stop, self._resume):
             row.addWidget(button)
         return row

@@ -40,6 +40,12 @@ def loss_text(value: float | None) -> str:
     return ABSENT if value is None else f"{value:.4f}" if value < 1000 else f"{value:.3g}"
 
 
+def best_text(summary: RunSummary) -> str:
+    """A loss as it is; a reward is called one."""
+    text = loss_text(summary.best_figure)
+    return f"reward {text}" if summary.rewarded and summary.best_figure is not None else text
+
+
 def created_text(created: float, now: float | None = None) -> str:
     """``14:03`` today, ``12 Mar 14:03`` within a year, ``2024-03-12`` before."""
     when, present = datetime.fromtimestamp(created), datetime.fromtimestamp(now if now is not None else time.time())
@@ -54,7 +60,7 @@ RUN_COLUMNS = (
     Column("state", "State", 96, lambda s: STATE_WORDS[s.state], lambda s: STATES.index(s.state)),
     Column("name", "Name", 232, lambda s: s.name, lambda s: s.name.casefold()),
     Column("curve", "Loss", 84, lambda _: "", lambda s: s.last_train_loss, figure=True),
-    Column("best", "Best loss", 78, lambda s: loss_text(s.best_val_loss), lambda s: s.best_val_loss, figure=True),
+    Column("best", "Best", 98, lambda s: best_text(s), lambda s: s.best_val_loss, figure=True),
     Column("forgot", "Forgot", 66, lambda s: loss_text(s.forgot), lambda s: s.forgot, figure=True),
     Column("learned", "Learned", 72, lambda s: loss_text(s.learned), lambda s: s.learned, figure=True, shown=False),
     Column("created", "Started", 104, lambda s: created_text(s.created), lambda s: s.created),
@@ -101,6 +107,12 @@ NAME_COLUMN, CURVE_COLUMN, CREATED_COLUMN = (
 def method_text(method: str) -> str:
     """``LoRA``, ``DPO, LoRA``."""
     return ", ".join(WORDS.get(part, part.replace("_", " ").upper()) for part in method.split())
+
+
+def loss_kind(method: str) -> str:
+    """What a run's loss is of: its method's label, whatever kind of adapter it trains."""
+    *name, _ = method.split() or [""]
+    return method_text(" ".join(name)) if name else "supervised"
 
 
 def short_path(text: str) -> str:

@@ -85,7 +85,8 @@ class RunDetail(QWidget):
         return self._saving.isActive() or self._tags.hasFocus() or self._notes.hasFocus()
 
     def _texts(self, run: RunSummary) -> dict[str, str]:
-        best = f"{run.best_val_loss:.4f}" if run.best_val_loss is not None else "–"
+        best = f"{run.best_figure:.4f}" if run.best_figure is not None else "–"
+        best = f"mean reward {best}" if run.rewarded else best
         if run.best_iteration is not None:
             best += f" at iteration {run.best_iteration:,}"
         return {

@@ -14,13 +14,15 @@ from PySide6.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
     QHBoxLayout,
+    QLabel,
     QListWidget,
     QListWidgetItem,
     QVBoxLayout,
     QWidget,
 )
 
-from app.core.run.history import Floats, RunHistory, smooth
+from app.core.run.history import Axis, Floats, RunHistory, smooth
+from app.ui.run.chart_series import REWARD
 from app.ui.run.curve_view import CurveView
 from app.ui.runs.table import DOT, dot
 from app.ui.widget import theme
@@ -32,16 +34,18 @@ LEGEND_WIDTH = 168  # px
 DASHES = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DotLine, Qt.PenStyle.DashDotLine)
 OVERLAY_SMOOTHING = 0.9
 ANTIALIASED = 6  # smooth edges cost twice the time: of more curves nobody sees them
+UNLIKE = "Losses of different methods measure different things: compare their courses, not their heights."
 LegendEntry = tuple[pg.PlotDataItem, pg.PlotDataItem, pg.PlotDataItem]
 
 
 @dataclass(frozen=True, slots=True)
 class OverlayRun:
-    """One curve: a key that stays the same, the name in the legend, and the points."""
+    """One curve: a key that stays the same, the name in the legend, the points, and what was optimized."""
 
     key: str
     name: str
     history: RunHistory
+    method: str = ""
 
 
 class RunOverlay(QWidget):
@@ -66,6 +70,7 @@ class RunOverlay(QWidget):
         """Shows these runs instead of those before; the view is fitted when they are others."""
         same = [run.key for run in runs] == [run.key for run in self._runs]
         self._runs = tuple(runs)
+        self._show_kind()
         if not same:
             self._fill_legend()
             self._remake_entries()
@@ -93,6 +98,21 @@ class RunOverlay(QWidget):
             x, y = line.getOriginalDataset()
             found[run.key] = (np.empty(0), np.empty(0)) if x is None else (x, y)
         return found
+
+    @property
+    def shows_rewards(self) -> bool:
+        """True if every run was measured by a reward: then that is drawn instead of losses."""
+        return bool(self._runs) and all(run.history.is_rewarded for run in self._runs)
+
+    def _show_kind(self) -> None:
+        """Says what is drawn, and that losses of different methods measure different things."""
+        methods = list(dict.fromkeys(run.method for run in self._runs))
+        self._note.setText(f"{UNLIKE} ({', '.join(methods)})")
+        self._note.setVisible(len(methods) > 1)
+        what = "Reward" if self.shows_rewards else "Loss"
+        self._plot.getAxis("left").setLabel(what, color=theme.colors().muted)
+        self._view.setAccessibleName(f"{what} of the selected runs")
+        self._validation.setToolTip("Draw what the validations measured too, as points")
 
     # -- building ---------------------------------------------------------------------------------------------
 
@@ -137,6 +157,11 @@ class RunOverlay(QWidget):
         controls.addWidget(self._forgot)
         controls.addStretch(0)
         controls.addWidget(self._reset)
+        self._note = QLabel(self)
+        self._note.setObjectName("overlay_note")
+        self._note.setWordWrap(True)
+        theme.set_role(self._note, role="warning")
+        self._note.hide()
         plot = QHBoxLayout()
         plot.setSpacing(theme.SPACE)
         plot.addWidget(self._view, 1)
@@ -145,6 +170,7 @@ class RunOverlay(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.SPACE // 2)
         layout.addLayout(controls)
+        layout.addWidget(self._note)
         layout.addLayout(plot, 1)
 
     def _fill_legend(self) -> None:
@@ -187,11 +213,13 @@ class RunOverlay(QWidget):
         """One run a turn: smoothing a hundred thousand points takes a few milliseconds."""
         axis, smoothing, scaled = self.view.axis, self.view.smoothing, self.view.scaled
         for run, (line, points, forgot) in zip(self._runs, self._entries, strict=True):
-            history = run.history
-            losses = smooth(history.losses, smoothing) if smoothing else history.losses
-            line.setData(scaled(history.x(axis)), _drawable(losses))
+            history, rewards = run.history, self.shows_rewards
+            trained = history.figures(REWARD) if rewards else history.losses
+            losses = smooth(trained, smoothing) if smoothing else trained
+            line.setData(scaled(history.figures_x(REWARD, axis) if rewards else history.x(axis)), _drawable(losses))
             shown = self._validation.isChecked() or not len(history)
-            x, y = scaled(history.valid_x(axis)), _drawable(history.valid_losses)
+            x, y = _validated(history, axis, rewards=rewards)
+            x = scaled(x)
             points.setData(x, y) if shown else points.setData([], [])
             x, y = scaled(history.forgot_x(axis)), _drawable(history.forgot)
             forgot.setData(x, y) if self._forgot.isChecked() else forgot.setData([], [])
@@ -218,6 +246,15 @@ class RunOverlay(QWidget):
 
     def sizeHint(self) -> QSize:
         return QSize(600, 240)
+
+
+def _validated(history: RunHistory, axis: Axis, *, rewards: bool) -> tuple[Floats, Floats]:
+    """What the validations of a run measured; a reward is never drawn among losses."""
+    if rewards:
+        return history.valid_figures_x(REWARD, axis), _drawable(history.valid_figures(REWARD))
+    if history.is_rewarded:
+        return np.empty(0), np.empty(0)
+    return history.valid_x(axis), _drawable(history.valid_losses)
 
 
 def _drawable(losses: Floats) -> Floats:

@@ -13,6 +13,7 @@ from app.core.problem import UnusableError
 from app.core.run.difference import config_differences, run_config
 from app.core.run.reader import RunReader
 from app.core.run.summary import RunSummary
+from app.ui.runs.column import loss_kind
 from app.ui.runs.detail import RunDetail
 from app.ui.runs.difference_table import DifferenceTable, DifferenceView
 from app.ui.runs.overlay import OverlayRun, RunOverlay
@@ -113,7 +114,11 @@ class SelectedRuns(QFrame):
         if self._parts.currentIndex() == CURVES:
             found = [(run, self._readers.get(run.run.path)) for run in runs]
             self.overlay.show_runs(
-                [OverlayRun(str(run.run.path), run.name, reader.history) for run, reader in found if reader]
+                [
+                    OverlayRun(str(run.run.path), run.name, reader.history, loss_kind(run.method))
+                    for run, reader in found
+                    if reader
+                ]
             )
             return
         configs = [(run.name, self._configs.get(run.run.path)) for run in runs]

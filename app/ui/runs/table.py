@@ -210,7 +210,7 @@ def tip(one: RunSummary, column: Column) -> str:
     if column.key == "created":
         return f"{datetime.fromtimestamp(one.created):%A, %Y-%m-%d %H:%M:%S}"
     if column.key == "best" and one.best_iteration is not None:
-        return f"Best validation loss {loss_text(one.best_val_loss)}, at iteration {one.best_iteration:,}"
+        return f"{one.best_label} {loss_text(one.best_figure)}, at iteration {one.best_iteration:,}"
     if column.key in TRADE_COLUMNS:
         return TRADE_COLUMNS[column.key] if getattr(one, column.key) is not None else NOT_MEASURED
     if column.key == "curve":

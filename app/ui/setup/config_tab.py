@@ -10,10 +10,12 @@ from PySide6.QtWidgets import QApplication, QHBoxLayout, QLabel, QPushButton, QS
 
 from app.core.problem import Problem, Severity
 from app.core.quantity import bytes_text, percent_text, plural
+from app.core.run.folder import runs_dir
 from app.core.run.name import run_name
 from app.core.setup import plan
 from app.core.setup.check import check_config
 from app.core.setup.default import following_values
+from app.core.setup.disk import disk_problem, disk_text, run_bytes
 from app.core.setup.memory import MemoryFit
 from app.core.setup.step_plan import StepPlan
 from app.ui.data.inspector import SplitFigures
@@ -242,7 +244,26 @@ class ConfigTab(QWidget):
         self.targets.chooser.show_memory(known.total if known is not None else None)
         self.start_bar.set_problems(self.problems)
         self.start_bar.set_plan(self._plan())
+        self.start_bar.set_checking(self.is_checking)
         self._show_unknown()
+
+    @property
+    def is_checking(self) -> bool:
+        """True until the model and the rows of the data have been read: only then is it known what Start does."""
+        model, data = self.inspector, self.data_panel.inspector
+        is_read = model.last is not None or model.problem is not None
+        are_read = data.report is not None or data.problem is not None
+        return (model.is_busy and not is_read) or (data.is_reading and not are_read)
+
+    @property
+    def _written_bytes(self) -> int | None:
+        """About what the run writes; None while the model is not known."""
+        selection, inspection = self.selection.selection, self.selection.inspection
+        if selection is None or inspection is None:
+            return None
+        config, report = self.store.config, self.data_panel.report
+        count = plan.iterations(config, plan.train_examples(config, report))
+        return run_bytes(config, selection, inspection, count, report.bytes if report is not None else 0)
 
     @property
     def _valid_examples(self) -> int:
@@ -260,6 +281,12 @@ class ConfigTab(QWidget):
         told = [p for p in (self.inspector.problem, self.data_panel.problem) if p is not None]
         if (tokens := self._tokens) is not None and 0 < tokens.examples == tokens.untrained_examples:
             told.append(nothing_to_train(tokens))
+        if (written := self._written_bytes) is not None:
+            count = plan.iterations(
+                self.store.config, plan.train_examples(self.store.config, self.data_panel.report)
+            )
+            if (lacking := disk_problem(self.store.config, written, count, runs_dir())) is not None:
+                told.append(lacking)
         known, found = self.selection, self.estimate.estimate
         if found is not None and found.verdict is MemoryFit.WONT_FIT:
             said = (
@@ -285,7 +312,9 @@ class ConfigTab(QWidget):
         memory = f" It takes about {bytes_text(peak.total)} of memory" if peak is not None else ""
         time = self.estimate.run_time(config, count)
         memory += (f" and {time.text}." if time is not None else ".") if memory else ""
-        return f"Trains {what} in {plural(selection.adapted_modules, 'module')} for {long}.{memory}"
+        written = self._written_bytes
+        disk = f" {disk_text(written, runs_dir())}" if written is not None else ""
+        return f"Trains {what} in {plural(selection.adapted_modules, 'module')} for {long}.{memory}{disk}"
 
     def _show_unknown(self) -> None:
         unknown, fields = self.store.config.unknown_keys, self.fields

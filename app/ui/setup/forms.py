@@ -21,10 +21,11 @@ from app.ui.widget.message_bar import Notice, NoticeKind
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A form that runs are made in: its config, and what holds it back."""
+    """A form that runs are made in: its config, what holds it back, and whether that is still being found out."""
 
     store: ConfigStore
     find_problems: Callable[[], Sequence[Problem]]
+    is_checking: Callable[[], bool] = lambda: False
 
 
 class Forms(QObject):
@@ -39,9 +40,10 @@ class Forms(QObject):
         parent: QObject | None = None,
         *,
         find_problems: Callable[[], Sequence[Problem]] = lambda: (),
+        is_checking: Callable[[], bool] = lambda: False,
     ) -> None:
         super().__init__(parent)
-        self._in_use = self._plain = self._enhanced = Form(store, find_problems)
+        self._in_use = self._plain = self._enhanced = Form(store, find_problems, is_checking)
         self._undone: tuple[Form, TrainConfig] | None = None
 
     # -- which is in use --------------------------------------------------------------------------------------
@@ -56,9 +58,14 @@ class Forms(QObject):
         """The config of the form in use."""
         return self._in_use.store
 
-    def add_enhanced(self, store: ConfigStore, find_problems: Callable[[], Sequence[Problem]]) -> None:
+    def add_enhanced(
+        self,
+        store: ConfigStore,
+        find_problems: Callable[[], Sequence[Problem]],
+        is_checking: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Gives the form that has methods: configs of preference and reward training go there."""
-        self._enhanced = Form(store, find_problems)
+        self._enhanced = Form(store, find_problems, is_checking)
 
     def use(self, store: ConfigStore) -> None:
         """Says which form is in use."""

@@ -18,6 +18,7 @@ from app.ui.widget import theme
 from app.ui.widget.flow import Flow
 
 NAMED_ERRORS = 4
+_START, _CHECKING = "Start training", "Checking…"
 RUNNING = "A run is going on: stop it, or queue this one."
 MEMORY = "memory"  # the path of problems that are about the run's memory
 OTHER_NAMES = {"lora_parameters.keys": "Targets", MEMORY: "Memory"}
@@ -34,7 +35,7 @@ class StartBar(QFrame):
         super().__init__(parent)
         self.setObjectName("start_bar")
         self._sentence = ""
-        self._running = False
+        self._running = self._checking = False
         self._problems: Sequence[Problem] = ()
         self._build()
         theme.theme().changed.connect(self._dress)
@@ -53,6 +54,11 @@ class StartBar(QFrame):
     def set_running(self, running: bool) -> None:
         """While a run is on, a second one cannot be started; it can be queued."""
         self._running = running
+        self._show()
+
+    def set_checking(self, checking: bool) -> None:
+        """While model and data are read, Start is off and says so."""
+        self._checking = checking
         self._show()
 
     @property
@@ -81,10 +87,11 @@ class StartBar(QFrame):
         self.queue_button.setObjectName("enqueue")
         self.queue_button.setAccessibleName("Add to queue")
         self.queue_button.clicked.connect(self.queue_requested)
-        self.button = QPushButton("Start training", self)
+        self.button = QPushButton(_START, self)
         self.button.setObjectName("start")
         self.button.setAccessibleName("Start training")
         theme.set_role(self.button, kind="primary")
+        self.button.setMinimumWidth(self.button.sizeHint().width())  # nothing moves when its word changes
         self.button.clicked.connect(self.start_requested)
         buttons = Flow(align=Qt.AlignmentFlag.AlignRight)
         for button in (self.queue_button, self.button):
@@ -102,15 +109,18 @@ class StartBar(QFrame):
         c = theme.colors()
         found = {s: [p for p in self._problems if p.severity is s] for s in Severity}
         errors, warnings = found[Severity.ERROR], found[Severity.WARNING]
-        self.button.setEnabled(not errors and not self._running)
+        self.button.setEnabled(not errors and not self._running and not self._checking)
+        self.button.setText(_CHECKING if self._checking else _START)
         if errors:
             self._label.setText(f"<span style='color:{c.muted}'>Before the start: </span>{_links(errors, c.error)}")
         else:
             self._label.setText(RUNNING if self._running else self._sentence)
         self._warnings.setVisible(bool(warnings) and not errors)
         self._warnings.setText(f"{plural(len(warnings), 'warning')}: {_links(warnings, c.warning)}")
-        self.queue_button.setEnabled(not errors)
+        self.queue_button.setEnabled(not errors and not self._checking)
         why_not = "\n".join(p.sentence() for p in errors)
+        if self._checking:
+            why_not = "The model and the data are still being read"
         self.button.setToolTip(why_not or "Start the run in a worker of its own")
         self.queue_button.setToolTip(why_not or "Train this setup as it is now, after the runs that wait")
 

@@ -63,6 +63,8 @@ class UserActions(QObject):
         if found := errors(self.forms.in_use.find_problems()):
             self._hold_back(found, "The run cannot start yet.")
             return
+        if self._is_checking():
+            return
         self.forms.store.save_form()
         self._started = self.forms.in_use
         try:
@@ -75,6 +77,8 @@ class UserActions(QObject):
         """Puts the form as it is now at the end of the queue; errors hold it back and are named."""
         if found := errors(self.forms.in_use.find_problems()):
             self._hold_back(found, "The setup cannot be queued yet.")
+            return
+        if self._is_checking():
             return
         self.forms.store.save_form()
         config = self.forms.store.config
@@ -92,6 +96,12 @@ class UserActions(QObject):
             return
         self.forms.store.save_form()
         self.bundle_requested.emit(self.forms.store.config)
+
+    def _is_checking(self) -> bool:
+        """Says so while model and data are read: what is wrong with them is not known yet."""
+        if checking := self.forms.in_use.is_checking():
+            self._tell("The model and the data are still being read. Start when that is done.")
+        return checking
 
     def _hold_back(self, found: list[Problem], said: str) -> None:
         lines = "\n".join(problem.sentence() for problem in found)

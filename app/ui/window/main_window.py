@@ -26,6 +26,7 @@ from app.core.run.folder import RunDir, runs_dir
 from app.ui.compare.answerer import Answerer
 from app.ui.form.store import ConfigStore
 from app.ui.run.panel import RunPanel
+from app.ui.run.question import stop_run
 from app.ui.run.session import RunSession, RunState
 from app.ui.setup.config_tab import ConfigTab
 from app.ui.setup.enhanced_tab import EnhancedTab, baseline
@@ -80,8 +81,10 @@ class MainWindow(QMainWindow):
         self.answerer = Answerer(self)
         self.inspector = Inspector(self)
         self._build()
-        self.forms = Forms(store, self, find_problems=self._problems)
-        self.forms.add_enhanced(self.enhanced_store, self._enhanced_problems)
+        self.forms = Forms(
+            store, self, find_problems=self._problems, is_checking=lambda: self.setup_tab.is_checking
+        )
+        self.forms.add_enhanced(self.enhanced_store, self._enhanced_problems, lambda: self.enhanced_tab.is_checking)
         self.user_actions = UserActions(self.forms, session, self)
         self.queue_actions = QueueActions(self.user_actions, self._form_in_use, self)
         self.export_actions = ExportActions(self)
@@ -201,7 +204,7 @@ class MainWindow(QMainWindow):
             (menu.sweep, self.queue_actions.ask_sweep),
             (menu.pause, self._on_pause),
             (menu.park, self.session.park),
-            (menu.stop, self.session.stop),
+            (menu.stop, self._on_stop),
             (menu.resume, self.user_actions.resume_run),
             (menu.compare, self.user_actions.compare_run),
             (menu.chat, self.user_actions.chat_run),
@@ -420,6 +423,9 @@ class MainWindow(QMainWindow):
             self.session.go_on()
         else:
             self.session.pause()
+
+    def _on_stop(self) -> None:
+        stop_run(self.session, self)
 
     def _tell(self, text: str) -> None:
         self.messages.tell(Notice(text))

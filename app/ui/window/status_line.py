@@ -10,6 +10,7 @@ from app.ui.run.session import RunSession
 from app.ui.run.word import PILLS
 from app.ui.widget import theme
 
+SOON_MS = 120  # figures change at most so often
 REFRESH_MS = 1000  # while a run is live its time left goes down without an event
 
 
@@ -36,6 +37,12 @@ class StatusLine(QStatusBar):
         self._refreshing.timeout.connect(self._show_run)
         session.state_changed.connect(self._on_state)
         session.emitted.connect(self._show_device)
+        # As soon as the panel: the same figures stand in both.
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(SOON_MS)
+        self._soon.timeout.connect(self._show_run)
+        session.emitted.connect(self._show_soon)
         self._on_state()
 
     def _on_state(self) -> None:
@@ -44,6 +51,10 @@ class StatusLine(QStatusBar):
             self._refreshing.start()
         else:
             self._refreshing.stop()
+
+    def _show_soon(self) -> None:
+        if not self._soon.isActive():
+            self._soon.start()
 
     def _show_run(self) -> None:
         session, history = self._session, self._session.history

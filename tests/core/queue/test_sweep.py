@@ -171,7 +171,7 @@ def result(values: dict[str, object], loss: float | None) -> SweepResult:
 
 
 def summary(loss: float) -> RunSummary:
-    return replace(summarize(RunDir(Path("/nowhere"))), best_val_loss=loss)
+    return replace(summarize(RunDir(Path("/nowhere"))), best_val_loss=0.5, trained_val_loss=loss)
 
 
 def test_the_best_is_the_lowest_finite_loss() -> None:

@@ -185,3 +185,22 @@ def test_what_was_forgotten_after_the_point_of_a_resume_is_forgotten() -> None:
 
 def test_a_run_that_measured_nothing_of_it_says_so() -> None:
     assert fed(started(), report(4, [1.0]), validated(4, 0.5)).traded is None
+
+
+def test_the_iteration_is_that_of_whatever_told_of_the_latest() -> None:
+    history = fed(started(), report(25, [2.0]), event.Paused(iteration=31))
+    assert history.iteration == 31
+    history.feed(event.CheckpointSaved(iteration=20, path="adapters/best", kind="best"))
+    assert history.iteration == 31
+    history.feed(event.Finished(reason="paused", iteration=33))
+    assert history.iteration == 33
+    history.feed(started(iteration=30))
+    assert history.iteration == 30
+
+
+def test_the_best_of_trained_weights_is_never_the_untrained_models() -> None:
+    history = fed(started(), validated(0, 1.0, best=True))
+    assert (history.best_trained, history.best and history.best.val_loss) == (None, 1.0)
+    for found in (validated(10, 3.0), validated(20, 2.0)):
+        history.feed(found)
+    assert (history.best_trained, history.best and history.best.val_loss) == (2.0, 1.0)

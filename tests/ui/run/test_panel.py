@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QLabel, QProgressBar, QPushButton, QToolButton
+from PySide6.QtWidgets import QLabel, QMessageBox, QProgressBar, QPushButton, QToolButton
 from pytestqt.qtbot import QtBot
 
 from app.core.config.train_config import TrainConfig
@@ -42,6 +42,17 @@ def said(panel: RunPanel, name: str) -> str:
 
 def button(panel: RunPanel, name: str) -> QPushButton:
     return child(panel, QPushButton, name)
+
+
+def stop(panel: RunPanel) -> None:
+    """Stop, and the answer to the question that comes before anything is saved."""
+    click(panel, "run_stop")
+    answer(panel, "Stop and save")
+
+
+def answer(panel: RunPanel, text: str) -> None:
+    box = child(panel, QMessageBox, "stop_question")
+    next(one for one in box.buttons() if one.text() == text).click()
 
 
 def click(panel: RunPanel, name: str) -> None:
@@ -91,6 +102,9 @@ def test_stop_is_honest_and_the_end_offers_the_comparison(
 ) -> None:
     worker = started(session, workers)
     click(panel, "run_stop")
+    answer(panel, "Keep training")
+    assert (worker.commands, said(panel, "run_state")) == ([], "Training")
+    stop(panel)
     assert worker.commands == [Stop()]
     assert said(panel, "run_sentence") == "Stopping after this iteration, then saving…"
     assert not button(panel, "run_stop").isEnabled()
@@ -109,7 +123,7 @@ def test_a_worker_that_does_not_stop_can_be_ended(
     panel: RunPanel, session: RunSession, workers: list[FakeWorker]
 ) -> None:
     worker = started(session, workers)
-    click(panel, "run_stop")
+    stop(panel)
     panel.page.summary._patience.timeout.emit()
     assert button(panel, "run_stop").text() == "End now"
     click(panel, "run_stop")
@@ -397,3 +411,24 @@ def test_what_was_learned_and_forgotten_stands_among_the_figures(
     assert not child(panel, QLabel, "figure.elapsed").isVisible()
     worker.say(event.Progressed(phase="Weighing what was learned against what was forgotten", done=2, total=9))
     assert said(panel, "run_sentence") == "Weighing what was learned against what was forgotten (2 of 9)…"
+
+
+def test_a_run_with_something_saved_stops_without_a_question(
+    panel: RunPanel, session: RunSession, workers: list[FakeWorker]
+) -> None:
+    worker = started(session, workers)
+    session.run.adapters.mkdir()  # type: ignore[union-attr]
+    (session.run.adapters / "adapters.safetensors").write_bytes(b"")  # type: ignore[union-attr]
+    click(panel, "run_stop")
+    assert worker.commands == [Stop()]
+    assert panel.findChild(QMessageBox, "stop_question") is None
+
+
+def test_the_question_goes_when_the_run_ends_meanwhile(
+    panel: RunPanel, session: RunSession, workers: list[FakeWorker]
+) -> None:
+    worker = started(session, workers)
+    click(panel, "run_stop")
+    worker.end(event.Finished(reason="completed", iteration=600))
+    assert not child(panel, QMessageBox, "stop_question").isVisible()
+    assert worker.commands == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +27,18 @@ from app.core.model.adapter_file import ADAPTER_FILE
 from app.core.protocol import event
 from app.core.run.catalog import RunCatalog
 from app.core.run.folder import RunDir, prepare_run
+from app.core.run.history import RunHistory
 from app.core.run.note import RunNote, load_note, save_note
 from app.core.run.summary import summarize
 from app.core.system.setting import load_settings
 from app.ui.runs.action_bar import move_to_trash
-from app.ui.runs.column import COLUMN_KEYS, RUN_COLUMNS, created_text
+from app.ui.runs.column import COLUMN_KEYS, RUN_COLUMNS, created_text, loss_kind
+from app.ui.runs.overlay import OverlayRun, RunOverlay
 from app.ui.runs.tab import RunsTab
 from app.ui.widget import theme
 from tests.core.tracker.event_file import scalars
 from tests.ui.child import child
-from tests.ui.synthetic_run import events
+from tests.ui.synthetic_run import events, report
 
 NOON = 1_700_000_000.0
 
@@ -493,3 +496,62 @@ def test_what_was_forgotten_is_listed_told_and_laid_over(qtbot: QtBot, tab: Runs
     qtbot.waitUntil(lambda: not overlay.is_busy)
     place = [run.key for run in overlay._runs].index(str(runs[0].path))
     assert items[place].getOriginalDataset()[1].tolist() == [0.0, 0.0345]
+
+
+def rewarded(best: float) -> RunHistory:
+    """A run that was measured by its reward: its loss is that with the sign changed."""
+    found = RunHistory()
+    for one in (
+        event.Started(iterations=20, iterations_per_epoch=10, train_examples=10, valid_examples=2),
+        report(10, [0.01] * 10).model_copy(update={"figures": {"reward": best / 2}}),
+        event.Validated(iteration=10, val_loss=-best, best=True, figures={"reward": best}),
+    ):
+        found.feed(one)
+    return found
+
+
+def plain() -> RunHistory:
+    found = RunHistory()
+    for one in events(100):
+        found.feed(one)
+    return found
+
+
+def test_rewards_are_drawn_as_rewards(qtbot: QtBot) -> None:
+    overlay = RunOverlay()
+    qtbot.addWidget(overlay)
+    overlay.view.set_smoothing(0)
+    overlay.show_runs([OverlayRun("a", "a", rewarded(0.6), "GRPO"), OverlayRun("b", "b", rewarded(0.8), "GRPO")])
+    qtbot.waitUntil(lambda: not overlay.is_busy)
+    assert {key: y.tolist() for key, (_, y) in overlay.curves().items()} == {"a": [0.3], "b": [0.4]}
+    assert [points.getOriginalDataset()[1].tolist() for _, points, _ in overlay._entries] == [[0.6], [0.8]]
+    assert overlay._plot.getAxis("left").labelText == "Reward"
+    assert child(overlay, QLabel, "overlay_note").isHidden()
+
+
+def test_losses_of_unlike_methods_share_an_axis_with_a_word(qtbot: QtBot) -> None:
+    overlay = RunOverlay()
+    qtbot.addWidget(overlay)
+    overlay.show_runs([OverlayRun("a", "a", rewarded(0.6), "GRPO"), OverlayRun("b", "b", plain(), "supervised")])
+    qtbot.waitUntil(lambda: not overlay.is_busy)
+    note = child(overlay, QLabel, "overlay_note")
+    assert "different methods" in note.text()
+    assert "GRPO, supervised" in note.text()
+    assert not note.isHidden()
+    # The reward is no loss: it is not among them.
+    assert overlay._entries[0][1].getOriginalDataset()[0] is None or not len(
+        overlay._entries[0][1].getOriginalDataset()[0]
+    )
+
+
+def test_a_reward_is_called_one_in_the_list(runs: list[RunDir]) -> None:
+    found = replace(summarize(runs[0]), best_val_loss=-0.525, rewarded=True)
+    best = next(column for column in RUN_COLUMNS if column.key == "best")
+    assert best.text(found) == "reward 0.5250"
+    assert (found.best_label, found.best_figure) == ("Best mean reward", 0.525)
+    assert best.text(replace(found, rewarded=False, best_val_loss=1.25)) == "1.2500"
+
+
+@pytest.mark.parametrize(("method", "kind"), [("lora", "supervised"), ("dpo lora", "DPO"), ("grpo dora", "GRPO")])
+def test_a_loss_is_of_its_method(method: str, kind: str) -> None:
+    assert loss_kind(method) == kind

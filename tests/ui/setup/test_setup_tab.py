@@ -1,5 +1,7 @@
 """The Setup tab with real widgets: every field reaches the config, every problem its field, Start is honest."""
 
+import json
+import re
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -585,3 +587,26 @@ def test_a_new_setup_follows_its_data_until_somebody_sets_a_value(
     tab.store.set("data", str(texts))
     qtbot.waitUntil(lambda: tab.data_panel.report is not None, timeout=ANSWER_MS)
     qtbot.waitUntil(lambda: not tab.store.config.mask_prompt, timeout=ANSWER_MS)
+
+
+def test_start_is_off_until_model_and_data_are_read(
+    qtbot: QtBot, tab: SetupTab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = find(tab, "start", QPushButton)
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("".join(json.dumps({"text": f"Row {number}."}) + "\n" for number in range(50)))
+    fresh = write_model(tmp_path / "never-seen")
+    tab.store.set_many({"model": str(fresh), "data": str(rows)})
+    tab.check()
+    assert (start.text(), start.isEnabled()) == ("Checking…", False)
+    qtbot.waitUntil(start.isEnabled, timeout=ANSWER_MS)
+    assert start.text() == "Start training"
+    assert (tab.selection.selection is not None, tab.data_panel.report is not None) == (True, True)
+    # What it will write, and what is free, is said before Start; too little room is a warning at Save every.
+    assert re.search(r"It writes up to [\d.,]+ MB; [\d.,]+ [MGT]B are free\.", tab.start_bar.text)
+    monkeypatch.setattr("app.core.setup.disk.free_bytes", lambda _folder: 1000)
+    tab.check()
+    found = [problem for problem in tab.problems if problem.path == "save_every"]
+    assert [problem.severity for problem in found] == [Severity.WARNING]
+    assert "only 1 kB are free" in found[0].message
+    assert "1 kB are free" in tab.start_bar.text
