@@ -49,9 +49,8 @@ def disk_problem(config: TrainConfig, needed: int, iterations: int, folder: Path
     free = free_bytes(folder)
     if needed <= free:
         return None
-    said = (
-        f"The run writes up to {bytes_text(needed)}, with {plural(checkpoint_count(config, iterations), 'checkpoint')}"
-    )
+    saved = plural(checkpoint_count(config, iterations), "checkpoint")
+    said = f"The run writes up to {bytes_text(needed)}, with {saved}"
     said += f"; only {bytes_text(free)} are free in {folder}."
     hint = "Save less often, or free some space. A full disk pauses the run with its state safe."
     return Problem("save_every", said, Severity.WARNING, hint)

@@ -110,6 +110,12 @@ class MessageBar(QWidget):
         self.show()
         self._settle()
 
+    def withdraw(self, text: str) -> None:
+        """Takes away what begins with this text: it stands in a better place by now."""
+        for banner in list(self._banners):
+            if banner.message.text.startswith(text):
+                self._remove(banner)
+
     def messages(self) -> list[Notice]:
         """What stands there now, newest first."""
         return [banner.message for banner in self._banners[:SHOWN_AT_ONCE]]

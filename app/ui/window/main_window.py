@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 
 from app import __version__
 from app.core.problem import Problem
-from app.core.protocol.event import Event, Warned
+from app.core.protocol.event import Event, Finished, Warned
 from app.core.run.folder import RunDir, runs_dir
 from app.ui.compare.answerer import Answerer
 from app.ui.form.store import ConfigStore
@@ -354,6 +354,8 @@ class MainWindow(QMainWindow):
     def _on_event(self, found: Event) -> None:
         if isinstance(found, Warned) and self.session.is_live:
             self._warn(f"{found.message} {found.hint}".strip())
+        elif isinstance(found, Finished) and found.message and self.run_panel.isVisible():
+            self.messages.withdraw(found.message)  # the panel has it, and keeps it
 
     def _problems(self) -> list[Problem]:
         self.setup_tab.check()

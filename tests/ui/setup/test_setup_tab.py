@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from app.core.config.train_config import TrainConfig
 from app.core.problem import Severity
 from app.core.quantity import bytes_text
 from app.core.setup.config_file import parse_config
+from app.core.system import starter
 from app.core.system.setting import load_settings
 from app.core.target.preset import PRESETS
 from app.ui.form.number_box import NumberBox
@@ -595,7 +597,7 @@ def test_start_is_off_until_model_and_data_are_read(
     start = find(tab, "start", QPushButton)
     rows = tmp_path / "rows.jsonl"
     rows.write_text("".join(json.dumps({"text": f"Row {number}."}) + "\n" for number in range(50)))
-    fresh = write_model(tmp_path / "never-seen")
+    fresh = shutil.copytree(starter.model_dir(), tmp_path / "never-seen")
     tab.store.set_many({"model": str(fresh), "data": str(rows)})
     tab.check()
     assert (start.text(), start.isEnabled()) == ("Checking…", False)

@@ -302,6 +302,9 @@ def test_a_run_is_started_paused_stopped_and_offers_the_comparison(
     assert child(ready, QLabel, "status").text().startswith("Training · iteration 300 of 600")
     action(ready, "run.pause").trigger()
     action(ready, "run.stop").trigger()
+    assert worker.commands == [Pause()]  # nothing is saved yet: it asks
+    box = child(ready, QMessageBox, "stop_question")
+    next(one for one in box.buttons() if one.text() == "Stop and save").click()
     assert worker.commands == [Pause(), Stop()]
     run = ready.session.run
     assert run is not None
@@ -344,6 +347,17 @@ def test_a_changed_config_is_put_back_from_the_message(ready: MainWindow, worker
     job = read_job(run.path)
     assert isinstance(job, TrainJob)
     assert (job.as_before, job.extend_to) == (True, 40)
+
+
+def test_what_a_run_said_last_is_not_told_twice(ready: MainWindow, workers: list[FakeWorker]) -> None:
+    ready.user_actions.start()
+    said = "No measurement was better than the untrained model's: the adapter holds the last weights."
+    worker = trainers(workers)[0]
+    worker.say(*synthetic_run.events(until=25, ending=""), event.Warned(message=said, hint="Try other data."))
+    assert messages(ready) == [f"{said} Try other data."]
+    worker.end(event.Finished(reason="completed", iteration=600, message=said))
+    assert not any(said in text for text in messages(ready))
+    assert said in child(ready.run_panel, QLabel, "run_sentence").text()
 
 
 def test_a_full_disk_is_told_as_the_worker_says_it(ready: MainWindow, workers: list[FakeWorker]) -> None:
