@@ -6,10 +6,7 @@ import re
 from pathlib import PurePath
 
 # Names that say what kind of thing lies there, and not which one: the folder around them is told instead.
-GENERIC = frozenset((
-    "model", "models", "data", "dataset", "datasets", "train", "training", "examples", "base", "snapshots", "mlx",
-    "adapters", "adapter", "best", "checkpoint", "final", "output", "raw", "processed", "default",
-))  # fmt: skip
+GENERIC = frozenset(("model", "models", "data", "dataset", "datasets", "train", "training", "snapshots"))
 _HUB_FOLDER = re.compile(r"^(?:models|datasets)--(?:.+?--)?(.+)$")  # how the hub's cache names a repository
 _COMMIT = re.compile(r"^[0-9a-f]{40}$")
 _DATA_SUFFIX = re.compile(r"\.(?:jsonl?|csv|tsv|parquet|arrow|txt|md|zip|xlsx|gz|docx|pdf|epub)$", re.IGNORECASE)

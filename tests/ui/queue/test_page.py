@@ -427,6 +427,7 @@ def window(qtbot: QtBot, workers: list[FakeWorker], monkeypatch: pytest.MonkeyPa
     assert workers == []
     monkeypatch.setattr("app.ui.worker.job.WorkerProcess", FakeWorker)
     monkeypatch.setattr("app.ui.setup.setup_tab.SetupTab._found", lambda _: [])
+    monkeypatch.setattr("app.ui.setup.setup_tab.SetupTab.is_checking", False)
     found = MainWindow(form_store(), RunSession(), Appearance())
     qtbot.addWidget(found, before_close_func=forget_run)
     found.store.set_many({"model": "/m", "data": "/d", "adapter_name": "friendly"})
@@ -451,7 +452,7 @@ def test_the_form_is_queued_also_while_a_run_trains(window: MainWindow, workers:
     [entry] = window.user_actions.queue.state.entries
     assert entry.load().lora_parameters.rank == 4, "as it was when it was queued"
     said = window.messages.messages()[0]
-    assert "“friendly” is in the queue now. It is next." in said.text
+    assert "“friendly · 2” is in the queue now. It is next." in said.text  # the run that trains has the name
     assert said.act is not None
     said.act()
     switch = child(window, QTabBar, "runs.switch")

@@ -55,6 +55,7 @@ def forget_run(window: MainWindow) -> None:
 def ready(window: MainWindow, monkeypatch: pytest.MonkeyPatch) -> MainWindow:
     """A window whose form has nothing that holds back Start."""
     monkeypatch.setattr("app.ui.setup.setup_tab.SetupTab._found", lambda _: [])
+    monkeypatch.setattr("app.ui.setup.setup_tab.SetupTab.is_checking", False)
     window.store.set_many({"model": "/m", "data": "/d", "adapter_name": "friendly"})
     window.setup_tab.check()
     return window
