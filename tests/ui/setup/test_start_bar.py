@@ -9,7 +9,7 @@ from app.core.system.setting import load_settings, save_settings
 from app.ui.setup.start_bar import problem_name
 
 
-@pytest.mark.parametrize(("reading", "name"), [("peft", "LoRA alpha"), ("mlx", "LoRA scale")])
+@pytest.mark.parametrize(("reading", "name"), [("peft", "LoRA alpha"), ("scale", "LoRA scale")])
 def test_the_scale_is_called_as_its_field_is(reading: str, name: str, home: object) -> None:  # noqa: ARG001
     save_settings(load_settings().model_copy(update={"alpha_convention": reading}))
     assert problem_name(Problem("lora_parameters.scale", "It is hot.")) == name
