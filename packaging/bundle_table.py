@@ -1,9 +1,10 @@
 """Held-out losses of the same bundle, trained by MLX here and by torch as elsewhere: a table, and the means.
 
-    python packaging/bundle_table.py [--seeds N] [--iterations N]
+    python packaging/bundle_table.py [--seeds N] [--iterations N] [--own-start]
 
-It needs the extra `torch`. Each seed is one run of the starter in either program, from adapters that each draws for
-itself; both adapters are then measured here, by `luthier evaluate`, on rows that neither has seen.
+It needs the extra `torch`. Each seed is one run of the starter in either program, from the same first values of the
+adapter; both are then measured here, by `luthier evaluate`, on rows that neither has seen. With ``--own-start``
+each draws its own first values: how far apart runs of two seeds are, too.
 """
 
 from __future__ import annotations
@@ -46,13 +47,14 @@ def setup_of(seed: int, iterations: int) -> TrainConfig:
     return config.with_values(values)
 
 
-def pair(folder: Path, config: TrainConfig) -> tuple[float, float, float]:
+def pair(folder: Path, config: TrainConfig, *, own_start: bool) -> tuple[float, float, float]:
     """Held-out losses, nats a token, of the base and of the adapters of MLX and torch."""
     folder.mkdir()
     file = folder / "config.yaml"
     save_config(config, file)
     luthier("train", file, "--run-dir", folder / "here", "--json")
-    luthier("bundle", file, "--out", folder / "bundle", "--with-model", "--json")
+    drawn = ["--no-same-start"] if own_start else []
+    luthier("bundle", file, "--out", folder / "bundle", "--with-model", "--json", *drawn)
     command = [sys.executable, str(folder / "bundle" / "train.py"), "--run", str(folder / "there")]
     environment = os.environ | {"HF_HUB_OFFLINE": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -72,12 +74,14 @@ def main() -> int:
     asked = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     asked.add_argument("--seeds", type=int, default=3)
     asked.add_argument("--iterations", type=int, default=480)
+    asked.add_argument("--own-start", action="store_true")
     options = asked.parse_args()
     rows = []
     print("| seed | base | MLX | torch | torch ÷ MLX |\n|---|---|---|---|---|")
     with tempfile.TemporaryDirectory(prefix="luthier-bundle-table-") as temporary:
         for seed in range(options.seeds):
-            base, here, there = pair(Path(temporary) / str(seed), setup_of(seed, options.iterations))
+            place = Path(temporary) / str(seed)
+            base, here, there = pair(place, setup_of(seed, options.iterations), own_start=options.own_start)
             rows.append((here, there))
             print(f"| {seed} | {base:.4f} | {here:.4f} | {there:.4f} | {there / here:.4f} |", flush=True)
     here, there = (sum(column) / len(rows) for column in zip(*rows, strict=True))

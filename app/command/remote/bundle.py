@@ -29,6 +29,10 @@ def bundle(
     kaggle_user: Annotated[
         str, typer.Option(metavar="NAME", help="Your name on Kaggle: its client's files are written as well.")
     ] = "",
+    same_start: Annotated[
+        bool,
+        typer.Option(help="Begin there with the very values that the adapter begins with here; takes some room."),
+    ] = True,
     as_json: AsJson = False,
 ) -> int:
     """Seals a setup: tokens, labels, targets and a script that trains them with torch. Ctrl-C leaves nothing."""
@@ -48,6 +52,7 @@ def bundle(
         torch_model=torch_model,
         four_bit=four_bit,
         kaggle_user=kaggle_user,
+        same_start=same_start,
     )
     data = result_of(job, quiet=as_json)
     if as_json:

@@ -184,6 +184,7 @@ class BundleJob(Job):
 
     ``with_model`` takes the model's files along; else it is loaded from the hub there, as ``torch_model`` where
     that is given. ``four_bit`` loads it in 4 bit. With a ``kaggle_user`` Kaggle's own files are there as well.
+    ``same_start`` brings the values that the adapter begins with here.
     """
 
     task: Literal["bundle"] = "bundle"
@@ -193,6 +194,7 @@ class BundleJob(Job):
     torch_model: str = ""
     four_bit: bool = False
     kaggle_user: str = ""
+    same_start: bool = True
 
 
 class ServeJob(Job):

@@ -21,16 +21,15 @@ from app.core.data.prepare import CancelledError
 from app.core.export.destination import destination_problems
 from app.core.problem import Problem, Severity, UnusableError, errors
 from app.core.protocol import event
-from app.core.protocol.job import BundleJob, ExportJob, TrainJob
+from app.core.protocol.job import BundleJob, TrainJob
 from app.core.run.folder import RUN_SETUP, prepare_run
 from app.core.setup.config_file import RUN_CONFIG, save_config
 from app.worker.bundle.model import bring_model, bundled_model
 from app.worker.bundle.rows import write_rows
 from app.worker.bundle.schedule import schedule_of
+from app.worker.bundle.start import write_first_values, write_given_start
 from app.worker.bundle.target import bundled_targets
-from app.worker.export.peft import PeftWriter
-from app.worker.export.task import plan_of, staged
-from app.worker.export.tuned_model import TunedModel
+from app.worker.export.task import staged
 from app.worker.process.channel import Channel
 from app.worker.process.control import Control, StoppedError
 from app.worker.process.job import job_config
@@ -125,11 +124,14 @@ def _written(
     if model.folder:
         bring_model(base, folder / model.folder, reporter.phase("Copying the model"))
     rows = write_rows(folder, config, found.rows, reporter.phase("Writing the tokens"))
+    has_start = bool(config.resume_adapter_file) or job.same_start
     if config.resume_adapter_file:
-        _write_start(config, folder / START_FOLDER, reporter)
+        write_given_start(config, folder / START_FOLDER, reporter.phase)
+    elif has_start:
+        write_first_values(config, folder / START_FOLDER)
     ends = sorted(int(token) for token in found.tokenizer.eos_token_ids)
     schedule: BundledRates = schedule_of(config)
-    recipe = recipe_of(config, model, targets, rows, schedule, ends, has_start=bool(config.resume_adapter_file))
+    recipe = recipe_of(config, model, targets, rows, schedule, ends, has_start=has_start)
     write_recipe(folder, recipe)
     # What a run's folder holds of its setup: the run opens here when it comes back.
     save_config(asked.with_value("adapter_path", ""), folder / RUN_SETUP)
@@ -138,15 +140,6 @@ def _written(
         shutil.copyfile(Path(config.reward_functions_file).expanduser(), folder / "own_rewards.py")
     write_scripts(folder, recipe, job.kaggle_user)
     return model, targets.modules
-
-
-def _write_start(config: TrainConfig, folder: Path, reporter: Reporter) -> None:
-    """The adapter that the run begins with, in PEFT's form."""
-    assert config.resume_adapter_file is not None
-    source = Path(config.resume_adapter_file).expanduser()
-    plan = plan_of(ExportJob(source=source, model=config.model, format="peft", out=folder))
-    folder.mkdir()
-    PeftWriter().write(plan, TunedModel.of(plan), folder, reporter.phase)
 
 
 def _warnings(config: TrainConfig, model: BundledModel) -> list[Problem]:

@@ -126,6 +126,21 @@ def test_each_method_computes_what_luthier_does(place: Path, tmp_path: Path, cas
     assert recorded_state(there[-1]) == "finished"
 
 
+@pytest.mark.parametrize("kind", ["lora", "dora"])
+def test_a_new_adapter_begins_there_as_it_does_here(place: Path, tmp_path: Path, kind: str) -> None:
+    """The same seed is the same run, not one like it."""
+    config = short(place, "chats", resume_adapter_file=None, fine_tune_type=kind, learning_rate=5e-3, seed=11)
+    _, here = start(config, tmp_path / "here")
+    out = bundled(tmp_path, config)
+    assert (out / "start" / "adapter_model.safetensors").is_file()
+    there = losses_in(train_here(out, tmp_path / "there"))
+    np.testing.assert_allclose(there, here.losses, atol=CLOSE)
+    assert abs(there[0] - there[4]) > 1e-3
+    without = bundled(tmp_path / "without", config, same_start=False)
+    assert not (without / "start").exists()
+    assert not recipe_in(without)["has_start"]
+
+
 def test_the_adapter_opens_here_with_the_same_logits(place: Path, tmp_path: Path) -> None:
     config = short(place, "chats", iters=4, resume_adapter_file=None, targets="attention", num_layers=2,
                    final_adapter="best")  # fmt: skip
