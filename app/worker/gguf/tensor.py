@@ -51,15 +51,28 @@ class TensorNames:
 
         mlx-lm turns the first half of a head against its second, llama.cpp's llama neighbours.
         """
+        heads = self._turned_heads(path)
+        return array if heads is None else _reordered(array, (heads, 2, -1))
+
+    def in_own_order(self, path: str, array: mx.array) -> mx.array:
+        """The reverse of `in_order`: rows of a file as mlx-lm expects them."""
+        heads = self._turned_heads(path)
+        return array if heads is None else _reordered(array, (heads, -1, 2))
+
+    def _turned_heads(self, path: str) -> int | None:
+        """How many heads the rows of a matrix belong to, if their order is another one there."""
         part = path.rpartition(".")[0].rpartition(".")[2]
         if not self._architecture.interleaved or self._args.get("rope_traditional"):
-            return array
+            return None
         if part not in ("q_proj", "k_proj"):
-            return array
-        key = "num_attention_heads" if part == "q_proj" else "num_key_value_heads"
-        heads, rows = int(self._args[key]), array.shape[0]
-        halves = array.reshape(heads, 2, rows // heads // 2, *array.shape[1:])
-        return mx.contiguous(halves.swapaxes(1, 2).reshape(array.shape))
+            return None
+        return int(self._args["num_attention_heads" if part == "q_proj" else "num_key_value_heads"])
+
+
+def _reordered(array: mx.array, divided: tuple[int, int, int]) -> mx.array:
+    """``array`` with its rows divided so, and the two inner parts changed for each other."""
+    parted = array.reshape(*divided, *array.shape[1:])
+    return mx.contiguous(parted.swapaxes(1, 2).reshape(array.shape))
 
 
 def model_tensors(architecture: GgufArchitecture, model: nn.Module, wanted: TensorType) -> Iterator[GgufTensor]:
