@@ -25,9 +25,21 @@ from tests.worker.answering_model import make_adapter, make_model
 from tests.worker.export import planted
 from tests.worker.export.exporting import run_export
 
-GOOD = ("adapter", "fused", "peft", "hf", "gguf")
+GOOD = ("adapter", "fused", "peft", "hf", "gguf", "gguf-adapter")
 KINDS = ("lora", "dora", "full")
 SCALES = (1.0, 0.5)
+# What each kind of adapter has: the others are refused, and told why.
+OF_KIND = {
+    "lora": GOOD,
+    "dora": tuple(one for one in GOOD if one != "gguf-adapter"),
+    "full": tuple(one for one in GOOD if one not in ("peft", "gguf-adapter")),
+}
+FAULTY = {
+    "fused": planted.IN_MODELS,
+    "hf": planted.IN_MODELS,
+    "peft": planted.IN_ADAPTERS,
+    "gguf-adapter": planted.IN_GGUF_ADAPTERS,
+}
 
 
 def quiet(_phase: str) -> Progress:
@@ -60,8 +72,8 @@ def main() -> None:
 def good(root: Path, adapter: Path, kind: str, scale: float) -> None:
     """Every format of one adapter, where it has it."""
     for to in GOOD:
-        if (kind == "full" and to == "peft") or (kind == "dora" and scale != 1.0):
-            continue  # refused, and told why
+        if to not in OF_KIND[kind] or (kind == "dora" and scale != 1.0):
+            continue
         out = root / f"good-{kind}-{scale}-{to}"
         _, said = run_export(root, adapter, to, out=out, prompts=6, options={"scale": scale})
         (told,) = [one.data["certificate"] for one in said if one.type == "result"]  # type: ignore[attr-defined]
@@ -70,7 +82,7 @@ def good(root: Path, adapter: Path, kind: str, scale: float) -> None:
 
 def faults(root: Path, base: Path, adapter: Path) -> None:
     """Each fault in each format that can have it."""
-    for to, planting in (("fused", planted.IN_MODELS), ("hf", planted.IN_MODELS), ("peft", planted.IN_ADAPTERS)):
+    for to, planting in FAULTY.items():
         plan = plan_of(ExportJob(source=adapter, format=to, out=root / f"good-lora-1.0-{to}"))
         evidence = evidence_of(plan, TunedModel.of(plan), 6, quiet)
         for name, (fault, _) in planting.items():

@@ -1,4 +1,4 @@
-"""An adapter's GGUF file read again and put on its base: what another program would make of it, where none is here."""
+"""An adapter's GGUF file read again and put on its base, where no other program is here to do it."""
 
 from __future__ import annotations
 

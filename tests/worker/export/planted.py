@@ -7,9 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import mlx.core as mx
+import numpy as np
+import numpy.typing as npt
+from gguf import GGUFReader, GGUFWriter, Keys
 
 from tests.worker.training import saved_arrays
 
+Arrays = dict[str, npt.NDArray[np.float32]]
 WEIGHTS, PEFT = "model.safetensors", "adapter_model.safetensors"
 LAYER = "model.layers.1."
 
@@ -75,6 +79,33 @@ def swapped_rotation(folder: Path, _base: Path) -> None:
     _change(folder / (PEFT if (folder / PEFT).is_file() else WEIGHTS), turned)
 
 
+def dropped_from_gguf(folder: Path, _base: Path) -> None:
+    """One matrix was left out of the adapter's file."""
+    _change_gguf(
+        folder, lambda alpha, arrays: (alpha, {n: a for n, a in arrays.items() if "blk.1.attn_v" not in n})
+    )
+
+
+def wrong_gguf_alpha(folder: Path, _base: Path) -> None:
+    """Half the factor."""
+    _change_gguf(folder, lambda alpha, arrays: (alpha / 2, arrays))
+
+
+def swapped_gguf_rotation(folder: Path, _base: Path) -> None:
+    """Queries and keys in the other order of their halves."""
+    heads = {"attn_q.": 4, "attn_k.": 2}
+
+    def turned(alpha: float, arrays: Arrays) -> tuple[float, Arrays]:
+        found = dict(arrays)
+        for name, array in arrays.items():
+            for matrix, count in heads.items():
+                if matrix in name and name.endswith("lora_b"):
+                    found[name] = array.reshape(count, 2, -1, array.shape[1]).swapaxes(1, 2).reshape(array.shape)
+        return alpha, found
+
+    _change_gguf(folder, turned)
+
+
 Fault = Callable[[Path, Path], None]
 # Each with the finding that tells it.
 IN_MODELS: dict[str, tuple[Fault, str]] = {
@@ -88,6 +119,31 @@ IN_MODELS: dict[str, tuple[Fault, str]] = {
 IN_ADAPTERS: dict[str, tuple[Fault, str]] = {
     name: IN_MODELS[name] for name in ("dropped matrix", "wrong alpha", "swapped q/k order")
 }
+IN_GGUF_ADAPTERS: dict[str, tuple[Fault, str]] = {
+    "dropped matrix": (dropped_from_gguf, "loss"),
+    "wrong alpha": (wrong_gguf_alpha, "loss"),
+    "swapped q/k order": (swapped_gguf_rotation, "loss"),
+}
+
+
+def _change_gguf(folder: Path, change: Callable[[float, Arrays], tuple[float, Arrays]]) -> None:
+    (file,) = folder.glob("*.gguf")
+    reader = GGUFReader(file)
+    name = str(reader.fields[Keys.General.ARCHITECTURE].contents())
+    found = {tensor.name: np.array(tensor.data) for tensor in reader.tensors}
+    alpha, arrays = change(float(reader.fields[Keys.Adapter.LORA_ALPHA].contents()), found)
+    del reader
+    file.unlink()
+    writer = GGUFWriter(None, name)
+    writer.add_type("adapter")
+    writer.add_string(Keys.Adapter.TYPE, "lora")
+    writer.add_float32(Keys.Adapter.LORA_ALPHA, alpha)
+    for one, array in arrays.items():
+        writer.add_tensor(one, np.ascontiguousarray(array))
+    writer.write_header_to_file(file)
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
 
 
 def _change(file: Path, change: Callable[[dict[str, mx.array]], dict[str, mx.array]]) -> None:
