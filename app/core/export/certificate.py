@@ -52,7 +52,7 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What came of the comparison; ``own_reader`` is true where no other program was there to open the export."""
+    """What came of the comparison; ``own_reader`` is true where no other program could open the export."""
 
     engine: str
     own_reader: bool
@@ -68,8 +68,8 @@ class Certificate:
     def sentence(self) -> str:
         """``transformers 5.23.0 agrees.``, or what differs."""
         if self.agrees:
-            who = f"Opened again here (no other program is installed): it {'agrees'}" if self.own_reader else ""
-            return f"{who or f'{self.engine} agrees'} with the run's model."
+            who = "Opened again here, by no other program: it" if self.own_reader else self.engine
+            return f"{who} agrees with the run's model."
         said = " ".join(finding.said for finding in self.findings if not finding.agrees)
         return f"{self.engine} differs: {said}"
 

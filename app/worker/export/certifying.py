@@ -24,6 +24,8 @@ from app.worker.export.gguf import write_gguf_base
 from app.worker.export.plan import ExportPlan
 from app.worker.export.tuned_model import TunedModel
 from app.worker.export.writer import Phases
+from app.worker.gguf.adapter_reader import put_gguf_adapter
+from app.worker.model.loading import load_model
 from app.worker.token.tokenizer import known_ids, load_tokenizer
 
 READING, REOPENING = "Reading prompts with the run's model", "Opening the export again"
@@ -32,7 +34,7 @@ GGUF_FILES = ("gguf", "lmstudio", "ollama")
 LLAMA_FORMATS = (*GGUF_FILES, "gguf-adapter")  # what llama.cpp opens
 TOKEN_BY_TOKEN = (12, 24)  # rows, and tokens of each, that llama.cpp is asked for one by one
 
-# A program with the export open, and whether it is only our own reader because no other program is here.
+# A program with the export open, and whether it is only our own reader because no other program could.
 Opened = tuple[Engine, bool]
 
 
@@ -142,11 +144,13 @@ def _gguf(plan: ExportPlan, folder: Path) -> Opened | None:
     return LlamaEngine(next(folder.glob("*.gguf")), _broken(plan)), False
 
 
-def _gguf_adapter(plan: ExportPlan, folder: Path) -> Opened | None:
-    """On a file of the base, which is written for that and goes again; None as well where it has no room."""
+def _gguf_adapter(plan: ExportPlan, folder: Path) -> Opened:
+    """On a file of the base, which is written for that and goes again; where it has no room, by our own reader."""
     room = float_model_bytes(source_size(plan.base, plan.source.adapter), plan.values)
     if not has_llama_cpp() or free_bytes(folder) < room:
-        return None
+        model, tokenizer = load_model(plan.base)
+        put_gguf_adapter(next(folder.glob("*.gguf")), model, plan.base_config)
+        return MlxEngine(model, tokenizer, "Luthier"), True
     # Beside the adapter, so that an export that is killed leaves nothing that the next one would not sweep away.
     with TemporaryDirectory(prefix=".base-", dir=folder) as place:
         base = write_gguf_base(plan, Path(place))

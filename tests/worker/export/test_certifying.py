@@ -126,6 +126,35 @@ def test_llama_cpp_opens_a_file_and_finds_what_is_wrong(adapter: Path) -> None:
     assert [one.name for one in found.findings if not one.agrees] == ["answers", "loss"]
 
 
+@pytest.mark.parametrize("reason", ["no program", "no room"])
+def test_an_adapter_for_llama_cpp_is_read_again_here_where_it_cannot_be_opened(
+    adapter: Path, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: str
+) -> None:
+    monkeypatch.setattr("app.worker.export.certifying.has_llama_cpp", lambda: reason == "no room")
+    monkeypatch.setattr("app.worker.export.certifying.free_bytes", lambda _: 1000)
+    good = export_of(adapter, "gguf-adapter")
+    told = Certificate.from_dict(json.loads((good.folder / "certificate.json").read_text()))
+    assert told.own_reader
+    assert told.sentence() == "Opened again here, by no other program: it agrees with the run's model."
+    for name, (fault, finding) in planted.IN_GGUF_ADAPTERS.items():
+        found = verdict(good, tmp_path / name.replace("/", ""), fault, base)
+        assert finding in [one.name for one in found.findings if not one.agrees], name
+    shutil.rmtree(good.folder)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("name", list(planted.IN_GGUF_ADAPTERS))
+def test_a_fault_planted_into_an_adapter_is_found_by_llama_cpp(
+    adapter: Path, base: Path, tmp_path: Path, name: str
+) -> None:
+    fault, finding = planted.IN_GGUF_ADAPTERS[name]
+    good = export_of(adapter, "gguf-adapter")
+    found = verdict(good, tmp_path / "faulty", fault, base)
+    shutil.rmtree(good.folder)
+    assert found.engine.startswith("llama.cpp")
+    assert finding in [one.name for one in found.findings if not one.agrees]
+
+
 @pytest.mark.torch
 @pytest.mark.parametrize("quantized", [False, True], ids=["floats", "quantized"])
 def test_llama_cpp_puts_an_adapter_on_its_base_and_finds_a_weaker_one(tmp_path: Path, quantized: bool) -> None:
