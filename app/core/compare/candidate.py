@@ -123,6 +123,8 @@ def candidate_of(adapter: Path) -> Candidate:
     for candidate in known:
         if candidate.adapter == adapter:
             return candidate
+    if run is not None:
+        return Candidate(title_of(run), adapter, run)
     title = adapter.parent.name if adapter.name == "adapters" else adapter.stem if adapter.suffix else adapter.name
     return Candidate(run_title(title), adapter, run)
 

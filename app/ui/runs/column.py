@@ -42,8 +42,9 @@ def loss_text(value: float | None) -> str:
 
 def best_text(summary: RunSummary) -> str:
     """A loss as it is; a reward is called one."""
-    text = loss_text(summary.best_figure)
-    return f"reward {text}" if summary.rewarded and summary.best_figure is not None else text
+    if summary.rewarded and summary.best_figure is not None:
+        return f"reward {summary.best_figure:.3f}"
+    return loss_text(summary.best_figure)
 
 
 def created_text(created: float, now: float | None = None) -> str:
@@ -58,9 +59,9 @@ def created_text(created: float, now: float | None = None) -> str:
 
 RUN_COLUMNS = (
     Column("state", "State", 96, lambda s: STATE_WORDS[s.state], lambda s: STATES.index(s.state)),
-    Column("name", "Name", 232, lambda s: s.name, lambda s: s.name.casefold()),
+    Column("name", "Name", 168, lambda s: s.name, lambda s: s.name.casefold()),
     Column("curve", "Loss", 84, lambda _: "", lambda s: s.last_train_loss, figure=True),
-    Column("best", "Best", 98, lambda s: best_text(s), lambda s: s.best_val_loss, figure=True),
+    Column("best", "Best", 104, lambda s: best_text(s), lambda s: s.best_val_loss, figure=True),
     Column("forgot", "Forgot", 66, lambda s: loss_text(s.forgot), lambda s: s.forgot, figure=True),
     Column("learned", "Learned", 72, lambda s: loss_text(s.learned), lambda s: s.learned, figure=True, shown=False),
     Column("created", "Started", 104, lambda s: created_text(s.created), lambda s: s.created),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QColor, QIcon
+from PySide6.QtGui import QColor, QIcon, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
@@ -30,7 +30,8 @@ from app.ui.widget.icon_button import IconButton
 from app.ui.widget.plot import Plot
 from app.ui.widget.sliced_work import SlicedWork
 
-LEGEND_WIDTH = 168  # px
+LEGEND_WIDTH = 168  # px, at least
+LEGEND_SHARE = 0.4  # of the overlay's width, at most
 DASHES = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DotLine, Qt.PenStyle.DashDotLine)
 OVERLAY_SMOOTHING = 0.9
 ANTIALIASED = 6  # smooth edges cost twice the time: of more curves nobody sees them
@@ -107,7 +108,7 @@ class RunOverlay(QWidget):
     def _show_kind(self) -> None:
         """Says what is drawn, and that losses of different methods measure different things."""
         methods = list(dict.fromkeys(run.method for run in self._runs))
-        self._note.setText(f"{UNLIKE} ({', '.join(methods)})")
+        self._note.setText(f"{UNLIKE} Here: {', '.join(methods)}.")
         self._note.setVisible(len(methods) > 1)
         what = "Reward" if self.shows_rewards else "Loss"
         self._plot.getAxis("left").setLabel(what, color=theme.colors().muted)
@@ -139,7 +140,6 @@ class RunOverlay(QWidget):
         self._legend.setObjectName("overlay_legend")
         self._legend.setAccessibleName("Runs in the plot")
         self._legend.setToolTip("Choose a run to bring its line out")
-        self._legend.setFixedWidth(theme.text_width(LEGEND_WIDTH))
         self._legend.setIconSize(QSize(DOT, DOT))
         self._legend.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self._legend.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -180,6 +180,18 @@ class RunOverlay(QWidget):
             item.setToolTip(run.name)
             self._legend.addItem(item)
         self._legend.setVisible(len(self._runs) > 1)
+        self._fit_legend()
+
+    def _fit_legend(self) -> None:
+        """As wide as its names, as long as the curves keep most of the room."""
+        least = round(theme.text_width(LEGEND_WIDTH))
+        names = max((self._legend.fontMetrics().horizontalAdvance(run.name) for run in self._runs), default=0)
+        most = max(least, round(self.width() * LEGEND_SHARE))
+        self._legend.setFixedWidth(min(max(names + 4 * DOT, least), most))
+
+    def resizeEvent(self, resized: QResizeEvent) -> None:
+        super().resizeEvent(resized)
+        self._fit_legend()
 
     def _remake_entries(self) -> None:
         for entry in self._entries:

@@ -34,6 +34,7 @@ from app.ui.runs.table import DOT, RunFilter, RunTable
 from app.ui.widget import theme
 from app.ui.widget.table import Index
 
+NAME_PADDING, WIDEST_NAME = 24, 380  # px
 SELECTION_KEPT = 500  # rows: more than that are not selected again after the list changed
 
 
@@ -82,6 +83,7 @@ class RunView(QTableView):
         self._kept: list[Path] = []
         self._kept_current: Path | None = None
         self._scrolled = 0
+        self._longest_name = 0  # letters
         self.filter.modelAboutToBeReset.connect(self._keep)
         self.setModel(self.filter)
         self.filter.modelReset.connect(self._restore)
@@ -169,7 +171,17 @@ class RunView(QTableView):
         self._kept_current = self.summary(current).run.path if current.isValid() else None
         self._scrolled = self.verticalScrollBar().value()
 
+    def _fit_names(self) -> None:
+        """Gives names the room to be read whole, when a longer one comes than were there before."""
+        longest = max((run.name for run in self._table.runs), key=len, default="")
+        if len(longest) > self._longest_name:
+            self._longest_name = len(longest)
+            wanted = self.fontMetrics().horizontalAdvance(longest) + NAME_PADDING
+            most = round(theme.text_width(WIDEST_NAME))
+            self.setColumnWidth(NAME_COLUMN, max(self.columnWidth(NAME_COLUMN), min(wanted, most)))
+
     def _restore(self) -> None:
+        self._fit_names()
         if self._kept:
             self.choose(self._kept)
             self.verticalScrollBar().setValue(self._scrolled)

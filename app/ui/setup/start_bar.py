@@ -19,6 +19,7 @@ from app.ui.widget.flow import Flow
 
 NAMED_ERRORS = 4
 _START, _CHECKING = "Start training", "Checking…"
+_READING = "The model and the data are being read…"
 RUNNING = "A run is going on: stop it, or queue this one."
 MEMORY = "memory"  # the path of problems that are about the run's memory
 OTHER_NAMES = {"lora_parameters.keys": "Targets", MEMORY: "Memory"}
@@ -114,7 +115,8 @@ class StartBar(QFrame):
         if errors:
             self._label.setText(f"<span style='color:{c.muted}'>Before the start: </span>{_links(errors, c.error)}")
         else:
-            self._label.setText(RUNNING if self._running else self._sentence)
+            known = _READING if self._checking else self._sentence
+            self._label.setText(RUNNING if self._running else known)
         self._warnings.setVisible(bool(warnings) and not errors)
         self._warnings.setText(f"{plural(len(warnings), 'warning')}: {_links(warnings, c.warning)}")
         self.queue_button.setEnabled(not errors and not self._checking)

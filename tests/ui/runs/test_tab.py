@@ -32,7 +32,7 @@ from app.core.run.note import RunNote, load_note, save_note
 from app.core.run.summary import summarize
 from app.core.system.setting import load_settings
 from app.ui.runs.action_bar import move_to_trash
-from app.ui.runs.column import COLUMN_KEYS, RUN_COLUMNS, created_text, loss_kind
+from app.ui.runs.column import COLUMN_KEYS, NAME_COLUMN, RUN_COLUMNS, created_text, loss_kind
 from app.ui.runs.overlay import OverlayRun, RunOverlay
 from app.ui.runs.tab import RunsTab
 from app.ui.widget import theme
@@ -547,7 +547,7 @@ def test_losses_of_unlike_methods_share_an_axis_with_a_word(qtbot: QtBot) -> Non
 def test_a_reward_is_called_one_in_the_list(runs: list[RunDir]) -> None:
     found = replace(summarize(runs[0]), best_val_loss=-0.525, rewarded=True)
     best = next(column for column in RUN_COLUMNS if column.key == "best")
-    assert best.text(found) == "reward 0.5250"
+    assert best.text(found) == "reward 0.525"
     assert (found.best_label, found.best_figure) == ("Best mean reward", 0.525)
     assert best.text(replace(found, rewarded=False, best_val_loss=1.25)) == "1.2500"
 
@@ -555,3 +555,19 @@ def test_a_reward_is_called_one_in_the_list(runs: list[RunDir]) -> None:
 @pytest.mark.parametrize(("method", "kind"), [("lora", "supervised"), ("dpo lora", "DPO"), ("grpo dora", "GRPO")])
 def test_a_loss_is_of_its_method(method: str, kind: str) -> None:
     assert loss_kind(method) == kind
+
+
+def test_names_are_shown_whole_where_there_is_room(qtbot: QtBot, home: Path) -> None:
+    long = "qwen2.5-0.5b-instruct · customer-letters-2026 · r64"
+    make_run(home / "data" / "runs", "short", day=1)
+    tab = shown(qtbot)
+    narrow = tab.table.columnWidth(NAME_COLUMN)
+    make_run(home / "data" / "runs", long, day=2)
+    tab.refresh()
+    qtbot.waitUntil(lambda: tab.table.columnWidth(NAME_COLUMN) > narrow)
+    assert tab.table.columnWidth(NAME_COLUMN) >= tab.table.fontMetrics().horizontalAdvance(long) + 10
+    tab.table.setColumnWidth(NAME_COLUMN, 90)  # a person wants it narrow: so it stays
+    make_run(home / "data" / "runs", "another", day=3)
+    tab.refresh()
+    qtbot.waitUntil(lambda: len(tab.table._table.runs) == 3)
+    assert tab.table.columnWidth(NAME_COLUMN) == 90
