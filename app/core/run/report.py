@@ -40,7 +40,7 @@ STATE_WORDS = {
     "finished": "Finished",
     "stopped": "Stopped",
     "failed": "Failed",
-    "crashed": "Broke off",
+    "crashed": "Interrupted",
 }
 Rows = list[tuple[str, str]]
 

@@ -89,6 +89,7 @@ class RunSession(QObject):
         self._file: BinaryIO | None = None
         self._resume_job: TrainJob | None = None
         self.asked_end: int | None = None  # up to where the last resume was asked to go, if it said so
+        self.was_interrupted = False  # whoever started the run was gone before its end
         self._reading = QTimer(self)
         self._reading.setSingleShot(True)
         self._reading.timeout.connect(self._read)
@@ -116,6 +117,12 @@ class RunSession(QObject):
         return self.run is not None and self.run.state.is_dir() and any(self.run.state.iterdir())
 
     @property
+    def saved_iteration(self) -> int | None:
+        """The iteration of the newest saved state; None without one."""
+        folders = self.run.state.iterdir() if self.run is not None and self.run.state.is_dir() else ()
+        return max((int(one.name) for one in folders if one.name.isdecimal()), default=None)
+
+    @property
     def has_adapter(self) -> bool:
         """True if the run's adapter is on disk."""
         return self.run is not None and (self.run.adapters / ADAPTER_FILE).is_file()
@@ -133,12 +140,14 @@ class RunSession(QObject):
         self._show(run)
         self._launch()
 
-    def open(self, path: Path) -> None:
+    def open(self, path: Path, *, interrupted: bool = False) -> None:
         """Shows the run in a folder, read a slice at a time; `loaded` says when all of it is there.
 
-        A run that another process trains is followed as it grows.
+        A run that another process trains is followed as it grows. One that was ``interrupted`` is told as such even
+        where its worker could still save: nobody had asked it to stop.
         """
         self._show(RunDir(path.resolve()))
+        self.was_interrupted = interrupted
         assert self.run is not None
         self._set_state(RunState.LOADING)
         if self.run.events.exists():
@@ -201,6 +210,7 @@ class RunSession(QObject):
         self._worker.logged.connect(self.logged)
         self._worker.silent.connect(self._on_silence)
         self._worker.ended.connect(self._on_ended)
+        self.was_interrupted = False
         self.phase = "Starting"
         self._set_state(RunState.PREPARING)
         self._worker.start()
@@ -265,6 +275,7 @@ class RunSession(QObject):
         self._close_file()
         self.run, self.history, self.hello = run, RunHistory(), None
         self.phase = self.problem = ""
+        self.was_interrupted = False
         self._resume_job = None
         try:
             self.config = load_config(run.config).config
@@ -292,7 +303,8 @@ class RunSession(QObject):
         """Everything that is there was read: is there more to come?"""
         first = self._state is RunState.LOADING
         if self.history.finished is not None or self.history.failed is not None:
-            self._settle(self._outcome_state())
+            state = self._outcome_state()
+            self._settle(RunState.CRASHED if self.was_interrupted and state is RunState.STOPPED else state)
         elif self._is_trained_elsewhere():
             self._set_state(RunState.ELSEWHERE)
             self._reading.start(FOLLOW_MS)
@@ -307,9 +319,19 @@ class RunSession(QObject):
 
     def _settle(self, state: RunState) -> None:
         self._close_file()
+        self.was_interrupted = state is RunState.CRASHED
         if state is RunState.CRASHED:
-            self.problem = "The run ended without saying why; the log may tell."
+            self.problem = self._interruption()
         self._set_state(state)
+
+    def _interruption(self) -> str:
+        """Where the run was interrupted, and from where it can go on."""
+        reached, saved = self.history.iteration, self.saved_iteration
+        at = f"Interrupted at iteration {reached:,}." if reached else "Interrupted before the first iteration."
+        if saved is None:
+            return f"{at} Nothing was saved before that; the log may tell why."
+        where = "exactly there" if saved == reached else f"from iteration {saved:,}, which was saved last"
+        return f"{at} Resume goes on {where}."
 
     def _is_trained_elsewhere(self) -> bool:
         assert self.run is not None

@@ -19,7 +19,7 @@ PILLS: dict[RunState, tuple[str, str]] = {
     RunState.EARLY_STOPPED: ("Stopped early", "pill-good"),
     RunState.STOPPED: ("Stopped", "pill"),
     RunState.FAILED: ("Failed", "pill-error"),
-    RunState.CRASHED: ("Broke off", "pill-error"),
+    RunState.CRASHED: ("Interrupted", "pill-error"),
     RunState.NEW: ("Not started", "pill"),
     RunState.ELSEWHERE: ("Training elsewhere", "pill-accent"),
 }

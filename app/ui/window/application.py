@@ -25,6 +25,7 @@ from app.ui.setup.enhanced_tab import enhanced_store
 from app.ui.widget import theme
 from app.ui.widget.message_bar import MessageBar, Notice
 from app.ui.window.appearance import Appearance
+from app.ui.window.first_window import first_window
 from app.ui.window.garbage_collector import GarbageCollector
 from app.ui.window.main_window import MainWindow
 
@@ -96,8 +97,14 @@ def window_icon() -> QIcon:
 
 
 def run_window(files: list[str]) -> int:
-    """Opens the window and returns when it was closed. ``files`` land where a drop would put them."""
+    """Opens the window and returns when it was closed. ``files`` land where a drop would put them.
+
+    Where a window is open already, that one comes to the front and takes the files.
+    """
     application = make_application()
+    first = first_window(files, application)
+    if first is None:
+        return 0
     appearance = Appearance(application)
     appearance.apply()
     store, session = form_store(application), RunSession(application)
@@ -112,15 +119,24 @@ def run_window(files: list[str]) -> int:
     _close_on_signals(window)
     for problem in [*store.restore_form(), *enhanced.restore_form()]:
         window.messages.tell(Notice(f"The form of the last time was not restored: {problem.sentence()}", "warning"))
+    first.asked.connect(lambda more: _ask_again(window, more))
+    window.kept_view.restore_place()
     window.user_actions.take_files(files)
     window.user_actions.queue.offer()
     window.show()
     collector = GarbageCollector(window)
     code = application.exec()
     collector.deleteLater()
+    first.close()
     session.wait(SCREENSHOT_WAIT_MS)
     sys.excepthook = sys.__excepthook__
     return code
+
+
+def _ask_again(window: MainWindow, files: list[str]) -> None:
+    """A later launch: the window comes to the front, with what that was given."""
+    window.come_to_front()
+    window.user_actions.take_files(files)
 
 
 def _close_on_signals(window: MainWindow) -> None:

@@ -97,7 +97,8 @@ class MainWindow(QMainWindow):
         self.status_line.insertPermanentWidget(1, self.tuned_actions.serving)  # before the device
         self._connect()
         self._connect_menu()
-        self.kept_view = KeptView(self, self._splitter, self.run_panel, self.menu.panel)
+        self.kept_view = KeptView(self, self._splitter, self.run_panel, self.menu.panel, self.tab_bar, session)
+        self.kept_view.watch(SETUP_TAB, self.setup_tab.scroll_area)
         self._on_theme()
         self._on_state()
         self.tab_bar.setFocus()
@@ -250,6 +251,7 @@ class MainWindow(QMainWindow):
         if self._enhanced_tab is None:
             self._enhanced_tab = EnhancedTab(self.enhanced_store, Inspector(self), self.store, self._enhanced_page)
             _fill(self._enhanced_page, self._enhanced_tab)
+            self.kept_view.watch(ENHANCED_TAB, self._enhanced_tab.scroll_area)
             self._enhanced_tab.start_bar.set_running(self.session.is_live)
             self._connect_form(self._enhanced_tab)
             self._enhanced_tab.trial_requested.connect(self.forms.set_up_trial)
@@ -388,6 +390,14 @@ class MainWindow(QMainWindow):
         chosen = QFileDialog.getExistingDirectory(self, "Open a run", str(runs_dir()))
         if chosen:
             self.user_actions.open_run(Path(chosen))
+
+    def come_to_front(self) -> None:
+        """Shows the window before all others: it was asked for again."""
+        if self.isMinimized():
+            self.showNormal()
+        self.show()
+        self.raise_()
+        self.activateWindow()
 
     def reveal_run(self) -> None:
         """Shows the run's folder in the system's file manager."""

@@ -1,0 +1,121 @@
+"""The kept view: what the window was left with comes back, also after a crash."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PySide6.QtWidgets import QLabel, QPushButton
+from pytestqt.qtbot import QtBot
+
+from app.core.system.setting import load_settings, save_settings
+from app.ui.form.store import ConfigStore
+from app.ui.run.session import RunSession, RunState
+from app.ui.window.appearance import Appearance
+from app.ui.window.main_window import RUNS_TAB, SETUP_TAB, MainWindow
+from tests.ui import synthetic_run
+from tests.ui.child import child
+from tests.ui.fake_worker import FakeWorker
+
+
+def opened(qtbot: QtBot) -> MainWindow:
+    """A window as the next start makes it."""
+    window = MainWindow(ConfigStore(), RunSession(), Appearance())
+    window.resize(1100, 700)
+    window.kept_view.restore_place()
+    window.show()
+    qtbot.addWidget(window, before_close_func=_forget_run)
+    return window
+
+
+def _forget_run(window: MainWindow) -> None:
+    """A window that trains asks before it closes; the end of a test has nobody to answer."""
+    window.session._state = RunState.NONE
+
+
+@pytest.fixture
+def window(qtbot: QtBot, workers: list[FakeWorker], monkeypatch: pytest.MonkeyPatch) -> MainWindow:
+    assert workers == []
+    monkeypatch.setattr("app.ui.worker.job.WorkerProcess", FakeWorker)
+    return opened(qtbot)
+
+
+def sentence(window: MainWindow) -> str:
+    return child(window, QLabel, "run_sentence").text()
+
+
+def test_tab_scroll_position_and_run_come_back(qtbot: QtBot, window: MainWindow, tmp_path: Path) -> None:
+    run = synthetic_run.run_folder(tmp_path)
+    window.session.open(run.path)
+    bar = window.setup_tab.scroll_area.verticalScrollBar()
+    qtbot.waitUntil(lambda: bar.maximum() > 120)
+    bar.setValue(120)
+    window.show_tab(RUNS_TAB)
+    # Not closed: the settings are written a moment after each change, as they stand after a crash.
+    qtbot.waitUntil(lambda: load_settings().window.get("tab") == RUNS_TAB and "run" in load_settings().window)
+    again = opened(qtbot)
+    assert again.tab_bar.tabText(again.tab_bar.currentIndex()) == RUNS_TAB
+    qtbot.waitUntil(lambda: again.session.state is RunState.COMPLETED)
+    assert again.session.run is not None
+    assert again.session.run.path == run.path.resolve()
+    again.show_tab(SETUP_TAB)
+    qtbot.waitUntil(lambda: again.setup_tab.scroll_area.verticalScrollBar().value() == 120)
+
+
+def test_a_run_that_the_window_left_stands_there_as_interrupted(
+    qtbot: QtBot, window: MainWindow, workers: list[FakeWorker], tmp_path: Path
+) -> None:
+    """The window was killed: its worker could save, and says that it was stopped; nobody had asked it to."""
+    run = synthetic_run.run_folder(tmp_path, synthetic_run.events(until=275, ending="stopped"))
+    (run.state / "0000275").mkdir(parents=True)
+    window.session.start_run(run)
+    qtbot.waitUntil(lambda: load_settings().window.get("live") is True)
+    again = opened(qtbot)
+    qtbot.waitUntil(lambda: again.session.state is RunState.CRASHED)
+    assert child(again, QLabel, "run_state").text() == "Interrupted"
+    assert sentence(again).startswith("Interrupted at iteration 275. Resume goes on exactly there.")
+    again.kept_view.keep()
+    assert load_settings().window["live"] is True  # still so at the start after this one
+    child(again, QPushButton, "run_resume").click()
+    qtbot.waitUntil(lambda: again.session.state is RunState.PREPARING)
+    assert not again.session.was_interrupted
+    assert [worker.task for worker in workers].count("train") == 2
+
+
+def test_a_run_that_was_stopped_in_the_window_is_no_interrupted_one(
+    qtbot: QtBot, window: MainWindow, tmp_path: Path
+) -> None:
+    run = synthetic_run.run_folder(tmp_path, synthetic_run.events(until=275, ending="stopped"))
+    window.session.open(run.path)
+    qtbot.waitUntil(lambda: window.session.state is RunState.STOPPED)
+    window.kept_view.keep()
+    again = opened(qtbot)
+    qtbot.waitUntil(lambda: again.session.state is RunState.STOPPED)
+
+
+@pytest.mark.parametrize(
+    "saved, said",
+    [
+        ("0000020", "Interrupted at iteration 50. Resume goes on from iteration 20, which was saved last."),
+        (None, "Interrupted at iteration 50. Nothing was saved before that; the log may tell why."),
+    ],
+)
+def test_it_says_from_where_a_run_that_broke_off_goes_on(
+    qtbot: QtBot, window: MainWindow, tmp_path: Path, saved: str | None, said: str
+) -> None:
+    run = synthetic_run.run_folder(tmp_path, synthetic_run.events(until=50, ending=""))
+    if saved is not None:
+        (run.state / saved).mkdir(parents=True)
+    window.session.open(run.path)
+    qtbot.waitUntil(lambda: window.session.state is RunState.CRASHED)
+    assert sentence(window) == said
+    assert child(window, QPushButton, "run_resume").isVisible() is (saved is not None)
+
+
+def test_what_is_gone_or_unreadable_is_left_out(qtbot: QtBot, window: MainWindow, tmp_path: Path) -> None:
+    kept = {"run": str(tmp_path / "gone"), "tab": "Nowhere", "scroll": {"Setup": "far"}, "live": True}
+    window.close()
+    save_settings(load_settings().model_copy(update={"window": kept}))
+    again = opened(qtbot)
+    qtbot.wait(60)  # past the moment in which a run would be opened
+    assert (again.session.state, again.tab_bar.currentIndex()) == (RunState.NONE, 0)
