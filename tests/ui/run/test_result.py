@@ -224,21 +224,23 @@ def test_the_name_is_whole_whatever_stands_beside_it(
     adapter_folder(run.adapters, "/m")
     (run.state / "0000300").mkdir(parents=True)
     workers[-1].say(*synthetic_run.events(until=300, ending=""))
-    assert whole(panel, name)
+    assert whole(panel, session)
     chart = panel.page.chart
     qtbot.waitUntil(lambda: chart.view.isVisible())
     workers[-1].end(event.Finished(reason="stopped", iteration=300))
     assert child(panel, QPushButton, "run_resume").isVisible()
-    assert whole(panel, name)
+    assert whole(panel, session)
     session.start(TrainConfig(adapter_name=name, model="/m", data="/d"))
     qtbot.waitUntil(lambda: chart.view.isVisible())  # the curves have their room again
     workers[-1].end(event.Finished(reason="paused", iteration=300))
     assert session.state is RunState.PARKED
-    assert whole(panel, name)
+    assert whole(panel, session)
 
 
-def whole(panel: RunPanel, name: str) -> bool:
-    """Whether a label shows all of it."""
+def whole(panel: RunPanel, session: RunSession) -> bool:
+    """Whether a label shows all of the run's name."""
+    assert session.config is not None
+    name = session.config.adapter_name
     panel.layout().activate()  # type: ignore[union-attr]
     panel.page.layout().activate()  # type: ignore[union-attr]
     panel.page.summary.layout().activate()  # type: ignore[union-attr]
