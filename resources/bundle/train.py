@@ -472,13 +472,19 @@ def arguments_of(recipe, name, run):
         group = loss.pop("group_size")
         updates = loss.pop("updates_per_generation")
         loss.pop("reward_functions")
-        shared["per_device_train_batch_size"] = recipe["batch_size"] * group // PROCESSES
+        answers = recipe["batch_size"] * group
+        if answers % PROCESSES:
+            sys.exit(f"{answers} answers of a batch cannot be divided among {PROCESSES} processes: use fewer.")
+        shared["per_device_train_batch_size"] = answers // PROCESSES
         return module.GRPOConfig(
             **shared, **loss, num_generations=group, num_iterations=updates, steps_per_generation=1,
             shuffle_dataset=False, disable_dropout=False, top_p=1.0, top_k=0, mask_truncated_completions=False,
         )  # fmt: skip
     shared["max_length"] = recipe["max_length"]
     shared["disable_dropout"] = False  # the base has none any more, and the adapter's is the setup's
+    if name == "KTOTrainer":
+        # TRL refuses batches of one, because it would mix answers within them; here the mixed ones come along.
+        shared["per_device_train_batch_size"] = max(2, shared["per_device_train_batch_size"])
     if name == "DPOTrainer":
         loss["loss_type"] = [loss["loss_type"]]
     return getattr(module, name.replace("Trainer", "Config"))(**shared, **loss)
@@ -605,7 +611,7 @@ def watching(recipe, run, events, measure, rows):
     class Watching(TrainerCallback):
         def __init__(self):
             self.trainer, self.stopped, self.early = None, False, False
-            self.best, self.best_at, self.without = math.inf, None, 0
+            self.best, self.best_at, self.best_loss, self.without = math.inf, None, None, 0
             self.losses, self.tokens, self.seen = (
                 [],
                 0,
@@ -700,10 +706,12 @@ def watching(recipe, run, events, measure, rows):
             began = time.time()
             self.collect()
             loss, figures = measure()
-            is_best = loss < self.best - recipe["min_delta"] or self.best_at is None
+            # The figure that tells which weights are best, the lower the better.
+            judged = -figures[recipe["select_by"]] if recipe["select_by"] in figures else loss
+            is_best = judged < self.best - recipe["min_delta"] or self.best_at is None
             self.without = 0 if is_best else self.without + 1
             if is_best:
-                self.best, self.best_at = loss, at
+                self.best, self.best_at, self.best_loss = judged, at, loss
                 save_adapter(self.trainer, run / "adapters" / "best")
                 events.say("checkpoint_saved", iteration=at, path="adapters/best", kind="best")
             events.say(
@@ -720,13 +728,15 @@ def watching(recipe, run, events, measure, rows):
 
         def kept(self):
             best = None if math.isinf(self.best) else self.best
-            return {"best": best, "best_at": self.best_at, "without": self.without, "elapsed": self.seconds(),
-                    "tokens": self.tokens}  # fmt: skip
+            return {
+                "best": best, "best_at": self.best_at, "best_loss": self.best_loss, "without": self.without,
+                "elapsed": self.seconds(), "tokens": self.tokens,
+            }  # fmt: skip
 
         def restore(self, folder):
             found = json.loads((folder / "luthier.json").read_text(encoding="utf-8"))
             self.best = math.inf if found["best"] is None else found["best"]
-            self.best_at, self.without = found["best_at"], found["without"]
+            self.best_at, self.best_loss, self.without = found["best_at"], found["best_loss"], found["without"]
             self.elapsed, self.tokens = found["elapsed"], found["tokens"]
 
     return Watching()
@@ -823,10 +833,9 @@ def train(recipe, run, place, events):
     reason = "early_stopping" if watch.early else "completed"
     if watch.stopped and at < recipe["iterations"]:
         reason = "stopped"
-    best_loss = None if watch.best_at is None else watch.best
     events.say(
         "finished", reason=reason, iteration=at, elapsed_s=watch.seconds(), best_iteration=watch.best_at,
-        best_val_loss=best_loss, message=f"The adapter is in {adapters}.",
+        best_val_loss=watch.best_loss, message=f"The adapter is in {adapters}.",
     )  # fmt: skip
 
 

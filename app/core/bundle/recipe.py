@@ -121,6 +121,7 @@ def recipe_of(
         "save_every": config.save_every,
         "patience": config.early_stopping.patience if config.early_stopping.enabled else 0,
         "min_delta": config.early_stopping.min_delta,
+        "select_by": config.select_by,
         "keep_best": config.final_adapter != "last",
         "loss": _loss(config, method),
     }

@@ -100,11 +100,13 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
                             "weight_decay": 0.1}),
     "dpo": ("pairs", {}),
     "dpo, ipo": ("pairs", {"dpo_cpo_loss_type": "ipo"}),
+    "dpo, best by margin": ("pairs", {"select_by": "margin"}),
     "cpo": ("pairs", {}),
     "simpo": ("pairs", {}),
     "orpo": ("pairs", {}),
     "kto": ("pairs", {}),
     "kto, labelled": ("labelled", {"desirable_weight": 1.5}),
+    "kto, one by one": ("labelled", {"batch_size": 1}),
 }  # fmt: skip
 
 
@@ -123,6 +125,8 @@ def test_each_method_computes_what_luthier_does(place: Path, tmp_path: Path, cas
     found = measured_in(there)
     assert found.keys() == own.keys()
     np.testing.assert_allclose([found[at] for at in own], list(own.values()), atol=CLOSE)
+    best = [[one.best for one in said if isinstance(one, Validated)] for said in (there, here.events)]
+    assert best[0] == best[1]
     assert recorded_state(there[-1]) == "finished"
 
 
