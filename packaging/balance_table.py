@@ -127,6 +127,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=10)
     parser.add_argument("--iterations", type=int, default=240)
+    parser.add_argument("--first", type=int, default=0, help="the number of the first run: its seed")
+    parser.add_argument(
+        "--rates", type=float, nargs="*", default=RATES, help="× the demo's, in turn (default: %(default)s)"
+    )
     asked = parser.parse_args()
     mx.set_default_device(mx.cpu)
     demo = load_config(starter.demo_config()).config
@@ -139,8 +143,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         songs, plain = unseen(folder, tokenizer, demo)
-        for number in range(asked.runs):
-            rate = demo.learning_rate * RATES[number % len(RATES)]
+        for number in range(asked.first, asked.first + asked.runs):
+            rate = demo.learning_rate * asked.rates[number % len(asked.rates)]
             config = demo.with_values({
                 "learning_rate": rate, "seed": number, "iters": asked.iterations, "epochs": None,
                 "final_adapter": "balanced", "save_every": every, "steps_per_eval": every,

@@ -11,13 +11,14 @@ from app.core.protocol.program import own_command
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_the_demo_teaches_the_style_that_the_base_never_has(tmp_path: Path) -> None:
     picture = tmp_path / "window.png"
     done = subprocess.run(
         [*own_command(), "demo", "--json", "--run-dir", str(tmp_path / "run"), "--screenshot", str(picture)],
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=580,
         check=False,
     )
     assert done.returncode == 0, done.stderr
