@@ -133,8 +133,9 @@ class SummaryCard(QFrame):
         self._stop.setToolTip("Stop after this iteration and save the adapter")
         self._resume.setVisible(session.can_resume)
         parked = state is RunState.PARKED
-        theme.set_role(self._resume, kind="primary" if parked else "")
-        self._resume.setIcon(theme.icon("ph.play-fill", theme.colors().on_accent if parked else None))
+        is_next = parked or state is RunState.CRASHED  # nobody had asked the run to end
+        theme.set_role(self._resume, kind="primary" if is_next else "")
+        self._resume.setIcon(theme.icon("ph.play-fill", theme.colors().on_accent if is_next else None))
         over = state in OVER
         self._live.setVisible(not over)
         if over:

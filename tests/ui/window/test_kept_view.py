@@ -74,6 +74,7 @@ def test_a_run_that_the_window_left_stands_there_as_interrupted(
     qtbot.waitUntil(lambda: again.session.state is RunState.CRASHED)
     assert child(again, QLabel, "run_state").text() == "Interrupted"
     assert sentence(again).startswith("Interrupted at iteration 275. Resume goes on exactly there.")
+    assert child(again, QPushButton, "run_resume").property("kind") == "primary"
     again.kept_view.keep()
     assert load_settings().window["live"] is True  # still so at the start after this one
     child(again, QPushButton, "run_resume").click()
