@@ -25,7 +25,7 @@ FLOAT_BITS = OptionChoice("16bit", "16-bit", "The base's own floats: nothing of 
 KEPT_BITS = OptionChoice(
     KEPT_NAME,
     "4.8-bit, tuned",
-    "Four bits, more where they matter, tuned so that what was learned stays.",
+    "Four bits, more where they matter, tuned so that what was learned stays; it takes its time, as training does.",
 )
 FUSED_BITS = ExportOption(
     "bits",

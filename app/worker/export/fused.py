@@ -11,7 +11,7 @@ import mlx.nn as nn
 from mlx.utils import tree_flatten
 from mlx_lm.utils import quantize_model
 
-from app.core.export.certificate import LEAST_KEPT
+from app.core.export.certificate import LEAST_GAIN, LEAST_KEPT
 from app.core.export.format import FLOAT_BITS, KEPT_BITS, LOSSY
 from app.core.export.size import KEPT_AVERAGE
 from app.core.model.conversion import QUANTIZATIONS
@@ -66,10 +66,10 @@ class FusedWriter:
 
 
 def _gain(examples: RunExamples, tuned: TunedModel, progress: Progress) -> HeldOutGain | None:
-    """What training gained on examples that it did not see; None if it gained nothing. Leaves the model tuned."""
+    """What training gained on examples that it did not see; None if hardly anything. Leaves the model tuned."""
     base = examples.loss(tuned.use_base(), progress)
     gain = HeldOutGain(base, examples.loss(tuned.use_tuned(), progress))
-    return gain if gain.tuned < gain.base else None
+    return gain if gain.base - gain.tuned >= LEAST_GAIN else None
 
 
 def _keep(model: nn.Module, examples: RunExamples | None, progress: Phases) -> dict[str, Any]:

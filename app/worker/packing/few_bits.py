@@ -15,9 +15,11 @@ import mlx.core as mx
 import mlx.nn as nn
 import mlx.optimizers as optim
 import numpy as np
+import numpy.typing as npt
 from mlx.utils import tree_flatten, tree_unflatten
 
 from app.core.export.bit_choice import BIT_CHOICES, spread_bits
+from app.core.problem import TaskError
 from app.worker.array import scalar
 from app.worker.process.progress import Progress
 from app.worker.token.token_set import TokenSet
@@ -29,9 +31,18 @@ ROUNDS, RATE = 3, 1e-3  # of tuning; the rate is relative to the scales
 _BATCH = 4
 _SHARE_CHECKED = 8  # one of so many training examples is kept to see when tuning goes too far
 _CHECK_EVERY = 20
+_CHOOSING_BATCHES = 2  # that each matrix is tried with: a pass through the whole model for every matrix
+# What is held in memory of a batch, whatever the vocabulary: tokens of a row, and places in it whose answers count.
+_LONGEST, _PLACES = 512, 64
 _FEWEST_STEPS, _MOST_STEPS = 120, 600  # of tuning, however few or many examples there are
 
-PackingBatch = tuple[mx.array, mx.array, mx.array]
+
+@dataclass(frozen=True, slots=True)
+class PackingBatch:
+    """Rows of tokens (rows, width), and the places in all of them, row by row, that a learned token follows."""
+
+    tokens: mx.array
+    places: mx.array
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +67,14 @@ class FewBits:
             and (decide is None or decide(path, module))
         }
         self.packed: dict[str, nn.Module] = {}
-        self._examples, self._max_length = examples, max_length
-        every = max(2, min(_SHARE_CHECKED, len(examples)))
-        numbers = np.arange(len(examples))
-        self._checked = numbers[::every][: 4 * _BATCH]
-        self._learned = np.setdiff1d(numbers, self._checked)
+        self._examples, self._longest = examples, min(max_length, _LONGEST)
+        numbers = np.unique(np.linspace(0, len(examples) - 1, _MOST_STEPS * _BATCH, dtype=int))
+        numbers = np.array([number for number in numbers if self._places(number).size])
+        if not numbers.size:
+            said = f"No example of the run has an answer within its first {self._longest} tokens."
+            raise TaskError(said, "Choose other weights.")
+        self._checked = numbers[:: max(2, min(_SHARE_CHECKED, len(numbers)))][: 4 * _BATCH]
+        self._learned = np.setdiff1d(numbers, self._checked) if len(numbers) > 1 else numbers
 
     def choose(self, average: float, progress: Progress) -> dict[str, int]:
         """Bits by path; packs the matrices so.
@@ -72,7 +86,7 @@ class FewBits:
         every = sum(int(array.size) for _, array in tree_flatten(self.model.parameters()))
         inside = sum(sizes.values())
         average = (average * every - _FLOAT_BITS * (every - inside)) / inside - SCALE_BITS
-        batches = self._checks()
+        batches = self._checks()[:_CHOOSING_BATCHES]
         teacher = [self._teacher(batch) for batch in batches]
         harms = {}
         for done, (path, module) in enumerate(self.floats.items()):
@@ -107,7 +121,7 @@ class FewBits:
 
         def loss(params: dict[str, dict[str, mx.array]], batch: PackingBatch, wanted: mx.array) -> mx.array:
             put(params)
-            return _divergence(self.model(batch[0]), wanted, batch[2])
+            return _divergence(self._answers(batch), wanted)
 
         steps = min(max(rounds * len(self._learned) // _BATCH, _FEWEST_STEPS), _MOST_STEPS)
         schedule = optim.cosine_decay(rate, steps)
@@ -154,15 +168,19 @@ class FewBits:
         self.model.update_modules(tree_unflatten(list(modules.items())))
 
     def _teacher(self, batch: PackingBatch) -> mx.array:
-        logits = self.model(batch[0])
+        logits = self._answers(batch)
         mx.eval(logits)
         return logits
 
+    def _answers(self, batch: PackingBatch) -> mx.array:
+        """The logits at the batch's places, (places, vocabulary)."""
+        logits = self.model(batch.tokens)
+        return logits.reshape(-1, logits.shape[-1])[batch.places]
+
     def _apart(self, batches: list[PackingBatch], wanted: list[mx.array]) -> float:
-        counts = [scalar(batch[2].sum()) for batch in batches]
+        counts = [batch.places.size for batch in batches]
         apart = [
-            scalar(_divergence(self.model(batch[0]), logits, batch[2]))
-            for batch, logits in zip(batches, wanted, strict=True)
+            scalar(_divergence(self._answers(batch), logits)) for batch, logits in zip(batches, wanted, strict=True)
         ]
         return sum(a * c for a, c in zip(apart, counts, strict=True)) / sum(counts)
 
@@ -176,13 +194,19 @@ class FewBits:
 
     def _batch(self, numbers: Any) -> PackingBatch:
         parts = [self._examples[int(number)] for number in numbers]
-        width = max(min(len(part.tokens), self._max_length) for part in parts)
-        tokens, counted = np.zeros((len(parts), width), np.int32), np.zeros((len(parts), width), np.float32)
-        for row, part in enumerate(parts):
+        width = max(min(len(part.tokens), self._longest) for part in parts) - 1
+        tokens = np.zeros((len(parts), width), np.int32)
+        places = []
+        for row, (number, part) in enumerate(zip(numbers, parts, strict=True)):
             length = min(len(part.tokens), width)
             tokens[row, :length] = part.tokens[:length]
-            counted[row, 1:length] = part.trained[1:length]
-        return mx.array(tokens[:, :-1]), mx.array(tokens[:, 1:]), mx.array(counted[:, 1:])
+            places.append(row * width + self._places(number))
+        return PackingBatch(mx.array(tokens), mx.array(np.concatenate(places).astype(np.int32)))
+
+    def _places(self, number: Any) -> npt.NDArray[np.int64]:
+        """Where in an example the next token is a learned one: evenly spaced ones, if they are many."""
+        found = np.flatnonzero(self._examples[int(number)].trained[1 : self._longest])
+        return found[np.unique(np.linspace(0, len(found) - 1, _PLACES, dtype=int))] if found.size else found
 
 
 def _pack(module: Any, bits: int) -> nn.Module:
@@ -190,11 +214,10 @@ def _pack(module: Any, bits: int) -> nn.Module:
     return made
 
 
-def _divergence(logits: mx.array, wanted: mx.array, counted: mx.array) -> mx.array:
-    """The mean Kullback–Leibler divergence of ``logits`` from the teacher's at the learned tokens."""
+def _divergence(logits: mx.array, wanted: mx.array) -> mx.array:
+    """The mean Kullback–Leibler divergence of ``logits`` from the teacher's, both (places, vocabulary), in nats."""
     own = logits.astype(mx.float32)
     own = own - mx.logsumexp(own, axis=-1, keepdims=True)
     right = wanted.astype(mx.float32)
     right = right - mx.logsumexp(right, axis=-1, keepdims=True)
-    apart = (mx.exp(right) * (right - own)).sum(axis=-1)
-    return (apart * counted).sum() / counted.sum()
+    return (mx.exp(right) * (right - own)).sum(axis=-1).mean()

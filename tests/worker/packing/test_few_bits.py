@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from mlx_lm import load
-from mlx_lm.utils import compute_bits_per_weight
+from mlx_lm.utils import compute_bits_per_weight, load_model
 
 from app.core.problem import TaskError, UnusableError
 from app.core.protocol import event
 from app.worker.export.tuned_model import TunedModel
+from app.worker.packing.few_bits import FewBits
 from app.worker.packing.gain import HeldOutGain, run_examples
+from app.worker.token.token_set import Example, TokenSet
 from tests.worker.answering_model import make_adapter, make_model
 from tests.worker.export.exporting import run_export
 from tests.worker.small_delta import SmallDelta, delta_share, packed_base, tuned_run, write_base
@@ -73,3 +76,32 @@ def test_an_adapter_of_no_run_cannot_be_kept_by_examples(tmp_path: Path) -> None
         run_export(
             tmp_path, tmp_path / "adapter", "fused", model=str(tmp_path / "base"), options={"bits": "4.8bit"}
         )
+
+
+def example(tokens: int, trained_from: int) -> Example:
+    """Random tokens, of which those from a place on are learned."""
+    places = np.arange(tokens)
+    return Example((5 + 7 * places % 200).astype(np.int32), places >= trained_from)
+
+
+def test_long_and_lonely_examples_are_tuned_with_in_bounded_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.worker.packing.few_bits._FEWEST_STEPS", 3)
+    model, _ = load_model(make_model(tmp_path / "base"))
+    seen: list[int] = []
+    examples = TokenSet.from_examples([example(700, 100), example(700, 600)])  # an answer beyond what is looked at
+    few_bits = FewBits(model, examples, 2048)
+    few_bits.choose(4.8, lambda *_: None)
+    told = few_bits.tune(1, 1e-3, lambda done, _: seen.append(done))
+    assert 0 < told.tuned <= told.packed < 100
+    assert seen == [1, 2, 3]
+    (batch,) = few_bits._checks()
+    assert batch.tokens.shape == (1, 511)
+    assert (batch.places.size, batch.places.min().item(), batch.places.max().item()) == (64, 99, 510)
+
+
+def test_answers_that_are_never_reached_cannot_be_tuned_with(tmp_path: Path) -> None:
+    model, _ = load_model(make_model(tmp_path / "base"))
+    with pytest.raises(TaskError, match="an answer within its first 512 tokens"):
+        FewBits(model, TokenSet.from_examples([example(700, 600)]), 2048)
