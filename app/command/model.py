@@ -22,7 +22,7 @@ application = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_i
 
 @application.callback()
 def models() -> None:
-    """Searches, downloads, lists and converts models."""
+    """Searches, downloads, lists and converts models, and gives them chat templates."""
 
 
 @application.command()
@@ -124,6 +124,37 @@ def convert(
         output.say_json(data)
     else:
         output.say(f"{data['path']}: {bytes_text(data['bytes'])} instead of {bytes_text(data['source_bytes'])}")
+    return 0
+
+
+@application.command()
+def template(
+    model: Annotated[str, typer.Argument(help="A model's folder, or the name of a cached one.")],
+    file: Annotated[
+        Path | None, typer.Option(help="A Jinja template, instead of the one that is offered.", dir_okay=False)
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Gives a base model a chat template: a folder of links to its files with the template beside them."""
+    from app.core.model.folder import locate_model
+    from app.core.model.template import template_offers, template_text, with_template
+    from app.core.problem import Problem, UnusableError
+
+    base = locate_model(model)
+    offer = template_offers(base)[0]
+    try:
+        text = file.read_text(encoding="utf-8") if file is not None else offer.text
+        folder = with_template(base, text)
+    except ValueError as error:
+        raise UnusableError([Problem("file", str(error), file=str(file or ""))]) from error
+    except OSError as error:
+        said = f"{error.strerror or error} ({error.filename})."
+        raise UnusableError([Problem("file", said)]) from error
+    label = file.name if file is not None else offer.label
+    if as_json:
+        output.say_json({"path": str(folder), "template": label, "example": template_text(text)})
+    else:
+        output.say(f"{folder}\n\nThe model with the template {label}. It reads:\n{template_text(text)}")
     return 0
 
 

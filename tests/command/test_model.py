@@ -14,6 +14,7 @@ import pytest
 
 from app.core.system.setting import Settings, save_settings
 from tests import ROOT
+from tests.core.model.test_template import untemplated_starter
 from tests.hub_server import TOKEN, HubServer, Repository, hub_server
 
 Luthier = Callable[..., subprocess.CompletedProcess[str]]
@@ -90,3 +91,16 @@ def test_a_token_is_read_from_standard_input_and_never_printed(luthier: Luthier)
     assert "token of ada" in done.stdout
     assert TOKEN not in done.stdout + done.stderr
     assert answer(luthier("models", "logout", "--json"))["set"] is False
+
+
+def test_a_base_model_is_given_a_chat_template(luthier: Luthier, tmp_path: Path) -> None:
+    base = untemplated_starter(tmp_path / "base")
+    told = answer(luthier("models", "template", base, "--json"))
+    folder = Path(told["path"])
+    assert told["template"] == "Phi"
+    assert told["example"].endswith("<|assistant|>\nA plucked string instrument.<|end|>\n")
+    assert (folder / "model.safetensors").resolve() == base / "model.safetensors"
+    mine = tmp_path / "mine.jinja"
+    mine.write_text("{% for m in messages %}{{ m['content'] }}{% endfor %}", encoding="utf-8")
+    refused = luthier("models", "template", base, "--file", mine, code=2).stderr
+    assert "does not begin an answer where one is asked for" in refused

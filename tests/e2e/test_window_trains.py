@@ -18,6 +18,7 @@ from PySide6.QtWidgets import QPushButton, QToolButton
 from pytestqt.qtbot import QtBot
 
 from app.core.config.train_config import TrainConfig
+from app.core.model.adapter_file import ADAPTER_FILE
 from app.core.protocol import event
 from app.core.protocol.event import read_events
 from app.core.run.folder import RunDir, run_state
@@ -102,6 +103,10 @@ def test_drop_start_watch_stop_and_find_everything_on_disk(
     before = drawn(window)
     qtbot.waitUntil(lambda: drawn(window) > before + 10, timeout=START_MS)
     qtbot.waitUntil(lambda: len(window.session.history.valid_losses) >= 1, timeout=START_MS)
+
+    trained = window.session.run
+    assert trained is not None
+    qtbot.waitUntil((trained.best / ADAPTER_FILE).is_file, timeout=START_MS)  # before, Stop would ask
 
     with qtbot.waitSignal(window.session.ended, timeout=START_MS):
         QTest.mouseClick(child(window, QPushButton, "run_stop"), Qt.MouseButton.LeftButton)

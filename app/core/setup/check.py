@@ -64,7 +64,7 @@ def _model(inspection: Inspection, data: DataReport | None) -> Iterator[Problem]
         yield Problem(
             "data",
             "The data need a chat template, and the model has none.",
-            hint="Choose an instruct model, or data in the text format.",
+            hint="Give it one in the card Model, or choose an instruct model, or data in the text format.",
         )
 
 

@@ -95,7 +95,9 @@ KINDS: dict[str, Kind] = {
     "unusual_header": Kind(_W, "Unusual column names", "The first line must hold the names of the columns."),
     # -- with a tokenizer
     "no_chat_template": Kind(
-        _E, "The model has no chat template", "Choose an instruct model, or data in the text format."
+        _E,
+        "The model has no chat template",
+        "Give it one (the card Model, `luthier models template`), or choose an instruct model, or data as text.",
     ),
     "template_refused": Kind(_E, "Refused by the chat template", _REPAIR),
     "over_length": Kind(_W, "Longer than the maximum length", "Raise the maximum length, or shorten the row."),

@@ -9,7 +9,9 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QMenu, QPushButton, QWidget
 
 from app.core.config.spec import field_specs
+from app.core.model.folder import locate_model
 from app.core.model.inspection import Inspection
+from app.core.model.template import is_templated
 from app.core.problem import Problem
 from app.core.quantity import bytes_text, count_text
 from app.core.setup.path_kind import PathKind, sort_path
@@ -26,6 +28,7 @@ from app.ui.worker.inspector import Inspector
 
 if TYPE_CHECKING:
     from app.ui.model.hub_dialog import HubDialog
+    from app.ui.model.template_dialog import TemplateDialog
 
 MENU_LIMIT = 20
 
@@ -60,6 +63,8 @@ class ModelPanel(DropCard):
         for part in (self._empty, self._status, self._facts):
             self.body.addWidget(part)
         self.body.addStretch(1)
+        self._template_button = self._make_template_button()
+        self.body.insertWidget(self.body.count() - 1, self._template_button)
         self._add_get_button()
         self._connect()
         self._show_state("empty")
@@ -93,6 +98,15 @@ class ModelPanel(DropCard):
         theme.set_role(self.get_button, kind="link")
         self.get_button.clicked.connect(self.get_model)
         self.tools.addWidget(self.get_button)
+
+    def _make_template_button(self) -> QPushButton:
+        button = QPushButton("Chat template…", self)
+        button.setObjectName("model.template")
+        button.setToolTip("Give the model a chat template, so that conversations can be trained")
+        theme.set_role(button, kind="link")
+        button.clicked.connect(self.ask_template)
+        button.hide()
+        return button
 
     def _empty_state(self) -> DropZone:
         wanted = "Any model that mlx-lm knows, from Hugging Face or converted for MLX"
@@ -134,6 +148,16 @@ class ModelPanel(DropCard):
         self.hub.raise_()
         self.hub.activateWindow()
 
+    def ask_template(self) -> TemplateDialog:
+        """Opens the dialog that gives the chosen model a chat template."""
+        from app.ui.model.template_dialog import TemplateDialog  # few models need it
+
+        dialog = TemplateDialog(locate_model(self._store.config.model), self.window())
+        dialog.chosen.connect(self._editor.choose)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+        return dialog
+
     def use_starter(self) -> None:
         """Chooses the bundled model, with the settings that its own config has for a model so small."""
         self._editor.choose(str(starter.model_dir()))
@@ -158,6 +182,10 @@ class ModelPanel(DropCard):
     def _on_inspected(self, inspection: Inspection) -> None:
         self._show_facts(inspection)
         self._show_state("facts")
+        own = is_templated(Path(self._inspector.model))
+        is_lacking = inspection.has_tokenizer and not inspection.has_chat_template
+        self._template_button.setText("Edit the chat template…" if own else "Give it a chat template…")
+        self._template_button.setVisible(own or is_lacking)
         settings = load_settings()
         if self._inspector.model and self._inspector.model not in settings.recent_models[:1]:
             save_settings(settings.with_recent("recent_models", self._inspector.model))
@@ -166,6 +194,8 @@ class ModelPanel(DropCard):
         self._empty.setVisible(state == "empty")
         self._status.setVisible(state == "status")
         self._facts.setVisible(state == "facts")
+        if state != "facts":
+            self._template_button.hide()
 
     def _show_facts(self, inspection: Inspection) -> None:
         while self._grid.count():

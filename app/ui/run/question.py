@@ -10,7 +10,7 @@ from app.ui.run.session import RunSession, RunState
 def stop_run(session: RunSession, parent: QWidget) -> None:
     """Stops the run; before its first save only after a question, which goes by itself when the run has ended."""
     waiting = (RunState.PREPARING, RunState.STOPPING)
-    if not session.is_live or session.state in waiting or session.has_adapter or not session.history.iteration:
+    if not session.is_live or session.state in waiting or session.has_saved or not session.history.iteration:
         session.stop()
         return
     if parent.findChild(QMessageBox, "stop_question") is not None:

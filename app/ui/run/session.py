@@ -127,6 +127,11 @@ class RunSession(QObject):
         """True if the run's adapter is on disk."""
         return self.run is not None and (self.run.adapters / ADAPTER_FILE).is_file()
 
+    @property
+    def has_saved(self) -> bool:
+        """True if any weights of the run are on disk: its adapter, or the best so far."""
+        return self.has_adapter or (self.run is not None and (self.run.best / ADAPTER_FILE).is_file())
+
     # -- asks -------------------------------------------------------------------------------------------------
 
     def start(self, config: TrainConfig) -> RunDir:

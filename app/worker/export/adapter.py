@@ -9,6 +9,7 @@ from typing import Any
 import mlx.core as mx
 
 from app.core.model.adapter_file import ADAPTER_CONFIG, ADAPTER_FILE
+from app.core.model.template import lay_template
 from app.core.problem import Problem
 from app.worker.array import Arrays
 from app.worker.export.plan import ExportPlan
@@ -36,6 +37,7 @@ class AdapterWriter:
         report(0, 1)
         mx.save_safetensors(str(folder / ADAPTER_FILE), weights)
         (folder / ADAPTER_CONFIG).write_text(json.dumps(dict(sorted(config.items())), indent=4), encoding="utf-8")
+        lay_template(plan.base, folder)
         report(1, 1)
 
 

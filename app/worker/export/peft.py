@@ -22,6 +22,7 @@ from mlx_lm.tuner.dora import DoRALinear
 from mlx_lm.tuner.lora import LoRAEmbedding, LoRALinear, LoRASwitchLinear
 
 from app.core.model.adapter_file import ADAPTER_CONFIG, PEFT_FILE
+from app.core.model.template import base_folder, is_templated, lay_template
 from app.core.problem import Problem, UnusableError
 from app.worker.array import Arrays
 from app.worker.export.adapter import scale_problems
@@ -105,6 +106,7 @@ class PeftWriter:
         config = peft_config(plan, naming, adapter)
         mx.save_safetensors(str(folder / PEFT_FILE), adapter.tensors, {"format": "pt"})
         (folder / ADAPTER_CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")
+        lay_template(plan.base, folder)
         report(1, 1)
 
 
@@ -169,6 +171,11 @@ def _side_by_side(gates: list[Any]) -> tuple[mx.array, mx.array, float]:
     return mx.concatenate([gate.lora_a, up.lora_a], axis=1), mx.concatenate(rows, axis=1), gate.scale
 
 
+def known_base(plan: ExportPlan) -> str:
+    """The base as the run names it; of one that was given a chat template, the model whose files it has."""
+    return str(base_folder(plan.base)) if is_templated(plan.base) else plan.source.base
+
+
 def peft_config(plan: ExportPlan, naming: Naming, adapter: PeftAdapter) -> dict[str, Any]:
     """``adapter_config.json``: rank and alpha that most have, exceptions by name, and what is adapted."""
     both = adapter.modules | adapter.parameters
@@ -176,7 +183,7 @@ def peft_config(plan: ExportPlan, naming: Naming, adapter: PeftAdapter) -> dict[
     return {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
-        "base_model_name_or_path": plan.source.base,
+        "base_model_name_or_path": known_base(plan),
         "inference_mode": True,
         "r": rank,
         "lora_alpha": _number(alpha),

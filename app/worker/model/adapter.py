@@ -14,6 +14,7 @@ import mlx.core as mx
 from app.core.compare.candidate import NUMBERED
 from app.core.config.train_config import TrainConfig
 from app.core.model.adapter_file import ADAPTER_CONFIG, ADAPTER_FILE
+from app.core.model.template import lay_template
 from app.core.system.atomic_file import write_text, write_with
 from app.worker.array import scalar
 from app.worker.model.loading import differences
@@ -36,6 +37,7 @@ class AdapterFolder:
         self._config_text = config_text(config)
         path.mkdir(parents=True, exist_ok=True)
         write_text(path / ADAPTER_CONFIG, self._config_text)
+        lay_template(Path(config.model), path)  # whoever uses the adapter finds how it was spoken to
 
     @property
     def current(self) -> Path:

@@ -262,6 +262,6 @@ def no_chat_template(target: str, file: str) -> Problem:
     return Problem(
         "model",
         f"The model has no chat template. {rows} rows cannot be put into its words.",
-        hint="Choose an instruct model, or data in the text format.",
+        hint="Give it one (the card Model, `luthier models template`), or choose an instruct model, or text.",
         file=file,
     )

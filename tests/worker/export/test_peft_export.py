@@ -12,6 +12,7 @@ import pytest
 from mlx.utils import tree_flatten
 from mlx_lm import load
 
+from app.core.model.template import template_offers, with_template
 from app.core.problem import UnusableError
 from app.worker.export.peft import targets
 from app.worker.model.adapter_switch import AdapterSwitch
@@ -184,3 +185,17 @@ def test_ranks_and_alphas_by_module_become_one_that_answers_the_same(tmp_path: P
     assert mx.allclose(stock(tokens), wanted, atol=1e-4).item()
     weights = saved_arrays(mlx / "adapters.safetensors")
     assert weights["model.layers.2.self_attn.q_proj.lora_a"].shape[1] == 4
+
+
+@pytest.mark.torch
+def test_a_given_template_goes_along_and_the_base_is_named(home: Path, bases: Path, tmp_path: Path) -> None:
+    assert home.is_dir()
+    base = bases / "llama"
+    text = template_offers(base)[-1].text
+    adapter = write_adapter(with_template(base, text), tmp_path / "trained")
+    for content in ("peft", "adapter"):
+        (tmp_path / content).mkdir()
+        out = exported(tmp_path / content, adapter, content)
+        assert (out / "chat_template.jinja").read_text(encoding="utf-8") == text
+    config = json.loads((next((tmp_path / "peft").rglob("adapter_config.json"))).read_text())
+    assert config["base_model_name_or_path"] == str(base)
