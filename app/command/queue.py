@@ -245,6 +245,7 @@ def _load(file: Path, settings: list[str]) -> TrainConfig:
 
     from app.command.train import check_paths
     from app.core.problem import UnusableError
+    from app.core.run.name import with_name
     from app.core.setup.config_file import load_config, validation_problems
     from app.core.system.yaml_text import bounded_yaml
 
@@ -267,7 +268,7 @@ def _load(file: Path, settings: list[str]) -> TrainConfig:
     if problems:
         raise UnusableError(problems)
     check_paths(config, file)
-    return config
+    return with_name(config, loaded.named)
 
 
 def _axes(vary: list[str]) -> list[Any]:

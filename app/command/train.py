@@ -38,6 +38,7 @@ def train(
     ] = False,
 ) -> int:
     """Trains as the config says. Ctrl-C stops after the current iteration and saves; a second one ends at once."""
+    from app.core.run.name import with_name
     from app.core.setup.config_file import load_config
 
     loaded = load_config(config)
@@ -48,7 +49,7 @@ def train(
 
         trust(Path(loaded.config.reward_functions_file))
     new = run_dir is None or not run_dir.exists()
-    run = make_run(loaded.config, run_dir)
+    run = make_run(with_name(loaded.config, loaded.named), run_dir)
     last = follow(run, as_json=as_json)
     code = exit_code(last)
     if code == 2 and new:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from app.core.setup.config_file import load_config
 from tests.command.conftest import CONFIG, PROGRAM, Luthier
 
 
@@ -161,13 +162,16 @@ def test_runs_are_listed_shown_and_deleted(luthier: Luthier, place: Path, home: 
     assert (listed["state"], listed["iteration"], listed["method"]) == ("finished", 20, "lora")
     name = Path(listed["path"]).name
     assert name in luthier("runs", "list").stdout
-    shown = json.loads(luthier("runs", "show", "mlx_finetune", "--json").stdout)
+    called = listed["name"]  # after what it is, as the config has no name for it
+    rank = load_config(place / "config.yaml").config.lora_parameters.rank
+    assert f" · r{rank}" in called
+    shown = json.loads(luthier("runs", "show", called, "--json").stdout)
     assert shown["config"]["model"] == str(place / "model")
     assert [v["iteration"] for v in shown["validations"]] == [0, 10, 20]
     assert shown["best_val_loss"] == min(v["val_loss"] for v in shown["validations"])
     assert f"{shown['best_val_loss']:.4f}" in luthier("runs", "show", name).stdout
     assert "--yes" in luthier("runs", "delete", name, code=2).stderr
-    assert f"Did you mean {name}?" in luthier("runs", "delete", "mlx_finetune", "--yes", code=2).stderr
+    assert f"Did you mean {name}?" in luthier("runs", "delete", called, "--yes", code=2).stderr
     assert Path(listed["path"]).exists()
     deleted = json.loads(luthier("runs", "delete", name, "--yes", "--json").stdout)
     assert deleted["deleted"] == [listed["path"]]

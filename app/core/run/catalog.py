@@ -30,6 +30,7 @@ from app.core.run.folder import (
     run_folders,
     runs_dir,
 )
+from app.core.run.name import folder_word
 from app.core.run.note import RunNote, load_note
 from app.core.run.reader import RunReader
 from app.core.run.summary import RunSummary, summary_of, with_note
@@ -217,7 +218,8 @@ def find_run(name: str, parent: Path | None = None) -> RunDir | None:
         return next(iter(exact), None)
     given = {run.path: load_note(run).name for run in runs}
     named = [run for run in runs if given[run.path] == name]
-    partial = [run for run in runs if name in run.name or name in given[run.path]]
+    word = folder_word(name)
+    partial = [run for run in runs if name in run.name or word in run.name or name in given[run.path]]
     return next(iter([*named, *partial]), None)
 
 

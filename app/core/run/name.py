@@ -41,6 +41,14 @@ def run_name(config: TrainConfig) -> str:
     return BETWEEN.join([*what, *special])[:LONGEST_NAME].strip(" ·")
 
 
+def with_name(config: TrainConfig, given: Collection[str]) -> TrainConfig:
+    """The config with a name made for it, where a file with the ``given`` keys has none."""
+    unnamed = TrainConfig.model_fields["adapter_name"].default
+    if "adapter_name" in given or config.adapter_name != unnamed:
+        return config
+    return config.with_value("adapter_name", run_name(config))
+
+
 def folder_word(name: str) -> str:
     """A name as a folder on any disk can have it: letters, digits, ``_``, ``-`` and ``.``."""
     return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "run"

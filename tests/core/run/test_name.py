@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from app.core.config.train_config import TrainConfig
+from app.core.run.catalog import find_run
 from app.core.run.folder import create_run
-from app.core.run.name import folder_word, run_name
+from app.core.run.name import folder_word, run_name, with_name
 from app.core.run.summary import summarize
 from app.core.system.title import path_title
 
@@ -62,3 +63,16 @@ def test_a_long_name_stays_within_its_length_when_it_is_numbered(tmp_path: Path)
     config = TrainConfig(adapter_name="x" * 80)
     names = [summarize(create_run(config, tmp_path)).name for _ in range(2)]
     assert names == ["x" * 80, f"{'x' * 76} · 2"]
+
+
+def test_a_file_that_names_its_run_keeps_the_name() -> None:
+    config = TrainConfig(model="/models/qwen", data="/d/faq.jsonl")
+    assert with_name(config, {"model", "data"}).adapter_name == "qwen · faq · r32"
+    assert with_name(config, {"adapter_name"}).adapter_name == "mlx_finetune"
+    assert with_name(config.with_value("adapter_name", "mine"), {"model"}).adapter_name == "mine"
+
+
+def test_a_run_is_found_by_its_name_as_it_is_shown(tmp_path: Path) -> None:
+    run = create_run(TrainConfig(adapter_name="qwen · faq · r32"), tmp_path)
+    assert find_run("qwen · faq · r32", tmp_path) == run
+    assert find_run("qwen · other", tmp_path) is None
