@@ -7,14 +7,18 @@ from pathlib import Path
 import pytest
 from PySide6.QtGui import QKeySequence
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QFileDialog
+from PySide6.QtWidgets import QFileDialog, QLabel
 from pytestqt.qtbot import QtBot
 
 from app.core.export.destination import free_destination
-from app.core.export.format import EXPORT_FORMATS
+from app.core.export.format import EXPORT_FORMATS, LOSSY
+from app.core.protocol import event
+from app.core.protocol.job import ExportJob, read_job
 from app.ui.export.dialog import ExportDialog
 from app.ui.export.option_grid import ShareSlider
 from app.ui.form.plain_editor import CheckEditor, ChoiceBox, TextEditor
+from tests.ui.child import child
+from tests.ui.fake_worker import FakeWorker
 from tests.worker.answering_model import make_adapter, make_model
 from tests.worker.training import saved_arrays
 
@@ -176,3 +180,29 @@ def test_a_source_that_is_no_adapter_is_told(qtbot: QtBot, tmp_path: Path) -> No
     made.show()
     assert "There is no adapter in" in made._problem.text()
     assert not made.export_button.isEnabled()
+
+
+def test_few_bits_that_lose_what_was_learned_are_told_and_can_be_had_knowingly(
+    qtbot: QtBot, adapter: Path, workers: list[FakeWorker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.ui.worker.job.WorkerProcess", FakeWorker)
+    made = ExportDialog(adapter)
+    qtbot.addWidget(made)
+    made.show()
+    choose(made, "fused")
+    bits, lossy = made.options.editors["bits"], made.options.editors["lossy"]
+    assert isinstance(bits, ChoiceBox)
+    assert isinstance(lossy, CheckEditor)
+    bits.set_value("4bit")
+    made.export_button.click()
+    said = "Only 43 % of what was learned stays in weights of 4bit; nothing was written."
+    workers[0].end(event.Failed(message=said, hint=f"Choose 16-bit, or “{LOSSY.label}”."), 1)
+    shown = child(made, QLabel, "export.text").text()
+    assert said in shown
+    assert lossy.text() in shown  # what is told to be ticked stands in the form
+    lossy.click()
+    made.export_button.click()
+    job = read_job(workers[1].job_dir)
+    assert isinstance(job, ExportJob)
+    assert (job.options["bits"], job.options["lossy"]) == ("4bit", True)
+    workers[1].end(event.Finished())
