@@ -17,7 +17,7 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QAction, QColor, QPainter, QPen, QPolygonF
+from PySide6.QtGui import QAction, QColor, QPainter, QPen, QPolygonF, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -34,7 +34,8 @@ from app.ui.runs.table import DOT, RunFilter, RunTable
 from app.ui.widget import theme
 from app.ui.widget.table import Index
 
-NAME_PADDING, WIDEST_NAME = 24, 380  # px
+NAME_PADDING = 24  # px
+NAME_WIDTHS, NAME_SHARE = (232, 380), 0.42  # px that names get at least and at most, and of the list's width
 SELECTION_KEPT = 500  # rows: more than that are not selected again after the list changed
 
 
@@ -83,7 +84,7 @@ class RunView(QTableView):
         self._kept: list[Path] = []
         self._kept_current: Path | None = None
         self._scrolled = 0
-        self._longest_name = 0  # letters
+        self._is_fitting = self._is_width_chosen = False
         self.filter.modelAboutToBeReset.connect(self._keep)
         self.setModel(self.filter)
         self.filter.modelReset.connect(self._restore)
@@ -124,6 +125,7 @@ class RunView(QTableView):
         header.customContextMenuRequested.connect(self._on_header_menu)
         for place, column in enumerate(RUN_COLUMNS):
             self.setColumnWidth(place, theme.text_width(column.width))
+        header.sectionResized.connect(self._on_resized)
         header.setSortIndicator(CREATED_COLUMN, Qt.SortOrder.DescendingOrder)
         self.setSortingEnabled(True)
 
@@ -172,13 +174,24 @@ class RunView(QTableView):
         self._scrolled = self.verticalScrollBar().value()
 
     def _fit_names(self) -> None:
-        """Gives names the room to be read whole, when a longer one comes than were there before."""
+        """Gives names the room to be read whole, as far as there is some, until somebody chose the width."""
+        if self._is_width_chosen:
+            return
         longest = max((run.name for run in self._table.runs), key=len, default="")
-        if len(longest) > self._longest_name:
-            self._longest_name = len(longest)
-            wanted = self.fontMetrics().horizontalAdvance(longest) + NAME_PADDING
-            most = round(theme.text_width(WIDEST_NAME))
-            self.setColumnWidth(NAME_COLUMN, max(self.columnWidth(NAME_COLUMN), min(wanted, most)))
+        wanted = self.fontMetrics().horizontalAdvance(longest) + NAME_PADDING
+        least, most = (round(theme.text_width(width)) for width in NAME_WIDTHS)
+        room = max(least, min(most, round(self.viewport().width() * NAME_SHARE)))
+        self._is_fitting = True
+        self.setColumnWidth(NAME_COLUMN, max(self.columnWidth(NAME_COLUMN), min(wanted, room)))
+        self._is_fitting = False
+
+    def _on_resized(self, place: int, _before: int, _now: int) -> None:
+        if place == NAME_COLUMN and not self._is_fitting:
+            self._is_width_chosen = True
+
+    def resizeEvent(self, resized: QResizeEvent) -> None:
+        super().resizeEvent(resized)
+        self._fit_names()
 
     def _restore(self) -> None:
         self._fit_names()
@@ -197,7 +210,12 @@ class RunView(QTableView):
         """Puts back what `save_columns` gave; anything else is left alone."""
         header = self.horizontalHeader()
         if text and header.count() == len(RUN_COLUMNS):
+            self._is_fitting = True
             header.restoreState(QByteArray.fromBase64(text.encode("ascii", "ignore")))
+            self._is_fitting = False
+            # Narrower than a list begins with: that was somebody's wish.
+            usual = round(theme.text_width(RUN_COLUMNS[NAME_COLUMN].width))
+            self._is_width_chosen = self.columnWidth(NAME_COLUMN) < usual
 
     def column_menu(self) -> QMenu:
         """A tick for every column but the name."""

@@ -561,6 +561,7 @@ def test_names_are_shown_whole_where_there_is_room(qtbot: QtBot, home: Path) -> 
     long = "qwen2.5-0.5b-instruct · customer-letters-2026 · r64"
     make_run(home / "data" / "runs", "short", day=1)
     tab = shown(qtbot)
+    tab.resize(1200, 600)
     narrow = tab.table.columnWidth(NAME_COLUMN)
     make_run(home / "data" / "runs", long, day=2)
     tab.refresh()

@@ -180,6 +180,19 @@ def test_stopped(command: str, inputs: tuple[Path, Path], tmp_path: Path) -> Non
     assert summarize(run).state == "stopped"
 
 
+def test_stopped_before_its_first_evaluation_says_nothing_of_measurements(
+    inputs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    config = config_for(*inputs, steps_per_eval=12, steps_per_report=3)
+    asked = "stop"
+    _, said = start(config, tmp_path / "run", lambda e: asked if isinstance(e, TrainReported) else None)
+    finished = said.of(Finished)[0]
+    assert finished.reason == "stopped"
+    assert [found.iteration for found in said.of(Validated)] == [0]
+    assert finished.message.startswith("Nothing was measured after the start")
+    assert not [warned for warned in said.of(Warned) if "measurement" in warned.message]
+
+
 def test_stopped_before_it_began(inputs: tuple[Path, Path], tmp_path: Path) -> None:
     run, said = start(
         config_for(*inputs), tmp_path / "run", lambda e: "stop" if isinstance(e, Progressed) else None
