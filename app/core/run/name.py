@@ -14,6 +14,7 @@ LONGEST_NAME = 80  # letters, as `adapter_name` takes them
 _LONGEST_PART = 32
 RUN_FOLDER = re.compile(r"^\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_(.+)$")
 BETWEEN = " · "
+_NUMBER = re.compile(rf"{BETWEEN}\d+$")
 
 
 def run_name(config: TrainConfig) -> str:
@@ -57,10 +58,11 @@ def folder_word(name: str) -> str:
 def unique_name(name: str, taken: Collection[str]) -> str:
     """The name, with ``· 2``, ``· 3`` and so on where its folder word is among those that are ``taken``."""
     found, number = name, 1
+    unnumbered = _NUMBER.sub("", name)  # a duplicate of the second is the third
     while folder_word(found).casefold() in taken:
         number += 1
         ending = f"{BETWEEN}{number}"
-        found = f"{name[: LONGEST_NAME - len(ending)]}{ending}"
+        found = f"{unnumbered[: LONGEST_NAME - len(ending)]}{ending}"
     return found
 
 

@@ -94,13 +94,15 @@ class UserActions(QObject):
         if found := errors(self.forms.in_use.find_problems()):
             self._hold_back(found, "The setup cannot be bundled yet.")
             return
+        if self._is_checking():
+            return
         self.forms.store.save_form()
         self.bundle_requested.emit(self.forms.store.config)
 
     def _is_checking(self) -> bool:
         """Says so while model and data are read: what is wrong with them is not known yet."""
         if checking := self.forms.in_use.is_checking():
-            self._tell("The model and the data are still being read. Start when that is done.")
+            self._tell("The model and the data are still being read. Ask again when that is done.")
         return checking
 
     def _hold_back(self, found: list[Problem], said: str) -> None:

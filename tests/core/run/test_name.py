@@ -59,6 +59,12 @@ def test_no_two_runs_have_one_name(tmp_path: Path) -> None:
     assert all(run.name.isascii() and " " not in run.name for run in runs)
 
 
+def test_a_duplicate_of_the_second_is_the_third(tmp_path: Path) -> None:
+    names = ["qwen · faq · r32", "qwen · faq · r32", "qwen · faq · r32 · 2"]
+    found = [summarize(create_run(TrainConfig(adapter_name=name), tmp_path)).name for name in names]
+    assert found == ["qwen · faq · r32", "qwen · faq · r32 · 2", "qwen · faq · r32 · 3"]
+
+
 def test_a_long_name_stays_within_its_length_when_it_is_numbered(tmp_path: Path) -> None:
     config = TrainConfig(adapter_name="x" * 80)
     names = [summarize(create_run(config, tmp_path)).name for _ in range(2)]

@@ -320,6 +320,17 @@ def test_a_run_is_started_paused_stopped_and_offers_the_comparison(
     assert ready.compare_tab.base == "/m"
 
 
+def test_nothing_starts_while_model_and_data_are_read(
+    ready: MainWindow, workers: list[FakeWorker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.ui.setup.setup_tab.SetupTab.is_checking", True)
+    for ask in (ready.user_actions.start, ready.user_actions.enqueue, ready.user_actions.bundle):
+        ask()
+        assert messages(ready)[0] == "The model and the data are still being read. Ask again when that is done."
+    assert (trainers(workers), ready.user_actions.queue.state.entries) == ([], ())
+    assert ready.export_actions.dialog is None
+
+
 def test_a_failed_run_leads_to_its_field(ready: MainWindow, workers: list[FakeWorker]) -> None:
     ready.user_actions.start()
     failure = event.Failed(
