@@ -138,11 +138,16 @@ def quantization_text(config: dict[str, Any], tags: Sequence[str], dtypes: Itera
     return float_types[0].lower() if float_types else ""
 
 
+def training_bytes(size_bytes: int) -> float:
+    """About what training an adapter takes: the weights and a quarter more, and 1.5 GB of activations."""
+    return size_bytes * 1.25 + 1.5e9
+
+
 def fit(size_bytes: int, working_set_bytes: float) -> Fit:
-    """Whether training an adapter is likely to fit: the weights and a quarter more, and 1.5 GB of activations."""
+    """Whether training an adapter is likely to fit, by `training_bytes`."""
     if size_bytes <= 0 or working_set_bytes <= 0:
         return Fit.UNKNOWN
-    need = size_bytes * 1.25 + 1.5e9
+    need = training_bytes(size_bytes)
     if need > working_set_bytes:
         return Fit.TOO_LARGE
     return Fit.TIGHT if need > 0.8 * working_set_bytes else Fit.FITS

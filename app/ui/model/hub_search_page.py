@@ -6,13 +6,14 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QCheckBox, QFrame, QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from app.core.model.folder import hub_cache
-from app.core.model.hub import Destination, HubModel, model_id
+from app.core.model.hub import Destination, Fit, HubModel, model_id, training_bytes
+from app.core.model.known_model import known_models, machine_memory_bytes, working_set_of
 from app.core.protocol import event
 from app.core.protocol.job import HubDownloadJob, HubSearchJob
 from app.core.quantity import bytes_text, plural
 from app.core.system.setting import load_settings
 from app.ui.model.finder import ModelFinder
-from app.ui.model.hub_table import HERE, HubTable, HubTableView
+from app.ui.model.hub_table import HERE, HubTable, HubTableView, KnownTable
 from app.ui.model.job_progress import JobProgress
 from app.ui.widget import theme
 from app.ui.widget.elided_label import ElidedLabel
@@ -20,15 +21,14 @@ from app.ui.worker.job import JobRunner
 from app.ui.worker.latest import LatestWorker
 from app.ui.worker.process import WorkerOutcome
 
-INVITATION = (
-    "Search the Hugging Face hub by name, for example “Qwen3 0.6B 4bit”,\n"
-    "or paste a model's name or the address of its page."
-)
 OFFLINE = "Luthier is strictly offline: the hub is not asked. Turn that off under “Places and access”."
 
 
 class HubSearchPage(QWidget):
-    """Asks the tasks ``hub_search`` and ``hub_download``. ``arrived`` names a model that is here now."""
+    """Asks the tasks ``hub_search`` and ``hub_download``. ``arrived`` names a model that is here now.
+
+    Before anything is searched, and while the field is empty, it shows the `known_models`.
+    """
 
     arrived = Signal(str)
     chosen = Signal(str)
@@ -38,6 +38,7 @@ class HubSearchPage(QWidget):
         self._finder = finder
         self._working_set_bytes = 0.0
         self._loading: HubModel | None = None
+        self._is_known_shown = True
         self._told_of = ""  # the model that the card's progress is about
         self._answer: list[HubModel] | None = None
         self._arrived: set[str] = set()  # known at once, before the finder has seen them
@@ -48,6 +49,9 @@ class HubSearchPage(QWidget):
         self._download.emitted.connect(self._on_download_event)
         self._download.ended.connect(self._on_download_ended)
         self.table = HubTable(self.state_of, self)
+        self._memory_bytes = machine_memory_bytes()
+        limit = working_set_of(self._memory_bytes)
+        self.known = KnownTable(known_models().models, limit, self.state_of, self)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, theme.SPACE * 2, 0, 0)
         layout.setSpacing(theme.SPACE * 3 // 2)
@@ -55,6 +59,7 @@ class HubSearchPage(QWidget):
         layout.addWidget(self._results(), 1)
         layout.addWidget(self._card())
         finder.found.connect(self._on_found)
+        self._show_known()
         self.refresh()
 
     def state_of(self, model: HubModel) -> str:
@@ -75,11 +80,8 @@ class HubSearchPage(QWidget):
         offline = load_settings().offline
         for widget in (self.query, self.mlx_only, self.search_button):
             widget.setEnabled(not offline)
-        if offline:
-            self._tell(OFFLINE, "warning")
-        elif self.status.text() in ("", OFFLINE):
-            self._tell(INVITATION if not self.table.rows else "")
-        self.table.refresh()
+        self.offline.setVisible(offline)
+        self._refresh_tables()
         self._show_chosen()
 
     def search(self) -> None:
@@ -110,6 +112,7 @@ class HubSearchPage(QWidget):
         self.query.setToolTip("Words that the name contains, or one model's exact name")
         self.query.setClearButtonEnabled(True)
         self.query.returnPressed.connect(self.search)
+        self.query.textChanged.connect(self._on_query)
         self.mlx_only = QCheckBox("Only made for MLX", self)
         self.mlx_only.setObjectName("hub.mlx_only")
         self.mlx_only.setAccessibleName("Only models made for MLX")
@@ -138,9 +141,39 @@ class HubSearchPage(QWidget):
         self.status.setWordWrap(True)
         self.view = HubTableView(self.table, frame)
         self.view.selectionModel().selectionChanged.connect(self._on_selected)
+        self.offline = self._line("hub.offline", OFFLINE, "warning", frame)
+        self.about_known = self._line("hub.known.about", self._known_text(), "muted", frame)
+        self.known_view = HubTableView(
+            self.known,
+            frame,
+            name="hub.known",
+            accessible_name="Known small models",
+            widths=(100, 92, 132, 116),
+        )
+        self.known_view.selectionModel().selectionChanged.connect(self._on_selected)
+        layout.addWidget(self.offline)
+        layout.addWidget(self.about_known)
+        layout.addWidget(self.known_view, 1)
         layout.addWidget(self.view, 1)
         layout.addWidget(self.status, 1)
         return frame
+
+    def _line(self, name: str, text: str, role: str, parent: QWidget) -> QLabel:
+        line = QLabel(text, parent)
+        line.setObjectName(name)
+        line.setProperty("role", role)
+        line.setWordWrap(True)
+        return line
+
+    def _known_text(self) -> str:
+        """What the list is, and by which rule it judges."""
+        day = known_models().as_of
+        return (
+            f"Well-known small models, as of {day.day} {day:%B %Y}; sizes are computed, not asked of the hub. "
+            f"“Fits” is judged by size alone: 1.25 × the weights and 1.5 GB, within the "
+            f"{bytes_text(self.known.working_set_bytes)} that MLX may use of this machine’s "
+            f"{bytes_text(self._memory_bytes)}."
+        )
 
     def _card(self) -> QFrame:
         card = QFrame(self)
@@ -190,6 +223,27 @@ class HubSearchPage(QWidget):
         elif isinstance(said, event.Result):
             self._answer = [HubModel.from_dict(tree) for tree in said.data["models"]]
 
+    def _on_query(self, text: str) -> None:
+        """An emptied field shows what stood there at first."""
+        if not text.strip():
+            self._search.cancel()
+            self._show_known()
+            self._show_chosen()
+
+    def _show_known(self) -> None:
+        self._tell("")
+        self._choose_table(known=True)
+
+    def _choose_table(self, *, known: bool) -> None:
+        self._is_known_shown = known
+        for part in (self.about_known, self.known_view):
+            part.setVisible(known)
+        self.view.setVisible(not known and not self.status.text())
+
+    def _chosen(self) -> HubModel | None:
+        """The model of the selected row of the table that is shown."""
+        return (self.known_view if self._is_known_shown else self.view).chosen()
+
     def _on_search_ended(self, outcome: WorkerOutcome) -> None:
         if self._answer is None:
             self._tell(outcome.sentence() or "The search ended without an answer.", "error")
@@ -208,20 +262,20 @@ class HubSearchPage(QWidget):
         theme.set_role(self.status, role=role)
         self.status.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.status.setVisible(bool(text))
-        self.view.setVisible(not text)
+        self._choose_table(known=False)
         self.card.setVisible(not text or self._download.is_running)
 
     # -- download ---------------------------------------------------------------------------------------------
 
     def download(self) -> None:
         """Downloads the chosen model, or goes on with it."""
-        model = self.view.chosen()
+        model = self._chosen()
         if model is None or self._download.is_running:
             return
         self._loading, self._told_of = model, model.id
         self.progress.begin(f"Looking up {model.id} …")
         self._download.start(HubDownloadJob(model=model.id, models_dir=load_settings().models_dir))
-        self.table.refresh()
+        self._refresh_tables()
         self._show_chosen()
 
     def _on_download_event(self, said: event.Event) -> None:
@@ -237,21 +291,25 @@ class HubSearchPage(QWidget):
         self._loading = None
         self.progress.end(outcome)
         self._finder.find()
-        self.table.refresh()
+        self._refresh_tables()
         self._show_chosen()
 
-    def _on_found(self) -> None:
+    def _refresh_tables(self) -> None:
         self.table.refresh()
+        self.known.refresh()
+
+    def _on_found(self) -> None:
+        self._refresh_tables()
         self._show_chosen()
 
     def _on_selected(self) -> None:
-        model = self.view.chosen()
+        model = self._chosen()
         if not self._download.is_running and model is not None and model.id != self._told_of:
             self.progress.say("")
         self._show_chosen()
 
     def _on_use(self) -> None:
-        model = self.view.chosen()
+        model = self._chosen()
         if model is not None:
             cached = any(entry.cached and entry.name == model.id for entry in self._finder.entries)
             self.chosen.emit(model.id if cached else self._destination(model).name)
@@ -259,21 +317,35 @@ class HubSearchPage(QWidget):
     def _show_chosen(self) -> None:
         """The card tells of the model that is being downloaded, else of the selected one."""
         running = self._download.is_running
-        model = self._loading or self.view.chosen()
+        model = self._loading or self._chosen()
         self.cancel_button.setVisible(running)
         state = self.state_of(model) if model is not None else ""
         self.use_button.setVisible(not running and state == HERE)
         self.download_button.setVisible(not running and state != HERE)
-        self.download_button.setEnabled(model is not None and not load_settings().offline)
+        offline = load_settings().offline
+        self.download_button.setEnabled(model is not None and not offline)
+        self.download_button.setToolTip(OFFLINE if offline else "Downloads the chosen model")
         self.download_button.setText("Resume" if state else "Download")
         if model is None:
-            self.name.setText(f"{plural(len(self.table.rows), 'model')} found")
+            count = len((self.known if self._is_known_shown else self.table).rows)
+            self.name.setText(
+                plural(count, "known model") if self._is_known_shown else f"{plural(count, 'model')} found"
+            )
             self.where.setText("Choose one to download it.")
             return
         self.name.setText(model.id)
         size = bytes_text(model.size_bytes) if model.size_bytes else "size not told"
         folder = load_settings().models_dir or f"the Hugging Face cache ({hub_cache()})"
-        self.where.setText(f"{size} · goes to {folder}" if state != HERE else f"{size} · on this machine")
+        where = f"goes to {folder}" if state != HERE else "on this machine"
+        if self._is_known_shown and self._loading is None:
+            self.name.setText(f"{model.id} · {self.known.known(model).good_for}")
+            if self.known.fit_of(model) is Fit.TOO_LARGE:
+                need, limit = training_bytes(model.size_bytes), self.known.working_set_bytes
+                where = f"too large to train here: needs {bytes_text(need)}, MLX may use {bytes_text(limit)}"
+        if offline and state != HERE:
+            where = "cannot be downloaded while Luthier is strictly offline"
+        stored = f" as {model.quantization}" if model.quantization else ""
+        self.where.setText(f"{size}{stored} · {where}")
 
     def _destination(self, model: HubModel) -> Destination:
         return Destination.of(model_id(model.id), load_settings().models_dir)

@@ -9,7 +9,8 @@ from PySide6.QtCore import QObject, QSortFilterProxyModel, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QHeaderView, QWidget
 
-from app.core.model.hub import Fit, HubModel, fit
+from app.core.model.hub import Fit, HubModel, fit, training_bytes
+from app.core.model.known_model import KnownModel
 from app.core.quantity import bytes_text, short_count
 from app.ui.widget import theme
 from app.ui.widget.table import SORT_ROLE, Index, TableModel, TableView
@@ -45,6 +46,9 @@ class HubTable(TableModel):
             HubColumn("Likes", lambda m: short_count(m.likes), lambda m: m.likes, True),
             HubColumn("", self._note, self._note),
         )
+        self._title()
+
+    def _title(self) -> None:
         self._titles = tuple(column.title for column in self._columns)
         self._figures = frozenset(column.title for column in self._columns if column.figure)
 
@@ -97,11 +101,72 @@ class HubTable(TableModel):
         return "\n".join(lines)
 
 
+class KnownTable(HubTable):
+    """Shows `KnownModel`s as `HubModel`s, with what the list says of them; those that do not fit are grey."""
+
+    def __init__(
+        self,
+        models: Sequence[KnownModel],
+        working_set_bytes: float,
+        state: Callable[[HubModel], str],
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(state, parent)
+        self._known = {model.id: model for model in models}
+        name, size, *_rest = self._columns
+        self._columns = (
+            name,
+            HubColumn(
+                "Parameters",
+                lambda m: short_count(self.known(m).parameters),
+                lambda m: self.known(m).parameters,
+                True,
+            ),
+            HubColumn("Download", size.text, size.key, True),
+            HubColumn("Fits here", self._fit_text, lambda m: m.size_bytes),
+            HubColumn("Licence", self._licence, self._licence),
+        )
+        self._title()
+        self.show([model.as_hub_model() for model in models], working_set_bytes)
+
+    def known(self, model: HubModel) -> KnownModel:
+        """What the list says of a row."""
+        return self._known[model.id]
+
+    def _licence(self, model: HubModel) -> str:
+        return self.known(model).licence + (", gated" if model.gated else "")
+
+    def _fit_text(self, model: HubModel) -> str:
+        if state := self._state(model):
+            return state
+        if self.fit_of(model) is Fit.TOO_LARGE:
+            return f"needs {bytes_text(training_bytes(model.size_bytes))}"
+        return self.fit_of(model).value
+
+    def _color(self, model: HubModel, column: HubColumn) -> QColor | None:
+        if self.fit_of(model) is Fit.TOO_LARGE and self._state(model) != HERE:
+            return QColor(theme.colors().muted)
+        return super()._color(model, column)
+
+    def _tip(self, model: HubModel) -> str:
+        known = self.known(model)
+        access = "gated" if known.gated else "not gated: no account is needed"
+        return f"{super()._tip(model)}\n{known.good_for}\nLicence: {known.licence}, {access}."
+
+
 class HubTableView(TableView):
     """The view of a `HubTable`, sorted by a click on a header; results come sorted by downloads."""
 
-    def __init__(self, table: HubTable, parent: QWidget | None = None) -> None:
-        super().__init__("hub.results", "Models found", parent)
+    def __init__(
+        self,
+        table: HubTable,
+        parent: QWidget | None = None,
+        *,
+        name: str = "hub.results",
+        accessible_name: str = "Models found",
+        widths: Sequence[int] = (84, 92, 92, 96, 72, 152),
+    ) -> None:
+        super().__init__(name, accessible_name, parent)
         self._table = table
         self._proxy = QSortFilterProxyModel(self)
         self._proxy.setSourceModel(table)
@@ -109,7 +174,7 @@ class HubTableView(TableView):
         self.setModel(self._proxy)
         header = self.horizontalHeader()
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        for column, width in enumerate((84, 92, 92, 96, 72, 152), start=1):
+        for column, width in enumerate(widths, start=1):
             self.setColumnWidth(column, theme.text_width(width))
         header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         self.setSortingEnabled(True)

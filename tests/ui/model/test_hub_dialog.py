@@ -8,14 +8,17 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QAbstractButton, QLineEdit, QListWidget, QTableView
 from pytestqt.qtbot import QtBot
 
 from app.core.model.folder import locate_model
+from app.core.model.known_model import known_models, working_set_of
 from app.core.system import place
 from app.core.system.setting import Settings, load_settings, save_settings
 from app.ui.model.hub_dialog import HubDialog
 from app.ui.model.hub_table import HERE
+from app.ui.widget import theme
 from tests.hub_server import TOKEN, HubServer, Repository, hub_server
 from tests.ui.child import child
 from tests.worker.tiny_model import write_model
@@ -23,6 +26,7 @@ from tests.worker.tiny_model import write_model
 NAME = "tiny/llama"
 WEIGHTS = os.urandom(500_000)
 WAIT_MS = 60_000
+FOREGROUND = Qt.ItemDataRole.ForegroundRole
 
 
 @pytest.fixture
@@ -90,6 +94,47 @@ def test_search_download_stop_resume_use(dialog: HubDialog, hub: HubServer, qtbo
     assert not dialog.isVisible()
 
 
+def test_it_opens_with_known_models_of_which_one_is_downloaded(
+    dialog: HubDialog, hub: HubServer, qtbot: QtBot
+) -> None:
+    page, name = dialog.search, "HuggingFaceTB/SmolLM2-135M-Instruct"
+    hub.add(Repository(name, {"config.json": b'{"model_type": "llama"}', "model.safetensors": WEIGHTS}))
+    assert page.known_view.isVisible()
+    assert not page.view.isVisible()
+    assert f"{known_models().as_of.day} November 2026" in page.about_known.text()
+    assert not page.download_button.isEnabled()
+    qtbot.keyClick(page.known_view, Qt.Key.Key_Down)
+    assert page.name.text().startswith(name)
+    assert page.download_button.isEnabled()
+    assert hub.requests == []  # nothing was asked so far
+    qtbot.mouseClick(page.download_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(page.use_button.isVisible, timeout=WAIT_MS)
+    assert (locate_model(name) / "model.safetensors").read_bytes() == WEIGHTS
+    with qtbot.waitSignal(dialog.model_chosen) as chosen:
+        qtbot.mouseClick(page.use_button, Qt.MouseButton.LeftButton)
+    assert chosen.args == [name]
+    dialog.show()
+
+    search(dialog, qtbot, "llama")
+    assert page.view.isVisible()
+    assert not page.known_view.isVisible()
+    page.query.clear()
+    assert page.known_view.isVisible()
+    assert not page.view.isVisible()
+
+
+def test_known_models_that_do_not_fit_are_grey_with_the_reason(dialog: HubDialog) -> None:
+    page = dialog.search
+    page.known.show(page.known.rows, working_set_of(8 * 2**30))
+    model, last = page.known_view.model(), len(page.known.rows) - 1
+    shown = [(str(model.index(row, 3).data()), model.index(row, 0).data(FOREGROUND)) for row in (0, last)]
+    assert shown[0] == ("fits", None)
+    assert shown[1][0].startswith("needs ")
+    assert shown[1][1].name() == QColor(theme.colors().muted).name()
+    page.known_view.selectRow(last)
+    assert "too large to train here: needs" in page.where.text()
+
+
 def test_what_the_hub_refuses_is_told_on_the_page(dialog: HubDialog, hub: HubServer, qtbot: QtBot) -> None:
     hub.status["/api/models"] = 403
     dialog.search.query.setText("llama")
@@ -102,14 +147,22 @@ def test_strictly_offline_asks_nothing_and_says_so(dialog: HubDialog, hub: HubSe
     dialog.access.offline.click()
     assert load_settings().offline
     assert not dialog.search.search_button.isEnabled()
-    assert "strictly offline" in dialog.search.status.text()
+    dialog.pages.setCurrentWidget(dialog.search)
+    assert dialog.search.offline.isVisible()
+    assert "strictly offline" in dialog.search.offline.text()
+    assert dialog.search.known_view.isVisible()
+    dialog.search.known_view.selectRow(0)
+    assert not dialog.search.download_button.isEnabled()
+    assert "strictly offline" in dialog.search.download_button.toolTip()
+    assert "strictly offline" in dialog.search.where.text()
     dialog.search.query.setText("llama")
     dialog.search.search()
     dialog.access.token.setText("hf_x")
     assert not dialog.access.save_button.isEnabled()
     dialog.access.offline.click()
     assert dialog.search.search_button.isEnabled()
-    assert "Search the Hugging Face hub" in dialog.search.status.text()
+    assert not dialog.search.offline.isVisible()
+    assert dialog.search.download_button.isEnabled()
     qtbot.wait(1)  # nothing was queued
     assert hub.requests == []
 
