@@ -35,7 +35,7 @@ class HubTable(TableModel):
         super().__init__((), parent=parent)
         self.working_set_bytes = 0.0
         self._state = state
-        self._columns = (
+        self._columns: tuple[HubColumn, ...] = (
             HubColumn("Model", lambda m: m.id, lambda m: m.id.lower()),
             HubColumn(
                 "Size", lambda m: bytes_text(m.size_bytes) if m.size_bytes else "–", lambda m: m.size_bytes, True
