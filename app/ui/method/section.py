@@ -11,6 +11,7 @@ from app.core.method.table import METHODS
 from app.core.setup.chosen_method import method_of
 from app.ui.form.grid import FieldGrid
 from app.ui.form.store import ConfigStore
+from app.ui.method.advice_dialog import AdviceDialog
 from app.ui.method.card import MethodCard
 from app.ui.method.choice import NEEDS, choose_method
 from app.ui.widget import theme
@@ -33,6 +34,7 @@ class MethodSection(Card):
     chosen = Signal()
     starter_requested = Signal()
     trial_requested = Signal()
+    _advice_wanted = Signal()
 
     def __init__(self, store: ConfigStore, parent: QWidget | None = None) -> None:
         super().__init__("Method", "What training optimizes. Every choice trains on the same loop.", parent)
@@ -40,6 +42,11 @@ class MethodSection(Card):
         self._store = store
         self.method = method_of(store.config)
         self.cards: dict[str, MethodCard] = {}
+        self.advice_button = self._link("method.advice", self._advice_wanted, self)
+        self.advice_button.setText("Which method?")
+        self.advice_button.setToolTip("Three questions that lead to one of them")
+        self._advice_wanted.connect(self._ask_advice)
+        self.tools.addWidget(self.advice_button)
         for need, words in NEEDS.items():
             self.body.addWidget(self._heading(words.heading))
             self.body.addWidget(self._group([m for m in METHODS.values() if m.data == need]))
@@ -138,6 +145,12 @@ class MethodSection(Card):
         if name != self.method.name:
             choose_method(self._store, name)
         self._show()
+
+    def _ask_advice(self) -> None:
+        dialog = AdviceDialog(self.method, self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.chosen.connect(self._on_chosen)
+        dialog.open()
 
     def _on_changed(self, _path: str) -> None:
         found = method_of(self._store.config)
