@@ -69,8 +69,10 @@ class ForeignFile:
         return None
 
     def words(self, key: str) -> list[str]:
-        """A list of words, which may be written as one text with commas."""
+        """A list of words, which may be written as one text with commas; what is neither is told."""
         value = self.take(key)
+        if value not in (None, False) and not isinstance(value, (str, list)):
+            self.miss(key, key, f"`{key}`: {_short(value)} is not a list of names.", Severity.ERROR)
         parts = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else []
         return [str(part).strip() for part in parts if str(part).strip()]
 

@@ -31,16 +31,19 @@ def complete(found: ForeignFile) -> None:
 
 
 def read_rate(found: ForeignFile, key: str, default: float | None) -> None:
+    is_given = found.keys.get(key) is not None
     rate = found.number(key, "learning_rate", default)
-    if rate is None:
+    if rate is None and not is_given:
         found.miss(key, "learning_rate", f"The file names no `{key}`, which {found.trainer} asks for.")
-    else:
+    elif rate is not None:
         found.put("learning_rate", rate, key)
 
 
 def read_batches(found: ForeignFile, size_key: str, size: int, accumulation_key: str, accumulation: int) -> int:
     """Puts the batch size and the accumulation; gives the iterations of one of their steps."""
-    found.put("batch_size", found.number(size_key, "batch_size", size), size_key)
+    rows = found.number(size_key, "batch_size", size)
+    if rows is not None:  # else it is told already
+        found.put("batch_size", rows, size_key)
     steps = found.number(accumulation_key, "grad_accumulation_steps", accumulation) or 1
     found.put("grad_accumulation_steps", steps, accumulation_key)
     return max(1, int(steps))

@@ -245,3 +245,14 @@ def test_each_trainer_is_known_by_its_keys() -> None:
         trainer_of({"lora": {"lora_r": 1}}),
     ]
     assert found == list(TRAINERS)
+
+
+def test_what_is_named_but_unusable_is_not_called_missing() -> None:
+    with pytest.raises(UnusableError) as caught:
+        parse_config(
+            FACTORY + "learning_rate: true\nper_device_train_batch_size: two\nlora_target: {q: 1}\n", name="c.yaml"
+        )
+    said = [one.sentence() for one in caught.value.problems]
+    assert sum("learning_rate" in one for one in said) == 1
+    assert sum("batch_size" in one for one in said) == 1
+    assert any("`lora_target`: {'q': 1} is not a list of names" in one for one in said)
