@@ -29,3 +29,6 @@ def test_it_merges_measures_and_writes(tmp_path: Path, capsys: pytest.CaptureFix
     assert run_command(["merge", names[0]]) == 2
     assert "nothing to be merged with" in capsys.readouterr().err
     assert run_command(["merge", *names, "--weights", "a"]) == 2
+    for odd in ("nan,1", "1,inf"):
+        assert run_command(["merge", *names, "--weights", odd]) == 2
+        assert "is no list of numbers" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -67,7 +68,10 @@ def numbers(text: str) -> tuple[float, ...]:
     from app.core.problem import Problem, UnusableError
 
     try:
-        return tuple(float(part) for part in text.split(",") if part.strip())
+        found = tuple(float(part) for part in text.split(",") if part.strip())
+        if not all(map(math.isfinite, found)):
+            raise ValueError(text)  # "nan" and "inf" are floats, but no weights
+        return found
     except ValueError as error:
         said = f"“{text}” is no list of numbers."
         raise UnusableError([Problem("--weights", said, hint="Such as 0.7,0.3.")]) from error

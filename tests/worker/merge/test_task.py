@@ -135,6 +135,19 @@ def test_what_cannot_be_merged_is_refused_in_words(
     assert said in str(caught.value)
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_an_adapter_that_went_astray_is_not_merged(place: Path, tmp_path: Path, value: float) -> None:
+    astray, out = tmp_path / "astray", tmp_path / "out"
+    make_adapter(place / "base", astray, rank=4, layers=2)
+    arrays = saved_arrays(astray / "adapters.safetensors")
+    name = sorted(arrays)[0]
+    arrays[name] = mx.full(arrays[name].shape, value)
+    mx.save_safetensors(str(astray / "adapters.safetensors"), arrays)
+    with pytest.raises(UnusableError, match="no numbers"):
+        merged(tmp_path, adapters=(place / "a", astray), out=out)
+    assert not out.exists()
+
+
 def test_stopped_it_leaves_nothing(place: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     said: Answer = lambda one: "stop" if isinstance(one, event.Progressed) and one.phase == "Merging" else None  # noqa: E731
