@@ -123,6 +123,7 @@ def run_window(files: list[str]) -> int:
     window.kept_view.restore_place()
     window.user_actions.take_files(files)
     window.user_actions.queue.offer()
+    window.welcome.offer()
     window.show()
     collector = GarbageCollector(window)
     code = application.exec()

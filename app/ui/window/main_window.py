@@ -45,6 +45,7 @@ from app.ui.window.queue_actions import QueueActions
 from app.ui.window.settings_dialog import SettingsDialog
 from app.ui.window.status_line import StatusLine
 from app.ui.window.tuned_actions import TunedActions
+from app.ui.window.welcome import Welcome
 from app.ui.worker.inspector import Inspector
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ class MainWindow(QMainWindow):
         self.setStatusBar(self.status_line)
         self.tuned_actions = TunedActions(self.answerer, session, self.run_panel, self)
         self.status_line.insertPermanentWidget(1, self.tuned_actions.serving)  # before the device
+        self.welcome = Welcome(self.setup_tab, self._pages, self.tab_bar, session)
         self._connect()
         self._connect_menu()
         self.kept_view = KeptView(self, self._splitter, self.run_panel, self.menu.panel, self.tab_bar, session)
@@ -169,6 +171,8 @@ class MainWindow(QMainWindow):
         self.run_panel.told.connect(self._tell)
         self.user_actions.told.connect(self.messages.tell)
         self.forms.shown_requested.connect(self._show_setup)
+        self.welcome.told.connect(self._tell)
+        self.welcome.config_requested.connect(self.ask_open_config)
         self.user_actions.compare_requested.connect(self._show_compare)
         self.user_actions.export_requested.connect(self.export_actions.ask_export)
         self.user_actions.chat_requested.connect(self.tuned_actions.ask_chat)
@@ -213,6 +217,7 @@ class MainWindow(QMainWindow):
             (menu.export, self.user_actions.export_run),
             (menu.bundle, self.user_actions.bundle),
             (menu.reveal, self.reveal_run),
+            (menu.welcome, self.welcome.show),
             (menu.about, self.show_about),
         ):
             action.triggered.connect(act)
@@ -318,6 +323,7 @@ class MainWindow(QMainWindow):
     def _show_setup(self, path: str) -> None:
         enhanced = self.forms.store is self.enhanced_store
         self.show_tab(ENHANCED_TAB if enhanced else SETUP_TAB)
+        self.welcome.leave()
         if path:
             (self.enhanced_tab if enhanced else self.setup_tab).show_field(path)
 

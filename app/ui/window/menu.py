@@ -126,6 +126,8 @@ class WindowMenu(QObject):
             self._themes.addAction(action)
 
     def _build_help(self, menu: QMenu) -> None:
+        self.welcome = self._action(menu, "help.welcome", "Welcome")
+        menu.addSeparator()
         for name, text, address in LINKS:
             action = self._action(menu, name, text)
             action.setData(address)
