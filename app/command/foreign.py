@@ -29,6 +29,9 @@ def bring(
     from app.core.system.atomic_file import write_text
 
     loaded = load_config(config)
+    if not (loaded.trainer or loaded.config.model or loaded.config.data):
+        said = f"{config} names neither a model nor data in the words of a trainer that is known."
+        raise UnusableError([Problem("", said, hint="Known are LLaMA-Factory, axolotl, Unsloth and mlx-lm.")])
     if out is not None and out.exists():
         raise UnusableError([Problem("", f"{out} is there already.", hint="Choose another name.")])
     text = dump_config(loaded.config)

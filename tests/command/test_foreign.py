@@ -49,3 +49,11 @@ def test_what_would_train_something_else_is_refused(file: Path, capsys: pytest.C
     assert run_command(["import", str(file)]) == 2
     assert "rl: grpo" in capsys.readouterr().err
     assert run_command(["train", str(file)]) == 2
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "recipe: full_finetune\nepochs: 3\n"])
+def test_what_is_of_no_trainer_is_no_config(text: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "odd.yaml").write_text(text)
+    assert run_command(["import", str(tmp_path / "odd.yaml"), "--out", str(tmp_path / "mine.yaml")]) == 2
+    assert "names neither a model nor data" in capfd.readouterr().err
+    assert not (tmp_path / "mine.yaml").exists()
