@@ -12,7 +12,7 @@ from app.core.config.spec import field_specs
 from app.core.config.train_config import FieldSpec
 from app.core.problem import Problem, Severity
 from app.ui.form.editor import Editor, make_editor, name_editor
-from app.ui.form.help_popover import HelpButton
+from app.ui.form.help_popover import HelpButton, HelpPopover
 from app.ui.form.number_box import NumberBox
 from app.ui.form.path_editor import ComposedEditor
 from app.ui.form.plain_editor import CheckEditor, ChoiceBox
@@ -121,6 +121,10 @@ class Field(QWidget):
         """Gives the editor the keyboard."""
         self.editor.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
+    def show_help(self) -> None:
+        """Opens the explanation of the field, as its "?" does."""
+        HelpPopover(self.spec, self).show_below(self._help if self._help.isVisible() else self)
+
     # -- parts ------------------------------------------------------------------------------------------------
 
     def _build(self, hint: str, labelled: bool) -> None:
@@ -132,7 +136,8 @@ class Field(QWidget):
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(2)
         row.addWidget(self.editor if self.is_switch else self._label())
-        row.addWidget(HelpButton(self.spec, self))
+        self._help = HelpButton(self.spec, self)
+        row.addWidget(self._help)
         row.addStretch(1)
         row.addWidget(self._reset())
         head.setFixedHeight(theme.line_px())

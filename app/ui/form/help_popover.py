@@ -22,6 +22,7 @@ class HelpButton(IconButton):
         self._spec = spec
         self.setObjectName(f"{spec.path}.help")
         self.setToolTip(f"<p>{escape(spec.help)}</p>")
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # F1 opens it from the field
         theme.set_role(self, kind="mini")
         self.clicked.connect(self.show_popover)
 

@@ -122,7 +122,11 @@ class MethodSection(Card):
 
     def focus(self) -> None:
         """Gives the keyboard to the chosen card."""
-        self.cards[self.method.name].button.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.show_card("")
+
+    def show_card(self, name: str) -> None:
+        """Gives the keyboard to a method's card without choosing it; to the chosen one for ""."""
+        self.cards[name or self.method.name].button.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     def _show(self) -> None:
         method, need = self.method, NEEDS[self.method.data]

@@ -20,10 +20,12 @@ from PySide6.QtWidgets import (
 )
 
 from app import __version__
+from app.core.config.spec import field_specs
 from app.core.problem import Problem
 from app.core.protocol.event import Event, Finished, Warned
 from app.core.run.folder import RunDir, runs_dir
 from app.ui.compare.answerer import Answerer
+from app.ui.form.field import Field
 from app.ui.form.store import ConfigStore
 from app.ui.run.panel import RunPanel
 from app.ui.run.question import stop_run
@@ -39,6 +41,7 @@ from app.ui.window.actions import UserActions
 from app.ui.window.appearance import Appearance
 from app.ui.window.drop_target import DropTarget
 from app.ui.window.export_actions import ExportActions
+from app.ui.window.help_dialog import HelpDialog, ShortcutDialog
 from app.ui.window.kept_view import KeptView
 from app.ui.window.menu import WindowMenu
 from app.ui.window.queue_actions import QueueActions
@@ -218,6 +221,9 @@ class MainWindow(QMainWindow):
             (menu.bundle, self.user_actions.bundle),
             (menu.reveal, self.reveal_run),
             (menu.welcome, self.welcome.show),
+            (menu.search, self.show_help),
+            (menu.field_help, self.explain_field),
+            (menu.shortcuts, self.show_shortcuts),
             (menu.about, self.show_about),
         ):
             action.triggered.connect(act)
@@ -415,6 +421,46 @@ class MainWindow(QMainWindow):
         dialog = SettingsDialog(self.appearance, self)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.open()
+
+    def show_help(self) -> None:
+        """Opens the help, which is searched and stays beside the window."""
+        dialog = HelpDialog(self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.shown_requested.connect(self._show_topic)
+        dialog.show()
+
+    def show_shortcuts(self) -> None:
+        """Lists all shortcuts."""
+        dialog = ShortcutDialog(self.menuBar(), self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.open()
+
+    def explain_field(self) -> None:
+        """Opens the explanation of the field that has the keyboard; the help where none has."""
+        at: QWidget | None = self.focusWidget()
+        while at is not None and not isinstance(at, Field):
+            at = at.parentWidget()
+        if at is None:
+            self.show_help()
+        else:
+            at.show_help()
+
+    def _show_topic(self, path: str) -> None:
+        """Goes to a field, or to a method's card; a field of no form in use is told of."""
+        method = path.removeprefix("method.") if path.startswith("method.") else ""
+        forms: list[tuple[str, ConfigTab]] = [(SETUP_TAB, self.setup_tab), (ENHANCED_TAB, self.enhanced_tab)]
+        tabs = forms if self._form_in_use() is self.setup_tab else forms[::-1]
+        for name, tab in tabs:
+            if not method and (path in tab.fields or path == "targets"):
+                self.show_tab(name)
+                tab.show_field(path)
+                return
+        if method or path == "train_mode":
+            self.show_tab(ENHANCED_TAB)
+            self.enhanced_tab.methods.show_card(method)
+            return
+        label = field_specs()[path].label
+        self.messages.tell(Notice(f"“{label}” is no field of the chosen method's form.", "info"))
 
     def show_about(self) -> None:
         """Says what this is."""

@@ -127,6 +127,10 @@ class WindowMenu(QObject):
 
     def _build_help(self, menu: QMenu) -> None:
         self.welcome = self._action(menu, "help.welcome", "Welcome")
+        self.search = self._action(menu, "help.search", "Search…")
+        self.field_help = self._action(menu, "help.field", "Explain This Field", "F1")
+        self.field_help.setShortcuts([QKeySequence("F1"), QKeySequence("Ctrl+/")])
+        self.shortcuts = self._action(menu, "help.shortcuts", "Shortcuts")
         menu.addSeparator()
         for name, text, address in LINKS:
             action = self._action(menu, name, text)

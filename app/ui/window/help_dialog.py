@@ -1,0 +1,234 @@
+"""Help that is searched: every field of a config and every method, explained; and the list of all shortcuts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from html import escape
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtWidgets import (
+    QDialog,
+    QDialogButtonBox,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QListWidget,
+    QListWidgetItem,
+    QMenu,
+    QMenuBar,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.core.config.field import FieldSpec
+from app.core.config.spec import field_specs
+from app.core.method.method import Method
+from app.core.method.table import METHODS
+from app.ui.widget import theme
+
+HELP_SIZE = (720, 460)  # px in Inter
+SHORTCUT_SIZE = (380, 520)  # px in Inter
+TOPICS_WIDTH = 250  # px in Inter
+
+
+@dataclass(frozen=True, slots=True)
+class HelpTopic:
+    """One thing that help explains. ``path`` is a config field's, or ``method.NAME``; ``html`` the explanation."""
+
+    path: str
+    title: str
+    html: str
+    words: str
+
+    @property
+    def method(self) -> str:
+        """The method's name, empty for a field."""
+        return self.path.removeprefix("method.") if self.path.startswith("method.") else ""
+
+
+@cache
+def help_topics() -> tuple[HelpTopic, ...]:
+    """Methods and fields, in the order in which they are declared."""
+    return (*map(_method_topic, METHODS.values()), *map(_field_topic, field_specs().values()))
+
+
+def find_topics(text: str) -> list[HelpTopic]:
+    """Topics that have every word of the text, those with all of them in their title first."""
+    words = text.lower().split()
+    found = [topic for topic in help_topics() if all(word in topic.words for word in words)]
+    return sorted(found, key=lambda topic: not all(word in topic.title.lower() for word in words))
+
+
+def _paragraphs(*parts: tuple[str, str]) -> str:
+    lines = (f"<b>{name}:</b> {escape(text)}" if name else escape(text) for name, text in parts if text)
+    return "".join(f"<p style='margin: 0 0 8px 0'>{line}</p>" for line in lines)
+
+
+def _field_topic(spec: FieldSpec) -> HelpTopic:
+    default = next((text for value, text in spec.choices if value == spec.default), spec.default)
+    if isinstance(default, bool):
+        default = "on" if default else "off"
+    shown = f"{default:g}" if isinstance(default, float) else str(default)
+    html = _paragraphs(
+        ("", f"{spec.what}." if spec.what else ""),
+        ("Higher", spec.higher),
+        ("Lower", spec.lower),
+        ("Recommended", spec.recommended),
+        ("Default", "" if default in (None, "", {}, []) else shown),
+        ("Range", f"{spec.range_text} {spec.unit}".strip() if spec.range_text else ""),
+        ("Choices", "; ".join(text for _, text in spec.choices)),
+        ("In configs", spec.path),
+    )
+    return HelpTopic(spec.path, spec.label, html, f"{spec.label} {spec.path} {spec.help}".lower())
+
+
+def _method_topic(method: Method) -> HelpTopic:
+    html = _paragraphs(
+        ("", method.what),
+        ("Use it when", method.when),
+        ("Data", method.rows),
+        ("Cost", method.cost),
+        ("Paper", f"arXiv {method.paper}" if method.paper else ""),
+    )
+    title = f"Method: {method.label}"
+    return HelpTopic(f"method.{method.name}", title, html, f"{title} {method.what} {method.when}".lower())
+
+
+class HelpDialog(QDialog):
+    """``shown_requested(path)`` asks for a topic's place in the window. It stays open beside the window."""
+
+    shown_requested = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("help_dialog")
+        self.setWindowTitle("Help")
+        self.resize(*(theme.text_width(side) for side in HELP_SIZE))
+        self._search = QLineEdit(self)
+        self._search.setObjectName("help.search")
+        self._search.setAccessibleName("Search fields and methods")
+        self._search.setPlaceholderText("Search fields and methods")
+        self._search.setClearButtonEnabled(True)
+        self._list = QListWidget(self)
+        self._list.setObjectName("help.topics")
+        self._list.setAccessibleName("Topics")
+        self._list.setFixedWidth(theme.text_width(TOPICS_WIDTH))
+        self._text = QLabel(self)
+        self._text.setObjectName("help.text")
+        self._text.setWordWrap(True)
+        self._text.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        area = QScrollArea(self)
+        area.setWidgetResizable(True)
+        area.setWidget(self._text)
+        box = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, self)
+        self.go = QPushButton("Show in the form", self)
+        self.go.setObjectName("help.go")
+        self.go.setDefault(True)
+        theme.set_role(self.go, kind="primary")
+        box.addButton(self.go, QDialogButtonBox.ButtonRole.ActionRole)
+        middle = QHBoxLayout()
+        middle.setSpacing(theme.SPACE * 2)
+        middle.addWidget(self._list)
+        middle.addWidget(area, 1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(*[theme.SPACE * 2] * 4)
+        layout.setSpacing(theme.SPACE * 3 // 2)
+        layout.addWidget(self._search)
+        layout.addLayout(middle, 1)
+        layout.addWidget(box)
+        self._search.textChanged.connect(self._fill)
+        self._list.currentItemChanged.connect(self._show)
+        self._list.itemActivated.connect(self._go)
+        self.go.clicked.connect(self._go)
+        box.rejected.connect(self.reject)
+        self._fill("")
+
+    def _fill(self, text: str) -> None:
+        self._list.clear()
+        for topic in find_topics(text):
+            item = QListWidgetItem(topic.title, self._list)
+            item.setData(Qt.ItemDataRole.UserRole, topic)
+        self._list.setCurrentRow(0)
+        self._show()
+
+    @property
+    def topic(self) -> HelpTopic | None:
+        """What is explained now; None where nothing is found."""
+        item = self._list.currentItem()
+        found = item.data(Qt.ItemDataRole.UserRole) if item is not None else None
+        return found if isinstance(found, HelpTopic) else None
+
+    def _show(self) -> None:
+        topic = self.topic
+        said = f"<h3>{escape(topic.title)}</h3>{topic.html}" if topic is not None else "Nothing is found by that."
+        self._text.setText(said)
+        self.go.setEnabled(topic is not None)
+
+    def _go(self) -> None:
+        if self.topic is not None:
+            self.shown_requested.emit(self.topic.path)
+
+
+def shortcuts_of(bar: QMenuBar) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Menu by menu, what has a shortcut and which, in the system's own form."""
+    found = []
+    for top in bar.actions():
+        menu = top.menu()
+        if isinstance(menu, QMenu):
+            rows = [row for action in _actions(menu) if (row := _shortcut_row(action))[1]]
+            found.append((top.text().replace("&", ""), rows))
+    return [(title, rows) for title, rows in found if rows]
+
+
+def _actions(menu: QMenu) -> Iterator[QAction]:
+    for action in menu.actions():
+        inner = action.menu()
+        if isinstance(inner, QMenu):
+            yield from _actions(inner)
+        else:
+            yield action
+
+
+def _shortcut_row(action: QAction) -> tuple[str, str]:
+    text, _, told = action.text().partition("\t")
+    native = QKeySequence.SequenceFormat.NativeText
+    keys = " or ".join(keys.toString(native) for keys in action.shortcuts()) or told
+    return text.replace("&", "").removesuffix("…"), keys
+
+
+class ShortcutDialog(QDialog):
+    """Lists the shortcuts of a menu bar as they are now."""
+
+    def __init__(self, bar: QMenuBar, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("shortcut_dialog")
+        self.setWindowTitle("Shortcuts")
+        self.resize(*(theme.text_width(side) for side in SHORTCUT_SIZE))
+        page = QWidget(self)
+        grid = QGridLayout(page)
+        grid.setColumnStretch(0, 1)
+        for title, rows in shortcuts_of(bar):
+            head = QLabel(title, page)
+            head.setProperty("role", "section")
+            grid.addWidget(head, grid.rowCount(), 0)
+            for name, keys in rows:
+                row = grid.rowCount()
+                grid.addWidget(QLabel(name, page), row, 0)
+                grid.addWidget(QLabel(keys, page), row, 1, Qt.AlignmentFlag.AlignRight)
+        grid.setRowStretch(grid.rowCount(), 1)
+        area = QScrollArea(self)
+        area.setWidgetResizable(True)
+        area.setWidget(page)
+        box = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, self)
+        box.rejected.connect(self.reject)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(*[theme.SPACE * 2] * 4)
+        layout.addWidget(area, 1)
+        layout.addWidget(box)

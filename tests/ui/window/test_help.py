@@ -1,0 +1,100 @@
+"""Help: fields and methods are found and gone to, the shortcuts are those of the menus, F1 explains a field."""
+
+from __future__ import annotations
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QListWidget
+from pytestqt.qtbot import QtBot
+
+from app.core.config.spec import field_specs
+from app.core.method.table import METHODS
+from app.ui.form.help_popover import HelpButton, HelpPopover
+from app.ui.form.store import form_store
+from app.ui.run.session import RunSession
+from app.ui.window.appearance import Appearance
+from app.ui.window.help_dialog import HelpDialog, ShortcutDialog, find_topics, help_topics
+from app.ui.window.main_window import MainWindow
+from tests.ui.child import child
+from tests.ui.fake_worker import FakeWorker
+
+
+@pytest.fixture
+def window(qtbot: QtBot, workers: list[FakeWorker], monkeypatch: pytest.MonkeyPatch) -> MainWindow:
+    assert workers == []
+    monkeypatch.setattr("app.ui.worker.job.WorkerProcess", FakeWorker)
+    found = MainWindow(form_store(), RunSession(), Appearance())
+    qtbot.addWidget(found)
+    found.show()
+    return found
+
+
+def test_every_field_and_method_is_explained() -> None:
+    assert {topic.path for topic in help_topics()} == {*field_specs(), *(f"method.{name}" for name in METHODS)}
+    assert all(topic.html for topic in help_topics())
+
+
+def test_a_word_in_the_title_counts_most() -> None:
+    assert find_topics("learning rate")[0].path == "learning_rate"
+    assert find_topics("no such thing at all") == []
+
+
+def test_a_field_is_found_and_gone_to(qtbot: QtBot, window: MainWindow) -> None:
+    child(window, QAction, "help.search").trigger()
+    dialog = child(window, HelpDialog)
+    qtbot.keyClicks(child(dialog, QLineEdit, "help.search"), "learning rate")
+    text = child(dialog, QLabel, "help.text").text()
+    assert "Learning rate" in text
+    assert "0.0001" in text
+    dialog.go.click()
+    assert window.focusWidget() is window.setup_tab.fields["learning_rate"].editor
+
+
+def test_a_method_and_a_field_that_only_methods_have_are_gone_to(window: MainWindow) -> None:
+    window._show_topic("method.dpo")
+    assert window.focusWidget() is window.enhanced_tab.methods.cards["dpo"].button
+    assert window.enhanced_tab.methods.method.name == "sft"
+    window._show_topic("beta")
+    assert "Beta" in window.messages.findChildren(QLabel)[0].text() or window.messages.isVisible()
+
+
+def test_nothing_is_found(qtbot: QtBot, window: MainWindow) -> None:
+    window.show_help()
+    dialog = child(window, HelpDialog)
+    qtbot.keyClicks(child(dialog, QLineEdit, "help.search"), "zzzz")
+    assert child(dialog, QListWidget).count() == 0
+    assert not dialog.go.isEnabled()
+
+
+def test_all_shortcuts_are_listed(window: MainWindow) -> None:
+    child(window, QAction, "help.shortcuts").trigger()
+    dialog = child(window, ShortcutDialog)
+    told = {label.text() for label in dialog.findChildren(QLabel)}
+    native = QKeySequence.SequenceFormat.NativeText
+    for action in window.findChildren(QAction):
+        if not action.shortcut().isEmpty() and action.objectName():
+            keys = " or ".join(one.toString(native) for one in action.shortcuts())
+            assert keys in told, action.objectName()
+            assert action.text().removesuffix("…") in told
+
+
+@pytest.mark.parametrize("keys", [(Qt.Key.Key_F1, Qt.KeyboardModifier.NoModifier),
+                                  (Qt.Key.Key_Slash, Qt.KeyboardModifier.ControlModifier)])  # fmt: skip
+def test_a_key_explains_the_field(
+    qtbot: QtBot, window: MainWindow, keys: tuple[Qt.Key, Qt.KeyboardModifier]
+) -> None:
+    field = window.setup_tab.fields["learning_rate"]
+    window.activateWindow()
+    window.setup_tab.show_field("learning_rate")
+    qtbot.keyClick(field.editor, *keys)
+    popover = child(window, HelpPopover)
+    assert child(popover, QLabel).text() == "Learning rate"
+    popover.close()
+
+
+def test_question_marks_are_no_tab_stops(window: MainWindow) -> None:
+    buttons = window.setup_tab.findChildren(HelpButton)
+    assert buttons
+    assert all(button.focusPolicy() is Qt.FocusPolicy.NoFocus for button in buttons)
+    assert QApplication.focusWidget() not in buttons
