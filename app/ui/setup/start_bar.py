@@ -35,7 +35,7 @@ class StartBar(QFrame):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("start_bar")
-        self._sentence = ""
+        self._sentence = self._keys = ""
         self._running = self._checking = False
         self._problems: Sequence[Problem] = ()
         self._build()
@@ -50,6 +50,11 @@ class StartBar(QFrame):
     def set_problems(self, problems: Sequence[Problem]) -> None:
         """All problems; the errors hold back Start and are named."""
         self._problems = problems
+        self._show()
+
+    def set_keys(self, keys: str) -> None:
+        """The shortcut of Start, as people read it, for its tool tip."""
+        self._keys = f"({keys})"
         self._show()
 
     def set_running(self, running: bool) -> None:
@@ -123,7 +128,7 @@ class StartBar(QFrame):
         why_not = "\n".join(p.sentence() for p in errors)
         if self._checking:
             why_not = "The model and the data are still being read"
-        self.button.setToolTip(why_not or "Start the run in a worker of its own")
+        self.button.setToolTip(why_not or f"Start the run in a worker of its own {self._keys}".strip())
         self.queue_button.setToolTip(why_not or "Train this setup as it is now, after the runs that wait")
 
 

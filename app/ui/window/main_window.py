@@ -43,7 +43,7 @@ from app.ui.window.drop_target import DropTarget
 from app.ui.window.export_actions import ExportActions
 from app.ui.window.help_dialog import HelpDialog, ShortcutDialog
 from app.ui.window.kept_view import KeptView
-from app.ui.window.menu import WindowMenu
+from app.ui.window.menu import NATIVE, WindowMenu
 from app.ui.window.queue_actions import QueueActions
 from app.ui.window.settings_dialog import SettingsDialog
 from app.ui.window.status_line import StatusLine
@@ -189,6 +189,7 @@ class MainWindow(QMainWindow):
 
     def _connect_form(self, tab: ConfigTab) -> None:
         tab.start_requested.connect(self.user_actions.start)
+        tab.start_bar.set_keys(self.menu.start.shortcut().toString(NATIVE))
         tab.queue_requested.connect(self.user_actions.enqueue)
         tab.sweep_requested.connect(self.queue_actions.ask_sweep)
         tab.open_requested.connect(self.ask_open_config)
@@ -206,6 +207,7 @@ class MainWindow(QMainWindow):
             (menu.undo, self._undo),
             (menu.redo, self._redo),
             (menu.settings, self.show_settings),
+            (menu.close, self.close),
             (menu.quit, self.close),
             (menu.start, self.user_actions.start),
             (menu.enqueue, self.user_actions.enqueue),

@@ -57,6 +57,7 @@ class WindowMenu(QObject):
         menu.addSeparator()
         self.reset = self._action(menu, "file.reset", "Reset Form")
         menu.addSeparator()
+        self.close = self._action(menu, "file.close", "Close Window", "Ctrl+W")
         self.settings = self._action(menu, "file.settings", "Settings…", "Ctrl+,", QAction.MenuRole.PreferencesRole)
         self.quit = self._action(menu, "file.quit", "Quit Luthier", "Ctrl+Q", QAction.MenuRole.QuitRole)
 

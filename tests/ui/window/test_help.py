@@ -99,3 +99,14 @@ def test_question_marks_are_no_tab_stops(window: MainWindow) -> None:
     assert buttons
     assert all(button.focusPolicy() is Qt.FocusPolicy.NoFocus for button in buttons)
     assert QApplication.focusWidget() not in buttons
+
+
+def test_the_key_of_start_is_told_and_a_key_closes_the_window(qtbot: QtBot, window: MainWindow) -> None:
+    bar = window.setup_tab.start_bar
+    bar.set_problems([])
+    bar.set_checking(False)
+    keys = window.menu.start.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
+    assert keys in bar.button.toolTip()
+    window.activateWindow()
+    qtbot.keyClick(window, Qt.Key.Key_W, Qt.KeyboardModifier.ControlModifier)
+    assert not window.isVisible()
