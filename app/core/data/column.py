@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from app.core.source.json_stream import is_too_deep
+from app.core.source.reader import has_surrogate
 
 NAME_LIMIT = 60  # characters of a column's name in a message
 
@@ -149,15 +150,17 @@ def as_object(value: Any) -> Any:
 
 
 def _parsed(text: str) -> Any:
+    """What a text is the spelling of; None for none, or where that has half of a character, which no file takes."""
     if is_too_deep(text):
         return None
     try:
-        return json.loads(text)
+        found = json.loads(text)
     except (ValueError, RecursionError):
         try:
-            return ast.literal_eval(text.strip())
+            found = ast.literal_eval(text.strip())
         except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
             return None
+    return None if "\\u" in text.lower() and has_surrogate(found) else found
 
 
 def message_list(value: Any) -> list[dict[str, Any]] | None:
