@@ -342,7 +342,7 @@ def test(arguments: "list[str]") -> NoReturn:
 
 def side_by_side() -> "list[str]":
     """Tests run in as many processes as there are cores, at most four; a file stays in one. ARGS may say `-n 0`."""
-    return ["-n", str(min(os.cpu_count() or 1, 4)), "--dist", "loadfile"]
+    return ["-n", str(min(os.cpu_count() or 1, 4)), "--dist", "loadfile", "--no-loadscope-reorder"]
 
 
 def setup(arguments: "list[str]") -> int:
