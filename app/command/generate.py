@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.command import output
+from app.command.option import AdapterStrength, AsJson, MinP, TopK, TopP
 
 if TYPE_CHECKING:
     from app.core.protocol.client import WorkerClient
@@ -32,18 +33,16 @@ def generate(
     system_prompt: Annotated[str | None, typer.Option(help="The system prompt of the chat template.")] = None,
     max_tokens: Annotated[int, typer.Option("--max-tokens", "-m", min=1, help="Longest answer, in tokens.")] = 100,
     temp: Annotated[float, typer.Option(min=0.0, help="Sampling temperature; 0 always takes the likeliest.")] = 0.0,
-    top_p: Annotated[float, typer.Option(min=0.0, max=1.0, help="Sample from the likeliest of this share.")] = 1.0,
-    top_k: Annotated[int, typer.Option(min=0, help="Sample from this many likeliest tokens; 0 is all.")] = 0,
-    min_p: Annotated[float, typer.Option(min=0.0, max=1.0, help="Least probability, relative to the best.")] = 0.0,
+    top_p: TopP = 1.0,
+    top_k: TopK = 0,
+    min_p: MinP = 0.0,
     repetition_penalty: Annotated[float | None, typer.Option(min=0.0, help="Above 1 avoids repetition.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Same seed, same answer.")] = None,
     raw: Annotated[
         bool, typer.Option("--raw", help="Give the prompt as it is, without the chat template.")
     ] = False,
-    strength: Annotated[
-        float, typer.Option(min=0.0, max=10.0, help="How much of the adapter is put on the base; 0 is the base.")
-    ] = 1.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    strength: AdapterStrength = 1.0,
+    as_json: AsJson = False,
 ) -> int:
     """Answers a prompt. Ctrl-C stops the answer."""
     from app.command.worker import absolute

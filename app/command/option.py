@@ -6,4 +6,10 @@ from typing import Annotated
 
 import typer
 
+TopP = Annotated[float, typer.Option(min=0.0, max=1.0, help="Sample from the likeliest of this share.")]
+TopK = Annotated[int, typer.Option(min=0, help="Sample from this many likeliest tokens; 0 is all.")]
+MinP = Annotated[float, typer.Option(min=0.0, max=1.0, help="Least probability, relative to the best.")]
+AdapterStrength = Annotated[
+    float, typer.Option(min=0.0, max=10.0, help="How much of the adapter is put on the base; 0 is the base.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]

@@ -263,46 +263,48 @@ def optimizer(recipe):
     import torch
     from transformers.optimization import Adafactor
 
-    class Adam(torch.optim.Optimizer):
+    class Decayed(torch.optim.Optimizer):
+        """Decays each weight, then moves it by a rule over means that begin at zero; ``means`` are their names."""
+
+        means = ()
+
+        @torch.no_grad()
+        def step(self, _closure=None):
+            for group in self.param_groups:
+                for weight in group["params"]:
+                    if weight.grad is None:
+                        continue
+                    if not self.state[weight]:
+                        self.state[weight].update({name: torch.zeros_like(weight) for name in self.means})
+                    weight.mul_(1 - group["lr"] * group["weight_decay"])
+                    self.move(weight, weight.grad, self.state[weight], group)
+
+    class Adam(Decayed):
         """Adam and AdamW without the correction of their bias, which torch's own cannot leave out."""
+
+        means = ("m", "v")
 
         def __init__(self, params, lr, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
             super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})
 
-        @torch.no_grad()
-        def step(self, _closure=None):
-            for group in self.param_groups:
-                first, second = group["betas"]
-                for weight in group["params"]:
-                    if weight.grad is None:
-                        continue
-                    state, gradient = self.state[weight], weight.grad
-                    if not state:
-                        state["m"], state["v"] = torch.zeros_like(weight), torch.zeros_like(weight)
-                    state["m"].mul_(first).add_(gradient, alpha=1 - first)
-                    state["v"].mul_(second).addcmul_(gradient, gradient, value=1 - second)
-                    weight.mul_(1 - group["lr"] * group["weight_decay"])
-                    weight.addcdiv_(state["m"], state["v"].sqrt().add_(group["eps"]), value=-group["lr"])
+        def move(self, weight, gradient, state, group):
+            first, second = group["betas"]
+            state["m"].mul_(first).add_(gradient, alpha=1 - first)
+            state["v"].mul_(second).addcmul_(gradient, gradient, value=1 - second)
+            weight.addcdiv_(state["m"], state["v"].sqrt().add_(group["eps"]), value=-group["lr"])
 
-    class Lion(torch.optim.Optimizer):
+    class Lion(Decayed):
         """Lion (arXiv 2302.06675): the sign of a mean of gradient and momentum."""
+
+        means = ("m",)
 
         def __init__(self, params, lr, betas=(0.9, 0.99), weight_decay=0.0):
             super().__init__(params, {"lr": lr, "betas": betas, "weight_decay": weight_decay})
 
-        @torch.no_grad()
-        def step(self, _closure=None):
-            for group in self.param_groups:
-                first, second = group["betas"]
-                for weight in group["params"]:
-                    if weight.grad is None:
-                        continue
-                    state, gradient = self.state[weight], weight.grad
-                    if not state:
-                        state["m"] = torch.zeros_like(weight)
-                    weight.mul_(1 - group["lr"] * group["weight_decay"])
-                    weight.add_((state["m"] * first + gradient * (1 - first)).sign_(), alpha=-group["lr"])
-                    state["m"].mul_(second).add_(gradient, alpha=1 - second)
+        def move(self, weight, gradient, state, group):
+            first, second = group["betas"]
+            weight.add_((state["m"] * first + gradient * (1 - first)).sign_(), alpha=-group["lr"])
+            state["m"].mul_(second).add_(gradient, alpha=1 - second)
 
     name, given = recipe["optimizer"]["name"], dict(recipe["optimizer"]["arguments"])
     rate = recipe["learning_rate"]

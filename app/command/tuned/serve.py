@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.command import output
-from app.command.option import AsJson
+from app.command.option import AdapterStrength, AsJson, MinP, TopK, TopP
 
 if TYPE_CHECKING:
     from app.core.export.endpoint import Endpoint
@@ -30,13 +30,11 @@ def serve(
     temp: Annotated[
         float, typer.Option(min=0.0, help="Sampling temperature of requests that name none; 0 takes the likeliest.")
     ] = 0.0,
-    top_p: Annotated[float, typer.Option(min=0.0, max=1.0, help="Sample from the likeliest of this share.")] = 1.0,
-    top_k: Annotated[int, typer.Option(min=0, help="Sample from this many likeliest tokens; 0 is all.")] = 0,
-    min_p: Annotated[float, typer.Option(min=0.0, max=1.0, help="Least probability, relative to the best.")] = 0.0,
+    top_p: TopP = 1.0,
+    top_k: TopK = 0,
+    min_p: MinP = 0.0,
     max_tokens: Annotated[int, typer.Option(min=1, help="Longest answer to requests that name none.")] = 512,
-    strength: Annotated[
-        float, typer.Option(min=0.0, max=10.0, help="How much of the adapter is put on the base; 0 is the base.")
-    ] = 1.0,
+    strength: AdapterStrength = 1.0,
     model: Annotated[str, typer.Option(help="The base model, if it is not where the run found it.")] = "",
     as_json: AsJson = False,
 ) -> int:

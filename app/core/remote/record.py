@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +12,7 @@ from app.core.protocol.event import Event, read_events
 from app.core.protocol.job import EVENTS_FILE
 from app.core.remote.host import SshHost
 from app.core.run.folder import recorded_state
+from app.core.run.name import folder_word
 from app.core.system import place
 from app.core.system.atomic_file import write_text
 
@@ -68,7 +68,7 @@ def remote_dir() -> Path:
 
 def new_remote(title: str, host: SshHost) -> RemoteRun:
     """A run that is not there yet, named like those here: by time and title."""
-    word = re.sub(r"[^\w.-]+", "-", title).strip("-.") or "run"
+    word = folder_word(title)
     stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     path, number = remote_dir() / f"{stamp}_{word}", 1
     while path.exists():

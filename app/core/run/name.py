@@ -50,9 +50,10 @@ def with_name(config: TrainConfig, given: Collection[str]) -> TrainConfig:
     return config.with_value("adapter_name", run_name(config))
 
 
-def folder_word(name: str) -> str:
-    """A name as a folder on any disk can have it: letters, digits, ``_``, ``-`` and ``.``."""
-    return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "run"
+def folder_word(name: str, instead: str = "run") -> str:
+    """A name as a folder on any disk can have it: letters, digits, ``_``, ``-`` and ``.``; ``instead`` if none is
+    left."""
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.") or instead
 
 
 def unique_name(name: str, taken: Collection[str]) -> str:

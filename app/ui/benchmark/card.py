@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QProgressBar, QPushButton, QWidget
+from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
 from app.core.compare.candidate import Candidate
 from app.core.config.field import FieldSpec
@@ -24,7 +24,7 @@ from app.ui.form.path_editor import PathEditor
 from app.ui.form.plain_editor import CheckEditor, TextEditor
 from app.ui.widget import theme
 from app.ui.widget.card import Card, Disclosure
-from app.ui.worker.latest import LatestWorker
+from app.ui.worker.measure_bar import MeasureBar
 from app.ui.worker.process import WorkerOutcome
 
 BENCHMARK_TASKS = FieldSpec(
@@ -58,21 +58,18 @@ class BenchmarkCard(Card):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Benchmarks", ABOUT_BENCHMARKS, parent)
         self.setObjectName("benchmarks")
-        self._worker = LatestWorker(self)
         self._model = ""
         self._candidates: tuple[Candidate, ...] = ()
         self._training = False
         self.result: dict[str, Any] | None = None
         self._build()
-        self._worker.emitted.connect(self._on_event)
-        self._worker.ended.connect(self._on_ended)
         self._show_result()
         self._show_state()
 
     @property
     def is_busy(self) -> bool:
         """True while it measures."""
-        return self._worker.is_busy
+        return self.measuring.is_busy
 
     @property
     def job(self) -> BenchmarkJob:
@@ -111,22 +108,16 @@ class BenchmarkCard(Card):
             return
         self.result = None
         self._show_result()
-        self._say("Starting the worker…")
-        self._worker.request(self.job)
+        self.measuring.request(self.job)
         self._show_state()
-        self.busy_changed.emit(True)
 
     def stop(self) -> None:
         """Ends the measurement; there will be no figures."""
-        if self.is_busy:
-            self._worker.cancel()
-            self._say("Stopped.")
-            self._show_state()
-            self.busy_changed.emit(False)
+        self.measuring.stop()
 
     def shutdown(self) -> None:
         """Ends everything before the window closes."""
-        self._worker.stop()
+        self.measuring.shutdown()
 
     # -- what happens -----------------------------------------------------------------------------------------
 
@@ -144,30 +135,20 @@ class BenchmarkCard(Card):
 
     def _on_event(self, found: Event) -> None:
         if isinstance(found, event.Progressed):
-            self._say(f"{found.phase}…")
-            self._bar.setRange(0, found.total)
-            self._bar.setValue(found.done)
+            self.measuring.show_progress(found, found.phase)
         elif isinstance(found, event.Result):
             self.result = found.data
 
     def _on_ended(self, outcome: WorkerOutcome) -> None:
         said = outcome.sentence()
-        self._say(said, "error" if said else "small")
+        self.measuring.say(said, "error" if said else "small")
         self._show_result()
         self._show_state()
-        self.busy_changed.emit(False)
 
     def _show_state(self, _value: object = None) -> None:
-        busy, hindrance = self.is_busy, self._hindrance()
-        self.button.setVisible(not busy)
-        self.stop_button.setVisible(busy)
-        self._bar.setVisible(busy)
-        self.button.setEnabled(not hindrance)
-        self.button.setToolTip(hindrance or "Ask every column these tasks")
         for part in (self.tasks, self._more):
-            part.setEnabled(not busy)
-        if not busy and (hindrance or self._note.property("hint")):
-            self._say(hindrance, hint=True)
+            part.setEnabled(not self.is_busy)
+        self.measuring.show_state(self._hindrance(), "Ask every column these tasks")
 
     def _show_result(self) -> None:
         while (item := self._figures.takeAt(0)) is not None:
@@ -189,11 +170,6 @@ class BenchmarkCard(Card):
         if column > 1:
             label.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self._figures.addWidget(label, row, column)
-
-    def _say(self, text: str, role: str = "small", *, hint: bool = False) -> None:
-        self._note.setText(text)
-        self._note.setProperty("hint", hint)
-        theme.set_role(self._note, role=role)
 
     # -- building ---------------------------------------------------------------------------------------------
 
@@ -224,29 +200,18 @@ class BenchmarkCard(Card):
         grid.addWidget(self.download, 4, 0, 1, 2)
         more = Disclosure("Options", self._more, self)
         more.button.setObjectName("benchmark.options")
-        self._note = QLabel(self)
-        self._note.setObjectName("benchmark.note")
-        self._note.setWordWrap(True)
-        self.button, self.stop_button = QPushButton("Measure", self), QPushButton("Stop", self)
-        self.button.setObjectName("benchmark.measure")
-        self.stop_button.setObjectName("benchmark.stop")
-        self.stop_button.setToolTip("End the measurement; there will be no figures")
-        self.button.clicked.connect(self.measure)
-        self.stop_button.clicked.connect(self.stop)
-        self._bar = QProgressBar(self)
-        self._bar.setAccessibleName("Progress of the benchmarks")
-        self._bar.setTextVisible(False)
+        self.measuring = MeasureBar("benchmark", "benchmarks", self)
+        self.measuring.asked.connect(self.measure)
+        self.measuring.stopped.connect(self._show_state)
+        self.measuring.emitted.connect(self._on_event)
+        self.measuring.ended.connect(self._on_ended)
+        self.measuring.busy_changed.connect(self.busy_changed)
         self._figures = QGridLayout()
         self._figures.setHorizontalSpacing(theme.SPACE * 3)
         self._figures.setVerticalSpacing(theme.SPACE // 2)
         self._figures.setColumnStretch(1, 1)
-        row_layout = QHBoxLayout()
-        row_layout.addWidget(self._note, 1)
-        row_layout.addWidget(self.button)
-        row_layout.addWidget(self.stop_button)
         self.body.setSpacing(theme.SPACE * 3 // 2)
         self.body.addWidget(self.tasks)
         self.body.addWidget(more)
-        self.body.addLayout(row_layout)
-        self.body.addWidget(self._bar)
+        self.body.addWidget(self.measuring)
         self.body.addLayout(self._figures)

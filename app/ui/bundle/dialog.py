@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import QUrl
-from PySide6.QtGui import QCloseEvent, QDesktopServices
 from PySide6.QtWidgets import (
-    QDialog,
     QFormLayout,
     QFrame,
     QHBoxLayout,
@@ -29,12 +25,14 @@ from app.core.problem import Problem, UnusableError
 from app.core.protocol import event
 from app.core.protocol.job import BundleJob
 from app.core.quantity import bytes_text
+from app.core.run.name import folder_word
 from app.core.system import place
 from app.ui.form.path_editor import PathEditor
 from app.ui.form.plain_editor import CheckEditor, ChoiceBox, TextEditor
 from app.ui.model.job_progress import JobProgress
 from app.ui.widget import theme
-from app.ui.worker.job import JobRunner
+from app.ui.widget.file_manager import show_in_file_manager
+from app.ui.worker.job_dialog import JobDialog
 from app.ui.worker.process import WorkerOutcome
 
 BUNDLE_DIALOG_SIZE = (680, 540)  # px in Inter, at least
@@ -46,12 +44,7 @@ WHAT_A_BUNDLE_IS = (
 BUNDLE_LABEL_WIDTH = 110
 
 
-def show_in_folder(path: Path) -> None:
-    """Shows where a file lies in the system's file manager."""
-    QDesktopServices.openUrl(QUrl.fromLocalFile(str(path if path.is_dir() else path.parent)))
-
-
-class BundleDialog(QDialog):
+class BundleDialog(JobDialog):
     """Seals one setup, as the form had it when it was asked for."""
 
     def __init__(
@@ -59,7 +52,7 @@ class BundleDialog(QDialog):
         config: TrainConfig,
         parent: QWidget | None = None,
         *,
-        reveal: Callable[[Path], object] = show_in_folder,
+        reveal: Callable[[Path], object] = show_in_file_manager,
     ) -> None:
         super().__init__(parent)
         self.setObjectName("bundle_dialog")
@@ -68,9 +61,6 @@ class BundleDialog(QDialog):
         self._config, self._reveal = config, reveal
         self._base, self._fault = _base_of(config)
         self._made: Path | None = None
-        self._job = JobRunner(self)
-        self._job.emitted.connect(self._on_event)
-        self._job.ended.connect(self._on_ended)
         self._build()
         self._begin()
 
@@ -96,23 +86,6 @@ class BundleDialog(QDialog):
         self.progress.begin("Starting …")
         self._job.start(self.job)
         self._show_buttons()
-
-    def stop(self) -> None:
-        """Stops; nothing of it stays."""
-        self._job.stop()
-
-    def shutdown(self) -> None:
-        """Stops the work and waits for its end, before the window closes."""
-        self._job.shutdown()
-
-    def closeEvent(self, closing: QCloseEvent) -> None:
-        self._job.shutdown()
-        super().closeEvent(closing)
-
-    def reject(self) -> None:
-        """Escape and Close stop what runs."""
-        self._job.shutdown()
-        super().reject()
 
     # -- showing ----------------------------------------------------------------------------------------------
 
@@ -177,7 +150,7 @@ class BundleDialog(QDialog):
             self._result.show()
 
     def _on_ended(self, outcome: WorkerOutcome) -> None:
-        if outcome.ok and outcome.finished is not None and outcome.finished.reason == "completed":
+        if outcome.completed:
             self.progress.say("")
             self.out.set_value(str(_free_file(self._config)))
         else:
@@ -295,7 +268,7 @@ def _base_of(config: TrainConfig) -> tuple[BaseModel | None, str]:
 
 def _free_file(config: TrainConfig) -> Path:
     """A new archive among the bundles, named like the adapter."""
-    word = re.sub(r"[^\w.-]+", "-", config.adapter_name).strip("-.") or "setup"
+    word = folder_word(config.adapter_name, "setup")
     folder, number = place.data_dir() / "bundles", 1
     while (path := folder / (f"{word}.zip" if number == 1 else f"{word}-{number}.zip")).exists():
         number += 1

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from app.core.compare.candidate import Candidate
 from app.core.compare.comparison import HeldOutFile, held_out_file
@@ -32,7 +32,7 @@ from app.ui.form.path_editor import PathEditor
 from app.ui.widget import theme
 from app.ui.widget.card import Disclosure
 from app.ui.widget.drop import DropCard
-from app.ui.worker.latest import LatestWorker
+from app.ui.worker.measure_bar import MeasureBar
 from app.ui.worker.process import WorkerOutcome
 
 DATA = FieldSpec("figures.data", "Examples", "path", "", what="A file of examples that nothing was trained on")
@@ -50,7 +50,6 @@ class FigureCard(DropCard):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Figures", ABOUT, parent)
         self.setObjectName("figures")
-        self._worker = LatestWorker(self)
         self._model = ""
         self._candidates: tuple[Candidate, ...] = ()
         self._config = TrainConfig()
@@ -66,7 +65,7 @@ class FigureCard(DropCard):
     @property
     def is_busy(self) -> bool:
         """True while it measures."""
-        return self._worker.is_busy
+        return self.measuring.is_busy
 
     @property
     def data(self) -> Path | None:
@@ -108,8 +107,7 @@ class FigureCard(DropCard):
         if self.is_busy or self._hindrance() or self.data is None:
             return
         self._forget_result()
-        self._show_note("Starting the worker…")
-        self._worker.request(
+        self.measuring.request(
             EvaluateJob(
                 model=self._model,
                 adapters=tuple(str(one.adapter) if one.adapter else None for one in self._candidates),
@@ -120,20 +118,14 @@ class FigureCard(DropCard):
             )
         )
         self._show_state()
-        self.busy_changed.emit(True)
 
     def stop(self) -> None:
         """Ends the measurement; there will be no figures."""
-        if not self.is_busy:
-            return
-        self._worker.cancel()
-        self._show_note("Stopped.")
-        self._show_state()
-        self.busy_changed.emit(False)
+        self.measuring.stop()
 
     def shutdown(self) -> None:
         """Ends everything before the window closes."""
-        self._worker.stop()
+        self.measuring.shutdown()
 
     # -- choosing ---------------------------------------------------------------------------------------------
 
@@ -187,9 +179,7 @@ class FigureCard(DropCard):
 
     def _on_event(self, found: Event) -> None:
         if isinstance(found, event.Progressed):
-            self._show_note(f"{self._named(found.phase)}…")
-            self._bar.setRange(0, found.total)
-            self._bar.setValue(found.done)
+            self.measuring.show_progress(found, self._named(found.phase))
         elif isinstance(found, event.Warned):
             self._warnings.append(self._named(f"{found.message} {found.hint}".strip()))
         elif isinstance(found, event.Result):
@@ -204,10 +194,9 @@ class FigureCard(DropCard):
 
     def _on_ended(self, outcome: WorkerOutcome) -> None:
         said = self._named(outcome.sentence())
-        self._show_note(said, role="error" if said else "small")
+        self.measuring.say(said, "error" if said else "small")
         self._show_result()
         self._show_state()
-        self.busy_changed.emit(False)
         if self.result is not None:
             self.measured.emit(self.result)
 
@@ -215,7 +204,7 @@ class FigureCard(DropCard):
 
     def _forget_result(self) -> None:
         self.result, self._warnings = None, []
-        self._show_note("")
+        self.measuring.say("")
         self._show_result()
 
     def _show_result(self) -> None:
@@ -234,23 +223,11 @@ class FigureCard(DropCard):
         self._disclosure.setVisible(moved)
 
     def _show_state(self) -> None:
-        busy, hindrance = self.is_busy, self._hindrance()
-        self._button.setVisible(not busy)
-        self._stop.setVisible(busy)
-        self._bar.setVisible(busy)
-        self._button.setEnabled(not hindrance)
-        self._button.setToolTip(hindrance or "Measure every column on these examples")
         for part in (self._data, self.scores):
-            part.setEnabled(not busy)
+            part.setEnabled(not self.is_busy)
         self._source.setText(self._proposed.note if self.data == self._proposed.path else "")
         self._source.setVisible(bool(self._source.text()))
-        if not busy and (hindrance or self._note.property("hint")):
-            self._show_note(hindrance, hint=True)
-
-    def _show_note(self, text: str, *, role: str = "small", hint: bool = False) -> None:
-        self._note.setText(text)
-        self._note.setProperty("hint", hint)
-        theme.set_role(self._note, role=role)
+        self.measuring.show_state(self._hindrance(), "Measure every column on these examples")
 
     # -- building ---------------------------------------------------------------------------------------------
 
@@ -261,25 +238,13 @@ class FigureCard(DropCard):
         self._data.line.setToolTip(DATA.what)
         self._source = self._label("figures.source", "small")
         self.scores = ScoreChoice(self)
-        self._note = self._label("figures.note", "small")
-        self._button, self._stop = QPushButton("Measure", self), QPushButton("Stop", self)
-        self._button.setObjectName("figures.measure")
-        theme.set_role(self._button, kind="primary")
-        self._stop.setObjectName("figures.stop")
-        self._stop.setToolTip("End the measurement; there will be no figures")
-        self._bar = QProgressBar(self)
-        self._bar.setAccessibleName("Progress of the measurement")
-        self._bar.setTextVisible(False)
-        row = QHBoxLayout()
-        row.addWidget(self._note, 1)
-        row.addWidget(self._button)
-        row.addWidget(self._stop)
+        self.measuring = MeasureBar("figures", "measurement", self)
+        theme.set_role(self.measuring.button, kind="primary")
         self._build_results()
         self.body.setSpacing(theme.SPACE * 3 // 2)
         for part in (self._data, self._source, self.scores):
             self.body.addWidget(part)
-        self.body.addLayout(row)
-        self.body.addWidget(self._bar)
+        self.body.addWidget(self.measuring)
         self.body.addWidget(self._results)
 
     def _build_results(self) -> None:
@@ -310,10 +275,11 @@ class FigureCard(DropCard):
         self.dropped.connect(self._on_dropped)
         self._data.edited.connect(self._on_edited)
         self.scores.changed.connect(self._show_state)
-        self._button.clicked.connect(self.measure)
-        self._stop.clicked.connect(self.stop)
-        self._worker.emitted.connect(self._on_event)
-        self._worker.ended.connect(self._on_ended)
+        self.measuring.asked.connect(self.measure)
+        self.measuring.stopped.connect(self._show_state)
+        self.measuring.emitted.connect(self._on_event)
+        self.measuring.ended.connect(self._on_ended)
+        self.measuring.busy_changed.connect(self.busy_changed)
 
 
 def _measured_on(found: dict[str, Any]) -> str:

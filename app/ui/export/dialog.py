@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import QSize, Qt, QUrl
-from PySide6.QtGui import QCloseEvent, QDesktopServices
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import (
-    QDialog,
     QFormLayout,
     QHBoxLayout,
     QLabel,
@@ -40,7 +38,8 @@ from app.ui.form.plain_editor import ChoiceBox, TextEditor
 from app.ui.model.job_progress import JobProgress
 from app.ui.widget import theme
 from app.ui.widget.elided_label import ElidedLabel
-from app.ui.worker.job import JobRunner
+from app.ui.widget.file_manager import show_in_file_manager
+from app.ui.worker.job_dialog import JobDialog
 from app.ui.worker.process import WorkerOutcome
 
 EXPORT_DIALOG_SIZE = (820, 620)  # px in Inter, at least
@@ -49,12 +48,7 @@ WHERE_SPEC = FieldSpec("export.where", "Where", "path", "")
 NEW_FOLDER = "New folder"
 
 
-def reveal_folder(path: Path) -> None:
-    """Shows a folder in the system's file manager."""
-    QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))
-
-
-class ExportDialog(QDialog):
+class ExportDialog(JobDialog):
     """Exports one run or adapter: ``source`` is a run's folder, an adapter's, or a checkpoint's file.
 
     ``strength`` of the adapter stands in the form at first.
@@ -66,7 +60,7 @@ class ExportDialog(QDialog):
         parent: QWidget | None = None,
         *,
         strength: float = 1.0,
-        reveal: Callable[[Path], object] = reveal_folder,
+        reveal: Callable[[Path], object] = show_in_file_manager,
     ) -> None:
         super().__init__(parent)
         self.setObjectName("export_dialog")
@@ -78,9 +72,6 @@ class ExportDialog(QDialog):
         self._strength = strength
         self._chosen_name = False
         self._parent = ""  # the folder that was chosen here
-        self._job = JobRunner(self)
-        self._job.emitted.connect(self._on_event)
-        self._job.ended.connect(self._on_ended)
         self._build(reveal)
         self._on_checkpoint()
         self.formats.setCurrentRow(0)
@@ -119,23 +110,6 @@ class ExportDialog(QDialog):
         self.progress.begin("Starting …")
         self._job.start(self.job)
         self._show_buttons()
-
-    def stop(self) -> None:
-        """Stops; nothing of it stays."""
-        self._job.stop()
-
-    def shutdown(self) -> None:
-        """Stops the work and waits for its end, before the window closes."""
-        self._job.shutdown()
-
-    def closeEvent(self, closing: QCloseEvent) -> None:
-        self._job.shutdown()
-        super().closeEvent(closing)
-
-    def reject(self) -> None:
-        """Escape and Close stop what runs."""
-        self._job.shutdown()
-        super().reject()
 
     # -- showing ----------------------------------------------------------------------------------------------
 
@@ -219,7 +193,7 @@ class ExportDialog(QDialog):
             self.result_card.show()
 
     def _on_ended(self, outcome: WorkerOutcome) -> None:
-        if outcome.ok and outcome.finished is not None and outcome.finished.reason == "completed":
+        if outcome.completed:
             self.progress.say("")
         else:
             self.progress.end(outcome)

@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import (
-    QDialog,
     QFormLayout,
     QGridLayout,
     QHBoxLayout,
@@ -32,7 +30,7 @@ from app.ui.form.plain_editor import ChoiceBox
 from app.ui.model.job_progress import JobProgress
 from app.ui.widget import theme
 from app.ui.widget.elided_label import ElidedLabel
-from app.ui.worker.job import JobRunner
+from app.ui.worker.job_dialog import JobDialog
 from app.ui.worker.process import WorkerOutcome
 
 MERGE_DIALOG_SIZE = (700, 640)  # px in Inter, at least
@@ -42,7 +40,7 @@ NUMBER_WIDTH = 110
 HEADS = ("Adapter", "Weight", "Rank", "Held-out loss")
 
 
-class MergeDialog(QDialog):
+class MergeDialog(JobDialog):
     """Merges the adapters of ``sources`` (runs, folders or checkpoints); Measure does all of it but writing."""
 
     def __init__(self, sources: Sequence[Path], parent: QWidget | None = None) -> None:
@@ -53,9 +51,6 @@ class MergeDialog(QDialog):
         self._paths = tuple(sources)
         self._names, self._fault, self._word = self._read()
         self._unreadable: set[NumberBox] = set()
-        self._job = JobRunner(self)
-        self._job.emitted.connect(self._on_event)
-        self._job.ended.connect(self._on_ended)
         self._build()
         self._on_method()
 
@@ -89,23 +84,6 @@ class MergeDialog(QDialog):
     def measure(self) -> None:
         """Does the same, and writes nothing."""
         self._start(self.job.model_copy(update={"out": None}))
-
-    def stop(self) -> None:
-        """Stops; nothing of it stays."""
-        self._job.stop()
-
-    def shutdown(self) -> None:
-        """Stops the work and waits for its end, before the window closes."""
-        self._job.shutdown()
-
-    def closeEvent(self, closing: QCloseEvent) -> None:
-        self._job.shutdown()
-        super().closeEvent(closing)
-
-    def reject(self) -> None:
-        """Escape and Close stop what runs."""
-        self._job.shutdown()
-        super().reject()
 
     def _start(self, job: MergeJob) -> None:
         self.progress.begin("Starting …")
@@ -170,7 +148,7 @@ class MergeDialog(QDialog):
             self.show_result(said.data)
 
     def _on_ended(self, outcome: WorkerOutcome) -> None:
-        if outcome.ok and outcome.finished is not None and outcome.finished.reason == "completed":
+        if outcome.completed:
             self.progress.say("")
         else:
             self.progress.end(outcome)

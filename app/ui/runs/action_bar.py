@@ -7,8 +7,8 @@ import shlex
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from PySide6.QtCore import QFile, QPoint, QSize, QStandardPaths, Qt, QUrl, Signal
-from PySide6.QtGui import QAction, QDesktopServices, QGuiApplication, QKeySequence
+from PySide6.QtCore import QFile, QPoint, QSize, QStandardPaths, Qt, Signal
+from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
 from PySide6.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
@@ -34,17 +34,13 @@ from app.core.run.summary import RunSummary, folder_bytes
 from app.core.tracker.tracker import tracker_problems
 from app.ui.run.result_view import ask_more_iterations
 from app.ui.widget import theme
+from app.ui.widget.file_manager import show_in_file_manager
 from app.ui.widget.sliced_work import SLICE_S, SlicedWork
 from app.ui.worker.job import JobRunner
 from app.ui.worker.process import WorkerOutcome
 
 REPORTS = "Web page (*.html);;Markdown (*.md)"
 LISTED = 8  # runs named in the question before they are deleted
-
-
-def open_folder(path: Path) -> None:
-    """Shows a folder in the system's file manager."""
-    QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))
 
 
 def move_to_trash(path: Path) -> bool:
@@ -87,7 +83,7 @@ class RunActionBar(QWidget):
         self,
         parent: QWidget | None = None,
         *,
-        reveal: Callable[[Path], object] = open_folder,
+        reveal: Callable[[Path], object] = show_in_file_manager,
         trash: Callable[[Path], bool] = move_to_trash,
     ) -> None:
         super().__init__(parent)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, QTimer, QUrl
-from PySide6.QtGui import QCloseEvent, QDesktopServices
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
@@ -35,6 +35,7 @@ from app.ui.setup.enhanced_tab import EnhancedTab, baseline
 from app.ui.setup.forms import Forms
 from app.ui.setup.setup_tab import SetupTab
 from app.ui.widget import theme
+from app.ui.widget.file_manager import show_in_file_manager
 from app.ui.widget.icon_button import IconButton
 from app.ui.widget.message_bar import MessageBar, Notice
 from app.ui.window.actions import UserActions
@@ -416,7 +417,7 @@ class MainWindow(QMainWindow):
     def reveal_run(self) -> None:
         """Shows the run's folder in the system's file manager."""
         if self.session.run is not None:
-            QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.session.run.path)))
+            show_in_file_manager(self.session.run.path)
 
     def show_settings(self) -> None:
         """Opens the settings."""

@@ -40,6 +40,11 @@ class WorkerOutcome:
     def ok(self) -> bool:
         return self.finished is not None and self.failure is None
 
+    @property
+    def completed(self) -> bool:
+        """Whether all was done: it neither failed nor was stopped."""
+        return self.ok and self.finished is not None and self.finished.reason == "completed"
+
     def sentence(self) -> str:
         """What to tell the user; empty when all went well."""
         if self.failure is not None:

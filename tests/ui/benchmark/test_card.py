@@ -44,10 +44,10 @@ def note(card: BenchmarkCard) -> str:
 @pytest.mark.usefixtures("installed")
 def test_every_choice_reaches_the_job(qtbot: QtBot, card: BenchmarkCard) -> None:
     card.set_candidates("/base", (BASE, TUNED))
-    assert not card.button.isEnabled()
+    assert not card.measuring.button.isEnabled()
     assert "Name tasks" in note(card)
     qtbot.keyClicks(card.tasks, "arc_easy, own_choices")
-    assert card.button.isEnabled()
+    assert card.measuring.button.isEnabled()
     assert (card.job.limit, card.job.shots, card.job.chat, card.job.download) == (None, None, False, False)
     for box, text in ((card.limit, "5"), (card.shots, "2")):
         qtbot.keyClicks(box, text)
@@ -64,7 +64,7 @@ def test_without_lm_eval_it_says_what_to_install(card: BenchmarkCard, monkeypatc
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     card.set_candidates("/base", (BASE, TUNED))
     assert "pip install 'lm_eval" in note(card)
-    assert not card.button.isEnabled()
+    assert not card.measuring.button.isEnabled()
 
 
 @pytest.mark.usefixtures("installed")
@@ -73,9 +73,9 @@ def test_while_a_run_trains_it_waits(qtbot: QtBot, card: BenchmarkCard) -> None:
     qtbot.keyClicks(card.tasks, "a")
     card.set_training(True)
     assert "training" in note(card)
-    assert not card.button.isEnabled()
+    assert not card.measuring.button.isEnabled()
     card.set_training(False)
-    assert card.button.isEnabled()
+    assert card.measuring.button.isEnabled()
 
 
 @pytest.mark.torch
@@ -85,7 +85,7 @@ def test_figures_stand_there_with_their_errors(qtbot: QtBot, card: BenchmarkCard
     card.set_candidates(str(tmp_path / "base"), (BASE, Candidate("friendly", adapter)))
     card.own_tasks.set_value(str(write_tasks(tmp_path / "tasks")))
     qtbot.keyClicks(card.tasks, "own_choices")
-    card.button.click()
+    card.measuring.button.click()
     assert card.is_busy
     qtbot.waitUntil(lambda: card.result is not None and not card.is_busy, timeout=MEASURE_MS)
     texts = [label.text() for label in card.findChildren(QLabel) if label.isVisibleTo(card)]
