@@ -24,6 +24,7 @@ from app.ui.form.path_editor import PathEditor
 from app.ui.form.plain_editor import CheckEditor, TextEditor
 from app.ui.widget import theme
 from app.ui.widget.card import Card, Disclosure
+from app.ui.widget.layout import clear_layout
 from app.ui.worker.measure_bar import MeasureBar
 from app.ui.worker.process import WorkerOutcome
 
@@ -151,10 +152,7 @@ class BenchmarkCard(Card):
         self.measuring.show_state(self._hindrance(), "Ask every column these tasks")
 
     def _show_result(self) -> None:
-        while (item := self._figures.takeAt(0)) is not None:
-            if (widget := item.widget()) is not None:
-                widget.hide()
-                widget.deleteLater()
+        clear_layout(self._figures)
         if self.result is None:
             return
         for column, title in enumerate(("Task", "Metric", *(one.title for one in self._candidates))):

@@ -29,6 +29,7 @@ from app.ui.widget import theme
 from app.ui.widget.elided_label import ElidedLabel
 from app.ui.widget.flow import Flow
 from app.ui.widget.icon_button import IconButton
+from app.ui.widget.layout import clear_layout
 from app.ui.widget.pill import ProblemPill
 
 BAR_STEPS = 1000
@@ -267,10 +268,7 @@ class DataSummary(QWidget):
         if report is self._row_of:
             return
         self._row_of = report
-        while self._example.count():
-            item = self._example.takeAt(0)
-            if item is not None and (widget := item.widget()) is not None:
-                widget.deleteLater()
+        clear_layout(self._example)
         if report is not None and report.preview:
             card = RowCard(turns(report.preview[0])[:SHOWN_TURNS], self)
             card.setAccessibleName("The first example")

@@ -30,6 +30,7 @@ from app.ui.form.plain_editor import ChoiceBox
 from app.ui.model.job_progress import JobProgress
 from app.ui.widget import theme
 from app.ui.widget.elided_label import ElidedLabel
+from app.ui.widget.layout import clear_layout
 from app.ui.worker.job_dialog import JobDialog
 from app.ui.worker.process import WorkerOutcome
 
@@ -156,10 +157,7 @@ class MergeDialog(JobDialog):
 
     def show_result(self, data: dict[str, Any]) -> None:
         """The figures of all, and where the new adapter is."""
-        while (item := self._figures.takeAt(0)) is not None:
-            if (widget := item.widget()) is not None:
-                widget.hide()
-                widget.deleteLater()
+        clear_layout(self._figures)
         for column, head in enumerate(HEADS):
             self._cell(0, column, head, "small")
         for row, one in enumerate(data["columns"], start=1):

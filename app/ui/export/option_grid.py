@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QSlider, QWidget
 from app.core.export.option import ExportOption, OptionValue
 from app.ui.form.plain_editor import CheckEditor, ChoiceBox, TextEditor
 from app.ui.widget import theme
+from app.ui.widget.layout import clear_layout
 
 OPTION_LABEL_WIDTH = 150  # px in Inter, of all labels of the dialog
 SLIDER_STEPS = 20  # from the least to the most, each a twentieth of 1 where the most is 2 or more
@@ -73,10 +74,7 @@ class OptionGrid(QWidget):
 
     def show_options(self, options: Sequence[ExportOption]) -> None:
         """These options from now on, at their defaults; what was chosen under the same name stays where it fits."""
-        while (item := self._layout.takeAt(0)) is not None:
-            if (widget := item.widget()) is not None:
-                widget.hide()
-                widget.deleteLater()
+        clear_layout(self._layout)
         self.editors = {}
         for row, option in enumerate(options):
             editor = self._editor(option, self._chosen.get(option.name))

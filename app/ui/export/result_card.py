@@ -13,6 +13,7 @@ from app.core.export.certificate import Certificate
 from app.core.quantity import bytes_text
 from app.ui.widget import theme
 from app.ui.widget.elided_label import ElidedLabel
+from app.ui.widget.layout import clear_layout
 
 NO_CERTIFICATE = "It was not opened again: no program that can is known here, so there is no certificate."
 
@@ -56,7 +57,7 @@ class ResultCard(QFrame):
         where = f" · {data['page']}" if data.get("page") else ""
         self._place.setText(f"{self._path.name} · {bytes_text(data['bytes'])}{where}")
         self._place.setToolTip(str(self._path))
-        self._clear()
+        clear_layout(self._findings)
         if data["certificate"] is None:
             self.sentence.setText(NO_CERTIFICATE)
             theme.set_role(self.sentence, role="muted")
@@ -77,12 +78,6 @@ class ResultCard(QFrame):
             self._findings.addWidget(mark, row, 0, top)
             self._findings.addWidget(name, row, 1, top)
             self._findings.addWidget(said, row, 2)
-
-    def _clear(self) -> None:
-        while (item := self._findings.takeAt(0)) is not None:
-            if (widget := item.widget()) is not None:
-                widget.hide()
-                widget.deleteLater()
 
     def _dress(self) -> None:
         self.reveal.setIcon(theme.icon("ph.folder-open"))

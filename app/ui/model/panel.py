@@ -24,6 +24,7 @@ from app.ui.model.finder import ModelFinder
 from app.ui.widget import theme
 from app.ui.widget.drop import DropCard, DropZone
 from app.ui.widget.elided_label import ElidedLabel
+from app.ui.widget.layout import clear_layout
 from app.ui.worker.inspector import Inspector
 
 if TYPE_CHECKING:
@@ -198,10 +199,7 @@ class ModelPanel(DropCard):
             self._template_button.hide()
 
     def _show_facts(self, inspection: Inspection) -> None:
-        while self._grid.count():
-            item = self._grid.takeAt(0)
-            if item is not None and (widget := item.widget()) is not None:
-                widget.deleteLater()
+        clear_layout(self._grid)
         for index, (name, text, role) in enumerate(facts(inspection)):
             self._grid.addWidget(_label(name, "muted"), index, 0, Qt.AlignmentFlag.AlignTop)
             value = ElidedLabel(text, self._facts)

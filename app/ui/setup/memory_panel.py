@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePol
 from app.core.quantity import bytes_text
 from app.core.setup.memory import MemoryEstimate, MemoryFit, Remedy
 from app.ui.widget import theme
+from app.ui.widget.layout import clear_layout
 
 PILL_HEIGHT = 20  # px; less, and its round ends are not drawn
 VERDICTS = {
@@ -155,11 +156,7 @@ class MemoryPanel(QWidget):
         if found.remedies == self._remedies:
             return
         self._remedies = found.remedies
-        while self._buttons.count():
-            item = self._buttons.takeAt(0)
-            if item is not None and (widget := item.widget()) is not None:
-                widget.hide()
-                widget.deleteLater()
+        clear_layout(self._buttons)
         for number, remedy in enumerate(found.remedies):
             self._buttons.addWidget(self._line(number, remedy))
 

@@ -13,6 +13,7 @@ from app.core.setup.recommendation import Suggestion
 from app.core.target.preset import PRESETS
 from app.ui.form.number_box import number_text
 from app.ui.widget import theme
+from app.ui.widget.layout import clear_layout
 
 
 class SuggestionList(QWidget):
@@ -33,11 +34,7 @@ class SuggestionList(QWidget):
         if list(suggestions) == list(self._shown):
             return
         self._shown = tuple(suggestions)
-        while self._layout.count():
-            item = self._layout.takeAt(0)
-            if item is not None and (widget := item.widget()) is not None:
-                widget.hide()
-                widget.deleteLater()
+        clear_layout(self._layout)
         for suggestion in suggestions:
             self._layout.addWidget(self._line(suggestion))
         self.setVisible(bool(suggestions))
