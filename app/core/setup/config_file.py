@@ -42,13 +42,15 @@ class LoadedConfig:
     """A config read from a file, with what a person should know about it (notes and warnings, no errors).
 
     ``trainer`` names the other trainer whose file it is; empty for Luthier's and mlx-lm's own. ``named`` are the
-    keys that a file of Luthier's own has.
+    keys that a file of Luthier's own has. ``says_nothing`` where no key of the file means anything here, and all of
+    the config are defaults.
     """
 
     config: TrainConfig
     problems: tuple[Problem, ...] = ()
     trainer: str = ""
     named: frozenset[str] = frozenset()
+    says_nothing: bool = False
 
     def told(self) -> str:
         """The same in a few sentences: keys that are kept unused in one of them.
@@ -57,8 +59,9 @@ class LoadedConfig:
         """
         if self.trainer:
             there = [one for one in self.problems if one.path and one.severity is not Severity.NOTE]
-            count = f"{len(there)} of its settings {'is' if len(there) == 1 else 'are'}"
-            listed = f"{count} not taken over as they stand: see beside the fields." if there else ""
+            verb, stand = ("is", "it stands") if len(there) == 1 else ("are", "they stand")
+            count = f"{len(there)} of its settings {verb} not taken over as {stand}"
+            listed = f"{count}: see beside the fields." if there else ""
             return " ".join([listed, *(one.message for one in self.problems if not one.path)]).strip()
         kept = [one.path for one in self.problems if one.message == UNUSED]
         said = [" ".join(filter(None, (one.message, one.hint))) for one in self.problems if one.message != UNUSED]
@@ -134,6 +137,7 @@ def parse_config(text: str, *, name: str = "config", base: Path | None = None) -
         said = f"The file is of version {version}, this Luthier knows up to {CONFIG_VERSION}."
         raise UnusableError([Problem("config_version", said, hint="Update Luthier to open it.", file=name)])
     is_new = version == 0 and "optimizer" not in tree and origin_of(tree) is None
+    given = tree.keys()
     read = (translate if version == 0 else take_alpha)(tree, file=name, lines=lines)
     tree = read.tree | {"config_version": CONFIG_VERSION}
     tree = {key: value for key, value in tree.items() if value is not None or _may_be_none(key)}
@@ -155,7 +159,8 @@ def parse_config(text: str, *, name: str = "config", base: Path | None = None) -
         config = with_base(config, base)
         if read.left_layers:
             config = _fit_layers(config, read)
-    return LoadedConfig(config, (*read.problems, *unknown), named=frozenset(tree))
+    says_nothing = given <= {problem.path for problem in unknown if problem.severity is Severity.NOTE}
+    return LoadedConfig(config, (*read.problems, *unknown), named=frozenset(tree), says_nothing=says_nothing)
 
 
 def _taken_over(read: ForeignFile, base: Path | None) -> LoadedConfig:

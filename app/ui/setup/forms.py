@@ -18,6 +18,11 @@ from app.core.system.setting import load_settings, save_settings
 from app.ui.form.store import ConfigStore
 from app.ui.widget.message_bar import Notice, NoticeKind
 
+NO_CONFIG = (
+    "It has no key that Luthier, mlx-lm, mlx-lm-lora, axolotl, LLaMA-Factory or Unsloth would read: "
+    "choose the file that names the model, the data or the settings."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Form:
@@ -79,6 +84,9 @@ class Forms(QObject):
             loaded = load_config(path)
         except UnusableError as error:
             self._tell(f"{path.name} was not opened.\n{error}", "error")
+            return
+        if loaded.says_nothing:
+            self._tell(f"{path.name} was not opened. {NO_CONFIG}", "error")
             return
         self._replace(loaded.config, loaded.problems if loaded.trainer else ())
         self.shown_requested.emit("")
