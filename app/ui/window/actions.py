@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
@@ -26,6 +27,7 @@ TAKEN_AS: dict[PathKind, str] = {
     PathKind.VALID_DATA: "is the validation data now",
     PathKind.TEST_DATA: "is the test data now",
 }
+SILENT = "The worker has not said a word"  # how the message about it begins
 
 
 class UserActions(QObject):
@@ -46,7 +48,6 @@ class UserActions(QObject):
         self.forms = forms
         self._session = session
         self._started = forms.in_use
-        self._adapter: Path | None = None
         self.queue = QueueSession(session, self)
         self.queue.told.connect(self.told)
         forms.told.connect(self.told)
@@ -130,12 +131,15 @@ class UserActions(QObject):
         if self._session.run is not None and self._session.can_resume:
             self._session.resume(self._session.run.path)
 
-    def go_on(self, path: Path, extend_to: int | None = None) -> None:
-        """Shows a run and goes on with it: to its end, or up to ``extend_to`` iterations."""
+    def go_on(self, path: Path, extend_to: int | None = None, *, as_before: bool = False) -> None:
+        """Shows a run and goes on with it: to its end, or up to ``extend_to`` iterations.
+
+        With ``as_before`` a config that was changed since is put back first.
+        """
         if self._session.is_live:
             self.told.emit(Notice("A run is training. Stop it before you go on with another.", "warning"))
             return
-        self._session.resume(path, extend_to=extend_to)
+        self._session.resume(path, extend_to=extend_to, as_before=as_before)
 
     def compare_run(self) -> None:
         """Asks for the Compare tab with the shown run's adapter."""
@@ -169,14 +173,10 @@ class UserActions(QObject):
         if outcome.ok:
             self._tell_result(run, state, outcome)
         elif outcome.failure is not None and outcome.failure.path == AS_BEFORE:
-
-            def as_before() -> None:
-                self._session.resume(run.path, extend_to=self._session.asked_end, as_before=True)
-
-            said = outcome.failure.message
-            self.told.emit(Notice(said, "error", "Go on with the old values", as_before))
+            as_before = partial(self.go_on, run.path, self._session.asked_end, as_before=True)
+            self.told.emit(Notice(outcome.failure.message, "error", "Go on with the old values", as_before))
         elif self._session.can_resume:
-            self.told.emit(Notice(outcome.sentence(), "error", "Resume", self.resume_run))
+            self.told.emit(Notice(outcome.sentence(), "error", "Resume", partial(self._resume_told, run)))
         elif outcome.failure is not None and outcome.failure.path:
             path, form = outcome.failure.path, self._started
 
@@ -189,18 +189,26 @@ class UserActions(QObject):
             self._tell(outcome.sentence(), "error")
 
     def _tell_silence(self, seconds: int) -> None:
-        said = f"The worker has not said a word for {duration_text(seconds)}: a long step, or it is stuck."
+        said = f"{SILENT} for {duration_text(seconds)}: a long step, or it is stuck."
         self.told.emit(Notice(said, "warning", "End it", self._session.kill))
+
+    def _resume_told(self, run: RunDir) -> None:
+        """Goes on with the run that a message is about, which need not be the one that is shown by now."""
+        if self._session.run is not None and self._session.run.path == run.path:
+            self.resume_run()
+        else:
+            self.go_on(run.path)
 
     def _tell_result(self, run: RunDir, state: RunState, outcome: WorkerOutcome) -> None:
         name = self._session.config.adapter_name if self._session.config is not None else run.name
         best = self._session.history.best
         if state is RunState.PARKED:
+            resume = partial(self._resume_told, run)
             if outcome.finished is not None and outcome.finished.message.startswith("The disk is full"):
-                self.told.emit(Notice(outcome.finished.message, "error", "Resume", self.resume_run))
+                self.told.emit(Notice(outcome.finished.message, "error", "Resume", resume))
                 return
             said = f"{name} is paused at iteration {self._session.history.iteration:,}; its memory is free."
-            self.told.emit(Notice(said, "info", "Resume", self.resume_run))
+            self.told.emit(Notice(said, "info", "Resume", resume))
             return
         if not self._session.has_adapter:
             self._tell(f"{name} was stopped before there was anything to save.")
@@ -213,11 +221,8 @@ class UserActions(QObject):
             said = f"{name} is ready. Best validation loss {best.val_loss:.3f}, at iteration {best.iteration:,}."
         else:
             said = f"{name} is ready."
-        self._adapter = run.adapters
-        self.told.emit(Notice(said, "good", "Compare base and tuned", self._compare_result))
-
-    def _compare_result(self) -> None:
-        self.compare_requested.emit(self._adapter)
+        compare = partial(self.compare_requested.emit, run.adapters)
+        self.told.emit(Notice(said, "good", "Compare base and tuned", compare))
 
     # -- files ------------------------------------------------------------------------------------------------
 

@@ -38,7 +38,7 @@ from app.ui.widget import theme
 from app.ui.widget.file_manager import show_in_file_manager
 from app.ui.widget.icon_button import IconButton
 from app.ui.widget.message_bar import MessageBar, Notice
-from app.ui.window.actions import UserActions
+from app.ui.window.actions import SILENT, UserActions
 from app.ui.window.appearance import Appearance
 from app.ui.window.drop_target import DropTarget
 from app.ui.window.export_actions import ExportActions
@@ -361,6 +361,8 @@ class MainWindow(QMainWindow):
         for action in (self.menu.compare, self.menu.chat, self.menu.serve, self.menu.export):
             action.setEnabled(session.has_adapter and not session.is_live)
         self.menu.reveal.setEnabled(session.run is not None)
+        if not session.is_live:
+            self.messages.withdraw(SILENT)  # what could be ended has ended: the next worker is another
         for tab in self._forms():
             tab.start_bar.set_running(session.is_live)
         if self._compare_tab is not None:
@@ -369,6 +371,7 @@ class MainWindow(QMainWindow):
             QTimer.singleShot(0, self, self.close)
 
     def _on_event(self, found: Event) -> None:
+        self.messages.withdraw(SILENT)  # it speaks again
         if isinstance(found, Warned) and self.session.is_live:
             self._warn(f"{found.message} {found.hint}".strip())
         elif isinstance(found, Finished) and found.message and self.run_panel.isVisible():

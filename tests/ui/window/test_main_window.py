@@ -30,6 +30,7 @@ from app.ui.window.application import ErrorPresenter, FileOpener, screenshot
 from app.ui.window.main_window import MainWindow
 from tests.ui import synthetic_run
 from tests.ui.child import child
+from tests.ui.comparing import adapter_folder
 from tests.ui.dragging import drop
 from tests.ui.fake_worker import FakeWorker
 
@@ -177,6 +178,20 @@ def test_a_broken_config_leaves_the_form_alone(window: MainWindow, tmp_path: Pat
     assert window.store.config == before
     assert "batch_size" in messages(window)[0]
     assert "learning_rate" in messages(window)[0]
+
+
+@pytest.mark.parametrize("text", ["", "hello: world\nversion: 2\n"])
+def test_a_file_that_is_no_config_leaves_the_form_alone(window: MainWindow, tmp_path: Path, text: str) -> None:
+    file = tmp_path / "compose.yaml"
+    file.write_text(text)
+    window.store.set_many({"model": "/m", "data": "/d", "iters": 77})
+    before = window.store.config
+    window.forms.open_config(file)
+    assert window.store.config == before
+    assert messages(window)[0].startswith("compose.yaml was not opened. It has no key that Luthier,")
+    file.write_text(f"{text}iters: 9\n")  # one key that is known is enough
+    window.forms.open_config(file)
+    assert window.store.config.iters == 9
 
 
 def test_reset_can_be_undone(window: MainWindow) -> None:
@@ -386,6 +401,55 @@ def test_a_silent_worker_is_told_and_can_be_ended(ready: MainWindow, workers: li
     assert messages(ready)[0] == "The worker has not said a word for 2 min: a long step, or it is stuck."
     act(ready)
     assert worker.killed
+
+
+def test_what_ends_a_silent_worker_goes_when_it_speaks_or_has_ended(
+    ready: MainWindow, workers: list[FakeWorker]
+) -> None:
+    ready.user_actions.start()
+    first = trainers(workers)[0]
+    first.silent.emit(120)
+    first.say(event.Progressed(phase="Loading the model"))
+    assert messages(ready) == []
+    first.silent.emit(120)
+    first.end(event.Finished(reason="stopped", iteration=3))
+    ready.user_actions.start()  # whose worker must not be what "End it" ends
+    assert not any("has not said a word" in text for text in messages(ready))
+
+
+def test_a_message_acts_on_the_run_that_it_is_about(ready: MainWindow, workers: list[FakeWorker]) -> None:
+    runs = []
+    for _ in range(2):
+        ready.user_actions.start()
+        run = ready.session.run
+        assert run is not None
+        adapter_folder(run.adapters, "/m")
+        (run.state / "0000003").mkdir(parents=True)
+        trainers(workers)[-1].end(event.Finished(reason="stopped", iteration=3))
+        runs.append(run)
+    newer, older = ready.messages.messages()
+    for notice, run in ((newer, runs[1]), (older, runs[0])):
+        assert notice.act is not None
+        notice.act()
+        assert ready.compare_tab.adapter == run.adapters
+
+
+def test_resume_in_a_message_resumes_the_run_that_it_is_about(ready: MainWindow, workers: list[FakeWorker]) -> None:
+    ready.user_actions.start()
+    run = ready.session.run
+    assert run is not None
+    (run.state / "0000003").mkdir(parents=True)
+    trainers(workers)[-1].end(None, -9)
+    (notice,) = ready.messages.messages()
+    assert notice.act is not None
+    ready.user_actions.start()
+    ready.session.stop()
+    notice.act()  # while another trains it waits, and touches nothing
+    assert "A run is training" in messages(ready)[0]
+    trainers(workers)[-1].end(event.Finished(reason="stopped", iteration=3))
+    notice.act()
+    assert ready.session.run is not None
+    assert ready.session.run.path == run.path
 
 
 def test_a_second_run_is_not_started_over_the_first(ready: MainWindow, workers: list[FakeWorker]) -> None:
