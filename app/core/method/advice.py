@@ -38,7 +38,11 @@ class Advice:
     why: str
 
 
-_ONLY = Advice("sft", "Good answers are learned as they are: no other method has anything to compare them with.")
+_ONLY = Advice(
+    "sft",
+    "Good answers are learned as they are: no other method has anything to compare them with. The tab Setup trains "
+    "every matrix for that; here it is the attention-only baseline to compare with.",
+)
 _LABELS = Advice("kto", "It is the one method that learns from single answers called good or bad, without pairs.")
 _CPO = Advice("cpo", "It learns from pairs without a reference, which saves memory and the pass that measures it.")
 _SIMPO = Advice("simpo", "It compares the mean of a token, so that an answer gains nothing by being longer.")

@@ -112,7 +112,7 @@ class ModelPanel(DropCard):
     def _empty_state(self) -> DropZone:
         wanted = "Any model that mlx-lm knows, from Hugging Face or converted for MLX"
         zone = DropZone("Drop a model folder here", wanted, self)
-        tip = "A small model that came with Luthier: a first run takes two minutes"
+        tip = "A small model that came with Luthier: a first run takes about a minute"
         self.starter_button = zone.add_button("model.starter", "Use the starter model", tip, self.use_starter)
         zone.add_button(
             "model.browse_folder", "Browse…", "Choose a model folder", self._editor.browse, kind="quiet"

@@ -68,7 +68,7 @@ class WelcomePage(QWidget):
             "welcome.starter",
             "Try the starter",
             "A small model and some 700 chats came with Luthier. Both are set, with the settings that suit them; "
-            "you press Start. The run takes about two minutes, and needs no network.",
+            "you press Start. The run takes about a minute, and needs no network.",
             "Set up the starter",
             self.starter_requested.emit,
         )
