@@ -112,13 +112,23 @@ def value_at(row: dict[str, Any], path: str) -> Any:
     return inner.get(field) if field and isinstance(inner, dict) else None
 
 
+def is_about_example(column: str) -> bool:
+    """True if a column of this name tells something of an example (its number, source, length), and is no part."""
+    found = _words(column)
+    return bool(found) and (found[-1] in _ABOUT or found[0] in _MEASURED)
+
+
+def _words(column: str) -> list[str]:
+    spaced = re.sub(r"([a-z])([A-Z])", r"\1 \2", column).lower()
+    return [word for word in re.split(r"[^a-z]+", spaced) if word]
+
+
 def reads_as_data(column: str) -> bool:
     """True if a column of this name looks like a part of an example, so that leaving it out changes the example."""
-    words = re.sub(r"([a-z])([A-Z])", r"\1 \2", column).lower()
-    found = [word for word in re.split(r"[^a-z]+", words) if word]
+    found = _words(column)
     if found == ["code"]:  # not `country_code`
         return True
-    if not found or found[-1] in _ABOUT or found[0] in _MEASURED:
+    if is_about_example(column):
         return False
     return not _TELLING.isdisjoint(found)
 

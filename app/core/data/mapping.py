@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from app.core.data.column import is_about_example
 from app.core.data.format import Features, Format
 from app.core.data.layout import layout_of
 
@@ -56,6 +57,8 @@ def suggest_mapping(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> M
         return Mapping("text", text=texts[0]) if texts else None
     system = _named(texts, SYSTEM_WORDS)
     rest = [column for column in texts if column != system]
+    parts = [column for column in rest if not is_about_example(column)]
+    rest = parts if len(parts) > 1 else rest
     answer = _named(rest, ANSWER_WORDS)
     prompt = _named([column for column in rest if column != answer], PROMPT_WORDS)
     if answer or prompt:
