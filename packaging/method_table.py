@@ -18,7 +18,7 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,8 +103,19 @@ def starter_config(method: Method, **changes: Any) -> TrainConfig:
     return TrainConfig.model_validate(values)
 
 
-def run_method(method: Method, folder: Path, seeds: Sequence[int] = (0,), **changes: Any) -> Row:
-    """Trains in worker processes, one seed after the other; raises `RuntimeError` with its words if one fails."""
+def run_method(
+    method: Method,
+    folder: Path,
+    seeds: Sequence[int] = (0,),
+    *,
+    train: Callable[[RunDir], float] | None = None,
+    answers: int = ANSWERS,
+    **changes: Any,
+) -> Row:
+    """Trains in worker processes, one seed after the other; raises `RuntimeError` with its words if one fails.
+
+    ``train`` trains otherwise, and returns the peak of memory in GB. ``answers`` are sampled to a held-out prompt.
+    """
     before: list[Floats] = []
     after: list[Floats] = []
     longest_s = peak_gb = 0.0
@@ -113,10 +124,10 @@ def run_method(method: Method, folder: Path, seeds: Sequence[int] = (0,), **chan
     for seed in seeds:
         run = prepare_run(starter_config(method, seed=seed, **changes), folder / str(seed))
         began = time.perf_counter()
-        peak_gb = max(peak_gb, _train(method, run))
+        peak_gb = max(peak_gb, train(run) if train else _train(method, run))
         longest_s = max(longest_s, time.perf_counter() - began)
         for into, tuned in ((before, False), (after, True)):
-            into.append(held_out(run, tuned=tuned))
+            into.append(held_out(run, tuned=tuned, answers=answers))
     return Row(
         method.label, method.figure or "loss", np.concatenate(before), np.concatenate(after), longest_s, peak_gb
     )
@@ -147,7 +158,7 @@ def _train(method: Method, run: RunDir) -> float:
 # -- measuring -----------------------------------------------------------------------------------------------------
 
 
-def held_out(run: RunDir, *, tuned: bool) -> Floats:
+def held_out(run: RunDir, *, tuned: bool, answers: int) -> Floats:
     """The figure of every held-out row under the weights before (or after) a run, (rows,)."""
     config = load_config(run.config).config
     model, tokenizer = load_model(starter.model_dir())
@@ -159,7 +170,7 @@ def held_out(run: RunDir, *, tuned: bool) -> Floats:
     model.eval()
     need = METHODS_BY_MODE[config.train_mode]
     if need == "prompts":
-        return np.array(_rewards(model, tokenizer, config))
+        return np.array(_rewards(model, tokenizer, config, answers))
     measure = _losses if need == "examples" else _margins
     with tempfile.TemporaryDirectory() as folder:
         data = prepare_data(config.with_value("data", str(STARTER_DATA[need]())), Path(folder))
@@ -192,10 +203,10 @@ def _margins(
     return [scalar(preference(head, config)(model, batch.arrays)[2]["margin"][0]) for batch in batches]
 
 
-def _rewards(model: nn.Module, tokenizer: Any, config: TrainConfig) -> list[float]:
+def _rewards(model: nn.Module, tokenizer: Any, config: TrainConfig, answers_each: int) -> list[float]:
     ends = sorted(tokenizer.eos_token_ids)
     problems = [turn for turn in World().turns["story"] if turn.held_out]
-    asked = [turn for turn in problems for _ in range(ANSWERS)]
+    asked = [turn for turn in problems for _ in range(answers_each)]
     answers = sample(
         model,
         [
@@ -210,7 +221,7 @@ def _rewards(model: nn.Module, tokenizer: Any, config: TrainConfig) -> list[floa
     total = np.zeros(len(texts))
     for name in config.reward_functions:
         total += BUILT_IN[name]([], texts, answer=[number_in(turn.answer) for turn in asked])
-    return list(total.reshape(-1, ANSWERS).mean(axis=1))
+    return list(total.reshape(-1, answers_each).mean(axis=1))
 
 
 # -- the table -----------------------------------------------------------------------------------------------------

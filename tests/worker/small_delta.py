@@ -79,10 +79,10 @@ def packed_base(base: Path, folder: Path, bits: int = 4, group_size: int = 64) -
     return folder
 
 
-def tuned_run(folder: Path, base: Path, *, iterations: int = 40, rate: float = 5e-4) -> SmallDelta:
+def tuned_run(folder: Path, base: Path, *, iterations: int = 40, rate: float = 5e-4, valid: int = 96) -> SmallDelta:
     """A run that teaches ``base`` one of its two ways."""
     config = config_for(
-        base, write_rows(folder / "one_way", WAYS[1:], 256, 96, seed=2), num_layers=-1, iters=iterations,
+        base, write_rows(folder / "one_way", WAYS[1:], 256, valid, seed=2), num_layers=-1, iters=iterations,
         batch_size=8, learning_rate=rate, mask_prompt=True, steps_per_report=20, steps_per_eval=1000,
         save_every=1000, lora_parameters={"rank": 4, "scale": 2.0, "dropout": 0.0},
     )  # fmt: skip

@@ -29,7 +29,8 @@ def quiet(_done: int, _total: int) -> None:
 def small(tmp_path_factory: pytest.TempPathFactory) -> SmallDelta:
     """A run on a base in four bits: its change is smaller than what four bits can tell apart."""
     root = tmp_path_factory.mktemp("small")
-    return tuned_run(root, packed_base(write_base(root), root / "packed"))
+    base = packed_base(write_base(root, layers=1), root / "packed")
+    return tuned_run(root, base, iterations=20, rate=1e-3, valid=48)
 
 
 @pytest.mark.slow

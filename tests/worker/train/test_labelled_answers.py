@@ -30,7 +30,7 @@ from app.worker.objective.validation import PairValidation
 from app.worker.token.rated_answer import LabelledAnswers, Pairs, RatedAnswers, tokenize_pairs
 from tests.worker.golden_case import cases, check, named
 from tests.worker.tiny_model import write_model
-from tests.worker.train.test_starter_methods import script
+from tests.worker.train.test_starter_methods import script, train_here
 from tests.worker.train.test_train_methods import figures, method_config, stop_at, weights
 from tests.worker.training import go_on, start
 
@@ -286,9 +286,11 @@ def test_what_does_not_fit_is_told(inputs: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_labelled_answers_of_the_starter_raise_the_margin_of_its_pairs(tmp_path: Path) -> None:
-    """In a worker of its own; measured on held-out pairs of which no run has seen an answer."""
+    """Measured on held-out pairs of which no run has seen an answer."""
     for split in ("train", "valid"):
         lines = (starter.preference_dir() / f"{split}.jsonl").read_text().splitlines()
         write(tmp_path / "data" / f"{split}.jsonl", [row for line in lines for row in labelled(json.loads(line))])
-    row = script().run_method(METHODS["kto"], tmp_path / "run", data=str(tmp_path / "data"), batch_size=8)
+    row = script().run_method(
+        METHODS["kto"], tmp_path / "run", train=train_here, data=str(tmp_path / "data"), batch_size=8, iters=30
+    )
     assert row.after > row.before + 0.1
