@@ -20,6 +20,8 @@ Floats = npt.NDArray[np.float64]
 
 CURVE_COLUMNS = ("iterations", "epochs", "tokens", "time", "loss", "learning_rate")
 PLACES = ("iteration", "epoch", "trained_tokens", "elapsed_s")  # the first columns, as a file names them
+# What every report tells beside the loss; 0 in a report that knows nothing of memory.
+REPORTED = ("learning_rate", "grad_norm", "tokens_per_second", "peak_memory_gb")
 ETA_WINDOW = 400  # iterations behind the estimate: long enough to hold a validation, short enough to follow changes
 SMOOTH_BLOCK = 64
 
@@ -103,6 +105,7 @@ class RunHistory:
         self._learned = _Table()
         self._neutral: event.NeutralMeasured | None = None
         self._figures: dict[str, _Table] = {}
+        self._reported: dict[str, _Table] = {}
         self._valid_figures: dict[str, _Table] = {}
         self._best_iterations: list[int] = []
         self._elapsed_before_s = 0.0
@@ -250,13 +253,24 @@ class RunHistory:
         """True if validations measure a reward: their loss is its mean with the sign changed."""
         return "reward" in self._valid_figures
 
+    @property
+    def reported_names(self) -> tuple[str, ...]:
+        """Those of `REPORTED` that the run's reports tell."""
+        return tuple(name for name in REPORTED if name in self._reported)
+
     def figures(self, name: str) -> Floats:
-        """One figure of every report, a mean since the one before; empty if there is none of that name."""
-        return self._figures.get(name, _Table()).column("loss")
+        """One figure of every report, of the method or of `REPORTED`; empty if there is none of that name.
+
+        A method's figure is a mean since the report before.
+        """
+        return self._of_reports(name).column("loss")
 
     def figures_x(self, name: str, axis: Axis) -> Floats:
         """Where the points of `figures` lie."""
-        return self._figures.get(name, _Table()).column(axis)
+        return self._of_reports(name).column(axis)
+
+    def _of_reports(self, name: str) -> _Table:
+        return self._figures.get(name) or self._reported.get(name) or _Table()
 
     def valid_figures(self, name: str) -> Floats:
         """One figure of every validation."""
@@ -296,7 +310,8 @@ class RunHistory:
         parts = [(self._train, (*PLACES, "train_loss", "learning_rate")), (self._valid, (*PLACES, "val_loss"))]
         if len(self._forgot):
             parts += [(self._forgot, (*PLACES, "forgot")), (self._learned, (*PLACES, "learned"))]
-        parts += [(table, (*PLACES, name)) for name, table in self._figures.items()]
+        told = [(name, table) for name, table in self._reported.items() if name != "learning_rate"]
+        parts += [(table, (*PLACES, name)) for name, table in (*self._figures.items(), *told)]
         return parts + [(table, (*PLACES, f"val_{name}")) for name, table in self._valid_figures.items()]
 
     def save_csv(self, path: Path) -> None:
@@ -312,7 +327,7 @@ class RunHistory:
             return
         for table in (self._train, self._valid, self._forgot, self._learned):
             table.cut_after(found.iteration)
-        for table in (*self._figures.values(), *self._valid_figures.values()):
+        for table in (*self._figures.values(), *self._reported.values(), *self._valid_figures.values()):
             table.cut_after(found.iteration)
         self.spoken = {i: said for i, said in self.spoken.items() if i <= found.iteration}
         self._best_iterations = [i for i in self._best_iterations if i <= found.iteration]
@@ -346,6 +361,7 @@ class RunHistory:
         rows[5] = found.learning_rate
         self._train.extend(rows)
         _add_figures(self._figures, found.figures, rows[:4, -1])
+        _add_figures(self._reported, _reported_by(found), rows[:4, -1])
         self.last_report = found
 
     def _last_row(self, iteration: int) -> Floats:
@@ -370,6 +386,12 @@ class RunHistory:
             table.cut_after(found.iteration - 1)
             table.extend(np.array([*at, value, np.nan], dtype=float)[:, None])
         self._neutral = found
+
+
+def _reported_by(report: event.TrainReported) -> dict[str, float]:
+    """The figures of `REPORTED` that a report knows; only a learning rate can be 0."""
+    told: dict[str, float | None] = {name: getattr(report, name) for name in REPORTED}
+    return {name: value for name, value in told.items() if value or (value == 0 and name == "learning_rate")}
 
 
 def _add_figures(tables: dict[str, _Table], figures: dict[str, float], at: Floats) -> None:

@@ -31,6 +31,7 @@ class Settings(BaseModel):
     chart_smoothing: float = 0.6
     chart_x: Literal["iterations", "epochs", "tokens", "time"] = "iterations"
     chart_log: bool = False
+    chart_without_spike: bool = False
     offline: bool = False
     silence_s: int = Field(120, ge=5)  # how long a worker may say nothing before that is told
     trusted_reward_files: tuple[str, ...] = ()

@@ -41,6 +41,7 @@ class SweepChart(QWidget):
         layout.addWidget(self._legend)
         layout.addWidget(self._view, 1)
         theme.theme().changed.connect(self._redraw)
+        self._view.scaled.connect(self._redraw)
         self._redraw()
 
     def show_results(self, results: Sequence[SweepResult]) -> None:
@@ -104,7 +105,7 @@ class SweepChart(QWidget):
     def _draw_group(self, placed: Sequence[tuple[int, float]], color: str, symbol: str) -> None:
         x, y = [place for place, _ in placed], [loss for _, loss in placed]
         line = self._plot.plot(
-            x, y, pen=pg.mkPen(color, width=1.5), symbol=symbol, symbolSize=POINT, antialias=True
+            x, y, pen=self._view.pen(color, 1.5), symbol=symbol, symbolSize=POINT, antialias=True
         )
         line.setSymbolBrush(QColor(color))
         line.setSymbolPen(None)
@@ -116,7 +117,7 @@ class SweepChart(QWidget):
             return
         ring = pg.ScatterPlotItem(
             [ticks.index(best.entry.values.get(path))], [best.loss], size=RING, symbol="o",
-            pen=pg.mkPen(theme.colors().accent, width=2), brush=pg.mkBrush(None),
+            pen=self._view.pen(theme.colors().accent, 2), brush=pg.mkBrush(None),
         )  # fmt: skip
         self._plot.addItem(ring)
 

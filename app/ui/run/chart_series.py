@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from app.core.method.figure import FIGURES, figure_label
 from app.core.run.history import Axis, Floats, RunHistory
 
+Curve = tuple[Floats, Floats]  # x and y
+Range = tuple[float, float]
+
+EARLY = 0.1  # of a run, in which a spike is a first one
+SPIKE = 0.5  # of the height of the curve behind it: what stands out by more is a spike
+RANGE_MARGIN = 0.04  # of a range, on both sides
 LOSS = ""
 REWARD = "reward"
+# What every run tells besides, by the name in its reports: as charts call it, and what it says.
+REPORTED_WORDS: Mapping[str, tuple[str, str]] = {
+    "learning_rate": ("Learning rate", "How far each step of the optimizer went"),
+    "grad_norm": ("Gradient norm", "Length of the gradient before it is cut; where it jumps, the loss may follow"),
+    "tokens_per_second": ("Tokens/s", "Trained tokens a second since the report before"),
+    "peak_memory_gb": ("Peak memory", "The most that MLX held until then, in GB"),
+}
 
 
 def series_label(name: str) -> str:
     """What people call a figure, or the loss."""
+    if name in REPORTED_WORDS:
+        return REPORTED_WORDS[name][0]
     return "Loss" if name == LOSS else figure_label(name)
 
 
@@ -20,6 +38,8 @@ def meaning_of(name: str) -> str:
     """What a figure, or the loss, says; empty where its name says it all."""
     if name == LOSS:
         return "What training minimizes"
+    if name in REPORTED_WORDS:
+        return REPORTED_WORDS[name][1]
     return FIGURES[name].meaning if name in FIGURES else ""
 
 
@@ -37,6 +57,11 @@ class Series:
     name: str = LOSS
 
     @property
+    def is_reported(self) -> bool:
+        """True for what every run tells of its iterations, such as the speed: one line, never smoothed."""
+        return self.name in REPORTED_WORDS
+
+    @property
     def label(self) -> str:
         return series_label(self.name)
 
@@ -52,7 +77,7 @@ class Series:
     @property
     def valid_values(self) -> Floats:
         """Those of every validation; no loss where validations measure a reward instead."""
-        if self.name != LOSS:
+        if self.name != LOSS:  # empty of what no validation measures
             return self.history.valid_figures(self.name)
         return self.history.valid_losses[:0] if self.history.is_rewarded else self.history.valid_losses
 
@@ -77,3 +102,36 @@ class Series:
         deciding = REWARD if self.history.is_rewarded else LOSS
         index = self.history.best_index() if self.name == deciding else None
         return index if index is not None and index < len(self.valid_values) else None
+
+
+def fitted_ranges(curves: Sequence[Curve], *, without_spike: bool = False) -> tuple[Range | None, Range | None]:
+    """The ranges of x and y where curves need one of their own; None where it is simply what they span.
+
+    One point, or a line that does not change, spans nothing. ``without_spike`` leaves out what stands out in the
+    first tenth.
+    """
+    found = [np.concatenate(values) for values in zip(*curves, strict=True)] if curves else []
+    if not found:
+        return None, None
+    x, y = found
+    known = np.isfinite(x) & np.isfinite(y)
+    x, y = x[known], y[known]
+    if not len(x):
+        return None, None
+    low, high = float(y.min()), float(y.max())
+    wide = _around(float(x[0]), 0.5) if x.min() == x.max() else None
+    if low == high:
+        return wide, _around(low, 0.25)
+    late = y[x > x.min() + EARLY * (x.max() - x.min())]
+    if without_spike and len(late):
+        bottom, top = float(late.min()), float(late.max())
+        if max(high - top, bottom - low) > SPIKE * (top - bottom) > 0:
+            room = RANGE_MARGIN * (top - bottom)
+            return wide, (bottom - room, top + room)
+    return wide, None
+
+
+def _around(value: float, share: float) -> Range:
+    """A range with one value in its middle; about nothing, where the value is nothing."""
+    room = abs(value) * share or 1.0
+    return value - room, value + room

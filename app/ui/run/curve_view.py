@@ -34,13 +34,14 @@ class CurveView(QWidget):
         self._axis_box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self._axis_box.setToolTip("What the losses are drawn over")
         for key, (label, unit) in AXES.items():
-            self._axis_box.addItem("Time (minutes)" if key == "time" else label, key)
+            self._axis_box.addItem("Minutes" if key == "time" else label, key)
             self._axis_box.setItemData(self._axis_box.count() - 1, f"Loss over {unit}", Qt.ItemDataRole.ToolTipRole)
         self._slider = QSlider(Qt.Orientation.Horizontal, self)
         self._slider.setObjectName(f"{prefix}_smoothing")
         self._slider.setAccessibleName("Smoothing")
         self._slider.setRange(0, SMOOTHING_STEPS - 1)
         self._slider.setMinimumSize(56, 22)
+        self._slider.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)  # it takes what is left
         self.set_smoothing(smoothing)
         self._show_tip()
         caption = QLabel("Smoothing", self)
@@ -54,12 +55,16 @@ class CurveView(QWidget):
         row.setSpacing(theme.SPACE)
         row.addWidget(caption)
         row.addWidget(self._slider, 1)
-        flow = Flow(gap=theme.SPACE // 2)
+        flow = self._flow = Flow(gap=theme.SPACE // 2)
         flow.addWidget(self._axis_box)
         flow.addWidget(smooth)
         self.setLayout(flow)
         self._axis_box.currentIndexChanged.connect(self._on_change)
         self._slider.valueChanged.connect(self._on_change)
+
+    def put_first(self, choice: QWidget) -> None:
+        """A choice of what is drawn, before that of what it is drawn over."""
+        self._flow.insert_first(choice)
 
     @property
     def axis(self) -> Axis:

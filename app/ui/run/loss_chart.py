@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.core.run.history import Floats, RunHistory, Smoothed
-from app.ui.run.chart_series import LOSS, Series, leading, meaning_of, series_label
+from app.ui.run.chart_series import LOSS, Series, fitted_ranges, leading, meaning_of, series_label
 from app.ui.run.curve_view import AXES, CurveView
 from app.ui.widget import theme
 from app.ui.widget.plot import Plot
@@ -33,6 +34,7 @@ from app.ui.widget.plot import Plot
 FRAME_MS = 33  # at most 30 repaints a second
 BUSY_SHARE = 4  # a repaint that takes long is followed by a rest of so many times its length
 EXPORT_SCALE = 2
+FILL_TIP = "Fill the window with the chart"
 VIEW_FROM = 190  # px; a lower chart has no room for its view's controls
 
 
@@ -40,12 +42,14 @@ class LossChart(QWidget):
     """Draws a history that others feed; `refresh` says that it grew. Nothing is drawn while it is hidden."""
 
     told = Signal(str)
-    view_changed = Signal()  # x, smoothing or log axis, by the user
+    view_changed = Signal()  # x, smoothing or range, by the user
+    fill_requested = Signal(bool)  # the window, or no longer
 
     def __init__(self, history: RunHistory, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._series = Series(history)
         self._is_chosen = False  # by the user; else the figure that leads is drawn
+        self._is_whole = True  # everything is shown, until the user zooms or moves
         self._smoothed = Smoothed(0.0)
         self._smoothed_of: tuple[object, ...] = ()
         self._dirty = True
@@ -56,6 +60,7 @@ class LossChart(QWidget):
         self._build_plot()
         self._build_controls()
         theme.theme().changed.connect(self._dress)
+        self._view.scaled.connect(self._dress)
         self._dress()
 
     # -- model ------------------------------------------------------------------------------------------------
@@ -84,25 +89,42 @@ class LossChart(QWidget):
 
     def _use_figure(self, name: str) -> None:
         self._series = Series(self._series.history, name)
-        # A loss falls and most figures rise: the legend stands where the curve does not end.
-        corner = (1, 0) if name == LOSS else (1, 1)
-        self._legend.anchor(corner, corner, offset=(-4, 2) if name == LOSS else (-4, -2))
         self._show_figures()
         self.reset_view()
 
     @property
     def is_log(self) -> bool:
         """True if the loss axis is logarithmic."""
-        return self._log_button.isChecked()
+        return self._log.isChecked()
 
     def set_log(self, on: bool) -> None:
-        """Makes the loss axis logarithmic or linear."""
-        self._log_button.setChecked(on)
+        """Makes the vertical axis logarithmic or linear."""
+        self._log.setChecked(on)
+
+    @property
+    def is_without_spike(self) -> bool:
+        """True if the range leaves out how the curve spikes at its beginning."""
+        return self._spike.isChecked()
+
+    def set_without_spike(self, on: bool) -> None:
+        """Leaves a spike at the beginning out of the range, or shows it."""
+        self._spike.setChecked(on)
 
     def reset_view(self) -> None:
         """Shows everything, and keeps doing so while points come in."""
-        self._plot.enableAutoRange(pg.ViewBox.XYAxes, True)
+        self._is_whole = True
         self.refresh()
+
+    def show_filled(self, filled: bool) -> None:
+        """Says that the chart fills the window, or no longer does; its button leads back."""
+        self._fill_button.blockSignals(True)
+        self._fill_button.setChecked(filled)
+        self._fill_button.blockSignals(False)
+        tip = "Back to the panel (Esc)" if filled else FILL_TIP
+        self._fill_button.setToolTip(tip)
+        self._fill_button.setAccessibleName(tip)
+        self._show_icons()
+        self._fill_button.setFocus()
 
     # -- export -----------------------------------------------------------------------------------------------
 
@@ -112,6 +134,10 @@ class LossChart(QWidget):
         Raises `ValueError` for another suffix and `OSError` if the file cannot be written.
         """
         self._redraw()
+        with self._view.legend_shown():
+            self._save(path)
+
+    def _save(self, path: Path) -> None:
         suffix = path.suffix.lower()
         if suffix == ".csv":
             self._series.history.save_csv(path)
@@ -171,14 +197,13 @@ class LossChart(QWidget):
         self._view = Plot("loss_plot", "Training and validation loss", self)
         self._plot = self._view.item
         self._plot.getViewBox().sigRangeChangedManually.connect(self._on_zoomed)
-        self._legend = self._plot.addLegend(offset=(-4, 2), labelTextSize="9pt", colCount=3, horSpacing=12)
+        self._legend = self._view.add_legend(4)
         self._raw = self._curve()
-        self._line = self._curve("Train")
-        self._valid = self._curve("Validation")
-        self._forgot = self._curve()
+        self._line = self._curve(smooth=True)
+        self._valid = self._curve(smooth=True)
+        self._forgot = self._curve(smooth=True)
         self._best = pg.ScatterPlotItem(symbol="star", size=15)
         self._plot.addItem(self._best)
-        self._legend.addItem(self._best, "Best")
         self._best.setZValue(20)
         self._cross = pg.InfiniteLine(angle=90, movable=False)
         self._cross_point = pg.ScatterPlotItem(size=8)
@@ -187,9 +212,9 @@ class LossChart(QWidget):
             self._plot.addItem(item, ignoreBounds=True)
         self._view.scene().sigMouseMoved.connect(self._on_mouse)
 
-    def _curve(self, name: str | None = None) -> Any:
+    def _curve(self, *, smooth: bool = False) -> Any:
         """One curve that stays fast at a million points and leaves gaps where the loss is not a number."""
-        curve = self._plot.plot([], [], name=name, connect="finite", antialias=name is not None)
+        curve = self._plot.plot([], [], connect="finite", antialias=smooth)
         curve.setDownsampling(auto=True, method="peak")
         curve.setClipToView(True)
         return curve
@@ -198,25 +223,39 @@ class LossChart(QWidget):
         self._readout = QLabel()
         self._readout.setObjectName("chart_readout")
         self._readout.setAccessibleName("Values under the pointer")
-        self._readout.setTextFormat(Qt.TextFormat.PlainText)
         self._readout.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self._figure_box = QComboBox()
         self._figure_box.setObjectName("chart_figure")
         self._figure_box.setAccessibleName("Figure")
-        self._figure_box.setToolTip("What is drawn: the loss, or what the method measures besides")
+        self._figure_box.setToolTip("What is drawn: the loss, or what the run tells besides")
         self._figure_box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self._figure_box.activated.connect(self._on_figure)
         self.view = CurveView("chart", parent=self)
         self.view.changed.connect(self._on_view)
-        self._log_button = self._button("chart_log", "Logarithmic loss axis", checkable=True)
-        self._log_button.setText("Log")
-        self._log_button.toggled.connect(self._on_view)
+        self._options = self._button("chart_options", "How the vertical axis is drawn")
+        self._options.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self._options.setMenu(self._option_menu())
         self._reset_button = self._button("chart_reset", "Show everything (after zooming or moving)")
         self._reset_button.clicked.connect(self.reset_view)
         self._export_button = self._button("chart_export", "Save the chart as PNG, SVG or CSV")
         self._export_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self._export_button.setMenu(self._export_menu())
+        self._fill_button = self._button("chart_fill", FILL_TIP, checkable=True)
+        self._fill_button.toggled.connect(self.fill_requested)
         self._lay_out()
+
+    def _option_menu(self) -> QMenu:
+        menu = QMenu(self)
+        menu.setToolTipsVisible(True)
+        self._log = menu.addAction("Logarithmic axis")
+        self._log.setObjectName("chart_log")
+        self._spike = menu.addAction("Leave out the first spike")
+        self._spike.setObjectName("chart_spike")
+        self._spike.setToolTip("Fit the range to the curve behind its first tenth, where that is much lower")
+        for action in (self._log, self._spike):
+            action.setCheckable(True)
+            action.toggled.connect(self._on_view)
+        return menu
 
     def _export_menu(self) -> QMenu:
         menu = QMenu(self)
@@ -238,12 +277,12 @@ class LossChart(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.SPACE // 2)
+        self.view.put_first(self._figure_box)
         layout.addWidget(self.view)
         head = QHBoxLayout()
         head.setSpacing(theme.SPACE // 2)
-        head.addWidget(self._figure_box)
         head.addWidget(self._readout, 1)
-        for button in (self._log_button, self._reset_button, self._export_button):
+        for button in (self._options, self._reset_button, self._export_button, self._fill_button):
             head.addWidget(button)
         layout.addLayout(head)
         layout.addWidget(self._view, 1)
@@ -261,49 +300,57 @@ class LossChart(QWidget):
         c = theme.colors()
         raw = QColor(c.train_line)
         raw.setAlpha(70)
-        self._raw.setPen(pg.mkPen(raw, width=1))
-        self._line.setPen(pg.mkPen(c.train_line, width=2))
-        self._valid.setPen(pg.mkPen(c.valid_line, width=1.5))
+        self._raw.setPen(self._view.pen(raw, 1))
+        self._line.setPen(self._view.pen(c.train_line, 2))
+        self._valid.setPen(self._view.pen(c.valid_line, 1.5))
         self._valid.setSymbol("o")
         self._valid.setSymbolSize(6)
         self._valid.setSymbolBrush(c.valid_line)
-        self._valid.setSymbolPen(pg.mkPen(c.card, width=1))
-        self._forgot.setPen(pg.mkPen(c.forgot_line, width=1.5))
+        self._valid.setSymbolPen(self._view.pen(c.card, 1))
+        self._forgot.setPen(self._view.pen(c.forgot_line, 1.5))
         self._forgot.setSymbol("o")
         self._forgot.setSymbolSize(5)
         self._forgot.setSymbolBrush(c.forgot_line)
-        self._forgot.setSymbolPen(pg.mkPen(c.card, width=1))
+        self._forgot.setSymbolPen(self._view.pen(c.card, 1))
         self._best.setBrush(c.good)
-        self._best.setPen(pg.mkPen(c.card, width=1))
-        self._cross.setPen(pg.mkPen(c.faint, width=1, style=Qt.PenStyle.DashLine))
+        self._best.setPen(self._view.pen(c.card, 1))
+        self._cross.setPen(self._view.pen(c.faint, 1, Qt.PenStyle.DashLine))
         self._cross_point.setBrush(c.train_line)
-        self._cross_point.setPen(pg.mkPen(c.card, width=1))
+        self._cross_point.setPen(self._view.pen(c.card, 1))
         self._legend.setLabelTextColor(c.muted)
         theme.set_role(self._readout, role="small")
-        self._reset_button.setIcon(theme.icon("ph.arrows-out"))
-        self._export_button.setIcon(theme.icon("ph.export"))
+        self._show_icons()
         self.refresh()
+
+    def _show_icons(self) -> None:
+        self._options.setIcon(theme.icon("ph.sliders-horizontal"))
+        self._reset_button.setIcon(
+            theme.icon("ph.magnifying-glass-minus", None if self._is_whole else theme.colors().accent)
+        )
+        self._export_button.setIcon(theme.icon("ph.export"))
+        filled = self._fill_button.isChecked()
+        self._fill_button.setIcon(theme.icon("ph.arrows-in-simple" if filled else "ph.arrows-out-simple"))
 
     def _on_view(self) -> None:
         self.reset_view()
         self.view_changed.emit()
 
     def _show_figures(self) -> None:
-        """The choice of figures, where the run's method has any."""
-        names = [LOSS, *self._series.history.figure_names]
+        """The choice of figures: the loss, the method's own, and what every run tells."""
+        names = [LOSS, *self._series.history.figure_names, *self._series.history.reported_names]
         if names != [self._figure_box.itemData(index) for index in range(self._figure_box.count())]:
             self._figure_box.clear()
             for index, name in enumerate(names):
                 self._figure_box.addItem(series_label(name), name)
                 self._figure_box.setItemData(index, meaning_of(name), Qt.ItemDataRole.ToolTipRole)
         self._figure_box.setCurrentIndex(self._figure_box.findData(self._series.name))
-        self._figure_box.setVisible(len(names) > 1)
 
     def _on_figure(self) -> None:
         self.set_figure(self._figure_box.currentData())
 
     def _on_zoomed(self) -> None:
-        self._reset_button.setIcon(theme.icon("ph.arrows-out", theme.colors().accent))
+        self._is_whole = False
+        self._show_icons()
 
     def _redraw(self) -> None:
         began = time.perf_counter()
@@ -319,24 +366,54 @@ class LossChart(QWidget):
         self._line.setData(x, self._drawable(self._smooth()))
         self._valid.setData(valid_x, self._drawable(series.valid_values))
         self._forgot.setData(self.view.scaled(series.forgot_x(axis)), self._drawable(series.forgot))
-        self._name_forgot()
         self._draw_best(valid_x)
-        if self._plot.getViewBox().autoRangeEnabled()[0]:
-            self._reset_button.setIcon(theme.icon("ph.arrows-out"))
+        self._name_curves()
+        if self._is_whole:
+            self._fit()
+        self._show_icons()
         self._show_resting()
         took_ms = (time.perf_counter() - began) * 1000
         self._timer.setInterval(max(FRAME_MS, int(BUSY_SHARE * took_ms)))
 
-    def _name_forgot(self) -> None:
-        """The curve stands in the legend where there is one."""
-        named, wanted = self._legend.getLabel(self._forgot) is not None, bool(len(self._series.forgot))
-        if named and not wanted:
-            self._legend.removeItem(self._forgot)
-        elif wanted and not named:
-            self._legend.addItem(self._forgot, "Forgot")
-            self._legend.setLabelTextColor(theme.colors().muted)
-        if named != wanted:
-            self._legend.setColumnCount(2 if wanted else 3)  # four in a row would not fit beside the curves
+    def _name_curves(self) -> None:
+        """The legend of pictures names what is drawn."""
+        named = [name for name, _, _ in self._drawn()]
+        if named == [label.text for _, label in self._legend.items]:
+            return
+        items = {"Train": self._line, "Validation": self._valid, "Forgot": self._forgot, "Best": self._best}
+        self._legend.clear()
+        for name in named:
+            self._legend.addItem(items[name], name)
+        self._legend.setLabelTextColor(theme.colors().muted)
+
+    def _drawn(self) -> list[tuple[str, str, str]]:
+        """What is drawn where there is more than one thing: its name, a sign like it, and its colour."""
+        series, c = self._series, theme.colors()
+        if not len(series.valid_values) and not len(series.forgot):
+            return []
+        return [
+            (name, sign, color)
+            for name, sign, color, there in (
+                ("Train", "\u2014", c.train_line, len(series.values)),
+                ("Validation", "\u25cf", c.valid_line, len(series.valid_values)),
+                ("Forgot", "\u25cf", c.forgot_line, len(series.forgot)),
+                ("Best", "\u2605", c.good, series.best_index is not None),
+            )
+            if there
+        ]
+
+    def _fit(self) -> None:
+        """Shows everything: by pyqtgraph's own range, or by ours where that would be odd, or hold a spike."""
+        curves = [item.getOriginalDataset() for item in (self._raw, self._valid, self._forgot)]
+        drawn = [(x, np.log10(y) if self.is_log else y) for x, y in curves if x is not None and len(x)]
+        box = self._plot.getViewBox()
+        ranges = fitted_ranges(drawn, without_spike=self.is_without_spike)
+        for axis, found in zip((pg.ViewBox.XAxis, pg.ViewBox.YAxis), ranges, strict=True):
+            box.enableAutoRange(axis, found is None)
+        if ranges[0] is not None:
+            box.setXRange(*ranges[0], padding=0)
+        if ranges[1] is not None:
+            box.setYRange(*ranges[1], padding=0)
 
     def _draw_best(self, valid_x: Floats) -> None:
         index = self._series.best_index
@@ -348,9 +425,10 @@ class LossChart(QWidget):
             self._best.setData(valid_x[index : index + 1], np.log10(value) if self.is_log else value)
 
     def _smooth(self) -> Floats:
+        weight = 0.0 if self._series.is_reported else self.view.smoothing  # a learning rate is as it was
         known = (id(self._series.history), self._series.history.revision, self._series.name)
-        if self._smoothed.weight != self.view.smoothing or self._smoothed_of != known:
-            self._smoothed, self._smoothed_of = Smoothed(self.view.smoothing), known
+        if self._smoothed.weight != weight or self._smoothed_of != known:
+            self._smoothed, self._smoothed_of = Smoothed(weight), known
         return self._smoothed.update(self._series.values)
 
     def _drawable(self, losses: Floats) -> Floats:
@@ -381,6 +459,7 @@ class LossChart(QWidget):
         self._cross_point.setVisible(math.isfinite(drawn))
         if math.isfinite(drawn):
             self._cross_point.setData([x], [np.log10(drawn) if self.is_log else drawn])
+        self._readout.setTextFormat(Qt.TextFormat.PlainText)
         self._readout.setText(self.values_at(index))
         self._readout.setToolTip(self._readout.text())
 
@@ -388,6 +467,8 @@ class LossChart(QWidget):
         """The values of one point in words, with the last validation up to it."""
         series = self._series
         iteration = int(series.x("iterations")[index])
+        if series.is_reported:
+            return f"Iteration {iteration:,} · {series.label.lower()} {series.values[index]:.4g}"
         parts = [f"Iteration {iteration:,}", f"train {series.values[index]:.4g}"]
         if self.view.smoothing:
             parts.append(f"smoothed {self._smooth()[index]:.4g}")
@@ -404,11 +485,13 @@ class LossChart(QWidget):
         self._show_resting()
 
     def _show_resting(self) -> None:
-        """Without a pointer the line above the plot says what the axes are."""
+        """Without a pointer the line above the plot says what the curves are; alone, what it is drawn over."""
         if not self._cross.isVisible():
-            chosen = not self._figure_box.isHidden()  # then the box says what is drawn
-            text = f"over {AXES[self.view.axis][1]}"
-            self._readout.setText(text if chosen else f"{self._series.label} {text}")
+            left_out = " without the first spike" if self.is_without_spike else ""
+            named = "&ensp;".join(f"<b style='color:{c}'>{s}</b>&nbsp;{name}" for name, s, c in self._drawn())
+            said = f"{escape(self._series.label)} over {AXES[self.view.axis][1]}"
+            self._readout.setTextFormat(Qt.TextFormat.RichText)
+            self._readout.setText(f"{named or said}{left_out}")
             self._readout.setToolTip("")
 
     # -- Qt ---------------------------------------------------------------------------------------------------

@@ -62,13 +62,20 @@ class RunPage(QWidget):
         self.chart.view.set_smoothing(min(max(settings.chart_smoothing, 0.0), 0.99))
         self.chart.view.set_axis(settings.chart_x)
         self.chart.set_log(settings.chart_log)
+        self.chart.set_without_spike(settings.chart_without_spike)
         self.chart.blockSignals(False)
 
     def with_view(self, settings: Settings) -> Settings:
         """The settings with the chart's view as it is now."""
         view = self.chart.view
         values = {"chart_smoothing": view.smoothing, "chart_x": view.axis, "chart_log": self.chart.is_log}
-        return settings.model_copy(update=values)
+        return settings.model_copy(update={**values, "chart_without_spike": self.chart.is_without_spike})
+
+    def take_chart_back(self) -> None:
+        """Puts the chart, which was shown elsewhere, into its card again."""
+        place = self._chart_card.layout()
+        assert place is not None
+        place.addWidget(self.chart)
 
     # -- session ----------------------------------------------------------------------------------------------
 
@@ -129,7 +136,8 @@ class RunPage(QWidget):
         self._split.setHandleWidth(theme.SPACE * 3 // 2)
         self.chart.setMinimumHeight(CHART_MINIMUM)
         self.log.setMinimumHeight(LOG_MINIMUM)
-        self._split.addWidget(_card(self.chart))
+        self._chart_card = _card(self.chart)
+        self._split.addWidget(self._chart_card)
         self._split.addWidget(_card(self._log_part()))
         self._split.setStretchFactor(0, 5)
         self._split.setStretchFactor(1, 2)

@@ -1,4 +1,4 @@
-"""The run panel: the page of the shown run, or what will appear there. Its model is a `RunSession`."""
+"""The run panel: the page of the shown run, what will appear there, or a strip. Its model is a `RunSession`."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from PySide6.QtWidgets import QPushButton, QStackedLayout, QVBoxLayout, QWidget
 
 from app.core.system.setting import Settings, load_settings
 from app.ui.run.session import RunSession
+from app.ui.run.strip import STRIP_WIDTH, RunStrip
 from app.ui.widget import theme
 from app.ui.widget.empty_card import EmptyCard
 
 if TYPE_CHECKING:
     from app.ui.run.page import RunPage
 
+PANEL_MINIMUM = 360  # px
+UNBOUND = 16_777_215  # px; Qt's word for no maximum
 PAGE_MODULE = "app.ui.run.page"
 SETTLED_MS = 600  # after this the window stands there and somebody looks at it
 
@@ -29,7 +32,10 @@ def _read_page_module() -> None:
 
 
 class RunPanel(QWidget):
-    """Shows a `RunPage` once there is a run. Without one the page and its chart cost the window's start nothing."""
+    """Shows a `RunPage` once there is a run. Without one the page and its chart cost the window's start nothing.
+
+    It can be folded to a `RunStrip`, which asks to be opened again.
+    """
 
     open_requested = Signal()
     requested = Signal(str)  # one of `app.ui.run.result_view.ACTIONS`
@@ -38,6 +44,8 @@ class RunPanel(QWidget):
     answer_requested = Signal()  # before and after
     told = Signal(str)
     view_changed = Signal()  # of the chart, by the user
+    fill_requested = Signal(bool)  # the window with the chart, or no longer
+    unfold_requested = Signal()
 
     def __init__(self, session: RunSession, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -45,7 +53,13 @@ class RunPanel(QWidget):
         self._session = session
         self._page: RunPage | None = None
         self._stack = QStackedLayout(self)
-        self._stack.addWidget(self._empty())
+        self._nothing = self._empty()
+        self._strip = RunStrip(session, self)
+        self._strip.clicked.connect(self.unfold_requested)
+        for part in (self._nothing, self._strip):
+            self._stack.addWidget(part)
+        self._is_folded = False
+        self.setMinimumWidth(PANEL_MINIMUM)
         session.run_changed.connect(self._on_run)
         self._on_run()
 
@@ -63,8 +77,21 @@ class RunPanel(QWidget):
             page.resume_requested.connect(self.resume_requested)
             page.told.connect(self.told)
             page.chart.view_changed.connect(self.view_changed)
+            page.chart.fill_requested.connect(self.fill_requested)
             self._stack.addWidget(page)
         return self._page
+
+    @property
+    def is_folded(self) -> bool:
+        """True while it is a strip."""
+        return self._is_folded
+
+    def set_folded(self, folded: bool) -> None:
+        """Becomes a strip, or what it was before."""
+        self._is_folded = folded
+        self.setMinimumWidth(STRIP_WIDTH if folded else PANEL_MINIMUM)
+        self.setMaximumWidth(STRIP_WIDTH if folded else UNBOUND)
+        self._on_run()
 
     def with_view(self, settings: Settings) -> Settings:
         """The settings with the chart's view as it is now."""
@@ -79,9 +106,11 @@ class RunPanel(QWidget):
             QTimer.singleShot(SETTLED_MS, self, _read_page_module)
 
     def _on_run(self) -> None:
-        self._stack.setCurrentIndex(0)
         if self._session.run is not None:
-            self._stack.setCurrentWidget(self.page)
+            page: QWidget = self.page  # follows the run also while it is folded
+        else:
+            page = self._nothing
+        self._stack.setCurrentWidget(self._strip if self._is_folded else page)
 
     def _empty(self) -> QWidget:
         """What will be here, and what to do for it."""

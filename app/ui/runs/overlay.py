@@ -64,6 +64,7 @@ class RunOverlay(QWidget):
         self._build_controls()
         self._lay_out()
         theme.theme().changed.connect(self._dress_lines)
+        self._view.scaled.connect(self._dress_lines)
 
     # -- model ------------------------------------------------------------------------------------------------
 
@@ -133,7 +134,7 @@ class RunOverlay(QWidget):
         self._forgot.setObjectName("overlay_forgot")
         self._forgot.setToolTip("Draw what was forgotten too: the rise of the loss on neutral text, as squares")
         self._forgot.toggled.connect(self._on_view)
-        self._reset = IconButton("ph.arrows-out", "Show everything (after zooming or moving)", self)
+        self._reset = IconButton("ph.magnifying-glass-minus", "Show everything (after zooming or moving)", self)
         self._reset.setObjectName("overlay_reset")
         self._reset.clicked.connect(self.reset_view)
         self._legend = QListWidget(self)
@@ -249,10 +250,10 @@ class RunOverlay(QWidget):
             dash = DASHES[place // len(series) % len(DASHES)]
             # A wide line costs many times a thin one: only few, or the chosen one, are drawn wide.
             width = 2 if place in rows or len(self._entries) <= 3 else 1
-            line.setPen(pg.mkPen(color, width=width, style=dash))
+            line.setPen(self._view.pen(color, width, dash))
             line.setZValue(10 if place in rows else 0)
             for item in points:
-                item.setPen(pg.mkPen(color, width=1, style=Qt.PenStyle.DotLine))
+                item.setPen(self._view.pen(color, 1, Qt.PenStyle.DotLine))
                 item.setSymbolBrush(color)
                 item.setSymbolPen(None)
 

@@ -6,6 +6,7 @@ from html import escape
 from typing import ClassVar, Protocol
 
 from PySide6.QtCore import QEvent, Qt, QTimer, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from app.core.problem import Problem, Severity
@@ -26,6 +27,7 @@ from app.ui.form.selection_model import SelectionModel
 from app.ui.form.store import ConfigStore
 from app.ui.model.panel import ModelPanel
 from app.ui.setup.estimate_panel import EstimatePanel
+from app.ui.setup.form_columns import COLUMN_GAP, FORM_WIDTH, FormColumns
 from app.ui.setup.start_bar import MEMORY, StartBar
 from app.ui.setup.training_section import TrainingSection
 from app.ui.target.section import TargetSection
@@ -35,7 +37,7 @@ from app.ui.widget.flow import Flow
 from app.ui.worker.inspector import Inspector
 
 OPEN_TIP = "Open a config file: Luthier's, mlx-lm's, axolotl's, LLaMA-Factory's or Unsloth's"
-MAX_WIDTH = 900  # px; longer lines are hard to read
+WIDE_FROM = 1_800  # px of the tab; below, two columns would be too narrow for the rows of fields
 CARD_MIN_WIDTH = 340  # px; narrower, Model and Data stand one under the other
 
 
@@ -126,31 +128,41 @@ class ConfigTab(QWidget):
         middle = QHBoxLayout(page)
         margin = theme.SPACE * 3
         middle.setContentsMargins(margin, theme.SPACE * 2, margin, margin)
-        column = QWidget(page)
-        column.setMaximumWidth(MAX_WIDTH)
-        self._column = QVBoxLayout(column)
-        self._column.setContentsMargins(0, 0, 0, 0)
-        self._column.setSpacing(theme.SPACE * 2)
+        self._whole = QWidget(page)
+        whole = QVBoxLayout(self._whole)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.setSpacing(theme.SPACE * 2)
         middle.addStretch(1)
-        middle.addWidget(column, 1000)
+        middle.addWidget(self._whole, 1000)
         middle.addStretch(1)
-        self._column.addLayout(self._head())
+        whole.addLayout(self._head())
         self.inputs = self._inputs(page)
         self.training = TrainingSection(self.store, page)
         self.targets = TargetSection(self.store, self.selection, page)
         self.estimate = EstimatePanel(self.store, self.selection, self.inspector, page)
         self.estimate.estimated.connect(self._turn.start)
         self.targets.chooser.memory_of = self.estimate.memory_of
-        for section in self._sections(page):
-            self._column.addWidget(section)
+        self.columns = FormColumns(self._sections(page), (self.targets, self.estimate), self._whole)
+        whole.addWidget(self.columns)
         self._unknown = QLabel(page)
         self._unknown.setObjectName("unknown_keys")
         self._unknown.setProperty("role", "small")
         self._unknown.setWordWrap(True)
         self._unknown.setToolTip("Luthier does not use these keys; saving writes them back as they were")
-        self._column.addWidget(self._unknown)
-        self._column.addStretch(1)
+        whole.addWidget(self._unknown)
+        whole.addStretch(1)
+        self._fit()
         return page
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        """One column of a readable width, two where there is room for both."""
+        wide = self.width() >= WIDE_FROM
+        self._whole.setMaximumWidth(2 * FORM_WIDTH + COLUMN_GAP if wide else FORM_WIDTH)
+        self.columns.set_double(wide)
 
     def _sections(self, page: QWidget) -> list[QWidget]:  # noqa: ARG002  # for the parts that a tab adds
         """The cards of the page from top to bottom."""

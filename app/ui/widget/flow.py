@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QPoint, QRect, QSize, Qt
-from PySide6.QtWidgets import QLayout, QLayoutItem
+from PySide6.QtWidgets import QLayout, QLayoutItem, QWidget
 
 from app.ui.widget import theme
 
@@ -20,6 +20,11 @@ class Flow(QLayout):
         self.setContentsMargins(0, 0, 0, 0)
         self._gap, self._align = gap, align
         self._items: list[QLayoutItem] = []
+
+    def insert_first(self, widget: QWidget) -> None:
+        """Puts a widget before all others."""
+        self.addWidget(widget)
+        self._items.insert(0, self._items.pop())
 
     # -- what Qt asks of a layout -----------------------------------------------------------------------------
 

@@ -42,6 +42,7 @@ class UserActions(QObject):
     chat_requested = Signal(object)
     serve_requested = Signal(object)
     bundle_requested = Signal(object)  # the form's TrainConfig
+    run_asked = Signal()  # a person asked to see the run that is shown now
 
     def __init__(self, forms: Forms, session: RunSession, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -125,6 +126,7 @@ class UserActions(QObject):
             self._tell(f"{path} is not a run: it has no config.yaml.", "error")
             return
         self._session.open(path)
+        self.run_asked.emit()
 
     def resume_run(self) -> None:
         """Goes on with the shown run."""
@@ -140,6 +142,7 @@ class UserActions(QObject):
             self.told.emit(Notice("A run is training. Stop it before you go on with another.", "warning"))
             return
         self._session.resume(path, extend_to=extend_to, as_before=as_before)
+        self.run_asked.emit()
 
     def compare_run(self) -> None:
         """Asks for the Compare tab with the shown run's adapter."""

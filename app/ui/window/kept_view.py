@@ -7,33 +7,31 @@ import binascii
 from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QObject, QTimer
-from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QMainWindow, QScrollArea, QScrollBar, QSplitter, QTabBar
+from PySide6.QtWidgets import QMainWindow, QScrollArea, QScrollBar, QTabBar
 
 from app.core.run.folder import RunDir
 from app.core.system.setting import load_settings, save_settings
 from app.ui.run.panel import RunPanel
 from app.ui.run.session import RunSession
+from app.ui.window.panel_fold import PanelFold
 
 SIZE = (1320, 840)
-PANEL_WIDTH = 430
 KEEP_DELAY_MS = 800  # a splitter that is being dragged is written once
 OPEN_DELAY_MS = 30  # the window is there before the page of a run, which takes a moment
 
 
 class KeptView(QObject):
-    """Restores and keeps the view of a window with a `RunPanel` at the right of ``splitter``.
+    """Restores and keeps the view of a window with a `RunPanel` and its fold.
 
-    ``panel_shown`` is the menu's tick for the panel. Everything is written a moment after it changed, so that it is
+    Everything is written a moment after it changed, so that it is
     there after a crash too. Tab, scroll positions and the run come back when `restore_place` asks for them.
     """
 
     def __init__(
         self,
         window: QMainWindow,
-        splitter: QSplitter,
         run_panel: RunPanel,
-        panel_shown: QAction,
+        fold: PanelFold,
         tabs: QTabBar,
         session: RunSession,
     ) -> None:
@@ -41,15 +39,13 @@ class KeptView(QObject):
         self._tabs, self._session = tabs, session
         self._scrolls: dict[str, QScrollBar] = {}
         self._wanted: dict[str, int] = {}  # scroll positions for which a page is not high enough yet
-        self._window, self._splitter, self._run_panel = window, splitter, run_panel
-        self._panel_shown = panel_shown
+        self._window, self._run_panel, self._fold = window, run_panel, fold
         self._keeping = QTimer(self)
         self._keeping.setSingleShot(True)
         self._keeping.setInterval(KEEP_DELAY_MS)
         self._keeping.timeout.connect(self.keep)
-        splitter.splitterMoved.connect(self._on_moved)
+        fold.changed.connect(self._on_moved)
         run_panel.view_changed.connect(self._keeping.start)
-        panel_shown.toggled.connect(self._show_panel)
         tabs.currentChanged.connect(self._on_moved)
         session.state_changed.connect(self._on_state)
         self._state = session.state
@@ -59,8 +55,7 @@ class KeptView(QObject):
         """Writes the view now."""
         window: dict[str, object] = {
             "geometry": base64.b64encode(self._window.saveGeometry().data()).decode("ascii"),
-            "splitter": base64.b64encode(self._splitter.saveState().data()).decode("ascii"),
-            "panel": self._panel_shown.isChecked(),
+            **self._fold.kept(),
             "tab": self._tabs.tabText(self._tabs.currentIndex()),
             "scroll": {name: self._wanted.get(name, bar.value()) for name, bar in self._scrolls.items()},
         }
@@ -95,6 +90,8 @@ class KeptView(QObject):
         run = kept.get("run")
         if isinstance(run, str) and run:
             interrupted = kept.get("live") is True
+            if RunDir(Path(run)).config.is_file():
+                self._fold.expect_run()
             QTimer.singleShot(OPEN_DELAY_MS, self, lambda: self._open(Path(run), interrupted))
 
     def _open(self, run: Path, interrupted: bool) -> None:
@@ -111,16 +108,8 @@ class KeptView(QObject):
     def _restore(self) -> None:
         settings = load_settings()
         self._window.resize(*SIZE)
-        self._splitter.setSizes([SIZE[0] - PANEL_WIDTH, PANEL_WIDTH])
         self._window.restoreGeometry(_bytes(settings.window.get("geometry")))
-        self._splitter.restoreState(_bytes(settings.window.get("splitter")))
-        self._panel_shown.setChecked(settings.window.get("panel", True) is not False)
-
-    def _show_panel(self, shown: bool) -> None:
-        if shown and self._splitter.sizes()[1] == 0:
-            self._splitter.setSizes([self._splitter.width() - PANEL_WIDTH, PANEL_WIDTH])
-        self._run_panel.setVisible(shown)
-        self._keeping.start()
+        self._fold.restore(settings.window)
 
     def _on_moved(self) -> None:
         self._keeping.start()

@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QMainWindow,
     QMessageBox,
-    QSplitter,
     QStackedWidget,
     QTabBar,
     QVBoxLayout,
@@ -27,6 +26,7 @@ from app.core.run.folder import RunDir, runs_dir
 from app.ui.compare.answerer import Answerer
 from app.ui.form.field import Field
 from app.ui.form.store import ConfigStore
+from app.ui.run.filled_chart import FilledChart
 from app.ui.run.panel import RunPanel
 from app.ui.run.question import stop_run
 from app.ui.run.session import RunSession, RunState
@@ -45,6 +45,7 @@ from app.ui.window.export_actions import ExportActions
 from app.ui.window.help_dialog import HelpDialog, ShortcutDialog
 from app.ui.window.kept_view import KeptView
 from app.ui.window.menu import NATIVE, WindowMenu
+from app.ui.window.panel_fold import PanelFold, PanelSplitter
 from app.ui.window.queue_actions import QueueActions
 from app.ui.window.settings_dialog import SettingsDialog
 from app.ui.window.status_line import StatusLine
@@ -58,7 +59,6 @@ if TYPE_CHECKING:
 
 SETUP_TAB, ENHANCED_TAB, COMPARE_TAB, RUNS_TAB = "Setup", "Enhanced Setup", "Compare", "Runs"
 MINIMUM_SIZE = (900, 600)
-PANEL_MINIMUM = 360
 CONFIG_FILES = "Configs (*.yaml *.yml *.json);;All files (*)"
 
 
@@ -101,9 +101,13 @@ class MainWindow(QMainWindow):
         self.tuned_actions = TunedActions(self.answerer, session, self.run_panel, self)
         self.status_line.insertPermanentWidget(1, self.tuned_actions.serving)  # before the device
         self.welcome = Welcome(self.setup_tab, self._pages, self.tab_bar, session)
+        self.fold = PanelFold(
+            self._splitter, self.run_panel, self.menu.panel, self.tab_bar, session, (SETUP_TAB, ENHANCED_TAB)
+        )
+        self._head.addWidget(self.fold.toggle)
         self._connect()
         self._connect_menu()
-        self.kept_view = KeptView(self, self._splitter, self.run_panel, self.menu.panel, self.tab_bar, session)
+        self.kept_view = KeptView(self, self.run_panel, self.fold, self.tab_bar, session)
         self.kept_view.watch(SETUP_TAB, self.setup_tab.scroll_area)
         self._on_theme()
         self._on_state()
@@ -131,28 +135,23 @@ class MainWindow(QMainWindow):
             self.tab_bar.addTab(name)
             self._pages.addWidget(page)
         self.run_panel = RunPanel(self.session, self)
-        self.run_panel.setMinimumWidth(PANEL_MINIMUM)
-        self._splitter = QSplitter(Qt.Orientation.Horizontal, self)
-        self._splitter.setObjectName("window_splitter")
-        self._splitter.setHandleWidth(theme.SPACE)
-        self._splitter.addWidget(self._pages)
-        self._splitter.addWidget(self.run_panel)
-        self._splitter.setCollapsible(0, False)
-        self._splitter.setStretchFactor(0, 1)
-        self._splitter.setStretchFactor(1, 0)
+        self._splitter = PanelSplitter(self._pages, self.run_panel, self)
         center = QWidget(self)
         center.setObjectName("page")
         layout = QVBoxLayout(center)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
-        layout.addLayout(self._header())
-        layout.addWidget(self._splitter, 1)
+        head = self._header()
+        self.filled_chart = FilledChart(self.run_panel, (head, self._splitter), center)
+        for part in (head, self._splitter, self.filled_chart):
+            layout.addWidget(part, 0 if part is head else 1)
         self.setCentralWidget(center)
         self.messages.setParent(center)
         self.messages.lie_over(self._pages)
 
-    def _header(self) -> QHBoxLayout:
-        row = QHBoxLayout()
+    def _header(self) -> QWidget:
+        head = QWidget()
+        row = self._head = QHBoxLayout(head)
         row.setContentsMargins(theme.SPACE * 2, theme.SPACE // 2, theme.SPACE * 2, theme.SPACE // 2)
         self._theme_button = IconButton("ph.moon", "Switch between light and dark", self, size=18)
         self._theme_button.setObjectName("theme_toggle")
@@ -160,10 +159,12 @@ class MainWindow(QMainWindow):
         row.addWidget(self.tab_bar)
         row.addStretch(1)
         row.addWidget(self._theme_button)
-        return row
+        return head
 
     def _connect(self) -> None:
         self.tab_bar.currentChanged.connect(self._on_tab)
+        self.tab_bar.currentChanged.connect(self.filled_chart.leave)
+        self.user_actions.run_asked.connect(self.fold.open)
         self._theme_button.clicked.connect(self.appearance.toggle)
         self.appearance.chosen.connect(self.menu.set_theme)
         theme.theme().changed.connect(self._on_theme)

@@ -119,7 +119,7 @@ def test_the_csv_has_the_figures_of_the_method() -> None:
     history = fed(started(), reported, measured, report(3, [3.0]))
     rows = list(csv.DictReader(io.StringIO(history.to_csv())))
     assert list(rows[0])[4:] == [
-        "train_loss", "learning_rate", "val_loss", "margin", "reward/exact", "val_margin"
+        "train_loss", "learning_rate", "val_loss", "margin", "reward/exact", "tokens_per_second", "val_margin"
     ]  # fmt: skip
     assert [row["margin"] for row in rows] == ["", "0.25", ""]
     assert [row["reward/exact"] for row in rows] == ["", "1", ""]

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import csv
 import math
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PySide6.QtCore import QPointF, Qt
-from PySide6.QtGui import QImage
+from PySide6.QtGui import QAction, QImage
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QLabel, QWidget
+from PySide6.QtWidgets import QComboBox, QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.core.protocol import event
 from app.core.run.history import RunHistory, smooth
+from app.ui.run.chart_series import fitted_ranges
 from app.ui.run.loss_chart import LossChart
 from app.ui.widget import theme
 from tests.ui import synthetic_run
@@ -77,14 +81,6 @@ def test_a_flood_of_points_repaints_at_most_thirty_times_a_second(
         chart.refresh()
         qtbot.wait(1)
     assert len(repaints) <= 1 + 31 * (time.monotonic() - began)
-
-
-def test_in_a_low_plot_no_legend_lies_on_the_curves(qtbot: QtBot, chart: LossChart) -> None:
-    assert chart._legend.isVisible()
-    chart.resize(420, 150)
-    qtbot.waitUntil(lambda: not chart._legend.isVisible())
-    chart.resize(420, 320)
-    qtbot.waitUntil(chart._legend.isVisible)
 
 
 def test_nothing_is_drawn_while_hidden_and_nothing_is_missed(
@@ -207,3 +203,92 @@ def test_what_was_forgotten_is_drawn_beside_the_losses_and_told(
     chart.set_history(RunHistory())
     redrawn(qtbot, chart)
     assert chart._legend.getLabel(chart._forgot) is None
+
+
+def test_what_every_run_tells_can_be_drawn_as_well(qtbot: QtBot, history: RunHistory) -> None:
+    for iteration, norm in ((625, 2.0), (650, 0.5)):
+        history.feed(synthetic_run.report(iteration, [0.5]).model_copy(update={"grad_norm": norm}))
+    chart = LossChart(history)
+    qtbot.addWidget(chart)
+    chart.show()
+    qtbot.waitUntil(lambda: not chart._dirty)
+    box = child(chart, QComboBox, "chart_figure")
+    names = [box.itemText(index) for index in range(box.count())]
+    assert names == ["Loss", "Learning rate", "Gradient norm", "Tokens/s", "Peak memory"]
+    box.setCurrentIndex(names.index("Gradient norm"))
+    box.activated.emit(box.currentIndex())
+    qtbot.waitUntil(lambda: not chart._dirty)
+    assert drawn(chart)[0].tolist() == [625, 650]
+    assert chart._line.getOriginalDataset()[1].tolist() == [2.0, 0.5]  # as they were, whatever is smoothed
+    assert chart.values_at(1) == "Iteration 650 · gradient norm 0.5"
+    assert child(chart, QLabel, "chart_readout").text() == "Gradient norm over iterations"
+
+
+def test_a_first_spike_can_be_left_out_of_the_range(qtbot: QtBot) -> None:
+    history = RunHistory()
+    history.feed(event.Started(iterations=600, iterations_per_epoch=200, train_examples=200, valid_examples=20))
+    history.feed(synthetic_run.report(100, [9.0, 6.0, *np.linspace(2.0, 1.0, 98)]))
+    chart = LossChart(history)
+    qtbot.addWidget(chart)
+    chart.show()
+    qtbot.waitUntil(lambda: chart.plotted().bottom() > 8.9)  # a QRectF's bottom is its highest value here
+    action = child(chart, QAction, "chart_spike")
+    with qtbot.waitSignal(chart.view_changed):
+        action.trigger()
+    qtbot.waitUntil(lambda: not chart._dirty)
+    assert chart.plotted().bottom() == pytest.approx(1.9, abs=0.1)
+    assert chart.plotted().top() == pytest.approx(1.0, abs=0.1)
+    assert "without the first spike" in child(chart, QLabel, "chart_readout").text()
+    action.trigger()
+    qtbot.waitUntil(lambda: chart.plotted().bottom() > 8.9)
+
+
+def test_a_curve_without_a_spike_is_shown_whole() -> None:
+    x = np.arange(100.0)
+    assert fitted_ranges([(x, 2 - x / 100)], without_spike=True) == (None, None)
+    assert fitted_ranges([], without_spike=True) == (None, None)
+    spiked = np.where(x == 0, 9.0, 1 + x / 100)
+    _, found = fitted_ranges([(x, spiked)], without_spike=True)
+    assert found is not None
+    assert 1.0 < found[0] < 1.12
+    assert 1.98 < found[1] < 2.1
+
+
+def test_one_point_lies_in_the_middle_of_axes_that_fit_it(qtbot: QtBot) -> None:
+    history = RunHistory()
+    history.feed(event.Started(iterations=600, iterations_per_epoch=200, train_examples=200, valid_examples=20))
+    history.feed(synthetic_run.report(1, [2.5]))
+    chart = LossChart(history)
+    qtbot.addWidget(chart)
+    chart.show()
+    qtbot.waitUntil(lambda: not chart._dirty)
+    shown = chart.plotted()
+    assert shown.left() >= 0
+    assert shown.right() <= 2
+    assert 1 < shown.top() < 2.5 < shown.bottom() < 4
+
+
+def test_a_picture_has_the_legend_beside_the_curves(chart: LossChart) -> None:
+    assert not chart._legend.isVisible()
+    with chart._view.legend_shown():
+        assert [label.text for _, label in chart._legend.items] == ["Train", "Validation", "Best"]
+        view = chart._plot.getViewBox()
+        assert chart._legend.sceneBoundingRect().bottom() <= view.sceneBoundingRect().top()
+    said = child(chart, QLabel, "chart_readout").text()
+    assert all(name in said for name in ("Train", "Validation", "Best"))
+
+
+@pytest.mark.parametrize("scale", ["1", "2"])
+def test_pens_are_as_wide_on_a_screen_of_more_pixels(scale: str) -> None:
+    """Measured in another process: how many pixels a point has is read when it starts."""
+    code = (
+        "from PySide6.QtWidgets import QApplication; a = QApplication([])\n"
+        "from app.ui.widget.plot import Plot\n"
+        "p = Plot('p', 'p'); p.resize(200, 200); p.item.hideAxis('left'); p.item.hideAxis('bottom')\n"
+        "p.item.plot([0, 1], [1, 1], pen=p.pen('#ff0000', 3)); p.show(); a.processEvents()\n"
+        "i = p.grab().toImage(); x = i.width() // 2\n"
+        "print(sum(i.pixelColor(x, y).name() == '#ff0000' for y in range(i.height())))\n"
+    )
+    environment = os.environ | {"QT_SCALE_FACTOR": scale, "QT_QPA_PLATFORM": "offscreen"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert int(done.stdout) == 3 * int(scale)

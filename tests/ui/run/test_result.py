@@ -218,6 +218,7 @@ def test_the_name_is_whole_whatever_stands_beside_it(
     qtbot: QtBot, panel: RunPanel, session: RunSession, workers: list[FakeWorker]
 ) -> None:
     name = "qwen2.5-0.5b-support-faq-r32"
+    panel.resize(430, 640)
     session.start(TrainConfig(adapter_name=name, model="/m", data="/d"))
     run = session.run
     assert run is not None
