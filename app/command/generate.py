@@ -10,6 +10,7 @@ import typer
 
 from app.command import output
 from app.command.option import AdapterStrength, AsJson, MinP, TopK, TopP
+from app.core.json_text import parsed_json
 
 if TYPE_CHECKING:
     from app.core.protocol.client import WorkerClient
@@ -98,14 +99,13 @@ def _prompt(prompt: str | None) -> str:
 
 def _model_of(adapter: Path | None) -> str:
     """The base model that an adapter's config names; raises `UnusableError` if there is none."""
-    import json
 
     from app.core.model.adapter_file import ADAPTER_CONFIG
     from app.core.problem import Problem, UnusableError
 
     for folder in (adapter, adapter / "adapters", adapter.parent) if adapter is not None else ():
         try:
-            named = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8")).get("model")
+            named = parsed_json((folder / ADAPTER_CONFIG).read_text(encoding="utf-8")).get("model")
         except (OSError, ValueError, AttributeError):
             continue
         if named:

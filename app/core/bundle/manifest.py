@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from app import __version__
+from app.core.json_text import parsed_json
 from app.core.problem import Problem, UnusableError
 
 MANIFEST = "manifest.json"
@@ -51,7 +52,7 @@ def read_manifest(folder: Path) -> Manifest:
     """The manifest of a bundle's folder. Raises `UnusableError` if there is none that can be read."""
     path = folder / MANIFEST
     try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
+        tree = parsed_json(path.read_text(encoding="utf-8"))
         files = {str(name): (int(one["bytes"]), str(one["sha256"])) for name, one in tree["files"].items()}
         manifest = Manifest(int(tree["format"]), dict(tree["versions"]), files)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from app.core.compare.candidate import Candidate, run_candidates
+from app.core.json_text import parsed_json
 from app.core.model.adapter_file import ADAPTER_FILE
 from app.core.run.folder import RunDir
 from app.core.run.history import RunHistory
@@ -76,7 +77,7 @@ def save_before_after(run: RunDir, found: BeforeAfter) -> None:
 def load_before_after(run: RunDir) -> BeforeAfter | None:
     """What was kept, if it is of the weights that stand there now."""
     try:
-        tree = json.loads((run.path / BEFORE_AFTER_FILE).read_text(encoding="utf-8"))
+        tree = parsed_json((run.path / BEFORE_AFTER_FILE).read_text(encoding="utf-8"))
         found = BeforeAfter(**tree)
     except (OSError, ValueError, TypeError):
         return None

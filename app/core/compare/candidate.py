@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
+from app.core.json_text import parsed_json
 from app.core.model.adapter_file import ADAPTER_CONFIG, ADAPTER_FILE, PEFT_FILE
 from app.core.run.folder import RunDir
 from app.core.run.note import load_note
@@ -161,7 +161,7 @@ def base_of(adapter: Path) -> str:
     """The base model that an adapter's own config names, mlx-lm's or PEFT's; empty if it names none."""
     folder = adapter if adapter.is_dir() else adapter.parent
     try:
-        tree = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
+        tree = parsed_json((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return ""
     named = (tree.get("model"), tree.get(PEFT_BASE)) if isinstance(tree, dict) else ()

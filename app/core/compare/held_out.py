@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from app.core.config.train_config import TrainConfig
+from app.core.json_text import parsed_json
 
 LINES_READ = 200
 
@@ -56,7 +56,7 @@ def _questions(path: Path, config: TrainConfig) -> list[HeldOut]:
 
 def _question(line: str, config: TrainConfig) -> HeldOut | None:
     try:
-        row = json.loads(line)
+        row = parsed_json(line)
     except ValueError:
         return None
     if not isinstance(row, dict):

@@ -16,6 +16,7 @@ from typing import Any, Literal, Self
 
 from app.core.compare.candidate import Candidate
 from app.core.compare.statistic import Interval, sign_test, wilson
+from app.core.json_text import parsed_json
 from app.core.quantity import plural
 from app.core.system import place
 from app.core.system.atomic_file import write_bytes, write_text
@@ -109,7 +110,9 @@ class Vote:
         try:
             return cls(
                 question=dict(tree["question"]),
-                candidates=tuple(Judged(str(c["label"]), c["adapter"], c.get("run")) for c in tree["candidates"]),
+                candidates=tuple(
+                    Judged(str(c["label"]), _path(c["adapter"]), _path(c.get("run"))) for c in tree["candidates"]
+                ),
                 answers=tuple(str(answer) for answer in tree["answers"]),
                 outcome=tree["outcome"],
                 winner=None if tree["winner"] is None else int(tree["winner"]),
@@ -119,6 +122,12 @@ class Vote:
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"this is no vote: {error!r}") from error
+
+
+def _path(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    raise ValueError(f"{value!r} is no path")
 
 
 def comparison_key(model: str, adapters: Iterable[str | None]) -> frozenset[str]:
@@ -188,8 +197,8 @@ class VoteBook:
 
 def _parsed(line: bytes) -> Vote | None:
     try:
-        return Vote.from_dict(json.loads(line))
-    except (ValueError, RecursionError):
+        return Vote.from_dict(parsed_json(line))
+    except ValueError:
         return None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from app.core.data.column import as_list
 from app.core.data.format import Features, Format
 from app.core.data.layout import layout_of
 from app.core.data.message import clean_message, messages_of
+from app.core.json_text import parsed_json
 from app.core.problem import Problem, UnusableError
 
 LONGEST_SET = 500  # prompts: hours of answers already
@@ -53,8 +53,8 @@ def read_prompts(path: Path) -> Iterator[Prompt]:
 
 def _prompt(line: str, path: Path, number: int) -> Prompt:
     try:
-        messages = _messages(json.loads(line))
-    except (ValueError, RecursionError) as error:
+        messages = _messages(parsed_json(line))
+    except ValueError as error:
         said, hint = f"This line is not JSON: {error}.", "A prompt set is a .jsonl file: one JSON object a line."
         raise UnusableError([Problem("prompts", said, hint=hint, file=str(path), line=number)]) from error
     asked = [index for index, message in enumerate(messages) if message["role"] == "user"]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+
+from app.core.json_text import parsed_json
 
 PUBLISHER = "luthier"
 _POINTER = ".lmstudio-home-pointer"  # what LM Studio's own programs go by
@@ -13,7 +14,7 @@ def lm_studio_models() -> Path:
     """The folder that LM Studio looks for models in, whether or not it is there."""
     home = _home()
     try:
-        tree = json.loads((home / "settings.json").read_text(encoding="utf-8"))
+        tree = parsed_json((home / "settings.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         tree = {}
     chosen = tree.get("downloadsFolder") if isinstance(tree, dict) else None

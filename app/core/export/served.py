@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from app.core.export.endpoint import Endpoint
+from app.core.json_text import parsed_json
 from app.core.protocol.job import ServeJob
 from app.core.protocol.program import own_command
 from app.core.system import place
@@ -65,7 +66,7 @@ def served_alone() -> ServedAlone | None:
     """What is noted, if it answers; asks it, for `ASK_S` at most. The note of one that has ended is taken away."""
     file = place.data_dir() / SERVED_FILE
     try:
-        tree = json.loads(file.read_text(encoding="utf-8"))
+        tree = parsed_json(file.read_text(encoding="utf-8"))
         found = ServedAlone(Endpoint.from_dict(tree["endpoint"]), int(tree["pid"]), str(tree["label"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -79,14 +80,15 @@ def served_alone() -> ServedAlone | None:
 
 def answers(endpoint: Endpoint) -> bool:
     """Whether that model is served there to whoever has the key: nobody else could have put it there."""
+    from http.client import HTTPException
     from urllib.request import Request, urlopen  # some hundredths of a second that no start should wait for
 
-    request = Request(f"{endpoint.url}/models", headers={"Authorization": f"Bearer {endpoint.key}"})
     try:
+        request = Request(f"{endpoint.url}/models", headers={"Authorization": f"Bearer {endpoint.key}"})
         with urlopen(request, timeout=ASK_S) as response:  # nosec B310 # on the loopback
-            listed = json.loads(response.read())["data"]
+            listed = parsed_json(response.read())["data"]
             return [one["id"] for one in listed] == [endpoint.model]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, HTTPException):
         return False
 
 

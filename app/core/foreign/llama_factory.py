@@ -5,12 +5,12 @@ Its data sets are names in ``dataset_info.json`` of ``dataset_dir``; one that is
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from app.core.foreign import training_argument as argument
 from app.core.foreign.file import ForeignFile, Lost
+from app.core.json_text import parsed_json
 from app.core.problem import Severity
 
 _MARKS = frozenset(
@@ -190,7 +190,7 @@ def _read_data(found: ForeignFile) -> None:
 def _dataset_info(found: ForeignFile, folder: str) -> dict[str, Any]:
     place = found.place(folder)
     try:
-        info = json.loads((place / "dataset_info.json").read_text(encoding="utf-8")) if place is not None else {}
+        info = parsed_json((place / "dataset_info.json").read_text(encoding="utf-8")) if place is not None else {}
     except (OSError, ValueError):
         return {}
     entries = info.items() if isinstance(info, dict) else ()

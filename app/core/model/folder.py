@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import os
 import re
 import tempfile
@@ -13,10 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.core.json_text import parsed_json
 from app.core.model.adapter_file import ADAPTER_CONFIG
 from app.core.model.bound import odd_file
 from app.core.model.safetensors_header import weight_files
 from app.core.problem import Problem, UnusableError
+from app.core.system.leftover import temporary_prefix
 
 MODEL_CONFIG = "config.json"
 _HUB_ID = re.compile(r"^[\w.-]+(/[\w.-]+)?(@[\w./-]+)?$")
@@ -78,7 +79,7 @@ def plain_path(folder: Path) -> Iterator[Path]:
     if not _WILDCARD.search(str(folder)):
         yield folder
         return
-    with tempfile.TemporaryDirectory(prefix="luthier-model-") as place:
+    with tempfile.TemporaryDirectory(prefix=temporary_prefix("model")) as place:
         link = Path(place) / "model"
         link.symlink_to(folder.resolve(), target_is_directory=True)
         yield link
@@ -90,7 +91,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        tree = json.loads(path.read_text(encoding="utf-8-sig"))
+        tree = parsed_json(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         said = f"config.json cannot be read: {error}."
         raise UnusableError([Problem("model", said, hint="Copy or download it again.", file=str(path))]) from error
@@ -125,7 +126,7 @@ def has_chat_template(folder: Path) -> bool:
     if any((folder / name).is_file() for name in ("chat_template.jinja", "chat_template.json")):
         return True
     try:
-        tree = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8-sig"))
+        tree = parsed_json((folder / "tokenizer_config.json").read_text(encoding="utf-8-sig"))
     except (OSError, ValueError):
         return False
     return isinstance(tree, dict) and bool(tree.get("chat_template"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import struct
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.core.json_text import parsed_json
 from app.core.problem import Problem, UnusableError
 
 # Sizes by the format's dtype names, in bits (F4 and F6 types are packed).
@@ -66,7 +66,7 @@ def _read(path: Path) -> tuple[int, dict[str, Any]]:
         if len(header) < length:
             raise ValueError("it ends inside its header")
         try:
-            tree = json.loads(header)
+            tree = parsed_json(header)
         except ValueError as error:
             raise ValueError("its header is not JSON") from error
         if not isinstance(tree, dict):
@@ -167,7 +167,7 @@ def _missing_files(files: list[Path], placed: dict[str, str], names: set[str]) -
 def _index(folder: Path) -> dict[str, str]:
     """The file of each tensor, as the index has it; empty without one."""
     try:
-        tree = json.loads((folder / INDEX).read_text(encoding="utf-8-sig"))
+        tree = parsed_json((folder / INDEX).read_text(encoding="utf-8-sig"))
         return {str(name): str(file) for name, file in tree["weight_map"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}

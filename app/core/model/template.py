@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.core.json_text import parsed_json
 from app.core.model.vocabulary import added_tokens, end_tokens
 from app.core.system import place
 from app.core.system.title import path_title
@@ -172,7 +173,7 @@ def with_template(base: Path, text: str) -> Path:
 
 def _generation_config(base: Path, end: str) -> dict[str, Any]:
     try:
-        tree = json.loads((base / GENERATION_CONFIG).read_text(encoding="utf-8"))
+        tree = parsed_json((base / GENERATION_CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         tree = {}
     tree = tree if isinstance(tree, dict) else {}

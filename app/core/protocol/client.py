@@ -148,7 +148,8 @@ class WorkerClient:
 @contextmanager
 def started_job(job: Job) -> Iterator[WorkerClient]:
     """A worker for a job that is no run: its folder is temporary and goes when the block ends."""
-    with tempfile.TemporaryDirectory(prefix="luthier-") as folder:
+    # The number tells `core.system.leftover` whose folder it is.
+    with tempfile.TemporaryDirectory(prefix=f"luthier-{os.getpid()}-") as folder:
         write_job(Path(folder), job)
         with WorkerClient(Path(folder)) as worker:
             yield worker

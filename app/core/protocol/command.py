@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import Field, JsonValue, TypeAdapter, ValidationError
 
+from app.core.json_text import parsed_json
 from app.core.protocol.question import Question
 from app.core.protocol.wire import RefusedError, Strength, WirePart, refusal_text
 
@@ -171,7 +172,7 @@ def heard_command(line: str) -> Command:
     """The command of one line, or a `Refused` that says why it is none."""
     tree = None
     try:
-        tree = json.loads(line)
+        tree = parsed_json(line)
         return parse_command(tree)
     except RefusedError as error:
         return Refused(reason=str(error), tree=tree if isinstance(tree, dict) else {})

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from app.core.json_text import parsed_json
 from app.core.protocol.wire import PROTOCOL_VERSION, RefusedError, WirePart, refusal_text
 
 _ODD_NUMBER = 2**53  # no counter reaches it, and arrays of numbers hold none beyond
@@ -327,10 +328,7 @@ def recorded_event(line: str | bytes) -> Event:
 
 
 def _tree(line: str | bytes) -> dict[str, Any]:
-    try:
-        tree = json.loads(line)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
+    tree = parsed_json(line)
     if not isinstance(tree, dict) or not isinstance(tree.get("type"), str):
         raise ValueError("not an event line")
     return tree

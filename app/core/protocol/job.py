@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import Field, JsonValue, TypeAdapter, ValidationError
 
+from app.core.json_text import parsed_json
 from app.core.protocol.wire import PROTOCOL_VERSION, RefusedError, Strength, WirePart, refusal_text
 
 # In the folder that a worker works in: what it is asked, what it says, and what its libraries print.
@@ -303,7 +304,7 @@ def read_job(folder: Path) -> AnyJob:
     this version must not have any that is unknown, and none of a newer version is begun half understood.
     """
     try:
-        tree = json.loads((folder / JOB_FILE).read_text(encoding="utf-8"))
+        tree = parsed_json((folder / JOB_FILE).read_text(encoding="utf-8"))
     except ValueError as error:
         raise RefusedError(f"It is no JSON: {error}.") from error
     if not isinstance(tree, dict):

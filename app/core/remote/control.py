@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import shutil
 import tempfile
@@ -12,10 +11,12 @@ from pathlib import Path
 
 from app.core.bundle.manifest import seal_problems
 from app.core.bundle.recipe import RECIPE
+from app.core.json_text import parsed_json
 from app.core.problem import Problem, UnusableError
 from app.core.remote.host import SshHost
 from app.core.remote.record import RemoteRun, new_remote
 from app.core.run.folder import runs_dir
+from app.core.system.leftover import temporary_prefix
 
 # Made once for each run: what the bundle names, to the version, and nothing else.
 PREPARE = (
@@ -41,7 +42,7 @@ def start_remote(bundle: Path, host: SshHost, python: str = "") -> RemoteRun:
     with _opened(bundle) as folder:
         if problems := seal_problems(folder):
             raise UnusableError(problems)
-        run = new_remote(str(json.loads((folder / RECIPE).read_text(encoding="utf-8"))["name"]), host)
+        run = new_remote(str(parsed_json((folder / RECIPE).read_text(encoding="utf-8"))["name"]), host)
         place = shlex.quote(run.place)
         host.run(f"mkdir -p {place}")
         host.copy_there(folder, run.place)
@@ -92,7 +93,7 @@ def _opened(bundle: Path) -> Iterator[Path]:
     if not bundle.is_file():
         said = f"There is no bundle at {bundle}."
         raise UnusableError([Problem("bundle", said, hint="`luthier bundle` makes one.")])
-    with tempfile.TemporaryDirectory(prefix="luthier-bundle-") as temporary:
+    with tempfile.TemporaryDirectory(prefix=temporary_prefix("bundle")) as temporary:
         try:
             shutil.unpack_archive(str(bundle), temporary, filter="data" if bundle.suffix != ".zip" else None)
         except (shutil.ReadError, OSError, ValueError) as error:

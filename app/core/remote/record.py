@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from app.core.json_text import parsed_json
 from app.core.problem import Problem, UnusableError
 from app.core.protocol.event import Event, read_events
 from app.core.protocol.job import EVENTS_FILE
@@ -82,7 +83,7 @@ def remote_runs() -> list[RemoteRun]:
     found = []
     for path in sorted(remote_dir().glob(f"*/{RECORD}"), reverse=True):
         try:
-            tree = json.loads(path.read_text(encoding="utf-8"))
+            tree = parsed_json(path.read_text(encoding="utf-8"))
             found.append(RemoteRun(path.parent, SshHost(str(tree["host"]), tuple(map(str, tree["ssh"])))))
         except (OSError, ValueError, KeyError, TypeError):
             continue

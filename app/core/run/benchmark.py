@@ -9,12 +9,36 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ValidationError
+
+from app.core.json_text import parsed_json
 from app.core.problem import Problem
 from app.core.run.folder import RunDir
 from app.core.system.atomic_file import write_text
 
 BENCHMARK_FILE = "benchmarks.json"  # in a run's folder: what was measured, the oldest first
 HARNESS = "lm_eval"
+
+
+class _Figure(BaseModel):
+    value: float | None
+    stderr: float | None
+
+
+class _Column(BaseModel):
+    adapter: str | None
+    strength: float
+    results: dict[str, dict[str, _Figure]]
+
+
+class _Measured(BaseModel):
+    """What a measurement must hold to be shown, whatever else does not fit."""
+
+    columns: list[_Column]
+    time: str
+    harness: str
+    limit: float | None = None
+    shots: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +96,28 @@ def harness_problem(field: str = "tasks") -> Problem | None:
 
 
 def load_benchmarks(run: RunDir) -> list[dict[str, Any]]:
-    """What was measured of a run so far; empty if nothing was, or the file cannot be read."""
+    """What was measured of a run so far; empty if nothing was, or the file cannot be read. What is no measurement
+    in it is left out."""
+    return [one for one in _kept(run) if _is_measured(one)]
+
+
+def _kept(run: RunDir) -> list[Any]:
     try:
-        found = json.loads((run.path / BENCHMARK_FILE).read_text(encoding="utf-8"))
+        found = parsed_json((run.path / BENCHMARK_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return []
-    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    return found if isinstance(found, list) else []
+
+
+def _is_measured(one: Any) -> bool:
+    try:
+        _Measured.model_validate(one, strict=True)
+    except ValidationError:
+        return False
+    return True
 
 
 def keep_benchmark(run: Path, measured: Mapping[str, Any]) -> None:
     """Puts a measurement behind those of before."""
     folder = RunDir(run)
-    write_text(folder.path / BENCHMARK_FILE, json.dumps([*load_benchmarks(folder), dict(measured)], indent=1))
+    write_text(folder.path / BENCHMARK_FILE, json.dumps([*_kept(folder), dict(measured)], indent=1))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from app.core.config.spec import field_specs
 from app.core.config.train_config import CONFIG_VERSION, WITH_CORRECTION, TrainConfig
 from app.core.foreign.file import ForeignFile
 from app.core.foreign.trainer import trainer_of
+from app.core.json_text import parsed_json
 from app.core.model.facts import layer_count
 from app.core.model.folder import MODEL_CONFIG, locate_model
 from app.core.problem import Problem, Severity, UnusableError, errors
@@ -249,7 +249,7 @@ def with_base(config: TrainConfig, base: Path) -> TrainConfig:
 def _fit_layers(config: TrainConfig, read: Translation) -> TrainConfig:
     """All layers, where a file leaves mlx-lm's number out and the model has fewer; mlx-lm itself refuses."""
     try:
-        found = json.loads((locate_model(config.model) / MODEL_CONFIG).read_text(encoding="utf-8"))
+        found = parsed_json((locate_model(config.model) / MODEL_CONFIG).read_text(encoding="utf-8"))
     except (UnusableError, OSError, ValueError):
         return config  # what is wrong with the model is told when it is inspected
     layers = layer_count(found) if isinstance(found, dict) else 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from app.core.document.document import DOCUMENT_SUFFIXES
 from app.core.foreign.trainer import trainer_of
+from app.core.json_text import parsed_json
 from app.core.model.adapter_file import ADAPTER_CONFIG, ADAPTER_FILE
 from app.core.model.folder import MODEL_CONFIG
 from app.core.protocol.job import EVENTS_FILE, JOB_FILE
@@ -132,8 +132,8 @@ def _is_config(path: Path) -> bool:
     if path.stat().st_size > LARGEST_CONFIG:
         return False
     try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
+        tree = parsed_json(path.read_text(encoding="utf-8"))
+    except ValueError:
         return False
     return isinstance(tree, dict) and trainer_of(tree) is not None
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from app.core.config.train_config import TrainConfig
+from app.core.json_text import parsed_json
 from app.core.model.inspection import Inspection
 from app.core.setup.chosen_method import method_of
 from app.core.setup.duration import Pace
@@ -60,7 +61,7 @@ def keep_pace(key: str, pace: Pace, file: Path | None = None) -> None:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
+        tree = parsed_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return tree if isinstance(tree, dict) else {}

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Literal, cast
 
 from app.core.source.refusal import ARCHIVE_ERRORS, ZIP_START, is_plain_archive, packed_names
+from app.core.system.leftover import temporary_prefix
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz")
 FILE_LIMIT = 10_000
@@ -173,7 +174,7 @@ class _Tar:
 
     def __init__(self, path: Path, size: int) -> None:
         self._files: dict[str, Path] = {}
-        self._folder = Path(tempfile.mkdtemp(prefix="luthier-archive-"))
+        self._folder = Path(tempfile.mkdtemp(prefix=temporary_prefix("archive")))
         atexit.register(shutil.rmtree, self._folder, ignore_errors=True)
         try:
             self._unpack(path, size)

@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
 
 from app.core.config.train_config import TrainConfig
 from app.core.data.edit import Edits
+from app.core.json_text import parsed_json
 from app.core.quantity import plural
 from app.core.source.archive import outer_file
 from app.core.source.collection import shown_path
@@ -436,7 +437,7 @@ class DataEditPage(QWidget):
 def parse_row(text: str) -> tuple[dict[str, Any] | None, str]:
     """The object that a text is, or why it is none."""
     try:
-        value = json.loads(text)
+        value = parsed_json(text)
     except ValueError as error:
         return None, f"This is not JSON yet: {error}."
     return (value, "") if isinstance(value, dict) else (None, "A row is an object with named fields: { … }.")

@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Signal
 
 from app.core.config.train_config import TrainConfig
 from app.core.data.edit import Edits
+from app.core.json_text import parsed_json
 from app.core.protocol import event
 from app.core.protocol.command import ReadRows, SaveRows
 from app.core.protocol.job import RowsJob
@@ -35,7 +36,7 @@ class SourceRow:
     def value(self) -> Any:
         """The JSON value; None if the text is none."""
         try:
-            return json.loads(self.text)
+            return parsed_json(self.text)
         except ValueError:
             return None
 

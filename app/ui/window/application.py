@@ -18,6 +18,7 @@ from app.core.run.folder import RunDir
 from app.core.setup.config_file import load_config
 from app.core.system import place
 from app.core.system.atomic_file import write_text
+from app.core.system.leftover import sweep_all
 from app.core.system.resource import resource
 from app.ui.form.store import ConfigStore, form_store
 from app.ui.run.session import RunSession
@@ -105,6 +106,7 @@ def run_window(files: list[str]) -> int:
     first = first_window(files, application)
     if first is None:
         return 0
+    sweep_all()
     appearance = Appearance(application)
     appearance.apply()
     store, session = form_store(application), RunSession(application)

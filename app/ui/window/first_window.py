@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtNetwork import QLocalServer, QLocalSocket
 
+from app.core.json_text import parsed_json
 from app.core.system import place
 
 LONGEST_SOCKET_PATH = 100  # bytes; macOS takes 103
@@ -114,7 +115,7 @@ def _server_name() -> str:
 def _files(line: bytes) -> list[str] | None:
     """What a later launch was given; None for what is no request."""
     try:
-        tree = json.loads(line)
+        tree = parsed_json(line)
     except ValueError:
         return None
     files = tree.get("files") if isinstance(tree, dict) else None

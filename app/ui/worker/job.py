@@ -13,6 +13,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.core.protocol.command import Command, Stop
 from app.core.protocol.job import Job, write_job
+from app.core.system.leftover import temporary_prefix
 from app.ui.worker.process import WorkerOutcome, WorkerProcess
 
 PATIENCE_MS = 5000  # what a worker gets to end by itself after a stop
@@ -47,7 +48,7 @@ class JobRunner(QObject):
         """Starts the job; does nothing while one runs."""
         if self._worker is not None:
             return
-        folder = TemporaryDirectory(prefix="luthier-", ignore_cleanup_errors=True)
+        folder = TemporaryDirectory(prefix=temporary_prefix(), ignore_cleanup_errors=True)
         path = Path(folder.name)
         write_job(path, job)
         self._worker = worker = WorkerProcess(path, job.task, self)

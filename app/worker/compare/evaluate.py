@@ -17,7 +17,6 @@ are the examples whose loss changed most, with their text.
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -34,6 +33,7 @@ from app.core.compare.candidate import candidate_of
 from app.core.compare.comparison import Exchange, Moved, exchange_of, loss_difference, most_moved, score_difference
 from app.core.config.train_config import TrainConfig
 from app.core.data.prepare import CancelledError
+from app.core.json_text import parsed_json
 from app.core.model.adapter_file import ADAPTER_CONFIG
 from app.core.model.folder import locate_model
 from app.core.problem import Problem, UnusableError
@@ -291,7 +291,7 @@ def _trained_examples(
     Its own config names the folder that it was trained on; where that is gone, nothing can be said.
     """
     folder, _ = adapter_files(adapter)
-    source = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8")).get("data")
+    source = parsed_json((folder / ADAPTER_CONFIG).read_text(encoding="utf-8")).get("data")
     path = Path(source) / "train.jsonl" if isinstance(source, str) and source else None
     if path is None or not path.is_file():
         return 0

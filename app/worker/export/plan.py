@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +13,7 @@ import mlx.nn as nn
 from app.core.export.format import ExportFormat
 from app.core.export.option import OptionValue
 from app.core.export.source import ExportSource
+from app.core.json_text import parsed_json
 from app.core.model.adapter_file import ADAPTER_CONFIG
 from app.core.model.folder import read_config
 from app.core.problem import Problem, UnusableError
@@ -54,7 +54,7 @@ class ExportPlan:
     @cached_property
     def adapter_config(self) -> dict[str, Any]:
         """The adapter's own ``adapter_config.json``, mlx-lm's or PEFT's."""
-        tree: dict[str, Any] = json.loads((self.source.folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
+        tree: dict[str, Any] = parsed_json((self.source.folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
         return tree
 
     @property

@@ -13,6 +13,7 @@ import mlx.core as mx
 
 from app.core.compare.candidate import NUMBERED
 from app.core.config.train_config import TrainConfig
+from app.core.json_text import parsed_json
 from app.core.model.adapter_file import ADAPTER_CONFIG, ADAPTER_FILE
 from app.core.model.template import lay_template
 from app.core.system.atomic_file import write_text, write_with
@@ -88,7 +89,7 @@ def verify(folder: Path, expected: Weights, totals_before: Mapping[str, float]) 
     ``expected`` are the trained arrays (their names and shapes count), ``totals_before`` their `totals` untrained.
     """
     try:
-        json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
+        parsed_json((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
         weights = mx.load(str(folder / ADAPTER_FILE))
     except (OSError, ValueError, RuntimeError) as error:
         return [f"it cannot be opened again ({error})"]

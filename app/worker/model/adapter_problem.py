@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 from app.core.problem import Problem
@@ -20,3 +22,19 @@ def some(names: list[str]) -> str:
     """The first names, and how many more there are."""
     rest = len(names) - MODULES_SHOWN
     return ", ".join(names[:MODULES_SHOWN]) + (f" and {rest:,} more" if rest > 0 else "")
+
+
+def module_problems(faults: Iterable[tuple[str, str]], file: Path) -> list[Problem]:
+    """One problem for each reason, with the modules of which it is said: an adapter has hundreds of them."""
+    names: defaultdict[str, list[str]] = defaultdict(list)
+    for module, reason in faults:
+        names[reason].append(module)
+    return [adapter_problem(f"{some(modules)}: {reason}.", file) for reason, modules in names.items()]
+
+
+def size_problem(names: list[str], found: str, wanted: str, file: Path) -> Problem:
+    """The problem of modules or arrays that are of another size; the sizes are those of the first."""
+    rest = len(names) - 1
+    more = f", and {rest:,} more are of other sizes, too" if rest else ""
+    said = f"{names[0]} is {found} in the adapter and {wanted} in the base model{more}."
+    return adapter_problem(said, file)

@@ -8,7 +8,6 @@ fine-tunes, whose changed arrays are swapped instead of modules; or in PEFT's (`
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +18,11 @@ import mlx.nn as nn
 from mlx.utils import tree_flatten
 from mlx_lm.tuner.utils import linear_to_lora_layers
 
+from app.core.json_text import parsed_json
 from app.core.model.adapter_file import ADAPTER_CONFIG, ADAPTER_FILE, PEFT_FILE
 from app.core.problem import Problem, UnusableError
 from app.worker.array import Arrays
-from app.worker.model.adapter_problem import MODULES_SHOWN, adapter_problem, some
+from app.worker.model.adapter_problem import adapter_problem, size_problem, some
 from app.worker.model.peft import is_peft, peft_modules
 from app.worker.model.strength import between, module_at_strength
 
@@ -139,9 +139,8 @@ class AdapterSwitch:
         own = dict(tree_flatten(self.model.parameters()))
         strange = [name for name in weights if name not in own]
         problems = _missing_modules(strange, file)
-        for name in [n for n in weights if n in own and weights[n].shape != own[n].shape][:MODULES_SHOWN]:
-            said = f"{name} is {_size(weights[name])} in the adapter and {_size(own[name])} in the base model."
-            problems.append(adapter_problem(said, file))
+        if odd := [n for n in weights if n in own and weights[n].shape != own[n].shape]:
+            problems.append(size_problem(odd, _size(weights[odd[0]]), _size(own[odd[0]]), file))
         if problems:
             raise UnusableError(problems)
         mx.eval(weights)
@@ -197,7 +196,7 @@ def adapter_files(path: Path) -> tuple[Path, Path]:
 def _read_config(folder: Path) -> dict[str, Any]:
     file = folder / ADAPTER_CONFIG
     try:
-        config = json.loads(file.read_text(encoding="utf-8"))
+        config = parsed_json(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UnusableError([adapter_problem(f"The adapter's config cannot be read: {error}.", file)]) from error
     if not isinstance(config, dict):
@@ -239,6 +238,7 @@ def _differences(
 
 def _shape_problems(names: list[str], weights: Arrays, expected: Arrays, file: Path) -> list[Problem]:
     problems: dict[str, Problem] = {}
+    others: list[str] = []
     for name in names:
         found, wanted = weights[name], expected[name]
         differing = [i for i, (a, b) in enumerate(zip(found.shape, wanted.shape, strict=False)) if a != b]
@@ -247,11 +247,12 @@ def _shape_problems(names: list[str], weights: Arrays, expected: Arrays, file: P
             said = (
                 f"The weights have rank {found.shape[rank_axis]}, {ADAPTER_CONFIG} says {wanted.shape[rank_axis]}."
             )
-        elif len(problems) < MODULES_SHOWN:
-            said = f"{name} is {_size(found)} in the adapter; this base model needs {_size(wanted)}."
+            problems.setdefault(said, adapter_problem(said, file))
         else:
-            continue
-        problems.setdefault(said, adapter_problem(said, file))
+            others.append(name)
+    if others:
+        first = others[0]
+        return [*problems.values(), size_problem(others, _size(weights[first]), _size(expected[first]), file)]
     return list(problems.values())
 
 

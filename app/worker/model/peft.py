@@ -26,7 +26,7 @@ from mlx_lm.tuner.lora import LoRAEmbedding, LoRALinear, LoRASwitchLinear
 
 from app.core.problem import Problem, UnusableError
 from app.worker.array import Arrays
-from app.worker.model.adapter_problem import adapter_problem, some
+from app.worker.model.adapter_problem import adapter_problem, module_problems, size_problem, some
 
 PEFT_PREFIX = "base_model.model."
 PART_NAME = re.compile(
@@ -50,6 +50,13 @@ EXPERT_MATRICES = {"gate_up_proj": ("gate_proj", "up_proj"), "down_proj": ("down
 SWITCH = (SwitchLinear, QuantizedSwitchLinear)
 # Where mlx-lm's models call a part otherwise than those of transformers do (their `sanitize`).
 RENAMED = (("transformer.", "model."), ("gpt_neox.layers.", "model.h."), ("gpt_neox.", "model."))
+
+
+class PartError(ValueError):
+    """Why the parts of a module cannot be put on a base, in words."""
+
+
+_ODD_VALUES = (ValueError, TypeError, AttributeError, OverflowError, ZeroDivisionError, re.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,22 +88,28 @@ def peft_modules(
     if problems := _beyond(config, file):
         raise UnusableError(problems)
     experts, weights = _experts_apart(weights)
-    parts, problems = _parts(config, weights, file)
+    parts, faults, problems = _parts(config, weights, file)
     modules: dict[str, nn.Module] = {}
     missing: list[str] = []
+    sizes: dict[str, tuple[str, str]] = {}
     for name, tensors in experts.items():
         try:
             modules |= _expert_modules(config, name, tensors, experts, base)
-        except (ValueError, TypeError, re.error) as error:
-            problems.append(adapter_problem(f"{name}: {error}.", file))
+        except _ODD_VALUES as error:
+            faults.append((name, _reason(error)))
     for name, part in parts.items():
         path = _place(name, base)
         if path is None:
             missing.append(name)
-        elif fault := _misfit(name, base[path], part, base):
-            problems.append(adapter_problem(fault, file))
+        elif fault := _misfit(base[path], part, base):
+            faults.append((name, fault))
+        elif misfit := _sizes(base[path], part):
+            sizes[name] = misfit
         else:
             modules[path] = _module(base[path], part)
+    problems += module_problems(faults, file)
+    if sizes:
+        problems.append(size_problem([*sizes], *next(iter(sizes.values())), file))
     if missing:
         problems.insert(0, adapter_problem(f"The base model has no {some(missing)}.", file))
     if problems:
@@ -123,8 +136,10 @@ def _beyond(config: Mapping[str, Any], file: Path) -> list[Problem]:
     return found
 
 
-def _parts(config: Mapping[str, Any], weights: Arrays, file: Path) -> tuple[dict[str, PeftPart], list[Problem]]:
-    """The adapted modules by their names in PEFT, and what is wrong with the tensors."""
+def _parts(
+    config: Mapping[str, Any], weights: Arrays, file: Path
+) -> tuple[dict[str, PeftPart], list[tuple[str, str]], list[Problem]]:
+    """The adapted modules by their names in PEFT; which modules cannot be, and why; what is wrong beside."""
     tensors: dict[str, Arrays] = defaultdict(dict)
     strange: list[str] = []
     for name, array in weights.items():
@@ -138,12 +153,20 @@ def _parts(config: Mapping[str, Any], weights: Arrays, file: Path) -> tuple[dict
         [adapter_problem(f"These tensors are not of LoRA or DoRA: {some(strange)}.", file)] if strange else []
     )
     parts: dict[str, PeftPart] = {}
+    faults: list[tuple[str, str]] = []
     for module, found_parts in tensors.items():
         try:
             parts[module] = _part(config, module, found_parts)
-        except (ValueError, TypeError, re.error) as error:
-            problems.append(adapter_problem(f"{module}: {error}.", file))
-    return parts, problems
+        except _ODD_VALUES as error:
+            faults.append((module, _reason(error)))
+    return parts, faults, problems
+
+
+def _reason(error: Exception) -> str:
+    """Why a module's parts cannot be used: in our own words, or as the config's values deserve."""
+    if type(error) is PartError:
+        return str(error)
+    return "its values in adapter_config.json are not of the kind that they should be"
 
 
 def _experts_apart(weights: Arrays) -> tuple[dict[str, Arrays], Arrays]:
@@ -177,13 +200,13 @@ def _expert_modules(
     parameter = _parameter(config, name, is_inner=bool(found["inner"]), has_inner=f"{name}.base_layer" in experts)
     place = _place(f"{found['before']}.switch_mlp.down_proj", base)
     if place is None:
-        raise ValueError("the base model has no experts there that mlx-lm keeps as such")
+        raise PartError("the base model has no experts there that mlx-lm keeps as such")
     before = place.rpartition(".")[0]
     linears: list[Any] = [base[f"{before}.{matrix}"] for matrix in EXPERT_MATRICES[parameter]]
     if set(tensors) != {"lora_A", "lora_B"}:
-        raise ValueError("only plain LoRA can be put on experts")
+        raise PartError("only plain LoRA can be put on experts")
     if not all(isinstance(linear, SWITCH) for linear in linears):
-        raise ValueError("the base model's experts are of another form")
+        raise PartError("the base model's experts are of another form")
     full = f"{found['before']}.experts.{parameter}"
     rank = int(_by_pattern(config, "rank_pattern", full, config.get("r")))
     alpha = float(_by_pattern(config, "alpha_pattern", full, config.get("lora_alpha")))
@@ -194,7 +217,7 @@ def _expert_modules(
     if [a.shape, b.shape] != wanted:
         sizes = " and ".join("{:,} × {:,}".format(*shape) for shape in (a.shape, b.shape))
         needed = " and ".join("{:,} × {:,}".format(*shape) for shape in wanted)
-        raise ValueError(f"{parameter} is {sizes} in the adapter; {count} experts of rank {rank} need {needed}")
+        raise PartError(f"{parameter} is {sizes} in the adapter; {count} experts of rank {rank} need {needed}")
     scale = alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
     each_a = a.reshape(count, rank, inputs)
     each_b = mx.contiguous(b.reshape(sum(outputs), rank, count).transpose(2, 0, 1))
@@ -217,27 +240,27 @@ def _parameter(config: Mapping[str, Any], name: str, *, is_inner: bool, has_inne
         if any(f"{module}.{parameter}" == one or f"{module}.{parameter}".endswith(f".{one}") for one in given)
     ]
     if strange := [one for one in given if one.rpartition(".")[2] not in (*EXPERT_MATRICES, "weight")]:
-        raise ValueError(f"target_parameters names {some(strange)}, which has no place in mlx-lm's model")
+        raise PartError(f"target_parameters names {some(strange)}, which has no place in mlx-lm's model")
     if len(named) != (2 if is_inner or has_inner else 1):
-        raise ValueError("its matrices and target_parameters in adapter_config.json contradict each other")
+        raise PartError("its matrices and target_parameters in adapter_config.json contradict each other")
     return named[0] if is_inner else named[-1]
 
 
 def _part(config: Mapping[str, Any], module: str, tensors: Arrays) -> PeftPart:
-    """Raises `ValueError` in words."""
+    """Raises `PartError` in words."""
     if lacking := [name for name in ("lora_A", "lora_B") if name not in tensors]:
-        raise ValueError(f"{lacking[0]} is not there")
+        raise PartError(f"{lacking[0]} is not there")
     a, b = tensors["lora_A"], tensors["lora_B"]
     if a.ndim != 2 or b.ndim != 2:
-        raise ValueError("only matrices can be used, not the kernels of a convolution")
+        raise PartError("only matrices can be used, not the kernels of a convolution")
     rank = int(_by_pattern(config, "rank_pattern", module, config.get("r")))
     if not a.shape[0] == b.shape[1] == rank:
-        raise ValueError(f"the weights have rank {a.shape[0]} and {b.shape[1]}, adapter_config.json says {rank}")
+        raise PartError(f"the weights have rank {a.shape[0]} and {b.shape[1]}, adapter_config.json says {rank}")
     alpha = float(_by_pattern(config, "alpha_pattern", module, config.get("lora_alpha")))
     scale = alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
     magnitude = tensors.get("lora_magnitude_vector")
     if bool(config.get("use_dora")) != (magnitude is not None):
-        raise ValueError("its magnitudes and use_dora in adapter_config.json contradict each other")
+        raise PartError("its magnitudes and use_dora in adapter_config.json contradict each other")
     # Copies in the new order: a transposed view multiplies in another order, and rounds differently.
     return PeftPart(
         mx.contiguous(a.T), mx.contiguous(b.T), scale, None if magnitude is None else magnitude.flatten()
@@ -247,11 +270,13 @@ def _part(config: Mapping[str, Any], module: str, tensors: Arrays) -> PeftPart:
 def _by_pattern(config: Mapping[str, Any], key: str, module: str, default: Any) -> Any:
     """The first pattern that is the module's name or, after a dot, the end of it (a regular expression)."""
     patterns = config.get(key) or {}
+    if not isinstance(patterns, Mapping):
+        raise PartError(f"{key} in adapter_config.json is no table of names and values")
     for pattern, value in patterns.items():
         if re.fullmatch(rf"(?:.*\.)?(?:{pattern})", module):
             return value
     if default is None:
-        raise ValueError(f"adapter_config.json has no {'r' if key == 'rank_pattern' else 'lora_alpha'}")
+        raise PartError(f"adapter_config.json has no {'r' if key == 'rank_pattern' else 'lora_alpha'}")
     return default
 
 
@@ -267,24 +292,26 @@ def _place(name: str, base: Mapping[str, nn.Module]) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
-def _misfit(name: str, module: nn.Module, part: PeftPart, base: Mapping[str, nn.Module]) -> str:
-    """Why the part cannot be put on the module; empty if it can."""
+def _misfit(module: nn.Module, part: PeftPart, base: Mapping[str, nn.Module]) -> str:
+    """Why the part cannot be put on a module of this kind; empty if it can."""
     is_embedding = isinstance(module, EMBEDDING)
     if not is_embedding and not isinstance(module, LINEAR):
-        return f"{name} is a {type(module).__name__} in the base model, which cannot be adapted like this."
+        return f"in the base model it is a {type(module).__name__}, which cannot be adapted like this"
     if is_embedding and "lm_head" not in {path.rpartition(".")[2] for path in base}:
-        return f"{name} is also the head of this base model; PEFT adapts its input side only."
-    if is_embedding and part.magnitude is not None:
-        return f"{name}: DoRA on embeddings cannot be used."
+        return "it is also the head of this base model; PEFT adapts its input side only"
+    return "DoRA on embeddings cannot be used" if is_embedding and part.magnitude is not None else ""
+
+
+def _sizes(module: nn.Module, part: PeftPart) -> tuple[str, str] | None:
+    """The sizes of the part and of the module where they differ."""
     outputs, inputs = _size(module)
-    wanted = (inputs, outputs) if not is_embedding else (outputs, inputs)
+    wanted = (inputs, outputs) if not isinstance(module, EMBEDDING) else (outputs, inputs)
     found = (int(part.lora_a.shape[0]), int(part.lora_b.shape[1]))
     if found != wanted:
-        sizes = "{:,} × {:,}"
-        return f"{name} is {sizes.format(*found)} in the adapter and {sizes.format(*wanted)} in the base model."
+        return "{:,} × {:,}".format(*found), "{:,} × {:,}".format(*wanted)
     if part.magnitude is not None and part.magnitude.size != outputs:
-        return f"{name} has {part.magnitude.size:,} magnitudes; the base model needs {outputs:,}."
-    return ""
+        return f"one of {part.magnitude.size:,} magnitudes", f"one of {outputs:,}"
+    return None
 
 
 def _size(module: Any) -> tuple[int, int]:

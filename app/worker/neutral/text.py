@@ -11,6 +11,7 @@ from typing import Any
 import mlx.nn as nn
 import numpy as np
 
+from app.core.json_text import parsed_json
 from app.core.setup.memory_term import LARGEST_PIECE
 from app.core.system.atomic_file import write_text
 from app.worker.batch.examples import Examples
@@ -91,8 +92,8 @@ def save_text(folder: Path, text: NeutralText) -> None:
 def kept_text(folder: Path) -> NeutralText | None:
     """The set that a run's folder keeps; None if there is none that can be read."""
     try:
-        return _parsed(json.loads((folder / NEUTRAL_FILE).read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return _parsed(parsed_json((folder / NEUTRAL_FILE).read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, IndexError, OverflowError):
         return None
 
 

@@ -15,6 +15,7 @@ from app.core.problem import UnusableError
 from app.core.run.folder import RunDir
 from app.core.setup.chosen_method import method_of
 from app.core.setup.config_file import load_config
+from app.core.system.leftover import temporary_prefix
 from app.worker.compare.evaluate import losses
 from app.worker.process.progress import Progress
 from app.worker.token.token_set import TokenSet
@@ -58,7 +59,7 @@ def run_examples(run: Path | None, tokenizer: Any, progress: _Phases) -> RunExam
         config = load_config(RunDir(run).config).config
         if method_of(config).data != "examples":
             return None
-        with tempfile.TemporaryDirectory(prefix="luthier-gain-") as place:
+        with tempfile.TemporaryDirectory(prefix=temporary_prefix("gain")) as place:
             data = prepare_data(config, Path(place), progress(READING_DATA), lambda: False)
             held_out = data.test or data.valid
             if held_out is None:

@@ -22,6 +22,7 @@ from app.core.protocol import event
 from app.core.protocol.job import AnyJob, BenchmarkJob, ExportJob, read_job
 from app.core.protocol.wire import RefusedError
 from app.core.run.folder import RunDir
+from app.core.system.leftover import sweep, sweep_all
 from app.worker.process.channel import Channel
 from app.worker.process.failure import told_failure
 from app.worker.process.orphan import end_when_orphaned
@@ -73,6 +74,9 @@ def run_worker(job_dir: Path) -> int:
             except Timeout:
                 channel.emit(event.Failed(message="Another process is training this run.", unusable=True))
                 return 2
+            for folder in (run.path, run.adapters, run.best, run.data):
+                sweep(folder)
+            sweep_all()
             channel.record_to(run.events)
         return _run(channel, job_dir, job)
 

@@ -30,6 +30,7 @@ from app.core.protocol import event
 from app.core.protocol.client import WorkerClient
 from app.core.protocol.command import ScoreAnswers
 from app.core.protocol.job import RewardJob, write_job
+from app.core.system.leftover import temporary_prefix
 from app.core.system.reward_trust import own_modules
 from app.worker.process.channel import Channel
 from app.worker.process.control import ENDING
@@ -88,7 +89,7 @@ class RewardProcess:
             self._folder = None
 
     def _start(self) -> WorkerClient:
-        self._folder = Path(tempfile.mkdtemp(prefix="luthier-reward-"))
+        self._folder = Path(tempfile.mkdtemp(prefix=temporary_prefix("reward")))
         write_job(self._folder, RewardJob(file=self._file, timeout_s=self._timeout_s))
         self._client = WorkerClient(self._folder)
         self._events = self._client.events()

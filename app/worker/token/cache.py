@@ -9,6 +9,7 @@ import os
 import shutil
 import tempfile
 import time
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
@@ -19,13 +20,14 @@ import numpy as np
 import numpy.typing as npt
 
 from app.core.config.train_config import TrainConfig
+from app.core.json_text import parsed_json
 from app.core.model.adapter_file import ADAPTER_CONFIG
 from app.core.system import place
 from app.worker.token.encode import Encoded
 from app.worker.token.row_file import KeptFault
 from app.worker.token.token_set import TokenSet
 
-CACHE_VERSION = 2
+CACHE_VERSION = 3
 LIMIT_BYTES = 2_000_000_000
 STALE_S = 24 * 3600.0
 TOKENIZER_SUFFIXES = (".json", ".model", ".jinja", ".txt", ".tiktoken", ".py")
@@ -92,14 +94,18 @@ def load(key: str) -> Tokenized | None:
     """The entry of a key, memory-mapped; None if there is none (or none that can be read)."""
     folder = cache_folder() / key
     try:
-        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        meta = parsed_json((folder / "meta.json").read_text(encoding="utf-8"))
         arrays = {name: _map(folder / f"{name}.npy") for name in CACHED_ARRAYS}
+        # What a power cut or a bad disk left of an entry would train on other tokens, without a word.
+        if any(zlib.crc32(array.data) != meta["sums"][name] for name, array in arrays.items()):
+            return None
+        faults = [(str(kind), int(line), str(reason)) for kind, line, reason in meta["faults"]]
+        counts = {str(kind): int(count) for kind, count in meta["counts"].items()}
+        token_set = TokenSet(arrays["tokens"], arrays["trained"], arrays["starts"])
         os.utime(folder)  # the oldest use is evicted first
-    except (OSError, EOFError, ValueError, KeyError):
+        return Tokenized(token_set, arrays["lines"], faults, counts, str(meta["target"]))
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    faults = [(str(kind), int(line), str(reason)) for kind, line, reason in meta["faults"]]
-    token_set = TokenSet(arrays["tokens"], arrays["trained"], arrays["starts"])
-    return Tokenized(token_set, arrays["lines"], faults, meta["counts"], meta["target"])
 
 
 def _map(path: Path) -> npt.NDArray[Any]:
@@ -117,6 +123,7 @@ class CacheWriter:
         self._temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=self._folder))
         self._files: dict[str, BinaryIO] = {name: self._open(name) for name in CACHED_ARRAYS}
         self._sizes = dict.fromkeys(CACHED_ARRAYS, 0)
+        self._sums = dict.fromkeys(CACHED_ARRAYS, 0)
         self._end = 0
         self._put("starts", np.zeros(1, np.int64))
 
@@ -126,7 +133,9 @@ class CacheWriter:
         return file
 
     def _put(self, name: str, values: npt.NDArray[Any]) -> None:
-        self._files[name].write(np.ascontiguousarray(values, CACHED_ARRAYS[name]).tobytes())
+        content = np.ascontiguousarray(values, CACHED_ARRAYS[name]).tobytes()
+        self._files[name].write(content)
+        self._sums[name] = zlib.crc32(content, self._sums[name])
         self._sizes[name] += len(values)
 
     def add(self, encoded: Iterable[Encoded], lines: Iterable[int]) -> None:
@@ -149,7 +158,7 @@ class CacheWriter:
             file.seek(0)
             _write_header(file, CACHED_ARRAYS[name], self._sizes[name])
             file.close()
-        meta = {"faults": faults, "counts": counts, "target": target}
+        meta = {"faults": faults, "counts": counts, "target": target, "sums": self._sums}
         (self._temporary / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
         if load(self._key) is None:  # what is there cannot be read
             shutil.rmtree(self._folder / self._key, ignore_errors=True)

@@ -36,6 +36,7 @@ def load_tokenizer(model: str, day: str = "") -> Any:
     folder = locate_model(model)
     try:
         tokenizer = load(folder, dict(NO_FOREIGN_CODE))
+        tokenizer.encode("a")  # a value of the wrong kind in its config shows only now
     except Exception as error:  # tokenizers raises bare ones for a file that it cannot read
         hint = "Download the model again."
         if not has_tokenizer(folder):
@@ -46,7 +47,9 @@ def load_tokenizer(model: str, day: str = "") -> Any:
             )
             hint = "Choose a version of the model that has a tokenizer.json of a usual kind."
         else:
-            reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+            reason = str(error).splitlines()[0].rstrip(".") if str(error) else "no reason is given"
+            if isinstance(error, (TypeError, AttributeError)):
+                reason = "a value in them is of another kind than it should be"
             said = f"The tokenizer's files cannot be read ({reason})."
         raise UnusableError([Problem("model", said, hint=hint, file=str(folder))]) from error
     know_folder(tokenizer, folder)

@@ -21,6 +21,7 @@ import mlx.nn as nn
 import mlx.optimizers as optim
 from mlx.utils import tree_flatten, tree_unflatten
 
+from app.core.json_text import parsed_json
 from app.core.problem import Problem, UnusableError
 from app.worker.model.loading import differences, trainable
 from app.worker.train.step import Accumulated, Step
@@ -117,7 +118,7 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
 
 def _checked_state(folder: Path) -> dict[str, Any]:
     """The state of a folder whose files are as they were written; raises `ValueError` or `OSError`."""
-    state = json.loads((folder / STATE).read_text(encoding="utf-8"))
+    state = parsed_json((folder / STATE).read_text(encoding="utf-8"))
     if not isinstance(state, dict):
         raise ValueError(f"{STATE} is no object")
     if state.get("format") not in READ_FORMATS:
@@ -125,7 +126,7 @@ def _checked_state(folder: Path) -> dict[str, Any]:
         raise UnusableError([Problem("", said, hint="Update Luthier, or start a new run from its adapter.")])
     if state["format"] == 1 and not (folder / DIGESTS).exists():
         return state
-    digests = json.loads((folder / DIGESTS).read_text(encoding="utf-8"))
+    digests = parsed_json((folder / DIGESTS).read_text(encoding="utf-8"))
     for name in (ARRAYS, STATE):
         if digests[name] != _digest(folder / name):
             raise ValueError(f"{name} is not as it was written")

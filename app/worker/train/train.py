@@ -17,6 +17,7 @@ from app.core.model.folder import locate_model
 from app.core.problem import Problem, TaskError, UnusableError
 from app.core.protocol import event
 from app.core.protocol.command import Park, Resume, Save
+from app.core.protocol.event import read_events
 from app.core.protocol.job import AS_BEFORE, TrainJob
 from app.core.protocol.program import compiles_kernels
 from app.core.quantity import bytes_text
@@ -49,6 +50,7 @@ from app.worker.train.trade import Trade, Weighed
 
 # A report is due every `steps_per_report` iterations, and sooner where iterations are slow: a chart should move.
 REPORT_AT_LEAST_EVERY_S = 2.0
+WHOLE_ENDS = ("completed", "early_stopping")  # reasons after which nothing is left to do
 OTHER_BYTES = 100_000  # of a saved state: counters, digests, headers
 
 
@@ -105,10 +107,17 @@ def _saved_state(channel: Channel, run: RunDir, job: TrainJob) -> Checkpoint | N
         channel.emit(event.Warned(message="The run has no saved state yet: it starts from the beginning."))
         return None
     end = job.extend_to if job.extend_to is not None else load_config(run.config).config.iters
-    if end <= checkpoint.iteration:
+    if end <= checkpoint.iteration and not (end == checkpoint.iteration and _is_cut_off(run, end)):
         said = f"The run has done its {checkpoint.iteration:,} iterations."
         raise UnusableError([Problem("iters", said, hint="Extend it by some iterations to go on.")])
     return checkpoint
+
+
+def _is_cut_off(run: RunDir, iteration: int) -> bool:
+    """Whether a run whose last state is that of ``iteration`` was killed, or found no room, between it and its end:
+    then it has still to choose its weights and to say so."""
+    ends = (found for found in read_events(run.events) if isinstance(found, event.Finished))
+    return not any(one.iteration == iteration and one.reason in WHOLE_ENDS for one in ends)
 
 
 def _check_provenance(run: RunDir, job: TrainJob, checkpoint: Checkpoint) -> None:

@@ -113,6 +113,34 @@ def test_killed_and_resumed_from_the_last_checkpoint(inputs: tuple[Path, Path], 
     assert second.losses == whole.losses[6:]  # reports at 9 and 12: the one of 6 was sent before the kill
 
 
+@pytest.mark.parametrize("final", ["best", "last"])
+def test_killed_between_the_last_state_and_the_end(final: str, inputs: tuple[Path, Path], tmp_path: Path) -> None:
+    """All iterations are done, but nobody has chosen the weights that the run keeps: a resume does."""
+
+    class KilledError(BaseException):
+        pass
+
+    def kill(event: Event) -> str | None:
+        if isinstance(event, CheckpointSaved) and event.iteration == 12 and event.kind != "best":
+            raise KilledError
+        return None
+
+    config = config_for(*inputs, steps_per_report=1, final_adapter=final, learning_rate=0.05)
+    undisturbed, whole = start(config, tmp_path / "undisturbed")
+    with pytest.raises(KilledError):
+        start(config, tmp_path / "run", kill)
+    run = RunDir(tmp_path / "run")
+    second = go_on(run, resume=True)
+    assert (second.of(Finished)[0].reason, second.losses) == ("completed", [])
+    assert weights(run) == weights(undisturbed)
+    ends = [
+        (one.message, one.best_iteration, one.iteration) for one in (whole.of(Finished)[0], second.of(Finished)[0])
+    ]
+    assert ends[0] == ends[1]
+    with pytest.raises(UnusableError):
+        go_on(run, resume=True)
+
+
 def test_extended(inputs: tuple[Path, Path], tmp_path: Path) -> None:
     """The losses are those of a run that was as long from the start."""
     run, first = start(config_for(*inputs, iters=4), tmp_path / "run")

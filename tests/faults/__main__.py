@@ -1,0 +1,64 @@
+"""``python -m tests.faults``: every fault on real runs, and the table of what each cost."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from app.core.config.train_config import TrainConfig
+from tests.faults import kill
+from tests.faults.trained import HEAD, Outcome, undisturbed, written
+from tests.worker.tiny_model import write_data, write_model
+
+KILLS = 200
+
+
+def config_of(model: Path, data: Path, **more: object) -> TrainConfig:
+    """A run of a few seconds that measures, saves and draws at random on the way."""
+    return TrainConfig.model_validate(
+        {
+            "model": str(model), "data": str(data), "batch_size": 4, "iters": 12, "epochs": None,
+            "learning_rate": 1e-3, "steps_per_report": 1, "steps_per_eval": 4, "save_every": 4, "seed": 3,
+            "neutral_tokens": 0, "lora_parameters": {"rank": 2, "scale": 4.0, "dropout": 0.1},
+        }
+        | more
+    )  # fmt: skip
+
+
+def outcomes(folder: Path, kills: int, seed: int, only: str) -> Iterator[Outcome]:
+    """All faults, one kind after the other."""
+    chance = random.Random(seed)
+    model, data = write_model(folder / "model", layers=1), write_data(folder / "data")
+    whole = undisturbed(config_of(model, data), folder / "whole")
+    if "kill" in only or not only:
+        yield from kill.kills(whole, written(whole.config, folder / "counted"), folder, kills, chance)
+
+
+def main() -> int:
+    """Prints the table; 1 if a fault cost more than was promised."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=KILLS, help=f"how many in all ({KILLS})")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", default="", help="only faults of which this is a part of the name")
+    arguments = parser.parse_args()
+    began, found = time.monotonic(), []
+    print(HEAD, flush=True)
+    with tempfile.TemporaryDirectory(prefix="faults-", ignore_cleanup_errors=True) as place:
+        os.environ["LUTHIER_HOME"] = f"{place}/home"
+        for outcome in outcomes(Path(place), arguments.kills, arguments.seed, arguments.only):
+            found.append(outcome)
+            print(outcome.row(), flush=True)
+    minutes = (time.monotonic() - began) / 60
+    wrong = sum(not one.is_as_promised for one in found)
+    print(f"\n{sum(one.times for one in found):,} faults in {minutes:.0f} minutes; {wrong} kinds not as promised")
+    return bool(wrong)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
