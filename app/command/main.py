@@ -43,6 +43,7 @@ VERBS = {
         "app.command.remote.bundle", "a setup sealed for another machine: tokens, targets, a torch script"
     ),
     "remote": Verb("app.command.remote.remote", "a bundle on a host that ssh reaches: start, watch, stop, fetch"),
+    "hosts": Verb("app.command.remote.hosts", "whether the machines of a hostfile can train together"),
     "serve": Verb("app.command.tuned.serve", "a tuned model for programs that speak to OpenAI's, on this machine"),
     "merge": Verb("app.command.tuned.merge", "several adapters of one base become one, measured"),
     "models": Verb("app.command.model", "search, download, list and convert models"),

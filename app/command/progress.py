@@ -116,6 +116,7 @@ def started_line(said: event.Started) -> str:
         f"{said.train_examples:,} examples",
         f"{said.iterations:,} iterations ({epochs:.3g} {'epoch' if epochs == 1 else 'epochs'})",
         f"from iteration {said.iteration:,}" if said.iteration else "",
+        f"{said.replicas} replicas" if said.replicas > 1 else "",
     ]
     return " · ".join(part for part in parts if part)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -27,17 +28,25 @@ def resume(
         bool,
         typer.Option("--as-before", help="Put a changed config.yaml back as the run was trained with so far."),
     ] = False,
+    hosts: Annotated[
+        Path | None, typer.Option(help="Go on on the machines of this hostfile instead of those so far.")
+    ] = None,
+    replicas: Annotated[
+        int | None, typer.Option(min=1, help="Go on in so many processes on this machine; 1 is without others.")
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the run's events, one JSON object a line.")
     ] = False,
 ) -> int:
-    """Goes on with a run from its last saved state."""
-    from app.command.train import exit_code, follow
+    """Goes on with a run from its last saved state, on the machines that it was trained on."""
+    from app.command.train import chosen_hosts, exit_code, follow, put_hosts
     from app.core.protocol import event
     from app.core.protocol.event import read_events
     from app.core.protocol.job import TrainJob, write_job
 
     found = known_run(run)
+    if hosts is not None or replicas is not None:
+        put_hosts(found, chosen_hosts(hosts, replicas))
     if extend_by is not None:
         write_job(found.path, TrainJob(extend_to=extended_end(found, extend_by), as_before=as_before))
         return exit_code(follow(found, as_json=as_json))

@@ -17,6 +17,7 @@ from app.command import output
 if TYPE_CHECKING:
     from app.core.config.train_config import TrainConfig
     from app.core.protocol.event import Event, Failed
+    from app.core.replica.hostfile import Hostfile
     from app.core.run.folder import RunDir
 
 application = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -33,6 +34,13 @@ def train(
     trust_reward_file: Annotated[
         bool, typer.Option(help="The config's reward_functions_file may run: it is code that you have read.")
     ] = False,
+    hosts: Annotated[
+        Path | None,
+        typer.Option(help="Train on the machines of this hostfile (mlx.launch's), this one first."),
+    ] = None,
+    replicas: Annotated[
+        int | None, typer.Option(min=2, help="Train in so many processes on this machine, which share each batch.")
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the run's events, one JSON object a line.")
     ] = False,
@@ -44,18 +52,54 @@ def train(
     loaded = load_config(config)
     output.complain(loaded.problems)
     check_paths(loaded.config, config)
+    hostfile = chosen_hosts(hosts, replicas)
+    check_replicas(loaded.config, hostfile)
     if trust_reward_file and loaded.config.reward_functions_file:
         from app.core.system.reward_trust import trust
 
         trust(Path(loaded.config.reward_functions_file))
     new = run_dir is None or not run_dir.exists()
     run = make_run(with_name(loaded.config, loaded.named), run_dir)
+    put_hosts(run, hostfile)
     last = follow(run, as_json=as_json)
     code = exit_code(last)
     if code == 2 and new:
         # Nothing was trained: an empty run would only stand in the way of the next try at this place.
         shutil.rmtree(run.path)
     return code
+
+
+def chosen_hosts(hosts: Path | None, replicas: int | None) -> Hostfile | None:
+    """Where the replicas of a run are to be; None for one process. Raises `UnusableError`."""
+    from app.core.problem import Problem, UnusableError
+    from app.core.replica.hostfile import hosts_here, read_hostfile
+
+    if hosts is not None and replicas is not None:
+        raise UnusableError([Problem("hosts", "Give --hosts or --replicas: a hostfile says how many there are.")])
+    if hosts is not None:
+        return read_hostfile(hosts)
+    return hosts_here(replicas) if replicas is not None and replicas > 1 else None
+
+
+def check_replicas(config: TrainConfig, hostfile: Hostfile | None) -> None:
+    """Raises `UnusableError` for what several replicas cannot train."""
+    from app.core.problem import UnusableError
+    from app.core.replica.problem import replica_problems
+
+    if hostfile is not None and (problems := replica_problems(config, len(hostfile))):
+        raise UnusableError(problems)
+
+
+def put_hosts(run: RunDir, hostfile: Hostfile | None) -> None:
+    """Says in a run's folder where its replicas are; None: nowhere but here."""
+    from app.core.replica.hostfile import RUN_HOSTS, save_hostfile
+    from app.core.setup.config_file import load_config
+
+    check_replicas(load_config(run.config).config, hostfile)
+    if hostfile is None:
+        (run.path / RUN_HOSTS).unlink(missing_ok=True)
+    else:
+        save_hostfile(hostfile, run.path / RUN_HOSTS)
 
 
 def check_paths(config: TrainConfig, file: Path) -> None:

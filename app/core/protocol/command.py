@@ -131,9 +131,50 @@ class ScoreAnswers(Command):
     types: tuple[JsonValue, ...]
 
 
+class PackedArray(WirePart):
+    """An array of a batch: its kind of numbers, its shape, and its bytes (little-endian) in base64."""
+
+    dtype: Literal["int32", "float32"]
+    shape: tuple[int, ...]
+    data: Annotated[str, Field(repr=False)]
+
+
+class Share(Command):
+    """A replica's part of an iteration's batch: what it computes, with which random numbers; none at all is fine.
+
+    ``update`` says that the gradients of all replicas are exchanged then, and the weights updated.
+    """
+
+    command: Literal["share"] = "share"
+    iteration: int
+    update: bool
+    seed: Annotated[int, Field(ge=0)]
+    parts: tuple[dict[str, PackedArray], ...]
+
+
+class Reach(Command):
+    """Asks a replica to open a connection to the next one, to see whether there is a way."""
+
+    command: Literal["reach"] = "reach"
+
+
+class Join(Command):
+    """Asks a replica to join the others in one group; all are asked at the same time."""
+
+    command: Literal["join"] = "join"
+
+
+class Align(Command):
+    """Makes replicas alike: all take the ``state`` (weights and optimizer) of number 0. Or they ``collect`` what
+    each has added up since the last update at number 0, which may ``hand_out`` such sums again."""
+
+    command: Literal["align"] = "align"
+    what: Literal["state", "collect", "hand_out"]
+
+
 AnyCommand: TypeAlias = (
     Stop | Pause | Resume | Park | Save | Ask | LoadAdapters | ShowExample | SearchExamples | Configure | ReadRows
-    | SaveRows | GiveToken | ScoreAnswers
+    | SaveRows | GiveToken | ScoreAnswers | Share | Reach | Join | Align
 )  # fmt: skip
 _ADAPTER: TypeAdapter[AnyCommand] = TypeAdapter(Annotated[AnyCommand, Field(discriminator="command")])
 COMMANDS: dict[str, type[AnyCommand]] = {

@@ -103,6 +103,7 @@ class Started(Event):
     total_parameters: int = 0
     adapted_modules: int = 0
     batch_size: int = 1
+    replicas: int = 1
 
 
 class TrainReported(Event):

@@ -281,10 +281,36 @@ class RewardJob(Job):
     timeout_s: float
 
 
+class ReplicaJob(Job):
+    """Computes shares of the batches of a run that number 0 trains; ``number`` is this replica's, ``size`` all.
+
+    ``model`` is the base's folder (from the home folder on where it begins with ``~``), ``config`` the run's
+    concrete one. ``addresses`` are ``ip:port`` of each replica's connections, ``devices`` JACCL's RDMA devices.
+    """
+
+    task: Literal["replica"] = "replica"
+    number: Annotated[int, Field(ge=1)]
+    size: Annotated[int, Field(ge=2)]
+    model: str
+    config: dict[str, JsonValue] | None = None
+    backend: str
+    addresses: tuple[tuple[str, ...], ...]
+    devices: tuple[JsonValue, ...] = ()
+
+
+class HostsJob(Job):
+    """Starts a replica on each host of a hostfile (its content), compares versions and the model, joins them in one
+    group and measures how fast they exchange."""
+
+    task: Literal["hosts"] = "hosts"
+    hostfile: dict[str, JsonValue]
+    model: str
+
+
 AnyJob: TypeAlias = (
     TrainJob | ProbeJob | InspectJob | CheckJob | TokenizeJob | PreviewJob | RowsJob | GenerateJob | EvaluateJob
     | HubSearchJob | HubDownloadJob | HubLoginJob | ConvertJob | ExportJob | BundleJob | ServeJob | MergeJob
-    | BenchmarkJob | TrackJob | RewardJob
+    | BenchmarkJob | TrackJob | RewardJob | ReplicaJob | HostsJob
 )  # fmt: skip
 _ADAPTER: TypeAdapter[AnyJob] = TypeAdapter(Annotated[AnyJob, Field(discriminator="task")])
 JOBS: dict[str, type[AnyJob]] = {kind.model_fields["task"].default: kind for kind in get_args(AnyJob)}

@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-PROTOCOL_VERSION = 5
+PROTOCOL_VERSION = 6
 """The version of jobs, commands and events together.
 
 It grows by one with every change of theirs that the other end can see: a kind or a field that comes, goes or gets

@@ -7,7 +7,7 @@ an undisturbed one would have got, to the last token.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import mlx.core as mx
@@ -29,7 +29,8 @@ class Batch:
     both (rows · width,) or, where only some positions count, (k,) with ``positions`` int32 (k,) into the flattened
     inputs; ``segments`` int32 (rows, width) for packed rows (0 is padding).
     ``tokens`` are the real ones among the inputs, ``target_tokens`` those that are learned. What came up when the
-    batch was made is in ``figures`` (means) and ``samples`` (newly sampled answers).
+    batch was made is in ``figures`` (means) and ``samples`` (newly sampled answers). Where several replicas train,
+    ``split`` says how many of the parts each of them computes, one after the other.
     """
 
     parts: tuple[dict[str, mx.array], ...]
@@ -39,6 +40,7 @@ class Batch:
     shapes: tuple[Shape, ...]
     figures: dict[str, float] = field(default_factory=dict)
     samples: list[dict[str, Any]] = field(default_factory=list)
+    split: tuple[int, ...] = ()
 
     @property
     def positions(self) -> int:
@@ -135,6 +137,11 @@ def joined(pieces: Sequence[Batch]) -> Batch:
         sum(piece.examples for piece in pieces),
         tuple(shape for piece in pieces for shape in piece.shapes),
     )
+
+
+def shared(shares: Sequence[Batch]) -> Batch:
+    """A batch that several replicas compute, each its share; one without examples has no parts."""
+    return replace(joined(shares), split=tuple(len(share.parts) for share in shares))
 
 
 def _loss_arrays(

@@ -6,7 +6,7 @@ import numpy as np
 
 from app.core.config.train_config import Batching
 from app.worker.array import Ints
-from app.worker.batch.batch import Batch, assemble, joined
+from app.worker.batch.batch import Batch, assemble, joined, shared
 from app.worker.batch.examples import Examples
 from app.worker.batch.order import FileOrder, OrderedPlan, shuffled_order
 from app.worker.batch.piece import PLANNED_OF_EPOCH, Cutter
@@ -23,6 +23,7 @@ from app.worker.batch.shape import (
 
 # Batches of one epoch that the shapes are planned from; more tell nothing new.
 PLANNED_BATCHES = 5_000
+_NO_BATCH = Batch((), 0, 0, 0, ())  # the share of a replica that a short batch leaves nothing for
 
 
 class BatchPlan(OrderedPlan):
@@ -32,6 +33,7 @@ class BatchPlan(OrderedPlan):
     ``costs`` decide what is worth padding.
     ``stock_padding`` reproduces mlx-lm to the token: its widths, and the padding target that it learns in every
     padded row. It exists to prove that the two trainers agree.
+    Of several ``replicas`` each computes a share of every batch, of about as many positions as the others'.
     """
 
     is_ahead = True
@@ -47,9 +49,11 @@ class BatchPlan(OrderedPlan):
         costs: Costs | None = None,
         file_order: FileOrder | None = None,
         stock_padding: bool = False,
+        replicas: int = 1,
     ) -> None:
         self.examples = examples
         self.size = min(batch_size, len(examples))
+        self._replicas = replicas
         self._batching = batching
         self._seed = seed
         self._file_order = file_order or FileOrder(len(examples), self.size, seed, 0, 1)
@@ -60,12 +64,15 @@ class BatchPlan(OrderedPlan):
         if self.is_cut:
             widest = examples.max_length - 1
             epochs = map(self.order, range(PLANNED_EPOCHS))
-            batches = [numbers for order in epochs for numbers in order[:PLANNED_OF_EPOCH]]
+            batches = [
+                one for order in epochs for numbers in order[:PLANNED_OF_EPOCH] for one in self._shares(numbers)
+            ]
             self._cutter = Cutter(examples.inputs, examples.targets, widest, self._costs, batches)
         elif batching != "file_order":
-            largest = rounded(self.size, int(examples.inputs.max()), 0, examples.max_length - 1)
+            largest = rounded(self._rows, int(examples.inputs.max()), 0, examples.max_length - 1)
             largest = largest._replace(targets=largest.positions)
-            needs = map(self._need, self.order(0)[:PLANNED_BATCHES])
+            shares = [one for numbers in self.order(0)[:PLANNED_BATCHES] for one in self._shares(numbers)]
+            needs = map(self._need, shares)
             self._table = plan_shapes(
                 needs, largest, self._costs, worthwhile(PLANNED_EPOCHS * self.batches_per_epoch)
             )
@@ -95,14 +102,41 @@ class BatchPlan(OrderedPlan):
 
     def batch(self, iteration: int) -> Batch:
         """The batch of iteration 1, 2, …"""
-        return self._assemble(self._numbers(iteration))
+        numbers = self._numbers(iteration)
+        if self._replicas == 1:
+            return self._assemble(numbers)
+        shares = [self._assemble(one) if len(one) else _NO_BATCH for one in self._dealt(numbers)]
+        return shared(shares)
+
+    @property
+    def _rows(self) -> int:
+        """The most examples of a batch that are computed together, where it is not cut."""
+        return -(-self.size // self._replicas)
+
+    def _shares(self, numbers: Ints) -> list[Ints]:
+        """Those that hold examples."""
+        return [one for one in self._dealt(numbers) if len(one)]
+
+    def _dealt(self, numbers: Ints) -> list[Ints]:
+        """A batch dealt out to the replicas: the longest first, each to the one that has least to do so far."""
+        if self._replicas == 1:
+            return [numbers]
+        hands: list[list[int]] = [[] for _ in range(self._replicas)]
+        work = [0] * self._replicas
+        most = len(numbers) if self.is_cut else self._rows  # else a share's rows would not fit the shapes
+        for place in np.argsort(-self.examples.inputs[numbers], kind="stable"):
+            room = [i for i in range(self._replicas) if len(hands[i]) < most]
+            least = min(room, key=lambda i: (work[i], i))
+            hands[least].append(int(numbers[place]))
+            work[least] += int(self.examples.inputs[numbers[place]])
+        return [np.array(hand, np.int64) for hand in hands]
 
     def _need(self, numbers: Ints) -> Shape:
         inputs, targets = self.examples.inputs[numbers], int(self.examples.targets[numbers].sum())
         widest = self.examples.max_length - 1
         if self._batching == "pack":
             return rounded(*best_rows(inputs, self._costs), targets)
-        return rounded(self.size, int(inputs.max()), targets, widest)
+        return rounded(self._rows, int(inputs.max()), targets, widest)
 
     def _assemble(self, numbers: Ints) -> Batch:
         if self._cutter is not None:

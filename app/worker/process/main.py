@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import os
-import sys
 import traceback
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -14,7 +12,6 @@ from typing import Any
 
 from filelock import Timeout
 
-from app import __version__
 from app.core.export.format import HUB
 from app.core.model.hub import HUB_TASKS
 from app.core.problem import TaskError, UnusableError
@@ -25,6 +22,7 @@ from app.core.run.folder import RunDir
 from app.core.system.leftover import sweep, sweep_all
 from app.worker.process.channel import Channel
 from app.worker.process.failure import told_failure
+from app.worker.process.hello import hello
 from app.worker.process.orphan import end_when_orphaned
 
 # `task(channel, job_dir, job)`, each with the job of its own name: `JOBS` says which.
@@ -52,6 +50,8 @@ TASKS = {
     "benchmark": "app.worker.benchmark.task:benchmark",
     "track": "app.worker.tracker.task:track",
     "reward": "app.worker.rollout.reward_process:serve_rewards",
+    "replica": "app.worker.replica.task:serve_shares",
+    "hosts": "app.worker.replica.host_check:check_hosts",
 }
 
 
@@ -109,23 +109,3 @@ def _cut_off_from_hub() -> None:
     """Training, generation and inspection never ask the hub anything: a model is here, or it is not."""
     for variable in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE"):
         os.environ[variable] = "1"
-
-
-def hello(task: str) -> event.Hello:
-    """The first event: versions, device, memory."""
-    import mlx.core as mx
-
-    from app.worker.process.gauge import memory_sizes
-
-    info: dict[str, Any] = dict(mx.device_info())
-    memory, working_set = memory_sizes()
-    versions = {"luthier": __version__, "python": sys.version.split()[0], "mlx": importlib.metadata.version("mlx")}
-    versions["mlx-lm"] = importlib.metadata.version("mlx-lm")
-    return event.Hello(
-        task=task,
-        versions=versions,
-        device=str(info.get("device_name") or info.get("architecture") or mx.default_device()),
-        memory_gb=memory / 1e9,
-        working_set_gb=working_set / 1e9,
-        pid=os.getpid(),
-    )

@@ -1,6 +1,7 @@
 """The checkpoint: everything that an exact resume needs, in one folder that is complete or absent.
 
-``state/NNNNNNN/`` holds ``arrays.safetensors`` (trained weights, optimizer, gradients in accumulation) and
+``state/NNNNNNN/`` holds ``arrays.safetensors`` (trained weights, optimizer, gradients in accumulation: those of
+each replica where several train) and
 ``state.json`` (random state, counters, early stopping, losses not yet reported, what the batches follow from), and
 ``digests.json`` says what the two were when they were written. It is written under another name and renamed when
 all of it is on disk; the older one goes afterwards.
@@ -12,6 +13,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,13 +25,15 @@ from mlx.utils import tree_flatten, tree_unflatten
 
 from app.core.json_text import parsed_json
 from app.core.problem import Problem, UnusableError
+from app.worker.array import Arrays
 from app.worker.model.loading import differences, trainable
-from app.worker.train.step import Accumulated, Step
+from app.worker.train.step import SUM_WEIGHT, Accumulated, Step
 
 FORMAT = 2
 READ_FORMATS = (1, FORMAT)  # 1 has no digests
 ARRAYS, STATE, DIGESTS = "arrays.safetensors", "state.json", "digests.json"
 WRITING = ".writing"
+REPLICA = "replica"  # and its number, before the names of what it has accumulated
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +46,38 @@ class Checkpoint:
 
 
 def save_checkpoint(
-    folder: Path, iteration: int, model: nn.Module, optimizer: optim.Optimizer, step: Step, state: dict[str, Any]
+    folder: Path,
+    iteration: int,
+    model: nn.Module,
+    optimizer: optim.Optimizer,
+    step: Step,
+    state: dict[str, Any],
+    others: Sequence[Arrays] = (),
 ) -> Path:
-    """Writes the state after ``iteration`` iterations; returns its folder."""
-    arrays = {f"model.{name}": array for name, array in trainable(model).items()}
-    arrays |= {f"optimizer.{name}": array for name, array in tree_flatten(optimizer.state)}
+    """Writes the state after ``iteration`` iterations; returns its folder. ``others`` are what the other replicas
+    have accumulated."""
+    arrays = trained_state(model, optimizer)
     if step.accumulated is not None:
-        arrays |= {f"gradient.{name}": array for name, array in tree_flatten(step.accumulated.gradient)}
-        arrays["weight"] = step.accumulated.weight
+        arrays |= step.accumulated.arrays()
+    for number, sums in enumerate(others, start=1):
+        arrays |= {f"{REPLICA}{number}.{name}": array for name, array in sums.items()}
     random_state: Any = mx.random.state
     high, low = (int(word) for word in random_state[0].tolist())
     tree = {"format": FORMAT, "iteration": iteration, "random": (high << 32) | low} | state
     return _write(folder, f"{iteration:07d}", arrays, json.dumps(tree))
+
+
+def trained_state(model: nn.Module, optimizer: optim.Optimizer) -> Arrays:
+    """The trained weights and the optimizer's state, by name."""
+    arrays = {f"model.{name}": array for name, array in trainable(model).items()}
+    return arrays | {f"optimizer.{name}": array for name, array in tree_flatten(optimizer.state)}
+
+
+def take_state(arrays: Arrays, model: nn.Module, optimizer: optim.Optimizer) -> None:
+    """Puts them back, in place: a step may hold on to both."""
+    model.load_weights(list(_part(arrays, "model.").items()), strict=False)
+    _put(optimizer.state, tree_unflatten(list(_part(arrays, "optimizer.").items())))
+    mx.eval(model.parameters(), optimizer.state)
 
 
 def _write(folder: Path, name: str, arrays: dict[str, mx.array], text: str) -> Path:
@@ -145,31 +169,30 @@ def damaged(folder: Path, reason: str) -> UnusableError:
     return UnusableError([Problem("", said, hint=f"{hint}.")])
 
 
-def restore(checkpoint: Checkpoint, model: nn.Module, optimizer: optim.Optimizer) -> Accumulated | None:
-    """Puts weights, optimizer and random state back; returns the gradients that were in accumulation.
+def restore(checkpoint: Checkpoint, model: nn.Module, optimizer: optim.Optimizer) -> list[Accumulated]:
+    """Puts weights, optimizer and random state back; returns the gradients that were in accumulation, if any: those
+    of each replica that trained.
 
     It must come before the step is made, which holds on to the optimizer's state.
     Raises `UnusableError` if the state is of other weights than the model trains.
     """
-    weights = _part(checkpoint, "model.")
+    weights = _part(checkpoint.arrays, "model.")
     if problems := differences(weights, trainable(model)):
         said = f"The saved state does not fit the config: {problems[0]}."
         raise UnusableError([Problem("lora_parameters", said, hint="Put config.yaml back as it was.")])
-    model.load_weights(list(weights.items()), strict=False)
     optimizer.init(model.trainable_parameters())
-    _put(optimizer.state, tree_unflatten(list(_part(checkpoint, "optimizer.").items())))
+    take_state(checkpoint.arrays, model, optimizer)
     mx.random.seed(checkpoint.state["random"])
-    mx.eval(model.parameters(), optimizer.state)
-    gradient = _part(checkpoint, "gradient.")
-    if not gradient:
-        return None
-    return Accumulated(tree_unflatten(list(gradient.items())), checkpoint.arrays["weight"])
+    if SUM_WEIGHT not in checkpoint.arrays:
+        return []
+    found = [Accumulated.of(checkpoint.arrays)]
+    while others := _part(checkpoint.arrays, f"{REPLICA}{len(found)}."):
+        found.append(Accumulated.of(others))
+    return found
 
 
-def _part(checkpoint: Checkpoint, prefix: str) -> dict[str, mx.array]:
-    return {
-        name.removeprefix(prefix): array for name, array in checkpoint.arrays.items() if name.startswith(prefix)
-    }
+def _part(arrays: Arrays, prefix: str) -> Arrays:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
 def _put(into: Any, values: Any) -> None:

@@ -25,6 +25,8 @@ from app.core.problem import Problem, Severity, UnusableError, errors
 from app.core.protocol import event
 from app.core.protocol.job import TrainJob
 from app.core.protocol.program import compiles_kernels
+from app.core.replica.hostfile import RUN_HOSTS, Hostfile, read_hostfile
+from app.core.replica.problem import replica_problems
 from app.core.run.folder import RunDir
 from app.core.setup.check import check_config
 from app.core.setup.chosen_method import method_of
@@ -38,6 +40,7 @@ from app.core.target.selection import Selection, resolve
 from app.worker.batch import pack
 from app.worker.batch.shape import Costs
 from app.worker.batch.step_count import planned_costs
+from app.worker.exchange.team import Team
 from app.worker.model.head import Head, NoHead, find_head
 from app.worker.model.inspect import inspect_model
 from app.worker.model.loading import describe, grad_checkpoint, load_model, make_trainable, parameter_counts
@@ -68,7 +71,8 @@ IMPORTS_AT_MOST_S = 5.0
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """What the loop runs on. ``fingerprint`` names the tokenized data, for a resume to recognize; ``steps`` and
-    ``extent`` are what the run does, of a model that is an ``inspection``."""
+    ``extent`` are what the run does, of a model that is an ``inspection``; ``team`` are the replicas of a run that
+    several train."""
 
     config: TrainConfig
     model: nn.Module
@@ -82,6 +86,7 @@ class Prepared:
     steps: StepPlan
     extent: Extent
     prepared_s: float
+    team: Team | None = None
 
     def meter(self) -> PaceMeter:
         """Measures the run's pace, beginning with what the preparation took."""
@@ -96,13 +101,15 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class PreparedRows:
-    """Everything of a run that is settled before its model's weights are read; ``config`` is concrete."""
+    """Everything of a run that is settled before its model's weights are read; ``config`` is concrete. The
+    ``hostfile`` is there where several replicas train."""
 
     config: TrainConfig
     inspection: Inspection
     selection: Selection
     rows: TrainingData
     tokenizer: Any
+    hostfile: Hostfile | None = None
 
 
 def prepare_rows(channel: Channel, control: Control, run: RunDir, job: TrainJob) -> PreparedRows:
@@ -111,6 +118,10 @@ def prepare_rows(channel: Channel, control: Control, run: RunDir, job: TrainJob)
     Raises `UnusableError`, or `StoppedError` when asked to stop.
     """
     config = load_config(run.config).config
+    hostfile = read_hostfile(run.path / RUN_HOSTS) if (run.path / RUN_HOSTS).exists() else None
+    replicas = len(hostfile) if hostfile is not None else 1
+    if found := _replica_refusals(config, job, replicas):
+        raise UnusableError(found)
     channel.emit(event.Progressed(phase="Reading the model"))
     model_path = locate_model(config.model)
     inspection = inspect_model(model_path)
@@ -128,7 +139,7 @@ def prepare_rows(channel: Channel, control: Control, run: RunDir, job: TrainJob)
     config = config.with_value("template_date", held_day(tokenizer))
     around = Surroundings(
         channel, control, run.path, job,
-        lambda phase: reported_progress(channel, phase, control.raise_if_stopped), tokenizer,
+        lambda phase: reported_progress(channel, phase, control.raise_if_stopped), tokenizer, replicas,
     )  # fmt: skip
     rows = TRAINING_DATA[method_of(config).data](around, config, data)
     control.raise_if_stopped()
@@ -137,7 +148,15 @@ def prepare_rows(channel: Channel, control: Control, run: RunDir, job: TrainJob)
         said = f"The run is shorter ({config.iters}) than one gradient accumulation: it makes a single step."
         around.warn(said, "Lower the gradient accumulation, or train for longer.")
     save_config(config, run.config)
-    return PreparedRows(config, inspection, selection, rows, tokenizer)
+    return PreparedRows(config, inspection, selection, rows, tokenizer, hostfile)
+
+
+def _replica_refusals(config: TrainConfig, job: TrainJob, replicas: int) -> list[Problem]:
+    """What they cannot train; mlx-lm's padding depends on which rows stand together."""
+    found = replica_problems(config, replicas)
+    if replicas > 1 and job.stock_padding:
+        found.append(Problem("", "mlx-lm's own padding is for one process."))
+    return found
 
 
 def prepare(channel: Channel, control: Control, run: RunDir, job: TrainJob) -> Prepared:
@@ -150,8 +169,25 @@ def prepare(channel: Channel, control: Control, run: RunDir, job: TrainJob) -> P
     config, inspection, selection, rows = found.config, found.inspection, found.selection, found.rows
     steps = _planned_steps(rows, config, inspection)
     extent = extent_of(config, config.iters, len(rows), rows.valid_examples())
-    channel.emit(_estimated(inspection, config, selection, steps, extent))
+    said = _estimated(inspection, config, selection, steps, extent)
+    if found.hostfile is not None:  # what is known of this kind of run is one machine's pace
+        said = said.model_copy(update={"seconds": None, "time_parts": {}, "is_most": False})
+    channel.emit(said)
+    team = Team(channel, found.hostfile, Path(config.model), config) if found.hostfile is not None else None
+    try:
+        return _loaded(channel, control, found, steps, extent, team, began)
+    except BaseException:
+        if team is not None:
+            team.close()
+        raise
 
+
+def _loaded(
+    channel: Channel, control: Control, found: PreparedRows, steps: StepPlan, extent: Extent, team: Team | None,
+    began: float,
+) -> Prepared:  # fmt: skip
+    """The rest of it, with the weights."""
+    config, inspection, selection, rows = found.config, found.inspection, found.selection, found.rows
     channel.emit(event.Progressed(phase="Loading the weights"))
     model, _ = load_model(Path(config.model))
     control.raise_if_stopped()
@@ -159,12 +195,14 @@ def prepare(channel: Channel, control: Control, run: RunDir, job: TrainJob) -> P
     print(describe(config, inspection.num_layers, selection.matrices), file=sys.stderr, flush=True)
     if config.fine_tune_type != "full":
         print(selection.names_line, file=sys.stderr, flush=True)
-    head = _head(model, config)
+    head = training_head(model, config)
     parts = rows.parts(model, head, config, _costs(model, head))
     optimizer = build_optimizer(config)
+    if team is not None:
+        parts.resources.callback(team.close)
     return Prepared(
         config, model, head, found.tokenizer, optimizer, selection, rows.fingerprint(), parts, inspection, steps,
-        extent, time.perf_counter() - began,
+        extent, time.perf_counter() - began, team,
     )  # fmt: skip
 
 
@@ -219,7 +257,7 @@ def _warn(channel: Channel, problems: Iterable[Problem]) -> None:
         channel.emit(event.Warned(message=sentence))
 
 
-def _head(model: nn.Module, config: TrainConfig) -> Head | NoHead:
+def training_head(model: nn.Module, config: TrainConfig) -> Head | NoHead:
     """How the loss takes the model, which computes as the config wants from here on."""
     head = find_head(model)
     said = f"apart: {head.description}" if isinstance(head, Head) else f"in one piece, because {head.reason}"

@@ -10,6 +10,7 @@ take minutes).
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,13 @@ def provenance(config: TrainConfig, model: Path) -> dict[str, Any]:
         "model": {key: value for key, value in read_config(model).items() if key not in _NOTES},
         "weights": {file.name: _sampled(file) for file in weight_files(model)},
     }
+
+
+def model_digests(model: Path) -> dict[str, str]:
+    """Of the model in a folder: a digest of its config.json, and one of each weight file."""
+    values = {key: value for key, value in read_config(model).items() if key not in _NOTES}
+    config = hashlib.blake2b(json.dumps(values, sort_keys=True).encode(), digest_size=16).hexdigest()
+    return {"config.json": config} | {file.name: _sampled(file) for file in weight_files(model)}
 
 
 def config_changes(kept: dict[str, Any], now: TrainConfig) -> list[str]:

@@ -1,7 +1,8 @@
 """The training step: loss and gradient of one batch, compiled, and the update they add up to.
 
 Over an accumulation the gradient is the one of all its tokens: each batch's mean counts by its tokens, so uneven
-batches weigh what they hold.
+batches weigh what they hold. Where several replicas train, each adds up its own shares; the sums are exchanged
+outside of what is compiled, once an update, and divided by the tokens of all.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from typing import Any
 import mlx.core as mx
 import mlx.nn as nn
 import mlx.optimizers as optim
-from mlx.utils import tree_flatten, tree_map
+from mlx.utils import tree_flatten, tree_map, tree_unflatten
 
 from app.worker.array import Arrays
+from app.worker.exchange.group import ReplicaGroup
 from app.worker.objective.objective import Objective
 
 Tree = Any  # mlx's nested dicts and lists of arrays
+GRADIENT, SUM_WEIGHT = "gradient.", "weight"  # what sums are called
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +40,26 @@ class Accumulated:
     gradient: Tree
     weight: mx.array
 
+    def arrays(self) -> Arrays:
+        """By name, as a saved state holds them."""
+        return {f"{GRADIENT}{name}": array for name, array in tree_flatten(self.gradient)} | {
+            SUM_WEIGHT: self.weight
+        }
+
+    @classmethod
+    def of(cls, arrays: Arrays) -> Accumulated:
+        """The same, back."""
+        named = [(name.removeprefix(GRADIENT), one) for name, one in arrays.items() if name.startswith(GRADIENT)]
+        return cls(tree_unflatten(named), arrays[SUM_WEIGHT])
+
 
 class Step:
     """Runs iterations on a model. Its whole state is the model's, the optimizer's, ``accumulated`` and mx.random's.
 
     ``clip`` bounds the gradient's global norm (0: unbounded). ``is_cut`` where batches may come in several parts,
-    which are added up like the batches of an accumulation.
+    which are added up like the batches of an accumulation. ``group`` are the replicas that take part: each is given
+    its own parts (none is fine), and all get the same loss, norm and weights. ``weight`` is what all of them
+    trained in the last iteration (of supervised batches: tokens).
     """
 
     def __init__(
@@ -54,12 +71,15 @@ class Step:
         accumulation: int = 1,
         clip: float = 0.0,
         is_cut: bool = False,
+        group: ReplicaGroup | None = None,
     ) -> None:
         self.accumulated: Accumulated | None = None
+        self.weight = mx.array(0.0)
+        self._group = group
         self._model = model
         self._optimizer = optimizer
         self._clip = clip
-        self._adds_up = accumulation > 1 or is_cut
+        self._adds_up = accumulation > 1 or is_cut or group is not None
         self._gradient = nn.value_and_grad(model, _mean(objective))
         self._state = [model.state, optimizer.state, mx.random.state]
         self._whole = self._compiled(self._whole_step)
@@ -78,8 +98,9 @@ class Step:
         return StepOutcome(loss, norm, figures)
 
     def _accumulate(self, parts: Sequence[Arrays], *, update: bool) -> tuple[mx.array, mx.array | None, Arrays]:
-        sums = self.accumulated or self._nothing()
-        self.accumulated = None
+        sums = self.accumulated or self.nothing()
+        if self._group is None:
+            self.accumulated = None  # a lost exchange leaves everything as it was; here there is none
         done: list[tuple[mx.array, mx.array, Arrays]] = []
         for arrays in parts:
             loss, weight, figures, *total = self._part(arrays, sums.gradient, sums.weight)
@@ -87,13 +108,33 @@ class Step:
             # Begun before the next one is built: else MLX may compute both at once and hold what both need.
             mx.async_eval(loss, weight, figures, total, self._state)
             done.append((loss, weight, figures))
-        loss, figures = _together(done)
-        if not update:
-            self.accumulated = sums
-            return loss, None, figures
-        return loss, self._update(sums.gradient, sums.weight), figures
+        if self._group is not None:
+            loss, figures, sums = self._exchanged(self._group, done, sums, update=update)
+        else:
+            loss, figures = _together(done)
+        self.accumulated = None if update else sums
+        return loss, self._update(sums.gradient, sums.weight) if update else None, figures
 
-    def _nothing(self) -> Accumulated:
+    def _exchanged(
+        self,
+        group: ReplicaGroup,
+        done: Sequence[tuple[mx.array, mx.array, Arrays]],
+        sums: Accumulated,
+        *,
+        update: bool,
+    ) -> tuple[mx.array, Arrays, Accumulated]:
+        """The iteration's mean loss and figures over all replicas, and for an update the sums of all."""
+        nothing = mx.array(0.0)
+        own = {"loss": sum((loss * weight for loss, weight, _ in done), nothing)}
+        own[SUM_WEIGHT] = sum((weight for _, weight, _ in done), nothing)
+        found = group.summed(own | (_together(done)[1] if done else {}))
+        if update:
+            sums = Accumulated.of(group.summed(sums.arrays()))
+        self.weight = found.pop(SUM_WEIGHT)
+        return found.pop("loss") / mx.maximum(self.weight, 1), found, sums
+
+    def nothing(self) -> Accumulated:
+        """What there is right after an update."""
         return Accumulated(tree_map(mx.zeros_like, self._model.trainable_parameters()), mx.array(0.0))
 
     def _compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -123,6 +164,19 @@ class Step:
             gradient = tree_map(lambda part: part * factor.astype(part.dtype), gradient)
         self._optimizer.update(self._model, gradient)
         return norm
+
+
+def sum_of(sums: Sequence[Accumulated]) -> Accumulated:
+    """What several replicas accumulated, as if one had."""
+    total = sums[0].arrays()
+    for more in sums[1:]:
+        total = {name: array + more.arrays()[name] for name, array in total.items()}
+    return Accumulated.of(total)
+
+
+def nothing_like(sums: Accumulated) -> Accumulated:
+    """Nothing accumulated yet."""
+    return Accumulated.of({name: mx.zeros_like(array) for name, array in sums.arrays().items()})
 
 
 def _together(parts: Sequence[tuple[mx.array, mx.array, Arrays]]) -> tuple[mx.array, Arrays]:

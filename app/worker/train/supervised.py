@@ -64,7 +64,10 @@ class SupervisedData(TrainingData):
     def plan(self, config: TrainConfig, costs: Costs | None = None) -> BatchPlan:
         """Which examples form which batch."""
         stock_padding = self._around.job.stock_padding
-        return _batches(config, self.examples, self.valid, costs or Costs(), stock_padding=stock_padding)
+        return _batches(
+            config, self.examples, self.valid, costs or Costs(), stock_padding=stock_padding,
+            replicas=self._around.replicas,
+        )  # fmt: skip
 
     def parts(self, _model: nn.Module, head: Head | NoHead, config: TrainConfig, costs: Costs) -> LoopParts:
         return LoopParts(
@@ -104,6 +107,7 @@ def _batches(
     costs: Costs,
     *,
     stock_padding: bool,
+    replicas: int,
 ) -> BatchPlan:
     measured = len(valid) if valid is not None else 0
     order = FileOrder(
@@ -117,6 +121,7 @@ def _batches(
         costs=costs,
         file_order=order,
         stock_padding=stock_padding,
+        replicas=replicas,
     )
 
 

@@ -20,13 +20,15 @@ from app.core.protocol.command import Park, Resume, Save
 from app.core.protocol.event import read_events
 from app.core.protocol.job import AS_BEFORE, TrainJob
 from app.core.protocol.program import compiles_kernels
-from app.core.quantity import bytes_text
+from app.core.quantity import bytes_text, plural
 from app.core.run.folder import RunDir
 from app.core.setup.config_file import load_config, save_config
 from app.core.setup.speed import keep_pace, speed_key
 from app.core.tracker.tracking import LOG_FOLDER, Tracking
-from app.worker.array import scalar
+from app.worker.array import Arrays, scalar
 from app.worker.batch.batch import Batch
+from app.worker.exchange.group import LostReplicaError
+from app.worker.exchange.team import Team
 from app.worker.model.loading import parameter_counts, trainable
 from app.worker.model.soundness import UnsoundWeightsError, unsound_base
 from app.worker.neutral.forgetting import Forgetting, forgetting
@@ -34,18 +36,26 @@ from app.worker.objective.validation import Measurement
 from app.worker.process.channel import Channel
 from app.worker.process.control import ENDING, Control, StoppedError
 from app.worker.process.held_folder import HeldFolder
+from app.worker.process.hello import hello
 from app.worker.process.log import logged_to
 from app.worker.process.progress import reported_progress
 from app.worker.process.room import MAKE_ROOM, Room, full_text, is_full
 from app.worker.rollout.held_out import UNASKED, SpokenAnswers
 from app.worker.train.alarm import Alarms
-from app.worker.train.checkpoint import Checkpoint, damaged, load_checkpoint, restore, save_checkpoint
+from app.worker.train.checkpoint import (
+    Checkpoint,
+    damaged,
+    load_checkpoint,
+    restore,
+    save_checkpoint,
+    trained_state,
+)
 from app.worker.train.guard import LossVerdict
 from app.worker.train.kept_weights import KeptWeights
 from app.worker.train.preparation import Prepared, prepare
-from app.worker.train.provenance import config_changes, model_changes, provenance
+from app.worker.train.provenance import config_changes, model_changes, model_digests, provenance
 from app.worker.train.report import Report
-from app.worker.train.step import Step, StepOutcome
+from app.worker.train.step import Accumulated, Step, StepOutcome, nothing_like, sum_of
 from app.worker.train.trade import Trade, Weighed
 
 # A report is due every `steps_per_report` iterations, and sooner where iterations are slow: a chart should move.
@@ -68,6 +78,8 @@ def train(channel: Channel, job_dir: Path, job: TrainJob) -> None:
                 channel, run.path, prepared.config, prepared.model, prepared.head, prepared.tokenizer,
                 prepared.steps.most_positions(prepared.config), control.is_stopping,
             )  # fmt: skip
+            if prepared.team is not None:
+                _join(channel, control, prepared.team, Path(prepared.config.model))
         except StoppedError:
             iteration = checkpoint.iteration if checkpoint else 0
             channel.emit(event.Finished(reason="stopped", iteration=iteration, message="Stopped before training."))
@@ -81,6 +93,16 @@ def train(channel: Channel, job_dir: Path, job: TrainJob) -> None:
                 reason = f"{type(error).__name__}: {error}"
                 raise damaged(run.state / f"{checkpoint.iteration:07d}", reason) from error
             training.run()
+
+
+def _join(channel: Channel, control: Control, team: Team, model: Path) -> None:
+    """Waits for the other replicas; where they do not come, they are ended before it is said why."""
+    channel.emit(event.Progressed(phase="Waiting for the other replicas"))
+    try:
+        team.join(hello("train").versions, model_digests(model), control.raise_if_stopped)
+    except BaseException:
+        team.close()
+        raise
 
 
 @contextmanager
@@ -166,6 +188,7 @@ class _Training:
         self.batches = prepared.parts.batches
         self.valid = prepared.parts.valid
         self.selection = prepared.selection
+        self.team = prepared.team
         self.fingerprint = prepared.fingerprint
         self.provenance = provenance(self.config, Path(self.config.model))
         self.folder = HeldFolder(run.path)
@@ -187,7 +210,7 @@ class _Training:
         self.grad_norm = math.nan
         self.model.train()
         self.optimizer.init(self.model.trainable_parameters())
-        accumulated = self._restore(checkpoint) if checkpoint else None
+        accumulated = self._restore(checkpoint) if checkpoint else []
         self.step = Step(
             self.model,
             self.optimizer,
@@ -195,14 +218,31 @@ class _Training:
             accumulation=self.config.grad_accumulation_steps,
             clip=self.config.max_grad_norm,
             is_cut=self.batches.is_cut,
+            group=self.team.group if self.team is not None else None,
         )
-        self.step.accumulated = accumulated
+        self._begin_from(accumulated)
+
+    def _begin_from(self, accumulated: list[Accumulated]) -> None:
+        """Takes up the sums that a saved state held, and makes the other replicas like this one.
+
+        Where there are as many replicas as there were, each has its own again; else all of them are this one's.
+        """
+        replicas = self.team.size if self.team is not None else 1
+        if accumulated and len(accumulated) != replicas:
+            accumulated = [sum_of(accumulated)]
+        self.step.accumulated = accumulated[0] if accumulated else None
+        if self.team is None:
+            return
+        self.team.align(trained_state(self.model, self.optimizer))
+        if accumulated:
+            others = accumulated[1:] or [nothing_like(accumulated[0])] * (replicas - 1)
+            self.team.hand_out([one.arrays() for one in others])
 
     # -- the loop -------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
         """Trains to the end, or to where it stops early, is stopped, or diverges (raises `TaskError`)."""
-        _use_memory_well()
+        use_memory_well()
         self.room.take(self._bytes_at_the_end())
         self._emit_started()
         try:
@@ -240,7 +280,7 @@ class _Training:
                 self.meter.sampling(batch, built - began)
             entering = self.kept.entering(iteration)
             update = iteration % config.grad_accumulation_steps == 0 or iteration == last
-            outcome = self.step(batch.parts, update=update)
+            outcome = self._step(iteration, batch, update=update)
             # The next batch is put together while this one is computed.
             following = self.batches.batch(iteration + 1) if self.batches.is_ahead and iteration < last else None
             loss = scalar(outcome.loss)
@@ -266,6 +306,31 @@ class _Training:
             if self.control.take_park() and iteration < last:
                 return "paused"
         return "completed"
+
+    def _step(self, iteration: int, batch: Batch, *, update: bool) -> StepOutcome:
+        if self.team is None:
+            return self.step(batch.parts, update=update)
+        before: Any = mx.random.state
+        high, low = (int(word) for word in before[0].tolist())
+        try:
+            outcome = self.step(self.team.share(iteration, batch, update=update), update=update)
+        except LostReplicaError as error:
+            mx.random.seed((high << 32) | low)
+            raise self._left_alone(self.team) from error
+        self.team.check(iteration, scalar(self.step.weight), batch)
+        return outcome
+
+    def _left_alone(self, team: Team) -> TaskError:
+        """Saves what is whole when another replica is gone. In the middle of an accumulation that is the state that
+        was saved last: what the others had added up is gone with the group."""
+        problem = team.lost()
+        self.team = None
+        if self.step.accumulated is None and self.iteration:
+            self._save()
+        saved = max((int(one.name) for one in self.run_dir.state.glob("[0-9]*") if one.name.isdecimal()), default=0)
+        kept = f"The run is saved at iteration {saved:,}." if saved else "Nothing was saved yet."
+        hint = f"{problem.hint} Resume the run when all are there again.".strip() if saved else problem.hint
+        return TaskError(f"{problem.message} {kept}", hint, self.iteration)
 
     def _batch(self, iteration: int) -> Batch | None:
         """The batch of an iteration; None if stop was asked for while answers to it were sampled."""
@@ -403,10 +468,16 @@ class _Training:
             "guard": self.guard.state(),
             "rollouts": self.batches.state(),
             "trade": self.trade.state(),
+            "replicas": self.team.size if self.team is not None else 1,
         } | self.kept.state()
-        save_checkpoint(self.run_dir.state, self.iteration, self.model, self.optimizer, self.step, state)
+        others: list[Arrays] = []
+        if self.team is not None:
+            self.team.align(trained_state(self.model, self.optimizer))
+            if self.step.accumulated is not None:
+                others = self.team.collected(self.step.accumulated.arrays())
+        save_checkpoint(self.run_dir.state, self.iteration, self.model, self.optimizer, self.step, state, others)
 
-    def _restore(self, checkpoint: Checkpoint) -> Any:
+    def _restore(self, checkpoint: Checkpoint) -> list[Accumulated]:
         state = checkpoint.state
         if state["fingerprint"] != self.fingerprint:
             said = "The data are not those that the run was trained on so far; it cannot go on exactly."
@@ -420,6 +491,10 @@ class _Training:
         self.trade.restore(state.get("trade"))
         accumulated = restore(checkpoint, self.model, self.optimizer)
         self.kept.restore(state, self.iteration)
+        before, now = state.get("replicas", 1), self.team.size if self.team is not None else 1
+        if before != now:
+            said = f"The run was trained by {plural(before, 'replica')} so far, and by {plural(now, 'replica')} now"
+            self.channel.emit(event.Warned(message=f"{said}: it goes on, but not bit for bit as it would have."))
         return accumulated
 
     def _pause(self) -> None:
@@ -481,7 +556,7 @@ class _Training:
                 self._save_state()  # what was saved before would report these losses again
         if not self.guard.is_suspicious:
             self._save()
-        if self.is_whole and self.meter.is_enough:
+        if self.is_whole and self.meter.is_enough and self.team is None:  # paces are one machine's
             keep_pace(self.speed, self.meter.pace())
         self._emit_finished(reason, self.kept.place_final(self.iteration, self._balanced()))
 
@@ -567,11 +642,12 @@ class _Training:
                 total_parameters=total,
                 adapted_modules=self.selection.adapted_modules,
                 batch_size=self.config.batch_size,
+                replicas=self.team.size if self.team is not None else 1,
             )
         )
 
 
-def _use_memory_well() -> None:
+def use_memory_well() -> None:
     """Wires the memory that Metal recommends, as mlx-lm does, and bounds what MLX keeps for reuse.
 
     mlx-lm empties the cache after every step instead, which makes every step allocate anew.

@@ -82,7 +82,7 @@ class TrainingData(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """Where the preparation takes place, for data that tell, wait and write."""
+    """Where the preparation takes place, for data that tell, wait and write; ``replicas`` share each batch."""
 
     channel: Channel
     control: Control
@@ -90,6 +90,7 @@ class Surroundings:
     job: TrainJob
     progress: PhaseProgress
     tokenizer: Any
+    replicas: int = 1
 
     def warn(self, message: str, hint: str = "") -> None:
         """Tells the user; the run goes on."""

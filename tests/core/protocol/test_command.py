@@ -19,6 +19,7 @@ from app.core.protocol.command import (
     Command,
     EndOfInput,
     GiveToken,
+    PackedArray,
     ReadRows,
     Refused,
     SaveRows,
@@ -49,6 +50,13 @@ NEEDED: dict[str, dict[str, Any]] = {
         "answers": ("",),
         "types": (None,),
     },
+    "share": {
+        "iteration": 3,
+        "update": True,
+        "seed": 7,
+        "parts": ({"inputs": PackedArray(dtype="int32", shape=(1, 1), data="AQAAAA==")},),
+    },
+    "align": {"what": "collect"},
 }
 
 

@@ -45,6 +45,8 @@ NEEDED: dict[str, dict[str, Any]] = {
     "bundle": {"config": {"model": "here"}, "out": Path("/out.zip")},
     "serve": {"source": Path("/run")},
     "benchmark": {"model": "/base", "tasks": ("arc_easy",)},
+    "replica": {"number": 1, "size": 2, "model": "~/base", "backend": "ring", "addresses": (("127.0.0.1:1",),) * 2},
+    "hosts": {"hostfile": {"hosts": [{"ssh": "other", "ips": ["10.0.0.2"]}]}, "model": "/base"},
     "track": {"run": Path("/run")},
     "merge": {"adapters": (Path("/a"), Path("/b"))},
     "reward": {"file": Path("/r.py"), "timeout_s": 2.5},

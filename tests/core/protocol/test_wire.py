@@ -13,14 +13,16 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from app.core.protocol.command import COMMANDS
+from app.core.protocol.command import COMMANDS, PackedArray
 from app.core.protocol.event import EVENTS
 from app.core.protocol.job import JOBS, AskedScores
 from app.core.protocol.question import ChatMessage, Question
 from app.core.protocol.wire import PROTOCOL_VERSION
 
 LIST = Path(__file__).with_name("wire.txt")
-PARTS: dict[str, type[BaseModel]] = {"AskedScores": AskedScores, "ChatMessage": ChatMessage, "Question": Question}
+PARTS: dict[str, type[BaseModel]] = {
+    "AskedScores": AskedScores, "ChatMessage": ChatMessage, "PackedArray": PackedArray, "Question": Question,
+}  # fmt: skip
 
 
 def listing() -> str:

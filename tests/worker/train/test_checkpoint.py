@@ -183,8 +183,7 @@ def test_everything_comes_back(inputs: tuple[Path, Path], tmp_path: Path) -> Non
     [(fresh, fresh_optimizer, _)] = _step(inputs)
     checkpoint = load_checkpoint(tmp_path)
     assert checkpoint is not None
-    accumulated = restore(checkpoint, fresh, fresh_optimizer)
-    assert accumulated is not None
+    (accumulated,) = restore(checkpoint, fresh, fresh_optimizer)
     assert step.accumulated is not None
     assert accumulated.weight.item() == step.accumulated.weight.item() == 4
     assert mx.random.normal((3,)).tolist() == expected

@@ -1,0 +1,1 @@
+"""Replicas: processes that train one run together, here or on several machines: where they are, how they start."""

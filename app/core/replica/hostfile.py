@@ -1,0 +1,191 @@
+"""The hostfile: where the replicas of a run are. It is mlx.launch's JSON file, with two keys of our own.
+
+``{"backend": "ring", "envs": [], "hosts": [{"ssh": …, "ips": […], "rdma": […], "luthier": …, "model": …}]}``; a
+bare list of hosts is fine too. The first host is this machine, whatever it is called: replica 0 writes the run.
+``luthier`` is the program there and ``model`` the base model's folder there, where they are not at the usual place;
+mlx.launch reads past both. Source: mlx._distributed_utils.common 0.32.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.core.problem import Problem, UnusableError
+from app.core.system.atomic_file import write_text
+
+RUN_HOSTS = "hosts.json"  # in the folder of a run that several replicas train
+RING_BACKEND, JACCL, JACCL_RING = "ring", "jaccl", "jaccl-ring"
+BACKENDS = (RING_BACKEND, JACCL, JACCL_RING)
+RING_PORT = 32323  # mlx.launch's
+_LOOPBACK = "127.0.0.1"
+_HERE = (_LOOPBACK, "localhost")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaHost:
+    """Where one replica is: ``ssh`` takes us there, the others reach it at ``ips`` (ring) or by devices ``rdma``
+    (JACCL: one to each host, None to itself)."""
+
+    ssh: str
+    ips: tuple[str, ...] = ()
+    rdma: tuple[Any, ...] = ()
+    luthier: str = ""
+    model: str = ""
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it is started without ssh."""
+        return self.ssh in _HERE
+
+    def tree(self) -> dict[str, Any]:
+        """As the hostfile has it."""
+        own = {key: value for key, value in (("luthier", self.luthier), ("model", self.model)) if value}
+        return {"ssh": self.ssh, "ips": list(self.ips), "rdma": list(self.rdma)} | own
+
+
+@dataclass(frozen=True, slots=True)
+class Hostfile:
+    """The hosts in the order of the replicas' numbers; ``envs`` are set on all of them (``NAME=value``)."""
+
+    hosts: tuple[ReplicaHost, ...]
+    backend: str = RING_BACKEND
+    envs: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.hosts)
+
+    def tree(self) -> dict[str, Any]:
+        """As the file has it."""
+        hosts = [host.tree() for host in self.hosts]
+        return {"backend": self.backend, "envs": list(self.envs), "hosts": hosts}
+
+    def addresses(self) -> tuple[tuple[str, ...], ...]:
+        """``ip:port`` of each host's connections: ports that are free here for the loopback, else from mlx.launch's
+        first one on."""
+        port = RING_PORT
+        found = []
+        for host in self.hosts:
+            own = []
+            for ip in host.ips:
+                own.append(f"{ip}:{_free_port() if ip == _LOOPBACK else port}")
+                port += 1
+            found.append(tuple(own))
+        return tuple(found)
+
+
+def hosts_here(count: int) -> Hostfile:
+    """So many replicas on this machine."""
+    return Hostfile((ReplicaHost(_LOOPBACK, (_LOOPBACK,)),) * count)
+
+
+def read_hostfile(path: Path) -> Hostfile:
+    """The hosts of a file. Raises `UnusableError` that names the file and what is wrong with each host."""
+    try:
+        tree = json.loads(path.expanduser().read_text(encoding="utf-8"))
+    except OSError as error:
+        raise _refused(path, [f"it cannot be read: {error.strerror or error}"]) from error
+    except ValueError as error:
+        raise _refused(path, [f"it is no JSON: {error}"]) from error
+    return hostfile_of(tree, path)
+
+
+def hostfile_of(tree: Any, path: Path | None = None) -> Hostfile:
+    """The same of a tree that was read; ``path`` is named in what is raised."""
+    found = {"hosts": tree} if isinstance(tree, list) else tree
+    if not isinstance(found, dict) or not isinstance(found.get("hosts"), list):
+        raise _refused(path, ["it holds no list of hosts"])
+    backend, envs = found.get("backend") or RING_BACKEND, found.get("envs") or []
+    if not isinstance(backend, str) or not isinstance(envs, list):
+        raise _refused(path, ["`backend` is a word, `envs` a list"])
+    hosts, faults = [], []
+    for number, one in enumerate(found["hosts"], start=1):
+        if not isinstance(one, dict) or not isinstance(one.get("ssh"), str):
+            faults.append(f"host {number} has no `ssh`, the name that ssh knows it by")
+            continue
+        lists = [one.get(key) or [] for key in ("ips", "rdma")]
+        if not all(isinstance(value, list) for value in lists):
+            faults.append(f"`ips` and `rdma` of host {number} are lists")
+            continue
+        ips, rdma = lists
+        own = (str(one.get("luthier") or ""), str(one.get("model") or ""))
+        hosts.append(ReplicaHost(one["ssh"].strip(), tuple(map(str, ips)), tuple(rdma), *own))
+    hostfile = Hostfile(tuple(hosts), backend, tuple(map(str, envs)))
+    if faults := faults or [problem.message.rstrip(".") for problem in hostfile_problems(hostfile)]:
+        raise _refused(path, faults)
+    return hostfile
+
+
+def save_hostfile(hostfile: Hostfile, path: Path) -> None:
+    """Writes it so that mlx.launch reads it as well."""
+    write_text(path, json.dumps(hostfile.tree(), indent=1) + "\n")
+
+
+def hostfile_problems(hostfile: Hostfile) -> list[Problem]:
+    """What keeps replicas from being started there; ``path`` is ``hosts.N`` (from 0) or what it is about."""
+    found = []
+    if len(hostfile) < 2:
+        found.append(Problem("hosts", "Name at least two hosts, this machine first."))
+    if hostfile.backend not in BACKENDS:
+        found.append(Problem("backend", f"“{hostfile.backend}” is none of {', '.join(BACKENDS)}."))
+    found += [Problem("envs", f"“{one}” is not NAME=value.") for one in hostfile.envs if not _VARIABLE.match(one)]
+    for number, host in enumerate(hostfile.hosts):
+        found += [Problem(f"hosts.{number}", said) for said in _host_faults(hostfile, number, host)]
+    if len({len(host.ips) for host in hostfile.hosts}) > 1 and hostfile.backend == RING_BACKEND:
+        found.append(Problem("hosts", "All hosts need the same number of addresses."))
+    return found
+
+
+def speed_text(latency_s: float, bytes_per_s: float) -> str:
+    """What an exchange costs, for people."""
+    each = f"{bytes_per_s / 1e9:.2f} GB/s" if bytes_per_s >= 1e8 else f"{bytes_per_s / 1e6:.0f} MB/s"
+    return f"a message takes {latency_s * 1e3:.2f} ms, gradients go at {each}."
+
+
+def _host_faults(hostfile: Hostfile, number: int, host: ReplicaHost) -> list[str]:
+    who = f"Host {number + 1}" + (f" ({host.ssh})" if host.ssh else "")
+    said = []
+    if not host.ssh or host.ssh.startswith("-"):
+        said.append(f"{who} has no name that ssh takes.")
+    if not host.ips and (hostfile.backend == RING_BACKEND or number == 0):
+        said.append(f"{who} has no address that the others reach it at.")
+    said += [f"{who}: “{ip}” is no IPv4 address." for ip in host.ips if not _is_ipv4(ip)]
+    if hostfile.backend != RING_BACKEND and len(host.rdma) != len(hostfile):
+        said.append(f"{who} names {len(host.rdma)} RDMA devices for {len(hostfile)} hosts (itself as null).")
+    elif hostfile.backend != RING_BACKEND and host.rdma[number] is not None:
+        said.append(f"{who}: its device to itself is null.")
+    elif hostfile.backend != RING_BACKEND:
+        count = len(hostfile)
+        others = range(count) if hostfile.backend == JACCL else {(number - 1) % count, (number + 1) % count}
+        said += [
+            f"{who} names no RDMA device to host {other + 1}."
+            for other in sorted(others)
+            if other != number and not host.rdma[other]
+        ]
+    return said
+
+
+def _is_ipv4(text: str) -> bool:
+    try:
+        ipaddress.IPv4Address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((_LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+def _refused(path: Path | None, faults: list[str]) -> UnusableError:
+    hint = "It is mlx.launch's hostfile: a list of hosts, each with `ssh` and `ips`."
+    whose = "" if path is None else str(path)
+    return UnusableError([Problem("hosts", f"{one[0].upper()}{one[1:]}.", hint=hint, file=whose) for one in faults])

@@ -1,0 +1,23 @@
+"""What several replicas cannot train exactly, said before any of them is started."""
+
+from __future__ import annotations
+
+from app.core.config.train_config import TrainConfig
+from app.core.problem import Problem
+from app.core.setup.chosen_method import method_of
+
+
+def replica_problems(config: TrainConfig, count: int) -> list[Problem]:
+    """Why ``count`` replicas cannot train a config as one process would; nothing for one."""
+    if count < 2:
+        return []
+    found = []
+    method = method_of(config)
+    if method.data != "examples":
+        said = f"{method.label} is not trained by several replicas yet: supervised training is."
+        found.append(Problem("train_mode", said, hint="Train it on one machine."))
+    if config.batch_size < count:
+        said = f"A batch of {config.batch_size} cannot be shared by {count} replicas."
+        hint = f"Set the batch size to {count} or more; what all of them compute together counts."
+        found.append(Problem("batch_size", said, hint=hint))
+    return found

@@ -1,0 +1,1 @@
+"""What replicas exchange: gradients by tokens, weights, and each one's share of a batch."""

@@ -1,0 +1,1 @@
+"""A replica's own process, which computes its shares, and the check of the hosts that replicas would be on."""
