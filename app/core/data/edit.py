@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +34,16 @@ EditedRow = dict[str, Any]
 
 @dataclass(slots=True)
 class Edits:
-    """What is to become of a file: rows by the line that the check tells (1-based)."""
+    """What is to become of a file: rows by the line that the check tells (1-based).
+
+    ``roles`` are other names for the roles of all rows, ``appended`` other files whose rows come at the end.
+    """
 
     changed: dict[int, EditedRow] = field(default_factory=dict)
     dropped: set[int] = field(default_factory=set)
     added: list[EditedRow] = field(default_factory=list)
+    roles: dict[str, str] = field(default_factory=dict)
+    appended: list[Path] = field(default_factory=list)
 
     def change(self, line: int, row: EditedRow) -> None:
         """Puts another row in the place of one (also of one that cannot be read)."""
@@ -60,7 +65,113 @@ class Edits:
         self.added.append(row)
 
     def __bool__(self) -> bool:
-        return bool(self.changed or self.dropped or self.added)
+        return bool(self.changed or self.dropped or self.added or self.roles or self.appended)
+
+    def copy(self) -> Edits:
+        """The same edits, to be changed apart from these."""
+        return Edits(dict(self.changed), set(self.dropped), list(self.added), dict(self.roles), list(self.appended))
+
+
+class EditHistory:
+    """Edits with those before them: each `step` can be undone, and done again."""
+
+    def __init__(self) -> None:
+        self.edits = Edits()
+        self._before: list[Edits] = []
+        self._after: list[Edits] = []
+
+    def step(self) -> Edits:
+        """The edits, to be changed now; `undo` comes back to what they are."""
+        self._before.append(self.edits.copy())
+        self._after.clear()
+        return self.edits
+
+    @property
+    def can_undo(self) -> bool:
+        """True if there is a step to take back."""
+        return bool(self._before)
+
+    @property
+    def can_redo(self) -> bool:
+        """True if a step was taken back."""
+        return bool(self._after)
+
+    def undo(self) -> None:
+        """Takes the last step back."""
+        if self._before:
+            self._after.append(self.edits)
+            self.edits = self._before.pop()
+
+    def redo(self) -> None:
+        """Does again what was taken back last."""
+        if self._after:
+            self._before.append(self.edits)
+            self.edits = self._after.pop()
+
+
+def with_roles(row: EditedRow, roles: Mapping[str, str]) -> EditedRow:
+    """The row with other names for the roles of its messages; itself where nothing changes."""
+    return (
+        row
+        | {
+            name: [
+                turn | {"role": roles[turn["role"]]}
+                if isinstance(turn, dict) and turn.get("role") in roles
+                else turn
+                for turn in turns
+            ]
+            for name, turns in _message_columns(row)
+            if any(isinstance(turn, dict) and turn.get("role") in roles for turn in turns)
+        }
+        if roles
+        else row
+    )
+
+
+def _message_columns(row: EditedRow) -> Iterator[tuple[str, list[Any]]]:
+    for name, value in row.items():
+        turns = as_list(value)
+        if isinstance(turns, list) and any(isinstance(turn, dict) and "role" in turn for turn in turns):
+            yield name, turns
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a file holds: its rows, in how many of them each role stands, the lines of rows that repeat an earlier
+    one, and the format of the first row that has one."""
+
+    rows: int
+    roles: dict[str, int]
+    repeats: tuple[int, ...]
+    format: str
+
+
+def survey(path: Path, config: TrainConfig, roles: Mapping[str, str]) -> Survey:
+    """Looks at all rows of a file, with other names for roles. Raises `UnusableError`."""
+    features, counts, repeats, found = Features.of(config), Counter[str](), list[int](), ""
+    seen: set[int] = set()
+    rows = 0
+    for line, value in read_rows(_source(path, config), None, chunking_of(config)):
+        if not isinstance(value, dict):
+            continue
+        row = with_roles(value, roles)
+        rows += 1
+        counts.update(
+            {str(turn["role"]) for _, turns in _message_columns(row) for turn in turns if _has_role(turn)}
+        )
+        layout = layout_of(row, features)
+        if layout is None:
+            continue
+        found = found or layout.format
+        key = full_check(row, layout)[0]
+        if key in seen:
+            repeats.append(line)
+        seen.add(key)
+    return Survey(rows, dict(counts), tuple(repeats), found)
+
+
+def _has_role(turn: Any) -> bool:
+    return isinstance(turn, dict) and isinstance(turn.get("role"), str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +183,7 @@ class EditOutcome:
     dropped: int
     added: int
     unreadable: int
+    appended: int = 0
 
 
 def read_window(
@@ -109,16 +221,30 @@ def save_edited(
         said = "The edited rows go into a new file; the original stays as it is."
         raise UnusableError([Problem("", said, hint="Choose another name.", file=str(target))])
     counts = {"changed": 0, "dropped": 0, "unreadable": 0, "rows": 0}
-    rows = _edited(source, chunking_of(config), edits, drop_bad_rows, counts, progress, cancelled)
+    rows = [_edited(source, chunking_of(config), edits, drop_bad_rows, counts, progress, cancelled), edits.added]
+    for other in edits.appended:
+        if target.exists() and target.samefile(outer_file(other)):
+            said = "The rows go into a new file; the appended one stays as it is."
+            raise UnusableError([Problem("", said, hint="Choose another name.", file=str(target))])
+        theirs = _source(other, config)
+        rows.append(_edited(theirs, chunking_of(config), Edits(), drop_bad_rows, counts, progress, cancelled))
     write_with(target, lambda temporary: _write(temporary, rows, edits, counts, path))
-    return EditOutcome(counts["rows"], counts["changed"], counts["dropped"], len(edits.added), counts["unreadable"])
+    before = counts["own"] + len(edits.added)
+    return EditOutcome(
+        counts["rows"], counts["changed"], counts["dropped"], len(edits.added), counts["unreadable"],
+        counts["rows"] - before,
+    )  # fmt: skip
 
 
-def _write(temporary: Path, rows: Iterable[EditedRow], edits: Edits, counts: dict[str, int], path: Path) -> None:
+def _write(
+    temporary: Path, parts: Sequence[Iterable[EditedRow]], edits: Edits, counts: dict[str, int], path: Path
+) -> None:
     with temporary.open("wb", WRITE_BUFFER_BYTES) as file:
-        for row in chain(rows, edits.added):
-            file.write(dump_row(row))
-            counts["rows"] += 1
+        for part in parts:
+            for row in part:
+                file.write(dump_row(with_roles(row, edits.roles)))
+                counts["rows"] += 1
+            counts.setdefault("own", counts["rows"])  # of the file itself, which comes first
     done = counts["changed"] + counts["dropped"]
     if done != len(edits.changed) + len(edits.dropped):
         missing = len(edits.changed) + len(edits.dropped) - done

@@ -103,14 +103,25 @@ class ReadRows(Command):
 
 
 class SaveRows(Command):
-    """Writes a file with edits to ``target``: rows ``changed`` by line, lines ``dropped``, rows ``added``."""
+    """Writes a file with edits to ``target``: rows ``changed`` by line, lines ``dropped``, rows ``added``, other
+    names for ``roles`` in all of them, and the rows of other files ``appended``."""
 
     command: Literal["save_rows"] = "save_rows"
     target: Path
     changed: dict[int, dict[str, JsonValue]] = Field(default_factory=dict)
     dropped: tuple[int, ...] = ()
     added: tuple[dict[str, JsonValue], ...] = ()
+    roles: dict[str, str] = Field(default_factory=dict)
+    appended: tuple[Path, ...] = ()
     drop_bad_rows: bool = False
+
+
+class SurveyRows(Command):
+    """Asks what a file holds, the worker's own or another: roles (by other names), repeats, the format."""
+
+    command: Literal["survey_rows"] = "survey_rows"
+    file: Path
+    roles: dict[str, str] = Field(default_factory=dict)
 
 
 class GiveToken(Command):
@@ -174,7 +185,7 @@ class Align(Command):
 
 AnyCommand: TypeAlias = (
     Stop | Pause | Resume | Park | Save | Ask | LoadAdapters | ShowExample | SearchExamples | Configure | ReadRows
-    | SaveRows | GiveToken | ScoreAnswers | Share | Reach | Join | Align
+    | SaveRows | SurveyRows | GiveToken | ScoreAnswers | Share | Reach | Join | Align
 )  # fmt: skip
 _ADAPTER: TypeAdapter[AnyCommand] = TypeAdapter(Annotated[AnyCommand, Field(discriminator="command")])
 COMMANDS: dict[str, type[AnyCommand]] = {

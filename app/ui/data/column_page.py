@@ -19,7 +19,7 @@ from app.core.problem import Severity
 from app.core.quantity import plural
 from app.core.source.encoding import ENCODING_CHOICES
 from app.ui.data.inspector import DataInspector
-from app.ui.data.row import RowCard, turns
+from app.ui.edit.row import RowCard, turns
 from app.ui.form.field import Field
 from app.ui.form.plain_editor import ChoiceBox
 from app.ui.form.store import ConfigStore

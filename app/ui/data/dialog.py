@@ -68,6 +68,7 @@ class DataDialog(QDialog):
         """What is wrong."""
         page = self._put("problems", DataProblemPage(self._store, self._inspector, self))
         page.edit_requested.connect(self.show_row)
+        page.repair_requested.connect(self.repair)
         return page
 
     @cached_property
@@ -144,6 +145,11 @@ class DataDialog(QDialog):
         """Shows a row to edit."""
         self.pages.setCurrentWidget(self.edit)
         self.edit.show_row(file, line)
+
+    def repair(self, file: str, line: int, repair: str) -> None:
+        """Repairs all rows of a file that are alike, in the editor's copy."""
+        self.show_row(file, line)
+        self.edit.all_rows.repair(repair)
 
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, Qt, Signal
-from PySide6.QtGui import QColor, QIntValidator, QShowEvent
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QIntValidator, QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
     QLabel,
     QLineEdit,
     QListView,
-    QPlainTextEdit,
     QPushButton,
     QSplitter,
     QVBoxLayout,
@@ -22,72 +21,23 @@ from PySide6.QtWidgets import (
 )
 
 from app.core.config.train_config import TrainConfig
-from app.core.data.edit import Edits
-from app.core.json_text import parsed_json
+from app.core.data.edit import EditHistory, Edits
 from app.core.quantity import plural
 from app.core.source.archive import outer_file
 from app.core.source.collection import shown_path
 from app.ui.data.inspector import DataInspector
-from app.ui.data.row_source import RowSource, SourceRow
+from app.ui.edit.all_rows import AllRows
+from app.ui.edit.row_list import RowList
+from app.ui.edit.row_source import FEATURE_PATHS, RowSource, SourceRow
+from app.ui.edit.row_view import RowView, parse_row, pretty_row
 from app.ui.form.plain_editor import ChoiceBox
 from app.ui.form.store import OF_THE_DATA, ConfigStore
 from app.ui.widget import theme
 from app.ui.widget.icon_button import IconButton
-from app.ui.widget.table import Index
 
 WINDOW_ROWS = 50
 _UNCHANGED = "Nothing is changed yet."
 _ASSEMBLED = "The rows are put together of what the file holds; a new file holds them as JSONL."
-
-
-class RowList(QAbstractListModel):
-    """A stretch of a file's rows, and the rows added, each with what is to become of it."""
-
-    def __init__(self, edits: Edits, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self.rows: list[SourceRow] = []
-        self.edits = edits
-
-    def show(self, rows: list[SourceRow]) -> None:
-        """Takes over another stretch."""
-        self.beginResetModel()
-        self.rows = [*rows, *(SourceRow(-number, json.dumps(row, ensure_ascii=False))
-                              for number, row in enumerate(self.edits.added, 1))]  # fmt: skip
-        self.endResetModel()
-
-    def refresh(self) -> None:
-        """Something is to become of a row."""
-        if self.rows:
-            self.dataChanged.emit(self.index(0), self.index(len(self.rows) - 1))
-
-    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008  # Qt's own default
-        return 0 if parent.isValid() else len(self.rows)
-
-    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
-        row, c = self.rows[index.row()], theme.colors()
-        if role == Qt.ItemDataRole.DisplayRole:
-            name = f"{row.line:,}" if row.line > 0 else "new"
-            return f"{name}   {self._state(row)}{row.summary}"
-        if role == Qt.ItemDataRole.ToolTipRole:
-            return row.fault or None
-        if role == Qt.ItemDataRole.ForegroundRole:
-            if row.line in self.edits.dropped:
-                return QColor(c.faint)
-            if row.line in self.edits.changed or row.line < 0:
-                return QColor(c.good)
-            return QColor(c.error if row.fault else c.text)
-        if role == Qt.ItemDataRole.FontRole and row.line in self.edits.dropped:
-            font = theme.ui_font()
-            font.setStrikeOut(True)
-            return font
-        return None
-
-    def _state(self, row: SourceRow) -> str:
-        if row.line in self.edits.dropped:
-            return "dropped · "
-        if row.line in self.edits.changed:
-            return "changed · "
-        return "cannot be read · " if row.fault else ""
 
 
 class DataEditPage(QWidget):
@@ -100,7 +50,9 @@ class DataEditPage(QWidget):
         self.setObjectName("data_edit_page")
         self._store, self._inspector = store, inspector
         self.source = RowSource(self)
-        self.edits = Edits()
+        self.history = EditHistory()
+        self._histories = {"": self.history}  # what is edited of a file stays while another is looked at
+        self._shown: SourceRow | None = None
         self._wanted = 1
         self._target = ""
         self._build()
@@ -112,6 +64,11 @@ class DataEditPage(QWidget):
     def shutdown(self) -> None:
         """Ends the worker before the window closes."""
         self.source.stop()
+
+    @property
+    def edits(self) -> Edits:
+        """What is to become of the file that is shown."""
+        return self.history.edits
 
     # -- parts ------------------------------------------------------------------------------------------------
 
@@ -159,6 +116,22 @@ class DataEditPage(QWidget):
         for widget in (self.back_button, self._stretch, self.on_button, self.line_edit):
             row.addWidget(widget)
         row.addStretch(1)
+        self.undo_button = IconButton("ph.arrow-u-up-left", f"Undo ({_keys('Undo')})", self)
+        self.redo_button = IconButton("ph.arrow-u-up-right", f"Redo ({_keys('Redo')})", self)
+        for button, name, act, key in (
+            (self.undo_button, "edit.undo", self.undo, QKeySequence.StandardKey.Undo),
+            (self.redo_button, "edit.redo", self.redo, QKeySequence.StandardKey.Redo),
+        ):
+            button.setObjectName(name)
+            button.clicked.connect(act)
+            keys = QShortcut(key, self)
+            keys.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            keys.activated.connect(act)
+            row.addWidget(button)
+        self.all_rows = AllRows(self.source, self)
+        self.all_rows.asked.connect(self._on_asked)
+        self.all_rows.answered.connect(self._on_answered)
+        row.addWidget(self.all_rows)
         self.add_button = self._button("edit.add", "Add a row", "A new row at the end", self._on_add)
         row.addWidget(self.add_button)
         return row
@@ -181,13 +154,10 @@ class DataEditPage(QWidget):
         layout = QVBoxLayout(part)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.SPACE)
-        self.text_edit = QPlainTextEdit(part)
-        self.text_edit.setObjectName("edit.text")
-        self.text_edit.setAccessibleName("The row as JSON")
-        self.text_edit.setTabChangesFocus(True)
-        self.text_edit.setFont(theme.mono_font())
-        self.text_edit.textChanged.connect(self._on_text)
-        layout.addWidget(self.text_edit, 1)
+        self.row_view = RowView(part)
+        self.row_view.edited.connect(self._on_text)
+        self.text_edit = self.row_view.text
+        layout.addWidget(self.row_view, 1)
         self.fault_label = QLabel(part)
         self.fault_label.setObjectName("edit.fault")
         self.fault_label.setWordWrap(True)
@@ -197,7 +167,7 @@ class DataEditPage(QWidget):
             "edit.keep", "Keep the change", "The new file has the row as above", self.keep
         )
         self.drop_button = self._button("edit.drop", "Drop the row", "The new file leaves the row out", self.drop)
-        self.restore_button = self._button("edit.restore", "Undo", "The row as it was", self.restore)
+        self.restore_button = self._button("edit.restore", "Restore the row", "The row as it was", self.restore)
         for button in (self.keep_button, self.drop_button, self.restore_button):
             row.addWidget(button)
         row.addStretch(1)
@@ -242,8 +212,12 @@ class DataEditPage(QWidget):
     def _open(self, line: int) -> None:
         if not self.file:
             return
+        self._settle()
         if not self.source.reads(self.file, self._config()):
-            self.edits = self.rows.edits = Edits()
+            known = f"{self.file}\n{self._config().model_dump_json()}"  # read otherwise, its rows are others
+            self._take(self._histories.setdefault(known, EditHistory()))
+            self.rows.drafts = {}
+            self._shown = None
             self.use_button.hide()
         self._wanted = line
         self._stretch.setText("…")
@@ -258,7 +232,8 @@ class DataEditPage(QWidget):
     def _config(self) -> TrainConfig:
         """What of the config says which rows a file holds: its maximum length only where it cuts them."""
         config, report = self._store.config, self._inspector.last_report
-        values: dict[str, Any] = {path: config.value(path) for path in ("sheet", "answers_by", "encoding")}
+        paths = ("sheet", "answers_by", "encoding", "train_mode", *FEATURE_PATHS)
+        values: dict[str, Any] = {path: config.value(path) for path in paths}
         if report is not None and (report.target == "text" or report.speakers):
             values["max_seq_length"] = config.max_seq_length
         return TrainConfig().with_values(values)
@@ -279,6 +254,7 @@ class DataEditPage(QWidget):
                 self._open(1)
 
     def _on_rows(self, rows: list[SourceRow], more: bool) -> None:
+        self._settle()
         self.rows.show(rows)
         self.on_button.setEnabled(more)
         self.back_button.setEnabled(bool(rows) and rows[0].line > 1)
@@ -293,11 +269,41 @@ class DataEditPage(QWidget):
 
     def _on_row(self) -> None:
         row = self._chosen()
-        self.text_edit.setEnabled(row is not None)
+        if row is None or self._shown is None or row.line != self._shown.line:
+            self._settle()
+        self._shown = row
+        self.row_view.setEnabled(row is not None)
         if row is not None:
-            changed = self.edits.changed.get(row.line)
-            self.text_edit.setPlainText(_pretty(changed) if changed is not None else row.pretty)
+            value = self.rows.value(row)
+            text = row.pretty if value is None else pretty_row(value)
+            self.row_view.show_text(self.rows.drafts.get(row.line, text))
         self._on_text()
+
+    def _settle(self) -> None:
+        """What was typed is kept when another row is shown; what is no row yet waits, and is named."""
+        row = self._shown
+        if row is None:
+            return
+        text = self.text_edit.toPlainText()
+        value, _ = parse_row(text)
+        base = self.rows.value(row)
+        if value is None and text != (row.pretty if base is None else pretty_row(base)):
+            self.rows.drafts[row.line] = text
+        else:
+            self.rows.drafts.pop(row.line, None)
+            if row.line not in self.edits.dropped and self._is_new(row, value):
+                assert value is not None
+                self._change(row, value)
+
+    def _change(self, row: SourceRow, value: dict[str, Any]) -> None:
+        edits = self.history.step()
+        if row.line < 0:
+            if -row.line <= len(edits.added):
+                edits.added[-row.line - 1] = value
+        else:
+            edits.change(row.line, value)
+        self._target = ""
+        self.rows.refresh()
 
     def _on_text(self) -> None:
         """What is typed is checked at once: it must be one object."""
@@ -314,7 +320,7 @@ class DataEditPage(QWidget):
         self._show_state()
 
     def _is_new(self, row: SourceRow, value: Any) -> bool:
-        return bool(value is not None and value != self.edits.changed.get(row.line, row.value))
+        return bool(value is not None and value != self.rows.value(row))
 
     def _is_assembled(self) -> bool:
         """True for a file whose rows are no lines of it: a document, or an exported chat."""
@@ -325,6 +331,10 @@ class DataEditPage(QWidget):
         edits = self.edits
         counts = ((len(edits.changed), "changed"), (len(edits.dropped), "dropped"), (len(edits.added), "added"))
         parts = [f"{count:,} {word}" for count, word in counts if count]
+        parts += [f"“{old}” → “{new}”" for old, new in edits.roles.items()]
+        parts += [f"{file.name} appended" for file in edits.appended]
+        self.undo_button.setEnabled(self.history.can_undo)
+        self.redo_button.setEnabled(self.history.can_redo)
         if parts or not self._target:
             self.state_label.setText(", ".join(parts) or (_ASSEMBLED if self._is_assembled() else _UNCHANGED))
             theme.set_role(self.state_label, role="muted")
@@ -337,10 +347,8 @@ class DataEditPage(QWidget):
         row, (value, _) = self._chosen(), parse_row(self.text_edit.toPlainText())
         if row is None or value is None:
             return
-        if row.line < 0:
-            self.edits.added[-row.line - 1] = value
-        else:
-            self.edits.change(row.line, value)
+        self.rows.drafts.pop(row.line, None)
+        self._change(row, value)
         self._edited()
 
     def drop(self) -> None:
@@ -348,31 +356,82 @@ class DataEditPage(QWidget):
         row = self._chosen()
         if row is None:
             return
+        self._forget(row)
+        edits = self.history.step()
         if row.line < 0:
-            del self.edits.added[-row.line - 1]
-            self.rows.show([its for its in self.rows.rows if its.line > 0])
+            del edits.added[-row.line - 1]
+            self._show_again()
         else:
-            self.edits.drop(row.line)
+            edits.drop(row.line)
         self._edited()
+
+    def _forget(self, row: SourceRow) -> None:
+        """What was typed into a row is given up."""
+        self.rows.drafts.pop(row.line, None)
+        self._shown = None
+
+    def _show_again(self, at: int | None = None) -> None:
+        """The rows that are shown, after rows were added or taken away; the last of them, or one place, chosen."""
+        self._shown = None
+        self.rows.show([its for its in self.rows.rows if its.line > 0])
+        last = len(self.rows.rows) - 1
+        self.list.setCurrentIndex(self.rows.index(last if at is None else min(at, last)))
 
     def restore(self) -> None:
         """The row is as it was."""
         row = self._chosen()
         if row is not None:
-            self.edits.restore(row.line)
+            self._forget(row)
+            self.history.step().restore(row.line)
             self._edited()
 
+    def undo(self) -> None:
+        """Takes the last edit back."""
+        self._settle()
+        self._turn(self.history.undo)
+
+    def redo(self) -> None:
+        """Does again what was taken back."""
+        self._turn(self.history.redo)
+
+    def _turn(self, act: Callable[[], None]) -> None:
+        at = self.list.currentIndex().row()
+        act()
+        self._take(self.history)
+        self._show_again(max(at, 0))
+        self._edited()
+
+    def _take(self, history: EditHistory) -> None:
+        self.history = history
+        self.rows.edits = history.edits
+
+    def _on_asked(self) -> None:
+        self._settle()
+        report = self._inspector.last_report
+        formats = report.formats if report is not None else {}
+        self.all_rows.take(self.history, max(formats, key=lambda name: formats[name], default=""))
+        self._tell("Reading all rows …")
+
+    def _on_answered(self, said: str) -> None:
+        self._edited()
+        self._tell(said)
+
+    def _tell(self, said: str) -> None:
+        self.state_label.setText(said)
+        theme.set_role(self.state_label, role="muted")
+
     def _on_add(self) -> None:
+        self._settle()
         pattern = next((row.value for row in self.rows.rows if isinstance(row.value, dict)), {})
-        self.edits.add(_blank(pattern))
-        self.rows.show([its for its in self.rows.rows if its.line > 0])
-        self.list.setCurrentIndex(self.rows.index(len(self.rows.rows) - 1))
+        self.history.step().add(_blank(pattern))
+        self._show_again()
         self._edited()
 
     def _edited(self) -> None:
         self._target = ""
         self.use_button.hide()
         self.rows.refresh()
+        self._shown = None
         self._on_row()
 
     def _on_file(self, _file: str) -> None:
@@ -404,13 +463,23 @@ class DataEditPage(QWidget):
 
     def save(self, target: Path) -> None:
         """Writes the new file, in the worker."""
+        self._settle()
+        if self.rows.drafts:
+            line = min(self.rows.drafts)
+            where = f"Line {line:,}" if line > 0 else "A new row"
+            self._on_failed(f"{where} is not JSON yet. Finish it, or restore the row.")
+            return
         self.source.save(target, self.edits, drop_bad_rows=self._store.config.skip_bad_rows)
         self.state_label.setText(f"Saving {target.name} …")
         self.save_button.setEnabled(False)
 
     def _on_saved(self, target: str, rows: int) -> None:
         self._target = target
-        self.edits = self.rows.edits = Edits()
+        self._histories = {key: its for key, its in self._histories.items() if its is not self.history}
+        self._shown = None
+        fresh = EditHistory()
+        self._histories[f"{self.file}\n{self._config().model_dump_json()}"] = fresh
+        self._take(fresh)
         self._open(self._wanted)
         self.state_label.setText(f"{plural(rows, 'row')} saved as {target}.")
         theme.set_role(self.state_label, role="good")
@@ -434,17 +503,8 @@ class DataEditPage(QWidget):
             self._open(1)
 
 
-def parse_row(text: str) -> tuple[dict[str, Any] | None, str]:
-    """The object that a text is, or why it is none."""
-    try:
-        value = parsed_json(text)
-    except ValueError as error:
-        return None, f"This is not JSON yet: {error}."
-    return (value, "") if isinstance(value, dict) else (None, "A row is an object with named fields: { … }.")
-
-
-def _pretty(row: Any) -> str:
-    return json.dumps(row, ensure_ascii=False, indent=2)
+def _keys(name: str) -> str:
+    return QKeySequence(QKeySequence.StandardKey[name]).toString(QKeySequence.SequenceFormat.NativeText)
 
 
 def _blank(value: Any) -> Any:

@@ -14,9 +14,9 @@ from app.core.source.collection import shown_path
 from app.ui.data.example_view import ExampleView, Legend
 from app.ui.data.inspector import DataInspector
 from app.ui.data.previewer import Previewer
-from app.ui.data.row import turns
 from app.ui.data.split_bar import SPLIT_NAMES
 from app.ui.data.token_text import TokenList, plain_tokens
+from app.ui.edit.row import turns
 from app.ui.form.field import Field
 from app.ui.form.plain_editor import ChoiceBox
 from app.ui.form.store import ConfigStore

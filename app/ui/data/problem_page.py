@@ -14,20 +14,25 @@ from app.core.source.collection import shown_path
 from app.core.source.finding import KEPT_PER_SEVERITY, KINDS, Finding
 from app.ui.data.inspector import DataInspector
 from app.ui.data.problem_table import ORDER, ProblemFilter, ProblemTable, ProblemView
+from app.ui.edit.all_rows import REPEAT_REPAIR, ROLE_REPAIR
 from app.ui.form.field import Field
 from app.ui.form.plain_editor import ChoiceBox
 from app.ui.form.store import ConfigStore
 from app.ui.widget import theme
 from app.ui.widget.pill import ProblemPill
 
+# What can be repaired in all rows at once, and how.
+REPAIRS = {"unknown_role": ROLE_REPAIR, "renamed_role": ROLE_REPAIR, "duplicate": REPEAT_REPAIR}
+
 
 class DataProblemPage(QWidget):
     """Lists the findings of a `DataInspector` and edits ``skip_bad_rows`` of a `ConfigStore`.
 
-    ``edit_requested(file, line)`` asks to repair a row.
+    ``edit_requested(file, line)`` asks to repair a row, ``repair_requested(file, line, repair)`` all alike.
     """
 
     edit_requested = Signal(str, int)
+    repair_requested = Signal(str, int, str)
 
     def __init__(self, store: ConfigStore, inspector: DataInspector, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -91,11 +96,15 @@ class DataProblemPage(QWidget):
         self.edit_button.setObjectName("problems.edit")
         self.edit_button.setToolTip("Change or drop the row, and save the data as a new file")
         self.edit_button.clicked.connect(self._on_activated)
+        self.repair_button = QPushButton("Repair all alike…", self)
+        self.repair_button.setObjectName("problems.repair")
+        self.repair_button.setToolTip("For roles by another name, and rows that repeat: all of the file at once")
+        self.repair_button.clicked.connect(self._on_repair)
         self.export_button = QPushButton("Export…", self)
         self.export_button.setObjectName("problems.export")
         self.export_button.setToolTip("Save the list as a table (CSV)")
         self.export_button.clicked.connect(self._on_export)
-        for button in (self.edit_button, self.export_button):
+        for button in (self.edit_button, self.repair_button, self.export_button):
             button.setAutoDefault(False)
             row.addWidget(button)
         return row
@@ -152,6 +161,7 @@ class DataProblemPage(QWidget):
 
     def _show_hint(self, finding: Finding | None) -> None:
         self.edit_button.setEnabled(finding is not None and finding.line is not None)
+        self.repair_button.setEnabled(finding is not None and finding.kind in REPAIRS)
         if finding is None:
             report = self._inspector.last_report
             nothing = report is not None and not any(report.counts.values())
@@ -172,6 +182,11 @@ class DataProblemPage(QWidget):
         finding = self._chosen()
         if finding is not None and finding.line is not None:
             self.edit_requested.emit(finding.file, finding.line)
+
+    def _on_repair(self) -> None:
+        finding = self._chosen()
+        if finding is not None and finding.kind in REPAIRS:
+            self.repair_requested.emit(finding.file, finding.line or 1, REPAIRS[finding.kind])
 
     def _on_export(self) -> None:
         name, _ = QFileDialog.getSaveFileName(

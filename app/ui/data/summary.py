@@ -21,9 +21,9 @@ from app.core.quantity import plural, share_text, short_count
 from app.core.setup.plan import Parts
 from app.core.source.finding import KINDS
 from app.ui.data.inspector import DataInspector
-from app.ui.data.row import RowCard, turns
 from app.ui.data.split_bar import SPLIT_NAMES, SplitBar, split_color
 from app.ui.data.split_page import data_text, split_origin, split_parts
+from app.ui.edit.row import RowCard, turns
 from app.ui.form.store import ConfigStore
 from app.ui.widget import theme
 from app.ui.widget.elided_label import ElidedLabel

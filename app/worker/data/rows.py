@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from app.core.config.train_config import TrainConfig
-from app.core.data.edit import Edits, read_window, save_edited
+from app.core.data.edit import Edits, read_window, save_edited, survey
 from app.core.data.prepare import CancelledError
 from app.core.problem import UnusableError
 from app.core.protocol import event
-from app.core.protocol.command import ReadRows, SaveRows
+from app.core.protocol.command import ReadRows, SaveRows, SurveyRows
 from app.core.protocol.job import RowsJob
 from app.core.source.finding import RowFault
 from app.core.source.reading import FileReading
@@ -28,7 +29,7 @@ RAW_LIMIT = 200_000  # characters of a row that cannot be read
 def rows(channel: Channel, _job_dir: Path, job: RowsJob) -> None:
     """The task ``rows``; after `Ready` it answers until ``stop`` or the end of input.
 
-    It takes `ReadRows` and `SaveRows`; a save that cannot be done is answered with what is in its way.
+    It takes `ReadRows`, `SurveyRows` and `SaveRows`; what cannot be done is answered with what is in its way.
     """
     path, config = job.file, job_config(job.config)
     channel.emit(event.Ready())
@@ -38,6 +39,9 @@ def rows(channel: Channel, _job_dir: Path, job: RowsJob) -> None:
                 channel.emit(event.Result(name="rows", data=window(path, command.line, command.count, config)))
             elif isinstance(command, SaveRows):
                 channel.emit(event.Result(name="saved", data=_save(channel, path, command, config)))
+            elif isinstance(command, SurveyRows):
+                found = asdict(survey(command.file, config, command.roles)) | {"file": str(command.file)}
+                channel.emit(event.Result(name="survey", data=found))
             else:
                 channel.decline(command)
         except CancelledError:
@@ -85,7 +89,9 @@ def _raw_lines(path: Path, wanted: set[int], config: TrainConfig) -> dict[int, s
 
 
 def _save(channel: Channel, path: Path, command: SaveRows, config: TrainConfig) -> dict[str, Any]:
-    edits = Edits(dict(command.changed), set(command.dropped), list(command.added))
+    edits = Edits(
+        dict(command.changed), set(command.dropped), list(command.added), command.roles, list(command.appended)
+    )
     reporter = Reporter(channel)
     outcome = save_edited(
         path, edits, command.target, config=config, drop_bad_rows=command.drop_bad_rows,

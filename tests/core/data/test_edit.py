@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from app.core.config.train_config import TrainConfig
 from app.core.data.check import check_files
-from app.core.data.edit import EditOutcome, Edits, read_window, save_edited
+from app.core.data.edit import EditHistory, EditOutcome, Edits, read_window, save_edited, survey
 from app.core.data.prepare import CancelledError
 from app.core.problem import UnusableError
 from tests.core.data.corpus import chat, lines, pair, parquet_of
@@ -75,3 +76,47 @@ def test_a_window_of_rows_for_the_editor(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(lines(*map(chat, range(10))))
     assert read_window(path, 4, 2) == [(4, chat(3)), (5, chat(4))]
+
+
+def human(number: int) -> dict[str, object]:
+    turns = [{"role": "human", "content": f"q{number}"}, {"role": "assistant", "content": f"a{number}"}]
+    return {"messages": turns, "id": number}
+
+
+def test_roles_get_other_names_in_all_rows_and_other_files_come_behind(tmp_path: Path) -> None:
+    path, other, target = tmp_path / "a.jsonl", tmp_path / "b.jsonl", tmp_path / "c.jsonl"
+    path.write_bytes(lines(human(1), chat(2), human(3)))
+    other.write_bytes(lines(human(4)))
+    edits = Edits(dropped={3}, roles={"human": "user"}, appended=[other])
+    edits.change(2, human(5))
+    assert save_edited(path, edits, target) == EditOutcome(2 + 1, 1, 1, 0, 0, appended=1)
+    rows = [json.loads(line) for line in target.read_text().splitlines()]
+    assert [row["messages"][0] for row in rows] == [{"role": "user", "content": f"q{n}"} for n in (1, 5, 4)]
+    assert [row["id"] for row in rows] == [1, 5, 4]
+    with pytest.raises(UnusableError, match="new file"):
+        save_edited(path, edits, other)
+
+
+def test_a_survey_counts_roles_and_finds_repeats(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(lines(chat(1), human(2), b"{", chat(1), chat(3), chat(1)))
+    found = survey(path, TrainConfig(), {})
+    assert (found.rows, found.roles["human"], found.repeats, found.format) == (5, 1, (4, 6), "chat")
+    assert "human" not in survey(path, TrainConfig(), {"human": "user"}).roles
+
+
+def test_each_step_of_edits_can_be_undone_and_done_again() -> None:
+    history = EditHistory()
+    history.step().drop(3)
+    history.step().change(5, chat(1))
+    history.undo()
+    assert (history.edits.dropped, history.edits.changed) == ({3}, {})
+    history.undo()
+    assert not history.edits
+    assert not history.can_undo
+    history.redo()
+    history.redo()
+    assert history.edits.changed == {5: chat(1)}
+    history.undo()
+    history.step().add(chat(2))
+    assert not history.can_redo

@@ -42,6 +42,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "search_examples": {"text": "ö", "start": 2},
     "configure": {"values": {"mask_prompt": True, "max_seq_length": 12}},
     "save_rows": {"target": Path("/x"), "changed": {3: {"a": [None, "b"]}}, "dropped": (1,), "added": ({"c": 1},)},
+    "survey_rows": {"file": Path("/x"), "roles": {"human": "user"}},
     "give_token": {"token": "hf_secret"},
     "score_answers": {
         "names": ("own",),

@@ -395,19 +395,13 @@ def test_the_chart_draws_the_methods_own_figures(qtbot: QtBot) -> None:
     qtbot.addWidget(chart)
     chart.show()
     box = find(chart, "chart_figure")
-    assert [box.itemData(index) for index in range(box.count())] == ["", "reward", "kl"]
+    names = [box.itemData(index) for index in range(box.count())]
+    assert names == ["", "reward", "kl", "learning_rate", "tokens_per_second"]
     chart.set_figure("reward")
     assert chart.values_at(2).startswith("Iteration 6 · train 0.7")
     assert "validation 0.7" in chart.values_at(2)
     chart.set_figure("")
     assert "validation" not in chart.values_at(5)  # where a reward is measured there is no validation loss
-
-
-def test_the_chart_of_a_supervised_run_has_no_choice(qtbot: QtBot) -> None:
-    chart = LossChart(RunHistory())
-    qtbot.addWidget(chart)
-    chart.show()
-    assert find(chart, "chart_figure").isHidden()
 
 
 def test_a_resumed_run_forgets_figures_of_weights_that_are_gone() -> None:

@@ -518,9 +518,13 @@ def test_the_form_folds_with_the_width(qtbot: QtBot, tab: SetupTab, width: int, 
     tab.resize(width, 800)
     learning, epochs = find(tab, "learning_rate"), find(tab, "epochs")
     qtbot.waitUntil(lambda: content_width(tab) <= width)
-    row = [p for p in ("learning_rate", "batch_size", "grad_accumulation_steps", "max_seq_length")
-           if find(tab, p).mapTo(tab, QPoint()).y() == learning.mapTo(tab, QPoint()).y()]  # fmt: skip
-    assert len(row) == columns
+    paths = ("learning_rate", "batch_size", "grad_accumulation_steps", "max_seq_length")
+
+    def beside() -> int:
+        """How many fields stand in one row with the first."""
+        return sum(find(tab, p).mapTo(tab, QPoint()).y() == learning.mapTo(tab, QPoint()).y() for p in paths)
+
+    qtbot.waitUntil(lambda: beside() == columns)
     assert epochs.mapTo(tab, QPoint(epochs.width(), 0)).x() <= width
 
 

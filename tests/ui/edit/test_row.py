@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.ui.data.row import turns
+from app.ui.edit.row import turns
 
 CALL = {"function": {"name": "look", "arguments": "{}"}}
 

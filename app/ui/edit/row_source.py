@@ -10,18 +10,22 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 
 from app.core.config.train_config import TrainConfig
-from app.core.data.edit import Edits
+from app.core.data.edit import Edits, Survey
 from app.core.json_text import parsed_json
 from app.core.protocol import event
-from app.core.protocol.command import ReadRows, SaveRows
+from app.core.protocol.command import ReadRows, SaveRows, SurveyRows
 from app.core.protocol.job import RowsJob
-from app.ui.data.row import turns
+from app.ui.edit.row import turns
 from app.ui.worker.latest import LatestWorker
 from app.ui.worker.process import WorkerOutcome
 
 SUMMARY_CHARACTERS = 120
 # What of the config says which rows a file holds.
 ROW_PATHS = ("sheet", "answers_by", "encoding", "max_seq_length")
+# … and what says in which columns the parts of a row stand.
+FEATURE_PATHS = (
+    "data_format", "prompt_feature", "completion_feature", "chat_feature", "text_feature", "system_feature",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,7 @@ class RowSource(QObject):
 
     arrived = Signal(list, bool)  # list[SourceRow], whether there are more
     saved = Signal(str, int)  # the new file, its rows
+    surveyed = Signal(str, object)  # the file, and what it holds (Survey)
     failed = Signal(str)
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -68,6 +73,7 @@ class RowSource(QObject):
         self.is_saving = False
         self._is_ready = False
         self._waiting = ReadRows()
+        self._survey: SurveyRows | None = None  # to be asked as soon as the worker is ready
         self._worker = LatestWorker(self)
         self._worker.emitted.connect(self._on_event)
         self._worker.ended.connect(self._on_ended)
@@ -86,7 +92,7 @@ class RowSource(QObject):
         known = self._config
         if known is None or file != self.file:
             return False
-        return all(known.value(path) == config.value(path) for path in ROW_PATHS)
+        return all(known.value(path) == config.value(path) for path in (*ROW_PATHS, *FEATURE_PATHS))
 
     def save(self, target: Path, edits: Edits, *, drop_bad_rows: bool) -> None:
         """Writes the file with the edits to a new one; ends with ``saved`` or ``failed``."""
@@ -97,9 +103,22 @@ class RowSource(QObject):
                 changed=edits.changed,
                 dropped=tuple(sorted(edits.dropped)),
                 added=tuple(edits.added),
+                roles=edits.roles,
+                appended=tuple(edits.appended),
                 drop_bad_rows=drop_bad_rows,
             )
         )
+
+    def survey(self, file: str, roles: dict[str, str]) -> None:
+        """Asks what a file holds, with other names for roles; ends with ``surveyed`` or ``failed``."""
+        self._survey = SurveyRows(file=Path(file), roles=roles)
+        if self._is_ready:
+            self._send_survey()
+
+    def _send_survey(self) -> None:
+        if self._survey is not None:
+            self._worker.send(self._survey)
+            self._survey = None
 
     def stop(self) -> None:
         """Ends the worker before the window closes."""
@@ -112,12 +131,17 @@ class RowSource(QObject):
         if isinstance(found, event.Ready):
             self._is_ready = True
             self._send()
+            self._send_survey()
         elif isinstance(found, event.Result):
             self._take(found.name, found.data)
 
     def _take(self, name: str, data: dict[str, Any]) -> None:
         if name == "rows":
             self.arrived.emit([SourceRow(**item) for item in data["rows"]], bool(data["more"]))
+            return
+        if name == "survey":
+            found = Survey(int(data["rows"]), data["roles"], tuple(data["repeats"]), str(data["format"]))
+            self.surveyed.emit(str(data["file"]), found)
             return
         self.is_saving = False
         if name == "saved":
