@@ -22,7 +22,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from machine import TEST_FONTS, SetupError, check_platform, check_python
+from machine import DRIVERS, TEST_FONTS, SetupError, accelerator, check_platform, check_python
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
@@ -31,6 +31,8 @@ STAMP = VENV / "luthier-setup.json"
 LOG = VENV / "setup.log"
 RUNTIME_LOCK = ROOT / "packaging" / "requirements.lock"
 DEV_LOCK = ROOT / "packaging" / "requirements-dev.lock"
+# What MLX for an NVIDIA GPU takes in place of mlx-cpu: both bring the same files.
+GPU_LOCKS = {kind: ROOT / "packaging" / f"requirements-{kind}.lock" for kind, _ in DRIVERS}
 
 QT_PACKAGES = ["libegl1", "libgl1", "libdbus-1-3", "libfontconfig1", "libglib2.0-0", "libxkbcommon0"]
 QT_PACKAGES += ["fonts-inter", "fonts-dejavu-core"]  # offscreen Qt without any font draws boxes
@@ -107,20 +109,24 @@ def claim_stdin() -> None:
 
 def prepare(lock: Path, window: bool = False) -> None:
     """Makes `.venv` hold what `lock` names, and Qt able to start; does next to nothing when both are so."""
-    base = {"python": sys.version, "root": str(ROOT)}
+    gpu, said = accelerator()
+    base = {"python": sys.version, "root": str(ROOT), **({"accelerator": gpu} if gpu else {})}
     stamp = read_stamp()
-    if any(stamp.get(key) != value for key, value in base.items()) or not PYTHON.exists():
+    differs = any(stamp.get(key) != value for key, value in base.items()) or stamp.get("accelerator", "") != gpu
+    if differs or not PYTHON.exists():
+        if said:
+            print(said, file=sys.stderr)
         make_venv()
         stamp = base
-    digest = fingerprint(lock)
+    digest = fingerprint(lock, gpu)
     installed = stamp.get(lock.name) != digest
     if installed:
         if STAMP.exists():
             STAMP.unlink()  # an installation that dies half-way must not look finished
-        install(lock)
+        install(lock, gpu)
         stamp[lock.name] = digest
         if lock == DEV_LOCK:  # which holds all of the runtime lock
-            stamp[RUNTIME_LOCK.name] = fingerprint(RUNTIME_LOCK)
+            stamp[RUNTIME_LOCK.name] = fingerprint(RUNTIME_LOCK, gpu)
         STAMP.write_text(json.dumps(stamp, indent=1), encoding="utf-8")
     if sys.platform == "linux":
         ensure_system(window, installed)
@@ -134,8 +140,9 @@ def read_stamp() -> "dict[str, str]":
     return stamp if isinstance(stamp, dict) else {}
 
 
-def fingerprint(lock: Path) -> str:
-    return hashlib.sha256(lock.read_bytes() + (ROOT / "pyproject.toml").read_bytes()).hexdigest()
+def fingerprint(lock: Path, gpu: str) -> str:
+    more = GPU_LOCKS[gpu].read_bytes() if gpu else b""
+    return hashlib.sha256(lock.read_bytes() + (ROOT / "pyproject.toml").read_bytes() + more).hexdigest()
 
 
 def make_venv() -> None:
@@ -161,18 +168,34 @@ def has_venv() -> bool:
     return all(importlib.util.find_spec(name) for name in ("venv", "ensurepip"))
 
 
-def install(lock: Path) -> None:
+def install(lock: Path, gpu: str) -> None:
     """Installs the lock with its hashes, then the project itself, editable."""
+    locks = ["-r", str(lock)]
+    if gpu:
+        usual = VENV / lock.name
+        usual.write_text(without_package(lock.read_text(encoding="utf-8"), "mlx-cpu"), encoding="utf-8")
+        locks = ["-r", str(usual), "-r", str(GPU_LOCKS[gpu])]
     pip = [str(PYTHON), "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--no-deps"]
     pip += ["--progress-bar", "off"]
     steps = [
-        ("Installing packages", ["--require-hashes", "--only-binary", ":all:", "-r", str(lock)]),
+        ("Installing packages", ["--require-hashes", "--only-binary", ":all:", *locks]),
         ("Installing Luthier", ["--no-build-isolation", "-e", str(ROOT)]),
     ]
     for label, arguments in steps:
         failure = logged(label, pip + arguments)
         if failure:
             raise SetupError(pip_failure(failure))
+
+
+def without_package(lock: str, name: str) -> str:
+    """Returns the text of a lock without the lines of one package."""
+    kept, leaves_out = [], False
+    for line in lock.splitlines(keepends=True):
+        if line[:1] not in (" ", "#", "\n"):
+            leaves_out = line.startswith(name + "==")
+        if not leaves_out:
+            kept.append(line)
+    return "".join(kept)
 
 
 def pip_failure(output: str) -> str:
@@ -368,6 +391,23 @@ def lock(arguments: "list[str]") -> int:
     runtime = ["-c", str(DEV_LOCK.relative_to(ROOT)), "-o", str(RUNTIME_LOCK.relative_to(ROOT))]
     for target in ([*dev, *arguments], runtime):
         if subprocess.call(command + target, cwd=str(ROOT)) != 0:
+            return 1
+    return lock_gpus(uv)
+
+
+def lock_gpus(uv: str) -> int:
+    """Makes the locks of MLX for NVIDIA's GPUs, of the version that the runtime lock has."""
+    version = next(
+        line.split(" ")[0].split("==")[1]
+        for line in RUNTIME_LOCK.read_text(encoding="utf-8").splitlines()
+        if line.startswith("mlx==")
+    )
+    for kind, path in GPU_LOCKS.items():
+        command = [uv, "pip", "compile", "-", "--quiet", "--universal", "--python-version", "3.11"]
+        command += ["--generate-hashes", "--no-header", "--no-annotate", "--no-emit-index-url"]
+        command += ["--no-emit-find-links", "-o", str(path.relative_to(ROOT))]
+        wanted = f"mlx-cuda-{kind[4:]}=={version} ; sys_platform == 'linux'\n"
+        if subprocess.run(command, input=wanted.encode("ascii"), cwd=str(ROOT)).returncode != 0:
             return 1
     return 0
 

@@ -8,9 +8,14 @@ import platform
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 # The oldest C library that the wheels were built for: mlx-cpu's on x86_64, PySide6's on aarch64.
 LINUX_GLIBC = {"x86_64": (2, 35), "aarch64": (2, 39)}
+# NVIDIA's driver from which each kind of MLX for its GPUs runs, the newest first, and the oldest GPU that does.
+DRIVERS = [("cuda13", (580,)), ("cuda12", (550, 54))]
+LEAST_CAPABILITY = (7, 5)
+DRIVER_FILE = Path("/proc/driver/nvidia/version")
 # The fonts that the layout tests are run with, from the one found everywhere to a wide one; their Debian packages.
 TEST_FONTS = {"DejaVu Sans": "fonts-dejavu-core", "Inter": "fonts-inter", "Hack": "fonts-hack"}
 
@@ -78,3 +83,49 @@ def glibc_version() -> "tuple[int, ...]":
         return tuple(int(part) for part in (os.confstr("CS_GNU_LIBC_VERSION") or "").split()[-1].split(".")[:2])
     except (IndexError, OSError, ValueError):
         return ()
+
+
+def accelerator() -> "tuple[str, str]":
+    """Returns which MLX this machine gets besides the usual one (an extra of pyproject.toml, or nothing), and a
+    sentence where there is an NVIDIA driver. LUTHIER_ACCELERATOR says it instead: cpu, cuda12 or cuda13."""
+    kinds = [kind for kind, _ in DRIVERS]
+    asked = os.environ.get("LUTHIER_ACCELERATOR", "")
+    if asked not in ["", "cpu", *kinds]:
+        raise SetupError(f"LUTHIER_ACCELERATOR is “{asked}”, and must be cpu, {' or '.join(kinds)}.")
+    if asked or sys.platform != "linux":
+        return ("" if asked == "cpu" else asked), ""
+    driver, capability = nvidia()
+    if not driver:
+        return "", ""
+    found = f"NVIDIA's driver {'.'.join(map(str, driver))} is here"
+    if capability and capability < LEAST_CAPABILITY:
+        compute = ".".join(map(str, capability))
+        return (
+            "",
+            f"{found}, but MLX needs compute capability 7.5, and this GPU has {compute}: the CPU it is.",
+        )
+    for kind, least in DRIVERS:
+        if driver >= least:
+            return kind, f"{found}: MLX for its GPU ({kind}, some 2 GB) is installed."
+    return "", f"{found}, but MLX needs 550.54 or later: update the driver to train on the GPU. Now it is the CPU."
+
+
+def nvidia() -> "tuple[tuple[int, ...], tuple[int, ...]]":
+    """Returns the driver's version and the first GPU's compute capability; empty where they are not known."""
+    command = ["nvidia-smi", "--query-gpu=driver_version,compute_cap", "--format=csv,noheader"]
+    if shutil.which(command[0]):
+        asked = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        first = asked.stdout.decode("utf-8", "replace").split("\n")[0].split(",")
+        if asked.returncode == 0 and numbers(first[0]):
+            return numbers(first[0]), numbers(first[1]) if len(first) > 1 else ()
+    try:
+        words = DRIVER_FILE.read_text(encoding="utf-8", errors="replace").split("\n")[0].split()
+    except OSError:
+        return (), ()
+    return next((numbers(word) for word in words if len(numbers(word)) > 1), ()), ()
+
+
+def numbers(text: str) -> "tuple[int, ...]":
+    """Returns "550.54.14" as numbers; empty for other words."""
+    parts = text.strip().split(".")
+    return tuple(int(part) for part in parts) if all(part.isdigit() for part in parts) else ()

@@ -21,6 +21,7 @@ application = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 PACKAGES = ("mlx", "mlx-lm", "PySide6-Essentials", "pyqtgraph", "transformers", "safetensors", "numpy")
 LEAST_DISK = 5e9
+NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,9 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON 
 
 def examine() -> list[Diagnosis]:
     """All findings."""
-    checks: list[Callable[[], list[Diagnosis]]] = [_python, _packages, _device, _qt, _display, _speed, _places]
+    checks: list[Callable[[], list[Diagnosis]]] = [
+        _python, _packages, what_mlx_runs_on, _device, _qt, _display, _speed, _places,
+    ]  # fmt: skip
     return [finding for check in checks for finding in check()]
 
 
@@ -78,6 +81,30 @@ def _packages() -> list[Diagnosis]:
         except metadata.PackageNotFoundError:
             found.append(Diagnosis(name, False, "not installed", "`python3 packaging/dev.py setup` installs it."))
     return found
+
+
+def what_mlx_runs_on() -> list[Diagnosis]:
+    """What MLX runs on, by the package that is installed; an NVIDIA GPU that lies idle is told."""
+    from app.core.protocol import program
+
+    build = program.mlx_build()
+    if not build:
+        return [
+            Diagnosis("MLX runs on", False, "nothing", "`python3 packaging/dev.py setup` installs what it needs.")
+        ]
+    on = {"mlx-metal": "the GPU, by Metal", "mlx-cpu": "the CPU"} | dict.fromkeys(
+        program.CUDA_BUILDS, "an NVIDIA GPU, by CUDA"
+    )
+    idle = build == "mlx-cpu" and (shutil.which("nvidia-smi") is not None or NVIDIA_DRIVER.exists())
+    hint = (
+        "There is an NVIDIA driver: `python3 packaging/dev.py setup` says whether its GPU can be used, and uses it."
+    )
+    found = [Diagnosis("MLX runs on", True, f"{on[build]} ({build} {metadata.version(build)})")]
+    return (
+        [*found, Diagnosis("NVIDIA GPU", False, "has a driver, but is not used", hint, needed=False)]
+        if idle
+        else found
+    )
 
 
 def _device() -> list[Diagnosis]:

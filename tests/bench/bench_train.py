@@ -51,6 +51,8 @@ class Case:
     batching: str = "bucket"
     examples: int = 64
     shorter: int = 1  # lengths are divided by it, to keep the time of the largest heads within bounds
+    sizes: tuple[tuple[str, int], ...] = ()  # the model's, in place of the small ones
+    half: bool = False  # weights in bfloat16
 
 
 def cases(quick: bool) -> list[Case]:
@@ -70,14 +72,15 @@ def cases(quick: bool) -> list[Case]:
 # -- model and data ---------------------------------------------------------------------------------------------
 
 
-def make_model(folder: Path, vocabulary: int, quick: bool) -> Path:
+def make_model(folder: Path, case: Case, quick: bool) -> Path:
     """A qwen2 with random weights."""
+    import mlx.core as mx
+
     from tests.worker.tiny_model import write_model
 
-    hidden = 64 if quick else 128
-    return write_model(
-        folder, vocabulary=vocabulary, hidden_size=hidden, layers=2, num_attention_heads=2, num_key_value_heads=1
-    )
+    sizes: dict[str, Any] = {"hidden_size": 64 if quick else 128, "layers": 2}
+    sizes |= {"num_attention_heads": 2, "num_key_value_heads": 1} | dict(case.sizes)
+    return write_model(folder, vocabulary=case.vocabulary, dtype=mx.bfloat16 if case.half else mx.float32, **sizes)
 
 
 def make_data(folder: Path, case: Case, seed: int) -> Path:
@@ -226,7 +229,7 @@ class Row:
 
 def compare(case: Case, folder: Path, repeats: int, quick: bool, epochs: int) -> Row:
     """Alternates stock and Luthier ``repeats`` times, each time with another seed and other data."""
-    model = make_model(folder / f"model-{case.vocabulary}", case.vocabulary, quick)
+    model = make_model(folder / f"model-{case.vocabulary}", case, quick)
     pairs: list[tuple[Measured, Measured]] = []
     tokens = 0
     for seed in range(repeats):

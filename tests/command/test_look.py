@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,9 @@ from mlx.utils import tree_flatten
 from mlx_lm.tuner.utils import linear_to_lora_layers
 from mlx_lm.utils import load, load_model
 
+from app.command import doctor
+from app.core.protocol import program
+from app.core.protocol.program import mlx_build
 from tests.command.conftest import CONFIG, Luthier
 from tests.worker.architectures import config_of
 
@@ -163,3 +167,20 @@ def test_doctor_finds_device_and_window_system(luthier: Luthier) -> None:
     assert found["ok"]
     assert {"Python", "mlx", "mlx-lm", "device", "Qt", "fonts", "disk", "runs"} <= set(names)
     assert "GB memory" in names["device"]["found"]
+    assert names["MLX runs on"]["found"] in [
+        f"{what} {metadata.version(build)})"
+        for what, build in (("the CPU (mlx-cpu", "mlx-cpu"), ("the GPU, by Metal (mlx-metal", "mlx-metal"))
+        if mlx_build() == build
+    ]
+
+
+def test_doctor_tells_of_a_gpu_that_lies_idle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    driver = tmp_path / "version"
+    driver.touch()
+    monkeypatch.setattr(doctor, "NVIDIA_DRIVER", driver)
+    monkeypatch.setattr(program, "mlx_build", lambda: "mlx-cpu")
+    monkeypatch.setattr(metadata, "version", lambda _name: "0.32.4")
+    runs_on, gpu = doctor.what_mlx_runs_on()
+    assert runs_on.found == "the CPU (mlx-cpu 0.32.4)"
+    assert (gpu.ok, gpu.needed) == (False, False)
+    assert "dev.py setup" in gpu.hint

@@ -14,6 +14,7 @@ from tests import ROOT
 
 PACKAGING = ROOT / "packaging"
 LOCKS = [PACKAGING / "requirements.lock", PACKAGING / "requirements-dev.lock"]
+GPU_LOCKS = [PACKAGING / "requirements-cuda12.lock", PACKAGING / "requirements-cuda13.lock"]
 PIN = re.compile(r"^([a-z0-9][a-z0-9._-]*)(?:\[[^]]*\])?==(\S+) ; (.+) \\$", re.MULTILINE)
 
 
@@ -21,7 +22,7 @@ PIN = re.compile(r"^([a-z0-9][a-z0-9._-]*)(?:\[[^]]*\])?==(\S+) ; (.+) \\$", re.
 def checkout(tmp_path: Path) -> Path:
     """A checkout with the scripts alone, so that no test touches the environment that runs it."""
     (tmp_path / "packaging").mkdir()
-    for name in ("dev.py", "machine.py", "requirements.lock", "requirements-dev.lock"):
+    for name in ("dev.py", "machine.py", *(lock.name for lock in [*LOCKS, *GPU_LOCKS])):
         (tmp_path / "packaging" / name).write_bytes((PACKAGING / name).read_bytes())
     (tmp_path / "pyproject.toml").write_bytes((PACKAGING.parent / "pyproject.toml").read_bytes())
     return tmp_path
@@ -257,3 +258,88 @@ def test_the_tests_leave_out_what_needs_torch_unless_it_is_asked_for(checkout: P
     assert command[1:5] == ["-m", "pytest", "-m", "not torch"]
     assert command[-2:] == ["-m", "torch"]  # pytest takes the last
     assert command[5:-2] == ["-n", str(min(os.cpu_count() or 1, 4)), "--dist", "loadfile", "--no-loadscope-reorder"]
+
+
+@pytest.mark.parametrize("lock", GPU_LOCKS, ids=lambda path: path.name)
+def test_the_lock_of_a_gpu_holds_what_replaces_the_cpu_and_no_address(lock: Path) -> None:
+    text = lock.read_text(encoding="utf-8")
+    pins = {name: version for name, version, _ in PIN.findall(text)}
+    usual = {name: version for name, version, _ in PIN.findall(LOCKS[0].read_text(encoding="utf-8"))}
+    own = f"mlx-cuda-{lock.stem[-2:]}"
+    assert pins[own] == usual["mlx"]
+    assert all(name == own or name.startswith("nvidia-") for name in pins)
+    assert not re.search(r"://|file:|\s--(?!hash)|@|\.(org|com|net|io)\b", text)
+
+
+def smi(folder: Path, said: str) -> dict[str, str]:
+    """The environment in which NVIDIA's tool says this."""
+    folder.mkdir()
+    tool = folder / "nvidia-smi"
+    tool.write_text(f"#!/bin/sh\necho '{said}'\n", encoding="utf-8")
+    tool.chmod(0o755)
+    return {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="CUDA is for Linux")
+@pytest.mark.parametrize(
+    ("said", "kind", "sentence"),
+    [
+        ("580.65.06, 9.0", "cuda13", "driver 580.65.6 is here: MLX for its GPU (cuda13"),
+        ("570.86.15, 8.6", "cuda12", "MLX for its GPU (cuda12"),
+        ("570.86.15, 7.0", "", "compute capability 7.5, and this GPU has 7.0: the CPU it is"),
+        ("535.161.07, 8.0", "", "needs 550.54 or later"),
+        ("No devices were found", "", ""),
+    ],
+)
+def test_the_driver_decides_what_mlx_runs_on(checkout: Path, said: str, kind: str, sentence: str) -> None:
+    """What would be installed is printed in place of running pip."""
+    fake = f"""
+sys.path.insert(0, {str(checkout / "packaging")!r})
+import dev
+dev.make_venv = lambda: dev.VENV.mkdir()
+dev.logged = lambda label, command: print(label, *command) or ""
+dev.ensure_system = lambda *_: None
+sys.exit(dev.main(["setup"]))
+"""
+    result = dev(checkout, fake=fake, LUTHIER_ACCELERATOR="", **smi(checkout / "bin", said))
+    assert result.returncode == 0, result.stderr
+    assert sentence in result.stderr
+    if not sentence:
+        assert result.stderr == ""
+    taken = re.findall(r"-r (\S+)", result.stdout)
+    if not kind:
+        assert taken == [str(checkout / "packaging" / "requirements.lock")]
+        return
+    usual, gpu = map(Path, taken)
+    assert gpu == checkout / "packaging" / f"requirements-{kind}.lock"
+    everything = {name for name, _, _ in PIN.findall(LOCKS[0].read_text(encoding="utf-8"))}
+    assert {name for name, _, _ in PIN.findall(usual.read_text(encoding="utf-8"))} == everything - {"mlx-cpu"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "line", "found"),
+    [
+        ("", "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.14  Thu Feb 22 01:44:30 UTC 2024", "cuda12"),
+        ("cpu", "NVRM version: NVIDIA UNIX Open Kernel Module for aarch64  580.82.07", ""),
+        ("cuda13", "", "cuda13"),
+        ("", "", ""),
+    ],
+)
+@pytest.mark.skipif(sys.platform != "linux", reason="CUDA is for Linux")
+def test_the_drivers_own_file_is_read_and_a_wish_comes_first(
+    checkout: Path, asked: str, line: str, found: str
+) -> None:
+    (checkout / "version").write_text(line, encoding="utf-8")
+    fake = f"""
+sys.path.insert(0, {str(checkout / "packaging")!r})
+import machine
+machine.DRIVER_FILE = machine.Path({str(checkout / "version")!r})
+print(machine.accelerator()[0])
+sys.exit()
+"""
+    result = dev(checkout, fake=fake, LUTHIER_ACCELERATOR=asked, PATH=str(checkout))
+    assert result.stdout.strip() == found, result.stderr
+
+
+def test_an_unknown_wish_is_refused(checkout: Path) -> None:
+    assert "must be cpu, cuda13 or cuda12" in refusal(dev(checkout, "setup", LUTHIER_ACCELERATOR="rocm"))

@@ -7,6 +7,8 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
+from importlib import metadata
 from pathlib import Path
 
 CPUINFO = Path("/proc/cpuinfo")
@@ -15,6 +17,7 @@ KERNELS = (
     ("SkylakeX", {"avx512f", "avx512bw", "avx512dq", "avx512vl"}),
     ("Haswell", {"avx2", "fma"}),
 )
+CUDA_BUILDS = ("mlx-cuda-12", "mlx-cuda-13")
 WORKER_FLAG = "--worker"
 # Set in every worker. A process that has it and was not asked to be a worker must not open a window: in a frozen
 # bundle a library that re-runs `sys.executable` would otherwise start windows for ever.
@@ -53,8 +56,17 @@ def compiles_kernels() -> bool:
 
 
 def _can_compile() -> bool:
-    # MLX's CPU build compiles kernels with g++ when it runs; without one it must not try.
-    return sys.platform != "linux" or shutil.which("g++") is not None
+    # MLX's CPU build compiles kernels with g++ when it runs; without one it must not try. CUDA's brings its own.
+    return sys.platform != "linux" or shutil.which("g++") is not None or mlx_build() in CUDA_BUILDS
+
+
+def mlx_build() -> str:
+    """The package that gives MLX what it computes with on this machine; empty where there is none."""
+    for name in ("mlx-metal", *CUDA_BUILDS, "mlx-cpu"):
+        with suppress(metadata.PackageNotFoundError):
+            metadata.version(name)
+            return name
+    return ""
 
 
 def fast_arithmetic(environment: Mapping[str, str], cpuinfo: Path = CPUINFO) -> dict[str, str]:

@@ -26,8 +26,10 @@ class Memory:
 
 
 def memory_sizes() -> tuple[int, int]:
-    """Bytes of the machine's memory, and of what MLX should stay within."""
+    """Bytes of the machine's memory (of an NVIDIA GPU: its own), and of what MLX should stay within."""
     info = mx.device_info()
+    if mx.cuda.is_available() and (own := int(info.get("total_memory") or 0)):
+        return own, int(own * 0.9)
     memory = int(info.get("memory_size") or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     return memory, int(info.get("max_recommended_working_set_size") or memory * 0.75)
 
