@@ -114,11 +114,13 @@ def demo(
 ) -> int:
     """Trains the bundled starter model on the bundled data and measures base against tuned, in about a minute."""
     from app.command.train import make_run
+    from app.core.run.name import with_name
     from app.core.setup.config_file import load_config
     from app.core.system.starter import demo_config
 
     started = time.monotonic()
-    config = load_config(demo_config()).config
+    loaded = load_config(demo_config())
+    config = with_name(loaded.config, loaded.named)
     run = make_run(config, run_dir)
     last = _train(run, as_json)
     if last.reason == "stopped":

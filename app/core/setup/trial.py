@@ -41,4 +41,4 @@ def trial_values(method: Method) -> dict[str, Any]:
 
 def trial_config(method: Method) -> TrainConfig:
     """The config of a trial of the method. Raises `FileNotFoundError` without the starter."""
-    return TrainConfig.model_validate(trial_values(method) | {"adapter_name": f"try_{method.name}"})
+    return TrainConfig.model_validate(trial_values(method))

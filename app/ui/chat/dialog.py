@@ -36,6 +36,7 @@ from app.ui.compare.session import CompareSession
 from app.ui.compare.strength_slider import StrengthSlider
 from app.ui.widget import theme
 from app.ui.widget.card import Disclosure
+from app.ui.widget.close_key import close_by_key
 from app.ui.widget.icon_button import IconButton
 
 CHAT_DIALOG_SIZE = (640, 620)  # px in Inter, at least
@@ -67,6 +68,7 @@ class ChatDialog(QDialog):
 
     def __init__(self, answerer: Answerer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        close_by_key(self)
         self.setObjectName("chat_dialog")
         self.setWindowTitle("Chat")
         self.resize(theme.text_width(CHAT_DIALOG_SIZE[0]), CHAT_DIALOG_SIZE[1])

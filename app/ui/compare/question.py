@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from PySide6.QtCore import QMimeData, Qt, Signal
-from PySide6.QtGui import QAction, QKeyEvent, QTextOption
+from PySide6.QtGui import QAction, QKeyEvent, QKeySequence, QTextOption
 from PySide6.QtWidgets import (
     QCheckBox,
     QFileDialog,
@@ -37,6 +37,7 @@ from app.ui.widget.sliced_work import SlicedWork
 PROMPTS_A_SLICE = 10  # prompts read between two events of the window
 SET_SUFFIX = ".jsonl"
 SET_FILTER = "Prompts, one JSON object a line (*.jsonl)"
+ASK_KEYS = QKeySequence("Ctrl+Return").toString(QKeySequence.SequenceFormat.NativeText)
 HELD_OUT = "The run's held-out questions"
 
 
@@ -197,7 +198,7 @@ class CompareQuestion(DropCard):
         self._ask.setVisible(not busy)
         self._stop.setVisible(busy)
         self._ask.setEnabled(not hindrance)
-        self._ask.setToolTip(hindrance or "Ask every column (Ctrl+Return)")
+        self._ask.setToolTip(hindrance or f"Ask every column ({ASK_KEYS})")
         count = len(self.prompt_set)
         self._ask.setText(f"Compare {plural(count, 'prompt')}" if count else "Compare")
         self._follow_up.setVisible(answered and not self.prompt_set)
@@ -233,7 +234,7 @@ class CompareQuestion(DropCard):
         self.prompt.setObjectName("compare.prompt")
         self.prompt.setAccessibleName("Prompt")
         self.prompt.setToolTip("What every column is asked")
-        self.prompt.setPlaceholderText("What do you want to ask?")
+        self.prompt.setPlaceholderText(f"What do you want to ask? ({ASK_KEYS} asks every column)")
         self.prompt.setTabChangesFocus(True)
         self.prompt.setAcceptDrops(False)
         self.prompt.setFixedHeight(theme.SPACE * 8)

@@ -393,7 +393,7 @@ class CompareTab(QWidget):
         layout.addWidget(self._judging)
         layout.addWidget(self._figures)
         layout.addWidget(self._benchmarks)
-        scroll = QScrollArea(self)
+        scroll = self.scroll_area = QScrollArea(self)
         scroll.setWidgetResizable(True)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -468,7 +468,7 @@ class CompareTab(QWidget):
         self._figures.warned.connect(self.warned)
         self._figures.busy_changed.connect(self._on_figures)
         self._benchmarks.busy_changed.connect(self._on_benchmarks)
-        ask = QShortcut(QKeySequence("Ctrl+Return"), self)
+        ask = QShortcut(QKeySequence("Ctrl+Return"), self)  # `ASK_KEYS`
         ask.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
         ask.activated.connect(self.compare)
 

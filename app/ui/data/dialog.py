@@ -20,6 +20,7 @@ from app.ui.data.split_page import DataSplitPage, data_text
 from app.ui.form.field import Field
 from app.ui.form.store import ConfigStore
 from app.ui.widget import theme
+from app.ui.widget.close_key import close_by_key
 
 Page = TypeVar("Page", bound=QWidget)
 BETWEEN_PAGES_MS = 50
@@ -31,6 +32,7 @@ class DataDialog(QDialog):
 
     def __init__(self, store: ConfigStore, inspector: DataInspector, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        close_by_key(self)
         self.setObjectName("data_dialog")
         self.setWindowTitle("Data")
         self.resize(960, 680)

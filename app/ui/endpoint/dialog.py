@@ -30,6 +30,7 @@ from app.ui.compare.strength_slider import StrengthSlider
 from app.ui.endpoint.live_view import EndpointView
 from app.ui.form.plain_editor import CheckEditor, ChoiceBox
 from app.ui.widget import theme
+from app.ui.widget.close_key import close_by_key
 from app.ui.widget.elided_label import ElidedLabel
 from app.ui.worker.job import JobRunner
 from app.ui.worker.process import WorkerOutcome
@@ -58,6 +59,7 @@ class ServeDialog(QDialog):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        close_by_key(self)
         self.setObjectName("serve_dialog")
         self.setWindowTitle("Use It Now")
         self.resize(theme.text_width(SERVE_DIALOG_SIZE[0]), SERVE_DIALOG_SIZE[1])

@@ -22,6 +22,7 @@ from app.core.method.advice import AIMS, MATERIALS, MEMORIES, Advice, Aim, HeldE
 from app.core.method.method import Method
 from app.core.method.table import METHODS
 from app.ui.widget import theme
+from app.ui.widget.close_key import close_by_key
 
 ADVICE_WIDTH = 460  # px in Inter
 WHY_LINES = 2  # what the longest reason takes, kept free so that nothing moves
@@ -34,6 +35,7 @@ class AdviceDialog(QDialog):
 
     def __init__(self, method: Method, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        close_by_key(self)
         self.setObjectName("advice_dialog")
         self.setWindowTitle("Which method?")
         layout = QVBoxLayout(self)

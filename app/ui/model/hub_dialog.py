@@ -10,6 +10,7 @@ from app.ui.model.hub_access_page import HubAccessPage
 from app.ui.model.hub_convert_page import HubConvertPage
 from app.ui.model.hub_search_page import HubSearchPage
 from app.ui.widget import theme
+from app.ui.widget.close_key import close_by_key
 
 
 class HubDialog(QDialog):
@@ -22,6 +23,7 @@ class HubDialog(QDialog):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        close_by_key(self)
         self.setObjectName("hub_dialog")
         self.setWindowTitle("Get a model")
         self.resize(920, 680)

@@ -19,6 +19,7 @@ from app.core.model.template import (
 )
 from app.ui.form.plain_editor import ChoiceBox
 from app.ui.widget import theme
+from app.ui.widget.close_key import close_by_key
 
 TEMPLATE_DIALOG_SIZE = (680, 620)  # px in Inter, at least
 MINE = "As edited"
@@ -36,6 +37,7 @@ class TemplateDialog(QDialog):
 
     def __init__(self, model: Path, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        close_by_key(self)
         self.setObjectName("template_dialog")
         self.setWindowTitle("Chat template")
         self.resize(*(round(theme.text_width(side)) for side in TEMPLATE_DIALOG_SIZE))

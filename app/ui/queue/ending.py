@@ -20,6 +20,7 @@ from app.core.queue.queue import QueueTally
 from app.core.queue.sleep import Sleeper, find_sleeper
 from app.ui.queue.session import QueueSession
 from app.ui.widget import theme
+from app.ui.widget.close_key import close_by_key
 from app.ui.widget.message_bar import Notice
 
 COUNTDOWN_S = 60
@@ -72,6 +73,7 @@ class SleepCountdown(QDialog):
         self, act: Callable[[], object], parent: QWidget | None = None, *, seconds: int = COUNTDOWN_S
     ) -> None:
         super().__init__(parent)
+        close_by_key(self)
         self.setObjectName("sleep_countdown")
         self.setWindowTitle("Luthier")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)

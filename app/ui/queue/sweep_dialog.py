@@ -41,6 +41,7 @@ from app.core.setup import plan
 from app.ui.form.plain_editor import ChoiceBox
 from app.ui.runs.table import DOT, dot
 from app.ui.widget import theme
+from app.ui.widget.close_key import close_by_key
 from app.ui.widget.elided_label import ElidedLabel
 from app.ui.widget.icon_button import IconButton
 from app.ui.widget.sliced_work import SlicedWork
@@ -146,6 +147,7 @@ class SweepDialog(QDialog):
         run_s: Callable[[TrainConfig, int], float | None] = lambda _config, _iterations: None,
     ) -> None:
         super().__init__(parent)
+        close_by_key(self)
         self.setObjectName("sweep_dialog")
         self.setWindowTitle("Sweep")
         self.resize(theme.text_width(SWEEP_DIALOG_WIDTH), 0)

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-
-import numpy as np
 
 from app.core.method.figure import FIGURES, figure_label
 from app.core.run.history import Axis, Floats, RunHistory
 
-Curve = tuple[Floats, Floats]  # x and y
-Range = tuple[float, float]
-
-EARLY = 0.1  # of a run, in which a spike is a first one
-SPIKE = 0.5  # of the height of the curve behind it: what stands out by more is a spike
-RANGE_MARGIN = 0.04  # of a range, on both sides
 LOSS = ""
 REWARD = "reward"
 # What every run tells besides, by the name in its reports: as charts call it, and what it says.
@@ -102,36 +94,3 @@ class Series:
         deciding = REWARD if self.history.is_rewarded else LOSS
         index = self.history.best_index() if self.name == deciding else None
         return index if index is not None and index < len(self.valid_values) else None
-
-
-def fitted_ranges(curves: Sequence[Curve], *, without_spike: bool = False) -> tuple[Range | None, Range | None]:
-    """The ranges of x and y where curves need one of their own; None where it is simply what they span.
-
-    One point, or a line that does not change, spans nothing. ``without_spike`` leaves out what stands out in the
-    first tenth.
-    """
-    found = [np.concatenate(values) for values in zip(*curves, strict=True)] if curves else []
-    if not found:
-        return None, None
-    x, y = found
-    known = np.isfinite(x) & np.isfinite(y)
-    x, y = x[known], y[known]
-    if not len(x):
-        return None, None
-    low, high = float(y.min()), float(y.max())
-    wide = _around(float(x[0]), 0.5) if x.min() == x.max() else None
-    if low == high:
-        return wide, _around(low, 0.25)
-    late = y[x > x.min() + EARLY * (x.max() - x.min())]
-    if without_spike and len(late):
-        bottom, top = float(late.min()), float(late.max())
-        if max(high - top, bottom - low) > SPIKE * (top - bottom) > 0:
-            room = RANGE_MARGIN * (top - bottom)
-            return wide, (bottom - room, top + room)
-    return wide, None
-
-
-def _around(value: float, share: float) -> Range:
-    """A range with one value in its middle; about nothing, where the value is nothing."""
-    room = abs(value) * share or 1.0
-    return value - room, value + room

@@ -26,7 +26,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.core.run.history import Floats, RunHistory, Smoothed
-from app.ui.run.chart_series import LOSS, Series, fitted_ranges, leading, meaning_of, series_label
+from app.ui.run.chart_series import LOSS, Series, leading, meaning_of, series_label
 from app.ui.run.curve_view import AXES, CurveView
 from app.ui.widget import theme
 from app.ui.widget.plot import Plot
@@ -406,14 +406,7 @@ class LossChart(QWidget):
         """Shows everything: by pyqtgraph's own range, or by ours where that would be odd, or hold a spike."""
         curves = [item.getOriginalDataset() for item in (self._raw, self._valid, self._forgot)]
         drawn = [(x, np.log10(y) if self.is_log else y) for x, y in curves if x is not None and len(x)]
-        box = self._plot.getViewBox()
-        ranges = fitted_ranges(drawn, without_spike=self.is_without_spike)
-        for axis, found in zip((pg.ViewBox.XAxis, pg.ViewBox.YAxis), ranges, strict=True):
-            box.enableAutoRange(axis, found is None)
-        if ranges[0] is not None:
-            box.setXRange(*ranges[0], padding=0)
-        if ranges[1] is not None:
-            box.setYRange(*ranges[1], padding=0)
+        self._view.fit(drawn, without_spike=self.is_without_spike)
 
     def _draw_best(self, valid_x: Floats) -> None:
         index = self._series.best_index

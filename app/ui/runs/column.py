@@ -98,7 +98,8 @@ RUN_COLUMNS = (
 COLUMN_KEYS = tuple(column.key for column in RUN_COLUMNS)
 
 
-NAME_COLUMN, CURVE_COLUMN, CREATED_COLUMN = (
+STATE_COLUMN, NAME_COLUMN, CURVE_COLUMN, CREATED_COLUMN = (
+    COLUMN_KEYS.index("state"),
     COLUMN_KEYS.index("name"),
     COLUMN_KEYS.index("curve"),
     COLUMN_KEYS.index("created"),

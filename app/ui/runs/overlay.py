@@ -59,6 +59,7 @@ class RunOverlay(QWidget):
         self.setObjectName("run_overlay")
         self._runs: Sequence[OverlayRun] = ()
         self._entries: list[LegendEntry] = []
+        self._is_whole = True  # everything is shown, until the user zooms or moves
         self._work = SlicedWork(self)
         self._build_plot()
         self._build_controls()
@@ -86,12 +87,19 @@ class RunOverlay(QWidget):
 
     def zoom(self, left: float, right: float) -> None:
         """Shows this stretch of the horizontal axis; the vertical one stays, as when the mouse moves it."""
+        self._is_whole = False
         self._plot.disableAutoRange()
         self._plot.setXRange(left, right, padding=0)
 
     def reset_view(self) -> None:
         """Shows everything."""
-        self._plot.enableAutoRange(pg.ViewBox.XYAxes, True)
+        self._is_whole = True
+        self._fit()
+
+    def _fit(self) -> None:
+        """One point alone spans no range: it gets one that fits it."""
+        drawn = [item.getOriginalDataset() for entry in self._entries for item in entry]
+        self._view.fit([(x, y) for x, y in drawn if x is not None])
 
     def curves(self) -> dict[str, tuple[Floats, Floats]]:
         """The points of each run's line as drawn, by its key."""
@@ -121,6 +129,10 @@ class RunOverlay(QWidget):
     def _build_plot(self) -> None:
         self._view = Plot("overlay_plot", "Loss of the selected runs", self)
         self._plot = self._view.item
+        self._plot.getViewBox().sigRangeChangedManually.connect(self._on_zoomed)
+
+    def _on_zoomed(self) -> None:
+        self._is_whole = False
 
     def _build_controls(self) -> None:
         self.view = CurveView("overlay", OVERLAY_SMOOTHING, self)
@@ -237,6 +249,8 @@ class RunOverlay(QWidget):
             x, y = scaled(history.forgot_x(axis)), _drawable(history.forgot)
             forgot.setData(x, y) if self._forgot.isChecked() else forgot.setData([], [])
             yield
+        if self._is_whole:
+            self._fit()
 
     def _dress_lines(self) -> None:
         """Eight colours, then the same with dashes. A run chosen in the legend stands out from the others."""

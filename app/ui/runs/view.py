@@ -29,12 +29,14 @@ from PySide6.QtWidgets import (
 )
 
 from app.core.run.summary import RunSummary
-from app.ui.runs.column import CREATED_COLUMN, CURVE_COLUMN, NAME_COLUMN, RUN_COLUMNS
+from app.ui.runs.column import CREATED_COLUMN, CURVE_COLUMN, NAME_COLUMN, RUN_COLUMNS, STATE_COLUMN
 from app.ui.runs.table import DOT, RunFilter, RunTable
 from app.ui.widget import theme
 from app.ui.widget.table import Index
 
 NAME_PADDING = 24  # px
+FITTED_ROWS = 100  # of a list of thousands the first ones say how wide a column is
+WIDEST_COLUMN = 220  # px in Inter
 NAME_WIDTHS, NAME_SHARE = (232, 380), 0.42  # px that names get at least and at most, and of the list's width
 SELECTION_KEPT = 500  # rows: more than that are not selected again after the list changed
 
@@ -85,6 +87,7 @@ class RunView(QTableView):
         self._kept_current: Path | None = None
         self._scrolled = 0
         self._is_fitting = self._is_width_chosen = False
+        self._chosen_widths: set[int] = set()  # columns that somebody made as wide as they are
         self.filter.modelAboutToBeReset.connect(self._keep)
         self.setModel(self.filter)
         self.filter.modelReset.connect(self._restore)
@@ -173,6 +176,20 @@ class RunView(QTableView):
         self._kept_current = self.summary(current).run.path if current.isValid() else None
         self._scrolled = self.verticalScrollBar().value()
 
+    def _fit_columns(self) -> None:
+        """Gives every text its room, names as far as there is some, until somebody chose a width."""
+        self._is_fitting = True
+        shown = [self.summary(self.filter.index(row, 0)) for row in range(min(self.filter.rowCount(), FITTED_ROWS))]
+        for place, column in enumerate(RUN_COLUMNS):
+            if place in self._chosen_widths or place in (NAME_COLUMN, CURVE_COLUMN):
+                continue
+            widest = max((self.fontMetrics().horizontalAdvance(column.text(run)) for run in shown), default=0)
+            wanted = widest + NAME_PADDING + (2 * DOT if place == STATE_COLUMN else 0)
+            least, most = theme.text_width(column.width), theme.text_width(WIDEST_COLUMN)
+            self.setColumnWidth(place, max(least, min(wanted, most)))
+        self._is_fitting = False
+        self._fit_names()
+
     def _fit_names(self) -> None:
         """Gives names the room to be read whole, as far as there is some, until somebody chose the width."""
         if self._is_width_chosen:
@@ -186,7 +203,10 @@ class RunView(QTableView):
         self._is_fitting = False
 
     def _on_resized(self, place: int, _before: int, _now: int) -> None:
-        if place == NAME_COLUMN and not self._is_fitting:
+        if self._is_fitting:
+            return
+        self._chosen_widths.add(place)
+        if place == NAME_COLUMN:
             self._is_width_chosen = True
 
     def resizeEvent(self, resized: QResizeEvent) -> None:
@@ -194,7 +214,7 @@ class RunView(QTableView):
         self._fit_names()
 
     def _restore(self) -> None:
-        self._fit_names()
+        self._fit_columns()
         if self._kept:
             self.choose(self._kept)
             self.verticalScrollBar().setValue(self._scrolled)
@@ -216,6 +236,11 @@ class RunView(QTableView):
             # Narrower than a list begins with: that was somebody's wish.
             usual = round(theme.text_width(RUN_COLUMNS[NAME_COLUMN].width))
             self._is_width_chosen = self.columnWidth(NAME_COLUMN) < usual
+            self._chosen_widths = {
+                place
+                for place, column in enumerate(RUN_COLUMNS)
+                if self.columnWidth(place) < round(theme.text_width(column.width))
+            }
 
     def column_menu(self) -> QMenu:
         """A tick for every column but the name."""

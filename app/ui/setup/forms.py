@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Signal
 from app.core.config.train_config import TrainConfig
 from app.core.method.method import Method
 from app.core.problem import Problem, UnusableError
+from app.core.run.name import with_name
 from app.core.setup.chosen_method import method_of
 from app.core.setup.config_file import LoadedConfig, load_config, save_config
 from app.core.setup.trial import trial_config
@@ -101,7 +102,7 @@ class Forms(QObject):
     def set_up_trial(self, method: Method) -> None:
         """Fills the form with a short run of a method on the starter."""
         self._in_use = self._enhanced
-        self._replace(trial_config(method))
+        self._replace(with_name(trial_config(method), ()))
         self._tell_undoable(f"The form is set for a trial of {method.label} on the starter. Press Start.")
 
     def save_config(self, path: Path) -> None:

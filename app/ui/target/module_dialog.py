@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 from app.core.model.inspection import Inspection, Module
 from app.core.model.module_group import GROUP_LABELS
 from app.ui.widget import theme
+from app.ui.widget.close_key import close_by_key
 from app.ui.widget.table import Index, TableModel, TableView
 
 MODULE_COLUMNS = ("Module", "Group", "Type", "Shape", "Parameters", "Adapted")
@@ -57,6 +58,7 @@ class ModuleDialog(QDialog):
 
     def __init__(self, inspection: Inspection, selected: frozenset[str], parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        close_by_key(self)
         self.setObjectName("module_dialog")
         self.setWindowTitle("Modules of the model")
         self.resize(880, 560)

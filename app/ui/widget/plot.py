@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QColor, QPen
@@ -13,6 +15,13 @@ from PySide6.QtWidgets import QWidget
 
 from app.ui.widget import theme
 
+Values = npt.NDArray[np.float64]
+Curve = tuple[Values, Values]  # x and y
+Range = tuple[float, float]
+
+EARLY = 0.1  # of a run, in which a spike is a first one
+SPIKE = 0.5  # of the height of the curve behind it: what stands out by more is a spike
+RANGE_MARGIN = 0.04  # of a range, on both sides
 SMOOTHING_STEPS = 100
 LABEL_WIDTH = 44  # px, of the numbers beside the plot
 LEGEND_GAP = 8  # px
@@ -73,6 +82,17 @@ class Plot(pg.PlotWidget):
             layout.setRowFixedHeight(0, 0)
             layout.activate()
 
+    def fit(self, curves: Sequence[Curve], *, without_spike: bool = False) -> None:
+        """Shows these curves whole: by pyqtgraph's own range, or one that fits where that would be odd."""
+        box, drawn = self.item.getViewBox(), [curve for curve in curves if len(curve[0])]
+        ranges = fitted_ranges(drawn, without_spike=without_spike)
+        for axis, found in zip((pg.ViewBox.XAxis, pg.ViewBox.YAxis), ranges, strict=True):
+            box.enableAutoRange(axis, found is None)
+        if ranges[0] is not None:
+            box.setXRange(*ranges[0], padding=0)
+        if ranges[1] is not None:
+            box.setYRange(*ranges[1], padding=0)
+
     def event(self, happened: QEvent) -> bool:
         if happened.type() == QEvent.Type.DevicePixelRatioChange:
             self._dress()
@@ -89,3 +109,36 @@ class Plot(pg.PlotWidget):
             axis.setTextPen(pg.mkPen(c.muted))
             axis.setTickFont(theme.ui_font(-2))
             axis.label.setFont(theme.ui_font(-1))
+
+
+def fitted_ranges(curves: Sequence[Curve], *, without_spike: bool = False) -> tuple[Range | None, Range | None]:
+    """The ranges of x and y where curves need one of their own; None where it is simply what they span.
+
+    One point, or a line that does not change, spans nothing. ``without_spike`` leaves out what stands out in the
+    first tenth.
+    """
+    found = [np.concatenate(values) for values in zip(*curves, strict=True)] if curves else []
+    if not found:
+        return None, None
+    x, y = found
+    known = np.isfinite(x) & np.isfinite(y)
+    x, y = x[known], y[known]
+    if not len(x):
+        return None, None
+    low, high = float(y.min()), float(y.max())
+    wide = _around(float(x[0]), 0.5) if x.min() == x.max() else None
+    if low == high:
+        return wide, _around(low, 0.25)
+    late = y[x > x.min() + EARLY * (x.max() - x.min())]
+    if without_spike and len(late):
+        bottom, top = float(late.min()), float(late.max())
+        if max(high - top, bottom - low) > SPIKE * (top - bottom) > 0:
+            room = RANGE_MARGIN * (top - bottom)
+            return wide, (bottom - room, top + room)
+    return wide, None
+
+
+def _around(value: float, share: float) -> Range:
+    """A range with one value in its middle; about nothing, where the value is nothing."""
+    room = abs(value) * share or 1.0
+    return value - room, value + room

@@ -31,6 +31,7 @@ from app.core.config.spec import field_specs
 from app.core.method.method import Method
 from app.core.method.table import METHODS
 from app.ui.widget import theme
+from app.ui.widget.close_key import close_by_key
 
 HELP_SIZE = (720, 460)  # px in Inter
 SHORTCUT_SIZE = (380, 520)  # px in Inter
@@ -107,6 +108,7 @@ class HelpDialog(QDialog):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        close_by_key(self)
         self.setObjectName("help_dialog")
         self.setWindowTitle("Help")
         self.resize(*(theme.text_width(side) for side in HELP_SIZE))
@@ -208,6 +210,7 @@ class ShortcutDialog(QDialog):
 
     def __init__(self, bar: QMenuBar, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        close_by_key(self)
         self.setObjectName("shortcut_dialog")
         self.setWindowTitle("Shortcuts")
         self.resize(*(theme.text_width(side) for side in SHORTCUT_SIZE))

@@ -7,7 +7,7 @@ import binascii
 from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QObject, QTimer
-from PySide6.QtWidgets import QMainWindow, QScrollArea, QScrollBar, QTabBar
+from PySide6.QtWidgets import QAbstractScrollArea, QMainWindow, QScrollBar, QTabBar
 
 from app.core.run.folder import RunDir
 from app.core.system.setting import load_settings, save_settings
@@ -66,7 +66,7 @@ class KeptView(QObject):
         settings = self._run_panel.with_view(load_settings())
         save_settings(settings.model_copy(update={"window": settings.window | window}))
 
-    def watch(self, name: str, area: QScrollArea) -> None:
+    def watch(self, name: str, area: QAbstractScrollArea) -> None:
         """Keeps the scroll position of a tab's page; what `restore_place` found for it is restored as it grows."""
         bar = self._scrolls[name] = area.verticalScrollBar()
         bar.valueChanged.connect(self._on_moved)

@@ -38,6 +38,7 @@ from app.ui.widget import theme
 from app.ui.widget.file_manager import show_in_file_manager
 from app.ui.widget.icon_button import IconButton
 from app.ui.widget.message_bar import MessageBar, Notice
+from app.ui.widget.tab_order import follow_page
 from app.ui.window.actions import SILENT, UserActions
 from app.ui.window.appearance import Appearance
 from app.ui.window.drop_target import DropTarget
@@ -283,6 +284,7 @@ class MainWindow(QMainWindow):
 
             self._compare_tab = CompareTab(self.answerer, self._compare_page)
             _fill(self._compare_page, self._compare_tab)
+            self.kept_view.watch(COMPARE_TAB, self._compare_tab.scroll_area)
             self._compare_tab.set_training(self.session.is_live)
             self._compare_tab.warned.connect(self._warn)
             self._compare_tab.export_requested.connect(self.export_actions.export_candidate)
@@ -298,6 +300,7 @@ class MainWindow(QMainWindow):
 
             tab = self._runs_tab = RunsTab(parent=self._runs_page)
             _fill(self._runs_page, self.queue_actions.make_switch(tab))
+            self.kept_view.watch(RUNS_TAB, tab.table)
             tab.open_requested.connect(self.user_actions.open_run)
             tab.duplicate_requested.connect(self._duplicate_run)
             tab.resume_requested.connect(self.user_actions.go_on)
@@ -503,6 +506,13 @@ class MainWindow(QMainWindow):
 
     def _warn(self, text: str) -> None:
         self.messages.tell(Notice(text, "warning"))
+
+    def focusNextPrevChild(self, forward: bool) -> bool:
+        """Tab goes on as the page is read; parts of it come and go."""
+        page = self.centralWidget()
+        if page is not None:
+            follow_page(page)
+        return super().focusNextPrevChild(forward)
 
     # -- end --------------------------------------------------------------------------------------------------
 

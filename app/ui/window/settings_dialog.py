@@ -12,6 +12,7 @@ from app.core.system.setting import load_settings, save_settings
 from app.ui.form.path_editor import PathEditor
 from app.ui.form.plain_editor import ChoiceBox
 from app.ui.widget import theme
+from app.ui.widget.close_key import close_by_key
 from app.ui.window.appearance import Appearance
 
 RUNS_FIELD = FieldSpec("settings.runs_dir", "Folder for runs", "path", "")
@@ -24,6 +25,7 @@ class SettingsDialog(QDialog):
 
     def __init__(self, appearance: Appearance, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        close_by_key(self)
         self.setWindowTitle("Settings")
         self.setMinimumWidth(theme.text_width(520))
         self._theme = ChoiceBox(THEME_CHOICES, self)

@@ -6,6 +6,7 @@ from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import QDialog, QWidget
 
 from app.core.protocol.event import Event
+from app.ui.widget.close_key import close_by_key
 from app.ui.worker.job import JobRunner
 from app.ui.worker.process import WorkerOutcome
 
@@ -15,6 +16,7 @@ class JobDialog(QDialog):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        close_by_key(self)
         self._job = JobRunner(self)
         self._job.emitted.connect(self._on_event)
         self._job.ended.connect(self._on_ended)

@@ -20,9 +20,9 @@ from pytestqt.qtbot import QtBot
 
 from app.core.protocol import event
 from app.core.run.history import RunHistory, smooth
-from app.ui.run.chart_series import fitted_ranges
 from app.ui.run.loss_chart import LossChart
 from app.ui.widget import theme
+from app.ui.widget.plot import fitted_ranges
 from tests.ui import synthetic_run
 from tests.ui.child import child
 

@@ -557,6 +557,26 @@ def test_a_loss_is_of_its_method(method: str, kind: str) -> None:
     assert loss_kind(method) == kind
 
 
+def test_no_text_is_cut_while_there_is_room(qtbot: QtBot, home: Path, runs: list[RunDir]) -> None:
+    run = prepare_run(
+        TrainConfig(adapter_name="never", model="/m/starter", data="/d"), home / "data" / "runs" / "x"
+    )
+    assert summarize(run).state == "new"
+    tab = shown(qtbot)
+    tab.resize(1040, 600)
+    qtbot.waitUntil(lambda: len(tab.table._table.runs) == len(runs) + 1)
+    metrics, model = tab.table.fontMetrics(), tab.table.filter
+    for row in range(model.rowCount()):
+        for place, column in enumerate(RUN_COLUMNS):
+            text, dot = column.text(tab.table.summary(model.index(row, 0))), 20 if column.key == "state" else 0
+            needed = metrics.horizontalAdvance(text) + dot
+            assert column.key == "curve" or tab.table.columnWidth(place) >= needed, column.key
+    tab.table.setColumnWidth(0, 60)  # a person wants it narrow: so it stays
+    tab.refresh()
+    qtbot.wait(50)
+    assert tab.table.columnWidth(0) == 60
+
+
 def test_names_are_shown_whole_where_there_is_room(qtbot: QtBot, home: Path) -> None:
     long = "qwen2.5-0.5b-instruct · customer-letters-2026 · r64"
     make_run(home / "data" / "runs", "short", day=1)

@@ -8,11 +8,12 @@ import pytest
 from PySide6.QtWidgets import QLabel, QPushButton
 from pytestqt.qtbot import QtBot
 
+from app.core.run.folder import runs_dir
 from app.core.system.setting import load_settings, save_settings
 from app.ui.form.store import ConfigStore
 from app.ui.run.session import RunSession, RunState
 from app.ui.window.appearance import Appearance
-from app.ui.window.main_window import RUNS_TAB, SETUP_TAB, MainWindow
+from app.ui.window.main_window import COMPARE_TAB, RUNS_TAB, SETUP_TAB, MainWindow
 from tests.ui import synthetic_run
 from tests.ui.child import child
 from tests.ui.fake_worker import FakeWorker
@@ -60,6 +61,27 @@ def test_tab_scroll_position_and_run_come_back(qtbot: QtBot, window: MainWindow,
     assert again.session.run.path == run.path.resolve()
     again.show_tab(SETUP_TAB)
     qtbot.waitUntil(lambda: again.setup_tab.scroll_area.verticalScrollBar().value() == 120)
+
+
+def test_the_list_of_runs_and_compare_scroll_back(qtbot: QtBot, window: MainWindow) -> None:
+    for number in range(40):
+        synthetic_run.run_folder(runs_dir(), name=f"run {number}")
+    window.show_tab(COMPARE_TAB)
+    compare = window.compare_tab.scroll_area.verticalScrollBar()
+    window.resize(1100, 620)
+    qtbot.waitUntil(lambda: compare.maximum() > 60)
+    compare.setValue(60)
+    window.show_tab(RUNS_TAB)
+    runs = window.runs_tab.table.verticalScrollBar()
+    qtbot.waitUntil(lambda: runs.maximum() > 20)
+    runs.setValue(runs.maximum() // 2)
+    left = runs.value()
+    window.kept_view.keep()
+    again = opened(qtbot)
+    again.resize(1100, 620)
+    qtbot.waitUntil(lambda: again.runs_tab.table.verticalScrollBar().value() == left)
+    again.show_tab(COMPARE_TAB)
+    qtbot.waitUntil(lambda: again.compare_tab.scroll_area.verticalScrollBar().value() == 60)
 
 
 def test_a_run_that_the_window_left_stands_there_as_interrupted(
