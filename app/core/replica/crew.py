@@ -116,21 +116,21 @@ class Replica:
 
     def end_problem(self) -> Problem:
         """Why it ended, in words."""
-        host = f"hosts.{self.number}"
         if self.failed is not None:
-            return Problem(host, f"{_capital(self.name)}: {self.failed.message}", hint=self.failed.hint)
+            failed = self.failed
+            said = failed.message.removeprefix(f"{failed.where}: ").removesuffix(f" {failed.hint}")
+            return Problem("", f"{_capital(self.name)}: {said}", hint=failed.hint)
         code, said = self.exit_code, " ".join(self._lines[-1].split()) if self._lines else ""
         if self.hello is None and code == NOT_FOUND:
             hint = "Install it there, or name the program's place in the hostfile (`luthier`)."
-            return Problem(host, f"{_capital(self.name)}: there is no luthier.", hint=hint)
+            return Problem("", f"{_capital(self.name)}: there is no luthier.", hint=hint)
         if self.hello is None and not self.host.is_here:
             hint = f"Try `ssh {self.host.ssh}` by hand: it must get in without asking for anything."
-            return Problem(
-                host, f"{_capital(self.name)} is not reached: {said or f'ssh ended with {code}'}.", hint=hint
-            )
+            why = said.rstrip(".") or f"ssh ended with {code}"
+            return Problem("", f"{_capital(self.name)} is not reached: {why}.", hint=hint)
         how = f"by signal {_signal(code)}" if code is not None and _signal(code) else f"with exit code {code}"
         tail = f" The last line of its log: {said}" if said else ""
-        return Problem(host, f"{_capital(self.name)} ended {how}.{tail}")
+        return Problem("", f"{_capital(self.name)} ended {how}.{tail}")
 
     def close(self, within_s: float) -> None:
         """Ends its input, waits, and ends what does not end by itself."""
@@ -252,7 +252,7 @@ class Crew:
         self.wait_for(lambda _one: False, within_s=CAUSE_WITHIN_S)
         time.sleep(0.2)  # those of others that noticed it come about now, and its own may come after them
         known = self.faults()
-        return known[0] if known else Problem("hosts", "The connection between the replicas was lost.")
+        return known[0] if known else Problem("", "The connection between the replicas was lost.")
 
     def require(self) -> None:
         """Raises `UnusableError` with all faults that there are."""

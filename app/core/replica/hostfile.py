@@ -24,7 +24,8 @@ RING_BACKEND, JACCL, JACCL_RING = "ring", "jaccl", "jaccl-ring"
 BACKENDS = (RING_BACKEND, JACCL, JACCL_RING)
 RING_PORT = 32323  # mlx.launch's
 _LOOPBACK = "127.0.0.1"
-_HERE = (_LOOPBACK, "localhost")
+LOCAL_HOST = "localhost"
+_HERE = (_LOOPBACK, LOCAL_HOST)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 
 
@@ -137,9 +138,20 @@ def hostfile_problems(hostfile: Hostfile) -> list[Problem]:
     found += [Problem("envs", f"“{one}” is not NAME=value.") for one in hostfile.envs if not _VARIABLE.match(one)]
     for number, host in enumerate(hostfile.hosts):
         found += [Problem(f"hosts.{number}", said) for said in _host_faults(hostfile, number, host)]
-    if len({len(host.ips) for host in hostfile.hosts}) > 1 and hostfile.backend == RING_BACKEND:
+    counts = {len(host.ips) for host in hostfile.hosts}
+    if hostfile.backend == RING_BACKEND and len(counts) > 1 and 0 not in counts:
         found.append(Problem("hosts", "All hosts need the same number of addresses."))
     return found
+
+
+def own_address() -> str:
+    """The address by which others most likely reach this machine; the loopback's where there is no network."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # nothing is sent: only the way there is looked up
+            return str(probe.getsockname()[0])
+        except OSError:
+            return _LOOPBACK
 
 
 def speed_text(latency_s: float, bytes_per_s: float) -> str:
@@ -157,7 +169,9 @@ def _host_faults(hostfile: Hostfile, number: int, host: ReplicaHost) -> list[str
         said.append(f"{who} has no address that the others reach it at.")
     said += [f"{who}: “{ip}” is no IPv4 address." for ip in host.ips if not _is_ipv4(ip)]
     if hostfile.backend != RING_BACKEND and len(host.rdma) != len(hostfile):
-        said.append(f"{who} names {len(host.rdma)} RDMA devices for {len(hostfile)} hosts (itself as null).")
+        said.append(
+            f"{who} names {len(host.rdma)} RDMA devices: one to each host and none to itself are {len(hostfile)}."
+        )
     elif hostfile.backend != RING_BACKEND and host.rdma[number] is not None:
         said.append(f"{who}: its device to itself is null.")
     elif hostfile.backend != RING_BACKEND:

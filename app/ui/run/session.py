@@ -16,6 +16,7 @@ from app.core.protocol import event
 from app.core.protocol.command import Command, Park, Pause, Resume, Stop
 from app.core.protocol.event import Event, recorded_event
 from app.core.protocol.job import TrainJob, write_job
+from app.core.replica.hostfile import RUN_HOSTS, Hostfile, save_hostfile
 from app.core.run.folder import RunDir, create_run
 from app.core.run.history import RunHistory
 from app.core.setup.config_file import load_config
@@ -134,9 +135,12 @@ class RunSession(QObject):
 
     # -- asks -------------------------------------------------------------------------------------------------
 
-    def start(self, config: TrainConfig) -> RunDir:
-        """Makes a run of the config and starts its worker. Raises `OSError` if the folder cannot be written."""
+    def start(self, config: TrainConfig, hostfile: Hostfile | None = None) -> RunDir:
+        """Makes a run of the config and starts its worker, of which the hosts of a hostfile are replicas. Raises
+        `OSError` if the folder cannot be written."""
         run = create_run(config)
+        if hostfile is not None:
+            save_hostfile(hostfile, run.path / RUN_HOSTS)
         self.start_run(run)
         return run
 

@@ -12,6 +12,7 @@ from app.core.problem import Problem, errors
 from app.core.protocol.job import AS_BEFORE
 from app.core.quantity import duration_text
 from app.core.queue.queue import line_text, make_entry
+from app.core.replica.hostfile import Hostfile
 from app.core.run.folder import RunDir, runs_dir
 from app.core.run.name import folder_word, taken_words, unique_name
 from app.core.setup.path_kind import PathKind, SortedPath, sort_path
@@ -42,6 +43,7 @@ class UserActions(QObject):
     chat_requested = Signal(object)
     serve_requested = Signal(object)
     bundle_requested = Signal(object)  # the form's TrainConfig
+    hosts_requested = Signal(object)  # the same
     run_asked = Signal()  # a person asked to see the run that is shown now
 
     def __init__(self, forms: Forms, session: RunSession, parent: QObject | None = None) -> None:
@@ -59,6 +61,10 @@ class UserActions(QObject):
 
     def start(self) -> None:
         """Starts a run of the form; errors hold it back and are named."""
+        self.start_on(None)
+
+    def start_on(self, hostfile: Hostfile | None) -> None:
+        """The same, on the machines of a hostfile."""
         if self._session.is_live:
             self._tell("A run is training. Stop it before you start the next.", "warning")
             return
@@ -70,7 +76,7 @@ class UserActions(QObject):
         self.forms.store.save_form()
         self._started = self.forms.in_use
         try:
-            self._session.start(self.forms.store.config)
+            self._session.start(self.forms.store.config, hostfile)
         except OSError as error:
             said = f"The run's folder cannot be made: {error.strerror or error} ({error.filename})."
             self._tell(f"{said} Choose another folder for runs in the settings.", "error")
@@ -100,6 +106,14 @@ class UserActions(QObject):
             return
         self.forms.store.save_form()
         self.bundle_requested.emit(self.forms.store.config)
+
+    def hosts(self) -> None:
+        """Asks on which machines to train the form; errors hold it back and are named."""
+        if found := errors(self.forms.in_use.find_problems()):
+            self._hold_back(found, "The run cannot start yet.")
+            return
+        if not self._is_checking():
+            self.hosts_requested.emit(self.forms.store.config)
 
     def _is_checking(self) -> bool:
         """Says so while model and data are read: what is wrong with them is not known yet."""

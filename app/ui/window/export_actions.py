@@ -1,7 +1,8 @@
-"""Exports, merges and bundles, and the window: who asks for one, and the dialog that does it."""
+"""Exports, merges, bundles and hosts, and the window: who asks for one, and the dialog that does it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,11 @@ from PySide6.QtWidgets import QWidget
 if TYPE_CHECKING:
     from app.core.compare.candidate import Candidate
     from app.core.config.train_config import TrainConfig
+    from app.core.replica.hostfile import Hostfile
     from app.ui.bundle.dialog import BundleDialog
     from app.ui.export.dialog import ExportDialog
     from app.ui.export.merge_dialog import MergeDialog
+    from app.ui.replica.dialog import HostsDialog
 
 
 class ExportActions(QObject):
@@ -22,7 +25,7 @@ class ExportActions(QObject):
     def __init__(self, window: QWidget) -> None:
         super().__init__(window)
         self._window = window
-        self.dialog: ExportDialog | BundleDialog | MergeDialog | None = None
+        self.dialog: ExportDialog | BundleDialog | MergeDialog | HostsDialog | None = None
 
     def ask_export(self, source: Path, strength: float = 1.0) -> None:
         """Asks how to export a run, an adapter's folder or a checkpoint's file; ``strength`` is proposed for it."""
@@ -41,13 +44,21 @@ class ExportActions(QObject):
 
         self._open(BundleDialog(config, self._window))
 
+    def ask_hosts(self, config: TrainConfig, start: Callable[[Hostfile], None]) -> None:
+        """Asks on which machines to train a setup; ``start`` is told which."""
+        from app.ui.replica.dialog import HostsDialog
+
+        dialog = HostsDialog(config, self._window)
+        dialog.start_requested.connect(start)
+        self._open(dialog)
+
     def ask_merge(self, sources: tuple[Path, ...]) -> None:
         """Asks how to merge the adapters of several runs."""
         from app.ui.export.merge_dialog import MergeDialog
 
         self._open(MergeDialog(sources, self._window))
 
-    def _open(self, dialog: ExportDialog | BundleDialog | MergeDialog) -> None:
+    def _open(self, dialog: ExportDialog | BundleDialog | MergeDialog | HostsDialog) -> None:
         self.dialog = dialog
         dialog.finished.connect(self._on_finished)
         dialog.open()

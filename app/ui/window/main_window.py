@@ -184,6 +184,9 @@ class MainWindow(QMainWindow):
         self.user_actions.chat_requested.connect(self.tuned_actions.ask_chat)
         self.user_actions.serve_requested.connect(self.tuned_actions.ask_serve)
         self.user_actions.bundle_requested.connect(self.export_actions.ask_bundle)
+        self.user_actions.hosts_requested.connect(
+            lambda config: self.export_actions.ask_hosts(config, self.user_actions.start_on)
+        )
         self.user_actions.queue.shown_requested.connect(self._show_queue)
         self.session.state_changed.connect(self._on_state)
         self.status_line.titled.connect(self.setWindowTitle)
@@ -215,6 +218,7 @@ class MainWindow(QMainWindow):
             (menu.start, self.user_actions.start),
             (menu.enqueue, self.user_actions.enqueue),
             (menu.sweep, self.queue_actions.ask_sweep),
+            (menu.hosts, self.user_actions.hosts),
             (menu.pause, self._on_pause),
             (menu.park, self.session.park),
             (menu.stop, self._on_stop),

@@ -95,6 +95,7 @@ class WindowMenu(QObject):
         self.start = self._action(menu, "run.start", "Start Training", "Ctrl+R")
         self.enqueue = self._action(menu, "run.enqueue", "Add to Queue", "Ctrl+Shift+A")
         self.sweep = self._action(menu, "run.sweep", "Sweep…")
+        self.hosts = self._action(menu, "run.hosts", "Train on Several Machines…")
         self.pause = self._action(menu, "run.pause", "Pause", "Ctrl+Shift+P")
         self.park = self._action(menu, "run.park", "Pause and Free the Memory")
         self.stop = self._action(menu, "run.stop", "Stop and Save", "Ctrl+.")

@@ -133,12 +133,12 @@ def joined_group(
             made = mx.distributed.init(strict=True, backend=RING_BACKEND if backend == RING_BACKEND else "jaccl")
     except (RuntimeError, ValueError) as error:
         said = " ".join(str(error).split())[:200]
-        raise UnusableError([Problem("hosts", f"MLX does not join the replicas by {backend}: {said}.")]) from error
+        raise UnusableError([Problem("", f"MLX does not join the replicas by {backend}: {said}.")]) from error
     finally:
         faulthandler.cancel_dump_traceback_later()
     if (made.rank(), made.size()) != (number, size):
         said = f"MLX joined a group of {made.size()} as number {made.rank()}, not of {size} as {number}."
-        raise UnusableError([Problem("hosts", said, hint="Check the hostfile: each host once, and its addresses.")])
+        raise UnusableError([Problem("", said, hint="Check the hostfile: each host once, and its addresses.")])
     return ReplicaGroup(made)
 
 
@@ -164,7 +164,7 @@ class Doorstep:
             except OSError as error:
                 said = f"{address} cannot be opened on {socket.gethostname()}: {error.strerror or error}."
                 hint = "The address must be one of that machine, and no other run may use it at the time."
-                raise UnusableError([Problem("hosts", said, hint=hint)]) from error
+                raise UnusableError([Problem("", said, hint=hint)]) from error
 
     def reach(self) -> None:
         """Raises `UnusableError` where there is no way to the next one."""
@@ -176,7 +176,7 @@ class Doorstep:
             except OSError as error:
                 said = f"{socket.gethostname()} does not reach {address}: {error.strerror or error}."
                 hint = "Are both in the same network, and does the other's firewall let it in?"
-                raise UnusableError([Problem("hosts", said, hint=hint)]) from error
+                raise UnusableError([Problem("", said, hint=hint)]) from error
 
     def close(self) -> None:
         """Stops listening."""

@@ -198,7 +198,7 @@ def differing_versions(one: Replica, versions: Mapping[str, str]) -> list[Proble
     if not said:
         return []
     sentence = f"{one.name[0].upper()}{one.name[1:]}: {', '.join(said)}."
-    return [Problem(f"hosts.{one.number}", sentence, hint="Install the same version of Luthier on all of them.")]
+    return [Problem("", sentence, hint="Install the same version of Luthier on all of them.")]
 
 
 def differing_model(one: Replica, digests: Mapping[str, str]) -> list[Problem]:
@@ -211,7 +211,7 @@ def differing_model(one: Replica, digests: Mapping[str, str]) -> list[Problem]:
         return []
     sentence = f"The base model of {one.name} is not that of this machine: {', '.join(said[:3])}."
     hint = "Copy or download the same model there, or name its folder in the hostfile (`model`)."
-    return [Problem(f"hosts.{one.number}", sentence, hint=hint)]
+    return [Problem("", sentence, hint=hint)]
 
 
 def _log(line: str) -> None:

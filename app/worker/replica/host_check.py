@@ -75,7 +75,7 @@ def _faults(one: Replica, versions: dict[str, str], digests: dict[str, str]) -> 
     if not found and (one.failed is not None or one.ended):
         found.append(one.end_problem())
     if not found and not one.ready:
-        found.append(Problem("hosts", f"Nothing was heard of {one.name} within {CHECK_WITHIN_S:.0f} s."))
+        found.append(Problem("", f"Nothing was heard of {one.name} within {CHECK_WITHIN_S:.0f} s."))
     return found
 
 

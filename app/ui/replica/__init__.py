@@ -1,0 +1,1 @@
+"""Several machines that train one run: the dialog over their hostfile, its check, and the start on them."""
