@@ -118,11 +118,11 @@ class HubServer:
 
 
 @contextmanager
-def hub_server() -> Iterator[HubServer]:
-    """A running server on a free port of the loopback."""
+def hub_server(kind: type[HubHandler] | None = None) -> Iterator[HubServer]:
+    """A running server on a free port of the loopback; ``kind`` answers more than `HubHandler`."""
     state = HubServer()
 
-    class Handler(_Handler):
+    class Handler(kind or HubHandler):  # type: ignore[misc]
         hub = state
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -138,7 +138,9 @@ def hub_server() -> Iterator[HubServer]:
         thread.join()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class HubHandler(BaseHTTPRequestHandler):
+    """Answers as the hub does."""
+
     hub: HubServer
     protocol_version = "HTTP/1.1"
 
@@ -155,18 +157,18 @@ class _Handler(BaseHTTPRequestHandler):
         """Making a repository, and a commit with the files' content in it."""
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         path = unquote(urlsplit(self.path).path)
-        self._note(path)
-        if self._token() != TOKEN:
-            return self._json({"error": "Invalid username or password."}, 401)
+        self.note(path)
+        if self.token() != TOKEN:
+            return self.give({"error": "Invalid username or password."}, 401)
         if path == "/api/repos/create":
             return self._create(json.loads(body))
         if path == "/api/validate-yaml":
-            return self._json({"errors": [], "warnings": []})
+            return self.give({"errors": [], "warnings": []})
         name, _, action = path.removeprefix("/api/models/").rpartition("/main")[0].rpartition("/")
         if action == "preupload":
             files = [{"path": file["path"], "uploadMode": "regular", "shouldIgnore": False, "oid": None}
                      for file in json.loads(body)["files"]]  # fmt: skip
-            return self._json({"files": files})
+            return self.give({"files": files})
         if action == "commit":
             for line in body.splitlines():
                 entry = json.loads(line)
@@ -174,24 +176,24 @@ class _Handler(BaseHTTPRequestHandler):
                     value = entry["value"]
                     self.hub.repositories[name].files[value["path"]] = base64.b64decode(value["content"])
             url = f"{self.hub.address}/{name}/commit/{COMMIT}"
-            return self._json({"commitUrl": url, "commitOid": COMMIT, "success": True})
-        return self._json({"error": "no such page"}, 404)
+            return self.give({"commitUrl": url, "commitOid": COMMIT, "success": True})
+        return self.give({"error": "no such page"}, 404)
 
     def _create(self, asked: dict[str, Any]) -> None:
         name = f"{asked.get('organization') or 'ada'}/{asked['name'].rpartition('/')[2]}"
         private = asked.get("private") or asked.get("visibility") == "private"
         if name in self.hub.repositories:
-            return self._json({"error": "You already created it", "url": f"{self.hub.address}/{name}"}, 409)
+            return self.give({"error": "You already created it", "url": f"{self.hub.address}/{name}"}, 409)
         self.hub.add(Repository(name, {}, private=bool(private)))
-        return self._json({"url": f"{self.hub.address}/{name}", "name": name, "id": name})
+        return self.give({"url": f"{self.hub.address}/{name}", "name": name, "id": name})
 
     def _answer(self) -> None:
         parts = urlsplit(self.path)
         path, query = unquote(parts.path), parse_qs(parts.query)
         for prefix, status in self.hub.status.items():
             if path.startswith(prefix):
-                self._note(path)
-                return self._json({"error": "as asked"}, status)
+                self.note(path)
+                return self.give({"error": "as asked"}, status)
         if path == "/api/whoami-v2":
             return self._whoami(path)
         if path == "/api/models":
@@ -200,47 +202,47 @@ class _Handler(BaseHTTPRequestHandler):
             return self._model(path)
         if "/resolve/" in path:
             return self._file(path)
-        self._note(path)
-        return self._json({"error": "no such page"}, 404)
+        self.note(path)
+        return self.give({"error": "no such page"}, 404)
 
     def _whoami(self, path: str) -> None:
-        self._note(path)
-        if self._token() != TOKEN:
-            return self._json({"error": "Invalid credentials in Authorization header"}, 401)
-        return self._json({"name": "ada", "auth": {"accessToken": {"displayName": "luthier", "role": "read"}}})
+        self.note(path)
+        if self.token() != TOKEN:
+            return self.give({"error": "Invalid credentials in Authorization header"}, 401)
+        return self.give({"name": "ada", "auth": {"accessToken": {"displayName": "luthier", "role": "read"}}})
 
     def _list(self, path: str, query: dict[str, list[str]]) -> None:
-        self._note(path)
+        self.note(path)
         words, tags = query.get("search", [""])[0].lower(), query.get("filter", [])
         found = [
             repository.tree()
             for repository in sorted(self.hub.repositories.values(), key=lambda r: -r.downloads)
             if words in repository.id.lower() and set(tags) <= set(repository.tags)
         ]
-        self._json(found[: int(query.get("limit", ["100"])[0])])
+        self.give(found[: int(query.get("limit", ["100"])[0])])
 
     def _model(self, path: str) -> None:
-        self._note(path)
+        self.note(path)
         words = path.removeprefix("/api/models/").split("/")
         repository = self.hub.repositories.get("/".join(words[:2]))
         if repository is None:
-            return self._json({"error": "Repository not found"}, 404, {"X-Error-Code": "RepoNotFound"})
+            return self.give({"error": "Repository not found"}, 404, {"X-Error-Code": "RepoNotFound"})
         if words[2:3] == ["tree"]:
-            return self._json(repository.listing())
+            return self.give(repository.listing())
         if words[2:3] == ["revision"] and words[3] not in ("main", COMMIT):
-            return self._json({"error": "Revision not found"}, 404, {"X-Error-Code": "RevisionNotFound"})
-        return self._json(repository.tree() | {"siblings": repository.siblings()})
+            return self.give({"error": "Revision not found"}, 404, {"X-Error-Code": "RevisionNotFound"})
+        return self.give(repository.tree() | {"siblings": repository.siblings()})
 
     def _file(self, path: str) -> None:
         name, _, rest = path.lstrip("/").partition("/resolve/")
         file = rest.partition("/")[2]
         repository = self.hub.repositories[name]
-        if repository.gated and self._token() != TOKEN:
-            self._note(path)
-            return self._json({"error": "gated"}, 401, {"X-Error-Code": "GatedRepo"})
+        if repository.gated and self.token() != TOKEN:
+            self.note(path)
+            return self.give({"error": "gated"}, 401, {"X-Error-Code": "GatedRepo"})
         if file not in repository.files:
-            self._note(path)
-            return self._json({"error": "no entry"}, 404, {"X-Error-Code": "EntryNotFound"})
+            self.note(path)
+            return self.give({"error": "no entry"}, 404, {"X-Error-Code": "EntryNotFound"})
         return self._send_file(path, file, repository.files[file])
 
     def _send_file(self, path: str, name: str, data: bytes) -> None:
@@ -259,9 +261,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
         self.end_headers()
         if self.command == "HEAD":
-            return self._note(path)
+            return self.note(path)
         sent = self._send_body(data[start:], is_lfs(name))
-        return self._note(path, start, sent)
+        return self.note(path, start, sent)
 
     def _send_body(self, data: bytes, large: bool) -> int:
         cut = self.hub.break_after if large and self.hub.takes_break() else 0
@@ -282,13 +284,13 @@ class _Handler(BaseHTTPRequestHandler):
                 time.sleep(len(piece) / self.hub.bytes_per_second)
         return sent
 
-    def _token(self) -> str:
+    def token(self) -> str:
         return self.headers.get("Authorization", "").removeprefix("Bearer ")
 
-    def _note(self, path: str, start: int = 0, sent: int = 0) -> None:
-        self.hub.note(Request(self.command, path, start, sent, authorized=bool(self._token())))
+    def note(self, path: str, start: int = 0, sent: int = 0) -> None:
+        self.hub.note(Request(self.command, path, start, sent, authorized=bool(self.token())))
 
-    def _json(self, tree: Any, status: int = 200, headers: dict[str, str] | None = None) -> None:
+    def give(self, tree: Any, status: int = 200, headers: dict[str, str] | None = None) -> None:
         body = json.dumps(tree).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")

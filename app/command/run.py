@@ -235,6 +235,9 @@ def _deletable(names: list[str]) -> list[RunDir]:
             )
         elif run.is_running():
             problems.append(Problem("", f"{run.name} is being trained.", hint="Stop it first."))
+        elif run.is_elsewhere():
+            hint = f"`luthier remote fetch {run.name}` brings it here, `luthier remote stop` ends it."
+            problems.append(Problem("", f"{run.name} is on another machine.", hint=hint))
         found[str(run.path)] = run
     if problems:
         raise UnusableError(problems)

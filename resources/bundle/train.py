@@ -32,6 +32,7 @@ ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 IGNORED = -100
 # Which of how many processes this is, as `accelerate launch` says it.
 PROCESS, PROCESSES = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+RELAY = bool(os.environ.get("LUTHIER_RELAY"))  # the events are printed, too
 # What TRL calls the figures that Luthier shows.
 FIGURES = {
     "rewards/margins": "margin", "rewards/accuracies": "accuracy", "rewards/chosen": "chosen_reward",
@@ -107,8 +108,12 @@ class Events:
     def say(self, type_, /, **values):
         if PROCESS:
             return
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"type": type_, "time": time.time()} | values, ensure_ascii=False) + "\n")
+        line = json.dumps({"type": type_, "time": time.time()} | values) + "\n"
+        with self.path.open("ab") as file:
+            at = file.tell()
+            file.write(line.encode("ascii"))
+        if RELAY:  # whoever has but the log puts the file together again: this line stands at that byte
+            print(f"@luthier {at} {line}", end="", flush=True)
         if type_ == "train_reported":
             print(f"iteration {values['iteration']}: loss {values['train_loss']:.4f}", flush=True)
         elif type_ == "validated":

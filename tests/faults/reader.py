@@ -36,11 +36,10 @@ from app.core.protocol.event import heard_event, read_events
 from app.core.protocol.job import read_job
 from app.core.protocol.wire import RefusedError
 from app.core.queue.queue import RunQueue, make_entry
-from app.core.remote.host import SshHost
-from app.core.remote.record import RemoteRun, remote_dir, remote_runs
+from app.core.remote.record import RemoteRun, remote_runs
 from app.core.run.benchmark import BENCHMARK_FILE, load_benchmarks
 from app.core.run.catalog import RunCatalog
-from app.core.run.folder import RunDir
+from app.core.run.folder import RunDir, runs_dir
 from app.core.run.history import RunHistory
 from app.core.run.note import RunNote, load_note, save_note
 from app.core.run.reader import RunReader
@@ -131,7 +130,7 @@ def make_place(root: Path) -> Place:
     save_settings(Settings(model_folders=(str(root),), window={"tab": 1}))
     RunQueue().add([make_entry(config.with_value("adapter_name", "queued"))])
     RunCatalog().refresh()
-    RemoteRun(remote_dir() / "far", SshHost("far", ("ssh",))).save()
+    RemoteRun(runs_dir() / "far", "ssh", {"host": "far", "ssh": ["ssh"]}).save()
     keep_pace("key", Pace(1.0))
     note_served(ServedAlone(Endpoint("http://127.0.0.1:1/v1", "m", "k", "b", "a"), 1, "label"))
     system_place.form_path().write_text(dump_config(config))
@@ -341,7 +340,7 @@ READERS = (
     Reader(f"{HOME}data/queue/queue.json", _queue),
     Reader(f"{HOME}config/settings.yaml", _settings),
     Reader(f"{HOME}data/speeds.json", _speeds),
-    Reader(f"{HOME}data/remote/far/remote.json", lambda _found: remote_runs()),
+    Reader(f"{HOME}data/runs/far/remote.json", lambda _found: [(run.host, run.where) for run in remote_runs()]),
     Reader(f"{HOME}data/served.json", lambda _found: served_alone()),
     Reader(f"{HOME}data/votes.jsonl", _votes),
     Reader(f"{HOME}cache/runs.jsonl", _list),

@@ -32,7 +32,7 @@ CRASHERS = {
         DEEP,
     ],
     f"{HOME}data/speeds.json": [b'{"key": {"piece_s": 1' + b"0" * 400 + b"}}", DEEP],
-    f"{HOME}data/remote/far/remote.json": [DEEP],
+    f"{HOME}data/runs/far/remote.json": [DEEP],
     "peft/adapter_config.json": [b'{"peft_type": "LORA", "r": 2, "lora_alpha": 4, "rank_pattern": 5}', DEEP],
     "inspected/tokenizer_config.json": [b'{"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": "a"}'],
     "command": [DEEP, b'{"command": ' * 3000],

@@ -67,9 +67,9 @@ def skypilot_of(recipe: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def kaggle_of(recipe: Mapping[str, Any], user: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Kaggle's metadata: of the notebook, and of the data set that the bundle is there."""
-    slug = _slug(recipe)
+def kaggle_of(recipe: Mapping[str, Any], user: str, slug: str = "") -> tuple[dict[str, Any], dict[str, Any]]:
+    """Kaggle's metadata: of the notebook, and of the data set that the bundle is there, by their name ``slug``."""
+    slug = slug or _slug(recipe)
     data = f"{user}/{slug}-bundle"
     kernel = {
         "id": f"{user}/{slug}",

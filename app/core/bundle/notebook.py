@@ -26,6 +26,12 @@ def bundle_folder():
             shutil.unpack_archive(archive, Path.cwd() / "unpacked")
             places.insert(0, Path.cwd() / "unpacked")
     found = [path.parent for place in places if place.is_dir() for path in place.glob("**/recipe.json")]
+    if found and (found[0] / "data.zip").is_file():  # Kaggle keeps folders packed, or unpacks them: as it likes
+        whole = Path.cwd() / "unpacked"
+        shutil.copytree(found[0], whole, dirs_exist_ok=True)
+        for packed in found[0].glob("*.zip"):
+            shutil.unpack_archive(packed, whole / packed.stem)
+        found = [whole]
     if not found and "google.colab" in sys.modules:
         from google.colab import files
         for name in files.upload():
@@ -58,10 +64,14 @@ if missing:
 """
 _TRAIN = """\
 # The training. Run this cell again after an interruption: it goes on from the last checkpoint.
-import subprocess, sys
+import os, subprocess, sys
 
 command = [sys.executable, "-u", str(bundle / "train.py"), "--run", str(run)]
-with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as training:
+# On Kaggle the log is what can be followed from elsewhere: the events stand in it, too.
+relay = {"LUTHIER_RELAY": "1"} if Path("/kaggle/working").is_dir() else {}
+with subprocess.Popen(
+    command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, **relay}
+) as training:
     for line in training.stdout:
         print(line, end="")
 if training.returncode:

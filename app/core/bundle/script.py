@@ -18,6 +18,8 @@ REQUIREMENTS = {
     "datasets": "5.2.0", "safetensors": "0.8.0", "numpy": "2.4.6",
 }  # fmt: skip
 FOUR_BIT = {"bitsandbytes": "0.50.2"}
+# The same and all that they need, with hashes, for every system: made by `packaging/bundle_lock.py`.
+LOCK, FOUR_BIT_LOCK = "requirements.lock", "requirements-4bit.lock"
 
 
 def requirements_of(recipe: Mapping[str, Any]) -> dict[str, str]:
@@ -33,6 +35,7 @@ def write_scripts(folder: Path, recipe: Mapping[str, Any], kaggle_user: str = ""
         shutil.copyfile(Path(__file__).parents[1] / "method" / "reward.py", folder / "luthier_rewards.py")
     pinned = "".join(f"{name}=={version}\n" for name, version in requirements_of(recipe).items())
     (folder / "requirements.txt").write_text(pinned, encoding="ascii")
+    shutil.copyfile(resource("bundle", FOUR_BIT_LOCK if recipe["model"]["four_bit"] else LOCK), folder / LOCK)
     (folder / "README.md").write_text(page_of(recipe), encoding="utf-8")
     write_launchers(folder, recipe, kaggle_user)
 
@@ -58,9 +61,12 @@ The base model is {where}{size}. Its licence: {licence}.
 
 ```sh
 python -m venv env && . env/bin/activate
-pip install -r requirements.txt
+pip install -r requirements.lock
 python train.py
 ```
+
+`requirements.lock` names every package with its hash, for all systems; on Linux torch comes with CUDA 13, from its
+default index. `requirements.txt` has the versions alone, for a Python that has some of them already.
 
 The same command goes on from the last checkpoint after an interruption. SIGTERM or Ctrl-C saves and ends.
 

@@ -5,26 +5,34 @@ from __future__ import annotations
 import shlex
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from app.core.bundle.manifest import seal_problems
 from app.core.bundle.recipe import RECIPE
+from app.core.bundle.script import LOCK
 from app.core.json_text import parsed_json
 from app.core.problem import Problem, UnusableError
-from app.core.remote.host import SshHost
-from app.core.remote.record import RemoteRun, new_remote
-from app.core.run.folder import runs_dir
+from app.core.protocol.job import LOG_FILE
+from app.core.remote.record import RemoteRun
 from app.core.system.leftover import temporary_prefix
 
-# Made once for each run: what the bundle names, to the version, and nothing else.
-PREPARE = (
-    "[ -x env/bin/python ] || "
-    "{ python3 -m venv env && env/bin/python -m pip install -q -r requirements.txt; } || exit 1"
-)
+# Made once for each machine's folder: what the bundle names, to the version and (with its lock) to the hash. uv is
+# quicker where it is there, and brings a Python.
+PREPARE = f"""
+want=requirements.txt; [ -e {LOCK} ] && want={LOCK}
+[ -e env/ready ] || {{
+  if command -v uv >/dev/null; then
+    uv venv -q --clear --python ">=3.11,<3.15" env && VIRTUAL_ENV="$PWD/env" uv pip install -q -r "$want"
+  else
+    python3 -m venv env && env/bin/python -m pip install -q -r "$want"
+  fi && : >env/ready
+}} || exit 1
+"""
 OWN_PYTHON = "env/bin/python"
-
+CHECKPOINTS = "checkpoints"  # stay there: what a resume there needs
 
 # Whether the run's process lives. A number may be another's by now, after a restart of the machine.
 ALIVE = (
@@ -33,59 +41,91 @@ ALIVE = (
 )
 
 
-def start_remote(bundle: Path, host: SshHost, python: str = "") -> RemoteRun:
-    """Brings a bundle (a folder or an archive) to a host and starts it there, detached from this machine.
+class NothingYetError(UnusableError):
+    """A run elsewhere has written nothing that could be brought."""
 
-    ``python`` is one there that has what the bundle needs; without it one is made, which takes a while. Raises
-    `UnusableError` for a bundle that is not as it was sealed, and for a host that cannot be reached.
-    """
-    with _opened(bundle) as folder:
-        if problems := seal_problems(folder):
-            raise UnusableError(problems)
-        run = new_remote(str(parsed_json((folder / RECIPE).read_text(encoding="utf-8"))["name"]), host)
-        place = shlex.quote(run.place)
-        host.run(f"mkdir -p {place}")
-        host.copy_there(folder, run.place)
-    prepare, program = ("true", shlex.quote(python)) if python else (PREPARE, OWN_PYTHON)
-    inside = f"{prepare}; exec {program} -u train.py"
-    # The process's number is written before it begins; whoever reads it finds it or its end, never nothing.
-    script = (
-        f"cd {place} && {{ nohup sh -c {shlex.quote(inside)} >log.txt 2>&1 </dev/null & }} && echo $! >pid && "
-        "test -s pid"
-    )
-    host.run(script)
-    run.save()
-    return run
-
-
-def stop_remote(run: RemoteRun) -> bool:
-    """Asks a run to save and end; false if it does not run."""
-    script = f'cd {shlex.quote(run.place)} && if {ALIVE}; then kill -TERM "$p" && echo asked; fi'
-    return run.host.run(script).strip() == "asked"
-
-
-def fetch_remote(run: RemoteRun) -> Path:
-    """Brings the run's folder among the runs here: config, events, log, adapters; not its checkpoints.
-
-    Raises `UnusableError` if there is nothing yet.
-    """
-    place = shlex.quote(run.place)
-    if run.host.run(f"test -e {place}/run/config.yaml && echo there || true").strip() != "there":
+    def __init__(self, run: RemoteRun) -> None:
         said = f"{run.name} has written nothing yet."
-        raise UnusableError([Problem("name", said, hint=f"`luthier remote watch {run.name}` shows how far it is.")])
-    folder = runs_dir() / run.name
-    run.host.copy_here(f"{run.place}/run", folder, ["checkpoints"])
-    (folder / "log.txt").write_text(run.host.run(f"cat {place}/log.txt"), encoding="utf-8")
-    return folder
+        super().__init__([Problem("name", said, hint=f"`luthier remote watch {run.name}` shows how far it is.")])
 
 
-def remote_log_tail(run: RemoteRun, lines: int = 15) -> str:
+class Shell(Protocol):
+    """A machine whose shell runs what it is told, and to which files can be copied."""
+
+    def run(self, script: str) -> str:
+        """What a script says; raises `UnusableError` with the machine's own words where it fails."""
+
+    def copy_there(self, folder: Path, place: str) -> None:
+        """Brings what is in a folder to ``place``."""
+
+    def copy_here(self, place: str, folder: Path, leave_out: Sequence[str] = ()) -> None:
+        """Brings what is at ``place`` into a folder."""
+
+
+def bundle_name(folder: Path) -> str:
+    """What the setup of a bundle's folder is called. Raises `UnusableError` if it is not as it was sealed."""
+    if problems := seal_problems(folder):
+        raise UnusableError(problems)
+    return str(parsed_json((folder / RECIPE).read_text(encoding="utf-8"))["name"])
+
+
+def send_bundle(shell: Shell, folder: Path, run: RemoteRun) -> None:
+    """Brings a bundle's folder to where the run will be."""
+    shell.run(f"mkdir -p {shlex.quote(run.folder)}")
+    shell.copy_there(folder, run.folder)
+
+
+def start_there(shell: Shell, run: RemoteRun, python: str = "") -> None:
+    """Starts what was sent, detached from this machine.
+
+    ``python`` is one there that has what the bundle needs; without it one is made, which takes a while.
+    """
+    prepare, program = ("true", shlex.quote(python)) if python else (PREPARE, OWN_PYTHON)
+    inside = f"{prepare}\nexec {program} -u train.py"
+    # The process's number is written before it begins; whoever reads it finds it or its end, never nothing.
+    shell.run(
+        f"cd {shlex.quote(run.folder)} && "
+        f"{{ nohup sh -c {shlex.quote(inside)} >log.txt 2>&1 </dev/null & }} && echo $! >pid && test -s pid"
+    )
+
+
+def stop_there(shell: Shell, run: RemoteRun) -> bool:
+    """Asks a run to save and end; false if it does not run."""
+    script = f'cd {shlex.quote(run.folder)} && if {ALIVE}; then kill -TERM "$p" && echo asked; fi'
+    return shell.run(script).strip() == "asked"
+
+
+def is_alive_there(shell: Shell, run: RemoteRun) -> bool:
+    """Whether the run's process lives."""
+    return (
+        shell.run(f"cd {shlex.quote(run.folder)} 2>/dev/null && if {ALIVE}; then echo alive; fi; true").strip()
+        == "alive"
+    )
+
+
+def fetch_there(shell: Shell, run: RemoteRun) -> Path:
+    """Brings what the run made into its folder here: events, log, adapters; not its checkpoints.
+
+    Raises `NothingYetError` if there is nothing yet.
+    """
+    folder = shlex.quote(run.folder)
+    log = shell.run(f"cat {folder}/log.txt 2>/dev/null || true")
+    if log:
+        run.path.mkdir(parents=True, exist_ok=True)
+        (run.path / LOG_FILE).write_text(log, encoding="utf-8")
+    if shell.run(f"test -e {folder}/run/config.yaml && echo there || true").strip() != "there":
+        raise NothingYetError(run)
+    shell.copy_here(f"{run.folder}/run", run.path, [CHECKPOINTS])
+    return run.path
+
+
+def log_tail_there(shell: Shell, run: RemoteRun, lines: int = 15) -> str:
     """The last lines of what the script printed."""
-    return run.host.run(f"tail -n {lines} {shlex.quote(run.place)}/log.txt 2>/dev/null || true")
+    return shell.run(f"tail -n {lines} {shlex.quote(run.folder)}/log.txt 2>/dev/null || true")
 
 
 @contextmanager
-def _opened(bundle: Path) -> Iterator[Path]:
+def opened_bundle(bundle: Path) -> Iterator[Path]:
     """The folder of a bundle; of an archive one that is there only inside the ``with``."""
     if bundle.is_dir():
         yield bundle

@@ -10,7 +10,9 @@ import os
 import shlex
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 
 from filelock import FileLock, Timeout
 
@@ -21,11 +23,12 @@ from app.core.remote.record import RemoteRun
 
 GONE = 3  # what the shell over there ends with when the run has ended and all was said
 WAITS_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # between attempts to get through again
+CLOSED = "the connection was closed"
 
 # Sends what is new of the events, over and over, until the process is gone and there is no more. Plain sh: no tail
 # of GNU's is needed. Whether it lives is asked before the size, or its last words could be missed.
 _FOLLOW = """
-cd {place} || exit 4
+cd {folder} || exit 4
 at={at}
 while :; do
   alive=0; if {alive}; then alive=1; fi
@@ -39,14 +42,97 @@ done
 """
 
 
+class Link(ABC):
+    """One connection to a run elsewhere. ``said`` is why it broke; ``has_ended`` that the run did, and all was
+    said."""
+
+    def __init__(self) -> None:
+        self.has_ended = False
+        self.said = CLOSED
+
+    @abstractmethod
+    def pieces(self, at: int) -> Iterator[tuple[int, bytes]]:
+        """What is there of the events, from byte ``at`` on or from before it, each with where it begins."""
+
+    def close(self) -> None:  # noqa: B027  # most have nothing to end
+        """Ends the connection, not the run."""
+
+
+class ShellLink(Link):
+    """A connection by ssh, which sends as long as it holds."""
+
+    def __init__(self, run: RemoteRun, pause_s: float) -> None:
+        super().__init__()
+        self._run, self._pause_s = run, pause_s
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def pieces(self, at: int) -> Iterator[tuple[int, bytes]]:
+        folder = shlex.quote(self._run.folder)
+        script = _FOLLOW.format(folder=folder, at=at, alive=ALIVE, pause=f"{self._pause_s:g}")
+        self._process = process = subprocess.Popen(
+            self._run.host.command(script), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        assert process.stdout is not None
+        assert process.stderr is not None
+        while piece := os.read(process.stdout.fileno(), 1 << 16):
+            yield at, piece
+            at += len(piece)
+        self.has_ended = process.wait() == GONE
+        self.said = process.stderr.read().decode(errors="replace").strip() or CLOSED
+
+    def cut(self) -> None:
+        """Breaks the connection as a network does."""
+        if self._process is not None:
+            self._process.kill()
+
+    def close(self) -> None:
+        if self._process is None:
+            return
+        self._process.terminate()
+        self._process.wait()
+        for pipe in (self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+
 def follow_remote(
-    run: RemoteRun, lost: Callable[[str], None], *, pause_s: float = 0.5, waits_s: tuple[float, ...] = WAITS_S
+    run: RemoteRun,
+    connect: Callable[[], Link],
+    lost: Callable[[str], None],
+    *,
+    waits_s: tuple[float, ...] = WAITS_S,
+    is_over: Callable[[], bool] = lambda: False,
 ) -> Generator[Event, None, None]:
     """Every event of the run that is not here yet, as it comes; ends when the run has.
 
-    ``lost`` is told each time that the link breaks, with what ssh said. Detaching is leaving the loop: the run goes
-    on, and it is gone on with where it was. Raises `UnusableError` where somebody else on this machine follows it.
+    ``lost`` is told each time that a link breaks, and why. Where no link is found twice, ``is_over`` is asked
+    whether there is anything left to reach. Detaching is leaving the loop: the run goes on, and it is gone on with
+    where it was.
     """
+    attempt = 0
+    while True:
+        heard = False
+        link = connect()
+        try:
+            for said in _events(run, link):
+                heard = True
+                yield said
+        finally:
+            link.close()
+        if link.has_ended:
+            return
+        attempt = 0 if heard else attempt + 1
+        lost(link.said)
+        if attempt > 1 and is_over():
+            return
+        time.sleep(waits_s[min(attempt, len(waits_s) - 1)])
+
+
+@contextmanager
+def watched(run: RemoteRun) -> Iterator[None]:
+    """Holds a run: who looks sees that it is followed. Raises `UnusableError` where another process does
+    already."""
+    run.path.mkdir(parents=True, exist_ok=True)
     lock = FileLock(run.path / ".lock", timeout=0)
     try:
         lock.acquire()
@@ -54,75 +140,32 @@ def follow_remote(
         said = f"{run.name} is watched already, by another process on this machine."
         raise UnusableError([Problem("name", said, hint="End that one, or look there.")]) from error
     try:
-        yield from _followed(run, lost, pause_s, waits_s)
+        yield
     finally:
         lock.release()
 
 
-def _followed(
-    run: RemoteRun, lost: Callable[[str], None], pause_s: float, waits_s: tuple[float, ...]
-) -> Generator[Event, None, None]:
-    attempt = 0
-    while True:
-        heard = False
-        link = _Link(run, pause_s)
-        try:
-            for said in link.events():
-                heard = True
-                yield said
-        finally:
-            link.close()
-        if link.code == GONE:
-            return
-        attempt = 0 if heard else attempt + 1
-        lost(link.said)
-        time.sleep(waits_s[min(attempt, len(waits_s) - 1)])
-
-
-class _Link:
-    """One connection, from where the file here ends."""
-
-    def __init__(self, run: RemoteRun, pause_s: float) -> None:
-        self.code = 0
-        self.said = ""
-        self._file = run.events_file
-        at = self._file.stat().st_size if self._file.exists() else 0
-        script = _FOLLOW.format(place=shlex.quote(run.place), at=at, alive=ALIVE, pause=f"{pause_s:g}")
-        self._process = subprocess.Popen(
-            run.host.command(script), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-
-    def events(self) -> Iterator[Event]:
-        """The events as their lines become whole; what began before this connection is put together with it."""
-        assert self._process.stdout is not None
-        assert self._process.stderr is not None
-        rest = self._begun()
-        with self._file.open("ab") as file:
-            while piece := os.read(self._process.stdout.fileno(), 1 << 16):
-                file.write(piece)
-                file.flush()
-                *lines, rest = (rest + piece).split(b"\n")
-                for line in lines:
-                    try:
-                        yield recorded_event(line)
-                    except ValueError:
-                        continue
-        self.code = self._process.wait()
-        self.said = self._process.stderr.read().decode(errors="replace").strip() or "the connection was closed"
-
-    def close(self) -> None:
-        """Ends ssh, not the run."""
-        self._process.terminate()
-        self._process.wait()
-        for pipe in (self._process.stdout, self._process.stderr):
-            if pipe is not None:
-                pipe.close()
-
-    def _begun(self) -> bytes:
-        """The line that the file here ends in the middle of."""
-        if not self._file.exists():
-            return b""
-        return self._file.read_bytes().rpartition(b"\n")[2]
+def _events(run: RemoteRun, link: Link) -> Iterator[Event]:
+    """The events as their lines become whole; what began before this connection is put together with it."""
+    file = run.events_file
+    file.parent.mkdir(parents=True, exist_ok=True)
+    known = file.read_bytes() if file.exists() else b""
+    at, rest = len(known), known.rpartition(b"\n")[2]
+    with file.open("ab") as out:
+        for start, piece in link.pieces(at):
+            if start > at:
+                link.said = "a piece of the events is missing"
+                return
+            fresh = piece[at - start :]
+            out.write(fresh)
+            out.flush()
+            at += len(fresh)
+            *lines, rest = (rest + fresh).split(b"\n")
+            for line in lines:
+                try:
+                    yield recorded_event(line)
+                except ValueError:
+                    continue
 
 
 def has_ended(events: list[Event]) -> bool:

@@ -1,32 +1,40 @@
-"""What this machine knows of runs elsewhere: for each a folder with where it is, and what was heard of it."""
+"""The record of a run elsewhere: a file in the run's own folder that says where it trains, and what finds it again.
+
+The folder stands among the runs from the beginning: config and setup of the bundle, the events as far as they came,
+and at the end what was brought. No secret is in it.
+"""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from app.core.json_text import parsed_json
 from app.core.problem import Problem, UnusableError
 from app.core.protocol.event import Event, read_events
 from app.core.protocol.job import EVENTS_FILE
 from app.core.remote.host import SshHost
-from app.core.run.folder import recorded_state
+from app.core.run.folder import RUN_REMOTE, RUN_SETUP, recorded_state, runs_dir
 from app.core.run.name import folder_word
-from app.core.system import place
+from app.core.setup.config_file import RUN_CONFIG
 from app.core.system.atomic_file import write_text
 
-RECORD = "remote.json"
 THERE = "luthier"  # the folder of all runs over there, in the home of whoever logs in
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteRun:
-    """One run elsewhere. ``path`` is its folder here: ``remote.json``, and ``events.jsonl`` as far as it came."""
+    """One run elsewhere. ``path`` is its folder here, ``place`` the name of where it trains; ``details`` are what
+    that place needs to find it: a host, the number of a machine or a job, its folder there."""
 
     path: Path
-    host: SshHost
+    place: str
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -34,9 +42,30 @@ class RemoteRun:
         return self.path.name
 
     @property
-    def place(self) -> str:
-        """Its folder over there, from the home folder on."""
-        return f"{THERE}/{self.name}"
+    def folder(self) -> str:
+        """Its folder over there, from the home folder on or whole."""
+        return str(self.details.get("folder", f"{THERE}/{self.name}"))
+
+    @property
+    def host(self) -> SshHost:
+        """The machine, where ssh reaches it. Raises `UnusableError` while it has none."""
+        if not self.details.get("host"):
+            said = f"{self.name} has no machine yet."
+            raise UnusableError(
+                [Problem("name", said, hint=f"`luthier remote status {self.name}` asks the place.")]
+            )
+        ssh = tuple(map(str, self.details.get("ssh") or ("ssh",)))
+        return SshHost(str(self.details["host"]), ssh)
+
+    @property
+    def where(self) -> str:
+        """The place in words."""
+        return str(self.details.get("where") or self.details.get("host") or self.place)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing of it is elsewhere any more that could be brought, or could cost."""
+        return bool(self.details.get("closed", False))
 
     @property
     def events_file(self) -> Path:
@@ -57,44 +86,61 @@ class RemoteRun:
 
     def save(self) -> None:
         """Writes where it is."""
-        tree = {"host": self.host.name, "ssh": list(self.host.ssh)}
         self.path.mkdir(parents=True, exist_ok=True)
-        write_text(self.path / RECORD, json.dumps(tree, indent=1) + "\n")
+        tree = {"place": self.place, **self.details}
+        write_text(self.path / RUN_REMOTE, json.dumps(tree, indent=1) + "\n")
+
+    def discard(self) -> None:
+        """Takes the folder away again, of a run that never was."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def with_details(self, **details: Any) -> RemoteRun:
+        """The same run with more known of it, written."""
+        run = replace(self, details=dict(self.details) | details)
+        run.save()
+        return run
+
+    def take_setup(self, bundle: Path) -> None:
+        """Copies what a run's folder holds of its setup out of a bundle's folder."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        for name in (RUN_CONFIG, RUN_SETUP):
+            if (bundle / name).is_file():
+                shutil.copyfile(bundle / name, self.path / name)
 
 
-def remote_dir() -> Path:
-    """Where the records lie."""
-    return place.data_dir() / "remote"
-
-
-def new_remote(title: str, host: SshHost) -> RemoteRun:
+def new_remote(title: str, place: str, details: Mapping[str, Any] | None = None) -> RemoteRun:
     """A run that is not there yet, named like those here: by time and title."""
     word = folder_word(title)
     stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-    path, number = remote_dir() / f"{stamp}_{word}", 1
+    path, number = runs_dir() / f"{stamp}_{word}", 1
     while path.exists():
         number += 1
-        path = remote_dir() / f"{stamp}_{word}-{number}"
-    return RemoteRun(path, host)
+        path = runs_dir() / f"{stamp}_{word}-{number}"
+    return RemoteRun(path, place, dict(details or {}))
+
+
+def read_remote(path: Path) -> RemoteRun | None:
+    """The record in a run's folder; None if there is none that can be read."""
+    try:
+        tree = parsed_json((path / RUN_REMOTE).read_text(encoding="utf-8"))
+        place = str(tree.pop("place"))
+        if not isinstance(tree.get("ssh", []), list):
+            return None
+        return RemoteRun(path, place, tree)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def remote_runs() -> list[RemoteRun]:
     """All that are known here, the newest first."""
-    found = []
-    for path in sorted(remote_dir().glob(f"*/{RECORD}"), reverse=True):
-        try:
-            tree = parsed_json(path.read_text(encoding="utf-8"))
-            found.append(RemoteRun(path.parent, SshHost(str(tree["host"]), tuple(map(str, tree["ssh"])))))
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-    return found
+    paths = sorted((path.parent for path in runs_dir().glob(f"*/{RUN_REMOTE}")), reverse=True)
+    return [run for path in paths if (run := read_remote(path)) is not None]
 
 
 def remote_run(name: str) -> RemoteRun:
-    """The run of that name, else the newest on the host of that name. Raises `UnusableError`."""
-    known = remote_runs()
-    for run in known:
-        if name in (run.name, run.host.name):
+    """The run of that name, else the newest at the place or on the host of that name. Raises `UnusableError`."""
+    for run in remote_runs():
+        if name in (run.name, run.place, run.where, str(run.details.get("host", ""))):
             return run
-    said = f"No run elsewhere is known by “{name}”, and none on a host of that name."
+    said = f"No run elsewhere is known by “{name}”, and none at a place or on a host of that name."
     raise UnusableError([Problem("name", said, hint="`luthier remote list` names those that are.")])

@@ -2,8 +2,8 @@
 
 ``config.yaml`` (exactly what ran) · ``setup.yaml`` (what was asked for) · ``job.json`` · ``events.jsonl`` ·
 ``log.txt`` · ``adapters/`` (mlx-lm layout) · ``state/`` (what an exact resume needs) · ``data/`` (prepared
-examples, where the source was not already in mlx-lm's form) · ``notes.md``. A run never writes into another run's
-folder.
+examples, where the source was not already in mlx-lm's form) · ``notes.md`` · ``remote.json`` of one that trains on
+another machine. A run never writes into another run's folder.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from app.core.config.train_config import TrainConfig
+from app.core.json_text import parsed_json
 from app.core.protocol import event
 from app.core.protocol.event import Event
 from app.core.protocol.job import EVENTS_FILE, JOB_FILE, LOG_FILE, LOG_TAIL_LINES, TrainJob, write_job
@@ -26,6 +27,7 @@ from app.core.system import place
 from app.core.system.setting import load_settings
 
 RUN_SETUP, RUN_NOTES = "setup.yaml", "notes.md"
+RUN_REMOTE = "remote.json"  # of a run that trains on another machine: where, and what finds it again
 DEPTH = 2  # a sweep keeps its runs in a folder of its own
 OPEN_STATES = ("new", "running", "paused")  # in the file; what is true now depends on whether a worker lives
 PARKED = "parked"  # paused without a worker, as the file tells it
@@ -103,6 +105,17 @@ class RunDir:
         lock.release()
         return False
 
+    @property
+    def remote(self) -> Path:
+        return self.path / RUN_REMOTE
+
+    def is_elsewhere(self) -> bool:
+        """True while the run is another machine's: not all that it made was brought here yet."""
+        try:
+            return not parsed_json(self.remote.read_text(encoding="utf-8")).get("closed", False)
+        except (OSError, ValueError, AttributeError):
+            return False
+
     def log_tail(self, lines: int = LOG_TAIL_LINES) -> str:
         """The last lines of the log; empty if there is none."""
         if not self.log.exists():
@@ -164,18 +177,22 @@ def recorded_state(found: Event, before: str = "new") -> str:
 
 
 def present_state(run: RunDir, recorded: str) -> str:
-    """What the run is doing now; ``crashed`` if it ended without saying so."""
+    """What the run is doing now; ``crashed`` if it ended without saying so, ``elsewhere`` if it trains on another
+    machine and nobody here follows it."""
     if recorded == PARKED:
         return "paused"
     if recorded not in OPEN_STATES:
         return recorded
     if run.is_running():
         return "paused" if recorded == "paused" else "running"
+    if run.is_elsewhere():
+        return "elsewhere"
     return "new" if recorded == "new" else "crashed"
 
 
 def run_state(run: RunDir, events: list[Event]) -> str:
-    """``new, running, paused, finished, stopped, failed`` or ``crashed`` (ended without saying so)."""
+    """``new, running, paused, finished, stopped, failed``, ``crashed`` (ended without saying so) or
+    ``elsewhere``."""
     state = "new"
     for found in events:
         state = recorded_state(found, state)

@@ -41,6 +41,7 @@ STATE_WORDS = {
     "stopped": "Stopped",
     "failed": "Failed",
     "crashed": "Interrupted",
+    "elsewhere": "Training elsewhere",
 }
 Rows = list[tuple[str, str]]
 

@@ -21,7 +21,7 @@ from app.core.run.reader import RunReader
 from app.core.system.yaml_text import bounded_yaml
 
 CURVE_POINTS = 40
-STATES = ("running", "paused", "finished", "stopped", "failed", "crashed", "new")
+STATES = ("running", "paused", "elsewhere", "finished", "stopped", "failed", "crashed", "new")
 HIDDEN = ("run", "recorded", "curve")  # not for scripts
 
 
@@ -76,8 +76,8 @@ class RunSummary:
 
     @property
     def is_live(self) -> bool:
-        """True while a worker trains it."""
-        return self.state in ("running", "paused") and self.recorded != PARKED
+        """True while it is trained, here or elsewhere."""
+        return self.state in ("running", "paused", "elsewhere") and self.recorded != PARKED
 
     @property
     def can_resume(self) -> bool:

@@ -362,6 +362,10 @@ class RunActionBar(QWidget):
         for run in runs:
             if run.is_running():
                 refused.append(f"{run.name} is being trained. Stop it first.")
+            elif run.is_elsewhere():
+                refused.append(
+                    f"{run.name} is on another machine, which would be lost sight of. Bring it here first."
+                )
             elif self._trash(run.path):
                 gone.append(run)
             else:

@@ -37,6 +37,7 @@ def state_color(state: str) -> str:
     c = theme.colors()
     return {
         "running": c.accent, "paused": c.warning, "finished": c.good, "failed": c.error, "crashed": c.error,
+        "elsewhere": c.accent,
     }.get(state, c.faint)  # fmt: skip
 
 

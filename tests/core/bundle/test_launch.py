@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import yaml
 
 from app.core.bundle.launch import memory_gb, write_launchers
 from app.core.bundle.notebook import notebook_of
+from app.core.bundle.script import requirements_of
+from app.core.system.resource import resource
 
 
 def recipe(**model: Any) -> dict[str, Any]:
@@ -81,3 +84,15 @@ def test_yaml_passes_its_linter(tmp_path: Path) -> None:
     rules = YamlLintConfig("extends: default")
     for path in tmp_path.glob("*.yaml"):
         assert [str(one) for one in linter.run(path.read_text(), rules)] == [], path.name
+
+
+@pytest.mark.parametrize("four_bit, name", [(False, "requirements.lock"), (True, "requirements-4bit.lock")])
+def test_the_lock_has_what_is_pinned_with_hashes_and_no_host(four_bit: bool, name: str) -> None:
+    text = resource("bundle", name).read_text(encoding="utf-8")
+    entries = [entry.split() for entry in re.split(r"\n(?=\S)", text.strip())]
+    locked = {entry[0].partition("==")[0]: entry[0].partition("==")[2] for entry in entries}
+    wanted = requirements_of(recipe(four_bit=four_bit))
+    assert {package: locked.get(package) for package in wanted} == wanted
+    assert all(any(word.startswith("--hash=sha256:") for word in entry) for entry in entries)
+    assert "nvidia-cublas" in locked  # torch with CUDA, on Linux
+    assert "://" not in text

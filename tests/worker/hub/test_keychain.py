@@ -19,6 +19,7 @@ from keyring.errors import KeyringLocked, PasswordDeleteError
 from app.core.problem import UnusableError
 from app.core.protocol.command import GiveToken
 from app.core.protocol.job import HubLoginJob, HubSearchJob
+from app.core.system.keychain import SERVICE
 from app.worker.hub import keychain
 from app.worker.hub.access_token import login
 from app.worker.hub.tasks import search
@@ -109,7 +110,7 @@ def test_requests_carry_the_keychains_token_unless_the_environment_has_one(
     drawer: Drawer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", "")
-    drawer.secrets[keychain.SERVICE, keychain.ACCOUNT] = TOKEN
+    drawer.secrets[SERVICE, keychain.ACCOUNT] = TOKEN
     keychain.use_kept_token()
     assert get_token() == TOKEN
     monkeypatch.setenv("HF_TOKEN", "hf_of_the_shell")

@@ -1,0 +1,107 @@
+"""A host on the loopback: an sshd of the test's own, and a bundle whose script says events."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from app.core.bundle.manifest import seal
+from app.core.remote.host import SshHost
+
+SSHD = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
+SCRIPT = """
+import json, os, signal, sys, time
+from pathlib import Path
+run = Path("run")
+run.mkdir(exist_ok=True)
+(run / "config.yaml").write_text("model: m\\ndata: d\\n")
+(run / "adapters").mkdir(exist_ok=True)
+(run / "checkpoints").mkdir(exist_ok=True)
+(run / "checkpoints" / "large").write_text("x")
+asked = []
+RELAY = bool(os.environ.get("LUTHIER_RELAY"))
+signal.signal(signal.SIGTERM, lambda *_: asked.append(True))
+print("a word for the log", flush=True)
+at = 0
+with (run / "events.jsonl").open("ab", buffering=0) as file:
+    def say(kind, **values):
+        line = (json.dumps({"type": kind, "time": 1.0, **values}, ensure_ascii=RELAY) + "\\n").encode()
+        if RELAY:
+            global at
+            print(f"@luthier {at} {line.decode()}", end="", flush=True)
+            at += len(line)
+        half = len(line) // 2
+        file.write(line[:half])  # a reader may come at any byte
+        file.write(line[half:])
+    say("hello", task="train", protocol=5, pid=os.getpid())
+    for number in range(COUNT):
+        say("warned", message=f"{number} é" + "." * (number % 300))
+        time.sleep(0.002)
+        if asked or Path("enough").exists():
+            break
+    say("finished", reason="stopped" if asked else "completed", iteration=number)
+"""
+
+
+@contextmanager
+def ssh_server(folder: Path) -> Iterator[SshHost]:
+    """The host; skips the test where sshd or rsync is not installed."""
+    if SSHD is None or shutil.which("rsync") is None:
+        pytest.skip("sshd or rsync is not installed here")
+    for name in ("host", "mine"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)], check=True)
+    shutil.copyfile(folder / "mine.pub", folder / "authorized")
+    (folder / "home").mkdir()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    # Whatever is asked for is done from a home of the test's own.
+    (folder / "forced").write_text(f'cd {folder / "home"} && exec sh -c "$SSH_ORIGINAL_COMMAND"\n')
+    (folder / "config").write_text(
+        f"ListenAddress 127.0.0.1:{port}\nHostKey {folder / 'host'}\nAuthorizedKeysFile {folder / 'authorized'}\n"
+        f"StrictModes no\nUsePAM no\nPidFile none\nMaxStartups 100\nForceCommand sh {folder / 'forced'}\n"
+    )
+    if os.getuid() == 0:
+        Path("/run/sshd").mkdir(exist_ok=True)  # where sshd of root shuts itself in
+    options = f"-F /dev/null -p {port} -i {folder / 'mine'} -o IdentitiesOnly=yes -o StrictHostKeyChecking=no"
+    host = SshHost.of(f"{getpass.getuser()}@127.0.0.1", f"ssh {options} -o UserKnownHostsFile=/dev/null -q")
+    with subprocess.Popen([SSHD, "-D", "-e", "-f", str(folder / "config")], stderr=subprocess.PIPE) as server:
+        assert server.stderr is not None
+        assert b"listening" in server.stderr.readline()
+        yield host
+        server.terminate()
+
+
+def home(host: SshHost) -> Path:
+    """The home folder of whoever logs in there."""
+    return Path(host.ssh[host.ssh.index("-i") + 1]).with_name("home")
+
+
+def bundle(folder: Path, count: int) -> Path:
+    """A sealed folder whose script says so many events and a last one."""
+    folder.mkdir(exist_ok=True)
+    model = {
+        "id": "org/name",
+        "revision": "",
+        "folder": "",
+        "bytes": 1_000_000_000,
+        "licence": "",
+        "four_bit": False,
+    }
+    recipe = {"name": "from afar", "model": model, "data": {"form": "text"}, "label": "SFT"}
+    (folder / "recipe.json").write_text(json.dumps(recipe))
+    (folder / "config.yaml").write_text("model: m\ndata: d\n")
+    (folder / "train.py").write_text(SCRIPT.replace("COUNT", str(count)))
+    (folder / "notebook.ipynb").write_text("{}")
+    (folder / "requirements.txt").write_text("")
+    seal(folder, {})
+    return folder
