@@ -349,6 +349,12 @@ def test(arguments: "list[str]") -> NoReturn:
     if sys.platform == "linux":
         ensure_fonts()
     os.chdir(str(ROOT))
+    # Torch is no dependency: what compares with it is left out unless ARGS say `-m torch` (the last -m counts).
+    become([str(PYTHON), "-m", "pytest", "-m", "not torch", *side_by_side(), *arguments], **test_environment())
+
+
+def test_environment() -> "dict[str, str]":
+    """The variables that the tests are run with, beside those that are there."""
     environment = {} if has_display() else {"QT_QPA_PLATFORM": "offscreen"}
     # Compiling MLX's CPU kernels costs seconds in each of the tests' many short-lived workers.
     environment["MLX_DISABLE_COMPILE"] = "1"
@@ -359,8 +365,7 @@ def test(arguments: "list[str]") -> NoReturn:
         from app.core.protocol.program import fast_arithmetic  # which needs a newer Python than this file
 
         environment.update(fast_arithmetic(os.environ))
-    # Torch is no dependency: what compares with it is left out unless ARGS say `-m torch` (the last -m counts).
-    become([str(PYTHON), "-m", "pytest", "-m", "not torch", *side_by_side(), *arguments], **environment)
+    return environment
 
 
 def side_by_side() -> "list[str]":

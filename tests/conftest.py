@@ -1,6 +1,7 @@
 """What all tests share: a home of their own, a quiet screen, and the light theme."""
 
 import os
+import random
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("QT_API", "pyside6")
@@ -16,10 +17,22 @@ settings.register_profile("house", deadline=None, max_examples=60, suppress_heal
 settings.load_profile("house")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with slow tests come first: at the end no process waits for the last long test of another."""
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--shuffle", metavar="SEED", help="run the files, and the tests of each, in an order drawn by a seed"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In parallel, files with slow tests come first: at the end no process waits for a long test of another."""
+    if seed := config.getoption("--shuffle"):
+        files = list({item.path: None for item in items})
+        random.Random(seed).shuffle(files)
+        random.Random(seed).shuffle(items)
+        items.sort(key=lambda item: files.index(item.path))  # a file's fixtures are made once
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        slow = {item.path for item in items if item.get_closest_marker("slow")}
+        items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ CANARY = "hf_canaryCanaryCanaryCanaryCanary"
 
 
 def test_no_file_and_no_word_has_the_token(
-    luthier: Luthier, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    program: Luthier, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", CANARY)
     run, config, said = tmp_path / "run", place / "config.yaml", ""
@@ -23,7 +23,7 @@ def test_no_file_and_no_word_has_the_token(
         ["bundle", config, "--with-model", "--out", tmp_path / "bundle"],
         ["doctor"],
     ):
-        done = luthier(*words)
+        done = program(*words)
         said += done.stdout + done.stderr
     assert CANARY not in said
     files = [path for path in tmp_path.rglob("*") if path.is_file()]

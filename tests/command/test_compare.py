@@ -12,20 +12,20 @@ if TYPE_CHECKING:
     from tests.command.conftest import Luthier
 
 
-def test_figures_verdict_and_answers_side_by_side(luthier: Luthier, place: Path, tmp_path: Path) -> None:
+def test_figures_verdict_and_answers_side_by_side(program: Luthier, place: Path, tmp_path: Path) -> None:
     (tmp_path / "prompts.jsonl").write_text('{"prompt": "abc"}\n{"prompt": "def"}\n')
     arguments = [
         "compare", "--model", place / "model", "--adapter-path", place / "adapter", "--data", place / "data",
         "--prompts", tmp_path / "prompts.jsonl", "--reward-function", "short", "--limit", 2, "--max-tokens", 4,
     ]  # fmt: skip
-    found = json.loads(luthier(*arguments, "--json").stdout)
+    found = json.loads(program(*arguments, "--json").stdout)
     base, tuned = found["columns"]
     assert (base["label"], tuned["label"], base["difference"]) == ("base model", "adapter", None)
     assert tuned["difference"]["difference"] == pytest.approx(tuned["loss"] - base["loss"])
     assert found["scored"] == {"functions": ["short"], "prompts": 2, "of": 8, "max_tokens": 4}
     assert [one["prompt"] for one in found["answers"]] == ["abc", "def"]
     assert all(len(one["answers"]) == 2 and all(one["answers"]) for one in found["answers"])
-    alone = luthier(
+    alone = program(
         "generate",
         "--model",
         place / "model",
@@ -39,7 +39,7 @@ def test_figures_verdict_and_answers_side_by_side(luthier: Luthier, place: Path,
     )
     assert json.loads(alone.stdout)["text"] == found["answers"][0]["answers"][1]
 
-    text = luthier(*arguments).stdout
+    text = program(*arguments).stdout
     assert "Held-out loss" in text
     assert f"adapter: {tuned['difference']['verdict']}" in text
     assert "> abc\n\nbase model:" in text

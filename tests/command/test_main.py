@@ -20,8 +20,8 @@ from tests.command.conftest import PROGRAM, Luthier
 HEAVY = "{'mlx', 'mlx_lm', 'PySide6', 'pyqtgraph', 'transformers', 'pydantic', 'numpy', 'typer', 'rich'}"
 
 
-def test_help_lists_every_verb(luthier: Luthier) -> None:
-    said = luthier("--help").stdout
+def test_help_lists_every_verb(program: Luthier) -> None:
+    said = program("--help").stdout
     assert all(f"\n  {verb} " in said for verb in command.VERBS)
 
 
@@ -40,8 +40,8 @@ def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str
     assert f"Usage: luthier {verb}" in capsys.readouterr().out
 
 
-def test_version(luthier: Luthier) -> None:
-    assert luthier("--version").stdout == f"luthier {__version__}\n"
+def test_version(program: Luthier) -> None:
+    assert program("--version").stdout == f"luthier {__version__}\n"
 
 
 @pytest.mark.parametrize(

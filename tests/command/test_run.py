@@ -36,8 +36,8 @@ def trained(place: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
-def test_train_speaks_events_only(luthier: Luthier, place: Path, home: Path) -> None:
-    said = events(luthier("train", place / "config.yaml", "--json").stdout)
+def test_train_speaks_events_only(program: Luthier, place: Path, home: Path) -> None:
+    said = events(program("train", place / "config.yaml", "--json").stdout)
     kinds = [event["type"] for event in said]
     assert kinds[0] == "hello"
     assert kinds[-1] == "finished"
@@ -46,9 +46,9 @@ def test_train_speaks_events_only(luthier: Luthier, place: Path, home: Path) -> 
     assert events((run / "events.jsonl").read_text()) == said
 
 
-def test_a_folder_with_a_run_is_refused(luthier: Luthier, place: Path, trained: Path) -> None:
+def test_a_folder_with_a_run_is_refused(program: Luthier, place: Path, trained: Path) -> None:
     before = (trained / "events.jsonl").read_bytes()
-    said = luthier("train", place / "config.yaml", "--run-dir", trained, code=2).stderr
+    said = program("train", place / "config.yaml", "--run-dir", trained, code=2).stderr
     assert "already holds a run" in said
     assert "luthier resume" in said
     assert (trained / "events.jsonl").read_bytes() == before
@@ -112,10 +112,10 @@ def test_resume_of_no_run(luthier: Luthier) -> None:
     assert "luthier runs list" in luthier("resume", "nothing", code=2).stderr
 
 
-def test_generate_answers_as_the_stock_program(luthier: Luthier, place: Path, trained: Path) -> None:
+def test_generate_answers_as_the_stock_program(program: Luthier, place: Path, trained: Path) -> None:
     asked = ("--model", place / "model", "--adapter-path", trained / "adapters", "--max-tokens", 20)
     prompt = 'abc "d" {e} 🎻'
-    found = json.loads(luthier("generate", *asked, "--prompt", prompt, "--json").stdout)
+    found = json.loads(program("generate", *asked, "--prompt", prompt, "--json").stdout)
     stock = subprocess.run(
         [sys.executable, "-m", "mlx_lm", "generate", *map(str, asked), "--prompt", prompt, "--verbose", "False"],
         capture_output=True,
@@ -127,7 +127,7 @@ def test_generate_answers_as_the_stock_program(luthier: Luthier, place: Path, tr
     assert found["finish_reason"] == "length"
     assert found["prompt_tokens"] == len(prompt.encode()) + 3
     assert found["tokens_per_second"] > 0
-    streamed = luthier("generate", *asked[2:], "--prompt", "-", stdin=prompt).stdout
+    streamed = program("generate", *asked[2:], "--prompt", "-", stdin=prompt).stdout
     assert streamed == found["text"] + "\n", "the model is the adapter's own, the prompt comes from a pipe"
 
 

@@ -27,6 +27,7 @@ QUICK = {
     "steps_per_eval": 3,
     "save_every": 3,
     "lora_parameters.rank": 2,
+    "neutral_tokens": 0,
 }
 
 

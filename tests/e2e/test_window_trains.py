@@ -44,7 +44,9 @@ LONG = {
     "save_every": 1000,
     "lora_parameters.rank": 4,
     "early_stopping.enabled": False,
+    "neutral_tokens": 0,  # answers sampled for it take longer than the run
 }
+ENDING = LONG | {"iters": 200, "steps_per_eval": 100}
 
 
 @pytest.fixture
@@ -139,25 +141,25 @@ def test_a_stopped_run_goes_on_where_it_stopped_and_a_finished_one_is_extended(
     qtbot: QtBot, window: MainWindow, model: Path, data: Path
 ) -> None:
     session = window.session
-    session.start(TrainConfig(model=str(model), data=str(data)).with_values(LONG | {"iters": 400}))
+    session.start(TrainConfig(model=str(model), data=str(data)).with_values(ENDING))
     with qtbot.waitSignal(session.ended, timeout=START_MS):
         qtbot.waitUntil(lambda: session.history.iteration >= 5, timeout=START_MS)
         session.stop()
     run, stopped_at = session.run, session.history.iteration
     assert run is not None
     assert state(session) is RunState.STOPPED
-    assert 5 <= stopped_at < 400
+    assert 5 <= stopped_at < 200
 
     with qtbot.waitSignal(session.ended, timeout=START_MS):
         QTest.mouseClick(child(window, QPushButton, "run_resume"), Qt.MouseButton.LeftButton)
     assert state(session) is RunState.COMPLETED
     with qtbot.waitSignal(session.ended, timeout=START_MS):
-        window.user_actions.go_on(run.path, 420)
+        window.user_actions.go_on(run.path, 210)
     assert state(session) is RunState.COMPLETED
 
     begun = [e.iteration for e in read_events(run.events) if isinstance(e, event.Started)]
-    assert begun == [0, stopped_at, 400]
-    assert np.array_equal(session.history.x("iterations"), np.arange(1, 421))
+    assert begun == [0, stopped_at, 200]
+    assert np.array_equal(session.history.x("iterations"), np.arange(1, 211))
 
 
 def test_a_run_that_is_paused_leaves_the_memory_and_goes_on_to_the_last_bit(
@@ -165,7 +167,7 @@ def test_a_run_that_is_paused_leaves_the_memory_and_goes_on_to_the_last_bit(
 ) -> None:
     """By the panel's own buttons, with real workers; the run is still paused when it is opened from its folder."""
     session, panel = window.session, window.run_panel
-    config = TrainConfig(model=str(model), data=str(data)).with_values(LONG | {"iters": 400})
+    config = TrainConfig(model=str(model), data=str(data)).with_values(ENDING)
     with qtbot.waitSignal(session.ended, timeout=START_MS):
         session.start(config)
     undisturbed = session.history.losses.tolist()
@@ -183,7 +185,7 @@ def test_a_run_that_is_paused_leaves_the_memory_and_goes_on_to_the_last_bit(
     assert (session.state, session.worker_id) == (RunState.PARKED, 0)
     with pytest.raises(ProcessLookupError):
         os.kill(worker, 0)
-    assert 1 <= session.history.iteration < 400
+    assert 1 <= session.history.iteration < 200
     assert run_state(run, read_events(run.events)) == "paused"
 
     with qtbot.waitSignal(session.loaded, timeout=START_MS):

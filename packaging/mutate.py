@@ -1,0 +1,423 @@
+"""Mutations: small faults put into a copy of the code one at a time, and those that no test notices.
+
+    python packaging/mutate.py                          # the functions that differ from main
+    python packaging/mutate.py app/core/queue           # a file, or all files of a folder
+    python packaging/mutate.py app --sample 60 --seed 7 # so many of them, drawn: the same ones for a seed
+
+Each mutation is met by the tests nearest to its file, nearest first: those of the same name in the mirrored folder,
+then whatever imports it, directly or through others, until one fails or the time is over. What remains is printed
+with file and line: a test is missing there, or the mutation changes nothing that can be seen. The exit status is 1
+if any remains.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import contextlib
+import os
+import queue
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Literal
+
+from dev import test_environment
+
+ROOT = Path(__file__).resolve().parent.parent
+LIMIT_S = 120  # that the tests of one mutation may take
+HANGING_S = 60  # a test that takes as long does so because of the mutation
+MOST = 60  # mutations where nothing is said of how many
+FARTHEST = 4  # imports between a test and the code
+MOST_FILES = 30  # of tests: all are read before the first test runs
+
+COMPARISONS = {"<": "<=", "<=": "<", ">": ">=", ">=": ">", "==": "!=", "!=": "=="}
+COMPARISONS |= {"in": "not in", "not in": "in", "is": "is not", "is not": "is"}
+OPERATIONS = {"+": "-", "-": "+", "*": "/", "/": "*", "//": "/", "%": "*", "**": "*", "&": "|", "|": "&"}
+NAMES = {"min": "max", "max": "min", "any": "all", "all": "any", "minimum": "maximum", "maximum": "minimum"}
+# Qt's calls that only say how far apart things are: a test of a pixel would be no test of ours.
+LOOKS = re.compile(
+    r"(set(Contents|Spacing|Fixed|Minimum|Maximum|Column|Row|Horizontal|Vertical|Size|Frame|Alignment|Object)"
+    r"|add(Spacing|Stretch)|resize)\w*"
+)
+
+Outcome = Literal["caught", "survived", "out of time"]
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """One change of a file's text: ``start`` and ``end`` are offsets in its UTF-8 bytes, ``line`` is 1-based."""
+
+    file: str
+    line: int
+    function: str
+    start: int
+    end: int
+    text: str
+    what: str
+
+    def applied(self, source: bytes) -> bytes:
+        """The file with the fault in it."""
+        return source[: self.start] + self.text.encode() + source[self.end :]
+
+    def __str__(self) -> str:
+        where = f" in {self.function}" if self.function else ""
+        return f"{self.file}:{self.line}{where}: {self.what}"
+
+
+# -- mutations of one file -----------------------------------------------------------------------------------------
+
+
+class Mutator:
+    """Finds what can be changed in a module. Texts for people, types and assertions stay as they are."""
+
+    def __init__(self, file: str, source: bytes) -> None:
+        self._file, self._source = file, source
+        self._lines = [0]  # where each begins
+        for line in source.splitlines(keepends=True):
+            self._lines.append(self._lines[-1] + len(line))
+        self._function = ""
+        self._found: list[Mutation] = []
+
+    def mutations(self) -> list[Mutation]:
+        """All of them, in the order of the file."""
+        for node in ast.parse(self._source).body:
+            self._visit(node)
+        return sorted(self._found, key=lambda one: (one.start, one.end, one.text))
+
+    def _visit(self, node: ast.AST) -> None:
+        skipped = ast.Assert | ast.Raise | ast.Import | ast.ImportFrom | ast.JoinedStr
+        if isinstance(node, skipped) or (isinstance(node, ast.Call) and LOOKS.fullmatch(_name(node.func))):
+            return
+        outer = self._function
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            self._function = f"{outer}.{node.name}".lstrip(".")
+        self._mutate_expression(node)
+        self._mutate_statement(node)
+        for field, value in ast.iter_fields(node):
+            if field not in ("annotation", "returns", "decorator_list"):
+                for child in value if isinstance(value, list) else [value]:
+                    if isinstance(child, ast.AST):
+                        self._visit(child)
+        self._function = outer
+
+    def _mutate_expression(self, node: ast.AST) -> None:
+        match node:
+            case ast.Compare(left=left, comparators=comparators):
+                for before, after in pairwise([left, *comparators]):
+                    self._swap_between(before, after, COMPARISONS)
+            case ast.BinOp(left=left, right=right) if not (_is_text(left) or _is_text(right)):
+                self._swap_between(left, right, OPERATIONS)
+            case ast.BoolOp(op=operator, values=values):
+                swap = {"and": "or"} if isinstance(operator, ast.And) else {"or": "and"}
+                for before, after in pairwise(values):
+                    self._swap_between(before, after, swap)
+            case ast.UnaryOp(op=ast.Not(), operand=operand):
+                self._put(node, f"({self._text(operand)})", "not dropped")
+            case ast.Constant(value=bool() as value):
+                self._put(node, repr(not value), f"{value} → {not value}")
+            case ast.Constant(value=int() | float() as value):
+                more = value + 1 if isinstance(value, int) else 2 * value + 1
+                self._put(node, repr(more), f"{value} → {more}")
+            case ast.comprehension(ifs=ifs):
+                for test in ifs:
+                    self._put(test, "True", f"filter dropped: {self._short(test)}")
+            case ast.Call(func=called, keywords=keywords):
+                if (name := _name(called)) in NAMES:
+                    end = self._place(called)[1]
+                    self._change(end - len(name), end, NAMES[name], f"{name} → {NAMES[name]}")
+                self._drop_keywords(keywords)
+
+    def _mutate_statement(self, node: ast.AST) -> None:
+        match node:
+            case ast.If(test=test) | ast.IfExp(test=test) | ast.While(test=test):
+                if _name(test) != "TYPE_CHECKING" and not isinstance(test, ast.Compare | ast.BoolOp | ast.UnaryOp):
+                    self._put(test, f"(not ({self._text(test)}))", f"{self._short(test)} → its contrary")
+            case ast.Expr(value=ast.Call(func=called)) if self._function and not LOOKS.fullmatch(_name(called)):
+                self._put(node, "pass", f"dropped: {self._short(node)}")
+            case ast.Assign(targets=[ast.Attribute() | ast.Subscript()]) | ast.AugAssign() if self._function:
+                self._put(node, "pass", f"dropped: {self._short(node)}")
+            case ast.Continue():
+                self._put(node, "break", "continue → break")
+            case ast.Break():
+                self._put(node, "continue", "break → continue")
+            case ast.Return(value=ast.AST() as value) if not isinstance(value, ast.Constant):
+                self._put(value, "None", f"returns None instead of {self._short(value)}")
+
+    def _drop_keywords(self, keywords: Sequence[ast.keyword]) -> None:
+        for keyword in keywords:
+            start, end = self._place(keyword)
+            what = f"argument dropped: {self._short(keyword)}"
+            if keyword.arg is None:
+                continue
+            if comma := re.match(rb"\s*,", self._source[end:]):
+                self._change(start, end + comma.end(), "", what)
+            elif comma := re.search(rb",\s*$", self._source[:start]):
+                self._change(comma.start(), end, "", what)
+
+    def _swap_between(self, before: ast.AST, after: ast.AST, swaps: dict[str, str]) -> None:
+        """Changes the operator between two operands; brackets and comments may stand there too."""
+        start, end = self._place(before)[1], self._place(after)[0]
+        between = re.sub(rb"#[^\n]*", lambda comment: b" " * len(comment[0]), self._source[start:end])
+        found = re.fullmatch(rb"[\s()\\]*?([^\s()\\]+(?: not| in)?)[\s()\\]*", between)
+        if found and (operator := found[1].decode()) in swaps:
+            place = start + found.start(1)
+            self._change(place, place + len(operator), swaps[operator], f"{operator} → {swaps[operator]}")
+
+    def _put(self, node: ast.AST, text: str, what: str) -> None:
+        self._change(*self._place(node), text, what)
+
+    def _change(self, start: int, end: int, text: str, what: str) -> None:
+        line = self._source.count(b"\n", 0, start) + 1
+        self._found.append(Mutation(self._file, line, self._function, start, end, text, what))
+
+    def _place(self, node: ast.AST) -> tuple[int, int]:
+        at = {name: getattr(node, name) for name in ("lineno", "col_offset", "end_lineno", "end_col_offset")}
+        start = self._lines[at["lineno"] - 1] + at["col_offset"]
+        return start, self._lines[at["end_lineno"] - 1] + at["end_col_offset"]
+
+    def _text(self, node: ast.AST) -> str:
+        start, end = self._place(node)
+        return self._source[start:end].decode()
+
+    def _short(self, node: ast.AST) -> str:
+        first, *more = self._text(node).splitlines()
+        return f"{first} …" if more else first
+
+
+def _name(node: ast.AST) -> str:
+    """The last word of what is called, or read."""
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str))
+
+
+def mutations_of(root: Path, files: Iterable[str]) -> list[Mutation]:
+    """All of some files, given from ``root`` on, that can be compiled."""
+    found = []
+    for file in files:
+        source = (root / file).read_bytes()
+        for one in Mutator(file, source).mutations():
+            with contextlib.suppress(SyntaxError):
+                compile(one.applied(source), file, "exec")
+                found.append(one)
+    return found
+
+
+# -- which ---------------------------------------------------------------------------------------------------------
+
+
+def app_files(root: Path, paths: Iterable[str]) -> list[str]:
+    """The modules at or below paths, given from ``root`` on."""
+    found = set()
+    for path in paths:
+        place = root / path
+        files = place.rglob("*.py") if place.is_dir() else [place]
+        found |= {file.relative_to(root).as_posix() for file in files}
+    return sorted(found)
+
+
+def changed_lines(root: Path, since: str) -> dict[str, list[range]]:
+    """Lines of app that differ from where this branch left ``since``, by file; also what is not committed."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words], cwd=root, check=True, capture_output=True, text=True).stdout
+
+    base = git("merge-base", since, "HEAD").strip()
+    found: dict[str, list[range]] = {}
+    file = ""
+    for line in git("diff", "-U0", "--no-renames", base, "--", "app").splitlines():
+        if line.startswith("+++ "):
+            file = line.removeprefix("+++ b/")
+        elif (hunk := re.match(r"@@ -\S+ \+(\d+)(?:,(\d+))? @@", line)) and file.endswith(".py"):
+            first, count = int(hunk[1]), int(hunk[2] or 1)
+            found.setdefault(file, []).append(range(first, first + max(count, 1)))
+    for file in git("ls-files", "--others", "--exclude-standard", "app").split():
+        if file.endswith(".py"):
+            found[file] = [range(1, 1_000_000)]
+    return found
+
+
+def in_changed_functions(root: Path, changed: dict[str, list[range]]) -> list[Mutation]:
+    """The mutations of every function that has a changed line, and those of changed lines outside of functions."""
+    found = []
+    for file, lines in changed.items():
+        functions = [
+            range(node.lineno, (node.end_lineno or node.lineno) + 1)
+            for node in ast.walk(ast.parse((root / file).read_bytes()))
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        ]
+        touched = [
+            one for one in functions if any(one.start < span.stop and span.start < one.stop for span in lines)
+        ]
+        found += [one for one in mutations_of(root, [file]) if any(one.line in span for span in (*touched, *lines))]
+    return found
+
+
+# -- the nearest tests ---------------------------------------------------------------------------------------------
+
+
+class TestMap:
+    """Which test files are near to a module: by their place, and by what imports what."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._importers: dict[str, set[str]] = {}
+        for top in ("app", "tests"):
+            for path in sorted((root / top).rglob("*.py")):
+                file = path.relative_to(root).as_posix()
+                for name in _imports(path):
+                    if target := self._file_of(name):
+                        self._importers.setdefault(target, set()).add(file)
+
+    def nearest(self, file: str) -> list[str]:
+        """Test files from ``root`` on, the nearest first."""
+        distance = {file: 0}
+        edge = [file]
+        for step in range(1, FARTHEST + 1):
+            edge = sorted({one for near in edge for one in self._importers.get(near, ())} - distance.keys())
+            distance |= dict.fromkeys(edge, step)
+        folder = Path("tests", *Path(file).parts[1:-1])
+        for path in sorted((self._root / folder).glob("test_*.py")):
+            distance.setdefault(path.relative_to(self._root).as_posix(), FARTHEST + 1)
+        tests = [one for one in distance if one.startswith("tests/") and Path(one).name.startswith("test_")]
+        word = Path(file).stem
+
+        def order(test: str) -> tuple[bool, bool, int, int, str]:
+            path = Path(test)
+            common = len(os.path.commonpath([test, folder]).split("/"))
+            return path.stem != f"test_{word}", path.parent != folder, distance[test], -common, test
+
+        return sorted(tests, key=order)[:MOST_FILES]
+
+    def _file_of(self, name: str) -> str:
+        """The module that a dotted name is of, or is in; empty if it is none of ours."""
+        parts = name.split(".")
+        if parts[0] not in ("app", "tests"):
+            return ""
+        for count in range(len(parts), 1, -1):
+            path = "/".join(parts[:count])
+            if (self._root / f"{path}.py").is_file():
+                return f"{path}.py"
+        return ""
+
+
+def _imports(path: Path) -> Iterator[str]:
+    """Dotted names that a file imports, or names as a text (as what replaces them in tests does)."""
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            yield from (one.name for one in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{one.name}" for one in node.names)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("app."):
+            yield node.value
+
+
+# -- running them --------------------------------------------------------------------------------------------------
+
+
+class MutationTests:
+    """Runs tests on mutations, each in one of some copies of the tree."""
+
+    def __init__(self, root: Path, copies: Sequence[Path], limit_s: float) -> None:
+        self._root, self._limit_s = root, limit_s
+        self._map = TestMap(root)
+        self._free: queue.Queue[Path] = queue.Queue()
+        for copy in copies:
+            copy_tree(root, copy)
+            self._free.put(copy)
+
+    def run(self, mutation: Mutation) -> Outcome:
+        """What the tests say of it."""
+        copy = self._free.get()
+        file = copy / mutation.file
+        source = (self._root / mutation.file).read_bytes()
+        try:
+            file.write_bytes(mutation.applied(source))
+            return self._outcome(copy, self._map.nearest(mutation.file))
+        finally:
+            file.write_bytes(source)
+            self._free.put(copy)
+
+    def _outcome(self, copy: Path, tests: list[str]) -> Outcome:
+        if not tests:
+            return "survived"
+        words = ["-m", "pytest", "-x", "-q", "-m", "not torch", "-p", "no:cacheprovider"]
+        words += [f"--timeout={HANGING_S}", f"--basetemp={copy / 'temporary'}", *tests]
+        environment = dict(os.environ, **test_environment(), PYTHONPATH=str(copy), PYTHONDONTWRITEBYTECODE="1")
+        process = subprocess.Popen(
+            [sys.executable, *words],
+            cwd=copy,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            return "survived" if process.wait(self._limit_s) == 0 else "caught"
+        except subprocess.TimeoutExpired:
+            return "out of time"
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # workers of its own too
+            process.wait()
+
+
+def copy_tree(root: Path, copy: Path) -> None:
+    """What git knows or would add, as it is on disk."""
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    for name in subprocess.run(listed, cwd=root, check=True, capture_output=True, text=True).stdout.split("\0"):
+        if name and (root / name).is_file():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(root / name, copy / name)
+
+
+def main() -> int:
+    """Prints a line for each mutation that remains, then how many were caught."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("paths", nargs="*", help="files or folders of app; without them, what differs from --since")
+    parser.add_argument("--since", default="main", help="the branch or commit that is compared with (main)")
+    parser.add_argument("--sample", type=int, default=MOST, help=f"the most mutations, drawn ({MOST}); 0 for all")
+    parser.add_argument("--seed", type=int, default=0, help="which are drawn (0)")
+    parser.add_argument("--seconds", type=float, default=LIMIT_S, help=f"for the tests of one ({LIMIT_S})")
+    parser.add_argument("--jobs", type=int, default=1, help="how many are tried at once (1)")
+    parser.add_argument("--list", action="store_true", help="only say which there are")
+    asked = parser.parse_args()
+    if asked.paths:
+        found = mutations_of(ROOT, app_files(ROOT, asked.paths))
+    else:
+        found = in_changed_functions(ROOT, changed_lines(ROOT, asked.since))
+    if asked.sample and len(found) > asked.sample:
+        drawn = random.Random(asked.seed).sample(range(len(found)), asked.sample)
+        found = [found[number] for number in sorted(drawn)]
+    if asked.list:
+        print(*found, sep="\n")
+        return 0
+    with tempfile.TemporaryDirectory(prefix="luthier-mutations-") as folder:
+        tests = MutationTests(ROOT, [Path(folder, str(number)) for number in range(asked.jobs)], asked.seconds)
+        counts: Counter[Outcome] = Counter()
+        with ThreadPoolExecutor(asked.jobs) as pool:
+            for one, outcome in zip(found, pool.map(tests.run, found), strict=True):
+                counts[outcome] += 1
+                if outcome != "caught":
+                    print(f"{outcome}: {one}", flush=True)
+    remain = f"{counts['survived']} survived, {counts['out of time']} out of time"
+    print(f"{counts['caught']} of {len(found)} caught; {remain}")
+    return int(counts["caught"] < len(found))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,176 @@
+"""The mutation tool: what it changes, which tests are near, and what it says of a fault that none of them sees."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from tests import ROOT
+
+SOURCE = '''"""A module."""
+LIMIT = 3  # “é” is two bytes
+
+def kept(rows: list[int], *, least: int = 0) -> list[int]:
+    """Rows that count: 7 < 8."""
+    assert rows is not None, "no rows"
+    found = [row for row in rows if row > least and not row % 2]
+    found.sort(key=abs, reverse=True)
+    return found[:LIMIT] if (len(found)
+        >= LIMIT) else [*found, min(1, 2)]
+'''
+
+
+@cache
+def tool() -> ModuleType:
+    """`packaging/mutate.py`, which imports what stands beside it."""
+    folder = str(ROOT / "packaging")
+    spec = importlib.util.spec_from_file_location("mutate", ROOT / "packaging" / "mutate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["mutate"] = module
+    sys.path.insert(0, folder)
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(folder)
+    return module
+
+
+def test_one_thing_is_changed_at_a_time_and_texts_are_left_alone() -> None:
+    source = SOURCE.encode()
+    found = tool().Mutator("app/one.py", source).mutations()
+    said = [(one.line, one.function, one.what) for one in found]
+    assert said == [
+        (2, "", "3 → 4"),
+        (4, "kept", "0 → 1"),
+        (7, "kept", "filter dropped: row > least and not row % 2"),
+        (7, "kept", "> → >="),
+        (7, "kept", "and → or"),
+        (7, "kept", "not dropped"),
+        (7, "kept", "% → *"),
+        (7, "kept", "2 → 3"),
+        (8, "kept", "dropped: found.sort(key=abs, reverse=True)"),
+        (8, "kept", "argument dropped: key=abs"),
+        (8, "kept", "argument dropped: reverse=True"),
+        (8, "kept", "True → False"),
+        (9, "kept", "returns None instead of found[:LIMIT] if (len(found) …"),
+        (10, "kept", ">= → >"),
+        (10, "kept", "min → max"),
+        (10, "kept", "1 → 2"),
+        (10, "kept", "2 → 3"),
+    ]
+    for one in found:
+        changed = one.applied(source).decode()
+        compile(changed, "one.py", "exec")
+        assert changed != SOURCE
+        assert changed.splitlines()[: one.line - 1] == SOURCE.splitlines()[: one.line - 1]
+    by_what = {one.what: one.applied(source).decode() for one in found}
+    assert "        > LIMIT) else" in by_what[">= → >"]
+    assert "found.sort(key=abs)" in by_what["argument dropped: reverse=True"]
+    assert "found.sort(reverse=True)" in by_what["argument dropped: key=abs"].replace("( ", "(")
+
+
+def test_the_distance_of_pixels_is_no_fault() -> None:
+    source = b"def build(row):\n    row.setSpacing(8)\n    row.setToolTip('a')\n"
+    assert [one.what for one in tool().Mutator("app/ui/one.py", source).mutations()] == [
+        "dropped: row.setToolTip('a')"
+    ]
+
+
+SIZE = """
+def larger(a, b):
+    if a > b:
+        return a
+    return b
+
+def unseen():
+    return 1 + 1
+"""
+SIZE_TEST = """
+from app.core import size
+
+def test_it():
+    assert (size.larger(1, 2), size.larger(2, 1)) == (2, 2)
+"""
+BOX = """
+from app.core.size import larger
+
+def widest(rows):
+    return larger(*rows)
+"""
+BOX_TEST = """
+from app.core.box import widest
+
+def test_it():
+    assert widest((1, 2)) == 2
+"""
+FILES = {
+    ".gitignore": "ignored",
+    "ignored": "",
+    "app/__init__.py": "",
+    "app/core/__init__.py": "",
+    "app/core/size.py": SIZE,
+    "app/core/box.py": BOX,
+    "tests/__init__.py": "",
+    "tests/core/__init__.py": "",
+    "tests/core/test_size.py": SIZE_TEST,
+    "tests/core/test_box.py": BOX_TEST,
+    "tests/core/test_other.py": "def test_it():\n    pass\n",
+    "pyproject.toml": "[tool.pytest.ini_options]\npythonpath = ['.']\nmarkers = ['torch: none']\n",
+}
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A small project in git: a module with a test of its own, and one that is only used by another's test."""
+    for name, text in FILES.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    git(tmp_path, "init", "-q", "-b", "main")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "first")
+    return tmp_path
+
+
+def git(folder: Path, *words: str) -> None:
+    subprocess.run(["git", *words], cwd=folder, check=True)
+
+
+def test_tests_of_the_same_name_are_nearest_then_what_imports_it_and_then_the_folder(tree: Path) -> None:
+    near = tool().TestMap(tree)
+    assert near.nearest("app/core/size.py") == [f"tests/core/test_{name}.py" for name in ("size", "box", "other")]
+    assert near.nearest("app/core/box.py")[0] == "tests/core/test_box.py"
+
+
+def test_the_functions_that_differ_are_mutated(tree: Path) -> None:
+    file = tree / "app/core/size.py"
+    assert tool().in_changed_functions(tree, tool().changed_lines(tree, "main")) == []
+    file.write_text(file.read_text().replace("return 1 + 1", "return 1 + 2"))
+    (tree / "app/core/new.py").write_text("FOUND = 1\n")
+    found = tool().in_changed_functions(tree, tool().changed_lines(tree, "main"))
+    assert {(one.file, one.function) for one in found} == {
+        ("app/core/size.py", "unseen"), ("app/core/new.py", "")
+    }  # fmt: skip
+
+
+def test_what_no_test_notices_survives_and_the_tree_stays_as_it_was(
+    tree: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    copy = tmp_path_factory.mktemp("copy")
+    tests = tool().MutationTests(tree, [copy], 60)
+    assert not (copy / "ignored").exists()
+    outcomes = {
+        one.what: tests.run(one)
+        for one in tool().mutations_of(tree, ["app/core/size.py"])
+        if one.what in ("> → >=", "returns None instead of b", "+ → -")
+    }
+    assert outcomes == {"> → >=": "survived", "returns None instead of b": "caught", "+ → -": "survived"}
+    for place in (tree, copy):
+        assert "return 1 + 1" in (place / "app/core/size.py").read_text()
