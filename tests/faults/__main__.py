@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from app.core.config.train_config import TrainConfig
-from tests.faults import kill
+from tests.faults import disk, kill, other
 from tests.faults.trained import HEAD, Outcome, undisturbed, written
 from tests.worker.tiny_model import write_data, write_model
 
@@ -31,13 +31,19 @@ def config_of(model: Path, data: Path, **more: object) -> TrainConfig:
     )  # fmt: skip
 
 
-def outcomes(folder: Path, kills: int, seed: int, only: str) -> Iterator[Outcome]:
+def outcomes(folder: Path, kills: int, seed: int, only: str, short: bool) -> Iterator[Outcome]:
     """All faults, one kind after the other."""
     chance = random.Random(seed)
     model, data = write_model(folder / "model", layers=1), write_data(folder / "data")
     whole = undisturbed(config_of(model, data), folder / "whole")
-    if "kill" in only or not only:
-        yield from kill.kills(whole, written(whole.config, folder / "counted"), folder, kills, chance)
+    writes = written(whole.config, folder / "counted")
+    for name, made in (
+        ("kill", lambda: kill.kills(whole, writes, folder, kills, chance)),
+        ("disk", lambda: disk.disks(whole, folder, writes, short=short)),
+        ("other", lambda: other.others(whole, folder, chance, short=short)),
+    ):
+        if not only or name in only:
+            yield from made()
 
 
 def main() -> int:
@@ -45,13 +51,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=KILLS, help=f"how many in all ({KILLS})")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--short", action="store_true", help="a few of some kinds, as the tests have them")
     parser.add_argument("--only", default="", help="only faults of which this is a part of the name")
     arguments = parser.parse_args()
     began, found = time.monotonic(), []
     print(HEAD, flush=True)
     with tempfile.TemporaryDirectory(prefix="faults-", ignore_cleanup_errors=True) as place:
         os.environ["LUTHIER_HOME"] = f"{place}/home"
-        for outcome in outcomes(Path(place), arguments.kills, arguments.seed, arguments.only):
+        for outcome in outcomes(Path(place), arguments.kills, arguments.seed, arguments.only, arguments.short):
             found.append(outcome)
             print(outcome.row(), flush=True)
     minutes = (time.monotonic() - began) / 60

@@ -6,6 +6,7 @@ import os
 import stat
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -36,6 +37,17 @@ def write_with(path: Path, write: Callable[[Path], object]) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def set_aside(path: Path) -> Path:
+    """Renames a file that cannot be read, so that the next one does not take its place; gives its new path.
+
+    A disk that does not allow it leaves things as they are.
+    """
+    aside = path.with_name(f"{path.name}.damaged")
+    with suppress(OSError):
+        path.replace(aside)
+    return aside
 
 
 def _file_mode(folder: Path) -> int:

@@ -8,7 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.core.system import place
-from app.core.system.atomic_file import write_text
+from app.core.system.atomic_file import set_aside, write_text
 from app.core.system.yaml_text import bounded_yaml
 
 RECENT_LIMIT = 12
@@ -45,20 +45,27 @@ class Settings(BaseModel):
 
 def load_settings() -> Settings:
     """The saved settings; defaults for whatever is missing or unreadable, so that the window always opens."""
+    tree = _saved() or {}
+    try:
+        return Settings.model_validate(tree)
+    except ValidationError as error:
+        bad = {str(fault["loc"][0]) for fault in error.errors() if fault["loc"]}
+        return Settings.model_validate({key: value for key, value in tree.items() if key not in bad})
+
+
+def _saved() -> dict[str, Any] | None:
+    """What is in the file; empty if there is none, None if it cannot be read."""
     path = place.settings_path()
     try:
         tree = bounded_yaml(path.read_text(encoding="utf-8")) if path.exists() else {}
     except (OSError, yaml.YAMLError, UnicodeDecodeError):
-        tree = {}
-    if not isinstance(tree, dict):
-        tree = {}
-    try:
-        return Settings.model_validate(tree)
-    except ValidationError as error:
-        bad = {str(fault["loc"][0]) for fault in error.errors()}
-        return Settings.model_validate({key: value for key, value in tree.items() if key not in bad})
+        return None
+    tree = {} if tree is None else tree
+    return {key: value for key, value in tree.items() if isinstance(key, str)} if isinstance(tree, dict) else None
 
 
 def save_settings(settings: Settings) -> None:
-    """Writes the settings completely or not at all."""
+    """Writes the settings completely or not at all. A file that could not be read is set aside, not lost."""
+    if _saved() is None:
+        set_aside(place.settings_path())
     write_text(place.settings_path(), yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from app.core.setup.config_file import load_config, save_config, validation_prob
 from app.core.setup.default import FOLLOWING, is_starters, starter_values
 from app.core.setup.path_kind import SortedPath, config_values
 from app.core.system import place
+from app.core.system.atomic_file import set_aside
 
 AUTOSAVE_DELAY_MS = 400
 MOST_UNDONE = 200  # changes
@@ -215,7 +217,9 @@ class ConfigStore(QObject):
         try:
             loaded = load_config(path)
         except UnusableError as error:
-            return error.problems
+            aside = set_aside(path)  # the next change of the form would take its place
+            *others, last = error.problems
+            return [*others, replace(last, hint=f"{last.hint} The file is kept as {aside}.".strip())]
         # Nothing that could be taken back: so the form was left.
         self._put((loaded.config, FOLLOWING - loaded.named))
         return []

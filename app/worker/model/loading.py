@@ -18,6 +18,7 @@ from app.core.model.safetensors_header import weight_faults
 from app.core.problem import Problem, UnusableError
 from app.core.setup.recommendation import adapter_alpha
 from app.worker.model.precision import compute_in_base_precision
+from app.worker.process.free_memory import check_address_space
 from app.worker.token.tokenizer import NO_FOREIGN_CODE, know_folder
 
 # What mlx says of weights that do not fit (mlx.nn.Module.load_weights).
@@ -34,6 +35,7 @@ def load_model(path: Path, adapter: Path | None = None) -> tuple[nn.Module, Any]
     from mlx_lm import load
 
     check_layers(path, read_config(path))
+    check_address_space()
     try:
         with plain_path(path) as place:
             model, tokenizer = load(

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import mlx.core as mx
 from mlx.utils import tree_flatten
@@ -258,7 +258,7 @@ class _Training:
             raise self._diverged(self.iteration, str(error)) from error
         except (OSError, RuntimeError) as error:
             if not is_full(error, self.run_dir.path):
-                raise
+                self._end_where_it_is(error)
             self._park_without_room()
         finally:
             self.room.give_back()
@@ -394,6 +394,7 @@ class _Training:
             raise self._interrupted(error) from error
         if measured is None:
             return True
+        self._stay_with_folder()  # a measurement takes its time
         self.measured_at = self.iteration
         self.meter.measuring(time.perf_counter() - began)
         self._set_reference(measured.loss)
@@ -453,6 +454,7 @@ class _Training:
     def _save(self) -> None:
         """A numbered checkpoint, the current adapter, and the state to resume from."""
         began = time.perf_counter()
+        self._stay_with_folder()
         if self.kept.save(self.iteration):
             self._save_state()
             self.meter.saved.append(time.perf_counter() - began)
@@ -548,6 +550,16 @@ class _Training:
                 event.Warned(message=f"The run's folder is now {self.run_dir.path}; it goes on there.")
             )
 
+    def _end_where_it_is(self, error: Exception) -> NoReturn:
+        """Ends the run after a failed write: its folder is gone, was moved at that moment, or the disk says no."""
+        before = self.run_dir.path
+        self._stay_with_folder()
+        if self.run_dir.path == before:
+            raise error
+        self._save()
+        said = f"The run's folder was moved to {self.run_dir.path} while it was written to."
+        raise TaskError(f"{said} Its state is saved there.", "Resume the run.", self.iteration)
+
     def _finish(self, reason: str) -> None:
         """Saves what there is, puts the chosen weights in place, opens them again, and says how it ended."""
         if self.report.losses:
@@ -577,6 +589,7 @@ class _Training:
         return found
 
     def _emit_finished(self, reason: str, message: str) -> None:
+        self.room.give_back()  # before the last word: a process that is killed after it leaves nothing
         standing = self.kept.placed or self.trade.of(self.kept.placed_at)
         self.channel.emit(
             event.Finished(

@@ -122,6 +122,18 @@ def test_what_follows_still_does_after_a_restart(qtbot: QtBot, tmp_path: Path) -
     assert (again.value("steps_per_eval"), again.value("save_every")) == (60, 50)
 
 
+def test_a_damaged_form_is_set_aside_and_not_overwritten(qtbot: QtBot, tmp_path: Path) -> None:  # noqa: ARG001
+    kept = tmp_path / "form.yaml"
+    kept.write_text("model: [\n")
+    store = ConfigStore(autosave=kept)
+    [problem] = store.restore_form()
+    store.save_form()
+    aside = tmp_path / "form.yaml.damaged"
+    assert str(aside) in problem.sentence()
+    assert aside.read_text() == "model: [\n"
+    assert ConfigStore(autosave=kept).restore_form() == []
+
+
 def test_the_starter_brings_its_settings_and_takes_them_along(qtbot: QtBot) -> None:  # noqa: ARG001
     store = ConfigStore()
     own = load_config(starter.demo_config()).config

@@ -9,7 +9,9 @@ import re
 import pytest
 
 from app.core.problem import Problem, TaskError, UnusableError
+from app.worker.process import free_memory
 from app.worker.process.failure import told_failure
+from app.worker.process.free_memory import check_address_space
 
 RAISED = {
     "memory": (MemoryError(), "The memory is not enough"),
@@ -42,3 +44,11 @@ def test_what_is_in_words_already_stays() -> None:
     found = told_failure(UnusableError([problem]), "train")
     assert (found.path, found.where, found.hint, found.unusable) == ("iters", "a.yaml:3", "More.", True)
     assert told_failure(TaskError("No.", "Yes.", 7), "train").iteration == 7
+
+
+def test_too_little_address_space_is_told_before_arithmetic_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_address_space()
+    monkeypatch.setattr(free_memory, "ARITHMETIC_BYTES", 1 << 60)
+    with pytest.raises(MemoryError) as refused:
+        check_address_space()
+    assert told_failure(refused.value, "train").message == "The memory is not enough for this."

@@ -7,6 +7,7 @@ import io
 import os
 import queue
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ import pytest
 from app.core.problem import TaskError, UnusableError
 from app.core.protocol.event import CheckpointSaved, Event, Finished, TrainReported, Warned, read_events
 from app.core.protocol.job import TrainJob
-from app.core.run.folder import prepare_run
+from app.core.run.folder import RunDir, prepare_run
+from app.worker.objective.validation import ValidationSet
 from app.worker.process import room
 from app.worker.process.channel import Channel
 from app.worker.process.room import ROOM_FILE, Room
@@ -140,3 +142,60 @@ def test_a_deleted_folder_is_noticed_at_once(inputs: tuple[Path, Path], tmp_path
         train(channel, run.path, TrainJob())
     assert len(channel.losses) == 3
     assert [path.name for path in tmp_path.iterdir()] == ["said.jsonl"]
+
+
+def while_saving(patch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
+    """Lets something happen in the middle of the third time that weights are written."""
+    save, saves = mx.save_safetensors, 0
+
+    def saved(path: str, arrays: dict[str, mx.array], *more: Any) -> None:
+        nonlocal saves
+        saves += 1
+        if saves == 3:
+            happens()
+        save(path, arrays, *more)
+
+    patch.setattr(mx, "save_safetensors", saved)
+
+
+def test_a_folder_that_is_deleted_in_the_middle_of_a_save_is_told_as_that(
+    inputs: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = prepare_run(config_for(*inputs, iters=8, save_every=2), tmp_path / "run")
+    while_saving(monkeypatch, lambda: shutil.rmtree(run.path))
+    with pytest.raises(TaskError, match="was deleted while it was trained"):
+        train(Collector(tmp_path / "said.jsonl"), run.path, TrainJob())
+    assert not run.path.exists()
+
+
+def test_a_folder_that_is_moved_in_the_middle_of_a_save_is_saved_where_it_is(
+    inputs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    config = config_for(*inputs, iters=8, save_every=2, steps_per_report=1)
+    _, whole = start(config, tmp_path / "whole")
+    run, moved = prepare_run(config, tmp_path / "run"), tmp_path / "moved"
+    channel = Collector(tmp_path / "said.jsonl")
+    with pytest.MonkeyPatch.context() as patch:
+        while_saving(patch, lambda: run.path.rename(moved))
+        with pytest.raises(TaskError, match="Its state is saved there"):
+            train(channel, run.path, TrainJob())
+    assert not run.path.exists()
+    assert channel.losses + go_on(RunDir(moved), resume=True).losses == whole.losses
+
+
+def test_a_folder_that_is_moved_while_it_is_measured_gets_no_second_place(
+    inputs: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The best weights are written right after a measurement: into the folder, wherever that is by then."""
+    run, moved = prepare_run(config_for(*inputs, iters=4, steps_per_eval=2), tmp_path / "run"), tmp_path / "moved"
+    measured = ValidationSet.measured
+
+    def slow(self: ValidationSet, *arguments: Any) -> Any:
+        if run.path.exists():
+            run.path.rename(moved)
+        return measured(self, *arguments)
+
+    monkeypatch.setattr(ValidationSet, "measured", slow)
+    train(Collector(tmp_path / "said.jsonl"), run.path, TrainJob())
+    assert not run.path.exists()
+    assert (moved / "adapters" / "best" / "adapters.safetensors").exists()
