@@ -91,6 +91,8 @@ class ConfigStore(QObject):
         before = self._config, self._following
         self._following = self._following - values.keys() | given_back
         if not different:
+            if self._following != before[1]:  # somebody set what was worked out already: that stays, also on disk
+                self._timer.start()
             return None
         try:
             self._config = self._config.with_values(different)

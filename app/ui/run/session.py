@@ -220,6 +220,7 @@ class RunSession(QObject):
         self._worker.silent.connect(self._on_silence)
         self._worker.ended.connect(self._on_ended)
         self.was_interrupted = False
+        self.problem = ""  # how it ended before is no longer true
         self.phase = "Starting"
         self._set_state(RunState.PREPARING)
         self._worker.start()
@@ -285,7 +286,7 @@ class RunSession(QObject):
         self.run, self.history, self.hello = run, RunHistory(), None
         self.phase = self.problem = ""
         self.was_interrupted = False
-        self._resume_job = None
+        self._resume_job = self.asked_end = None
         try:
             self.config = load_config(run.config).config
         except UnusableError as error:

@@ -10,8 +10,6 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 import jinja2
-from transformers import PreTrainedTokenizerBase
-from transformers.utils.chat_template_utils import render_jinja_template
 
 from app.worker.token.template_limit import limited_template
 
@@ -45,6 +43,9 @@ class ChatTemplate:
     """The template of one tokenizer (mlx-lm's `TokenizerWrapper`), given what mlx-lm gives it."""
 
     def __init__(self, tokenizer: Any) -> None:
+        # The slowest import there is: whoever only looks at rows does without.
+        from transformers import PreTrainedTokenizerBase
+
         self._tokenizer = tokenizer
         self._inner = getattr(tokenizer, "_tokenizer", tokenizer)
         own = getattr(type(self._inner), "apply_chat_template", None)
@@ -78,6 +79,8 @@ class ChatTemplate:
         return (item for chat in chats for item in self._group([chat], tools, answer_next))
 
     def _rendered(self, chats: list[list[Message]], tools: Any, answer_next: bool) -> list[Rendering]:
+        from transformers.utils.chat_template_utils import render_jinja_template
+
         if not all(chats):
             raise ValueError("there is no message")
         if self._is_program:

@@ -1,11 +1,14 @@
 """The row server: rows as they stand in the file, also those that cannot be read."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 from app.core.config.train_config import TrainConfig
 from app.core.data.check import check_files
 from app.worker.data.rows import window
+from tests import ROOT
 from tests.core.document.written import paragraph, word
 
 GOOD = {"prompt": "Was?", "completion": "Größe"}
@@ -45,3 +48,10 @@ def test_rows_that_are_no_lines_are_those_of_the_check(tmp_path: Path) -> None:
     assert row["fault"].startswith("It is not chosen whose words are the answers.")
     (row,) = window(chat, 1, 50, TrainConfig(answers_by="Ada"))["rows"]
     assert json.loads(row["text"])["messages"][1] == {"role": "assistant", "content": "Yes."}
+
+
+def test_whoever_only_looks_at_rows_waits_for_no_library_of_models() -> None:
+    script = "import sys, app.worker.data.check, app.worker.data.rows as _\n"
+    script += "print({'transformers', 'mlx_lm'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert done.stdout == "set()\n"
