@@ -164,9 +164,11 @@ class Share(Command):
 
 
 class Reach(Command):
-    """Asks a replica to open a connection to the next one, to see whether there is a way."""
+    """Asks a replica to open a connection to the next one, to see whether there is a way; ``over`` once all have:
+    then it no longer listens, or who joins first would be let in at the wrong door."""
 
     command: Literal["reach"] = "reach"
+    over: bool = False
 
 
 class Join(Command):

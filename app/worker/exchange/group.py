@@ -37,7 +37,7 @@ class LostReplicaError(Exception):
 
 
 class ReplicaGroup:
-    """Replica ``number`` of ``size``. ``seconds`` and ``bytes`` are what exchanges took and moved so far."""
+    """Replica ``number`` of ``size``. ``seconds`` and ``bytes`` are what its sums took and gave so far."""
 
     def __init__(self, made: mx.distributed.Group) -> None:
         self._made = made
@@ -61,6 +61,7 @@ class ReplicaGroup:
         for message in _messages(names, arrays):
             flat = mx.concatenate([arrays[name].reshape(-1) for name in message])
             total = self._sum(flat)
+            self.bytes += flat.nbytes
             at = 0
             for name in message:
                 size = arrays[name].size
@@ -92,7 +93,6 @@ class ReplicaGroup:
 
     def _sum(self, flat: mx.array) -> mx.array:
         mx.eval(flat)
-        self.bytes += flat.nbytes
         self.busy_since = time.monotonic()
         try:
             total = mx.distributed.all_sum(flat, group=self._made, stream=mx.cpu)

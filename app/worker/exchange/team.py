@@ -89,6 +89,9 @@ class Team:
         self.crew.wait_for(lambda one: one.ready >= 2, raise_if_stopped)
         self.crew.require()
         self._door.close()
+        self.crew.tell(Reach(over=True))
+        self.crew.wait_for(lambda one: one.ready >= 3, raise_if_stopped)
+        self.crew.require()
         self.crew.tell(Join())
         hosts = self.hostfile
         self._group = joined_group(0, self.size, hosts.backend, self._addresses, [h.rdma for h in hosts.hosts])
@@ -138,6 +141,9 @@ class Team:
 
     def close(self) -> None:
         """Ends the others."""
+        if self._group is not None and not self._closed.is_set():
+            group = self._group
+            _log(f"The replicas exchanged {group.bytes / 1e6:.2f} MB in {group.seconds:.3f} s.")
         self._closed.set()
         self._door.close()
         self.crew.close()

@@ -17,7 +17,7 @@ from app.worker.process.control import Control, StoppedError
 from app.worker.process.hello import hello
 from app.worker.train.provenance import model_digests
 
-CHECK_WITHIN_S = 60.0  # an ssh that does not get in says so long before
+CHECK_WITHIN_S = 120.0  # an ssh that does not get in says so long before
 
 
 def check_hosts(channel: Channel, _job_dir: Path, job: HostsJob) -> None:
@@ -56,7 +56,7 @@ def _checked(channel: Channel, control: Control, hostfile: Hostfile, model: Path
         channel.emit(event.Progressed(phase="Joining them"))
         try:
             team.connect(control.raise_if_stopped)
-            crew.wait_for(lambda one: one.ready >= 3, control.raise_if_stopped, CHECK_WITHIN_S)
+            crew.wait_for(lambda one: one.ready >= 4, control.raise_if_stopped, CHECK_WITHIN_S)
             crew.require()
         except UnusableError as error:
             found["problem"] = " ".join(problem.sentence() for problem in error.problems)

@@ -45,10 +45,9 @@ def serve_shares(channel: Channel, _job_dir: Path, job: ReplicaJob) -> None:
         try:
             match command:
                 case Reach():
-                    door.reach()
+                    (door.close if command.over else door.reach)()
                     channel.emit(event.Ready())
                 case Join():
-                    door.close()
                     group = joined_group(job.number, job.size, job.backend, job.addresses, job.devices)
                     if computing is not None:
                         computing.join(group)

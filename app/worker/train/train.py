@@ -28,7 +28,6 @@ from app.core.tracker.tracking import LOG_FOLDER, Tracking
 from app.worker.array import Arrays, scalar
 from app.worker.batch.batch import Batch
 from app.worker.exchange.group import LostReplicaError
-from app.worker.exchange.team import Team
 from app.worker.model.loading import parameter_counts, trainable
 from app.worker.model.soundness import UnsoundWeightsError, unsound_base
 from app.worker.neutral.forgetting import Forgetting, forgetting
@@ -74,12 +73,7 @@ def train(channel: Channel, job_dir: Path, job: TrainJob) -> None:
             _check_provenance(run, job, checkpoint)
         try:
             prepared = prepare(channel, control, run, job)
-            neutral = forgetting(
-                channel, run.path, prepared.config, prepared.model, prepared.head, prepared.tokenizer,
-                prepared.steps.most_positions(prepared.config), control.is_stopping,
-            )  # fmt: skip
-            if prepared.team is not None:
-                _join(channel, control, prepared.team, Path(prepared.config.model))
+            neutral = _measured_and_joined(channel, control, run, prepared)
         except StoppedError:
             iteration = checkpoint.iteration if checkpoint else 0
             channel.emit(event.Finished(reason="stopped", iteration=iteration, message="Stopped before training."))
@@ -92,17 +86,29 @@ def train(channel: Channel, job_dir: Path, job: TrainJob) -> None:
                     raise
                 reason = f"{type(error).__name__}: {error}"
                 raise damaged(run.state / f"{checkpoint.iteration:07d}", reason) from error
+            except LostReplicaError as error:
+                assert prepared.team is not None
+                problem = prepared.team.lost()
+                raise TaskError(f"{problem.message} Nothing was trained yet.", problem.hint) from error
             training.run()
 
 
-def _join(channel: Channel, control: Control, team: Team, model: Path) -> None:
-    """Waits for the other replicas; where they do not come, they are ended before it is said why."""
-    channel.emit(event.Progressed(phase="Waiting for the other replicas"))
+def _measured_and_joined(channel: Channel, control: Control, run: RunDir, prepared: Prepared) -> Forgetting | None:
+    """The base's loss on the neutral set, while other replicas load; then all of them join. Whatever keeps that
+    from happening ends them before it is told."""
     try:
-        team.join(hello("train").versions, model_digests(model), control.raise_if_stopped)
+        neutral = forgetting(
+            channel, run.path, prepared.config, prepared.model, prepared.head, prepared.tokenizer,
+            prepared.steps.most_positions(prepared.config), control.is_stopping,
+        )  # fmt: skip
+        if prepared.team is not None:
+            channel.emit(event.Progressed(phase="Waiting for the other replicas"))
+            digests = model_digests(Path(prepared.config.model))
+            prepared.team.join(hello("train").versions, digests, control.raise_if_stopped)
     except BaseException:
-        team.close()
+        prepared.parts.resources.close()
         raise
+    return neutral
 
 
 @contextmanager
@@ -256,6 +262,8 @@ class _Training:
                 self._finish(reason)
         except UnsoundWeightsError as error:
             raise self._diverged(self.iteration, str(error)) from error
+        except LostReplicaError as error:
+            raise self._left_alone() from error
         except (OSError, RuntimeError) as error:
             if not is_full(error, self.run_dir.path):
                 self._end_where_it_is(error)
@@ -314,16 +322,17 @@ class _Training:
         high, low = (int(word) for word in before[0].tolist())
         try:
             outcome = self.step(self.team.share(iteration, batch, update=update), update=update)
-        except LostReplicaError as error:
-            mx.random.seed((high << 32) | low)
-            raise self._left_alone(self.team) from error
+        except LostReplicaError:
+            mx.random.seed((high << 32) | low)  # as if the iteration had not begun
+            raise
         self.team.check(iteration, scalar(self.step.weight), batch)
         return outcome
 
-    def _left_alone(self, team: Team) -> TaskError:
+    def _left_alone(self) -> TaskError:
         """Saves what is whole when another replica is gone. In the middle of an accumulation that is the state that
         was saved last: what the others had added up is gone with the group."""
-        problem = team.lost()
+        assert self.team is not None
+        problem = self.team.lost()
         self.team = None
         if self.step.accumulated is None and self.iteration:
             self._save()
