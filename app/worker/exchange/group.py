@@ -162,6 +162,7 @@ class Doorstep:
                 door.bind(_place(address))
                 door.listen()
             except OSError as error:
+                self.close()
                 said = f"{address} cannot be opened on {socket.gethostname()}: {error.strerror or error}."
                 hint = "The address must be one of that machine, and no other run may use it at the time."
                 raise UnusableError([Problem("", said, hint=hint)]) from error
