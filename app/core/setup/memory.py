@@ -48,6 +48,7 @@ COMFORTABLE_SHARE = 0.85
 MISMATCHED_LOGITS = 1.5
 # Of the cache of answers: it is copied where it grows (measured).
 GROWING_CACHE = 2.0
+MOST_ACCUMULATED = 1024  # that `grad_accumulation_steps` may be
 
 
 class MemoryFit(StrEnum):
@@ -366,10 +367,12 @@ def _changes(inspection: Inspection, config: TrainConfig) -> Iterator[tuple[str,
     if config.adapter_dtype == "float32" and config.fine_tune_type == "lora" and item_bytes(inspection) < 4:
         yield "Compute the adapter in the model's precision", {"adapter_dtype": "base"}
     size, steps = config.batch_size, config.grad_accumulation_steps
-    while size > 1:
-        size, steps = size // 2, min(steps * 2, 1024)
-        text = f"Batch of {size} with {steps} accumulated (the same effect, slower)"
-        yield text, {"batch_size": size, "grad_accumulation_steps": steps}
+    for smaller in range(size // 2, 0, -1):
+        accumulated = size * steps // smaller
+        if size % smaller or accumulated > MOST_ACCUMULATED:
+            continue  # only what keeps the product has the same effect
+        text = f"Batch of {smaller} with {accumulated} accumulated (the same effect, slower)"
+        yield text, {"batch_size": smaller, "grad_accumulation_steps": accumulated}
     if not config.grad_checkpoint:
         yield "Gradient checkpointing (1.6 × the time)", {"grad_checkpoint": True}
     length = config.max_seq_length

@@ -104,6 +104,15 @@ def test_the_remaining_time_comes_from_the_pace_so_far() -> None:
     assert history.remaining_s() == pytest.approx(5.0)
 
 
+def test_the_remaining_time_counts_the_validations_that_are_to_come() -> None:
+    """Of 50 iterations in 5 s, with 4 s of validation after them, 50 more take 9 s: as long again."""
+    history = fed(started(iterations=100), report(50, [1.0] * 50))
+    slow = event.Validated(iteration=50, val_loss=2.0, best=True, epoch=1, elapsed_s=9.0)
+    history.feed(slow)
+    # The first point stands at 0.1 s: 49 iterations took 8.9 s.
+    assert history.remaining_s() == pytest.approx(50 * 8.9 / 49)
+
+
 def test_the_csv_has_every_point_with_its_units() -> None:
     history = fed(started(), report(2, [4.0, math.nan]), validated(2, 2.5), validated(3, 2.0))
     rows = list(csv.DictReader(io.StringIO(history.to_csv())))

@@ -122,6 +122,38 @@ def test_remedies_fit_and_come_cheapest_first() -> None:
         assert applied.total == remedy.total_bytes
 
 
+@pytest.mark.parametrize(
+    "batch, accumulated, offered",
+    [
+        (4, 1, [(2, 2), (1, 4)]),
+        (6, 1, [(3, 2), (2, 3), (1, 6)]),
+        (3, 5, [(1, 15)]),
+        (7, 1, [(1, 7)]),
+        (8, 256, [(4, 512), (2, 1024)]),
+        (2, 1024, []),
+        (1, 4, []),
+    ],
+)
+def test_a_smaller_batch_with_the_same_effect_trains_as_many_examples_a_step(
+    batch: int, accumulated: int, offered: list[tuple[int, int]]
+) -> None:
+    chosen = config(batch_size=batch, grad_accumulation_steps=accumulated)
+    wanted = [{"batch_size": size, "grad_accumulation_steps": steps} for size, steps in offered]
+    # Below what any of them takes nothing would be offered: each is let in by a limit of its own.
+    found = []
+    for values in wanted:
+        limit = peak(chosen.with_values(values)).total * 1.001 / 1e9
+        said = peak(chosen, working_set_gb=limit).remedies
+        found += [one for one in said if "the same effect" in one.text and one.values == values]
+        for one in said:
+            if "the same effect" in one.text and len(one.values) == 2:
+                assert one.values["batch_size"] * one.values["grad_accumulation_steps"] == batch * accumulated
+    assert [one.values for one in found] == wanted
+    if not wanted:
+        said = peak(chosen, working_set_gb=peak(chosen).total * 0.5 / 1e9).remedies
+        assert not [one for one in said if "the same effect" in one.text]
+
+
 def test_changes_add_up_where_none_is_enough() -> None:
     chosen = config(max_seq_length=2049)
     limit = (peak(config(batch_size=1, grad_checkpoint=True, max_seq_length=257)).total + 100_000) / 1e9

@@ -213,3 +213,19 @@ def test_help_says_what_higher_lower_and_recommended(qtbot: QtBot, store: Config
     for word in ("Size of each optimizer step", "Higher:", "Lower:", "Recommended:", "learning_rate"):
         assert word in texts
     popover.close()
+
+
+@pytest.mark.parametrize("resettable", [True, False])
+def test_the_arrow_back_is_there_where_there_is_a_way_back(
+    resettable: bool, qtbot: QtBot, store: ConfigStore
+) -> None:
+    field = Field("iters", store, resettable=resettable)
+    shown(qtbot, field)
+    assert not field.reset_button.isVisible()
+    store.set("iters", store.default("iters") + 1)
+    field.refresh()
+    assert field.reset_button.isVisible() == resettable
+    if resettable:
+        field.reset_button.click()
+        assert store.value("iters") == store.default("iters")
+        assert not field.reset_button.isVisible()

@@ -241,6 +241,15 @@ def test_a_name_is_edited_in_its_cell_and_kept(qtbot: QtBot, tab: RunsTab, runs:
     assert not runs[0].notes.exists()
 
 
+def test_a_new_name_leaves_tags_notes_and_what_others_wrote(qtbot: QtBot, tab: RunsTab, runs: list[RunDir]) -> None:
+    save_note(runs[0], RunNote("", ("good", "demo"), "Try rank 64.", {"colour": "red"}))
+    tab.refresh()
+    qtbot.waitUntil(lambda: not tab.is_busy)
+    index = tab.table.filter.index(names(tab).index("alpha"), COLUMN_KEYS.index("name"))
+    tab.table.filter.setData(index, "better")
+    assert load_note(runs[0]) == RunNote("better", ("good", "demo"), "Try rank 64.", {"colour": "red"})
+
+
 def test_tags_and_notes_are_saved_when_another_run_is_chosen(
     qtbot: QtBot, tab: RunsTab, runs: list[RunDir]
 ) -> None:

@@ -346,6 +346,18 @@ def test_nothing_starts_while_model_and_data_are_read(
     assert ready.export_actions.dialog is None
 
 
+@pytest.mark.parametrize("word", ["start", "enqueue", "bundle"])
+def test_the_form_is_saved_with_what_becomes_of_it(
+    word: str, ready: MainWindow, workers: list[FakeWorker], home: Path
+) -> None:
+    """Also where nothing waits to be saved by itself any more: the file may have been lost meanwhile."""
+    ready.store.set("seed", 77)
+    ready.store._timer.stop()
+    getattr(ready.user_actions, word)()
+    assert load_config(home / "data" / "form.yaml").config.seed == 77
+    assert len(trainers(workers)) == (word == "start")
+
+
 def test_a_failed_run_leads_to_its_field(ready: MainWindow, workers: list[FakeWorker]) -> None:
     ready.user_actions.start()
     failure = event.Failed(

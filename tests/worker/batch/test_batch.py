@@ -248,3 +248,12 @@ def test_validation_is_always_the_same() -> None:
         assert np.array_equal(one.arrays["inputs"], two.arrays["inputs"])
     assert sum(batch.examples for batch in ValidationSet(examples, 8, -1)) == 100
     assert [batch.examples for batch in ValidationSet(Examples.of(token_set([9, 5]), 512), 8, 25)] == [2]
+
+
+def test_validation_spreads_over_the_whole_set() -> None:
+    """20 of 100, the first and the last among them, in even steps."""
+    examples = Examples.of(token_set(list(range(10, 110))), 512)
+    chosen = np.sort(np.concatenate(ValidationSet(examples, 4, 5).groups))
+    wanted = [round(99 * number / 19) for number in range(20)]
+    assert chosen.tolist() == wanted
+    assert np.sort(np.concatenate(ValidationSet(examples, 4, -1).groups)).tolist() == list(range(100))

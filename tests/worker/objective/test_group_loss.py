@@ -98,3 +98,12 @@ def test_figures_count_what_is_clipped() -> None:
     total, count = np.array(found.divergence)
     expected = sum(1 / ratio + np.log(ratio) - 1 for ratio in (1.5, 1.0, 0.5))
     assert (total, count) == (pytest.approx(expected, rel=1e-5), 3)
+
+
+def test_only_what_clipping_holds_back_counts_as_clipped() -> None:
+    """Ratios 1.5, 0.5 and 1: of a good answer the first is clipped, of a bad one the second, by hand."""
+    policy = mx.log(mx.array([[1.5, 0.5, 1.0]] * 2))
+    for advantage, expected in ((1.0, 2), (-1.0, 2), (0.0, 0)):
+        advantages = mx.array([advantage, advantage])
+        found = group_loss(policy, mx.zeros((2, 3)), None, mx.ones((2, 3)), advantages, Options())
+        assert found.clipped.tolist() == [expected, 6], advantage

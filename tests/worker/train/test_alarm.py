@@ -36,6 +36,17 @@ def test_one_bad_iteration_is_an_accident() -> None:
     assert not found
 
 
+def test_a_streak_begins_anew_after_a_good_iteration() -> None:
+    """Bad ones, however many in all, are no streak while good ones stand between them; a whole streak later is."""
+    alarms = Alarms()
+    for _ in range(3):
+        heard = [w for _ in range(SIGN_STREAK - 1) for w in alarms.judge(FINE | {"kl": 99.0})] + alarms.judge(FINE)
+        assert not heard
+        assert alarms.streaks["kl"] == 0
+    heard = [warned for _ in range(SIGN_STREAK) for warned in alarms.judge(FINE | {"kl": 99.0})]
+    assert len(heard) == 1
+
+
 def test_iterations_without_figures_do_not_count() -> None:
     alarms = Alarms()
     for _ in range(SIGN_STREAK - 1):

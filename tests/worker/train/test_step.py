@@ -9,6 +9,7 @@ import mlx.optimizers as optim
 import numpy as np
 import pytest
 
+from app.worker.array import scalar
 from app.worker.batch.batch import Batch, assemble
 from app.worker.batch.examples import Examples
 from app.worker.batch.plan import BatchPlan
@@ -64,3 +65,27 @@ def test_pieces_add_up_to_the_whole_batch(tmp_path: Path, kind: str, accumulatio
     assert norm == pytest.approx(wanted_norm, rel=1e-4)
     for name, array in weights.items():
         assert mx.allclose(array, wanted_weights[name], rtol=1e-4, atol=1e-6), name
+
+
+@pytest.mark.parametrize("share", [0.25, 1.0, 4.0, 1e6])
+def test_clipping_shortens_long_gradients_and_leaves_short_ones(share: float, tmp_path: Path) -> None:
+    """Plain SGD moves each weight by rate · gradient; a bound of ``share`` norms scales it by at most 1."""
+    model_path = write_model(tmp_path / "model", layers=1)
+    moved = {}
+    norm = 0.0
+    for clip in (0.0, share):
+        mx.random.seed(0)
+        model, _ = load_model(model_path)
+        make_trainable(model, config_for(model_path, tmp_path, fine_tune_type="full"))
+        before = {name: np.array(array) for name, array in trainable(model).items()}
+        optimizer = optim.SGD(0.1)
+        optimizer.init(model.trainable_parameters())
+        step = Step(model, optimizer, supervised(find_head(model)), clip=clip * norm)
+        found = step(batches(0)[1].parts, update=True).grad_norm
+        assert found is not None
+        norm = scalar(found)  # as it was before it was clipped
+        moved[clip] = {name: np.array(array) - before[name] for name, array in trainable(model).items()}
+    squares = sum(float(np.square(change / 0.1).sum()) for change in moved[0.0].values())
+    assert norm == pytest.approx(squares**0.5, rel=1e-3)
+    for name, change in moved[share].items():
+        np.testing.assert_allclose(change, min(share, 1.0) * moved[0.0][name], rtol=1e-3, atol=1e-7, err_msg=name)
