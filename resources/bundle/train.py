@@ -27,7 +27,7 @@ import traceback
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-PROTOCOL = 5  # of the events, as app/core/protocol of Luthier has it
+PROTOCOL = 6  # of the events, as app/core/protocol of Luthier has it
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 IGNORED = -100
 # Which of how many processes this is, as `accelerate launch` says it.

@@ -125,7 +125,7 @@ class SurveyRows(Command):
 
 
 class GiveToken(Command):
-    """The hub's access token; it never stands in a job, an event or the log."""
+    """The hub's access token, or the key of a place; it never stands in a job, an event or the log."""
 
     command: Literal["give_token"] = "give_token"
     token: Annotated[str, Field(repr=False)]

@@ -198,6 +198,36 @@ class BundleJob(Job):
     same_start: bool = True
 
 
+class RemoteStartJob(Job):
+    """Seals a setup as `BundleJob` does and starts it at a place.
+
+    ``offer`` is the name of its hardware, ``host`` and ``ssh`` are for a machine that ssh reaches; ``python`` is
+    one there that has all, ``user`` a name at the place.
+    """
+
+    task: Literal["remote_start"] = "remote_start"
+    config: ConfigSource
+    place: str
+    offer: str = ""
+    host: str = ""
+    ssh: str = "ssh"
+    python: str = ""
+    user: str = ""
+    with_model: bool = False
+    torch_model: str = ""
+    four_bit: bool = False
+
+
+class RemoteJob(Job):
+    """Asks about a place or a run elsewhere: ``offers`` and ``key`` (which waits for `GiveToken`) of a ``place``;
+    ``attend`` (follows until it is here), ``stop``, ``status``, ``close`` (gives its machine back) of a ``run``."""
+
+    task: Literal["remote"] = "remote"
+    action: Literal["offers", "key", "attend", "stop", "status", "close"]
+    place: str = ""
+    run: Path | None = None
+
+
 class ServeJob(Job):
     """Serves a tuned model on this machine until it is told to stop; ``source`` is that of `ExportJob`.
 
@@ -308,9 +338,10 @@ class HostsJob(Job):
 
 
 AnyJob: TypeAlias = (
-    TrainJob | ProbeJob | InspectJob | CheckJob | TokenizeJob | PreviewJob | RowsJob | GenerateJob | EvaluateJob
-    | HubSearchJob | HubDownloadJob | HubLoginJob | ConvertJob | ExportJob | BundleJob | ServeJob | MergeJob
-    | BenchmarkJob | TrackJob | RewardJob | ReplicaJob | HostsJob
+    TrainJob | ProbeJob | InspectJob | CheckJob | TokenizeJob | PreviewJob | RowsJob | GenerateJob
+    | EvaluateJob | HubSearchJob | HubDownloadJob | HubLoginJob | ConvertJob | ExportJob | BundleJob
+    | RemoteStartJob | RemoteJob | ServeJob | MergeJob | BenchmarkJob | TrackJob | RewardJob | ReplicaJob
+    | HostsJob
 )  # fmt: skip
 _ADAPTER: TypeAdapter[AnyJob] = TypeAdapter(Annotated[AnyJob, Field(discriminator="task")])
 JOBS: dict[str, type[AnyJob]] = {kind.model_fields["task"].default: kind for kind in get_args(AnyJob)}

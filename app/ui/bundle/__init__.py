@@ -1,1 +1,1 @@
-"""Setups sealed for other machines: the dialog."""
+"""Setups for other machines: sealed, or run there and followed."""

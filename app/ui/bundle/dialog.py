@@ -15,20 +15,17 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.core.bundle.base_model import BaseModel, base_model
 from app.core.bundle.recipe import bundle_problems
 from app.core.bundle.result import model_line, size_line
 from app.core.config.train_config import FieldSpec, TrainConfig
 from app.core.export.destination import destination_problems
-from app.core.model.hub import parse_model_id
-from app.core.problem import Problem, UnusableError
+from app.core.problem import Problem
 from app.core.protocol import event
 from app.core.protocol.job import BundleJob
-from app.core.quantity import bytes_text
 from app.core.run.name import folder_word
 from app.core.system import place
+from app.ui.bundle.base_source import BaseSource
 from app.ui.form.path_editor import PathEditor
-from app.ui.form.plain_editor import CheckEditor, ChoiceBox, TextEditor
 from app.ui.model.job_progress import JobProgress
 from app.ui.widget import theme
 from app.ui.widget.file_manager import show_in_file_manager
@@ -41,7 +38,6 @@ WHAT_A_BUNDLE_IS = (
     "Tokens, labels, targets and every value of this setup, with a script that trains it on another machine, such "
     "as one with an NVIDIA GPU. The folder run that comes back opens here, among the runs and in Compare."
 )
-BUNDLE_LABEL_WIDTH = 110
 
 
 class BundleDialog(JobDialog):
@@ -59,7 +55,6 @@ class BundleDialog(JobDialog):
         self.setWindowTitle("Export Setup as Bundle")
         self.resize(theme.text_width(BUNDLE_DIALOG_SIZE[0]), BUNDLE_DIALOG_SIZE[1])
         self._config, self._reveal = config, reveal
-        self._base, self._fault = _base_of(config)
         self._made: Path | None = None
         self._build()
         self._begin()
@@ -69,14 +64,13 @@ class BundleDialog(JobDialog):
     @property
     def job(self) -> BundleJob:
         """What would be asked for now."""
-        brings = self.source.value() == "files"
-        named = "" if brings or self.name.value() == self._known_name() else self.name.value().strip()
+        base = self.base
         return BundleJob(
             config=self._config.model_dump(mode="json"),
             out=Path(self.out.value() or "").expanduser(),
-            with_model=brings,
-            torch_model=named,
-            four_bit=not brings and self.four_bit.value(),
+            with_model=base.brings,
+            torch_model=base.named,
+            four_bit=base.in_four_bit,
         )
 
     def make(self) -> None:
@@ -90,26 +84,16 @@ class BundleDialog(JobDialog):
     # -- showing ----------------------------------------------------------------------------------------------
 
     def _begin(self) -> None:
-        known = self._known_name()
-        self.source.set_value("hub" if known or self._base is None or self._base.is_packed else "files")
-        self.name.set_value(known)
         self.out.set_value(str(_free_file(self._config)))
         self._show()
 
-    def _known_name(self) -> str:
-        return str(self._base.identity) if self._base is not None and self._base.identity is not None else ""
-
     def _show(self, _value: object = None) -> None:
         """What it takes; what is in the way keeps Make off."""
-        brings, base = self.source.value() == "files", self._base
-        self.name.setEnabled(not brings)
-        self.four_bit.setEnabled(not brings)
-        said = self._fault
+        said, base = self.base.problem(), self.base.base
         if base is not None:
-            licence = base.licence or "not told here; read its page before you use it"
-            self._about.setText(f"{bytes_text(base.weight_bytes)} here. Licence: {licence}.")
-            found = [*bundle_problems(self._config), *self._place_problems(base.needed_bytes(with_files=brings))]
-            said = " ".join(f"{one.message} {one.hint}" for one in found) or self._model_fault(base, brings)
+            needed = base.needed_bytes(with_files=self.base.brings)
+            found = [*bundle_problems(self._config), *self._place_problems(needed)]
+            said = " ".join(f"{one.message} {one.hint}" for one in found) or said
         self._problem.setText(said)
         self._problem.setVisible(bool(said) and not self._job.is_running)
         self._show_buttons()
@@ -120,19 +104,11 @@ class BundleDialog(JobDialog):
             return [Problem("out", "Choose a file by its whole path.")]
         return destination_problems(out, needed)
 
-    def _model_fault(self, base: BaseModel, brings: bool) -> str:
-        if brings:
-            said = "This model is quantized by MLX, which transformers does not read. Name what it was made from."
-            return said if base.is_packed else ""
-        if parse_model_id(self.name.value()) is None:
-            return "Name the model on the hub (organization/model), or take its files along."
-        return ""
-
     def _show_buttons(self) -> None:
         running = self._job.is_running
         self._form.setEnabled(not running)
         self.make_button.setVisible(not running)
-        self.make_button.setEnabled(self._base is not None and not self._problem.text())
+        self.make_button.setEnabled(self.base.base is not None and not self._problem.text())
         self.stop_button.setVisible(running)
 
     def _on_event(self, said: event.Event) -> None:
@@ -185,24 +161,8 @@ class BundleDialog(JobDialog):
 
     def _built_form(self) -> QWidget:
         form = QWidget(self)
-        self.source = ChoiceBox(
-            (("hub", "Downloaded there, from the hub"), ("files", "Its files come along")), form
-        )
-        self.source.setObjectName("bundle.source")
-        self.source.setAccessibleName("Base model")
-        self.source.edited.connect(self._show)
-        self.name = TextEditor(form)
-        self.name.setObjectName("bundle.name")
-        self.name.setAccessibleName("Name on the hub")
-        self.name.setPlaceholderText("organization/model")
-        self.name.edited.connect(self._show)
-        self.four_bit = CheckEditor("Load it in 4 bit there", form)
-        self.four_bit.setObjectName("bundle.four_bit")
-        self.four_bit.setToolTip("With bitsandbytes: a quarter of the memory, on NVIDIA only, and other losses")
-        self._about = QLabel(form)
-        self._about.setObjectName("bundle.about")
-        self._about.setWordWrap(True)
-        theme.set_role(self._about, role="small")
+        self.base = BaseSource(self._config, form)
+        self.base.edited.connect(self._show)
         self.out = PathEditor(BUNDLE_OUT, form)
         self.out.browse_button.hide()
         self.out.line.setObjectName(BUNDLE_OUT.path)
@@ -213,12 +173,7 @@ class BundleDialog(JobDialog):
         rows.setContentsMargins(0, 0, 0, 0)
         rows.setHorizontalSpacing(theme.SPACE * 2)
         rows.setVerticalSpacing(theme.SPACE)
-        first = QLabel("Base model", form)
-        first.setMinimumWidth(theme.text_width(BUNDLE_LABEL_WIDTH))
-        rows.addRow(first, self.source)
-        rows.addRow("Name on the hub", self.name)
-        rows.addRow("", self.four_bit)
-        rows.addRow("", self._about)
+        self.base.add_to(rows)
         rows.addRow(BUNDLE_OUT.label, self.out)
         return form
 
@@ -257,13 +212,6 @@ class BundleDialog(JobDialog):
         for button in (self.close_button, self.stop_button, self.make_button):
             row.addWidget(button)
         return row
-
-
-def _base_of(config: TrainConfig) -> tuple[BaseModel | None, str]:
-    try:
-        return base_model(config.model), ""
-    except UnusableError as error:
-        return None, error.problems[0].sentence()
 
 
 def _free_file(config: TrainConfig) -> Path:

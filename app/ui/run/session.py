@@ -10,7 +10,7 @@ from typing import BinaryIO
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.core.config.train_config import TrainConfig
-from app.core.model.adapter_file import ADAPTER_FILE
+from app.core.model.adapter_file import has_adapter_file
 from app.core.problem import UnusableError
 from app.core.protocol import event
 from app.core.protocol.command import Command, Park, Pause, Resume, Stop
@@ -75,6 +75,7 @@ class RunSession(QObject):
     logged = Signal(str)
     loaded = Signal()  # a run was read to the end of its file
     ended = Signal(object)  # WorkerOutcome of a run that was live
+    stop_elsewhere = Signal(object)  # a run on another machine is to end: its folder here (Path)
     silent = Signal(int)  # seconds that the worker has not said a word, though it should
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -126,12 +127,17 @@ class RunSession(QObject):
     @property
     def has_adapter(self) -> bool:
         """True if the run's adapter is on disk."""
-        return self.run is not None and (self.run.adapters / ADAPTER_FILE).is_file()
+        return self.run is not None and has_adapter_file(self.run.adapters)
 
     @property
     def has_saved(self) -> bool:
         """True if any weights of the run are on disk: its adapter, or the best so far."""
-        return self.has_adapter or (self.run is not None and (self.run.best / ADAPTER_FILE).is_file())
+        return self.has_adapter or (self.run is not None and has_adapter_file(self.run.best))
+
+    @property
+    def is_remote(self) -> bool:
+        """True while the run is another machine's: it trains there, or what it made is not here yet."""
+        return self.run is not None and self.run.is_elsewhere()
 
     # -- asks -------------------------------------------------------------------------------------------------
 
@@ -177,6 +183,14 @@ class RunSession(QObject):
         """Ends the run after the iteration in progress; everything is saved."""
         if self.is_live and self._state is not RunState.STOPPING:
             self._send(Stop(), RunState.STOPPING)
+        elif self.is_remote and self.run is not None:
+            self.tell_elsewhere("Asked to stop")
+            self.stop_elsewhere.emit(self.run.path)
+
+    def tell_elsewhere(self, said: str) -> None:
+        """What is known of a run on another machine besides its events."""
+        self.phase = said
+        self.state_changed.emit()
 
     def pause(self) -> None:
         """Halts the run in place after the iteration in progress."""
@@ -296,6 +310,8 @@ class RunSession(QObject):
     def _read(self) -> None:
         """Reads what the file has, for at most one turn."""
         until = time.perf_counter() + TURN_S
+        if self._file is None and self.run is not None and self.run.events.exists():
+            self._file = self.run.events.open("rb")  # of a run that had not said a word when it was opened
         while self._file is not None and (line := self._file.readline()):
             if not line.endswith(b"\n"):  # half a line: it is being written, or was cut by a crash
                 self._file.seek(-len(line), 1)
@@ -312,7 +328,8 @@ class RunSession(QObject):
     def _on_read(self) -> None:
         """Everything that is there was read: is there more to come?"""
         first = self._state is RunState.LOADING
-        if self.history.finished is not None or self.history.failed is not None:
+        ended = self.history.finished is not None or self.history.failed is not None
+        if ended and not self.is_remote:
             state = self._outcome_state()
             self._settle(RunState.CRASHED if self.was_interrupted and state is RunState.STOPPED else state)
         elif self._is_trained_elsewhere():
@@ -329,6 +346,9 @@ class RunSession(QObject):
 
     def _settle(self, state: RunState) -> None:
         self._close_file()
+        if self._state is RunState.ELSEWHERE:
+            self.phase = ""
+            self._show_log()  # which may have come with the run
         self.was_interrupted = state is RunState.CRASHED
         if state is RunState.CRASHED:
             self.problem = self._interruption()
@@ -346,7 +366,7 @@ class RunSession(QObject):
     def _is_trained_elsewhere(self) -> bool:
         assert self.run is not None
         try:
-            return self.run.is_running()
+            return self.run.is_running() or self.is_remote
         except OSError:  # a folder that can only be read is not being trained by us
             return False
 

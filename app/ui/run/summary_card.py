@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
 
 from app.core.protocol import event
 from app.core.quantity import bytes_text, count_text, duration_text
+from app.core.remote.record import read_remote
 from app.ui.run.chart_series import leading, series_label
 from app.ui.run.question import stop_run
 from app.ui.run.result_view import OVER, ResultView
@@ -128,11 +129,12 @@ class SummaryCard(QFrame):
         self._pause_choice.setVisible(session.is_live)
         self._pause_choice.setEnabled(state is RunState.RUNNING)
         self._park.setVisible(state is RunState.PAUSED)
-        self._stop.setVisible(session.is_live)
+        self._stop.setVisible(session.is_live or session.is_remote)
         self._stop.setEnabled(state is not RunState.STOPPING)
         self._stop.setText("Stop")
         theme.set_role(self._stop, kind="")
-        self._stop.setToolTip("Stop after this iteration and save the adapter")
+        elsewhere = "Asks the other machine to save and end" if session.is_remote else ""
+        self._stop.setToolTip(elsewhere or "Stop after this iteration and save the adapter")
         self._resume.setVisible(session.can_resume)
         parked = state is RunState.PARKED
         is_next = parked or state is RunState.CRASHED  # nobody had asked the run to end
@@ -144,7 +146,7 @@ class SummaryCard(QFrame):
             self.result.take_button(self._resume)
         elif self._head.indexOf(self._resume) < 0:
             self._head.addWidget(self._resume)
-        crowded = session.is_live or parked
+        crowded = session.is_live or parked or session.is_remote
         self._name.setVisible(not crowded)
         self._own_line.setVisible(crowded)
         self.result.show_result()
@@ -154,6 +156,11 @@ class SummaryCard(QFrame):
         text = SENTENCES.get(session.state, "")
         if session.state is RunState.PREPARING:
             text = f"{session.phase}…" if session.phase else "Starting…"
+        if session.state is RunState.ELSEWHERE and session.is_remote and session.run is not None:
+            record = read_remote(session.run.path)
+            text = f"On {record.where if record is not None else 'another machine'}."
+            if session.phase:
+                text += f" {session.phase} …"
         failed = session.state in (RunState.FAILED, RunState.CRASHED)
         if failed:
             text = f"{session.problem} {SAVED_BEFORE if session.has_adapter else ''}".strip()

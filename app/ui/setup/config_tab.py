@@ -74,6 +74,7 @@ class ConfigTab(QWidget):
 
     start_requested = Signal()
     queue_requested = Signal()
+    remote_requested = Signal()
     sweep_requested = Signal()
     open_requested = Signal()
     save_requested = Signal()
@@ -119,6 +120,7 @@ class ConfigTab(QWidget):
         self.start_bar = StartBar(self)
         self.start_bar.start_requested.connect(self.start_requested)
         self.start_bar.queue_requested.connect(self.queue_requested)
+        self.start_bar.remote_requested.connect(self.remote_requested)
         self.start_bar.shown_requested.connect(self.show_field)
         outer.addWidget(self.start_bar)
 

@@ -30,6 +30,7 @@ class StartBar(QFrame):
 
     start_requested = Signal()
     queue_requested = Signal()
+    remote_requested = Signal()
     shown_requested = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -93,6 +94,12 @@ class StartBar(QFrame):
         self.queue_button.setObjectName("enqueue")
         self.queue_button.setAccessibleName("Add to queue")
         self.queue_button.clicked.connect(self.queue_requested)
+        self.remote_button = QPushButton("Run on…", self)
+        self.remote_button.setObjectName("run_on")
+        self.remote_button.setAccessibleName("Run on another machine")
+        theme.set_role(self.remote_button, kind="link")
+        self.remote_button.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.remote_button.clicked.connect(self.remote_requested)
         self.button = QPushButton(_START, self)
         self.button.setObjectName("start")
         self.button.setAccessibleName("Start training")
@@ -100,7 +107,7 @@ class StartBar(QFrame):
         self.button.setMinimumWidth(self.button.sizeHint().width())  # nothing moves when its word changes
         self.button.clicked.connect(self.start_requested)
         buttons = Flow(align=Qt.AlignmentFlag.AlignRight)
-        for button in (self.queue_button, self.button):
+        for button in (self.remote_button, self.queue_button, self.button):
             buttons.addWidget(button)
         layout.addLayout(buttons)
         layout.setAlignment(buttons, Qt.AlignmentFlag.AlignVCenter)
@@ -125,10 +132,14 @@ class StartBar(QFrame):
         self._warnings.setVisible(bool(warnings) and not errors)
         self._warnings.setText(f"{plural(len(warnings), 'warning')}: {_links(warnings, c.warning)}")
         self.queue_button.setEnabled(not errors and not self._checking)
+        self.remote_button.setEnabled(not errors and not self._checking)
         why_not = "\n".join(p.sentence() for p in errors)
         if self._checking:
             why_not = "The model and the data are still being read"
         self.button.setToolTip(why_not or f"Start the run in a worker of its own {self._keys}".strip())
+        self.remote_button.setToolTip(
+            why_not or "Choose where: a machine by ssh, or a service with GPUs; what it costs is said first"
+        )
         self.queue_button.setToolTip(why_not or "Train this setup as it is now, after the runs that wait")
 
 

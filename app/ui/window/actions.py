@@ -43,6 +43,7 @@ class UserActions(QObject):
     chat_requested = Signal(object)
     serve_requested = Signal(object)
     bundle_requested = Signal(object)  # the form's TrainConfig
+    remote_requested = Signal(object)  # likewise
     hosts_requested = Signal(object)  # the same
     run_asked = Signal()  # a person asked to see the run that is shown now
 
@@ -96,6 +97,16 @@ class UserActions(QObject):
             before = len(self.queue.state.waiting) - 1 + (self.queue.state.running is not None)
             said = f"“{entry.name}” is in the queue now. {line_text(before)}"
             self.told.emit(Notice(said, "info", "Show the queue", self.queue.shown_requested.emit))
+
+    def run_on(self) -> None:
+        """Asks where to run the form; errors hold it back and are named."""
+        if found := errors(self.forms.in_use.find_problems()):
+            self._hold_back(found, "The run cannot start yet.")
+            return
+        if self._is_checking():
+            return
+        self.forms.store.save_form()
+        self.remote_requested.emit(self.forms.store.config)
 
     def bundle(self) -> None:
         """Asks how to seal the form for another machine; errors hold it back and are named."""

@@ -23,6 +23,7 @@ from app.core.config.spec import field_specs
 from app.core.problem import Problem
 from app.core.protocol.event import Event, Finished, Warned
 from app.core.run.folder import RunDir, runs_dir
+from app.ui.bundle.remote_actions import RemoteActions
 from app.ui.compare.answerer import Answerer
 from app.ui.form.field import Field
 from app.ui.form.store import ConfigStore
@@ -94,6 +95,7 @@ class MainWindow(QMainWindow):
         self.user_actions = UserActions(self.forms, session, self)
         self.queue_actions = QueueActions(self.user_actions, self._form_in_use, self)
         self.export_actions = ExportActions(self)
+        self.remote_actions = RemoteActions(session, self)
         self.menu = WindowMenu(self, list(self._tabs))
         self.menu.set_theme(appearance.choice)
         self.drop_target = DropTarget(self)
@@ -187,6 +189,11 @@ class MainWindow(QMainWindow):
         self.user_actions.hosts_requested.connect(
             lambda config: self.export_actions.ask_hosts(config, self.user_actions.start_on)
         )
+        self.user_actions.remote_requested.connect(self.remote_actions.ask_run)
+        self.remote_actions.told.connect(self.messages.tell)
+        self.remote_actions.here_requested.connect(self.user_actions.start)
+        self.remote_actions.compare_requested.connect(self._show_compare)
+        self.remote_actions.changed.connect(self._on_remote)
         self.user_actions.queue.shown_requested.connect(self._show_queue)
         self.session.state_changed.connect(self._on_state)
         self.status_line.titled.connect(self.setWindowTitle)
@@ -197,6 +204,7 @@ class MainWindow(QMainWindow):
         tab.start_requested.connect(self.user_actions.start)
         tab.start_bar.set_keys(self.menu.start.shortcut().toString(NATIVE))
         tab.queue_requested.connect(self.user_actions.enqueue)
+        tab.remote_requested.connect(self.user_actions.run_on)
         tab.sweep_requested.connect(self.queue_actions.ask_sweep)
         tab.open_requested.connect(self.ask_open_config)
         tab.save_requested.connect(self.ask_save_config)
@@ -216,6 +224,7 @@ class MainWindow(QMainWindow):
             (menu.close, self.close),
             (menu.quit, self.close),
             (menu.start, self.user_actions.start),
+            (menu.run_on, self.user_actions.run_on),
             (menu.enqueue, self.user_actions.enqueue),
             (menu.sweep, self.queue_actions.ask_sweep),
             (menu.hosts, self.user_actions.hosts),
@@ -319,6 +328,10 @@ class MainWindow(QMainWindow):
             self.session.ended.connect(tab.refresh)
         return self._runs_tab
 
+    def _on_remote(self) -> None:
+        if self._runs_tab is not None:
+            self._runs_tab.refresh()
+
     def _duplicate_run(self, path: Path) -> None:
         self.forms.open_config(RunDir(path).setup_or_config)
 
@@ -364,7 +377,7 @@ class MainWindow(QMainWindow):
         self.menu.pause.setEnabled(state in (RunState.RUNNING, RunState.PAUSED))
         self.menu.park.setEnabled(state in (RunState.RUNNING, RunState.PAUSED))
         self.menu.pause.setText("Continue" if state is RunState.PAUSED else "Pause")
-        self.menu.stop.setEnabled(session.is_live and state is not RunState.STOPPING)
+        self.menu.stop.setEnabled((session.is_live or session.is_remote) and state is not RunState.STOPPING)
         self.menu.resume.setEnabled(session.can_resume)
         for action in (self.menu.compare, self.menu.chat, self.menu.serve, self.menu.export):
             action.setEnabled(session.has_adapter and not session.is_live)
@@ -552,6 +565,7 @@ class MainWindow(QMainWindow):
             tab.shutdown()
         self.answerer.shutdown()
         self.export_actions.shutdown()
+        self.remote_actions.shutdown()
         if self._runs_tab is not None:
             self._runs_tab.bar.shutdown()
         self.tuned_actions.shutdown()

@@ -93,6 +93,7 @@ class WindowMenu(QObject):
 
     def _build_run(self, menu: QMenu) -> None:
         self.start = self._action(menu, "run.start", "Start Training", "Ctrl+R")
+        self.run_on = self._action(menu, "run.run_on", "Run On…")
         self.enqueue = self._action(menu, "run.enqueue", "Add to Queue", "Ctrl+Shift+A")
         self.sweep = self._action(menu, "run.sweep", "Sweep…")
         self.hosts = self._action(menu, "run.hosts", "Train on Several Machines…")

@@ -48,9 +48,8 @@ def bundle(channel: Channel, _job_dir: Path, job: BundleJob) -> None:
     began = time.monotonic()
     config = job_config(job.config)
     out = job.out.expanduser().resolve()
-    _refuse(config, out, job)
     try:
-        data = _sealed(channel, config, out, job)
+        data = sealed_bundle(channel, config, out, job)
     except (CancelledError, StoppedError):
         channel.emit(event.Finished(reason="stopped", message="Stopped; nothing was written."))
         return
@@ -70,7 +69,12 @@ def _refuse(config: TrainConfig, out: Path, job: BundleJob) -> None:
         raise UnusableError(found)
 
 
-def _sealed(channel: Channel, config: TrainConfig, out: Path, job: BundleJob) -> dict[str, Any]:
+def sealed_bundle(channel: Channel, config: TrainConfig, out: Path, job: BundleJob) -> dict[str, Any]:
+    """Writes the bundle ``out``; what the task tells of it.
+
+    Raises `UnusableError` before any work, `CancelledError` or `StoppedError` with nothing written.
+    """
+    _refuse(config, out, job)
     suffix = archive_suffix(out)
     with _place(out, suffix) as folder:
         with tempfile.TemporaryDirectory(prefix=f".{out.name}-rows-", dir=folder.parent) as temporary:

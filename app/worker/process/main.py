@@ -45,6 +45,8 @@ TASKS = {
     "convert": "app.worker.model.convert:convert",
     "export": "app.worker.export.task:export_model",
     "bundle": "app.worker.bundle.task:bundle",
+    "remote_start": "app.worker.remote.task:start_elsewhere",
+    "remote": "app.worker.remote.task:ask_elsewhere",
     "serve": "app.worker.endpoint.task:serve_tuned",
     "merge": "app.worker.merge.task:merge",
     "benchmark": "app.worker.benchmark.task:benchmark",

@@ -43,6 +43,8 @@ NEEDED: dict[str, dict[str, Any]] = {
     "convert": {"model": "/base", "out": Path("/out")},
     "export": {"source": Path("/run"), "format": "adapter", "out": Path("/out")},
     "bundle": {"config": {"model": "here"}, "out": Path("/out.zip")},
+    "remote_start": {"config": {"model": "here"}, "place": "runpod"},
+    "remote": {"action": "offers", "place": "runpod"},
     "serve": {"source": Path("/run")},
     "benchmark": {"model": "/base", "tasks": ("arc_easy",)},
     "replica": {"number": 1, "size": 2, "model": "~/base", "backend": "ring", "addresses": (("127.0.0.1:1",),) * 2},

@@ -34,8 +34,8 @@ def opened(config: TrainConfig, qtbot: QtBot, revealed: list[Path] | None = None
 
 
 def choose(dialog: BundleDialog, source: str) -> None:
-    dialog.source.set_value(source)
-    dialog.source.edited.emit(source)
+    dialog.base.source.set_value(source)
+    dialog.base.source.edited.emit(source)
 
 
 def test_every_choice_reaches_the_job(setup: TrainConfig, qtbot: QtBot, tmp_path: Path) -> None:
@@ -46,8 +46,8 @@ def test_every_choice_reaches_the_job(setup: TrainConfig, qtbot: QtBot, tmp_path
     choose(dialog, "hub")
     assert not dialog.make_button.isEnabled()
     assert "Name the model on the hub" in dialog._problem.text()
-    qtbot.keyClicks(dialog.name, "org/whole@main")
-    dialog.four_bit.click()
+    qtbot.keyClicks(dialog.base.name, "org/whole@main")
+    dialog.base.four_bit.click()
     dialog.out.choose(str(tmp_path / "folder"))
     assert dialog.make_button.isEnabled()
     job = dialog.job
@@ -61,9 +61,9 @@ def test_size_and_licence_are_said_before(setup: TrainConfig, qtbot: QtBot) -> N
     card = Path(setup.model) / "README.md"
     card.write_text("---\nlicense: apache-2.0\n---\nA model.\n")
     dialog = opened(setup, qtbot)
-    assert dialog._about.text() == "111 kB here. Licence: apache-2.0."
+    assert dialog.base.about.text() == "111 kB here. Licence: apache-2.0."
     card.unlink()
-    assert "not told here" in opened(setup, qtbot)._about.text()
+    assert "not told here" in opened(setup, qtbot).base.about.text()
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_what_is_in_the_way_is_said(setup: TrainConfig, qtbot: QtBot, values: di
 
 def test_a_packed_model_needs_the_name_of_the_whole_one(setup: TrainConfig, qtbot: QtBot) -> None:
     dialog = opened(setup.with_value("model", str(Path(setup.model).with_name("packed"))), qtbot)
-    assert dialog.source.value() == "hub"
+    assert dialog.base.source.value() == "hub"
     choose(dialog, "files")
     assert "quantized by MLX" in dialog._problem.text()
     assert not dialog.make_button.isEnabled()
