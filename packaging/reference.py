@@ -166,6 +166,7 @@ def _messages(kinds: Mapping[str, type[Any]], left_out: Iterable[str], title: st
 
 def _fields(kind: type[Any]) -> Iterator[tuple[str, str, str]]:
     """Name, type and default of each; a field without a default must be there."""
+    getattr(kind, "model_rebuild", bool)()  # a model of the wire is built when it is used
     hints = get_type_hints(kind, include_extras=False)
     for name, parameter in inspect.signature(kind).parameters.items():
         default = parameter.default

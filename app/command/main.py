@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 from dataclasses import dataclass
@@ -111,6 +112,7 @@ def _without_verb(arguments: list[str]) -> int:
         return DONE
     if missing := [word for word in arguments if not Path(word).expanduser().exists()]:
         raise UnusableError([_unknown(word) for word in missing])
+    gc.disable()  # whatever is made until the window stands there stays; then it collects by itself
     from app.ui.window.application import run_window
 
     return run_window([str(Path(word).expanduser().resolve()) for word in arguments])

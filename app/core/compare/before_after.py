@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app.core.compare.candidate import Candidate, run_candidates
 from app.core.json_text import parsed_json
 from app.core.model.adapter_file import ADAPTER_FILE
 from app.core.run.folder import RunDir
-from app.core.run.history import RunHistory
 from app.core.system.atomic_file import write_text
+
+if TYPE_CHECKING:
+    from app.core.run.history import RunHistory
 
 BEFORE_AFTER_FILE = "before_after.json"
 _NUMBERS = ("stamp", "passed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias, get_args
 
@@ -189,7 +190,14 @@ AnyCommand: TypeAlias = (
     Stop | Pause | Resume | Park | Save | Ask | LoadAdapters | ShowExample | SearchExamples | Configure | ReadRows
     | SaveRows | SurveyRows | GiveToken | ScoreAnswers | Share | Reach | Join | Align
 )  # fmt: skip
-_ADAPTER: TypeAdapter[AnyCommand] = TypeAdapter(Annotated[AnyCommand, Field(discriminator="command")])
+
+
+@cache
+def _adapter() -> TypeAdapter[AnyCommand]:
+    """Made when something is first read: the window opens before."""
+    return TypeAdapter(Annotated[AnyCommand, Field(discriminator="command")])
+
+
 COMMANDS: dict[str, type[AnyCommand]] = {
     kind.model_fields["command"].default: kind for kind in get_args(AnyCommand)
 }
@@ -217,7 +225,7 @@ def parse_command(tree: Any) -> AnyCommand:
     if name not in COMMANDS:
         raise RefusedError(f"There is no command `{name[:100]}`.")
     try:
-        return _ADAPTER.validate_python(tree)
+        return _adapter().validate_python(tree)
     except ValidationError as error:
         raise RefusedError(refusal_text(f"the command `{name}`", error)) from error
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import time
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias, get_args
 
@@ -290,7 +291,14 @@ AnyEvent: TypeAlias = (
     | Sampled
     | CheckpointSaved | Paused | Resumed | Answered | Ready | Served | Result | Finished | Failed
 )  # fmt: skip
-_ADAPTER: TypeAdapter[AnyEvent] = TypeAdapter(Annotated[AnyEvent, Field(discriminator="type")])
+
+
+@cache
+def _adapter() -> TypeAdapter[AnyEvent]:
+    """Made when something is first read: the window opens before."""
+    return TypeAdapter(Annotated[AnyEvent, Field(discriminator="type")])
+
+
 EVENTS: dict[str, type[AnyEvent]] = {kind.model_fields["type"].default: kind for kind in get_args(AnyEvent)}
 
 
@@ -314,7 +322,7 @@ def parse_event(line: str | bytes) -> Event:
     if kind == "hello" and tree.get("protocol") != PROTOCOL_VERSION:
         return _lenient(tree)
     try:
-        return _ADAPTER.validate_python(tree)
+        return _adapter().validate_python(tree)
     except ValidationError as error:
         raise RefusedError(refusal_text(f"the event `{kind}`", error)) from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias, get_args
 
@@ -343,7 +344,14 @@ AnyJob: TypeAlias = (
     | RemoteStartJob | RemoteJob | ServeJob | MergeJob | BenchmarkJob | TrackJob | RewardJob | ReplicaJob
     | HostsJob
 )  # fmt: skip
-_ADAPTER: TypeAdapter[AnyJob] = TypeAdapter(Annotated[AnyJob, Field(discriminator="task")])
+
+
+@cache
+def _adapter() -> TypeAdapter[AnyJob]:
+    """Made when something is first read: the window opens before."""
+    return TypeAdapter(Annotated[AnyJob, Field(discriminator="task")])
+
+
 JOBS: dict[str, type[AnyJob]] = {kind.model_fields["task"].default: kind for kind in get_args(AnyJob)}
 
 
@@ -382,6 +390,6 @@ def parse_job(tree: dict[str, Any]) -> AnyJob:
         known = JOBS[task].model_fields
         tree = {name: value for name, value in tree.items() if name in known} | {"protocol": written}
     try:
-        return _ADAPTER.validate_python(tree)
+        return _adapter().validate_python(tree)
     except ValidationError as error:
         raise RefusedError(refusal_text(f"the job `{task}`", error)) from error

@@ -25,7 +25,7 @@ Strength: TypeAlias = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
 class WirePart(BaseModel):
     """Base of all that is said: it cannot be changed, and has no field that is not declared."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants", defer_build=True)
 
 
 class RefusedError(ValueError):

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -24,14 +24,15 @@ from app.core.problem import TaskError, UnusableError
 from app.core.protocol import event
 from app.core.quantity import plural
 from app.core.run.folder import RunDir, create_run, present_state
-from app.core.run.history import RunHistory
 from app.core.run.note import RunNote, save_note
-from app.core.run.reader import RunReader
 from app.core.setup.chosen_method import method_of
 from app.core.setup.config_file import dump_config, parse_config
 from app.core.system import place
 from app.core.system.atomic_file import write_text
 from app.core.system.title import path_title
+
+if TYPE_CHECKING:
+    from app.core.run.history import RunHistory
 
 EntryState = Literal["waiting", "running", "done", "failed", "stopped", "skipped"]
 Mode = Literal["idle", "running", "paused"]
@@ -412,6 +413,8 @@ def _recovered(one: QueueEntry) -> QueueEntry:
 
 def ended_state(run: RunDir) -> tuple[EntryState, str]:
     """What a run that nobody watched came to, with a sentence; ``waiting`` if it is to go on."""
+    from app.core.run.reader import RunReader  # with its curves, for which the window's start has no use
+
     reader = RunReader(run)
     with contextlib.suppress(OSError):
         reader.read()

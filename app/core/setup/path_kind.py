@@ -10,15 +10,12 @@ from itertools import islice
 from pathlib import Path
 
 from app.core.document.document import DOCUMENT_SUFFIXES
-from app.core.foreign.trainer import trainer_of
 from app.core.json_text import parsed_json
 from app.core.model.adapter_file import ADAPTER_CONFIG, ADAPTER_FILE
 from app.core.model.folder import MODEL_CONFIG
 from app.core.protocol.job import EVENTS_FILE, JOB_FILE
 from app.core.setup.config_file import RUN_CONFIG
 from app.core.source.archive import ARCHIVE_SUFFIXES
-from app.core.source.collection import collect
-from app.core.source.data_file import split_of
 from app.core.source.source import COMPRESSED_SUFFIXES, TABLE_SUFFIXES, TEXT_SUFFIXES
 
 CONFIG_SUFFIXES = (".yaml", ".yml")
@@ -96,6 +93,8 @@ def config_values(found: Iterable[SortedPath]) -> dict[str, str]:
         if one.kind in FIELD_OF:
             chosen.setdefault(FIELD_OF[one.kind], []).append(one.path)
     model = FIELD_OF[PathKind.MODEL]
+    from app.core.source.collection import collect  # not before: the window opens without
+
     return {field: str(paths[-1] if field == model else collect(paths)) for field, paths in chosen.items()}
 
 
@@ -121,6 +120,8 @@ def _sort_file(path: Path) -> SortedPath:
     if path.name == EVENTS_FILE and _is_run(folder):
         return SortedPath(PathKind.RUN, folder)
     if _data_suffix(path) in (*TABLE_SUFFIXES, *TEXT_SUFFIXES, *ARCHIVE_SUFFIXES):
+        from app.core.source.data_file import split_of
+
         split = split_of(path)
         kind = {"valid": PathKind.VALID_DATA, "test": PathKind.TEST_DATA}.get(split or "", PathKind.DATA)
         return SortedPath(kind, path)
@@ -135,6 +136,8 @@ def _is_config(path: Path) -> bool:
         tree = parsed_json(path.read_text(encoding="utf-8"))
     except ValueError:
         return False
+    from app.core.foreign.trainer import trainer_of
+
     return isinstance(tree, dict) and trainer_of(tree) is not None
 
 

@@ -16,7 +16,8 @@ from app.ui.data.example_page import DataExamplePage
 from app.ui.data.inspector import DataInspector
 from app.ui.data.length_page import DataLengthPage
 from app.ui.data.problem_page import DataProblemPage
-from app.ui.data.split_page import DataSplitPage, data_text
+from app.ui.data.split_page import DataSplitPage
+from app.ui.data.split_text import data_text
 from app.ui.form.field import Field
 from app.ui.form.store import ConfigStore
 from app.ui.widget import theme

@@ -7,38 +7,17 @@ from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from app.core.data.report import DataReport
 from app.core.quantity import plural
-from app.core.setup import plan
 from app.core.setup.plan import Parts
-from app.core.source.collection import members, shown_path
 from app.ui.data.column_page import ColumnBox
 from app.ui.data.inspector import DataInspector
 from app.ui.data.split_bar import SPLIT_NAMES, SplitBar, split_color
+from app.ui.data.split_text import split_origin, split_parts
 from app.ui.form.field import Field
 from app.ui.form.grid import FieldGrid
 from app.ui.form.store import ConfigStore
 from app.ui.widget import theme
 
 SPLIT_PATHS = ("valid_fraction", "test_fraction", "seed", "group_feature")
-
-
-def split_parts(inspector: DataInspector, store: ConfigStore) -> Parts | None:
-    """The division: exact once the data were prepared, before that as it is planned."""
-    found = inspector.figures
-    if found and not inspector.is_stale:
-        return Parts(*(found[name].examples if name in found else 0 for name in SPLIT_NAMES))
-    return plan.parts(store.config, inspector.last_report)
-
-
-def split_origin(report: DataReport, store: ConfigStore, split: str) -> str:
-    """Where the examples of a part come from, in words."""
-    given = report.splits.get(split)
-    if given is not None and given.files:
-        if len(given.files) == 1:
-            return shown_path(given.files[0]).name
-        names = ", ".join(shown_path(file).name for file in given.files[:2])
-        more = len(given.files) - 2
-        return f"{names} and {more} more" if more > 0 else names
-    return f"set aside, seed {store.config.seed}"
 
 
 class DataSplitPage(QWidget):
@@ -159,9 +138,3 @@ class DataSplitPage(QWidget):
     def _on_changed(self, path: str) -> None:
         if path in ("", "batch_size", *SPLIT_PATHS):
             self.refresh()
-
-
-def data_text(path: str) -> str:
-    """The chosen data in words: a file's name, or how many files were put together."""
-    files = members(shown_path(path)) or []
-    return plural(len(files), "file") if files else shown_path(path).name

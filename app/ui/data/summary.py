@@ -22,7 +22,7 @@ from app.core.setup.plan import Parts
 from app.core.source.finding import KINDS
 from app.ui.data.inspector import DataInspector
 from app.ui.data.split_bar import SPLIT_NAMES, SplitBar, split_color
-from app.ui.data.split_page import data_text, split_origin, split_parts
+from app.ui.data.split_text import data_text, split_origin, split_parts
 from app.ui.edit.row import RowCard, turns
 from app.ui.form.store import ConfigStore
 from app.ui.widget import theme

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from enum import StrEnum
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
@@ -18,9 +18,11 @@ from app.core.protocol.event import Event, recorded_event
 from app.core.protocol.job import TrainJob, write_job
 from app.core.replica.hostfile import RUN_HOSTS, Hostfile, save_hostfile
 from app.core.run.folder import RunDir, create_run
-from app.core.run.history import RunHistory
 from app.core.setup.config_file import load_config
 from app.ui.worker.process import WorkerOutcome, WorkerProcess
+
+if TYPE_CHECKING:
+    from app.core.run.history import RunHistory
 
 TURN_S = 0.012  # reading an old run gives the window its turn this often
 FOLLOW_MS = 700  # how often the folder of a run that another process trains is looked at
@@ -82,7 +84,7 @@ class RunSession(QObject):
         super().__init__(parent)
         self.run: RunDir | None = None
         self.config: TrainConfig | None = None
-        self.history = RunHistory()
+        self._history: RunHistory | None = None
         self.hello: event.Hello | None = None
         self.phase = ""
         self.problem = ""
@@ -101,6 +103,15 @@ class RunSession(QObject):
     @property
     def state(self) -> RunState:
         return self._state
+
+    @property
+    def history(self) -> RunHistory:
+        """All of the run, as far as it is known. What it is made of is imported with the first one."""
+        if self._history is None:
+            from app.core.run.history import RunHistory
+
+            self._history = RunHistory()
+        return self._history
 
     @property
     def is_live(self) -> bool:
@@ -297,7 +308,7 @@ class RunSession(QObject):
             raise RuntimeError(f"{self.run} is still training")
         self._reading.stop()
         self._close_file()
-        self.run, self.history, self.hello = run, RunHistory(), None
+        self.run, self._history, self.hello = run, None, None
         self.phase = self.problem = ""
         self.was_interrupted = False
         self._resume_job = self.asked_end = None

@@ -32,8 +32,9 @@ class RunStrip(QAbstractButton):
         self._show()
 
     def _show(self) -> None:
-        history, said = self._session.history, "Run"
+        said = "Run"
         if self._session.run is not None:
+            history = self._session.history
             said = PILLS[self._session.state][0]
             if self._session.is_live and history.iterations:
                 said += f" · {history.iteration:,} of {history.iterations:,}"

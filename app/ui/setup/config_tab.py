@@ -29,7 +29,7 @@ from app.ui.model.panel import ModelPanel
 from app.ui.setup.estimate_panel import EstimatePanel
 from app.ui.setup.form_columns import COLUMN_GAP, FORM_WIDTH, FormColumns
 from app.ui.setup.start_bar import MEMORY, StartBar
-from app.ui.setup.training_section import TrainingSection
+from app.ui.setup.training_section import MORE, TrainingSection
 from app.ui.target.section import TargetSection
 from app.ui.widget import theme
 from app.ui.widget.card import Disclosure
@@ -94,8 +94,9 @@ class ConfigTab(QWidget):
         store.changed.connect(self._on_changed)
         for signal in (inspector.started, inspector.inspected, inspector.failed, inspector.cleared):
             signal.connect(self._on_inspector)
-        for field in self.fields.values():
+        for field in self._made_fields.values():
             field.own_problem_changed.connect(self._turn.start)
+        self.training.completed.connect(self._on_completed)
         self.check()
 
     def shutdown(self) -> None:
@@ -222,10 +223,16 @@ class ConfigTab(QWidget):
     @property
     def fields(self) -> dict[str, Field]:
         """Every field on the page by its path."""
+        self.training.complete()
+        return self._made_fields
+
+    @property
+    def _made_fields(self) -> dict[str, Field]:
+        """Those that are there by now: what is folded away is made when it is opened."""
         return {
             "model": self.model_panel.field,
             **self.data_panel.fields,
-            **self.training.fields,
+            **self.training.made_fields,
             **self.targets.fields,
         }
 
@@ -245,7 +252,7 @@ class ConfigTab(QWidget):
                 labelled=tokens.kind == "answers",
             )  # fmt: skip
             self.estimate.set_data(examples, trained, steps, valid=self._valid_examples)
-        fields = self.fields
+        fields = self._made_fields
         own = [field.own_problem for field in fields.values() if field.own_problem]
         self.problems = [*own, *self._found(), *(note for note in self.store.notes if note.path)]
         by_path: dict[str, list[Problem]] = {}
@@ -331,7 +338,7 @@ class ConfigTab(QWidget):
         return f"Trains {what} in {plural(selection.adapted_modules, 'module')} for {long}.{memory}{disk}"
 
     def _show_unknown(self) -> None:
-        unknown, fields = self.store.config.unknown_keys, self.fields
+        unknown, fields = self.store.config.unknown_keys, {*self._made_fields, *MORE}
         pairs = ", ".join(f"{escape(key)}: {escape(str(value))}" for key, value in unknown.items())
         kept = f"<b>Kept from the file:</b> {pairs}" if unknown else ""
         notes = (note for note in self.store.notes if self.told_at.get(note.path, note.path) not in fields)
@@ -365,6 +372,11 @@ class ConfigTab(QWidget):
 
     def _on_changed(self, _path: str) -> None:
         self._turn.start()
+
+    def _on_completed(self) -> None:
+        for path in MORE:
+            self.training.made_fields[path].own_problem_changed.connect(self._turn.start)
+        self.check()  # what is wrong with them stands beside them at once
 
     def _on_reported(self) -> None:
         self._turn.start()

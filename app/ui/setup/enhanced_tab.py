@@ -77,8 +77,8 @@ class EnhancedTab(ConfigTab):
         return [button]
 
     @property
-    def fields(self) -> dict[str, Field]:
-        shown = super().fields | self.parameters.fields
+    def _made_fields(self) -> dict[str, Field]:
+        shown = super()._made_fields | self.parameters.fields
         return shown | self.rewards.fields if self._has_rewards else shown
 
     # -- method -----------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.core.config.train_config import WITH_CORRECTION
@@ -43,24 +44,50 @@ SWITCH_WIDTH = 210  # px; a check box does not shorten its text
 
 
 class TrainingSection(Card):
-    """Fields of a `ConfigStore`; iterations and epochs each show the other once the data are known."""
+    """Fields of a `ConfigStore`; iterations and epochs each show the other once the data are known.
+
+    Those of *More* are made when they are looked at, or asked for by ``fields``, which ``completed`` tells.
+    """
+
+    completed = Signal()
 
     def __init__(self, store: ConfigStore, parent: QWidget | None = None) -> None:
         super().__init__("Training", parent=parent)
         self.setObjectName("training_section")
         self._store = store
         self._examples: int | None = None
-        self.fields: dict[str, Field] = {}
+        self.made_fields: dict[str, Field] = {}
+        self._left_out: frozenset[str] = frozenset()
         self._grids: dict[str, tuple[FieldGrid, QWidget]] = {}  # where a field stands: alone or in a block
         self.body.addWidget(self._grid(MAIN))
         self.body.addWidget(self._switches())
-        self.disclosure = Disclosure("More", self._grid(MORE), self)
+        self._more = FieldGrid(self)
+        self.disclosure = Disclosure("More", self._more, self)
+        self.disclosure.toggled.connect(self.complete)
         self.disclosure.button.setObjectName("training.more")
         self.disclosure.button.setToolTip("Schedule, decay, clipping, batches, what is kept")
         self.body.addWidget(self.disclosure)
-        self.fields["report_to"].set_hint(installed_text())
         store.changed.connect(self._on_changed)
         self._update()
+
+    @property
+    def fields(self) -> dict[str, Field]:
+        """Every field of the card by its path."""
+        self.complete()
+        return self.made_fields
+
+    def complete(self) -> None:
+        """Makes what is still to be made."""
+        if MORE[0] in self.made_fields:
+            return
+        for path in MORE:
+            field = self._field(path)
+            self._more.add(field)
+            self._grids[path] = self._more, field
+        self.made_fields["report_to"].set_hint(installed_text())
+        self.leave_out(self._left_out)
+        self._update()
+        self.completed.emit()
 
     def set_train_examples(self, examples: int | None) -> None:
         """Tells how many examples there are to train on; None while that is not known."""
@@ -70,6 +97,7 @@ class TrainingSection(Card):
 
     def leave_out(self, paths: frozenset[str]) -> None:
         """Shows all fields but those that a method does not use; a block goes when all of it goes."""
+        self._left_out = paths
         blocks = {id(block): (grid, block) for grid, block in self._grids.values()}
         for key, (grid, block) in blocks.items():
             inside = {path for path, (_, other) in self._grids.items() if id(other) == key}
@@ -100,7 +128,7 @@ class TrainingSection(Card):
             field = Field(path, self._store, self, commit=self._set_iterations, resettable=False)
         else:
             field = Field(path, self._store, self)
-        self.fields[path] = field
+        self.made_fields[path] = field
         return field
 
     def _set_iterations(self, value: Any) -> Problem | None:
@@ -115,17 +143,19 @@ class TrainingSection(Card):
         config = self._store.config
         if config.epochs is not None and self._examples:
             self._store.set("iters", plan.iterations(config, self._examples))
-        self.fields["early_stopping.patience"].setEnabled(config.early_stopping.enabled)
-        self.fields["mask_turns"].setEnabled(config.mask_prompt)
-        kind = config.fine_tune_type
-        self.fields["adapter_dtype"].setEnabled(kind == "lora")
-        self.fields["adapter_dtype"].set_hint(WITHOUT_DTYPE.get(kind, ""))
-        self.fields["bias_correction"].setEnabled(config.optimizer in WITH_CORRECTION)
+        fields = self.made_fields
+        fields["early_stopping.patience"].setEnabled(config.early_stopping.enabled)
+        fields["mask_turns"].setEnabled(config.mask_prompt)
+        if "adapter_dtype" in fields:
+            kind = config.fine_tune_type
+            fields["adapter_dtype"].setEnabled(kind == "lora")
+            fields["adapter_dtype"].set_hint(WITHOUT_DTYPE.get(kind, ""))
+            fields["bias_correction"].setEnabled(config.optimizer in WITH_CORRECTION)
         self._show_each_other()
 
     def _show_each_other(self) -> None:
         config = self._store.config
-        epochs, iterations = self.fields["epochs"], self.fields["iters"]
+        epochs, iterations = self.made_fields["epochs"], self.made_fields["iters"]
         passes = plan.epochs(config, self._examples)
         assert isinstance(epochs.editor, NumberBox)
         shown = "" if passes is None else number_text(float(f"{passes:.3g}"))

@@ -29,7 +29,7 @@ from app.ui.widget.icon_button import IconButton
 NoticeKind = Literal["info", "good", "warning", "error"]
 
 SHOWN_AT_ONCE = 3
-LIFETIME_MS: dict[NoticeKind, int] = {"info": 8_000, "good": 0, "warning": 0, "error": 0}  # 0 stays until closed
+LIFETIME_MS: dict[NoticeKind, int] = {"info": 8_000, "good": 30_000, "warning": 0, "error": 0}  # 0: until closed
 LINES_SHOWN = 6
 CHARACTERS_SHOWN = 700  # of a long line: three such banners still fit into the smallest window
 WIDEST = 860  # px in Inter; longer lines are hard to read

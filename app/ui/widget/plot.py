@@ -15,8 +15,8 @@ from PySide6.QtWidgets import QWidget
 
 from app.ui.widget import theme
 
-Values = npt.NDArray[np.float64]
-Curve = tuple[Values, Values]  # x and y
+PlotValues = npt.NDArray[np.float64]
+Curve = tuple[PlotValues, PlotValues]  # x and y
 Range = tuple[float, float]
 
 EARLY = 0.1  # of a run, in which a spike is a first one

@@ -6,7 +6,6 @@ quiet, …) and the style sheet dresses them; drawing code asks `colors()`.
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 import tomllib
@@ -14,11 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
-
-os.environ.setdefault("QT_API", "pyside6")  # qtawesome goes through qtpy
+from typing import Literal
 
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import (
@@ -34,6 +30,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QApplication, QWidget
 
 from app.core.system.resource import resource
+from app.ui.widget.icon_font import IconFont
 
 Scheme = Literal["light", "dark"]
 
@@ -197,21 +194,15 @@ def mono_font(delta: int = 0) -> QFont:
     return font
 
 
-def icon(name: str, color: str | None = None, **options: Any) -> QIcon:
+def icon(name: str, color: str | None = None) -> QIcon:
     """An icon of the Phosphor font by its name (``ph.play-fill``), in the muted text colour unless given."""
     found = colors()
-    drawn: QIcon = _icons().icon(name, color=color or found.muted, color_disabled=found.faint, **options)
-    return drawn
+    return _icons().icon(name, color or found.muted, found.faint)
 
 
 @cache
-def _icons() -> Any:
-    """Draws icons of the Phosphor font. ``qtawesome.icon`` would read all of its twelve fonts first: 0.1 s."""
-    from qtawesome.iconic_font import IconicFont
-
-    fonts = Path(str(files("qtawesome"))) / "fonts"
-    (font,), (names,) = fonts.glob("phosphor-*.ttf"), fonts.glob("phosphor-charmap-*.json")
-    return IconicFont(("ph", font.name, names.name))
+def _icons() -> IconFont:
+    return IconFont()
 
 
 def set_role(widget: QWidget, **properties: str) -> None:

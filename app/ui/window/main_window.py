@@ -44,12 +44,10 @@ from app.ui.window.actions import SILENT, UserActions
 from app.ui.window.appearance import Appearance
 from app.ui.window.drop_target import DropTarget
 from app.ui.window.export_actions import ExportActions
-from app.ui.window.help_dialog import HelpDialog, ShortcutDialog
 from app.ui.window.kept_view import KeptView
 from app.ui.window.menu import NATIVE, WindowMenu
 from app.ui.window.panel_fold import PanelFold, PanelSplitter
 from app.ui.window.queue_actions import QueueActions
-from app.ui.window.settings_dialog import SettingsDialog
 from app.ui.window.status_line import StatusLine
 from app.ui.window.tuned_actions import TunedActions
 from app.ui.window.welcome import Welcome
@@ -445,12 +443,16 @@ class MainWindow(QMainWindow):
 
     def show_settings(self) -> None:
         """Opens the settings."""
+        from app.ui.window.settings_dialog import SettingsDialog
+
         dialog = SettingsDialog(self.appearance, self)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.open()
 
     def show_help(self) -> None:
         """Opens the help, which is searched and stays beside the window."""
+        from app.ui.window.help_dialog import HelpDialog
+
         dialog = HelpDialog(self)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.shown_requested.connect(self._show_topic)
@@ -458,6 +460,8 @@ class MainWindow(QMainWindow):
 
     def show_shortcuts(self) -> None:
         """Lists all shortcuts."""
+        from app.ui.window.help_dialog import ShortcutDialog
+
         dialog = ShortcutDialog(self.menuBar(), self)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.open()

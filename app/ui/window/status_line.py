@@ -57,11 +57,12 @@ class StatusLine(QStatusBar):
             self._soon.start()
 
     def _show_run(self) -> None:
-        session, history = self._session, self._session.history
+        session = self._session
         text, title = PILLS[session.state][0], "Luthier"
-        if history.iterations:
-            text += f" · iteration {history.iteration:,} of {history.iterations:,}"
+        if session.run is not None and session.history.iterations:
+            text += f" · iteration {session.history.iteration:,} of {session.history.iterations:,}"
         if session.is_live and session.config is not None:
+            history = session.history
             remaining = history.remaining_s()
             text += f" · {duration_text(remaining)} left" if remaining is not None else ""
             done = f"{100 * history.iteration / history.iterations:.0f} % · " if history.iterations else ""

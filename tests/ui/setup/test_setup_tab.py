@@ -25,6 +25,7 @@ from app.core.target.preset import PRESETS
 from app.ui.form.number_box import NumberBox
 from app.ui.form.plain_editor import CheckEditor, ChoiceBox
 from app.ui.form.store import ConfigStore
+from app.ui.setup.config_tab import ConfigTab
 from app.ui.setup.setup_tab import SetupTab
 from app.ui.setup.start_bar import StartBar
 from app.ui.target.module_dialog import ModuleDialog
@@ -87,6 +88,8 @@ def known(qtbot: QtBot, tab: SetupTab, model: Path) -> SetupTab:
 
 
 def find(tab: QWidget, name: str, kind: type[Any] = QWidget) -> Any:
+    if isinstance(tab, ConfigTab):
+        tab.training.complete()  # as a person does who opens *More*
     return child(tab, kind, name)
 
 
