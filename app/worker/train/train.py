@@ -338,7 +338,10 @@ class _Training:
             self._save()
         saved = max((int(one.name) for one in self.run_dir.state.glob("[0-9]*") if one.name.isdecimal()), default=0)
         kept = f"The run is saved at iteration {saved:,}." if saved else "Nothing was saved yet."
-        hint = f"{problem.hint} Resume the run when all are there again.".strip() if saved else problem.hint
+        alone = f"or without them: `luthier resume {self.run_dir.path} --replicas 1`"
+        hint = (
+            f"{problem.hint} Resume the run when all are there again, {alone}.".strip() if saved else problem.hint
+        )
         return TaskError(f"{problem.message} {kept}", hint, self.iteration)
 
     def _batch(self, iteration: int) -> Batch | None:

@@ -18,11 +18,13 @@ from app.core.problem import Problem
 from app.core.protocol import event
 from app.core.protocol.command import Pause, Stop
 from app.core.protocol.job import TrainJob, read_job
+from app.core.replica.hostfile import RUN_HOSTS, hosts_here, read_hostfile
 from app.core.setup.config_file import load_config, save_config
 from app.core.setup.trial import trial_config
 from app.core.system.setting import load_settings
 from app.ui.bundle.dialog import BundleDialog
 from app.ui.form.store import ConfigStore, form_store
+from app.ui.replica.dialog import HostsDialog
 from app.ui.run.session import RunSession, RunState
 from app.ui.widget import theme
 from app.ui.window.appearance import Appearance
@@ -300,6 +302,22 @@ def test_a_setup_goes_into_a_bundle_as_the_form_has_it(ready: MainWindow, tmp_pa
     assert ready.export_actions.dialog is None
 
 
+def test_a_setup_is_trained_on_several_machines(
+    ready: MainWindow, workers: list[FakeWorker], tmp_path: Path, qtbot: QtBot
+) -> None:
+    ready.store.set("model", str(model_folder(tmp_path)))
+    ready.store.set("batch_size", 4)
+    action(ready, "run.hosts").trigger()
+    dialog = ready.export_actions.dialog
+    assert isinstance(dialog, HostsDialog)
+    assert dialog.job.model == ready.store.config.model
+    dialog.set_hostfile(hosts_here(3))
+    dialog.start_button.click()
+    qtbot.waitUntil(lambda: ready.export_actions.dialog is None)
+    (worker,) = trainers(workers)
+    assert len(read_hostfile(worker.job_dir / RUN_HOSTS)) == 3
+
+
 def test_errors_hold_back_a_bundle_and_are_named(window: MainWindow) -> None:
     action(window, "file.bundle").trigger()
     assert messages(window)[0].startswith("The setup cannot be bundled yet.")
@@ -339,7 +357,8 @@ def test_nothing_starts_while_model_and_data_are_read(
     ready: MainWindow, workers: list[FakeWorker], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.ui.setup.setup_tab.SetupTab.is_checking", True)
-    for ask in (ready.user_actions.start, ready.user_actions.enqueue, ready.user_actions.bundle):
+    asks = ready.user_actions
+    for ask in (asks.start, asks.enqueue, asks.bundle, asks.hosts):
         ask()
         assert messages(ready)[0] == "The model and the data are still being read. Ask again when that is done."
     assert (trainers(workers), ready.user_actions.queue.state.entries) == ([], ())
