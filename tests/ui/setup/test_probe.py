@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from app.core.config.train_config import TrainConfig
 from app.core.system import starter
 from app.ui.form.store import ConfigStore
 from app.ui.setup.setup_tab import SetupTab
@@ -16,17 +18,31 @@ from app.ui.worker.inspector import Inspector
 WAIT_MS = 60_000
 
 
-@pytest.fixture
-def tab(qtbot: QtBot) -> Iterator[SetupTab]:
-    store = ConfigStore()
-    found = SetupTab(store, Inspector())
-    qtbot.addWidget(found)
+@pytest.fixture(scope="module")
+def shared(qapp: QApplication, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SetupTab]:  # noqa: ARG001
+    """A tab for all: reading the starter takes longer than what is tested."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LUTHIER_HOME", str(tmp_path_factory.mktemp("home")))
+        found = SetupTab(ConfigStore(), Inspector())
     found.show()
-    assert store.set_many({"model": str(starter.model_dir()), "data": str(starter.examples_dir())}) is None
-    qtbot.waitUntil(lambda: found.estimate.estimate is not None and not found.data_panel.is_busy, timeout=WAIT_MS)
-    qtbot.waitUntil(found.estimate.probe.button.isEnabled)
     yield found
     found.shutdown()
+    found.close()
+
+
+@pytest.fixture
+def tab(shared: SetupTab, qtbot: QtBot) -> SetupTab:
+    """The tab with the starter in it, and nothing measured."""
+    probe = shared.estimate.probe
+    shared.store.replace(TrainConfig(model=str(starter.model_dir()), data=str(starter.examples_dir()), seed=1))
+    qtbot.waitUntil(
+        lambda: (
+            shared.estimate.estimate is not None and not shared.data_panel.is_busy and probe.calibration is None
+        ),
+        timeout=WAIT_MS,
+    )
+    qtbot.waitUntil(probe.button.isEnabled)
+    return shared
 
 
 def press(tab: SetupTab) -> None:
