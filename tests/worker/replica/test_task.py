@@ -20,7 +20,7 @@ from app.core.replica.hostfile import RUN_HOSTS, hosts_here, save_hostfile
 from app.core.run.folder import RunDir, prepare_run
 from app.worker.train.checkpoint import load_checkpoint
 from tests.worker.tiny_model import write_data, write_model
-from tests.worker.training import config_for, saved_arrays, start
+from tests.worker.training import config_for, go_on, saved_arrays, start
 
 Act = Callable[[WorkerClient, Event], None]
 
@@ -120,3 +120,12 @@ def test_one_that_dies_ends_all_and_what_is_saved_goes_on_exactly(
         said.iteration: said.losses for said in read_events(run.events) if isinstance(said, event.TrainReported)
     }
     assert [loss for _, each in sorted(by_iteration.items()) for loss in each] == losses(whole)[:end]
+
+    (run.path / RUN_HOSTS).unlink()  # alone from here on, with the sums of both
+    write_job(run.path, TrainJob(resume=True))
+    alone = go_on(run, resume=True)
+    assert alone.of(event.Finished)[-1].reason == "completed"
+    assert any(
+        "trained by 2 replicas so far, and by 1 replica now" in said.message for said in alone.of(event.Warned)
+    )
+    assert len(alone.losses) == 50 - end
