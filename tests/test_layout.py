@@ -15,7 +15,7 @@ APP = ROOT / "app"
 FOLDERS = sorted(path.parent for path in APP.rglob("__init__.py"))
 MOST_MODULES = 19  # in a folder; a twentieth is the sign of two subjects
 PAGES = [
-    ROOT / "CONTRIBUTING.md", ROOT / "README.md", ROOT / "docs" / "architecture.md",
+    ROOT / "CONTRIBUTING.md", ROOT / "README.md", ROOT / "docs" / "architecture.md", ROOT / "docs" / "faults.md",
     ROOT / "tests" / "bench" / "README.md", ROOT / "tests" / "samples" / "README.md",
     *sorted((ROOT / "docs" / "decisions").glob("*.md")),
 ]  # fmt: skip

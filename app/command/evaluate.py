@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.command import output
+from app.command.option import strength_of
 
 if TYPE_CHECKING:
     from app.core.protocol.job import BenchmarkJob
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
 Strengths = Annotated[
     list[float] | None,
     typer.Option(
-        min=0.0, max=10.0, help="How much of each adapter is put on the base, 1 unless given; repeatable."
+        parser=strength_of,
+        metavar="0..10",
+        help="How much of each adapter is put on the base, 1 unless given; repeatable.",
     ),
 ]
 

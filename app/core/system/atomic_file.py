@@ -10,9 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, *, parents: bool = True) -> None:
     """Writes UTF-8 text in place of ``path``."""
-    write_with(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    write_with(path, lambda temporary: temporary.write_text(text, encoding="utf-8"), parents=parents)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -20,12 +20,13 @@ def write_bytes(path: Path, data: bytes) -> None:
     write_with(path, lambda temporary: temporary.write_bytes(data))
 
 
-def write_with(path: Path, write: Callable[[Path], object]) -> None:
+def write_with(path: Path, write: Callable[[Path], object], *, parents: bool = True) -> None:
     """Lets ``write`` fill a temporary file beside ``path`` (same suffix), then moves it there in one step.
 
     The data is on disk before the name changes, so that a power cut leaves the old file or the new one.
+    With ``parents`` the folders above are made as well; without, the one above its folder must be there.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=parents, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)

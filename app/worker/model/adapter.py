@@ -59,13 +59,14 @@ class AdapterFolder:
     def save(self, file: Path, weights: Weights) -> None:
         """Writes weights; raises `UnsoundWeightsError` before anything is written if they are not sound."""
         check_sound(weights, self._largest)
+        # Not with the folders above: one that was moved a moment ago would begin anew where it was.
         if not (file.parent / ADAPTER_CONFIG).exists():
-            write_text(file.parent / ADAPTER_CONFIG, self._config_text)
-        write_with(file, lambda temporary: mx.save_safetensors(str(temporary), dict(weights)))
+            write_text(file.parent / ADAPTER_CONFIG, self._config_text, parents=False)
+        write_with(file, lambda temporary: mx.save_safetensors(str(temporary), dict(weights)), parents=False)
 
     def copy(self, source: Path, target: Path) -> None:
         """Makes ``target`` the same as ``source``."""
-        write_with(target, lambda temporary: temporary.write_bytes(source.read_bytes()))
+        write_with(target, lambda temporary: temporary.write_bytes(source.read_bytes()), parents=False)
 
 
 def config_text(config: TrainConfig) -> str:

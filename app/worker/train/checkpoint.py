@@ -81,7 +81,7 @@ def take_state(arrays: Arrays, model: nn.Module, optimizer: optim.Optimizer) -> 
 
 
 def _write(folder: Path, name: str, arrays: dict[str, mx.array], text: str) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)  # in a run's folder that is there
     writing, written = folder / f"{name}{WRITING}", folder / name
     shutil.rmtree(writing, ignore_errors=True)
     try:

@@ -79,14 +79,23 @@ class KeptWeights:
 
     def take(self, iteration: int, measured: Measurement) -> bool:
         """Notes a measurement of the present weights, and writes them if they are the best; true if they are."""
+        before = self.best.state()
         is_best = self.best.take(iteration, measured.loss, self._score(measured))
         if is_best and not self._guard.is_suspicious:
-            self._adapters.save(self._adapters.best, trainable(self._model))
+            try:
+                self._adapters.save(self._adapters.best, trainable(self._model))
+            except BaseException:
+                self.best.restore(before)  # a state must not call best what is not on disk
+                raise
         return is_best
 
     def tell_best(self, iteration: int) -> None:
         """Says where the best weights are."""
         self._tell_saved(iteration, self._adapters.best.parent, "best")
+
+    def has_saved(self, iteration: int) -> bool:
+        """Whether there is a checkpoint of this iteration, whoever saved it."""
+        return self._adapters.numbered(iteration).exists()
 
     def is_saved(self, iteration: int) -> bool:
         """Whether there is a checkpoint of this iteration by this process."""

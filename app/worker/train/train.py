@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import mlx.core as mx
 from mlx.utils import tree_flatten
@@ -60,6 +60,7 @@ from app.worker.train.trade import Trade, Weighed
 # A report is due every `steps_per_report` iterations, and sooner where iterations are slow: a chart should move.
 REPORT_AT_LEAST_EVERY_S = 2.0
 WHOLE_ENDS = ("completed", "early_stopping")  # reasons after which nothing is left to do
+Written = TypeVar("Written")
 OTHER_BYTES = 100_000  # of a saved state: counters, digests, headers
 
 
@@ -274,9 +275,12 @@ class _Training:
 
     def _iterate(self) -> str:
         config, last = self.config, self.config.iters
-        is_due = self.iteration % config.steps_per_eval == 0 and self.measured_at != self.iteration
-        if is_due and self._validate_and_stop():
+        # Of a run that was cut off, or found no room, after its last step: what that step still owes.
+        is_turn = self.iteration % config.steps_per_eval == 0 or self.iteration == last
+        if is_turn and self.measured_at != self.iteration and self._validate_and_stop():
             return "stopped" if self.control.is_stopping() else "early_stopping"
+        if self.iteration and self.iteration % config.save_every == 0 and not self.kept.has_saved(self.iteration):
+            self._save()
         batch: Batch | None = None
         for iteration in range(self.iteration + 1, last + 1):
             began = time.perf_counter()
@@ -406,11 +410,10 @@ class _Training:
             raise self._interrupted(error) from error
         if measured is None:
             return True
-        self._stay_with_folder()  # a measurement takes its time
-        self.measured_at = self.iteration
         self.meter.measuring(time.perf_counter() - began)
         self._set_reference(measured.loss)
-        is_best = self.kept.take(self.iteration, measured)
+        is_best = self._where_it_is(lambda: self.kept.take(self.iteration, measured))
+        self.measured_at = self.iteration
         self.channel.emit(
             event.Validated(
                 iteration=self.iteration,
@@ -466,9 +469,8 @@ class _Training:
     def _save(self) -> None:
         """A numbered checkpoint, the current adapter, and the state to resume from."""
         began = time.perf_counter()
-        self._stay_with_folder()
-        if self.kept.save(self.iteration):
-            self._save_state()
+        if self._where_it_is(lambda: self.kept.save(self.iteration)):
+            self._where_it_is(self._save_state)
             self.meter.saved.append(time.perf_counter() - began)
             self.kept.tell_numbered(self.iteration)
 
@@ -561,6 +563,18 @@ class _Training:
             self.channel.emit(
                 event.Warned(message=f"The run's folder is now {self.run_dir.path}; it goes on there.")
             )
+
+    def _where_it_is(self, write: Callable[[], Written]) -> Written:
+        """Writes into the run's folder, and once more where that was moved meanwhile."""
+        self._stay_with_folder()
+        place = self.run_dir.path
+        try:
+            return write()
+        except (OSError, RuntimeError):
+            self._stay_with_folder()
+            if self.run_dir.path == place:
+                raise
+            return write()
 
     def _end_where_it_is(self, error: Exception) -> NoReturn:
         """Ends the run after a failed write: its folder is gone, was moved at that moment, or the disk says no."""

@@ -15,9 +15,9 @@ import mlx.core as mx
 import pytest
 
 from app.core.problem import TaskError, UnusableError
-from app.core.protocol.event import CheckpointSaved, Event, Finished, TrainReported, Warned, read_events
+from app.core.protocol.event import CheckpointSaved, Event, Finished, TrainReported, Validated, Warned, read_events
 from app.core.protocol.job import TrainJob
-from app.core.run.folder import RunDir, prepare_run
+from app.core.run.folder import prepare_run
 from app.worker.objective.validation import ValidationSet
 from app.worker.process import room
 from app.worker.process.channel import Channel
@@ -31,6 +31,33 @@ from tests.worker.training import Collector, config_for, go_on, saved_arrays, st
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("inputs")
     return write_model(folder / "model", layers=1), write_data(folder / "data")
+
+
+def test_the_best_weights_are_those_that_found_room(inputs: tuple[Path, Path], tmp_path: Path) -> None:
+    """The disk is full exactly when the best weights are to be kept; later ones are worse."""
+    config = config_for(
+        *inputs,
+        iters=10,
+        save_every=4,
+        steps_per_eval=4,
+        steps_per_report=1,
+        learning_rate=0.3,
+        final_adapter="best",
+    )
+    whole, undisturbed = start(config, tmp_path / "whole")
+    [kept] = [found.best_iteration for found in undisturbed.of(Finished)]
+    assert kept == 8
+    with pytest.MonkeyPatch.context() as patch:
+        FullDisk(patch, tmp_path / "run", from_save=6)  # the other five are of iterations 0 and 4
+        run, first = start(config, tmp_path / "run")
+    assert first.of(Finished)[-1].reason == "paused"
+    second = go_on(run, resume=True)
+    assert first.losses + second.losses == undisturbed.losses
+    assert {path.name: path.read_bytes() for path in whole.adapters.rglob("*.safetensors")} == {
+        path.name: path.read_bytes() for path in run.adapters.rglob("*.safetensors")
+    }
+    measured = {found.iteration: found.val_loss for part in (first, second) for found in part.of(Validated)}
+    assert measured == {found.iteration: found.val_loss for found in undisturbed.of(Validated)}
 
 
 class FullDisk:
@@ -144,14 +171,14 @@ def test_a_deleted_folder_is_noticed_at_once(inputs: tuple[Path, Path], tmp_path
     assert [path.name for path in tmp_path.iterdir()] == ["said.jsonl"]
 
 
-def while_saving(patch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
-    """Lets something happen in the middle of the third time that weights are written."""
+def while_saving(patch: pytest.MonkeyPatch, happens: Callable[[], object], number: int = 3) -> None:
+    """Lets something happen in the middle of one of the times that weights are written."""
     save, saves = mx.save_safetensors, 0
 
     def saved(path: str, arrays: dict[str, mx.array], *more: Any) -> None:
         nonlocal saves
         saves += 1
-        if saves == 3:
+        if saves == number:
             happens()
         save(path, arrays, *more)
 
@@ -168,19 +195,21 @@ def test_a_folder_that_is_deleted_in_the_middle_of_a_save_is_told_as_that(
     assert not run.path.exists()
 
 
-def test_a_folder_that_is_moved_in_the_middle_of_a_save_is_saved_where_it_is(
-    inputs: tuple[Path, Path], tmp_path: Path
+@pytest.mark.parametrize("number", [1, 3, 4, 5])
+def test_a_folder_that_is_moved_in_the_middle_of_a_save_is_followed(
+    number: int, inputs: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = config_for(*inputs, iters=8, save_every=2, steps_per_report=1)
+    """The first file is that of the best weights; then come a numbered checkpoint, the adapter and the state."""
+    config = config_for(*inputs, iters=4, save_every=2, steps_per_report=1)
     _, whole = start(config, tmp_path / "whole")
     run, moved = prepare_run(config, tmp_path / "run"), tmp_path / "moved"
     channel = Collector(tmp_path / "said.jsonl")
-    with pytest.MonkeyPatch.context() as patch:
-        while_saving(patch, lambda: run.path.rename(moved))
-        with pytest.raises(TaskError, match="Its state is saved there"):
-            train(channel, run.path, TrainJob())
+    while_saving(monkeypatch, lambda: run.path.rename(moved), number)
+    train(channel, run.path, TrainJob())
     assert not run.path.exists()
-    assert channel.losses + go_on(RunDir(moved), resume=True).losses == whole.losses
+    assert channel.losses == whole.losses
+    assert channel.of(Finished)[0].message == whole.of(Finished)[0].message
+    assert (moved / "state" / "0000004" / "state.json").exists()
 
 
 def test_a_folder_that_is_moved_while_it_is_measured_gets_no_second_place(
