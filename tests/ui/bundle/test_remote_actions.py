@@ -29,6 +29,7 @@ from app.ui.window.main_window import MainWindow
 from tests.ssh_server import bundle, home, ssh_server
 
 PATIENCE_MS = 60_000
+pytestmark = pytest.mark.slow
 MANY = 1_000_000
 # A window in a process of its own, which shows a run and says so when events have come.
 KILLED = """
