@@ -358,6 +358,7 @@ class MainWindow(QMainWindow):
     def _show_compare(self, adapter: Path) -> None:
         self.compare_tab.choose_adapter(adapter)
         self.show_tab(COMPARE_TAB)
+        self.compare_tab.prompt.setFocus()  # the button that was pressed may be folded away by now
 
     def _show_queue(self) -> None:
         self.show_tab(RUNS_TAB)

@@ -19,6 +19,7 @@ from app.core.protocol import event
 from app.core.protocol.command import Pause, Stop
 from app.core.protocol.job import TrainJob, read_job
 from app.core.replica.hostfile import RUN_HOSTS, hosts_here, read_hostfile
+from app.core.run.name import run_name
 from app.core.setup.config_file import load_config, save_config
 from app.core.setup.trial import trial_config
 from app.core.system.setting import load_settings
@@ -626,7 +627,8 @@ def test_a_trial_fills_the_enhanced_form_and_can_be_undone(window: MainWindow) -
     window.enhanced_store.set("beta", 0.3)
     window.enhanced_tab.methods.cards["dpo"].button.click()
     window.enhanced_tab.methods.trial_button.click()
-    assert window.enhanced_store.config == trial_config(METHODS["dpo"])
+    trial = trial_config(METHODS["dpo"])
+    assert window.enhanced_store.config == trial.with_value("adapter_name", run_name(trial))
     assert window.store.config == TrainConfig()
     assert "DPO" in messages(window)[0]
     act(window)

@@ -19,6 +19,7 @@ from app.ui.window.appearance import Appearance
 from app.ui.window.main_window import COMPARE_TAB, RUNS_TAB, SETUP_TAB, MainWindow
 from tests.ui import synthetic_run
 from tests.ui.child import child
+from tests.ui.comparing import adapter_folder
 from tests.ui.fake_worker import FakeWorker
 
 
@@ -93,6 +94,19 @@ def test_a_run_that_is_asked_for_is_shown(window: MainWindow, tmp_path: Path) ->
     assert not is_strip(window)
     window.show_tab(COMPARE_TAB)
     assert is_strip(window)
+
+
+def test_comparing_from_the_panel_takes_the_keyboard_to_the_question(
+    qtbot: QtBot, window: MainWindow, tmp_path: Path
+) -> None:
+    """The button that was pressed is folded away with the panel."""
+    run = synthetic_run.run_folder(tmp_path)
+    window.user_actions.open_run(run.path)
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+    window.user_actions.compare_requested.emit(adapter_folder(run.adapters, "/m"))
+    assert is_strip(window)
+    assert window.focusWidget() is window.compare_tab.prompt
 
 
 def test_a_choice_holds_for_such_places_and_at_the_next_start(qtbot: QtBot, window: MainWindow) -> None:
