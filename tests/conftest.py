@@ -12,9 +12,15 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from pytestqt.qtbot import QtBot
 
 settings.register_profile("house", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
+
+# What a test waits for comes, if late where many share a machine: pytest-qt's own limits are of 5 s.
+for waiting in (QtBot.waitUntil, QtBot.waitSignal, QtBot.waitSignals, QtBot.waitExposed, QtBot.waitActive):
+    assert waiting.__kwdefaults__ is not None
+    waiting.__kwdefaults__["timeout"] = 60_000
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

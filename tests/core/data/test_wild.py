@@ -25,6 +25,7 @@ from app.core.data.report import report_json
 from app.core.problem import UnusableError
 from tests.core.data.corpus import CASES, Case
 
+PATIENCE_MS = 30_000  # for one example of a few rows, however many share the machine
 SUFFIXES = st.sampled_from([".jsonl", ".json", ".csv", ".tsv", ".txt", ".parquet", ".arrow", "", ".gz", ".md"])
 NAMES = st.sampled_from(
     ["messages", "conversations", "prompt", "completion", "text", "instruction", "output", "input", "question",
@@ -84,19 +85,19 @@ def check(content: bytes, suffix: str, *, prepare: bool = True, mode: str = "sft
         return tree
 
 
-@settings(max_examples=150, deadline=2000)
+@settings(max_examples=150, deadline=PATIENCE_MS)
 @given(st.binary(max_size=300), SUFFIXES)
 def test_bytes(content: bytes, suffix: str) -> None:
     check(content, suffix)
 
 
-@settings(max_examples=60, deadline=2000)
+@settings(max_examples=60, deadline=PATIENCE_MS)
 @given(st.text(max_size=300), SUFFIXES, st.sampled_from(["utf-8", "utf-16", "utf-8-sig"]))
 def test_texts(content: str, suffix: str, encoding: str) -> None:
     check(content.encode(encoding, "replace"), suffix)
 
 
-@settings(max_examples=250, deadline=2000)
+@settings(max_examples=250, deadline=PATIENCE_MS)
 @given(ROWS, st.sampled_from(["lines", "array", "pretty", "object"]), st.sampled_from(MODES))
 def test_json(rows: list[Any], form: str, mode: str) -> None:
     text = {
@@ -108,7 +109,7 @@ def test_json(rows: list[Any], form: str, mode: str) -> None:
     check(text.encode("utf-8"), ".jsonl" if form == "lines" else ".json", mode=mode)
 
 
-@settings(max_examples=250, deadline=2000)
+@settings(max_examples=250, deadline=PATIENCE_MS)
 @given(st.lists(LIKELY_ROWS, min_size=1, max_size=4), st.sampled_from(MODES))
 def test_rows_that_nearly_fit(rows: list[Any], mode: str) -> None:
     """Columns that a method looks for, with anything in them: most of these rows get past recognition."""
@@ -131,7 +132,7 @@ def test_the_corpus_in_every_mode(case: Case, mode: str, tmp_path: Path) -> None
         assert sum(prepared.counts.values()) <= report.examples
 
 
-@settings(max_examples=60, deadline=2000)
+@settings(max_examples=60, deadline=PATIENCE_MS)
 @given(ROWS, st.data())
 def test_cut_and_broken_json(rows: list[Any], data: st.DataObject) -> None:
     content = bytearray(json.dumps(rows, indent=1).encode())
@@ -140,7 +141,7 @@ def test_cut_and_broken_json(rows: list[Any], data: st.DataObject) -> None:
     check(bytes(content[: data.draw(st.integers(1, len(content)))]), ".json")
 
 
-@settings(max_examples=40, deadline=2000)
+@settings(max_examples=40, deadline=PATIENCE_MS)
 @given(st.binary(max_size=200), st.integers(0, 100))
 def test_damaged_gzip(content: bytes, cut: int) -> None:
     packed = gzip.compress(content)

@@ -130,6 +130,21 @@ def test_recovery_reads_from_the_run_what_nobody_was_there_to_see(
     assert words in found.message
 
 
+def test_a_worker_that_is_still_saving_is_waited_for(queue: RunQueue) -> None:
+    """It holds its run, though nothing of it is saved yet: the run goes on, and no second one begins beside it."""
+    first = queue.claim()
+    assert first is not None
+    queue.settle(first.entry.id, "waiting")
+    with first.run.lock():
+        again = queue.claim()
+        assert again is not None
+        assert (again.run.path, again.resume) == (first.run.path, True)
+    queue.settle(first.entry.id, "waiting")
+    anew = queue.claim()
+    assert anew is not None
+    assert (anew.run.path != first.run.path, anew.resume) == (True, False)
+
+
 def test_a_run_without_saved_state_begins_anew(queue: RunQueue) -> None:
     first = queue.claim()
     queue.recover()

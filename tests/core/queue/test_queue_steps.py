@@ -45,6 +45,8 @@ class QueueSteps(RuleBasedStateMachine):
         self.queue = RunQueue(self._folder / "queue")
         self.known: list[Known] = []
         self.saved: set[str] = set()  # runs with a saved state
+        for sweep in ("", "", "s", ""):
+            self.add(sweep)
 
     def teardown(self) -> None:
         shutil.rmtree(self._folder)

@@ -43,7 +43,7 @@ def test_a_long_example_does_not_hold_up_the_window(qtbot: QtBot) -> None:
     ]
     view.show_tokens(TokenList(trees))
     assert 0 < view.shown_paragraphs < 500
-    qtbot.waitUntil(lambda: view.is_complete, timeout=10_000)
+    qtbot.waitUntil(lambda: view.is_complete)
     assert view.verticalScrollBar().maximum() > 500 * 22 - 400
     view.verticalScrollBar().setValue(view.verticalScrollBar().maximum())
     assert view.grab().toImage().width() > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -146,3 +147,32 @@ def test_the_starter_brings_its_settings_and_takes_them_along(qtbot: QtBot) -> N
     assert store.value("lora_parameters.scale") == TrainConfig().lora_parameters.scale
     assert (store.value("epochs"), store.value("learning_rate")) == (3.0, 3e-3)
     assert {"steps_per_eval", "mask_prompt"} <= store.following
+
+
+def test_reset_keeps_what_is_tedious_to_find_again(qtbot: QtBot) -> None:  # noqa: ARG001
+    store = ConfigStore()
+    found = {"model": "/m", "data": "/a.jsonl", "valid_data": "/v.jsonl", "test_data": "/t.jsonl"}
+    store.set_many(found | {"seed": 3, "valid_fraction": 0.3})
+    store.reset()
+    assert store.config == TrainConfig().with_values(found)
+
+
+def test_every_way_to_change_the_form_is_saved(qtbot: QtBot, tmp_path: Path) -> None:  # noqa: ARG001
+    """After each the store has something to write, and writes it when its moment comes."""
+    file = tmp_path / "form.yaml"
+    store = ConfigStore(autosave=file)
+    ways: tuple[Callable[[], object], ...] = (
+        lambda: store.set("seed", 1),
+        lambda: store.follow({"steps_per_eval": 30}),
+        lambda: store.replace(TrainConfig(seed=2)),
+        store.undo,
+        store.redo,
+        store.reset,
+    )
+    for way in ways:
+        way()
+        assert store._timer.isActive(), way
+        store._timer.timeout.emit()
+        again = ConfigStore(autosave=file)
+        assert again.restore_form() == []
+        assert again.value("seed") == store.value("seed"), way

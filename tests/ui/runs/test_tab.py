@@ -88,7 +88,7 @@ def shown(qtbot: QtBot) -> RunsTab:
 
 
 def settled(qtbot: QtBot, tab: RunsTab) -> None:
-    qtbot.waitUntil(lambda: not (tab.is_busy or tab._choosing.isActive()), timeout=5000)
+    qtbot.waitUntil(lambda: not (tab.is_busy or tab._choosing.isActive()))
 
 
 def select(qtbot: QtBot, tab: RunsTab, *runs: RunDir) -> None:

@@ -356,7 +356,7 @@ def test_start_asks_for_a_run_of_the_config_shown(qtbot: QtBot, tab: EnhancedTab
     tab.rewards.tester.example_button.click()
     first = json.loads((starter.reward_dir() / "train.jsonl").read_text().splitlines()[0])
     assert tab.rewards.tester.prompt.text() == first["prompt"]
-    with qtbot.waitSignal(tab.start_requested, timeout=1000):
+    with qtbot.waitSignal(tab.start_requested):
         qtbot.mouseClick(tab.start_bar.button, Qt.MouseButton.LeftButton)
 
 

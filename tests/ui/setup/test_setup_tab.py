@@ -233,7 +233,7 @@ def test_a_link_of_the_bar_leads_to_the_field(tab: SetupTab) -> None:
 def test_start_asks_once_nothing_is_wrong(qtbot: QtBot, tab: SetupTab) -> None:
     bar = find(tab, "start_bar", StartBar)
     bar.set_problems([])
-    with qtbot.waitSignal(tab.start_requested, timeout=1000):
+    with qtbot.waitSignal(tab.start_requested):
         qtbot.mouseClick(bar.button, Qt.MouseButton.LeftButton)
     bar.set_running(True)
     assert not bar.button.isEnabled()
@@ -245,7 +245,7 @@ def test_buttons_ask_the_main_window(qtbot: QtBot, tab: SetupTab) -> None:
         ("config.save", tab.save_requested),
         ("config.reset", tab.reset_requested),
     ):
-        with qtbot.waitSignal(signal, timeout=1000):
+        with qtbot.waitSignal(signal):
             qtbot.mouseClick(find(tab, name, QPushButton), Qt.MouseButton.LeftButton)
 
 

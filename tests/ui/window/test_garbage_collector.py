@@ -50,5 +50,5 @@ def test_it_collects_by_itself_once_enough_was_made(qtbot: QtBot, collector: Gar
     assert collector.collect() == -1
     lost = loop_with_timer()
     kept: list[list[object]] = [[] for _ in range(gc.get_threshold()[0] + 100)]
-    qtbot.waitUntil(lambda: lost() is None, timeout=10_000)
+    qtbot.waitUntil(lambda: lost() is None)
     assert kept
