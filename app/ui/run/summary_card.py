@@ -129,6 +129,7 @@ class SummaryCard(QFrame):
         self._pause_choice.setVisible(session.is_live)
         self._pause_choice.setEnabled(state is RunState.RUNNING)
         self._park.setVisible(state is RunState.PAUSED)
+        self._line.setVisible(session.is_live)
         self._stop.setVisible(session.is_live or session.is_remote)
         self._stop.setEnabled(state is not RunState.STOPPING)
         self._stop.setText("Stop")
@@ -305,9 +306,6 @@ class SummaryCard(QFrame):
         self._park.clicked.connect(self._session.park)
         layout.addLayout(self._header())
         layout.addWidget(self._own_line)
-        layout.addWidget(self._sentence)
-        layout.addWidget(self._park, 0, Qt.AlignmentFlag.AlignLeft)
-        layout.addWidget(self._warning)
         self._live = QWidget()
         live = QVBoxLayout(self._live)
         live.setContentsMargins(0, 0, 0, 0)
@@ -319,7 +317,23 @@ class SummaryCard(QFrame):
         self.result.requested.connect(self.requested)
         self.result.extend_requested.connect(self.extend_requested)
         layout.addWidget(self._live)
+        layout.addLayout(self._said())
         layout.addWidget(self.result)
+
+    def _said(self) -> QHBoxLayout:
+        """The line of what is going on. It keeps its place while a run lives: a pause moves nothing."""
+        row = QHBoxLayout()
+        row.setSpacing(0)
+        self._line = QWidget()
+        self._line.setFixedSize(0, self._park.sizeHint().height())
+        row.addWidget(self._line)
+        words = QVBoxLayout()
+        words.setSpacing(theme.SPACE // 2)
+        words.addWidget(self._sentence)
+        words.addWidget(self._warning)
+        row.addLayout(words, 1)
+        row.addWidget(self._park, 0, Qt.AlignmentFlag.AlignTop)
+        return row
 
     def _header(self) -> QHBoxLayout:
         row = self._head = QHBoxLayout()

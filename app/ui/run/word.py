@@ -26,8 +26,8 @@ PILLS: dict[RunState, tuple[str, str]] = {
 SENTENCES: dict[RunState, str] = {
     RunState.LOADING: "Reading the run's history…",
     RunState.PAUSING: "Pausing after this iteration…",
-    RunState.PAUSED: "Waiting in place. The memory stays taken until you continue or stop.",
-    RunState.PARKING: "Saving after this iteration, then the memory is free…",
+    RunState.PAUSED: "Waits in place; its memory stays taken.",
+    RunState.PARKING: "Saving, then the memory is free…",
     RunState.PARKED: "The memory is free. Resume goes on exactly where the run paused.",
     RunState.STOPPING: "Stopping after this iteration, then saving…",
     RunState.NEW: "Nothing was trained in this run yet.",

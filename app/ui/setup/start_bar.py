@@ -122,6 +122,8 @@ class StartBar(QFrame):
         c = theme.colors()
         found = {s: [p for p in self._problems if p.severity is s] for s in Severity}
         errors, warnings = found[Severity.ERROR], found[Severity.WARNING]
+        if self._running:
+            self.button.clearFocus()  # else it would go on to whatever comes next, which the keys then change
         self.button.setEnabled(not errors and not self._running and not self._checking)
         self.button.setText(_CHECKING if self._checking else _START)
         if errors:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QLabel, QMessageBox, QProgressBar, QPushButton, QToolButton
+from PySide6.QtWidgets import QLabel, QMessageBox, QProgressBar, QPushButton, QToolButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.core.config.train_config import TrainConfig
@@ -150,6 +150,23 @@ def test_pause_waits_for_the_worker_to_say_so(
     assert worker.commands == [Pause(), Resume()]
     assert session.state is RunState.RUNNING
     assert pause.hasFocus()
+
+
+def test_a_pause_moves_nothing(panel: RunPanel, session: RunSession, workers: list[FakeWorker]) -> None:
+    worker = started(session, workers)
+    chart = panel.page.chart
+
+    def places() -> list[QPoint]:
+        panel.layout().activate()  # type: ignore[union-attr]
+        shown = [chart, child(panel, QProgressBar, "run_progress"), *chart.findChildren(QWidget)]
+        return [widget.mapTo(panel, QPoint()) for widget in shown if widget.isVisible()]
+
+    before = places()
+    click(panel, "run_pause")
+    assert places() == before
+    worker.say(event.Paused(iteration=301))
+    assert button(panel, "run_park").isVisible()
+    assert places() == before
 
 
 def test_the_space_bar_never_stops_a_run_that_is_parking(
