@@ -357,6 +357,7 @@ class MutationTests:
         words = ["-m", "pytest", "-x", "-q", "-m", "not torch", "-p", "no:cacheprovider"]
         words += [f"--timeout={HANGING_S}", f"--basetemp={copy / 'temporary'}", *tests]
         environment = dict(os.environ, **test_environment(), PYTHONPATH=str(copy), PYTHONDONTWRITEBYTECODE="1")
+        environment["LUTHIER_MUTATION"] = "1"
         process = subprocess.Popen(
             [sys.executable, *words],
             cwd=copy,

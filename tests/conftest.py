@@ -11,11 +11,13 @@ os.environ.setdefault("MLX_DISABLE_COMPILE", "1")
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from pytestqt.qtbot import QtBot
 
 settings.register_profile("house", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("house")
+# That a mutation is caught is all that packaging/mutate.py asks; the smallest example takes minutes.
+settings.register_profile("mutation", settings.get_profile("house"), phases=[Phase.explicit, Phase.generate])
+settings.load_profile("mutation" if "LUTHIER_MUTATION" in os.environ else "house")
 
 # What a test waits for comes, if late where many share a machine: pytest-qt's own limits are of 5 s.
 for waiting in (QtBot.waitUntil, QtBot.waitSignal, QtBot.waitSignals, QtBot.waitExposed, QtBot.waitActive):
