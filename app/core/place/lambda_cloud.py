@@ -9,7 +9,7 @@ from typing import Any
 from app.core.place.key import PlaceKey
 from app.core.place.place import Offer, PlaceStanding
 from app.core.place.rented import RentedPlace
-from app.core.place.service import RefusedByServiceError, Service
+from app.core.place.service import RefusedByServiceError, Service, understood
 from app.core.problem import Problem, UnusableError
 from app.core.remote.record import RemoteRun
 
@@ -44,6 +44,7 @@ class LambdaCloud(RentedPlace):
         found = self._service().get("/instance-types")["data"].values()
         return [one for one in found if one["regions_with_capacity_available"] and _gpus(one["instance_type"]) == 1]
 
+    @understood("Lambda")
     def offers(self) -> list[Offer]:
         offers = []
         for one in self._types():
@@ -53,6 +54,7 @@ class LambdaCloud(RentedPlace):
                                 kind["price_cents_per_hour"] / 100))  # fmt: skip
         return sorted(offers, key=lambda offer: (offer.price, offer.name))
 
+    @understood("Lambda")
     def _rent(self, run: RemoteRun, offer: Offer, public_key: str) -> str:
         service = self._service()
         region = next(
@@ -70,6 +72,7 @@ class LambdaCloud(RentedPlace):
 
         return str(service.post("/instance-operations/launch", body)["data"]["instance_ids"][0])
 
+    @understood("Lambda")
     def _find(self, run: RemoteRun) -> str:
         found = self._service().get("/instances")["data"]
         return next((str(one["id"]) for one in found if one.get("name") == run.name), "")
@@ -93,6 +96,7 @@ class LambdaCloud(RentedPlace):
         service.post("/ssh-keys", {"name": name, "public_key": public_key})
         return name
 
+    @understood("Lambda")
     def _machine(self, run: RemoteRun) -> dict[str, Any] | None:
         machine = run.details.get("machine") or self._find(run)
         if not machine:
@@ -105,6 +109,7 @@ class LambdaCloud(RentedPlace):
             return None
         return found
 
+    @understood("Lambda")
     def _address(self, run: RemoteRun) -> tuple[str, int] | None:
         machine = self._machine(run)
         if machine is None or machine["status"] in ("terminated", "terminating", "unhealthy"):
@@ -114,6 +119,7 @@ class LambdaCloud(RentedPlace):
             return None
         return f"{USER}@{machine['ip']}", 22
 
+    @understood("Lambda")
     def standing(self, run: RemoteRun) -> PlaceStanding:
         machine = self._machine(run)
         if machine is None or machine["status"] == "terminated":

@@ -12,7 +12,7 @@ from typing import Any
 from app.core.place.key import PlaceKey
 from app.core.place.place import Offer, PlaceStanding
 from app.core.place.rented import RentedPlace
-from app.core.place.service import RefusedByServiceError, Service, wait_until
+from app.core.place.service import RefusedByServiceError, Service, understood, wait_until
 from app.core.problem import Problem, UnusableError
 from app.core.remote.record import RemoteRun
 
@@ -52,6 +52,7 @@ class RunPod(RentedPlace):
         headers = {"Authorization": f"Bearer {self.key.read()}"}
         return Service(self.name, self.label, "https://api.runpod.io/v2", headers)
 
+    @understood("RunPod")
     def offers(self) -> list[Offer]:
         found = self._service().get("/catalog/gpus?include=AVAILABILITY&product=POD&cloud=SECURE")["gpus"]
         offers = [
@@ -61,6 +62,7 @@ class RunPod(RentedPlace):
         ]
         return sorted(offers, key=lambda offer: (offer.price, offer.name))
 
+    @understood("RunPod")
     def _rent(self, run: RemoteRun, offer: Offer, public_key: str) -> str:
         body = {
             "name": run.name,
@@ -80,6 +82,7 @@ class RunPod(RentedPlace):
     def _folder(self, run: RemoteRun) -> dict[str, Any]:
         return {"folder": f"{VOLUME}/luthier/{run.name}"}
 
+    @understood("RunPod")
     def _find(self, run: RemoteRun) -> str:
         pods = self._service().get("/pods")["pods"]
         return next((str(pod["id"]) for pod in pods if pod["name"] == run.name), "")
@@ -99,6 +102,7 @@ class RunPod(RentedPlace):
             return None
         return found
 
+    @understood("RunPod")
     def _address(self, run: RemoteRun) -> tuple[str, int] | None:
         pod = self._pod(run)
         if pod is None or pod["status"] in ENDED_PODS:
@@ -109,6 +113,7 @@ class RunPod(RentedPlace):
             return None
         return f"{direct['username']}@{direct['host']}", int(direct["port"])
 
+    @understood("RunPod")
     def standing(self, run: RemoteRun) -> PlaceStanding:
         pod = self._pod(run)
         if pod is None:

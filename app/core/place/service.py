@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -100,6 +101,19 @@ class Service:
         else:
             said = f"{self._label}: {words or f'it answered {status}.'}"
         return RefusedByServiceError(Problem("place", said, hint=hint), status, code)
+
+
+@contextmanager
+def understood(label: str) -> Iterator[None]:
+    """Reads an answer: one that lacks what it should have, or has it in another form, is told in words. Raises
+    `NotReachedError`, for what was asked may have been done all the same."""
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        what = f"no `{error.args[0]}` in it" if isinstance(error, KeyError) else str(error)
+        said = f"{label} answered something that Luthier does not know ({what})."
+        hint = "Its interface may have changed: look at what runs there on its own page, and for a newer Luthier."
+        raise NotReachedError([Problem("place", said, hint=hint)]) from error
 
 
 def _tree(content: bytes) -> Any:

@@ -12,6 +12,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -200,6 +201,42 @@ def test_refusals_are_told_in_words(
     with pytest.raises(UnusableError, match=said):
         rented(place, sshd, tmp_path, 1)
     assert not list(runs_dir().glob("*"))
+
+
+@pytest.mark.parametrize("tree", [None, {}, [], "text", {"data": [3]}, {"gpus": [{"id": "x"}], "pods": [{}]}])
+def test_answers_of_another_form_are_told_in_words(
+    place: RentedPlace, sshd: SshHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tree: object
+) -> None:
+    run = rented(place, sshd, tmp_path, 1)
+    said = f"{place.label} answered something that Luthier does not know|ended before"
+    with monkeypatch.context() as patched:
+        patched.setattr(Service, "_asked", lambda *_: tree)
+        for ask in (place.offers, lambda: place._address(run), lambda: place._find(run)):
+            with pytest.raises(UnusableError, match=said):
+                ask()
+    assert place._find(run) == run.details["machine"]
+    place.close(run)
+
+
+def test_a_rented_machine_whose_number_is_not_told_is_found(
+    name: str,
+    place: RentedPlace,
+    service: FakeService,
+    sshd: SshHost,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ask = Service._asked
+
+    def renamed(self: Service, method: str, path: str, body: Any) -> Any:
+        answer = ask(self, method, path, body)
+        return {"identifier": answer} if f"{method} {path}" == RENTS[name] else answer
+
+    monkeypatch.setattr(Service, "_asked", renamed)
+    run = rented(place, sshd, tmp_path, 1)
+    assert len(service.machines) == 1
+    assert run.details["machine"] in service.machines
+    place.close(run)
 
 
 def test_a_wrong_key_is_told_and_shown_nowhere(
