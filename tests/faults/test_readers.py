@@ -33,6 +33,9 @@ CRASHERS = {
     ],
     f"{HOME}data/speeds.json": [b'{"key": {"piece_s": 1' + b"0" * 400 + b"}}", DEEP],
     f"{HOME}data/runs/far/remote.json": [DEEP],
+    "mine/config.yaml": [
+        b"model_name_or_path: a\nstage: sft\nfinetuning_type: lora\ndataset: d\ntemplate: qwen\nlora_rank: 1e999\n"
+    ],
     "peft/adapter_config.json": [b'{"peft_type": "LORA", "r": 2, "lora_alpha": 4, "rank_pattern": 5}', DEEP],
     "inspected/tokenizer_config.json": [b'{"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": "a"}'],
     "command": [DEEP, b'{"command": ' * 3000],

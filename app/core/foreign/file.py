@@ -5,7 +5,9 @@ A key is never passed over: what no reader takes is listed in `ForeignFile.finis
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,14 +60,13 @@ class ForeignFile:
     def number(self, key: str, path: str, default: float | None = None) -> float | None:
         """The same, where it has to be a number; told at the field ``path`` and None where it is not."""
         value = self.take(key, default)
-        if isinstance(value, str):
-            try:
-                return float(value)
-            except ValueError:
-                pass
-        elif value is None or (isinstance(value, (int, float)) and not isinstance(value, bool)):
-            return value
-        self.miss(key, path, f"`{key}`: {value!r} is not a number.", Severity.ERROR)
+        if value is None:
+            return None
+        if isinstance(value, (str, int, float)) and not isinstance(value, bool):
+            with suppress(ValueError, OverflowError):  # 10 ** 400 is a number that nothing can be reckoned with
+                if math.isfinite(number := float(value)):
+                    return number if isinstance(value, str) else value
+        self.miss(key, path, f"`{key}`: {_short(value)} is not a number.", Severity.ERROR)
         return None
 
     def words(self, key: str) -> list[str]:

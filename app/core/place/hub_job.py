@@ -189,9 +189,13 @@ class HubJobPlace(Place):
 
         api = self._api()
         with tempfile.TemporaryDirectory(prefix=temporary_prefix("hub")) as temporary, _in_words():
-            snapshot_download(str(run.details["repository"]), allow_patterns=["run/*", "run/**"],
-            local_dir=temporary,
-                              token=api.token, endpoint=api.endpoint)  # fmt: skip
+            snapshot_download(  # nosec B615 # the run's own repository, which its job has just written
+                str(run.details["repository"]),
+                allow_patterns=["run/*", "run/**"],
+                local_dir=temporary,
+                token=api.token,
+                endpoint=api.endpoint,
+            )
             made = Path(temporary) / "run"
             with suppress(UnusableError):
                 (run.path / LOG_FILE).write_text(plain_log(self.log(run, follow=False)), encoding="utf-8")
