@@ -19,6 +19,7 @@ Axis = Literal["iterations", "epochs", "tokens", "time"]
 Floats = npt.NDArray[np.float64]
 
 CURVE_COLUMNS = ("iterations", "epochs", "tokens", "time", "loss", "learning_rate")
+_PLACE_OF = {name: place for place, name in enumerate(CURVE_COLUMNS)}
 PLACES = ("iteration", "epoch", "trained_tokens", "elapsed_s")  # the first columns, as a file names them
 # What every report tells beside the loss; 0 in a report that knows nothing of memory.
 REPORTED = ("learning_rate", "grad_norm", "tokens_per_second", "peak_memory_gb")
@@ -38,9 +39,13 @@ class _Table:
 
     def column(self, name: str) -> Floats:
         """A read-only view of one column."""
-        view = self._rows[CURVE_COLUMNS.index(name), : self._count]
+        view = self._rows[_PLACE_OF[name], : self._count]
         view.flags.writeable = False
         return view
+
+    def last(self) -> Floats:
+        """The last row (columns,), a copy."""
+        return self._rows[:, self._count - 1].copy()
 
     def extend(self, rows: Floats) -> None:
         """Adds rows of shape (columns, n)."""
@@ -54,6 +59,8 @@ class _Table:
 
     def cut_after(self, iteration: float) -> None:
         """Forgets the rows of later iterations."""
+        if not self._count or self._rows[0, self._count - 1] <= iteration:  # as nearly always
+            return
         self._count = int(np.searchsorted(self.column("iterations"), iteration, side="right"))
 
 
@@ -347,7 +354,7 @@ class RunHistory:
         """One row an iteration; what is reported only at the end of a stretch is interpolated along it."""
         losses = np.array(found.losses or [found.train_loss], dtype=float)
         last = self._last_row(found.iteration - len(losses))
-        fresh = int(np.clip(found.iteration - last[0], 0, len(losses)))
+        fresh = max(0, min(int(found.iteration - last[0]), len(losses)))
         if not fresh:
             return
         end = np.array(
@@ -367,7 +374,7 @@ class RunHistory:
     def _last_row(self, iteration: int) -> Floats:
         """Where the stretch that is being added begins: the last row, or the start of the run."""
         if len(self._train):
-            return np.array([self._train.column(name)[-1] for name in CURVE_COLUMNS])
+            return self._train.last()
         return np.array([iteration, *([0.0] * (len(CURVE_COLUMNS) - 1))])
 
     def _add_validation(self, found: event.Validated) -> None:
@@ -397,9 +404,13 @@ def _reported_by(report: event.TrainReported) -> dict[str, float]:
 def _add_figures(tables: dict[str, _Table], figures: dict[str, float], at: Floats) -> None:
     """One row a figure; ``at`` (4,) is where it lies: iteration, epoch, tokens, seconds."""
     for name, value in figures.items():
-        table = tables.setdefault(name, _Table())
+        table = tables.get(name)
+        if table is None:
+            table = tables[name] = _Table()
         table.cut_after(at[0] - 1)
-        table.extend(np.array([*at, value, np.nan], dtype=float)[:, None])
+        row = np.empty((len(CURVE_COLUMNS), 1))
+        row[:4, 0], row[4, 0], row[5, 0] = at, value, np.nan
+        table.extend(row)
 
 
 class Smoothed:

@@ -32,6 +32,8 @@ from app.ui.widget import theme
 from app.ui.widget.plot import Plot
 
 FRAME_MS = 33  # at most 30 repaints a second
+FILLING_MS = 500  # between repaints while a run is read: what is wanted is its end
+POINTS_A_PIXEL = 2.0  # of a smooth line; its wide pen is slow, and more of them show nothing more
 BUSY_SHARE = 4  # a repaint that takes long is followed by a rest of so many times its length
 EXPORT_SCALE = 2
 FILL_TIP = "Fill the window with the chart"
@@ -53,6 +55,7 @@ class LossChart(QWidget):
         self._smoothed = Smoothed(0.0)
         self._smoothed_of: tuple[object, ...] = ()
         self._dirty = True
+        self._is_filling = False
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(FRAME_MS)
@@ -76,6 +79,13 @@ class LossChart(QWidget):
         self._dirty = True
         if self.isVisible() and not self._timer.isActive():
             self._timer.start()
+
+    def set_filling(self, on: bool) -> None:
+        """While a run is read from its file it is drawn now and then; at the end, at once."""
+        if on != self._is_filling:
+            self._is_filling = on
+            self._timer.setInterval(FILLING_MS if on else FRAME_MS)
+            self.refresh()
 
     @property
     def figure(self) -> str:
@@ -214,7 +224,8 @@ class LossChart(QWidget):
 
     def _curve(self, *, smooth: bool = False) -> Any:
         """One curve that stays fast at a million points and leaves gaps where the loss is not a number."""
-        curve = self._plot.plot([], [], connect="finite", antialias=smooth)
+        detail = {"autoDownsampleFactor": POINTS_A_PIXEL} if smooth else {}
+        curve = self._plot.plot([], [], connect="finite", antialias=smooth, **detail)
         curve.setDownsampling(auto=True, method="peak")
         curve.setClipToView(True)
         return curve
@@ -372,8 +383,9 @@ class LossChart(QWidget):
             self._fit()
         self._show_icons()
         self._show_resting()
-        took_ms = (time.perf_counter() - began) * 1000
-        self._timer.setInterval(max(FRAME_MS, int(BUSY_SHARE * took_ms)))
+        took_ms = (time.perf_counter() - began + self._view.painting_s) * 1000
+        least = FILLING_MS if self._is_filling else FRAME_MS
+        self._timer.setInterval(max(least, int(BUSY_SHARE * took_ms)))
 
     def _name_curves(self) -> None:
         """The legend of pictures names what is drawn."""

@@ -20,7 +20,7 @@ from app.ui.run.log_view import LogView
 from app.ui.run.loss_chart import LossChart
 from app.ui.run.result_view import OVER
 from app.ui.run.sample_view import SampleView
-from app.ui.run.session import RunSession
+from app.ui.run.session import RunSession, RunState
 from app.ui.run.summary_card import SummaryCard
 from app.ui.widget import theme
 
@@ -50,6 +50,7 @@ class RunPage(QWidget):
         session.emitted.connect(self._on_event)
         session.logged.connect(self.log.append)
         session.state_changed.connect(self._show_before_after)
+        session.state_changed.connect(self._on_state)
         self._on_run()
         self._show_samples()
         self._show_before_after()
@@ -84,6 +85,9 @@ class RunPage(QWidget):
         self.chart.set_history(self._session.history)
         self.log.clear()
         self.log.set_source(run.log if run is not None else None)
+
+    def _on_state(self) -> None:
+        self.chart.set_filling(self._session.state is RunState.LOADING)
 
     def _on_event(self, found: event.Event) -> None:
         if isinstance(found, (event.TrainReported, event.Validated, event.NeutralMeasured, event.Started)):

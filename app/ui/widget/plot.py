@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, Qt, Signal
-from PySide6.QtGui import QColor, QPen
+from PySide6.QtGui import QColor, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
 
 from app.ui.widget import theme
@@ -38,6 +39,7 @@ class Plot(pg.PlotWidget):
     def __init__(
         self, name: str, accessible_name: str, parent: QWidget | None = None, *, label_width: int = LABEL_WIDTH
     ) -> None:
+        self.painting_s = 0.0  # what the last painting took: far more than handing over what to paint
         super().__init__(parent)
         self.setObjectName(name)
         self.setAccessibleName(accessible_name)
@@ -92,6 +94,11 @@ class Plot(pg.PlotWidget):
             box.setXRange(*ranges[0], padding=0)
         if ranges[1] is not None:
             box.setYRange(*ranges[1], padding=0)
+
+    def paintEvent(self, painted: QPaintEvent) -> None:
+        began = time.perf_counter()
+        super().paintEvent(painted)
+        self.painting_s = time.perf_counter() - began
 
     def event(self, happened: QEvent) -> bool:
         if happened.type() == QEvent.Type.DevicePixelRatioChange:

@@ -20,7 +20,7 @@ from pytestqt.qtbot import QtBot
 
 from app.core.protocol import event
 from app.core.run.history import RunHistory, smooth
-from app.ui.run.loss_chart import LossChart
+from app.ui.run.loss_chart import FILLING_MS, LossChart
 from app.ui.widget import theme
 from app.ui.widget.plot import fitted_ranges
 from tests.ui import synthetic_run
@@ -81,6 +81,21 @@ def test_a_flood_of_points_repaints_at_most_thirty_times_a_second(
         chart.refresh()
         qtbot.wait(1)
     assert len(repaints) <= 1 + 31 * (time.monotonic() - began)
+
+
+def test_a_run_that_is_read_is_drawn_now_and_then_and_its_end_at_once(
+    qtbot: QtBot, chart: LossChart, history: RunHistory
+) -> None:
+    chart.set_filling(True)
+    redrawn(qtbot, chart)
+    assert chart._timer.interval() >= FILLING_MS
+    history.feed(synthetic_run.report(625, [0.5] * 25))
+    chart.refresh()
+    assert len(drawn(chart)[0]) == 600
+    chart.set_filling(False)
+    assert chart._timer.interval() < FILLING_MS
+    qtbot.waitUntil(lambda: not chart._dirty)
+    assert len(drawn(chart)[0]) == 625
 
 
 def test_nothing_is_drawn_while_hidden_and_nothing_is_missed(

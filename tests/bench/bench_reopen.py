@@ -1,0 +1,111 @@
+"""How fast the window shows a long run that is opened again, and whether that grows with its length alone.
+
+    QT_QPA_PLATFORM=offscreen python tests/bench/bench_reopen.py [--events 5000 50000] [--width 430]
+
+Seconds are of the processor, from the click to the painted end of the curves; the longest turn of the window's loop
+is by the clock, its median over the repeats. The exponent is that between the shortest and the longest run: 1 is
+proportional to the number of events.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import numpy as np
+from PySide6.QtCore import QCoreApplication
+from PySide6.QtWidgets import QApplication
+
+from app.core.config.train_config import TrainConfig
+from app.core.protocol import event
+from app.core.run.folder import RunDir, create_run
+from app.ui.run.panel import RunPanel
+from app.ui.run.session import RunSession, RunState
+from app.ui.widget import theme
+from tests.ui.synthetic_run import report, validated
+
+REST_S = 1.5  # of the loop after the last event was read: the last frame is painted by then
+
+
+def write_run(parent: Path, events: int) -> RunDir:
+    """A finished run that reported every iteration, with a validation every hundred."""
+    noise = np.random.default_rng(0)
+    run = create_run(TrainConfig(adapter_name=f"long {events}"), parent)
+    losses = 0.8 + 3 * np.exp(-np.arange(events) / (events / 5)) + noise.normal(size=events) * 0.3
+    with run.events.open("w", encoding="utf-8") as file:
+        file.write(event.Hello(task="train").to_line() + "\n")
+        started = event.Started(
+            iterations=events, iterations_per_epoch=events / 3, train_examples=9, valid_examples=9
+        )
+        file.write(started.to_line() + "\n")
+        for iteration, loss in enumerate(losses.tolist(), start=1):
+            file.write(report(iteration, [loss], events).to_line() + "\n")
+            if iteration % 100 == 0:
+                file.write(validated(iteration, events).to_line() + "\n")
+        file.write(event.Finished(iteration=events).to_line() + "\n")
+    return run
+
+
+def opened(run: RunDir, width: int) -> tuple[float, float, int]:
+    """(seconds of the processor, longest turn in seconds by the clock, points shown) of opening it."""
+    session = RunSession()
+    panel = RunPanel(session)
+    panel.resize(width, 800)
+    panel.show()
+    settle(0.3)
+    began, longest = time.process_time(), 0.0
+    session.open(run.path)
+    until = math.inf
+    while time.perf_counter() < until:
+        turn = time.perf_counter()
+        QCoreApplication.processEvents()
+        longest = max(longest, time.perf_counter() - turn)
+        if until == math.inf and session.state is not RunState.LOADING:
+            until = time.perf_counter() + REST_S
+        time.sleep(0.0005)  # the idle loop's own cost is not the window's
+    took, shown = time.process_time() - began, len(session.history)
+    panel.close()
+    panel.deleteLater()
+    settle(0.1)
+    return took, longest, shown
+
+
+def settle(seconds: float) -> None:
+    """Runs the window's loop for so long."""
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        QCoreApplication.processEvents()
+
+
+def main() -> None:
+    """Prints the table."""
+    asked = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    asked.add_argument("--events", type=int, nargs="+", default=[5_000, 50_000])
+    asked.add_argument("--width", type=int, default=430)
+    asked.add_argument("--repeats", type=int, default=1)
+    options = asked.parse_args()
+    _app = QApplication([])
+    theme.apply_theme("light")
+    took = {}
+    print("| events | processor time | longest turn |\n|---|---|---|")
+    with tempfile.TemporaryDirectory(prefix="luthier-bench-reopen-") as temporary:
+        for count in options.events:
+            run = write_run(Path(temporary), count)
+            found = [opened(run, options.width) for _ in range(options.repeats)]
+            assert all(shown == count for _, _, shown in found)
+            took[count] = float(np.median([one[0] for one in found]))
+            longest = float(np.median([one[1] for one in found]))
+            print(f"| {count:,} | {took[count]:.2f} s | {1000 * longest:.0f} ms |", flush=True)
+    few, many = min(took), max(took)
+    if few < many:
+        print(f"exponent {math.log(took[many] / took[few]) / math.log(many / few):.2f}")
+
+
+if __name__ == "__main__":
+    main()
