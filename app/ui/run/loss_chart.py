@@ -291,7 +291,7 @@ class LossChart(QWidget):
         self.view.put_first(self._figure_box)
         layout.addWidget(self.view)
         head = QHBoxLayout()
-        head.setSpacing(theme.SPACE // 2)
+        head.setSpacing(0)  # buttons have room of their own; the names of the curves need what there is
         head.addWidget(self._readout, 1)
         for button in (self._options, self._reset_button, self._export_button, self._fill_button):
             head.addWidget(button)
