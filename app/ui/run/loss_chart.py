@@ -32,6 +32,10 @@ from app.ui.widget import theme
 from app.ui.widget.plot import Plot
 
 FRAME_MS = 33  # at most 30 repaints a second
+# What the curves are called beside their signs where there is little room, and where there is least.
+SHORTER: tuple[dict[str, str], ...] = (
+    {}, {"Validation": "Valid."}, {"Train": "", "Validation": "", "Forgot": "", "Best": ""},
+)  # fmt: skip
 FILLING_MS = 500  # between repaints while a run is read: what is wanted is its end
 POINTS_A_PIXEL = 2.0  # of a smooth line; its wide pen is slow, and more of them show nothing more
 BUSY_SHARE = 4  # a repaint that takes long is followed by a rest of so many times its length
@@ -303,6 +307,7 @@ class LossChart(QWidget):
         """Where there is little room the curves have it, and how they are looked at stays as it was chosen."""
         super().resizeEvent(resized)
         self.view.setVisible(self.height() >= theme.line_px(VIEW_FROM))
+        self._show_resting()
 
     # -- drawing ----------------------------------------------------------------------------------------------
 
@@ -493,11 +498,16 @@ class LossChart(QWidget):
         """Without a pointer the line above the plot says what the curves are; alone, what it is drawn over."""
         if not self._cross.isVisible():
             left_out = " without the first spike" if self.is_without_spike else ""
-            named = "&ensp;".join(f"<b style='color:{c}'>{s}</b>&nbsp;{name}" for name, s, c in self._drawn())
             said = f"{escape(self._series.label)} over {AXES[self.view.axis][1]}"
             self._readout.setTextFormat(Qt.TextFormat.RichText)
-            self._readout.setText(f"{named or said}{left_out}")
             self._readout.setToolTip("")
+            for names in SHORTER:
+                drawn = ((names.get(name, name), sign, color) for name, sign, color in self._drawn())
+                named = "&ensp;".join(f"<b style='color:{c}'>{s}</b>&nbsp;{name}".strip() for name, s, c in drawn)
+                self._readout.setText(f"{named or said}{left_out}")
+                if not self.isVisible() or self._readout.sizeHint().width() <= self._readout.width():
+                    break
+                self._readout.setToolTip(", ".join(f"{sign} {name}" for name, sign, _ in self._drawn()))
 
     # -- Qt ---------------------------------------------------------------------------------------------------
 
