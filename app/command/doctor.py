@@ -136,9 +136,11 @@ def _qt() -> list[Diagnosis]:
         )
         return [Diagnosis("Qt", False, str(error), hint)]
     else:
-        application = QGuiApplication.instance() or QGuiApplication([])
+        there = QGuiApplication.instance()  # of whoever runs this in a process of its own: not ours to end
+        application = there or QGuiApplication([])
         families = len(QFontDatabase.families())
-        application.shutdown()
+        if there is None:
+            application.shutdown()
         hint = "Debian, Ubuntu: apt-get install fonts-dejavu-core"
         return [Diagnosis("Qt", True, "starts"), Diagnosis("fonts", families > 0, f"{families} families", hint)]
     finally:

@@ -11,6 +11,7 @@ import pytest
 from mlx.utils import tree_flatten
 from mlx_lm.tuner.utils import linear_to_lora_layers
 from mlx_lm.utils import load, load_model
+from PySide6.QtWidgets import QApplication, QWidget
 
 from app.command import doctor
 from app.core.protocol import program
@@ -159,6 +160,12 @@ def test_check_shows_examples_as_the_template_renders_them(luthier: Luthier, tmp
 
 def test_check_of_nothing(luthier: Luthier, tmp_path: Path) -> None:
     assert not json.loads(luthier("check", tmp_path / "gone", "--json", code=2).stdout)["usable"]
+
+
+def test_doctor_leaves_an_application_that_is_there(qapp: QApplication) -> None:
+    assert {found.name for found in doctor._qt()} == {"Qt", "fonts"}
+    assert QApplication.instance() is qapp
+    QWidget().deleteLater()  # ends the process where there is none
 
 
 def test_doctor_finds_device_and_window_system(luthier: Luthier) -> None:
