@@ -187,8 +187,8 @@ def test_a_config_from_a_file_is_shown_and_unknown_keys_are_kept(tab: SetupTab) 
 
 
 def test_epochs_and_iterations_each_show_the_other(qtbot: QtBot, tab: SetupTab) -> None:
+    iterations, epochs = find(tab, "iters", NumberBox), find(tab, "epochs", NumberBox)  # makes all fields: a check
     tab.training.set_train_examples(200)
-    iterations, epochs = find(tab, "iters", NumberBox), find(tab, "epochs", NumberBox)
     assert iterations.lineEdit().text() == "600"
     retype(qtbot, epochs, "2")
     assert (tab.store.config.iters, iterations.lineEdit().text()) == (400, "400")
