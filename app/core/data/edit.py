@@ -111,21 +111,18 @@ class EditHistory:
 
 def with_roles(row: EditedRow, roles: Mapping[str, str]) -> EditedRow:
     """The row with other names for the roles of its messages; itself where nothing changes."""
-    return (
-        row
-        | {
-            name: [
-                turn | {"role": roles[turn["role"]]}
-                if isinstance(turn, dict) and turn.get("role") in roles
-                else turn
-                for turn in turns
-            ]
-            for name, turns in _message_columns(row)
-            if any(isinstance(turn, dict) and turn.get("role") in roles for turn in turns)
-        }
-        if roles
-        else row
-    )
+    if not roles:
+        return row
+    renamed = {
+        name: [turn | {"role": roles[turn["role"]]} if _is_of(turn, roles) else turn for turn in turns]
+        for name, turns in _message_columns(row)
+        if any(_is_of(turn, roles) for turn in turns)
+    }
+    return row | renamed if renamed else row
+
+
+def _is_of(turn: Any, roles: Mapping[str, str]) -> bool:
+    return _has_role(turn) and turn["role"] in roles
 
 
 def _message_columns(row: EditedRow) -> Iterator[tuple[str, list[Any]]]:

@@ -11,8 +11,15 @@ from typing import ClassVar
 from app.core.place.key import PlaceKey
 from app.core.problem import Problem, UnusableError
 from app.core.protocol.event import Event
-from app.core.remote.control import NothingYetError, bundle_name, opened_bundle
-from app.core.remote.follower import WAITS_S, Link, follow_remote, watched
+from app.core.remote.control import (
+    NothingYetError,
+    bundle_name,
+    fetch_there,
+    log_tail_there,
+    opened_bundle,
+    stop_there,
+)
+from app.core.remote.follower import WAITS_S, Link, ShellLink, follow_remote, watched
 from app.core.remote.record import RemoteRun, new_remote
 from app.core.run.folder import RUN_REMOTE
 from app.core.system.setting import load_settings
@@ -210,3 +217,21 @@ class Place(ABC):
             return not self.standing(run).alive
         except UnusableError:  # the place is not reached either: the network is gone, not the run
             return False
+
+
+class ShellPlace(Place):
+    """A place whose machines ssh reaches: a run is looked after there in the same way, whoever owns the machine."""
+
+    takes_ssh = True
+
+    def connect(self, run: RemoteRun, pause_s: float) -> Link:
+        return ShellLink(run, pause_s)
+
+    def stop(self, run: RemoteRun) -> bool:
+        return stop_there(run.host, run)
+
+    def fetch(self, run: RemoteRun) -> Path:
+        return fetch_there(run.host, run)
+
+    def log_tail(self, run: RemoteRun) -> str:
+        return log_tail_there(run.host, run)

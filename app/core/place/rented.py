@@ -13,11 +13,10 @@ from typing import Any
 from app.core.bundle.launch import memory_gb
 from app.core.bundle.recipe import RECIPE
 from app.core.json_text import parsed_json
-from app.core.place.place import Asked, Offer, Place, Tell
+from app.core.place.place import Asked, Offer, ShellPlace, Tell
 from app.core.place.service import NotReachedError, wait_until
 from app.core.problem import Problem, UnusableError
-from app.core.remote.control import fetch_there, log_tail_there, send_bundle, start_there, stop_there
-from app.core.remote.follower import Link, ShellLink
+from app.core.remote.control import send_bundle, start_there
 from app.core.remote.record import RemoteRun
 
 SSH_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")  # of ~/.ssh, the first that is there
@@ -34,10 +33,9 @@ command -v rsync >/dev/null || { echo "rsync is not there, and could not be inst
 """
 
 
-class RentedPlace(Place):
+class RentedPlace(ShellPlace):
     """Rents a machine, waits until ssh reaches it, and trains there as on a host of one's own."""
 
-    takes_ssh = True
     has_offers = True
     stops = "It saves its adapter and ends; then it is brought here, and the machine is given back."
     boots_within_s = 1200.0
@@ -133,18 +131,6 @@ class RentedPlace(Place):
     def release(self, run: RemoteRun) -> None:
         if machine := str(run.details.get("machine") or self._find(run)):
             self._end(machine)
-
-    def connect(self, run: RemoteRun, pause_s: float) -> Link:
-        return ShellLink(run, pause_s)
-
-    def stop(self, run: RemoteRun) -> bool:
-        return stop_there(run.host, run)
-
-    def fetch(self, run: RemoteRun) -> Path:
-        return fetch_there(run.host, run)
-
-    def log_tail(self, run: RemoteRun) -> str:
-        return log_tail_there(run.host, run)
 
 
 def own_public_key(ssh: tuple[str, ...]) -> str:

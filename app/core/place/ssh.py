@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from app.core.place.place import Asked, Place, PlaceStanding, Tell
+from app.core.place.place import Asked, PlaceStanding, ShellPlace, Tell
 from app.core.problem import UnusableError
 from app.core.remote.control import (
-    fetch_there,
     is_alive_there,
-    log_tail_there,
     send_bundle,
     start_there,
-    stop_there,
 )
-from app.core.remote.follower import Link, ShellLink
 from app.core.remote.host import SshHost
 from app.core.remote.record import RemoteRun
 
 
-class SshPlace(Place):
+class SshPlace(ShellPlace):
     """A machine of one's own: it is neither rented nor given back."""
 
     name = "ssh"
@@ -31,7 +27,6 @@ class SshPlace(Place):
     costs = "Nothing that Luthier knows of: the machine's GPU, disk and network are used."
     stops = "It saves its adapter and ends."
     needs_host = True
-    takes_ssh = True
 
     def _start(self, folder: Path, run: RemoteRun, asked: Asked, told: Tell) -> RemoteRun:
         host = SshHost.of(asked.host, asked.ssh)
@@ -55,15 +50,3 @@ class SshPlace(Place):
         return PlaceStanding(
             alive, f"It runs on {run.where}." if alive else f"It does not run on {run.where} any more."
         )
-
-    def connect(self, run: RemoteRun, pause_s: float) -> Link:
-        return ShellLink(run, pause_s)
-
-    def stop(self, run: RemoteRun) -> bool:
-        return stop_there(run.host, run)
-
-    def fetch(self, run: RemoteRun) -> Path:
-        return fetch_there(run.host, run)
-
-    def log_tail(self, run: RemoteRun) -> str:
-        return log_tail_there(run.host, run)

@@ -12,14 +12,13 @@ import subprocess
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
-from filelock import FileLock, Timeout
-
-from app.core.problem import Problem, UnusableError
+from app.core.problem import Problem
 from app.core.protocol.event import Event, Failed, Finished, recorded_event
 from app.core.remote.control import ALIVE
 from app.core.remote.record import RemoteRun
+from app.core.system.lock import held_alone
 
 GONE = 3  # what the shell over there ends with when the run has ended and all was said
 WAITS_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # between attempts to get through again
@@ -128,21 +127,12 @@ def follow_remote(
         time.sleep(waits_s[min(attempt, len(waits_s) - 1)])
 
 
-@contextmanager
-def watched(run: RemoteRun) -> Iterator[None]:
+def watched(run: RemoteRun) -> AbstractContextManager[None]:
     """Holds a run: who looks sees that it is followed. Raises `UnusableError` where another process does
     already."""
-    run.path.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(run.path / ".lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        said = f"{run.name} is watched already, by another process on this machine."
-        raise UnusableError([Problem("name", said, hint="End that one, or look there.")]) from error
-    try:
-        yield
-    finally:
-        lock.release()
+    said = f"{run.name} is watched already, by another process on this machine."
+    taken = Problem("name", said, hint="End that one, or look there.")
+    return held_alone(run.path / ".lock", taken)
 
 
 def _events(run: RemoteRun, link: Link) -> Iterator[Event]:

@@ -214,8 +214,7 @@ class DataEditPage(QWidget):
             return
         self._settle()
         if not self.source.reads(self.file, self._config()):
-            known = f"{self.file}\n{self._config().model_dump_json()}"  # read otherwise, its rows are others
-            self._take(self._histories.setdefault(known, EditHistory()))
+            self._take(self._histories.setdefault(self._reading(), EditHistory()))
             self.rows.drafts = {}
             self._shown = None
             self.use_button.hide()
@@ -228,6 +227,10 @@ class DataEditPage(QWidget):
             self._config(),
         )
         self._show_state()
+
+    def _reading(self) -> str:
+        """The file and how it is read: read otherwise, its rows are others."""
+        return f"{self.file}\n{self._config().model_dump_json()}"
 
     def _config(self) -> TrainConfig:
         """What of the config says which rows a file holds: its maximum length only where it cuts them."""
@@ -477,8 +480,7 @@ class DataEditPage(QWidget):
         self._target = target
         self._histories = {key: its for key, its in self._histories.items() if its is not self.history}
         self._shown = None
-        fresh = EditHistory()
-        self._histories[f"{self.file}\n{self._config().model_dump_json()}"] = fresh
+        fresh = self._histories[self._reading()] = EditHistory()
         self._take(fresh)
         self._open(self._wanted)
         self.state_label.setText(f"{plural(rows, 'row')} saved as {target}.")

@@ -69,12 +69,8 @@ class UserActions(QObject):
         if self._session.is_live:
             self._tell("A run is training. Stop it before you start the next.", "warning")
             return
-        if found := errors(self.forms.in_use.find_problems()):
-            self._hold_back(found, "The run cannot start yet.")
+        if not self._is_ready("The run cannot start yet."):
             return
-        if self._is_checking():
-            return
-        self.forms.store.save_form()
         self._started = self.forms.in_use
         try:
             self._session.start(self.forms.store.config, hostfile)
@@ -84,12 +80,8 @@ class UserActions(QObject):
 
     def enqueue(self) -> None:
         """Puts the form as it is now at the end of the queue; errors hold it back and are named."""
-        if found := errors(self.forms.in_use.find_problems()):
-            self._hold_back(found, "The setup cannot be queued yet.")
+        if not self._is_ready("The setup cannot be queued yet."):
             return
-        if self._is_checking():
-            return
-        self.forms.store.save_form()
         config = self.forms.store.config
         taken = {folder_word(one.name).casefold() for one in self.queue.state.entries} | taken_words(runs_dir())
         entry = make_entry(config.with_value("adapter_name", unique_name(config.adapter_name, taken)))
@@ -100,31 +92,30 @@ class UserActions(QObject):
 
     def run_on(self) -> None:
         """Asks where to run the form; errors hold it back and are named."""
-        if found := errors(self.forms.in_use.find_problems()):
-            self._hold_back(found, "The run cannot start yet.")
+        if not self._is_ready("The run cannot start yet."):
             return
-        if self._is_checking():
-            return
-        self.forms.store.save_form()
         self.remote_requested.emit(self.forms.store.config)
 
     def bundle(self) -> None:
         """Asks how to seal the form for another machine; errors hold it back and are named."""
-        if found := errors(self.forms.in_use.find_problems()):
-            self._hold_back(found, "The setup cannot be bundled yet.")
+        if not self._is_ready("The setup cannot be bundled yet."):
             return
-        if self._is_checking():
-            return
-        self.forms.store.save_form()
         self.bundle_requested.emit(self.forms.store.config)
 
     def hosts(self) -> None:
         """Asks on which machines to train the form; errors hold it back and are named."""
-        if found := errors(self.forms.in_use.find_problems()):
-            self._hold_back(found, "The run cannot start yet.")
-            return
-        if not self._is_checking():
+        if self._is_ready("The run cannot start yet."):
             self.hosts_requested.emit(self.forms.store.config)
+
+    def _is_ready(self, not_yet: str) -> bool:
+        """Whether the form in use can be worked with, and is saved then; else what stands in the way is told."""
+        if found := errors(self.forms.in_use.find_problems()):
+            self._hold_back(found, not_yet)
+            return False
+        if self._is_checking():
+            return False
+        self.forms.store.save_form()
+        return True
 
     def _is_checking(self) -> bool:
         """Says so while model and data are read: what is wrong with them is not known yet."""

@@ -5,13 +5,11 @@ from __future__ import annotations
 import glob
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from filelock import FileLock, Timeout
 from huggingface_hub import HfApi, ModelInfo, constants, hf_hub_url, snapshot_download
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
@@ -33,6 +31,7 @@ from app.core.protocol.job import HubDownloadJob, HubSearchJob
 from app.core.quantity import bytes_text, plural
 from app.core.system.atomic_file import write_text
 from app.core.system.disk import free_bytes
+from app.core.system.lock import held_alone
 from app.core.system.setting import load_settings
 from app.worker.hub.error import GO_ON, refuse_offline, told
 from app.worker.hub.keychain import use_kept_token
@@ -260,20 +259,11 @@ def _lay_out(plan: DownloadPlan, transfer: Transfer) -> None:
         write_text(reference, plan.commit)
 
 
-@contextmanager
-def _alone(destination: Destination) -> Iterator[None]:
+def _alone(destination: Destination) -> AbstractContextManager[None]:
     """Two processes that append to the same file would spoil it."""
-    destination.lock.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(destination.lock, timeout=0)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        said = f"{destination.model} is being downloaded already."
-        raise UnusableError([Problem("", said, hint="Wait for the other download, or stop it.")]) from error
-    try:
-        yield
-    finally:
-        lock.release()
+    said = f"{destination.model} is being downloaded already."
+    taken = Problem("", said, hint="Wait for the other download, or stop it.")
+    return held_alone(destination.lock, taken)
 
 
 def _log(text: str) -> None:

@@ -61,10 +61,15 @@ def save_checkpoint(
         arrays |= step.accumulated.arrays()
     for number, sums in enumerate(others, start=1):
         arrays |= {f"{REPLICA}{number}.{name}": array for name, array in sums.items()}
-    random_state: Any = mx.random.state
-    high, low = (int(word) for word in random_state[0].tolist())
-    tree = {"format": FORMAT, "iteration": iteration, "random": (high << 32) | low} | state
+    tree = {"format": FORMAT, "iteration": iteration, "random": random_seed()} | state
     return _write(folder, f"{iteration:07d}", arrays, json.dumps(tree))
+
+
+def random_seed() -> int:
+    """The seed that puts mx.random where it stands now."""
+    state: Any = mx.random.state
+    high, low = (int(word) for word in state[0].tolist())
+    return (high << 32) | low
 
 
 def trained_state(model: nn.Module, optimizer: optim.Optimizer) -> Arrays:

@@ -168,10 +168,10 @@ class Step:
 
 def sum_of(sums: Sequence[Accumulated]) -> Accumulated:
     """What several replicas accumulated, as if one had."""
-    total = sums[0].arrays()
-    for more in sums[1:]:
-        total = {name: array + more.arrays()[name] for name, array in total.items()}
-    return Accumulated.of(total)
+    parts = [one.arrays() for one in sums]
+    return Accumulated.of(
+        {name: sum((part[name] for part in parts[1:]), array) for name, array in parts[0].items()}
+    )
 
 
 def nothing_like(sums: Accumulated) -> Accumulated:

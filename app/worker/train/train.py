@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
 import mlx.core as mx
 from mlx.utils import tree_flatten
@@ -45,6 +45,7 @@ from app.worker.train.checkpoint import (
     Checkpoint,
     damaged,
     load_checkpoint,
+    random_seed,
     restore,
     save_checkpoint,
     trained_state,
@@ -322,12 +323,11 @@ class _Training:
     def _step(self, iteration: int, batch: Batch, *, update: bool) -> StepOutcome:
         if self.team is None:
             return self.step(batch.parts, update=update)
-        before: Any = mx.random.state
-        high, low = (int(word) for word in before[0].tolist())
+        seed = random_seed()
         try:
             outcome = self.step(self.team.share(iteration, batch, update=update), update=update)
         except LostReplicaError:
-            mx.random.seed((high << 32) | low)  # as if the iteration had not begun
+            mx.random.seed(seed)  # as if the iteration had not begun
             raise
         self.team.check(iteration, scalar(self.step.weight), batch)
         return outcome

@@ -97,6 +97,15 @@ def test_roles_get_other_names_in_all_rows_and_other_files_come_behind(tmp_path:
         save_edited(path, edits, other)
 
 
+def test_a_role_that_is_no_word_stays_as_it_is(tmp_path: Path) -> None:
+    path, target = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    odd = {"messages": [{"role": ["human"], "content": "a"}, {"role": "human", "content": "b"}]}
+    path.write_bytes(lines(odd))
+    save_edited(path, Edits(roles={"human": "user"}), target)
+    (row,) = map(json.loads, target.read_text().splitlines())
+    assert [turn["role"] for turn in row["messages"]] == [["human"], "user"]
+
+
 def test_a_survey_counts_roles_and_finds_repeats(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(lines(chat(1), human(2), b"{", chat(1), chat(3), chat(1)))
