@@ -48,6 +48,11 @@ def errors(problems: Iterable[Problem]) -> list[Problem]:
     return [p for p in problems if p.severity is Severity.ERROR]
 
 
+def capital(text: str) -> str:
+    """A text as a sentence begins; names in it keep their letters."""
+    return text[:1].upper() + text[1:]
+
+
 class UnusableError(Exception):
     """Input that cannot be worked with (exit code 2): carries every problem found, not only the first."""
 

@@ -6,6 +6,8 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from app.core.problem import capital
+
 PROTOCOL_VERSION = 6
 """The version of jobs, commands and events together.
 
@@ -39,7 +41,7 @@ def refusal_text(what: str, error: ValidationError) -> str:
 
 def _fault(what: str, fault: Any) -> str:
     name = ".".join(str(part) for part in fault["loc"][1:])  # the first one says which of the union it is
-    whose = what[0].upper() + what[1:]
+    whose = capital(what)
     match fault["type"]:
         case "extra_forbidden":
             return f"{whose} has no `{name}`."

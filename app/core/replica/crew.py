@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from app.core.problem import Problem, UnusableError
+from app.core.problem import Problem, UnusableError, capital
 from app.core.protocol import event, program
 from app.core.protocol.command import Command
 from app.core.protocol.event import Event, heard_event, version_mismatch
@@ -119,18 +119,18 @@ class Replica:
         if self.failed is not None:
             failed = self.failed
             said = failed.message.removeprefix(f"{failed.where}: ").removesuffix(f" {failed.hint}")
-            return Problem("", f"{_capital(self.name)}: {said}", hint=failed.hint)
+            return Problem("", f"{capital(self.name)}: {said}", hint=failed.hint)
         code, said = self.exit_code, " ".join(self._lines[-1].split()) if self._lines else ""
         if self.hello is None and code == NOT_FOUND:
             hint = "Install it there, or name the program's place in the hostfile (`luthier`)."
-            return Problem("", f"{_capital(self.name)}: there is no luthier.", hint=hint)
+            return Problem("", f"{capital(self.name)}: there is no luthier.", hint=hint)
         if self.hello is None and not self.host.is_here:
             hint = f"Try `ssh {self.host.ssh}` by hand: it must get in without asking for anything."
             why = said.rstrip(".") or f"ssh ended with {code}"
-            return Problem("", f"{_capital(self.name)} is not reached: {why}.", hint=hint)
+            return Problem("", f"{capital(self.name)} is not reached: {why}.", hint=hint)
         how = f"by signal {_signal(code)}" if code is not None and _signal(code) else f"with exit code {code}"
         tail = f" The last line of its log: {said}" if said else ""
-        return Problem("", f"{_capital(self.name)} ended {how}.{tail}")
+        return Problem("", f"{capital(self.name)} ended {how}.{tail}")
 
     def close(self, within_s: float) -> None:
         """Ends its input, waits, and ends what does not end by itself."""
@@ -285,7 +285,3 @@ def _signal(code: int | None) -> str:
     """The signal that a process ended by; a shell says it as 128 and its number."""
     number = -code if code is not None and code < 0 else (code or 0) - 128
     return signal.Signals(number).name if number in {one.value for one in signal.Signals} else ""
-
-
-def _capital(text: str) -> str:
-    return text[0].upper() + text[1:]

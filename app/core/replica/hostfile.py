@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.core.problem import Problem, UnusableError
+from app.core.problem import Problem, UnusableError, capital
 from app.core.system.atomic_file import write_text
 
 RUN_HOSTS = "hosts.json"  # in the folder of a run that several replicas train
@@ -202,4 +202,4 @@ def _free_port() -> int:
 def _refused(path: Path | None, faults: list[str]) -> UnusableError:
     hint = "It is mlx.launch's hostfile: a list of hosts, each with `ssh` and `ips`."
     whose = "" if path is None else str(path)
-    return UnusableError([Problem("hosts", f"{one[0].upper()}{one[1:]}.", hint=hint, file=whose) for one in faults])
+    return UnusableError([Problem("hosts", f"{capital(one)}.", hint=hint, file=whose) for one in faults])

@@ -16,7 +16,7 @@ import mlx.core as mx
 import numpy as np
 
 from app.core.config.train_config import TrainConfig
-from app.core.problem import Problem, UnusableError
+from app.core.problem import Problem, UnusableError, capital
 from app.core.protocol import event
 from app.core.protocol.command import Align, Join, PackedArray, Reach, Share
 from app.core.protocol.job import ReplicaJob
@@ -203,7 +203,7 @@ def differing_versions(one: Replica, versions: Mapping[str, str]) -> list[Proble
     ]
     if not said:
         return []
-    sentence = f"{one.name[0].upper()}{one.name[1:]}: {', '.join(said)}."
+    sentence = f"{capital(one.name)}: {', '.join(said)}."
     return [Problem("", sentence, hint="Install the same version of Luthier on all of them.")]
 
 
