@@ -104,7 +104,7 @@ class HostsDialog(JobDialog):
 
     def check(self) -> None:
         """Asks the hosts, and keeps them."""
-        save_hostfile(self.hostfile, hostfile_place())
+        self._save(hostfile_place())
         self.progress.begin("Starting a replica on each host …")
         for row in self.rows:
             row.tell("")
@@ -114,7 +114,7 @@ class HostsDialog(JobDialog):
     def start(self) -> None:
         """Keeps the hosts, and asks for a run on them."""
         hostfile = self.hostfile
-        save_hostfile(hostfile, hostfile_place())
+        self._save(hostfile_place())
         self.accept()
         self.start_requested.emit(hostfile)
 
@@ -135,10 +135,14 @@ class HostsDialog(JobDialog):
         """Asks where, and writes it."""
         name, _ = QFileDialog.getSaveFileName(self, "Save the Hostfile", str(hostfile_place()), FILES)
         if name:
-            try:
-                save_hostfile(self.hostfile, Path(name))
-            except OSError as error:
-                self.progress.say(f"{name} cannot be written: {error.strerror or error}.", "error")
+            self._save(Path(name))
+
+    def _save(self, path: Path) -> None:
+        """Writes what stands here; that it cannot be written is told, and keeps nothing from going on."""
+        try:
+            save_hostfile(self.hostfile, path)
+        except OSError as error:
+            self.progress.say(f"{path} cannot be written: {error.strerror or error}.", "error")
 
     # -- showing ----------------------------------------------------------------------------------------------
 
