@@ -12,12 +12,14 @@ import math
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any
+from typing import Any, get_type_hints
 
 import orjson
+from pydantic import TypeAdapter
 
 from app.core.protocol.job import EVENTS_FILE
 from app.core.run.folder import (
@@ -171,8 +173,8 @@ class RunCatalog:
             if orjson.loads(head) != self._head():
                 return
             for line in lines:
-                name, key, values = orjson.loads(line)
-                self._known[name] = _Known(tuple(key), _unpack(name, values))
+                name, known = _unpack(line)
+                self._known[name] = known
                 if clock.is_over():
                     yield ScanProgress(0, 0)
                     clock.restart()
@@ -249,7 +251,15 @@ def _key(path: str) -> Key:
     return tuple(found)
 
 
-_PLAIN = tuple(f.name for f in fields(RunSummary) if f.name != "run")
+_HINTS = {name: hint for name, hint in get_type_hints(RunSummary).items() if name != "run"}
+_PLAIN = tuple(_HINTS)
+
+
+@cache
+def _line_adapter() -> TypeAdapter[tuple[str, Key, tuple[Any, ...]]]:
+    """What a line of the index must be. Made with the first one: the window starts without it."""
+    values: Any = tuple.__class_getitem__(tuple(_HINTS.values()))
+    return TypeAdapter(tuple[str, Key, values])
 
 
 def _pack(summary: RunSummary) -> list[Any]:
@@ -258,19 +268,7 @@ def _pack(summary: RunSummary) -> list[Any]:
     return [str(v) if isinstance(v, float) and not math.isfinite(v) else v for v in values]
 
 
-def _unpack(path: str, values: list[Any]) -> RunSummary:
-    tree = dict(zip(_PLAIN, values, strict=True))
-    for name in (
-        "best_val_loss",
-        "trained_val_loss",
-        "last_train_loss",
-        "learned",
-        "forgot",
-        "tokens_per_second",
-        "peak_memory_gb",
-        "elapsed_s",
-    ):
-        if isinstance(tree[name], str):
-            tree[name] = float(tree[name])
-    tree["tags"], tree["curve"] = tuple(tree["tags"]), tuple(tree["curve"])
-    return RunSummary(run=RunDir(Path(path)), **tree)
+def _unpack(line: bytes) -> tuple[str, _Known]:
+    """A run by its line; raises `ValueError` if that is no JSON, or a value in it is not of its field's type."""
+    path, key, values = _line_adapter().validate_python(orjson.loads(line))
+    return path, _Known(key, RunSummary(run=RunDir(Path(path)), **dict(zip(_PLAIN, values, strict=True))))

@@ -141,9 +141,9 @@ class RunHistory:
             if found.samples and "reward" not in found.samples[0]:
                 self.spoken[found.iteration] = found
         elif isinstance(found, event.Finished):
-            self.finished = found
+            self.finished, self.failed = found, None
         elif isinstance(found, event.Failed):
-            self.failed = found
+            self.finished, self.failed = None, found
 
     # -- figures ----------------------------------------------------------------------------------------------
 

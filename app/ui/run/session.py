@@ -272,6 +272,8 @@ class RunSession(QObject):
 
     def _take(self, found: Event) -> None:
         """One door for events, from a worker or a file."""
+        if isinstance(found, event.Hello) and self.history.failed is not None:
+            self.problem = ""  # a worker took the run up: how it ended before is no longer true
         self.history.feed(found)
         if isinstance(found, event.Hello):
             self.hello = found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import shutil
@@ -97,6 +98,23 @@ def test_a_broken_index_is_made_again(catalog: RunCatalog, text: str) -> None:
     catalog._index.write_text(text)
     assert [one.state for one in catalog.refresh()] == ["finished"]
     assert len(again(catalog).refresh()) == 1
+
+
+@pytest.mark.parametrize("odd", [0, None, "a", [], ["a"], {"a": 1}])
+def test_a_broken_line_of_the_index_hides_no_run(catalog: RunCatalog, odd: object) -> None:
+    make_run(catalog.parent / "a")
+    make_run(catalog.parent / "b")
+    catalog.refresh()
+    head, first, second = catalog._index.read_text().splitlines()
+    whole = json.loads(second)
+    for place in range(len(whole)):
+        broken = [odd if at == place else part for at, part in enumerate(whole)]
+        catalog._index.write_text("\n".join([head, json.dumps(broken), first]))
+        assert [one.state for one in again(catalog).refresh()] == ["finished"] * 2
+    for place in range(len(whole[2])):
+        broken = [*whole[:2], [odd if at == place else part for at, part in enumerate(whole[2])]]
+        catalog._index.write_text("\n".join([head, json.dumps(broken), first]))
+        again(catalog).refresh()
 
 
 def test_an_index_that_cannot_be_written_costs_only_time(tmp_path: Path) -> None:

@@ -200,6 +200,21 @@ def test_a_failure_and_a_crash_are_told_in_words(
     assert len(session.history) == 300
 
 
+def test_a_failure_that_a_later_worker_overcame_is_not_told_of_a_run_that_is_opened(
+    qtbot: QtBot, session: RunSession, workers: list[FakeWorker]
+) -> None:
+    worker = started(session, workers)
+    run = session.run
+    assert run is not None
+    worker.end(event.Finished(reason="stopped", iteration=300))
+    said = [event.Hello(task="train"), event.Failed(message="No room."), event.Hello(task="train")]
+    with run.events.open("w", encoding="utf-8") as file:
+        file.writelines(one.to_line() + "\n" for one in [*said, event.Finished(iteration=300)])
+    with qtbot.waitSignal(session.loaded):
+        session.open(run.path)
+    assert (session.state, session.problem) == (RunState.COMPLETED, "")
+
+
 def test_a_pause_can_free_the_memory_and_one_button_goes_on(
     qtbot: QtBot, panel: RunPanel, session: RunSession, workers: list[FakeWorker]
 ) -> None:
