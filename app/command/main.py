@@ -36,6 +36,7 @@ VERBS = {
     "import": Verb("app.command.foreign", "a config of axolotl, LLaMA-Factory or Unsloth in Luthier's words"),
     "train": Verb("app.command.train", "one run, from a config file", speaks_events=True),
     "resume": Verb("app.command.resume", "go on with a run, exactly where it stopped", speaks_events=True),
+    "attach": Verb("app.command.live.attach", "a run that trains already: watch it, pause it", speaks_events=True),
     "generate": Verb("app.command.generate", "an answer of a model, with or without an adapter"),
     "evaluate": Verb("app.command.evaluate", "held-out loss and perplexity of a model and its adapters"),
     "compare": Verb("app.command.compare", "base and adapters side by side, and what could be chance"),
@@ -132,7 +133,7 @@ def help_text() -> str:
         "Usage: luthier [FILE…]           opens the window, with a model folder, data file, config or run\n"
         "       luthier VERB [ARGUMENTS]  does it here; `luthier VERB --help` tells more\n\n"
         f"{verbs}\n\n"
-        "With --json a verb prints one JSON object (train and resume: event lines) on stdout, nothing else.\n"
+        "With --json a verb prints one JSON object (train, resume, attach: event lines) on stdout, nothing else.\n"
         "Exit codes: 0 done or stopped on request, 1 failed, 2 unusable arguments, config or data."
     )
 

@@ -35,6 +35,7 @@ class TrainJob(Job):
     ``as_before`` goes on with the config that the state was saved with, whatever the file says by now.
     ``stock_padding`` pads as mlx-lm does (see `app.worker.batch.plan.BatchPlan`). ``reward_file_sha256`` says that
     the config's reward file may run if it has this content.
+    ``outlives_parent``: it goes on when whoever started it is gone, and is told through the run's door what to do.
     """
 
     task: Literal["train"] = "train"
@@ -43,6 +44,7 @@ class TrainJob(Job):
     as_before: bool = False
     stock_padding: bool = False
     reward_file_sha256: str = ""
+    outlives_parent: bool = False
 
 
 class ProbeJob(Job):

@@ -2,8 +2,8 @@
 
 ``config.yaml`` (exactly what ran) · ``setup.yaml`` (what was asked for) · ``job.json`` · ``events.jsonl`` ·
 ``log.txt`` · ``adapters/`` (mlx-lm layout) · ``state/`` (what an exact resume needs) · ``data/`` (prepared
-examples, where the source was not already in mlx-lm's form) · ``notes.md`` · ``remote.json`` of one that trains on
-another machine. A run never writes into another run's folder.
+examples, where the source was not already in mlx-lm's form) · ``notes.md`` · ``commands.jsonl`` while it trains ·
+``remote.json`` of one that trains on another machine. A run never writes into another run's folder.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from app.core.system import place
 from app.core.system.setting import load_settings
 
 RUN_SETUP, RUN_NOTES = "setup.yaml", "notes.md"
+RUN_DOOR = "commands.jsonl"  # while a worker trains the run: what it is told, by whoever may write here
 RUN_REMOTE = "remote.json"  # of a run that trains on another machine: where, and what finds it again
 DEPTH = 2  # a sweep keeps its runs in a folder of its own
 OPEN_STATES = ("new", "running", "paused")  # in the file; what is true now depends on whether a worker lives

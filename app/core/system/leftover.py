@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from app.core.system import place
+from app.core.system.process import is_alive
 
 OLD_S = 3600.0
 _TEMPORARY = re.compile(r"\.(?:preparing-\w{8}|.+-\w{8}(?:\.\w+)?)")  # as `tempfile` makes names
@@ -40,7 +41,7 @@ def sweep_all() -> None:
     for entry in _entries(Path(tempfile.gettempdir())):
         found = _OF_PROCESS.fullmatch(entry.name)
         with suppress(OSError):
-            if found and not _is_alive(int(found["process"])) and entry.stat().st_uid == os.getuid():
+            if found and not is_alive(int(found["process"])) and entry.stat().st_uid == os.getuid():
                 _remove(entry)
     for folder in (place.data_dir(), place.data_dir() / "queue", place.settings_path().parent, place.cache_dir()):
         sweep(folder, OLD_S)
@@ -57,13 +58,3 @@ def _remove(entry: os.DirEntry[str]) -> None:
         shutil.rmtree(entry.path, ignore_errors=True)
     else:
         os.unlink(entry.path)  # noqa: PTH108  # an entry has its path as a text
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        pass
-    return True

@@ -7,15 +7,18 @@ import queue
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import BinaryIO, TextIO, TypeAlias
 
-from app.core.protocol.command import Command, EndOfInput, Refused, heard_command
+from app.core.live.door import CommandDoor
+from app.core.protocol.command import Command, EndOfInput, Refused, Stop, heard_command
 from app.core.protocol.event import Event, Warned
 from app.worker.process.room import FULL_ERRORS
 
+LISTEN_EVERY_S = 0.1  # at a run's door
 ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 # SimpleQueue in a worker: a signal may come while a command is taken, and only this one bears that.
 Commands: TypeAlias = queue.SimpleQueue[Command] | queue.Queue[Command]
@@ -35,6 +38,7 @@ class Channel:
         self._commands = commands
         self.refuse: Callable[[Refused], None] = self._warn_of  # a task that owes answers has its own
         self.follow: Callable[[Event], None] | None = None  # is told every event after it was written
+        self.outlives_parent = False  # the end of input, and nobody who reads, are no reason to end
 
     @classmethod
     def claim(cls) -> Channel:
@@ -53,14 +57,24 @@ class Channel:
         return cls(out, commands)
 
     def end_on_signals(self) -> None:
-        """From now on a signal to end (at shutdown and logout, say) is as good as the end of input: the task saves
-        what it has. The second one ends the process at once. Only in the main thread."""
+        """From now on a signal to end (at shutdown and logout, say) is as good as the command to stop: the task
+        saves what it has. The second one ends the process at once. Only in the main thread."""
         for number in ENDING_SIGNALS:
             signal.signal(number, self._end)
 
     def _end(self, number: int, _frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)
-        self._commands.put(EndOfInput())
+        self._commands.put(Stop())
+
+    def listen_at(self, door: CommandDoor) -> None:
+        """From now on commands are also taken that are told through a run's door, by whichever process."""
+        threading.Thread(target=self._listen, args=(door,), daemon=True, name="door").start()
+
+    def _listen(self, door: CommandDoor) -> None:
+        while (heard := door.heard()) is not None:
+            for command in heard:
+                self._commands.put(command)
+            time.sleep(LISTEN_EVERY_S)
 
     def record_to(self, path: Path) -> None:
         """From now on every event is also appended to ``path``; a line cut by a crash is closed first."""
@@ -106,17 +120,21 @@ class Channel:
     def poll(self) -> Command | None:
         """The next command, or None if there is none yet. Costs under a microsecond when there is none."""
         while not self._commands.empty():
-            command = self._commands.get_nowait()
-            if not isinstance(command, Refused):
+            if self._is_for_task(command := self._commands.get_nowait()):
                 return command
-            self.refuse(command)
         return None
 
     def wait(self) -> Command:
         """The next command; blocks until there is one (`EndOfInput` when the parent has gone)."""
-        while isinstance(command := self._commands.get(), Refused):
-            self.refuse(command)
+        while not self._is_for_task(command := self._commands.get()):
+            pass
         return command
+
+    def _is_for_task(self, command: Command) -> bool:
+        if isinstance(command, Refused):
+            self.refuse(command)
+            return False
+        return not (self.outlives_parent and isinstance(command, EndOfInput))
 
     def _warn_of(self, refused: Refused) -> None:
         """Tells what is wrong with a line that is no command; the task goes on."""

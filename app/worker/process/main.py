@@ -13,10 +13,12 @@ from typing import Any
 from filelock import Timeout
 
 from app.core.export.format import HUB
+from app.core.live.door import CommandDoor
+from app.core.live.training_list import listed
 from app.core.model.hub import HUB_TASKS
 from app.core.problem import TaskError, UnusableError
 from app.core.protocol import event
-from app.core.protocol.job import AnyJob, BenchmarkJob, ExportJob, read_job
+from app.core.protocol.job import AnyJob, BenchmarkJob, ExportJob, TrainJob, read_job
 from app.core.protocol.wire import RefusedError
 from app.core.run.folder import RunDir
 from app.core.system.leftover import sweep, sweep_all
@@ -66,7 +68,10 @@ def run_worker(job_dir: Path) -> int:
         said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         channel.emit(event.Failed(message=f"The job in {job_dir} cannot be done: {said}", unusable=True))
         return 2
-    end_when_orphaned(job.task)
+    channel.outlives_parent = isinstance(job, TrainJob) and job.outlives_parent
+    if not channel.outlives_parent:
+        end_when_orphaned(job.task)
+    doorless = None
     with ExitStack() as stack:
         if job.task == "train":
             channel.end_on_signals()
@@ -80,14 +85,32 @@ def run_worker(job_dir: Path) -> int:
                 sweep(folder)
             sweep_all()
             channel.record_to(run.events)
-        return _run(channel, job_dir, job)
+            stack.enter_context(listed(run))
+            doorless = _open_door(channel, run, stack)
+        return _run(channel, job_dir, job, doorless)
 
 
-def _run(channel: Channel, job_dir: Path, job: AnyJob) -> int:
+def _open_door(channel: Channel, run: RunDir, stack: ExitStack) -> event.Warned | None:
+    """Lets other processes than the parent tell the run what to do. Where there can be no door, it ends with the
+    parent, and that is to be told."""
+    try:
+        channel.listen_at(stack.enter_context(CommandDoor(run.path)))
+    except OSError as error:
+        if channel.outlives_parent:
+            channel.outlives_parent = False
+            end_when_orphaned("train")
+        said = f"Nothing but what started this run can pause or stop it: {error.strerror or error}."
+        return event.Warned(message=said)
+    return None
+
+
+def _run(channel: Channel, job_dir: Path, job: AnyJob, warned: event.Warned | None) -> int:
     if job.task not in HUB_TASKS and not _may_ask_hub(job):
         _cut_off_from_hub()
     try:
         channel.emit(hello(job.task))
+        if warned is not None:
+            channel.emit(warned)
         module, function = TASKS[job.task].split(":")
         task: Task = getattr(importlib.import_module(module), function)
         task(channel, job_dir, job)

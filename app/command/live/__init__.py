@@ -1,0 +1,1 @@
+"""The verbs for runs that train already, whoever started them."""
