@@ -6,14 +6,31 @@ import sys
 from pathlib import Path
 
 if __package__ in (None, ""):  # started as a file, as the worker's command line does from source
-    sys.path[0] = str(Path(__file__).resolve().parents[1])
+    _own = Path(__file__).resolve().parent
+    if sys.path[:1] == [str(_own)]:  # where Python puts the file's folder; not with -P or -I
+        del sys.path[0]
+    sys.path.insert(0, str(_own.parent))
 
 
 def main() -> int:
     """Runs what the arguments ask for and returns the exit code."""
+    arguments = sys.argv[1:]
+    try:
+        return _run(arguments)
+    except Exception as error:  # the program itself is not whole: `run_command` tells of everything else
+        if arguments[:1] == ["--worker"]:
+            raise
+        from app.core.launch.alert import alert_if_unseen, repair_hint
+
+        said = f"Luthier cannot start: {type(error).__name__}: {error}. {repair_hint()}"
+        print(f"error: {said}", file=sys.stderr)
+        alert_if_unseen(said)
+        return 1
+
+
+def _run(arguments: list[str]) -> int:
     from app.core.protocol import program
 
-    arguments = sys.argv[1:]
     if program.starts_itself_again(arguments):
         print("luthier: a worker must not start the window; this is a fault of a library it uses.", file=sys.stderr)
         return 2

@@ -16,6 +16,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -27,6 +28,8 @@ from machine import DRIVERS, TEST_FONTS, SetupError, accelerator, check_platform
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
+COMMAND = VENV / "bin" / "luthier"
+MAIN = ROOT / "app" / "__main__.py"
 STAMP = VENV / "luthier-setup.json"
 LOG = VENV / "setup.log"
 RUNTIME_LOCK = ROOT / "packaging" / "requirements.lock"
@@ -185,6 +188,18 @@ def install(lock: Path, gpu: str) -> None:
         failure = logged(label, pip + arguments)
         if failure:
             raise SetupError(pip_failure(failure))
+    write_command()
+
+
+def write_command() -> None:
+    """Makes `.venv/bin/luthier` start the program by its file, in place of the script that pip made.
+
+    Pip's imports `app` through a `.pth` file, which Python skips where macOS has marked `.venv` as hidden: in
+    Documents, on the Desktop and in iCloud.
+    """
+    words = " ".join(shlex.quote(str(path)) for path in (PYTHON, MAIN))
+    COMMAND.write_text(f'#!/bin/sh\nexec {words} "$@"\n', encoding="utf-8")
+    COMMAND.chmod(0o755)
 
 
 def without_package(lock: str, name: str) -> str:
@@ -332,7 +347,7 @@ def become(command: "list[str]", **environment: str) -> NoReturn:
 
 def demo(arguments: "list[str]") -> NoReturn:
     prepare(RUNTIME_LOCK)
-    become([str(VENV / "bin" / "luthier"), "demo", *arguments])
+    become([str(PYTHON), str(MAIN), "demo", *arguments])
 
 
 def run(arguments: "list[str]") -> NoReturn:
@@ -341,7 +356,7 @@ def run(arguments: "list[str]") -> NoReturn:
             "There is no display for a window (neither DISPLAY nor WAYLAND_DISPLAY is set): use a desktop."
         )
     prepare(RUNTIME_LOCK, window=True)
-    become([str(VENV / "bin" / "luthier"), *arguments])
+    become([str(PYTHON), str(MAIN), *arguments])
 
 
 def test(arguments: "list[str]") -> NoReturn:
@@ -375,7 +390,7 @@ def side_by_side() -> "list[str]":
 
 def setup(arguments: "list[str]") -> int:
     prepare(DEV_LOCK if "--dev" in arguments else RUNTIME_LOCK)
-    print(f"Ready: {VENV / 'bin' / 'luthier'}")
+    print(f"Ready: {COMMAND}")
     return 0
 
 

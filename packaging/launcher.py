@@ -1,7 +1,7 @@
 """The double-clickable launcher of a checkout: `Luthier.app` on macOS, a desktop entry on Linux.
 
-It starts the checkout's own `.venv/bin/luthier`, so it follows every edit and every pull; the bundle that needs no
-checkout is another thing. `dev.py app` runs this file with the environment's Python.
+It starts the checkout's own `app/__main__.py` by the Python of its `.venv`, so it follows every edit and every
+pull; the bundle that needs no checkout is another thing. `dev.py app` runs this file with the environment's Python.
 """
 
 import argparse
@@ -21,7 +21,8 @@ from PySide6.QtGui import QImage, QPainter
 from PySide6.QtSvg import QSvgRenderer
 
 ROOT = Path(__file__).resolve().parent.parent
-COMMAND = ROOT / ".venv" / "bin" / "luthier"
+# By the file, never through the `.pth` of an editable install: see `write_command` of dev.py.
+COMMAND = (ROOT / ".venv" / "bin" / "python", ROOT / "app" / "__main__.py")
 ICON = ROOT / "resources" / "icons" / "luthier.svg"
 
 # Apple's icon container: the type of each PNG chunk -> its side in pixels ("@2x" types repeat a size).
@@ -133,24 +134,50 @@ def info_plist() -> dict[str, object]:
     }
 
 
-def stub(command: Path) -> str:
-    """The app's executable: starts the checkout's command, or says in a dialog that the checkout has gone."""
-    quoted = shlex.quote(str(command))
-    return f"""#!/bin/sh
-luthier={quoted}
-if [ ! -x "$luthier" ]; then
-    exec /usr/bin/osascript - "$luthier" <<'SCRIPT'
+STUB = r"""#!/bin/sh
+# Finder starts this in / and shows nothing of what it says: what goes wrong is told in an alert.
+python=@python@
+main=@main@
+checkout=@checkout@
+log="$HOME/Library/Logs/Luthier/start.log"
+mkdir -p "${log%/*}" 2>/dev/null && : >"$log" || log=/dev/null
+cd "$HOME" || cd /
+
+# Tries the program without its window: the interpreter, and `import app`.
+"$python" "$main" --version >>"$log" 2>&1 && exec "$python" "$main" "$@" >>"$log" 2>&1
+
+said=$(tail -n 12 "$log")
+case $said in
+*"Operation not permitted"* | *"Permission denied"*)
+    remedy="macOS keeps the folder $checkout from Luthier. Allow it in System Settings › Privacy & Security › \
+Files and Folders (for Luthier or Python), or move the checkout out of Documents, Desktop and Downloads." ;;
+*)
+    if [ ! -e "$main" ]; then
+        remedy="The checkout $checkout has gone. Where it is now, run: python3 packaging/dev.py app"
+    elif [ ! -x "$python" ]; then
+        remedy="The Python with which this checkout was set up has gone, after an update of Homebrew for example. \
+In $checkout, run: python3 packaging/dev.py setup"
+    else
+        remedy="In $checkout, run: python3 packaging/dev.py setup"
+    fi ;;
+esac
+osascript - "$remedy" "$said" <<'SCRIPT'
 on run arguments
-    set reason to (item 1 of arguments) & " is missing. In the checkout, run: python3 packaging/dev.py app"
-    display alert "Luthier cannot start" message reason
+    set reason to (item 1 of arguments) & return & return & (item 2 of arguments)
+    display alert "Luthier cannot start" message reason as critical
 end run
 SCRIPT
-fi
-exec "$luthier" "$@"
+exit 1
 """
 
 
-def build_macos_app(folder: Path, command: Path = COMMAND) -> Path:
+def stub(python: Path, main: Path) -> str:
+    """The app's executable: starts the checkout's program, or says in an alert why it cannot, and what to do."""
+    text = STUB.replace("@checkout@", shlex.quote(str(main.parent.parent)))
+    return text.replace("@python@", shlex.quote(str(python))).replace("@main@", shlex.quote(str(main)))
+
+
+def build_macos_app(folder: Path, command: tuple[Path, Path] = COMMAND) -> Path:
     """Writes `folder/Luthier.app`, in place of an older one, and returns its path."""
     app = folder / "Luthier.app"
     if app.exists():
@@ -162,7 +189,7 @@ def build_macos_app(folder: Path, command: Path = COMMAND) -> Path:
     (contents / "PkgInfo").write_text("APPL????", encoding="ascii")
     (contents / "Resources" / "Luthier.icns").write_bytes(icns())
     executable = contents / "MacOS" / "Luthier"
-    executable.write_text(stub(command), encoding="utf-8")
+    executable.write_text(stub(*command), encoding="utf-8")
     executable.chmod(0o755)
     return app
 
@@ -177,13 +204,13 @@ def desktop_quoted(argument: str) -> str:
     return '"' + argument.replace("\\", "\\\\").replace("%", "%%") + '"'
 
 
-def desktop_entry(command: Path = COMMAND) -> str:
+def desktop_entry(command: tuple[Path, ...] = COMMAND) -> str:
     return f"""[Desktop Entry]
 Type=Application
 Name=Luthier
 GenericName=Model fine-tuning
 Comment=Fine-tune language models on your own machine
-Exec={desktop_quoted(str(command))} %F
+Exec={" ".join(desktop_quoted(str(word)) for word in command)} %F
 Icon=luthier
 Terminal=false
 Categories=Development;
@@ -194,7 +221,7 @@ StartupWMClass=luthier
 """
 
 
-def install_desktop_entry(data_home: Path, command: Path = COMMAND) -> Path:
+def install_desktop_entry(data_home: Path, command: tuple[Path, ...] = COMMAND) -> Path:
     """Writes the desktop entry and its icons under `data_home` and returns the entry's path."""
     entry = data_home / "applications" / "luthier.desktop"
     icons = data_home / "icons" / "hicolor"

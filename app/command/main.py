@@ -10,6 +10,8 @@ from pathlib import Path
 
 from app import __version__
 from app.command import output
+from app.core.launch.alert import alert_if_unseen
+from app.core.launch.start import prepare_start
 from app.core.problem import Problem, UnusableError
 from app.core.system.kept_traceback import keep_traceback
 
@@ -63,10 +65,10 @@ def run_command(arguments: list[str]) -> int:
         return _run_verb(arguments, verb) if verb is not None else _without_verb(arguments)
     except UnusableError as error:
         _tell(error, as_json, verb is not None and verb.speaks_events)
-        return UNUSABLE
+        said, code = str(error), UNUSABLE
     except output.FailedError as error:
-        _tell_failure(str(error), as_json)
-        return FAILED
+        said, code = str(error), FAILED
+        _tell_failure(said, as_json)
     except output.ReaderGoneError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return DONE
@@ -74,12 +76,15 @@ def run_command(arguments: list[str]) -> int:
         output.remark("Interrupted.")
         return FAILED
     except OSError as error:
-        _tell_failure(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}.", as_json)
-        return FAILED
+        said, code = f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}.", FAILED
+        _tell_failure(said, as_json)
     except Exception as error:  # the last door: told in a sentence, with the details in a file
-        said = " ".join(str(error).split()).rstrip(".")[:300] or "an error without a word"
-        _tell_failure(f"Luthier failed in a way that it does not know: {said}. {keep_traceback()}", as_json)
-        return FAILED
+        words = " ".join(str(error).split()).rstrip(".")[:300] or "an error without a word"
+        said, code = f"Luthier failed in a way that it does not know: {words}. {keep_traceback()}", FAILED
+        _tell_failure(said, as_json)
+    if verb is None:
+        alert_if_unseen(said)
+    return code
 
 
 def _run_verb(arguments: list[str], verb: Verb) -> int:
@@ -113,10 +118,12 @@ def _without_verb(arguments: list[str]) -> int:
         return DONE
     if missing := [word for word in arguments if not Path(word).expanduser().exists()]:
         raise UnusableError([_unknown(word) for word in missing])
+    files = [str(Path(word).expanduser().resolve()) for word in arguments]
+    prepare_start()
     gc.disable()  # whatever is made until the window stands there stays; then it collects by itself
     from app.ui.window.application import run_window
 
-    return run_window([str(Path(word).expanduser().resolve()) for word in arguments])
+    return run_window(files)
 
 
 def _unknown(word: str) -> Problem:

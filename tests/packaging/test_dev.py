@@ -178,11 +178,24 @@ def test_a_finished_environment_is_used_as_it_is(checkout: Path) -> None:
 
 def test_the_demo_becomes_the_command_with_its_arguments_and_exit_status(checkout: Path) -> None:
     made_venv(checkout, "", 0)
-    command = checkout / ".venv" / "bin" / "luthier"
-    command.write_text('#!/bin/sh\necho "$@"\nexit 7\n', encoding="utf-8")
-    command.chmod(0o755)
+    python = checkout / ".venv" / "bin" / "python"
+    python.write_text('#!/bin/sh\n[ "$1" = -c ] && exit 0\necho "$@"\nexit 7\n', encoding="utf-8")
     result = dev(checkout, "demo", "--screenshot", "a b.png", fake=STAMPED.format(root=str(checkout)))
-    assert (result.returncode, result.stdout) == (7, "demo --screenshot a b.png\n")
+    main = checkout / "app" / "__main__.py"
+    assert (result.returncode, result.stdout) == (7, f"{main} demo --screenshot a b.png\n")
+
+
+def test_the_command_starts_the_program_by_its_file(checkout: Path) -> None:
+    root = checkout / "it's mine"
+    (root / ".venv" / "bin").mkdir(parents=True)
+    (root / "app").mkdir()
+    (root / ".venv" / "bin" / "python").symlink_to(sys.executable)
+    (root / "app" / "__main__.py").write_text("import sys; print(sys.argv)", encoding="utf-8")
+    (checkout / "packaging").rename(root / "packaging")
+    fake = f"sys.path.insert(0, {str(root / 'packaging')!r}); import dev; dev.write_command(); sys.exit()"
+    assert dev(root, fake=fake).returncode == 0
+    done = subprocess.run([root / ".venv" / "bin" / "luthier", "a b"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{[str(root / 'app' / '__main__.py'), 'a b']}\n"
 
 
 def run_tests(checkout: Path, *installed: str, user: int) -> tuple[str, str]:
@@ -296,7 +309,7 @@ def test_the_driver_decides_what_mlx_runs_on(checkout: Path, said: str, kind: st
     fake = f"""
 sys.path.insert(0, {str(checkout / "packaging")!r})
 import dev
-dev.make_venv = lambda: dev.VENV.mkdir()
+dev.make_venv = lambda: (dev.VENV / "bin").mkdir(parents=True)
 dev.logged = lambda label, command: print(label, *command) or ""
 dev.ensure_system = lambda *_: None
 sys.exit(dev.main(["setup"]))
