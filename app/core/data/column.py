@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from app.core.json_text import has_surrogate
 from app.core.source.json_stream import is_too_deep
-from app.core.source.reader import has_surrogate
 
 NAME_LIMIT = 60  # characters of a column's name in a message
 

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from app.core.data.column import TOOL_COLUMNS, as_list, as_object
-from app.core.source.reader import without_padding
+from app.core.source.json_stream import without_padding
 
 ToolCall = dict[str, Any]
 

@@ -7,15 +7,13 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from pydantic import ValidationError
 
 from app.core.config.spec import field_specs
 from app.core.config.train_config import CONFIG_VERSION, WITH_CORRECTION, TrainConfig
-from app.core.foreign.file import ForeignFile
-from app.core.foreign.trainer import trainer_of
 from app.core.json_text import parsed_json
 from app.core.model.facts import layer_count
 from app.core.model.folder import MODEL_CONFIG, locate_model
@@ -25,6 +23,9 @@ from app.core.setup.foreign_config import MEANT, Translation, origin_of, take_al
 from app.core.system.atomic_file import write_text
 from app.core.system.yaml_text import check_bounds
 from app.core.target.pattern import EMPTY_PATTERN, patterns_text
+
+if TYPE_CHECKING:
+    from app.core.foreign.file import ForeignFile
 
 RUN_CONFIG = "config.yaml"  # in a run's folder: exactly what ran
 PATH_KEYS = ("model", "data", "valid_data", "test_data", "resume_adapter_file", "reward_functions_file",
@@ -128,8 +129,11 @@ def parse_config(text: str, *, name: str = "config", base: Path | None = None) -
     if bad := [key for key in tree if not isinstance(key, str)]:
         raise UnusableError([Problem("", f"{bad[0]!r} is not a word, and so cannot be a key.", file=name)])
     lines = _lines(node)
-    if "config_version" not in tree and (trainer := trainer_of(tree)) is not None:
-        return _taken_over(trainer.reading(tree, name, lines, base), base)
+    if "config_version" not in tree:
+        from app.core.foreign.trainer import trainer_of  # not before: the window opens without
+
+        if (trainer := trainer_of(tree)) is not None:
+            return _taken_over(trainer.reading(tree, name, lines, base), base)
     version = tree.get("config_version", 0)
     if not isinstance(version, int) or version < 0:
         raise UnusableError([Problem("config_version", "is not a whole number.", file=name)])

@@ -9,14 +9,11 @@ from enum import StrEnum
 from itertools import islice
 from pathlib import Path
 
-from app.core.document.document import DOCUMENT_SUFFIXES
 from app.core.json_text import parsed_json
 from app.core.model.adapter_file import ADAPTER_CONFIG, ADAPTER_FILE
 from app.core.model.folder import MODEL_CONFIG
 from app.core.protocol.job import EVENTS_FILE, JOB_FILE
 from app.core.setup.config_file import RUN_CONFIG
-from app.core.source.archive import ARCHIVE_SUFFIXES
-from app.core.source.source import COMPRESSED_SUFFIXES, TABLE_SUFFIXES, TEXT_SUFFIXES
 
 CONFIG_SUFFIXES = (".yaml", ".yml")
 HUB_DATA = "datasets--"  # so begins a data set's folder in the Hugging Face cache, its files lie deep below
@@ -119,9 +116,11 @@ def _sort_file(path: Path) -> SortedPath:
         return _sort_weights(path)
     if path.name == EVENTS_FILE and _is_run(folder):
         return SortedPath(PathKind.RUN, folder)
-    if _data_suffix(path) in (*TABLE_SUFFIXES, *TEXT_SUFFIXES, *ARCHIVE_SUFFIXES):
-        from app.core.source.data_file import split_of
+    from app.core.source.archive import ARCHIVE_SUFFIXES  # here and below: the window opens without
+    from app.core.source.data_file import split_of
+    from app.core.source.source import TABLE_SUFFIXES, TEXT_SUFFIXES
 
+    if _data_suffix(path) in (*TABLE_SUFFIXES, *TEXT_SUFFIXES, *ARCHIVE_SUFFIXES):
         split = split_of(path)
         kind = {"valid": PathKind.VALID_DATA, "test": PathKind.TEST_DATA}.get(split or "", PathKind.DATA)
         return SortedPath(kind, path)
@@ -166,6 +165,8 @@ def _is_run(path: Path) -> bool:
 
 
 def _data_suffix(path: Path) -> str:
+    from app.core.source.source import COMPRESSED_SUFFIXES
+
     suffixes = [s.lower() for s in path.suffixes if s.lower() not in COMPRESSED_SUFFIXES]
     return suffixes[-1] if suffixes else ""
 
@@ -191,6 +192,10 @@ def _has_data_file(folder: Path) -> bool:
 
 
 def _is_data_name(name: str) -> bool:
+    from app.core.document.document import DOCUMENT_SUFFIXES
+    from app.core.source.archive import ARCHIVE_SUFFIXES
+    from app.core.source.source import TABLE_SUFFIXES
+
     return not name.startswith(".") and _data_suffix(Path(name)) in (
         *TABLE_SUFFIXES,
         *DOCUMENT_SUFFIXES,

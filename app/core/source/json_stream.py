@@ -300,3 +300,13 @@ class JsonStream:
                 self._position = len(self._text)
                 self._lost = True
                 return
+
+
+def without_padding(value: Any, depth: int = DEEPEST) -> Any:
+    """A nested value without nulls: Arrow gives each of a column's objects the fields of all of them. A message
+    keeps its content, which is null where it is a call. What is nested too deeply stays as it is."""
+    if not depth or not isinstance(value, (dict, list)):
+        return value
+    if isinstance(value, list):
+        return [without_padding(item, depth - 1) for item in value]
+    return {key: without_padding(v, depth - 1) for key, v in value.items() if v is not None or key == "content"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
@@ -15,6 +14,7 @@ import orjson
 from app.core.document.paragraph import DocumentError
 from app.core.document.passage import Chunking, passages
 from app.core.document.translation_memory import memory_rows
+from app.core.json_text import has_surrogate
 from app.core.source.archive import through_archive
 from app.core.source.assembled_row import lines_of, read_document, read_transcript
 from app.core.source.container import (
@@ -27,7 +27,7 @@ from app.core.source.container import (
 )
 from app.core.source.deck import deck_rows
 from app.core.source.finding import EMPTY_LINE, NumberedRow, RowFault
-from app.core.source.json_stream import DEEPEST, TOO_DEEP, JsonStream, is_too_deep
+from app.core.source.json_stream import TOO_DEEP, JsonStream, is_too_deep, without_padding
 from app.core.source.source import Source
 from app.core.source.stream import (
     FIELD_LIMIT_CHARACTERS,
@@ -42,7 +42,6 @@ from app.core.source.workbook import SheetError, WorkbookError, sheet_records
 
 LINE_LIMIT_BYTES = 64 << 20
 BATCH_ROWS = 256
-SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def read_rows(
@@ -170,15 +169,6 @@ def _other_reason(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return TOO_DEEP
     return f"The JSON cannot be read: {error}."
-
-
-def has_surrogate(value: Any) -> bool:
-    """True if any text in a JSON value cannot be written as UTF-8."""
-    if isinstance(value, str):
-        return bool(SURROGATE.search(value))
-    if isinstance(value, dict):
-        return any(has_surrogate(k) or has_surrogate(v) for k, v in value.items())
-    return isinstance(value, list) and any(has_surrogate(item) for item in value)
 
 
 def _read_json(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
@@ -428,16 +418,6 @@ def _batches(batches: Any, source: Source, count: ByteCount, total: int) -> Iter
         done = source.size * row // total if total else count.done - start + size
         count.done = start + min(done, source.size)
     count.done = start + source.size
-
-
-def without_padding(value: Any, depth: int = DEEPEST) -> Any:
-    """A nested value without nulls: Arrow gives each of a column's objects the fields of all of them. A message
-    keeps its content, which is null where it is a call. What is nested too deeply stays as it is."""
-    if not depth or not isinstance(value, (dict, list)):
-        return value
-    if isinstance(value, list):
-        return [without_padding(item, depth - 1) for item in value]
-    return {key: without_padding(v, depth - 1) for key, v in value.items() if v is not None or key == "content"}
 
 
 def _first_line(error: Exception) -> str:

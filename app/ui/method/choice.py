@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from PySide6.QtCore import QObject
+
 from app.core.config.train_config import TrainConfig
 from app.core.method.method import DataNeed, Method
 from app.core.method.table import METHODS
 from app.core.problem import Problem
 from app.core.setup.chosen_method import method_of
 from app.core.setup.trial import STARTER_DATA
+from app.core.system import place
 from app.ui.form.store import ConfigStore
 
 COVERAGE = "attention"  # the baseline that the methods of this form are compared by
@@ -71,3 +74,13 @@ def choose_method(store: ConfigStore, name: str) -> Problem | None:
     values: dict[str, Any] = {path: after.value(path) for path in {*old.settings, *new.settings} - set(SOFT)}
     values |= {path: after.value(path) for path in SOFT if store.value(path) == before.value(path)}
     return store.set_many(values)
+
+
+def baseline() -> TrainConfig:
+    """What the Enhanced Setup form begins with: supervised, attention only."""
+    return defaults_of(method_of(TrainConfig()))
+
+
+def enhanced_store(parent: QObject | None = None) -> ConfigStore:
+    """The store of the Enhanced Setup form, autosaved in the user's data directory."""
+    return ConfigStore(parent, autosave=place.enhanced_path(), defaults=baseline())

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QMenu, QPushButton, QWidget
 
-from app.core.config.train_config import TrainConfig
 from app.core.data.format import Features
 from app.core.data.layout import layout_of
 from app.core.data.rated import goal_of, prompt_of
@@ -16,7 +15,6 @@ from app.core.problem import Problem
 from app.core.setup import plan
 from app.core.setup.chosen_method import method_of, uses_rewards
 from app.core.setup.method_check import check_method
-from app.core.system import place
 from app.ui.form.field import Field
 from app.ui.form.store import ConfigStore
 from app.ui.method.choice import NEEDS, SUPERVISED_FIELDS, defaults_of
@@ -164,13 +162,3 @@ class EnhancedTab(ConfigTab):
 
     def _take(self, paths: tuple[str, ...]) -> None:
         self.store.set_many({path: self._setup.value(path) for path in paths})
-
-
-def baseline() -> TrainConfig:
-    """What the form begins with: supervised, attention only."""
-    return defaults_of(method_of(TrainConfig()))
-
-
-def enhanced_store(parent: QObject | None = None) -> ConfigStore:
-    """The store of the Enhanced Setup form, autosaved in the user's data directory."""
-    return ConfigStore(parent, autosave=place.enhanced_path(), defaults=baseline())

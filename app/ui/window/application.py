@@ -21,8 +21,8 @@ from app.core.system.atomic_file import write_text
 from app.core.system.leftover import sweep_all
 from app.core.system.resource import resource
 from app.ui.form.store import ConfigStore, form_store
+from app.ui.method.choice import enhanced_store
 from app.ui.run.session import RunSession
-from app.ui.setup.enhanced_tab import enhanced_store
 from app.ui.widget import theme
 from app.ui.widget.message_bar import MessageBar, Notice
 from app.ui.window.appearance import Appearance

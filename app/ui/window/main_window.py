@@ -27,12 +27,12 @@ from app.ui.bundle.remote_actions import RemoteActions
 from app.ui.compare.answerer import Answerer
 from app.ui.form.field import Field
 from app.ui.form.store import ConfigStore
+from app.ui.method.choice import baseline
 from app.ui.run.filled_chart import FilledChart
 from app.ui.run.panel import RunPanel
 from app.ui.run.question import stop_run
 from app.ui.run.session import RunSession, RunState
 from app.ui.setup.config_tab import ConfigTab
-from app.ui.setup.enhanced_tab import EnhancedTab, baseline
 from app.ui.setup.forms import Forms
 from app.ui.setup.setup_tab import SetupTab
 from app.ui.widget import theme
@@ -56,6 +56,7 @@ from app.ui.worker.inspector import Inspector
 if TYPE_CHECKING:
     from app.ui.compare.tab import CompareTab
     from app.ui.runs.tab import RunsTab
+    from app.ui.setup.enhanced_tab import EnhancedTab
 
 SETUP_TAB, ENHANCED_TAB, COMPARE_TAB, RUNS_TAB = "Setup", "Enhanced Setup", "Compare", "Runs"
 MINIMUM_SIZE = (900, 600)
@@ -276,6 +277,8 @@ class MainWindow(QMainWindow):
     def enhanced_tab(self) -> EnhancedTab:
         """The Enhanced Setup tab, made when it is first asked for."""
         if self._enhanced_tab is None:
+            from app.ui.setup.enhanced_tab import EnhancedTab
+
             self._enhanced_tab = EnhancedTab(self.enhanced_store, Inspector(self), self.store, self._enhanced_page)
             _fill(self._enhanced_page, self._enhanced_tab)
             self.kept_view.watch(ENHANCED_TAB, self._enhanced_tab.scroll_area)

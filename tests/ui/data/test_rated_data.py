@@ -14,7 +14,8 @@ from app.core.system import starter
 from app.ui.data.inspector import SplitFigures
 from app.ui.data.panel import DataPanel
 from app.ui.form.store import ConfigStore
-from app.ui.setup.enhanced_tab import EnhancedTab, baseline
+from app.ui.method.choice import baseline
+from app.ui.setup.enhanced_tab import EnhancedTab
 from app.ui.widget import theme
 from app.ui.worker.inspector import Inspector
 from tests.ui.data_files import chat, write_rows, write_tokenizer

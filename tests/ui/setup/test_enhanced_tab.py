@@ -24,11 +24,11 @@ from app.core.system.reward_trust import is_trusted
 from app.ui.form.number_box import NumberBox
 from app.ui.form.plain_editor import CheckEditor, ChoiceBox
 from app.ui.form.store import ConfigStore
-from app.ui.method.choice import choose_method
+from app.ui.method.choice import baseline, choose_method, enhanced_store
 from app.ui.method.reward_editor import built_in_names
 from app.ui.run.loss_chart import LossChart
 from app.ui.run.sample_view import SampleView, sampled_html
-from app.ui.setup.enhanced_tab import EnhancedTab, baseline, enhanced_store
+from app.ui.setup.enhanced_tab import EnhancedTab
 from app.ui.widget import theme
 from app.ui.worker.inspector import Inspector
 from tests.ui.child import child
