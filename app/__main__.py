@@ -30,7 +30,15 @@ def main() -> int:
 
 def _run(arguments: list[str]) -> int:
     from app.core.protocol import program
+    from app.core.system.rosetta import rosetta_refusal
 
+    if said := rosetta_refusal():
+        print(f"error: {said}", file=sys.stderr)
+        if arguments[:1] != [program.WORKER_FLAG]:
+            from app.core.launch.alert import alert_if_unseen
+
+            alert_if_unseen(said)
+        return 2
     if program.starts_itself_again(arguments):
         print("luthier: a worker must not start the window; this is a fault of a library it uses.", file=sys.stderr)
         return 2

@@ -373,6 +373,8 @@ def test_environment() -> "dict[str, str]":
     environment = {} if has_display() else {"QT_QPA_PLATFORM": "offscreen"}
     # Compiling MLX's CPU kernels costs seconds in each of the tests' many short-lived workers.
     environment["MLX_DISABLE_COMPILE"] = "1"
+    # What is exact in float32 is so on every machine: newer GPUs take fewer digits (TF32) unless told otherwise.
+    environment["MLX_ENABLE_TF32"] = "0"
     # Threads of OpenBLAS wait by spinning: more of them than cores, and each process takes the cores of the others.
     environment["OPENBLAS_NUM_THREADS"] = "1"
     if sys.platform == "linux":

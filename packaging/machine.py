@@ -3,6 +3,7 @@
 Standard library only, in syntax that Python 3.6 parses: `dev.py` uses it to tell an old Python so.
 """
 
+import ctypes
 import os
 import platform
 import shutil
@@ -56,6 +57,13 @@ def check_platform() -> None:
     machine = platform.machine()
     if sys.platform == "darwin":
         release = platform.mac_ver()[0]
+        if machine != "arm64" and translated():
+            raise SetupError(
+                f"This Python runs as {machine}, translated by Rosetta, and MLX needs it native: in the Finder's Get "
+                "Info of your terminal switch “Open using Rosetta” off, or put `arch -arm64` in front of this command; "
+                "if that fails, this Python was built for Intel alone, and one for Apple silicon comes with "
+                "`brew install python@3.13` or the installer from python.org."
+            )
         if machine != "arm64":
             raise SetupError(
                 f"MLX needs a Mac with Apple silicon and a Python built for it, and this one runs as {machine}."
@@ -75,6 +83,15 @@ def check_platform() -> None:
             )
     else:
         raise SetupError(f"Luthier runs on macOS and Linux, not on {sys.platform}.")
+
+
+def translated() -> bool:
+    """Returns whether Rosetta runs this process: what `app.core.system.rosetta` says once there is an app to ask."""
+    value = ctypes.c_int(0)
+    size = ctypes.c_size_t(ctypes.sizeof(value))
+    ask = getattr(ctypes.CDLL(None), "sysctlbyname", None)
+    told = ask is not None and ask(b"sysctl.proc_translated", ctypes.byref(value), ctypes.byref(size), None, 0) == 0
+    return told and value.value == 1
 
 
 def glibc_version() -> "tuple[int, ...]":

@@ -7,6 +7,8 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("QT_API", "pyside6")
 # MLX's CPU build compiles kernels with g++ on first use, 15 s a machine: no test is about that.
 os.environ.setdefault("MLX_DISABLE_COMPILE", "1")
+# What is exact in float32 is so on every machine: newer GPUs take fewer digits (TF32) unless told otherwise.
+os.environ.setdefault("MLX_ENABLE_TF32", "0")
 
 from pathlib import Path
 

@@ -64,11 +64,13 @@ def examine() -> list[Diagnosis]:
 def _python() -> list[Diagnosis]:
     from app import __version__
 
-    version = sys.version.split()[0]
-    fits = (3, 11) <= sys.version_info < (3, 15)
+    from app.core.system.rosetta import rosetta_refusal
+
+    version, translated = sys.version.split()[0], rosetta_refusal()
+    fits = (3, 11) <= sys.version_info < (3, 15) and not translated
     return [
         Diagnosis("Luthier", True, __version__),
-        Diagnosis("Python", fits, f"{version} ({sys.executable})", "Python 3.11 to 3.14 is needed."),
+        Diagnosis("Python", fits, f"{version} ({sys.executable})", translated or "Python 3.11 to 3.14 is needed."),
         Diagnosis("system", True, f"{platform.platform()} · {platform.machine()} · {os.cpu_count()} cores"),
     ]
 

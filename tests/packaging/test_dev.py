@@ -74,6 +74,13 @@ def test_another_python_that_fits_is_named(checkout: Path, tmp_path: Path) -> No
 
 MAC = "sys.platform = 'darwin'; platform.machine = lambda: 'arm64'"
 MAC += "; platform.mac_ver = lambda: ('14.1', ('', '', ''), '')"
+ROSETTA = """
+import ctypes, types
+def answer(name, value, *rest):
+    value._obj.value = name == b'sysctl.proc_translated'
+    return 0
+ctypes.CDLL = lambda name: types.SimpleNamespace(sysctlbyname=answer)
+"""
 LINUX = "sys.platform = 'linux'; platform.machine = lambda: 'x86_64'"
 
 
@@ -81,6 +88,7 @@ LINUX = "sys.platform = 'linux'; platform.machine = lambda: 'x86_64'"
     ("fake", "sentence"),
     [
         (f"{MAC}; platform.machine = lambda: 'x86_64'", "Apple silicon"),
+        (f"{MAC}; platform.machine = lambda: 'x86_64'; {ROSETTA}", "put `arch -arm64` in front of this command"),
         (f"{MAC}; platform.mac_ver = lambda: ('13.6', ('', '', ''), '')", "this is macOS 13.6"),
         ("sys.platform = 'win32'", "runs on macOS and Linux, not on win32"),
         (f"{LINUX}; platform.machine = lambda: 'riscv64'", "this machine is riscv64"),

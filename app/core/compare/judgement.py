@@ -20,6 +20,7 @@ from app.core.json_text import parsed_json
 from app.core.quantity import plural
 from app.core.system import place
 from app.core.system.atomic_file import write_bytes, write_text
+from app.core.system.disk import flush_to_disk
 
 Outcome = Literal["win", "tie", "all_bad"]
 OUTCOMES: tuple[Outcome, ...] = ("win", "tie", "all_bad")
@@ -179,7 +180,7 @@ class VoteBook:
                 line = b"\n" + line
             file.write(line)
             file.flush()
-            os.fsync(file.fileno())
+            flush_to_disk(file.fileno())
 
     def forget(self, key: frozenset[str] | None = None) -> int:
         """Takes out the votes of one comparison, or all, broken lines too; gives how many votes went."""

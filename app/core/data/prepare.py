@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -31,6 +30,7 @@ from app.core.source.reader import read_rows
 from app.core.source.reading import FileReading
 from app.core.source.source import SPLITS, Source, Split
 from app.core.source.stream import ByteCount
+from app.core.system.disk import flush_to_disk
 
 WRITE_BUFFER_BYTES = 1 << 20
 
@@ -361,7 +361,7 @@ def _write_rows(
                 files[row[0]].write(dump_row(converter.convert(row[1])))
         for file in files:
             file.flush()
-            os.fsync(file.fileno())
+            flush_to_disk(file.fileno())
     finally:
         for file in files:
             file.close()

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from app.core.system.disk import flush_to_disk
+
 
 def write_text(path: Path, text: str, *, parents: bool = True) -> None:
     """Writes UTF-8 text in place of ``path``."""
@@ -33,7 +35,7 @@ def write_with(path: Path, write: Callable[[Path], object], *, parents: bool = T
     try:
         write(temporary)
         with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
+            flush_to_disk(file.fileno())
         temporary.chmod(_file_mode(path.parent))
         temporary.replace(path)
     finally:

@@ -22,7 +22,7 @@ from app.core.protocol import event
 from app.core.protocol.job import ExportJob
 from app.core.quantity import bytes_text
 from app.core.run.summary import folder_bytes
-from app.core.system.disk import free_bytes
+from app.core.system.disk import flush_to_disk, free_bytes
 from app.worker.export.certifying import certified, evidence_of
 from app.worker.export.hub import upload, write_card
 from app.worker.export.plan import ExportPlan
@@ -145,4 +145,4 @@ def _flush(folder: Path) -> None:
     for path in folder.rglob("*"):
         if path.is_file():
             with path.open("rb") as file:
-                os.fsync(file.fileno())
+                flush_to_disk(file.fileno())

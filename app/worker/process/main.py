@@ -105,6 +105,8 @@ def _open_door(channel: Channel, run: RunDir, stack: ExitStack) -> event.Warned 
 
 
 def _run(channel: Channel, job_dir: Path, job: AnyJob, warned: event.Warned | None) -> int:
+    if isinstance(job, ExportJob):
+        _compute_exactly()
     if job.task not in HUB_TASKS and not _may_ask_hub(job):
         _cut_off_from_hub()
     try:
@@ -128,6 +130,12 @@ def _may_ask_hub(job: AnyJob) -> bool:
     if isinstance(job, BenchmarkJob):
         return job.download
     return isinstance(job, ExportJob) and job.format == HUB and job.options.get("upload") is True
+
+
+def _compute_exactly() -> None:
+    """Float32 products keep all their digits: newer GPUs (M5, NVIDIA's) take TF32's ten bits of them otherwise, and
+    a certificate or a choice of bits would weigh that instead of the model. MLX reads it before its first product."""
+    os.environ.setdefault("MLX_ENABLE_TF32", "0")
 
 
 def _cut_off_from_hub() -> None:

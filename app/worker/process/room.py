@@ -7,13 +7,12 @@ into the place that it took, and the run pauses. Events find their place there a
 from __future__ import annotations
 
 import errno
-import os
 import re
 from pathlib import Path
 
 from app.core.problem import Problem, UnusableError
 from app.core.quantity import bytes_text
-from app.core.system.disk import free_bytes
+from app.core.system.disk import flush_to_disk, free_bytes
 
 ROOM_FILE = ".room"
 FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT)  # no room on the disk, or in what its owner may take of it
@@ -36,7 +35,7 @@ class Room:
             with self._file.open("wb", buffering=0) as file:
                 for start in range(0, size, _CHUNK):
                     file.write(b"\0" * min(_CHUNK, size - start))
-                os.fsync(file.fileno())
+                flush_to_disk(file.fileno())
         except OSError as error:
             self.give_back()
             if not is_full(error, self._file.parent):

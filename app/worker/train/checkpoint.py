@@ -25,6 +25,7 @@ from mlx.utils import tree_flatten, tree_unflatten
 
 from app.core.json_text import parsed_json
 from app.core.problem import Problem, UnusableError
+from app.core.system.disk import flush_to_disk
 from app.worker.array import Arrays
 from app.worker.model.loading import differences, trainable
 from app.worker.train.step import SUM_WEIGHT, Accumulated, Step
@@ -123,7 +124,7 @@ def _digest(path: Path) -> str:
 def _to_disk(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        flush_to_disk(descriptor)
     finally:
         os.close(descriptor)
 

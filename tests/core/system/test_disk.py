@@ -1,0 +1,65 @@
+"""What must outlive a power cut is flushed as each system wants it, everywhere."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from pathlib import Path
+
+import pytest
+
+from app.core.system.atomic_file import write_text
+from app.core.system.disk import flush_to_disk
+from tests import ROOT
+
+FULL = 51  # F_FULLFSYNC in Darwin's fcntl.h
+
+
+class FakeDisk:
+    """Counts the calls that a file is flushed with."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, knows_full: bool) -> None:
+        self.calls: list[str] = []
+        self._knows_full = knows_full
+        monkeypatch.setattr("sys.platform", "darwin")
+        monkeypatch.setattr(fcntl, "F_FULLFSYNC", FULL, raising=False)
+        monkeypatch.setattr(fcntl, "fcntl", self._control)
+        monkeypatch.setattr(os, "fsync", lambda _descriptor: self.calls.append("fsync"))
+
+    def _control(self, _descriptor: int, command: int) -> int:
+        assert command == FULL
+        self.calls.append("full")
+        if not self._knows_full:
+            raise OSError(errno.ENOTSUP, "Operation not supported")
+        return 0
+
+
+def test_a_mac_empties_the_memory_of_the_drive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = FakeDisk(monkeypatch, knows_full=True)
+    write_text(tmp_path / "state.json", "{}")
+    assert disk.calls == ["full"]
+
+
+def test_a_drive_that_cannot_gets_the_usual_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = FakeDisk(monkeypatch, knows_full=False)
+    write_text(tmp_path / "state.json", "{}")
+    assert disk.calls == ["full", "fsync"]
+
+
+def test_elsewhere_it_is_the_usual_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr(os, "fsync", calls.append)
+    flush_to_disk(7)
+    assert calls == [7]
+
+
+def test_nothing_is_flushed_otherwise() -> None:
+    app = ROOT / "app"
+    calling = [
+        path.relative_to(app).as_posix()
+        for path in app.rglob("*.py")
+        if "os.fsync" in path.read_text(encoding="utf-8")
+    ]
+    assert calling == ["core/system/disk.py"]
