@@ -59,9 +59,9 @@ def check_platform() -> None:
         release = platform.mac_ver()[0]
         if machine != "arm64" and translated():
             raise SetupError(
-                f"This Python runs as {machine}, translated by Rosetta, and MLX needs it native: in the Finder's Get "
-                "Info of your terminal switch “Open using Rosetta” off, or put `arch -arm64` in front of this command; "
-                "if that fails, this Python was built for Intel alone, and one for Apple silicon comes with "
+                f"This Python runs as {machine}, translated by Rosetta, and MLX needs it native: in the Finder's "
+                "Get Info of your terminal switch “Open using Rosetta” off, or put `arch -arm64` in front of this "
+                "command; if that fails, this Python was built for Intel alone: get one for Apple silicon with "
                 "`brew install python@3.13` or the installer from python.org."
             )
         if machine != "arm64":
@@ -86,7 +86,7 @@ def check_platform() -> None:
 
 
 def translated() -> bool:
-    """Returns whether Rosetta runs this process: what `app.core.system.rosetta` says once there is an app to ask."""
+    """Returns whether Rosetta runs this process, as `app.core.system.rosetta` says once there is an app to ask."""
     value = ctypes.c_int(0)
     size = ctypes.c_size_t(ctypes.sizeof(value))
     ask = getattr(ctypes.CDLL(None), "sysctlbyname", None)

@@ -63,7 +63,6 @@ def examine() -> list[Diagnosis]:
 
 def _python() -> list[Diagnosis]:
     from app import __version__
-
     from app.core.system.rosetta import rosetta_refusal
 
     version, translated = sys.version.split()[0], rosetta_refusal()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import sys
 from pathlib import Path
 
 
@@ -20,9 +19,10 @@ def flush_to_disk(descriptor: int) -> None:
     On macOS ``fsync`` leaves it in the drive's own memory, which a power cut empties (fsync(2)); `F_FULLFSYNC` does
     not. Drives that do not know that one (network, some USB sticks) get the usual call.
     """
-    if sys.platform == "darwin":
+    flush_all: int | None = getattr(fcntl, "F_FULLFSYNC", None)  # Darwin's alone
+    if flush_all is not None:
         try:
-            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+            fcntl.fcntl(descriptor, flush_all)
         except OSError:
             pass  # what is wrong with the disk itself, fsync says as well
         else:

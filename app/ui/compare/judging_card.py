@@ -20,6 +20,7 @@ from app.core.compare.candidate import Candidate
 from app.core.compare.judgement import Judged, Outcome, Tally, Vote, VoteBook, Votes, comparison_key, export, tally
 from app.core.quantity import plural
 from app.ui.compare.tally_view import TallyView
+from app.ui.platform.message_box import message_box
 from app.ui.widget import theme
 from app.ui.widget.card import Card
 from app.ui.widget.icon_button import IconButton
@@ -218,9 +219,8 @@ class JudgingCard(Card):
     def _forget(self) -> None:
         """Asks which votes to take away: these, all, or none."""
         these, whole = len(self._votes()), len(self._all().votes)
-        box = QMessageBox(self)
+        box = message_box(self)
         box.setObjectName("judging.forget.box")
-        box.setWindowTitle("Luthier")
         box.setText(f"Forget {plural(these, 'vote')} on these candidates?")
         box.setInformativeText(f"This cannot be undone. There are {plural(whole, 'vote')} on all candidates.")
         own = box.addButton("Forget these", QMessageBox.ButtonRole.AcceptRole) if these else None

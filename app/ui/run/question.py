@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QMessageBox, QWidget
 
+from app.ui.platform.message_box import message_box
 from app.ui.run.session import RunSession, RunState
 
 
@@ -15,9 +16,8 @@ def stop_run(session: RunSession, parent: QWidget) -> None:
         return
     if parent.findChild(QMessageBox, "stop_question") is not None:
         return
-    box = QMessageBox(parent)
+    box = message_box(parent)
     box.setObjectName("stop_question")
-    box.setWindowTitle("Luthier")
     box.setText("Stop before the first save?")
     done = f"{session.history.iteration:,} of {session.history.iterations:,}"
     box.setInformativeText(

@@ -32,6 +32,7 @@ from app.core.run.reader import RunReader
 from app.core.run.report import save_report
 from app.core.run.summary import RunSummary, folder_bytes
 from app.core.tracker.tracker import tracker_problems
+from app.ui.platform.message_box import message_box
 from app.ui.run.result_view import ask_more_iterations
 from app.ui.widget import theme
 from app.ui.widget.file_manager import show_in_file_manager
@@ -347,8 +348,7 @@ class RunActionBar(QWidget):
         names = "\n".join(f"• {run.name}  ({run.run.name})" for run in runs[:LISTED])
         rest = f"\n… and {len(runs) - LISTED:,} more" if len(runs) > LISTED else ""
         what = f"“{runs[0].name}”" if len(runs) == 1 else plural(len(runs), "run")
-        box = QMessageBox(self)
-        box.setWindowTitle("Luthier")
+        box = message_box(self)
         box.setText(f"Move {what} to the Trash? {bytes_text(size)} in all.")
         box.setInformativeText(f"{names}{rest}\n\nConfig, curves, adapters and notes go with it.")
         yes = box.addButton("Move to the Trash", QMessageBox.ButtonRole.AcceptRole)

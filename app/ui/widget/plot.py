@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyqtgraph as pg
-from PySide6.QtCore import QEvent, Qt, Signal
-from PySide6.QtGui import QColor, QPaintEvent, QPen
+from PySide6.QtCore import QEvent, QPointF, Qt, Signal
+from PySide6.QtGui import QColor, QNativeGestureEvent, QPaintEvent, QPen, QWheelEvent
 from PySide6.QtWidgets import QWidget
 
 from app.ui.widget import theme
@@ -26,11 +26,14 @@ RANGE_MARGIN = 0.04  # of a range, on both sides
 SMOOTHING_STEPS = 100
 LABEL_WIDTH = 44  # px, of the numbers beside the plot
 LEGEND_GAP = 8  # px
+NOTCH = 120  # of a wheel, in eighths of a degree
+ZOOM_STEP = 1.35  # by a notch
 
 
 class Plot(pg.PlotWidget):
     """A plot without menu, buttons and ticks, with a quiet grid. It follows the theme by itself.
 
+    A wheel scrolls what the plot lies on; ⌘ (Ctrl) and a wheel, or a pinch, zoom x. What is dragged moves x alone.
     ``scaled`` says that a point of the screen is another number of pixels now: pens are made anew then.
     """
 
@@ -53,6 +56,7 @@ class Plot(pg.PlotWidget):
             axis.enableAutoSIPrefix(False)
             axis.setStyle(tickTextOffset=4, tickLength=0, maxTickLevel=0)
         self.item.getViewBox().setDefaultPadding(0.04)
+        self.item.setMouseEnabled(x=True, y=False)
         self.item.showGrid(x=False, y=True, alpha=0.5)
         theme.theme().changed.connect(self._dress)
         self._dress()
@@ -99,6 +103,35 @@ class Plot(pg.PlotWidget):
         began = time.perf_counter()
         super().paintEvent(painted)
         self.painting_s = time.perf_counter() - began
+
+    def zoom(self, factor: float, at: QPointF) -> None:
+        """Shows ``1 / factor`` of the range of x, around a point of the widget; nothing where it does not move."""
+        box = self.item.getViewBox()
+        if box.mouseEnabled()[0] and factor > 0 and factor != 1:
+            box.scaleBy((1 / factor, 1), center=box.mapSceneToView(self.mapToScene(at.toPoint())))
+            box.sigRangeChangedManually.emit(box.mouseEnabled())
+
+    def wheelEvent(self, turned: QWheelEvent) -> None:
+        """The page below scrolls; with ⌘ (Ctrl) it zooms, but not by what fingers that have left still move."""
+        drifting = turned.phase() == Qt.ScrollPhase.ScrollMomentum
+        if drifting or not turned.modifiers() & Qt.KeyboardModifier.ControlModifier:
+            turned.ignore()
+            return
+        if turned.angleDelta().y():  # a scroll begins and ends without any
+            self.zoom(ZOOM_STEP ** (turned.angleDelta().y() / NOTCH), turned.position())
+        turned.accept()
+
+    def viewportEvent(self, happened: QEvent) -> bool:
+        """Two fingers apart or together zoom, as everywhere on a Mac."""
+        if (
+            isinstance(happened, QNativeGestureEvent)
+            and happened.gestureType() == Qt.NativeGestureType.ZoomNativeGesture
+        ):
+            self.zoom(1 + happened.value(), happened.position())
+            happened.accept()
+            return True
+        handled: bool = super().viewportEvent(happened)
+        return handled
 
     def event(self, happened: QEvent) -> bool:
         if happened.type() == QEvent.Type.DevicePixelRatioChange:

@@ -8,6 +8,7 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QApplication
 
 from app.core.system.setting import load_settings, save_settings
+from app.ui.platform.color_scheme import dress_native_parts
 from app.ui.widget import theme
 
 Choice = Literal["system", "light", "dark"]
@@ -24,7 +25,8 @@ class Appearance(QObject):
         QApplication.styleHints().colorSchemeChanged.connect(self._on_system)
 
     def apply(self) -> None:
-        """Dresses the application as chosen."""
+        """Dresses the application as chosen, and what the system draws of it."""
+        dress_native_parts(self.choice)  # before the system is asked: it answers with what was told to it last
         theme.apply_theme(theme.system_scheme() if self.choice == "system" else self.choice)
 
     def choose(self, choice: Choice) -> None:

@@ -28,6 +28,7 @@ from app.ui.compare.answerer import Answerer
 from app.ui.form.field import Field
 from app.ui.form.store import ConfigStore
 from app.ui.method.choice import baseline
+from app.ui.platform.message_box import message_box
 from app.ui.run.filled_chart import FilledChart
 from app.ui.run.panel import RunPanel
 from app.ui.run.question import stop_run
@@ -499,9 +500,8 @@ class MainWindow(QMainWindow):
 
     def show_about(self) -> None:
         """Says what this is."""
-        box = QMessageBox(self)
+        box = message_box(self, "About Luthier")
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        box.setWindowTitle("About Luthier")
         box.setIconPixmap(self.windowIcon().pixmap(64, 64))
         box.setText(f"Luthier {__version__}")
         box.setInformativeText("Fine-tune language models on your own machine, with MLX and mlx-lm.")
@@ -596,8 +596,7 @@ class MainWindow(QMainWindow):
         return False
 
     def _ask(self, title: str, yes: str, no: str, *, danger: bool = False) -> bool:
-        box = QMessageBox(self)
-        box.setWindowTitle("Luthier")
+        box = message_box(self)
         box.setText(title)
         box.setInformativeText(
             "Quitting now keeps the last checkpoint and loses what was trained after it."

@@ -133,8 +133,10 @@ def _may_ask_hub(job: AnyJob) -> bool:
 
 
 def _compute_exactly() -> None:
-    """Float32 products keep all their digits: newer GPUs (M5, NVIDIA's) take TF32's ten bits of them otherwise, and
-    a certificate or a choice of bits would weigh that instead of the model. MLX reads it before its first product."""
+    """Float32 products keep all their digits: newer GPUs (M5, NVIDIA's) take TF32's ten bits of them otherwise.
+
+    A certificate or a choice of bits would weigh that instead of the model. MLX reads it before its first product.
+    """
     os.environ.setdefault("MLX_ENABLE_TF32", "0")
 
 

@@ -22,7 +22,6 @@ class FakeDisk:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *, knows_full: bool) -> None:
         self.calls: list[str] = []
         self._knows_full = knows_full
-        monkeypatch.setattr("sys.platform", "darwin")
         monkeypatch.setattr(fcntl, "F_FULLFSYNC", FULL, raising=False)
         monkeypatch.setattr(fcntl, "fcntl", self._control)
         monkeypatch.setattr(os, "fsync", lambda _descriptor: self.calls.append("fsync"))
@@ -49,7 +48,7 @@ def test_a_drive_that_cannot_gets_the_usual_call(tmp_path: Path, monkeypatch: py
 
 def test_elsewhere_it_is_the_usual_call(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
-    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.delattr(fcntl, "F_FULLFSYNC", raising=False)
     monkeypatch.setattr(os, "fsync", calls.append)
     flush_to_disk(7)
     assert calls == [7]

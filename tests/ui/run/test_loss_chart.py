@@ -25,6 +25,7 @@ from app.ui.widget import theme
 from app.ui.widget.plot import fitted_ranges
 from tests.ui import synthetic_run
 from tests.ui.child import child
+from tests.ui.widget.test_plot_zoom import CTRL, MOMENTUM, wheel
 
 
 @pytest.fixture
@@ -162,6 +163,21 @@ def test_zooming_stays_until_everything_is_asked_for(qtbot: QtBot, chart: LossCh
     reset = child(chart, QWidget, "chart_reset")
     QTest.mouseClick(reset, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: chart.plotted().right() > 600)
+
+
+def test_a_scroll_leaves_the_chart_following_and_a_zoom_stays(
+    qtbot: QtBot, chart: LossChart, history: RunHistory
+) -> None:
+    wheel(chart._view, -2, phase=MOMENTUM)
+    history.feed(synthetic_run.report(625, [0.5] * 25))
+    redrawn(qtbot, chart)
+    assert chart.plotted().right() >= 625
+    wheel(chart._view, 15, CTRL)
+    right = chart.plotted().right()
+    assert right < 625
+    history.feed(synthetic_run.report(650, [0.5] * 25))
+    redrawn(qtbot, chart)
+    assert chart.plotted().right() == pytest.approx(right)
 
 
 def test_the_pointer_reads_values(chart: LossChart, history: RunHistory) -> None:

@@ -1,0 +1,54 @@
+"""Message boxes are Qt's own on every system, panels for files the system's: found in the code, all of them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from PySide6.QtWidgets import QMessageBox
+from pytestqt.qtbot import QtBot
+
+from app.ui.platform.message_box import message_box
+from tests import ROOT
+
+PANELS = {"getOpenFileName", "getOpenFileNames", "getSaveFileName", "getExistingDirectory"}  # native by default
+MAKER = "app/ui/platform/message_box.py"
+
+
+def calls() -> Iterator[tuple[str, str]]:
+    """Every call in the program: its file, and what is called as it is written."""
+    for path in sorted((ROOT / "app").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                yield path.relative_to(ROOT).as_posix(), ast.unparse(node.func)
+
+
+def test_a_message_box_is_never_the_system_s(qtbot: QtBot) -> None:
+    box = message_box(None)
+    qtbot.addWidget(box)
+    assert box.testOption(QMessageBox.Option.DontUseNativeDialog)
+
+
+def test_every_message_box_is_made_there() -> None:
+    made = [(place, called) for place, called in calls() if called.split(".")[0] == "QMessageBox"]
+    assert made == [(MAKER, "QMessageBox")]
+    classes = [
+        (path.name, node.name)
+        for path in (ROOT / "app").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef) and any(ast.unparse(base) == "QMessageBox" for base in node.bases)
+    ]
+    assert classes == []
+
+
+def test_every_panel_for_files_is_the_system_s() -> None:
+    asked = [called for _, called in calls() if called.split(".")[0] == "QFileDialog"]
+    assert len(asked) >= 3
+    assert {called.partition(".")[2] for called in asked} <= PANELS
+    options = [
+        path.name
+        for path in (ROOT / "app").rglob("*.py")
+        if path.as_posix().removeprefix(f"{ROOT.as_posix()}/") != MAKER
+        and "DontUseNativeDialog" in path.read_text(encoding="utf-8")
+    ]
+    assert options == []

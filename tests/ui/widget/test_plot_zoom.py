@@ -1,0 +1,118 @@
+"""Two fingers over a plot scroll the page and leave the plot; ⌘ with a wheel, and a pinch, zoom x alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPoint, QPointF, QRectF, Qt
+from PySide6.QtGui import QNativeGestureEvent, QPointingDevice
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QScrollArea, QVBoxLayout, QWidget
+from pytestqt.qtbot import QtBot
+
+from app.ui.widget.plot import Plot
+
+CTRL = Qt.KeyboardModifier.ControlModifier  # ⌘ on a Mac
+NO_KEY = Qt.KeyboardModifier.NoModifier
+UPDATE, MOMENTUM = Qt.ScrollPhase.ScrollUpdate, Qt.ScrollPhase.ScrollMomentum
+
+
+@pytest.fixture
+def area(qtbot: QtBot) -> QScrollArea:
+    """A page that is higher than what shows of it, with a plot at its top."""
+    found, page = QScrollArea(), QWidget()
+    layout = QVBoxLayout(page)
+    plot = Plot("plot", "Loss", page)
+    plot.setFixedSize(300, 200)
+    plot.item.plot(np.arange(100.0), np.linspace(3.0, 1.0, 100))
+    layout.addWidget(plot)
+    layout.addStretch(1)
+    page.setFixedSize(320, 900)
+    found.setWidget(page)
+    found.resize(340, 300)
+    qtbot.addWidget(found)
+    found.show()
+    qtbot.waitExposed(found)
+    return found
+
+
+@pytest.fixture
+def plot(area: QScrollArea) -> Plot:
+    found = area.findChild(Plot)
+    assert found is not None
+    return found
+
+
+def middle(plot: Plot) -> QPointF:
+    return QPointF(plot.viewport().rect().center())
+
+
+def wheel(plot: Plot, pixels: int, keys: Qt.KeyboardModifier = NO_KEY, phase: Qt.ScrollPhase = UPDATE) -> None:
+    """What a trackpad sends for a movement of so many pixels, by the window; its angles are eight times that."""
+    at = QPointF(plot.viewport().mapTo(plot.window(), middle(plot).toPoint()))
+    QTest.wheelEvent(plot.window().windowHandle(), at, QPoint(0, pixels * 8), QPoint(0, pixels), keys, phase)
+
+
+def pinch(plot: Plot, value: float) -> None:
+    at = middle(plot)
+    there = QPointF(plot.viewport().mapToGlobal(at.toPoint()))
+    moved = QNativeGestureEvent(
+        Qt.NativeGestureType.ZoomNativeGesture, QPointingDevice.primaryPointingDevice(), 2, at, at, there, value,
+        QPointF(),
+    )  # fmt: skip
+    QApplication.sendEvent(plot.viewport(), moved)
+
+
+def view(plot: Plot) -> QRectF:
+    return QRectF(plot.item.getViewBox().viewRect())
+
+
+@pytest.mark.parametrize("phase", [UPDATE, MOMENTUM])
+def test_two_fingers_scroll_the_page_and_not_the_plot(area: QScrollArea, plot: Plot, phase: Qt.ScrollPhase) -> None:
+    before, zoomed = view(plot), []
+    plot.item.getViewBox().sigRangeChangedManually.connect(lambda *_: zoomed.append(1))
+    wheel(plot, -2, phase=Qt.ScrollPhase.ScrollBegin)
+    for _ in range(20):
+        wheel(plot, -2, phase=phase)
+    assert area.verticalScrollBar().value() > 0
+    assert view(plot) == before
+    assert plot.item.getViewBox().autoRangeEnabled() == [True, True]
+    assert zoomed == []
+
+
+def test_the_key_and_a_wheel_zoom_x_around_the_pointer(area: QScrollArea, plot: Plot, qtbot: QtBot) -> None:
+    before = view(plot)
+    at = plot.item.getViewBox().mapSceneToView(plot.mapToScene(middle(plot).toPoint())).x()
+    with qtbot.waitSignal(plot.item.getViewBox().sigRangeChangedManually):
+        wheel(plot, 15, CTRL)
+    after = view(plot)
+    assert after.width() == pytest.approx(before.width() / 1.35)
+    assert (after.top(), after.bottom()) == pytest.approx((before.top(), before.bottom()))
+    assert (at - after.left()) / after.width() == pytest.approx((at - before.left()) / before.width())
+    assert area.verticalScrollBar().value() == 0
+
+
+def test_a_scroll_that_drifts_on_does_not_become_a_zoom(plot: Plot) -> None:
+    before = view(plot)
+    wheel(plot, 15, CTRL, MOMENTUM)
+    assert view(plot) == before
+
+
+def test_a_pinch_zooms_x(plot: Plot, qtbot: QtBot) -> None:
+    before = view(plot)
+    with qtbot.waitSignal(plot.item.getViewBox().sigRangeChangedManually):
+        pinch(plot, 0.25)
+    assert view(plot).width() == pytest.approx(before.width() / 1.25)
+    assert view(plot).height() == pytest.approx(before.height())
+    pinch(plot, 1 / 1.25 - 1)
+    assert view(plot).width() == pytest.approx(before.width())
+    pinch(plot, -1.0)  # as no fingers do: not a range of nothing
+    assert view(plot).width() == pytest.approx(before.width())
+
+
+def test_a_plot_that_does_not_move_does_not_zoom(plot: Plot) -> None:
+    plot.item.setMouseEnabled(x=False, y=False)
+    before = view(plot)
+    pinch(plot, 0.25)
+    wheel(plot, 15, CTRL)
+    assert view(plot) == before
