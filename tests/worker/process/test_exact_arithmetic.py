@@ -26,7 +26,7 @@ def variable_in_task(job: AnyJob, monkeypatch: pytest.MonkeyPatch) -> str | None
     for variable in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE"):
         monkeypatch.setenv(variable, "1")  # which the worker sets, and would leave behind
     monkeypatch.setattr(os, "environ", dict(os.environ))
-    assert main._run(Channel(io.StringIO(), queue.Queue()), Path(), job) == 0
+    assert main._run(Channel(io.StringIO(), queue.Queue()), Path(), job, None) == 0
     return seen[0]
 
 
