@@ -34,6 +34,7 @@ from app.ui.compare.question import PromptBox, exact_text
 from app.ui.compare.sampler import CompareSampler, labelled, sampler_fields
 from app.ui.compare.session import CompareSession
 from app.ui.compare.strength_slider import StrengthSlider
+from app.ui.platform.key_text import native_keys
 from app.ui.widget import theme
 from app.ui.widget.card import Disclosure
 from app.ui.widget.close_key import close_by_key
@@ -349,7 +350,8 @@ class ChatDialog(QDialog):
         self.prompt = ChatBox(self)
         self.prompt.setObjectName("chat.prompt")
         self.prompt.setAccessibleName("Message")
-        self.prompt.setPlaceholderText("Message (Return sends, Shift+Return begins a new line)")
+        sends, begins = native_keys("Return"), native_keys("Shift+Return")
+        self.prompt.setPlaceholderText(f"Message ({sends} sends, {begins} begins a new line)")
         self.prompt.setTabChangesFocus(True)
         self.prompt.setAcceptDrops(False)
         self.prompt.setFixedHeight(theme.line_px() * 3)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from PySide6.QtCore import QMimeData, Qt, Signal
-from PySide6.QtGui import QAction, QKeyEvent, QKeySequence, QTextOption
+from PySide6.QtGui import QAction, QKeyEvent, QTextOption
 from PySide6.QtWidgets import (
     QCheckBox,
     QFileDialog,
@@ -27,6 +27,7 @@ from app.core.problem import UnusableError
 from app.core.quantity import plural
 from app.ui.compare.answer_view import LONG_WORD
 from app.ui.compare.sampler import CompareSampler, labelled
+from app.ui.platform.key_text import MAIN_KEYS, native_keys, with_keys
 from app.ui.widget import theme
 from app.ui.widget.card import Disclosure
 from app.ui.widget.drop import DropCard
@@ -37,7 +38,6 @@ from app.ui.widget.sliced_work import SlicedWork
 PROMPTS_A_SLICE = 10  # prompts read between two events of the window
 SET_SUFFIX = ".jsonl"
 SET_FILTER = "Prompts, one JSON object a line (*.jsonl)"
-ASK_KEYS = QKeySequence("Ctrl+Return").toString(QKeySequence.SequenceFormat.NativeText)
 HELD_OUT = "The run's held-out questions"
 
 
@@ -198,7 +198,7 @@ class CompareQuestion(DropCard):
         self._ask.setVisible(not busy)
         self._stop.setVisible(busy)
         self._ask.setEnabled(not hindrance)
-        self._ask.setToolTip(hindrance or f"Ask every column ({ASK_KEYS})")
+        self._ask.setToolTip(hindrance or with_keys("Ask every column", MAIN_KEYS))
         count = len(self.prompt_set)
         self._ask.setText(f"Compare {plural(count, 'prompt')}" if count else "Compare")
         self._follow_up.setVisible(answered and not self.prompt_set)
@@ -234,7 +234,7 @@ class CompareQuestion(DropCard):
         self.prompt.setObjectName("compare.prompt")
         self.prompt.setAccessibleName("Prompt")
         self.prompt.setToolTip("What every column is asked")
-        self.prompt.setPlaceholderText(f"What do you want to ask? ({ASK_KEYS} asks every column)")
+        self.prompt.setPlaceholderText(f"What do you want to ask? ({native_keys(MAIN_KEYS)} asks every column)")
         self.prompt.setTabChangesFocus(True)
         self.prompt.setAcceptDrops(False)
         self.prompt.setFixedHeight(theme.SPACE * 8)

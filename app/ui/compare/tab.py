@@ -33,6 +33,7 @@ from app.ui.compare.sampler import labelled
 from app.ui.compare.session import CompareSession
 from app.ui.compare.vote_flow import VoteFlow
 from app.ui.form.path_editor import PathEditor
+from app.ui.platform.key_text import MAIN_KEYS
 from app.ui.widget import theme
 
 BASE_MODEL = FieldSpec(
@@ -468,8 +469,7 @@ class CompareTab(QWidget):
         self._figures.warned.connect(self.warned)
         self._figures.busy_changed.connect(self._on_figures)
         self._benchmarks.busy_changed.connect(self._on_benchmarks)
-        ask = QShortcut(QKeySequence("Ctrl+Return"), self)  # `ASK_KEYS`
-        ask.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        ask = QShortcut(QKeySequence(MAIN_KEYS), self)  # of the whole window, while the tab shows
         ask.activated.connect(self.compare)
 
 

@@ -32,6 +32,7 @@ from app.ui.edit.row_source import FEATURE_PATHS, RowSource, SourceRow
 from app.ui.edit.row_view import RowView, parse_row, pretty_row
 from app.ui.form.plain_editor import ChoiceBox
 from app.ui.form.store import OF_THE_DATA, ConfigStore
+from app.ui.platform.key_text import with_keys
 from app.ui.widget import theme
 from app.ui.widget.icon_button import IconButton
 
@@ -116,8 +117,8 @@ class DataEditPage(QWidget):
         for widget in (self.back_button, self._stretch, self.on_button, self.line_edit):
             row.addWidget(widget)
         row.addStretch(1)
-        self.undo_button = IconButton("ph.arrow-u-up-left", f"Undo ({_keys('Undo')})", self)
-        self.redo_button = IconButton("ph.arrow-u-up-right", f"Redo ({_keys('Redo')})", self)
+        self.undo_button = IconButton("ph.arrow-u-up-left", with_keys("Undo", QKeySequence.StandardKey.Undo), self)
+        self.redo_button = IconButton("ph.arrow-u-up-right", with_keys("Redo", QKeySequence.StandardKey.Redo), self)
         for button, name, act, key in (
             (self.undo_button, "edit.undo", self.undo, QKeySequence.StandardKey.Undo),
             (self.redo_button, "edit.redo", self.redo, QKeySequence.StandardKey.Redo),
@@ -388,6 +389,16 @@ class DataEditPage(QWidget):
             self.history.step().restore(row.line)
             self._edited()
 
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is an edit to take back."""
+        return self.history.can_undo
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether there is one that was taken back."""
+        return self.history.can_redo
+
     def undo(self) -> None:
         """Takes the last edit back."""
         self._settle()
@@ -503,10 +514,6 @@ class DataEditPage(QWidget):
         if not self.rows.rows:
             self._fill_files()
             self._open(1)
-
-
-def _keys(name: str) -> str:
-    return QKeySequence(QKeySequence.StandardKey[name]).toString(QKeySequence.SequenceFormat.NativeText)
 
 
 def _blank(value: Any) -> Any:

@@ -99,7 +99,7 @@ class ExampleView(QAbstractScrollArea):
         self.shows_edges = shown
         self.viewport().update()
 
-    def copy_text(self) -> None:
+    def copy(self) -> None:
         """Puts the whole text on the clipboard."""
         QGuiApplication.clipboard().setText(self.text)
 
@@ -276,13 +276,13 @@ class ExampleView(QAbstractScrollArea):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.matches(QKeySequence.StandardKey.Copy):
-            self.copy_text()
+            self.copy()
             return
         super().keyPressEvent(event)
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
         menu = QMenu(self)
-        menu.addAction("Copy the text").triggered.connect(self.copy_text)
+        menu.addAction("Copy the text").triggered.connect(self.copy)
         menu.exec(event.globalPos())
         menu.deleteLater()
 

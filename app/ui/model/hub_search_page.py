@@ -15,6 +15,7 @@ from app.core.system.setting import load_settings
 from app.ui.model.finder import ModelFinder
 from app.ui.model.hub_table import HERE, HubTable, HubTableView, KnownTable
 from app.ui.model.job_progress import JobProgress
+from app.ui.platform.key_text import with_keys
 from app.ui.widget import theme
 from app.ui.widget.elided_label import ElidedLabel
 from app.ui.worker.job import JobRunner
@@ -120,7 +121,7 @@ class HubSearchPage(QWidget):
         self.mlx_only.toggled.connect(self.search)
         self.search_button = QPushButton("Search", self)
         self.search_button.setObjectName("hub.search")
-        self.search_button.setToolTip("Ask the hub (Return)")
+        self.search_button.setToolTip(with_keys("Ask the hub", "Return"))
         self.search_button.setAutoDefault(False)
         self.search_button.clicked.connect(self.search)
         head = QHBoxLayout()

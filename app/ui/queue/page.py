@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import QPoint, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QAction, QHideEvent, QKeySequence, QShowEvent, QStandardItemModel
+from PySide6.QtGui import QAction, QHideEvent, QKeySequence, QShortcut, QShowEvent, QStandardItemModel
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
@@ -24,6 +24,7 @@ from app.core.quantity import plural
 from app.core.queue.queue import QueueEntry, queue_tally
 from app.core.queue.sleep import Sleeper
 from app.ui.form.plain_editor import ChoiceBox
+from app.ui.platform.key_text import MAIN_KEYS, with_keys
 from app.ui.queue.session import QueueSession
 from app.ui.queue.table import QueueTable, QueueView
 from app.ui.widget import theme
@@ -108,7 +109,7 @@ class QueuePage(QWidget):
             tip = "Nothing waits: add a setup first"
         self.button.setText(text)
         self.button.setAccessibleName(text)
-        self.button.setToolTip(tip)
+        self.button.setToolTip(tip if busy else with_keys(tip, MAIN_KEYS))
         self.button.setEnabled(busy or bool(state.waiting) or queue.is_interrupted)
         kind = "" if busy else "primary"
         if (self.button.property("kind") or "") != kind:
@@ -284,6 +285,7 @@ class QueuePage(QWidget):
         self.view.activated.connect(self.show_run.trigger)
         self.view.customContextMenuRequested.connect(self._on_menu)
         self.button.clicked.connect(self._on_button)
+        QShortcut(QKeySequence(MAIN_KEYS), self).activated.connect(self._on_key)
         self._when_done.edited.connect(self._queue.set_when_done)
 
     def _dress(self) -> None:
@@ -307,6 +309,11 @@ class QueuePage(QWidget):
             queue.pause()
         else:
             queue.start()
+
+    def _on_key(self) -> None:
+        """It starts what waits; pausing is no main thing of a page."""
+        if self.button.property("kind") == "primary":
+            self.button.click()
 
     def _on_menu(self, place: QPoint) -> None:
         if self.view.chosen():

@@ -26,10 +26,11 @@ from PySide6.QtWidgets import (
 )
 
 from app.core.run.history import Floats, RunHistory, Smoothed
+from app.ui.platform.key_text import with_keys
 from app.ui.run.chart_series import LOSS, Series, leading, meaning_of, series_label
 from app.ui.run.curve_view import AXES, CurveView
 from app.ui.widget import theme
-from app.ui.widget.plot import Plot
+from app.ui.widget.plot import Plot, whole_tip
 
 FRAME_MS = 33  # at most 30 repaints a second
 # What the curves are called beside their signs where there is little room, and where there is least.
@@ -134,7 +135,7 @@ class LossChart(QWidget):
         self._fill_button.blockSignals(True)
         self._fill_button.setChecked(filled)
         self._fill_button.blockSignals(False)
-        tip = "Back to the panel (Esc)" if filled else FILL_TIP
+        tip = with_keys("Back to the panel", "Esc") if filled else FILL_TIP
         self._fill_button.setToolTip(tip)
         self._fill_button.setAccessibleName(tip)
         self._show_icons()
@@ -250,7 +251,7 @@ class LossChart(QWidget):
         self._options = self._button("chart_options", "How the vertical axis is drawn")
         self._options.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self._options.setMenu(self._option_menu())
-        self._reset_button = self._button("chart_reset", "Show everything (after zooming or moving)")
+        self._reset_button = self._button("chart_reset", whole_tip())
         self._reset_button.clicked.connect(self.reset_view)
         self._export_button = self._button("chart_export", "Save the chart as PNG, SVG or CSV")
         self._export_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)

@@ -27,7 +27,7 @@ from app.ui.run.curve_view import CurveView
 from app.ui.runs.table import DOT, dot
 from app.ui.widget import theme
 from app.ui.widget.icon_button import IconButton
-from app.ui.widget.plot import Plot
+from app.ui.widget.plot import Plot, whole_tip
 from app.ui.widget.sliced_work import SlicedWork
 
 LEGEND_WIDTH = 168  # px, at least
@@ -146,7 +146,7 @@ class RunOverlay(QWidget):
         self._forgot.setObjectName("overlay_forgot")
         self._forgot.setToolTip("Draw what was forgotten too: the rise of the loss on neutral text, as squares")
         self._forgot.toggled.connect(self._on_view)
-        self._reset = IconButton("ph.magnifying-glass-minus", "Show everything (after zooming or moving)", self)
+        self._reset = IconButton("ph.magnifying-glass-minus", whole_tip(), self)
         self._reset.setObjectName("overlay_reset")
         self._reset.clicked.connect(self.reset_view)
         self._legend = QListWidget(self)

@@ -29,6 +29,7 @@ from app.core.run.note import NAME_LENGTH, RunNote, load_note, save_note
 from app.core.run.report import STATE_WORDS
 from app.core.run.summary import STATES, RunSummary
 from app.core.system.setting import load_settings, save_settings
+from app.ui.platform.key_text import with_keys
 from app.ui.runs.action_bar import RunActionBar
 from app.ui.runs.column import NAME_COLUMN
 from app.ui.runs.selected_runs import SelectedRuns
@@ -257,7 +258,7 @@ class RunsTab(QWidget):
         self._search.setObjectName("runs.search")
         self._search.setAccessibleName("Search runs")
         self._search.setPlaceholderText("Search names, models, data, tags, notes")
-        self._search.setToolTip("Runs that hold every word are shown (Ctrl+F)")
+        self._search.setToolTip(with_keys("Runs that hold every word are shown", QKeySequence.StandardKey.Find))
         self._search.setClearButtonEnabled(True)
         self._search_icon = QAction(self)
         self._search.addAction(self._search_icon, QLineEdit.ActionPosition.LeadingPosition)

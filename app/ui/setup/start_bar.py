@@ -13,6 +13,7 @@ from app.core.problem import Problem, Severity
 from app.core.quantity import plural
 from app.core.setup.recommendation import SCALE_PATH
 from app.core.system.setting import load_settings
+from app.ui.platform.key_text import MAIN_KEYS, with_keys
 from app.ui.target.alpha import scale_name
 from app.ui.widget import theme
 from app.ui.widget.flow import Flow
@@ -36,7 +37,7 @@ class StartBar(QFrame):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("start_bar")
-        self._sentence = self._keys = ""
+        self._sentence = ""
         self._running = self._checking = False
         self._problems: Sequence[Problem] = ()
         self._build()
@@ -51,11 +52,6 @@ class StartBar(QFrame):
     def set_problems(self, problems: Sequence[Problem]) -> None:
         """All problems; the errors hold back Start and are named."""
         self._problems = problems
-        self._show()
-
-    def set_keys(self, keys: str) -> None:
-        """The shortcut of Start, as people read it, for its tool tip."""
-        self._keys = f"({keys})"
         self._show()
 
     def set_running(self, running: bool) -> None:
@@ -138,7 +134,7 @@ class StartBar(QFrame):
         why_not = "\n".join(p.sentence() for p in errors)
         if self._checking:
             why_not = "The model and the data are still being read"
-        self.button.setToolTip(why_not or f"Start the run in a worker of its own {self._keys}".strip())
+        self.button.setToolTip(why_not or with_keys("Start the run in a worker of its own", MAIN_KEYS))
         self.remote_button.setToolTip(
             why_not or "Choose where: a machine by ssh, or a service with GPUs; what it costs is said first"
         )

@@ -14,6 +14,7 @@ from PySide6.QtCore import QEvent, QPointF, Qt, Signal
 from PySide6.QtGui import QColor, QNativeGestureEvent, QPaintEvent, QPen, QWheelEvent
 from PySide6.QtWidgets import QWidget
 
+from app.ui.platform.key_text import zoom_key
 from app.ui.widget import theme
 
 PlotValues = npt.NDArray[np.float64]
@@ -149,6 +150,11 @@ class Plot(pg.PlotWidget):
             axis.setTextPen(pg.mkPen(c.muted))
             axis.setTickFont(theme.ui_font(-2))
             axis.label.setFont(theme.ui_font(-1))
+
+
+def whole_tip() -> str:
+    """What the button says that ends a zoom, with how one zooms."""
+    return f"Show everything (zoom: {zoom_key()} and the wheel, or a pinch)"
 
 
 def fitted_ranges(curves: Sequence[Curve], *, without_spike: bool = False) -> tuple[Range | None, Range | None]:

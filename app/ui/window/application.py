@@ -22,6 +22,7 @@ from app.core.system.leftover import sweep_all
 from app.core.system.resource import resource
 from app.ui.form.store import ConfigStore, form_store
 from app.ui.method.choice import enhanced_store
+from app.ui.platform.window_order import bring_to_front
 from app.ui.run.session import RunSession
 from app.ui.widget import theme
 from app.ui.widget.message_bar import MessageBar, Notice
@@ -138,7 +139,7 @@ def run_window(files: list[str]) -> int:
 
 def _ask_again(window: MainWindow, files: list[str]) -> None:
     """A later launch: the window comes to the front, with what that was given."""
-    window.come_to_front()
+    bring_to_front(window)
     window.user_actions.take_files(files)
 
 

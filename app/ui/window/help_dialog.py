@@ -8,7 +8,7 @@ from functools import cache
 from html import escape
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtGui import QAction
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
@@ -30,6 +30,7 @@ from app.core.config.field import FieldSpec
 from app.core.config.spec import field_specs
 from app.core.method.method import Method
 from app.core.method.table import METHODS
+from app.ui.platform.key_text import native_keys
 from app.ui.widget import theme
 from app.ui.widget.close_key import close_by_key
 
@@ -200,8 +201,7 @@ def _actions(menu: QMenu) -> Iterator[QAction]:
 
 def _shortcut_row(action: QAction) -> tuple[str, str]:
     text, _, told = action.text().partition("\t")
-    native = QKeySequence.SequenceFormat.NativeText
-    keys = " or ".join(keys.toString(native) for keys in action.shortcuts()) or told
+    keys = " or ".join(map(native_keys, action.shortcuts())) or told
     return text.replace("&", "").removesuffix("…"), keys
 
 

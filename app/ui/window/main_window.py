@@ -27,6 +27,7 @@ from app.ui.bundle.remote_actions import RemoteActions
 from app.ui.compare.answerer import Answerer
 from app.ui.form.field import Field
 from app.ui.form.store import ConfigStore
+from app.ui.menu.window_menu import WindowMenu
 from app.ui.method.choice import baseline
 from app.ui.platform.message_box import message_box
 from app.ui.run.filled_chart import FilledChart
@@ -46,7 +47,6 @@ from app.ui.window.appearance import Appearance
 from app.ui.window.drop_target import DropTarget
 from app.ui.window.export_actions import ExportActions
 from app.ui.window.kept_view import KeptView
-from app.ui.window.menu import NATIVE, WindowMenu
 from app.ui.window.panel_fold import PanelFold, PanelSplitter
 from app.ui.window.queue_actions import QueueActions
 from app.ui.window.status_line import StatusLine
@@ -98,6 +98,7 @@ class MainWindow(QMainWindow):
         self.remote_actions = RemoteActions(session, self)
         self.menu = WindowMenu(self, list(self._tabs))
         self.menu.set_theme(appearance.choice)
+        self.menu.editing.set_form(self._shown_form)
         self.drop_target = DropTarget(self)
         self.status_line = StatusLine(session, self)
         self.setStatusBar(self.status_line)
@@ -202,7 +203,6 @@ class MainWindow(QMainWindow):
 
     def _connect_form(self, tab: ConfigTab) -> None:
         tab.start_requested.connect(self.user_actions.start)
-        tab.start_bar.set_keys(self.menu.start.shortcut().toString(NATIVE))
         tab.queue_requested.connect(self.user_actions.enqueue)
         tab.remote_requested.connect(self.user_actions.run_on)
         tab.sweep_requested.connect(self.queue_actions.ask_sweep)
@@ -218,10 +218,7 @@ class MainWindow(QMainWindow):
             (menu.open_run, self.ask_open_run),
             (menu.get_model, self.setup_tab.model_panel.get_model),
             (menu.reset, self.forms.reset),
-            (menu.undo, self._undo),
-            (menu.redo, self._redo),
             (menu.settings, self.show_settings),
-            (menu.close, self.close),
             (menu.quit, self.close),
             (menu.start, self.user_actions.start),
             (menu.run_on, self.user_actions.run_on),
@@ -245,28 +242,15 @@ class MainWindow(QMainWindow):
             (menu.about, self.show_about),
         ):
             action.triggered.connect(act)
-        menu.edit.aboutToShow.connect(self._show_undo)
-        menu.edit.aboutToHide.connect(self._allow_undo)
         menu.theme_chosen.connect(self.appearance.choose)
         menu.tab_chosen.connect(self.tab_bar.setCurrentIndex)
         menu.recent_config.connect(self.forms.open_config)
         menu.recent_run.connect(self.user_actions.open_run)
 
-    def _undo(self) -> None:
-        """Takes the last change of the form in use back, and shows the form."""
-        self.forms.store.undo()
-
-    def _redo(self) -> None:
-        self.forms.store.redo()
-
-    def _allow_undo(self) -> None:
-        """While the menu is closed the keys count, and what can be undone is found when they are pressed."""
-        self.menu.undo.setEnabled(True)
-        self.menu.redo.setEnabled(True)
-
-    def _show_undo(self) -> None:
-        self.menu.undo.setEnabled(self.forms.store.can_undo)
-        self.menu.redo.setEnabled(self.forms.store.can_redo)
+    def _shown_form(self) -> ConfigStore | None:
+        """The form whose steps are undone: what is not seen is not changed."""
+        on_form = self._pages.currentIndex() in (list(self._tabs).index(name) for name in (SETUP_TAB, ENHANCED_TAB))
+        return self.forms.store if on_form else None
 
     # -- what is shown ----------------------------------------------------------------------------------------
 
@@ -350,6 +334,7 @@ class MainWindow(QMainWindow):
             self._made_compare_tab()
         elif name == RUNS_TAB:
             self.runs_tab.refresh()
+        self.menu.set_on_form(name in (SETUP_TAB, ENHANCED_TAB))
         self._pages.setCurrentIndex(index)
 
     def _show_setup(self, path: str) -> None:
@@ -432,14 +417,6 @@ class MainWindow(QMainWindow):
         chosen = QFileDialog.getExistingDirectory(self, "Open a run", str(runs_dir()))
         if chosen:
             self.user_actions.open_run(Path(chosen))
-
-    def come_to_front(self) -> None:
-        """Shows the window before all others: it was asked for again."""
-        if self.isMinimized():
-            self.showNormal()
-        self.show()
-        self.raise_()
-        self.activateWindow()
 
     def reveal_run(self) -> None:
         """Shows the run's folder in the system's file manager."""

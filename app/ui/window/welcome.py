@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 
 from app.core.run.folder import find_runs
 from app.core.system.setting import load_settings, save_settings
+from app.ui.platform.key_text import with_keys
 from app.ui.run.session import RunSession
 from app.ui.setup.setup_tab import SetupTab
 from app.ui.widget import theme
@@ -88,7 +89,7 @@ class WelcomePage(QWidget):
         )
         self.close_button = QPushButton("Skip to the form", column)
         self.close_button.setObjectName("welcome.close")
-        self.close_button.setToolTip("Closes this page for good (Esc)")
+        self.close_button.setToolTip(with_keys("Closes this page for good", "Esc"))
         theme.set_role(self.close_button, kind="link")
         self.close_button.clicked.connect(self.closed)
         foot = QHBoxLayout()

@@ -9,7 +9,7 @@ import pytest
 from PySide6.QtCore import Qt, QUrl
 from PySide6.QtGui import QAction, QFileOpenEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QMessageBox, QPushButton, QToolButton, QWidget
+from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QMenu, QMessageBox, QPushButton, QToolButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.core.config.train_config import TrainConfig
@@ -25,6 +25,7 @@ from app.core.setup.trial import trial_config
 from app.core.system.setting import load_settings
 from app.ui.bundle.dialog import BundleDialog
 from app.ui.form.store import ConfigStore, form_store
+from app.ui.platform.key_text import MAIN_KEYS, native_keys
 from app.ui.replica.dialog import HostsDialog
 from app.ui.run.session import RunSession, RunState
 from app.ui.widget import theme
@@ -272,14 +273,83 @@ def test_the_edit_menu_acts_on_the_focused_field(window: MainWindow) -> None:
     name = next(box for box in window.findChildren(QLineEdit) if box.isEnabled() and box.isVisible())
     name.setFocus()
     name.setText("a word")
-    window.menu.edit.aboutToShow.emit()
     for which in ("edit.selectAll", "edit.copy"):
+        window.menu.edit.aboutToShow.emit()
         assert action(window, which).isEnabled()
         action(window, which).trigger()
     assert QApplication.clipboard().text() == "a word"
     window.tab_bar.setFocus()
     window.menu.edit.aboutToShow.emit()
     assert not action(window, "edit.copy").isEnabled()
+
+
+def test_every_entry_of_edit_has_its_words_keys_and_role(window: MainWindow) -> None:
+    window.tab_bar.setFocus()
+    window.store.set("seed", 7)
+    window.show_tab("Runs")
+    window.menu.edit.aboutToShow.emit()
+    assert not action(window, "edit.undo").isEnabled()  # what is not seen is not changed
+    window.show_tab("Setup")
+    window.tab_bar.setFocus()
+    window.menu.edit.aboutToShow.emit()
+    assert action(window, "edit.undo").isEnabled()
+    for name in ("cut", "copy", "paste", "delete", "selectAll"):
+        assert not action(window, f"edit.{name}").isEnabled()
+    window.menu.edit.aboutToHide.emit()
+    keys = {one.text(): one.shortcut().toString() for one in window.menu.edit.actions() if one.text()}
+    assert keys == {
+        "Undo": "Ctrl+Z", "Redo": "Ctrl+Shift+Z", "Cut": "Ctrl+X", "Copy": "Ctrl+C", "Paste": "Ctrl+V",
+        "Delete": "", "Select All": "Ctrl+A",
+    }  # fmt: skip
+
+
+def test_the_roles_of_a_mac_s_program_menu(window: MainWindow) -> None:
+    menus = [menu for top in window.menuBar().actions() if isinstance(menu := top.menu(), QMenu)]
+    found = {one.objectName(): one.menuRole() for menu in menus for one in menu.actions() if one.objectName()}
+    role = QAction.MenuRole
+    words = dict.fromkeys(
+        (f"edit.{name}" for name in ("cut", "copy", "paste", "selectAll")), role.TextHeuristicRole
+    )
+    assert {name: what for name, what in found.items() if what != role.NoRole} == words | {
+        "help.about": role.AboutRole, "file.settings": role.PreferencesRole, "file.quit": role.QuitRole,
+    }  # fmt: skip
+
+
+def test_the_window_menu_minimizes_zooms_and_brings_back(window: MainWindow, qtbot: QtBot) -> None:
+    assert action(window, "window.minimize").shortcut().toString() == "Ctrl+M"
+    action(window, "window.zoom").trigger()
+    assert window.isMaximized()
+    action(window, "window.zoom").trigger()
+    assert not window.isMaximized()
+    action(window, "window.minimize").trigger()
+    assert window.isMinimized()
+    action(window, "window.front").trigger()
+    assert not window.isMinimized()
+    window.show_help()
+    dialog = child(window, QWidget, "help_dialog")
+    qtbot.waitUntil(dialog.isActiveWindow)
+    action(window, "file.close").trigger()  # that with the keyboard, not this one behind it
+    qtbot.waitUntil(lambda: window.findChild(QWidget, "help_dialog") is None)
+    assert window.isVisible()
+
+
+def test_the_main_key_is_that_of_the_page(window: MainWindow, monkeypatch: pytest.MonkeyPatch) -> None:
+    start, asked = action(window, "run.start"), []
+    start.triggered.connect(lambda: asked.append("start"))
+    control = Qt.KeyboardModifier.ControlModifier
+    for tab in ("Setup", "Enhanced Setup"):
+        window.show_tab(tab)
+        window.tab_bar.setFocus()
+        QTest.keyClick(window, Qt.Key.Key_Return, control)
+        assert native_keys(MAIN_KEYS) in [native_keys(keys) for keys in start.shortcuts()]
+    assert asked == ["start", "start"]
+    window.show_tab("Compare")
+    monkeypatch.setattr(type(window.compare_tab), "compare", lambda _tab: asked.append("compare"))
+    window.tab_bar.setFocus()
+    assert [keys.toString() for keys in start.shortcuts()] == ["Ctrl+R"]
+    QTest.keyClick(window, Qt.Key.Key_Return, control)
+    QTest.keyClick(window, Qt.Key.Key_R, control)
+    assert asked == ["start", "start", "compare", "start"]
 
 
 # -- runs ----------------------------------------------------------------------------------------------------
