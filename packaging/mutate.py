@@ -24,13 +24,14 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NoReturn
 
 from dev import test_environment
 
@@ -50,6 +51,7 @@ LOOKS = re.compile(
     r"(set(Contents|Spacing|Fixed|Minimum|Maximum|Column|Row|Horizontal|Vertical|Size|Frame|Alignment|Object)"
     r"|add(Spacing|Stretch)|resize)\w*"
 )
+ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Outcome = Literal["caught", "survived", "out of time"]
 
@@ -335,6 +337,9 @@ class MutationTests:
         self._root, self._limit_s = root, limit_s
         self._map = TestMap(root)
         self._free: queue.Queue[Path] = queue.Queue()
+        self._lock = threading.Lock()
+        self._groups: set[int] = set()  # of processes that run now
+        self._is_stopped = False
         for copy in copies:
             copy_tree(root, copy)
             self._free.put(copy)
@@ -358,23 +363,41 @@ class MutationTests:
         words += [f"--timeout={HANGING_S}", f"--basetemp={copy / 'temporary'}", *tests]
         environment = dict(os.environ, **test_environment(), PYTHONPATH=str(copy), PYTHONDONTWRITEBYTECODE="1")
         environment["LUTHIER_MUTATION"] = "1"
-        process = subprocess.Popen(
-            [sys.executable, *words],
-            cwd=copy,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        with self._lock:
+            if self._is_stopped:
+                return "out of time"
+            process = subprocess.Popen(
+                [sys.executable, *words],
+                cwd=copy,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            self._groups.add(process.pid)
         try:
             return "survived" if process.wait(self._limit_s) == 0 else "caught"
         except subprocess.TimeoutExpired:
             return "out of time"
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)  # workers of its own too
+            with self._lock:
+                self._groups.remove(process.pid)
+                _kill_group(process.pid)
             process.wait()
+
+    def stop(self) -> None:
+        """Ends the tests that run now, with what they started; none begins any more."""
+        with self._lock:
+            self._is_stopped = True
+            for group in self._groups:
+                _kill_group(group)
+
+
+def _kill_group(number: int) -> None:
+    """Workers of its own too."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(number, signal.SIGKILL)
 
 
 def copy_tree(root: Path, copy: Path) -> None:
@@ -384,6 +407,13 @@ def copy_tree(root: Path, copy: Path) -> None:
         if name and (root / name).is_file():
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(root / name, copy / name)
+
+
+def _end(number: int, _: object) -> NoReturn:
+    """Unwinds what runs, so that neither tests nor copies are left behind; once, for all who ask."""
+    for each in ENDS:
+        signal.signal(each, signal.SIG_IGN)
+    raise SystemExit(128 + number)
 
 
 def main() -> int:
@@ -407,14 +437,20 @@ def main() -> int:
     if asked.list:
         print(*found, sep="\n")
         return 0
+    for each in ENDS:
+        if signal.getsignal(each) is not signal.SIG_IGN:  # as nohup has it
+            signal.signal(each, _end)
     with tempfile.TemporaryDirectory(prefix="luthier-mutations-") as folder:
         tests = MutationTests(ROOT, [Path(folder, str(number)) for number in range(asked.jobs)], asked.seconds)
         counts: Counter[Outcome] = Counter()
         with ThreadPoolExecutor(asked.jobs) as pool:
-            for one, outcome in zip(found, pool.map(tests.run, found), strict=True):
-                counts[outcome] += 1
-                if outcome != "caught":
-                    print(f"{outcome}: {one}", flush=True)
+            try:
+                for one, outcome in zip(found, pool.map(tests.run, found), strict=True):
+                    counts[outcome] += 1
+                    if outcome != "caught":
+                        print(f"{outcome}: {one}", flush=True)
+            finally:
+                tests.stop()
     remain = f"{counts['survived']} survived, {counts['out of time']} out of time"
     print(f"{counts['caught']} of {len(found)} caught; {remain}")
     return int(counts["caught"] < len(found))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import signal
 import subprocess
 import sys
 from functools import cache
@@ -99,6 +101,26 @@ from app.core import size
 def test_it():
     assert (size.larger(1, 2), size.larger(2, 1)) == (2, 2)
 """
+OF_ANOTHER_TREE = """
+import sys
+sys.path.insert(0, "packaging")
+from pathlib import Path
+import mutate
+mutate.ROOT = Path(sys.argv.pop(1))
+sys.exit(mutate.main())
+"""
+HANGING = """
+import os
+import subprocess
+from app.core import size
+
+def test_it():
+    with open("SAID", "w") as said:
+        child = subprocess.Popen(["sleep", "600"], stdout=said)
+        said.write(f"{os.getpid()} {child.pid}\\n")
+        said.flush()
+        child.wait()
+"""
 BOX = """
 from app.core.size import larger
 
@@ -174,3 +196,26 @@ def test_what_no_test_notices_survives_and_the_tree_stays_as_it_was(
     assert outcomes == {"> → >=": "survived", "returns None instead of b": "caught", "+ → -": "survived"}
     for place in (tree, copy):
         assert "return 1 + 1" in (place / "app/core/size.py").read_text()
+
+
+@pytest.mark.timeout(120)  # a tool that fails at once writes nothing, and reading waits for it
+@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
+def test_told_to_end_it_leaves_no_test_and_no_copy_behind(
+    told: signal.Signals, tree: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The test of the mutation says through a pipe which processes there are, and would wait for ever."""
+    place = tmp_path_factory.mktemp("place")
+    os.mkfifo(place / "said")
+    (tree / "tests/core/test_size.py").write_text(HANGING.replace("SAID", str(place / "said")))
+    tool = subprocess.Popen(
+        [sys.executable, "-c", OF_ANOTHER_TREE, str(tree), "app/core/size.py", "--sample", "1"], cwd=ROOT,
+        env=os.environ | {"TMPDIR": str(place)}, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    with (place / "said").open() as said:
+        processes = [int(word) for word in said.readline().split()]
+        assert len(processes) == 2
+        tool.send_signal(told)
+        assert tool.wait(60) == 128 + told
+        assert said.read() == ""  # whoever could write there is gone
+    assert [path.name for path in place.iterdir()] == ["said"]
+    assert (tree / "app/core/size.py").read_text() == SIZE
