@@ -377,6 +377,8 @@ def test_environment() -> "dict[str, str]":
     environment["MLX_ENABLE_TF32"] = "0"
     # Threads of OpenBLAS wait by spinning: more of them than cores, and each process takes the cores of the others.
     environment["OPENBLAS_NUM_THREADS"] = "1"
+    # Hundreds of workers start: none compiles again what another has, nor lists what transformers has.
+    environment["PYTHONDONTWRITEBYTECODE"] = ""
     if sys.platform == "linux":
         sys.path.insert(0, str(ROOT))
         from app.core.protocol.program import fast_arithmetic  # which needs a newer Python than this file

@@ -25,6 +25,7 @@ from app.core.system.leftover import sweep, sweep_all
 from app.worker.process.channel import Channel
 from app.worker.process.failure import told_failure
 from app.worker.process.hello import hello
+from app.worker.process.module_list import keep_module_list
 from app.worker.process.orphan import end_when_orphaned
 
 # `task(channel, job_dir, job)`, each with the job of its own name: `JOBS` says which.
@@ -62,6 +63,7 @@ TASKS = {
 def run_worker(job_dir: Path) -> int:
     """Runs the job in ``job_dir``; exit code 0 done, 1 failed, 2 unusable arguments, config or data."""
     channel = Channel.claim()
+    keep_module_list()
     try:
         job = read_job(job_dir)
     except (OSError, RefusedError) as error:
