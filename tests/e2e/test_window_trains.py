@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
-import signal
+import random
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from filelock import FileLock
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QPushButton, QToolButton
@@ -21,11 +19,11 @@ from app.core.config.train_config import TrainConfig
 from app.core.model.adapter_file import ADAPTER_FILE
 from app.core.protocol import event
 from app.core.protocol.event import read_events
-from app.core.run.folder import RunDir, run_state
+from app.core.run.folder import run_state
 from app.core.run.history import RunHistory
-from app.core.setup.config_file import save_config
 from app.ui.run.session import RunSession, RunState
 from app.ui.window.main_window import MainWindow
+from tests.faults.away import left_alone
 from tests.ui.child import child
 from tests.ui.dragging import drop
 from tests.worker.tiny_model import write_data, write_model
@@ -33,7 +31,6 @@ from tests.worker.tiny_model import write_data, write_model
 pytestmark = pytest.mark.slow
 
 START_MS = 60_000  # two worker processes import MLX before the first iteration
-HERE = Path(__file__).resolve().parent
 LONG = {
     "epochs": None,
     "iters": 100_000,
@@ -197,29 +194,8 @@ def test_a_run_that_is_paused_leaves_the_memory_and_goes_on_to_the_last_bit(
     assert session.history.losses.tolist() == undisturbed
 
 
-def test_a_killed_window_leaves_the_run_whole(home: Path, tmp_path: Path, model: Path, data: Path) -> None:
-    config = tmp_path / "config.yaml"
-    save_config(TrainConfig(model=str(model), data=str(data)).with_values(LONG), config)
-    process = subprocess.Popen(
-        [sys.executable, str(HERE / "window_process.py"), str(config)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env=os.environ | {"LUTHIER_HOME": str(home)},
-    )
-    assert process.stdout is not None
-    with process, process.stdout:
-        run = RunDir(Path(process.stdout.readline().strip()))
-        reported = [int(process.stdout.readline()) for _ in range(3)]
-        assert run.is_running()
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    with FileLock(run.path / ".lock", timeout=60):  # the worker holds it until it has saved and ended
-        pass
-    events = read_events(run.events)
-    assert isinstance(events[-1], event.Finished)
-    assert events[-1].reason == "stopped"
-    assert (events[-1].iteration or 0) >= reported[-1]
-    assert run_state(run, events) == "stopped"
-    assert all(json.loads(line) for line in run.events.read_text().splitlines())
-    assert loads(run.adapters, model)
+def test_a_run_whose_window_is_gone_is_found_again(tmp_path: Path, model: Path, data: Path) -> None:
+    """A window is killed, the next closed with *Keep training*, a command line let go: nothing is lost."""
+    config = TrainConfig(model=str(model), data=str(data)).with_values(LONG)
+    found = left_alone(config, tmp_path, 2, random.Random(4))
+    assert (found.times, found.is_as_promised) == (2, True), found.row()

@@ -8,15 +8,16 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from app.core.config.train_config import TrainConfig
-from tests.faults import disk, kill, other
+from tests.faults import away, disk, kill, other
 from tests.faults.trained import HEAD, Outcome, undisturbed, written
 from tests.worker.tiny_model import write_data, write_model
 
 KILLS = 200
+WINDOWS = 50
 
 
 def config_of(model: Path, data: Path, **more: object) -> TrainConfig:
@@ -37,11 +38,14 @@ def outcomes(folder: Path, kills: int, seed: int, only: str, short: bool) -> Ite
     model, data = write_model(folder / "model", layers=1), write_data(folder / "data")
     whole = undisturbed(config_of(model, data), folder / "whole")
     writes = written(whole.config, folder / "counted")
-    for name, made in (
+    long = config_of(model, data, iters=100_000, steps_per_eval=100, save_every=1000)
+    kinds: tuple[tuple[str, Callable[[], Iterable[Outcome]]], ...] = (
         ("kill", lambda: kill.kills(whole, writes, folder, kills, chance)),
         ("disk", lambda: disk.disks(whole, folder, writes, short=short)),
         ("other", lambda: other.others(whole, folder, chance, short=short)),
-    ):
+        ("away", lambda: [away.left_alone(long, folder / "away", 3 if short else WINDOWS, chance)]),
+    )
+    for name, made in kinds:
         if not only or name in only:
             yield from made()
 

@@ -44,6 +44,9 @@ class FakeWorker(QObject):
     def close_input(self) -> None:
         self.commands.append(EndOfInput())
 
+    def let_go(self) -> None:
+        self.is_running = False
+
     def wait(self, _milliseconds: int) -> bool:
         return True
 

@@ -1,1 +1,1 @@
-"""Setups trained one after the other: the queue, sweeps, and sleep."""
+"""Setups trained one after the other: the queue, and sweeps."""

@@ -406,7 +406,10 @@ def _waiting_again(one: QueueEntry) -> QueueEntry:
 
 
 def _recovered(one: QueueEntry) -> QueueEntry:
-    """What became of an entry that was being trained when its process died; the run's events tell."""
+    """What became of an entry that was being trained when its process died; the run's events tell. One whose worker
+    went on without it is as it was."""
+    if one.run and RunDir(Path(one.run)).is_running():
+        return one
     state, message = ended_state(RunDir(Path(one.run))) if one.run else ("waiting", "")
     return one.model_copy(update={"state": state, "message": message})
 

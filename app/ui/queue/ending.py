@@ -16,8 +16,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.core.power.sleep import Sleeper, find_sleeper
 from app.core.queue.queue import QueueTally
-from app.core.queue.sleep import Sleeper, find_sleeper
 from app.ui.queue.session import QueueSession
 from app.ui.widget import theme
 from app.ui.widget.close_key import close_by_key

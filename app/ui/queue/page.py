@@ -19,10 +19,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.core.power.sleep import Sleeper
 from app.core.problem import UnusableError
 from app.core.quantity import plural
 from app.core.queue.queue import QueueEntry, queue_tally
-from app.core.queue.sleep import Sleeper
 from app.ui.form.plain_editor import ChoiceBox
 from app.ui.platform.key_text import MAIN_KEYS, with_keys
 from app.ui.queue.session import QueueSession

@@ -205,9 +205,15 @@ class QueueSession(QObject):
     def offer(self) -> None:
         """Says at the start of the window that the queue was interrupted; it never goes on by itself."""
         if self.is_interrupted:
-            waits = len(self.state.waiting) + (self.state.running is not None)
+            running = self.state.running
+            trains = running is not None and bool(running.run) and RunDir(Path(running.run)).is_running()
+            waits = len(self.state.waiting) + (running is not None and not trains)
+            if running is not None and trains and not waits:
+                return
             said = f"The queue was interrupted: {plural(waits, 'run')} {'waits' if waits == 1 else 'wait'}."
-            if self.state.running is not None:
+            if running is not None and trains:
+                said += f" {running.name} went on; they follow when it has ended, if the queue goes on."
+            elif self.state.running is not None:
                 said += f" {self.state.running.name} goes on where it stopped."
             self.told.emit(Notice(said, "warning", "Go on", self.start))
 
@@ -285,7 +291,14 @@ class QueueSession(QObject):
     def _on_session(self) -> None:
         """A run of the list that is resumed by hand counts as what it is."""
         run = self._session.run
-        if self._session.state is not RunState.PREPARING or run is None or self._current or self._elsewhere:
+        if run is None or self._current or self._elsewhere:
+            return
+        if self._session.is_attached:  # it went on without a window: its end is the entry's
+            mine = next((one for one in self.state.entries if one.run == str(run.path)), None)
+            if mine is not None and mine.state == "running":
+                self._current, self._run = mine.id, run.path
+            return
+        if self._session.state is not RunState.PREPARING:
             return
         ours = [one for one in self.state.entries if one.run == str(run.path) and one.state != "running"]
         if ours:

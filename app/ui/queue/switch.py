@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QTabBar, QVBoxLayout, QWidget
 
-from app.core.queue.sleep import Sleeper
+from app.core.power.sleep import Sleeper
 from app.ui.queue.page import QueuePage
 from app.ui.queue.session import QueueSession
 from app.ui.queue.sweep_page import SweepPage

@@ -1,6 +1,8 @@
-"""The question before a run is stopped of which nothing has been saved yet."""
+"""The questions before a run is stopped: of which nothing has been saved yet, or whose window is closed."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 from PySide6.QtWidgets import QMessageBox, QWidget
 
@@ -42,3 +44,41 @@ def stop_run(session: RunSession, parent: QWidget) -> None:
     box.destroyed.connect(lambda: session.state_changed.disconnect(on_state))
     box.finished.connect(on_finished)
     box.open()
+
+
+# What becomes of a run whose window closes; in some states it is called otherwise.
+KEEP = "Keep training"
+KEEPS = {
+    RunState.PAUSED: "Leave it paused",
+    RunState.PAUSING: "Leave it paused",
+    RunState.STOPPING: "Quit, it saves alone",
+    RunState.PARKING: "Quit, it saves alone",
+}
+
+
+def ask_leaving(session: RunSession, parent: QWidget, *, is_leaving: bool) -> Literal["keep", "stop", "stay"]:
+    """Asks what becomes of the live run when the window closes; ``is_leaving`` once it was asked to stop."""
+    saving = session.state in (RunState.STOPPING, RunState.PARKING)
+    box = message_box(parent)
+    box.setObjectName("leave_question")
+    if saving:
+        box.setText("The run is still being saved.")
+        box.setInformativeText("It saves to its end, with the window or without.")
+    else:
+        box.setText("A run is paused." if session.state in KEEPS else "A run is training.")
+        box.setInformativeText(
+            "It can go on without the window: the next start of Luthier shows it with all that happened, "
+            "and “luthier attach” shows it in a terminal.\n\n"
+            "Stopped, it ends after the iteration in progress and saves all, so that you can resume it later."
+        )
+    keep = box.addButton(KEEPS.get(session.state, KEEP), QMessageBox.ButtonRole.AcceptRole)
+    stop = None if saving else box.addButton("Stop and save", QMessageBox.ButtonRole.DestructiveRole)
+    stay = box.addButton("Keep waiting" if is_leaving else "Cancel", QMessageBox.ButtonRole.RejectRole)
+    box.setDefaultButton(stay if is_leaving else keep)
+    box.setEscapeButton(stay)
+    box.exec()
+    clicked = box.clickedButton()
+    box.deleteLater()
+    if clicked is keep:
+        return "keep"
+    return "stop" if stop is not None and clicked is stop else "stay"

@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING, BinaryIO
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.core.config.train_config import TrainConfig
+from app.core.live.door import listener_of
 from app.core.model.adapter_file import has_adapter_file
 from app.core.problem import UnusableError
 from app.core.protocol import event
 from app.core.protocol.command import Command, Park, Pause, Resume, Stop
 from app.core.protocol.event import Event, recorded_event
-from app.core.protocol.job import TrainJob, write_job
+from app.core.protocol.job import TrainJob, read_job, write_job
+from app.core.protocol.wire import RefusedError
 from app.core.replica.hostfile import RUN_HOSTS, Hostfile, save_hostfile
 from app.core.run.folder import RunDir, create_run
 from app.core.setup.config_file import load_config
+from app.ui.worker.attached import AttachedWorker
 from app.ui.worker.process import WorkerOutcome, WorkerProcess
 
 if TYPE_CHECKING:
@@ -47,7 +50,7 @@ class RunState(StrEnum):
     FAILED = "failed"
     CRASHED = "crashed"
     NEW = "new"  # a folder in which nothing happened yet
-    ELSEWHERE = "elsewhere"  # trained by another process
+    ELSEWHERE = "elsewhere"  # trained on another machine, or by a process that hears nobody else
 
 
 LIVE = (
@@ -89,7 +92,8 @@ class RunSession(QObject):
         self.phase = ""
         self.problem = ""
         self._state = RunState.NONE
-        self._worker: WorkerProcess | None = None
+        self._worker: WorkerProcess | AttachedWorker | None = None
+        self._heard_as = RunState.PREPARING  # what the run's worker does, by what it said
         self._file: BinaryIO | None = None
         self._resume_job: TrainJob | None = None
         self.asked_end: int | None = None  # up to where the last resume was asked to go, if it said so
@@ -115,8 +119,27 @@ class RunSession(QObject):
 
     @property
     def is_live(self) -> bool:
-        """True while this window's worker trains; false as soon as the run has ended."""
+        """True while a worker trains that this window hears and tells; false as soon as the run has ended."""
         return self._state in LIVE
+
+    @property
+    def is_attached(self) -> bool:
+        """True while another process started the run's worker; this window found it by the run's folder."""
+        return isinstance(self._worker, AttachedWorker)
+
+    @property
+    def outlives_window(self) -> bool:
+        """True if the worker of the live run goes on when the window is gone, however that comes."""
+        return self.is_live and self._is_left_alone()
+
+    def _is_left_alone(self) -> bool:
+        """Whether the run's worker was started to go on without who started it."""
+        assert self.run is not None
+        try:
+            job = read_job(self.run.path)
+        except (OSError, RefusedError):
+            return False
+        return isinstance(job, TrainJob) and job.outlives_parent
 
     @property
     def can_resume(self) -> bool:
@@ -164,16 +187,18 @@ class RunSession(QObject):
     def start_run(self, run: RunDir) -> None:
         """Shows a run that was made just now and starts its worker."""
         self._show(run)
+        write_job(run.path, TrainJob(outlives_parent=True))
         self._launch()
 
     def open(self, path: Path, *, interrupted: bool = False) -> None:
         """Shows the run in a folder, read a slice at a time; `loaded` says when all of it is there.
 
-        A run that another process trains is followed as it grows. One that was ``interrupted`` is told as such even
-        where its worker could still save: nobody had asked it to stop.
+        A run that another process trains here is live as one of this window's; one that hears nobody else, or
+        trains on another machine, is followed as it grows. One that was ``interrupted`` is told as such even where
+        its worker could still save: nobody had asked it to stop.
         """
         self._show(RunDir(path.resolve()))
-        self.was_interrupted = interrupted
+        self.was_interrupted = interrupted and not self._is_left_alone()  # whom nobody's end could stop
         assert self.run is not None
         self._set_state(RunState.LOADING)
         if self.run.events.exists():
@@ -187,7 +212,9 @@ class RunSession(QObject):
         With ``as_before`` a config that was changed since is put back first.
         """
         self.open(path)
-        self._resume_job = TrainJob(resume=extend_to is None, extend_to=extend_to, as_before=as_before)
+        self._resume_job = TrainJob(
+            resume=extend_to is None, extend_to=extend_to, as_before=as_before, outlives_parent=True
+        )
         self.asked_end = extend_to
 
     def stop(self) -> None:
@@ -224,11 +251,24 @@ class RunSession(QObject):
             self._worker.kill()
 
     def wait(self, milliseconds: int) -> bool:
-        """Closes the worker's input and blocks until it has saved and ended; True if it has."""
+        """Asks the worker to save and end, and blocks until it has; True if so. Another process's is let go."""
         if self._worker is None:
             return True
+        if self.is_attached:
+            self.let_go()
+            return True
+        self._worker.send(Stop())
         self._worker.close_input()
         return self._worker.wait(milliseconds)
+
+    def let_go(self) -> None:
+        """Leaves a live run to itself: its worker goes on, and any window finds it by its folder."""
+        if self._worker is None:
+            return
+        worker, self._worker = self._worker, None
+        worker.let_go()
+        worker.deleteLater()
+        self._set_state(RunState.ELSEWHERE)
 
     @property
     def worker_id(self) -> int:
@@ -239,16 +279,28 @@ class RunSession(QObject):
 
     def _launch(self) -> None:
         assert self.run is not None
-        self._worker = WorkerProcess(self.run.path, "train", self, log=self.run.log)
-        self._worker.emitted.connect(self._on_event)
-        self._worker.logged.connect(self.logged)
-        self._worker.silent.connect(self._on_silence)
-        self._worker.ended.connect(self._on_ended)
+        self._heard_as = RunState.PREPARING
+        self.phase = "Starting"
+        self._hear(WorkerProcess(self.run.path, "train", self, log=self.run.log))
+
+    def _attach(self, file: BinaryIO) -> None:
+        """Takes the worker of another process for this window's own; the file was read up to where it says new."""
+        assert self.run is not None
+        self._file = None
+        if self._state is RunState.ELSEWHERE:
+            self._show_log()  # which may have come meanwhile
+        self._hear(AttachedWorker(self.run, file, self))
+
+    def _hear(self, worker: WorkerProcess | AttachedWorker) -> None:
+        self._worker = worker
+        worker.emitted.connect(self._on_event)
+        worker.logged.connect(self.logged)
+        worker.silent.connect(self._on_silence)
+        worker.ended.connect(self._on_ended)
         self.was_interrupted = False
         self.problem = ""  # how it ended before is no longer true
-        self.phase = "Starting"
-        self._set_state(RunState.PREPARING)
-        self._worker.start()
+        self._set_state(self._heard_as)
+        worker.start()
 
     def _on_silence(self, seconds: int) -> None:
         if self.is_live and self._state is not RunState.PAUSED:
@@ -261,12 +313,9 @@ class RunSession(QObject):
 
     def _on_event(self, found: Event) -> None:
         self._take(found)
-        state = self._state
-        ending = state in (RunState.PARKING, RunState.STOPPING)
-        if isinstance(found, (event.Started, event.Resumed)) and not ending:
-            self._set_state(RunState.RUNNING)
-        elif isinstance(found, event.Paused) and not ending:
-            self._set_state(RunState.PAUSED)
+        ending = self._state in (RunState.PARKING, RunState.STOPPING)
+        if isinstance(found, (event.Hello, event.Started, event.Resumed, event.Paused)) and not ending:
+            self._set_state(self._heard_as)
         elif isinstance(found, event.Progressed):
             self.state_changed.emit()
 
@@ -277,10 +326,16 @@ class RunSession(QObject):
         self.history.feed(found)
         if isinstance(found, event.Hello):
             self.hello = found
+            self._heard_as = RunState.PREPARING
+        elif isinstance(found, event.Paused):
+            self._heard_as = RunState.PAUSED
+        elif isinstance(found, event.Resumed):
+            self._heard_as = RunState.RUNNING
         elif isinstance(found, event.Progressed):
             self.phase = f"{found.phase} ({found.done:,} of {found.total:,})" if found.total else found.phase
         elif isinstance(found, event.Started):
             self.phase = ""
+            self._heard_as = RunState.RUNNING
         elif isinstance(found, event.Failed):
             self.problem = f"{found.message} {found.hint}".strip()
         self.emitted.emit(found)
@@ -305,12 +360,16 @@ class RunSession(QObject):
     # -- from the folder --------------------------------------------------------------------------------------
 
     def _show(self, run: RunDir) -> None:
-        """Forgets the run before; raises `RuntimeError` if it is still training (its points would be lost)."""
+        """Forgets the run before, or lets go of another process's; raises `RuntimeError` if this window's own is
+        still training (its points would be lost)."""
+        if self.is_attached:
+            self.let_go()
         if self.is_live:
             raise RuntimeError(f"{self.run} is still training")
         self._reading.stop()
         self._close_file()
         self.run, self._history, self.hello = run, None, None
+        self._heard_as = RunState.PREPARING
         self.phase = self.problem = ""
         self.was_interrupted = False
         self._resume_job = self.asked_end = None
@@ -342,7 +401,10 @@ class RunSession(QObject):
         """Everything that is there was read: is there more to come?"""
         first = self._state is RunState.LOADING
         ended = self.history.finished is not None or self.history.failed is not None
-        if ended and not self.is_remote:
+        if self._file is not None and not self.is_remote and self.run is not None and listener_of(self.run):
+            self._resume_job = None  # it goes on already
+            self._attach(self._file)
+        elif ended and not self.is_remote:
             state = self._outcome_state()
             self._settle(RunState.CRASHED if self.was_interrupted and state is RunState.STOPPED else state)
         elif self._is_trained_elsewhere():

@@ -135,7 +135,7 @@ class UserActions(QObject):
 
     def open_run(self, path: Path) -> None:
         """Shows the run in a folder."""
-        if self._session.is_live:
+        if self._session.is_live and not self._session.is_attached:
             self._tell("A run is training. Its curves stay here until it has ended.", "warning")
             return
         if not RunDir(path).config.is_file():

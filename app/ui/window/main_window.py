@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,6 @@ from PySide6.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
     QMainWindow,
-    QMessageBox,
     QStackedWidget,
     QTabBar,
     QVBoxLayout,
@@ -31,8 +31,9 @@ from app.ui.menu.window_menu import WindowMenu
 from app.ui.method.choice import baseline
 from app.ui.platform.message_box import message_box
 from app.ui.run.filled_chart import FilledChart
+from app.ui.run.finder import RunFinder
 from app.ui.run.panel import RunPanel
-from app.ui.run.question import stop_run
+from app.ui.run.question import ask_leaving, stop_run
 from app.ui.run.session import RunSession, RunState
 from app.ui.setup.config_tab import ConfigTab
 from app.ui.setup.forms import Forms
@@ -109,6 +110,7 @@ class MainWindow(QMainWindow):
             self._splitter, self.run_panel, self.menu.panel, self.tab_bar, session, (SETUP_TAB, ENHANCED_TAB)
         )
         self._head.addWidget(self.fold.toggle)
+        self.finder = RunFinder(session, self)
         self._connect()
         self._connect_menu()
         self.kept_view = KeptView(self, self.run_panel, self.fold, self.tab_bar, session)
@@ -192,6 +194,7 @@ class MainWindow(QMainWindow):
         )
         self.user_actions.remote_requested.connect(self.remote_actions.ask_run)
         self.remote_actions.told.connect(self.messages.tell)
+        self.finder.found.connect(self._on_found)
         self.remote_actions.here_requested.connect(self.user_actions.start)
         self.remote_actions.compare_requested.connect(self._show_compare)
         self.remote_actions.changed.connect(self._on_remote)
@@ -503,6 +506,14 @@ class MainWindow(QMainWindow):
     def _on_stop(self) -> None:
         stop_run(self.session, self)
 
+    def _on_found(self, path: Path) -> None:
+        """A run that trains without this window is shown where none is; else it is told of."""
+        if self.session.run is None:
+            self.user_actions.open_run(path)
+            return
+        show = partial(self.user_actions.open_run, path)
+        self.messages.tell(Notice(f"{path.name} is training, outside of this window.", "info", "Show it", show))
+
     def _tell(self, text: str) -> None:
         self.messages.tell(Notice(text))
 
@@ -519,7 +530,7 @@ class MainWindow(QMainWindow):
     # -- end --------------------------------------------------------------------------------------------------
 
     def closeEvent(self, closing: QCloseEvent) -> None:
-        """A run in progress is never lost by closing: it is stopped and saved first, or the window stays."""
+        """A run in progress is never lost by closing: it goes on alone or is saved first, or the window stays."""
         if self.session.is_live and not self._may_leave():
             closing.ignore()
             return
@@ -532,11 +543,12 @@ class MainWindow(QMainWindow):
 
     def leave(self) -> None:
         """Ends the window without a question; a run in progress is stopped and saved first."""
-        if self.session.is_live:
+        if self.session.is_live and (self.session.outlives_window or not self.session.is_attached):
             self._leaving = True
             self.user_actions.queue.leave()
             self.session.stop()
         else:
+            self.session.let_go()
             self.close()
 
     def dispose(self) -> None:
@@ -562,29 +574,23 @@ class MainWindow(QMainWindow):
         return bool(reading or any(tab.inspector.is_busy or tab.data_panel.is_busy for tab in self._forms()))
 
     def _may_leave(self) -> bool:
-        """Asks, and stops the run if the user wants to leave. The window closes by itself when all is saved."""
-        if self._leaving:
-            return self._ask("The run is still being saved.", "Quit now", "Keep waiting", danger=True)
-        if self._ask("A run is training.", "Stop, save and quit", "Cancel"):
+        """Asks what becomes of the run: it goes on without the window, or is stopped, after which the window closes
+        by itself. One that another process holds is let go without a question."""
+        session = self.session
+        if session.is_attached and not session.outlives_window:
+            session.let_go()
+            return True
+        choice = ask_leaving(session, self, is_leaving=self._leaving)
+        if choice == "keep":
+            self.user_actions.queue.leave()
+            session.let_go()
+            return True
+        if choice == "stop":
             self._leaving = True
             self.user_actions.queue.leave()
-            self.session.stop()
+            session.stop()
             self.messages.tell(Notice("Stopping the run and saving it. The window closes when it is done."))
-        return False
-
-    def _ask(self, title: str, yes: str, no: str, *, danger: bool = False) -> bool:
-        box = message_box(self)
-        box.setText(title)
-        box.setInformativeText(
-            "Quitting now keeps the last checkpoint and loses what was trained after it."
-            if danger
-            else "It stops after the iteration in progress and saves everything, so that you can resume it later."
-        )
-        accept = box.addButton(yes, QMessageBox.ButtonRole.AcceptRole)
-        box.addButton(no, QMessageBox.ButtonRole.RejectRole)
-        box.setDefaultButton(accept)
-        box.exec()
-        return box.clickedButton() is accept
+        return not session.is_live  # it may have ended meanwhile
 
 
 def _fill(page: QWidget, content: QWidget) -> None:

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from PySide6.QtCore import QIODevice, QObject, QProcess, QProcessEnvironment, QTimer, Signal
+from PySide6.QtCore import QObject, QProcess, QProcessEnvironment, QTimer, Signal
 
 from app.core.protocol import event
 from app.core.protocol.command import Command
 from app.core.protocol.event import Event, heard_event, version_mismatch
 from app.core.protocol.program import worker_command, worker_environment
 from app.core.system.setting import load_settings
+from app.ui.worker.detachable import DetachableProcess
 
 LOG_TAIL_CHARACTERS = 8_000
 LINES_PER_TURN = 400  # lines handled before the window gets its turn again
@@ -27,7 +28,7 @@ class WorkerOutcome:
     """How a worker ended: ``failure`` says so in its words, ``crashed`` if it ended without a word."""
 
     task: str
-    exit_code: int
+    exit_code: int | None  # None of a worker that another process started
     failure: event.Failed | None = None
     finished: event.Finished | None = None
     log_tail: str = ""
@@ -53,7 +54,8 @@ class WorkerOutcome:
         if self.crashed:
             lines = [line for line in self.log_tail.splitlines() if line.strip()]
             last = f" Its last words: {lines[-1].strip()[:300]}" if lines else ""
-            return f"The worker ended without a word (exit code {self.exit_code}).{last}"
+            code = f" (exit code {self.exit_code})" if self.exit_code is not None else ""
+            return f"The worker ended without a word{code}.{last}"
         return ""
 
 
@@ -61,7 +63,7 @@ class WorkerProcess(QObject):
     """One worker. Events come as they happen, at most `LINES_PER_TURN` a turn: a flood cannot freeze the window.
 
     With ``log`` the worker writes its stderr straight into that file (a run's ``log.txt``), which this object
-    follows: what is printed is kept, whatever becomes of the window.
+    follows: what is printed is kept, whatever becomes of the window. Such a worker can be let go of.
     """
 
     emitted = Signal(object)  # Event
@@ -83,11 +85,17 @@ class WorkerProcess(QObject):
         self._rest = b""
         self._is_foreign = False  # of another version: nothing it says is listened to
         self._exit_code: int | None = None
-        self._process = QProcess(self)
-        self._process.readyReadStandardOutput.connect(self._read_events)
-        self._process.readyReadStandardError.connect(self._read_log)
+        self._process: QProcess | DetachableProcess
+        if log is None:
+            self._process = QProcess(self)
+            self._process.readyReadStandardOutput.connect(self._read_events)
+            self._process.readyReadStandardError.connect(self._read_log)
+            self._process.errorOccurred.connect(self._on_error)
+        else:
+            self._process = DetachableProcess(self)
+            self._process.readable.connect(self._read_events)
+            self._process.failed.connect(self._on_failure)
         self._process.finished.connect(self._on_finished)
-        self._process.errorOccurred.connect(self._on_error)
         self._turn = QTimer(self)
         self._turn.setSingleShot(True)
         self._turn.setInterval(0)
@@ -102,7 +110,13 @@ class WorkerProcess(QObject):
 
     def start(self) -> None:
         """Starts the process; what happens next arrives as signals."""
-        program, *arguments = worker_command(self.job_dir)
+        command = worker_command(self.job_dir)
+        self._silence.start()
+        if isinstance(self._process, DetachableProcess):
+            assert self._log_path is not None
+            self._follow_log(self._log_path)
+            self._process.start(command, worker_environment(), self._log_path)
+            return
         environment = QProcessEnvironment()
         for name, value in worker_environment().items():
             environment.insert(name, value)
@@ -110,10 +124,7 @@ class WorkerProcess(QObject):
         if sys.platform != "win32":
             # In a session of its own: Ctrl-C in the terminal that the window came from is not for the worker.
             self._process.setUnixProcessParameters(QProcess.UnixProcessFlag.CreateNewSession)
-        if self._log_path is not None:
-            self._follow_log(self._log_path)
-        self._silence.start()
-        self._process.start(program, arguments)
+        self._process.start(command[0], command[1:])
 
     def send(self, command: Command) -> None:
         """Sends one command; does nothing if the worker has ended."""
@@ -126,22 +137,40 @@ class WorkerProcess(QObject):
 
     def wait(self, milliseconds: int) -> bool:
         """Blocks until the process has ended, for closing the window; True if it has."""
-        if self._process.state() == QProcess.ProcessState.NotRunning:
+        if not self.is_running:
             return True
+        if isinstance(self._process, DetachableProcess):
+            return self._process.wait(milliseconds)
         return self._process.waitForFinished(milliseconds)
 
     def close_input(self) -> None:
-        """Ends the worker's stdin: it saves and exits."""
-        self._process.closeWriteChannel()
+        """Ends the worker's stdin: it saves and exits, unless its job says that it goes on alone."""
+        if isinstance(self._process, DetachableProcess):
+            self._process.close_input()
+        else:
+            self._process.closeWriteChannel()
+
+    def let_go(self) -> None:
+        """Leaves a worker with a log to itself: nothing more is heard of it here."""
+        if isinstance(self._process, DetachableProcess):
+            self._process.let_go()
+        for timer in (self._turn, self._silence, self._log_poll):
+            timer.stop()
+        if self._log_file is not None:
+            self._log_file.close()
+            self._log_file = None
 
     @property
     def is_running(self) -> bool:
-        return self._process.state() != QProcess.ProcessState.NotRunning
+        found = self._process
+        state = found.state if isinstance(found, DetachableProcess) else found.state()
+        return state != QProcess.ProcessState.NotRunning
 
     @property
     def process_id(self) -> int:
         """The system's id of the process; 0 when it does not run."""
-        return int(self._process.processId())
+        found = self._process
+        return found.process_id if isinstance(found, DetachableProcess) else int(found.processId())
 
     def _tell_silence(self) -> None:
         if self.is_running:
@@ -149,7 +178,12 @@ class WorkerProcess(QObject):
 
     def _read_events(self) -> None:
         self._silence.start()
-        lines = (self._rest + bytes(self._process.readAllStandardOutput().data())).split(b"\n")
+        found = self._process
+        if isinstance(found, DetachableProcess):
+            said = found.read_all()
+        else:
+            said = bytes(found.readAllStandardOutput().data())
+        lines = (self._rest + said).split(b"\n")
         self._rest = lines.pop()
         self._pending += lines
         self._drain()
@@ -180,8 +214,7 @@ class WorkerProcess(QObject):
         self.emitted.emit(found)
 
     def _follow_log(self, path: Path) -> None:
-        """Sends stderr to the end of the file, and reads from there."""
-        self._process.setStandardErrorFile(str(path), QIODevice.OpenModeFlag.Append)
+        """Reads from the end of the file, to which stderr is sent."""
         path.touch()
         self._log_file = path.open("rb")
         self._log_file.seek(0, 2)
@@ -190,8 +223,10 @@ class WorkerProcess(QObject):
     def _read_log(self) -> None:
         if self._log_file is not None:
             data = self._log_file.read(LOG_BYTES_PER_TURN)
-        else:
+        elif isinstance(self._process, QProcess):
             data = bytes(self._process.readAllStandardError().data())
+        else:
+            return
         self._log(self._decoder.decode(data))
 
     def _close_log(self) -> None:
@@ -215,10 +250,14 @@ class WorkerProcess(QObject):
         self._read_events()
 
     def _on_error(self, error: QProcess.ProcessError) -> None:
-        if error == QProcess.ProcessError.FailedToStart:
-            self._failure = event.Failed(message=f"The worker did not start: {self._process.errorString()}.")
-            self._exit_code = 1
-            self._drain()
+        if error == QProcess.ProcessError.FailedToStart and isinstance(self._process, QProcess):
+            self._on_failure(self._process.errorString())
+
+    def _on_failure(self, reason: str) -> None:
+        """It did not start."""
+        self._failure = event.Failed(message=f"The worker did not start: {reason}.")
+        self._exit_code = 1
+        self._drain()
 
     def _end(self) -> None:
         if self._rest.strip() and not self._is_foreign:

@@ -14,10 +14,10 @@ from PySide6.QtWidgets import QAbstractButton, QLabel, QPushButton, QTabBar, QWi
 from pytestqt.qtbot import QtBot
 
 from app.core.config.train_config import TrainConfig
+from app.core.power.sleep import Sleeper
 from app.core.problem import Problem
 from app.core.protocol import event
 from app.core.queue.queue import EntryState, RunQueue, make_entry
-from app.core.queue.sleep import Sleeper
 from app.core.setup.config_file import load_config
 from app.ui.form.plain_editor import ChoiceBox
 from app.ui.form.store import form_store

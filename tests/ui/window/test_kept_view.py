@@ -8,6 +8,7 @@ import pytest
 from PySide6.QtWidgets import QLabel, QPushButton
 from pytestqt.qtbot import QtBot
 
+from app.core.protocol.job import TrainJob, write_job
 from app.core.run.folder import runs_dir
 from app.core.system.setting import load_settings, save_settings
 from app.ui.form.store import ConfigStore
@@ -87,10 +88,12 @@ def test_the_list_of_runs_and_compare_scroll_back(qtbot: QtBot, window: MainWind
 def test_a_run_that_the_window_left_stands_there_as_interrupted(
     qtbot: QtBot, window: MainWindow, workers: list[FakeWorker], tmp_path: Path
 ) -> None:
-    """The window was killed: its worker could save, and says that it was stopped; nobody had asked it to."""
+    """The window of an earlier version was killed: its worker ended with it, and says that it was stopped, though
+    nobody had asked it to."""
     run = synthetic_run.run_folder(tmp_path, synthetic_run.events(until=275, ending="stopped"))
     (run.state / "0000275").mkdir(parents=True)
     window.session.start_run(run)
+    write_job(run.path, TrainJob())
     qtbot.waitUntil(lambda: load_settings().window.get("live") is True)
     again = opened(qtbot)
     qtbot.waitUntil(lambda: again.session.state is RunState.CRASHED)

@@ -596,12 +596,46 @@ def test_closing_while_training_saves_first(
     ready.user_actions.start()
     worker = trainers(workers)[0]
     worker.say(*synthetic_run.events(until=25, ending=""))
-    answer(monkeypatch, "Stop, save and quit")
+    answer(monkeypatch, "Stop and save")
     assert not ready.close()
     assert worker.commands == [Stop()]
     assert ready.isVisible()
     worker.end(event.Finished(reason="stopped", iteration=26))
     qtbot.waitUntil(lambda: not ready.isVisible())
+
+
+def test_closing_while_training_can_leave_the_run_to_itself(
+    ready: MainWindow, workers: list[FakeWorker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready.user_actions.start()
+    worker = trainers(workers)[0]
+    worker.say(*synthetic_run.events(until=25, ending=""))
+    run = ready.session.run
+    assert run is not None
+    assert read_job(run.path) == TrainJob(outlives_parent=True)
+    asked = answer(monkeypatch, "Keep training")
+    assert ready.close()
+    assert asked == ["A run is training."]
+    assert (worker.commands, worker.killed, worker.is_running) == ([], False, False)
+    assert load_settings().window["run"] == str(run.path)
+
+
+def test_closing_while_paused_or_saving_asks_in_other_words(
+    ready: MainWindow, workers: list[FakeWorker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready.user_actions.start()
+    worker = trainers(workers)[0]
+    worker.say(*synthetic_run.events(until=25, ending=""), event.Paused(iteration=25))
+    asked = answer(monkeypatch, "Cancel")
+    assert not ready.close()
+    answer(monkeypatch, "Stop and save")
+    assert not ready.close()
+    asked += answer(monkeypatch, "Keep waiting")
+    assert not ready.close()
+    assert (asked[0], worker.commands) == ("A run is paused.", [Stop()])
+    asked = answer(monkeypatch, "Quit, it saves alone")
+    assert ready.close()
+    assert asked == ["The run is still being saved."]
 
 
 def test_a_polite_end_by_the_system_saves_without_a_question(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.core.queue.sleep import Sleeper, find_sleeper
+from app.core.power.sleep import Sleeper, find_sleeper
 
 
 def found(_name: str) -> str | None:
