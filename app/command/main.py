@@ -91,6 +91,11 @@ def _run_verb(arguments: list[str], verb: Verb) -> int:
     import typer
     from typer.main import get_command
 
+    from app.core.system.network import own_network
+    from app.core.system.setting import load_settings
+
+    own_network.follow(load_settings())
+
     command = get_command(importlib.import_module(verb.module).application)
     try:
         code = command.main(arguments[1:], prog_name=f"luthier {arguments[0]}", standalone_mode=False)

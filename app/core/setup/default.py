@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from app.core.config.spec import field_specs
 from app.core.config.train_config import TrainConfig
 from app.core.data.report import DataReport
+from app.core.problem import Problem, UnusableError
 from app.core.setup import plan
 from app.core.setup.chosen_method import method_of
 from app.core.setup.config_file import load_config
@@ -30,6 +33,11 @@ _OF_DATA = (
     "val_batches", "final_adapter",
 )  # fmt: skip
 _SCALE = "lora_parameters.scale"
+# What a default of all setups says nothing of.
+_OF_ONE_RUN = re.compile(
+    r"(?:model|data|valid_data|test_data|sheet|encoding|answers_by|\w+_feature|data_format|adapter_name|adapter_path"
+    r"|resume_adapter_file)$"
+)
 
 
 def spacing(iterations: int) -> int:
@@ -52,6 +60,32 @@ def following_values(config: TrainConfig, report: DataReport | None) -> dict[str
         step = spacing(plan.iterations(config, examples))
         values |= {"steps_per_eval": step, "save_every": step}
     return values
+
+
+def new_setup(path: str) -> tuple[TrainConfig, frozenset[str]]:
+    """What a new setup begins as, and which of its values follow, by the settings' ``default_setup``.
+
+    What belongs to one run alone (model, data and how they are read, names) is left out of the chosen config.
+    Raises `UnusableError` for a file that is no config of supervised training.
+    """
+    if not path:
+        return TrainConfig(), FOLLOWING
+    file = Path(path).expanduser()
+    loaded = load_config(file)
+    if not method_of(loaded.config).is_stock:
+        said = f"{file.name} trains by {method_of(loaded.config).label}, and the Setup form trains on examples."
+        raise UnusableError([Problem("", said, hint="Choose a config of supervised training.", file=str(file))])
+    values = {name: loaded.config.value(name) for name in field_specs() if not _OF_ONE_RUN.match(name)}
+    return TrainConfig().with_values(values), FOLLOWING - loaded.named
+
+
+def new_setup_problems(path: str) -> tuple[Problem, ...]:
+    """Why new setups cannot begin as a config; empty where they do."""
+    try:
+        new_setup(path)
+    except UnusableError as error:
+        return tuple(error.problems)
+    return ()
 
 
 def starter_values(part: str, config: TrainConfig) -> dict[str, Any]:

@@ -33,6 +33,11 @@ class Settings(BaseModel):
     chart_log: bool = False
     chart_without_spike: bool = False
     offline: bool = False
+    proxy: str = ""  # http://host:port; empty: what the environment says
+    default_setup: str = ""  # a config that a new setup begins as; empty: the declared values
+    notifications: bool = True  # when a run ends or needs an answer
+    check_updates: bool = False
+    updates_asked: str = ""  # the day on which the releases page was asked last
     silence_s: int = Field(120, ge=5)  # how long a worker may say nothing before that is told
     trusted_reward_files: tuple[str, ...] = ()
     window: dict[str, Any] = {}

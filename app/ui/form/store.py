@@ -13,10 +13,11 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from app.core.config.train_config import TrainConfig
 from app.core.problem import Problem, UnusableError
 from app.core.setup.config_file import load_config, save_config, validation_problems
-from app.core.setup.default import FOLLOWING, is_starters, starter_values
+from app.core.setup.default import FOLLOWING, is_starters, new_setup, starter_values
 from app.core.setup.path_kind import SortedPath, config_values
 from app.core.system import place
 from app.core.system.atomic_file import set_aside
+from app.core.system.setting import load_settings
 
 AUTOSAVE_DELAY_MS = 400
 MOST_UNDONE = 200  # changes
@@ -32,18 +33,23 @@ class ConfigStore(QObject):
     """Holds the current `TrainConfig`; ``changed(path)`` names the field that changed, "" means any of them.
 
     ``defaults`` are what the form begins with and goes back to; without them the declared ones. What a new setup
-    works out by itself (`FOLLOWING`) is told with `follow`, and stays as it is once somebody sets it.
+    works out by itself (``following``) is told with `follow`, and stays as it is once somebody sets it.
     """
 
     changed = Signal(str)
 
     def __init__(
-        self, parent: QObject | None = None, *, autosave: Path | None = None, defaults: TrainConfig | None = None
+        self,
+        parent: QObject | None = None,
+        *,
+        autosave: Path | None = None,
+        defaults: TrainConfig | None = None,
+        following: frozenset[str] = FOLLOWING,
     ) -> None:
         super().__init__(parent)
         self._defaults = defaults if defaults is not None else TrainConfig()
         self._config = self._defaults
-        self._following = FOLLOWING
+        self._new_following = self._following = following
         self._followed: dict[str, Any] = {}  # what was worked out last
         self._past: list[_Step] = []
         self._future: list[_Step] = []
@@ -143,7 +149,7 @@ class ConfigStore(QObject):
 
     def follow_again(self, path: str) -> None:
         """Lets a field that was put back to its default follow again, if it is one that does."""
-        self._following |= FOLLOWING & {path}
+        self._following |= self._new_following & {path}
 
     def take(self, found: Iterable[SortedPath]) -> Problem | None:
         """Sets what dropped paths are for, as `set_many`: the one door for drops, wherever they fell."""
@@ -194,21 +200,22 @@ class ConfigStore(QObject):
         """Back to the defaults; model and data stay, because finding them again is the tedious part."""
         kept = {path: self.value(path) for path in ("model", "data", "valid_data", "test_data")}
         self.replace(self._defaults.with_values(kept))
-        self._following = FOLLOWING
+        self._following = self._new_following
         self.follow(dict(self._followed))
 
     def default(self, path: str) -> Any:
         """What a field goes back to; for one that follows, what it would be."""
-        return self._followed.get(path, self._defaults.value(path))
+        own = self._defaults.value(path)
+        return self._followed.get(path, own) if path in self._new_following else own
 
     def is_default(self, path: str) -> bool:
         """True if the value is the one that the field goes back to."""
         return bool(self.value(path) == self.default(path))
 
-    def set_defaults(self, defaults: TrainConfig) -> None:
-        """Changes what the form goes back to; the values stay."""
-        if defaults != self._defaults:
-            self._defaults = defaults
+    def set_defaults(self, defaults: TrainConfig, following: frozenset[str] = FOLLOWING) -> None:
+        """Changes what the form goes back to, and which of that follows; the values stay."""
+        if (defaults, following) != (self._defaults, self._new_following):
+            self._defaults, self._new_following = defaults, following
             self.changed.emit("")
 
     def restore_form(self) -> list[Problem]:
@@ -234,5 +241,12 @@ class ConfigStore(QObject):
 
 
 def form_store(parent: QObject | None = None) -> ConfigStore:
-    """The store of the Setup form, autosaved in the user's data directory."""
-    return ConfigStore(parent, autosave=place.form_path())
+    """The store of the Setup form, autosaved in the user's data directory.
+
+    It begins as the settings say; where their config cannot be used, with the declared values.
+    """
+    try:
+        defaults, following = new_setup(load_settings().default_setup)
+    except UnusableError:  # which the settings show, and the window tells
+        defaults, following = new_setup("")
+    return ConfigStore(parent, autosave=place.form_path(), defaults=defaults, following=following)

@@ -24,8 +24,10 @@ from app.core.model.hub import KNOWN_FOLDERS
 from app.core.protocol import event
 from app.core.protocol.command import GiveToken
 from app.core.protocol.job import HubLoginJob
+from app.core.system.network import own_network, proxy_fault
 from app.core.system.setting import load_settings, save_settings
 from app.ui.form.path_editor import PathEditor
+from app.ui.form.plain_editor import TextEditor
 from app.ui.widget import theme
 from app.ui.widget.card import Card
 from app.ui.worker.job import JobRunner
@@ -36,11 +38,14 @@ PLACES_HEIGHT = 76
 
 
 class HubAccessPage(QWidget):
-    """Edits the settings of models, and asks the task ``hub_login``. ``changed`` tells that the settings did."""
+    """Edits the settings of models, and asks the task ``hub_login``. ``changed`` tells that the settings did.
+
+    Without ``places`` where models live is left out: the settings have a page of its own for folders.
+    """
 
     changed = Signal()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None, *, places: bool = True) -> None:
         super().__init__(parent)
         self._asked = False
         self._job = JobRunner(self)
@@ -50,7 +55,8 @@ class HubAccessPage(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, theme.SPACE * 2, 0, 0)
         layout.setSpacing(theme.SPACE * 3 // 2)
-        for card in (self._places(), self._access(), self._offline()):
+        self._has_places = places
+        for card in ([self._places()] if places else []) + [self._access(), self._network()]:
             layout.addWidget(card)
         layout.addStretch(1)
 
@@ -143,9 +149,23 @@ class HubAccessPage(QWidget):
         card.body.addWidget(self.token_status)
         return card
 
-    def _offline(self) -> Card:
-        card = Card("Strictly offline", parent=self)
+    def _network(self) -> Card:
+        card = Card("Network", parent=self)
         card.body.setSpacing(theme.SPACE // 2)
+        self.proxy = TextEditor(card)
+        self.proxy.setObjectName("settings.proxy")
+        self.proxy.setAccessibleName("Proxy")
+        self.proxy.setPlaceholderText("http://host:port; empty: what the environment says")
+        self.proxy.setToolTip("For searching, downloading and services; not for this machine itself, nor for ssh")
+        self.proxy.set_value(load_settings().proxy)
+        self.proxy.edited.connect(self._on_proxy)
+        self.proxy_problem = _label(card, "", "error")
+        self.proxy_problem.hide()
+        label = _label(card, "Proxy", "label")
+        label.setBuddy(self.proxy)
+        for part in (label, self.proxy, self.proxy_problem):
+            card.body.addWidget(part)
+        card.body.addSpacing(theme.SPACE)
         self.offline = QCheckBox("Never make a request to the hub", card)
         self.offline.setObjectName("settings.offline")
         self.offline.setAccessibleName("Strictly offline")
@@ -190,12 +210,20 @@ class HubAccessPage(QWidget):
             self.folders.takeItem(self.folders.row(item))
             self._save(model_folders=tuple(kept))
 
+    def _on_proxy(self, text: str) -> None:
+        said = proxy_fault(text.strip())
+        self.proxy_problem.setText(said)
+        self.proxy_problem.setVisible(bool(said))
+        if not said:
+            self._save(proxy=text.strip())
+
     def _on_offline(self, on: bool) -> None:
         self._save(offline=on)
         self._show_buttons()
 
     def _save(self, **values: object) -> None:
         save_settings(load_settings().model_copy(update=values))
+        own_network.follow(load_settings())
         self.changed.emit()
 
     def _on_save(self) -> None:
@@ -244,7 +272,8 @@ class HubAccessPage(QWidget):
         idle = not self._job.is_running
         self.save_button.setEnabled(idle and bool(self.token.text().strip()) and not self.offline.isChecked())
         self.forget_button.setEnabled(idle and bool(self.forget_button.property("there")))
-        self.remove_button.setEnabled(bool(self.folders.selectedItems()))
+        if self._has_places:
+            self.remove_button.setEnabled(bool(self.folders.selectedItems()))
 
 
 def _label(parent: QWidget, text: str, role: str) -> QLabel:

@@ -87,8 +87,9 @@ class Alpha(QObject):
         return int(self._store.value(RANK_PATH)) if self.is_peft else 1
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Takes over what was chosen on another form when this one is shown again."""
-        if event.type() == QEvent.Type.Show and (reading := load_settings().alpha_convention) != self._reading:
+        """Takes over what was chosen on another form, or in the settings, when this one is looked at again."""
+        looked_at = event.type() in (QEvent.Type.Show, QEvent.Type.WindowActivate)
+        if looked_at and (reading := load_settings().alpha_convention) != self._reading:
             self.reading.set_value(reading)
             self._read_as(reading)
         return super().eventFilter(watched, event)

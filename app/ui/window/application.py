@@ -16,10 +16,13 @@ from PySide6.QtWidgets import QApplication
 from app import __version__
 from app.core.run.folder import RunDir
 from app.core.setup.config_file import load_config
+from app.core.setup.default import new_setup_problems
 from app.core.system import place
 from app.core.system.atomic_file import write_text
 from app.core.system.leftover import sweep_all
+from app.core.system.network import own_network
 from app.core.system.resource import resource
+from app.core.system.setting import load_settings
 from app.ui.form.store import ConfigStore, form_store
 from app.ui.method.choice import enhanced_store
 from app.ui.platform.window_order import bring_to_front
@@ -108,6 +111,7 @@ def run_window(files: list[str]) -> int:
     if first is None:
         return 0
     sweep_all()
+    own_network.follow(load_settings())
     appearance = Appearance(application)
     appearance.apply()
     store, session = form_store(application), RunSession(application)
@@ -122,6 +126,10 @@ def run_window(files: list[str]) -> int:
     _close_on_signals(window)
     for problem in [*store.restore_form(), *enhanced.restore_form()]:
         window.messages.tell(Notice(f"The form of the last time was not restored: {problem.sentence()}", "warning"))
+    for problem in new_setup_problems(load_settings().default_setup):
+        said = f"New setups begin with Luthier's own values: {problem.sentence()}"
+        window.messages.tell(Notice(said, "warning"))
+    _look_for_release(window)
     first.asked.connect(lambda more: _ask_again(window, more))
     window.kept_view.restore_place()
     window.user_actions.take_files(files)
@@ -135,6 +143,16 @@ def run_window(files: list[str]) -> int:
     session.wait(SCREENSHOT_WAIT_MS)
     sys.excepthook = sys.__excepthook__
     return code
+
+
+def _look_for_release(window: MainWindow) -> None:
+    """Where that is switched on; else nothing of it is even imported."""
+    if load_settings().check_updates:
+        from app.ui.settings.release_check import ReleaseCheck
+
+        check = ReleaseCheck(window)
+        check.tell_news(window.messages)
+        check.ask_if_wanted()
 
 
 def _ask_again(window: MainWindow, files: list[str]) -> None:

@@ -430,9 +430,15 @@ class MainWindow(QMainWindow):
         """Opens the settings."""
         from app.ui.window.settings_dialog import SettingsDialog
 
-        dialog = SettingsDialog(self.appearance, self)
+        dialog = SettingsDialog(self.appearance, self, form=self.store.config)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.setup_chosen.connect(self.store.set_defaults)
+        dialog.changed.connect(self._on_settings)
         dialog.open()
+
+    def _on_settings(self) -> None:
+        """Runs and models may live elsewhere now."""
+        self._on_remote()
 
     def show_help(self) -> None:
         """Opens the help, which is searched and stays beside the window."""

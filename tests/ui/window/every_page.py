@@ -220,7 +220,6 @@ class EveryPage:
         assert selection is not None
         config = window.store.config
         for name, dialog in (
-            ("settings", SettingsDialog(window.appearance, window)),
             ("modules", ModuleDialog(inspection, selection.paths, window)),
             ("sweep", SweepDialog(config, inspection, parent=window)),
             ("sleep", SleepCountdown(print, window)),
@@ -230,6 +229,12 @@ class EveryPage:
             dialog.show()
             self.see(name, dialog)
             dialog.close()
+        settings = SettingsDialog(window.appearance, window, form=config)
+        settings.show()
+        for index in range(settings.pages.count()):
+            settings.pages.setCurrentIndex(index)
+            self.see(f"settings, {settings.pages.tabText(index)}", settings)
+        settings.close()
         hub = HubDialog(window)
         hub.show()
         for index in range(hub.pages.count()):

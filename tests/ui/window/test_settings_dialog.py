@@ -1,48 +1,278 @@
-"""The settings dialog: the theme at once, the folder for runs when accepted, and not when it cannot be one."""
+"""The settings dialog: each choice reaches what it steers, as soon as it is made."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
-from PySide6.QtWidgets import QDialogButtonBox, QLineEdit
+from PySide6.QtCore import Qt, QUrl
+from PySide6.QtGui import QDesktopServices
+from PySide6.QtWidgets import QFileDialog, QLineEdit, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.core.run.folder import runs_dir
+from app.core.config.train_config import TrainConfig
+from app.core.model.hub import models_place
+from app.core.protocol.program import worker_environment
+from app.core.run.folder import RunDir, find_runs, prepare_run, runs_dir
+from app.core.setup.config_file import save_config
+from app.core.system.network import own_network
+from app.core.system.setting import Settings, load_settings, save_settings
+from app.core.upkeep import moving
+from app.ui.form.store import ConfigStore, form_store
+from app.ui.settings.folder_page import FolderCard
+from app.ui.settings.release_check import ReleaseCheck
+from app.ui.target.alpha import Alpha
+from app.ui.widget import theme
+from app.ui.widget.message_bar import MessageBar
 from app.ui.window.appearance import Appearance
 from app.ui.window.settings_dialog import SettingsDialog
+from tests.loopback_server import serving
 from tests.ui.child import child
 
 
 @pytest.fixture
-def dialog(qtbot: QtBot) -> SettingsDialog:
-    found = SettingsDialog(Appearance())
+def dialog(qtbot: QtBot) -> Iterator[SettingsDialog]:
+    form = TrainConfig(model="/m", data="/d", learning_rate=3e-5)
+    found = SettingsDialog(Appearance(), form=form, check=ReleaseCheck(find=lambda: ""))
     qtbot.addWidget(found)
-    return found
+    found.show()
+    yield found
+    found.shutdown()
+    own_network.follow(Settings())
 
 
-def enter(dialog: SettingsDialog, text: str) -> bool:
-    """Types a folder; returns whether the dialog can be accepted."""
-    line = child(dialog, QLineEdit, "settings.runs_dir")
+def enter(dialog: QWidget, name: str, text: str) -> None:
+    line = child(dialog, QLineEdit, name)
     line.setText(text)
     line.textEdited.emit(text)
-    return child(dialog, QDialogButtonBox).button(QDialogButtonBox.StandardButton.Ok).isEnabled()
 
 
-def test_runs_go_where_the_user_says(dialog: SettingsDialog, tmp_path: Path) -> None:
-    assert enter(dialog, str(tmp_path / "my runs"))
-    dialog.accept()
+def press(dialog: QWidget, name: str) -> None:
+    button = child(dialog, QPushButton, name)
+    assert button.isEnabled()
+    button.click()
+
+
+def pick(box: QWidget, value: object) -> None:
+    """Chooses a value of a `ChoiceBox` as a person does."""
+    box.setCurrentIndex(box.findData(value))  # type: ignore[attr-defined]
+    box.activated.emit(box.currentIndex())  # type: ignore[attr-defined]
+
+
+# -- general -------------------------------------------------------------------------------------------------
+
+
+def test_the_theme_changes_at_once(dialog: SettingsDialog) -> None:
+    pick(dialog.general.theme, "dark")
+    assert theme.colors().scheme == "dark"
+    assert load_settings().theme == "dark"
+
+
+def test_alpha_is_read_so_by_a_form_that_is_open(dialog: SettingsDialog, qtbot: QtBot) -> None:
+    page = QWidget()
+    qtbot.addWidget(page)
+    alpha = Alpha(ConfigStore(), page)
+    alpha.reading_part.setParent(page)
+    page.show()
+    qtbot.waitActive(page)
+    assert alpha.is_peft
+    dialog.activateWindow()
+    pick(dialog.general.alpha, "scale")
+    page.activateWindow()
+    qtbot.waitUntil(lambda: not alpha.is_peft)
+
+
+def test_notifications_are_a_switch(dialog: SettingsDialog) -> None:
+    assert load_settings().notifications
+    dialog.general.notifications.click()
+    assert not load_settings().notifications
+
+
+class Releases(BaseHTTPRequestHandler):
+    """A releases page that has a newer version."""
+
+    asked: list[str]
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        body = b'{"tag_name": "v99.0", "html_url": "https://example.org/99"}'
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_updates_are_asked_for_only_when_that_is_on(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    Releases.asked = []
+    opened: list[QUrl] = []
+    monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: opened.append(url))
+    with serving(Releases) as address:
+        check = ReleaseCheck(find=lambda: address)
+        dialog = SettingsDialog(Appearance(), check=check)
+        qtbot.addWidget(dialog)
+        dialog.show()
+        page = dialog.general
+        check.ask_if_wanted()
+        assert not page.ask_button.isEnabled()
+        assert not page.updates.isChecked()
+        page.updates.click()
+        assert load_settings().check_updates
+        assert Releases.asked == []
+        press(dialog, "settings.updates.ask")
+        qtbot.waitUntil(page.page_button.isVisible)
+        assert "Luthier 99.0 is out" in page.update_text.text()
+        page.page_button.click()
+        assert [url.toString() for url in opened] == ["https://example.org/99"]
+        messages = MessageBar()
+        qtbot.addWidget(messages)
+        check.tell_news(messages)
+        check.ask_if_wanted()
+        qtbot.waitUntil(lambda: messages.findChild(QPushButton, "message.action") is not None)
+        check.ask_if_wanted()  # at most once a day
+        save_settings(load_settings().model_copy(update={"updates_asked": "", "offline": True}))
+        check.ask_if_wanted()  # nor offline
+        check.shutdown()
+        assert len(Releases.asked) == 2
+        dialog.shutdown()
+
+
+def test_a_copy_without_an_address_cannot_ask(dialog: SettingsDialog) -> None:
+    assert not dialog.general.updates.isEnabled()
+    assert "cloned from no address" in dialog.general.update_text.text()
+
+
+# -- folders -------------------------------------------------------------------------------------------------
+
+
+def test_runs_and_models_go_where_the_user_says(dialog: SettingsDialog, tmp_path: Path) -> None:
+    enter(dialog, "settings.runs_dir", str(tmp_path / "my runs"))
+    enter(dialog, "settings.models_dir", str(tmp_path / "my models"))
     assert runs_dir() == tmp_path / "my runs"
+    assert models_place(load_settings()) == tmp_path / "my models"
+    assert "are free" in dialog.folders.runs.standing.text()
 
 
-def test_what_can_be_no_folder_is_refused(dialog: SettingsDialog, tmp_path: Path) -> None:
+def test_what_can_be_no_folder_is_refused(dialog: SettingsDialog, tmp_path: Path, home: Path) -> None:
     (tmp_path / "file").write_text("")
-    assert not enter(dialog, str(tmp_path / "file"))
-    assert not enter(dialog, "runs")
-    assert enter(dialog, "")
+    for text in (str(tmp_path / "file"), "runs"):
+        enter(dialog, "settings.runs_dir", text)
+        assert dialog.folders.runs.standing.property("role") == "error"
+        assert runs_dir() == home / "data" / "runs"
+    enter(dialog, "settings.runs_dir", "")
+    assert dialog.folders.runs.standing.property("role") == "small"
 
 
-def test_cancel_keeps_what_was(dialog: SettingsDialog, tmp_path: Path, home: Path) -> None:
-    enter(dialog, str(tmp_path))
-    dialog.reject()
+def a_run(name: str = "one") -> RunDir:
+    return prepare_run(TrainConfig(model="/m", data="/d", adapter_name=name), runs_dir() / name)
+
+
+@pytest.mark.parametrize("is_same_disk", [True, False])
+def test_runs_are_moved_with_all_that_names_them(
+    dialog: SettingsDialog, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_same_disk: bool
+) -> None:
+    monkeypatch.setattr(moving, "is_same_disk", lambda *_: is_same_disk)
+    run = a_run()
+    run.log.write_bytes(b"x" * 1_000_000)
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path / "there"))
+    card = dialog.folders.runs
+    dialog.pages.setCurrentWidget(dialog.folders)
+    with qtbot.waitSignal(card.mover.ended):
+        press(dialog, "settings.runs_dir.move")
+        dialog.close()
+        assert dialog.isVisible()  # what is being moved is moved first
+    assert runs_dir() == tmp_path / "there"
+    assert [found.name for found in find_runs()] == ["one"]
+    assert run.config.is_file()  # by its old path, which configs and the queue have
+    assert card.editor.value() == str(tmp_path / "there")
+    assert "Moved to" in card.progress.text.text()
+    qtbot.waitUntil(lambda: not dialog.folders.is_busy)
+    dialog.close()
+    assert not dialog.isVisible()
+
+
+def test_models_are_moved_likewise(dialog: SettingsDialog, qtbot: QtBot, tmp_path: Path) -> None:
+    model = models_place(load_settings()) / "org" / "model"
+    model.mkdir(parents=True)
+    card: FolderCard = dialog.folders.models
+    with qtbot.waitSignal(card.mover.ended):
+        card.move_to(tmp_path / "models")
+    assert (tmp_path / "models" / "org" / "model").is_dir()
+    assert load_settings().models_dir == str(tmp_path / "models")
+
+
+def test_nothing_is_moved_while_a_run_trains(dialog: SettingsDialog, tmp_path: Path, home: Path) -> None:
+    with a_run().lock():
+        dialog.folders.runs.move_to(tmp_path / "there")
+    assert not dialog.folders.is_busy
+    assert "1 run is training: one." in dialog.folders.runs.progress.text.text()
     assert runs_dir() == home / "data" / "runs"
+
+
+def test_moving_is_stopped_and_all_stays(
+    dialog: SettingsDialog, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    monkeypatch.setattr(moving, "is_same_disk", lambda *_: False)
+    a_run()
+    card = dialog.folders.runs
+    monkeypatch.setattr(moving, "flush_to_disk", lambda _descriptor: card.mover.cancel())
+    with qtbot.waitSignal(card.mover.ended):
+        card.move_to(tmp_path / "there")
+    assert "everything is where it was" in card.progress.text.text()
+    assert runs_dir() == home / "data" / "runs"
+    assert not (tmp_path / "there").exists()
+
+
+# -- hub and network -----------------------------------------------------------------------------------------
+
+
+def test_proxy_and_offline_reach_the_workers(dialog: SettingsDialog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    enter(dialog, "settings.proxy", "http://proxy.example:3128")
+    assert worker_environment()["HTTPS_PROXY"] == "http://proxy.example:3128"
+    enter(dialog, "settings.proxy", "http://proxy.example:3128x")
+    assert dialog.access.proxy_problem.text() != ""
+    assert load_settings().proxy == "http://proxy.example:3128"
+    dialog.access.offline.click()
+    assert worker_environment()["HF_HUB_OFFLINE"] == "1"
+    dialog.access.offline.click()
+    enter(dialog, "settings.proxy", "")
+    assert not {"HF_HUB_OFFLINE", "HTTPS_PROXY"} & worker_environment().keys()
+
+
+# -- new setups ----------------------------------------------------------------------------------------------
+
+
+def test_new_setups_begin_as_a_chosen_config(dialog: SettingsDialog, tmp_path: Path) -> None:
+    store = form_store()
+    dialog.setup_chosen.connect(store.set_defaults)
+    press(dialog, "settings.default_setup.take")
+    assert "Learning rate" in dialog.setups.text.text()
+    assert store.config.learning_rate == TrainConfig().learning_rate  # what is there stays until Reset
+    store.reset()
+    assert store.config.learning_rate == 3e-5
+    assert store.config.model == ""
+    assert form_store().config.learning_rate == 3e-5
+    save_config(TrainConfig(steps_per_eval=17), tmp_path / "mine.yaml")
+    enter(dialog, "settings.default_setup", str(tmp_path / "mine.yaml"))
+    store.reset()
+    store.follow({"steps_per_eval": 50})
+    assert store.config.steps_per_eval == 17  # configs that name it keep it
+    enter(dialog, "settings.default_setup", str(tmp_path / "none.yaml"))
+    assert "is no file" in dialog.setups.text.text()
+    assert load_settings().default_setup == str(tmp_path / "mine.yaml")
+    press(dialog, "settings.default_setup.own")
+    store.reset()
+    assert store.config.with_value("steps_per_eval", TrainConfig().steps_per_eval) == TrainConfig()
+    (tmp_path / "mine.yaml").write_text("learning_rate: [\n")
+    save_settings(Settings(default_setup=str(tmp_path / "mine.yaml")))
+    assert form_store().config == TrainConfig()
+
+
+def test_the_keys_close_it(dialog: SettingsDialog, qtbot: QtBot) -> None:
+    qtbot.keyClick(dialog, Qt.Key.Key_Escape)
+    assert not dialog.isVisible()

@@ -1,0 +1,1 @@
+"""What keeps an installation going: its folders checked and moved, newer releases looked for."""

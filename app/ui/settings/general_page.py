@@ -1,0 +1,123 @@
+"""General settings: the look, how alpha is read, what Luthier tells by itself, and the look for a newer one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PySide6.QtCore import QUrl, Signal
+from PySide6.QtGui import QDesktopServices
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+
+from app.core.system.setting import load_settings
+from app.ui.form.plain_editor import CheckEditor, ChoiceBox
+from app.ui.settings.part import keep_settings, settings_button, settings_form, settings_note
+from app.ui.settings.release_check import ReleaseCheck
+from app.ui.target.alpha import READINGS
+from app.ui.widget import theme
+from app.ui.widget.card import Card
+
+CHOICE_WIDTH = 180  # px in Inter
+THEME_CHOICES = (("system", "Like the system"), ("light", "Light"), ("dark", "Dark"))
+NO_ADDRESS = "This copy does not know where it was released: it was cloned from no address on github.com."
+
+
+class GeneralPage(QWidget):
+    """``theme_chosen`` carries the theme; all other choices are kept as they are made."""
+
+    theme_chosen = Signal(object)
+
+    def __init__(self, theme_choice: str, check: ReleaseCheck, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        settings = load_settings()
+        self._check, self._page = check, ""
+        self.theme = self._choice("settings.theme", "Appearance", THEME_CHOICES, theme_choice)
+        self.theme.edited.connect(self.theme_chosen)
+        self.alpha = self._choice("settings.alpha", "Alpha is read as", READINGS, settings.alpha_convention)
+        self.alpha.edited.connect(self._on_alpha)
+        self.notifications = self._tick(
+            "settings.notifications", "Tell when a run ends, fails or needs an answer", settings.notifications
+        )
+        self.notifications.edited.connect(self._on_notifications)
+        self.updates = self._tick(
+            "settings.check_updates", "Look for a newer version once a day", settings.check_updates
+        )
+        self.updates.edited.connect(self._on_updates)
+        self.ask_button = settings_button("settings.updates.ask", "Look now", "Asks the releases page once", self)
+        self.ask_button.clicked.connect(self._on_ask)
+        self.page_button = settings_button("settings.updates.page", "Show it", "Opens its page", self)
+        self.page_button.clicked.connect(self._on_page)
+        self.page_button.hide()
+        self.update_text = settings_note("", self)
+        self.update_text.setObjectName("settings.updates.text")
+        check.told.connect(self._on_told)
+        self._lay_out()
+        self._show_updates()
+
+    def _choice(self, name: str, label: str, choices: tuple[tuple[str, str], ...], value: str) -> ChoiceBox:
+        box = ChoiceBox(choices, self)
+        box.setObjectName(name)
+        box.setAccessibleName(label)
+        box.setFixedWidth(theme.text_width(CHOICE_WIDTH))
+        box.set_value(value)
+        return box
+
+    def _tick(self, name: str, text: str, on: bool) -> CheckEditor:
+        tick = CheckEditor(text, self)
+        tick.setObjectName(name)
+        tick.setAccessibleName(text)
+        tick.set_value(on)
+        return tick
+
+    def _lay_out(self) -> None:
+        form = settings_form()
+        form.addRow("Appearance", self.theme)
+        form.addRow("Alpha is read as", self.alpha)
+        form.addRow("", settings_note("mlx-lm multiplies by scale; PEFT multiplies by alpha ÷ rank.", self))
+        form.addRow("Notifications", self.notifications)
+        form.addRow("Updates", self.updates)
+        row = QHBoxLayout()
+        row.setSpacing(theme.SPACE)
+        row.addWidget(self.ask_button)
+        row.addWidget(self.page_button)
+        row.addStretch(1)
+        form.addRow("", row)
+        form.addRow("", self.update_text)
+        card = Card("The window", parent=self)
+        card.body.addLayout(form)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, theme.SPACE * 2, 0, 0)
+        layout.addWidget(card)
+        layout.addStretch(1)
+
+    def _on_alpha(self, reading: Any) -> None:
+        keep_settings(alpha_convention=reading)
+
+    def _on_notifications(self, on: bool) -> None:
+        keep_settings(notifications=on)
+
+    def _on_updates(self, on: bool) -> None:
+        keep_settings(check_updates=on)
+        self._show_updates()
+
+    def _show_updates(self) -> None:
+        """Nothing is asked before it is switched on; where nobody can be asked, it cannot be."""
+        known = bool(self._check.address)
+        self.updates.setEnabled(known)
+        self.ask_button.setEnabled(known and self.updates.isChecked())
+        where = f"Asks {self._check.address}, and sends nothing but the request." if known else NO_ADDRESS
+        self.update_text.setText(where)
+
+    def _on_ask(self) -> None:
+        if load_settings().offline:
+            self.update_text.setText("Luthier is strictly offline: the releases page is not asked.")
+            return
+        self.update_text.setText("Asking the releases page …")
+        self._check.ask()
+
+    def _on_told(self, text: str, page: str) -> None:
+        self.update_text.setText(text)
+        self._page = page
+        self.page_button.setVisible(bool(page))
+
+    def _on_page(self) -> None:
+        QDesktopServices.openUrl(QUrl(self._page))
