@@ -73,6 +73,29 @@ def test_an_adapter_in_float32_keeps_more_where_the_model_is_in_16_bit(checkpoin
     assert {"adapter_dtype": "base"} in [r.values for r in peak(wide, half, working_set_gb=limit).remedies]
 
 
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+@pytest.mark.parametrize("kind", ["lora", "full"])
+def test_what_is_added_up_is_held_beside_what_is_trained(kind: str, optimizer: str) -> None:
+    """By how many bytes the gradients of a step are more than those of one that needs no sum: a number of each
+    parameter where batches are accumulated, or cut into pieces (batches of more than one, by length), once for
+    both; and some for those that are just being added."""
+    steps = {
+        (batching, batch, accumulated): config(
+            batching=batching, batch_size=batch, grad_accumulation_steps=accumulated, fine_tune_type=kind,
+            optimizer=optimizer,
+        )
+        for batching in ("bucket", "pack", "file_order") for batch in (1, 4) for accumulated in (1, 3)
+    }  # fmt: skip
+    trained = 4 * resolve(llama(), config(fine_tune_type=kind)).trainable_parameters
+    for (batching, batch, accumulated), chosen in steps.items():
+        found = peak(chosen)
+        assert found.activations > 0, "the peak is where all of them are held, not in the update"
+        has_sum = accumulated > 1 or (batching == "bucket" and batch > 1)
+        earlier = trained if kind == "lora" else 0  # the adapter as it was kept last
+        held = (found.gradients - earlier) / trained
+        assert 1 <= held < 1.2 if has_sum else held == 0, (batching, batch, accumulated)
+
+
 def test_experts_count_only_as_far_as_a_token_passes_them() -> None:
     few = mixture().model_copy(update={"experts_per_token": 1})
     many = mixture().model_copy(update={"experts_per_token": 4})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,22 @@ def weights(run: RunDir) -> dict[str, Any]:
     return {name: array.tolist() for name, array in arrays.items()}
 
 
+def newest_state(run: RunDir) -> dict[str, Any]:
+    """All of the saved state but weights, times and places: a resume that forgets something has it otherwise."""
+    (folder,) = run.state.iterdir()
+    tree: dict[str, Any] = json.loads((folder / "state.json").read_text())
+    del tree["provenance"]
+    return without_times(tree)
+
+
+def without_times(tree: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: without_times(value) if isinstance(value, dict) else value
+        for name, value in tree.items()
+        if not name.endswith("_s")
+    }
+
+
 WAYS: dict[str, dict[str, Any]] = {
     "adam": {},
     "adamw": {"optimizer": "adamw", "weight_decay": 0.01, "schedule": "cosine", "warmup": 4},
@@ -87,6 +104,7 @@ def test_resumed_equals_undisturbed(way: str, at: int, inputs: tuple[Path, Path]
     measured = {event.iteration: event.val_loss for part in (first, second) for event in part.of(Validated)}
     assert measured == {event.iteration: event.val_loss for event in whole.of(Validated)}
     assert weights(run) == weights(undisturbed)
+    assert newest_state(run) == newest_state(undisturbed)
     assert second.of(TrainReported)[-1].trained_tokens == whole.of(TrainReported)[-1].trained_tokens
     assert second.of(TrainReported)[-1].learning_rate == whole.of(TrainReported)[-1].learning_rate
 
