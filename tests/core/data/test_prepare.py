@@ -73,6 +73,23 @@ def test_groups_stay_together(tmp_path: Path) -> None:
     assert 10 <= found.counts["valid"] <= 20
 
 
+@given(
+    small=st.lists(st.integers(1, 4), min_size=12, max_size=30), large=st.integers(20, 80), seed=st.integers(0, 99)
+)
+@settings(max_examples=40)
+def test_a_group_too_large_for_a_part_is_trained(small: list[int], large: int, seed: int) -> None:
+    """One person wrote a good part of the rows: they cannot all be held out, so none of them is, and each part
+    has about what it should."""
+    sizes = [*small, large]
+    groups = np.repeat(np.arange(len(sizes), dtype=np.uint64), sizes)
+    count = sum(sizes)
+    side = assign(np.full(count, 10, np.uint32), groups, SplitPlan(seed=seed))
+    assert set(side[groups == len(small)].tolist()) == {TRAIN}
+    for part in (VALID, TEST):
+        held = int((side == part).sum())
+        assert 1 <= held <= 1.2 * round(count / 10), "a tenth, and a fifth of it more at most"
+
+
 def test_conversations_with_the_same_opening_are_a_group(tmp_path: Path) -> None:
     content = lines(*(chat(n % 10, f"Answer {n}") for n in range(100)))
     found = prepare(tmp_path, content, group_feature="messages")
@@ -224,6 +241,44 @@ def test_cancel_leaves_nothing(tmp_path: Path) -> None:
     assert not list((tmp_path / "out").iterdir())
     assert seen == sorted(seen)
     assert {total for _, total in seen} == {2 * source.stat().st_size}
+
+
+def test_two_passes_are_one_progress(tmp_path: Path) -> None:
+    """All bytes are read twice: the first reading is the first half, and it ends where the second begins."""
+    source = tmp_path / "data.jsonl"
+    source.write_bytes(lines(*map(chat, range(9000))))
+    size = source.stat().st_size
+    seen: list[tuple[int, int]] = []
+    asked_at: list[int] = []
+
+    def cancelled() -> bool:
+        asked_at.append(len(seen))
+        return False
+
+    prepare_data(TrainConfig(data=str(source)), tmp_path / "out", lambda *one: seen.append(one), cancelled)
+    assert {total for _, total in seen} == {2 * size}
+    done = [one for one, _ in seen]
+    assert done == sorted(done)
+    first = [one for one in done if one <= size]
+    assert first[-1] == size
+    assert len(first) > 3, "it moves in the first reading"
+    second = [one for one in done if one > size]
+    assert len(second) > 3
+    assert second[-1] > 1.7 * size
+
+
+@pytest.mark.parametrize("then", [{"valid_fraction": 0.0}, {"test_fraction": 0.0}, {}])
+def test_what_was_prepared_before_leaves_nothing_behind(then: dict[str, Any], tmp_path: Path) -> None:
+    """A folder holds the files of the last preparation, and mlx-lm would read whatever lies there."""
+    content = lines(*map(chat, range(100)))
+    prepare(tmp_path, content)
+    both = {"valid_fraction": 0.0, "test_fraction": 0.0}
+    found = prepare(tmp_path, content, **(then or both))
+    there = {path.name for path in (tmp_path / "out").iterdir()}
+    assert there == {f"{split}.jsonl" for split in found.counts}
+    assert sum(len(rows(tmp_path / "out" / name)) for name in there) == 100
+    gone = {name.removesuffix("_fraction") for name in then or both}
+    assert found.counts.keys() == {"train", "valid", "test"} - gone
 
 
 def test_parts_of_a_document_on_two_sides_share_no_words(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.core.config.spec import field_specs
 from app.core.config.train_config import CONFIG_VERSION, TrainConfig
 from app.core.method.table import PATHS
 from app.core.problem import Severity, UnusableError
@@ -112,6 +113,20 @@ def test_relative_paths_start_at_the_file_where_something_is_there(tmp_path: Pat
     (tmp_path / "c.yaml").write_text("model: model\ndata: org/name\n")
     config = load_config(tmp_path / "c.yaml").config
     assert (config.model, config.data) == (str(tmp_path / "model"), "org/name")
+
+
+# All but the one that each run sets anew.
+PATHS_OF_FILES = [path for path, spec in field_specs().items() if spec.kind == "path" and path != "adapter_path"]
+
+
+@pytest.mark.parametrize("path", PATHS_OF_FILES)
+def test_every_path_of_a_file_starts_there(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "setups"
+    folder.mkdir()
+    (folder / "beside").mkdir()
+    (folder / "c.yaml").write_text(yaml.safe_dump({path: "beside"}))
+    assert load_config(folder / "c.yaml").config.value(path) == str(folder / "beside")
 
 
 def test_unreadable_files_are_told_in_words(tmp_path: Path) -> None:

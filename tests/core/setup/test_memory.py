@@ -200,3 +200,34 @@ def test_probe_makes_the_same_step_exact_and_scales_others() -> None:
     halved = config(batch_size=2)
     assert peak(halved, calibration=calibration).dynamic == pytest.approx(1.3 * peak(halved).dynamic, rel=1e-3)
     assert peak(chosen, calibration=calibration).calibrated
+
+
+def test_every_batch_that_is_offered_trains_as_many_examples_a_step() -> None:
+    """With just the room that a batch of each size needs, whatever is offered: its product is that of before."""
+    for batch, accumulated in ((6, 1), (7, 3), (12, 5), (10, 400)):
+        chosen = config(batch_size=batch, grad_accumulation_steps=accumulated, batching="file_order")
+        for size in range(1, batch):
+            room = peak(chosen.with_values({"batch_size": size})).total * 1.0001 / 1e9
+            for one in peak(chosen, working_set_gb=room).remedies:
+                if "the same effect" in one.text:
+                    values = chosen.with_values(one.values)
+                    assert values.batch_size * values.grad_accumulation_steps == batch * accumulated, (batch, size)
+                    assert f"Batch of {values.batch_size} with {values.grad_accumulation_steps} acc" in one.text
+
+
+def test_what_a_probe_measured_goes_with_the_rows_to_another_maximum_length() -> None:
+    """Of rows of up to 64 positions a longer maximum makes none longer; a shorter one cuts them."""
+    inspection, chosen = llama(), config(max_seq_length=129)
+    plan = StepPlan.counted(chosen, [(4, 64, 256, 5)], 5)
+    guess = peak(chosen, steps=plan)
+    measured = guess.fixed + 2 * guess.dynamic
+    calibration = calibrate(inspection, chosen, resolve(inspection, chosen), measured, plan)
+    for length in (129, 257, 4097):
+        assert peak(config(max_seq_length=length), calibration=calibration).total == measured
+    cut = config(max_seq_length=33)
+    (size,) = plan.largest(cut)
+    assert size == StepSize(4, 32, 128)
+    counted = peak(cut, steps=StepPlan.counted(cut, [(4, 32, 128, 5)], 5))
+    found = peak(cut, calibration=calibration)
+    assert found.total == pytest.approx(found.fixed + 2 * counted.dynamic, abs=8)
+    assert found.total < measured

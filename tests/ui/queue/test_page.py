@@ -465,6 +465,34 @@ def test_the_form_is_queued_also_while_a_run_trains(window: MainWindow, workers:
     assert len(workers) >= 1
 
 
+def test_a_setup_that_is_queued_hears_its_place(
+    qtbot: QtBot, window: MainWindow, workers: list[FakeWorker]
+) -> None:
+    """What trains of the queue is before it, and what waits; what has ended or is skipped is not."""
+    queue = window.user_actions.queue
+    said = []
+
+    def add() -> None:
+        window.user_actions.enqueue()
+        said.append(window.messages.messages()[0].text.partition("now. ")[2])
+        window.messages.clear()
+
+    add()
+    add()
+    queue.skip([queue.state.entries[1].id])
+    add()
+    queue.start()
+    qtbot.waitUntil(lambda: len(trainers(workers)) == 1)
+    assert [one.state for one in queue.state.entries] == ["running", "skipped", "waiting"]
+    add()
+    queue.pause()
+    trainers(workers)[-1].end(event.Finished())
+    assert [one.state for one in queue.state.entries] == ["done", "skipped", "waiting", "waiting"]
+    add()
+    one, two = "1 run is before it.", "2 runs are before it."
+    assert said == ["It is next.", one, one, two, two]
+
+
 def test_errors_hold_back_queueing_and_the_button_says_why(
     window: MainWindow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
