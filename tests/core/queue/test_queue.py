@@ -156,6 +156,24 @@ def test_a_run_without_saved_state_begins_anew(queue: RunQueue) -> None:
     assert second.run != first.run
 
 
+@pytest.mark.parametrize("state, goes_on", [("stopped", True), ("failed", False), ("done", False)])
+def test_what_is_queued_again_goes_on_only_where_it_was_stopped(
+    state: EntryState, goes_on: bool, queue: RunQueue
+) -> None:
+    """All have a saved state; but that of a failed run leads to the same failure, and a finished one has ended."""
+    first = queue.claim()
+    assert first is not None
+    (first.run.state / "0000001").mkdir(parents=True)
+    queue.settle(first.entry.id, state, "It ended.")
+    queue.skip([one.id for one in queue.read().waiting])
+    queue.again([first.entry.id])
+    assert queue.read().entries[-1].message == ""
+    second = queue.claim()
+    assert second is not None
+    assert (second.entry.id, second.resume) == (first.entry.id, goes_on)
+    assert (second.run == first.run) == goes_on
+
+
 def test_a_setup_that_cannot_be_read_fails_and_is_passed_over(tmp_path: Path) -> None:
     queue = RunQueue(tmp_path)
     queue.add([entry("bad", config="lora_parameters: {rank: no}"), entry("good")])

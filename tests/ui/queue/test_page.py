@@ -19,6 +19,7 @@ from app.core.problem import Problem
 from app.core.protocol import event
 from app.core.queue.queue import EntryState, RunQueue, make_entry
 from app.core.setup.config_file import load_config
+from app.core.system.atomic_file import write_text
 from app.ui.form.plain_editor import ChoiceBox
 from app.ui.form.store import form_store
 from app.ui.queue.ending import SleepCountdown
@@ -266,6 +267,24 @@ def test_a_queue_that_cannot_be_read_is_told_once(room: Room) -> None:
     assert [one.kind for one in room.told] == ["warning"]
     room.queue.clear()
     assert room.queue.queue.path.read_text() == "{"
+
+
+def test_a_queue_that_is_still_unreadable_is_not_told_anew(room: Room) -> None:
+    """Whoever writes it may do so every second; what is told is that it cannot be read, not each of its states."""
+    file = room.queue.queue.path
+    good = file.read_text()
+    for text in ("{", "[", "{ ", ""):
+        write_text(file, text)
+        room.queue.refresh()
+    assert [one.kind for one in room.told] == ["warning"]
+    assert str(file) in room.told[0].text
+    assert [one.name for one in room.queue.state.entries] == ["a", "b", "c"], "what was known stays"
+    write_text(file, good)
+    room.queue.refresh()
+    assert len(room.told) == 1
+    write_text(file, "{")
+    room.queue.refresh()
+    assert [one.kind for one in room.told] == ["warning"] * 2, "it was readable between"
 
 
 # -- the page ------------------------------------------------------------------------------------------------

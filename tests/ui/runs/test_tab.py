@@ -253,6 +253,9 @@ def test_a_new_name_leaves_tags_notes_and_what_others_wrote(qtbot: QtBot, tab: R
 def test_tags_and_notes_are_saved_when_another_run_is_chosen(
     qtbot: QtBot, tab: RunsTab, runs: list[RunDir]
 ) -> None:
+    save_note(runs[0], RunNote("alpha", (), "", {"colour": "red"}))
+    tab.refresh()
+    qtbot.waitUntil(lambda: not tab.is_busy)
     select(qtbot, tab, runs[0])
     tags = child(tab, QLineEdit, "run_detail.tags")
     notes = child(tab, QPlainTextEdit, "run_detail.notes")
@@ -261,7 +264,7 @@ def test_tags_and_notes_are_saved_when_another_run_is_chosen(
     tags.setText("good, demo")
     notes.setPlainText("Try rank 64.")
     select(qtbot, tab, runs[1])
-    assert load_note(runs[0]) == RunNote("", ("good", "demo"), "Try rank 64.")
+    assert load_note(runs[0]) == RunNote("alpha", ("good", "demo"), "Try rank 64.", {"colour": "red"})
     assert (tags.text(), notes.toPlainText()) == ("", "")
     tab.search("demo rank")
     assert names(tab) == ["alpha"]

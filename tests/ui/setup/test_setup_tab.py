@@ -190,6 +190,10 @@ def test_epochs_and_iterations_each_show_the_other(qtbot: QtBot, tab: SetupTab) 
     iterations, epochs = find(tab, "iters", NumberBox), find(tab, "epochs", NumberBox)  # makes all fields: a check
     tab.training.set_train_examples(200)
     assert iterations.lineEdit().text() == "600"
+    assert tab.store.value("iters") != tab.store.default("iters")
+    for path in ("iters", "epochs"):
+        reset = tab.training.made_fields[path].reset_button
+        assert reset.isHidden(), "neither was chosen: the iterations follow from the epochs, and go back with them"
     retype(qtbot, epochs, "2")
     assert (tab.store.config.iters, iterations.lineEdit().text()) == (400, "400")
     tab.store.set("batch_size", 4)
@@ -197,6 +201,8 @@ def test_epochs_and_iterations_each_show_the_other(qtbot: QtBot, tab: SetupTab) 
     retype(qtbot, iterations, "75")
     assert tab.store.config.epochs is None
     assert (epochs.lineEdit().text(), epochs.lineEdit().placeholderText()) == ("", "1.5")
+    assert tab.training.made_fields["iters"].reset_button.isHidden()
+    assert not tab.training.made_fields["epochs"].reset_button.isHidden()
     retype(qtbot, epochs, "3")
     again: float | None = tab.store.config.epochs
     assert (again, tab.store.config.iters) == (3.0, 150)

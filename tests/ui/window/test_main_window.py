@@ -563,6 +563,21 @@ def test_a_second_run_is_not_started_over_the_first(ready: MainWindow, workers: 
     assert "A run is training" in messages(ready)[0]
 
 
+def test_a_folder_that_is_no_run_is_told_and_the_shown_run_stays(
+    ready: MainWindow, workers: list[FakeWorker], tmp_path: Path
+) -> None:
+    ready.user_actions.start()
+    trainers(workers)[-1].end(event.Finished(reason="stopped", iteration=3))
+    shown, asked = ready.session.run, []
+    ready.user_actions.run_asked.connect(lambda: asked.append(1))
+    (tmp_path / "config.yaml").mkdir()
+    (tmp_path / "a.txt").write_text("")
+    for place in (tmp_path / "nowhere", tmp_path, tmp_path / "a.txt"):
+        ready.user_actions.open_run(place)
+        assert messages(ready)[0] == f"{place} is not a run: it has no config.yaml."
+    assert (ready.session.run, ready.session.state, asked) == (shown, RunState.STOPPED, [])
+
+
 # -- the end -------------------------------------------------------------------------------------------------
 
 
