@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +60,7 @@ def validated(iteration: int, iterations: int = 600) -> event.Validated:
     )
 
 
-def run_folder(parent: Path, found: Iterator[Event] | None = None, *, name: str = "friendly") -> RunDir:
+def run_folder(parent: Path, found: Iterable[Event] | None = None, *, name: str = "friendly") -> RunDir:
     """A finished run on disk, with its log."""
     run = create_run(TrainConfig(adapter_name=name, model="/models/starter", data="/data/starter"), parent)
     lines = [e.to_line() for e in (found if found is not None else events())]
