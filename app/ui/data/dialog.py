@@ -41,6 +41,8 @@ class DataDialog(QDialog):
         self._inspector = inspector
         self._store = store
         self.pages = QTabWidget(self)
+        self.pages.setAccessibleName("Parts of the data")
+        self.pages.tabBar().setAccessibleName("Parts of the data")
         self.pages.setObjectName("data.pages")
         for name in PAGES:
             self.pages.addTab(QWidget(self), name.title())

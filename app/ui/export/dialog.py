@@ -230,6 +230,7 @@ class ExportDialog(JobDialog):
         right.addWidget(self.result_card)
         right.addStretch(1)
         scroll = QScrollArea(self)
+        scroll.setAccessibleName("What is exported, and how")
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QScrollArea.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)

@@ -25,7 +25,6 @@ class MethodCard(QFrame):
         self.button.setObjectName(f"method.{method.name}")
         self.button.setAccessibleName(method.title)
         self.button.setAccessibleDescription(f"{method.what} {method.when}")
-        self.button.setAutoExclusive(False)  # the cards of all groups are one choice, kept by who owns them
         self.button.clicked.connect(self._on_clicked)
         what = QLabel(method.what, self)
         what.setProperty("role", "small")
@@ -39,7 +38,10 @@ class MethodCard(QFrame):
 
     def set_chosen(self, chosen: bool) -> None:
         """Marks the card."""
+        # The cards of all groups are one choice, kept by who owns them; to a screen reader each is one of several.
+        self.button.setAutoExclusive(False)
         self.button.setChecked(chosen)
+        self.button.setAutoExclusive(True)
         role = "choice-on" if chosen else "choice"
         if role != self.property("role"):
             theme.set_role(self, role=role)

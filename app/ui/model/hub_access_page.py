@@ -40,7 +40,7 @@ PLACES_HEIGHT = 76
 class HubAccessPage(QWidget):
     """Edits the settings of models, and asks the task ``hub_login``. ``changed`` tells that the settings did.
 
-    Without ``places`` where models live is left out: the settings have a page of its own for folders.
+    Without ``places`` it is a page of the settings: models have one of their own there, and a proxy is here.
     """
 
     changed = Signal()
@@ -152,6 +152,20 @@ class HubAccessPage(QWidget):
     def _network(self) -> Card:
         card = Card("Network", parent=self)
         card.body.setSpacing(theme.SPACE // 2)
+        if not self._has_places:
+            self._add_proxy(card)
+        self.offline = QCheckBox("Never make a request to the hub", card)
+        self.offline.setObjectName("settings.offline")
+        self.offline.setAccessibleName("Strictly offline")
+        self.offline.setToolTip("Searching, downloading and tokens are refused")
+        self.offline.setChecked(load_settings().offline)
+        self.offline.toggled.connect(self._on_offline)
+        card.body.addWidget(self.offline)
+        note = "Training, generating and evaluating never make one, whatever stands here."
+        card.body.addWidget(_label(card, note, "small"))
+        return card
+
+    def _add_proxy(self, card: Card) -> None:
         self.proxy = TextEditor(card)
         self.proxy.setObjectName("settings.proxy")
         self.proxy.setAccessibleName("Proxy")
@@ -166,16 +180,6 @@ class HubAccessPage(QWidget):
         for part in (label, self.proxy, self.proxy_problem):
             card.body.addWidget(part)
         card.body.addSpacing(theme.SPACE)
-        self.offline = QCheckBox("Never make a request to the hub", card)
-        self.offline.setObjectName("settings.offline")
-        self.offline.setAccessibleName("Strictly offline")
-        self.offline.setToolTip("Searching, downloading and tokens are refused")
-        self.offline.setChecked(load_settings().offline)
-        self.offline.toggled.connect(self._on_offline)
-        card.body.addWidget(self.offline)
-        note = "Training, generating and evaluating never make one, whatever stands here."
-        card.body.addWidget(_label(card, note, "small"))
-        return card
 
     # -- what happens -----------------------------------------------------------------------------------------
 

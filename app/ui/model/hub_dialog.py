@@ -33,6 +33,8 @@ class HubDialog(QDialog):
         self.convert = HubConvertPage(self._finder, self)
         self.access = HubAccessPage(self)
         self.pages = QTabWidget(self)
+        self.pages.setAccessibleName("Parts of getting a model")
+        self.pages.tabBar().setAccessibleName("Parts of getting a model")
         self.pages.setObjectName("hub.pages")
         for page, title in ((self.search, "Search"), (self.convert, "Convert"), (self.access, "Places and access")):
             self.pages.addTab(page, title)

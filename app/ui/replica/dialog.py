@@ -225,6 +225,7 @@ class HostsDialog(JobDialog):
 
     def _built_table(self) -> QScrollArea:
         area = QScrollArea(self)
+        area.setAccessibleName("Machines")
         area.setWidgetResizable(True)
         area.setFrameShape(QScrollArea.Shape.NoFrame)
         self._table = QWidget(area)

@@ -132,6 +132,7 @@ class RunDetail(QWidget):
         layout.addLayout(grid)
         layout.addStretch(1)
         area = QScrollArea(self)
+        area.setAccessibleName("What is known of the run")
         area.setWidgetResizable(True)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.setStyleSheet("QScrollArea, QWidget#run_facts { background: transparent; }")

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QPointF, Qt, Signal
-from PySide6.QtGui import QColor, QNativeGestureEvent, QPaintEvent, QPen, QWheelEvent
+from PySide6.QtGui import QColor, QKeyEvent, QNativeGestureEvent, QPaintEvent, QPen, QWheelEvent
 from PySide6.QtWidgets import QWidget
 
 from app.ui.platform.key_text import zoom_key
@@ -122,6 +122,16 @@ class Plot(pg.PlotWidget):
             self.zoom(ZOOM_STEP ** (turned.angleDelta().y() / NOTCH), turned.position())
         turned.accept()
 
+    def keyPressEvent(self, pressed: QKeyEvent) -> None:
+        """+ and - zoom around the middle, for whoever has no pointer."""
+        by = {Qt.Key.Key_Plus: ZOOM_STEP, Qt.Key.Key_Equal: ZOOM_STEP, Qt.Key.Key_Minus: 1 / ZOOM_STEP}
+        factor = by.get(Qt.Key(pressed.key()))
+        if factor is None:
+            super().keyPressEvent(pressed)
+            return
+        middle = self.item.getViewBox().sceneBoundingRect().center()
+        self.zoom(factor, QPointF(self.mapFromScene(middle)))
+
     def viewportEvent(self, happened: QEvent) -> bool:
         """Two fingers apart or together zoom, as everywhere on a Mac."""
         if (
@@ -154,7 +164,7 @@ class Plot(pg.PlotWidget):
 
 def whole_tip() -> str:
     """What the button says that ends a zoom, with how one zooms."""
-    return f"Show everything (zoom: {zoom_key()} and the wheel, or a pinch)"
+    return f"Show everything (zoom: {zoom_key()} and the wheel, a pinch, or + and − on the chart)"
 
 
 def fitted_ranges(curves: Sequence[Curve], *, without_spike: bool = False) -> tuple[Range | None, Range | None]:

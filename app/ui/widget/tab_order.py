@@ -10,11 +10,22 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QLayout, QScrollArea, QSplitter, QWidget
 
 
-def follow_page(root: QWidget) -> None:
-    """Makes Tab follow the layouts within ``root``, whenever and in whatever order its parts were made."""
-    found = list(stops(root))
+def follow_page(*roots: QWidget) -> None:
+    """Makes Tab follow the layouts within the roots, whenever and in whatever order their parts were made."""
+    found = [stop for root in roots for stop in stops(root)]
     for one, following in pairwise(found):
         QWidget.setTabOrder(one, following)
+
+
+def wrapped_stop(at: QWidget | None, forward: bool, *roots: QWidget) -> QWidget | None:
+    """Where Tab goes from the last stop within the roots, back to the first (or the other way); None before that.
+
+    Qt's own chain holds what is no stop as well, and may lead from the end into the middle of the page.
+    """
+    shown = [stop for root in roots for stop in stops(root) if stop.isVisible() and stop.isEnabled()]
+    if not shown or at is not shown[-1 if forward else 0]:
+        return None
+    return shown[0 if forward else -1]
 
 
 def stops(widget: QWidget) -> Iterator[QWidget]:

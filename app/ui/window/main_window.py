@@ -42,7 +42,7 @@ from app.ui.widget import theme
 from app.ui.widget.file_manager import show_in_file_manager
 from app.ui.widget.icon_button import IconButton
 from app.ui.widget.message_bar import MessageBar, Notice
-from app.ui.widget.tab_order import follow_page
+from app.ui.widget.tab_order import follow_page, wrapped_stop
 from app.ui.window.actions import SILENT, UserActions
 from app.ui.window.appearance import Appearance
 from app.ui.window.drop_target import DropTarget
@@ -527,10 +527,15 @@ class MainWindow(QMainWindow):
         self.messages.tell(Notice(text, "warning"))
 
     def focusNextPrevChild(self, forward: bool) -> bool:
-        """Tab goes on as the page is read; parts of it come and go."""
+        """Tab goes on as the page is read, then to the messages that lie over it; parts of both come and go."""
         page = self.centralWidget()
         if page is not None:
-            follow_page(page)
+            follow_page(page, self.messages)
+            turned = wrapped_stop(self.focusWidget(), forward, page, self.messages)
+            if turned is not None:
+                reason = Qt.FocusReason.TabFocusReason if forward else Qt.FocusReason.BacktabFocusReason
+                turned.setFocus(reason)
+                return True
         return super().focusNextPrevChild(forward)
 
     # -- end --------------------------------------------------------------------------------------------------

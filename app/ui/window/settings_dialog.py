@@ -48,6 +48,8 @@ class SettingsDialog(QDialog):
         self.setups = NewSetupPage(form if form is not None else TrainConfig(), self)
         self.setups.chosen.connect(self.setup_chosen)
         self.pages = QTabWidget(self)
+        self.pages.setAccessibleName("Parts of the settings")
+        self.pages.tabBar().setAccessibleName("Parts of the settings")
         self.pages.setObjectName("settings.pages")
         for page, title in (
             (self.general, "General"), (self.folders, "Folders"), (self.access, "Hub and network"),

@@ -110,6 +110,14 @@ def test_a_pinch_zooms_x(plot: Plot, qtbot: QtBot) -> None:
     assert view(plot).width() == pytest.approx(before.width())
 
 
+def test_keys_zoom_around_the_middle(plot: Plot) -> None:
+    before = view(plot)
+    for key, width in ((Qt.Key.Key_Plus, before.width() / 1.35), (Qt.Key.Key_Minus, before.width())):
+        QTest.keyClick(plot, key)
+        assert view(plot).width() == pytest.approx(width)
+        assert view(plot).center().x() == pytest.approx(before.center().x(), abs=before.width() / 100)
+
+
 def test_a_plot_that_does_not_move_does_not_zoom(plot: Plot) -> None:
     plot.item.setMouseEnabled(x=False, y=False)
     before = view(plot)

@@ -1,9 +1,11 @@
 """Shows every page and dialog of the window in the font of this process, and prints what does not fit.
 
-    python -m tests.ui.window.every_page FAMILY ANSWERS [PICTURES]
+    python -m tests.ui.window.every_page FAMILY ANSWERS tabs|- [PICTURES]
 
-Fontconfig and the text size are read when a process starts: who asks sets them. ANSWERS is a folder that keeps what
-the workers said, so that only the first process of many waits for them; PICTURES is one for a picture of each page.
+With ``tabs`` each page is gone through by Tab as well: what that does not come to is told. What has no name or role
+for a screen reader always is. Fontconfig and the text size are read when a process starts: who asks sets them.
+ANSWERS is a folder that keeps what the workers said, so that only the first process of many waits for them;
+PICTURES is one for a picture of each page.
 """
 
 from __future__ import annotations
@@ -32,16 +34,22 @@ from app.core.queue.queue import make_entry
 from app.core.run.folder import runs_dir
 from app.core.setup.trial import trial_config
 from app.core.system import place, starter
+from app.ui.bundle.dialog import BundleDialog
+from app.ui.bundle.remote_dialog import RemoteDialog
 from app.ui.chat.dialog import ChatDialog
 from app.ui.endpoint.dialog import ServeDialog
+from app.ui.export.dialog import ExportDialog
 from app.ui.form.store import form_store
+from app.ui.method.advice_dialog import AdviceDialog
 from app.ui.model.hub_dialog import HubDialog
 from app.ui.queue.ending import SleepCountdown
 from app.ui.queue.sweep_dialog import SweepDialog
+from app.ui.replica.dialog import HostsDialog
 from app.ui.run.session import RunSession
 from app.ui.target.module_dialog import ModuleDialog
 from app.ui.widget import theme
 from app.ui.window.appearance import Appearance
+from app.ui.window.help_dialog import HelpDialog, ShortcutDialog
 from app.ui.window.main_window import MainWindow
 from app.ui.window.settings_dialog import SettingsDialog
 from app.ui.worker.process import WorkerOutcome, WorkerProcess
@@ -49,6 +57,7 @@ from tests.ui import synthetic_run
 from tests.ui.comparing import adapter_folder, answer, base_folder, press, run_with_checkpoints
 from tests.ui.fake_worker import FakeWorker
 from tests.ui.fitting import unfit
+from tests.ui.reaching import unnamed, untabbed
 
 WAIT_S = 120  # for a worker that answers for the first time on a loaded machine
 WIDTHS = (520, 620, 660, 740, 900, 1200)
@@ -101,10 +110,11 @@ def _about(config: dict[str, Any]) -> list[Any]:
 class EveryPage:
     """Goes through the window; what does not fit is kept by the page where it was seen."""
 
-    def __init__(self, pictures: Path | None) -> None:
-        self._pictures = pictures
+    def __init__(self, pictures: Path | None, *, tabs: bool = False) -> None:
+        self._pictures, self._tabs = pictures, tabs
         self.pages = 0
         self.found: dict[str, list[str]] = {}
+        self.unusable: dict[str, list[str]] = {}
         self.window = MainWindow(form_store(), RunSession(), Appearance())
         self.window.resize(1100, 700)
         self.window.show()
@@ -120,6 +130,9 @@ class EveryPage:
             page.grab().save(str(self._pictures / f"{name}.png"))
         if told := unfit(page):
             self.found[name] = told
+        alone = page.parent() is None and page is not self.window  # a form without the window that goes through it
+        if told := [*unnamed(page), *(untabbed(page) if self._tabs and not alone else ())]:
+            self.unusable[name] = told
 
     def wait(self, condition: Callable[[], bool]) -> None:
         end = time.monotonic() + WAIT_S
@@ -131,6 +144,9 @@ class EveryPage:
         """All of it."""
         window = self.window
         self.see("setup, empty", window)
+        window.welcome.show()
+        self.see("welcome", window)
+        window.welcome.leave()
         self.setup()
         self.enhanced()
         self.run_panel()
@@ -225,6 +241,13 @@ class EveryPage:
             ("sleep", SleepCountdown(print, window)),
             ("chat", self.chat()),
             ("serve", self.serve()),
+            ("help", HelpDialog(window)),
+            ("shortcuts", ShortcutDialog(window.menuBar(), window)),
+            ("advice", AdviceDialog(METHODS["grpo"], window)),
+            ("hosts", HostsDialog(config, window)),
+            ("bundle", BundleDialog(config, window)),
+            ("run on", RemoteDialog(config, window)),
+            ("export", ExportDialog(next(runs_dir().glob("*/adapters")), window)),
         ):
             dialog.show()
             self.see(name, dialog)
@@ -285,7 +308,7 @@ def settle() -> None:
         QApplication.processEvents()
 
 
-def main(family: str, answers: Path, pictures: Path | None = None) -> int:
+def main(family: str, answers: Path, tabs: bool, pictures: Path | None = None) -> int:
     application = QApplication([])
     if not QFontDatabase.hasFamily(family):
         return ABSENT
@@ -296,12 +319,16 @@ def main(family: str, answers: Path, pictures: Path | None = None) -> int:
     with ExitStack() as replaced:
         for module, worker in workers.items():
             replaced.enter_context(patch(f"app.ui.{module}.WorkerProcess", worker))
-        page = EveryPage(pictures)
+        page = EveryPage(pictures, tabs=tabs)
         page.walk()
     shown = {"family": QFontInfo(application.font()).family(), "pixels": QFontInfo(application.font()).pixelSize()}
-    print(json.dumps({**shown, "pages": page.pages, "unfit": page.found}, ensure_ascii=False))
+    print(
+        json.dumps(
+            {**shown, "pages": page.pages, "unfit": page.found, "unusable": page.unusable}, ensure_ascii=False
+        )
+    )
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], *map(Path, sys.argv[2:])))
+    sys.exit(main(sys.argv[1], Path(sys.argv[2]), sys.argv[3] == "tabs", *map(Path, sys.argv[4:])))
