@@ -6,6 +6,7 @@ from PySide6.QtWidgets import QLabel, QProgressBar, QVBoxLayout, QWidget
 
 from app.core.protocol import event
 from app.core.system.transfer_rate import TransferRate
+from app.ui.platform.motion import show_unmeasured
 from app.ui.widget import theme
 from app.ui.worker.process import WorkerOutcome
 
@@ -35,7 +36,7 @@ class JobProgress(QWidget):
     def begin(self, text: str) -> None:
         """A new job starts."""
         self._rate = TransferRate()
-        self.bar.setRange(0, 0)
+        show_unmeasured(self.bar)
         self.bar.show()
         self._write(text, "muted")
 

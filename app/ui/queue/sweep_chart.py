@@ -13,9 +13,8 @@ from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 from app.core.config.spec import field_specs
 from app.core.queue.sweep import SweepResult, best_result, sweep_paths, value_order, value_word, value_words
 from app.ui.widget import theme
-from app.ui.widget.plot import Plot
+from app.ui.widget.plot import MARKS, Plot
 
-SYMBOLS = ("o", "s", "t", "d")  # once the eight colours are used up
 POINT, RING = 9, 19  # px
 EDGE = 0.35  # of the distance between two values, left and right
 
@@ -97,8 +96,11 @@ class SweepChart(QWidget):
             placed = sorted(
                 (ticks.index(one.entry.values.get(paths[0])), one.loss) for one in group if one.loss is not None
             )
-            self._draw_group(placed, color, SYMBOLS[number // len(c.series) % len(SYMBOLS)])
-            names.append(f"<span style='color:{color}'>●</span>&nbsp;{value_words(values).replace(' ', '&nbsp;')}")
+            mark, sign = MARKS[number % len(MARKS)]
+            self._draw_group(placed, color, mark)
+            names.append(
+                f"<span style='color:{color}'>{sign}</span>&nbsp;{value_words(values).replace(' ', '&nbsp;')}"
+            )
         self._legend.setText("&nbsp;&nbsp; ".join(names))
         self._legend.setVisible(len(paths) > 1)
 

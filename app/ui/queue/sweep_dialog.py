@@ -268,9 +268,12 @@ class SweepDialog(QDialog):
         c = theme.colors()
         for row, problems in enumerate(self._found):
             bad = errors(problems)
-            self._list.item(row).setIcon(dot(c.error if bad else c.good))
+            item = self._list.item(row)
+            item.setIcon(theme.icon("ph.x-circle", c.error) if bad else theme.icon("ph.check-circle", c.good))
+            told = "\n".join(one.sentence() for one in bad)
+            item.setData(Qt.ItemDataRole.AccessibleTextRole, f"{item.text()}: {told or 'can run'}")
             if bad:
-                self._list.item(row).setToolTip("\n".join(one.sentence() for one in bad))
+                item.setToolTip(told)
         found = variant_errors(self.variants, self._found)
         self._show_problems(found)
         self._go.setEnabled(not found)

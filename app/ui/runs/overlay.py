@@ -24,10 +24,10 @@ from PySide6.QtWidgets import (
 from app.core.run.history import Axis, Floats, RunHistory, smooth
 from app.ui.run.chart_series import REWARD
 from app.ui.run.curve_view import CurveView
-from app.ui.runs.table import DOT, dot
+from app.ui.runs.table import DOT
 from app.ui.widget import theme
 from app.ui.widget.icon_button import IconButton
-from app.ui.widget.plot import Plot, whole_tip
+from app.ui.widget.plot import MARKS, Plot, mark_picture, whole_tip
 from app.ui.widget.sliced_work import SlicedWork
 
 LEGEND_WIDTH = 168  # px, at least
@@ -210,7 +210,9 @@ class RunOverlay(QWidget):
         for entry in self._entries:
             for item in entry:
                 self._plot.removeItem(item)
-        self._entries = [(self._line(), self._points("o"), self._points("s")) for _ in self._runs]
+        self._entries = [
+            (self._line(), self._points(_mark(place)), self._points("s")) for place in range(len(self._runs))
+        ]
         self._dress_lines()
 
     def _line(self) -> Any:
@@ -253,13 +255,16 @@ class RunOverlay(QWidget):
             self._fit()
 
     def _dress_lines(self) -> None:
-        """Eight colours, then the same with dashes. A run chosen in the legend stands out from the others."""
+        """Eight colours, then the same with dashes, and validations with a mark of each run's own.
+
+        A run chosen in the legend stands out from the others.
+        """
         series = theme.colors().series
         rows = [index.row() for index in self._legend.selectedIndexes()]
         for place, (line, *points) in enumerate(self._entries):
             color = QColor(series[place % len(series)])
             if item := self._legend.item(place):
-                item.setIcon(QIcon(dot(color.name())))
+                item.setIcon(QIcon(mark_picture(_mark(place), color, DOT)))
             color.setAlpha(255 if not rows or place in rows else 60)
             dash = DASHES[place // len(series) % len(DASHES)]
             # A wide line costs many times a thin one: only few, or the chosen one, are drawn wide.
@@ -282,6 +287,10 @@ def _validated(history: RunHistory, axis: Axis, *, rewards: bool) -> tuple[Float
     if history.is_rewarded:
         return np.empty(0), np.empty(0)
     return history.valid_x(axis), _drawable(history.valid_losses)
+
+
+def _mark(place: int) -> str:
+    return MARKS[place % len(MARKS)][0]
 
 
 def _drawable(losses: Floats) -> Floats:

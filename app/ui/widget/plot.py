@@ -10,8 +10,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyqtgraph as pg
+from pyqtgraph.graphicsItems.ScatterPlotItem import drawSymbol
 from PySide6.QtCore import QEvent, QPointF, Qt, Signal
-from PySide6.QtGui import QColor, QKeyEvent, QNativeGestureEvent, QPaintEvent, QPen, QWheelEvent
+from PySide6.QtGui import (
+    QBrush,
+    QColor,
+    QKeyEvent,
+    QNativeGestureEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QPixmap,
+    QWheelEvent,
+)
 from PySide6.QtWidgets import QWidget
 
 from app.ui.platform.key_text import zoom_key
@@ -29,6 +40,8 @@ LABEL_WIDTH = 44  # px, of the numbers beside the plot
 LEGEND_GAP = 8  # px
 NOTCH = 120  # of a wheel, in eighths of a degree
 ZOOM_STEP = 1.35  # by a notch
+# What tells curves apart beside their colours: a point of pyqtgraph's, and a letter like it. Squares are taken.
+MARKS = (("o", "\u25cf"), ("t1", "\u25b2"), ("d", "\u25c6"), ("star", "\u2605"), ("t", "\u25bc"))
 
 
 class Plot(pg.PlotWidget):
@@ -165,6 +178,19 @@ class Plot(pg.PlotWidget):
 def whole_tip() -> str:
     """What the button says that ends a zoom, with how one zooms."""
     return f"Show everything (zoom: {zoom_key()} and the wheel, a pinch, or + and − on the chart)"
+
+
+def mark_picture(mark: str, color: QColor, size: int) -> QPixmap:
+    """A mark of `MARKS` as the legend of a plot shows it, sharp on every screen; ``size`` in px."""
+    picture = QPixmap(2 * size, 2 * size)
+    picture.setDevicePixelRatio(2)
+    picture.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(picture)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.translate(size / 2, size / 2)
+    drawSymbol(painter, mark, size, QPen(Qt.PenStyle.NoPen), QBrush(color))
+    painter.end()
+    return picture
 
 
 def fitted_ranges(curves: Sequence[Curve], *, without_spike: bool = False) -> tuple[Range | None, Range | None]:
