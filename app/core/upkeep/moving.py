@@ -30,10 +30,7 @@ def check_move(source: Path, destination: Path, live: list[str]) -> None:
         raise _refused(said, "Stop what trains, or wait for its end; then move.")
     if not source.is_dir():
         raise _refused(f"There is nothing to move: {source} is not there.", "New ones go to the folder chosen.")
-    here, there = source.resolve(), destination.expanduser()
-    if there.is_symlink() and there.resolve() == here:
-        there.unlink()  # what an earlier move left behind; they come back
-    there = there.resolve()
+    here, there = source.resolve(), _new_place(source, destination)
     if here == there:
         raise _refused("They are there already.", "Choose another folder.")
     if here in there.parents or there in here.parents:
@@ -41,11 +38,25 @@ def check_move(source: Path, destination: Path, live: list[str]) -> None:
     standing = folder_standing(str(there))
     if standing.problem:
         raise _refused(standing.problem, "Choose another folder.")
-    if there.exists() and any(there.iterdir()):
+    if there.exists() and not there.is_symlink() and any(there.iterdir()):
         raise _refused(f"{there} is not empty.", "Choose a new folder, or an empty one: nothing is mixed.")
     if not is_same_disk(here, there) and (need := folder_size(here) + _ROOM) > standing.free:
         lacking = bytes_text(need - standing.free)
         raise _refused(f"The disk of {there} is too full: {lacking} are lacking.", "Make room there first.")
+
+
+def _new_place(source: Path, destination: Path) -> Path:
+    """The destination without links on the way; one to the source, of an earlier move, is where they go back."""
+    chosen = destination.expanduser()
+    if chosen.is_symlink() and chosen.resolve() == source.resolve():
+        return chosen.parent.resolve() / chosen.name
+    return chosen.resolve()
+
+
+def place_within(source: Path, chosen: Path) -> Path:
+    """What a chosen folder stands for: itself where it is new or empty, else one in it by the source's name."""
+    is_empty = not chosen.is_dir() or chosen.resolve() == source.resolve() or not any(chosen.iterdir())
+    return chosen if is_empty else chosen / source.name
 
 
 def live_runs(folder: Path) -> list[str]:
@@ -63,9 +74,11 @@ def move_folder(
     `CancelledError` when ``cancelled`` says so, `UnusableError` and `OSError` where it fails; then everything is
     where it was.
     """
-    here, there = source.resolve(), destination.expanduser().resolve()
+    here, there = source.resolve(), _new_place(source, destination)
     there.parent.mkdir(parents=True, exist_ok=True)
-    if there.is_dir():
+    if there.is_symlink():
+        there.unlink()  # what an earlier move left behind
+    elif there.is_dir():
         there.rmdir()  # empty, as was checked
     old = None
     if is_same_disk(here, there.parent):

@@ -19,7 +19,7 @@ from app.core.run.folder import runs_dir
 from app.core.system import place
 from app.core.system.setting import load_settings
 from app.core.upkeep.folder import folder_standing
-from app.core.upkeep.moving import check_move, live_runs
+from app.core.upkeep.moving import check_move, live_runs, place_within
 from app.ui.form.path_editor import PathEditor
 from app.ui.model.job_progress import JobProgress
 from app.ui.settings.mover import FolderMover
@@ -28,7 +28,7 @@ from app.ui.widget import theme
 from app.ui.widget.card import Card
 
 RUNS = FieldSpec("settings.runs_dir", "Folder for runs", "path", "")
-MOVE_TIP = "Takes all of it to another folder, where new ones go too"
+MOVE_TIP = "Takes all of it to another folder, or into a folder of its own there; new ones go there too"
 MODELS = FieldSpec("settings.models_dir", "Folder for models", "path", "")
 
 
@@ -104,9 +104,9 @@ class FolderCard(Card):
         keep_settings(**{self._name: str(self._destination)})
 
     def _ask_where(self) -> None:
-        chosen = QFileDialog.getExistingDirectory(self, "Choose an empty folder", str(self.present().parent))
+        chosen = QFileDialog.getExistingDirectory(self, f"Move {self.title.text().lower()} to")
         if chosen:
-            self.move_to(Path(chosen))
+            self.move_to(place_within(self.present(), Path(chosen)))
 
     def _on_edited(self, value: Any) -> None:
         text = value or ""

@@ -8,9 +8,10 @@ from urllib.request import getproxies
 
 import pytest
 
+from app.command.main import run_command
 from app.core.protocol.program import worker_environment
 from app.core.system.network import OFFLINE_VARIABLES, network_environment, own_network, proxy_fault
-from app.core.system.setting import Settings
+from app.core.system.setting import Settings, save_settings
 
 PROXY = "http://proxy.example:3128"
 
@@ -41,6 +42,12 @@ def test_offline_reaches_workers_and_this_process(monkeypatch: pytest.MonkeyPatc
     assert [worker_environment()[name] for name in OFFLINE_VARIABLES] == ["1", "1", "1"]
     own_network.follow(Settings())
     assert not any(name in os.environ for name in OFFLINE_VARIABLES)
+
+
+def test_a_verb_of_the_command_line_follows_as_well() -> None:
+    save_settings(Settings(proxy=PROXY))
+    assert run_command(["runs", "list", "--json"]) == 0
+    assert worker_environment()["HTTPS_PROXY"] == PROXY
 
 
 def test_what_the_environment_keeps_from_the_proxy_stays_so() -> None:

@@ -13,7 +13,7 @@ from app.core.problem import UnusableError
 from app.core.run.folder import RunDir
 from app.core.upkeep import moving
 from app.core.upkeep.folder import folder_standing
-from app.core.upkeep.moving import check_move, live_runs, move_folder
+from app.core.upkeep.moving import check_move, live_runs, move_folder, place_within
 
 
 def never() -> bool:
@@ -127,8 +127,20 @@ def test_a_disk_without_links_is_told(runs: Path, tmp_path: Path, monkeypatch: p
     assert not runs.exists()
 
 
-def _nothing(runs: Path, _tmp: Path) -> Path:
-    return runs.parent / "other"
+def test_a_folder_with_more_in_it_takes_them_as_one_of_its_own(runs: Path, tmp_path: Path) -> None:
+    (tmp_path / "disk" / "photos").mkdir(parents=True)
+    assert place_within(runs, tmp_path / "disk") == tmp_path / "disk" / "runs"
+    assert place_within(runs, tmp_path / "disk" / "photos") == tmp_path / "disk" / "photos"
+    assert place_within(runs, tmp_path / "new") == tmp_path / "new"
+    assert place_within(runs, runs) == runs  # which is refused
+
+
+def test_a_refusal_leaves_the_link_of_an_earlier_move(runs: Path, tmp_path: Path) -> None:
+    move_folder(runs, tmp_path / "new", lambda: None, quiet, never)
+    with pytest.raises(UnusableError):
+        check_move(tmp_path / "new", runs, ["a"])
+    check_move(tmp_path / "new", runs, [])
+    assert runs.is_symlink()
 
 
 REFUSED: dict[str, tuple[Callable[[Path], tuple[Path, Path]], str]] = {
