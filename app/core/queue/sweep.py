@@ -265,11 +265,14 @@ def _own_name(base: str, values: Mapping[str, Any], taken: set[str]) -> str:
     """``base_rank8_lr1e-4``, shortened where it must be, and never one that another variant has."""
     tail = "".join(f"_{FIELDS.get(path, '')}{value_word(value)}" for path, value in values.items())
     tail = "".join(letter if letter.isalnum() or letter in "._-+" else "-" for letter in tail)
-    kept = max(VARIANT_NAME_LENGTH - len(tail), 8)
-    name = f"{base[:kept]}{tail}"
     endings = itertools.chain([""], (f"_{number}" for number in itertools.count(2)))
-    tries = (f"{name[: VARIANT_NAME_LENGTH - len(ending)]}{ending}" for ending in endings)
-    return next(own for own in tries if own not in taken)
+    return next(own for ending in endings if (own := _fitting(base, tail, ending)) not in taken)
+
+
+def _fitting(base: str, tail: str, ending: str) -> str:
+    """The base gives way first: half a value would be another one."""
+    room = VARIANT_NAME_LENGTH - len(ending)
+    return f"{base[: max(room - len(tail), 8)]}{tail}"[:room] + ending
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,15 @@ def test_any_name_of_the_base_leaves_names_that_differ(found: list[SweepAxis], b
     assert all(0 < len(name) <= sweep.VARIANT_NAME_LENGTH for name in names)
 
 
+@pytest.mark.parametrize("base", ["friendly", "f" * 80])
+def test_values_that_look_alike_have_names_that_differ(base: str) -> None:
+    """Of 1e-4 and 1.0000001e-4 six digits are the same; a name that would be too long ends before its number."""
+    rates = SweepAxis("learning_rate", (1e-4, 1.0000001e-4, 1.0000002e-4))
+    names = [v.name for v in sweep.expand(BASE.with_value("adapter_name", base), [rates])]
+    assert [name.rpartition("e-4")[2] for name in names] == ["", "_2", "_3"]
+    assert all(len(name) <= sweep.VARIANT_NAME_LENGTH for name in names)
+
+
 @given(st.lists(st.integers(1, 512), min_size=1, max_size=6))
 def test_a_typed_list_reads_back(ranks: list[int]) -> None:
     found = sweep.parse_axis("lora_parameters.rank", " , ".join(map(str, ranks)) + ",")

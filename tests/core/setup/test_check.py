@@ -106,6 +106,11 @@ CASES = [
     ("final_adapter", {"final_adapter": "balanced", "val_batches": 0}, {}, {}, Severity.ERROR),
     ("final_adapter", {"final_adapter": "balanced", "train_mode": "dpo"}, {}, {}, Severity.ERROR),
     ("sampled_prompts", {"sampled_prompts": 2, "train_mode": "grpo"}, {}, {}, Severity.NOTE),
+    ("batching", {"batching": "pack", "train_mode": "dpo"}, {}, {}, Severity.ERROR),
+    ("beta", {"train_mode": "dpo", "beta": 0.0}, {}, {}, Severity.ERROR),
+    ("group_size", {"train_mode": "online_dpo", "group_size": 3}, {}, {}, Severity.ERROR),
+    ("report_to", {"report_to": "nobody"}, {}, {}, Severity.ERROR),
+    ("bias_correction", {"bias_correction": False, "warmup": 0}, {}, {}, Severity.NOTE),
     ("resume_adapter_file", {"resume_adapter_file": "/nowhere/a.safetensors"}, {}, {}, Severity.ERROR),
 ]
 
@@ -119,6 +124,12 @@ def test_each_fault_is_found_at_its_field(
     assert severity(bad[0], path, *bad[1:]) is expected
     if expected is not Severity.NOTE:
         assert severity(good[0], path, *good[1:]) is None
+
+
+def test_an_adapter_that_hardly_counts_is_told_before_the_model_is_known() -> None:
+    config = TrainConfig.model_validate(GOOD | {"lora_parameters": {"rank": 8, "scale": 0.1}})
+    assert severity(config, "lora_parameters.scale") is Severity.WARNING
+    assert severity(TrainConfig(**GOOD), "lora_parameters.scale") is None
 
 
 def test_unusable_data_name_the_first_fault_and_its_line() -> None:

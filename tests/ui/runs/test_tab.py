@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QMessageBox,
     QPlainTextEdit,
+    QPushButton,
     QTabBar,
     QWidget,
 )
@@ -31,7 +32,7 @@ from app.core.run.history import RunHistory
 from app.core.run.note import RunNote, load_note, save_note
 from app.core.run.summary import summarize
 from app.core.system.setting import load_settings
-from app.ui.runs.action_bar import move_to_trash
+from app.ui.runs.action_bar import RunActionBar, move_to_trash
 from app.ui.runs.column import COLUMN_KEYS, NAME_COLUMN, RUN_COLUMNS, created_text, loss_kind
 from app.ui.runs.overlay import OverlayRun, RunOverlay
 from app.ui.runs.tab import RunsTab
@@ -239,6 +240,17 @@ def test_a_name_is_edited_in_its_cell_and_kept(qtbot: QtBot, tab: RunsTab, runs:
     tab.table.filter.setData(index, "")
     assert "alpha" in names(tab)
     assert not runs[0].notes.exists()
+
+
+def test_nothing_can_be_done_before_a_run_is_chosen(qtbot: QtBot) -> None:
+    bar = RunActionBar()
+    qtbot.addWidget(bar)
+    bar.show()
+    acts = [one for one in bar.menu.actions() if not one.isSeparator()]
+    assert len(acts) > 10
+    assert [one.text() for one in acts if one.isEnabled()] == []
+    assert [one.text() for one in bar.findChildren(QPushButton) if one.isEnabled()] == []
+    assert child(bar, QLabel, "runs.chosen").text() == "Select runs to compare them"
 
 
 def test_a_new_name_leaves_tags_notes_and_what_others_wrote(qtbot: QtBot, tab: RunsTab, runs: list[RunDir]) -> None:

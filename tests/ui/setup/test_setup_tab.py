@@ -297,6 +297,26 @@ def test_a_wrong_path_is_told_under_the_field(qtbot: QtBot, tab: SetupTab) -> No
     assert find(tab, "model").property("problem") == "error"
 
 
+def test_the_card_shows_the_model_only_while_it_is_one(qtbot: QtBot, tab: SetupTab, model: Path) -> None:
+    """After a model that cannot be read, or none, it invites again; nothing of the one before stands there."""
+    card = tab.model_panel
+
+    def shown() -> tuple[bool, bool, bool]:
+        return tuple(not one.isHidden() for one in (card._empty, card._status, card._facts))  # type: ignore[return-value]
+
+    invites, tells = (True, False, False), (False, False, True)
+    assert shown() == invites
+    broken = model.parent / "broken"
+    broken.mkdir(exist_ok=True)
+    (broken / "config.json").write_text("{")
+    for end in (lambda: tab.store.set("model", str(broken)), lambda: tab.store.set("model", "")):
+        with qtbot.waitSignal(tab.inspector.inspected, timeout=ANSWER_MS):
+            tab.store.set("model", str(model))
+        assert shown() == tells
+        end()
+        qtbot.waitUntil(lambda: shown() == invites, timeout=ANSWER_MS)
+
+
 def test_a_model_got_from_the_hub_becomes_the_model(qtbot: QtBot, tab: SetupTab, model: Path) -> None:
     qtbot.mouseClick(find(tab, "model.get", QPushButton), Qt.MouseButton.LeftButton)
     dialog = tab.model_panel.hub

@@ -92,6 +92,29 @@ def test_values_and_gradients(
         np.testing.assert_allclose(np.array(one), np.array(other), rtol=1e-3, atol=1e-5, err_msg=name)
 
 
+@pytest.mark.parametrize("wants_gradient", [True, False])
+def test_not_all_logits_are_held_at_the_same_time(wants_gradient: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 1,024 positions and 8,192 words all logits are 34 MB; a piece of 32 rows is a thirty-second of them."""
+    monkeypatch.setattr(log_probability, "rows_at_a_time", lambda _: 32)
+    mx.random.seed(0)
+    model = nn.Linear(16, 8192, bias=False)
+    states = mx.random.normal((4, 256, 16))
+    head = Head(lambda _inputs, **_: states + model.weight[0], model, 8192, 16, "a test")
+    arrays = {"inputs": states, "positions": mx.arange(1024).reshape(4, 256)}
+    arrays["targets"] = mx.random.randint(0, 8192, (4, 256))
+    model.train(wants_gradient)
+    mx.eval(model.parameters(), arrays)
+
+    def total(model: nn.Module) -> mx.array:
+        return answer_log_probabilities(model, head, arrays).sum()
+
+    mx.clear_cache()
+    mx.reset_peak_memory()
+    before = mx.get_active_memory()
+    mx.eval(nn.value_and_grad(model, total)(model) if wants_gradient else total(model))
+    assert mx.get_peak_memory() - before < 4 * 1024 * 8192 / 2
+
+
 @pytest.mark.parametrize("kind", ["lora", "dora", "full"])
 def test_the_reference_is_the_base(kind: str, tmp_path: Path) -> None:
     model, config = model_of(tmp_path, kind)
