@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from app.core.source.data_file import find_sources, locate_data
 from app.core.source.finding import Findings
 from tests import ROOT
 from tests.core.data.corpus import CHATS, arrow_stream, chat, lines
+from tests.core.data.written import checked, trained
 
 
 def test_files_are_told_apart_by_their_names(tmp_path: Path) -> None:
@@ -85,6 +87,38 @@ def repeated(limit: int, contents: int) -> Fingerprints:
             keys = [hash((n % contents, "text")) for n in range(start, start + 100)]
             prints.extend(keys, list(range(start + 1, start + 101)))
     return prints
+
+
+BROKEN = "GrÃ¶ÃŸe und StraÃŸe?"  # UTF-8 read as Latin-1: a warning
+ANSWERED = {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}
+
+
+@pytest.mark.parametrize("skip", [False, True])
+@pytest.mark.parametrize(
+    "row, kinds",
+    [
+        ({"prompt": BROKEN, "completion": ""}, ["empty_field", "mojibake"]),
+        ({"prompt": "", "completion": BROKEN}, ["empty_field", "mojibake"]),
+        ({"messages": [{"role": "user", "content": BROKEN}]}, ["no_answer", "mojibake"]),
+        (
+            {"messages": [{"role": "user", "content": "a"}, {"role": "user", "content": BROKEN}]},
+            ["no_answer", "repeated_role", "mojibake"],
+        ),
+    ],
+)
+def test_a_row_with_an_error_and_warnings_is_out_and_all_of_it_is_told(
+    row: dict[str, Any], kinds: list[str], skip: bool, tmp_path: Path
+) -> None:
+    """Whichever of them comes first or last, a warning does not make up for an error."""
+    good = ANSWERED if "messages" in row else {"prompt": "a", "completion": "b"}
+    report = checked(tmp_path, [row, good, row], skip_bad_rows=skip)
+    assert (report.examples, report.rows, report.usable) == (1, 3, skip)
+    for line in (1, 3):
+        told_of_it = [one for one in (*report.errors, *report.warnings) if one.line == line]
+        assert [one.kind for one in told_of_it] == kinds
+        assert [one.severity.value for one in told_of_it] == ["error", *["warning"] * (len(kinds) - 1)]
+    given = trained(tmp_path, [row, good, row], skip_bad_rows=True)
+    assert len(given) == 1
 
 
 def test_repeats_are_counted_exactly_while_there_are_few_different_rows() -> None:

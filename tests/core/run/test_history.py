@@ -81,6 +81,36 @@ def test_a_resumed_run_forgets_what_came_after_its_checkpoint() -> None:
     assert history.x("time")[-1] == pytest.approx(0.3)
 
 
+def test_nothing_is_shown_of_weights_that_are_gone() -> None:
+    """All that has a place on the run, of the weights after the saved state: it goes, and what was before it stays.
+
+    So that what is new is caught too, everything that the history shows is compared with that of a run which never
+    came so far."""
+
+    def part(iteration: int, value: float) -> list[event.Event]:
+        figures = {"figures": {"margin": value}}
+        at: dict[str, Any] = {"epoch": iteration / 10, "trained_tokens": 100, "elapsed_s": iteration / 10}
+        loss: dict[str, Any] = {"neutral_loss": 2 + value, "base_loss": 2, "forgot": value, "learned": 2 * value}
+        said = {"prompt": "a", "completion": str(value)}
+        return [
+            report(iteration, [value] * 2).model_copy(update=figures),
+            validated(iteration, value, best=True).model_copy(update=figures),
+            event.NeutralMeasured(iteration=iteration, tokens=9, source="a", **loss, **at),
+            event.Sampled(iteration=iteration, samples=[said]),
+        ]
+
+    short = fed(started(), *part(2, 3.0), started(iteration=2))
+    long = fed(started(), *part(2, 3.0), *part(4, 1.0), *part(6, 0.5), started(iteration=2))
+    assert len(short.to_csv().splitlines()) == 3
+    for found in (short, long):
+        found.feed(event.Hello(task="train"))
+    assert long.to_csv() == short.to_csv()
+    for one in (short, long):
+        assert [(number, said.samples[0]["completion"]) for number, said in one.spoken.items()] == [(2, "3.0")]
+    assert (long.best, long.traded, long.iteration) == (short.best, short.traded, 2)
+    assert long.elapsed_s == short.elapsed_s
+
+
 def test_time_is_not_added_twice_when_the_trainer_goes_on_counting() -> None:
     history = fed(started(), report(4, [4.0, 3.0, 2.0, 1.0]), started(iteration=4), report(5, [0.9], elapsed_s=0.5))
     assert history.elapsed_s == pytest.approx(0.5)

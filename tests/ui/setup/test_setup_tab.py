@@ -301,19 +301,19 @@ def test_the_card_shows_the_model_only_while_it_is_one(qtbot: QtBot, tab: SetupT
     """After a model that cannot be read, or none, it invites again; nothing of the one before stands there."""
     card = tab.model_panel
 
-    def shown() -> tuple[bool, bool, bool]:
-        return tuple(not one.isHidden() for one in (card._empty, card._status, card._facts))  # type: ignore[return-value]
+    def shown() -> list[bool]:
+        return [not one.isHidden() for one in (card._empty, card._status, card._facts)]
 
-    invites, tells = (True, False, False), (False, False, True)
+    invites, tells = [True, False, False], [False, False, True]
     assert shown() == invites
     broken = model.parent / "broken"
     broken.mkdir(exist_ok=True)
     (broken / "config.json").write_text("{")
-    for end in (lambda: tab.store.set("model", str(broken)), lambda: tab.store.set("model", "")):
+    for no_model in (str(broken), ""):
         with qtbot.waitSignal(tab.inspector.inspected, timeout=ANSWER_MS):
             tab.store.set("model", str(model))
         assert shown() == tells
-        end()
+        tab.store.set("model", no_model)
         qtbot.waitUntil(lambda: shown() == invites, timeout=ANSWER_MS)
 
 

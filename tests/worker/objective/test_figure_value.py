@@ -13,6 +13,7 @@ from app.worker.array import Arrays
 from app.worker.model.head import NoHead
 from app.worker.objective.figure import FigureSums
 from app.worker.objective.preference_objective import preference
+from app.worker.token.rated_answer import MISMATCHED
 
 # Three pairs, the chosen answers first; the last pair only fills the batch up. Two tokens, or four.
 LOG_PROBABILITIES = [[-1.0, -2.0, 0, 0], [-1.0, -1.0, -1.0, -1.0], [0, 0, 0, 0]]  # chosen: −3 and −4
@@ -66,6 +67,35 @@ def test_the_rewards_of_simpo_and_ipo_are_of_a_token(kind: str, monkeypatch: pyt
 def test_the_likelihood_of_cpo_is_of_all_tokens_of_the_chosen_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     found = figures(monkeypatch, train_mode="cpo", cpo_alpha=0.7)
     assert found["likelihood_loss"] == pytest.approx((3 + 4) / 6)
+
+
+def test_kto_judges_each_labelled_answer_against_its_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two good answers, two bad ones, and an empty row that only fills the batch up; one token each.
+
+    The point is the mean log-ratio of answers to other prompts, 0.5 nats here, in units of beta.
+    """
+    ratios = [1.0, 0.5, -1.0, 0.9, -9.0]  # the second is not above the point, the fourth is
+    references = [-2.0, -1.0, -3.0, -2.0, 0.0]
+    given = mx.array(ratios)[:, None] + mx.array(references)[:, None]
+    monkeypatch.setattr(
+        "app.worker.objective.preference_objective.answer_log_probabilities", lambda *_, **__: given
+    )
+    arrays: Arrays = {
+        "mask": mx.ones((5, 1)), "counted": mx.array([1.0, 1, 1, 1, 0]), "reference": mx.array(references),
+        "desirable": mx.array([True, True, False, False, False]),
+        f"{MISMATCHED}mask": mx.zeros((5, 1)), f"{MISMATCHED}reference": mx.array([-0.2, -0.8, -0.6, -0.4, -99.0]),
+    }  # fmt: skip
+    config = TrainConfig.model_validate({"train_mode": "kto", "beta": 0.2})
+    _, weight, found = preference(NoHead("none"), config)(nn.Module(), arrays)
+    assert weight.item() == 4
+    sums = FigureSums()
+    sums.add(found)
+    assert sums.means() == pytest.approx(
+        {
+            "kl": 0.5, "accuracy": 2 / 4, "chosen_reward": 0.2 * (1 + 0.5) / 2,
+            "rejected_reward": 0.2 * (-1 + 0.9) / 2, "margin": 0.2 * (0.75 + 0.05),
+        }
+    )  # fmt: skip
 
 
 def test_a_sum_counts_by_what_it_is_of() -> None:

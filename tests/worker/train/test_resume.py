@@ -78,12 +78,12 @@ WAYS: dict[str, dict[str, Any]] = {
     "dora, packed": {"fine_tune_type": "dora", "batching": "pack"},
     "full, as in the file": {"fine_tune_type": "full", "batching": "file_order"},
     "masked": {"mask_prompt": True},
-    "adam, corrected": {"optimizer_config": {"adam": {"bias_correction": True}}},
+    "adam, corrected": {"optimizer_config": {"adam": {"bias_correction": True}}, "neutral_tokens": 16},
 }
 
 
-# In the middle of an epoch and, of three accumulated batches, after the first.
-STOPS = {way: 3 + 2 * number % 9 for number, way in enumerate(WAYS)} | {"accumulation": 7}
+# In the middle of an epoch; of three accumulated batches after the first; just after it was measured and saved.
+STOPS = {way: 3 + 2 * number % 9 for number, way in enumerate(WAYS)} | {"accumulation": 7, "masked": 6}
 
 
 @pytest.mark.parametrize("way, at", STOPS.items())
@@ -101,8 +101,10 @@ def test_resumed_equals_undisturbed(way: str, at: int, inputs: tuple[Path, Path]
     assert second.of(Started)[0].iteration == at
     assert first.losses + second.losses == whole.losses
     assert len(whole.losses) == config.iters
-    measured = {event.iteration: event.val_loss for part in (first, second) for event in part.of(Validated)}
-    assert measured == {event.iteration: event.val_loss for event in whole.of(Validated)}
+    measured = [(event.iteration, event.val_loss) for part in (first, second) for event in part.of(Validated)]
+    assert measured == [(event.iteration, event.val_loss) for event in whole.of(Validated)]
+    times = [event.elapsed_s for part in (first, second) for event in part.of(TrainReported)]
+    assert times == sorted(times), "it is counted on"
     assert weights(run) == weights(undisturbed)
     assert newest_state(run) == newest_state(undisturbed)
     assert second.of(TrainReported)[-1].trained_tokens == whole.of(TrainReported)[-1].trained_tokens
@@ -254,16 +256,20 @@ def test_a_pause_at_the_last_iteration_only_ends_the_run(inputs: tuple[Path, Pat
 
 
 def test_losses_are_told_once_when_a_stop_meets_a_checkpoint(inputs: tuple[Path, Path], tmp_path: Path) -> None:
-    """The checkpoint of iteration 6 holds losses that the stop then reports: a resume must not tell them again."""
+    """The checkpoint of iteration 6 holds losses that the stop then reports, and was measured just before: a resume
+    must not tell them, nor measure, again."""
 
     def answer(event: Event) -> str | None:
         return "stop" if isinstance(event, CheckpointSaved) and event.iteration == 6 else None
 
-    config = config_for(*inputs, steps_per_report=5, steps_per_eval=100)
+    config = config_for(*inputs, steps_per_report=5, steps_per_eval=3)
     _, whole = start(config, tmp_path / "undisturbed")
     run, first = start(config, tmp_path / "run", answer)
     second = go_on(run, resume=True)
     assert first.losses + second.losses == whole.losses
+    measured = [(found.iteration, found.val_loss) for part in (first, second) for found in part.of(Validated)]
+    assert measured == [(found.iteration, found.val_loss) for found in whole.of(Validated)]
+    assert newest_state(run)["measured_at"] == 12
 
 
 def test_other_data_are_refused(inputs: tuple[Path, Path], tmp_path: Path) -> None:
