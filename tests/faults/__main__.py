@@ -38,7 +38,9 @@ def outcomes(folder: Path, kills: int, seed: int, only: str, short: bool) -> Ite
     model, data = write_model(folder / "model", layers=1), write_data(folder / "data")
     whole = undisturbed(config_of(model, data), folder / "whole")
     writes = written(whole.config, folder / "counted")
-    long = config_of(model, data, iters=100_000, steps_per_eval=100, save_every=1000)
+    long = config_of(
+        model, data, iters=1_000_000, steps_per_eval=1_000, save_every=1_000, early_stopping={"enabled": False}
+    )
     kinds: tuple[tuple[str, Callable[[], Iterable[Outcome]]], ...] = (
         ("kill", lambda: kill.kills(whole, writes, folder, kills, chance)),
         ("disk", lambda: disk.disks(whole, folder, writes, short=short)),

@@ -48,6 +48,8 @@ class Watcher:
         for line in self._process.stdout:
             if line.startswith("state"):
                 self.state = line.strip()
+                if self.state not in (*LIVE, "state loading", "state none"):
+                    return False
             else:
                 self.lines.append(line)
                 reports -= self.state in ("", *LIVE) and '"train_reported"' in line

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from PySide6.QtWidgets import (
-    QApplication,
     QDialog,
     QHBoxLayout,
     QLabel,
@@ -18,13 +17,13 @@ from PySide6.QtWidgets import (
 
 from app.core.power.sleep import Sleeper, find_sleeper
 from app.core.queue.queue import QueueTally
+from app.ui.platform.notification import NOTICE_MS, notify
 from app.ui.queue.session import QueueSession
 from app.ui.widget import theme
 from app.ui.widget.close_key import close_by_key
 from app.ui.widget.message_bar import Notice
 
 COUNTDOWN_S = 60
-NOTICE_MS = 10_000
 
 
 class QueueEnding(QObject):
@@ -51,14 +50,12 @@ class QueueEnding(QObject):
             self.countdown.show()
 
     def _notify(self, text: str) -> None:
-        """Draws attention to the window, and where the desktop has a tray says it there."""
-        QApplication.alert(self._window)
-        if not QSystemTrayIcon.isSystemTrayAvailable():
-            return
+        """Draws attention to the window, and says it where the system shows such things."""
         if self._tray is None:
             self._tray = QSystemTrayIcon(self._window.windowIcon(), self)
-        self._tray.show()
-        self._tray.showMessage("Luthier", text, self._window.windowIcon(), NOTICE_MS)
+        if QSystemTrayIcon.isSystemTrayAvailable():
+            self._tray.show()
+        notify(text, self._window, self._tray)
         QTimer.singleShot(NOTICE_MS, self._tray, self._tray.hide)
 
     def _sleep(self) -> None:

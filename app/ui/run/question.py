@@ -6,6 +6,7 @@ from typing import Literal
 
 from PySide6.QtWidgets import QMessageBox, QWidget
 
+from app.core.power.awake import LID
 from app.ui.platform.message_box import message_box
 from app.ui.run.session import RunSession, RunState
 
@@ -68,7 +69,8 @@ def ask_leaving(session: RunSession, parent: QWidget, *, is_leaving: bool) -> Li
         box.setText("A run is paused." if session.state in KEEPS else "A run is training.")
         box.setInformativeText(
             "It can go on without the window: the next start of Luthier shows it with all that happened, "
-            "and “luthier attach” shows it in a terminal.\n\n"
+            "and “luthier attach” shows it in a terminal. "
+            f"The computer stays awake for it. {LID}\n\n"
             "Stopped, it ends after the iteration in progress and saves all, so that you can resume it later."
         )
     keep = box.addButton(KEEPS.get(session.state, KEEP), QMessageBox.ButtonRole.AcceptRole)

@@ -8,6 +8,7 @@ from PySide6.QtCore import QUrl, Signal
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
+from app.core.power.awake import LID
 from app.core.system.setting import load_settings
 from app.ui.form.plain_editor import CheckEditor, ChoiceBox
 from app.ui.settings.part import keep_settings, settings_button, settings_form, settings_note
@@ -38,6 +39,9 @@ class GeneralPage(QWidget):
             "settings.notifications", "Tell when a run ends, fails or needs an answer", settings.notifications
         )
         self.notifications.edited.connect(self._on_notifications)
+        self.keep_awake = self._tick("settings.keep_awake", "Keep the computer awake", settings.keep_awake)
+        self.keep_awake.setToolTip("While a run, the queue or an export works. Its display may sleep")
+        self.keep_awake.edited.connect(lambda on: keep_settings(keep_awake=on))
         self.updates = self._tick(
             "settings.check_updates", "Look for a newer version once a day", settings.check_updates
         )
@@ -82,11 +86,17 @@ class GeneralPage(QWidget):
         row.addStretch(1)
         form.addRow("", row)
         form.addRow("", self.update_text)
+        working = settings_form()
+        working.addRow("Sleep", self.keep_awake)
+        working.addRow("", settings_note(f"Counts for what is started from now on. {LID}", self))
+        work = Card("While it works", parent=self)
+        work.body.addLayout(working)
         card = Card("The window", parent=self)
         card.body.addLayout(form)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, theme.SPACE * 2, 0, 0)
         layout.addWidget(card)
+        layout.addWidget(work)
         layout.addStretch(1)
 
     def _on_alpha(self, reading: Any) -> None:

@@ -9,7 +9,7 @@ import traceback
 from pathlib import Path
 from types import TracebackType
 
-from PySide6.QtCore import QEvent, QEventLoop, QObject, QTimer, Signal
+from PySide6.QtCore import QEvent, QEventLoop, QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QFileOpenEvent, QGuiApplication, QIcon
 from PySide6.QtWidgets import QApplication
 
@@ -135,11 +135,17 @@ def run_window(files: list[str]) -> int:
     window.user_actions.take_files(files)
     window.user_actions.queue.offer()
     window.welcome.offer()
+    application.applicationStateChanged.connect(lambda state: _come_back(window, state))
     window.show()
     collector = GarbageCollector(window)
     code = application.exec()
     collector.deleteLater()
     first.close()
+    if (
+        window.is_kept and session.outlives_window
+    ):  # ended by the menu-bar item's system, with the run left to itself
+        session.let_go()
+    window.attendant.shutdown()
     session.wait(SCREENSHOT_WAIT_MS)
     sys.excepthook = sys.__excepthook__
     return code
@@ -153,6 +159,12 @@ def _look_for_release(window: MainWindow) -> None:
         check = ReleaseCheck(window)
         check.tell_news(window.messages)
         check.ask_if_wanted()
+
+
+def _come_back(window: MainWindow, state: Qt.ApplicationState) -> None:
+    """A click on the Dock's icon, while only the menu-bar item is there."""
+    if sys.platform == "darwin" and window.is_kept and state is Qt.ApplicationState.ApplicationActive:
+        bring_to_front(window)
 
 
 def _ask_again(window: MainWindow, files: list[str]) -> None:

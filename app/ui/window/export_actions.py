@@ -58,6 +58,11 @@ class ExportActions(QObject):
 
         self._open(MergeDialog(sources, self._window))
 
+    @property
+    def is_busy(self) -> bool:
+        """True while one of them is at work."""
+        return self.dialog is not None and self.dialog.is_working
+
     def _open(self, dialog: ExportDialog | BundleDialog | MergeDialog | HostsDialog) -> None:
         self.dialog = dialog
         dialog.finished.connect(self._on_finished)

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtGui import QCloseEvent
+from PySide6.QtGui import QCloseEvent, QShowEvent
 from PySide6.QtWidgets import (
+    QApplication,
     QFileDialog,
     QHBoxLayout,
     QMainWindow,
@@ -23,6 +24,7 @@ from app.core.config.spec import field_specs
 from app.core.problem import Problem
 from app.core.protocol.event import Event, Finished, Warned
 from app.core.run.folder import RunDir, runs_dir
+from app.ui.away.attendant import Attendant
 from app.ui.bundle.remote_actions import RemoteActions
 from app.ui.compare.answerer import Answerer
 from app.ui.form.field import Field
@@ -30,6 +32,8 @@ from app.ui.form.store import ConfigStore
 from app.ui.menu.window_menu import WindowMenu
 from app.ui.method.choice import baseline
 from app.ui.platform.message_box import message_box
+from app.ui.platform.notification import NOTICE_MS
+from app.ui.platform.window_order import bring_to_front
 from app.ui.run.filled_chart import FilledChart
 from app.ui.run.finder import RunFinder
 from app.ui.run.panel import RunPanel
@@ -86,6 +90,7 @@ class MainWindow(QMainWindow):
         self._compare_tab: CompareTab | None = None
         self._runs_tab: RunsTab | None = None
         self._leaving = False
+        self.is_kept = False  # hidden, while the menu-bar item stands for it
         self.answerer = Answerer(self)
         self.inspector = Inspector(self)
         self._build()
@@ -111,6 +116,7 @@ class MainWindow(QMainWindow):
         )
         self._head.addWidget(self.fold.toggle)
         self.finder = RunFinder(session, self)
+        self.attendant = Attendant(session, self, self._is_working)
         self._connect()
         self._connect_menu()
         self.kept_view = KeptView(self, self.run_panel, self.fold, self.tab_bar, session)
@@ -194,6 +200,10 @@ class MainWindow(QMainWindow):
         )
         self.user_actions.remote_requested.connect(self.remote_actions.ask_run)
         self.remote_actions.told.connect(self.messages.tell)
+        self.attendant.told.connect(self._warn)
+        self.session.ended.connect(lambda: QTimer.singleShot(NOTICE_MS, self, self._on_kept_end))
+        self.attendant.tray.open_requested.connect(lambda: bring_to_front(self))
+        self.attendant.tray.quit_requested.connect(self.quit_kept)
         self.finder.found.connect(self._on_found)
         self.remote_actions.here_requested.connect(self.user_actions.start)
         self.remote_actions.compare_requested.connect(self._show_compare)
@@ -546,6 +556,8 @@ class MainWindow(QMainWindow):
             closing.ignore()
             return
         self.user_actions.queue.leave()
+        self.is_kept = False
+        QApplication.setQuitOnLastWindowClosed(True)
         self.kept_view.keep()
         self.store.save_form()
         self.enhanced_store.save_form()
@@ -577,12 +589,45 @@ class MainWindow(QMainWindow):
         if self._runs_tab is not None:
             self._runs_tab.bar.shutdown()
         self.tuned_actions.shutdown()
+        self.attendant.shutdown()
 
     @property
     def is_busy(self) -> bool:
         """True while the model, the data or the run is being read."""
         reading = self.session.state is RunState.LOADING
         return bool(reading or any(tab.inspector.is_busy or tab.data_panel.is_busy for tab in self._forms()))
+
+    def _hide(self) -> None:
+        """The window goes, and the menu-bar item stays until the run, and what is queued, has ended."""
+        self.is_kept = True
+        QApplication.setQuitOnLastWindowClosed(False)
+        self.kept_view.keep()
+        self.store.save_form()
+        self.enhanced_store.save_form()
+        self.hide()
+
+    def showEvent(self, showing: QShowEvent) -> None:
+        super().showEvent(showing)
+        if self.is_kept:
+            self.is_kept = False
+            QApplication.setQuitOnLastWindowClosed(True)
+
+    def quit_kept(self) -> None:
+        """Ends this process; a run that can goes on without it, and any other is stopped and saved first."""
+        if self.session.outlives_window:
+            self.session.let_go()
+        self.leave()
+        if not self.session.is_live:
+            QApplication.quit()
+
+    def _on_kept_end(self) -> None:
+        """The run has ended while only the menu-bar item was there: so does the program, unless more is to come."""
+        if self.is_kept and not self.session.is_live and not self.user_actions.queue.is_working:
+            self.close()
+            QApplication.quit()
+
+    def _is_working(self) -> bool:
+        return self.user_actions.queue.is_working or self.export_actions.is_busy
 
     def _may_leave(self) -> bool:
         """Asks what becomes of the run: it goes on without the window, or is stopped, after which the window closes
@@ -592,6 +637,9 @@ class MainWindow(QMainWindow):
             session.let_go()
             return True
         choice = ask_leaving(session, self, is_leaving=self._leaving)
+        if choice == "keep" and self.attendant.tray.is_there and not self._leaving:
+            self._hide()
+            return False
         if choice == "keep":
             self.user_actions.queue.leave()
             session.let_go()

@@ -21,6 +21,11 @@ class JobDialog(QDialog):
         self._job.emitted.connect(self._on_event)
         self._job.ended.connect(self._on_ended)
 
+    @property
+    def is_working(self) -> bool:
+        """True while its job is being done."""
+        return self._job.is_running
+
     def stop(self) -> None:
         """Stops; nothing of it stays."""
         self._job.stop()

@@ -14,6 +14,7 @@ from mlx.utils import tree_flatten
 
 from app.core.config.train_config import TrainConfig
 from app.core.model.folder import locate_model
+from app.core.power.awake import process_keeper
 from app.core.problem import Problem, TaskError, UnusableError
 from app.core.protocol import event
 from app.core.protocol.command import Park, Resume, Save
@@ -24,6 +25,7 @@ from app.core.quantity import bytes_text, plural
 from app.core.run.folder import RunDir
 from app.core.setup.config_file import load_config, save_config
 from app.core.setup.speed import keep_pace, speed_key
+from app.core.system.setting import load_settings
 from app.core.tracker.tracking import LOG_FOLDER, Tracking
 from app.worker.array import Arrays, scalar
 from app.worker.batch.batch import Batch
@@ -201,6 +203,7 @@ class _Training:
         self.provenance = provenance(self.config, Path(self.config.model))
         self.folder = HeldFolder(run.path)
         self.room = Room(run.path)
+        self.keeper = process_keeper()
         self.report = Report()
         self.guard = prepared.parts.guard
         self.alarms = Alarms()
@@ -251,6 +254,7 @@ class _Training:
     def run(self) -> None:
         """Trains to the end, or to where it stops early, is stopped, or diverges (raises `TaskError`)."""
         use_memory_well()
+        self._stay_awake()
         self.room.take(self._bytes_at_the_end())
         self._emit_started()
         try:
@@ -271,8 +275,14 @@ class _Training:
                 self._end_where_it_is(error)
             self._park_without_room()
         finally:
+            self.keeper.release()
             self.room.give_back()
             self.folder.close()
+
+    def _stay_awake(self) -> None:
+        """Keeps the computer from sleeping while it trains, also when nobody's window is there."""
+        if load_settings().keep_awake:
+            self.keeper.hold(f"{self.config.adapter_name} trains")
 
     def _iterate(self) -> str:
         config, last = self.config, self.config.iters
@@ -517,12 +527,14 @@ class _Training:
         """Waits in place, with everything saved, until it may go on or should end."""
         self._save_state()
         self.channel.emit(event.Paused(iteration=self.iteration))
+        self.keeper.release()
         paused_at = time.perf_counter()
         while not isinstance(command := self.control.wait(), (Resume, Park, *ENDING)):
             if isinstance(command, Save):
                 self._stay_with_folder()
                 self._save()
         self.started_at += time.perf_counter() - paused_at
+        self._stay_awake()
         if not isinstance(command, Park):
             self.channel.emit(event.Resumed(iteration=self.iteration))
 

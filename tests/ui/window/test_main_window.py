@@ -635,6 +635,40 @@ def test_closing_while_training_can_leave_the_run_to_itself(
     assert load_settings().window["run"] == str(run.path)
 
 
+def test_where_there_is_a_menu_bar_the_window_only_hides(
+    qtbot: QtBot, ready: MainWindow, workers: list[FakeWorker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.ui.away.tray.RunTray.is_there", True)
+    monkeypatch.setattr("app.ui.window.main_window.NOTICE_MS", 0)
+    quits: list[bool] = []
+    monkeypatch.setattr(QApplication, "quit", lambda: quits.append(True))
+    ready.user_actions.start()
+    worker = trainers(workers)[0]
+    worker.say(*synthetic_run.events(until=25, ending=""))
+    answer(monkeypatch, "Keep training")
+    for _ in range(2):
+        assert not ready.close()
+        assert (ready.isVisible(), ready.session.is_live, ready.is_kept) == (False, True, True)
+        assert not QApplication.quitOnLastWindowClosed()
+        ready.attendant.tray.open.trigger()
+        assert (ready.isVisible(), ready.is_kept) == (True, False)
+        assert QApplication.quitOnLastWindowClosed()
+    assert not ready.close()
+    worker.end(event.Finished(reason="completed", iteration=600))
+    qtbot.waitUntil(lambda: bool(quits))
+    assert (worker.commands, ready.is_kept) == ([], False)
+
+
+def test_the_menu_bar_item_quits_and_the_run_goes_on(
+    ready: MainWindow, workers: list[FakeWorker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quits: list[bool] = []
+    monkeypatch.setattr(QApplication, "quit", lambda: quits.append(True))
+    ready.user_actions.start()
+    ready.attendant.tray.quit.trigger()
+    assert (trainers(workers)[0].commands, quits, ready.isVisible()) == ([], [True], False)
+
+
 def test_closing_while_paused_or_saving_asks_in_other_words(
     ready: MainWindow, workers: list[FakeWorker], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -84,6 +84,12 @@ def test_alpha_is_read_so_by_a_form_that_is_open(dialog: SettingsDialog, qtbot: 
     qtbot.waitUntil(lambda: not alpha.is_peft)
 
 
+def test_keeping_awake_is_a_switch(dialog: SettingsDialog) -> None:
+    assert load_settings().keep_awake
+    dialog.general.keep_awake.click()
+    assert not load_settings().keep_awake
+
+
 def test_notifications_are_a_switch(dialog: SettingsDialog) -> None:
     assert load_settings().notifications
     dialog.general.notifications.click()

@@ -1,0 +1,1 @@
+"""While nobody looks: the menu-bar item, notifications, the badge, the computer kept awake."""
