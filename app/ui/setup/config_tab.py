@@ -330,8 +330,13 @@ class ConfigTab(QWidget):
             return f"Trains for {long}."
         what = f"{selection.trainable_parameters:,} parameters ({percent_text(selection.trainable_percent)})"
         peak = self.estimate.estimate
-        memory = f" It takes about {bytes_text(peak.total)} of memory" if peak is not None else ""
+        # Until the tokens are counted each row could be as long as is allowed: that bounds the memory, and no time.
+        is_counted = self._tokens is not None
+        bound = "about" if is_counted else "up to"
+        memory = f" It takes {bound} {bytes_text(peak.total)} of memory" if peak is not None else ""
         time = self.estimate.run_time(config, count)
+        if time is not None and not (is_counted or time.is_probed):
+            time = None
         memory += (f" and {time.text}." if time is not None else ".") if memory else ""
         written = self._written_bytes
         disk = f" {disk_text(written, runs_dir())}" if written is not None else ""

@@ -19,6 +19,7 @@ from app.core.config.train_config import TrainConfig
 from app.core.problem import Severity
 from app.core.quantity import bytes_text
 from app.core.setup.config_file import parse_config
+from app.core.setup.duration import Duration
 from app.core.system import starter
 from app.core.system.setting import load_settings
 from app.core.target.preset import PRESETS
@@ -26,6 +27,7 @@ from app.ui.form.number_box import NumberBox
 from app.ui.form.plain_editor import CheckEditor, ChoiceBox
 from app.ui.form.store import ConfigStore
 from app.ui.setup.config_tab import ConfigTab
+from app.ui.setup.estimate_panel import RunTime
 from app.ui.setup.setup_tab import SetupTab
 from app.ui.setup.start_bar import StartBar
 from app.ui.target.module_dialog import ModuleDialog
@@ -622,6 +624,23 @@ def test_a_new_setup_follows_its_data_until_somebody_sets_a_value(
     tab.store.set("data", str(texts))
     qtbot.waitUntil(lambda: tab.data_panel.report is not None, timeout=ANSWER_MS)
     qtbot.waitUntil(lambda: not tab.store.config.mask_prompt, timeout=ANSWER_MS)
+
+
+def test_no_time_is_told_until_the_tokens_are_counted(
+    qtbot: QtBot, tab: SetupTab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spent = Duration(1, 0, 0, 40, 0, 1, 0, is_most=False)
+    tab.store.set_many({"model": str(starter.model_dir()), "data": str(starter.examples_dir())})
+    monkeypatch.setattr(tab.estimate, "run_time", lambda *_: RunTime(spent, is_probed=False))
+    qtbot.waitUntil(lambda: "takes about" in tab.start_bar.text, timeout=ANSWER_MS)
+    assert "about 42 s, going by an earlier run" in tab.start_bar.text
+    tab.data_panel.inspector.figures.clear()
+    tab.check()
+    qtbot.waitUntil(lambda: "It takes up to" in tab.start_bar.text, timeout=ANSWER_MS)
+    assert "42 s" not in tab.start_bar.text
+    monkeypatch.setattr(tab.estimate, "run_time", lambda *_: RunTime(spent, is_probed=True))
+    tab.check()
+    assert "about 42 s" in tab.start_bar.text  # of the longest batch, which was measured
 
 
 def test_start_is_off_until_model_and_data_are_read(
