@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-if __package__ in (None, ""):  # started as a file, as the worker's command line does from source
+IS_FROZEN = bool(getattr(sys, "frozen", False))
+
+if not IS_FROZEN and __package__ in (None, ""):  # started as a file, as the worker's command line does from source
     _own = Path(__file__).resolve().parent
     if sys.path[:1] == [str(_own)]:  # where Python puts the file's folder; not with -P or -I
         del sys.path[0]
@@ -29,6 +31,10 @@ def main() -> int:
 
 
 def _run(arguments: list[str]) -> int:
+    if IS_FROZEN:
+        import multiprocessing
+
+        multiprocessing.freeze_support()  # its helpers are this program started again; they never return from here
     from app.core.protocol import program
     from app.core.system.rosetta import rosetta_refusal
 

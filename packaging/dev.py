@@ -6,6 +6,7 @@
     python3 packaging/dev.py run [FILES]    the window
     python3 packaging/dev.py setup [--dev]  only make .venv (--dev: with the tools that the tests and checks need)
     python3 packaging/dev.py app            a double-clickable launcher for this checkout (app --help tells more)
+    python3 packaging/dev.py freeze         the app that needs no checkout, under dist/ (freeze --help tells more)
     python3 packaging/dev.py lock           make the lock files again (needs uv; ARGS go to uv)
 
 Standard library only, and no syntax that Python 3.6 cannot parse, so that an old Python gets a sentence.
@@ -34,6 +35,7 @@ STAMP = VENV / "luthier-setup.json"
 LOG = VENV / "setup.log"
 RUNTIME_LOCK = ROOT / "packaging" / "requirements.lock"
 DEV_LOCK = ROOT / "packaging" / "requirements-dev.lock"
+FREEZE_LOCK = ROOT / "packaging" / "requirements-freeze.lock"
 # What MLX for an NVIDIA GPU takes in place of mlx-cpu: both bring the same files.
 GPU_LOCKS = {kind: ROOT / "packaging" / f"requirements-{kind}.lock" for kind, _ in DRIVERS}
 
@@ -128,7 +130,7 @@ def prepare(lock: Path, window: bool = False) -> None:
             STAMP.unlink()  # an installation that dies half-way must not look finished
         install(lock, gpu)
         stamp[lock.name] = digest
-        if lock == DEV_LOCK:  # which holds all of the runtime lock
+        if lock != RUNTIME_LOCK:  # the others hold all of it
             stamp[RUNTIME_LOCK.name] = fingerprint(RUNTIME_LOCK, gpu)
         STAMP.write_text(json.dumps(stamp, indent=1), encoding="utf-8")
     if sys.platform == "linux":
@@ -403,8 +405,13 @@ def app(arguments: "list[str]") -> NoReturn:
     become([str(PYTHON), str(ROOT / "packaging" / "launcher.py"), *arguments])
 
 
+def freeze(arguments: "list[str]") -> NoReturn:
+    prepare(FREEZE_LOCK)
+    become([str(PYTHON), str(ROOT / "packaging" / "freeze.py"), *arguments])
+
+
 def lock(arguments: "list[str]") -> int:
-    """Makes both locks; versions stay as they are unless ARGS say `--upgrade` or `--upgrade-package NAME`."""
+    """Makes the locks; versions stay as they are unless ARGS say `--upgrade` or `--upgrade-package NAME`."""
     uv = shutil.which("uv")
     if not uv:
         raise SetupError("Locking needs uv: get it with `pip install uv` or your package manager.")
@@ -413,7 +420,8 @@ def lock(arguments: "list[str]") -> int:
     command += ["--no-header", "--no-emit-index-url", "--no-emit-find-links"]
     dev = ["--extra", "dev", "-o", str(DEV_LOCK.relative_to(ROOT))]
     runtime = ["-c", str(DEV_LOCK.relative_to(ROOT)), "-o", str(RUNTIME_LOCK.relative_to(ROOT))]
-    for target in ([*dev, *arguments], runtime):
+    frozen = ["--extra", "freeze", *runtime[:-1], str(FREEZE_LOCK.relative_to(ROOT))]
+    for target in ([*dev, *arguments], runtime, frozen):
         if subprocess.call(command + target, cwd=str(ROOT)) != 0:
             return 1
     return lock_gpus(uv)
@@ -436,7 +444,7 @@ def lock_gpus(uv: str) -> int:
     return 0
 
 
-VERBS = {"demo": demo, "test": test, "run": run, "setup": setup, "app": app, "lock": lock}
+VERBS = {"demo": demo, "test": test, "run": run, "setup": setup, "app": app, "freeze": freeze, "lock": lock}
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

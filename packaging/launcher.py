@@ -39,6 +39,15 @@ ICNS_SIZES_PX = {
 LSREGISTER = Path(
     "/System/Library/Frameworks/CoreServices.framework/Frameworks/LaunchServices.framework/Support/lsregister"
 )
+SCRIPT_KEYS = ("LSArchitecturePriority",)
+# Why macOS asks before the app may read there; said in the question. Without its key a place is refused unasked.
+USAGE = {
+    "NSDocumentsFolderUsageDescription": "Luthier opens the models, data and configs that you choose in Documents.",
+    "NSDesktopFolderUsageDescription": "Luthier opens the models, data and configs that you choose on the Desktop.",
+    "NSDownloadsFolderUsageDescription": "Luthier opens the models and data that you choose in Downloads.",
+    "NSRemovableVolumesUsageDescription": "Luthier opens the models and data that you choose on this drive.",
+    "NSNetworkVolumesUsageDescription": "Luthier opens the models and data that you choose on this network drive.",
+}
 # No inode/directory: desktops without a default would open every folder in Luthier.
 MIME_TYPES = (
     "application/yaml",
@@ -121,6 +130,7 @@ def info_plist() -> dict[str, object]:
         "LSArchitecturePriority": ["arm64"],
         "LSRequiresNativeExecution": True,
         "NSHighResolutionCapable": True,
+        **USAGE,
         "NSSupportsAutomaticGraphicsSwitching": True,
         "CFBundleDocumentTypes": [
             document_type("Training configuration", ["public.yaml"], "Editor"),
@@ -132,6 +142,11 @@ def info_plist() -> dict[str, object]:
             imported_type("org.luthier.parquet", "Parquet table", "public.data", ["parquet"]),
         ],
     }
+
+
+def frozen_plist() -> dict[str, object]:
+    """That of the app that needs no checkout: its executable is a program, so it needs nothing said of scripts."""
+    return {key: value for key, value in info_plist().items() if key not in SCRIPT_KEYS}
 
 
 STUB = r"""#!/bin/sh

@@ -170,10 +170,12 @@ def measure_style(run: RunDir, config: TrainConfig) -> StyleMeasurement:
     )
     base, tuned = losses["columns"]
     rows = [json.loads(line)["messages"] for line in test.read_text(encoding="utf-8").splitlines() if line.strip()]
-    return StyleMeasurement(base["loss"], tuned["loss"], tuple(_answers(model, adapters, rows)))
+    return StyleMeasurement(base["loss"], tuned["loss"], tuple(held_out_answers(model, adapters, rows)))
 
 
-def _answers(model: str, adapters: tuple[str | None, ...], rows: list[list[dict[str, str]]]) -> list[Answer]:
+def held_out_answers(
+    model: str, adapters: tuple[str | None, ...], rows: list[list[dict[str, str]]]
+) -> list[Answer]:
     """The answers of two columns to each row without its last message, from one worker with one base model."""
     from app.command.worker import checked
     from app.core.protocol import event

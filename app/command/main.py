@@ -121,6 +121,10 @@ def _without_verb(arguments: list[str]) -> int:
     if first == "--version":
         output.say(f"luthier {__version__}")
         return DONE
+    if first == "--selftest" and len(arguments) <= 2:
+        from app.command.health.selftest import selftest
+
+        return selftest(*(Path(word).expanduser() for word in arguments[1:]))
     if missing := [word for word in arguments if not Path(word).expanduser().exists()]:
         raise UnusableError([_unknown(word) for word in missing])
     files = [str(Path(word).expanduser().resolve()) for word in arguments]
@@ -143,7 +147,8 @@ def help_text() -> str:
     verbs = "\n".join(f"  {name:{width}}  {verb.summary}" for name, verb in VERBS.items())
     return (
         "Usage: luthier [FILE…]           opens the window, with a model folder, data file, config or run\n"
-        "       luthier VERB [ARGUMENTS]  does it here; `luthier VERB --help` tells more\n\n"
+        "       luthier VERB [ARGUMENTS]  does it here; `luthier VERB --help` tells more\n"
+        "       luthier --selftest [FILE] whether this copy works; a report in JSON\n\n"
         f"{verbs}\n\n"
         "With --json a verb prints one JSON object (train, resume, attach: event lines) on stdout, nothing else.\n"
         "Exit codes: 0 done or stopped on request, 1 failed, 2 unusable arguments, config or data."

@@ -191,6 +191,27 @@ def _let_python_run() -> None:
     """Nothing: being called is what matters."""
 
 
+def first_paint(png: Path) -> tuple[int, int]:
+    """Opens the window of a first start, paints it into a picture and closes it; returns its size in pixels.
+
+    Works without a display. Raises `OSError` if the picture cannot be written.
+    """
+    if QGuiApplication.instance() is None and not _has_display():
+        os.environ["QT_QPA_PLATFORM"] = "offscreen"
+    application = make_application()
+    appearance = Appearance(application)
+    appearance.apply()
+    with theme.undressed():
+        window = MainWindow(ConfigStore(application), RunSession(application), appearance)
+    window.show()
+    application.processEvents()
+    picture = window.grab()
+    window.dispose()
+    if not picture.save(str(png)):
+        raise OSError(f"{png} cannot be written.")
+    return picture.width(), picture.height()
+
+
 def screenshot(
     run_dir: Path, png: Path, *, scheme: theme.Scheme = "light", size: tuple[int, int] = (1440, 900)
 ) -> None:

@@ -19,7 +19,6 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app import __version__
 from app.core.config.spec import field_specs
 from app.core.problem import Problem
 from app.core.protocol.event import Event, Finished, Warned
@@ -31,7 +30,6 @@ from app.ui.form.field import Field
 from app.ui.form.store import ConfigStore
 from app.ui.menu.window_menu import WindowMenu
 from app.ui.method.choice import baseline
-from app.ui.platform.message_box import message_box
 from app.ui.platform.notification import NOTICE_MS
 from app.ui.platform.window_order import bring_to_front
 from app.ui.run.filled_chart import FilledChart
@@ -60,6 +58,7 @@ from app.ui.window.welcome import Welcome
 from app.ui.worker.inspector import Inspector
 
 if TYPE_CHECKING:
+    from app.ui.about.box import About
     from app.ui.compare.tab import CompareTab
     from app.ui.runs.tab import RunsTab
     from app.ui.setup.enhanced_tab import EnhancedTab
@@ -89,6 +88,7 @@ class MainWindow(QMainWindow):
         self._enhanced_tab: EnhancedTab | None = None
         self._compare_tab: CompareTab | None = None
         self._runs_tab: RunsTab | None = None
+        self._about: About | None = None
         self._leaving = False
         self.is_kept = False  # hidden, while the menu-bar item stands for it
         self.answerer = Answerer(self)
@@ -496,12 +496,10 @@ class MainWindow(QMainWindow):
 
     def show_about(self) -> None:
         """Says what this is."""
-        box = message_box(self, "About Luthier")
-        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        box.setIconPixmap(self.windowIcon().pixmap(64, 64))
-        box.setText(f"Luthier {__version__}")
-        box.setInformativeText("Fine-tune language models on your own machine, with MLX and mlx-lm.")
-        box.open()
+        from app.ui.about.box import About  # hardly ever asked for
+
+        self._about = self._about or About(self)
+        self._about.show()
 
     def _on_result(self, name: str) -> None:
         """What a button of the run's result asks for."""

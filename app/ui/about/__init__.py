@@ -1,0 +1,1 @@
+"""About Luthier: its version, and the licences of all that it is made of."""
