@@ -30,6 +30,7 @@ from app.core.compare.candidate import (
 )
 from app.core.model.adapter_file import ADAPTER_FILE
 from app.core.run.folder import find_runs
+from app.ui.platform.scrolling import CalmBox
 from app.ui.widget import theme
 from app.ui.widget.sliced_work import SlicedWork
 
@@ -109,7 +110,7 @@ class CandidateList(QObject):
                 self.model.removeRow(row)
 
 
-class ElidedBox(QComboBox):
+class ElidedBox(CalmBox):
     """A combo box that ends in … where there is no room for its text, and does not ask for room."""
 
     opening = Signal()  # its list is about to be shown

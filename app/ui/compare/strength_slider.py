@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QSlider, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
 
+from app.ui.platform.scrolling import CalmSlider
 from app.ui.widget import theme
 
 STEP = 0.05
@@ -22,7 +23,7 @@ class StrengthSlider(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.slider = QSlider(Qt.Orientation.Horizontal, self)
+        self.slider = CalmSlider(Qt.Orientation.Horizontal, self)
         self.slider.setAccessibleName("Strength of the adapter")
         self.slider.setRange(0, round(MOST_STRENGTH / STEP))
         self.slider.setPageStep(round(0.25 / STEP))

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from PySide6.QtCore import QSignalBlocker, Qt, QTimer
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QDialog, QHBoxLayout, QLabel, QPushButton, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from app.core.problem import Severity
 from app.ui.data.column_page import DataColumnPage
@@ -20,6 +20,7 @@ from app.ui.data.split_page import DataSplitPage
 from app.ui.data.split_text import data_text
 from app.ui.form.field import Field
 from app.ui.form.store import ConfigStore
+from app.ui.platform.scrolling import calm_tabs
 from app.ui.widget import theme
 from app.ui.widget.close_key import close_by_key
 
@@ -40,10 +41,7 @@ class DataDialog(QDialog):
         self.setMinimumSize(760, 560)
         self._inspector = inspector
         self._store = store
-        self.pages = QTabWidget(self)
-        self.pages.setAccessibleName("Parts of the data")
-        self.pages.tabBar().setAccessibleName("Parts of the data")
-        self.pages.setObjectName("data.pages")
+        self.pages = calm_tabs("data.pages", "Parts of the data", self)
         for name in PAGES:
             self.pages.addTab(QWidget(self), name.title())
         self._lay_out()

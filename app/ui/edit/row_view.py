@@ -6,10 +6,11 @@ import json
 from typing import Any
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QPlainTextEdit, QStackedWidget, QTabBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QPlainTextEdit, QStackedWidget, QVBoxLayout, QWidget
 
 from app.core.json_text import parsed_json
 from app.ui.edit.turn_form import TurnForm, chat_column
+from app.ui.platform.scrolling import CalmTabBar
 from app.ui.widget import theme
 
 TURNS, JSON_TEXT = range(2)  # the tabs
@@ -30,7 +31,7 @@ class RowView(QWidget):
         self.text.textChanged.connect(self.edited)
         self.form = TurnForm(self)
         self.form.edited.connect(self._on_form)
-        self.views = QTabBar(self)
+        self.views = CalmTabBar(self)
         self.views.setObjectName("edit.views")
         self.views.setAccessibleName("How the row is edited")
         self.views.setDrawBase(False)

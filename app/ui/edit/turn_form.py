@@ -7,7 +7,6 @@ from typing import Any
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
-    QComboBox,
     QFrame,
     QHBoxLayout,
     QPlainTextEdit,
@@ -18,6 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.ui.edit.row import MESSAGE_COLUMNS
+from app.ui.platform.scrolling import CalmBox
 from app.ui.widget import theme
 from app.ui.widget.icon_button import IconButton
 
@@ -148,7 +148,7 @@ class TurnPart(QFrame):
     def __init__(self, turn: TurnRow, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setProperty("role", "well")
-        self.role = QComboBox(self)
+        self.role = CalmBox(self)
         self.role.setObjectName("edit.turn.role")
         self.role.setAccessibleName("Role")
         self.role.setToolTip("Who says it")

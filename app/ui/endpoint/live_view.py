@@ -17,7 +17,6 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QPlainTextEdit,
     QStackedWidget,
-    QTabBar,
     QVBoxLayout,
     QWidget,
 )
@@ -25,6 +24,7 @@ from PySide6.QtWidgets import (
 from app.core.export.endpoint import Endpoint
 from app.core.protocol import event
 from app.core.quantity import plural
+from app.ui.platform.scrolling import CalmTabBar
 from app.ui.run.log_view import LogView
 from app.ui.widget import theme
 from app.ui.widget.icon_button import IconButton
@@ -148,7 +148,7 @@ class EndpointView(QWidget):
         layout.setSpacing(theme.SPACE)
         layout.addLayout(self._built_places())
         layout.addSpacing(theme.SPACE)
-        self.parts = QTabBar(self)
+        self.parts = CalmTabBar(self)
         self.parts.setObjectName("serve.parts")
         self.parts.setAccessibleName("How to ask, and the log")
         self.parts.setDrawBase(False)

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QSlider, QWidget
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QWidget
 
 from app.core.export.option import ExportOption, OptionValue
 from app.ui.form.plain_editor import CheckEditor, ChoiceBox, TextEditor
+from app.ui.platform.scrolling import CalmSlider
 from app.ui.widget import theme
 from app.ui.widget.layout import clear_layout
 
@@ -24,7 +25,7 @@ class ShareSlider(QWidget):
 
     def __init__(self, option: ExportOption, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.slider = QSlider(Qt.Orientation.Horizontal, self)
+        self.slider = CalmSlider(Qt.Orientation.Horizontal, self)
         self.slider.setObjectName(f"export.{option.name}")
         self.slider.setAccessibleName(option.label)
         self.slider.setRange(round(option.least * SLIDER_STEPS), round(min(option.most, 2.0) * SLIDER_STEPS))

@@ -10,6 +10,7 @@ from PySide6.QtGui import QKeyEvent, QResizeEvent, QValidator, QWheelEvent
 from PySide6.QtWidgets import QAbstractSpinBox, QLabel, QWidget
 
 from app.core.config.train_config import FieldSpec
+from app.ui.platform.scrolling import is_turned
 from app.ui.widget import theme
 
 # Where one step of an arrow is a fixed amount; elsewhere it follows the magnitude (1e-5 → 2e-5, 1000 → 1100).
@@ -162,10 +163,8 @@ class NumberBox(QAbstractSpinBox):
         return QSize(84, super().minimumSizeHint().height())
 
     def wheelEvent(self, event: QWheelEvent) -> None:
-        if self.hasFocus():
+        if is_turned(self, event):
             super().wheelEvent(event)
-        else:
-            event.ignore()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Escape and self.text_value() != self._value:

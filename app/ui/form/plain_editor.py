@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QWheelEvent
-from PySide6.QtWidgets import QCheckBox, QComboBox, QLineEdit, QWidget
+from PySide6.QtWidgets import QCheckBox, QLineEdit, QWidget
+
+from app.ui.platform.scrolling import CalmBox
 
 
-class ChoiceBox(QComboBox):
-    """One of a few values; the wheel turns it only while it has the focus. ``opening`` comes before its list."""
+class ChoiceBox(CalmBox):
+    """One of a few values. ``opening`` comes before its list."""
 
     edited = Signal(object)
     opening = Signal()
@@ -19,7 +20,7 @@ class ChoiceBox(QComboBox):
         super().__init__(parent)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMinimumContentsLength(8)
-        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setSizeAdjustPolicy(self.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         for value, text in choices:
             self.addItem(text, value)
         self.activated.connect(self._on_activated)
@@ -42,12 +43,6 @@ class ChoiceBox(QComboBox):
     def showPopup(self) -> None:
         self.opening.emit()
         super().showPopup()
-
-    def wheelEvent(self, event: QWheelEvent) -> None:
-        if self.hasFocus():
-            super().wheelEvent(event)
-        else:
-            event.ignore()
 
 
 class CheckEditor(QCheckBox):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QWheelEvent
-from PySide6.QtWidgets import QLabel, QSizePolicy, QSlider, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from app.ui.form.number_box import number_text
 from app.ui.form.plain_editor import CheckEditor
+from app.ui.platform.scrolling import CalmSlider
 from app.ui.widget.flow import Flow
 
 WEIGHT_STEP = 0.05
@@ -15,16 +15,6 @@ LARGEST = 2.0  # the slider's end, unless a config says more
 SLIDER_WIDTH = 130  # px
 WIDEST_SHARE = "× 0.05 · 100 %"
 INDENT = 26  # px; where the check box's text begins
-
-
-class WeightSlider(QSlider):
-    """A horizontal slider that the wheel turns only while it has the focus, so that scrolling changes nothing."""
-
-    def wheelEvent(self, event: QWheelEvent) -> None:
-        if self.hasFocus():
-            super().wheelEvent(event)
-        else:
-            event.ignore()
 
 
 class RewardRow(QWidget):
@@ -39,7 +29,7 @@ class RewardRow(QWidget):
         self.check = CheckEditor(name, self)
         self.check.setObjectName(f"reward.{name}")
         self.check.setAccessibleDescription(what)
-        self.slider = WeightSlider(Qt.Orientation.Horizontal, self)
+        self.slider = CalmSlider(Qt.Orientation.Horizontal, self)
         self.slider.setObjectName(f"reward.{name}.weight")
         self.slider.setAccessibleName(f"Weight of {name}")
         self.slider.setFixedWidth(SLIDER_WIDTH)

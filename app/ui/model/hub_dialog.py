@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QDialog, QHBoxLayout, QPushButton, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from app.ui.model.finder import ModelFinder
 from app.ui.model.hub_access_page import HubAccessPage
 from app.ui.model.hub_convert_page import HubConvertPage
 from app.ui.model.hub_search_page import HubSearchPage
+from app.ui.platform.scrolling import calm_tabs
 from app.ui.widget import theme
 from app.ui.widget.close_key import close_by_key
 
@@ -32,10 +33,7 @@ class HubDialog(QDialog):
         self.search = HubSearchPage(self._finder, self)
         self.convert = HubConvertPage(self._finder, self)
         self.access = HubAccessPage(self)
-        self.pages = QTabWidget(self)
-        self.pages.setAccessibleName("Parts of getting a model")
-        self.pages.tabBar().setAccessibleName("Parts of getting a model")
-        self.pages.setObjectName("hub.pages")
+        self.pages = calm_tabs("hub.pages", "Parts of getting a model", self)
         for page, title in ((self.search, "Search"), (self.convert, "Convert"), (self.access, "Places and access")):
             self.pages.addTab(page, title)
         self._lay_out()

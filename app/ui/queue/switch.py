@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QTabBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from app.core.power.sleep import Sleeper
+from app.ui.platform.scrolling import CalmTabBar
 from app.ui.queue.page import QueuePage
 from app.ui.queue.session import QueueSession
 from app.ui.queue.sweep_page import SweepPage
@@ -26,7 +27,7 @@ class QueueSwitch(QWidget):
         self._queue, self._sleeper = queue, sleeper
         self._queue_page: QueuePage | None = None
         self._sweep_page: SweepPage | None = None
-        self.bar = QTabBar(self)
+        self.bar = CalmTabBar(self)
         self.bar.setObjectName("runs.switch")
         self.bar.setAccessibleName("Runs, queue or sweeps")
         self.bar.setDrawBase(False)

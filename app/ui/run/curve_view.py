@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QSlider, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QWidget
 
 from app.core.run.history import Axis, Floats
+from app.ui.platform.scrolling import CalmBox, CalmSlider
 from app.ui.widget import theme
 from app.ui.widget.flow import Flow
 from app.ui.widget.plot import SMOOTHING_STEPS
@@ -28,7 +29,7 @@ class CurveView(QWidget):
 
     def __init__(self, prefix: str, smoothing: float = 0.0, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._axis_box = QComboBox(self)
+        self._axis_box = CalmBox(self)
         self._axis_box.setObjectName(f"{prefix}_x")
         self._axis_box.setAccessibleName("Horizontal axis")
         self._axis_box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
@@ -36,7 +37,7 @@ class CurveView(QWidget):
         for key, (label, unit) in AXES.items():
             self._axis_box.addItem("Minutes" if key == "time" else label, key)
             self._axis_box.setItemData(self._axis_box.count() - 1, f"Loss over {unit}", Qt.ItemDataRole.ToolTipRole)
-        self._slider = QSlider(Qt.Orientation.Horizontal, self)
+        self._slider = CalmSlider(Qt.Orientation.Horizontal, self)
         self._slider.setObjectName(f"{prefix}_smoothing")
         self._slider.setAccessibleName("Smoothing")
         self._slider.setRange(0, SMOOTHING_STEPS - 1)

@@ -27,6 +27,7 @@ from PySide6.QtWidgets import (
 
 from app.core.run.history import Floats, RunHistory, Smoothed
 from app.ui.platform.key_text import with_keys
+from app.ui.platform.scrolling import CalmBox
 from app.ui.run.chart_series import LOSS, Series, leading, meaning_of, series_label
 from app.ui.run.curve_view import AXES, CurveView
 from app.ui.widget import theme
@@ -240,7 +241,7 @@ class LossChart(QWidget):
         self._readout.setObjectName("chart_readout")
         self._readout.setAccessibleName("Values under the pointer")
         self._readout.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self._figure_box = QComboBox()
+        self._figure_box = CalmBox()
         self._figure_box.setObjectName("chart_figure")
         self._figure_box.setAccessibleName("Figure")
         self._figure_box.setToolTip("What is drawn: the loss, or what the run tells besides")

@@ -7,7 +7,6 @@ from PySide6.QtWidgets import (
     QFrame,
     QSplitter,
     QStackedWidget,
-    QTabBar,
     QVBoxLayout,
     QWidget,
 )
@@ -15,6 +14,7 @@ from PySide6.QtWidgets import (
 from app.core.compare.before_after import load_before_after, spoken_before_after
 from app.core.protocol import event
 from app.core.system.setting import Settings
+from app.ui.platform.scrolling import CalmTabBar
 from app.ui.run.before_after_view import BeforeAfterView
 from app.ui.run.log_view import LogView
 from app.ui.run.loss_chart import LossChart
@@ -154,7 +154,7 @@ class RunPage(QWidget):
         layout = QVBoxLayout(part)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.SPACE // 2)
-        self._log_tabs = QTabBar()
+        self._log_tabs = CalmTabBar()
         self._log_tabs.setObjectName("log_tabs")
         self._log_tabs.setAccessibleName("Log or sampled answers")
         self._log_tabs.setDrawBase(False)

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QStackedWidget, QTabBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QStackedWidget, QVBoxLayout, QWidget
 
 from app.core.config.train_config import TrainConfig
 from app.core.problem import UnusableError
 from app.core.run.difference import config_differences, run_config
 from app.core.run.reader import RunReader
 from app.core.run.summary import RunSummary
+from app.ui.platform.scrolling import CalmTabBar
 from app.ui.runs.column import loss_kind
 from app.ui.runs.detail import RunDetail
 from app.ui.runs.difference_table import DifferenceTable, DifferenceView
@@ -131,7 +132,7 @@ class SelectedRuns(QFrame):
     # -- building ---------------------------------------------------------------------------------------------
 
     def _build(self) -> None:
-        self._parts = QTabBar(self)
+        self._parts = CalmTabBar(self)
         self._parts.setObjectName("runs.parts")
         self._parts.setAccessibleName("Parts of the selection")
         self._parts.setDrawBase(False)

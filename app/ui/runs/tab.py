@@ -10,7 +10,6 @@ from typing import Any
 from PySide6.QtCore import QPoint, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QHideEvent, QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import (
-    QComboBox,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -30,6 +29,7 @@ from app.core.run.report import STATE_WORDS
 from app.core.run.summary import STATES, RunSummary
 from app.core.system.setting import load_settings, save_settings
 from app.ui.platform.key_text import with_keys
+from app.ui.platform.scrolling import CalmBox
 from app.ui.runs.action_bar import RunActionBar
 from app.ui.runs.column import NAME_COLUMN
 from app.ui.runs.selected_runs import SelectedRuns
@@ -262,7 +262,7 @@ class RunsTab(QWidget):
         self._search.setClearButtonEnabled(True)
         self._search_icon = QAction(self)
         self._search.addAction(self._search_icon, QLineEdit.ActionPosition.LeadingPosition)
-        self._state = QComboBox(self)
+        self._state = CalmBox(self)
         self._state.setObjectName("runs.state")
         self._state.setAccessibleName("State of the runs that are shown")
         self._state.setToolTip("Show the runs in one state only")

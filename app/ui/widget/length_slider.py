@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QWheelEvent
-from PySide6.QtWidgets import QSlider, QWidget
+from PySide6.QtWidgets import QWidget
+
+from app.ui.platform.scrolling import CalmSlider
 
 STEPS_A_DOUBLING = 8  # a doubling
 SHORTEST, LONGEST = 16, 131_072  # tokens
@@ -22,7 +23,7 @@ def position_of(length: int) -> int:
     return round(STEPS_A_DOUBLING * math.log2(max(length, 1)))
 
 
-class LengthSlider(QSlider):
+class LengthSlider(CalmSlider):
     """``chosen(tokens)`` fires for moves of the user; `set_length` tells no one."""
 
     chosen = Signal(int)
@@ -44,9 +45,3 @@ class LengthSlider(QSlider):
         if position != self._shows:
             self._shows = position
             self.chosen.emit(length_at(position))
-
-    def wheelEvent(self, event: QWheelEvent) -> None:
-        if self.hasFocus():
-            super().wheelEvent(event)
-        else:
-            event.ignore()

@@ -14,7 +14,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QMainWindow,
     QStackedWidget,
-    QTabBar,
     QVBoxLayout,
     QWidget,
 )
@@ -31,6 +30,7 @@ from app.ui.form.store import ConfigStore
 from app.ui.menu.window_menu import WindowMenu
 from app.ui.method.choice import baseline
 from app.ui.platform.notification import NOTICE_MS
+from app.ui.platform.scrolling import CalmTabBar
 from app.ui.platform.window_order import bring_to_front
 from app.ui.run.filled_chart import FilledChart
 from app.ui.run.finder import RunFinder
@@ -138,7 +138,7 @@ class MainWindow(QMainWindow):
             COMPARE_TAB: self._compare_page,
             RUNS_TAB: self._runs_page,
         }
-        self.tab_bar, self._pages = QTabBar(self), QStackedWidget(self)
+        self.tab_bar, self._pages = CalmTabBar(self), QStackedWidget(self)
         self.tab_bar.setObjectName("tab_bar")
         self.tab_bar.setAccessibleName("Parts of the window")
         self.tab_bar.setExpanding(False)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QVBoxLayout, QWidget
 
 from app.core.config.train_config import TrainConfig
 from app.ui.model.hub_access_page import HubAccessPage
+from app.ui.platform.scrolling import calm_tabs
 from app.ui.settings.folder_page import FolderPage
 from app.ui.settings.general_page import GeneralPage
 from app.ui.settings.release_check import ReleaseCheck
@@ -47,10 +48,7 @@ class SettingsDialog(QDialog):
         self.access.changed.connect(self.changed)
         self.setups = NewSetupPage(form if form is not None else TrainConfig(), self)
         self.setups.chosen.connect(self.setup_chosen)
-        self.pages = QTabWidget(self)
-        self.pages.setAccessibleName("Parts of the settings")
-        self.pages.tabBar().setAccessibleName("Parts of the settings")
-        self.pages.setObjectName("settings.pages")
+        self.pages = calm_tabs("settings.pages", "Parts of the settings", self)
         for page, title in (
             (self.general, "General"), (self.folders, "Folders"), (self.access, "Hub and network"),
             (self.setups, "New setups"),
