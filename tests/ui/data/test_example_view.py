@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+from PySide6.QtGui import QFontMetricsF, QImage
 from pytestqt.qtbot import QtBot
 
-from app.ui.data.example_view import ExampleView
-from app.ui.data.token_text import PARAGRAPH_CHARACTERS, Token, TokenList, paragraphs
+from app.ui.data.example_view import MARGIN, ExampleView
+from app.ui.data.token_text import PARAGRAPH_CHARACTERS, Paragraph, Token, TokenList, paragraphs
 from app.ui.widget import theme
 
 
@@ -47,3 +49,59 @@ def test_a_long_example_does_not_hold_up_the_window(qtbot: QtBot) -> None:
     assert view.verticalScrollBar().maximum() > 500 * 22 - 400
     view.verticalScrollBar().setValue(view.verticalScrollBar().maximum())
     assert view.grab().toImage().width() > 0
+
+
+def differing(before: QImage, after: QImage, rows: range) -> list[int]:
+    """The columns in which two pictures differ in these rows."""
+    return [x for x in range(before.width()) if any(before.pixel(x, y) != after.pixel(x, y) for y in rows)]
+
+
+def strokes(before: QImage, after: QImage, rows: range) -> list[int]:
+    """The first column of each stretch of them."""
+    found = differing(before, after, rows)
+    return [x for x in found if x - 1 not in found]
+
+
+def test_what_is_drawn_stands_where_the_text_says(qtbot: QtBot) -> None:
+    """Edges between tokens of a line, none before its first or behind its last; a mark round each occurrence."""
+    theme.apply_theme("light")
+    view = ExampleView()
+    qtbot.addWidget(view)
+    view.resize(700, 200)
+    view.show()
+    words = ["alpha", "beta", "gamma\n", "alpha", "delta"]
+    view.show_tokens([Token(n, word, "masked") for n, word in enumerate(words)])
+    qtbot.waitUntil(lambda: view.is_complete)
+    first, second = (paragraph for paragraph in view._paragraphs if paragraph.text)
+    assert first.layout is not None
+    advance = QFontMetricsF(first.layout.font()).horizontalAdvance
+
+    def rows(paragraph: Paragraph) -> range:
+        return range(round(paragraph.top), round(paragraph.top + paragraph.height))
+
+    plain = view.viewport().grab().toImage()
+    view.set_edges(True)
+    edges = view.viewport().grab().toImage()
+    assert strokes(plain, edges, rows(first)) == pytest.approx(
+        [MARGIN + advance("alpha"), MARGIN + advance("alphabeta")], abs=2
+    )
+    assert strokes(plain, edges, rows(second)) == pytest.approx([MARGIN + advance("alpha")], abs=2)
+    view.set_edges(False)
+    view.set_marked("BETA")
+    marked = view.viewport().grab().toImage()
+    assert differing(plain, marked, rows(second)) == []
+    left, *_, right = differing(plain, marked, rows(first))
+    assert left == pytest.approx(MARGIN + advance("alpha"), abs=2)
+    assert right == pytest.approx(MARGIN + advance("alphabeta"), abs=2)
+
+
+def test_a_token_that_begins_a_wrapped_line_has_no_edge(qtbot: QtBot) -> None:
+    view = ExampleView()
+    qtbot.addWidget(view)
+    view.show()
+    view.show_tokens([Token(1, "lighthouses ", "masked"), Token(2, "lighthouses", "masked")])
+    view.resize(view.width() - view.viewport().width() + 2 * MARGIN + 140, 200)
+    qtbot.waitUntil(lambda: view.is_complete and len(list(view._paragraphs[0].lines())) == 2)
+    plain = view.viewport().grab().toImage()
+    view.set_edges(True)
+    assert differing(plain, view.viewport().grab().toImage(), range(plain.height())) == []

@@ -10,10 +10,14 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from app.core.config.train_config import TrainConfig
+from app.core.setup.step_plan import StepPlan
 from app.core.system import starter
+from app.core.target.selection import resolve
 from app.ui.form.store import ConfigStore
+from app.ui.setup.probe_bar import ProbeBar, ProbeQuestion
 from app.ui.setup.setup_tab import SetupTab
 from app.ui.worker.inspector import Inspector
+from tests.core.inspections import llama
 
 WAIT_MS = 60_000
 
@@ -76,6 +80,21 @@ def test_it_calibrates_memory_and_time_until_something_that_matters_changes(tab:
     assert probe.calibration is None
     assert probe.pace is None
     qtbot.waitUntil(lambda: " and about " not in tab.start_bar.text and " and at most " not in tab.start_bar.text)
+
+
+def test_there_is_nothing_to_press_while_something_is_missing(qtbot: QtBot) -> None:
+    bar = ProbeBar()
+    qtbot.addWidget(bar)
+    config = TrainConfig()
+    question = ProbeQuestion(config, llama(), resolve(llama(), config), StepPlan(config))
+    missing = (False, "Choose a model and training data first.")
+    states = [(bar.button.isEnabled(), bar.button.toolTip())]
+    for asked in (question, None):
+        bar.set_question(asked)
+        states.append((bar.button.isEnabled(), bar.button.toolTip()))
+    assert states == [missing, (True, ""), missing]
+    bar._on_clicked()
+    assert bar.button.text() == "Measure"
 
 
 def test_it_can_be_cancelled(tab: SetupTab, qtbot: QtBot) -> None:
