@@ -342,7 +342,7 @@ def test_the_scripts_of_the_archive_are_shell() -> None:
 
 def test_the_report_of_the_first_mac_has_a_line_for_each_step() -> None:
     page = (ROOT / "docs" / "first-mac.md").read_text(encoding="utf-8")
-    steps = re.findall(r"^\| (\d[a-z]) \| \S", page, re.MULTILINE)
+    steps = re.findall(r"^\| (\d+[a-z]) \| \S", page, re.MULTILINE)
     form = (ROOT / ".github" / "ISSUE_TEMPLATE" / "first-mac.md").read_text(encoding="utf-8")
     assert len(steps) == len(set(steps)) > 25
-    assert re.findall(r"^- (\d[a-z]) · ", form, re.MULTILINE) == steps
+    assert re.findall(r"^- (\d+[a-z]) · ", form, re.MULTILINE) == steps

@@ -211,6 +211,7 @@ class LossChart(QWidget):
 
     def _build_plot(self) -> None:
         self._view = Plot("loss_plot", "Training and validation loss", self)
+        self._view.whole_asked.connect(self.reset_view)
         self._plot = self._view.item
         self._plot.getViewBox().sigRangeChangedManually.connect(self._on_zoomed)
         self._legend = self._view.add_legend(4)

@@ -128,6 +128,7 @@ class RunOverlay(QWidget):
 
     def _build_plot(self) -> None:
         self._view = Plot("overlay_plot", "Loss of the selected runs", self)
+        self._view.whole_asked.connect(self.reset_view)
         self._plot = self._view.item
         self._plot.getViewBox().sigRangeChangedManually.connect(self._on_zoomed)
 

@@ -16,6 +16,7 @@ from PySide6.QtGui import (
     QBrush,
     QColor,
     QKeyEvent,
+    QMouseEvent,
     QNativeGestureEvent,
     QPainter,
     QPaintEvent,
@@ -48,10 +49,12 @@ class Plot(pg.PlotWidget):
     """A plot without menu, buttons and ticks, with a quiet grid. It follows the theme by itself.
 
     A wheel scrolls what the plot lies on; ⌘ (Ctrl) and a wheel, or a pinch, zoom x. What is dragged moves x alone.
+    A double click, two fingers' double tap or the key 0 ask for all of it again (``whole_asked``).
     ``scaled`` says that a point of the screen is another number of pixels now: pens are made anew then.
     """
 
     scaled = Signal()
+    whole_asked = Signal()  # to see everything again
 
     def __init__(
         self, name: str, accessible_name: str, parent: QWidget | None = None, *, label_width: int = LABEL_WIDTH
@@ -136,7 +139,10 @@ class Plot(pg.PlotWidget):
         turned.accept()
 
     def keyPressEvent(self, pressed: QKeyEvent) -> None:
-        """+ and - zoom around the middle, for whoever has no pointer."""
+        """+ and - zoom around the middle, 0 asks for everything: for whoever has no pointer."""
+        if pressed.key() == Qt.Key.Key_0:
+            self.whole_asked.emit()
+            return
         by = {Qt.Key.Key_Plus: ZOOM_STEP, Qt.Key.Key_Equal: ZOOM_STEP, Qt.Key.Key_Minus: 1 / ZOOM_STEP}
         factor = by.get(Qt.Key(pressed.key()))
         if factor is None:
@@ -147,15 +153,23 @@ class Plot(pg.PlotWidget):
 
     def viewportEvent(self, happened: QEvent) -> bool:
         """Two fingers apart or together zoom, as everywhere on a Mac."""
-        if (
-            isinstance(happened, QNativeGestureEvent)
-            and happened.gestureType() == Qt.NativeGestureType.ZoomNativeGesture
-        ):
-            self.zoom(1 + happened.value(), happened.position())
+        if isinstance(happened, QNativeGestureEvent):
+            kind = happened.gestureType()
+            if kind == Qt.NativeGestureType.ZoomNativeGesture:
+                self.zoom(1 + happened.value(), happened.position())
+            elif kind == Qt.NativeGestureType.SmartZoomNativeGesture:
+                self.whole_asked.emit()
+            else:
+                return bool(super().viewportEvent(happened))
             happened.accept()
             return True
         handled: bool = super().viewportEvent(happened)
         return handled
+
+    def mouseDoubleClickEvent(self, clicked: QMouseEvent) -> None:
+        self.whole_asked.emit()
+        super().mouseDoubleClickEvent(clicked)
+        clicked.accept()
 
     def event(self, happened: QEvent) -> bool:
         if happened.type() == QEvent.Type.DevicePixelRatioChange:

@@ -53,11 +53,14 @@ def wheel(plot: Plot, pixels: int, keys: Qt.KeyboardModifier = NO_KEY, phase: Qt
     QTest.wheelEvent(plot.window().windowHandle(), at, QPoint(0, pixels * 8), QPoint(0, pixels), keys, phase)
 
 
-def pinch(plot: Plot, value: float) -> None:
+ZOOM, SMART = Qt.NativeGestureType.ZoomNativeGesture, Qt.NativeGestureType.SmartZoomNativeGesture
+
+
+def pinch(plot: Plot, value: float, kind: Qt.NativeGestureType = ZOOM) -> None:
     at = middle(plot)
     there = QPointF(plot.viewport().mapToGlobal(at.toPoint()))
     moved = QNativeGestureEvent(
-        Qt.NativeGestureType.ZoomNativeGesture, QPointingDevice.primaryPointingDevice(), 2, at, at, there, value,
+        kind, QPointingDevice.primaryPointingDevice(), 2, at, at, there, value,
         QPointF(),
     )  # fmt: skip
     QApplication.sendEvent(plot.viewport(), moved)
@@ -116,6 +119,13 @@ def test_keys_zoom_around_the_middle(plot: Plot) -> None:
         QTest.keyClick(plot, key)
         assert view(plot).width() == pytest.approx(width)
         assert view(plot).center().x() == pytest.approx(before.center().x(), abs=before.width() / 100)
+
+
+def test_everything_is_asked_for_by_click_tap_and_key(plot: Plot, qtbot: QtBot) -> None:
+    with qtbot.waitSignals([plot.whole_asked] * 3):
+        QTest.mouseDClick(plot.viewport(), Qt.MouseButton.LeftButton, pos=middle(plot).toPoint())
+        pinch(plot, 0.0, SMART)
+        QTest.keyClick(plot, Qt.Key.Key_0)
 
 
 def test_a_plot_that_does_not_move_does_not_zoom(plot: Plot) -> None:
