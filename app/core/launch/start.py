@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import suppress
 from pathlib import Path
 
+from app.core.launch.alert import is_unseen
+from app.core.launch.login_shell import adopt_shell_variables
+
 
 def prepare_start() -> None:
-    """Goes to the home folder where the system started this in its root, as Finder does: panels open there."""
+    """Goes to the home folder where the system started this in its root, as Finder does: panels open there.
+
+    A start from Finder also asks the login shell for the variables that Finder does not know.
+    """
     with suppress(OSError, RuntimeError):
         if Path.cwd() == Path("/"):
             os.chdir(Path.home())
+    if sys.platform == "darwin" and is_unseen():
+        adopt_shell_variables()

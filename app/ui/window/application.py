@@ -14,6 +14,7 @@ from PySide6.QtGui import QFileOpenEvent, QGuiApplication, QIcon
 from PySide6.QtWidgets import QApplication
 
 from app import __version__
+from app.core.launch.bundle_name import name_bundle
 from app.core.run.folder import RunDir
 from app.core.setup.config_file import load_config
 from app.core.setup.default import new_setup_problems
@@ -87,6 +88,8 @@ class ErrorPresenter(QObject):
 def make_application() -> QApplication:
     """The process's application, with its name and icon; the one that is already there if there is one."""
     found = QApplication.instance()
+    if found is None:
+        name_bundle()
     application = found if isinstance(found, QApplication) else QApplication(sys.argv[:1])
     application.setApplicationName("Luthier")
     application.setApplicationDisplayName("Luthier")
