@@ -19,7 +19,7 @@ from app.ui.widget.card import Card
 
 CHOICE_WIDTH = 180  # px in Inter
 THEME_CHOICES = (("system", "Like the system"), ("light", "Light"), ("dark", "Dark"))
-NO_ADDRESS = "This copy does not know where it was released: it was cloned from no address on github.com."
+NO_ADDRESS = "Updates: this copy was cloned from no address on github.com, so nobody can be asked."
 
 
 class GeneralPage(QWidget):
@@ -85,7 +85,6 @@ class GeneralPage(QWidget):
         row.addWidget(self.page_button)
         row.addStretch(1)
         form.addRow("", row)
-        form.addRow("", self.update_text)
         working = settings_form()
         working.addRow("Sleep", self.keep_awake)
         working.addRow("", settings_note(f"Counts for what is started from now on. {LID}", self))
@@ -93,6 +92,7 @@ class GeneralPage(QWidget):
         work.body.addLayout(working)
         card = Card("The window", parent=self)
         card.body.addLayout(form)
+        card.body.addWidget(self.update_text)  # a form gives texts of several lines too little height
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, theme.SPACE * 2, 0, 0)
         layout.addWidget(card)
