@@ -13,6 +13,7 @@ from app.command import output
 from app.core.launch.alert import alert_if_unseen
 from app.core.launch.start import prepare_start
 from app.core.problem import Problem, UnusableError
+from app.core.refusal import reason_of
 from app.core.system.kept_traceback import keep_traceback
 
 DONE, FAILED, UNUSABLE = 0, 1, 2
@@ -76,7 +77,7 @@ def run_command(arguments: list[str]) -> int:
         output.remark("Interrupted.")
         return FAILED
     except OSError as error:
-        said, code = f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}.", FAILED
+        said, code = f"{reason_of(error)}{f': {error.filename}' if error.filename else ''}.", FAILED
         _tell_failure(said, as_json)
     except Exception as error:  # the last door: told in a sentence, with the details in a file
         words = " ".join(str(error).split()).rstrip(".")[:300] or "an error without a word"

@@ -11,6 +11,7 @@ import typer
 
 from app.command import output
 from app.command.option import AsJson
+from app.core.refusal import reason_of
 
 if TYPE_CHECKING:
     from app.core.protocol import event
@@ -148,7 +149,7 @@ def template(
     except ValueError as error:
         raise UnusableError([Problem("file", str(error), file=str(file or ""))]) from error
     except OSError as error:
-        said = f"{error.strerror or error} ({error.filename})."
+        said = f"{reason_of(error)} ({error.filename})."
         raise UnusableError([Problem("file", said)]) from error
     label = file.name if file is not None else offer.label
     if as_json:

@@ -13,6 +13,7 @@ from app.core.data.layout import layout_of
 from app.core.data.message import clean_message, messages_of
 from app.core.json_text import parsed_json
 from app.core.problem import Problem, UnusableError
+from app.core.refusal import reason_of
 
 LONGEST_SET = 500  # prompts: hours of answers already
 LONE_COLUMNS = ("prompt", "question", "instruction", "query", "input", "problem", "user")
@@ -45,7 +46,7 @@ def read_prompts(path: Path) -> Iterator[Prompt]:
                     yield _prompt(line, path, number)
                     found += 1
     except OSError as error:
-        said = f"The prompts cannot be read: {error.strerror}."
+        said = f"The prompts cannot be read: {reason_of(error)}."
         raise UnusableError([Problem("prompts", said, file=str(path))]) from error
     if not found:
         raise UnusableError([Problem("prompts", "The file has no prompts.", file=str(path))])

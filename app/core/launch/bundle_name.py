@@ -6,7 +6,7 @@ import ctypes
 import sys
 from typing import Any
 
-CORE_FOUNDATION = "/System/Library/Frameworks/CoreFoundation.framework/CoreFoundation"
+_FRAMEWORK = "/System/Library/Frameworks/CoreFoundation.framework/CoreFoundation"
 _UTF8 = 0x08000100  # kCFStringEncodingUTF8
 _NAME_KEYS = ("CFBundleName", "CFBundleDisplayName")
 
@@ -20,7 +20,7 @@ def name_bundle(name: str = "Luthier") -> bool:
     if sys.platform != "darwin" or getattr(sys, "frozen", False):
         return False
     try:
-        foundation = ctypes.CDLL(CORE_FOUNDATION)
+        foundation = ctypes.CDLL(_FRAMEWORK)
         return _rename(foundation, name)
     except (OSError, AttributeError):
         return False

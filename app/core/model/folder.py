@@ -17,6 +17,7 @@ from app.core.model.adapter_file import ADAPTER_CONFIG
 from app.core.model.bound import odd_file
 from app.core.model.safetensors_header import weight_files
 from app.core.problem import Problem, UnusableError
+from app.core.system.disk import is_companion
 from app.core.system.leftover import temporary_prefix
 
 MODEL_CONFIG = "config.json"
@@ -141,12 +142,13 @@ def _usable_folder(folder: Path) -> Path:
         raise _unusable(
             f"{folder} holds an adapter, not a model.", "Choose its base model; the adapter is chosen elsewhere."
         )
-    if any(path.suffix in _PICKLES for path in folder.iterdir() if path.is_file()):
+    files = [path for path in folder.iterdir() if path.is_file() and not is_companion(path.name)]
+    if any(path.suffix in _PICKLES for path in files):
         raise _unusable(
             f"{folder} has its weights in pickle files only, which can run any code when opened; they are not.",
             "Save the model as safetensors (transformers: save_pretrained) and choose that folder.",
         )
-    if any(folder.glob("*.gguf")):
+    if any(path.suffix == ".gguf" for path in files):
         raise _unusable(
             f"{folder} holds a GGUF file, which cannot be trained.", "Choose the model it was made from."
         )

@@ -11,6 +11,8 @@ from typing import Any
 
 from app.core.json_text import parsed_json
 from app.core.problem import Problem, UnusableError
+from app.core.refusal import reason_of
+from app.core.system.disk import is_companion
 
 # Sizes by the format's dtype names, in bits (F4 and F6 types are packed).
 _BITS = {
@@ -72,7 +74,7 @@ def _read(path: Path) -> tuple[int, dict[str, Any]]:
         if not isinstance(tree, dict):
             raise ValueError("its header is not a JSON object")
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        reason = reason_of(error) if isinstance(error, OSError) else error
         raise _broken(path, f"{reason}") from error
     return _START + length, tree
 
@@ -104,7 +106,8 @@ def read_headers(folder: Path) -> list[Tensor]:
 
 def weight_files(folder: Path) -> list[Path]:
     """The safetensors files of a model folder: those called ``model*``, or all if none is, without adapters."""
-    files = sorted(path for path in folder.glob("*.safetensors") if "adapter" not in path.name)
+    found = (path for path in folder.glob("*.safetensors") if not is_companion(path.name))
+    files = sorted(path for path in found if "adapter" not in path.name)
     return [path for path in files if path.name.startswith("model")] or files
 
 

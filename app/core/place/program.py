@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from app.core.problem import Problem, UnusableError
+from app.core.refusal import reason_of
 
 _LAST_WORDS = 400
 
@@ -36,9 +37,7 @@ def run_client(
             env=program_environment(secrets or {}), errors="replace",
         )  # fmt: skip
     except OSError as error:
-        raise UnusableError(
-            [Problem("place", f"`{words[0]}` cannot be run: {error.strerror or error}.")]
-        ) from error
+        raise UnusableError([Problem("place", f"`{words[0]}` cannot be run: {reason_of(error)}.")]) from error
     if done.returncode:
         raise UnusableError([Problem("place", f"{label}: {last_words(done.stdout + chr(10) + done.stderr)}")])
     return done.stdout

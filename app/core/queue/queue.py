@@ -23,6 +23,7 @@ from app.core.config.train_config import TrainConfig
 from app.core.problem import TaskError, UnusableError
 from app.core.protocol import event
 from app.core.quantity import plural
+from app.core.refusal import reason_of
 from app.core.run.folder import RunDir, create_run, present_state
 from app.core.run.note import RunNote, save_note
 from app.core.setup.chosen_method import method_of
@@ -466,7 +467,7 @@ def _claimed(one: QueueEntry) -> tuple[QueueEntry, Claim | None]:
     except UnusableError as error:
         return one.model_copy(update={"state": "failed", "message": str(error)}), None
     except OSError as error:
-        said = f"The run's folder cannot be made: {error.strerror or error} ({error.filename})."
+        said = f"The run's folder cannot be made: {reason_of(error)} ({error.filename})."
         return one.model_copy(update={"state": "failed", "message": said}), None
     entry = one.model_copy(update={"state": "running", "message": "", "run": str(run.path)})
     return entry, Claim(entry, run, resume=False)

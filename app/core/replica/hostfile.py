@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from app.core.problem import Problem, UnusableError, capital
+from app.core.refusal import reason_of
 from app.core.system.atomic_file import write_text
 
 RUN_HOSTS = "hosts.json"  # in the folder of a run that several replicas train
@@ -91,7 +92,7 @@ def read_hostfile(path: Path) -> Hostfile:
     try:
         tree = json.loads(path.expanduser().read_text(encoding="utf-8"))
     except OSError as error:
-        raise _refused(path, [f"it cannot be read: {error.strerror or error}"]) from error
+        raise _refused(path, [f"it cannot be read: {reason_of(error)}"]) from error
     except ValueError as error:
         raise _refused(path, [f"it is no JSON: {error}"]) from error
     return hostfile_of(tree, path)

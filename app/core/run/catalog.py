@@ -22,6 +22,7 @@ import orjson
 from pydantic import TypeAdapter
 
 from app.core.protocol.job import EVENTS_FILE
+from app.core.refusal import reason_of
 from app.core.run.folder import (
     OPEN_STATES,
     RUN_NOTES,
@@ -144,7 +145,7 @@ class RunCatalog:
             while not reader.read(SCAN_SLICE_S):
                 yield
         except OSError as error:
-            problem = f"The events cannot be read: {error.strerror or error}."
+            problem = f"The events cannot be read: {reason_of(error)}."
         except Exception as error:  # one bad run never hides the others
             problem = f"The events cannot be read: {error}."
         try:

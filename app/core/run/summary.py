@@ -14,6 +14,7 @@ import yaml
 
 from app.core.config.train_config import TrainConfig
 from app.core.method.table import MODES, method_for
+from app.core.refusal import reason_of
 from app.core.run.folder import PARKED, RunDir, present_state
 from app.core.run.history import Floats, RunHistory
 from app.core.run.note import RunNote, load_note
@@ -102,7 +103,7 @@ def summarize(run: RunDir) -> RunSummary:
     try:
         reader.read()
     except OSError as error:
-        problem = f"The events cannot be read: {error.strerror or error}."
+        problem = f"The events cannot be read: {reason_of(error)}."
     return summary_of(reader, problem)
 
 

@@ -18,6 +18,7 @@ from app.core.json_text import parsed_json
 from app.core.model.facts import layer_count
 from app.core.model.folder import MODEL_CONFIG, locate_model
 from app.core.problem import Problem, Severity, UnusableError, errors
+from app.core.refusal import reason_of
 from app.core.setup.chosen_method import unwritten_paths, with_defaults
 from app.core.setup.foreign_config import MEANT, Translation, origin_of, take_alpha, translate
 from app.core.system.atomic_file import write_text
@@ -235,7 +236,7 @@ def load_config(path: Path) -> LoadedConfig:
     except UnicodeDecodeError as error:
         raise UnusableError([Problem("", "This is not a text file in UTF-8.", file=str(path))]) from error
     except OSError as error:
-        said = f"The file cannot be read: {error.strerror or error}."
+        said = f"The file cannot be read: {reason_of(error)}."
         raise UnusableError([Problem("", said, file=str(path))]) from error
     return parse_config(text, name=str(path), base=path.resolve().parent)
 

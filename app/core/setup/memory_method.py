@@ -19,6 +19,7 @@ from app.core.model.module_group import Group
 from app.core.problem import UnusableError
 from app.core.setup.chosen_method import has_judge, locate_judge, method_of, needs_reference
 from app.core.setup.memory_term import ITEM_BYTES, StepSize, item_bytes
+from app.core.system.disk import is_companion
 
 # Answers that are sampled together, and comparisons that a judge reads together (app.worker.rollout).
 ANSWERS_AT_ONCE, JUDGED_AT_ONCE = 32, 8
@@ -147,4 +148,5 @@ def _judging_bytes(facts: dict[str, Any], config: TrainConfig, step: StepSize) -
 
 
 def _file_bytes(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    files = [file for file in folder.glob("*.safetensors") if not is_companion(file.name)]
+    return sum(file.stat().st_size for file in files)

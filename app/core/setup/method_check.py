@@ -10,6 +10,7 @@ from app.core.method.preferred import KTO_BATCH
 from app.core.method.reward import BUILT_IN, declared_in
 from app.core.model.folder import MODEL_CONFIG
 from app.core.problem import Problem, Severity, UnusableError
+from app.core.refusal import reason_of
 from app.core.setup.chosen_method import has_judge, locate_judge, method_of, needs_reference, uses_rewards
 
 # mlx-lm-lora's word for a person who is asked at the terminal.
@@ -79,7 +80,7 @@ def check_rewards(config: TrainConfig) -> Iterator[Problem]:
         try:
             known += [function.name for function in declared_in(Path(own))]
         except OSError as error:
-            said = f"{own} cannot be read: {error.strerror or error}."
+            said = f"{own} cannot be read: {reason_of(error)}."
             yield Problem("reward_functions_file", said, hint="Choose a Python file.")
             return
         except (SyntaxError, UnicodeDecodeError) as error:

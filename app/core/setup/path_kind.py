@@ -13,7 +13,9 @@ from app.core.json_text import parsed_json
 from app.core.model.adapter_file import ADAPTER_CONFIG, ADAPTER_FILE
 from app.core.model.folder import MODEL_CONFIG
 from app.core.protocol.job import EVENTS_FILE, JOB_FILE
+from app.core.refusal import reason_of
 from app.core.setup.config_file import RUN_CONFIG
+from app.core.system.disk import is_companion
 
 CONFIG_SUFFIXES = (".yaml", ".yml")
 HUB_DATA = "datasets--"  # so begins a data set's folder in the Hugging Face cache, its files lie deep below
@@ -78,7 +80,7 @@ def sort_path(path: Path) -> SortedPath:
         if path.is_file():
             return _sort_file(path)
     except OSError as error:
-        return SortedPath(PathKind.UNUSABLE, path, f"{path.name} cannot be read: {error.strerror}.")
+        return SortedPath(PathKind.UNUSABLE, path, f"{path.name} cannot be read: {reason_of(error)}.")
     return SortedPath(PathKind.UNUSABLE, path, f"{path} does not exist.")
 
 
@@ -109,6 +111,9 @@ def _sort_folder(path: Path) -> SortedPath:
 
 
 def _sort_file(path: Path) -> SortedPath:
+    if is_companion(path.name):
+        said = f"{path.name} only keeps what macOS knows of {path.name[2:]}: drop that one."
+        return SortedPath(PathKind.UNUSABLE, path, said)
     suffix, folder = path.suffix.lower(), path.parent
     if suffix in CONFIG_SUFFIXES or (suffix == ".json" and _is_config(path)):
         return SortedPath(PathKind.CONFIG, path)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from app.core.refusal import reason_of
 from app.core.source.archive import ArchiveError, archive_files, archive_kind
 from app.core.source.collection import members
 from app.core.source.container import SPLIT_WORDS
@@ -25,6 +26,7 @@ from app.core.source.source import (
     inspect_file,
     plain_suffix,
 )
+from app.core.system.disk import is_companion
 
 NOT_DATA = re.compile(
     r"(readme|license|licence|changelog|citation|dataset_infos?|dataset_dict|state|adapter_config|config)\b", re.I
@@ -183,7 +185,7 @@ def _matches(folder: Path, pattern: str) -> list[Path]:
     if pattern.startswith(("/", "..")) or "://" in pattern:
         return []
     try:
-        return [path for path in folder.glob(pattern) if path.is_file()]
+        return [path for path in folder.glob(pattern) if path.is_file() and not is_companion(path.name)]
     except (ValueError, NotImplementedError):
         return []
 
@@ -251,7 +253,7 @@ def _files_or_finding(path: Path, findings: Findings) -> list[tuple[Path, Split 
         findings.add(error.kind, str(path), None, error.reason)
         return []
     except OSError as error:
-        findings.add("unreadable_file", str(path), None, f"It cannot be read: {error.strerror or error}.")
+        findings.add("unreadable_file", str(path), None, f"It cannot be read: {reason_of(error)}.")
         return []
     if not found:
         what, there = ("folder", "") if path.is_dir() else ("archive", _named(archive_files(path)))

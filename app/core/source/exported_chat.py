@@ -12,6 +12,7 @@ from typing import Any, TextIO
 from app.core.source.archive import ArchiveError, archive_files, archive_kind, file_size, is_file_in_archive
 from app.core.source.json_stream import Item, JsonStream
 from app.core.source.stream import ByteCount, Compression, open_text
+from app.core.system.disk import is_companion
 from app.core.transcript.assistant import chatgpt_utterances, claude_utterances
 from app.core.transcript.conversation import Transcript, transcript_of
 from app.core.transcript.messenger import (
@@ -146,7 +147,7 @@ def _files_below(path: Path) -> list[Path]:
         return archive_files(path)
     if not (path / SLACK_USERS).is_file() and not any((below / SLACK_USERS).is_file() for below in path.iterdir()):
         return []  # before a large folder is listed
-    return [file for depth in ("*", "*/*", "*/*/*") for file in path.glob(depth)]
+    return [file for depth in ("*", "*/*", "*/*/*") for file in path.glob(depth) if not is_companion(file.name)]
 
 
 def _slack(path: Path) -> tuple[Iterator[tuple[str, list[Any]]], dict[str, str]]:

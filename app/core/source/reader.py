@@ -15,6 +15,7 @@ from app.core.document.paragraph import DocumentError
 from app.core.document.passage import Chunking, passages
 from app.core.document.translation_memory import memory_rows
 from app.core.json_text import has_surrogate
+from app.core.refusal import reason_of
 from app.core.source.archive import through_archive
 from app.core.source.assembled_row import lines_of, read_document, read_transcript
 from app.core.source.container import (
@@ -74,7 +75,7 @@ def read_rows(
     except damaged_errors(source.compression) as error:
         yield line + 1, RowFault("damaged_file", f"The compressed file is damaged or cut off here: {error}.")
     except OSError as error:
-        yield line + 1, RowFault("unreadable_file", f"Reading stopped here: {error.strerror or error}.")
+        yield line + 1, RowFault("unreadable_file", f"Reading stopped here: {reason_of(error)}.")
 
 
 def _unfolded(source: Source, rows: Iterator[NumberedRow]) -> Iterator[NumberedRow]:

@@ -13,6 +13,7 @@ from app.core.document.document import DOCUMENT_SUFFIXES, DocumentKind, binary_d
 from app.core.document.paragraph import DocumentError
 from app.core.document.translation_memory import Languages, is_translation_memory, memory_languages
 from app.core.quantity import plural
+from app.core.refusal import reason_of
 from app.core.source.archive import (
     ArchiveError,
     file_size,
@@ -145,7 +146,7 @@ def inspect_file(path: Path, reading: FileReading = BY_CONTENT) -> Source:
     except OSError as error:
         if isinstance(error, damaged_errors("gzip")):
             raise UnusableFileError("damaged_file", f"The compressed file is damaged: {error}.") from error
-        raise UnusableFileError("unreadable_file", f"It cannot be read: {error.strerror or error}.") from error
+        raise UnusableFileError("unreadable_file", f"It cannot be read: {reason_of(error)}.") from error
     except ValueError as error:  # a path with a NUL
         raise UnusableFileError("unreadable_file", f"It cannot be read: {error}.") from error
     except damaged_errors("zstd") as error:

@@ -13,6 +13,12 @@ def free_bytes(folder: Path) -> int:
     return shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.exists())).free
 
 
+def is_companion(name: str) -> bool:
+    """Whether a file of this name only keeps what macOS knows of another (``._model.safetensors`` beside
+    ``model.safetensors``): on drives that cannot, such as exFAT's, it writes one for each file."""
+    return name.startswith("._")
+
+
 def flush_to_disk(descriptor: int) -> None:
     """Waits until what was written to an open file or folder is on the disk. Raises `OSError` where it cannot be.
 

@@ -16,6 +16,7 @@ from app.core.compare.held_out import HeldOut, held_out_questions
 from app.core.compare.prompt_set import Prompt
 from app.core.model.folder import locate_model
 from app.core.problem import UnusableError
+from app.core.refusal import reason_of
 from app.core.run.folder import RunDir
 from app.core.setup.config_file import load_config
 from app.ui.compare.answerer import Answerer
@@ -69,7 +70,7 @@ class HeldOutAnswer(QObject):
             self.failed.emit(f"{first.message} {first.hint}".strip())
             return
         except OSError as error:
-            self.failed.emit(f"The held-out examples cannot be read: {error.strerror or error}.")
+            self.failed.emit(f"The held-out examples cannot be read: {reason_of(error)}.")
             return
         self._run, self._model, self._tuned, self._questions = run, model, tuned, questions[:MOST_ASKED]
         weights = tuned.adapter.relative_to(run.path).as_posix()

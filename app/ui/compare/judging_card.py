@@ -19,6 +19,7 @@ from PySide6.QtWidgets import QCheckBox, QFileDialog, QHBoxLayout, QLabel, QMess
 from app.core.compare.candidate import Candidate
 from app.core.compare.judgement import Judged, Outcome, Tally, Vote, VoteBook, Votes, comparison_key, export, tally
 from app.core.quantity import plural
+from app.core.refusal import reason_of
 from app.ui.compare.tally_view import TallyView
 from app.ui.platform.message_box import message_box
 from app.ui.widget import theme
@@ -167,7 +168,7 @@ class JudgingCard(Card):
                 self._read = self._book.read()
             except OSError as error:
                 self._read = Votes()
-                self.warned.emit(f"The votes in {self._book.path} cannot be read: {error.strerror or error}.")
+                self.warned.emit(f"The votes in {self._book.path} cannot be read: {reason_of(error)}.")
             if self._read.broken:
                 lines = plural(self._read.broken, "line")
                 self.warned.emit(f"{lines} of {self._book.path} cannot be read as votes and are left out.")
@@ -182,7 +183,7 @@ class JudgingCard(Card):
         try:
             self._book.add(vote)
         except OSError as error:
-            self.warned.emit(f"The vote could not be written to {self._book.path}: {error.strerror or error}.")
+            self.warned.emit(f"The vote could not be written to {self._book.path}: {reason_of(error)}.")
             return False
         self._read = Votes((*before.votes, vote), before.broken)
         return True
@@ -236,7 +237,7 @@ class JudgingCard(Card):
         try:
             self._book.forget(None if everything else self._key)
         except OSError as error:
-            self.warned.emit(f"The votes could not be taken away: {error.strerror or error}.")
+            self.warned.emit(f"The votes could not be taken away: {reason_of(error)}.")
         self._read = None
         self._show_tally()
 
@@ -250,7 +251,7 @@ class JudgingCard(Card):
         try:
             self.export_to(path)
         except OSError as error:
-            self.warned.emit(f"The votes could not be written to {path}: {error.strerror or error}.")
+            self.warned.emit(f"The votes could not be written to {path}: {reason_of(error)}.")
 
     # -- showing ----------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QVB
 from app.core.data.report import DataReport, save_findings
 from app.core.problem import Severity
 from app.core.quantity import plural
+from app.core.refusal import reason_of
 from app.core.source.collection import shown_path
 from app.core.source.finding import KEPT_PER_SEVERITY, KINDS, Finding
 from app.ui.data.inspector import DataInspector
@@ -201,7 +202,7 @@ class DataProblemPage(QWidget):
             save_findings(report, path)
         except OSError as error:
             theme.set_role(self.hint_label, role="error")
-            self.hint_label.setText(f"{path} cannot be written: {error.strerror or error}.")
+            self.hint_label.setText(f"{path} cannot be written: {reason_of(error)}.")
             return
         theme.set_role(self.hint_label, role="good")
         listed = len(report.errors) + len(report.warnings) + len(report.notes)

@@ -25,6 +25,7 @@ from app.core.problem import UnusableError
 from app.core.protocol import event
 from app.core.protocol.job import ServeJob
 from app.core.quantity import plural
+from app.core.refusal import reason_of
 from app.ui.compare.sampler import CompareSampler, labelled, sampler_fields
 from app.ui.compare.strength_slider import StrengthSlider
 from app.ui.endpoint.live_view import EndpointView
@@ -179,7 +180,7 @@ class ServeDialog(QDialog):
         try:
             end_served(self.alone)
         except OSError as error:
-            self._say(f"It cannot be stopped: {error.strerror or error}. Its process is {self.alone.pid}.", "error")
+            self._say(f"It cannot be stopped: {reason_of(error)}. Its process is {self.alone.pid}.", "error")
             return
         self.alone = self.endpoint = None
         self.view.end()

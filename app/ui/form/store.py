@@ -12,6 +12,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.core.config.train_config import TrainConfig
 from app.core.problem import Problem, UnusableError
+from app.core.refusal import reason_of
 from app.core.setup.config_file import load_config, save_config, validation_problems
 from app.core.setup.default import FOLLOWING, is_starters, new_setup, starter_values
 from app.core.setup.path_kind import SortedPath, config_values
@@ -156,7 +157,7 @@ class ConfigStore(QObject):
         try:
             values = config_values(found)
         except OSError as error:
-            return Problem("", f"The files cannot be put together: {error.strerror or error}.")
+            return Problem("", f"The files cannot be put together: {reason_of(error)}.")
         return self.set_many(values)
 
     def replace(self, config: TrainConfig, notes: Iterable[Problem] = ()) -> None:

@@ -11,6 +11,7 @@ from app.core.config.spec import field_specs
 from app.core.method.reward import Declared, declared
 from app.core.problem import Problem
 from app.core.quantity import bytes_text
+from app.core.refusal import reason_of
 from app.core.system.reward_trust import is_trusted, trust
 from app.ui.form.field import Field
 from app.ui.form.path_editor import PathEditor
@@ -140,7 +141,7 @@ class RewardFile(QWidget):
             self.is_allowed = is_trusted(self.path)
             self.declared = tuple(declared(source))
         except OSError as error:
-            self._failure = f"The file cannot be read: {error.strerror or error}."
+            self._failure = f"The file cannot be read: {reason_of(error)}."
             return ""
         except UnicodeDecodeError:
             self._failure = "This is not a text file."

@@ -17,6 +17,7 @@ from app.core.model.template import (
     template_text,
     with_template,
 )
+from app.core.refusal import reason_of
 from app.ui.form.plain_editor import ChoiceBox
 from app.ui.widget import theme
 from app.ui.widget.close_key import close_by_key
@@ -117,7 +118,7 @@ class TemplateDialog(QDialog):
         try:
             folder = with_template(self._base, text)
         except OSError as error:
-            self._problem.setText(f"The folder cannot be made: {error.strerror or error} ({error.filename}).")
+            self._problem.setText(f"The folder cannot be made: {reason_of(error)} ({error.filename}).")
             return
         self.chosen.emit(str(folder))
         self.accept()

@@ -20,6 +20,7 @@ from app.core.queue.queue import (
     queue_tally,
     result_text,
 )
+from app.core.refusal import reason_of
 from app.core.run.folder import RunDir
 from app.ui.run.session import RunSession, RunState
 from app.ui.widget.message_bar import Notice, NoticeKind
@@ -167,7 +168,7 @@ class QueueSession(QObject):
             self._tell(str(error), "warning")
             return False
         except OSError as error:
-            self._tell(f"The queue was not saved: {error.strerror or error} ({self.queue.path}).", "error")
+            self._tell(f"The queue was not saved: {reason_of(error)} ({self.queue.path}).", "error")
             return False
         self._stamp = self.queue.stamp()
         self.changed.emit()
@@ -228,7 +229,7 @@ class QueueSession(QObject):
         try:
             taken = self.queue.take()
         except OSError as error:
-            self._tell(f"The queue's folder cannot be written: {error.strerror or error}.", "error")
+            self._tell(f"The queue's folder cannot be written: {reason_of(error)}.", "error")
             return False
         if not taken:
             self._tell(

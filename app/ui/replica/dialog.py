@@ -20,6 +20,7 @@ from app.core.config.train_config import TrainConfig
 from app.core.problem import UnusableError
 from app.core.protocol import event
 from app.core.protocol.job import HostsJob
+from app.core.refusal import reason_of
 from app.core.replica.hostfile import (
     BACKENDS,
     LOCAL_HOST,
@@ -142,7 +143,7 @@ class HostsDialog(JobDialog):
         try:
             save_hostfile(self.hostfile, path)
         except OSError as error:
-            self.progress.say(f"{path} cannot be written: {error.strerror or error}.", "error")
+            self.progress.say(f"{path} cannot be written: {reason_of(error)}.", "error")
 
     # -- showing ----------------------------------------------------------------------------------------------
 

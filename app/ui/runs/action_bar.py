@@ -27,6 +27,7 @@ from app.core.problem import UnusableError
 from app.core.protocol import event
 from app.core.protocol.job import TrackJob
 from app.core.quantity import bytes_text, plural
+from app.core.refusal import reason_of
 from app.core.run.folder import RunDir
 from app.core.run.reader import RunReader
 from app.core.run.report import save_report
@@ -258,7 +259,7 @@ class RunActionBar(QWidget):
         try:
             text = self._run.setup_or_config.read_text(encoding="utf-8", errors="replace")
         except OSError as error:
-            self.warned.emit(f"The config cannot be read: {error.strerror or error} ({error.filename}).")
+            self.warned.emit(f"The config cannot be read: {reason_of(error)} ({error.filename}).")
             return
         self._copy(text, "The config")
 
@@ -291,7 +292,7 @@ class RunActionBar(QWidget):
                 yield
         except OSError as error:
             self._report = None
-            self.warned.emit(f"The run's events cannot be read: {error.strerror or error}.")
+            self.warned.emit(f"The run's events cannot be read: {reason_of(error)}.")
 
     def _write_report(self) -> None:
         self.report.setEnabled(len(self._runs) == 1)

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QStackedWidget, QVBox
 
 from app.core.config.train_config import TrainConfig
 from app.core.problem import UnusableError
+from app.core.refusal import reason_of
 from app.core.run.difference import config_differences, run_config
 from app.core.run.reader import RunReader
 from app.core.run.summary import RunSummary
@@ -98,7 +99,7 @@ class SelectedRuns(QFrame):
                 while not reader.read(SLICE_S):
                     yield
             except OSError as error:
-                self.warned.emit(f"The events of {run.name} cannot be read: {error.strerror or error}.")
+                self.warned.emit(f"The events of {run.name} cannot be read: {reason_of(error)}.")
             yield
 
     def _read_configs(self, runs: Sequence[RunSummary]) -> Iterator[None]:

@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.core.quantity import bytes_text, plural
+from app.core.refusal import reason_of
 from app.core.run.catalog import RunCatalog, ScanProgress
 from app.core.run.folder import RunDir
 from app.core.run.note import NAME_LENGTH, RunNote, load_note, save_note
@@ -195,7 +196,7 @@ class RunsTab(QWidget):
         try:
             save_note(run, note)
         except OSError as error:
-            self.warned.emit(f"The notes of {run.name} were not saved: {error.strerror or error}.")
+            self.warned.emit(f"The notes of {run.name} were not saved: {reason_of(error)}.")
             return
         self._catalog.set_note(run, note)
         self.table_model.show(self._catalog.summaries())

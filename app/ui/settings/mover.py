@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, QRunnable, QThreadPool, Signal
 
 from app.core.data.prepare import CancelledError
 from app.core.problem import UnusableError
+from app.core.refusal import reason_of
 from app.core.upkeep.moving import move_folder
 
 STEP_BYTES = 32 * 1024 * 1024  # between two words about the progress
@@ -69,9 +70,7 @@ class _Move(QRunnable):
         except UnusableError as error:
             self._mover.ended.emit(False, " ".join(one.sentence() for one in error.problems))
         except OSError as error:
-            self._mover.ended.emit(
-                False, f"Nothing was moved: {error.strerror or error}. Everything is where it was."
-            )
+            self._mover.ended.emit(False, f"Nothing was moved: {reason_of(error)}. Everything is where it was.")
         else:
             self._mover.ended.emit(True, f"Moved to {self._destination}. {said}".strip())
 

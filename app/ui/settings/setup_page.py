@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 from app.core.config.field import FieldSpec
 from app.core.config.train_config import TrainConfig
 from app.core.problem import UnusableError
+from app.core.refusal import reason_of
 from app.core.run.difference import config_differences
 from app.core.setup.config_file import save_config
 from app.core.setup.default import new_setup
@@ -67,7 +68,7 @@ class NewSetupPage(QWidget):
         try:
             save_config(self._form, path)
         except OSError as error:
-            self._say(f"{path} cannot be written: {error.strerror or error}.", "error")
+            self._say(f"{path} cannot be written: {reason_of(error)}.", "error")
             return
         self.editor.choose(str(path))
 

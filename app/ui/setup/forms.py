@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Signal
 from app.core.config.train_config import TrainConfig
 from app.core.method.method import Method
 from app.core.problem import Problem, UnusableError
+from app.core.refusal import reason_of
 from app.core.run.name import with_name
 from app.core.setup.chosen_method import method_of
 from app.core.setup.config_file import LoadedConfig, load_config, save_config
@@ -111,7 +112,7 @@ class Forms(QObject):
         try:
             save_config(self.store.config, path)
         except OSError as error:
-            self._tell(f"The config was not saved: {error.strerror or error} ({path}).", "error")
+            self._tell(f"The config was not saved: {reason_of(error)} ({path}).", "error")
             return
         _remember(path)
         self._tell(f"Saved as {path}.")

@@ -12,6 +12,7 @@ from app.core.problem import Problem, errors
 from app.core.protocol.job import AS_BEFORE
 from app.core.quantity import duration_text
 from app.core.queue.queue import line_text, make_entry
+from app.core.refusal import reason_of
 from app.core.replica.hostfile import Hostfile
 from app.core.run.folder import RunDir, runs_dir
 from app.core.run.name import folder_word, taken_words, unique_name
@@ -75,7 +76,7 @@ class UserActions(QObject):
         try:
             self._session.start(self.forms.store.config, hostfile)
         except OSError as error:
-            said = f"The run's folder cannot be made: {error.strerror or error} ({error.filename})."
+            said = f"The run's folder cannot be made: {reason_of(error)} ({error.filename})."
             self._tell(f"{said} Choose another folder for runs in the settings.", "error")
 
     def enqueue(self) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, QProcess, QSocketNotifier, QTimer, Signal
 
+from app.core.refusal import reason_of
+
 LOOK_MS = 100  # how often it is seen whether the process has ended
 CHUNK_BYTES = 65_536
 # Processes that live on: who started them waits for none of them, and must not drop what Python holds of them.
@@ -46,7 +48,7 @@ class DetachableProcess(QObject):
                     start_new_session=True,
                 )
         except OSError as error:
-            said = error.strerror or str(error)
+            said = reason_of(error)
             QTimer.singleShot(0, self, lambda: self.failed.emit(said))
             return
         assert self._process.stdout is not None

@@ -14,6 +14,7 @@ from app.core.problem import UnusableError
 from app.core.protocol import event
 from app.core.protocol.command import ReadRows, SaveRows, SurveyRows
 from app.core.protocol.job import RowsJob
+from app.core.refusal import reason_of
 from app.core.source.finding import RowFault
 from app.core.source.reading import FileReading
 from app.core.source.source import UnusableFileError, inspect_file
@@ -50,7 +51,7 @@ def rows(channel: Channel, _job_dir: Path, job: RowsJob) -> None:
             said = [problem.sentence() for problem in error.problems]
             channel.emit(event.Result(name="refused", data={"problems": said}))
         except OSError as error:
-            said = [f"{error.filename or path}: {error.strerror or error}."]
+            said = [f"{error.filename or path}: {reason_of(error)}."]
             channel.emit(event.Result(name="refused", data={"problems": said}))
     channel.emit(event.Finished(reason="stopped"))
 

@@ -23,6 +23,7 @@ from mlx_lm.server import APIHandler, CompletionRequest, ModelProvider, Response
 from app.core.export.endpoint import FIRST_PORT, LOOPBACK, PORTS_TRIED
 from app.core.problem import Problem, UnusableError
 from app.core.protocol.job import ServeJob
+from app.core.refusal import reason_of
 from app.worker.model.adapter_switch import AdapterSwitch
 from app.worker.model.loading import load_model
 
@@ -202,5 +203,5 @@ def _bound_at(port: int) -> _LoopbackServer:
         said = f"This system does not let you use port {port}."
         raise UnusableError([Problem("port", said, hint=hint)]) from error
     except OSError as error:
-        said = f"Port {port} cannot be used: {error.strerror or error}."
+        said = f"Port {port} cannot be used: {reason_of(error)}."
         raise UnusableError([Problem("port", said, hint=hint)]) from error

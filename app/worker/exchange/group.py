@@ -22,6 +22,7 @@ import mlx.core as mx
 import numpy as np
 
 from app.core.problem import Problem, TaskError, UnusableError
+from app.core.refusal import reason_of
 from app.core.replica.crew import LOST
 from app.core.replica.hostfile import JACCL_RING, RING_BACKEND
 from app.worker.array import Arrays
@@ -163,7 +164,7 @@ class Doorstep:
                 door.listen()
             except OSError as error:
                 self.close()
-                said = f"{address} cannot be opened on {socket.gethostname()}: {error.strerror or error}."
+                said = f"{address} cannot be opened on {socket.gethostname()}: {reason_of(error)}."
                 hint = "The address must be one of that machine, and no other run may use it at the time."
                 raise UnusableError([Problem("", said, hint=hint)]) from error
 
@@ -175,7 +176,7 @@ class Doorstep:
                     # Who ends a connection first keeps its port busy for a while; this end's port is anyone's.
                     way.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
             except OSError as error:
-                said = f"{socket.gethostname()} does not reach {address}: {error.strerror or error}."
+                said = f"{socket.gethostname()} does not reach {address}: {reason_of(error)}."
                 hint = "Are both in the same network, and does the other's firewall let it in?"
                 raise UnusableError([Problem("", said, hint=hint)]) from error
 

@@ -13,6 +13,7 @@ import mlx.core as mx
 from app.core.model.adapter_file import ADAPTER_CONFIG
 from app.core.model.folder import MODEL_CONFIG
 from app.core.model.safetensors_header import INDEX
+from app.core.system.disk import is_companion
 from app.worker.process.progress import Progress
 
 FILE_BYTES = 2_000_000_000  # of weights; what a stop waits for at most
@@ -85,7 +86,7 @@ def bring_files(base: Path, folder: Path) -> None:
     """Copies tokenizer, chat template, end tokens and licence of the base as they are."""
     for pattern in BROUGHT:
         for path in base.glob(pattern):
-            if path.is_file() and path.name not in NOT_BROUGHT:
+            if path.is_file() and path.name not in NOT_BROUGHT and not is_companion(path.name):
                 target = folder / path.relative_to(base)
                 target.parent.mkdir(exist_ok=True)
                 shutil.copyfile(path, target)

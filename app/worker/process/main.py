@@ -20,6 +20,7 @@ from app.core.problem import TaskError, UnusableError
 from app.core.protocol import event
 from app.core.protocol.job import AnyJob, BenchmarkJob, ExportJob, TrainJob, read_job
 from app.core.protocol.wire import RefusedError
+from app.core.refusal import reason_of
 from app.core.run.folder import RunDir
 from app.core.system.leftover import sweep, sweep_all
 from app.worker.process.channel import Channel
@@ -67,7 +68,7 @@ def run_worker(job_dir: Path) -> int:
     try:
         job = read_job(job_dir)
     except (OSError, RefusedError) as error:
-        said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        said = reason_of(error) if isinstance(error, OSError) else str(error)
         channel.emit(event.Failed(message=f"The job in {job_dir} cannot be done: {said}", unusable=True))
         return 2
     channel.outlives_parent = isinstance(job, TrainJob) and job.outlives_parent
@@ -101,7 +102,7 @@ def _open_door(channel: Channel, run: RunDir, stack: ExitStack) -> event.Warned 
         if channel.outlives_parent:
             channel.outlives_parent = False
             end_when_orphaned("train")
-        said = f"Nothing but what started this run can pause or stop it: {error.strerror or error}."
+        said = f"Nothing but what started this run can pause or stop it: {reason_of(error)}."
         return event.Warned(message=said)
     return None
 

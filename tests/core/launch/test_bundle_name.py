@@ -80,5 +80,5 @@ def test_a_frozen_app_and_linux_have_their_name(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_mac_without_the_library_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
-    monkeypatch.setattr(module, "CORE_FOUNDATION", "/nowhere/CoreFoundation")
+    monkeypatch.setattr(module, "_FRAMEWORK", "/nowhere/CoreFoundation")
     assert not name_bundle()
