@@ -52,7 +52,7 @@ class SessionSteps(RuleBasedStateMachine):
         self.runs: list[Made] = []
         self.shown: Made | None = None
         self.state = RunState.NONE
-        self.resuming = False
+        self.resuming = self.has_begun = False
         self.commands: list[Command] = []
 
     def teardown(self) -> None:
@@ -83,6 +83,7 @@ class SessionSteps(RuleBasedStateMachine):
 
     def _launched(self) -> None:
         self.state, self.resuming, self.commands = RunState.PREPARING, False, []
+        self.has_begun = False
         assert self.shown is not None
         assert self.worker.job_dir == self.shown.path
         assert self.worker.is_running
@@ -144,6 +145,7 @@ class SessionSteps(RuleBasedStateMachine):
     def it_begins(self) -> None:
         assert self.shown is not None
         self._say(event.Hello(task="train"))
+        self.has_begun = True
         self.shown.warnings = []
         self._say(
             event.Started(
@@ -192,8 +194,12 @@ class SessionSteps(RuleBasedStateMachine):
     @precondition(lambda self: self._is_live() and self.shown.has_spoken)
     @rule()
     def it_is_killed(self) -> None:
+        assert self.shown is not None
+        before = self.shown.end
         self.worker.end(exit_code=-9)
         self._ended(RunState.CRASHED)
+        if not self.has_begun and before is not RunState.NEW:
+            self.shown.end = before  # the folder knows nothing of a worker that never said a word
 
     def _ended(self, state: RunState) -> None:
         assert self.shown is not None
