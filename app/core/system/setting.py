@@ -23,6 +23,7 @@ class Settings(BaseModel):
     runs_dir: str = ""
     models_dir: str = ""
     exports_dir: str = ""  # where the last export went
+    last_folder: str = ""  # where a panel for files was left
     model_folders: tuple[str, ...] = ()
     recent_models: tuple[str, ...] = ()
     recent_data: tuple[str, ...] = ()

@@ -9,7 +9,6 @@ from PySide6.QtCore import QObject, QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QPaintEvent, QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import (
     QComboBox,
-    QFileDialog,
     QHBoxLayout,
     QListView,
     QSizePolicy,
@@ -30,6 +29,7 @@ from app.core.compare.candidate import (
 )
 from app.core.model.adapter_file import ADAPTER_FILE
 from app.core.run.folder import find_runs
+from app.ui.platform.file_panel import ask_folder
 from app.ui.platform.scrolling import CalmBox
 from app.ui.widget import theme
 from app.ui.widget.sliced_work import SlicedWork
@@ -215,7 +215,7 @@ class AnswerChooser(QWidget):
 
     def _browse(self) -> None:
         at = self._candidate.adapter if self._candidate is not None else None
-        chosen = QFileDialog.getExistingDirectory(self, "Adapter folder (mlx-lm or PEFT)", str(at or ""))
+        chosen = ask_folder(self, "Adapter folder (mlx-lm or PEFT)", str(at or ""))
         if chosen:
             self.choose_path(Path(chosen))
 

@@ -14,13 +14,14 @@ from typing import Any
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeySequence, QShortcut
-from PySide6.QtWidgets import QCheckBox, QFileDialog, QHBoxLayout, QLabel, QMessageBox, QPushButton, QWidget
+from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QMessageBox, QPushButton, QWidget
 
 from app.core.compare.candidate import Candidate
 from app.core.compare.judgement import Judged, Outcome, Tally, Vote, VoteBook, Votes, comparison_key, export, tally
 from app.core.quantity import plural
 from app.core.refusal import reason_of
 from app.ui.compare.tally_view import TallyView
+from app.ui.platform.file_panel import ask_new_file
 from app.ui.platform.message_box import message_box
 from app.ui.widget import theme
 from app.ui.widget.card import Card
@@ -242,7 +243,7 @@ class JudgingCard(Card):
         self._show_tally()
 
     def _export(self) -> None:
-        name, chosen = QFileDialog.getSaveFileName(self, "Export votes", "votes.csv", ";;".join(FILTERS))
+        name, chosen = ask_new_file(self, "Export votes", "votes.csv", ";;".join(FILTERS))
         if not name:
             return
         path = Path(name)

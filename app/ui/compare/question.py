@@ -9,7 +9,6 @@ from PySide6.QtCore import QMimeData, Qt, Signal
 from PySide6.QtGui import QAction, QKeyEvent, QTextOption
 from PySide6.QtWidgets import (
     QCheckBox,
-    QFileDialog,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -27,6 +26,7 @@ from app.core.problem import UnusableError
 from app.core.quantity import plural
 from app.ui.compare.answer_view import LONG_WORD
 from app.ui.compare.sampler import CompareSampler, labelled
+from app.ui.platform.file_panel import ask_file
 from app.ui.platform.key_text import MAIN_KEYS, native_keys, with_keys
 from app.ui.widget import theme
 from app.ui.widget.card import Disclosure
@@ -180,7 +180,7 @@ class CompareQuestion(DropCard):
         self.edited.emit()
 
     def _browse_set(self) -> None:
-        chosen, _ = QFileDialog.getOpenFileName(self, "Prompt set", "", SET_FILTER)
+        chosen = ask_file(self, "Prompt set", "", SET_FILTER)
         if chosen:
             self.choose_set(Path(chosen))
 

@@ -9,7 +9,6 @@ from typing import Any
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QIntValidator, QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import (
-    QFileDialog,
     QHBoxLayout,
     QLabel,
     QLineEdit,
@@ -32,6 +31,7 @@ from app.ui.edit.row_source import FEATURE_PATHS, RowSource, SourceRow
 from app.ui.edit.row_view import RowView, parse_row, pretty_row
 from app.ui.form.plain_editor import ChoiceBox
 from app.ui.form.store import OF_THE_DATA, ConfigStore
+from app.ui.platform.file_panel import ask_new_file
 from app.ui.platform.key_text import with_keys
 from app.ui.widget import theme
 from app.ui.widget.icon_button import IconButton
@@ -466,7 +466,7 @@ class DataEditPage(QWidget):
 
     def _on_save(self) -> None:
         path = outer_file(shown_path(self.file))
-        name, _ = QFileDialog.getSaveFileName(
+        name, _ = ask_new_file(
             self,
             "Save as a new file",
             str(path.with_name(f"{path.stem.split('.')[0]}-edited.jsonl")),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6.QtCore import QModelIndex, Qt, Signal
-from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from app.core.data.report import DataReport, save_findings
 from app.core.problem import Severity
@@ -19,6 +19,7 @@ from app.ui.edit.all_rows import REPEAT_REPAIR, ROLE_REPAIR
 from app.ui.form.field import Field
 from app.ui.form.plain_editor import ChoiceBox
 from app.ui.form.store import ConfigStore
+from app.ui.platform.file_panel import ask_new_file
 from app.ui.widget import theme
 from app.ui.widget.pill import ProblemPill
 
@@ -190,9 +191,7 @@ class DataProblemPage(QWidget):
             self.repair_requested.emit(finding.file, finding.line or 1, REPAIRS[finding.kind])
 
     def _on_export(self) -> None:
-        name, _ = QFileDialog.getSaveFileName(
-            self, "Export the problems", "problems.csv", "Table (*.csv);;JSON (*.json)"
-        )
+        name, _ = ask_new_file(self, "Export the problems", "problems.csv", "Table (*.csv);;JSON (*.json)")
         if name and self._inspector.last_report is not None:
             self.export(Path(name), self._inspector.last_report)
 

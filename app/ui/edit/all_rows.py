@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QFileDialog, QMenu, QPushButton, QWidget
+from PySide6.QtWidgets import QMenu, QPushButton, QWidget
 
 from app.core.data.edit import EditHistory, Survey
 from app.core.data.format import FORMAT_LABELS
 from app.core.data.message import ROLES, SPEAKERS
 from app.core.quantity import plural
 from app.ui.edit.row_source import RowSource
+from app.ui.platform.file_panel import ask_file
 
 ROLE_REPAIR, REPEAT_REPAIR = "roles", "repeats"
 
@@ -69,7 +70,7 @@ class AllRows(QPushButton):
 
     def _on_append(self) -> None:
         folder = str(Path(self._source.file).parent)
-        name, _ = QFileDialog.getOpenFileName(self, "Append the rows of a file", folder)
+        name = ask_file(self, "Append the rows of a file", folder)
         if name:
             self.append(Path(name))
 

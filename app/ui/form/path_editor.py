@@ -7,10 +7,11 @@ from typing import Any
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QToolButton, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QMenu, QToolButton, QWidget
 
 from app.core.config.train_config import FieldSpec
 from app.ui.form.plain_editor import TextEditor
+from app.ui.platform.file_panel import ask_file, ask_folder
 from app.ui.widget import theme
 from app.ui.widget.icon_button import IconButton
 
@@ -86,9 +87,9 @@ class PathEditor(ComposedEditor):
         """Asks with the system's dialog."""
         start = self.line.text()
         if self._folder:
-            path = QFileDialog.getExistingDirectory(self, self._spec.label, start)
+            path = ask_folder(self, self._spec.label, start)
         else:
-            path, _ = QFileDialog.getOpenFileName(self, self._spec.label, start)
+            path = ask_file(self, self._spec.label, start)
         if path:
             self.choose(path)
 

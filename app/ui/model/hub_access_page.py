@@ -8,7 +8,6 @@ from typing import Any
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import (
     QCheckBox,
-    QFileDialog,
     QHBoxLayout,
     QLabel,
     QLineEdit,
@@ -28,6 +27,7 @@ from app.core.system.network import own_network, proxy_fault
 from app.core.system.setting import load_settings, save_settings
 from app.ui.form.path_editor import PathEditor
 from app.ui.form.plain_editor import TextEditor
+from app.ui.platform.file_panel import ask_folder
 from app.ui.widget import theme
 from app.ui.widget.card import Card
 from app.ui.worker.job import JobRunner
@@ -197,7 +197,7 @@ class HubAccessPage(QWidget):
             self._save(models_dir=text)
 
     def _on_add(self) -> None:
-        path = QFileDialog.getExistingDirectory(self, "Folder with models")
+        path = ask_folder(self, "Folder with models")
         if path:
             self.add_folder(path)
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
-    QFileDialog,
     QGridLayout,
     QHBoxLayout,
     QLabel,
@@ -37,6 +36,7 @@ from app.core.replica.problem import replica_problems
 from app.core.system import place
 from app.ui.form.plain_editor import ChoiceBox
 from app.ui.model.job_progress import JobProgress
+from app.ui.platform.file_panel import ask_file, ask_new_file
 from app.ui.replica.host_row import COLUMNS, RDMA_COLUMN, HostRow
 from app.ui.widget import theme
 from app.ui.worker.job_dialog import JobDialog
@@ -121,7 +121,7 @@ class HostsDialog(JobDialog):
 
     def open_file(self) -> None:
         """Asks for a hostfile and shows it."""
-        name, _ = QFileDialog.getOpenFileName(self, "Open a Hostfile", str(hostfile_place().parent), FILES)
+        name = ask_file(self, "Open a Hostfile", str(hostfile_place().parent), FILES)
         if name:
             self.take_file(Path(name))
 
@@ -134,7 +134,7 @@ class HostsDialog(JobDialog):
 
     def save_file(self) -> None:
         """Asks where, and writes it."""
-        name, _ = QFileDialog.getSaveFileName(self, "Save the Hostfile", str(hostfile_place()), FILES)
+        name, _ = ask_new_file(self, "Save the Hostfile", str(hostfile_place()), FILES)
         if name:
             self._save(Path(name))
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QKeySequence, QShortcut, QTextCharFormat, QTextCursor, QTextDocument, QTextOption
 from PySide6.QtWidgets import (
-    QFileDialog,
     QHBoxLayout,
     QLabel,
     QLineEdit,
@@ -20,6 +19,7 @@ from PySide6.QtWidgets import (
 
 from app.core.protocol.job import LOG_FILE
 from app.core.system.atomic_file import write_bytes, write_text
+from app.ui.platform.file_panel import ask_new_file
 from app.ui.widget import theme
 from app.ui.widget.icon_button import IconButton
 
@@ -229,7 +229,7 @@ class LogView(QWidget):
         self._mark()
 
     def _ask_and_save(self) -> None:
-        chosen, _ = QFileDialog.getSaveFileName(self, "Save the log", LOG_FILE, "Text (*.txt)")
+        chosen, _ = ask_new_file(self, "Save the log", LOG_FILE, "Text (*.txt)")
         if not chosen:
             return
         try:

@@ -15,7 +15,6 @@ from PySide6.QtGui import QColor, QHideEvent, QImage, QPainter, QResizeEvent, QS
 from PySide6.QtSvg import QSvgGenerator
 from PySide6.QtWidgets import (
     QComboBox,
-    QFileDialog,
     QHBoxLayout,
     QLabel,
     QMenu,
@@ -26,6 +25,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.core.run.history import Floats, RunHistory, Smoothed
+from app.ui.platform.file_panel import ask_new_file
 from app.ui.platform.key_text import with_keys
 from app.ui.platform.scrolling import CalmBox
 from app.ui.run.chart_series import LOSS, Series, leading, meaning_of, series_label
@@ -187,7 +187,7 @@ class LossChart(QWidget):
         painter.end()
 
     def _ask_and_save(self, suffix: str) -> None:
-        chosen, _ = QFileDialog.getSaveFileName(self, "Save the chart", f"loss.{suffix}", f"*.{suffix}")
+        chosen, _ = ask_new_file(self, "Save the chart", f"loss.{suffix}", f"*.{suffix}")
         if not chosen:
             return
         path = Path(chosen).with_suffix(f".{suffix}")

@@ -10,7 +10,6 @@ from pathlib import Path
 from PySide6.QtCore import QFile, QPoint, QSize, QStandardPaths, Qt, Signal
 from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
 from PySide6.QtWidgets import (
-    QFileDialog,
     QHBoxLayout,
     QLabel,
     QMenu,
@@ -33,6 +32,7 @@ from app.core.run.reader import RunReader
 from app.core.run.report import save_report
 from app.core.run.summary import RunSummary, folder_bytes
 from app.core.tracker.tracker import tracker_problems
+from app.ui.platform.file_panel import ask_folder, ask_new_file
 from app.ui.platform.message_box import message_box
 from app.ui.run.result_view import ask_more_iterations
 from app.ui.widget import theme
@@ -271,7 +271,7 @@ class RunActionBar(QWidget):
 
     def _on_report(self) -> None:
         name = f"{self._runs[0].name}.html".replace("/", "-")
-        chosen, kind = QFileDialog.getSaveFileName(self, "Export a report", name, REPORTS)
+        chosen, kind = ask_new_file(self, "Export a report", name, REPORTS)
         if not chosen:
             return
         path = Path(chosen)
@@ -313,7 +313,7 @@ class RunActionBar(QWidget):
         if problems:
             self.warned.emit(" ".join(problem.sentence() for problem in problems))
             return
-        if chosen := QFileDialog.getExistingDirectory(self, "Folder for TensorBoard", str(self._run.path)):
+        if chosen := ask_folder(self, "Folder for TensorBoard", str(self._run.path)):
             self.export_figures(Path(chosen))
 
     def export_figures(self, folder: Path) -> None:

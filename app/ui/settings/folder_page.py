@@ -7,7 +7,7 @@ from typing import Any
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from app.core.config.field import FieldSpec
 from app.core.live.training_list import training_runs
@@ -22,6 +22,7 @@ from app.core.upkeep.folder import folder_standing
 from app.core.upkeep.moving import check_move, live_runs, place_within
 from app.ui.form.path_editor import PathEditor
 from app.ui.model.job_progress import JobProgress
+from app.ui.platform.file_panel import ask_folder
 from app.ui.settings.mover import FolderMover
 from app.ui.settings.part import keep_settings, settings_button, settings_note
 from app.ui.widget import theme
@@ -104,7 +105,7 @@ class FolderCard(Card):
         keep_settings(**{self._name: str(self._destination)})
 
     def _ask_where(self) -> None:
-        chosen = QFileDialog.getExistingDirectory(self, f"Move {self.title.text().lower()} to")
+        chosen = ask_folder(self, f"Move {self.title.text().lower()} to")
         if chosen:
             self.move_to(place_within(self.present(), Path(chosen)))
 

@@ -10,7 +10,6 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QCloseEvent, QShowEvent
 from PySide6.QtWidgets import (
     QApplication,
-    QFileDialog,
     QHBoxLayout,
     QMainWindow,
     QStackedWidget,
@@ -29,6 +28,7 @@ from app.ui.form.field import Field
 from app.ui.form.store import ConfigStore
 from app.ui.menu.window_menu import WindowMenu
 from app.ui.method.choice import baseline
+from app.ui.platform.file_panel import ask_file, ask_folder, ask_new_file
 from app.ui.platform.notification import NOTICE_MS
 from app.ui.platform.scrolling import CalmTabBar
 from app.ui.platform.window_order import bring_to_front
@@ -414,20 +414,20 @@ class MainWindow(QMainWindow):
 
     def ask_open_config(self) -> None:
         """Asks which config file to open."""
-        chosen, _ = QFileDialog.getOpenFileName(self, "Open a config", "", CONFIG_FILES)
+        chosen = ask_file(self, "Open a config", "", CONFIG_FILES)
         if chosen:
             self.forms.open_config(Path(chosen))
 
     def ask_save_config(self) -> None:
         """Asks where to save the form."""
         name = f"{self.forms.store.config.adapter_name}.yaml"
-        chosen, _ = QFileDialog.getSaveFileName(self, "Save the config", name, CONFIG_FILES)
+        chosen, _ = ask_new_file(self, "Save the config", name, CONFIG_FILES)
         if chosen:
             self.forms.save_config(Path(chosen))
 
     def ask_open_run(self) -> None:
         """Asks which run to show."""
-        chosen = QFileDialog.getExistingDirectory(self, "Open a run", str(runs_dir()))
+        chosen = ask_folder(self, "Open a run", str(runs_dir()))
         if chosen:
             self.user_actions.open_run(Path(chosen))
 
