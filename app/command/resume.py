@@ -40,6 +40,7 @@ def resume(
 ) -> int:
     """Goes on with a run from its last saved state, on the machines that it was trained on."""
     from app.command.train import chosen_hosts, exit_code, follow, put_hosts
+    from app.core.live.watchdog import kept_pieces
     from app.core.protocol import event
     from app.core.protocol.event import read_events
     from app.core.protocol.job import TrainJob, write_job
@@ -47,14 +48,16 @@ def resume(
     found = known_run(run)
     if hosts is not None or replicas is not None:
         put_hosts(found, chosen_hosts(hosts, replicas))
+    most = kept_pieces(found)
     if extend_by is not None:
-        write_job(found.path, TrainJob(extend_to=extended_end(found, extend_by), as_before=as_before))
+        end = extended_end(found, extend_by)
+        write_job(found.path, TrainJob(extend_to=end, as_before=as_before, most_positions=most))
         return exit_code(follow(found, as_json=as_json))
     last = next((e for e in reversed(read_events(found.events)) if isinstance(e, event.Finished)), None)
     if last is not None and is_complete(found):
         output.say(last.to_line() if as_json else f"{found.name} is complete; there is nothing left to train.")
         return 0
-    write_job(found.path, TrainJob(resume=True, as_before=as_before))
+    write_job(found.path, TrainJob(resume=True, as_before=as_before, most_positions=most))
     return exit_code(follow(found, as_json=as_json))
 
 

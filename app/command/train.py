@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -137,7 +138,35 @@ def make_run(config: TrainConfig, run_dir: Path | None) -> RunDir:
 
 
 def follow(run: RunDir, *, as_json: bool) -> Event | None:
-    """Trains ``run`` in a worker, tells how it goes and how it ended; returns its last event."""
+    """Trains ``run`` in a worker, tells how it goes and how it ended; returns its last event.
+
+    Where Metal's watchdog ended it, it goes on by itself with smaller pieces, as often as these get smaller.
+    """
+    from app.core.live.watchdog import prepare_smaller, was_ended_by_watchdog
+
+    _ask_beside(run)
+    while True:
+        last = _follow_once(run, as_json=as_json)
+        if not was_ended_by_watchdog(run, last) or not (told := prepare_smaller(run)):
+            return last
+        output.remark(f"warning: {told}")
+
+
+def _ask_beside(run: RunDir) -> None:
+    """Asks before a second run trains at the same time; where nobody can be asked, it is told."""
+    from app.core.live.training_list import BESIDE, training_runs
+
+    others = [one.name for one in training_runs() if one.path != run.path]
+    if not others:
+        return
+    output.remark(f"warning: {others[0]} is training already. {BESIDE}")
+    if sys.stdin is not None and sys.stdin.isatty() and output.is_live():
+        output.remark("Train beside it? [y/N] ")
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            raise output.FailedError(f"Not started. `luthier resume {shlex.quote(run.name)}` does it later.")
+
+
+def _follow_once(run: RunDir, *, as_json: bool) -> Event | None:
     from app.command.progress import TrainProgress
     from app.core.protocol import event
 

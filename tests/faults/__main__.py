@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from app.core.config.train_config import TrainConfig
-from tests.faults import away, disk, kill, other
+from tests.faults import away, disk, kill, other, watchdog
 from tests.faults.trained import HEAD, Outcome, undisturbed, written
 from tests.worker.tiny_model import write_data, write_model
 
 KILLS = 200
-WINDOWS = 50
+WINDOWS, DEATHS = 50, 50
 
 
 def config_of(model: Path, data: Path, **more: object) -> TrainConfig:
@@ -41,11 +41,15 @@ def outcomes(folder: Path, kills: int, seed: int, only: str, short: bool) -> Ite
     long = config_of(
         model, data, iters=1_000_000, steps_per_eval=1_000, save_every=1_000, early_stopping={"enabled": False}
     )
+    # Without dropout, whose masks are drawn for each piece.
+    plain = {"rank": 2, "scale": 4.0, "dropout": 0.0}
+    cut = undisturbed(config_of(model, data, lora_parameters=plain), folder / "cut")
     kinds: tuple[tuple[str, Callable[[], Iterable[Outcome]]], ...] = (
         ("kill", lambda: kill.kills(whole, writes, folder, kills, chance)),
         ("disk", lambda: disk.disks(whole, folder, writes, short=short)),
         ("other", lambda: other.others(whole, folder, chance, short=short)),
         ("away", lambda: [away.left_alone(long, folder / "away", 3 if short else WINDOWS, chance)]),
+        ("watchdog", lambda: watchdog.deaths(cut, writes, folder, 2 if short else DEATHS, chance)),
     )
     for name, made in kinds:
         if not only or name in only:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import disk, kill, other
+from tests.faults import disk, kill, other, watchdog
 from tests.faults.__main__ import config_of
 from tests.faults.trained import Outcome, Undisturbed, undisturbed
 from tests.worker.tiny_model import write_data, write_model
@@ -39,6 +39,16 @@ def test_killed_at_a_random_moment(whole: Undisturbed, tmp_path: Path) -> None:
 
 def test_no_room_and_a_folder_that_moves(whole: Undisturbed, tmp_path: Path) -> None:
     for outcome in disk.disks(whole, tmp_path, 120, short=True):
+        as_promised(outcome)
+
+
+def test_ended_by_metals_watchdog(tmp_path: Path) -> None:
+    plain = {"rank": 2, "scale": 4.0, "dropout": 0.0}
+    config = config_of(
+        write_model(tmp_path / "model", layers=1), write_data(tmp_path / "data"), lora_parameters=plain
+    )
+    whole = undisturbed(config, tmp_path / "whole")
+    for outcome in watchdog.deaths(whole, 100, tmp_path, 2, random.Random(3)):
         as_promised(outcome)
 
 

@@ -83,14 +83,16 @@ class Worker:
         self, run: RunDir, variables: dict[str, str] | None = None, before: list[str] | None = None
     ) -> None:
         self.run = run
+        errors = run.log.open("ab")
         self.process = subprocess.Popen(
             [*(before or []), *worker_command(run.path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=errors,
             env=worker_environment(environment(**variables or {})),
             start_new_session=True,
         )
+        errors.close()
         self.said: list[bytes] = []
         self._guard = threading.Timer(HANGS_S, self.process.kill)
         self._guard.daemon = True

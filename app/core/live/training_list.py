@@ -13,6 +13,8 @@ from app.core.run.folder import RunDir
 from app.core.system import place
 from app.core.system.process import is_alive
 
+BESIDE = "Two at once share the GPU and its memory: both are slower, and a Mac may end both."
+
 
 def training_dir() -> Path:
     """Where the list is: a file for each worker, named by its process."""

@@ -36,6 +36,7 @@ class TrainJob(Job):
     ``stock_padding`` pads as mlx-lm does (see `app.worker.batch.plan.BatchPlan`). ``reward_file_sha256`` says that
     the config's reward file may run if it has this content.
     ``outlives_parent``: it goes on when whoever started it is gone, and is told through the run's door what to do.
+    ``most_positions`` bounds a piece of several examples; 0 is the usual bound.
     """
 
     task: Literal["train"] = "train"
@@ -45,6 +46,7 @@ class TrainJob(Job):
     stock_padding: bool = False
     reward_file_sha256: str = ""
     outlives_parent: bool = False
+    most_positions: int = Field(0, ge=0)
 
 
 class ProbeJob(Job):

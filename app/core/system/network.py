@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import MutableMapping
 from urllib.parse import urlsplit
 
 from app.core.system.setting import Settings
 
 OFFLINE_VARIABLES = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
+GPU_VARIABLE = "AGX_RELAX_CDM_CTXSTORE_TIMEOUT"
 _PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 _NOT_BY_PROXY = "localhost,127.0.0.1,::1"  # served models, and what replicas and tests say to each other
 _SCHEMES = ("http", "https", "socks5", "socks5h")
@@ -29,6 +31,11 @@ def network_environment(settings: Settings, base: MutableMapping[str, str] = os.
     return found
 
 
+def gpu_environment(settings: Settings, platform: str = sys.platform) -> dict[str, str]:
+    """The variable by which macOS's driver lets the GPU's work take longer, where the settings say so."""
+    return {GPU_VARIABLE: "1"} if settings.relax_gpu_limit and platform == "darwin" else {}
+
+
 class OwnNetwork:
     """This process's environment, as the settings want it and as it was before."""
 
@@ -42,7 +49,7 @@ class OwnNetwork:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-        wanted = network_environment(settings)
+        wanted = network_environment(settings) | gpu_environment(settings)
         self._before = {name: os.environ.get(name) for name in wanted}
         os.environ.update(wanted)
 

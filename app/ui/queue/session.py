@@ -7,6 +7,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from app.core.live.training_list import BESIDE, training_runs
 from app.core.problem import TaskError
 from app.core.quantity import plural
 from app.core.queue.queue import (
@@ -251,6 +252,9 @@ class QueueSession(QObject):
         self._read()
         if self.state.mode != "running":
             self._give_back()
+            return
+        if beside := training_runs():  # not this window's: none is live here
+            self._hold(f"Paused: {beside[0].name} is training already. {BESIDE}", "warning")
             return
         try:
             claim = self.queue.claim()

@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.core.config.train_config import TrainConfig
 from app.core.live.door import listener_of
+from app.core.live.watchdog import WATCHDOG_TOLD, is_watchdog, kept_pieces, prepare_smaller, was_ended_by_watchdog
 from app.core.model.adapter_file import has_adapter_file
 from app.core.problem import UnusableError
 from app.core.protocol import event
@@ -81,6 +82,7 @@ class RunSession(QObject):
     loaded = Signal()  # a run was read to the end of its file
     ended = Signal(object)  # WorkerOutcome of a run that was live
     stop_elsewhere = Signal(object)  # a run on another machine is to end: its folder here (Path)
+    went_on = Signal(str)  # Metal's watchdog ended the worker, and another goes on: what is told of it
     silent = Signal(int)  # seconds that the worker has not said a word, though it should
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -212,8 +214,13 @@ class RunSession(QObject):
         With ``as_before`` a config that was changed since is put back first.
         """
         self.open(path)
+        assert self.run is not None
         self._resume_job = TrainJob(
-            resume=extend_to is None, extend_to=extend_to, as_before=as_before, outlives_parent=True
+            resume=extend_to is None,
+            extend_to=extend_to,
+            as_before=as_before,
+            outlives_parent=True,
+            most_positions=kept_pieces(self.run),
         )
         self.asked_end = extend_to
 
@@ -344,12 +351,25 @@ class RunSession(QObject):
         worker, self._worker = self._worker, None
         if worker is not None:
             worker.deleteLater()
+        if self._goes_on_smaller(outcome):
+            return
         self.problem = outcome.sentence()
         if outcome.crashed:
             self._set_state(RunState.CRASHED)
         else:
             self._set_state(self._outcome_state())
         self.ended.emit(outcome)
+
+    def _goes_on_smaller(self, outcome: WorkerOutcome) -> bool:
+        """Goes on by itself where Metal's watchdog ended the worker, as often as pieces get smaller."""
+        stopping = self._state in (RunState.STOPPING, RunState.PARKING)
+        if self.run is None or stopping or not was_ended_by_watchdog(self.run, outcome.failure or outcome.finished):
+            return False
+        told = prepare_smaller(self.run)
+        if told:
+            self._launch()
+            self.went_on.emit(told)
+        return bool(told)
 
     def _outcome_state(self) -> RunState:
         if self.history.failed is not None:
@@ -433,6 +453,8 @@ class RunSession(QObject):
         """Where the run was interrupted, and from where it can go on."""
         reached, saved = self.history.iteration, self.saved_iteration
         at = f"Interrupted at iteration {reached:,}." if reached else "Interrupted before the first iteration."
+        if self.run is not None and is_watchdog(self.run.log_tail()):
+            at = f"{at} {WATCHDOG_TOLD}"
         if saved is None:
             return f"{at} Nothing was saved before that; the log may tell why."
         where = "exactly there" if saved == reached else f"from iteration {saved:,}, which was saved last"

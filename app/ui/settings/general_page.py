@@ -9,6 +9,7 @@ from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from app.core.power.awake import LID
+from app.core.system.network import GPU_VARIABLE, own_network
 from app.core.system.setting import load_settings
 from app.ui.form.plain_editor import CheckEditor, ChoiceBox
 from app.ui.settings.part import keep_settings, settings_button, settings_form, settings_note
@@ -39,9 +40,21 @@ class GeneralPage(QWidget):
             "settings.notifications", "Tell when a run ends, fails or needs an answer", settings.notifications
         )
         self.notifications.edited.connect(self._on_notifications)
-        self.keep_awake = self._tick("settings.keep_awake", "Keep the computer awake", settings.keep_awake)
-        self.keep_awake.setToolTip("While a run, the queue or an export works. Its display may sleep")
+        self.keep_awake = self._tick(
+            "settings.keep_awake", "Keep the computer awake while it works", settings.keep_awake
+        )
+        self.keep_awake.setToolTip(f"While a run, the queue or an export works. Its display may sleep. {LID}")
         self.keep_awake.edited.connect(lambda on: keep_settings(keep_awake=on))
+        self.wire = self._tick(
+            "settings.wire_memory", "Macs: wire it for runs that need most of it", settings.wire_memory
+        )
+        self.wire.setToolTip("Faster where memory is short; switch it off if the computer restarts while it trains")
+        self.wire.edited.connect(lambda on: keep_settings(wire_memory=on))
+        self.relax_gpu = self._tick(
+            "settings.relax_gpu", "Macs: let a run hold it up for longer", settings.relax_gpu_limit
+        )
+        self.relax_gpu.setToolTip(f"Sets {GPU_VARIABLE}=1 for runs from now on; the desktop stutters then")
+        self.relax_gpu.edited.connect(self._on_relax)
         self.updates = self._tick(
             "settings.check_updates", "Look for a newer version once a day", settings.check_updates
         )
@@ -78,6 +91,9 @@ class GeneralPage(QWidget):
         form.addRow("Alpha is read as", self.alpha)
         form.addRow("", settings_note("mlx-lm multiplies by scale; PEFT multiplies by alpha ÷ rank.", self))
         form.addRow("Notifications", self.notifications)
+        form.addRow("Sleep", self.keep_awake)
+        form.addRow("Display", self.relax_gpu)
+        form.addRow("Memory", self.wire)
         form.addRow("Updates", self.updates)
         row = QHBoxLayout()
         row.setSpacing(theme.SPACE)
@@ -85,18 +101,12 @@ class GeneralPage(QWidget):
         row.addWidget(self.page_button)
         row.addStretch(1)
         form.addRow("", row)
-        working = settings_form()
-        working.addRow("Sleep", self.keep_awake)
-        working.addRow("", settings_note(f"Counts for what is started from now on. {LID}", self))
-        work = Card("While it works", parent=self)
-        work.body.addLayout(working)
         card = Card("The window", parent=self)
         card.body.addLayout(form)
         card.body.addWidget(self.update_text)  # a form gives texts of several lines too little height
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, theme.SPACE * 2, 0, 0)
         layout.addWidget(card)
-        layout.addWidget(work)
         layout.addStretch(1)
 
     def _on_alpha(self, reading: Any) -> None:
@@ -104,6 +114,10 @@ class GeneralPage(QWidget):
 
     def _on_notifications(self, on: bool) -> None:
         keep_settings(notifications=on)
+
+    def _on_relax(self, on: bool) -> None:
+        keep_settings(relax_gpu_limit=on)
+        own_network.follow(load_settings())
 
     def _on_updates(self, on: bool) -> None:
         keep_settings(check_updates=on)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
+from app.core.live.training_list import BESIDE, training_runs
 from app.core.problem import Problem, errors
 from app.core.protocol.job import AS_BEFORE
 from app.core.quantity import duration_text
@@ -65,12 +66,14 @@ class UserActions(QObject):
         """Starts a run of the form; errors hold it back and are named."""
         self.start_on(None)
 
-    def start_on(self, hostfile: Hostfile | None) -> None:
-        """The same, on the machines of a hostfile."""
+    def start_on(self, hostfile: Hostfile | None, *, beside: bool = False) -> None:
+        """The same, on the machines of a hostfile; ``beside`` says that a person wants it though another trains."""
         if self._session.is_live:
             self._tell("A run is training. Stop it before you start the next.", "warning")
             return
         if not self._is_ready("The run cannot start yet."):
+            return
+        if not beside and self._is_beside(None, partial(self.start_on, hostfile, beside=True)):
             return
         self._started = self.forms.in_use
         try:
@@ -78,6 +81,14 @@ class UserActions(QObject):
         except OSError as error:
             said = f"The run's folder cannot be made: {reason_of(error)} ({error.filename})."
             self._tell(f"{said} Choose another folder for runs in the settings.", "error")
+
+    def _is_beside(self, path: Path | None, act: Callable[[], None]) -> bool:
+        """Asks before a second run trains at the same time: whether another than that in ``path`` does."""
+        others = [run for run in training_runs() if run.path != path]
+        if others:
+            said = f"{others[0].name} is training already. {BESIDE}"
+            self.told.emit(Notice(said, "warning", "Train beside it", act))
+        return bool(others)
 
     def enqueue(self) -> None:
         """Puts the form as it is now at the end of the queue; errors hold it back and are named."""
@@ -150,13 +161,18 @@ class UserActions(QObject):
         if self._session.run is not None and self._session.can_resume:
             self._session.resume(self._session.run.path)
 
-    def go_on(self, path: Path, extend_to: int | None = None, *, as_before: bool = False) -> None:
+    def go_on(
+        self, path: Path, extend_to: int | None = None, *, as_before: bool = False, beside: bool = False
+    ) -> None:
         """Shows a run and goes on with it: to its end, or up to ``extend_to`` iterations.
 
         With ``as_before`` a config that was changed since is put back first.
         """
         if self._session.is_live:
             self.told.emit(Notice("A run is training. Stop it before you go on with another.", "warning"))
+            return
+        again = partial(self.go_on, path, extend_to, as_before=as_before, beside=True)
+        if not beside and self._is_beside(path, again):
             return
         self._session.resume(path, extend_to=extend_to, as_before=as_before)
         self.run_asked.emit()

@@ -201,6 +201,7 @@ class MainWindow(QMainWindow):
         self.user_actions.remote_requested.connect(self.remote_actions.ask_run)
         self.remote_actions.told.connect(self.messages.tell)
         self.attendant.told.connect(self._warn)
+        self.session.went_on.connect(self._warn)
         self.session.ended.connect(lambda: QTimer.singleShot(NOTICE_MS, self, self._on_kept_end))
         self.attendant.tray.open_requested.connect(lambda: bring_to_front(self))
         self.attendant.tray.quit_requested.connect(self.quit_kept)

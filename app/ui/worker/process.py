@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 from PySide6.QtCore import QObject, QProcess, QProcessEnvironment, QTimer, Signal
 
+from app.core.live.watchdog import WATCHDOG_REMEDY, WATCHDOG_TOLD, is_watchdog
 from app.core.protocol import event
 from app.core.protocol.command import Command
 from app.core.protocol.event import Event, heard_event, version_mismatch
@@ -51,6 +52,8 @@ class WorkerOutcome:
         if self.failure is not None:
             said = self.failure.message.removesuffix(f" {self.failure.hint}")  # that of a field has it already
             return f"{said} {self.failure.hint}".strip()
+        if self.crashed and is_watchdog(self.log_tail):
+            return f"{WATCHDOG_TOLD} {WATCHDOG_REMEDY}"
         if self.crashed:
             lines = [line for line in self.log_tail.splitlines() if line.strip()]
             last = f" Its last words: {lines[-1].strip()[:300]}" if lines else ""

@@ -36,10 +36,19 @@ class Cutter:
     """Cuts batches into pieces of few shapes, at the least cost.
 
     ``inputs`` and ``targets`` count each example's positions and learned tokens. The shapes are planned from
-    ``batches`` (numbers of examples). A piece of several examples has at most `LARGEST_PIECE` positions.
+    ``batches`` (numbers of examples). A piece of several examples has at most ``most`` positions.
     """
 
-    def __init__(self, inputs: Ints, targets: Ints, widest: int, costs: Costs, batches: Sequence[Ints]) -> None:
+    def __init__(
+        self,
+        inputs: Ints,
+        targets: Ints,
+        widest: int,
+        costs: Costs,
+        batches: Sequence[Ints],
+        most: int = LARGEST_PIECE,
+    ) -> None:
+        self._most = most
         self._inputs, self._targets, self._widest, self._costs = inputs, targets, widest, costs
         alone = rounded(1, int(inputs.max()), 0, widest)
         alone = alone._replace(targets=alone.positions)
@@ -49,7 +58,7 @@ class Cutter:
         while True:
             # The fewer shapes there are, the other cuts are the cheapest: so some are given up, and it is cut anew.
             now = max(limit, len(set(needs)) // 2)
-            self._table = plan_shapes(needs, alone, costs, now, most=LARGEST_PIECE)
+            self._table = plan_shapes(needs, alone, costs, now, most=most)
             if now == limit:
                 break
             needs = [piece.shape for batch in batches for piece in self.cut(batch)]
@@ -76,7 +85,7 @@ class Cutter:
             found: tuple[float, int, Shape | None] = (math.inf, 0, None)
             for start in range(end - 1, -1, -1):
                 need = rounded(end - start, inputs[start], learned[end] - learned[start], self._widest)
-                shape = shape_of(need) if is_allowed(need) else None
+                shape = shape_of(need) if is_allowed(need, self._most) else None
                 if shape is None:
                     break  # a longer run needs more
                 cost = best[start][0] + self._costs.of(*shape) + START
@@ -86,9 +95,9 @@ class Cutter:
         return list(_traced(best, order))[::-1]
 
 
-def is_allowed(shape: Shape) -> bool:
+def is_allowed(shape: Shape, most: int = LARGEST_PIECE) -> bool:
     """Whether a piece may be so large: one example may always."""
-    return shape.rows == 1 or shape.positions <= LARGEST_PIECE
+    return shape.rows == 1 or shape.positions <= most
 
 
 def _traced(best: list[tuple[float, int, Shape | None]], order: Ints) -> Iterator[Piece]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from app.core.config.train_config import Batching
+from app.core.setup.memory_term import LARGEST_PIECE
 from app.worker.array import Ints
 from app.worker.batch.batch import Batch, assemble, joined, shared
 from app.worker.batch.examples import Examples
@@ -34,6 +35,7 @@ class BatchPlan(OrderedPlan):
     ``stock_padding`` reproduces mlx-lm to the token: its widths, and the padding target that it learns in every
     padded row. It exists to prove that the two trainers agree.
     Of several ``replicas`` each computes a share of every batch, of about as many positions as the others'.
+    ``most_positions`` bounds a piece of several examples, 0 as usual.
     """
 
     is_ahead = True
@@ -50,6 +52,7 @@ class BatchPlan(OrderedPlan):
         file_order: FileOrder | None = None,
         stock_padding: bool = False,
         replicas: int = 1,
+        most_positions: int = 0,
     ) -> None:
         self.examples = examples
         self.size = min(batch_size, len(examples))
@@ -67,7 +70,8 @@ class BatchPlan(OrderedPlan):
             batches = [
                 one for order in epochs for numbers in order[:PLANNED_OF_EPOCH] for one in self._shares(numbers)
             ]
-            self._cutter = Cutter(examples.inputs, examples.targets, widest, self._costs, batches)
+            most = min(most_positions or LARGEST_PIECE, LARGEST_PIECE)
+            self._cutter = Cutter(examples.inputs, examples.targets, widest, self._costs, batches, most)
         elif batching != "file_order":
             largest = rounded(self._rows, int(examples.inputs.max()), 0, examples.max_length - 1)
             largest = largest._replace(targets=largest.positions)

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable
 
+from app.core.live.watchdog import is_watchdog, watchdog_failure
 from app.core.problem import TaskError, UnusableError
 from app.core.protocol import event
 from app.core.system.kept_traceback import keep_traceback
@@ -33,6 +34,8 @@ def told_failure(error: BaseException, task: str) -> event.Failed:
         )
     if isinstance(error, TaskError):
         return event.Failed(message=error.message, hint=error.hint, iteration=error.iteration)
+    if is_watchdog(str(error)):
+        return watchdog_failure()
     for is_met, told in _CAUSES:
         if is_met(error):
             message, hint = told(error)

@@ -66,7 +66,7 @@ class SupervisedData(TrainingData):
         stock_padding = self._around.job.stock_padding
         return _batches(
             config, self.examples, self.valid, costs or Costs(), stock_padding=stock_padding,
-            replicas=self._around.replicas,
+            replicas=self._around.replicas, most_positions=self._around.job.most_positions,
         )  # fmt: skip
 
     def parts(self, _model: nn.Module, head: Head | NoHead, config: TrainConfig, costs: Costs) -> LoopParts:
@@ -108,6 +108,7 @@ def _batches(
     *,
     stock_padding: bool,
     replicas: int,
+    most_positions: int,
 ) -> BatchPlan:
     measured = len(valid) if valid is not None else 0
     order = FileOrder(
@@ -122,6 +123,7 @@ def _batches(
         file_order=order,
         stock_padding=stock_padding,
         replicas=replicas,
+        most_positions=most_positions,
     )
 
 

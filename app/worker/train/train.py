@@ -63,6 +63,7 @@ from app.worker.train.trade import Trade, Weighed
 # A report is due every `steps_per_report` iterations, and sooner where iterations are slow: a chart should move.
 REPORT_AT_LEAST_EVERY_S = 2.0
 WHOLE_ENDS = ("completed", "early_stopping")  # reasons after which nothing is left to do
+WIRED_FROM = 0.4  # the share of Metal's working set that weights and optimizer take before memory is wired
 Written = TypeVar("Written")
 OTHER_BYTES = 100_000  # of a saved state: counters, digests, headers
 
@@ -699,13 +700,17 @@ class _Training:
 
 
 def use_memory_well() -> None:
-    """Wires the memory that Metal recommends, as mlx-lm does, and bounds what MLX keeps for reuse.
+    """Wires the memory that Metal recommends, as mlx-lm does, where a run needs most of it and the settings allow
+    it (Macs panicked over wired memory: https://github.com/ml-explore/mlx/issues/3186), and bounds what MLX keeps
+    for reuse.
 
     mlx-lm empties the cache after every step instead, which makes every step allocate anew.
     """
     from mlx_lm.utils import maybe_set_recommended_wired_limit
 
-    maybe_set_recommended_wired_limit()
     recommended = mx.device_info().get("max_recommended_working_set_size")
-    if recommended is not None:
-        mx.set_cache_limit(int(recommended) // 8)
+    if recommended is None:
+        return
+    if load_settings().wire_memory and mx.get_active_memory() > int(recommended) * WIRED_FROM:
+        maybe_set_recommended_wired_limit()
+    mx.set_cache_limit(int(recommended) // 8)

@@ -1,10 +1,11 @@
 """Counts what a process writes below a folder, and kills it, or fills its disk, at a chosen one of these writes.
 
 Python imports this at its start where this folder stands first in ``PYTHONPATH``. ``LUTHIER_FAULT`` says what:
-``{"root": FOLDER, "who": "--worker", "at": 12, "how": "before" | "half" | "after" | "full", "count": FILE}``. Only
-processes whose arguments hold ``who`` count. Writes are those of files, each by itself, and making, moving, syncing
-and removing files and folders. At number ``at`` the process is killed before it, in the middle of it, or after it;
-with ``full`` it and all that follow find no room. At the end the number of writes is added to ``count``.
+``{"root": FOLDER, "who": "--worker", "at": 12, "how": "before" | "half" | "after" | "full" | "watchdog", "count":
+FILE}``. Only processes whose arguments hold ``who`` count. Writes are those of files, each by itself, and making,
+moving, syncing and removing files and folders. At number ``at`` the process is killed before it, in the middle of
+it, or after it; with ``full`` it and all that follow find no room, with ``watchdog`` it ends as Metal's watchdog
+ends one. At the end the number of writes is added to ``count``.
 """
 
 import atexit
@@ -24,6 +25,12 @@ from typing import Any
 
 told = os.environ.get("LUTHIER_FAULT", "")
 plan: dict[str, Any] = json.loads(told) if told else {}
+
+# What libc++ says of MLX's exception, as reported of Macs.
+METAL = (
+    "libc++abi: terminating due to uncaught exception of type std::runtime_error: [METAL] Command buffer execution "
+    "failed: Impacting Interactivity (0000000e:kIOGPUCommandBufferCallbackErrorImpactingInteractivity)\n"
+)
 
 
 class Writes:
@@ -48,6 +55,9 @@ class Writes:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if how == "before":
             end()
+        if how == "watchdog":
+            os.write(2, METAL.encode())
+            os.abort()
         if how == "half":
             if half is not None:
                 half()

@@ -578,6 +578,21 @@ def test_a_folder_that_is_no_run_is_told_and_the_shown_run_stays(
     assert (ready.session.run, ready.session.state, asked) == (shown, RunState.STOPPED, [])
 
 
+def test_a_second_run_beside_another_windows_is_asked_for(
+    ready: MainWindow, workers: list[FakeWorker], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    other = synthetic_run.run_folder(tmp_path)
+    monkeypatch.setattr("app.ui.window.actions.training_runs", lambda: [other])
+    ready.user_actions.start()
+    ready.user_actions.go_on(synthetic_run.run_folder(tmp_path / "old").path)
+    assert trainers(workers) == []
+    assert "is training already" in messages(ready)[0]
+    asked = ready.messages.messages()[-1]
+    assert (asked.action, asked.act is None) == ("Train beside it", False)
+    ready.user_actions.start_on(None, beside=True)
+    assert len(trainers(workers)) == 1
+
+
 # -- the end -------------------------------------------------------------------------------------------------
 
 

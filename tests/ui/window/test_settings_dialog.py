@@ -90,6 +90,12 @@ def test_keeping_awake_is_a_switch(dialog: SettingsDialog) -> None:
     assert not load_settings().keep_awake
 
 
+def test_a_macs_gpu_and_memory_are_switches(dialog: SettingsDialog) -> None:
+    dialog.general.relax_gpu.click()
+    dialog.general.wire.click()
+    assert (load_settings().relax_gpu_limit, load_settings().wire_memory) == (True, False)
+
+
 def test_notifications_are_a_switch(dialog: SettingsDialog) -> None:
     assert load_settings().notifications
     dialog.general.notifications.click()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import mlx.core as mx
 import pytest
 
 from app.core.protocol import event
@@ -30,6 +31,21 @@ def keeper(monkeypatch: pytest.MonkeyPatch) -> Keeper:
     found = Keeper()
     monkeypatch.setattr(train, "process_keeper", lambda: found)
     return found
+
+
+@pytest.mark.parametrize(("used", "allowed", "wired"), [(50, True, 1), (30, True, 0), (50, False, 0)])
+def test_memory_is_wired_only_for_runs_that_need_it(
+    used: int, allowed: bool, wired: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+    limits: list[int] = []
+    save_settings(Settings(wire_memory=allowed))
+    monkeypatch.setattr("mlx_lm.utils.maybe_set_recommended_wired_limit", lambda: calls.append(1))
+    monkeypatch.setattr(mx, "device_info", lambda: {"max_recommended_working_set_size": 100})
+    monkeypatch.setattr(mx, "get_active_memory", lambda: used)
+    monkeypatch.setattr(mx, "set_cache_limit", limits.append)
+    train.use_memory_well()
+    assert (len(calls), limits) == (wired, [12])
 
 
 def test_it_is_awake_while_it_trains_and_not_while_it_waits(keeper: Keeper, tmp_path: Path) -> None:
