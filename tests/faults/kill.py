@@ -105,7 +105,7 @@ def with_window(whole: Undisturbed, folder: Path, times: int, chance: random.Ran
         with process, process.stdout:
             run = RunDir(Path(process.stdout.readline().strip()))
             heard = 0
-            for _ in range(chance.randrange(1, 20)):
+            for _ in range(chance.randrange(1, len(whole.losses))):  # a report each; a run that ended says no more
                 heard = int(process.stdout.readline() or heard)
             time.sleep(chance.random() * 0.05)
             worker = _worker_of(run)
