@@ -38,9 +38,9 @@ def outcomes(folder: Path, kills: int, seed: int, only: str, short: bool) -> Ite
     model, data = write_model(folder / "model", layers=1), write_data(folder / "data")
     whole = undisturbed(config_of(model, data), folder / "whole")
     writes = written(whole.config, folder / "counted")
-    long = config_of(
-        model, data, iters=1_000_000, steps_per_eval=1_000, save_every=1_000, early_stopping={"enabled": False}
-    )
+    # Fewer reports than iterations: each window reads all of them.
+    endless = {"iters": 1_000_000, "steps_per_report": 20, "steps_per_eval": 1_000, "save_every": 1_000}
+    long = config_of(model, data, early_stopping={"enabled": False}, **endless)
     # Without dropout, whose masks are drawn for each piece.
     plain = {"rank": 2, "scale": 4.0, "dropout": 0.0}
     cut = undisturbed(config_of(model, data, lora_parameters=plain), folder / "cut")
