@@ -22,6 +22,7 @@ CRASHERS = {
     f"{RUN}neutral.json": [b'{"format": 1, "rows": [{"tokens": [9999999999999999999], "counted": []}]}', DEEP],
     f"{RUN}before_after.json": [DEEP],
     f"{RUN}job.json": [DEEP],
+    f"{RUN}events.jsonl": [b'{"type": "validated", "time": 17952070400470402}\n'],
     f"{HOME}data/votes.jsonl": [
         b'{"time": 1, "question": {}, "candidates": [{"label": "a", "adapter": ["x"]}, {"label": "", "adapter": 1}]'
         b', "answers": ["", ""], "outcome": "win", "winner": 0, "blind": false}'

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from app.core.run.reader import RunReader
 from app.core.system.yaml_text import bounded_yaml
 
 CURVE_POINTS = 40
+LATEST = 253_402_128_000  # seconds since 1970: the last days of the year 9999
 STATES = ("running", "paused", "elsewhere", "finished", "stopped", "failed", "crashed", "new")
 HIDDEN = ("run", "recorded", "curve")  # not for scripts
 
@@ -182,7 +182,7 @@ def folder_bytes(path: Path) -> int:
 
 
 def _created(reader: RunReader) -> float:
-    if reader.created is not None and math.isfinite(reader.created):
+    if reader.created is not None and 0 <= reader.created <= LATEST:  # not of a damaged line, which no clock shows
         return reader.created
     try:
         return reader.run.path.stat().st_mtime

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import traceback
@@ -28,6 +29,7 @@ from app.worker.process.failure import told_failure
 from app.worker.process.hello import hello
 from app.worker.process.module_list import keep_module_list
 from app.worker.process.orphan import end_when_orphaned
+from app.worker.process.room import FULL_ERRORS
 
 # `task(channel, job_dir, job)`, each with the job of its own name: `JOBS` says which.
 Task = Callable[[Channel, Path, Any], None]
@@ -120,12 +122,19 @@ def _run(channel: Channel, job_dir: Path, job: AnyJob, warned: event.Warned | No
         task: Task = getattr(importlib.import_module(module), function)
         task(channel, job_dir, job)
     except Exception as error:  # the last door: what no task foresaw is told, never silent
-        if not isinstance(error, (UnusableError, TaskError)):
+        if not _is_no_fault(error):
             traceback.print_exc()
         failed = told_failure(error, job.task)
         channel.emit(failed)
         return 2 if failed.unusable else 1
     return 0
+
+
+def _is_no_fault(error: Exception) -> bool:
+    """Whether what is told says all: refusals, and a disk that is full or may not be written."""
+    if isinstance(error, OSError):
+        return error.errno in (*FULL_ERRORS, errno.EROFS, errno.EACCES, errno.EPERM)
+    return isinstance(error, (UnusableError, TaskError))
 
 
 def _may_ask_hub(job: AnyJob) -> bool:
