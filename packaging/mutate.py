@@ -361,8 +361,8 @@ class MutationTests:
             return "survived"
         words = ["-m", "pytest", "-x", "-q", "-m", "not torch", "-p", "no:cacheprovider"]
         words += [f"--timeout={HANGING_S}", f"--basetemp={copy / 'temporary'}", *tests]
-        environment = dict(os.environ, **test_environment(), PYTHONPATH=str(copy), PYTHONDONTWRITEBYTECODE="1")
-        environment["LUTHIER_MUTATION"] = "1"
+        environment = dict(os.environ, **test_environment())
+        environment |= {"PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1", "LUTHIER_MUTATION": "1"}
         with self._lock:
             if self._is_stopped:
                 return "out of time"

@@ -218,4 +218,4 @@ def test_train_longer_goes_on_with_more_iterations(
     with qtbot.waitSignal(opened.session.loaded):
         opened.run_panel.extend_requested.emit(750)
     qtbot.waitUntil(lambda: bool([worker for worker in workers if worker.task == "train"]))
-    assert read_job(run.path) == TrainJob(extend_to=750)
+    assert read_job(run.path) == TrainJob(extend_to=750, outlives_parent=True)
