@@ -18,6 +18,7 @@ from typing import Any
 from app import __version__
 from app.command import output
 from app.command.output import FailedError
+from app.core.protocol.program import is_frozen
 from app.core.system.place import HOME_VARIABLE
 
 ITERATIONS = 40
@@ -37,7 +38,7 @@ def selftest(file: Path | None = None) -> int:
     """
     report: dict[str, Any] = {
         "luthier": __version__,
-        "frozen": bool(getattr(sys, "frozen", False)),
+        "frozen": is_frozen(),
         "system": platform.platform(),
         "python": sys.version.split()[0],
     }

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from app.core.protocol.program import is_frozen
+
 _SCRIPT = """on run arguments
 display alert (item 1 of arguments) message (item 2 of arguments) as critical
 end run"""
@@ -77,7 +79,7 @@ def alert_if_unseen(message: str) -> None:
 
 def repair_hint() -> str:
     """What to do when a part of the program is missing."""
-    if getattr(sys, "frozen", False):
+    if is_frozen():
         return "Part of this copy of Luthier is missing or damaged: install it anew."
     root = Path(__file__).resolve().parents[3]
     return f"In {root}, run: python3 packaging/dev.py setup"

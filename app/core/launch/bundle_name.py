@@ -6,6 +6,8 @@ import ctypes
 import sys
 from typing import Any
 
+from app.core.protocol.program import is_frozen
+
 _FRAMEWORK = "/System/Library/Frameworks/CoreFoundation.framework/CoreFoundation"
 _UTF8 = 0x08000100  # kCFStringEncodingUTF8
 _NAME_KEYS = ("CFBundleName", "CFBundleDisplayName")
@@ -17,7 +19,7 @@ def name_bundle(name: str = "Luthier") -> bool:
     False where there is nothing to name (not a Mac, or the frozen app, whose bundle has its name), or macOS has no
     such dictionary to write into.
     """
-    if sys.platform != "darwin" or getattr(sys, "frozen", False):
+    if sys.platform != "darwin" or is_frozen():
         return False
     try:
         foundation = ctypes.CDLL(_FRAMEWORK)

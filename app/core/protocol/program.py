@@ -24,9 +24,14 @@ WORKER_FLAG = "--worker"
 WORKER_VARIABLE = "LUTHIER_WORKER"
 
 
+def is_frozen() -> bool:
+    """Whether this is the app that brings its Python along."""
+    return bool(getattr(sys, "frozen", False))
+
+
 def own_command() -> list[str]:
     """The command line that starts this program again (never ``python -m``, which a frozen bundle has not)."""
-    if getattr(sys, "frozen", False):
+    if is_frozen():
         return [sys.executable]
     return [sys.executable, str(Path(__file__).resolve().parents[2] / "__main__.py")]
 

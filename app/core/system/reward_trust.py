@@ -10,7 +10,7 @@ import ast
 import hashlib
 from pathlib import Path
 
-from app.core.system.setting import load_settings, save_settings
+from app.core.system.setting import keep_settings, load_settings
 
 
 def own_modules(file: Path) -> list[Path]:
@@ -63,8 +63,7 @@ def is_trusted(file: Path) -> bool:
 
 def trust(file: Path) -> str:
     """Remembers that the file's present content may run; returns its hash."""
-    name, settings = content_hash(file), load_settings()
-    if name not in settings.trusted_reward_files:
-        known = (*settings.trusted_reward_files, name)
-        save_settings(settings.model_copy(update={"trusted_reward_files": known}))
+    name, known = content_hash(file), load_settings().trusted_reward_files
+    if name not in known:
+        keep_settings(trusted_reward_files=(*known, name))
     return name

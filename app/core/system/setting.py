@@ -78,3 +78,8 @@ def save_settings(settings: Settings) -> None:
     if _saved() is None:
         set_aside(place.settings_path())
     write_text(place.settings_path(), yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False))
+
+
+def keep_settings(**values: object) -> None:
+    """Changes some settings on disk; the others stay as they are there."""
+    save_settings(load_settings().model_copy(update=values))

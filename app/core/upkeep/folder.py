@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.core.quantity import bytes_text
+from app.core.refusal import reason_of
 from app.core.system.disk import free_bytes
 
 
@@ -38,7 +39,8 @@ def folder_standing(text: str) -> FolderStanding:
             pass
         return FolderStanding(free=free_bytes(there))
     except OSError as error:
-        return FolderStanding(f"{path} cannot be written: {(error.strerror or str(error)).lower()}.")
+        reason = reason_of(error)
+        return FolderStanding(f"{path} cannot be written: {reason[:1].lower()}{reason[1:]}.")
 
 
 def folder_size(folder: Path) -> int:

@@ -30,7 +30,7 @@ from app.core.protocol import event
 from app.core.protocol.job import ExportJob
 from app.core.quantity import bytes_text
 from app.core.system.disk import free_bytes
-from app.core.system.setting import load_settings, save_settings
+from app.core.system.setting import keep_settings, load_settings
 from app.ui.export.option_grid import OPTION_LABEL_WIDTH, OptionGrid
 from app.ui.export.result_card import ResultCard
 from app.ui.form.path_editor import PathEditor
@@ -104,7 +104,7 @@ class ExportDialog(JobDialog):
     def export(self) -> None:
         """Starts with what stands here; where it goes is remembered, if it is not LM Studio's own place."""
         if self._parent:
-            save_settings(load_settings().model_copy(update={"exports_dir": self._parent}))
+            keep_settings(exports_dir=self._parent)
         self.result_card.hide()
         self._problem.hide()
         self.progress.begin("Starting …")

@@ -9,10 +9,8 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import (
     QCheckBox,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QListWidget,
-    QPushButton,
     QVBoxLayout,
     QWidget,
 )
@@ -24,9 +22,10 @@ from app.core.protocol import event
 from app.core.protocol.command import GiveToken
 from app.core.protocol.job import HubLoginJob
 from app.core.system.network import own_network, proxy_fault
-from app.core.system.setting import load_settings, save_settings
+from app.core.system.setting import keep_settings, load_settings
 from app.ui.form.path_editor import PathEditor
 from app.ui.form.plain_editor import TextEditor
+from app.ui.form.plain_part import note_label, quiet_button
 from app.ui.platform.file_panel import ask_folder
 from app.ui.widget import theme
 from app.ui.widget.card import Card
@@ -80,7 +79,7 @@ class HubAccessPage(QWidget):
         self.place.line.setAccessibleName(PLACE.label)
         self.place.set_value(load_settings().models_dir)
         self.place.edited.connect(self._on_place)
-        self.place_problem = _label(card, "", "error")
+        self.place_problem = note_label("", card, "error")
         self.place_problem.hide()
         self.folders = QListWidget(card)
         self.folders.setObjectName("settings.model_folders")
@@ -88,20 +87,22 @@ class HubAccessPage(QWidget):
         self.folders.setFixedHeight(PLACES_HEIGHT)
         self.folders.addItems(list(load_settings().model_folders))
         self.folders.itemSelectionChanged.connect(self._show_buttons)
-        card.body.addWidget(_label(card, "Downloads and conversions go to", "label"))
+        card.body.addWidget(note_label("Downloads and conversions go to", card, "label"))
         card.body.addWidget(self.place)
         card.body.addWidget(self.place_problem)
         card.body.addSpacing(theme.SPACE)
-        card.body.addWidget(_label(card, "Look for models in these folders too", "label"))
+        card.body.addWidget(note_label("Look for models in these folders too", card, "label"))
         card.body.addLayout(self._folder_row(card))
         card.body.addWidget(
-            _label(card, f"LM Studio's are found by themselves ({', '.join(KNOWN_FOLDERS)}).", "small")
+            note_label(f"LM Studio's are found by themselves ({', '.join(KNOWN_FOLDERS)}).", card, "small")
         )
         return card
 
     def _folder_row(self, card: Card) -> QHBoxLayout:
-        self.add_button = _button(card, "settings.model_folders.add", "Add…", "Choose a folder that holds models")
-        self.remove_button = _button(card, "settings.model_folders.remove", "Remove", "Stop looking there")
+        self.add_button = quiet_button(
+            "settings.model_folders.add", "Add…", "Choose a folder that holds models", card
+        )
+        self.remove_button = quiet_button("settings.model_folders.remove", "Remove", "Stop looking there", card)
         self.add_button.clicked.connect(self._on_add)
         self.remove_button.clicked.connect(self._on_remove)
         self.remove_button.setEnabled(False)
@@ -131,10 +132,10 @@ class HubAccessPage(QWidget):
         self.token.setToolTip("From your account on the hub: Settings, Access Tokens. The right to read is enough.")
         self.token.textChanged.connect(self._show_buttons)
         self.token.returnPressed.connect(self._on_save)
-        self.save_button = _button(
-            card, "hub.token.save", "Check and store", "Asks the hub whose it is, then keeps it"
+        self.save_button = quiet_button(
+            "hub.token.save", "Check and store", "Asks the hub whose it is, then keeps it", card
         )
-        self.forget_button = _button(card, "hub.token.forget", "Forget", "Removes the stored token")
+        self.forget_button = quiet_button("hub.token.forget", "Forget", "Removes the stored token", card)
         self.save_button.clicked.connect(self._on_save)
         self.forget_button.clicked.connect(self._on_forget)
         self.save_button.setEnabled(False)
@@ -144,7 +145,7 @@ class HubAccessPage(QWidget):
         row.addWidget(self.token, 1)
         row.addWidget(self.save_button)
         row.addWidget(self.forget_button)
-        self.token_status = _label(card, "", "small")
+        self.token_status = note_label("", card, "small")
         card.body.addLayout(row)
         card.body.addWidget(self.token_status)
         return card
@@ -162,7 +163,7 @@ class HubAccessPage(QWidget):
         self.offline.toggled.connect(self._on_offline)
         card.body.addWidget(self.offline)
         note = "Training, generating and evaluating never make one, whatever stands here."
-        card.body.addWidget(_label(card, note, "small"))
+        card.body.addWidget(note_label(note, card, "small"))
         return card
 
     def _add_proxy(self, card: Card) -> None:
@@ -173,9 +174,9 @@ class HubAccessPage(QWidget):
         self.proxy.setToolTip("For searching, downloading and services; not for this machine itself, nor for ssh")
         self.proxy.set_value(load_settings().proxy)
         self.proxy.edited.connect(self._on_proxy)
-        self.proxy_problem = _label(card, "", "error")
+        self.proxy_problem = note_label("", card, "error")
         self.proxy_problem.hide()
-        label = _label(card, "Proxy", "label")
+        label = note_label("Proxy", card, "label")
         label.setBuddy(self.proxy)
         for part in (label, self.proxy, self.proxy_problem):
             card.body.addWidget(part)
@@ -226,7 +227,7 @@ class HubAccessPage(QWidget):
         self._show_buttons()
 
     def _save(self, **values: object) -> None:
-        save_settings(load_settings().model_copy(update=values))
+        keep_settings(**values)
         own_network.follow(load_settings())
         self.changed.emit()
 
@@ -278,18 +279,3 @@ class HubAccessPage(QWidget):
         self.forget_button.setEnabled(idle and bool(self.forget_button.property("there")))
         if self._has_places:
             self.remove_button.setEnabled(bool(self.folders.selectedItems()))
-
-
-def _label(parent: QWidget, text: str, role: str) -> QLabel:
-    label = QLabel(text, parent)
-    label.setProperty("role", role)
-    label.setWordWrap(True)
-    return label
-
-
-def _button(parent: QWidget, name: str, text: str, tip: str) -> QPushButton:
-    button = QPushButton(text, parent)
-    button.setObjectName(name)
-    button.setToolTip(tip)
-    button.setAutoDefault(False)
-    return button

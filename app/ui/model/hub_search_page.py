@@ -12,6 +12,7 @@ from app.core.protocol import event
 from app.core.protocol.job import HubDownloadJob, HubSearchJob
 from app.core.quantity import bytes_text, plural
 from app.core.system.setting import load_settings
+from app.ui.form.plain_part import quiet_button
 from app.ui.model.finder import ModelFinder
 from app.ui.model.hub_table import HERE, HubTable, HubTableView, KnownTable
 from app.ui.model.job_progress import JobProgress
@@ -208,10 +209,7 @@ class HubSearchPage(QWidget):
         return card
 
     def _button(self, name: str, text: str, tip: str) -> QPushButton:
-        button = QPushButton(text, self)
-        button.setObjectName(name)
-        button.setToolTip(tip)
-        button.setAutoDefault(False)
+        button = quiet_button(name, text, tip, self)
         if name != "hub.cancel":
             theme.set_role(button, kind="primary")
         return button

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PySide6.QtWidgets import QFileDialog, QWidget
 
-from app.core.system.setting import load_settings, save_settings
+from app.core.system.setting import keep_settings, load_settings
 
 
 def ask_file(parent: QWidget, caption: str, start: str = "", filters: str = "") -> str:
@@ -42,9 +42,8 @@ def _place(start: str) -> str:
 def _remembered(chosen: str) -> str:
     if chosen:
         path = Path(chosen)
-        settings = load_settings()
         with contextlib.suppress(OSError):  # settings that cannot be written keep nobody from a file
             folder = str(path if path.is_dir() else path.parent)
-            if folder != settings.last_folder:
-                save_settings(settings.model_copy(update={"last_folder": folder}))
+            if folder != load_settings().last_folder:
+                keep_settings(last_folder=folder)
     return chosen

@@ -9,6 +9,8 @@ from functools import cache
 
 from PySide6.QtWidgets import QProgressBar
 
+from app.ui.platform.dock import OBJC
+
 _GNOME = ["gsettings", "get", "org.gnome.desktop.interface", "enable-animations"]
 _PATIENCE_S = 1.0
 
@@ -39,7 +41,7 @@ def _gnome_reduces() -> bool:
 def _mac_reduces() -> bool:
     """``NSWorkspace.sharedWorkspace.accessibilityDisplayShouldReduceMotion``, by the Objective-C runtime."""
     try:
-        library = ctypes.CDLL("/usr/lib/libobjc.A.dylib")
+        library = ctypes.CDLL(OBJC)
         ctypes.CDLL("/System/Library/Frameworks/AppKit.framework/AppKit")
     except OSError:
         return False

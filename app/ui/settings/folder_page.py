@@ -17,14 +17,14 @@ from app.core.problem import UnusableError
 from app.core.protocol import event
 from app.core.run.folder import runs_dir
 from app.core.system import place
-from app.core.system.setting import load_settings
+from app.core.system.setting import keep_settings, load_settings
 from app.core.upkeep.folder import folder_standing
 from app.core.upkeep.moving import check_move, live_runs, place_within
 from app.ui.form.path_editor import PathEditor
+from app.ui.form.plain_part import note_label, quiet_button
 from app.ui.model.job_progress import JobProgress
 from app.ui.platform.file_panel import ask_folder
 from app.ui.settings.mover import FolderMover
-from app.ui.settings.part import keep_settings, settings_button, settings_note
 from app.ui.widget import theme
 from app.ui.widget.card import Card
 
@@ -49,16 +49,16 @@ class FolderCard(Card):
         self.editor.line.setAccessibleName(spec.label)
         self.editor.set_value(getattr(load_settings(), self._name))
         self.editor.edited.connect(self._on_edited)
-        self.standing = settings_note("", self)
+        self.standing = note_label("", self)
         self.standing.setObjectName(f"{spec.path}.standing")
-        self.move_button = settings_button(
+        self.move_button = quiet_button(
             f"{spec.path}.move",
             "Move what is there…",
             MOVE_TIP,
             self,
         )
         self.move_button.clicked.connect(self._ask_where)
-        self.stop_button = settings_button(f"{spec.path}.stop", "Stop", "Everything stays where it was", self)
+        self.stop_button = quiet_button(f"{spec.path}.stop", "Stop", "Everything stays where it was", self)
         self.stop_button.hide()
         self.progress = JobProgress(spec.path, self)
         self.mover = FolderMover(self)

@@ -10,9 +10,10 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from app.core.power.awake import LID
 from app.core.system.network import GPU_VARIABLE, own_network
-from app.core.system.setting import load_settings
+from app.core.system.setting import keep_settings, load_settings
 from app.ui.form.plain_editor import CheckEditor, ChoiceBox
-from app.ui.settings.part import keep_settings, settings_button, settings_form, settings_note
+from app.ui.form.plain_part import note_label, quiet_button
+from app.ui.settings.part import settings_form
 from app.ui.settings.release_check import ReleaseCheck
 from app.ui.target.alpha import READINGS
 from app.ui.widget import theme
@@ -59,12 +60,12 @@ class GeneralPage(QWidget):
             "settings.check_updates", "Look for a newer version once a day", settings.check_updates
         )
         self.updates.edited.connect(self._on_updates)
-        self.ask_button = settings_button("settings.updates.ask", "Look now", "Asks the releases page once", self)
+        self.ask_button = quiet_button("settings.updates.ask", "Look now", "Asks the releases page once", self)
         self.ask_button.clicked.connect(self._on_ask)
-        self.page_button = settings_button("settings.updates.page", "Show it", "Opens its page", self)
+        self.page_button = quiet_button("settings.updates.page", "Show it", "Opens its page", self)
         self.page_button.clicked.connect(self._on_page)
         self.page_button.hide()
-        self.update_text = settings_note("", self)
+        self.update_text = note_label("", self)
         self.update_text.setObjectName("settings.updates.text")
         check.told.connect(self._on_told)
         self._lay_out()
@@ -89,7 +90,7 @@ class GeneralPage(QWidget):
         form = settings_form()
         form.addRow("Appearance", self.theme)
         form.addRow("Alpha is read as", self.alpha)
-        form.addRow("", settings_note("mlx-lm multiplies by scale; PEFT multiplies by alpha ÷ rank.", self))
+        form.addRow("", note_label("mlx-lm multiplies by scale; PEFT multiplies by alpha ÷ rank.", self))
         form.addRow("Notifications", self.notifications)
         form.addRow("Sleep", self.keep_awake)
         form.addRow("Display", self.relax_gpu)

@@ -10,7 +10,7 @@ from PySide6.QtGui import QDesktopServices
 
 from app import __version__
 from app.core.problem import UnusableError
-from app.core.system.setting import load_settings, save_settings
+from app.core.system.setting import keep_settings, load_settings
 from app.core.upkeep.release import newest_release, releases_address
 from app.ui.widget.message_bar import MessageBar, Notice
 
@@ -30,7 +30,7 @@ class ReleaseCheck(QObject):
         """Asks where the settings say so and it was not asked today; offline it is not asked at all."""
         settings, today = load_settings(), date.today().isoformat()
         if settings.check_updates and not settings.offline and settings.updates_asked != today and self.address:
-            save_settings(settings.model_copy(update={"updates_asked": today}))
+            keep_settings(updates_asked=today)
             self.ask()
 
     def ask(self) -> None:

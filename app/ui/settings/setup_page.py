@@ -16,9 +16,9 @@ from app.core.run.difference import config_differences
 from app.core.setup.config_file import save_config
 from app.core.setup.default import new_setup
 from app.core.system import place
-from app.core.system.setting import load_settings
+from app.core.system.setting import keep_settings, load_settings
 from app.ui.form.path_editor import PathEditor
-from app.ui.settings.part import keep_settings, settings_button, settings_note
+from app.ui.form.plain_part import note_label, quiet_button
 from app.ui.widget import theme
 from app.ui.widget.card import Card
 
@@ -41,13 +41,13 @@ class NewSetupPage(QWidget):
         self.editor.line.setAccessibleName(FILE.label)
         self.editor.set_value(load_settings().default_setup)
         self.editor.edited.connect(self._on_edited)
-        self.text = settings_note("", card)
+        self.text = note_label("", card)
         self.text.setObjectName(f"{FILE.path}.text")
-        self.take_button = settings_button(
+        self.take_button = quiet_button(
             f"{FILE.path}.take", "Use the form's values", "Keeps the values of the Setup form as they are now", card
         )
         self.take_button.clicked.connect(self._on_take)
-        self.own_button = settings_button(f"{FILE.path}.own", "Luthier's own", "Back to Luthier's own values", card)
+        self.own_button = quiet_button(f"{FILE.path}.own", "Luthier's own", "Back to Luthier's own values", card)
         self.own_button.clicked.connect(self._on_own)
         row = QHBoxLayout()
         row.setSpacing(theme.SPACE)

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 from app.core.config.train_config import DEFAULT_ALPHA
 from app.core.problem import Problem
 from app.core.setup.recommendation import RANK_PATH, SCALE_PATH, rank_values, scale_from_alpha
-from app.core.system.setting import load_settings, save_settings
+from app.core.system.setting import keep_settings, load_settings
 from app.ui.form.editor import editor_height
 from app.ui.form.field import Field
 from app.ui.form.number_box import number_text
@@ -95,7 +95,7 @@ class Alpha(QObject):
         return super().eventFilter(watched, event)
 
     def _on_reading(self, reading: Any) -> None:
-        save_settings(load_settings().model_copy(update={"alpha_convention": reading}))
+        keep_settings(alpha_convention=reading)
         self._read_as(reading)
 
     def _read_as(self, reading: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Literal
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QApplication
 
-from app.core.system.setting import load_settings, save_settings
+from app.core.system.setting import keep_settings, load_settings
 from app.ui.platform.color_scheme import dress_native_parts
 from app.ui.widget import theme
 
@@ -32,7 +32,7 @@ class Appearance(QObject):
     def choose(self, choice: Choice) -> None:
         """Takes a choice over and keeps it."""
         self.choice = choice
-        save_settings(load_settings().model_copy(update={"theme": choice}))
+        keep_settings(theme=choice)
         self.apply()
         self.chosen.emit(choice)
 

@@ -24,6 +24,7 @@ from app.core.protocol.wire import RefusedError
 from app.core.refusal import reason_of
 from app.core.run.folder import RunDir
 from app.core.system.leftover import sweep, sweep_all
+from app.core.system.network import OFFLINE_VARIABLES
 from app.worker.process.channel import Channel
 from app.worker.process.failure import told_failure
 from app.worker.process.hello import hello
@@ -154,5 +155,5 @@ def _compute_exactly() -> None:
 
 def _cut_off_from_hub() -> None:
     """Training, generation and inspection never ask the hub anything: a model is here, or it is not."""
-    for variable in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE"):
+    for variable in OFFLINE_VARIABLES:
         os.environ[variable] = "1"

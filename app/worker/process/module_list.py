@@ -22,6 +22,7 @@ from types import ModuleType
 from typing import Any
 
 from app.core.json_text import parsed_json
+from app.core.protocol.program import is_frozen
 from app.core.system import place
 from app.core.system.atomic_file import write_text
 
@@ -105,16 +106,12 @@ def _file(folder: Path, prefix: str | None) -> Path:
     """Where the list lies: beside the compiled modules, wherever Python was told to put these; that of an app which
     brings its Python along in the person's cache, for nothing may change inside of a signed one."""
     compiled = Path(importlib.util.cache_from_source(str(folder / "__init__.py")))
-    home = place.cache_dir() if _is_frozen() else compiled.parent
+    home = place.cache_dir() if is_frozen() else compiled.parent
     return home / f"luthier-modules{f'-{prefix}' if prefix else ''}.json"
 
 
 def _may_write() -> bool:
-    return _is_frozen() or not sys.dont_write_bytecode
-
-
-def _is_frozen() -> bool:
-    return bool(getattr(sys, "frozen", False))
+    return is_frozen() or not sys.dont_write_bytecode
 
 
 def _packed(modules: ModuleList) -> list[Any]:

@@ -79,10 +79,10 @@ def test_a_folder_that_is_gone_and_settings_that_cannot_be_kept(
     ask_folder(parent, "Folder")
     gone.rmdir()
 
-    def refuse(*_: Any) -> None:
+    def refuse(**_: Any) -> None:
         raise OSError("read-only")
 
-    monkeypatch.setattr("app.ui.platform.file_panel.save_settings", refuse)
+    monkeypatch.setattr("app.ui.platform.file_panel.keep_settings", refuse)
     panels.answer = str(tmp_path)
     assert ask_folder(parent, "Folder") == str(tmp_path)
     assert panels.began[-1] == str(Path.home())
