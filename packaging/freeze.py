@@ -150,11 +150,15 @@ def metal_links(files: Toc) -> Toc:
     return [(Path(name).name, name, "SYMLINK") for name in libraries]
 
 
+SYSTEM_PREFIXES = ("/usr", "/usr/local")  # a Python of the system lies among all its other libraries
+
+
 def system_licences(binaries: Toc) -> Toc:
     """The licences of the libraries that come from the system (Debian's packages), a file for each package."""
     if IS_MAC or shutil.which("dpkg-query") is None:
         return []
-    own = (str(Path(sys.prefix).resolve()), str(Path(sys.base_prefix).resolve()))
+    own = tuple(str(Path(one).resolve()) for one in (sys.prefix, sys.executable, sysconfig.get_path("stdlib"),
+                *(one for one in (sys.base_prefix,) if one not in SYSTEM_PREFIXES)))  # fmt: skip
     found: dict[str, Path] = {}
     for _, source, _ in binaries:
         file = Path(source).resolve()

@@ -253,7 +253,8 @@ def test_the_archive_installs_an_entry_icons_and_a_command_and_takes_them_away(
     freeze.archive(folder, packed)
     with tarfile.open(packed) as archive:
         members = archive.getmembers()
-        archive.extractall(tmp_path / "a & b", filter="data")
+    (tmp_path / "a & b").mkdir()
+    subprocess.run(["tar", "-xf", packed, "-C", tmp_path / "a & b"], check=True)
     assert {member.name.split("/")[0] for member in members} == {"luthier-1-linux-x86_64"}
     assert {(member.uid, member.uname) for member in members} == {(0, "root")}
     there, home = tmp_path / "a & b" / "luthier-1-linux-x86_64", tmp_path / "home"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import tarfile
 import zipfile
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
 
 PACKED_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 _STORED = (".safetensors", ".gz", ".zip")  # what packing makes no smaller
@@ -39,3 +40,32 @@ def pack(folder: Path, file: Path, stem: str, suffix: str, progress: Callable[[i
                 archive.add(path, f"{stem}/{path.relative_to(folder).as_posix()}", recursive=False)
                 done += path.stat().st_size
     progress(total, total)
+
+
+def unpack(file: Path, folder: Path) -> None:
+    """Unpacks an archive of anyone's into ``folder``: nothing lands outside of it.
+
+    Raises `OSError`, and `ValueError` for what is no archive, is broken, or wants that.
+    """
+    try:
+        if file.suffix == ".zip":
+            shutil.unpack_archive(str(file), folder)  # which leaves out what would lie outside
+            return
+        with tarfile.open(file) as archive:
+            if hasattr(tarfile, "data_filter"):
+                archive.extractall(folder, filter="data")
+            else:  # Python up to 3.11.3, as Debian 12 has it
+                archive.extractall(folder, members=_harmless(archive))
+    except (shutil.ReadError, tarfile.TarError) as error:
+        raise ValueError(str(error)) from error
+
+
+def _harmless(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """The members of an archive that holds files and folders alone, below where it is unpacked; no links, which may
+    lead elsewhere, and no rights but the usual ones."""
+    for member in archive:
+        path = PurePosixPath(member.name)
+        if not (member.isreg() or member.isdir()) or path.is_absolute() or ".." in path.parts:
+            raise ValueError(f"{member.name!r} in it is no file or folder that may be put there")
+        member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
+        yield member

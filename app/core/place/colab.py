@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from app.core.bundle.archive import unpack
 from app.core.place.place import Asked, Offer, Place, PlaceStanding, Tell
 from app.core.place.program import program_problem, run_client
 from app.core.problem import Problem, UnusableError
@@ -78,8 +79,7 @@ class ColabShell:
             packed = Path(temporary) / _PACK
             self._colab(["download", "-s", self._session, f"{self._home}/{_PACK}", str(packed)])
             folder.mkdir(parents=True, exist_ok=True)
-            with tarfile.open(packed) as archive:
-                archive.extractall(folder, filter="data")
+            unpack(packed, folder)
 
     def _colab(self, words: list[str], given: str = "") -> str:
         return run_client([COLAB, *words], "Colab", given=given)

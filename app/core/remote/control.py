@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from app.core.bundle.archive import unpack
 from app.core.bundle.manifest import seal_problems
 from app.core.bundle.recipe import RECIPE
 from app.core.bundle.script import LOCK
@@ -135,8 +135,8 @@ def opened_bundle(bundle: Path) -> Iterator[Path]:
         raise UnusableError([Problem("bundle", said, hint="`luthier bundle` makes one.")])
     with tempfile.TemporaryDirectory(prefix=temporary_prefix("bundle")) as temporary:
         try:
-            shutil.unpack_archive(str(bundle), temporary, filter="data" if bundle.suffix != ".zip" else None)
-        except (shutil.ReadError, OSError, ValueError) as error:
+            unpack(bundle, Path(temporary))
+        except (OSError, ValueError) as error:
             raise UnusableError([Problem("bundle", f"{bundle} cannot be unpacked: {error}.")]) from error
         inner = [path for path in Path(temporary).iterdir() if path.is_dir()]
         yield inner[0] if len(inner) == 1 else Path(temporary)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tarfile
+import subprocess
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -128,8 +128,8 @@ def test_an_archive_holds_the_same_in_one_file(place: Path, tmp_path: Path, suff
         with zipfile.ZipFile(out) as packed:
             packed.extractall(place_there)
     else:
-        with tarfile.open(out) as packed_tar:
-            packed_tar.extractall(place_there, filter="data")
+        place_there.mkdir()
+        subprocess.run(["tar", "-xf", out, "-C", place_there], check=True)
     assert [path.name for path in place_there.iterdir()] == ["setup"]
     assert seal_problems(place_there / "setup") == []
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle_events.jsonl", out.name, "unpacked"]
