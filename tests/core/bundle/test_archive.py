@@ -23,7 +23,8 @@ def packed(file: Path, *members: tarfile.TarInfo) -> Path:
 
 def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "", size: int = 0) -> tarfile.TarInfo:
     made = tarfile.TarInfo(name)
-    made.type, made.linkname, made.size, made.mode = kind, link, size, 0o4777
+    for name_of, value in {"type": kind, "linkname": link, "size": size, "mode": 0o4777}.items():
+        setattr(made, name_of, value)
     return made
 
 
