@@ -1,15 +1,19 @@
-"""A child process that can be let go of: a `QProcess` kills its child when it goes, this one closes the pipes."""
+"""Child processes, told and heard in the same way: one that ends with its window, one that can be let go of.
+
+A `QProcess` kills its child when it goes; `DetachableProcess` closes the pipes.
+"""
 
 from __future__ import annotations
 
 import os
 import select
 import subprocess
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
 
-from PySide6.QtCore import QObject, QProcess, QSocketNotifier, QTimer, Signal
+from PySide6.QtCore import QObject, QProcess, QProcessEnvironment, QSocketNotifier, QTimer, Signal
 
 from app.core.refusal import reason_of
 
@@ -17,6 +21,72 @@ LOOK_MS = 100  # how often it is seen whether the process has ended
 CHUNK_BYTES = 65_536
 # Processes that live on: who started them waits for none of them, and must not drop what Python holds of them.
 _let_go: list[subprocess.Popen[bytes]] = []
+
+
+class OwnedProcess(QObject):
+    """A process in a session of its own, with pipes, also for its stderr; it ends with this object."""
+
+    readable = Signal()
+    complained = Signal()  # on stderr
+    finished = Signal(int)  # its exit code
+    failed = Signal(str)  # it did not start: why
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._process = QProcess(self)
+        self._process.readyReadStandardOutput.connect(self.readable)
+        self._process.readyReadStandardError.connect(self.complained)
+        self._process.finished.connect(self.finished)
+        self._process.errorOccurred.connect(self._on_error)
+
+    def start(self, command: list[str], environment: dict[str, str]) -> None:
+        """Starts it; what happens next arrives as signals."""
+        variables = QProcessEnvironment()
+        for name, value in environment.items():
+            variables.insert(name, value)
+        self._process.setProcessEnvironment(variables)
+        if sys.platform != "win32":
+            # Ctrl-C in the terminal that the window came from is not for the process.
+            self._process.setUnixProcessParameters(QProcess.UnixProcessFlag.CreateNewSession)
+        self._process.start(command[0], command[1:])
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it runs, or is about to."""
+        return self._process.state() != QProcess.ProcessState.NotRunning
+
+    @property
+    def process_id(self) -> int:
+        """The system's number of it; 0 when it does not run."""
+        return int(self._process.processId())
+
+    def read_all(self) -> bytes:
+        """What it said and nobody has read yet."""
+        return bytes(self._process.readAllStandardOutput().data())
+
+    def read_errors(self) -> bytes:
+        """What it said on stderr and nobody has read yet."""
+        return bytes(self._process.readAllStandardError().data())
+
+    def write(self, data: bytes) -> None:
+        """Gives it a line."""
+        self._process.write(data)
+
+    def close_input(self) -> None:
+        """Closes its standard input."""
+        self._process.closeWriteChannel()
+
+    def kill(self) -> None:
+        """Ends it at once."""
+        self._process.kill()
+
+    def wait(self, milliseconds: int) -> bool:
+        """Blocks until it has ended; True if it has."""
+        return self._process.waitForFinished(milliseconds)
+
+    def _on_error(self, error: QProcess.ProcessError) -> None:
+        if error == QProcess.ProcessError.FailedToStart:
+            self.failed.emit(self._process.errorString())
 
 
 class DetachableProcess(QObject):
@@ -59,9 +129,9 @@ class DetachableProcess(QObject):
         self._look.start()
 
     @property
-    def state(self) -> QProcess.ProcessState:
+    def is_running(self) -> bool:
         """Whether it runs."""
-        return QProcess.ProcessState.NotRunning if self._process is None else QProcess.ProcessState.Running
+        return self._process is not None
 
     @property
     def process_id(self) -> int:

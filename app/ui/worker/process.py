@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import codecs
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from PySide6.QtCore import QObject, QProcess, QProcessEnvironment, QTimer, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.core.live.watchdog import WATCHDOG_REMEDY, WATCHDOG_TOLD, is_watchdog
 from app.core.protocol import event
@@ -16,7 +15,7 @@ from app.core.protocol.command import Command
 from app.core.protocol.event import Event, heard_event, version_mismatch
 from app.core.protocol.program import worker_command, worker_environment
 from app.core.system.setting import load_settings
-from app.ui.worker.detachable import DetachableProcess
+from app.ui.worker.detachable import DetachableProcess, OwnedProcess
 
 LOG_TAIL_CHARACTERS = 8_000
 LINES_PER_TURN = 400  # lines handled before the window gets its turn again
@@ -88,16 +87,11 @@ class WorkerProcess(QObject):
         self._rest = b""
         self._is_foreign = False  # of another version: nothing it says is listened to
         self._exit_code: int | None = None
-        self._process: QProcess | DetachableProcess
-        if log is None:
-            self._process = QProcess(self)
-            self._process.readyReadStandardOutput.connect(self._read_events)
-            self._process.readyReadStandardError.connect(self._read_log)
-            self._process.errorOccurred.connect(self._on_error)
-        else:
-            self._process = DetachableProcess(self)
-            self._process.readable.connect(self._read_events)
-            self._process.failed.connect(self._on_failure)
+        self._process = OwnedProcess(self) if log is None else DetachableProcess(self)
+        if isinstance(self._process, OwnedProcess):
+            self._process.complained.connect(self._read_log)
+        self._process.readable.connect(self._read_events)
+        self._process.failed.connect(self._on_failure)
         self._process.finished.connect(self._on_finished)
         self._turn = QTimer(self)
         self._turn.setSingleShot(True)
@@ -113,21 +107,14 @@ class WorkerProcess(QObject):
 
     def start(self) -> None:
         """Starts the process; what happens next arrives as signals."""
-        command = worker_command(self.job_dir)
+        command, environment = worker_command(self.job_dir), worker_environment()
         self._silence.start()
-        if isinstance(self._process, DetachableProcess):
-            assert self._log_path is not None
-            self._follow_log(self._log_path)
-            self._process.start(command, worker_environment(), self._log_path)
+        if isinstance(self._process, OwnedProcess):
+            self._process.start(command, environment)
             return
-        environment = QProcessEnvironment()
-        for name, value in worker_environment().items():
-            environment.insert(name, value)
-        self._process.setProcessEnvironment(environment)
-        if sys.platform != "win32":
-            # In a session of its own: Ctrl-C in the terminal that the window came from is not for the worker.
-            self._process.setUnixProcessParameters(QProcess.UnixProcessFlag.CreateNewSession)
-        self._process.start(command[0], command[1:])
+        assert self._log_path is not None
+        self._follow_log(self._log_path)
+        self._process.start(command, environment, self._log_path)
 
     def send(self, command: Command) -> None:
         """Sends one command; does nothing if the worker has ended."""
@@ -140,18 +127,11 @@ class WorkerProcess(QObject):
 
     def wait(self, milliseconds: int) -> bool:
         """Blocks until the process has ended, for closing the window; True if it has."""
-        if not self.is_running:
-            return True
-        if isinstance(self._process, DetachableProcess):
-            return self._process.wait(milliseconds)
-        return self._process.waitForFinished(milliseconds)
+        return not self.is_running or self._process.wait(milliseconds)
 
     def close_input(self) -> None:
         """Ends the worker's stdin: it saves and exits, unless its job says that it goes on alone."""
-        if isinstance(self._process, DetachableProcess):
-            self._process.close_input()
-        else:
-            self._process.closeWriteChannel()
+        self._process.close_input()
 
     def let_go(self) -> None:
         """Leaves a worker with a log to itself: nothing more is heard of it here."""
@@ -165,15 +145,12 @@ class WorkerProcess(QObject):
 
     @property
     def is_running(self) -> bool:
-        found = self._process
-        state = found.state if isinstance(found, DetachableProcess) else found.state()
-        return state != QProcess.ProcessState.NotRunning
+        return self._process.is_running
 
     @property
     def process_id(self) -> int:
         """The system's id of the process; 0 when it does not run."""
-        found = self._process
-        return found.process_id if isinstance(found, DetachableProcess) else int(found.processId())
+        return self._process.process_id
 
     def _tell_silence(self) -> None:
         if self.is_running:
@@ -181,12 +158,7 @@ class WorkerProcess(QObject):
 
     def _read_events(self) -> None:
         self._silence.start()
-        found = self._process
-        if isinstance(found, DetachableProcess):
-            said = found.read_all()
-        else:
-            said = bytes(found.readAllStandardOutput().data())
-        lines = (self._rest + said).split(b"\n")
+        lines = (self._rest + self._process.read_all()).split(b"\n")
         self._rest = lines.pop()
         self._pending += lines
         self._drain()
@@ -226,8 +198,8 @@ class WorkerProcess(QObject):
     def _read_log(self) -> None:
         if self._log_file is not None:
             data = self._log_file.read(LOG_BYTES_PER_TURN)
-        elif isinstance(self._process, QProcess):
-            data = bytes(self._process.readAllStandardError().data())
+        elif isinstance(self._process, OwnedProcess):
+            data = self._process.read_errors()
         else:
             return
         self._log(self._decoder.decode(data))
@@ -251,10 +223,6 @@ class WorkerProcess(QObject):
         self._close_log()
         self._exit_code = exit_code
         self._read_events()
-
-    def _on_error(self, error: QProcess.ProcessError) -> None:
-        if error == QProcess.ProcessError.FailedToStart and isinstance(self._process, QProcess):
-            self._on_failure(self._process.errorString())
 
     def _on_failure(self, reason: str) -> None:
         """It did not start."""
