@@ -140,7 +140,7 @@ class SessionSteps(RuleBasedStateMachine):
     def _say(self, found: Event) -> None:
         self.worker.say(self._write(found))
 
-    @precondition(lambda self: self.state is RunState.PREPARING)
+    @precondition(lambda self: self._is_live() and not self.has_begun)
     @rule()
     def it_begins(self) -> None:
         assert self.shown is not None
@@ -153,9 +153,10 @@ class SessionSteps(RuleBasedStateMachine):
                 valid_examples=1,
             )
         )  # fmt: skip
-        self.state = RunState.RUNNING
+        if self.state is RunState.PREPARING:
+            self.state = RunState.RUNNING
 
-    @precondition(lambda self: self.state in LIVE and self.state not in (RunState.PREPARING, RunState.PAUSED))
+    @precondition(lambda self: self._is_live() and self.has_begun and self.state is not RunState.PAUSED)
     @rule()
     def it_reports(self) -> None:
         assert self.shown is not None
@@ -177,7 +178,7 @@ class SessionSteps(RuleBasedStateMachine):
         self._say(event.Paused(iteration=self.shown.iteration))
         self.state = RunState.PAUSED
 
-    @precondition(lambda self: self._is_live() and self.state is not RunState.PREPARING)
+    @precondition(lambda self: self._is_live() and self.has_begun)
     @rule(reason=st.sampled_from(list(ENDS)))
     def it_ends(self, reason: str) -> None:
         assert self.shown is not None
