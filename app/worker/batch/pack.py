@@ -53,11 +53,14 @@ def packing_refusal(model: nn.Module, logits: Callable[..., mx.array]) -> str:
     """
     random = np.random.default_rng(0)
     first, second = random.integers(0, 50, 7), random.integers(0, 50, 9)
-    segments = mx.array([[1] * 7 + [2] * 9])
+    # Two rows, cut differently: some attentions take the rows of a mask for heads.
+    rows = [np.concatenate([first, second]), np.concatenate([second, first])]
+    segments = mx.array([[1] * 7 + [2] * 9, [1] * 9 + [2] * 7])
     try:
-        packed = logits(mx.array(np.concatenate([first, second]))[None], caches(model, segments))
-        alone = [logits(mx.array(tokens)[None], None) for tokens in (first, second)]
-        apart = mx.concatenate(alone, axis=1).astype(mx.float32)
+        packed = logits(mx.array(np.stack(rows)), caches(model, segments))
+        one, two = (logits(mx.array(tokens)[None], None) for tokens in (first, second))
+        pairs = [mx.concatenate([*pair], axis=1) for pair in ((one, two), (two, one))]
+        apart = mx.concatenate(pairs).astype(mx.float32)
         difference = mx.abs(packed.astype(mx.float32) - apart).max() / mx.abs(apart).max()
         if scalar(difference) <= PACKING_TOLERANCES.get(packed.dtype, 1e-3):
             return ""

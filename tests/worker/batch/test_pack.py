@@ -17,7 +17,6 @@ MODELS: dict[str, dict[str, Any]] = {
     "qwen2": {},
     "llama": {"model_type": "llama"},
     "qwen3": {"model_type": "qwen3", "head_dim": 8},
-    "gemma2, sliding window": {"model_type": "gemma2", "head_dim": 8},
     "half precision": {"dtype": mx.bfloat16},
     # By its own names: mlx-lm's defaults are 7.8 billion parameters, which no test should compute.
     "phixtral, experts": {
@@ -29,6 +28,7 @@ MODELS: dict[str, dict[str, Any]] = {
         "rotary_dim": 8,
     },
 }
+HEAD_MASKS: dict[str, Any] = {"model_type": "gemma2", "head_dim": 8}
 ABSOLUTE: dict[str, Any] = {
     "n_embd": 32,
     "n_layer": 2,
@@ -63,6 +63,12 @@ def test_alone_and_packed_are_the_same(name: str, tmp_path: Path) -> None:
 def test_absolute_positions_are_refused(tmp_path: Path) -> None:
     model, _ = load(str(write_model(tmp_path, "gpt2", **ABSOLUTE)))
     assert "positions" in packing_refusal(model, model)
+
+
+def test_masks_that_rows_would_share_are_refused(tmp_path: Path) -> None:
+    # Its attention takes the rows of a mask for heads: right in one row, silently wrong in as many as it has heads.
+    model, _ = load(str(write_model(tmp_path, **HEAD_MASKS)))
+    assert packing_refusal(model, model)
 
 
 def test_state_space_models_are_refused(tmp_path: Path) -> None:
