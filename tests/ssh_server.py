@@ -8,9 +8,11 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -53,8 +55,12 @@ with (run / "events.jsonl").open("ab", buffering=0) as file:
 
 
 @contextmanager
-def ssh_server(folder: Path) -> Iterator[SshHost]:
-    """The host; skips the test where sshd or rsync is not installed."""
+def ssh_server(folder: Path, shared: bool = False) -> Iterator[SshHost]:
+    """The host; skips the test where sshd or rsync is not installed.
+
+    ``shared``: all commands go over one connection, for tests that are not about the link; a connection takes most
+    of the time.
+    """
     if SSHD is None or shutil.which("rsync") is None:
         pytest.skip("sshd or rsync is not installed here")
     for name in ("host", "mine"):
@@ -64,21 +70,31 @@ def ssh_server(folder: Path) -> Iterator[SshHost]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    # Whatever is asked for is done from a home of the test's own.
+    # Whatever is asked for is done from a home of the test's own. A bash that sshd starts reads the ~/.bashrc of
+    # whoever runs the tests, unless it believes to be inside another; and its python3 is this one, which has venv.
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     (folder / "forced").write_text(f'cd {folder / "home"} && exec sh -c "$SSH_ORIGINAL_COMMAND"\n')
     (folder / "config").write_text(
         f"ListenAddress 127.0.0.1:{port}\nHostKey {folder / 'host'}\nAuthorizedKeysFile {folder / 'authorized'}\n"
-        f"StrictModes no\nUsePAM no\nPidFile none\nMaxStartups 100\nForceCommand sh {folder / 'forced'}\n"
+        f"StrictModes no\nUsePAM no\nPidFile none\nMaxStartups 100\n"
+        f'SetEnv SHLVL=2 "PATH={path}"\n'
+        f"ForceCommand sh {folder / 'forced'}\n"
     )
     if os.getuid() == 0:
         Path("/run/sshd").mkdir(exist_ok=True)  # where sshd of root shuts itself in
     options = f"-F /dev/null -p {port} -i {folder / 'mine'} -o IdentitiesOnly=yes -o StrictHostKeyChecking=no"
-    host = SshHost.of(f"{getpass.getuser()}@127.0.0.1", f"ssh {options} -o UserKnownHostsFile=/dev/null -q")
-    with subprocess.Popen([SSHD, "-D", "-e", "-f", str(folder / "config")], stderr=subprocess.PIPE) as server:
-        assert server.stderr is not None
-        assert b"listening" in server.stderr.readline()
-        yield host
-        server.terminate()
+    with TemporaryDirectory(prefix="ssh") as link:  # short, as the path of a socket must be
+        if shared:
+            options += f" -o ControlMaster=auto -o ControlPath={link}/%C -o ControlPersist=60"
+        host = SshHost.of(f"{getpass.getuser()}@127.0.0.1", f"ssh {options} -o UserKnownHostsFile=/dev/null -q")
+        with subprocess.Popen([SSHD, "-D", "-e", "-f", str(folder / "config")], stderr=subprocess.PIPE) as server:
+            assert server.stderr is not None
+            assert b"listening" in server.stderr.readline()
+            yield host
+            for socket_file in Path(link).iterdir():
+                close = ["ssh", "-q", "-o", f"ControlPath={socket_file}", "-O", "exit", "127.0.0.1"]
+                subprocess.run(close, check=False, capture_output=True)
+            server.terminate()
 
 
 def home(host: SshHost) -> Path:

@@ -39,9 +39,9 @@ def luthier() -> None:
     """The window as `app.ui.window.application` makes it."""
     sys.path.insert(0, str(ROOT))
     gc.disable()  # as `app.command.main` does
+    import app.ui  # noqa: F401, I001  # before Qt, as there
     from PySide6.QtWidgets import QApplication
 
-    import app.ui  # noqa: F401
     from app.ui.form.store import form_store
     from app.ui.run.session import RunSession
     from app.ui.widget import theme

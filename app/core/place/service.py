@@ -6,11 +6,15 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from app.core.json_text import parsed_json
 from app.core.problem import Problem, UnusableError
+
+if TYPE_CHECKING:
+    import ssl
 
 Found = TypeVar("Found")
 _OWN_HOSTS = ("127.0.0.1", "localhost", "::1")
@@ -72,7 +76,7 @@ class Service:
         import httpx2
 
         try:
-            with httpx2.Client(timeout=_PATIENCE_S, follow_redirects=False) as client:
+            with httpx2.Client(verify=_trusted(), timeout=_PATIENCE_S, follow_redirects=False) as client:
                 answer = client.request(method, f"{self._base}{path}", headers=self._headers, json=body)
         except httpx2.TransportError as error:
             said = f"{self._label} ({urlsplit(self._base).hostname}) is not reached: {type(error).__name__}."
@@ -101,6 +105,14 @@ class Service:
         else:
             said = f"{self._label}: {words or f'it answered {status}.'}"
         return RefusedByServiceError(Problem("place", said, hint=hint), status, code)
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Whose certificates are believed. They are read once: that takes longer than many an answer."""
+    import httpx2
+
+    return httpx2.create_ssl_context()
 
 
 @contextmanager

@@ -37,7 +37,7 @@ ENDS = {"runpod": "DELETE /pods/pod0", "lambda": "POST /instance-operations/term
 
 @pytest.fixture(scope="module")
 def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshHost]:
-    with ssh_server(tmp_path_factory.mktemp("sshd")) as host:
+    with ssh_server(tmp_path_factory.mktemp("sshd"), shared=True) as host:
         yield host
 
 
@@ -203,17 +203,18 @@ def test_refusals_are_told_in_words(
     assert not list(runs_dir().glob("*"))
 
 
-@pytest.mark.parametrize("tree", [None, {}, [], "text", {"data": [3]}, {"gpus": [{"id": "x"}], "pods": [{}]}])
 def test_answers_of_another_form_are_told_in_words(
-    place: RentedPlace, sshd: SshHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tree: object
+    place: RentedPlace, sshd: SshHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = rented(place, sshd, tmp_path, 1)
     said = f"{place.label} answered something that Luthier does not know|ended before"
-    with monkeypatch.context() as patched:
-        patched.setattr(Service, "_asked", lambda *_: tree)
-        for ask in (place.offers, lambda: place._address(run), lambda: place._find(run)):
-            with pytest.raises(UnusableError, match=said):
-                ask()
+    trees: list[object] = [None, {}, [], "text", {"data": [3]}, {"gpus": [{"id": "x"}], "pods": [{}]}]
+    for tree in trees:  # of one machine: to rent it takes far longer than to ask
+        with monkeypatch.context() as patched:
+            patched.setattr(Service, "_asked", lambda *_, tree=tree: tree)
+            for ask in (place.offers, lambda: place._address(run), lambda: place._find(run)):
+                with pytest.raises(UnusableError, match=said):
+                    ask()
     assert place._find(run) == run.details["machine"]
     place.close(run)
 
