@@ -19,12 +19,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 import numpy.typing as npt
@@ -48,17 +47,15 @@ from app.worker.model.head import find_head
 from app.worker.model.loading import load_model
 from app.worker.neutral.forgetting import UNSAMPLED, neutral_text, unmeasured
 from app.worker.neutral.text import kept_text
+from app.worker.objective.example_loss import example_losses
 from app.worker.process.channel import Channel
 from app.worker.process.control import StoppedError
 from app.worker.process.job import job_config
-from app.worker.process.progress import Progress, Reporter
+from app.worker.process.progress import Reporter
 from app.worker.token.row_file import row_batches
 from app.worker.token.token_set import TokenSet
 from app.worker.token.tokenize import origin, refuse, tokenize_rows
 
-LOGITS_BYTES = 256 * 2**20  # of one batch, in float32: what keeps a large vocabulary from filling the memory
-MAX_BATCH = 32
-PADDED_TO = 32
 SHOWN_CHARACTERS = 2000  # of an example's text in the result
 RUN_FACTS = (
     "path", "name", "state", "method", "targets", "iteration", "iterations", "trainable_parameters",
@@ -101,7 +98,8 @@ def _measure(channel: Channel, job_dir: Path, job: EvaluateJob, reporter: Report
             channel.emit(event.Warned(message=f"{name} was trained on {of}: its loss flatters it."))
         switch.use(adapter)
         who = str(name) if name else "the base model"
-        sums, counts = losses(model, held_out.examples, config.max_seq_length, reporter.phase(f"Measuring {who}"))
+        report = reporter.phase(f"Measuring {who}")
+        sums, counts = example_losses(model, held_out.examples, config.max_seq_length, report)
         what: dict[str, Any] = {"adapter": str(name) if name else None, "kind": adapter.kind if adapter else "base"}
         what |= {"strength": strength if adapter else 1.0, "forgot": neutral.forgot(model) if neutral else None}
         facts = {"parameters": adapter.parameters if adapter else 0, "trained_on": seen, "run": _run(name)}
@@ -165,7 +163,7 @@ def _neutral(
 
 
 def _mean_loss(model: nn.Module, token_set: TokenSet) -> float:
-    sums, counts = losses(model, token_set, int(token_set.lengths.max()), lambda *_: None)
+    sums, counts = example_losses(model, token_set, int(token_set.lengths.max()), lambda *_: None)
     return float(sums.sum() / counts.sum())
 
 
@@ -252,24 +250,6 @@ def _scored(scoring: Scoring | None) -> dict[str, Any] | None:
     }
 
 
-def losses(
-    model: nn.Module, examples: TokenSet, max_seq_length: int, progress: Progress
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-    """Summed cross-entropy (nats, float32 softmax) and number of targets of each example, in their order."""
-    sums, counts = np.zeros(len(examples), np.float64), np.zeros(len(examples), np.int64)
-    done, size = 0, batch_tokens(model)
-    for indices in length_batches(np.minimum(examples.lengths, max_seq_length), size):
-        inputs, targets, counted = _arrays(examples, indices, max_seq_length)
-        logits = model(inputs).astype(mx.float32)
-        each = (nn.losses.cross_entropy(logits, targets, reduction="none") * counted).sum(axis=1)
-        sums[indices] = np.array(each)
-        counts[indices] = np.array(counted.sum(axis=1))
-        done += len(indices)
-        progress(done, len(examples))
-    mx.clear_cache()
-    return sums, counts
-
-
 def _adapters(switch: AdapterSwitch, names: Sequence[Path | None]) -> list[Adapter | None]:
     found: list[Adapter | None] = []
     problems: list[Problem] = []
@@ -298,41 +278,6 @@ def _trained_examples(
     trained = tokenize_rows(path, tokenizer, config, reporter.phase("Reading what was trained on")).token_set
     known = {trained[number].tokens.tobytes() for number in range(len(trained))}
     return sum(examples[number].tokens.tobytes() in known for number in range(len(examples)))
-
-
-def batch_tokens(model: nn.Module) -> int:
-    """How many tokens a batch may hold so that its float32 logits stay within `LOGITS_BYTES`."""
-    vocabulary = model(mx.zeros((1, 1), mx.int32)).shape[-1]  # lazy: only the shape is made
-    return max(1, LOGITS_BYTES // (4 * int(vocabulary)))
-
-
-def length_batches(lengths: npt.NDArray[np.int64], size: int) -> Iterator[list[int]]:
-    """Indices of examples of like length, longest first, so that too little memory shows at once."""
-    batch: list[int] = []
-    for index in np.argsort(-lengths, kind="stable").tolist():
-        padded = padded_length(int(lengths[batch[0] if batch else index]))
-        if batch and (len(batch) >= MAX_BATCH or padded * (len(batch) + 1) > size):
-            yield batch
-            batch = []
-        batch.append(index)
-    if batch:
-        yield batch
-
-
-def padded_length(length: int) -> int:
-    return max(PADDED_TO, math.ceil(length / PADDED_TO) * PADDED_TO)
-
-
-def _arrays(examples: TokenSet, indices: list[int], max_seq_length: int) -> tuple[mx.array, mx.array, mx.array]:
-    """Inputs, next-token targets and their weights (1 counts, 0 not), each of shape (examples, padded length)."""
-    parts = [examples[index] for index in indices]
-    width = padded_length(max(min(len(part.tokens), max_seq_length) for part in parts))
-    tokens, counted = np.zeros((len(parts), width + 1), np.int32), np.zeros((len(parts), width + 1), np.float32)
-    for row, part in enumerate(parts):
-        length = min(len(part.tokens), max_seq_length)
-        tokens[row, :length] = part.tokens[:length]
-        counted[row, 1:length] = part.trained[1:length]
-    return mx.array(tokens[:, :-1]), mx.array(tokens[:, 1:]), mx.array(counted[:, 1:])
 
 
 def _figures(sums: npt.NDArray[np.float64], counts: npt.NDArray[np.int64]) -> dict[str, Any]:

@@ -30,11 +30,12 @@ from app.core.protocol import event
 from app.core.protocol.job import MergeJob
 from app.core.run.folder import RunDir
 from app.core.setup.config_file import load_config
-from app.worker.compare.evaluate import HeldOutRows, held_out_rows, losses
+from app.worker.compare.evaluate import HeldOutRows, held_out_rows
 from app.worker.export.task import staged
 from app.worker.merge.combination import Factors, combined
 from app.worker.model.adapter_switch import Adapter, AdapterSwitch
 from app.worker.model.loading import load_model
+from app.worker.objective.example_loss import example_losses
 from app.worker.process.channel import Channel
 from app.worker.process.job import job_config
 from app.worker.process.progress import Progress, Reporter
@@ -218,7 +219,7 @@ def _loss(
 ) -> float:
     """Mean cross-entropy of the counted tokens, nats."""
     switch.use(adapter)
-    sums, counts = losses(switch.model, rows.examples, longest, progress)
+    sums, counts = example_losses(switch.model, rows.examples, longest, progress)
     if not counts.sum():
         raise UnusableError([Problem("data", "No token of these examples counts: there is nothing to measure.")])
     return float(sums.sum() / counts.sum())

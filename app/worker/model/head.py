@@ -45,17 +45,20 @@ class NoHead:
     vocabulary: int = 0
 
 
-def find_head(model: nn.Module) -> Head | NoHead:
-    """Takes the model apart and checks the result numerically; leaves modes and random state as they are."""
+def find_head(model: nn.Module, *, trained: bool = True) -> Head | NoHead:
+    """Takes the model apart and checks the result numerically; leaves modes and random state as they are.
+
+    A head that is ``trained`` itself stays with its model. Where it is only measured, it may be anything.
+    """
     was_training = model.training
     model.eval()
     try:
-        return _find(model)
+        return _find(model, trained)
     finally:
         model.train(was_training)
 
 
-def _find(model: nn.Module) -> Head | NoHead:
+def _find(model: nn.Module, trained: bool) -> Head | NoHead:
     probe = (mx.arange(PROBE_TOKENS, dtype=mx.int32) % 50)[None]
     wanted = model(probe)
     vocabulary = wanted.shape[-1]
@@ -68,7 +71,7 @@ def _find(model: nn.Module) -> Head | NoHead:
             for (head_name, part, to_logits), (post_name, post) in product(_heads(text, body), _posts(text)):
                 if not _accepts(part, hidden, vocabulary) or not _equal(post(to_logits(hidden)), wanted):
                     continue
-                if tree_flatten(part.trainable_parameters()):
+                if trained and tree_flatten(part.trainable_parameters()):
                     reason = "its head is trained too"
                     continue
                 return Head(

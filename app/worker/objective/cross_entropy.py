@@ -51,6 +51,19 @@ def measured_cross_entropy_sum(
     return total
 
 
+def measured_cross_entropies(
+    logits_of: Logits, hidden: mx.array, targets: mx.array, weights: mx.array, rows: int
+) -> mx.array:
+    """The terms of that sum, float32 (n,)."""
+    pieces: list[mx.array] = []
+    for start in range(0, hidden.shape[0], rows):
+        part = slice(start, start + rows)
+        piece = _after(hidden[part], pieces[-1]) if pieces else hidden[part]
+        terms, *_ = _cross_entropy_terms(logits_of(piece).astype(mx.float32), targets[part], weights[part])
+        pieces.append(terms)
+    return mx.concatenate(pieces)
+
+
 def rows_at_a_time(vocabulary: int) -> int:
     """Rows of logits that are held together."""
     return max(ROW_STEP, PIECE_ELEMENTS // vocabulary // ROW_STEP * ROW_STEP)
@@ -64,11 +77,17 @@ def _after(array: mx.array, earlier: mx.array) -> mx.array:
 
 def _cross_entropy_value(logits: mx.array, targets: mx.array, weights: mx.array) -> tuple[mx.array, ...]:
     """(loss, powers, totals): softmax is powers / totals. Exponentials are dear on a CPU, so they are kept."""
+    terms, powers, totals = _cross_entropy_terms(logits, targets, weights)
+    return terms.sum(), powers, totals
+
+
+def _cross_entropy_terms(logits: mx.array, targets: mx.array, weights: mx.array) -> tuple[mx.array, ...]:
+    """The same before it is summed."""
     largest = logits.max(axis=-1, keepdims=True)
     powers = mx.exp(logits - largest)
     totals = powers.sum(axis=-1, keepdims=True)
     chosen = mx.take_along_axis(logits, targets[:, None], axis=-1)
-    return ((mx.log(totals) + largest - chosen)[:, 0] * weights).sum(), powers, totals
+    return (mx.log(totals) + largest - chosen)[:, 0] * weights, powers, totals
 
 
 def _cross_entropy_vjp(primals: Any, cotangents: Any, outputs: Any) -> tuple[mx.array, mx.array, mx.array]:

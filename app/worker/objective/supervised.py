@@ -25,15 +25,15 @@ def supervised(head: Head | NoHead) -> Objective:
         cache = caches(model, arrays["segments"]) if "segments" in arrays else None
         positions = arrays.get("positions")
         if isinstance(head, NoHead):
-            logits = _picked(model(inputs, cache=cache), positions)
+            logits = picked(model(inputs, cache=cache), positions)
             return cross_entropy_sum(logits, targets, weights), weights.sum(), {}
-        hidden = _picked(head.body(inputs, cache=cache), positions)
+        hidden = picked(head.body(inputs, cache=cache), positions)
         return _loss(head, hidden, targets, weights, training=model.training), weights.sum(), {}
 
     return objective
 
 
-def _picked(states: mx.array, positions: mx.array | None) -> mx.array:
+def picked(states: mx.array, positions: mx.array | None) -> mx.array:
     """(rows, width, n) as a list of positions, only those that count if they are given."""
     flat = states.reshape(-1, states.shape[-1])
     return flat if positions is None else flat[positions]

@@ -14,7 +14,7 @@ from app.worker.array import Ints, scalar
 from app.worker.batch.batch import Batch, Countable, assemble
 from app.worker.batch.examples import Examples
 from app.worker.batch.pair_batch import References, pair_batch, pair_shapes
-from app.worker.batch.shape import rounded
+from app.worker.batch.shape import Shape, rounded
 from app.worker.objective.figure import FigureSums
 from app.worker.objective.objective import Objective
 from app.worker.token.rated_answer import RatedAnswers
@@ -60,16 +60,22 @@ class ValidationSet:
         return len(self.groups)
 
     def __iter__(self) -> Iterator[Batch]:
-        return (self._batch(numbers) for numbers in self.groups)
+        return (group_batch(self.examples, numbers) for numbers in self.groups)
 
     def measured(self, model: nn.Module, objective: Objective, cancelled: Callable[[], bool]) -> Measurement | None:
         """The mean over all learned tokens; None if it was cancelled."""
         return measure_batches(model, objective, self, cancelled)
 
-    def _batch(self, numbers: Ints) -> Batch:
-        inputs, targets = self.examples.inputs[numbers], self.examples.targets[numbers]
-        shape = rounded(len(numbers), int(inputs.max()), int(targets.sum()), self.examples.max_length - 1)
-        return assemble(self.examples, [[number] for number in numbers], shape)
+
+def group_shape(examples: Examples, numbers: Ints) -> Shape:
+    """What examples that are measured together are padded to."""
+    inputs, targets = examples.inputs[numbers], examples.targets[numbers]
+    return rounded(len(numbers), int(inputs.max()), int(targets.sum()), examples.max_length - 1)
+
+
+def group_batch(examples: Examples, numbers: Ints) -> Batch:
+    """Examples that are measured together, a row each."""
+    return assemble(examples, [[number] for number in numbers], group_shape(examples, numbers))
 
 
 def measure(

@@ -16,7 +16,7 @@ from app.core.run.folder import RunDir
 from app.core.setup.chosen_method import method_of
 from app.core.setup.config_file import load_config
 from app.core.system.leftover import temporary_prefix
-from app.worker.compare.evaluate import losses
+from app.worker.objective.example_loss import example_losses
 from app.worker.process.progress import Progress
 from app.worker.token.token_set import TokenSet
 from app.worker.token.tokenize import tokenize_rows
@@ -47,7 +47,7 @@ class RunExamples:
 
     def loss(self, model: nn.Module, progress: Progress) -> float:
         """The mean loss of the held-out examples, in nats a token."""
-        sums, counts = losses(model, self.held_out, self.max_length, progress)
+        sums, counts = example_losses(model, self.held_out, self.max_length, progress)
         return float(sums.sum() / counts.sum())
 
 

@@ -84,7 +84,7 @@ def test_losses_are_those_of_each_example_alone(
 
 def test_a_small_batch_gives_the_same(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     large = result(run(place, tmp_path / "a"))
-    monkeypatch.setattr("app.worker.compare.evaluate.LOGITS_BYTES", 1)
+    monkeypatch.setattr("app.worker.objective.example_loss.LARGEST_PIECE", 1)
     small = result(run(place, tmp_path / "b"))
     assert large["columns"][0]["per_example"] == pytest.approx(small["columns"][0]["per_example"], rel=1e-5)
 
