@@ -36,10 +36,10 @@ from app.core.protocol.job import TrainJob
 from app.core.run.folder import prepare_run
 from app.core.setup.config_file import load_config
 from app.core.system import starter
-from app.worker.compare.evaluate import losses
 from app.worker.model.adapter_switch import AdapterSwitch
 from app.worker.model.loading import load_model
 from app.worker.neutral.text import counted_rows
+from app.worker.objective.example_loss import example_losses
 from app.worker.process.channel import Channel
 from app.worker.token.token_set import TokenSet
 from app.worker.token.tokenize import tokenize_rows
@@ -108,7 +108,7 @@ def compared(
     counts = np.zeros(0, np.int64)
     for adapter in (None, *adapters):
         switch.use(None if adapter is None else switch.load(adapter))
-        sums, counts = losses(switch.model, examples, 1024, lambda *_: None)
+        sums, counts = example_losses(switch.model, examples, 1024, lambda *_: None)
         each.append(sums)
     means = [float(sums.sum() / counts.sum()) for sums in each]
     first, second = ([float(s / n) for s, n in zip(sums, counts, strict=True)] for sums in each[1:])
