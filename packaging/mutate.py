@@ -3,11 +3,14 @@
     python packaging/mutate.py                          # the functions that differ from main
     python packaging/mutate.py app/core/queue           # a file, or all files of a folder
     python packaging/mutate.py app --sample 60 --seed 7 # so many of them, drawn: the same ones for a seed
+    python packaging/mutate.py --record                 # first, and now and then: which tests run which function
 
-Each mutation is met by the tests nearest to its file, nearest first: those of the same name in the mirrored folder,
-then whatever imports it, directly or through others, until one fails or the time is over. What remains is printed
-with file and line: a test is missing there, or the mutation changes nothing that can be seen. The exit status is 1
-if any remains.
+Each mutation is met by the tests nearest to it until one fails or the time is over. With a record these are the
+tests that run the function, and its line, in their own process or in a worker's: those of its folder before all
+others, and quick ones before slow ones. Without one they are the files of the same name in the mirrored folder,
+then whatever imports the module, directly or through others. A test that fails without the mutation too does not
+count. What remains is printed with file and line: a test is missing there, or the mutation changes nothing that can
+be seen. The exit status is 1 if any remains.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from __future__ import annotations
 import argparse
 import ast
 import contextlib
+import json
 import os
 import queue
 import random
@@ -25,8 +29,9 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
@@ -34,13 +39,14 @@ from pathlib import Path
 from typing import Literal, NoReturn
 
 from dev import test_environment
+from near_test import RECORD, TestMap, record
 
 ROOT = Path(__file__).resolve().parent.parent
 LIMIT_S = 120  # that the tests of one mutation may take
 HANGING_S = 60  # a test that takes as long does so because of the mutation
+MARK = "LUTHIER_MUTATION"  # the variable that all processes of a mutation have
+NO_SUCH_TEST, NOTHING_RAN = 4, 5  # pytest's exit statuses
 MOST = 60  # mutations where nothing is said of how many
-FARTHEST = 4  # imports between a test and the code
-MOST_FILES = 30  # of tests: all are read before the first test runs
 
 COMPARISONS = {"<": "<=", "<=": "<", ">": ">=", ">=": ">", "==": "!=", "!=": "=="}
 COMPARISONS |= {"in": "not in", "not in": "in", "is": "is not", "is not": "is"}
@@ -268,65 +274,6 @@ def in_changed_functions(root: Path, changed: dict[str, list[range]]) -> list[Mu
     return found
 
 
-# -- the nearest tests ---------------------------------------------------------------------------------------------
-
-
-class TestMap:
-    """Which test files are near to a module: by their place, and by what imports what."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self._importers: dict[str, set[str]] = {}
-        for top in ("app", "tests"):
-            for path in sorted((root / top).rglob("*.py")):
-                file = path.relative_to(root).as_posix()
-                for name in _imports(path):
-                    if target := self._file_of(name):
-                        self._importers.setdefault(target, set()).add(file)
-
-    def nearest(self, file: str) -> list[str]:
-        """Test files from ``root`` on, the nearest first."""
-        distance = {file: 0}
-        edge = [file]
-        for step in range(1, FARTHEST + 1):
-            edge = sorted({one for near in edge for one in self._importers.get(near, ())} - distance.keys())
-            distance |= dict.fromkeys(edge, step)
-        folder = Path("tests", *Path(file).parts[1:-1])
-        for path in sorted((self._root / folder).glob("test_*.py")):
-            distance.setdefault(path.relative_to(self._root).as_posix(), FARTHEST + 1)
-        tests = [one for one in distance if one.startswith("tests/") and Path(one).name.startswith("test_")]
-        word = Path(file).stem
-
-        def order(test: str) -> tuple[bool, bool, int, int, str]:
-            path = Path(test)
-            common = len(os.path.commonpath([test, folder]).split("/"))
-            return path.stem != f"test_{word}", path.parent != folder, distance[test], -common, test
-
-        return sorted(tests, key=order)[:MOST_FILES]
-
-    def _file_of(self, name: str) -> str:
-        """The module that a dotted name is of, or is in; empty if it is none of ours."""
-        parts = name.split(".")
-        if parts[0] not in ("app", "tests"):
-            return ""
-        for count in range(len(parts), 1, -1):
-            path = "/".join(parts[:count])
-            if (self._root / f"{path}.py").is_file():
-                return f"{path}.py"
-        return ""
-
-
-def _imports(path: Path) -> Iterator[str]:
-    """Dotted names that a file imports, or names as a text (as what replaces them in tests does)."""
-    for node in ast.walk(ast.parse(path.read_bytes())):
-        if isinstance(node, ast.Import):
-            yield from (one.name for one in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield from (f"{node.module}.{one.name}" for one in node.names)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("app."):
-            yield node.value
-
-
 # -- running them --------------------------------------------------------------------------------------------------
 
 
@@ -335,10 +282,10 @@ class MutationTests:
 
     def __init__(self, root: Path, copies: Sequence[Path], limit_s: float) -> None:
         self._root, self._limit_s = root, limit_s
-        self._map = TestMap(root)
+        self._map = TestMap(root, root / RECORD)
         self._free: queue.Queue[Path] = queue.Queue()
         self._lock = threading.Lock()
-        self._groups: set[int] = set()  # of processes that run now
+        self._running: dict[int, str] = {}  # pytest's processes, each with the mark that all have which it starts
         self._is_stopped = False
         for copy in copies:
             copy_tree(root, copy)
@@ -349,23 +296,34 @@ class MutationTests:
         copy = self._free.get()
         file = copy / mutation.file
         source = (self._root / mutation.file).read_bytes()
+        tests, spoiled = self._map.tests(mutation.file, mutation.line), list[str]()
+        end = time.monotonic() + self._limit_s
         try:
-            file.write_bytes(mutation.applied(source))
-            return self._outcome(copy, self._map.nearest(mutation.file))
+            while True:
+                file.write_bytes(mutation.applied(source))
+                outcome, failed = self._outcome(copy, tests, spoiled, end - time.monotonic())
+                file.write_bytes(source)
+                if not failed or self._outcome(copy, [failed], [], HANGING_S)[0] != "caught":
+                    return outcome
+                spoiled.append(failed)  # without the mutation too
         finally:
             file.write_bytes(source)
             self._free.put(copy)
 
-    def _outcome(self, copy: Path, tests: list[str]) -> Outcome:
+    def _outcome(self, copy: Path, tests: list[str], left_out: list[str], limit_s: float) -> tuple[Outcome, str]:
+        """What some tests say of a copy as it is, and the test that failed, if it was one."""
         if not tests:
-            return "survived"
-        words = ["-m", "pytest", "-x", "-q", "-m", "not torch", "-p", "no:cacheprovider"]
+            return "survived", ""
+        words = ["-m", "pytest", "-x", "-q", "-m", "not torch", "-o", f"cache_dir={copy / 'cache'}"]
         words += [f"--timeout={HANGING_S}", f"--basetemp={copy / 'temporary'}", *tests]
+        words += [word for test in left_out for word in ("--deselect", test)]
+        mark = f"{copy}#{time.monotonic_ns()}"
         environment = dict(os.environ, **test_environment())
-        environment |= {"PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1", "LUTHIER_MUTATION": "1"}
+        environment |= {"PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1", MARK: mark}
+        shutil.rmtree(copy / "cache", ignore_errors=True)
         with self._lock:
             if self._is_stopped:
-                return "out of time"
+                return "out of time", ""
             process = subprocess.Popen(
                 [sys.executable, *words],
                 cwd=copy,
@@ -375,29 +333,53 @@ class MutationTests:
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
             )
-            self._groups.add(process.pid)
+            self._running[process.pid] = mark
         try:
-            return "survived" if process.wait(self._limit_s) == 0 else "caught"
+            status = process.wait(max(limit_s, 0.0))
         except subprocess.TimeoutExpired:
-            return "out of time"
+            return "out of time", ""
         finally:
             with self._lock:
-                self._groups.remove(process.pid)
-                _kill_group(process.pid)
+                del self._running[process.pid]
+                _kill(process.pid, mark)
             process.wait()
+        if status == NO_SUCH_TEST and any("::" in test for test in tests):  # the record is older than the tests
+            return self._outcome(copy, list(dict.fromkeys(test.partition("::")[0] for test in tests)), [], limit_s)
+        if status in (0, NOTHING_RAN):
+            return "survived", ""
+        said = copy / "cache/v/cache/lastfailed"
+        failed = [test for test in json.loads(said.read_text()) if "::" in test] if said.is_file() else []
+        return "caught", failed[0] if failed else ""
 
     def stop(self) -> None:
         """Ends the tests that run now, with what they started; none begins any more."""
         with self._lock:
             self._is_stopped = True
-            for group in self._groups:
-                _kill_group(group)
+            for number, mark in self._running.items():
+                _kill(number, mark)
 
 
-def _kill_group(number: int) -> None:
-    """Workers of its own too."""
+def _kill(number: int, mark: str) -> None:
+    """Ends pytest with its group, and workers with groups of their own, as those have that outlive a window."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(number, signal.SIGKILL)
+    for process in marked(f"{MARK}={mark}"):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+
+
+def marked(variable: str) -> list[int]:
+    """Processes that have a variable, given as ``NAME=value``, in the environment that they were started with."""
+    if not Path("/proc/self/environ").is_file():  # a Mac
+        listed = subprocess.run(["ps", "-axEww", "-o", "pid=,command="], check=True, capture_output=True, text=True)
+        rows = (line.split() for line in listed.stdout.splitlines())
+        return [int(words[0]) for words in rows if variable in words[1:]]
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # gone meanwhile, or another user's
+            if variable.encode() in (folder / "environ").read_bytes().split(b"\0"):
+                found.append(int(folder.name))
+    return found
 
 
 def copy_tree(root: Path, copy: Path) -> None:
@@ -426,7 +408,12 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=LIMIT_S, help=f"for the tests of one ({LIMIT_S})")
     parser.add_argument("--jobs", type=int, default=1, help="how many are tried at once (1)")
     parser.add_argument("--list", action="store_true", help="only say which there are")
+    parser.add_argument(
+        "--record", action="store_true", help="keep which tests run which functions; paths are tests"
+    )
     asked = parser.parse_args()
+    if asked.record:
+        return record(ROOT, os.environ | test_environment(), asked.paths or ["tests"])
     if asked.paths:
         found = mutations_of(ROOT, app_files(ROOT, asked.paths))
     else:

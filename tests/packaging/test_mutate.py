@@ -116,10 +116,23 @@ from app.core import size
 
 def test_it():
     with open("SAID", "w") as said:
-        child = subprocess.Popen(["sleep", "600"], stdout=said)
+        child = subprocess.Popen(["sleep", "600"], stdout=said, start_new_session=True)  # as workers may have
         said.write(f"{os.getpid()} {child.pid}\\n")
         said.flush()
         child.wait()
+"""
+FAR_TEST = """
+import subprocess, sys
+import pytest
+
+@pytest.mark.parametrize("b", [1, 2])
+def test_other(b):
+    from app.core.size import larger
+    assert larger(0, b) == b
+    assert larger(b, 0) == b
+
+def test_process():
+    subprocess.run([sys.executable, "-c", "from app.core.size import limited; assert limited(9) == 7"], check=True)
 """
 BOX = """
 from app.core.size import larger
@@ -196,6 +209,45 @@ def test_what_no_test_notices_survives_and_the_tree_stays_as_it_was(
     assert outcomes == {"> → >=": "survived", "returns None instead of b": "caught", "+ → -": "survived"}
     for place in (tree, copy):
         assert "return 1 + 1" in (place / "app/core/size.py").read_text()
+
+
+def test_a_test_that_fails_without_the_mutation_too_does_not_count(
+    tree: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    (tree / "tests/core/test_size.py").write_text(
+        "def test_it():\n    assert False\n" + SIZE_TEST.replace("it", "all")
+    )
+    tests = tool().MutationTests(tree, [tmp_path_factory.mktemp("copy")], 60)
+    outcomes = {
+        one.what: tests.run(one)
+        for one in tool().mutations_of(tree, ["app/core/size.py"])
+        if one.what in ("> → >=", "returns None instead of b")
+    }
+    assert outcomes == {"> → >=": "survived", "returns None instead of b": "caught"}
+
+
+def test_with_a_record_the_tests_that_run_a_line_are_the_nearest(tree: Path) -> None:
+    """Whatever they are called and wherever they stand; what a process runs that they start is theirs too."""
+    (tree / "tests/far").mkdir()
+    (tree / "tests/far/__init__.py").touch()
+    (tree / "tests/far/test_deep.py").write_text(FAR_TEST)
+    (tree / "app/core/size.py").write_text(SIZE + "\nLIMIT = 7\n\ndef limited(a):\n    return min(a, LIMIT)\n")
+    subprocess.run(
+        [sys.executable, "-c", OF_ANOTHER_TREE, str(tree), "--record"], cwd=ROOT, check=True, capture_output=True
+    )
+    lines = (tree / "app/core/size.py").read_text().splitlines()
+
+    def of(text: str) -> list[str]:
+        near = tool().TestMap(tree, tree / tool().RECORD)
+        return list(near.tests("app/core/size.py", lines.index(text) + 1))
+
+    here, far = "tests/core/test_size.py::test_it", "tests/far/test_deep.py::test_"
+    assert of("    return b") == [here, "tests/core/test_box.py::test_it", far + "other"]
+    assert of("    return min(a, LIMIT)") == [far + "process"]
+    assert of("LIMIT = 7") == [far + "process"]  # no test runs a constant: those count that run who uses it
+    assert of("    return 1 + 1") == tool().TestMap(tree).nearest("app/core/size.py")  # nobody ran it
+    (tree / "tests/core/test_box.py").write_text("")  # the record is older
+    assert of("    return b") == [here, far + "other"]
 
 
 @pytest.mark.timeout(120)  # a tool that fails at once writes nothing, and reading waits for it
