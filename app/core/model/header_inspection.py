@@ -44,7 +44,7 @@ def inspect_headers(folder: Path, config: dict[str, Any], why: str) -> Inspectio
         source="header",
         path=str(folder),
         dtype=_DTYPES.get(dtype, dtype),
-        total_parameters=sum(t.size for t in tensors if _DTYPES.get(t.dtype) or t.dtype in ("F64", "F8_E4M3")),
+        total_parameters=sum(tensor.size for tensor in tensors if _is_plain(tensor)),
         weight_bytes=sum(tensor.bytes for tensor in tensors),
         layers=_layers(tensors),
         modules=modules,
@@ -53,6 +53,11 @@ def inspect_headers(folder: Path, config: dict[str, Any], why: str) -> Inspectio
         untrainable=f"{why} It cannot be trained here; its targets can be looked at and exported.",
         notes=("What is shown comes from the headers of the safetensors files.",),
     )
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    """Whether each weight is a number of its own; packed ones share integers with others."""
+    return tensor.dtype in _DTYPES or tensor.dtype in ("F64", "F8_E4M3", "F8_E5M2")
 
 
 def _owner(name: str) -> str:
@@ -88,7 +93,7 @@ def _refusal(tensor: Tensor, last: str) -> str:
         return f"{last} is a bare parameter, not a linear layer: there is nothing for an adapter to wrap."
     if len(tensor.shape) > 2:
         return f"A kernel of {len(tensor.shape)} dimensions (a convolution or the like), not a linear layer."
-    if tensor.dtype not in _DTYPES and not tensor.dtype.startswith("F8") and tensor.dtype != "F64":
+    if not _is_plain(tensor):
         return f"Packed weights ({tensor.dtype}): their real shape is not in the header."
     return ""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,13 @@ def test_chat_template_is_found_in_either_place(tmp_path: Path) -> None:
     assert not has_chat_template(tmp_path)
     (tmp_path / "tokenizer_config.json").write_text('{"chat_template": "{{ messages }}"}', encoding="utf-8")
     assert has_chat_template(tmp_path)
+
+
+@pytest.mark.parametrize("last", ["aaa", "bbb"])
+def test_without_a_main_branch_the_snapshot_written_last_is_meant(cache: Path, last: str) -> None:
+    repository = cache / "models--Qwen--Qwen2.5-0.5B"
+    (repository / "refs" / "main").unlink()
+    for commit in ("aaa", "bbb"):
+        os.utime(repository / "snapshots" / commit, (1_000_000, 2_000_000 if commit == last else 1_500_000))
+    (repository / "snapshots" / "note.txt").write_text("no snapshot, and newer than all")
+    assert locate_model("Qwen/Qwen2.5-0.5B").name == last

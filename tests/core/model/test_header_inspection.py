@@ -139,3 +139,49 @@ def test_sharded_files_are_read_together(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "nonesuch"}), encoding="utf-8")
     assert [tensor.shape for tensor in read_headers(tmp_path)] == [(2, 3), (2, 3)]
     assert inspect_headers(tmp_path, {}, WHY).num_layers == 3
+
+
+def save_header(folder: Path, tensors: dict[str, tuple[str, list[int], int]]) -> Path:
+    """A safetensors file of zeros, by each tensor's type, shape and bytes: numpy lacks the smaller types."""
+    at, header = 0, {}
+    for name, (dtype, shape, size) in tensors.items():
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [at, at + size]}
+        at += size
+    text = json.dumps(header).encode()
+    (folder / "model.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + bytes(at))
+    return folder
+
+
+def test_packed_weights_are_neither_counted_nor_adapted_and_small_floats_are(tmp_path: Path) -> None:
+    shown = {"F16": 2, "BF16": 2, "F64": 8, "F8_E4M3": 1, "F8_E5M2": 1}
+    tensors = {f"layers.0.{name.lower()}.weight": (name, [4, 6], 24 * size) for name, size in shown.items()}
+    tensors["layers.0.packed.weight"] = ("U32", [4, 8], 128)
+    tensors["layers.0.scale.scales"] = ("F8_E8M0", [4, 2], 8)
+    tensors["layers.0.byte.weight"] = ("I8", [4, 2], 8)
+    found = inspect_headers(save_header(tmp_path, tensors), {}, WHY)
+    assert {module.key: module.refused for module in found.refused} == {
+        "packed": "Packed weights (U32): their real shape is not in the header.",
+        "byte": "Packed weights (I8): their real shape is not in the header.",
+        "scale.scales": "scales is a bare parameter, not a linear layer: there is nothing for an adapter to wrap.",
+    }
+    assert found.total_parameters == 5 * 24
+    assert found.weight_bytes == 24 * (2 + 2 + 8 + 1 + 1) + 128 + 8 + 8
+    assert found.dtype == "U32", "what most of the weights are"
+    assert {module.key for module in found.modules if not module.refused} == {name.lower() for name in shown}
+
+
+def test_a_modules_figures_are_those_of_its_tensors(tmp_path: Path) -> None:
+    folder = save(
+        tmp_path, {"h.0.fc.weight": (5, 7), "h.0.fc.bias": (5,), "h.0.norm.weight": (7,), "wte.weight": (9, 7)}
+    )
+    found = inspect_headers(folder, {}, WHY)
+    modules = {module.path: module for module in found.modules}
+    assert set(modules) == {"h.0.fc", "wte"}
+    fc, table = modules["h.0.fc"], modules["wte"]
+    assert (fc.type, fc.shape, fc.layer, fc.key, fc.parameters, fc.bytes) == ("Linear", (5, 7), 0, "fc", 40, 140)
+    assert (table.type, table.layer, table.parameters, table.bytes) == ("Embedding", None, 63, 252)
+    assert found.other_names == ("h.0.norm",)
+    lora, dora = found.costs[fc.cost].lora, found.costs[fc.cost].dora
+    assert (lora.slope, lora.constant, dora.slope, dora.constant) == (12, 0, 12, 5)
+    assert (found.costs[table.cost].lora.slope, found.costs[table.cost].dora.constant) == (16, 9)
+    assert found.total_parameters == 35 + 5 + 7 + 63

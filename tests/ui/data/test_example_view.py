@@ -95,6 +95,37 @@ def test_what_is_drawn_stands_where_the_text_says(qtbot: QtBot) -> None:
     assert right == pytest.approx(MARGIN + advance("alphabeta"), abs=2)
 
 
+def test_a_word_is_marked_wherever_it_stands(qtbot: QtBot) -> None:
+    """Also where it stands twice in a row, and in every line over which it is wrapped."""
+    theme.apply_theme("light")
+    view = ExampleView()
+    qtbot.addWidget(view)
+    view.resize(700, 200)
+    view.show()
+    view.show_tokens([Token(1, "oaoaob", "masked")])
+    qtbot.waitUntil(lambda: view.is_complete)
+    (paragraph,) = (one for one in view._paragraphs if one.text)
+    assert paragraph.layout is not None
+    advance = QFontMetricsF(paragraph.layout.font()).horizontalAdvance
+    rows = range(round(paragraph.top), round(paragraph.top + paragraph.height))
+    plain = view.viewport().grab().toImage()
+
+    def ends(word: str) -> list[int]:
+        """The columns of upright strokes: those in which much more differs than a frame's upper and lower line."""
+        view.set_marked(word)
+        marked = view.viewport().grab().toImage()
+        heights = {x: sum(plain.pixel(x, y) != marked.pixel(x, y) for y in rows) for x in range(plain.width())}
+        found = [x for x in heights if heights[x] > len(rows) / 3]
+        return [x for x in found if x - 1 not in found]
+
+    assert ends("OA") == pytest.approx(
+        [MARGIN + advance(text) + side for text, side in (("", -2), ("oa", -1), ("oaoa", 1))], abs=3
+    )
+    overlapping = ends("oao")  # at 0 and at 2: the second begins before the first ends
+    assert overlapping == pytest.approx([MARGIN + advance(text) for text in ("", "oa", "oao", "oaoao")], abs=3)
+    assert ends("x") == []
+
+
 def test_a_token_that_begins_a_wrapped_line_has_no_edge(qtbot: QtBot) -> None:
     view = ExampleView()
     qtbot.addWidget(view)

@@ -345,6 +345,19 @@ def test_dragging_moves_what_waits(page: QueuePage, room: Room) -> None:
     assert listed(page) == "abc", "below the last row is the end"
 
 
+def test_what_is_dropped_above_the_first_row_comes_first(page: QueuePage, room: Room) -> None:
+    table = page.table
+    assert all(table.flags(table.index(row, 0)) & Qt.ItemFlag.ItemIsDragEnabled for row in range(3))
+    data = table.mimeData([table.index(1, 0), table.index(2, 0), table.index(2, 1)])
+    assert not table.dropMimeData(data, Qt.DropAction.MoveAction, 0, 0, table.index(-1, -1))
+    assert listed(page) == "bca"
+    table.dropMimeData(table.mimeData([table.index(0, 0)]), Qt.DropAction.MoveAction, 3, 0, table.index(-1, -1))
+    assert listed(page) == "cab", "above the row that is not there"
+    table.dropMimeData(table.mimeData([table.index(0, 0)]), Qt.DropAction.MoveAction, 1, 0, table.index(-1, -1))
+    assert listed(page) == "cab", "where it is"
+    assert room.states() == ["waiting"] * 3
+
+
 def test_the_button_says_what_it_does(qtbot: QtBot, page: QueuePage, workers: list[FakeWorker]) -> None:
     status = child(page, QLabel, "queue.status")
     assert (page.button.text(), status.text()) == ("Start queue", "3 runs waiting")

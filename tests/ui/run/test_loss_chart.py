@@ -305,6 +305,11 @@ def test_a_picture_has_the_legend_beside_the_curves(chart: LossChart) -> None:
         assert [label.text for _, label in chart._legend.items] == ["Train", "Validation", "Best"]
         view = chart._plot.getViewBox()
         assert chart._legend.sceneBoundingRect().bottom() <= view.sceneBoundingRect().top()
+        assert chart._legend.isVisible()
+        assert 0 < chart._legend.sceneBoundingRect().left() <= view.sceneBoundingRect().left()
+        lowered = view.sceneBoundingRect().top()
+    assert not chart._legend.isVisible()
+    assert view.sceneBoundingRect().top() < lowered, "its row is given back"
     said = child(chart, QLabel, "chart_readout").text()
     assert all(name in said for name in ("Train", "Validation", "Best"))
 
