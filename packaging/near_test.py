@@ -22,6 +22,7 @@ from typing import Any
 FARTHEST = 4  # imports between a test and the code
 MOST_FILES = 30  # of tests, where nothing is recorded: all are read before the first test runs
 MOST_TESTS = 150  # of one function
+FEW_TESTS = 40  # of those who use a constant, before those who read the table that it stands in
 KEPT_TESTS = 400  # of one function in the record
 SLOW_S = 4.0  # tests that take longer run after all others
 RECORD = ".mutation_tests.json"
@@ -91,6 +92,11 @@ def words_of(node: ast.AST) -> Iterator[str]:
                 yield word
 
 
+def is_test(file: str) -> bool:
+    """Whether pytest finds tests in a file, given from the tree's root on."""
+    return file.startswith("tests/") and Path(file).name.startswith("test_")
+
+
 class TestMap:
     """Which tests are near to a module by its place and by what imports what, and by what they were seen to run."""
 
@@ -100,7 +106,7 @@ class TestMap:
         self._root = root
         self._reach = Reach.load(record) if record is not None and record.is_file() else None
         self._importers: dict[str, set[str]] = {}
-        for top in ("app", "tests"):
+        for top in ("app", "packaging", "tests"):
             for path in sorted((root / top).rglob("*.py")):
                 file = path.relative_to(root).as_posix()
                 for name in _imports(path):
@@ -110,6 +116,10 @@ class TestMap:
     def tests(self, file: str, line: int) -> list[str]:
         """What pytest is to run for a change of a line: single tests if they are known, else the nearest files."""
         found = self._recorded(file, line) if self._reach is not None else []
+        if not any(line in one.lines for one in self._functions_of(file)):  # also seen by who reads all of a table
+            scripts = [one for one in self._distances(file) if one.startswith("packaging/")]
+            reading = sorted({test for one in scripts for test in self._importers.get(one, ()) if is_test(test)})
+            found = [*found[:FEW_TESTS], *reading, *self.nearest(file)]
         return found or self.nearest(file)
 
     def nearest(self, file: str) -> list[str]:
@@ -118,7 +128,7 @@ class TestMap:
         folder = Path("tests", *Path(file).parts[1:-1])
         for path in sorted((self._root / folder).glob("test_*.py")):
             distance.setdefault(path.relative_to(self._root).as_posix(), FARTHEST + 1)
-        tests = [one for one in distance if one.startswith("tests/") and Path(one).name.startswith("test_")]
+        tests = [one for one in distance if is_test(one)]
         word = Path(file).stem
 
         def order(test: str) -> tuple[bool, bool, int, int, str]:
@@ -196,7 +206,7 @@ class TestMap:
     def _file_of(self, name: str) -> str:
         """The module that a dotted name is of, or is in; empty if it is none of ours."""
         parts = name.split(".")
-        if parts[0] not in ("app", "tests"):
+        if parts[0] not in ("app", "packaging", "tests"):
             return ""
         for count in range(len(parts), 1, -1):
             path = "/".join(parts[:count])
@@ -214,14 +224,17 @@ def _by_file(tests: Sequence[str], late: Sequence[int]) -> list[str]:
 
 
 def _imports(path: Path) -> Iterator[str]:
-    """Dotted names that a file imports, or names as a text (as what replaces them in tests does)."""
+    """Dotted names that a file imports, or names as a text (as what replaces or loads them in tests does)."""
     for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):
             yield from (one.name for one in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield from (f"{node.module}.{one.name}" for one in node.names)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("app."):
-            yield node.value
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if node.value.startswith("app."):
+                yield node.value
+            elif node.value.endswith(".py"):  # of packaging, which is no package: the test runs it, or loads it
+                yield "packaging." + node.value.removesuffix(".py").replace("/", ".").removeprefix("packaging.")
 
 
 def _names_at(tree: ast.Module, line: int) -> Iterator[str]:

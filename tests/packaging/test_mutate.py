@@ -244,7 +244,11 @@ def test_with_a_record_the_tests_that_run_a_line_are_the_nearest(tree: Path) -> 
     here, far = "tests/core/test_size.py::test_it", "tests/far/test_deep.py::test_"
     assert of("    return b") == [here, "tests/core/test_box.py::test_it", far + "other"]
     assert of("    return min(a, LIMIT)") == [far + "process"]
-    assert of("LIMIT = 7") == [far + "process"]  # no test runs a constant: those count that run who uses it
+    # No test runs a constant: those count that run who uses it, then those that a script shows it to.
+    (tree / "packaging").mkdir()
+    (tree / "packaging/table.py").write_text("from app.core.size import LIMIT\n")
+    (tree / "tests/test_table.py").write_text("SCRIPT = 'table.py'\n")
+    assert of("LIMIT = 7")[:3] == [far + "process", "tests/test_table.py", "tests/core/test_size.py"]
     assert of("    return 1 + 1") == tool().TestMap(tree).nearest("app/core/size.py")  # nobody ran it
     (tree / "tests/core/test_box.py").write_text("")  # the record is older
     assert of("    return b") == [here, far + "other"]
