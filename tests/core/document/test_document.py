@@ -63,6 +63,22 @@ def test_an_open_document_text(tmp_path: Path) -> None:
     assert refusal(locked)[1] == "This OpenDocument text is encrypted. Save it without a password."
 
 
+def test_tables_of_an_open_document_text_are_lines_of_cells(tmp_path: Path) -> None:
+    """A cell's paragraphs are one line of it; a table in a cell is a part of that; rows of nothing are left out."""
+
+    def cell(*inside: str) -> str:
+        return f"<table:table-cell>{''.join(inside)}</table:table-cell>"
+
+    def table(*rows: tuple[str, ...]) -> str:
+        lines = (f"<table:table-row>{''.join(row)}</table:table-row>" for row in rows)
+        return f"<table:table>{''.join(lines)}</table:table>"
+
+    a, b, c, d = (f"<text:p>{letter}</text:p>" for letter in "abcd")
+    rows = ((cell(a, b), cell(c)), (cell(), cell()), (cell(), cell(d), cell()), (cell(table((cell(c), cell(d)))),))
+    body = f"<text:p>Tides</text:p>{table(*rows)}<text:p>End</text:p>"
+    assert texts(odt(tmp_path / "a.odt", body)) == ["Tides\n\na b\tc\n\td\nc d\n\nEnd"]
+
+
 def test_a_pdf_without_what_every_page_repeats(tmp_path: Path) -> None:
     pages = [
         ["Tides, a story", f"{LONG} be-", f"fore noon. {LONG}", "again.", f"{LONG} and it", "1"],

@@ -49,6 +49,26 @@ def test_units_are_rows(name: str, encoding: str, tmp_path: Path) -> None:
     assert ("layout", f"{said}Another direction is a choice of columns.") in told(report)
 
 
+@pytest.mark.parametrize(
+    ("header", "source", "target", "others"),
+    [
+        ("en-US", "EN-us", "de", "fr"),
+        ("FR", "fr", "de", "EN-us"),
+        ("en", "EN-us", "de", "fr"),  # another kind of it
+        ("de-AT", "de", "EN-us", "fr"),
+        ("*all*", "de", "EN-us", "fr"),  # none in particular: the one with most texts
+        ("it", "de", "EN-us", "fr"),
+    ],
+)
+def test_the_source_is_the_language_that_the_memory_names(
+    header: str, source: str, target: str, others: str, tmp_path: Path
+) -> None:
+    more = '<tu><tuv xml:lang="de"><seg>Flut</seg></tuv><tuv xml:lang="fr"><seg>Flux</seg></tuv></tu>'
+    path = memory(tmp_path / "a.tmx", UNITS + 2 * more, source=header)
+    said = f"Translations (TMX): `source` is {source}, `target` is {target}. Also there, as columns: `{others}`. "
+    assert ("layout", f"{said}Another direction is a choice of columns.") in told(check_files([path]))
+
+
 def test_the_other_direction_is_a_choice_of_columns(tmp_path: Path) -> None:
     path = memory(tmp_path / "a.tmx")
     config = TrainConfig(data=str(path), prompt_feature="target", completion_feature="source", skip_bad_rows=True,
