@@ -92,18 +92,15 @@ def _answers(job: GenerateJob, prompts: list[Prompt], max_tokens: int) -> list[l
     from app.command.worker import checked
     from app.core.protocol import event
     from app.core.protocol.client import started_job
-    from app.core.protocol.command import Ask
-    from app.core.protocol.question import Question, chat_of
+    from app.core.protocol.command import asked_together
 
     texts = [["" for _ in job.adapters] for _ in prompts]
     waiting = len(job.adapters) * len(prompts)
     with started_job(job) as worker, worker.stopped_by_interrupt():
         for said in checked(worker.events()):
             if isinstance(said, event.Ready):
-                for number, prompt in enumerate(prompts):
-                    messages = [*prompt.opening, {"role": "user", "content": prompt.text}]
-                    question = Question(messages=chat_of(messages), max_tokens=max_tokens, seed=0)
-                    worker.send(Ask(request=number, question=question))
+                chats = [[*prompt.opening, {"role": "user", "content": prompt.text}] for prompt in prompts]
+                worker.send(asked_together(chats, max_tokens=max_tokens, seed=0))
             elif isinstance(said, event.Answered):
                 texts[said.request][said.column] += said.text
                 if said.finish_reason in ("unusable", "error"):

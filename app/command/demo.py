@@ -180,9 +180,8 @@ def held_out_answers(
     from app.command.worker import checked
     from app.core.protocol import event
     from app.core.protocol.client import started_job
-    from app.core.protocol.command import Ask
+    from app.core.protocol.command import asked_together
     from app.core.protocol.job import GenerateJob
-    from app.core.protocol.question import Question, chat_of
     from app.core.system.starter import plain_answer
 
     prompts = [row[:-1] for row in rows]
@@ -192,9 +191,7 @@ def held_out_answers(
     with started_job(GenerateJob(model=model, adapters=adapters)) as worker, worker.stopped_by_interrupt():
         for said in checked(worker.events()):
             if isinstance(said, event.Ready):
-                for number, messages in enumerate(prompts):
-                    question = Question(messages=chat_of(messages), max_tokens=MAX_TOKENS, seed=0)
-                    worker.send(Ask(request=number, question=question))
+                worker.send(asked_together(prompts, max_tokens=MAX_TOKENS, seed=0))
             elif isinstance(said, event.Answered):
                 texts[said.request][said.column] += said.text
                 if said.finish_reason in ("unusable", "error", "stopped"):

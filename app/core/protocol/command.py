@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias, get_args
@@ -10,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args
 from pydantic import Field, JsonValue, TypeAdapter, ValidationError
 
 from app.core.json_text import parsed_json
-from app.core.protocol.question import Question
+from app.core.protocol.question import Question, chat_of
 from app.core.protocol.wire import RefusedError, Strength, WirePart, refusal_text
 
 
@@ -25,7 +26,7 @@ class Command(WirePart):
 
 
 class Stop(Command):
-    """Ends the task, which saves what it has; of a worker that answers only the answer in progress."""
+    """Ends the task, which saves what it has; of a worker that answers only the answers in progress."""
 
     command: Literal["stop"] = "stop"
 
@@ -61,6 +62,16 @@ class Ask(Command):
     request: int = 0
     columns: tuple[int, ...] | None = None
     question: Question
+
+
+class AskAll(Command):
+    """Asks several questions at once, which a column answers together, in batches; `Stop` ends all of them.
+
+    Each may have its own columns: all are asked of the first one of theirs, then of the second one, and so on.
+    """
+
+    command: Literal["ask_all"] = "ask_all"
+    asks: Annotated[tuple[Ask, ...], Field(min_length=1)]
 
 
 class LoadAdapters(Command):
@@ -187,9 +198,15 @@ class Align(Command):
 
 
 AnyCommand: TypeAlias = (
-    Stop | Pause | Resume | Park | Save | Ask | LoadAdapters | ShowExample | SearchExamples | Configure | ReadRows
-    | SaveRows | SurveyRows | GiveToken | ScoreAnswers | Share | Reach | Join | Align
+    Stop | Pause | Resume | Park | Save | Ask | AskAll | LoadAdapters | ShowExample | SearchExamples | Configure
+    | ReadRows | SaveRows | SurveyRows | GiveToken | ScoreAnswers | Share | Reach | Join | Align
 )  # fmt: skip
+
+
+def asked_together(chats: Iterable[Iterable[Mapping[str, str]]], **settings: Any) -> AskAll:
+    """Several conversations asked of all columns, numbered from 0; ``settings`` are fields of `Question`."""
+    questions = [Question(messages=chat_of(messages), **settings) for messages in chats]
+    return AskAll(asks=tuple(Ask(request=number, question=question) for number, question in enumerate(questions)))
 
 
 @cache

@@ -212,7 +212,8 @@ class Answered(Event):
     """A piece of an answer of column ``column`` to request ``request``; the last piece carries the figures.
 
     ``finish_reason`` is stop (the model's end), length, stopped (on request), unusable or error; for the last
-    two ``message`` says why there is no answer, or no whole one.
+    two ``message`` says why there is no answer, or no whole one. ``together`` is how many answers at most were in
+    progress at once: so many shared the speed.
     """
 
     type: Literal["answered"] = "answered"
@@ -227,6 +228,7 @@ class Answered(Event):
     peak_memory_gb: float = 0.0
     finish_reason: str = ""
     message: str = ""
+    together: int = 1
 
 
 class Ready(Event):

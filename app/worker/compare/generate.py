@@ -1,44 +1,35 @@
 """The answering worker: one loaded base model, a column for it and for each adapter, answers streamed.
 
-The job names the base and one adapter a column, none for the base itself. After `Ready` it takes `Ask`,
-`LoadAdapters`,
-``stop`` (the answer in progress) and the end of its input. An adapter that does not fit, or a request that fails,
-costs its own answer and nothing else: the last `Answered` of that column says why.
+The job names the base and one adapter a column, none for the base itself. After `Ready` it takes `Ask`, `AskAll`,
+`LoadAdapters`, ``stop`` (the answers in progress) and the end of its input. An adapter that does not fit, or a
+request that fails, costs its own answer and nothing else: the last `Answered` of that column says why.
 """
 
 from __future__ import annotations
 
 import time
-import traceback
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
-from mlx_lm import stream_generate
-from mlx_lm.models.cache import KVCache, make_prompt_cache
-from mlx_lm.sample_utils import make_logits_processors, make_sampler
 
 from app.core.model.folder import locate_model
 from app.core.problem import Problem, UnusableError
 from app.core.protocol import event
-from app.core.protocol.command import Ask, Command, EndOfInput, LoadAdapters, Refused, Stop
+from app.core.protocol.command import Ask, AskAll, Command, EndOfInput, LoadAdapters, Refused, Stop
 from app.core.protocol.job import GenerateJob
 from app.core.protocol.question import Question
+from app.worker.compare.answer import AnswerPiece, AskedPrompt, streamed_answers
 from app.worker.model.adapter_switch import Adapter, AdapterSwitch
 from app.worker.model.loading import load_model
 from app.worker.process.channel import Channel
-from app.worker.process.free_memory import free_memory_bytes
 from app.worker.token.template_limit import limited_template
 
-MEMORY_SHARE = 0.9
-
-
-class _StoppedError(Exception):
-    """Somebody asked to stop while the prompt was being read."""
+ASKED_TOGETHER = 64  # questions of a set: the first ones have all their answers long before a long set has ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +51,16 @@ class _Column:
         return {"adapter": self.name, "kind": kind, "problem": self.problem}
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What one column is asked by a request, and the place of the column among those that are asked."""
+
+    request: int
+    place: int
+    column: int
+    prompt: AskedPrompt
+
+
 def serve(channel: Channel, job_dir: Path, job: GenerateJob) -> None:
     """Loads the base once, then answers until the end of input. Raises `UnusableError` for an unusable model."""
     del job_dir
@@ -73,7 +74,7 @@ def serve(channel: Channel, job_dir: Path, job: GenerateJob) -> None:
 
 
 class AnswerServer:
-    """Answers requests one after the other, each of its columns in turn, from one base model."""
+    """Answers requests from one base model, each of its columns in turn; those asked together in batches."""
 
     def __init__(self, channel: Channel, model: nn.Module, tokenizer: Any) -> None:
         self._channel = channel
@@ -84,6 +85,7 @@ class AnswerServer:
         self._waiting: deque[Command] = deque()
         channel.refuse = self._refuse
         self._said: set[str] = set()
+        self._is_ending = False  # somebody asked to stop what is being answered
 
     def run(self) -> None:
         """Takes commands until the end of input."""
@@ -96,7 +98,9 @@ class AnswerServer:
                     self.load(command.adapters, command.strengths)
                     self._channel.emit(event.Ready())
                 case Ask():
-                    self.answer(command)
+                    self.answer([command])
+                case AskAll():
+                    self.answer(command.asks)
                 case Stop():
                     pass  # nothing is being answered
                 case _:
@@ -123,93 +127,76 @@ class AnswerServer:
             return _Column(name, strength, problem="\n".join(p.sentence() for p in error.problems))
         return _Column(name, strength, loaded, known or loaded.at(strength))
 
-    def answer(self, asked: Ask) -> None:
-        """Streams the answers to one question; a fault is told in the last piece of its column."""
-        number, question = asked.request, asked.question
+    def answer(self, asks: Sequence[Ask]) -> None:
+        """Streams the answers to questions; a fault is told in the last piece of its column.
+
+        Of so many as are `ASKED_TOGETHER` all are asked of their first column, then of their second, and so on.
+        """
+        for start in range(0, len(asks), ASKED_TOGETHER):
+            self._refresh()
+            asked = [found for ask in asks[start : start + ASKED_TOGETHER] for found in self._read(ask)]
+            for place in range(max((one.place for one in asked), default=-1) + 1):
+                groups: dict[int, list[_Asked]] = {}
+                for one in asked:
+                    if one.place == place:
+                        groups.setdefault(one.column, []).append(one)
+                for index, group in groups.items():
+                    self._answer_column(index, group)
+        self._is_ending = False
+
+    def _read(self, ask: Ask) -> list[_Asked]:
+        """What each column of a question is given; nothing where it cannot be asked, which is told."""
+        question = ask.question
         try:
-            columns = self._asked(asked)
+            columns = self._asked(ask)
             prompts = self._prompts(question, len(columns))
         except UnusableError as error:
-            self._tell_unusable(number, asked.columns, "\n".join(p.sentence() for p in error.problems))
-            return
-        self._refresh()
+            self._tell_unusable(ask.request, ask.columns, "\n".join(p.sentence() for p in error.problems))
+            return []
         seed = question.seed if question.seed is not None else time.time_ns() % 2**32
-        stopped = False
-        for index, tokens in zip(columns, prompts, strict=True):
-            if stopped:
-                self._end(number, index, "stopped")
-            elif problem := self._columns[index].problem:
-                self._end(number, index, "unusable", problem)
-            else:
-                stopped = not self._answer_column(asked, index, tokens, seed)
+        return [
+            _Asked(ask.request, place, index, AskedPrompt(tokens, question, seed))
+            for place, (index, tokens) in enumerate(zip(columns, prompts, strict=True))
+        ]
 
-    def _answer_column(self, asked: Ask, index: int, tokens: list[int], seed: int) -> bool:
-        """Streams one column; False if it was stopped."""
+    def _answer_column(self, index: int, asked: list[_Asked]) -> None:
+        """Streams what one column answers to several questions."""
+        problem = self._columns[index].problem
+        if self._is_ending or problem:
+            for one in asked:
+                self._end(one.request, index, "stopped" if self._is_ending else "unusable", problem)
+            return
         self._switch.use(self._columns[index].adapter)
-        mx.random.seed(seed)
         mx.reset_peak_memory()
-        try:
-            return self._stream(asked, index, tokens)
-        except _StoppedError:
-            self._end(asked.request, index, "stopped")
-            return False
-        except UnusableError as error:
-            self._end(asked.request, index, "unusable", error.problems[0].sentence())
-        except Exception as error:  # one answer that fails must not take the loaded model with it
-            traceback.print_exc()
-            self._end(asked.request, index, "error", _in_words(error))
-        finally:
-            mx.clear_cache()
-        return True
+        prompts = [one.prompt for one in asked]
+        for piece in streamed_answers(self._model, self._tokenizer, prompts, self._is_stopped, self._reading):
+            self._tell(asked[piece.number].request, index, piece)
 
-    def _stream(self, asked: Ask, index: int, tokens: list[int]) -> bool:
-        started, first_token_s, stopped = time.perf_counter(), 0.0, False
-        responses = self._responses(asked.question, tokens)
-        for response in responses:
-            first_token_s = first_token_s or time.perf_counter() - started
-            stopped = response.finish_reason is None and self._is_stopped()
-            if response.text and response.finish_reason is None and not stopped:
-                self._channel.emit(event.Answered(request=asked.request, column=index, text=response.text))
-            if stopped or response.finish_reason is not None:
-                break
-        responses.close()
+    def _reading(self, done: int, total: int) -> None:
+        self._channel.emit(event.Progressed(phase="Reading the prompt", done=done, total=total))
+
+    def _tell(self, request: int, column: int, piece: AnswerPiece) -> None:
+        if not piece.finish_reason:
+            self._channel.emit(event.Answered(request=request, column=column, text=piece.text))
+            return
+        if piece.message or not piece.generation_tokens:
+            self._end(request, column, piece.finish_reason, piece.message, piece.text)
+            return
         self._channel.emit(
             event.Answered(
-                request=asked.request,
-                column=index,
-                text=response.text,
+                request=request,
+                column=column,
+                text=piece.text,
                 done=True,
-                prompt_tokens=response.prompt_tokens,
-                generation_tokens=response.generation_tokens,
-                tokens_per_second=response.generation_tps,
-                first_token_s=first_token_s,
+                prompt_tokens=piece.prompt_tokens,
+                generation_tokens=piece.generation_tokens,
+                tokens_per_second=piece.tokens_per_second,
+                first_token_s=piece.first_token_s,
                 peak_memory_gb=mx.get_peak_memory() / 1e9,
-                finish_reason="stopped" if stopped else response.finish_reason,
+                finish_reason=piece.finish_reason,
+                together=piece.together,
             )
         )
-        return not stopped
-
-    def _responses(self, question: Question, tokens: list[int]) -> Generator[Any, None, None]:
-        cache = make_prompt_cache(self._model)
-
-        def reading(done: int, total: int) -> None:
-            if self._is_stopped():
-                raise _StoppedError
-            if 0 < done < total:
-                self._channel.emit(event.Progressed(phase="Reading the prompt", done=done, total=total))
-                _check_memory(cache, total - done)
-
-        responses: Generator[Any, None, None] = stream_generate(
-            self._model,
-            self._tokenizer,
-            tokens,
-            max_tokens=question.max_tokens,
-            sampler=make_sampler(question.temp, question.top_p, question.min_p, top_k=question.top_k),
-            logits_processors=make_logits_processors(repetition_penalty=question.repetition_penalty),
-            prompt_cache=cache,
-            prompt_progress_callback=reading,
-        )
-        return responses
 
     def _refuse(self, refused: Refused) -> None:
         """A question that cannot be read is answered with the reason: somebody waits for it."""
@@ -288,39 +275,21 @@ class AnswerServer:
             self._channel.emit(event.Warned(message=message))
 
     def _is_stopped(self) -> bool:
-        """True if somebody asked to stop; other commands wait for their turn."""
-        while (command := self._channel.poll()) is not None:
-            if isinstance(command, Stop):
-                return True
-            self._waiting.append(command)
-            if isinstance(command, EndOfInput):
-                return True
-        return False
+        """True from when somebody asked to stop on; other commands wait for their turn."""
+        while not self._is_ending and (command := self._channel.poll()) is not None:
+            if not isinstance(command, Stop):
+                self._waiting.append(command)
+            self._is_ending = isinstance(command, (Stop, EndOfInput))
+        return self._is_ending
 
-    def _end(self, request: int, column: int, reason: str, message: str = "") -> None:
+    def _end(self, request: int, column: int, reason: str, message: str = "", text: str = "") -> None:
         self._channel.emit(
-            event.Answered(request=request, column=column, done=True, finish_reason=reason, message=message)
+            event.Answered(
+                request=request, column=column, text=text, done=True, finish_reason=reason, message=message
+            )
         )
-
-
-def _check_memory(cache: list[Any], left: int) -> None:
-    """Raises `UnusableError` if the cache will not fit for the ``left`` tokens of the prompt still to be read."""
-    # The room in a cache grows in steps: what it takes for a token is its size over its room, not over its content.
-    each = sum(entry.nbytes / entry.keys.shape[2] for entry in cache if isinstance(entry, KVCache))
-    needed, free = each * left, free_memory_bytes()
-    if needed > free * MEMORY_SHARE:
-        figures = f"it needs {needed / 1e9:.1f} GB more, {free / 1e9:.1f} GB are free"
-        said = f"The prompt is too long for the memory: {figures}."
-        raise UnusableError([Problem("prompt", said, hint="Shorten it, or use a smaller model.")])
 
 
 def _clean(text: str) -> str:
     """Text without lone surrogates (undecodable bytes of a command line), which no tokenizer takes."""
     return text.encode("utf-8", "replace").decode("utf-8")
-
-
-def _in_words(error: Exception) -> str:
-    text = str(error)
-    if isinstance(error, MemoryError) or "allocate" in text or "Insufficient Memory" in text:
-        return "The memory is not enough for this answer. Shorten the prompt, or ask for fewer tokens."
-    return f"{type(error).__name__}: {text}"

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import mlx.core as mx
 import mlx.nn as nn
-from mlx_lm import stream_generate
 
 from app.core.compare.comparison import Exchange
 from app.core.config.train_config import TrainConfig
 from app.core.data.prepare import CancelledError
 from app.core.method.reward import BUILT_IN, declared_in
-from app.core.problem import Problem, UnusableError
+from app.core.problem import Problem, TaskError, UnusableError
 from app.core.protocol.job import EvaluateJob
-from app.worker.process.progress import Progress, Reporter
+from app.core.protocol.question import Question
+from app.worker.compare.answer import AskedPrompt, streamed_answers
+from app.worker.process.progress import Reporter
 from app.worker.rollout.score import Scorer
 from app.worker.token.template_limit import limited_template
 
@@ -37,11 +37,7 @@ class Scoring:
 
         Raises `TaskError` with the file and line where a function of the user's own fails.
         """
-        report = reporter.phase(phase)
-        answers = [
-            self._answer(model, tokenizer, one, reporter, report, number)
-            for number, one in enumerate(self.exchanges)
-        ]
+        answers = self._answers(model, tokenizer, reporter, phase)
         scorer = Scorer(self.config, self.trusted_sha256)
         try:
             found = scorer.score(
@@ -54,17 +50,21 @@ class Scoring:
             scorer.close()
         return {name: values.tolist() for name, values in found.by_function.items()}
 
-    def _answer(
-        self, model: nn.Module, tokenizer: Any, one: Exchange, reporter: Reporter, report: Progress, number: int
-    ) -> str:
-        report(number, len(self.exchanges))
-        pieces = []
-        for response in stream_generate(model, tokenizer, _prompt(tokenizer, one), max_tokens=self.max_tokens):
-            pieces.append(response.text)
-            if reporter.stopped():
+    def _answers(self, model: nn.Module, tokenizer: Any, reporter: Reporter, phase: str) -> list[str]:
+        """The model's answers, in the order of the exchanges; those that are told by now count as progress."""
+        question, report, done = Question(max_tokens=self.max_tokens), reporter.phase(phase), 0
+        prompts = [AskedPrompt(_prompt(tokenizer, one), question) for one in self.exchanges]
+        answers = [""] * len(prompts)
+        report(done, len(prompts))
+        for piece in streamed_answers(model, tokenizer, prompts, reporter.stopped):
+            answers[piece.number] += piece.text
+            if piece.finish_reason == "stopped":
                 raise CancelledError
-        mx.clear_cache()
-        return "".join(pieces)
+            if piece.message:
+                raise TaskError(piece.message)
+            done += bool(piece.finish_reason)
+            report(done, len(prompts))
+        return answers
 
 
 def scoring_of(job: EvaluateJob, config: TrainConfig, exchanges: Sequence[Exchange]) -> Scoring | None:

@@ -37,6 +37,7 @@ HELLO = ({"role": "system", "content": "Sing."}, {"role": "user", "content": "Hi
 # Values that a command of each name needs, and some more.
 NEEDED: dict[str, dict[str, Any]] = {
     "ask": {"request": 3, "columns": (1, 0), "question": Question(messages=chat_of(HELLO), temp=0.5, seed=2**63)},
+    "ask_all": {"asks": [{"question": {"prompt": "a"}}]},
     "load_adapters": {"adapters": (None, "/a")},
     "show_example": {"split": "valid", "index": 4},
     "search_examples": {"text": "ö", "start": 2},

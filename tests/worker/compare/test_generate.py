@@ -321,6 +321,104 @@ def test_columns_can_be_changed_while_it_runs(models: Path) -> None:
     assert base == again != tuned
 
 
+def all_answers(
+    server: Server, asks: list[dict[str, Any]], count: int
+) -> dict[tuple[int, int], tuple[str, Answered]]:
+    """By request and column: the text and the last piece."""
+    server.send("ask_all", asks=asks)
+    texts: dict[tuple[int, int], str] = {}
+    ended: dict[tuple[int, int], tuple[str, Answered]] = {}
+    while len(ended) < count:
+        found = server.until(Answered)
+        assert isinstance(found, Answered)
+        key = found.request, found.column
+        assert key not in ended
+        texts[key] = texts.get(key, "") + found.text
+        if found.done:
+            ended[key] = texts[key], found
+    return ended
+
+
+def test_questions_asked_together_are_answered_as_each_alone(models: Path) -> None:
+    questions: list[dict[str, Any]] = [
+        {"prompt": "a", "max_tokens": 12},
+        {"prompt": "Who made this violin?", "max_tokens": 20, "temp": 1.0, "seed": 4},
+        {"messages": [{"role": "system", "content": "Be brief."}], "prompt": "b" * 90, "max_tokens": 7, "seed": 1},
+    ]
+    with Server(models / "base", [None, str(models / "lora"), str(models / "dora")]) as server:
+        alone = [server.ask(2, columns=[0, 1], **question) for question in questions]
+        orders = [[0, 1], [1, 0], [0, 1]]
+        asks = [
+            {"request": 10 + n, "columns": order, "question": question}
+            for n, (order, question) in enumerate(zip(orders, questions, strict=True))
+        ]
+        together = all_answers(server, asks, 6)
+        # The first place of each before the second of any.
+        ends = [
+            (e.request, e.column) for e in server.said if isinstance(e, Answered) and e.done and e.request >= 10
+        ]
+    for number, found in enumerate(alone):
+        for column, (text, last) in enumerate(found):
+            said, its_end = together[10 + number, column]
+            assert said == text
+            assert (its_end.prompt_tokens, its_end.generation_tokens) == (
+                last.prompt_tokens,
+                last.generation_tokens,
+            )
+            assert its_end.finish_reason == last.finish_reason
+            assert last.together == 1
+    assert set(ends[:3]) == {(10, 0), (11, 1), (12, 0)}
+    assert together[10, 0][1].together == together[12, 0][1].together == 2
+    assert together[11, 1][1].together == 1
+    assert its_end.tokens_per_second > 0
+    assert its_end.first_token_s > 0
+    assert its_end.peak_memory_gb > 0
+
+
+def test_one_of_several_questions_that_cannot_be_asked_costs_itself_only(models: Path, tmp_path: Path) -> None:
+    questions: list[dict[str, Any]] = [
+        {"prompt": "a", "max_tokens": 3},
+        {"messages": [{"role": "judge", "content": "b"}], "max_tokens": 3},
+        {"prompt": "c", "max_tokens": 3},
+    ]
+    with Server(models / "base", [None, str(tmp_path / "none")]) as server:
+        found = all_answers(server, [{"request": n, "question": q} for n, q in enumerate(questions)], 6)
+        assert server.ask(2, prompt="a", max_tokens=3)[0][0] == found[0, 0][0]
+    reasons = {key: last.finish_reason for key, (_, last) in found.items()}
+    unusable = {(0, 1), (1, 0), (1, 1), (2, 1)}
+    assert {key for key, reason in reasons.items() if reason == "unusable"} == unusable
+    assert "no judges here" in found[1, 0][1].message
+    assert "There is no such adapter" in found[2, 1][1].message
+    assert {reasons[0, 0], reasons[2, 0]} == {"length"}
+
+
+def test_a_long_set_is_answered_part_by_part(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.worker.compare.generate.ASKED_TOGETHER", 2)
+    with Server(models / "base", [None, str(models / "lora")]) as server:
+        asks = [{"request": n, "question": {"prompt": "abc"[n], "max_tokens": 3}} for n in range(3)]
+        all_answers(server, asks, 6)
+        ends = [(e.request, e.column) for e in server.said if isinstance(e, Answered) and e.done]
+    assert [sorted(ends[:2]), sorted(ends[2:4]), ends[4:]] == [[(0, 0), (1, 0)], [(0, 1), (1, 1)], [(2, 0), (2, 1)]]
+
+
+def test_stop_ends_all_that_were_asked_together_and_what_is_asked_next_is_answered(models: Path) -> None:
+    with Server(models / "base", [None, str(models / "lora")]) as server:
+        asks = [{"request": n, "question": {"prompt": "ab"[n], "max_tokens": 400}} for n in range(2)]
+        server.send("ask_all", asks=asks)
+        first = server.until(Answered)
+        assert isinstance(first, Answered)
+        assert not first.done
+        server.send("stop")
+        server.put(5, [0], prompt="c", max_tokens=4)
+        last: dict[tuple[int, int], str] = {}
+        while (5, 0) not in last:
+            found = server.until(Answered)
+            assert isinstance(found, Answered)
+            if found.done:
+                last[found.request, found.column] = found.finish_reason
+    assert last == {**{(n, column): "stopped" for n in range(2) for column in range(2)}, (5, 0): "length"}
+
+
 def test_stop_ends_the_answer_and_those_behind_it_but_not_the_server(models: Path) -> None:
     with Server(models / "base", [None, None]) as server:
         server.send("stop")  # nothing is being answered: no effect
@@ -350,7 +448,7 @@ def test_stop_is_heard_while_a_long_prompt_is_read(models: Path) -> None:
 
 
 def test_a_prompt_that_does_not_fit_the_memory_is_told(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.worker.compare.generate.free_memory_bytes", lambda: 100_000)
+    monkeypatch.setattr("app.worker.compare.answer.free_memory_bytes", lambda: 100_000)
     with Server(models / "base", [None]) as server:
         [(_, last)] = server.ask(prompt="x" * 2300, max_tokens=5)
     assert last.finish_reason == "unusable"
