@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,8 @@ from app.worker.array import scalar
 from app.worker.batch.examples import Examples
 from app.worker.model.head import find_head
 from app.worker.model.loading import load_model, make_trainable
-from app.worker.objective.preference_objective import preference
+from app.worker.objective.objective import with_gathered
+from app.worker.objective.preference_objective import preference, preference_gather
 from app.worker.objective.reference import Reference
 from app.worker.objective.reference_sums import reference_sums
 from app.worker.objective.supervised import supervised
@@ -200,7 +202,10 @@ def _margins(
     with tempfile.TemporaryDirectory() as folder:
         known = reference_sums(pairs, reference.log_probabilities, Path(folder) / "sums", lambda *_: None)
         batches = list(PairValidation(pairs, known, 1, -1))
-    return [scalar(preference(head, config)(model, batch.arrays)[2]["margin"][0]) for batch in batches]
+    gather = preference_gather(head, config)
+    of_model = None if gather is None else partial(gather, model)
+    ready = (with_gathered(batch.parts, batch.beside, of_model)[0] for batch in batches)
+    return [scalar(preference(head, config)(model, arrays)[2]["margin"][0]) for arrays in ready]
 
 
 def _rewards(model: nn.Module, tokenizer: Any, config: TrainConfig, answers_each: int) -> list[float]:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from app.core.model.module_group import Group, name_rank
 
 # Raised when the form or the meaning of an inspection changes, so that cached ones of older versions are made anew.
-INSPECTION_FORMAT = 3
+INSPECTION_FORMAT = 4
 
 
 class _Part(BaseModel):
@@ -124,6 +124,7 @@ class Inspection(_Part):
     has_chat_template: bool = False
     tokens_beyond: dict[int, str] = {}  # added tokens that the embedding has no row for, by id
     untrainable: str = ""
+    branches: bool = False  # whether its layers let sequences that begin alike compute that once
     notes: tuple[str, ...] = ()
 
     @property

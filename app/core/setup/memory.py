@@ -43,9 +43,6 @@ from app.core.target.selection import Selection, resolve
 
 # Beyond this share of the limit a run fits, but other programs may push it into swap.
 COMFORTABLE_SHARE = 0.85
-# What the logits take where each prompt is read with another's answer too: those are gone before the gradient's
-# largest moment, so they add less than their own size (measured on tiny models: 1.0 is too little, 2.0 too much).
-MISMATCHED_LOGITS = 1.5
 # Of the cache of answers: it is copied where it grows (measured).
 GROWING_CACHE = 2.0
 MOST_ACCUMULATED = 1024  # that `grad_accumulation_steps` may be
@@ -226,8 +223,6 @@ def _estimate(
     update = (weights.summed_update if adds_up else weights.update)[config.optimizer]
     states = step.positions * inspection.hidden_size * item_bytes(inspection)
     of_all, of_piece = logits_bytes(inspection, step)
-    if method_of(config).is_mismatched:  # as many answers again are read beside, without a gradient
-        of_all, of_piece = round(MISMATCHED_LOGITS * of_all), round(MISMATCHED_LOGITS * of_piece)
     is_half = item_bytes(inspection) < ITEM_BYTES["float32"]
     if method_of(config).data == "examples":
         logits = min(weights.logits[is_half] * of_all, weights.pieces * of_piece)

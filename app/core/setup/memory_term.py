@@ -104,14 +104,15 @@ def step_of(
     width = min(math.ceil(max(tokens - 1, 1) / 32) * 32, max(config.max_seq_length - 1, 1))
     rows = config.batch_size * rows_each(config, labelled)
     if is_cut(config):
-        rows = min(rows, max(LARGEST_PIECE // width, 1))
+        rows = min(rows, max(LARGEST_PIECE // width, rows_each(config, labelled)))
     targets = rows * min(config.max_completion_length, width) if sampled else rows * width * target_share
     return StepSize(rows, width, max(1, round(targets)))
 
 
 def is_cut(config: TrainConfig) -> bool:
-    """Whether batches are computed in pieces of like length, one after the other."""
-    return method_of(config).data == "examples" and config.batching == "bucket" and config.batch_size > 1
+    """Whether batches are computed in pieces of like length, one after the other; pairs always are."""
+    data = method_of(config).data
+    return config.batch_size > 1 and (data == "pairs" or (data == "examples" and config.batching == "bucket"))
 
 
 def rows_each(config: TrainConfig, labelled: bool = False) -> int:
@@ -191,7 +192,7 @@ def _layer(
         plain=0.0 if has_gate else positions * inner * item,
         routed=positions * hidden * item * routed,
         scores=scores,
-        masked=scores if config.batching == "pack" else 0.0,
+        masked=scores if config.batching == "pack" or _is_branched(inspection, config) else 0.0,
         wide_scores=scores if item < 4 else 0.0,
         low_rank=positions * low_rank * 4,
         outs=0.0 if is_dora else positions * outs * item,
@@ -209,6 +210,11 @@ def _norms(inspection: Inspection) -> int:
     """Norms of a layer that stand on its states."""
     last = [name.rsplit(".", 1)[-1] for name in inspection.other_names if not name.startswith("model")]
     return sum("norm" in name or name.startswith("ln") for name in last if name not in ("q_norm", "k_norm"))
+
+
+def _is_branched(inspection: Inspection, config: TrainConfig) -> bool:
+    """Whether both answers of a pair stand in one row, which takes a mask."""
+    return inspection.branches and method_of(config).data == "pairs"
 
 
 def _keeps_casts(config: TrainConfig) -> bool:

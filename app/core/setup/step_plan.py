@@ -57,7 +57,7 @@ class StepPlan:
         if not self.steps or not self._is_like(config):
             return ((step_of(config, self.longest, target_share, labelled=self.labelled), 1.0),)
         found = [(self._under(step, config), uses / max(self.batches, 1)) for step, uses in self.steps]
-        if not is_cut(config):
+        if not is_cut(config) and not is_cut(self.config):
             return tuple(found)
         share = config.batch_size / self.config.batch_size
         return tuple(
@@ -74,25 +74,33 @@ class StepPlan:
         sizes = {step for step, _ in self.sizes(config, target_share)}
         return tuple(one for one in sizes if not any(_covers(other, one) for other in sizes if other != one))
 
+    @property
+    def _rows_of_example(self) -> int:
+        """Both answers of a pair stand in one row where the model lets them, else in two."""
+        each = rows_each(self.config, self.labelled)
+        return 1 if any(step.rows % each for step, _ in self.steps) else each
+
     def _is_like(self, config: TrainConfig) -> bool:
         return all(config.value(path) == self.config.value(path) for path in ("batching", "train_mode"))
 
     def _under(self, step: StepSize, config: TrainConfig) -> StepSize:
         if all(config.value(path) == self.config.value(path) for path in SIZE_PATHS):
             return step
-        rows, width = step.rows, step.width
-        longest_width = max(config.max_seq_length - 1, 1)
+        rows, width, each = step.rows, step.width, self._rows_of_example
+        in_row = rows_each(config, self.labelled) // each if method_of(config).data == "pairs" else 1
+        longest_width = max(in_row * (config.max_seq_length - 1), 1)
         if config.max_completion_length != self.config.max_completion_length and method_of(self.config).is_sampled:
             width += config.max_completion_length - self.config.max_completion_length
         if config.batching == "pack":  # rows of several examples, which may be wider than the longest
             longest_width = math.ceil(width * min(1.0, config.max_seq_length / self.config.max_seq_length))
         width = max(min(width, longest_width), 1)
         if is_cut(config):
-            rows = max(1, min(rows, config.batch_size, LARGEST_PIECE // width)) if rows > 1 else 1
+            most = min(rows, each * config.batch_size, LARGEST_PIECE // width)
+            rows = max(each, most // each * each) if rows > each else each
         elif is_cut(self.config):
-            rows = config.batch_size
+            rows = each * config.batch_size
         else:
-            now, then = (each.batch_size * rows_each(each, self.labelled) for each in (config, self.config))
+            now, then = (one.batch_size * rows_each(one, self.labelled) for one in (config, self.config))
             rows = max(1, round(rows * now / then))
         share = step.targets / step.positions
         return StepSize(rows, width, max(1, min(rows * width, round(share * rows * width))))

@@ -54,13 +54,3 @@ def grown(size: int) -> int:
     while found < size:
         found = max(found + LENGTH_STEP, LENGTH_STEP * math.ceil(found * GROWTH / LENGTH_STEP))
     return found
-
-
-def with_prefix(arrays: Arrays, prefix: str) -> Arrays:
-    """The same arrays under longer names, to travel beside others in one batch."""
-    return {f"{prefix}{name}": array for name, array in arrays.items()}
-
-
-def without_prefix(arrays: Arrays, prefix: str) -> Arrays:
-    """The arrays of `with_prefix` under their own names."""
-    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

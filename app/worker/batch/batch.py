@@ -27,10 +27,12 @@ class Batch:
 
     A part's arrays go to the objective: ``inputs`` int32 (rows, width); ``targets`` int32 and ``weights`` float32,
     both (rows · width,) or, where only some positions count, (k,) with ``positions`` int32 (k,) into the flattened
-    inputs; ``segments`` int32 (rows, width) for packed rows (0 is padding).
-    ``tokens`` are the real ones among the inputs, ``target_tokens`` those that are learned. What came up when the
-    batch was made is in ``figures`` (means) and ``samples`` (newly sampled answers). Where several replicas train,
-    ``split`` says how many of the parts each of them computes, one after the other.
+    inputs; ``segments`` int32 (rows, width) for packed rows (0 is padding). ``tokens`` are the real ones among the
+    inputs, ``target_tokens`` those that are learned; what several sequences begin with alike may be computed once,
+    which leaves out ``shared`` of the tokens. ``beside`` are arrays that the parts need something of beforehand
+    (`app.worker.objective.objective.Gather`). What came up when the batch was made is in ``figures`` (means) and
+    ``samples`` (newly sampled answers). Where several replicas train, ``split`` says how many of the parts each of
+    them computes, one after the other.
     """
 
     parts: tuple[dict[str, mx.array], ...]
@@ -41,6 +43,8 @@ class Batch:
     figures: dict[str, float] = field(default_factory=dict)
     samples: list[dict[str, Any]] = field(default_factory=list)
     split: tuple[int, ...] = ()
+    shared: int = 0
+    beside: tuple[dict[str, mx.array], ...] = ()
 
     @property
     def positions(self) -> int:
@@ -136,6 +140,7 @@ def joined(pieces: Sequence[Batch]) -> Batch:
         sum(piece.target_tokens for piece in pieces),
         sum(piece.examples for piece in pieces),
         tuple(shape for piece in pieces for shape in piece.shapes),
+        shared=sum(piece.shared for piece in pieces),
     )
 
 

@@ -12,20 +12,22 @@ rotary positions is all that mixes tokens; it is refused for every other kind of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
-from mlx.utils import tree_flatten
-from mlx_lm.models.cache import KVCache
+import numpy.typing as npt
 
 from app.worker.array import Arrays, Ints, scalar
 from app.worker.batch.pack import PACKING_TOLERANCES
+from app.worker.model.rotation import is_plainly_causal, rotations
 
 SHARED, PADDING = 0, -1  # in `branches`; a sequence's own tokens have its number, from 1
-ROTATIONS = ("rope", "rotary")  # in the class names of modules that turn by positions
+
+
+Tokens = npt.NDArray[np.integer[Any]]
 
 
 class Places:
@@ -57,18 +59,18 @@ class BranchCache:
 
 
 class BranchRow(NamedTuple):
-    """One row: the tokens that go in, whose each is, and its place, all int64 (tokens,).
+    """One row: the tokens that go in, whose each is, and its place, all (tokens,).
 
     ``at`` says for each sequence where its tokens are in the row, (its length,).
     """
 
-    inputs: Ints
+    inputs: Tokens
     branches: Ints
     places: Ints
     at: tuple[Ints, ...]
 
 
-def branch_row(sequences: Sequence[Ints], shared: int) -> BranchRow:
+def branch_row(sequences: Sequence[Tokens], shared: int) -> BranchRow:
     """The sequences, which are alike in their first ``shared`` tokens, in one row."""
     inputs, branches, places = [sequences[0][:shared]], [np.full(shared, SHARED)], [np.arange(shared)]
     at: list[Ints] = []
@@ -97,7 +99,7 @@ def branch_arrays(rows: Sequence[BranchRow], count: int, width: int) -> Arrays:
     return {name: mx.array(array) for name, array in arrays.items()}
 
 
-def shared_length(sequences: Sequence[Ints]) -> int:
+def shared_length(sequences: Sequence[Tokens]) -> int:
     """In how many first tokens all are alike."""
     shortest = min(map(len, sequences))
     first = sequences[0][:shortest]
@@ -117,7 +119,8 @@ def branch_caches(model: nn.Module, arrays: Arrays) -> list[Any] | None:
 def branch_refusal(model: nn.Module, logits: Callable[..., mx.array]) -> str:
     """Why this model cannot compute branches; empty if it can, and from here on it does.
 
-    ``logits(inputs, cache)`` is the model. The test puts random sequences into rows and compares with each alone.
+    ``logits(inputs, cache=…)`` is the model, or its body. The test puts random sequences into rows and compares
+    with each alone.
     """
     if not is_plainly_causal(model):
         return "its layers keep other things of earlier tokens than all their keys and values"
@@ -127,10 +130,10 @@ def branch_refusal(model: nn.Module, logits: Callable[..., mx.array]) -> str:
     rows = [branch_row(group, shared_length(group)) for group in groups]
     arrays = branch_arrays(rows, 2, max(len(row.inputs) for row in rows) + 1)
     try:
-        found = logits(arrays["inputs"], branch_caches(model, arrays))
+        found = logits(arrays["inputs"], cache=branch_caches(model, arrays))
         for number, (row, group) in enumerate(zip(rows, groups, strict=True)):
             for at, tokens in zip(row.at, group, strict=True):
-                alone = logits(mx.array(tokens)[None], None)[0].astype(mx.float32)
+                alone = logits(mx.array(tokens)[None], cache=None)[0].astype(mx.float32)
                 together = found[number][mx.array(at)].astype(mx.float32)
                 difference = mx.abs(together - alone).max() / mx.abs(alone).max()
                 if not scalar(difference) <= PACKING_TOLERANCES.get(found.dtype, 1e-3):
@@ -140,23 +143,11 @@ def branch_refusal(model: nn.Module, logits: Callable[..., mx.array]) -> str:
     return ""
 
 
-def is_plainly_causal(model: nn.Module) -> bool:
-    """Whether every layer keeps all keys and values of earlier tokens, as mlx-lm's own caches tell, and nothing
-    else; what has no module that turns by positions counts what comes before it otherwise."""
-    made = model.make_cache() if hasattr(model, "make_cache") else [KVCache()]
-    return all(type(one) is KVCache for one in made) and any(True for _ in _rotations(model))
-
-
 def take_places(model: nn.Module) -> None:
     """Lets the modules that turn queries and keys by their positions take `Places` too; nothing else changes."""
-    for module in _rotations(model):
+    for module in rotations(model):
         if not hasattr(module, "takes_places"):
             module.__class__ = _placed(type(module))
-
-
-def _rotations(model: nn.Module) -> Iterable[nn.Module]:
-    leaves = tree_flatten(model.leaf_modules(), is_leaf=nn.Module.is_module)
-    return (module for _, module in leaves if any(word in type(module).__name__.lower() for word in ROTATIONS))
 
 
 def _placed(kind: Any) -> Any:

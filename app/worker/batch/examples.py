@@ -31,7 +31,7 @@ class Examples:
     def of(cls, token_set: TokenSet, max_length: int) -> Examples:
         """Counts and cuts, without reading more than the flags."""
         lengths = np.minimum(token_set.lengths, max_length)
-        targets = _target_counts(token_set, lengths)
+        targets = target_counts(token_set, lengths)
         usable = np.flatnonzero(targets)
         return cls(
             token_set,
@@ -52,7 +52,7 @@ class Examples:
         return tokens[: self.max_length], trained[: self.max_length]
 
 
-def _target_counts(token_set: TokenSet, lengths: Ints) -> Ints:
+def target_counts(token_set: TokenSet, lengths: Ints) -> Ints:
     """Learned tokens of each example when cut to ``lengths``; the first token of an example is never one."""
     counts = np.zeros(len(token_set), np.int64)
     some = np.flatnonzero(lengths >= 2)

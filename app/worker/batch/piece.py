@@ -36,7 +36,8 @@ class Cutter:
     """Cuts batches into pieces of few shapes, at the least cost.
 
     ``inputs`` and ``targets`` count each example's positions and learned tokens. The shapes are planned from
-    ``batches`` (numbers of examples). A piece of several examples has at most ``most`` positions.
+    ``batches`` (numbers of examples). A piece of several examples has at most ``most`` positions. An example takes
+    ``each`` rows, all of its ``inputs``, and ``targets`` are those of all of them.
     """
 
     def __init__(
@@ -47,10 +48,11 @@ class Cutter:
         costs: Costs,
         batches: Sequence[Ints],
         most: int = LARGEST_PIECE,
+        each: int = 1,
     ) -> None:
-        self._most = most
+        self._most, self._each = most, each
         self._inputs, self._targets, self._widest, self._costs = inputs, targets, widest, costs
-        alone = rounded(1, int(inputs.max()), 0, widest)
+        alone = rounded(each, int(inputs.max()), 0, widest)
         alone = alone._replace(targets=alone.positions)
         needs = [piece.shape for batch in batches for piece in self._cut(batch, lambda need: need)]
         # One more holds what no plan foresaw.
@@ -58,7 +60,7 @@ class Cutter:
         while True:
             # The fewer shapes there are, the other cuts are the cheapest: so some are given up, and it is cut anew.
             now = max(limit, len(set(needs)) // 2)
-            self._table = plan_shapes(needs, alone, costs, now, most=most)
+            self._table = plan_shapes(needs, alone, costs, now, most, each)
             if now == limit:
                 break
             needs = [piece.shape for batch in batches for piece in self.cut(batch)]
@@ -84,8 +86,10 @@ class Cutter:
         for end in range(1, len(order) + 1):
             found: tuple[float, int, Shape | None] = (math.inf, 0, None)
             for start in range(end - 1, -1, -1):
-                need = rounded(end - start, inputs[start], learned[end] - learned[start], self._widest)
-                shape = shape_of(need) if is_allowed(need, self._most) else None
+                need = rounded(
+                    self._each * (end - start), inputs[start], learned[end] - learned[start], self._widest
+                )
+                shape = shape_of(need) if is_allowed(need, self._most, self._each) else None
                 if shape is None:
                     break  # a longer run needs more
                 cost = best[start][0] + self._costs.of(*shape) + START
@@ -95,9 +99,9 @@ class Cutter:
         return list(_traced(best, order))[::-1]
 
 
-def is_allowed(shape: Shape, most: int = LARGEST_PIECE) -> bool:
-    """Whether a piece may be so large: one example may always."""
-    return shape.rows == 1 or shape.positions <= most
+def is_allowed(shape: Shape, most: int = LARGEST_PIECE, each: int = 1) -> bool:
+    """Whether a piece may be so large: one example, of ``each`` rows, may always."""
+    return shape.rows == each or shape.positions <= most
 
 
 def _traced(best: list[tuple[float, int, Shape | None]], order: Ints) -> Iterator[Piece]:

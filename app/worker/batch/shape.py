@@ -25,11 +25,13 @@ class Costs:
     """What computing costs, in units of one position in the body.
 
     ``head`` is one position in head and loss. ``attention_span`` is the row width at which a position's attention
-    costs as much as the rest of the body.
+    costs as much as the rest of the body. ``branches`` says whether the model computes what sequences begin with
+    alike once (`app.worker.batch.branch`).
     """
 
     head: float = 0.0
     attention_span: float = math.inf
+    branches: bool = False
 
     def of(self, rows: Any, width: Any, targets: Any) -> Any:
         """The cost of a batch of this shape; numbers or arrays of them."""
@@ -98,24 +100,29 @@ def _holds(shape: Shape, need: Shape) -> bool:
 
 
 def plan_shapes(
-    needs: Iterable[Shape], largest: Shape, costs: Costs, limit: int = SHAPE_LIMIT, most: int | None = None
+    needs: Iterable[Shape],
+    largest: Shape,
+    costs: Costs,
+    limit: int = SHAPE_LIMIT,
+    most: int | None = None,
+    each: int = 1,
 ) -> ShapeTable:
     """At most ``limit`` shapes for batches that need ``needs``; ``largest`` is for what these did not foresee.
 
-    Where ``most`` is given no shape of several rows has more positions: a need that nothing holds then has to be
-    cut into rows, each of which ``largest`` holds.
+    Where ``most`` is given no shape of more than ``each`` rows has more positions: a need that nothing holds then
+    has to be cut into so many rows, which ``largest`` holds.
     """
     counts = Counter(needs)
     shapes = np.array(sorted(counts), dtype=np.int64).reshape(-1, 3)
     uses = np.array([counts[shape] for shape in sorted(counts)], dtype=np.float64)
     while len(shapes) > max(1, limit):
-        shapes, uses = _merge_cheapest(shapes, uses, costs, math.inf if most is None else most)
+        shapes, uses = _merge_cheapest(shapes, uses, costs, math.inf if most is None else most, each)
     found = [Shape(*(int(side) for side in shape)) for shape in shapes]
     return ShapeTable(tuple(sorted(found, key=lambda shape: (costs.of(*shape), shape))), largest)
 
 
 def _merge_cheapest(
-    shapes: np.ndarray, uses: np.ndarray, costs: Costs, most: float
+    shapes: np.ndarray, uses: np.ndarray, costs: Costs, most: float, each: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Joins the two shapes whose common cover adds the least work over the epoch.
 
@@ -130,7 +137,7 @@ def _merge_cheapest(
     covered = costs.of(*np.moveaxis(cover, -1, 0))
     added = uses[:, None] * (covered - own[:, None]) + uses[None] * (covered - own[None])
     added[np.tril_indices(len(shapes))] = np.inf
-    added[(cover[..., 0] > 1) & (full > most)] = np.inf
+    added[(cover[..., 0] > each) & (full > most)] = np.inf
     if not np.isfinite(added).any():
         least = int(np.argmin(uses * own))
         return np.delete(shapes, least, axis=0), np.delete(uses, least)

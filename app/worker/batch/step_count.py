@@ -85,4 +85,4 @@ class _Lengths:
 def planned_costs(inspection: Inspection) -> Costs:
     """The costs of a model that nobody has loaded, as the preparation of a run has them of the loaded one."""
     found = work_costs(inspection)
-    return Costs(found.head, found.attention_span)
+    return Costs(found.head, found.attention_span, inspection.branches)

@@ -17,6 +17,7 @@ from app.core.model.inspection import AdapterCost, AdapterSize, Inspection, Laye
 from app.core.model.module_group import Group, group_of, settle
 from app.core.model.safetensors_header import read_headers, weight_files
 from app.worker.model.build import UnknownModelError, build_model, quantization_of
+from app.worker.model.rotation import is_plainly_causal
 
 __all__ = ["UnknownModelError", "inspect_built", "inspect_structure"]
 
@@ -125,6 +126,7 @@ class _Collector:
         return {
             "untrainable": self.untrainable(),
             "layers": found_layers,
+            "branches": is_plainly_causal(self.model),
             "modules": _settled(modules),
             "costs": tuple(self.costs),
             "other_names": self._other_names(modules),

@@ -7,7 +7,7 @@ from typing import Literal
 import mlx.core as mx
 import mlx.nn as nn
 
-from app.worker.objective.preference import PreferenceTerms, RatedBatch, at_least_one, mean_figure
+from app.worker.objective.preference import PreferenceTerms, RatedBatch, at_least_one
 
 CpoKind = Literal["sigmoid", "hinge", "ipo", "simpo"]
 
@@ -23,7 +23,7 @@ def cpo(batch: RatedBatch) -> PreferenceTerms:
         losses,
         config.beta * (batch.means if kind in ("ipo", "simpo") else batch.sums),
         beside=config.cpo_alpha * likelihood if config.cpo_alpha else None,
-        figures={"likelihood_loss": mean_figure(likelihood)},
+        figures={"likelihood_loss": batch.mean_figure(likelihood)},
     )
 
 

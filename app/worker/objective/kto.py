@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import mlx.core as mx
+import mlx.nn as nn
 
-from app.worker.batch.answer import without_prefix
-from app.worker.objective.preference import PreferenceTerms, RatedBatch, mean_figure
-from app.worker.token.rated_answer import MISMATCHED
+from app.worker.array import Arrays
+from app.worker.model.head import Head, NoHead
+from app.worker.objective.log_probability import answer_log_probabilities, answer_sums
+from app.worker.objective.objective import GATHERED, Gather
+from app.worker.objective.preference import PreferenceTerms, RatedBatch
 
 
 def kto(batch: RatedBatch) -> PreferenceTerms:
     """Lets each good answer gain and each bad one lose, compared with the mean of answers to other prompts."""
     config, arrays, ratios = batch.config, batch.arrays, batch.ratios
-    others = without_prefix(arrays, MISMATCHED)
-    apart = (batch.apart(others) * others["mask"]).sum(axis=1) - others["reference"]
+    total, count = arrays[GATHERED]
+    point = kto_reference_point(total, count)
     # Of pairs the first half of the rows is good; labelled answers say it themselves.
-    counted = mx.tile(batch.counted, batch.sums.shape[0] // batch.counted.shape[0])
-    point = kto_reference_point(apart, counted)
     desirable = arrays.get("desirable")
     if desirable is None:
         desirable = mx.arange(ratios.shape[0]) < ratios.shape[0] // 2
@@ -25,7 +26,10 @@ def kto(batch: RatedBatch) -> PreferenceTerms:
         undesirable_weight=config.undesirable_weight,
     )  # fmt: skip
     return PreferenceTerms(
-        losses, config.beta * ratios, figures={"kl": mean_figure(point)}, point=config.beta * point
+        losses,
+        config.beta * ratios,
+        figures={"kl": batch.mean_figure(point * batch.share)},
+        point=config.beta * point,
     )
 
 
@@ -47,10 +51,20 @@ def kto_losses(
     return mx.where(desirable, gains, losses)
 
 
-def kto_reference_point(mismatched_log_ratios: mx.array, counted: mx.array) -> mx.array:
+def kto_reference_point(total: mx.array, count: mx.array) -> mx.array:
     """KTO's estimate of the divergence: the mean log-ratio of answers under prompts that they do not belong to.
 
-    Both (n,); ``counted`` is 1 where a row holds an answer. Never negative, and without a gradient.
+    ``total`` of all ``count`` of them, scalars. Never negative, and without a gradient.
     """
-    mean = (mismatched_log_ratios * counted).sum() / mx.maximum(counted.sum(), 1)
-    return mx.stop_gradient(mx.maximum(mean, 0))
+    return mx.stop_gradient(mx.maximum(total / mx.maximum(count, 1), 0))
+
+
+def mismatched_sums(head: Head | NoHead) -> Gather:
+    """What the reference point is made of: the sum of the mismatched log-ratios, and their number, (2,)."""
+
+    def gather(model: nn.Module, arrays: Arrays) -> mx.array:
+        sums, _ = answer_sums(answer_log_probabilities(model, head, arrays, differentiable=False), arrays)
+        counted = mx.tile(arrays["counted"], sums.shape[0] // arrays["counted"].shape[0])
+        return mx.stop_gradient(mx.stack([((sums - arrays["reference"]) * counted).sum(), counted.sum()]))
+
+    return gather

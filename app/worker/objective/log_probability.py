@@ -13,6 +13,8 @@ from typing import Any
 import mlx.core as mx
 import mlx.nn as nn
 
+from app.worker.array import Arrays
+from app.worker.batch.branch import branch_caches
 from app.worker.model.head import Head, Logits, NoHead
 from app.worker.objective.cross_entropy import rows_at_a_time
 
@@ -25,19 +27,21 @@ def answer_log_probabilities(
     *,
     differentiable: bool = True,
 ) -> mx.array:
-    """log π of each token of each answer, (rows, tokens), float32; what the mask leaves out means nothing.
+    """log π of each learned token, float32, as the arrays have them; what their mask leaves out means nothing.
 
     ``arrays`` hold ``inputs`` (rows, width), ``positions`` into the flattened inputs and ``targets``, both (rows,
-    tokens) (see `app.worker.batch.answer`). ``temperature`` divides the logits, as where answers are sampled. Of a
+    tokens) (see `app.worker.batch.answer`) or (k,) (`app.worker.batch.pair_batch`), and where sequences share a row
+    their ``branches`` and ``places``. ``temperature`` divides the logits, as where answers are sampled. Of a
     model in evaluation mode, or without ``differentiable``, there is no gradient.
     """
     positions, targets = arrays["positions"], arrays["targets"].reshape(-1)
     picked = positions.reshape(-1)
+    cache = branch_caches(model, arrays)
     if isinstance(head, NoHead):
-        logits = model(arrays["inputs"])
+        logits = model(arrays["inputs"], cache=cache)
         flat = logits.reshape(-1, logits.shape[-1])[picked]
         return _log_probabilities(flat.astype(mx.float32) / temperature, targets)[0].reshape(positions.shape)
-    hidden = head.body(arrays["inputs"], cache=None)
+    hidden = head.body(arrays["inputs"], cache=cache)
     flat = hidden.reshape(-1, hidden.shape[-1])[picked]
 
     def logits_of(states: mx.array) -> mx.array:
@@ -51,6 +55,16 @@ def answer_log_probabilities(
     else:
         found = _measured(logits_of, flat, targets, rows)
     return found.reshape(positions.shape)
+
+
+def answer_sums(found: mx.array, arrays: Arrays) -> tuple[mx.array, mx.array]:
+    """Each answer's log-probability, and its learned tokens, (answers,), of those of the tokens (``found``)."""
+    if "owners" not in arrays:
+        return (found * arrays["mask"]).sum(axis=1), arrays["mask"].sum(axis=1)
+    lengths = arrays["lengths"]
+    # By comparison and sum: scattered sums are added up in another order each time, where a GPU does it.
+    is_own = mx.arange(lengths.shape[0], dtype=mx.int32)[:, None] == arrays["owners"][None]
+    return mx.where(is_own, (found * arrays["weights"])[None], 0).sum(axis=1), lengths
 
 
 def _value(logits: mx.array, targets: mx.array) -> tuple[mx.array, mx.array]:

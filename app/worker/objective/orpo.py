@@ -5,7 +5,7 @@ from __future__ import annotations
 import mlx.core as mx
 import mlx.nn as nn
 
-from app.worker.objective.preference import PreferenceTerms, RatedBatch, at_least_one, mean_figure
+from app.worker.objective.preference import PreferenceTerms, RatedBatch, at_least_one
 
 # Log-probabilities nearer to 0 than this are taken for this: log(1 − p) has no slope that float32 can hold there.
 NEAREST_TO_CERTAIN = -1e-6
@@ -18,7 +18,7 @@ def orpo(batch: RatedBatch) -> PreferenceTerms:
     """
     beta, likelihood = batch.config.beta, batch.likelihood_loss
     losses = orpo_losses(*mx.split(batch.sums, 2), *mx.split(batch.lengths, 2))
-    figures = {"likelihood_loss": mean_figure(likelihood)}
+    figures = {"likelihood_loss": batch.mean_figure(likelihood)}
     return PreferenceTerms(beta * losses, beta * batch.means, beside=likelihood, figures=figures)
 
 

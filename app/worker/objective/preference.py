@@ -18,21 +18,18 @@ from app.worker.array import Arrays
 
 @dataclass(frozen=True, slots=True)
 class RatedBatch:
-    """A batch of pairs, the chosen answers first, or of labelled answers, as the model in training sees it.
+    """A batch of pairs, the chosen answers first, or of labelled answers, as the model in training sees it; or one
+    part of it.
 
-    ``arrays`` are those of `app.worker.batch.pair_batch`. ``log_probabilities`` and ``mask`` (rows, tokens),
-    ``sums`` and ``lengths`` (rows,), ``counted`` (pairs,), 1 where there is one. ``apart`` gives log-probabilities
-    of other arrays under the same weights, without a gradient, (rows, tokens).
+    ``arrays`` are those of `app.worker.batch.pair_batch`. ``sums`` and ``lengths`` (answers,), ``counted``
+    (pairs,), 1 where there is one.
     """
 
     config: TrainConfig
     arrays: Arrays
-    log_probabilities: mx.array
-    mask: mx.array
     sums: mx.array
     lengths: mx.array
     counted: mx.array
-    apart: Callable[[Arrays], mx.array]
 
     @property
     def ratios(self) -> mx.array:
@@ -46,16 +43,32 @@ class RatedBatch:
 
     @property
     def likelihood_loss(self) -> mx.array:
-        """Of the chosen answers."""
-        half = self.mask.shape[0] // 2
-        return negative_log_likelihood(self.log_probabilities[:half], self.mask[:half])
+        """Of the chosen answers: the mean over all their tokens in the batch, of which this is the part's share."""
+        half = self.sums.shape[0] // 2
+        tokens = self.arrays.get("chosen_tokens")
+        return negative_log_likelihood(self.sums[:half], self.lengths[:half].sum() if tokens is None else tokens)
+
+    @property
+    def pairs(self) -> mx.array:
+        """How many the whole batch has."""
+        found = self.arrays.get("pairs")
+        return self.counted.sum() if found is None else found
+
+    def mean_figure(self, value: mx.array) -> mx.array:
+        """A mean of the whole batch, or the part's share of it, as the sum and count, (2,), that figures are of."""
+        return mx.stack([mx.stop_gradient(value), self.share])
+
+    @property
+    def share(self) -> mx.array:
+        """Which share of the batch's pairs is here."""
+        return self.counted.sum() / mx.maximum(self.pairs, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class PreferenceTerms:
     """What a method makes of a batch: the losses of its pairs (or answers), for the figures the rewards that it
-    sees in the answers, (rows,), what is added to the losses' mean, further figures, and the ``point`` above which
-    KTO gains."""
+    sees in the answers, (rows,), what is added to the mean loss of the whole batch, further figures, and the
+    ``point`` above which KTO gains."""
 
     losses: mx.array
     rewards: mx.array
@@ -67,14 +80,9 @@ class PreferenceTerms:
 PreferenceLoss = Callable[[RatedBatch], PreferenceTerms]
 
 
-def mean_figure(value: mx.array) -> mx.array:
-    """A mean as the sum and count, (2,), that figures are made of."""
-    return mx.stack([mx.stop_gradient(value), mx.array(1.0)])
-
-
-def negative_log_likelihood(log_probabilities: mx.array, mask: mx.array) -> mx.array:
-    """The mean over all tokens of −log π; ``log_probabilities`` and ``mask`` (rows, tokens). A scalar."""
-    return -(log_probabilities * mask).sum() / mx.maximum(mask.sum(), 1)
+def negative_log_likelihood(log_probabilities: mx.array, tokens: mx.array) -> mx.array:
+    """The mean over all ``tokens`` of −log π, a scalar; ``log_probabilities`` of tokens or summed over answers."""
+    return -log_probabilities.sum() / mx.maximum(tokens, 1)
 
 
 def at_least_one(lengths: mx.array) -> mx.array:

@@ -8,13 +8,14 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from app.core.config.train_config import TrainConfig
+from app.core.setup.chosen_method import method_of
 from app.worker.array import Arrays
 from app.worker.model.head import Head, NoHead
 from app.worker.objective.cpo import cpo
 from app.worker.objective.dpo import dpo
-from app.worker.objective.kto import kto
-from app.worker.objective.log_probability import answer_log_probabilities
-from app.worker.objective.objective import Objective
+from app.worker.objective.kto import kto, mismatched_sums
+from app.worker.objective.log_probability import answer_log_probabilities, answer_sums
+from app.worker.objective.objective import Gather, Objective
 from app.worker.objective.orpo import orpo
 from app.worker.objective.preference import PreferenceLoss, PreferenceTerms, RatedBatch
 
@@ -23,29 +24,31 @@ LOSSES: Mapping[str, PreferenceLoss] = {"dpo": dpo, "cpo": cpo, "orpo": orpo, "k
 
 
 def preference(head: Head | NoHead, config: TrainConfig) -> Objective:
-    """The objective of a config whose method is among `LOSSES`."""
+    """The objective of a config whose method is among `LOSSES`: of a whole batch, or of any part of one."""
     loss = LOSSES[config.train_mode]
 
     def objective(model: nn.Module, arrays: Arrays) -> tuple[mx.array, mx.array, Arrays]:
-        def apart(others: Arrays) -> mx.array:
-            return mx.stop_gradient(answer_log_probabilities(model, head, others, differentiable=False))
-
-        found, mask = answer_log_probabilities(model, head, arrays), arrays["mask"]
+        sums, lengths = answer_sums(answer_log_probabilities(model, head, arrays), arrays)
         counted = arrays["counted"]
-        sums, lengths = (found * mask).sum(axis=1), mask.sum(axis=1)
-        terms = loss(RatedBatch(config, arrays, found, mask, sums, lengths, counted, apart))
+        batch = RatedBatch(config, arrays, sums, lengths, counted)
+        terms = loss(batch)
         weight = counted.sum()
         # KTO judges each answer by itself: of pairs its losses are twice as many.
         share = terms.losses.shape[0] // counted.shape[0]
         total = (terms.losses * mx.tile(counted, share)).sum() / share
         if terms.beside is not None:
-            total = total + terms.beside * weight
+            total = total + terms.beside * batch.pairs
         figures = terms.figures or {}
         if "desirable" in arrays:
             return total, weight, figures | _labelled_figures(terms, arrays["desirable"], counted)
         return total, weight, figures | _figures(terms.rewards, counted)
 
     return objective
+
+
+def preference_gather(head: Head | NoHead, config: TrainConfig) -> Gather | None:
+    """What is gathered of a batch before its parts; None where each pair speaks for itself."""
+    return mismatched_sums(head) if method_of(config).is_mismatched else None
 
 
 def _figures(rewards: mx.array, counted: mx.array) -> Arrays:

@@ -43,6 +43,16 @@ class Reference:
             mx.eval(found)
         return found
 
+    @property
+    def model(self) -> nn.Module:
+        """The model in memory whose log-probabilities these are, once its adapters are off."""
+        return self._model
+
+    @property
+    def head(self) -> Head | NoHead:
+        """How it is taken apart."""
+        return self._head
+
     @contextmanager
     def in_place(self) -> Iterator[nn.Module]:
         """The reference, as long as this lasts: it stands where the trained model does, without dropout."""

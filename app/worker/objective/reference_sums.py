@@ -10,11 +10,10 @@ import mlx.core as mx
 import numpy as np
 
 from app.worker.array import Arrays, SingleFloats
-from app.worker.batch.answer import answer_arrays
-from app.worker.batch.pair_batch import References, pair_shape
+from app.worker.batch.pair_batch import RatedRows, References
+from app.worker.batch.shape import Costs
+from app.worker.objective.log_probability import answer_sums
 from app.worker.token.rated_answer import RatedAnswers
-
-REFERENCE_BATCH = 8
 
 
 def reference_sums(
@@ -23,10 +22,12 @@ def reference_sums(
     file: Path,
     progress: Callable[[int, int], None],
     key: str = "",
+    costs: Costs | None = None,
 ) -> References:
     """Measures every answer once, or reads it from ``file`` where that is of the same answers and ``key``.
 
-    ``log_probabilities`` gives those of a batch's tokens; ``progress(done, total)`` counts answers.
+    ``log_probabilities`` gives those of a piece's tokens; ``progress(done, total)`` counts answers. ``costs`` are
+    those of the reference.
     """
     name = hashlib.blake2b(pairs.fingerprint() + key.encode(), digest_size=16).hexdigest()
     if (known := _known(file, name)) is not None:
@@ -34,14 +35,15 @@ def reference_sums(
     total, done = sum(len(part) for _, part in pairs.sets()), 0
     sums: dict[str, SingleFloats] = {}
     for prefix, part in pairs.sets():
-        sums[prefix] = np.zeros(len(part), np.float32)
-        order = np.argsort(part.lengths, kind="stable")
-        for start in range(0, len(order), REFERENCE_BATCH):
-            places = order[start : start + REFERENCE_BATCH]
-            arrays = answer_arrays([part[int(at)] for at in places], pair_shape(part, places, len(places)))
-            sums[prefix][places] = np.array((log_probabilities(arrays) * arrays["mask"]).sum(axis=1))
-            done += len(places)
+        rows = RatedRows(part, pairs.each, costs or Costs())
+        found = np.zeros((len(part) // pairs.each, pairs.each), np.float32)
+        for piece in rows.sorted_pieces():
+            arrays = rows.arrays(piece.numbers, piece.shape)
+            each, _ = answer_sums(log_probabilities(arrays), arrays)
+            found[piece.numbers] = np.array(each).reshape(pairs.each, -1)[:, : len(piece.numbers)].T
+            done += pairs.each * len(piece.numbers)
             progress(done, total)
+        sums[prefix] = found.reshape(-1)
     _keep(file, name, sums)
     return References(sums)
 

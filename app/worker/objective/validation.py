@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import mlx.core as mx
@@ -13,10 +14,10 @@ import numpy as np
 from app.worker.array import Ints, scalar
 from app.worker.batch.batch import Batch, Countable, assemble
 from app.worker.batch.examples import Examples
-from app.worker.batch.pair_batch import References, pair_batch, pair_shapes
-from app.worker.batch.shape import Shape, rounded
+from app.worker.batch.pair_batch import PairPieces, References
+from app.worker.batch.shape import Costs, Shape, rounded
 from app.worker.objective.figure import FigureSums
-from app.worker.objective.objective import Objective
+from app.worker.objective.objective import Gather, Objective, with_gathered
 from app.worker.token.rated_answer import RatedAnswers
 
 
@@ -93,19 +94,25 @@ def measure(
 
 
 def measure_batches(
-    model: nn.Module, objective: Objective, batches: Iterable[Batch], cancelled: Callable[[], bool]
+    model: nn.Module,
+    objective: Objective,
+    batches: Iterable[Batch],
+    cancelled: Callable[[], bool],
+    gather: Gather | None = None,
 ) -> Measurement | None:
     """The same with the objective's figures."""
+    of_model = None if gather is None else partial(gather, model)
     model.eval()
     total, count = 0.0, 0.0
     sums = FigureSums()
     for batch in batches:
         if cancelled():
             break
-        loss, number, figures = objective(model, batch.arrays)
-        mx.eval(loss, number, figures)
-        total, count = total + scalar(loss), count + scalar(number)
-        sums.add(figures)
+        for arrays in with_gathered(batch.parts, batch.beside, of_model):
+            loss, number, figures = objective(model, arrays)
+            mx.eval(loss, number, figures)
+            total, count = total + scalar(loss), count + scalar(number)
+            sums.add(figures)
     else:
         model.train()
         return Measurement(total / max(count, 1), sums.means())
@@ -114,20 +121,27 @@ def measure_batches(
 
 
 class PairValidation:
-    """Always the same rows, in ``groups``, like `app.worker.objective.validation.ValidationSet`."""
+    """Always the same rows, in ``groups``, like `ValidationSet`; ``gather`` as where the method trains."""
 
-    def __init__(self, pairs: RatedAnswers, references: References | None, batch_size: int, batches: int) -> None:
+    def __init__(
+        self,
+        pairs: RatedAnswers,
+        references: References | None,
+        batch_size: int,
+        batches: int,
+        costs: Costs | None = None,
+        gather: Gather | None = None,
+    ) -> None:
         self.examples = pairs
-        self._references = references
+        self._gather = gather
         chosen = pairs.spread(batches * batch_size)
         chosen = chosen[np.argsort(pairs.inputs[chosen], kind="stable")]
         self.groups = [chosen[start : start + batch_size] for start in range(0, len(chosen), batch_size)]
+        self._pieces = PairPieces(pairs, references, self.groups, costs)
 
     def measured(self, model: nn.Module, objective: Objective, cancelled: Callable[[], bool]) -> Measurement | None:
         """The mean over all of them; None if it was cancelled."""
-        return measure_batches(model, objective, self, cancelled)
+        return measure_batches(model, objective, self, cancelled, self._gather)
 
     def __iter__(self) -> Iterator[Batch]:
-        for numbers in self.groups:
-            shapes = pair_shapes(self.examples, numbers, self.examples.each * len(numbers))
-            yield pair_batch(self.examples, numbers, shapes, self._references)
+        return map(self._pieces.batch, self.groups)

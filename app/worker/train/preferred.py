@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import Counter
+from dataclasses import replace
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -15,11 +17,12 @@ from app.core.problem import Problem, UnusableError
 from app.core.setup import plan
 from app.core.setup.chosen_method import needs_reference
 from app.worker.array import Arrays
+from app.worker.batch.branch import branch_refusal
 from app.worker.batch.pair_batch import PairPlan, References
 from app.worker.batch.shape import Costs
 from app.worker.batch.step_count import StepCount, count_steps
 from app.worker.model.head import Head, NoHead
-from app.worker.objective.preference_objective import preference
+from app.worker.objective.preference_objective import preference, preference_gather
 from app.worker.objective.reference import Reference
 from app.worker.objective.reference_sums import reference_sums
 from app.worker.objective.validation import PairValidation
@@ -62,24 +65,44 @@ class PreferredData(TrainingData):
         return len(self.valid) if self.valid is not None else 0
 
     def steps(self, config: TrainConfig, costs: Costs) -> StepCount:
-        return count_steps(PairPlan(self.train, None, config, costs))
+        return count_steps(PairPlan(self.train, None, config, costs, self._around.job.most_positions))
 
     def parts(self, model: nn.Module, head: Head | NoHead, config: TrainConfig, costs: Costs) -> LoopParts:
-        reference = Reference(model, head, config) if needs_reference(config) else None
+        costs = self._tried(model, head, costs)
+        reference, gather = None, preference_gather(head, config)
+        costs_there = costs
+        if needs_reference(config):
+            reference = Reference(model, head, config)
+            if config.reference_model_path:
+                costs_there = self._tried(reference.model, reference.head, replace(costs, branches=True))
         began = time.perf_counter()
-        known = self._references(self.train, reference, config)
+        known = self._references(self.train, reference, config, costs_there)
         reference_s = (time.perf_counter() - began) / len(self.train.answers) if reference is not None else 0.0
-        yardstick = PairValidation(self.train, known, config.batch_size, -(-YARDSTICK_PAIRS // config.batch_size))
+        first = -(-YARDSTICK_PAIRS // config.batch_size)
+        yardstick = PairValidation(self.train, known, config.batch_size, first, costs, gather)
         valid = None
         if is_measured(self._around, self.valid, config):
             assert self.valid is not None
-            known_valid = self._references(self.valid, reference, config)
-            valid = PairValidation(self.valid, known_valid, config.batch_size, config.val_batches)
-        batches = PairPlan(self.train, known, config, costs)
-        return LoopParts(preference(head, config), batches, valid, yardstick, LossGuard(), reference_s)
+            known_valid = self._references(self.valid, reference, config, costs_there)
+            valid = PairValidation(self.valid, known_valid, config.batch_size, config.val_batches, costs, gather)
+        batches = PairPlan(self.train, known, config, costs, self._around.job.most_positions)
+        return LoopParts(preference(head, config), batches, valid, yardstick, LossGuard(), reference_s, gather)
+
+    def _tried(self, model: nn.Module, head: Head | NoHead, costs: Costs) -> Costs:
+        """The costs with what the model was found to do with answers that share their prompt."""
+        if not costs.branches or self.train.each == 1:
+            return costs
+        was_training = model.training
+        model.eval()
+        refused = branch_refusal(model, head.body if isinstance(head, Head) else model)
+        model.train(was_training)
+        if refused:
+            said = f"Both answers of a pair are computed in rows of their own: {refused}."
+            print(said, file=sys.stderr, flush=True)
+        return replace(costs, branches=not refused)
 
     def _references(
-        self, pairs: RatedAnswers, reference: Reference | None, config: TrainConfig
+        self, pairs: RatedAnswers, reference: Reference | None, config: TrainConfig, costs: Costs
     ) -> References | None:
         if reference is None:
             return None
@@ -90,7 +113,7 @@ class PreferredData(TrainingData):
 
         progress = self._around.progress("Measuring the reference")
         key = f"{config.model},{config.reference_model_path},{config.resume_adapter_file}"
-        return reference_sums(pairs, log_probabilities, self._around.run / REFERENCE_FILE, progress, key)
+        return reference_sums(pairs, log_probabilities, self._around.run / REFERENCE_FILE, progress, key, costs)
 
 
 def _require_both(rows: RatedAnswers) -> None:

@@ -44,6 +44,7 @@ from app.worker.exchange.team import Team
 from app.worker.model.head import Head, NoHead, find_head
 from app.worker.model.inspect import inspect_model
 from app.worker.model.loading import describe, grad_checkpoint, load_model, make_trainable, parameter_counts
+from app.worker.model.rotation import is_plainly_causal
 from app.worker.process.channel import Channel
 from app.worker.process.control import Control, StoppedError
 from app.worker.process.gauge import memory_sizes
@@ -285,10 +286,10 @@ def _costs(model: nn.Module, head: Head | NoHead) -> Costs:
     """Estimates from sizes alone: multiplications a position, of a transformer of the usual proportions."""
     _, total = parameter_counts(model)
     if not isinstance(head, Head):
-        return Costs()
+        return Costs(branches=is_plainly_causal(model))
     body_and_head = max(total, 2)
     in_head = min(head.vocabulary * head.hidden_size, body_and_head - 1)
     in_layers = max(body_and_head - in_head, 1)
     # Scores and mixing take 4 · width · hidden size a layer and position, the matrices 2 · their parameters.
     span = in_layers / (2 * head.hidden_size * max(len(model.layers), 1))
-    return Costs(head=in_head / in_layers, attention_span=max(span, 1.0))
+    return Costs(in_head / in_layers, max(span, 1.0), is_plainly_causal(model))

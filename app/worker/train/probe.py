@@ -6,6 +6,7 @@ The job holds ``config``, or its folder a ``config.yaml`` like a run's; nothing 
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from app.core.setup.config_file import save_config
 from app.worker.batch.batch import Batch
 from app.worker.batch.shape import Shape
 from app.worker.model.loading import trainable
+from app.worker.objective.objective import with_gathered
 from app.worker.process.channel import Channel
 from app.worker.process.control import Control, StoppedError
 from app.worker.train.checkpoint import save_checkpoint
@@ -57,7 +59,7 @@ def _measure(prepared: Prepared, control: Control, run: RunDir) -> dict[str, Any
     step = Step(
         model, prepared.optimizer, prepared.parts.objective,
         accumulation=config.grad_accumulation_steps, clip=config.max_grad_norm,
-        is_cut=batches.is_cut,
+        is_cut=batches.is_cut, gather=prepared.parts.gather,
     )  # fmt: skip
     # Held as training holds the weights that it could fall back to.
     fallback = trainable(model) if config.fine_tune_type != "full" else None
@@ -110,7 +112,8 @@ def _steps_s(prepared: Prepared, control: Control, step: Step, meter: PaceMeter,
     for number in range(STEPS):
         control.raise_if_stopped()
         began = time.perf_counter()
-        outcome = step(batch.parts, update=number > 0 or prepared.config.grad_accumulation_steps == 1)
+        update = number > 0 or prepared.config.grad_accumulation_steps == 1
+        outcome = step(batch.parts, update=update, beside=batch.beside)
         mx.eval(outcome.loss, prepared.model.trainable_parameters())
         elapsed_s = time.perf_counter() - began
         meter.step(batch, elapsed_s)
@@ -121,11 +124,11 @@ def _measure_forward(prepared: Prepared, meter: PaceMeter, batch: Batch) -> None
     """What a batch takes without a gradient, as where held-out examples are measured."""
     if prepared.parts.valid is None or not prepared.parts.batches.is_ahead:
         return
-    model = prepared.model
+    model, gather = prepared.model, prepared.parts.gather
     model.eval()
     for _ in range(2):
         began = time.perf_counter()
-        for arrays in batch.parts:
+        for arrays in with_gathered(batch.parts, batch.beside, None if gather is None else partial(gather, model)):
             mx.eval(prepared.parts.objective(model, arrays)[0])
         meter.measured.append((meter.work(batch.shapes), time.perf_counter() - began))
     model.train()

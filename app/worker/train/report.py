@@ -27,6 +27,7 @@ class Report:
     losses: list[float] = field(default_factory=list)
     tokens: int = 0
     positions: int = 0
+    shared: int = 0
     training_s: float = 0.0
     figures: FigureSums = field(default_factory=FigureSums)
     last_at: float = field(default_factory=time.perf_counter)
@@ -39,6 +40,7 @@ class Report:
         self.trained_tokens += batch.target_tokens
         self.tokens += batch.tokens
         self.positions += batch.positions
+        self.shared += batch.shared
         self.training_s += training_s
         self.figures.add_means(batch.figures)
         return batch.figures | self.figures.add(figures or {})
@@ -64,7 +66,7 @@ class Report:
             trained_tokens=self.trained_tokens,
             epoch=epoch,
             grad_norm=grad_norm,
-            padding_share=1 - self.tokens / max(self.positions, 1),
+            padding_share=1 - (self.tokens - self.shared) / max(self.positions, 1),
             active_memory_gb=memory.active_gb,
             peak_memory_gb=memory.peak_gb,
             cache_memory_gb=memory.cache_gb,
@@ -73,7 +75,7 @@ class Report:
             figures=self.figures.means(),
         )
         self.figures = FigureSums()
-        self.losses, self.tokens, self.positions, self.training_s = [], 0, 0, 0.0
+        self.losses, self.tokens, self.positions, self.shared, self.training_s = [], 0, 0, 0, 0.0
         self.last_at = time.perf_counter()
         return said
 
@@ -84,6 +86,7 @@ class Report:
             "losses": self.losses,
             "tokens": self.tokens,
             "positions": self.positions,
+            "shared": self.shared,
             "training_s": self.training_s,
             "figures": self.figures.sums,
         }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import mlx.core as mx
@@ -18,7 +19,7 @@ from mlx.utils import tree_flatten, tree_map, tree_unflatten
 
 from app.worker.array import Arrays
 from app.worker.exchange.group import ReplicaGroup
-from app.worker.objective.objective import Objective
+from app.worker.objective.objective import Gather, Objective, with_gathered
 
 Tree = Any  # mlx's nested dicts and lists of arrays
 GRADIENT, SUM_WEIGHT = "gradient.", "weight"  # what sums are called
@@ -58,7 +59,8 @@ class Step:
 
     ``clip`` bounds the gradient's global norm (0: unbounded). ``is_cut`` where batches may come in several parts,
     which are added up like the batches of an accumulation. ``group`` are the replicas that take part: each is given
-    its own parts (none is fine), and all get the same loss, norm and weights. ``weight`` is what all of them
+    its own parts (none is fine), and all get the same loss, norm and weights. ``gather`` is what the objective's
+    parts need of a whole batch beforehand. ``weight`` is what all of them
     trained in the last iteration (of supervised batches: tokens).
     """
 
@@ -72,6 +74,7 @@ class Step:
         clip: float = 0.0,
         is_cut: bool = False,
         group: ReplicaGroup | None = None,
+        gather: Gather | None = None,
     ) -> None:
         self.accumulated: Accumulated | None = None
         self.weight = mx.array(0.0)
@@ -82,12 +85,17 @@ class Step:
         self._adds_up = accumulation > 1 or is_cut or group is not None
         self._gradient = nn.value_and_grad(model, _mean(objective))
         self._state = [model.state, optimizer.state, mx.random.state]
+        self._gather = None if gather is None else self._compiled(partial(gather, model))
         self._whole = self._compiled(self._whole_step)
         self._part = self._compiled(self._part_step)
         self._update = self._compiled(self._update_step)
 
-    def __call__(self, parts: Sequence[Arrays], *, update: bool) -> StepOutcome:
-        """One iteration; ``update`` says that an accumulation ends. Starts the computation, waits for nothing."""
+    def __call__(self, parts: Sequence[Arrays], *, update: bool, beside: Sequence[Arrays] = ()) -> StepOutcome:
+        """One iteration; ``update`` says that an accumulation ends. Starts the computation, waits for nothing.
+
+        What is ``beside`` is gathered first, under the weights that the parts are computed with.
+        """
+        parts = with_gathered(parts, beside, self._gather)
         if self._adds_up:
             loss, norm, figures = self._accumulate(parts, update=update)
         else:

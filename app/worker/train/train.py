@@ -231,6 +231,7 @@ class _Training:
             clip=self.config.max_grad_norm,
             is_cut=self.batches.is_cut,
             group=self.team.group if self.team is not None else None,
+            gather=prepared.parts.gather,
         )
         self._begin_from(accumulated)
 
@@ -333,7 +334,7 @@ class _Training:
 
     def _step(self, iteration: int, batch: Batch, *, update: bool) -> StepOutcome:
         if self.team is None:
-            return self.step(batch.parts, update=update)
+            return self.step(batch.parts, update=update, beside=batch.beside)
         seed = random_seed()
         try:
             outcome = self.step(self.team.share(iteration, batch, update=update), update=update)

@@ -21,7 +21,7 @@ from app.worker.batch.batch import Plan
 from app.worker.batch.shape import Costs
 from app.worker.batch.step_count import StepCount
 from app.worker.model.head import Head, NoHead
-from app.worker.objective.objective import Objective
+from app.worker.objective.objective import Gather, Objective
 from app.worker.objective.validation import Validation
 from app.worker.process.channel import Channel
 from app.worker.process.control import Control
@@ -38,7 +38,8 @@ PhaseProgress = Callable[[str], Callable[[int, int], None]]
 class LoopParts:
     """What the loop needs of a method. ``yardstick`` is measured where there is no validation, to know what the
     untrained model can do; ``guard`` knows what heights of the loss mean; ``reference_s`` are the seconds that a
-    reference took for each answer (0 where it read none); ``resources`` are closed when the run ends."""
+    reference took for each answer (0 where it read none); ``gather`` is what parts of a batch need of all of it
+    (`app.worker.objective.objective`); ``resources`` are closed when the run ends."""
 
     objective: Objective
     batches: Plan
@@ -46,6 +47,7 @@ class LoopParts:
     yardstick: Validation | None
     guard: LossGuard
     reference_s: float = 0.0
+    gather: Gather | None = None
     resources: ExitStack = field(default_factory=ExitStack)
 
 

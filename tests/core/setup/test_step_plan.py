@@ -44,9 +44,20 @@ def test_a_shorter_length_cuts_the_wide_steps() -> None:
     assert (wide.width, narrow.width) == (128, 32)
 
 
-def test_pairs_scale_by_rows() -> None:
+def test_pairs_in_rows_of_their_own_stay_together() -> None:
     found = StepPlan.counted(config(train_mode="dpo"), [(16, 64, 512, 3)], 3)
     assert found.sizes(config(train_mode="dpo", batch_size=2)) == ((StepSize(4, 64, 128), 1.0),)
+    assert found.sizes(config(train_mode="dpo", batch_size=1)) == ((StepSize(2, 64, 64), 1.0),)
+    assert StepPlan(config(train_mode="dpo"), longest=900).sizes(config(train_mode="dpo"))[0][0].rows == 2
+
+
+def test_pairs_in_one_row_may_be_wider_than_one_answer() -> None:
+    found = StepPlan.counted(config(train_mode="dpo"), [(1, 800, 400, 3), (6, 64, 100, 1)], 3)
+    assert found.sizes(config(train_mode="dpo", batch_size=4)) == (
+        (StepSize(1, 800, 400), 0.5), (StepSize(4, 64, 67), 0.25),
+    )  # fmt: skip
+    (cut, _), _ = found.sizes(config(train_mode="dpo", max_seq_length=257))
+    assert (cut.rows, cut.width) == (1, 512)
 
 
 def test_packed_rows_may_be_wider_than_the_longest_example() -> None:

@@ -13,7 +13,6 @@ from app.worker.array import Arrays
 from app.worker.model.head import NoHead
 from app.worker.objective.figure import FigureSums
 from app.worker.objective.preference_objective import preference
-from app.worker.token.rated_answer import MISMATCHED
 
 # Three pairs, the chosen answers first; the last pair only fills the batch up. Two tokens, or four.
 LOG_PROBABILITIES = [[-1.0, -2.0, 0, 0], [-1.0, -1.0, -1.0, -1.0], [0, 0, 0, 0]]  # chosen: −3 and −4
@@ -83,7 +82,7 @@ def test_kto_judges_each_labelled_answer_against_its_point(monkeypatch: pytest.M
     arrays: Arrays = {
         "mask": mx.ones((5, 1)), "counted": mx.array([1.0, 1, 1, 1, 0]), "reference": mx.array(references),
         "desirable": mx.array([True, True, False, False, False]),
-        f"{MISMATCHED}mask": mx.zeros((5, 1)), f"{MISMATCHED}reference": mx.array([-0.2, -0.8, -0.6, -0.4, -99.0]),
+        "gathered": mx.array([0.2 + 0.8 + 0.6 + 0.4, 4.0]),
     }  # fmt: skip
     config = TrainConfig.model_validate({"train_mode": "kto", "beta": 0.2})
     _, weight, found = preference(NoHead("none"), config)(nn.Module(), arrays)

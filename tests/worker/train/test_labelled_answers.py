@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +18,19 @@ from app.core.method.table import METHODS
 from app.core.problem import UnusableError
 from app.core.protocol.event import Finished, Started, TrainReported, Validated, Warned
 from app.core.system import starter
-from app.worker.array import Arrays
-from app.worker.batch.pair_batch import PairPlan, References, pair_batch, pair_shapes
+from app.worker.array import scalar
+from app.worker.batch.batch import Batch
+from app.worker.batch.pair_batch import PairPieces, PairPlan, References
 from app.worker.model.head import find_head
 from app.worker.model.loading import load_model
 from app.worker.objective import preference_objective
 from app.worker.objective.figure import FigureSums
-from app.worker.objective.kto import kto_losses, kto_reference_point
-from app.worker.objective.log_probability import answer_log_probabilities
-from app.worker.objective.preference_objective import preference
+from app.worker.objective.kto import kto_losses
+from app.worker.objective.objective import with_gathered
+from app.worker.objective.preference_objective import preference, preference_gather
 from app.worker.objective.validation import PairValidation
 from app.worker.token.rated_answer import LabelledAnswers, Pairs, RatedAnswers, tokenize_pairs
+from app.worker.token.token_set import TokenSet
 from tests.worker.golden_case import cases, check, named
 from tests.worker.tiny_model import write_model
 from tests.worker.train.test_starter_methods import script, train_here
@@ -140,19 +143,28 @@ def test_a_label_counts_for_the_fingerprint(tmp_path: Path, model: tuple[nn.Modu
     assert one.fingerprint() != other.fingerprint()
 
 
-def losses_by_hand(model: nn.Module, batch: Arrays) -> tuple[mx.array, mx.array]:
-    """Losses and log-ratios of all rows of a batch, from two plain passes."""
+def sums_by_hand(model: nn.Module, part: TokenSet, places: list[int]) -> np.ndarray:
+    """log π of answers, each read alone."""
+    found = []
+    for place in places:
+        tokens, trained = part[place]
+        logits = model(mx.array(tokens[:-1])[None])[0]
+        each = nn.log_softmax(logits, axis=-1)[mx.arange(len(tokens) - 1), mx.array(tokens[1:])]
+        found.append((each * mx.array(trained[1:].astype(np.float32))).sum().item())
+    return np.array(found)
+
+
+def taken(batch: Batch, model: nn.Module) -> tuple[float, float, dict[str, float]]:
+    """The sum of the losses, how many, and the figures of a batch, over all its parts."""
     head = find_head(model)
-    found = (answer_log_probabilities(model, head, batch) * batch["mask"]).sum(axis=1)
-    others = {name.removeprefix("mismatched_"): array for name, array in batch.items() if "mismatched_" in name}
-    apart = (answer_log_probabilities(model, head, others) * others["mask"]).sum(axis=1)
-    point = kto_reference_point(apart - others["reference"], batch["counted"])
-    ratios = found - batch["reference"]
-    assert float(point) > 0
-    losses = kto_losses(
-        ratios, batch["desirable"], point, beta=0.3, desirable_weight=1.2, undesirable_weight=0.7
-    )  # fmt: skip
-    return losses, ratios
+    objective, gather = preference(head, CONFIG), preference_gather(head, CONFIG)
+    assert gather is not None
+    sums, total, weight = FigureSums(), 0.0, 0.0
+    for arrays in with_gathered(batch.parts, batch.beside, partial(gather, model)):
+        loss, count, figures = objective(model, arrays)
+        sums.add(figures)
+        total, weight = total + scalar(loss), weight + scalar(count)
+    return total, weight, sums.means()
 
 
 @pytest.mark.parametrize("numbers", [[4, 9, 2, 7, 1], [0, 2, 8], [5], [6]], ids=str)
@@ -161,17 +173,24 @@ def test_a_batch_has_the_losses_of_its_answers(
 ) -> None:
     """Both labels, good ones alone, one bad answer, one good answer; with empty rows in the batch."""
     answers = tokenized(inputs, model[1], "prepared")
-    places = np.array(numbers)
     references = References({name: sums - 400 for name, sums in some_references(answers).sums.items()})
-    batch = pair_batch(answers, places, pair_shapes(answers, places, 6), references)
+    # Shapes of six rows, of which some stay empty.
+    batch = PairPieces(answers, references, [np.arange(6)]).batch(np.array(numbers))
     model[0].eval()
-    total, weight, found = preference(find_head(model[0]), CONFIG)(model[0], batch.arrays)
-    losses, ratios = losses_by_hand(model[0], batch.arrays)
-    assert weight.item() == len(numbers)
-    assert total.item() == pytest.approx(losses[: len(numbers)].sum().item(), rel=1e-5)
+    total, weight, shown = taken(batch, model[0])
+    assert answers.mismatched is not None
+    ratios = sums_by_hand(model[0], answers.answers, numbers) - references.sums[""][numbers]
+    apart = sums_by_hand(model[0], answers.mismatched, numbers) - references.sums["mismatched_"][numbers]
+    labels = np.array(numbers) % 2 == 0
+    assert apart.mean() > 0
+    losses = kto_losses(
+        mx.array(ratios), mx.array(labels), mx.array(apart.mean()), beta=0.3, desirable_weight=1.2,
+        undesirable_weight=0.7,
+    )  # fmt: skip
+    assert weight == len(numbers)
+    assert total == pytest.approx(losses.sum().item(), rel=1e-5)
 
-    shown = FigureSums().add(found)
-    labels, rewards = np.array(numbers) % 2 == 0, 0.3 * np.array(ratios)[: len(numbers)]
+    rewards = 0.3 * ratios
     for name, side in (("chosen_reward", labels), ("rejected_reward", ~labels)):
         assert (name in shown) == side.any()
         if side.any():
@@ -181,16 +200,14 @@ def test_a_batch_has_the_losses_of_its_answers(
 
 
 def test_the_answers_of_pairs_have_the_pairs_loss(inputs: Path, model: tuple[nn.Module, Any]) -> None:
-    objective = preference(find_head(model[0]), CONFIG)
     model[0].eval()
     means, margins = [], []
     for folder, numbers in (("same", np.arange(3)), ("prepared", np.arange(6))):
         answers = tokenized(inputs, model[1], folder)
-        shapes = pair_shapes(answers, numbers, answers.each * len(numbers))
-        batch = pair_batch(answers, numbers, shapes, some_references(answers))
-        total, weight, found = objective(model[0], batch.arrays)
-        means.append(total.item() / weight.item())
-        margins.append(FigureSums().add(found)["margin"])
+        batch = PairPieces(answers, some_references(answers), [numbers]).batch(numbers)
+        total, weight, found = taken(batch, model[0])
+        means.append(total / weight)
+        margins.append(found["margin"])
     assert means[0] == pytest.approx(means[1], rel=1e-5)
     assert margins[0] == pytest.approx(margins[1], rel=1e-4)
 
@@ -198,19 +215,15 @@ def test_the_answers_of_pairs_have_the_pairs_loss(inputs: Path, model: tuple[nn.
 @pytest.mark.parametrize("case", cases("preference", "kto"), ids=named)
 def test_the_objective_is_trls(case: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """On TRL's numbers, in the order of TRL's labels, by the way that a batch takes through the objective."""
-    mask, apart = mx.array(case["mask"]), mx.array(case["mismatched"])[:, None]
+    mask, apart = mx.array(case["mask"]), mx.array(case["mismatched"]) - mx.array(case["mismatched_reference"])
     arrays = {
         "mask": mask, "reference": (mx.array(case["reference"]) * mask).sum(axis=1), "counted": mx.ones(len(mask)),
-        "desirable": mx.array(case["labels"]), "mismatched_mask": mx.ones_like(apart),
-        "mismatched_reference": mx.array(case["mismatched_reference"]),
+        "desirable": mx.array(case["labels"]), "gathered": mx.stack([apart.sum(), mx.array(float(len(mask)))]),
     }  # fmt: skip
     config = TrainConfig(train_mode="kto", **case["options"])
 
     def loss(policy: mx.array) -> mx.array:
-        def given(_model: Any, _head: Any, arrays: Arrays, **_options: Any) -> mx.array:
-            return policy if arrays["mask"].shape == policy.shape else apart
-
-        monkeypatch.setattr(preference_objective, "answer_log_probabilities", given)
+        monkeypatch.setattr(preference_objective, "answer_log_probabilities", lambda *_, **__: policy)
         total, weight, _ = preference(None, config)(None, arrays)  # type: ignore[arg-type]
         return total / weight
 
@@ -220,10 +233,11 @@ def test_the_objective_is_trls(case: dict[str, Any], monkeypatch: pytest.MonkeyP
 def test_a_validation_meets_both_labels(inputs: Path, model: tuple[nn.Module, Any]) -> None:
     """Good and bad answers alternate in the file, where every second row is of one kind."""
     answers = tokenized(inputs, model[1], "prepared")
+    gather = preference_gather(find_head(model[0]), CONFIG)
     batches = list(PairValidation(answers, some_references(answers), 1, 10))
     assert sum(bool(batch.arrays["desirable"][0]) for batch in batches) == 5
     model[0].eval()
-    measured = PairValidation(answers, some_references(answers), 1, -1).measured(
+    measured = PairValidation(answers, some_references(answers), 1, -1, gather=gather).measured(
         model[0], preference(find_head(model[0]), CONFIG), lambda: False
     )
     assert measured is not None
