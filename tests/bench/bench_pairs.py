@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +66,8 @@ def run_luthier(work: Path, batch: int) -> dict[str, Any]:
 
     from app.core.protocol.job import TrainJob
     from app.core.run.folder import prepare_run
+    from app.worker.array import scalar
     from app.worker.process.control import Control
-    from app.worker.train import preferred
     from app.worker.train.preparation import prepare
     from app.worker.train.step import Step
     from tests.worker.training import Collector, config_for
@@ -80,6 +81,7 @@ def run_luthier(work: Path, batch: int) -> dict[str, Any]:
     run = prepare_run(config, work / f"run-{time.time_ns()}")
     channel = Collector(run.path / "collected.jsonl")
     spent = 0.0
+    preferred: Any = import_module("app.worker.train.preferred")
     plain = preferred.reference_sums
 
     def timed(*arguments: Any, **more: Any) -> Any:
@@ -103,7 +105,7 @@ def run_luthier(work: Path, batch: int) -> dict[str, Any]:
         began = time.process_time()
         for number in range(1, batches.batches_per_epoch + 1):
             one = batches.batch(epoch * batches.batches_per_epoch + number)
-            losses.append(float(step(one.parts, update=True).loss.item()))
+            losses.append(scalar(step(one.parts, update=True).loss))
             positions += one.positions
             tokens += one.tokens
             real += one.tokens - getattr(one, "shared", 0)
@@ -122,7 +124,6 @@ def run_lora(work: Path, batch: int, folder: str) -> dict[str, Any]:
     import mlx.optimizers as optim
     from mlx_lm.tuner.callbacks import TrainingCallback
     from mlx_lm.tuner.utils import linear_to_lora_layers
-    from mlx_lm_lora.trainer.dpo_trainer import DPOTrainingArgs, train_dpo
 
     from app.core.config.train_config import TrainConfig
     from app.core.data.prepare import prepare_data
@@ -148,8 +149,9 @@ def run_lora(work: Path, batch: int, folder: str) -> dict[str, Any]:
             example = pairs.answers[2 * number + side]
             row |= {name: example.tokens.tolist(), f"{name}_prompt_length": int(example.trained.argmax())}
         rows.append(row)
-    info = dict(mx.device_info())
-    mx.device_info = lambda: info | {"max_recommended_working_set_size": 2**33}  # which Linux does not name
+    trainer: Any = import_module("mlx_lm_lora.trainer.dpo_trainer")
+    info = dict(mx.device_info()) | {"max_recommended_working_set_size": 2**33}  # which Linux does not name
+    trainer.mx.device_info = lambda *_: info
     steps = len(rows) // batch
     marks: list[float] = []
 
@@ -157,12 +159,12 @@ def run_lora(work: Path, batch: int, folder: str) -> dict[str, Any]:
         def on_train_loss_report(self, train_info: dict[str, Any]) -> None:  # noqa: ARG002
             marks.append(time.process_time())
 
-    arguments = DPOTrainingArgs(
+    arguments = trainer.DPOTrainingArgs(
         batch_size=batch, iters=2 * steps, val_batches=0, steps_per_report=steps, steps_per_eval=10**9,
         steps_per_save=10**9, adapter_file=str(work / "lora.safetensors"), max_seq_length=LONGEST, beta=0.1,
     )  # fmt: skip
     began = time.process_time()
-    train_dpo(
+    trainer.train_dpo(
         model, reference, optim.Adam(RATE), rows, None, arguments, training_callback=Marks(), loss_type="sigmoid"
     )
     return {
