@@ -26,6 +26,7 @@ from app.core.protocol.question import Question
 from app.core.setup.memory_method import ANSWERS_AT_ONCE, CACHE_STEP
 from app.worker.compare.seeded_sampler import DrawKeys, row_sampler
 from app.worker.process.free_memory import free_memory_bytes
+from app.worker.process.progress import Progress
 
 MEMORY_SHARE = 0.9
 BATCH_SHARE = 0.5  # of the free memory, for what a batch holds at its largest
@@ -36,9 +37,7 @@ CACHE_COPIES, LOGITS_COPIES = (
     6,
 )  # that MLX holds at the peak: a cache while it grows, logits while tokens are drawn
 WATCHED_EVERY = CACHE_STEP // 2  # tokens
-TOLD_EVERY_S = 0.1  # text of a batch: dozens of answers at once would be thousands of events a second
-
-Reading = Callable[[int, int], None]  # tokens of prompts that are read, of how many
+SPOKEN_EVERY_S = 0.1  # text of a batch: dozens of answers at once would be thousands of events a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,7 @@ def streamed_answers(
     tokenizer: Any,
     prompts: Sequence[AskedPrompt],
     stopped: Callable[[], bool],
-    reading: Reading = lambda _done, _total: None,
+    reading: Progress = lambda _done, _total: None,
 ) -> Iterator[AnswerPiece]:
     """The answers to all prompts, a last piece for each; as many together as there is room for.
 
@@ -184,7 +183,7 @@ def _together(
     rows: list[_Row],
     room: _Room,
     stopped: Callable[[], bool],
-    reading: Reading,
+    reading: Progress,
 ) -> Iterator[AnswerPiece]:
     """What fails is tried again with half as many at once, from where it was, until the one is known that fails."""
     began = time.perf_counter()
@@ -199,10 +198,10 @@ def _together(
             has_failed = True
             if at_once > 1:
                 at_once //= 2
-                most = at_once if is_short_of_memory(error) else most
+                most = at_once if _is_short_of_memory(error) else most
                 continue
             traceback.print_exc()
-            yield now[0].piece(began=began, reason="error", message=in_words(error))
+            yield now[0].piece(began=began, reason="error", message=_in_words(error))
             at_once = most
         finally:
             mx.clear_cache()
@@ -216,7 +215,7 @@ def _batch(
     room: _Room,
     began: float,
     stopped: Callable[[], bool],
-    reading: Reading,
+    reading: Progress,
 ) -> Iterator[AnswerPiece]:
     generator = BatchGenerator(
         model,
@@ -238,7 +237,7 @@ def _generated(
     room: _Room,
     began: float,
     stopped: Callable[[], bool],
-    reading: Reading,
+    reading: Progress,
 ) -> Iterator[AnswerPiece]:
     by_uid, read = _inserted(generator, rows), dict.fromkeys(range(len(rows)), 0)
     total = sum(len(row.prompt.tokens) for row in rows)
@@ -264,7 +263,7 @@ def _generated(
             if response.finish_reason is not None:
                 left -= 1
                 yield row.piece(began=began, reason=response.finish_reason, together=at_once)
-        if now - told >= TOLD_EVERY_S:
+        if now - told >= SPOKEN_EVERY_S:
             told = now
             yield from _new_texts(rows, began)
         steps += 1
@@ -299,7 +298,7 @@ def _inserted(generator: Any, rows: list[_Row]) -> dict[int, _Row]:
 
 
 def _alone(
-    model: nn.Module, tokenizer: Any, row: _Row, stopped: Callable[[], bool], reading: Reading
+    model: nn.Module, tokenizer: Any, row: _Row, stopped: Callable[[], bool], reading: Progress
 ) -> Iterator[AnswerPiece]:
     began = time.perf_counter()
     if stopped():
@@ -313,13 +312,13 @@ def _alone(
         yield AnswerPiece(row.number, finish_reason="unusable", message=error.problems[0].sentence())
     except Exception as error:  # one answer that fails must not take the loaded model with it
         traceback.print_exc()
-        yield AnswerPiece(row.number, finish_reason="error", message=in_words(error))
+        yield AnswerPiece(row.number, finish_reason="error", message=_in_words(error))
     finally:
         mx.clear_cache()
 
 
 def _one(
-    model: nn.Module, tokenizer: Any, row: _Row, stopped: Callable[[], bool], reading: Reading, began: float
+    model: nn.Module, tokenizer: Any, row: _Row, stopped: Callable[[], bool], reading: Progress, began: float
 ) -> Iterator[AnswerPiece]:
     first_token_s, is_stopped = 0.0, False
     mx.random.seed(row.prompt.seed)
@@ -344,7 +343,7 @@ def _one(
 
 
 def _responses(
-    model: nn.Module, tokenizer: Any, prompt: AskedPrompt, stopped: Callable[[], bool], reading: Reading
+    model: nn.Module, tokenizer: Any, prompt: AskedPrompt, stopped: Callable[[], bool], reading: Progress
 ) -> Any:
     cache = make_prompt_cache(model)
     question = prompt.question
@@ -379,14 +378,14 @@ def _check_memory(cache: list[Any], left: int) -> None:
         raise UnusableError([Problem("prompt", said, hint="Shorten it, or use a smaller model.")])
 
 
-def is_short_of_memory(error: Exception) -> bool:
+def _is_short_of_memory(error: Exception) -> bool:
     """Whether MLX says that there is no memory left."""
     text = str(error)
     return isinstance(error, MemoryError) or "allocate" in text or "Insufficient Memory" in text
 
 
-def in_words(error: Exception) -> str:
+def _in_words(error: Exception) -> str:
     """What a failed answer is told by."""
-    if is_short_of_memory(error):
+    if _is_short_of_memory(error):
         return "The memory is not enough for this answer. Shorten the prompt, or ask for fewer tokens."
     return f"{type(error).__name__}: {error}"
