@@ -13,6 +13,6 @@ def test_the_hooks_are_what_ci_checks_besides_the_tests() -> None:
     hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
     assert [repository["repo"] for repository in hooks] == ["local"], "nothing is downloaded"
     entries = [hook["entry"] for hook in hooks[0]["hooks"]]
-    checks = re.findall(r"^check (.*)$", (ROOT / ".ci" / "run").read_text(), re.M)
-    assert checks[0] == "run_tests"
-    assert entries == checks[1:]
+    script = (ROOT / ".ci" / "run").read_text()
+    assert entries == re.findall(r"^    check nice (.*)$", script, re.M)
+    assert re.findall(r"^check (.*)$", script, re.M) == ["python3 packaging/dev.py setup --dev", "run_tests"]

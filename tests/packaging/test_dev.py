@@ -278,7 +278,8 @@ def test_the_tests_leave_out_what_needs_torch_unless_it_is_asked_for(checkout: P
     command = ast.literal_eval(result.stdout.splitlines()[-1])
     assert command[1:5] == ["-m", "pytest", "-m", "not torch"]
     assert command[-2:] == ["-m", "torch"]  # pytest takes the last
-    assert command[5:-2] == ["-n", str(min(os.cpu_count() or 1, 4)), "--dist", "loadfile", "--no-loadscope-reorder"]
+    processes = str(min((os.cpu_count() or 1) + 1, 4))
+    assert command[5:-2] == ["-n", processes, "--dist", "loadfile", "--no-loadscope-reorder"]
 
 
 @pytest.mark.parametrize("lock", GPU_LOCKS, ids=lambda path: path.name)
