@@ -64,13 +64,15 @@ def sampling(inspection: Inspection, config: TrainConfig, step: StepSize) -> Sam
     if not method_of(config).is_sampled:
         return Sampling()
     rows = _answers(config, step)
+    prompts = -(-rows // config.group_size)  # each is read once
     prompt = max(step.width - config.max_completion_length, 1)
     whole, logits = answering(inspection, rows, step.width)
     item = item_bytes(inspection)
     reading = (
-        SCORES * rows * inspection.num_heads * prompt**2 * 4 + INNER * rows * prompt * _inner(inspection) * item
+        SCORES * prompts * inspection.num_heads * prompt**2 * 4
+        + INNER * prompts * prompt * _inner(inspection) * item
     )
-    reading_cache = rows * _grown(prompt) * _cached_bytes(inspection)
+    reading_cache = prompts * _grown(prompt) * _cached_bytes(inspection)
     growing = whole / max(inspection.num_layers, 1) + logits
     if reading_cache + reading > whole + growing:
         return Sampling(reading_cache, round(reading))

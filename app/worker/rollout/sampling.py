@@ -14,6 +14,7 @@ from mlx_lm.models.cache import make_prompt_cache
 
 from app.core.problem import Problem, UnusableError
 from app.core.setup.memory_method import ANSWERS_AT_ONCE
+from app.worker.rollout.read_prompt import ReadPrompts
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,8 @@ def sample(
 ) -> list[SampledAnswer] | None:
     """An answer to each prompt, in their order; None if cancelled. ``temperature`` 0 takes the likeliest token.
 
-    `ANSWERS_AT_ONCE` answers are sampled together; what is beyond waits for a free place.
+    `ANSWERS_AT_ONCE` answers are sampled together; what is beyond waits for a free place. A prompt that comes
+    several times is read once.
 
     ``ends`` are the tokens that end an answer. The random state of mlx is neither read nor changed. Raises
     `UnusableError` for a model whose cache cannot hold several answers.
@@ -52,8 +54,7 @@ def sample(
     )
     try:
         _check_cache(model)
-        uids = generator.insert([list(prompt) for prompt in prompts], [max_tokens] * len(prompts))
-        return _collected(generator, uids, frozenset(ends), cancelled)
+        return _collected(generator, ReadPrompts(model, prompts), max_tokens, frozenset(ends), cancelled)
     finally:
         generator.close()
         model.train(was_training)
@@ -67,15 +68,24 @@ def _check_cache(model: nn.Module) -> None:
 
 
 def _collected(
-    generator: Any, uids: list[int], ends: frozenset[int], cancelled: Callable[[], bool]
+    generator: Any, prompts: ReadPrompts, max_tokens: int, ends: frozenset[int], cancelled: Callable[[], bool]
 ) -> list[SampledAnswer] | None:
-    tokens: dict[int, list[int]] = {uid: [] for uid in uids}
-    while responses := generator.next_generated():
+    tokens: list[list[int]] = []  # by the number of the prompt, which is the generator's own for it
+    ended = 0
+    while True:
+        if free := min(ANSWERS_AT_ONCE - len(tokens) + ended, len(prompts) - len(tokens)):
+            with mx.stream(generator.stream):
+                inputs, caches = prompts.begun(len(tokens), free)
+                generator.insert(inputs, [max_tokens] * free, caches)
+            tokens += [[] for _ in range(free)]
+        responses = generator.next_generated()
+        if not responses:
+            return [SampledAnswer(found, found[-1] not in ends) for found in tokens]
         for response in responses:
             tokens[response.uid].append(int(response.token))
+            ended += response.finish_reason is not None
         if cancelled():
             return None
-    return [SampledAnswer(tokens[uid], tokens[uid][-1] not in ends) for uid in uids]
 
 
 def _sampler(temperature: float, seed: int) -> Callable[[mx.array], mx.array]:

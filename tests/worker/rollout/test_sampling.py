@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import mlx.core as mx
+import mlx.nn as nn
+import numpy as np
 import pytest
 from mlx_lm import generate
 
 from app.core.problem import UnusableError
 from app.core.system import starter
 from app.worker.model.loading import load_model
+from app.worker.rollout.read_prompt import ReadPrompts
 from app.worker.rollout.sampling import SampledAnswer, sample, seed_of
+from tests.worker.architectures import config_of
 from tests.worker.training import random_words
 
 QUESTIONS = ("What day comes after Thursday?", "Name the capital of Russia.", "Count the legs of a sheep.")
@@ -109,6 +114,64 @@ def test_a_group_is_generated_in_one_batch(loaded: tuple[Any, Any], monkeypatch:
     answers(loaded, prompt * 8, temperature=0.0)
     assert len(rows) == alone
     assert max(rows) == 8
+
+
+def built(name: str) -> nn.Module:
+    """A tiny model of random weights."""
+    mx.random.seed(3)
+    module = importlib.import_module(f"mlx_lm.models.{name}")
+    model: nn.Module = module.Model(module.ModelArgs.from_dict(config_of(name)))
+    mx.eval(model.parameters())
+    return model
+
+
+@pytest.mark.parametrize("name", ["llama", "gemma3", "gpt_oss", "qwen3_next", "rwkv7", "falcon_h1", "deepseek_v32"])
+def test_a_group_says_what_its_prompt_says_alone(name: str) -> None:
+    """Whatever kind of cache is copied for each answer: keys and values, those of a sliding window (of 32 tokens,
+    which the first prompt fills), states, several together."""
+    model = built(name)
+    random = np.random.default_rng(1)
+    asked = [random.integers(0, 200, size).tolist() for size in (41, 23, 1)]
+    options: dict[str, Any] = {"ends": [], "max_tokens": 6, "temperature": 0.0, "seed": 0}
+    alone = [sample(model, [prompt], **options) for prompt in asked]
+    found = sample(model, [prompt for prompt in asked for _ in range(3)], **options)
+    assert found == [answer for one in alone for answer in (one or []) * 3]
+
+
+def test_a_prompt_is_read_once_however_many_answer_it(
+    loaded: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted in positions that pass through the model: also where answers wait for a place, and where others of
+    the same prompts went on."""
+    model, tokenizer = loaded
+    asked = [prompt for prompt in prompts(tokenizer) for _ in range(20)]
+    plain = type(model).__call__
+    read: list[int] = []
+
+    def counted(self: Any, inputs: mx.array, *rest: Any, **options: Any) -> Any:
+        if inputs.shape[1] > 1:
+            read.append(inputs.size)
+        return plain(self, inputs, *rest, **options)
+
+    monkeypatch.setattr(type(model), "__call__", counted)
+    answers(loaded, asked, max_tokens=3)
+    first, second, third = (len(prompt) - 1 for prompt in prompts(tokenizer))
+    assert read == [2 * max(first, second), third]
+
+
+def test_what_was_read_is_forgotten_with_the_last_answer(loaded: tuple[Any, Any]) -> None:
+    waiting = ReadPrompts(loaded[0], [[5, 6, 7]] * 3 + [[8, 9]] + [[4]] * 2)
+    assert len(waiting) == 6
+    inputs, (first, second) = waiting.begun(0, 2)
+    assert inputs == [[7], [7]]
+    assert first is second
+    assert first is not None
+    assert [cache.size() for cache in first] == [2] * len(loaded[0].layers)
+    inputs, caches = waiting.begun(2, 4)
+    assert inputs == [[7], [8, 9], [4], [4]]
+    assert caches[0] is first
+    assert caches[1:] == [None] * 3
+    assert waiting._read == {}
 
 
 def test_a_cache_that_holds_one_answer_only_is_told(
