@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QLabel
 
 from app.core.protocol import event
-from app.core.protocol.command import Ask
+from app.core.protocol.command import Ask, AskAll
 from app.core.run.folder import RunDir
 from app.ui.compare.tab import CompareTab
 from tests.ui import synthetic_run
@@ -61,17 +62,32 @@ def note(tab: CompareTab) -> str:
 
 def asked(worker: FakeWorker) -> dict[str, Any]:
     """The last question that a worker was given, with its number and the columns that are to answer."""
-    ask = next(command for command in reversed(worker.commands) if isinstance(command, Ask))
-    return {"request": ask.request, "columns": list(ask.columns or ())} | ask.question.model_dump()
+    return asked_together(worker)[-1]
+
+
+def asked_together(worker: FakeWorker) -> list[dict[str, Any]]:
+    """All questions that it was given at once, the last time."""
+    last = next(command for command in reversed(worker.commands) if isinstance(command, (Ask, AskAll)))
+    return [
+        {"request": ask.request, "columns": list(ask.columns or ())} | ask.question.model_dump()
+        for ask in (last.asks if isinstance(last, AskAll) else (last,))
+    ]
 
 
 def answer(worker: FakeWorker, *texts: str, **figures: Any) -> None:
     """Ends the question in progress: ``texts[column]`` of every column, in the order in which they were asked."""
-    sent = asked(worker)
-    assert len(texts) == len(sent["columns"])
+    answer_together(worker, texts, **figures)
+
+
+def answer_together(worker: FakeWorker, *pages: Sequence[str], **figures: Any) -> None:
+    """Ends all questions in progress, column by column as a worker does: ``pages[question][column]``."""
+    asks = asked_together(worker)
+    assert [len(texts) for texts in pages] == [len(sent["columns"]) for sent in asks]
     worker.say(event.Ready())
-    for column in sent["columns"]:
-        if texts[column]:
-            worker.say(event.Answered(request=sent["request"], column=column, text=texts[column]))
-        last: dict[str, Any] = {"generation_tokens": 3, "finish_reason": "stop"} | figures
-        worker.say(event.Answered(request=sent["request"], column=column, done=True, **last))
+    for place in range(len(pages[0])):
+        for sent, texts in zip(asks, pages, strict=True):
+            column = sent["columns"][place]
+            if texts[column]:
+                worker.say(event.Answered(request=sent["request"], column=column, text=texts[column]))
+            last: dict[str, Any] = {"generation_tokens": 3, "finish_reason": "stop"} | figures
+            worker.say(event.Answered(request=sent["request"], column=column, done=True, **last))

@@ -45,6 +45,19 @@ class Turn:
         return any(reply.text or reply.last is not None for reply in self.replies)
 
     @property
+    def has_begun(self) -> bool:
+        """Whether any column said anything, and was not only stopped before it could."""
+        return any(
+            reply.text or (reply.last is not None and reply.last.finish_reason != "stopped")
+            for reply in self.replies
+        )
+
+    @property
+    def has_ended(self) -> bool:
+        """True when nothing more can come."""
+        return all(reply.last is not None for reply in self.replies)
+
+    @property
     def is_answered(self) -> bool:
         """True when every column gave an answer, to its end or to where it was stopped."""
         return all(reply.last is not None and reply.is_answer for reply in self.replies)

@@ -211,8 +211,8 @@ class ChatDialog(QDialog):
         self._show_page()
         self._tell("Waiting…")
 
-    def _on_replied(self, _column: int, piece: event.Answered) -> None:
-        if self.session.asking is self.conversation:
+    def _on_replied(self, page: Conversation, _column: int, piece: event.Answered) -> None:
+        if page is self.conversation:
             if piece.text:
                 self.view.append_text(piece.text)
                 self._tell("Answering…")

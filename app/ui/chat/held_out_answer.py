@@ -1,6 +1,7 @@
 """The held-out answer: base and tuned model of a run are asked a question that it was not trained on.
 
-Where both answer alike, the next few questions are tried: what a run changed is what a person wants to see.
+They are asked a few together, and the first one counts that they do not answer alike: what a run changed is what a
+person wants to see.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from PySide6.QtCore import QObject, Signal
 
 from app.core.compare.before_after import BeforeAfter, save_before_after, tuned_candidate, weights_stamp
 from app.core.compare.candidate import BASE, base_of
+from app.core.compare.conversation import Conversation
 from app.core.compare.held_out import HeldOut, held_out_questions
-from app.core.compare.prompt_set import Prompt
+from app.core.compare.prompt_set import Prompt, PromptMessage
 from app.core.model.folder import locate_model
 from app.core.problem import UnusableError
 from app.core.refusal import reason_of
@@ -23,7 +25,7 @@ from app.ui.compare.answerer import Answerer
 from app.ui.compare.session import CompareSession
 
 HELD_OUT_TOKENS = 160
-MOST_ASKED = 4  # questions, until one is answered otherwise than before
+MOST_ASKED = 4  # questions, of which one may be answered otherwise than before
 NO_QUESTION = "This run has no held-out question: neither its validation nor its test data ask any."
 IS_ASKED = "Another question is being answered. Ask when that has ended."
 
@@ -75,13 +77,10 @@ class HeldOutAnswer(QObject):
         self._run, self._model, self._tuned, self._questions = run, model, tuned, questions[:MOST_ASKED]
         weights = tuned.adapter.relative_to(run.path).as_posix()
         self._found = BeforeAfter("", "", "", "", weights, weights_stamp(tuned.adapter))
-        self._ask_next(0)
-
-    def _ask_next(self, place: int) -> None:
-        asked, self._fault = self._questions[place], ""
-        self._found = replace(self._found, prompt=asked.prompt, system=asked.system, passed=place)
+        self._fault = ""
+        prompts = [Prompt(asked.prompt, _opening(asked)) for asked in self._questions]
         settings = {"max_tokens": HELD_OUT_TOKENS, "temp": 0.0}
-        self._session.ask(self._model, [BASE, self._tuned], [Prompt(asked.prompt)], settings, asked.system)
+        self._session.ask(self._model, [BASE, self._tuned], prompts, settings)
 
     def stop(self) -> None:
         """Gives it up without a word."""
@@ -98,20 +97,31 @@ class HeldOutAnswer(QObject):
 
     def _on_settled(self) -> None:
         run, self._run = self._run, None
-        page = self._session.shown
+        pages = list(self._session.pages)
         self._session.clear()
         if run is None:
             return
-        replies = page.last.replies if page is not None else []
-        faults = [reply.last.message for reply in replies if reply.last is not None and reply.last.message]
-        if self._fault or faults or len(replies) < 2 or page is None or not page.last.is_answered:
-            self.failed.emit(self._fault or "".join(faults[:1]) or "There was no answer.")
+        answered = {at: page.answers for at, page in enumerate(pages) if page.last.is_answered}
+        if self._fault or not answered:
+            self.failed.emit(self._fault or _fault(pages))
             return
-        found = replace(self._found, before=replies[0].text, after=replies[1].text)
-        if found.before.strip() == found.after.strip() and found.passed + 1 < len(self._questions):
-            self._run = run
-            self._ask_next(found.passed + 1)
-            return
+        unlike = (at for at, (before, after) in answered.items() if before.strip() != after.strip())
+        place = next(unlike, max(answered))
+        asked, (before, after) = self._questions[place], answered[place]
+        found = replace(
+            self._found, prompt=asked.prompt, system=asked.system, before=before, after=after, passed=place
+        )
         with suppress(OSError):  # a folder that can only be read: it is shown all the same
             save_before_after(run, found)
         self.answered.emit(found)
+
+
+def _opening(asked: HeldOut) -> tuple[PromptMessage, ...]:
+    return ({"role": "system", "content": asked.system},) if asked.system else ()
+
+
+def _fault(pages: list[Conversation]) -> str:
+    """Why nothing is answered by both."""
+    replies = [reply for page in pages for reply in page.last.replies]
+    told = (reply.last.message for reply in replies if reply.last is not None and reply.last.message)
+    return next(told, "There was no answer.")

@@ -254,7 +254,8 @@ def figures_text(piece: event.Answered, strength: float = 1.0) -> str:
     parts = [] if strength == 1 else [f"{strength:g} × strength"]
     parts.append(plural(piece.generation_tokens, "token"))
     if piece.tokens_per_second:
-        parts.append(f"{piece.tokens_per_second:.1f} tokens/s")
+        beside = f" beside {plural(piece.together - 1, 'other')}" if piece.together > 1 else ""
+        parts.append(f"{piece.tokens_per_second:.1f} tokens/s{beside}")
     if piece.first_token_s:
         first = f"{piece.first_token_s:.2f} s" if piece.first_token_s < 10 else duration_text(piece.first_token_s)
         parts.append(f"first after {first}")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.core.protocol import event
-from app.core.protocol.command import Ask, LoadAdapters, Stop
+from app.core.protocol.command import Ask, AskAll, LoadAdapters, Stop
 from app.core.protocol.event import Event
 from app.core.protocol.job import GenerateJob
 from app.core.protocol.question import Question
@@ -18,12 +18,15 @@ IDLE_MS = 5 * 60 * 1000  # a model that nobody asks gives its memory back
 
 
 class Answerer(QObject):
-    """Answers one question at a time. The worker stays as long as the base stays, and is freed when idle."""
+    """Answers one question, or a set of them, at a time.
 
-    answered = Signal(object)  # event.Answered of the question in progress
+    The worker stays as long as the base stays, and is freed when idle.
+    """
+
+    answered = Signal(int, object)  # the number of a question in progress, and event.Answered of it
     progressed = Signal(str)  # what it is doing before the first word comes
     warned = Signal(str)
-    failed = Signal(str)  # the question in progress has no answer
+    failed = Signal(str)  # the questions in progress have no answer
     state_changed = Signal()
     shut_down = Signal()  # the window closes
 
@@ -35,8 +38,9 @@ class Answerer(QObject):
         self._model = ""
         self._adapters: tuple[tuple[str | None, ...], tuple[float, ...]] = ((), ())
         self._ready = False
-        self._request = 0
-        self._open: set[int] = set()
+        self._request = 0  # of the first question in progress
+        self._next_request = 1
+        self._open: set[tuple[int, int]] = set()  # request and column
         self._idle = QTimer(self)
         self._idle.setSingleShot(True)
         self._idle.setInterval(idle_ms)
@@ -44,7 +48,7 @@ class Answerer(QObject):
 
     @property
     def is_busy(self) -> bool:
-        """True from a question to the last word of its last column."""
+        """True from questions to the last word of the last column."""
         return bool(self._open)
 
     @property
@@ -56,14 +60,14 @@ class Answerer(QObject):
         self,
         model: str,
         adapters: Sequence[str | None],
-        question: Question,
+        questions: Sequence[Question],
         order: Sequence[int] = (),
         strengths: Sequence[float] = (),
     ) -> None:
         """Asks every column (None is the base), in ``order`` if one is given. What was being answered is given up.
 
-        ``question.conversations`` are in that order, too. ``strengths`` are those of the adapters; none is 1 for
-        all.
+        Several questions are answered together. Their ``conversations`` are in that order, too. ``strengths`` are
+        those of the adapters; none is 1 for all.
         """
         if self.is_busy:
             self.stop()
@@ -74,14 +78,18 @@ class Answerer(QObject):
         elif wanted != self._adapters:
             self._runner.send(LoadAdapters(adapters=wanted[0], strengths=wanted[1]))
         self._adapters = wanted
-        self._request += 1
         columns = tuple(order) or tuple(range(len(adapters)))
-        self._open = set(columns)
-        self._runner.send(Ask(request=self._request, columns=columns, question=question))
+        asks = tuple(
+            Ask(request=number, columns=columns, question=question)
+            for number, question in enumerate(questions, start=self._next_request)
+        )
+        self._request, self._next_request = self._next_request, self._next_request + len(asks)
+        self._open = {(ask.request, column) for ask in asks for column in columns}
+        self._runner.send(asks[0] if len(asks) == 1 else AskAll(asks=asks))
         self.state_changed.emit()
 
     def stop(self) -> None:
-        """Ends the answer in progress; a worker that is still loading is given up, which is as quick as it gets."""
+        """Ends the answers in progress; a worker that is still loading is given up: nothing is quicker."""
         if not self.is_loaded or not self.is_busy:
             return
         if self._ready:
@@ -116,10 +124,10 @@ class Answerer(QObject):
                 self.progressed.emit("Reading the prompt")
         elif isinstance(found, event.Warned):
             self.warned.emit(f"{found.message} {found.hint}".strip())
-        elif isinstance(found, event.Answered) and found.request == self._request:
-            self.answered.emit(found)
+        elif isinstance(found, event.Answered) and found.request >= self._request:
+            self.answered.emit(found.request - self._request, found)
             if found.done:
-                self._open.discard(found.column)
+                self._open.discard((found.request, found.column))
                 if not self._open:
                     self._finish()
 

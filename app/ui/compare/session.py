@@ -1,8 +1,7 @@
-"""The session of a comparison: asks an answerer one prompt after another, and keeps what was said."""
+"""The session of a comparison: asks an answerer one prompt or a set of them, and keeps what was said."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -20,12 +19,13 @@ from app.ui.compare.answerer import Answerer
 class CompareSession(QObject):
     """Every prompt is a page; following up adds a turn to one. ``place`` is the page that is shown.
 
-    A slot of `began` may set `order`: the order in which the columns are asked.
+    The pages of a set are there at once, and answered together. A slot of `began` may set `order`: that in which
+    the columns are asked.
     """
 
-    began = Signal()  # a prompt is about to be asked
-    replied = Signal(int, object)  # column, Answered: a piece of the page in progress, which has taken it
-    settled = Signal()  # the page in progress has ended, answered or not
+    began = Signal()  # prompts are about to be asked
+    replied = Signal(object, int, object)  # page, column, Answered: a piece, which the page has taken
+    settled = Signal()  # the pages in progress have ended, answered or not
     turned = Signal()  # another page is shown
 
     def __init__(self, answerer: Answerer, parent: QObject | None = None) -> None:
@@ -34,14 +34,9 @@ class CompareSession(QObject):
         self.pages: list[Conversation] = []
         self.place = -1
         self.order: tuple[int, ...] = ()
-        self.asking: Conversation | None = None
-        self._waiting: deque[Conversation] = deque()
-        self._asked = self._total = 0
-        self._model = ""
-        self._settings: dict[str, Any] = {}
+        self._asked: list[Conversation] = []
         self._starting = False
         answerer.answered.connect(self._on_answered)
-        answerer.failed.connect(self._on_failed)
         answerer.state_changed.connect(self._on_state)
 
     # -- pages ------------------------------------------------------------------------------------------------
@@ -53,13 +48,18 @@ class CompareSession(QObject):
 
     @property
     def is_busy(self) -> bool:
-        """Whether something is asked, or waits to be."""
-        return self.asking is not None
+        """Whether something is asked."""
+        return bool(self._asked)
 
     @property
     def progress(self) -> tuple[int, int]:
-        """The number of the prompt in progress, and how many there are."""
-        return self._asked, self._total
+        """How many answers of the pages in progress have ended, and how many there are."""
+        replies = [reply for page in self._asked for reply in page.last.replies]
+        return sum(reply.last is not None for reply in replies), len(replies)
+
+    def is_answering(self, page: Conversation | None) -> bool:
+        """Whether answers of this page are still to come."""
+        return any(page is asked for asked in self._asked) and page is not None and not page.last.has_ended
 
     def turn_to(self, place: int) -> None:
         """Shows another page."""
@@ -92,7 +92,7 @@ class CompareSession(QObject):
         settings: dict[str, Any],
         system: str = "",
     ) -> None:
-        """Asks every prompt on its own. ``settings`` are the fields of `Question` that choose tokens."""
+        """Asks every prompt on its own, together. ``settings`` are the fields of `Question` that choose tokens."""
         columns = list(candidates)
         self._begin(model, settings, [opened(prompt, columns, system) for prompt in prompts])
 
@@ -107,75 +107,63 @@ class CompareSession(QObject):
         self.follow_up(model, self.pages[self.place].turns.pop().prompt, settings)
 
     def stop(self) -> None:
-        """Ends the answer in progress; what waits is not asked."""
-        self._waiting.clear()
+        """Ends the answers in progress."""
         self._answerer.stop()
 
     def _begin(self, model: str, settings: dict[str, Any], conversations: list[Conversation]) -> None:
-        self._model, self._settings = model, settings
-        self._waiting = deque(conversations)
-        self._asked, self._total = 0, len(conversations)
-        self.place = len(self.pages) - 1
-        self._next()
-
-    def _next(self) -> None:
-        follows = self.place == len(self.pages) - 1
-        conversation = self._waiting.popleft()
-        self.pages.append(conversation)
-        self.asking, self.order = conversation, ()
-        self._asked += 1
-        if follows:
-            self.place = len(self.pages) - 1
+        self.place = len(self.pages)
+        self.pages += conversations
+        self._asked, self.order = conversations, ()
         self.began.emit()
-        order = self.order or tuple(range(len(conversation.candidates)))
-        adapters = [_adapter(candidate) for candidate in conversation.candidates]
-        strengths = [1.0 if candidate is None else candidate.strength for candidate in conversation.candidates]
-        self._starting = True  # a worker that must be changed first ends, which is not the end of this answer
-        self._answerer.ask(self._model, adapters, self._question(conversation, order), order, strengths)
+        candidates = conversations[0].candidates
+        order = self.order or tuple(range(len(candidates)))
+        strengths = [1.0 if candidate is None else candidate.strength for candidate in candidates]
+        questions = [_question(page, order, settings) for page in conversations]
+        self._starting = True  # a worker that must be changed first ends, which is not the end of these answers
+        self._answerer.ask(model, [_adapter(candidate) for candidate in candidates], questions, order, strengths)
         self._starting = False
         self._on_state()
 
-    def _question(self, conversation: Conversation, order: tuple[int, ...]) -> Question:
-        """Columns that have answered before have conversations of their own."""
-        if len(conversation.turns) == 1:
-            return Question(messages=chat_of(conversation.messages(0)), **self._settings)
-        own = tuple(chat_of(conversation.messages(column)) for column in order)
-        return Question(conversations=own, **self._settings)
+    def _on_answered(self, number: int, piece: Answered) -> None:
+        if number < len(self._asked) and piece.column < len(self._asked[number].candidates):
+            self._take(self._asked[number], piece)
 
-    def _on_answered(self, piece: Answered) -> None:
-        if self.asking is not None and piece.column < len(self.asking.candidates):
-            self.asking.last.replies[piece.column].take(piece)
-            self.replied.emit(piece.column, piece)
-
-    def _on_failed(self, _why: str) -> None:
-        self._waiting.clear()
+    def _take(self, page: Conversation, piece: Answered) -> None:
+        page.last.replies[piece.column].take(piece)
+        self.replied.emit(page, piece.column, piece)
 
     def _on_state(self) -> None:
-        """One prompt after another: the next one when the answerer has done with the last."""
-        if self._starting or self.asking is None or self._answerer.is_busy:
+        """The answerer has done with what it was asked, or has ended: then what has no end yet was stopped."""
+        if self._starting or not self._asked or self._answerer.is_busy:
             return
-        for column, reply in enumerate(self.asking.last.replies):
-            if reply.last is None and reply.text:
-                piece = Answered(request=0, column=column, done=True, finish_reason="stopped")
-                reply.take(piece)
-                self.replied.emit(column, piece)
-        if self._waiting:
-            self.settled.emit()
-            self._next()
-        else:
-            self._forget_unheard()
-            self.asking = None
-            self.settled.emit()
+        for page in self._asked:
+            for column, reply in enumerate(page.last.replies):
+                if reply.last is None and reply.text:
+                    self._take(page, Answered(request=0, column=column, done=True, finish_reason="stopped"))
+        self._forget_unheard()
+        self._asked = []
+        self.settled.emit()
 
     def _forget_unheard(self) -> None:
-        """A prompt to which nobody said a word (stopped while the model was loaded) is as if it was not asked."""
-        asking = self.asking
-        if asking is None or asking.last.has_replies or asking is not (self.pages[-1] if self.pages else None):
-            return
-        asking.turns.pop()
-        if not asking.turns:
-            self.pages.pop()
-            self.place = min(self.place, len(self.pages) - 1)
+        """A prompt to which nobody said a word (stopped while the model was loaded) is as if it was not asked.
+
+        Of a set that was stopped those go, too, of which no answer had begun.
+        """
+        whole = len(self._asked) == 1
+        for page in self._asked:
+            if page.last.has_replies if whole else page.last.has_begun:
+                continue
+            page.turns.pop()
+            if not page.turns:
+                self.pages = [kept for kept in self.pages if kept is not page]
+        self.place = min(self.place, len(self.pages) - 1)
+
+
+def _question(page: Conversation, order: tuple[int, ...], settings: dict[str, Any]) -> Question:
+    """Columns that have answered before have conversations of their own."""
+    if len(page.turns) == 1:
+        return Question(messages=chat_of(page.messages(0)), **settings)
+    return Question(conversations=tuple(chat_of(page.messages(column)) for column in order), **settings)
 
 
 def _adapter(candidate: Candidate | None) -> str | None:

@@ -229,19 +229,25 @@ class CompareTab(QWidget):
         return self.session.is_busy or self._votes.hides_names
 
     def _on_began(self) -> None:
-        conversation = self.session.asking
-        assert conversation is not None
-        self._votes.begin(conversation)
+        assert self.conversation is not None
+        self._votes.begin(self.conversation)
         self.session.order = self._grid.order
-        number, total = self.session.progress
-        self.question.show_note(f"Prompt {number:,} of {total:,}" if total > 1 else "")
+        self._show_progress()
         self._show_page()
 
-    def _on_replied(self, column: int, piece: event.Answered) -> None:
-        if self.session.asking is self.session.shown:
-            self.columns[column].take(piece)
-            if piece.done:
-                self._show_column(column)
+    def _show_progress(self) -> None:
+        done, total = self.session.progress
+        self.question.show_note(f"{done:,} of {total:,} answers" if total > len(self.columns) else "")
+
+    def _on_replied(self, page: Conversation, column: int, piece: event.Answered) -> None:
+        if piece.done:
+            self._show_progress()
+        if page is not self.conversation:
+            return
+        self.columns[column].take(piece)
+        if piece.done:
+            self._show_column(column)
+            self._show_differences()
 
     def _on_settled(self) -> None:
         self._show_page()
@@ -258,7 +264,7 @@ class CompareTab(QWidget):
             self.prompt.clear()
 
     def _on_progress(self, text: str) -> None:
-        if self.session.is_busy and self.session.asking is self.session.shown:
+        if self.session.is_answering(self.conversation):
             waiting = [self.columns[index] for index in self._grid.order if not self.columns[index].answer]
             if waiting:
                 waiting[0].set_status(f"{text}…")
@@ -309,7 +315,7 @@ class CompareTab(QWidget):
     def _show_column(self, index: int) -> None:
         shown, column = self.conversation, self.columns[index]
         column.show_turns([(turn.prompt, turn.replies[index]) for turn in shown.turns] if shown else [])
-        if shown is not None and shown is self.session.asking and shown.last.replies[index].last is None:
+        if shown is not None and self.session.is_answering(shown) and shown.last.replies[index].last is None:
             column.set_status("Answering…" if column.answer else "Waiting…")
 
     def _show_differences(self) -> None:
@@ -318,7 +324,7 @@ class CompareTab(QWidget):
         Not while answers are still coming.
         """
         order, shown = self._grid.order, self.conversation
-        compared = self._differences.isChecked() and shown is not None and shown is not self.session.asking
+        compared = self._differences.isChecked() and shown is not None and not self.session.is_answering(shown)
         texts = [self.columns[index].view.shown_text() for index in order] if compared else []
         for place, index in enumerate(order):
             reference = texts[0 if place else 1] if compared and (place or len(order) == 2) else None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pytestqt.qtbot import QtBot
@@ -13,7 +15,7 @@ from app.core.protocol import event
 from app.core.run.folder import RunDir
 from app.ui.chat.held_out_answer import IS_ASKED, NO_QUESTION, HeldOutAnswer
 from app.ui.compare.answerer import Answerer
-from tests.ui.comparing import answer, asked, base_folder, run_with_checkpoints
+from tests.ui.comparing import answer_together, asked_together, base_folder, run_with_checkpoints
 from tests.ui.fake_worker import FakeWorker
 
 
@@ -42,31 +44,54 @@ def run(tmp_path: Path) -> RunDir:
     return run_with_checkpoints(tmp_path / "runs", base_folder(tmp_path / "base"), 3)
 
 
-def test_one_question_is_answered_by_both_and_kept(asking: Asking, workers: list[FakeWorker], run: RunDir) -> None:
+def test_a_few_questions_are_answered_by_both_and_the_first_is_kept(
+    asking: Asking, workers: list[FakeWorker], run: RunDir
+) -> None:
     asking.asks.ask(run)
-    sent = asked(workers[0])
-    assert (sent["messages"][-1]["content"], sent["temp"], sent["columns"]) == ("Question 1?", 0.0, [0, 1])
-    answer(workers[0], "No.", "Yes.")
+    sent = asked_together(workers[0])
+    assert [one["messages"][-1]["content"] for one in sent] == ["Question 1?", "Question 2?", "Question 3?"]
+    assert {(one["temp"], tuple(one["columns"])) for one in sent} == {(0.0, (0, 1))}
+    answer_together(workers[0], ("No.", "Yes."), ("No.", "Yes!"), ("No.", "No."))
     (found,) = asking.answers
     assert (found.prompt, found.before, found.after, found.passed) == ("Question 1?", "No.", "Yes.", 0)
     assert load_before_after(run) == found
+
+
+def test_each_question_has_its_own_system_prompt(asking: Asking, workers: list[FakeWorker], run: RunDir) -> None:
+    rows = [
+        {"messages": [{"role": "system", "content": "Sing."}, *chat("a")]},
+        {"messages": chat("b")},
+    ]
+    (run.data / "test.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    asking.asks.ask(run)
+    openings = [[message["role"] for message in one["messages"]] for one in asked_together(workers[0])]
+    assert openings == [["system", "user"], ["user"]]
+    answer_together(workers[0], ("Yes.", "Yes."), ("No.", "Yes."))
+    assert [(found.prompt, found.system) for found in asking.answers] == [("b", "")]
+
+
+def chat(prompt: str) -> list[dict[str, str]]:
+    return [{"role": "user", "content": prompt}, {"role": "assistant", "content": "Yes."}]
 
 
 def test_questions_that_both_answer_alike_are_passed(
     asking: Asking, workers: list[FakeWorker], run: RunDir
 ) -> None:
     asking.asks.ask(run)
-    answer(workers[0], "Yes.", "Yes.")
-    assert asking.answers == []
-    answer(workers[0], "No.", "Yes.")
+    answer_together(workers[0], ("Yes.", "Yes."), ("No.", "Yes."), ("No.", "Yes."))
     assert [(found.prompt, found.passed) for found in asking.answers] == [("Question 2?", 1)]
 
 
 def test_if_all_are_alike_the_last_says_so(asking: Asking, workers: list[FakeWorker], run: RunDir) -> None:
     asking.asks.ask(run)
-    for _ in range(3):
-        answer(workers[0], "Yes.", "Yes.")
+    answer_together(workers[0], *[("Yes.", "Yes.")] * 3)
     assert [(found.prompt, found.before) for found in asking.answers] == [("Question 3?", "Yes.")]
+
+
+def test_a_question_without_an_answer_is_passed(asking: Asking, workers: list[FakeWorker], run: RunDir) -> None:
+    asking.asks.ask(run)
+    answer_together(workers[0], ("", "Yes."), ("Yes.", "Yes."), ("No.", ""))
+    assert [(found.prompt, found.passed) for found in asking.answers] == [("Question 2?", 1)]
 
 
 def test_what_cannot_be_asked_is_told(asking: Asking, workers: list[FakeWorker], run: RunDir) -> None:
@@ -78,13 +103,15 @@ def test_what_cannot_be_asked_is_told(asking: Asking, workers: list[FakeWorker],
 
 def test_an_adapter_that_does_not_fit_is_told(asking: Asking, workers: list[FakeWorker], run: RunDir) -> None:
     asking.asks.ask(run)
-    number = asked(workers[0])["request"]
-    workers[0].say(
-        event.Ready(),
-        event.Answered(request=number, column=0, text="No."),
-        event.Answered(request=number, column=0, done=True, finish_reason="stop"),
-        event.Answered(request=number, column=1, done=True, finish_reason="unusable", message="It does not fit."),
-    )
+    workers[0].say(event.Ready())
+    for sent in asked_together(workers[0]):
+        number = sent["request"]
+        unfit: dict[str, Any] = {"finish_reason": "unusable", "message": "It does not fit."}
+        workers[0].say(
+            event.Answered(request=number, column=0, text="No."),
+            event.Answered(request=number, column=0, done=True, finish_reason="stop"),
+            event.Answered(request=number, column=1, done=True, **unfit),
+        )
     assert asking.faults == ["It does not fit."]
     assert load_before_after(run) is None
 

@@ -28,7 +28,16 @@ from app.core.run.folder import RunDir
 from app.ui.compare.answerer import Answerer
 from app.ui.compare.tab import CompareTab
 from tests.ui.child import child
-from tests.ui.comparing import adapter_folder, answer, asked, base_folder, note, press, run_with_checkpoints
+from tests.ui.comparing import (
+    adapter_folder,
+    answer,
+    asked,
+    asked_together,
+    base_folder,
+    note,
+    press,
+    run_with_checkpoints,
+)
 from tests.ui.dragging import drop
 from tests.ui.fake_worker import FakeWorker
 
@@ -233,7 +242,7 @@ def test_without_follow_up_every_prompt_is_asked_on_its_own_and_can_be_looked_at
     assert tab.conversation is None
 
 
-def test_a_file_of_prompts_is_asked_one_after_another(
+def test_a_file_of_prompts_is_asked_together_and_every_page_is_there(
     qtbot: QtBot, tab: CompareTab, run: RunDir, workers: list[FakeWorker], tmp_path: Path
 ) -> None:
     path = tmp_path / "set.jsonl"
@@ -243,29 +252,65 @@ def test_a_file_of_prompts_is_asked_one_after_another(
     ask = child(tab, QAbstractButton, "compare.ask")
     qtbot.waitUntil(lambda: ask.text() == "Compare 3 prompts")
     press(tab, "compare.ask")
-    for number, prompt in enumerate("abc", start=1):
-        assert asked(workers[0])["messages"][-1]["content"] == prompt
-        assert note(tab) == f"Prompt {number} of 3"
-        answer(workers[0], f"{prompt}1", f"{prompt}2")
+    sent = asked_together(workers[0])
+    assert [one["messages"][-1]["content"] for one in sent] == ["a", "b", "c"]
+    assert child(tab, QLabel, "compare.page").text() == "Question 1 of 3"
+    assert note(tab) == "0 of 6 answers"
+    workers[0].say(event.Ready())
+    for one in reversed(sent):
+        workers[0].say(event.Answered(request=one["request"], column=0, text=f"{one['request']}"))
+    assert [column.answer for column in tab.columns] == ["1", ""]
+    workers[0].say(event.Answered(request=1, column=0, done=True, finish_reason="stop", together=3))
+    assert note(tab) == "1 of 6 answers"
+    press(tab, "compare.page.on")
+    assert [column.answer for column in tab.columns] == ["2", ""]
+    assert [column.status for column in tab.columns] == ["Answering…", "Waiting…"]
+    workers[0].say(event.Answered(request=2, column=0, text=" and more"))
+    workers[0].say(event.Answered(request=3, column=0, text=" of another page"))
+    qtbot.waitUntil(lambda: tab.columns[0].view.toPlainText() == "2 and more")
+    for request, column in ((2, 0), (3, 0), (1, 1), (2, 1)):
+        workers[0].say(event.Answered(request=request, column=column, text="!"))
+        workers[0].say(event.Answered(request=request, column=column, done=True, finish_reason="stop"))
+    assert tab.session.is_busy
+    assert child(tab, QLabel, "compare.page").text() == "Question 2 of 3", "nobody but the reader turns the page"
+    workers[0].say(event.Answered(request=3, column=1, text="c2"))
+    workers[0].say(event.Answered(request=3, column=1, done=True, finish_reason="stop"))
     assert not tab.session.is_busy
-    press(tab, "compare.page.back")
-    assert [column.answer for column in tab.columns] == ["b1", "b2"]
-    assert child(tab, QLabel, "compare.page.prompt").text() == "b"
+    press(tab, "compare.page.on")
+    assert [column.answer for column in tab.columns] == ["3 of another page!", "c2"]
+    assert child(tab, QLabel, "compare.page.prompt").text() == "c"
     press(tab, "compare.set.clear")
     assert ask.text() == "Compare"
+
+
+def test_a_page_of_a_set_is_whole_before_the_set_is(
+    tab: CompareTab, run: RunDir, workers: list[FakeWorker]
+) -> None:
+    tab.choose_run(run)
+    press(tab, "compare.differences")
+    tab.question._use_held_out()
+    press(tab, "compare.ask")
+    workers[0].say(event.Ready())
+    for column, text in enumerate(("A lute.", "A fine lute.")):
+        workers[0].say(event.Answered(request=1, column=column, text=text))
+        workers[0].say(event.Answered(request=1, column=column, done=True, finish_reason="stop"))
+    assert tab.columns[1].view.marked == ["fine"]
+    assert tab.session.is_busy
 
 
 def test_stop_ends_the_whole_set(tab: CompareTab, run: RunDir, workers: list[FakeWorker]) -> None:
     tab.choose_run(run)
     tab.question._use_held_out()
     press(tab, "compare.ask")
-    workers[0].say(event.Ready(), event.Answered(request=1, column=0, text="one"))
+    workers[0].say(event.Ready(), event.Answered(request=2, column=0, text="one"))
     press(tab, "compare.stop")
-    for column in (0, 1):
-        workers[0].say(event.Answered(request=1, column=column, done=True, finish_reason="stopped"))
+    for request in (1, 2, 3):
+        for column in (0, 1):
+            workers[0].say(event.Answered(request=request, column=column, done=True, finish_reason="stopped"))
     assert not tab.session.is_busy
-    assert len(tab.session.pages) == 1
+    assert [page.last.prompt for page in tab.session.pages] == ["Question 2?"]
     assert tab.columns[0].answer == "one"
+    assert tab.columns[0].status.endswith("stopped")
 
 
 def test_a_worker_that_dies_ends_the_whole_set(tab: CompareTab, run: RunDir, workers: list[FakeWorker]) -> None:

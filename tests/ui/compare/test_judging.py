@@ -16,7 +16,15 @@ from app.core.run.folder import RunDir
 from app.ui.compare.answerer import Answerer
 from app.ui.compare.tab import CompareTab
 from tests.ui.child import child
-from tests.ui.comparing import answer, asked, base_folder, press, run_with_checkpoints
+from tests.ui.comparing import (
+    answer,
+    answer_together,
+    asked,
+    asked_together,
+    base_folder,
+    press,
+    run_with_checkpoints,
+)
 from tests.ui.fake_worker import FakeWorker
 
 
@@ -108,13 +116,14 @@ def test_a_prompt_set_is_judged_page_by_page_and_each_page_once(
     press(tab, "judging.blind")
     tab.question._use_held_out()
     press(tab, "compare.ask")
-    answer(workers[0], "one", "two")
-    answer(workers[0], "three", "four")
+    assert not child(tab, QWidget, "compare.page.on").isEnabled(), "who is asked first would tell who it is"
+    assert len({tuple(one["columns"]) for one in asked_together(workers[0])}) == 1
+    answer_together(workers[0], ("three", "four"), ("one", "two"))
     press(tab, "judging.tie")
-    press(tab, "compare.page.back")
+    press(tab, "compare.page.on")
     assert tab.columns[0].title.startswith("Answer ")
     press(tab, "judging.all_bad")
-    press(tab, "compare.page.on")
+    press(tab, "compare.page.back")
     assert not child(tab, QWidget, "judging.0").isEnabled()
     assert tab.columns[0].title == "Base model"
     assert [(vote.outcome, vote.answers) for vote in votes()] == [

@@ -136,15 +136,15 @@ def test_both_answers_stream_side_by_side(tab: CompareTab, run: RunDir, workers:
 def test_the_same_base_answers_again_and_another_adapter_is_loaded_into_it(
     answerer: Answerer, workers: list[FakeWorker]
 ) -> None:
-    answerer.ask("/base", [None, "/a"], QUESTION)
+    answerer.ask("/base", [None, "/a"], [QUESTION])
     workers[0].say(event.Ready(), last(1, 0), last(1, 1))
-    answerer.ask("/base", [None, "/a"], QUESTION)
+    answerer.ask("/base", [None, "/a"], [QUESTION])
     workers[0].say(last(2, 0), last(2, 1))
-    answerer.ask("/base", [None, "/b"], QUESTION)
+    answerer.ask("/base", [None, "/b"], [QUESTION])
     assert len(workers) == 1
     assert [type(command) for command in workers[0].commands] == [Ask, Ask, LoadAdapters, Ask]
     workers[0].say(last(3, 0), last(3, 1))
-    answerer.ask("/other", [None, "/b"], QUESTION)
+    answerer.ask("/other", [None, "/b"], [QUESTION])
     assert len(workers) == 2
     assert workers[0].killed
 
@@ -221,7 +221,7 @@ def test_training_takes_the_memory_back(
 
 def test_an_idle_model_is_freed(qtbot: QtBot, workers: list[FakeWorker]) -> None:
     answerer = Answerer(idle_ms=20)
-    answerer.ask("/base", [None], QUESTION)
+    answerer.ask("/base", [None], [QUESTION])
     qtbot.wait(40)
     assert answerer.is_loaded
     workers[0].say(event.Ready(), last(1, 0))

@@ -22,7 +22,7 @@ from app.ui.run.session import RunSession, RunState
 from app.ui.window.appearance import Appearance
 from app.ui.window.main_window import MainWindow
 from tests.ui.child import child
-from tests.ui.comparing import answer, base_folder, run_with_checkpoints
+from tests.ui.comparing import answer, answer_together, asked_together, base_folder, run_with_checkpoints
 from tests.ui.fake_worker import FakeWorker
 
 ENDPOINT = Endpoint("http://127.0.0.1:8080/v1", "friendly", "secret-key", "/base", "/adapter")
@@ -182,7 +182,7 @@ def test_before_and_after_is_asked_shown_and_kept(
     worker = last(workers, "generate")
     worker.say(event.Progressed(phase="Loading the model"))
     assert view.note.text() == "Loading the model…"
-    answer(worker, "No.", "Yes.")
+    answer_together(worker, *[("No.", "Yes.")] * len(asked_together(worker)))
     assert view.found is not None
     assert (view.found.prompt, view.found.before, view.found.after) == ("Question 1?", "No.", "Yes.")
     assert (run.path / "before_after.json").is_file()
