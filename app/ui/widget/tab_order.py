@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -10,36 +10,47 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QLayout, QScrollArea, QSplitter, QWidget
 
 
-def follow_page(*roots: QWidget) -> None:
-    """Makes Tab follow the layouts within the roots, whenever and in whatever order their parts were made."""
-    found = [stop for root in roots for stop in stops(root)]
+def follow_page(found: Sequence[QWidget]) -> None:
+    """Makes Tab follow the stops, whenever and in whatever order they were made."""
     for one, following in pairwise(found):
         QWidget.setTabOrder(one, following)
 
 
-def wrapped_stop(at: QWidget | None, forward: bool, *roots: QWidget) -> QWidget | None:
-    """Where Tab goes from the last stop within the roots, back to the first (or the other way); None before that.
+def wrapped_stop(at: QWidget | None, forward: bool, found: Sequence[QWidget]) -> QWidget | None:
+    """Where Tab goes from the last of the stops, back to the first (or the other way); None before that.
 
     Qt's own chain holds what is no stop as well, and may lead from the end into the middle of the page.
     """
-    shown = [stop for root in roots for stop in stops(root) if stop.isVisible() and stop.isEnabled()]
+    shown = [stop for stop in found if stop.isVisible() and stop.isEnabled()]
     if not shown or at is not shown[-1 if forward else 0]:
         return None
     return shown[0 if forward else -1]
 
 
-def stops(widget: QWidget) -> Iterator[QWidget]:
-    """Where Tab stops within a widget: row by row, a column of cards before the next."""
+def stops(widget: QWidget, only_shown: bool = False) -> list[QWidget]:
+    """Where Tab stops within a widget: row by row, a column of cards before the next.
+
+    ``only_shown`` leaves out what is not visible, which Tab passes over: one page is looked at, not all of them.
+    """
+    found: list[QWidget] = []
+    _gather(widget, only_shown, found)
+    return found
+
+
+def _gather(widget: QWidget, only_shown: bool, found: list[QWidget]) -> None:
+    if only_shown and not widget.isVisible():
+        return
     if widget.focusPolicy() & Qt.FocusPolicy.TabFocus:
-        yield widget
+        found.append(widget)
         return
     if isinstance(widget, QScrollArea):
         inner = widget.widget()
-        yield from stops(inner) if inner is not None else ()
+        if inner is not None:
+            _gather(inner, only_shown, found)
         return
     layout = widget.layout()
     if layout is not None:
-        yield from _of_layout(layout)
+        _gather_layout(layout, only_shown, found)
         return
     parts = [child for child in widget.children() if isinstance(child, QWidget) and not child.isWindow()]
     if isinstance(widget, QSplitter):
@@ -47,10 +58,10 @@ def stops(widget: QWidget) -> Iterator[QWidget]:
     else:
         parts.sort(key=lambda part: (part.y(), part.x()))
     for part in parts:
-        yield from stops(part)
+        _gather(part, only_shown, found)
 
 
-def _of_layout(layout: QLayout) -> Iterator[QWidget]:
+def _gather_layout(layout: QLayout, only_shown: bool, found: list[QWidget]) -> None:
     places = list(range(layout.count()))
     if isinstance(layout, QGridLayout):
         cells: dict[int, Any] = {place: layout.getItemPosition(place) for place in places}
@@ -59,6 +70,6 @@ def _of_layout(layout: QLayout) -> Iterator[QWidget]:
         item = layout.itemAt(place)
         inner, part = (item.layout(), item.widget()) if item is not None else (None, None)
         if part is not None:
-            yield from stops(part)
+            _gather(part, only_shown, found)
         elif inner is not None:
-            yield from _of_layout(inner)
+            _gather_layout(inner, only_shown, found)

@@ -44,7 +44,7 @@ from app.ui.widget import theme
 from app.ui.widget.file_manager import show_in_file_manager
 from app.ui.widget.icon_button import IconButton
 from app.ui.widget.message_bar import MessageBar, Notice
-from app.ui.widget.tab_order import follow_page, wrapped_stop
+from app.ui.widget.tab_order import follow_page, stops, wrapped_stop
 from app.ui.window.actions import SILENT, UserActions
 from app.ui.window.appearance import Appearance
 from app.ui.window.drop_target import DropTarget
@@ -539,8 +539,9 @@ class MainWindow(QMainWindow):
         """Tab goes on as the page is read, then to the messages that lie over it; parts of both come and go."""
         page = self.centralWidget()
         if page is not None:
-            follow_page(page, self.messages)
-            turned = wrapped_stop(self.focusWidget(), forward, page, self.messages)
+            found = [stop for root in (page, self.messages) for stop in stops(root, only_shown=True)]
+            follow_page(found)
+            turned = wrapped_stop(self.focusWidget(), forward, found)
             if turned is not None:
                 reason = Qt.FocusReason.TabFocusReason if forward else Qt.FocusReason.BacktabFocusReason
                 turned.setFocus(reason)

@@ -26,8 +26,8 @@ def test_the_layout_says_the_order(qtbot: QtBot) -> None:
     columns.addLayout(grid)
     columns.addLayout(column)
     page.setLayout(columns)
-    assert list(stops(page)) == [first, second, third, last]
-    follow_page(page)
+    assert stops(page) == [first, second, third, last]
+    follow_page(stops(page))
     with qtbot.waitExposed(page):
         page.show()
     page.activateWindow()
