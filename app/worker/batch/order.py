@@ -24,6 +24,11 @@ class OrderedPlan(ABC):
         return False
 
     @property
+    def computed(self) -> Ints:
+        """The positions that are computed of each example, without padding."""
+        return self.examples.inputs
+
+    @property
     @abstractmethod
     def batches_per_epoch(self) -> int:
         """How many iterations show every example once."""
@@ -34,7 +39,7 @@ class OrderedPlan(ABC):
 
     def heaviest(self) -> list[int]:
         """The iteration with the longest example, and where batches are cut the one with the most tokens too."""
-        inputs, order = self.examples.inputs, self.order(0)
+        inputs, order = self.computed, self.order(0)
         chosen = {int(np.argmax([int(inputs[numbers].max()) for numbers in order]))}
         if self.is_cut:
             chosen.add(int(np.argmax([int(inputs[numbers].sum()) for numbers in order])))

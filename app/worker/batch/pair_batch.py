@@ -160,6 +160,12 @@ class PairPieces:
         self._rows = {prefix: RatedRows(part, pairs.each, costs) for prefix, part in pairs.sets()}
         self._cutters = {prefix: rows.cutter(batches, costs, most_positions) for prefix, rows in self._rows.items()}
 
+    @property
+    def computed(self) -> Ints:
+        """The positions of each row's answers, without padding between rows."""
+        rows = self._rows[""]
+        return rows.arrays_each * rows.inputs
+
     def batch(self, numbers: Ints) -> Batch:
         """Both answers of each pair, or labelled answers, as arrays.
 
@@ -227,6 +233,11 @@ class PairPlan(OrderedPlan):
     def is_cut(self) -> bool:
         """Whether batches come in pieces."""
         return self.size > 1
+
+    @property
+    def computed(self) -> Ints:
+        """The positions of each row; what its answers share counts once."""
+        return self._pieces.computed
 
     @property
     def batches_per_epoch(self) -> int:

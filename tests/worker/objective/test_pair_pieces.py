@@ -214,6 +214,21 @@ def test_little_is_computed_in_vain() -> None:
         assert sum(batch.tokens for batch in batches) == answers.inputs.sum()
 
 
+def test_the_heaviest_batch_has_the_widest_row() -> None:
+    """A probe measures it. The longest prompt counts once, so that the most tokens need not be the most work."""
+    prompt = np.full(100, 9)
+    rows = [(prompt, 10, 12), (prompt[:20], 90, 80), (prompt[:5], 10, 10)]
+    examples = []
+    for begin, *sizes in rows:
+        for side, size in enumerate(sizes):
+            tokens = np.concatenate([begin, np.full(size, 20 + side)]).astype(np.int32)
+            examples.append(Example(tokens, np.arange(len(tokens)) >= len(begin)))
+    answers = Pairs(TokenSet.from_examples(examples), 0, 0)
+    assert answers.inputs.argmax() == 0
+    plan = PairPlan(answers, None, TrainConfig(train_mode="dpo", batch_size=1), Costs(branches=True))
+    assert plan.order(0)[plan.heaviest()[0] - 1].tolist() == [1]
+
+
 def test_wide_rows_are_left_apart_where_attention_would_cost_more() -> None:
     random = np.random.default_rng(5)
     equal = [Example(random.integers(4, 250, 30).astype(np.int32), np.arange(30) > 0) for _ in range(4)]
