@@ -12,7 +12,7 @@ import sys
 from tempfile import TemporaryDirectory
 
 from app.core.bundle.script import FOUR_BIT, FOUR_BIT_LOCK, LOCK, REQUIREMENTS
-from app.core.system.resource import resource
+from app.core.resource import resource
 
 
 def main() -> int:

@@ -30,8 +30,8 @@ from safetensors.numpy import load_file, save_file
 
 from app.core.bundle.manifest import read_manifest, seal
 from app.core.config.train_config import TrainConfig
+from app.core.resource import resource
 from app.core.setup.config_file import load_config, save_config
-from app.core.system.resource import resource
 from app.core.target.preset import PRESETS
 
 NUDGE = 1e-6

@@ -5,6 +5,7 @@ import random
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("QT_API", "pyside6")
+os.environ["LUTHIER_LANGUAGE"] = "en"  # what tests compare with, whatever the person's own language is
 # MLX's CPU build compiles kernels with g++ on first use, 15 s a machine: no test is about that.
 os.environ.setdefault("MLX_DISABLE_COMPILE", "1")
 # What is exact in float32 is so on every machine: newer GPUs take fewer digits (TF32) unless told otherwise.

@@ -6,6 +6,8 @@ import json
 import re
 from typing import Any
 
+from app.core.language import tr
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -14,7 +16,7 @@ def parsed_json(text: str | bytes) -> Any:
     try:
         return json.loads(text)
     except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
+        raise ValueError(tr("it is nested too deeply")) from error
 
 
 def has_surrogate(value: Any) -> bool:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from app.core.language import tr
+
 
 class Severity(StrEnum):
     """How much a problem holds back: an error holds back Start, a warning is shown, a note only informs."""
@@ -13,6 +15,11 @@ class Severity(StrEnum):
     ERROR = "error"
     WARNING = "warning"
     NOTE = "note"
+
+    @property
+    def label(self) -> str:
+        """The word for one of its kind."""
+        return {Severity.ERROR: tr("error"), Severity.WARNING: tr("warning"), Severity.NOTE: tr("note")}[self]
 
 
 @dataclass(frozen=True, slots=True)

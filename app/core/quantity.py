@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from app.core.language import grouped, trn
+
 
 def count_text(number: float) -> str:
     """17,596,416."""
-    return f"{number:,.0f}"
+    return grouped(number)
 
 
 def short_count(number: float) -> str:
@@ -22,7 +24,7 @@ def bytes_text(number: float) -> str:
         if number >= size * 0.9995:
             scaled = number / size
             return f"{scaled:.0f} {unit}" if scaled >= 100 else f"{scaled:.3g} {unit}"
-    return f"{number:.0f} bytes"
+    return f"{number:.0f} {trn(round(number), 'byte', 'bytes')}"
 
 
 def percent_text(percent: float) -> str:
@@ -39,7 +41,7 @@ def share_text(share: float) -> str:
 
 def plural(number: int, one: str, many: str = "") -> str:
     """``1 example``, ``1,024 examples``."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
+    return f"{grouped(number, ',')} {trn(number, one, many or one + 's')}"
 
 
 def duration_text(seconds: float) -> str:

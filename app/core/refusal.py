@@ -6,9 +6,8 @@ import errno
 import sys
 from pathlib import Path
 
-PRIVACY_HINT = (
-    "macOS keeps this place from Luthier: allow it in System Settings › Privacy & Security › Files and Folders"
-)
+from app.core.language import tr
+
 # What macOS asks about, below the home folder; and drives.
 _ASKED_FOR = ("Desktop", "Documents", "Downloads", "Library/Mobile Documents")
 _DRIVES = Path("/Volumes")
@@ -23,8 +22,15 @@ def reason_of(error: OSError) -> str:
     if sys.platform != "darwin" or error.errno not in (errno.EPERM, errno.EACCES):
         return said
     if error.errno == errno.EPERM or _is_asked_for(error.filename):
-        return f"{said}. {PRIVACY_HINT}"
+        return f"{said}. {privacy_hint()}"
     return said
+
+
+def privacy_hint() -> str:
+    """What to do where macOS's privacy settings forbid a place."""
+    return tr(
+        "macOS keeps this place from Luthier: allow it in System Settings › Privacy & Security › Files and Folders"
+    )
 
 
 def _is_asked_for(name: object) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.command import main as command
-from app.core.refusal import PRIVACY_HINT, reason_of
+from app.core.refusal import privacy_hint, reason_of
 from app.core.setup.path_kind import PathKind, sort_path
 
 
@@ -37,8 +37,8 @@ def test_only_what_privacy_forbids_names_the_setting(
     monkeypatch.setenv("HOME", "/Users/a")
     said = reason_of(error)
     assert said.startswith(str(error.strerror))
-    assert said.endswith(f". {PRIVACY_HINT}") is hint
-    assert "System Settings › Privacy & Security › Files and Folders" in PRIVACY_HINT
+    assert said.endswith(f". {privacy_hint()}") is hint
+    assert "System Settings › Privacy & Security › Files and Folders" in privacy_hint()
 
 
 def test_an_error_without_a_number_says_what_it_says() -> None:
@@ -54,7 +54,7 @@ def test_a_dropped_folder_that_is_denied_is_told_so(tmp_path: Path, monkeypatch:
         patched.setattr(Path, "is_dir", deny)
         found = sort_path(tmp_path)
     assert found.kind is PathKind.UNUSABLE
-    assert found.reason == f"{tmp_path.name} cannot be read: Operation not permitted. {PRIVACY_HINT}."
+    assert found.reason == f"{tmp_path.name} cannot be read: Operation not permitted. {privacy_hint()}."
 
 
 def test_the_command_line_tells_it_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -64,4 +64,4 @@ def test_the_command_line_tells_it_too(monkeypatch: pytest.MonkeyPatch, capsys: 
     monkeypatch.setattr(sys, "platform", "darwin")
     monkeypatch.setattr(command, "_run_verb", deny)
     assert command.run_command(["doctor"]) == 1
-    assert PRIVACY_HINT in capsys.readouterr().err
+    assert privacy_hint() in capsys.readouterr().err

@@ -8,6 +8,8 @@ import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
+from app.core.language import tr
+
 PACKED_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 _STORED = (".safetensors", ".gz", ".zip")  # what packing makes no smaller
 
@@ -66,6 +68,6 @@ def _harmless(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
     for member in archive:
         path = PurePosixPath(member.name)
         if not (member.isreg() or member.isdir()) or path.is_absolute() or ".." in path.parts:
-            raise ValueError(f"{member.name!r} in it is no file or folder that may be put there")
+            raise ValueError(tr("{name!r} in it is no file or folder that may be put there", name=member.name))
         member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
         yield member

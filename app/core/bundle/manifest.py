@@ -10,6 +10,7 @@ from typing import Any
 
 from app import __version__
 from app.core.json_text import parsed_json
+from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 
 MANIFEST = "manifest.json"
@@ -56,11 +57,20 @@ def read_manifest(folder: Path) -> Manifest:
         files = {str(name): (int(one["bytes"]), str(one["sha256"])) for name, one in tree["files"].items()}
         manifest = Manifest(int(tree["format"]), dict(tree["versions"]), files)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        said = f"{folder} is no bundle: its {MANIFEST} cannot be read ({type(error).__name__})."
-        raise UnusableError([Problem("bundle", said, hint="Make it again with `luthier bundle`.")]) from error
+        said = tr(
+            "{folder} is no bundle: its {manifest} cannot be read ({name}).",
+            folder=folder,
+            manifest=MANIFEST,
+            name=type(error).__name__,
+        )
+        raise UnusableError([Problem("bundle", said, hint=tr("Make it again with `luthier bundle`."))]) from error
     if manifest.format > BUNDLE_FORMAT:
-        said = f"The bundle is of format {manifest.format}; this Luthier knows {BUNDLE_FORMAT}."
-        raise UnusableError([Problem("bundle", said, hint="Update Luthier to read it.")])
+        said = tr(
+            "The bundle is of format {format}; this Luthier knows {bundle_format}.",
+            format=manifest.format,
+            bundle_format=BUNDLE_FORMAT,
+        )
+        raise UnusableError([Problem("bundle", said, hint=tr("Update Luthier to read it."))])
     return manifest
 
 
@@ -70,9 +80,11 @@ def seal_problems(folder: Path) -> list[Problem]:
     for name, (size, digest) in read_manifest(folder).files.items():
         path = folder / name
         if not path.is_file():
-            problems.append(Problem("bundle", f"{name} is missing.", file=str(path)))
+            problems.append(Problem("bundle", tr("{name} is missing.", name=name), file=str(path)))
         elif path.stat().st_size != size or _digest(path) != digest:
-            problems.append(Problem("bundle", f"{name} was changed since it was sealed.", file=str(path)))
+            problems.append(
+                Problem("bundle", tr("{name} was changed since it was sealed.", name=name), file=str(path))
+            )
     return problems
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from app.core.config.train_config import TrainConfig
+from app.core.language import tr
 from app.core.method.method import Method
 from app.core.problem import Problem
 from app.core.setup.chosen_method import clip_range, method_of
@@ -171,18 +172,20 @@ def bundle_problems(config: TrainConfig) -> list[Problem]:
     found = []
     method = method_of(config)
     if config.train_mode not in TORCH_TRAINERS:
-        said = f"{method.label} is not among what a bundle trains with torch."
-        known = "supervised fine-tuning, DPO, CPO, SimPO, ORPO, KTO, GRPO and its kin"
-        found.append(Problem("train_mode", said, hint=f"It trains {known}."))
+        said = tr("{label} is not among what a bundle trains with torch.", label=method.label)
+        known = tr("supervised fine-tuning, DPO, CPO, SimPO, ORPO, KTO, GRPO and its kin")
+        found.append(Problem("train_mode", said, hint=tr("It trains {known}.", known=known)))
     if config.fine_tune_type == "full":
-        said = "A bundle trains an adapter, not the model's own weights."
-        found.append(Problem("fine_tune_type", said, hint="Choose LoRA or DoRA."))
+        said = tr("A bundle trains an adapter, not the model's own weights.")
+        found.append(Problem("fine_tune_type", said, hint=tr("Choose LoRA or DoRA.")))
     if config.optimizer not in OPTIMIZERS:
-        said = f"The optimizer {config.optimizer} goes by another rule in torch."
-        found.append(Problem("optimizer", said, hint=f"Choose one of {', '.join(OPTIMIZERS)}."))
+        said = tr("The optimizer {optimizer} goes by another rule in torch.", optimizer=config.optimizer)
+        found.append(
+            Problem("optimizer", said, hint=tr("Choose one of {optimizers}.", optimizers=", ".join(OPTIMIZERS)))
+        )
     if config.reference_model_path:
-        said = "A bundle compares with the base itself, not with another reference model."
-        found.append(Problem("reference_model_path", said, hint="Leave it empty."))
+        said = tr("A bundle compares with the base itself, not with another reference model.")
+        found.append(Problem("reference_model_path", said, hint=tr("Leave it empty.")))
     return found
 
 

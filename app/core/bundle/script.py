@@ -9,7 +9,7 @@ from typing import Any
 
 from app.core.bundle.launch import write_launchers
 from app.core.quantity import bytes_text
-from app.core.system.resource import resource
+from app.core.resource import resource
 
 TRAIN_SCRIPT = "train.py"
 # What the script is tested with, to the version.

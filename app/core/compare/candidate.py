@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 
 from app.core.json_text import parsed_json
+from app.core.language import tr
 from app.core.model.adapter_file import ADAPTER_CONFIG, ADAPTER_FILE, PEFT_FILE
 from app.core.run.folder import RunDir
 from app.core.run.note import load_note
@@ -50,7 +51,7 @@ class Candidate:
         return self.adapter is None
 
 
-BASE = Candidate("Base model")
+BASE = Candidate(tr("Base model"))
 
 
 def run_candidates(run: Path) -> list[Candidate]:
@@ -60,9 +61,9 @@ def run_candidates(run: Path) -> list[Candidate]:
     if has_weights(found.adapters):
         candidates.append(Candidate(title, found.adapters, run))
     if has_weights(found.best):
-        candidates.append(Candidate(f"{title} · best", found.best, run))
+        candidates.append(Candidate(tr("{title} · best", title=title), found.best, run))
     return candidates + [
-        Candidate(f"{title} · iteration {iteration:,}", path, run)
+        Candidate(tr("{title} · iteration {iteration:,}", title=title, iteration=iteration), path, run)
         for iteration, path in sorted(_numbered(found), reverse=True)
     ]
 
@@ -86,13 +87,15 @@ def short_label(candidate: Candidate) -> str:
     last = max(steps, default=None)
     if number := NUMBERED.match(candidate.adapter.name):
         is_last = last is not None and last[1] == candidate.adapter
-        return f"Last, {int(number[1]):,}" if is_last else f"At {int(number[1]):,}"
+        return (
+            tr("Last, {number:,}", number=int(number[1])) if is_last else tr("At {number:,}", number=int(number[1]))
+        )
     if candidate.adapter == run.best:
-        return "Best"
+        return tr("Best")
     kept = run.adapters / ADAPTER_FILE
     if _same_weights(kept, run.best / ADAPTER_FILE):
-        return "Kept: best"
-    return "Kept: last" if last is not None and _same_weights(kept, last[1]) else "Kept"
+        return tr("Kept: best")
+    return tr("Kept: last") if last is not None and _same_weights(kept, last[1]) else tr("Kept")
 
 
 def _same_weights(one: Path, other: Path) -> bool:

@@ -13,6 +13,7 @@ import numpy as np
 from app.core.compare.held_out import held_out_files
 from app.core.compare.statistic import FEW, SAME, Interval, bootstrap_mean
 from app.core.config.train_config import TrainConfig
+from app.core.language import tr
 
 EXAMPLES_SHOWN = 5
 
@@ -50,17 +51,28 @@ class FigureDifference:
     def verdict(self) -> str:
         """``Better on 41 of 50, worse on 6; the difference is beyond chance.``"""
         if self.better + self.worse == 0:
-            return f"The same on all {self.examples:,}." if self.examples > 1 else "The same on the one example."
-        first, second = ("Better", self.better), ("worse", self.worse)
+            return (
+                tr("The same on all {examples:,}.", examples=self.examples)
+                if self.examples > 1
+                else tr("The same on the one example.")
+            )
+        first, second = (tr("Better"), self.better), ("worse", self.worse)
         if not self.improves:
-            first, second = ("Worse", self.worse), ("better", self.better)
-        counts = f"{first[0]} on {first[1]:,} of {self.examples:,}, {second[0]} on {second[1]:,}"
+            first, second = (tr("Worse"), self.worse), ("better", self.better)
+        counts = tr(
+            "{first} on {first2:,} of {examples:,}, {second} on {second2:,}",
+            first=first[0],
+            first2=first[1],
+            examples=self.examples,
+            second=second[0],
+            second2=second[1],
+        )
         return f"{counts}; {self._chance()}."
 
     def _chance(self) -> str:
         if self.examples < FEW:
-            return f"{self.examples} examples are too few to rule out chance"
-        return "the difference is beyond chance" if self.beyond_chance else "the difference could be chance"
+            return tr("{examples} examples are too few to rule out chance", examples=self.examples)
+        return tr("the difference is beyond chance") if self.beyond_chance else tr("the difference could be chance")
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON; `from_dict` reads it."""
@@ -95,7 +107,7 @@ def loss_difference(
         (b - a, n) for a, b, n in zip(reference, candidate, tokens, strict=True) if a is not None and b is not None
     ]
     if not rows:
-        raise ValueError("no example was measured in both")
+        raise ValueError(tr("no example was measured in both"))
     differences, weights = (np.array(column, np.float64) for column in zip(*rows, strict=True))
     interval = bootstrap_mean(differences * weights, weights, seed=seed)
     return _counted(interval, differences, lower_is_better=True)
@@ -191,6 +203,6 @@ class HeldOutFile:
 def held_out_file(run: Path, config: TrainConfig) -> HeldOutFile | None:
     """The test data of a run, else its validation data; None if it has neither (see `held_out_files`)."""
     for split, place in held_out_files(run, config):
-        said = "Validation data: not trained on, but the best weights were picked by them."
+        said = tr("Validation data: not trained on, but the best weights were picked by them.")
         return HeldOutFile(place, said if split == "valid" else "")
     return None

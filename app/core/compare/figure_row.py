@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.core.compare.comparison import FigureDifference
+from app.core.language import tr
 from app.core.quantity import duration_text, short_count
 
 NONE = "–"
@@ -27,47 +28,57 @@ def figure_rows(found: dict[str, Any]) -> list[FigureRow]:
     trained = any(column.get("trained_on") for column in columns)
     rows = [
         _row(
-            "Loss" if trained else "Held-out loss",
+            tr("Loss") if trained else tr("Held-out loss"),
             columns,
             lambda c: f"{c['loss']:.4f}",
-            "Mean loss in nats a target token; lower is better",
+            tr("Mean loss in nats a target token; lower is better"),
         ),
-        _row("Trained on", columns, lambda c: _trained_on(c, found), "Of these examples: they flatter it"),
-        _row("Perplexity", columns, lambda c: f"{c['perplexity']:.3f}", "The exponential of the loss"),
+        _row(tr("Trained on"), columns, lambda c: _trained_on(c, found), tr("Of these examples: they flatter it")),
+        _row(tr("Perplexity"), columns, lambda c: f"{c['perplexity']:.3f}", tr("The exponential of the loss")),
         _row(
-            "Difference",
+            tr("Difference"),
             columns,
             lambda c: signed(c["difference"]["difference"]) if c["difference"] else NONE,
-            "Loss minus that of the first column, on the same examples",
+            tr("Loss minus that of the first column, on the same examples"),
         ),
-        *_interval_rows(columns, lambda c: c["difference"], "the loss"),
+        *_interval_rows(columns, lambda c: c["difference"], tr("the loss")),
         _row(
-            "Better / worse", columns, lambda c: counts(c["difference"]), "Examples with a lower and a higher loss"
+            tr("Better / worse"),
+            columns,
+            lambda c: counts(c["difference"]),
+            tr("Examples with a lower and a higher loss"),
         ),
     ]
     is_whole = all(column.get("strength", 1.0) == 1 for column in columns)
     rows += [
         _row(
-            "Strength",
+            tr("Strength"),
             columns,
             lambda c: NONE if is_whole else _strength(c),
-            "How much of the adapter was put on the base",
+            tr("How much of the adapter was put on the base"),
         ),
-        _row("Learned", columns, lambda c: _nats(c, "learned"), "How far the loss lies below the base model's"),
-        _row("Forgot", columns, lambda c: _nats(c, "forgot"), _neutral_words(found)),
+        _row(
+            tr("Learned"),
+            columns,
+            lambda c: _nats(c, "learned"),
+            tr("How far the loss lies below the base model's"),
+        ),
+        _row(tr("Forgot"), columns, lambda c: _nats(c, "forgot"), _neutral_words(found)),
     ]
     for name in (found.get("scored") or {}).get("functions", []):
         rows += _score_rows(name, columns)
     rows += [
-        _row("Trained parameters", columns, _parameters, "Numbers that training changed"),
-        _row("Targets", columns, lambda c: _of_run(c, "targets", str), "What the run adapted"),
+        _row(tr("Trained parameters"), columns, _parameters, tr("Numbers that training changed")),
+        _row(tr("Targets"), columns, lambda c: _of_run(c, "targets", str), tr("What the run adapted")),
         _row(
-            "Peak memory",
+            tr("Peak memory"),
             columns,
-            lambda c: _of_run(c, "peak_memory_gb", lambda gb: f"{gb:.3g} GB"),
-            "The most that training took",
+            lambda c: _of_run(c, "peak_memory_gb", lambda gb: tr("{gb:.3g} GB", gb=gb)),
+            tr("The most that training took"),
         ),
-        _row("Training time", columns, lambda c: _of_run(c, "elapsed_s", duration_text), "Of the whole run"),
+        _row(
+            tr("Training time"), columns, lambda c: _of_run(c, "elapsed_s", duration_text), tr("Of the whole run")
+        ),
     ]
     return [row for row in rows if any(cell != NONE for cell in row.cells)]
 
@@ -84,23 +95,28 @@ def verdicts(found: dict[str, Any], labels: Sequence[str]) -> list[str]:
 
 def _trained_on(column: dict[str, Any], found: dict[str, Any]) -> str:
     seen = column.get("trained_on")
-    return f"{seen:,} of {found['examples']:,}" if seen else NONE
+    return tr("{seen:,} of {examples:,}", seen=seen, examples=found["examples"]) if seen else NONE
 
 
 def _flattered(column: dict[str, Any], found: dict[str, Any]) -> str:
     seen = column.get("trained_on")
     if not seen:
         return ""
-    of = "these very examples" if seen == found["examples"] else f"{seen:,} of these {found['examples']:,} examples"
-    return f" It was trained on {of}, so this is no held-out figure."
+    of = (
+        tr("these very examples")
+        if seen == found["examples"]
+        else tr("{seen:,} of these {examples:,} examples", seen=seen, examples=found["examples"])
+    )
+    return tr(" It was trained on {of}, so this is no held-out figure.", of=of)
 
 
 def _traded(column: dict[str, Any]) -> str:
     """`` Learned 0.82, forgot 0.03.``; nothing where it was not measured, or of the base itself."""
     if column.get("forgot") is None or column["adapter"] is None:
         return ""
-    forgot = f"orgot {column['forgot']:.2f}."
-    return f" F{forgot}" if column["learned"] is None else f" Learned {column['learned']:.2f}, f{forgot}"
+    if column["learned"] is None:
+        return tr(" Forgot {forgot:.2f}.", forgot=column["forgot"])
+    return tr(" Learned {learned:.2f}, forgot {forgot:.2f}.", learned=column["learned"], forgot=column["forgot"])
 
 
 def _strength(column: dict[str, Any]) -> str:
@@ -114,8 +130,12 @@ def _nats(column: dict[str, Any], name: str) -> str:
 
 def _neutral_words(found: dict[str, Any]) -> str:
     neutral = found.get("neutral") or {"tokens": 0, "source": ""}
-    whose = "plain answers of the starter's" if neutral["source"] == "starter" else "text of the base's own"
-    return f"How far the loss on {neutral['tokens']:,} tokens of {whose} lies above the base model's, nats a token"
+    whose = tr("plain answers of the starter's") if neutral["source"] == "starter" else tr("text of the base's own")
+    return tr(
+        "How far the loss on {tokens:,} tokens of {whose} lies above the base model's, nats a token",
+        tokens=neutral["tokens"],
+        whose=whose,
+    )
 
 
 def signed(value: float) -> str:
@@ -134,23 +154,27 @@ def counts(difference: dict[str, Any] | None) -> str:
     if difference is None:
         return NONE
     total = difference["better"] + difference["worse"] + difference["same"]
-    return f"{difference['better']:,} / {difference['worse']:,} of {total:,}"
+    return tr(
+        "{better:,} / {worse:,} of {total:,}", better=difference["better"], worse=difference["worse"], total=total
+    )
 
 
 def _score_rows(name: str, columns: list[dict[str, Any]]) -> list[FigureRow]:
     def cell(column: dict[str, Any]) -> str:
         return f"{column['scores'][name]['mean']:.3g}"
 
-    means = _row(name, columns, cell, "Mean score of the answers; higher is better")
+    means = _row(name, columns, cell, tr("Mean score of the answers; higher is better"))
     return [means, *_interval_rows(columns, lambda c: c["scores"][name]["difference"], name)]
 
 
 def _interval_rows(columns: list[dict[str, Any]], difference: Any, of: str) -> list[FigureRow]:
     """The ends of an interval in a row each: in one cell they would not fit beside three other columns."""
-    what = f"An end of the 95 % interval of the difference in {of} to the first column, by resampling examples"
+    what = tr(
+        "An end of the 95 % interval of the difference in {of} to the first column, by resampling examples", of=of
+    )
     return [
-        _row("… 95 % from", columns, lambda c: end(difference(c), "low"), what),
-        _row("… 95 % to", columns, lambda c: end(difference(c), "high"), what),
+        _row(tr("… 95 % from"), columns, lambda c: end(difference(c), "low"), what),
+        _row(tr("… 95 % to"), columns, lambda c: end(difference(c), "high"), what),
     ]
 
 

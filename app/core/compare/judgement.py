@@ -17,6 +17,7 @@ from typing import Any, Literal, Self
 from app.core.compare.candidate import Candidate
 from app.core.compare.statistic import Interval, sign_test, wilson
 from app.core.json_text import parsed_json
+from app.core.language import tr
 from app.core.quantity import plural
 from app.core.system import place
 from app.core.system.atomic_file import write_bytes, write_text
@@ -68,13 +69,13 @@ class Vote:
     def __post_init__(self) -> None:
         """Raises `ValueError` for a vote that contradicts itself."""
         if len(self.answers) != len(self.candidates) or len(self.candidates) < 2:
-            raise ValueError("a vote has two or more candidates, and an answer of each")
+            raise ValueError(tr("a vote has two or more candidates, and an answer of each"))
         if self.outcome not in OUTCOMES:
-            raise ValueError(f"{self.outcome!r} is no outcome of a vote")
+            raise ValueError(tr("{outcome!r} is no outcome of a vote", outcome=self.outcome))
         if (self.outcome == "win") != (self.winner is not None):
-            raise ValueError("a vote has a winner exactly if somebody won")
+            raise ValueError(tr("a vote has a winner exactly if somebody won"))
         if self.winner is not None and not 0 <= self.winner < len(self.candidates):
-            raise ValueError("the winner is none of the candidates")
+            raise ValueError(tr("the winner is none of the candidates"))
 
     @property
     def key(self) -> frozenset[str]:
@@ -122,13 +123,13 @@ class Vote:
                 time=float(tree["time"]),
             )
         except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"this is no vote: {error!r}") from error
+            raise ValueError(tr("this is no vote: {error!r}", error=error)) from error
 
 
 def _path(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
-    raise ValueError(f"{value!r} is no path")
+    raise ValueError(tr("{value!r} is no path", value=value))
 
 
 def comparison_key(model: str, adapters: Iterable[str | None]) -> frozenset[str]:
@@ -240,13 +241,22 @@ class Tally:
             return ""
         leader = max(self.standings, key=lambda one: one.wins)
         if [one.wins for one in self.standings].count(leader.wins) > 1:
-            return "No candidate is ahead."
-        won = f"{leader.candidate.label} won {leader.wins:,} of {plural(self.votes, 'vote')}"
+            return tr("No candidate is ahead.")
+        won = tr(
+            "{label} won {wins:,} of {votes}",
+            label=leader.candidate.label,
+            wins=leader.wins,
+            votes=plural(self.votes, "vote"),
+        )
         if self.p_value is not None:
-            sure = "beyond chance" if self.p_value < CERTAIN else "could be chance"
-            return f"{won}; {sure} (sign test, p {_p_text(self.p_value)})."
+            sure = tr("beyond chance") if self.p_value < CERTAIN else tr("could be chance")
+            return tr("{won}; {sure} (sign test, p {p_text}).", won=won, sure=sure, p_text=_p_text(self.p_value))
         others = [one.rate.high for one in self.standings if one is not leader]
-        return f"{won}; {'beyond chance' if leader.rate.low > max(others) else 'could be chance'}."
+        return tr(
+            "{won}; {value}.",
+            won=won,
+            value=tr("beyond chance") if leader.rate.low > max(others) else tr("could be chance"),
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -298,7 +308,7 @@ def export(votes: Sequence[Vote], candidates: Sequence[Judged], path: Path) -> N
     """Writes votes and tally as CSV (one row an answer), JSON or Markdown, by the suffix. Raises `ValueError`."""
     writer = WRITERS.get(path.suffix.lower())
     if writer is None:
-        raise ValueError(f"{path.name}: votes are exported as {', '.join(WRITERS)}.")
+        raise ValueError(tr("{name}: votes are exported as {writers}.", name=path.name, writers=", ".join(WRITERS)))
     write_text(path, writer(votes, candidates))
 
 
@@ -324,15 +334,39 @@ def as_json(votes: Sequence[Vote], candidates: Sequence[Judged]) -> str:
 def votes_markdown(votes: Sequence[Vote], candidates: Sequence[Judged]) -> str:
     """The tally as a table, then each vote with its question and answers."""
     counted = tally(votes, candidates)
-    lines = ["# Votes", "", counted.verdict() or "No votes.", "", "| candidate | wins | share | 95 % interval |"]
+    lines = [
+        tr("# Votes"),
+        "",
+        counted.verdict() or tr("No votes."),
+        "",
+        tr("| candidate | wins | share | 95 % interval |"),
+    ]
     lines.append("|---|---:|---:|---:|")
     for one in counted.standings:
-        span = f"{one.rate.low:.0%} to {one.rate.high:.0%}"
+        span = tr("{low:.0%} to {high:.0%}", low=one.rate.low, high=one.rate.high)
         lines.append(f"| {_cell(one.candidate.label)} | {one.wins} | {one.rate.value:.0%} | {span} |")
-    lines += ["", f"{plural(counted.votes, 'vote')}, {counted.blind:,} blind, {plural(counted.ties, 'tie')}, "
-              f"{counted.all_bad:,} all bad."]  # fmt: skip
+    lines += [
+        "",
+        tr(
+            "{votes}, {blind:,} blind, {ties}, {all_bad:,} all bad.",
+            votes=plural(counted.votes, "vote"),
+            blind=counted.blind,
+            ties=plural(counted.ties, "tie"),
+            all_bad=counted.all_bad,
+        ),
+    ]
     for number, vote in enumerate(votes, 1):
-        lines += ["", f"## {number} · {_moment(vote)}{' · blind' if vote.blind else ''}", "", _fenced(vote.prompt)]
+        lines += [
+            "",
+            tr(
+                "## {number} · {moment}{value}",
+                number=number,
+                moment=_moment(vote),
+                value=tr(" · blind") if vote.blind else "",
+            ),
+            "",
+            _fenced(vote.prompt),
+        ]
         for index, answer in enumerate(vote.answers):
             said = f"**{vote.candidates[index].label}** ({vote.result(index)})"
             lines += ["", said, "", _fenced(answer)]

@@ -12,6 +12,7 @@ from app.core.data.format import Features, Format
 from app.core.data.layout import layout_of
 from app.core.data.message import clean_message, messages_of
 from app.core.json_text import parsed_json
+from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 from app.core.refusal import reason_of
 
@@ -46,21 +47,24 @@ def read_prompts(path: Path) -> Iterator[Prompt]:
                     yield _prompt(line, path, number)
                     found += 1
     except OSError as error:
-        said = f"The prompts cannot be read: {reason_of(error)}."
+        said = tr("The prompts cannot be read: {reason_of}.", reason_of=reason_of(error))
         raise UnusableError([Problem("prompts", said, file=str(path))]) from error
     if not found:
-        raise UnusableError([Problem("prompts", "The file has no prompts.", file=str(path))])
+        raise UnusableError([Problem("prompts", tr("The file has no prompts."), file=str(path))])
 
 
 def _prompt(line: str, path: Path, number: int) -> Prompt:
     try:
         messages = _messages(parsed_json(line))
     except ValueError as error:
-        said, hint = f"This line is not JSON: {error}.", "A prompt set is a .jsonl file: one JSON object a line."
+        said, hint = (
+            tr("This line is not JSON: {error}.", error=error),
+            tr("A prompt set is a .jsonl file: one JSON object a line."),
+        )
         raise UnusableError([Problem("prompts", said, hint=hint, file=str(path), line=number)]) from error
     asked = [index for index, message in enumerate(messages) if message["role"] == "user"]
     if not asked:
-        said, hint = "This row holds no prompt.", "Give it “messages” with a user's turn, or “prompt”."
+        said, hint = tr("This row holds no prompt."), tr("Give it “messages” with a user's turn, or “prompt”.")
         raise UnusableError([Problem("prompts", said, hint=hint, file=str(path), line=number)])
     return Prompt(messages[asked[-1]]["content"], tuple(messages[: asked[-1]]))
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from app.core.language import tr
 from app.core.run.history import Floats
 
 CONFIDENCE = 0.95
@@ -63,7 +64,7 @@ def bootstrap_mean(sums: Floats, weights: Floats, *, resamples: int = RESAMPLES,
     """
     total = float(weights.sum())
     if not total > 0:
-        raise ValueError("nothing to resample")
+        raise ValueError(tr("nothing to resample"))
     generator, count = np.random.default_rng(seed), len(sums)
     means: list[Floats] = []
     left = resamples

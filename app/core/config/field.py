@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.core.language import tr
+
 
 @dataclass(frozen=True, slots=True)
 class FieldSpec:
@@ -33,11 +35,11 @@ class FieldSpec:
         """The help text: what it is · higher · lower · recommended."""
         parts = [self.what]
         if self.higher:
-            parts.append(f"Higher: {self.higher}")
+            parts.append(tr("Higher: {higher}", higher=self.higher))
         if self.lower:
-            parts.append(f"Lower: {self.lower}")
+            parts.append(tr("Lower: {lower}", lower=self.lower))
         if self.recommended:
-            parts.append(f"Recommended: {self.recommended}")
+            parts.append(tr("Recommended: {recommended}", recommended=self.recommended))
         return " · ".join(p for p in parts if p)
 
     @property
@@ -45,18 +47,26 @@ class FieldSpec:
         """The allowed range in words, e.g. ``1 to 64`` or ``0 or more, less than 1``; empty when unbounded."""
         low, high = self.minimum, self.maximum
         if low is not None and high is not None and not (self.exclusive_minimum or self.exclusive_maximum):
-            return f"{_plain(low)} to {_plain(high)}"
+            return tr("{plain} to {plain2}", plain=_plain(low), plain2=_plain(high))
         parts = []
         if low is not None:
-            parts.append(f"more than {_plain(low)}" if self.exclusive_minimum else f"{_plain(low)} or more")
+            parts.append(
+                tr("more than {plain}", plain=_plain(low))
+                if self.exclusive_minimum
+                else tr("{plain} or more", plain=_plain(low))
+            )
         if high is not None:
-            parts.append(f"less than {_plain(high)}" if self.exclusive_maximum else f"at most {_plain(high)}")
+            parts.append(
+                tr("less than {plain}", plain=_plain(high))
+                if self.exclusive_maximum
+                else tr("at most {plain}", plain=_plain(high))
+            )
         return ", ".join(parts)
 
 
 def _plain(number: float) -> str:
     """A bound as people write it: 1,048,576 and 0.5, never 1.04858e+06."""
-    return f"{int(number):,}" if number == int(number) else f"{number:g}"
+    return tr("{number:,}", number=int(number)) if number == int(number) else f"{number:g}"
 
 
 def field(default: Any, label: str, what: str = "", **options: Any) -> Any:

@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 from app.core.config.field import Part, field
+from app.core.language import tr
 
 
 class EarlyStopping(Part):
     """When to stop because the validation loss no longer falls."""
 
     enabled: bool = field(
-        True, "Early stopping", "Stop when the validation loss has not improved for some evaluations"
+        True, tr("Early stopping"), tr("Stop when the validation loss has not improved for some evaluations")
     )
     patience: int = field(
         3,
-        "Patience",
-        "Evaluations without improvement before the run stops",
+        tr("Patience"),
+        tr("Evaluations without improvement before the run stops"),
         unit="evaluations",
-        higher="waits longer",
-        lower="stops sooner",
+        higher=tr("waits longer"),
+        lower=tr("stops sooner"),
         recommended="3",
         ge=1,
         le=1000,
     )
     min_delta: float = field(
         0.0,
-        "Minimum improvement",
-        "A validation loss counts as better only if it is lower than the best by more than this",
-        higher="small gains do not count",
+        tr("Minimum improvement"),
+        tr("A validation loss counts as better only if it is lower than the best by more than this"),
+        higher=tr("small gains do not count"),
         recommended="0",
         ge=0,
         le=10,
@@ -38,8 +39,8 @@ class JudgeConfig(Part):
 
     system_prompt: str = field(
         "",
-        "Word to the judge",
-        "What the judge is told to look for; empty: it says which of two answers is better",
-        recommended="one sentence about what makes an answer good",
+        tr("Word to the judge"),
+        tr("What the judge is told to look for; empty: it says which of two answers is better"),
+        recommended=tr("one sentence about what makes an answer good"),
         max_length=100_000,
     )

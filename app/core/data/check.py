@@ -20,6 +20,7 @@ from app.core.data.report import PREVIEW_ROWS, DataReport, SplitReport, shortene
 from app.core.data.row_check import FastCheck, RowResult, fast_check, full_check, is_good
 from app.core.data.row_record import FORMATS, Lane, RowRecord
 from app.core.document.passage import OVERLAP_KEY, Chunking
+from app.core.language import tr
 from app.core.method.table import METHODS
 from app.core.problem import Severity
 from app.core.quantity import plural
@@ -110,7 +111,9 @@ class DataCheck:
         look()
         self._tell_summed()
         if self.sources and self.features.prompt == self.features.completion:
-            said = f"{quoted(self.features.prompt)} is both the prompt column and the answer column."
+            said = tr(
+                "{prompt} is both the prompt column and the answer column.", prompt=quoted(self.features.prompt)
+            )
             self.findings.add("same_column", self.sources[0].name, None, said)
         self._repeats = self.prints.summary()
         self._conclusion.draw(*self._repeats, cancelled=self.cancelled)
@@ -202,12 +205,12 @@ class DataCheck:
         first = self._contradictions.take(row, layout, place)
         if first is None:
             return
-        where = f"{self.sources[first.file].unit} {first.line:,}"
+        where = tr("{unit} {line:,}", unit=self.sources[first.file].unit, line=first.line)
         if first.file != place.file:
-            where += f" of {self.sources[first.file].path.name}"
-        said = f"The answer has the other label in {where}."
+            where += tr(" of {name}", name=self.sources[first.file].path.name)
+        said = tr("The answer has the other label in {where}.", where=where)
         if layout.format is Format.PREFERENCE:
-            said = f"The pair is the other way round in {where}."
+            said = tr("The pair is the other way round in {where}.", where=where)
         self.findings.add("contradiction", self.sources[place.file].name, place.line, said)
 
     def _remember(self, lane: Lane, index: int, line: int, row: dict[str, Any]) -> None:
@@ -240,9 +243,13 @@ class DataCheck:
                     self._record(self.record, {}, None, line, 0, bad=True)
                 return
         else:
-            kind = {list: "a list", str: "a text", bool: "true or false"}.get(type(value), "a number")
+            kind = {list: tr("a list"), str: tr("a text"), bool: tr("true or false")}.get(
+                type(value), tr("a number")
+            )
             said = "null" if value is None else kind
-            self.findings.add("not_an_object", source.name, line, f"The row is {said}, not an object with fields.")
+            self.findings.add(
+                "not_an_object", source.name, line, tr("The row is {said}, not an object with fields.", said=said)
+            )
         self._rows += 1
         if self.record is not None:
             self._record(self.record, {}, None, line, 0, bad=True)

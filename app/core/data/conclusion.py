@@ -11,6 +11,7 @@ from app.core.data.label import BAD as BAD_LABEL
 from app.core.data.label import GOOD as GOOD_LABEL
 from app.core.data.rated import goal_of, needs_of
 from app.core.data.row_record import Lane
+from app.core.language import tr
 from app.core.method.method import Goal
 from app.core.method.table import METHODS
 from app.core.problem import Severity
@@ -19,9 +20,9 @@ from app.core.source.finding import Findings
 from app.core.source.source import SPLITS, Source
 
 NAMED_COLUMNS = 20
-WITHOUT_REFERENCE = (
-    "Reward functions are given one: add a column `answer` (any text, for functions that do not look at it). "
-    "Online DPO trains on prompts alone, where a model is the judge."
+WITHOUT_REFERENCE = tr(
+    "Reward functions are given one: add a column `answer` (any text, for functions that do not "
+    "look at it). Online DPO trains on prompts alone, where a model is the judge."
 )
 
 
@@ -75,8 +76,13 @@ class Conclusion:
             if _fits(lane, main):
                 targets |= lane.targets
                 index, line = lane.lines[0]
-                rows = "1 row is" if lane.count == 1 else f"{lane.count:,} rows are"
-                said = f"{rows} {FORMAT_LABELS[lane.format]}, the rest {FORMAT_LABELS[main.format]}."
+                rows = tr("1 row is") if lane.count == 1 else tr("{count:,} rows are", count=lane.count)
+                said = tr(
+                    "{rows} {format_labels}, the rest {format_labels2}.",
+                    rows=rows,
+                    format_labels=FORMAT_LABELS[lane.format],
+                    format_labels2=FORMAT_LABELS[main.format],
+                )
                 self._findings.add("converted_mix", self._sources[index].name, line, said, count=lane.count)
                 self._native[:] = [False] * len(self._native)
             elif main.format is Format.LABELLED and lane.layout is not None and lane.layout.completion:
@@ -93,7 +99,11 @@ class Conclusion:
         self._conclude_main(main)
 
     def _mixed(self, lane: Lane, main: Lane) -> None:
-        said = f"This row is {FORMAT_LABELS[lane.format]}, the data {FORMAT_LABELS[main.format]}."
+        said = tr(
+            "This row is {format_labels}, the data {format_labels2}.",
+            format_labels=FORMAT_LABELS[lane.format],
+            format_labels2=FORMAT_LABELS[main.format],
+        )
         for index, line in lane.lines:
             self._findings.add("mixed_format", self._sources[index].name, line, said)
             self._native[index] = False
@@ -103,7 +113,7 @@ class Conclusion:
     def _unlabelled(self, lane: Lane) -> None:
         """Answers without a label among labelled ones."""
         for index, line in lane.lines:
-            said = "`label` is missing, or neither true (a good answer) nor false (a bad one)."
+            said = tr("`label` is missing, or neither true (a good answer) nor false (a bad one).")
             self._findings.add("missing_field", self._sources[index].name, line, said)
             self._native[index] = False
         self._findings.count("missing_field", lane.count - len(lane.lines))
@@ -119,10 +129,14 @@ class Conclusion:
             needs = needs_of(self._features.train_mode)
             said = f"The columns ({columns}) are of no known format. {needs}".strip()
             if len(lane.columns[0]) == 1 and any(name.lower() in PROMPT_COLUMNS for name in lane.columns[0]):
-                alone = f"The rows are prompts alone ({columns}), without"
+                alone = tr("The rows are prompts alone ({columns}), without", columns=columns)
                 said = f"{alone} an answer to learn from. {needs}".strip()
                 if "prompt" in METHODS[self._features.train_mode].goals:
-                    said = f"{alone} a reference answer. {WITHOUT_REFERENCE}"
+                    said = tr(
+                        "{alone} a reference answer. {without_reference}",
+                        alone=alone,
+                        without_reference=WITHOUT_REFERENCE,
+                    )
             self._findings.add("unknown_format", self._sources[index].name, line, said, count=lane.count)
             return
         needed = main.layout.needed if main.layout is not None else ()
@@ -132,7 +146,7 @@ class Conclusion:
                 ", ".join(quoted(name) for name in missing) + (" is" if len(missing) == 1 else " are") + " missing."
             )
             if not missing:
-                said = "The row is not like the others."
+                said = tr("The row is not like the others.")
             self._findings.add("missing_field", self._sources[index].name, line, said)
         self._findings.count("missing_field", lane.count - len(lane.lines))
 
@@ -141,38 +155,52 @@ class Conclusion:
         name = self._sources[index].name
         if self._is_rated:
             if not self.target and main.format is not Format.UNKNOWN:
-                said = f"These rows are {FORMAT_LABELS[main.format]}, which the method cannot train on."
-                other = " KTO trains on such rows." if main.format is Format.LABELLED else ""
+                said = tr(
+                    "These rows are {format_labels}, which the method cannot train on.",
+                    format_labels=FORMAT_LABELS[main.format],
+                )
+                other = tr(" KTO trains on such rows.") if main.format is Format.LABELLED else ""
                 self._findings.add(
                     "not_for_method", name, line, f"{said} {needs_of(self._features.train_mode)}{other}"
                 )
             elif main.format is Format.LABELLED:
                 self._conclude_labels(main)
         elif main.format is Format.LABELLED:
-            said = "These rows are answers labelled good or bad, and KTO trains on such rows"
-            form = "`chat`" if main.layout is not None and main.layout.chat else "`completion` (prompt and answer)"
-            said += " (`--train-mode kto`; in the window, Enhanced Setup)."
-            how = "To learn the good ones alone, leave out bad answers (`skip_bad_answers`; `check` takes "
-            how += f"--skip-bad-answers). To learn good and bad ones alike, choose the format {form}."
+            said = tr("These rows are answers labelled good or bad, and KTO trains on such rows")
+            form = (
+                "`chat`" if main.layout is not None and main.layout.chat else tr("`completion` (prompt and answer)")
+            )
+            said += tr(" (`--train-mode kto`; in the window, Enhanced Setup).")
+            how = tr("To learn the good ones alone, leave out bad answers (`skip_bad_answers`; `check` takes ")
+            how += tr("--skip-bad-answers). To learn good and bad ones alike, choose the format {form}.", form=form)
             self._findings.add("not_supervised", name, line, f"{said} {how}")
         elif main.format is Format.PREFERENCE:
-            said = (
-                "These rows are preference pairs (chosen and rejected), not examples with one answer. DPO and "
-                "others train on such rows (`--train-mode dpo`; in the window, Enhanced Setup)."
+            said = tr(
+                "These rows are preference pairs (chosen and rejected), not examples with one "
+                "answer. DPO and others train on such rows (`--train-mode dpo`; in the window, "
+                "Enhanced Setup)."
             )
             self._findings.add("not_supervised", name, line, f"{said} {_better_answers(main.layout)}".strip())
         elif main.format is Format.GRPO and main.layout is not None:
-            said = (
-                "These rows are prompts with reference answers, which GRPO trains on (`--train-mode grpo`; in the "
-                "window, Enhanced Setup)."
+            said = tr(
+                "These rows are prompts with reference answers, which GRPO trains on "
+                "(`--train-mode grpo`; in the window, Enhanced Setup)."
             )
             column = main.layout.completion
-            how = f"To train on the answers, choose {quoted(column)} as the answer column"
-            how += f" (`completion_feature: {column}`; `check` takes --completion-feature)." if column else "."
+            how = tr("To train on the answers, choose {column} as the answer column", column=quoted(column))
+            how += (
+                tr(" (`completion_feature: {column}`; `check` takes --completion-feature).", column=column)
+                if column
+                else "."
+            )
             self._findings.add("not_supervised", name, line, f"{said} {how}")
         elif main.layout is not None and not main.layout.native and self.target:
             columns = ", ".join(quoted(column) for column in main.layout.read)
-            said = f"Columns {columns} ({FORMAT_LABELS[main.format]}) are trained as"
+            said = tr(
+                "Columns {columns} ({format_labels}) are trained as",
+                columns=columns,
+                format_labels=FORMAT_LABELS[main.format],
+            )
             self._findings.add("converted", name, None, f"{said} {FORMAT_LABELS[Format(self.target)]}.")
 
     def _conclude_labels(self, main: Lane) -> None:
@@ -181,13 +209,22 @@ class Conclusion:
             if not counts or len(counts) == 2:
                 continue
             only, other = ("good", "bad") if True in counts else ("bad", "good")
-            rows = "The only answer is" if counts.total() == 1 else f"All {counts.total():,} answers are"
+            rows = (
+                tr("The only answer is")
+                if counts.total() == 1
+                else tr("All {total:,} answers are", total=counts.total())
+            )
             name = next(source.name for source in self._sources if source.split == split)
             if split == "train":
-                said = f"{rows} labelled {only}: KTO needs both good and bad ones."
+                said = tr("{rows} labelled {only}: KTO needs both good and bad ones.", rows=rows, only=only)
                 self._findings.add("one_label", name, None, said)
             elif split == "valid":
-                said = f"{rows} labelled {only}: without {other} ones the margin cannot be measured."
+                said = tr(
+                    "{rows} labelled {only}: without {other} ones the margin cannot be measured.",
+                    rows=rows,
+                    only=only,
+                    other=other,
+                )
                 self._findings.add("one_label_held_out", name, None, said)
 
     def labels(self) -> dict[str, int]:
@@ -205,35 +242,38 @@ class Conclusion:
         name = self._sources[main.lines[0][0]].name
         for column, count in counts.items():
             if reads_as_data(column):
-                said = f"{quoted(column)} is not used: {plural(count, 'row')}."
+                said = tr("{column} is not used: {rows}.", column=quoted(column), rows=plural(count, "row"))
                 self._findings.add("unused_column", name, None, said, count=count)
         rest = [f"{quoted(column)} ({plural(count, 'row')})" for column, count in counts.items()
                 if not reads_as_data(column)]  # fmt: skip
         if rest:
-            more = f" and {len(rest) - NAMED_COLUMNS:,} more" if len(rest) > NAMED_COLUMNS else ""
-            said = f"Not used: {', '.join(rest[:NAMED_COLUMNS])}{more}."
+            more = tr(" and {rest:,} more", rest=len(rest) - NAMED_COLUMNS) if len(rest) > NAMED_COLUMNS else ""
+            said = tr("Not used: {names}{more}.", names=", ".join(rest[:NAMED_COLUMNS]), more=more)
             self._findings.add("unused_text", name, None, said)
 
     def _tell_repeats(self, within: RepeatSummary, across: RepeatSummary) -> None:
         for kind, summary in (("leakage", across), ("duplicate", within)):
             for later, first in summary.listed:
                 source = self._sources[first.file]
-                where = f"{source.unit} {first.line:,}"
+                where = tr("{unit} {line:,}", unit=source.unit, line=first.line)
                 if later.file != first.file:
-                    where += f" of {source.path.name} ({source.split})"
+                    where += tr(" of {name} ({split})", name=source.path.name, split=source.split)
                 self._findings.add(
-                    kind, self._sources[later.file].name, later.line, f"The row is the same as {where}."
+                    kind,
+                    self._sources[later.file].name,
+                    later.line,
+                    tr("The row is the same as {where}.", where=where),
                 )
             self._findings.count(kind, summary.count - len(summary.listed))
         if within.estimated or across.estimated:
-            said = "There are very many rows, of which a sample was compared: the figures are estimates."
+            said = tr("There are very many rows, of which a sample was compared: the figures are estimates.")
             self._findings.add("sampled", self._sources[0].name, None, said)
 
     def _conclude_sources(self, *, cancelled: bool) -> None:
         if self._sources and not self.good()[0] and not cancelled and not self._only_unknown():
             first = self._sources[0]
             if not self._findings.total(Severity.ERROR):
-                said = "There is no usable row" + (" to train on." if sum(self.good()) else ".")
+                said = tr("There is no usable row") + (tr(" to train on.") if sum(self.good()) else ".")
                 self._findings.add("no_examples", first.name, None, said)
         for source in self._sources:
             for kind, said in source.told:
@@ -259,6 +299,15 @@ def _better_answers(layout: Layout | None) -> str:
     if layout is None or layout.chat or layout.verdict:
         return ""
     if not layout.prompt:
-        return f"Where they are whole conversations as messages, choose {quoted(layout.chosen)} as the chat column."
-    asked = f"{quoted(layout.prompt)} as the prompt column and " if layout.prompt != "prompt" else ""
-    return f"To train on the better answers, choose {asked}{quoted(layout.chosen)} as the answer column."
+        return tr(
+            "Where they are whole conversations as messages, choose {chosen} as the chat column.",
+            chosen=quoted(layout.chosen),
+        )
+    asked = (
+        tr("{prompt} as the prompt column and ", prompt=quoted(layout.prompt)) if layout.prompt != "prompt" else ""
+    )
+    return tr(
+        "To train on the better answers, choose {asked}{chosen} as the answer column.",
+        asked=asked,
+        chosen=quoted(layout.chosen),
+    )

@@ -19,6 +19,7 @@ from app.core.data.message import usual_role
 from app.core.data.prepare import WRITE_BUFFER_BYTES, CancelledError, dump_row
 from app.core.data.row_check import full_check, is_good
 from app.core.document.passage import OVERLAP_KEY, Chunking
+from app.core.language import tr
 from app.core.problem import Problem, Severity, UnusableError
 from app.core.source.archive import outer_file
 from app.core.source.data_file import find_sources
@@ -215,14 +216,14 @@ def save_edited(
     config = config or TrainConfig()
     source = _source(path, config)
     if target.exists() and target.samefile(outer_file(path)):
-        said = "The edited rows go into a new file; the original stays as it is."
-        raise UnusableError([Problem("", said, hint="Choose another name.", file=str(target))])
+        said = tr("The edited rows go into a new file; the original stays as it is.")
+        raise UnusableError([Problem("", said, hint=tr("Choose another name."), file=str(target))])
     counts = {"changed": 0, "dropped": 0, "unreadable": 0, "rows": 0}
     rows = [_edited(source, chunking_of(config), edits, drop_bad_rows, counts, progress, cancelled), edits.added]
     for other in edits.appended:
         if target.exists() and target.samefile(outer_file(other)):
-            said = "The rows go into a new file; the appended one stays as it is."
-            raise UnusableError([Problem("", said, hint="Choose another name.", file=str(target))])
+            said = tr("The rows go into a new file; the appended one stays as it is.")
+            raise UnusableError([Problem("", said, hint=tr("Choose another name."), file=str(target))])
         theirs = _source(other, config)
         rows.append(_edited(theirs, chunking_of(config), Edits(), drop_bad_rows, counts, progress, cancelled))
     write_with(target, lambda temporary: _write(temporary, rows, edits, counts, path))
@@ -245,8 +246,10 @@ def _write(
     done = counts["changed"] + counts["dropped"]
     if done != len(edits.changed) + len(edits.dropped):
         missing = len(edits.changed) + len(edits.dropped) - done
-        said = f"{missing} of the edited lines are not in the file; it has changed since it was read."
-        raise UnusableError([Problem("", said, hint="Open it again.", file=str(path))])
+        said = tr(
+            "{missing} of the edited lines are not in the file; it has changed since it was read.", missing=missing
+        )
+        raise UnusableError([Problem("", said, hint=tr("Open it again."), file=str(path))])
 
 
 def _edited(
@@ -276,8 +279,8 @@ def _edited(
         elif not (isinstance(value, RowFault) and value.kind in NO_ROWS):
             counts["unreadable"] += 1
             if not drop_bad_rows:
-                said = value.reason if isinstance(value, RowFault) else "The row is no object with fields."
-                bad.append(Problem("", said, hint="Repair or drop the row.", file=source.name, line=line))
+                said = value.reason if isinstance(value, RowFault) else tr("The row is no object with fields.")
+                bad.append(Problem("", said, hint=tr("Repair or drop the row."), file=source.name, line=line))
     if bad:
         raise UnusableError(bad[:1000])
 
@@ -327,8 +330,8 @@ def save_repaired(paths: Iterable[Path], config: TrainConfig, target: Path) -> R
     if any(
         file.exists() and file.samefile(outer_file(source.path)) for file in files.values() for source in sources
     ):
-        said = "The repaired rows go into a new file; the original stays as it is."
-        raise UnusableError([Problem("", said, hint="Choose another name.", file=str(target))])
+        said = tr("The repaired rows go into a new file; the original stays as it is.")
+        raise UnusableError([Problem("", said, hint=tr("Choose another name."), file=str(target))])
     repairer = _Repairer(check)
     for split, file in files.items():
         write_with(file, partial(repairer.write, [source for source in sources if source.split == split]))

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from app.core.config.train_config import TrainConfig
 from app.core.data.column import CHAT_COLUMNS, PREFERENCES, TOOL_COLUMNS
 from app.core.document.passage import OVERLAP_KEY
+from app.core.language import tr
 from app.core.method.table import METHODS
 
 
@@ -36,10 +37,10 @@ TARGETS: dict[Format, Target] = {
 # Rows of which two answers, one with a label, or none but a reference are to be used.
 RATED = frozenset((Format.PREFERENCE, Format.LABELLED, Format.GRPO))
 FORMAT_LABELS: dict[Format, str] = {
-    Format.CHAT: "chat", Format.SHAREGPT: "ShareGPT chat", Format.ALPACA: "Alpaca instructions",
-    Format.COMPLETION: "prompt and answer", Format.TEXT: "text", Format.PREFERENCE: "preference pairs",
-    Format.LABELLED: "answers labelled good or bad", Format.GRPO: "prompts with reference answers (GRPO)",
-    Format.UNKNOWN: "not recognised",
+    Format.CHAT: "chat", Format.SHAREGPT: tr("ShareGPT chat"), Format.ALPACA: tr("Alpaca instructions"),
+    Format.COMPLETION: tr("prompt and answer"), Format.TEXT: "text", Format.PREFERENCE: tr("preference pairs"),
+    Format.LABELLED: tr("answers labelled good or bad"), Format.GRPO: tr("prompts with reference answers (GRPO)"),
+    Format.UNKNOWN: tr("not recognised"),
 }  # fmt: skip
 
 

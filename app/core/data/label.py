@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-LABEL_COLUMNS = ("label", "Label", "LABEL", "kto_tag")
+from app.core.language import tr
+
+LABEL_COLUMNS = ("label", tr("Label"), "LABEL", "kto_tag")
 GOOD, BAD = "good", "bad"
 _WORDS = {"true": True, "good": True, "desirable": True, "false": False, "bad": False, "undesirable": False}
 _DIGITS = {"1": True, "0": False, "1.0": True, "0.0": False}
@@ -44,10 +46,18 @@ class Imbalance:
     @property
     def reason(self) -> str:
         """What is the case."""
-        said = (
-            f"{self.good:,} answers are labelled good and {self.bad:,} bad, and the weights do not even that out."
+        said = tr(
+            "{good:,} answers are labelled good and {bad:,} bad, and the weights do not even that out.",
+            good=self.good,
+            bad=self.bad,
         )
-        return f"{said} Usual is a `{self.weight}` of {self.low:.3g} to {self.high:.3g}."
+        return tr(
+            "{said} Usual is a `{weight}` of {low:.3g} to {high:.3g}.",
+            said=said,
+            weight=self.weight,
+            low=self.low,
+            high=self.high,
+        )
 
 
 def imbalance(labels: Mapping[str, int], desirable_weight: float, undesirable_weight: float) -> Imbalance | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from app.core.data.column import quoted
 from app.core.data.message import ROLES, SPEAKERS, RowMessage
+from app.core.language import tr
 
 _PICTURES = ("image", "picture", "photo")
 _SOUNDS = ("audio", "sound", "video")
@@ -22,9 +23,19 @@ def message_faults(messages: list[RowMessage]) -> list[Fault]:
         if isinstance(role, str):
             roles.append(role)
         elif role is None and isinstance(content, dict | list | str | int | float) and len(message) == 2:
-            faults.append(("wrong_type", f"Message {number} is {kind_of(content)}, or has no role."))
+            faults.append(
+                (
+                    "wrong_type",
+                    tr("Message {number} is {kind_of}, or has no role.", number=number, kind_of=kind_of(content)),
+                )
+            )
         else:
-            faults.append(("missing_field" if role is None else "wrong_type", f"Message {number} has no role."))
+            faults.append(
+                (
+                    "missing_field" if role is None else "wrong_type",
+                    tr("Message {number} has no role.", number=number),
+                )
+            )
         faults += _content_faults(number, message, content)
     if not any(kind in ("wrong_type", "missing_field") and "role" in reason for kind, reason in faults):
         faults += role_faults(tuple(roles))
@@ -34,36 +45,70 @@ def message_faults(messages: list[RowMessage]) -> list[Fault]:
 def _content_faults(number: int, message: RowMessage, content: Any) -> list[Fault]:
     calls = message.get("tool_calls")
     if calls is not None and not isinstance(calls, list):
-        return [("wrong_type", f"`tool_calls` of message {number} is {kind_of(calls)}, not a list.")]
+        return [
+            (
+                "wrong_type",
+                tr(
+                    "`tool_calls` of message {number} is {kind_of}, not a list.",
+                    number=number,
+                    kind_of=kind_of(calls),
+                ),
+            )
+        ]
     if calls or message.get("role") in ("tool", "function", "ipython"):
         good = content is None or isinstance(content, (str, dict, list))
         return (
-            [] if good else [("wrong_type", f"The content of message {number} is {kind_of(content)}, not a text.")]
+            []
+            if good
+            else [
+                (
+                    "wrong_type",
+                    tr(
+                        "The content of message {number} is {kind_of}, not a text.",
+                        number=number,
+                        kind_of=kind_of(content),
+                    ),
+                )
+            ]
         )
     if content is None:
-        return [("missing_field", f"Message {number} has no content.")]
+        return [("missing_field", tr("Message {number} has no content.", number=number))]
     if isinstance(content, list):
-        return [("wrong_type", f"Message {number} {parts_told(content)}.")]
+        return [("wrong_type", tr("Message {number} {parts_told}.", number=number, parts_told=parts_told(content)))]
     if not isinstance(content, str):
-        return [("wrong_type", f"The content of message {number} is {kind_of(content)}, not a text.")]
+        return [
+            (
+                "wrong_type",
+                tr(
+                    "The content of message {number} is {kind_of}, not a text.",
+                    number=number,
+                    kind_of=kind_of(content),
+                ),
+            )
+        ]
     if not content.strip() and not message.get("reasoning_content") and not message.get("thinking"):
-        return [("empty_field", f"The content of message {number} ({message.get('role')}) is empty.")]
+        return [
+            (
+                "empty_field",
+                tr("The content of message {number} ({role}) is empty.", number=number, role=message.get("role")),
+            )
+        ]
     return []
 
 
 def parts_told(content: list[Any]) -> str:
     """What parts that are not text are, in words."""
     if not content:
-        return "holds an empty list"
+        return tr("holds an empty list")
     kinds = [_part_kind(part) for part in content]
     for kind in kinds:
         if word := media_word(kind):
-            return f"holds {word} ({quoted(kind)}), which cannot be trained"
+            return tr("holds {word} ({kind}), which cannot be trained", word=word, kind=quoted(kind))
     odd = dict.fromkeys(kind for kind in kinds if kind not in ("text", "input_text", "output_text"))
     if not odd:
-        return "holds a part without a text"
+        return tr("holds a part without a text")
     named = ", ".join(quoted(kind) for kind in list(odd)[:3])
-    return f"holds parts that are not text ({named})"
+    return tr("holds parts that are not text ({named})", named=named)
 
 
 def _part_kind(part: Any) -> str:
@@ -72,7 +117,7 @@ def _part_kind(part: Any) -> str:
         return kind_of(part)
     if isinstance(part.get("type"), str):
         return str(part["type"])
-    return next((str(key) for key in part if media_word(str(key))), "no type")
+    return next((str(key) for key in part if media_word(str(key))), tr("no type"))
 
 
 def role_faults(roles: tuple[str, ...]) -> tuple[Fault, ...]:
@@ -81,17 +126,41 @@ def role_faults(roles: tuple[str, ...]) -> tuple[Fault, ...]:
     for number, role in enumerate(roles, 1):
         if role not in ROLES:
             meant = SPEAKERS.get(role.strip().lower())
-            hint = f" Did you mean {meant!r}?" if meant else ""
-            faults.append(("unknown_role", f"Message {number} has the unknown role {role[:40]!r}.{hint}"))
+            hint = tr(" Did you mean {meant!r}?", meant=meant) if meant else ""
+            faults.append(
+                (
+                    "unknown_role",
+                    tr(
+                        "Message {number} has the unknown role {role!r}.{hint}",
+                        number=number,
+                        role=role[:40],
+                        hint=hint,
+                    ),
+                )
+            )
         elif number > 1 and role == roles[number - 2] and role in ("user", "assistant"):
-            faults.append(("repeated_role", f"Messages {number - 1} and {number} are both of the {role}."))
+            faults.append(
+                (
+                    "repeated_role",
+                    tr(
+                        "Messages {number} and {number2} are both of the {role}.",
+                        number=number - 1,
+                        number2=number,
+                        role=role,
+                    ),
+                )
+            )
         elif role == "system" and number > 1:
-            faults.append(("system_position", f"Message {number} is a system turn, not the first."))
+            faults.append(
+                ("system_position", tr("Message {number} is a system turn, not the first.", number=number))
+            )
     if not any(kind == "unknown_role" for kind, _ in faults):
         if "assistant" not in roles:
-            faults.append(("no_answer", "There is no turn of the assistant, so nothing to learn."))
+            faults.append(("no_answer", tr("There is no turn of the assistant, so nothing to learn.")))
         elif roles[-1] != "assistant":
-            faults.append(("no_answer", f"The last turn is of the {roles[-1]}, not of the assistant."))
+            faults.append(
+                ("no_answer", tr("The last turn is of the {roles}, not of the assistant.", roles=roles[-1]))
+            )
     return tuple(faults)
 
 
@@ -109,6 +178,12 @@ def kind_of(value: Any) -> str:
     """What a JSON value is, in words."""
     if value is None:
         return "null"
-    names = {bool: "true or false", int: "a number", float: "a number", str: "a text", list: "a list",
-             dict: "an object"}  # fmt: skip
-    return names.get(type(value), f"of type {type(value).__name__}")
+    names = {
+        bool: tr("true or false"),
+        int: tr("a number"),
+        float: tr("a number"),
+        str: tr("a text"),
+        list: tr("a list"),
+        dict: tr("an object"),
+    }
+    return names.get(type(value), tr("of type {name}", name=type(value).__name__))

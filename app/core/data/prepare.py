@@ -23,6 +23,7 @@ from app.core.data.row_check import dumped
 from app.core.data.row_record import BAD_ROW, RowRecord
 from app.core.data.split import LEFT_OUT, SMALL_ROWS, TRAIN, SplitPlan, assign
 from app.core.document.passage import OVERLAP_KEY, Chunking
+from app.core.language import tr
 from app.core.problem import Problem, Severity, UnusableError
 from app.core.source.data_file import find_sources, locate_data
 from app.core.source.finding import Findings
@@ -119,18 +120,26 @@ def _half(progress: ByteProgress | None, half: int) -> ByteProgress | None:
 
 def _sources(config: TrainConfig, findings: Findings) -> list[Source]:
     if not config.data.strip():
-        raise UnusableError([Problem("data", "No training data is chosen.", hint="Choose a file or folder.")])
+        raise UnusableError(
+            [Problem("data", tr("No training data is chosen."), hint=tr("Choose a file or folder."))]
+        )
     data = locate_data(config.data)
     if not data.exists():
         raise UnusableError(
-            [Problem("data", f"There is nothing at {config.data}.", hint="Choose a file or folder.")]
+            [
+                Problem(
+                    "data", tr("There is nothing at {data}.", data=config.data), hint=tr("Choose a file or folder.")
+                )
+            ]
         )
     given = {}
     for key in ("valid_data", "test_data"):
         name = config.value(key)
         given[key] = [locate_data(name)] if name else []
         if given[key] and not given[key][0].exists():
-            raise UnusableError([Problem(key, f"There is nothing at {name}.", hint="Choose a file or folder.")])
+            raise UnusableError(
+                [Problem(key, tr("There is nothing at {name}.", name=name), hint=tr("Choose a file or folder."))]
+            )
     return find_sources(
         [data], findings, valid=given["valid_data"], test=given["test_data"], reading=FileReading.of(config)
     )
@@ -139,9 +148,13 @@ def _sources(config: TrainConfig, findings: Findings) -> list[Source]:
 def _reasons(findings: Findings, report: DataReport) -> list[Problem]:
     problems = findings.problems(Severity.ERROR)
     if not problems:
-        problems = [Problem("data", "There is no usable row.", hint="Choose data with examples.")]
+        problems = [Problem("data", tr("There is no usable row."), hint=tr("Choose data with examples."))]
     if report.examples and not any(p.message.startswith("These rows are") for p in problems):
-        good = f"{report.examples:,} of {report.rows:,} rows are good; 'Leave out bad rows' trains on these."
+        good = tr(
+            "{examples:,} of {rows:,} rows are good; 'Leave out bad rows' trains on these.",
+            examples=report.examples,
+            rows=report.rows,
+        )
         problems.append(Problem("skip_bad_rows", good, Severity.NOTE))
     return problems
 
@@ -197,16 +210,16 @@ def _bounds(check: DataCheck) -> list[tuple[int, int]]:
 
 def _no_validation() -> Problem:
     return Problem(
-        "valid_data", "There is no validation data: overfitting cannot be seen, nor training stopped early.",
-        Severity.NOTE, "Give validation data or a validation share.",
+        "valid_data", tr("There is no validation data: overfitting cannot be seen, nor training stopped early."),
+        Severity.NOTE, tr("Give validation data or a validation share."),
     )  # fmt: skip
 
 
 def _text_mask(config: TrainConfig, target: str) -> list[Problem]:
     if not (config.mask_prompt and target == "text"):
         return []
-    said = "Text has no prompt to mask: all of it is trained (mlx-lm itself refuses mask_prompt for text)."
-    return [Problem("mask_prompt", said, Severity.WARNING, "Turn it off for text.")]
+    said = tr("Text has no prompt to mask: all of it is trained (mlx-lm itself refuses mask_prompt for text).")
+    return [Problem("mask_prompt", said, Severity.WARNING, tr("Turn it off for text."))]
 
 
 # -- groups --------------------------------------------------------------------------------------------------
@@ -257,7 +270,7 @@ def _sides(config: TrainConfig, check: DataCheck, report: DataReport, findings: 
     if plan.valid_fraction or plan.test_fraction:
         _set_aside(check, side, state, plan, findings)
     if config.valid_fraction == 0 and "valid" not in splits:
-        findings.add("no_validation", report.splits["train"].files[0], None, "There is no validation data.")
+        findings.add("no_validation", report.splits["train"].files[0], None, tr("There is no validation data."))
     return side
 
 
@@ -277,7 +290,10 @@ def _set_aside(
     doubles = int((side[removed] == TRAIN).sum())
     side[removed[side[removed] == TRAIN]] = LEFT_OUT
     if doubles:
-        said = f"{doubles:,} rows repeat an earlier one; one of each was kept, so that no part holds the other's."
+        said = tr(
+            "{doubles:,} rows repeat an earlier one; one of each was kept, so that no part holds the other's.",
+            doubles=doubles,
+        )
         findings.add("split", name, None, said)
     rows = np.flatnonzero(side == TRAIN)
     lengths = np.frombuffer(record.lengths, np.uint32)[rows]
@@ -285,10 +301,15 @@ def _set_aside(
     labels = np.frombuffer(record.labels, np.uint8)[rows] if check.target == "labelled" else None
     side[rows] = assign(lengths, groups, plan, labels)
     if len(rows) < SMALL_ROWS:
-        said = f"{len(rows)} examples are very few: the validation loss will say little."
+        said = tr("{rows} examples are very few: the validation loss will say little.", rows=len(rows))
         findings.add("small_data", name, None, said)
-    parts = " / ".join(f"{int((side[rows] == part).sum()):,}" for part in range(len(SPLITS)))
-    findings.add("split", name, None, f"Split by seed {plan.seed} into train / valid / test: {parts}.")
+    parts = " / ".join(tr("{value:,}", value=int((side[rows] == part).sum())) for part in range(len(SPLITS)))
+    findings.add(
+        "split",
+        name,
+        None,
+        tr("Split by seed {seed} into train / valid / test: {parts}.", seed=plan.seed, parts=parts),
+    )
 
 
 # -- writing -------------------------------------------------------------------------------------------------
@@ -305,8 +326,8 @@ def _write(
 ) -> PreparedData:
     folder.mkdir(parents=True, exist_ok=True)
     if any(source.path.resolve().parent == folder.resolve() for source in check.sources):
-        said = f"The data lies in {folder}, where the prepared files go; it would be overwritten."
-        raise UnusableError([Problem("data", said, hint="Choose another folder for the run.")])
+        said = tr("The data lies in {folder}, where the prepared files go; it would be overwritten.", folder=folder)
+        raise UnusableError([Problem("data", said, hint=tr("Choose another folder for the run."))])
     counts = {split: int((sides == part).sum()) for part, split in enumerate(SPLITS)}
     target_files: dict[Split, Path] = {split: folder / f"{split}.jsonl" for split in SPLITS if counts[split]}
     with tempfile.TemporaryDirectory(prefix=".preparing-", dir=folder) as temporary:
@@ -332,7 +353,7 @@ def _skipped(findings: Findings, config: TrainConfig) -> list[Problem]:
     if not count or not config.skip_bad_rows:
         return []
     first = findings.kept(Severity.ERROR)[0]
-    said = f"{count:,} faults in rows that are left out; the first: {first.reason}"
+    said = tr("{count:,} faults in rows that are left out; the first: {reason}", count=count, reason=first.reason)
     return [Problem("skip_bad_rows", said, Severity.WARNING, "", first.file, first.line)]
 
 
@@ -396,8 +417,8 @@ def _kept_rows(
             row = row | {"text": text or row["text"]}
         yield its, row
     if number + 1 != len(sides):
-        said = "The file changed while it was read."
-        raise UnusableError([Problem("data", said, hint="Try again.", file=source.name)])
+        said = tr("The file changed while it was read.")
+        raise UnusableError([Problem("data", said, hint=tr("Try again."), file=source.name)])
 
 
 def _origins(check: DataCheck, sides: npt.NDArray[np.int8]) -> dict[str, Origins]:

@@ -25,6 +25,7 @@ from app.core.data.message import (
     with_system,
 )
 from app.core.data.tool import tool_result_text
+from app.core.language import tr
 from app.core.method.method import Goal
 from app.core.method.table import METHODS
 
@@ -34,9 +35,11 @@ SERVING: dict[Goal, frozenset[Format]] = {
     "prompt": frozenset([Format.GRPO, Format.COMPLETION, Format.ALPACA, Format.CHAT, Format.SHAREGPT]),
 }
 NEEDED: dict[Goal, str] = {
-    "preference": "It needs pairs: rows with `prompt`, `chosen` and `rejected`.",
-    "labelled": "It can also use labelled answers: rows with `prompt`, `completion` and `label` (true or false).",
-    "prompt": "It needs prompts with reference answers: rows with `prompt` and `answer`, or chats.",
+    "preference": tr("It needs pairs: rows with `prompt`, `chosen` and `rejected`."),
+    "labelled": tr(
+        "It can also use labelled answers: rows with `prompt`, `completion` and `label` (true or false)."
+    ),
+    "prompt": tr("It needs prompts with reference answers: rows with `prompt` and `answer`, or chats."),
 }
 RATED_COLUMNS: dict[Goal, tuple[str, ...]] = {
     "preference": ("prompt", "chosen", "rejected"), "labelled": ("prompt", "completion", "label"),
@@ -198,18 +201,24 @@ def pair_faults(row: dict[str, Any], layout: Layout) -> list[tuple[str, str]]:
     pair = pair_of_answers(row, layout)
     faults = []
     if layout.verdict and better_of(row, layout) is None:
-        said = (
-            f"{quoted(layout.verdict)} is {str(row.get(layout.verdict))[:40]!r}: neither answer is the better one."
+        said = tr(
+            "{verdict} is {get!r}: neither answer is the better one.",
+            verdict=quoted(layout.verdict),
+            get=str(row.get(layout.verdict))[:40],
         )
         faults.append(("undecided", said))
     if not pair.prompt:
-        told = "`prompt` is missing" if not layout.chat else f"{quoted(layout.chat)} holds no turn"
-        faults.append(("missing_field", f"{told}, and the answers do not begin with it."))
+        told = (
+            tr("`prompt` is missing") if not layout.chat else tr("{chat} holds no turn", chat=quoted(layout.chat))
+        )
+        faults.append(("missing_field", tr("{told}, and the answers do not begin with it.", told=told)))
     for name, turns in ((layout.chosen, pair.chosen), (layout.rejected, pair.rejected)):
         if not _ends_with_answer(turns):
-            faults.append(("no_answer", f"{quoted(name)} has no answer of the assistant at its end."))
+            faults.append(("no_answer", tr("{name} has no answer of the assistant at its end.", name=quoted(name))))
     if not faults and pair.chosen == pair.rejected:
-        said = f"{quoted(layout.chosen)} and {quoted(layout.rejected)} are the same."
+        said = tr(
+            "{chosen} and {rejected} are the same.", chosen=quoted(layout.chosen), rejected=quoted(layout.rejected)
+        )
         faults.append(("wrong_type", said))
     return faults
 
@@ -237,18 +246,37 @@ def label_faults(row: dict[str, Any], layout: Layout) -> list[tuple[str, str]]:
     """What is wrong with the label of a row."""
     value = row.get(layout.label)
     if value is None:
-        return [("missing_field", f"`{layout.label}` is {'null' if layout.label in row else 'missing'}.")]
+        return [
+            (
+                "missing_field",
+                tr("`{label}` is {value}.", label=layout.label, value="null" if layout.label in row else "missing"),
+            )
+        ]
     if label_of(value) is not None:
         return []
     said = f"`{value[:40]}`" if isinstance(value, str) else f"{value!r:.40}"
-    return [("wrong_type", f"`{layout.label}` is {said}, neither true (a good answer) nor false (a bad one).")]
+    return [
+        (
+            "wrong_type",
+            tr(
+                "`{label}` is {said}, neither true (a good answer) nor false (a bad one).",
+                label=layout.label,
+                said=said,
+            ),
+        )
+    ]
 
 
 def answer_faults(row: dict[str, Any], layout: Layout) -> list[tuple[str, str]]:
     """What is wrong with the answer of a labelled row whose columns are texts or lists of messages."""
     if _ends_with_answer(answer_turns(row.get(layout.completion))):
         return []
-    return [("no_answer", f"{quoted(layout.completion)} has no answer of the assistant at its end.")]
+    return [
+        (
+            "no_answer",
+            tr("{completion} has no answer of the assistant at its end.", completion=quoted(layout.completion)),
+        )
+    ]
 
 
 def answer_turns(value: Any) -> list[RowMessage]:

@@ -36,6 +36,7 @@ from app.core.data.rated import (
     reference_of,
 )
 from app.core.data.tool import tools_of
+from app.core.language import tr
 from app.core.method.method import Goal
 from app.core.problem import Severity
 from app.core.source.finding import KINDS
@@ -243,11 +244,16 @@ def _own_column_faults(row: dict[str, Any], layout: Layout) -> list[Fault]:
     if layout.chat:
         value = as_list(row.get(layout.chat))
         if value is None:
-            faults.append(("missing_field", f"`{layout.chat}` is null."))
+            faults.append(("missing_field", tr("`{chat}` is null.", chat=layout.chat)))
         elif not isinstance(value, list):
-            faults.append(("wrong_type", f"`{layout.chat}` is {kind_of(value)}, not a list of messages."))
+            faults.append(
+                (
+                    "wrong_type",
+                    tr("`{chat}` is {kind_of}, not a list of messages.", chat=layout.chat, kind_of=kind_of(value)),
+                )
+            )
         elif not value:
-            faults.append(("empty_field", f"`{layout.chat}` is an empty list."))
+            faults.append(("empty_field", tr("`{chat}` is an empty list.", chat=layout.chat)))
     elif layout.format is not Format.CHAT:
         faults += [*_prompt_faults(row, layout), *_answer_faults(row, layout)]
     return faults
@@ -259,24 +265,53 @@ def _beside_faults(row: dict[str, Any], layout: Layout) -> list[Fault]:
     if layout.label and layout.format is not Format.LABELLED:
         faults += label_faults(row, layout)
         if label_of(row.get(layout.label)) is False:
-            faults.append(("bad_answer", f"Answers that {quoted(layout.label)} calls bad are left out"))
+            faults.append(
+                ("bad_answer", tr("Answers that {label} calls bad are left out", label=quoted(layout.label)))
+            )
     system = system_text(row.get(layout.system)) if layout.system else None
     if system is not None and not isinstance(system, str):
-        faults.append(("wrong_type", f"{quoted(layout.system)} is {kind_of(system)}, not a text."))
+        faults.append(
+            (
+                "wrong_type",
+                tr("{system} is {kind_of}, not a text.", system=quoted(layout.system), kind_of=kind_of(system)),
+            )
+        )
     elif system and layout.chat and layout.format is not Format.PREFERENCE:
         own = messages_of(row, layout)[:1]
         if own and own[0].get("role") == "system" and own[0].get("content") != system:
-            faults.append(("unused_column", f"{quoted(layout.system)} is not used beside a system turn"))
+            faults.append(
+                ("unused_column", tr("{system} is not used beside a system turn", system=quoted(layout.system)))
+            )
     if layout.context and not context_of(row, layout) and not _is_nothing(row.get(layout.context)):
         value = row[layout.context]
         if layout.format is Format.ALPACA:
-            faults.append(("wrong_type", f"{quoted(layout.context)} is {kind_of(value)}, not a text."))
+            faults.append(
+                (
+                    "wrong_type",
+                    tr(
+                        "{context} is {kind_of}, not a text.",
+                        context=quoted(layout.context),
+                        kind_of=kind_of(value),
+                    ),
+                )
+            )
         else:
-            faults.append(("unused_column", f"{quoted(layout.context)} is not used, being {kind_of(value)}"))
+            faults.append(
+                (
+                    "unused_column",
+                    tr(
+                        "{context} is not used, being {kind_of}",
+                        context=quoted(layout.context),
+                        kind_of=kind_of(value),
+                    ),
+                )
+            )
     if layout.history and not has_earlier_turns(row, layout):
-        faults.append(("unused_column", f"{quoted(layout.history)} is not used: it holds no turns"))
+        faults.append(
+            ("unused_column", tr("{history} is not used: it holds no turns", history=quoted(layout.history)))
+        )
     if layout.choices and not choices_of(row, layout):
-        faults += [("unused_column", f"{quoted(name)} is not used: it holds no choices")
+        faults += [("unused_column", tr("{name} is not used: it holds no choices", name=quoted(name)))
                    for name in layout.choices if not _is_nothing(row.get(name))]  # fmt: skip
     return faults
 
@@ -292,7 +327,16 @@ def _media_faults(row: dict[str, Any]) -> list[Fault]:
         value = as_list(row.get(column))
         if not value or (isinstance(value, str) and not column.endswith("s")):
             continue
-        faults.append(("media", f"{quoted(column)} holds {media_word(column)}, which cannot be trained."))
+        faults.append(
+            (
+                "media",
+                tr(
+                    "{column} holds {media_word}, which cannot be trained.",
+                    column=quoted(column),
+                    media_word=media_word(column),
+                ),
+            )
+        )
     return faults
 
 
@@ -301,7 +345,12 @@ def _tool_faults(row: dict[str, Any]) -> list[Fault]:
     for column in TOOL_COLUMNS:
         tools = as_list(row.get(column))
         if not _is_nothing(tools) and not isinstance(tools, (list, dict)):
-            faults.append(("wrong_type", f"`{column}` is {kind_of(tools)}, not a list of tools."))
+            faults.append(
+                (
+                    "wrong_type",
+                    tr("`{column}` is {kind_of}, not a list of tools.", column=column, kind_of=kind_of(tools)),
+                )
+            )
     return faults
 
 
@@ -315,7 +364,7 @@ def _plain_faults(row: dict[str, Any], column: str) -> list[Fault]:
     value = row.get(column)
     if isinstance(value, str) or plain_text(value) is None:
         return _text_faults(row, column)
-    return [("number_as_text", f"Numbers, true or false in {quoted(column)} are trained as text")]
+    return [("number_as_text", tr("Numbers, true or false in {column} are trained as text", column=quoted(column)))]
 
 
 def _answer_faults(row: dict[str, Any], layout: Layout) -> list[Fault]:
@@ -326,21 +375,23 @@ def _answer_faults(row: dict[str, Any], layout: Layout) -> list[Fault]:
     accepted = accepted_answers(column, value)
     if accepted is not None:
         if not accepted or not accepted[0].strip():
-            said = "begins with an empty text" if accepted else "holds no answer"
+            said = tr("begins with an empty text") if accepted else tr("holds no answer")
             return [("empty_field", f"{quoted(column)} {said}.")]
-        return [("first_answer", f"Of several answers in {quoted(column)} the first is trained")]
+        return [("first_answer", tr("Of several answers in {column} the first is trained", column=quoted(column)))]
     return _text_faults(row, column)
 
 
 def _text_faults(row: dict[str, Any], column: str) -> list[Fault]:
     if column not in row:
-        return [("missing_field", f"{quoted(column)} is missing.")]
+        return [("missing_field", tr("{column} is missing.", column=quoted(column)))]
     value = row[column]
     if value is None:
-        return [("missing_field", f"{quoted(column)} is null.")]
+        return [("missing_field", tr("{column} is null.", column=quoted(column)))]
     if not isinstance(value, str):
-        return [("wrong_type", f"{quoted(column)} is {kind_of(value)}, not a text.")]
-    return [] if value.strip() else [("empty_field", f"{quoted(column)} is empty.")]
+        return [
+            ("wrong_type", tr("{column} is {kind_of}, not a text.", column=quoted(column), kind_of=kind_of(value)))
+        ]
+    return [] if value.strip() else [("empty_field", tr("{column} is empty.", column=quoted(column)))]
 
 
 def _renamed_faults(row: dict[str, Any], layout: Layout, turns: list[RowMessage]) -> list[Fault]:
@@ -353,7 +404,7 @@ def _renamed_faults(row: dict[str, Any], layout: Layout, turns: list[RowMessage]
         for turn, message in zip(before, turns, strict=True)
         if isinstance(turn, dict) and isinstance(turn.get("role"), str)
     }
-    return [("renamed_role", f"The role {quoted(old)} is read as `{new}`")
+    return [("renamed_role", tr("The role {old} is read as `{new}`", old=quoted(old), new=new))
             for old, new in sorted(pairs, key=str) if new != old]  # fmt: skip
 
 
@@ -401,32 +452,59 @@ def _rated_turns(row: dict[str, Any], layout: Layout) -> tuple[list[RowMessage],
         turns, faults = [*answer["prompt"], *answer["completion"]], answer_faults(row, layout)
     else:
         turns, _ = prompt_of(row, layout)
-        said = f"{quoted(layout.chat or layout.prompt)} holds no question."
+        said = tr("{chat} holds no question.", chat=quoted(layout.chat or layout.prompt))
         faults = [] if any(turn.get("role") != "system" for turn in turns) else [("empty_field", said)]
     for number, turn in enumerate(turns, 1):
         content, role = turn.get("content"), turn.get("role")
         if not isinstance(role, str):
-            faults.append(("missing_field", f"Message {number} has no role."))
+            faults.append(("missing_field", tr("Message {number} has no role.", number=number)))
         elif isinstance(content, list):
-            faults.append(("wrong_type", f"Message {number} {parts_told(content)}."))
+            faults.append(
+                ("wrong_type", tr("Message {number} {parts_told}.", number=number, parts_told=parts_told(content)))
+            )
         elif not isinstance(content, str) and not turn.get("tool_calls"):
-            faults.append(("wrong_type", f"The content of message {number} is {kind_of(content)}, not a text."))
+            faults.append(
+                (
+                    "wrong_type",
+                    tr(
+                        "The content of message {number} is {kind_of}, not a text.",
+                        number=number,
+                        kind_of=kind_of(content),
+                    ),
+                )
+            )
     return turns, list(dict.fromkeys(faults))
 
 
 def _reference_faults(row: dict[str, Any], column: str) -> list[Fault]:
     value = value_at(row, column)
     if value is None:
-        return [("missing_field", f"{quoted(column)} is {'null' if column in row else 'missing'}.")]
-    return [("empty_field", f"{quoted(column)} is empty.")] if _is_nothing(value) else []
+        return [
+            (
+                "missing_field",
+                tr("{column} is {value}.", column=quoted(column), value="null" if column in row else "missing"),
+            )
+        ]
+    return [("empty_field", tr("{column} is empty.", column=quoted(column)))] if _is_nothing(value) else []
 
 
 def _reference_notes(row: dict[str, Any], layout: Layout) -> list[Fault]:
     value = value_at(row, layout.completion) if layout.format is Format.GRPO and layout.completion else None
     if isinstance(value, list) and len(value) > 1 and all(isinstance(item, str) for item in value):
-        return [("first_answer", f"Of several answers in {quoted(layout.completion)} the first is the reference")]
+        return [
+            (
+                "first_answer",
+                tr(
+                    "Of several answers in {completion} the first is the reference",
+                    completion=quoted(layout.completion),
+                ),
+            )
+        ]
     if isinstance(value, str) and reference_of(row, layout) != value and message_list(value) is None:
-        said = f"The reference is what {quoted(layout.completion)} comes to (after ####, or in \\boxed{{}})"
+        said = tr(
+            "The reference is what {completion} comes to (after ####, or in \\boxed{{}})",
+            completion=quoted(layout.completion),
+        )
         return [("final_answer", said)]
     return []
 
@@ -458,7 +536,9 @@ def mojibake_faults(text: str) -> tuple[Fault, ...]:
     if not _has_sign(text):
         return ()
     if "�" in text:
-        return (("mojibake", f"Characters were lost (�), near {_around(text, text.index('�'))!r}."),)
+        return (
+            ("mojibake", tr("Characters were lost (�), near {around!r}.", around=_around(text, text.index("�")))),
+        )
     import ftfy
 
     for line in text.split("\n"):
@@ -467,8 +547,10 @@ def mojibake_faults(text: str) -> tuple[Fault, ...]:
         fixed = ftfy.fix_encoding(line[:2000])
         if fixed != line[:2000]:
             start = next((i for i, (a, b) in enumerate(zip(line, fixed, strict=False)) if a != b), 0)
-            said = (
-                f"Text looks garbled, near {_around(line, start)!r}; meant is probably {_around(fixed, start)!r}."
+            said = tr(
+                "Text looks garbled, near {around!r}; meant is probably {around2!r}.",
+                around=_around(line, start),
+                around2=_around(fixed, start),
             )
             return (("mojibake", said),)
     return ()

@@ -10,9 +10,10 @@ from urllib.parse import unquote
 from app.core.document.package import Package, xml_tree
 from app.core.document.paragraph import Account, DocumentError
 from app.core.document.web_page import block_texts, page_root
+from app.core.language import tr
 from app.core.quantity import plural
 
-_BOOK = "EPUB book"
+_BOOK = tr("EPUB book")
 _CHAPTER_LIMIT_BYTES = 32 << 20
 _PAGES = ("application/xhtml+xml", "text/html", "application/x-dtbncx+xml", "text/x-oeb1-document")
 # What only makes the letters of a font hard to take out.
@@ -23,11 +24,11 @@ def book_paragraphs(file: IO[bytes], account: Account) -> Iterator[str]:
     """The paragraphs of a book, chapter by chapter, without its table of contents."""
     package = Package(file, _BOOK)
     if _is_locked(package):
-        raise DocumentError("This EPUB book is locked (DRM), so that its text cannot be read.")
+        raise DocumentError(tr("This EPUB book is locked (DRM), so that its text cannot be read."))
     chapters = _chapters(package)
     if not chapters:
-        raise DocumentError("This EPUB book names no chapters.", "damaged_file")
-    account.tell(f"It has {plural(len(chapters), 'part')}, read in the book's order.")
+        raise DocumentError(tr("This EPUB book names no chapters."), "damaged_file")
+    account.tell(tr("It has {parts}, read in the book's order.", parts=plural(len(chapters), "part")))
     for name in chapters:
         root = page_root(package.read(name, _CHAPTER_LIMIT_BYTES))
         if root is not None:

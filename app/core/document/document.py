@@ -14,6 +14,7 @@ from app.core.document.pdf import pdf_paragraphs
 from app.core.document.rich_text import rich_text_paragraphs
 from app.core.document.subtitle import SUBTITLE_START
 from app.core.document.web_page import page_paragraphs
+from app.core.language import tr
 
 DocumentKind = Literal["", "word", "odt", "pdf", "epub", "rtf", "html", "subtitles"]
 DOCUMENT_SUFFIXES = (
@@ -32,13 +33,13 @@ class DocumentForm:
 
 
 DOCUMENTS: dict[DocumentKind, DocumentForm] = {
-    "word": DocumentForm("A Word document", word_paragraphs),
-    "odt": DocumentForm("An OpenDocument text", odt_paragraphs),
-    "pdf": DocumentForm("A PDF", pdf_paragraphs),
-    "epub": DocumentForm("An EPUB book", book_paragraphs),
-    "rtf": DocumentForm("An RTF document", rich_text_paragraphs),
-    "html": DocumentForm("An HTML page", page_paragraphs),
-    "subtitles": DocumentForm("Subtitles", None),
+    "word": DocumentForm(tr("A Word document"), word_paragraphs),
+    "odt": DocumentForm(tr("An OpenDocument text"), odt_paragraphs),
+    "pdf": DocumentForm(tr("A PDF"), pdf_paragraphs),
+    "epub": DocumentForm(tr("An EPUB book"), book_paragraphs),
+    "rtf": DocumentForm(tr("An RTF document"), rich_text_paragraphs),
+    "html": DocumentForm(tr("An HTML page"), page_paragraphs),
+    "subtitles": DocumentForm(tr("Subtitles"), None),
 }
 
 

@@ -7,11 +7,12 @@ from typing import IO, Any
 
 from app.core.document.package import Package, let_go, xml_events
 from app.core.document.paragraph import Account, DocumentError, tidied
+from app.core.language import tr
 from app.core.quantity import plural
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _STRICT = "{http://purl.oclc.org/ooxml/wordprocessingml/main}"
-_WORD, _ODT = "Word document", "OpenDocument text"
+_WORD, _ODT = tr("Word document"), tr("OpenDocument text")
 # Text that is shown twice, or was taken out: the other form of a drawing, moved text, readings above characters.
 _LEFT_OUT = frozenset(("Fallback", "moveFrom", "del", "rt", "sectPr", "pPr", "rPr"))
 _BREAKS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-"}
@@ -80,10 +81,10 @@ def word_paragraphs(file: IO[bytes], account: Account) -> Iterator[str]:
     package = Package(file, _WORD)
     name = next((n for n in package.names if n.startswith("word/document") and n.endswith(".xml")), "")
     if not name:
-        raise DocumentError("This Word document has no text.")
+        raise DocumentError(tr("This Word document has no text."))
     notes = package.read("word/footnotes.xml").count(b"<w:footnote ") - 2  # those that separate
     if notes > 0:
-        account.tell(f"{plural(notes, 'footnote')} left out.")
+        account.tell(tr("{footnotes} left out.", footnotes=plural(notes, "footnote")))
     body, texts, left_out = _Body(), [[]], 0  # type: tuple[_Body, list[list[str]], int]
     with package.open(name) as stream:
         for event, element in xml_events(stream, _WORD, ("start", "end")):
@@ -118,9 +119,9 @@ def odt_paragraphs(file: IO[bytes], account: Account) -> Iterator[str]:
     """The paragraphs of an OpenDocument text, without notes, comments, contents and what was deleted."""
     package = Package(file, _ODT)
     if b"encryption-data" in package.read("META-INF/manifest.xml"):
-        raise DocumentError("This OpenDocument text is encrypted. Save it without a password.")
+        raise DocumentError(tr("This OpenDocument text is encrypted. Save it without a password."))
     if "content.xml" not in package.names:
-        raise DocumentError("This OpenDocument text has no text.")
+        raise DocumentError(tr("This OpenDocument text has no text."))
     body, left_out, notes = _Body(), 0, 0
     with package.open("content.xml") as stream:
         for event, element in xml_events(stream, _ODT, ("start", "end")):
@@ -141,7 +142,7 @@ def odt_paragraphs(file: IO[bytes], account: Account) -> Iterator[str]:
                 body.end(_ODT_PARTS.get(tag, ""))
                 yield from body.taken()
     if notes:
-        account.tell(f"{plural(notes, 'note')} left out.")
+        account.tell(tr("{notes} left out.", notes=plural(notes, "note")))
 
 
 def _odt_text(element: Any) -> Iterator[str]:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import IO, Any
 
 from app.core.document.paragraph import DOCUMENT_LIMIT_BYTES, DocumentError, damaged_document
+from app.core.language import tr
 
 # What opening or reading a damaged archive raises.
 PACKAGE_ERRORS = (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError, EOFError,
@@ -32,8 +33,10 @@ class Package:
         self.names = [part.filename for part in parts]
         size, packed = sum(part.file_size for part in parts), sum(part.compress_size for part in parts)
         if size > DOCUMENT_LIMIT_BYTES or (size > XML_RATIO_FROM_BYTES and size > XML_RATIO_LIMIT * max(packed, 1)):
-            said = (
-                f"The {what} is {size >> 20:,} MB when unpacked, far more than its text can be; it is not opened."
+            said = tr(
+                "The {what} is {size:,} MB when unpacked, far more than its text can be; it is not opened.",
+                what=what,
+                size=size >> 20,
             )
             raise DocumentError(said)
 
@@ -53,7 +56,14 @@ class Package:
         with self.open(name) as part:
             data = part.read(limit + 1)
         if len(data) > limit:
-            raise DocumentError(f"`{name[:60]}` in the {self._what} is larger than {limit >> 20} MB.")
+            raise DocumentError(
+                tr(
+                    "`{name}` in the {what} is larger than {limit} MB.",
+                    name=name[:60],
+                    what=self._what,
+                    limit=limit >> 20,
+                )
+            )
         return data
 
 

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import IO
 
+from app.core.language import tr
+
 DOCUMENT_LIMIT_BYTES = 1 << 30  # unpacked; what is held as a whole has limits of its own
 HELD_LIMIT_BYTES = 128 << 20
 _BLANKS = re.compile(r"[^\S\n]+")
@@ -38,14 +40,20 @@ DocumentReader = Callable[[IO[bytes], Account], Iterator[str]]
 def damaged_document(what: str, error: Exception | str = "") -> DocumentError:
     """The error of a document whose inside is not as it should be."""
     reason = " ".join(str(error).split())[:160].rstrip(".")
-    return DocumentError(f"The {what} is damaged{f': {reason}' if reason else ''}.", "damaged_file")
+    return DocumentError(
+        tr("The {what} is damaged{value}.", what=what, value=f": {reason}" if reason else ""), "damaged_file"
+    )
 
 
 def held_bytes(file: IO[bytes], what: str, limit: int = HELD_LIMIT_BYTES) -> bytes:
     """All bytes of a file that can only be read as a whole. Raises `DocumentError` for one that is too large."""
     data = file.read(limit + 1)
     if len(data) > limit:
-        said = f"The {what} is larger than {limit >> 20} MB. Save it in parts, or as plain text."
+        said = tr(
+            "The {what} is larger than {limit} MB. Save it in parts, or as plain text.",
+            what=what,
+            limit=limit >> 20,
+        )
         raise DocumentError(said)
     return data
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
 from app.core.document.paragraph import Account, DocumentError, damaged_document, tidied
+from app.core.language import tr
 from app.core.quantity import plural
 
 if TYPE_CHECKING:
@@ -36,17 +37,17 @@ def pdf_paragraphs(file: IO[bytes], account: Account) -> Iterator[str]:
         pages = _page_lines(file)
     empty = sum(1 for lines in pages if sum(map(len, lines)) < SHORT_PAGE_CHARACTERS)
     if not any(any(lines) for lines in pages):
-        said = "This PDF has no text: its pages are pictures (a scan). Have the text recognised (OCR) first."
+        said = tr("This PDF has no text: its pages are pictures (a scan). Have the text recognised (OCR) first.")
         raise DocumentError(said)
     repeated = _repeated(pages)
     dropped = sum(_drop_edges(lines, repeated) for lines in pages)
     told = [plural(len(pages), "page")]
     if empty:
-        told.append(f"{empty} of them with hardly any text (pictures?)")
+        told.append(tr("{empty} of them with hardly any text (pictures?)", empty=empty))
     if dropped:
         what = plural(dropped, "header, footer or page number", "headers, footers and page numbers")
-        told.append(f"{what} left out")
-    account.tell(f"It has {', '.join(told)}.")
+        told.append(tr("{what} left out", what=what))
+    account.tell(tr("It has {told}.", told=", ".join(told)))
     yield from _paragraphs(pages)
 
 
@@ -60,14 +61,23 @@ def _page_lines(file: IO[bytes]) -> list[list[str]]:
     try:
         count = len(reader.pages)
         if count > PAGE_LIMIT:
-            raise DocumentError(f"This PDF has {count:,} pages, more than {PAGE_LIMIT:,}. Save it in parts.")
+            raise DocumentError(
+                tr(
+                    "This PDF has {count:,} pages, more than {page_limit:,}. Save it in parts.",
+                    count=count,
+                    page_limit=PAGE_LIMIT,
+                )
+            )
         for number in range(count):
             text = reader.pages[number].extract_text() or ""
             pages.append([tidied(line) for line in text.replace("\x00", "").split("\n")])
             total += len(text)
             if total > TEXT_LIMIT_CHARACTERS or time.monotonic() > end:
-                said = f"Reading this PDF was given up at page {number + 1:,}: it takes too long or is too large."
-                raise DocumentError(f"{said} Save its text as a .txt file.")
+                said = tr(
+                    "Reading this PDF was given up at page {number:,}: it takes too long or is too large.",
+                    number=number + 1,
+                )
+                raise DocumentError(tr("{said} Save its text as a .txt file.", said=said))
     except DocumentError:
         raise
     except (PyPdfError, *_FAULTS) as error:
@@ -84,7 +94,7 @@ def _opened(file: IO[bytes]) -> PdfReader:
     from pypdf import PdfReader
     from pypdf.errors import DependencyError, PyPdfError
 
-    locked = "This PDF is encrypted. Open it with its password and print it to a new PDF, or save its text."
+    locked = tr("This PDF is encrypted. Open it with its password and print it to a new PDF, or save its text.")
     try:
         reader = PdfReader(file, strict=False)
         if reader.is_encrypted and not reader.decrypt(""):

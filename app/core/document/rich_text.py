@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import IO
 
 from app.core.document.paragraph import Account, damaged_document, held_bytes, tidied
+from app.core.language import tr
 
 RTF_LIMIT_BYTES = 64 << 20
 # Groups beside the text, which the library would read as text.
@@ -21,11 +22,11 @@ def rich_text_paragraphs(file: IO[bytes], account: Account) -> Iterator[str]:
     source = held_bytes(file, "RTF document", RTF_LIMIT_BYTES).decode("latin-1")
     source, count = _without_groups(source)
     if count:
-        account.tell("Headers and footers are left out.")
+        account.tell(tr("Headers and footers are left out."))
     try:
         text = rtf_to_text(source, encoding="cp1252", errors="replace")
     except (ValueError, IndexError, KeyError, LookupError, OverflowError, RecursionError) as error:
-        raise damaged_document("RTF document", error) from error
+        raise damaged_document(tr("RTF document"), error) from error
     for line in text.split("\n"):
         cells = _CELLS.sub("", line).split("|") if line.endswith("|") else [line]
         if found := "\t".join(tidied(cell) for cell in cells).strip():

@@ -10,8 +10,9 @@ from typing import IO, Any
 
 from app.core.document.package import let_go, xml_events
 from app.core.document.paragraph import DocumentError
+from app.core.language import tr
 
-_WHAT = "translation memory (TMX)"
+_WHAT = tr("translation memory (TMX)")
 _START = re.compile(
     r"\ufeff?\s*(<\?xml[^>]*\?>|<!--.*?-->|<!DOCTYPE[^>]*>|\s)*<tmx[\s>]", re.IGNORECASE | re.DOTALL
 )
@@ -32,12 +33,20 @@ class Languages:
 
     def sentence(self) -> str:
         """What is told of them."""
-        said = f"Translations (TMX): `source` is {self.source}, `target` is {self.target}."
+        said = tr(
+            "Translations (TMX): `source` is {source}, `target` is {target}.",
+            source=self.source,
+            target=self.target,
+        )
         if self.others:
             more = len(self.others) - NAMED_LANGUAGES
             shown = ", ".join(f"`{name}`" for name in self.others[:NAMED_LANGUAGES])
-            said += f" Also there, as columns: {shown}{f' and {more} more' if more > 0 else ''}."
-        return f"{said} Another direction is a choice of columns."
+            said += tr(
+                " Also there, as columns: {shown}{value}.",
+                shown=shown,
+                value=tr(" and {more} more", more=more) if more > 0 else "",
+            )
+        return tr("{said} Another direction is a choice of columns.", said=said)
 
 
 def is_translation_memory(head: str) -> bool:
@@ -58,7 +67,7 @@ def memory_languages(stream: IO[bytes]) -> Languages:
         if number >= JUDGED_UNITS:
             break
     if len(counts) < 2:
-        raise DocumentError("This translation memory (TMX) has no texts in two languages.")
+        raise DocumentError(tr("This translation memory (TMX) has no texts in two languages."))
     order = [name for name, _ in counts.most_common()]
     wanted = named.casefold()
     short = [name for name in order if wanted and name.split("-")[0] == wanted.split("-")[0]]

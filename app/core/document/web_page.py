@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 from app.core.document.paragraph import Account, held_bytes, tidied
+from app.core.language import tr
 
 PAGE_LIMIT_BYTES = 64 << 20
 _CHARSET = re.compile(rb"""(?:charset|encoding)\s*=\s*["']?([\w.:-]+)""", re.IGNORECASE)
@@ -33,7 +34,7 @@ def page_paragraphs(file: IO[bytes], account: Account) -> Iterator[str]:
     if root is None:
         return
     mains = root.findall(".//main") or root.findall(".//article")
-    account.tell("Tags, scripts, navigation and footers are left out.")
+    account.tell(tr("Tags, scripts, navigation and footers are left out."))
     yield from block_texts(mains[0] if len(mains) == 1 else root)
 
 

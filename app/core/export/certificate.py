@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from app.core.compare.comparison import FigureDifference, loss_difference
+from app.core.language import tr
 from app.core.quantity import plural, share_text
 
 CERTIFICATE_FILE = "certificate.json"
@@ -68,10 +69,10 @@ class Certificate:
     def sentence(self) -> str:
         """``transformers 5.23.0 agrees.``, or what differs."""
         if self.agrees:
-            who = "Opened again here, by no other program: it" if self.own_reader else self.engine
-            return f"{who} agrees with the run's model."
+            who = tr("Opened again here, by no other program: it") if self.own_reader else self.engine
+            return tr("{who} agrees with the run's model.", who=who)
         said = " ".join(finding.said for finding in self.findings if not finding.agrees)
-        return f"{self.engine} differs: {said}"
+        return tr("{engine} differs: {said}", engine=self.engine, said=said)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -104,8 +105,8 @@ def certify(
     stored float, ``lossy`` says that the weights have fewer bits.
     """
     findings = [
-        _tokens("prompts", "prompt", tuned.prompts, found.prompts),
-        _tokens("end of turn", "whole conversation", tuned.conversations, found.conversations),
+        _tokens(tr("prompts"), "prompt", tuned.prompts, found.prompts),
+        _tokens(tr("end of turn"), "whole conversation", tuned.conversations, found.conversations),
         _ends(tuned, found),
         _answers(tuned, found, lossy),
     ]
@@ -125,13 +126,20 @@ def certify(
 def _tokens(name: str, what: str, wanted: list[list[int]], found: list[list[int]]) -> Agreement:
     differing = [number for number, (a, b) in enumerate(zip(wanted, found, strict=True)) if a != b]
     if not differing:
-        return Agreement(name, True, f"{plural(len(wanted), what)} of the same tokens.")
+        return Agreement(name, True, tr("{plural} of the same tokens.", plural=plural(len(wanted), what)))
     number = differing[0]
     a, b = wanted[number], found[number]
     place = next((at for at, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
-    said = f"{len(differing)} of {plural(len(wanted), what)} have other tokens"
-    seen = f"the first from token {place + 1} on ({a[place : place + 3]} here, {b[place : place + 3]} there)"
-    return Agreement(name, False, f"{said}, {seen}: another template or tokenizer.")
+    said = tr(
+        "{differing} of {plural} have other tokens", differing=len(differing), plural=plural(len(wanted), what)
+    )
+    seen = tr(
+        "the first from token {place} on ({a} here, {b} there)",
+        place=place + 1,
+        a=a[place : place + 3],
+        b=b[place : place + 3],
+    )
+    return Agreement(name, False, tr("{said}, {seen}: another template or tokenizer.", said=said, seen=seen))
 
 
 def _ends(tuned: Readings, found: Readings) -> Agreement:
@@ -140,9 +148,16 @@ def _ends(tuned: Readings, found: Readings) -> Agreement:
     needed = set().union(*turns) if any(turns) else set(tuned.ends)
     lacking = sorted(needed - found.ends)
     if lacking:
-        said = f"It does not stop at {', '.join(map(str, lacking))}, where a turn ends: answers would never end."
-        return Agreement("end tokens", False, said)
-    return Agreement("end tokens", True, f"It stops where a turn ends ({', '.join(map(str, sorted(needed)))}).")
+        said = tr(
+            "It does not stop at {names}, where a turn ends: answers would never end.",
+            names=", ".join(map(str, lacking)),
+        )
+        return Agreement(tr("end tokens"), False, said)
+    return Agreement(
+        tr("end tokens"),
+        True,
+        tr("It stops where a turn ends ({names}).", names=", ".join(map(str, sorted(needed)))),
+    )
 
 
 def _answers(tuned: Readings, found: Readings, lossy: bool) -> Agreement:
@@ -156,9 +171,13 @@ def _answers(tuned: Readings, found: Readings, lossy: bool) -> Agreement:
             ties += 1
         else:
             others += 1
-    said = f"{same} of {plural(len(tuned.answers), 'answer')} the same"
-    said += f", {ties} after a tie" if ties else ""
-    return Agreement("answers", lossy or not others, f"{said}, {others} otherwise." if others else f"{said}.")
+    said = tr("{same} of {answers} the same", same=same, answers=plural(len(tuned.answers), "answer"))
+    said += tr(", {ties} after a tie", ties=ties) if ties else ""
+    return Agreement(
+        "answers",
+        lossy or not others,
+        tr("{said}, {others} otherwise.", said=said, others=others) if others else f"{said}.",
+    )
 
 
 def _difference(tuned: Readings, found: Readings) -> FigureDifference | None:
@@ -179,9 +198,18 @@ def _closeness(
     own = _flat(tuned)
     away, change = float(np.mean(np.abs(_flat(found) - own))), float(np.mean(np.abs(_flat(base) - own)))
     allowed = max(NOISE[float_bytes], LARGEST_SHARE * change)
-    said = f"Log-probabilities are {away:.2g} away on average, where the adapter moves them by {change:.2g}"
+    said = tr(
+        "Log-probabilities are {away:.2g} away on average, where the adapter moves them by {change:.2g}",
+        away=away,
+        change=change,
+    )
     interval = difference.interval
-    loss = f"held-out loss {interval.value:+.4f} ({interval.low:+.4f} to {interval.high:+.4f})"
+    loss = tr(
+        "held-out loss {value:+.4f} ({low:+.4f} to {high:+.4f})",
+        value=interval.value,
+        low=interval.low,
+        high=interval.high,
+    )
     return Agreement("loss", away <= allowed and bool(np.isfinite(away)), f"{said}; {loss}.")
 
 
@@ -189,14 +217,18 @@ def _kept(tuned: Readings, base: Readings, difference: FigureDifference) -> Agre
     """How much of what training gained is kept."""
     gain = float(np.mean(_flat(tuned)) - np.mean(_flat(base)))
     cost, interval = difference.interval.value, difference.interval
-    loss = f"held-out loss {cost:+.4f} ({interval.low:+.4f} to {interval.high:+.4f})"
+    loss = tr(
+        "held-out loss {cost:+.4f} ({low:+.4f} to {high:+.4f})", cost=cost, low=interval.low, high=interval.high
+    )
     if gain < LEAST_GAIN:
-        return Agreement("loss", cost <= LARGEST_LOSS, f"Training gained nothing on these rows; {loss}.")
+        return Agreement(
+            "loss", cost <= LARGEST_LOSS, tr("Training gained nothing on these rows; {loss}.", loss=loss)
+        )
     kept = 1 - cost / gain
     said = (
-        f"It keeps {share_text(kept)} of what training gained"
+        tr("It keeps {kept} of what training gained", kept=share_text(kept))
         if kept > 0
-        else "It keeps nothing of what training gained"
+        else tr("It keeps nothing of what training gained")
     )
     return Agreement("loss", kept >= LEAST_KEPT, f"{said}; {loss}.")
 

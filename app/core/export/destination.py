@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from app.core.export.lm_studio import PUBLISHER, lm_studio_models
+from app.core.language import tr
 from app.core.problem import Problem
 from app.core.quantity import bytes_text
 from app.core.system import place
@@ -38,13 +39,19 @@ def destination_problems(out: Path, needed_bytes: int) -> list[Problem]:
     """What is in the way of an export of so many bytes into the folder ``out``."""
     problems = []
     if out.exists():
-        said = f"{out} exists, and nothing is written over."
-        problems.append(Problem("out", said, hint="Choose another name, or delete it."))
+        said = tr("{out} exists, and nothing is written over.", out=out)
+        problems.append(Problem("out", said, hint=tr("Choose another name, or delete it.")))
     if not (above := next(path for path in out.parents if path.exists())).is_dir():
-        problems.append(Problem("out", f"{above} is a file, not a folder.", hint="Choose another folder."))
+        problems.append(
+            Problem("out", tr("{above} is a file, not a folder.", above=above), hint=tr("Choose another folder."))
+        )
         return problems
     free = free_bytes(out)
     if needed_bytes > free:
-        said = f"The export takes about {bytes_text(needed_bytes)}, and {bytes_text(free)} are free."
-        problems.append(Problem("out", said, hint="Free some space, or choose another disk."))
+        said = tr(
+            "The export takes about {needed_bytes}, and {free} are free.",
+            needed_bytes=bytes_text(needed_bytes),
+            free=bytes_text(free),
+        )
+        problems.append(Problem("out", said, hint=tr("Free some space, or choose another disk.")))
     return problems

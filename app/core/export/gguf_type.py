@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from app.core.export.option import ExportOption, OptionChoice, OptionValue
 from app.core.export.size import OWN_FILES_BYTES, SourceSize
+from app.core.language import tr
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,17 +23,19 @@ class GgufType:
 GGUF_TYPES = {
     one.name: one
     for one in (
-        GgufType("BF16", 16, "The numbers of most models as they are: nothing is lost."),
-        GgufType("F16", 16, "Half precision: nothing to speak of is lost, and every program reads it fast."),
-        GgufType("Q8_0", 8.5, "Eight bits: half the size, and answers hardly change."),
-        GgufType("Q5_1", 6, "Five bits with an offset: small, and close."),
-        GgufType("Q4_0", 4.5, "Four bits: smallest, and quick everywhere; a small change by training can be lost."),
-        GgufType("MXFP4", 4.25, "Four bits as floats, the form of gpt-oss."),
-        GgufType("Q6_K", 6.56, "Six bits; made by your llama.cpp.", by_tool=True),
-        GgufType("Q5_K_M", 5.7, "Five bits where it matters most; made by your llama.cpp.", by_tool=True),
-        GgufType("Q4_K_M", 4.85, "What most people download; made by your llama.cpp.", by_tool=True),
-        GgufType("IQ4_XS", 4.3, "Four bits, small and slower; made by your llama.cpp.", by_tool=True),
-        GgufType("Q3_K_M", 3.9, "Three bits, for large models; made by your llama.cpp.", by_tool=True),
+        GgufType("BF16", 16, tr("The numbers of most models as they are: nothing is lost.")),
+        GgufType("F16", 16, tr("Half precision: nothing to speak of is lost, and every program reads it fast.")),
+        GgufType("Q8_0", 8.5, tr("Eight bits: half the size, and answers hardly change.")),
+        GgufType("Q5_1", 6, tr("Five bits with an offset: small, and close.")),
+        GgufType(
+            "Q4_0", 4.5, tr("Four bits: smallest, and quick everywhere; a small change by training can be lost.")
+        ),
+        GgufType("MXFP4", 4.25, tr("Four bits as floats, the form of gpt-oss.")),
+        GgufType("Q6_K", 6.56, tr("Six bits; made by your llama.cpp."), by_tool=True),
+        GgufType("Q5_K_M", 5.7, tr("Five bits where it matters most; made by your llama.cpp."), by_tool=True),
+        GgufType("Q4_K_M", 4.85, tr("What most people download; made by your llama.cpp."), by_tool=True),
+        GgufType("IQ4_XS", 4.3, tr("Four bits, small and slower; made by your llama.cpp."), by_tool=True),
+        GgufType("Q3_K_M", 3.9, tr("Three bits, for large models; made by your llama.cpp."), by_tool=True),
     )
 }
 
@@ -40,14 +43,14 @@ GGUF_TYPES = {
 def gguf_type_option(default: str) -> ExportOption:
     """The option ``type`` of a format, with a default of its own."""
     choices = tuple(OptionChoice(one.name, one.name, one.what) for one in GGUF_TYPES.values())
-    what = "How the numbers are packed. Fewer bits are smaller and faster, and lose some of what was learned."
-    return ExportOption("type", "Tensor type", what, default, choices)
+    what = tr("How the numbers are packed. Fewer bits are smaller and faster, and lose some of what was learned.")
+    return ExportOption("type", tr("Tensor type"), what, default, choices)
 
 
 LLAMA_CPP = ExportOption(
     "llama_cpp",
-    "llama.cpp's folder",
-    "Where llama.cpp lies, for what is not written here; empty for the tools that are found by themselves.",
+    tr("llama.cpp's folder"),
+    tr("Where llama.cpp lies, for what is not written here; empty for the tools that are found by themselves."),
     "",
 )
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from app.core.compare.candidate import base_of
 from app.core.config.field import FieldSpec
 from app.core.export.source import ExportSource, export_source
+from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 
 FEWEST = 2
@@ -34,46 +35,68 @@ MERGE_METHODS = {
     for method in (
         MergeMethod(
             "linear", "Linear",
-            "The weighted sum. Exact: the ranks add up, or are cut to the one that is asked for.",
+            tr("The weighted sum. Exact: the ranks add up, or are cut to the one that is asked for."),
         ),
         MergeMethod(
             "ties", "TIES",
-            "Keeps each adapter's largest changes, and of those that pull apart the stronger sign's (2306.01708).",
+            tr("Keeps each adapter's largest changes, and of those that pull apart the stronger "
+"sign's (2306.01708)."),
             prunes=True,
         ),
         MergeMethod(
             "dare_linear", "DARE",
-            "Drops changes by chance, makes up for it with the others, and adds (2311.03099).",
+            tr("Drops changes by chance, makes up for it with the others, and adds (2311.03099)."),
             prunes=True, draws=True,
         ),
         MergeMethod(
-            "dare_ties", "DARE + TIES", "Drops changes by chance, then elects the sign as TIES does.",
+            "dare_ties", tr("DARE + TIES"), tr("Drops changes by chance, then elects the sign as TIES does."),
             prunes=True, draws=True,
         ),
     )
 }  # fmt: skip
 # The fields of a merge, for forms: they are no part of a config.
 DENSITY = FieldSpec(
-    "merge.density", "Density", "float", DEFAULT_DENSITY, "", "Share of each adapter's changes that is kept",
-    "nearer to the sum", "fewer conflicts", "0.5", 0.01, 1.0,
-)  # fmt: skip
+    "merge.density",
+    tr("Density"),
+    "float",
+    DEFAULT_DENSITY,
+    "",
+    tr("Share of each adapter's changes that is kept"),
+    tr("nearer to the sum"),
+    tr("fewer conflicts"),
+    "0.5",
+    0.01,
+    1.0,
+)
 RANK = FieldSpec(
-    "merge.rank", "Rank", "int", None, "", "Rank of the merged adapter; empty: the sum of the ranks for linear, "
-    "else the largest", "closer to the whole merge", "a smaller file", "empty", 1, 4096, optional=True,
-)  # fmt: skip
-MERGE_SEED = FieldSpec("merge.seed", "Seed", "int", 0, "", "Of what is dropped by chance",
+    "merge.rank",
+    tr("Rank"),
+    "int",
+    None,
+    "",
+    tr("Rank of the merged adapter; empty: the sum of the ranks for linear, else the largest"),
+    tr("closer to the whole merge"),
+    tr("a smaller file"),
+    "empty",
+    1,
+    4096,
+    optional=True,
+)
+MERGE_SEED = FieldSpec("merge.seed", tr("Seed"), "int", 0, "", tr("Of what is dropped by chance"),
                  minimum=0, maximum=2**32 - 1)  # fmt: skip
 WEIGHT = FieldSpec(
-    "merge.weight", "Weight", "float", 1.0, "", "How much of the adapter is in it; below 0 takes it away",
-    "", "", "1, or 1 ÷ the number of adapters", -10.0, 10.0,
+    "merge.weight", tr("Weight"), "float", 1.0, "", tr("How much of the adapter is in it; below 0 takes it away"),
+    "", "", tr("1, or 1 ÷ the number of adapters"), -10.0, 10.0,
 )  # fmt: skip
 
 
 def merge_method(name: str) -> MergeMethod:
     """Raises `UnusableError` for a name that is none."""
     if name not in MERGE_METHODS:
-        hint = f"There are {', '.join(MERGE_METHODS)}."
-        raise UnusableError([Problem("method", f"There is no method “{name}” to merge with.", hint=hint)])
+        hint = tr("There are {merge_methods}.", merge_methods=", ".join(MERGE_METHODS))
+        raise UnusableError(
+            [Problem("method", tr("There is no method “{name}” to merge with.", name=name), hint=hint)]
+        )
     return MERGE_METHODS[name]
 
 
@@ -83,15 +106,21 @@ def merge_sources(paths: tuple[Path, ...], model: str = "") -> tuple[list[Export
     Raises `UnusableError` if there are too few, or they are of different bases and ``model`` names none.
     """
     if len(paths) < FEWEST:
-        raise UnusableError([Problem("adapters", "One adapter has nothing to be merged with.", hint="Name two.")])
+        raise UnusableError(
+            [Problem("adapters", tr("One adapter has nothing to be merged with."), hint=tr("Name two."))]
+        )
     sources = [export_source(path) for path in paths]
     bases = list(dict.fromkeys(source.base or base_of(source.folder) for source in sources))
     if model:
         return sources, model
     if len(bases) > 1:
-        said = f"The adapters are of different bases: {', '.join(base or 'unknown' for base in bases)}."
-        hint = "Adapters of one base only can be merged; --model names it where it lies in several places."
+        said = tr(
+            "The adapters are of different bases: {names}.", names=", ".join(base or "unknown" for base in bases)
+        )
+        hint = tr("Adapters of one base only can be merged; --model names it where it lies in several places.")
         raise UnusableError([Problem("model", said, hint=hint)])
     if not bases[0]:
-        raise UnusableError([Problem("model", "The adapters do not say what their base is.", hint="Name it.")])
+        raise UnusableError(
+            [Problem("model", tr("The adapters do not say what their base is."), hint=tr("Name it."))]
+        )
     return sources, bases[0]

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 
 OptionValue = str | float | bool
@@ -41,18 +42,23 @@ class ExportOption:
     def fault(self, value: object) -> str:
         """Why ``value`` cannot be taken; empty if it can."""
         if isinstance(self.default, bool):
-            return "" if isinstance(value, bool) else f"“{value}” is neither yes nor no."
+            return "" if isinstance(value, bool) else tr("“{value}” is neither yes nor no.", value=value)
         if isinstance(self.default, (int, float)):
             is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
             if not is_number or not self.least <= float(value) <= self.most:  # type: ignore[arg-type]
-                return f"“{value}” is no number from {self.least:g} to {self.most:g}."
+                return tr(
+                    "“{value}” is no number from {least:g} to {most:g}.",
+                    value=value,
+                    least=self.least,
+                    most=self.most,
+                )
             return ""
         if not isinstance(value, str):
-            return f"“{value}” is no text."
+            return tr("“{value}” is no text.", value=value)
         if self.required and not value.strip():
-            return f"{self.label} is not given."
+            return tr("{label} is not given.", label=self.label)
         if self.choices and value not in (names := [choice.value for choice in self.choices]):
-            return f"“{value}” is none of {', '.join(names)}."
+            return tr("“{value}” is none of {names}.", value=value, names=", ".join(names))
         return ""
 
 
@@ -65,8 +71,8 @@ def option_values(options: Sequence[ExportOption], given: Mapping[str, object]) 
     problems = [
         Problem(
             name,
-            f"This format has no option “{name}”.",
-            hint=f"It has {', '.join(known)}." if known else "It has none.",
+            tr("This format has no option “{name}”.", name=name),
+            hint=tr("It has {known}.", known=", ".join(known)) if known else tr("It has none."),
         )
         for name in given
         if name not in known

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.core.compare.candidate import base_of, candidate_of, has_weights
+from app.core.language import tr
 from app.core.model.adapter_file import ADAPTER_CONFIG, ADAPTER_FILE, PEFT_FILE
 from app.core.problem import Problem, UnusableError
 from app.core.run.folder import RunDir
@@ -37,13 +38,19 @@ def export_source(path: Path, checkpoint: str = "") -> ExportSource:
     """
     place = path.expanduser()
     if not place.exists():
-        raise UnusableError([Problem("source", f"There is no run or adapter {path}.", hint="Check the path.")])
+        raise UnusableError(
+            [Problem("source", tr("There is no run or adapter {path}.", path=path), hint=tr("Check the path."))]
+        )
     place = place.resolve()
     file = place if place.is_file() else _weights(place, checkpoint)
     folder = _config_folder(file)
     if folder is None:
-        said = f"{place} is no adapter: {ADAPTER_CONFIG} is not beside its weights."
-        raise UnusableError([Problem("source", said, hint="Choose a run, or an adapter's folder.")])
+        said = tr(
+            "{place} is no adapter: {adapter_config} is not beside its weights.",
+            place=place,
+            adapter_config=ADAPTER_CONFIG,
+        )
+        raise UnusableError([Problem("source", said, hint=tr("Choose a run, or an adapter's folder."))])
     found = candidate_of(file if _number(file) is not None else file.parent)
     base = base_of(folder) if found.run is None else load_config(RunDir(found.run).config).config.model
     word = found.run.name if found.run is not None else _word(file.parent)
@@ -55,24 +62,24 @@ def checkpoints(path: Path) -> list[tuple[str, str]]:
     adapters = _adapters(path)
     found = []
     if has_weights(adapters / _BEST):
-        found.append((_BEST, "Best (lowest validation loss)"))
+        found.append((_BEST, tr("Best (lowest validation loss)")))
     if has_weights(adapters):
-        found.append((_LAST, "Last"))
-    return found + [(str(number), f"Iteration {number:,}") for number in _numbers(adapters)]
+        found.append((_LAST, tr("Last")))
+    return found + [(str(number), tr("Iteration {number:,}", number=number)) for number in _numbers(adapters)]
 
 
 def _weights(place: Path, checkpoint: str) -> Path:
     adapters, known = _adapters(place), [name for name, _ in checkpoints(place)]
     if not known:
-        said = f"There is no adapter in {place}."
-        hint = "A run has one after its first checkpoint."
+        said = tr("There is no adapter in {place}.", place=place)
+        hint = tr("A run has one after its first checkpoint.")
         raise UnusableError([Problem("source", said, hint=hint)])
     chosen = checkpoint.strip() or known[0]
     if chosen.isdigit():
         chosen = str(int(chosen))
     if chosen not in known:
-        said = f"{place} has no checkpoint “{checkpoint}”."
-        raise UnusableError([Problem("checkpoint", said, hint=f"It has {', '.join(known)}.")])
+        said = tr("{place} has no checkpoint “{checkpoint}”.", place=place, checkpoint=checkpoint)
+        raise UnusableError([Problem("checkpoint", said, hint=tr("It has {known}.", known=", ".join(known)))])
     if chosen in (_BEST, _LAST):
         folder = adapters / _BEST if chosen == _BEST else adapters
         own = folder / ADAPTER_FILE

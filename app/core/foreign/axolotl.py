@@ -7,6 +7,7 @@ from typing import Any
 
 from app.core.foreign import training_argument as argument
 from app.core.foreign.file import ForeignFile, Lost
+from app.core.language import tr
 from app.core.problem import Severity
 
 _MARKS = frozenset(
@@ -14,64 +15,65 @@ _MARKS = frozenset(
 )
 _ERROR = Severity.ERROR
 _FASTER = ("liger", "cut_cross_entropy")  # plugins that compute the same in less time or memory
-_OTHER_WEIGHTS = "it trains or changes other weights than an adapter's."
-_OWN_TEMPLATE = "prompts are written by the model's own chat template."
-_OTHER_LOSS = "it is another loss."
+_OTHER_WEIGHTS = tr("it trains or changes other weights than an adapter's.")
+_OWN_TEMPLATE = tr("prompts are written by the model's own chat template.")
+_OTHER_LOSS = tr("it is another loss.")
 _LOST: Mapping[str, Lost] = {
-    "lora_modules_to_save": Lost("targets", "it trains whole modules beside the adapter.", _ERROR),
-    "lora_target_parameters": Lost("targets", "targets are modules here.", _ERROR),
-    "lora_rank_pattern": Lost("lora_parameters.rank", "all targets have one rank.", _ERROR),
-    "lora_alpha_pattern": Lost("lora_parameters.scale", "all targets have one scale.", _ERROR),
-    "peft_layers_to_transform": Lost("num_layers", "layers are counted from the top.", _ERROR),
+    "lora_modules_to_save": Lost("targets", tr("it trains whole modules beside the adapter."), _ERROR),
+    "lora_target_parameters": Lost("targets", tr("targets are modules here."), _ERROR),
+    "lora_rank_pattern": Lost("lora_parameters.rank", tr("all targets have one rank."), _ERROR),
+    "lora_alpha_pattern": Lost("lora_parameters.scale", tr("all targets have one scale."), _ERROR),
+    "peft_layers_to_transform": Lost("num_layers", tr("layers are counted from the top."), _ERROR),
     "peft_layer_replication": Lost("fine_tune_type", _OTHER_WEIGHTS, _ERROR),
     "peft_trainable_token_indices": Lost("fine_tune_type", _OTHER_WEIGHTS, _ERROR),
-    "peft_init_lora_weights": Lost("lora_parameters", "its matrices begin as mlx-lm's.", _ERROR, (None, True)),
-    "peft": Lost("lora_parameters", "it begins from changed weights of the base.", _ERROR),
-    "lora_model_dir": Lost("resume_adapter_file", "PEFT's adapters cannot be trained on.", _ERROR),
+    "peft_init_lora_weights": Lost("lora_parameters", tr("its matrices begin as mlx-lm's."), _ERROR, (None, True)),
+    "peft": Lost("lora_parameters", tr("it begins from changed weights of the base."), _ERROR),
+    "lora_model_dir": Lost("resume_adapter_file", tr("PEFT's adapters cannot be trained on."), _ERROR),
     "relora": Lost("fine_tune_type", _OTHER_WEIGHTS, _ERROR),
     "unfrozen_parameters": Lost("fine_tune_type", _OTHER_WEIGHTS, _ERROR),
-    "special_tokens": Lost("model", "special tokens are those of the model's tokenizer."),
-    "tokens": Lost("model", "the vocabulary stays as it is.", _ERROR),
-    "added_tokens_overrides": Lost("model", "the vocabulary stays as it is.", _ERROR),
-    "reinit_weights": Lost("model", "a base is trained on, not made.", _ERROR),
-    "reward_model": Lost("train_mode", "it trains no such thing.", _ERROR),
-    "process_reward_model": Lost("train_mode", "it trains no such thing.", _ERROR),
-    "pretraining_dataset": Lost("data", "it streams text of any length.", _ERROR),
-    "qat": Lost("fine_tune_type", "there is no quantization-aware training.", _ERROR),
+    "special_tokens": Lost("model", tr("special tokens are those of the model's tokenizer.")),
+    "tokens": Lost("model", tr("the vocabulary stays as it is."), _ERROR),
+    "added_tokens_overrides": Lost("model", tr("the vocabulary stays as it is."), _ERROR),
+    "reinit_weights": Lost("model", tr("a base is trained on, not made."), _ERROR),
+    "reward_model": Lost("train_mode", tr("it trains no such thing."), _ERROR),
+    "process_reward_model": Lost("train_mode", tr("it trains no such thing."), _ERROR),
+    "pretraining_dataset": Lost("data", tr("it streams text of any length."), _ERROR),
+    "qat": Lost("fine_tune_type", tr("there is no quantization-aware training."), _ERROR),
     "use_eaft": Lost("train_mode", _OTHER_LOSS, _ERROR),
     "dpo_label_smoothing": Lost("dpo_cpo_loss_type", _OTHER_LOSS, _ERROR),
     "dpo_use_weighting": Lost("dpo_cpo_loss_type", _OTHER_LOSS, _ERROR),
     "dpo_loss_weights": Lost("dpo_cpo_loss_type", _OTHER_LOSS, _ERROR),
-    "curriculum_sampling": Lost("batching", "rows are drawn in a random order of the seed."),
-    "loraplus_lr_ratio": Lost("learning_rate", "both matrices of an adapter have one rate (LoRA+)."),
-    "embedding_lr": Lost("learning_rate", "all that is trained has one rate."),
-    "lr_groups": Lost("learning_rate", "all that is trained has one rate."),
-    "cosine_min_lr_ratio": Lost("schedule", "the rate falls to zero."),
-    "cosine_constant_lr_ratio": Lost("schedule", "the rate falls to the end."),
-    "lr_scheduler_kwargs": Lost("schedule", "the schedule has no settings."),
-    "lr_quadratic_warmup": Lost("warmup", "the rate rises in a straight line."),
-    "jagged_restart_steps": Lost("schedule", "the schedule does not begin anew."),
-    "optim_args": Lost("optimizer_config", "its settings are others."),
-    "neftune_noise_alpha": Lost("lora_parameters.dropout", "no noise is added to the embeddings."),
-    "use_pose": Lost("max_seq_length", "positions are counted one by one."),
-    "min_sample_len": Lost("data", "short rows are trained too."),
-    "max_prompt_len": Lost("max_seq_length", "a row is cut as a whole."),
+    "curriculum_sampling": Lost("batching", tr("rows are drawn in a random order of the seed.")),
+    "loraplus_lr_ratio": Lost("learning_rate", tr("both matrices of an adapter have one rate (LoRA+).")),
+    "embedding_lr": Lost("learning_rate", tr("all that is trained has one rate.")),
+    "lr_groups": Lost("learning_rate", tr("all that is trained has one rate.")),
+    "cosine_min_lr_ratio": Lost("schedule", tr("the rate falls to zero.")),
+    "cosine_constant_lr_ratio": Lost("schedule", tr("the rate falls to the end.")),
+    "lr_scheduler_kwargs": Lost("schedule", tr("the schedule has no settings.")),
+    "lr_quadratic_warmup": Lost("warmup", tr("the rate rises in a straight line.")),
+    "jagged_restart_steps": Lost("schedule", tr("the schedule does not begin anew.")),
+    "optim_args": Lost("optimizer_config", tr("its settings are others.")),
+    "neftune_noise_alpha": Lost("lora_parameters.dropout", tr("no noise is added to the embeddings.")),
+    "use_pose": Lost("max_seq_length", tr("positions are counted one by one.")),
+    "min_sample_len": Lost("data", tr("short rows are trained too.")),
+    "max_prompt_len": Lost("max_seq_length", tr("a row is cut as a whole.")),
     "chat_template_jinja": Lost("model", _OWN_TEMPLATE, _ERROR),
     "chat_template_kwargs": Lost("model", _OWN_TEMPLATE),
     "eot_tokens": Lost("model", _OWN_TEMPLATE),
-    "default_system_message": Lost("system_feature", "put it into the rows."),
-    "dataset_shard_num": Lost("data", "all rows are used."),
-    "dataset_exact_deduplication": Lost("data", "repeats are told by the data's check, and stay."),
-    "resume_from_checkpoint": Lost("resume_adapter_file", "a run of another trainer cannot go on here."),
-    "tokenizer_config": Lost("model", "the tokenizer is the model's own.", _ERROR),
-    "scaling_softmax": Lost("model", "attention is the model's own."),
-    "plugins": Lost("train_mode", "there are no plugins.", off=(None, [])),
-    "trust_remote_code": Lost("model", "code that comes with a model is never run.", Severity.NOTE),
-    "loss_watchdog_threshold": Lost("early_stopping", "a loss that runs away is noticed by a rule of Luthier's.",
-                                    Severity.NOTE),
-    "trl": Lost("train_mode", "its settings are those of a method that is not taken over."),
-    "vllm": Lost("train_mode", "answers are sampled with MLX.", Severity.NOTE),
-}  # fmt: skip
+    "default_system_message": Lost("system_feature", tr("put it into the rows.")),
+    "dataset_shard_num": Lost("data", tr("all rows are used.")),
+    "dataset_exact_deduplication": Lost("data", tr("repeats are told by the data's check, and stay.")),
+    "resume_from_checkpoint": Lost("resume_adapter_file", tr("a run of another trainer cannot go on here.")),
+    "tokenizer_config": Lost("model", tr("the tokenizer is the model's own."), _ERROR),
+    "scaling_softmax": Lost("model", tr("attention is the model's own.")),
+    "plugins": Lost("train_mode", tr("there are no plugins."), off=(None, [])),
+    "trust_remote_code": Lost("model", tr("code that comes with a model is never run."), Severity.NOTE),
+    "loss_watchdog_threshold": Lost(
+        "early_stopping", tr("a loss that runs away is noticed by a rule of Luthier's."), Severity.NOTE
+    ),
+    "trl": Lost("train_mode", tr("its settings are those of a method that is not taken over.")),
+    "vllm": Lost("train_mode", tr("answers are sampled with MLX."), Severity.NOTE),
+}
 _HARMLESS = frozenset((
     "accelerator_config", "activation_offloading", "attn_implementation", "auto_find_batch_size",
     "axolotl_config_path", "base_model_config", "base_model_ignore_patterns", "bf16", "bfloat16",
@@ -117,7 +119,10 @@ def read_axolotl(found: ForeignFile) -> None:
     _read_data(found)
     per_step = argument.read_batches(found, "micro_batch_size", 1, "gradient_accumulation_steps", 1)
     if (total := found.number("batch_size", "batch_size")) is not None:
-        said = f"`batch_size: {total:g}` is the total there; here the micro batch size and the accumulation count."
+        said = tr(
+            "`batch_size: {total:g}` is the total there; here the micro batch size and the accumulation count.",
+            total=total,
+        )
         found.miss("batch_size", "batch_size", said)
     argument.read_rate(found, "learning_rate", None)
     argument.read_length(found, per_step, "num_epochs", 1.0, "max_steps")
@@ -131,7 +136,11 @@ def read_axolotl(found: ForeignFile) -> None:
     argument.read_every(found, "save_every", "save_steps", per_step)
     for key, path in (("evals_per_epoch", "steps_per_eval"), ("saves_per_epoch", "save_every")):
         if (times := found.take(key)) is not None:
-            said = f"`{key}: {times}` is a number of times an epoch; here it is a number of iterations."
+            said = tr(
+                "`{key}: {times}` is a number of times an epoch; here it is a number of iterations.",
+                key=key,
+                times=times,
+            )
             found.miss(key, path, said, Severity.NOTE)
     found.put("seed", found.number("seed", "seed", 42))
     found.put("grad_checkpoint", bool(found.take("gradient_checkpointing")), "gradient_checkpointing")
@@ -152,8 +161,8 @@ def read_axolotl(found: ForeignFile) -> None:
 def _read_adapter(found: ForeignFile) -> None:
     kind = found.take("adapter")
     if kind not in (None, "", "lora", "qlora"):
-        found.miss("adapter", "fine_tune_type", f"`adapter: {kind}` is not there.", _ERROR,
-                   "Luthier trains lora, and all weights where no adapter is named.")  # fmt: skip
+        found.miss("adapter", "fine_tune_type", tr("`adapter: {kind}` is not there.", kind=kind), _ERROR,
+                   tr("Luthier trains lora, and all weights where no adapter is named."))  # fmt: skip
     is_dora = bool(found.take("peft_use_dora"))
     found.put("fine_tune_type", "dora" if kind and is_dora else "lora" if kind else "full", "adapter")
     argument.read_quantized(found, ("load_in_4bit", "load_in_8bit", "gptq", "bnb_config_kwargs"))
@@ -164,7 +173,12 @@ def _read_adapter(found: ForeignFile) -> None:
         return
     for key in ("lora_r", "lora_alpha"):
         if found.keys.get(key) is None:
-            found.miss(key, "lora_parameters.rank", f"The file names no `{key}`, which axolotl asks for.", _ERROR)
+            found.miss(
+                key,
+                "lora_parameters.rank",
+                tr("The file names no `{key}`, which axolotl asks for.", key=key),
+                _ERROR,
+            )
     argument.read_adapter(
         found, rank=("lora_r", 8), alpha=("lora_alpha", 8), dropout=("lora_dropout", 0.0),
         rslora="peft_use_rslora",
@@ -185,8 +199,8 @@ def _read_method(found: ForeignFile) -> None:
         return
     modes = {"dpo": "dpo", "ipo": "dpo", "orpo": "orpo", "kto": "kto", "simpo": "cpo"}
     if method not in modes:
-        hint = "Set it up here: rewards are functions in a file of their own." if method == "grpo" else ""
-        found.miss("rl", "train_mode", f"`rl: {method}` is not taken over.", _ERROR, hint)
+        hint = tr("Set it up here: rewards are functions in a file of their own.") if method == "grpo" else ""
+        found.miss("rl", "train_mode", tr("`rl: {method}` is not taken over.", method=method), _ERROR, hint)
         return
     found.put("train_mode", modes[method], "rl")
     found.put("beta", odds if method == "orpo" and beta is None and odds is not None else beta or 0.1, "rl_beta")
@@ -200,7 +214,12 @@ def _read_method(found: ForeignFile) -> None:
         loss = {"ipo": "ipo", "simpo": "simpo"}.get(method, "sigmoid")
         named = losses if isinstance(losses, list) else [losses] if losses else [loss]
         if len(named) > 1 or named[0] not in ("sigmoid", "hinge", "ipo", "simpo"):
-            found.miss("dpo_loss_type", "dpo_cpo_loss_type", f"`dpo_loss_type: {named}` is not there.", _ERROR)
+            found.miss(
+                "dpo_loss_type",
+                "dpo_cpo_loss_type",
+                tr("`dpo_loss_type: {named}` is not there.", named=named),
+                _ERROR,
+            )
         else:
             found.put("dpo_cpo_loss_type", named[0], "dpo_loss_type")
 
@@ -212,7 +231,7 @@ def _read_data(found: ForeignFile) -> None:
     found.put("max_seq_length", found.number("sequence_len", "max_seq_length", 512), "sequence_len")
     longer = found.take("excess_length_strategy", "drop")
     if longer != "truncate":
-        said = "Rows that are longer are cut here; axolotl leaves them out, or stops at them."
+        said = tr("Rows that are longer are cut here; axolotl leaves them out, or stops at them.")
         found.miss("sequence_len", "max_seq_length", said, Severity.NOTE)
     on_inputs = bool(found.take("train_on_inputs", False))
     found.put("mask_prompt", not on_inputs, "train_on_inputs")
@@ -220,7 +239,15 @@ def _read_data(found: ForeignFile) -> None:
     argument.read_packing(found, "sample_packing", alone=True)
     template = found.take("chat_template")
     if template not in (None, "tokenizer_default") and not str(template).startswith("tokenizer_default_fallback"):
-        found.miss("chat_template", "model", f"`chat_template: {template}` is not used: {_OWN_TEMPLATE}")
+        found.miss(
+            "chat_template",
+            "model",
+            tr(
+                "`chat_template: {template}` is not used: {own_template}",
+                template=template,
+                own_template=_OWN_TEMPLATE,
+            ),
+        )
     chosen = _dataset(found, "datasets", "data")
     if chosen is not None:
         _read_type(found, chosen)
@@ -237,21 +264,35 @@ def _dataset(found: ForeignFile, key: str, path: str) -> dict[str, Any] | None:
         return None
     if len(sets) > 1:
         names = ", ".join(str(one.get("path")) for one in sets)
-        said = f"`{key}` mixes {len(sets)} data sets ({names}); here it is one file or folder."
-        found.miss(key, path, said, hint="Put the files into one folder, and name that.")
+        said = tr(
+            "`{key}` mixes {sets} data sets ({names}); here it is one file or folder.",
+            key=key,
+            sets=len(sets),
+            names=names,
+        )
+        found.miss(key, path, said, hint=tr("Put the files into one folder, and name that."))
         return sets[0] if len({str(one.get("type")) for one in sets}) == 1 else None
     files = sets[0].get("data_files")
     file = files if isinstance(files, str) else files[0] if isinstance(files, list) and len(files) == 1 else None
     name = str(file or sets[0].get("path") or "")
     place = found.place(name)
     if place is None:
-        said = f"`{key}`: {name or 'it'} is no file that lies on this machine."
-        found.miss(key, path, said, hint="Save it as JSONL or Parquet, and name the file here.")
+        said = tr("`{key}`: {name} is no file that lies on this machine.", key=key, name=name or "it")
+        found.miss(key, path, said, hint=tr("Save it as JSONL or Parquet, and name the file here."))
     else:
         found.put(path, str(place), key)
     for part in ("split", "shards", "name"):
         if sets[0].get(part) not in (None, "train"):
-            found.miss(key, path, f"`{key}`: `{part}: {sets[0][part]}` is not used; all rows of the file are.")
+            found.miss(
+                key,
+                path,
+                tr(
+                    "`{key}`: `{part}: {sets}` is not used; all rows of the file are.",
+                    key=key,
+                    part=part,
+                    sets=sets[0][part],
+                ),
+            )
     return sets[0]
 
 
@@ -269,14 +310,25 @@ def _read_type(found: ForeignFile, chosen: Mapping[str, Any]) -> None:
         found.put("text_feature", str(chosen.get("field") or "text"), key)
         found.put("mask_prompt", False, key)
     elif kind not in ("chat_template", "chat_template.default") and kind is not None:
-        shown = "a type of its own" if isinstance(kind, dict) else str(kind)
-        said = f"`type: {shown}` writes prompts in words of its own. Here {_OWN_TEMPLATE}"
+        shown = tr("a type of its own") if isinstance(kind, dict) else str(kind)
+        said = tr(
+            "`type: {shown}` writes prompts in words of its own. Here {own_template}",
+            shown=shown,
+            own_template=_OWN_TEMPLATE,
+        )
         found.miss(key, "data_format", said)
     roles = chosen.get("roles_to_train")
     if roles not in (None, ["assistant"], ["gpt"], ["assistant", "gpt"], ["gpt", "assistant"]):
-        found.miss(key, "mask_turns", f"`roles_to_train: {roles}`: only the assistant's turns are learned.", _ERROR)
+        found.miss(
+            key,
+            "mask_turns",
+            tr("`roles_to_train: {roles}`: only the assistant's turns are learned.", roles=roles),
+            _ERROR,
+        )
     for name, off in (("train_on_eos", "turn"), ("train_on_eot", "turn"), ("message_field_training", None),
                       ("message_field_training_detail", None), ("drop_system_message", False),
                       ("field_input", None), ("chat_template", "tokenizer_default"), ("roles", None)):  # fmt: skip
         if given.get(name) not in (None, off):
-            found.miss(key, "data", f"`{name}: {given[name]}` of `datasets` is not used.")
+            found.miss(
+                key, "data", tr("`{name}: {given}` of `datasets` is not used.", name=name, given=given[name])
+            )

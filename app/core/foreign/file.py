@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from app.core.language import tr
 from app.core.problem import Problem, Severity
 
 KEYS_SHOWN = 12
@@ -66,14 +67,19 @@ class ForeignFile:
             with suppress(ValueError, OverflowError):  # 10 ** 400 is a number that nothing can be reckoned with
                 if math.isfinite(number := float(value)):
                     return number if isinstance(value, str) else value
-        self.miss(key, path, f"`{key}`: {_short(value)} is not a number.", Severity.ERROR)
+        self.miss(key, path, tr("`{key}`: {short} is not a number.", key=key, short=_short(value)), Severity.ERROR)
         return None
 
     def words(self, key: str) -> list[str]:
         """A list of words, which may be written as one text with commas; what is neither is told."""
         value = self.take(key)
         if value not in (None, False) and not isinstance(value, (str, list)):
-            self.miss(key, key, f"`{key}`: {_short(value)} is not a list of names.", Severity.ERROR)
+            self.miss(
+                key,
+                key,
+                tr("`{key}`: {short} is not a list of names.", key=key, short=_short(value)),
+                Severity.ERROR,
+            )
         parts = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else []
         return [str(part).strip() for part in parts if str(part).strip()]
 
@@ -98,7 +104,12 @@ class ForeignFile:
             if value in one.off or value in ([], {}):
                 self.without_effect.append(key)
                 continue
-            self.miss(key, one.path, f"`{key}: {_short(value)}` has no counterpart here: {one.what}", one.severity)
+            self.miss(
+                key,
+                one.path,
+                tr("`{key}: {short}` has no counterpart here: {what}", key=key, short=_short(value), what=one.what),
+                one.severity,
+            )
 
     def finish(self, harmless: frozenset[str]) -> None:
         """Names what is left: keys that change nothing of what is learned in one note, unknown ones each."""
@@ -106,14 +117,23 @@ class ForeignFile:
             if key in harmless or value is None or value is False:
                 self.without_effect.append(key)
             else:
-                said = f"`{key}: {_short(value)}` is not read here."
-                self.miss(key, key, said, Severity.WARNING, f"See what {self.trainer} means by it.")
+                said = tr("`{key}: {short}` is not read here.", key=key, short=_short(value))
+                self.miss(
+                    key, key, said, Severity.WARNING, tr("See what {trainer} means by it.", trainer=self.trainer)
+                )
         self.keys = {}
         if self.without_effect:
-            said = f"Not taken over, as they do not change what is learned here: {_listed(self.without_effect)}."
+            said = tr(
+                "Not taken over, as they do not change what is learned here: {listed}.",
+                listed=_listed(self.without_effect),
+            )
             self.problems.append(Problem("", said, Severity.NOTE, file=self.file))
         if self.left_out:
-            said = f"What this file leaves out is as in {self.trainer}: {', '.join(self.left_out)}."
+            said = tr(
+                "What this file leaves out is as in {trainer}: {left_out}.",
+                trainer=self.trainer,
+                left_out=", ".join(self.left_out),
+            )
             self.problems.append(Problem("", said, Severity.NOTE, file=self.file))
 
     def place(self, name: str) -> Path | None:
@@ -145,4 +165,4 @@ def _short(value: Any) -> str:
 
 def _listed(keys: list[str]) -> str:
     rest = len(keys) - KEYS_SHOWN
-    return ", ".join(sorted(keys)[:KEYS_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+    return ", ".join(sorted(keys)[:KEYS_SHOWN]) + (tr(" and {rest} more", rest=rest) if rest > 0 else "")

@@ -11,25 +11,26 @@ from typing import Any
 from app.core.foreign import training_argument as argument
 from app.core.foreign.file import ForeignFile, Lost
 from app.core.json_text import parsed_json
+from app.core.language import tr
 from app.core.problem import Severity
 
 _MARKS = frozenset(
     ("finetuning_type", "stage", "lora_target", "cutoff_len", "dataset_dir", "template", "lora_rank")
 )
 _ERROR = Severity.ERROR
-_OTHER_WEIGHTS = "it trains or changes other weights than an adapter's."
-_OTHER_LOSS = "it is another loss."
+_OTHER_WEIGHTS = tr("it trains or changes other weights than an adapter's.")
+_OTHER_LOSS = tr("it is another loss.")
 _LOST: Mapping[str, Lost] = {
-    "additional_target": Lost("targets", "it trains whole modules beside the adapter.", _ERROR),
-    "adapter_name_or_path": Lost("resume_adapter_file", "PEFT's adapters cannot be trained on.", _ERROR),
-    "pissa_init": Lost("lora_parameters", "it begins from changed weights of the base.", _ERROR),
+    "additional_target": Lost("targets", tr("it trains whole modules beside the adapter."), _ERROR),
+    "adapter_name_or_path": Lost("resume_adapter_file", tr("PEFT's adapters cannot be trained on."), _ERROR),
+    "pissa_init": Lost("lora_parameters", tr("it begins from changed weights of the base."), _ERROR),
     "use_llama_pro": Lost("fine_tune_type", _OTHER_WEIGHTS, _ERROR),
     "mixture_of_depths": Lost("fine_tune_type", _OTHER_WEIGHTS, _ERROR),
-    "resize_vocab": Lost("model", "the vocabulary stays as it is.", _ERROR),
-    "add_tokens": Lost("model", "the vocabulary stays as it is.", _ERROR),
-    "add_special_tokens": Lost("model", "the vocabulary stays as it is.", _ERROR),
-    "new_special_tokens_config": Lost("model", "the vocabulary stays as it is.", _ERROR),
-    "train_from_scratch": Lost("model", "a base is trained on, not made.", _ERROR),
+    "resize_vocab": Lost("model", tr("the vocabulary stays as it is."), _ERROR),
+    "add_tokens": Lost("model", tr("the vocabulary stays as it is."), _ERROR),
+    "add_special_tokens": Lost("model", tr("the vocabulary stays as it is."), _ERROR),
+    "new_special_tokens_config": Lost("model", tr("the vocabulary stays as it is."), _ERROR),
+    "train_from_scratch": Lost("model", tr("a base is trained on, not made."), _ERROR),
     "use_dft_loss": Lost("train_mode", _OTHER_LOSS, _ERROR),
     "use_asft_loss": Lost("train_mode", _OTHER_LOSS, _ERROR),
     "use_eaft_loss": Lost("train_mode", _OTHER_LOSS, _ERROR),
@@ -37,29 +38,31 @@ _LOST: Mapping[str, Lost] = {
     "pref_bco_weight": Lost("beta", _OTHER_LOSS, _ERROR),
     "dpo_label_smoothing": Lost("dpo_cpo_loss_type", _OTHER_LOSS, _ERROR),
     "ld_alpha": Lost("dpo_cpo_loss_type", _OTHER_LOSS, _ERROR),
-    "loraplus_lr_ratio": Lost("learning_rate", "both matrices of an adapter have one rate (LoRA+)."),
-    "neftune_noise_alpha": Lost("lora_parameters.dropout", "no noise is added to the embeddings."),
-    "moe_aux_loss_coef": Lost("train_mode", "the balance of experts has no loss of its own."),
-    "rope_scaling": Lost("model", "positions stay as in the model's config.json."),
-    "shift_attn": Lost("model", "attention is the model's own."),
-    "use_adam_mini": Lost("optimizer", "AdamW is used instead."),
+    "loraplus_lr_ratio": Lost("learning_rate", tr("both matrices of an adapter have one rate (LoRA+).")),
+    "neftune_noise_alpha": Lost("lora_parameters.dropout", tr("no noise is added to the embeddings.")),
+    "moe_aux_loss_coef": Lost("train_mode", tr("the balance of experts has no loss of its own.")),
+    "rope_scaling": Lost("model", tr("positions stay as in the model's config.json.")),
+    "shift_attn": Lost("model", tr("attention is the model's own.")),
+    "use_adam_mini": Lost("optimizer", tr("AdamW is used instead.")),
     "use_galore": Lost("optimizer", _OTHER_WEIGHTS, _ERROR),
     "use_apollo": Lost("optimizer", _OTHER_WEIGHTS, _ERROR),
     "use_badam": Lost("optimizer", _OTHER_WEIGHTS, _ERROR),
-    "max_samples": Lost("data", "all rows are used. Keep those that you want in a file of their own."),
-    "max_steps_per_epoch": Lost("epochs", "an epoch is all rows."),
-    "streaming": Lost("data", "files are read as they are."),
-    "interleave_probs": Lost("data", "files are read one after the other."),
-    "tokenized_path": Lost("data", "tokens are made from the rows."),
-    "media_dir": Lost("data", "images, videos and sound are not read.", off=(None, "")),
-    "tool_format": Lost("chat_feature", "tools are written as the model's own chat template has them."),
-    "default_system": Lost("system_feature", "put it into the rows."),
-    "preserve_thinking": Lost("chat_feature", "thoughts are written as the model's own chat template has them."),
-    "disable_shuffling": Lost("batching", "rows are drawn in a random order of the seed."),
-    "ref_model_adapters": Lost("reference_model_path", "the reference is a model, without an adapter.", _ERROR),
-    "resume_from_checkpoint": Lost("resume_adapter_file", "a run of another trainer cannot go on here."),
-    "early_stopping_steps": Lost("early_stopping.patience", "evaluations are counted, not steps."),
-    "trust_remote_code": Lost("model", "code that comes with a model is never run.", Severity.NOTE),
+    "max_samples": Lost("data", tr("all rows are used. Keep those that you want in a file of their own.")),
+    "max_steps_per_epoch": Lost("epochs", tr("an epoch is all rows.")),
+    "streaming": Lost("data", tr("files are read as they are.")),
+    "interleave_probs": Lost("data", tr("files are read one after the other.")),
+    "tokenized_path": Lost("data", tr("tokens are made from the rows.")),
+    "media_dir": Lost("data", tr("images, videos and sound are not read."), off=(None, "")),
+    "tool_format": Lost("chat_feature", tr("tools are written as the model's own chat template has them.")),
+    "default_system": Lost("system_feature", tr("put it into the rows.")),
+    "preserve_thinking": Lost(
+        "chat_feature", tr("thoughts are written as the model's own chat template has them.")
+    ),
+    "disable_shuffling": Lost("batching", tr("rows are drawn in a random order of the seed.")),
+    "ref_model_adapters": Lost("reference_model_path", tr("the reference is a model, without an adapter."), _ERROR),
+    "resume_from_checkpoint": Lost("resume_adapter_file", tr("a run of another trainer cannot go on here.")),
+    "early_stopping_steps": Lost("early_stopping.patience", tr("evaluations are counted, not steps.")),
+    "trust_remote_code": Lost("model", tr("code that comes with a model is never run."), Severity.NOTE),
 }
 _HARMLESS = frozenset((
     "adam_beta1", "bf16", "cache_dir", "compute_accuracy", "data_seed", "dataloader_num_workers",
@@ -119,8 +122,13 @@ def read_llama_factory(found: ForeignFile) -> None:
 def _read_method(found: ForeignFile) -> None:
     stage, kind = str(found.take("stage", "sft")), str(found.take("finetuning_type", "lora"))
     if kind not in ("lora", "full"):
-        found.miss("finetuning_type", "fine_tune_type", f"`finetuning_type: {kind}` is not there.", _ERROR,
-                   "Luthier trains lora and full.")  # fmt: skip
+        found.miss(
+            "finetuning_type",
+            "fine_tune_type",
+            tr("`finetuning_type: {kind}` is not there.", kind=kind),
+            _ERROR,
+            tr("Luthier trains lora and full."),
+        )
     is_dora = bool(found.take("use_dora"))
     found.put("fine_tune_type", "full" if kind == "full" else "dora" if is_dora else "lora", "finetuning_type")
     if kind != "full":
@@ -130,7 +138,12 @@ def _read_method(found: ForeignFile) -> None:
         )  # fmt: skip
         argument.read_targets(found, "lora_target", found.words("lora_target") or ["all"])
     if stage in ("rm", "ppo"):
-        found.miss("stage", "train_mode", f"`stage: {stage}` is not there: Luthier trains no such thing.", _ERROR)
+        found.miss(
+            "stage",
+            "train_mode",
+            tr("`stage: {stage}` is not there: Luthier trains no such thing.", stage=stage),
+            _ERROR,
+        )
     if stage == "pt":
         found.put("data_format", "text", "stage")
     if stage == "dpo":
@@ -155,7 +168,7 @@ def _read_method(found: ForeignFile) -> None:
 def _read_pairs(found: ForeignFile) -> None:
     loss = str(found.take("pref_loss", "sigmoid"))
     if loss not in _PAIRS:
-        found.miss("pref_loss", "dpo_cpo_loss_type", f"`pref_loss: {loss}` is not there.", _ERROR)
+        found.miss("pref_loss", "dpo_cpo_loss_type", tr("`pref_loss: {loss}` is not there.", loss=loss), _ERROR)
         return
     mode, kind = _PAIRS[loss]
     found.put("train_mode", mode, "pref_loss")
@@ -180,10 +193,13 @@ def _read_data(found: ForeignFile) -> None:
         _data_file(found, "eval_dataset", "valid_data", info)
     argument.read_share(found, "val_size", 0.0)
     if (template := found.take("template")) not in (None, "", "default", "empty"):
-        said = f"`template: {template}` is not used: prompts are written by the model's own chat template."
+        said = tr(
+            "`template: {template}` is not used: prompts are written by the model's own chat template.",
+            template=template,
+        )
         found.miss("template", "model", said)
     if found.take("enable_thinking") is False:
-        said = "`enable_thinking: false` is not used: the model's own chat template decides."
+        said = tr("`enable_thinking: false` is not used: the model's own chat template decides.")
         found.miss("enable_thinking", "model", said)
 
 
@@ -203,18 +219,27 @@ def _data_file(found: ForeignFile, key: str, path: str, info: Mapping[str, Any])
     if not names:
         return None
     if len(names) > 1:
-        said = f"`{key}` mixes {len(names)} data sets ({', '.join(names)}); here it is one file or folder."
-        found.miss(key, path, said, hint="Put the files into one folder, and name that.")
+        said = tr(
+            "`{key}` mixes {names} data sets ({names2}); here it is one file or folder.",
+            key=key,
+            names=len(names),
+            names2=", ".join(names),
+        )
+        found.miss(key, path, said, hint=tr("Put the files into one folder, and name that."))
         return None
     entry = info.get(names[0], {})
     file = found.place(f"{entry.get('folder')}/{entry['file_name']}") if entry.get("file_name") else None
     if file is None:
-        said = f"`{key}: {names[0]}` is no file that lies on this machine."
-        found.miss(key, path, said, hint="Save it as JSONL or Parquet, and name the file here.")
+        said = tr("`{key}: {names}` is no file that lies on this machine.", key=key, names=names[0])
+        found.miss(key, path, said, hint=tr("Save it as JSONL or Parquet, and name the file here."))
         return None
     found.put(path, str(file), key)
     if entry.get("num_samples"):
-        found.miss(key, path, f"All rows of {file.name} are used, not {entry['num_samples']}.")
+        found.miss(
+            key,
+            path,
+            tr("All rows of {name} are used, not {num_samples}.", name=file.name, num_samples=entry["num_samples"]),
+        )
     return dict(entry)
 
 
@@ -233,5 +258,9 @@ def _read_columns(found: ForeignFile, entry: Mapping[str, Any]) -> None:
         if name in own:
             found.put(own[name], column, "dataset")
         else:
-            said = f"The column {column} ({name} in dataset_info.json) is read only if it is recognised by itself."
-            found.miss("dataset", "data", said, hint="See in the data's examples what is read.")
+            said = tr(
+                "The column {column} ({name} in dataset_info.json) is read only if it is recognised by itself.",
+                column=column,
+                name=name,
+            )
+            found.miss("dataset", "data", said, hint=tr("See in the data's examples what is read."))

@@ -11,6 +11,7 @@ from app.core.foreign.axolotl import is_axolotl, read_axolotl
 from app.core.foreign.file import ForeignFile, flattened
 from app.core.foreign.llama_factory import is_llama_factory, read_llama_factory
 from app.core.foreign.unsloth import SECTIONS, is_unsloth, read_unsloth
+from app.core.language import tr
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Trainer:
 TRAINERS = (
     Trainer("LLaMA-Factory", is_llama_factory, read_llama_factory),
     Trainer("axolotl", is_axolotl, read_axolotl),
-    Trainer("Unsloth", is_unsloth, read_unsloth, SECTIONS),
+    Trainer(tr("Unsloth"), is_unsloth, read_unsloth, SECTIONS),
 )
 
 

@@ -9,6 +9,7 @@ import math
 from typing import Any
 
 from app.core.foreign.file import ForeignFile
+from app.core.language import tr
 from app.core.problem import Severity
 
 # Of their optimizers, by how the name begins: PyTorch's, bitsandbytes' and their paged and 8-bit kin.
@@ -34,7 +35,11 @@ def read_rate(found: ForeignFile, key: str, default: float | None) -> None:
     is_given = found.keys.get(key) is not None
     rate = found.number(key, "learning_rate", default)
     if rate is None and not is_given:
-        found.miss(key, "learning_rate", f"The file names no `{key}`, which {found.trainer} asks for.")
+        found.miss(
+            key,
+            "learning_rate",
+            tr("The file names no `{key}`, which {trainer} asks for.", key=key, trainer=found.trainer),
+        )
     elif rate is not None:
         found.put("learning_rate", rate, key)
 
@@ -66,7 +71,11 @@ def read_every(found: ForeignFile, path: str, key: str, per_step: int, default: 
     if every is None or every <= 0:
         return
     if every < 1:
-        said = f"`{key}: {every:g}` is a share of the run; here it is a number of iterations, and stays as it is."
+        said = tr(
+            "`{key}: {every:g}` is a share of the run; here it is a number of iterations, and stays as it is.",
+            key=key,
+            every=every,
+        )
         found.miss(key, path, said, Severity.NOTE)
         return
     found.put(path, int(every) * per_step, key)
@@ -76,7 +85,7 @@ def read_schedule(found: ForeignFile, key: str, default: str) -> None:
     name = str(found.take(key, default))
     if name not in _SCHEDULES:
         instead = "cosine" if name.startswith("cosine") else "linear"
-        said = f"`{key}: {name}` is not there; {instead} is used instead."
+        said = tr("`{key}: {name}` is not there; {instead} is used instead.", key=key, name=name, instead=instead)
         found.miss(key, "schedule", said)
         name = instead
     found.put("schedule", _SCHEDULES[name], key)
@@ -103,10 +112,14 @@ def read_optimizer(found: ForeignFile, key: str, default: str) -> None:
     name = str(found.take(key, default)).lower()
     own = next((own for begins, own in _OPTIMIZERS if name.startswith(begins)), None)
     if own is None:
-        found.miss(key, "optimizer", f"The optimizer {name} is not there; AdamW is used instead.")
+        found.miss(key, "optimizer", tr("The optimizer {name} is not there; AdamW is used instead.", name=name))
         own = "adamw"
     elif "8bit" in name or "4bit" in name:
-        said = f"`{key}: {name}` keeps its figures in few bits to save memory; here they are float32."
+        said = tr(
+            "`{key}: {name}` keeps its figures in few bits to save memory; here they are float32.",
+            key=key,
+            name=name,
+        )
         found.miss(key, "optimizer", said, Severity.NOTE)
     found.put("optimizer", own, key)
     betas = [found.number(f"adam_beta{i}", "optimizer_config") for i in (1, 2)]
@@ -119,7 +132,9 @@ def read_optimizer(found: ForeignFile, key: str, default: str) -> None:
     if settings and own == "adamw":
         found.put(f"optimizer_config.{own}", settings)
     elif settings:
-        found.miss(key, "optimizer_config", f"Adam's betas and epsilon do nothing with {own}.", Severity.NOTE)
+        found.miss(
+            key, "optimizer_config", tr("Adam's betas and epsilon do nothing with {own}.", own=own), Severity.NOTE
+        )
 
 
 def read_adapter(
@@ -153,13 +168,17 @@ def read_targets(found: ForeignFile, key: str, names: list[str]) -> None:
     if names in (["all"], ["all-linear"]):
         found.put("targets", "linear", key)
     elif odd := [name for name in names if any(sign in name for sign in "\\()[]|^$*+?")]:
-        said = f"`{key}`: {odd[0]} is a regular expression, which targets are not here."
-        found.miss(key, "targets", said, Severity.ERROR, "Name the modules, such as q_proj, v_proj.")
+        said = tr("`{key}`: {odd} is a regular expression, which targets are not here.", key=key, odd=odd[0])
+        found.miss(key, "targets", said, Severity.ERROR, tr("Name the modules, such as q_proj, v_proj."))
     elif names:
         found.put("targets", ", ".join(names), key)
     else:
-        said = f"The file names no `{key}`; {found.trainer} then asks PEFT, which knows each model's own."
-        found.miss(key, "targets", said, Severity.ERROR, "Name them, such as q_proj, v_proj.")
+        said = tr(
+            "The file names no `{key}`; {trainer} then asks PEFT, which knows each model's own.",
+            key=key,
+            trainer=found.trainer,
+        )
+        found.miss(key, "targets", said, Severity.ERROR, tr("Name them, such as q_proj, v_proj."))
 
 
 def read_packing(found: ForeignFile, key: str, *, alone: bool) -> None:
@@ -167,8 +186,16 @@ def read_packing(found: ForeignFile, key: str, *, alone: bool) -> None:
     if not found.take(key):
         return
     found.put("batching", "pack", key)
-    others = "" if alone else f" In a row each example sees only itself, which it does not in {found.trainer}."
-    said = f"`{key}` is read as packed batches. The batch size counts examples here, and packed rows there.{others}"
+    others = (
+        ""
+        if alone
+        else tr(" In a row each example sees only itself, which it does not in {trainer}.", trainer=found.trainer)
+    )
+    said = tr(
+        "`{key}` is read as packed batches. The batch size counts examples here, and packed rows there.{others}",
+        key=key,
+        others=others,
+    )
     found.miss(key, "batching", said)
 
 
@@ -176,7 +203,7 @@ def read_reports(found: ForeignFile, names: list[str], key: str) -> None:
     """Where a run's figures are sent besides."""
     names = [name for name in names if name not in ("none", "[]")]
     if odd := [name for name in names if name not in _TRACKERS]:
-        found.miss(key, "report_to", f"`{key}`: {', '.join(odd)} cannot be reported to.")
+        found.miss(key, "report_to", tr("`{key}`: {odd} cannot be reported to.", key=key, odd=", ".join(odd)))
     if known := [name for name in names if name in _TRACKERS]:
         found.put("report_to", ",".join(known), key)
 
@@ -194,8 +221,11 @@ def read_quantized(found: ForeignFile, keys: tuple[str, ...]) -> None:
     """A base that is quantized while it is loaded (QLoRA)."""
     asked = [key for key in keys if (value := found.take(key)) and value is not False]
     if asked:
-        said = f"`{asked[0]}` quantizes the model while it is loaded; here it is trained as the folder holds it."
-        hint = "For a base of few bits convert it once (`luthier models convert`), and name that under `model`."
+        said = tr(
+            "`{asked}` quantizes the model while it is loaded; here it is trained as the folder holds it.",
+            asked=asked[0],
+        )
+        hint = tr("For a base of few bits convert it once (`luthier models convert`), and name that under `model`.")
         found.miss(asked[0], "model", said, hint=hint)
 
 
@@ -205,7 +235,11 @@ def read_share(found: ForeignFile, key: str, default: float) -> None:
     if share is None:
         return
     if share >= 1:
-        said = f"`{key}: {share:g}` is a number of rows; here it is a share of them, and stays at 0.1."
+        said = tr(
+            "`{key}: {share:g}` is a number of rows; here it is a share of them, and stays at 0.1.",
+            key=key,
+            share=share,
+        )
         found.miss(key, "valid_fraction", said)
         found.put("valid_fraction", 0.1)
         return

@@ -11,6 +11,7 @@ from typing import Any
 
 from app.core.foreign import training_argument as argument
 from app.core.foreign.file import ForeignFile, Lost
+from app.core.language import tr
 from app.core.problem import Severity
 
 SECTIONS = frozenset(("data", "training", "lora", "logging", "inference"))
@@ -37,16 +38,18 @@ _MARKS = frozenset(
     ("r", "load_in_4bit", "use_gradient_checkpointing", "random_state", "per_device_train_batch_size")
 )
 _LOST: Mapping[str, Lost] = {
-    "lora.bias": Lost("targets", "biases are not trained.", _ERROR),
-    "lora.use_loftq": Lost("lora_parameters", "it begins from changed weights of the base.", _ERROR),
-    "lora.modules_to_save": Lost("targets", "it trains whole modules beside the adapter.", _ERROR),
-    "lora.layers_to_transform": Lost("num_layers", "layers are counted from the top.", _ERROR),
-    "lora.init_lora_weights": Lost("lora_parameters", "its matrices begin as mlx-lm's.", _ERROR, (None, True)),
-    "lora.vision_all_linear": Lost("targets", "the language model is trained."),
-    "training.neftune_noise_alpha": Lost("lora_parameters.dropout", "no noise is added to the embeddings."),
-    "training.embedding_learning_rate": Lost("learning_rate", "all that is trained has one rate."),
-    "training.full_finetuning": Lost("fine_tune_type", "name it under `training_type`."),
-    "training.resume_from_checkpoint": Lost("resume_adapter_file", "a run of another trainer cannot go on here."),
+    "lora.bias": Lost("targets", tr("biases are not trained."), _ERROR),
+    "lora.use_loftq": Lost("lora_parameters", tr("it begins from changed weights of the base."), _ERROR),
+    "lora.modules_to_save": Lost("targets", tr("it trains whole modules beside the adapter."), _ERROR),
+    "lora.layers_to_transform": Lost("num_layers", tr("layers are counted from the top."), _ERROR),
+    "lora.init_lora_weights": Lost("lora_parameters", tr("its matrices begin as mlx-lm's."), _ERROR, (None, True)),
+    "lora.vision_all_linear": Lost("targets", tr("the language model is trained.")),
+    "training.neftune_noise_alpha": Lost("lora_parameters.dropout", tr("no noise is added to the embeddings.")),
+    "training.embedding_learning_rate": Lost("learning_rate", tr("all that is trained has one rate.")),
+    "training.full_finetuning": Lost("fine_tune_type", tr("name it under `training_type`.")),
+    "training.resume_from_checkpoint": Lost(
+        "resume_adapter_file", tr("a run of another trainer cannot go on here.")
+    ),
 }
 _HARMLESS = frozenset((
     "bf16", "dataset_num_proc", "fp16", "hub_path", "hub_token", "inference.min_p", "inference.temperature",
@@ -105,7 +108,12 @@ def _read_adapter(found: ForeignFile, rank: int) -> None:
     kind = str(found.take("training.training_type", "lora")).lower()
     is_full = kind in ("full", "full finetuning")
     if not is_full and kind not in ("lora", "qlora", "lora/qlora"):
-        found.miss("training.training_type", "fine_tune_type", f"`training_type: {kind}` is not there.", _ERROR)
+        found.miss(
+            "training.training_type",
+            "fine_tune_type",
+            tr("`training_type: {kind}` is not there.", kind=kind),
+            _ERROR,
+        )
     is_dora = bool(found.take("lora.use_dora"))
     found.put("fine_tune_type", "full" if is_full else "dora" if is_dora else "lora", "training.training_type")
     if not is_full:
@@ -127,7 +135,7 @@ def _read_adapter(found: ForeignFile, rank: int) -> None:
     argument.read_targets(found, "lora.target_modules", names or usual)
     for name, value in parts.items():
         if value is False:
-            said = f"`finetune_{name}: false` is not used: the targets are those that are named."
+            said = tr("`finetune_{name}: false` is not used: the targets are those that are named.", name=name)
             found.miss(f"lora.finetune_{name}", "targets", said)
 
 
@@ -136,20 +144,20 @@ def _read_data(found: ForeignFile) -> None:
               "training.max_seq_length")  # fmt: skip
     local, remote = found.words("data.local_dataset"), found.take("data.dataset")
     if len(local) > 1:
-        said = f"`local_dataset` names {len(local)} files; here it is one file or folder."
-        found.miss("data.local_dataset", "data", said, hint="Put the files into one folder, and name that.")
+        said = tr("`local_dataset` names {local} files; here it is one file or folder.", local=len(local))
+        found.miss("data.local_dataset", "data", said, hint=tr("Put the files into one folder, and name that."))
     elif local or remote:
         name = local[0] if local else str(remote)
         place = found.place(name)
         key = "data.local_dataset" if local else "data.dataset"
         if place is None:
-            hint = "Save it as JSONL or Parquet, and name the file here."
-            found.miss(key, "data", f"{name} is no file that lies on this machine.", hint=hint)
+            hint = tr("Save it as JSONL or Parquet, and name the file here.")
+            found.miss(key, "data", tr("{name} is no file that lies on this machine.", name=name), hint=hint)
         else:
             found.put("data", str(place), key)
     shape = found.take("data.format_type")
     if shape == "alpaca":
-        said = "`format_type: alpaca` writes Alpaca's prompt; here the model's chat template does."
+        said = tr("`format_type: alpaca` writes Alpaca's prompt; here the model's chat template does.")
         found.miss("data.format_type", "data_format", said)
     if column := found.take("data.text_field"):
         found.put("text_feature", str(column), "data.text_field")

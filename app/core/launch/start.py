@@ -9,15 +9,18 @@ from pathlib import Path
 
 from app.core.launch.alert import is_unseen
 from app.core.launch.login_shell import adopt_shell_variables
+from app.core.launch.spoken import speak
 
 
 def prepare_start() -> None:
     """Goes to the home folder where the system started this in its root, as Finder does: panels open there.
 
-    A start from Finder also asks the login shell for the variables that Finder does not know.
+    A start from Finder also asks the login shell for the variables that Finder does not know. The language is
+    chosen last, and before anything is imported whose texts are made then.
     """
     with suppress(OSError, RuntimeError):
         if Path.cwd() == Path("/"):
             os.chdir(Path.home())
     if sys.platform == "darwin" and is_unseen():
         adopt_shell_variables()
+    speak()

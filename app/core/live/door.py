@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Self, TypeAlias
 
 from app.core.json_text import parsed_json
+from app.core.language import tr
 from app.core.protocol.command import Command, Park, Pause, Refused, Resume, Save, Stop, heard_command
 from app.core.run.folder import RUN_DOOR, RunDir
 from app.core.system.process import is_alive
@@ -68,7 +69,9 @@ def _admitted(line: bytes) -> Command:
     found = heard_command(line.decode("utf-8", "replace"))
     if isinstance(found, (*ADMITTED, Refused)):
         return found
-    return Refused(reason=f"The command `{found.command}` is none that a run's door admits.", tree={})
+    return Refused(
+        reason=tr("The command `{command}` is none that a run's door admits.", command=found.command), tree={}
+    )
 
 
 def listener_of(run: RunDir) -> int:

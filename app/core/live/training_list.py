@@ -9,11 +9,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from app.core.json_text import parsed_json
+from app.core.language import tr
 from app.core.run.folder import RunDir
 from app.core.system import place
 from app.core.system.process import is_alive
 
-BESIDE = "Two at once share the GPU and its memory: both are slower, and a Mac may end both."
+BESIDE = tr("Two at once share the GPU and its memory: both are slower, and a Mac may end both.")
 
 
 def training_dir() -> Path:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from app.core.language import tr
 from app.core.protocol import event
 from app.core.protocol.job import TrainJob, read_job, write_job
 from app.core.protocol.wire import RefusedError
@@ -21,10 +22,10 @@ _WORDS = re.compile(
     r"Impacting\s?Interactivity|kIOGPUCommandBufferCallbackError(?:Timeout|Hang)|Caused GPU (?:Timeout|Hang) Error"
     r"|GPU Timeout Error|\[metal::malloc\] Resource limit|Resource limit \(\d+\) exceeded"
 )
-WATCHDOG_TOLD = "macOS ended the GPU's work: it held up the display for too long, or used too much at once."
-WATCHDOG_REMEDY = (
-    "Let the display sleep while it trains; or let a run hold it up for longer (Settings › General), which costs "
-    "smoothness; or use a smaller maximum length."
+WATCHDOG_TOLD = tr("macOS ended the GPU's work: it held up the display for too long, or used too much at once.")
+WATCHDOG_REMEDY = tr(
+    "Let the display sleep while it trains; or let a run hold it up for longer (Settings › "
+    "General), which costs smoothness; or use a smaller maximum length."
 )
 
 
@@ -71,5 +72,5 @@ def prepare_smaller(run: RunDir) -> str:
         return ""
     resumed = job.model_copy(update={"resume": job.extend_to is None, "most_positions": most})
     write_job(run.path, resumed)
-    goes_on = f"It goes on from its last saved state, in pieces of at most {most} positions."
+    goes_on = tr("It goes on from its last saved state, in pieces of at most {most} positions.", most=most)
     return f"{WATCHDOG_TOLD} {goes_on} {WATCHDOG_REMEDY}"

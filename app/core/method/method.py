@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from app.core.language import tr
+
 # The kinds of data that methods need, and the forms in which rows are written for them.
 DataNeed = Literal["examples", "pairs", "prompts"]
 Goal = Literal["preference", "labelled", "prompt"]
@@ -62,7 +64,11 @@ class Method:
     @property
     def title(self) -> str:
         """Its name on a card, with what it is compared by."""
-        return self.label if self.targets == "full" else f"{self.label}, {self.targets} only"
+        return (
+            self.label
+            if self.targets == "full"
+            else tr("{label}, {targets} only", label=self.label, targets=self.targets)
+        )
 
     @property
     def goals(self) -> tuple[Goal, ...]:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.core.language import tr
+
 RewardFunction = Callable[..., Sequence[float]]
 Texts = Sequence[str]
 
@@ -159,22 +161,33 @@ def reward_doubts(names: Sequence[str], references: Sequence[str]) -> list[str]:
     empty = [text for text in references if not text.strip()]
     found = []
     for name in names:
-        told = f"`{name}` can hardly give a right answer its point"
+        told = tr("`{name}` can hardly give a right answer its point", name=name)
         if name in (*_LITERAL, "last_number") and len(empty) == len(references):
-            found.append(f"`{name}` compares with a reference answer, and the rows have none: all answers earn 0.")
+            found.append(
+                tr(
+                    "`{name}` compares with a reference answer, and the rows have none: all answers earn 0.",
+                    name=name,
+                )
+            )
         elif name in (*_LITERAL, "last_number") and 2 * len(empty) > len(references):
-            found.append(f"{told}: {_counted(empty, references)} empty.")
+            found.append(tr("{told}: {counted} empty.", told=told, counted=_counted(empty, references)))
         elif name in _LITERAL and 2 * len(long) > len(references):
-            found.append(f"{told}: {_counted(long, references)} long, and it would have to hold all of it.")
+            found.append(
+                tr(
+                    "{told}: {counted} long, and it would have to hold all of it.",
+                    told=told,
+                    counted=_counted(long, references),
+                )
+            )
         elif name == "last_number" and 2 * len(mute) > len(references):
-            found.append(f"{told}: {_counted(mute, references)} without a number.")
+            found.append(tr("{told}: {counted} without a number.", told=told, counted=_counted(mute, references)))
     return found
 
 
 def _counted(some: Sequence[str], references: Sequence[str]) -> str:
     if len(references) == 1:
-        return "the reference answer is"
-    return f"{len(some):,} of {len(references):,} reference answers are"
+        return tr("the reference answer is")
+    return tr("{some:,} of {references:,} reference answers are", some=len(some), references=len(references))
 
 
 def explanation(name: str) -> str:

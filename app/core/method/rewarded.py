@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from app.core.language import tr
 from app.core.method.method import SLOW, Method
 
-_SAMPLED = "One model in memory; most of the time goes into sampling a group of answers to every prompt."
-_JUDGED = (
+_SAMPLED = tr("One model in memory; most of the time goes into sampling a group of answers to every prompt.")
+_JUDGED = tr(
     "One model in memory, and the judge where it is another model; most of the time goes into sampling answers."
 )
 _SAMPLING = (
@@ -42,32 +43,66 @@ def _group(
 
 REWARDED = (
     _group(
-        "grpo", "GRPO", "Samples a group of answers, scores them, and learns from how they differ.",
-        "A program can tell how good an answer is.", "2402.03300", "grpo",
+        "grpo",
+        "GRPO",
+        tr("Samples a group of answers, scores them, and learns from how they differ."),
+        tr("A program can tell how good an answer is."),
+        "2402.03300",
+        "grpo",
     ),
     _group(
-        "bnpo", "BNPO", "GRPO whose tokens all weigh the same within a batch.",
-        "Answers of very different lengths.", "", "bnpo", told_by=_TOLD_BY,
+        "bnpo",
+        "BNPO",
+        tr("GRPO whose tokens all weigh the same within a batch."),
+        tr("Answers of very different lengths."),
+        "",
+        "bnpo",
+        told_by=_TOLD_BY,
     ),
     _group(
-        "gspo", "GSPO", "GRPO with one importance ratio for the whole answer: steadier over several updates.",
-        "Long answers, or mixture-of-experts models.", "2507.18071", "grpo", "sequence",
-        told_by=("importance_sampling_level",), epsilon=(3e-4, 4e-4),
+        "gspo",
+        "GSPO",
+        tr("GRPO with one importance ratio for the whole answer: steadier over several updates."),
+        tr("Long answers, or mixture-of-experts models."),
+        "2507.18071",
+        "grpo",
+        "sequence",
+        told_by=("importance_sampling_level",),
+        epsilon=(3e-4, 4e-4),
     ),
     _group(
-        "dr_grpo", "Dr. GRPO", "GRPO that divides neither by an answer's length nor by the spread of rewards.",
-        "GRPO makes wrong answers longer and longer.", "2503.20783", "dr_grpo", beta=0.0, told_by=_TOLD_BY,
+        "dr_grpo",
+        tr("Dr. GRPO"),
+        tr("GRPO that divides neither by an answer's length nor by the spread of rewards."),
+        tr("GRPO makes wrong answers longer and longer."),
+        "2503.20783",
+        "dr_grpo",
+        beta=0.0,
+        told_by=_TOLD_BY,
     ),
     _group(
-        "dapo", "DAPO", "GRPO by token, with more room upwards, so that rare words can become likely.",
-        "GRPO's answers become all alike.", "2503.14476", "dapo", beta=0.0, told_by=_TOLD_BY,
+        "dapo",
+        "DAPO",
+        tr("GRPO by token, with more room upwards, so that rare words can become likely."),
+        tr("GRPO's answers become all alike."),
+        "2503.14476",
+        "dapo",
+        beta=0.0,
+        told_by=_TOLD_BY,
         epsilon=(0.2, 0.28),
     ),
     Method(
-        "online_dpo", "Online DPO", "Samples two answers, lets a judge choose, and learns from that as DPO does.",
-        "Another model, or a program, can tell which of two answers is better.", _JUDGED, "prompts", "2402.04792",
+        "online_dpo",
+        tr("Online DPO"),
+        tr("Samples two answers, lets a judge choose, and learns from that as DPO does."),
+        tr("Another model, or a program, can tell which of two answers is better."),
+        _JUDGED,
+        "prompts",
+        "2402.04792",
         {"train_mode": "online_dpo", "dpo_cpo_loss_type": "sigmoid", "beta": 0.1, "group_size": 2} | _WARM | SLOW,
         ("judge", "judge_config.system_prompt", *_SAMPLING, "beta", "dpo_cpo_loss_type", "reference_model_path"),
-        "reward", reference="always", is_judged=True,
+        "reward",
+        reference="always",
+        is_judged=True,
     ),
-)  # fmt: skip
+)

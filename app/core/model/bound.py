@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from app.core.language import tr
 from app.core.model.facts import layer_count
 from app.core.problem import Problem, UnusableError
 
@@ -16,8 +17,14 @@ def check_layers(folder: Path, config: dict[str, Any]) -> None:
     """Raises `UnusableError` if the config claims more layers than a model can have: each of them is built."""
     layers = layer_count(config)
     if layers > MOST_LAYERS:
-        said = f"config.json claims {layers:,} layers; no model has more than {MOST_LAYERS:,}."
-        raise UnusableError([Problem("model", said, hint="Copy or download the model again.", file=str(folder))])
+        said = tr(
+            "config.json claims {layers:,} layers; no model has more than {most_layers:,}.",
+            layers=layers,
+            most_layers=MOST_LAYERS,
+        )
+        raise UnusableError(
+            [Problem("model", said, hint=tr("Copy or download the model again."), file=str(folder))]
+        )
 
 
 def odd_file(folder: Path) -> Path | None:

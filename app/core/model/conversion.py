@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 
 
@@ -33,20 +34,20 @@ QUANTIZATIONS = {
     quantization.name: quantization
     for quantization in (
         Quantization(
-            "4bit", 4, 64, "affine", "4-bit", "A quarter of the size. The usual choice for training on a Mac."
+            "4bit", 4, 64, "affine", "4-bit", tr("A quarter of the size. The usual choice for training on a Mac.")
         ),
         Quantization(
-            "5bit", 5, 64, "affine", "5-bit", "Closer to the original than 4-bit, at a third of its size."
+            "5bit", 5, 64, "affine", "5-bit", tr("Closer to the original than 4-bit, at a third of its size.")
         ),
-        Quantization("6bit", 6, 64, "affine", "6-bit", "Close to the original's quality, at 40 % of the size."),
-        Quantization("8bit", 8, 64, "affine", "8-bit", "Hardly any loss, at half the size."),
+        Quantization("6bit", 6, 64, "affine", "6-bit", tr("Close to the original's quality, at 40 % of the size.")),
+        Quantization("8bit", 8, 64, "affine", "8-bit", tr("Hardly any loss, at half the size.")),
         Quantization(
             "mxfp4",
             4,
             32,
             "mxfp4",
             "mxfp4",
-            "4-bit floating point (OCP microscaling); a little smaller than 4-bit.",
+            tr("4-bit floating point (OCP microscaling); a little smaller than 4-bit."),
         ),
     )
 }
@@ -57,8 +58,16 @@ def quantization(name: str) -> Quantization:
     """The way of that name; raises `UnusableError` that lists them."""
     found = QUANTIZATIONS.get(name)
     if found is None:
-        said = f"“{name}” is no quantization that Luthier makes."
-        raise UnusableError([Problem("quantization", said, hint=f"Choose one of {', '.join(QUANTIZATIONS)}.")])
+        said = tr("“{name}” is no quantization that Luthier makes.", name=name)
+        raise UnusableError(
+            [
+                Problem(
+                    "quantization",
+                    said,
+                    hint=tr("Choose one of {quantizations}.", quantizations=", ".join(QUANTIZATIONS)),
+                )
+            ]
+        )
     return found
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from app.core.json_text import parsed_json
+from app.core.language import tr
 from app.core.model.adapter_file import ADAPTER_CONFIG
 from app.core.model.bound import odd_file
 from app.core.model.safetensors_header import weight_files
@@ -59,7 +60,9 @@ def locate_model(name: str) -> Path:
     """
     text = name.strip()
     if not text:
-        raise _unusable("No model is chosen.", "Choose a model folder, or a model from the Hugging Face cache.")
+        raise _unusable(
+            tr("No model is chosen."), tr("Choose a model folder, or a model from the Hugging Face cache.")
+        )
     path = Path(text).expanduser()
     if path.is_file():
         path = path.parent
@@ -94,10 +97,12 @@ def read_config(folder: Path) -> dict[str, Any]:
     try:
         tree = parsed_json(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
-        said = f"config.json cannot be read: {error}."
-        raise UnusableError([Problem("model", said, hint="Copy or download it again.", file=str(path))]) from error
+        said = tr("config.json cannot be read: {error}.", error=error)
+        raise UnusableError(
+            [Problem("model", said, hint=tr("Copy or download it again."), file=str(path))]
+        ) from error
     if not isinstance(tree, dict):
-        raise UnusableError([Problem("model", "config.json is not a JSON object.", file=str(path))])
+        raise UnusableError([Problem("model", tr("config.json is not a JSON object."), file=str(path))])
     return tree
 
 
@@ -135,26 +140,33 @@ def has_chat_template(folder: Path) -> bool:
 
 def _usable_folder(folder: Path) -> Path:
     if (odd := odd_file(folder)) is not None:
-        raise _unusable(f"{odd} is no file: a folder, a pipe or a device.", "Copy or download the model again.")
+        raise _unusable(
+            tr("{odd} is no file: a folder, a pipe or a device.", odd=odd), tr("Copy or download the model again.")
+        )
     if (folder / MODEL_CONFIG).is_file() or weight_files(folder):
         return folder
     if (folder / ADAPTER_CONFIG).is_file():
         raise _unusable(
-            f"{folder} holds an adapter, not a model.", "Choose its base model; the adapter is chosen elsewhere."
+            tr("{folder} holds an adapter, not a model.", folder=folder),
+            tr("Choose its base model; the adapter is chosen elsewhere."),
         )
     files = [path for path in folder.iterdir() if path.is_file() and not is_companion(path.name)]
     if any(path.suffix in _PICKLES for path in files):
         raise _unusable(
-            f"{folder} has its weights in pickle files only, which can run any code when opened; they are not.",
-            "Save the model as safetensors (transformers: save_pretrained) and choose that folder.",
+            tr(
+                "{folder} has its weights in pickle files only, which can run any code when opened; they are not.",
+                folder=folder,
+            ),
+            tr("Save the model as safetensors (transformers: save_pretrained) and choose that folder."),
         )
     if any(path.suffix == ".gguf" for path in files):
         raise _unusable(
-            f"{folder} holds a GGUF file, which cannot be trained.", "Choose the model it was made from."
+            tr("{folder} holds a GGUF file, which cannot be trained.", folder=folder),
+            tr("Choose the model it was made from."),
         )
     raise _unusable(
-        f"There is no model in {folder}: neither config.json nor safetensors files.",
-        "Choose the folder that directly holds config.json.",
+        tr("There is no model in {folder}: neither config.json nor safetensors files.", folder=folder),
+        tr("Choose the folder that directly holds config.json."),
     )
 
 
@@ -163,12 +175,15 @@ def _missing(name: str) -> UnusableError:
     lowered = {other.lower(): other for other in cached}
     near = [lowered[other] for other in difflib.get_close_matches(name.lower(), list(lowered), 3, 0.6)]
     if near:
-        return _unusable(f"There is no model {name} here.", f"Did you mean {' or '.join(near)}?")
+        return _unusable(
+            tr("There is no model {name} here.", name=name), tr("Did you mean {near}?", near=" or ".join(near))
+        )
     if _HUB_ID.match(name) and "/" in name and not name.startswith((".", "/", "~")):
         return _unusable(
-            f"The model {name} is not on this machine.", "Download it first, or choose a model folder."
+            tr("The model {name} is not on this machine.", name=name),
+            tr("Download it first, or choose a model folder."),
         )
-    return _unusable(f"There is no folder {name}.", "Check the path, or choose the folder again.")
+    return _unusable(tr("There is no folder {name}.", name=name), tr("Check the path, or choose the folder again."))
 
 
 def _unusable(message: str, hint: str) -> UnusableError:

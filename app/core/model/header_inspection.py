@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from app.core.language import tr
 from app.core.model.facts import model_facts
 from app.core.model.inspection import AdapterCost, AdapterSize, Inspection, Layer, Module
 from app.core.model.module_group import Group, group_of, settle
@@ -28,8 +29,10 @@ def inspect_headers(folder: Path, config: dict[str, Any], why: str) -> Inspectio
     """
     tensors = read_headers(folder)
     if not tensors:
-        hint = "Only safetensors files are read; pickle files (.bin, .pt) can run code and are never opened."
-        raise UnusableError([Problem("model", f"{why} And there are no safetensors files to look at.", hint=hint)])
+        hint = tr("Only safetensors files are read; pickle files (.bin, .pt) can run code and are never opened.")
+        raise UnusableError(
+            [Problem("model", tr("{why} And there are no safetensors files to look at.", why=why), hint=hint)]
+        )
     facts = model_facts(config)
     costs: list[AdapterCost] = []
     modules = _settled([_module(tensor, tensors, costs) for tensor in tensors if len(tensor.shape) >= 2])
@@ -50,8 +53,8 @@ def inspect_headers(folder: Path, config: dict[str, Any], why: str) -> Inspectio
         modules=modules,
         costs=tuple(costs),
         other_names=tuple(sorted(others)),
-        untrainable=f"{why} It cannot be trained here; its targets can be looked at and exported.",
-        notes=("What is shown comes from the headers of the safetensors files.",),
+        untrainable=tr("{why} It cannot be trained here; its targets can be looked at and exported.", why=why),
+        notes=(tr("What is shown comes from the headers of the safetensors files."),),
     )
 
 
@@ -71,7 +74,7 @@ def _module(tensor: Tensor, tensors: list[Tensor], costs: list[AdapterCost]) -> 
     layer = int(match.group(1)) if match else None
     key = path[match.end() :] if match else path
     refused = _refusal(tensor, last)
-    kind = "Embedding" if _TABLES.search(path) and not refused else "Linear" if not refused else ""
+    kind = tr("Embedding") if _TABLES.search(path) and not refused else "Linear" if not refused else ""
     cost = _cost(tensor.shape, costs) if not refused else -1
     bias = next((t.size for t in tensors if t.name == f"{owner}.bias"), 0) if last == "weight" else 0
     return Module(
@@ -90,11 +93,16 @@ def _module(tensor: Tensor, tensors: list[Tensor], costs: list[AdapterCost]) -> 
 
 def _refusal(tensor: Tensor, last: str) -> str:
     if last != "weight":
-        return f"{last} is a bare parameter, not a linear layer: there is nothing for an adapter to wrap."
+        return tr(
+            "{last} is a bare parameter, not a linear layer: there is nothing for an adapter to wrap.", last=last
+        )
     if len(tensor.shape) > 2:
-        return f"A kernel of {len(tensor.shape)} dimensions (a convolution or the like), not a linear layer."
+        return tr(
+            "A kernel of {shape} dimensions (a convolution or the like), not a linear layer.",
+            shape=len(tensor.shape),
+        )
     if not _is_plain(tensor):
-        return f"Packed weights ({tensor.dtype}): their real shape is not in the header."
+        return tr("Packed weights ({dtype}): their real shape is not in the header.", dtype=tensor.dtype)
     return ""
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from app.core.language import tr
 from app.core.model.folder import hub_cache
 from app.core.problem import Problem, UnusableError
 from app.core.system import place
@@ -41,7 +42,7 @@ class Fit(StrEnum):
 
     FITS = "fits"
     TIGHT = "tight"
-    TOO_LARGE = "too large"
+    TOO_LARGE = tr("too large")
     UNKNOWN = "unknown"
 
 
@@ -99,8 +100,8 @@ def model_id(text: str) -> ModelId:
     """Like `parse_model_id`; raises `UnusableError` (path "model") if the text names no model."""
     found = parse_model_id(text)
     if found is None:
-        said = f"“{text.strip()}” is no name of a model on the hub."
-        hint = "A name reads organization/model; the address of the model's page does too."
+        said = tr("“{text}” is no name of a model on the hub.", text=text.strip())
+        hint = tr("A name reads organization/model; the address of the model's page does too.")
         raise UnusableError([Problem("model", said, hint=hint)])
     return found
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cache
 
+from app.core.language import tr
 from app.core.model.hub import HubModel
-from app.core.system.resource import resource
+from app.core.resource import resource
 
 LARGE_MACHINE_BYTES = 36 * 2**30  # from here on macOS gives the GPU three quarters, not two thirds
 
@@ -52,7 +53,7 @@ class KnownModels:
 def known_models() -> KnownModels:
     """Reads the bundled list; raises `FileNotFoundError` if it did not ship."""
     tree = tomllib.loads(resource("models", "known.toml").read_text(encoding="utf-8"))
-    models = [KnownModel(**entry) for entry in tree["model"]]
+    models = [KnownModel(**entry | {"good_for": tr(entry["good_for"])}) for entry in tree["model"]]
     return KnownModels(tree["as_of"], tuple(sorted(models, key=lambda model: model.size_bytes)))
 
 

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
+from app.core.language import tr
+
 
 class Group(StrEnum):
     """What a module is in its model, in the order in which groups are shown."""
@@ -22,27 +24,29 @@ class Group(StrEnum):
 
 
 GROUP_LABELS = {
-    Group.ATTENTION: "Attention",
+    Group.ATTENTION: tr("Attention"),
     Group.MLP: "MLP",
-    Group.EXPERTS: "Experts",
-    Group.SHARED_EXPERTS: "Shared experts",
-    Group.ROUTER: "Router",
-    Group.STATE_SPACE: "State space and linear attention",
-    Group.EMBEDDINGS: "Embeddings",
-    Group.HEAD: "Output head",
-    Group.OTHER: "Other",
+    Group.EXPERTS: tr("Experts"),
+    Group.SHARED_EXPERTS: tr("Shared experts"),
+    Group.ROUTER: tr("Router"),
+    Group.STATE_SPACE: tr("State space and linear attention"),
+    Group.EMBEDDINGS: tr("Embeddings"),
+    Group.HEAD: tr("Output head"),
+    Group.OTHER: tr("Other"),
 }
 
 GROUP_HELP = {
-    Group.ATTENTION: "Which earlier tokens each token looks at, and what it takes from them",
-    Group.MLP: "The feed-forward network of each layer, where most of what a model knows is kept",
-    Group.EXPERTS: "The feed-forward networks of a mixture; a token passes through a few of them",
-    Group.SHARED_EXPERTS: "The feed-forward network of a mixture that every token passes through",
-    Group.ROUTER: "Which experts a token is sent to; training it can unbalance the mixture",
-    Group.STATE_SPACE: "Layers that carry a state along the text instead of looking back (Mamba, RWKV, delta nets)",
-    Group.EMBEDDINGS: "The table from tokens to vectors; worth training only for new words or scripts",
-    Group.HEAD: "The matrix from the last vector to the next token's probabilities",
-    Group.OTHER: "Projections that belong to none of the others",
+    Group.ATTENTION: tr("Which earlier tokens each token looks at, and what it takes from them"),
+    Group.MLP: tr("The feed-forward network of each layer, where most of what a model knows is kept"),
+    Group.EXPERTS: tr("The feed-forward networks of a mixture; a token passes through a few of them"),
+    Group.SHARED_EXPERTS: tr("The feed-forward network of a mixture that every token passes through"),
+    Group.ROUTER: tr("Which experts a token is sent to; training it can unbalance the mixture"),
+    Group.STATE_SPACE: tr(
+        "Layers that carry a state along the text instead of looking back (Mamba, RWKV, delta nets)"
+    ),
+    Group.EMBEDDINGS: tr("The table from tokens to vectors; worth training only for new words or scripts"),
+    Group.HEAD: tr("The matrix from the last vector to the next token's probabilities"),
+    Group.OTHER: tr("Projections that belong to none of the others"),
 }
 
 _ATTENTION = {
@@ -70,7 +74,7 @@ _MLP_CLASS = re.compile(r"mlp$|feedforward|channelmix", re.IGNORECASE)
 # The order of matrices inside a group, as people name them; what is not here keeps the model's own order.
 _ORDER = (
     "q_proj", "query", "wq", "q_a_proj", "q_b_proj", "k_proj", "key", "wk", "v_proj", "value", "wv",
-    "kv_a_proj_with_mqa", "kv_b_proj", "qkv_proj", "query_key_value", "Wqkv", "wqkv", "c_attn", "o_proj", "wo",
+    "kv_a_proj_with_mqa", "kv_b_proj", "qkv_proj", "query_key_value", tr("Wqkv"), "wqkv", "c_attn", "o_proj", "wo",
     "out_proj", "dense", "gate_proj", "up_proj", "gate_up_proj", "down_proj", "fc1", "fc2", "c_fc", "c_proj",
 )  # fmt: skip
 _RANKS = {name: rank for rank, name in enumerate(_ORDER)}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from app.core.json_text import parsed_json
+from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 from app.core.refusal import reason_of
 from app.core.system.disk import is_companion
@@ -60,19 +61,19 @@ def _read(path: Path) -> tuple[int, dict[str, Any]]:
         with path.open("rb") as file:
             start = file.read(_START)
             if start == b"version ":
-                raise ValueError("it is a pointer of Git LFS, which `git lfs pull` replaces by the weights")
+                raise ValueError(tr("it is a pointer of Git LFS, which `git lfs pull` replaces by the weights"))
             length = struct.unpack("<Q", start)[0] if len(start) == _START else 0
             if not 2 <= length <= _LARGEST_HEADER:
-                raise ValueError("its first eight bytes are not the length of a header")
+                raise ValueError(tr("its first eight bytes are not the length of a header"))
             header = file.read(length)
         if len(header) < length:
-            raise ValueError("it ends inside its header")
+            raise ValueError(tr("it ends inside its header"))
         try:
             tree = parsed_json(header)
         except ValueError as error:
-            raise ValueError("its header is not JSON") from error
+            raise ValueError(tr("its header is not JSON")) from error
         if not isinstance(tree, dict):
-            raise ValueError("its header is not a JSON object")
+            raise ValueError(tr("its header is not a JSON object"))
     except (OSError, ValueError) as error:
         reason = reason_of(error) if isinstance(error, OSError) else error
         raise _broken(path, f"{reason}") from error
@@ -87,12 +88,12 @@ def _tensors(path: Path, tree: dict[str, Any]) -> list[Tensor]:
             if name != "__metadata__"
         ]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _broken(path, "its header lacks the type or the shape of a tensor") from error
+        raise _broken(path, tr("its header lacks the type or the shape of a tensor")) from error
 
 
 def _broken(path: Path, reason: str) -> UnusableError:
-    said = f"This is not a whole safetensors file: {reason}."
-    return UnusableError([Problem("model", said, hint="Copy or download it again.", file=str(path))])
+    said = tr("This is not a whole safetensors file: {reason}.", reason=reason)
+    return UnusableError([Problem("model", said, hint=tr("Copy or download it again."), file=str(path))])
 
 
 def read_headers(folder: Path) -> list[Tensor]:
@@ -134,7 +135,14 @@ def weight_faults(folder: Path) -> list[str]:
     if missing := _missing_files(files, placed, names):
         return [missing, *faults]
     if not faults and (lost := [name for name in placed if name not in names]):
-        return [f"The weight files lack {len(lost):,} of the tensors that {INDEX} names, such as {lost[0]}."]
+        return [
+            tr(
+                "The weight files lack {lost:,} of the tensors that {index} names, such as {lost2}.",
+                lost=len(lost),
+                index=INDEX,
+                lost2=lost[0],
+            )
+        ]
     return faults
 
 
@@ -142,11 +150,16 @@ def _length_fault(file: Path, start: int, tree: dict[str, Any]) -> str:
     try:
         ends = [int(entry["data_offsets"][1]) for name, entry in tree.items() if name != "__metadata__"]
     except (ValueError, KeyError, TypeError, IndexError):
-        return f"{file.name}: its header does not say where the tensors are."
+        return tr("{name}: its header does not say where the tensors are.", name=file.name)
     expected, size = start + max(ends, default=0), file.stat().st_size
     if size >= expected:
         return ""
-    return f"{file.name} is cut off: it has {size:,} of the {expected:,} bytes that its header describes."
+    return tr(
+        "{name} is cut off: it has {size:,} of the {expected:,} bytes that its header describes.",
+        name=file.name,
+        size=size,
+        expected=expected,
+    )
 
 
 def _missing_files(files: list[Path], placed: dict[str, str], names: set[str]) -> str:
@@ -163,8 +176,8 @@ def _missing_files(files: list[Path], placed: dict[str, str], names: set[str]) -
     if not missing:
         return ""
     shown = ", ".join(missing[:_FILES_SHOWN])
-    more = f" and {len(missing) - _FILES_SHOWN} more" if len(missing) > _FILES_SHOWN else ""
-    return f"Weight files are missing: {shown}{more}."
+    more = tr(" and {missing} more", missing=len(missing) - _FILES_SHOWN) if len(missing) > _FILES_SHOWN else ""
+    return tr("Weight files are missing: {shown}{more}.", shown=shown, more=more)
 
 
 def _index(folder: Path) -> dict[str, str]:

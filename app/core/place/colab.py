@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from app.core.bundle.archive import unpack
+from app.core.language import tr
 from app.core.place.place import Asked, Offer, Place, PlaceStanding, Tell
 from app.core.place.program import program_problem, run_client
 from app.core.problem import Problem, UnusableError
@@ -55,10 +56,14 @@ class ColabShell:
             if line.startswith(_MARK):
                 code_there, said, wrong = json.loads(line.removeprefix(_MARK))
                 if code_there:
-                    lines = str(wrong).strip().splitlines() or [f"it ended with {code_there}"]
-                    raise UnusableError([Problem("place", f"The Colab session: {lines[-1]}")])
+                    lines = str(wrong).strip().splitlines() or [
+                        tr("it ended with {code_there}", code_there=code_there)
+                    ]
+                    raise UnusableError([Problem("place", tr("The Colab session: {lines}", lines=lines[-1]))])
                 return str(said)
-        raise UnusableError([Problem("place", f"The Colab session {self._session} did not answer.")])
+        raise UnusableError(
+            [Problem("place", tr("The Colab session {session} did not answer.", session=self._session))]
+        )
 
     def copy_there(self, folder: Path, place: str) -> None:
         """Sends a folder as one file, and unpacks it there."""
@@ -120,26 +125,28 @@ class ColabPlace(Place):
 
     name = "colab"
     label = "Google Colab"
-    sends_to = "Google's data centers"
+    sends_to = tr("Google's data centers")
     has_offers = True
-    needs = (
-        "Google's program `colab` (`pip install google-colab-cli`), logged in with a Google account. Without "
-        "it: File › Export Setup as Bundle, and open the bundle's notebook at colab.research.google.com."
+    needs = tr(
+        "Google's program `colab` (`pip install google-colab-cli`), logged in with a Google "
+        "account. Without it: File › Export Setup as Bundle, and open the bundle's notebook at "
+        "colab.research.google.com."
     )
-    costs = (
-        "Colab's compute units an hour, more for larger GPUs; a T4 may be free for a while. Colab alone tells "
-        "the price, and ends a session after a day at the latest. Luthier ends it when the run is here."
+    costs = tr(
+        "Colab's compute units an hour, more for larger GPUs; a T4 may be free for a while. "
+        "Colab alone tells the price, and ends a session after a day at the latest. Luthier ends "
+        "it when the run is here."
     )
-    stops = "It saves its adapter and ends; then it is brought here, and the session is ended."
+    stops = tr("It saves its adapter and ends; then it is brought here, and the session is ended.")
     polls_s = 3.0
     home = HOME
 
     def missing(self) -> list[Problem]:
-        how = "`pip install google-colab-cli`, then `colab new` once to log in; or use the bundle's notebook."
+        how = tr("`pip install google-colab-cli`, then `colab new` once to log in; or use the bundle's notebook.")
         return [*super().missing(), *program_problem(COLAB, "Google", how)]
 
     def offers(self) -> list[Offer]:
-        note = "paid in compute units, whose price Colab tells"
+        note = tr("paid in compute units, whose price Colab tells")
         return [Offer(name, name, memory, None, note) for name, memory in GPUS]
 
     def _shell(self, run: RemoteRun) -> ColabShell:
@@ -151,21 +158,21 @@ class ColabPlace(Place):
         run = run.with_details(
             session=session,
             folder=f"{self.home}/luthier/{run.name}",
-            where=f"Colab, {offer.label}",
+            where=tr("Colab, {label}", label=offer.label),
             offer=offer.name,
         )
         try:
-            told(f"Asking Colab for a {offer.label}")
+            told(tr("Asking Colab for a {label}", label=offer.label))
             run_client([COLAB, "new", "-s", session, "--gpu", offer.name], "Colab")
-            told("Sending the bundle")
+            told(tr("Sending the bundle"))
             send_bundle(self._shell(run), folder, run)
-            told("Starting it there")
+            told(tr("Starting it there"))
             start_there(self._shell(run), run, asked.python)
         except BaseException:
             try:
                 self.release(run)
             except UnusableError:
-                run.with_details(trouble="It did not start, and its session could not be ended.")
+                run.with_details(trouble=tr("It did not start, and its session could not be ended."))
             else:
                 run.discard()
             raise
@@ -174,7 +181,9 @@ class ColabPlace(Place):
     def standing(self, run: RemoteRun) -> PlaceStanding:
         said = run_client([COLAB, "status", "-s", str(run.details["session"])], "Colab").strip()
         gone = "not found" in said
-        return PlaceStanding(not gone, said.removeprefix("[colab] ") or "Colab says nothing of it.", is_gone=gone)
+        return PlaceStanding(
+            not gone, said.removeprefix("[colab] ") or tr("Colab says nothing of it."), is_gone=gone
+        )
 
     def connect(self, run: RemoteRun, pause_s: float) -> Link:
         return _ColabLink(run, self._shell(run), max(pause_s, self.polls_s))

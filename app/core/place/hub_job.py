@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from app.core.bundle.recipe import RECIPE
 from app.core.bundle.script import requirements_of
 from app.core.json_text import parsed_json
+from app.core.language import tr
 from app.core.place.key import HUB_TOKEN
 from app.core.place.log_link import RELAY_VARIABLE, LogLink, plain_log
 from app.core.place.place import Asked, Offer, Place, PlaceStanding, Tell
@@ -62,20 +63,21 @@ class HubJobPlace(Place):
     """One job and one private repository for each run."""
 
     name = "hf"
-    label = "Hugging Face Jobs"
-    sends_to = "Hugging Face"
+    label = tr("Hugging Face Jobs")
+    sends_to = tr("Hugging Face")
     key = HUB_TOKEN
     has_offers = True
-    needs = (
-        "An account on Hugging Face with credit, and its access token with the right to write. The bundle "
-        "becomes a private repository there; the job is given the token, as a secret, to write the run beside "
-        "it."
+    needs = tr(
+        "An account on Hugging Face with credit, and its access token with the right to write. "
+        "The bundle becomes a private repository there; the job is given the token, as a secret, "
+        "to write the run beside it."
     )
-    costs = (
-        f"The machine's price a minute, which Hugging Face is asked for, while the job runs: {HOURS} hours at "
-        "the most. The repository is deleted when the run is here."
+    costs = tr(
+        "The machine's price a minute, which Hugging Face is asked for, while the job runs: "
+        "{hours} hours at the most. The repository is deleted when the run is here.",
+        hours=HOURS,
     )
-    stops = "The job is cancelled: what it saved last, minutes ago at most, is brought here."
+    stops = tr("The job is cancelled: what it saved last, minutes ago at most, is brought here.")
 
     def missing(self) -> list[Problem]:
         from huggingface_hub import get_token
@@ -108,15 +110,20 @@ class HubJobPlace(Place):
         with _in_words():
             owner = str(api.whoami()["name"])
             repository = f"{owner}/luthier-{re.sub(r'[^A-Za-z0-9-]+', '-', run.name)[:80].strip('-')}"
-            run = run.with_details(owner=owner, repository=repository, where=f"Hugging Face, {offer.label}",
-                                   offer=offer.name, price=offer.price)  # fmt: skip
+            run = run.with_details(
+                owner=owner,
+                repository=repository,
+                where=tr("Hugging Face, {label}", label=offer.label),
+                offer=offer.name,
+                price=offer.price,
+            )
             try:
-                told("Sending the bundle to Hugging Face")
+                told(tr("Sending the bundle to Hugging Face"))
                 api.create_repo(repository, private=True)
                 api.upload_folder(repo_id=repository, folder_path=folder, path_in_repo="bundle",
-                                  commit_message="A bundle of Luthier")  # fmt: skip
+                                  commit_message=tr("A bundle of Luthier"))  # fmt: skip
                 api.upload_file(path_or_fileobj=JOB.encode(), path_in_repo=START_FILE, repo_id=repository)
-                told(f"Starting it on {offer.sentence}")
+                told(tr("Starting it on {sentence}", sentence=offer.sentence))
                 with warnings.catch_warnings():  # that it is experimental: the version is locked
                     warnings.simplefilter("ignore")
                     job = self._job(api, run, recipe, offer)
@@ -157,7 +164,7 @@ class HubJobPlace(Place):
 
     def standing(self, run: RemoteRun) -> PlaceStanding:
         if not run.details.get("job"):
-            return PlaceStanding(False, "It has no job.", 0.0, is_gone=True)
+            return PlaceStanding(False, tr("It has no job."), 0.0, is_gone=True)
         stage, message = self._stage(run)
         price = run.details.get("price") if stage == "RUNNING" else 0.0
         said = f"The job {run.details['job']} is {stage.lower()}. {message}".strip()
@@ -241,18 +248,25 @@ def _in_words() -> Iterator[None]:
     except HfHubHTTPError as error:
         status = error.response.status_code if error.response is not None else 0
         said = {
-            401: "Hugging Face does not accept the token.",
-            402: "Hugging Face: the account has no credit for jobs.",
-            403: "Hugging Face: the token or the account may not do this.",
-            404: "Hugging Face: it is not there (any more).",
-            429: "Hugging Face is asked too often, or the account's quota is used up.",
-        }.get(status, f"Hugging Face answered {status}: {error.server_message or 'without a word'}.")
+            401: tr("Hugging Face does not accept the token."),
+            402: tr("Hugging Face: the account has no credit for jobs."),
+            403: tr("Hugging Face: the token or the account may not do this."),
+            404: tr("Hugging Face: it is not there (any more)."),
+            429: tr("Hugging Face is asked too often, or the account's quota is used up."),
+        }.get(
+            status,
+            tr(
+                "Hugging Face answered {status}: {server_message}.",
+                status=status,
+                server_message=error.server_message or tr("without a word"),
+            ),
+        )
         hint = {
-            401: "Make a new one with the right to write, then `luthier remote key hf`.",
-            402: "Add credit at huggingface.co/settings/billing.",
-            403: "Give the token the right to write and to start jobs.",
-        }.get(status, "Try again in a while.")
+            401: tr("Make a new one with the right to write, then `luthier remote key hf`."),
+            402: tr("Add credit at huggingface.co/settings/billing."),
+            403: tr("Give the token the right to write and to start jobs."),
+        }.get(status, tr("Try again in a while."))
         raise UnusableError([Problem("place", said, hint=hint)]) from None
     except (httpx2.TransportError, OfflineModeIsEnabled) as error:
-        said = f"Hugging Face is not reached: {type(error).__name__}."
-        raise UnusableError([Problem("place", said, hint="Check the network, then try again.")]) from None
+        said = tr("Hugging Face is not reached: {name}.", name=type(error).__name__)
+        raise UnusableError([Problem("place", said, hint=tr("Check the network, then try again."))]) from None

@@ -18,6 +18,7 @@ from app.core.bundle.launch import KAGGLE_DATA, KERNEL, kaggle_of
 from app.core.bundle.notebook import NOTEBOOK
 from app.core.bundle.recipe import RECIPE
 from app.core.json_text import parsed_json
+from app.core.language import tr
 from app.core.place.key import PlaceKey
 from app.core.place.log_link import LogLink, plain_log
 from app.core.place.place import Asked, Offer, Place, PlaceStanding, Tell
@@ -43,21 +44,22 @@ class KagglePlace(Place):
     """One kernel for each run. It cannot be stopped from here: Kaggle's program has no word for it."""
 
     name = "kaggle"
-    label = "Kaggle"
-    sends_to = "Kaggle (Google)"
-    key = PlaceKey("Kaggle API token", "KAGGLE_API_TOKEN", "kaggle.com/settings/api")
+    label = tr("Kaggle")
+    sends_to = tr("Kaggle (Google)")
+    key = PlaceKey(tr("Kaggle API token"), "KAGGLE_API_TOKEN", "kaggle.com/settings/api")
     has_offers = True
     needs_user = True
-    needs = (
-        "Kaggle's program (`pip install kaggle`), an account whose telephone number is verified, its name, "
-        "and an API token (or `kaggle auth login`). The bundle becomes a private data set there, and its "
-        "notebook a private kernel."
+    needs = tr(
+        "Kaggle's program (`pip install kaggle`), an account whose telephone number is verified, "
+        "its name, and an API token (or `kaggle auth login`). The bundle becomes a private data "
+        "set there, and its notebook a private kernel."
     )
-    costs = (
-        "No money: hours of the account's weekly quota of GPUs, which `kaggle quota` tells; a session ends "
-        "after 12 hours at the latest. What was uploaded is deleted there when the run is here."
+    costs = tr(
+        "No money: hours of the account's weekly quota of GPUs, which `kaggle quota` tells; a "
+        "session ends after 12 hours at the latest. What was uploaded is deleted there when the "
+        "run is here."
     )
-    stops = "Kaggle's program cannot stop a session: it is stopped on its page."
+    stops = tr("Kaggle's program cannot stop a session: it is stopped on its page.")
     ready_within_s = 900.0
     pause_s = 10.0
 
@@ -66,14 +68,14 @@ class KagglePlace(Place):
         folder = Path.home() / ".kaggle"
         if any((folder / name).is_file() for name in ("access_token", "kaggle.json", "credentials.json")):
             found = [problem for problem in found if problem.path != "key"]  # its program is logged in by itself
-        return [*found, *program_problem(KAGGLE, "Kaggle", "`pip install kaggle` brings it.")]
+        return [*found, *program_problem(KAGGLE, tr("Kaggle"), tr("`pip install kaggle` brings it."))]
 
     def offers(self) -> list[Offer]:
-        note = "of the weekly quota"
+        note = tr("of the weekly quota")
         with suppress(UnusableError):
             hours = re.search(r"GPU\s+([\d.]+)h\s+([\d.]+)h\s+([\d.]+)h", self._kaggle(["quota"]))
             if hours:
-                note = f"{hours[2]} of {hours[3]} hours are left this week"
+                note = tr("{hours} of {hours2} hours are left this week", hours=hours[2], hours2=hours[3])
         return [Offer(name, label, memory, 0.0, note) for name, label, memory in GPUS_THERE]
 
     def _secrets(self) -> dict[str, str]:
@@ -81,17 +83,20 @@ class KagglePlace(Place):
         return {self.key.variable: self.key.read()}
 
     def _kaggle(self, words: list[str], at: Path | None = None) -> str:
-        return run_client([KAGGLE, *words], "Kaggle", self._secrets(), at=at)
+        return run_client([KAGGLE, *words], tr("Kaggle"), self._secrets(), at=at)
 
     def _start(self, folder: Path, run: RemoteRun, asked: Asked, told: Tell) -> RemoteRun:
         if not re.fullmatch(r"[A-Za-z0-9_-]+", asked.user):
-            said = "Kaggle needs the account's name, which stands in the address of its page."
-            raise UnusableError([Problem("user", said, hint="--user NAME gives it.")])
+            said = tr("Kaggle needs the account's name, which stands in the address of its page.")
+            raise UnusableError([Problem("user", said, hint=tr("--user NAME gives it."))])
         offer = self.chosen(asked)
         recipe = parsed_json((folder / RECIPE).read_text(encoding="utf-8"))
         kernel, data = kaggle_of(recipe, asked.user, _slug(run.name))
         run = run.with_details(
-            kernel=kernel["id"], data=data["id"], where=f"Kaggle, {offer.label}", page=f"{PAGE}/{kernel['id']}"
+            kernel=kernel["id"],
+            data=data["id"],
+            where=tr("Kaggle, {label}", label=offer.label),
+            page=f"{PAGE}/{kernel['id']}",
         )
         try:
             self._upload(folder, kernel, data, offer.name, told)
@@ -106,28 +111,30 @@ class KagglePlace(Place):
         self, folder: Path, kernel: dict[str, object], data: dict[str, object], gpu: str, told: Tell
     ) -> None:
         with tempfile.TemporaryDirectory(prefix=temporary_prefix("kaggle")) as temporary:
-            told("Sending the bundle to Kaggle")
+            told(tr("Sending the bundle to Kaggle"))
             sent = Path(temporary) / "data"
             shutil.copytree(folder, sent)
             (sent / KAGGLE_DATA).write_text(json.dumps(data), encoding="utf-8")
             said = self._kaggle(["datasets", "create", "-p", str(sent), "-r", "zip"])
             if "error" in said.casefold():
-                raise UnusableError([Problem("place", f"Kaggle: {last_words(said)}")])
+                raise UnusableError([Problem("place", tr("Kaggle: {last_words}", last_words=last_words(said)))])
 
             def ready() -> bool | None:
-                told("Waiting for Kaggle to unpack it")
+                told(tr("Waiting for Kaggle to unpack it"))
                 return True if "ready" in self._kaggle(["datasets", "status", str(data["id"])]) else None
 
             if wait_until(ready, self.ready_within_s, self.pause_s) is None:
-                raise UnusableError([Problem("place", "Kaggle did not unpack the bundle in a quarter of an hour.")])
-            told("Starting it there")
+                raise UnusableError(
+                    [Problem("place", tr("Kaggle did not unpack the bundle in a quarter of an hour."))]
+                )
+            told(tr("Starting it there"))
             pushed = Path(temporary) / "kernel"
             pushed.mkdir()
             shutil.copyfile(folder / NOTEBOOK, pushed / NOTEBOOK)
             (pushed / KERNEL).write_text(json.dumps(kernel), encoding="utf-8")
             said = self._kaggle(["kernels", "push", "-p", str(pushed), "--accelerator", gpu])
             if "successfully pushed" not in said or "not valid dataset sources" in said:
-                raise UnusableError([Problem("place", f"Kaggle: {last_words(said)}")])
+                raise UnusableError([Problem("place", tr("Kaggle: {last_words}", last_words=last_words(said)))])
 
     def status(self, run: RemoteRun) -> str:
         """Kaggle's own word: queued, running, complete, error, cancel_acknowledged."""
@@ -136,7 +143,11 @@ class KagglePlace(Place):
 
     def standing(self, run: RemoteRun) -> PlaceStanding:
         status = self.status(run)
-        return PlaceStanding(status in _GOING, f"The kernel {run.details['kernel']} says {status}.", 0.0)
+        return PlaceStanding(
+            status in _GOING,
+            tr("The kernel {kernel} says {status}.", kernel=run.details["kernel"], status=status),
+            0.0,
+        )
 
     def connect(self, run: RemoteRun, pause_s: float) -> Link:  # noqa: ARG002  # its log comes by itself
         return _KaggleLink(self, run)
@@ -152,9 +163,9 @@ class KagglePlace(Place):
     def stop(self, run: RemoteRun) -> bool:
         if self.status(run) not in _GOING:
             return False
-        said = f"Kaggle's program cannot stop a session. Stop it at {run.details['page']}"
+        said = tr("Kaggle's program cannot stop a session. Stop it at {page}", page=run.details["page"])
         raise UnusableError(
-            [Problem("name", said, hint="What it has written by then comes with `luthier remote fetch`.")]
+            [Problem("name", said, hint=tr("What it has written by then comes with `luthier remote fetch`."))]
         )
 
     def fetch(self, run: RemoteRun) -> Path:

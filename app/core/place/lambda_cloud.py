@@ -6,6 +6,7 @@ import base64
 import re
 from typing import Any
 
+from app.core.language import tr
 from app.core.place.key import PlaceKey
 from app.core.place.place import Offer, PlaceStanding
 from app.core.place.rented import RentedPlace
@@ -21,23 +22,29 @@ class LambdaCloud(RentedPlace):
     """One instance for each run."""
 
     name = "lambda"
-    label = "Lambda"
-    sends_to = "Lambda's data centers"
-    key = PlaceKey("Lambda API key", "LAMBDA_API_KEY", "cloud.lambda.ai/api-keys")
-    needs = (
-        "An account with a card, an API key, and a key of ssh (`ssh-keygen -t ed25519`), whose public half is "
-        "registered there as luthier if it is not yet."
+    label = tr("Lambda")
+    sends_to = tr("Lambda's data centers")
+    key = PlaceKey(tr("Lambda API key"), "LAMBDA_API_KEY", "cloud.lambda.ai/api-keys")
+    needs = tr(
+        "An account with a card, an API key, and a key of ssh (`ssh-keygen -t ed25519`), whose "
+        "public half is registered there as luthier if it is not yet."
     )
-    costs = (
-        "The machine's price an hour, which Lambda is asked for, until it is terminated. Luthier does that "
-        "when the run is over and here, also when it failed or was stopped; with nobody watching it goes on "
-        "costing. Keep the window or `luthier remote watch` open, or come back soon."
+    costs = tr(
+        "The machine's price an hour, which Lambda is asked for, until it is terminated. Luthier "
+        "does that when the run is over and here, also when it failed or was stopped; with "
+        "nobody watching it goes on costing. Keep the window or `luthier remote watch` open, or "
+        "come back soon."
     )
 
     def _service(self) -> Service:
         assert self.key is not None
         word = base64.b64encode(f"{self.key.read()}:".encode()).decode()
-        return Service(self.name, self.label, "https://cloud.lambda.ai/api/v1", {"Authorization": f"Basic {word}"})
+        return Service(
+            self.name,
+            self.label,
+            "https://cloud.lambda.ai/api/v1",
+            {"Authorization": tr("Basic {word}", word=word)},
+        )
 
     def _types(self) -> list[dict[str, Any]]:
         """The types of one GPU that have room somewhere."""
@@ -62,7 +69,9 @@ class LambdaCloud(RentedPlace):
              if one["instance_type"]["name"] == offer.name), "",
         )  # fmt: skip
         if not region:
-            raise UnusableError([Problem("gpu", f"{offer.label} was taken meanwhile.", hint="Choose another.")])
+            raise UnusableError(
+                [Problem("gpu", tr("{label} was taken meanwhile.", label=offer.label), hint=tr("Choose another."))]
+            )
         body = {
             "region_name": region,
             "instance_type_name": offer.name,
@@ -113,8 +122,11 @@ class LambdaCloud(RentedPlace):
     def _address(self, run: RemoteRun) -> tuple[str, int] | None:
         machine = self._machine(run)
         if machine is None or machine["status"] in ("terminated", "terminating", "unhealthy"):
-            said = f"The machine ended before it was reached ({machine['status'] if machine else 'gone'})."
-            raise UnusableError([Problem("place", said, hint="Try again, or choose another GPU.")])
+            said = tr(
+                "The machine ended before it was reached ({status}).",
+                status=machine["status"] if machine else "gone",
+            )
+            raise UnusableError([Problem("place", said, hint=tr("Try again, or choose another GPU."))])
         if machine["status"] != "active" or not machine.get("ip"):
             return None
         return f"{USER}@{machine['ip']}", 22
@@ -123,10 +135,14 @@ class LambdaCloud(RentedPlace):
     def standing(self, run: RemoteRun) -> PlaceStanding:
         machine = self._machine(run)
         if machine is None or machine["status"] == "terminated":
-            return PlaceStanding(False, "The machine is terminated.", 0.0, is_gone=True)
+            return PlaceStanding(False, tr("The machine is terminated."), 0.0, is_gone=True)
         price = run.details.get("price")
-        costs = f", ${price:.2f} an hour" if price is not None else ""
-        return PlaceStanding(True, f"The machine {machine['id']} is {machine['status']}{costs}.", price)
+        costs = tr(", ${price:.2f} an hour", price=price) if price is not None else ""
+        return PlaceStanding(
+            True,
+            tr("The machine {id} is {status}{costs}.", id=machine["id"], status=machine["status"], costs=costs),
+            price,
+        )
 
 
 def _gpus(kind: dict[str, Any]) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from app.core.language import tr
 from app.core.place.key import PlaceKey
 from app.core.problem import Problem, UnusableError
 from app.core.protocol.event import Event
@@ -43,9 +44,9 @@ class Offer:
         """``A10 · 24 GB · $0.75 an hour``."""
         parts = [self.label]
         if self.memory_gb:
-            parts.append(f"{self.memory_gb:g} GB")
+            parts.append(tr("{memory_gb:g} GB", memory_gb=self.memory_gb))
         if self.price is not None:
-            parts.append(f"${self.price:.2f} an hour")
+            parts.append(tr("${price:.2f} an hour", price=self.price))
         return " · ".join([*parts, *([self.note] if self.note else [])])
 
 
@@ -93,12 +94,15 @@ class Place(ABC):
         """What is not here that the place needs: programs, a key."""
         found = []
         if self.sends_to and load_settings().offline:
-            said = f"Luthier is set to work strictly offline, so {self.label} is not asked."
-            found.append(Problem("place", said, hint="Turn “strictly offline” off in the settings."))
+            said = tr("Luthier is set to work strictly offline, so {label} is not asked.", label=self.label)
+            found.append(Problem("place", said, hint=tr("Turn “strictly offline” off in the settings.")))
         if self.key is not None and not self.key.read():
-            said = f"There is no key for {self.label}."
-            hint = (
-                f"Make one at {self.key.page}, then `luthier remote key {self.name}`; or set {self.key.variable}."
+            said = tr("There is no key for {label}.", label=self.label)
+            hint = tr(
+                "Make one at {page}, then `luthier remote key {name}`; or set {variable}.",
+                page=self.key.page,
+                name=self.name,
+                variable=self.key.variable,
             )
             found.append(Problem("key", said, hint=hint))
         return found
@@ -115,13 +119,17 @@ class Place(ABC):
                 if asked.offer.casefold() in (offer.name.casefold(), offer.label.casefold()):
                     return offer
             known = ", ".join(offer.name for offer in offers[:12]) or "nothing"
-            said = f"{self.label} has no “{asked.offer}” now."
-            raise UnusableError([Problem("gpu", said, hint=f"It has {known}.")])
+            said = tr("{label} has no “{offer}” now.", label=self.label, offer=asked.offer)
+            raise UnusableError([Problem("gpu", said, hint=tr("It has {known}.", known=known))])
         for offer in offers:
             if not offer.memory_gb or offer.memory_gb >= asked.need_gb:
                 return offer
-        said = f"{self.label} has no GPU with {asked.need_gb:.0f} GB now, which the training needs."
-        hint = "Load the model in 4 bit there, shorten the examples, or choose one by name that may do."
+        said = tr(
+            "{label} has no GPU with {need_gb:.0f} GB now, which the training needs.",
+            label=self.label,
+            need_gb=asked.need_gb,
+        )
+        hint = tr("Load the model in 4 bit there, shorten the examples, or choose one by name that may do.")
         raise UnusableError([Problem("gpu", said, hint=hint)])
 
     def start(self, bundle: Path, asked: Asked, told: Tell) -> RemoteRun:
@@ -186,7 +194,7 @@ class Place(ABC):
         """
         with watched(run):
             yield from self.follow(run, lost, pause_s=pause_s)
-            told("Bringing it here")
+            told(tr("Bringing it here"))
             self.bring(run)
 
     def bring(self, run: RemoteRun) -> Path:

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 from app.core.refusal import reason_of
 
@@ -18,7 +19,7 @@ def program_problem(program: str, label: str, how: str) -> list[Problem]:
     """That a program is not here, with how it gets here."""
     if shutil.which(program) is not None:
         return []
-    said = f"{label}'s program `{program}` is not on this machine."
+    said = tr("{label}'s program `{program}` is not on this machine.", label=label, program=program)
     return [Problem("place", said, hint=how)]
 
 
@@ -37,7 +38,13 @@ def run_client(
             env=program_environment(secrets or {}), errors="replace",
         )  # fmt: skip
     except OSError as error:
-        raise UnusableError([Problem("place", f"`{words[0]}` cannot be run: {reason_of(error)}.")]) from error
+        raise UnusableError(
+            [
+                Problem(
+                    "place", tr("`{words}` cannot be run: {reason_of}.", words=words[0], reason_of=reason_of(error))
+                )
+            ]
+        ) from error
     if done.returncode:
         raise UnusableError([Problem("place", f"{label}: {last_words(done.stdout + chr(10) + done.stderr)}")])
     return done.stdout
@@ -46,4 +53,4 @@ def run_client(
 def last_words(text: str) -> str:
     """The last line that says something."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return (lines[-1] if lines else "it ended without a word")[:_LAST_WORDS]
+    return (lines[-1] if lines else tr("it ended without a word"))[:_LAST_WORDS]

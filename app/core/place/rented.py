@@ -13,6 +13,7 @@ from typing import Any
 from app.core.bundle.launch import memory_gb
 from app.core.bundle.recipe import RECIPE
 from app.core.json_text import parsed_json
+from app.core.language import tr
 from app.core.place.place import Asked, Offer, ShellPlace, Tell
 from app.core.place.service import NotReachedError, wait_until
 from app.core.problem import Problem, UnusableError
@@ -37,7 +38,7 @@ class RentedPlace(ShellPlace):
     """Rents a machine, waits until ssh reaches it, and trains there as on a host of one's own."""
 
     has_offers = True
-    stops = "It saves its adapter and ends; then it is brought here, and the machine is given back."
+    stops = tr("It saves its adapter and ends; then it is brought here, and the machine is given back.")
     boots_within_s = 1200.0
     pause_s = 5.0
 
@@ -68,13 +69,13 @@ class RentedPlace(ShellPlace):
             model_gb=math.ceil(recipe["model"]["bytes"] / 1e9),
         )  # fmt: skip
         try:
-            told(f"Renting {offer.sentence}")
+            told(tr("Renting {sentence}", sentence=offer.sentence))
             machine = rent_once(lambda: self._rent(run, offer, public_key), lambda: self._find(run))
             run = run.with_details(machine=machine, **self._folder(run))
             run = self._reached(run, told)
-            told("Sending the bundle")
+            told(tr("Sending the bundle"))
             send_bundle(run.host, folder, run)
-            told("Starting it there")
+            told(tr("Starting it there"))
             start_there(run.host, run, asked.python)
         except BaseException:
             self._give_up(run)
@@ -89,7 +90,7 @@ class RentedPlace(ShellPlace):
         """The run with its machine's address, once its shell answers."""
 
         def address() -> tuple[str, int] | None:
-            told(f"Waiting for the machine at {self.label}")
+            told(tr("Waiting for the machine at {label}", label=self.label))
             return self._address(run)
 
         found = wait_until(address, self.boots_within_s, self.pause_s)
@@ -101,7 +102,7 @@ class RentedPlace(ShellPlace):
         run = run.with_details(host=host, ssh=[*run.details["own_ssh"], "-p", str(port), *known])
 
         def shell() -> bool | None:
-            told("Waiting for its shell")
+            told(tr("Waiting for its shell"))
             try:
                 run.host.run("true")
             except UnusableError:
@@ -114,9 +115,13 @@ class RentedPlace(ShellPlace):
         return run
 
     def _too_slow(self) -> UnusableError:
-        minutes = f"{self.boots_within_s / 60:.0f} minutes"
-        said = f"The machine at {self.label} was not reached in {minutes}; it was given back."
-        return UnusableError([Problem("place", said, hint="Try again, or choose another GPU.")])
+        minutes = tr("{boots_within_s:.0f} minutes", boots_within_s=self.boots_within_s / 60)
+        said = tr(
+            "The machine at {label} was not reached in {minutes}; it was given back.",
+            label=self.label,
+            minutes=minutes,
+        )
+        return UnusableError([Problem("place", said, hint=tr("Try again, or choose another GPU."))])
 
     def _give_up(self, run: RemoteRun) -> None:
         """Gives back what was rented for a run that did not start. Where that fails the record stays, and says
@@ -124,7 +129,7 @@ class RentedPlace(ShellPlace):
         try:
             self.close(run)
         except UnusableError:
-            run.with_details(trouble="It did not start, and its machine could not be given back.")
+            run.with_details(trouble=tr("It did not start, and its machine could not be given back."))
             return
         run.discard()
 
@@ -144,8 +149,8 @@ def own_public_key(ssh: tuple[str, ...]) -> str:
         public = path.with_name(f"{path.name}.pub")
         if public.is_file():
             return public.read_text(encoding="utf-8").strip()
-    said = f"There is no public key at {paths[0]}.pub: a rented machine could not be logged into."
-    raise UnusableError([Problem("ssh", said, hint="`ssh-keygen -t ed25519` makes one.")])
+    said = tr("There is no public key at {paths}.pub: a rented machine could not be logged into.", paths=paths[0])
+    raise UnusableError([Problem("ssh", said, hint=tr("`ssh-keygen -t ed25519` makes one."))])
 
 
 def rent_once(rent: Callable[[], str], find: Callable[[], str]) -> str:

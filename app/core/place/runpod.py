@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from app.core.language import tr
 from app.core.place.key import PlaceKey
 from app.core.place.place import Offer, PlaceStanding
 from app.core.place.rented import RentedPlace
@@ -35,21 +36,23 @@ class RunPod(RentedPlace):
 
     name = "runpod"
     label = "RunPod"
-    sends_to = "RunPod's data centers"
-    key = PlaceKey("RunPod API key", "RUNPOD_API_KEY", "console.runpod.io/user/settings")
-    needs = (
-        "An account with credit, an API key that may make and end pods, and a key of ssh (`ssh-keygen -t "
-        "ed25519`), whose public half the pod gets."
+    sends_to = tr("RunPod's data centers")
+    key = PlaceKey(tr("RunPod API key"), "RUNPOD_API_KEY", "console.runpod.io/user/settings")
+    needs = tr(
+        "An account with credit, an API key that may make and end pods, and a key of ssh "
+        "(`ssh-keygen -t ed25519`), whose public half the pod gets."
     )
-    costs = (
-        "The GPU's price an hour, which RunPod is asked for, and its disk. Luthier brings the run here and "
-        f"ends the pod. With nobody watching, the pod stops {IDLE_MINUTES} minutes after its training is over; "
-        "its disk costs until `luthier remote fetch` has brought the run and ended it."
+    costs = tr(
+        "The GPU's price an hour, which RunPod is asked for, and its disk. Luthier brings the "
+        "run here and ends the pod. With nobody watching, the pod stops {idle_minutes} minutes "
+        "after its training is over; its disk costs until `luthier remote fetch` has brought the "
+        "run and ended it.",
+        idle_minutes=IDLE_MINUTES,
     )
 
     def _service(self) -> Service:
         assert self.key is not None
-        headers = {"Authorization": f"Bearer {self.key.read()}"}
+        headers = {"Authorization": tr("Bearer {read}", read=self.key.read())}
         return Service(self.name, self.label, "https://api.runpod.io/v2", headers)
 
     @understood("RunPod")
@@ -74,7 +77,7 @@ class RunPod(RentedPlace):
             "ports": ["22/tcp"],
             "env": {"PUBLIC_KEY": public_key},
             "startSsh": True,
-            "args": f"bash -c '({WATCHDOG}) & exec /start.sh'",
+            "args": tr("bash -c '({watchdog}) & exec /start.sh'", watchdog=WATCHDOG),
         }
 
         return str(self._service().post("/pods", body)["id"])
@@ -106,8 +109,8 @@ class RunPod(RentedPlace):
     def _address(self, run: RemoteRun) -> tuple[str, int] | None:
         pod = self._pod(run)
         if pod is None or pod["status"] in ENDED_PODS:
-            said = f"The pod ended before it was reached ({pod['status'] if pod else 'gone'})."
-            raise UnusableError([Problem("place", said, hint="Try again, or choose another GPU.")])
+            said = tr("The pod ended before it was reached ({status}).", status=pod["status"] if pod else "gone")
+            raise UnusableError([Problem("place", said, hint=tr("Try again, or choose another GPU."))])
         direct = (pod.get("ssh") or {}).get("direct")
         if pod["status"] != "RUNNING" or not direct:
             return None
@@ -117,8 +120,13 @@ class RunPod(RentedPlace):
     def standing(self, run: RemoteRun) -> PlaceStanding:
         pod = self._pod(run)
         if pod is None:
-            return PlaceStanding(False, "The pod is gone.", 0.0, is_gone=True)
-        said = f"The pod {pod['id']} is {str(pod['status']).lower()}, ${pod['cost']:.2f} an hour."
+            return PlaceStanding(False, tr("The pod is gone."), 0.0, is_gone=True)
+        said = tr(
+            "The pod {id} is {status}, ${cost:.2f} an hour.",
+            id=pod["id"],
+            status=str(pod["status"]).lower(),
+            cost=pod["cost"],
+        )
         return PlaceStanding(
             pod["status"] not in ENDED_PODS, said, float(pod["cost"]), pod["status"] == "TERMINATED"
         )

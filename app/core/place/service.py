@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from app.core.json_text import parsed_json
+from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 
 if TYPE_CHECKING:
@@ -43,8 +44,12 @@ class Service:
         self._headers = dict(headers)
         address = urlsplit(self._base)
         if address.scheme != "https" and address.hostname not in _OWN_HOSTS:
-            said = f"{label} at {self._base} is not spoken to over HTTPS: the key could be read."
-            raise UnusableError([Problem("place", said, hint="Give an address that begins with https://.")])
+            said = tr(
+                "{label} at {base} is not spoken to over HTTPS: the key could be read.",
+                label=label,
+                base=self._base,
+            )
+            raise UnusableError([Problem("place", said, hint=tr("Give an address that begins with https://."))])
 
     def get(self, path: str) -> Any:
         """What is at a path."""
@@ -79,8 +84,13 @@ class Service:
             with httpx2.Client(verify=_trusted(), timeout=_PATIENCE_S, follow_redirects=False) as client:
                 answer = client.request(method, f"{self._base}{path}", headers=self._headers, json=body)
         except httpx2.TransportError as error:
-            said = f"{self._label} ({urlsplit(self._base).hostname}) is not reached: {type(error).__name__}."
-            raise NotReachedError([Problem("place", said, hint="Check the network, then try again.")]) from None
+            said = tr(
+                "{label} ({hostname}) is not reached: {name}.",
+                label=self._label,
+                hostname=urlsplit(self._base).hostname,
+                name=type(error).__name__,
+            )
+            raise NotReachedError([Problem("place", said, hint=tr("Check the network, then try again."))]) from None
         if answer.status_code >= 300:
             raise self._refusal(answer.status_code, _tree(answer.content))
         return _tree(answer.content)
@@ -88,22 +98,24 @@ class Service:
     def _refusal(self, status: int, tree: Any) -> RefusedByServiceError:
         code, words, hint = _words(tree)
         if status == 401:
-            said = f"{self._label} does not accept the key."
-            hint = f"Make a new one there, then `luthier remote key {self._place}`."
+            said = tr("{label} does not accept the key.", label=self._label)
+            hint = tr("Make a new one there, then `luthier remote key {place}`.", place=self._place)
         elif status == 402:
             said = f"{self._label}: the account's balance is too low. {words}".strip()
-            hint = "Add credit there, then start again."
+            hint = tr("Add credit there, then start again.")
         elif status == 403:
             said = f"{self._label}: the key or the account may not do this. {words}".strip()
-            hint = hint or "Give the key the right to make and end machines."
+            hint = hint or tr("Give the key the right to make and end machines.")
         elif status == 429:
             said = f"{self._label} is asked too often, or the account's quota is used up. {words}".strip()
-            hint = hint or "Try again in a while."
+            hint = hint or tr("Try again in a while.")
         elif status >= 500:
             said = f"{self._label} has a fault of its own ({status}). {words}".strip()
-            hint = hint or "Try again in a while."
+            hint = hint or tr("Try again in a while.")
         else:
-            said = f"{self._label}: {words or f'it answered {status}.'}"
+            said = tr(
+                "{label}: {words}", label=self._label, words=words or tr("it answered {status}.", status=status)
+            )
         return RefusedByServiceError(Problem("place", said, hint=hint), status, code)
 
 
@@ -122,9 +134,11 @@ def understood(label: str) -> Iterator[None]:
     try:
         yield
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-        what = f"no `{error.args[0]}` in it" if isinstance(error, KeyError) else str(error)
-        said = f"{label} answered something that Luthier does not know ({what})."
-        hint = "Its interface may have changed: look at what runs there on its own page, and for a newer Luthier."
+        what = tr("no `{args}` in it", args=error.args[0]) if isinstance(error, KeyError) else str(error)
+        said = tr("{label} answered something that Luthier does not know ({what}).", label=label, what=what)
+        hint = tr(
+            "Its interface may have changed: look at what runs there on its own page, and for a newer Luthier."
+        )
         raise NotReachedError([Problem("place", said, hint=hint)]) from error
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 
+from app.core.language import tr
 from app.core.place.place import Place
 from app.core.problem import Problem, UnusableError
 from app.core.remote.record import RemoteRun
@@ -22,7 +23,13 @@ def place_named(name: str) -> Place:
     """The place of that name. Raises `UnusableError`."""
     if name not in PLACE_CLASSES:
         raise UnusableError(
-            [Problem("place", f"There is no place {name}.", hint=f"There are {', '.join(PLACE_CLASSES)}.")]
+            [
+                Problem(
+                    "place",
+                    tr("There is no place {name}.", name=name),
+                    hint=tr("There are {place_classes}.", place_classes=", ".join(PLACE_CLASSES)),
+                )
+            ]
         )
     module, word = PLACE_CLASSES[name].split(":")
     found: Place = getattr(importlib.import_module(module), word)()

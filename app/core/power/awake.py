@@ -15,12 +15,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Protocol
 
+from app.core.language import tr
+
 IOKIT = "/System/Library/Frameworks/IOKit.framework/IOKit"
 CORE_FOUNDATION = "/System/Library/Frameworks/CoreFoundation.framework/CoreFoundation"
 ASSERTION = "PreventUserIdleSystemSleep"  # the display may sleep
 LEVEL_ON, UTF8 = 255, 0x08000100  # kIOPMAssertionLevelOn, kCFStringEncodingUTF8
 ENDING_S = 5
-LID = "A closed lid still puts it to sleep."
+LID = tr("A closed lid still puts it to sleep.")
 
 
 class AwakeKeeper(Protocol):

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.core.language import tr
+
 BATTERY_COMMAND = ("pmset", "-g", "batt")
 HEAT_COMMAND = ("pmset", "-g", "therm")
 POWER_SUPPLIES = Path("/sys/class/power_supply")
@@ -28,11 +30,19 @@ class Condition:
         found = []
         if self.battery is not None and self.is_draining and self.battery <= LOW_PERCENT:
             found.append(
-                f"The battery is at {self.battery} %, and nothing charges it. Plug the computer in, or pause the "
-                "run: where power ends, training goes on from the last saved state."
+                tr(
+                    "The battery is at {battery} %, and nothing charges it. Plug the computer in, or "
+                    "pause the run: where power ends, training goes on from the last saved state.",
+                    battery=self.battery,
+                )
             )
         if self.speed is not None and self.speed < 100:
-            found.append(f"The computer is hot, and works at {self.speed} % of its speed until it has cooled down.")
+            found.append(
+                tr(
+                    "The computer is hot, and works at {speed} % of its speed until it has cooled down.",
+                    speed=self.speed,
+                )
+            )
         return found
 
 

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.core.language import tr
+
 SYSTEMD = Path("/run/systemd/system")  # there while systemd runs the machine, as sd_booted(3) tells
 TIMEOUT_S = 20
 
@@ -27,11 +29,14 @@ class Sleeper:
         try:
             done = subprocess.run(self.command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
-            return f"The computer did not go to sleep: {error}."
+            return tr("The computer did not go to sleep: {error}.", error=error)
         if not done.returncode:
             return ""
         said = done.stderr.strip().splitlines()
-        return f"The computer did not go to sleep: {said[-1] if said else f'exit code {done.returncode}'}."
+        return tr(
+            "The computer did not go to sleep: {said}.",
+            said=said[-1] if said else tr("exit code {returncode}", returncode=done.returncode),
+        )
 
 
 def find_sleeper(
@@ -39,7 +44,7 @@ def find_sleeper(
 ) -> Sleeper:
     """The way to put this machine to sleep: ``pmset`` on a Mac, systemd on Linux."""
     if platform == "darwin":
-        return Sleeper(("pmset", "sleepnow")) if which("pmset") else Sleeper(obstacle="This Mac has no pmset.")
+        return Sleeper(("pmset", "sleepnow")) if which("pmset") else Sleeper(obstacle=tr("This Mac has no pmset."))
     if platform == "linux" and which("systemctl") and systemd.exists():
         return Sleeper(("systemctl", "suspend"))
-    return Sleeper(obstacle="This system has no systemd that could put it to sleep.")
+    return Sleeper(obstacle=tr("This system has no systemd that could put it to sleep."))

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
 
+from app.core.language import tr
 from app.core.protocol import event, program
 from app.core.protocol.command import Command, Stop
 from app.core.protocol.event import Event, heard_event, version_mismatch
@@ -136,13 +137,19 @@ class WorkerClient:
 
     def _crash(self) -> event.Failed:
         if self._killed:
-            return event.Failed(message="The worker was stopped at once; what it had not saved is lost.")
+            return event.Failed(message=tr("The worker was stopped at once; what it had not saved is lost."))
         code = self._process.returncode
-        how = f"by signal {_signal_name(-code)}" if code < 0 else f"with exit code {code}"
-        hint = "The system may have run out of memory." if code == -signal.SIGKILL else ""
+        how = (
+            tr("by signal {signal_name}", signal_name=_signal_name(-code))
+            if code < 0
+            else tr("with exit code {code}", code=code)
+        )
+        hint = tr("The system may have run out of memory.") if code == -signal.SIGKILL else ""
         tail = log_tail(self.log)
-        said = f"The worker ended {how} without saying why."
-        return event.Failed(message=f"{said} The end of its log:\n{tail}" if tail else said, hint=hint)
+        said = tr("The worker ended {how} without saying why.", how=how)
+        return event.Failed(
+            message=tr("{said} The end of its log:\n{tail}", said=said, tail=tail) if tail else said, hint=hint
+        )
 
 
 @contextmanager

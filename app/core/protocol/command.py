@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args
 from pydantic import Field, JsonValue, TypeAdapter, ValidationError
 
 from app.core.json_text import parsed_json
+from app.core.language import tr
 from app.core.protocol.question import Question, chat_of
 from app.core.protocol.wire import RefusedError, Strength, WirePart, refusal_text
 
@@ -238,13 +239,13 @@ def parse_command(tree: Any) -> AnyCommand:
     """The command of a JSON value. Raises `RefusedError` in words."""
     name = tree.get("command") if isinstance(tree, dict) else None
     if not isinstance(name, str):
-        raise RefusedError("What was told names no command.")
+        raise RefusedError(tr("What was told names no command."))
     if name not in COMMANDS:
-        raise RefusedError(f"There is no command `{name[:100]}`.")
+        raise RefusedError(tr("There is no command `{name}`.", name=name[:100]))
     try:
         return _adapter().validate_python(tree)
     except ValidationError as error:
-        raise RefusedError(refusal_text(f"the command `{name}`", error)) from error
+        raise RefusedError(refusal_text(tr("the command `{name}`", name=name), error)) from error
 
 
 def heard_command(line: str) -> Command:
@@ -256,4 +257,4 @@ def heard_command(line: str) -> Command:
     except RefusedError as error:
         return Refused(reason=str(error), tree=tree if isinstance(tree, dict) else {})
     except ValueError as error:
-        return Refused(reason=f"What was told is no JSON: {error}.", tree={})
+        return Refused(reason=tr("What was told is no JSON: {error}.", error=error), tree={})

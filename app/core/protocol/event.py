@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args
 from pydantic import Field, TypeAdapter, ValidationError
 
 from app.core.json_text import parsed_json
+from app.core.language import tr
 from app.core.protocol.wire import PROTOCOL_VERSION, RefusedError, WirePart, refusal_text
 
 _ODD_NUMBER = 2**53  # no counter reaches it, and arrays of numbers hold none beyond
@@ -320,13 +321,13 @@ def parse_event(line: str | bytes) -> Event:
     tree = _tree(line)
     kind = tree["type"]
     if kind not in EVENTS:
-        raise RefusedError(f"There is no event `{kind[:100]}`.")
+        raise RefusedError(tr("There is no event `{kind}`.", kind=kind[:100]))
     if kind == "hello" and tree.get("protocol") != PROTOCOL_VERSION:
         return _lenient(tree)
     try:
         return _adapter().validate_python(tree)
     except ValidationError as error:
-        raise RefusedError(refusal_text(f"the event `{kind}`", error)) from error
+        raise RefusedError(refusal_text(tr("the event `{kind}`", kind=kind), error)) from error
 
 
 def recorded_event(line: str | bytes) -> Event:
@@ -341,7 +342,7 @@ def recorded_event(line: str | bytes) -> Event:
 def _tree(line: str | bytes) -> dict[str, Any]:
     tree = parsed_json(line)
     if not isinstance(tree, dict) or not isinstance(tree.get("type"), str):
-        raise ValueError("not an event line")
+        raise ValueError(tr("not an event line"))
     return tree
 
 
@@ -363,8 +364,14 @@ def version_mismatch(hello: Hello) -> Failed | None:
     """The failure of a worker that speaks another version than this Luthier; None if it is the same."""
     if hello.protocol == PROTOCOL_VERSION:
         return None
-    said = f"The worker speaks version {hello.protocol} of the protocol, this Luthier version {PROTOCOL_VERSION}."
-    return Failed(message=said, hint="Luthier was changed while it ran: close it and open it again.", unusable=True)
+    said = tr(
+        "The worker speaks version {protocol} of the protocol, this Luthier version {protocol_version}.",
+        protocol=hello.protocol,
+        protocol_version=PROTOCOL_VERSION,
+    )
+    return Failed(
+        message=said, hint=tr("Luthier was changed while it ran: close it and open it again."), unusable=True
+    )
 
 
 def heard_event(line: str | bytes) -> Event:
@@ -376,7 +383,7 @@ def heard_event(line: str | bytes) -> Event:
     try:
         return parse_event(line)
     except RefusedError as error:
-        return Warned(message=f"The worker said something that is not understood. {error}")
+        return Warned(message=tr("The worker said something that is not understood. {error}", error=error))
 
 
 def read_events(path: Path) -> list[Event]:

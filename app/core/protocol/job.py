@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args
 from pydantic import Field, JsonValue, TypeAdapter, ValidationError
 
 from app.core.json_text import parsed_json
+from app.core.language import tr
 from app.core.protocol.wire import PROTOCOL_VERSION, RefusedError, Strength, WirePart, refusal_text
 
 # In the folder that a worker works in: what it is asked, what it says, and what its libraries print.
@@ -375,9 +376,9 @@ def read_job(folder: Path) -> AnyJob:
     try:
         tree = parsed_json((folder / JOB_FILE).read_text(encoding="utf-8"))
     except ValueError as error:
-        raise RefusedError(f"It is no JSON: {error}.") from error
+        raise RefusedError(tr("It is no JSON: {error}.", error=error)) from error
     if not isinstance(tree, dict):
-        raise RefusedError("It is no JSON object.")
+        raise RefusedError(tr("It is no JSON object."))
     return parse_job(tree)
 
 
@@ -385,15 +386,21 @@ def parse_job(tree: dict[str, Any]) -> AnyJob:
     """The job of a JSON object, as `read_job` reads it."""
     task, written = tree.get("task"), tree.get("protocol", 1)
     if not isinstance(task, str):
-        raise RefusedError("It names no task.")
+        raise RefusedError(tr("It names no task."))
     if task not in JOBS:
-        raise RefusedError(f"There is no task `{task}`.")
+        raise RefusedError(tr("There is no task `{task}`.", task=task))
     if isinstance(written, int) and written > PROTOCOL_VERSION:
-        raise RefusedError(f"It is of version {written} of the protocol; this Luthier knows {PROTOCOL_VERSION}.")
+        raise RefusedError(
+            tr(
+                "It is of version {written} of the protocol; this Luthier knows {protocol_version}.",
+                written=written,
+                protocol_version=PROTOCOL_VERSION,
+            )
+        )
     if isinstance(written, int) and written < PROTOCOL_VERSION:
         known = JOBS[task].model_fields
         tree = {name: value for name, value in tree.items() if name in known} | {"protocol": written}
     try:
         return _adapter().validate_python(tree)
     except ValidationError as error:
-        raise RefusedError(refusal_text(f"the job `{task}`", error)) from error
+        raise RefusedError(refusal_text(tr("the job `{task}`", task=task), error)) from error

@@ -6,6 +6,7 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from app.core.language import tr
 from app.core.problem import capital
 
 PROTOCOL_VERSION = 8
@@ -44,8 +45,8 @@ def _fault(what: str, fault: Any) -> str:
     whose = capital(what)
     match fault["type"]:
         case "extra_forbidden":
-            return f"{whose} has no `{name}`."
+            return tr("{whose} has no `{name}`.", whose=whose, name=name)
         case "missing":
-            return f"{whose} lacks `{name}`."
+            return tr("{whose} lacks `{name}`.", whose=whose, name=name)
         case _:
-            return f"`{name}` of {what}: {fault['msg']}."
+            return tr("`{name}` of {what}: {msg}.", name=name, what=what, msg=fault["msg"])

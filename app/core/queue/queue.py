@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from app.core.config.train_config import TrainConfig
+from app.core.language import tr
 from app.core.problem import TaskError, UnusableError
 from app.core.protocol import event
 from app.core.quantity import plural
@@ -42,7 +43,7 @@ WhenDone = Literal["nothing", "notify", "sleep"]
 QUEUE_VERSION = 1
 EDIT_TIMEOUT_S = 5.0  # an edit holds the lock for milliseconds
 ENDED: tuple[EntryState, ...] = ("done", "failed", "stopped", "skipped")
-CUT_OFF = "The run was cut off; it goes on where it stopped."
+CUT_OFF = tr("The run was cut off; it goes on where it stopped.")
 
 
 class _Kept(BaseModel):
@@ -155,7 +156,7 @@ class QueueTally:
             ("stopped", self.stopped),
             ("skipped", self.skipped),
         )
-        return ", ".join(f"{count:,} {word}" for word, count in counts if count)
+        return ", ".join(tr("{count:,} {word}", count=count, word=word) for word, count in counts if count)
 
 
 def queue_tally(entries: Iterable[QueueEntry]) -> QueueTally:
@@ -185,7 +186,11 @@ def make_entry(
 def setup_text(config: TrainConfig) -> str:
     """``LoRA rank 32, full · starter · chats.jsonl``: what differs most between entries comes first."""
     kind = {"lora": "LoRA", "dora": "DoRA"}.get(config.fine_tune_type)
-    what = f"{kind} rank {config.lora_parameters.rank}, {config.targets}" if kind else "full fine-tune"
+    what = (
+        tr("{kind} rank {rank}, {targets}", kind=kind, rank=config.lora_parameters.rank, targets=config.targets)
+        if kind
+        else tr("full fine-tune")
+    )
     method = "" if method_of(config).is_stock else method_of(config).label
     return " · ".join(part for part in (method, what, path_title(config.model), path_title(config.data)) if part)
 
@@ -211,8 +216,8 @@ class RunQueue:
         except FileNotFoundError:
             return QueueState()
         except (OSError, ValidationError) as error:
-            said = f"The queue in {self.path} cannot be read."
-            raise TaskError(said, "Move the file away to begin with an empty queue.") from error
+            said = tr("The queue in {path} cannot be read.", path=self.path)
+            raise TaskError(said, tr("Move the file away to begin with an empty queue.")) from error
 
     def stamp(self) -> tuple[int, int]:
         """Changes whenever the file does."""
@@ -268,7 +273,7 @@ class RunQueue:
             with FileLock(self.folder / ".edit.lock", timeout=EDIT_TIMEOUT_S):
                 yield
         except Timeout as error:
-            raise TaskError("Another Luthier holds the queue.", "Try again in a moment.") from error
+            raise TaskError(tr("Another Luthier holds the queue."), tr("Try again in a moment.")) from error
 
     def edit(self, change: Callable[[QueueState], QueueState]) -> QueueState:
         """Applies a change to what is on disk now, and returns the result."""
@@ -437,8 +442,8 @@ def result_text(history: RunHistory) -> str:
     if best is None or not math.isfinite(best.val_loss):
         return ""
     if history.is_rewarded:
-        return f"Best mean reward {-best.val_loss:.3f}"
-    return f"Best validation loss {best.val_loss:.3f}"
+        return tr("Best mean reward {value:.3f}", value=-best.val_loss)
+    return tr("Best validation loss {val_loss:.3f}", val_loss=best.val_loss)
 
 
 def outcome_of(last: event.Event | None) -> tuple[EntryState, str]:
@@ -450,9 +455,9 @@ def outcome_of(last: event.Event | None) -> tuple[EntryState, str]:
         return "failed", f"{last.message} {last.hint}".strip()
     if isinstance(last, event.Finished):
         if last.reason == "paused":
-            return "waiting", "The run is paused; it goes on where it is."
-        return ("stopped", "Stopped by you.") if last.reason == "stopped" else ("done", "")
-    return "failed", "The worker ended without a word."
+            return "waiting", tr("The run is paused; it goes on where it is.")
+        return ("stopped", tr("Stopped by you.")) if last.reason == "stopped" else ("done", "")
+    return "failed", tr("The worker ended without a word.")
 
 
 def _claimed(one: QueueEntry) -> tuple[QueueEntry, Claim | None]:
@@ -467,7 +472,11 @@ def _claimed(one: QueueEntry) -> tuple[QueueEntry, Claim | None]:
     except UnusableError as error:
         return one.model_copy(update={"state": "failed", "message": str(error)}), None
     except OSError as error:
-        said = f"The run's folder cannot be made: {reason_of(error)} ({error.filename})."
+        said = tr(
+            "The run's folder cannot be made: {reason_of} ({filename}).",
+            reason_of=reason_of(error),
+            filename=error.filename,
+        )
         return one.model_copy(update={"state": "failed", "message": said}), None
     entry = one.model_copy(update={"state": "running", "message": "", "run": str(run.path)})
     return entry, Claim(entry, run, resume=False)
@@ -480,4 +489,8 @@ def _goes_on(run: RunDir) -> bool:
 
 def line_text(place_: int) -> str:
     """``It is next.``, ``2 runs are before it.``"""
-    return "It is next." if place_ == 0 else f"{plural(place_, 'run')} {'is' if place_ == 1 else 'are'} before it."
+    return (
+        tr("It is next.")
+        if place_ == 0
+        else tr("{runs} {value} before it.", runs=plural(place_, "run"), value="is" if place_ == 1 else "are")
+    )

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from app.core.config.spec import field_specs
 from app.core.config.train_config import FieldSpec, TrainConfig
 from app.core.data.report import DataReport
+from app.core.language import tr
 from app.core.method.table import PATHS
 from app.core.model.inspection import Inspection
 from app.core.problem import Problem, Severity, UnusableError, errors
@@ -94,16 +95,20 @@ def parse_axis(path: str, text: str) -> SweepAxis:
     """
     spec = field_specs().get(path)
     if spec is None or path not in FIELDS:
-        said = f"{path!r} is no field that a sweep can vary." if path else "No field is chosen."
-        raise UnusableError([Problem(path, said, hint=f"These can be: {', '.join(FIELDS)}.")])
+        said = tr("{path!r} is no field that a sweep can vary.", path=path) if path else tr("No field is chosen.")
+        raise UnusableError([Problem(path, said, hint=tr("These can be: {fields}.", fields=", ".join(FIELDS)))])
     parts = [part.strip() for part in text.split(";" if ";" in text else ",")]
     values: list[Any] = []
     problems: list[Problem] = []
     for part in filter(None, parts):
         if spec.kind in ("int", "float") and not _is_number(part, whole=spec.kind == "int"):
-            kind = "a whole number" if spec.kind == "int" else "a number"
+            kind = tr("a whole number") if spec.kind == "int" else tr("a number")
             problems.append(
-                Problem(path, f"“{part}” is not {kind}.", hint=f"{spec.label} takes {spec.range_text}.")
+                Problem(
+                    path,
+                    tr("“{part}” is not {kind}.", part=part, kind=kind),
+                    hint=tr("{label} takes {range_text}.", label=spec.label, range_text=spec.range_text),
+                )
             )
             continue
         try:
@@ -117,7 +122,13 @@ def parse_axis(path: str, text: str) -> SweepAxis:
         raise UnusableError(problems)
     if not values:
         raise UnusableError(
-            [Problem(path, "No value is given.", hint=f"Divide values by commas: {example(spec)}.")]
+            [
+                Problem(
+                    path,
+                    tr("No value is given."),
+                    hint=tr("Divide values by commas: {example}.", example=example(spec)),
+                )
+            ]
         )
     return SweepAxis(path, tuple(values))
 
@@ -198,7 +209,11 @@ def entries(variants: Sequence[Variant], name: str) -> list[QueueEntry]:
 
 def sweep_name(config: TrainConfig, axes: Sequence[SweepAxis]) -> str:
     """``mlx_finetune over LoRA rank × Learning rate``."""
-    return f"{config.adapter_name} over {' × '.join(axis.label for axis in axes)}"
+    return tr(
+        "{adapter_name} over {names}",
+        adapter_name=config.adapter_name,
+        names=" × ".join(axis.label for axis in axes),
+    )
 
 
 def value_words(values: Mapping[str, Any]) -> str:
@@ -242,22 +257,35 @@ def _useless(path: str, config: TrainConfig) -> bool:
 
 def _axis_problems(config: TrainConfig, axes: Sequence[SweepAxis]) -> list[Problem]:
     paths = [axis.path for axis in axes]
-    problems = [Problem(p, "The field is given twice.") for p in dict.fromkeys(paths) if paths.count(p) > 1]
+    problems = [Problem(p, tr("The field is given twice.")) for p in dict.fromkeys(paths) if paths.count(p) > 1]
     if not axes:
-        problems.append(Problem("", "No field is chosen.", hint="Choose what the runs should differ in."))
+        problems.append(Problem("", tr("No field is chosen."), hint=tr("Choose what the runs should differ in.")))
     if len(axes) > MAX_FIELDS:
-        problems.append(Problem("", f"A sweep has at most {MAX_FIELDS} fields.", hint="Leave some out."))
+        problems.append(
+            Problem(
+                "",
+                tr("A sweep has at most {max_fields} fields.", max_fields=MAX_FIELDS),
+                hint=tr("Leave some out."),
+            )
+        )
     runs = 1
     for axis in axes:
         runs *= len(axis.values)
         if _useless(axis.path, config) and "fine_tune_type" not in paths:
             problems.append(
-                Problem(axis.path, f"{axis.label} does nothing in this setup: all runs would be alike.")
+                Problem(
+                    axis.path, tr("{label} does nothing in this setup: all runs would be alike.", label=axis.label)
+                )
             )
     if {"iters", "epochs"} <= set(paths):
-        problems.append(Problem("iters", "Iterations follow from the epochs: vary one of the two."))
+        problems.append(Problem("iters", tr("Iterations follow from the epochs: vary one of the two.")))
     if runs > MAX_RUNS:
-        problems.append(Problem("", f"{runs:,} runs are too many for one sweep: {MAX_RUNS} at most."))
+        problems.append(
+            Problem(
+                "",
+                tr("{runs:,} runs are too many for one sweep: {max_runs} at most.", runs=runs, max_runs=MAX_RUNS),
+            )
+        )
     return problems
 
 

@@ -14,6 +14,7 @@ from app.core.bundle.manifest import seal_problems
 from app.core.bundle.recipe import RECIPE
 from app.core.bundle.script import LOCK
 from app.core.json_text import parsed_json
+from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 from app.core.protocol.job import LOG_FILE
 from app.core.remote.record import RemoteRun
@@ -45,8 +46,10 @@ class NothingYetError(UnusableError):
     """A run elsewhere has written nothing that could be brought."""
 
     def __init__(self, run: RemoteRun) -> None:
-        said = f"{run.name} has written nothing yet."
-        super().__init__([Problem("name", said, hint=f"`luthier remote watch {run.name}` shows how far it is.")])
+        said = tr("{name} has written nothing yet.", name=run.name)
+        super().__init__(
+            [Problem("name", said, hint=tr("`luthier remote watch {name}` shows how far it is.", name=run.name))]
+        )
 
 
 class Shell(Protocol):
@@ -131,12 +134,14 @@ def opened_bundle(bundle: Path) -> Iterator[Path]:
         yield bundle
         return
     if not bundle.is_file():
-        said = f"There is no bundle at {bundle}."
-        raise UnusableError([Problem("bundle", said, hint="`luthier bundle` makes one.")])
+        said = tr("There is no bundle at {bundle}.", bundle=bundle)
+        raise UnusableError([Problem("bundle", said, hint=tr("`luthier bundle` makes one."))])
     with tempfile.TemporaryDirectory(prefix=temporary_prefix("bundle")) as temporary:
         try:
             unpack(bundle, Path(temporary))
         except (OSError, ValueError) as error:
-            raise UnusableError([Problem("bundle", f"{bundle} cannot be unpacked: {error}.")]) from error
+            raise UnusableError(
+                [Problem("bundle", tr("{bundle} cannot be unpacked: {error}.", bundle=bundle, error=error))]
+            ) from error
         inner = [path for path in Path(temporary).iterdir() if path.is_dir()]
         yield inner[0] if len(inner) == 1 else Path(temporary)

@@ -14,6 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager
 
+from app.core.language import tr
 from app.core.problem import Problem
 from app.core.protocol.event import Event, Failed, Finished, recorded_event
 from app.core.remote.control import ALIVE
@@ -22,7 +23,7 @@ from app.core.system.lock import held_alone
 
 GONE = 3  # what the shell over there ends with when the run has ended and all was said
 WAITS_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # between attempts to get through again
-CLOSED = "the connection was closed"
+CLOSED = tr("the connection was closed")
 
 # Sends what is new of the events, over and over, until the process is gone and there is no more. Plain sh: no tail
 # of GNU's is needed. Whether it lives is asked before the size, or its last words could be missed.
@@ -130,8 +131,8 @@ def follow_remote(
 def watched(run: RemoteRun) -> AbstractContextManager[None]:
     """Holds a run: who looks sees that it is followed. Raises `UnusableError` where another process does
     already."""
-    said = f"{run.name} is watched already, by another process on this machine."
-    taken = Problem("name", said, hint="End that one, or look there.")
+    said = tr("{name} is watched already, by another process on this machine.", name=run.name)
+    taken = Problem("name", said, hint=tr("End that one, or look there."))
     return held_alone(run.path / ".lock", taken)
 
 
@@ -144,7 +145,7 @@ def _events(run: RemoteRun, link: Link) -> Iterator[Event]:
     with file.open("ab") as out:
         for start, piece in link.pieces(at):
             if start > at:
-                link.said = "a piece of the events is missing"
+                link.said = tr("a piece of the events is missing")
                 return
             fresh = piece[at - start :]
             out.write(fresh)

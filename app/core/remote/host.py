@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 
 LINK_LOST = 255  # what ssh ends with when it is the link that failed, not the command
@@ -27,8 +28,10 @@ class SshHost:
     def of(cls, name: str, ssh: str) -> SshHost:
         """From the words of a person. Raises `UnusableError` for a name that ssh would take for an option."""
         if not name.strip() or name.startswith("-"):
-            said = f"“{name}” names no host."
-            raise UnusableError([Problem("host", said, hint="Such as gpu-box of ~/.ssh/config, or user@address.")])
+            said = tr("“{name}” names no host.", name=name)
+            raise UnusableError(
+                [Problem("host", said, hint=tr("Such as gpu-box of ~/.ssh/config, or user@address."))]
+            )
         return cls(name, tuple(shlex.split(ssh)) or ("ssh",))
 
     @property
@@ -38,7 +41,7 @@ class SshHost:
 
     def command(self, script: str) -> list[str]:
         """The words that run a script of the shell over there."""
-        return [*self._words, "--", self.name, f"sh -c {shlex.quote(script)}"]
+        return [*self._words, "--", self.name, tr("sh -c {script}", script=shlex.quote(script))]
 
     def run(self, script: str) -> str:
         """What a script says; raises `UnusableError` with the host's own words where it fails."""
@@ -66,10 +69,10 @@ class SshHost:
 
     def _problem(self, code: int, stderr: str) -> Problem:
         lines = stderr.strip().splitlines()
-        said = lines[-1] if lines else f"it ended with {code}"
+        said = lines[-1] if lines else tr("it ended with {code}", code=code)
         if code == LINK_LOST:
-            hint = f"Try `ssh {self.name}` by hand: it must get in without asking for anything."
-            return Problem("host", f"{self.name} is not reached: {said}.", hint=hint)
+            hint = tr("Try `ssh {name}` by hand: it must get in without asking for anything.", name=self.name)
+            return Problem("host", tr("{name} is not reached: {said}.", name=self.name, said=said), hint=hint)
         return Problem("host", f"{self.name}: {said}")
 
 
@@ -79,5 +82,5 @@ def _done(command: list[str]) -> subprocess.CompletedProcess[str]:
 
 def _require(what: str, program: str) -> None:
     if shutil.which(program) is None:
-        said = f"{what} is not on this machine."
-        raise UnusableError([Problem("host", said, hint=f"Install {what}; macOS brings it along.")])
+        said = tr("{what} is not on this machine.", what=what)
+        raise UnusableError([Problem("host", said, hint=tr("Install {what}; macOS brings it along.", what=what))])

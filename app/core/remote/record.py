@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from app.core.json_text import parsed_json
+from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 from app.core.protocol.event import Event, read_events
 from app.core.protocol.job import EVENTS_FILE
@@ -50,9 +51,9 @@ class RemoteRun:
     def host(self) -> SshHost:
         """The machine, where ssh reaches it. Raises `UnusableError` while it has none."""
         if not self.details.get("host"):
-            said = f"{self.name} has no machine yet."
+            said = tr("{name} has no machine yet.", name=self.name)
             raise UnusableError(
-                [Problem("name", said, hint=f"`luthier remote status {self.name}` asks the place.")]
+                [Problem("name", said, hint=tr("`luthier remote status {name}` asks the place.", name=self.name))]
             )
         ssh = tuple(map(str, self.details.get("ssh") or ("ssh",)))
         return SshHost(str(self.details["host"]), ssh)
@@ -142,5 +143,5 @@ def remote_run(name: str) -> RemoteRun:
     for run in remote_runs():
         if name in (run.name, run.place, run.where, str(run.details.get("host", ""))):
             return run
-    said = f"No run elsewhere is known by “{name}”, and none at a place or on a host of that name."
-    raise UnusableError([Problem("name", said, hint="`luthier remote list` names those that are.")])
+    said = tr("No run elsewhere is known by “{name}”, and none at a place or on a host of that name.", name=name)
+    raise UnusableError([Problem("name", said, hint=tr("`luthier remote list` names those that are."))])

@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from app.core.language import tr
 from app.core.problem import Problem, UnusableError, capital
 from app.core.protocol import event, program
 from app.core.protocol.command import Command
@@ -103,7 +104,11 @@ class Replica:
     @property
     def name(self) -> str:
         """What people know it by."""
-        return f"replica {self.number} ({'this machine' if self.host.is_here else self.host.ssh})"
+        return tr(
+            "replica {number} ({value})",
+            number=self.number,
+            value=tr("this machine") if self.host.is_here else self.host.ssh,
+        )
 
     @property
     def exit_code(self) -> int | None:
@@ -122,15 +127,19 @@ class Replica:
             return Problem("", f"{capital(self.name)}: {said}", hint=failed.hint)
         code, said = self.exit_code, " ".join(self._lines[-1].split()) if self._lines else ""
         if self.hello is None and code == NOT_FOUND:
-            hint = "Install it there, or name the program's place in the hostfile (`luthier`)."
-            return Problem("", f"{capital(self.name)}: there is no luthier.", hint=hint)
+            hint = tr("Install it there, or name the program's place in the hostfile (`luthier`).")
+            return Problem("", tr("{name}: there is no luthier.", name=capital(self.name)), hint=hint)
         if self.hello is None and not self.host.is_here:
-            hint = f"Try `ssh {self.host.ssh}` by hand: it must get in without asking for anything."
-            why = said.rstrip(".") or f"ssh ended with {code}"
-            return Problem("", f"{capital(self.name)} is not reached: {why}.", hint=hint)
-        how = f"by signal {_signal(code)}" if code is not None and _signal(code) else f"with exit code {code}"
-        tail = f" The last line of its log: {said}" if said else ""
-        return Problem("", f"{capital(self.name)} ended {how}.{tail}")
+            hint = tr("Try `ssh {ssh}` by hand: it must get in without asking for anything.", ssh=self.host.ssh)
+            why = said.rstrip(".") or tr("ssh ended with {code}", code=code)
+            return Problem("", tr("{name} is not reached: {why}.", name=capital(self.name), why=why), hint=hint)
+        how = (
+            tr("by signal {signal}", signal=_signal(code))
+            if code is not None and _signal(code)
+            else tr("with exit code {code}", code=code)
+        )
+        tail = tr(" The last line of its log: {said}", said=said) if said else ""
+        return Problem("", tr("{name} ended {how}.{tail}", name=capital(self.name), how=how, tail=tail))
 
     def close(self, within_s: float) -> None:
         """Ends its input, waits, and ends what does not end by itself."""
@@ -180,9 +189,17 @@ class Replica:
                     self.failed = self.failed or said
 
         if isinstance(said, event.Hello):
-            self._crew.log(f"[{self.number}] {self.name}: {said.device}, process {said.pid}")
+            self._crew.log(
+                tr(
+                    "[{number}] {name}: {device}, process {pid}",
+                    number=self.number,
+                    name=self.name,
+                    device=said.device,
+                    pid=said.pid,
+                )
+            )
         if isinstance(said, event.Warned):
-            self._crew.log(f"[{self.number}] warning: {said.message}")
+            self._crew.log(tr("[{number}] warning: {message}", number=self.number, message=said.message))
         self._crew.note(keep)
 
     def _log(self) -> None:
@@ -252,7 +269,7 @@ class Crew:
         self.wait_for(lambda _one: False, within_s=CAUSE_WITHIN_S)
         time.sleep(0.2)  # those of others that noticed it come about now, and its own may come after them
         known = self.faults()
-        return known[0] if known else Problem("", "The connection between the replicas was lost.")
+        return known[0] if known else Problem("", tr("The connection between the replicas was lost."))
 
     def require(self) -> None:
         """Raises `UnusableError` with all faults that there are."""
@@ -272,7 +289,9 @@ class Crew:
 
 
 def _script(find: str, words: str, exports: dict[str, str]) -> str:
-    lines = "\n".join(f"export {name}={shlex.quote(value)}" for name, value in exports.items())
+    lines = "\n".join(
+        tr("export {name}={value}", name=name, value=shlex.quote(value)) for name, value in exports.items()
+    )
     return _SCRIPT.format(find=find, exports=lines, program=words, flag=program.WORKER_FLAG)
 
 

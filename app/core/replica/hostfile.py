@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.core.language import tr
 from app.core.problem import Problem, UnusableError, capital
 from app.core.refusal import reason_of
 from app.core.system.atomic_file import write_text
@@ -92,9 +93,9 @@ def read_hostfile(path: Path) -> Hostfile:
     try:
         tree = json.loads(path.expanduser().read_text(encoding="utf-8"))
     except OSError as error:
-        raise _refused(path, [f"it cannot be read: {reason_of(error)}"]) from error
+        raise _refused(path, [tr("it cannot be read: {reason_of}", reason_of=reason_of(error))]) from error
     except ValueError as error:
-        raise _refused(path, [f"it is no JSON: {error}"]) from error
+        raise _refused(path, [tr("it is no JSON: {error}", error=error)]) from error
     return hostfile_of(tree, path)
 
 
@@ -102,18 +103,18 @@ def hostfile_of(tree: Any, path: Path | None = None) -> Hostfile:
     """The same of a tree that was read; ``path`` is named in what is raised."""
     found = {"hosts": tree} if isinstance(tree, list) else tree
     if not isinstance(found, dict) or not isinstance(found.get("hosts"), list):
-        raise _refused(path, ["it holds no list of hosts"])
+        raise _refused(path, [tr("it holds no list of hosts")])
     backend, envs = found.get("backend") or RING_BACKEND, found.get("envs") or []
     if not isinstance(backend, str) or not isinstance(envs, list):
-        raise _refused(path, ["`backend` is a word, `envs` a list"])
+        raise _refused(path, [tr("`backend` is a word, `envs` a list")])
     hosts, faults = [], []
     for number, one in enumerate(found["hosts"], start=1):
         if not isinstance(one, dict) or not isinstance(one.get("ssh"), str):
-            faults.append(f"host {number} has no `ssh`, the name that ssh knows it by")
+            faults.append(tr("host {number} has no `ssh`, the name that ssh knows it by", number=number))
             continue
         lists = [one.get(key) or [] for key in ("ips", "rdma")]
         if not all(isinstance(value, list) for value in lists):
-            faults.append(f"`ips` and `rdma` of host {number} are lists")
+            faults.append(tr("`ips` and `rdma` of host {number} are lists", number=number))
             continue
         ips, rdma = lists
         own = (str(one.get("luthier") or ""), str(one.get("model") or ""))
@@ -133,15 +134,24 @@ def hostfile_problems(hostfile: Hostfile) -> list[Problem]:
     """What keeps replicas from being started there; ``path`` is ``hosts.N`` (from 0) or what it is about."""
     found = []
     if len(hostfile) < 2:
-        found.append(Problem("hosts", "Name at least two hosts, this machine first."))
+        found.append(Problem("hosts", tr("Name at least two hosts, this machine first.")))
     if hostfile.backend not in BACKENDS:
-        found.append(Problem("backend", f"“{hostfile.backend}” is none of {', '.join(BACKENDS)}."))
-    found += [Problem("envs", f"“{one}” is not NAME=value.") for one in hostfile.envs if not _VARIABLE.match(one)]
+        found.append(
+            Problem(
+                "backend",
+                tr("“{backend}” is none of {backends}.", backend=hostfile.backend, backends=", ".join(BACKENDS)),
+            )
+        )
+    found += [
+        Problem("envs", tr("“{one}” is not NAME=value.", one=one))
+        for one in hostfile.envs
+        if not _VARIABLE.match(one)
+    ]
     for number, host in enumerate(hostfile.hosts):
         found += [Problem(f"hosts.{number}", said) for said in _host_faults(hostfile, number, host)]
     counts = {len(host.ips) for host in hostfile.hosts}
     if hostfile.backend == RING_BACKEND and len(counts) > 1 and 0 not in counts:
-        found.append(Problem("hosts", "All hosts need the same number of addresses."))
+        found.append(Problem("hosts", tr("All hosts need the same number of addresses.")))
     return found
 
 
@@ -157,29 +167,40 @@ def own_address() -> str:
 
 def speed_text(latency_s: float, bytes_per_s: float) -> str:
     """What an exchange costs, for people."""
-    each = f"{bytes_per_s / 1e9:.2f} GB/s" if bytes_per_s >= 1e8 else f"{bytes_per_s / 1e6:.0f} MB/s"
-    return f"a message takes {latency_s * 1e3:.2f} ms, gradients go at {each}."
+    each = (
+        tr("{bytes_per_s:.2f} GB/s", bytes_per_s=bytes_per_s / 1000000000.0)
+        if bytes_per_s >= 1e8
+        else tr("{bytes_per_s:.0f} MB/s", bytes_per_s=bytes_per_s / 1000000.0)
+    )
+    return tr(
+        "a message takes {latency_s:.2f} ms, gradients go at {each}.", latency_s=latency_s * 1000.0, each=each
+    )
 
 
 def _host_faults(hostfile: Hostfile, number: int, host: ReplicaHost) -> list[str]:
-    who = f"Host {number + 1}" + (f" ({host.ssh})" if host.ssh else "")
+    who = tr("Host {number}", number=number + 1) + (f" ({host.ssh})" if host.ssh else "")
     said = []
     if not host.ssh or host.ssh.startswith("-"):
-        said.append(f"{who} has no name that ssh takes.")
+        said.append(tr("{who} has no name that ssh takes.", who=who))
     if not host.ips and (hostfile.backend == RING_BACKEND or number == 0):
-        said.append(f"{who} has no address that the others reach it at.")
-    said += [f"{who}: “{ip}” is no IPv4 address." for ip in host.ips if not _is_ipv4(ip)]
+        said.append(tr("{who} has no address that the others reach it at.", who=who))
+    said += [tr("{who}: “{ip}” is no IPv4 address.", who=who, ip=ip) for ip in host.ips if not _is_ipv4(ip)]
     if hostfile.backend != RING_BACKEND and len(host.rdma) != len(hostfile):
         said.append(
-            f"{who} names {len(host.rdma)} RDMA devices: one to each host and none to itself are {len(hostfile)}."
+            tr(
+                "{who} names {rdma} RDMA devices: one to each host and none to itself are {hostfile}.",
+                who=who,
+                rdma=len(host.rdma),
+                hostfile=len(hostfile),
+            )
         )
     elif hostfile.backend != RING_BACKEND and host.rdma[number] is not None:
-        said.append(f"{who}: its device to itself is null.")
+        said.append(tr("{who}: its device to itself is null.", who=who))
     elif hostfile.backend != RING_BACKEND:
         count = len(hostfile)
         others = range(count) if hostfile.backend == JACCL else {(number - 1) % count, (number + 1) % count}
         said += [
-            f"{who} names no RDMA device to host {other + 1}."
+            tr("{who} names no RDMA device to host {other}.", who=who, other=other + 1)
             for other in sorted(others)
             if other != number and not host.rdma[other]
         ]
@@ -201,6 +222,6 @@ def _free_port() -> int:
 
 
 def _refused(path: Path | None, faults: list[str]) -> UnusableError:
-    hint = "It is mlx.launch's hostfile: a list of hosts, each with `ssh` and `ips`."
+    hint = tr("It is mlx.launch's hostfile: a list of hosts, each with `ssh` and `ips`.")
     whose = "" if path is None else str(path)
     return UnusableError([Problem("hosts", f"{capital(one)}.", hint=hint, file=whose) for one in faults])

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from app.core.json_text import parsed_json
+from app.core.language import tr
 from app.core.problem import Problem
 from app.core.run.folder import RunDir
 from app.core.system.atomic_file import write_text
@@ -58,7 +59,9 @@ def _text(value: float | None, error: float | None) -> str:
     if value is None:
         return "–"
     digits = 4 if abs(value) < 10 else 2
-    return f"{value:,.{digits}f}" + (f" ± {error:,.{digits}f}" if error is not None else "")
+    return tr("{value}", value=f"{value:,.{digits}f}") + (
+        tr(" ± {error}", error=f"{error:,.{digits}f}") if error is not None else ""
+    )
 
 
 def benchmark_figures(columns: Sequence[Mapping[str, Any]]) -> list[BenchmarkFigure]:
@@ -81,7 +84,7 @@ def _value(found: Mapping[str, Any] | None) -> tuple[float | None, float | None]
 def column_name(column: Mapping[str, Any]) -> str:
     """What a column is called: the base, or the adapter's folder with its strength where that is not 1."""
     if column["adapter"] is None:
-        return "base model"
+        return tr("base model")
     place = Path(column["adapter"])
     name = place.parent.name if place.name == "adapters" else place.stem if place.suffix else place.name
     return name if column["strength"] == 1 else f"{name} × {column['strength']:g}"
@@ -91,8 +94,8 @@ def harness_problem(field: str = "tasks") -> Problem | None:
     """Why lm-eval cannot be asked; None if it is installed."""
     if importlib.util.find_spec(HARNESS) is not None:
         return None
-    hint = "Install it with `pip install 'lm_eval>=0.4.13,<0.5'` (Luthier's extra `evaluate`)."
-    return Problem(field, "lm-eval is not installed, which has these tasks.", hint=hint)
+    hint = tr("Install it with `pip install 'lm_eval>=0.4.13,<0.5'` (Luthier's extra `evaluate`).")
+    return Problem(field, tr("lm-eval is not installed, which has these tasks."), hint=hint)
 
 
 def load_benchmarks(run: RunDir) -> list[dict[str, Any]]:

@@ -21,6 +21,7 @@ from typing import Any, get_type_hints
 import orjson
 from pydantic import TypeAdapter
 
+from app.core.language import tr
 from app.core.protocol.job import EVENTS_FILE
 from app.core.refusal import reason_of
 from app.core.run.folder import (
@@ -145,13 +146,13 @@ class RunCatalog:
             while not reader.read(SCAN_SLICE_S):
                 yield
         except OSError as error:
-            problem = f"The events cannot be read: {reason_of(error)}."
+            problem = tr("The events cannot be read: {reason_of}.", reason_of=reason_of(error))
         except Exception as error:  # one bad run never hides the others
-            problem = f"The events cannot be read: {error}."
+            problem = tr("The events cannot be read: {error}.", error=error)
         try:
             summary = summary_of(reader, problem)
         except Exception as error:
-            summary = summary_of(RunReader(RunDir(Path(name))), f"The run cannot be read: {error}.")
+            summary = summary_of(RunReader(RunDir(Path(name))), tr("The run cannot be read: {error}.", error=error))
         self._known[name] = _Known(key, summary)
         self._changed = True
         if summary.is_live:

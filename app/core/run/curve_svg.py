@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from app.core.language import tr
 from app.core.run.history import Floats, RunHistory, smooth
 
 WIDTH, HEIGHT = 880, 340
@@ -106,9 +107,9 @@ def _axes(frame: _Frame) -> str:
         parts.append(f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}" stroke="{GRID}" stroke-opacity=".35"/>')
         parts.append(_text(LEFT - 8, y + 4, f"{value:g}", "end"))
     for value in _ticks(frame.x_low, frame.x_high, 8):
-        parts.append(_text(frame.x(value), HEIGHT - BOTTOM + 18, f"{value:,.0f}", "middle"))
-    parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, "Iterations", "middle"))
-    parts.append(_text(LEFT - 8, TOP - 16, "Loss", "end"))
+        parts.append(_text(frame.x(value), HEIGHT - BOTTOM + 18, tr("{value:,.0f}", value=value), "middle"))
+    parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, tr("Iterations"), "middle"))
+    parts.append(_text(LEFT - 8, TOP - 16, tr("Loss"), "end"))
     return "".join(parts)
 
 
@@ -124,7 +125,12 @@ def _ticks(low: float, high: float, count: int) -> list[float]:
 def _path(line: str, color: str, width: float, opacity: float) -> str:
     if not line:
         return ""
-    style = f'fill="none" stroke="{color}" stroke-width="{width}" stroke-opacity="{opacity}"'
+    style = tr(
+        'fill="none" stroke="{color}" stroke-width="{width}" stroke-opacity="{opacity}"',
+        color=color,
+        width=width,
+        opacity=opacity,
+    )
     return f'<path d="{line}" {style} stroke-linejoin="round"/>'
 
 
@@ -143,10 +149,10 @@ def _best(frame: _Frame, history: RunHistory) -> str:
 
 
 def _legend(*, has_valid: bool, has_best: bool, has_forgot: bool) -> str:
-    entries = [("Train", TRAIN_COLOR)]
-    entries += [("Validation", VALID_COLOR)] if has_valid else []
-    entries += [("Best", BEST_COLOR)] if has_best else []
-    entries += [("Forgot", FORGOT_COLOR)] if has_forgot else []
+    entries = [(tr("Train"), TRAIN_COLOR)]
+    entries += [(tr("Validation"), VALID_COLOR)] if has_valid else []
+    entries += [(tr("Best"), BEST_COLOR)] if has_best else []
+    entries += [(tr("Forgot"), FORGOT_COLOR)] if has_forgot else []
     parts, x = [], float(WIDTH - RIGHT - 92 * len(entries))
     for name, color in entries:
         parts.append(f'<rect x="{x + 8}" y="{TOP - 25}" width="10" height="10" rx="3" fill="{color}"/>')

@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 
 from app.core.config.train_config import TrainConfig
 from app.core.json_text import parsed_json
+from app.core.language import tr
 from app.core.protocol import event
 from app.core.protocol.event import Event
 from app.core.protocol.job import EVENTS_FILE, JOB_FILE, LOG_FILE, LOG_TAIL_LINES, TrainJob, write_job
@@ -147,14 +148,14 @@ def create_run(config: TrainConfig, parent: Path | None = None) -> RunDir:
         except FileExistsError:
             continue
         return prepare_run(config, path)
-    raise FileExistsError(f"No free name for a run in {parent}")
+    raise FileExistsError(tr("No free name for a run in {parent}", parent=parent))
 
 
 def prepare_run(config: TrainConfig, path: Path) -> RunDir:
     """Writes config and job into ``path``; raises `FileExistsError` if a run is already there."""
     run = RunDir(path.resolve())
     if run.events.exists() or run.config.exists():
-        raise FileExistsError(f"{path} already holds a run")
+        raise FileExistsError(tr("{path} already holds a run", path=path))
     run.path.mkdir(parents=True, exist_ok=True)
     save_config(config.with_value("adapter_path", ""), run.setup)
     save_config(config.with_value("adapter_path", str(run.adapters)), run.config)

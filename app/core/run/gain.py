@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from app.core.language import tr
 from app.core.method.figure import figure_label
 from app.core.run.history import Floats, RunHistory
 
@@ -61,7 +62,7 @@ def run_gains(history: RunHistory, method_figure: str = "") -> list[Gain]:
     found = [_validated(history, name, kept) for name in names]
     gains = [gain for gain in found if gain is not None]
     if not gains and len(history):
-        gains = [_gain("Train loss", history.losses, history.x("iterations"), None, is_loss=True)]
+        gains = [_gain(tr("Train loss"), history.losses, history.x("iterations"), None, is_loss=True)]
     return gains
 
 
@@ -72,7 +73,7 @@ def _validated(history: RunHistory, name: str, kept: int | None) -> Gain | None:
         values, places = history.valid_figures(name), history.valid_figures_x(name, "iterations")
     if not len(values) or not math.isfinite(values[0]) or not math.isfinite(values[-1]):
         return None
-    label = figure_label(name) if name else "Validation loss"
+    label = figure_label(name) if name else tr("Validation loss")
     return _gain(
         label, values, places, kept if len(values) == len(history.valid_losses) else None, is_loss=not name
     )

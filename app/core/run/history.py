@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from app.core.language import tr
 from app.core.protocol import event
 from app.core.protocol.event import Event
 from app.core.system.atomic_file import write_text
@@ -73,8 +74,12 @@ class Traded:
 
     def text(self, digits: int = 2) -> str:
         """``learned 0.82, forgot 0.03``."""
-        forgot = f"forgot {self.forgot:.{digits}f}"
-        return forgot if self.learned is None else f"learned {self.learned:.{digits}f}, {forgot}"
+        forgot = tr("forgot {forgot}", forgot=f"{self.forgot:.{digits}f}")
+        return (
+            forgot
+            if self.learned is None
+            else tr("learned {learned}, {forgot}", learned=f"{self.learned:.{digits}f}", forgot=forgot)
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from app import __version__
 from app.core.config.train_config import TrainConfig
+from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 from app.core.quantity import bytes_text, count_text, duration_text, percent_text, plural
+from app.core.resource import resource
 from app.core.run.benchmark import benchmark_figures, column_name, load_benchmarks
 from app.core.run.curve_svg import curve_svg
 from app.core.run.difference import asked_config, config_differences, run_config
@@ -23,7 +25,6 @@ from app.core.run.reader import RunReader
 from app.core.run.summary import RunSummary, summary_of
 from app.core.setup.config_file import dump_config
 from app.core.system.atomic_file import write_text
-from app.core.system.resource import resource
 from app.core.system.title import path_title
 
 if TYPE_CHECKING:
@@ -34,14 +35,14 @@ if TYPE_CHECKING:
 SUFFIXES = (".html", ".md")
 SHOWN_ROWS = 40  # validations and checkpoints of a long run: the last ones
 STATE_WORDS = {
-    "new": "Not started",
-    "running": "Training",
-    "paused": "Paused",
-    "finished": "Finished",
-    "stopped": "Stopped",
-    "failed": "Failed",
-    "crashed": "Interrupted",
-    "elsewhere": "Training elsewhere",
+    "new": tr("Not started"),
+    "running": tr("Training"),
+    "paused": tr("Paused"),
+    "finished": tr("Finished"),
+    "stopped": tr("Stopped"),
+    "failed": tr("Failed"),
+    "crashed": tr("Interrupted"),
+    "elsewhere": tr("Training elsewhere"),
 }
 Rows = list[tuple[str, str]]
 
@@ -72,24 +73,30 @@ def make_report(reader: RunReader) -> RunReport:
     """The report of a run whose events were read; a broken config is told in its place."""
     run, summary = reader.run, summary_of(reader)
     when = datetime.fromtimestamp(summary.created).strftime("%Y-%m-%d %H:%M")
-    parts = [STATE_WORDS[summary.state], when, path_title(summary.base) or "no base model", *summary.tags]
+    parts = [STATE_WORDS[summary.state], when, path_title(summary.base) or tr("no base model"), *summary.tags]
     sections = [
-        Section("Notes", text=summary.note),
-        Section("What happened", text=summary.message),
-        Section("Figures", rows=_figures(summary, reader)),
+        Section(tr("Notes"), text=summary.note),
+        Section(tr("What happened"), text=summary.message),
+        Section(tr("Figures"), rows=_figures(summary, reader)),
         *_config_sections(run),
         _validations(reader),
         _checkpoints(reader),
         *_benchmarks(run),
-        Section("Warnings", text="\n".join(f"{found.message} {found.hint}".strip() for found in reader.warnings)),
-        Section("Environment", rows=_environment(run, reader)),
+        Section(
+            tr("Warnings"), text="\n".join(f"{found.message} {found.hint}".strip() for found in reader.warnings)
+        ),
+        Section(tr("Environment"), rows=_environment(run, reader)),
     ]
     return RunReport(
         title=summary.name,
         line=" · ".join(parts),
         svg=curve_svg(reader.history),
         sections=tuple(part for part in sections if part.rows or part.code or part.text),
-        footer=f"Written by Luthier {__version__} on {datetime.now().strftime('%Y-%m-%d %H:%M')}.",
+        footer=tr(
+            "Written by Luthier {version} on {strftime}.",
+            version=__version__,
+            strftime=datetime.now().strftime("%Y-%m-%d %H:%M"),
+        ),
     )
 
 
@@ -99,8 +106,8 @@ def save_report(reader: RunReader, path: Path) -> None:
     Raises `UnusableError` for another suffix and `OSError` if the file cannot be written.
     """
     if path.suffix.lower() not in SUFFIXES:
-        said = f"{path.name}: the ending says the format of the report."
-        raise UnusableError([Problem("", said, hint=f"Use {' or '.join(SUFFIXES)}.")])
+        said = tr("{name}: the ending says the format of the report.", name=path.name)
+        raise UnusableError([Problem("", said, hint=tr("Use {suffixes}.", suffixes=" or ".join(SUFFIXES)))])
     report = make_report(reader)
     write_text(path, report_html(report) if path.suffix.lower() == ".html" else report_markdown(report))
 
@@ -158,38 +165,67 @@ def _picture_address(svg: str) -> str:
 
 def _figures(summary: RunSummary, reader: RunReader) -> Rows:
     started = reader.history.started
-    rows: Rows = [("Iterations", f"{summary.iteration:,} of {summary.iterations:,}")]
+    rows: Rows = [
+        (
+            tr("Iterations"),
+            tr("{iteration:,} of {iterations:,}", iteration=summary.iteration, iterations=summary.iterations),
+        )
+    ]
     if summary.best_val_loss is not None:
-        rows.append((summary.best_label, f"{summary.best_figure:.4f} at iteration {summary.best_iteration:,}"))
+        rows.append(
+            (
+                summary.best_label,
+                tr(
+                    "{best_figure:.4f} at iteration {best_iteration:,}",
+                    best_figure=summary.best_figure,
+                    best_iteration=summary.best_iteration,
+                ),
+            )
+        )
         if summary.best_val_loss < 50 and not summary.rewarded:
-            rows.append(("Perplexity there", f"{math.exp(summary.best_val_loss):.3f}"))
+            rows.append((tr("Perplexity there"), f"{math.exp(summary.best_val_loss):.3f}"))
     if summary.last_train_loss is not None:
-        rows.append(("Last training loss", f"{summary.last_train_loss:.4f}"))
+        rows.append((tr("Last training loss"), f"{summary.last_train_loss:.4f}"))
     if (traded := reader.history.traded) is not None:
-        rows.append(("Learned and forgot", f"{traded.text(3)}, {neutral_words(reader.history.neutral)}"))
+        rows.append((tr("Learned and forgot"), f"{traded.text(3)}, {neutral_words(reader.history.neutral)}"))
     if started is not None:
-        rows.append(("Trained", _trained_text(started.trainable_parameters, started.total_parameters)))
-        rows.append(("Adapted modules", count_text(started.adapted_modules)))
-        rows.append(("Examples", f"{started.train_examples:,} to train on, {started.valid_examples:,} to validate"))
+        rows.append((tr("Trained"), _trained_text(started.trainable_parameters, started.total_parameters)))
+        rows.append((tr("Adapted modules"), count_text(started.adapted_modules)))
+        rows.append(
+            (
+                tr("Examples"),
+                tr(
+                    "{train_examples:,} to train on, {valid_examples:,} to validate",
+                    train_examples=started.train_examples,
+                    valid_examples=started.valid_examples,
+                ),
+            )
+        )
     if reader.history.last_report is not None:
-        rows.append(("Trained tokens", count_text(reader.history.last_report.trained_tokens)))
-        rows.append(("Speed", f"{summary.tokens_per_second:,.0f} tokens/s"))
-        rows.append(("Peak memory", f"{summary.peak_memory_gb:.2f} GB"))
-        rows.append(("Time", duration_text(summary.elapsed_s)))
-    rows.append(("On disk", bytes_text(summary.size_bytes)))
+        rows.append((tr("Trained tokens"), count_text(reader.history.last_report.trained_tokens)))
+        rows.append(
+            (tr("Speed"), tr("{tokens_per_second:,.0f} tokens/s", tokens_per_second=summary.tokens_per_second))
+        )
+        rows.append((tr("Peak memory"), tr("{peak_memory_gb:.2f} GB", peak_memory_gb=summary.peak_memory_gb)))
+        rows.append((tr("Time"), duration_text(summary.elapsed_s)))
+    rows.append((tr("On disk"), bytes_text(summary.size_bytes)))
     return rows
 
 
 def neutral_words(measured: NeutralMeasured | None) -> str:
     """What forgetting was measured on, in words."""
     if measured is None:
-        return "nats a token"
-    whose = "the starter's own plain answers" if measured.source == "starter" else "text of the base's own"
-    return f"nats a token, on {plural(measured.tokens, 'token')} of {whose}"
+        return tr("nats a token")
+    whose = tr("the starter's own plain answers") if measured.source == "starter" else tr("text of the base's own")
+    return tr("nats a token, on {tokens} of {whose}", tokens=plural(measured.tokens, "token"), whose=whose)
 
 
 def _trained_text(trainable: int, total: int) -> str:
-    share = f", {percent_text(100 * trainable / total)} of {count_text(total)}" if total else ""
+    share = (
+        tr(", {trainable} of {total}", trainable=percent_text(100 * trainable / total), total=count_text(total))
+        if total
+        else ""
+    )
     return f"{plural(trainable, 'parameter')}{share}"
 
 
@@ -197,12 +233,12 @@ def _config_sections(run: RunDir) -> list[Section]:
     try:
         config = run_config(run)
     except UnusableError as error:
-        return [Section("Config", text=str(error))]
+        return [Section(tr("Config"), text=str(error))]
     changed = config_differences([TrainConfig(), asked_config(run) or config])
     rows = [(found.label, found.path, found.texts()[1]) for found in changed]
     return [
-        Section("Other than the defaults", ("Field", "Key", "Value"), rows),
-        Section("Config", code=dump_config(config).rstrip()),
+        Section(tr("Other than the defaults"), (tr("Field"), tr("Key"), tr("Value")), rows),
+        Section(tr("Config"), code=dump_config(config).rstrip()),
     ]
 
 
@@ -212,15 +248,17 @@ def _validations(reader: RunReader) -> Section:
     best = history.best.iteration if history.best else None
     forgot = dict(zip(history.forgot_x("iterations").tolist(), history.forgot.tolist(), strict=True))
     if not forgot:
-        rows = [(f"{x:,.0f}", f"{loss:.4f}", "best" if x == best else "") for x, loss in pairs[-SHOWN_ROWS:]]
-        return Section(_title("Validations", len(pairs)), ("Iteration", "Loss", ""), rows)
+        rows = [
+            (tr("{x:,.0f}", x=x), f"{loss:.4f}", "best" if x == best else "") for x, loss in pairs[-SHOWN_ROWS:]
+        ]
+        return Section(_title(tr("Validations"), len(pairs)), (tr("Iteration"), tr("Loss"), ""), rows)
     losses = dict(pairs)
     places = sorted(losses | forgot)
     full = [
-        (f"{x:,.0f}", _cell(losses.get(x)), _cell(forgot.get(x)), "best" if x == best else "")
+        (tr("{x:,.0f}", x=x), _cell(losses.get(x)), _cell(forgot.get(x)), "best" if x == best else "")
         for x in places[-SHOWN_ROWS:]
     ]
-    return Section(_title("Validations", len(places)), ("Iteration", "Loss", "Forgot", ""), full)
+    return Section(_title(tr("Validations"), len(places)), (tr("Iteration"), tr("Loss"), tr("Forgot"), ""), full)
 
 
 def _cell(value: float | None) -> str:
@@ -229,8 +267,8 @@ def _cell(value: float | None) -> str:
 
 def _checkpoints(reader: RunReader) -> Section:
     found = reader.checkpoints
-    rows = [(f"{one.iteration:,}", one.kind, one.path) for one in found[-SHOWN_ROWS:]]
-    return Section(_title("Checkpoints", len(found)), ("Iteration", "Kind", "File"), rows)
+    rows = [(tr("{iteration:,}", iteration=one.iteration), one.kind, one.path) for one in found[-SHOWN_ROWS:]]
+    return Section(_title(tr("Checkpoints"), len(found)), (tr("Iteration"), tr("Kind"), tr("File")), rows)
 
 
 def _benchmarks(run: RunDir) -> list[Section]:
@@ -242,21 +280,34 @@ def _benchmark(found: dict[str, Any]) -> Section:
     columns = found["columns"]
     heads = [column_name(column) for column in columns]
     rows = [(figure.task, figure.metric, *figure.texts()) for figure in benchmark_figures(columns)]
-    more = [f"{found['limit']:,} examples of each task"] if found.get("limit") else []
-    more += [f"{found['shots']} shots"] if found.get("shots") is not None else []
-    title = " · ".join([f"Benchmarks of {found['time'].replace('T', ' ')} (lm-eval {found['harness']})", *more])
-    return Section(title, ("Task", "Metric", *heads), rows)
+    more = [tr("{limit:,} examples of each task", limit=found["limit"])] if found.get("limit") else []
+    more += [tr("{shots} shots", shots=found["shots"])] if found.get("shots") is not None else []
+    title = " · ".join(
+        [
+            tr(
+                "Benchmarks of {replace} (lm-eval {harness})",
+                replace=found["time"].replace("T", " "),
+                harness=found["harness"],
+            ),
+            *more,
+        ]
+    )
+    return Section(title, (tr("Task"), tr("Metric"), *heads), rows)
 
 
 def _title(name: str, count: int) -> str:
-    return name if count <= SHOWN_ROWS else f"{name} (the last {SHOWN_ROWS} of {count:,})"
+    return (
+        name
+        if count <= SHOWN_ROWS
+        else tr("{name} (the last {shown_rows} of {count:,})", name=name, shown_rows=SHOWN_ROWS, count=count)
+    )
 
 
 def _environment(run: RunDir, reader: RunReader) -> Rows:
-    rows: Rows = [("Folder", str(run.path))]
+    rows: Rows = [(tr("Folder"), str(run.path))]
     hello = reader.hello
     if hello is not None:
-        rows += [("Device", hello.device)] if hello.device else []
-        rows += [("Memory", f"{hello.memory_gb:.0f} GB")] if hello.memory_gb else []
+        rows += [(tr("Device"), hello.device)] if hello.device else []
+        rows += [(tr("Memory"), tr("{memory_gb:.0f} GB", memory_gb=hello.memory_gb))] if hello.memory_gb else []
         rows += [(name, version) for name, version in hello.versions.items()]
     return rows

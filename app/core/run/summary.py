@@ -12,6 +12,7 @@ import numpy as np
 import yaml
 
 from app.core.config.train_config import TrainConfig
+from app.core.language import tr
 from app.core.method.table import MODES, method_for
 from app.core.refusal import reason_of
 from app.core.run.folder import PARKED, RunDir, present_state
@@ -73,7 +74,7 @@ class RunSummary:
     @property
     def best_label(self) -> str:
         """What `best_figure` is."""
-        return "Best mean reward" if self.rewarded else "Best validation loss"
+        return tr("Best mean reward") if self.rewarded else tr("Best validation loss")
 
     @property
     def is_live(self) -> bool:
@@ -103,7 +104,7 @@ def summarize(run: RunDir) -> RunSummary:
     try:
         reader.read()
     except OSError as error:
-        problem = f"The events cannot be read: {reason_of(error)}."
+        problem = tr("The events cannot be read: {reason_of}.", reason_of=reason_of(error))
     return summary_of(reader, problem)
 
 
@@ -237,7 +238,7 @@ def _read_yaml(path: Path) -> tuple[dict[str, Any], str]:
     try:
         tree = bounded_yaml(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        return {}, f"The config cannot be read: {str(error).splitlines()[0]}"
+        return {}, tr("The config cannot be read: {splitlines}", splitlines=str(error).splitlines()[0])
     if not isinstance(tree, dict):
-        return {}, "The config cannot be read: it is no list of keys and values."
+        return {}, tr("The config cannot be read: it is no list of keys and values.")
     return tree, ""

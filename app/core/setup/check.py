@@ -11,6 +11,7 @@ from pathlib import Path
 from app.core.config.train_config import TrainConfig
 from app.core.data.label import imbalance
 from app.core.data.report import DataReport
+from app.core.language import tr
 from app.core.method.reward import reward_doubts
 from app.core.model.inspection import Inspection
 from app.core.problem import Problem, Severity
@@ -52,19 +53,25 @@ def check_config(
 
 def _inputs(config: TrainConfig) -> Iterator[Problem]:
     if not config.model.strip():
-        yield Problem("model", "No model is chosen.", hint="Drop a model folder here, or use the starter model.")
+        yield Problem(
+            "model", tr("No model is chosen."), hint=tr("Drop a model folder here, or use the starter model.")
+        )
     if not config.data.strip():
-        yield Problem("data", "No training data is chosen.", hint="Drop a file here, or use the starter data.")
+        yield Problem(
+            "data", tr("No training data is chosen."), hint=tr("Drop a file here, or use the starter data.")
+        )
 
 
 def _model(inspection: Inspection, data: DataReport | None) -> Iterator[Problem]:
     if inspection.source == "mlx-lm" and not inspection.has_tokenizer:
-        yield Problem("model", "The folder holds no tokenizer.", hint="Copy the model's tokenizer files into it.")
+        yield Problem(
+            "model", tr("The folder holds no tokenizer."), hint=tr("Copy the model's tokenizer files into it.")
+        )
     elif data is not None and data.target in TEMPLATED and not inspection.has_chat_template:
         yield Problem(
             "data",
-            "The data need a chat template, and the model has none.",
-            hint="Give it one in the card Model, or choose an instruct model, or data in the text format.",
+            tr("The data need a chat template, and the model has none."),
+            hint=tr("Give it one in the card Model, or choose an instruct model, or data in the text format."),
         )
 
 
@@ -75,8 +82,8 @@ def _data(config: TrainConfig, data: DataReport | None) -> Iterator[Problem]:
         first = data.errors[0] if data.errors else None
         yield Problem(
             "data",
-            f"The data cannot be used yet: {plural(data.error_count, 'error')}."
-            + (f" The first: {first.reason}" if first else ""),
+            tr("The data cannot be used yet: {errors}.", errors=plural(data.error_count, "error"))
+            + (tr(" The first: {reason}", reason=first.reason) if first else ""),
             hint=first.hint if first else "",
             file=first.file if first else "",
             line=first.line if first else None,
@@ -90,12 +97,14 @@ def _data(config: TrainConfig, data: DataReport | None) -> Iterator[Problem]:
     if config.mask_prompt and data.target == "text":
         yield Problem(
             "mask_prompt",
-            "The data are plain text, without prompts to leave out: all of it is trained.",
+            tr("The data are plain text, without prompts to leave out: all of it is trained."),
             _W,
-            hint="Turn it off, or choose data with prompts and answers.",
+            hint=tr("Turn it off, or choose data with prompts and answers."),
         )
     elif not config.mask_prompt and data.target in ("chat", "completion"):
-        yield Problem("mask_prompt", "Prompts are learned too.", _N, hint="Usually only the answers should be.")
+        yield Problem(
+            "mask_prompt", tr("Prompts are learned too."), _N, hint=tr("Usually only the answers should be.")
+        )
 
 
 def _run(config: TrainConfig, data: DataReport | None) -> Iterator[Problem]:
@@ -104,20 +113,24 @@ def _run(config: TrainConfig, data: DataReport | None) -> Iterator[Problem]:
     if train is not None and train < config.batch_size:
         yield Problem(
             "batch_size",
-            f"There are only {plural(train, 'example')} to train on: the batches will hold {train}.",
+            tr(
+                "There are only {examples} to train on: the batches will hold {train}.",
+                examples=plural(train, "example"),
+                train=train,
+            ),
             _W,
-            hint=f"Use a batch size of at most {train}.",
+            hint=tr("Use a batch size of at most {train}.", train=train),
         )
     elif valid is not None and 0 < valid < config.batch_size:
-        said = f"There are only {plural(valid, 'example')} for validation."
-        hint = "Stock mlx-lm needs a batch of them; Luthier measures with fewer."
+        said = tr("There are only {examples} for validation.", examples=plural(valid, "example"))
+        hint = tr("Stock mlx-lm needs a batch of them; Luthier measures with fewer.")
         yield Problem("batch_size", said, _N, hint=hint)
     if valid == 0 and config.early_stopping.enabled:
         yield Problem(
             "early_stopping.enabled",
-            "Without validation data it cannot act.",
+            tr("Without validation data it cannot act."),
             _W,
-            hint="Give validation data or a validation share.",
+            hint=tr("Give validation data or a validation share."),
         )
     iterations = plan.iterations(config, train)
     for path, what in (
@@ -126,11 +139,18 @@ def _run(config: TrainConfig, data: DataReport | None) -> Iterator[Problem]:
         ("save_every", "checkpoint"),
     ):
         if config.value(path) > iterations:
-            said = f"The run has {plural(iterations, 'iteration')}: the only {what} comes at its end."
+            said = tr(
+                "The run has {iterations}: the only {what} comes at its end.",
+                iterations=plural(iterations, "iteration"),
+                what=what,
+            )
             yield Problem(path, said, _N)
     if 1 <= config.warmup >= iterations and config.schedule != "custom":
         yield Problem(
-            "warmup", f"The run has only {plural(iterations, 'iteration')}.", _W, hint="Use a share: 0.05."
+            "warmup",
+            tr("The run has only {iterations}.", iterations=plural(iterations, "iteration")),
+            _W,
+            hint=tr("Use a share: 0.05."),
         )
 
 
@@ -138,35 +158,46 @@ def _balance(config: TrainConfig) -> Iterator[Problem]:
     """What keeps the checkpoints from being balanced."""
     if config.final_adapter != "balanced":
         return
-    method, hint = method_of(config), "Keep the best or the last weights."
+    method, hint = method_of(config), tr("Keep the best or the last weights.")
     if method.data != "examples":
-        said = f"The loss of {method.label} is not in nats a token: it cannot be weighed against what is forgotten."
+        said = tr(
+            "The loss of {label} is not in nats a token: it cannot be weighed against what is forgotten.",
+            label=method.label,
+        )
         yield Problem("final_adapter", said, hint=hint)
     elif not config.neutral_tokens:
-        said = "Without neutral tokens nobody knows what is forgotten."
-        yield Problem("final_adapter", said, hint=f"Give some neutral tokens, 512 for instance. {hint}")
+        said = tr("Without neutral tokens nobody knows what is forgotten.")
+        yield Problem(
+            "final_adapter", said, hint=tr("Give some neutral tokens, 512 for instance. {hint}", hint=hint)
+        )
     elif not config.val_batches:
-        said = "Without validation batches nobody knows what is learned."
-        yield Problem("final_adapter", said, hint=f"Give some validation batches. {hint}")
+        said = tr("Without validation batches nobody knows what is learned.")
+        yield Problem("final_adapter", said, hint=tr("Give some validation batches. {hint}", hint=hint))
 
 
 def _answers(config: TrainConfig) -> Iterator[Problem]:
     if config.sampled_prompts and method_of(config).is_sampled:
-        said = f"{method_of(config).label} samples answers all the time: those are shown."
+        said = tr("{label} samples answers all the time: those are shown.", label=method_of(config).label)
         yield Problem("sampled_prompts", said, _N)
 
 
 def _optimizer(config: TrainConfig) -> Iterator[Problem]:
     if config.optimizer == "adam" and config.weight_decay > 0:
-        yield Problem("weight_decay", "Adam does not use it.", _W, hint="Choose AdamW, or set it to 0.")
+        yield Problem("weight_decay", tr("Adam does not use it."), _W, hint=tr("Choose AdamW, or set it to 0."))
     if starts_too_hot(config):
-        said = "Without it some hundred steps of Adam are 3 to 6 times as large as the learning rate says."
-        yield Problem("bias_correction", said, _N, hint="Turn it on, or let the rate warm up.")
+        said = tr("Without it some hundred steps of Adam are 3 to 6 times as large as the learning rate says.")
+        yield Problem("bias_correction", said, _N, hint=tr("Turn it on, or let the rate warm up."))
 
 
 def _files(config: TrainConfig) -> Iterator[Problem]:
     if config.schedule == "custom" and not config.lr_schedule:
-        yield Problem("schedule", "The config has no lr_schedule of its own.", hint="Choose another schedule.")
+        yield Problem(
+            "schedule", tr("The config has no lr_schedule of its own."), hint=tr("Choose another schedule.")
+        )
     start = config.resume_adapter_file
     if start and not Path(start).expanduser().is_file():
-        yield Problem("resume_adapter_file", f"There is no file {start}.", hint="Choose an adapters.safetensors.")
+        yield Problem(
+            "resume_adapter_file",
+            tr("There is no file {start}.", start=start),
+            hint=tr("Choose an adapters.safetensors."),
+        )

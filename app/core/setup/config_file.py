@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from app.core.config.spec import field_specs
 from app.core.config.train_config import CONFIG_VERSION, WITH_CORRECTION, TrainConfig
 from app.core.json_text import parsed_json
+from app.core.language import tr
 from app.core.model.facts import layer_count
 from app.core.model.folder import MODEL_CONFIG, locate_model
 from app.core.problem import Problem, Severity, UnusableError, errors
@@ -36,7 +37,7 @@ FLOAT = re.compile(r"^[-+]?(?:[0-9][0-9_]*(?:\.[0-9_]*)?[eE][-+]?[0-9]+|\.[0-9][
 
 
 MERGE_TAG = "tag:yaml.org,2002:merge"
-UNUSED = "Luthier does not use this key; it is kept."
+UNUSED = tr("Luthier does not use this key; it is kept.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +62,16 @@ class LoadedConfig:
         """
         if self.trainer:
             there = [one for one in self.problems if one.path and one.severity is not Severity.NOTE]
-            verb, stand = ("is", "it stands") if len(there) == 1 else ("are", "they stand")
-            count = f"{len(there)} of its settings {verb} not taken over as {stand}"
-            listed = f"{count}: see beside the fields." if there else ""
+            verb, stand = ("is", tr("it stands")) if len(there) == 1 else ("are", tr("they stand"))
+            count = tr(
+                "{there} of its settings {verb} not taken over as {stand}", there=len(there), verb=verb, stand=stand
+            )
+            listed = tr("{count}: see beside the fields.", count=count) if there else ""
             return " ".join([listed, *(one.message for one in self.problems if not one.path)]).strip()
         kept = [one.path for one in self.problems if one.message == UNUSED]
         said = [" ".join(filter(None, (one.message, one.hint))) for one in self.problems if one.message != UNUSED]
         if kept:
-            said.append(f"Keys that Luthier does not use are kept: {', '.join(kept)}.")
+            said.append(tr("Keys that Luthier does not use are kept: {kept}.", kept=", ".join(kept)))
         return " ".join(said)
 
 
@@ -83,10 +86,12 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
             continue
         key = loader.construct_object(key_node)
         if isinstance(key, (list, dict)):
-            raise yaml.constructor.ConstructorError(None, None, "a key must be a plain word", key_node.start_mark)
+            raise yaml.constructor.ConstructorError(
+                None, None, tr("a key must be a plain word"), key_node.start_mark
+            )
         if key in seen:
             raise yaml.constructor.ConstructorError(
-                None, None, f"the key {key!r} is given twice", key_node.start_mark
+                None, None, tr("the key {key!r} is given twice", key=key), key_node.start_mark
             )
         seen.add(key)
     loader.flatten_mapping(node)
@@ -113,7 +118,9 @@ def parse_config(text: str, *, name: str = "config", base: Path | None = None) -
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else None
         said = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise UnusableError([Problem("", f"This is not valid YAML: {said}.", file=name, line=line)]) from error
+        raise UnusableError(
+            [Problem("", tr("This is not valid YAML: {said}.", said=said), file=name, line=line)]
+        ) from error
     if tree is None:
         tree = {}
     if not isinstance(tree, dict):
@@ -121,14 +128,16 @@ def parse_config(text: str, *, name: str = "config", base: Path | None = None) -
             [
                 Problem(
                     "",
-                    "A config is a list of `key: value` lines; this file is something else.",
+                    tr("A config is a list of `key: value` lines; this file is something else."),
                     file=name,
                     line=1,
                 )
             ]
         )
     if bad := [key for key in tree if not isinstance(key, str)]:
-        raise UnusableError([Problem("", f"{bad[0]!r} is not a word, and so cannot be a key.", file=name)])
+        raise UnusableError(
+            [Problem("", tr("{bad!r} is not a word, and so cannot be a key.", bad=bad[0]), file=name)]
+        )
     lines = _lines(node)
     if "config_version" not in tree:
         from app.core.foreign.trainer import trainer_of  # not before: the window opens without
@@ -137,10 +146,14 @@ def parse_config(text: str, *, name: str = "config", base: Path | None = None) -
             return _taken_over(trainer.reading(tree, name, lines, base), base)
     version = tree.get("config_version", 0)
     if not isinstance(version, int) or version < 0:
-        raise UnusableError([Problem("config_version", "is not a whole number.", file=name)])
+        raise UnusableError([Problem("config_version", tr("is not a whole number."), file=name)])
     if version > CONFIG_VERSION:
-        said = f"The file is of version {version}, this Luthier knows up to {CONFIG_VERSION}."
-        raise UnusableError([Problem("config_version", said, hint="Update Luthier to open it.", file=name)])
+        said = tr(
+            "The file is of version {version}, this Luthier knows up to {config_version}.",
+            version=version,
+            config_version=CONFIG_VERSION,
+        )
+        raise UnusableError([Problem("config_version", said, hint=tr("Update Luthier to open it."), file=name)])
     is_new = version == 0 and "optimizer" not in tree and origin_of(tree) is None
     given = tree.keys()
     read = (translate if version == 0 else take_alpha)(tree, file=name, lines=lines)
@@ -223,20 +236,20 @@ def _unknown(key: str, name: str, lines: Mapping[str, int]) -> Problem:
     meant = meant or [known[close] for close in difflib.get_close_matches(last, known, 1, 0.8)]
     if not meant:
         return Problem(key, UNUSED, Severity.NOTE, file=name, line=lines.get(key))
-    said = f"Luthier has no key `{key}`; it is kept, and trains nothing."
-    return Problem(key, said, Severity.WARNING, f"Is `{meant[0]}` meant?", name, lines.get(key))
+    said = tr("Luthier has no key `{key}`; it is kept, and trains nothing.", key=key)
+    return Problem(key, said, Severity.WARNING, tr("Is `{meant}` meant?", meant=meant[0]), name, lines.get(key))
 
 
 def load_config(path: Path) -> LoadedConfig:
     """Reads a YAML file; raises `UnusableError` with all faults (also for a file that cannot be read)."""
     if path.exists() and not path.is_file():
-        raise UnusableError([Problem("", "This is no file: a folder, a pipe or a device.", file=str(path))])
+        raise UnusableError([Problem("", tr("This is no file: a folder, a pipe or a device."), file=str(path))])
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UnusableError([Problem("", "This is not a text file in UTF-8.", file=str(path))]) from error
+        raise UnusableError([Problem("", tr("This is not a text file in UTF-8."), file=str(path))]) from error
     except OSError as error:
-        said = f"The file cannot be read: {reason_of(error)}."
+        said = tr("The file cannot be read: {reason_of}.", reason_of=reason_of(error))
         raise UnusableError([Problem("", said, file=str(path))]) from error
     return parse_config(text, name=str(path), base=path.resolve().parent)
 
@@ -261,7 +274,12 @@ def _fit_layers(config: TrainConfig, read: Translation) -> TrainConfig:
     if not 0 < layers < config.num_layers:
         return config
     read.tell(
-        "num_layers", f"The model has {layers} layers, fewer than mlx-lm's {config.num_layers}: all are trained."
+        "num_layers",
+        tr(
+            "The model has {layers} layers, fewer than mlx-lm's {num_layers}: all are trained.",
+            layers=layers,
+            num_layers=config.num_layers,
+        ),
     )
     return config.with_value("num_layers", -1)
 
@@ -316,12 +334,21 @@ def validation_problems(
         path = ".".join(str(part) for part in fault["loc"])
         known = path if path in specs else next((p for p in specs if path.startswith(f"{p}.")), path)
         spec = specs.get(known)
-        said = f"{_shown(fault['input'])} is not usable: {fault['msg'][0].lower()}{fault['msg'][1:]}."
+        said = tr(
+            "{shown} is not usable: {msg}{msg2}.",
+            shown=_shown(fault["input"]),
+            msg=fault["msg"][0].lower(),
+            msg2=fault["msg"][1:],
+        )
         hint = ""
         if spec is not None and spec.range_text:
-            hint = f"{spec.label} takes {spec.range_text}."
+            hint = tr("{label} takes {range_text}.", label=spec.label, range_text=spec.range_text)
         elif spec is not None and spec.choices:
-            hint = f"{spec.label} is one of {', '.join(str(value) for value, _ in spec.choices)}."
+            hint = tr(
+                "{label} is one of {names}.",
+                label=spec.label,
+                names=", ".join((str(value) for value, _ in spec.choices)),
+            )
         line = (lines or {}).get(path) or (lines or {}).get(path.split(".")[0])
         message = f"`{path}`: {said}" if name else said
         problems.append(Problem(path, message, hint=hint, file=name, line=line))

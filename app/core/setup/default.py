@@ -11,6 +11,7 @@ from typing import Any
 from app.core.config.spec import field_specs
 from app.core.config.train_config import TrainConfig
 from app.core.data.report import DataReport
+from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 from app.core.setup import plan
 from app.core.setup.chosen_method import method_of
@@ -73,8 +74,12 @@ def new_setup(path: str) -> tuple[TrainConfig, frozenset[str]]:
     file = Path(path).expanduser()
     loaded = load_config(file)
     if not method_of(loaded.config).is_stock:
-        said = f"{file.name} trains by {method_of(loaded.config).label}, and the Setup form trains on examples."
-        raise UnusableError([Problem("", said, hint="Choose a config of supervised training.", file=str(file))])
+        said = tr(
+            "{name} trains by {label}, and the Setup form trains on examples.",
+            name=file.name,
+            label=method_of(loaded.config).label,
+        )
+        raise UnusableError([Problem("", said, hint=tr("Choose a config of supervised training."), file=str(file))])
     values = {name: loaded.config.value(name) for name in field_specs() if not _OF_ONE_RUN.match(name)}
     return TrainConfig().with_values(values), FOLLOWING - loaded.named
 

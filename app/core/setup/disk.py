@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from app.core.config.train_config import TrainConfig
+from app.core.language import tr
 from app.core.model.inspection import Inspection
 from app.core.problem import Problem, Severity
 from app.core.quantity import bytes_text, plural
@@ -41,7 +42,11 @@ def run_bytes(
 
 def disk_text(needed: int, folder: Path) -> str:
     """``It writes up to 240 MB; 12 GB are free.``"""
-    return f"It writes up to {bytes_text(needed)}; {bytes_text(free_bytes(folder))} are free."
+    return tr(
+        "It writes up to {needed}; {free_bytes} are free.",
+        needed=bytes_text(needed),
+        free_bytes=bytes_text(free_bytes(folder)),
+    )
 
 
 def disk_problem(config: TrainConfig, needed: int, iterations: int, folder: Path) -> Problem | None:
@@ -50,7 +55,7 @@ def disk_problem(config: TrainConfig, needed: int, iterations: int, folder: Path
     if needed <= free:
         return None
     saved = plural(checkpoint_count(config, iterations), "checkpoint")
-    said = f"The run writes up to {bytes_text(needed)}, with {saved}"
-    said += f"; only {bytes_text(free)} are free in {folder}."
-    hint = "Save less often, or free some space. A full disk pauses the run with its state safe."
+    said = tr("The run writes up to {needed}, with {saved}", needed=bytes_text(needed), saved=saved)
+    said += tr("; only {free} are free in {folder}.", free=bytes_text(free), folder=folder)
+    hint = tr("Save less often, or free some space. A full disk pauses the run with its state safe.")
     return Problem("save_every", said, Severity.WARNING, hint)

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from app.core.config.train_config import TrainConfig
+from app.core.language import tr
 from app.core.method.method import Method
 from app.core.model.inspection import Inspection
 from app.core.model.module_group import Group
@@ -57,7 +58,7 @@ class Pace:
         """From plain JSON; what is unknown is dropped. Raises `ValueError` for what is no number."""
         known = {f.name: tree[f.name] for f in fields(cls) if f.name in tree}
         if not all(isinstance(value, int | float) and abs(value) < MOST_S for value in known.values()):
-            raise ValueError("A pace is made of numbers.")
+            raise ValueError(tr("A pace is made of numbers."))
         return cls(**known)
 
     def as_dict(self) -> dict[str, float]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.core.config.train_config import DEFAULT_ALPHA, LoraParameters, TrainConfig
+from app.core.language import tr
 from app.core.problem import Problem, Severity
 
 ConfigTree = dict[str, Any]
@@ -133,33 +134,48 @@ def _refuse(found: Translation) -> None:
     tree, error = found.tree, Severity.ERROR
     if tree.get("train") is False:
         if tree.get("test") is True:
-            found.tell("train", "`train: false` with `test: true` asks for a measurement, not for training.", error,
-                       "Measure with `luthier evaluate --model … --adapter-path … --data …`.")  # fmt: skip
+            found.tell(
+                "train",
+                tr("`train: false` with `test: true` asks for a measurement, not for training."),
+                error,
+                tr("Measure with `luthier evaluate --model … --adapter-path … --data …`."),
+            )
         else:
-            found.tell("train", "`train: false` is set aside: this is a config to train with.", Severity.WARNING)
+            found.tell(
+                "train", tr("`train: false` is set aside: this is a config to train with."), Severity.WARNING
+            )
             tree["train"] = True
     elif tree.get("test") is True:
-        found.tell("test", "A run does not measure the test data by itself.", Severity.WARNING,
-                   "Measure afterwards with `luthier evaluate`, or in Compare.")  # fmt: skip
+        found.tell("test", tr("A run does not measure the test data by itself."), Severity.WARNING,
+                   tr("Measure afterwards with `luthier evaluate`, or in Compare."))  # fmt: skip
     if tree.get("hf_dataset"):
-        found.tell("hf_dataset", "Luthier does not download data sets.", error,
-                   "Save it as JSONL or Parquet, and name the file under `data`.")  # fmt: skip
+        found.tell("hf_dataset", tr("Luthier does not download data sets."), error,
+                   tr("Save it as JSONL or Parquet, and name the file under `data`."))  # fmt: skip
     for key in ("load_in_4bits", "load_in_6bits", "load_in_8bits", "load_in_mxfp4"):
         if tree.get(key) is True:
-            found.tell(key, f"`{key}` asks for a model that is quantized while it is loaded.", error,
-                       "Quantize it once (`luthier models convert`), and name that under `model`.")  # fmt: skip
+            found.tell(key, tr("`{key}` asks for a model that is quantized while it is loaded.", key=key), error,
+                       tr("Quantize it once (`luthier models convert`), and name that under `model`."))  # fmt: skip
     if tree.get("qat_enable") is True:
-        found.tell("qat_enable", "Quantization-aware training is not there.", error, "Leave `qat_enable` out.")
+        found.tell(
+            "qat_enable", tr("Quantization-aware training is not there."), error, tr("Leave `qat_enable` out.")
+        )
     if tree.get("sft_loss_type", "nll") != "nll":
-        found.tell("sft_loss_type", f"The loss {tree['sft_loss_type']!r} is not there; Luthier's is nll.", error)
+        found.tell(
+            "sft_loss_type",
+            tr("The loss {sft_loss_type!r} is not there; Luthier's is nll.", sft_loss_type=tree["sft_loss_type"]),
+            error,
+        )
     for key, plain in WITHOUT_EFFECT.items():
         if tree.get(key, plain) not in (plain, None):
-            found.tell(key, f"`{key}: {tree[key]}` has no effect here: no method of Luthier reads it.",
-                       Severity.WARNING)  # fmt: skip
+            found.tell(
+                key,
+                tr("`{key}: {tree}` has no effect here: no method of Luthier reads it.", key=key, tree=tree[key]),
+                Severity.WARNING,
+            )
     if tree.get("trust_remote_code") is True:
-        found.tell("trust_remote_code", "Luthier never runs code that comes with a model.", Severity.WARNING)
+        found.tell("trust_remote_code", tr("Luthier never runs code that comes with a model."), Severity.WARNING)
     if tree.get("adapter_path"):
-        found.tell("adapter_path", "The adapter is written into the run's own folder, not there.")
+        found.tell("adapter_path", tr("The adapter is written into the run's own folder, not there."))
 
 
 # --- what is put in other words -----------------------------------------------------------------------------------
@@ -169,14 +185,14 @@ def _rename(found: Translation) -> None:
     for foreign, own in NEW_NAMES.items():
         if foreign in found.tree and own not in found.tree:
             found.tree[own] = found.tree.pop(foreign)
-            found.tell(foreign, f"`{foreign}` is read as `{own}`.")
+            found.tell(foreign, tr("`{foreign}` is read as `{own}`.", foreign=foreign, own=own))
     if isinstance(project := found.tree.get("wandb"), str) and "report_to" not in found.tree:
         del found.tree["wandb"]  # mlx-lm's older name for both
         found.tree |= {"report_to": "wandb", "project_name": found.tree.get("project_name") or project}
-        found.tell("wandb", "`wandb` is read as `report_to: wandb`, with the project's name.")
+        found.tell("wandb", tr("`wandb` is read as `report_to: wandb`, with the project's name."))
     if found.tree.get("use_dora") is True and "fine_tune_type" not in found.tree:
         found.tree["fine_tune_type"] = "dora"
-        found.tell("use_dora", "`use_dora` is read as `fine_tune_type: dora`.")
+        found.tell("use_dora", tr("`use_dora` is read as `fine_tune_type: dora`."))
 
 
 def _read_keys(found: Translation) -> None:
@@ -195,8 +211,12 @@ def _read_keys(found: Translation) -> None:
     if isinstance(optimizer := tree.get("optimizer"), str):  # mlx-lm takes AdamW for adamw
         tree["optimizer"] = optimizer.lower()
     if tree.get("epochs") is not None and tree.get("iters") is not None:
-        said = f"`epochs: {tree['epochs']}` says how long the run is: `iters: {tree['iters']}` does not count."
-        found.tell("iters", said, Severity.WARNING, "Leave one of them out.")
+        said = tr(
+            "`epochs: {epochs}` says how long the run is: `iters: {iters}` does not count.",
+            epochs=tree["epochs"],
+            iters=tree["iters"],
+        )
+        found.tell("iters", said, Severity.WARNING, tr("Leave one of them out."))
 
 
 def _read_lists(found: Translation) -> None:
@@ -215,18 +235,23 @@ def _take_alpha(found: Translation) -> None:
         return
     key, alpha = "lora_parameters.alpha", parameters["alpha"]
     if parameters.get("scale") is not None:
-        found.tell(key, f"`alpha: {alpha}` is not used: the file names a scale, which is what multiplies.")
+        found.tell(
+            key, tr("`alpha: {alpha}` is not used: the file names a scale, which is what multiplies.", alpha=alpha)
+        )
         return
     origin = origin_of(found.tree)
     rank = parameters.get("rank", origin[2]["rank"] if origin else LoraParameters().rank)
     if not _is_positive(alpha):
-        found.tell(key, f"`{key}`: {alpha!r} is not a number above 0.", Severity.ERROR)
+        found.tell(key, tr("`{key}`: {alpha!r} is not a number above 0.", key=key, alpha=alpha), Severity.ERROR)
     if not _is_positive(alpha) or not _is_positive(rank):
         return  # what is wrong with the rank is told where all values are checked
     scale = alpha / rank
     others = {name: value for name, value in parameters.items() if name != "alpha"}
     found.tree["lora_parameters"] = others | {"scale": scale}
-    found.tell(key, f"`alpha: {alpha}` is read as PEFT's: alpha ÷ rank is a scale of {scale:g}.")
+    found.tell(
+        key,
+        tr("`alpha: {alpha}` is read as PEFT's: alpha ÷ rank is a scale of {scale:g}.", alpha=alpha, scale=scale),
+    )
 
 
 def _default_alpha(found: Translation, parameters: ConfigTree) -> None:
@@ -263,7 +288,11 @@ def _fill(found: Translation, name: str, defaults: ConfigTree, adapter: ConfigTr
     # Without keys both adapt every linear matrix inside the blocks, routers too.
     tree.setdefault("targets", "linear")
     shown = [f"{key} {value}" for key, value in (new | shape).items() if key != "final_adapter"]
-    shown += ["every linear matrix of those layers"] if tree["targets"] == "linear" else []
-    shown += ["no early stopping", "the last weights are kept"]
-    said = f"This file has none of Luthier's keys, so what it leaves out is as in {name}: {', '.join(shown)}."
+    shown += [tr("every linear matrix of those layers")] if tree["targets"] == "linear" else []
+    shown += [tr("no early stopping"), tr("the last weights are kept")]
+    said = tr(
+        "This file has none of Luthier's keys, so what it leaves out is as in {name}: {shown}.",
+        name=name,
+        shown=", ".join(shown),
+    )
     found.problems.append(Problem("", said, Severity.NOTE, file=found.file))

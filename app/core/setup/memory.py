@@ -16,6 +16,7 @@ from operator import add
 from typing import Any
 
 from app.core.config.train_config import TrainConfig
+from app.core.language import tr
 from app.core.model.inspection import Inspection
 from app.core.setup.chosen_method import method_of
 from app.core.setup.memory_method import (
@@ -356,30 +357,34 @@ def _cheapest_of_each_kind(remedies: list[Remedy]) -> Iterator[Remedy]:
 def _changes(inspection: Inspection, config: TrainConfig) -> Iterator[tuple[str, dict[str, Any]]]:
     """Changes from the one that costs least (time) to those that cost quality; within a kind the smallest first."""
     if config.fine_tune_type == "full":
-        yield "Train an adapter (LoRA) instead", {"fine_tune_type": "lora", "learning_rate": 1e-4}
+        yield tr("Train an adapter (LoRA) instead"), {"fine_tune_type": "lora", "learning_rate": 1e-4}
     if method_of(config).is_sampled and config.group_size > 2:
-        yield "Groups of 2 answers", {"group_size": 2}
+        yield tr("Groups of 2 answers"), {"group_size": 2}
     if config.adapter_dtype == "float32" and config.fine_tune_type == "lora" and item_bytes(inspection) < 4:
-        yield "Compute the adapter in the model's precision", {"adapter_dtype": "base"}
+        yield tr("Compute the adapter in the model's precision"), {"adapter_dtype": "base"}
     size, steps = config.batch_size, config.grad_accumulation_steps
     for smaller in range(size // 2, 0, -1):
         accumulated = size * steps // smaller
         if size % smaller or accumulated > MOST_ACCUMULATED:
             continue  # only what keeps the product has the same effect
-        text = f"Batch of {smaller} with {accumulated} accumulated (the same effect, slower)"
+        text = tr(
+            "Batch of {smaller} with {accumulated} accumulated (the same effect, slower)",
+            smaller=smaller,
+            accumulated=accumulated,
+        )
         yield text, {"batch_size": smaller, "grad_accumulation_steps": accumulated}
     if not config.grad_checkpoint:
-        yield "Gradient checkpointing (1.6 × the time)", {"grad_checkpoint": True}
+        yield tr("Gradient checkpointing (1.6 × the time)"), {"grad_checkpoint": True}
     length = config.max_seq_length
     while length > 256:
         length //= 2
-        yield f"Cut examples at {length:,} tokens", {"max_seq_length": length}
+        yield tr("Cut examples at {length:,} tokens", length=length), {"max_seq_length": length}
     depth = top_layers(inspection, config.num_layers)
     for layers in (24, 16, 8, 4):
         if layers < depth:
-            yield f"Train the top {layers} layers only", {"num_layers": layers}
+            yield tr("Train the top {layers} layers only", layers=layers), {"num_layers": layers}
     if config.targets in ("full", "linear", "mlp") and config.fine_tune_type != "full":
-        yield "Adapt attention only", {"targets": "attention"}
-        yield "Adapt query and value only", {"targets": "minimal"}
+        yield tr("Adapt attention only"), {"targets": "attention"}
+        yield tr("Adapt query and value only"), {"targets": "minimal"}
     if config.lora_parameters.rank > 8:
-        yield "Rank 8", {"lora_parameters.rank": 8}
+        yield tr("Rank 8"), {"lora_parameters.rank": 8}

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from app.core.config.train_config import TrainConfig
+from app.core.language import tr
 from app.core.method.preferred import KTO_BATCH
 from app.core.method.reward import BUILT_IN, declared_in
 from app.core.model.folder import MODEL_CONFIG
@@ -21,31 +22,46 @@ def check_method(config: TrainConfig) -> Iterator[Problem]:
     """What in the config does not fit its method."""
     method = method_of(config)
     if config.batching == "pack" and method.data != "examples":
-        yield Problem("batching", "Only supervised examples can be packed.", hint="Choose batches by length.")
+        yield Problem(
+            "batching", tr("Only supervised examples can be packed."), hint=tr("Choose batches by length.")
+        )
     if method.is_sampled:
         yield from _check_sampling(config)
     if method.is_judged:
         yield from _check_online(config)
     if method.is_mismatched and config.batch_size < KTO_BATCH:
-        said = f"KTO compares answers with a mean over the batch; over {config.batch_size} that is mostly noise."
-        yield Problem("batch_size", said, Severity.WARNING, f"Use a batch of at least {KTO_BATCH}.")
+        said = tr(
+            "KTO compares answers with a mean over the batch; over {batch_size} that is mostly noise.",
+            batch_size=config.batch_size,
+        )
+        yield Problem(
+            "batch_size", said, Severity.WARNING, tr("Use a batch of at least {kto_batch}.", kto_batch=KTO_BATCH)
+        )
     if "beta" in method.parameters and method.reference != "beta" and config.beta == 0:
-        yield Problem("beta", "At 0 there is no preference to learn.", hint="0.1 is usual.")
+        yield Problem("beta", tr("At 0 there is no preference to learn."), hint=tr("0.1 is usual."))
     elif config.dpo_cpo_loss_type == "simpo" and "dpo_cpo_loss_type" in method.parameters:
-        yield Problem("dpo_cpo_loss_type", "SimPO has no reference: it goes with CPO.", hint="Choose CPO.")
+        yield Problem("dpo_cpo_loss_type", tr("SimPO has no reference: it goes with CPO."), hint=tr("Choose CPO."))
     if needs_reference(config) and config.reference_model_path:
         path = Path(config.reference_model_path).expanduser()
         if not (path / MODEL_CONFIG).is_file():
-            said = f"There is no model in {config.reference_model_path}."
-            yield Problem("reference_model_path", said, hint="Choose a model's folder, or leave it empty.")
+            said = tr(
+                "There is no model in {reference_model_path}.", reference_model_path=config.reference_model_path
+            )
+            yield Problem("reference_model_path", said, hint=tr("Choose a model's folder, or leave it empty."))
 
 
 def _check_sampling(config: TrainConfig) -> Iterator[Problem]:
     if config.max_completion_length >= config.max_seq_length:
         yield Problem(
             "max_completion_length",
-            f"Answers of {config.max_completion_length:,} tokens leave no room for a prompt.",
-            hint=f"The maximum length is {config.max_seq_length:,} tokens for both together.",
+            tr(
+                "Answers of {max_completion_length:,} tokens leave no room for a prompt.",
+                max_completion_length=config.max_completion_length,
+            ),
+            hint=tr(
+                "The maximum length is {max_seq_length:,} tokens for both together.",
+                max_seq_length=config.max_seq_length,
+            ),
         )
     if uses_rewards(config):
         yield from check_rewards(config)
@@ -53,11 +69,21 @@ def _check_sampling(config: TrainConfig) -> Iterator[Problem]:
 
 def _check_online(config: TrainConfig) -> Iterator[Problem]:
     if config.group_size % 2:
-        said = f"Answers are compared two by two: of {config.group_size} one would be left over."
-        yield Problem("group_size", said, hint=f"Sample {config.group_size - 1} or {config.group_size + 1}.")
+        said = tr(
+            "Answers are compared two by two: of {group_size} one would be left over.", group_size=config.group_size
+        )
+        yield Problem(
+            "group_size",
+            said,
+            hint=tr(
+                "Sample {group_size} or {group_size2}.",
+                group_size=config.group_size - 1,
+                group_size2=config.group_size + 1,
+            ),
+        )
     if config.judge.strip() == HUMAN_JUDGE:
-        said = "Nobody can be asked while a run goes on: the judge is a model, or the reward functions."
-        yield Problem("judge", said, hint="Choose a model's folder, or leave it empty.")
+        said = tr("Nobody can be asked while a run goes on: the judge is a model, or the reward functions.")
+        yield Problem("judge", said, hint=tr("Choose a model's folder, or leave it empty."))
     elif has_judge(config):
         try:
             locate_judge(config)
@@ -68,26 +94,36 @@ def _check_online(config: TrainConfig) -> Iterator[Problem]:
 def check_rewards(config: TrainConfig) -> Iterator[Problem]:
     """What is wrong with the reward functions, without running any of the user's code."""
     if not config.reward_functions:
-        yield Problem("reward_functions", "No reward function is chosen.", hint=f"There are {', '.join(BUILT_IN)}.")
+        yield Problem(
+            "reward_functions",
+            tr("No reward function is chosen."),
+            hint=tr("There are {built_in}.", built_in=", ".join(BUILT_IN)),
+        )
     weights = config.reward_weights
     if weights and len(weights) != len(config.reward_functions):
-        said = f"There are {len(weights)} weights for {len(config.reward_functions)} reward functions."
-        yield Problem("reward_weights", said, hint="Give one for each, or none.")
+        said = tr(
+            "There are {weights} weights for {reward_functions} reward functions.",
+            weights=len(weights),
+            reward_functions=len(config.reward_functions),
+        )
+        yield Problem("reward_weights", said, hint=tr("Give one for each, or none."))
     elif weights and not any(weights):
-        yield Problem("reward_weights", "All weights are 0: no answer would earn anything.")
+        yield Problem("reward_weights", tr("All weights are 0: no answer would earn anything."))
     known = list(BUILT_IN)
     if own := config.reward_functions_file:
         try:
             known += [function.name for function in declared_in(Path(own))]
         except OSError as error:
-            said = f"{own} cannot be read: {reason_of(error)}."
-            yield Problem("reward_functions_file", said, hint="Choose a Python file.")
+            said = tr("{own} cannot be read: {reason_of}.", own=own, reason_of=reason_of(error))
+            yield Problem("reward_functions_file", said, hint=tr("Choose a Python file."))
             return
         except (SyntaxError, UnicodeDecodeError) as error:
             line = getattr(error, "lineno", None)
-            yield Problem("reward_functions_file", f"This is not Python: {error}.", file=own, line=line)
+            yield Problem(
+                "reward_functions_file", tr("This is not Python: {error}.", error=error), file=own, line=line
+            )
             return
     for name in config.reward_functions:
         if name not in known:
-            said = f"There is no reward function {name}."
-            yield Problem("reward_functions", said, hint=f"There are {', '.join(known)}.")
+            said = tr("There is no reward function {name}.", name=name)
+            yield Problem("reward_functions", said, hint=tr("There are {known}.", known=", ".join(known)))

@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from app.core.json_text import parsed_json
+from app.core.language import tr
 from app.core.model.adapter_file import ADAPTER_CONFIG, ADAPTER_FILE
 from app.core.model.folder import MODEL_CONFIG
 from app.core.protocol.job import EVENTS_FILE, JOB_FILE
@@ -38,13 +39,13 @@ class PathKind(StrEnum):
 
 # What will happen to a path of that kind, shown while it hovers over the window.
 INTENTS: dict[PathKind, str] = {
-    PathKind.CONFIG: "Open this config",
-    PathKind.MODEL: "Use as the model",
-    PathKind.RUN: "Open this run",
-    PathKind.DATA: "Use as training data",
-    PathKind.VALID_DATA: "Use as validation data",
-    PathKind.TEST_DATA: "Use as test data",
-    PathKind.ADAPTER: "Compare this adapter with its base model",
+    PathKind.CONFIG: tr("Open this config"),
+    PathKind.MODEL: tr("Use as the model"),
+    PathKind.RUN: tr("Open this run"),
+    PathKind.DATA: tr("Use as training data"),
+    PathKind.VALID_DATA: tr("Use as validation data"),
+    PathKind.TEST_DATA: tr("Use as test data"),
+    PathKind.ADAPTER: tr("Compare this adapter with its base model"),
 }
 
 
@@ -80,8 +81,12 @@ def sort_path(path: Path) -> SortedPath:
         if path.is_file():
             return _sort_file(path)
     except OSError as error:
-        return SortedPath(PathKind.UNUSABLE, path, f"{path.name} cannot be read: {reason_of(error)}.")
-    return SortedPath(PathKind.UNUSABLE, path, f"{path} does not exist.")
+        return SortedPath(
+            PathKind.UNUSABLE,
+            path,
+            tr("{name} cannot be read: {reason_of}.", name=path.name, reason_of=reason_of(error)),
+        )
+    return SortedPath(PathKind.UNUSABLE, path, tr("{path} does not exist.", path=path))
 
 
 def config_values(found: Iterable[SortedPath]) -> dict[str, str]:
@@ -106,13 +111,17 @@ def _sort_folder(path: Path) -> SortedPath:
         return SortedPath(PathKind.MODEL, path)
     if path.name.startswith(HUB_DATA) or _holds_data(path):
         return SortedPath(PathKind.DATA, path)
-    said = f"{path.name} holds neither a model (config.json), nor examples (.jsonl, .csv, …), nor a run."
+    said = tr(
+        "{name} holds neither a model (config.json), nor examples (.jsonl, .csv, …), nor a run.", name=path.name
+    )
     return SortedPath(PathKind.UNUSABLE, path, said)
 
 
 def _sort_file(path: Path) -> SortedPath:
     if is_companion(path.name):
-        said = f"{path.name} only keeps what macOS knows of {path.name[2:]}: drop that one."
+        said = tr(
+            "{name} only keeps what macOS knows of {name2}: drop that one.", name=path.name, name2=path.name[2:]
+        )
         return SortedPath(PathKind.UNUSABLE, path, said)
     suffix, folder = path.suffix.lower(), path.parent
     if suffix in CONFIG_SUFFIXES or (suffix == ".json" and _is_config(path)):
@@ -149,20 +158,31 @@ def _sort_weights(path: Path) -> SortedPath:
     """A file of a model or an adapter stands for its folder; checkpoints lie beside the adapter's config."""
     folder = path.parent
     if path.name == ADAPTER_FILE and not (folder / ADAPTER_CONFIG).is_file():
-        said = f"{path.name} lies without its {ADAPTER_CONFIG}: put both into one folder."
+        said = tr(
+            "{name} lies without its {adapter_config}: put both into one folder.",
+            name=path.name,
+            adapter_config=ADAPTER_CONFIG,
+        )
         return SortedPath(PathKind.UNUSABLE, path, said)
     if (folder / ADAPTER_CONFIG).is_file() and path.name != MODEL_CONFIG:
         return SortedPath(PathKind.ADAPTER, folder)
     if (folder / MODEL_CONFIG).is_file():
         return SortedPath(PathKind.MODEL, folder)
-    said = f"{path.name} lies without its {MODEL_CONFIG}: it cannot be loaded alone."
+    said = tr(
+        "{name} lies without its {model_config}: it cannot be loaded alone.",
+        name=path.name,
+        model_config=MODEL_CONFIG,
+    )
     return SortedPath(PathKind.UNUSABLE, path, said)
 
 
 def _refusal(path: Path) -> str:
     if path.suffix.lower() == ".gguf":
-        return f"{path.name}: GGUF models are for inference. Drop the folder of the model's safetensors version."
-    return f"{path.name} is not a model, a config, a run or a data file that Luthier reads."
+        return tr(
+            "{name}: GGUF models are for inference. Drop the folder of the model's safetensors version.",
+            name=path.name,
+        )
+    return tr("{name} is not a model, a config, a run or a data file that Luthier reads.", name=path.name)
 
 
 def _is_run(path: Path) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.core.config.train_config import DEFAULT_ALPHA, WITH_CORRECTION, TrainConfig
+from app.core.language import tr
 from app.core.model.inspection import Inspection
 from app.core.problem import Problem, Severity
 from app.core.target.selection import Selection
@@ -96,7 +97,7 @@ def starts_too_hot(config: TrainConfig) -> bool:
 def _warmup(config: TrainConfig) -> list[Suggestion]:
     if not starts_too_hot(config):
         return []
-    reason = "Without bias correction Adam's first steps are 3 to 6 times too large; a warm-up holds them back."
+    reason = tr("Without bias correction Adam's first steps are 3 to 6 times too large; a warm-up holds them back.")
     return [Suggestion("warmup", _WARMUP, reason)]
 
 
@@ -123,22 +124,39 @@ def check_scale(config: TrainConfig, inspection: Inspection | None = None) -> li
     alpha, rate = adapter_alpha(config), config.learning_rate
     found = []
     if alpha < 1:
-        said = f"An alpha of {alpha:g} is below 1: the adapter hardly counts."
-        found.append(Problem(SCALE_PATH, said, Severity.WARNING, f"{DEFAULT_ALPHA:g} is usual."))
+        said = tr("An alpha of {alpha:g} is below 1: the adapter hardly counts.", alpha=alpha)
+        found.append(
+            Problem(
+                SCALE_PATH, said, Severity.WARNING, tr("{default_alpha:g} is usual.", default_alpha=DEFAULT_ALPHA)
+            )
+        )
     warm = warmth(config, inspection)
     if warm is None or inspection is None or TOO_COLD <= warm <= TOO_HOT:
         return found
-    each = f"Alpha {alpha:g} (scale {config.lora_parameters.scale:g}) with a learning rate of {rate:g} is"
+    each = tr(
+        "Alpha {alpha:g} (scale {scale:g}) with a learning rate of {rate:g} is",
+        alpha=alpha,
+        scale=config.lora_parameters.scale,
+        rate=rate,
+    )
     advice = _suited(config, inspection)
     if warm > TOO_HOT:
-        said = f"{each} {warm:.2g} × what suits this model; the loss may jump, and it may forget what it knew."
+        said = tr(
+            "{each} {warm:.2g} × what suits this model; the loss may jump, and it may forget what it knew.",
+            each=each,
+            warm=warm,
+        )
     else:
-        said = f"{each} 1/{1 / warm:.0f} of what suits this model; it will learn slowly."
-    value = f"the learning rate, to {advice.value:g}"
+        said = tr("{each} 1/{warm:.0f} of what suits this model; it will learn slowly.", each=each, warm=1 / warm)
+    value = tr("the learning rate, to {value:g}", value=advice.value)
     if advice.path == SCALE_PATH:
         rank = config.lora_parameters.rank
-        value = f"the alpha, to {alpha_from_scale(advice.value, rank):g} (scale {advice.value:g})"
-    hint = f"{'Lower' if warm > TOO_HOT else 'Raise'} {value} for example."
+        value = tr(
+            "the alpha, to {alpha_from_scale:g} (scale {value:g})",
+            alpha_from_scale=alpha_from_scale(advice.value, rank),
+            value=advice.value,
+        )
+    hint = tr("{value} {value2} for example.", value="Lower" if warm > TOO_HOT else "Raise", value2=value)
     return [*found, Problem(SCALE_PATH, said, Severity.WARNING, hint)]
 
 
@@ -150,13 +168,16 @@ def _suited(config: TrainConfig, inspection: Inspection) -> Suggestion:
         scale = 2.0 ** round(math.log2(wanted))
         value = min(max(scale, 2.0**-6), 8192.0)
         return Suggestion(
-            SCALE_PATH, value, "A model so small wants another alpha: its rate cannot make up for it."
+            SCALE_PATH, value, tr("A model so small wants another alpha: its rate cannot make up for it.")
         )
     alpha = adapter_alpha(config)
     value = float(f"{DEFAULT_ALPHA * rate / alpha:.2g}")
-    reason = (
-        f"For this model ({inspection.hidden_size:,} wide) and an alpha of {alpha:g}, the authors of "
-        f'"LoRA Without Regret" found {value:g}.'
+    reason = tr(
+        'For this model ({hidden_size:,} wide) and an alpha of {alpha:g}, the authors of "LoRA '
+        'Without Regret" found {value:g}.',
+        hidden_size=inspection.hidden_size,
+        alpha=alpha,
+        value=value,
     )
     return Suggestion(RATE_PATH, value, reason)
 
@@ -164,21 +185,37 @@ def _suited(config: TrainConfig, inspection: Inspection) -> Suggestion:
 def _by_size(config: TrainConfig, examples: int) -> list[Suggestion]:
     rank = config.lora_parameters.rank
     if examples < FEW_EXAMPLES:
-        why = f"With {examples} examples (fewer than {FEW_EXAMPLES}), a small adapter learns less by heart"
+        why = tr(
+            "With {examples} examples (fewer than {few_examples}), a small adapter learns less by heart",
+            examples=examples,
+            few_examples=FEW_EXAMPLES,
+        )
         return [
             *([] if config.targets in ("minimal", "keys") else [Suggestion("targets", "minimal", f"{why}.")]),
             *([Suggestion(RANK_PATH, _SMALL_RANK, f"{why}.")] if rank > _SMALL_RANK else []),
         ]
-    size = f"{examples:,} examples" if examples <= MANY_EXAMPLES else f"{examples:,} examples (more than 200)"
+    size = (
+        tr("{examples:,} examples", examples=examples)
+        if examples <= MANY_EXAMPLES
+        else tr("{examples:,} examples (more than 200)", examples=examples)
+    )
     found = []
     if config.targets in ("minimal", "attention", "mlp"):
-        found.append(Suggestion("targets", "full", f"{size} are enough for attention and MLP: the best quality."))
+        found.append(
+            Suggestion(
+                "targets", "full", tr("{size} are enough for attention and MLP: the best quality.", size=size)
+            )
+        )
     if examples <= MANY_EXAMPLES and rank > _RANK:
-        found.append(Suggestion(RANK_PATH, _RANK, f"For {size} a rank of {_RANK} is a good balance."))
+        found.append(
+            Suggestion(
+                RANK_PATH, _RANK, tr("For {size} a rank of {rank} is a good balance.", size=size, rank=_RANK)
+            )
+        )
     if examples > MANY_EXAMPLES:
         wanted = _HIGH_RANK if examples > VERY_MANY_EXAMPLES else _RANK
         if rank < wanted:
-            why = f"{size} hold more than a rank of {rank} can take in."
+            why = tr("{size} hold more than a rank of {rank} can take in.", size=size, rank=rank)
             found.append(Suggestion(RANK_PATH, wanted, why))
     return found
 
@@ -189,20 +226,29 @@ def _capacity(config: TrainConfig, tokens: int, selection: Selection) -> list[Su
     if not held or tokens <= held or rank >= 512:
         return []
     wanted = min(512, 1 << (int(rank * tokens / held) - 1).bit_length())
-    reason = f"The data has {tokens:,} trained tokens, about as many bits; rank {rank} holds some {held:,.0f}."
+    reason = tr(
+        "The data has {tokens:,} trained tokens, about as many bits; rank {rank} holds some {held:,.0f}.",
+        tokens=tokens,
+        rank=rank,
+        held=held,
+    )
     return [Suggestion(RANK_PATH, wanted, reason)] if wanted > rank else []
 
 
 def _rate(config: TrainConfig, inspection: Inspection | None) -> list[Suggestion]:
     rate = config.learning_rate
     if config.fine_tune_type == "full":
-        reason = f"Full fine-tuning wants about a tenth of LoRA's learning rate: {FULL_RATE:g}."
+        reason = tr(
+            "Full fine-tuning wants about a tenth of LoRA's learning rate: {full_rate:g}.", full_rate=FULL_RATE
+        )
         return [Suggestion(RATE_PATH, FULL_RATE, reason)] if rate > 5 * FULL_RATE else []
     warm = warmth(config, inspection)
     if warm is not None and inspection is not None:
         near, far = (TOO_COLD, TOO_HOT) if inspection.hidden_size < _LEAST_WIDTH else (_NEAR, 1 / _NEAR)
         return [] if near <= warm <= far else [_suited(config, inspection)]
     if rate < 0.3 * LORA_RATE and adapter_alpha(config) <= DEFAULT_ALPHA:
-        reason = f"LoRA trains best at about ten times the rate of full fine-tuning: {LORA_RATE:g}."
+        reason = tr(
+            "LoRA trains best at about ten times the rate of full fine-tuning: {lora_rate:g}.", lora_rate=LORA_RATE
+        )
         return [Suggestion(RATE_PATH, LORA_RATE, reason)]
     return []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.core.config.train_config import TrainConfig
+from app.core.language import tr
 from app.core.model.inspection import Inspection
 from app.core.model.module_group import Group
 from app.core.problem import Problem, Severity
@@ -38,13 +39,13 @@ def _whole(inspection: Inspection, bare: Severity) -> list[Problem]:
     """Whether the model can be trained at all and its weights are all there; without any it is ``bare``."""
     problems = []
     if inspection.untrainable:
-        problems.append(Problem("model", inspection.untrainable, hint="Choose a model that mlx-lm can train."))
+        problems.append(Problem("model", inspection.untrainable, hint=tr("Choose a model that mlx-lm can train.")))
     if not inspection.has_weights:
-        said = "There are no weight files beside config.json: the model can be looked at, but not trained."
-        problems.append(Problem("model", said, bare, "Download or copy the whole model."))
-    hint = "Write it so into config.json, for every program that reads the model."
+        said = tr("There are no weight files beside config.json: the model can be looked at, but not trained.")
+        problems.append(Problem("model", said, bare, tr("Download or copy the whole model.")))
+    hint = tr("Write it so into config.json, for every program that reads the model.")
     problems += [Problem("model", said, hint=hint) for said in inspection.misread]
-    hint = "Download or copy the model again."
+    hint = tr("Download or copy the model again.")
     return problems + [Problem("model", fault, hint=hint) for fault in inspection.weight_faults]
 
 
@@ -53,10 +54,13 @@ def _model(inspection: Inspection, config: TrainConfig) -> list[Problem]:
     problems += check_vocabulary(inspection, Severity.WARNING)
     longest = inspection.max_length
     if longest and config.max_seq_length > longest:
-        said = (
-            f"The model was made for texts of at most {longest:,} tokens; longer examples will not be learned well."
+        said = tr(
+            "The model was made for texts of at most {longest:,} tokens; longer examples will not be learned well.",
+            longest=longest,
         )
-        problems.append(Problem("max_seq_length", said, Severity.WARNING, f"Set at most {longest:,}."))
+        problems.append(
+            Problem("max_seq_length", said, Severity.WARNING, tr("Set at most {longest:,}.", longest=longest))
+        )
     return problems
 
 
@@ -64,18 +68,39 @@ def check_vocabulary(inspection: Inspection, severity: Severity = Severity.ERROR
     """Added tokens that the model's embedding has no row for; what holds one cannot be trained on."""
     if not inspection.tokens_beyond:
         return []
-    names = [f"{text!r} ({number:,})" for number, text in list(inspection.tokens_beyond.items())[:5]]
-    more = f" and {len(inspection.tokens_beyond) - 5} more" if len(inspection.tokens_beyond) > 5 else ""
-    said = f"The tokenizer has tokens that the model's embedding does not know: {', '.join(names)}{more}."
-    hint = "Leave them out of the data, or choose a model whose embedding was resized for its tokenizer."
+    names = [
+        tr("{text!r} ({number:,})", text=text, number=number)
+        for number, text in list(inspection.tokens_beyond.items())[:5]
+    ]
+    more = (
+        tr(" and {tokens_beyond} more", tokens_beyond=len(inspection.tokens_beyond) - 5)
+        if len(inspection.tokens_beyond) > 5
+        else ""
+    )
+    said = tr(
+        "The tokenizer has tokens that the model's embedding does not know: {names}{more}.",
+        names=", ".join(names),
+        more=more,
+    )
+    hint = tr("Leave them out of the data, or choose a model whose embedding was resized for its tokenizer.")
     return [Problem("model", said, severity, hint)]
 
 
 def _coverage(inspection: Inspection, config: TrainConfig) -> list[Problem]:
     if config.num_layers <= inspection.num_layers:
         return []
-    said = f"The model has {inspection.num_layers} layers, but {config.num_layers} are asked for."
-    return [Problem("num_layers", said, hint=f"Choose all layers (−1), or at most {inspection.num_layers}.")]
+    said = tr(
+        "The model has {num_layers} layers, but {num_layers2} are asked for.",
+        num_layers=inspection.num_layers,
+        num_layers2=config.num_layers,
+    )
+    return [
+        Problem(
+            "num_layers",
+            said,
+            hint=tr("Choose all layers (−1), or at most {num_layers}.", num_layers=inspection.num_layers),
+        )
+    ]
 
 
 def _full(inspection: Inspection, config: TrainConfig) -> list[Problem]:
@@ -83,10 +108,13 @@ def _full(inspection: Inspection, config: TrainConfig) -> list[Problem]:
         return []
     problems = []
     if inspection.quantized:
-        said = f"The model's weights are packed ({inspection.quantization}) and cannot be changed themselves."
-        problems.append(Problem("fine_tune_type", said, hint="Use LoRA, or the model before it was quantized."))
+        said = tr(
+            "The model's weights are packed ({quantization}) and cannot be changed themselves.",
+            quantization=inspection.quantization,
+        )
+        problems.append(Problem("fine_tune_type", said, hint=tr("Use LoRA, or the model before it was quantized.")))
     if config.targets not in ("full", KEYS):
-        said = "Full fine-tuning changes everything in the covered layers; the targets do not count."
+        said = tr("Full fine-tuning changes everything in the covered layers; the targets do not count.")
         problems.append(Problem("targets", said, Severity.NOTE))
     return problems
 
@@ -95,5 +123,9 @@ def _routers(config: TrainConfig, selection: Selection) -> list[Problem]:
     routers = [module for module in selection.modules if module.group is Group.ROUTER]
     if not routers or config.fine_tune_type == "full":
         return []
-    said = f"{len(routers)} routers are trained as well ({routers[0].key}); that can unbalance the experts."
-    return [Problem("targets", said, Severity.NOTE, "Full leaves them out.")]
+    said = tr(
+        "{routers} routers are trained as well ({key}); that can unbalance the experts.",
+        routers=len(routers),
+        key=routers[0].key,
+    )
+    return [Problem("targets", said, Severity.NOTE, tr("Full leaves them out."))]

@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import IO, Literal, cast
 
+from app.core.language import tr
 from app.core.source.refusal import ARCHIVE_ERRORS, ZIP_START, is_plain_archive, packed_names
 from app.core.system.leftover import temporary_prefix
 
@@ -121,13 +122,24 @@ def _clean(name: str) -> str:
 
 def _check_counts(names: Iterable[str], total: int, packed: int, limit: int) -> None:
     if sum(1 for _ in names) > FILE_LIMIT:
-        raise ArchiveError(f"The archive holds more than {FILE_LIMIT:,} files. Unpack it and choose what is data.")
+        raise ArchiveError(
+            tr(
+                "The archive holds more than {file_limit:,} files. Unpack it and choose what is data.",
+                file_limit=FILE_LIMIT,
+            )
+        )
     if total > limit:
-        said = f"The archive is {total >> 30:,} GB when unpacked, more than {limit >> 30}. Unpack it first."
+        said = tr(
+            "The archive is {total:,} GB when unpacked, more than {limit}. Unpack it first.",
+            total=total >> 30,
+            limit=limit >> 30,
+        )
         raise ArchiveError(said)
     if total > RATIO_FROM_BYTES and total > RATIO_LIMIT * max(packed, 1):
-        times = f"{total // max(packed, 1):,} times"
-        raise ArchiveError(f"The archive would grow to {times} its size, as no data does; it is not opened.")
+        times = tr("{total:,} times", total=total // max(packed, 1))
+        raise ArchiveError(
+            tr("The archive would grow to {times} its size, as no data does; it is not opened.", times=times)
+        )
 
 
 class _Zip:
@@ -137,7 +149,7 @@ class _Zip:
         try:
             self._archive = zipfile.ZipFile(path)
         except ARCHIVE_ERRORS as error:
-            raise ArchiveError(f"The archive is damaged: {error}.", "damaged_file") from error
+            raise ArchiveError(tr("The archive is damaged: {error}.", error=error), "damaged_file") from error
         entries = [entry for entry in self._archive.infolist() if entry.filename and not entry.is_dir()]
         self._entries: dict[str, zipfile.ZipInfo] = {}
         for entry in entries:
@@ -148,7 +160,7 @@ class _Zip:
             (entry.filename for entry in entries), sum(e.file_size for e in entries), size, TOTAL_LIMIT_BYTES
         )
         if any(entry.flag_bits & 1 for entry in entries):
-            raise ArchiveError("The archive is encrypted. Unpack it with its password first.")
+            raise ArchiveError(tr("The archive is encrypted. Unpack it with its password first."))
 
     @property
     def names(self) -> list[str]:
@@ -161,11 +173,11 @@ class _Zip:
         try:
             return self._archive.open(self._entry(name))
         except (*ARCHIVE_ERRORS, KeyError) as error:
-            raise OSError(f"`{name}` cannot be unpacked: {error}") from error
+            raise OSError(tr("`{name}` cannot be unpacked: {error}", name=name, error=error)) from error
 
     def _entry(self, name: str) -> zipfile.ZipInfo:
         if name not in self._entries:
-            raise FileNotFoundError(f"there is no `{name}` in the archive")
+            raise FileNotFoundError(tr("there is no `{name}` in the archive", name=name))
         return self._entries[name]
 
 
@@ -179,7 +191,9 @@ class _Tar:
         try:
             self._unpack(path, size)
         except _TAR_ERRORS as error:
-            raise ArchiveError(f"The archive is damaged or cut off: {error}.", "damaged_file") from error
+            raise ArchiveError(
+                tr("The archive is damaged or cut off: {error}.", error=error), "damaged_file"
+            ) from error
 
     def _unpack(self, path: Path, size: int) -> None:
         total, seen = 0, []
@@ -211,5 +225,5 @@ class _Tar:
 
     def _file(self, name: str) -> Path:
         if name not in self._files:
-            raise FileNotFoundError(f"there is no `{name}` in the archive")
+            raise FileNotFoundError(tr("there is no `{name}` in the archive", name=name))
         return self._files[name]

@@ -10,6 +10,7 @@ from app.core.document.document import DOCUMENTS
 from app.core.document.paragraph import Account, DocumentError
 from app.core.document.passage import Chunking, passages
 from app.core.document.subtitle import subtitle_paragraphs
+from app.core.language import tr
 from app.core.quantity import plural
 from app.core.source.exported_chat import BrokenChatError, ChatFile
 from app.core.source.finding import NumberedRow, RowFault
@@ -59,9 +60,14 @@ def read_document(source: Source, count: ByteCount, chunking: Chunking) -> Itera
     finally:
         count.done = start + source.size
     if not number:
-        yield 1, RowFault("empty_file", f"{form.label} without any text.")
+        yield 1, RowFault("empty_file", tr("{label} without any text.", label=form.label))
         return
-    said = f"{form.label}, read as {plural(number, 'passage')} of at most {chunking.length:,} bytes."
+    said = tr(
+        "{label}, read as {passages} of at most {length:,} bytes.",
+        label=form.label,
+        passages=plural(number, "passage"),
+        length=chunking.length,
+    )
     yield number, RowFault("contents", " ".join([said, *account.said]))
 
 
@@ -70,7 +76,7 @@ def _paragraphs_of(source: Source, account: Account) -> Iterator[Iterator[str]]:
     reader = DOCUMENTS[source.document].reader
     if reader is None:
         with open_text(source.path, source.compression, source.encoding, newline=None) as stream:
-            account.tell("Numbers, times and marks are left out.")
+            account.tell(tr("Numbers, times and marks are left out."))
             yield subtitle_paragraphs(lines_of(stream))
     else:
         with open_seekable(source.path, source.compression) as file:

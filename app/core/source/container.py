@@ -7,15 +7,16 @@ import re
 from collections.abc import Iterator
 from typing import Any, Literal
 
+from app.core.language import tr
 from app.core.source.table import KNOWN_COLUMNS
 
 Container = Literal["", "turns", "squad", "intents", "translation"]
 
 CONTAINER_LABELS: dict[Container, str] = {
-    "turns": "Each row is a list of messages, taken as one conversation.",
-    "squad": "Questions on paragraphs (SQuAD): each trains with its paragraph and the first of its answers.",
-    "intents": "Intents: each pattern trains with one of the responses of its intent, in turn.",
-    "translation": "Translations: `source` is the first language of a row, `target` the second.",
+    "turns": tr("Each row is a list of messages, taken as one conversation."),
+    "squad": tr("Questions on paragraphs (SQuAD): each trains with its paragraph and the first of its answers."),
+    "intents": tr("Intents: each pattern trains with one of the responses of its intent, in turn."),
+    "translation": tr("Translations: `source` is the first language of a row, `target` the second."),
 }
 # Lists that belong to a row, so that an object with one of them is a row and no container of rows.
 ROW_LISTS = frozenset(("messages", "conversations", "conversation", "dialog", "dialogue", "turns", "chosen",
@@ -30,8 +31,8 @@ SPLIT_WORDS: dict[str, Literal["train", "valid", "test"]] = {
 }  # fmt: skip
 SEVERAL_ROWS = frozenset(("squad", "intents"))  # one value holds several of them
 COLUMN_LIMIT_BYTES = 1 << 29
-COLUMNS_LABEL = "The file holds columns, not rows; they are put together row by row."
-COLUMNS_TOO_LARGE = (
+COLUMNS_LABEL = tr("The file holds columns, not rows; they are put together row by row.")
+COLUMNS_TOO_LARGE = tr(
     "The file holds columns, not rows, and is too large to put together: save it with orient='records', lines=True."
 )
 _COLUMN_STARTS = re.compile(r'\{\s*"(?:[^"\\]|\\.)*"\s*:\s*(\{\s*"0"\s*:|\[\s*["\[])')

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from app.core.language import tr
 from app.core.refusal import reason_of
 from app.core.source.archive import ArchiveError, archive_files, archive_kind
 from app.core.source.collection import members
@@ -94,7 +95,9 @@ def _divided(
     if any(split == "train" for _, split in pairs):
         for file, split in pairs:
             if split is None:
-                findings.add("ignored_file", str(file), None, "Not used: other files are named as training data.")
+                findings.add(
+                    "ignored_file", str(file), None, tr("Not used: other files are named as training data.")
+                )
         pairs = [(file, split) for file, split in pairs if split is not None]
     elif path is None and not any(split for _, split in pairs):
         pairs = [(file, split_of(root)) for file, _ in pairs]  # an archive's own name
@@ -106,16 +109,16 @@ def _tell_left_out(folder: Path, there: Iterable[Path], used: Iterable[Path], fi
     taken = set(used)
     left = [file for file in there if file not in taken and not NOT_DATA.match(file.name)]
     if left and taken:
-        findings.add("ignored_file", str(folder), None, f"Not used: {_shown(left)}.")
+        findings.add("ignored_file", str(folder), None, tr("Not used: {shown}.", shown=_shown(left)))
 
 
 def _shown(files: Sequence[Path]) -> str:
     shown = ", ".join(f"`{file.name[:60]}`" for file in files[:NAMED_FILES])
-    return shown + (f" and {len(files) - NAMED_FILES:,} more" if len(files) > NAMED_FILES else "")
+    return shown + (tr(" and {files:,} more", files=len(files) - NAMED_FILES) if len(files) > NAMED_FILES else "")
 
 
 def _named(files: Sequence[Path]) -> str:
-    return f"; there are {_shown(files)}" if files else ""
+    return tr("; there are {shown}", shown=_shown(files)) if files else ""
 
 
 def _walk(folder: Path, root: Path, depth: int) -> Iterator[Path]:
@@ -253,9 +256,13 @@ def _files_or_finding(path: Path, findings: Findings) -> list[tuple[Path, Split 
         findings.add(error.kind, str(path), None, error.reason)
         return []
     except OSError as error:
-        findings.add("unreadable_file", str(path), None, f"It cannot be read: {reason_of(error)}.")
+        findings.add(
+            "unreadable_file", str(path), None, tr("It cannot be read: {reason_of}.", reason_of=reason_of(error))
+        )
         return []
     if not found:
         what, there = ("folder", "") if path.is_dir() else ("archive", _named(archive_files(path)))
-        findings.add("no_examples", str(path), None, f"The {what} holds no data file{there}.")
+        findings.add(
+            "no_examples", str(path), None, tr("The {what} holds no data file{there}.", what=what, there=there)
+        )
     return found

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from app.core.language import tr
 from app.core.source.alphabet import (
     ALPHABETS,
     east_asian_fit,
@@ -44,20 +45,47 @@ OWN_LEAD = 0.5  # … unless those that it reads otherwise fit so much worse
 _CUTS = re.compile(rb"[\r\n\t \",:]")
 _JAPANESE_MAIL = (b"\x1b$B", b"\x1b$@")
 ENCODING_LABELS = {
-    "utf-8": "UTF-8", "utf-8-sig": "UTF-8", "utf-16": "UTF-16", "utf-16-le": "UTF-16", "utf-16-be": "UTF-16",
-    "utf-32": "UTF-32", "utf-32-le": "UTF-32", "utf-32-be": "UTF-32", "latin-1": "Latin-1",
-    "cp1252": "Latin-1 (Windows-1252)", "mac_roman": "Mac Roman (mac_roman)", "cp850": "DOS (cp850)",
-    "cp1250": "Central European (Windows-1250)", "iso8859_2": "Central European (Latin-2)",
-    "cp852": "Central European (DOS, cp852)", "mac_latin2": "Central European (Mac)",
-    "cp1254": "Turkish (Windows-1254)", "mac_turkish": "Turkish (Mac)", "cp1257": "Baltic (Windows-1257)",
-    "cp1251": "cp1251 (Cyrillic)", "koi8_r": "KOI8-R (Cyrillic)", "koi8_u": "KOI8-U (Cyrillic)",
-    "iso8859_5": "Cyrillic (ISO 8859-5)", "mac_cyrillic": "Cyrillic (Mac)", "cp866": "Cyrillic (DOS, cp866)",
-    "cp1253": "Greek (Windows-1253)", "iso8859_7": "Greek (ISO 8859-7)", "cp1255": "Hebrew (Windows-1255)",
-    "cp1256": "Arabic (Windows-1256)", "iso8859_6": "Arabic (ISO 8859-6)", "cp874": "Thai (Windows-874)",
-    "gb18030": "gb18030", "big5": "big5", "cp950": "big5 (Windows)", "shift_jis": "shift_jis",
-    "cp932": "shift_jis (Windows)", "euc_jp": "euc_jp", "iso2022_jp": "iso2022_jp", "euc_kr": "euc_kr",
-    "cp949": "euc_kr (Windows)",
-}  # fmt: skip
+    "utf-8": "UTF-8",
+    "utf-8-sig": "UTF-8",
+    "utf-16": "UTF-16",
+    "utf-16-le": "UTF-16",
+    "utf-16-be": "UTF-16",
+    "utf-32": "UTF-32",
+    "utf-32-le": "UTF-32",
+    "utf-32-be": "UTF-32",
+    "latin-1": "Latin-1",
+    "cp1252": tr("Latin-1 (Windows-1252)"),
+    "mac_roman": tr("Mac Roman (mac_roman)"),
+    "cp850": tr("DOS (cp850)"),
+    "cp1250": tr("Central European (Windows-1250)"),
+    "iso8859_2": tr("Central European (Latin-2)"),
+    "cp852": tr("Central European (DOS, cp852)"),
+    "mac_latin2": tr("Central European (Mac)"),
+    "cp1254": tr("Turkish (Windows-1254)"),
+    "mac_turkish": tr("Turkish (Mac)"),
+    "cp1257": tr("Baltic (Windows-1257)"),
+    "cp1251": tr("cp1251 (Cyrillic)"),
+    "koi8_r": tr("KOI8-R (Cyrillic)"),
+    "koi8_u": tr("KOI8-U (Cyrillic)"),
+    "iso8859_5": tr("Cyrillic (ISO 8859-5)"),
+    "mac_cyrillic": tr("Cyrillic (Mac)"),
+    "cp866": tr("Cyrillic (DOS, cp866)"),
+    "cp1253": tr("Greek (Windows-1253)"),
+    "iso8859_7": tr("Greek (ISO 8859-7)"),
+    "cp1255": tr("Hebrew (Windows-1255)"),
+    "cp1256": tr("Arabic (Windows-1256)"),
+    "iso8859_6": tr("Arabic (ISO 8859-6)"),
+    "cp874": tr("Thai (Windows-874)"),
+    "gb18030": "gb18030",
+    "big5": "big5",
+    "cp950": tr("big5 (Windows)"),
+    "shift_jis": "shift_jis",
+    "cp932": tr("shift_jis (Windows)"),
+    "euc_jp": "euc_jp",
+    "iso2022_jp": "iso2022_jp",
+    "euc_kr": "euc_kr",
+    "cp949": tr("euc_kr (Windows)"),
+}
 # Those that a person chooses from, as codecs call them, each with its label.
 ENCODING_CHOICES = {
     name: f"{label} · {name}" if name not in label else label
@@ -94,9 +122,9 @@ def usable_encoding(name: str) -> str:
 
 def reading_of(text: str, encoding: str) -> str:
     """In which encoding a text is read, with a line of it that shows whether that is right."""
-    said = f"Read as {ENCODING_LABELS.get(encoding, encoding)}"
+    said = tr("Read as {get}", get=ENCODING_LABELS.get(encoding, encoding))
     line = example_line(text)
-    return f"{said}, for example “{line}”." if line else f"{said}."
+    return tr("{said}, for example “{line}”.", said=said, line=line) if line else f"{said}."
 
 
 def example_line(text: str) -> str:

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from app.core.language import tr
 from app.core.problem import Problem, Severity
 
 KEPT_PER_SEVERITY = 1000
@@ -28,119 +29,148 @@ class Kind:
 
 
 _E, _W, _N = Severity.ERROR, Severity.WARNING, Severity.NOTE
-_REPAIR = "Repair the row, or leave bad rows out."
+_REPAIR = tr("Repair the row, or leave bad rows out.")
 
 KINDS: dict[str, Kind] = {
     # -- files
-    "unreadable_file": Kind(_E, "File cannot be read", "Check the path and that you may read the file."),
-    "unsupported_file": Kind(_E, "Kind of file not supported", "Save it as JSONL, CSV, Parquet or plain text."),
-    "pointer": Kind(_E, "Data not fetched", "Fetch the file itself, then choose it again."),
-    "empty_file": Kind(_E, "Empty file", "Choose a file with examples."),
-    "damaged_file": Kind(_E, "Damaged file", "Copy or download it again."),
-    "wrong_encoding": Kind(
-        _E, "Not in the chosen encoding", "Choose another encoding, or none (`encoding`; `check` takes --encoding)."
+    "unreadable_file": Kind(_E, tr("File cannot be read"), tr("Check the path and that you may read the file.")),
+    "unsupported_file": Kind(
+        _E, tr("Kind of file not supported"), tr("Save it as JSONL, CSV, Parquet or plain text.")
     ),
-    "same_column": Kind(_E, "One column twice", "Choose two columns, one for the prompt and one for the answer."),
-    "no_sheet": Kind(_E, "No such sheet", "Choose another sheet (`sheet`; `check` takes --sheet)."),
+    "pointer": Kind(_E, tr("Data not fetched"), tr("Fetch the file itself, then choose it again.")),
+    "empty_file": Kind(_E, tr("Empty file"), tr("Choose a file with examples.")),
+    "damaged_file": Kind(_E, tr("Damaged file"), tr("Copy or download it again.")),
+    "wrong_encoding": Kind(
+        _E,
+        tr("Not in the chosen encoding"),
+        tr("Choose another encoding, or none (`encoding`; `check` takes --encoding)."),
+    ),
+    "same_column": Kind(
+        _E, tr("One column twice"), tr("Choose two columns, one for the prompt and one for the answer.")
+    ),
+    "no_sheet": Kind(_E, tr("No such sheet"), tr("Choose another sheet (`sheet`; `check` takes --sheet).")),
     "no_speaker": Kind(
         _E,
-        "Not chosen whose words are the answers",
-        "Choose it among the columns, or name it (`answers_by`; `check` takes --answers-by).",
+        tr("Not chosen whose words are the answers"),
+        tr("Choose it among the columns, or name it (`answers_by`; `check` takes --answers-by)."),
     ),
-    "no_examples": Kind(_E, "No examples", "Choose data with at least one usable row."),
+    "no_examples": Kind(_E, tr("No examples"), tr("Choose data with at least one usable row.")),
     "unknown_format": Kind(
-        _E, "Format not recognised", "Choose which column is the prompt, the answer, the messages or the text."
+        _E,
+        tr("Format not recognised"),
+        tr("Choose which column is the prompt, the answer, the messages or the text."),
     ),
-    "not_supervised": Kind(_E, "Not data for supervised fine-tuning"),
-    "not_for_method": Kind(_E, "Not data for this method", "Choose other data, or another method."),
+    "not_supervised": Kind(_E, tr("Not data for supervised fine-tuning")),
+    "not_for_method": Kind(_E, tr("Not data for this method"), tr("Choose other data, or another method.")),
     # -- rows
-    "broken_json": Kind(_E, "Broken JSON", _REPAIR),
-    "broken_record": Kind(_E, "Broken table row", _REPAIR),
-    "not_an_object": Kind(_E, "Not an object", "Each row must be an object with named fields."),
-    "line_too_long": Kind(_E, "Line too long", "Split it into several examples."),
-    "bad_encoding": Kind(_E, "Not readable as text", "Save the file as UTF-8."),
-    "missing_field": Kind(_E, "Missing field", _REPAIR),
-    "empty_field": Kind(_E, "Empty field", _REPAIR),
-    "wrong_type": Kind(_E, "Wrong type", _REPAIR),
-    "unknown_role": Kind(_E, "Unknown role", "Use system, user, assistant or tool."),
-    "no_answer": Kind(_E, "No answer at the end", "Let the row end with a turn of the assistant."),
-    "undecided": Kind(_E, "Neither answer is better", "Leave such rows out: there is nothing to learn from them."),
-    "one_label": Kind(_E, "Only one kind of label", "Add answers of the other kind, or choose another method."),
-    "mixed_format": Kind(_E, "Mixed formats", "Keep one format in a data set, or leave bad rows out."),
-    "media": Kind(_E, "Pictures or sound", "Leave such rows out: only text is trained."),
-    "unused_column": Kind(
-        _W, "Column not used", "Choose the column where it belongs, join it to the prompt, or remove it.", True
+    "broken_json": Kind(_E, tr("Broken JSON"), _REPAIR),
+    "broken_record": Kind(_E, tr("Broken table row"), _REPAIR),
+    "not_an_object": Kind(_E, tr("Not an object"), tr("Each row must be an object with named fields.")),
+    "line_too_long": Kind(_E, tr("Line too long"), tr("Split it into several examples.")),
+    "bad_encoding": Kind(_E, tr("Not readable as text"), tr("Save the file as UTF-8.")),
+    "missing_field": Kind(_E, tr("Missing field"), _REPAIR),
+    "empty_field": Kind(_E, tr("Empty field"), _REPAIR),
+    "wrong_type": Kind(_E, tr("Wrong type"), _REPAIR),
+    "unknown_role": Kind(_E, tr("Unknown role"), tr("Use system, user, assistant or tool.")),
+    "no_answer": Kind(_E, tr("No answer at the end"), tr("Let the row end with a turn of the assistant.")),
+    "undecided": Kind(
+        _E, tr("Neither answer is better"), tr("Leave such rows out: there is nothing to learn from them.")
     ),
-    "repeated_role": Kind(_W, "Two turns of the same role in a row", "Many chat templates refuse such rows."),
-    "system_position": Kind(_W, "System turn not at the start", "Many chat templates refuse such rows."),
-    "converted_mix": Kind(_W, "Several formats, converted to one"),
-    "empty_line": Kind(_W, "Empty line"),
-    "one_label_held_out": Kind(_W, "Validation with one kind of label", "Add answers of the other kind to it."),
+    "one_label": Kind(
+        _E, tr("Only one kind of label"), tr("Add answers of the other kind, or choose another method.")
+    ),
+    "mixed_format": Kind(_E, tr("Mixed formats"), tr("Keep one format in a data set, or leave bad rows out.")),
+    "media": Kind(_E, tr("Pictures or sound"), tr("Leave such rows out: only text is trained.")),
+    "unused_column": Kind(
+        _W,
+        tr("Column not used"),
+        tr("Choose the column where it belongs, join it to the prompt, or remove it."),
+        True,
+    ),
+    "repeated_role": Kind(
+        _W, tr("Two turns of the same role in a row"), tr("Many chat templates refuse such rows.")
+    ),
+    "system_position": Kind(_W, tr("System turn not at the start"), tr("Many chat templates refuse such rows.")),
+    "converted_mix": Kind(_W, tr("Several formats, converted to one")),
+    "empty_line": Kind(_W, tr("Empty line")),
+    "one_label_held_out": Kind(
+        _W, tr("Validation with one kind of label"), tr("Add answers of the other kind to it.")
+    ),
     "unbalanced_labels": Kind(
-        _W, "Far more answers of one label", "Set the weight, or add answers of the rarer kind."
+        _W, tr("Far more answers of one label"), tr("Set the weight, or add answers of the rarer kind.")
     ),
     "reward_doubt": Kind(
-        _W, "Rewards that no answer can get", "Choose another reward function, or shorter reference answers."
+        _W,
+        tr("Rewards that no answer can get"),
+        tr("Choose another reward function, or shorter reference answers."),
     ),
-    "duplicate": Kind(_W, "Duplicate row", "Remove one of them, unless the repetition is meant."),
-    "contradiction": Kind(_W, "Contradicts another row", "Keep the one that is right, or neither."),
-    "leakage": Kind(_W, "Also in the training data", "Remove it, or the score shows memory, not skill."),
-    "mojibake": Kind(_W, "Garbled characters", "The text was saved in one encoding and read in another."),
+    "duplicate": Kind(_W, tr("Duplicate row"), tr("Remove one of them, unless the repetition is meant.")),
+    "contradiction": Kind(_W, tr("Contradicts another row"), tr("Keep the one that is right, or neither.")),
+    "leakage": Kind(_W, tr("Also in the training data"), tr("Remove it, or the score shows memory, not skill.")),
+    "mojibake": Kind(_W, tr("Garbled characters"), tr("The text was saved in one encoding and read in another.")),
     "doubtful_encoding": Kind(
         _W,
-        "Encoding in doubt",
-        "If the line looks wrong, choose the encoding (`encoding`; `check` takes --encoding).",
+        tr("Encoding in doubt"),
+        tr("If the line looks wrong, choose the encoding (`encoding`; `check` takes --encoding)."),
     ),
-    "markup": Kind(_W, "Marks around the text", "Save it as plain text, so that only the text is trained."),
-    "unusual_header": Kind(_W, "Unusual column names", "The first line must hold the names of the columns."),
+    "markup": Kind(_W, tr("Marks around the text"), tr("Save it as plain text, so that only the text is trained.")),
+    "unusual_header": Kind(
+        _W, tr("Unusual column names"), tr("The first line must hold the names of the columns.")
+    ),
     # -- with a tokenizer
     "no_chat_template": Kind(
         _E,
-        "The model has no chat template",
-        "Give it one (the card Model, `luthier models template`), or choose an instruct model, or data as text.",
+        tr("The model has no chat template"),
+        tr(
+            "Give it one (the card Model, `luthier models template`), or choose an instruct model, or data as text."
+        ),
     ),
-    "template_refused": Kind(_E, "Refused by the chat template", _REPAIR),
-    "over_length": Kind(_W, "Longer than the maximum length", "Raise the maximum length, or shorten the row."),
-    "no_trained_token": Kind(_W, "No token is trained", "Raise the maximum length, or leave the row out."),
-    "no_room": Kind(_W, "No room for an answer", "Raise the maximum length, or shorten the prompt."),
+    "template_refused": Kind(_E, tr("Refused by the chat template"), _REPAIR),
+    "over_length": Kind(
+        _W, tr("Longer than the maximum length"), tr("Raise the maximum length, or shorten the row.")
+    ),
+    "no_trained_token": Kind(_W, tr("No token is trained"), tr("Raise the maximum length, or leave the row out.")),
+    "no_room": Kind(_W, tr("No room for an answer"), tr("Raise the maximum length, or shorten the prompt.")),
     "token_beyond": Kind(
         _E,
-        "Token beyond the model's vocabulary",
-        "Take the token out of the rows, or choose a model whose embedding was resized for its tokenizer.",
+        tr("Token beyond the model's vocabulary"),
+        tr("Take the token out of the rows, or choose a model whose embedding was resized for its tokenizer."),
     ),
     "answer_not_found": Kind(
         _E,
-        "Answer not found in the rendered row",
-        "Leave the row out, or train whole rows: turn prompt masking off.",
+        tr("Answer not found in the rendered row"),
+        tr("Leave the row out, or train whole rows: turn prompt masking off."),
     ),
     "dropped": Kind(
-        _W, "Left out by the chat template", "Choose a model whose template shows it, or take it out of the rows."
+        _W,
+        tr("Left out by the chat template"),
+        tr("Choose a model whose template shows it, or take it out of the rows."),
     ),
     "no_stop_token": Kind(
         _W,
-        "Answers that do not stop",
-        "Add the token that ends an answer to `eos_token_id` in the model's generation_config.json.",
+        tr("Answers that do not stop"),
+        tr("Add the token that ends an answer to `eos_token_id` in the model's generation_config.json."),
     ),
-    "double_begin": Kind(_N, "Two tokens at the beginning made one"),
-    "dropped_reasoning": Kind(_N, "Reasoning of earlier answers left out by the template"),
+    "double_begin": Kind(_N, tr("Two tokens at the beginning made one")),
+    "dropped_reasoning": Kind(_N, tr("Reasoning of earlier answers left out by the template")),
     # -- worth knowing
-    "encoding": Kind(_N, "Encoding"),
-    "layout": Kind(_N, "Layout of the file"),
-    "contents": Kind(_N, "What was read"),
-    "converted": Kind(_N, "Converted"),
-    "unused_text": Kind(_N, "Columns not used"),
-    "renamed_role": Kind(_N, "Role by another name", "", True),
-    "bad_answer": Kind(_N, "Answers labelled bad, left out", "", True, leaves_out=True),
-    "number_as_text": Kind(_N, "Numbers trained as text", "", True),
-    "first_answer": Kind(_N, "One of several answers", "", True),
-    "final_answer": Kind(_N, "What a worked answer comes to", "", True),
-    "line_comma": Kind(_N, "Commas at the ends of lines"),
-    "ignored_file": Kind(_N, "File not used"),
-    "small_data": Kind(_N, "Very little data"),
-    "no_validation": Kind(_N, "No validation data", "Give validation data or a validation share."),
-    "sampled": Kind(_N, "Duplicates estimated from a sample"),
-    "split": Kind(_N, "Split"),
-    "mask": Kind(_N, "Prompt masking"),
+    "encoding": Kind(_N, tr("Encoding")),
+    "layout": Kind(_N, tr("Layout of the file")),
+    "contents": Kind(_N, tr("What was read")),
+    "converted": Kind(_N, tr("Converted")),
+    "unused_text": Kind(_N, tr("Columns not used")),
+    "renamed_role": Kind(_N, tr("Role by another name"), "", True),
+    "bad_answer": Kind(_N, tr("Answers labelled bad, left out"), "", True, leaves_out=True),
+    "number_as_text": Kind(_N, tr("Numbers trained as text"), "", True),
+    "first_answer": Kind(_N, tr("One of several answers"), "", True),
+    "final_answer": Kind(_N, tr("What a worked answer comes to"), "", True),
+    "line_comma": Kind(_N, tr("Commas at the ends of lines")),
+    "ignored_file": Kind(_N, tr("File not used")),
+    "small_data": Kind(_N, tr("Very little data")),
+    "no_validation": Kind(_N, tr("No validation data"), tr("Give validation data or a validation share.")),
+    "sampled": Kind(_N, tr("Duplicates estimated from a sample")),
+    "split": Kind(_N, tr("Split")),
+    "mask": Kind(_N, tr("Prompt masking")),
 }
 
 
@@ -222,7 +252,12 @@ class Findings:
         problems = [finding.as_problem(path) for finding in chosen]
         for kind, number in shown.items():
             if self.counts[kind] > number:
-                more = f"{KINDS[kind].label}: {self.counts[kind] - number:,} more, {self.counts[kind]:,} in all."
+                more = tr(
+                    "{label}: {counts:,} more, {counts2:,} in all.",
+                    label=KINDS[kind].label,
+                    counts=self.counts[kind] - number,
+                    counts2=self.counts[kind],
+                )
                 problems.append(Problem(path, more, KINDS[kind].severity))
         return problems
 
@@ -243,4 +278,4 @@ class RowFault:
 # Faults that stand for no row: what they tell of is the file, or a line without anything in it.
 ABOUT_FILE = frozenset(("unusual_header", "line_comma", "contents"))
 NO_ROWS = ABOUT_FILE | {"empty_line"}
-EMPTY_LINE = RowFault("empty_line", "The line is empty.")
+EMPTY_LINE = RowFault("empty_line", tr("The line is empty."))

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, TextIO
 
+from app.core.language import tr
 from app.core.source.container import ROW_LISTS
 
 INDENT_LIMIT = 256
@@ -16,7 +17,7 @@ BLANKS = re.compile(r"[ \t\r\n\ufeff]*")
 
 # orjson writes some 250 levels, Python 3.11 walks through fewer than 500, reads 1,000 and later ones many more.
 DEEPEST = 200
-TOO_DEEP = "The JSON is nested too deeply."
+TOO_DEEP = tr("The JSON is nested too deeply.")
 _STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 
 # (line, value, None), or (line, None, reason)
@@ -76,10 +77,10 @@ class JsonStream:
             self._position += 1
             yield from self._elements()
         else:
-            yield self._line_here(), None, "An array was expected here."
+            yield self._line_here(), None, tr("An array was expected here.")
             return
         if self._peek():
-            yield self._line_here(), None, "Something follows the end of the array."
+            yield self._line_here(), None, tr("Something follows the end of the array.")
 
     def values(self) -> Iterator[Item]:
         """The elements of an array, or values one after another."""
@@ -93,14 +94,18 @@ class JsonStream:
             line = self._line_here()
             key, reason = self._value()
             if reason is None and (not isinstance(key, str) or self._peek() != ":"):
-                reason = f"A name and a colon were expected in line {self._line_here()}."
+                reason = tr("A name and a colon were expected in line {line_here}.", line_here=self._line_here())
             if reason is not None:
                 yield line, None, reason
                 return
             self._position += 1
             if self._peek() == "[" and isinstance(key, str) and self._begins_rows(key):
                 if self.lists and not wanted:
-                    yield line, None, f"`{key}` is a second list of objects; the file may hold only one."
+                    yield (
+                        line,
+                        None,
+                        tr("`{key}` is a second list of objects; the file may hold only one.", key=key),
+                    )
                 self.lists.append(key)
                 self._position += 1
                 yield from self._wanted_elements(is_wanted=not wanted or key in wanted)
@@ -112,7 +117,7 @@ class JsonStream:
             if self._peek() == ",":
                 self._position += 1
         if not character and not self._lost:
-            yield self._line_here(), None, "The file breaks off before the object is closed."
+            yield self._line_here(), None, tr("The file breaks off before the object is closed.")
 
     def _begins_rows(self, key: str) -> bool:
         return key not in ROW_LISTS and self._next_in_list() == "{"
@@ -129,7 +134,7 @@ class JsonStream:
         if self._peek() == "{":
             yield from self._members(into, each)
         else:
-            yield "", (self._line_here(), None, "An object was expected here.")
+            yield "", (self._line_here(), None, tr("An object was expected here."))
 
     def _members(self, into: frozenset[str], each: frozenset[str]) -> Iterator[tuple[str, Item]]:
         self._position += 1
@@ -140,7 +145,15 @@ class JsonStream:
             line = self._line_here()
             key, reason = self._value()
             if reason is not None or not isinstance(key, str) or self._peek() != ":":
-                yield "", (line, None, reason or f"A name and a colon were expected in line {self._line_here()}.")
+                yield (
+                    "",
+                    (
+                        line,
+                        None,
+                        reason
+                        or tr("A name and a colon were expected in line {line_here}.", line_here=self._line_here()),
+                    ),
+                )
                 return
             self._position += 1
             opening = self._peek()
@@ -155,7 +168,7 @@ class JsonStream:
                     return
         self._position += 1
         if not character:
-            yield "", (self._line_here(), None, "The file breaks off before the object is closed.")
+            yield "", (self._line_here(), None, tr("The file breaks off before the object is closed."))
 
     def _members_of_list(self, key: str, into: frozenset[str], each: frozenset[str]) -> Iterator[tuple[str, Item]]:
         self._position += 1
@@ -172,7 +185,7 @@ class JsonStream:
                     return
         self._position += 1
         if not character:
-            yield "", (self._line_here(), None, "The file breaks off before the list is closed.")
+            yield "", (self._line_here(), None, tr("The file breaks off before the list is closed."))
 
     # -- parts ------------------------------------------------------------------------------------------------
 
@@ -189,10 +202,10 @@ class JsonStream:
             value, reason = self._value_or_skip()
             yield line, value, reason
             if reason is None and (after := self._peek()) not in (",", "]", ""):
-                yield self._line_here(), None, f"A comma was expected here, not {after!r}."
+                yield self._line_here(), None, tr("A comma was expected here, not {after!r}.", after=after)
                 self._skip_to_next(self._indent_here())
         if not self._lost:
-            yield self._line_here(), None, "The file breaks off before the list is closed."
+            yield self._line_here(), None, tr("The file breaks off before the list is closed.")
 
     def _value_or_skip(self) -> tuple[object, str | None]:
         indent = self._indent_here()
@@ -214,7 +227,7 @@ class JsonStream:
             except RecursionError:
                 return None, TOO_DEEP
             except ValueError as error:
-                return None, f"The JSON cannot be read: {error}."
+                return None, tr("The JSON cannot be read: {error}.", error=error)
             if end == len(self._text) and self._fill():  # a number may go on
                 continue
             if is_too_deep(self._text[self._position : end]):
@@ -230,9 +243,15 @@ class JsonStream:
         line = self._line_here() + self._text.count("\n", self._position, error.pos)
         column = error.pos - self._text.rfind("\n", 0, error.pos)
         if error.pos >= len(self._text.rstrip()):
-            return f"The JSON breaks off at line {line}, column {column}."
+            return tr("The JSON breaks off at line {line}, column {column}.", line=line, column=column)
         near = self._text[error.pos : error.pos + 20].split("\n")[0]
-        return f"{error.msg} at line {line}, column {column}, near {near!r}."
+        return tr(
+            "{msg} at line {line}, column {column}, near {near!r}.",
+            msg=error.msg,
+            line=line,
+            column=column,
+            near=near,
+        )
 
     # -- the window on the text -------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from app.core.document.paragraph import DocumentError
 from app.core.document.passage import Chunking, passages
 from app.core.document.translation_memory import memory_rows
 from app.core.json_text import has_surrogate
+from app.core.language import tr
 from app.core.refusal import reason_of
 from app.core.source.archive import through_archive
 from app.core.source.assembled_row import lines_of, read_document, read_transcript
@@ -73,9 +74,15 @@ def read_rows(
         for line, value in reader:  # the line is told when the next read fails
             yield line, value
     except damaged_errors(source.compression) as error:
-        yield line + 1, RowFault("damaged_file", f"The compressed file is damaged or cut off here: {error}.")
+        yield (
+            line + 1,
+            RowFault("damaged_file", tr("The compressed file is damaged or cut off here: {error}.", error=error)),
+        )
     except OSError as error:
-        yield line + 1, RowFault("unreadable_file", f"Reading stopped here: {reason_of(error)}.")
+        yield (
+            line + 1,
+            RowFault("unreadable_file", tr("Reading stopped here: {reason_of}.", reason_of=reason_of(error))),
+        )
 
 
 def _unfolded(source: Source, rows: Iterator[NumberedRow]) -> Iterator[NumberedRow]:
@@ -110,10 +117,16 @@ def _read_lines(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
                     row = found
                     if not has_comma:
                         has_comma = True
-                        yield number, RowFault("line_comma", "The comma at the end of the line is left out.")
+                        yield number, RowFault("line_comma", tr("The comma at the end of the line is left out."))
                 if len(line) == LINE_LIMIT_BYTES and line[-1:] not in (b"\n", "\n"):
                     _skip_line(stream)
-                    row = RowFault("line_too_long", f"The line is longer than {LINE_LIMIT_BYTES >> 20} MB.")
+                    row = RowFault(
+                        "line_too_long",
+                        tr(
+                            "The line is longer than {line_limit_bytes} MB.",
+                            line_limit_bytes=LINE_LIMIT_BYTES >> 20,
+                        ),
+                    )
             yield number, row
 
 
@@ -128,7 +141,9 @@ def _slow_line(line: bytes | str) -> Any:
         try:
             line = line.decode("utf-8")
         except UnicodeDecodeError as error:
-            said = f"Byte 0x{line[error.start]:02X} at position {error.start + 1} is not UTF-8."
+            said = tr(
+                "Byte 0x{line:02X} at position {start} is not UTF-8.", line=line[error.start], start=error.start + 1
+            )
             return RowFault("bad_encoding", said)
     line = line.strip("\ufeff \t\r\n")
     return parse_json(line) if line else EMPTY_LINE
@@ -153,7 +168,9 @@ def parse_json(text: str) -> Any:
     except (ValueError, RecursionError) as error:
         return RowFault("broken_json", _other_reason(error))
     if "\\u" in text and has_surrogate(value):
-        return RowFault("bad_encoding", "It holds half of a character (a lone surrogate escape such as \\ud83d).")
+        return RowFault(
+            "bad_encoding", tr("It holds half of a character (a lone surrogate escape such as \\ud83d).")
+        )
     return value
 
 
@@ -161,15 +178,15 @@ def json_reason(error: json.JSONDecodeError, text: str) -> str:
     """What is wrong with the JSON, where in the line, and what stands there."""
     near = text[error.pos : error.pos + 20].split("\n")[0]
     if error.pos >= len(text.rstrip()):
-        return f"The JSON breaks off at column {error.colno}."
+        return tr("The JSON breaks off at column {colno}.", colno=error.colno)
     what = error.msg.removesuffix(" at")  # "Unterminated string starting at" says it already
-    return f"{what} at column {error.colno}, near {near!r}."
+    return tr("{what} at column {colno}, near {near!r}.", what=what, colno=error.colno, near=near)
 
 
 def _other_reason(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return TOO_DEEP
-    return f"The JSON cannot be read: {error}."
+    return tr("The JSON cannot be read: {error}.", error=error)
 
 
 def _read_json(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
@@ -184,7 +201,7 @@ def _read_json(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
             if broken is not None:
                 yield line, RowFault("broken_json", broken)
             elif has_surrogate(value):
-                yield line, RowFault("bad_encoding", "It holds half of a character (a lone surrogate escape).")
+                yield line, RowFault("bad_encoding", tr("It holds half of a character (a lone surrogate escape)."))
             else:
                 yield line, value
 
@@ -199,7 +216,7 @@ def _read_columns(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
     value = parse_json(text.strip("\ufeff \t\r\n"))
     rows = None if isinstance(value, RowFault) else rows_of_columns(value)
     if rows is None:
-        said = "The file begins as columns, but they are not all of one length."
+        said = tr("The file begins as columns, but they are not all of one length.")
         yield 1, value if isinstance(value, RowFault) else RowFault("damaged_file", said)
         return
     yield from enumerate(rows, 1)
@@ -240,7 +257,11 @@ def _read_table(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
             if not record or (len(record) == 1 and not record[0].strip() and len(header) > 1):
                 yield start, EMPTY_LINE
             elif len(record) != len(header):
-                said = f"The number of fields is {len(record)}, that of column names {len(header)}."
+                said = tr(
+                    "The number of fields is {record}, that of column names {header}.",
+                    record=len(record),
+                    header=len(header),
+                )
                 yield start, RowFault("broken_record", said)
             else:
                 yield start, dict(zip(header, record, strict=True))
@@ -278,7 +299,7 @@ def _read_workbook(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
     except SheetError as error:
         yield 1, RowFault("no_sheet", str(error))
     except WorkbookError as error:
-        yield 1, RowFault("damaged_file", f"The workbook cannot be read: {error}.")
+        yield 1, RowFault("damaged_file", tr("The workbook cannot be read: {error}.", error=error))
     count.done = start + source.size
 
 
@@ -289,7 +310,7 @@ def _sheet_rows(source: Source, records: Iterable[tuple[int, list[str]]]) -> Ite
             continue
         if not header:
             header, told = _header(record, source)
-            header = [name or f"column {at}" for at, name in enumerate(header, 1)]
+            header = [name or tr("column {at}", at=at) for at, name in enumerate(header, 1)]
             if told:
                 yield number, RowFault("unusual_header", told)
             if not source.is_headless:
@@ -300,14 +321,21 @@ def _sheet_rows(source: Source, records: Iterable[tuple[int, list[str]]]) -> Ite
 def _header(record: list[str], source: Source) -> tuple[list[str], str]:
     """The names of the columns, no two alike, and what is to be told of them."""
     if source.languages is not None:
-        sides = ["source", "target", *(f"column {number}" for number in range(3, len(record) + 1))]
+        sides = [
+            "source",
+            "target",
+            *(tr("column {number}", number=number) for number in range(3, len(record) + 1)),
+        ]
         shown = " and ".join(f"`{cell.strip()[:40]}`" for cell in record[:2])
-        said = f"The first line ({shown}) is taken as a pair, not as the names of the columns."
+        said = tr("The first line ({shown}) is taken as a pair, not as the names of the columns.", shown=shown)
         return sides, said if source.is_headless else ""
     if source.is_headless:
         shown = ", ".join(f"`{cell.strip()[:40]}`" for cell in record[:6])
-        said = f"The first line looks like data, not like column names ({shown}); they are now `column 1`, …"
-        return [f"column {number}" for number in range(1, len(record) + 1)], said
+        said = tr(
+            "The first line looks like data, not like column names ({shown}); they are now `column 1`, …",
+            shown=shown,
+        )
+        return [tr("column {number}", number=number) for number in range(1, len(record) + 1)], said
     names: list[str] = []
     doubles: list[str] = []
     for cell in record:
@@ -317,19 +345,25 @@ def _header(record: list[str], source: Source) -> tuple[list[str], str]:
             number += 1
             name = f"{plain} ({number})"
         if number > 1 and plain:
-            doubles.append(f"`{plain[:40]}` stands there again and is called `{name[:44]}`")
+            doubles.append(
+                tr("`{plain}` stands there again and is called `{name}`", plain=plain[:40], name=name[:44])
+            )
         names.append(name)
     return names, f"{'; '.join(doubles[:6])}." if doubles else ""
 
 
 def _table_reason(message: str, start: int, end: int) -> str:
     if "unexpected end" in message:
-        return f"A quote is opened and never closed, up to line {end}."
+        return tr("A quote is opened and never closed, up to line {end}.", end=end)
     if "field larger" in message:
-        return "A field is larger than 16 MB; a quote is probably never closed."
+        return tr("A field is larger than 16 MB; a quote is probably never closed.")
     if "expected after" in message:
-        return "A quote inside a quoted field is not doubled." if start == end else "A quoted field ends wrongly."
-    return f"The record cannot be read: {message}."
+        return (
+            tr("A quote inside a quoted field is not doubled.")
+            if start == end
+            else tr("A quoted field ends wrongly.")
+        )
+    return tr("The record cannot be read: {message}.", message=message)
 
 
 def _read_parquet(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
@@ -341,7 +375,13 @@ def _read_parquet(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
             total = max(file.metadata.num_rows, 1)
             yield from _batches(file.iter_batches(batch_size=BATCH_ROWS), source, count, total)
     except (pa.ArrowException, ValueError, OSError) as error:
-        yield 1, RowFault("damaged_file", f"This is not a readable Parquet file: {_first_line(error)}.")
+        yield (
+            1,
+            RowFault(
+                "damaged_file",
+                tr("This is not a readable Parquet file: {first_line}.", first_line=_first_line(error)),
+            ),
+        )
 
 
 def _read_arrow(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
@@ -358,7 +398,13 @@ def _read_arrow(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
                 batches = iter(pa.ipc.open_stream(mapped))
             yield from _batches(map(_validated, batches), source, count, 0)
     except (pa.ArrowException, ValueError, OSError) as error:
-        yield 1, RowFault("damaged_file", f"This is not a readable Arrow file: {_first_line(error)}.")
+        yield (
+            1,
+            RowFault(
+                "damaged_file",
+                tr("This is not a readable Arrow file: {first_line}.", first_line=_first_line(error)),
+            ),
+        )
 
 
 @contextmanager
@@ -422,7 +468,7 @@ def _batches(batches: Any, source: Source, count: ByteCount, total: int) -> Iter
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or ["no reason given"])[0][:200].rstrip(".")
+    return (str(error).splitlines() or [tr("no reason given")])[0][:200].rstrip(".")
 
 
 # -- texts ---------------------------------------------------------------------------------------------------

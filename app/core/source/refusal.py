@@ -9,38 +9,45 @@ import zlib
 from dataclasses import dataclass
 from typing import IO
 
-POINTER = (
+from app.core.language import tr
+
+POINTER = tr(
     "This is only a pointer to the data ({kind}), not the data. Fetch it with `{fetch}`, or download the file."
 )
 _POINTERS = (
-    (rb"version https://(git-lfs|hawser)\.github\.com/spec/", POINTER.format(kind="Git LFS", fetch="git lfs pull")),
-    (rb"(\.\./|/)[^\n]*annex/objects/\S+\s*$", POINTER.format(kind="git-annex", fetch="git annex get")),
+    (
+        rb"version https://(git-lfs|hawser)\.github\.com/spec/",
+        POINTER.format(kind=tr("Git LFS"), fetch=tr("git lfs pull")),
+    ),
+    (rb"(\.\./|/)[^\n]*annex/objects/\S+\s*$", POINTER.format(kind="git-annex", fetch=tr("git annex get"))),
 )
 POINTER_LIMIT_BYTES = 1024  # the pointers' own limit
 
-_PICKLE = "This is a Python pickle. It can run code when it is opened, so it is not read."
+_PICKLE = tr("This is a Python pickle. It can run code when it is opened, so it is not read.")
 _STARTS: tuple[tuple[bytes, str], ...] = (
     (b"\x80\x02", _PICKLE),
     (b"\x80\x03", _PICKLE),
     (b"\x80\x04", _PICKLE),
     (b"\x80\x05", _PICKLE),
-    (b"\x89HDF", "This is an HDF5 file."),
+    (b"\x89HDF", tr("This is an HDF5 file.")),
     (
         b"SQLite format 3\x00",
-        "This is an SQLite database. Export a table of it as CSV, for example with "
-        '`sqlite3 -header -csv FILE "SELECT * FROM TABLE" > rows.csv`.',
+        tr(
+            "This is an SQLite database. Export a table of it as CSV, for example with `sqlite3 "
+            '-header -csv FILE "SELECT * FROM TABLE" > rows.csv`.'
+        ),
     ),
-    (b"BZh", "This is a bzip2 archive. Unpack it first."),
-    (b"\xfd7zXZ", "This is an xz archive. Unpack it first."),
-    (b"7z\xbc\xaf", "This is a 7-Zip archive. Unpack it first."),
-    (b"Rar!", "This is a RAR archive. Unpack it first."),
-    (b"\x89PNG", "This is a picture."),
-    (b"\xff\xd8\xff", "This is a picture."),
-    (b"\xd0\xcf\x11\xe0", "This is an old Office document. Save it as CSV or text."),
-    (b"\x93NUMPY", "This is a NumPy array, not rows of text."),
-    (b"\x7fELF", "This is a program."),
-    (b"GGUF", "This is a model, not data."),
-    (b"FEA1", "This is a Feather file of the first version. Save it as Parquet."),
+    (b"BZh", tr("This is a bzip2 archive. Unpack it first.")),
+    (b"\xfd7zXZ", tr("This is an xz archive. Unpack it first.")),
+    (b"7z\xbc\xaf", tr("This is a 7-Zip archive. Unpack it first.")),
+    (b"Rar!", tr("This is a RAR archive. Unpack it first.")),
+    (b"\x89PNG", tr("This is a picture.")),
+    (b"\xff\xd8\xff", tr("This is a picture.")),
+    (b"\xd0\xcf\x11\xe0", tr("This is an old Office document. Save it as CSV or text.")),
+    (b"\x93NUMPY", tr("This is a NumPy array, not rows of text.")),
+    (b"\x7fELF", tr("This is a program.")),
+    (b"GGUF", tr("This is a model, not data.")),
+    (b"FEA1", tr("This is a Feather file of the first version. Save it as Parquet.")),
 )
 ZIP_START = b"PK\x03\x04"
 # What opening a damaged archive raises.
@@ -48,15 +55,15 @@ ARCHIVE_ERRORS = (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, 
                   struct.error, zlib.error)  # fmt: skip
 # What a ZIP archive is by the name of a file in it.
 _ARCHIVES: tuple[tuple[str, str], ...] = (
-    ("xl/", "This is an Excel workbook. Save it as CSV UTF-8."),
-    ("ppt/", "This is a presentation. Save its text as a .txt file."),
-    ("content.xml", "This is an OpenDocument file. Save its text as a .txt file."),
-    ("Index/", "This is a document of Numbers or Pages. Export a table as CSV, a text as plain text."),
+    ("xl/", tr("This is an Excel workbook. Save it as CSV UTF-8.")),
+    ("ppt/", tr("This is a presentation. Save its text as a .txt file.")),
+    ("content.xml", tr("This is an OpenDocument file. Save its text as a .txt file.")),
+    ("Index/", tr("This is a document of Numbers or Pages. Export a table as CSV, a text as plain text.")),
 )
-_PLAIN = "This is a ZIP archive. Unpack it first."
+_PLAIN = tr("This is a ZIP archive. Unpack it first.")
 _PACKED = ("word/document", "META-INF/container.xml")
 _MARKUP: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"<\?xml\s"), "This is an XML document: its tags would be trained."),
+    (re.compile(r"<\?xml\s"), tr("This is an XML document: its tags would be trained.")),
 )  # fmt: skip
 
 

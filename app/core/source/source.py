@@ -12,6 +12,7 @@ from typing import Any, Literal, TextIO
 from app.core.document.document import DOCUMENT_SUFFIXES, DocumentKind, binary_document, text_document
 from app.core.document.paragraph import DocumentError
 from app.core.document.translation_memory import Languages, is_translation_memory, memory_languages
+from app.core.language import tr
 from app.core.quantity import plural
 from app.core.refusal import reason_of
 from app.core.source.archive import (
@@ -131,9 +132,9 @@ def inspect_file(path: Path, reading: FileReading = BY_CONTENT) -> Source:
             source = Source(path, "transcript", slack_size(path), encoding="utf-8", reading=reading)
             return _chat(source, "slack")
         if not path.exists() and not is_file_in_archive(path):
-            raise UnusableFileError("unreadable_file", "There is no file of this name.")
+            raise UnusableFileError("unreadable_file", tr("There is no file of this name."))
         if not is_file_in_archive(path) and not path.is_file():
-            raise UnusableFileError("unreadable_file", "This is not a regular file.")
+            raise UnusableFileError("unreadable_file", tr("This is not a regular file."))
         size = file_size(path)
         with open_file(path) as file:
             magic = file.read(16)
@@ -145,17 +146,23 @@ def inspect_file(path: Path, reading: FileReading = BY_CONTENT) -> Source:
         raise UnusableFileError(error.kind, error.reason) from error
     except OSError as error:
         if isinstance(error, damaged_errors("gzip")):
-            raise UnusableFileError("damaged_file", f"The compressed file is damaged: {error}.") from error
-        raise UnusableFileError("unreadable_file", f"It cannot be read: {reason_of(error)}.") from error
+            raise UnusableFileError(
+                "damaged_file", tr("The compressed file is damaged: {error}.", error=error)
+            ) from error
+        raise UnusableFileError(
+            "unreadable_file", tr("It cannot be read: {reason_of}.", reason_of=reason_of(error))
+        ) from error
     except ValueError as error:  # a path with a NUL
-        raise UnusableFileError("unreadable_file", f"It cannot be read: {error}.") from error
+        raise UnusableFileError("unreadable_file", tr("It cannot be read: {error}.", error=error)) from error
     except damaged_errors("zstd") as error:
-        raise UnusableFileError("damaged_file", f"The compressed file is damaged: {error}.") from error
+        raise UnusableFileError(
+            "damaged_file", tr("The compressed file is damaged: {error}.", error=error)
+        ) from error
 
 
 def _inspect(path: Path, size: int, compression: Compression, head: bytes, reading: FileReading) -> Source:
     if not head:
-        raise UnusableFileError("empty_file", "The file is empty.")
+        raise UnusableFileError("empty_file", tr("The file is empty."))
     if said := pointer_of(head, size):
         raise UnusableFileError("pointer", said)
     if head.startswith(b"PAR1"):
@@ -173,14 +180,14 @@ def _inspect(path: Path, size: int, compression: Compression, head: bytes, readi
     if said := refusal_of(head, packed):
         raise UnusableFileError("unsupported_file", said)
     if compression_of(head):
-        raise UnusableFileError("unsupported_file", "The file is compressed twice. Unpack it once.")
+        raise UnusableFileError("unsupported_file", tr("The file is compressed twice. Unpack it once."))
     judged = _encoding(path, compression, head, reading)
     encoding = judged.encoding
     if encoding == "utf-8" and b"\0" in head[:4096] and head[:4096].count(0) > 8:
-        raise UnusableFileError("unsupported_file", "This is a binary file, not rows of text.")
+        raise UnusableFileError("unsupported_file", tr("This is a binary file, not rows of text."))
     text = head.decode("utf-8-sig" if encoding == "utf-8" else encoding, "replace")
     if not text.strip():
-        raise UnusableFileError("empty_file", "The file holds nothing but empty lines.")
+        raise UnusableFileError("empty_file", tr("The file holds nothing but empty lines."))
     is_complete = len(head) < HEAD_BYTES
     kind, delimiter = text_kind(text, plain_suffix(path), complete=is_complete)
     told = _encoding_told(text, judged, reading)
@@ -205,8 +212,12 @@ def _inspect(path: Path, size: int, compression: Compression, head: bytes, readi
         container = container_of(_first_value(text, kind))
         if is_complete and not container and (names := list_names(text)):
             lists = ", ".join(f"`{name[:40]}` ({plural(count, 'row')})" for name, count in names.items())
-            said = f"The file holds several lists, and nothing says which are the examples: {lists}."
-            raise UnusableFileError("unsupported_file", f"{said} Save the one to train on as a file of its own.")
+            said = tr(
+                "The file holds several lists, and nothing says which are the examples: {lists}.", lists=lists
+            )
+            raise UnusableFileError(
+                "unsupported_file", tr("{said} Save the one to train on as a file of its own.", said=said)
+            )
         by_row = (kind in JSON_KINDS and "\n" not in text.strip()) or container in SEVERAL_ROWS
         parts = _split_parts(source, text, complete=is_complete) if kind == "json_object" else ()
         source = replace(source, container=container, by_row=by_row, parts=parts)
@@ -219,11 +230,18 @@ def _encoding(path: Path, compression: Compression, head: bytes, reading: FileRe
         return find_encoding(path, compression)
     name = usable_encoding(reading.encoding)
     if not name:
-        raise UnusableFileError("wrong_encoding", f"There is no encoding `{reading.encoding[:40]}`.")
+        raise UnusableFileError(
+            "wrong_encoding", tr("There is no encoding `{encoding}`.", encoding=reading.encoding[:40])
+        )
     if name == "utf-8" and head.startswith(BOM_UTF8):
         name = "utf-8-sig"
     if found := first_undecodable(path, compression, name):
-        said = f"Byte 0x{found.byte:02X} at position {found.position:,} is no part of a character in {name}."
+        said = tr(
+            "Byte 0x{byte:02X} at position {position:,} is no part of a character in {name}.",
+            byte=found.byte,
+            position=found.position,
+            name=name,
+        )
         raise UnusableFileError("wrong_encoding", said, found.line)
     return Judgement(name)
 
@@ -234,10 +252,12 @@ def _encoding_told(text: str, judged: Judgement, reading: FileReading) -> tuple[
         return ()
     said = reading_of(text, judged.encoding)
     if reading.encoding:
-        return (("encoding", f"{said} It was chosen so."),)
+        return (("encoding", tr("{said} It was chosen so.", said=said)),)
     if judged.is_sure or not example_line(text):
         return (("encoding", said),)
-    rival = f" It may be {ENCODING_LABELS.get(judged.rival, judged.rival)} instead." if judged.rival else ""
+    rival = (
+        tr(" It may be {get} instead.", get=ENCODING_LABELS.get(judged.rival, judged.rival)) if judged.rival else ""
+    )
     return (("doubtful_encoding", f"{said}{rival}"),)
 
 
@@ -271,16 +291,18 @@ def _told(text: str, source: Source) -> tuple[tuple[str, str], ...]:
     if source.kind == "text" and (marks := markup_of(text)):
         told.append(("markup", marks))
     if source.kind == "deck":
-        told.append(("layout", "A deck of cards (Anki): the front of a card is the prompt, the back the answer."))
+        told.append(
+            ("layout", tr("A deck of cards (Anki): the front of a card is the prompt, the back the answer."))
+        )
     elif source.kind == "csv" and source.languages is not None:
-        said = "A glossary: the first column is the prompt (`source`), the second the answer (`target`)."
+        said = tr("A glossary: the first column is the prompt (`source`), the second the answer (`target`).")
         told.append(("layout", said))
     elif source.kind == "json_columns":
         told.append(("layout", COLUMNS_LABEL))
     elif source.container:
         told.append(("layout", CONTAINER_LABELS[source.container]))
     elif source.kind == "json_stream":
-        told.append(("layout", "Objects over several lines, read one by one."))
+        told.append(("layout", tr("Objects over several lines, read one by one.")))
     return tuple(told)
 
 
@@ -310,8 +332,12 @@ def _workbook(path: Path, size: int, compression: Compression, reading: FileRead
     except SheetError as error:  # not refused: the sheets are there to choose from
         return replace(source, sheets=error.names)
     except WorkbookError as error:
-        what = "an OpenDocument" if path.suffix.lower() == ".ods" else "an Excel"
-        said = f"This is {what} workbook. Save it as CSV UTF-8. (It cannot be read as it is: {error}.)"
+        what = tr("an OpenDocument") if path.suffix.lower() == ".ods" else tr("an Excel")
+        said = tr(
+            "This is {what} workbook. Save it as CSV UTF-8. (It cannot be read as it is: {error}.)",
+            what=what,
+            error=error,
+        )
         raise UnusableFileError("unsupported_file", said) from error
     said = sheets_text(sheets, reading.sheet)
     told = (("layout", said),) if said else ()
@@ -320,7 +346,9 @@ def _workbook(path: Path, size: int, compression: Compression, reading: FileRead
 
 def _binary(path: Path, kind: FileKind, size: int, compression: Compression) -> Source:
     if compression:
-        raise UnusableFileError("unsupported_file", f"A compressed {kind} file is not read. Unpack it first.")
+        raise UnusableFileError(
+            "unsupported_file", tr("A compressed {kind} file is not read. Unpack it first.", kind=kind)
+        )
     return Source(path, kind, size, by_row=True)
 
 

@@ -11,6 +11,7 @@ import zlib
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple
 
+from app.core.language import tr
 from app.core.source.archive import open_file, through_archive
 from app.core.source.encoding import Judgement, japanese_mail, judge_encoding, wide_encoding
 
@@ -111,7 +112,12 @@ def open_seekable(path: Path, compression: Compression = "") -> IO[bytes]:
             done += len(block)
             if done > UNPACKED_LIMIT_BYTES:
                 unpacked.close()
-                raise OSError(f"it is larger than {UNPACKED_LIMIT_BYTES >> 30} GB when unpacked")
+                raise OSError(
+                    tr(
+                        "it is larger than {unpacked_limit_bytes} GB when unpacked",
+                        unpacked_limit_bytes=UNPACKED_LIMIT_BYTES >> 30,
+                    )
+                )
             unpacked.write(block)
     unpacked.seek(0)
     return unpacked

@@ -9,6 +9,7 @@ from datetime import date, datetime, time, timedelta
 from itertools import islice
 from typing import IO, TYPE_CHECKING
 
+from app.core.language import tr
 from app.core.source.refusal import ARCHIVE_ERRORS, PackedNames
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ class SheetError(WorkbookError):
 
     def __init__(self, wanted: str, names: tuple[str, ...]) -> None:
         there = ", ".join(f"`{name[:40]}`" for name in names[:NAMED_SHEETS])
-        super().__init__(f"No sheet `{wanted[:40]}` holds anything; there are {there}.")
+        super().__init__(
+            tr("No sheet `{wanted}` holds anything; there are {there}.", wanted=wanted[:40], there=there)
+        )
         self.names = names
 
 
@@ -63,9 +66,14 @@ def sheets_text(names: tuple[str, ...], wanted: str) -> str:
     """What is told of a workbook's sheets, of which the first is read; empty where there is nothing to tell."""
     read, *others = (f"`{name[:40]}`" for name in names)
     if not others:
-        return f"The sheet {read} is read." if wanted else ""
-    more = f" and {len(others) - NAMED_SHEETS:,} more" if len(others) > NAMED_SHEETS else ""
-    return f"The sheet {read} is read; not used: {', '.join(others[:NAMED_SHEETS])}{more}."
+        return tr("The sheet {read} is read.", read=read) if wanted else ""
+    more = tr(" and {others:,} more", others=len(others) - NAMED_SHEETS) if len(others) > NAMED_SHEETS else ""
+    return tr(
+        "The sheet {read} is read; not used: {names}{more}.",
+        read=read,
+        names=", ".join(others[:NAMED_SHEETS]),
+        more=more,
+    )
 
 
 def cell_text(cell: SheetCell) -> str:
@@ -92,10 +100,10 @@ def _chosen_sheet(file: IO[bytes], wanted: str) -> tuple[CalamineSheet, list[str
     except BaseException as error:  # a panic of the Rust library is no `Exception`
         if type(error).__name__ != "PanicException":
             raise
-        raise WorkbookError("it is damaged") from error
+        raise WorkbookError(tr("it is damaged")) from error
     full = [sheet for sheet in sheets if sheet.end is not None]
     if not full:
-        raise WorkbookError("no sheet holds anything")
+        raise WorkbookError(tr("no sheet holds anything"))
     names = [sheet.name for sheet in full]
     chosen = next((sheet for sheet in full if sheet.name == wanted), None) if wanted else full[0]
     if chosen is None:
@@ -111,4 +119,9 @@ def _check_size(file: IO[bytes]) -> None:
         size = file.seek(0, io.SEEK_END)  # an old one is no archive
     file.seek(0)
     if size > WORKBOOK_LIMIT_BYTES:
-        raise WorkbookError(f"it is larger than {WORKBOOK_LIMIT_BYTES >> 30} GB when unpacked")
+        raise WorkbookError(
+            tr(
+                "it is larger than {workbook_limit_bytes} GB when unpacked",
+                workbook_limit_bytes=WORKBOOK_LIMIT_BYTES >> 30,
+            )
+        )

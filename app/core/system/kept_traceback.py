@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import traceback
 
+from app.core.language import tr
 from app.core.system import place
 
 
@@ -16,5 +17,5 @@ def keep_traceback() -> str:
         path.write_text(traceback.format_exc(), encoding="utf-8")
         path.chmod(0o600)  # paths and texts of its owner's
     except OSError as error:
-        return f"(The details could not be written: {os.strerror(error.errno or 0)}.)"
-    return f"The details are in {path}."
+        return tr("(The details could not be written: {strerror}.)", strerror=os.strerror(error.errno or 0))
+    return tr("The details are in {path}.", path=path)

@@ -9,7 +9,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from app.core.system.resource import resource
+from app.core.resource import resource
 
 LICENCE_FOLDER = "licences"  # in the frozen app: those of what is no Python package, as NAME.txt
 _OWN = "luthier"

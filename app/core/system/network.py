@@ -7,6 +7,7 @@ import sys
 from collections.abc import MutableMapping
 from urllib.parse import urlsplit
 
+from app.core.language import tr
 from app.core.system.setting import Settings
 
 OFFLINE_VARIABLES = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
@@ -65,14 +66,14 @@ def proxy_fault(text: str) -> str:
         address = urlsplit(text)
         port = address.port
     except ValueError:
-        return "The port is no number from 1 to 65535."
+        return tr("The port is no number from 1 to 65535.")
     if address.scheme not in _SCHEMES or not address.hostname:
-        return "An address reads http://host:port (or https, socks5, socks5h)."
+        return tr("An address reads http://host:port (or https, socks5, socks5h).")
     if address.username or address.password:
-        return (
-            "A name and password do not belong in the settings, which are a plain file: set HTTPS_PROXY where you "
-            "start Luthier instead."
+        return tr(
+            "A name and password do not belong in the settings, which are a plain file: set "
+            "HTTPS_PROXY where you start Luthier instead."
         )
     if port is None or not 0 < port <= _MOST_PORT:
-        return "The port is missing: http://host:port."
+        return tr("The port is missing: http://host:port.")
     return ""

@@ -6,11 +6,14 @@ import ctypes
 import platform
 import sys
 
+from app.core.language import tr
+
 # `packaging/machine.py` says the same before anything is installed, where this file cannot be imported.
-REMEDY = (
-    "In the Finder's Get Info of your terminal switch “Open using Rosetta” off, or start Luthier with "
-    "`arch -arm64` in front; if the Python itself was built for Intel alone, get one for Apple silicon "
-    "(`brew install python@3.13`, or the installer from python.org) and run `python3 packaging/dev.py setup`."
+REMEDY = tr(
+    "In the Finder's Get Info of your terminal switch “Open using Rosetta” off, or start Luthier "
+    "with `arch -arm64` in front; if the Python itself was built for Intel alone, get one for "
+    "Apple silicon (`brew install python@3.13`, or the installer from python.org) and run "
+    "`python3 packaging/dev.py setup`."
 )
 
 
@@ -23,7 +26,11 @@ def rosetta_refusal() -> str:
     """Why this Python cannot be used and what to do; empty where it can."""
     if not is_translated():
         return ""
-    return f"This Python runs as {platform.machine()}, translated by Rosetta, and MLX needs it native. {REMEDY}"
+    return tr(
+        "This Python runs as {machine}, translated by Rosetta, and MLX needs it native. {remedy}",
+        machine=platform.machine(),
+        remedy=REMEDY,
+    )
 
 
 def _system_value(name: str) -> int:

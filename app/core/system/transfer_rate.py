@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from app.core.language import tr
 from app.core.quantity import bytes_text, duration_text
 
 WINDOW_S = 8.0
@@ -45,8 +46,10 @@ class TransferRate:
         """1.2 GB of 4.3 GB · 34 MB/s · 1 min 31 s left."""
         if not self._samples:
             return ""
-        parts = [f"{bytes_text(self._samples[-1][1])} of {bytes_text(self._total)}"]
+        parts = [
+            tr("{samples} of {total}", samples=bytes_text(self._samples[-1][1]), total=bytes_text(self._total))
+        ]
         left = self.left_s
         if left is not None:
-            parts += [f"{bytes_text(self.bytes_per_second)}/s", f"{duration_text(left)} left"]
+            parts += [f"{bytes_text(self.bytes_per_second)}/s", tr("{left} left", left=duration_text(left))]
         return " · ".join(parts)

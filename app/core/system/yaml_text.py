@@ -11,6 +11,8 @@ from typing import Any
 
 import yaml
 
+from app.core.language import tr
+
 MOST_CHARACTERS = 4_000_000
 MOST_NODES = 200_000  # with every alias counted as what it stands for
 MOST_LEVELS = 60
@@ -42,7 +44,13 @@ def bounded_yaml(text: str, loader: Any = _EVENT_LOADER) -> Any:
 def check_bounds(text: str) -> None:
     """Raises `yaml.YAMLError` if building the text would take far more than its length promises."""
     if len(text) > MOST_CHARACTERS:
-        raise BoundError(f"it is {len(text):,} characters long, and a config has at most {MOST_CHARACTERS:,}")
+        raise BoundError(
+            tr(
+                "it is {text:,} characters long, and a config has at most {most_characters:,}",
+                text=len(text),
+                most_characters=MOST_CHARACTERS,
+            )
+        )
     if len(text) < _SMALL and "&" not in text and text.count("[") + text.count("{") < MOST_LEVELS:
         deepest = max((len(line) - len(line.lstrip(" -")) for line in text.splitlines()), default=0)
         if deepest < MOST_LEVELS:
@@ -50,7 +58,7 @@ def check_bounds(text: str) -> None:
     try:
         _count(text)
     except RecursionError as error:
-        raise BoundError("it is nested too deeply") from error
+        raise BoundError(tr("it is nested too deeply")) from error
 
 
 def _count(text: str) -> None:
@@ -61,7 +69,7 @@ def _count(text: str) -> None:
     for found in yaml.parse(text, Loader=_EVENT_LOADER):
         if isinstance(found, yaml.AliasEvent):
             if any(anchor == found.anchor for anchor, _ in open_nodes):
-                raise BoundError(f"the anchor {found.anchor!r} holds itself", found.start_mark)
+                raise BoundError(tr("the anchor {anchor!r} holds itself", anchor=found.anchor), found.start_mark)
             total += sizes.get(found.anchor or "", 1)
         elif isinstance(found, yaml.ScalarEvent):
             total += 1
@@ -71,10 +79,13 @@ def _count(text: str) -> None:
             open_nodes.append((found.anchor, total))
             total += 1
             if len(open_nodes) > MOST_LEVELS:
-                raise BoundError(f"it is nested more than {MOST_LEVELS} levels deep", found.start_mark)
+                raise BoundError(
+                    tr("it is nested more than {most_levels} levels deep", most_levels=MOST_LEVELS),
+                    found.start_mark,
+                )
         elif isinstance(found, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
             anchor, before = open_nodes.pop()
             if anchor:
                 sizes[anchor] = total - before
         if total > MOST_NODES:
-            raise BoundError("its aliases stand for far more than a config can hold", found.start_mark)
+            raise BoundError(tr("its aliases stand for far more than a config can hold"), found.start_mark)

@@ -9,19 +9,20 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
 
+from app.core.language import tr
 from app.core.model.inspection import Inspection, Module
 
 How = Literal["path", "key", "name", "glob", "contains", "other_case", "everything", ""]
 
 EMPTY_PATTERN = "''"  # as it is written; it is part of every path
 HOW_TEXT = {
-    "path": "exactly this module",
-    "key": "this matrix of each layer",
-    "name": "modules of this name, or inside one",
-    "glob": "paths that fit the pattern",
-    "contains": "paths that contain it",
-    "other_case": "found only when upper and lower case do not count",
-    "everything": "the empty pattern is in every path",
+    "path": tr("exactly this module"),
+    "key": tr("this matrix of each layer"),
+    "name": tr("modules of this name, or inside one"),
+    "glob": tr("paths that fit the pattern"),
+    "contains": tr("paths that contain it"),
+    "other_case": tr("found only when upper and lower case do not count"),
+    "everything": tr("the empty pattern is in every path"),
     "": "nothing",
 }
 
@@ -117,4 +118,4 @@ def available_names(inspection: Inspection, limit: int = 40) -> str:
     """What there is to name, as a sentence lists it: keys inside layers, then what is outside them."""
     names = list(dict.fromkeys([*(row.key for row in inspection.rows), *(m.path for m in inspection.outside)]))
     shown = ", ".join(names[:limit])
-    return f"{shown} and {len(names) - limit} more" if len(names) > limit else shown
+    return tr("{shown} and {names} more", shown=shown, names=len(names) - limit) if len(names) > limit else shown

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from app.core.language import tr
 from app.core.model.inspection import Inspection, Module
 from app.core.model.module_group import Group
 
@@ -27,33 +28,33 @@ PRESETS = {
     for preset in (
         Preset(
             "full",
-            "Full (attention + MLP, recommended)",
-            "All matrices of attention (or what takes its place) and of the MLP or experts; no routers.",
-            "The best quality; use it unless memory forbids.",
+            tr("Full (attention + MLP, recommended)"),
+            tr("All matrices of attention (or what takes its place) and of the MLP or experts; no routers."),
+            tr("The best quality; use it unless memory forbids."),
         ),
         Preset(
             "attention",
-            "Attention only",
-            "The projections of attention: query, key, value and output.",
-            "Less memory, slightly lower quality; for experiments and for changes of style.",
+            tr("Attention only"),
+            tr("The projections of attention: query, key, value and output."),
+            tr("Less memory, slightly lower quality; for experiments and for changes of style."),
         ),
         Preset(
             "mlp",
-            "MLP only",
-            "The matrices of the MLP, or of all experts.",
-            "Comes close to Full in studies, and holds what a model knows.",
+            tr("MLP only"),
+            tr("The matrices of the MLP, or of all experts."),
+            tr("Comes close to Full in studies, and holds what a model knows."),
         ),
         Preset(
             "minimal",
-            "Minimal (Q + V)",
-            "Query and value projections only (the one fused matrix where a model has that).",
-            "The least memory; noticeably lower quality.",
+            tr("Minimal (Q + V)"),
+            tr("Query and value projections only (the one fused matrix where a model has that)."),
+            tr("The least memory; noticeably lower quality."),
         ),
         Preset(
             "linear",
-            "Everything linear",
-            "Every linear matrix, routers and auxiliary projections included; no embeddings, no output head.",
-            "When Full is not enough; training routers can unbalance a mixture of experts.",
+            tr("Everything linear"),
+            tr("Every linear matrix, routers and auxiliary projections included; no embeddings, no output head."),
+            tr("When Full is not enough; training routers can unbalance a mixture of experts."),
         ),
     )
 }
@@ -98,7 +99,7 @@ def _full(inspection: Inspection) -> PresetChoice:
         return PresetChoice(encoder)
     found = _of(inspection, _FULL)
     if inspection.source == "header" and not any(module.group in _MLP for module in found):
-        note = "The names do not tell attention and MLP apart: all linear layers are taken."
+        note = tr("The names do not tell attention and MLP apart: all linear layers are taken.")
         return PresetChoice(_linear(inspection).modules, note)
     return PresetChoice(found)
 
@@ -109,7 +110,7 @@ def _attention(inspection: Inspection) -> PresetChoice:
     if found := _of(inspection, {Group.ATTENTION}):
         return PresetChoice(found)
     found = _of(inspection, {Group.STATE_SPACE})
-    note = "This model has no attention; its state-space projections take that place." if found else ""
+    note = tr("This model has no attention; its state-space projections take that place.") if found else ""
     return PresetChoice(found, note)
 
 
@@ -125,7 +126,7 @@ def _minimal(inspection: Inspection) -> PresetChoice:
     attention = _of(inspection, {Group.ATTENTION})
     if not attention:
         states = tuple(m for m in _of(inspection, {Group.STATE_SPACE}) if m.name in _STATE_SPACE_MINIMAL)
-        note = "This model has no attention; the input and output of its state space take that place."
+        note = tr("This model has no attention; the input and output of its state space take that place.")
         return PresetChoice(states, note if states else "")
     blocks: dict[str, list[Module]] = {}
     for module in attention:
@@ -138,7 +139,7 @@ def _minimal(inspection: Inspection) -> PresetChoice:
         if not pair and whole is not None:
             pair, fused = [whole], True
         pairs += pair
-    note = "Query, key and value are one matrix here, which is adapted as a whole." if fused else ""
+    note = tr("Query, key and value are one matrix here, which is adapted as a whole.") if fused else ""
     return PresetChoice(tuple(pairs), note)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from app.core.config.train_config import TrainConfig
+from app.core.language import tr
 from app.core.model.inspection import Inspection, Module
 from app.core.model.module_group import GROUP_LABELS, Group, name_rank
 from app.core.problem import Problem, Severity
@@ -69,7 +70,7 @@ class Selection:
     @property
     def names_line(self) -> str:
         """The same as one line of a log."""
-        return f"[LoRA] Target modules: {list(self.names)}"
+        return tr("[LoRA] Target modules: {names}", names=list(self.names))
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,23 +173,47 @@ def _by_patterns(inspection: Inspection, config: TrainConfig, text: str) -> _Fou
 def _pattern_problem(match: PatternMatch) -> Problem | None:
     if match.how == "everything" and match.modules:
         count = len({module.key for module in match.modules})
-        said = f"The empty pattern '' matches everything: all {count} matrices that can be adapted, embeddings too."
-        hint = "This is not recommended: they are too many. Choose 'full', or name the matrices."
+        said = tr(
+            "The empty pattern '' matches everything: all {count} matrices that can be adapted, embeddings too.",
+            count=count,
+        )
+        hint = tr("This is not recommended: they are too many. Choose 'full', or name the matrices.")
         return Problem("targets", said, Severity.WARNING, hint)
     if not match.modules and not match.refused:
-        hint = f"Did you mean {' or '.join(match.near)}?" if match.near else "Look at the list of modules."
-        return Problem("targets", f"{match.pattern!r} matches no module of this model.", hint=hint)
+        hint = (
+            tr("Did you mean {near}?", near=" or ".join(match.near))
+            if match.near
+            else tr("Look at the list of modules.")
+        )
+        return Problem(
+            "targets", tr("{pattern!r} matches no module of this model.", pattern=match.pattern), hint=hint
+        )
     if match.refused:
         first = match.refused[0]
-        more = f" and {len(match.refused) - 1} more like it" if len(match.refused) > 1 else ""
+        more = tr(" and {refused} more like it", refused=len(match.refused) - 1) if len(match.refused) > 1 else ""
         if not match.modules:
-            said = f"{match.pattern!r} names {first.path}{more}, which cannot be adapted."
+            said = tr(
+                "{pattern!r} names {path}{more}, which cannot be adapted.",
+                pattern=match.pattern,
+                path=first.path,
+                more=more,
+            )
             return Problem("targets", said, hint=first.refused)
         names = ", ".join(dict.fromkeys(module.name for module in match.modules))
-        said = f"{match.pattern!r}: only {names} can be adapted, {first.path}{more} cannot."
+        said = tr(
+            "{pattern!r}: only {names} can be adapted, {path}{more} cannot.",
+            pattern=match.pattern,
+            names=names,
+            path=first.path,
+            more=more,
+        )
         return Problem("targets", said, Severity.NOTE, first.refused)
     if match.how == "other_case":
-        said = f"{match.pattern!r} matches only if upper and lower case do not count: {match.modules[0].path}."
+        said = tr(
+            "{pattern!r} matches only if upper and lower case do not count: {path}.",
+            pattern=match.pattern,
+            path=match.modules[0].path,
+        )
         return Problem("targets", said, Severity.NOTE)
     return None
 
@@ -205,9 +230,14 @@ def _without_refused(
     problems = tuple(
         Problem(
             "fine_tune_type",
-            f"{len(left)} modules stay as they are ({', '.join(dict.fromkeys(m.name for m in left))}): {reason}",
+            tr(
+                "{left} modules stay as they are ({names}): {reason}",
+                left=len(left),
+                names=", ".join(dict.fromkeys(m.name for m in left)),
+                reason=reason,
+            ),
             Severity.WARNING,
-            "LoRA adapts them.",
+            tr("LoRA adapts them."),
         )
         for reason, left in reasons.items()
     )
@@ -218,17 +248,19 @@ def _nothing(inspection: Inspection, found: _Found, text: str) -> Problem:
     """The error of an empty result: it lists what there is."""
     is_bare = not inspection.rows and inspection.source == "mlx-lm"  # of others the headers alone are known
     if is_bare and (reasons := dict.fromkeys(m.refused for m in inspection.refused if not m.bare)):
-        said = f"No matrix in the layers of this model can be adapted: {' '.join(reasons)}"
+        said = tr("No matrix in the layers of this model can be adapted: {reasons}", reasons=" ".join(reasons))
         return Problem(
-            "targets", said, hint="Choose another model; of some there are versions that are not packed."
+            "targets", said, hint=tr("Choose another model; of some there are versions that are not packed.")
         )
-    what = f"Targets {text!r} match nothing that could be trained in this model"
+    what = tr("Targets {text!r} match nothing that could be trained in this model", text=text)
     if found.modules:
-        what = f"Nothing that targets {text!r} match can take this type of adapter"
+        what = tr("Nothing that targets {text!r} match can take this type of adapter", text=text)
     near = dict.fromkeys(name for match in found.matches for name in match.near)
-    hint = f"Did you mean {' or '.join(near)}? " if near else ""
+    hint = tr("Did you mean {near}? ", near=" or ".join(near)) if near else ""
     listed = available_names(inspection)
-    there = f"There is: {listed}." if listed else "There is nothing in it that mlx-lm can adapt."
+    there = (
+        tr("There is: {listed}.", listed=listed) if listed else tr("There is nothing in it that mlx-lm can adapt.")
+    )
     return Problem("targets", f"{what}.", hint=f"{hint}{there}")
 
 
@@ -241,29 +273,37 @@ def _by_keys(inspection: Inspection, config: TrainConfig) -> Selection:
     problems = [
         Problem(
             path,
-            f"The key {key!r} matches no module; mlx-lm passes over it silently.",
+            tr("The key {key!r} matches no module; mlx-lm passes over it silently.", key=key),
             Severity.WARNING,
             next((module.refused for module in inspection.named(key)), ""),
         )
         for key in adapted.unmatched
     ]
     problems += [
-        Problem(path, f"mlx-lm stops at the key {key!r}: it names something that cannot be adapted.")
+        Problem(path, tr("mlx-lm stops at the key {key!r}: it names something that cannot be adapted.", key=key))
         for key in adapted.refused
     ]
     problems += [
-        Problem(path, f"{name} is named twice, by its key and by its full path; mlx-lm stops at that.")
+        Problem(
+            path, tr("{name} is named twice, by its key and by its full path; mlx-lm stops at that.", name=name)
+        )
         for name in adapted.twice
     ]
     refused = {inspection.size(m, config.fine_tune_type).refused: m for m in adapted.modules}
     problems += [
-        Problem("fine_tune_type", f"{module.path}: {why}", hint="Use LoRA, or leave its key out.")
+        Problem("fine_tune_type", f"{module.path}: {why}", hint=tr("Use LoRA, or leave its key out."))
         for why, module in refused.items()
         if why
     ]
     if not adapted.modules:
-        said = "The keys match no module of this model: nothing would be trained."
-        problems.append(Problem("targets", said, hint=f"There is: {available_names(inspection)}."))
+        said = tr("The keys match no module of this model: nothing would be trained.")
+        problems.append(
+            Problem(
+                "targets",
+                said,
+                hint=tr("There is: {available_names}.", available_names=available_names(inspection)),
+            )
+        )
     depth = top_layers(inspection, config.num_layers)
     layers = -1 if depth == inspection.num_layers else depth
     return _selection(
@@ -366,9 +406,13 @@ def preset_costs(
     found = []
     for preset in PRESETS.values():
         selection = resolve(inspection, config.with_value("targets", preset.name))
-        cost = (
-            f"Here: {selection.adapted_modules:,} modules, {selection.trainable_parameters:,} parameters "
-            f"({selection.trainable_percent:.2f} %), {selection.adapter_bytes / 1e6:,.1f} MB on disk"
+        cost = tr(
+            "Here: {adapted_modules:,} modules, {trainable_parameters:,} parameters "
+            "({trainable_percent:.2f} %), {adapter_bytes:,.1f} MB on disk",
+            adapted_modules=selection.adapted_modules,
+            trainable_parameters=selection.trainable_parameters,
+            trainable_percent=selection.trainable_percent,
+            adapter_bytes=selection.adapter_bytes / 1000000.0,
         )
         cost += f", {memory_text(selection)}." if memory_text else "."
         found.append(PresetCost(preset.name, preset.label, f"{preset.what} {preset.when} {cost}", selection))

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.core.config.train_config import TrainConfig
+from app.core.language import tr
 from app.core.problem import Problem
 from app.core.tracker.writer import FigureWriter, TensorBoardWriter, TrackioWriter, WandbWriter
 
@@ -33,15 +34,15 @@ class Tracker:
     @property
     def hint(self) -> str:
         """How to get it."""
-        return f"Install it with `pip install {self.package}`, or take it out of the field."
+        return tr("Install it with `pip install {package}`, or take it out of the field.", package=self.package)
 
 
 TRACKERS = {
     tracker.name: tracker
     for tracker in (
         Tracker("tensorboard", "TensorBoard", "tensorboardX", TensorBoardWriter),
-        Tracker("wandb", "Weights & Biases", "wandb", WandbWriter),
-        Tracker("trackio", "Trackio", "trackio", TrackioWriter),
+        Tracker("wandb", tr("Weights & Biases"), "wandb", WandbWriter),
+        Tracker("trackio", tr("Trackio"), "trackio", TrackioWriter),
     )
 }
 
@@ -61,12 +62,16 @@ def tracker_problems(config: TrainConfig) -> list[Problem]:
     """Why a run cannot report where its config says: before it starts, not after hours."""
     names = tracker_names(config.report_to)
     found = [
-        Problem(FIELD, f"There is no tracker “{name}” here.", hint=f"There are {', '.join(TRACKERS)}.")
+        Problem(
+            FIELD,
+            tr("There is no tracker “{name}” here.", name=name),
+            hint=tr("There are {trackers}.", trackers=", ".join(TRACKERS)),
+        )
         for name in names
         if name not in TRACKERS
     ]
     return found + [
-        Problem(FIELD, f"{tracker.label} is not installed.", hint=tracker.hint)
+        Problem(FIELD, tr("{label} is not installed.", label=tracker.label), hint=tracker.hint)
         for tracker in chosen_trackers(config.report_to)
         if not tracker.is_installed
     ]
@@ -76,6 +81,6 @@ def installed_text() -> str:
     """Which of them are there, in a line beside the field."""
     there = [tracker.name for tracker in TRACKERS.values() if tracker.is_installed]
     absent = [tracker.name for tracker in TRACKERS.values() if tracker.name not in there]
-    said = f"Installed: {', '.join(there)}. " if there else ""
-    missing = f"Not installed: {', '.join(absent)}." if absent else ""
+    said = tr("Installed: {there}. ", there=", ".join(there)) if there else ""
+    missing = tr("Not installed: {absent}.", absent=", ".join(absent)) if absent else ""
     return f"{said}{missing}".strip()

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from app.core.config.train_config import TrainConfig
+from app.core.language import tr
 from app.core.protocol import event
 from app.core.protocol.event import Event
 from app.core.tracker.tracker import Tracker, chosen_trackers
@@ -91,7 +92,7 @@ class Tracking:
         except Exception as error:  # whatever a program of others does, the run goes on
             self._trackers.remove(tracker)
             said = " ".join(str(error).split()).rstrip(".")[:300] or type(error).__name__
-            self._warn(f"{tracker.label} takes no more figures of this run: {said}.")
+            self._warn(tr("{label} takes no more figures of this run: {said}.", label=tracker.label, said=said))
 
 
 def tracked_events(

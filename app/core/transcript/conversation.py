@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from app.core.language import tr
 from app.core.quantity import plural
 from app.core.transcript.utterance import ASSISTANTS, PROGRAMS, SYSTEM, UNPAIRED, LeftOut, TranscriptKind, Utterance
 
@@ -29,13 +30,13 @@ class Transcript:
         """What is said where it is not known whose words are the answers."""
         names = [(name, count) for name, count in self.speakers if name != SYSTEM]
         wrote = [f"{name[:40]} ({plural(count, 'message')})" for name, count in names[:NAMED_SPEAKERS]]
-        more = f" and {len(names) - NAMED_SPEAKERS:,} more" if len(names) > NAMED_SPEAKERS else ""
+        more = tr(" and {names:,} more", names=len(names) - NAMED_SPEAKERS) if len(names) > NAMED_SPEAKERS else ""
         said = (
-            f"Nobody in this chat is called `{wanted[:40]}`."
+            tr("Nobody in this chat is called `{wanted}`.", wanted=wanted[:40])
             if wanted
-            else "It is not chosen whose words are the answers."
+            else tr("It is not chosen whose words are the answers.")
         )
-        return f"{said} It is a chat of {', '.join(wrote) or 'nobody'}{more}."
+        return tr("{said} It is a chat of {wrote}{more}.", said=said, wrote=", ".join(wrote) or "nobody", more=more)
 
 
 def transcript_of(program: TranscriptKind, found: Iterable[Utterance], wanted: str, order: str = "") -> Transcript:
@@ -87,12 +88,24 @@ class Conversations:
     def account(self) -> str:
         """What was read, in words."""
         said, of = self._transcript, plural(self.messages, "message")
-        parts = [f"{PROGRAMS[said.program]}: {plural(self.count, 'conversation')} of {of}, "
-                 f"answers by {said.answers_by}."]  # fmt: skip
+        parts = [
+            tr(
+                "{programs}: {conversations} of {of}, answers by {answers_by}.",
+                programs=PROGRAMS[said.program],
+                conversations=plural(self.count, "conversation"),
+                of=of,
+                answers_by=said.answers_by,
+            )
+        ]
         if not self._is_whole:
-            parts.append(f"A pause of {PAUSE_HOURS} hours begins another, as does the maximum length.")
+            parts.append(
+                tr(
+                    "A pause of {pause_hours} hours begins another, as does the maximum length.",
+                    pause_hours=PAUSE_HOURS,
+                )
+            )
         if said.groups:
-            parts.append("In groups the name of who asks stands before the words.")
+            parts.append(tr("In groups the name of who asks stands before the words."))
         return " ".join([*parts, self._left_out.sentence()]).strip()
 
     def _begins(self, before: Utterance, now: Utterance) -> bool:

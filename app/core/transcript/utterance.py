@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Literal, NamedTuple
 
+from app.core.language import tr
 from app.core.quantity import plural
 
 TranscriptKind = Literal["", "chatgpt", "claude", "whatsapp", "telegram", "discord", "slack"]
@@ -41,14 +42,17 @@ class LeftOut:
     def sentence(self) -> str:
         """All of it in words; empty where there is nothing."""
         parts = [plural(count, what, _PLURALS[what]) for what, count in self.counts.most_common() if count]
-        return f"Left out: {', '.join(parts)}." if parts else ""
+        return tr("Left out: {parts}.", parts=", ".join(parts)) if parts else ""
 
 
 PICTURES, SYSTEM_LINES, FORWARDED = "picture or file", "line of the program", "forwarded message"
 DELETED, MIDDLE_STEPS = "deleted message", "step between question and answer"
 UNPAIRED = "message without a question before or an answer after it"
 _PLURALS = {
-    PICTURES: "pictures and files", SYSTEM_LINES: "lines of the program", FORWARDED: "forwarded messages",
-    DELETED: "deleted messages", MIDDLE_STEPS: "steps between question and answer",
+    PICTURES: "pictures and files",
+    SYSTEM_LINES: "lines of the program",
+    FORWARDED: "forwarded messages",
+    DELETED: "deleted messages",
+    MIDDLE_STEPS: "steps between question and answer",
     UNPAIRED: "messages without a question before or an answer after them",
-}  # fmt: skip
+}

@@ -7,6 +7,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.core.language import tr
 from app.core.quantity import bytes_text
 from app.core.refusal import reason_of
 from app.core.system.disk import free_bytes
@@ -21,26 +22,33 @@ class FolderStanding:
 
     def sentence(self) -> str:
         """In words."""
-        return self.problem or f"Can be written; {bytes_text(self.free)} are free on its disk."
+        return self.problem or tr("Can be written; {free} are free on its disk.", free=bytes_text(self.free))
 
 
 def folder_standing(text: str) -> FolderStanding:
     """Tries a folder as it was typed. One that is not there yet is not made: the one above it is tried."""
     path = Path(text).expanduser()
     if not path.is_absolute():
-        return FolderStanding("Give the whole path, beginning with / or ~.")
+        return FolderStanding(tr("Give the whole path, beginning with / or ~."))
     try:
         if path.exists() and not path.is_dir():
-            return FolderStanding(f"{path} is a file, not a folder.")
+            return FolderStanding(tr("{path} is a file, not a folder.", path=path))
         there = next(one for one in (path, *path.parents) if one.exists())
         if not there.is_dir():
-            return FolderStanding(f"{there} is a file, so there can be no folder in it.")
+            return FolderStanding(tr("{there} is a file, so there can be no folder in it.", there=there))
         with tempfile.TemporaryFile(dir=there, prefix=".luthier-"):  # rights alone do not say it: the disk may not
             pass
         return FolderStanding(free=free_bytes(there))
     except OSError as error:
         reason = reason_of(error)
-        return FolderStanding(f"{path} cannot be written: {reason[:1].lower()}{reason[1:]}.")
+        return FolderStanding(
+            tr(
+                "{path} cannot be written: {reason}{reason2}.",
+                path=path,
+                reason=reason[:1].lower(),
+                reason2=reason[1:],
+            )
+        )
 
 
 def folder_size(folder: Path) -> int:

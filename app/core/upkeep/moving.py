@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from app.core.data.prepare import CancelledError
+from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 from app.core.quantity import bytes_text, plural
 from app.core.run.folder import find_runs
@@ -26,23 +27,36 @@ MoveProgress = Callable[[int, int], None]  # bytes done, bytes in all
 def check_move(source: Path, destination: Path, live: list[str]) -> None:
     """Raises `UnusableError` with the reason why a folder cannot be moved. ``live`` names the runs that train."""
     if live:
-        said = f"{plural(len(live), 'run is', 'runs are')} training: {', '.join(live)}."
-        raise _refused(said, "Stop what trains, or wait for its end; then move.")
+        said = tr(
+            "{run_iss} training: {live}.", run_iss=plural(len(live), "run is", "runs are"), live=", ".join(live)
+        )
+        raise _refused(said, tr("Stop what trains, or wait for its end; then move."))
     if not source.is_dir():
-        raise _refused(f"There is nothing to move: {source} is not there.", "New ones go to the folder chosen.")
+        raise _refused(
+            tr("There is nothing to move: {source} is not there.", source=source),
+            tr("New ones go to the folder chosen."),
+        )
     here, there = source.resolve(), _new_place(source, destination)
     if here == there:
-        raise _refused("They are there already.", "Choose another folder.")
+        raise _refused(tr("They are there already."), tr("Choose another folder."))
     if here in there.parents or there in here.parents:
-        raise _refused(f"One of {here} and {there} lies in the other.", "Choose a folder beside it.")
+        raise _refused(
+            tr("One of {here} and {there} lies in the other.", here=here, there=there),
+            tr("Choose a folder beside it."),
+        )
     standing = folder_standing(str(there))
     if standing.problem:
-        raise _refused(standing.problem, "Choose another folder.")
+        raise _refused(standing.problem, tr("Choose another folder."))
     if there.exists() and not there.is_symlink() and any(there.iterdir()):
-        raise _refused(f"{there} is not empty.", "Choose a new folder, or an empty one: nothing is mixed.")
+        raise _refused(
+            tr("{there} is not empty.", there=there), tr("Choose a new folder, or an empty one: nothing is mixed.")
+        )
     if not is_same_disk(here, there) and (need := folder_size(here) + _ROOM) > standing.free:
         lacking = bytes_text(need - standing.free)
-        raise _refused(f"The disk of {there} is too full: {lacking} are lacking.", "Make room there first.")
+        raise _refused(
+            tr("The disk of {there} is too full: {lacking} are lacking.", there=there, lacking=lacking),
+            tr("Make room there first."),
+        )
 
 
 def _new_place(source: Path, destination: Path) -> Path:
@@ -92,7 +106,11 @@ def move_folder(
         here.symlink_to(there, target_is_directory=True)
         linked = True
     settle()
-    said = "" if linked else f"Configs that name {here} do not find it any more: that disk keeps no links."
+    said = (
+        ""
+        if linked
+        else tr("Configs that name {here} do not find it any more: that disk keeps no links.", here=here)
+    )
     if old is not None:
         shutil.rmtree(old, ignore_errors=True)
         if old.exists():
@@ -124,7 +142,9 @@ def _copy_whole(here: Path, there: Path, moved: MoveProgress, cancelled: Callabl
         for folder, _, _ in os.walk(here, topdown=False):  # times of folders change while they are filled
             shutil.copystat(folder, unfinished / Path(folder).relative_to(here))
         if dict(_files(here)) != before or free_bytes(unfinished) <= 0:
-            raise _refused("Something in the folder changed while it was copied.", "Close what writes there.")
+            raise _refused(
+                tr("Something in the folder changed while it was copied."), tr("Close what writes there.")
+            )
         unfinished.rename(there)
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)

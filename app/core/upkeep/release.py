@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from app import __version__
+from app.core.language import tr
 from app.core.place.service import RefusedByServiceError, Service, understood
 
 _GITHUB = re.compile(
@@ -47,17 +48,17 @@ def newest_release(address: str) -> Release | None:
 
     Sends nothing but the request. Raises `UnusableError` that says why there is no answer.
     """
-    service = Service("releases", "The releases page", address, {"Accept": "application/vnd.github+json"})
+    service = Service("releases", tr("The releases page"), address, {"Accept": "application/vnd.github+json"})
     try:
         tree = service.get("")
     except RefusedByServiceError as error:
         if error.status == 404:
             return None
         raise
-    with understood("The releases page"):
+    with understood(tr("The releases page")):
         version, page = str(tree["tag_name"]).removeprefix("v"), str(tree["html_url"])
         if urlsplit(page).scheme not in ("https", "http"):
-            raise ValueError("the release's page is no web address")
+            raise ValueError(tr("the release's page is no web address"))
         return Release(version, page)
 
 

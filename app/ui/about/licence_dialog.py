@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.core.language import tr
 from app.core.system.licence import Licence, licences
 from app.ui.widget import theme
 from app.ui.widget.close_key import close_by_key
@@ -29,19 +30,19 @@ class LicenceDialog(QDialog):
         super().__init__(parent)
         close_by_key(self)
         self.setObjectName("licence_dialog")
-        self.setWindowTitle("Licences")
+        self.setWindowTitle(tr("Licences"))
         self.resize(*(theme.text_width(side) for side in LICENCE_SIZE))
         self._licences = licences()
         self.parts = QListWidget(self)
         self.parts.setObjectName("licences.parts")
-        self.parts.setAccessibleName("Parts of Luthier")
+        self.parts.setAccessibleName(tr("Parts of Luthier"))
         self.parts.setFixedWidth(theme.text_width(PARTS_WIDTH))
         self.parts.addItems([one.title for one in self._licences])
         self.terms = QLabel(self)
         self.terms.setWordWrap(True)
         self.text = QPlainTextEdit(self)
         self.text.setObjectName("licences.text")
-        self.text.setAccessibleName("Text of the licence")
+        self.text.setAccessibleName(tr("Text of the licence"))
         self.text.setReadOnly(True)
         self.text.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
         box = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, self)
@@ -70,4 +71,4 @@ class LicenceDialog(QDialog):
     def _show(self) -> None:
         shown = self.licence
         self.terms.setText(f"{shown.title}: {shown.terms}" if shown.terms else shown.title)
-        self.text.setPlainText(shown.text or "The package brings no text of its licence beside its name.")
+        self.text.setPlainText(shown.text or tr("The package brings no text of its licence beside its name."))

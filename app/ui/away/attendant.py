@@ -10,6 +10,7 @@ from subprocess import TimeoutExpired, run
 from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtWidgets import QWidget
 
+from app.core.language import tr
 from app.core.power.awake import AwakeKeeper, window_keeper
 from app.core.power.condition import (
     BATTERY_COMMAND,
@@ -102,7 +103,11 @@ class Attendant(QObject):
 
     def _reason(self) -> str:
         config = self._session.config
-        return f"{config.adapter_name} trains" if config is not None and self._session.is_live else "It works"
+        return (
+            tr("{adapter_name} trains", adapter_name=config.adapter_name)
+            if config is not None and self._session.is_live
+            else tr("It works")
+        )
 
     def _show_badge(self) -> None:
         percent = self.tray.percent()
@@ -123,20 +128,20 @@ class Attendant(QObject):
 
     def _ending(self, outcome: WorkerOutcome) -> str:
         """What somebody who looks elsewhere should know of a run's end; empty where a person asked for it."""
-        name = self._session.config.adapter_name if self._session.config is not None else "The run"
+        name = self._session.config.adapter_name if self._session.config is not None else tr("The run")
         match self._session.state:
             case RunState.COMPLETED:
-                return f"{name} is ready."
+                return tr("{name} is ready.", name=name)
             case RunState.EARLY_STOPPED:
-                return f"{name} stopped early: it no longer improved. Its best weights are kept."
+                return tr("{name} stopped early: it no longer improved. Its best weights are kept.", name=name)
             case RunState.FAILED | RunState.CRASHED:
-                return f"{name} ended: {outcome.sentence()}"
+                return tr("{name} ended: {sentence}", name=name, sentence=outcome.sentence())
             case RunState.PARKED if outcome.finished is not None and "disk is full" in outcome.finished.message:
-                return f"{name} waits for an answer: {outcome.finished.message}"
+                return tr("{name} waits for an answer: {message}", name=name, message=outcome.finished.message)
         return ""
 
     def _on_silence(self, _seconds: int) -> None:
-        self._tell("The worker has not said a word for long: the window asks whether to end it.")
+        self._tell(tr("The worker has not said a word for long: the window asks whether to end it."))
 
     def _tell(self, text: str) -> None:
         """Only where nobody looks at the window, and only if notifications are wanted."""

@@ -6,6 +6,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMenu, QSystemTrayIcon, QWidget
 
+from app.core.language import tr
 from app.core.quantity import duration_text
 from app.ui.platform.notification import NOTICE_MS, notify
 from app.ui.run.session import RunSession, RunState
@@ -28,11 +29,11 @@ class RunTray(QObject):
         self.progress = self._action("tray.progress", "")
         self.progress.setEnabled(False)
         self.menu.addSeparator()
-        self.pause = self._action("tray.pause", "Pause")
-        self.stop = self._action("tray.stop", "Stop and Save")
+        self.pause = self._action("tray.pause", tr("Pause"))
+        self.stop = self._action("tray.stop", tr("Stop and Save"))
         self.menu.addSeparator()
-        self.open = self._action("tray.open", "Open Luthier")
-        self.quit = self._action("tray.quit", "Quit Luthier, Keep Training")
+        self.open = self._action("tray.open", tr("Open Luthier"))
+        self.quit = self._action("tray.quit", tr("Quit Luthier, Keep Training"))
         self.pause.triggered.connect(self._on_pause)
         self.stop.triggered.connect(session.stop)
         self.open.triggered.connect(self.open_requested)
@@ -57,9 +58,9 @@ class RunTray(QObject):
         session, state = self._session, self._session.state
         text = self.text()
         self.progress.setText(text)
-        self.icon.setToolTip(f"Luthier\n{text}" if session.is_live else "Luthier")
+        self.icon.setToolTip(tr("Luthier\n{text}", text=text) if session.is_live else "Luthier")
         waits = state in (RunState.PAUSED, RunState.PAUSING)
-        self.pause.setText("Continue" if waits else "Pause")
+        self.pause.setText(tr("Continue") if waits else tr("Pause"))
         self.pause.setEnabled(waits or state is RunState.RUNNING)
         self.stop.setEnabled(session.is_live and state is not RunState.STOPPING)
         self.quit.setVisible(session.outlives_window)
@@ -75,7 +76,7 @@ class RunTray(QObject):
         if (percent := self.percent()) is not None:
             parts.append(f"{percent} %")
         if session.state is RunState.RUNNING and (left := history.remaining_s()) is not None:
-            parts.append(f"{duration_text(left)} left")
+            parts.append(tr("{left} left", left=duration_text(left)))
         return " · ".join(parts)
 
     def percent(self) -> int | None:

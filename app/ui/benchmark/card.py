@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
 from app.core.compare.candidate import Candidate
 from app.core.config.field import FieldSpec
+from app.core.language import tr
 from app.core.protocol import event
 from app.core.protocol.event import Event
 from app.core.protocol.job import BenchmarkJob
@@ -29,26 +30,32 @@ from app.ui.worker.measure_bar import MeasureBar
 from app.ui.worker.process import WorkerOutcome
 
 BENCHMARK_TASKS = FieldSpec(
-    "benchmark.tasks", "Tasks", "text", "", what="Tasks of lm-eval, with commas: arc_easy, hellaswag"
+    "benchmark.tasks", tr("Tasks"), "text", "", what=tr("Tasks of lm-eval, with commas: arc_easy, hellaswag")
 )
 OWN_TASKS = FieldSpec(
-    "benchmark.include_path", "Folder with own tasks", "path", "", what="A folder with tasks (YAML) and their data",
+    "benchmark.include_path",
+    tr("Folder with own tasks"),
+    "path",
+    "",
+    what=tr("A folder with tasks (YAML) and their data"),
     optional=True,
-)  # fmt: skip
+)
 LIMIT = FieldSpec(
-    "benchmark.limit", "Questions of each task", "int", None, what="The first of each task; empty: all",
+    "benchmark.limit", tr("Questions of each task"), "int", None, what=tr("The first of each task; empty: all"),
     minimum=1, optional=True,
 )  # fmt: skip
 SHOTS = FieldSpec(
-    "benchmark.shots", "Examples before", "int", None, what="Before each question; empty: as the task says",
+    "benchmark.shots", tr("Examples before"), "int", None, what=tr("Before each question; empty: as the task says"),
     minimum=0, maximum=64, optional=True,
 )  # fmt: skip
-CHAT = FieldSpec("benchmark.chat", "Ask in the chat template", "bool", False, what="As for models that chat")
+CHAT = FieldSpec(
+    "benchmark.chat", tr("Ask in the chat template"), "bool", False, what=tr("As for models that chat")
+)
 DOWNLOAD = FieldSpec(
-    "benchmark.download", "Download data of tasks", "bool", False,
-    what="Data that is not on this machine may be fetched from the hub",
+    "benchmark.download", tr("Download data of tasks"), "bool", False,
+    what=tr("Data that is not on this machine may be fetched from the hub"),
 )  # fmt: skip
-ABOUT_BENCHMARKS = "Public tasks, asked of every column by lm-eval; ± is one standard error."
+ABOUT_BENCHMARKS = tr("Public tasks, asked of every column by lm-eval; ± is one standard error.")
 
 
 class BenchmarkCard(Card):
@@ -57,7 +64,7 @@ class BenchmarkCard(Card):
     busy_changed = Signal(bool)
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__("Benchmarks", ABOUT_BENCHMARKS, parent)
+        super().__init__(tr("Benchmarks"), ABOUT_BENCHMARKS, parent)
         self.setObjectName("benchmarks")
         self._model = ""
         self._candidates: tuple[Candidate, ...] = ()
@@ -129,10 +136,10 @@ class BenchmarkCard(Card):
         if (problem := harness_problem()) is not None:
             return f"{problem.message} {problem.hint}"
         if self._training:
-            return "A run is training and needs the memory. Measure when it has ended."
+            return tr("A run is training and needs the memory. Measure when it has ended.")
         if not self._model or not self._candidates:
-            return "Choose what is compared, above."
-        return "" if self._names() else "Name tasks, such as arc_easy."
+            return tr("Choose what is compared, above.")
+        return "" if self._names() else tr("Name tasks, such as arc_easy.")
 
     def _on_event(self, found: Event) -> None:
         if isinstance(found, event.Progressed):
@@ -149,13 +156,13 @@ class BenchmarkCard(Card):
     def _show_state(self, _value: object = None) -> None:
         for part in (self.tasks, self._more):
             part.setEnabled(not self.is_busy)
-        self.measuring.show_state(self._hindrance(), "Ask every column these tasks")
+        self.measuring.show_state(self._hindrance(), tr("Ask every column these tasks"))
 
     def _show_result(self) -> None:
         clear_layout(self._figures)
         if self.result is None:
             return
-        for column, title in enumerate(("Task", "Metric", *(one.title for one in self._candidates))):
+        for column, title in enumerate((tr("Task"), tr("Metric"), *(one.title for one in self._candidates))):
             self._cell(0, column, title, "small")
         for row, figure in enumerate(benchmark_figures(self.result["columns"]), start=1):
             for column, text in enumerate((figure.task, figure.metric, *figure.texts())):
@@ -173,8 +180,8 @@ class BenchmarkCard(Card):
 
     def _build(self) -> None:
         self.tasks = TextEditor(self)
-        self.tasks.setPlaceholderText("arc_easy, hellaswag")
-        self.own_tasks = PathEditor(OWN_TASKS, self, folder=True, placeholder="None")
+        self.tasks.setPlaceholderText(tr("arc_easy, hellaswag"))
+        self.own_tasks = PathEditor(OWN_TASKS, self, folder=True, placeholder=tr("None"))
         self.limit, self.shots = NumberBox(LIMIT, self), NumberBox(SHOTS, self)
         self.chat, self.download = CheckEditor(CHAT.label, self), CheckEditor(DOWNLOAD.label, self)
         for editor, spec in ((self.tasks, BENCHMARK_TASKS), (self.own_tasks.line, OWN_TASKS), (self.limit, LIMIT),
@@ -196,7 +203,7 @@ class BenchmarkCard(Card):
             grid.addWidget(part, row, 1)
         grid.addWidget(self.chat, 3, 0, 1, 2)
         grid.addWidget(self.download, 4, 0, 1, 2)
-        more = Disclosure("Options", self._more, self)
+        more = Disclosure(tr("Options"), self._more, self)
         more.button.setObjectName("benchmark.options")
         self.measuring = MeasureBar("benchmark", "benchmarks", self)
         self.measuring.asked.connect(self.measure)

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QFormLayout, QLabel, QWidget
 from app.core.bundle.base_model import BaseModel, base_model
 from app.core.bundle.launch import memory_gb
 from app.core.config.train_config import TrainConfig
+from app.core.language import tr
 from app.core.model.hub import parse_model_id
 from app.core.problem import UnusableError
 from app.core.quantity import bytes_text
@@ -26,17 +27,17 @@ class BaseSource(QObject):
         super().__init__(form)
         self.base, self.fault = _base_of(config)
         self.source = ChoiceBox(
-            (("hub", "Downloaded there, from the hub"), ("files", "Its files come along")), form
+            (("hub", tr("Downloaded there, from the hub")), ("files", tr("Its files come along"))), form
         )
         self.source.setObjectName("bundle.source")
-        self.source.setAccessibleName("Base model")
+        self.source.setAccessibleName(tr("Base model"))
         self.name = TextEditor(form)
         self.name.setObjectName("bundle.name")
-        self.name.setAccessibleName("Name on the hub")
+        self.name.setAccessibleName(tr("Name on the hub"))
         self.name.setPlaceholderText("organization/model")
-        self.four_bit = CheckEditor("Load it in 4 bit there", form)
+        self.four_bit = CheckEditor(tr("Load it in 4 bit there"), form)
         self.four_bit.setObjectName("bundle.four_bit")
-        self.four_bit.setToolTip("With bitsandbytes: a quarter of the memory, on NVIDIA only, and other losses")
+        self.four_bit.setToolTip(tr("With bitsandbytes: a quarter of the memory, on NVIDIA only, and other losses"))
         self.about = QLabel(form)
         self.about.setObjectName("bundle.about")
         self.about.setWordWrap(True)
@@ -50,10 +51,10 @@ class BaseSource(QObject):
 
     def add_to(self, rows: QFormLayout) -> None:
         """Puts the rows into a form."""
-        first = QLabel("Base model", rows.parentWidget())
+        first = QLabel(tr("Base model"), rows.parentWidget())
         first.setMinimumWidth(theme.text_width(BASE_LABEL_WIDTH))
         rows.addRow(first, self.source)
-        rows.addRow("Name on the hub", self.name)
+        rows.addRow(tr("Name on the hub"), self.name)
         rows.addRow("", self.four_bit)
         rows.addRow("", self.about)
 
@@ -85,10 +86,12 @@ class BaseSource(QObject):
         if self.base is None:
             return self.fault
         if self.brings:
-            said = "This model is quantized by MLX, which transformers does not read. Name what it was made from."
+            said = tr(
+                "This model is quantized by MLX, which transformers does not read. Name what it was made from."
+            )
             return said if self.base.is_packed else ""
         if parse_model_id(self.name.value()) is None:
-            return "Name the model on the hub (organization/model), or take its files along."
+            return tr("Name the model on the hub (organization/model), or take its files along.")
         return ""
 
     def _known_name(self) -> str:
@@ -102,8 +105,14 @@ class BaseSource(QObject):
         self.name.setEnabled(not self.brings)
         self.four_bit.setEnabled(not self.brings)
         if self.base is not None:
-            licence = self.base.licence or "not told here; read its page before you use it"
-            self.about.setText(f"{bytes_text(self.base.weight_bytes)} here. Licence: {licence}.")
+            licence = self.base.licence or tr("not told here; read its page before you use it")
+            self.about.setText(
+                tr(
+                    "{weight_bytes} here. Licence: {licence}.",
+                    weight_bytes=bytes_text(self.base.weight_bytes),
+                    licence=licence,
+                )
+            )
 
 
 def _base_of(config: TrainConfig) -> tuple[BaseModel | None, str]:

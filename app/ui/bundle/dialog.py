@@ -19,6 +19,7 @@ from app.core.bundle.recipe import bundle_problems
 from app.core.bundle.result import model_line, size_line
 from app.core.config.train_config import FieldSpec, TrainConfig
 from app.core.export.destination import destination_problems
+from app.core.language import tr
 from app.core.problem import Problem
 from app.core.protocol import event
 from app.core.protocol.job import BundleJob
@@ -33,10 +34,11 @@ from app.ui.worker.job_dialog import JobDialog
 from app.ui.worker.process import WorkerOutcome
 
 BUNDLE_DIALOG_SIZE = (680, 540)  # px in Inter, at least
-BUNDLE_OUT = FieldSpec("bundle.out", "New file", "path", "")
-WHAT_A_BUNDLE_IS = (
-    "Tokens, labels, targets and every value of this setup, with a script that trains it on another machine, such "
-    "as one with an NVIDIA GPU. The folder run that comes back opens here, among the runs and in Compare."
+BUNDLE_OUT = FieldSpec("bundle.out", tr("New file"), "path", "")
+WHAT_A_BUNDLE_IS = tr(
+    "Tokens, labels, targets and every value of this setup, with a script that trains it on "
+    "another machine, such as one with an NVIDIA GPU. The folder run that comes back opens here, "
+    "among the runs and in Compare."
 )
 
 
@@ -52,7 +54,7 @@ class BundleDialog(JobDialog):
     ) -> None:
         super().__init__(parent)
         self.setObjectName("bundle_dialog")
-        self.setWindowTitle("Export Setup as Bundle")
+        self.setWindowTitle(tr("Export Setup as Bundle"))
         self.resize(theme.text_width(BUNDLE_DIALOG_SIZE[0]), BUNDLE_DIALOG_SIZE[1])
         self._config, self._reveal = config, reveal
         self._made: Path | None = None
@@ -77,7 +79,7 @@ class BundleDialog(JobDialog):
         """Starts with what stands here."""
         self._result.hide()
         self._problem.hide()
-        self.progress.begin("Starting …")
+        self.progress.begin(tr("Starting …"))
         self._job.start(self.job)
         self._show_buttons()
 
@@ -101,7 +103,7 @@ class BundleDialog(JobDialog):
     def _place_problems(self, needed: int) -> list[Problem]:
         out = Path(self.out.value() or "").expanduser()
         if not out.is_absolute():
-            return [Problem("out", "Choose a file by its whole path.")]
+            return [Problem("out", tr("Choose a file by its whole path."))]
         return destination_problems(out, needed)
 
     def _show_buttons(self) -> None:
@@ -119,8 +121,12 @@ class BundleDialog(JobDialog):
             lines = (
                 f"{self._made.name}: {size_line(said.data)}",
                 model_line(said.data),
-                f"Targets: {', '.join(said.data['target_modules'])}, {len(said.data['modules']):,} modules.",
-                "There: pip install -r requirements.txt, then python train.py.",
+                tr(
+                    "Targets: {names}, {modules:,} modules.",
+                    names=", ".join(said.data["target_modules"]),
+                    modules=len(said.data["modules"]),
+                ),
+                tr("There: pip install -r requirements.txt, then python train.py."),
             )
             self.result_text.setText("\n".join(lines))
             self._result.show()
@@ -167,7 +173,9 @@ class BundleDialog(JobDialog):
         self.out.browse_button.hide()
         self.out.line.setObjectName(BUNDLE_OUT.path)
         self.out.line.setAccessibleName(BUNDLE_OUT.label)
-        self.out.line.setToolTip("A name that ends in .zip, .tar or .tar.gz makes an archive, any other a folder")
+        self.out.line.setToolTip(
+            tr("A name that ends in .zip, .tar or .tar.gz makes an archive, any other a folder")
+        )
         self.out.edited.connect(self._show)
         rows = QFormLayout(form)
         rows.setContentsMargins(0, 0, 0, 0)
@@ -183,7 +191,7 @@ class BundleDialog(JobDialog):
         self.result_text = QLabel(card)
         self.result_text.setObjectName("bundle.result")
         self.result_text.setWordWrap(True)
-        self.reveal_button = QPushButton("Show in the File Manager", card)
+        self.reveal_button = QPushButton(tr("Show in the File Manager"), card)
         self.reveal_button.setObjectName("bundle.reveal")
         self.reveal_button.clicked.connect(self._on_reveal)
         row = QHBoxLayout()
@@ -196,13 +204,13 @@ class BundleDialog(JobDialog):
         return card
 
     def _built_buttons(self) -> QHBoxLayout:
-        self.make_button = QPushButton("Make the bundle", self)
+        self.make_button = QPushButton(tr("Make the bundle"), self)
         self.make_button.setObjectName("bundle.start")
         self.make_button.setDefault(True)
         theme.set_role(self.make_button, kind="primary")
-        self.stop_button = QPushButton("Stop", self)
+        self.stop_button = QPushButton(tr("Stop"), self)
         self.stop_button.setObjectName("bundle.stop")
-        self.close_button = QPushButton("Close", self)
+        self.close_button = QPushButton(tr("Close"), self)
         self.close_button.setObjectName("bundle.close")
         self.make_button.clicked.connect(self.make)
         self.stop_button.clicked.connect(self.stop)

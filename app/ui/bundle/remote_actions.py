@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
 
+from app.core.language import tr
 from app.core.model.adapter_file import has_adapter_file
 from app.core.remote.record import read_remote, remote_runs
 from app.core.run.folder import RunDir
@@ -64,13 +65,13 @@ class RemoteActions(QObject):
         """Tells of runs that an earlier window left elsewhere."""
         for run in remote_runs():
             if not run.is_closed and not self._is_shown(run.path):
-                said = f"{run.name} was left on {run.where}."
-                self.told.emit(Notice(said, "info", "Show it", partial(self.show_run, run.path)))
+                said = tr("{name} was left on {where}.", name=run.name, where=run.where)
+                self.told.emit(Notice(said, "info", tr("Show it"), partial(self.show_run, run.path)))
 
     def show_run(self, path: Path) -> None:
         """Shows a run elsewhere, and follows it."""
         if self._session.is_live:
-            said = "A run is training here. What trains elsewhere is followed, and stands in the list of runs."
+            said = tr("A run is training here. What trains elsewhere is followed, and stands in the list of runs.")
             self.told.emit(Notice(said))
             self.followers.attend(path)
         else:
@@ -92,7 +93,12 @@ class RemoteActions(QObject):
             dialog.deleteLater()
 
     def _on_started(self, path: Path, where: str) -> None:
-        self.told.emit(Notice(f"{path.name} runs on {where}. It goes on when this window is closed.", "good"))
+        self.told.emit(
+            Notice(
+                tr("{name} runs on {where}. It goes on when this window is closed.", name=path.name, where=where),
+                "good",
+            )
+        )
         self.changed.emit()
         self.show_run(path)
 
@@ -113,8 +119,8 @@ class RemoteActions(QObject):
         self.changed.emit()
         adapters = RunDir(path).adapters
         act = partial(self.compare_requested.emit, adapters) if has_adapter_file(adapters) else None
-        word = "Compare base and tuned" if act is not None else ""
-        self.told.emit(Notice(f"{path.name} is here.", "good", word, act))
+        word = tr("Compare base and tuned") if act is not None else ""
+        self.told.emit(Notice(tr("{name} is here.", name=path.name), "good", word, act))
 
     def _on_failed(self, path: Path, said: str) -> None:
         self.changed.emit()
@@ -123,7 +129,14 @@ class RemoteActions(QObject):
             self.told.emit(Notice(said, "error"))
         else:
             again = partial(self.followers.attend, path)
-            self.told.emit(Notice(f"{path.name} is not followed any more: {said}", "error", "Try again", again))
+            self.told.emit(
+                Notice(
+                    tr("{name} is not followed any more: {said}", name=path.name, said=said),
+                    "error",
+                    tr("Try again"),
+                    again,
+                )
+            )
 
     def _on_stopped(self, path: Path, said: str) -> None:
         self.told.emit(Notice(f"{path.name}: {said}"))

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QLineEdit, QPush
 
 from app.core.bundle.recipe import bundle_problems
 from app.core.config.train_config import TrainConfig
+from app.core.language import tr
 from app.core.place.place import Place
 from app.core.place.table import all_places
 from app.core.protocol import event
@@ -25,11 +26,11 @@ from app.ui.worker.job_dialog import JobDialog
 from app.ui.worker.process import WorkerOutcome
 
 REMOTE_DIALOG_SIZE = (700, 640)  # px in Inter, at least
-THIS_COMPUTER = ("here", "This computer")
-HERE_NEEDS = "What the setup shows: memory, time and room are told at Start."
-HERE_COSTS = "Nothing."
-ASK_TIP = "Asks the place which GPUs it has now, and for how much; nothing is rented by that"
-FULL = "too small for this training"
+THIS_COMPUTER = ("here", tr("This computer"))
+HERE_NEEDS = tr("What the setup shows: memory, time and room are told at Start.")
+HERE_COSTS = tr("Nothing.")
+ASK_TIP = tr("Asks the place which GPUs it has now, and for how much; nothing is rented by that")
+FULL = tr("too small for this training")
 
 
 class RemoteDialog(JobDialog):
@@ -41,7 +42,7 @@ class RemoteDialog(JobDialog):
     def __init__(self, config: TrainConfig, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("remote_dialog")
-        self.setWindowTitle("Run On")
+        self.setWindowTitle(tr("Run On"))
         self.resize(theme.text_width(REMOTE_DIALOG_SIZE[0]), REMOTE_DIALOG_SIZE[1])
         self._config = config
         self._places = {place.name: place for place in all_places()}
@@ -80,7 +81,7 @@ class RemoteDialog(JobDialog):
     def ask(self) -> None:
         """Asks the place what it has."""
         assert self.chosen is not None
-        self._run("offers", RemoteJob(action="offers", place=self.chosen.name), "Asking …")
+        self._run("offers", RemoteJob(action="offers", place=self.chosen.name), tr("Asking …"))
 
     def keep_key(self) -> None:
         """Puts the key that was typed into the keychain."""
@@ -88,7 +89,7 @@ class RemoteDialog(JobDialog):
             return
         self._key = self.key.text().strip()
         self.key.clear()
-        self._run("key", RemoteJob(action="key", place=self.chosen.name), "Keeping the key …")
+        self._run("key", RemoteJob(action="key", place=self.chosen.name), tr("Keeping the key …"))
 
     def start(self) -> None:
         """Starts with what stands here."""
@@ -96,7 +97,7 @@ class RemoteDialog(JobDialog):
             self.here_requested.emit()
             self.accept()
         else:
-            self._run("start", self.job, "Starting …")
+            self._run("start", self.job, tr("Starting …"))
 
     def _run(self, what: str, job: RemoteJob | RemoteStartJob, said: str) -> None:
         self._asked = what
@@ -118,7 +119,7 @@ class RemoteDialog(JobDialog):
         self._needs.setText(_quoted(place.needs) if place is not None else HERE_NEEDS)
         costs = place.costs if place is not None else HERE_COSTS
         if place is not None and place.sends_to:
-            costs = f"{costs} The bundle goes to {place.sends_to}."
+            costs = tr("{costs} The bundle goes to {sends_to}.", costs=costs, sends_to=place.sends_to)
         self._costs.setText(_quoted(costs))
         for row, shown in (
             (self._key_row, place is not None and place.key is not None),
@@ -132,7 +133,7 @@ class RemoteDialog(JobDialog):
         for row in (self.base.source, self.base.name, self.base.four_bit, self.base.about):
             self._rows.setRowVisible(row, place is not None)
         if place is not None and place.key is not None:
-            self.key.setPlaceholderText(f"made at {place.key.page}")
+            self.key.setPlaceholderText(tr("made at {page}", page=place.key.page))
         self.offer.setEnabled(self.offer.count() > 0)
         self.keep_button.setEnabled(not running and bool(self.key.text().strip()))
         said = self._in_the_way()
@@ -153,11 +154,11 @@ class RemoteDialog(JobDialog):
         if said := self._missing or self.base.problem():
             return said
         if place.needs_host and not self.host.value().strip():
-            return "Name the machine: an alias of ~/.ssh/config, or user@address."
+            return tr("Name the machine: an alias of ~/.ssh/config, or user@address.")
         if place.needs_user and not self.user.value().strip():
-            return f"{place.label} needs your name there."
+            return tr("{label} needs your name there.", label=place.label)
         if place.has_offers and self.offer.value() is None:
-            return "Ask what it has, and for how much: nothing is rented before a GPU was chosen."
+            return tr("Ask what it has, and for how much: nothing is rented before a GPU was chosen.")
         return ""
 
     def _on_event(self, said: event.Event) -> None:
@@ -182,7 +183,7 @@ class RemoteDialog(JobDialog):
                 first = number
         self.offer.setCurrentIndex(max(first, 0) if data["offers"] else -1)
         if not data["offers"] and not self._missing:
-            self._missing = "It has no GPU to be had now."
+            self._missing = tr("It has no GPU to be had now.")
 
     def _on_ended(self, outcome: WorkerOutcome) -> None:
         asked, self._asked, self._key = self._asked, "", ""
@@ -207,7 +208,7 @@ class RemoteDialog(JobDialog):
     def reject(self) -> None:
         """Escape and Close stop what runs, and wait for its end: what was rented is given back by it."""
         if self._asked == "start" and self._job.is_running:
-            self.progress.begin("Stopping, and giving back what was rented …")
+            self.progress.begin(tr("Stopping, and giving back what was rented …"))
             self.stop()
         else:
             super().reject()
@@ -235,26 +236,26 @@ class RemoteDialog(JobDialog):
             (THIS_COMPUTER, *((place.name, place.label) for place in self._places.values())), form
         )
         self.place.setObjectName("remote.place")
-        self.place.setAccessibleName("Place")
+        self.place.setAccessibleName(tr("Place"))
         self.place.edited.connect(self._on_place)
         self._needs, self._costs = self._told(form, "needs"), self._told(form, "costs")
-        self.key, self.keep_button = QLineEdit(form), QPushButton("Keep", form)
+        self.key, self.keep_button = QLineEdit(form), QPushButton(tr("Keep"), form)
         self.key.setObjectName("remote.key")
-        self.key.setAccessibleName("Key")
+        self.key.setAccessibleName(tr("Key"))
         self.key.setEchoMode(QLineEdit.EchoMode.Password)
         self.key.textChanged.connect(self._show)
         self.key.returnPressed.connect(self.keep_key)
         self.keep_button.setObjectName("remote.keep")
         self.keep_button.setToolTip(
-            "Into the system's keychain; no file has it. One that is kept need not be typed again"
+            tr("Into the system's keychain; no file has it. One that is kept need not be typed again")
         )
         self.keep_button.clicked.connect(self.keep_key)
         self._key_row = _row(form, self.key, self.keep_button)
-        self.host = self._text(form, "host", "Machine", "gpu-box, or user@address")
-        self.ssh = self._text(form, "ssh", "ssh command", "ssh")
-        self.python = self._text(form, "python", "Python there", "made there, with what the training needs")
-        self.user = self._text(form, "user", "Your name there", "")
-        self.offer, self.ask_button = ChoiceBox((), form), QPushButton("Ask", form)
+        self.host = self._text(form, "host", tr("Machine"), tr("gpu-box, or user@address"))
+        self.ssh = self._text(form, "ssh", tr("ssh command"), "ssh")
+        self.python = self._text(form, "python", tr("Python there"), tr("made there, with what the training needs"))
+        self.user = self._text(form, "user", tr("Your name there"), "")
+        self.offer, self.ask_button = ChoiceBox((), form), QPushButton(tr("Ask"), form)
         self.offer.setObjectName("remote.offer")
         self.offer.setAccessibleName("GPU")
         self.offer.edited.connect(self._show)
@@ -271,13 +272,13 @@ class RemoteDialog(JobDialog):
         rows.setHorizontalSpacing(theme.SPACE * 2)
         rows.setVerticalSpacing(theme.SPACE)
         rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        first = QLabel("Run on", form)
+        first = QLabel(tr("Run on"), form)
         first.setMinimumWidth(theme.text_width(BASE_LABEL_WIDTH))  # nothing moves when other rows come
         rows.addRow(first, self.place)
         for label, widget in (
-            ("Needs", self._needs), ("Costs", self._costs), ("Key", self._key_row),
-            ("Machine", self.host), ("ssh command", self.ssh), ("Python there", self.python),
-            ("Your name there", self.user),
+            (tr("Needs"), self._needs), (tr("Costs"), self._costs), (tr("Key"), self._key_row),
+            (tr("Machine"), self.host), (tr("ssh command"), self.ssh), (tr("Python there"), self.python),
+            (tr("Your name there"), self.user),
             ("GPU", self._offer_row),
         ):  # fmt: skip
             rows.addRow(label, widget)
@@ -300,13 +301,13 @@ class RemoteDialog(JobDialog):
         return editor
 
     def _built_buttons(self) -> QHBoxLayout:
-        self.start_button = QPushButton("Start", self)
+        self.start_button = QPushButton(tr("Start"), self)
         self.start_button.setObjectName("remote.start")
         self.start_button.setDefault(True)
         theme.set_role(self.start_button, kind="primary")
-        self.stop_button = QPushButton("Stop", self)
+        self.stop_button = QPushButton(tr("Stop"), self)
         self.stop_button.setObjectName("remote.stop")
-        self.close_button = QPushButton("Close", self)
+        self.close_button = QPushButton(tr("Close"), self)
         self.close_button.setObjectName("remote.close")
         for button in (self.stop_button, self.close_button):
             button.setAutoDefault(False)

@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 from app.core.compare.candidate import Candidate, base_of, candidate_of
 from app.core.compare.conversation import Conversation
 from app.core.compare.prompt_set import Prompt
+from app.core.language import tr
 from app.core.model.facts import model_facts
 from app.core.model.folder import locate_model, read_config
 from app.core.problem import UnusableError
@@ -45,10 +46,10 @@ VIEW_HEIGHT = 120  # px, at least
 CHAT_FIELDS = sampler_fields(
     "chat", max_tokens=512, temp=0.7, top_p=1.0, top_k=0, min_p=0.0, repetition_penalty=1.0
 )
-AGAIN_TIP = "Ask the last message once more; its answer is replaced"
-SAME_AGAIN = "Ask once more: at temperature 0 the answer is always the same"
-WAITS = "Another question is being answered. Wait for it, or stop it."
-TRAINING_WAITS = "A run is training and needs the memory. Chat when it has ended."
+AGAIN_TIP = tr("Ask the last message once more; its answer is replaced")
+SAME_AGAIN = tr("Ask once more: at temperature 0 the answer is always the same")
+WAITS = tr("Another question is being answered. Wait for it, or stop it.")
+TRAINING_WAITS = tr("A run is training and needs the memory. Chat when it has ended.")
 
 
 class ChatBox(PromptBox):
@@ -71,7 +72,7 @@ class ChatDialog(QDialog):
         super().__init__(parent)
         close_by_key(self)
         self.setObjectName("chat_dialog")
-        self.setWindowTitle("Chat")
+        self.setWindowTitle(tr("Chat"))
         self.resize(theme.text_width(CHAT_DIALOG_SIZE[0]), CHAT_DIALOG_SIZE[1])
         self._answerer = answerer
         self.session = CompareSession(answerer, self)
@@ -202,20 +203,20 @@ class ChatDialog(QDialog):
         if self._training:
             return TRAINING_WAITS
         if self.candidate is None:
-            return "Choose who is to answer."
+            return tr("Choose who is to answer.")
         if self._answerer.is_busy and not self.session.is_busy:
             return WAITS
         return self.fields.hindrance()
 
     def _on_began(self) -> None:
         self._show_page()
-        self._tell("Waiting…")
+        self._tell(tr("Waiting…"))
 
     def _on_replied(self, page: Conversation, _column: int, piece: event.Answered) -> None:
         if page is self.conversation:
             if piece.text:
                 self.view.append_text(piece.text)
-                self._tell("Answering…")
+                self._tell(tr("Answering…"))
             if piece.done:
                 self._show_page()
 
@@ -265,12 +266,16 @@ class ChatDialog(QDialog):
             return
         told, tokens, room = figures_text(piece), piece.prompt_tokens + piece.generation_tokens, self._context()
         if tokens and room:
-            told += f" · {tokens:,} of the {room:,} tokens of its context"
+            told += tr(" · {tokens:,} of the {room:,} tokens of its context", tokens=tokens, room=room)
         self._tell(told)
         if room and tokens > room:
             self._warning.setText(
-                f"The conversation has {tokens:,} tokens; this model was made for up to {room:,}. "
-                "What it says from here on may make no sense: begin a new conversation."
+                tr(
+                    "The conversation has {tokens:,} tokens; this model was made for up to {room:,}. "
+                    "What it says from here on may make no sense: begin a new conversation.",
+                    tokens=tokens,
+                    room=room,
+                )
             )
             self._warning.show()
 
@@ -292,7 +297,7 @@ class ChatDialog(QDialog):
         self.new_button.setEnabled(not busy and shown is not None)
         self.chooser.setEnabled(not busy)
         place, count = self._shown_place(), len(self.session.pages) + self._is_fresh
-        self._place.setText(f"{place + 1:,} of {count:,}")
+        self._place.setText(tr("{place:,} of {count:,}", place=place + 1, count=count))
         for widget in (self.back_button, self._place, self.on_button):
             widget.setVisible(count > 1)
         self.back_button.setEnabled(place > 0 and not busy)
@@ -318,8 +323,8 @@ class ChatDialog(QDialog):
         self.chooser.checkpoints.setObjectName("chat.checkpoint")
         self._place = QLabel(self)
         self._place.setObjectName("chat.place")
-        self.back_button = IconButton("ph.caret-left", "The conversation before", self)
-        self.on_button = IconButton("ph.caret-right", "The next conversation", self)
+        self.back_button = IconButton("ph.caret-left", tr("The conversation before"), self)
+        self.on_button = IconButton("ph.caret-right", tr("The next conversation"), self)
         head = QHBoxLayout()
         head.setSpacing(theme.SPACE // 2)
         head.addWidget(self.chooser, 1)
@@ -332,10 +337,10 @@ class ChatDialog(QDialog):
         theme.set_role(card, role="card")
         self.view = AnswerView(card, names_prompts=True)
         self.view.setObjectName("chat.text")
-        self.view.setAccessibleName("Conversation")
+        self.view.setAccessibleName(tr("Conversation"))
         self.view.setMinimumHeight(VIEW_HEIGHT)
         self.view.setPlaceholderText(
-            "Write a message below. Each answer takes all that was said before into account."
+            tr("Write a message below. Each answer takes all that was said before into account.")
         )
         inner = QVBoxLayout(card)
         inner.setContentsMargins(*[theme.SPACE * 3 // 2] * 4)
@@ -349,9 +354,11 @@ class ChatDialog(QDialog):
         self._warning.hide()
         self.prompt = ChatBox(self)
         self.prompt.setObjectName("chat.prompt")
-        self.prompt.setAccessibleName("Message")
+        self.prompt.setAccessibleName(tr("Message"))
         sends, begins = native_keys("Return"), native_keys("Shift+Return")
-        self.prompt.setPlaceholderText(f"Message ({sends} sends, {begins} begins a new line)")
+        self.prompt.setPlaceholderText(
+            tr("Message ({sends} sends, {begins} begins a new line)", sends=sends, begins=begins)
+        )
         self.prompt.setTabChangesFocus(True)
         self.prompt.setAcceptDrops(False)
         self.prompt.setFixedHeight(theme.line_px() * 3)
@@ -369,19 +376,19 @@ class ChatDialog(QDialog):
         self._tell("")
 
     def _built_buttons(self) -> QHBoxLayout:
-        self.new_button = QPushButton("New conversation", self)
+        self.new_button = QPushButton(tr("New conversation"), self)
         self.new_button.setObjectName("chat.new")
-        self.new_button.setToolTip("Begin anew; the conversations before can be turned back to")
-        self.again_button = QPushButton("Answer again", self)
+        self.new_button.setToolTip(tr("Begin anew; the conversations before can be turned back to"))
+        self.again_button = QPushButton(tr("Answer again"), self)
         self.again_button.setObjectName("chat.again")
         for button in (self.new_button, self.again_button):
             theme.set_role(button, kind="quiet")
-        self.send_button = QPushButton("Send", self)
+        self.send_button = QPushButton(tr("Send"), self)
         self.send_button.setObjectName("chat.send")
         theme.set_role(self.send_button, kind="primary")
-        self.stop_button = QPushButton("Stop", self)
+        self.stop_button = QPushButton(tr("Stop"), self)
         self.stop_button.setObjectName("chat.stop")
-        self.stop_button.setToolTip("End the answer where it is")
+        self.stop_button.setToolTip(tr("End the answer where it is"))
         row = QHBoxLayout()
         row.setSpacing(theme.SPACE)
         for button in (self.new_button, self.again_button, self.send_button, self.stop_button):
@@ -393,11 +400,11 @@ class ChatDialog(QDialog):
     def _built_more(self) -> Disclosure:
         self.system = QLineEdit(self)
         self.system.setObjectName("chat.system")
-        self.system.setAccessibleName("System prompt")
+        self.system.setAccessibleName(tr("System prompt"))
         self.system.setToolTip(
-            "Stands before the conversation: what the model is told to be, from the next message on"
+            tr("Stands before the conversation: what the model is told to be, from the next message on")
         )
-        self.system.setPlaceholderText("System prompt (optional)")
+        self.system.setPlaceholderText(tr("System prompt (optional)"))
         self.strength = StrengthSlider(self)
         self.strength.slider.setObjectName("chat.strength")
         self.fields = CompareSampler(self, CHAT_FIELDS)
@@ -406,10 +413,10 @@ class ChatDialog(QDialog):
         inner = QVBoxLayout(content)
         inner.setContentsMargins(0, 0, 0, 0)
         inner.setSpacing(theme.SPACE * 3 // 2)
-        inner.addWidget(labelled("System prompt", self.system, self.system))
+        inner.addWidget(labelled(tr("System prompt"), self.system, self.system))
         inner.addWidget(self.fields)
         inner.addWidget(self.strength)
-        more = Disclosure("System prompt and sampling", content, self)
+        more = Disclosure(tr("System prompt and sampling"), content, self)
         more.button.setObjectName("chat.more")
         more.button.setAutoDefault(False)
         more.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)

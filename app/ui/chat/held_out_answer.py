@@ -16,6 +16,7 @@ from app.core.compare.candidate import BASE, base_of
 from app.core.compare.conversation import Conversation
 from app.core.compare.held_out import HeldOut, held_out_questions
 from app.core.compare.prompt_set import Prompt, PromptMessage
+from app.core.language import tr
 from app.core.model.folder import locate_model
 from app.core.problem import UnusableError
 from app.core.refusal import reason_of
@@ -26,8 +27,8 @@ from app.ui.compare.session import CompareSession
 
 HELD_OUT_TOKENS = 160
 MOST_ASKED = 4  # questions, of which one may be answered otherwise than before
-NO_QUESTION = "This run has no held-out question: neither its validation nor its test data ask any."
-IS_ASKED = "Another question is being answered. Ask when that has ended."
+NO_QUESTION = tr("This run has no held-out question: neither its validation nor its test data ask any.")
+IS_ASKED = tr("Another question is being answered. Ask when that has ended.")
 
 
 class HeldOutAnswer(QObject):
@@ -72,7 +73,7 @@ class HeldOutAnswer(QObject):
             self.failed.emit(f"{first.message} {first.hint}".strip())
             return
         except OSError as error:
-            self.failed.emit(f"The held-out examples cannot be read: {reason_of(error)}.")
+            self.failed.emit(tr("The held-out examples cannot be read: {reason_of}.", reason_of=reason_of(error)))
             return
         self._run, self._model, self._tuned, self._questions = run, model, tuned, questions[:MOST_ASKED]
         weights = tuned.adapter.relative_to(run.path).as_posix()
@@ -124,4 +125,4 @@ def _fault(pages: list[Conversation]) -> str:
     """Why nothing is answered by both."""
     replies = [reply for page in pages for reply in page.last.replies]
     told = (reply.last.message for reply in replies if reply.last is not None and reply.last.message)
-    return next(told, "There was no answer.")
+    return next(told, tr("There was no answer."))

@@ -27,6 +27,7 @@ from app.core.compare.candidate import (
     short_label,
     title_of,
 )
+from app.core.language import tr
 from app.core.model.adapter_file import ADAPTER_FILE
 from app.core.run.folder import find_runs
 from app.ui.platform.file_panel import ask_folder
@@ -54,7 +55,7 @@ class CandidateList(QObject):
         super().__init__(parent)
         self.model = QStandardItemModel(self)
         self.model.appendRow(_item(BASE))
-        self.model.appendRow(QStandardItem("Browse for a folder…"))
+        self.model.appendRow(QStandardItem(tr("Browse for a folder…")))
         self._work = SlicedWork(self)
         self._work.finished.connect(self.listed)
 
@@ -160,10 +161,10 @@ class AnswerChooser(QWidget):
         self.box, self.checkpoints = ElidedBox(self), ElidedBox(self)
         self.box.setView(CandidateView(self.box))
         self.box.setModel(found.model)
-        self.box.setPlaceholderText("Choose an adapter")
+        self.box.setPlaceholderText(tr("Choose an adapter"))
         for box, title in (
-            (self.box, "Who answers in this column"),
-            (self.checkpoints, "Which of the run's weights"),
+            (self.box, tr("Who answers in this column")),
+            (self.checkpoints, tr("Which of the run's weights")),
         ):
             box.setAccessibleName(title)
             box.setToolTip(title)
@@ -215,7 +216,7 @@ class AnswerChooser(QWidget):
 
     def _browse(self) -> None:
         at = self._candidate.adapter if self._candidate is not None else None
-        chosen = ask_folder(self, "Adapter folder (mlx-lm or PEFT)", str(at or ""))
+        chosen = ask_folder(self, tr("Adapter folder (mlx-lm or PEFT)"), str(at or ""))
         if chosen:
             self.choose_path(Path(chosen))
 
@@ -231,7 +232,7 @@ class AnswerChooser(QWidget):
             self.checkpoints.setCurrentIndex(places[0] if places else -1)
         self.checkpoints.setVisible(len(of_run) > 1)
         told = "" if candidate is None or candidate.adapter is None else f"{candidate.label}\n{candidate.adapter}"
-        self.box.setToolTip(told or "Who answers in this column")
+        self.box.setToolTip(told or tr("Who answers in this column"))
 
 
 def takes(path: Path) -> bool:

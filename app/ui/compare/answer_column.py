@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 from app.core.compare.candidate import Candidate
 from app.core.compare.conversation import Reply
 from app.core.compare.word_difference import differing_spans
+from app.core.language import tr
 from app.core.protocol import event
 from app.core.quantity import bytes_text, duration_text, plural
 from app.ui.compare.answer_chooser import AnswerChooser, CandidateList, takes
@@ -24,10 +25,10 @@ from app.ui.widget.icon_button import IconButton
 
 ENDINGS = {
     "stop": "",
-    "length": "cut at the maximum",
+    "length": tr("cut at the maximum"),
     "stopped": "stopped",
 }
-HIDDEN_ENDINGS = {"length": "Cut at the maximum", "stopped": "Stopped"}
+HIDDEN_ENDINGS = {"length": tr("Cut at the maximum"), "stopped": tr("Stopped")}
 
 
 class AnswerColumn(QFrame):
@@ -54,15 +55,15 @@ class AnswerColumn(QFrame):
         self._figures.setWordWrap(True)
         self._figures.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         theme.set_role(self._figures, role="small")
-        self._copy = IconButton("ph.copy", "Copy this answer", self)
+        self._copy = IconButton("ph.copy", tr("Copy this answer"), self)
         self._copy.clicked.connect(self._on_copy)
-        self.export = IconButton("ph.export", "Export this adapter…", self)
+        self.export = IconButton("ph.export", tr("Export this adapter…"), self)
         self.export.clicked.connect(self._on_export)
-        self.chat = IconButton("ph.chat-circle-dots", "Chat with this one…", self)
+        self.chat = IconButton("ph.chat-circle-dots", tr("Chat with this one…"), self)
         self.chat.clicked.connect(self._on_chat)
-        self.serve = IconButton("ph.broadcast", "Serve this one to other programs…", self)
+        self.serve = IconButton("ph.broadcast", tr("Serve this one to other programs…"), self)
         self.serve.clicked.connect(self._on_serve)
-        self.remove = IconButton("ph.x", "Remove this column", self)
+        self.remove = IconButton("ph.x", tr("Remove this column"), self)
         self.remove.clicked.connect(self.remove_requested)
         for button in (self._copy, self.export, self.chat, self.serve, self.remove):
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -103,7 +104,7 @@ class AnswerColumn(QFrame):
 
     def set_letter(self, letter: str, *, hidden: bool) -> None:
         """What the column is called when it is judged; ``hidden`` if that is all that may be known of it."""
-        self._pill.setText(f"Answer {letter}" if hidden else letter)
+        self._pill.setText(tr("Answer {letter}", letter=letter) if hidden else letter)
         theme.set_role(self._pill, role="pill-accent" if hidden else "pill")
         self._alias = self._pill.text() if hidden else ""
         self._name()
@@ -121,9 +122,9 @@ class AnswerColumn(QFrame):
         self.strength.setVisible(not alias and candidate is not None and not candidate.is_base)
         for button in (self.chat, self.serve, self.export):
             button.setVisible(not alias and candidate is not None and not candidate.is_base)
-        self.view.setAccessibleName(f"Answer of {self.title}" if self.title else "Answer")
-        who = "tuned model's" if tuned else "base model's"
-        self.view.setPlaceholderText("" if alias else f"The {who} answer appears here.")
+        self.view.setAccessibleName(tr("Answer of {title}", title=self.title) if self.title else tr("Answer"))
+        who = tr("tuned model's") if tuned else tr("base model's")
+        self.view.setPlaceholderText("" if alias else tr("The {who} answer appears here.", who=who))
 
     def _on_export(self) -> None:
         self.export_requested.emit(self.candidate)
@@ -162,7 +163,7 @@ class AnswerColumn(QFrame):
         elif reply.last is not None:
             self.set_status(self._figures_text(reply.last))
         elif reply.text:
-            self.set_status("Answering…")
+            self.set_status(tr("Answering…"))
         else:
             self.set_status("")
 
@@ -251,16 +252,18 @@ class AnswerColumn(QFrame):
 
 def figures_text(piece: event.Answered, strength: float = 1.0) -> str:
     """``42 tokens · 85.3 tokens/s · first after 0.12 s · peak 1.21 GB``, before them a strength that is not 1."""
-    parts = [] if strength == 1 else [f"{strength:g} × strength"]
+    parts = [] if strength == 1 else [tr("{strength:g} × strength", strength=strength)]
     parts.append(plural(piece.generation_tokens, "token"))
     if piece.tokens_per_second:
-        beside = f" beside {plural(piece.together - 1, 'other')}" if piece.together > 1 else ""
-        parts.append(f"{piece.tokens_per_second:.1f} tokens/s{beside}")
+        beside = tr(" beside {others}", others=plural(piece.together - 1, "other")) if piece.together > 1 else ""
+        parts.append(
+            tr("{tokens_per_second:.1f} tokens/s{beside}", tokens_per_second=piece.tokens_per_second, beside=beside)
+        )
     if piece.first_token_s:
         first = f"{piece.first_token_s:.2f} s" if piece.first_token_s < 10 else duration_text(piece.first_token_s)
-        parts.append(f"first after {first}")
+        parts.append(tr("first after {first}", first=first))
     if piece.peak_memory_gb:
-        parts.append(f"peak {bytes_text(piece.peak_memory_gb * 1e9)}")
+        parts.append(tr("peak {peak_memory_gb}", peak_memory_gb=bytes_text(piece.peak_memory_gb * 1000000000.0)))
     if ending := ENDINGS.get(piece.finish_reason, piece.finish_reason):
         parts.append(ending)
     return " · ".join(parts)

@@ -33,6 +33,7 @@ from PySide6.QtWidgets import QFrame, QTextBrowser, QTextEdit, QWidget
 
 from app.core.compare.answer_part import AnswerPart, answer_parts
 from app.core.compare.word_difference import words_of
+from app.core.language import tr
 from app.core.quantity import plural
 from app.ui.widget import theme
 
@@ -180,7 +181,9 @@ class AnswerView(QTextBrowser):
     def _draw_thinking(self, cursor: QTextCursor, text: str, name: str) -> None:
         is_open = name in self._open
         _begin_line(cursor)
-        told = f"{'▾' if is_open else '▸'} Thinking · {plural(len(words_of(text)), 'word')}"
+        told = tr(
+            "{value} Thinking · {words}", value="▾" if is_open else "▸", words=plural(len(words_of(text)), "word")
+        )
         self._insert_own(cursor, told, self._link(f"think/{name}"))
         if is_open:
             c = theme.colors()
@@ -199,7 +202,7 @@ class AnswerView(QTextBrowser):
         copy = self._link(f"copy/{len(self._codes)}")
         copy.setProperty(QTextFormat.Property.FontPixelSize, 11)
         self._insert_own(cursor, f"{part.language or 'Code'} · ", small)
-        self._insert_own(cursor, "Copy", copy)
+        self._insert_own(cursor, tr("Copy"), copy)
         self._codes.append(part.text)
         mono = QTextCharFormat()
         mono.setFont(theme.mono_font())
@@ -287,7 +290,7 @@ def _name_pictures(document: QTextDocument) -> None:
             named = QTextCharFormat()
             named.setForeground(QColor(theme.colors().muted))
             cursor = _selected(document, fragment.position(), fragment.length())
-            cursor.insertText(f"[Picture: {alternative or picture.name()}]", named)
+            cursor.insertText(tr("[Picture: {alternative}]", alternative=alternative or picture.name()), named)
 
 
 def _space_blocks(document: QTextDocument) -> None:

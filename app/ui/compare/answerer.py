@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from app.core.language import tr
 from app.core.protocol import event
 from app.core.protocol.command import Ask, AskAll, LoadAdapters, Stop
 from app.core.protocol.event import Event
@@ -113,7 +114,7 @@ class Answerer(QObject):
         self.release()
         self._model, self._ready = model, False
         self._runner.start(GenerateJob(model=model, adapters=wanted[0], strengths=wanted[1]))
-        self.progressed.emit("Starting the worker")
+        self.progressed.emit(tr("Starting the worker"))
 
     def _on_event(self, found: Event) -> None:
         if isinstance(found, event.Progressed):
@@ -121,7 +122,7 @@ class Answerer(QObject):
         elif isinstance(found, event.Ready):
             self._ready = True
             if self.is_busy:
-                self.progressed.emit("Reading the prompt")
+                self.progressed.emit(tr("Reading the prompt"))
         elif isinstance(found, event.Warned):
             self.warned.emit(f"{found.message} {found.hint}".strip())
         elif isinstance(found, event.Answered) and found.request >= self._request:
@@ -140,5 +141,5 @@ class Answerer(QObject):
     def _on_ended(self, outcome: WorkerOutcome) -> None:
         """A worker that ends by itself while it is wanted has failed."""
         if self.is_busy:
-            self.failed.emit(outcome.sentence() or "The worker ended before it answered.")
+            self.failed.emit(outcome.sentence() or tr("The worker ended before it answered."))
         self._finish()

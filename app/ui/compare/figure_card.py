@@ -16,6 +16,7 @@ from app.core.compare.candidate import Candidate
 from app.core.compare.comparison import HeldOutFile, held_out_file
 from app.core.compare.figure_row import figure_rows, verdicts
 from app.core.config.train_config import FieldSpec, TrainConfig
+from app.core.language import tr
 from app.core.method.reward import declared_in
 from app.core.problem import UnusableError
 from app.core.protocol import event
@@ -35,9 +36,11 @@ from app.ui.widget.drop import DropCard
 from app.ui.worker.measure_bar import MeasureBar
 from app.ui.worker.process import WorkerOutcome
 
-DATA = FieldSpec("figures.data", "Examples", "path", "", what="A file of examples that nothing was trained on")
-ABOUT = "The loss of every column on the same examples; the first column is what the others are compared with."
-OPENS_EXAMPLES = "Best and worst examples"
+DATA = FieldSpec(
+    "figures.data", tr("Examples"), "path", "", what=tr("A file of examples that nothing was trained on")
+)
+ABOUT = tr("The loss of every column on the same examples; the first column is what the others are compared with.")
+OPENS_EXAMPLES = tr("Best and worst examples")
 
 
 class FigureCard(DropCard):
@@ -48,7 +51,7 @@ class FigureCard(DropCard):
     warned = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__("Figures", ABOUT, parent)
+        super().__init__(tr("Figures"), ABOUT, parent)
         self.setObjectName("figures")
         self._model = ""
         self._candidates: tuple[Candidate, ...] = ()
@@ -157,15 +160,15 @@ class FigureCard(DropCard):
     def _hindrance(self) -> str:
         """Why it cannot be measured now; empty if it can."""
         if self._training:
-            return "A run is training and needs the memory. Measure when it has ended."
+            return tr("A run is training and needs the memory. Measure when it has ended.")
         if not self._model or not self._candidates:
-            return "Choose what is compared, above."
+            return tr("Choose what is compared, above.")
         if self.data is None:
-            return "Choose a file of examples that nothing was trained on, or drop it here."
+            return tr("Choose a file of examples that nothing was trained on, or drop it here.")
         if not self.data.exists():
-            return f"{self.data} does not exist."
+            return tr("{data} does not exist.", data=self.data)
         if self.scores.switch.isChecked() and not self.scores.functions:
-            return "Choose the functions that score the answers."
+            return tr("Choose the functions that score the answers.")
         return ""
 
     def _on_dropped(self, paths: list[Path]) -> None:
@@ -227,12 +230,12 @@ class FigureCard(DropCard):
             part.setEnabled(not self.is_busy)
         self._source.setText(self._proposed.note if self.data == self._proposed.path else "")
         self._source.setVisible(bool(self._source.text()))
-        self.measuring.show_state(self._hindrance(), "Measure every column on these examples")
+        self.measuring.show_state(self._hindrance(), tr("Measure every column on these examples"))
 
     # -- building ---------------------------------------------------------------------------------------------
 
     def _build(self) -> None:
-        self._data = PathEditor(DATA, self, placeholder="Drop a file of examples that nothing was trained on")
+        self._data = PathEditor(DATA, self, placeholder=tr("Drop a file of examples that nothing was trained on"))
         self._data.line.setObjectName(DATA.path)
         self._data.line.setAccessibleName(DATA.label)
         self._data.line.setToolTip(DATA.what)
@@ -257,7 +260,7 @@ class FigureCard(DropCard):
         self._examples = MovedView(self)
         self._disclosure = Disclosure(OPENS_EXAMPLES, self._examples, self._results)
         self._disclosure.button.setObjectName("figures.examples.open")
-        self._disclosure.button.setToolTip("The examples whose loss changed most, with their text")
+        self._disclosure.button.setToolTip(tr("The examples whose loss changed most, with their text"))
         layout = QVBoxLayout(self._results)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.SPACE)
@@ -283,9 +286,18 @@ class FigureCard(DropCard):
 
 
 def _measured_on(found: dict[str, Any]) -> str:
-    said = f"{plural(found['examples'], 'example')}, {plural(sum(found['tokens']), 'target token')}."
+    said = tr(
+        "{examples}, {target_tokens}.",
+        examples=plural(found["examples"], "example"),
+        target_tokens=plural(sum(found["tokens"]), "target token"),
+    )
     scored = found["scored"]
     if scored is None:
         return said
-    prompts = f"{scored['prompts']:,} of {plural(scored['of'], 'prompt')}"
-    return f"{said} Scores: {prompts}, answered greedily, up to {scored['max_tokens']:,} tokens."
+    prompts = tr("{prompts:,} of {prompts2}", prompts=scored["prompts"], prompts2=plural(scored["of"], "prompt"))
+    return tr(
+        "{said} Scores: {prompts}, answered greedily, up to {max_tokens:,} tokens.",
+        said=said,
+        prompts=prompts,
+        max_tokens=scored["max_tokens"],
+    )

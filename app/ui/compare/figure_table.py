@@ -9,12 +9,13 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QWidget
 
 from app.core.compare.figure_row import FigureRow
+from app.core.language import tr
 from app.ui.widget import theme
 from app.ui.widget.table import ALIGN_RIGHT, Index, TableModel, TableView
 
 FIGURE_LABEL_WIDTH = theme.SPACE * 17
 FIGURE_LINE_HEIGHT = theme.SPACE * 7 // 2
-FIRST_HEADING = "Figure"
+FIRST_HEADING = tr("Figure")
 
 
 class FigureTable(TableModel):
@@ -54,7 +55,7 @@ class FigureView(TableView):
     """The view of a `FigureTable`: as high as its rows, for a page that scrolls."""
 
     def __init__(self, table: FigureTable, parent: QWidget | None = None) -> None:
-        super().__init__("figures.table", "Figures of the candidates", parent, row_height=FIGURE_LINE_HEIGHT)
+        super().__init__("figures.table", tr("Figures of the candidates"), parent, row_height=FIGURE_LINE_HEIGHT)
         self.setModel(table)
         self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QMessageBox, QPush
 
 from app.core.compare.candidate import Candidate
 from app.core.compare.judgement import Judged, Outcome, Tally, Vote, VoteBook, Votes, comparison_key, export, tally
+from app.core.language import tr
 from app.core.quantity import plural
 from app.core.refusal import reason_of
 from app.ui.compare.tally_view import TallyView
@@ -28,9 +29,9 @@ from app.ui.widget.card import Card
 from app.ui.widget.icon_button import IconButton
 
 COLUMN_LETTERS = "ABCDEFGH"
-WAITING = "Ask a question; when all answers have ended, say which one is better."
-TOO_FEW = "Judging takes two columns or more."
-ASK_TEXT = "Which answer is better? Press {keys}, 0 for a tie, or − if all are bad."
+WAITING = tr("Ask a question; when all answers have ended, say which one is better.")
+TOO_FEW = tr("Judging takes two columns or more.")
+ASK_TEXT = tr("Which answer is better? Press {keys}, 0 for a tie, or − if all are bad.")
 FILTERS = {"CSV (*.csv)": ".csv", "JSON (*.json)": ".json", "Markdown (*.md)": ".md"}
 
 
@@ -43,7 +44,7 @@ class JudgingCard(Card):
     warned = Signal(str)  # votes that could not be read or written
 
     def __init__(self, parent: QWidget | None = None, *, book: VoteBook | None = None) -> None:
-        super().__init__("Judging", parent=parent)
+        super().__init__(tr("Judging"), parent=parent)
         self.setObjectName("judging")
         self._book = book if book is not None else VoteBook()
         self._read: Votes | None = None
@@ -108,12 +109,17 @@ class JudgingCard(Card):
     def offer(self, answers: list[str]) -> None:
         """All answers have ended: opens the vote. ``answers[column]`` is what stands in that column."""
         if len(answers) != len(self._order):
-            raise ValueError(f"{len(answers)} answers for {len(self._order)} columns")
+            raise ValueError(
+                tr("{answers} answers for {order} columns", answers=len(answers), order=len(self._order))
+            )
         if len(answers) < 2:
             self.withdraw()
             return
         self._answers = list(answers)
-        keys = ", ".join(f"{column + 1} for {self.column_name(column)}" for column in range(len(answers)))
+        keys = ", ".join(
+            tr("{column} for {column_name}", column=column + 1, column_name=self.column_name(column))
+            for column in range(len(answers))
+        )
         self._show_state(ASK_TEXT.format(keys=keys))
 
     def withdraw(self) -> None:
@@ -169,10 +175,22 @@ class JudgingCard(Card):
                 self._read = self._book.read()
             except OSError as error:
                 self._read = Votes()
-                self.warned.emit(f"The votes in {self._book.path} cannot be read: {reason_of(error)}.")
+                self.warned.emit(
+                    tr(
+                        "The votes in {path} cannot be read: {reason_of}.",
+                        path=self._book.path,
+                        reason_of=reason_of(error),
+                    )
+                )
             if self._read.broken:
                 lines = plural(self._read.broken, "line")
-                self.warned.emit(f"{lines} of {self._book.path} cannot be read as votes and are left out.")
+                self.warned.emit(
+                    tr(
+                        "{lines} of {path} cannot be read as votes and are left out.",
+                        lines=lines,
+                        path=self._book.path,
+                    )
+                )
         return self._read
 
     def _votes(self) -> tuple[Vote, ...]:
@@ -184,7 +202,13 @@ class JudgingCard(Card):
         try:
             self._book.add(vote)
         except OSError as error:
-            self.warned.emit(f"The vote could not be written to {self._book.path}: {reason_of(error)}.")
+            self.warned.emit(
+                tr(
+                    "The vote could not be written to {path}: {reason_of}.",
+                    path=self._book.path,
+                    reason_of=reason_of(error),
+                )
+            )
             return False
         self._read = Votes((*before.votes, vote), before.broken)
         return True
@@ -200,11 +224,15 @@ class JudgingCard(Card):
 
     def _thanks(self, column: int | None, outcome: Outcome) -> str:
         names = ", ".join(
-            f"{self.column_name(place)} was {self._candidates[index].title}"
+            tr(
+                "{column_name} was {title}",
+                column_name=self.column_name(place),
+                title=self._candidates[index].title,
+            )
             for place, index in enumerate(self._order)
         )
-        kept = {"tie": "Kept as a tie.", "all_bad": "Kept: all bad."}
-        said = kept.get(outcome) or f"Kept: {self.column_name(column or 0)} is better."
+        kept = {"tie": tr("Kept as a tie."), "all_bad": tr("Kept: all bad.")}
+        said = kept.get(outcome) or tr("Kept: {column_name} is better.", column_name=self.column_name(column or 0))
         return f"{said} {names}." if self._hidden else said
 
     def _reveal(self) -> None:
@@ -223,11 +251,13 @@ class JudgingCard(Card):
         these, whole = len(self._votes()), len(self._all().votes)
         box = message_box(self)
         box.setObjectName("judging.forget.box")
-        box.setText(f"Forget {plural(these, 'vote')} on these candidates?")
-        box.setInformativeText(f"This cannot be undone. There are {plural(whole, 'vote')} on all candidates.")
-        own = box.addButton("Forget these", QMessageBox.ButtonRole.AcceptRole) if these else None
-        every = box.addButton("Forget all", QMessageBox.ButtonRole.DestructiveRole) if whole > these else None
-        box.setDefaultButton(box.addButton("Cancel", QMessageBox.ButtonRole.RejectRole))
+        box.setText(tr("Forget {votes} on these candidates?", votes=plural(these, "vote")))
+        box.setInformativeText(
+            tr("This cannot be undone. There are {votes} on all candidates.", votes=plural(whole, "vote"))
+        )
+        own = box.addButton(tr("Forget these"), QMessageBox.ButtonRole.AcceptRole) if these else None
+        every = box.addButton(tr("Forget all"), QMessageBox.ButtonRole.DestructiveRole) if whole > these else None
+        box.setDefaultButton(box.addButton(tr("Cancel"), QMessageBox.ButtonRole.RejectRole))
         box.exec()
         clicked = box.clickedButton()
         if clicked is not None and clicked in (own, every):
@@ -238,12 +268,12 @@ class JudgingCard(Card):
         try:
             self._book.forget(None if everything else self._key)
         except OSError as error:
-            self.warned.emit(f"The votes could not be taken away: {reason_of(error)}.")
+            self.warned.emit(tr("The votes could not be taken away: {reason_of}.", reason_of=reason_of(error)))
         self._read = None
         self._show_tally()
 
     def _export(self) -> None:
-        name, chosen = ask_new_file(self, "Export votes", "votes.csv", ";;".join(FILTERS))
+        name, chosen = ask_new_file(self, tr("Export votes"), "votes.csv", ";;".join(FILTERS))
         if not name:
             return
         path = Path(name)
@@ -252,7 +282,9 @@ class JudgingCard(Card):
         try:
             self.export_to(path)
         except OSError as error:
-            self.warned.emit(f"The votes could not be written to {path}: {reason_of(error)}.")
+            self.warned.emit(
+                tr("The votes could not be written to {path}: {reason_of}.", path=path, reason_of=reason_of(error))
+            )
 
     # -- showing ----------------------------------------------------------------------------------------------
 
@@ -271,10 +303,12 @@ class JudgingCard(Card):
         has_votes = several and bool(self._votes())
         self._export_button.setEnabled(has_votes)
         self._export_button.setToolTip(
-            "Export votes…" if has_votes else "Export votes: there are none on these candidates"
+            tr("Export votes…") if has_votes else tr("Export votes: there are none on these candidates")
         )
         self._forget_button.setEnabled(bool(self._all().votes))
-        self._forget_button.setToolTip("Forget votes…" if self._all().votes else "Forget votes: there are none")
+        self._forget_button.setToolTip(
+            tr("Forget votes…") if self._all().votes else tr("Forget votes: there are none")
+        )
 
     def _set_columns(self, count: int) -> None:
         """One button and key a column."""
@@ -288,7 +322,9 @@ class JudgingCard(Card):
         while len(self._buttons) < count:
             number = len(self._buttons)
             name = self.column_name(number)
-            button = self._button(f"{number}", f"{name} is better", f"Key {number + 1}")
+            button = self._button(
+                f"{number}", tr("{name} is better", name=name), tr("Key {number}", number=number + 1)
+            )
             button.clicked.connect(partial(self._on_column, number))
             self._row.insertWidget(number, button)
             self._buttons.append(button)
@@ -296,15 +332,15 @@ class JudgingCard(Card):
         self._show_state(self._note.text())
 
     def _build(self) -> None:
-        self.blind = QCheckBox("Blind", self)
+        self.blind = QCheckBox(tr("Blind"), self)
         self.blind.setObjectName("judging.blind")
-        self.blind.setAccessibleName("Judge blind")
-        self.blind.setToolTip("Shuffle the columns of the next question and hide their names until the vote")
+        self.blind.setAccessibleName(tr("Judge blind"))
+        self.blind.setToolTip(tr("Shuffle the columns of the next question and hide their names until the vote"))
         self.blind.toggled.connect(self._on_blind)
-        self._export_button = IconButton("ph.export", "Export votes…", self)
+        self._export_button = IconButton("ph.export", tr("Export votes…"), self)
         self._export_button.setObjectName("judging.export")
         self._export_button.clicked.connect(self._export)
-        self._forget_button = IconButton("ph.trash", "Forget votes…", self)
+        self._forget_button = IconButton("ph.trash", tr("Forget votes…"), self)
         self._forget_button.setObjectName("judging.forget")
         self._forget_button.clicked.connect(self._forget)
         for tool in (self.blind, self._export_button, self._forget_button):
@@ -313,9 +349,9 @@ class JudgingCard(Card):
         self._note.setObjectName("judging.note")
         self._note.setWordWrap(True)
         theme.set_role(self._note, role="muted")
-        self._tie = self._button("tie", "Tie", "As good as each other. Key 0")
+        self._tie = self._button("tie", tr("Tie"), tr("As good as each other. Key 0"))
         self._tie.clicked.connect(self._on_tie)
-        self._all_bad = self._button("all_bad", "All bad", "None of them is an answer. Key −")
+        self._all_bad = self._button("all_bad", tr("All bad"), tr("None of them is an answer. Key −"))
         self._all_bad.clicked.connect(self._on_all_bad)
         self._keys = [
             self._key_for("0", self._on_tie),
@@ -330,7 +366,9 @@ class JudgingCard(Card):
         self._tally.hide()
         for tool in (self._export_button, self._forget_button):
             tool.setEnabled(False)
-            tool.setToolTip(f"{tool.accessibleName()}: choose what is compared first")
+            tool.setToolTip(
+                tr("{accessiblename}: choose what is compared first", accessiblename=tool.accessibleName())
+            )
         self.body.setSpacing(theme.SPACE * 3 // 2)
         self.body.addWidget(self._note)
         self.body.addLayout(self._row)

@@ -9,6 +9,7 @@ from typing import Any
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
+from app.core.language import tr
 from app.ui.widget import theme
 
 EXCERPT_CHARACTERS = 240
@@ -43,7 +44,11 @@ class MovedView(QWidget):
         for label, column in zip(labels, found["columns"], strict=True):
             for side in ("better", "worse"):
                 if column["moved"][side]:
-                    self._add_side(grid, f"{label}: {side} than {labels[0]}", column["moved"][side])
+                    self._add_side(
+                        grid,
+                        tr("{label}: {side} than {labels}", label=label, side=side, labels=labels[0]),
+                        column["moved"][side],
+                    )
         self._outer.addWidget(content)
         content.show()
 
@@ -51,8 +56,22 @@ class MovedView(QWidget):
         row = grid.rowCount()
         grid.addWidget(_text(title, "label"), row, 0, 1, 2)
         for offset, one in enumerate(moved, 1):
-            figures = _text(f"{one['reference']:.2f} → {one['loss']:.2f}\nline {one['line']:,}", "small")
-            figures.setToolTip(f"Loss in nats a token, before and after. {Path(one['file']).name}:{one['line']}")
+            figures = _text(
+                tr(
+                    "{reference:.2f} → {loss:.2f}\nline {line:,}",
+                    reference=one["reference"],
+                    loss=one["loss"],
+                    line=one["line"],
+                ),
+                "small",
+            )
+            figures.setToolTip(
+                tr(
+                    "Loss in nats a token, before and after. {name}:{line}",
+                    name=Path(one["file"]).name,
+                    line=one["line"],
+                )
+            )
             grid.addWidget(figures, row + offset, 0, Qt.AlignmentFlag.AlignTop)
             said = _text(_shortened(one["answer"]), "small")
             if one["prompt"]:

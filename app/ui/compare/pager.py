@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
 
+from app.core.language import tr
 from app.ui.compare.session import CompareSession
 from app.ui.widget import theme
 from app.ui.widget.elided_label import ElidedLabel
@@ -23,8 +24,8 @@ class Pager(QWidget):
         self.prompt = ElidedLabel("", parent)
         self.prompt.setObjectName("compare.page.prompt")
         theme.set_role(self.prompt, role="muted")
-        self._back = IconButton("ph.caret-left", "The question before", self)
-        self._on = IconButton("ph.caret-right", "The next question", self)
+        self._back = IconButton("ph.caret-left", tr("The question before"), self)
+        self._on = IconButton("ph.caret-right", tr("The next question"), self)
         self._back.setObjectName("compare.page.back")
         self._on.setObjectName("compare.page.on")
         self._back.clicked.connect(self._turn_back)
@@ -39,7 +40,7 @@ class Pager(QWidget):
         """Shows which page of how many is looked at; ``closed`` if it must not be left now."""
         count, place = len(self._session.pages), self._session.place
         self.setVisible(count > 1)
-        self._number.setText(f"Question {place + 1:,} of {count:,}")
+        self._number.setText(tr("Question {place:,} of {count:,}", place=place + 1, count=count))
         self._back.setEnabled(place > 0 and not closed)
         self._on.setEnabled(place < count - 1 and not closed)
         shown = self._session.shown

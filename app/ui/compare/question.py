@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 
 from app.core.compare.held_out import HeldOut
 from app.core.compare.prompt_set import LONGEST_SET, Prompt, read_prompts
+from app.core.language import tr
 from app.core.problem import UnusableError
 from app.core.quantity import plural
 from app.ui.compare.answer_view import LONG_WORD
@@ -37,8 +38,8 @@ from app.ui.widget.sliced_work import SlicedWork
 
 PROMPTS_A_SLICE = 10  # prompts read between two events of the window
 SET_SUFFIX = ".jsonl"
-SET_FILTER = "Prompts, one JSON object a line (*.jsonl)"
-HELD_OUT = "The run's held-out questions"
+SET_FILTER = tr("Prompts, one JSON object a line (*.jsonl)")
+HELD_OUT = tr("The run's held-out questions")
 
 
 class PromptBox(QPlainTextEdit):
@@ -76,7 +77,7 @@ class CompareQuestion(DropCard):
     failed = Signal(str)  # a prompt set that cannot be read
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__("Question", parent=parent)
+        super().__init__(tr("Question"), parent=parent)
         self._held_out: list[HeldOut] = []
         self._next_held_out = 0
         self.prompt_set: list[Prompt] = []
@@ -109,8 +110,8 @@ class CompareQuestion(DropCard):
     def hindrance(self) -> str:
         """Why it cannot be asked yet; empty if it can."""
         if self._reader.is_busy:
-            return "The prompts are being read."
-        return self.sampler.hindrance() if self.prompts() else "Write a prompt."
+            return tr("The prompts are being read.")
+        return self.sampler.hindrance() if self.prompts() else tr("Write a prompt.")
 
     def set_held_out(self, questions: list[HeldOut]) -> None:
         """Offers questions that the run was not trained on; the first one fills an empty box."""
@@ -169,9 +170,9 @@ class CompareQuestion(DropCard):
     def _show_set(self) -> None:
         chosen = bool(self.prompt_set) or self._reader.is_busy
         name = self.data.name if self.data is not None else HELD_OUT
-        count = "reading…" if self._reader.is_busy else plural(len(self.prompt_set), "prompt")
+        count = tr("reading…") if self._reader.is_busy else plural(len(self.prompt_set), "prompt")
         if len(self.prompt_set) == LONGEST_SET:
-            count = f"the first {count}"
+            count = tr("the first {count}", count=count)
         self._set_name.setText(f"{name} · {count}")
         if self.data is not None:
             self._set_name.setToolTip(str(self.data))
@@ -180,7 +181,7 @@ class CompareQuestion(DropCard):
         self.edited.emit()
 
     def _browse_set(self) -> None:
-        chosen = ask_file(self, "Prompt set", "", SET_FILTER)
+        chosen = ask_file(self, tr("Prompt set"), "", SET_FILTER)
         if chosen:
             self.choose_set(Path(chosen))
 
@@ -198,9 +199,9 @@ class CompareQuestion(DropCard):
         self._ask.setVisible(not busy)
         self._stop.setVisible(busy)
         self._ask.setEnabled(not hindrance)
-        self._ask.setToolTip(hindrance or with_keys("Ask every column", MAIN_KEYS))
+        self._ask.setToolTip(hindrance or with_keys(tr("Ask every column"), MAIN_KEYS))
         count = len(self.prompt_set)
-        self._ask.setText(f"Compare {plural(count, 'prompt')}" if count else "Compare")
+        self._ask.setText(tr("Compare {prompts}", prompts=plural(count, "prompt")) if count else tr("Compare"))
         self._follow_up.setVisible(answered and not self.prompt_set)
         self._follow_up.setEnabled(answered)
         self._new.setVisible(answered and not busy)
@@ -218,13 +219,13 @@ class CompareQuestion(DropCard):
     # -- building ---------------------------------------------------------------------------------------------
 
     def _build(self) -> None:
-        self._held_out_button = QPushButton("Use a held-out question", self)
+        self._held_out_button = QPushButton(tr("Use a held-out question"), self)
         self._held_out_button.setObjectName("compare.held_out")
-        self._held_out_button.setToolTip("Fill in the next question that the run was not trained on")
+        self._held_out_button.setToolTip(tr("Fill in the next question that the run was not trained on"))
         self._held_out_button.hide()
-        self._set_button = QPushButton("Prompt set…", self)
+        self._set_button = QPushButton(tr("Prompt set…"), self)
         self._set_button.setObjectName("compare.set")
-        self._set_button.setToolTip("Ask many prompts one after another: from a file, or held out by the run")
+        self._set_button.setToolTip(tr("Ask many prompts one after another: from a file, or held out by the run"))
         for button in (self._held_out_button, self._set_button):
             button.setAccessibleName(button.text())
             theme.set_role(button, kind="link")
@@ -232,17 +233,19 @@ class CompareQuestion(DropCard):
         self.tools.setSpacing(theme.SPACE * 2)
         self.prompt = PromptBox(self)
         self.prompt.setObjectName("compare.prompt")
-        self.prompt.setAccessibleName("Prompt")
-        self.prompt.setToolTip("What every column is asked")
-        self.prompt.setPlaceholderText(f"What do you want to ask? ({native_keys(MAIN_KEYS)} asks every column)")
+        self.prompt.setAccessibleName(tr("Prompt"))
+        self.prompt.setToolTip(tr("What every column is asked"))
+        self.prompt.setPlaceholderText(
+            tr("What do you want to ask? ({native_keys} asks every column)", native_keys=native_keys(MAIN_KEYS))
+        )
         self.prompt.setTabChangesFocus(True)
         self.prompt.setAcceptDrops(False)
         self.prompt.setFixedHeight(theme.SPACE * 8)
         self.system = QLineEdit(self)
         self.system.setObjectName("compare.system")
-        self.system.setAccessibleName("System prompt")
-        self.system.setToolTip("Stands before the conversation: what the model is told to be")
-        self.system.setPlaceholderText("System prompt (optional)")
+        self.system.setAccessibleName(tr("System prompt"))
+        self.system.setToolTip(tr("Stands before the conversation: what the model is told to be"))
+        self.system.setPlaceholderText(tr("System prompt (optional)"))
         self.system.setAcceptDrops(False)
         self.sampler = CompareSampler(self)
         self.body.setSpacing(theme.SPACE)
@@ -253,9 +256,9 @@ class CompareQuestion(DropCard):
         inner = QVBoxLayout(more)
         inner.setContentsMargins(0, 0, 0, theme.SPACE)
         inner.setSpacing(theme.SPACE * 3 // 2)
-        inner.addWidget(labelled("System prompt", self.system, self.system))
+        inner.addWidget(labelled(tr("System prompt"), self.system, self.system))
         inner.addWidget(self.sampler)
-        self.more = Disclosure("System prompt and sampling", more, self)
+        self.more = Disclosure(tr("System prompt and sampling"), more, self)
         self.more.button.setObjectName("compare.more")
         self.body.addWidget(self.more)
 
@@ -264,7 +267,7 @@ class CompareQuestion(DropCard):
         theme.set_role(self._set_bar, role="well")
         self._set_name = ElidedLabel("", self._set_bar)
         self._set_name.setObjectName("compare.set.name")
-        self._clear_set = IconButton("ph.x", "Back to one prompt", self._set_bar)
+        self._clear_set = IconButton("ph.x", tr("Back to one prompt"), self._set_bar)
         self._clear_set.setObjectName("compare.set.clear")
         row = QHBoxLayout(self._set_bar)
         row.setContentsMargins(theme.SPACE * 3 // 2, theme.SPACE // 2, theme.SPACE // 2, theme.SPACE // 2)
@@ -277,22 +280,22 @@ class CompareQuestion(DropCard):
         self._note = QLabel(self)
         self._note.setObjectName("compare.note")
         self._note.setWordWrap(True)
-        self._follow_up = QCheckBox("Follow up", self)
+        self._follow_up = QCheckBox(tr("Follow up"), self)
         self._follow_up.setObjectName("compare.follow_up")
-        self._follow_up.setAccessibleName("Follow up")
-        self._follow_up.setToolTip("The next prompt goes on from these answers; else it is asked on its own")
-        self._new = QPushButton("New conversation", self)
+        self._follow_up.setAccessibleName(tr("Follow up"))
+        self._follow_up.setToolTip(tr("The next prompt goes on from these answers; else it is asked on its own"))
+        self._new = QPushButton(tr("New conversation"), self)
         self._new.setObjectName("compare.new")
-        self._new.setAccessibleName("New conversation")
-        self._new.setToolTip("Empty the columns and the prompt")
+        self._new.setAccessibleName(tr("New conversation"))
+        self._new.setToolTip(tr("Empty the columns and the prompt"))
         theme.set_role(self._new, kind="quiet")
-        self._ask, self._stop = QPushButton("Compare", self), QPushButton("Stop", self)
+        self._ask, self._stop = QPushButton(tr("Compare"), self), QPushButton(tr("Stop"), self)
         self._ask.setObjectName("compare.ask")
-        self._ask.setAccessibleName("Compare")
+        self._ask.setAccessibleName(tr("Compare"))
         theme.set_role(self._ask, kind="primary")
         self._stop.setObjectName("compare.stop")
-        self._stop.setAccessibleName("Stop")
-        self._stop.setToolTip("End the answers where they are")
+        self._stop.setAccessibleName(tr("Stop"))
+        self._stop.setToolTip(tr("End the answers where they are"))
         row = QHBoxLayout()
         row.setContentsMargins(0, theme.SPACE // 2, 0, 0)
         row.addWidget(self._note, 1)
@@ -305,7 +308,7 @@ class CompareQuestion(DropCard):
         self._of_run = self.menu.addAction(HELD_OUT)
         self._of_run.setObjectName("compare.set.held_out")
         self._of_run.triggered.connect(self._use_held_out)
-        of_file = self.menu.addAction("A file of prompts…")
+        of_file = self.menu.addAction(tr("A file of prompts…"))
         of_file.setObjectName("compare.set.file")
         of_file.triggered.connect(self._browse_set)
         for action in self.menu.actions():
@@ -329,7 +332,11 @@ class CompareQuestion(DropCard):
     def _on_menu(self) -> None:
         count = len(self._held_out)
         self._of_run.setEnabled(bool(count))
-        self._of_run.setText(f"{HELD_OUT} ({count:,})" if count else f"{HELD_OUT}: none")
+        self._of_run.setText(
+            tr("{held_out} ({count:,})", held_out=HELD_OUT, count=count)
+            if count
+            else tr("{held_out}: none", held_out=HELD_OUT)
+        )
 
 
 def exact_text(box: QPlainTextEdit) -> str:

@@ -7,6 +7,7 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from app.core.compare.statistic import Interval
+from app.core.language import tr
 from app.ui.widget import theme
 
 RATE_BAR_HEIGHT, BAR, WHISKER = 20, 8, 12  # px
@@ -24,9 +25,11 @@ class RateBar(QWidget):
     def set_rate(self, rate: Interval) -> None:
         """Shows another share."""
         self._rate = rate
-        said = f"{rate.value:.0%}, likely between {rate.low:.0%} and {rate.high:.0%}"
+        said = tr(
+            "{value:.0%}, likely between {low:.0%} and {high:.0%}", value=rate.value, low=rate.low, high=rate.high
+        )
         self.setAccessibleName(said)
-        self.setToolTip(f"{said} (Wilson's 95 % interval)")
+        self.setToolTip(tr("{said} (Wilson's 95 % interval)", said=said))
         self.update()
 
     def sizeHint(self) -> QSize:

@@ -8,6 +8,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from app.core.config.train_config import FieldSpec
+from app.core.language import tr
 from app.ui.form.editor import name_editor
 from app.ui.form.grid import FieldGrid
 from app.ui.form.number_box import NumberBox
@@ -17,14 +18,20 @@ SAMPLER_WIDTH = 110  # px
 # The names are mlx-lm's; app.core.protocol.question.Question takes them as they are.
 SAMPLER = (
     FieldSpec(
-        "compare.max_tokens", "Maximum tokens", "int", 256, what="Longest answer", minimum=1, maximum=100_000
+        "compare.max_tokens",
+        tr("Maximum tokens"),
+        "int",
+        256,
+        what=tr("Longest answer"),
+        minimum=1,
+        maximum=100_000,
     ),
     FieldSpec(
         "compare.temp",
-        "Temperature",
+        tr("Temperature"),
         "float",
         0.0,
-        what="0 always takes the likeliest token; higher is more varied",
+        what=tr("0 always takes the likeliest token; higher is more varied"),
         minimum=0,
         maximum=10,
     ),
@@ -33,7 +40,7 @@ SAMPLER = (
         "Top-p",
         "float",
         1.0,
-        what="Draw only from the likeliest tokens that together have this share; 1 is all",
+        what=tr("Draw only from the likeliest tokens that together have this share; 1 is all"),
         minimum=0,
         maximum=1,
     ),
@@ -42,7 +49,7 @@ SAMPLER = (
         "Top-k",
         "int",
         0,
-        what="Draw only from this many of the likeliest tokens; 0 is all",
+        what=tr("Draw only from this many of the likeliest tokens; 0 is all"),
         minimum=0,
         maximum=100_000,
     ),
@@ -51,26 +58,26 @@ SAMPLER = (
         "Min-p",
         "float",
         0.0,
-        what="Leave out tokens less likely than this share of the likeliest one's likelihood; 0 is none",
+        what=tr("Leave out tokens less likely than this share of the likeliest one's likelihood; 0 is none"),
         minimum=0,
         maximum=1,
     ),
     FieldSpec(
         "compare.repetition_penalty",
-        "Repetition penalty",
+        tr("Repetition penalty"),
         "float",
         1.0,
-        what="Makes tokens that were just used less likely; 1 is off, 1.1 is usual",
+        what=tr("Makes tokens that were just used less likely; 1 is off, 1.1 is usual"),
         minimum=0,
         maximum=10,
         exclusive_minimum=True,
     ),
     FieldSpec(
         "compare.seed",
-        "Seed",
+        tr("Seed"),
         "int",
         0,
-        what="Start of the random choices, the same for every column",
+        what=tr("Start of the random choices, the same for every column"),
         minimum=0,
         maximum=2**32 - 1,
     ),
@@ -115,7 +122,7 @@ class CompareSampler(FieldGrid):
     def hindrance(self) -> str:
         """What is not a number in its range; empty if all are."""
         wrong = [spec.label for spec, box in self._boxes.items() if not _within(spec, box.text_value())]
-        return f"{wrong[0]} is out of its range." if wrong else ""
+        return tr("{wrong} is out of its range.", wrong=wrong[0]) if wrong else ""
 
     def _on_edited(self) -> None:
         self.edited.emit()

@@ -9,6 +9,7 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QMenu, QPushButton, QVBoxLayout, QWidget
 
 from app.core.config.train_config import FieldSpec
+from app.core.language import tr
 from app.core.method.reward import BUILT_IN, explanation
 from app.core.protocol.job import AskedScores
 from app.ui.form.number_box import NumberBox
@@ -16,11 +17,11 @@ from app.ui.widget import theme
 
 FIRST_CHOICE = "exact_match"
 LIMIT_FIELD = FieldSpec(
-    "figures.limit", "Prompts", "int", 50, what="How many prompts are answered, from the first", minimum=1,
+    "figures.limit", tr("Prompts"), "int", 50, what=tr("How many prompts are answered, from the first"), minimum=1,
     maximum=10_000,
 )  # fmt: skip
 TOKENS = FieldSpec(
-    "figures.max_tokens", "Maximum tokens", "int", 128, what="Longest answer", minimum=1, maximum=100_000
+    "figures.max_tokens", tr("Maximum tokens"), "int", 128, what=tr("Longest answer"), minimum=1, maximum=100_000
 )
 LIMIT_WIDTH = theme.SPACE * 11
 
@@ -32,9 +33,9 @@ class ScoreChoice(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.switch = QCheckBox("Also score answers", self)
+        self.switch = QCheckBox(tr("Also score answers"), self)
         self.switch.setObjectName("figures.scores")
-        self.switch.setToolTip("Have every candidate answer the prompts, and score the answers; takes longer")
+        self.switch.setToolTip(tr("Have every candidate answer the prompts, and score the answers; takes longer"))
         self.switch.toggled.connect(self._on_switched)
         self._button = QPushButton(self)
         self._button.setObjectName("figures.functions")
@@ -55,7 +56,7 @@ class ScoreChoice(QWidget):
             action = self._menu.addAction(name)
             action.setCheckable(True)
             action.setChecked(name in chosen)
-            action.setToolTip("From the run's reward file" if name in own else explanation(name))
+            action.setToolTip(tr("From the run's reward file") if name in own else explanation(name))
         self._show_names()
 
     @property
@@ -88,10 +89,10 @@ class ScoreChoice(QWidget):
 
     def _show_names(self, _action: QAction | None = None) -> None:
         names = self.functions
-        rest = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        self._button.setText(f"{names[0]}{rest}" if names else "Choose functions")
-        self._button.setAccessibleName(f"Scores: {', '.join(names) or 'none'}")
-        self._button.setToolTip("\n".join(names) or "Which reward functions score the answers")
+        rest = tr(" and {names} more", names=len(names) - 1) if len(names) > 1 else ""
+        self._button.setText(f"{names[0]}{rest}" if names else tr("Choose functions"))
+        self._button.setAccessibleName(tr("Scores: {names}", names=", ".join(names) or "none"))
+        self._button.setToolTip("\n".join(names) or tr("Which reward functions score the answers"))
         self.changed.emit()
 
     def _number(self, spec: FieldSpec) -> NumberBox:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
 
+from app.core.language import tr
 from app.ui.platform.scrolling import CalmSlider
 from app.ui.widget import theme
 
 STEP = 0.05
 MOST_STRENGTH = 1.5
-TIP = (
-    "How much of the adapter is put on the base: 0 is the base itself, 1 the adapter as it was trained. "
-    "Less forgets less, and shows less of what was learned"
+TIP = tr(
+    "How much of the adapter is put on the base: 0 is the base itself, 1 the adapter as it was "
+    "trained. Less forgets less, and shows less of what was learned"
 )
 
 
@@ -24,12 +25,12 @@ class StrengthSlider(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.slider = CalmSlider(Qt.Orientation.Horizontal, self)
-        self.slider.setAccessibleName("Strength of the adapter")
+        self.slider.setAccessibleName(tr("Strength of the adapter"))
         self.slider.setRange(0, round(MOST_STRENGTH / STEP))
         self.slider.setPageStep(round(0.25 / STEP))
         self.slider.setValue(round(1 / STEP))
         self.slider.setMinimumSize(56, 22)
-        caption = QLabel("Strength", self)
+        caption = QLabel(tr("Strength"), self)
         caption.setBuddy(self.slider)
         self._value = QLabel(self)
         self._value.setMinimumWidth(theme.text_width(36))
@@ -77,4 +78,4 @@ class StrengthSlider(QWidget):
 
     def _show(self) -> None:
         self._value.setText(f"{self.strength:.2f} ×")
-        self.slider.setToolTip(f"{TIP}. Now: {self.strength:.2f}")
+        self.slider.setToolTip(tr("{tip}. Now: {strength:.2f}", tip=TIP, strength=self.strength))

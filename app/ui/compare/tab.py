@@ -14,6 +14,7 @@ from app.core.compare.candidate import BASE, Candidate, base_of, candidate_of, r
 from app.core.compare.conversation import Conversation
 from app.core.compare.held_out import HeldOut, held_out_questions
 from app.core.config.train_config import FieldSpec
+from app.core.language import tr
 from app.core.model.folder import locate_model
 from app.core.problem import UnusableError
 from app.core.protocol import event
@@ -37,7 +38,7 @@ from app.ui.platform.key_text import MAIN_KEYS
 from app.ui.widget import theme
 
 BASE_MODEL = FieldSpec(
-    "compare.base", "Base model", "path", "", what="The one model in memory, on which every adapter is put"
+    "compare.base", tr("Base model"), "path", "", what=tr("The one model in memory, on which every adapter is put")
 )
 
 
@@ -161,7 +162,11 @@ class CompareTab(QWidget):
             if base and (not others or not self.base):
                 self._base.set_value(base)
             elif base and base != self.base:
-                told = f"Trained on {path_title(base)}; the base here is {path_title(self.base)}."
+                told = tr(
+                    "Trained on {path_title}; the base here is {path_title2}.",
+                    path_title=path_title(base),
+                    path_title2=path_title(self.base),
+                )
                 self.columns[index].set_status(told, role="warning")
         self.question.set_held_out(self._held_out())
         self._on_candidates()
@@ -213,15 +218,15 @@ class CompareTab(QWidget):
     def _hindrance(self) -> str:
         """Why it cannot be asked now; empty if it can."""
         if self._training:
-            return "A run is training and needs the memory. Compare when it has ended."
+            return tr("A run is training and needs the memory. Compare when it has ended.")
         if self._figures.is_busy or self._benchmarks.is_busy:
-            return "The figures are being measured. Compare when that has ended."
+            return tr("The figures are being measured. Compare when that has ended.")
         if self._answerer.is_busy:
-            return "The model answers in the chat. Compare when that has ended."
+            return tr("The model answers in the chat. Compare when that has ended.")
         if len(self.candidates) < len(self.columns):
-            return "Choose an adapter: a run of yours, or a folder."
+            return tr("Choose an adapter: a run of yours, or a folder.")
         if not self.base:
-            return "Choose the base model that the adapter was trained on."
+            return tr("Choose the base model that the adapter was trained on.")
         return self.question.hindrance()
 
     def _is_fixed(self) -> bool:
@@ -237,7 +242,9 @@ class CompareTab(QWidget):
 
     def _show_progress(self) -> None:
         done, total = self.session.progress
-        self.question.show_note(f"{done:,} of {total:,} answers" if total > len(self.columns) else "")
+        self.question.show_note(
+            tr("{done:,} of {total:,} answers", done=done, total=total) if total > len(self.columns) else ""
+        )
 
     def _on_replied(self, page: Conversation, column: int, piece: event.Answered) -> None:
         if piece.done:
@@ -288,8 +295,8 @@ class CompareTab(QWidget):
         """What a look at the columns would not tell at once."""
         shown = self.conversation
         if shown is not None and shown.last.is_answered and len(set(shown.answers)) == 1:
-            which = "Both" if len(shown.answers) == 2 else "All"
-            self.question.show_note(f"{which} answers are the same, word for word.")
+            which = tr("Both") if len(shown.answers) == 2 else tr("All")
+            self.question.show_note(tr("{which} answers are the same, word for word.", which=which))
 
     def _question_of(self, conversation: Conversation) -> dict[str, Any]:
         """All that decided a conversation's answers."""
@@ -316,7 +323,7 @@ class CompareTab(QWidget):
         shown, column = self.conversation, self.columns[index]
         column.show_turns([(turn.prompt, turn.replies[index]) for turn in shown.turns] if shown else [])
         if shown is not None and self.session.is_answering(shown) and shown.last.replies[index].last is None:
-            column.set_status("Answering…" if column.answer else "Waiting…")
+            column.set_status(tr("Answering…") if column.answer else tr("Waiting…"))
 
     def _show_differences(self) -> None:
         """Marks what differs from the column at the left, and of two columns also the other way round.
@@ -345,11 +352,11 @@ class CompareTab(QWidget):
             column.remove.setEnabled(not fixed)
         full = len(self.columns) >= MOST_COLUMNS
         self._add.setEnabled(not full and not fixed)
-        told = "Compare one more adapter or checkpoint"
+        told = tr("Compare one more adapter or checkpoint")
         if full:
-            told = f"There are {MOST_COLUMNS} columns, which is the most"
+            told = tr("There are {most_columns} columns, which is the most", most_columns=MOST_COLUMNS)
         elif fixed:
-            told = "Wait for the answers" if busy else "Vote first: the names are hidden"
+            told = tr("Wait for the answers") if busy else tr("Vote first: the names are hidden")
         self._add.setToolTip(told)
         self._base.setEnabled(not busy)
         self._pager.show_place(closed=busy and self._votes.hides_names)
@@ -410,11 +417,14 @@ class CompareTab(QWidget):
         outer.addWidget(scroll)
 
     def _build_head(self) -> QHBoxLayout:
-        title, line = QLabel("Compare"), QLabel("The same question for the base model and for your tuned one.")
+        title, line = (
+            QLabel(tr("Compare")),
+            QLabel(tr("The same question for the base model and for your tuned one.")),
+        )
         theme.set_role(title, role="title")
         theme.set_role(line, role="muted")
         line.setWordWrap(True)
-        self._base = PathEditor(BASE_MODEL, self, folder=True, placeholder="Filled in from the adapter")
+        self._base = PathEditor(BASE_MODEL, self, folder=True, placeholder=tr("Filled in from the adapter"))
         self._base.line.setObjectName(BASE_MODEL.path)
         self._base.line.setAccessibleName(BASE_MODEL.label)
         self._base.line.setToolTip(BASE_MODEL.what)
@@ -431,12 +441,14 @@ class CompareTab(QWidget):
     def _build_tools(self) -> QHBoxLayout:
         self._pager = Pager(self.session, self)
         self._differences = _toggle(
-            "Show differences", "differences", "Mark the words in which the answers differ from the first one"
+            tr("Show differences"),
+            "differences",
+            tr("Mark the words in which the answers differ from the first one"),
         )
-        self._plain = _toggle("Plain text", "plain", "Show answers as they came, without formatting")
-        self._add = QPushButton("Add a column", self)
+        self._plain = _toggle(tr("Plain text"), "plain", tr("Show answers as they came, without formatting"))
+        self._add = QPushButton(tr("Add a column"), self)
         self._add.setObjectName("compare.add")
-        self._add.setAccessibleName("Add a column")
+        self._add.setAccessibleName(tr("Add a column"))
         theme.set_role(self._add, kind="quiet")
         row = QHBoxLayout()
         row.setSpacing(theme.SPACE)

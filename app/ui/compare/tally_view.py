@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from app.core.compare.judgement import Standing, Tally
+from app.core.language import tr
 from app.core.quantity import plural
 from app.ui.compare.rate_bar import RateBar
 from app.ui.widget import theme
@@ -67,13 +68,22 @@ def _fill(line: tuple[ElidedLabel, RateBar, QLabel], standing: Standing, votes: 
     rate = standing.rate
     label.setText(standing.candidate.label)
     bar.set_rate(rate)
-    figures.setText(f"{standing.wins:,} of {votes:,} · {rate.value:.0%} ({rate.low:.0%} to {rate.high:.0%})")
+    figures.setText(
+        tr(
+            "{wins:,} of {votes:,} · {value:.0%} ({low:.0%} to {high:.0%})",
+            wins=standing.wins,
+            votes=votes,
+            value=rate.value,
+            low=rate.low,
+            high=rate.high,
+        )
+    )
 
 
 def _counts(found: Tally) -> str:
     if not found.votes:
-        return "No votes yet on these candidates."
-    parts = [plural(found.votes, "vote"), f"{found.blind:,} blind"]
+        return tr("No votes yet on these candidates.")
+    parts = [plural(found.votes, "vote"), tr("{blind:,} blind", blind=found.blind)]
     parts += [plural(found.ties, "tie")] if found.ties else []
-    parts += [f"{found.all_bad:,} all bad"] if found.all_bad else []
-    return " · ".join(parts) + ". A share counts all votes; its range is the 95 % interval."
+    parts += [tr("{all_bad:,} all bad", all_bad=found.all_bad)] if found.all_bad else []
+    return " · ".join(parts) + tr(". A share counts all votes; its range is the 95 % interval.")

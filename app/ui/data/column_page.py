@@ -15,6 +15,7 @@ from app.core.data.label import label_of
 from app.core.data.layout import layout_of
 from app.core.data.mapping import Mapping, suggest_mapping
 from app.core.data.report import DataReport
+from app.core.language import tr
 from app.core.problem import Severity
 from app.core.quantity import plural
 from app.core.source.encoding import ENCODING_CHOICES
@@ -62,7 +63,7 @@ class ColumnBox(ChoiceBox):
         for column in self._columns:
             self.addItem(self._texts.get(column, column), column)
         if value and value not in self._columns:
-            self.addItem(f"{value} (not in the data)" if self._columns else str(value), value)
+            self.addItem(tr("{value} (not in the data)", value=value) if self._columns else str(value), value)
         super().set_value(value)
 
 
@@ -88,10 +89,10 @@ class DataColumnPage(QWidget):
         layout.setSpacing(theme.SPACE * 2)
         layout.addWidget(self._banner())
         none_texts = {
-            "system_feature": "None",
-            "sheet": "The first",
-            "answers_by": "Automatic",
-            "encoding": "Detect",
+            "system_feature": tr("None"),
+            "sheet": tr("The first"),
+            "answers_by": tr("Automatic"),
+            "encoding": tr("Detect"),
         }
         self.boxes = {path: ColumnBox(self, none_text=none_texts.get(path, ""))
                       for path in (*READING_PATHS, *COLUMN_PATHS)}  # fmt: skip
@@ -116,7 +117,7 @@ class DataColumnPage(QWidget):
         self._area = QScrollArea(self)
         self._area.setWidgetResizable(True)
         self._area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self._area.setAccessibleName("The first rows as they will be trained")
+        self._area.setAccessibleName(tr("The first rows as they will be trained"))
         layout.addWidget(self._area, 1)
 
     def _banner(self) -> QFrame:
@@ -128,9 +129,9 @@ class DataColumnPage(QWidget):
         self.suggestion_label.setObjectName("columns.suggestion")
         self.suggestion_label.setWordWrap(True)
         row.addWidget(self.suggestion_label, 1)
-        self.use_button = QPushButton("Use this", self.banner)
+        self.use_button = QPushButton(tr("Use this"), self.banner)
         self.use_button.setObjectName("columns.use")
-        self.use_button.setToolTip("Take over the suggested columns")
+        self.use_button.setToolTip(tr("Take over the suggested columns"))
         self.use_button.setAutoDefault(False)
         theme.set_role(self.use_button, kind="primary")
         self.use_button.clicked.connect(self.use_suggestion)
@@ -198,7 +199,7 @@ class DataColumnPage(QWidget):
         recognised = any(layout_of(row, Features.of(config)) for row in rows)
         self.banner.setVisible(found is not None and not recognised)
         if found is not None:
-            self.suggestion_label.setText(f"Suggested: {mapping_text(found)}")
+            self.suggestion_label.setText(tr("Suggested: {mapping_text}", mapping_text=mapping_text(found)))
 
     def _show_rows(self, config: TrainConfig, rows: Sequence[dict[str, Any]]) -> None:
         page = QWidget()
@@ -220,18 +221,25 @@ class DataColumnPage(QWidget):
         known = [found for found in formats if found is not None]
         if not formats:
             self.caption.setText(
-                "There are no rows to show yet." if self._inspector.has_data else "No data are chosen."
+                tr("There are no rows to show yet.") if self._inspector.has_data else tr("No data are chosen.")
             )
             theme.set_role(self.caption, role="muted")
         elif not known and self._report is not None and self._report.format in RATED:
             kind = FORMAT_LABELS[Format(self._report.format)]
-            self.caption.setText(f"These rows are {kind}. What can be done with them stands under Problems.")
+            self.caption.setText(
+                tr("These rows are {kind}. What can be done with them stands under Problems.", kind=kind)
+            )
             theme.set_role(self.caption, role="warning")
         elif not known:
-            self.caption.setText("These columns are not recognised. Choose a format and its columns above.")
+            self.caption.setText(tr("These columns are not recognised. Choose a format and its columns above."))
             theme.set_role(self.caption, role="warning")
         else:
-            self.caption.setText(f"Read as {FORMAT_LABELS[known[0]]}. The first rows as they will be trained:")
+            self.caption.setText(
+                tr(
+                    "Read as {format_labels}. The first rows as they will be trained:",
+                    format_labels=FORMAT_LABELS[known[0]],
+                )
+            )
             theme.set_role(self.caption, role="muted")
 
 
@@ -263,5 +271,5 @@ def mapping_text(mapping: Mapping) -> str:
         "messages": mapping.chat, "prompt": mapping.prompt, "answer": mapping.completion, "text": mapping.text,
         "system": mapping.system,
     }  # fmt: skip
-    pairs = [f"“{column}” as the {name}" for name, column in names.items() if column]
+    pairs = [tr("“{column}” as the {name}", column=column, name=name) for name, column in names.items() if column]
     return ", ".join(pairs) + "."

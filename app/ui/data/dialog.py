@@ -9,6 +9,7 @@ from PySide6.QtCore import QSignalBlocker, Qt, QTimer
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from app.core.language import tr
 from app.core.problem import Severity
 from app.ui.data.column_page import DataColumnPage
 from app.ui.data.edit_page import DataEditPage
@@ -36,12 +37,12 @@ class DataDialog(QDialog):
         super().__init__(parent)
         close_by_key(self)
         self.setObjectName("data_dialog")
-        self.setWindowTitle("Data")
+        self.setWindowTitle(tr("Data"))
         self.resize(960, 680)
         self.setMinimumSize(760, 560)
         self._inspector = inspector
         self._store = store
-        self.pages = calm_tabs("data.pages", "Parts of the data", self)
+        self.pages = calm_tabs("data.pages", tr("Parts of the data"), self)
         for name in PAGES:
             self.pages.addTab(QWidget(self), name.title())
         self._lay_out()
@@ -164,7 +165,7 @@ class DataDialog(QDialog):
         self._name.setProperty("role", "small")
         self._name.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         foot.addWidget(self._name, 1)
-        close = QPushButton("Close", self)
+        close = QPushButton(tr("Close"), self)
         close.setObjectName("data.close")
         close.setAutoDefault(False)
         close.clicked.connect(self.reject)
@@ -174,7 +175,9 @@ class DataDialog(QDialog):
     def _on_reported(self) -> None:
         report = self._inspector.last_report
         count = report.error_count + report.warning_count if report is not None else 0
-        self.pages.setTabText(PAGES.index("problems"), f"Problems · {count:,}" if count else "Problems")
+        self.pages.setTabText(
+            PAGES.index("problems"), tr("Problems · {count:,}", count=count) if count else tr("Problems")
+        )
         name = data_text(self._store.config.data) if self._inspector.has_data else ""
         self._name.setText(name)
-        self.setWindowTitle(f"Data – {name}" if name else "Data")
+        self.setWindowTitle(tr("Data – {name}", name=name) if name else tr("Data"))

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 
 from app.core.config.train_config import TrainConfig
 from app.core.data.edit import EditHistory, Edits
+from app.core.language import tr
 from app.core.quantity import plural
 from app.core.source.archive import outer_file
 from app.core.source.collection import shown_path
@@ -37,8 +38,8 @@ from app.ui.widget import theme
 from app.ui.widget.icon_button import IconButton
 
 WINDOW_ROWS = 50
-_UNCHANGED = "Nothing is changed yet."
-_ASSEMBLED = "The rows are put together of what the file holds; a new file holds them as JSONL."
+_UNCHANGED = tr("Nothing is changed yet.")
+_ASSEMBLED = tr("The rows are put together of what the file holds; a new file holds them as JSONL.")
 
 
 class DataEditPage(QWidget):
@@ -92,22 +93,22 @@ class DataEditPage(QWidget):
         row.setSpacing(theme.SPACE)
         self.file_box = ChoiceBox((), self)
         self.file_box.setObjectName("edit.file")
-        self.file_box.setAccessibleName("File")
-        self.file_box.setToolTip("Which file to edit")
+        self.file_box.setAccessibleName(tr("File"))
+        self.file_box.setToolTip(tr("Which file to edit"))
         self.file_box.setMinimumContentsLength(24)
         self.file_box.edited.connect(self._on_file)
         self.line_edit = QLineEdit(self)
         self.line_edit.setObjectName("edit.line")
-        self.line_edit.setAccessibleName("Line")
-        self.line_edit.setPlaceholderText("Line")
-        self.line_edit.setToolTip("Go to a line")
+        self.line_edit.setAccessibleName(tr("Line"))
+        self.line_edit.setPlaceholderText(tr("Line"))
+        self.line_edit.setToolTip(tr("Go to a line"))
         self.line_edit.setFixedWidth(theme.text_width(96))
         self.line_edit.setValidator(QIntValidator(1, 2**31 - 1, self))
         self.line_edit.returnPressed.connect(self._on_line)
-        self.back_button = IconButton("ph.caret-left", "Rows before", self)
+        self.back_button = IconButton("ph.caret-left", tr("Rows before"), self)
         self.back_button.setObjectName("edit.back")
         self.back_button.clicked.connect(self._on_back)
-        self.on_button = IconButton("ph.caret-right", "Rows after", self)
+        self.on_button = IconButton("ph.caret-right", tr("Rows after"), self)
         self.on_button.setObjectName("edit.on")
         self.on_button.clicked.connect(self._on_on)
         self._stretch = QLabel(self)
@@ -117,8 +118,12 @@ class DataEditPage(QWidget):
         for widget in (self.back_button, self._stretch, self.on_button, self.line_edit):
             row.addWidget(widget)
         row.addStretch(1)
-        self.undo_button = IconButton("ph.arrow-u-up-left", with_keys("Undo", QKeySequence.StandardKey.Undo), self)
-        self.redo_button = IconButton("ph.arrow-u-up-right", with_keys("Redo", QKeySequence.StandardKey.Redo), self)
+        self.undo_button = IconButton(
+            "ph.arrow-u-up-left", with_keys(tr("Undo"), QKeySequence.StandardKey.Undo), self
+        )
+        self.redo_button = IconButton(
+            "ph.arrow-u-up-right", with_keys(tr("Redo"), QKeySequence.StandardKey.Redo), self
+        )
         for button, name, act, key in (
             (self.undo_button, "edit.undo", self.undo, QKeySequence.StandardKey.Undo),
             (self.redo_button, "edit.redo", self.redo, QKeySequence.StandardKey.Redo),
@@ -133,7 +138,7 @@ class DataEditPage(QWidget):
         self.all_rows.asked.connect(self._on_asked)
         self.all_rows.answered.connect(self._on_answered)
         row.addWidget(self.all_rows)
-        self.add_button = self._button("edit.add", "Add a row", "A new row at the end", self._on_add)
+        self.add_button = self._button("edit.add", tr("Add a row"), tr("A new row at the end"), self._on_add)
         row.addWidget(self.add_button)
         return row
 
@@ -141,7 +146,7 @@ class DataEditPage(QWidget):
         self.rows = RowList(self.edits, self)
         self.list = QListView(self)
         self.list.setObjectName("edit.rows")
-        self.list.setAccessibleName("Rows")
+        self.list.setAccessibleName(tr("Rows"))
         self.list.setModel(self.rows)
         self.list.setUniformItemSizes(True)
         self.list.setTextElideMode(Qt.TextElideMode.ElideRight)
@@ -165,10 +170,14 @@ class DataEditPage(QWidget):
         layout.addWidget(self.fault_label)
         row = QHBoxLayout()
         self.keep_button = self._button(
-            "edit.keep", "Keep the change", "The new file has the row as above", self.keep
+            "edit.keep", tr("Keep the change"), tr("The new file has the row as above"), self.keep
         )
-        self.drop_button = self._button("edit.drop", "Drop the row", "The new file leaves the row out", self.drop)
-        self.restore_button = self._button("edit.restore", "Restore the row", "The row as it was", self.restore)
+        self.drop_button = self._button(
+            "edit.drop", tr("Drop the row"), tr("The new file leaves the row out"), self.drop
+        )
+        self.restore_button = self._button(
+            "edit.restore", tr("Restore the row"), tr("The row as it was"), self.restore
+        )
         for button in (self.keep_button, self.drop_button, self.restore_button):
             row.addWidget(button)
         row.addStretch(1)
@@ -181,9 +190,11 @@ class DataEditPage(QWidget):
         self.state_label.setObjectName("edit.state")
         self.state_label.setWordWrap(True)
         row.addWidget(self.state_label, 1)
-        self.use_button = self._button("edit.use", "Use the new file", "It becomes the training data", self._on_use)
+        self.use_button = self._button(
+            "edit.use", tr("Use the new file"), tr("It becomes the training data"), self._on_use
+        )
         self.use_button.hide()
-        self.save_button = self._button("edit.save", "Save as a new file…", "The original stays as it is",
+        self.save_button = self._button("edit.save", tr("Save as a new file…"), tr("The original stays as it is"),
                                         self._on_save)  # fmt: skip
         row.addWidget(self.use_button)
         row.addWidget(self.save_button)
@@ -262,7 +273,9 @@ class DataEditPage(QWidget):
         self.rows.show(rows)
         self.on_button.setEnabled(more)
         self.back_button.setEnabled(bool(rows) and rows[0].line > 1)
-        self._stretch.setText(f"{rows[0].line:,} – {rows[-1].line:,}" if rows else "no rows")
+        self._stretch.setText(
+            tr("{line:,} – {line2:,}", line=rows[0].line, line2=rows[-1].line) if rows else tr("no rows")
+        )
         chosen = next((at for at, row in enumerate(rows) if row.line == self._wanted), 0)
         self.list.setCurrentIndex(self.rows.index(chosen))
         self._on_row()
@@ -314,7 +327,7 @@ class DataEditPage(QWidget):
         row = self._chosen()
         value, fault = parse_row(self.text_edit.toPlainText()) if row is not None else (None, "")
         if row is not None and row.line in self.edits.dropped:
-            fault = "The new file leaves this row out."
+            fault = tr("The new file leaves this row out.")
         self.fault_label.setText(fault or (row.fault if row is not None and not self._is_new(row, value) else ""))
         theme.set_role(self.fault_label, role="error" if value is None else "small")
         self.keep_button.setEnabled(value is not None and row is not None and self._is_new(row, value))
@@ -334,9 +347,9 @@ class DataEditPage(QWidget):
     def _show_state(self) -> None:
         edits = self.edits
         counts = ((len(edits.changed), "changed"), (len(edits.dropped), "dropped"), (len(edits.added), "added"))
-        parts = [f"{count:,} {word}" for count, word in counts if count]
+        parts = [tr("{count:,} {word}", count=count, word=word) for count, word in counts if count]
         parts += [f"“{old}” → “{new}”" for old, new in edits.roles.items()]
-        parts += [f"{file.name} appended" for file in edits.appended]
+        parts += [tr("{name} appended", name=file.name) for file in edits.appended]
         self.undo_button.setEnabled(self.history.can_undo)
         self.redo_button.setEnabled(self.history.can_redo)
         if parts or not self._target:
@@ -424,7 +437,7 @@ class DataEditPage(QWidget):
         report = self._inspector.last_report
         formats = report.formats if report is not None else {}
         self.all_rows.take(self.history, max(formats, key=lambda name: formats[name], default=""))
-        self._tell("Reading all rows …")
+        self._tell(tr("Reading all rows …"))
 
     def _on_answered(self, said: str) -> None:
         self._edited()
@@ -468,9 +481,9 @@ class DataEditPage(QWidget):
         path = outer_file(shown_path(self.file))
         name, _ = ask_new_file(
             self,
-            "Save as a new file",
+            tr("Save as a new file"),
             str(path.with_name(f"{path.stem.split('.')[0]}-edited.jsonl")),
-            "JSONL (*.jsonl)",
+            tr("JSONL (*.jsonl)"),
         )
         if name:
             self.save(Path(name))
@@ -480,11 +493,11 @@ class DataEditPage(QWidget):
         self._settle()
         if self.rows.drafts:
             line = min(self.rows.drafts)
-            where = f"Line {line:,}" if line > 0 else "A new row"
-            self._on_failed(f"{where} is not JSON yet. Finish it, or restore the row.")
+            where = tr("Line {line:,}", line=line) if line > 0 else tr("A new row")
+            self._on_failed(tr("{where} is not JSON yet. Finish it, or restore the row.", where=where))
             return
         self.source.save(target, self.edits, drop_bad_rows=self._store.config.skip_bad_rows)
-        self.state_label.setText(f"Saving {target.name} …")
+        self.state_label.setText(tr("Saving {name} …", name=target.name))
         self.save_button.setEnabled(False)
 
     def _on_saved(self, target: str, rows: int) -> None:
@@ -494,7 +507,7 @@ class DataEditPage(QWidget):
         fresh = self._histories[self._reading()] = EditHistory()
         self._take(fresh)
         self._open(self._wanted)
-        self.state_label.setText(f"{plural(rows, 'row')} saved as {target}.")
+        self.state_label.setText(tr("{rows} saved as {target}.", rows=plural(rows, "row"), target=target))
         theme.set_role(self.state_label, role="good")
         self.use_button.show()
         self.saved.emit(target)

@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QIntValidator, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QPushButton, QStackedLayout, QVBoxLayout, QWidget
 
+from app.core.language import tr
 from app.core.quantity import plural, share_text
 from app.core.setup.chosen_method import method_of
 from app.core.source.collection import shown_path
@@ -84,18 +85,20 @@ class DataExamplePage(QWidget):
         row.setSpacing(theme.SPACE)
         self.split_box = ChoiceBox((), self)
         self.split_box.setObjectName("examples.split")
-        self.split_box.setAccessibleName("Part of the data")
-        self.split_box.setToolTip("Which part of the data to look at")
+        self.split_box.setAccessibleName(tr("Part of the data"))
+        self.split_box.setToolTip(tr("Which part of the data to look at"))
         self.split_box.setMinimumContentsLength(16)
         self.split_box.edited.connect(self._on_split)
         row.addWidget(self.split_box)
         row.addSpacing(theme.SPACE)
-        self.back_button = self._step("ph.caret-left", "Example before", "examples.previous", self.show_previous)
-        self.next_button = self._step("ph.caret-right", "Next example", "examples.next", self.show_next)
+        self.back_button = self._step(
+            "ph.caret-left", tr("Example before"), "examples.previous", self.show_previous
+        )
+        self.next_button = self._step("ph.caret-right", tr("Next example"), "examples.next", self.show_next)
         self.number_edit = QLineEdit(self)
         self.number_edit.setObjectName("examples.number")
-        self.number_edit.setAccessibleName("Number of the example")
-        self.number_edit.setToolTip("Number of the example")
+        self.number_edit.setAccessibleName(tr("Number of the example"))
+        self.number_edit.setToolTip(tr("Number of the example"))
         self.number_edit.setFixedWidth(theme.text_width(72))
         self.number_edit.setAlignment(Qt.AlignmentFlag.AlignRight)
         self.number_edit.setValidator(QIntValidator(1, 2**31 - 1, self))
@@ -121,9 +124,9 @@ class DataExamplePage(QWidget):
     def _search_edit(self) -> QLineEdit:
         self.search_edit = QLineEdit(self)
         self.search_edit.setObjectName("examples.search")
-        self.search_edit.setAccessibleName("Search in the examples")
-        self.search_edit.setPlaceholderText("Search all examples")
-        self.search_edit.setToolTip("Enter searches this part of the data, and again goes to the next match")
+        self.search_edit.setAccessibleName(tr("Search in the examples"))
+        self.search_edit.setPlaceholderText(tr("Search all examples"))
+        self.search_edit.setToolTip(tr("Enter searches this part of the data, and again goes to the next match"))
         self.search_edit.setClearButtonEnabled(True)
         self.search_edit.setFixedWidth(theme.text_width(232))
         self.search_edit.returnPressed.connect(self._on_search)
@@ -135,9 +138,9 @@ class DataExamplePage(QWidget):
         self.legend = Legend(self)
         row.addWidget(self.legend)
         row.addStretch(1)
-        self.edges_button = QPushButton("Token edges", self)
+        self.edges_button = QPushButton(tr("Token edges"), self)
         self.edges_button.setObjectName("examples.edges")
-        self.edges_button.setToolTip("Show where one token ends and the next begins")
+        self.edges_button.setToolTip(tr("Show where one token ends and the next begins"))
         self.edges_button.setCheckable(True)
         self.edges_button.setAutoDefault(False)
         theme.set_role(self.edges_button, kind="quiet")
@@ -156,9 +159,9 @@ class DataExamplePage(QWidget):
         self._origin.setProperty("role", "small")
         self._origin.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         row.addWidget(self._origin, 1)
-        self.edit_button = QPushButton("Edit this row", self)
+        self.edit_button = QPushButton(tr("Edit this row"), self)
         self.edit_button.setObjectName("examples.edit")
-        self.edit_button.setToolTip("Change or drop the row, and save the data as a new file")
+        self.edit_button.setToolTip(tr("Change or drop the row, and save the data as a new file"))
         self.edit_button.setAutoDefault(False)
         theme.set_role(self.edit_button, kind="link")
         self.edit_button.clicked.connect(self._on_edit)
@@ -215,11 +218,11 @@ class DataExamplePage(QWidget):
             config = self._store.config.with_value("model", self._inspector.model)
             self.previewer.open(config, is_text=target == "text")
             if not self.previewer.is_open:
-                self._say("Reading the data …")
+                self._say(tr("Reading the data …"))
             return
         self.previewer.close()
         if report is None:
-            self._say(self._inspector.phase or "There are no data to look at yet.")
+            self._say(self._inspector.phase or tr("There are no data to look at yet."))
         else:
             self._show_plain()
 
@@ -245,7 +248,9 @@ class DataExamplePage(QWidget):
         chosen = self.split
         self.split_box.clear()
         for name, count in splits.items():
-            self.split_box.addItem(f"{SPLIT_NAMES[name]} · {count:,}", name)
+            self.split_box.addItem(
+                tr("{split_names} · {count:,}", split_names=SPLIT_NAMES[name], count=count), name
+            )
         self.split_box.set_value(chosen if chosen in splits else "train")
         self.show_index(self.index)
 
@@ -253,7 +258,9 @@ class DataExamplePage(QWidget):
         self.example = example
         self._show_legend(True)
         limit = self._store.config.max_seq_length
-        self.view.show_tokens(TokenList(example["tokens"]), f"Cut here: maximum length {limit:,} tokens")
+        self.view.show_tokens(
+            TokenList(example["tokens"]), tr("Cut here: maximum length {limit:,} tokens", limit=limit)
+        )
         self._stack.setCurrentWidget(self.view)
         self._show_counts(example)
         self._show_place(example["file"], example["line"])
@@ -275,11 +282,17 @@ class DataExamplePage(QWidget):
         parts = [f"<b>{plural(counts['tokens'], 'token')}</b>"]
         share = share_text(counts["trained"] / max(kept, 1))
         if counts["trained"] or not self._is_sampled:
-            parts.append(f"{counts['trained']:,} trained ({share})")
+            parts.append(tr("{trained:,} trained ({share})", trained=counts["trained"], share=share))
         if counts["truncated"]:
-            parts.append(f"<span style='color: {theme.colors().error}'>{counts['truncated']:,} cut off</span>")
+            parts.append(
+                tr(
+                    "<span style='color: {error}'>{truncated:,} cut off</span>",
+                    error=theme.colors().error,
+                    truncated=counts["truncated"],
+                )
+            )
         if example["shown"] < counts["tokens"]:
-            parts.append(f"the first {example['shown']:,} are shown")
+            parts.append(tr("the first {shown:,} are shown", shown=example["shown"]))
         parts += example["problems"]
         self.counts_label.setText(" · ".join(parts))
 
@@ -290,13 +303,13 @@ class DataExamplePage(QWidget):
 
     def _show_place(self, file: str, line: int) -> None:
         path = shown_path(file)
-        self._origin.setText(f"{path.name}, line {line:,}")
+        self._origin.setText(tr("{name}, line {line:,}", name=path.name, line=line))
         self._origin.setToolTip(f"{path}:{line}")
         self.edit_button.show()
 
     def _show_steps(self) -> None:
         self.number_edit.setText(str(self.index + 1))
-        self._of.setText(f"of {self.count:,}")
+        self._of.setText(tr("of {count:,}", count=self.count))
         self.back_button.setEnabled(self.index > 0)
         self.next_button.setEnabled(self.index + 1 < self.count)
 
@@ -304,18 +317,20 @@ class DataExamplePage(QWidget):
         """Rows as they stand in the file, while there is no tokenizer (or no known format)."""
         report = self._inspector.last_report
         if report is None or not report.preview:
-            self._say("There is no row to show.")
+            self._say(tr("There is no row to show."))
             return
         self.example = {}
         self._show_legend(False)
         self.index = min(self.index, len(report.preview) - 1)
         self.split_box.clear()
-        self.split_box.addItem("First rows", "train")
+        self.split_box.addItem(tr("First rows"), "train")
         self.split_box.set_value("train")
         self.view.show_tokens(plain_tokens(turns(report.preview[self.index])))
         self._stack.setCurrentWidget(self.view)
-        why = "Choose a model to see tokens" if not self._inspector.model else "Choose columns to see tokens"
-        self.counts_label.setText(f"{why}; these are the rows as they stand in the file.")
+        why = (
+            tr("Choose a model to see tokens") if not self._inspector.model else tr("Choose columns to see tokens")
+        )
+        self.counts_label.setText(tr("{why}; these are the rows as they stand in the file.", why=why))
         self._show_place(report.splits["train"].files[0], report.preview_lines[self.index])
         self._show_steps()
 
@@ -327,8 +342,12 @@ class DataExamplePage(QWidget):
             self.share_label.setText("")
             return
         share = share_text(figures.trained_share)
-        text = f"{share} of {plural(figures.kept_tokens, 'training token')} are trained"
-        self.share_label.setText("Counting …" if self._inspector.is_stale else text)
+        text = tr(
+            "{share} of {training_tokens} are trained",
+            share=share,
+            training_tokens=plural(figures.kept_tokens, "training token"),
+        )
+        self.share_label.setText(tr("Counting …") if self._inspector.is_stale else text)
 
     def _say(self, text: str) -> None:
         self._state.setText(text)
@@ -379,20 +398,27 @@ class DataExamplePage(QWidget):
             later = [match for match in self._matches if match > self.index]
             self._go_to(later[0] if later else self._matches[0])
         else:
-            self._hits.setText("Searching …")
+            self._hits.setText(tr("Searching …"))
             self.previewer.search(self.split, text)
 
     def _on_found(self, found: dict[str, Any]) -> None:
         self._matches, self._more_matches = found["indices"], found["more"]
         if not self._matches:
-            self._hits.setText("No match")
+            self._hits.setText(tr("No match"))
             return
         later = [match for match in self._matches if match >= self.index]
         self._go_to(later[0] if later else self._matches[0])
 
     def _go_to(self, index: int) -> None:
         more = "+" if self._more_matches else ""
-        self._hits.setText(f"{self._matches.index(index) + 1} of {len(self._matches):,}{more}")
+        self._hits.setText(
+            tr(
+                "{index} of {matches:,}{more}",
+                index=self._matches.index(index) + 1,
+                matches=len(self._matches),
+                more=more,
+            )
+        )
         self.show_index(index)
 
     def _on_edit(self) -> None:

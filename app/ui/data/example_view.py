@@ -23,6 +23,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QAbstractScrollArea, QHBoxLayout, QLabel, QMenu, QToolTip, QWidget
 
+from app.core.language import tr
 from app.ui.data.token_text import LINE_HEIGHT, Paragraph, Run, Token, Typesetter, paragraphs
 from app.ui.widget import theme
 
@@ -30,10 +31,10 @@ MARGIN = 20  # px
 MAX_TEXT_WIDTH = 820  # px; longer lines are hard to read
 LAYOUT_SLICE_S = 0.008  # of laying out before the window gets its turn again
 TOKEN_KIND_WORDS = {
-    "trained": "trained: the model learns to say this",
-    "masked": "read, but not trained",
-    "truncated": "beyond the maximum length: cut off",
-    "special": "control token",
+    "trained": tr("trained: the model learns to say this"),
+    "masked": tr("read, but not trained"),
+    "truncated": tr("beyond the maximum length: cut off"),
+    "special": tr("control token"),
     "plain": "text",
 }
 
@@ -47,7 +48,7 @@ class ExampleView(QAbstractScrollArea):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("example_view")
-        self.setAccessibleName("Example as the model sees it")
+        self.setAccessibleName(tr("Example as the model sees it"))
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.viewport().setMouseTracking(True)
@@ -271,8 +272,14 @@ class ExampleView(QAbstractScrollArea):
         token = self.tokens[number]
         kind = TOKEN_KIND_WORDS[token.kind]
         if token.kind == "special":
-            kind += ", trained" if token.trained else ", not trained"
-        return f"Token {number + 1:,} · id {token.id:,} · {token.text!r}\n{kind}"
+            kind += tr(", trained") if token.trained else tr(", not trained")
+        return tr(
+            "Token {number:,} · id {id:,} · {text!r}\n{kind}",
+            number=number + 1,
+            id=token.id,
+            text=token.text,
+            kind=kind,
+        )
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.matches(QKeySequence.StandardKey.Copy):
@@ -282,7 +289,7 @@ class ExampleView(QAbstractScrollArea):
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
         menu = QMenu(self)
-        menu.addAction("Copy the text").triggered.connect(self.copy)
+        menu.addAction(tr("Copy the text")).triggered.connect(self.copy)
         menu.exec(event.globalPos())
         menu.deleteLater()
 
@@ -341,10 +348,10 @@ class Legend(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.SPACE * 2)
         for kind, trained, text in (
-            ("trained", True, "Trained"),
-            ("masked", False, "Not trained"),
-            ("truncated", False, "Cut off"),
-            ("special", False, "Control token"),
+            ("trained", True, tr("Trained")),
+            ("masked", False, tr("Not trained")),
+            ("truncated", False, tr("Cut off")),
+            ("special", False, tr("Control token")),
         ):
             layout.addWidget(_Sample(kind, trained, text, self))
         layout.addStretch(1)

@@ -8,6 +8,7 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 
 from app.core.data.report import DataReport, with_findings
+from app.core.language import tr
 from app.core.problem import Problem
 from app.core.protocol import event
 from app.core.protocol.job import CheckJob, TokenizeJob
@@ -154,7 +155,7 @@ class DataInspector(QObject):
         self._token_worker.cancel()
         self.is_stale = bool(self.figures)
         if self.has_data:
-            self._show_progress("Reading the data", -1.0)
+            self._show_progress(tr("Reading the data"), -1.0)
             self._read_worker.request(CheckJob(config=self._config("", skip_bad_rows=None)))
         else:
             self._read_worker.cancel()
@@ -208,7 +209,7 @@ class DataInspector(QObject):
             self._show_progress("", -1.0)
         else:
             self.is_stale = bool(self.figures)
-            self._show_progress("Counting tokens", -1.0)
+            self._show_progress(tr("Counting tokens"), -1.0)
             self._token_worker.request(TokenizeJob(config=self._config(self.model, skip_bad_rows=True)))
         self.reported.emit()
 
@@ -230,7 +231,9 @@ class DataInspector(QObject):
     def _on_read_ended(self, outcome: WorkerOutcome) -> None:
         if self._structure is None:
             said = outcome.failure.message if outcome.failure else outcome.sentence()
-            self.problem = Problem("data", said or "The check ended without a result.", hint="The log tells more.")
+            self.problem = Problem(
+                "data", said or tr("The check ended without a result."), hint=tr("The log tells more.")
+            )
             self._show_progress("", -1.0)
             self.reported.emit()
 
@@ -238,7 +241,7 @@ class DataInspector(QObject):
         if isinstance(found, event.Result):
             self._take_tokens(found.data)
         elif isinstance(found, event.Progressed):
-            self._show_progress("Counting tokens", found.done / found.total if found.total else -1.0)
+            self._show_progress(tr("Counting tokens"), found.done / found.total if found.total else -1.0)
 
     def _take_tokens(self, data: dict[str, Any]) -> None:
         assert self._structure is not None

@@ -7,6 +7,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from app.core.language import tr
 from app.ui.data.inspector import SplitFigures
 from app.ui.widget import theme
 from app.ui.widget.plot import Plot
@@ -24,11 +25,11 @@ class LengthChart(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("length_chart")
-        self.setAccessibleName("Lengths of the examples in tokens")
+        self.setAccessibleName(tr("Lengths of the examples in tokens"))
         self._figures: SplitFigures | None = None
         self._maximum = 0
         self._name = "maximum"
-        self.view = Plot("length_chart.plot", "Lengths of the examples in tokens", self, label_width=NAME_WIDTH)
+        self.view = Plot("length_chart.plot", tr("Lengths of the examples in tokens"), self, label_width=NAME_WIDTH)
         self._plot = self.view.item
         self._plot.setMouseEnabled(x=False, y=False)
         self._kept = pg.BarGraphItem(x0=[], x1=[], height=[])
@@ -47,7 +48,7 @@ class LengthChart(QWidget):
         self.line.sigPositionChangeFinished.connect(self._on_dragged)
         theme.theme().changed.connect(self._dress)
         self.view.scaled.connect(self._dress)
-        self.set_words("tokens in an example", "examples")
+        self.set_words(tr("tokens in an example"), "examples")
         self._dress()
 
     def show_figures(self, figures: SplitFigures | None) -> None:
@@ -94,7 +95,7 @@ class LengthChart(QWidget):
         self.line.setVisible(near)
         self.line.setPos(self._maximum)
         self.line.setBounds((8, None))
-        self.label.setFormat(f"{self._name} {self._maximum:,}")
+        self.label.setFormat(tr("{name} {maximum:,}", name=self._name, maximum=self._maximum))
 
     def _set_bars(self, kept: list[tuple[int, int, int]], cut: list[tuple[int, int, int]]) -> None:
         for item, bars in ((self._kept, kept), (self._cut, cut)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
+from app.core.language import tr
 from app.core.quantity import plural, share_text
 from app.core.setup.chosen_method import prompt_limit
 from app.ui.data.inspector import DataInspector, SplitFigures
@@ -20,12 +21,12 @@ from app.ui.widget.length_slider import LengthSlider
 LENGTH_FIGURES = {
     "examples": "examples",
     "tokens": "tokens",
-    "trained": "trained tokens",
-    "median": "median length",
+    "trained": tr("trained tokens"),
+    "median": tr("median length"),
     "padding": "padding",
-    "parts": "prompt · chosen · rejected",
-    "left_out": "left out",
-    "iterations": "iterations an epoch",
+    "parts": tr("prompt · chosen · rejected"),
+    "left_out": tr("left out"),
+    "iterations": tr("iterations an epoch"),
 }
 # Which of them tell something, by the kind of the rows.
 FIGURES_SHOWN = {
@@ -36,10 +37,10 @@ FIGURES_SHOWN = {
 }
 # What the longest sequence of a row is made of.
 LENGTH_AXES = {
-    "examples": "tokens in an example",
-    "pairs": "tokens of prompt and longer answer",
-    "answers": "tokens of prompt and answer",
-    "prompts": "tokens in a prompt",
+    "examples": tr("tokens in an example"),
+    "pairs": tr("tokens of prompt and longer answer"),
+    "answers": tr("tokens of prompt and answer"),
+    "prompts": tr("tokens in a prompt"),
 }
 
 
@@ -71,8 +72,8 @@ class DataLengthPage(QWidget):
         row = QHBoxLayout()
         self.split_box = ChoiceBox(tuple(SPLIT_NAMES.items()), self)
         self.split_box.setObjectName("lengths.split")
-        self.split_box.setAccessibleName("Part of the data")
-        self.split_box.setToolTip("Whose lengths to show")
+        self.split_box.setAccessibleName(tr("Part of the data"))
+        self.split_box.setToolTip(tr("Whose lengths to show"))
         self.split_box.edited.connect(self._on_split)
         row.addWidget(self.split_box)
         row.addSpacing(theme.SPACE)
@@ -107,8 +108,8 @@ class DataLengthPage(QWidget):
         }
         self.slider = LengthSlider(self)
         self.slider.setObjectName("max_seq_length.slider")
-        self.slider.setAccessibleName("Maximum length")
-        self.slider.setToolTip("Maximum length in tokens; the line in the chart can be dragged, too")
+        self.slider.setAccessibleName(tr("Maximum length"))
+        self.slider.setToolTip(tr("Maximum length in tokens; the line in the chart can be dragged, too"))
         self.slider.chosen.connect(self._on_maximum)
         grid.addWidget(self.slider, 0, 0, Qt.AlignmentFlag.AlignBottom)
         grid.addWidget(self.fields["max_seq_length"], 0, 1)
@@ -148,7 +149,7 @@ class DataLengthPage(QWidget):
         kind = found.kind if found is not None else "examples"
         self.chart.set_words(LENGTH_AXES[kind], kind)
         sampled = kind == "prompts"
-        self.chart.set_maximum(self._limit(kind), "room for a prompt" if sampled else "maximum")
+        self.chart.set_maximum(self._limit(kind), tr("room for a prompt") if sampled else "maximum")
         self.chart.setVisible(found is not None)
         self.state_label.setVisible(found is None)
         self._show_state()
@@ -163,14 +164,14 @@ class DataLengthPage(QWidget):
     def _show_state(self) -> None:
         inspector = self._inspector
         if not inspector.has_data:
-            said = "There are no data to look at yet."
+            said = tr("There are no data to look at yet.")
         elif inspector.is_busy:
             share = f" · {inspector.share:.0%}" if inspector.share >= 0 else " …"
             said = f"{inspector.phase}{share}"
         elif not inspector.model:
-            said = "Choose a model: lengths are counted in its tokens."
+            said = tr("Choose a model: lengths are counted in its tokens.")
         else:
-            said = inspector.token_problem or "There are no examples to count yet."
+            said = inspector.token_problem or tr("There are no examples to count yet.")
         self.state_label.setText(said)
 
     def _show_totals(self, found: SplitFigures | None) -> None:
@@ -178,26 +179,33 @@ class DataLengthPage(QWidget):
         if found is not None:
             padding = found.padding_share.get(self._store.config.batching, 0.0)
             texts = {
-                "examples": f"{found.examples:,}",
-                "tokens": f"{found.kept_tokens:,}",
-                "trained": f"{found.trained_tokens:,}",
-                "median": f"{found.median_length:,.0f}",
+                "examples": tr("{examples:,}", examples=found.examples),
+                "tokens": tr("{kept_tokens:,}", kept_tokens=found.kept_tokens),
+                "trained": tr("{trained_tokens:,}", trained_tokens=found.trained_tokens),
+                "median": tr("{median_length:,.0f}", median_length=found.median_length),
                 "padding": share_text(padding),
-                "parts": " · ".join(f"{part['median']:,.0f}" for part in found.parts.values()),
-                "left_out": f"{found.untrained_examples:,}",
-                "iterations": f"{found.iterations_per_epoch:,}",
+                "parts": " · ".join(tr("{median:,.0f}", median=part["median"]) for part in found.parts.values()),
+                "left_out": tr("{untrained_examples:,}", untrained_examples=found.untrained_examples),
+                "iterations": tr("{iterations_per_epoch:,}", iterations_per_epoch=found.iterations_per_epoch),
             }
         tips = {
-            "tokens": "Tokens of all examples, without what the maximum length cuts off",
-            "trained": "Tokens that count in the loss" + (f": {found.trained_share:.1%}" if found else ""),
-            "padding": f"Share of what is computed that is no token, at batch size {self._store.config.batch_size}",
-            "iterations": f"At batch size {self._store.config.batch_size}",
+            "tokens": tr("Tokens of all examples, without what the maximum length cuts off"),
+            "trained": tr("Tokens that count in the loss") + (f": {found.trained_share:.1%}" if found else ""),
+            "padding": tr(
+                "Share of what is computed that is no token, at batch size {batch_size}",
+                batch_size=self._store.config.batch_size,
+            ),
+            "iterations": tr("At batch size {batch_size}", batch_size=self._store.config.batch_size),
         }
         if found is not None and found.kind != "examples":
-            tips["tokens"] = "Tokens that are read: of a pair the prompt with each answer, as far as it is not cut"
-            tips["left_out"] = "Prompts that leave no room for an answer"
-            longest = ", ".join(f"{name} {part['longest']:,}" for name, part in found.parts.items())
-            tips["parts"] = f"Median lengths in tokens; the longest: {longest}"
+            tips["tokens"] = tr(
+                "Tokens that are read: of a pair the prompt with each answer, as far as it is not cut"
+            )
+            tips["left_out"] = tr("Prompts that leave no room for an answer")
+            longest = ", ".join(
+                tr("{name} {longest:,}", name=name, longest=part["longest"]) for name, part in found.parts.items()
+            )
+            tips["parts"] = tr("Median lengths in tokens; the longest: {longest}", longest=longest)
             self.figures["parts"].set_label(" · ".join(found.parts))
         kind = found.kind if found is not None else "examples"
         self.figures["examples"].set_label(kind)
@@ -209,20 +217,26 @@ class DataLengthPage(QWidget):
     def _show_cut(self, found: SplitFigures | None) -> None:
         role, text = "muted", ""
         if found is not None and self._inspector.is_stale:
-            text = "Counting …"
+            text = tr("Counting …")
         elif found is not None and found.kind == "prompts":
             text, role = self._room_text(found)
         elif found is not None and found.kind != "examples":
             text, role = _pairs_text(found)
         elif found is not None and found.over_length:
             lost = share_text(found.cut_tokens / max(found.tokens, 1))
-            text = f"{plural(found.over_length, 'example')} longer than {found.max_seq_length:,}: "
-            text += f"{plural(found.cut_tokens, 'token')} ({lost}) cut off."
+            text = tr(
+                "{examples} longer than {max_seq_length:,}: ",
+                examples=plural(found.over_length, "example"),
+                max_seq_length=found.max_seq_length,
+            )
+            text += tr("{tokens} ({lost}) cut off.", tokens=plural(found.cut_tokens, "token"), lost=lost)
             role = "warning"
             if found.untrained_examples:
-                text += f" {plural(found.untrained_examples, 'example')} left with nothing to train."
+                text += tr(
+                    " {examples} left with nothing to train.", examples=plural(found.untrained_examples, "example")
+                )
         elif found is not None:
-            text = f"Nothing is cut: the longest example has {plural(found.longest, 'token')}."
+            text = tr("Nothing is cut: the longest example has {tokens}.", tokens=plural(found.longest, "token"))
         theme.set_role(self.cut_label, role=role)
         self.cut_label.setText(text)
 
@@ -231,9 +245,21 @@ class DataLengthPage(QWidget):
         answer = plural(self._store.config.max_completion_length, "token")
         if not found.untrained_examples:
             longest = plural(found.longest, "token")
-            return f"All fit with an answer of {answer}: the longest prompt has {longest}.", "muted"
-        said = f"{plural(found.untrained_examples, 'prompt')} longer than {max(found.limit, 0):,} left out: "
-        return said + f"an answer of {answer} would not fit into {found.max_seq_length:,} with them.", "warning"
+            return tr(
+                "All fit with an answer of {answer}: the longest prompt has {longest}.",
+                answer=answer,
+                longest=longest,
+            ), "muted"
+        said = tr(
+            "{prompts} longer than {limit:,} left out: ",
+            prompts=plural(found.untrained_examples, "prompt"),
+            limit=max(found.limit, 0),
+        )
+        return said + tr(
+            "an answer of {answer} would not fit into {max_seq_length:,} with them.",
+            answer=answer,
+            max_seq_length=found.max_seq_length,
+        ), "warning"
 
     # -- what happens -----------------------------------------------------------------------------------------
 
@@ -261,9 +287,25 @@ def _pairs_text(found: SplitFigures) -> tuple[str, str]:
     said = []
     if cut:
         lost = plural(found.cut_tokens, "token")
-        said.append(f"{plural(cut, noun)} longer than {found.limit:,}: {lost} at the end of answers cut off.")
+        said.append(
+            tr(
+                "{plural} longer than {limit:,}: {lost} at the end of answers cut off.",
+                plural=plural(cut, noun),
+                limit=found.limit,
+                lost=lost,
+            )
+        )
     if found.untrained_examples:
-        said.append(f"{plural(found.untrained_examples, noun)} left out: the prompt leaves no room for an answer.")
+        said.append(
+            tr(
+                "{plural} left out: the prompt leaves no room for an answer.",
+                plural=plural(found.untrained_examples, noun),
+            )
+        )
     if said:
         return " ".join(said), "warning"
-    return f"Nothing is cut: the longest {noun} has {plural(found.longest, 'token')} with its prompt.", "muted"
+    return tr(
+        "Nothing is cut: the longest {noun} has {tokens} with its prompt.",
+        noun=noun,
+        tokens=plural(found.longest, "token"),
+    ), "muted"

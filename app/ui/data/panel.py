@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QMenu, QPushButton, QWidget
 
 from app.core.config.spec import field_specs
 from app.core.data.report import DataReport
+from app.core.language import tr
 from app.core.problem import Problem, Severity
 from app.core.setup.path_kind import DATA_KINDS, sort_path
 from app.core.system import starter
@@ -28,9 +29,9 @@ if TYPE_CHECKING:
     from app.ui.data.dialog import DataDialog
 
 PLACEHOLDERS = {
-    "data": "File or folder of examples",
-    "valid_data": "Optional: a share is set aside",
-    "test_data": "Optional: a share is set aside",
+    "data": tr("File or folder of examples"),
+    "valid_data": tr("Optional: a share is set aside"),
+    "test_data": tr("Optional: a share is set aside"),
 }
 
 
@@ -43,7 +44,7 @@ class DataPanel(DropCard):
     reported = Signal()
 
     def __init__(self, store: ConfigStore, parent: QWidget | None = None) -> None:
-        super().__init__("Data", parent=parent)
+        super().__init__(tr("Data"), parent=parent)
         self.setObjectName("data_panel")
         self._store = store
         self.dialog: DataDialog | None = None
@@ -153,32 +154,32 @@ class DataPanel(DropCard):
     # -- parts ------------------------------------------------------------------------------------------------
 
     def _add_look_button(self) -> None:
-        self.look_button = QPushButton("Look at the data…", self)
+        self.look_button = QPushButton(tr("Look at the data…"), self)
         self.look_button.setObjectName("data.look")
-        self.look_button.setToolTip("Examples as the model sees them, lengths, problems, columns, split")
+        self.look_button.setToolTip(tr("Examples as the model sees them, lengths, problems, columns, split"))
         theme.set_role(self.look_button, kind="link")
         self.look_button.clicked.connect(self.look)
         self.tools.addWidget(self.look_button)
 
     def _empty_state(self) -> DropZone:
-        wanted = "JSONL, JSON, CSV, Excel, Parquet, Arrow, text, Word, PDF, EPUB or ZIP, one file or many:"
-        wanted += " chats, prompts with answers, or plain text"
-        zone = DropZone("Drop training data here", wanted, self)
+        wanted = tr("JSONL, JSON, CSV, Excel, Parquet, Arrow, text, Word, PDF, EPUB or ZIP, one file or many:")
+        wanted += tr(" chats, prompts with answers, or plain text")
+        zone = DropZone(tr("Drop training data here"), wanted, self)
         self._starter_button = zone.add_button(
-            "data.starter", "Use the starter data", "Some 700 chats that teach a style", self.use_starter
+            "data.starter", tr("Use the starter data"), tr("Some 700 chats that teach a style"), self.use_starter
         )
         zone.add_button(
-            "data.browse_file", "Browse…", "Choose a data file", self.editors["data"].browse, kind="quiet"
+            "data.browse_file", tr("Browse…"), tr("Choose a data file"), self.editors["data"].browse, kind="quiet"
         )
         return zone
 
     def _fill(self, menu: QMenu) -> None:
-        menu.addSection("Recent")
+        menu.addSection(tr("Recent"))
         for path in load_settings().recent_data:
             action = menu.addAction(menu.fontMetrics().elidedText(path, Qt.TextElideMode.ElideMiddle, 420))
             action.setData(path)
             action.setToolTip(path)
-        menu.addAction("Starter data").setData(str(self._starter()))
+        menu.addAction(tr("Starter data")).setData(str(self._starter()))
 
     # -- what happens -----------------------------------------------------------------------------------------
 
@@ -201,5 +202,5 @@ class DataPanel(DropCard):
         splits = self.report.splits if self.report is not None else {}
         for path, split in (("valid_data", "valid"), ("test_data", "test")):
             files = splits[split].files if split in splits else ()
-            given = f"From the folder: {', '.join(Path(file).name for file in files)}"
+            given = tr("From the folder: {names}", names=", ".join(Path(file).name for file in files))
             self.editors[path].set_placeholder(given if files else PLACEHOLDERS[path])

@@ -8,6 +8,7 @@ from PySide6.QtCore import QModelIndex, Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from app.core.data.report import DataReport, save_findings
+from app.core.language import tr
 from app.core.problem import Severity
 from app.core.quantity import plural
 from app.core.refusal import reason_of
@@ -78,8 +79,8 @@ class DataProblemPage(QWidget):
         row.addSpacing(theme.SPACE)
         self.kind_box = ChoiceBox((), self)
         self.kind_box.setObjectName("problems.kind")
-        self.kind_box.setAccessibleName("Kind of problem")
-        self.kind_box.setToolTip("Show one kind of problem")
+        self.kind_box.setAccessibleName(tr("Kind of problem"))
+        self.kind_box.setToolTip(tr("Show one kind of problem"))
         self.kind_box.setMinimumContentsLength(28)
         self.kind_box.edited.connect(self._filter)
         row.addWidget(self.kind_box)
@@ -94,17 +95,19 @@ class DataProblemPage(QWidget):
         row = QHBoxLayout()
         self.fields = {"skip_bad_rows": Field("skip_bad_rows", self._store, self)}
         row.addWidget(self.fields["skip_bad_rows"], 1, Qt.AlignmentFlag.AlignVCenter)
-        self.edit_button = QPushButton("Repair this row…", self)
+        self.edit_button = QPushButton(tr("Repair this row…"), self)
         self.edit_button.setObjectName("problems.edit")
-        self.edit_button.setToolTip("Change or drop the row, and save the data as a new file")
+        self.edit_button.setToolTip(tr("Change or drop the row, and save the data as a new file"))
         self.edit_button.clicked.connect(self._on_activated)
-        self.repair_button = QPushButton("Repair all alike…", self)
+        self.repair_button = QPushButton(tr("Repair all alike…"), self)
         self.repair_button.setObjectName("problems.repair")
-        self.repair_button.setToolTip("For roles by another name, and rows that repeat: all of the file at once")
+        self.repair_button.setToolTip(
+            tr("For roles by another name, and rows that repeat: all of the file at once")
+        )
         self.repair_button.clicked.connect(self._on_repair)
-        self.export_button = QPushButton("Export…", self)
+        self.export_button = QPushButton(tr("Export…"), self)
         self.export_button.setObjectName("problems.export")
-        self.export_button.setToolTip("Save the list as a table (CSV)")
+        self.export_button.setToolTip(tr("Save the list as a table (CSV)"))
         self.export_button.clicked.connect(self._on_export)
         for button in (self.edit_button, self.repair_button, self.export_button):
             button.setAutoDefault(False)
@@ -133,9 +136,9 @@ class DataProblemPage(QWidget):
     def _fill_kinds(self, counts: dict[str, int]) -> None:
         chosen = self.kind_box.value() or ""
         self.kind_box.clear()
-        self.kind_box.addItem("All kinds", "")
+        self.kind_box.addItem(tr("All kinds"), "")
         for kind in sorted(filter(counts.get, counts), key=lambda k: (ORDER[KINDS[k].severity], -counts[k])):
-            self.kind_box.addItem(f"{KINDS[kind].label} · {counts[kind]:,}", kind)
+            self.kind_box.addItem(tr("{label} · {counts:,}", label=KINDS[kind].label, counts=counts[kind]), kind)
         self.kind_box.set_value(chosen if chosen in counts else "")
 
     def _filter(self, _value: object = None) -> None:
@@ -147,13 +150,16 @@ class DataProblemPage(QWidget):
     def _show_listed(self) -> None:
         report, listed = self._inspector.last_report, self.proxy.rowCount()
         total = sum(report.counts.values()) if report else 0
-        text = f"{listed:,} listed"
+        text = tr("{listed:,} listed", listed=listed)
         if report and any(
             len(kept) >= KEPT_PER_SEVERITY for kept in (report.errors, report.warnings, report.notes)
         ):
-            text = f"{listed:,} listed of {total:,}"
+            text = tr("{listed:,} listed of {total:,}", listed=listed, total=total)
             self.listed_label.setToolTip(
-                f"All are counted; the first {KEPT_PER_SEVERITY:,} of a severity are listed"
+                tr(
+                    "All are counted; the first {kept_per_severity:,} of a severity are listed",
+                    kept_per_severity=KEPT_PER_SEVERITY,
+                )
             )
         self.listed_label.setText(text if total else "")
 
@@ -167,10 +173,10 @@ class DataProblemPage(QWidget):
         if finding is None:
             report = self._inspector.last_report
             nothing = report is not None and not any(report.counts.values())
-            self.hint_label.setText("Nothing was found: the data are clean." if nothing else "")
+            self.hint_label.setText(tr("Nothing was found: the data are clean.") if nothing else "")
             theme.set_role(self.hint_label, role="good" if nothing else "small")
             return
-        where = f"{shown_path(finding.file)}" + (f", line {finding.line:,}" if finding.line else "")
+        where = f"{shown_path(finding.file)}" + (tr(", line {line:,}", line=finding.line) if finding.line else "")
         self.hint_label.setText(f"{finding.reason} {finding.hint}\n{where}")
         theme.set_role(self.hint_label, role="small")
 
@@ -191,7 +197,7 @@ class DataProblemPage(QWidget):
             self.repair_requested.emit(finding.file, finding.line or 1, REPAIRS[finding.kind])
 
     def _on_export(self) -> None:
-        name, _ = ask_new_file(self, "Export the problems", "problems.csv", "Table (*.csv);;JSON (*.json)")
+        name, _ = ask_new_file(self, tr("Export the problems"), "problems.csv", tr("Table (*.csv);;JSON (*.json)"))
         if name and self._inspector.last_report is not None:
             self.export(Path(name), self._inspector.last_report)
 
@@ -201,8 +207,10 @@ class DataProblemPage(QWidget):
             save_findings(report, path)
         except OSError as error:
             theme.set_role(self.hint_label, role="error")
-            self.hint_label.setText(f"{path} cannot be written: {reason_of(error)}.")
+            self.hint_label.setText(
+                tr("{path} cannot be written: {reason_of}.", path=path, reason_of=reason_of(error))
+            )
             return
         theme.set_role(self.hint_label, role="good")
         listed = len(report.errors) + len(report.warnings) + len(report.notes)
-        self.hint_label.setText(f"{plural(listed, 'line')} saved as {path}.")
+        self.hint_label.setText(tr("{lines} saved as {path}.", lines=plural(listed, "line"), path=path))

@@ -6,6 +6,7 @@ from PySide6.QtCore import QObject, QSortFilterProxyModel, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QHeaderView, QWidget
 
+from app.core.language import tr
 from app.core.problem import Severity
 from app.core.source.collection import shown_path
 from app.core.source.finding import KINDS, Finding
@@ -13,7 +14,7 @@ from app.ui.widget import theme
 from app.ui.widget.pill import ICONS, severity_color
 from app.ui.widget.table import SORT_ROLE, Index, TableModel, TableView
 
-PROBLEM_COLUMNS = ("", "Where", "What", "Reason")
+PROBLEM_COLUMNS = ("", tr("Where"), tr("What"), tr("Reason"))
 ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
 
 
@@ -38,7 +39,7 @@ class ProblemTable(TableModel):
             where = f"{shown_path(finding.file)}" + (f":{finding.line}" if finding.line else "")
             return "\n".join(part for part in (where, finding.reason, finding.hint) if part)
         if role == Qt.ItemDataRole.AccessibleTextRole and column == 0:
-            return finding.severity.value
+            return finding.severity.label
         if role == Qt.ItemDataRole.ForegroundRole and column in (1, 2):
             return QColor(theme.colors().muted if column == 1 else theme.colors().text)
         if role == SORT_ROLE:
@@ -50,7 +51,7 @@ class ProblemTable(TableModel):
 def place_text(finding: Finding) -> str:
     """The file's name and the line."""
     name = shown_path(finding.file).name
-    return f"{name}:{finding.line:,}" if finding.line else name
+    return tr("{name}:{line:,}", name=name, line=finding.line) if finding.line else name
 
 
 class ProblemFilter(QSortFilterProxyModel):
@@ -79,7 +80,7 @@ class ProblemView(TableView):
     """The view of a `ProblemTable` through a `ProblemFilter`."""
 
     def __init__(self, proxy: ProblemFilter, parent: QWidget | None = None) -> None:
-        super().__init__("problems.table", "Problems of the data", parent)
+        super().__init__("problems.table", tr("Problems of the data"), parent)
         self.setModel(proxy)
         header = self.horizontalHeader()
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Fixed)

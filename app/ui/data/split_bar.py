@@ -6,12 +6,13 @@ from PySide6.QtCore import QRectF, QSize
 from PySide6.QtGui import QColor, QPainter, QPainterPath, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from app.core.language import tr
 from app.core.setup.plan import Parts
 from app.ui.widget import theme
 
 SPLIT_BAR_HEIGHT = 6  # px
 LEAST_PART_WIDTH = 5  # px, of a part that is not empty
-SPLIT_NAMES = {"train": "Training", "valid": "Validation", "test": "Test"}
+SPLIT_NAMES = {"train": tr("Training"), "valid": tr("Validation"), "test": tr("Test")}
 
 
 def split_color(split: str) -> str:
@@ -34,8 +35,11 @@ class SplitBar(QWidget):
     def set_parts(self, parts: Parts) -> None:
         """Shows another division."""
         self._parts = parts
-        said = ", ".join(f"{SPLIT_NAMES[name]} {count:,}" for name, count in self._counts())
-        self.setAccessibleName(f"Examples: {said}")
+        said = ", ".join(
+            tr("{split_names} {count:,}", split_names=SPLIT_NAMES[name], count=count)
+            for name, count in self._counts()
+        )
+        self.setAccessibleName(tr("Examples: {said}", said=said))
         self.setToolTip(said)
         self.update()
 

@@ -6,6 +6,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from app.core.data.report import DataReport
+from app.core.language import tr
 from app.core.quantity import plural
 from app.core.setup.plan import Parts
 from app.ui.data.column_page import ColumnBox
@@ -37,7 +38,7 @@ class DataSplitPage(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, theme.SPACE, 0, 0)
         layout.setSpacing(theme.SPACE * 3)
-        self.group_box = ColumnBox(self, none_text="None")
+        self.group_box = ColumnBox(self, none_text=tr("None"))
         self.fields = {path: Field(path, self._store, self) for path in SPLIT_PATHS if path != "group_feature"}
         self.fields["group_feature"] = Field("group_feature", self._store, self, editor=self.group_box)
         grid = FieldGrid(self, max_columns=4)
@@ -49,10 +50,10 @@ class DataSplitPage(QWidget):
         self.note_label.setObjectName("split.note")
         self.note_label.setWordWrap(True)
         layout.addWidget(self.note_label)
-        how = (
-            "Every part gets short and long examples alike. Equal rows are put together before the split, so that "
-            "none is on both sides; rows with the same value in the column “Group by” stay on one side, too. "
-            "The same seed gives the same split."
+        how = tr(
+            "Every part gets short and long examples alike. Equal rows are put together before "
+            "the split, so that none is on both sides; rows with the same value in the column "
+            "“Group by” stay on one side, too. The same seed gives the same split."
         )
         text = QLabel(how, self)
         text.setProperty("role", "small")
@@ -106,7 +107,7 @@ class DataSplitPage(QWidget):
             return
         self.bar.set_parts(parts)
         for split, count in zip(SPLIT_NAMES, (parts.train, parts.valid, parts.test), strict=True):
-            self.count_labels[split].setText(f"{count:,}")
+            self.count_labels[split].setText(tr("{count:,}", count=count))
             self._origin_labels[split].setText(split_origin(report, self._store, split) if count else "none")
         self._show_note(report, parts)
 
@@ -114,26 +115,28 @@ class DataSplitPage(QWidget):
         given = report.splits if report is not None else {}
         valid = "valid" in given and bool(given["valid"].examples)
         test = "test" in given and bool(given["test"].examples)
-        why = "Not used: validation data are given."
+        why = tr("Not used: validation data are given.")
         self.fields["valid_fraction"].set_hint(why if valid else "")
-        self.fields["test_fraction"].set_hint("Not used: test data are given." if test else why if valid else "")
+        self.fields["test_fraction"].set_hint(
+            tr("Not used: test data are given.") if test else why if valid else ""
+        )
         self.fields["valid_fraction"].setEnabled(not valid)
         self.fields["test_fraction"].setEnabled(not (valid or test))
 
     def _show_note(self, report: DataReport, parts: Parts) -> None:
         said, role = [], "good"
         if report.leaked:
-            said.append(f"{plural(report.leaked, 'held-out row')} are also in the training data: the score would "
-                        "show memory, not skill. They are listed under Problems.")  # fmt: skip
+            said.append(tr("{held_out_rows} are also in the training data: the score would show memory, not "
+"skill. They are listed under Problems.", held_out_rows=plural(report.leaked, 'held-out row')))  # fmt: skip
             role = "warning"
         if report.duplicates:
-            said.append(f"{plural(report.duplicates, 'row')} repeat an earlier one.")
+            said.append(tr("{rows} repeat an earlier one.", rows=plural(report.duplicates, "row")))
             role = "warning"
         if not parts.valid:
-            said.append("There is no validation data: overfitting cannot be seen, nor training stopped early.")
+            said.append(tr("There is no validation data: overfitting cannot be seen, nor training stopped early."))
             role = "warning"
         theme.set_role(self.note_label, role=role)
-        self.note_label.setText(" ".join(said) or "No row is in two parts, and none is repeated.")
+        self.note_label.setText(" ".join(said) or tr("No row is in two parts, and none is repeated."))
 
     def _on_changed(self, path: str) -> None:
         if path in ("", "batch_size", *SPLIT_PATHS):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.core.data.report import DataReport
+from app.core.language import tr
 from app.core.quantity import plural
 from app.core.setup import plan
 from app.core.setup.plan import Parts
@@ -28,8 +29,8 @@ def split_origin(report: DataReport, store: ConfigStore, split: str) -> str:
             return shown_path(given.files[0]).name
         names = ", ".join(shown_path(file).name for file in given.files[:2])
         more = len(given.files) - 2
-        return f"{names} and {more} more" if more > 0 else names
-    return f"set aside, seed {store.config.seed}"
+        return tr("{names} and {more} more", names=names, more=more) if more > 0 else names
+    return tr("set aside, seed {seed}", seed=store.config.seed)
 
 
 def data_text(path: str) -> str:

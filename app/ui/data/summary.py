@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
 
 from app.core.data.format import FORMAT_LABELS, Format
 from app.core.data.report import DataReport
+from app.core.language import inside, tr
 from app.core.problem import Severity
 from app.core.quantity import plural, share_text, short_count
 from app.core.setup.plan import Parts
@@ -69,7 +70,7 @@ class DataSummary(QWidget):
         self.parts_label.setObjectName("data.lengths")
         self.parts_label.setProperty("role", "small")
         self.parts_label.setToolTip(
-            "Half of the training rows are shorter than the median; ≤ is the longest of all"
+            tr("Half of the training rows are shorter than the median; ≤ is the longest of all")
         )
         self.parts_label.setWordWrap(True)
         layout.addWidget(self.parts_label)
@@ -94,12 +95,12 @@ class DataSummary(QWidget):
         layout.setSpacing(theme.SPACE)
         self.bar = QProgressBar(self.progress)
         self.bar.setObjectName("data.progress")
-        self.bar.setAccessibleName("Progress of the check")
+        self.bar.setAccessibleName(tr("Progress of the check"))
         self.bar.setTextVisible(False)
         self.phase_label = ElidedLabel("", self.progress)
         self.phase_label.setObjectName("data.phase")
         self.phase_label.setProperty("role", "small")
-        self.cancel_button = IconButton("ph.x", "Stop checking the data", self.progress, size=14)
+        self.cancel_button = IconButton("ph.x", tr("Stop checking the data"), self.progress, size=14)
         self.cancel_button.setObjectName("data.cancel")
         self.cancel_button.clicked.connect(self._inspector.cancel)
         layout.addWidget(self.phase_label, 3)
@@ -116,9 +117,11 @@ class DataSummary(QWidget):
         self.banner_label.setObjectName("data.banner")
         self.banner_label.setWordWrap(True)
         layout.addWidget(self.banner_label, 1)
-        self.columns_button = QPushButton("Choose columns…", self.banner)
+        self.columns_button = QPushButton(tr("Choose columns…"), self.banner)
         self.columns_button.setObjectName("data.columns")
-        self.columns_button.setToolTip("Choose which column is the prompt, the answer, the messages or the text")
+        self.columns_button.setToolTip(
+            tr("Choose which column is the prompt, the answer, the messages or the text")
+        )
         self.columns_button.clicked.connect(self.columns_requested)
         layout.addWidget(self.columns_button, 0, Qt.AlignmentFlag.AlignVCenter)
         return self.banner
@@ -151,12 +154,12 @@ class DataSummary(QWidget):
             pill.setObjectName(f"data.{severity.value}s")
             pill.clicked.connect(self._on_pill)
             row.addWidget(pill)
-        self.clean_label = QLabel("No problems found", self)
+        self.clean_label = QLabel(tr("No problems found"), self)
         self.clean_label.setProperty("role", "pill-good")
         row.addWidget(self.clean_label)
-        self.again_button = QPushButton("Check again", self)
+        self.again_button = QPushButton(tr("Check again"), self)
         self.again_button.setObjectName("data.again")
-        self.again_button.setToolTip("Read the files anew")
+        self.again_button.setToolTip(tr("Read the files anew"))
         theme.set_role(self.again_button, kind="link")
         self.again_button.clicked.connect(self._inspector.read)
         row.addWidget(self.again_button)
@@ -185,30 +188,32 @@ class DataSummary(QWidget):
         if report is not None:
             self.say(self._sentence(report), "label")
         elif inspector.was_cancelled:
-            self.say("The data were not checked.", "muted")
+            self.say(tr("The data were not checked."), "muted")
         else:
             self.say("")
 
     def _sentence(self, report: DataReport) -> str:
         name = FORMAT_LABELS[Format(report.format)]
         if not report.examples:
-            return f"{plural(report.rows, 'row')}, none of which can be used yet"
+            return tr("{rows}, none of which can be used yet", rows=plural(report.rows, "row"))
         words = [plural(report.examples, _noun(report))]
         if report.format not in TOLD_BY_NOUN.get(report.target, (Format.UNKNOWN,)):
-            words.append(name if name[:2].isupper() else name[:1].lower() + name[1:])
+            words.append(name if name[:2].isupper() else inside(name))
         figures = self._inspector.figures.values()
         if figures:
             tokens = sum(part.kept_tokens for part in figures)
-            words.append(f"{short_count(tokens)} tokens" if tokens >= 1e5 else plural(tokens, "token"))
+            words.append(
+                tr("{tokens} tokens", tokens=short_count(tokens)) if tokens >= 1e5 else plural(tokens, "token")
+            )
         train = self._inspector.figures.get("train")
         if train is not None and train.kind != "prompts" and train.trained_share < 0.9995:
-            words.append(f"{share_text(train.trained_share)} trained")
+            words.append(tr("{trained_share} trained", trained_share=share_text(train.trained_share)))
         return " · ".join(words)
 
     def _show_contents(self, report: DataReport | None) -> None:
         """What was read of documents and exported chats: of the first, and of how many more."""
         said = [note.reason for note in report.notes if note.kind == "contents"] if report is not None else []
-        more = f" And {plural(len(said) - 1, 'more file')}." if len(said) > 1 else ""
+        more = tr(" And {more_files}.", more_files=plural(len(said) - 1, "more file")) if len(said) > 1 else ""
         self.contents_label.setText(f"{said[0]}{more}" if said else "")
         self.contents_label.setVisible(bool(said))
 
@@ -216,8 +221,11 @@ class DataSummary(QWidget):
         """The lengths of what pairs and prompts are made of, in the training part."""
         train = self._inspector.figures.get("train")
         parts = train.parts if train is not None and self._inspector.last_report is not None else {}
-        said = [f"{name} {part['median']:,.0f} (≤ {part['longest']:,})" for name, part in parts.items()]
-        self.parts_label.setText(f"Median tokens: {' · '.join(said)}")
+        said = [
+            tr("{name} {median:,.0f} (≤ {longest:,})", name=name, median=part["median"], longest=part["longest"])
+            for name, part in parts.items()
+        ]
+        self.parts_label.setText(tr("Median tokens: {said}", said=" · ".join(said)))
         self.parts_label.setVisible(bool(parts))
 
     def _show_progress(self) -> None:
@@ -235,9 +243,11 @@ class DataSummary(QWidget):
         if found is not None:
             is_asked = found.kind in ASKED  # the reason says what there is to choose from
             self.banner_label.setText(found.reason if is_asked else found.hint or found.reason)
-            self.columns_button.setText("Choose…" if is_asked else "Choose columns…")
+            self.columns_button.setText(tr("Choose…") if is_asked else tr("Choose columns…"))
         elif self._inspector.token_problem:
-            self.banner_label.setText(f"Tokens are not counted. {self._inspector.token_problem}")
+            self.banner_label.setText(
+                tr("Tokens are not counted. {token_problem}", token_problem=self._inspector.token_problem)
+            )
         self.banner.setVisible(found is not None or bool(self._inspector.token_problem))
 
     def _show_parts(self, report: DataReport | None) -> None:
@@ -249,7 +259,7 @@ class DataSummary(QWidget):
         for split, count in _counts(parts).items():
             name, number, origin = self._split_labels[split]
             name.setStyleSheet(f"color: {split_color(split)}; font-weight: 600; font-size: {theme.text_px(12)}px;")
-            number.setText(f"{count:,}")
+            number.setText(tr("{count:,}", count=count))
             origin.setText(split_origin(report, self._store, split) if count else "none")
         if len(report.splits["train"].files) > 1:
             self._split_labels["train"][2].setText(data_text(self._store.config.data))
@@ -271,7 +281,7 @@ class DataSummary(QWidget):
         clear_layout(self._example)
         if report is not None and report.preview:
             card = RowCard(turns(report.preview[0])[:SHOWN_TURNS], self)
-            card.setAccessibleName("The first example")
+            card.setAccessibleName(tr("The first example"))
             self._example.addWidget(card)
 
     def _on_pill(self) -> None:

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QMenu, QPushButton, QWidget
 from app.core.data.edit import EditHistory, Survey
 from app.core.data.format import FORMAT_LABELS
 from app.core.data.message import ROLES, SPEAKERS
+from app.core.language import tr
 from app.core.quantity import plural
 from app.ui.edit.row_source import RowSource
 from app.ui.platform.file_panel import ask_file
@@ -28,17 +29,17 @@ class AllRows(QPushButton):
     answered = Signal(str)
 
     def __init__(self, source: RowSource, parent: QWidget | None = None) -> None:
-        super().__init__("All rows", parent)
+        super().__init__(tr("All rows"), parent)
         self.setObjectName("edit.all")
-        self.setToolTip("What is done with all rows at once")
+        self.setToolTip(tr("What is done with all rows at once"))
         self.setAutoDefault(False)
         self._source = source
         self._history, self._format = EditHistory(), ""
         self._waiting = ""  # a repair, or the name of a file to append
         menu = QMenu(self)
-        menu.addAction("Give roles their usual names", self.put_roles_right).setObjectName("edit.roles")
-        menu.addAction("Drop repeated rows", self.drop_repeats).setObjectName("edit.repeats")
-        menu.addAction("Append the rows of a file…", self._on_append).setObjectName("edit.append")
+        menu.addAction(tr("Give roles their usual names"), self.put_roles_right).setObjectName("edit.roles")
+        menu.addAction(tr("Drop repeated rows"), self.drop_repeats).setObjectName("edit.repeats")
+        menu.addAction(tr("Append the rows of a file…"), self._on_append).setObjectName("edit.append")
         self.setMenu(menu)
         source.surveyed.connect(self._on_surveyed)
 
@@ -70,7 +71,7 @@ class AllRows(QPushButton):
 
     def _on_append(self) -> None:
         folder = str(Path(self._source.file).parent)
-        name = ask_file(self, "Append the rows of a file", folder)
+        name = ask_file(self, tr("Append the rows of a file"), folder)
         if name:
             self.append(Path(name))
 
@@ -89,31 +90,44 @@ class AllRows(QPushButton):
     def _name_roles(self, found: Survey) -> str:
         odd = {name: count for name, count in found.roles.items() if name not in ROLES}
         names = {name: SPEAKERS[name.strip().lower()] for name in odd if name.strip().lower() in SPEAKERS}
-        left = [f"“{name}” in {plural(count, 'row')}" for name, count in odd.items() if name not in names]
-        told = f"No known role: {', '.join(left)}. Change these rows, or drop them." if left else ""
+        left = [
+            tr("“{name}” in {rows}", name=name, rows=plural(count, "row"))
+            for name, count in odd.items()
+            if name not in names
+        ]
+        told = tr("No known role: {left}. Change these rows, or drop them.", left=", ".join(left)) if left else ""
         if not names:
-            return told or "All roles have their usual names."
+            return told or tr("All roles have their usual names.")
         self._history.step().roles |= names
-        said = ", ".join(f"“{old}” → “{new}” in {plural(odd[old], 'row')}" for old, new in names.items())
+        said = ", ".join(
+            tr("“{old}” → “{new}” in {rows}", old=old, new=new, rows=plural(odd[old], "row"))
+            for old, new in names.items()
+        )
         return f"{said}. {told}".strip()
 
     def _drop(self, found: Survey) -> str:
         edits = self._history.edits
         fresh = [line for line in found.repeats if line not in edits.dropped and line not in edits.changed]
         if not fresh:
-            return "No row repeats an earlier one."
+            return tr("No row repeats an earlier one.")
         edits = self._history.step()
         for line in fresh:
             edits.drop(line)
-        return f"{plural(len(fresh), 'repeated row')} dropped; the first of each stays."
+        return tr(
+            "{repeated_rows} dropped; the first of each stays.", repeated_rows=plural(len(fresh), "repeated row")
+        )
 
     def _append(self, file: Path, found: Survey) -> str:
         if not found.rows:
-            return f"{file.name} has no rows that can be read."
+            return tr("{name} has no rows that can be read.", name=file.name)
         self._history.step().appended.append(file)
-        said = f"{plural(found.rows, 'row')} of {file.name} appended."
+        said = tr("{rows} of {name} appended.", rows=plural(found.rows, "row"), name=file.name)
         if found.format and self._format and found.format != self._format:
             labels = {str(key): text for key, text in FORMAT_LABELS.items()}
             theirs, ours = (labels.get(name, name) for name in (found.format, self._format))
-            said += f" They are {theirs}, the others {ours}: the check will tell what becomes of them."
+            said += tr(
+                " They are {theirs}, the others {ours}: the check will tell what becomes of them.",
+                theirs=theirs,
+                ours=ours,
+            )
         return said

@@ -9,6 +9,7 @@ from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, Qt
 from PySide6.QtGui import QColor
 
 from app.core.data.edit import Edits, with_roles
+from app.core.language import tr
 from app.ui.edit.row_source import SourceRow
 from app.ui.widget import theme
 from app.ui.widget.table import Index
@@ -41,7 +42,7 @@ class RowList(QAbstractListModel):
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         row, c = self.rows[index.row()], theme.colors()
         if role == Qt.ItemDataRole.DisplayRole:
-            name = f"{row.line:,}" if row.line > 0 else "new"
+            name = tr("{line:,}", line=row.line) if row.line > 0 else "new"
             return f"{name}   {self._state(row)}{row.summary}"
         if role == Qt.ItemDataRole.ToolTipRole:
             return row.fault or None
@@ -61,12 +62,12 @@ class RowList(QAbstractListModel):
 
     def _state(self, row: SourceRow) -> str:
         if row.line in self.edits.dropped:
-            return "dropped · "
+            return tr("dropped · ")
         if row.line in self.drafts:
-            return "unfinished · "
+            return tr("unfinished · ")
         if self._is_changed(row):
-            return "changed · "
-        return "cannot be read · " if row.fault else ""
+            return tr("changed · ")
+        return tr("cannot be read · ") if row.fault else ""
 
     def _is_changed(self, row: SourceRow) -> bool:
         if row.line in self.edits.changed:

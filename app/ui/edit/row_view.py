@@ -9,6 +9,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QPlainTextEdit, QStackedWidget, QVBoxLayout, QWidget
 
 from app.core.json_text import parsed_json
+from app.core.language import tr
 from app.ui.edit.turn_form import TurnForm, chat_column
 from app.ui.platform.scrolling import CalmTabBar
 from app.ui.widget import theme
@@ -25,7 +26,7 @@ class RowView(QWidget):
         super().__init__(parent)
         self.text = QPlainTextEdit(self)
         self.text.setObjectName("edit.text")
-        self.text.setAccessibleName("The row as JSON")
+        self.text.setAccessibleName(tr("The row as JSON"))
         self.text.setTabChangesFocus(True)
         self.text.setFont(theme.mono_font())
         self.text.textChanged.connect(self.edited)
@@ -33,14 +34,14 @@ class RowView(QWidget):
         self.form.edited.connect(self._on_form)
         self.views = CalmTabBar(self)
         self.views.setObjectName("edit.views")
-        self.views.setAccessibleName("How the row is edited")
+        self.views.setAccessibleName(tr("How the row is edited"))
         self.views.setDrawBase(False)
         self.views.setExpanding(False)
         self._stack = QStackedWidget(self)
-        for name, view in (("Turns", self.form), ("JSON", self.text)):
+        for name, view in ((tr("Turns"), self.form), ("JSON", self.text)):
             self.views.addTab(name)
             self._stack.addWidget(view)
-        self.views.setTabToolTip(TURNS, "For chats: who says what")
+        self.views.setTabToolTip(TURNS, tr("For chats: who says what"))
         self.views.currentChanged.connect(self._show_view)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -78,8 +79,8 @@ def parse_row(text: str) -> tuple[dict[str, Any] | None, str]:
     try:
         value = parsed_json(text)
     except ValueError as error:
-        return None, f"This is not JSON yet: {error}."
-    return (value, "") if isinstance(value, dict) else (None, "A row is an object with named fields: { … }.")
+        return None, tr("This is not JSON yet: {error}.", error=error)
+    return (value, "") if isinstance(value, dict) else (None, tr("A row is an object with named fields: { … }."))
 
 
 def pretty_row(row: Any) -> str:

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.core.language import tr
 from app.ui.edit.row import MESSAGE_COLUMNS
 from app.ui.platform.scrolling import CalmBox
 from app.ui.widget import theme
@@ -66,10 +67,10 @@ class TurnForm(QScrollArea):
         self._layout = QVBoxLayout(page)
         self._layout.setContentsMargins(0, 0, theme.SPACE, 0)
         self._layout.setSpacing(theme.SPACE)
-        self.add_button = QPushButton("Add a turn", page)
+        self.add_button = QPushButton(tr("Add a turn"), page)
         self.add_button.setObjectName("edit.turn.add")
         self.add_button.setAutoDefault(False)
-        self.add_button.setToolTip("A new turn at the end")
+        self.add_button.setToolTip(tr("A new turn at the end"))
         self.add_button.clicked.connect(self._on_add)
         self._layout.addWidget(self.add_button, 0, Qt.AlignmentFlag.AlignLeft)
         self._layout.addStretch(1)
@@ -150,12 +151,16 @@ class TurnPart(QFrame):
         self.setProperty("role", "well")
         self.role = CalmBox(self)
         self.role.setObjectName("edit.turn.role")
-        self.role.setAccessibleName("Role")
-        self.role.setToolTip("Who says it")
+        self.role.setAccessibleName(tr("Role"))
+        self.role.setToolTip(tr("Who says it"))
         self.text = TurnText(self)
         self.up, self.down, self.remove = (
             IconButton(icon, text, self)
-            for icon, text in (("ph.arrow-up", "Move up"), ("ph.arrow-down", "Move down"), ("ph.trash", "Remove"))
+            for icon, text in (
+                ("ph.arrow-up", tr("Move up")),
+                ("ph.arrow-down", tr("Move down")),
+                ("ph.trash", tr("Remove")),
+            )
         )
         head = QHBoxLayout()
         head.addWidget(self.role)
@@ -200,7 +205,7 @@ class TurnPart(QFrame):
 
     def show_place(self, at: int, count: int) -> None:
         """Says where it stands; the only turn of a row stays."""
-        self.text.setAccessibleName(f"Text of turn {at + 1}")
+        self.text.setAccessibleName(tr("Text of turn {at}", at=at + 1))
         self.up.setEnabled(at > 0)
         self.down.setEnabled(at < count - 1)
         self.remove.setEnabled(count > 1)

@@ -20,6 +20,7 @@ from app.core.export.served import (
     served_log,
 )
 from app.core.export.source import ExportSource, checkpoints, export_source
+from app.core.language import tr
 from app.core.model.folder import locate_model
 from app.core.problem import UnusableError
 from app.core.protocol import event
@@ -38,19 +39,27 @@ from app.ui.worker.process import WorkerOutcome
 
 SERVE_DIALOG_SIZE = (640, 520)  # px in Inter, at least
 PORT = FieldSpec(
-    "serve.port", "Port", "int", 0, what=f"0 finds a free one from {FIRST_PORT} on", minimum=0, maximum=65_535
+    "serve.port",
+    tr("Port"),
+    "int",
+    0,
+    what=tr("0 finds a free one from {first_port} on", first_port=FIRST_PORT),
+    minimum=0,
+    maximum=65_535,
 )
 SERVE_FIELDS = (PORT, *sampler_fields("serve", max_tokens=512, temp=0.0, top_p=1.0, top_k=0, min_p=0.0))
-WHAT = (
-    "Other programs on this machine ask the tuned model in OpenAI's protocol: chat programs, editors, scripts. "
-    f"Nothing else reaches it ({LOOPBACK}). It ends with Luthier, unless you say otherwise."
+WHAT = tr(
+    "Other programs on this machine ask the tuned model in OpenAI's protocol: chat programs, "
+    "editors, scripts. Nothing else reaches it ({loopback}). It ends with Luthier, unless you "
+    "say otherwise.",
+    loopback=LOOPBACK,
 )
-OPEN_NOTE = "Only this machine reaches it. You can close this dialog; it goes on."
-KEEP_NOTE = "It goes on when Luthier is closed, after some seconds in which its model is loaded anew."
-ALONE = "An earlier window left it serving. Stop it, or let it go on."
+OPEN_NOTE = tr("Only this machine reaches it. You can close this dialog; it goes on.")
+KEEP_NOTE = tr("It goes on when Luthier is closed, after some seconds in which its model is loaded anew.")
+ALONE = tr("An earlier window left it serving. Stop it, or let it go on.")
 INTO_FILE = 'exec "$@" <"/dev/null" >"$0" 2>&1'
-DEFAULTS = "The port, and what requests get that say nothing of it themselves:"
-TRAINING = "A run is training and needs the memory. Serve when it has ended."
+DEFAULTS = tr("The port, and what requests get that say nothing of it themselves:")
+TRAINING = tr("A run is training and needs the memory. Serve when it has ended.")
 
 
 class ServeDialog(QDialog):
@@ -62,7 +71,7 @@ class ServeDialog(QDialog):
         super().__init__(parent)
         close_by_key(self)
         self.setObjectName("serve_dialog")
-        self.setWindowTitle("Use It Now")
+        self.setWindowTitle(tr("Use It Now"))
         self.resize(theme.text_width(SERVE_DIALOG_SIZE[0]), SERVE_DIALOG_SIZE[1])
         self._path = Path()
         self._source: ExportSource | None = None
@@ -82,7 +91,9 @@ class ServeDialog(QDialog):
         """Offers a run, an adapter's folder or a checkpoint's file; what is served already stays."""
         if self.is_running:
             same = path == self._path
-            self._say("" if same else f"Stop it before you serve another: {self.label} is served now.")
+            self._say(
+                "" if same else tr("Stop it before you serve another: {label} is served now.", label=self.label)
+            )
             return
         self._path = path
         self.checkpoint.clear()
@@ -119,13 +130,17 @@ class ServeDialog(QDialog):
     def status(self) -> str:
         """``Serving · 12 requests``; empty while nothing is."""
         if self.alone is not None:
-            return "Still serving"
-        return f"Serving · {plural(self.view.count.total, 'request')}" if self.endpoint is not None else ""
+            return tr("Still serving")
+        return (
+            tr("Serving · {requests}", requests=plural(self.view.count.total, "request"))
+            if self.endpoint is not None
+            else ""
+        )
 
     def begin(self) -> None:
         """Serves what stands here."""
         self.view.log.clear()
-        self._say("Starting the worker…")
+        self._say(tr("Starting the worker…"))
         self._job.start(self.job)
         self._show_state()
 
@@ -134,7 +149,7 @@ class ServeDialog(QDialog):
         if self.alone is not None:
             self._end_alone()
             return
-        self._say("Stopping…")
+        self._say(tr("Stopping…"))
         self._job.stop()
         self._show_state()
 
@@ -180,11 +195,18 @@ class ServeDialog(QDialog):
         try:
             end_served(self.alone)
         except OSError as error:
-            self._say(f"It cannot be stopped: {reason_of(error)}. Its process is {self.alone.pid}.", "error")
+            self._say(
+                tr(
+                    "It cannot be stopped: {reason_of}. Its process is {pid}.",
+                    reason_of=reason_of(error),
+                    pid=self.alone.pid,
+                ),
+                "error",
+            )
             return
         self.alone = self.endpoint = None
         self.view.end()
-        self._say("Nothing is served any more.")
+        self._say(tr("Nothing is served any more."))
         self._show_state()
 
     # -- showing ----------------------------------------------------------------------------------------------
@@ -283,9 +305,9 @@ class ServeDialog(QDialog):
             theme.set_role(label, role=role)
         self.checkpoint: ChoiceBox = ChoiceBox((), form)
         self.checkpoint.setObjectName("serve.checkpoint")
-        self.checkpoint.setAccessibleName("Checkpoint")
+        self.checkpoint.setAccessibleName(tr("Checkpoint"))
         self.checkpoint.edited.connect(self._on_checkpoint)
-        self._checkpoint_part = labelled("Checkpoint", self.checkpoint, self.checkpoint)
+        self._checkpoint_part = labelled(tr("Checkpoint"), self.checkpoint, self.checkpoint)
         self.strength = StrengthSlider(form)
         self.strength.slider.setObjectName("serve.strength")
         self.fields = CompareSampler(form, SERVE_FIELDS)
@@ -303,21 +325,21 @@ class ServeDialog(QDialog):
         return form
 
     def _built_buttons(self) -> QHBoxLayout:
-        self.begin_button = QPushButton("Start serving", self)
+        self.begin_button = QPushButton(tr("Start serving"), self)
         self.begin_button.setObjectName("serve.start")
         self.begin_button.setDefault(True)
         theme.set_role(self.begin_button, kind="primary")
-        self.stop_button = QPushButton("Stop serving", self)
+        self.stop_button = QPushButton(tr("Stop serving"), self)
         self.stop_button.setObjectName("serve.stop")
-        self.close_button = QPushButton("Close", self)
+        self.close_button = QPushButton(tr("Close"), self)
         self.close_button.setObjectName("serve.close")
         self.begin_button.clicked.connect(self.begin)
         self.stop_button.clicked.connect(self.stop)
         self.close_button.clicked.connect(self.close)
         self.stop_button.hide()
-        self.keep = CheckEditor("Go on when Luthier is closed", self)
+        self.keep = CheckEditor(tr("Go on when Luthier is closed"), self)
         self.keep.setObjectName("serve.keep")
-        self.keep.setToolTip("Then it is served by a process without a window, which the next window can stop")
+        self.keep.setToolTip(tr("Then it is served by a process without a window, which the next window can stop"))
         self.keep.edited.connect(self._on_keep)
         row = QHBoxLayout()
         row.addWidget(self.keep)

@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.core.export.endpoint import Endpoint
+from app.core.language import tr
 from app.core.protocol import event
 from app.core.quantity import plural
 from app.ui.platform.scrolling import CalmTabBar
@@ -34,7 +35,7 @@ COUNT_MS = 1000  # requests leave the last minute without anybody saying so
 HIDDEN_KEY = "•" * 12
 CURL, PYTHON, LOG = range(3)
 ENDPOINT_PARTS = ("url", "model", "key")
-PLACE_LABELS = {"url": "Address", "model": "Model", "key": "API key"}
+PLACE_LABELS = {"url": tr("Address"), "model": tr("Model"), "key": tr("API key")}
 
 
 class RequestCount:
@@ -60,8 +61,12 @@ class RequestCount:
     def sentence(self) -> str:
         """``12 requests · 3 in the last minute``."""
         if not self.total:
-            return "No requests yet"
-        return f"{plural(self.total, 'request')} · {self.last_minute:,} in the last minute"
+            return tr("No requests yet")
+        return tr(
+            "{requests} · {last_minute:,} in the last minute",
+            requests=plural(self.total, "request"),
+            last_minute=self.last_minute,
+        )
 
 
 class EndpointView(QWidget):
@@ -92,7 +97,7 @@ class EndpointView(QWidget):
         self._counting.stop()
         self.log.clear()
         self.log.append(log)
-        self._count.setText("Its requests are not counted: it runs without a window. The log names them.")
+        self._count.setText(tr("Its requests are not counted: it runs without a window. The log names them."))
 
     def end(self) -> None:
         """It answers no more."""
@@ -119,7 +124,7 @@ class EndpointView(QWidget):
         self.curl.setPlainText(shown.curl())
         self.python.setPlainText(shown.python())
         self.reveal.set_icon("ph.eye" if is_hidden else "ph.eye-slash")
-        told = "Show the key" if is_hidden else "Hide the key"
+        told = tr("Show the key") if is_hidden else tr("Hide the key")
         self.reveal.setToolTip(told)
         self.reveal.setAccessibleName(told)
 
@@ -150,12 +155,12 @@ class EndpointView(QWidget):
         layout.addSpacing(theme.SPACE)
         self.parts = CalmTabBar(self)
         self.parts.setObjectName("serve.parts")
-        self.parts.setAccessibleName("How to ask, and the log")
+        self.parts.setAccessibleName(tr("How to ask, and the log"))
         self.parts.setDrawBase(False)
         self.parts.setExpanding(False)
-        for text in ("curl", "Python", "Log"):
+        for text in ("curl", "Python", tr("Log")):
             self.parts.addTab(text)
-        self.copy_example = IconButton("ph.copy", "Copy this example, with the key", self)
+        self.copy_example = IconButton("ph.copy", tr("Copy this example, with the key"), self)
         self.copy_example.setObjectName("serve.copy_example")
         self.copy_example.clicked.connect(self._on_copy_example)
         head = QHBoxLayout()
@@ -186,7 +191,7 @@ class EndpointView(QWidget):
         grid.setColumnStretch(1, 1)
         self.lines: dict[str, QLineEdit] = {}
         self.copies: dict[str, IconButton] = {}
-        self.reveal = IconButton("ph.eye", "Show the key", self)
+        self.reveal = IconButton("ph.eye", tr("Show the key"), self)
         self.reveal.setObjectName("serve.reveal")
         self.reveal.setCheckable(True)
         self.reveal.toggled.connect(self._show_texts)
@@ -196,7 +201,14 @@ class EndpointView(QWidget):
             line.setAccessibleName(PLACE_LABELS[name])
             line.setReadOnly(True)
             label.setBuddy(line)
-            copy = IconButton("ph.copy", f"Copy the {PLACE_LABELS[name][0].lower()}{PLACE_LABELS[name][1:]}", self)
+            copy = IconButton(
+                "ph.copy",
+                tr(
+                    "Copy: {what}",
+                    what=PLACE_LABELS[name],
+                ),
+                self,
+            )
             copy.setObjectName(f"serve.copy.{name}")
             copy.clicked.connect(lambda _on=False, named=name: self._copy(named))
             self.lines[name], self.copies[name] = line, copy
@@ -213,7 +225,7 @@ class EndpointView(QWidget):
 def _example(name: str, title: str) -> QPlainTextEdit:
     box = QPlainTextEdit()
     box.setObjectName(name)
-    box.setAccessibleName(f"How to ask with {title}")
+    box.setAccessibleName(tr("How to ask with {title}", title=title))
     box.setReadOnly(True)
     box.setTabChangesFocus(True)
     box.setFont(theme.mono_font())

@@ -24,6 +24,7 @@ from app.core.export.format import EXPORT_FORMATS, SCALE, ExportFormat
 from app.core.export.option import option_values
 from app.core.export.size import SourceSize, source_size
 from app.core.export.source import ExportSource, checkpoints, export_source
+from app.core.language import tr
 from app.core.model.folder import locate_model
 from app.core.problem import UnusableError
 from app.core.protocol import event
@@ -44,8 +45,8 @@ from app.ui.worker.process import WorkerOutcome
 
 EXPORT_DIALOG_SIZE = (820, 620)  # px in Inter, at least
 FORMATS_WIDTH = 220
-WHERE_SPEC = FieldSpec("export.where", "Where", "path", "")
-NEW_FOLDER = "New folder"
+WHERE_SPEC = FieldSpec("export.where", tr("Where"), "path", "")
+NEW_FOLDER = tr("New folder")
 
 
 class ExportDialog(JobDialog):
@@ -64,7 +65,7 @@ class ExportDialog(JobDialog):
     ) -> None:
         super().__init__(parent)
         self.setObjectName("export_dialog")
-        self.setWindowTitle("Export")
+        self.setWindowTitle(tr("Export"))
         self.resize(theme.text_width(EXPORT_DIALOG_SIZE[0]), EXPORT_DIALOG_SIZE[1])
         self._path = source
         self._source: ExportSource | None = None
@@ -107,7 +108,7 @@ class ExportDialog(JobDialog):
             keep_settings(exports_dir=self._parent)
         self.result_card.hide()
         self._problem.hide()
-        self.progress.begin("Starting …")
+        self.progress.begin(tr("Starting …"))
         self._job.start(self.job)
         self._show_buttons()
 
@@ -161,15 +162,15 @@ class ExportDialog(JobDialog):
         if self._size is not None:
             try:
                 need = self.format.size(self._size, option_values(self.format.options, self.options.values()))
-                text = f"About {bytes_text(need)}"
+                text = tr("About {need}", need=bytes_text(need))
                 if not self.name.value() or place.name != self.name.value():
-                    said = "Give the new folder a name, without a path."
+                    said = tr("Give the new folder a name, without a path.")
                 elif place.is_absolute():
-                    text += f"; {bytes_text(free_bytes(place))} are free there"
+                    text += tr("; {free_bytes} are free there", free_bytes=bytes_text(free_bytes(place)))
                     problems = destination_problems(place, need)
                     said = " ".join(f"{one.message} {one.hint}" for one in problems)
                 else:
-                    said = "Choose a folder by its whole path."
+                    said = tr("Choose a folder by its whole path.")
             except UnusableError as error:
                 said = " ".join(problem.message for problem in error.problems)
         self._space.setText(text)
@@ -211,7 +212,7 @@ class ExportDialog(JobDialog):
         theme.set_role(self._title, role="section")
         self.formats = QListWidget(self)
         self.formats.setObjectName("export.formats")
-        self.formats.setAccessibleName("Formats")
+        self.formats.setAccessibleName(tr("Formats"))
         self.formats.setFixedWidth(theme.text_width(FORMATS_WIDTH))
         for one in EXPORT_FORMATS.values():
             item = QListWidgetItem(one.title, self.formats)
@@ -230,7 +231,7 @@ class ExportDialog(JobDialog):
         right.addWidget(self.result_card)
         right.addStretch(1)
         scroll = QScrollArea(self)
-        scroll.setAccessibleName("What is exported, and how")
+        scroll.setAccessibleName(tr("What is exported, and how"))
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QScrollArea.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -257,7 +258,7 @@ class ExportDialog(JobDialog):
         theme.set_role(self._what, role="muted")
         self.checkpoint: ChoiceBox = ChoiceBox(tuple(checkpoints(self._path)), form)
         self.checkpoint.setObjectName("export.checkpoint")
-        self.checkpoint.setAccessibleName("Checkpoint")
+        self.checkpoint.setAccessibleName(tr("Checkpoint"))
         self.checkpoint.setEnabled(self.checkpoint.count() > 1)
         self.checkpoint.edited.connect(self._on_checkpoint)
         self.options = OptionGrid(form, chosen={SCALE.name: self._strength})
@@ -279,12 +280,12 @@ class ExportDialog(JobDialog):
         rows = QFormLayout()
         rows.setHorizontalSpacing(theme.SPACE * 2)
         rows.setVerticalSpacing(theme.SPACE)
-        opens = QLabel("Opened by", form)
+        opens = QLabel(tr("Opened by"), form)
         opens.setMinimumWidth(theme.text_width(OPTION_LABEL_WIDTH))
         rows.addRow(opens, self._opens)
-        rows.addRow("Mind", self._refuses)
+        rows.addRow(tr("Mind"), self._refuses)
         if self.checkpoint.count():
-            rows.addRow("Checkpoint", self.checkpoint)
+            rows.addRow(tr("Checkpoint"), self.checkpoint)
         else:
             self.checkpoint.hide()
         rows.addRow(self.options)
@@ -302,13 +303,13 @@ class ExportDialog(JobDialog):
         return form
 
     def _built_buttons(self) -> QHBoxLayout:
-        self.export_button = QPushButton("Export", self)
+        self.export_button = QPushButton(tr("Export"), self)
         self.export_button.setObjectName("export.start")
         self.export_button.setDefault(True)
         theme.set_role(self.export_button, kind="primary")
-        self.stop_button = QPushButton("Stop", self)
+        self.stop_button = QPushButton(tr("Stop"), self)
         self.stop_button.setObjectName("export.stop")
-        self.close_button = QPushButton("Close", self)
+        self.close_button = QPushButton(tr("Close"), self)
         self.close_button.setObjectName("export.close")
         self.export_button.setIconSize(QSize(16, 16))
         self.export_button.clicked.connect(self.export)

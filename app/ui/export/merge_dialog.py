@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 from app.core.config.train_config import FieldSpec
 from app.core.export.destination import destination_problems, free_destination
 from app.core.export.merge import DENSITY, MERGE_METHODS, MERGE_SEED, RANK, WEIGHT, MergeMethod, merge_sources
+from app.core.language import tr
 from app.core.problem import UnusableError
 from app.core.protocol import event
 from app.core.protocol.job import MergeJob
@@ -35,10 +36,10 @@ from app.ui.worker.job_dialog import JobDialog
 from app.ui.worker.process import WorkerOutcome
 
 MERGE_DIALOG_SIZE = (700, 640)  # px in Inter, at least
-DATA_SPEC = FieldSpec("merge.data", "Held-out data", "path", "")
-MERGED_SPEC = FieldSpec("merge.out", "New folder", "path", "")
+DATA_SPEC = FieldSpec("merge.data", tr("Held-out data"), "path", "")
+MERGED_SPEC = FieldSpec("merge.out", tr("New folder"), "path", "")
 NUMBER_WIDTH = 110
-HEADS = ("Adapter", "Weight", "Rank", "Held-out loss")
+HEADS = (tr("Adapter"), tr("Weight"), tr("Rank"), tr("Held-out loss"))
 
 
 class MergeDialog(JobDialog):
@@ -47,7 +48,7 @@ class MergeDialog(JobDialog):
     def __init__(self, sources: Sequence[Path], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("merge_dialog")
-        self.setWindowTitle("Merge adapters")
+        self.setWindowTitle(tr("Merge adapters"))
         self.resize(theme.text_width(MERGE_DIALOG_SIZE[0]), MERGE_DIALOG_SIZE[1])
         self._paths = tuple(sources)
         self._names, self._fault, self._word = self._read()
@@ -87,7 +88,7 @@ class MergeDialog(JobDialog):
         self._start(self.job.model_copy(update={"out": None}))
 
     def _start(self, job: MergeJob) -> None:
-        self.progress.begin("Starting …")
+        self.progress.begin(tr("Starting …"))
         self._remark.hide()
         self._job.start(job)
         self._show()
@@ -128,15 +129,15 @@ class MergeDialog(JobDialog):
         )  # fmt: skip
         self.out.line.setToolTip(writable)
         self.merge_button.setEnabled(not running and not said and place.is_absolute() and not writable)
-        self.merge_button.setToolTip(writable or "Merge, measure and write the new adapter")
+        self.merge_button.setToolTip(writable or tr("Merge, measure and write the new adapter"))
         self.measure_button.setEnabled(not running and not said)
         self.stop_button.setVisible(running)
 
     def _hindrance(self) -> str:
         if self._unreadable:
-            return "A field holds no number that it takes."
+            return tr("A field holds no number that it takes.")
         if not any(box.value() for box in self.weights):
-            return "All weights are 0: nothing would be left."
+            return tr("All weights are 0: nothing would be left.")
         return ""
 
     def _on_event(self, said: event.Event) -> None:
@@ -164,10 +165,18 @@ class MergeDialog(JobDialog):
             role = "strong" if one["kind"] == "merged" else ""
             self._cell(row, 0, str(one["name"]), role)
             self._cell(row, 1, "" if one["weight"] is None else f"{one['weight']:g}", role)
-            self._cell(row, 2, f"{one['rank']:,}" if one["rank"] else "", role)
+            self._cell(row, 2, tr("{rank:,}", rank=one["rank"]) if one["rank"] else "", role)
             self._cell(row, 3, "–" if one["loss"] is None else f"{one['loss']:.4f}", role)
-        measured = f"{data['examples']:,} examples of {Path(data['data']).name}. " if data["data"] else ""
-        place = f"The merged adapter is in {data['path']}." if data["path"] else "Nothing was written yet."
+        measured = (
+            tr("{examples:,} examples of {name}. ", examples=data["examples"], name=Path(data["data"]).name)
+            if data["data"]
+            else ""
+        )
+        place = (
+            tr("The merged adapter is in {path}.", path=data["path"])
+            if data["path"]
+            else tr("Nothing was written yet.")
+        )
         self._result.setText(measured + place)
         self._result.show()
 
@@ -228,10 +237,10 @@ class MergeDialog(JobDialog):
         theme.set_role(self._problem, role="error")
         self.method_box: ChoiceBox = ChoiceBox(tuple((m.name, m.label) for m in MERGE_METHODS.values()), form)
         self.method_box.setObjectName("merge.method")
-        self.method_box.setAccessibleName("Method")
+        self.method_box.setAccessibleName(tr("Method"))
         self.method_box.edited.connect(self._on_method)
         self.density, self.rank, self.seed = (self._number(spec, form) for spec in (DENSITY, RANK, MERGE_SEED))
-        self.data = PathEditor(DATA_SPEC, form, placeholder="The held-out rows of the first run")
+        self.data = PathEditor(DATA_SPEC, form, placeholder=tr("The held-out rows of the first run"))
         self.out = PathEditor(MERGED_SPEC, form)
         self.out.browse_button.hide()
         for editor, spec in ((self.data, DATA_SPEC), (self.out, MERGED_SPEC)):
@@ -242,7 +251,7 @@ class MergeDialog(JobDialog):
         rows = QFormLayout()
         rows.setHorizontalSpacing(theme.SPACE * 2)
         rows.setVerticalSpacing(theme.SPACE)
-        rows.addRow("Method", self.method_box)
+        rows.addRow(tr("Method"), self.method_box)
         rows.addRow("", self._what)
         for spec, box in ((DENSITY, self.density), (RANK, self.rank), (MERGE_SEED, self.seed)):
             rows.addRow(spec.label, box)
@@ -258,7 +267,7 @@ class MergeDialog(JobDialog):
         grid.setHorizontalSpacing(theme.SPACE * 2)
         grid.setVerticalSpacing(theme.SPACE)
         grid.setColumnStretch(0, 1)
-        heads = QLabel("Adapters", form), QLabel(WEIGHT.label, form)
+        heads = QLabel(tr("Adapters"), form), QLabel(WEIGHT.label, form)
         for column, head in enumerate(heads):
             theme.set_role(head, role="label")
             grid.addWidget(head, 0, column)
@@ -266,7 +275,7 @@ class MergeDialog(JobDialog):
         for row, name in enumerate(self._names):
             label, box = ElidedLabel(name, form), self._number(WEIGHT, form)
             box.setObjectName(f"merge.weight.{row}")
-            box.setAccessibleName(f"Weight of {name}")
+            box.setAccessibleName(tr("Weight of {name}", name=name))
             self.weights.append(box)
             grid.addWidget(label, row + 1, 0)
             grid.addWidget(box, row + 1, 1)
@@ -284,11 +293,11 @@ class MergeDialog(JobDialog):
         return box
 
     def _built_buttons(self) -> QHBoxLayout:
-        self.merge_button, self.measure_button = QPushButton("Merge", self), QPushButton("Measure", self)
-        self.stop_button, self.close_button = QPushButton("Stop", self), QPushButton("Close", self)
+        self.merge_button, self.measure_button = QPushButton(tr("Merge"), self), QPushButton(tr("Measure"), self)
+        self.stop_button, self.close_button = QPushButton(tr("Stop"), self), QPushButton(tr("Close"), self)
         theme.set_role(self.merge_button, kind="primary")
         self.merge_button.setDefault(True)
-        self.measure_button.setToolTip("Merge in memory and measure all; nothing is written")
+        self.measure_button.setToolTip(tr("Merge in memory and measure all; nothing is written"))
         row = QHBoxLayout()
         row.addStretch(1)
         for button, name, act in (

@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QWidget
 
 from app.core.export.option import ExportOption, OptionValue
+from app.core.language import tr
 from app.ui.form.plain_editor import CheckEditor, ChoiceBox, TextEditor
 from app.ui.platform.scrolling import CalmSlider
 from app.ui.widget import theme
@@ -51,7 +52,7 @@ class ShareSlider(QWidget):
 
     def _show(self) -> None:
         value = self.value()
-        self._text.setText({0.0: "0, the base", 1.0: "1, as trained"}.get(value, f"{value:g}"))
+        self._text.setText({0.0: tr("0, the base"), 1.0: tr("1, as trained")}.get(value, f"{value:g}"))
 
 
 class OptionGrid(QWidget):

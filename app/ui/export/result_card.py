@@ -10,12 +10,13 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from app.core.export.certificate import Certificate
+from app.core.language import tr
 from app.core.quantity import bytes_text
 from app.ui.widget import theme
 from app.ui.widget.elided_label import ElidedLabel
 from app.ui.widget.layout import clear_layout
 
-NO_CERTIFICATE = "It was not opened again: no program that can is known here, so there is no certificate."
+NO_CERTIFICATE = tr("It was not opened again: no program that can is known here, so there is no certificate.")
 
 
 class ResultCard(QFrame):
@@ -27,7 +28,7 @@ class ResultCard(QFrame):
         self._reveal, self._path = reveal, Path()
         self._place = ElidedLabel()
         self._place.setObjectName("export.place")
-        self.reveal = QPushButton("Show in the File Manager", self)
+        self.reveal = QPushButton(tr("Show in the File Manager"), self)
         self.reveal.setObjectName("export.reveal")
         self.reveal.setIconSize(QSize(16, 16))
         self.reveal.clicked.connect(self._on_reveal)
@@ -64,7 +65,9 @@ class ResultCard(QFrame):
             return
         certificate = Certificate.from_dict(data["certificate"])
         self.sentence.setText(
-            certificate.sentence() if certificate.agrees else f"{certificate.engine} opens it, and it differs:"
+            certificate.sentence()
+            if certificate.agrees
+            else tr("{engine} opens it, and it differs:", engine=certificate.engine)
         )
         theme.set_role(self.sentence, role="good" if certificate.agrees else "error")
         for row, finding in enumerate(certificate.findings):

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWi
 
 from app.core.config.spec import field_specs
 from app.core.config.train_config import FieldSpec
+from app.core.language import tr
 from app.core.problem import Problem, Severity
 from app.ui.form.editor import Editor, make_editor, name_editor
 from app.ui.form.help_popover import HelpButton, HelpPopover
@@ -94,7 +95,11 @@ class Field(QWidget):
 
     def takes_text(self) -> str:
         """The range of the values that it takes, as a sentence; empty where any will do."""
-        return f"{self.spec.label} takes {self.spec.range_text}." if self.spec.range_text else ""
+        return (
+            tr("{label} takes {range_text}.", label=self.spec.label, range_text=self.spec.range_text)
+            if self.spec.range_text
+            else ""
+        )
 
     def set_hint(self, text: str) -> None:
         """A quiet line under the editor; "" takes it away."""
@@ -162,7 +167,7 @@ class Field(QWidget):
         return label
 
     def _reset(self) -> IconButton:
-        self.reset_button = IconButton("ph.arrow-counter-clockwise", "Back to the default", self, size=14)
+        self.reset_button = IconButton("ph.arrow-counter-clockwise", tr("Back to the default"), self, size=14)
         self.reset_button.setObjectName(f"{self.path}.reset")
         theme.set_role(self.reset_button, kind="mini")
         self.reset_button.clicked.connect(self.reset)
@@ -178,7 +183,7 @@ class Field(QWidget):
         return f"{value:g}" if isinstance(value, float) else str(value or "nothing")
 
     def _show_reset(self) -> None:
-        text = f"Back to {self._default_text()}"
+        text = tr("Back to {default_text}", default_text=self._default_text())
         self.reset_button.setVisible(self._resettable and self._store.value(self.path) != self.default_value())
         self.reset_button.setAccessibleName(text)
         self.reset_button.setToolTip(text)
@@ -201,8 +206,10 @@ class Field(QWidget):
         self._show_reset()
 
     def _on_unreadable(self, text: str) -> None:
-        kind = "a whole number" if self.spec.kind == "int" else "a number"
-        said = f"“{text}” is not {kind}." if text.strip() else "A number is needed here."
+        kind = tr("a whole number") if self.spec.kind == "int" else tr("a number")
+        said = (
+            tr("“{text}” is not {kind}.", text=text, kind=kind) if text.strip() else tr("A number is needed here.")
+        )
         self._set_own(Problem(self.path, said, hint=self.takes_text()))
 
     def _on_changed(self, path: str) -> None:

@@ -8,6 +8,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QFrame, QLabel, QVBoxLayout, QWidget
 
 from app.core.config.train_config import FieldSpec
+from app.core.language import tr
 from app.ui.widget import theme
 from app.ui.widget.icon_button import IconButton
 
@@ -18,7 +19,7 @@ class HelpButton(IconButton):
     """The "?" beside a field: a tool tip when hovered, a popover when clicked."""
 
     def __init__(self, spec: FieldSpec, parent: QWidget | None = None) -> None:
-        super().__init__("ph.question", f"What is “{spec.label}”?", parent, size=14)
+        super().__init__("ph.question", tr("What is “{label}”?", label=spec.label), parent, size=14)
         self._spec = spec
         self.setObjectName(f"{spec.path}.help")
         self.setToolTip(f"<p>{escape(spec.help)}</p>")
@@ -45,7 +46,11 @@ class HelpPopover(QFrame):
         layout.setSpacing(theme.SPACE)
         layout.addWidget(_label(spec.label, "section"))
         lines = [f"{escape(spec.what)}."]
-        for name, text in (("Higher", spec.higher), ("Lower", spec.lower), ("Recommended", spec.recommended)):
+        for name, text in (
+            (tr("Higher"), spec.higher),
+            (tr("Lower"), spec.lower),
+            (tr("Recommended"), spec.recommended),
+        ):
             if text:
                 lines.append(f"<b>{name}:</b> {escape(text)}")
         # One label for all lines: several wrapped ones in a column each claim more height than they fill.

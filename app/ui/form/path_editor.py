@@ -10,6 +10,7 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QToolButton, QWidget
 
 from app.core.config.train_config import FieldSpec
+from app.core.language import inside, tr
 from app.ui.form.plain_editor import TextEditor
 from app.ui.platform.file_panel import ask_file, ask_folder
 from app.ui.widget import theme
@@ -53,7 +54,7 @@ class PathEditor(ComposedEditor):
         self._spec, self._folder, self._fill_menu = spec, folder, fill_menu
         self.line = TextEditor(self)
         self.line.setPlaceholderText(placeholder)
-        self.browse_button = IconButton("ph.folder-open", f"Browse for {spec.label.lower()}", self)
+        self.browse_button = IconButton("ph.folder-open", tr("Browse for {label}", label=inside(spec.label)), self)
         self.browse_button.setObjectName(f"{spec.path}.browse")
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -94,7 +95,9 @@ class PathEditor(ComposedEditor):
             self.choose(path)
 
     def _menu_button(self) -> IconButton:
-        button = IconButton("ph.clock-counter-clockwise", f"Recent and known: {self._spec.label.lower()}", self)
+        button = IconButton(
+            "ph.clock-counter-clockwise", tr("Recent and known: {label}", label=inside(self._spec.label)), self
+        )
         button.setObjectName(f"{self._spec.path}.recent")
         button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.menu = QMenu(button)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from app.core.language import tr
 from app.core.model.inspection import Inspection
 from app.core.target.selection import Selection, resolve, selection_to_targets
 from app.ui.form.store import ConfigStore
@@ -47,7 +48,7 @@ class SelectionModel(QObject):
             return
         chosen = self.selection.paths | set(paths) if on else self.selection.paths - set(paths)
         if not chosen:
-            self.refused.emit("At least one matrix must stay adapted.")
+            self.refused.emit(tr("At least one matrix must stay adapted."))
             return
         targets = selection_to_targets(self.inspection, chosen)
         self._store.set_many({"targets": targets.text, "num_layers": targets.num_layers})

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.core.config.train_config import TrainConfig
+from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 from app.core.refusal import reason_of
 from app.core.setup.config_file import load_config, save_config, validation_problems
@@ -157,7 +158,7 @@ class ConfigStore(QObject):
         try:
             values = config_values(found)
         except OSError as error:
-            return Problem("", f"The files cannot be put together: {reason_of(error)}.")
+            return Problem("", tr("The files cannot be put together: {reason_of}.", reason_of=reason_of(error)))
         return self.set_many(values)
 
     def replace(self, config: TrainConfig, notes: Iterable[Problem] = ()) -> None:

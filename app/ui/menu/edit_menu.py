@@ -10,20 +10,21 @@ from PySide6.QtCore import QObject
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QApplication, QMainWindow, QMenu, QMenuBar
 
+from app.core.language import tr
 from app.ui.menu.editing import EDITS, EditActs, possible_edits
 from app.ui.menu.entry import add_entry
 
 # macOS finds cut, copy, paste and select all by these very words, and has them work in its own panels too.
 BY_WORDS = QAction.MenuRole.TextHeuristicRole
 ENTRIES = {
-    "undo": ("Undo", "Ctrl+Z", QAction.MenuRole.NoRole),
-    "redo": ("Redo", "Ctrl+Shift+Z", QAction.MenuRole.NoRole),
-    "cut": ("Cut", "Ctrl+X", BY_WORDS),
-    "copy": ("Copy", "Ctrl+C", BY_WORDS),
-    "paste": ("Paste", "Ctrl+V", BY_WORDS),
+    "undo": (tr("Undo"), "Ctrl+Z", QAction.MenuRole.NoRole),
+    "redo": (tr("Redo"), "Ctrl+Shift+Z", QAction.MenuRole.NoRole),
+    "cut": (tr("Cut"), "Ctrl+X", BY_WORDS),
+    "copy": (tr("Copy"), "Ctrl+C", BY_WORDS),
+    "paste": (tr("Paste"), "Ctrl+V", BY_WORDS),
     # Without a key: Delete is each field's, and each table's, own.
     "delete": ("Delete", "", QAction.MenuRole.NoRole),
-    "selectAll": ("Select All", "Ctrl+A", BY_WORDS),
+    "selectAll": (tr("Select All"), "Ctrl+A", BY_WORDS),
 }
 assert tuple(ENTRIES) == EDITS
 

@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, QUrl, Signal
 from PySide6.QtGui import QAction, QActionGroup, QDesktopServices, QKeySequence
 from PySide6.QtWidgets import QApplication, QMainWindow, QMenu, QWidget
 
+from app.core.language import tr
 from app.core.run.folder import find_runs
 from app.core.system.setting import load_settings
 from app.ui.menu.edit_menu import EditMenu
@@ -18,11 +19,15 @@ from app.ui.platform.window_order import bring_to_front
 
 RECENT_RUNS = 6
 LINKS = (
-    ("help.lora", "LoRA Without Regret", "https://thinkingmachines.ai/blog/lora/"),
-    ("help.mlx_lm", "Fine-Tuning with mlx-lm", "https://github.com/ml-explore/mlx-lm/blob/main/mlx_lm/LORA.md"),
-    ("help.data", "Data Formats of mlx-lm", "https://github.com/ml-explore/mlx-lm/blob/main/mlx_lm/LORA.md#Data"),
+    ("help.lora", tr("LoRA Without Regret"), "https://thinkingmachines.ai/blog/lora/"),
+    ("help.mlx_lm", tr("Fine-Tuning with mlx-lm"), "https://github.com/ml-explore/mlx-lm/blob/main/mlx_lm/LORA.md"),
+    (
+        "help.data",
+        tr("Data Formats of mlx-lm"),
+        "https://github.com/ml-explore/mlx-lm/blob/main/mlx_lm/LORA.md#Data",
+    ),
 )
-THEMES = (("system", "Like the System"), ("light", "Light"), ("dark", "Dark"))
+THEMES = (("system", tr("Like the System")), ("light", tr("Light")), ("dark", tr("Dark")))
 
 START_KEYS = "Ctrl+R"
 
@@ -56,38 +61,40 @@ class WindowMenu(QObject):
         self.start.setShortcuts([QKeySequence(keys) for keys in ((MAIN_KEYS, START_KEYS)[not on_form :])])
 
     def _build_file(self, menu: QMenu) -> None:
-        self.open_config = add_entry(menu, "file.open_config", "Open Config…", "Ctrl+O")
-        self.save_config = add_entry(menu, "file.save_config", "Save Config As…", "Ctrl+S")
-        self.bundle = add_entry(menu, "file.bundle", "Export Setup as Bundle…")
-        self._recent = menu.addMenu("Open Recent")
+        self.open_config = add_entry(menu, "file.open_config", tr("Open Config…"), "Ctrl+O")
+        self.save_config = add_entry(menu, "file.save_config", tr("Save Config As…"), "Ctrl+S")
+        self.bundle = add_entry(menu, "file.bundle", tr("Export Setup as Bundle…"))
+        self._recent = menu.addMenu(tr("Open Recent"))
         self._recent.menuAction().setMenuRole(QAction.MenuRole.NoRole)
         self._recent.aboutToShow.connect(self._fill_recent)
-        self.get_model = add_entry(menu, "file.get_model", "Get a Model…")
-        self.open_run = add_entry(menu, "file.open_run", "Open Run…", "Ctrl+Shift+O")
+        self.get_model = add_entry(menu, "file.get_model", tr("Get a Model…"))
+        self.open_run = add_entry(menu, "file.open_run", tr("Open Run…"), "Ctrl+Shift+O")
         menu.addSeparator()
-        self.reset = add_entry(menu, "file.reset", "Reset Form")
+        self.reset = add_entry(menu, "file.reset", tr("Reset Form"))
         menu.addSeparator()
-        add_entry(menu, "file.close", "Close Window", "Ctrl+W").triggered.connect(self._close)
-        self.settings = add_entry(menu, "file.settings", "Settings…", "Ctrl+,", QAction.MenuRole.PreferencesRole)
-        self.quit = add_entry(menu, "file.quit", "Quit Luthier", "Ctrl+Q", QAction.MenuRole.QuitRole)
+        add_entry(menu, "file.close", tr("Close Window"), "Ctrl+W").triggered.connect(self._close)
+        self.settings = add_entry(
+            menu, "file.settings", tr("Settings…"), "Ctrl+,", QAction.MenuRole.PreferencesRole
+        )
+        self.quit = add_entry(menu, "file.quit", tr("Quit Luthier"), "Ctrl+Q", QAction.MenuRole.QuitRole)
 
     def _build_run(self, menu: QMenu) -> None:
-        self.start = add_entry(menu, "run.start", "Start Training")
+        self.start = add_entry(menu, "run.start", tr("Start Training"))
         self.set_on_form(True)
-        self.run_on = add_entry(menu, "run.run_on", "Run On…")
-        self.enqueue = add_entry(menu, "run.enqueue", "Add to Queue", "Ctrl+Shift+A")
-        self.sweep = add_entry(menu, "run.sweep", "Sweep…")
-        self.hosts = add_entry(menu, "run.hosts", "Train on Several Machines…")
-        self.pause = add_entry(menu, "run.pause", "Pause", "Ctrl+Shift+P")
-        self.park = add_entry(menu, "run.park", "Pause and Free the Memory")
-        self.stop = add_entry(menu, "run.stop", "Stop and Save", "Ctrl+.")
-        self.resume = add_entry(menu, "run.resume", "Resume This Run")
+        self.run_on = add_entry(menu, "run.run_on", tr("Run On…"))
+        self.enqueue = add_entry(menu, "run.enqueue", tr("Add to Queue"), "Ctrl+Shift+A")
+        self.sweep = add_entry(menu, "run.sweep", tr("Sweep…"))
+        self.hosts = add_entry(menu, "run.hosts", tr("Train on Several Machines…"))
+        self.pause = add_entry(menu, "run.pause", tr("Pause"), "Ctrl+Shift+P")
+        self.park = add_entry(menu, "run.park", tr("Pause and Free the Memory"))
+        self.stop = add_entry(menu, "run.stop", tr("Stop and Save"), "Ctrl+.")
+        self.resume = add_entry(menu, "run.resume", tr("Resume This Run"))
         menu.addSeparator()
-        self.compare = add_entry(menu, "run.compare", "Compare Base and Tuned")
-        self.chat = add_entry(menu, "run.chat", "Chat…")
-        self.serve = add_entry(menu, "run.serve", "Use It Now…")
-        self.export = add_entry(menu, "run.export", "Export…", "Ctrl+E")
-        self.reveal = add_entry(menu, "run.reveal", "Reveal Run Folder")
+        self.compare = add_entry(menu, "run.compare", tr("Compare Base and Tuned"))
+        self.chat = add_entry(menu, "run.chat", tr("Chat…"))
+        self.serve = add_entry(menu, "run.serve", tr("Use It Now…"))
+        self.export = add_entry(menu, "run.export", tr("Export…"), "Ctrl+E")
+        self.reveal = add_entry(menu, "run.reveal", tr("Reveal Run Folder"))
 
     def _build_view(self, menu: QMenu, tabs: Sequence[str]) -> None:
         for index, name in enumerate(tabs):
@@ -95,11 +102,11 @@ class WindowMenu(QObject):
             action.setData(index)
             action.triggered.connect(self._on_tab)
         menu.addSeparator()
-        self.panel = add_entry(menu, "view.panel", "Run Panel", "Ctrl+Shift+R")
+        self.panel = add_entry(menu, "view.panel", tr("Run Panel"), "Ctrl+Shift+R")
         self.panel.setCheckable(True)
         self.panel.setChecked(True)
         menu.addSeparator()
-        themes = menu.addMenu("Appearance")
+        themes = menu.addMenu(tr("Appearance"))
         themes.menuAction().setMenuRole(QAction.MenuRole.NoRole)
         self._themes = QActionGroup(self)
         for choice, name in THEMES:
@@ -110,8 +117,8 @@ class WindowMenu(QObject):
             self._themes.addAction(action)
 
     def _build_window(self, menu: QMenu) -> None:
-        add_entry(menu, "window.minimize", "Minimize", "Ctrl+M").triggered.connect(self._minimize)
-        add_entry(menu, "window.zoom", "Zoom").triggered.connect(self._zoom)
+        add_entry(menu, "window.minimize", tr("Minimize"), "Ctrl+M").triggered.connect(self._minimize)
+        add_entry(menu, "window.zoom", tr("Zoom")).triggered.connect(self._zoom)
         menu.addSeparator()
         add_entry(menu, "window.front", "Luthier").triggered.connect(self._come_to_front)
 
@@ -138,18 +145,18 @@ class WindowMenu(QObject):
         bring_to_front(self._window)
 
     def _build_help(self, menu: QMenu) -> None:
-        self.welcome = add_entry(menu, "help.welcome", "Welcome")
-        self.search = add_entry(menu, "help.search", "Search…")
-        self.field_help = add_entry(menu, "help.field", "Explain This Field", "F1")
+        self.welcome = add_entry(menu, "help.welcome", tr("Welcome"))
+        self.search = add_entry(menu, "help.search", tr("Search…"))
+        self.field_help = add_entry(menu, "help.field", tr("Explain This Field"), "F1")
         self.field_help.setShortcuts([QKeySequence("F1"), QKeySequence("Ctrl+/")])
-        self.shortcuts = add_entry(menu, "help.shortcuts", "Shortcuts")
+        self.shortcuts = add_entry(menu, "help.shortcuts", tr("Shortcuts"))
         menu.addSeparator()
         for name, text, address in LINKS:
             action = add_entry(menu, name, text)
             action.setData(address)
             action.triggered.connect(self._on_link)
         menu.addSeparator()
-        self.about = add_entry(menu, "help.about", "About Luthier", role=QAction.MenuRole.AboutRole)
+        self.about = add_entry(menu, "help.about", tr("About Luthier"), role=QAction.MenuRole.AboutRole)
 
     def _fill_recent(self) -> None:
         self._recent.clear()
@@ -166,7 +173,7 @@ class WindowMenu(QObject):
             action.setData(run.path)
             action.triggered.connect(self._on_recent_run)
         if not configs and not runs:
-            add_entry(self._recent, "", "Nothing Yet").setEnabled(False)
+            add_entry(self._recent, "", tr("Nothing Yet")).setEnabled(False)
 
     def _data(self) -> object:
         action = self.sender()

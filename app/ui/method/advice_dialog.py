@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.core.language import tr
 from app.core.method.advice import AIMS, MATERIALS, MEMORIES, Advice, Aim, HeldExamples, MemoryAtHand, advise
 from app.core.method.method import Method
 from app.core.method.table import METHODS
@@ -37,15 +38,15 @@ class AdviceDialog(QDialog):
         super().__init__(parent)
         close_by_key(self)
         self.setObjectName("advice_dialog")
-        self.setWindowTitle("Which method?")
+        self.setWindowTitle(tr("Which method?"))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(*[theme.SPACE * 3] * 4)
         layout.setSpacing(theme.SPACE // 2)
         self._groups: dict[str, QButtonGroup] = {}
         questions: tuple[tuple[str, str, Mapping[str, str]], ...] = (
-            ("material", "What examples do you have?", cast("Mapping[str, str]", MATERIALS)),
-            ("memory", "How is memory?", cast("Mapping[str, str]", MEMORIES)),
-            ("aim", "What matters most?", cast("Mapping[str, str]", AIMS)),
+            ("material", tr("What examples do you have?"), cast("Mapping[str, str]", MATERIALS)),
+            ("memory", tr("How is memory?"), cast("Mapping[str, str]", MEMORIES)),
+            ("aim", tr("What matters most?"), cast("Mapping[str, str]", AIMS)),
         )
         for name, question, answers in questions:
             self._ask(layout, name, question, answers)
@@ -130,7 +131,7 @@ class AdviceDialog(QDialog):
         found = self.advice
         self._title.setText(METHODS[found.method].title)
         self._why.setText(found.why)
-        self.choose.setText(f"Choose {METHODS[found.method].label}")
+        self.choose.setText(tr("Choose {label}", label=METHODS[found.method].label))
 
     def accept(self) -> None:
         self.chosen.emit(self.advice.method)

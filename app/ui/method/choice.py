@@ -10,6 +10,7 @@ from typing import Any
 from PySide6.QtCore import QObject
 
 from app.core.config.train_config import TrainConfig
+from app.core.language import tr
 from app.core.method.method import DataNeed, Method
 from app.core.method.table import METHODS
 from app.core.problem import Problem
@@ -38,24 +39,24 @@ class Need:
 
 NEEDS: dict[DataNeed, Need] = {
     "examples": Need(
-        "From examples",
-        "Examples: chats, prompts with answers, or plain text",
-        "Use the starter data",
-        "Chats that teach a style",
+        tr("From examples"),
+        tr("Examples: chats, prompts with answers, or plain text"),
+        tr("Use the starter data"),
+        tr("Chats that teach a style"),
         STARTER_DATA["examples"],
     ),
     "pairs": Need(
-        "From pairs of a better and a worse answer",
-        "Pairs: rows with prompt, chosen and rejected",
-        "Use the starter preference data",
-        "Short answers preferred to long ones",
+        tr("From pairs of a better and a worse answer"),
+        tr("Pairs: rows with prompt, chosen and rejected"),
+        tr("Use the starter preference data"),
+        tr("Short answers preferred to long ones"),
         STARTER_DATA["pairs"],
     ),
     "prompts": Need(
-        "From sampled answers that are scored or judged",
-        "Prompts with reference answers: rows with prompt and answer",
-        "Use the starter reward data",
-        "Sums with their results",
+        tr("From sampled answers that are scored or judged"),
+        tr("Prompts with reference answers: rows with prompt and answer"),
+        tr("Use the starter reward data"),
+        tr("Sums with their results"),
         STARTER_DATA["prompts"],
     ),
 }

@@ -6,6 +6,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
 from app.core.config.spec import field_specs
+from app.core.language import tr
 from app.core.method.method import Method
 from app.core.method.table import values_of_their_own
 from app.core.setup.chosen_method import clip_range, has_judge
@@ -17,8 +18,8 @@ from app.ui.form.store import ConfigStore
 from app.ui.widget.card import Card
 
 REWARDS = "reward_"  # parameters that begin so have a card of their own
-SECOND_MODELS = {"reference_model_path": "The base itself", "judge": "The reward functions"}
-JUDGE_PROMPT, NO_JUDGE = "judge_config.system_prompt", "Only a model can be told: choose one as judge first."
+SECOND_MODELS = {"reference_model_path": tr("The base itself"), "judge": tr("The reward functions")}
+JUDGE_PROMPT, NO_JUDGE = "judge_config.system_prompt", tr("Only a model can be told: choose one as judge first.")
 
 
 class MethodParameters(Card):
@@ -27,7 +28,7 @@ class MethodParameters(Card):
     rebuilt = Signal()
 
     def __init__(self, store: ConfigStore, parent: QWidget | None = None) -> None:
-        super().__init__("Parameters", parent=parent)
+        super().__init__(tr("Parameters"), parent=parent)
         self.setObjectName("method_parameters")
         self._store = store
         self.fields: dict[str, Field] = {}
@@ -40,7 +41,7 @@ class MethodParameters(Card):
             self._part.hide()
             self._part.setParent(None)
             self._part.deleteLater()
-        self.title.setText(f"Parameters of {method.label}")
+        self.title.setText(tr("Parameters of {label}", label=method.label))
         paths = [path for path in method.parameters if not path.startswith(REWARDS)]
         self._part = FieldGrid(self)
         self.fields = {path: self._field(path) for path in paths}

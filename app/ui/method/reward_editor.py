@@ -7,13 +7,14 @@ from typing import Any
 
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from app.core.language import tr
 from app.core.method.reward import BUILT_IN, Declared, explanation
 from app.ui.form.path_editor import ComposedEditor
 from app.ui.method.reward_row import RewardRow
 from app.ui.widget import theme
 
-OWN = "Your own"
-MISSING = "There is no such function"
+OWN = tr("Your own")
+MISSING = tr("There is no such function")
 
 Weighted = tuple[tuple[str, float], ...]
 

@@ -8,6 +8,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
 
 from app.core.config.spec import field_specs
+from app.core.language import tr
 from app.core.method.reward import Declared, declared
 from app.core.problem import Problem
 from app.core.quantity import bytes_text
@@ -22,9 +23,10 @@ REWARDS_PATH = "reward_functions_file"
 LARGEST_BYTES = 1_000_000  # bytes; a file of reward functions is a few kilobytes, and it is read in the window
 TEXT_HEIGHT = 280  # px; a longer text is scrolled
 FRAME_WIDTH = 40  # px, the frame and a scroll bar
-WARNING = (
-    "<b>This file is code.</b> When it runs it can do whatever you can do on this computer: read and delete files, "
-    "use the network. Read it first. It runs only after your word, and a changed file has to be allowed anew."
+WARNING = tr(
+    "<b>This file is code.</b> When it runs it can do whatever you can do on this computer: read "
+    "and delete files, use the network. Read it first. It runs only after your word, and a "
+    "changed file has to be allowed anew."
 )
 
 
@@ -40,7 +42,7 @@ class RewardFile(QWidget):
         self.declared: tuple[Declared, ...] = ()
         self.is_allowed = False
         self._failure = ""
-        editor = PathEditor(field_specs()[REWARDS_PATH], self, placeholder="Optional: a Python file")
+        editor = PathEditor(field_specs()[REWARDS_PATH], self, placeholder=tr("Optional: a Python file"))
         self.field = Field(REWARDS_PATH, store, self, editor=editor)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -49,7 +51,7 @@ class RewardFile(QWidget):
         layout.addWidget(self._warning_part())
         self.text = QPlainTextEdit(self)
         self.text.setObjectName("reward_file.text")
-        self.text.setAccessibleName("Text of the reward file")
+        self.text.setAccessibleName(tr("Text of the reward file"))
         self.text.setReadOnly(True)
         self.text.setTabChangesFocus(True)
         self.text.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
@@ -72,9 +74,11 @@ class RewardFile(QWidget):
         if self.path is None or self.is_allowed:
             return None
         if self._failure:
-            return Problem(REWARDS_PATH, self._failure, hint="Choose another file.")
+            return Problem(REWARDS_PATH, self._failure, hint=tr("Choose another file."))
         return Problem(
-            REWARDS_PATH, "The file is code, and nobody has said that it may run.", hint="Read it, then allow it."
+            REWARDS_PATH,
+            tr("The file is code, and nobody has said that it may run."),
+            hint=tr("Read it, then allow it."),
         )
 
     def refresh(self) -> None:
@@ -110,9 +114,9 @@ class RewardFile(QWidget):
         self._said = QLabel(self._banner)
         self._said.setObjectName("reward_file.said")
         self._said.setWordWrap(True)
-        self.allow_button = QPushButton("I have read it: it may run", self._banner)
+        self.allow_button = QPushButton(tr("I have read it: it may run"), self._banner)
         self.allow_button.setObjectName("reward_file.allow")
-        self.allow_button.setToolTip("Remembered for exactly this content")
+        self.allow_button.setToolTip(tr("Remembered for exactly this content"))
         self.allow_button.clicked.connect(self.allow)
         row.addWidget(self._said, 1)
         row.addWidget(self.allow_button)
@@ -135,19 +139,21 @@ class RewardFile(QWidget):
         try:
             size = self.path.stat().st_size
             if size > LARGEST_BYTES:
-                self._failure = f"This file has {bytes_text(size)}: it is no file of reward functions."
+                self._failure = tr(
+                    "This file has {size}: it is no file of reward functions.", size=bytes_text(size)
+                )
                 return ""
             source = self.path.read_text(encoding="utf-8")
             self.is_allowed = is_trusted(self.path)
             self.declared = tuple(declared(source))
         except OSError as error:
-            self._failure = f"The file cannot be read: {reason_of(error)}."
+            self._failure = tr("The file cannot be read: {reason_of}.", reason_of=reason_of(error))
             return ""
         except UnicodeDecodeError:
-            self._failure = "This is not a text file."
+            self._failure = tr("This is not a text file.")
             return ""
         except (SyntaxError, ValueError) as error:  # a null character is a ValueError
-            self._failure = f"This is not Python: {error}."
+            self._failure = tr("This is not Python: {error}.", error=error)
         return source
 
     def _show(self) -> None:
@@ -156,8 +162,8 @@ class RewardFile(QWidget):
         self._banner.setVisible(readable)
         self.allow_button.setVisible(not self.is_allowed and not self._failure)
         names = ", ".join(function.name for function in self.declared)
-        has = f"Its functions: {names}." if names else "It declares no reward function."
-        allowed = f"<b>You have allowed this content to run.</b> {has}"
+        has = tr("Its functions: {names}.", names=names) if names else tr("It declares no reward function.")
+        allowed = tr("<b>You have allowed this content to run.</b> {has}", has=has)
         self._said.setText(allowed if self.is_allowed else f"{WARNING} {has}")
         theme.set_role(self._banner, role="banner-good" if self.is_allowed else "banner-warning")
 

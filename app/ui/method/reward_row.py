@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
+from app.core.language import tr
 from app.ui.form.number_box import number_text
 from app.ui.form.plain_editor import CheckEditor
 from app.ui.platform.scrolling import CalmSlider
@@ -31,7 +32,7 @@ class RewardRow(QWidget):
         self.check.setAccessibleDescription(what)
         self.slider = CalmSlider(Qt.Orientation.Horizontal, self)
         self.slider.setObjectName(f"reward.{name}.weight")
-        self.slider.setAccessibleName(f"Weight of {name}")
+        self.slider.setAccessibleName(tr("Weight of {name}", name=name))
         self.slider.setFixedWidth(SLIDER_WIDTH)
         self._share = QLabel(self)
         self._share.setObjectName(f"reward.{name}.share")
@@ -86,7 +87,7 @@ class RewardRow(QWidget):
         """Tells what part of all weights this is; None where there is no sum to be a part of."""
         part = "" if share is None else f" · {100 * share:.0f} %"
         self._share.setText(f"× {number_text(self._weight)}{part}")
-        self.slider.setToolTip(f"Scores count × {number_text(self._weight)}")
+        self.slider.setToolTip(tr("Scores count × {number_text}", number_text=number_text(self._weight)))
 
     def _on_checked(self) -> None:
         for part in (self.slider, self._share):

@@ -7,6 +7,7 @@ from typing import Any
 
 from PySide6.QtWidgets import QWidget
 
+from app.core.language import tr
 from app.core.problem import Problem
 from app.ui.form.field import Field
 from app.ui.form.grid import FieldGrid
@@ -28,8 +29,8 @@ class RewardSection(Card):
         find_example: Callable[[], tuple[str, str] | None],
         parent: QWidget | None = None,
     ) -> None:
-        what = "Each sampled answer is scored by these functions; the weighted sum is its reward."
-        super().__init__("Rewards", what, parent)
+        what = tr("Each sampled answer is scored by these functions; the weighted sum is its reward.")
+        super().__init__(tr("Rewards"), what, parent)
         self.setObjectName("reward_section")
         self._store = store
         self.editor = RewardEditor(self)
@@ -45,9 +46,9 @@ class RewardSection(Card):
         self._timeout.add(timeout)
         self.body.addWidget(self._timeout)
         self.tester = RewardTester(store, self.file, self.editor.value, find_example, self)
-        self.disclosure = Disclosure("Try the rewards", self.tester, self)
+        self.disclosure = Disclosure(tr("Try the rewards"), self.tester, self)
         self.disclosure.button.setObjectName("reward_test.more")
-        self.disclosure.button.setToolTip("Type an answer and see what each function gives for it")
+        self.disclosure.button.setToolTip(tr("Type an answer and see what each function gives for it"))
         self.body.addWidget(self.disclosure)
         self.file.read.connect(self._on_read)
         store.changed.connect(self._on_changed)

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.core.language import tr
 from app.core.method.reward import BUILT_IN, reward_doubts
 from app.core.protocol import event
 from app.core.protocol.command import ScoreAnswers
@@ -73,8 +74,8 @@ class RewardTester(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.SPACE)
-        self.prompt = self._line("reward_test.prompt", "Prompt", "What was asked")
-        self.answer = self._line("reward_test.answer", "Reference answer", "What is right")
+        self.prompt = self._line("reward_test.prompt", tr("Prompt"), tr("What was asked"))
+        self.answer = self._line("reward_test.answer", tr("Reference answer"), tr("What is right"))
         top = QGridLayout()
         top.setHorizontalSpacing(theme.SPACE * 2)
         top.setVerticalSpacing(theme.SPACE // 2)
@@ -86,11 +87,11 @@ class RewardTester(QWidget):
         layout.addLayout(top)
         self.completion = QPlainTextEdit(self)
         self.completion.setObjectName("reward_test.completion")
-        self.completion.setAccessibleName("Answer to score")
-        self.completion.setPlaceholderText("What the model might say")
+        self.completion.setAccessibleName(tr("Answer to score"))
+        self.completion.setPlaceholderText(tr("What the model might say"))
         self.completion.setTabChangesFocus(True)
         self.completion.setFixedHeight(COMPLETION_HEIGHT)
-        layout.addWidget(_caption("Answer to score", self.completion))
+        layout.addWidget(_caption(tr("Answer to score"), self.completion))
         layout.addWidget(self.completion)
         layout.addLayout(self._buttons())
         self._result = QLabel(self)
@@ -111,13 +112,15 @@ class RewardTester(QWidget):
 
     def _buttons(self) -> QHBoxLayout:
         row = QHBoxLayout()
-        self.score_button = QPushButton("Score it", self)
+        self.score_button = QPushButton(tr("Score it"), self)
         self.score_button.setObjectName("reward_test.score")
-        self.score_button.setToolTip("Asks every chosen function")
+        self.score_button.setToolTip(tr("Asks every chosen function"))
         self.score_button.clicked.connect(self.score)
-        self.example_button = QPushButton("Take an example from the data", self)
+        self.example_button = QPushButton(tr("Take an example from the data"), self)
         self.example_button.setObjectName("reward_test.example")
-        self.example_button.setToolTip("Another one each time, with its reference answer as the answer to score")
+        self.example_button.setToolTip(
+            tr("Another one each time, with its reference answer as the answer to score")
+        )
         theme.set_role(self.example_button, kind="quiet")
         self.example_button.clicked.connect(self._on_example)
         row.addWidget(self.score_button)
@@ -145,7 +148,7 @@ class RewardTester(QWidget):
         if not self._own:
             self._show()
         elif self._file.path is None or not self._file.is_allowed:
-            self.failure = f"{', '.join(self._own)}: the file has not been allowed to run."
+            self.failure = tr("{own}: the file has not been allowed to run.", own=", ".join(self._own))
             self._show()
         else:
             self.score_button.setEnabled(False)
@@ -175,7 +178,7 @@ class RewardTester(QWidget):
         """It ended without an answer: the time was over, or the file ended its process."""
         limit = self._store.value("reward_timeout_s")
         said = outcome.failure.message if outcome.failure is not None else ""
-        self.failure = said or f"The file gave no scores within {limit:g} s, or ended its process."
+        self.failure = said or tr("The file gave no scores within {limit:g} s, or ended its process.", limit=limit)
         self._show()
 
     def _on_example(self) -> None:
@@ -202,10 +205,13 @@ class RewardTester(QWidget):
             rows.append(f"<tr><td colspan='4' style='color:{c.error}'>{_escaped(self.failure)}</td></tr>")
         elif rows:
             rows.append(
-                f"<tr><td colspan='3'><b>Reward</b></td><td align='right'><b>{self.total:.4g}</b></td></tr>"
+                tr(
+                    "<tr><td colspan='3'><b>Reward</b></td><td align='right'><b>{total:.4g}</b></td></tr>",
+                    total=self.total,
+                )
             )
         else:
-            rows.append(f"<tr><td style='color:{c.muted}'>No function is chosen.</td></tr>")
+            rows.append(tr("<tr><td style='color:{muted}'>No function is chosen.</td></tr>", muted=c.muted))
         doubts = reward_doubts(
             [name for name, _ in self._weighted()], [text for text in (self.answer.text(),) if text]
         )

@@ -6,6 +6,7 @@ from PySide6.QtCore import Qt, QUrl, Signal, SignalInstance
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QPushButton, QWidget
 
+from app.core.language import tr
 from app.core.method.method import Method
 from app.core.method.table import METHODS
 from app.core.setup.chosen_method import method_of
@@ -20,8 +21,10 @@ from app.ui.widget.flow import Flow
 
 CARD_WIDTH = 180  # px in Inter
 PAPERS = "https://arxiv.org/abs/"
-TRIAL_TIP = """Starter model, data and settings of a run of about a minute.
-They replace the values of this form, which can be undone."""
+TRIAL_TIP = tr(
+    "Starter model, data and settings of a run of about a minute.\nThey replace the values of this "
+    "form, which can be undone."
+)
 
 
 class MethodSection(Card):
@@ -37,14 +40,14 @@ class MethodSection(Card):
     _advice_wanted = Signal()
 
     def __init__(self, store: ConfigStore, parent: QWidget | None = None) -> None:
-        super().__init__("Method", "What training optimizes. Every choice trains on the same loop.", parent)
+        super().__init__(tr("Method"), tr("What training optimizes. Every choice trains on the same loop."), parent)
         self.setObjectName("method_section")
         self._store = store
         self.method = method_of(store.config)
         self.cards: dict[str, MethodCard] = {}
         self.advice_button = self._link("method.advice", self._advice_wanted, self)
-        self.advice_button.setText("Which method?")
-        self.advice_button.setToolTip("Three questions that lead to one of them")
+        self.advice_button.setText(tr("Which method?"))
+        self.advice_button.setToolTip(tr("Three questions that lead to one of them"))
         self._advice_wanted.connect(self._ask_advice)
         self.tools.addWidget(self.advice_button)
         for need, words in NEEDS.items():
@@ -82,7 +85,13 @@ class MethodSection(Card):
         grid.setColumnStretch(1, 1)
         self._lines: dict[str, QLabel] = {}
         self._titles: dict[str, QLabel] = {}
-        rows = (("when", "Use it when"), ("data", "Data"), ("starter", ""), ("cost", "Cost"), ("paper", "Paper"))
+        rows = (
+            ("when", tr("Use it when")),
+            ("data", tr("Data")),
+            ("starter", ""),
+            ("cost", tr("Cost")),
+            ("paper", tr("Paper")),
+        )
         for row, (name, title) in enumerate(rows):
             if title:
                 self._titles[name] = QLabel(title, well)
@@ -97,7 +106,7 @@ class MethodSection(Card):
         paper.linkActivated.connect(self._open_paper)
         self.starter_button = self._link("method.starter", self.starter_requested, well)
         self.trial_button = self._link("method.trial", self.trial_requested, well)
-        self.trial_button.setText("Set up a trial run")
+        self.trial_button.setText(tr("Set up a trial run"))
         self.trial_button.setToolTip(TRIAL_TIP)
         links = Flow(gap=theme.SPACE * 2)
         links.addWidget(self.starter_button)
@@ -136,8 +145,15 @@ class MethodSection(Card):
             self._lines[name].setText(text if text.endswith(".") else f"{text}.")
         address = f"{PAPERS}{method.paper}"
         color = theme.colors().accent
-        self._lines["paper"].setText(f"<a href='{address}' style='color:{color}'>arXiv {method.paper}</a>")
-        self._lines["paper"].setToolTip(f"{address}, opens in the browser")
+        self._lines["paper"].setText(
+            tr(
+                "<a href='{address}' style='color:{color}'>arXiv {paper}</a>",
+                address=address,
+                color=color,
+                paper=method.paper,
+            )
+        )
+        self._lines["paper"].setToolTip(tr("{address}, opens in the browser", address=address))
         for part in (self._lines["paper"], self._titles["paper"]):
             part.setVisible(bool(method.paper))
         self.starter_button.setText(need.starter_text)

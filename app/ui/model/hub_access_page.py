@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.core.config.train_config import FieldSpec
+from app.core.language import tr
 from app.core.model.folder import hub_cache
 from app.core.model.hub import KNOWN_FOLDERS
 from app.core.protocol import event
@@ -32,7 +33,7 @@ from app.ui.widget.card import Card
 from app.ui.worker.job import JobRunner
 from app.ui.worker.process import WorkerOutcome
 
-PLACE = FieldSpec("settings.models_dir", "Folder for models", "path", "")
+PLACE = FieldSpec("settings.models_dir", tr("Folder for models"), "path", "")
 PLACES_HEIGHT = 76
 
 
@@ -72,9 +73,11 @@ class HubAccessPage(QWidget):
     # -- parts ------------------------------------------------------------------------------------------------
 
     def _places(self) -> Card:
-        card = Card("Where models live", parent=self)
+        card = Card(tr("Where models live"), parent=self)
         card.body.setSpacing(theme.SPACE)
-        self.place = PathEditor(PLACE, card, folder=True, placeholder=f"Hugging Face cache: {hub_cache()}")
+        self.place = PathEditor(
+            PLACE, card, folder=True, placeholder=tr("Hugging Face cache: {hub_cache}", hub_cache=hub_cache())
+        )
         self.place.line.setObjectName(PLACE.path)
         self.place.line.setAccessibleName(PLACE.label)
         self.place.set_value(load_settings().models_dir)
@@ -83,26 +86,34 @@ class HubAccessPage(QWidget):
         self.place_problem.hide()
         self.folders = QListWidget(card)
         self.folders.setObjectName("settings.model_folders")
-        self.folders.setAccessibleName("Further folders with models")
+        self.folders.setAccessibleName(tr("Further folders with models"))
         self.folders.setFixedHeight(PLACES_HEIGHT)
         self.folders.addItems(list(load_settings().model_folders))
         self.folders.itemSelectionChanged.connect(self._show_buttons)
-        card.body.addWidget(note_label("Downloads and conversions go to", card, "label"))
+        card.body.addWidget(note_label(tr("Downloads and conversions go to"), card, "label"))
         card.body.addWidget(self.place)
         card.body.addWidget(self.place_problem)
         card.body.addSpacing(theme.SPACE)
-        card.body.addWidget(note_label("Look for models in these folders too", card, "label"))
+        card.body.addWidget(note_label(tr("Look for models in these folders too"), card, "label"))
         card.body.addLayout(self._folder_row(card))
         card.body.addWidget(
-            note_label(f"LM Studio's are found by themselves ({', '.join(KNOWN_FOLDERS)}).", card, "small")
+            note_label(
+                tr(
+                    "LM Studio's are found by themselves ({known_folders}).", known_folders=", ".join(KNOWN_FOLDERS)
+                ),
+                card,
+                "small",
+            )
         )
         return card
 
     def _folder_row(self, card: Card) -> QHBoxLayout:
         self.add_button = quiet_button(
-            "settings.model_folders.add", "Add…", "Choose a folder that holds models", card
+            "settings.model_folders.add", tr("Add…"), tr("Choose a folder that holds models"), card
         )
-        self.remove_button = quiet_button("settings.model_folders.remove", "Remove", "Stop looking there", card)
+        self.remove_button = quiet_button(
+            "settings.model_folders.remove", tr("Remove"), tr("Stop looking there"), card
+        )
         self.add_button.clicked.connect(self._on_add)
         self.remove_button.clicked.connect(self._on_remove)
         self.remove_button.setEnabled(False)
@@ -119,23 +130,25 @@ class HubAccessPage(QWidget):
 
     def _access(self) -> Card:
         card = Card(
-            "Access token",
-            "Only for gated and private models. The system's keychain keeps it; no run or config ever has it.",
+            tr("Access token"),
+            tr("Only for gated and private models. The system's keychain keeps it; no run or config ever has it."),
             self,
         )
         card.body.setSpacing(theme.SPACE)
         self.token = QLineEdit(card)
         self.token.setObjectName("hub.token")
-        self.token.setAccessibleName("Access token")
+        self.token.setAccessibleName(tr("Access token"))
         self.token.setEchoMode(QLineEdit.EchoMode.Password)
-        self.token.setPlaceholderText("hf_…")
-        self.token.setToolTip("From your account on the hub: Settings, Access Tokens. The right to read is enough.")
+        self.token.setPlaceholderText(tr("hf_…"))
+        self.token.setToolTip(
+            tr("From your account on the hub: Settings, Access Tokens. The right to read is enough.")
+        )
         self.token.textChanged.connect(self._show_buttons)
         self.token.returnPressed.connect(self._on_save)
         self.save_button = quiet_button(
-            "hub.token.save", "Check and store", "Asks the hub whose it is, then keeps it", card
+            "hub.token.save", tr("Check and store"), tr("Asks the hub whose it is, then keeps it"), card
         )
-        self.forget_button = quiet_button("hub.token.forget", "Forget", "Removes the stored token", card)
+        self.forget_button = quiet_button("hub.token.forget", tr("Forget"), tr("Removes the stored token"), card)
         self.save_button.clicked.connect(self._on_save)
         self.forget_button.clicked.connect(self._on_forget)
         self.save_button.setEnabled(False)
@@ -151,32 +164,34 @@ class HubAccessPage(QWidget):
         return card
 
     def _network(self) -> Card:
-        card = Card("Network", parent=self)
+        card = Card(tr("Network"), parent=self)
         card.body.setSpacing(theme.SPACE // 2)
         if not self._has_places:
             self._add_proxy(card)
-        self.offline = QCheckBox("Never make a request to the hub", card)
+        self.offline = QCheckBox(tr("Never make a request to the hub"), card)
         self.offline.setObjectName("settings.offline")
-        self.offline.setAccessibleName("Strictly offline")
-        self.offline.setToolTip("Searching, downloading and tokens are refused")
+        self.offline.setAccessibleName(tr("Strictly offline"))
+        self.offline.setToolTip(tr("Searching, downloading and tokens are refused"))
         self.offline.setChecked(load_settings().offline)
         self.offline.toggled.connect(self._on_offline)
         card.body.addWidget(self.offline)
-        note = "Training, generating and evaluating never make one, whatever stands here."
+        note = tr("Training, generating and evaluating never make one, whatever stands here.")
         card.body.addWidget(note_label(note, card, "small"))
         return card
 
     def _add_proxy(self, card: Card) -> None:
         self.proxy = TextEditor(card)
         self.proxy.setObjectName("settings.proxy")
-        self.proxy.setAccessibleName("Proxy")
-        self.proxy.setPlaceholderText("http://host:port; empty: what the environment says")
-        self.proxy.setToolTip("For searching, downloading and services; not for this machine itself, nor for ssh")
+        self.proxy.setAccessibleName(tr("Proxy"))
+        self.proxy.setPlaceholderText(tr("http://host:port; empty: what the environment says"))
+        self.proxy.setToolTip(
+            tr("For searching, downloading and services; not for this machine itself, nor for ssh")
+        )
         self.proxy.set_value(load_settings().proxy)
         self.proxy.edited.connect(self._on_proxy)
         self.proxy_problem = note_label("", card, "error")
         self.proxy_problem.hide()
-        label = note_label("Proxy", card, "label")
+        label = note_label(tr("Proxy"), card, "label")
         label.setBuddy(self.proxy)
         for part in (label, self.proxy, self.proxy_problem):
             card.body.addWidget(part)
@@ -189,16 +204,16 @@ class HubAccessPage(QWidget):
         path = Path(text).expanduser()
         said = ""
         if text and not path.is_absolute():
-            said = "Give the whole path, beginning with / or ~."
+            said = tr("Give the whole path, beginning with / or ~.")
         elif text and path.exists() and not path.is_dir():
-            said = f"{path} is a file, not a folder."
+            said = tr("{path} is a file, not a folder.", path=path)
         self.place_problem.setText(said)
         self.place_problem.setVisible(bool(said))
         if not said:
             self._save(models_dir=text)
 
     def _on_add(self) -> None:
-        path = ask_folder(self, "Folder with models")
+        path = ask_folder(self, tr("Folder with models"))
         if path:
             self.add_folder(path)
 
@@ -236,7 +251,7 @@ class HubAccessPage(QWidget):
             return
         self._token = self.token.text().strip()
         self.token.clear()
-        self._tell("Asking the hub …")
+        self._tell(tr("Asking the hub …"))
         self._job.start(HubLoginJob(action="login"))
         self._show_buttons()
 
@@ -254,14 +269,18 @@ class HubAccessPage(QWidget):
     def _show_token(self, standing: dict[str, Any]) -> None:
         there, user = bool(standing["set"]), str(standing["user"])
         from_environment = bool(standing["from_environment"])
-        where = "in the keychain" if standing["in_keychain"] else "in a file that only you can read"
+        where = tr("in the keychain") if standing["in_keychain"] else tr("in a file that only you can read")
         self.forget_button.setProperty("there", there and not from_environment)
         if user:
-            self._tell(f"Stored {where}: the token of {user}.", "good")
+            self._tell(tr("Stored {where}: the token of {user}.", where=where, user=user), "good")
         elif from_environment:
-            self._tell("The token in the environment variable HF_TOKEN is used.")
+            self._tell(tr("The token in the environment variable HF_TOKEN is used."))
         else:
-            self._tell(f"A token is stored {where}." if there else "No token is stored; most models need none.")
+            self._tell(
+                tr("A token is stored {where}.", where=where)
+                if there
+                else tr("No token is stored; most models need none.")
+            )
 
     def _on_ended(self, outcome: WorkerOutcome) -> None:
         self._token = ""

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.core.config.train_config import FieldSpec
+from app.core.language import tr
 from app.core.model.conversion import DEFAULT_QUANTIZATION, QUANTIZATIONS, converted_folder
 from app.core.model.hub import models_place
 from app.core.protocol import event
@@ -32,8 +33,8 @@ from app.ui.widget.card import Card
 from app.ui.worker.job import JobRunner
 from app.ui.worker.process import WorkerOutcome
 
-SOURCE = FieldSpec("convert.model", "Model to convert", "path", "")
-OUT = FieldSpec("convert.out", "New folder", "path", "")
+SOURCE = FieldSpec("convert.model", tr("Model to convert"), "path", "")
+OUT = FieldSpec("convert.out", tr("New folder"), "path", "")
 SOURCE_BITS = 16  # what models on the hub are stored in, nearly always
 
 
@@ -65,7 +66,7 @@ class HubConvertPage(QWidget):
     def convert(self) -> None:
         """Starts with what stands in the form."""
         self._made = ""
-        self.progress.begin("Starting …")
+        self.progress.begin(tr("Starting …"))
         source, out = self.source.value() or "", Path(self.out.value() or "")
         self._job.start(ConvertJob(model=source, out=out, quantization=self.quantization))
         self._show_buttons()
@@ -87,21 +88,31 @@ class HubConvertPage(QWidget):
 
     def _card(self) -> Card:
         card = Card(
-            "Convert and quantize",
-            "Makes a model from Hugging Face smaller, with mlx-lm: it then trains in less memory (QLoRA). "
-            "The original stays as it is.",
+            tr("Convert and quantize"),
+            tr(
+                "Makes a model from Hugging Face smaller, with mlx-lm: it then trains in less memory "
+                "(QLoRA). The original stays as it is."
+            ),
             self,
         )
         self.source = PathEditor(
-            SOURCE, card, folder=True, placeholder="Folder or name of a model that is here", fill_menu=self._fill
+            SOURCE,
+            card,
+            folder=True,
+            placeholder=tr("Folder or name of a model that is here"),
+            fill_menu=self._fill,
         )
-        self.out = PathEditor(OUT, card, folder=True, placeholder="A folder that does not exist yet")
+        self.out = PathEditor(OUT, card, folder=True, placeholder=tr("A folder that does not exist yet"))
         for editor, spec in ((self.source, SOURCE), (self.out, OUT)):
             editor.line.setObjectName(spec.path)
             editor.line.setAccessibleName(spec.label)
         self.source.edited.connect(self._on_model)
         self.out.edited.connect(self._show_buttons)
-        for text, part in (("Model", self.source), ("Store weights as", self._choices()), ("Into", self.out)):
+        for text, part in (
+            (tr("Model"), self.source),
+            (tr("Store weights as"), self._choices()),
+            (tr("Into"), self.out),
+        ):
             card.body.addLayout(_labelled(text, part))
         card.body.addLayout(self._foot())
         return card
@@ -138,13 +149,13 @@ class HubConvertPage(QWidget):
         row = QHBoxLayout()
         row.setSpacing(theme.SPACE)
         row.addStretch(1)
-        self.cancel_button = QPushButton("Stop", self)
-        self.convert_button = QPushButton("Convert", self)
-        self.use_button = QPushButton("Use this model", self)
+        self.cancel_button = QPushButton(tr("Stop"), self)
+        self.convert_button = QPushButton(tr("Convert"), self)
+        self.use_button = QPushButton(tr("Use this model"), self)
         for button, name, tip in (
-            (self.cancel_button, "convert.cancel", "Stops, and removes what was written"),
-            (self.convert_button, "convert.start", "Writes the new folder"),
-            (self.use_button, "convert.use", "Takes the new model over into the form"),
+            (self.cancel_button, "convert.cancel", tr("Stops, and removes what was written")),
+            (self.convert_button, "convert.start", tr("Writes the new folder")),
+            (self.use_button, "convert.use", tr("Takes the new model over into the form")),
         ):
             button.setObjectName(name)
             button.setToolTip(tip)
@@ -185,8 +196,8 @@ class HubConvertPage(QWidget):
         size = next((e.size_bytes for e in self._finder.entries if model in (e.name, str(e.path))), 0)
         for name, label in self._sizes.items():
             bits = QUANTIZATIONS[name].bits_per_weight
-            known = f"about {bytes_text(size / SOURCE_BITS * bits)}"
-            label.setText(known if size else f"{bits:g} bits a weight")
+            known = tr("about {size}", size=bytes_text(size / SOURCE_BITS * bits))
+            label.setText(known if size else tr("{bits:g} bits a weight", bits=bits))
 
     def _on_event(self, said: event.Event) -> None:
         if isinstance(said, event.Progressed):
@@ -194,7 +205,10 @@ class HubConvertPage(QWidget):
         elif isinstance(said, event.Result):
             self._made = str(said.data["path"])
             small, large = bytes_text(said.data["bytes"]), bytes_text(said.data["source_bytes"])
-            self.progress.say(f"Converted: {small} instead of {large}, in {self._made}", "good")
+            self.progress.say(
+                tr("Converted: {small} instead of {large}, in {made}", small=small, large=large, made=self._made),
+                "good",
+            )
             self.arrived.emit(self._made)
 
     def _on_ended(self, outcome: WorkerOutcome) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
+from app.core.language import tr
 from app.ui.model.finder import ModelFinder
 from app.ui.model.hub_access_page import HubAccessPage
 from app.ui.model.hub_convert_page import HubConvertPage
@@ -26,15 +27,19 @@ class HubDialog(QDialog):
         super().__init__(parent)
         close_by_key(self)
         self.setObjectName("hub_dialog")
-        self.setWindowTitle("Get a model")
+        self.setWindowTitle(tr("Get a model"))
         self.resize(920, 680)
         self.setMinimumSize(720, 560)
         self._finder = ModelFinder(self)
         self.search = HubSearchPage(self._finder, self)
         self.convert = HubConvertPage(self._finder, self)
         self.access = HubAccessPage(self)
-        self.pages = calm_tabs("hub.pages", "Parts of getting a model", self)
-        for page, title in ((self.search, "Search"), (self.convert, "Convert"), (self.access, "Places and access")):
+        self.pages = calm_tabs("hub.pages", tr("Parts of getting a model"), self)
+        for page, title in (
+            (self.search, tr("Search")),
+            (self.convert, tr("Convert")),
+            (self.access, tr("Places and access")),
+        ):
             self.pages.addTab(page, title)
         self._lay_out()
         self.search.chosen.connect(self._on_chosen)
@@ -59,9 +64,9 @@ class HubDialog(QDialog):
         self._finder.stop()
 
     def _lay_out(self) -> None:
-        close = QPushButton("Close", self)
+        close = QPushButton(tr("Close"), self)
         close.setObjectName("hub.close")
-        close.setToolTip("Closes; a download can go on later")
+        close.setToolTip(tr("Closes; a download can go on later"))
         close.setAutoDefault(False)
         close.clicked.connect(self.reject)
         foot = QHBoxLayout()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QCheckBox, QFrame, QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
+from app.core.language import tr
 from app.core.model.folder import hub_cache
 from app.core.model.hub import Destination, Fit, HubModel, model_id, training_bytes
 from app.core.model.known_model import known_models, machine_memory_bytes, working_set_of
@@ -23,7 +24,7 @@ from app.ui.worker.job import JobRunner
 from app.ui.worker.latest import LatestWorker
 from app.ui.worker.process import WorkerOutcome
 
-OFFLINE = "Luthier is strictly offline: the hub is not asked. Turn that off under “Places and access”."
+OFFLINE = tr("Luthier is strictly offline: the hub is not asked. Turn that off under “Places and access”.")
 
 
 class HubSearchPage(QWidget):
@@ -74,7 +75,7 @@ class HubSearchPage(QWidget):
         ):
             return HERE
         if part := destination.partial_bytes():
-            return f"stopped at {bytes_text(part)}"
+            return tr("stopped at {part}", part=bytes_text(part))
         return ""
 
     def refresh(self) -> None:
@@ -91,7 +92,7 @@ class HubSearchPage(QWidget):
         if not self.query.text().strip() or load_settings().offline:
             return
         self._answer = None
-        self._tell("Searching …")
+        self._tell(tr("Searching …"))
         self._search.request(HubSearchJob(query=self.query.text().strip(), mlx_only=self.mlx_only.isChecked()))
 
     def stop(self) -> None:
@@ -109,20 +110,22 @@ class HubSearchPage(QWidget):
     def _head(self) -> QHBoxLayout:
         self.query = QLineEdit(self)
         self.query.setObjectName("hub.query")
-        self.query.setAccessibleName("Search for a model")
-        self.query.setPlaceholderText("Name of a model, organization/model, or the address of its page")
-        self.query.setToolTip("Words that the name contains, or one model's exact name")
+        self.query.setAccessibleName(tr("Search for a model"))
+        self.query.setPlaceholderText(tr("Name of a model, organization/model, or the address of its page"))
+        self.query.setToolTip(tr("Words that the name contains, or one model's exact name"))
         self.query.setClearButtonEnabled(True)
         self.query.returnPressed.connect(self.search)
         self.query.textChanged.connect(self._on_query)
-        self.mlx_only = QCheckBox("Only made for MLX", self)
+        self.mlx_only = QCheckBox(tr("Only made for MLX"), self)
         self.mlx_only.setObjectName("hub.mlx_only")
-        self.mlx_only.setAccessibleName("Only models made for MLX")
-        self.mlx_only.setToolTip("Models converted for MLX, often quantized. Others train too, at their full size.")
+        self.mlx_only.setAccessibleName(tr("Only models made for MLX"))
+        self.mlx_only.setToolTip(
+            tr("Models converted for MLX, often quantized. Others train too, at their full size.")
+        )
         self.mlx_only.toggled.connect(self.search)
-        self.search_button = QPushButton("Search", self)
+        self.search_button = QPushButton(tr("Search"), self)
         self.search_button.setObjectName("hub.search")
-        self.search_button.setToolTip(with_keys("Ask the hub", "Return"))
+        self.search_button.setToolTip(with_keys(tr("Ask the hub"), "Return"))
         self.search_button.setAutoDefault(False)
         self.search_button.clicked.connect(self.search)
         head = QHBoxLayout()
@@ -149,7 +152,7 @@ class HubSearchPage(QWidget):
             self.known,
             frame,
             name="hub.known",
-            accessible_name="Known small models",
+            accessible_name=tr("Known small models"),
             widths=(100, 92, 132, 116),
         )
         self.known_view.selectionModel().selectionChanged.connect(self._on_selected)
@@ -170,11 +173,14 @@ class HubSearchPage(QWidget):
     def _known_text(self) -> str:
         """What the list is, and by which rule it judges."""
         day = known_models().as_of
-        return (
-            f"Well-known small models, as of {day.day} {day:%B %Y}; sizes are computed, not asked of the hub. "
-            f"“Fits” is judged by size alone: 1.25 × the weights and 1.5 GB, within the "
-            f"{bytes_text(self.known.working_set_bytes)} that MLX may use of this machine’s "
-            f"{bytes_text(self._memory_bytes)}."
+        return tr(
+            "Well-known small models, as of {day} {day2:%B %Y}; sizes are computed, not asked of "
+            "the hub. “Fits” is judged by size alone: 1.25 × the weights and 1.5 GB, within the "
+            "{working_set_bytes} that MLX may use of this machine’s {memory_bytes}.",
+            day=day.day,
+            day2=day,
+            working_set_bytes=bytes_text(self.known.working_set_bytes),
+            memory_bytes=bytes_text(self._memory_bytes),
         )
 
     def _card(self) -> QFrame:
@@ -194,11 +200,13 @@ class HubSearchPage(QWidget):
         words.addWidget(self.name)
         words.addWidget(self.where)
         row.addLayout(words, 1)
-        self.cancel_button = self._button("hub.cancel", "Stop", "Stops; what has arrived stays, to go on later")
+        self.cancel_button = self._button(
+            "hub.cancel", tr("Stop"), tr("Stops; what has arrived stays, to go on later")
+        )
         self.cancel_button.clicked.connect(self._download.stop)
-        self.download_button = self._button("hub.download", "Download", "Downloads the chosen model")
+        self.download_button = self._button("hub.download", tr("Download"), tr("Downloads the chosen model"))
         self.download_button.clicked.connect(self.download)
-        self.use_button = self._button("hub.use", "Use this model", "Takes it over into the form")
+        self.use_button = self._button("hub.use", tr("Use this model"), tr("Takes it over into the form"))
         self.use_button.clicked.connect(self._on_use)
         for button in (self.cancel_button, self.download_button, self.use_button):
             row.addWidget(button)
@@ -245,11 +253,11 @@ class HubSearchPage(QWidget):
 
     def _on_search_ended(self, outcome: WorkerOutcome) -> None:
         if self._answer is None:
-            self._tell(outcome.sentence() or "The search ended without an answer.", "error")
+            self._tell(outcome.sentence() or tr("The search ended without an answer."), "error")
             return
         self.table.show(self._answer, self._working_set_bytes)
         if not self._answer:
-            self._tell("Nothing was found. Fewer words find more.")
+            self._tell(tr("Nothing was found. Fewer words find more."))
             return
         self._tell("")
         self.view.choose_first()
@@ -272,7 +280,7 @@ class HubSearchPage(QWidget):
         if model is None or self._download.is_running:
             return
         self._loading, self._told_of = model, model.id
-        self.progress.begin(f"Looking up {model.id} …")
+        self.progress.begin(tr("Looking up {id} …", id=model.id))
         self._download.start(HubDownloadJob(model=model.id, models_dir=load_settings().models_dir))
         self._refresh_tables()
         self._show_chosen()
@@ -281,7 +289,10 @@ class HubSearchPage(QWidget):
         if isinstance(said, event.Progressed):
             self.progress.show_progress(said)
         elif isinstance(said, event.Result):
-            self.progress.say(f"Downloaded: {bytes_text(said.data['bytes'])} in {said.data['path']}", "good")
+            self.progress.say(
+                tr("Downloaded: {bytes} in {path}", bytes=bytes_text(said.data["bytes"]), path=said.data["path"]),
+                "good",
+            )
             if self._loading is not None:
                 self._arrived.add(self._loading.id)
             self.arrived.emit(str(said.data["model"]))
@@ -323,27 +334,33 @@ class HubSearchPage(QWidget):
         self.download_button.setVisible(not running and state != HERE)
         offline = load_settings().offline
         self.download_button.setEnabled(model is not None and not offline)
-        self.download_button.setToolTip(OFFLINE if offline else "Downloads the chosen model")
-        self.download_button.setText("Resume" if state else "Download")
+        self.download_button.setToolTip(OFFLINE if offline else tr("Downloads the chosen model"))
+        self.download_button.setText(tr("Resume") if state else tr("Download"))
         if model is None:
             count = len((self.known if self._is_known_shown else self.table).rows)
             self.name.setText(
-                plural(count, "known model") if self._is_known_shown else f"{plural(count, 'model')} found"
+                plural(count, "known model")
+                if self._is_known_shown
+                else tr("{models} found", models=plural(count, "model"))
             )
-            self.where.setText("Choose one to download it.")
+            self.where.setText(tr("Choose one to download it."))
             return
         self.name.setText(model.id)
-        size = bytes_text(model.size_bytes) if model.size_bytes else "size not told"
-        folder = load_settings().models_dir or f"the Hugging Face cache ({hub_cache()})"
-        where = f"goes to {folder}" if state != HERE else "on this machine"
+        size = bytes_text(model.size_bytes) if model.size_bytes else tr("size not told")
+        folder = load_settings().models_dir or tr("the Hugging Face cache ({hub_cache})", hub_cache=hub_cache())
+        where = tr("goes to {folder}", folder=folder) if state != HERE else tr("on this machine")
         if self._is_known_shown and self._loading is None:
             self.name.setText(f"{model.id} · {self.known.known(model).good_for}")
             if self.known.fit_of(model) is Fit.TOO_LARGE:
                 need, limit = training_bytes(model.size_bytes), self.known.working_set_bytes
-                where = f"too large to train here: needs {bytes_text(need)}, MLX may use {bytes_text(limit)}"
+                where = tr(
+                    "too large to train here: needs {need}, MLX may use {limit}",
+                    need=bytes_text(need),
+                    limit=bytes_text(limit),
+                )
         if offline and state != HERE:
-            where = "cannot be downloaded while Luthier is strictly offline"
-        stored = f" as {model.quantization}" if model.quantization else ""
+            where = tr("cannot be downloaded while Luthier is strictly offline")
+        stored = tr(" as {quantization}", quantization=model.quantization) if model.quantization else ""
         self.where.setText(f"{size}{stored} · {where}")
 
     def _destination(self, model: HubModel) -> Destination:

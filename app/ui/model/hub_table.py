@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, QSortFilterProxyModel, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QHeaderView, QWidget
 
+from app.core.language import tr
 from app.core.model.hub import Fit, HubModel, fit, training_bytes
 from app.core.model.known_model import KnownModel
 from app.core.quantity import bytes_text, short_count
@@ -36,14 +37,17 @@ class HubTable(TableModel):
         self.working_set_bytes = 0.0
         self._state = state
         self._columns: tuple[HubColumn, ...] = (
-            HubColumn("Model", lambda m: m.id, lambda m: m.id.lower()),
+            HubColumn(tr("Model"), lambda m: m.id, lambda m: m.id.lower()),
             HubColumn(
-                "Size", lambda m: bytes_text(m.size_bytes) if m.size_bytes else "–", lambda m: m.size_bytes, True
+                tr("Size"),
+                lambda m: bytes_text(m.size_bytes) if m.size_bytes else "–",
+                lambda m: m.size_bytes,
+                True,
             ),
-            HubColumn("Stored as", lambda m: m.quantization or "–", lambda m: m.quantization),
-            HubColumn("Fits here", lambda m: self.fit_of(m).value, lambda m: list(Fit).index(self.fit_of(m))),
-            HubColumn("Downloads", lambda m: short_count(m.downloads), lambda m: m.downloads, True),
-            HubColumn("Likes", lambda m: short_count(m.likes), lambda m: m.likes, True),
+            HubColumn(tr("Stored as"), lambda m: m.quantization or "–", lambda m: m.quantization),
+            HubColumn(tr("Fits here"), lambda m: self.fit_of(m).value, lambda m: list(Fit).index(self.fit_of(m))),
+            HubColumn(tr("Downloads"), lambda m: short_count(m.downloads), lambda m: m.downloads, True),
+            HubColumn(tr("Likes"), lambda m: short_count(m.likes), lambda m: m.likes, True),
             HubColumn("", self._note, self._note),
         )
         self._title()
@@ -77,7 +81,7 @@ class HubTable(TableModel):
 
     def _color(self, model: HubModel, column: HubColumn) -> QColor | None:
         c = theme.colors()
-        if column.title == "Fits here":
+        if column.title == tr("Fits here"):
             found = {Fit.FITS: c.good, Fit.TIGHT: c.warning, Fit.TOO_LARGE: c.error, Fit.UNKNOWN: c.muted}
             return QColor(found[self.fit_of(model)])
         if not column.title:
@@ -90,14 +94,21 @@ class HubTable(TableModel):
     def _tip(self, model: HubModel) -> str:
         lines = [model.id]
         if model.model_type:
-            lines.append(f"Type {model.model_type}, updated {model.updated}")
+            lines.append(
+                tr("Type {model_type}, updated {updated}", model_type=model.model_type, updated=model.updated)
+            )
         if self.working_set_bytes and model.size_bytes:
             lines.append(
-                f"{self.fit_of(model).value.capitalize()}: weights of {bytes_text(model.size_bytes)} for "
-                f"{bytes_text(self.working_set_bytes)} of working memory. The exact figures come when it is here."
+                tr(
+                    "{value}: weights of {size_bytes} for {working_set_bytes} of working memory. The "
+                    "exact figures come when it is here.",
+                    value=self.fit_of(model).value.capitalize(),
+                    size_bytes=bytes_text(model.size_bytes),
+                    working_set_bytes=bytes_text(self.working_set_bytes),
+                )
             )
         if model.gated:
-            lines.append("Gated: accept its licence on the hub, then set a token under “Places and access”.")
+            lines.append(tr("Gated: accept its licence on the hub, then set a token under “Places and access”."))
         return "\n".join(lines)
 
 
@@ -117,14 +128,14 @@ class KnownTable(HubTable):
         self._columns = (
             name,
             HubColumn(
-                "Parameters",
+                tr("Parameters"),
                 lambda m: short_count(self.known(m).parameters),
                 lambda m: self.known(m).parameters,
                 True,
             ),
-            HubColumn("Download", size.text, size.key, True),
-            HubColumn("Fits here", self._fit_text, lambda m: m.size_bytes),
-            HubColumn("Licence", self._licence, self._licence),
+            HubColumn(tr("Download"), size.text, size.key, True),
+            HubColumn(tr("Fits here"), self._fit_text, lambda m: m.size_bytes),
+            HubColumn(tr("Licence"), self._licence, self._licence),
         )
         self._title()
         self.show([model.as_hub_model() for model in models], working_set_bytes)
@@ -134,13 +145,13 @@ class KnownTable(HubTable):
         return self._known[model.id]
 
     def _licence(self, model: HubModel) -> str:
-        return self.known(model).licence + (", gated" if model.gated else "")
+        return self.known(model).licence + (tr(", gated") if model.gated else "")
 
     def _fit_text(self, model: HubModel) -> str:
         if state := self._state(model):
             return state
         if self.fit_of(model) is Fit.TOO_LARGE:
-            return f"needs {bytes_text(training_bytes(model.size_bytes))}"
+            return tr("needs {training_bytes}", training_bytes=bytes_text(training_bytes(model.size_bytes)))
         return self.fit_of(model).value
 
     def _color(self, model: HubModel, column: HubColumn) -> QColor | None:
@@ -150,8 +161,14 @@ class KnownTable(HubTable):
 
     def _tip(self, model: HubModel) -> str:
         known = self.known(model)
-        access = "gated" if known.gated else "not gated: no account is needed"
-        return f"{super()._tip(model)}\n{known.good_for}\nLicence: {known.licence}, {access}."
+        access = "gated" if known.gated else tr("not gated: no account is needed")
+        return tr(
+            "{tip}\n{good_for}\nLicence: {licence}, {access}.",
+            tip=super()._tip(model),
+            good_for=known.good_for,
+            licence=known.licence,
+            access=access,
+        )
 
 
 class HubTableView(TableView):
@@ -163,7 +180,7 @@ class HubTableView(TableView):
         parent: QWidget | None = None,
         *,
         name: str = "hub.results",
-        accessible_name: str = "Models found",
+        accessible_name: str = tr("Models found"),
         widths: Sequence[int] = (84, 92, 92, 96, 72, 152),
     ) -> None:
         super().__init__(name, accessible_name, parent)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QLabel, QProgressBar, QVBoxLayout, QWidget
 
+from app.core.language import tr
 from app.core.protocol import event
 from app.core.system.transfer_rate import TransferRate
 from app.ui.platform.motion import show_unmeasured
@@ -23,7 +24,7 @@ class JobProgress(QWidget):
         layout.setSpacing(theme.SPACE)
         self.bar = QProgressBar(self)
         self.bar.setObjectName(f"{name}.progress")
-        self.bar.setAccessibleName("Progress")
+        self.bar.setAccessibleName(tr("Progress"))
         self.bar.setTextVisible(False)
         self.text = QLabel(self)
         self.text.setObjectName(f"{name}.text")

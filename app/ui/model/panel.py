@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QMenu, QPushButton, QWidget
 
 from app.core.config.spec import field_specs
+from app.core.language import tr
 from app.core.model.folder import locate_model
 from app.core.model.inspection import Inspection
 from app.core.model.template import is_templated
@@ -38,13 +39,17 @@ class ModelPanel(DropCard):
     """Edits ``model`` of a `ConfigStore` and shows the `Inspector`'s answer about it."""
 
     def __init__(self, store: ConfigStore, inspector: Inspector, parent: QWidget | None = None) -> None:
-        super().__init__("Model", parent=parent)
+        super().__init__(tr("Model"), parent=parent)
         self.setObjectName("model_panel")
         self._store, self._inspector = store, inspector
         self.hub: HubDialog | None = None
         self._finder = ModelFinder(self)
         self._editor = PathEditor(
-            field_specs()["model"], self, folder=True, placeholder="Folder or name of a model", fill_menu=self._fill
+            field_specs()["model"],
+            self,
+            folder=True,
+            placeholder=tr("Folder or name of a model"),
+            fill_menu=self._fill,
         )
         self.field = Field(
             "model",
@@ -93,43 +98,45 @@ class ModelPanel(DropCard):
     # -- parts ------------------------------------------------------------------------------------------------
 
     def _add_get_button(self) -> None:
-        self.get_button = QPushButton("Get a model…", self)
+        self.get_button = QPushButton(tr("Get a model…"), self)
         self.get_button.setObjectName("model.get")
-        self.get_button.setToolTip("Search, download and convert models")
+        self.get_button.setToolTip(tr("Search, download and convert models"))
         theme.set_role(self.get_button, kind="link")
         self.get_button.clicked.connect(self.get_model)
         self.tools.addWidget(self.get_button)
 
     def _make_template_button(self) -> QPushButton:
-        button = QPushButton("Chat template…", self)
+        button = QPushButton(tr("Chat template…"), self)
         button.setObjectName("model.template")
-        button.setToolTip("Give the model a chat template, so that conversations can be trained")
+        button.setToolTip(tr("Give the model a chat template, so that conversations can be trained"))
         theme.set_role(button, kind="link")
         button.clicked.connect(self.ask_template)
         button.hide()
         return button
 
     def _empty_state(self) -> DropZone:
-        wanted = "Any model that mlx-lm knows, from Hugging Face or converted for MLX"
-        zone = DropZone("Drop a model folder here", wanted, self)
-        tip = "A small model that came with Luthier: a first run takes about a minute"
-        self.starter_button = zone.add_button("model.starter", "Use the starter model", tip, self.use_starter)
+        wanted = tr("Any model that mlx-lm knows, from Hugging Face or converted for MLX")
+        zone = DropZone(tr("Drop a model folder here"), wanted, self)
+        tip = tr("A small model that came with Luthier: a first run takes about a minute")
+        self.starter_button = zone.add_button("model.starter", tr("Use the starter model"), tip, self.use_starter)
         zone.add_button(
-            "model.browse_folder", "Browse…", "Choose a model folder", self._editor.browse, kind="quiet"
+            "model.browse_folder", tr("Browse…"), tr("Choose a model folder"), self._editor.browse, kind="quiet"
         )
         return zone
 
     def _fill(self, menu: QMenu) -> None:
         """Recent models, then those found on this machine."""
         self._finder.find()
-        menu.addSection("Recent")
+        menu.addSection(tr("Recent"))
         for path in load_settings().recent_models:
             self._offer(menu, path, path, "")
-        menu.addSection("On this machine")
+        menu.addSection(tr("On this machine"))
         for entry in self._finder.entries[:MENU_LIMIT]:
             value = entry.name if entry.cached else str(entry.path)
             self._offer(menu, f"{entry.name}   {bytes_text(entry.size_bytes)}", value, str(entry.path))
-        self._offer(menu, "Starter model", str(starter.model_dir()), "The small model that came with Luthier")
+        self._offer(
+            menu, tr("Starter model"), str(starter.model_dir()), tr("The small model that came with Luthier")
+        )
 
     def _offer(self, menu: QMenu, text: str, value: str, tip: str) -> None:
         action = menu.addAction(menu.fontMetrics().elidedText(text, Qt.TextElideMode.ElideMiddle, 420))
@@ -171,7 +178,7 @@ class ModelPanel(DropCard):
             self._inspector.inspect(self._store.config.model)
 
     def _on_started(self, model: str) -> None:
-        self._status.setText(f"Reading {Path(model).name or model} …")
+        self._status.setText(tr("Reading {name} …", name=Path(model).name or model))
         self._show_state("status")
 
     def _on_failed(self, problem: Problem) -> None:  # noqa: ARG002  # told under the field
@@ -185,7 +192,7 @@ class ModelPanel(DropCard):
         self._show_state("facts")
         own = is_templated(Path(self._inspector.model))
         is_lacking = inspection.has_tokenizer and not inspection.has_chat_template
-        self._template_button.setText("Edit the chat template…" if own else "Give it a chat template…")
+        self._template_button.setText(tr("Edit the chat template…") if own else tr("Give it a chat template…"))
         self._template_button.setVisible(own or is_lacking)
         settings = load_settings()
         if self._inspector.model and self._inspector.model not in settings.recent_models[:1]:
@@ -212,26 +219,48 @@ class ModelPanel(DropCard):
 def facts(inspection: Inspection) -> list[tuple[str, str, str]]:
     """What the card shows of a model: name, value and the role that colours it."""
     kind = inspection.architecture or inspection.model_type or "unknown"
-    size = f"{count_text(inspection.total_parameters)} parameters"
-    weights = bytes_text(inspection.weight_bytes) + (f" as {inspection.dtype}" if inspection.dtype else "")
+    size = tr("{total_parameters} parameters", total_parameters=count_text(inspection.total_parameters))
+    weights = bytes_text(inspection.weight_bytes) + (
+        tr(" as {dtype}", dtype=inspection.dtype) if inspection.dtype else ""
+    )
     if not inspection.has_weights:
-        weights += ", not in the folder"
+        weights += tr(", not in the folder")
     rows = [
-        ("Type", f"{inspection.model_type or '–'} · {kind}", ""),
-        ("Size", size, ""),
-        ("Weights", weights, "" if inspection.has_weights else "warning"),
-        ("Layers", f"{inspection.num_layers} × {inspection.hidden_size:,} wide", ""),
-        ("Vocabulary", f"{inspection.vocab_size:,} tokens" if inspection.vocab_size else "not stated", ""),
-        ("Context", f"{inspection.max_length:,} tokens" if inspection.max_length else "not stated", ""),
-        ("Quantization", inspection.quantization or "none", ""),
-        _found("Tokenizer", inspection.has_tokenizer),
-        _found("Chat template", inspection.has_chat_template),
+        (tr("Type"), f"{inspection.model_type or '–'} · {kind}", ""),
+        (tr("Size"), size, ""),
+        (tr("Weights"), weights, "" if inspection.has_weights else "warning"),
+        (
+            tr("Layers"),
+            tr(
+                "{num_layers} × {hidden_size:,} wide",
+                num_layers=inspection.num_layers,
+                hidden_size=inspection.hidden_size,
+            ),
+            "",
+        ),
+        (
+            tr("Vocabulary"),
+            tr("{vocab_size:,} tokens", vocab_size=inspection.vocab_size)
+            if inspection.vocab_size
+            else tr("not stated"),
+            "",
+        ),
+        (
+            tr("Context"),
+            tr("{max_length:,} tokens", max_length=inspection.max_length)
+            if inspection.max_length
+            else tr("not stated"),
+            "",
+        ),
+        (tr("Quantization"), inspection.quantization or "none", ""),
+        _found(tr("Tokenizer"), inspection.has_tokenizer),
+        _found(tr("Chat template"), inspection.has_chat_template),
     ]
-    return rows + [("Note", note, "note") for note in inspection.notes]
+    return rows + [(tr("Note"), note, "note") for note in inspection.notes]
 
 
 def _found(name: str, there: bool) -> tuple[str, str, str]:
-    return name, "found" if there else "not found", "good" if there else "warning"
+    return name, "found" if there else tr("not found"), "good" if there else "warning"
 
 
 def _label(text: str, role: str) -> QLabel:

@@ -8,6 +8,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QFontDatabase
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
 
+from app.core.language import tr
 from app.core.model.template import (
     TEMPLATE_FILE,
     base_folder,
@@ -23,11 +24,11 @@ from app.ui.widget import theme
 from app.ui.widget.close_key import close_by_key
 
 TEMPLATE_DIALOG_SIZE = (680, 620)  # px in Inter, at least
-MINE = "As edited"
-EXPLAINED = (
-    "A base model has not learned where a turn of a conversation begins and ends. The template writes that, for "
-    "training and for every answer afterwards. It is kept with a folder of links to the model's files and beside "
-    "the adapter; the model itself stays as it is."
+MINE = tr("As edited")
+EXPLAINED = tr(
+    "A base model has not learned where a turn of a conversation begins and ends. The template "
+    "writes that, for training and for every answer afterwards. It is kept with a folder of "
+    "links to the model's files and beside the adapter; the model itself stays as it is."
 )
 
 
@@ -40,7 +41,7 @@ class TemplateDialog(QDialog):
         super().__init__(parent)
         close_by_key(self)
         self.setObjectName("template_dialog")
-        self.setWindowTitle("Chat template")
+        self.setWindowTitle(tr("Chat template"))
         self.resize(*(round(theme.text_width(side)) for side in TEMPLATE_DIALOG_SIZE))
         self._base = base_folder(model)
         self._offers = template_offers(self._base)
@@ -59,14 +60,14 @@ class TemplateDialog(QDialog):
         choices = [(number, offer.label) for number, offer in enumerate(self._offers)]
         self._choice = ChoiceBox((*choices, (-1, MINE)), self)
         self._choice.setObjectName("template.choice")
-        self._choice.setAccessibleName("Template")
-        self._choice.setToolTip("Templates whose tokens the model knows, and ChatML")
+        self._choice.setAccessibleName(tr("Template"))
+        self._choice.setToolTip(tr("Templates whose tokens the model knows, and ChatML"))
         self._choice.edited.connect(self._take_offer)
         fixed = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
         self._text, self._example = QPlainTextEdit(self), QPlainTextEdit(self)
         for view, name, title in (
-            (self._text, "template.text", "Template"),
-            (self._example, "template.example", "Example"),
+            (self._text, "template.text", tr("Template")),
+            (self._example, "template.example", tr("Example")),
         ):
             view.setObjectName(name)
             view.setAccessibleName(title)
@@ -78,7 +79,7 @@ class TemplateDialog(QDialog):
         self._problem.setWordWrap(True)
         theme.set_role(self._problem, role="error")
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel, self)
-        self._use = QPushButton("Use this template", self)
+        self._use = QPushButton(tr("Use this template"), self)
         self._use.setObjectName("template.use")
         self._use.setDefault(True)
         theme.set_role(self._use, kind="primary")
@@ -90,7 +91,7 @@ class TemplateDialog(QDialog):
         layout.addWidget(explained)
         layout.addWidget(self._choice)
         layout.addWidget(self._text, 1)
-        layout.addWidget(QLabel("As the model will read it:", self))
+        layout.addWidget(QLabel(tr("As the model will read it:"), self))
         layout.addWidget(self._example, 1)
         layout.addWidget(self._problem)
         layout.addWidget(buttons)
@@ -118,7 +119,13 @@ class TemplateDialog(QDialog):
         try:
             folder = with_template(self._base, text)
         except OSError as error:
-            self._problem.setText(f"The folder cannot be made: {reason_of(error)} ({error.filename}).")
+            self._problem.setText(
+                tr(
+                    "The folder cannot be made: {reason_of} ({filename}).",
+                    reason_of=reason_of(error),
+                    filename=error.filename,
+                )
+            )
             return
         self.chosen.emit(str(folder))
         self.accept()

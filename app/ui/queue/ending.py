@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.core.language import tr
 from app.core.power.sleep import Sleeper, find_sleeper
 from app.core.queue.queue import QueueTally
 from app.ui.platform.notification import NOTICE_MS, notify
@@ -42,9 +43,11 @@ class QueueEnding(QObject):
     def _on_ended(self, found: QueueTally) -> None:
         chosen = self._queue.state.when_done
         if chosen == "notify":
-            self._notify(f"The queue is at its end: {found.sentence()}.")
+            self._notify(tr("The queue is at its end: {sentence}.", sentence=found.sentence()))
         elif chosen == "sleep" and self.sleeper.obstacle:
-            self.told.emit(Notice(f"The computer stays awake. {self.sleeper.obstacle}", "warning"))
+            self.told.emit(
+                Notice(tr("The computer stays awake. {obstacle}", obstacle=self.sleeper.obstacle), "warning")
+            )
         elif chosen == "sleep":
             self.countdown = SleepCountdown(self._sleep, self._window)
             self.countdown.show()
@@ -78,7 +81,7 @@ class SleepCountdown(QDialog):
         self._text = QLabel(self)
         self._text.setObjectName("sleep_countdown.text")
         theme.set_role(self._text, role="section")
-        why = QLabel("All runs of the queue have ended and are saved.", self)
+        why = QLabel(tr("All runs of the queue have ended and are saved."), self)
         theme.set_role(why, role="muted")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(*[theme.SPACE * 3] * 4)
@@ -111,19 +114,19 @@ class SleepCountdown(QDialog):
         self._act()
 
     def _show(self) -> None:
-        self._text.setText(f"The computer goes to sleep in {self.seconds} s")
+        self._text.setText(tr("The computer goes to sleep in {seconds} s", seconds=self.seconds))
 
     def _buttons(self) -> QHBoxLayout:
         row = QHBoxLayout()
         row.addStretch(1)
-        for name, text, act in (("now", "Sleep now", self._sleep_now), ("cancel", "Cancel", self.reject)):
+        for name, text, act in (("now", tr("Sleep now"), self._sleep_now), ("cancel", tr("Cancel"), self.reject)):
             button = QPushButton(text, self)
             button.setObjectName(f"sleep_countdown.{name}")
             button.setAccessibleName(text)
             button.clicked.connect(act)
             row.addWidget(button)
         theme.set_role(button, kind="primary")
-        button.setToolTip("Keep the computer awake")
+        button.setToolTip(tr("Keep the computer awake"))
         button.setDefault(True)
         button.setFocus()
         return row

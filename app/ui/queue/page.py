@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.core.language import tr
 from app.core.power.sleep import Sleeper
 from app.core.problem import UnusableError
 from app.core.quantity import plural
@@ -33,10 +34,11 @@ from app.ui.widget.empty_card import EmptyCard
 from app.ui.widget.icon_button import IconButton
 
 PROGRESS_MS = 1000
-WHEN_DONE = (("nothing", "Do nothing"), ("notify", "Notify me"), ("sleep", "Sleep"))
-EMPTY_QUEUE = (
-    "Fill in the form and press “Add to queue” instead of Start: setups are trained one after the other, also "
-    "overnight, and one that fails does not hold up the next. “Sweep…” queues a setup in several variants."
+WHEN_DONE = (("nothing", tr("Do nothing")), ("notify", tr("Notify me")), ("sleep", tr("Sleep")))
+EMPTY_QUEUE = tr(
+    "Fill in the form and press “Add to queue” instead of Start: setups are trained one after "
+    "the other, also overnight, and one that fails does not hold up the next. “Sweep…” queues a "
+    "setup in several variants."
 )
 
 
@@ -77,22 +79,37 @@ class QueuePage(QWidget):
         queue, state = self._queue, self._queue.state
         waiting = plural(len(state.waiting), "run")
         if queue.is_working and queue.current is not None:
-            rest = f" · {waiting} to go" if state.waiting else " · the last one"
-            return f"{'Pauses after' if state.mode == 'paused' else 'Training'} {queue.current.name}{rest}"
+            rest = tr(" · {waiting} to go", waiting=waiting) if state.waiting else tr(" · the last one")
+            return tr(
+                "{value} {name}{rest}",
+                value=tr("Pauses after") if state.mode == "paused" else "Training",
+                name=queue.current.name,
+                rest=rest,
+            )
         if queue.is_working:
-            return f"{waiting} {'waits' if len(state.waiting) == 1 else 'wait'} for the run in progress"
+            return tr(
+                "{waiting} {value} for the run in progress",
+                waiting=waiting,
+                value="waits" if len(state.waiting) == 1 else "wait",
+            )
         if queue.is_elsewhere:
-            return "Another Luthier works through the queue"
+            return tr("Another Luthier works through the queue")
         if queue.is_interrupted:
-            return "Interrupted"
+            return tr("Interrupted")
         if not state.waiting:
-            return "All done"
-        return f"Paused · {waiting} to go" if state.mode == "paused" else f"{waiting} waiting"
+            return tr("All done")
+        return (
+            tr("Paused · {waiting} to go", waiting=waiting)
+            if state.mode == "paused"
+            else tr("{waiting} waiting", waiting=waiting)
+        )
 
     def _note_text(self) -> str:
         state = self._queue.state
         if self._queue.is_interrupted:
-            return "The window or the program that worked through it ended. Nothing is lost: go on when you like."
+            return tr(
+                "The window or the program that worked through it ended. Nothing is lost: go on when you like."
+            )
         if state.mode == "paused" and not self._queue.is_working and state.waiting:
             return state.note
         return queue_tally(state.shown).sentence().capitalize()
@@ -101,12 +118,12 @@ class QueuePage(QWidget):
         queue, state = self._queue, self._queue.state
         busy = state.mode == "running" and (queue.is_working or queue.is_elsewhere)
         paused = state.mode == "paused" or queue.is_interrupted
-        text = "Pause queue" if busy else "Go on" if paused else "Start queue"
-        tip = "Trains what waits, one run after the other"
+        text = tr("Pause queue") if busy else tr("Go on") if paused else tr("Start queue")
+        tip = tr("Trains what waits, one run after the other")
         if busy:
-            tip = "The run in progress ends as it should; the next does not start"
+            tip = tr("The run in progress ends as it should; the next does not start")
         elif not state.waiting and not queue.is_interrupted:
-            tip = "Nothing waits: add a setup first"
+            tip = tr("Nothing waits: add a setup first")
         self.button.setText(text)
         self.button.setAccessibleName(text)
         self.button.setToolTip(tip if busy else with_keys(tip, MAIN_KEYS))
@@ -122,31 +139,46 @@ class QueuePage(QWidget):
         one = chosen[0] if len(chosen) == 1 else None
         waits = [e for e in chosen if e.state == "waiting"]
         order = [e.id for e in state.waiting]
-        need = "" if chosen else "Choose an entry first"
-        self._allow(self.show_run, one is not None and bool(one.run), need or "It has no run yet", "Open its run")
-        can = one is not None and one.state != "running"
-        self._allow(self.run_now, can, need or "It is being trained", "Make it the next, and start the queue")
-        first, last = bool(waits) and waits[0].id == order[0], bool(waits) and waits[-1].id == order[-1]
-        need_waits = need or "Only what waits can be moved"
-        self._allow(self.up, bool(waits) and not first, need_waits if not waits else "It is the first", "Earlier")
-        self._allow(self.down, bool(waits) and not last, need_waits if not waits else "It is the last", "Later")
-        running = any(e.state == "running" for e in chosen)
-        self._allow(self.remove, bool(chosen) and not running, need or "It is being trained: stop it first",
-                    "Take it off the list; its run stays")  # fmt: skip
+        need = "" if chosen else tr("Choose an entry first")
         self._allow(
-            self.skip, bool(waits), need or "Only what waits can be skipped", "Leave it in the list, untrained"
+            self.show_run, one is not None and bool(one.run), need or tr("It has no run yet"), tr("Open its run")
+        )
+        can = one is not None and one.state != "running"
+        self._allow(
+            self.run_now, can, need or tr("It is being trained"), tr("Make it the next, and start the queue")
+        )
+        first, last = bool(waits) and waits[0].id == order[0], bool(waits) and waits[-1].id == order[-1]
+        need_waits = need or tr("Only what waits can be moved")
+        self._allow(
+            self.up, bool(waits) and not first, need_waits if not waits else tr("It is the first"), tr("Earlier")
+        )
+        self._allow(
+            self.down, bool(waits) and not last, need_waits if not waits else tr("It is the last"), tr("Later")
+        )
+        running = any(e.state == "running" for e in chosen)
+        self._allow(self.remove, bool(chosen) and not running, need or tr("It is being trained: stop it first"),
+                    tr("Take it off the list; its run stays"))  # fmt: skip
+        self._allow(
+            self.skip,
+            bool(waits),
+            need or tr("Only what waits can be skipped"),
+            tr("Leave it in the list, untrained"),
         )
         again = bool(chosen) and all(e.is_ended for e in chosen)
-        self._allow(self.again, again, need or "It has not ended yet", "Put it at the end of the queue again")
-        self._allow(self.take, one is not None, need or "Choose one entry", "Fill the form with its setup")
+        self._allow(
+            self.again, again, need or tr("It has not ended yet"), tr("Put it at the end of the queue again")
+        )
+        self._allow(self.take, one is not None, need or tr("Choose one entry"), tr("Fill the form with its setup"))
         ended = any(e.is_ended for e in state.shown)
-        self._allow(self.clear, ended, "Nothing has ended yet", "Take what has ended off the list; the runs stay")
+        self._allow(
+            self.clear, ended, tr("Nothing has ended yet"), tr("Take what has ended off the list; the runs stay")
+        )
         for button, action in self._buttons:
             button.setEnabled(action.isEnabled())
             button.setToolTip(action.toolTip())
         movable = len(order) > 1
-        hint = "Drag to reorder" if movable else ""
-        self._chosen.setText(f"{len(chosen):,} selected" if chosen else hint)
+        hint = tr("Drag to reorder") if movable else ""
+        self._chosen.setText(tr("{chosen:,} selected", chosen=len(chosen)) if chosen else hint)
 
     def _allow(self, action: QAction, allowed: bool, why_not: str, tip: str) -> None:
         action.setEnabled(allowed)
@@ -161,18 +193,18 @@ class QueuePage(QWidget):
     def _build_actions(self) -> None:
         self.menu = QMenu(self)
         self.menu.setToolTipsVisible(True)
-        self.show_run = self._action("show", "Show the Run", self._on_show)
-        self.run_now = self._action("now", "Run Now", self._on_now)
-        self.up = self._action("up", "Move Up", self._on_up)
-        self.down = self._action("down", "Move Down", self._on_down)
-        self.skip = self._action("skip", "Skip", self._on_skip)
-        self.again = self._action("again", "Queue Again", self._on_again)
-        self.take = self._action("take", "Take into the Form", self._on_take)
+        self.show_run = self._action("show", tr("Show the Run"), self._on_show)
+        self.run_now = self._action("now", tr("Run Now"), self._on_now)
+        self.up = self._action("up", tr("Move Up"), self._on_up)
+        self.down = self._action("down", tr("Move Down"), self._on_down)
+        self.skip = self._action("skip", tr("Skip"), self._on_skip)
+        self.again = self._action("again", tr("Queue Again"), self._on_again)
+        self.take = self._action("take", tr("Take into the Form"), self._on_take)
         self.menu.addSeparator()
-        self.remove = self._action("remove", "Remove", self._on_remove)
+        self.remove = self._action("remove", tr("Remove"), self._on_remove)
         self.remove.setShortcut(QKeySequence(QKeySequence.StandardKey.Delete))
         self.remove.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
-        self.clear = self._action("clear", "Clear What Has Ended", self._queue.clear)
+        self.clear = self._action("clear", tr("Clear What Has Ended"), self._queue.clear)
 
     def _action(self, name: str, text: str, act: Callable[[], object]) -> QAction:
         action = QAction(text, self)
@@ -196,7 +228,7 @@ class QueuePage(QWidget):
         rows.addLayout(self._bar())
         rows.addLayout(self._foot())
         self._pages.addWidget(page)
-        self._pages.addWidget(EmptyCard("queue.empty", "ph.queue", "The queue is empty", EMPTY_QUEUE, self))
+        self._pages.addWidget(EmptyCard("queue.empty", "ph.queue", tr("The queue is empty"), EMPTY_QUEUE, self))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(theme.SPACE * 2, 0, theme.SPACE, theme.SPACE * 2)
         layout.addWidget(self._pages)
@@ -231,13 +263,17 @@ class QueuePage(QWidget):
         self._buttons: list[tuple[QPushButton | QToolButton, QAction]] = []
         for action, icon in ((self.up, "ph.arrow-up"), (self.down, "ph.arrow-down")):
             row.addWidget(self._tied(IconButton(icon, action.text(), self, size=18), action))
-        for action, text in ((self.show_run, "Show run"), (self.run_now, "Run now"), (self.remove, "Remove")):
+        for action, text in (
+            (self.show_run, tr("Show run")),
+            (self.run_now, tr("Run now")),
+            (self.remove, tr("Remove")),
+        ):
             row.addWidget(self._tied(QPushButton(text, self), action))
         self._more = QToolButton(self)
         self._more.setObjectName("queue.more")
         self._more.setIconSize(QSize(20, 20))
-        self._more.setAccessibleName("More actions")
-        self._more.setToolTip("More: skip, queue again, take into the form, clear what has ended")
+        self._more.setAccessibleName(tr("More actions"))
+        self._more.setToolTip(tr("More: skip, queue again, take into the form, clear what has ended"))
         self._more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self._more.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._more.setMenu(self.menu)
@@ -254,11 +290,11 @@ class QueuePage(QWidget):
         return button
 
     def _foot(self) -> QHBoxLayout:
-        label = QLabel("When done", self)
+        label = QLabel(tr("When done"), self)
         self._when_done = ChoiceBox(WHEN_DONE, self)
         self._when_done.setObjectName("queue.when_done")
-        self._when_done.setAccessibleName("When the queue is done")
-        self._when_done.setToolTip("What happens when nothing waits any more")
+        self._when_done.setAccessibleName(tr("When the queue is done"))
+        self._when_done.setToolTip(tr("What happens when nothing waits any more"))
         label.setBuddy(self._when_done)
         theme.set_role(label, role="label")
         why = ElidedLabel("", self)
@@ -269,7 +305,7 @@ class QueuePage(QWidget):
             assert isinstance(items, QStandardItemModel)
             items.item(2).setEnabled(False)
             items.item(2).setToolTip(self._sleeper.obstacle)
-            why.setText(f"No sleep here: {self._sleeper.obstacle}")
+            why.setText(tr("No sleep here: {obstacle}", obstacle=self._sleeper.obstacle))
         row = QHBoxLayout()
         row.setSpacing(theme.SPACE)
         row.addWidget(label)
@@ -350,7 +386,7 @@ class QueuePage(QWidget):
         try:
             self.config_requested.emit(self._one().load())
         except UnusableError as error:
-            self.warned.emit(f"The setup cannot be read: {error}")
+            self.warned.emit(tr("The setup cannot be read: {error}", error=error))
 
     def showEvent(self, shown: QShowEvent) -> None:
         super().showEvent(shown)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from app.core.language import tr
 from app.core.live.training_list import BESIDE, training_runs
 from app.core.problem import TaskError
 from app.core.quantity import plural
@@ -169,7 +170,14 @@ class QueueSession(QObject):
             self._tell(str(error), "warning")
             return False
         except OSError as error:
-            self._tell(f"The queue was not saved: {reason_of(error)} ({self.queue.path}).", "error")
+            self._tell(
+                tr(
+                    "The queue was not saved: {reason_of} ({path}).",
+                    reason_of=reason_of(error),
+                    path=self.queue.path,
+                ),
+                "error",
+            )
             return False
         self._stamp = self.queue.stamp()
         self.changed.emit()
@@ -190,7 +198,7 @@ class QueueSession(QObject):
 
     def pause(self) -> None:
         """Starts no further run; the one in progress ends as it should."""
-        self._change(lambda: self.queue.set_mode("paused", "You paused it."))
+        self._change(lambda: self.queue.set_mode("paused", tr("You paused it.")))
         if self.is_working and not self._current:
             self._give_back()
 
@@ -212,12 +220,18 @@ class QueueSession(QObject):
             waits = len(self.state.waiting) + (running is not None and not trains)
             if running is not None and trains and not waits:
                 return
-            said = f"The queue was interrupted: {plural(waits, 'run')} {'waits' if waits == 1 else 'wait'}."
+            said = tr(
+                "The queue was interrupted: {runs} {value}.",
+                runs=plural(waits, "run"),
+                value="waits" if waits == 1 else "wait",
+            )
             if running is not None and trains:
-                said += f" {running.name} went on; they follow when it has ended, if the queue goes on."
+                said += tr(
+                    " {name} went on; they follow when it has ended, if the queue goes on.", name=running.name
+                )
             elif self.state.running is not None:
-                said += f" {self.state.running.name} goes on where it stopped."
-            self.told.emit(Notice(said, "warning", "Go on", self.start))
+                said += tr(" {name} goes on where it stopped.", name=self.state.running.name)
+            self.told.emit(Notice(said, "warning", tr("Go on"), self.start))
 
     def leave(self) -> None:
         """The window closes: what is being trained goes on at the next start, if the user wants it to."""
@@ -230,11 +244,13 @@ class QueueSession(QObject):
         try:
             taken = self.queue.take()
         except OSError as error:
-            self._tell(f"The queue's folder cannot be written: {reason_of(error)}.", "error")
+            self._tell(
+                tr("The queue's folder cannot be written: {reason_of}.", reason_of=reason_of(error)), "error"
+            )
             return False
         if not taken:
             self._tell(
-                "Another Luthier is working through the queue; it can be paused here all the same.", "warning"
+                tr("Another Luthier is working through the queue; it can be paused here all the same."), "warning"
             )
         return taken
 
@@ -254,12 +270,14 @@ class QueueSession(QObject):
             self._give_back()
             return
         if beside := training_runs():  # not this window's: none is live here
-            self._hold(f"Paused: {beside[0].name} is training already. {BESIDE}", "warning")
+            self._hold(
+                tr("Paused: {name} is training already. {beside}", name=beside[0].name, beside=BESIDE), "warning"
+            )
             return
         try:
             claim = self.queue.claim()
         except (TaskError, OSError) as error:
-            self._hold(f"Paused: {error}", "error")
+            self._hold(tr("Paused: {error}", error=error), "error")
             return
         self._read()
         if claim is None:
@@ -281,14 +299,18 @@ class QueueSession(QObject):
         self._give_back()
         if said := found.sentence():
             kind: NoticeKind = "warning" if found.failed else "good"
-            self.told.emit(Notice(f"The queue is at its end: {said}.", kind, "Show", self.shown_requested.emit))
+            self.told.emit(
+                Notice(
+                    tr("The queue is at its end: {said}.", said=said), kind, tr("Show"), self.shown_requested.emit
+                )
+            )
             self.ended.emit(found)
 
     def _hold(self, note: str, kind: NoticeKind = "info", told: str = "") -> None:
         """Pauses the queue, and says why."""
         self._change(lambda: self.queue.set_mode("paused", note))
         self._give_back()
-        action = "Go on" if self.state.waiting else ""
+        action = tr("Go on") if self.state.waiting else ""
         self.told.emit(Notice(told or note, kind, action, self.start if action else None))
 
     # -- the run ----------------------------------------------------------------------------------------------
@@ -315,7 +337,7 @@ class QueueSession(QObject):
         run = self._session.run
         if self._current and run is not None and run.path != self._run:
             self._settle("waiting", CUT_OFF)
-            self._hold("Paused, because another run was opened.")
+            self._hold(tr("Paused, because another run was opened."))
 
     def _on_run_ended(self, outcome: WorkerOutcome) -> None:
         found, self._told = self.current, None
@@ -327,13 +349,16 @@ class QueueSession(QObject):
         if not self.is_working:  # resumed by hand: it is told as any run is
             return
         self._told = self._run
-        name = found.name if found is not None else "The run"
+        name = found.name if found is not None else tr("The run")
         if self._leaving:
             self.queue.give_back()
         elif state == "stopped":
-            self._hold(f"Paused, because you stopped {name}.", told=f"{name} was stopped. The queue is paused.")
+            self._hold(
+                tr("Paused, because you stopped {name}.", name=name),
+                told=tr("{name} was stopped. The queue is paused.", name=name),
+            )
         elif state == "waiting":
-            self._hold(f"Paused together with {name}.")
+            self._hold(tr("Paused together with {name}.", name=name))
         else:
             if state == "failed":
                 self._tell_failure(name, message)
@@ -352,8 +377,15 @@ class QueueSession(QObject):
         self._change(lambda: self.queue.settle(key, state, message))
 
     def _tell_failure(self, name: str, message: str) -> None:
-        goes_on = " The queue goes on." if self.state.waiting else ""
-        self.told.emit(Notice(f"{name} failed: {message}{goes_on}", "warning", "Show", self.shown_requested.emit))
+        goes_on = tr(" The queue goes on.") if self.state.waiting else ""
+        self.told.emit(
+            Notice(
+                tr("{name} failed: {message}{goes_on}", name=name, message=message, goes_on=goes_on),
+                "warning",
+                tr("Show"),
+                self.shown_requested.emit,
+            )
+        )
 
     def _tell(self, text: str, kind: NoticeKind = "info") -> None:
         self.told.emit(Notice(text, kind))

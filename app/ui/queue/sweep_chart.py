@@ -11,6 +11,7 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from app.core.config.spec import field_specs
+from app.core.language import tr
 from app.core.queue.sweep import SweepResult, best_result, sweep_paths, value_order, value_word, value_words
 from app.ui.widget import theme
 from app.ui.widget.plot import MARKS, Plot
@@ -30,7 +31,7 @@ class SweepChart(QWidget):
         self._legend.setObjectName("sweep_chart.legend")
         self._legend.setWordWrap(True)
         theme.set_role(self._legend, role="small")
-        self._view = Plot("sweep_chart.plot", "Best validation loss of each variant", self, label_width=56)
+        self._view = Plot("sweep_chart.plot", tr("Best validation loss of each variant"), self, label_width=56)
         self._plot = self._view.item
         self._plot.setMouseEnabled(x=False, y=False)
         self._plot.getViewBox().setDefaultPadding(0.12)
@@ -87,7 +88,7 @@ class SweepChart(QWidget):
         bottom = self._plot.getAxis("bottom")
         bottom.setTicks([[(place, value_word(value)) for place, value in enumerate(ticks)]])
         bottom.setLabel(field_specs()[paths[0]].label, color=c.muted)
-        self._plot.getAxis("left").setLabel("Best loss", color=c.muted)
+        self._plot.getAxis("left").setLabel(tr("Best loss"), color=c.muted)
         self._plot.setXRange(-EDGE, len(ticks) - 1 + EDGE, padding=0)
         self._draw_best(ticks, paths[0])
         names = []

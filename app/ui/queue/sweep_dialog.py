@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 
 from app.core.config.train_config import FieldSpec, TrainConfig
 from app.core.data.report import DataReport
+from app.core.language import tr
 from app.core.model.inspection import Inspection
 from app.core.problem import Problem, UnusableError, errors
 from app.core.quantity import duration_text, plural
@@ -66,13 +67,13 @@ class AxisRow(QWidget):
         name = f"sweep.{number}"
         self.field = ChoiceBox(tuple((spec.path, spec.label) for spec in specs), self)
         self.field.setObjectName(f"{name}.field")
-        self.field.setAccessibleName(f"Field {number + 1}")
+        self.field.setAccessibleName(tr("Field {number}", number=number + 1))
         self.field.setFixedWidth(theme.text_width(VALUES_WIDTH))
         self.values = QLineEdit(self)
         self.values.setObjectName(f"{name}.values")
-        self.values.setAccessibleName(f"Values of field {number + 1}")
-        self.values.setToolTip("Values divided by commas; where a value has commas itself, divide by ;")
-        self.remove = IconButton("ph.x", "Leave this field out", self, size=14)
+        self.values.setAccessibleName(tr("Values of field {number}", number=number + 1))
+        self.values.setToolTip(tr("Values divided by commas; where a value has commas itself, divide by ;"))
+        self.remove = IconButton("ph.x", tr("Leave this field out"), self, size=14)
         self.remove.setObjectName(f"{name}.remove")
         self.remove.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.problem = QLabel(self)
@@ -149,7 +150,7 @@ class SweepDialog(QDialog):
         super().__init__(parent)
         close_by_key(self)
         self.setObjectName("sweep_dialog")
-        self.setWindowTitle("Sweep")
+        self.setWindowTitle(tr("Sweep"))
         self.resize(theme.text_width(SWEEP_DIALOG_WIDTH), 0)
         self._config, self._inspection, self._data, self._run_s = config, inspection, data, run_s
         self._specs = sweepable(config)
@@ -203,7 +204,11 @@ class SweepDialog(QDialog):
     def _arrange(self) -> None:
         full = len(self.rows) >= MAX_FIELDS
         self._add.setEnabled(not full)
-        self._add.setToolTip(f"A sweep has at most {MAX_FIELDS} fields" if full else "Vary one more field")
+        self._add.setToolTip(
+            tr("A sweep has at most {max_fields} fields", max_fields=MAX_FIELDS)
+            if full
+            else tr("Vary one more field")
+        )
         for row in self.rows:
             row.remove.setVisible(len(self.rows) > 1)
 
@@ -215,10 +220,10 @@ class SweepDialog(QDialog):
         self._work.stop()
         self.variants, self._found = [], []
         self._go.setEnabled(False)
-        self._go.setText("Queue")
+        self._go.setText(tr("Queue"))
         axes = [row.axis for row in self.rows]
         if any(axis is None for axis in axes):
-            self._show_nothing("Every field needs values that it takes.")
+            self._show_nothing(tr("Every field needs values that it takes."))
             return
         try:
             self.variants = expand(self._config, [axis for axis in axes if axis is not None])
@@ -238,7 +243,7 @@ class SweepDialog(QDialog):
         self._total.setText(said)
         self._list.clear()
         self._show_problems(problems)
-        self._go.setToolTip(said or "Something stands in the way: see above")
+        self._go.setToolTip(said or tr("Something stands in the way: see above"))
 
     def _show_variants(self) -> None:
         self._count.setText(plural(len(self.variants), "run"))
@@ -253,15 +258,17 @@ class SweepDialog(QDialog):
     def _total_text(self) -> str:
         total = total_iterations(self.variants, self._data)
         if total is None:
-            return "one after the other"
-        parts = [f"{plural(total, 'iteration')} in all"]
+            return tr("one after the other")
+        parts = [tr("{iterations} in all", iterations=plural(total, "iteration"))]
         seconds = [
             self._run_s(v.config, plan.iterations(v.config, plan.train_examples(v.config, self._data)))
             for v in self.variants
         ]
         known = [one for one in seconds if one is not None]
         if len(known) == len(seconds):
-            parts.append(f"about {duration_text(sum(known))}, going by what was measured on this machine")
+            parts.append(
+                tr("about {known}, going by what was measured on this machine", known=duration_text(sum(known)))
+            )
         return " · ".join(parts)
 
     def _show_checked(self) -> None:
@@ -271,19 +278,24 @@ class SweepDialog(QDialog):
             item = self._list.item(row)
             item.setIcon(theme.icon("ph.x-circle", c.error) if bad else theme.icon("ph.check-circle", c.good))
             told = "\n".join(one.sentence() for one in bad)
-            item.setData(Qt.ItemDataRole.AccessibleTextRole, f"{item.text()}: {told or 'can run'}")
+            item.setData(
+                Qt.ItemDataRole.AccessibleTextRole,
+                tr("{text}: {told}", text=item.text(), told=told or tr("can run")),
+            )
             if bad:
                 item.setToolTip(told)
         found = variant_errors(self.variants, self._found)
         self._show_problems(found)
         self._go.setEnabled(not found)
-        self._go.setText(f"Queue {plural(len(self.variants), 'run')}")
-        self._go.setToolTip("Something stands in the way: see above" if found else "Put all of them into the queue")
+        self._go.setText(tr("Queue {runs}", runs=plural(len(self.variants), "run")))
+        self._go.setToolTip(
+            tr("Something stands in the way: see above") if found else tr("Put all of them into the queue")
+        )
 
     def _show_problems(self, problems: Sequence[Problem]) -> None:
         lines = [f"{one.message} {one.hint}".strip() for one in problems[:NAMED_PROBLEMS]]
         if len(problems) > NAMED_PROBLEMS:
-            lines.append(f"… and {len(problems) - NAMED_PROBLEMS} more")
+            lines.append(tr("… and {problems} more", problems=len(problems) - NAMED_PROBLEMS))
         self._problems.setText("\n".join(lines))
         self._problems.setVisible(bool(lines))
         self._fitting.start()
@@ -306,8 +318,8 @@ class SweepDialog(QDialog):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(*[theme.SPACE * 3] * 4)
         layout.setSpacing(theme.SPACE * 3 // 2)
-        title, line = QLabel("Sweep", self), QLabel(self)
-        line.setText("Trains the setup of the form once for every combination of the values below.")
+        title, line = QLabel(tr("Sweep"), self), QLabel(self)
+        line.setText(tr("Trains the setup of the form once for every combination of the values below."))
         line.setWordWrap(True)
         theme.set_role(title, role="title")
         theme.set_role(line, role="muted")
@@ -319,9 +331,9 @@ class SweepDialog(QDialog):
         self._fields = QVBoxLayout()
         self._fields.setSpacing(theme.SPACE)
         layout.addLayout(self._fields)
-        self._add = QPushButton(theme.icon("ph.plus"), "Vary one more field", self)
+        self._add = QPushButton(theme.icon("ph.plus"), tr("Vary one more field"), self)
         self._add.setObjectName("sweep.add")
-        self._add.setAccessibleName("Vary one more field")
+        self._add.setAccessibleName(tr("Vary one more field"))
         theme.set_role(self._add, kind="quiet")
         self._add.clicked.connect(self.add_row)
         layout.addWidget(self._add, 0, Qt.AlignmentFlag.AlignLeft)
@@ -350,19 +362,19 @@ class SweepDialog(QDialog):
     def _variant_list(self) -> QListWidget:
         self._list = QListWidget(self)
         self._list.setObjectName("sweep.variants")
-        self._list.setAccessibleName("The runs of the sweep")
-        self._list.setToolTip("The runs of the sweep, in the order they are trained")
+        self._list.setAccessibleName(tr("The runs of the sweep"))
+        self._list.setToolTip(tr("The runs of the sweep, in the order they are trained"))
         self._list.setIconSize(QSize(DOT, DOT))
         self._list.setFixedHeight(LIST_HEIGHT)
         self._list.setSelectionMode(QListWidget.SelectionMode.NoSelection)
         return self._list
 
     def _buttons(self) -> QHBoxLayout:
-        cancel, self._go = QPushButton("Cancel", self), QPushButton("Queue", self)
+        cancel, self._go = QPushButton(tr("Cancel"), self), QPushButton(tr("Queue"), self)
         cancel.setObjectName("sweep.cancel")
-        cancel.setToolTip("Queue nothing")
+        cancel.setToolTip(tr("Queue nothing"))
         self._go.setObjectName("sweep.queue")
-        self._go.setAccessibleName("Queue the runs")
+        self._go.setAccessibleName(tr("Queue the runs"))
         theme.set_role(self._go, kind="primary")
         self._go.setDefault(True)
         cancel.clicked.connect(self.reject)

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.core.language import tr
 from app.core.quantity import plural
 from app.core.queue.queue import QueueEntry
 from app.core.queue.sweep import SweepResult, best_result, value_words
@@ -35,9 +36,10 @@ from app.ui.widget.sliced_work import SlicedWork
 
 SWEEP_SLICE_S = 0.008
 LIVE_MS = 2000  # how often the run in progress is read on
-NO_SWEEPS = (
-    "A sweep trains one setup in several variants, such as three ranks with two learning rates each, and shows "
-    "here which of them is best. Fill in the form, then press “Sweep…” at its top."
+NO_SWEEPS = tr(
+    "A sweep trains one setup in several variants, such as three ranks with two learning rates "
+    "each, and shows here which of them is best. Fill in the form, then press “Sweep…” at its "
+    "top."
 )
 
 
@@ -152,7 +154,7 @@ class SweepPage(QWidget):
         rows.addWidget(split, 1)
         self._pages = QStackedWidget(self)
         self._pages.addWidget(page)
-        self._pages.addWidget(EmptyCard("sweep.empty", "ph.squares-four", "No sweep yet", NO_SWEEPS, self))
+        self._pages.addWidget(EmptyCard("sweep.empty", "ph.squares-four", tr("No sweep yet"), NO_SWEEPS, self))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(theme.SPACE * 2, 0, theme.SPACE, theme.SPACE * 2)
         layout.addWidget(self._pages)
@@ -160,13 +162,13 @@ class SweepPage(QWidget):
     def _head(self) -> QVBoxLayout:
         self._choice = ChoiceBox((), self)
         self._choice.setObjectName("sweep.choice")
-        self._choice.setAccessibleName("Sweep")
-        self._choice.setToolTip("The sweep that is shown")
-        self._show = QPushButton("Show run", self)
+        self._choice.setAccessibleName(tr("Sweep"))
+        self._choice.setToolTip(tr("The sweep that is shown"))
+        self._show = QPushButton(tr("Show run"), self)
         self._show.setObjectName("sweep.show")
-        self._show.setToolTip("Show the run of the selected line, or of the best one")
+        self._show.setToolTip(tr("Show the run of the selected line, or of the best one"))
         self._show.clicked.connect(self._on_show)
-        self._forget = IconButton("ph.trash", "Forget this sweep; its runs stay", self, size=18)
+        self._forget = IconButton("ph.trash", tr("Forget this sweep; its runs stay"), self, size=18)
         self._forget.setObjectName("sweep.forget")
         self._forget.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._forget.clicked.connect(self._on_forget)
@@ -226,9 +228,14 @@ class SweepPage(QWidget):
 def verdict(results: list[SweepResult]) -> str:
     """``4 of 6 runs have ended · Best so far: rank 16, lr 0.001``."""
     ended = sum(one.entry.is_ended for one in results)
-    count = f"{ended:,} of {plural(len(results), 'run')} {'has' if ended == 1 else 'have'} ended"
+    count = tr(
+        "{ended:,} of {runs} {value} ended",
+        ended=ended,
+        runs=plural(len(results), "run"),
+        value="has" if ended == 1 else "have",
+    )
     best = best_result(results)
     if best is None:
         return count
-    word = "Best" if ended == len(results) else "Best so far"
+    word = tr("Best") if ended == len(results) else tr("Best so far")
     return f"{count} · {word}: {value_words(best.entry.values)}"

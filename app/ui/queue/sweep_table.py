@@ -10,6 +10,7 @@ from PySide6.QtGui import QColor, QFont, QIcon
 from PySide6.QtWidgets import QAbstractItemView, QWidget
 
 from app.core.config.spec import field_specs
+from app.core.language import tr
 from app.core.quantity import count_text, duration_text
 from app.core.queue.sweep import SweepResult, best_result, sweep_paths, value_word
 from app.ui.queue.table import ENTRY_STATE_WORDS, entry_color
@@ -31,12 +32,14 @@ class SweepFigure:
 
 
 SWEEP_FIGURES = (
-    SweepFigure("Best loss", lambda one: one.loss, lambda value: f"{value:.4f}"),
+    SweepFigure(tr("Best loss"), lambda one: one.loss, lambda value: f"{value:.4f}"),
     SweepFigure("Tokens/s", lambda one: one.summary.tokens_per_second if one.summary else None, count_text),
     SweepFigure(
-        "Peak memory", lambda one: one.summary.peak_memory_gb if one.summary else None, lambda v: f"{v:.2f} GB"
+        tr("Peak memory"),
+        lambda one: one.summary.peak_memory_gb if one.summary else None,
+        lambda v: tr("{v:.2f} GB", v=v),
     ),
-    SweepFigure("Time", lambda one: one.summary.elapsed_s if one.summary else None, duration_text),
+    SweepFigure(tr("Time"), lambda one: one.summary.elapsed_s if one.summary else None, duration_text),
 )
 
 
@@ -63,7 +66,9 @@ class SweepTable(TableModel):
             self.rows = self._sorted(results)
             self.refresh()
         else:
-            self.set_rows(self._sorted(results), [*labels, "State", *(figure.title for figure in SWEEP_FIGURES)])
+            self.set_rows(
+                self._sorted(results), [*labels, tr("State"), *(figure.title for figure in SWEEP_FIGURES)]
+            )
 
     # -- Qt ---------------------------------------------------------------------------------------------------
 
@@ -128,7 +133,7 @@ class SweepView(TableView):
     opened = Signal(object)  # QueueEntry
 
     def __init__(self, table: SweepTable, parent: QWidget | None = None) -> None:
-        super().__init__("sweep.table", "Results of the sweep", parent)
+        super().__init__("sweep.table", tr("Results of the sweep"), parent)
         self._table = table
         self.setModel(table)
         table.modelReset.connect(self._size_columns)

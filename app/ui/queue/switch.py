@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
+from app.core.language import tr
 from app.core.power.sleep import Sleeper
 from app.ui.platform.scrolling import CalmTabBar
 from app.ui.queue.page import QueuePage
@@ -29,13 +30,13 @@ class QueueSwitch(QWidget):
         self._sweep_page: SweepPage | None = None
         self.bar = CalmTabBar(self)
         self.bar.setObjectName("runs.switch")
-        self.bar.setAccessibleName("Runs, queue or sweeps")
+        self.bar.setAccessibleName(tr("Runs, queue or sweeps"))
         self.bar.setDrawBase(False)
         self.bar.setExpanding(False)
         for name, tip in (
-            ("Runs", "Every run, also of the command line"),
-            ("Queue", "What is trained next, one run after the other"),
-            ("Sweeps", "What the variants of a setup came to"),
+            (tr("Runs"), tr("Every run, also of the command line")),
+            (tr("Queue"), tr("What is trained next, one run after the other")),
+            (tr("Sweeps"), tr("What the variants of a setup came to")),
         ):
             self.bar.setTabToolTip(self.bar.addTab(name), tip)
         self._pages = QStackedWidget(self)
@@ -97,4 +98,4 @@ class QueueSwitch(QWidget):
         """How many runs are still to come, beside the word."""
         state = self._queue.state
         ahead = len(state.waiting) + (state.running is not None)
-        self.bar.setTabText(QUEUE_PAGE, f"Queue ({ahead:,})" if ahead else "Queue")
+        self.bar.setTabText(QUEUE_PAGE, tr("Queue ({ahead:,})", ahead=ahead) if ahead else tr("Queue"))

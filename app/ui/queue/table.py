@@ -8,6 +8,7 @@ from PySide6.QtCore import QMimeData, QModelIndex, QObject, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QIcon
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QWidget
 
+from app.core.language import tr
 from app.core.queue.queue import EntryState, QueueEntry
 from app.ui.queue.session import QueueSession
 from app.ui.runs.table import DOT, dot
@@ -15,16 +16,16 @@ from app.ui.widget import theme
 from app.ui.widget.table import Index, TableModel, TableView
 
 MIME = "application/x-luthier-queue"
-QUEUE_COLUMNS = ("State", "Name", "Setup", "Outcome")
+QUEUE_COLUMNS = (tr("State"), tr("Name"), tr("Setup"), tr("Outcome"))
 WIDTHS = (92, 184)  # px in Inter
 QUEUE_STATE, QUEUE_NAME, QUEUE_SETUP, QUEUE_OUTCOME = range(4)
 ENTRY_STATE_WORDS: dict[EntryState, str] = {
-    "waiting": "Waiting",
-    "running": "Training",
-    "done": "Finished",
-    "failed": "Failed",
-    "stopped": "Stopped",
-    "skipped": "Skipped",
+    "waiting": tr("Waiting"),
+    "running": tr("Training"),
+    "done": tr("Finished"),
+    "failed": tr("Failed"),
+    "stopped": tr("Stopped"),
+    "skipped": tr("Skipped"),
 }
 
 
@@ -92,9 +93,9 @@ class QueueTable(TableModel):
             return one.message
         current = self._queue.current
         if current is None or current.id != one.id:
-            return "In another process" if self._queue.is_elsewhere else "Interrupted"
+            return tr("In another process") if self._queue.is_elsewhere else tr("Interrupted")
         done = self._queue.progress
-        return f"{100 * done:.0f} % done" if done is not None else "Getting ready"
+        return tr("{done:.0f} % done", done=100 * done) if done is not None else tr("Getting ready")
 
     def _color(self, one: QueueEntry, column: int) -> QColor | None:
         c = theme.colors()
@@ -133,7 +134,7 @@ class QueueView(TableView):
     chosen_changed = Signal()
 
     def __init__(self, table: QueueTable, parent: QWidget | None = None) -> None:
-        super().__init__("queue.table", "Queue", parent)
+        super().__init__("queue.table", tr("Queue"), parent)
         self._table = table
         self._kept: list[str] = []
         table.modelAboutToBeReset.connect(self._keep)

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.core.config.train_config import TrainConfig
+from app.core.language import tr
 from app.core.problem import UnusableError
 from app.core.protocol import event
 from app.core.protocol.job import HostsJob
@@ -43,15 +44,17 @@ from app.ui.worker.job_dialog import JobDialog
 from app.ui.worker.process import WorkerOutcome
 
 HOSTS_DIALOG_SIZE = (940, 560)  # px in Inter, at least
-WHAT_REPLICAS_ARE = (
-    "Each machine holds the whole base model and computes a share of every batch; the losses are those of one "
-    "machine. Data, tokens and the run stay on this one. The others need Luthier in the same version, the same "
-    "base model, and an ssh that gets in by a key."
+WHAT_REPLICAS_ARE = tr(
+    "Each machine holds the whole base model and computes a share of every batch; the losses are "
+    "those of one machine. Data, tokens and the run stay on this one. The others need Luthier in "
+    "the same version, the same base model, and an ssh that gets in by a key."
 )
 REPLICA_LINKS = dict(
-    zip(BACKENDS, ("A ring over TCP", "RDMA (JACCL), each to each", "RDMA (JACCL), a ring"), strict=True)
+    zip(
+        BACKENDS, (tr("A ring over TCP"), tr("RDMA (JACCL), each to each"), tr("RDMA (JACCL), a ring")), strict=True
+    )
 )
-FILES = "Hostfiles (*.json);;All files (*)"
+FILES = tr("Hostfiles (*.json);;All files (*)")
 
 
 class HostsDialog(JobDialog):
@@ -62,7 +65,7 @@ class HostsDialog(JobDialog):
     def __init__(self, config: TrainConfig, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("hosts_dialog")
-        self.setWindowTitle("Train on Several Machines")
+        self.setWindowTitle(tr("Train on Several Machines"))
         self.resize(theme.text_width(HOSTS_DIALOG_SIZE[0]), HOSTS_DIALOG_SIZE[1])
         self._config = config
         self._envs: tuple[str, ...] = ()
@@ -106,7 +109,7 @@ class HostsDialog(JobDialog):
     def check(self) -> None:
         """Asks the hosts, and keeps them."""
         self._save(hostfile_place())
-        self.progress.begin("Starting a replica on each host …")
+        self.progress.begin(tr("Starting a replica on each host …"))
         for row in self.rows:
             row.tell("")
         self._job.start(self.job)
@@ -121,7 +124,7 @@ class HostsDialog(JobDialog):
 
     def open_file(self) -> None:
         """Asks for a hostfile and shows it."""
-        name = ask_file(self, "Open a Hostfile", str(hostfile_place().parent), FILES)
+        name = ask_file(self, tr("Open a Hostfile"), str(hostfile_place().parent), FILES)
         if name:
             self.take_file(Path(name))
 
@@ -134,7 +137,7 @@ class HostsDialog(JobDialog):
 
     def save_file(self) -> None:
         """Asks where, and writes it."""
-        name, _ = ask_new_file(self, "Save the Hostfile", str(hostfile_place()), FILES)
+        name, _ = ask_new_file(self, tr("Save the Hostfile"), str(hostfile_place()), FILES)
         if name:
             self._save(Path(name))
 
@@ -143,7 +146,9 @@ class HostsDialog(JobDialog):
         try:
             save_hostfile(self.hostfile, path)
         except OSError as error:
-            self.progress.say(f"{path} cannot be written: {reason_of(error)}.", "error")
+            self.progress.say(
+                tr("{path} cannot be written: {reason_of}.", path=path, reason_of=reason_of(error)), "error"
+            )
 
     # -- showing ----------------------------------------------------------------------------------------------
 
@@ -181,9 +186,12 @@ class HostsDialog(JobDialog):
         for row, one in zip(self.rows, hosts, strict=False):
             row.tell(one["about"] if one["ok"] else " ".join(one["problems"]), "muted" if one["ok"] else "error")
         if found["joined"]:
-            self._verdict = (f"They can train together: {speed_text(*_speed(found))}", "muted")
+            self._verdict = (
+                tr("They can train together: {speed_text}", speed_text=speed_text(*_speed(found))),
+                "muted",
+            )
         else:
-            self._verdict = (str(found["problem"]) or "They cannot train together yet.", "error")
+            self._verdict = (str(found["problem"]) or tr("They cannot train together yet."), "error")
 
     def _on_ended(self, outcome: WorkerOutcome) -> None:
         if outcome.completed and self._verdict is not None:
@@ -226,7 +234,7 @@ class HostsDialog(JobDialog):
 
     def _built_table(self) -> QScrollArea:
         area = QScrollArea(self)
-        area.setAccessibleName("Machines")
+        area.setAccessibleName(tr("Machines"))
         area.setWidgetResizable(True)
         area.setFrameShape(QScrollArea.Shape.NoFrame)
         self._table = QWidget(area)
@@ -244,26 +252,26 @@ class HostsDialog(JobDialog):
         return area
 
     def _built_choices(self) -> QHBoxLayout:
-        self.add_button = QPushButton("Add a host", self)
+        self.add_button = QPushButton(tr("Add a host"), self)
         self.add_button.setObjectName("hosts.add")
         self.add_button.clicked.connect(self.add_host)
         self.backend = ChoiceBox(tuple(REPLICA_LINKS.items()), self)
         self.backend.setObjectName("hosts.backend")
-        self.backend.setAccessibleName("Connection")
+        self.backend.setAccessibleName(tr("Connection"))
         self.backend.setSizeAdjustPolicy(ChoiceBox.SizeAdjustPolicy.AdjustToContents)
-        self.backend.setToolTip("RDMA needs macOS 26.2, Thunderbolt 5, and to be switched on in Recovery")
+        self.backend.setToolTip(tr("RDMA needs macOS 26.2, Thunderbolt 5, and to be switched on in Recovery"))
         self.backend.edited.connect(self._show)
-        self.open_button = QPushButton("Open hostfile…", self)
+        self.open_button = QPushButton(tr("Open hostfile…"), self)
         self.open_button.setObjectName("hosts.open")
         self.open_button.clicked.connect(self.open_file)
-        self.save_button = QPushButton("Save hostfile…", self)
+        self.save_button = QPushButton(tr("Save hostfile…"), self)
         self.save_button.setObjectName("hosts.save")
-        self.save_button.setToolTip("mlx.launch reads it as well")
+        self.save_button.setToolTip(tr("mlx.launch reads it as well"))
         self.save_button.clicked.connect(self.save_file)
         row = QHBoxLayout()
         row.setSpacing(theme.SPACE)
         row.addWidget(self.add_button)
-        row.addWidget(QLabel("Connection", self))
+        row.addWidget(QLabel(tr("Connection"), self))
         row.addWidget(self.backend)
         row.addStretch(1)
         row.addWidget(self.open_button)
@@ -271,19 +279,19 @@ class HostsDialog(JobDialog):
         return row
 
     def _built_buttons(self) -> QHBoxLayout:
-        self.close_button = QPushButton("Close", self)
+        self.close_button = QPushButton(tr("Close"), self)
         self.close_button.setObjectName("hosts.close")
         self.close_button.clicked.connect(self.close)
-        self.stop_button = QPushButton("Stop the check", self)
+        self.stop_button = QPushButton(tr("Stop the check"), self)
         self.stop_button.setObjectName("hosts.stop")
         self.stop_button.clicked.connect(self.stop)
-        self.check_button = QPushButton("Check", self)
+        self.check_button = QPushButton(tr("Check"), self)
         self.check_button.setObjectName("hosts.check")
         self.check_button.setToolTip(
-            "Starts a replica on each, compares versions and model, and measures the exchange"
+            tr("Starts a replica on each, compares versions and model, and measures the exchange")
         )
         self.check_button.clicked.connect(self.check)
-        self.start_button = QPushButton("Start training", self)
+        self.start_button = QPushButton(tr("Start training"), self)
         self.start_button.setObjectName("hosts.start")
         self.start_button.setDefault(True)
         theme.set_role(self.start_button, kind="primary")

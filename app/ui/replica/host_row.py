@@ -7,24 +7,28 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
+from app.core.language import tr
 from app.core.replica.hostfile import LOCAL_HOST, ReplicaHost
 from app.ui.form.plain_editor import TextEditor
 from app.ui.widget import theme
 from app.ui.widget.icon_button import IconButton
 
-COLUMNS = ("", "Name for ssh", "Address", "Model there", "Luthier there", "RDMA devices", "")
-RDMA_COLUMN = COLUMNS.index("RDMA devices")
+COLUMNS = ("", tr("Name for ssh"), tr("Address"), tr("Model there"), tr("Luthier there"), tr("RDMA devices"), "")
+RDMA_COLUMN = COLUMNS.index(tr("RDMA devices"))
 _HINTS = {
     "ssh": (
         "user@mac-2.local",
-        "As ssh knows it: an alias of its config, or user@address. It must get in by a key.",
+        tr("As ssh knows it: an alias of its config, or user@address. It must get in by a key."),
     ),
-    "ips": ("10.0.0.2", "IPv4, in the network that the gradients take, such as a Thunderbolt bridge's."),
-    "model": ("at the same place", "The base model's folder there, where it is not where it is on this machine."),
-    "luthier": ("found by its name", "The program's path there, where the shell does not find luthier."),
+    "ips": ("10.0.0.2", tr("IPv4, in the network that the gradients take, such as a Thunderbolt bridge's.")),
+    "model": (
+        tr("at the same place"),
+        tr("The base model's folder there, where it is not where it is on this machine."),
+    ),
+    "luthier": (tr("found by its name"), tr("The program's path there, where the shell does not find luthier.")),
     "rdma": (
-        "rdma_en2, …",
-        "One device to each host, in their order, with a minus for itself: -, rdma_en2, rdma_en3",
+        tr("rdma_en2, …"),
+        tr("One device to each host, in their order, with a minus for itself: -, rdma_en2, rdma_en3"),
     ),
 }
 NO_DEVICE = "-"
@@ -41,7 +45,7 @@ class HostRow(QObject):
         self._grid = grid
         self.title = QLabel(parent)
         self.fields = {name: self._field(name, parent) for name in _HINTS}
-        self.remove_button = IconButton("ph.trash", "Remove this host", parent)
+        self.remove_button = IconButton("ph.trash", tr("Remove this host"), parent)
         self.remove_button.clicked.connect(lambda: self.removed.emit(self))
         self.result = QLabel(parent)
         self.result.setWordWrap(True)
@@ -52,7 +56,7 @@ class HostRow(QObject):
     def place(self, number: int) -> None:
         """Puts it at its place (from 0)."""
         self.number = number
-        self.title.setText("This machine" if not number else f"Host {number + 1}")
+        self.title.setText(tr("This machine") if not number else tr("Host {number}", number=number + 1))
         line = 1 + 2 * number
         for column, widget in enumerate(self.widgets[:-1]):
             self._grid.addWidget(widget, line, column)

@@ -8,11 +8,12 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QLabel, QPushButton, QScrollArea, QStackedLayout, QTextBrowser, QVBoxLayout, QWidget
 
 from app.core.compare.before_after import BeforeAfter
+from app.core.language import tr
 from app.ui.widget import theme
 
 PART_CHARACTERS = 4000  # of a prompt or an answer
-OFFER = "Ask the base and the tuned model one question that the run was not trained on."
-EMPTY_ANSWER = "(an empty answer)"
+OFFER = tr("Ask the base and the tuned model one question that the run was not trained on.")
+EMPTY_ANSWER = tr("(an empty answer)")
 
 
 class BeforeAfterView(QWidget):
@@ -25,7 +26,7 @@ class BeforeAfterView(QWidget):
         self._found: BeforeAfter | None = None
         self.browser = QTextBrowser(self)
         self.browser.setObjectName("before_after")
-        self.browser.setAccessibleName("Answers before and after")
+        self.browser.setAccessibleName(tr("Answers before and after"))
         self.browser.setOpenLinks(False)
         self.browser.setStyleSheet(
             "QTextBrowser { border: none; padding: 0; background: transparent; }"
@@ -33,7 +34,7 @@ class BeforeAfterView(QWidget):
         self.note = QLabel(self)
         self.note.setObjectName("before_after.note")
         self.note.setWordWrap(True)
-        self.ask = QPushButton("Show before and after", self)
+        self.ask = QPushButton(tr("Show before and after"), self)
         self.ask.setObjectName("before_after.ask")
         self.ask.clicked.connect(self.asked)
         offer = QWidget(self)
@@ -81,12 +82,12 @@ class BeforeAfterView(QWidget):
 
 def before_after_html(found: BeforeAfter) -> str:
     """Question, base's answer and tuned model's, one below the other."""
-    passed = f", after {found.passed} that both answered alike" if found.passed else ""
-    parts = [_part(f"Held-out question{passed}", found.prompt)]
+    passed = tr(", after {passed} that both answered alike", passed=found.passed) if found.passed else ""
+    parts = [_part(tr("Held-out question{passed}", passed=passed), found.prompt)]
     if found.before.strip() == found.after.strip():
-        parts.append(_part("Before and after alike", found.after))
+        parts.append(_part(tr("Before and after alike"), found.after))
     else:
-        parts += [_part("Before, the base", found.before), _part("After this run", found.after, bold=True)]
+        parts += [_part(tr("Before, the base"), found.before), _part(tr("After this run"), found.after, bold=True)]
     return "".join(parts)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from app.core.language import tr
 from app.core.method.figure import FIGURES, figure_label
 from app.core.run.history import Axis, Floats, RunHistory
 
@@ -12,10 +13,13 @@ LOSS = ""
 REWARD = "reward"
 # What every run tells besides, by the name in its reports: as charts call it, and what it says.
 REPORTED_WORDS: Mapping[str, tuple[str, str]] = {
-    "learning_rate": ("Learning rate", "How far each step of the optimizer went"),
-    "grad_norm": ("Gradient norm", "Length of the gradient before it is cut; where it jumps, the loss may follow"),
-    "tokens_per_second": ("Tokens/s", "Trained tokens a second since the report before"),
-    "peak_memory_gb": ("Peak memory", "The most that MLX held until then, in GB"),
+    "learning_rate": (tr("Learning rate"), tr("How far each step of the optimizer went")),
+    "grad_norm": (
+        tr("Gradient norm"),
+        tr("Length of the gradient before it is cut; where it jumps, the loss may follow"),
+    ),
+    "tokens_per_second": ("Tokens/s", tr("Trained tokens a second since the report before")),
+    "peak_memory_gb": (tr("Peak memory"), tr("The most that MLX held until then, in GB")),
 }
 
 
@@ -23,13 +27,13 @@ def series_label(name: str) -> str:
     """What people call a figure, or the loss."""
     if name in REPORTED_WORDS:
         return REPORTED_WORDS[name][0]
-    return "Loss" if name == LOSS else figure_label(name)
+    return tr("Loss") if name == LOSS else figure_label(name)
 
 
 def meaning_of(name: str) -> str:
     """What a figure, or the loss, says; empty where its name says it all."""
     if name == LOSS:
-        return "What training minimizes"
+        return tr("What training minimizes")
     if name in REPORTED_WORDS:
         return REPORTED_WORDS[name][1]
     return FIGURES[name].meaning if name in FIGURES else ""

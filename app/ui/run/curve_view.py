@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QWidget
 
+from app.core.language import tr
 from app.core.run.history import Axis, Floats
 from app.ui.platform.scrolling import CalmBox, CalmSlider
 from app.ui.widget import theme
@@ -12,10 +13,10 @@ from app.ui.widget.flow import Flow
 from app.ui.widget.plot import SMOOTHING_STEPS
 
 AXES: dict[Axis, tuple[str, str]] = {
-    "iterations": ("Iterations", "iterations"),
-    "epochs": ("Epochs", "epochs"),
-    "tokens": ("Tokens", "trained tokens"),
-    "time": ("Time", "minutes"),
+    "iterations": (tr("Iterations"), "iterations"),
+    "epochs": (tr("Epochs"), "epochs"),
+    "tokens": (tr("Tokens"), tr("trained tokens")),
+    "time": (tr("Time"), "minutes"),
 }
 
 
@@ -31,21 +32,23 @@ class CurveView(QWidget):
         super().__init__(parent)
         self._axis_box = CalmBox(self)
         self._axis_box.setObjectName(f"{prefix}_x")
-        self._axis_box.setAccessibleName("Horizontal axis")
+        self._axis_box.setAccessibleName(tr("Horizontal axis"))
         self._axis_box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
-        self._axis_box.setToolTip("What the losses are drawn over")
+        self._axis_box.setToolTip(tr("What the losses are drawn over"))
         for key, (label, unit) in AXES.items():
-            self._axis_box.addItem("Minutes" if key == "time" else label, key)
-            self._axis_box.setItemData(self._axis_box.count() - 1, f"Loss over {unit}", Qt.ItemDataRole.ToolTipRole)
+            self._axis_box.addItem(tr("Minutes") if key == "time" else label, key)
+            self._axis_box.setItemData(
+                self._axis_box.count() - 1, tr("Loss over {unit}", unit=unit), Qt.ItemDataRole.ToolTipRole
+            )
         self._slider = CalmSlider(Qt.Orientation.Horizontal, self)
         self._slider.setObjectName(f"{prefix}_smoothing")
-        self._slider.setAccessibleName("Smoothing")
+        self._slider.setAccessibleName(tr("Smoothing"))
         self._slider.setRange(0, SMOOTHING_STEPS - 1)
         self._slider.setMinimumSize(56, 22)
         self._slider.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)  # it takes what is left
         self.set_smoothing(smoothing)
         self._show_tip()
-        caption = QLabel("Smoothing", self)
+        caption = QLabel(tr("Smoothing"), self)
         caption.setBuddy(self._slider)
         theme.set_role(caption, role="small")
         smooth = QWidget(self)
@@ -95,5 +98,5 @@ class CurveView(QWidget):
         self.changed.emit()
 
     def _show_tip(self) -> None:
-        said = f"How much of the past the line averages: {self.smoothing:.2f}"
-        self._slider.setToolTip(f"{said}; at the left every loss is drawn as it was")
+        said = tr("How much of the past the line averages: {smoothing:.2f}", smoothing=self.smoothing)
+        self._slider.setToolTip(tr("{said}; at the left every loss is drawn as it was", said=said))

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.core.language import tr
 from app.core.protocol.job import LOG_FILE
 from app.core.system.atomic_file import write_bytes, write_text
 from app.ui.platform.file_panel import ask_new_file
@@ -165,14 +166,18 @@ class LogView(QWidget):
         if not self._search.text():
             return ""
         more = "+" if len(self._matches) == MATCHES_SHOWN else ""
-        return f"{self._current + 1} of {len(self._matches)}{more}" if self._matches else "not found"
+        return (
+            tr("{current} of {matches}{more}", current=self._current + 1, matches=len(self._matches), more=more)
+            if self._matches
+            else tr("not found")
+        )
 
     # -- building ---------------------------------------------------------------------------------------------
 
     def _build(self) -> None:
         self._text = QPlainTextEdit(self)
         self._text.setObjectName("log_text")
-        self._text.setAccessibleName("Log of the run")
+        self._text.setAccessibleName(tr("Log of the run"))
         self._text.setReadOnly(True)
         self._text.setUndoRedoEnabled(False)
         self._text.setMaximumBlockCount(MAXIMUM_LINES)
@@ -180,11 +185,11 @@ class LogView(QWidget):
         self._text.setTabChangesFocus(True)
         self._text.setAcceptDrops(False)
         self._text.setStyleSheet("QPlainTextEdit { border: none; padding: 0; }")  # it lies in a card already
-        self._text.setPlaceholderText("What the worker prints appears here.")
+        self._text.setPlaceholderText(tr("What the worker prints appears here."))
         self._search = QLineEdit(self)
         self._search.setObjectName("log_search")
-        self._search.setAccessibleName("Search the log")
-        self._search.setPlaceholderText("Search the log")
+        self._search.setAccessibleName(tr("Search the log"))
+        self._search.setPlaceholderText(tr("Search the log"))
         self._search.setClearButtonEnabled(True)
         self._search.setAcceptDrops(False)
         self._search.textChanged.connect(self._on_search)
@@ -192,9 +197,9 @@ class LogView(QWidget):
         self._count = QLabel(self)
         self._count.setObjectName("log_matches")
         theme.set_role(self._count, role="small")
-        self._previous = self._button("ph.caret-up", "Previous match", "log_previous")
-        self._next = self._button("ph.caret-down", "Next match", "log_next")
-        self._save = self._button("ph.floppy-disk", "Save the log", "log_save")
+        self._previous = self._button("ph.caret-up", tr("Previous match"), "log_previous")
+        self._next = self._button("ph.caret-down", tr("Next match"), "log_next")
+        self._save = self._button("ph.floppy-disk", tr("Save the log"), "log_save")
         self._previous.clicked.connect(self.find_previous)
         self._next.clicked.connect(self.find_next)
         self._save.clicked.connect(self._ask_and_save)
@@ -229,15 +234,15 @@ class LogView(QWidget):
         self._mark()
 
     def _ask_and_save(self) -> None:
-        chosen, _ = ask_new_file(self, "Save the log", LOG_FILE, "Text (*.txt)")
+        chosen, _ = ask_new_file(self, tr("Save the log"), LOG_FILE, tr("Text (*.txt)"))
         if not chosen:
             return
         try:
             self.save(Path(chosen))
         except OSError as error:
-            self.told.emit(f"The log was not saved: {error}")
+            self.told.emit(tr("The log was not saved: {error}", error=error))
         else:
-            self.told.emit(f"The log was saved as {chosen}.")
+            self.told.emit(tr("The log was saved as {chosen}.", chosen=chosen))
 
 
 def _last_lines(text: str) -> str:

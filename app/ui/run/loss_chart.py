@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.core.language import inside, tr
 from app.core.run.history import Floats, RunHistory, Smoothed
 from app.ui.platform.file_panel import ask_new_file
 from app.ui.platform.key_text import with_keys
@@ -36,13 +37,15 @@ from app.ui.widget.plot import Plot, whole_tip
 FRAME_MS = 33  # at most 30 repaints a second
 # What the curves are called beside their signs where there is little room, and where there is least.
 SHORTER: tuple[dict[str, str], ...] = (
-    {}, {"Validation": "Valid."}, {"Train": "", "Validation": "", "Forgot": "", "Best": ""},
+    {},
+    {tr("Validation"): tr("Valid.")},
+    {tr("Train"): "", tr("Validation"): "", tr("Forgot"): "", tr("Best"): ""},
 )  # fmt: skip
 FILLING_MS = 500  # between repaints while a run is read: what is wanted is its end
 POINTS_A_PIXEL = 2.0  # of a smooth line; its wide pen is slow, and more of them show nothing more
 BUSY_SHARE = 4  # a repaint that takes long is followed by a rest of so many times its length
 EXPORT_SCALE = 2
-FILL_TIP = "Fill the window with the chart"
+FILL_TIP = tr("Fill the window with the chart")
 VIEW_FROM = 190  # px; a lower chart has no room for its view's controls
 
 
@@ -136,7 +139,7 @@ class LossChart(QWidget):
         self._fill_button.blockSignals(True)
         self._fill_button.setChecked(filled)
         self._fill_button.blockSignals(False)
-        tip = with_keys("Back to the panel", "Esc") if filled else FILL_TIP
+        tip = with_keys(tr("Back to the panel"), "Esc") if filled else FILL_TIP
         self._fill_button.setToolTip(tip)
         self._fill_button.setAccessibleName(tip)
         self._show_icons()
@@ -162,7 +165,7 @@ class LossChart(QWidget):
         elif suffix == ".svg":
             self._save_svg(path)
         else:
-            raise ValueError(f"{path.name}: the ending says the format; use .png, .svg or .csv.")
+            raise ValueError(tr("{name}: the ending says the format; use .png, .svg or .csv.", name=path.name))
 
     def _save_png(self, path: Path) -> None:
         image = QImage(self._view.size() * EXPORT_SCALE, QImage.Format.Format_ARGB32)
@@ -172,31 +175,31 @@ class LossChart(QWidget):
         self._view.render(painter)
         painter.end()
         if not image.save(str(path)):
-            raise OSError(f"{path} cannot be written.")
+            raise OSError(tr("{path} cannot be written.", path=path))
 
     def _save_svg(self, path: Path) -> None:
         generator = QSvgGenerator()
         generator.setFileName(str(path))
         generator.setSize(self._view.size())
         generator.setViewBox(self._view.rect())
-        generator.setTitle("Training and validation loss")
+        generator.setTitle(tr("Training and validation loss"))
         painter = QPainter()
         if not painter.begin(generator):
-            raise OSError(f"{path} cannot be written.")
+            raise OSError(tr("{path} cannot be written.", path=path))
         self._view.render(painter)
         painter.end()
 
     def _ask_and_save(self, suffix: str) -> None:
-        chosen, _ = ask_new_file(self, "Save the chart", f"loss.{suffix}", f"*.{suffix}")
+        chosen, _ = ask_new_file(self, tr("Save the chart"), f"loss.{suffix}", f"*.{suffix}")
         if not chosen:
             return
         path = Path(chosen).with_suffix(f".{suffix}")
         try:
             self.save(path)
         except OSError as error:
-            self.told.emit(f"The chart was not saved: {error}")
+            self.told.emit(tr("The chart was not saved: {error}", error=error))
         else:
-            self.told.emit(f"The chart was saved as {path}.")
+            self.told.emit(tr("The chart was saved as {path}.", path=path))
 
     def _save_as_png(self) -> None:
         self._ask_and_save("png")
@@ -210,7 +213,7 @@ class LossChart(QWidget):
     # -- building ---------------------------------------------------------------------------------------------
 
     def _build_plot(self) -> None:
-        self._view = Plot("loss_plot", "Training and validation loss", self)
+        self._view = Plot("loss_plot", tr("Training and validation loss"), self)
         self._view.whole_asked.connect(self.reset_view)
         self._plot = self._view.item
         self._plot.getViewBox().sigRangeChangedManually.connect(self._on_zoomed)
@@ -240,22 +243,22 @@ class LossChart(QWidget):
     def _build_controls(self) -> None:
         self._readout = QLabel()
         self._readout.setObjectName("chart_readout")
-        self._readout.setAccessibleName("Values under the pointer")
+        self._readout.setAccessibleName(tr("Values under the pointer"))
         self._readout.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self._figure_box = CalmBox()
         self._figure_box.setObjectName("chart_figure")
-        self._figure_box.setAccessibleName("Figure")
-        self._figure_box.setToolTip("What is drawn: the loss, or what the run tells besides")
+        self._figure_box.setAccessibleName(tr("Figure"))
+        self._figure_box.setToolTip(tr("What is drawn: the loss, or what the run tells besides"))
         self._figure_box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self._figure_box.activated.connect(self._on_figure)
         self.view = CurveView("chart", parent=self)
         self.view.changed.connect(self._on_view)
-        self._options = self._button("chart_options", "How the vertical axis is drawn")
+        self._options = self._button("chart_options", tr("How the vertical axis is drawn"))
         self._options.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self._options.setMenu(self._option_menu())
         self._reset_button = self._button("chart_reset", whole_tip())
         self._reset_button.clicked.connect(self.reset_view)
-        self._export_button = self._button("chart_export", "Save the chart as PNG, SVG or CSV")
+        self._export_button = self._button("chart_export", tr("Save the chart as PNG, SVG or CSV"))
         self._export_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self._export_button.setMenu(self._export_menu())
         self._fill_button = self._button("chart_fill", FILL_TIP, checkable=True)
@@ -265,11 +268,11 @@ class LossChart(QWidget):
     def _option_menu(self) -> QMenu:
         menu = QMenu(self)
         menu.setToolTipsVisible(True)
-        self._log = menu.addAction("Logarithmic axis")
+        self._log = menu.addAction(tr("Logarithmic axis"))
         self._log.setObjectName("chart_log")
-        self._spike = menu.addAction("Leave out the first spike")
+        self._spike = menu.addAction(tr("Leave out the first spike"))
         self._spike.setObjectName("chart_spike")
-        self._spike.setToolTip("Fit the range to the curve behind its first tenth, where that is much lower")
+        self._spike.setToolTip(tr("Fit the range to the curve behind its first tenth, where that is much lower"))
         for action in (self._log, self._spike):
             action.setCheckable(True)
             action.toggled.connect(self._on_view)
@@ -277,9 +280,9 @@ class LossChart(QWidget):
 
     def _export_menu(self) -> QMenu:
         menu = QMenu(self)
-        menu.addAction("Save as PNG…", self._save_as_png)
-        menu.addAction("Save as SVG…", self._save_as_svg)
-        menu.addAction("Save the points as CSV…", self._save_as_csv)
+        menu.addAction(tr("Save as PNG…"), self._save_as_png)
+        menu.addAction(tr("Save as SVG…"), self._save_as_svg)
+        menu.addAction(tr("Save the points as CSV…"), self._save_as_csv)
         return menu
 
     def _button(self, name: str, tip: str, *, checkable: bool = False) -> QToolButton:
@@ -400,7 +403,12 @@ class LossChart(QWidget):
         named = [name for name, _, _ in self._drawn()]
         if named == [label.text for _, label in self._legend.items]:
             return
-        items = {"Train": self._line, "Validation": self._valid, "Forgot": self._forgot, "Best": self._best}
+        items = {
+            tr("Train"): self._line,
+            tr("Validation"): self._valid,
+            tr("Forgot"): self._forgot,
+            tr("Best"): self._best,
+        }
         self._legend.clear()
         for name in named:
             self._legend.addItem(items[name], name)
@@ -414,10 +422,10 @@ class LossChart(QWidget):
         return [
             (name, sign, color)
             for name, sign, color, there in (
-                ("Train", "\u2014", c.train_line, len(series.values)),
-                ("Validation", "\u25cf", c.valid_line, len(series.valid_values)),
-                ("Forgot", "\u25cf", c.forgot_line, len(series.forgot)),
-                ("Best", "\u2605", c.good, series.best_index is not None),
+                (tr("Train"), "\u2014", c.train_line, len(series.values)),
+                (tr("Validation"), "\u25cf", c.valid_line, len(series.valid_values)),
+                (tr("Forgot"), "\u25cf", c.forgot_line, len(series.forgot)),
+                (tr("Best"), "\u2605", c.good, series.best_index is not None),
             )
             if there
         ]
@@ -481,15 +489,23 @@ class LossChart(QWidget):
         series = self._series
         iteration = int(series.x("iterations")[index])
         if series.is_reported:
-            return f"Iteration {iteration:,} · {series.label.lower()} {series.values[index]:.4g}"
-        parts = [f"Iteration {iteration:,}", f"train {series.values[index]:.4g}"]
+            return tr(
+                "Iteration {iteration:,} · {label} {values:.4g}",
+                iteration=iteration,
+                label=inside(series.label),
+                values=series.values[index],
+            )
+        parts = [
+            tr("Iteration {iteration:,}", iteration=iteration),
+            tr("train {values:.4g}", values=series.values[index]),
+        ]
         if self.view.smoothing:
-            parts.append(f"smoothed {self._smooth()[index]:.4g}")
+            parts.append(tr("smoothed {smooth:.4g}", smooth=self._smooth()[index]))
         before = int(np.searchsorted(series.valid_x("iterations"), iteration, side="right"))
         if before:
-            parts.append(f"validation {series.valid_values[before - 1]:.4g}")
+            parts.append(tr("validation {valid_values:.4g}", valid_values=series.valid_values[before - 1]))
         if measured := int(np.searchsorted(series.forgot_x("iterations"), iteration, side="right")):
-            parts.append(f"forgot {series.forgot[measured - 1]:.3f}")
+            parts.append(tr("forgot {forgot:.3f}", forgot=series.forgot[measured - 1]))
         return " · ".join(parts)
 
     def _hide_cross(self) -> None:
@@ -500,8 +516,8 @@ class LossChart(QWidget):
     def _show_resting(self) -> None:
         """Without a pointer the line above the plot says what the curves are; alone, what it is drawn over."""
         if not self._cross.isVisible():
-            left_out = " without the first spike" if self.is_without_spike else ""
-            said = f"{escape(self._series.label)} over {AXES[self.view.axis][1]}"
+            left_out = tr(" without the first spike") if self.is_without_spike else ""
+            said = tr("{label} over {axes}", label=escape(self._series.label), axes=AXES[self.view.axis][1])
             self._readout.setTextFormat(Qt.TextFormat.RichText)
             self._readout.setToolTip("")
             for names in SHORTER:

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.core.compare.before_after import load_before_after, spoken_before_after
+from app.core.language import tr
 from app.core.protocol import event
 from app.core.system.setting import Settings
 from app.ui.platform.scrolling import CalmTabBar
@@ -156,17 +157,19 @@ class RunPage(QWidget):
         layout.setSpacing(theme.SPACE // 2)
         self._log_tabs = CalmTabBar()
         self._log_tabs.setObjectName("log_tabs")
-        self._log_tabs.setAccessibleName("Log or sampled answers")
+        self._log_tabs.setAccessibleName(tr("Log or sampled answers"))
         self._log_tabs.setDrawBase(False)
         self._log_tabs.setStyleSheet(LOG_TABS)
         self._log_tabs.setExpanding(False)
         self._log_stack = QStackedWidget()
-        parts = (("Log", self.log), ("Answers", self.samples), ("Before and after", self.before_after))
+        parts = ((tr("Log"), self.log), (tr("Answers"), self.samples), (tr("Before and after"), self.before_after))
         for name, page in parts:
             self._log_tabs.addTab(name)
             self._log_stack.addWidget(page)
-        self._log_tabs.setTabToolTip(ANSWERS_TAB, "The newest sampled answers")
-        self._log_tabs.setTabToolTip(BEFORE_AFTER_TAB, "One held-out question, answered by base and tuned model")
+        self._log_tabs.setTabToolTip(ANSWERS_TAB, tr("The newest sampled answers"))
+        self._log_tabs.setTabToolTip(
+            BEFORE_AFTER_TAB, tr("One held-out question, answered by base and tuned model")
+        )
         for tab in (ANSWERS_TAB, BEFORE_AFTER_TAB):
             self._log_tabs.setTabVisible(tab, False)
         self._log_tabs.currentChanged.connect(self._on_log_tab)

@@ -11,6 +11,7 @@ from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QPushButton, QStackedLayout, QVBoxLayout, QWidget
 
+from app.core.language import tr
 from app.core.system.setting import Settings, load_settings
 from app.ui.run.session import RunSession
 from app.ui.run.strip import STRIP_WIDTH, RunStrip
@@ -117,13 +118,13 @@ class RunPanel(QWidget):
         page = QWidget()
         layout = QVBoxLayout(page)
         layout.setContentsMargins(theme.SPACE, 0, theme.SPACE * 2, theme.SPACE * 2)
-        text = (
-            "Choose a model and training data on the left, then press Start training.\n\n"
-            "You will see the loss fall, the speed, the time left and the log. "
-            "You can pause or stop at any time: what was learned is saved."
+        text = tr(
+            "Choose a model and training data on the left, then press Start training.\n\nYou "
+            "will see the loss fall, the speed, the time left and the log. You can pause or stop "
+            "at any time: what was learned is saved."
         )
-        card = EmptyCard("run_empty", "ph.chart-line", "Your run appears here", text, page)
-        earlier = QPushButton("Open an earlier run…")
+        card = EmptyCard("run_empty", "ph.chart-line", tr("Your run appears here"), text, page)
+        earlier = QPushButton(tr("Open an earlier run…"))
         earlier.setObjectName("open_run")
         theme.set_role(earlier, kind="link")
         earlier.setCursor(Qt.CursorShape.PointingHandCursor)

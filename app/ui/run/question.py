@@ -6,6 +6,7 @@ from typing import Literal
 
 from PySide6.QtWidgets import QMessageBox, QWidget
 
+from app.core.language import tr
 from app.core.power.awake import LID
 from app.ui.platform.message_box import message_box
 from app.ui.run.session import RunSession, RunState
@@ -21,14 +22,22 @@ def stop_run(session: RunSession, parent: QWidget) -> None:
         return
     box = message_box(parent)
     box.setObjectName("stop_question")
-    box.setText("Stop before the first save?")
-    done = f"{session.history.iteration:,} of {session.history.iterations:,}"
-    box.setInformativeText(
-        f"The run has trained {done} iterations, and no checkpoint is on disk yet. What it has learned is saved "
-        "as it stops, and nothing was measured on the way that could tell whether it is any good."
+    box.setText(tr("Stop before the first save?"))
+    done = tr(
+        "{iteration:,} of {iterations:,}",
+        iteration=session.history.iteration,
+        iterations=session.history.iterations,
     )
-    stop = box.addButton("Stop and save", QMessageBox.ButtonRole.AcceptRole)
-    stay = box.addButton("Keep training", QMessageBox.ButtonRole.RejectRole)
+    box.setInformativeText(
+        tr(
+            "The run has trained {done} iterations, and no checkpoint is on disk yet. What it has "
+            "learned is saved as it stops, and nothing was measured on the way that could tell "
+            "whether it is any good.",
+            done=done,
+        )
+    )
+    stop = box.addButton(tr("Stop and save"), QMessageBox.ButtonRole.AcceptRole)
+    stay = box.addButton(tr("Keep training"), QMessageBox.ButtonRole.RejectRole)
     box.setDefaultButton(stay)
     box.setEscapeButton(stay)
 
@@ -48,12 +57,12 @@ def stop_run(session: RunSession, parent: QWidget) -> None:
 
 
 # What becomes of a run whose window closes; in some states it is called otherwise.
-KEEP = "Keep training"
+KEEP = tr("Keep training")
 KEEPS = {
-    RunState.PAUSED: "Leave it paused",
-    RunState.PAUSING: "Leave it paused",
-    RunState.STOPPING: "Quit, it saves alone",
-    RunState.PARKING: "Quit, it saves alone",
+    RunState.PAUSED: tr("Leave it paused"),
+    RunState.PAUSING: tr("Leave it paused"),
+    RunState.STOPPING: tr("Quit, it saves alone"),
+    RunState.PARKING: tr("Quit, it saves alone"),
 }
 
 
@@ -63,19 +72,22 @@ def ask_leaving(session: RunSession, parent: QWidget, *, is_leaving: bool) -> Li
     box = message_box(parent)
     box.setObjectName("leave_question")
     if saving:
-        box.setText("The run is still being saved.")
-        box.setInformativeText("It saves to its end, with the window or without.")
+        box.setText(tr("The run is still being saved."))
+        box.setInformativeText(tr("It saves to its end, with the window or without."))
     else:
-        box.setText("A run is paused." if session.state in KEEPS else "A run is training.")
+        box.setText(tr("A run is paused.") if session.state in KEEPS else tr("A run is training."))
         box.setInformativeText(
-            "It can go on without the window: the next start of Luthier shows it with all that happened, "
-            "and “luthier attach” shows it in a terminal. "
-            f"The computer stays awake for it. {LID}\n\n"
-            "Stopped, it ends after the iteration in progress and saves all, so that you can resume it later."
+            tr(
+                "It can go on without the window: the next start of Luthier shows it with all that "
+                "happened, and “luthier attach” shows it in a terminal. The computer stays awake for "
+                "it. {lid}\n\nStopped, it ends after the iteration in progress and saves all, so "
+                "that you can resume it later.",
+                lid=LID,
+            )
         )
     keep = box.addButton(KEEPS.get(session.state, KEEP), QMessageBox.ButtonRole.AcceptRole)
-    stop = None if saving else box.addButton("Stop and save", QMessageBox.ButtonRole.DestructiveRole)
-    stay = box.addButton("Keep waiting" if is_leaving else "Cancel", QMessageBox.ButtonRole.RejectRole)
+    stop = None if saving else box.addButton(tr("Stop and save"), QMessageBox.ButtonRole.DestructiveRole)
+    stay = box.addButton(tr("Keep waiting") if is_leaving else tr("Cancel"), QMessageBox.ButtonRole.RejectRole)
     box.setDefaultButton(stay if is_leaving else keep)
     box.setEscapeButton(stay)
     box.exec()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QSize, Signal
 from PySide6.QtWidgets import QGridLayout, QInputDialog, QPushButton, QVBoxLayout, QWidget
 
+from app.core.language import tr
 from app.core.problem import UnusableError
 from app.core.quantity import bytes_text, count_text, duration_text, plural
 from app.core.run.gain import Gain, run_gains
@@ -27,19 +28,21 @@ OVER = (
 )
 WHOLE = (RunState.COMPLETED, RunState.EARLY_STOPPED)
 ACTIONS = (
-    ("chat", "Chat", "ph.chat-circle-dots", "Talk with the tuned model"),
-    ("compare", "Compare", "ph.columns", "Ask the base model and the tuned one side by side"),
-    ("serve", "Use it now", "ph.broadcast", "Serve the tuned model to other programs on this machine"),
-    ("export", "Export", "ph.export", "Take the tuned model to other programs"),
-    ("extend", "Train longer", "ph.fast-forward", "Go on from here with more iterations"),
-    ("reveal", "Reveal", "ph.folder-open", "Show the run's folder in the file manager"),
+    ("chat", tr("Chat"), "ph.chat-circle-dots", tr("Talk with the tuned model")),
+    ("compare", tr("Compare"), "ph.columns", tr("Ask the base model and the tuned one side by side")),
+    ("serve", tr("Use it now"), "ph.broadcast", tr("Serve the tuned model to other programs on this machine")),
+    ("export", tr("Export"), "ph.export", tr("Take the tuned model to other programs")),
+    ("extend", tr("Train longer"), "ph.fast-forward", tr("Go on from here with more iterations")),
+    ("reveal", tr("Reveal"), "ph.folder-open", tr("Show the run's folder in the file manager")),
 )
 
 
 def ask_more_iterations(parent: QWidget, name: str, done: int) -> int:
     """Asks how many more iterations to train; returns the new number of all of them, 0 if it was cancelled."""
-    said = f"“{name}” has trained {plural(done, 'iteration')}. Train how many more?"
-    more, chosen = QInputDialog.getInt(parent, "Train longer", said, max(done // 2, 1), 1, MOST_MORE)
+    said = tr(
+        "“{name}” has trained {iterations}. Train how many more?", name=name, iterations=plural(done, "iteration")
+    )
+    more, chosen = QInputDialog.getInt(parent, tr("Train longer"), said, max(done // 2, 1), 1, MOST_MORE)
     return done + more if chosen else 0
 
 
@@ -109,10 +112,11 @@ class ResultView(QWidget):
             figure = ""
         shown = [shown for gain in run_gains(history, figure)[:1] for shown in _of_gain(gain)]
         shown += [
-            (gain.label, gain.journey(), f"at {gain.kept_iteration:,}") for gain in run_gains(history, figure)[1:]
+            (gain.label, gain.journey(), tr("at {kept_iteration:,}", kept_iteration=gain.kept_iteration))
+            for gain in run_gains(history, figure)[1:]
         ]
         if (traded := history.traded) is not None:
-            shown.append(("Forgot", f"{traded.forgot:.2f}", ""))
+            shown.append((tr("Forgot"), f"{traded.forgot:.2f}", ""))
         for place, widget in enumerate(self._figures):
             widget.setVisible(place < len(shown))
             if place < len(shown):
@@ -126,11 +130,17 @@ class ResultView(QWidget):
         if not history.iterations:
             return ""
         whole = history.iteration >= history.iterations
-        done = count_text(history.iteration) if whole else f"{history.iteration:,} of {history.iterations:,}"
-        parts = [f"{done} iterations in {duration_text(history.elapsed_s)}"]
+        done = (
+            count_text(history.iteration)
+            if whole
+            else tr("{iteration:,} of {iterations:,}", iteration=history.iteration, iterations=history.iterations)
+        )
+        parts = [tr("{done} iterations in {elapsed_s}", done=done, elapsed_s=duration_text(history.elapsed_s))]
         if report is not None:
-            parts.append(f"{report.tokens_per_second:,.0f} tokens/s")
-            parts.append(f"peak {bytes_text(report.peak_memory_gb * 1e9)}")
+            parts.append(tr("{tokens_per_second:,.0f} tokens/s", tokens_per_second=report.tokens_per_second))
+            parts.append(
+                tr("peak {peak_memory_gb}", peak_memory_gb=bytes_text(report.peak_memory_gb * 1000000000.0))
+            )
         return " · ".join(parts)
 
     def _on_clicked(self, name: str) -> None:
@@ -151,6 +161,10 @@ class ResultView(QWidget):
 def _of_gain(gain: Gain) -> list[tuple[str, str, str]]:
     """Caption, value and note: the journey, and by how much."""
     if not gain.is_measured_twice:
-        return [(gain.label, gain.journey(), f"at {gain.kept_iteration:,}")]
-    change = (f"Change, at {gain.kept_iteration:,}", gain.change_text(), gain.share_text())
+        return [(gain.label, gain.journey(), tr("at {kept_iteration:,}", kept_iteration=gain.kept_iteration))]
+    change = (
+        tr("Change, at {kept_iteration:,}", kept_iteration=gain.kept_iteration),
+        gain.change_text(),
+        gain.share_text(),
+    )
     return [(gain.label, gain.journey(), ""), change]

@@ -8,6 +8,7 @@ from typing import Any
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QTextBrowser, QVBoxLayout, QWidget
 
+from app.core.language import tr
 from app.core.protocol import event
 from app.core.quantity import plural
 from app.ui.widget import theme
@@ -24,7 +25,7 @@ class SampleView(QWidget):
         self._drawn: event.Sampled | None = None
         self.browser = QTextBrowser(self)
         self.browser.setObjectName("samples")
-        self.browser.setAccessibleName("Newest sampled answers")
+        self.browser.setAccessibleName(tr("Newest sampled answers"))
         self.browser.setOpenLinks(False)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -57,15 +58,27 @@ def sampled_html(found: event.Sampled) -> str:
     first = found.samples[0]
     if "reward" not in first:
         return "".join(
-            [f"<p style='color:{c.muted}'>Iteration {found.iteration:,}, held-out prompts</p>"]
+            [
+                tr(
+                    "<p style='color:{muted}'>Iteration {iteration:,}, held-out prompts</p>",
+                    muted=c.muted,
+                    iteration=found.iteration,
+                )
+            ]
             + [_spoken_html(sample) for sample in found.samples]
         )
     parts = [
-        f"<p style='color:{c.muted}'>Iteration {found.iteration:,}</p>",
+        tr("<p style='color:{muted}'>Iteration {iteration:,}</p>", muted=c.muted, iteration=found.iteration),
         f"<p><b>{_text(first.get('prompt', ''))}</b></p>",
     ]
     if first.get("answer"):
-        parts.append(f"<p style='color:{c.muted}'>Reference answer: {_text(first['answer'])}</p>")
+        parts.append(
+            tr(
+                "<p style='color:{muted}'>Reference answer: {answer}</p>",
+                muted=c.muted,
+                answer=_text(first["answer"]),
+            )
+        )
     best_first = sorted(found.samples, key=lambda sample: float(sample.get("reward", 0.0)), reverse=True)
     highest = float(best_first[0].get("reward", 0.0))
     parts += [_sample_html(sample, highest) for sample in best_first]
@@ -78,9 +91,9 @@ def _sample_html(sample: dict[str, Any], highest: float) -> str:
     color = c.good if reward == highest and reward > 0 else c.muted
     scores = sample.get("rewards", {})
     each = [f"{escape(name)} {value:.3g}" for name, value in scores.items()] if len(scores) > 1 else []
-    length = plural(int(sample.get("tokens", 0)), "token") + (", cut" if sample.get("cut") else "")
+    length = plural(int(sample.get("tokens", 0)), "token") + (tr(", cut") if sample.get("cut") else "")
     told = " · ".join([*each, length])
-    said = _text(sample.get("completion", "")) or f"<i style='color:{c.warning}'>empty</i>"
+    said = _text(sample.get("completion", "")) or tr("<i style='color:{warning}'>empty</i>", warning=c.warning)
     return (
         f"<p style='margin-bottom:2px'><b style='color:{color}'>{reward:.3g}</b> "
         f"<span style='color:{c.muted}'>{told}</span></p><p style='margin-top:0'>{said}</p>"
@@ -89,10 +102,10 @@ def _sample_html(sample: dict[str, Any], highest: float) -> str:
 
 def _spoken_html(sample: dict[str, Any]) -> str:
     c = theme.colors()
-    said = _text(sample.get("completion", "")) or f"<i style='color:{c.warning}'>empty</i>"
-    cut = f" <span style='color:{c.muted}'>(cut)</span>" if sample.get("cut") else ""
+    said = _text(sample.get("completion", "")) or tr("<i style='color:{warning}'>empty</i>", warning=c.warning)
+    cut = tr(" <span style='color:{muted}'>(cut)</span>", muted=c.muted) if sample.get("cut") else ""
     reference = (
-        f"<p style='color:{c.muted}'>Reference answer: {_text(sample['answer'])}</p>"
+        tr("<p style='color:{muted}'>Reference answer: {answer}</p>", muted=c.muted, answer=_text(sample["answer"]))
         if sample.get("answer")
         else ""
     )

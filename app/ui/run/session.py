@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.core.config.train_config import TrainConfig
+from app.core.language import tr
 from app.core.live.door import listener_of
 from app.core.live.watchdog import WATCHDOG_TOLD, is_watchdog, kept_pieces, prepare_smaller, was_ended_by_watchdog
 from app.core.model.adapter_file import has_adapter_file
@@ -229,7 +230,7 @@ class RunSession(QObject):
         if self.is_live and self._state is not RunState.STOPPING:
             self._send(Stop(), RunState.STOPPING)
         elif self.is_remote and self.run is not None:
-            self.tell_elsewhere("Asked to stop")
+            self.tell_elsewhere(tr("Asked to stop"))
             self.stop_elsewhere.emit(self.run.path)
 
     def tell_elsewhere(self, said: str) -> None:
@@ -287,7 +288,7 @@ class RunSession(QObject):
     def _launch(self) -> None:
         assert self.run is not None
         self._heard_as = RunState.PREPARING
-        self.phase = "Starting"
+        self.phase = tr("Starting")
         self._hear(WorkerProcess(self.run.path, "train", self, log=self.run.log))
 
     def _attach(self, file: BinaryIO) -> None:
@@ -339,7 +340,11 @@ class RunSession(QObject):
         elif isinstance(found, event.Resumed):
             self._heard_as = RunState.RUNNING
         elif isinstance(found, event.Progressed):
-            self.phase = f"{found.phase} ({found.done:,} of {found.total:,})" if found.total else found.phase
+            self.phase = (
+                tr("{phase} ({done:,} of {total:,})", phase=found.phase, done=found.done, total=found.total)
+                if found.total
+                else found.phase
+            )
         elif isinstance(found, event.Started):
             self.phase = ""
             self._heard_as = RunState.RUNNING
@@ -452,13 +457,21 @@ class RunSession(QObject):
     def _interruption(self) -> str:
         """Where the run was interrupted, and from where it can go on."""
         reached, saved = self.history.iteration, self.saved_iteration
-        at = f"Interrupted at iteration {reached:,}." if reached else "Interrupted before the first iteration."
+        at = (
+            tr("Interrupted at iteration {reached:,}.", reached=reached)
+            if reached
+            else tr("Interrupted before the first iteration.")
+        )
         if self.run is not None and is_watchdog(self.run.log_tail()):
             at = f"{at} {WATCHDOG_TOLD}"
         if saved is None:
-            return f"{at} Nothing was saved before that; the log may tell why."
-        where = "exactly there" if saved == reached else f"from iteration {saved:,}, which was saved last"
-        return f"{at} Resume goes on {where}."
+            return tr("{at} Nothing was saved before that; the log may tell why.", at=at)
+        where = (
+            tr("exactly there")
+            if saved == reached
+            else tr("from iteration {saved:,}, which was saved last", saved=saved)
+        )
+        return tr("{at} Resume goes on {where}.", at=at, where=where)
 
     def _is_trained_elsewhere(self) -> bool:
         assert self.run is not None

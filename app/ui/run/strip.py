@@ -6,6 +6,7 @@ from PySide6.QtCore import QPoint, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QAbstractButton, QWidget
 
+from app.core.language import tr
 from app.ui.run.session import RunSession
 from app.ui.run.word import PILLS
 from app.ui.widget import theme
@@ -32,15 +33,21 @@ class RunStrip(QAbstractButton):
         self._show()
 
     def _show(self) -> None:
-        said = "Run"
+        said = tr("Run")
         if self._session.run is not None:
             history = self._session.history
             said = PILLS[self._session.state][0]
             if self._session.is_live and history.iterations:
-                said += f" · {history.iteration:,} of {history.iterations:,}"
+                said += tr(
+                    " · {iteration:,} of {iterations:,}", iteration=history.iteration, iterations=history.iterations
+                )
         if said != self.text():
             self.setText(said)
-            tip = "Show the run panel" if self._session.run is None else f"Show the run panel: {said}"
+            tip = (
+                tr("Show the run panel")
+                if self._session.run is None
+                else tr("Show the run panel: {said}", said=said)
+            )
             self.setToolTip(tip)
             self.setAccessibleName(tip)
             self.update()

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.core.language import tr
 from app.core.protocol import event
 from app.core.quantity import bytes_text, count_text, duration_text
 from app.core.remote.record import read_remote
@@ -34,17 +35,17 @@ from app.ui.widget.elided_label import ElidedLabel
 from app.ui.widget.figure import UNKNOWN, CaptionedFigure
 
 FIGURES_ACROSS = 3
-TRADE_TIP = (
-    "Learned: how far the validation loss has fallen below the base model's. "
-    "Forgot: how far the loss on neutral text has risen above it. Both in nats a token"
+TRADE_TIP = tr(
+    "Learned: how far the validation loss has fallen below the base model's. Forgot: how far the "
+    "loss on neutral text has risen above it. Both in nats a token"
 )
 FIGURES_MS = 120  # figures change at most so often: faster than this nobody reads
 CLOCK_MS = 1000
-SAVED_BEFORE = "What was saved before that can be used."
-NOTHING_SAVED = "It was stopped before there was anything to save."
+SAVED_BEFORE = tr("What was saved before that can be used.")
+NOTHING_SAVED = tr("It was stopped before there was anything to save.")
 STOP_PATIENCE_MS = 20_000  # after this long a worker that should stop can be ended at once
-PAUSE_TIP = "Halt in place; continue when you like"
-PARK_TIP = "Save and let go of the model; a click on Resume goes on exactly where it paused"
+PAUSE_TIP = tr("Halt in place; continue when you like")
+PARK_TIP = tr("Save and let go of the model; a click on Resume goes on exactly where it paused")
 
 
 class SummaryCard(QFrame):
@@ -124,7 +125,7 @@ class SummaryCard(QFrame):
         if not can_pause:
             self._pause.clearFocus()
         self._pause.setEnabled(can_pause)
-        self._pause.setText("Continue" if waits else "Pause")
+        self._pause.setText(tr("Continue") if waits else tr("Pause"))
         self._pause.setIcon(theme.icon("ph.play-fill" if waits else "ph.pause-fill"))
         self._pause_choice.setVisible(session.is_live)
         self._pause_choice.setEnabled(state is RunState.RUNNING)
@@ -132,10 +133,10 @@ class SummaryCard(QFrame):
         self._line.setVisible(session.is_live)
         self._stop.setVisible(session.is_live or session.is_remote)
         self._stop.setEnabled(state is not RunState.STOPPING)
-        self._stop.setText("Stop")
+        self._stop.setText(tr("Stop"))
         theme.set_role(self._stop, kind="")
-        elsewhere = "Asks the other machine to save and end" if session.is_remote else ""
-        self._stop.setToolTip(elsewhere or "Stop after this iteration and save the adapter")
+        elsewhere = tr("Asks the other machine to save and end") if session.is_remote else ""
+        self._stop.setToolTip(elsewhere or tr("Stop after this iteration and save the adapter"))
         self._resume.setVisible(session.can_resume)
         parked = state is RunState.PARKED
         is_next = parked or state is RunState.CRASHED  # nobody had asked the run to end
@@ -156,18 +157,18 @@ class SummaryCard(QFrame):
         session = self._session
         text = SENTENCES.get(session.state, "")
         if session.state is RunState.PREPARING:
-            text = f"{session.phase}…" if session.phase else "Starting…"
+            text = f"{session.phase}…" if session.phase else tr("Starting…")
         if session.state is RunState.ELSEWHERE and session.is_remote and session.run is not None:
             record = read_remote(session.run.path)
-            text = f"On {record.where if record is not None else 'another machine'}."
+            text = tr("On {where}.", where=record.where if record is not None else tr("another machine"))
             if session.phase:
                 text += f" {session.phase} …"
         failed = session.state in (RunState.FAILED, RunState.CRASHED)
         if failed:
             text = f"{session.problem} {SAVED_BEFORE if session.has_adapter else ''}".strip()
         elif session.state is RunState.EARLY_STOPPED:
-            what = "reward" if session.history.is_rewarded else "validation loss"
-            text = f"The {what} no longer improved, so the run ended early."
+            what = "reward" if session.history.is_rewarded else tr("validation loss")
+            text = tr("The {what} no longer improved, so the run ended early.", what=what)
         elif session.state is RunState.RUNNING and session.phase:
             text = f"{session.phase}…"
         elif session.history.finished is not None and not text:
@@ -187,13 +188,13 @@ class SummaryCard(QFrame):
         self._iteration.setText(self._iteration_text())
         self._epoch.setText(self._epoch_text())
         figure = leading(history)
-        self._figures["train_loss"].set_label(series_label(figure) if figure else "Train loss")
+        self._figures["train_loss"].set_label(series_label(figure) if figure else tr("Train loss"))
         now = report.figures.get(figure, report.train_loss) if report else None
         self._figures["train_loss"].show_value(f"{now:.3f}" if now is not None else UNKNOWN)
-        self._figures["val_loss"].set_label("Best reward" if history.is_rewarded else "Best validation")
+        self._figures["val_loss"].set_label(tr("Best reward") if history.is_rewarded else tr("Best validation"))
         self._figures["val_loss"].show_value(
             f"{-best.val_loss if history.is_rewarded else best.val_loss:.3f}" if best else UNKNOWN,
-            f"at {best.iteration:,}" if best else "",
+            tr("at {iteration:,}", iteration=best.iteration) if best else "",
         )
         self._show_trade()
         self._show_warnings()
@@ -211,10 +212,12 @@ class SummaryCard(QFrame):
         self._figures["trade"].setVisible(traded is not None)
         self._figures["elapsed"].setVisible(traded is None)
         if traded is not None and traded.learned is not None:
-            self._figures["trade"].set_label("Learned")
-            self._figures["trade"].show_value(f"{traded.learned:.2f}", f"forgot {traded.forgot:.2f}")
+            self._figures["trade"].set_label(tr("Learned"))
+            self._figures["trade"].show_value(
+                f"{traded.learned:.2f}", tr("forgot {forgot:.2f}", forgot=traded.forgot)
+            )
         elif traded is not None:
-            self._figures["trade"].set_label("Forgot")
+            self._figures["trade"].set_label(tr("Forgot"))
             self._figures["trade"].show_value(f"{traded.forgot:.2f}")
 
     def _show_warnings(self) -> None:
@@ -222,7 +225,7 @@ class SummaryCard(QFrame):
         history = self._session.history
         shown = history.finished.message if history.finished is not None else ""  # said already, as the outcome
         said = [f"{m} {hint}".strip() for m, hint in history.warnings.items() if m != shown]
-        more = f"{len(said)} warnings: " if len(said) > 1 else ""
+        more = tr("{said} warnings: ", said=len(said)) if len(said) > 1 else ""
         self._warning.setVisible(bool(said))
         self._warning.setText(f"{more}{said[-1]}" if said else "")
         self._warning.setToolTip("\n".join(reversed(said)))
@@ -231,7 +234,9 @@ class SummaryCard(QFrame):
         history = self._session.history
         if not history.iterations:
             return ""
-        return f"Iteration {history.iteration:,} of {history.iterations:,}"
+        return tr(
+            "Iteration {iteration:,} of {iterations:,}", iteration=history.iteration, iterations=history.iterations
+        )
 
     def _epoch_text(self) -> str:
         history = self._session.history
@@ -239,7 +244,12 @@ class SummaryCard(QFrame):
             return ""
         per_epoch = history.started.iterations_per_epoch
         since = f" · {duration_text(self._elapsed_s())}" if history.traded is not None else ""
-        return f"epoch {history.iteration / per_epoch:.1f} of {history.iterations / per_epoch:.1f}{since}"
+        return tr(
+            "epoch {iteration:.1f} of {iterations:.1f}{since}",
+            iteration=history.iteration / per_epoch,
+            iterations=history.iterations / per_epoch,
+            since=since,
+        )
 
     def _elapsed_s(self) -> float:
         """What the history has, and while it trains the time since then."""
@@ -273,8 +283,8 @@ class SummaryCard(QFrame):
         """The worker does not answer: it can be ended at once, which loses what came after the last checkpoint."""
         if self._session.state is RunState.STOPPING:
             self._stop.setEnabled(True)
-            self._stop.setText("End now")
-            self._stop.setToolTip("End the worker at once. What was trained since the last checkpoint is lost.")
+            self._stop.setText(tr("End now"))
+            self._stop.setToolTip(tr("End the worker at once. What was trained since the last checkpoint is lost."))
             theme.set_role(self._stop, kind="danger")
 
     # -- building ---------------------------------------------------------------------------------------------
@@ -298,9 +308,9 @@ class SummaryCard(QFrame):
         theme.set_role(self._warning, role="warning")
         self._bar = QProgressBar()
         self._bar.setObjectName("run_progress")
-        self._bar.setAccessibleName("Progress of the run")
+        self._bar.setAccessibleName(tr("Progress of the run"))
         self._bar.setTextVisible(False)
-        self._park = self._button("Free the memory", "run_park", PARK_TIP)
+        self._park = self._button(tr("Free the memory"), "run_park", PARK_TIP)
         theme.set_role(self._park, kind="link")
         self._park.setCursor(Qt.CursorShape.PointingHandCursor)
         self._park.clicked.connect(self._session.park)
@@ -340,12 +350,12 @@ class SummaryCard(QFrame):
         row.setSpacing(theme.SPACE)
         self._pill = QLabel()
         self._pill.setObjectName("run_state")
-        self._pill.setAccessibleName("State of the run")
-        self._pause = self._button("Pause", "run_pause", PAUSE_TIP)
+        self._pill.setAccessibleName(tr("State of the run"))
+        self._pause = self._button(tr("Pause"), "run_pause", PAUSE_TIP)
         self._pause_choice = self._pause_button()
-        self._stop = self._button("Stop", "run_stop", "Stop after this iteration and save the adapter")
-        self._resume = self._button("Resume", "run_resume", "Go on exactly where the run ended")
-        self._pause.setText("Continue")
+        self._stop = self._button(tr("Stop"), "run_stop", tr("Stop after this iteration and save the adapter"))
+        self._resume = self._button(tr("Resume"), "run_resume", tr("Go on exactly where the run ended"))
+        self._pause.setText(tr("Continue"))
         self._pause.setIcon(theme.icon("ph.play-fill"))
         self._pause.setMinimumWidth(self._pause.sizeHint().width())  # nothing moves when its word changes
         self._pause.clicked.connect(self._on_pause)
@@ -371,8 +381,8 @@ class SummaryCard(QFrame):
         menu = QMenu(self)
         menu.setToolTipsVisible(True)
         for text, name, tip, act in (
-            ("Pause in place", "pause.in_place", PAUSE_TIP, self._session.pause),
-            ("Pause and free the memory", "pause.park", PARK_TIP, self._session.park),
+            (tr("Pause in place"), "pause.in_place", PAUSE_TIP, self._session.pause),
+            (tr("Pause and free the memory"), "pause.park", PARK_TIP, self._session.park),
         ):
             action = menu.addAction(text, act)
             action.setObjectName(name)
@@ -380,8 +390,8 @@ class SummaryCard(QFrame):
         button = QToolButton()
         button.setObjectName("run_pause_choice")
         button.setStyleSheet("QToolButton { padding: 4px 2px; }")
-        button.setAccessibleName("Ways to pause")
-        button.setToolTip("Pause in place, or pause and free the memory")
+        button.setAccessibleName(tr("Ways to pause"))
+        button.setToolTip(tr("Pause in place, or pause and free the memory"))
         button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         button.setMenu(menu)
@@ -406,13 +416,13 @@ class SummaryCard(QFrame):
 
     def _figure_grid(self) -> QGridLayout:
         names = {
-            "train_loss": "Train loss",
-            "val_loss": "Best validation",
+            "train_loss": tr("Train loss"),
+            "val_loss": tr("Best validation"),
             "speed": "Tokens/s",
-            "left": "Time left",
-            "elapsed": "Elapsed",
-            "memory": "Peak memory",
-            "trade": "Learned",  # where it is measured, instead of the time
+            "left": tr("Time left"),
+            "elapsed": tr("Elapsed"),
+            "memory": tr("Peak memory"),
+            "trade": tr("Learned"),  # where it is measured, instead of the time
         }
         grid = QGridLayout()
         grid.setContentsMargins(0, theme.SPACE // 2, 0, 0)

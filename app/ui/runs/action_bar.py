@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.core.config.train_config import TrainConfig
+from app.core.language import tr
 from app.core.model.adapter_file import ADAPTER_FILE
 from app.core.problem import UnusableError
 from app.core.protocol import event
@@ -41,7 +42,7 @@ from app.ui.widget.sliced_work import SLICE_S, SlicedWork
 from app.ui.worker.job import JobRunner
 from app.ui.worker.process import WorkerOutcome
 
-REPORTS = "Web page (*.html);;Markdown (*.md)"
+REPORTS = tr("Web page (*.html);;Markdown (*.md)")
 LISTED = 8  # runs named in the question before they are deleted
 
 
@@ -121,16 +122,16 @@ class RunActionBar(QWidget):
         self.extend.setEnabled(one is not None and not one.is_live and one.has_saved_state)
         live = any(run.is_live for run in runs)
         self.delete.setEnabled(bool(runs) and not live)
-        self.delete.setToolTip("A run that is training cannot be deleted; stop it first" if live else "")
+        self.delete.setToolTip(tr("A run that is training cannot be deleted; stop it first") if live else "")
         self._chosen.setText(self._chosen_text())
         for button, action in self._buttons:
             button.setEnabled(action.isEnabled())
 
     def _chosen_text(self) -> str:
         if not self._runs:
-            return "Select runs to compare them"
+            return tr("Select runs to compare them")
         size = bytes_text(sum(run.size_bytes for run in self._runs))
-        return f"{len(self._runs):,} selected · {size}"
+        return tr("{runs:,} selected · {size}", runs=len(self._runs), size=size)
 
     def popup(self, place: QPoint) -> None:
         """Shows the menu at a place on the screen."""
@@ -141,26 +142,26 @@ class RunActionBar(QWidget):
     def _build_actions(self) -> None:
         self.menu = QMenu(self)
         self.menu.setToolTipsVisible(True)
-        self.open = self._action("open", "Open", self._on_open)
-        self.compare = self._action("compare", "Compare with Its Base", self._on_compare)
-        self.chat = self._action("chat", "Chat…", self._on_chat)
-        self.serve = self._action("serve", "Use It Now…", self._on_serve)
-        self.export = self._action("export", "Export…", self._on_export)
-        self.merge = self._action("merge", "Merge Adapters…", self._on_merge)
-        self.merge.setToolTip("One adapter of several runs of the same base")
-        self.resume = self._action("resume", "Resume", self._on_resume)
-        self.extend = self._action("extend", "Train Longer…", self._on_extend)
-        self.duplicate = self._action("duplicate", "Duplicate as a New Setup", self._on_duplicate)
+        self.open = self._action("open", tr("Open"), self._on_open)
+        self.compare = self._action("compare", tr("Compare with Its Base"), self._on_compare)
+        self.chat = self._action("chat", tr("Chat…"), self._on_chat)
+        self.serve = self._action("serve", tr("Use It Now…"), self._on_serve)
+        self.export = self._action("export", tr("Export…"), self._on_export)
+        self.merge = self._action("merge", tr("Merge Adapters…"), self._on_merge)
+        self.merge.setToolTip(tr("One adapter of several runs of the same base"))
+        self.resume = self._action("resume", tr("Resume"), self._on_resume)
+        self.extend = self._action("extend", tr("Train Longer…"), self._on_extend)
+        self.duplicate = self._action("duplicate", tr("Duplicate as a New Setup"), self._on_duplicate)
         self.menu.addSeparator()
-        self.rename = self._action("rename", "Rename", self.rename_requested.emit)
-        self.reveal = self._action("reveal", "Show in the File Manager", self._on_reveal)
-        self.command = self._action("command", "Copy as Command", self._on_command)
-        self.stock = self._action("stock", "Copy as mlx-lm Command", self._on_stock)
-        self.yaml = self._action("yaml", "Copy as YAML", self._on_yaml)
-        self.report = self._action("report", "Export Report…", self._on_report)
-        self.track = self._action("track", "Export to TensorBoard…", self._on_track)
+        self.rename = self._action("rename", tr("Rename"), self.rename_requested.emit)
+        self.reveal = self._action("reveal", tr("Show in the File Manager"), self._on_reveal)
+        self.command = self._action("command", tr("Copy as Command"), self._on_command)
+        self.stock = self._action("stock", tr("Copy as mlx-lm Command"), self._on_stock)
+        self.yaml = self._action("yaml", tr("Copy as YAML"), self._on_yaml)
+        self.report = self._action("report", tr("Export Report…"), self._on_report)
+        self.track = self._action("track", tr("Export to TensorBoard…"), self._on_track)
         self.menu.addSeparator()
-        self.delete = self._action("delete", "Move to the Trash…", self._on_delete)
+        self.delete = self._action("delete", tr("Move to the Trash…"), self._on_delete)
         self.delete.setShortcut(QKeySequence(QKeySequence.StandardKey.Delete))
         self.delete.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
 
@@ -183,17 +184,17 @@ class RunActionBar(QWidget):
         self._buttons: list[tuple[QPushButton, QAction]] = []
         row.addWidget(self._chosen, 1)
         for action, text, tip in (
-            (self.open, "Open", "Show the run's curves and log in the panel at the right"),
-            (self.compare, "Compare", "Ask its base model and the tuned one side by side"),
-            (self.resume, "Resume", "Go on exactly where the run ended"),
-            (self.duplicate, "Duplicate", "Fill the form with this run's setup"),
+            (self.open, tr("Open"), tr("Show the run's curves and log in the panel at the right")),
+            (self.compare, tr("Compare"), tr("Ask its base model and the tuned one side by side")),
+            (self.resume, tr("Resume"), tr("Go on exactly where the run ended")),
+            (self.duplicate, tr("Duplicate"), tr("Fill the form with this run's setup")),
         ):
             row.addWidget(self._button(action, text, tip))
         self._more = QToolButton(self)
         self._more.setObjectName("runs.more")
         self._more.setIconSize(QSize(20, 20))
-        self._more.setAccessibleName("More actions")
-        self._more.setToolTip("More: train longer, copy, report, delete")
+        self._more.setAccessibleName(tr("More actions"))
+        self._more.setToolTip(tr("More: train longer, copy, report, delete"))
         self._more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self._more.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._more.setMenu(self.menu)
@@ -250,28 +251,34 @@ class RunActionBar(QWidget):
             self.extend_requested.emit(run.run.path, iterations)
 
     def _on_command(self) -> None:
-        self._copy(train_command(self._run), "The command")
+        self._copy(train_command(self._run), tr("The command"))
 
     def _on_stock(self) -> None:
-        self._copy(stock_command(self._run), "The command for stock mlx-lm")
+        self._copy(stock_command(self._run), tr("The command for stock mlx-lm"))
 
     def _on_yaml(self) -> None:
         try:
             text = self._run.setup_or_config.read_text(encoding="utf-8", errors="replace")
         except OSError as error:
-            self.warned.emit(f"The config cannot be read: {reason_of(error)} ({error.filename}).")
+            self.warned.emit(
+                tr(
+                    "The config cannot be read: {reason_of} ({filename}).",
+                    reason_of=reason_of(error),
+                    filename=error.filename,
+                )
+            )
             return
-        self._copy(text, "The config")
+        self._copy(text, tr("The config"))
 
     def _copy(self, text: str, what: str) -> None:
         QGuiApplication.clipboard().setText(text)
-        self.told.emit(f"{what} was copied.")
+        self.told.emit(tr("{what} was copied.", what=what))
 
     # -- report -----------------------------------------------------------------------------------------------
 
     def _on_report(self) -> None:
         name = f"{self._runs[0].name}.html".replace("/", "-")
-        chosen, kind = ask_new_file(self, "Export a report", name, REPORTS)
+        chosen, kind = ask_new_file(self, tr("Export a report"), name, REPORTS)
         if not chosen:
             return
         path = Path(chosen)
@@ -292,7 +299,7 @@ class RunActionBar(QWidget):
                 yield
         except OSError as error:
             self._report = None
-            self.warned.emit(f"The run's events cannot be read: {reason_of(error)}.")
+            self.warned.emit(tr("The run's events cannot be read: {reason_of}.", reason_of=reason_of(error)))
 
     def _write_report(self) -> None:
         self.report.setEnabled(len(self._runs) == 1)
@@ -302,9 +309,9 @@ class RunActionBar(QWidget):
         try:
             save_report(reader, path)
         except (OSError, UnusableError) as error:
-            self.warned.emit(f"The report was not written: {error}")
+            self.warned.emit(tr("The report was not written: {error}", error=error))
         else:
-            self.told.emit(f"The report was saved as {path}.")
+            self.told.emit(tr("The report was saved as {path}.", path=path))
 
     # -- trackers -----------------------------------------------------------------------------------------------
 
@@ -313,7 +320,7 @@ class RunActionBar(QWidget):
         if problems:
             self.warned.emit(" ".join(problem.sentence() for problem in problems))
             return
-        if chosen := ask_folder(self, "Folder for TensorBoard", str(self._run.path)):
+        if chosen := ask_folder(self, tr("Folder for TensorBoard"), str(self._run.path)):
             self.export_figures(Path(chosen))
 
     def export_figures(self, folder: Path) -> None:
@@ -324,7 +331,11 @@ class RunActionBar(QWidget):
     def _on_tracked(self, said: event.Event) -> None:
         if isinstance(said, event.Result):
             self.told.emit(
-                f"{said.data['figures']:,} figures are in {said.data['out']}: tensorboard --logdir shows them."
+                tr(
+                    "{figures:,} figures are in {out}: tensorboard --logdir shows them.",
+                    figures=said.data["figures"],
+                    out=said.data["out"],
+                )
             )
 
     def _on_tracks_ended(self, outcome: WorkerOutcome) -> None:
@@ -347,13 +358,15 @@ class RunActionBar(QWidget):
         """Asks, with the names and the size. The size is measured now: what a list says may be of yesterday."""
         size = sum(folder_bytes(run.run.path) for run in runs[:LISTED]) + sum(r.size_bytes for r in runs[LISTED:])
         names = "\n".join(f"• {run.name}  ({run.run.name})" for run in runs[:LISTED])
-        rest = f"\n… and {len(runs) - LISTED:,} more" if len(runs) > LISTED else ""
+        rest = tr("\n… and {runs:,} more", runs=len(runs) - LISTED) if len(runs) > LISTED else ""
         what = f"“{runs[0].name}”" if len(runs) == 1 else plural(len(runs), "run")
         box = message_box(self)
-        box.setText(f"Move {what} to the Trash? {bytes_text(size)} in all.")
-        box.setInformativeText(f"{names}{rest}\n\nConfig, curves, adapters and notes go with it.")
-        yes = box.addButton("Move to the Trash", QMessageBox.ButtonRole.AcceptRole)
-        box.setDefaultButton(box.addButton("Cancel", QMessageBox.ButtonRole.RejectRole))
+        box.setText(tr("Move {what} to the Trash? {size} in all.", what=what, size=bytes_text(size)))
+        box.setInformativeText(
+            tr("{names}{rest}\n\nConfig, curves, adapters and notes go with it.", names=names, rest=rest)
+        )
+        yes = box.addButton(tr("Move to the Trash"), QMessageBox.ButtonRole.AcceptRole)
+        box.setDefaultButton(box.addButton(tr("Cancel"), QMessageBox.ButtonRole.RejectRole))
         box.exec()
         return box.clickedButton() is yes
 
@@ -362,17 +375,26 @@ class RunActionBar(QWidget):
         gone, refused = [], []
         for run in runs:
             if run.is_running():
-                refused.append(f"{run.name} is being trained. Stop it first.")
+                refused.append(tr("{name} is being trained. Stop it first.", name=run.name))
             elif run.is_elsewhere():
                 refused.append(
-                    f"{run.name} is on another machine, which would be lost sight of. Bring it here first."
+                    tr(
+                        "{name} is on another machine, which would be lost sight of. Bring it here first.",
+                        name=run.name,
+                    )
                 )
             elif self._trash(run.path):
                 gone.append(run)
             else:
-                refused.append(f"{run.name} could not be moved to the Trash. Delete {run.path} by hand.")
+                refused.append(
+                    tr(
+                        "{name} could not be moved to the Trash. Delete {path} by hand.",
+                        name=run.name,
+                        path=run.path,
+                    )
+                )
         if gone:
             self.deleted.emit(gone)
-            self.told.emit(f"{plural(len(gone), 'run')} moved to the Trash.")
+            self.told.emit(tr("{runs} moved to the Trash.", runs=plural(len(gone), "run")))
         if refused:
             self.warned.emit("\n".join(refused))

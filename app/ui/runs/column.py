@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from app.core.language import tr
 from app.core.method.table import METHODS
 from app.core.quantity import bytes_text, count_text, duration_text, short_count
 from app.core.run.report import STATE_WORDS
@@ -16,7 +17,7 @@ from app.core.system.title import path_title
 ABSENT = "–"
 
 
-FINE_TUNE_TYPES = {"lora": "LoRA", "dora": "DoRA", "full": "Full"}
+FINE_TUNE_TYPES = {"lora": "LoRA", "dora": "DoRA", "full": tr("Full")}
 WORDS = {name: method.label for name, method in METHODS.items()} | FINE_TUNE_TYPES
 
 
@@ -43,7 +44,7 @@ def loss_text(value: float | None) -> str:
 def best_text(summary: RunSummary) -> str:
     """A loss as it is; a reward is called one."""
     if summary.rewarded and summary.best_figure is not None:
-        return f"reward {summary.best_figure:.3f}"
+        return tr("reward {best_figure:.3f}", best_figure=summary.best_figure)
     return loss_text(summary.best_figure)
 
 
@@ -51,48 +52,69 @@ def created_text(created: float, now: float | None = None) -> str:
     """``14:03`` today, ``12 Mar 14:03`` within a year, ``2024-03-12`` before."""
     when, present = datetime.fromtimestamp(created), datetime.fromtimestamp(now if now is not None else time.time())
     if when.date() == present.date():
-        return f"Today {when:%H:%M}"
+        return tr("Today {when:%H:%M}", when=when)
     if abs((present - when).total_seconds()) < 300 * DAY_S:
         return f"{when.day} {when:%b %H:%M}"
     return f"{when:%Y-%m-%d}"
 
 
 RUN_COLUMNS = (
-    Column("state", "State", 96, lambda s: STATE_WORDS[s.state], lambda s: STATES.index(s.state)),
-    Column("name", "Name", 168, lambda s: s.name, lambda s: s.name.casefold()),
-    Column("curve", "Loss", 84, lambda _: "", lambda s: s.last_train_loss, figure=True),
-    Column("best", "Best", 104, lambda s: best_text(s), lambda s: s.best_val_loss, figure=True),
-    Column("forgot", "Forgot", 66, lambda s: loss_text(s.forgot), lambda s: s.forgot, figure=True),
-    Column("learned", "Learned", 72, lambda s: loss_text(s.learned), lambda s: s.learned, figure=True, shown=False),
-    Column("created", "Started", 104, lambda s: created_text(s.created), lambda s: s.created),
-    Column("base", "Base model", 136, lambda s: short_path(s.base), lambda s: short_path(s.base).casefold()),
-    Column("method", "Method", 92, lambda s: method_text(s.method), lambda s: s.method),
-    Column("data", "Data", 124, lambda s: short_path(s.data), lambda s: short_path(s.data).casefold()),
-    Column("targets", "Targets", 92, lambda s: s.targets, lambda s: s.targets.casefold()),
+    Column("state", tr("State"), 96, lambda s: STATE_WORDS[s.state], lambda s: STATES.index(s.state)),
+    Column("name", tr("Name"), 168, lambda s: s.name, lambda s: s.name.casefold()),
+    Column("curve", tr("Loss"), 84, lambda _: "", lambda s: s.last_train_loss, figure=True),
+    Column("best", tr("Best"), 104, lambda s: best_text(s), lambda s: s.best_val_loss, figure=True),
+    Column("forgot", tr("Forgot"), 66, lambda s: loss_text(s.forgot), lambda s: s.forgot, figure=True),
     Column(
-        "parameters", "Parameters", 92,
+        "learned", tr("Learned"), 72, lambda s: loss_text(s.learned), lambda s: s.learned, figure=True, shown=False
+    ),
+    Column("created", tr("Started"), 104, lambda s: created_text(s.created), lambda s: s.created),
+    Column("base", tr("Base model"), 136, lambda s: short_path(s.base), lambda s: short_path(s.base).casefold()),
+    Column("method", tr("Method"), 92, lambda s: method_text(s.method), lambda s: s.method),
+    Column("data", tr("Data"), 124, lambda s: short_path(s.data), lambda s: short_path(s.data).casefold()),
+    Column("targets", tr("Targets"), 92, lambda s: s.targets, lambda s: s.targets.casefold()),
+    Column(
+        "parameters",
+        tr("Parameters"),
+        92,
         lambda s: short_count(s.trainable_parameters) if s.trainable_parameters else ABSENT,
-        lambda s: s.trainable_parameters or None, figure=True,
+        lambda s: s.trainable_parameters or None,
+        figure=True,
     ),
     Column(
-        "speed", "Tokens/s", 78, lambda s: count_text(s.tokens_per_second) if s.tokens_per_second else ABSENT,
-        lambda s: s.tokens_per_second or None, figure=True,
+        "speed",
+        "Tokens/s",
+        78,
+        lambda s: count_text(s.tokens_per_second) if s.tokens_per_second else ABSENT,
+        lambda s: s.tokens_per_second or None,
+        figure=True,
     ),
     Column(
-        "memory", "Peak memory", 104, lambda s: f"{s.peak_memory_gb:.2f} GB" if s.peak_memory_gb else ABSENT,
-        lambda s: s.peak_memory_gb or None, figure=True,
+        "memory",
+        tr("Peak memory"),
+        104,
+        lambda s: tr("{peak_memory_gb:.2f} GB", peak_memory_gb=s.peak_memory_gb) if s.peak_memory_gb else ABSENT,
+        lambda s: s.peak_memory_gb or None,
+        figure=True,
     ),
     Column(
-        "duration", "Duration", 92, lambda s: duration_text(s.elapsed_s) if s.elapsed_s else ABSENT,
-        lambda s: s.elapsed_s or None, figure=True,
+        "duration",
+        tr("Duration"),
+        92,
+        lambda s: duration_text(s.elapsed_s) if s.elapsed_s else ABSENT,
+        lambda s: s.elapsed_s or None,
+        figure=True,
     ),
     Column(
-        "iterations", "Iterations", 116, lambda s: f"{s.iteration:,} of {s.iterations:,}",
-        lambda s: s.iteration, figure=True,
+        "iterations",
+        tr("Iterations"),
+        116,
+        lambda s: tr("{iteration:,} of {iterations:,}", iteration=s.iteration, iterations=s.iterations),
+        lambda s: s.iteration,
+        figure=True,
     ),
-    Column("size", "On disk", 84, lambda s: bytes_text(s.size_bytes), lambda s: s.size_bytes, figure=True),
-    Column("tags", "Tags", 120, lambda s: ", ".join(s.tags), lambda s: ", ".join(s.tags).casefold() or None),
-)  # fmt: skip
+    Column("size", tr("On disk"), 84, lambda s: bytes_text(s.size_bytes), lambda s: s.size_bytes, figure=True),
+    Column("tags", tr("Tags"), 120, lambda s: ", ".join(s.tags), lambda s: ", ".join(s.tags).casefold() or None),
+)
 
 
 COLUMN_KEYS = tuple(column.key for column in RUN_COLUMNS)

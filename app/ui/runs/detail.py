@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.core.language import tr
 from app.core.quantity import bytes_text
 from app.core.run.history import Traded
 from app.core.run.note import parse_tags
@@ -24,14 +25,14 @@ from app.ui.widget.elided_label import ElidedLabel
 NOTE_DELAY_MS = 800
 FACTS = ("folder", "base", "data", "targets", "iterations", "best", "traded", "size")
 DETAIL_LABELS = {
-    "folder": "Folder",
-    "base": "Base model",
-    "data": "Data",
-    "targets": "Targets",
-    "iterations": "Iterations",
-    "best": "Best loss",
-    "traded": "Trade",
-    "size": "On disk",
+    "folder": tr("Folder"),
+    "base": tr("Base model"),
+    "data": tr("Data"),
+    "targets": tr("Targets"),
+    "iterations": tr("Iterations"),
+    "best": tr("Best loss"),
+    "traded": tr("Trade"),
+    "size": tr("On disk"),
 }
 
 
@@ -86,17 +87,17 @@ class RunDetail(QWidget):
 
     def _texts(self, run: RunSummary) -> dict[str, str]:
         best = f"{run.best_figure:.4f}" if run.best_figure is not None else "–"
-        best = f"mean reward {best}" if run.rewarded else best
+        best = tr("mean reward {best}", best=best) if run.rewarded else best
         if run.best_iteration is not None:
-            best += f" at iteration {run.best_iteration:,}"
+            best += tr(" at iteration {best_iteration:,}", best_iteration=run.best_iteration)
         return {
             "folder": str(run.run.path),
             "base": run.base or "–",
             "data": run.data or "–",
             "targets": run.targets,
-            "iterations": f"{run.iteration:,} of {run.iterations:,}",
+            "iterations": tr("{iteration:,} of {iterations:,}", iteration=run.iteration, iterations=run.iterations),
             "best": best,
-            "traded": f"{Traded(run.learned, run.forgot).text(3)} (nats a token)"
+            "traded": tr("{text} (nats a token)", text=Traded(run.learned, run.forgot).text(3))
             if run.forgot is not None
             else "–",
             "size": bytes_text(run.size_bytes),
@@ -132,7 +133,7 @@ class RunDetail(QWidget):
         layout.addLayout(grid)
         layout.addStretch(1)
         area = QScrollArea(self)
-        area.setAccessibleName("What is known of the run")
+        area.setAccessibleName(tr("What is known of the run"))
         area.setWidgetResizable(True)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.setStyleSheet("QScrollArea, QWidget#run_facts { background: transparent; }")
@@ -142,15 +143,15 @@ class RunDetail(QWidget):
     def _writing(self) -> QVBoxLayout:
         self._tags = QLineEdit(self)
         self._tags.setObjectName("run_detail.tags")
-        self._tags.setAccessibleName("Tags")
-        self._tags.setPlaceholderText("Tags, separated by commas")
-        self._tags.setToolTip("Words to find this run by; the search finds them")
+        self._tags.setAccessibleName(tr("Tags"))
+        self._tags.setPlaceholderText(tr("Tags, separated by commas"))
+        self._tags.setToolTip(tr("Words to find this run by; the search finds them"))
         self._tags.textEdited.connect(self._saving.start)
         self._tags.editingFinished.connect(self.flush)
         self._notes = QPlainTextEdit(self)
         self._notes.setObjectName("run_detail.notes")
-        self._notes.setAccessibleName("Notes")
-        self._notes.setPlaceholderText("Notes: why you ran it, what you learned. Kept in the run's notes.md.")
+        self._notes.setAccessibleName(tr("Notes"))
+        self._notes.setPlaceholderText(tr("Notes: why you ran it, what you learned. Kept in the run's notes.md."))
         self._notes.setTabChangesFocus(True)
         self._notes.textChanged.connect(self._on_typed)
         self._notes.installEventFilter(self)

@@ -8,6 +8,7 @@ from PySide6.QtCore import QObject, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QWidget
 
+from app.core.language import tr
 from app.core.run.difference import ConfigDifference
 from app.ui.widget import theme
 from app.ui.widget.table import Index, TableModel, TableView
@@ -19,13 +20,13 @@ class DifferenceTable(TableModel):
     """Shows `ConfigDifference`s of runs that are named in the header."""
 
     def __init__(self, parent: QObject | None = None) -> None:
-        super().__init__(("Field",), parent=parent)
+        super().__init__((tr("Field"),), parent=parent)
         self._texts: list[tuple[str, ...]] = []
 
     def show(self, names: Sequence[str], found: Sequence[ConfigDifference]) -> None:
         """Takes over new differences; the values of each stand in the order of ``names``."""
         self._texts = [one.texts() for one in found]
-        self.set_rows(tuple(found), ("Field", *names))
+        self.set_rows(tuple(found), (tr("Field"), *names))
 
     def headerData(
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
@@ -48,7 +49,7 @@ class DifferenceView(TableView):
     """The view of a `DifferenceTable`."""
 
     def __init__(self, table: DifferenceTable, parent: QWidget | None = None) -> None:
-        name = "Config values in which the selected runs differ"
+        name = tr("Config values in which the selected runs differ")
         super().__init__("runs.differences", name, parent, row_height=theme.SPACE * 7 // 2)
         self.setModel(table)
         self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.core.language import tr
 from app.core.run.history import Axis, Floats, RunHistory, smooth
 from app.ui.run.chart_series import REWARD
 from app.ui.run.curve_view import CurveView
@@ -35,7 +36,7 @@ LEGEND_SHARE = 0.4  # of the overlay's width, at most
 DASHES = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DotLine, Qt.PenStyle.DashDotLine)
 OVERLAY_SMOOTHING = 0.9
 ANTIALIASED = 6  # smooth edges cost twice the time: of more curves nobody sees them
-UNLIKE = "Losses of different methods measure different things: compare their courses, not their heights."
+UNLIKE = tr("Losses of different methods measure different things: compare their courses, not their heights.")
 LegendEntry = tuple[pg.PlotDataItem, pg.PlotDataItem, pg.PlotDataItem]
 
 
@@ -117,17 +118,17 @@ class RunOverlay(QWidget):
     def _show_kind(self) -> None:
         """Says what is drawn, and that losses of different methods measure different things."""
         methods = list(dict.fromkeys(run.method for run in self._runs))
-        self._note.setText(f"{UNLIKE} Here: {', '.join(methods)}.")
+        self._note.setText(tr("{unlike} Here: {methods}.", unlike=UNLIKE, methods=", ".join(methods)))
         self._note.setVisible(len(methods) > 1)
-        what = "Reward" if self.shows_rewards else "Loss"
+        what = tr("Reward") if self.shows_rewards else tr("Loss")
         self._plot.getAxis("left").setLabel(what, color=theme.colors().muted)
-        self._view.setAccessibleName(f"{what} of the selected runs")
-        self._validation.setToolTip("Draw what the validations measured too, as points")
+        self._view.setAccessibleName(tr("{what} of the selected runs", what=what))
+        self._validation.setToolTip(tr("Draw what the validations measured too, as points"))
 
     # -- building ---------------------------------------------------------------------------------------------
 
     def _build_plot(self) -> None:
-        self._view = Plot("overlay_plot", "Loss of the selected runs", self)
+        self._view = Plot("overlay_plot", tr("Loss of the selected runs"), self)
         self._view.whole_asked.connect(self.reset_view)
         self._plot = self._view.item
         self._plot.getViewBox().sigRangeChangedManually.connect(self._on_zoomed)
@@ -138,22 +139,22 @@ class RunOverlay(QWidget):
     def _build_controls(self) -> None:
         self.view = CurveView("overlay", OVERLAY_SMOOTHING, self)
         self.view.changed.connect(self._on_view)
-        self._validation = QCheckBox("Validation", self)
+        self._validation = QCheckBox(tr("Validation"), self)
         self._validation.setObjectName("overlay_validation")
-        self._validation.setToolTip("Draw the validation losses too, as points")
+        self._validation.setToolTip(tr("Draw the validation losses too, as points"))
         self._validation.setChecked(True)
         self._validation.toggled.connect(self._on_view)
-        self._forgot = QCheckBox("Forgot", self)
+        self._forgot = QCheckBox(tr("Forgot"), self)
         self._forgot.setObjectName("overlay_forgot")
-        self._forgot.setToolTip("Draw what was forgotten too: the rise of the loss on neutral text, as squares")
+        self._forgot.setToolTip(tr("Draw what was forgotten too: the rise of the loss on neutral text, as squares"))
         self._forgot.toggled.connect(self._on_view)
         self._reset = IconButton("ph.magnifying-glass-minus", whole_tip(), self)
         self._reset.setObjectName("overlay_reset")
         self._reset.clicked.connect(self.reset_view)
         self._legend = QListWidget(self)
         self._legend.setObjectName("overlay_legend")
-        self._legend.setAccessibleName("Runs in the plot")
-        self._legend.setToolTip("Choose a run to bring its line out")
+        self._legend.setAccessibleName(tr("Runs in the plot"))
+        self._legend.setToolTip(tr("Choose a run to bring its line out"))
         self._legend.setIconSize(QSize(DOT, DOT))
         self._legend.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self._legend.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)

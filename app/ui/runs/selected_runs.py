@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QStackedWidget, QVBoxLayout, QWidget
 
 from app.core.config.train_config import TrainConfig
+from app.core.language import tr
 from app.core.problem import UnusableError
 from app.core.refusal import reason_of
 from app.core.run.difference import config_differences, run_config
@@ -82,7 +83,7 @@ class SelectedRuns(QFrame):
         runs, part = self._runs, self._parts.currentIndex()
         self._stack.setCurrentIndex(part if runs else DIFFERENCES + 1)
         self._limit.setVisible(part != DETAILS and len(runs) > OVERLAID)
-        self._limit.setText(f"The first {OVERLAID} of {len(runs):,} selected runs")
+        self._limit.setText(tr("The first {overlaid} of {runs:,} selected runs", overlaid=OVERLAID, runs=len(runs)))
         shown = runs[:OVERLAID]
         kept = {run.run.path for run in shown}
         self._readers = {path: reader for path, reader in self._readers.items() if path in kept}
@@ -99,7 +100,13 @@ class SelectedRuns(QFrame):
                 while not reader.read(SLICE_S):
                     yield
             except OSError as error:
-                self.warned.emit(f"The events of {run.name} cannot be read: {reason_of(error)}.")
+                self.warned.emit(
+                    tr(
+                        "The events of {name} cannot be read: {reason_of}.",
+                        name=run.name,
+                        reason_of=reason_of(error),
+                    )
+                )
             yield
 
     def _read_configs(self, runs: Sequence[RunSummary]) -> Iterator[None]:
@@ -135,11 +142,11 @@ class SelectedRuns(QFrame):
     def _build(self) -> None:
         self._parts = CalmTabBar(self)
         self._parts.setObjectName("runs.parts")
-        self._parts.setAccessibleName("Parts of the selection")
+        self._parts.setAccessibleName(tr("Parts of the selection"))
         self._parts.setDrawBase(False)
         self._parts.setExpanding(False)
         self._parts.setStyleSheet("QTabBar { background: transparent; } QTabBar::tab { margin-top: 0; }")
-        for name in ("Details", "Curves", "Differences"):
+        for name in (tr("Details"), tr("Curves"), tr("Differences")):
             self._parts.addTab(name)
         self._limit = QLabel(self)
         theme.set_role(self._limit, role="small")
@@ -162,7 +169,7 @@ class SelectedRuns(QFrame):
         page = QWidget(self)
         self.differences = DifferenceTable(self)
         self._difference_view = DifferenceView(self.differences, page)
-        self._same = QLabel("The configs of these runs are the same.", page)
+        self._same = QLabel(tr("The configs of these runs are the same."), page)
         theme.set_role(self._same, role="muted")
         self._same.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._same.hide()
@@ -173,7 +180,9 @@ class SelectedRuns(QFrame):
         return page
 
     def _no_choice(self) -> QLabel:
-        text = QLabel("Select a run to see its details; select several to lay their curves over each other.", self)
+        text = QLabel(
+            tr("Select a run to see its details; select several to lay their curves over each other."), self
+        )
         theme.set_role(text, role="muted")
         text.setAlignment(Qt.AlignmentFlag.AlignCenter)
         text.setWordWrap(True)

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.core.language import tr
 from app.core.quantity import bytes_text, plural
 from app.core.refusal import reason_of
 from app.core.run.catalog import RunCatalog, ScanProgress
@@ -118,7 +119,7 @@ class RunsTab(QWidget):
         if not self.table_model.runs or now - self._shown_at > SHOW_S:
             self._shown_at = now
             self._show_catalog()
-            self._count.setText(f"Reading {progress.done:,} of {progress.total:,}…")
+            self._count.setText(tr("Reading {done:,} of {total:,}…", done=progress.done, total=progress.total))
 
     def _on_scan_finished(self) -> None:
         self._show_catalog()
@@ -136,15 +137,21 @@ class RunsTab(QWidget):
 
     def _show_count(self) -> None:
         shown, known = self.table.filter.rowCount(), len(self.table_model.runs)
-        count = plural(known, "run") if shown == known else f"{shown:,} of {plural(known, 'run')}"
+        count = (
+            plural(known, "run")
+            if shown == known
+            else tr("{shown:,} of {runs}", shown=shown, runs=plural(known, "run"))
+        )
         self._count.setText(f"{count} · {bytes_text(self._catalog.total_bytes())}")
-        self._count.setToolTip(f"Disk use of all runs in {self._catalog.parent}")
+        self._count.setToolTip(tr("Disk use of all runs in {parent}", parent=self._catalog.parent))
 
     def _show_page(self) -> None:
         """The table, or why there is none."""
         if not self.table_model.runs:
             busy = self._scanning.is_busy or not self._began
-            self._empty_title.setText("Reading your runs…" if busy else "Every run you train is listed here")
+            self._empty_title.setText(
+                tr("Reading your runs…") if busy else tr("Every run you train is listed here")
+            )
             self._pages.setCurrentIndex(1)
             return
         self._pages.setCurrentIndex(0)
@@ -196,7 +203,9 @@ class RunsTab(QWidget):
         try:
             save_note(run, note)
         except OSError as error:
-            self.warned.emit(f"The notes of {run.name} were not saved: {reason_of(error)}.")
+            self.warned.emit(
+                tr("The notes of {name} were not saved: {reason_of}.", name=run.name, reason_of=reason_of(error))
+            )
             return
         self._catalog.set_note(run, note)
         self.table_model.show(self._catalog.summaries())
@@ -257,23 +266,23 @@ class RunsTab(QWidget):
     def _toolbar(self) -> QHBoxLayout:
         self._search = QLineEdit(self)
         self._search.setObjectName("runs.search")
-        self._search.setAccessibleName("Search runs")
-        self._search.setPlaceholderText("Search names, models, data, tags, notes")
-        self._search.setToolTip(with_keys("Runs that hold every word are shown", QKeySequence.StandardKey.Find))
+        self._search.setAccessibleName(tr("Search runs"))
+        self._search.setPlaceholderText(tr("Search names, models, data, tags, notes"))
+        self._search.setToolTip(with_keys(tr("Runs that hold every word are shown"), QKeySequence.StandardKey.Find))
         self._search.setClearButtonEnabled(True)
         self._search_icon = QAction(self)
         self._search.addAction(self._search_icon, QLineEdit.ActionPosition.LeadingPosition)
         self._state = CalmBox(self)
         self._state.setObjectName("runs.state")
-        self._state.setAccessibleName("State of the runs that are shown")
-        self._state.setToolTip("Show the runs in one state only")
-        self._state.addItem("All states", "")
+        self._state.setAccessibleName(tr("State of the runs that are shown"))
+        self._state.setToolTip(tr("Show the runs in one state only"))
+        self._state.addItem(tr("All states"), "")
         for state in STATES:
             self._state.addItem(STATE_WORDS[state], state)
         self._count = QLabel(self)
         self._count.setObjectName("runs.count")
         theme.set_role(self._count, role="small")
-        self._columns = IconButton("ph.columns", "Choose columns", self)
+        self._columns = IconButton("ph.columns", tr("Choose columns"), self)
         self._columns.setObjectName("runs.columns")
         self._columns.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         row = QHBoxLayout()
@@ -288,9 +297,9 @@ class RunsTab(QWidget):
         self._nothing = QFrame(self)
         theme.set_role(self._nothing, role="card")
         layout = QVBoxLayout(self._nothing)
-        text = QLabel("No run matches.", self._nothing)
+        text = QLabel(tr("No run matches."), self._nothing)
         theme.set_role(text, role="muted")
-        clear = QPushButton("Show all runs", self._nothing)
+        clear = QPushButton(tr("Show all runs"), self._nothing)
         clear.setObjectName("runs.clear")
         theme.set_role(clear, kind="link")
         clear.setCursor(Qt.CursorShape.PointingHandCursor)
@@ -303,10 +312,10 @@ class RunsTab(QWidget):
         return self._nothing
 
     def _empty_page(self) -> QWidget:
-        text = (
-            "With its loss curve, speed, memory and notes; those started on the command line too. You can search "
-            "and sort them, lay their curves over each other, see in what their configs differ, resume one or take "
-            "it as the start of the next."
+        text = tr(
+            "With its loss curve, speed, memory and notes; those started on the command line "
+            "too. You can search and sort them, lay their curves over each other, see in what "
+            "their configs differ, resume one or take it as the start of the next."
         )
         card = EmptyCard("runs.empty", "ph.list-bullets", "", text, self)
         self._empty_title = card.title

@@ -16,6 +16,7 @@ from PySide6.QtCore import (
 )
 from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
 
+from app.core.language import tr
 from app.core.quantity import count_text
 from app.core.run.note import NAME_LENGTH
 from app.core.run.report import STATE_WORDS
@@ -26,10 +27,10 @@ from app.ui.widget.table import Index
 
 DOT = 8  # px
 TRADE_COLUMNS = {
-    "learned": "How far the validation loss fell below the base model's, in nats a token",
-    "forgot": "How far the loss on neutral text rose above the base model's, in nats a token",
+    "learned": tr("How far the validation loss fell below the base model's, in nats a token"),
+    "forgot": tr("How far the loss on neutral text rose above the base model's, in nats a token"),
 }
-NOT_MEASURED = "It was not measured"
+NOT_MEASURED = tr("It was not measured")
 
 
 def state_color(state: str) -> str:
@@ -209,15 +210,22 @@ def tip(one: RunSummary, column: Column) -> str:
     if column.key == "state":
         return one.message or STATE_WORDS[one.state]
     if column.key == "created":
-        return f"{datetime.fromtimestamp(one.created):%A, %Y-%m-%d %H:%M:%S}"
+        return tr("{fromtimestamp:%A, %Y-%m-%d %H:%M:%S}", fromtimestamp=datetime.fromtimestamp(one.created))
     if column.key == "best" and one.best_iteration is not None:
-        return f"{one.best_label} {loss_text(one.best_figure)}, at iteration {one.best_iteration:,}"
+        return tr(
+            "{best_label} {loss_text}, at iteration {best_iteration:,}",
+            best_label=one.best_label,
+            loss_text=loss_text(one.best_figure),
+            best_iteration=one.best_iteration,
+        )
     if column.key in TRADE_COLUMNS:
         return TRADE_COLUMNS[column.key] if getattr(one, column.key) is not None else NOT_MEASURED
     if column.key == "curve":
-        return f"Last training loss {loss_text(one.last_train_loss)}"
+        return tr("Last training loss {loss_text}", loss_text=loss_text(one.last_train_loss))
     if column.key == "parameters":
-        return f"{count_text(one.trainable_parameters)} trained parameters"
+        return tr(
+            "{trainable_parameters} trained parameters", trainable_parameters=count_text(one.trainable_parameters)
+        )
     return {"base": one.base, "data": one.data, "name": f"{one.name}\n{one.run.path}"}.get(
         column.key, column.text(one)
     )

@@ -28,6 +28,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.core.language import tr
 from app.core.run.summary import RunSummary
 from app.ui.runs.column import CREATED_COLUMN, CURVE_COLUMN, NAME_COLUMN, RUN_COLUMNS, STATE_COLUMN
 from app.ui.runs.table import DOT, RunFilter, RunTable
@@ -80,7 +81,7 @@ class RunView(QTableView):
     def __init__(self, table: RunTable, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("runs.table")
-        self.setAccessibleName("Runs")
+        self.setAccessibleName(tr("Runs"))
         self._table = table
         self.filter = RunFilter(table, self)
         self._kept: list[Path] = []

@@ -10,6 +10,7 @@ from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from app.core.config.field import FieldSpec
+from app.core.language import inside, tr
 from app.core.live.training_list import training_runs
 from app.core.model.folder import hub_cache
 from app.core.model.hub import models_place
@@ -28,9 +29,9 @@ from app.ui.settings.mover import FolderMover
 from app.ui.widget import theme
 from app.ui.widget.card import Card
 
-RUNS = FieldSpec("settings.runs_dir", "Folder for runs", "path", "")
-MOVE_TIP = "Takes all of it to another folder, or into a folder of its own there; new ones go there too"
-MODELS = FieldSpec("settings.models_dir", "Folder for models", "path", "")
+RUNS = FieldSpec("settings.runs_dir", tr("Folder for runs"), "path", "")
+MOVE_TIP = tr("Takes all of it to another folder, or into a folder of its own there; new ones go there too")
+MODELS = FieldSpec("settings.models_dir", tr("Folder for models"), "path", "")
 
 
 class FolderCard(Card):
@@ -53,12 +54,12 @@ class FolderCard(Card):
         self.standing.setObjectName(f"{spec.path}.standing")
         self.move_button = quiet_button(
             f"{spec.path}.move",
-            "Move what is there…",
+            tr("Move what is there…"),
             MOVE_TIP,
             self,
         )
         self.move_button.clicked.connect(self._ask_where)
-        self.stop_button = quiet_button(f"{spec.path}.stop", "Stop", "Everything stays where it was", self)
+        self.stop_button = quiet_button(f"{spec.path}.stop", tr("Stop"), tr("Everything stays where it was"), self)
         self.stop_button.hide()
         self.progress = JobProgress(spec.path, self)
         self.mover = FolderMover(self)
@@ -97,7 +98,7 @@ class FolderCard(Card):
             return
         self._destination = destination
         self._show_busy(True)
-        self.progress.begin("Moving …")
+        self.progress.begin(tr("Moving …"))
         self.mover.move(source, destination, self._settle)
 
     def _settle(self) -> None:
@@ -105,7 +106,7 @@ class FolderCard(Card):
         keep_settings(**{self._name: str(self._destination)})
 
     def _ask_where(self) -> None:
-        chosen = ask_folder(self, f"Move {self.title.text().lower()} to")
+        chosen = ask_folder(self, tr("Move {text} to", text=inside(self.title.text())))
         if chosen:
             self.move_to(place_within(self.present(), Path(chosen)))
 
@@ -122,7 +123,9 @@ class FolderCard(Card):
         theme.set_role(self.standing, role="error" if found.problem else "small")
         there = self.present().is_dir()
         self.move_button.setEnabled(there)
-        self.move_button.setToolTip(MOVE_TIP if there else f"There is nothing in {self.present()} yet")
+        self.move_button.setToolTip(
+            MOVE_TIP if there else tr("There is nothing in {present} yet", present=self.present())
+        )
         return found.problem
 
     def _show_busy(self, busy: bool) -> None:
@@ -132,7 +135,7 @@ class FolderCard(Card):
         self.busy_changed.emit(busy)
 
     def _on_progressed(self, done: float, total: float) -> None:
-        self.progress.show_progress(event.Progressed(phase="Copying", done=int(done), total=int(total)))
+        self.progress.show_progress(event.Progressed(phase=tr("Copying"), done=int(done), total=int(total)))
 
     def _on_ended(self, moved: bool, said: str) -> None:
         self._show_busy(False)
@@ -152,14 +155,15 @@ class FolderPage(QWidget):
         super().__init__(parent)
         self.runs = FolderCard(
             RUNS,
-            "Runs",
+            tr("Runs"),
             str(place.data_dir() / "runs"),
-            "New runs go there; earlier ones stay until they are moved.",
+            tr("New runs go there; earlier ones stay until they are moved."),
             self,
         )
         self.models = FolderCard(
-            MODELS, "Models", f"Hugging Face cache: {hub_cache()}",
-            "Downloads and conversions go there. The cache is Hugging Face's own: HF_HOME says where it is.", self,
+            MODELS, tr("Models"), tr("Hugging Face cache: {hub_cache}", hub_cache=hub_cache()),
+            tr("Downloads and conversions go there. The cache is Hugging Face's own: HF_HOME says "
+"where it is."), self,
         )  # fmt: skip
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, theme.SPACE * 2, 0, 0)

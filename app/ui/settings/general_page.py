@@ -8,6 +8,8 @@ from PySide6.QtCore import QUrl, Signal
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
+from app.core.language import LANGUAGES, language, tr
+from app.core.launch.spoken import system_language
 from app.core.power.awake import LID
 from app.core.system.network import GPU_VARIABLE, own_network
 from app.core.system.setting import keep_settings, load_settings
@@ -20,8 +22,9 @@ from app.ui.widget import theme
 from app.ui.widget.card import Card
 
 CHOICE_WIDTH = 180  # px in Inter
-THEME_CHOICES = (("system", "Like the system"), ("light", "Light"), ("dark", "Dark"))
-NO_ADDRESS = "Updates: this copy was cloned from no address on github.com, so nobody can be asked."
+THEME_CHOICES = (("system", tr("Like the system")), ("light", tr("Light")), ("dark", tr("Dark")))
+LANGUAGE_CHOICES = (("system", tr("Like the system")), *LANGUAGES.items())
+NO_ADDRESS = tr("Updates: this copy was cloned from no address on github.com, so nobody can be asked.")
 
 
 class GeneralPage(QWidget):
@@ -33,42 +36,55 @@ class GeneralPage(QWidget):
         super().__init__(parent)
         settings = load_settings()
         self._check, self._page = check, ""
-        self.theme = self._choice("settings.theme", "Appearance", THEME_CHOICES, theme_choice)
+        self.theme = self._choice("settings.theme", tr("Appearance"), THEME_CHOICES, theme_choice)
         self.theme.edited.connect(self.theme_chosen)
-        self.alpha = self._choice("settings.alpha", "Alpha is read as", READINGS, settings.alpha_convention)
+        self.language = self._choice("settings.language", tr("Language"), LANGUAGE_CHOICES, settings.language)
+        self.language.edited.connect(self._on_language)
+        self.language_text = note_label("", self)
+        self.language_text.setObjectName("settings.language.text")
+        self.alpha = self._choice("settings.alpha", tr("Alpha is read as"), READINGS, settings.alpha_convention)
         self.alpha.edited.connect(self._on_alpha)
         self.notifications = self._tick(
-            "settings.notifications", "Tell when a run ends, fails or needs an answer", settings.notifications
+            "settings.notifications", tr("Tell when a run ends, fails or needs an answer"), settings.notifications
         )
         self.notifications.edited.connect(self._on_notifications)
         self.keep_awake = self._tick(
-            "settings.keep_awake", "Keep the computer awake while it works", settings.keep_awake
+            "settings.keep_awake", tr("Keep the computer awake while it works"), settings.keep_awake
         )
-        self.keep_awake.setToolTip(f"While a run, the queue or an export works. Its display may sleep. {LID}")
+        self.keep_awake.setToolTip(
+            tr("While a run, the queue or an export works. Its display may sleep. {lid}", lid=LID)
+        )
         self.keep_awake.edited.connect(lambda on: keep_settings(keep_awake=on))
         self.wire = self._tick(
-            "settings.wire_memory", "Macs: wire it for runs that need most of it", settings.wire_memory
+            "settings.wire_memory", tr("Macs: wire it for runs that need most of it"), settings.wire_memory
         )
-        self.wire.setToolTip("Faster where memory is short; switch it off if the computer restarts while it trains")
+        self.wire.setToolTip(
+            tr("Faster where memory is short; switch it off if the computer restarts while it trains")
+        )
         self.wire.edited.connect(lambda on: keep_settings(wire_memory=on))
         self.relax_gpu = self._tick(
-            "settings.relax_gpu", "Macs: let a run hold it up for longer", settings.relax_gpu_limit
+            "settings.relax_gpu", tr("Macs: let a run hold it up for longer"), settings.relax_gpu_limit
         )
-        self.relax_gpu.setToolTip(f"Sets {GPU_VARIABLE}=1 for runs from now on; the desktop stutters then")
+        self.relax_gpu.setToolTip(
+            tr("Sets {gpu_variable}=1 for runs from now on; the desktop stutters then", gpu_variable=GPU_VARIABLE)
+        )
         self.relax_gpu.edited.connect(self._on_relax)
         self.updates = self._tick(
-            "settings.check_updates", "Look for a newer version once a day", settings.check_updates
+            "settings.check_updates", tr("Look for a newer version once a day"), settings.check_updates
         )
         self.updates.edited.connect(self._on_updates)
-        self.ask_button = quiet_button("settings.updates.ask", "Look now", "Asks the releases page once", self)
+        self.ask_button = quiet_button(
+            "settings.updates.ask", tr("Look now"), tr("Asks the releases page once"), self
+        )
         self.ask_button.clicked.connect(self._on_ask)
-        self.page_button = quiet_button("settings.updates.page", "Show it", "Opens its page", self)
+        self.page_button = quiet_button("settings.updates.page", tr("Show it"), tr("Opens its page"), self)
         self.page_button.clicked.connect(self._on_page)
         self.page_button.hide()
         self.update_text = note_label("", self)
         self.update_text.setObjectName("settings.updates.text")
         check.told.connect(self._on_told)
         self._lay_out()
+        self._show_language()
         self._show_updates()
 
     def _choice(self, name: str, label: str, choices: tuple[tuple[str, str], ...], value: str) -> ChoiceBox:
@@ -88,27 +104,41 @@ class GeneralPage(QWidget):
 
     def _lay_out(self) -> None:
         form = settings_form()
-        form.addRow("Appearance", self.theme)
-        form.addRow("Alpha is read as", self.alpha)
-        form.addRow("", note_label("mlx-lm multiplies by scale; PEFT multiplies by alpha ÷ rank.", self))
-        form.addRow("Notifications", self.notifications)
-        form.addRow("Sleep", self.keep_awake)
-        form.addRow("Display", self.relax_gpu)
-        form.addRow("Memory", self.wire)
-        form.addRow("Updates", self.updates)
+        form.addRow(tr("Appearance"), self.theme)
+        form.addRow(tr("Language"), self.language)
+        form.addRow("", self.language_text)
+        form.addRow(tr("Alpha is read as"), self.alpha)
+        form.addRow("", note_label(tr("mlx-lm multiplies by scale; PEFT multiplies by alpha ÷ rank."), self))
+        form.addRow(tr("Notifications"), self.notifications)
+        form.addRow(tr("Sleep"), self.keep_awake)
+        form.addRow(tr("Display"), self.relax_gpu)
+        form.addRow(tr("Memory"), self.wire)
+        form.addRow(tr("Updates"), self.updates)
         row = QHBoxLayout()
         row.setSpacing(theme.SPACE)
         row.addWidget(self.ask_button)
         row.addWidget(self.page_button)
         row.addStretch(1)
         form.addRow("", row)
-        card = Card("The window", parent=self)
+        card = Card(tr("The window"), parent=self)
         card.body.addLayout(form)
         card.body.addWidget(self.update_text)  # a form gives texts of several lines too little height
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, theme.SPACE * 2, 0, 0)
         layout.addWidget(card)
         layout.addStretch(1)
+
+    def _on_language(self, chosen: Any) -> None:
+        keep_settings(language=chosen)
+        self._show_language()
+
+    def _show_language(self) -> None:
+        """Many texts are made when the program starts: a language takes effect at the next start."""
+        chosen = load_settings().language
+        waits = language() != (system_language() if chosen == "system" else chosen)
+        self.language_text.setText(
+            tr("From the next start of Luthier on.") if waits else tr("Of the window; the command line is English.")
+        )
 
     def _on_alpha(self, reading: Any) -> None:
         keep_settings(alpha_convention=reading)
@@ -129,14 +159,18 @@ class GeneralPage(QWidget):
         known = bool(self._check.address)
         self.updates.setEnabled(known)
         self.ask_button.setEnabled(known and self.updates.isChecked())
-        where = f"Asks {self._check.address}, and sends nothing but the request." if known else NO_ADDRESS
+        where = (
+            tr("Asks {address}, and sends nothing but the request.", address=self._check.address)
+            if known
+            else NO_ADDRESS
+        )
         self.update_text.setText(where)
 
     def _on_ask(self) -> None:
         if load_settings().offline:
-            self.update_text.setText("Luthier is strictly offline: the releases page is not asked.")
+            self.update_text.setText(tr("Luthier is strictly offline: the releases page is not asked."))
             return
-        self.update_text.setText("Asking the releases page …")
+        self.update_text.setText(tr("Asking the releases page …"))
         self._check.ask()
 
     def _on_told(self, text: str, page: str) -> None:

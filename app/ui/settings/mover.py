@@ -9,6 +9,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, QRunnable, QThreadPool, Signal
 
 from app.core.data.prepare import CancelledError
+from app.core.language import tr
 from app.core.problem import UnusableError
 from app.core.refusal import reason_of
 from app.core.upkeep.moving import move_folder
@@ -66,11 +67,13 @@ class _Move(QRunnable):
         try:
             said = move_folder(self._source, self._destination, self._settle, self._tell, self._cancelled.is_set)
         except CancelledError:
-            self._mover.ended.emit(False, "Stopped: everything is where it was.")
+            self._mover.ended.emit(False, tr("Stopped: everything is where it was."))
         except UnusableError as error:
             self._mover.ended.emit(False, " ".join(one.sentence() for one in error.problems))
         except OSError as error:
-            self._mover.ended.emit(False, f"Nothing was moved: {reason_of(error)}. Everything is where it was.")
+            self._mover.ended.emit(
+                False, tr("Nothing was moved: {reason_of}. Everything is where it was.", reason_of=reason_of(error))
+            )
         else:
             self._mover.ended.emit(True, f"Moved to {self._destination}. {said}".strip())
 

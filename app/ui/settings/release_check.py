@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, QRunnable, QThreadPool, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
 
 from app import __version__
+from app.core.language import tr
 from app.core.problem import UnusableError
 from app.core.system.setting import keep_settings, load_settings
 from app.core.upkeep.release import newest_release, releases_address
@@ -43,7 +44,7 @@ class ReleaseCheck(QObject):
 
         def tell(text: str, page: str) -> None:
             if page:
-                messages.tell(Notice(text, "info", "Show it", lambda: QDesktopServices.openUrl(QUrl(page))))
+                messages.tell(Notice(text, "info", tr("Show it"), lambda: QDesktopServices.openUrl(QUrl(page))))
 
         self.told.connect(tell)
 
@@ -64,8 +65,11 @@ class _Asking(QRunnable):
             self._check.told.emit(" ".join(one.sentence() for one in error.problems), "")
             return
         if found is None:
-            self._check.told.emit("No version has been released yet.", "")
+            self._check.told.emit(tr("No version has been released yet."), "")
         elif found.is_newer:
-            self._check.told.emit(f"Luthier {found.version} is out; this is {__version__}.", found.page)
+            self._check.told.emit(
+                tr("Luthier {version} is out; this is {version2}.", version=found.version, version2=__version__),
+                found.page,
+            )
         else:
-            self._check.told.emit(f"This is the newest version, {__version__}.", "")
+            self._check.told.emit(tr("This is the newest version, {version}.", version=__version__), "")

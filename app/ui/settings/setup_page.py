@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from app.core.config.field import FieldSpec
 from app.core.config.train_config import TrainConfig
+from app.core.language import tr
 from app.core.problem import UnusableError
 from app.core.refusal import reason_of
 from app.core.run.difference import config_differences
@@ -22,8 +23,8 @@ from app.ui.form.plain_part import note_label, quiet_button
 from app.ui.widget import theme
 from app.ui.widget.card import Card
 
-FILE = FieldSpec("settings.default_setup", "Config for new setups", "path", "")
-NOTE = "What Reset Form goes back to. Model, data and names are left out: they belong to one run."
+FILE = FieldSpec("settings.default_setup", tr("Config for new setups"), "path", "")
+NOTE = tr("What Reset Form goes back to. Model, data and names are left out: they belong to one run.")
 
 
 class NewSetupPage(QWidget):
@@ -34,9 +35,9 @@ class NewSetupPage(QWidget):
     def __init__(self, form: TrainConfig, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._form = form
-        card = Card("New setups begin as", NOTE, self)
+        card = Card(tr("New setups begin as"), NOTE, self)
         card.body.setSpacing(theme.SPACE)
-        self.editor = PathEditor(FILE, card, placeholder="Luthier's own values")
+        self.editor = PathEditor(FILE, card, placeholder=tr("Luthier's own values"))
         self.editor.line.setObjectName(FILE.path)
         self.editor.line.setAccessibleName(FILE.label)
         self.editor.set_value(load_settings().default_setup)
@@ -44,10 +45,15 @@ class NewSetupPage(QWidget):
         self.text = note_label("", card)
         self.text.setObjectName(f"{FILE.path}.text")
         self.take_button = quiet_button(
-            f"{FILE.path}.take", "Use the form's values", "Keeps the values of the Setup form as they are now", card
+            f"{FILE.path}.take",
+            tr("Use the form's values"),
+            tr("Keeps the values of the Setup form as they are now"),
+            card,
         )
         self.take_button.clicked.connect(self._on_take)
-        self.own_button = quiet_button(f"{FILE.path}.own", "Luthier's own", "Back to Luthier's own values", card)
+        self.own_button = quiet_button(
+            f"{FILE.path}.own", tr("Luthier's own"), tr("Back to Luthier's own values"), card
+        )
         self.own_button.clicked.connect(self._on_own)
         row = QHBoxLayout()
         row.setSpacing(theme.SPACE)
@@ -68,7 +74,7 @@ class NewSetupPage(QWidget):
         try:
             save_config(self._form, path)
         except OSError as error:
-            self._say(f"{path} cannot be written: {reason_of(error)}.", "error")
+            self._say(tr("{path} cannot be written: {reason_of}.", path=path, reason_of=reason_of(error)), "error")
             return
         self.editor.choose(str(path))
 
@@ -86,15 +92,15 @@ class NewSetupPage(QWidget):
         path = Path(text).expanduser()
         try:
             if text and not path.is_file():
-                self._say(f"{path} is no file.", "error")
+                self._say(tr("{path} is no file.", path=path), "error")
                 return False
             config, following = new_setup(text)
         except UnusableError as error:
             self._say(" ".join(one.sentence() for one in error.problems), "error")
             return False
         different = [one.label for one in config_differences([TrainConfig(), config])]
-        other = f"Other than Luthier's own: {', '.join(different)}."
-        self._say(other if different else "All values are Luthier's own.")
+        other = tr("Other than Luthier's own: {different}.", different=", ".join(different))
+        self._say(other if different else tr("All values are Luthier's own."))
         self.chosen.emit(config, following)
         return True
 

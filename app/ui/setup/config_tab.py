@@ -9,6 +9,7 @@ from PySide6.QtCore import QEvent, Qt, QTimer, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
+from app.core.language import tr
 from app.core.problem import Problem, Severity
 from app.core.quantity import bytes_text, percent_text, plural
 from app.core.run.folder import runs_dir
@@ -36,7 +37,7 @@ from app.ui.widget.card import Disclosure
 from app.ui.widget.flow import Flow
 from app.ui.worker.inspector import Inspector
 
-OPEN_TIP = "Open a config file: Luthier's, mlx-lm's, axolotl's, LLaMA-Factory's or Unsloth's"
+OPEN_TIP = tr("Open a config file: Luthier's, mlx-lm's, axolotl's, LLaMA-Factory's or Unsloth's")
 WIDE_FROM = 1_800  # px of the tab; below, two columns would be too narrow for the rows of fields
 CARD_MIN_WIDTH = 340  # px; narrower, Model and Data stand one under the other
 
@@ -49,12 +50,12 @@ class Focusable(Protocol):
 
 def nothing_to_train(tokens: SplitFigures) -> Problem:
     """Why a run on these data would end before it began."""
-    limit = f"{tokens.max_seq_length:,} tokens"
+    limit = tr("{max_seq_length:,} tokens", max_seq_length=tokens.max_seq_length)
     if tokens.kind == "prompts":
-        said = f"No prompt leaves room for an answer within {limit}."
-        return Problem("max_seq_length", said, hint="Raise the maximum length, or allow only shorter answers.")
-    said = f"No example has anything to train within {limit}."
-    return Problem("max_seq_length", said, hint="Raise the maximum length, or train more of each example.")
+        said = tr("No prompt leaves room for an answer within {limit}.", limit=limit)
+        return Problem("max_seq_length", said, hint=tr("Raise the maximum length, or allow only shorter answers."))
+    said = tr("No example has anything to train within {limit}.", limit=limit)
+    return Problem("max_seq_length", said, hint=tr("Raise the maximum length, or train more of each example."))
 
 
 class ConfigTab(QWidget):
@@ -151,7 +152,7 @@ class ConfigTab(QWidget):
         self._unknown.setObjectName("unknown_keys")
         self._unknown.setProperty("role", "small")
         self._unknown.setWordWrap(True)
-        self._unknown.setToolTip("Luthier does not use these keys; saving writes them back as they were")
+        self._unknown.setToolTip(tr("Luthier does not use these keys; saving writes them back as they were"))
         whole.addWidget(self._unknown)
         whole.addStretch(1)
         self._fit()
@@ -200,15 +201,15 @@ class ConfigTab(QWidget):
         for button in self._head_buttons():
             buttons.addWidget(button)
         for name, text, tip, signal in (
-            ("config.sweep", "Sweep…", "Queue this setup in several variants", self.sweep_requested),
+            ("config.sweep", tr("Sweep…"), tr("Queue this setup in several variants"), self.sweep_requested),
             (
                 "config.open",
-                "Open…",
+                tr("Open…"),
                 OPEN_TIP,
                 self.open_requested,
             ),
-            ("config.save", "Save…", "Save these values as a config file", self.save_requested),
-            ("config.reset", "Reset", "Back to the defaults; model and data stay", self.reset_requested),
+            ("config.save", tr("Save…"), tr("Save these values as a config file"), self.save_requested),
+            ("config.reset", tr("Reset"), tr("Back to the defaults; model and data stay"), self.reset_requested),
         ):
             button = QPushButton(text, self)
             button.setObjectName(name)
@@ -310,10 +311,12 @@ class ConfigTab(QWidget):
                 told.append(lacking)
         known, found = self.selection, self.estimate.estimate
         if found is not None and found.verdict is MemoryFit.WONT_FIT:
-            said = (
-                f"The run needs about {bytes_text(found.total)}; MLX should stay within {bytes_text(found.limit)}."
+            said = tr(
+                "The run needs about {total}; MLX should stay within {limit}.",
+                total=bytes_text(found.total),
+                limit=bytes_text(found.limit),
             )
-            told.append(Problem(MEMORY, said, Severity.WARNING, "See what would make it fit."))
+            told.append(Problem(MEMORY, said, Severity.WARNING, tr("See what would make it fit.")))
         return [*told, *check_config(self.store.config, known.inspection, self.data_panel.report, known.selection)]
 
     def _plan(self) -> str:
@@ -325,27 +328,47 @@ class ConfigTab(QWidget):
         passes = plan.epochs(config, train)
         long = f"{plural(count, 'iteration')}"
         if passes is not None and found:
-            long += f" ({passes:.3g} {'epoch' if passes == 1 else 'epochs'} of {plural(found.train, 'example')})"
+            long += tr(
+                " ({passes:.3g} {value} of {examples})",
+                passes=passes,
+                value="epoch" if passes == 1 else "epochs",
+                examples=plural(found.train, "example"),
+            )
         if selection is None:
-            return f"Trains for {long}."
-        what = f"{selection.trainable_parameters:,} parameters ({percent_text(selection.trainable_percent)})"
+            return tr("Trains for {long}.", long=long)
+        what = tr(
+            "{trainable_parameters:,} parameters ({trainable_percent})",
+            trainable_parameters=selection.trainable_parameters,
+            trainable_percent=percent_text(selection.trainable_percent),
+        )
         peak = self.estimate.estimate
         # Until the tokens are counted each row could be as long as is allowed: that bounds the memory, and no time.
         is_counted = self._tokens is not None
-        bound = "about" if is_counted else "up to"
-        memory = f" It takes {bound} {bytes_text(peak.total)} of memory" if peak is not None else ""
+        bound = "about" if is_counted else tr("up to")
+        memory = (
+            tr(" It takes {bound} {total} of memory", bound=bound, total=bytes_text(peak.total))
+            if peak is not None
+            else ""
+        )
         time = self.estimate.run_time(config, count)
         if time is not None and not (is_counted or time.is_probed):
             time = None
-        memory += (f" and {time.text}." if time is not None else ".") if memory else ""
+        memory += (tr(" and {text}.", text=time.text) if time is not None else ".") if memory else ""
         written = self._written_bytes
         disk = f" {disk_text(written, runs_dir())}" if written is not None else ""
-        return f"Trains {what} in {plural(selection.adapted_modules, 'module')} for {long}.{memory}{disk}"
+        return tr(
+            "Trains {what} in {modules} for {long}.{memory}{disk}",
+            what=what,
+            modules=plural(selection.adapted_modules, "module"),
+            long=long,
+            memory=memory,
+            disk=disk,
+        )
 
     def _show_unknown(self) -> None:
         unknown, fields = self.store.config.unknown_keys, {*self._made_fields, *MORE}
         pairs = ", ".join(f"{escape(key)}: {escape(str(value))}" for key, value in unknown.items())
-        kept = f"<b>Kept from the file:</b> {pairs}" if unknown else ""
+        kept = tr("<b>Kept from the file:</b> {pairs}", pairs=pairs) if unknown else ""
         notes = (note for note in self.store.notes if self.told_at.get(note.path, note.path) not in fields)
         lost = "<br>".join(escape(note.message) for note in notes if note.path != "targets")
         self._unknown.setText("<br>".join(filter(None, (lost, kept))))

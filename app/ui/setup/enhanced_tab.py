@@ -11,6 +11,7 @@ from app.core.data.format import Features
 from app.core.data.layout import layout_of
 from app.core.data.rated import goal_of, prompt_of
 from app.core.data.row_check import full_check, is_good
+from app.core.language import tr
 from app.core.problem import Problem
 from app.core.setup import plan
 from app.core.setup.chosen_method import method_of, uses_rewards
@@ -32,9 +33,9 @@ class EnhancedTab(ConfigTab):
     """The form of a run with a method; model and data can be taken over from the ``setup`` form."""
 
     name = "enhanced_tab"
-    title = "Enhanced Setup"
+    title = tr("Enhanced Setup")
     trial_requested = Signal(object)  # Method
-    line = "Preferences, rewards, and the attention-only baseline."
+    line = tr("Preferences, rewards, and the attention-only baseline.")
     told_at: ClassVar[dict[str, str]] = ConfigTab.told_at | {"reward_weights": "reward_functions"}
 
     def __init__(
@@ -64,13 +65,13 @@ class EnhancedTab(ConfigTab):
         return [self.methods, first, self.parameters, self.rewards, *rest]
 
     def _head_buttons(self) -> list[QPushButton]:
-        button = QPushButton("From Setup", self)
+        button = QPushButton(tr("From Setup"), self)
         button.setObjectName("take_over")
-        button.setToolTip("Use the model, or model and data, of the Setup tab")
+        button.setToolTip(tr("Use the model, or model and data, of the Setup tab"))
         theme.set_role(button, kind="quiet")
         menu = QMenu(button)
-        menu.addAction("The model", self.take_model)
-        menu.addAction("Model and data", self.take_model_and_data)
+        menu.addAction(tr("The model"), self.take_model)
+        menu.addAction(tr("Model and data"), self.take_model_and_data)
         button.setMenu(menu)
         return [button]
 
@@ -124,7 +125,7 @@ class EnhancedTab(ConfigTab):
             return f"{method.title}. {said}"
         generations = plan.iterations(config, plan.train_examples(config, self.data_panel.report))
         answers = -(-generations // config.updates_per_generation) * config.batch_size * config.group_size
-        return f"{method.title}. {said} It samples {answers:,} answers."
+        return tr("{title}. {said} It samples {answers:,} answers.", title=method.title, said=said, answers=answers)
 
     def _target(self, path: str) -> Focusable | None:
         return self.methods if path == "train_mode" else super()._target(path)

@@ -11,6 +11,7 @@ from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QWidget
 
 from app.core.config.train_config import TrainConfig
+from app.core.language import tr
 from app.core.model.inspection import Inspection
 from app.core.protocol.program import compiles_kernels
 from app.core.quantity import bytes_text, duration_text, percent_text
@@ -45,8 +46,12 @@ class RunTime:
     @property
     def text(self) -> str:
         """about 3 min, from an earlier run on this machine."""
-        said = f"{'at most' if self.duration.is_most else 'about'} {duration_text(self.duration.total)}"
-        return said if self.is_probed else f"{said}, going by an earlier run on this machine"
+        said = tr(
+            "{value} {total}",
+            value=tr("at most") if self.duration.is_most else "about",
+            total=duration_text(self.duration.total),
+        )
+        return said if self.is_probed else tr("{said}, going by an earlier run on this machine", said=said)
 
 
 class EstimatePanel(Card):
@@ -61,7 +66,7 @@ class EstimatePanel(Card):
     def __init__(
         self, store: ConfigStore, model: SelectionModel, inspector: Inspector, parent: QWidget | None = None
     ) -> None:
-        super().__init__("Before the start", parent=parent)
+        super().__init__(tr("Before the start"), parent=parent)
         self.setObjectName("estimate_panel")
         self._store, self._model, self._inspector = store, model, inspector
         self._examples: int | None = None
@@ -79,11 +84,11 @@ class EstimatePanel(Card):
         self.figures = {
             name: CountFigure(name, label, grid)
             for name, label in (
-                ("modules", "adapted modules"),
-                ("parameters", "trainable parameters"),
-                ("percent", "of the model"),
-                ("adapter", "adapter file"),
-                ("optimizer", "optimizer memory"),
+                ("modules", tr("adapted modules")),
+                ("parameters", tr("trainable parameters")),
+                ("percent", tr("of the model")),
+                ("adapter", tr("adapter file")),
+                ("optimizer", tr("optimizer memory")),
             )
         }
         for figure in self.figures.values():
@@ -201,12 +206,17 @@ class EstimatePanel(Card):
                 figure.show_value("")
             return
         figures = self.figures
-        figures["modules"].show_value(f"{selection.adapted_modules:,}")
-        figures["parameters"].show_value(f"{selection.trainable_parameters:,}")
-        figures["percent"].show_value(
-            percent_text(selection.trainable_percent), f"of {selection.total_parameters:,} parameters"
+        figures["modules"].show_value(tr("{adapted_modules:,}", adapted_modules=selection.adapted_modules))
+        figures["parameters"].show_value(
+            tr("{trainable_parameters:,}", trainable_parameters=selection.trainable_parameters)
         )
-        figures["adapter"].show_value(bytes_text(selection.adapter_bytes), "adapters.safetensors, each checkpoint")
+        figures["percent"].show_value(
+            percent_text(selection.trainable_percent),
+            tr("of {total_parameters:,} parameters", total_parameters=selection.total_parameters),
+        )
+        figures["adapter"].show_value(
+            bytes_text(selection.adapter_bytes), tr("adapters.safetensors, each checkpoint")
+        )
 
     def _show_suggestions(self) -> None:
         known = self._model.selection

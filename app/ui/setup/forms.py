@@ -9,6 +9,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal
 
 from app.core.config.train_config import TrainConfig
+from app.core.language import tr
 from app.core.method.method import Method
 from app.core.problem import Problem, UnusableError
 from app.core.refusal import reason_of
@@ -20,9 +21,9 @@ from app.core.system.setting import load_settings, save_settings
 from app.ui.form.store import ConfigStore
 from app.ui.widget.message_bar import Notice, NoticeKind
 
-NO_CONFIG = (
-    "It has no key that Luthier, mlx-lm, mlx-lm-lora, axolotl, LLaMA-Factory or Unsloth would read: "
-    "choose the file that names the model, the data or the settings."
+NO_CONFIG = tr(
+    "It has no key that Luthier, mlx-lm, mlx-lm-lora, axolotl, LLaMA-Factory or Unsloth would "
+    "read: choose the file that names the model, the data or the settings."
 )
 
 
@@ -85,10 +86,10 @@ class Forms(QObject):
         try:
             loaded = load_config(path)
         except UnusableError as error:
-            self._tell(f"{path.name} was not opened.\n{error}", "error")
+            self._tell(tr("{name} was not opened.\n{error}", name=path.name, error=error), "error")
             return
         if loaded.says_nothing:
-            self._tell(f"{path.name} was not opened. {NO_CONFIG}", "error")
+            self._tell(tr("{name} was not opened. {no_config}", name=path.name, no_config=NO_CONFIG), "error")
             return
         self._replace(loaded.config, loaded.problems if loaded.trainer else ())
         self.shown_requested.emit("")
@@ -104,7 +105,9 @@ class Forms(QObject):
         """Fills the form with a short run of a method on the starter."""
         self._in_use = self._enhanced
         self._replace(with_name(trial_config(method), ()))
-        self._tell_undoable(f"The form is set for a trial of {method.label} on the starter. Press Start.")
+        self._tell_undoable(
+            tr("The form is set for a trial of {label} on the starter. Press Start.", label=method.label)
+        )
 
     def save_config(self, path: Path) -> None:
         """Writes the form as a config file."""
@@ -112,16 +115,19 @@ class Forms(QObject):
         try:
             save_config(self.store.config, path)
         except OSError as error:
-            self._tell(f"The config was not saved: {reason_of(error)} ({path}).", "error")
+            self._tell(
+                tr("The config was not saved: {reason_of} ({path}).", reason_of=reason_of(error), path=path),
+                "error",
+            )
             return
         _remember(path)
-        self._tell(f"Saved as {path}.")
+        self._tell(tr("Saved as {path}.", path=path))
 
     def reset(self) -> None:
         """Puts the form back to the defaults."""
         self._undone = self._in_use, self.store.config
         self.store.reset()
-        self._tell_undoable("The form is back to its defaults; model and data stay.")
+        self._tell_undoable(tr("The form is back to its defaults; model and data stay."))
 
     def undo(self) -> None:
         """Brings back the form as it was before a config was opened or the form was reset."""
@@ -140,11 +146,11 @@ class Forms(QObject):
         self.told.emit(Notice(text, kind))
 
     def _tell_undoable(self, text: str) -> None:
-        self.told.emit(Notice(text, "info", "Undo", self.undo))
+        self.told.emit(Notice(text, "info", tr("Undo"), self.undo))
 
 
 def _whose(loaded: LoadedConfig) -> str:
-    return f", a config of {loaded.trainer}" if loaded.trainer else ""
+    return tr(", a config of {trainer}", trainer=loaded.trainer) if loaded.trainer else ""
 
 
 def _remember(path: Path) -> None:

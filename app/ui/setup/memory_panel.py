@@ -9,6 +9,7 @@ from PySide6.QtCore import QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPainterPath, QPaintEvent, QPen
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
+from app.core.language import tr
 from app.core.quantity import bytes_text
 from app.core.setup.memory import MemoryEstimate, MemoryFit, Remedy
 from app.ui.widget import theme
@@ -16,34 +17,43 @@ from app.ui.widget.layout import clear_layout
 
 PILL_HEIGHT = 20  # px; less, and its round ends are not drawn
 VERDICTS = {
-    MemoryFit.FITS: ("Fits", "pill-good"),
-    MemoryFit.TIGHT: ("Tight", "pill-warning"),
-    MemoryFit.WONT_FIT: ("Will not fit", "pill-error"),
+    MemoryFit.FITS: (tr("Fits"), "pill-good"),
+    MemoryFit.TIGHT: (tr("Tight"), "pill-warning"),
+    MemoryFit.WONT_FIT: (tr("Will not fit"), "pill-error"),
     MemoryFit.UNKNOWN: ("", "pill"),
 }
 
 
 # Colours by their place in the theme. What training and what sampling holds are never there together.
 COLORS = {
-    "Weights": 0, "Adapter": 1, "Optimizer": 2, "Gradients": 3, "Activations": 4, "Logits and loss": 5, "Judge": 6,
-    "Reference model": 7, "Kept log-probabilities": 3, "Cache of sampled answers": 4, "Sampling": 5,
-}  # fmt: skip
+    tr("Weights"): 0,
+    tr("Adapter"): 1,
+    tr("Optimizer"): 2,
+    tr("Gradients"): 3,
+    tr("Activations"): 4,
+    tr("Logits and loss"): 5,
+    tr("Judge"): 6,
+    tr("Reference model"): 7,
+    tr("Kept log-probabilities"): 3,
+    tr("Cache of sampled answers"): 4,
+    tr("Sampling"): 5,
+}
 
 
 def memory_parts(found: MemoryEstimate) -> list[tuple[str, int]]:
     """The parts of an estimate by name, in the order in which the bar shows them."""
     return [
-        ("Weights", found.weights),
-        ("Judge", found.judge),
-        ("Reference model", found.reference),
-        ("Adapter", found.adapter),
-        ("Optimizer", found.optimizer),
-        ("Gradients", found.gradients),
-        ("Activations", found.activations),
-        ("Logits and loss", found.logits),
-        ("Kept log-probabilities", found.log_probabilities),
-        ("Cache of sampled answers", found.cache),
-        ("Sampling", found.sampling),
+        (tr("Weights"), found.weights),
+        (tr("Judge"), found.judge),
+        (tr("Reference model"), found.reference),
+        (tr("Adapter"), found.adapter),
+        (tr("Optimizer"), found.optimizer),
+        (tr("Gradients"), found.gradients),
+        (tr("Activations"), found.activations),
+        (tr("Logits and loss"), found.logits),
+        (tr("Kept log-probabilities"), found.log_probabilities),
+        (tr("Cache of sampled answers"), found.cache),
+        (tr("Sampling"), found.sampling),
     ]
 
 
@@ -62,9 +72,9 @@ class MemoryBar(QWidget):
         """Shows another estimate."""
         self._parts, self._limit = memory_parts(found), found.limit
         lines = [f"{name}: {bytes_text(size)}" for name, size in self._parts if size]
-        limit = [f"Limit: {bytes_text(found.limit)}"] if found.limit else []
-        self.setToolTip("\n".join([*lines, f"Peak: {bytes_text(found.total)}", *limit]))
-        self.setAccessibleName(f"Memory: {bytes_text(found.total)}")
+        limit = [tr("Limit: {limit}", limit=bytes_text(found.limit))] if found.limit else []
+        self.setToolTip("\n".join([*lines, tr("Peak: {total}", total=bytes_text(found.total)), *limit]))
+        self.setAccessibleName(tr("Memory: {total}", total=bytes_text(found.total)))
         self.update()
 
     def sizeHint(self) -> QSize:
@@ -112,7 +122,7 @@ class MemoryPanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.SPACE // 2)
         head = QHBoxLayout()
-        title = QLabel("Memory at the peak", self)
+        title = QLabel(tr("Memory at the peak"), self)
         title.setProperty("role", "label")
         self._verdict, self._text = QLabel(self), QLabel(self)
         self._verdict.setObjectName("memory.verdict")
@@ -167,10 +177,13 @@ class MemoryPanel(QWidget):
         layout.setContentsMargins(theme.SPACE * 3 // 2, theme.SPACE, theme.SPACE, theme.SPACE)
         text = QLabel(f"{escape(remedy.text)} → <b>{bytes_text(remedy.total_bytes)}</b>", line)
         text.setWordWrap(True)
-        button = QPushButton("Apply", line)
+        button = QPushButton(tr("Apply"), line)
         button.setObjectName(f"memory.remedy.{number}")
-        button.setAccessibleName(f"Apply: {remedy.text}")
-        button.setToolTip("Sets " + ", ".join(f"{path} to {value}" for path, value in remedy.values.items()))
+        button.setAccessibleName(tr("Apply: {text}", text=remedy.text))
+        button.setToolTip(
+            tr("Sets ")
+            + ", ".join(tr("{path} to {value}", path=path, value=value) for path, value in remedy.values.items())
+        )
         button.setProperty("number", number)
         button.clicked.connect(self._on_remedy)
         layout.addWidget(text, 1)
@@ -189,14 +202,19 @@ class MemoryPanel(QWidget):
 def _sentence(found: MemoryEstimate, searching: bool) -> str:
     said = f"{'By a probe' if found.calibrated else 'Estimated'}: <b>{bytes_text(found.total)}</b>"
     if found.limit:
-        said += f" of {bytes_text(found.limit)} that MLX should stay within."
+        said += tr(" of {limit} that MLX should stay within.", limit=bytes_text(found.limit))
     if found.apart:
-        said += f" Sampling and judging, in turn with training, take {bytes_text(found.apart)} beside what stays."
+        said += tr(
+            " Sampling and judging, in turn with training, take {apart} beside what stays.",
+            apart=bytes_text(found.apart),
+        )
     if found.verdict is MemoryFit.WONT_FIT:
         nothing = (
-            " Looking for what would make it fit …" if searching else " Nothing on this form would make it fit."
+            tr(" Looking for what would make it fit …")
+            if searching
+            else tr(" Nothing on this form would make it fit.")
         )
-        said += " What would make it fit:" if found.remedies else nothing
+        said += tr(" What would make it fit:") if found.remedies else nothing
     return said
 
 

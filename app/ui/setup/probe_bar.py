@@ -9,6 +9,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 
 from app.core.config.train_config import TrainConfig
+from app.core.language import tr
 from app.core.model.inspection import Inspection
 from app.core.protocol import event
 from app.core.protocol.job import ProbeJob
@@ -22,7 +23,7 @@ from app.ui.widget import theme
 from app.ui.worker.job import JobRunner
 from app.ui.worker.process import WorkerOutcome
 
-READY_TEXT = "Runs the longest batch on this machine: its real memory, and how long the run will take."
+READY_TEXT = tr("Runs the longest batch on this machine: its real memory, and how long the run will take.")
 # What a probe's result does not depend on, or scales with: everything else makes it worthless.
 KEPT_BY = (
     "iters", "epochs", "seed", "adapter_name", "learning_rate", "steps_per_report", "steps_per_eval", "save_every",
@@ -60,9 +61,9 @@ class ProbeBar(QWidget):
         self._job = JobRunner(self)
         self._job.emitted.connect(self._on_event)
         self._job.ended.connect(self._on_ended)
-        self.button = QPushButton("Measure", self)
+        self.button = QPushButton(tr("Measure"), self)
         self.button.setObjectName("estimate.probe")
-        self.button.setAccessibleName("Measure memory and time on this machine")
+        self.button.setAccessibleName(tr("Measure memory and time on this machine"))
         self.button.clicked.connect(self._on_clicked)
         self._label = QLabel(READY_TEXT, self)
         self._label.setObjectName("estimate.probe.text")
@@ -89,7 +90,7 @@ class ProbeBar(QWidget):
         """What a click would measure; None while something is missing."""
         self._question = question
         self.button.setEnabled(question is not None or self._job.is_running)
-        self.button.setToolTip("" if question is not None else "Choose a model and training data first.")
+        self.button.setToolTip("" if question is not None else tr("Choose a model and training data first."))
 
     def forget(self, path: str) -> None:
         """A config value changed: what was measured may no longer hold."""
@@ -114,8 +115,8 @@ class ProbeBar(QWidget):
             return
         self._asked, self._data = self._question, None
         self._job.start(ProbeJob(config=self._question.config.model_dump(mode="json")))
-        self.button.setText("Cancel")
-        self._say("Starting…")
+        self.button.setText(tr("Cancel"))
+        self._say(tr("Starting…"))
 
     def _on_event(self, found: event.Event) -> None:
         if isinstance(found, event.Progressed):
@@ -124,7 +125,7 @@ class ProbeBar(QWidget):
             self._data = found.data
 
     def _on_ended(self, outcome: WorkerOutcome) -> None:
-        self.button.setText("Measure")
+        self.button.setText(tr("Measure"))
         if self._data is None or self._asked is None:
             stopped = outcome.finished is not None
             self._say(READY_TEXT if stopped else outcome.sentence(), "small" if stopped else "error")
@@ -136,8 +137,11 @@ class ProbeBar(QWidget):
             asked.inspection, asked.config, asked.selection, int(data["peak_bytes"]), asked.steps.or_else(steps),
             probed=StepSize(data["rows"], data["width"], data["targets"]), compiled=compiles_kernels(),
         )  # fmt: skip
-        size = f"{data['rows']:,} × {data['width']:,} tokens"
-        self._say(f"Measured at {size} at a time: {data['step_s']:.3g} s an iteration.", "good")
+        size = tr("{rows:,} × {width:,} tokens", rows=data["rows"], width=data["width"])
+        self._say(
+            tr("Measured at {size} at a time: {step_s:.3g} s an iteration.", size=size, step_s=data["step_s"]),
+            "good",
+        )
         self.measured.emit(self._calibration)
 
     def _say(self, text: str, role: str = "small") -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.core.language import tr
 from app.ui.setup.config_tab import ConfigTab
 
 
@@ -9,5 +10,5 @@ class SetupTab(ConfigTab):
     """The form of a supervised run."""
 
     name = "setup_tab"
-    title = "Setup"
-    line = "A model, examples of what it should say, and how to train it."
+    title = tr("Setup")
+    line = tr("A model, examples of what it should say, and how to train it.")

@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from app.core.config.spec import field_specs
+from app.core.language import tr
 from app.core.problem import Problem, Severity
 from app.core.quantity import plural
 from app.core.setup.recommendation import SCALE_PATH
@@ -19,11 +20,11 @@ from app.ui.widget import theme
 from app.ui.widget.flow import Flow
 
 NAMED_ERRORS = 4
-_START, _CHECKING = "Start training", "Checking…"
-_READING = "The model and the data are being read…"
-RUNNING = "A run is going on: stop it, or queue this one."
+_START, _CHECKING = tr("Start training"), tr("Checking…")
+_READING = tr("The model and the data are being read…")
+RUNNING = tr("A run is going on: stop it, or queue this one.")
 MEMORY = "memory"  # the path of problems that are about the run's memory
-OTHER_NAMES = {"lora_parameters.keys": "Targets", MEMORY: "Memory"}
+OTHER_NAMES = {"lora_parameters.keys": tr("Targets"), MEMORY: tr("Memory")}
 
 
 class StartBar(QFrame):
@@ -86,19 +87,19 @@ class StartBar(QFrame):
             label.linkActivated.connect(self.shown_requested)
             texts.addWidget(label)
         layout.addLayout(texts, 1)
-        self.queue_button = QPushButton("Add to queue", self)
+        self.queue_button = QPushButton(tr("Add to queue"), self)
         self.queue_button.setObjectName("enqueue")
-        self.queue_button.setAccessibleName("Add to queue")
+        self.queue_button.setAccessibleName(tr("Add to queue"))
         self.queue_button.clicked.connect(self.queue_requested)
-        self.remote_button = QPushButton("Run on…", self)
+        self.remote_button = QPushButton(tr("Run on…"), self)
         self.remote_button.setObjectName("run_on")
-        self.remote_button.setAccessibleName("Run on another machine")
+        self.remote_button.setAccessibleName(tr("Run on another machine"))
         theme.set_role(self.remote_button, kind="link")
         self.remote_button.setCursor(Qt.CursorShape.PointingHandCursor)
         self.remote_button.clicked.connect(self.remote_requested)
         self.button = QPushButton(_START, self)
         self.button.setObjectName("start")
-        self.button.setAccessibleName("Start training")
+        self.button.setAccessibleName(tr("Start training"))
         theme.set_role(self.button, kind="primary")
         self.button.setMinimumWidth(self.button.sizeHint().width())  # nothing moves when its word changes
         self.button.clicked.connect(self.start_requested)
@@ -123,7 +124,13 @@ class StartBar(QFrame):
         self.button.setEnabled(not errors and not self._running and not self._checking)
         self.button.setText(_CHECKING if self._checking else _START)
         if errors:
-            self._label.setText(f"<span style='color:{c.muted}'>Before the start: </span>{_links(errors, c.error)}")
+            self._label.setText(
+                tr(
+                    "<span style='color:{muted}'>Before the start: </span>{links}",
+                    muted=c.muted,
+                    links=_links(errors, c.error),
+                )
+            )
         else:
             known = _READING if self._checking else self._sentence
             self._label.setText(RUNNING if self._running else known)
@@ -133,12 +140,12 @@ class StartBar(QFrame):
         self.remote_button.setEnabled(not errors and not self._checking)
         why_not = "\n".join(p.sentence() for p in errors)
         if self._checking:
-            why_not = "The model and the data are still being read"
-        self.button.setToolTip(why_not or with_keys("Start the run in a worker of its own", MAIN_KEYS))
+            why_not = tr("The model and the data are still being read")
+        self.button.setToolTip(why_not or with_keys(tr("Start the run in a worker of its own"), MAIN_KEYS))
         self.remote_button.setToolTip(
-            why_not or "Choose where: a machine by ssh, or a service with GPUs; what it costs is said first"
+            why_not or tr("Choose where: a machine by ssh, or a service with GPUs; what it costs is said first")
         )
-        self.queue_button.setToolTip(why_not or "Train this setup as it is now, after the runs that wait")
+        self.queue_button.setToolTip(why_not or tr("Train this setup as it is now, after the runs that wait"))
 
 
 def _links(problems: Sequence[Problem], color: str) -> str:
@@ -146,7 +153,7 @@ def _links(problems: Sequence[Problem], color: str) -> str:
     names = {p.path: problem_name(p) for p in problems}
     links = [f"<a href='{escape(path)}' style='color:{color}'>{escape(name)}</a>" for path, name in names.items()]
     rest = len(links) - NAMED_ERRORS
-    return ", ".join(links[:NAMED_ERRORS]) + (f" and {rest} more" if rest > 0 else "")
+    return ", ".join(links[:NAMED_ERRORS]) + (tr(" and {rest} more", rest=rest) if rest > 0 else "")
 
 
 def problem_name(problem: Problem) -> str:

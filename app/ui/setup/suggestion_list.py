@@ -9,6 +9,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from app.core.config.spec import field_specs
+from app.core.language import tr
 from app.core.setup.recommendation import Suggestion
 from app.core.target.preset import PRESETS
 from app.ui.form.number_box import number_text
@@ -46,9 +47,11 @@ class SuggestionList(QWidget):
         layout.setContentsMargins(theme.SPACE * 3 // 2, theme.SPACE, theme.SPACE, theme.SPACE)
         text = QLabel(f"<b>{change_text(suggestion.path, suggestion.value)}</b> {suggestion.reason}", line)
         text.setWordWrap(True)
-        apply = QPushButton("Apply", line)
+        apply = QPushButton(tr("Apply"), line)
         apply.setObjectName(f"suggestion.{suggestion.path}")
-        apply.setAccessibleName(f"Apply: {change_text(suggestion.path, suggestion.value)}")
+        apply.setAccessibleName(
+            tr("Apply: {change_text}", change_text=change_text(suggestion.path, suggestion.value))
+        )
         apply.setToolTip(change_text(suggestion.path, suggestion.value))
         apply.setProperty("change", [suggestion.path, suggestion.value])
         apply.clicked.connect(self._on_apply)

@@ -8,6 +8,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.core.config.train_config import WITH_CORRECTION
+from app.core.language import tr
 from app.core.problem import Problem
 from app.core.quantity import plural
 from app.core.setup import plan
@@ -36,7 +37,7 @@ MORE = (
     "report_to", "project_name",
 )  # fmt: skip
 # Why the adapter's precision is no choice.
-WITHOUT_DTYPE = {"dora": "DoRA always computes in float32", "full": "There is no adapter"}
+WITHOUT_DTYPE = {"dora": tr("DoRA always computes in float32"), "full": tr("There is no adapter")}
 # What other fields, or their hints, follow.
 DEPENDED_ON = ("", "iters", "epochs", "batch_size", "early_stopping.enabled", "mask_prompt", "fine_tune_type",
                "optimizer")  # fmt: skip
@@ -52,7 +53,7 @@ class TrainingSection(Card):
     completed = Signal()
 
     def __init__(self, store: ConfigStore, parent: QWidget | None = None) -> None:
-        super().__init__("Training", parent=parent)
+        super().__init__(tr("Training"), parent=parent)
         self.setObjectName("training_section")
         self._store = store
         self._examples: int | None = None
@@ -62,10 +63,10 @@ class TrainingSection(Card):
         self.body.addWidget(self._grid(MAIN))
         self.body.addWidget(self._switches())
         self._more = FieldGrid(self)
-        self.disclosure = Disclosure("More", self._more, self)
+        self.disclosure = Disclosure(tr("More"), self._more, self)
         self.disclosure.toggled.connect(self.complete)
         self.disclosure.button.setObjectName("training.more")
-        self.disclosure.button.setToolTip("Schedule, decay, clipping, batches, what is kept")
+        self.disclosure.button.setToolTip(tr("Schedule, decay, clipping, batches, what is kept"))
         self.body.addWidget(self.disclosure)
         store.changed.connect(self._on_changed)
         self._update()
@@ -161,11 +162,11 @@ class TrainingSection(Card):
         shown = "" if passes is None else number_text(float(f"{passes:.3g}"))
         epochs.editor.set_placeholder(shown if config.epochs is None else "")
         if not self._examples:
-            epochs.set_hint("Counted in iterations once the data are read" if config.epochs is not None else "")
+            epochs.set_hint(tr("Counted in iterations once the data are read") if config.epochs is not None else "")
             iterations.set_hint("")
             return
         batches = plan.iterations_per_epoch(config, self._examples)
-        epochs.set_hint(f"{plural(batches, 'iteration')} an epoch")
+        epochs.set_hint(tr("{iterations} an epoch", iterations=plural(batches, "iteration")))
         word = "epoch" if passes == 1 else "epochs"
-        follows = "From the epochs" if config.epochs is not None else f"= {shown} {word}"
+        follows = tr("From the epochs") if config.epochs is not None else f"= {shown} {word}"
         iterations.set_hint(f"{follows}, {plural(self._examples, 'example')}")

@@ -9,6 +9,7 @@ from PySide6.QtCore import QEvent, QObject
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from app.core.config.train_config import DEFAULT_ALPHA
+from app.core.language import tr
 from app.core.problem import Problem
 from app.core.setup.recommendation import RANK_PATH, SCALE_PATH, rank_values, scale_from_alpha
 from app.core.system.setting import keep_settings, load_settings
@@ -19,12 +20,12 @@ from app.ui.form.plain_editor import ChoiceBox
 from app.ui.form.store import ConfigStore
 from app.ui.widget import theme
 
-READINGS = (("scale", "Scale (mlx-lm)"), ("peft", "Alpha (PEFT)"))
+READINGS = (("scale", tr("Scale (mlx-lm)")), ("peft", tr("Alpha (PEFT)")))
 
 
 def scale_name(reading: str) -> str:
     """What the number is called in a reading, ``peft`` or mlx-lm's."""
-    return "LoRA alpha" if reading == "peft" else "LoRA scale"
+    return tr("LoRA alpha") if reading == "peft" else tr("LoRA scale")
 
 
 class Alpha(QObject):
@@ -42,12 +43,12 @@ class Alpha(QObject):
         self.field = AlphaField(self, store, parent)
         self.reading = ChoiceBox(READINGS, parent)
         self.reading.setObjectName("alpha_convention")
-        self.reading.setAccessibleName("What the number of LoRA alpha means")
-        self.reading.setToolTip("mlx-lm multiplies by scale; PEFT multiplies by alpha ÷ rank")
+        self.reading.setAccessibleName(tr("What the number of LoRA alpha means"))
+        self.reading.setToolTip(tr("mlx-lm multiplies by scale; PEFT multiplies by alpha ÷ rank"))
         self.reading.setFixedHeight(editor_height())
         self.reading.set_value(self._reading)
         self.reading.edited.connect(self._on_reading)
-        self.reading_part = _labelled("Alpha is read as", self.reading)
+        self.reading_part = _labelled(tr("Alpha is read as"), self.reading)
         self.reading_part.installEventFilter(self)
         store.changed.connect(self._on_changed)
         self._show_other()
@@ -71,7 +72,7 @@ class Alpha(QObject):
     def takes(self) -> str:
         """What the field takes, in the reading that is chosen."""
         most = (self.field.spec.maximum or 0) * self._factor()
-        return f"{self.name} takes more than 0, at most {most:,.0f}."
+        return tr("{name} takes more than 0, at most {most:,.0f}.", name=self.name, most=most)
 
     @property
     def name(self) -> str:
@@ -113,9 +114,13 @@ class Alpha(QObject):
         scale, rank = self._store.value(SCALE_PATH), self._store.value(RANK_PATH)
         self.field.set_label(self.name)
         if self.is_peft:
-            self.field.set_hint(f"= scale {number_text(float(f'{scale:.6g}'))} in mlx-lm")
+            self.field.set_hint(
+                tr("= scale {number_text} in mlx-lm", number_text=number_text(float(f"{scale:.6g}")))
+            )
         else:
-            self.field.set_hint(f"= alpha {number_text(float(f'{scale * rank:.10g}'))} in PEFT")
+            self.field.set_hint(
+                tr("= alpha {number_text} in PEFT", number_text=number_text(float(f"{scale * rank:.10g}")))
+            )
 
 
 class AlphaField(Field):

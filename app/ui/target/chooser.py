@@ -10,6 +10,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
 from PySide6.QtWidgets import QCheckBox, QFrame, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from app.core.language import tr
 from app.core.model.module_group import GROUP_HELP, Group
 from app.core.problem import Problem
 from app.core.quantity import bytes_text, percent_text, plural, short_count
@@ -28,8 +29,8 @@ from app.ui.widget import theme
 from app.ui.widget.flow import Flow
 
 CUSTOM = "custom"
-CUSTOM_HELP = "Names separated by commas: q_proj, self_attn.k_proj, a part of a name, or a glob such as *.mlp.*"
-KEYS_HELP = "Exactly the keys of the config file, as mlx-lm reads them."
+CUSTOM_HELP = tr("Names separated by commas: q_proj, self_attn.k_proj, a part of a name, or a glob such as *.mlp.*")
+KEYS_HELP = tr("Exactly the keys of the config file, as mlx-lm reads them.")
 
 
 class TargetChooser(QWidget):
@@ -68,25 +69,25 @@ class TargetChooser(QWidget):
 
     def _head(self) -> Flow:
         head = Flow()
-        label = QLabel("Targets", self)
+        label = QLabel(tr("Targets"), self)
         label.setProperty("role", "label")
         self.preset = ChoiceBox((), self)
         self.preset.setObjectName("targets.preset")
-        self.preset.setAccessibleName("Targets: preset")
-        self.preset.setToolTip("Which matrices get an adapter")
+        self.preset.setAccessibleName(tr("Targets: preset"))
+        self.preset.setToolTip(tr("Which matrices get an adapter"))
         self.preset.setFixedHeight(editor_height())
         self.preset.setSizeAdjustPolicy(ChoiceBox.SizeAdjustPolicy.AdjustToContents)
         for index, preset in enumerate(PRESETS.values()):
             self.preset.addItem(preset.label, preset.name)
             self.preset.setItemData(index, f"{preset.what} {preset.when}", Qt.ItemDataRole.ToolTipRole)
-        self.preset.addItem("Custom", CUSTOM)
+        self.preset.addItem(tr("Custom"), CUSTOM)
         self.preset.setItemData(self.preset.count() - 1, CUSTOM_HELP, Qt.ItemDataRole.ToolTipRole)
         self.preset.edited.connect(self._on_preset)
         self.preset.opening.connect(self._show_costs)
         label.setBuddy(self.preset)
-        self.modules_button = QPushButton("All modules…", self)
+        self.modules_button = QPushButton(tr("All modules…"), self)
         self.modules_button.setObjectName("targets.modules")
-        self.modules_button.setToolTip("Every matrix of the model with its shape, searchable")
+        self.modules_button.setToolTip(tr("Every matrix of the model with its shape, searchable"))
         theme.set_role(self.modules_button, kind="quiet")
         self.modules_button.clicked.connect(self.show_modules)
         head.addWidget(label)
@@ -99,7 +100,7 @@ class TargetChooser(QWidget):
         layout = QVBoxLayout(part)
         layout.setContentsMargins(0, 0, 0, 0)
         editor = TextEditor(part)
-        editor.setPlaceholderText("q_proj, v_proj, *.mlp.*")
+        editor.setPlaceholderText(tr("q_proj, v_proj, *.mlp.*"))
         self.field = Field("targets", self._store, part, editor=editor, labelled=False)
         self._matches = _text_label("targets.matches", "small")
         self._matches.setTextFormat(Qt.TextFormat.RichText)
@@ -114,7 +115,9 @@ class TargetChooser(QWidget):
         self._custom = self._custom or text not in PRESETS
         if not self._custom:
             self._from = PRESETS[text].label.partition(" (")[0]
-        self.preset.setItemText(self.preset.count() - 1, f"Custom, from {self._from}" if self._from else "Custom")
+        self.preset.setItemText(
+            self.preset.count() - 1, tr("Custom, from {from_}", from_=self._from) if self._from else tr("Custom")
+        )
         self.preset.set_value(CUSTOM if self._custom else text)
         self._show_patterns()
         self.modules_button.setEnabled(inspection is not None)
@@ -134,11 +137,20 @@ class TargetChooser(QWidget):
         preset = PRESETS[text]
         if selection is None or selection.kind == "full":
             return f"{preset.what} {preset.when}"
-        cost = (
-            f"{plural(selection.adapted_modules, 'module')}, {selection.trainable_parameters:,} parameters "
-            f"({percent_text(selection.trainable_percent)}), {bytes_text(selection.adapter_bytes)} on disk"
+        cost = tr(
+            "{modules}, {trainable_parameters:,} parameters ({trainable_percent}), {adapter_bytes} on disk",
+            modules=plural(selection.adapted_modules, "module"),
+            trainable_parameters=selection.trainable_parameters,
+            trainable_percent=percent_text(selection.trainable_percent),
+            adapter_bytes=bytes_text(selection.adapter_bytes),
         )
-        return f"{preset.what} {preset.when} Here: {cost}{self._memory}."
+        return tr(
+            "{what} {when} Here: {cost}{memory}.",
+            what=preset.what,
+            when=preset.when,
+            cost=cost,
+            memory=self._memory,
+        )
 
     def _show_costs(self) -> None:
         """What each preset costs for this model, worked out only when the list opens: an edit must stay quick."""
@@ -178,13 +190,23 @@ class TargetChooser(QWidget):
         state = Qt.CheckState
         on = state.Checked if count.selected == count.count else state.PartiallyChecked
         box.setCheckState(on if count.selected else state.Unchecked)
-        share = f"{count.selected} of {count.count}" if 0 < count.selected < count.count else f"{count.count}"
+        share = (
+            tr("{selected} of {count}", selected=count.selected, count=count.count)
+            if 0 < count.selected < count.count
+            else f"{count.count}"
+        )
         box.setText(f"{count.label}  {share} · {short_count(count.parameters)}")
         box.setIcon(_swatch(group_color(count.group)))
         box.setAccessibleName(f"{count.label}: {plural(count.count, 'matrix', 'matrices')}")
         box.setToolTip(
-            f"{GROUP_HELP[count.group]}.\n{count.selected} of {plural(count.count, 'module')} are adapted; "
-            f"all of them take {count.parameters:,} trainable parameters."
+            tr(
+                "{group_help}.\n{selected} of {modules} are adapted; all of them take {parameters:,} "
+                "trainable parameters.",
+                group_help=GROUP_HELP[count.group],
+                selected=count.selected,
+                modules=plural(count.count, "module"),
+                parameters=count.parameters,
+            )
         )
 
     def _show_matches(self) -> None:
@@ -259,7 +281,7 @@ class TargetChooser(QWidget):
 
 
 def _memory_text(total: int) -> str:
-    return f"about {bytes_text(total)} of memory in training"
+    return tr("about {total} of memory in training", total=bytes_text(total))
 
 
 def _match_line(match: PatternMatch) -> str:
@@ -272,7 +294,7 @@ def _match_line(match: PatternMatch) -> str:
     if match.refused:
         why = escape(match.refused[0].refused)
         return f"<span style='color:{c.warning}'>{name} → {escape(match.refused[0].path)}: {why}</span>"
-    return f"<span style='color:{c.error}'>{name} → nothing</span>"
+    return tr("<span style='color:{error}'>{name} → nothing</span>", error=c.error, name=name)
 
 
 def _swatch(color: str) -> QIcon:

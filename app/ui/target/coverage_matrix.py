@@ -9,6 +9,7 @@ from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFontMetricsF, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
+from app.core.language import tr
 from app.core.model.inspection import MatrixRow, Module
 from app.core.model.module_group import GROUP_LABELS, Group
 from app.ui.widget import theme
@@ -69,7 +70,7 @@ class CoverageMatrix(QWidget):
         self._dragging = False
         self._label_width = 0.0
         self.setObjectName("coverage_matrix")
-        self.setAccessibleName("Coverage: matrices by layers")
+        self.setAccessibleName(tr("Coverage: matrices by layers"))
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -97,7 +98,9 @@ class CoverageMatrix(QWidget):
         self._read_states()
         counts = [self.row_count(row) for row in range(len(self._rows))]
         on, all_of_them = sum(count[0] for count in counts), sum(count[1] for count in counts)
-        self.setAccessibleDescription(f"{on} of {all_of_them} matrices are adapted")
+        self.setAccessibleDescription(
+            tr("{on} of {all_of_them} matrices are adapted", on=on, all_of_them=all_of_them)
+        )
         self.update()
 
     def row_count(self, row: int) -> tuple[int, int]:
@@ -297,16 +300,29 @@ class CoverageMatrix(QWidget):
         if cell is None or not self._rows:
             return ""
         if cell.row < 0:
-            return f"Layer {cell.column}: click to switch all its matrices"
+            return tr("Layer {column}: click to switch all its matrices", column=cell.column)
         row = self._rows[cell.row]
         if cell.column < 0:
             on, count = self.row_count(cell.row)
-            return f"{row.key} · {GROUP_LABELS[row.group]} · {on} of {count} layers\nClick to switch all of them"
+            return tr(
+                "{key} · {group_labels} · {on} of {count} layers\nClick to switch all of them",
+                key=row.key,
+                group_labels=GROUP_LABELS[row.group],
+                on=on,
+                count=count,
+            )
         module = self.module_at(cell)
         if module is None:
-            return f"Layer {cell.column} has no {row.key}"
-        state = "adapted" if module.path in self._selected else "not adapted"
-        return f"{module.path}\n{module.type} {module.shape_text} · {module.parameters:,} parameters · {state}"
+            return tr("Layer {column} has no {key}", column=cell.column, key=row.key)
+        state = "adapted" if module.path in self._selected else tr("not adapted")
+        return tr(
+            "{path}\n{type} {shape_text} · {parameters:,} parameters · {state}",
+            path=module.path,
+            type=module.type,
+            shape_text=module.shape_text,
+            parameters=module.parameters,
+            state=state,
+        )
 
     # -- keyboard ---------------------------------------------------------------------------------------------
 

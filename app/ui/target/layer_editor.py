@@ -9,6 +9,7 @@ from PySide6.QtGui import QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from app.core.config.spec import field_specs
+from app.core.language import tr
 from app.core.quantity import plural
 from app.ui.form.editor import editor_height
 from app.ui.form.number_box import NumberBox
@@ -31,8 +32,8 @@ class LayerEditor(ComposedEditor):
         self.line = ChoiceBox(parent=self)
         self.number = NumberBox(field_specs()["num_layers"], self)
         self.number.setObjectName("num_layers.other")
-        self.number.setAccessibleName("Number of layers trained, from the top")
-        self.number.setToolTip("Layers trained, counted from the top")
+        self.number.setAccessibleName(tr("Number of layers trained, from the top"))
+        self.number.setToolTip(tr("Layers trained, counted from the top"))
         self.number.setFixedHeight(editor_height())
         self.number.setMaximumWidth(theme.text_width(76))
         layout = QHBoxLayout(self)
@@ -62,10 +63,12 @@ class LayerEditor(ComposedEditor):
 
     def _fill(self) -> None:
         self.line.clear()
-        self.line.addItem(f"All {plural(self._layers, 'layer')}" if self._layers else "All layers", -1)
+        self.line.addItem(
+            tr("All {layers}", layers=plural(self._layers, "layer")) if self._layers else tr("All layers"), -1
+        )
         for top in TOPS:
-            self.line.addItem(f"Top {top} layers", top)
-        self.line.addItem("Other…", OTHER)
+            self.line.addItem(tr("Top {top} layers", top=top), top)
+        self.line.addItem(tr("Other…"), OTHER)
         model = self.line.model()
         assert isinstance(model, QStandardItemModel)
         for index in range(model.rowCount()):
@@ -74,7 +77,7 @@ class LayerEditor(ComposedEditor):
     def _bound(self, item: QStandardItem, value: Any) -> None:
         possible = not self._layers or not isinstance(value, int) or value <= self._layers
         item.setEnabled(possible)
-        tip = "" if possible else f"The model has only {plural(self._layers, 'layer')}"
+        tip = "" if possible else tr("The model has only {layers}", layers=plural(self._layers, "layer"))
         item.setData(tip, Qt.ItemDataRole.ToolTipRole)
 
     def _show(self) -> None:

@@ -16,20 +16,21 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.core.language import tr
 from app.core.model.inspection import Inspection, Module
 from app.core.model.module_group import GROUP_LABELS
 from app.ui.widget import theme
 from app.ui.widget.close_key import close_by_key
 from app.ui.widget.table import Index, TableModel, TableView
 
-MODULE_COLUMNS = ("Module", "Group", "Type", "Shape", "Parameters", "Adapted")
+MODULE_COLUMNS = (tr("Module"), tr("Group"), tr("Type"), tr("Shape"), tr("Parameters"), tr("Adapted"))
 
 
 class ModuleTable(TableModel):
     """The modules of an `Inspection` and which of them are selected."""
 
     def __init__(self, inspection: Inspection, selected: frozenset[str], parent: QWidget | None = None) -> None:
-        super().__init__(MODULE_COLUMNS, {"Parameters"}, parent)
+        super().__init__(MODULE_COLUMNS, {tr("Parameters")}, parent)
         self.set_rows(inspection.modules)
         self._selected = selected
 
@@ -46,8 +47,14 @@ class ModuleTable(TableModel):
         return None
 
     def _text(self, module: Module, column: int) -> str:
-        adapted = "yes" if module.path in self._selected else "no" if module.adaptable else "cannot be"
-        texts = (module.path, GROUP_LABELS[module.group], module.type, module.shape_text, f"{module.parameters:,}")
+        adapted = "yes" if module.path in self._selected else "no" if module.adaptable else tr("cannot be")
+        texts = (
+            module.path,
+            GROUP_LABELS[module.group],
+            module.type,
+            module.shape_text,
+            tr("{parameters:,}", parameters=module.parameters),
+        )
         return (*texts, adapted)[column]
 
 
@@ -60,7 +67,7 @@ class ModuleDialog(QDialog):
         super().__init__(parent)
         close_by_key(self)
         self.setObjectName("module_dialog")
-        self.setWindowTitle("Modules of the model")
+        self.setWindowTitle(tr("Modules of the model"))
         self.resize(880, 560)
         self._inspection = inspection
         self._proxy = QSortFilterProxyModel(self)
@@ -72,8 +79,8 @@ class ModuleDialog(QDialog):
         layout.setSpacing(theme.SPACE)
         self.search = QLineEdit(self)
         self.search.setObjectName("modules.search")
-        self.search.setAccessibleName("Search modules")
-        self.search.setPlaceholderText("Search by name, group or shape")
+        self.search.setAccessibleName(tr("Search modules"))
+        self.search.setPlaceholderText(tr("Search by name, group or shape"))
         self.search.setClearButtonEnabled(True)
         self.search.textChanged.connect(self._on_search)
         layout.addWidget(self.search)
@@ -83,7 +90,7 @@ class ModuleDialog(QDialog):
         self._on_search("")
 
     def _table(self) -> TableView:
-        self.table = TableView("modules.table", "Modules of the model", self)
+        self.table = TableView("modules.table", tr("Modules of the model"), self)
         self.table.setModel(self._proxy)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         header = self.table.horizontalHeader()
@@ -102,7 +109,10 @@ class ModuleDialog(QDialog):
         found: dict[str, list[str]] = {}
         for key, why, _ in self._inspection.refusals:
             found.setdefault(why, []).append(key.rpartition(".")[2])
-        said = (f"{', '.join(dict.fromkeys(names))} cannot be adapted. {why}" for why, names in found.items())
+        said = (
+            tr("{names} cannot be adapted. {why}", names=", ".join(dict.fromkeys(names)), why=why)
+            for why, names in found.items()
+        )
         self.reasons.setText("\n".join(said))
         self.reasons.setVisible(bool(found))
         return self.reasons
@@ -112,11 +122,11 @@ class ModuleDialog(QDialog):
         self._count = QLabel(self)
         self._count.setProperty("role", "muted")
         foot.addWidget(self._count, 1)
-        use = QPushButton("Use as targets", self)
+        use = QPushButton(tr("Use as targets"), self)
         use.setObjectName("modules.use")
-        use.setToolTip("Targets become the matrices of the selected rows")
+        use.setToolTip(tr("Targets become the matrices of the selected rows"))
         use.clicked.connect(self._on_use)
-        close = QPushButton("Close", self)
+        close = QPushButton(tr("Close"), self)
         close.clicked.connect(self.reject)
         foot.addWidget(use)
         foot.addWidget(close)
@@ -126,7 +136,14 @@ class ModuleDialog(QDialog):
         self._proxy.setFilterFixedString(text.strip())
         total = len(self._inspection.modules)
         able = len(self._inspection.adaptable)
-        self._count.setText(f"{self._proxy.rowCount():,} of {total:,} modules shown · {able:,} can be adapted")
+        self._count.setText(
+            tr(
+                "{rowcount:,} of {total:,} modules shown · {able:,} can be adapted",
+                rowcount=self._proxy.rowCount(),
+                total=total,
+                able=able,
+            )
+        )
 
     def _on_use(self) -> None:
         rows = {self._proxy.mapToSource(index).row() for index in self.table.selectedIndexes()}

@@ -6,6 +6,7 @@ from PySide6.QtCore import Qt, QUrl
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
+from app.core.language import inside, tr
 from app.core.model.inspection import Inspection
 from app.core.quantity import plural
 from app.core.target.preset import PRESETS
@@ -27,7 +28,7 @@ class TargetSection(Card):
     """Edits type, rank, alpha, dropout, coverage and targets of a `ConfigStore`; shows a `SelectionModel`."""
 
     def __init__(self, store: ConfigStore, model: SelectionModel, parent: QWidget | None = None) -> None:
-        super().__init__("Full-Layer LoRA Configuration", parent=parent)
+        super().__init__(tr("Full-Layer LoRA Configuration"), parent=parent)
         self.setObjectName("target_section")
         self._store, self._model = store, model
         self._inspection: Inspection | None = None
@@ -58,7 +59,7 @@ class TargetSection(Card):
         self.link.setObjectName("target_section.link")
         self.link.setProperty("role", "small")
         self.link.setToolTip(PAPER)
-        self.link.setAccessibleName("Research: LoRA Without Regret, opens in the browser")
+        self.link.setAccessibleName(tr("Research: LoRA Without Regret, opens in the browser"))
         self.link.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.link.setTextInteractionFlags(Qt.TextInteractionFlag.LinksAccessibleByMouse
                                           | Qt.TextInteractionFlag.LinksAccessibleByKeyboard)  # fmt: skip
@@ -72,8 +73,8 @@ class TargetSection(Card):
     def _shape(self) -> FieldGrid:
         grid = FieldGrid(self)
         hints = {
-            "lora_parameters.rank": "Rank 32 recommended for full-layer training",
-            "lora_parameters.dropout": "0.0 recommended for stable training",
+            "lora_parameters.rank": tr("Rank 32 recommended for full-layer training"),
+            "lora_parameters.dropout": tr("0.0 recommended for stable training"),
         }
         self._layers = LayerEditor(self)
         self._alpha = Alpha(self._store, self)
@@ -99,7 +100,7 @@ class TargetSection(Card):
         layout.setContentsMargins(*[theme.SPACE * 3 // 2] * 4)
         layout.setSpacing(theme.SPACE)
         head = QHBoxLayout()
-        title = QLabel("Coverage", well)
+        title = QLabel(tr("Coverage"), well)
         title.setProperty("role", "label")
         self._total = QLabel(well)
         self._total.setObjectName("coverage.total")
@@ -126,53 +127,92 @@ class TargetSection(Card):
             self._inspection = inspection
             layers = inspection.num_layers if inspection else 0
             self._layers.set_layers(layers)
-            name = (inspection.path.rstrip("/").rsplit("/", 1)[-1] or "The model") if inspection else ""
-            self.fields["num_layers"].set_hint(f"{name} has {layers} transformer blocks" if layers else "")
+            name = (inspection.path.rstrip("/").rsplit("/", 1)[-1] or tr("The model")) if inspection else ""
+            self.fields["num_layers"].set_hint(
+                tr("{name} has {layers} transformer blocks", name=name, layers=layers) if layers else ""
+            )
             self.matrix.set_rows(inspection.rows if inspection else ())
         known = inspection is not None and selection is not None and bool(inspection.rows)
         self.matrix.setVisible(known)
         if inspection is None or selection is None:
             self._what.setText(self._sentence_without_model())
             self._total.setText("")
-            self._say.setText("Choose a model to see its matrices and layers here.")
+            self._say.setText(tr("Choose a model to see its matrices and layers here."))
             return
         full = selection.kind == "full"
         self.matrix.set_selected(selection.paths, editable=not full)
         layers = len({m.layer for m in selection.modules if m.layer is not None})
         matrices = plural(len(selection.matrices), "matrix", "matrices")
         self._total.setText(
-            f"{matrices} × {'all ' if layers == inspection.num_layers else ''}{plural(layers, 'layer')}"
+            tr(
+                "{matrices} × {value}{layers}",
+                matrices=matrices,
+                value=tr("all ") if layers == inspection.num_layers else "",
+                layers=plural(layers, "layer"),
+            )
         )
         self._what.setText(self._sentence(selection.kind, matrices, layers, inspection))
         self._say.setText(
-            "Full fine-tuning changes whole layers; single matrices cannot be chosen."
+            tr("Full fine-tuning changes whole layers; single matrices cannot be chosen.")
             if full
-            else "Click a cell, a name, a layer's number, or drag a block. Layer 0 is nearest to the input."
+            else tr("Click a cell, a name, a layer's number, or drag a block. Layer 0 is nearest to the input.")
         )
 
     def _sentence_without_model(self) -> str:
         config = self._store.config
         if config.fine_tune_type == "full":
-            return "<b>Full fine-tuning</b> changes the model's weights themselves; there is no small adapter."
+            return tr("<b>Full fine-tuning</b> changes the model's weights themselves; there is no small adapter.")
         word = "DoRA" if config.fine_tune_type == "dora" else "LoRA"
-        where = "in all layers" if config.num_layers < 1 else f"in the last {plural(config.num_layers, 'layer')}"
+        where = (
+            tr("in all layers")
+            if config.num_layers < 1
+            else tr("in the last {layers}", layers=plural(config.num_layers, "layer"))
+        )
         if config.targets == "full":
-            return f"<b>Full-layer {word}</b> trains all matrices of attention and MLP, {where}."
+            return tr(
+                "<b>Full-layer {word}</b> trains all matrices of attention and MLP, {where}.",
+                word=word,
+                where=where,
+            )
         if (preset := PRESETS.get(config.targets)) is None:
-            return f"<b>{word}</b> trains the matrices that the targets name, {where}."
-        return f"<b>{word}</b> trains, {where}: {preset.what[0].lower()}{preset.what[1:]}"
+            return tr("<b>{word}</b> trains the matrices that the targets name, {where}.", word=word, where=where)
+        return tr(
+            "<b>{word}</b> trains, {where}: {what}",
+            word=word,
+            where=where,
+            what=inside(preset.what),
+        )
 
     def _sentence(self, kind: str, matrices: str, layers: int, inspection: Inspection) -> str:
-        where = f"all {plural(layers, 'layer')}" if layers == inspection.num_layers else plural(layers, "layer")
+        where = (
+            tr("all {layers}", layers=plural(layers, "layer"))
+            if layers == inspection.num_layers
+            else plural(layers, "layer")
+        )
         if kind == "full":
-            return f"<b>Full fine-tuning</b> changes the weights of {where} themselves; there is no small adapter."
+            return tr(
+                "<b>Full fine-tuning</b> changes the weights of {where} themselves; there is no small adapter.",
+                where=where,
+            )
         word = "DoRA" if kind == "dora" else "LoRA"
         preset = "Full-layer " if self._store.config.targets == "full" else ""
-        return f"<b>{preset}{word}</b> puts an adapter on {matrices} across {where}."
+        return tr(
+            "<b>{preset}{word}</b> puts an adapter on {matrices} across {where}.",
+            preset=preset,
+            word=word,
+            matrices=matrices,
+            where=where,
+        )
 
     def _show_link(self) -> None:
         color = theme.colors().accent
-        self.link.setText(f"Research: <a href='{PAPER}' style='color:{color}'>“LoRA Without Regret”</a>")
+        self.link.setText(
+            tr(
+                "Research: <a href='{paper}' style='color:{color}'>“LoRA Without Regret”</a>",
+                paper=PAPER,
+                color=color,
+            )
+        )
 
     def _open_paper(self, address: str) -> None:
         QDesktopServices.openUrl(QUrl(address))

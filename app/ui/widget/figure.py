@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
+from app.core.language import tr
 from app.ui.widget import theme
 
 UNKNOWN = "–"
@@ -39,7 +40,7 @@ class CountFigure(QWidget):
         """Shows the number; "–" where it is not known."""
         self._value.setText(text or "–")
         self.setToolTip(tip)
-        self.setAccessibleName(f"{self._label.text()}: {text or 'not known yet'}")
+        self.setAccessibleName(tr("{text}: {text2}", text=self._label.text(), text2=text or tr("not known yet")))
 
 
 class CaptionedFigure(QWidget):

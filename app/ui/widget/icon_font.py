@@ -10,6 +10,8 @@ from pathlib import Path
 from PySide6.QtCore import QPoint, QRect, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QIcon, QIconEngine, QPainter, QPixmap
 
+from app.core.language import tr
+
 PREFIX = "ph."
 GLYPH_SHARE = 0.875  # of an icon's height: a font leaves room around its signs
 
@@ -24,7 +26,9 @@ class IconFont:
         try:
             (file,), (names,) = fonts.glob("phosphor-*.ttf"), fonts.glob("phosphor-charmap-*.json")
         except ValueError as error:
-            raise FileNotFoundError(f"The icons are not installed: {fonts} has no Phosphor font.") from error
+            raise FileNotFoundError(
+                tr("The icons are not installed: {fonts} has no Phosphor font.", fonts=fonts)
+            ) from error
         (self.family, *_) = QFontDatabase.applicationFontFamilies(QFontDatabase.addApplicationFont(str(file)))
         self._signs: dict[str, str] = json.loads(names.read_text(encoding="utf-8"))
 

@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.core.language import tr
 from app.ui.widget import theme
 from app.ui.widget.icon_button import IconButton
 
@@ -62,7 +63,7 @@ class MessageBar(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("message_bar")
-        self.setAccessibleName("Messages")
+        self.setAccessibleName(tr("Messages"))
         self._layout = QVBoxLayout(self)
         self._layout.setContentsMargins(theme.SPACE * 2, 0, theme.SPACE * 2, theme.SPACE)
         self._layout.setSpacing(theme.SPACE // 2)
@@ -228,14 +229,14 @@ class Banner(QFrame):
             button.clicked.connect(self._act)
             layout.addWidget(button)
             layout.addSpacing(theme.SPACE)
-        close = IconButton("ph.x", "Close this message", self, size=14)
+        close = IconButton("ph.x", tr("Close this message"), self, size=14)
         close.setObjectName("message.close")
         close.clicked.connect(self.closed)
         layout.addWidget(close)
 
     def show_waiting(self, count: int) -> None:
         """Says that so many older messages wait for their turn."""
-        self._waiting.setText(f"+ {count} more")
+        self._waiting.setText(tr("+ {count} more", count=count))
         self._waiting.setVisible(count > 0)
 
     def _act(self) -> None:

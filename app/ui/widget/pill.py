@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QPushButton, QWidget
 
+from app.core.language import tr
 from app.core.problem import Severity
 from app.core.quantity import plural
 from app.ui.widget import theme
@@ -35,7 +36,7 @@ class ProblemPill(QPushButton):
         """Shows how many there are."""
         self.setText(plural(count, self.severity.value))
         self.setAccessibleName(self.text())
-        self.setToolTip(f"Show the {self.severity.value}s")
+        self.setToolTip(tr("Show these only"))
         self.setVisible(self._always or count > 0)
 
     def _dress(self) -> None:
@@ -49,7 +50,7 @@ class ProblemPill(QPushButton):
             f" padding: 1px 10px 1px 7px; min-height: {theme.line_px()}px; font-size: {theme.text_px(12)}px;"
             " font-weight: 600; }"
             f"QPushButton:hover, QPushButton:focus {{ border-color: {color}; }}"
-            + (f"QPushButton:!checked {{ {unchecked} }}" if self.isCheckable() else "")
+            + (tr("QPushButton:!checked {{ {unchecked} }}", unchecked=unchecked) if self.isCheckable() else "")
         )
 
     def setCheckable(self, checkable: bool) -> None:

@@ -26,6 +26,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QWidget
 
+from app.core.language import tr
 from app.ui.platform.key_text import zoom_key
 from app.ui.widget import theme
 
@@ -191,7 +192,9 @@ class Plot(pg.PlotWidget):
 
 def whole_tip() -> str:
     """What the button says that ends a zoom, with how one zooms."""
-    return f"Show everything (zoom: {zoom_key()} and the wheel, a pinch, or + and − on the chart)"
+    return tr(
+        "Show everything (zoom: {zoom_key} and the wheel, a pinch, or + and − on the chart)", zoom_key=zoom_key()
+    )
 
 
 def mark_picture(mark: str, color: QColor, size: int) -> QPixmap:

@@ -29,7 +29,8 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QApplication, QWidget
 
-from app.core.system.resource import resource
+from app.core.language import tr
+from app.core.resource import resource
 from app.ui.widget.icon_font import IconFont
 
 Scheme = Literal["light", "dark"]
@@ -37,7 +38,10 @@ Scheme = Literal["light", "dark"]
 SPACE = 8  # px; every margin and gap is a multiple of half of it
 LINE = 20  # px, of a line of the interface at the usual text size
 TEXT_DPI = 72 if sys.platform == "darwin" else 96  # a screen's dots an inch while nobody asks for larger text
-SAMPLE, SAMPLE_WIDTH = "A run trains an adapter: rank 32, Learning rate 0.0001, 1,024 tokens", 412  # px, in Inter
+SAMPLE, SAMPLE_WIDTH = (
+    tr("A run trains an adapter: rank 32, Learning rate 0.0001, 1,024 tokens"),
+    412,
+)  # px, in Inter
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +88,17 @@ def read_colors(file: Path) -> Colors:
     found = tomllib.loads(file.read_text(encoding="utf-8"))
     wanted = {one.name for one in fields(Colors)} - {"scheme"}
     if wanted != found.keys():
-        raise ValueError(f"{file.name}: these colours are missing or unknown: {sorted(wanted ^ found.keys())}")
+        raise ValueError(
+            tr(
+                "{name}: these colours are missing or unknown: {wanted}",
+                name=file.name,
+                wanted=sorted(wanted ^ found.keys()),
+            )
+        )
     series = tuple(found.pop("series"))
     for value in (*found.values(), *series):
         if not COLOR.fullmatch(value):
-            raise ValueError(f"{file.name}: {value} is no colour; write it like #1a2b3c")
+            raise ValueError(tr("{name}: {value} is no colour; write it like #1a2b3c", name=file.name, value=value))
     return Colors(scheme="dark" if file.stem == "dark" else "light", series=series, **found)
 
 
@@ -130,7 +140,7 @@ def apply_theme(scheme: Scheme) -> None:
     theme().colors = found
     # One sheet after another makes Qt dress every widget many times; after none it takes a fifth of the time.
     with undressed() as application:
-        application.setStyle("Fusion")
+        application.setStyle(tr("Fusion"))
         application.setFont(ui_font())
         application.setPalette(_palette(found))
         theme().changed.emit()
@@ -175,7 +185,12 @@ def ui_font(delta: int = 0) -> QFont:
     font = QFontDatabase.systemFont(QFontDatabase.SystemFont.GeneralFont)
     if sys.platform != "darwin":
         family = next(
-            (f for f in ("Inter", "Cantarell", "Noto Sans", "DejaVu Sans") if QFontDatabase.hasFamily(f)), ""
+            (
+                f
+                for f in (tr("Inter"), tr("Cantarell"), tr("Noto Sans"), tr("DejaVu Sans"))
+                if QFontDatabase.hasFamily(f)
+            ),
+            "",
         )
         if family:
             font = QFont(family)
@@ -186,7 +201,7 @@ def ui_font(delta: int = 0) -> QFont:
 def mono_font(delta: int = 0) -> QFont:
     """The font of logs and tokens."""
     font = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
-    names = ("SF Mono", "JetBrains Mono", "Menlo", "DejaVu Sans Mono")
+    names = (tr("SF Mono"), tr("JetBrains Mono"), tr("Menlo"), tr("DejaVu Sans Mono"))
     family = next((f for f in names if QFontDatabase.hasFamily(f)), "")
     if family:
         font = QFont(family)
@@ -247,7 +262,13 @@ def fill_sheet(sheet: str, found: Colors) -> str:
         value = getattr(found, name[1], None)
         if not isinstance(value, str) or not COLOR.fullmatch(value):
             line = sheet.count("\n", 0, name.start()) + 1
-            raise ValueError(f"The style sheet names a colour that no scheme has: {name[0]} in line {line}")
+            raise ValueError(
+                tr(
+                    "The style sheet names a colour that no scheme has: {name} in line {line}",
+                    name=name[0],
+                    line=line,
+                )
+            )
         return value
 
     def picture(name: re.Match[str]) -> str:

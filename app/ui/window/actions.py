@@ -8,6 +8,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
+from app.core.language import tr
 from app.core.live.training_list import BESIDE, training_runs
 from app.core.problem import Problem, errors
 from app.core.protocol.job import AS_BEFORE
@@ -25,12 +26,12 @@ from app.ui.widget.message_bar import Notice, NoticeKind
 from app.ui.worker.process import WorkerOutcome
 
 TAKEN_AS: dict[PathKind, str] = {
-    PathKind.MODEL: "is the model now",
-    PathKind.DATA: "is the training data now",
-    PathKind.VALID_DATA: "is the validation data now",
-    PathKind.TEST_DATA: "is the test data now",
+    PathKind.MODEL: tr("is the model now"),
+    PathKind.DATA: tr("is the training data now"),
+    PathKind.VALID_DATA: tr("is the validation data now"),
+    PathKind.TEST_DATA: tr("is the test data now"),
 }
-SILENT = "The worker has not said a word"  # how the message about it begins
+SILENT = tr("The worker has not said a word")  # how the message about it begins
 
 
 class UserActions(QObject):
@@ -69,9 +70,9 @@ class UserActions(QObject):
     def start_on(self, hostfile: Hostfile | None, *, beside: bool = False) -> None:
         """The same, on the machines of a hostfile; ``beside`` says that a person wants it though another trains."""
         if self._session.is_live:
-            self._tell("A run is training. Stop it before you start the next.", "warning")
+            self._tell(tr("A run is training. Stop it before you start the next."), "warning")
             return
-        if not self._is_ready("The run cannot start yet."):
+        if not self._is_ready(tr("The run cannot start yet.")):
             return
         if not beside and self._is_beside(None, partial(self.start_on, hostfile, beside=True)):
             return
@@ -79,44 +80,48 @@ class UserActions(QObject):
         try:
             self._session.start(self.forms.store.config, hostfile)
         except OSError as error:
-            said = f"The run's folder cannot be made: {reason_of(error)} ({error.filename})."
-            self._tell(f"{said} Choose another folder for runs in the settings.", "error")
+            said = tr(
+                "The run's folder cannot be made: {reason_of} ({filename}).",
+                reason_of=reason_of(error),
+                filename=error.filename,
+            )
+            self._tell(tr("{said} Choose another folder for runs in the settings.", said=said), "error")
 
     def _is_beside(self, path: Path | None, act: Callable[[], None]) -> bool:
         """Asks before a second run trains at the same time: whether another than that in ``path`` does."""
         others = [run for run in training_runs() if run.path != path]
         if others:
-            said = f"{others[0].name} is training already. {BESIDE}"
-            self.told.emit(Notice(said, "warning", "Train beside it", act))
+            said = tr("{name} is training already. {beside}", name=others[0].name, beside=BESIDE)
+            self.told.emit(Notice(said, "warning", tr("Train beside it"), act))
         return bool(others)
 
     def enqueue(self) -> None:
         """Puts the form as it is now at the end of the queue; errors hold it back and are named."""
-        if not self._is_ready("The setup cannot be queued yet."):
+        if not self._is_ready(tr("The setup cannot be queued yet.")):
             return
         config = self.forms.store.config
         taken = {folder_word(one.name).casefold() for one in self.queue.state.entries} | taken_words(runs_dir())
         entry = make_entry(config.with_value("adapter_name", unique_name(config.adapter_name, taken)))
         if self.queue.add([entry]):
             before = len(self.queue.state.waiting) - 1 + (self.queue.state.running is not None)
-            said = f"“{entry.name}” is in the queue now. {line_text(before)}"
-            self.told.emit(Notice(said, "info", "Show the queue", self.queue.shown_requested.emit))
+            said = tr("“{name}” is in the queue now. {line_text}", name=entry.name, line_text=line_text(before))
+            self.told.emit(Notice(said, "info", tr("Show the queue"), self.queue.shown_requested.emit))
 
     def run_on(self) -> None:
         """Asks where to run the form; errors hold it back and are named."""
-        if not self._is_ready("The run cannot start yet."):
+        if not self._is_ready(tr("The run cannot start yet.")):
             return
         self.remote_requested.emit(self.forms.store.config)
 
     def bundle(self) -> None:
         """Asks how to seal the form for another machine; errors hold it back and are named."""
-        if not self._is_ready("The setup cannot be bundled yet."):
+        if not self._is_ready(tr("The setup cannot be bundled yet.")):
             return
         self.bundle_requested.emit(self.forms.store.config)
 
     def hosts(self) -> None:
         """Asks on which machines to train the form; errors hold it back and are named."""
-        if self._is_ready("The run cannot start yet."):
+        if self._is_ready(tr("The run cannot start yet.")):
             self.hosts_requested.emit(self.forms.store.config)
 
     def _is_ready(self, not_yet: str) -> bool:
@@ -132,7 +137,7 @@ class UserActions(QObject):
     def _is_checking(self) -> bool:
         """Says so while model and data are read: what is wrong with them is not known yet."""
         if checking := self.forms.in_use.is_checking():
-            self._tell("The model and the data are still being read. Ask again when that is done.")
+            self._tell(tr("The model and the data are still being read. Ask again when that is done."))
         return checking
 
     def _hold_back(self, found: list[Problem], said: str) -> None:
@@ -142,16 +147,16 @@ class UserActions(QObject):
         def show() -> None:
             self.forms.shown_requested.emit(path)
 
-        self.told.emit(Notice(f"{said}\n{lines}", "error", "Show", show))
+        self.told.emit(Notice(f"{said}\n{lines}", "error", tr("Show"), show))
         self.forms.shown_requested.emit(path)
 
     def open_run(self, path: Path) -> None:
         """Shows the run in a folder."""
         if self._session.is_live and not self._session.is_attached:
-            self._tell("A run is training. Its curves stay here until it has ended.", "warning")
+            self._tell(tr("A run is training. Its curves stay here until it has ended."), "warning")
             return
         if not RunDir(path).config.is_file():
-            self._tell(f"{path} is not a run: it has no config.yaml.", "error")
+            self._tell(tr("{path} is not a run: it has no config.yaml.", path=path), "error")
             return
         self._session.open(path)
         self.run_asked.emit()
@@ -169,7 +174,7 @@ class UserActions(QObject):
         With ``as_before`` a config that was changed since is put back first.
         """
         if self._session.is_live:
-            self.told.emit(Notice("A run is training. Stop it before you go on with another.", "warning"))
+            self.told.emit(Notice(tr("A run is training. Stop it before you go on with another."), "warning"))
             return
         again = partial(self.go_on, path, extend_to, as_before=as_before, beside=True)
         if not beside and self._is_beside(path, again):
@@ -210,9 +215,9 @@ class UserActions(QObject):
             self._tell_result(run, state, outcome)
         elif outcome.failure is not None and outcome.failure.path == AS_BEFORE:
             as_before = partial(self.go_on, run.path, self._session.asked_end, as_before=True)
-            self.told.emit(Notice(outcome.failure.message, "error", "Go on with the old values", as_before))
+            self.told.emit(Notice(outcome.failure.message, "error", tr("Go on with the old values"), as_before))
         elif self._session.can_resume:
-            self.told.emit(Notice(outcome.sentence(), "error", "Resume", partial(self._resume_told, run)))
+            self.told.emit(Notice(outcome.sentence(), "error", tr("Resume"), partial(self._resume_told, run)))
         elif outcome.failure is not None and outcome.failure.path:
             path, form = outcome.failure.path, self._started
 
@@ -220,13 +225,15 @@ class UserActions(QObject):
                 self.forms.use(form.store)
                 self.forms.shown_requested.emit(path)
 
-            self.told.emit(Notice(outcome.sentence(), "error", "Show", show))
+            self.told.emit(Notice(outcome.sentence(), "error", tr("Show"), show))
         else:
             self._tell(outcome.sentence(), "error")
 
     def _tell_silence(self, seconds: int) -> None:
-        said = f"{SILENT} for {duration_text(seconds)}: a long step, or it is stuck."
-        self.told.emit(Notice(said, "warning", "End it", self._session.kill))
+        said = tr(
+            "{silent} for {seconds}: a long step, or it is stuck.", silent=SILENT, seconds=duration_text(seconds)
+        )
+        self.told.emit(Notice(said, "warning", tr("End it"), self._session.kill))
 
     def _resume_told(self, run: RunDir) -> None:
         """Goes on with the run that a message is about, which need not be the one that is shown by now."""
@@ -241,24 +248,42 @@ class UserActions(QObject):
         if state is RunState.PARKED:
             resume = partial(self._resume_told, run)
             if outcome.finished is not None and outcome.finished.message.startswith("The disk is full"):
-                self.told.emit(Notice(outcome.finished.message, "error", "Resume", resume))
+                self.told.emit(Notice(outcome.finished.message, "error", tr("Resume"), resume))
                 return
-            said = f"{name} is paused at iteration {self._session.history.iteration:,}; its memory is free."
-            self.told.emit(Notice(said, "info", "Resume", resume))
+            said = tr(
+                "{name} is paused at iteration {iteration:,}; its memory is free.",
+                name=name,
+                iteration=self._session.history.iteration,
+            )
+            self.told.emit(Notice(said, "info", tr("Resume"), resume))
             return
         if not self._session.has_adapter:
-            self._tell(f"{name} was stopped before there was anything to save.")
+            self._tell(tr("{name} was stopped before there was anything to save.", name=name))
             return
         if state is RunState.STOPPED:
-            said = f"{name} was stopped at iteration {self._session.history.iteration:,}; the adapter is saved."
+            said = tr(
+                "{name} was stopped at iteration {iteration:,}; the adapter is saved.",
+                name=name,
+                iteration=self._session.history.iteration,
+            )
         elif best is not None and self._session.history.is_rewarded:
-            said = f"{name} is ready. Best mean reward {-best.val_loss:.3f}, at iteration {best.iteration:,}."
+            said = tr(
+                "{name} is ready. Best mean reward {value:.3f}, at iteration {iteration:,}.",
+                name=name,
+                value=-best.val_loss,
+                iteration=best.iteration,
+            )
         elif best is not None:
-            said = f"{name} is ready. Best validation loss {best.val_loss:.3f}, at iteration {best.iteration:,}."
+            said = tr(
+                "{name} is ready. Best validation loss {val_loss:.3f}, at iteration {iteration:,}.",
+                name=name,
+                val_loss=best.val_loss,
+                iteration=best.iteration,
+            )
         else:
-            said = f"{name} is ready."
+            said = tr("{name} is ready.", name=name)
         compare = partial(self.compare_requested.emit, run.adapters)
-        self.told.emit(Notice(said, "good", "Compare base and tuned", compare))
+        self.told.emit(Notice(said, "good", tr("Compare base and tuned"), compare))
 
     # -- files ------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,9 @@ from PySide6.QtGui import QFileOpenEvent, QGuiApplication, QIcon
 from PySide6.QtWidgets import QApplication
 
 from app import __version__
+from app.core.language import tr
 from app.core.launch.bundle_name import name_bundle
+from app.core.resource import resource
 from app.core.run.folder import RunDir
 from app.core.setup.config_file import load_config
 from app.core.setup.default import new_setup_problems
@@ -22,7 +24,6 @@ from app.core.system import place
 from app.core.system.atomic_file import write_text
 from app.core.system.leftover import sweep_all
 from app.core.system.network import own_network
-from app.core.system.resource import resource
 from app.core.system.setting import load_settings
 from app.ui.form.store import ConfigStore, form_store
 from app.ui.method.choice import enhanced_store
@@ -75,14 +76,21 @@ class ErrorPresenter(QObject):
             return
         self._told.add(said)
         report = place.cache_dir() / "last_error.txt"
-        text = f"Luthier {__version__}, Python {sys.version.split()[0]}, {sys.platform}\n"
+        text = tr(
+            "Luthier {version}, Python {split}, {platform}\n",
+            version=__version__,
+            split=sys.version.split()[0],
+            platform=sys.platform,
+        )
         text += "".join(traceback.format_exception(kind, error, trace))
         try:
             write_text(report, text)
-            where = f" The details are in {report}."
+            where = tr(" The details are in {report}.", report=report)
         except OSError:
             where = ""
-        self._messages.tell(Notice(f"Something went wrong in the window: {said}{where}", "error"))
+        self._messages.tell(
+            Notice(tr("Something went wrong in the window: {said}{where}", said=said, where=where), "error")
+        )
 
 
 def make_application() -> QApplication:
@@ -128,9 +136,13 @@ def run_window(files: list[str]) -> int:
     application.installEventFilter(opener)
     _close_on_signals(window)
     for problem in [*store.restore_form(), *enhanced.restore_form()]:
-        window.messages.tell(Notice(f"The form of the last time was not restored: {problem.sentence()}", "warning"))
+        window.messages.tell(
+            Notice(
+                tr("The form of the last time was not restored: {sentence}", sentence=problem.sentence()), "warning"
+            )
+        )
     for problem in new_setup_problems(load_settings().default_setup):
-        said = f"New setups begin with Luthier's own values: {problem.sentence()}"
+        said = tr("New setups begin with Luthier's own values: {sentence}", sentence=problem.sentence())
         window.messages.tell(Notice(said, "warning"))
     _look_for_release(window)
     first.asked.connect(lambda more: _ask_again(window, more))
@@ -211,7 +223,7 @@ def first_paint(png: Path) -> tuple[int, int]:
     picture = window.grab()
     window.dispose()
     if not picture.save(str(png)):
-        raise OSError(f"{png} cannot be written.")
+        raise OSError(tr("{png} cannot be written.", png=png))
     return picture.width(), picture.height()
 
 
@@ -240,7 +252,7 @@ def screenshot(
     saved = window.grab().save(str(png))
     window.dispose()
     if not saved:
-        raise OSError(f"{png} cannot be written.")
+        raise OSError(tr("{png} cannot be written.", png=png))
 
 
 def _wait_until_known(window: MainWindow) -> None:

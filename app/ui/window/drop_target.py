@@ -8,6 +8,7 @@ from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtGui import QColor, QDragEnterEvent, QDropEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
+from app.core.language import tr
 from app.core.setup.path_kind import PathKind, sort_path
 from app.ui.widget import theme
 from app.ui.widget.drop import local_paths
@@ -86,9 +87,9 @@ class DropOverlay(QWidget):
         sorted_paths = [sort_path(path) for path in paths]
         usable = [found for found in sorted_paths if found.kind is not PathKind.UNUSABLE]
         intents = dict.fromkeys(found.intent for found in usable)
-        self._title.setText(" · ".join(intents) if intents else "This cannot be used here")
+        self._title.setText(" · ".join(intents) if intents else tr("This cannot be used here"))
         names = [found.path.name for found in usable] or [found.reason for found in sorted_paths]
-        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        more = tr(" and {names} more", names=len(names) - NAMED) if len(names) > NAMED else ""
         self._name.setText(", ".join(names[:NAMED]) + more)
         parent = self.parentWidget()
         if parent is not None:

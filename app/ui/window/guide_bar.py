@@ -5,14 +5,15 @@ from __future__ import annotations
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from app.core.language import tr
 from app.ui.setup.setup_tab import SetupTab
 from app.ui.widget import theme
 
 GUIDE_STEPS = (
-    ("model", "Model", "Choose a model, or drop its folder on the card."),
-    ("data", "Data", "Choose the data, or drop them on the card."),
-    ("look", "What the model will see", "Look at a few examples as the model will read them."),
-    ("start", "Start", "All is set. Press Start; every value can still be changed."),
+    ("model", tr("Model"), tr("Choose a model, or drop its folder on the card.")),
+    ("data", tr("Data"), tr("Choose the data, or drop them on the card.")),
+    ("look", tr("What the model will see"), tr("Look at a few examples as the model will read them.")),
+    ("start", tr("Start"), tr("All is set. Press Start; every value can still be changed.")),
 )
 
 
@@ -43,9 +44,9 @@ class GuideBar(QWidget):
         self.line.setWordWrap(True)
         rows.addWidget(self.line)
         row.addStretch(1)
-        self.end_button = QPushButton("End guide", self)
+        self.end_button = QPushButton(tr("End guide"), self)
         self.end_button.setObjectName("guide.end")
-        self.end_button.setToolTip("Hides this line; the form stays as it is")
+        self.end_button.setToolTip(tr("Hides this line; the form stays as it is"))
         theme.set_role(self.end_button, kind="link")
         self.end_button.clicked.connect(self.hide)
         row.addWidget(self.end_button)

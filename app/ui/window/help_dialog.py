@@ -28,6 +28,7 @@ from PySide6.QtWidgets import (
 
 from app.core.config.field import FieldSpec
 from app.core.config.spec import field_specs
+from app.core.language import tr
 from app.core.method.method import Method
 from app.core.method.table import METHODS
 from app.ui.platform.key_text import native_keys
@@ -79,13 +80,13 @@ def _field_topic(spec: FieldSpec) -> HelpTopic:
     shown = f"{default:g}" if isinstance(default, float) else str(default)
     html = _paragraphs(
         ("", f"{spec.what}." if spec.what else ""),
-        ("Higher", spec.higher),
-        ("Lower", spec.lower),
-        ("Recommended", spec.recommended),
-        ("Default", "" if default in (None, "", {}, []) else shown),
-        ("Range", f"{spec.range_text} {spec.unit}".strip() if spec.range_text else ""),
-        ("Choices", "; ".join(text for _, text in spec.choices)),
-        ("In configs", spec.path),
+        (tr("Higher"), spec.higher),
+        (tr("Lower"), spec.lower),
+        (tr("Recommended"), spec.recommended),
+        (tr("Default"), "" if default in (None, "", {}, []) else shown),
+        (tr("Range"), f"{spec.range_text} {spec.unit}".strip() if spec.range_text else ""),
+        (tr("Choices"), "; ".join(text for _, text in spec.choices)),
+        (tr("In configs"), spec.path),
     )
     return HelpTopic(spec.path, spec.label, html, f"{spec.label} {spec.path} {spec.help}".lower())
 
@@ -93,12 +94,12 @@ def _field_topic(spec: FieldSpec) -> HelpTopic:
 def _method_topic(method: Method) -> HelpTopic:
     html = _paragraphs(
         ("", method.what),
-        ("Use it when", method.when),
-        ("Data", method.rows),
-        ("Cost", method.cost),
-        ("Paper", f"arXiv {method.paper}" if method.paper else ""),
+        (tr("Use it when"), method.when),
+        (tr("Data"), method.rows),
+        (tr("Cost"), method.cost),
+        (tr("Paper"), tr("arXiv {paper}", paper=method.paper) if method.paper else ""),
     )
-    title = f"Method: {method.label}"
+    title = tr("Method: {label}", label=method.label)
     return HelpTopic(f"method.{method.name}", title, html, f"{title} {method.what} {method.when}".lower())
 
 
@@ -111,16 +112,16 @@ class HelpDialog(QDialog):
         super().__init__(parent)
         close_by_key(self)
         self.setObjectName("help_dialog")
-        self.setWindowTitle("Help")
+        self.setWindowTitle(tr("Help"))
         self.resize(*(theme.text_width(side) for side in HELP_SIZE))
         self._search = QLineEdit(self)
         self._search.setObjectName("help.search")
-        self._search.setAccessibleName("Search fields and methods")
-        self._search.setPlaceholderText("Search fields and methods")
+        self._search.setAccessibleName(tr("Search fields and methods"))
+        self._search.setPlaceholderText(tr("Search fields and methods"))
         self._search.setClearButtonEnabled(True)
         self._list = QListWidget(self)
         self._list.setObjectName("help.topics")
-        self._list.setAccessibleName("Topics")
+        self._list.setAccessibleName(tr("Topics"))
         self._list.setFixedWidth(theme.text_width(TOPICS_WIDTH))
         self._text = QLabel(self)
         self._text.setObjectName("help.text")
@@ -128,11 +129,11 @@ class HelpDialog(QDialog):
         self._text.setAlignment(Qt.AlignmentFlag.AlignTop)
         self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         area = QScrollArea(self)
-        area.setAccessibleName("Explanation")
+        area.setAccessibleName(tr("Explanation"))
         area.setWidgetResizable(True)
         area.setWidget(self._text)
         box = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, self)
-        self.go = QPushButton("Show in the form", self)
+        self.go = QPushButton(tr("Show in the form"), self)
         self.go.setObjectName("help.go")
         self.go.setDefault(True)
         theme.set_role(self.go, kind="primary")
@@ -171,7 +172,9 @@ class HelpDialog(QDialog):
 
     def _show(self) -> None:
         topic = self.topic
-        said = f"<h3>{escape(topic.title)}</h3>{topic.html}" if topic is not None else "Nothing is found by that."
+        said = (
+            f"<h3>{escape(topic.title)}</h3>{topic.html}" if topic is not None else tr("Nothing is found by that.")
+        )
         self._text.setText(said)
         self.go.setEnabled(topic is not None)
 
@@ -213,7 +216,7 @@ class ShortcutDialog(QDialog):
         super().__init__(parent)
         close_by_key(self)
         self.setObjectName("shortcut_dialog")
-        self.setWindowTitle("Shortcuts")
+        self.setWindowTitle(tr("Shortcuts"))
         self.resize(*(theme.text_width(side) for side in SHORTCUT_SIZE))
         page = QWidget(self)
         grid = QGridLayout(page)
@@ -228,7 +231,7 @@ class ShortcutDialog(QDialog):
                 grid.addWidget(QLabel(keys, page), row, 1, Qt.AlignmentFlag.AlignRight)
         grid.setRowStretch(grid.rowCount(), 1)
         area = QScrollArea(self)
-        area.setAccessibleName("Shortcuts")
+        area.setAccessibleName(tr("Shortcuts"))
         area.setWidgetResizable(True)
         area.setWidget(page)
         box = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, self)

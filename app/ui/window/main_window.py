@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.core.config.spec import field_specs
+from app.core.language import tr
 from app.core.problem import Problem
 from app.core.protocol.event import Event, Finished, Warned
 from app.core.run.folder import RunDir, runs_dir
@@ -63,9 +64,9 @@ if TYPE_CHECKING:
     from app.ui.runs.tab import RunsTab
     from app.ui.setup.enhanced_tab import EnhancedTab
 
-SETUP_TAB, ENHANCED_TAB, COMPARE_TAB, RUNS_TAB = "Setup", "Enhanced Setup", "Compare", "Runs"
+SETUP_TAB, ENHANCED_TAB, COMPARE_TAB, RUNS_TAB = tr("Setup"), tr("Enhanced Setup"), tr("Compare"), tr("Runs")
 MINIMUM_SIZE = (900, 600)
-CONFIG_FILES = "Configs (*.yaml *.yml *.json);;All files (*)"
+CONFIG_FILES = tr("Configs (*.yaml *.yml *.json);;All files (*)")
 
 
 class MainWindow(QMainWindow):
@@ -140,7 +141,7 @@ class MainWindow(QMainWindow):
         }
         self.tab_bar, self._pages = CalmTabBar(self), QStackedWidget(self)
         self.tab_bar.setObjectName("tab_bar")
-        self.tab_bar.setAccessibleName("Parts of the window")
+        self.tab_bar.setAccessibleName(tr("Parts of the window"))
         self.tab_bar.setExpanding(False)
         self.tab_bar.setDrawBase(False)
         for name, page in self._tabs.items():
@@ -165,7 +166,7 @@ class MainWindow(QMainWindow):
         head = QWidget()
         row = self._head = QHBoxLayout(head)
         row.setContentsMargins(theme.SPACE * 2, theme.SPACE // 2, theme.SPACE * 2, theme.SPACE // 2)
-        self._theme_button = IconButton("ph.moon", "Switch between light and dark", self, size=18)
+        self._theme_button = IconButton("ph.moon", tr("Switch between light and dark"), self, size=18)
         self._theme_button.setObjectName("theme_toggle")
         self._theme_button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         row.addWidget(self.tab_bar)
@@ -378,7 +379,7 @@ class MainWindow(QMainWindow):
         self.menu.start.setEnabled(not session.is_live)
         self.menu.pause.setEnabled(state in (RunState.RUNNING, RunState.PAUSED))
         self.menu.park.setEnabled(state in (RunState.RUNNING, RunState.PAUSED))
-        self.menu.pause.setText("Continue" if state is RunState.PAUSED else "Pause")
+        self.menu.pause.setText(tr("Continue") if state is RunState.PAUSED else tr("Pause"))
         self.menu.stop.setEnabled((session.is_live or session.is_remote) and state is not RunState.STOPPING)
         self.menu.resume.setEnabled(session.can_resume)
         for action in (self.menu.compare, self.menu.chat, self.menu.serve, self.menu.export):
@@ -415,20 +416,20 @@ class MainWindow(QMainWindow):
 
     def ask_open_config(self) -> None:
         """Asks which config file to open."""
-        chosen = ask_file(self, "Open a config", "", CONFIG_FILES)
+        chosen = ask_file(self, tr("Open a config"), "", CONFIG_FILES)
         if chosen:
             self.forms.open_config(Path(chosen))
 
     def ask_save_config(self) -> None:
         """Asks where to save the form."""
         name = f"{self.forms.store.config.adapter_name}.yaml"
-        chosen, _ = ask_new_file(self, "Save the config", name, CONFIG_FILES)
+        chosen, _ = ask_new_file(self, tr("Save the config"), name, CONFIG_FILES)
         if chosen:
             self.forms.save_config(Path(chosen))
 
     def ask_open_run(self) -> None:
         """Asks which run to show."""
-        chosen = ask_folder(self, "Open a run", str(runs_dir()))
+        chosen = ask_folder(self, tr("Open a run"), str(runs_dir()))
         if chosen:
             self.user_actions.open_run(Path(chosen))
 
@@ -493,7 +494,7 @@ class MainWindow(QMainWindow):
             self.enhanced_tab.methods.show_card(method)
             return
         label = field_specs()[path].label
-        self.messages.tell(Notice(f"“{label}” is no field of the chosen method's form.", "info"))
+        self.messages.tell(Notice(tr("“{label}” is no field of the chosen method's form.", label=label), "info"))
 
     def show_about(self) -> None:
         """Says what this is."""
@@ -527,7 +528,9 @@ class MainWindow(QMainWindow):
             self.user_actions.open_run(path)
             return
         show = partial(self.user_actions.open_run, path)
-        self.messages.tell(Notice(f"{path.name} is training, outside of this window.", "info", "Show it", show))
+        self.messages.tell(
+            Notice(tr("{name} is training, outside of this window.", name=path.name), "info", tr("Show it"), show)
+        )
 
     def _tell(self, text: str) -> None:
         self.messages.tell(Notice(text))
@@ -648,7 +651,7 @@ class MainWindow(QMainWindow):
             self._leaving = True
             self.user_actions.queue.leave()
             session.stop()
-            self.messages.tell(Notice("Stopping the run and saving it. The window closes when it is done."))
+            self.messages.tell(Notice(tr("Stopping the run and saving it. The window closes when it is done.")))
         return not session.is_live  # it may have ended meanwhile
 
 

@@ -8,6 +8,7 @@ from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import QAction, QResizeEvent
 from PySide6.QtWidgets import QSplitter, QTabBar, QWidget
 
+from app.core.language import tr
 from app.ui.run.panel import RunPanel
 from app.ui.run.session import RunSession
 from app.ui.run.strip import STRIP_WIDTH
@@ -18,7 +19,7 @@ PANEL_WIDTH = 430  # px; a wider window gives it the share, up to the most
 PANEL_SHARE, PANEL_MOST = 0.28, 720
 # Without a run there is nothing to see; tabs that are no forms need the width, unless a run trains.
 OPEN = {"empty": False, "form": True, "reading": False}
-FOLD_TIP = "Show or hide the run panel"
+FOLD_TIP = tr("Show or hide the run panel")
 
 
 class PanelSplitter(QSplitter):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QWidget
 
+from app.core.language import tr
 from app.core.quantity import plural
 from app.core.queue.queue import QueueEntry
 from app.ui.queue.ending import QueueEnding
@@ -68,8 +69,8 @@ class QueueActions(QObject):
     def _on_queued(self, entries: Sequence[QueueEntry]) -> None:
         queue = self._actions.queue
         if queue.add(entries):
-            said = f"{plural(len(entries), 'run')} of the sweep are in the queue now."
-            self._actions.told.emit(Notice(said, "info", "Show the queue", queue.shown_requested.emit))
+            said = tr("{runs} of the sweep are in the queue now.", runs=plural(len(entries), "run"))
+            self._actions.told.emit(Notice(said, "info", tr("Show the queue"), queue.shown_requested.emit))
 
     def _warn(self, text: str) -> None:
         self._actions.told.emit(Notice(text, "warning"))

@@ -6,6 +6,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QVBoxLayout, QWidget
 
 from app.core.config.train_config import TrainConfig
+from app.core.language import tr
 from app.ui.model.hub_access_page import HubAccessPage
 from app.ui.platform.scrolling import calm_tabs
 from app.ui.settings.folder_page import FolderPage
@@ -36,7 +37,7 @@ class SettingsDialog(QDialog):
         super().__init__(parent)
         close_by_key(self)
         self.setObjectName("settings_dialog")
-        self.setWindowTitle("Settings")
+        self.setWindowTitle(tr("Settings"))
         self.resize(*(theme.text_width(side) for side in SETTINGS_SIZE))
         self._appearance = appearance
         self._check = check if check is not None else ReleaseCheck(self)
@@ -48,10 +49,10 @@ class SettingsDialog(QDialog):
         self.access.changed.connect(self.changed)
         self.setups = NewSetupPage(form if form is not None else TrainConfig(), self)
         self.setups.chosen.connect(self.setup_chosen)
-        self.pages = calm_tabs("settings.pages", "Parts of the settings", self)
+        self.pages = calm_tabs("settings.pages", tr("Parts of the settings"), self)
         for page, title in (
-            (self.general, "General"), (self.folders, "Folders"), (self.access, "Hub and network"),
-            (self.setups, "New setups"),
+            (self.general, tr("General")), (self.folders, tr("Folders")), (self.access, tr("Hub and network")),
+            (self.setups, tr("New setups")),
         ):  # fmt: skip
             self.pages.addTab(page, title)
         self.pages.currentChanged.connect(self._on_page)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QLabel, QStatusBar, QWidget
 
+from app.core.language import tr
 from app.core.quantity import duration_text
 from app.ui.run.session import RunSession
 from app.ui.run.word import PILLS
@@ -60,13 +61,17 @@ class StatusLine(QStatusBar):
         session = self._session
         text, title = PILLS[session.state][0], "Luthier"
         if session.run is not None and session.history.iterations:
-            text += f" · iteration {session.history.iteration:,} of {session.history.iterations:,}"
+            text += tr(
+                " · iteration {iteration:,} of {iterations:,}",
+                iteration=session.history.iteration,
+                iterations=session.history.iterations,
+            )
         if session.is_live and session.config is not None:
             history = session.history
             remaining = history.remaining_s()
-            text += f" · {duration_text(remaining)} left" if remaining is not None else ""
+            text += tr(" · {remaining} left", remaining=duration_text(remaining)) if remaining is not None else ""
             done = f"{100 * history.iteration / history.iterations:.0f} % · " if history.iterations else ""
-            title = f"{done}{session.config.adapter_name} – Luthier"
+            title = tr("{done}{adapter_name} – Luthier", done=done, adapter_name=session.config.adapter_name)
         if text != self._status.text():
             self._status.setText(text)
         if title != self._title:
@@ -78,6 +83,6 @@ class StatusLine(QStatusBar):
         hello = self._session.hello
         if hello is None or self._device.text():
             return
-        versions = f"MLX {hello.versions['mlx']}" if "mlx" in hello.versions else ""
-        memory = f"{hello.memory_gb:.0f} GB" if hello.memory_gb else ""
+        versions = tr("MLX {mlx}", mlx=hello.versions["mlx"]) if "mlx" in hello.versions else ""
+        memory = tr("{memory_gb:.0f} GB", memory_gb=hello.memory_gb) if hello.memory_gb else ""
         self._device.setText(" · ".join(part for part in (hello.device, memory, versions) if part))

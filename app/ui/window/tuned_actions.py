@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QPushButton, QWidget
 from app.core.compare.before_after import BeforeAfter
 from app.core.compare.candidate import Candidate
 from app.core.export.served import is_noted
+from app.core.language import tr
 from app.ui.compare.answerer import Answerer
 from app.ui.run.panel import RunPanel
 from app.ui.run.session import RunSession
@@ -22,7 +23,7 @@ if TYPE_CHECKING:  # imported when they are first asked for: the window should o
     from app.ui.endpoint.dialog import ServeDialog
 
 ADOPT_MS = 700  # after the window stands there
-TRAINS = "A run is training and needs the memory. Ask when it has ended."
+TRAINS = tr("A run is training and needs the memory. Ask when it has ended.")
 
 
 class TunedActions(QObject):
@@ -100,7 +101,9 @@ class TunedActions(QObject):
         status = self.endpoint.status if self.endpoint is not None else ""
         self.serving.setText(status)
         if self.endpoint is not None and self.endpoint.endpoint is not None:
-            self.serving.setToolTip(f"{self.endpoint.label} at {self.endpoint.endpoint.url}: show and stop it")
+            self.serving.setToolTip(
+                tr("{label} at {url}: show and stop it", label=self.endpoint.label, url=self.endpoint.endpoint.url)
+            )
         self.serving.setVisible(bool(status))
 
     # -- before and after -------------------------------------------------------------------------------------
@@ -121,7 +124,7 @@ class TunedActions(QObject):
             self._held_out.answered.connect(self._on_answered)
             self._held_out.failed.connect(self._on_failed)
             self._session.run_changed.connect(self._held_out.stop)
-        self._say("Asking…", can_ask=False)
+        self._say(tr("Asking…"), can_ask=False)
         self._held_out.ask(run)
 
     def _say(self, text: str, *, can_ask: bool, role: str = "muted") -> None:

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.core.language import tr
 from app.core.run.folder import find_runs
 from app.core.system.setting import load_settings, save_settings
 from app.ui.platform.key_text import with_keys
@@ -28,7 +29,7 @@ from app.ui.window.guide_bar import GuideBar
 
 WELCOMED = "welcomed"  # in the settings' ``window``, once the page was used or closed
 WELCOME_WIDTH = 640  # px
-STARTER = "The starter is set: its model, its data and the settings that suit them. Press Start."
+STARTER = tr("The starter is set: its model, its data and the settings that suit them. Press Start.")
 
 
 class WelcomePage(QWidget):
@@ -63,37 +64,41 @@ class WelcomePage(QWidget):
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(theme.SPACE * 2)
         self._column.addStretch(1)
-        self._column.addWidget(_label("Welcome to Luthier", "title"))
-        self._column.addWidget(_label("Teach a language model something of your own, on this machine.", "muted"))
+        self._column.addWidget(_label(tr("Welcome to Luthier"), "title"))
+        self._column.addWidget(
+            _label(tr("Teach a language model something of your own, on this machine."), "muted")
+        )
         self.starter_button = self._door(
             "welcome.starter",
-            "Try the starter",
-            "A small model and some 700 chats came with Luthier. Both are set, with the settings that suit them; "
-            "you press Start. The run takes about a minute, and needs no network.",
-            "Set up the starter",
+            tr("Try the starter"),
+            tr(
+                "A small model and some 700 chats came with Luthier. Both are set, with the settings "
+                "that suit them; you press Start. The run takes about a minute, and needs no network."
+            ),
+            tr("Set up the starter"),
             self.starter_requested.emit,
         )
         self.own_button = self._door(
             "welcome.own",
-            "Fine-tune my own model",
-            "Step by step on the form: a model, your data, what the model will see of them, and Start.",
-            "Choose a model",
+            tr("Fine-tune my own model"),
+            tr("Step by step on the form: a model, your data, what the model will see of them, and Start."),
+            tr("Choose a model"),
             self.own_requested.emit,
         )
         self.config_button = self._door(
             "welcome.config",
-            "Open a config",
-            "Luthier’s or mlx-lm’s, or one of axolotl, LLaMA-Factory or Unsloth.",
-            "Open…",
+            tr("Open a config"),
+            tr("Luthier’s or mlx-lm’s, or one of axolotl, LLaMA-Factory or Unsloth."),
+            tr("Open…"),
             self.config_requested.emit,
         )
-        self.close_button = QPushButton("Skip to the form", column)
+        self.close_button = QPushButton(tr("Skip to the form"), column)
         self.close_button.setObjectName("welcome.close")
-        self.close_button.setToolTip(with_keys("Closes this page for good", "Esc"))
+        self.close_button.setToolTip(with_keys(tr("Closes this page for good"), "Esc"))
         theme.set_role(self.close_button, kind="link")
         self.close_button.clicked.connect(self.closed)
         foot = QHBoxLayout()
-        foot.addWidget(_label("Help › Welcome shows this page again.", "small"), 1)
+        foot.addWidget(_label(tr("Help › Welcome shows this page again."), "small"), 1)
         foot.addWidget(self.close_button)
         self._column.addLayout(foot)
         self._column.addStretch(2)

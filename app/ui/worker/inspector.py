@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 from PySide6.QtCore import QObject, Signal
 
+from app.core.language import tr
 from app.core.model.folder import MODEL_CONFIG, locate_model
 from app.core.model.inspection import Inspection
 from app.core.problem import Problem, UnusableError
@@ -85,7 +86,7 @@ class Inspector(QObject):
         try:
             inspection = Inspection.model_validate(found.inspection)
         except ValidationError as error:
-            self._fail(Problem("model", f"The inspection cannot be read: {error.errors()[0]['msg']}."))
+            self._fail(Problem("model", tr("The inspection cannot be read: {msg}.", msg=error.errors()[0]["msg"])))
             return
         if self._stamp is not None:
             self._known[self._stamp] = inspection
@@ -96,8 +97,8 @@ class Inspector(QObject):
     def _on_ended(self, outcome: WorkerOutcome) -> None:
         if self.last is None and self.problem is None:
             said = outcome.failure.message if outcome.failure else outcome.sentence()
-            hint = outcome.failure.hint if outcome.failure else "The log tells more."
-            self._fail(Problem("model", said or "The worker ended without an answer.", hint=hint))
+            hint = outcome.failure.hint if outcome.failure else tr("The log tells more.")
+            self._fail(Problem("model", said or tr("The worker ended without an answer."), hint=hint))
 
     def _answer(self, inspection: Inspection) -> None:
         self.last = inspection

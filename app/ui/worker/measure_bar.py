@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
+from app.core.language import tr
 from app.core.protocol import event
 from app.core.protocol.job import Job
 from app.ui.widget import theme
@@ -33,14 +34,14 @@ class MeasureBar(QWidget):
         self.note.setObjectName(f"{name}.note")
         self.note.setWordWrap(True)
         theme.set_role(self.note, role="small")
-        self.button, self._stop = QPushButton("Measure", self), QPushButton("Stop", self)
+        self.button, self._stop = QPushButton(tr("Measure"), self), QPushButton(tr("Stop"), self)
         self.button.setObjectName(f"{name}.measure")
         self._stop.setObjectName(f"{name}.stop")
-        self._stop.setToolTip("End the measurement; there will be no figures")
+        self._stop.setToolTip(tr("End the measurement; there will be no figures"))
         self.button.clicked.connect(self.asked)
         self._stop.clicked.connect(self.stop)
         self._bar = QProgressBar(self)
-        self._bar.setAccessibleName(f"Progress of the {what}")
+        self._bar.setAccessibleName(tr("Progress of the {what}", what=what))
         self._bar.setTextVisible(False)
         row = QHBoxLayout()
         row.addWidget(self.note, 1)
@@ -59,7 +60,7 @@ class MeasureBar(QWidget):
 
     def request(self, job: Job) -> None:
         """Starts the worker."""
-        self.say("Starting the worker…")
+        self.say(tr("Starting the worker…"))
         self._worker.request(job)
         self.busy_changed.emit(True)
 
@@ -67,7 +68,7 @@ class MeasureBar(QWidget):
         """Ends the measurement; there will be no figures."""
         if self.is_busy:
             self._worker.cancel()
-            self.say("Stopped.")
+            self.say(tr("Stopped."))
             self.stopped.emit()
             self.busy_changed.emit(False)
 

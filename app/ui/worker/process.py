@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from app.core.language import tr
 from app.core.live.watchdog import WATCHDOG_REMEDY, WATCHDOG_TOLD, is_watchdog
 from app.core.protocol import event
 from app.core.protocol.command import Command
@@ -55,9 +56,9 @@ class WorkerOutcome:
             return f"{WATCHDOG_TOLD} {WATCHDOG_REMEDY}"
         if self.crashed:
             lines = [line for line in self.log_tail.splitlines() if line.strip()]
-            last = f" Its last words: {lines[-1].strip()[:300]}" if lines else ""
-            code = f" (exit code {self.exit_code})" if self.exit_code is not None else ""
-            return f"The worker ended without a word{code}.{last}"
+            last = tr(" Its last words: {lines}", lines=lines[-1].strip()[:300]) if lines else ""
+            code = tr(" (exit code {exit_code})", exit_code=self.exit_code) if self.exit_code is not None else ""
+            return tr("The worker ended without a word{code}.{last}", code=code, last=last)
         return ""
 
 
@@ -226,7 +227,7 @@ class WorkerProcess(QObject):
 
     def _on_failure(self, reason: str) -> None:
         """It did not start."""
-        self._failure = event.Failed(message=f"The worker did not start: {reason}.")
+        self._failure = event.Failed(message=tr("The worker did not start: {reason}.", reason=reason))
         self._exit_code = 1
         self._drain()
 

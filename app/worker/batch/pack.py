@@ -14,6 +14,7 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 
+from app.core.language import tr
 from app.worker.array import scalar
 
 PACKING_TOLERANCES = {mx.float32: 1e-3, mx.float16: 2e-2, mx.bfloat16: 5e-2}
@@ -65,5 +66,5 @@ def packing_refusal(model: nn.Module, logits: Callable[..., mx.array]) -> str:
         if scalar(difference) <= PACKING_TOLERANCES.get(packed.dtype, 1e-3):
             return ""
     except (AttributeError, IndexError, TypeError, ValueError, NotImplementedError) as error:
-        return f"its code asks for another kind of cache ({error})"
-    return "in it, examples in one row would see each other, or their positions"
+        return tr("its code asks for another kind of cache ({error})", error=error)
+    return tr("in it, examples in one row would see each other, or their positions")

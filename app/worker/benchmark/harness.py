@@ -14,6 +14,7 @@ from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 from mlx_lm import stream_generate
 from mlx_lm.sample_utils import make_sampler
 
+from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 from app.core.protocol.job import BenchmarkJob
 from app.worker.benchmark.likelihood import likelihoods
@@ -69,7 +70,7 @@ class CandidateModel(TemplateLM):
 
     def _loglikelihood_tokens(self, requests: Sequence[Any], **_kwargs: Any) -> list[tuple[float, bool]]:
         pairs = [(list(context), list(continuation)) for _, context, continuation in requests]
-        return likelihoods(self._model, pairs, self.max_length, self._phases(f"Choices of {self.who}"))
+        return likelihoods(self._model, pairs, self.max_length, self._phases(tr("Choices of {who}", who=self.who)))
 
     def loglikelihood_rolling(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[float]:  # noqa: ARG002
         """The likelihood of whole texts, in windows that do not overlap."""
@@ -86,12 +87,14 @@ class CandidateModel(TemplateLM):
             for request in requests
         ]
         pairs = [(list(context), list(rest)) for text in windows for context, rest in text]
-        each = iter(likelihoods(self._model, pairs, self.max_length, self._phases(f"Texts of {self.who}")))
+        each = iter(
+            likelihoods(self._model, pairs, self.max_length, self._phases(tr("Texts of {who}", who=self.who)))
+        )
         return [sum(next(each)[0] for _ in text) for text in windows]
 
     def generate_until(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[str]:  # noqa: ARG002
         """Answers, up to a text that ends them; greedy unless the task samples."""
-        progress = self._phases(f"Answers of {self.who}")
+        progress = self._phases(tr("Answers of {who}", who=self.who))
         found: list[str] = []
         for number, request in enumerate(requests):
             context, asked = request.args
@@ -127,8 +130,8 @@ def check_tasks(job: BenchmarkJob) -> TaskManager:
         unknown = [task for task in job.tasks if not (task in known or manager.match_tasks([task]))]
         if not unknown:
             return manager
-    said = f"lm-eval has no task {', '.join(unknown)}."
-    hint = "`lm_eval ls tasks` lists them; --include-path names a folder with tasks of your own."
+    said = tr("lm-eval has no task {unknown}.", unknown=", ".join(unknown))
+    hint = tr("`lm_eval ls tasks` lists them; --include-path names a folder with tasks of your own.")
     raise UnusableError([Problem("tasks", said, hint=hint)])
 
 
@@ -149,8 +152,10 @@ def measured_tasks(lm: CandidateModel, job: BenchmarkJob, manager: TaskManager) 
                 fewshot_random_seed=job.seed,
             )  # fmt: skip
     except (ConnectionError, FileNotFoundError) as error:
-        said = f"The data of a task is not on this machine: {' '.join(str(error).split())[:300]}."
-        hint = "Allow the download (--download), or name tasks whose data lies in their folder (--include-path)."
+        said = tr("The data of a task is not on this machine: {names}.", names=" ".join(str(error).split())[:300])
+        hint = tr(
+            "Allow the download (--download), or name tasks whose data lies in their folder (--include-path)."
+        )
         raise UnusableError([Problem("tasks", said, hint=hint)]) from error
     assert found is not None
     return {task: _metrics(values) for task, values in found["results"].items()}

@@ -15,6 +15,7 @@ from typing import Any
 
 from app.core.compare.candidate import candidate_of
 from app.core.data.prepare import CancelledError
+from app.core.language import tr
 from app.core.model.folder import locate_model, read_config
 from app.core.problem import UnusableError
 from app.core.protocol import event
@@ -35,13 +36,13 @@ def benchmark(channel: Channel, _job_dir: Path, job: BenchmarkJob) -> None:
         raise UnusableError([problem])
     from app.worker.benchmark.harness import CandidateModel, check_tasks, measured_tasks
 
-    channel.emit(event.Progressed(phase="Looking for the tasks"))
+    channel.emit(event.Progressed(phase=tr("Looking for the tasks")))
     manager = check_tasks(job)
     reporter = Reporter(channel)
     base = locate_model(job.model)
     names = [None if name is None else Path(name) for name in job.adapters]
     strengths = [*job.strengths, *[1.0] * (len(names) - len(job.strengths))]
-    channel.emit(event.Progressed(phase="Loading the model"))
+    channel.emit(event.Progressed(phase=tr("Loading the model")))
     model, tokenizer = load_model(base)
     switch = AdapterSwitch(model)
     adapters = [
@@ -54,7 +55,7 @@ def benchmark(channel: Channel, _job_dir: Path, job: BenchmarkJob) -> None:
         for name, adapter, strength in zip(names, adapters, strengths, strict=False):
             switch.use(adapter)
             model.eval()
-            lm.who = "the base model" if name is None else candidate_of(name).label
+            lm.who = tr("the base model") if name is None else candidate_of(name).label
             found = measured_tasks(lm, job, manager)
             columns.append({"adapter": str(name) if name else None, "strength": strength, "results": found})
     except CancelledError:

@@ -9,6 +9,7 @@ import mlx.core as mx
 
 from app.core.bundle.base_model import base_model
 from app.core.bundle.recipe import BundledModel
+from app.core.language import tr
 from app.core.model.folder import read_config
 from app.core.model.hub import parse_model_id
 from app.core.model.inspection import Inspection
@@ -31,19 +32,26 @@ def bundled_model(
     """
     base = base_model(named)
     if with_files and instead:
-        said = "Either the model's files come along, or it is named on the hub; not both."
-        raise UnusableError([Problem("with_model", said, hint="Leave one of them out.")])
+        said = tr("Either the model's files come along, or it is named on the hub; not both.")
+        raise UnusableError([Problem("with_model", said, hint=tr("Leave one of them out."))])
     identity = parse_model_id(instead) if instead else base.identity
     if instead and identity is None:
-        said = f"“{instead}” is no name of a model on the hub."
-        raise UnusableError([Problem("torch_model", said, hint="A name reads organization/model.")])
+        said = tr("“{instead}” is no name of a model on the hub.", instead=instead)
+        raise UnusableError([Problem("torch_model", said, hint=tr("A name reads organization/model."))])
     if base.is_packed and not instead:
-        said = f"The model is quantized by MLX ({inspection.quantization}), which transformers does not read."
-        hint = "Name the model that it was made from: --torch-model organization/model, with --four-bit if need be."
+        said = tr(
+            "The model is quantized by MLX ({quantization}), which transformers does not read.",
+            quantization=inspection.quantization,
+        )
+        hint = tr(
+            "Name the model that it was made from: --torch-model organization/model, with --four-bit if need be."
+        )
         raise UnusableError([Problem("torch_model", said, hint=hint)])
     if not with_files and identity is None:
-        said = f"{named} is a folder on this machine: another one does not know where to get the model."
-        hint = "Take its files along (--with-model), or name it on the hub (--torch-model organization/model)."
+        said = tr(
+            "{named} is a folder on this machine: another one does not know where to get the model.", named=named
+        )
+        hint = tr("Take its files along (--with-model), or name it on the hub (--torch-model organization/model).")
         raise UnusableError([Problem("with_model", said, hint=hint)])
     dtype = inspection.dtype if inspection.dtype in ("float32", "float16", "bfloat16") else "bfloat16"
     return BundledModel(

@@ -19,6 +19,7 @@ from app.core.bundle.script import write_scripts
 from app.core.config.train_config import TrainConfig
 from app.core.data.prepare import CancelledError
 from app.core.export.destination import destination_problems
+from app.core.language import tr
 from app.core.problem import Problem, Severity, UnusableError, errors
 from app.core.protocol import event
 from app.core.protocol.job import BundleJob, TrainJob
@@ -51,7 +52,7 @@ def bundle(channel: Channel, _job_dir: Path, job: BundleJob) -> None:
     try:
         data = sealed_bundle(channel, config, out, job)
     except (CancelledError, StoppedError):
-        channel.emit(event.Finished(reason="stopped", message="Stopped; nothing was written."))
+        channel.emit(event.Finished(reason="stopped", message=tr("Stopped; nothing was written.")))
         return
     channel.emit(event.Result(name="bundle", data=data))
     channel.emit(event.Finished(elapsed_s=time.monotonic() - began))
@@ -107,7 +108,7 @@ def _place(out: Path, suffix: str) -> Iterator[Path]:
 
 def _packed(channel: Channel, folder: Path, out: Path, suffix: str) -> int:
     file = folder.parent / f"packed{suffix}"
-    pack(folder, file, archive_stem(out), suffix, Reporter(channel).phase("Packing"))
+    pack(folder, file, archive_stem(out), suffix, Reporter(channel).phase(tr("Packing")))
     size = file.stat().st_size
     file.rename(out)
     return size
@@ -126,8 +127,8 @@ def _written(
     for warning in _warnings(config, model):
         channel.emit(event.Warned(message=warning.message, hint=warning.hint))
     if model.folder:
-        bring_model(base, folder / model.folder, reporter.phase("Copying the model"))
-    rows = write_rows(folder, config, found.rows, reporter.phase("Writing the tokens"))
+        bring_model(base, folder / model.folder, reporter.phase(tr("Copying the model")))
+    rows = write_rows(folder, config, found.rows, reporter.phase(tr("Writing the tokens")))
     has_start = bool(config.resume_adapter_file) or job.same_start
     if config.resume_adapter_file:
         write_given_start(config, folder / START_FOLDER, reporter.phase)
@@ -150,17 +151,17 @@ def _warnings(config: TrainConfig, model: BundledModel) -> list[Problem]:
     """What is not the same on the other side."""
     said = []
     if config.final_adapter == "balanced":
-        said.append("Elsewhere the best weights by validation loss are kept: forgetting is not measured there.")
+        said.append(tr("Elsewhere the best weights by validation loss are kept: forgetting is not measured there."))
     elif config.neutral_tokens:
-        said.append("What the run forgets is not measured elsewhere.")
+        said.append(tr("What the run forgets is not measured elsewhere."))
     if config.sampled_prompts:
-        said.append("Answers to held-out prompts are not sampled elsewhere.")
+        said.append(tr("Answers to held-out prompts are not sampled elsewhere."))
     if config.report_to:
-        said.append("`report_to` is for this machine: elsewhere the figures go into the run's own events.")
+        said.append(tr("`report_to` is for this machine: elsewhere the figures go into the run's own events."))
     if model.four_bit:
-        said.append("The base is loaded in 4 bit (NF4) there, whose losses are not those of the model here.")
+        said.append(tr("The base is loaded in 4 bit (NF4) there, whose losses are not those of the model here."))
     if config.adapter_dtype == "base" and model.dtype != "float32":
-        said.append("PEFT multiplies adapters in float32 where Luthier does it in the base's own precision.")
+        said.append(tr("PEFT multiplies adapters in float32 where Luthier does it in the base's own precision."))
     return [Problem("bundle", one, Severity.WARNING) for one in said]
 
 

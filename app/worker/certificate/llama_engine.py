@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from app.core.language import tr
+
 CONTEXT = 2048
 CHOICES = 2000  # likeliest tokens that are looked through for the one that counts
 # Texts at which llama.cpp stops by itself, whatever a file says.
@@ -40,7 +42,7 @@ class LlamaEngine:
     def __init__(self, file: Path, broken: Sequence[int] = (), adapter: Path | None = None) -> None:
         import xllamacpp
 
-        self.name = f"llama.cpp (xllamacpp {importlib.metadata.version('xllamacpp')})"
+        self.name = tr("llama.cpp (xllamacpp {version})", version=importlib.metadata.version("xllamacpp"))
         parameters = xllamacpp.CommonParams()
         parameters.model.path = str(file)
         settings = {
@@ -105,7 +107,7 @@ class LlamaEngine:
 
     def _post(self, path: str, body: dict[str, Any]) -> Any:
         address = f"{self._server.listening_address}/{path}"
-        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._key}"}
+        headers = {"Content-Type": "application/json", "Authorization": tr("Bearer {key}", key=self._key)}
         request = urllib.request.Request(address, json.dumps(body).encode(), headers)
         with urllib.request.urlopen(request) as answer:  # nosec B310 # the address is the server's own
             return json.load(answer)

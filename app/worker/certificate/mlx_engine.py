@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from mlx_lm.generate import generate_step
 
+from app.core.language import tr
 from app.core.model.folder import plain_path
 from app.worker.certificate.material import prompt_tokens
 
@@ -22,7 +23,7 @@ class MlxEngine:
 
     def __init__(self, model: nn.Module, tokenizer: Any, name: str = "") -> None:
         self._model, self._tokenizer = model, tokenizer
-        self.name = name or f"mlx-lm {importlib.metadata.version('mlx-lm')}"
+        self.name = name or tr("mlx-lm {version}", version=importlib.metadata.version("mlx-lm"))
 
     @classmethod
     def opened(cls, model: Path, adapter: Path | None = None) -> MlxEngine:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from app.core.language import tr
 from app.worker.certificate.material import prompt_tokens
 from app.worker.token.tokenizer import NO_FOREIGN_CODE
 
@@ -34,7 +35,7 @@ class TorchEngine:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
-        self.name = f"transformers {importlib.metadata.version('transformers')}"
+        self.name = tr("transformers {version}", version=importlib.metadata.version("transformers"))
         with _quiet():
             self._tokenizer = AutoTokenizer.from_pretrained(str(model), **NO_FOREIGN_CODE)  # nosec B615 # a folder
             self._model: Any = AutoModelForCausalLM.from_pretrained(  # nosec B615 # a folder
@@ -43,7 +44,7 @@ class TorchEngine:
             if adapter is not None:
                 from peft import PeftModel
 
-                self.name += f" with PEFT {importlib.metadata.version('peft')}"
+                self.name += tr(" with PEFT {version}", version=importlib.metadata.version("peft"))
                 self._model = PeftModel.from_pretrained(self._model, str(adapter))
         self._model.eval()
 

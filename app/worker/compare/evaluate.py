@@ -33,6 +33,7 @@ from app.core.compare.comparison import Exchange, Moved, exchange_of, loss_diffe
 from app.core.config.train_config import TrainConfig
 from app.core.data.prepare import CancelledError
 from app.core.json_text import parsed_json
+from app.core.language import tr
 from app.core.model.adapter_file import ADAPTER_CONFIG
 from app.core.model.folder import locate_model
 from app.core.problem import Problem, UnusableError
@@ -79,7 +80,7 @@ def evaluate(channel: Channel, job_dir: Path, job: EvaluateJob) -> None:
 def _measure(channel: Channel, job_dir: Path, job: EvaluateJob, reporter: Reporter) -> dict[str, Any]:
     config, data = job_config(job.config), job.data.expanduser()
     names = [None if name is None else Path(name) for name in job.adapters]
-    channel.emit(event.Progressed(phase="Loading the model"))
+    channel.emit(event.Progressed(phase=tr("Loading the model")))
     model, tokenizer = load_model(locate_model(job.model))
     switch = AdapterSwitch(model)
     strengths = [*job.strengths, *[1.0] * (len(names) - len(job.strengths))]
@@ -94,16 +95,22 @@ def _measure(channel: Channel, job_dir: Path, job: EvaluateJob, reporter: Report
     for name, adapter, strength in zip(names, adapters, strengths, strict=False):
         seen = 0 if name is None else _trained_examples(name, config, tokenizer, held_out.examples, reporter)
         if seen:
-            of = "these very examples" if seen == len(held_out.examples) else f"{seen:,} of these examples"
-            channel.emit(event.Warned(message=f"{name} was trained on {of}: its loss flatters it."))
+            of = (
+                tr("these very examples")
+                if seen == len(held_out.examples)
+                else tr("{seen:,} of these examples", seen=seen)
+            )
+            channel.emit(
+                event.Warned(message=tr("{name} was trained on {of}: its loss flatters it.", name=name, of=of))
+            )
         switch.use(adapter)
-        who = str(name) if name else "the base model"
-        report = reporter.phase(f"Measuring {who}")
+        who = str(name) if name else tr("the base model")
+        report = reporter.phase(tr("Measuring {who}", who=who))
         sums, counts = example_losses(model, held_out.examples, config.max_seq_length, report)
         what: dict[str, Any] = {"adapter": str(name) if name else None, "kind": adapter.kind if adapter else "base"}
         what |= {"strength": strength if adapter else 1.0, "forgot": neutral.forgot(model) if neutral else None}
         facts = {"parameters": adapter.parameters if adapter else 0, "trained_on": seen, "run": _run(name)}
-        scores = scoring.scores(model, tokenizer, reporter, f"Answers of {who}") if scoring else {}
+        scores = scoring.scores(model, tokenizer, reporter, tr("Answers of {who}", who=who)) if scoring else {}
         columns.append(what | facts | _figures(sums, counts) | {"scores": scores})
     _compare(columns, counts.tolist(), held_out)
     base_loss = next((column["loss"] for column in columns if column["adapter"] is None), None)
@@ -275,7 +282,7 @@ def _trained_examples(
     path = Path(source) / "train.jsonl" if isinstance(source, str) and source else None
     if path is None or not path.is_file():
         return 0
-    trained = tokenize_rows(path, tokenizer, config, reporter.phase("Reading what was trained on")).token_set
+    trained = tokenize_rows(path, tokenizer, config, reporter.phase(tr("Reading what was trained on"))).token_set
     known = {trained[number].tokens.tobytes() for number in range(len(trained))}
     return sum(examples[number].tokens.tobytes() in known for number in range(len(examples)))
 
@@ -283,7 +290,9 @@ def _trained_examples(
 def _figures(sums: npt.NDArray[np.float64], counts: npt.NDArray[np.int64]) -> dict[str, Any]:
     total = int(counts.sum())
     if not total:
-        raise UnusableError([Problem("data", "No token of these examples counts: there is nothing to measure.")])
+        raise UnusableError(
+            [Problem("data", tr("No token of these examples counts: there is nothing to measure."))]
+        )
     loss = float(sums.sum() / total)
     perplexity = math.exp(loss) if loss < 700 else math.inf
     each = [float(s / n) if n else None for s, n in zip(sums, counts, strict=True)]

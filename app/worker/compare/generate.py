@@ -17,6 +17,7 @@ from typing import Any
 import mlx.core as mx
 import mlx.nn as nn
 
+from app.core.language import tr
 from app.core.model.folder import locate_model
 from app.core.problem import Problem, UnusableError
 from app.core.protocol import event
@@ -64,7 +65,7 @@ class _Asked:
 def serve(channel: Channel, job_dir: Path, job: GenerateJob) -> None:
     """Loads the base once, then answers until the end of input. Raises `UnusableError` for an unusable model."""
     del job_dir
-    channel.emit(event.Progressed(phase="Loading the model"))
+    channel.emit(event.Progressed(phase=tr("Loading the model")))
     model, tokenizer = load_model(locate_model(job.model))
     server = AnswerServer(channel, model, tokenizer)
     server.load(job.adapters, job.strengths)
@@ -173,7 +174,7 @@ class AnswerServer:
             self._tell(asked[piece.number].request, index, piece)
 
     def _reading(self, done: int, total: int) -> None:
-        self._channel.emit(event.Progressed(phase="Reading the prompt", done=done, total=total))
+        self._channel.emit(event.Progressed(phase=tr("Reading the prompt"), done=done, total=total))
 
     def _tell(self, request: int, column: int, piece: AnswerPiece) -> None:
         if not piece.finish_reason:
@@ -224,17 +225,28 @@ class AnswerServer:
         count = len(self._columns)
         columns = list(range(count)) if asked.columns is None else list(asked.columns)
         if strange := [index for index in columns if not 0 <= index < count]:
-            raise UnusableError([Problem("columns", f"There is no column {strange[0]}; there are {count}.")])
+            raise UnusableError(
+                [
+                    Problem(
+                        "columns",
+                        tr("There is no column {strange}; there are {count}.", strange=strange[0], count=count),
+                    )
+                ]
+            )
         return columns
 
     def _prompts(self, question: Question, columns: int) -> list[list[int]]:
         """The token ids that each column is given."""
         if question.is_empty:
-            raise UnusableError([Problem("prompt", "There is neither a prompt nor a message.")])
+            raise UnusableError([Problem("prompt", tr("There is neither a prompt nor a message."))])
         if not question.conversations:
             return [self._prompt_tokens(question, question.turns())] * columns
         if len(question.conversations) != columns:
-            said = f"There are {len(question.conversations)} conversations for {columns} columns."
+            said = tr(
+                "There are {conversations} conversations for {columns} columns.",
+                conversations=len(question.conversations),
+                columns=columns,
+            )
             raise UnusableError([Problem("conversations", said)])
         return [self._prompt_tokens(question, question.turns(place)) for place in range(columns)]
 
@@ -247,10 +259,12 @@ class AnswerServer:
         else:
             text = "\n".join(turn["content"] for turn in turns)
             if not question.raw:
-                self._warn_once("The tokenizer has no chat template; the prompt is given to the model as it is.")
+                self._warn_once(
+                    tr("The tokenizer has no chat template; the prompt is given to the model as it is.")
+                )
         tokens = list(self._tokenizer.encode(text, add_special_tokens=not templated))
         if not tokens:
-            raise UnusableError([Problem("prompt", "The prompt is empty.")])
+            raise UnusableError([Problem("prompt", tr("The prompt is empty."))])
         self._warn_of_length(len(tokens))
         return tokens
 
@@ -261,13 +275,19 @@ class AnswerServer:
         except UnusableError:
             raise
         except Exception as error:  # a template is a program of the model's author and may raise anything
-            said = f"The model's chat template refuses this conversation: {error}."
+            said = tr("The model's chat template refuses this conversation: {error}.", error=error)
             raise UnusableError([Problem("messages", said)]) from error
 
     def _warn_of_length(self, tokens: int) -> None:
         limit = getattr(getattr(self._model, "args", None), "max_position_embeddings", None)
         if isinstance(limit, int) and tokens > limit:
-            self._warn_once(f"The prompt has {tokens:,} tokens; this model was made for up to {limit:,}.")
+            self._warn_once(
+                tr(
+                    "The prompt has {tokens:,} tokens; this model was made for up to {limit:,}.",
+                    tokens=tokens,
+                    limit=limit,
+                )
+            )
 
     def _warn_once(self, message: str) -> None:
         if message not in self._said:

@@ -12,6 +12,7 @@ import mlx.nn as nn
 from app.core.compare.comparison import Exchange
 from app.core.config.train_config import TrainConfig
 from app.core.data.prepare import CancelledError
+from app.core.language import tr
 from app.core.method.reward import BUILT_IN, declared_in
 from app.core.problem import Problem, TaskError, UnusableError
 from app.core.protocol.job import EvaluateJob
@@ -75,12 +76,14 @@ def scoring_of(job: EvaluateJob, config: TrainConfig, exchanges: Sequence[Exchan
     config = config.with_value("reward_functions", functions).with_value("reward_weights", [])
     own = _declared(config)
     if unknown := [name for name in functions if name not in BUILT_IN and name not in own]:
-        hint = f"There are {', '.join(dict.fromkeys([*own, *BUILT_IN]))}."
-        raise UnusableError([Problem("scores", f"There is no reward function {unknown[0]}.", hint=hint)])
+        hint = tr("There are {names}.", names=", ".join(dict.fromkeys([*own, *BUILT_IN])))
+        raise UnusableError(
+            [Problem("scores", tr("There is no reward function {unknown}.", unknown=unknown[0]), hint=hint)]
+        )
     usable = tuple(one for one in exchanges if one.asked and one.answer.strip())
     if not usable:
-        said = "None of these examples has a prompt and an answer to score by."
-        raise UnusableError([Problem("scores", said, hint="Measure without scores, or use chats.")])
+        said = tr("None of these examples has a prompt and an answer to score by.")
+        raise UnusableError([Problem("scores", said, hint=tr("Measure without scores, or use chats."))])
     return Scoring(usable[: asked.limit], len(usable), asked.max_tokens, config, job.reward_file_sha256)
 
 
@@ -92,7 +95,7 @@ def _declared(config: TrainConfig) -> list[str]:
     try:
         return [function.name for function in declared_in(file)]
     except (OSError, SyntaxError, ValueError) as error:
-        said = f"The reward file cannot be read: {error}."
+        said = tr("The reward file cannot be read: {error}.", error=error)
         raise UnusableError([Problem("reward_functions_file", said, file=str(file))]) from error
 
 

@@ -12,6 +12,7 @@ from app.core.data.check import check_config_data, check_files
 from app.core.data.convert import first_examples
 from app.core.data.prepare import CancelledError, PreparedData, prepare_data
 from app.core.data.report import DataReport, report_json, with_findings
+from app.core.language import tr
 from app.core.model.folder import locate_model
 from app.core.problem import Severity, UnusableError
 from app.core.protocol import event
@@ -77,20 +78,20 @@ def tokenize_config(config: TrainConfig, folder: Path, tokenizer: Any, reporter:
 
     Pairs and prompts are tokenized as their method does it, which does so again when it runs.
     """
-    prepared = prepare_data(config, folder, reporter.phase("Reading the data"), reporter.stopped)
+    prepared = prepare_data(config, folder, reporter.phase(tr("Reading the data")), reporter.stopped)
     found = {}
     for split in SPLITS:
         path = prepared.path(split)
         if path is not None:
             tokenize_split = tokenize_rows if method_of(config).data == "examples" else tokenize_rated
-            found[str(split)] = tokenize_split(path, tokenizer, config, reporter.phase("Tokenizing"))
+            found[str(split)] = tokenize_split(path, tokenizer, config, reporter.phase(tr("Tokenizing")))
     return TokenizedData(prepared, found)
 
 
 def tokenize(channel: Channel, job_dir: Path, job: TokenizeJob) -> None:
     """The task ``tokenize``: a result of totals, lengths, padding and findings."""
     config, reporter = job_config(job.config), Reporter(channel)
-    channel.emit(event.Progressed(phase="Loading the tokenizer"))
+    channel.emit(event.Progressed(phase=tr("Loading the tokenizer")))
     tokenizer = load_tokenizer(config.model)
     try:
         data = tokenize_config(config, job_dir / "data", tokenizer, reporter)
@@ -143,7 +144,7 @@ def _shown(config: TrainConfig, files: list[Path], report: DataReport, count: in
 
 
 def _structure(config: TrainConfig, job: CheckJob, reporter: Reporter) -> DataReport:
-    progress = reporter.phase("Checking the data")
+    progress = reporter.phase(tr("Checking the data"))
     if not job.files:
         return check_config_data(config, progress=progress, cancelled=reporter.stopped)
     return check_files(

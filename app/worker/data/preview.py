@@ -14,6 +14,7 @@ from app.core.config.train_config import TrainConfig
 from app.core.data.prepare import CancelledError, PreparedData, prepare_data
 from app.core.data.rated import rated_texts
 from app.core.data.report import shortened
+from app.core.language import tr
 from app.core.problem import UnusableError
 from app.core.protocol import event
 from app.core.protocol.command import Configure, SearchExamples, ShowExample
@@ -33,8 +34,8 @@ from app.worker.token.tokenizer import load_tokenizer
 SHOWN_TOKENS = 20_000
 FOUND_LIMIT = 100
 LIVE_KEYS = ("mask_prompt", "mask_turns", "max_seq_length", "max_completion_length")
-HEADINGS = ("Chosen", "Rejected")
-RATING_LABELS: dict[Any, str] = {True: "Good answer", False: "Bad answer"}
+HEADINGS = (tr("Chosen"), tr("Rejected"))
+RATING_LABELS: dict[Any, str] = {True: tr("Good answer"), False: tr("Bad answer")}
 NOTHING: dict[str, Any] = {"tokens": [], "runs": [], "counts": {}, "shown": 0}
 REPLACEMENT_CHARACTER = "�"
 
@@ -156,14 +157,14 @@ class Preview:
         except UnusableError as error:
             return NOTHING | {"refused": error.problems[0].message}
         if not examples:
-            return NOTHING | {"refused": "No token of an answer is trained."}
+            return NOTHING | {"refused": tr("No token of an answer is trained.")}
         parts = [self._shown(example) for example in examples]
         headings = HEADINGS if len(parts) == len(HEADINGS) else (RATING_LABELS.get(row.get("label", ""), ""),)
         tokens: list[dict[str, Any]] = []
         for heading, part in zip(headings, parts, strict=True):
             tokens += _headed(heading, part["tokens"], tokens)
         if row.get("answer") and self._is_prompt:
-            tokens += _headed("Reference answer", [_text_token(str(row["answer"]))], tokens)
+            tokens += _headed(tr("Reference answer"), [_text_token(str(row["answer"]))], tokens)
         counts = {name: sum(part["counts"][name] for part in parts) for name in parts[0]["counts"]}
         problems = [*(said for _, _, said in faults), *self._too_long(examples)]
         return {"tokens": tokens, "runs": text_runs(tokens), "counts": counts,
@@ -180,7 +181,7 @@ class Preview:
             is_out = len(examples[0].tokens) > prompt_limit(self._config)
         else:
             is_out = not all(example.trained[1:limit].any() for example in examples)
-        return ["left out: no room for an answer"] if is_out else []
+        return [tr("left out: no room for an answer")] if is_out else []
 
     def _shown(self, example: Example) -> dict[str, Any]:
         ids = example.tokens[:SHOWN_TOKENS].tolist()
@@ -284,10 +285,10 @@ def preview(channel: Channel, job_dir: Path, job: PreviewJob) -> None:
     be looked at while the data is not yet clean.
     """
     config, reporter = job_config(job.config).with_value("skip_bad_rows", True), Reporter(channel)
-    channel.emit(event.Progressed(phase="Loading the tokenizer"))
+    channel.emit(event.Progressed(phase=tr("Loading the tokenizer")))
     tokenizer = load_tokenizer(config.model)
     try:
-        prepared = prepare_data(config, job_dir / "data", reporter.phase("Reading the data"), reporter.stopped)
+        prepared = prepare_data(config, job_dir / "data", reporter.phase(tr("Reading the data")), reporter.stopped)
     except CancelledError:
         channel.emit(event.Finished(reason="stopped"))
         return
@@ -313,16 +314,18 @@ def preview(channel: Channel, job_dir: Path, job: PreviewJob) -> None:
 def _example(answers: Preview, command: ShowExample) -> event.Event:
     split, index = command.split, command.index
     if split not in answers.files:
-        return event.Warned(message=f"There is no example of {split} to show.")
+        return event.Warned(message=tr("There is no example of {split} to show.", split=split))
     count = len(answers.files[split])
     if not 0 <= index < count:
-        return event.Warned(message=f"There is no example {index + 1:,}: there are {count:,}.")
+        return event.Warned(
+            message=tr("There is no example {index:,}: there are {count:,}.", index=index + 1, count=count)
+        )
     return event.Result(name="example", data=answers.example(split, index))
 
 
 def _found(answers: Preview, command: SearchExamples) -> event.Event:
     split = command.split
     if split not in answers.files:
-        return event.Warned(message=f"There is no search of {split} to show.")
+        return event.Warned(message=tr("There is no search of {split} to show.", split=split))
     found, more = answers.files[split].search(command.text, command.start)
     return event.Result(name="search", data={"split": split, "indices": found, "more": more})

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from app.core.config.train_config import TrainConfig
+from app.core.language import tr
 from app.core.setup.chosen_method import prompt_limit
 from app.core.setup.plan import iterations_per_epoch
 from app.core.source.finding import Findings
@@ -167,16 +168,29 @@ def add_rated_findings(
 
 
 def _left_out(found: RowLengths, at: int, config: TrainConfig) -> str:
-    said = f"The prompt has {found.prompt[at]:,} tokens"
+    said = tr("The prompt has {prompt:,} tokens", prompt=found.prompt[at])
     if found.kind == "prompts":
-        with_answer = f"{config.max_completion_length:,} of an answer"
-        return f"{said}; with {with_answer} that is more than {config.max_seq_length:,}: the row is left out."
-    return f"{said} and leaves no room for an answer within {found.limit:,}: the row is left out."
+        with_answer = tr(
+            "{max_completion_length:,} of an answer", max_completion_length=config.max_completion_length
+        )
+        return tr(
+            "{said}; with {with_answer} that is more than {max_seq_length:,}: the row is left out.",
+            said=said,
+            with_answer=with_answer,
+            max_seq_length=config.max_seq_length,
+        )
+    return tr(
+        "{said} and leaves no room for an answer within {limit:,}: the row is left out.",
+        said=said,
+        limit=found.limit,
+    )
 
 
 def _cut(found: RowLengths, at: int, limit: int) -> str:
-    names = ("chosen answer", "rejected answer") if found.kind == "pairs" else ("answer",)
+    names = (tr("chosen answer"), tr("rejected answer")) if found.kind == "pairs" else ("answer",)
     whole = [(name, int(length)) for name, length in zip(names, found.whole[at], strict=True) if length > limit]
-    parts = " and ".join(f"{length:,} tokens with the {name}" for name, length in whole)
+    parts = " and ".join(
+        tr("{length:,} tokens with the {name}", length=length, name=name) for name, length in whole
+    )
     lost = sum(length - limit for _, length in whole)
-    return f"{parts}; {lost:,} beyond the maximum of {limit:,} are cut."
+    return tr("{parts}; {lost:,} beyond the maximum of {limit:,} are cut.", parts=parts, lost=lost, limit=limit)

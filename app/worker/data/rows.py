@@ -10,6 +10,7 @@ from typing import Any
 from app.core.config.train_config import TrainConfig
 from app.core.data.edit import Edits, read_window, save_edited, survey
 from app.core.data.prepare import CancelledError
+from app.core.language import tr
 from app.core.problem import UnusableError
 from app.core.protocol import event
 from app.core.protocol.command import ReadRows, SaveRows, SurveyRows
@@ -96,6 +97,6 @@ def _save(channel: Channel, path: Path, command: SaveRows, config: TrainConfig) 
     reporter = Reporter(channel)
     outcome = save_edited(
         path, edits, command.target, config=config, drop_bad_rows=command.drop_bad_rows,
-        progress=reporter.phase("Saving"), cancelled=reporter.stopped,
+        progress=reporter.phase(tr("Saving")), cancelled=reporter.stopped,
     )  # fmt: skip
     return {"target": str(command.target), "rows": outcome.rows, "unreadable": outcome.unreadable}

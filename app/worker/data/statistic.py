@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.core.config.train_config import Batching, TrainConfig
+from app.core.language import tr
 from app.core.source.finding import Findings
 from app.worker.batch.examples import Examples
 from app.worker.batch.plan import BatchPlan
@@ -104,7 +105,12 @@ def add_length_findings(
             findings.count("over_length", 1)
             continue
         lost = int(lengths[at]) - max_length
-        said = f"{int(lengths[at]):,} tokens; {lost:,} beyond the maximum of {max_length:,} are cut."
+        said = tr(
+            "{lengths:,} tokens; {lost:,} beyond the maximum of {max_length:,} are cut.",
+            lengths=int(lengths[at]),
+            lost=lost,
+            max_length=max_length,
+        )
         findings.add("over_length", *where(int(tokenized.lines[at])), said)
     usable = np.zeros(len(token_set), np.bool_)
     usable[Examples.of(token_set, max_length).indices] = True
@@ -113,5 +119,5 @@ def add_length_findings(
             findings.count("no_trained_token", 1)
             continue
         cut = token_set[at].trained.any() and lengths[at] > max_length
-        said = "The whole answer is cut off." if cut else "No token of the row is trained."
+        said = tr("The whole answer is cut off.") if cut else tr("No token of the row is trained.")
         findings.add("no_trained_token", *where(int(tokenized.lines[at])), said)

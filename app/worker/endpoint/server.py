@@ -21,6 +21,7 @@ from mlx_lm.models.cache import LRUPromptCache, make_prompt_cache
 from mlx_lm.server import APIHandler, CompletionRequest, ModelProvider, ResponseGenerator
 
 from app.core.export.endpoint import FIRST_PORT, LOOPBACK, PORTS_TRIED
+from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 from app.core.protocol.job import ServeJob
 from app.core.refusal import reason_of
@@ -74,9 +75,17 @@ class TunedProvider(ModelProvider):
     def load(self, model_path: str, adapter_path: str | None = None, draft_model_path: str | None = None) -> Any:
         """The loaded model, for the names that it has; raises `ValueError`, which the server answers with."""
         if model_path not in (self._name, DEFAULT_NAME):
-            raise ValueError(f"There is no model “{model_path}” here; the one that is served is “{self._name}”.")
+            raise ValueError(
+                tr(
+                    "There is no model “{model_path}” here; the one that is served is “{name}”.",
+                    model_path=model_path,
+                    name=self._name,
+                )
+            )
         if adapter_path is not None or draft_model_path not in (None, DEFAULT_NAME):
-            raise ValueError(f"Only “{self._name}” is served here: no other adapters, no draft model.")
+            raise ValueError(
+                tr("Only “{name}” is served here: no other adapters, no draft model.", name=self._name)
+            )
         return self.model, self.tokenizer
 
 
@@ -113,11 +122,11 @@ class EndpointHandler(APIHandler):
         """Refuses all but text before mlx-lm would fetch pictures from addresses in a request."""
         messages = self.body.get("messages")
         if not isinstance(messages, list) or not messages or not all(isinstance(one, dict) for one in messages):
-            raise ValueError("`messages` must be a list of messages, each with a role and what it says.")
+            raise ValueError(tr("`messages` must be a list of messages, each with a role and what it says."))
         for message in messages:
             parts = message.get("content")
             if isinstance(parts, list) and any(_kind(part) != _TEXT for part in parts):
-                raise ValueError("Only text can be answered here.")
+                raise ValueError(tr("Only text can be answered here."))
         return super().handle_chat_completions()
 
     def _is_allowed(self) -> bool:
@@ -126,7 +135,7 @@ class EndpointHandler(APIHandler):
             return True
         with suppress(ValueError):
             self.rfile.read(min(int(self.headers.get("Content-Length", 0)), BODY_LIMIT))
-        said = "The API key is missing or wrong: send it in the header `Authorization: Bearer KEY`."
+        said = tr("The API key is missing or wrong: send it in the header `Authorization: Bearer KEY`.")
         self._say(401, {"error": {"message": said, "type": "invalid_request_error", "code": "invalid_api_key"}})
         return False
 
@@ -193,15 +202,17 @@ def _bound(port: int) -> _LoopbackServer:
 
 
 def _bound_at(port: int) -> _LoopbackServer:
-    hint = "Choose another, or leave it open: a free one is found."
+    hint = tr("Choose another, or leave it open: a free one is found.")
     with suppress(OSError), socket.create_connection((LOOPBACK, port), CONNECT_S):
         # Asked first: some systems let two programs listen at one port, of which one then hears nothing.
-        raise UnusableError([Problem("port", f"Port {port} is in use by another program.", hint=hint)])
+        raise UnusableError(
+            [Problem("port", tr("Port {port} is in use by another program.", port=port), hint=hint)]
+        )
     try:
         return _LoopbackServer((LOOPBACK, port), _HANDLER)
     except PermissionError as error:
-        said = f"This system does not let you use port {port}."
+        said = tr("This system does not let you use port {port}.", port=port)
         raise UnusableError([Problem("port", said, hint=hint)]) from error
     except OSError as error:
-        said = f"Port {port} cannot be used: {reason_of(error)}."
+        said = tr("Port {port} cannot be used: {reason_of}.", port=port, reason_of=reason_of(error))
         raise UnusableError([Problem("port", said, hint=hint)]) from error

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from app.core.export.endpoint import Endpoint
 from app.core.export.source import export_source
+from app.core.language import tr
 from app.core.model.folder import locate_model
 from app.core.protocol import event
 from app.core.protocol.command import EndOfInput, Stop
@@ -32,8 +33,8 @@ def serve_tuned(channel: Channel, _job_dir: Path, job: ServeJob) -> None:
     source = export_source(job.source, job.checkpoint)
     base = locate_model(job.model or source.base)
     server = EndpointServer(job.port)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
-    channel.emit(event.Progressed(phase="Loading the model"))
+    logging.basicConfig(level=logging.INFO, format=tr("%(asctime)s %(message)s"), stream=sys.stderr)
+    channel.emit(event.Progressed(phase=tr("Loading the model")))
     endpoint = Endpoint(
         server.url, source.word, job.key or secrets.token_urlsafe(KEY_BYTES), str(base), str(source.adapter)
     )
@@ -48,7 +49,7 @@ def serve_tuned(channel: Channel, _job_dir: Path, job: ServeJob) -> None:
         channel.emit(event.Ready())
         _wait_for_end(channel)
     server.end(END_PATIENCE_S)
-    channel.emit(event.Finished(reason="stopped", message="Nothing is served any more."))
+    channel.emit(event.Finished(reason="stopped", message=tr("Nothing is served any more.")))
     sys.stderr.flush()
     # There is nothing to save. MLX aborts an ordinary end of a process that computed in a second thread, as
     # mlx-lm's server does (seen with MLX 0.32), and a thread in the middle of an answer would hold the end up.

@@ -21,6 +21,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
+from app.core.language import tr
 from app.core.problem import Problem, TaskError, UnusableError
 from app.core.refusal import reason_of
 from app.core.replica.crew import LOST
@@ -30,7 +31,7 @@ from app.worker.array import Arrays
 MESSAGE_BYTES = 32 << 20  # arrays are put together up to here; mlx's own helper does the same
 JOIN_WITHIN_S = 120.0
 REACH_WITHIN_S = 10.0
-_GONE = ("connection to a peer was lost", "[ring]", "[jaccl]")
+_GONE = (tr("connection to a peer was lost"), "[ring]", "[jaccl]")
 
 
 class LostReplicaError(Exception):
@@ -134,12 +135,20 @@ def joined_group(
             made = mx.distributed.init(strict=True, backend=RING_BACKEND if backend == RING_BACKEND else "jaccl")
     except (RuntimeError, ValueError) as error:
         said = " ".join(str(error).split())[:200]
-        raise UnusableError([Problem("", f"MLX does not join the replicas by {backend}: {said}.")]) from error
+        raise UnusableError(
+            [Problem("", tr("MLX does not join the replicas by {backend}: {said}.", backend=backend, said=said))]
+        ) from error
     finally:
         faulthandler.cancel_dump_traceback_later()
     if (made.rank(), made.size()) != (number, size):
-        said = f"MLX joined a group of {made.size()} as number {made.rank()}, not of {size} as {number}."
-        raise UnusableError([Problem("", said, hint="Check the hostfile: each host once, and its addresses.")])
+        said = tr(
+            "MLX joined a group of {size} as number {rank}, not of {size2} as {number}.",
+            size=made.size(),
+            rank=made.rank(),
+            size2=size,
+            number=number,
+        )
+        raise UnusableError([Problem("", said, hint=tr("Check the hostfile: each host once, and its addresses."))])
     return ReplicaGroup(made)
 
 
@@ -164,8 +173,13 @@ class Doorstep:
                 door.listen()
             except OSError as error:
                 self.close()
-                said = f"{address} cannot be opened on {socket.gethostname()}: {reason_of(error)}."
-                hint = "The address must be one of that machine, and no other run may use it at the time."
+                said = tr(
+                    "{address} cannot be opened on {gethostname}: {reason_of}.",
+                    address=address,
+                    gethostname=socket.gethostname(),
+                    reason_of=reason_of(error),
+                )
+                hint = tr("The address must be one of that machine, and no other run may use it at the time.")
                 raise UnusableError([Problem("", said, hint=hint)]) from error
 
     def reach(self) -> None:
@@ -176,8 +190,13 @@ class Doorstep:
                     # Who ends a connection first keeps its port busy for a while; this end's port is anyone's.
                     way.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
             except OSError as error:
-                said = f"{socket.gethostname()} does not reach {address}: {reason_of(error)}."
-                hint = "Are both in the same network, and does the other's firewall let it in?"
+                said = tr(
+                    "{gethostname} does not reach {address}: {reason_of}.",
+                    gethostname=socket.gethostname(),
+                    address=address,
+                    reason_of=reason_of(error),
+                )
+                hint = tr("Are both in the same network, and does the other's firewall let it in?")
                 raise UnusableError([Problem("", said, hint=hint)]) from error
 
     def close(self) -> None:
@@ -188,13 +207,18 @@ class Doorstep:
 
 def lost_error() -> UnusableError:
     """What a replica says that is not to blame."""
-    return UnusableError([Problem(LOST, "Another replica is gone.")])
+    return UnusableError([Problem(LOST, tr("Another replica is gone."))])
 
 
 def weight_error(iteration: int, trained: float, sent: int) -> TaskError:
     """That what was trained is not what was to be."""
-    said = f"The replicas trained {trained:,.0f} tokens at iteration {iteration}, and {sent:,} were to be trained."
-    return TaskError(said, "This is a fault of Luthier's: please report it.", iteration)
+    said = tr(
+        "The replicas trained {trained:,.0f} tokens at iteration {iteration}, and {sent:,} were to be trained.",
+        trained=trained,
+        iteration=iteration,
+        sent=sent,
+    )
+    return TaskError(said, tr("This is a fault of Luthier's: please report it."), iteration)
 
 
 def _messages(names: Sequence[str], arrays: Arrays) -> list[list[str]]:

@@ -16,6 +16,7 @@ import mlx.core as mx
 import numpy as np
 
 from app.core.config.train_config import TrainConfig
+from app.core.language import tr
 from app.core.problem import Problem, UnusableError, capital
 from app.core.protocol import event
 from app.core.protocol.command import Align, Join, PackedArray, Reach, Share
@@ -143,7 +144,13 @@ class Team:
         """Ends the others."""
         if self._group is not None and not self._closed.is_set():
             group = self._group
-            _log(f"The replicas exchanged {group.bytes / 1e6:.2f} MB in {group.seconds:.3f} s.")
+            _log(
+                tr(
+                    "The replicas exchanged {bytes:.2f} MB in {seconds:.3f} s.",
+                    bytes=group.bytes / 1000000.0,
+                    seconds=group.seconds,
+                )
+            )
         self._closed.set()
         self._door.close()
         self.crew.close()
@@ -197,26 +204,30 @@ def differing_versions(one: Replica, versions: Mapping[str, str]) -> list[Proble
     """What a replica runs in another version than this machine."""
     there = one.hello.versions if one.hello is not None else {}
     said = [
-        f"{name} is {there[name]} there and {versions.get(name)} here"
+        tr("{name} is {there} there and {get} here", name=name, there=there[name], get=versions.get(name))
         for name in VERSIONS
         if name in there and there[name] != versions.get(name)
     ]
     if not said:
         return []
     sentence = f"{capital(one.name)}: {', '.join(said)}."
-    return [Problem("", sentence, hint="Install the same version of Luthier on all of them.")]
+    return [Problem("", sentence, hint=tr("Install the same version of Luthier on all of them."))]
 
 
 def differing_model(one: Replica, digests: Mapping[str, str]) -> list[Problem]:
     """In which files a replica's base model is another one."""
     there = one.results[MODEL]
-    said = [f"{name} is not there" for name in digests if name not in there]
-    said += [f"{name} is there only" for name in there if name not in digests]
-    said += [f"{name} is another" for name in digests if name in there and there[name] != digests[name]]
+    said = [tr("{name} is not there", name=name) for name in digests if name not in there]
+    said += [tr("{name} is there only", name=name) for name in there if name not in digests]
+    said += [
+        tr("{name} is another", name=name) for name in digests if name in there and there[name] != digests[name]
+    ]
     if not said:
         return []
-    sentence = f"The base model of {one.name} is not that of this machine: {', '.join(said[:3])}."
-    hint = "Copy or download the same model there, or name its folder in the hostfile (`model`)."
+    sentence = tr(
+        "The base model of {name} is not that of this machine: {names}.", name=one.name, names=", ".join(said[:3])
+    )
+    hint = tr("Copy or download the same model there, or name its folder in the hostfile (`model`).")
     return [Problem("", sentence, hint=hint)]
 
 

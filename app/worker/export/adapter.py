@@ -8,6 +8,7 @@ from typing import Any
 
 import mlx.core as mx
 
+from app.core.language import tr
 from app.core.model.adapter_file import ADAPTER_CONFIG, ADAPTER_FILE
 from app.core.model.template import lay_template
 from app.core.problem import Problem
@@ -31,7 +32,7 @@ class AdapterWriter:
 
     def write(self, plan: ExportPlan, tuned: TunedModel, folder: Path, progress: Phases) -> None:
         """``adapters.safetensors`` and ``adapter_config.json``."""
-        report = progress("Writing the adapter")
+        report = progress(tr("Writing the adapter"))
         weights = _weights(tuned)
         config = _config(plan, tuned)
         report(0, 1)
@@ -45,8 +46,8 @@ def scale_problems(plan: ExportPlan) -> list[Problem]:
     """Why the adapter alone cannot be given the strength that is asked for."""
     if plan.scale == 1.0 or plan.kind != "dora":
         return []
-    said = "The strength of a DoRA adapter cannot be changed: its magnitudes were trained with it."
-    return [Problem("scale", said, hint="Leave it at 1.")]
+    said = tr("The strength of a DoRA adapter cannot be changed: its magnitudes were trained with it.")
+    return [Problem("scale", said, hint=tr("Leave it at 1."))]
 
 
 def _weights(tuned: TunedModel) -> Arrays:

@@ -13,6 +13,7 @@ import mlx.core as mx
 from app.core.export.certificate import CERTIFICATE_FILE, Certificate, Readings, certify
 from app.core.export.format import FLOAT_BITS
 from app.core.export.size import float_model_bytes, source_size
+from app.core.language import tr
 from app.core.model.safetensors_header import read_header, weight_files
 from app.core.system.disk import free_bytes
 from app.worker.certificate.engine import Engine, read_with, row_log_probabilities
@@ -28,7 +29,7 @@ from app.worker.gguf.adapter_reader import put_gguf_adapter
 from app.worker.model.loading import load_model
 from app.worker.token.tokenizer import known_ids, load_tokenizer
 
-READING, REOPENING = "Reading prompts with the run's model", "Opening the export again"
+READING, REOPENING = tr("Reading prompts with the run's model"), tr("Opening the export again")
 
 GGUF_FILES = ("gguf", "lmstudio", "ollama")
 LLAMA_FORMATS = (*GGUF_FILES, "gguf-adapter")  # what llama.cpp opens
@@ -53,14 +54,16 @@ def evidence_of(plan: ExportPlan, tuned: TunedModel, prompts: int, progress: Pha
     if plan.content in LLAMA_FORMATS:
         material = narrowed(material, *TOKEN_BY_TOKEN)
     tuned.use_tuned()
-    readings = read_with(MlxEngine(tuned.model, tuned.tokenizer, "the run's model"), material, progress(READING))
+    readings = read_with(
+        MlxEngine(tuned.model, tuned.tokenizer, tr("the run's model")), material, progress(READING)
+    )
     if not material.rows:
         material = answered(material, readings.answers)
-        engine = MlxEngine(tuned.model, tuned.tokenizer, "the run's model")
+        engine = MlxEngine(tuned.model, tuned.tokenizer, tr("the run's model"))
         readings.log_probabilities.extend(row_log_probabilities(engine, material, progress(READING)))
     tuned.use_base()
-    engine = MlxEngine(tuned.model, tuned.tokenizer, "the base")
-    base = Readings("the base", log_probabilities=row_log_probabilities(engine, material, progress(READING)))
+    engine = MlxEngine(tuned.model, tuned.tokenizer, tr("the base"))
+    base = Readings(tr("the base"), log_probabilities=row_log_probabilities(engine, material, progress(READING)))
     tuned.use_tuned()
     return Evidence(material, readings, base)
 

@@ -14,6 +14,7 @@ from mlx_lm.utils import quantize_model
 from app.core.export.certificate import LEAST_GAIN, LEAST_KEPT
 from app.core.export.format import FLOAT_BITS, KEPT_BITS, LOSSY
 from app.core.export.size import KEPT_AVERAGE
+from app.core.language import tr
 from app.core.model.conversion import QUANTIZATIONS
 from app.core.problem import Problem, TaskError
 from app.core.quantity import share_text
@@ -26,8 +27,8 @@ from app.worker.packing.few_bits import RATE, ROUNDS, FewBits
 from app.worker.packing.gain import HeldOutGain, RunExamples, run_examples
 from app.worker.process.progress import Progress
 
-FUSING, WRITING_WEIGHTS = "Fusing", "Writing the weights"
-MEASURING, CHOOSING, TUNING = "Measuring what was learned", "Choosing bits", "Tuning scales"
+FUSING, WRITING_WEIGHTS = tr("Fusing"), tr("Writing the weights")
+MEASURING, CHOOSING, TUNING = tr("Measuring what was learned"), tr("Choosing bits"), tr("Tuning scales")
 
 
 class FusedWriter:
@@ -37,8 +38,8 @@ class FusedWriter:
         """What `unfusable` says; and no run, where its examples are needed."""
         problems = unfusable(plan)
         if str(plan.values["bits"]) == KEPT_BITS.value and plan.source.run is None:
-            said = "What was learned is kept by the examples of a run, and this adapter is of none."
-            problems.append(Problem("bits", said, hint="Choose other weights."))
+            said = tr("What was learned is kept by the examples of a run, and this adapter is of none.")
+            problems.append(Problem("bits", said, hint=tr("Choose other weights.")))
         return problems
 
     def write(self, plan: ExportPlan, tuned: TunedModel, folder: Path, progress: Phases) -> None:
@@ -75,8 +76,8 @@ def _gain(examples: RunExamples, tuned: TunedModel, progress: Progress) -> HeldO
 def _keep(model: nn.Module, examples: RunExamples | None, progress: Phases) -> dict[str, Any]:
     """Packs the model so that what was learned stays: what its config says of it. Raises `TaskError`."""
     if examples is None:
-        said = "The run's examples are not there any more, or of a kind that cannot be used."
-        raise TaskError(said, "Choose other weights.")
+        said = tr("The run's examples are not there any more, or of a kind that cannot be used.")
+        raise TaskError(said, tr("Choose other weights."))
     few_bits = FewBits(model, examples.trained, examples.max_length)
     few_bits.choose(KEPT_AVERAGE, progress(CHOOSING))
     few_bits.tune(ROUNDS, RATE, progress(TUNING))
@@ -90,11 +91,24 @@ def _weigh(share: float, plan: ExportPlan, progress: Phases) -> None:
     """Before anything is written. Raises `TaskError` if much of the gain would go, unless that is wanted."""
     if share >= LEAST_KEPT:
         return
-    said = f"Only {share_text(max(share, 0.0))} of what was learned stays in weights of {plan.values['bits']}"
+    said = tr(
+        "Only {share} of what was learned stays in weights of {bits}",
+        share=share_text(max(share, 0.0)),
+        bits=plan.values["bits"],
+    )
     if not plan.values.get("lossy"):
-        other = "16-bit" if str(plan.values["bits"]) == KEPT_BITS.value else f"16-bit, or {KEPT_BITS.label}"
-        hint = f"Choose {other}, or “{LOSSY.label}” (--set {LOSSY.name}=yes) to have it all the same."
-        raise TaskError(f"{said}; nothing was written.", hint)
+        other = (
+            "16-bit"
+            if str(plan.values["bits"]) == KEPT_BITS.value
+            else tr("16-bit, or {label}", label=KEPT_BITS.label)
+        )
+        hint = tr(
+            "Choose {other}, or “{label}” (--set {name}=yes) to have it all the same.",
+            other=other,
+            label=LOSSY.label,
+            name=LOSSY.name,
+        )
+        raise TaskError(tr("{said}; nothing was written.", said=said), hint)
     print(said, file=sys.stderr)
     progress(said)(0, 1)
 
@@ -106,8 +120,10 @@ def unfusable(plan: ExportPlan) -> list[Problem]:
     )
     if not strange:
         return []
-    said = f"The base model is stored in a way that cannot be fused here ({', '.join(strange)})."
-    return [Problem("format", said, hint="Export the adapter alone.")]
+    said = tr(
+        "The base model is stored in a way that cannot be fused here ({strange}).", strange=", ".join(strange)
+    )
+    return [Problem("format", said, hint=tr("Export the adapter alone."))]
 
 
 def _is_strange(module: nn.Module) -> bool:

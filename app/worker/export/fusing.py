@@ -9,6 +9,7 @@ import mlx.nn as nn
 from mlx.utils import tree_flatten, tree_unflatten
 from mlx_lm.models.switch_layers import QuantizedSwitchLinear, SwitchLinear
 
+from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 from app.worker.export.tuned_model import TunedModel
 from app.worker.gguf.matrix import adapter_delta
@@ -47,8 +48,8 @@ def fused_module(path: str, part: Any) -> nn.Module:
     own = float_weight(base) if base is not None else None
     delta = adapter_delta(part)
     if own is None or delta is None:
-        said = f"{path} is a {type(part).__name__}, which cannot be fused here."
-        raise UnusableError([Problem("format", said, hint="Export the adapter alone.")])
+        said = tr("{path} is a {name}, which cannot be fused here.", path=path, name=type(part).__name__)
+        raise UnusableError([Problem("format", said, hint=tr("Export the adapter alone."))])
     weight = own.astype(mx.float32) + delta
     if "m" in part:
         weight = weight * (part.m / mx.linalg.norm(weight, axis=1))[:, None]

@@ -13,6 +13,7 @@ import mlx.nn as nn
 from app.core.export.format import export_format
 from app.core.export.gguf_type import GGUF_TYPES
 from app.core.export.option import option_values
+from app.core.language import tr
 from app.core.model.vocabulary import end_tokens
 from app.core.problem import Problem, UnusableError
 from app.worker.export.llama_cpp import CONVERTER, QUANTIZER, convert_with, llama_cpp_tool, quantize_with
@@ -26,7 +27,11 @@ from app.worker.gguf.vocabulary import PROBES
 from app.worker.model.loading import load_model
 from app.worker.token.tokenizer import load_tokenizer
 
-WRITING_GGUF, CONVERTING, PACKING = "Writing the file", "Converting with llama.cpp", "Packing with llama.cpp"
+WRITING_GGUF, CONVERTING, PACKING = (
+    tr("Writing the file"),
+    tr("Converting with llama.cpp"),
+    tr("Packing with llama.cpp"),
+)
 _FOREIGN_FORMAT = "hf"  # what llama.cpp's converter reads
 
 
@@ -45,8 +50,14 @@ class GgufWriter:
                 problems += error.problems
         if GGUF_TYPES[str(plan.values["type"])].by_tool and llama_cpp_tool(QUANTIZER, folder) is None:
             own = ", ".join(name for name, one in GGUF_TYPES.items() if not one.by_tool)
-            said = f"{plan.values['type']} is made by llama.cpp's {QUANTIZER}, which is not found."
-            problems.append(Problem("type", said, hint=f"Install llama.cpp or name its folder, or choose {own}."))
+            said = tr(
+                "{type} is made by llama.cpp's {quantizer}, which is not found.",
+                type=plan.values["type"],
+                quantizer=QUANTIZER,
+            )
+            problems.append(
+                Problem("type", said, hint=tr("Install llama.cpp or name its folder, or choose {own}.", own=own))
+            )
         return problems
 
     def write(self, plan: ExportPlan, tuned: TunedModel, folder: Path, progress: Phases) -> None:
@@ -119,14 +130,22 @@ def _foreign_problems(plan: ExportPlan, folder: str) -> list[Problem]:
     """What keeps llama.cpp's converter from making the file of an architecture that is not written here."""
     known = ", ".join(sorted(ARCHITECTURES))
     if llama_cpp_tool(CONVERTER, folder) is None:
-        said = f"Models of the type {plan.model_type} are not written here ({known} are), and llama.cpp's"
-        hint = "Install llama.cpp or name its folder, or export as hf."
-        return [Problem("model", f"{said} {CONVERTER} is not found.", hint=hint)]
+        said = tr(
+            "Models of the type {model_type} are not written here ({known} are), and llama.cpp's",
+            model_type=plan.model_type,
+            known=known,
+        )
+        hint = tr("Install llama.cpp or name its folder, or export as hf.")
+        return [Problem("model", tr("{said} {converter} is not found.", said=said, converter=CONVERTER), hint=hint)]
     problems: list[Problem] = []
     kind = str(plan.values["type"])
     if kind != TensorType.BF16 and llama_cpp_tool(QUANTIZER, folder) is None:
-        said = f"llama.cpp's converter writes BF16, and {QUANTIZER}, which makes {kind} of it, is not found."
-        problems.append(Problem("type", said, hint="Choose BF16, or install the whole of llama.cpp."))
+        said = tr(
+            "llama.cpp's converter writes BF16, and {quantizer}, which makes {kind} of it, is not found.",
+            quantizer=QUANTIZER,
+            kind=kind,
+        )
+        problems.append(Problem("type", said, hint=tr("Choose BF16, or install the whole of llama.cpp.")))
     return problems + writer_of(_FOREIGN_FORMAT).problems(_foreign_plan(plan))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 from app.worker.export.plan import ExportPlan
 from app.worker.export.tuned_model import TunedModel
@@ -11,7 +12,7 @@ from app.worker.export.writer import Phases
 from app.worker.gguf.adapter import write_gguf_adapter
 from app.worker.gguf.architecture import architecture_of
 
-_HINT = "Export the whole model as gguf instead."
+_HINT = tr("Export the whole model as gguf instead.")
 
 
 class GgufAdapterWriter:
@@ -21,8 +22,12 @@ class GgufAdapterWriter:
         """What is no LoRA, and architectures that are not written here."""
         problems = []
         if plan.kind != "lora":
-            words = {"dora": "DoRA", "full": "a full fine-tune"}.get(plan.kind, plan.kind)
-            problems.append(Problem("format", f"llama.cpp's adapters are LoRA; this one is {words}.", hint=_HINT))
+            words = {"dora": "DoRA", "full": tr("a full fine-tune")}.get(plan.kind, plan.kind)
+            problems.append(
+                Problem(
+                    "format", tr("llama.cpp's adapters are LoRA; this one is {words}.", words=words), hint=_HINT
+                )
+            )
         try:
             architecture_of(plan.base_config)
         except UnusableError as error:

@@ -11,6 +11,7 @@ from huggingface_hub.errors import RepositoryNotFoundError
 from app.core.export.certificate import Certificate
 from app.core.export.format import FLOAT_BITS
 from app.core.export.model_card import CARD_FILE, model_card
+from app.core.language import tr
 from app.core.model.hub import parse_model_id
 from app.core.problem import Problem, TaskError, UnusableError
 from app.core.protocol import event
@@ -34,10 +35,12 @@ class HubWriter:
         """Those of the content, a name that is none, and (before an upload) a hub that is not to be asked."""
         found = writer_of(plan.content).problems(plan)
         if parse_model_id(repository_of(plan)) is None:
-            said = f"“{repository_of(plan)}” is no name for a repository."
-            found.append(Problem("repository", said, hint="A name reads organization/model."))
+            said = tr("“{repository_of}” is no name for a repository.", repository_of=repository_of(plan))
+            found.append(Problem("repository", said, hint=tr("A name reads organization/model.")))
         if plan.content != "fused" and plan.values["bits"] != FLOAT_BITS.value:
-            found.append(Problem("bits", "Only a fused model for MLX has fewer bits.", hint="Choose 16-bit."))
+            found.append(
+                Problem("bits", tr("Only a fused model for MLX has fewer bits."), hint=tr("Choose 16-bit."))
+            )
         if plan.values["upload"]:
             refuse_offline()
         return found
@@ -63,12 +66,18 @@ def upload(plan: ExportPlan, channel: Channel, certificate: Certificate | None) 
 
     Nothing is uploaded that its certificate does not agree to. Raises `TaskError`, with the folder still there.
     """
-    kept = f"The folder stays in {plan.out}."
+    kept = tr("The folder stays in {out}.", out=plan.out)
     if certificate is not None and not certificate.agrees:
-        raise TaskError("It was not uploaded, because it differs from the run's model.", kept)
+        raise TaskError(tr("It was not uploaded, because it differs from the run's model."), kept)
     use_kept_token()
     control, api, name = Control(channel), HfApi(), repository_of(plan)
-    channel.emit(event.Progressed(phase=f"Uploading {bytes_text(folder_bytes(plan.out))} to {name}"))
+    channel.emit(
+        event.Progressed(
+            phase=tr(
+                "Uploading {folder_bytes} to {name}", folder_bytes=bytes_text(folder_bytes(plan.out)), name=name
+            )
+        )
+    )
     addresses: list[str] = []
     errors: list[BaseException] = []
 
@@ -83,7 +92,7 @@ def upload(plan: ExportPlan, channel: Channel, certificate: Certificate | None) 
     while thread.is_alive():
         thread.join(ASKED_EVERY_S)
         if control.is_stopping():
-            raise TaskError("The upload was stopped.", kept)
+            raise TaskError(tr("The upload was stopped."), kept)
     with told(name):
         if errors:
             raise errors[0]
@@ -97,10 +106,12 @@ def _uploaded(api: HfApi, name: str, plan: ExportPlan) -> str:
     except RepositoryNotFoundError:
         there = None
     if there is not None and private and not there.private:
-        said = f"{name} is there already and public, and a private upload was asked for."
+        said = tr("{name} is there already and public, and a private upload was asked for.", name=name)
         raise UnusableError(
-            [Problem("repository", said, hint="Choose another name, or say that it may be public.")]
+            [Problem("repository", said, hint=tr("Choose another name, or say that it may be public."))]
         )
     api.create_repo(name, private=private, exist_ok=True)
-    api.upload_folder(repo_id=name, folder_path=plan.out, commit_message=f"{plan.source.label}, with Luthier")
+    api.upload_folder(
+        repo_id=name, folder_path=plan.out, commit_message=tr("{label}, with Luthier", label=plan.source.label)
+    )
     return f"{api.endpoint}/{name}"

@@ -10,6 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from app.core.language import tr
 from app.core.problem import TaskError
 from app.worker.process.progress import Progress
 
@@ -62,8 +63,13 @@ def run_program(command: list[str], progress: Progress) -> str:
         tail = " ".join(line.strip() for line in text.splitlines() if line.strip()) if text.count("\n") < 2 else ""
         lines = tail or " / ".join([line.strip() for line in text.splitlines() if line.strip()][-_SAID_LINES:])
         raise TaskError(
-            f"{Path(command[0]).name} failed ({process.returncode}): {lines or 'it said nothing'}.",
-            f"Try it by hand: {' '.join(command)}",
+            tr(
+                "{name} failed ({returncode}): {lines}.",
+                name=Path(command[0]).name,
+                returncode=process.returncode,
+                lines=lines or tr("it said nothing"),
+            ),
+            tr("Try it by hand: {command}", command=" ".join(command)),
         )
     progress(1, 1)
     return text

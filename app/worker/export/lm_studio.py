@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from app.core.export.lm_studio import PUBLISHER, has_lm_studio, lm_studio_models
+from app.core.language import tr
 from app.core.problem import Problem
 from app.worker.export.gguf import GgufWriter, write_gguf_file
 from app.worker.export.plan import ExportPlan
@@ -20,13 +21,19 @@ class LmStudioWriter:
         problems = GgufWriter().problems(plan)
         models = lm_studio_models()
         if not has_lm_studio():
-            said = "LM Studio is not found here."
+            said = tr("LM Studio is not found here.")
             problems.append(
-                Problem("format", said, hint="Start it once, or export as gguf and add the file there.")
+                Problem("format", said, hint=tr("Start it once, or export as gguf and add the file there."))
             )
         elif plan.out.parent.parent != models.resolve():
-            said = f"LM Studio looks for models in {models}, as publisher/name; {plan.out} is not there."
-            problems.append(Problem("out", said, hint=f"Choose {models / PUBLISHER / plan.out.name}."))
+            said = tr(
+                "LM Studio looks for models in {models}, as publisher/name; {out} is not there.",
+                models=models,
+                out=plan.out,
+            )
+            problems.append(
+                Problem("out", said, hint=tr("Choose {models}.", models=models / PUBLISHER / plan.out.name))
+            )
         return problems
 
     def write(self, plan: ExportPlan, tuned: TunedModel, folder: Path, progress: Phases) -> None:

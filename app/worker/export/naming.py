@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import mlx.core as mx
 
+from app.core.language import tr
 from app.core.problem import Problem
 
 
@@ -116,8 +117,11 @@ def unknown_naming(model_type: str) -> list[Problem]:
     """Why a model of this type cannot be written under Hugging Face's names; nothing if it can."""
     if model_type in NAMINGS:
         return []
-    said = f"How transformers names the tensors of a model of type {model_type} is not known here"
+    said = tr(
+        "How transformers names the tensors of a model of type {model_type} is not known here",
+        model_type=model_type,
+    )
     if model_type in ("gemma3", "mistral3", "llama4", "qwen3_5", "qwen3_vl", "gemma4"):
-        said += ": its part that sees is not among what mlx-lm loads"
-    hint = f"Export the adapter, or fused for MLX. Known are {', '.join(sorted(NAMINGS))}."
+        said += tr(": its part that sees is not among what mlx-lm loads")
+    hint = tr("Export the adapter, or fused for MLX. Known are {names}.", names=", ".join(sorted(NAMINGS)))
     return [Problem("format", f"{said}.", hint=hint)]

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from app.core.language import tr
 from app.core.model.vocabulary import end_tokens
 from app.core.problem import Problem
 from app.worker.export.gguf import GgufWriter, write_gguf_file
@@ -19,7 +20,7 @@ from app.worker.export.plan import ExportPlan
 from app.worker.export.tuned_model import TunedModel
 from app.worker.export.writer import Phases
 
-MODELFILE, CREATING = "Modelfile", "Making it in Ollama"
+MODELFILE, CREATING = "Modelfile", tr("Making it in Ollama")
 _NAME = re.compile(r"^[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)?(:[A-Za-z0-9._-]+)?$")
 _LONGEST_CONTEXT = 8192  # Ollama keeps room for all of it in memory; who needs more says so there
 _ANSWERS_S = 10.0
@@ -35,14 +36,18 @@ class OllamaWriter:
         problems = GgufWriter().problems(plan)
         if not plan.values["create"]:
             return problems
-        hint = "Choose not to make it in Ollama; `ollama create` can be run later, in the folder."
+        hint = tr("Choose not to make it in Ollama; `ollama create` can be run later, in the folder.")
         if (program := shutil.which("ollama")) is None:
-            problems.append(Problem("create", "Ollama is not installed.", hint=hint))
+            problems.append(Problem("create", tr("Ollama is not installed."), hint=hint))
         elif not _runs(program):
-            problems.append(Problem("create", "Ollama is installed, and does not run.", hint=f"Start it. {hint}"))
+            problems.append(
+                Problem(
+                    "create", tr("Ollama is installed, and does not run."), hint=tr("Start it. {hint}", hint=hint)
+                )
+            )
         if not _NAME.match(name := model_name(plan)):
-            said = f"“{name}” is no name for a model in Ollama."
-            problems.append(Problem("name", said, hint="Small letters, digits, “.”, “_” and “-”."))
+            said = tr("“{name}” is no name for a model in Ollama.", name=name)
+            problems.append(Problem("name", said, hint=tr("Small letters, digits, “.”, “_” and “-”.")))
         return problems
 
     def write(self, plan: ExportPlan, tuned: TunedModel, folder: Path, progress: Phases) -> None:
@@ -64,7 +69,10 @@ def model_name(plan: ExportPlan) -> str:
 
 def modelfile(plan: ExportPlan, tokenizer: Any, file: str) -> str:
     """The text of a Modelfile on the file of that name: template, samplers, and where an answer ends."""
-    lines = [f"# {model_name(plan)}: ollama create {model_name(plan)} -f {MODELFILE}", f"FROM ./{file}"]
+    lines = [
+        f"# {model_name(plan)}: ollama create {model_name(plan)} -f {MODELFILE}",
+        f"FROM ./{file}",
+    ]
     try:
         begin = tokenizer.bos_token if tokenizer.bos_token and _adds_begin(tokenizer) else ""
         template = go_template(lambda turns, answer: _render(tokenizer, turns, answer), begin or "")

@@ -21,6 +21,7 @@ from mlx_lm.models.switch_layers import QuantizedSwitchLinear, SwitchLinear
 from mlx_lm.tuner.dora import DoRALinear
 from mlx_lm.tuner.lora import LoRAEmbedding, LoRALinear, LoRASwitchLinear
 
+from app.core.language import tr
 from app.core.model.adapter_file import ADAPTER_CONFIG, PEFT_FILE
 from app.core.model.template import base_folder, is_templated, lay_template
 from app.core.problem import Problem, UnusableError
@@ -93,13 +94,13 @@ class PeftWriter:
     def problems(self, plan: ExportPlan) -> list[Problem]:
         """What PEFT has no form for."""
         if plan.kind == "full":
-            said = "This run trained the model's own weights: there is no adapter to be exported."
-            return [Problem("format", said, hint="Export it as hf or fused.")]
+            said = tr("This run trained the model's own weights: there is no adapter to be exported.")
+            return [Problem("format", said, hint=tr("Export it as hf or fused."))]
         return unknown_naming(plan.model_type) or scale_problems(plan)
 
     def write(self, plan: ExportPlan, tuned: TunedModel, folder: Path, progress: Phases) -> None:
         """``adapter_model.safetensors`` and ``adapter_config.json``."""
-        report = progress("Writing the adapter")
+        report = progress(tr("Writing the adapter"))
         report(0, 1)
         naming = NAMINGS[plan.model_type]
         adapter = _converted(plan.model_type, naming, tuned)
@@ -124,7 +125,7 @@ def _converted(model_type: str, naming: Naming, tuned: TunedModel) -> PeftAdapte
         ):
             experts.setdefault(naming.module(found["before"]) + ".experts", {})[found["matrix"]] = part
         elif said := _unlike(model_type, module, part, tied):
-            problems.append(Problem("format", f"{path}: {said}.", hint="Export it fused, as hf."))
+            problems.append(Problem("format", f"{path}: {said}.", hint=tr("Export it fused, as hf.")))
         elif model_type in PARAMETER_EXPERTS and module.endswith(ROUTER):
             adapter.add(module, part, parameter="weight")
         else:
@@ -139,14 +140,14 @@ def _converted(model_type: str, naming: Naming, tuned: TunedModel) -> PeftAdapte
 def _unlike(model_type: str, module: str, part: Any, tied: bool) -> str:
     """Why PEFT cannot adapt a module as mlx-lm did; empty if it can."""
     if isinstance(part, LoRAEmbedding):
-        return "it is also the head of this model, and PEFT adapts its input side only" if tied else ""
+        return tr("it is also the head of this model, and PEFT adapts its input side only") if tied else ""
     if not isinstance(part, (LoRALinear, DoRALinear)):
-        return f"PEFT's form of a {type(part).__name__} is not known here"
+        return tr("PEFT's form of a {name} is not known here", name=type(part).__name__)
     if model_type in PARAMETER_EXPERTS:
         if isinstance(part, DoRALinear) and module.endswith(ROUTER):
-            return "PEFT has no DoRA for routers"
+            return tr("PEFT has no DoRA for routers")
         if module.rpartition(".")[2] in _OF_EXPERTS:
-            return "PEFT takes it for a matrix of the experts"
+            return tr("PEFT takes it for a matrix of the experts")
     return ""
 
 

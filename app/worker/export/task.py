@@ -16,6 +16,7 @@ from app.core.export.format import HUB, export_format
 from app.core.export.option import option_values
 from app.core.export.size import source_size
 from app.core.export.source import export_source
+from app.core.language import tr
 from app.core.model.folder import locate_model
 from app.core.problem import Problem, TaskError, UnusableError
 from app.core.protocol import event
@@ -34,7 +35,7 @@ from app.worker.process.room import is_full
 
 UNFINISHED = ".unfinished-export"  # how the name of a folder ends that is still being written
 FULL_BELOW = 1_000_000  # bytes that are free on a disk that is full
-LOADING = "Loading the model"
+LOADING = tr("Loading the model")
 
 
 def export_model(channel: Channel, _job_dir: Path, job: ExportJob) -> None:
@@ -61,7 +62,7 @@ def export_model(channel: Channel, _job_dir: Path, job: ExportJob) -> None:
                 write_card(plan, folder, certificate)
             size = folder_bytes(folder)
     except CancelledError:
-        channel.emit(event.Finished(reason="stopped", message="Stopped; nothing was written."))
+        channel.emit(event.Finished(reason="stopped", message=tr("Stopped; nothing was written.")))
         return
     data: dict[str, Any] = {
         "path": str(plan.out),
@@ -115,8 +116,8 @@ def staged(out: Path) -> Iterator[Path]:
         if not is_full(error, out, FULL_BELOW):
             raise
         free = bytes_text(free_bytes(out))
-        said = f"The disk became full ({free} are free); nothing was written."
-        raise TaskError(said, "Free some space, or choose another disk.") from error
+        said = tr("The disk became full ({free} are free); nothing was written.", free=free)
+        raise TaskError(said, tr("Free some space, or choose another disk.")) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -13,6 +13,7 @@ import numpy as np
 from gguf import GGMLQuantizationType, GGUFWriter, Keys
 from mlx_lm.tuner.lora import LoRALinear, LoRASwitchLinear
 
+from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 from app.worker.gguf.architecture import architecture_of
 from app.worker.gguf.tensor import TensorNames
@@ -28,10 +29,10 @@ def gguf_adapter_problems(config: Mapping[str, Any], parts: Mapping[str, Any]) -
     """
     architecture_of(config)
     problems = []
-    hint = "Export the whole model as gguf instead."
+    hint = tr("Export the whole model as gguf instead.")
     odd = {type(part).__name__ for part in parts.values() if not isinstance(part, (LoRALinear, LoRASwitchLinear))}
     for name in sorted(odd):
-        said = f"llama.cpp's adapters are LoRA on matrices; this one has {name}."
+        said = tr("llama.cpp's adapters are LoRA on matrices; this one has {name}.", name=name)
         problems.append(Problem("format", said, hint=hint))
     return problems
 
@@ -59,8 +60,8 @@ def write_gguf_adapter(
     for place, part in parts.items():
         target = names.name(f"{place}.weight")
         if target is None:
-            said = f"llama.cpp's {architecture.name} has no name for {place}."
-            raise UnusableError([Problem("format", said, hint="Export the whole model as gguf instead.")])
+            said = tr("llama.cpp's {name} has no name for {place}.", name=architecture.name, place=place)
+            raise UnusableError([Problem("format", said, hint=tr("Export the whole model as gguf instead."))])
         a, b = _matrices(part)
         b = b * (float(part.scale) * _rank(part) / alpha)
         for leaf, array in (("lora_a", a), ("lora_b", names.in_order(f"{place}.weight", b))):

@@ -14,6 +14,7 @@ from mlx.utils import tree_unflatten
 from mlx_lm.models.switch_layers import QuantizedSwitchLinear, SwitchLinear
 from mlx_lm.tuner.lora import LoRALinear, LoRASwitchLinear
 
+from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 from app.worker.gguf.architecture import architecture_of
 from app.worker.gguf.tensor import TensorNames
@@ -41,8 +42,12 @@ def put_gguf_adapter(path: Path, model: nn.Module, config: Mapping[str, Any]) ->
         a, b = found.pop(f"{target}.lora_a"), found.pop(f"{target}.lora_b")
         parts.append((place, _adapted(module, a, names.in_own_order(f"{place}.weight", b), alpha)))
     if found:
-        said = f"{path.name} has matrices for no module of the base: {', '.join(sorted(found)[:3])}."
-        raise UnusableError([Problem("format", said, hint="Export the adapter again.")])
+        said = tr(
+            "{name} has matrices for no module of the base: {names}.",
+            name=path.name,
+            names=", ".join(sorted(found)[:3]),
+        )
+        raise UnusableError([Problem("format", said, hint=tr("Export the adapter again."))])
     model.update_modules(tree_unflatten(parts))
     return [place for place, _ in parts]
 

@@ -16,6 +16,7 @@ from typing import Any
 import mlx.nn as nn
 from gguf import MODEL_ARCH, MODEL_ARCH_NAMES
 
+from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 from app.worker.gguf.rotation import rotation_values
 
@@ -60,8 +61,12 @@ def architecture_of(config: Mapping[str, Any]) -> GgufArchitecture:
     kind = str(config.get("model_type"))
     if kind in ARCHITECTURES:
         return ARCHITECTURES[kind]
-    said = f"Models of the type {kind} are not written as GGUF here ({', '.join(sorted(ARCHITECTURES))} are)."
-    raise UnusableError([Problem("model", said, hint="Use llama.cpp's own converter, or export as hf.")])
+    said = tr(
+        "Models of the type {kind} are not written as GGUF here ({names} are).",
+        kind=kind,
+        names=", ".join(sorted(ARCHITECTURES)),
+    )
+    raise UnusableError([Problem("model", said, hint=tr("Use llama.cpp's own converter, or export as hf."))])
 
 
 def text_model(model: nn.Module) -> tuple[nn.Module, str]:
@@ -103,16 +108,19 @@ def hyper_parameters(
     turned, found = rotation_values(architecture.kind, text, args, head_dim)
     faults += found
     if faults:
-        hint = "Export as hf or fused instead."
+        hint = tr("Export as hf or fused instead.")
         raise UnusableError([Problem("model", f"{fault}.", hint=hint) for fault in faults])
     return values | turned
 
 
 def _common_faults(architecture: GgufArchitecture, args: Mapping[str, Any]) -> Iterable[str]:
     if not architecture.interleaved and args.get("rope_traditional"):
-        yield f"The model turns neighbours (rope_traditional), which {architecture.name} in llama.cpp does not"
+        yield tr(
+            "The model turns neighbours (rope_traditional), which {name} in llama.cpp does not",
+            name=architecture.name,
+        )
     if "sliding_attention" in (args.get("layer_types") or ()) and architecture.kind is MODEL_ARCH.LLAMA:
-        yield "Some layers see a sliding window only, which llama.cpp's llama does not know"
+        yield tr("Some layers see a sliding window only, which llama.cpp's llama does not know")
 
 
 _Own = tuple[dict[str, int | float | str | bool], list[str]]
@@ -144,15 +152,23 @@ def _scale_faults(args: Mapping[str, Any], head_dim: int, largest_layers: int) -
     expected = args["hidden_size"] / args["num_attention_heads"] if is_largest else head_dim
     if math.isclose(args["query_pre_attn_scalar"], expected):
         return []
-    return [f"query_pre_attn_scalar is {args['query_pre_attn_scalar']:g}; llama.cpp takes {expected:g}"]
+    return [
+        tr(
+            "query_pre_attn_scalar is {query_pre_attn_scalar:g}; llama.cpp takes {expected:g}",
+            query_pre_attn_scalar=args["query_pre_attn_scalar"],
+            expected=expected,
+        )
+    ]
 
 
 def _qwen3_moe(args: Mapping[str, Any], _head_dim: int) -> _Own:
     faults = []
     if not args["norm_topk_prob"]:
-        faults.append("The experts' shares are not normed (norm_topk_prob), which llama.cpp's qwen3moe always does")
+        faults.append(
+            tr("The experts' shares are not normed (norm_topk_prob), which llama.cpp's qwen3moe always does")
+        )
     if args["mlp_only_layers"] or args["decoder_sparse_step"] != 1:
-        faults.append("Some layers have no experts, which llama.cpp's qwen3moe does not know")
+        faults.append(tr("Some layers have no experts, which llama.cpp's qwen3moe does not know"))
     return {
         "expert_count": int(args["num_experts"]),
         "expert_used_count": int(args["num_experts_per_tok"]),

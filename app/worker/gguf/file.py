@@ -13,6 +13,7 @@ import mlx.core as mx
 import mlx.nn as nn
 from gguf import GGUFWriter
 
+from app.core.language import tr
 from app.worker.gguf.architecture import architecture_of, hyper_parameters, text_model
 from app.worker.gguf.piece_merge import STRIPPING
 from app.worker.gguf.tensor import GgufTensor, model_tensors
@@ -66,7 +67,14 @@ def plan_gguf(
     notes = list(vocabulary.notes)
     block = kind.block
     if odd := [tensor.name for tensor in tensors if len(tensor.shape) > 1 and tensor.shape[-1] % block]:
-        notes.append(f"{len(odd)} matrices stay F16: their rows are no multiple of {block} ({odd[0]}).")
+        notes.append(
+            tr(
+                "{odd} matrices stay F16: their rows are no multiple of {block} ({odd2}).",
+                odd=len(odd),
+                block=block,
+                odd2=odd[0],
+            )
+        )
     return GgufPlan(
         architecture.name, _shown_name(name, vocabulary), kind, values, vocabulary, tensors, tuple(notes)
     )

@@ -11,6 +11,8 @@ import mlx.nn as nn
 from gguf import MODEL_ARCH
 from mlx_lm.models.rope_utils import Llama3RoPE, SuScaledRoPE, YarnRoPE
 
+from app.core.language import tr
+
 Values = dict[str, int | float | str | bool]
 
 
@@ -36,7 +38,9 @@ def rotation_values(
         values["rope.scaling.attn_factor"] = float(rope._scale)
     elif not (isinstance(rope, Llama3RoPE) and kind is MODEL_ARCH.LLAMA):
         name = scaling.get("rope_type") or scaling.get("type") or type(rope).__name__
-        return values, [f"Positions are scaled by {name}, which this architecture has not in llama.cpp"]
+        return values, [
+            tr("Positions are scaled by {name}, which this architecture has not in llama.cpp", name=name)
+        ]
     return values, []
 
 

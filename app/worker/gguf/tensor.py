@@ -11,6 +11,7 @@ import mlx.nn as nn
 from gguf import GGMLQuantizationType, TensorNameMap, get_tensor_name_map
 from mlx.utils import tree_flatten
 
+from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 from app.worker.gguf.architecture import GgufArchitecture, text_model
 from app.worker.gguf.matrix import DORA, LORA, PLAIN, full_weight, wrapped
@@ -96,8 +97,10 @@ def model_tensors(architecture: GgufArchitecture, model: nn.Module, wanted: Tens
     for name, factors in rotation_factors(architecture.kind, text, dataclasses.asdict(text.args)).items():
         yield GgufTensor(name, factors.shape, _WIDE, lambda factors=factors: factors)  # type: ignore[misc]
     if nameless:
-        said = f"llama.cpp's {architecture.name} has no name for {', '.join(nameless[:3])}."
-        raise UnusableError([Problem("model", said, hint="Export as hf or fused instead.")])
+        said = tr(
+            "llama.cpp's {name} has no name for {names}.", name=architecture.name, names=", ".join(nameless[:3])
+        )
+        raise UnusableError([Problem("model", said, hint=tr("Export as hf or fused instead."))])
 
 
 def _arrays(model: nn.Module) -> Iterator[tuple[str, tuple[int, ...], Callable[[], mx.array], bool]]:
@@ -121,8 +124,12 @@ def _arrays(model: nn.Module) -> Iterator[tuple[str, tuple[int, ...], Callable[[
             continue
         for name, array in tree_flatten(leaf.parameters()):
             if array.ndim > 1:
-                said = f"{path} is stored as {type(leaf).__name__}, which cannot be unpacked here."
-                raise UnusableError([Problem("model", said, hint="Choose the original model as base.")])
+                said = tr(
+                    "{path} is stored as {name}, which cannot be unpacked here.",
+                    path=path,
+                    name=type(leaf).__name__,
+                )
+                raise UnusableError([Problem("model", said, hint=tr("Choose the original model as base."))])
             if not name.split(".")[-1].startswith("_"):
                 yield f"{path}.{name}", array.shape, lambda array=array: array, False  # type: ignore[misc]
 

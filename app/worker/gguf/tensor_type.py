@@ -15,6 +15,7 @@ import numpy.typing as npt
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, LlamaFileType
 from gguf.quants import quantize
 
+from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 
 # Numbers that are packed at a time by one thread: enough that starting it costs nothing.
@@ -79,8 +80,13 @@ def packed(name: str, array: mx.array, kind: GGMLQuantizationType) -> npt.NDArra
     if kind is GGMLQuantizationType.F16:
         largest = float(np.abs(values).max(initial=0.0))
         if largest > _LARGEST_F16:
-            said = f"{name} holds {largest:g}, and F16 ends at {_LARGEST_F16:g}."
-            raise UnusableError([Problem("tensor_type", said, hint=f"Choose {TensorType.BF16}.")])
+            said = tr(
+                "{name} holds {largest:g}, and F16 ends at {largest_f16:g}.",
+                name=name,
+                largest=largest,
+                largest_f16=_LARGEST_F16,
+            )
+            raise UnusableError([Problem("tensor_type", said, hint=tr("Choose {bf16}.", bf16=TensorType.BF16))])
         return values.astype(np.float16)
     rows = values.reshape(-1, values.shape[-1])
     step = max(1, _AT_A_TIME // rows.shape[1])

@@ -10,6 +10,7 @@ from typing import Any
 
 from gguf import GGUFWriter, TokenType
 
+from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 from app.worker.gguf.piece_merge import NAMED_IN_STRIPPING, PieceMerger
 from app.worker.gguf.pre_tokenizer import pre_tokenizer_name
@@ -82,10 +83,12 @@ def gguf_vocabulary(
     inner = getattr(tokenizer, "_tokenizer", tokenizer)
     backend = getattr(inner, "backend_tokenizer", None)
     if backend is None:
-        raise _unwritable("The tokenizer is a program of its own, not a file that can be converted")
+        raise _unwritable(tr("The tokenizer is a program of its own, not a file that can be converted"))
     tree: dict[str, Any] = json.loads(backend.to_str())
     if tree["model"].get("type") != "BPE":
-        raise _unwritable(f"The tokenizer is of the kind {tree['model'].get('type')}, not one that merges")
+        raise _unwritable(
+            tr("The tokenizer is of the kind {type}, not one that merges", type=tree["model"].get("type"))
+        )
     made = _pieces(tree, rows) if tree["model"].get("byte_fallback") else _bytes(tree, rows)
     _pad(made, rows)
     _add_special(
@@ -97,7 +100,9 @@ def gguf_vocabulary(
     if made.scores:
         _settle_spaces(made, tree, backend, texts)
     elif takes and not made.strips:
-        made.notes.append(f"Spaces after {takes[0]} become tokens in llama.cpp, and are dropped here.")
+        made.notes.append(
+            tr("Spaces after {takes} become tokens in llama.cpp, and are dropped here.", takes=takes[0])
+        )
     return made
 
 
@@ -105,13 +110,19 @@ def _bytes(tree: Mapping[str, Any], rows: int) -> GgufVocabulary:
     """A vocabulary that merges bytes, as GPT-2's."""
     pre = pre_tokenizer_name(tree)
     if pre is None:
-        raise _unwritable("llama.cpp has no name for the rule by which this tokenizer cuts a text (pre_tokenizer)")
+        raise _unwritable(
+            tr("llama.cpp has no name for the rule by which this tokenizer cuts a text (pre_tokenizer)")
+        )
     normalizer = tree.get("normalizer")
     if normalizer is not None and normalizer.get("type") != "NFC":
-        raise _unwritable(f"The tokenizer changes texts first ({normalizer.get('type')}), which llama.cpp does not")
+        raise _unwritable(
+            tr("The tokenizer changes texts first ({type}), which llama.cpp does not", type=normalizer.get("type"))
+        )
     tokens, types, notes = _tokens(tree, rows)
     if normalizer is not None:
-        notes.append("Letters with their marks apart (é as e and ´) are put together here, and not by llama.cpp.")
+        notes.append(
+            tr("Letters with their marks apart (é as e and ´) are put together here, and not by llama.cpp.")
+        )
     merges = [pair if isinstance(pair, str) else " ".join(pair) for pair in tree["model"]["merges"]]
     merges = merges or [_NO_MERGE]
     return GgufVocabulary("gpt2", pre, tokens, types, merges=merges, notes=notes)
@@ -144,7 +155,9 @@ def _tokens(tree: Mapping[str, Any], rows: int) -> tuple[list[str], list[TokenTy
         kind = TokenType.CONTROL if added.get("special") else TokenType.USER_DEFINED
         found[added["id"]] = (added["content"], kind)
     beyond = [text for number, (text, _) in sorted(found.items()) if number >= rows]
-    notes = [f"{len(beyond):,} tokens without a row in the embedding are left out."] if beyond else []
+    notes = (
+        [tr("{beyond:,} tokens without a row in the embedding are left out.", beyond=len(beyond))] if beyond else []
+    )
     tokens = [found.get(number, (f"[PAD{number}]", TokenType.UNUSED)) for number in range(rows)]
     return [text for text, _ in tokens], [kind for _, kind in tokens], notes
 
@@ -177,7 +190,10 @@ def _add_special(made: GgufVocabulary, inner: Any, ends: set[int]) -> None:
             made.special[name] = others.pop(0)
     if unknown := [made.tokens[number] for number in others if made.tokens[number] not in KNOWN_ENDS]:
         made.notes.append(
-            f"A GGUF file has no room for more end tokens: {', '.join(unknown)} will not end an answer."
+            tr(
+                "A GGUF file has no room for more end tokens: {unknown} will not end an answer.",
+                unknown=", ".join(unknown),
+            )
         )
     for number in ends & set(range(rows)):
         made.types[number] = TokenType.CONTROL if made.types[number] is TokenType.NORMAL else made.types[number]
@@ -221,11 +237,14 @@ def _settle_spaces(made: GgufVocabulary, tree: Mapping[str, Any], backend: Any, 
         if texts and not set(faults[prefix]) & set(texts):
             made.flags["add_space_prefix"] = prefix
             made.notes.append(
-                f"Text without a chat template can become other tokens in llama.cpp, such as {faults[prefix][0]!r}."
+                tr(
+                    "Text without a chat template can become other tokens in llama.cpp, such as {faults!r}.",
+                    faults=faults[prefix][0],
+                )
             )
             return
     fault = min(faults[first], key=len)
-    raise _unwritable(f"llama.cpp would read {fault!r} as other tokens than this tokenizer does")
+    raise _unwritable(tr("llama.cpp would read {fault!r} as other tokens than this tokenizer does", fault=fault))
 
 
 def _prepends(tree: Mapping[str, Any]) -> bool:
@@ -235,5 +254,5 @@ def _prepends(tree: Mapping[str, Any]) -> bool:
 
 
 def _unwritable(said: str) -> UnusableError:
-    hint = "Export as hf or fused instead."
+    hint = tr("Export as hf or fused instead.")
     return UnusableError([Problem("model", f"{said}.", hint=hint)])

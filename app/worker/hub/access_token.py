@@ -15,6 +15,7 @@ from huggingface_hub import login as store_token
 from huggingface_hub import logout as forget_token
 from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 
+from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 from app.core.protocol import event
 from app.core.protocol.command import GiveToken
@@ -51,7 +52,7 @@ def _login(channel: Channel) -> None:
     token = command.token.strip()
     if not token:
         raise UnusableError(
-            [Problem("token", "No token was given.", hint="Copy one from your account's settings.")]
+            [Problem("token", tr("No token was given."), hint=tr("Copy one from your account's settings."))]
         )
     with told():
         user = _checked(token)
@@ -74,8 +75,10 @@ def _checked(token: str) -> str:
     except HfHubHTTPError as error:
         if error.response is None or error.response.status_code not in (400, 401, 403):
             raise
-        said = "The hub does not accept this token."
-        hint = "Copy it again from your account's settings (it begins with hf_), or make a new one that may read."
+        said = tr("The hub does not accept this token.")
+        hint = tr(
+            "Copy it again from your account's settings (it begins with hf_), or make a new one that may read."
+        )
         raise UnusableError([Problem("token", said, hint=hint)]) from None
 
 

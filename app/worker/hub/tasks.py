@@ -13,6 +13,7 @@ from typing import Any, Literal
 from huggingface_hub import HfApi, ModelInfo, constants, hf_hub_url, snapshot_download
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
+from app.core.language import tr
 from app.core.model.folder import MODEL_CONFIG
 from app.core.model.hub import (
     DISK_MARGIN_BYTES,
@@ -39,7 +40,7 @@ from app.worker.hub.transfer import SILENCE_S, LargeFile, Transfer, fetch_all
 from app.worker.process.channel import Channel
 from app.worker.process.control import StoppedError
 
-DOWNLOADING = "Downloading"
+DOWNLOADING = tr("Downloading")
 
 _Told = Literal[
     "config", "downloads", "gated", "lastModified", "library_name", "likes", "pipeline_tag", "safetensors", "tags"
@@ -166,13 +167,13 @@ def download(channel: Channel, _job_dir: Path, job: HubDownloadJob) -> None:
     destination = Destination.of(model_id(job.model), models_dir)
     try:
         with told(str(destination.model)):
-            channel.emit(event.Progressed(phase=f"Looking up {destination.model}"))
+            channel.emit(event.Progressed(phase=tr("Looking up {model}", model=destination.model)))
             plan = make_plan(destination)
             with _alone(destination):
                 _check_space(plan, channel)
                 path = _download(plan, channel)
     except StoppedError:
-        channel.emit(event.Finished(reason="stopped", message=f"Stopped. {GO_ON}"))
+        channel.emit(event.Finished(reason="stopped", message=tr("Stopped. {go_on}", go_on=GO_ON)))
         return
     data = {"model": destination.name, "path": str(path), "bytes": plan.total}
     channel.emit(event.Result(name="hub_download", data=data))
@@ -195,15 +196,17 @@ def make_plan(destination: Destination) -> DownloadPlan:
 
 
 def _no_weights(model: ModelId, files: list[str]) -> Problem:
-    said = f"{model} has no safetensors weights"
+    said = tr("{model} has no safetensors weights", model=model)
     if any(path.endswith(".gguf") for path in files):
         return Problem(
-            "", f"{said}, only GGUF files, which cannot be trained.", hint="Choose the model it was made from."
+            "",
+            tr("{said}, only GGUF files, which cannot be trained.", said=said),
+            hint=tr("Choose the model it was made from."),
         )
     if any(path.endswith((".bin", ".pt", ".pth")) for path in files):
-        said += ", only pickle files, which can run any code when opened and are never fetched"
-        return Problem("", f"{said}.", hint="Look for a copy of it in safetensors.")
-    return Problem("", f"{said}.", hint="It may hold only an adapter or a tokenizer; choose its base model.")
+        said += tr(", only pickle files, which can run any code when opened and are never fetched")
+        return Problem("", f"{said}.", hint=tr("Look for a copy of it in safetensors."))
+    return Problem("", f"{said}.", hint=tr("It may hold only an adapter or a tokenizer; choose its base model."))
 
 
 def _check_space(plan: DownloadPlan, channel: Channel) -> None:
@@ -211,14 +214,24 @@ def _check_space(plan: DownloadPlan, channel: Channel) -> None:
     left = sum(plan.sizes[path] for path in plan.missing()) - plan.destination.partial_bytes()
     free = free_bytes(plan.destination.root)
     if left + DISK_MARGIN_BYTES > free:
-        said = (
-            f"{plan.destination.model} needs {bytes_text(left)} more on the disk, and {bytes_text(free)} are free."
+        said = tr(
+            "{model} needs {left} more on the disk, and {free} are free.",
+            model=plan.destination.model,
+            left=bytes_text(left),
+            free=bytes_text(free),
         )
-        hint = "Free some space, or choose another folder for models."
+        hint = tr("Free some space, or choose another folder for models.")
         raise UnusableError([Problem("models_dir", said, hint=hint, file=str(plan.destination.root))])
     files = plural(len(plan.sizes), "file")
     channel.emit(
-        event.Progressed(phase=f"{files}, {bytes_text(left)} to come; {bytes_text(free)} free on the disk")
+        event.Progressed(
+            phase=tr(
+                "{files}, {left} to come; {free} free on the disk",
+                files=files,
+                left=bytes_text(left),
+                free=bytes_text(free),
+            )
+        )
     )
 
 
@@ -233,7 +246,9 @@ def _download(plan: DownloadPlan, channel: Channel) -> Path:
 
     transfer.run(work, channel, DOWNLOADING)
     if missing := plan.missing():
-        raise TaskError(f"{plural(len(missing), 'file')} did not arrive ({missing[0]}).", GO_ON)
+        raise TaskError(
+            tr("{files} did not arrive ({missing}).", files=plural(len(missing), "file"), missing=missing[0]), GO_ON
+        )
     channel.emit(event.Progressed(phase=DOWNLOADING, done=plan.total, total=plan.total))
     return plan.place(MODEL_CONFIG).parent
 
@@ -261,8 +276,8 @@ def _lay_out(plan: DownloadPlan, transfer: Transfer) -> None:
 
 def _alone(destination: Destination) -> AbstractContextManager[None]:
     """Two processes that append to the same file would spoil it."""
-    said = f"{destination.model} is being downloaded already."
-    taken = Problem("", said, hint="Wait for the other download, or stop it.")
+    said = tr("{model} is being downloaded already.", model=destination.model)
+    taken = Problem("", said, hint=tr("Wait for the other download, or stop it."))
     return held_alone(destination.lock, taken)
 
 

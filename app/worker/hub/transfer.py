@@ -21,6 +21,7 @@ from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type: ignore[attr-defined]
 from huggingface_hub.utils import tqdm as hub_tqdm  # type: ignore[attr-defined]  # public by their documentation
 
+from app.core.language import tr
 from app.core.problem import TaskError
 from app.core.protocol import event
 from app.worker.process.channel import Channel
@@ -161,17 +162,26 @@ def fetch(file: LargeFile, transfer: Transfer, log: Callable[[str], None]) -> No
                     digest.update(piece)
                     transfer.add(len(piece))
                 if out.tell() < file.size:
-                    raise httpx2.RemoteProtocolError("The connection ended before the file did.")
+                    raise httpx2.RemoteProtocolError(tr("The connection ended before the file did."))
             except (httpx2.TransportError, HfHubHTTPError) as error:
                 failures = 0 if out.tell() > have else failures + 1
                 transfer.pause(_wait_s(error, failures))
-                log(f"{file.target.name}: {error!r}; going on from byte {out.tell():,}")
+                log(
+                    tr(
+                        "{name}: {error!r}; going on from byte {tell:,}",
+                        name=file.target.name,
+                        error=error,
+                        tell=out.tell(),
+                    )
+                )
                 if _status_of(error) == 416:
                     _restart(out, transfer)
                     digest = hashlib.sha256()
     if file.partial.stat().st_size != file.size or digest.hexdigest() != file.sha256:
         file.partial.unlink()
-        raise TaskError(f"{file.target.name} arrived damaged (its checksum is wrong).", "Run it again.")
+        raise TaskError(
+            tr("{name} arrived damaged (its checksum is wrong).", name=file.target.name), tr("Run it again.")
+        )
     file.target.parent.mkdir(parents=True, exist_ok=True)
     file.partial.replace(file.target)
 

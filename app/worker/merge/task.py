@@ -23,6 +23,7 @@ from app.core.data.prepare import CancelledError
 from app.core.export.destination import destination_problems
 from app.core.export.merge import MergeMethod, merge_method, merge_sources
 from app.core.export.source import ExportSource
+from app.core.language import tr
 from app.core.model.adapter_file import ADAPTER_CONFIG, ADAPTER_FILE
 from app.core.model.folder import locate_model
 from app.core.problem import Problem, UnusableError
@@ -53,15 +54,17 @@ def merge(channel: Channel, job_dir: Path, job: MergeJob) -> None:
         raise UnusableError(found)
     reporter = Reporter(channel)
     try:
-        channel.emit(event.Progressed(phase="Loading the model"))
+        channel.emit(event.Progressed(phase=tr("Loading the model")))
         model, tokenizer = load_model(locate_model(base))
         switch = AdapterSwitch(model)
         adapters = [switch.load(source.adapter) for source in sources]
         _refuse_unlike(sources, adapters)
-        merged = merged_adapter(adapters, weights, method, job, reporter.phase("Merging"))
+        merged = merged_adapter(adapters, weights, method, job, reporter.phase(tr("Merging")))
         rows, data, longest = _rows(job, sources, job_dir, tokenizer, reporter, channel)
         measured: list[float | None] = [
-            None if rows is None else _loss(switch, adapter, rows, longest, reporter.phase(f"Measuring {name}"))
+            None
+            if rows is None
+            else _loss(switch, adapter, rows, longest, reporter.phase(tr("Measuring {name}", name=name)))
             for adapter, name in _columns(adapters, merged, sources)
         ]
         data_of: dict[str, Any] = {
@@ -73,7 +76,7 @@ def merge(channel: Channel, job_dir: Path, job: MergeJob) -> None:
             with staged(job.out) as folder:
                 write_merged(folder, merged, base, len(model.layers), data_of)
     except CancelledError:
-        channel.emit(event.Finished(reason="stopped", message="Stopped; nothing was written."))
+        channel.emit(event.Finished(reason="stopped", message=tr("Stopped; nothing was written.")))
         return
     _warn_if_worse(channel, measured)
     channel.emit(event.Result(name="merge", data={"path": str(job.out or "")} | data_of))
@@ -150,10 +153,10 @@ def write_merged(folder: Path, merged: Adapter, base: str, layers: int, told: di
 def _weights(job: MergeJob, count: int) -> list[float]:
     weights = list(job.weights or [1.0] * count)
     if len(weights) != count:
-        said = f"There are {len(weights)} weights for {count} adapters."
-        raise UnusableError([Problem("weights", said, hint="Give one for each, in their order.")])
+        said = tr("There are {weights} weights for {count} adapters.", weights=len(weights), count=count)
+        raise UnusableError([Problem("weights", said, hint=tr("Give one for each, in their order."))])
     if not any(weights):
-        raise UnusableError([Problem("weights", "All weights are 0: nothing would be left.")])
+        raise UnusableError([Problem("weights", tr("All weights are 0: nothing would be left."))])
     return weights
 
 
@@ -166,16 +169,24 @@ def _refuse_unlike(sources: Sequence[ExportSource], adapters: Sequence[Adapter])
     problems = []
     for source, adapter in zip(sources, adapters, strict=True):
         if any(isinstance(part, DoRALinear) for part in adapter.parts.values()) or adapter.kind == "dora":
-            said = f"{source.label} is a DoRA: its magnitudes are no sum, and cannot be merged."
-            problems.append(Problem("adapters", said, hint="Export it fused, and merge the models."))
+            said = tr("{label} is a DoRA: its magnitudes are no sum, and cannot be merged.", label=source.label)
+            problems.append(Problem("adapters", said, hint=tr("Export it fused, and merge the models.")))
         elif adapter.kind == "full":
-            said = f"{source.label} is a full fine-tune, and no adapter."
-            problems.append(Problem("adapters", said, hint="LoRA adapters can be merged."))
+            said = tr("{label} is a full fine-tune, and no adapter.", label=source.label)
+            problems.append(Problem("adapters", said, hint=tr("LoRA adapters can be merged.")))
         elif odd := next((p for p in adapter.parts.values() if not isinstance(p, kinds)), None):
-            problems.append(Problem("adapters", f"{source.label} has a {type(odd).__name__}."))
+            problems.append(
+                Problem("adapters", tr("{label} has a {name}.", label=source.label, name=type(odd).__name__))
+            )
         elif broken := next((path for path, part in adapter.parts.items() if not _is_finite(part)), None):
-            said = f"{source.label} has values in {broken} that are no numbers; so would the merged adapter."
-            problems.append(Problem("adapters", said, hint="Its training went astray: take an earlier checkpoint."))
+            said = tr(
+                "{label} has values in {broken} that are no numbers; so would the merged adapter.",
+                label=source.label,
+                broken=broken,
+            )
+            problems.append(
+                Problem("adapters", said, hint=tr("Its training went astray: take an earlier checkpoint."))
+            )
     if problems:
         raise UnusableError(problems)
 
@@ -201,8 +212,8 @@ def _rows(
         config = load_config(RunDir(run).config).config
         data = next((place for _, place in held_out_files(run, config)), None)
     if data is None:
-        hint = "Name a file of examples that none of them was trained on (--data)."
-        channel.emit(event.Warned(message="No held-out data is known: nothing is measured.", hint=hint))
+        hint = tr("Name a file of examples that none of them was trained on (--data).")
+        channel.emit(event.Warned(message=tr("No held-out data is known: nothing is measured."), hint=hint))
         return None, None, 0
     return held_out_rows(config, data, job_dir, tokenizer, reporter), data, config.max_seq_length
 
@@ -211,7 +222,7 @@ def _columns(
     adapters: Sequence[Adapter], merged: Adapter, sources: Sequence[ExportSource]
 ) -> list[tuple[Adapter | None, str]]:
     named = [(adapter, source.label) for adapter, source in zip(adapters, sources, strict=True)]
-    return [(None, "the base model"), *named, (merged, "the merged adapter")]
+    return [(None, tr("the base model")), *named, (merged, tr("the merged adapter"))]
 
 
 def _loss(
@@ -221,7 +232,9 @@ def _loss(
     switch.use(adapter)
     sums, counts = example_losses(switch.model, rows.examples, longest, progress)
     if not counts.sum():
-        raise UnusableError([Problem("data", "No token of these examples counts: there is nothing to measure.")])
+        raise UnusableError(
+            [Problem("data", tr("No token of these examples counts: there is nothing to measure."))]
+        )
     return float(sums.sum() / counts.sum())
 
 
@@ -232,7 +245,7 @@ def _told(
     merged: Adapter,
     measured: Sequence[float | None],
 ) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = [{"name": "base model", "weight": None, "kind": "base", "rank": 0}]
+    rows: list[dict[str, Any]] = [{"name": tr("base model"), "weight": None, "kind": "base", "rank": 0}]
     rows += [
         {"name": source.label, "weight": weight, "kind": "adapter", "rank": rank_of(adapter)}
         for source, adapter, weight in zip(sources, adapters, weights, strict=True)
@@ -244,6 +257,10 @@ def _told(
 def _warn_if_worse(channel: Channel, measured: Sequence[float | None]) -> None:
     base, merged = measured[0], measured[-1]
     if base is not None and merged is not None and merged > base:
-        said = f"The merged adapter is worse than the base model: {merged:.4f} against {base:.4f} nats a token."
-        hint = "Try smaller weights, such as 1 ÷ the number of adapters, or TIES."
+        said = tr(
+            "The merged adapter is worse than the base model: {merged:.4f} against {base:.4f} nats a token.",
+            merged=merged,
+            base=base,
+        )
+        hint = tr("Try smaller weights, such as 1 ÷ the number of adapters, or TIES.")
         channel.emit(event.Warned(message=said, hint=hint))

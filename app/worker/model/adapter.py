@@ -14,6 +14,7 @@ import mlx.core as mx
 from app.core.compare.candidate import NUMBERED
 from app.core.config.train_config import TrainConfig
 from app.core.json_text import parsed_json
+from app.core.language import tr
 from app.core.model.adapter_file import ADAPTER_CONFIG, ADAPTER_FILE
 from app.core.model.template import lay_template
 from app.core.system.atomic_file import write_text, write_with
@@ -21,7 +22,7 @@ from app.worker.array import scalar
 from app.worker.model.loading import differences
 from app.worker.model.soundness import UnsoundWeightsError, check_sound
 
-UNCHANGED = "it changes nothing: training left the weights as they were"
+UNCHANGED = tr("it changes nothing: training left the weights as they were")
 
 Weights = Mapping[str, mx.array]
 
@@ -93,7 +94,7 @@ def verify(folder: Path, expected: Weights, totals_before: Mapping[str, float]) 
         parsed_json((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
         weights = mx.load(str(folder / ADAPTER_FILE))
     except (OSError, ValueError, RuntimeError) as error:
-        return [f"it cannot be opened again ({error})"]
+        return [tr("it cannot be opened again ({error})", error=error)]
     assert isinstance(weights, dict)
     said = differences(weights, expected)
     try:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
+from app.core.language import tr
 from app.core.problem import Problem
 
 MODULES_SHOWN = 3
@@ -13,15 +14,15 @@ MODULES_SHOWN = 3
 
 def adapter_problem(said: str, file: Path, hint: str = "") -> Problem:
     """A problem with an adapter's file; where the base model is in question, the hint says so unless given."""
-    if not hint and "base model" in said:
-        hint = "Choose the base model that the adapter was trained on."
+    if not hint and tr("base model") in said:
+        hint = tr("Choose the base model that the adapter was trained on.")
     return Problem("adapter_path", said, hint=hint, file=str(file))
 
 
 def some(names: list[str]) -> str:
     """The first names, and how many more there are."""
     rest = len(names) - MODULES_SHOWN
-    return ", ".join(names[:MODULES_SHOWN]) + (f" and {rest:,} more" if rest > 0 else "")
+    return ", ".join(names[:MODULES_SHOWN]) + (tr(" and {rest:,} more", rest=rest) if rest > 0 else "")
 
 
 def module_problems(faults: Iterable[tuple[str, str]], file: Path) -> list[Problem]:
@@ -35,6 +36,12 @@ def module_problems(faults: Iterable[tuple[str, str]], file: Path) -> list[Probl
 def size_problem(names: list[str], found: str, wanted: str, file: Path) -> Problem:
     """The problem of modules or arrays that are of another size; the sizes are those of the first."""
     rest = len(names) - 1
-    more = f", and {rest:,} more are of other sizes, too" if rest else ""
-    said = f"{names[0]} is {found} in the adapter and {wanted} in the base model{more}."
+    more = tr(", and {rest:,} more are of other sizes, too", rest=rest) if rest else ""
+    said = tr(
+        "{names} is {found} in the adapter and {wanted} in the base model{more}.",
+        names=names[0],
+        found=found,
+        wanted=wanted,
+        more=more,
+    )
     return adapter_problem(said, file)

@@ -19,6 +19,7 @@ from mlx.utils import tree_flatten
 from mlx_lm.tuner.utils import linear_to_lora_layers
 
 from app.core.json_text import parsed_json
+from app.core.language import tr
 from app.core.model.adapter_file import ADAPTER_CONFIG, ADAPTER_FILE, PEFT_FILE
 from app.core.problem import Problem, UnusableError
 from app.worker.array import Arrays
@@ -154,7 +155,11 @@ class AdapterSwitch:
             now = dict(self.model.named_modules())
             return {path: now[path] for path, module in self._base.items() if now[path] is not module}
         except (KeyError, TypeError, ValueError) as error:
-            said = f"The adapter's {ADAPTER_CONFIG} does not fit this base model: {error}."
+            said = tr(
+                "The adapter's {adapter_config} does not fit this base model: {error}.",
+                adapter_config=ADAPTER_CONFIG,
+                error=error,
+            )
             raise UnusableError([adapter_problem(said, folder / ADAPTER_CONFIG)]) from error
         finally:
             self._restore()
@@ -181,15 +186,19 @@ def adapter_files(path: Path) -> tuple[Path, Path]:
     else:
         folder, file = path / "adapters", path / "adapters" / ADAPTER_FILE
     if not path.exists():
-        raise UnusableError([adapter_problem("There is no such adapter.", path)])
+        raise UnusableError([adapter_problem(tr("There is no such adapter."), path)])
     if not file.is_file() and (folder / PEFT_FILE).is_file():
         file = folder / PEFT_FILE
     if not file.is_file() and (folder / PICKLED).is_file():
-        said = f"{PICKLED} is pickled code, which is not run."
-        raise UnusableError([adapter_problem(said, path, f"Save the adapter with PEFT as {PEFT_FILE}.")])
+        said = tr("{pickled} is pickled code, which is not run.", pickled=PICKLED)
+        raise UnusableError(
+            [adapter_problem(said, path, tr("Save the adapter with PEFT as {peft_file}.", peft_file=PEFT_FILE))]
+        )
     if missing := [p for p in (folder / ADAPTER_CONFIG, file) if not p.is_file()]:
         names = " and ".join(p.name for p in missing)
-        raise UnusableError([adapter_problem(f"This is no adapter of mlx-lm or PEFT: {names} is not there.", path)])
+        raise UnusableError(
+            [adapter_problem(tr("This is no adapter of mlx-lm or PEFT: {names} is not there.", names=names), path)]
+        )
     return folder.resolve(), file.resolve()
 
 
@@ -198,9 +207,11 @@ def _read_config(folder: Path) -> dict[str, Any]:
     try:
         config = parsed_json(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UnusableError([adapter_problem(f"The adapter's config cannot be read: {error}.", file)]) from error
+        raise UnusableError(
+            [adapter_problem(tr("The adapter's config cannot be read: {error}.", error=error), file)]
+        ) from error
     if not isinstance(config, dict):
-        raise UnusableError([adapter_problem("The adapter's config is not a JSON object.", file)])
+        raise UnusableError([adapter_problem(tr("The adapter's config is not a JSON object."), file)])
     return config
 
 
@@ -208,9 +219,11 @@ def _read_weights(file: Path) -> Arrays:
     try:
         weights = mx.load(str(file))
     except (RuntimeError, ValueError, OSError) as error:
-        raise UnusableError([adapter_problem(f"The adapter's weights cannot be read: {error}", file)]) from error
+        raise UnusableError(
+            [adapter_problem(tr("The adapter's weights cannot be read: {error}", error=error), file)]
+        ) from error
     if not isinstance(weights, dict) or not weights:
-        raise UnusableError([adapter_problem("The file holds no weights.", file)])
+        raise UnusableError([adapter_problem(tr("The file holds no weights."), file)])
     return weights
 
 
@@ -227,10 +240,18 @@ def _differences(
     strange = [name for name in weights if name not in expected]
     problems = _missing_modules([name for name in strange if _module_of(name) not in base], file)
     if unnamed := sorted({_module_of(name) for name in strange if _module_of(name) in base}):
-        said = f"The adapter changes modules that its {ADAPTER_CONFIG} does not name: {some(unnamed)}."
+        said = tr(
+            "The adapter changes modules that its {adapter_config} does not name: {some}.",
+            adapter_config=ADAPTER_CONFIG,
+            some=some(unnamed),
+        )
         problems.append(adapter_problem(said, file))
     if lacking := sorted({_module_of(name) for name in expected if name not in weights}):
-        said = f"The adapter has no weights for modules that its {ADAPTER_CONFIG} names: {some(lacking)}."
+        said = tr(
+            "The adapter has no weights for modules that its {adapter_config} names: {some}.",
+            adapter_config=ADAPTER_CONFIG,
+            some=some(lacking),
+        )
         problems.append(adapter_problem(said, file))
     shared = [name for name in expected if name in weights and weights[name].shape != expected[name].shape]
     return problems + _shape_problems(shared, weights, expected, file)
@@ -244,8 +265,11 @@ def _shape_problems(names: list[str], weights: Arrays, expected: Arrays, file: P
         differing = [i for i, (a, b) in enumerate(zip(found.shape, wanted.shape, strict=False)) if a != b]
         rank_axis = found.ndim - 1 if name.endswith("lora_a") else found.ndim - 2
         if found.ndim == wanted.ndim == 2 and differing == [rank_axis]:
-            said = (
-                f"The weights have rank {found.shape[rank_axis]}, {ADAPTER_CONFIG} says {wanted.shape[rank_axis]}."
+            said = tr(
+                "The weights have rank {shape}, {adapter_config} says {shape2}.",
+                shape=found.shape[rank_axis],
+                adapter_config=ADAPTER_CONFIG,
+                shape2=wanted.shape[rank_axis],
             )
             problems.setdefault(said, adapter_problem(said, file))
         else:
@@ -259,7 +283,7 @@ def _shape_problems(names: list[str], weights: Arrays, expected: Arrays, file: P
 def _missing_modules(names: list[str], file: Path) -> list[Problem]:
     if not names:
         return []
-    said = f"The base model has no {some(sorted({_module_of(name) for name in names}))}."
+    said = tr("The base model has no {some}.", some=some(sorted({_module_of(name) for name in names})))
     return [adapter_problem(said, file)]
 
 
@@ -268,7 +292,7 @@ def _module_of(name: str) -> str:
 
 
 def _size(array: mx.array) -> str:
-    return " × ".join(f"{n:,}" for n in array.shape)
+    return " × ".join(tr("{n:,}", n=n) for n in array.shape)
 
 
 def _get(model: Any, path: str) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 import mlx.nn as nn
 from mlx_lm import utils as mlx_lm_utils
 
+from app.core.language import tr
 from app.core.model.folder import plain_path
 from app.core.model.safetensors_header import weight_files
 from app.core.problem import Problem, UnusableError
@@ -75,7 +76,9 @@ def quantization_of(config: dict[str, Any]) -> dict[str, Any] | None:
         try:
             return dict(mlx_lm_utils._compressed_tensors_quantization(foreign))
         except ValueError as error:
-            raise UnusableError([Problem("model", f"mlx-lm cannot read this model: {error}.")]) from error
+            raise UnusableError(
+                [Problem("model", tr("mlx-lm cannot read this model: {error}.", error=error))]
+            ) from error
     if method == "fp8" and foreign.get("scale_fmt") == "ue8m0":
         return dict(_FOREIGN["mxfp8"]) if list(foreign.get("weight_block_size", ())) == [32, 32] else None
     if method is None and "bits" in foreign and "group_size" in foreign:  # older MLX conversions
@@ -103,27 +106,32 @@ def _build(config: dict[str, Any]) -> nn.Module:
     name = config["model_type"]
     if config.get("model_file"):
         raise UnknownModelError(
-            f"This model brings its own Python code ({config['model_file']}), which is not run here."
+            tr(
+                "This model brings its own Python code ({model_file}), which is not run here.",
+                model_file=config["model_file"],
+            )
         )
     try:
         model_class, arguments_class = mlx_lm_utils._get_classes(config)
     except (ValueError, AttributeError, SystemExit) as error:  # mlx_lm.models.olmo exits when a package is missing
-        raise UnknownModelError(f"mlx-lm has no model of type {name}.") from error
+        raise UnknownModelError(tr("mlx-lm has no model of type {name}.", name=name)) from error
     try:
         model: nn.Module = model_class(arguments_class.from_dict(config))
     except Exception as error:  # a config that lacks or misstates something fails anywhere in the model's own code
-        said = f"config.json does not describe a whole model of type {name}: {_lack(error)}."
-        raise UnusableError([Problem("model", said, hint="Copy or download the model again.")]) from error
+        said = tr(
+            "config.json does not describe a whole model of type {name}: {lack}.", name=name, lack=_lack(error)
+        )
+        raise UnusableError([Problem("model", said, hint=tr("Copy or download the model again."))]) from error
     return model
 
 
 def _lack(error: Exception) -> str:
     """What an error inside a model's own code says of its config."""
     if isinstance(error, KeyError):
-        return f"it lacks {error.args[0] if error.args else 'a key'}"
+        return tr("it lacks {args}", args=error.args[0] if error.args else tr("a key"))
     if isinstance(error, TypeError) and (found := _MISSING.search(str(error))):
-        return f"it lacks {found[1].replace(chr(39), '')}"
-    return f"its values do not fit together ({str(error).rstrip('.') or type(error).__name__})"
+        return tr("it lacks {replace}", replace=found[1].replace(chr(39), ""))
+    return tr("its values do not fit together ({value})", value=str(error).rstrip(".") or type(error).__name__)
 
 
 def _left_alone(config: dict[str, Any]) -> tuple[str, ...]:
@@ -151,5 +159,5 @@ def _quantize(model: nn.Module, quantization: dict[str, Any], left_alone: tuple[
     try:
         nn.quantize(model, group_size, bits, mode=quantization.get("mode", "affine"), class_predicate=predicate)
     except (TypeError, ValueError) as error:  # TypeError: some of mlx-lm's own layers know no modes
-        said = f"The quantization in config.json does not fit the model: {error}."
-        raise UnusableError([Problem("model", said, hint="Copy or download the model again.")]) from error
+        said = tr("The quantization in config.json does not fit the model: {error}.", error=error)
+        raise UnusableError([Problem("model", said, hint=tr("Copy or download the model again."))]) from error

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from app.core.language import tr
 from app.core.model.conversion import Quantization, quantization
 from app.core.model.folder import locate_model, plain_path, read_config
 from app.core.model.safetensors_header import read_header, weight_files
@@ -22,7 +23,7 @@ from app.core.system.disk import free_bytes
 from app.worker.process.channel import Channel
 from app.worker.process.control import ENDING
 
-LOADING_PHASE, WRITING_PHASE = "Loading the model", "Quantizing and writing"
+LOADING_PHASE, WRITING_PHASE = tr("Loading the model"), tr("Quantizing and writing")
 POLL_S = 0.2
 
 
@@ -43,7 +44,7 @@ def convert(channel: Channel, _job_dir: Path, job: ConvertJob) -> None:
             temporary.rename(out)
     except KeyboardInterrupt:
         shutil.rmtree(out, ignore_errors=True)  # it was not there before, so it is ours
-        channel.emit(event.Finished(reason="stopped", message="Stopped; nothing was written."))
+        channel.emit(event.Finished(reason="stopped", message=tr("Stopped; nothing was written.")))
         return
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -60,20 +61,26 @@ def _check(source: Path, out: Path, chosen: Quantization) -> tuple[int, int]:
     problems = []
     config, size = read_config(source), _size(source)
     if "quantization" in config or "quantization_config" in config:
-        said = "The model is quantized already; quantizing it again would only lose quality."
-        problems.append(Problem("model", said, hint="Choose the original model.", file=str(source)))
+        said = tr("The model is quantized already; quantizing it again would only lose quality.")
+        problems.append(Problem("model", said, hint=tr("Choose the original model."), file=str(source)))
     if not size:
         problems.append(
-            Problem("model", f"There are no safetensors weights in {source}.", hint="Download it again.")
+            Problem(
+                "model",
+                tr("There are no safetensors weights in {source}.", source=source),
+                hint=tr("Download it again."),
+            )
         )
     if out.exists():
-        said = f"{out} exists, and nothing is written over."
-        problems.append(Problem("out", said, hint="Choose another name, or delete it."))
+        said = tr("{out} exists, and nothing is written over.", out=out)
+        problems.append(Problem("out", said, hint=tr("Choose another name, or delete it.")))
     parameters = sum(tensor.size for file in weight_files(source) for tensor in read_header(file))
     need, free = chosen.bytes_of(parameters), free_bytes(out.parent)
     if need > free:
-        said = f"The result takes about {bytes_text(need)}, and {bytes_text(free)} are free."
-        problems.append(Problem("out", said, hint="Free some space, or choose another disk."))
+        said = tr(
+            "The result takes about {need}, and {free} are free.", need=bytes_text(need), free=bytes_text(free)
+        )
+        problems.append(Problem("out", said, hint=tr("Free some space, or choose another disk.")))
     if problems:
         raise UnusableError(problems)
     return size, need
@@ -95,8 +102,11 @@ def _convert(source: Path, out: Path, chosen: Quantization) -> None:
             )
     except (ValueError, KeyError, TypeError) as error:
         raise TaskError(
-            f"mlx-lm cannot convert this model ({str(error).splitlines()[0] if str(error) else error!r}).",
-            "Inspect it to see whether mlx-lm knows its type.",
+            tr(
+                "mlx-lm cannot convert this model ({splitlines!r}).",
+                splitlines=str(error).splitlines()[0] if str(error) else error,
+            ),
+            tr("Inspect it to see whether mlx-lm knows its type."),
         ) from error
 
 

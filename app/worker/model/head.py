@@ -15,6 +15,8 @@ import mlx.core as mx
 import mlx.nn as nn
 from mlx.utils import tree_flatten
 
+from app.core.language import tr
+
 BODY_NAMES = ("model", "transformer", "backbone", "gpt_neox")
 PROBE_TOKENS = 8
 # Relative to the largest logit. Rounding alone may differ, by the order in which a fused kernel adds.
@@ -62,7 +64,7 @@ def _find(model: nn.Module, trained: bool) -> Head | NoHead:
     probe = (mx.arange(PROBE_TOKENS, dtype=mx.int32) % 50)[None]
     wanted = model(probe)
     vocabulary = wanted.shape[-1]
-    reason = "its parts are not where models usually have them"
+    reason = tr("its parts are not where models usually have them")
     for text in _text_models(model):
         for name, body in _bodies(text):
             hidden = _hidden(body, probe)
@@ -72,7 +74,7 @@ def _find(model: nn.Module, trained: bool) -> Head | NoHead:
                 if not _accepts(part, hidden, vocabulary) or not _equal(post(to_logits(hidden)), wanted):
                     continue
                 if trained and tree_flatten(part.trainable_parameters()):
-                    reason = "its head is trained too"
+                    reason = tr("its head is trained too")
                     continue
                 return Head(
                     body, _joined(to_logits, post), vocabulary, hidden.shape[-1], f"{name} + {head_name}{post_name}"
@@ -119,7 +121,7 @@ def _posts(text: nn.Module) -> Iterator[tuple[str, Logits]]:
     yield "", lambda logits: logits
     for owner in (text, getattr(text, "args", None), getattr(text.get("model"), "args", None)):
         if (cap := _number(owner, "final_logit_softcapping")) is not None:
-            yield f", soft cap {cap:g}", _capped(cap)
+            yield tr(", soft cap {cap:g}", cap=cap), _capped(cap)
         if (scale := _number(owner, "logit_scale")) is not None:
             yield f", × {scale:g}", _scaled(scale)
         if (scale := _number(owner, "logits_scaling")) is not None:

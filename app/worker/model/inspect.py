@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from app.core.language import tr
 from app.core.model.bound import check_layers
 from app.core.model.folder import MODEL_CONFIG, has_chat_template, has_tokenizer, locate_model, read_config
 from app.core.model.header_inspection import inspect_headers
@@ -52,10 +53,10 @@ def _inspect(path: Path) -> Inspection:
     config = read_config(path)
     check_layers(path, config)
     if not isinstance(config.get("model_type", ""), str):
-        said = "The model type in config.json is no word."
-        raise UnusableError([Problem("model", said, hint="Copy or download it again.", file=str(path))])
+        said = tr("The model type in config.json is no word.")
+        raise UnusableError([Problem("model", said, hint=tr("Copy or download it again."), file=str(path))])
     if not config.get("model_type"):
-        return inspect_headers(path, config, "config.json names no model type that mlx-lm could build.")
+        return inspect_headers(path, config, tr("config.json names no model type that mlx-lm could build."))
     # mlx-lm takes a second to import, and an answer that is kept needs none of it.
     from app.worker.model.inspection import UnknownModelError, inspect_built
 
@@ -64,7 +65,7 @@ def _inspect(path: Path) -> Inspection:
     except UnknownModelError as error:
         if weight_files(path):
             return inspect_headers(path, config, str(error))
-        hint = "Choose a model of a type that mlx-lm has; see its list of models."
+        hint = tr("Choose a model of a type that mlx-lm has; see its list of models.")
         raise UnusableError([Problem("model", str(error), hint=hint)]) from error
 
 

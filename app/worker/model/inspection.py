@@ -12,6 +12,7 @@ import mlx.nn as nn
 from mlx.utils import tree_flatten
 from mlx_lm.tuner.utils import linear_to_lora_layers
 
+from app.core.language import tr
 from app.core.model.facts import model_facts
 from app.core.model.inspection import AdapterCost, AdapterSize, Inspection, Layer, Module
 from app.core.model.module_group import Group, group_of, settle
@@ -46,14 +47,23 @@ def _misread(model: nn.Module, config: dict[str, Any]) -> tuple[str, ...]:
     theta, read = said.get("rope_theta"), getattr(arguments, "rope_theta", None)
     if isinstance(theta, (int, float)) and isinstance(read, (int, float)) and theta != read:
         found.append(
-            f"mlx-lm's {config.get('model_type')} reads a rotary base of {read:,.0f} where config.json says "
-            f"{theta:,.0f}, in `rope_parameters`: it lacks `rope_theta`: {theta:g}."
+            tr(
+                "mlx-lm's {model_type} reads a rotary base of {read:,.0f} where config.json says "
+                "{theta:,.0f}, in `rope_parameters`: it lacks `rope_theta`: {theta:g}.",
+                model_type=config.get("model_type"),
+                read=read,
+                theta=theta,
+            )
         )
     kind = said.get("rope_type", "default")
     if kind != "default" and hasattr(arguments, "rope_scaling") and not arguments.rope_scaling:
         found.append(
-            f"mlx-lm's {config.get('model_type')} does not see the rotary scaling “{kind}”, which config.json has "
-            "in `rope_parameters`: it lacks `rope_scaling`."
+            tr(
+                "mlx-lm's {model_type} does not see the rotary scaling “{kind}”, which config.json "
+                "has in `rope_parameters`: it lacks `rope_scaling`.",
+                model_type=config.get("model_type"),
+                kind=kind,
+            )
         )
     return tuple(found)
 
@@ -80,18 +90,24 @@ def _quantization_text(config: dict[str, Any]) -> str:
     quantization = quantization_of(config)
     if quantization is None:
         method = (config.get("quantization_config") or {}).get("quant_method")
-        return "1.58 bit (BitNet)" if method == "bitnet" else ""
+        return tr("1.58 bit (BitNet)") if method == "bitnet" else ""
     mode = quantization.get("mode", "affine")
-    text = f"{quantization.get('bits', 4)} bit, groups of {quantization.get('group_size', 64)}"
+    text = tr(
+        "{bits} bit, groups of {group_size}",
+        bits=quantization.get("bits", 4),
+        group_size=quantization.get("group_size", 64),
+    )
     text = text if mode == "affine" else f"{mode}, {text}"
     own = {v["bits"] for v in quantization.values() if isinstance(v, dict) and "bits" in v}
     if own - {quantization.get("bits")}:
-        text += f", some {' and '.join(str(bits) for bits in sorted(own))} bit"
+        text += tr(", some {names} bit", names=" and ".join(str(bits) for bits in sorted(own)))
     return text
 
 
-_BARE_MATRIX = "A bare parameter of the model, not a module: there is nothing for an adapter to wrap."
-_BARE_VECTOR = "A vector of bare numbers: an adapter is a product of two matrices, and needs a matrix to add it to."
+_BARE_MATRIX = tr("A bare parameter of the model, not a module: there is nothing for an adapter to wrap.")
+_BARE_VECTOR = tr(
+    "A vector of bare numbers: an adapter is a product of two matrices, and needs a matrix to add it to."
+)
 
 
 @dataclass
@@ -105,9 +121,9 @@ class _Collector:
     def untrainable(self) -> str:
         """Why mlx-lm could not prepare this model for training; empty if it can."""
         if not hasattr(self.model, "_no_grad"):
-            return "mlx-lm's class for this model cannot freeze its parameters, and so cannot train it."
+            return tr("mlx-lm's class for this model cannot freeze its parameters, and so cannot train it.")
         if not list(getattr(self.model, "layers", ())):
-            return "mlx-lm's class for this model names no layers, and so cannot train it."
+            return tr("mlx-lm's class for this model names no layers, and so cannot train it.")
         return ""
 
     def collect(self) -> dict[str, Any]:
@@ -261,20 +277,22 @@ def _dora_size(module: nn.Module, lora: AdapterSize) -> AdapterSize:
     """As `adapter_size`, and refused where mlx-lm would convert the module to something that cannot run."""
     name = type(module).__name__
     if hasattr(module, "to_lora"):
-        return AdapterSize(refused=f"mlx-lm's DoRA does not know {name} and would break it.")
+        return AdapterSize(refused=tr("mlx-lm's DoRA does not know {name} and would break it.", name=name))
     size = adapter_size(module, dora=True)
     if not size.refused and size.slope != lora.slope:
         bits = getattr(module, "bits", 0)
-        return AdapterSize(refused=f"mlx-lm's DoRA gets the width of {name} at {bits} bit wrong.")
+        return AdapterSize(
+            refused=tr("mlx-lm's DoRA gets the width of {name} at {bits} bit wrong.", name=name, bits=bits)
+        )
     return size
 
 
 def _reason(kind: str, error: ValueError) -> str:
     if "DoRA" in str(error):
-        return f"mlx-lm has no DoRA for experts ({kind})."
+        return tr("mlx-lm has no DoRA for experts ({kind}).", kind=kind)
     if "Conv" in kind:
-        return "A convolution: mlx-lm adapts linear layers, experts and embeddings."
-    return f"mlx-lm has no adapter for {kind}."
+        return tr("A convolution: mlx-lm adapts linear layers, experts and embeddings.")
+    return tr("mlx-lm has no adapter for {kind}.", kind=kind)
 
 
 def _own(module: nn.Module) -> list[tuple[str, mx.array]]:

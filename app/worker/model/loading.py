@@ -12,6 +12,7 @@ import mlx.nn as nn
 from mlx.utils import tree_flatten
 
 from app.core.config.train_config import TrainConfig
+from app.core.language import tr
 from app.core.model.bound import check_layers
 from app.core.model.folder import plain_path, read_config
 from app.core.model.safetensors_header import weight_faults
@@ -54,22 +55,33 @@ def load_model(path: Path, adapter: Path | None = None) -> tuple[nn.Module, Any]
 def _unloadable(path: Path, error: Exception) -> UnusableError:
     """What is wrong with a model's files: what their headers show, else what mlx-lm says, in words."""
     if faults := weight_faults(path):
-        hint = "Download or copy the model again."
+        hint = tr("Download or copy the model again.")
         return UnusableError([Problem("model", fault, hint=hint, file=str(path)) for fault in faults])
     lines = str(error).splitlines() or [type(error).__name__]
-    said, name = f"The model in {path} cannot be loaded", (lines[1:] or [""])[0].strip(" .,")
+    said, name = tr("The model in {path} cannot be loaded", path=path), (lines[1:] or [""])[0].strip(" .,")
     if found := _SURPLUS.match(lines[0]):
-        reason = f"its files hold {found[1]} weights that a model of its config has not, such as {name}"
+        reason = tr(
+            "its files hold {found} weights that a model of its config has not, such as {name}",
+            found=found[1],
+            name=name,
+        )
     elif found := _LACKING.match(lines[0]):
-        reason = f"its files lack {found[1]} weights that its config asks for, such as {name}"
+        reason = tr(
+            "its files lack {found} weights that its config asks for, such as {name}", found=found[1], name=name
+        )
     elif found := _SHAPE.match(str(error)):
         expected, there = (found[i].replace(", ", " × ") for i in (1, 2))
-        reason = f"{found[3]} is {there} in its files, and {expected} by its config"
+        reason = tr(
+            "{found} is {there} in its files, and {expected} by its config",
+            found=found[3],
+            there=there,
+            expected=expected,
+        )
     elif isinstance(error, FileNotFoundError):
-        reason = "there are no files called model*.safetensors in it"
+        reason = tr("there are no files called model*.safetensors in it")
     else:
-        reason = f"mlx-lm refuses it ({lines[0].rstrip('.')})"
-    hint = "Choose a folder with config.json, tokenizer files and *.safetensors that mlx-lm supports."
+        reason = tr("mlx-lm refuses it ({value})", value=lines[0].rstrip("."))
+    hint = tr("Choose a folder with config.json, tokenizer files and *.safetensors that mlx-lm supports.")
     return UnusableError([Problem("model", f"{said}: {reason}.", hint=hint)])
 
 
@@ -115,18 +127,18 @@ def describe(config: TrainConfig, num_layers: int, matrices: tuple[str, ...]) ->
     parameters = config.lora_parameters
     layers = "all" if not 0 < config.num_layers < num_layers else f"{config.num_layers} / {num_layers}"
     rows = [
-        f"  Layers: {layers}",
-        f"  Matrices: {', '.join(matrices)}",
+        tr("  Layers: {layers}", layers=layers),
+        tr("  Matrices: {matrices}", matrices=", ".join(matrices)),
     ]
     if config.fine_tune_type == "full":
-        return "\n".join([line, "Full Fine-Tuning:", *rows, line])
+        return "\n".join([line, tr("Full Fine-Tuning:"), *rows, line])
     shape = [
-        f"  Rank: {parameters.rank}",
-        f"  Alpha: {adapter_alpha(config)}",
-        f"  Scale: {parameters.scale} (alpha ÷ rank)",
-        f"  Dropout: {parameters.dropout}",
+        tr("  Rank: {rank}", rank=parameters.rank),
+        tr("  Alpha: {adapter_alpha}", adapter_alpha=adapter_alpha(config)),
+        tr("  Scale: {scale} (alpha ÷ rank)", scale=parameters.scale),
+        tr("  Dropout: {dropout}", dropout=parameters.dropout),
     ]
-    return "\n".join([line, "LoRA Configuration:", *shape, *rows, line])
+    return "\n".join([line, tr("LoRA Configuration:"), *shape, *rows, line])
 
 
 def grad_checkpoint(model: nn.Module) -> None:
@@ -192,23 +204,23 @@ def _start_from(model: nn.Module, file: Path) -> None:
     try:
         weights = mx.load(str(file))
     except (OSError, RuntimeError) as error:
-        said = f"{file} cannot be read: {error}."
+        said = tr("{file} cannot be read: {error}.", file=file, error=error)
         raise UnusableError([Problem("resume_adapter_file", said)]) from error
     assert isinstance(weights, dict)
     if problems := differences(weights, trainable(model)):
-        hint = "Start from an adapter with the same type, rank, targets and layers."
-        said = f"{file} does not fit this run: {problems[0]}."
+        hint = tr("Start from an adapter with the same type, rank, targets and layers.")
+        said = tr("{file} does not fit this run: {problems}.", file=file, problems=problems[0])
         raise UnusableError([Problem("resume_adapter_file", said, hint=hint)])
     model.load_weights(list(weights.items()), strict=False)
 
 
 def differences(found: Mapping[str, mx.array], expected: Mapping[str, mx.array]) -> list[str]:
     """How the names and shapes of two sets of arrays differ, in words; empty if they do not."""
-    said = [f"{name} is not among the trained weights" for name in found if name not in expected]
-    said += [f"{name} is missing" for name in expected if name not in found]
+    said = [tr("{name} is not among the trained weights", name=name) for name in found if name not in expected]
+    said += [tr("{name} is missing", name=name) for name in expected if name not in found]
     both = [name for name in found if name in expected]
     said += [
-        f"{name} is {_size(found[name])}, not {_size(expected[name])}"
+        tr("{name} is {size}, not {size2}", name=name, size=_size(found[name]), size2=_size(expected[name]))
         for name in both
         if found[name].shape != expected[name].shape
     ]

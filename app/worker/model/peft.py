@@ -24,6 +24,7 @@ from mlx_lm.models.switch_layers import QuantizedSwitchLinear, SwitchLinear
 from mlx_lm.tuner.dora import DoRALinear
 from mlx_lm.tuner.lora import LoRAEmbedding, LoRALinear, LoRASwitchLinear
 
+from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 from app.worker.array import Arrays
 from app.worker.model.adapter_problem import adapter_problem, module_problems, size_problem, some
@@ -36,12 +37,12 @@ LINEAR, EMBEDDING = (nn.Linear, nn.QuantizedLinear), (nn.Embedding, nn.Quantized
 # Ways to begin that change the base's own weights, which an unchanged base does not have.
 CHANGES_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga", "lora-ga", "loraga")
 UNKNOWN_FEATURES = {
-    "modules_to_save": "it replaces whole modules",
-    "layer_replication": "it repeats layers of the base",
-    "trainable_token_indices": "it trains single rows of the embeddings",
-    "lora_bias": "its matrices have biases",
-    "use_qalora": "it is a QALoRA adapter",
-    "alora_invocation_tokens": "it is active only after certain tokens",
+    "modules_to_save": tr("it replaces whole modules"),
+    "layer_replication": tr("it repeats layers of the base"),
+    "trainable_token_indices": tr("it trains single rows of the embeddings"),
+    "lora_bias": tr("its matrices have biases"),
+    "use_qalora": tr("it is a QALoRA adapter"),
+    "alora_invocation_tokens": tr("it is active only after certain tokens"),
 }
 
 # A parameter of the experts, by its name in ``target_parameters`` (or the end of it), and mlx-lm's matrices of it.
@@ -111,7 +112,7 @@ def peft_modules(
     if sizes:
         problems.append(size_problem([*sizes], *next(iter(sizes.values())), file))
     if missing:
-        problems.insert(0, adapter_problem(f"The base model has no {some(missing)}.", file))
+        problems.insert(0, adapter_problem(tr("The base model has no {some}.", some=some(missing)), file))
     if problems:
         raise UnusableError(problems)
     return modules
@@ -121,18 +122,31 @@ def _beyond(config: Mapping[str, Any], file: Path) -> list[Problem]:
     """What the adapter asks for that LoRA and DoRA are not."""
     kind = str(config.get("peft_type"))
     if kind.upper() != "LORA":
-        return [adapter_problem(f"This is a PEFT adapter of the type {kind}; LoRA and DoRA can be used.", file)]
+        return [
+            adapter_problem(
+                tr("This is a PEFT adapter of the type {kind}; LoRA and DoRA can be used.", kind=kind), file
+            )
+        ]
     found = [
-        adapter_problem(f"The PEFT adapter uses {name}: {what}, which cannot be put on a base in memory.", file)
+        adapter_problem(
+            tr(
+                "The PEFT adapter uses {name}: {what}, which cannot be put on a base in memory.",
+                name=name,
+                what=what,
+            ),
+            file,
+        )
         for name, what in UNKNOWN_FEATURES.items()
         if config.get(name)
     ]
     if str(config.get("bias") or "none") != "none":
-        found.append(adapter_problem(f"The PEFT adapter has trained biases (bias: {config['bias']}).", file))
+        found.append(
+            adapter_problem(tr("The PEFT adapter has trained biases (bias: {bias}).", bias=config["bias"]), file)
+        )
     begun = str(config.get("init_lora_weights", "")).lower()
     if begun.startswith(CHANGES_BASE):
-        said = f"The PEFT adapter began with {begun}, which changes the base's own weights."
-        found.append(adapter_problem(said, file, "Convert it to a plain LoRA with PEFT first."))
+        said = tr("The PEFT adapter began with {begun}, which changes the base's own weights.", begun=begun)
+        found.append(adapter_problem(said, file, tr("Convert it to a plain LoRA with PEFT first.")))
     return found
 
 
@@ -150,7 +164,9 @@ def _parts(
             part = found["part"].replace("lora_embedding_", "lora_")
             tensors[found["module"].removeprefix(PEFT_PREFIX)][part] = array
     problems = (
-        [adapter_problem(f"These tensors are not of LoRA or DoRA: {some(strange)}.", file)] if strange else []
+        [adapter_problem(tr("These tensors are not of LoRA or DoRA: {some}.", some=some(strange)), file)]
+        if strange
+        else []
     )
     parts: dict[str, PeftPart] = {}
     faults: list[tuple[str, str]] = []
@@ -166,7 +182,7 @@ def _reason(error: Exception) -> str:
     """Why a module's parts cannot be used: in our own words, or as the config's values deserve."""
     if type(error) is PartError:
         return str(error)
-    return "its values in adapter_config.json are not of the kind that they should be"
+    return tr("its values in adapter_config.json are not of the kind that they should be")
 
 
 def _experts_apart(weights: Arrays) -> tuple[dict[str, Arrays], Arrays]:
@@ -200,13 +216,13 @@ def _expert_modules(
     parameter = _parameter(config, name, is_inner=bool(found["inner"]), has_inner=f"{name}.base_layer" in experts)
     place = _place(f"{found['before']}.switch_mlp.down_proj", base)
     if place is None:
-        raise PartError("the base model has no experts there that mlx-lm keeps as such")
+        raise PartError(tr("the base model has no experts there that mlx-lm keeps as such"))
     before = place.rpartition(".")[0]
     linears: list[Any] = [base[f"{before}.{matrix}"] for matrix in EXPERT_MATRICES[parameter]]
     if set(tensors) != {"lora_A", "lora_B"}:
-        raise PartError("only plain LoRA can be put on experts")
+        raise PartError(tr("only plain LoRA can be put on experts"))
     if not all(isinstance(linear, SWITCH) for linear in linears):
-        raise PartError("the base model's experts are of another form")
+        raise PartError(tr("the base model's experts are of another form"))
     full = f"{found['before']}.experts.{parameter}"
     rank = int(_by_pattern(config, "rank_pattern", full, config.get("r")))
     alpha = float(_by_pattern(config, "alpha_pattern", full, config.get("lora_alpha")))
@@ -217,7 +233,16 @@ def _expert_modules(
     if [a.shape, b.shape] != wanted:
         sizes = " and ".join("{:,} × {:,}".format(*shape) for shape in (a.shape, b.shape))
         needed = " and ".join("{:,} × {:,}".format(*shape) for shape in wanted)
-        raise PartError(f"{parameter} is {sizes} in the adapter; {count} experts of rank {rank} need {needed}")
+        raise PartError(
+            tr(
+                "{parameter} is {sizes} in the adapter; {count} experts of rank {rank} need {needed}",
+                parameter=parameter,
+                sizes=sizes,
+                count=count,
+                rank=rank,
+                needed=needed,
+            )
+        )
     scale = alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
     each_a = a.reshape(count, rank, inputs)
     each_b = mx.contiguous(b.reshape(sum(outputs), rank, count).transpose(2, 0, 1))
@@ -240,27 +265,36 @@ def _parameter(config: Mapping[str, Any], name: str, *, is_inner: bool, has_inne
         if any(f"{module}.{parameter}" == one or f"{module}.{parameter}".endswith(f".{one}") for one in given)
     ]
     if strange := [one for one in given if one.rpartition(".")[2] not in (*EXPERT_MATRICES, "weight")]:
-        raise PartError(f"target_parameters names {some(strange)}, which has no place in mlx-lm's model")
+        raise PartError(
+            tr("target_parameters names {some}, which has no place in mlx-lm's model", some=some(strange))
+        )
     if len(named) != (2 if is_inner or has_inner else 1):
-        raise PartError("its matrices and target_parameters in adapter_config.json contradict each other")
+        raise PartError(tr("its matrices and target_parameters in adapter_config.json contradict each other"))
     return named[0] if is_inner else named[-1]
 
 
 def _part(config: Mapping[str, Any], module: str, tensors: Arrays) -> PeftPart:
     """Raises `PartError` in words."""
     if lacking := [name for name in ("lora_A", "lora_B") if name not in tensors]:
-        raise PartError(f"{lacking[0]} is not there")
+        raise PartError(tr("{lacking} is not there", lacking=lacking[0]))
     a, b = tensors["lora_A"], tensors["lora_B"]
     if a.ndim != 2 or b.ndim != 2:
-        raise PartError("only matrices can be used, not the kernels of a convolution")
+        raise PartError(tr("only matrices can be used, not the kernels of a convolution"))
     rank = int(_by_pattern(config, "rank_pattern", module, config.get("r")))
     if not a.shape[0] == b.shape[1] == rank:
-        raise PartError(f"the weights have rank {a.shape[0]} and {b.shape[1]}, adapter_config.json says {rank}")
+        raise PartError(
+            tr(
+                "the weights have rank {shape} and {shape2}, adapter_config.json says {rank}",
+                shape=a.shape[0],
+                shape2=b.shape[1],
+                rank=rank,
+            )
+        )
     alpha = float(_by_pattern(config, "alpha_pattern", module, config.get("lora_alpha")))
     scale = alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
     magnitude = tensors.get("lora_magnitude_vector")
     if bool(config.get("use_dora")) != (magnitude is not None):
-        raise PartError("its magnitudes and use_dora in adapter_config.json contradict each other")
+        raise PartError(tr("its magnitudes and use_dora in adapter_config.json contradict each other"))
     # Copies in the new order: a transposed view multiplies in another order, and rounds differently.
     return PeftPart(
         mx.contiguous(a.T), mx.contiguous(b.T), scale, None if magnitude is None else magnitude.flatten()
@@ -271,12 +305,14 @@ def _by_pattern(config: Mapping[str, Any], key: str, module: str, default: Any) 
     """The first pattern that is the module's name or, after a dot, the end of it (a regular expression)."""
     patterns = config.get(key) or {}
     if not isinstance(patterns, Mapping):
-        raise PartError(f"{key} in adapter_config.json is no table of names and values")
+        raise PartError(tr("{key} in adapter_config.json is no table of names and values", key=key))
     for pattern, value in patterns.items():
         if re.fullmatch(rf"(?:.*\.)?(?:{pattern})", module):
             return value
     if default is None:
-        raise PartError(f"adapter_config.json has no {'r' if key == 'rank_pattern' else 'lora_alpha'}")
+        raise PartError(
+            tr("adapter_config.json has no {value}", value="r" if key == "rank_pattern" else "lora_alpha")
+        )
     return default
 
 
@@ -296,10 +332,10 @@ def _misfit(module: nn.Module, part: PeftPart, base: Mapping[str, nn.Module]) ->
     """Why the part cannot be put on a module of this kind; empty if it can."""
     is_embedding = isinstance(module, EMBEDDING)
     if not is_embedding and not isinstance(module, LINEAR):
-        return f"in the base model it is a {type(module).__name__}, which cannot be adapted like this"
+        return tr("in the base model it is a {name}, which cannot be adapted like this", name=type(module).__name__)
     if is_embedding and "lm_head" not in {path.rpartition(".")[2] for path in base}:
-        return "it is also the head of this base model; PEFT adapts its input side only"
-    return "DoRA on embeddings cannot be used" if is_embedding and part.magnitude is not None else ""
+        return tr("it is also the head of this base model; PEFT adapts its input side only")
+    return tr("DoRA on embeddings cannot be used") if is_embedding and part.magnitude is not None else ""
 
 
 def _sizes(module: nn.Module, part: PeftPart) -> tuple[str, str] | None:
@@ -310,7 +346,7 @@ def _sizes(module: nn.Module, part: PeftPart) -> tuple[str, str] | None:
     if found != wanted:
         return "{:,} × {:,}".format(*found), "{:,} × {:,}".format(*wanted)
     if part.magnitude is not None and part.magnitude.size != outputs:
-        return f"one of {part.magnitude.size:,} magnitudes", f"one of {outputs:,}"
+        return tr("one of {size:,} magnitudes", size=part.magnitude.size), tr("one of {outputs:,}", outputs=outputs)
     return None
 
 

@@ -10,6 +10,8 @@ import mlx.core as mx
 import mlx.nn as nn
 from mlx.utils import tree_flatten
 
+from app.core.language import tr
+
 
 class UnsoundWeightsError(Exception):
     """Weights that hold NaN or infinity, or have grown beyond all measure: they must not be written."""
@@ -28,9 +30,11 @@ def check_sound(weights: Mapping[str, mx.array], largest: float) -> None:
     """Raises `UnsoundWeightsError` naming the first array that is not finite or whose size is over ``largest``."""
     for name, size in sizes(weights).items():
         if not math.isfinite(size):
-            raise UnsoundWeightsError(f"{name} is no longer finite")
+            raise UnsoundWeightsError(tr("{name} is no longer finite", name=name))
         if size > largest:
-            raise UnsoundWeightsError(f"the weights of {name} have grown to {size:.3g} on average")
+            raise UnsoundWeightsError(
+                tr("the weights of {name} have grown to {size:.3g} on average", name=name, size=size)
+            )
 
 
 def largest_sound(weights: Mapping[str, mx.array]) -> float:

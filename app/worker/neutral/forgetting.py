@@ -12,6 +12,7 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from app.core.config.train_config import TrainConfig
+from app.core.language import tr
 from app.core.problem import UnusableError
 from app.core.protocol import event
 from app.core.setup.memory_method import neutral_answers
@@ -101,7 +102,7 @@ def neutral_text(
     """The neutral set of a model, which must be the base as it is; None if there is none, which is told."""
     token_set, source = starter_text(config, tokenizer), "starter"
     if token_set is None:
-        channel.emit(event.Progressed(phase="Sampling neutral text"))
+        channel.emit(event.Progressed(phase=tr("Sampling neutral text")))
         together = neutral_answers(positions)
         token_set, source = (
             own_text(model, tokenizer, config.neutral_tokens, config.seed, cancelled, together=together),
@@ -110,11 +111,11 @@ def neutral_text(
     if token_set is None:
         raise StoppedError
     if not len(token_set):
-        channel.emit(unmeasured("the base model says nothing"))
+        channel.emit(unmeasured(tr("the base model says nothing")))
         return None
     loss = loss_on(model, head, token_set, positions)
     if not math.isfinite(loss):
-        channel.emit(unmeasured("the base model's loss on its own text is no number"))
+        channel.emit(unmeasured(tr("the base model's loss on its own text is no number")))
         return None
     return NeutralText(token_set, source, loss)
 
@@ -148,5 +149,5 @@ def unmeasured(error: Exception | str) -> event.Warned:
     """Says why forgetting is not measured."""
     why = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
     return event.Warned(
-        message=f"What is forgotten cannot be measured: {why}.", hint="All else goes on without it."
+        message=tr("What is forgotten cannot be measured: {why}.", why=why), hint=tr("All else goes on without it.")
     )

@@ -12,6 +12,7 @@ import mlx.nn as nn
 import numpy as np
 
 from app.core.json_text import parsed_json
+from app.core.language import tr
 from app.core.setup.memory_term import LARGEST_PIECE
 from app.core.system.atomic_file import write_text
 from app.worker.batch.examples import Examples
@@ -99,7 +100,7 @@ def kept_text(folder: Path) -> NeutralText | None:
 
 def _parsed(tree: Any) -> NeutralText:
     if tree["format"] != TEXT_FORMAT:
-        raise ValueError("of another format")
+        raise ValueError(tr("of another format"))
     rows = []
     for row in tree["rows"]:
         tokens = np.array(row["tokens"], np.int32)

@@ -16,6 +16,7 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from app.core.config.train_config import TrainConfig
+from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 from app.worker.model.head import Head, NoHead, find_head
 from app.worker.model.loading import load_model, trainable
@@ -100,7 +101,11 @@ def _other(name: str, own: Head | NoHead) -> tuple[nn.Module, Head | NoHead]:
     model.freeze()
     head = find_head(model)
     if head.vocabulary != own.vocabulary:
-        said = f"The reference model has {head.vocabulary:,} tokens, the trained one {own.vocabulary:,}."
-        hint = "Both must have the same tokenizer; leave it empty to compare with the base."
+        said = tr(
+            "The reference model has {vocabulary:,} tokens, the trained one {vocabulary2:,}.",
+            vocabulary=head.vocabulary,
+            vocabulary2=own.vocabulary,
+        )
+        hint = tr("Both must have the same tokenizer; leave it empty to compare with the base.")
         raise UnusableError([Problem("reference_model_path", said, hint=hint)])
     return model, head

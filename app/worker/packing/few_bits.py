@@ -19,6 +19,7 @@ import numpy.typing as npt
 from mlx.utils import tree_flatten, tree_unflatten
 
 from app.core.export.bit_choice import BIT_CHOICES, spread_bits
+from app.core.language import tr
 from app.core.problem import TaskError
 from app.worker.array import scalar
 from app.worker.process.progress import Progress
@@ -71,8 +72,10 @@ class FewBits:
         numbers = np.unique(np.linspace(0, len(examples) - 1, _MOST_STEPS * _BATCH, dtype=int))
         numbers = np.array([number for number in numbers if self._places(number).size])
         if not numbers.size:
-            said = f"No example of the run has an answer within its first {self._longest} tokens."
-            raise TaskError(said, "Choose other weights.")
+            said = tr(
+                "No example of the run has an answer within its first {longest} tokens.", longest=self._longest
+            )
+            raise TaskError(said, tr("Choose other weights."))
         self._checked = numbers[:: max(2, min(_SHARE_CHECKED, len(numbers)))][: 4 * _BATCH]
         self._learned = np.setdiff1d(numbers, self._checked) if len(numbers) > 1 else numbers
 

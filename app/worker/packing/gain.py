@@ -11,6 +11,7 @@ from typing import Any
 import mlx.nn as nn
 
 from app.core.data.prepare import prepare_data
+from app.core.language import tr
 from app.core.problem import UnusableError
 from app.core.run.folder import RunDir
 from app.core.setup.chosen_method import method_of
@@ -22,7 +23,7 @@ from app.worker.token.token_set import TokenSet
 from app.worker.token.tokenize import tokenize_rows
 
 _Phases = Callable[[str], Progress]
-READING_DATA, TOKENIZING_DATA = "Reading the run's data", "Tokenizing"
+READING_DATA, TOKENIZING_DATA = tr("Reading the run's data"), tr("Tokenizing")
 
 
 @dataclass(frozen=True, slots=True)

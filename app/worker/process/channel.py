@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import BinaryIO, TextIO, TypeAlias
 
+from app.core.language import tr
 from app.core.live.door import CommandDoor
 from app.core.protocol.command import Command, EndOfInput, Refused, Stop, heard_command
 from app.core.protocol.event import Event, Warned
@@ -142,7 +143,9 @@ class Channel:
 
     def decline(self, command: Command) -> None:
         """Tells that the task has no use for a command; it goes on."""
-        self.emit(Warned(message=f"The command `{command.command}` means nothing to this task."))
+        self.emit(
+            Warned(message=tr("The command `{command}` means nothing to this task.", command=command.command))
+        )
 
 
 def _read_commands(lines: TextIO, commands: Commands) -> None:

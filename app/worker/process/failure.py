@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable
 
+from app.core.language import tr
 from app.core.live.watchdog import is_watchdog, watchdog_failure
 from app.core.problem import TaskError, UnusableError
 from app.core.protocol import event
@@ -18,7 +19,7 @@ from app.core.system.kept_traceback import keep_traceback
 from app.worker.process.room import FULL_ERRORS
 
 _MEMORY = re.compile(r"(?i)allocat|insufficient memory|out of memory|bad_alloc|\[metal::malloc\]")
-_RESUME = "The run's last saved state is whole: resume it then."
+_RESUME = tr("The run's last saved state is whole: resume it then.")
 
 
 def told_failure(error: BaseException, task: str) -> event.Failed:
@@ -40,9 +41,9 @@ def told_failure(error: BaseException, task: str) -> event.Failed:
         if is_met(error):
             message, hint = told(error)
             return event.Failed(message=message, hint=_fitting(hint, task), unusable=told in _OF_FILES)
-    said = " ".join(str(error).split()).rstrip(".: ")[:300] or "an error without a word"
+    said = " ".join(str(error).split()).rstrip(".: ")[:300] or tr("an error without a word")
     kept = keep_traceback()
-    return event.Failed(message=f"It failed in a way that Luthier does not know: {said}.", hint=kept)
+    return event.Failed(message=tr("It failed in a way that Luthier does not know: {said}.", said=said), hint=kept)
 
 
 Cause = tuple[str, str]
@@ -55,48 +56,58 @@ def _fitting(hint: str, task: str) -> str:
 
 def _memory(_error: BaseException) -> Cause:
     return (
-        "The memory is not enough for this.",
-        "Use a smaller batch or maximum length, or turn on gradient checkpointing.",
+        tr("The memory is not enough for this."),
+        tr("Use a smaller batch or maximum length, or turn on gradient checkpointing."),
     )
 
 
 def _full(error: BaseException) -> Cause:
-    where = f" in {error.filename}" if isinstance(error, OSError) and error.filename else ""
-    return f"The disk is full: there was no room to write{where}.", f"Free some space. {_RESUME}"
+    where = tr(" in {filename}", filename=error.filename) if isinstance(error, OSError) and error.filename else ""
+    return tr("The disk is full: there was no room to write{where}.", where=where), tr(
+        "Free some space. {resume}", resume=_RESUME
+    )
 
 
 def _denied(error: BaseException) -> Cause:
     assert isinstance(error, OSError)
-    return f"{_named(error)} may not be read or written by you.", f"Change its permissions. {_RESUME}"
+    return tr("{named} may not be read or written by you.", named=_named(error)), tr(
+        "Change its permissions. {resume}", resume=_RESUME
+    )
 
 
 def _system(error: BaseException) -> Cause:
     assert isinstance(error, OSError)
     reason = os.strerror(error.errno).lower() if error.errno else str(error)
-    return f"{_named(error)} cannot be used: {reason}.", f"Put it back, or choose another. {_RESUME}"
+    return tr("{named} cannot be used: {reason}.", named=_named(error), reason=reason), tr(
+        "Put it back, or choose another. {resume}", resume=_RESUME
+    )
 
 
 def _deep(_error: BaseException) -> Cause:
     return (
-        "A file is nested too deeply to be read.",
-        "Look at the file that was chosen last: model, data or config.",
+        tr("A file is nested too deeply to be read."),
+        tr("Look at the file that was chosen last: model, data or config."),
     )
 
 
 def _no_json(error: BaseException) -> Cause:
-    return f"A file that should hold JSON does not: {error}.", "Copy or download the model again."
+    return tr("A file that should hold JSON does not: {error}.", error=error), tr(
+        "Copy or download the model again."
+    )
 
 
 def _no_text(error: BaseException) -> Cause:
-    return f"A file that should hold text does not: {error}.", "Copy or download it again."
+    return tr("A file that should hold text does not: {error}.", error=error), tr("Copy or download it again.")
 
 
 def _cut_weights(error: BaseException) -> Cause:
-    return f"A weight file is not whole ({' '.join(str(error).split())[:120]}).", "Copy or download it again."
+    return tr("A weight file is not whole ({names}).", names=" ".join(str(error).split())[:120]), tr(
+        "Copy or download it again."
+    )
 
 
 def _named(error: OSError) -> str:
-    return str(error.filename) if error.filename else "A file or folder"
+    return str(error.filename) if error.filename else tr("A file or folder")
 
 
 _OF_FILES = (_deep, _no_json, _no_text, _cut_weights)  # what was given is at fault, not what was done with it

@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+from app.core.language import tr
 from app.core.problem import TaskError
 
 _F_GETPATH = 50  # macOS, <sys/fcntl.h>
@@ -44,8 +45,8 @@ class HeldFolder:
                 return place
         except OSError:
             pass
-        said = f"The run's folder {self.path} was deleted while it was trained."
-        raise TaskError(said, "Put it back from the bin and resume the run, or start a new one.")
+        said = tr("The run's folder {path} was deleted while it was trained.", path=self.path)
+        raise TaskError(said, tr("Put it back from the bin and resume the run, or start a new one."))
 
 
 def _identity(status: os.stat_result) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from typing import Any
 from filelock import Timeout
 
 from app.core.export.format import HUB
+from app.core.language import tr
 from app.core.live.door import CommandDoor
 from app.core.live.training_list import listed
 from app.core.model.hub import HUB_TASKS
@@ -72,7 +73,11 @@ def run_worker(job_dir: Path) -> int:
         job = read_job(job_dir)
     except (OSError, RefusedError) as error:
         said = reason_of(error) if isinstance(error, OSError) else str(error)
-        channel.emit(event.Failed(message=f"The job in {job_dir} cannot be done: {said}", unusable=True))
+        channel.emit(
+            event.Failed(
+                message=tr("The job in {job_dir} cannot be done: {said}", job_dir=job_dir, said=said), unusable=True
+            )
+        )
         return 2
     channel.outlives_parent = isinstance(job, TrainJob) and job.outlives_parent
     if not channel.outlives_parent:
@@ -85,7 +90,7 @@ def run_worker(job_dir: Path) -> int:
             try:
                 stack.enter_context(run.lock(timeout_s=3))  # whoever only looks holds it for a moment
             except Timeout:
-                channel.emit(event.Failed(message="Another process is training this run.", unusable=True))
+                channel.emit(event.Failed(message=tr("Another process is training this run."), unusable=True))
                 return 2
             for folder in (run.path, run.adapters, run.best, run.data):
                 sweep(folder)
@@ -105,7 +110,9 @@ def _open_door(channel: Channel, run: RunDir, stack: ExitStack) -> event.Warned 
         if channel.outlives_parent:
             channel.outlives_parent = False
             end_when_orphaned("train")
-        said = f"Nothing but what started this run can pause or stop it: {reason_of(error)}."
+        said = tr(
+            "Nothing but what started this run can pause or stop it: {reason_of}.", reason_of=reason_of(error)
+        )
         return event.Warned(message=said)
     return None
 

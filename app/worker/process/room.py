@@ -10,6 +10,7 @@ import errno
 import re
 from pathlib import Path
 
+from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 from app.core.quantity import bytes_text
 from app.core.system.disk import flush_to_disk, free_bytes
@@ -48,12 +49,12 @@ class Room:
         self._file.unlink(missing_ok=True)
 
 
-MAKE_ROOM = "Free some space there, then go on."
+MAKE_ROOM = tr("Free some space there, then go on.")
 
 
 def full_text(folder: Path, lacking: str) -> str:
     """The one sentence about a full disk."""
-    return f"The disk is full: {lacking} more are needed in {folder}."
+    return tr("The disk is full: {lacking} more are needed in {folder}.", lacking=lacking, folder=folder)
 
 
 def is_full(error: BaseException, folder: Path, below: int = FOR_EVENTS * 16) -> bool:

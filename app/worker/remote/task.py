@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from app.core.language import tr
 from app.core.place.place import Asked, Place
 from app.core.place.table import place_named, place_of
 from app.core.problem import Problem, TaskError, UnusableError
@@ -21,7 +22,7 @@ from app.core.system.leftover import temporary_prefix
 from app.worker.process.channel import Channel
 from app.worker.process.control import Control, StoppedError
 
-STOPPED = "Stopped; nothing runs there, and nothing was kept there."
+STOPPED = tr("Stopped; nothing runs there, and nothing was kept there.")
 
 
 def start_elsewhere(channel: Channel, _job_dir: Path, job: RemoteStartJob) -> None:
@@ -83,17 +84,22 @@ def _offers(place: Place) -> dict[str, Any]:
 def _keep_key(channel: Channel, place: Place) -> dict[str, Any] | None:
     """Waits for the key, which never stands in a job, an event or the log."""
     if place.key is None:
-        raise UnusableError([Problem("place", f"{place.label} needs no key of its own.")])
+        raise UnusableError([Problem("place", tr("{label} needs no key of its own.", label=place.label))])
     channel.emit(event.Ready())
     command = channel.wait()
     if not isinstance(command, GiveToken):
         channel.emit(event.Finished(reason="stopped"))
         return None
     if not command.token.strip():
-        raise UnusableError([Problem("key", "No key was given.", hint=f"Make one at {place.key.page}.")])
+        raise UnusableError(
+            [Problem("key", tr("No key was given."), hint=tr("Make one at {page}.", page=place.key.page))]
+        )
     if not keep_secret(place.key.account, command.token.strip()):
-        hint = f"Set the environment variable {place.key.variable} instead: no file of ours takes secrets."
-        raise UnusableError([Problem("key", "There is no keychain here that takes it.", hint=hint)])
+        hint = tr(
+            "Set the environment variable {variable} instead: no file of ours takes secrets.",
+            variable=place.key.variable,
+        )
+        raise UnusableError([Problem("key", tr("There is no keychain here that takes it."), hint=hint)])
     return {"kept": True}
 
 
@@ -104,7 +110,7 @@ def _attend(channel: Channel, place: Place, run: RemoteRun) -> dict[str, Any] | 
 
     def lost(said: str) -> None:
         control.raise_if_stopped()
-        channel.emit(event.Progressed(phase=f"The link broke ({said}); trying again"))
+        channel.emit(event.Progressed(phase=tr("The link broke ({said}); trying again", said=said)))
 
     def told(said: str) -> None:
         channel.emit(event.Progressed(phase=said))
@@ -117,13 +123,16 @@ def _attend(channel: Channel, place: Place, run: RemoteRun) -> dict[str, Any] | 
         return None
     if run.state in ("new", "running"):
         tail = RunDir(run.path).log_tail()
-        last = next((line for line in reversed(tail.splitlines()) if line.strip()), "it printed nothing")
-        raise TaskError(f"{run.name} ended without a word on {run.where}.", f"Its log ends with: {last[:300]}")
+        last = next((line for line in reversed(tail.splitlines()) if line.strip()), tr("it printed nothing"))
+        raise TaskError(
+            tr("{name} ended without a word on {where}.", name=run.name, where=run.where),
+            tr("Its log ends with: {last}", last=last[:300]),
+        )
     return {"path": str(run.path)}
 
 
 def _stop(_channel: Channel, place: Place, run: RemoteRun) -> dict[str, Any]:
-    return {"said": place.stops if place.stop(run) else f"{run.name} does not run any more."}
+    return {"said": place.stops if place.stop(run) else tr("{name} does not run any more.", name=run.name)}
 
 
 def _status(_channel: Channel, place: Place, run: RemoteRun) -> dict[str, Any]:
@@ -133,7 +142,7 @@ def _status(_channel: Channel, place: Place, run: RemoteRun) -> dict[str, Any]:
 
 def _close(_channel: Channel, place: Place, run: RemoteRun) -> dict[str, Any]:
     place.close(run)
-    return {"said": f"{run.where}: given back."}
+    return {"said": tr("{where}: given back.", where=run.where)}
 
 
 _ACTIONS = {"attend": _attend, "stop": _stop, "status": _status, "close": _close}
@@ -142,5 +151,5 @@ _ACTIONS = {"attend": _attend, "stop": _stop, "status": _status, "close": _close
 def _run_of(job: RemoteJob) -> RemoteRun:
     run = read_remote(job.run) if job.run is not None else None
     if run is None:
-        raise UnusableError([Problem("run", f"{job.run} is no run that trains elsewhere.")])
+        raise UnusableError([Problem("run", tr("{run} is no run that trains elsewhere.", run=job.run))])
     return run

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from app.core.language import tr
 from app.core.model.folder import locate_model
 from app.core.problem import Problem, UnusableError
 from app.core.protocol import event
@@ -26,7 +27,7 @@ def check_hosts(channel: Channel, _job_dir: Path, job: HostsJob) -> None:
     control = Control(channel)
     hostfile = hostfile_of(job.hostfile)
     model = locate_model(job.model)
-    channel.emit(event.Progressed(phase="Starting a replica on each host"))
+    channel.emit(event.Progressed(phase=tr("Starting a replica on each host")))
     try:
         found = _checked(channel, control, hostfile, model)
     except StoppedError:
@@ -53,7 +54,7 @@ def _checked(channel: Channel, control: Control, hostfile: Hostfile, model: Path
             found["hosts"].append(_row(one.hello, _faults(one, here.versions, digests)))
         if not all(row["ok"] for row in found["hosts"]):
             return found
-        channel.emit(event.Progressed(phase="Joining them"))
+        channel.emit(event.Progressed(phase=tr("Joining them")))
         try:
             team.connect(control.raise_if_stopped)
             crew.wait_for(lambda one: one.ready >= 4, control.raise_if_stopped, CHECK_WITHIN_S)
@@ -61,7 +62,7 @@ def _checked(channel: Channel, control: Control, hostfile: Hostfile, model: Path
         except UnusableError as error:
             found["problem"] = " ".join(problem.sentence() for problem in error.problems)
             return found
-        channel.emit(event.Progressed(phase="Measuring how fast they exchange"))
+        channel.emit(event.Progressed(phase=tr("Measuring how fast they exchange")))
         found |= {"joined": True} | team.measured()
     finally:
         team.close()
@@ -75,12 +76,30 @@ def _faults(one: Replica, versions: dict[str, str], digests: dict[str, str]) -> 
     if not found and (one.failed is not None or one.ended):
         found.append(one.end_problem())
     if not found and not one.ready:
-        found.append(Problem("", f"Nothing was heard of {one.name} within {CHECK_WITHIN_S:.0f} s."))
+        found.append(
+            Problem(
+                "",
+                tr(
+                    "Nothing was heard of {name} within {check_within_s:.0f} s.",
+                    name=one.name,
+                    check_within_s=CHECK_WITHIN_S,
+                ),
+            )
+        )
     return found
 
 
 def _row(said: event.Hello | None, problems: list[Problem]) -> dict[str, Any]:
-    about = f"{said.device} · {said.memory_gb:.0f} GB · Luthier {said.versions.get('luthier')}" if said else ""
+    about = (
+        tr(
+            "{device} · {memory_gb:.0f} GB · Luthier {luthier}",
+            device=said.device,
+            memory_gb=said.memory_gb,
+            luthier=said.versions.get("luthier"),
+        )
+        if said
+        else ""
+    )
     return {
         "ok": not problems and said is not None,
         "about": about,

@@ -10,6 +10,7 @@ from pathlib import Path
 import mlx.core as mx
 
 from app.core.config.train_config import TrainConfig
+from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 from app.core.protocol import event
 from app.core.protocol.command import Align, Command, Join, Reach, Share
@@ -33,8 +34,8 @@ def serve_shares(channel: Channel, _job_dir: Path, job: ReplicaJob) -> None:
     """Computes until number 0 says stop, or its end of the wire is closed."""
     model = Path(job.model).expanduser()
     if not (model / "config.json").is_file():
-        hint = "Copy or download it there, or name its folder in the hostfile (`model`)."
-        raise UnusableError([Problem("model", f"There is no model in {model}.", hint=hint)])
+        hint = tr("Copy or download it there, or name its folder in the hostfile (`model`).")
+        raise UnusableError([Problem("model", tr("There is no model in {model}.", model=model), hint=hint)])
     channel.emit(event.Result(name=MODEL, data=dict(model_digests(model))))
     door = Doorstep(job.number, job.addresses, job.backend)
     door.open()

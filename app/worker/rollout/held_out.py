@@ -11,13 +11,14 @@ import mlx.nn as nn
 
 from app.core.compare.held_out import HeldOut, held_out_questions
 from app.core.config.train_config import TrainConfig
+from app.core.language import tr
 from app.core.protocol import event
 from app.core.setup.chosen_method import method_of
 from app.worker.rollout.sampling import sample
 from app.worker.token.prompt import PromptEncoder
 
 SPOKEN_TOKENS = 64  # of an answer, at most
-UNASKED = "No held-out prompts are answered: neither validation nor test data ask any."
+UNASKED = tr("No held-out prompts are answered: neither validation nor test data ask any.")
 
 
 class SpokenAnswers:

@@ -17,6 +17,7 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 
+from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 from app.core.setup.memory_method import JUDGED_AT_ONCE
 from app.worker.array import Ints
@@ -34,8 +35,9 @@ NEITHER = -1
 EQUAL_REWARDS = 1e-8
 ANSWER_LETTERS = ("A", "B")
 SYSTEM_PROMPT = (
-    "You compare two answers to the same request: which one helps more, is correct, and does what was asked? "
-    "The order in which they are shown means nothing. Reply with one letter and nothing else."
+    "You compare two answers to the same request: which one helps more, is correct, and does "
+    "what was asked? The order in which they are shown means nothing. Reply with one letter and "
+    "nothing else."
 )
 QUESTION = "Request:\n{request}\n\nAnswer A:\n{first}\n\nAnswer B:\n{second}\n\nWhich answer is better, A or B?"
 
@@ -170,8 +172,8 @@ class ModelJudge:
     def _letter_tokens(self) -> list[int]:
         found = [self._tokenizer.encode(letter, add_special_tokens=False)[:1] for letter in ANSWER_LETTERS]
         if not all(found) or found[0] == found[1]:
-            said = "This model's tokenizer cannot tell the letters A and B apart, with which a judge replies."
-            raise UnusableError([Problem("judge", said, hint="Choose another model as judge.")])
+            said = tr("This model's tokenizer cannot tell the letters A and B apart, with which a judge replies.")
+            raise UnusableError([Problem("judge", said, hint=tr("Choose another model as judge."))])
         return [int(tokens[0]) for tokens in found]
 
 

@@ -24,6 +24,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
+from app.core.language import tr
 from app.core.method.reward import REGISTERED, register_reward_function
 from app.core.problem import TaskError
 from app.core.protocol import event
@@ -40,7 +41,7 @@ TRACE_FILE = "trace.txt"
 FOREIGN_MODULES = ("mlx_lm_lora", "mlx_lm_lora.reward_functions", "mlx_lm_lora.trainer",
                    "mlx_lm_lora.trainer.grpo_reward_functions")  # fmt: skip
 MODULE_NAME = "luthier_reward_file"
-HINT = "Correct the file; the run goes on with 'resume' from where it stopped."
+HINT = tr("Correct the file; the run goes on with 'resume' from where it stopped.")
 
 Scores = dict[str, list[float]]
 
@@ -105,9 +106,15 @@ class RewardProcess:
         if "Timeout" in text:
             at = re.search(rf'File "{re.escape(str(self._file))}", line (\d+)', text)
             where = f"{self._file}:{at[1]}" if at else str(self._file)
-            return f"{where}: The rewards took longer than {self._timeout_s:g} s."
+            return tr(
+                "{where}: The rewards took longer than {timeout_s:g} s.", where=where, timeout_s=self._timeout_s
+            )
         code = self._client.exit_code
-        return f"{self._file}: The process of the reward functions ended by itself (exit code {code})."
+        return tr(
+            "{file}: The process of the reward functions ended by itself (exit code {code}).",
+            file=self._file,
+            code=code,
+        )
 
 
 # -- the child's end ----------------------------------------------------------------------------------------------
@@ -171,7 +178,11 @@ class _OwnFolder(MetaPathFinder):
         place = Path(found.origin).resolve() if found is not None and found.origin else None
         if place is not None and place.is_relative_to(self._folder) and place not in self._allowed:
             raise ImportError(
-                f"{place} is imported in a way that nobody could see beforehand: write `import {fullname}`"
+                tr(
+                    "{place} is imported in a way that nobody could see beforehand: write `import {fullname}`",
+                    place=place,
+                    fullname=fullname,
+                )
             )
 
 
@@ -187,7 +198,7 @@ def _scores(functions: dict[str, Callable[..., Any]], file: Path, command: Score
     found: Scores = {}
     for name in command.names:
         if name not in functions:
-            raise _FaultError(f"{file}: There is no function {name}.")
+            raise _FaultError(tr("{file}: There is no function {name}.", file=file, name=name))
         function = functions[name]
         given = [list(texts) for texts in (command.prompts, command.completions, command.answers)]
         try:
@@ -203,11 +214,13 @@ def _checked(values: Any, count: int, where: str) -> list[float]:
     try:
         scores = [0.0 if value is None else float(value) for value in values]
     except (TypeError, ValueError) as error:
-        raise _FaultError(f"{where} returns no list of numbers: {error}.") from error
+        raise _FaultError(tr("{where} returns no list of numbers: {error}.", where=where, error=error)) from error
     if len(scores) != count:
-        raise _FaultError(f"{where} returns {len(scores)} scores for {count} answers.")
+        raise _FaultError(
+            tr("{where} returns {scores} scores for {count} answers.", where=where, scores=len(scores), count=count)
+        )
     if not all(math.isfinite(score) for score in scores):
-        raise _FaultError(f"{where} returns a score that is not finite.")
+        raise _FaultError(tr("{where} returns a score that is not finite.", where=where))
     return scores
 
 

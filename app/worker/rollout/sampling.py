@@ -12,6 +12,7 @@ import mlx.nn as nn
 from mlx_lm.generate import BatchGenerator
 from mlx_lm.models.cache import make_prompt_cache
 
+from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 from app.core.setup.memory_method import ANSWERS_AT_ONCE
 from app.worker.rollout.read_prompt import ReadPrompts
@@ -63,8 +64,10 @@ def sample(
 def _check_cache(model: nn.Module) -> None:
     """mlx-lm would fail with its own words, in the middle of a run."""
     if lacking := {type(cache).__name__ for cache in make_prompt_cache(model) if not hasattr(cache, "merge")}:
-        said = f"This model's cache ({', '.join(sorted(lacking))}) cannot hold several answers at once."
-        raise UnusableError([Problem("train_mode", said, hint="Choose another model, or a method with pairs.")])
+        said = tr(
+            "This model's cache ({names}) cannot hold several answers at once.", names=", ".join(sorted(lacking))
+        )
+        raise UnusableError([Problem("train_mode", said, hint=tr("Choose another model, or a method with pairs."))])
 
 
 def _collected(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from app.core.config.train_config import TrainConfig
+from app.core.language import tr
 from app.core.method.reward import BUILT_IN, declared_in
 from app.core.problem import Problem, UnusableError
 from app.core.system.reward_trust import content_hash, is_trusted
@@ -75,6 +76,6 @@ def _own_names(config: TrainConfig) -> set[str]:
 def _check_trust(file: Path, word: str) -> None:
     if word == content_hash(file) or is_trusted(file):
         return
-    said = f"{file} is code, and nobody has said that it may run."
-    hint = "Read it, then allow it beside the field, or with --trust-reward-file."
+    said = tr("{file} is code, and nobody has said that it may run.", file=file)
+    hint = tr("Read it, then allow it beside the field, or with --trust-reward-file.")
     raise UnusableError([Problem("reward_functions_file", said, hint=hint)])

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from app.core.language import tr
 from app.worker.token.chat_template import alike
 from app.worker.token.outline import Outline
 
@@ -63,14 +64,14 @@ class BoundTurn:
         begin = self._begin(endings)
         end = len(self.whole.text) if is_last else self._end(endings)
         if begin is None:
-            return "where it begins"
+            return tr("where it begins")
         if end is None:
-            return "where it ends"
+            return tr("where it ends")
         start, given = begin
         if end < start:
             return Bounds(start, start)
         if any(self.owners[slot.number] != self.number for slot in self.whole.slots if start <= slot.start < end):
-            return "what it is apart from other turns"
+            return tr("what it is apart from other turns")
         return Bounds(start, end, given)
 
     def _begin(self, endings: Endings) -> tuple[int, str] | None:

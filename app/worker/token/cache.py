@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from app.core.config.train_config import TrainConfig
 from app.core.json_text import parsed_json
+from app.core.language import tr
 from app.core.model.adapter_file import ADAPTER_CONFIG
 from app.core.system import place
 from app.worker.token.encode import Encoded
@@ -168,7 +169,9 @@ class CacheWriter:
             shutil.rmtree(self._temporary, ignore_errors=True)
         entry = load(self._key)
         if entry is None:
-            raise OSError(f"The tokens were written to {self._folder / self._key} but cannot be read back.")
+            raise OSError(
+                tr("The tokens were written to {folder} but cannot be read back.", folder=self._folder / self._key)
+            )
         evict(keep=self._key)
         return entry
 
@@ -181,7 +184,11 @@ class CacheWriter:
 
 def _write_header(file: BinaryIO, dtype: np.dtype[Any], length: int) -> None:
     """The .npy header of a flat array, always 128 bytes, so that the length can be filled in at the end."""
-    text = f"{{'descr': {np.lib.format.dtype_to_descr(dtype)!r}, 'fortran_order': False, 'shape': ({length},), }}"
+    text = tr(
+        "{{'descr': {dtype_to_descr!r}, 'fortran_order': False, 'shape': ({length},), }}",
+        dtype_to_descr=np.lib.format.dtype_to_descr(dtype),
+        length=length,
+    )
     header = text.ljust(128 - 10 - 1).encode("latin-1") + b"\n"
     file.write(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
 

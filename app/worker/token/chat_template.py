@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import jinja2
 
+from app.core.language import tr
 from app.worker.token.template_limit import limited_template
 
 GENERATION = re.compile(r"\{%-?\s*generation\s*-?%\}")
@@ -82,7 +83,7 @@ class ChatTemplate:
         from transformers.utils.chat_template_utils import render_jinja_template
 
         if not all(chats):
-            raise ValueError("there is no message")
+            raise ValueError(tr("there is no message"))
         if self._is_program:
             return [self._asked(chat, tools, answer_next) for chat in chats]
         marked = not answer_next and self.has_marks(tools)
@@ -145,5 +146,5 @@ def template_refusal(error: Exception) -> str:
     """Why the template did not take a row, in its own words where it has some."""
     said = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
     if isinstance(error, jinja2.TemplateError):
-        return f"The chat template refuses the row: {said.rstrip('.')}."
-    return f"The chat template cannot render the row: {said.rstrip('.')}."
+        return tr("The chat template refuses the row: {value}.", value=said.rstrip("."))
+    return tr("The chat template cannot render the row: {value}.", value=said.rstrip("."))

@@ -14,6 +14,7 @@ import numpy as np
 
 from app.core.config.train_config import TrainConfig
 from app.core.data.format import Features, Target, mlx_choice
+from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 from app.worker.token.alignment import Alignment, align
 from app.worker.token.chat_template import (
@@ -64,7 +65,7 @@ class RowEncoder:
         self._specials = frozenset(getattr(self._inner, "added_tokens_decoder", {}))
         if not self.target:
             raise UnusableError(
-                [Problem("data", "The first row is in no form that mlx-lm reads.", file=file, line=1)]
+                [Problem("data", tr("The first row is in no form that mlx-lm reads."), file=file, line=1)]
             )
         if self.target != "text" and not tokenizer.has_chat_template:
             raise UnusableError([no_chat_template(self.target, file)])
@@ -86,7 +87,9 @@ class RowEncoder:
         for at, tokens in zip(good, self._tokens([rows[at][name] for at in good]), strict=True):
             if tokens[:2] == [self._inner.bos_token_id] * 2:
                 tokens = tokens[1:]
-                said = "The text begins with the token that the tokenizer puts before every text: it stands once."
+                said = tr(
+                    "The text begins with the token that the tokenizer puts before every text: it stands once."
+                )
                 found[at].faults.append(("double_begin", said))
             if end is not None and (not tokens or tokens[-1] != end):
                 tokens = [*tokens, end]
@@ -95,7 +98,11 @@ class RowEncoder:
 
     @staticmethod
     def _text_fault(row: DataRow, name: str) -> str:
-        return "" if isinstance(row.get(name), str) and row[name] else f"`{name}` is missing, empty or no text."
+        return (
+            ""
+            if isinstance(row.get(name), str) and row[name]
+            else tr("`{name}` is missing, empty or no text.", name=name)
+        )
 
     def _tokens(self, texts: list[str]) -> list[list[int]]:
         if not texts:
@@ -157,7 +164,7 @@ class RowEncoder:
             ]
         messages = row[self._features.chat]
         if not isinstance(messages, list) or not messages:
-            raise ValueError(f"`{self._features.chat}` is no list of messages")
+            raise ValueError(tr("`{chat}` is no list of messages", chat=self._features.chat))
         return messages
 
     # -- what is learned --------------------------------------------------------------------------------------
@@ -212,8 +219,16 @@ class RowEncoder:
             return ""
         stops = ", ".join(repr(self._inner.decode([end])) for end in sorted(self._ends)) or "nothing"
         last = self._inner.decode(tokens[-1:])
-        ends = f"end with {last!r}" if tokens[-1] in self._specials else "end with no token, as the template has it"
-        return f"Answers {ends}, and the model stops at {stops}: the tuned model will not stop after its answers."
+        ends = (
+            tr("end with {last!r}", last=last)
+            if tokens[-1] in self._specials
+            else tr("end with no token, as the template has it")
+        )
+        return tr(
+            "Answers {ends}, and the model stops at {stops}: the tuned model will not stop after its answers.",
+            ends=ends,
+            stops=stops,
+        )
 
 
 def refuse_unknown(encoded: Sequence[Encoded], tokenizer: Any) -> None:
@@ -258,10 +273,10 @@ def _example(tokens: list[int], spans: list[Span]) -> Example:
 
 def no_chat_template(target: str, file: str) -> Problem:
     """The problem of a base model with data that needs a template."""
-    rows = "Chat" if target == "chat" else "Prompt and answer"
+    rows = tr("Chat") if target == "chat" else tr("Prompt and answer")
     return Problem(
         "model",
-        f"The model has no chat template. {rows} rows cannot be put into its words.",
-        hint="Give it one (the card Model, `luthier models template`), or choose an instruct model, or text.",
+        tr("The model has no chat template. {rows} rows cannot be put into its words.", rows=rows),
+        hint=tr("Give it one (the card Model, `luthier models template`), or choose an instruct model, or text."),
         file=file,
     )

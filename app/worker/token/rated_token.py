@@ -10,6 +10,7 @@ import numpy as np
 
 from app.core.config.train_config import TrainConfig
 from app.core.data.prepare import dump_row
+from app.core.language import tr
 from app.core.problem import UnusableError
 from app.core.setup.chosen_method import method_of
 from app.worker.process.progress import Progress
@@ -104,7 +105,7 @@ def _one_by_one(
             for kind, _, reason in told:
                 faults.add(kind, line, reason)
             if not found:
-                faults.add("no_trained_token", line, "No token of an answer is trained.")
+                faults.add("no_trained_token", line, tr("No token of an answer is trained."))
             examples += found
             numbers += [line] * len(found)
         if progress is not None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 
 ROWS_AT_ONCE = 512
@@ -54,9 +55,9 @@ def _row(line: bytes, path: Path, number: int) -> dict[str, Any]:
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:
-        said = f"This is not JSON: {error}."
-        problem = Problem("data", said, hint="Prepare the data first.", file=str(path), line=number)
+        said = tr("This is not JSON: {error}.", error=error)
+        problem = Problem("data", said, hint=tr("Prepare the data first."), file=str(path), line=number)
         raise UnusableError([problem]) from error
     if not isinstance(row, dict):
-        raise UnusableError([Problem("data", "The row is no object with fields.", file=str(path), line=number)])
+        raise UnusableError([Problem("data", tr("The row is no object with fields."), file=str(path), line=number)])
     return row

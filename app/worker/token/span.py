@@ -19,13 +19,19 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from app.core.language import tr
 from app.worker.token.bound import Bounds, BoundTurn, Endings
 from app.worker.token.chat_template import ChatTemplate, Dialogue, Message, Span, alike
 from app.worker.token.outline import CARE, Outline, Passage, Slot, missing, with_stand_ins
 
 KEPT_READINGS = 4096
-PARTS = {"reasoning": "reasoning", "call": "tool call"}
-ROLE_TEXTS = {"system": "system text", "tool": "tool result", "function": "tool result", "ipython": "tool result"}
+PARTS = {"reasoning": "reasoning", "call": tr("tool call")}
+ROLE_TEXTS = {
+    "system": tr("system text"),
+    "tool": tr("tool result"),
+    "function": tr("tool result"),
+    "ipython": tr("tool result"),
+}
 
 Told = tuple[tuple[str, str], ...]
 
@@ -88,7 +94,7 @@ class SpanFinder:
     ) -> list[Answers]:
         """The answers of each row: ``texts`` are the rows as the template renders them, ``wanted`` the numbers of
         the messages that are learned."""
-        hidden = "The chat template writes the row in a way that hides its answers."
+        hidden = tr("The chat template writes the row in a way that hides its answers.")
         found = [Answers(fault=hidden if turns else "") for turns in wanted]
         left = list(range(len(texts)))
         for care in CARE:
@@ -165,7 +171,13 @@ def _answers(asked: _Asked, reading: Reading, dialogue: Dialogue, text: str, car
     for number in asked.wanted:
         bounds = reading.bounds[number]
         if isinstance(bounds, str):
-            return Answers(fault=f"In the row as rendered it cannot be told of message {number + 1} {bounds}.")
+            return Answers(
+                fault=tr(
+                    "In the row as rendered it cannot be told of message {number} {bounds}.",
+                    number=number + 1,
+                    bounds=bounds,
+                )
+            )
         start, end = (_in_row(place, reading.outline.slots, places) for place in bounds[:2])
         start = min(start + _given(text, start, bounds.given), end)
         if care == CARE[-1] and not _is_alone(dialogue.messages, number, text[start:end]):
@@ -223,20 +235,27 @@ def _told(asked: _Asked, outline: Outline) -> Told:
         what = PARTS.get(passage.part) or ROLE_TEXTS.get(role, "text")
         lost.setdefault(("dropped_reasoning" if is_earlier else "dropped", what), []).append(passage.message)
     told = [
-        (kind, f"The chat template leaves out the {what} of {_numbers(dict.fromkeys(numbers))}.")
+        (
+            kind,
+            tr(
+                "The chat template leaves out the {what} of {numbers}.",
+                what=what,
+                numbers=_numbers(dict.fromkeys(numbers)),
+            ),
+        )
         for (kind, what), numbers in lost.items()
     ]
     names = [name for tool in tools or [] if (name := _name(tool))]
     if names and not any(name in outline.text for name in names):
-        told.insert(0, ("dropped", "The chat template shows no tools: the model will not know of them."))
+        told.insert(0, ("dropped", tr("The chat template shows no tools: the model will not know of them.")))
     return tuple(told)
 
 
 def _numbers(messages: Iterable[int]) -> str:
     numbers = [str(at + 1) for at in messages]
     if len(numbers) == 1:
-        return f"message {numbers[0]}"
-    return f"messages {', '.join(numbers[:-1])} and {numbers[-1]}"
+        return tr("message {numbers}", numbers=numbers[0])
+    return tr("messages {names} and {numbers}", names=", ".join(numbers[:-1]), numbers=numbers[-1])
 
 
 def _name(tool: Any) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment, SandboxedEnvironment
 
+from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 
 MOST_CHARACTERS_RENDERED = 64_000_000  # of one conversation
@@ -48,8 +49,8 @@ def limited_template(chats: int = 1) -> Iterator[None]:
 
 
 def _endless() -> UnusableError:
-    said = "The model's chat template comes to no end."
-    return UnusableError([Problem("model", said, hint="Use the template of another copy of the model.")])
+    said = tr("The model's chat template comes to no end.")
+    return UnusableError([Problem("model", said, hint=tr("Use the template of another copy of the model."))])
 
 
 def _joined(pieces: Iterable[str]) -> str:
@@ -68,12 +69,12 @@ def _bounded(environment: SandboxedEnvironment, context: Any, operator: str, lef
     if isinstance(left, int) and isinstance(right, int):
         bits = left.bit_length() * right if operator == "**" else left.bit_length() + right.bit_length()
         if bits > _LARGEST_BITS:
-            raise SecurityError("the template works out a number of thousands of digits")
+            raise SecurityError(tr("the template works out a number of thousands of digits"))
     elif operator == "*":
         for one, other in ((left, right), (right, left)):
             is_text = isinstance(one, (str, list, tuple)) and isinstance(other, int)
             if is_text and len(one) * other > _LARGEST_PRODUCT:
-                raise SecurityError("the template makes a text of millions of characters")
+                raise SecurityError(tr("the template makes a text of millions of characters"))
     return SandboxedEnvironment.call_binop(environment, context, operator, left, right)
 
 

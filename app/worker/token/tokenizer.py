@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from app.core.language import tr
 from app.core.model.vocabulary import embedding_rows, end_tokens
 from app.core.problem import Problem, UnusableError
 
@@ -38,19 +39,20 @@ def load_tokenizer(model: str, day: str = "") -> Any:
         tokenizer = load(folder, dict(NO_FOREIGN_CODE))
         tokenizer.encode("a")  # a value of the wrong kind in its config shows only now
     except Exception as error:  # tokenizers raises bare ones for a file that it cannot read
-        hint = "Download the model again."
+        hint = tr("Download the model again.")
         if not has_tokenizer(folder):
-            said = "There are no tokenizer files in the model's folder."
+            said = tr("There are no tokenizer files in the model's folder.")
         elif _OWN_CODE.search(str(error)):
-            said = (
-                f"The tokenizer is code that comes with the model{_code_files(folder)}, which Luthier never runs."
+            said = tr(
+                "The tokenizer is code that comes with the model{code_files}, which Luthier never runs.",
+                code_files=_code_files(folder),
             )
-            hint = "Choose a version of the model that has a tokenizer.json of a usual kind."
+            hint = tr("Choose a version of the model that has a tokenizer.json of a usual kind.")
         else:
-            reason = str(error).splitlines()[0].rstrip(".") if str(error) else "no reason is given"
+            reason = str(error).splitlines()[0].rstrip(".") if str(error) else tr("no reason is given")
             if isinstance(error, (TypeError, AttributeError)):
-                reason = "a value in them is of another kind than it should be"
-            said = f"The tokenizer's files cannot be read ({reason})."
+                reason = tr("a value in them is of another kind than it should be")
+            said = tr("The tokenizer's files cannot be read ({reason}).", reason=reason)
         raise UnusableError([Problem("model", said, hint=hint, file=str(folder))]) from error
     know_folder(tokenizer, folder)
     _hold(tokenizer, date.fromisoformat(day) if day else date.today())
@@ -124,7 +126,11 @@ def _written_day(form: str, day: date) -> str:
     """An expression of Jinja for the day in a form: written out where that is a text, else by its directives."""
     if (literal := _LITERAL.fullmatch(form)) is not None:
         return f"{literal['quote']}{day.strftime(literal['form'])}{literal['quote']}"
-    steps = "".join(f"|replace({sign!r}, {day.strftime(sign)!r})" for sign in _DIRECTIVES if sign in _known(day))
+    steps = "".join(
+        tr("|replace({sign!r}, {strftime!r})", sign=sign, strftime=day.strftime(sign))
+        for sign in _DIRECTIVES
+        if sign in _known(day)
+    )
     return f"(({form}){steps})"
 
 
@@ -145,4 +151,9 @@ def beyond(tokenizer: Any, tokens: npt.NDArray[np.int32], rows: int) -> str:
         return ""
     number = int(tokens[tokens >= rows][0])
     name = tokenizer.convert_ids_to_tokens(number)
-    return f"The row holds {name!r}, token {number:,}, which the model's embedding of {rows:,} rows does not know."
+    return tr(
+        "The row holds {name!r}, token {number:,}, which the model's embedding of {rows:,} rows does not know.",
+        name=name,
+        number=number,
+        rows=rows,
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from app.core.language import tr
 from app.core.protocol.event import Warned
 
 # Iterations in a row after which a sign is no accident.
@@ -25,38 +26,38 @@ class _Alarm:
 ALARMS = {
     "equal_rewards": _Alarm(
         lambda figures: figures.get("equal_groups", 0) >= 1,
-        "All answers of a group earn the same reward: there is nothing to learn from.",
-        "Try easier or harder prompts, a reward with steps between, a higher temperature, or larger groups.",
+        tr("All answers of a group earn the same reward: there is nothing to learn from."),
+        tr("Try easier or harder prompts, a reward with steps between, a higher temperature, or larger groups."),
     ),
     "no_reward": _Alarm(
         lambda figures: figures.get("reward", 1) == 0 and figures.get("reward_spread", 1) == 0,
-        "No answer earns any reward.",
-        "Try the rewards on some answers first, or teach the form of the answers by a supervised run before.",
+        tr("No answer earns any reward."),
+        tr("Try the rewards on some answers first, or teach the form of the answers by a supervised run before."),
     ),
     "ties": _Alarm(
         lambda figures: figures.get("ties", 0) >= 1,
-        "The judge finds no answer better than another: there is nothing to learn from.",
-        "Try a higher temperature, so that answers differ, rewards with steps between, or a larger judge.",
+        tr("The judge finds no answer better than another: there is nothing to learn from."),
+        tr("Try a higher temperature, so that answers differ, rewards with steps between, or a larger judge."),
     ),
     "inconsistent": _Alarm(
         lambda figures: figures.get("inconsistent", 0) >= 0.5,
-        "In at least half of the comparisons the judge changes its mind with the order of the answers.",
-        "Choose a larger judge, tell it what to look for, or let reward functions judge.",
+        tr("In at least half of the comparisons the judge changes its mind with the order of the answers."),
+        tr("Choose a larger judge, tell it what to look for, or let reward functions judge."),
     ),
     "cut": _Alarm(
         lambda figures: figures.get("cut", 0) >= 0.5,
-        "At least half of the answers are cut at the longest allowed length.",
-        "Raise the longest answer, or reward short answers.",
+        tr("At least half of the answers are cut at the longest allowed length."),
+        tr("Raise the longest answer, or reward short answers."),
     ),
     "empty": _Alarm(
         lambda figures: figures.get("empty", 0) >= 0.5,
-        "At least half of the answers are empty.",
-        "Lower the learning rate, and look at what the reward says of an empty answer.",
+        tr("At least half of the answers are empty."),
+        tr("Lower the learning rate, and look at what the reward says of an empty answer."),
     ),
     "kl": _Alarm(
         lambda figures: figures.get("kl", 0) > FAR_APART,
-        "The model moves far away from the reference.",
-        "Lower the learning rate, or raise beta.",
+        tr("The model moves far away from the reference."),
+        tr("Lower the learning rate, or raise beta."),
     ),
 }
 

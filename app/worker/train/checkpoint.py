@@ -24,6 +24,7 @@ import mlx.optimizers as optim
 from mlx.utils import tree_flatten, tree_unflatten
 
 from app.core.json_text import parsed_json
+from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 from app.core.system.disk import flush_to_disk
 from app.worker.array import Arrays
@@ -140,7 +141,7 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
         state = _checked_state(newest)
         arrays = mx.load(str(newest / ARRAYS))
         if not isinstance(arrays, dict):
-            raise ValueError("the weights have no names")
+            raise ValueError(tr("the weights have no names"))
         return Checkpoint(int(state["iteration"]), arrays, state)
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, RecursionError) as error:
         raise damaged(newest, str(error).rstrip(".") or type(error).__name__) from error
@@ -150,28 +151,33 @@ def _checked_state(folder: Path) -> dict[str, Any]:
     """The state of a folder whose files are as they were written; raises `ValueError` or `OSError`."""
     state = parsed_json((folder / STATE).read_text(encoding="utf-8"))
     if not isinstance(state, dict):
-        raise ValueError(f"{STATE} is no object")
+        raise ValueError(tr("{state} is no object", state=STATE))
     if state.get("format") not in READ_FORMATS:
-        said = f"The saved state in {folder} is of format {state.get('format')}, this Luthier reads {FORMAT}."
-        raise UnusableError([Problem("", said, hint="Update Luthier, or start a new run from its adapter.")])
+        said = tr(
+            "The saved state in {folder} is of format {format}, this Luthier reads {format2}.",
+            folder=folder,
+            format=state.get("format"),
+            format2=FORMAT,
+        )
+        raise UnusableError([Problem("", said, hint=tr("Update Luthier, or start a new run from its adapter."))])
     if state["format"] == 1 and not (folder / DIGESTS).exists():
         return state
     digests = parsed_json((folder / DIGESTS).read_text(encoding="utf-8"))
     for name in (ARRAYS, STATE):
         if digests[name] != _digest(folder / name):
-            raise ValueError(f"{name} is not as it was written")
+            raise ValueError(tr("{name} is not as it was written", name=name))
     return state
 
 
 def damaged(folder: Path, reason: str) -> UnusableError:
     """The refusal of a saved state, with the weights that are still there to begin anew from."""
-    said = f"The saved state in {folder} is damaged: {reason}."
+    said = tr("The saved state in {folder} is damaged: {reason}.", folder=folder, reason=reason)
     kept = sorted((folder.parent.parent / "adapters").glob("[0-9]*_adapters.safetensors"))
     best = folder.parent.parent / "adapters" / "best" / "adapters.safetensors"
     places = [path for path in (best, *kept[-1:]) if path.exists()]
-    hint = "Start a new run instead"
+    hint = tr("Start a new run instead")
     if places:
-        hint += f", from the weights of an earlier checkpoint: {' or '.join(map(str, places))}"
+        hint += tr(", from the weights of an earlier checkpoint: {names}", names=" or ".join(map(str, places)))
     return UnusableError([Problem("", said, hint=f"{hint}.")])
 
 
@@ -184,8 +190,8 @@ def restore(checkpoint: Checkpoint, model: nn.Module, optimizer: optim.Optimizer
     """
     weights = _part(checkpoint.arrays, "model.")
     if problems := differences(weights, trainable(model)):
-        said = f"The saved state does not fit the config: {problems[0]}."
-        raise UnusableError([Problem("lora_parameters", said, hint="Put config.yaml back as it was.")])
+        said = tr("The saved state does not fit the config: {problems}.", problems=problems[0])
+        raise UnusableError([Problem("lora_parameters", said, hint=tr("Put config.yaml back as it was."))])
     optimizer.init(model.trainable_parameters())
     take_state(checkpoint.arrays, model, optimizer)
     mx.random.seed(checkpoint.state["random"])

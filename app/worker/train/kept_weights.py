@@ -10,6 +10,7 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from app.core.config.train_config import TrainConfig
+from app.core.language import tr
 from app.core.problem import TaskError
 from app.core.protocol import event
 from app.core.run.folder import RunDir
@@ -148,14 +149,16 @@ class KeptWeights:
         """Puts good weights in place after trouble, the best measured, else those of before; says which."""
         if self._adapters.best.exists() and self.best.iteration:
             self._adapters.copy(self._adapters.best, self._adapters.current)
-            return f"The adapter holds the best weights, of iteration {self.best.iteration}."
+            return tr(
+                "The adapter holds the best weights, of iteration {iteration}.", iteration=self.best.iteration
+            )
         if self._fallback is not None:
             iteration, weights = self._fallback
             self._adapters.save(self._adapters.current, weights)
-            return f"The adapter holds the last good weights, of iteration {iteration}."
+            return tr("The adapter holds the last good weights, of iteration {iteration}.", iteration=iteration)
         if self._adapters.current.exists():
-            return "The adapter holds the weights of the last checkpoint."
-        return "No weights had been saved."
+            return tr("The adapter holds the weights of the last checkpoint.")
+        return tr("No weights had been saved.")
 
     # -- resuming -------------------------------------------------------------------------------------------------
 
@@ -184,8 +187,14 @@ class KeptWeights:
         assert isinstance(weights, dict)
         self._adapters.save(self._adapters.current, at_strength(self._model, weights, chosen.strength))
         self.placed, self.placed_at = chosen, chosen.iteration
-        strength = "" if chosen.strength == 1 else f" at {chosen.strength:g} of their strength"
-        said = f"The adapter holds the weights of iteration {chosen.iteration}{strength}, the best balance"
+        strength = (
+            "" if chosen.strength == 1 else tr(" at {strength:g} of their strength", strength=chosen.strength)
+        )
+        said = tr(
+            "The adapter holds the weights of iteration {iteration}{strength}, the best balance",
+            iteration=chosen.iteration,
+            strength=strength,
+        )
         return f"{said}: {chosen.text()}."
 
     def _placed(self, iteration: int) -> str:
@@ -194,26 +203,33 @@ class KeptWeights:
         if self._guard.is_suspicious:
             return self.restore_good()
         if self._config.final_adapter == "last" or best is None or best == iteration:
-            return f"The adapter holds the weights of iteration {iteration}."
+            return tr("The adapter holds the weights of iteration {iteration}.", iteration=iteration)
         if best == 0 and not self.best.without_improvement:
-            return f"Nothing was measured after the start: the adapter holds the weights of iteration {iteration}."
+            return tr(
+                "Nothing was measured after the start: the adapter holds the weights of iteration {iteration}.",
+                iteration=iteration,
+            )
         if best == 0:
-            said = "No measurement was better than the untrained model's: the adapter holds the last weights."
-            self._tell(event.Warned(message=said, hint="Try a lower learning rate, or more and other data."))
+            said = tr("No measurement was better than the untrained model's: the adapter holds the last weights.")
+            self._tell(event.Warned(message=said, hint=tr("Try a lower learning rate, or more and other data.")))
             return said
         self._adapters.copy(self._adapters.best, self._adapters.current)
         self.placed_at = best
-        return f"The adapter holds the best weights, of iteration {best}."
+        return tr("The adapter holds the best weights, of iteration {best}.", best=best)
 
     def _verify(self, iteration: int) -> None:
         problems = adapter.verify(self._adapters.path, trainable(self._model), self._totals_before)
         if problems == [adapter.UNCHANGED] and method_of(self._config).data == "prompts":
-            said = "All answers of a group earned the same reward, in every iteration: that teaches nothing."
-            hint = "Try the rewards on sampled answers: good ones must earn more than bad ones."
+            said = tr("All answers of a group earned the same reward, in every iteration: that teaches nothing.")
+            hint = tr("Try the rewards on sampled answers: good ones must earn more than bad ones.")
             raise TaskError(said, hint, iteration)
         if problems:
-            said = f"The adapter in {self._adapters.path} is not as it should be: {'; '.join(problems)}."
-            raise TaskError(said, "The checkpoints beside it may be good.", iteration)
+            said = tr(
+                "The adapter in {path} is not as it should be: {problems}.",
+                path=self._adapters.path,
+                problems="; ".join(problems),
+            )
+            raise TaskError(said, tr("The checkpoints beside it may be good."), iteration)
 
     def _tell_saved(self, iteration: int, path: Path, kind: str) -> None:
         relative = path.relative_to(self._run.path).as_posix()

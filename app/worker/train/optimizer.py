@@ -9,6 +9,7 @@ import mlx.core as mx
 import mlx.optimizers as optim
 
 from app.core.config.train_config import TrainConfig
+from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 
 CLASSES: dict[str, type[optim.Optimizer]] = {
@@ -77,7 +78,7 @@ def build_optimizer(config: TrainConfig) -> optim.Optimizer:
     try:
         return CLASSES[config.optimizer](learning_rate=rate, **concrete_arguments(config))
     except (TypeError, ValueError) as error:
-        said = f"{config.optimizer} does not take these settings: {error}."
+        said = tr("{optimizer} does not take these settings: {error}.", optimizer=config.optimizer, error=error)
         raise UnusableError([Problem("optimizer_config", said)]) from error
 
 
@@ -90,6 +91,8 @@ def _learning_rate(config: TrainConfig) -> float | Callable[[mx.array], mx.array
     try:
         return build_schedule(schedule)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        said = f"This schedule cannot be built: {error}."
-        hint = "It needs a name from mlx.optimizers (cosine_decay, linear_schedule, …) and its arguments in a list."
+        said = tr("This schedule cannot be built: {error}.", error=error)
+        hint = tr(
+            "It needs a name from mlx.optimizers (cosine_decay, linear_schedule, …) and its arguments in a list."
+        )
         raise UnusableError([Problem("lr_schedule", said, hint=hint)]) from error

@@ -13,6 +13,7 @@ import numpy as np
 
 from app.core.config.train_config import TrainConfig
 from app.core.data.prepare import PreparedData
+from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 from app.core.setup import plan
 from app.core.setup.chosen_method import needs_reference
@@ -39,12 +40,15 @@ class PreferredData(TrainingData):
 
     def __init__(self, around: Surroundings, config: TrainConfig, data: PreparedData) -> None:
         self._around = around
-        progress = around.progress("Tokenizing")
+        progress = around.progress(tr("Tokenizing"))
         self.train = tokenize_pairs(data.train, around.tokenizer, config, progress)
         self.valid = tokenize_pairs(data.valid, around.tokenizer, config, progress) if data.valid else None
         if not len(self.train):
-            hint = "Raise the maximum length, or shorten the prompts."
-            said = f"No {'answer fits' if data.format == 'labelled' else 'pair has answers that fit'}."
+            hint = tr("Raise the maximum length, or shorten the prompts.")
+            said = tr(
+                "No {value}.",
+                value=tr("answer fits") if data.format == "labelled" else tr("pair has answers that fit"),
+            )
             raise UnusableError([Problem("data", said, hint=hint)])
         faults = self.train.faults
         around.tell_rows(data, data.train, faults, Counter(kind for kind, _, _ in faults))
@@ -111,7 +115,7 @@ class PreferredData(TrainingData):
             self._around.control.raise_if_stopped()
             return reference.log_probabilities(arrays)
 
-        progress = self._around.progress("Measuring the reference")
+        progress = self._around.progress(tr("Measuring the reference"))
         key = f"{config.model},{config.reference_model_path},{config.resume_adapter_file}"
         return reference_sums(pairs, log_probabilities, self._around.run / REFERENCE_FILE, progress, key, costs)
 
@@ -120,14 +124,28 @@ def _require_both(rows: RatedAnswers) -> None:
     """Labelled answers of both kinds must be left where some do not fit."""
     if isinstance(rows, LabelledAnswers) and len(np.unique(rows.desirable)) < 2:
         kind = "good" if rows.desirable.any() else "bad"
-        said = f"Only {kind} answers fit: KTO needs both good and bad ones."
-        raise UnusableError([Problem("data", said, hint="Raise the maximum length, or shorten the prompts.")])
+        said = tr("Only {kind} answers fit: KTO needs both good and bad ones.", kind=kind)
+        raise UnusableError([Problem("data", said, hint=tr("Raise the maximum length, or shorten the prompts."))])
 
 
 def _tell_pairs(around: Surroundings, pairs: RatedAnswers, config: TrainConfig) -> None:
-    hint = "Raise the maximum length to keep them whole."
+    hint = tr("Raise the maximum length to keep them whole.")
     if pairs.truncated:
-        around.warn(f"{pairs.truncated:,} answers end beyond {config.max_seq_length:,} tokens and are cut.", hint)
+        around.warn(
+            tr(
+                "{truncated:,} answers end beyond {max_seq_length:,} tokens and are cut.",
+                truncated=pairs.truncated,
+                max_seq_length=config.max_seq_length,
+            ),
+            hint,
+        )
     if pairs.skipped:
         rows = "answers" if isinstance(pairs, LabelledAnswers) else "pairs"
-        around.warn(f"{pairs.skipped:,} {rows} have a prompt that leaves no room for an answer; left out.", hint)
+        around.warn(
+            tr(
+                "{skipped:,} {rows} have a prompt that leaves no room for an answer; left out.",
+                skipped=pairs.skipped,
+                rows=rows,
+            ),
+            hint,
+        )

@@ -18,6 +18,7 @@ import mlx.optimizers as optim
 
 from app.core.config.train_config import TrainConfig
 from app.core.data.prepare import CancelledError, PreparedData, prepare_data
+from app.core.language import tr
 from app.core.method.method import DataNeed
 from app.core.model.folder import locate_model
 from app.core.model.inspection import Inspection
@@ -123,7 +124,7 @@ def prepare_rows(channel: Channel, control: Control, run: RunDir, job: TrainJob)
     replicas = len(hostfile) if hostfile is not None else 1
     if found := _replica_refusals(config, job, replicas):
         raise UnusableError(found)
-    channel.emit(event.Progressed(phase="Reading the model"))
+    channel.emit(event.Progressed(phase=tr("Reading the model")))
     model_path = locate_model(config.model)
     inspection = inspect_model(model_path)
     selection = _checked_selection(config, inspection)
@@ -135,7 +136,7 @@ def prepare_rows(channel: Channel, control: Control, run: RunDir, job: TrainJob)
     data = _checked_data(channel, control, run, config)
     found = check_config(asked, inspection, data.report, selection)
     _warn(channel, [*found, *selection.problems, *data.problems])
-    channel.emit(event.Progressed(phase="Tokenizing"))
+    channel.emit(event.Progressed(phase=tr("Tokenizing")))
     tokenizer = load_tokenizer(str(model_path), config.template_date)
     config = config.with_value("template_date", held_day(tokenizer))
     around = Surroundings(
@@ -146,8 +147,11 @@ def prepare_rows(channel: Channel, control: Control, run: RunDir, job: TrainJob)
     control.raise_if_stopped()
     config = as_concrete(config, data, rows, job.extend_to)
     if config.iters < config.grad_accumulation_steps:
-        said = f"The run is shorter ({config.iters}) than one gradient accumulation: it makes a single step."
-        around.warn(said, "Lower the gradient accumulation, or train for longer.")
+        said = tr(
+            "The run is shorter ({iters}) than one gradient accumulation: it makes a single step.",
+            iters=config.iters,
+        )
+        around.warn(said, tr("Lower the gradient accumulation, or train for longer."))
     save_config(config, run.config)
     return PreparedRows(config, inspection, selection, rows, tokenizer, hostfile)
 
@@ -156,7 +160,7 @@ def _replica_refusals(config: TrainConfig, job: TrainJob, replicas: int) -> list
     """What they cannot train; mlx-lm's padding depends on which rows stand together."""
     found = replica_problems(config, replicas)
     if replicas > 1 and job.stock_padding:
-        found.append(Problem("", "mlx-lm's own padding is for one process."))
+        found.append(Problem("", tr("mlx-lm's own padding is for one process.")))
     return found
 
 
@@ -189,7 +193,7 @@ def _loaded(
 ) -> Prepared:  # fmt: skip
     """The rest of it, with the weights."""
     config, inspection, selection, rows = found.config, found.inspection, found.selection, found.rows
-    channel.emit(event.Progressed(phase="Loading the weights"))
+    channel.emit(event.Progressed(phase=tr("Loading the weights")))
     model, _ = load_model(Path(config.model))
     control.raise_if_stopped()
     make_trainable(model, config)
@@ -244,9 +248,11 @@ def _checked_selection(config: TrainConfig, inspection: Inspection) -> Selection
 
 def _checked_data(channel: Channel, control: Control, run: RunDir, config: TrainConfig) -> PreparedData:
     """The prepared files; raises for what keeps them from being used."""
-    channel.emit(event.Progressed(phase="Checking the data"))
+    channel.emit(event.Progressed(phase=tr("Checking the data")))
     try:
-        return prepare_data(config, run.data, reported_progress(channel, "Checking the data"), control.is_stopping)
+        return prepare_data(
+            config, run.data, reported_progress(channel, tr("Checking the data")), control.is_stopping
+        )
     except CancelledError as error:
         raise StoppedError from error
 
@@ -261,7 +267,11 @@ def _warn(channel: Channel, problems: Iterable[Problem]) -> None:
 def training_head(model: nn.Module, config: TrainConfig) -> Head | NoHead:
     """How the loss takes the model, which computes as the config wants from here on."""
     head = find_head(model)
-    said = f"apart: {head.description}" if isinstance(head, Head) else f"in one piece, because {head.reason}"
+    said = (
+        tr("apart: {description}", description=head.description)
+        if isinstance(head, Head)
+        else tr("in one piece, because {reason}", reason=head.reason)
+    )
     print(f"The loss takes the model {said}.", file=sys.stderr, flush=True)
     if config.batching == "pack":
         _check_packing(model, head)
@@ -278,8 +288,12 @@ def _check_packing(model: nn.Module, head: Head | NoHead) -> None:
     refused = pack.packing_refusal(model, logits)
     model.train()
     if refused:
-        said = f"This model ({type(model).__module__.rsplit('.', 1)[-1]}) cannot be trained packed: {refused}."
-        raise UnusableError([Problem("batching", said, hint="Choose batches by length.")])
+        said = tr(
+            "This model ({rsplit}) cannot be trained packed: {refused}.",
+            rsplit=type(model).__module__.rsplit(".", 1)[-1],
+            refused=refused,
+        )
+        raise UnusableError([Problem("batching", said, hint=tr("Choose batches by length."))])
 
 
 def _costs(model: nn.Module, head: Head | NoHead) -> Costs:

@@ -13,6 +13,7 @@ from typing import Any
 import mlx.core as mx
 
 from app.core.config.train_config import TrainConfig
+from app.core.language import tr
 from app.core.protocol import event
 from app.core.protocol.job import ProbeJob, TrainJob
 from app.core.run.folder import RunDir
@@ -41,7 +42,7 @@ def probe(channel: Channel, job_dir: Path, job: ProbeJob) -> None:
         save_config(TrainConfig.model_validate(job.config), RunDir(job_dir).config)
     try:
         prepared = prepare(channel, control, RunDir(job_dir), TrainJob())
-        channel.emit(event.Progressed(phase="Measuring the longest batch"))
+        channel.emit(event.Progressed(phase=tr("Measuring the longest batch")))
         with prepared.parts.resources:
             data = _measure(prepared, control, RunDir(job_dir))
     except StoppedError:

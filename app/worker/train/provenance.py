@@ -16,6 +16,7 @@ from typing import Any
 
 from app.core.config.spec import field_specs
 from app.core.config.train_config import TrainConfig
+from app.core.language import tr
 from app.core.model.folder import read_config
 from app.core.model.safetensors_header import weight_files
 
@@ -61,7 +62,9 @@ def config_changes(kept: dict[str, Any], now: TrainConfig) -> list[str]:
         if (
             path not in FREE and old is not _ABSENT and old != new
         ):  # a value of a later version decided nothing then
-            said.append(f"`{path}` is {_shown(new)}, and was {_shown(old)}")
+            said.append(
+                tr("`{path}` is {shown}, and was {shown2}", path=path, shown=_shown(new), shown2=_shown(old))
+            )
     return said
 
 
@@ -70,15 +73,20 @@ def model_changes(kept: dict[str, Any], model: Path) -> list[str]:
     now = {key: value for key, value in read_config(model).items() if key not in _NOTES}
     before = kept.get("model") or {}
     said = [
-        f"`{key}` of its config.json is {_shown(now.get(key))}, and was {_shown(before.get(key))}"
+        tr(
+            "`{key}` of its config.json is {shown}, and was {shown2}",
+            key=key,
+            shown=_shown(now.get(key)),
+            shown2=_shown(before.get(key)),
+        )
         for key in dict.fromkeys([*before, *now])
         if before.get(key) != now.get(key)
     ]
     weights, files = kept.get("weights") or {}, {file.name: file for file in weight_files(model)}
-    said += [f"{name} is gone" for name in weights if name not in files]
-    said += [f"{name} is new" for name in files if name not in weights]
+    said += [tr("{name} is gone", name=name) for name in weights if name not in files]
+    said += [tr("{name} is new", name=name) for name in files if name not in weights]
     said += [
-        f"{name} holds other weights"
+        tr("{name} holds other weights", name=name)
         for name in weights
         if name in files and weights[name] != _sampled(files[name])
     ]
@@ -106,5 +114,5 @@ def _at(tree: Any, path: str) -> Any:
 
 
 def _shown(value: Any) -> str:
-    text = "not there" if value is None else str(value)
+    text = tr("not there") if value is None else str(value)
     return text if len(text) <= 40 else f"{text[:39]}…"

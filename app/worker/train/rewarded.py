@@ -11,6 +11,7 @@ import mlx.nn as nn
 
 from app.core.config.train_config import TrainConfig
 from app.core.data.prepare import PreparedData
+from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 from app.core.protocol import event
 from app.core.setup import plan
@@ -41,17 +42,30 @@ class RewardedData(TrainingData):
     def __init__(self, around: Surroundings, config: TrainConfig, data: PreparedData) -> None:
         self._around = around
         self._scorer = Scorer(config, around.job.reward_file_sha256) if uses_rewards(config) else None
-        progress = around.progress("Tokenizing")
+        progress = around.progress(tr("Tokenizing"))
         self.train = tokenize_prompts(data.train, around.tokenizer, config, progress)
         self.valid = tokenize_prompts(data.valid, around.tokenizer, config, progress) if data.valid else None
-        room = f"{config.max_seq_length:,} tokens with {config.max_completion_length:,} for the answer"
-        hint = "Raise the maximum length, or lower the longest answer."
+        room = tr(
+            "{max_seq_length:,} tokens with {max_completion_length:,} for the answer",
+            max_seq_length=config.max_seq_length,
+            max_completion_length=config.max_completion_length,
+        )
+        hint = tr("Raise the maximum length, or lower the longest answer.")
         if not len(self.train):
-            raise UnusableError([Problem("max_seq_length", f"No prompt fits into {room}.", hint=hint)])
+            raise UnusableError(
+                [Problem("max_seq_length", tr("No prompt fits into {room}.", room=room), hint=hint)]
+            )
         faults = self.train.faults
         around.tell_rows(data, data.train, faults, Counter(kind for kind, _, _ in faults))
         if self.train.skipped:
-            around.warn(f"{self.train.skipped:,} prompts do not fit into {room} and are left out.", hint)
+            around.warn(
+                tr(
+                    "{skipped:,} prompts do not fit into {room} and are left out.",
+                    skipped=self.train.skipped,
+                    room=room,
+                ),
+                hint,
+            )
 
     def close(self) -> None:
         if self._scorer is not None:
@@ -114,7 +128,7 @@ class RewardedData(TrainingData):
                 speaker.model, speaker.head, around.tokenizer, system, cancelled=cancelled,
                 in_place=reference.in_place,
             )  # fmt: skip
-        around.channel.emit(event.Progressed(phase="Loading the judge"))
+        around.channel.emit(event.Progressed(phase=tr("Loading the judge")))
         try:
             model, tokenizer = load_model(folder)
         except UnusableError as error:

@@ -9,6 +9,7 @@ import mlx.nn as nn
 
 from app.core.config.train_config import TrainConfig
 from app.core.data.prepare import PreparedData
+from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 from app.core.protocol import event
 from app.core.setup import plan
@@ -39,7 +40,7 @@ class SupervisedData(TrainingData):
         self.examples = _examples(around.channel, config, self._train)
 
     def _tokenized(self, config: TrainConfig, data: PreparedData, path: Path) -> TokenSet:
-        found = tokenize_rows(path, self._around.tokenizer, config, self._around.progress("Tokenizing"))
+        found = tokenize_rows(path, self._around.tokenizer, config, self._around.progress(tr("Tokenizing")))
         refuse(found, path, config, data.origins.get(path.stem))
         self._around.tell_rows(data, path, found.faults, found.counts)
         return found.token_set
@@ -82,21 +83,39 @@ class SupervisedData(TrainingData):
 def _examples(channel: Channel, config: TrainConfig, train: TokenSet) -> Examples:
     examples = Examples.of(train, config.max_seq_length)
     if not len(examples):
-        said = "No example has a token to learn."
-        hint = "Raise the maximum length, or do not mask the prompt." if examples.truncated else ""
-        raise UnusableError([Problem("data", said, hint=hint or "Check that the answers are not empty.")])
+        said = tr("No example has a token to learn.")
+        hint = tr("Raise the maximum length, or do not mask the prompt.") if examples.truncated else ""
+        raise UnusableError([Problem("data", said, hint=hint or tr("Check that the answers are not empty."))])
     if examples.truncated:
-        longest = f"{config.max_seq_length:,} tokens"
-        said = f"{examples.truncated:,} of {len(train):,} examples are longer than {longest}"
+        longest = tr("{max_seq_length:,} tokens", max_seq_length=config.max_seq_length)
+        said = tr(
+            "{truncated:,} of {train:,} examples are longer than {longest}",
+            truncated=examples.truncated,
+            train=len(train),
+            longest=longest,
+        )
         channel.emit(
-            event.Warned(message=f"{said} and are cut.", hint="Raise the maximum length to keep them whole.")
+            event.Warned(
+                message=tr("{said} and are cut.", said=said),
+                hint=tr("Raise the maximum length to keep them whole."),
+            )
         )
     if examples.skipped:
-        said = f"{examples.skipped:,} of {len(train):,} examples have no token to learn and are left out."
+        said = tr(
+            "{skipped:,} of {train:,} examples have no token to learn and are left out.",
+            skipped=examples.skipped,
+            train=len(train),
+        )
         channel.emit(event.Warned(message=said))
     if len(examples) < config.batch_size:
-        said = f"There are fewer examples ({len(examples)}) than a batch holds ({config.batch_size})"
-        channel.emit(event.Warned(message=f"{said}: the batches hold {len(examples)}."))
+        said = tr(
+            "There are fewer examples ({examples}) than a batch holds ({batch_size})",
+            examples=len(examples),
+            batch_size=config.batch_size,
+        )
+        channel.emit(
+            event.Warned(message=tr("{said}: the batches hold {examples}.", said=said, examples=len(examples)))
+        )
     return examples
 
 
@@ -129,11 +148,13 @@ def _batches(
 
 def _validation(channel: Channel, config: TrainConfig, valid: TokenSet | None) -> ValidationSet | None:
     if valid is None or not len(valid) or config.val_batches == 0:
-        channel.emit(event.Warned(message="There is no validation data: no best adapter, no early stopping."))
+        channel.emit(event.Warned(message=tr("There is no validation data: no best adapter, no early stopping.")))
         return None
     examples = Examples.of(valid, config.max_seq_length)
     if not len(examples):
-        channel.emit(event.Warned(message="No validation example has a token to measure: there is no validation."))
+        channel.emit(
+            event.Warned(message=tr("No validation example has a token to measure: there is no validation."))
+        )
         return None
     return ValidationSet(examples, config.batch_size, config.val_batches)
 

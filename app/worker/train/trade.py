@@ -11,6 +11,7 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from app.core.config.train_config import TrainConfig
+from app.core.language import tr
 from app.core.protocol import event
 from app.core.setup.chosen_method import method_of
 from app.worker.model.loading import trainable
@@ -46,8 +47,12 @@ class Weighed:
 
     def text(self) -> str:
         """``learned 0.82, forgot 0.03``."""
-        forgot = f"forgot {self.forgot:.2f}"
-        return forgot if self.learned is None else f"learned {self.learned:.2f}, {forgot}"
+        forgot = tr("forgot {forgot:.2f}", forgot=self.forgot)
+        return (
+            forgot
+            if self.learned is None
+            else tr("learned {learned:.2f}, {forgot}", learned=self.learned, forgot=forgot)
+        )
 
 
 class Trade:
@@ -122,10 +127,10 @@ class Trade:
     def hindrance(self) -> str:
         """Why checkpoints cannot be balanced; empty if they can."""
         if not self._is_in_nats:
-            return "the loss of this method is not in nats a token"
+            return tr("the loss of this method is not in nats a token")
         if self._neutral is None:
-            return "what is forgotten is not measured"
-        return "" if self._valid is not None else "there is no validation data"
+            return tr("what is forgotten is not measured")
+        return "" if self._valid is not None else tr("there is no validation data")
 
     def balanced(
         self, checkpoints: dict[int, Path], cancelled: Callable[[], bool], progress: Callable[[int, int], None]

@@ -13,6 +13,7 @@ import mlx.core as mx
 from mlx.utils import tree_flatten
 
 from app.core.config.train_config import TrainConfig
+from app.core.language import tr
 from app.core.model.folder import locate_model
 from app.core.power.awake import process_keeper
 from app.core.problem import Problem, TaskError, UnusableError
@@ -81,7 +82,9 @@ def train(channel: Channel, job_dir: Path, job: TrainJob) -> None:
             neutral = _measured_and_joined(channel, control, run, prepared)
         except StoppedError:
             iteration = checkpoint.iteration if checkpoint else 0
-            channel.emit(event.Finished(reason="stopped", iteration=iteration, message="Stopped before training."))
+            channel.emit(
+                event.Finished(reason="stopped", iteration=iteration, message=tr("Stopped before training."))
+            )
             return
         with prepared.parts.resources, _tracked(channel, run, prepared.config):
             try:
@@ -94,7 +97,9 @@ def train(channel: Channel, job_dir: Path, job: TrainJob) -> None:
             except LostReplicaError as error:
                 assert prepared.team is not None
                 problem = prepared.team.lost()
-                raise TaskError(f"{problem.message} Nothing was trained yet.", problem.hint) from error
+                raise TaskError(
+                    tr("{message} Nothing was trained yet.", message=problem.message), problem.hint
+                ) from error
             training.run()
 
 
@@ -107,7 +112,7 @@ def _measured_and_joined(channel: Channel, control: Control, run: RunDir, prepar
             prepared.steps.most_positions(prepared.config), control.is_stopping,
         )  # fmt: skip
         if prepared.team is not None:
-            channel.emit(event.Progressed(phase="Waiting for the other replicas"))
+            channel.emit(event.Progressed(phase=tr("Waiting for the other replicas")))
             digests = model_digests(Path(prepared.config.model))
             prepared.team.join(hello("train").versions, digests, control.raise_if_stopped)
     except BaseException:
@@ -137,12 +142,12 @@ def _saved_state(channel: Channel, run: RunDir, job: TrainJob) -> Checkpoint | N
         return None
     checkpoint = load_checkpoint(run.state)
     if checkpoint is None:
-        channel.emit(event.Warned(message="The run has no saved state yet: it starts from the beginning."))
+        channel.emit(event.Warned(message=tr("The run has no saved state yet: it starts from the beginning.")))
         return None
     end = job.extend_to if job.extend_to is not None else load_config(run.config).config.iters
     if end <= checkpoint.iteration and not (end == checkpoint.iteration and _is_cut_off(run, end)):
-        said = f"The run has done its {checkpoint.iteration:,} iterations."
-        raise UnusableError([Problem("iters", said, hint="Extend it by some iterations to go on.")])
+        said = tr("The run has done its {iteration:,} iterations.", iteration=checkpoint.iteration)
+        raise UnusableError([Problem("iters", said, hint=tr("Extend it by some iterations to go on."))])
     return checkpoint
 
 
@@ -164,16 +169,22 @@ def _check_provenance(run: RunDir, job: TrainJob, checkpoint: Checkpoint) -> Non
     config = load_config(run.config).config
     if changes := config_changes(kept, config):
         if not job.as_before:
-            said = f"The run's config.yaml is not what it was trained with so far: {'; '.join(changes)}."
-            hint = (
-                f"Go on with the old values (`luthier resume {run.path} --as-before`), or start a new run from it."
+            said = tr(
+                "The run's config.yaml is not what it was trained with so far: {changes}.",
+                changes="; ".join(changes),
+            )
+            hint = tr(
+                "Go on with the old values (`luthier resume {path} --as-before`), or start a new run from it.",
+                path=run.path,
             )
             raise UnusableError([Problem(AS_BEFORE, said, hint=hint)])
         config = TrainConfig.model_validate(kept["config"] | {"iters": config.iters, "epochs": config.epochs})
         save_config(config, run.config)
     if changes := model_changes(kept, locate_model(config.model)):
-        said = f"The base model is changed since the run was trained on it: {'; '.join(changes[:3])}."
-        hint = "Put the model back as it was, or start a new run from this setup."
+        said = tr(
+            "The base model is changed since the run was trained on it: {names}.", names="; ".join(changes[:3])
+        )
+        hint = tr("Put the model back as it was, or start a new run from this setup.")
         raise UnusableError([Problem("model", said, hint=hint)])
 
 
@@ -284,7 +295,7 @@ class _Training:
     def _stay_awake(self) -> None:
         """Keeps the computer from sleeping while it trains, also when nobody's window is there."""
         if load_settings().keep_awake:
-            self.keeper.hold(f"{self.config.adapter_name} trains")
+            self.keeper.hold(tr("{adapter_name} trains", adapter_name=self.config.adapter_name))
 
     def _iterate(self) -> str:
         config, last = self.config, self.config.iters
@@ -353,8 +364,10 @@ class _Training:
         if self.step.accumulated is None and self.iteration:
             self._save()
         saved = max((int(one.name) for one in self.run_dir.state.glob("[0-9]*") if one.name.isdecimal()), default=0)
-        kept = f"The run is saved at iteration {saved:,}." if saved else "Nothing was saved yet."
-        alone = f"or without them: `luthier resume {self.run_dir.path} --replicas 1`"
+        kept = (
+            tr("The run is saved at iteration {saved:,}.", saved=saved) if saved else tr("Nothing was saved yet.")
+        )
+        alone = tr("or without them: `luthier resume {path} --replicas 1`", path=self.run_dir.path)
         hint = (
             f"{problem.hint} Resume the run when all are there again, {alone}.".strip() if saved else problem.hint
         )
@@ -383,11 +396,15 @@ class _Training:
         self.grad_norm = math.nan if outcome.grad_norm is None else scalar(outcome.grad_norm)
         verdict = self.guard.judge(loss, 0.0 if outcome.grad_norm is None else self.grad_norm)
         if verdict is LossVerdict.DIVERGED:
-            what = f"the loss is {loss:.4g}" if math.isfinite(self.grad_norm) else "the gradient is not finite"
+            what = (
+                tr("the loss is {loss:.4g}", loss=loss)
+                if math.isfinite(self.grad_norm)
+                else tr("the gradient is not finite")
+            )
             raise self._diverged(iteration, what)
         if verdict is LossVerdict.SPIKE:
-            said = f"The loss jumped to {loss:.3f} at iteration {iteration}."
-            self.channel.emit(event.Warned(message=said, hint="One odd batch, or too high a learning rate."))
+            said = tr("The loss jumped to {loss:.3f} at iteration {iteration}.", loss=loss, iteration=iteration)
+            self.channel.emit(event.Warned(message=said, hint=tr("One odd batch, or too high a learning rate.")))
         if entering is not None and not self.guard.is_suspicious:
             self.kept.fall_back_to(iteration - 1, entering)
 
@@ -397,11 +414,14 @@ class _Training:
             self._emit_report(iteration)
         kept = self.kept.restore_good()
         if name := unsound_base(self.model):
-            said = f"The base model's weights {name} are not finite: whatever is trained on them is not either."
-            return TaskError(said, "Copy or download the model again.", iteration)
+            said = tr(
+                "The base model's weights {name} are not finite: whatever is trained on them is not either.",
+                name=name,
+            )
+            return TaskError(said, tr("Copy or download the model again."), iteration)
         rate = self.config.learning_rate
-        hint = f"Try a learning rate of {rate / 10:g}, a warm-up, or gradient clipping at 1."
-        said = f"The training diverged at iteration {iteration}: {what}."
+        hint = tr("Try a learning rate of {rate:g}, a warm-up, or gradient clipping at 1.", rate=rate / 10)
+        said = tr("The training diverged at iteration {iteration}: {what}.", iteration=iteration, what=what)
         return TaskError(f"{said} {kept}", hint, iteration)
 
     # -- measuring ------------------------------------------------------------------------------------------------
@@ -466,7 +486,7 @@ class _Training:
             found = self.spoken.sampled(self.model, self.iteration, self.control.is_stopping)
         except UnusableError as error:
             self.spoken = None
-            self.channel.emit(event.Warned(message=error.problems[0].message, hint="No answers are sampled."))
+            self.channel.emit(event.Warned(message=error.problems[0].message, hint=tr("No answers are sampled.")))
             return
         if found is not None:
             self.channel.emit(found)
@@ -508,8 +528,8 @@ class _Training:
     def _restore(self, checkpoint: Checkpoint) -> list[Accumulated]:
         state = checkpoint.state
         if state["fingerprint"] != self.fingerprint:
-            said = "The data are not those that the run was trained on so far; it cannot go on exactly."
-            raise UnusableError([Problem("data", said, hint="Put the data back, or start a new run.")])
+            said = tr("The data are not those that the run was trained on so far; it cannot go on exactly.")
+            raise UnusableError([Problem("data", said, hint=tr("Put the data back, or start a new run."))])
         self.iteration = checkpoint.iteration
         self.elapsed_before_s = state["elapsed_s"]
         self.measured_at = state["measured_at"]
@@ -521,8 +541,14 @@ class _Training:
         self.kept.restore(state, self.iteration)
         before, now = state.get("replicas", 1), self.team.size if self.team is not None else 1
         if before != now:
-            said = f"The run was trained by {plural(before, 'replica')} so far, and by {plural(now, 'replica')} now"
-            self.channel.emit(event.Warned(message=f"{said}: it goes on, but not bit for bit as it would have."))
+            said = tr(
+                "The run was trained by {replicas} so far, and by {replicas2} now",
+                replicas=plural(before, "replica"),
+                replicas2=plural(now, "replica"),
+            )
+            self.channel.emit(
+                event.Warned(message=tr("{said}: it goes on, but not bit for bit as it would have.", said=said))
+            )
         return accumulated
 
     def _pause(self) -> None:
@@ -546,7 +572,9 @@ class _Training:
             self._emit_report()
         self.kept.save_current()
         self._save_state()
-        self._emit_finished("paused", f"Paused at iteration {self.iteration:,}; the memory is free.")
+        self._emit_finished(
+            "paused", tr("Paused at iteration {iteration:,}; the memory is free.", iteration=self.iteration)
+        )
 
     def _park_without_room(self) -> None:
         """The disk is full: the room that was set aside takes the state, and the run waits for more."""
@@ -557,8 +585,10 @@ class _Training:
             self._save_state()
         except (OSError, RuntimeError) as error:  # others took that room as well: what was saved before is whole
             said = full_text(self.run_dir.path, lacking)
-            raise TaskError(said, f"{MAKE_ROOM} Its last saved state is whole.", self.iteration) from error
-        at = f"The run is paused at iteration {self.iteration:,}, with its state safe."
+            raise TaskError(
+                said, tr("{make_room} Its last saved state is whole.", make_room=MAKE_ROOM), self.iteration
+            ) from error
+        at = tr("The run is paused at iteration {iteration:,}, with its state safe.", iteration=self.iteration)
         self._emit_finished("paused", f"{full_text(self.run_dir.path, lacking)} {at} {MAKE_ROOM}")
 
     def _bytes_at_the_end(self) -> int:
@@ -575,7 +605,9 @@ class _Training:
             self.kept.follow(self.run_dir)
             self.room = Room(self.run_dir.path)
             self.channel.emit(
-                event.Warned(message=f"The run's folder is now {self.run_dir.path}; it goes on there.")
+                event.Warned(
+                    message=tr("The run's folder is now {path}; it goes on there.", path=self.run_dir.path)
+                )
             )
 
     def _where_it_is(self, write: Callable[[], Written]) -> Written:
@@ -597,8 +629,8 @@ class _Training:
         if self.run_dir.path == before:
             raise error
         self._save()
-        said = f"The run's folder was moved to {self.run_dir.path} while it was written to."
-        raise TaskError(f"{said} Its state is saved there.", "Resume the run.", self.iteration)
+        said = tr("The run's folder was moved to {path} while it was written to.", path=self.run_dir.path)
+        raise TaskError(tr("{said} Its state is saved there.", said=said), tr("Resume the run."), self.iteration)
 
     def _finish(self, reason: str) -> None:
         """Saves what there is, puts the chosen weights in place, opens them again, and says how it ended."""
@@ -617,14 +649,14 @@ class _Training:
         if self.config.final_adapter != "balanced" or self.guard.is_suspicious or not self.iteration:
             return None
         if hindrance := self.trade.hindrance():
-            said = f"The checkpoints cannot be balanced: {hindrance}."
-            self.channel.emit(event.Warned(message=said, hint="The best weights are kept instead."))
+            said = tr("The checkpoints cannot be balanced: {hindrance}.", hindrance=hindrance)
+            self.channel.emit(event.Warned(message=said, hint=tr("The best weights are kept instead.")))
             return None
-        progress = reported_progress(self.channel, "Weighing what was learned against what was forgotten")
+        progress = reported_progress(self.channel, tr("Weighing what was learned against what was forgotten"))
         found = self.trade.balanced(self.kept.checkpoints(self.iteration), self.control.is_stopping, progress)
         if found is None:
-            said = "No checkpoint learned more than it forgot."
-            hint = "The best weights are kept instead. Try a lower learning rate, or more and other data."
+            said = tr("No checkpoint learned more than it forgot.")
+            hint = tr("The best weights are kept instead. Try a lower learning rate, or more and other data.")
             self.channel.emit(event.Warned(message=said, hint=hint))
         return found
 

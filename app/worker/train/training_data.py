@@ -13,6 +13,7 @@ import mlx.nn as nn
 
 from app.core.config.train_config import TrainConfig
 from app.core.data.prepare import PreparedData
+from app.core.language import tr
 from app.core.problem import Severity
 from app.core.protocol import event
 from app.core.protocol.job import TrainJob
@@ -108,7 +109,7 @@ class Surroundings:
         for kind, line, reason in first.values():
             if KINDS[kind].severity is Severity.WARNING:
                 file, place = origin(path, line, data.origins.get(path.stem))
-                rows = f" ({counts[kind]:,} rows)" if counts[kind] > 1 else ""
+                rows = tr(" ({counts:,} rows)", counts=counts[kind]) if counts[kind] > 1 else ""
                 self.warn(f"{file}:{place}: {reason}{rows}", KINDS[kind].hint)
 
 
@@ -125,5 +126,5 @@ def is_measured(around: Surroundings, valid: RatedAnswers | Prompts | None, conf
     """Whether there is something to measure the weights on; tells where there is not."""
     if valid is not None and len(valid) and config.val_batches:
         return True
-    around.warn("There is no validation data: no best adapter, no early stopping.")
+    around.warn(tr("There is no validation data: no best adapter, no early stopping."))
     return False

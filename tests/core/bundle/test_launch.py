@@ -14,7 +14,7 @@ import yaml
 from app.core.bundle.launch import memory_gb, write_launchers
 from app.core.bundle.notebook import notebook_of
 from app.core.bundle.script import requirements_of
-from app.core.system.resource import resource
+from app.core.resource import resource
 
 
 def recipe(**model: Any) -> dict[str, Any]:

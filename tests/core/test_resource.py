@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from app.core.system import resource as module
-from app.core.system.resource import resource
+from app.core import resource as module
+from app.core.resource import resource
 from tests import ROOT
 
 

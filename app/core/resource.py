@@ -8,7 +8,7 @@ from pathlib import Path
 
 def resource(*parts: str) -> Path:
     """The path of a file or folder under ``resources/``; raises `FileNotFoundError` if it did not ship."""
-    app = Path(__file__).resolve().parents[2]
+    app = Path(__file__).resolve().parents[1]
     frozen = Path(getattr(sys, "_MEIPASS", app))
     for root in (frozen / "resources", app.parent / "resources", app / "_resources"):
         path = root.joinpath(*parts)
