@@ -30,7 +30,7 @@ def test_a_frozen_bundle_brings_them(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_a_wheel_has_them_in_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "__file__", str(tmp_path / "app" / "core" / "system" / "resource.py"))
+    monkeypatch.setattr(module, "__file__", str(tmp_path / "app" / "core" / "resource.py"))
     file = _ship(tmp_path / "app" / "_resources")
     assert resource("themes", "luthier.qss") == file
 

@@ -12,7 +12,13 @@ rotary positions is all that mixes tokens; it is refused for every other kind of
 
 from __future__ import annotations
 
+<<<<<<< HEAD
 from collections.abc import Callable, Sequence
+=======
+from app.core.language import tr
+
+from collections.abc import Callable, Iterable, Sequence
+>>>>>>> b5aac27 (Texts of what came since go through tr; a wheel finds its files from the new place)
 from typing import Any, NamedTuple
 
 import mlx.core as mx
@@ -123,7 +129,7 @@ def branch_refusal(model: nn.Module, logits: Callable[..., mx.array]) -> str:
     with each alone.
     """
     if not is_plainly_causal(model):
-        return "its layers keep other things of earlier tokens than all their keys and values"
+        return tr("its layers keep other things of earlier tokens than all their keys and values")
     take_places(model)
     random = np.random.default_rng(0)
     groups = [_sequences(random, 6, (5, 3)), _sequences(random, 3, (4, 6, 2))]
@@ -137,9 +143,9 @@ def branch_refusal(model: nn.Module, logits: Callable[..., mx.array]) -> str:
                 together = found[number][mx.array(at)].astype(mx.float32)
                 difference = mx.abs(together - alone).max() / mx.abs(alone).max()
                 if not scalar(difference) <= PACKING_TOLERANCES.get(found.dtype, 1e-3):
-                    return "in it, answers in one row would see each other, or their positions"
+                    return tr("in it, answers in one row would see each other, or their positions")
     except (AttributeError, IndexError, TypeError, ValueError, NotImplementedError) as error:
-        return f"its code asks for another kind of cache ({error})"
+        return tr("its code asks for another kind of cache ({error})", error=error)
     return ""
 
 
