@@ -12,13 +12,7 @@ rotary positions is all that mixes tokens; it is refused for every other kind of
 
 from __future__ import annotations
 
-<<<<<<< HEAD
 from collections.abc import Callable, Sequence
-=======
-from app.core.language import tr
-
-from collections.abc import Callable, Iterable, Sequence
->>>>>>> b5aac27 (Texts of what came since go through tr; a wheel finds its files from the new place)
 from typing import Any, NamedTuple
 
 import mlx.core as mx
@@ -26,6 +20,7 @@ import mlx.nn as nn
 import numpy as np
 import numpy.typing as npt
 
+from app.core.language import tr
 from app.worker.array import Arrays, Ints, scalar
 from app.worker.batch.pack import PACKING_TOLERANCES
 from app.worker.model.rotation import is_plainly_causal, rotations
