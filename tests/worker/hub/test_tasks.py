@@ -30,7 +30,9 @@ from app.worker.hub.tasks import download, search
 from app.worker.hub.transfer import LargeFile, Transfer, fetch
 from app.worker.process.channel import Channel
 from app.worker.process.control import StoppedError
+from app.worker.process.failure import told_failure
 from tests.hub_server import COMMIT, TOKEN, HubServer, Repository, hub_server, sha256
+from tests.worker.training import Collector
 
 WEIGHTS = os.urandom(600_000)
 NAME = "tiny/llama"
@@ -87,6 +89,17 @@ def run(task: str, at: Callable[[Event, WorkerClient], object] | None = None, **
     return found
 
 
+def run_here(task: str, **arguments: Any) -> list[Event]:
+    """As `run`, without a process, which takes longer than what it does."""
+    job = JOBS[task](**arguments)
+    told = Collector(Path(os.devnull))
+    try:
+        {"hub_search": search, "hub_download": download}[task](told, Path("unused"), job)
+    except (UnusableError, TaskError) as error:
+        told.events.append(told_failure(error, task))
+    return told.events
+
+
 def result(events: list[Event]) -> dict[str, Any]:
     assert isinstance(events[-1], event.Finished), events[-1]
     return next(e.data for e in events if isinstance(e, event.Result))
@@ -124,10 +137,10 @@ def test_search_tells_size_popularity_quantization_and_gate(hub: HubServer) -> N
     assert found[0].updated == "2026-01-02"
 
 
-def test_search_for_a_name_or_an_address_puts_that_model_first_with_its_real_size(hub: HubServer) -> None:
-    hub.add(Repository("tiny/llama-large", files(), downloads=5000))
-    for query in (NAME, f"{hub.address}/{NAME}/tree/main"):
-        found = result(run("hub_search", query=query))["models"]
+def test_search_for_a_name_or_an_address_puts_that_model_first_with_its_real_size(here: HubServer) -> None:
+    here.add(Repository("tiny/llama-large", files(), downloads=5000))
+    for query in (NAME, f"{here.address}/{NAME}/tree/main"):
+        found = result(run_here("hub_search", query=query))["models"]
         assert [model["id"] for model in found] == [NAME, "tiny/llama-large"]
         assert found[0]["size_bytes"] == len(WEIGHTS)
 
@@ -152,18 +165,18 @@ def test_download_into_the_cache_is_found_by_name_and_leaves_out_what_is_not_nee
     assert not [path for path in fetched if path.endswith((".bin", ".py", ".md", "consolidated.safetensors"))]
 
 
-def test_download_into_a_folder_is_found_there(hub: HubServer, tmp_path: Path) -> None:
-    told = result(run("hub_download", model=NAME, models_dir=str(tmp_path / "models")))
+def test_download_into_a_folder_is_found_there(here: HubServer, tmp_path: Path) -> None:
+    told = result(run_here("hub_download", model=NAME, models_dir=str(tmp_path / "models")))
     assert Path(told["model"]) == tmp_path / "models" / NAME
     assert (Path(told["path"]) / "model.safetensors").read_bytes() == WEIGHTS
     assert [entry.name for entry in find_models([tmp_path / "models"])] == [NAME]
-    assert sum(sent for _, sent in hub.fetched("model.safetensors")) == len(WEIGHTS)
+    assert sum(sent for _, sent in here.fetched("model.safetensors")) == len(WEIGHTS)
 
 
-def test_a_broken_connection_goes_on_from_the_byte_where_it_broke(hub: HubServer) -> None:
-    hub.break_after, hub.breaks_left = 200_000, 2
-    result(run("hub_download", model=NAME))
-    pieces = hub.fetched("model.safetensors")
+def test_a_broken_connection_goes_on_from_the_byte_where_it_broke(here: HubServer) -> None:
+    here.break_after, here.breaks_left = 200_000, 2
+    result(run_here("hub_download", model=NAME))
+    pieces = here.fetched("model.safetensors")
     assert len(pieces) == 3
     for (start, sent), (next_start, _) in itertools.pairwise(pieces):
         assert next_start == start + sent > 0
@@ -171,27 +184,27 @@ def test_a_broken_connection_goes_on_from_the_byte_where_it_broke(hub: HubServer
 
 
 @pytest.mark.parametrize("into_cache", [True, False])
-def test_a_stopped_download_goes_on_where_it_stopped(hub: HubServer, tmp_path: Path, into_cache: bool) -> None:
+def test_a_stopped_download_goes_on_where_it_stopped(here: HubServer, tmp_path: Path, into_cache: bool) -> None:
     models_dir = "" if into_cache else str(tmp_path / "models")
-    hub.bytes_per_second = 400_000
+    here.bytes_per_second = 400_000
     stopped = run("hub_download", stop_after(100_000), model=NAME, models_dir=models_dir)
     assert isinstance(stopped[-1], event.Finished)
     assert stopped[-1].reason == "stopped"
     kept = Destination.of(ModelId(NAME), models_dir).partial_bytes()
     assert 100_000 <= kept < len(WEIGHTS)
     assert find_models([tmp_path / "models"]) == []  # what is not whole is not offered
-    hub.bytes_per_second = 0
-    result(run("hub_download", model=NAME, models_dir=models_dir))
-    assert [start for start, _ in hub.fetched("model.safetensors")] == [0, kept]
+    here.bytes_per_second = 0
+    result(run_here("hub_download", model=NAME, models_dir=models_dir))
+    assert [start for start, _ in here.fetched("model.safetensors")] == [0, kept]
     assert Destination.of(ModelId(NAME), models_dir).partial_bytes() == 0
 
 
-def test_a_finished_download_fetches_nothing_again(hub: HubServer) -> None:
-    result(run("hub_download", model=NAME))
-    before = len([r for r in hub.requests if r.method == "GET" and "/resolve/" in r.path])
-    told = result(run("hub_download", model=NAME))
+def test_a_finished_download_fetches_nothing_again(here: HubServer) -> None:
+    result(run_here("hub_download", model=NAME))
+    before = len([r for r in here.requests if r.method == "GET" and "/resolve/" in r.path])
+    told = result(run_here("hub_download", model=NAME))
     assert told["bytes"] > len(WEIGHTS)
-    assert len([r for r in hub.requests if r.method == "GET" and "/resolve/" in r.path]) == before
+    assert len([r for r in here.requests if r.method == "GET" and "/resolve/" in r.path]) == before
 
 
 def test_a_gated_model_says_where_to_accept_its_licence(here: HubServer) -> None:
@@ -260,16 +273,16 @@ def test_no_network_is_told_in_words(hub: HubServer, monkeypatch: pytest.MonkeyP
     assert hub.requests == []
 
 
-def test_a_disk_without_room_is_told_before_anything_is_fetched(hub: HubServer) -> None:
+def test_a_disk_without_room_is_told_before_anything_is_fetched(here: HubServer) -> None:
     class Large(bytes):
         def __len__(self) -> int:
             return 10**18
 
-    hub.add(Repository("large/model", {"config.json": b"{}", "model.safetensors": Large(b"x")}))
-    told = failed(run("hub_download", model="large/model"))
+    here.add(Repository("large/model", {"config.json": b"{}", "model.safetensors": Large(b"x")}))
+    told = failed(run_here("hub_download", model="large/model"))
     assert "more on the disk" in told.message
     assert "are free" in told.message
-    assert hub.fetched("model.safetensors") == []
+    assert here.fetched("model.safetensors") == []
 
 
 # -- offline --------------------------------------------------------------------------------------------------
