@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("QT_API", "pyside6")
@@ -10,6 +11,10 @@ os.environ["LUTHIER_LANGUAGE"] = "en"  # what tests compare with, whatever the p
 os.environ.setdefault("MLX_DISABLE_COMPILE", "1")
 # What is exact in float32 is so on every machine: newer GPUs take fewer digits (TF32) unless told otherwise.
 os.environ.setdefault("MLX_ENABLE_TF32", "0")
+
+# A suite that a shell runs in the background ignores Ctrl-C, and so would every program that a test sends it to.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from pathlib import Path
 
