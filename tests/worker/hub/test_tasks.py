@@ -31,6 +31,7 @@ from app.worker.hub.transfer import LargeFile, Transfer, fetch
 from app.worker.process.channel import Channel
 from app.worker.process.control import StoppedError
 from app.worker.process.failure import told_failure
+from app.worker.process.main import Task
 from tests.hub_server import COMMIT, TOKEN, HubServer, Repository, hub_server, sha256
 from tests.worker.training import Collector
 
@@ -94,7 +95,8 @@ def run_here(task: str, **arguments: Any) -> list[Event]:
     job = JOBS[task](**arguments)
     told = Collector(Path(os.devnull))
     try:
-        {"hub_search": search, "hub_download": download}[task](told, Path("unused"), job)
+        tasks: dict[str, Task] = {"hub_search": search, "hub_download": download}
+        tasks[task](told, Path("unused"), job)
     except (UnusableError, TaskError) as error:
         told.events.append(told_failure(error, task))
     return told.events
