@@ -12,7 +12,7 @@ from app.core.language import tr
 from app.core.model.module_group import Group, name_rank
 
 # Raised when the form or the meaning of an inspection changes, so that cached ones of older versions are made anew.
-INSPECTION_FORMAT = 4
+INSPECTION_FORMAT = 5
 
 
 class _Part(BaseModel):

@@ -19,6 +19,7 @@ from app.core.config.train_config import TrainConfig
 from app.core.language import tr
 from app.core.model.inspection import Inspection
 from app.core.setup.chosen_method import method_of
+from app.core.setup.duration import work_costs
 from app.core.setup.memory_method import (
     NEUTRAL_WIDTH,
     answering,
@@ -31,6 +32,8 @@ from app.core.setup.memory_term import (
     ITEM_BYTES,
     StepSize,
     Terms,
+    cheapest_in_row,
+    grown,
     is_cut,
     item_bytes,
     layer_terms,
@@ -198,8 +201,20 @@ def _peak(
 ) -> MemoryEstimate:
     """That of the greediest step."""
     sizes = steps.largest(config)
+    if not steps.steps and method_of(config).is_sampled and inspection.branches:
+        sizes = tuple(_shared(inspection, config, size) for size in sizes)
     found = [_estimate(inspection, config, selection, size, factor, compiled) for size in sizes]
     return max(found, key=lambda one: one.total)
+
+
+def _shared(inspection: Inspection, config: TrainConfig, step: StepSize) -> StepSize:
+    """A step whose answers are in rows of their own, as it is computed where they share their prompt's."""
+    costs, own = work_costs(inspection), config.max_completion_length
+    prompt = max(step.width - own, 1)
+    count = cheapest_in_row(
+        prompt, own, config.batch_size, config.group_size, lambda rows, width: costs.of(StepSize(rows, width, 0))
+    )
+    return StepSize(step.rows // count, grown(prompt + count * (own - 1)), step.targets)
 
 
 def _estimate(

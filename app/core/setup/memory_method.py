@@ -18,7 +18,7 @@ from app.core.model.inspection import Inspection
 from app.core.model.module_group import Group
 from app.core.problem import UnusableError
 from app.core.setup.chosen_method import has_judge, locate_judge, method_of, needs_reference
-from app.core.setup.memory_term import ITEM_BYTES, StepSize, item_bytes
+from app.core.setup.memory_term import ITEM_BYTES, StepSize, answers_each, item_bytes
 from app.core.system.disk import is_companion
 
 # Answers that are sampled together, and comparisons that a judge reads together (app.worker.rollout).
@@ -65,8 +65,8 @@ def sampling(inspection: Inspection, config: TrainConfig, step: StepSize) -> Sam
         return Sampling()
     rows = _answers(config, step)
     prompts = -(-rows // config.group_size)  # each is read once
-    prompt = max(step.width - config.max_completion_length, 1)
-    whole, logits = answering(inspection, rows, step.width)
+    prompt = _prompt(config, step)
+    whole, logits = answering(inspection, rows, prompt + config.max_completion_length)
     item = item_bytes(inspection)
     reading = (
         SCORES * prompts * inspection.num_heads * prompt**2 * 4
@@ -94,7 +94,7 @@ def kept_log_probabilities(config: TrainConfig, step: StepSize) -> int:
     if not method_of(config).is_group_relative:
         return 0
     kinds = (config.updates_per_generation > 1) + (config.beta > 0)
-    return kinds * step.rows * config.max_completion_length * 4
+    return kinds * step.rows * answers_each(config, step) * config.max_completion_length * 4
 
 
 def second_models(config: TrainConfig, step: StepSize, own: str) -> SecondModels:
@@ -115,8 +115,14 @@ def second_models(config: TrainConfig, step: StepSize, own: str) -> SecondModels
 
 def _answers(config: TrainConfig, step: StepSize) -> int:
     """Validations sample as well, and often more."""
-    measured = step.rows * config.val_batches if config.val_batches >= 0 else ANSWERS_AT_ONCE
-    return min(max(step.rows, measured), ANSWERS_AT_ONCE)
+    trained = step.rows * answers_each(config, step)
+    measured = trained * config.val_batches if config.val_batches >= 0 else ANSWERS_AT_ONCE
+    return min(max(trained, measured), ANSWERS_AT_ONCE)
+
+
+def _prompt(config: TrainConfig, step: StepSize) -> int:
+    """Tokens of the longest prompt of a step: its rows are the prompt and one or several answers."""
+    return max(step.width - answers_each(config, step) * config.max_completion_length, 1)
 
 
 def _grown(tokens: int) -> int:
@@ -144,8 +150,8 @@ def _judging_bytes(facts: dict[str, Any], config: TrainConfig, step: StepSize) -
     text = facts.get("text_config", facts)
     inner, heads = 2 * int(text.get("intermediate_size") or 0), int(text.get("num_attention_heads") or 0)
     item = ITEM_BYTES.get(str(facts.get("torch_dtype") or facts.get("dtype")), 4)
-    width = max(step.width - config.max_completion_length, 1) + 2 * config.max_completion_length + QUESTION_TOKENS
-    rows = min(JUDGED_AT_ONCE, step.rows)
+    width = _prompt(config, step) + 2 * config.max_completion_length + QUESTION_TOKENS
+    rows = min(JUDGED_AT_ONCE, step.rows * answers_each(config, step))
     return round(rows * (JUDGING_SCORES * heads * width**2 * 4 + INNER * width * inner * item))
 
 

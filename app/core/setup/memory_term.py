@@ -7,7 +7,7 @@ each kind MLX keeps at the peak does not, and was measured (see `app.core.setup.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 
 from app.core.config.train_config import TrainConfig
@@ -25,6 +25,8 @@ PIECE_ELEMENTS, ROW_STEP = 2**23, 16
 # Positions of a piece of several examples (app.worker.batch.piece): matrix products gain nothing from more, and
 # what a step holds grows with them.
 LARGEST_PIECE = 1024
+# Sizes that follow no plan grow by this factor, in steps: few shapes to compile, little padding.
+GROWTH, LENGTH_STEP = 1.19, 16
 _MIXERS = {Group.ATTENTION, Group.STATE_SPACE, Group.OTHER, Group.ROUTER}
 
 
@@ -192,7 +194,7 @@ def _layer(
         plain=0.0 if has_gate else positions * inner * item,
         routed=positions * hidden * item * routed,
         scores=scores,
-        masked=scores if config.batching == "pack" or _is_branched(inspection, config) else 0.0,
+        masked=scores if config.batching == "pack" or _is_branched(inspection, config, step) else 0.0,
         wide_scores=scores if item < 4 else 0.0,
         low_rank=positions * low_rank * 4,
         outs=0.0 if is_dora else positions * outs * item,
@@ -212,9 +214,29 @@ def _norms(inspection: Inspection) -> int:
     return sum("norm" in name or name.startswith("ln") for name in last if name not in ("q_norm", "k_norm"))
 
 
-def _is_branched(inspection: Inspection, config: TrainConfig) -> bool:
-    """Whether both answers of a pair stand in one row, which takes a mask."""
-    return inspection.branches and method_of(config).data == "pairs"
+def answers_each(config: TrainConfig, step: StepSize) -> int:
+    """How many of the answers that are sampled to a prompt stand in one row of a step."""
+    return max(1, config.batch_size * config.group_size // step.rows) if method_of(config).is_sampled else 1
+
+
+def grown(size: int) -> int:
+    """The smallest size on the grid that is at least ``size``: multiples of 16, each some 1.19 × the one before."""
+    found = LENGTH_STEP
+    while found < size:
+        found = max(found + LENGTH_STEP, LENGTH_STEP * math.ceil(found * GROWTH / LENGTH_STEP))
+    return found
+
+
+def cheapest_in_row(shared: int, own: int, groups: int, each: int, work: Callable[[int, int], float]) -> int:
+    """How many of the ``each`` answers to a prompt go into one row, for the least ``work`` (of rows, width):
+    more share what they begin with, ``shared`` tokens, but attend over a wider row. ``own`` are the longest's."""
+    counts = (count for count in range(1, each + 1) if each % count == 0)
+    return min(counts, key=lambda count: work(groups * each // count, shared + count * own))
+
+
+def _is_branched(inspection: Inspection, config: TrainConfig, step: StepSize) -> bool:
+    """Whether both answers of a pair, or several to a prompt, stand in one row, which takes a mask."""
+    return inspection.branches and (method_of(config).data == "pairs" or answers_each(config, step) > 1)
 
 
 def _keeps_casts(config: TrainConfig) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from app.core.config.train_config import TrainConfig
 from app.core.setup.chosen_method import method_of
-from app.core.setup.memory_term import LARGEST_PIECE, StepSize, is_cut, rows_each, step_of
+from app.core.setup.memory_term import LARGEST_PIECE, StepSize, answers_each, is_cut, rows_each, step_of
 
 # What the sizes of the steps depend on, beside the rows themselves.
 SIZE_PATHS = ("batch_size", "max_seq_length", "max_completion_length", "group_size")
@@ -86,11 +86,11 @@ class StepPlan:
     def _under(self, step: StepSize, config: TrainConfig) -> StepSize:
         if all(config.value(path) == self.config.value(path) for path in SIZE_PATHS):
             return step
+        if method_of(config).is_sampled and method_of(self.config).is_sampled:
+            return self._sampled_under(step, config)
         rows, width, each = step.rows, step.width, self._rows_of_example
         in_row = rows_each(config, self.labelled) // each if method_of(config).data == "pairs" else 1
         longest_width = max(in_row * (config.max_seq_length - 1), 1)
-        if config.max_completion_length != self.config.max_completion_length and method_of(self.config).is_sampled:
-            width += config.max_completion_length - self.config.max_completion_length
         if config.batching == "pack":  # rows of several examples, which may be wider than the longest
             longest_width = math.ceil(width * min(1.0, config.max_seq_length / self.config.max_seq_length))
         width = max(min(width, longest_width), 1)
@@ -104,6 +104,21 @@ class StepPlan:
             rows = max(1, round(rows * now / then))
         share = step.targets / step.positions
         return StepSize(rows, width, max(1, min(rows * width, round(share * rows * width))))
+
+    def _sampled_under(self, step: StepSize, config: TrainConfig) -> StepSize:
+        """The same prompts with other answers: as many rows a prompt, of which each takes more or fewer of them."""
+        in_row = answers_each(self.config, step)
+        prompt = max(step.width - in_row * self.config.max_completion_length, 1)
+        each = max(1, self.config.group_size // in_row)  # rows of a prompt
+        if in_row > 1:
+            now = max(1, config.group_size // each)
+            rows = config.batch_size * max(1, config.group_size // now)
+        else:
+            now, rows = 1, config.batch_size * config.group_size
+        prompt = min(prompt, max(config.max_seq_length - 1 - config.max_completion_length, 1))
+        return StepSize(
+            rows, prompt + now * config.max_completion_length, rows * now * config.max_completion_length
+        )
 
 
 def _covers(large: StepSize, small: StepSize) -> bool:

@@ -2,55 +2,59 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import mlx.core as mx
 import numpy as np
 
+from app.core.setup.memory_term import cheapest_in_row, grown
 from app.worker.array import Arrays
-from app.worker.batch.shape import Shape
+from app.worker.batch.branch import BranchRow, branch_arrays, branch_row, shared_length
+from app.worker.batch.shape import Costs, Shape
 from app.worker.token.token_set import Example
 
-# Sizes that follow no plan grow by this factor, in steps: few shapes to compile, little padding.
-GROWTH = 1.19
-LENGTH_STEP = 16
 
+def answer_arrays(examples: Sequence[Example], rows: Sequence[Sequence[int]], shape: Shape) -> Arrays:
+    """The arrays of a batch: ``rows`` say which examples stand in each row; of several the beginning that they have
+    in common is there once (`app.worker.batch.branch`).
 
-def answer_arrays(examples: Sequence[Example | None], shape: Shape) -> Arrays:
-    """The arrays of a batch: row i holds example i, None and rows beyond the last stay empty.
-
-    ``inputs`` int32 (rows, width) are all tokens but the last; of the learned ones, in order, ``positions`` int32
-    (rows, tokens) say where in the flattened inputs each is predicted, ``targets`` int32 what it is, and ``mask``
-    float32 which places are taken. ``shape.targets`` counts places: rows · tokens.
+    ``inputs`` int32 (rows, width) are all tokens but the last, with ``branches`` and ``places`` where a row has
+    several. Of the learned ones ``positions`` int32 (k,) say where in the flattened inputs each is predicted, and
+    ``targets`` int32 (k,) what it is: ``shape.targets`` is k. By example and token, (examples, tokens), ``slots``
+    int32 say which of these it is, and ``mask`` float32 whether there is one.
     """
-    places = shape.targets // shape.rows
-    inputs = np.zeros((shape.rows, shape.width), np.int32)
-    positions, targets = np.zeros((shape.rows, places), np.int32), np.zeros((shape.rows, places), np.int32)
-    mask = np.zeros((shape.rows, places), np.float32)
-    for row, example in enumerate(examples):
-        if example is None:
-            continue
-        learned = np.flatnonzero(example.trained[1:])
-        inputs[row, : len(example.tokens) - 1] = example.tokens[:-1]
-        positions[row, : len(learned)] = row * shape.width + learned
-        targets[row, : len(learned)] = example.tokens[1:][learned]
-        mask[row, : len(learned)] = 1
-    return {
-        "inputs": mx.array(inputs), "positions": mx.array(positions), "targets": mx.array(targets),
+    learned = [np.flatnonzero(example.trained[1:]) for example in examples]
+    slots = np.zeros((len(examples), grown(max(map(len, learned)))), np.int32)
+    mask = np.zeros(slots.shape, np.float32)
+    positions, targets = np.zeros(shape.targets, np.int32), np.zeros(shape.targets, np.int32)
+    found = answer_rows(examples, rows)
+    end = 0
+    for at, numbers in enumerate(rows):
+        for number, inside in zip(numbers, found[at].at, strict=True):
+            count = len(learned[number])
+            positions[end : end + count] = at * shape.width + inside[learned[number]]
+            targets[end : end + count] = examples[number].tokens[1:][learned[number]]
+            slots[number, :count] = np.arange(end, end + count)
+            mask[number, :count] = 1
+            end += count
+    arrays = branch_arrays(found, shape.rows, shape.width)
+    if all(len(numbers) == 1 for numbers in rows):
+        arrays = {"inputs": arrays["inputs"]}
+    return arrays | {
+        "positions": mx.array(positions), "targets": mx.array(targets), "slots": mx.array(slots),
         "mask": mx.array(mask),
     }  # fmt: skip
 
 
-def answer_shape(rows: int, width: int, tokens: int) -> Shape:
-    """The shape that holds rows of ``width`` inputs with at most ``tokens`` learned ones each, on a coarse grid."""
-    wide = grown(width)
-    return Shape(rows, wide, rows * min(grown(tokens), wide))
+def answer_rows(examples: Sequence[Example], rows: Sequence[Sequence[int]]) -> list[BranchRow]:
+    """What stands in each row."""
+    inputs = [[examples[number].tokens[:-1] for number in numbers] for numbers in rows]
+    return [branch_row(sequences, shared_length(sequences)) for sequences in inputs]
 
 
-def grown(size: int) -> int:
-    """The smallest size on the grid that is at least ``size``: multiples of 16, each some 1.19 × the one before."""
-    found = LENGTH_STEP
-    while found < size:
-        found = max(found + LENGTH_STEP, LENGTH_STEP * math.ceil(found * GROWTH / LENGTH_STEP))
-    return found
+def answers_in_row(shared: int, own: int, groups: int, each: int, costs: Costs) -> int:
+    """How many of the ``each`` answers to a prompt of ``shared`` tokens go into one row, for the least work; one
+    where the model cannot compute branches. ``own`` tokens are the longest answer's."""
+    if not costs.branches:
+        return 1
+    return cheapest_in_row(shared, own, groups, each, lambda rows, width: float(costs.of(rows, width, 0)))

@@ -7,7 +7,8 @@ and gradients, are those of separate rows. With dropout what is shared is droppe
 
 mlx-lm's models take neither mask nor places, but they ask the cache for a mask and turn queries and keys by its
 offset. A cache that stores nothing answers both. That is right where plain causal attention over relative or
-rotary positions is all that mixes tokens; it is refused for every other kind of layer, and tried on the model.
+rotary positions is all that mixes tokens, be it of all earlier tokens or of a sliding window that the model asks
+the cache to mask; it is refused for every other kind of layer, and tried on the model.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import numpy.typing as npt
 from app.core.language import tr
 from app.worker.array import Arrays, Ints, scalar
 from app.worker.batch.pack import PACKING_TOLERANCES
-from app.worker.model.rotation import is_plainly_causal, rotations
+from app.worker.model.rotation import is_plainly_causal, rotations, windows
 
 SHARED, PADDING = 0, -1  # in `branches`; a sequence's own tokens have its number, from 1
 
@@ -43,6 +44,8 @@ class BranchCache:
 
     def __init__(self, branches: mx.array, places: mx.array) -> None:
         self.offset = Places(places)
+        self.windows: set[int] = set()  # those that were asked for
+        self._places = places
         width = branches.shape[1]
         causal = mx.arange(width)[:, None] >= mx.arange(width)[None]
         seen, own = branches[:, None, :], branches[:, :, None]
@@ -53,10 +56,12 @@ class BranchCache:
         return keys, values
 
     def make_mask(self, size: int, return_array: bool = False, window_size: int | None = None) -> mx.array:  # noqa: ARG002
-        """True where a token (second last axis) may look at another (last axis)."""
-        if window_size is not None:
-            raise NotImplementedError("a window over earlier tokens")
-        return self._mask
+        """True where a token (second last axis) may look at another (last axis); a window counts in places."""
+        if window_size is None:
+            return self._mask
+        self.windows.add(window_size)
+        distance = self._places[:, :, None] - self._places[:, None, :]
+        return self._mask & (distance < window_size)[:, None]
 
 
 class BranchRow(NamedTuple):
@@ -124,14 +129,20 @@ def branch_refusal(model: nn.Module, logits: Callable[..., mx.array]) -> str:
     with each alone.
     """
     if not is_plainly_causal(model):
-        return tr("its layers keep other things of earlier tokens than all their keys and values")
+        return tr("its layers keep other things of earlier tokens than their keys and values")
     take_places(model)
     random = np.random.default_rng(0)
     groups = [_sequences(random, 6, (5, 3)), _sequences(random, 3, (4, 6, 2))]
     rows = [branch_row(group, shared_length(group)) for group in groups]
     arrays = branch_arrays(rows, 2, max(len(row.inputs) for row in rows) + 1)
+    caches = branch_caches(model, arrays)
     try:
-        found = logits(arrays["inputs"], cache=branch_caches(model, arrays))
+        found = logits(arrays["inputs"], cache=caches)
+        # The rows are shorter than any window: whether it counts is known by what was asked. Some models count the
+        # token itself among those of the window, some do not.
+        asked = {size for one in caches or () for size in one.windows}
+        if missing := {size for size in windows(model) if not asked & {size, size + 1}}:
+            return tr("it masks its window of {tokens:,} tokens by itself", tokens=max(missing))
         for number, (row, group) in enumerate(zip(rows, groups, strict=True)):
             for at, tokens in zip(row.at, group, strict=True):
                 alone = logits(mx.array(tokens)[None], cache=None)[0].astype(mx.float32)

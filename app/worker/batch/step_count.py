@@ -11,8 +11,9 @@ from app.core.config.train_config import TrainConfig
 from app.core.model.inspection import Inspection
 from app.core.setup.chosen_method import prompt_limit
 from app.core.setup.duration import work_costs
+from app.core.setup.memory_term import grown
 from app.worker.array import Ints
-from app.worker.batch.answer import answer_shape
+from app.worker.batch.answer import answers_in_row
 from app.worker.batch.batch import Batch, Plan
 from app.worker.batch.order import shuffled_order
 from app.worker.batch.shape import Costs, Shape
@@ -57,17 +58,18 @@ def count_steps(plan: Plan, most: int = COUNTED_BATCHES) -> StepCount:
     return found
 
 
-def count_sampled_steps(prompts: Ints, config: TrainConfig) -> StepCount:
+def count_sampled_steps(prompts: Ints, config: TrainConfig, costs: Costs) -> StepCount:
     """The steps of an epoch of sampled answers if each is as long as it may be; ``prompts`` are their tokens."""
+    longest = config.max_completion_length
     usable = prompts[prompts <= prompt_limit(config)]
     found = StepCount()
     if not len(usable):
         return found
     size = min(config.batch_size, len(usable))
     for numbers in shuffled_order(_Lengths(usable), size, config.seed, 0)[:COUNTED_BATCHES]:
-        rows = len(numbers) * config.group_size
-        shape = answer_shape(rows, int(usable[numbers].max()) + config.max_completion_length - 1,
-                             config.max_completion_length)  # fmt: skip
+        answers, prompt = len(numbers) * config.group_size, int(usable[numbers].max())
+        size = answers_in_row(prompt, longest - 1, len(numbers), config.group_size, costs)
+        shape = Shape(answers // size, grown(prompt + size * (longest - 1)), grown(answers * longest))
         found.uses[shape] += config.updates_per_generation
         found.batches += config.updates_per_generation
         found.positions += shape.positions

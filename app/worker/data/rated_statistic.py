@@ -129,7 +129,7 @@ def rated_statistics(tokenized: Tokenized, config: TrainConfig, costs: Costs | N
 def _steps(tokenized: Tokenized, found: RowLengths, config: TrainConfig, costs: Costs | None) -> StepCount:
     """Those of the plan that the run follows; of sampled answers as if each were as long as it may be."""
     if found.kind == "prompts":
-        return count_sampled_steps(found.prompt, config)
+        return count_sampled_steps(found.prompt, config, costs or Costs())
     each = found.whole.shape[1] if found.whole.ndim == 2 else 1
     rows = np.flatnonzero(~found.left_out)
     if not len(rows):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import mlx.nn as nn
 from mlx.utils import tree_flatten
@@ -18,12 +19,23 @@ def rotations(model: nn.Module) -> Iterator[nn.Module]:
 
 
 def is_plainly_causal(model: nn.Module) -> bool:
-    """Whether every layer keeps all keys and values of earlier tokens and nothing else, as mlx-lm's own caches
-    tell, and turns by positions; a model without such modules counts what comes before a token in another way."""
+    """Whether every layer keeps keys and values of earlier tokens, all or those of a sliding window, and nothing
+    else, as mlx-lm's own caches tell, and turns by positions; a model without such modules counts what comes before
+    a token in another way."""
     if not list(getattr(model, "layers", ())):
         return False
     # mlx-lm takes a second to import, and a model is there only where it was.
-    from mlx_lm.models.cache import KVCache
+    from mlx_lm.models.cache import KVCache, RotatingKVCache
 
-    made = model.make_cache() if hasattr(model, "make_cache") else [KVCache()]
-    return all(type(one) is KVCache for one in made) and any(True for _ in rotations(model))
+    kinds = {type(one) for one in _caches(model)} or {KVCache}
+    return kinds <= {KVCache, RotatingKVCache} and any(True for _ in rotations(model))
+
+
+def windows(model: nn.Module) -> set[int]:
+    """The sizes of the sliding windows of a plainly causal model, in tokens."""
+    sizes = (getattr(cache, "max_size", None) for cache in _caches(model))
+    return {size for size in sizes if size is not None}
+
+
+def _caches(model: nn.Module) -> list[Any]:
+    return list(model.make_cache()) if hasattr(model, "make_cache") else []

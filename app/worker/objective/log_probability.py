@@ -29,18 +29,18 @@ def answer_log_probabilities(
 ) -> mx.array:
     """log π of each learned token, float32, as the arrays have them; what their mask leaves out means nothing.
 
-    ``arrays`` hold ``inputs`` (rows, width), ``positions`` into the flattened inputs and ``targets``, both (rows,
-    tokens) (see `app.worker.batch.answer`) or (k,) (`app.worker.batch.pair_batch`), and where sequences share a row
-    their ``branches`` and ``places``. ``temperature`` divides the logits, as where answers are sampled. Of a
-    model in evaluation mode, or without ``differentiable``, there is no gradient.
+    ``arrays`` hold ``inputs`` (rows, width), ``positions`` into the flattened inputs and ``targets``, both (k,),
+    and where sequences share a row their ``branches`` and ``places``. What is found is (answers, tokens) where they
+    have ``slots`` (see `app.worker.batch.answer`), else (k,) (`app.worker.batch.pair_batch`). ``temperature``
+    divides the logits, as where answers are sampled. Of a model in evaluation mode, or without ``differentiable``,
+    there is no gradient.
     """
-    positions, targets = arrays["positions"], arrays["targets"].reshape(-1)
-    picked = positions.reshape(-1)
+    picked, targets = arrays["positions"], arrays["targets"]
     cache = branch_caches(model, arrays)
     if isinstance(head, NoHead):
         logits = model(arrays["inputs"], cache=cache)
         flat = logits.reshape(-1, logits.shape[-1])[picked]
-        return _log_probabilities(flat.astype(mx.float32) / temperature, targets)[0].reshape(positions.shape)
+        return _placed(_log_probabilities(flat.astype(mx.float32) / temperature, targets)[0], arrays)
     hidden = head.body(arrays["inputs"], cache=cache)
     flat = hidden.reshape(-1, hidden.shape[-1])[picked]
 
@@ -54,7 +54,11 @@ def answer_log_probabilities(
         found = _piecewise(logits_of, rows)(flat, targets)[0]
     else:
         found = _measured(logits_of, flat, targets, rows)
-    return found.reshape(positions.shape)
+    return _placed(found, arrays)
+
+
+def _placed(found: mx.array, arrays: Arrays) -> mx.array:
+    return found[arrays["slots"]] if "slots" in arrays else found
 
 
 def answer_sums(found: mx.array, arrays: Arrays) -> tuple[mx.array, mx.array]:

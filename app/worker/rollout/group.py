@@ -11,6 +11,7 @@ import numpy as np
 
 from app.worker.array import Arrays
 from app.worker.batch.batch import Batch
+from app.worker.batch.shape import Costs
 from app.worker.objective.group_loss import Scaling, equal_groups, group_advantages
 from app.worker.objective.log_probability import answer_log_probabilities
 from app.worker.objective.objective import Objective
@@ -51,8 +52,15 @@ class GroupRollouts(Rollouts[ScoredGeneration]):
 
     kept = ScoredGeneration
 
-    def __init__(self, prompts: Prompts, speaker: Speaker, scorer: Scorer, reference: Reference | None) -> None:
-        super().__init__(prompts, speaker)
+    def __init__(
+        self,
+        prompts: Prompts,
+        speaker: Speaker,
+        scorer: Scorer,
+        reference: Reference | None,
+        costs: Costs | None = None,
+    ) -> None:
+        super().__init__(prompts, speaker, costs)
         self._scorer = scorer
         self._reference = reference
 

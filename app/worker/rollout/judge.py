@@ -20,8 +20,8 @@ import numpy as np
 from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 from app.core.setup.memory_method import JUDGED_AT_ONCE
+from app.core.setup.memory_term import grown
 from app.worker.array import Ints
-from app.worker.batch.answer import grown
 from app.worker.model.head import Head, NoHead
 from app.worker.process.control import StoppedError
 from app.worker.rollout.rollout import score_answers

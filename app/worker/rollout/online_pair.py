@@ -14,6 +14,7 @@ import mlx.nn as nn
 import numpy as np
 
 from app.worker.batch.batch import Batch
+from app.worker.batch.shape import Costs
 from app.worker.objective.objective import Objective
 from app.worker.objective.reference import Reference
 from app.worker.objective.validation import Measurement
@@ -51,8 +52,15 @@ class PairRollouts(Rollouts[JudgedGeneration]):
 
     kept = JudgedGeneration
 
-    def __init__(self, prompts: Prompts, speaker: Speaker, judge: Judge, reference: Reference) -> None:
-        super().__init__(prompts, speaker)
+    def __init__(
+        self,
+        prompts: Prompts,
+        speaker: Speaker,
+        judge: Judge,
+        reference: Reference,
+        costs: Costs | None = None,
+    ) -> None:
+        super().__init__(prompts, speaker, costs)
         self._judging = judge
         self._reference = reference
 

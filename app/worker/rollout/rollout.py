@@ -16,10 +16,13 @@ import mlx.nn as nn
 import numpy as np
 
 from app.core.config.train_config import TrainConfig
+from app.core.setup.memory_term import grown
 from app.worker.array import Arrays, Ints
-from app.worker.batch.answer import answer_arrays, answer_shape
+from app.worker.batch.answer import answer_arrays, answer_rows, answers_in_row
 from app.worker.batch.batch import Batch
+from app.worker.batch.branch import PADDING
 from app.worker.batch.order import shuffled_order
+from app.worker.batch.shape import Costs, Shape
 from app.worker.model.head import Head, NoHead
 from app.worker.process.control import StoppedError
 from app.worker.rollout.sampling import SampledAnswer, sample, seed_of
@@ -98,11 +101,13 @@ class Rollouts(ABC, Generic[Kept]):
     is_cut = False
     kept: type[Kept]
 
-    def __init__(self, prompts: Prompts, speaker: Speaker) -> None:
+    def __init__(self, prompts: Prompts, speaker: Speaker, costs: Costs | None = None) -> None:
+        """``costs`` say whether answers may share a row, and when that pays."""
         self.examples = prompts
         self.size = min(speaker.config.batch_size, len(prompts))
         self._speaker = speaker
         self._config = speaker.config
+        self._costs = costs or Costs()
         self._generation: Kept | None = None
 
     @property
@@ -160,8 +165,19 @@ class Rollouts(ABC, Generic[Kept]):
             prompt = self.examples.tokens[number]
             trained = np.arange(len(prompt) + len(answer)) >= len(prompt)
             examples.append(Example(np.array([*prompt, *answer], np.int32), trained))
-        width = max(len(example.tokens) - 1 for example in examples)
-        return answer_arrays(examples, answer_shape(len(examples), width, max(map(len, tokens))))
+        rows = self._rows(numbers, max(map(len, tokens)))
+        width = max(len(row.inputs) for row in answer_rows(examples, rows))
+        shape = Shape(len(rows), grown(width), grown(sum(map(len, tokens))))
+        return answer_arrays(examples, rows, shape)
+
+    def _rows(self, numbers: Sequence[int], longest: int) -> list[list[int]]:
+        """Which answers stand in one row: of those to a prompt as many as cost least."""
+        groups: dict[int, list[int]] = {}
+        for at, number in enumerate(numbers):
+            groups.setdefault(number, []).append(at)
+        shared = max(len(self.examples.tokens[number]) for number in groups)
+        size = answers_in_row(shared, longest - 1, len(groups), self._config.group_size, self._costs)
+        return [group[at : at + size] for group in groups.values() for at in range(0, len(group), size)]
 
     def _as_batch(
         self,
@@ -172,14 +188,17 @@ class Rollouts(ABC, Generic[Kept]):
     ) -> Batch:
         rows, width = arrays["inputs"].shape
         answered = sum(map(len, generation.tokens))
+        whole = sum(len(self.examples.tokens[n]) for n in generation.numbers) + answered - len(generation.numbers)
+        real = whole if "branches" not in arrays else int((np.array(arrays["branches"]) != PADDING).sum())
         return Batch(
             (arrays,),
-            tokens=sum(len(self.examples.tokens[n]) for n in generation.numbers) + answered - rows,
+            tokens=whole,
             target_tokens=answered,
-            examples=rows,
-            shapes=(answer_shape(rows, width, arrays["mask"].shape[1]),),
+            examples=len(generation.numbers),
+            shapes=(Shape(rows, width, arrays["targets"].shape[0]),),
             figures=figures,
             samples=samples,
+            shared=whole - real,
         )
 
     def _samples(

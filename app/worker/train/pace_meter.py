@@ -62,7 +62,7 @@ class PaceMeter:
     def sampling(self, batch: Batch, seconds: float) -> None:
         """One generation of answers, with all that is asked of them before they are trained on."""
         longest = round(scalar(batch.arrays["mask"].sum(axis=1).max()))
-        self.sampled.append((batch.shape.rows, max(longest, 1), seconds))
+        self.sampled.append((batch.examples, max(longest, 1), seconds))
 
     def pace(self) -> Pace:
         """What was found; parts that never happened are 0."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import Counter
 from dataclasses import replace
@@ -18,7 +17,6 @@ from app.core.problem import Problem, UnusableError
 from app.core.setup import plan
 from app.core.setup.chosen_method import needs_reference
 from app.worker.array import Arrays
-from app.worker.batch.branch import branch_refusal
 from app.worker.batch.pair_batch import PairPlan, References
 from app.worker.batch.shape import Costs
 from app.worker.batch.step_count import StepCount, count_steps
@@ -29,7 +27,14 @@ from app.worker.objective.reference_sums import reference_sums
 from app.worker.objective.validation import PairValidation
 from app.worker.token.rated_answer import LabelledAnswers, RatedAnswers, tokenize_pairs
 from app.worker.train.guard import LossGuard
-from app.worker.train.training_data import LoopParts, Surroundings, TrainingData, is_measured, joined_fingerprint
+from app.worker.train.training_data import (
+    LoopParts,
+    Surroundings,
+    TrainingData,
+    is_measured,
+    joined_fingerprint,
+    tried_costs,
+)
 
 REFERENCE_FILE = "reference.safetensors"
 YARDSTICK_PAIRS = 8
@@ -72,13 +77,15 @@ class PreferredData(TrainingData):
         return count_steps(PairPlan(self.train, None, config, costs, self._around.job.most_positions))
 
     def parts(self, model: nn.Module, head: Head | NoHead, config: TrainConfig, costs: Costs) -> LoopParts:
-        costs = self._tried(model, head, costs)
+        if self.train.each > 1:
+            costs = tried_costs(model, head, costs)
         reference, gather = None, preference_gather(head, config)
         costs_there = costs
         if needs_reference(config):
             reference = Reference(model, head, config)
             if config.reference_model_path:
-                costs_there = self._tried(reference.model, reference.head, replace(costs, branches=True))
+                costs_there = replace(costs, branches=self.train.each > 1)
+                costs_there = tried_costs(reference.model, reference.head, costs_there)
         began = time.perf_counter()
         known = self._references(self.train, reference, config, costs_there)
         reference_s = (time.perf_counter() - began) / len(self.train.answers) if reference is not None else 0.0
@@ -91,19 +98,6 @@ class PreferredData(TrainingData):
             valid = PairValidation(self.valid, known_valid, config.batch_size, config.val_batches, costs, gather)
         batches = PairPlan(self.train, known, config, costs, self._around.job.most_positions)
         return LoopParts(preference(head, config), batches, valid, yardstick, LossGuard(), reference_s, gather)
-
-    def _tried(self, model: nn.Module, head: Head | NoHead, costs: Costs) -> Costs:
-        """The costs with what the model was found to do with answers that share their prompt."""
-        if not costs.branches or self.train.each == 1:
-            return costs
-        was_training = model.training
-        model.eval()
-        refused = branch_refusal(model, head.body if isinstance(head, Head) else model)
-        model.train(was_training)
-        if refused:
-            said = f"Both answers of a pair are computed in rows of their own: {refused}."
-            print(said, file=sys.stderr, flush=True)
-        return replace(costs, branches=not refused)
 
     def _references(
         self, pairs: RatedAnswers, reference: Reference | None, config: TrainConfig, costs: Costs

@@ -30,7 +30,14 @@ from app.worker.rollout.rollout import Speaker
 from app.worker.rollout.score import Scorer
 from app.worker.token.prompt import Prompts, tokenize_prompts
 from app.worker.train.guard import LossGuard
-from app.worker.train.training_data import LoopParts, Surroundings, TrainingData, is_measured, joined_fingerprint
+from app.worker.train.training_data import (
+    LoopParts,
+    Surroundings,
+    TrainingData,
+    is_measured,
+    joined_fingerprint,
+    tried_costs,
+)
 
 
 class RewardedData(TrainingData):
@@ -83,12 +90,15 @@ class RewardedData(TrainingData):
     def valid_examples(self) -> int:
         return len(self.valid) if self.valid is not None else 0
 
-    def steps(self, config: TrainConfig, _costs: Costs) -> StepCount:
-        return count_sampled_steps(self.train.inputs, config)
+    def steps(self, config: TrainConfig, costs: Costs) -> StepCount:
+        return count_sampled_steps(self.train.inputs, config, costs)
 
-    def parts(self, model: nn.Module, head: Head | NoHead, config: TrainConfig, _costs: Costs) -> LoopParts:
+    def parts(self, model: nn.Module, head: Head | NoHead, config: TrainConfig, costs: Costs) -> LoopParts:
         around = self._around
         reference = Reference(model, head, config) if needs_reference(config) else None
+        costs = tried_costs(model, head, costs)
+        if reference is not None and config.reference_model_path:  # it reads the same arrays
+            costs = tried_costs(reference.model, reference.head, costs)
         speaker = Speaker(model, head, around.tokenizer, config, around.control.is_stopping)
         valid = self.valid if is_measured(around, self.valid, config) else None
         resources = ExitStack()
@@ -96,26 +106,26 @@ class RewardedData(TrainingData):
             resources.callback(self._scorer.close)
         if method_of(config).is_judged:
             assert reference is not None
-            return self._online(speaker, reference, valid, resources)
+            return self._online(speaker, reference, valid, resources, costs)
         assert self._scorer is not None
-        rollouts = GroupRollouts(self.train, speaker, self._scorer, reference)
+        rollouts = GroupRollouts(self.train, speaker, self._scorer, reference, costs)
         measured = RewardValidation(valid, speaker, self._scorer) if valid else None
         return LoopParts(
             group_relative(head, config), rollouts, measured, None, LossGuard(only_finite=True), resources=resources
         )
 
     def _online(
-        self, speaker: Speaker, reference: Reference, valid: Prompts | None, resources: ExitStack
+        self, speaker: Speaker, reference: Reference, valid: Prompts | None, resources: ExitStack, costs: Costs
     ) -> LoopParts:
         objective = preference(speaker.head, speaker.config)
         if self._scorer is not None:
             judge: Judge = RewardJudge(self._scorer)
             rewarded = RewardValidation(valid, speaker, self._scorer) if valid else None
-            rollouts = PairRollouts(self.train, speaker, judge, reference)
+            rollouts = PairRollouts(self.train, speaker, judge, reference, costs)
             return LoopParts(objective, rollouts, rewarded, None, LossGuard(only_finite=True), resources=resources)
         judge = self._model_judge(speaker, reference)
         measured = WinValidation(valid, speaker, judge, reference) if valid else None
-        rollouts = PairRollouts(self.train, speaker, judge, reference)
+        rollouts = PairRollouts(self.train, speaker, judge, reference, costs)
         return LoopParts(objective, rollouts, measured, None, LossGuard(only_finite=True), resources=resources)
 
     def _model_judge(self, speaker: Speaker, reference: Reference) -> Judge:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,6 +20,7 @@ from app.core.protocol import event
 from app.core.protocol.job import TrainJob
 from app.core.source.finding import KINDS
 from app.worker.batch.batch import Plan
+from app.worker.batch.branch import branch_refusal
 from app.worker.batch.shape import Costs
 from app.worker.batch.step_count import StepCount
 from app.worker.model.head import Head, NoHead
@@ -128,3 +130,17 @@ def is_measured(around: Surroundings, valid: RatedAnswers | Prompts | None, conf
         return True
     around.warn(tr("There is no validation data: no best adapter, no early stopping."))
     return False
+
+
+def tried_costs(model: nn.Module, head: Head | NoHead, costs: Costs) -> Costs:
+    """The costs with what the model was found to do with answers that share their prompt."""
+    if not costs.branches:
+        return costs
+    was_training = model.training
+    model.eval()
+    refused = branch_refusal(model, head.body if isinstance(head, Head) else model)
+    model.train(was_training)
+    if refused:
+        said = f"Answers to the same prompt are computed in rows of their own: {refused}."
+        print(said, file=sys.stderr, flush=True)
+    return replace(costs, branches=not refused)

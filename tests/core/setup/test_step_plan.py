@@ -67,3 +67,20 @@ def test_packed_rows_may_be_wider_than_the_longest_example() -> None:
 
 def test_another_way_of_batching_is_not_known() -> None:
     assert plan().sizes(config(batching="file_order")) == ((StepSize(8, 512, 4096), 1.0),)
+
+
+def test_answers_in_one_row_follow_the_groups_and_their_length() -> None:
+    def sampled(**values: Any) -> TrainConfig:
+        return config(
+            **{"train_mode": "grpo", "batch_size": 2, "group_size": 8, "max_completion_length": 30} | values
+        )
+
+    # Two rows a prompt of 100 tokens, with four answers each.
+    found = StepPlan.counted(sampled(), [(4, 220, 480, 3)], 3)
+    assert found.sizes(sampled()) == ((StepSize(4, 220, 480), 1.0),)
+    assert found.sizes(sampled(batch_size=3)) == ((StepSize(6, 220, 720), 1.0),)
+    assert found.sizes(sampled(group_size=4)) == ((StepSize(4, 160, 240), 1.0),)
+    assert found.sizes(sampled(max_completion_length=20)) == ((StepSize(4, 180, 320), 1.0),)
+    apart = StepPlan.counted(sampled(), [(16, 130, 480, 3)], 3)
+    assert apart.sizes(sampled(group_size=4)) == ((StepSize(8, 130, 240), 1.0),)
+    assert apart.sizes(sampled(max_completion_length=40)) == ((StepSize(16, 140, 640), 1.0),)

@@ -32,11 +32,14 @@ LLAMA3 = {
     "high_freq_factor": 4.0,
     "original_max_position_embeddings": 64,
 }
+# Shorter than the sequences: what is outside of it must not be seen, by the places of each sequence.
+SLIDING: dict[str, Any] = {"head_dim": 8, "sliding_window": 6, "sliding_window_pattern": 2}
 KINDS: dict[str, dict[str, Any]] = MODELS | {
+    "gemma, windows": {"model_type": "gemma3_text", **SLIDING},
+    "olmo, windows": {"model_type": "olmo3", **SLIDING, "layer_types": ["sliding_attention", "full_attention"]},
     "yarn": {"model_type": "llama", "rope_scaling": YARN},
     "llama3": {"model_type": "llama", "rope_scaling": LLAMA3},
 }
-SLIDING: dict[str, Any] = {"head_dim": 8, "sliding_window": 512, "sliding_window_pattern": 2}
 
 
 def _rows() -> tuple[list[list[np.ndarray]], list[Any]]:
@@ -64,7 +67,7 @@ def test_states_are_those_of_separate_rows(name: str, tmp_path: Path) -> None:
             np.testing.assert_allclose(found[number][mx.array(at)], alone, atol=tolerance)
 
 
-@pytest.mark.parametrize("name", ["qwen2", "qwen3", "llama3", "phixtral, experts"])
+@pytest.mark.parametrize("name", ["qwen2", "qwen3", "llama3", "phixtral, experts", "gemma, windows"])
 @pytest.mark.parametrize("checkpointed", [False, True])
 def test_gradients_are_those_of_separate_rows(name: str, checkpointed: bool, tmp_path: Path) -> None:
     from mlx_lm.tuner.trainer import grad_checkpoint
@@ -111,15 +114,28 @@ def test_masks_that_rows_would_share_are_refused(tmp_path: Path) -> None:
     assert branch_refusal(model, model)
 
 
-def test_other_memories_than_all_keys_and_values_are_refused(tmp_path: Path) -> None:
-    for number, (kind, more) in enumerate({"mamba2": STATE_SPACE, "gemma3_text": SLIDING}.items()):
-        model, _ = load(str(write_model(tmp_path / str(number), kind, **more)))
-        assert "earlier tokens" in branch_refusal(model, model)
+def test_other_memories_than_keys_and_values_are_refused(tmp_path: Path) -> None:
+    model, _ = load(str(write_model(tmp_path, "mamba2", **STATE_SPACE)))
+    assert "earlier tokens" in branch_refusal(model, model)
 
 
-def test_a_window_is_refused() -> None:
-    with pytest.raises(NotImplementedError, match="window"):
-        BranchCache(mx.array([[0, 1]]), mx.array([[0, 1]])).make_mask(2, window_size=1)
+def test_a_window_counts_in_places() -> None:
+    row = branch_row([np.array([5, 6, 7]), np.array([5, 6, 8, 9])], 2)
+    arrays = branch_arrays([row], 1, 5)
+    cache = BranchCache(arrays["branches"], arrays["places"])
+    assert np.array(cache.make_mask(5, window_size=2))[0, 0].astype(int).tolist() == [
+        [1, 0, 0, 0, 0], [1, 1, 0, 0, 0], [0, 1, 1, 0, 0], [0, 1, 0, 1, 0], [0, 0, 0, 1, 1],
+    ]  # fmt: skip
+    assert cache.windows == {2}
+
+
+def test_a_window_that_the_model_masks_by_itself_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, _ = load(str(write_model(tmp_path, "gemma3_text", **SLIDING)))
+    assert branch_refusal(model, model) == ""
+    monkeypatch.setattr(model.model, "window_size", 300)
+    assert "window of 6 tokens" in branch_refusal(model, model)
 
 
 def test_the_rows_and_what_each_token_sees() -> None:
