@@ -231,7 +231,7 @@ def cheapest_in_row(shared: int, own: int, groups: int, each: int, work: Callabl
     """How many of the ``each`` answers to a prompt go into one row, for the least ``work`` (of rows, width):
     more share what they begin with, ``shared`` tokens, but attend over a wider row. ``own`` are the longest's."""
     counts = (count for count in range(1, each + 1) if each % count == 0)
-    return min(counts, key=lambda count: work(groups * each // count, shared + count * own))
+    return min(counts, key=lambda count: work(groups * each // count, grown(shared + count * own)))
 
 
 def _is_branched(inspection: Inspection, config: TrainConfig, step: StepSize) -> bool:
