@@ -384,6 +384,8 @@ class RunHistory:
 
     def _add_validation(self, found: event.Validated) -> None:
         self._valid.cut_after(found.iteration - 1)
+        while self._best_iterations and self._best_iterations[-1] >= found.iteration:
+            self._best_iterations.pop()  # of validations that have just gone
         elapsed_s = self._elapsed(found.elapsed_s)
         row = [found.iteration, found.epoch, found.trained_tokens, elapsed_s, found.val_loss, np.nan]
         self._valid.extend(np.array(row, dtype=float)[:, None])

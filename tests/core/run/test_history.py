@@ -237,6 +237,15 @@ def test_the_iteration_is_that_of_whatever_told_of_the_latest() -> None:
     assert history.iteration == 30
 
 
+def test_a_validation_of_an_earlier_iteration_takes_the_best_with_what_came_after_it() -> None:
+    history = fed(started(), validated(4, 3.0, best=True), validated(10, 2.0, best=True), validated(6, 2.5))
+    assert history.best is not None
+    assert (history.best.iteration, history.best_index()) == (4, 0)
+    lowest = fed(started(), validated(10, 2.0, best=True), validated(6, 2.5), validated(8, 2.4))
+    assert lowest.best is not None
+    assert lowest.best.iteration == 8
+
+
 def test_the_best_of_trained_weights_is_never_the_untrained_models() -> None:
     history = fed(started(), validated(0, 1.0, best=True))
     assert (history.best_trained, history.best and history.best.val_loss) == (None, 1.0)
