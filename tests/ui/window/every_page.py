@@ -26,6 +26,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QTabBar, QWidget
 
 from app.core.config.train_config import TrainConfig
+from app.core.language import PSEUDO, language
 from app.core.method.method import Method
 from app.core.method.table import METHODS
 from app.core.protocol import event
@@ -50,7 +51,7 @@ from app.ui.target.module_dialog import ModuleDialog
 from app.ui.widget import theme
 from app.ui.window.appearance import Appearance
 from app.ui.window.help_dialog import HelpDialog, ShortcutDialog
-from app.ui.window.main_window import MainWindow
+from app.ui.window.main_window import COMPARE_TAB, ENHANCED_TAB, RUNS_TAB, MainWindow
 from app.ui.window.settings_dialog import SettingsDialog
 from app.ui.worker.process import WorkerOutcome, WorkerProcess
 from tests.ui import synthetic_run
@@ -58,6 +59,7 @@ from tests.ui.comparing import adapter_folder, answer, base_folder, press, run_w
 from tests.ui.fake_worker import FakeWorker
 from tests.ui.fitting import unfit
 from tests.ui.reaching import unnamed, untabbed
+from tests.ui.translating import untranslated
 
 WAIT_S = 120  # for a worker that answers for the first time on a loaded machine
 WIDTHS = (520, 620, 660, 740, 900, 1200)
@@ -115,6 +117,7 @@ class EveryPage:
         self.pages = 0
         self.found: dict[str, list[str]] = {}
         self.unusable: dict[str, list[str]] = {}
+        self.untranslated: dict[str, list[str]] = {}
         self.window = MainWindow(form_store(), RunSession(), Appearance())
         self.window.resize(1100, 700)
         self.window.show()
@@ -130,6 +133,8 @@ class EveryPage:
             page.grab().save(str(self._pictures / f"{name}.png"))
         if told := unfit(page):
             self.found[name] = told
+        if language() == PSEUDO and (told := untranslated(page)):
+            self.untranslated[name] = told
         alone = page.parent() is None and page is not self.window  # a form without the window that goes through it
         if told := [*unnamed(page), *(untabbed(page) if self._tabs and not alone else ())]:
             self.unusable[name] = told
@@ -169,7 +174,7 @@ class EveryPage:
 
     def enhanced(self) -> None:
         window = self.window
-        window.show_tab("Enhanced Setup")
+        window.show_tab(ENHANCED_TAB)
         tab = window.enhanced_tab
         for method in telling_methods():
             window.enhanced_store.replace(trial_config(method))
@@ -202,7 +207,7 @@ class EveryPage:
         window = self.window
         base = base_folder(place.data_dir() / "base")
         run = run_with_checkpoints(runs_dir(), base, 4)
-        window.show_tab("Compare")
+        window.show_tab(COMPARE_TAB)
         self.see("compare, empty", window)
         tab = window.compare_tab
         tab.choose_run(run)
@@ -216,7 +221,7 @@ class EveryPage:
         window.user_actions.queue.queue.add(
             [make_entry(TrainConfig(adapter_name=name)) for name in ("next", "later")]
         )
-        window.show_tab("Runs")
+        window.show_tab(RUNS_TAB)
         tab = window.runs_tab
         self.wait(lambda: len(tab.table_model.runs) > 1 and not tab.is_busy)
         for part in range(3):
@@ -324,7 +329,7 @@ def main(family: str, answers: Path, tabs: bool, pictures: Path | None = None) -
     shown = {"family": QFontInfo(application.font()).family(), "pixels": QFontInfo(application.font()).pixelSize()}
     print(
         json.dumps(
-            {**shown, "pages": page.pages, "unfit": page.found, "unusable": page.unusable}, ensure_ascii=False
+            {**shown, "pages": page.pages, "unfit": page.found, "unusable": page.unusable, "untranslated": page.untranslated}, ensure_ascii=False
         )
     )
     return 0
