@@ -29,6 +29,17 @@ FOLDER = ROOT / "resources" / "language"
 KNOWN_MODELS = ROOT / "resources" / "models" / "known.toml"
 SHOWN_OF_MODELS = ("good_for",)
 WIDTH = 110
+# Words for what is counted that `plural` is given by a name, not where it is called.
+NOUNS = (
+    ("pair", "pairs"), ("labelled answer", "labelled answers"), ("prompt", "prompts"), ("answer", "answers"),
+    ("whole conversation", "whole conversations"), ("picture or file", "pictures and files"),
+    ("line of the program", "lines of the program"), ("forwarded message", "forwarded messages"),
+    ("deleted message", "deleted messages"),
+    ("step between question and answer", "steps between question and answer"),
+    ("message without a question before or an answer after it",
+     "messages without a question before or an answer after them"),
+    ("error", "errors"), ("warning", "warnings"), ("note", "notes"),
+)  # fmt: skip
 _MARK = re.compile(r"<[^<>]*>|&\w+;")
 
 Text = str | tuple[str, str]
@@ -60,6 +71,8 @@ def gathered() -> dict[Text, list[tuple[str, int]]]:
     for model in tomllib.loads(KNOWN_MODELS.read_text(encoding="utf-8"))["model"]:
         for key in SHOWN_OF_MODELS:
             found.setdefault(model[key], []).append((str(KNOWN_MODELS.relative_to(ROOT)), 0))
+    for noun in NOUNS:
+        found.setdefault(noun, []).append(("packaging/words.py", 0))
     plurals = {text[0] for text in found if isinstance(text, tuple)}
     return {text: places for text, places in found.items() if isinstance(text, tuple) or text not in plurals}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from PySide6.QtCore import QAbstractItemModel, QModelIndex, Qt
+from PySide6.QtCore import QAbstractItemModel, QAbstractTableModel, Qt
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -83,8 +83,9 @@ def _of_action(action: QAction, name: str) -> Iterator[tuple[str, str]]:
 
 
 def _heads(model: QAbstractItemModel) -> Iterator[str]:
-    root = QModelIndex()
-    for section in range(model.columnCount(root)):
+    if not isinstance(model, QAbstractTableModel):
+        return  # a list's columnCount is private
+    for section in range(model.columnCount()):
         yield str(model.headerData(section, Qt.Orientation.Horizontal) or "")
 
 

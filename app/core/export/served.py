@@ -11,7 +11,6 @@ from pathlib import Path
 
 from app.core.export.endpoint import Endpoint
 from app.core.json_text import parsed_json
-from app.core.language import tr
 from app.core.protocol.job import ServeJob
 from app.core.protocol.program import own_command
 from app.core.system import place
@@ -85,7 +84,7 @@ def answers(endpoint: Endpoint) -> bool:
     from urllib.request import Request, urlopen  # some hundredths of a second that no start should wait for
 
     try:
-        request = Request(f"{endpoint.url}/models", headers={"Authorization": tr("Bearer {key}", key=endpoint.key)})
+        request = Request(f"{endpoint.url}/models", headers={"Authorization": f"Bearer {endpoint.key}"})
         with urlopen(request, timeout=ASK_S) as response:  # nosec B310 # on the loopback
             listed = parsed_json(response.read())["data"]
             return [one["id"] for one in listed] == [endpoint.model]

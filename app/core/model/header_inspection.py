@@ -74,7 +74,7 @@ def _module(tensor: Tensor, tensors: list[Tensor], costs: list[AdapterCost]) -> 
     layer = int(match.group(1)) if match else None
     key = path[match.end() :] if match else path
     refused = _refusal(tensor, last)
-    kind = tr("Embedding") if _TABLES.search(path) and not refused else "Linear" if not refused else ""
+    kind = "Embedding" if _TABLES.search(path) and not refused else "Linear" if not refused else ""
     cost = _cost(tensor.shape, costs) if not refused else -1
     bias = next((t.size for t in tensors if t.name == f"{owner}.bias"), 0) if last == "weight" else 0
     return Module(

@@ -74,7 +74,7 @@ _MLP_CLASS = re.compile(r"mlp$|feedforward|channelmix", re.IGNORECASE)
 # The order of matrices inside a group, as people name them; what is not here keeps the model's own order.
 _ORDER = (
     "q_proj", "query", "wq", "q_a_proj", "q_b_proj", "k_proj", "key", "wk", "v_proj", "value", "wv",
-    "kv_a_proj_with_mqa", "kv_b_proj", "qkv_proj", "query_key_value", tr("Wqkv"), "wqkv", "c_attn", "o_proj", "wo",
+    "kv_a_proj_with_mqa", "kv_b_proj", "qkv_proj", "query_key_value", 'Wqkv', "wqkv", "c_attn", "o_proj", "wo",
     "out_proj", "dense", "gate_proj", "up_proj", "gate_up_proj", "down_proj", "fc1", "fc2", "c_fc", "c_proj",
 )  # fmt: skip
 _RANKS = {name: rank for rank, name in enumerate(_ORDER)}

@@ -121,7 +121,7 @@ class HubJobPlace(Place):
                 told(tr("Sending the bundle to Hugging Face"))
                 api.create_repo(repository, private=True)
                 api.upload_folder(repo_id=repository, folder_path=folder, path_in_repo="bundle",
-                                  commit_message=tr("A bundle of Luthier"))  # fmt: skip
+                                  commit_message='A bundle of Luthier')  # fmt: skip
                 api.upload_file(path_or_fileobj=JOB.encode(), path_in_repo=START_FILE, repo_id=repository)
                 told(tr("Starting it on {sentence}", sentence=offer.sentence))
                 with warnings.catch_warnings():  # that it is experimental: the version is locked

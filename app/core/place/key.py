@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from app.core.language import tr
 from app.core.system.keychain import kept_secret
 
 
@@ -23,4 +22,4 @@ class PlaceKey:
         return os.environ.get(self.variable, "").strip() or kept_secret(self.account)
 
 
-HUB_TOKEN = PlaceKey(tr("hub access token"), "HF_TOKEN", "huggingface.co/settings/tokens")
+HUB_TOKEN = PlaceKey("hub access token", "HF_TOKEN", "huggingface.co/settings/tokens")

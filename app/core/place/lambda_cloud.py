@@ -43,7 +43,7 @@ class LambdaCloud(RentedPlace):
             self.name,
             self.label,
             "https://cloud.lambda.ai/api/v1",
-            {"Authorization": tr("Basic {word}", word=word)},
+            {"Authorization": f"Basic {word}"},
         )
 
     def _types(self) -> list[dict[str, Any]]:

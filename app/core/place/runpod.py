@@ -52,7 +52,7 @@ class RunPod(RentedPlace):
 
     def _service(self) -> Service:
         assert self.key is not None
-        headers = {"Authorization": tr("Bearer {read}", read=self.key.read())}
+        headers = {"Authorization": f"Bearer {self.key.read()}"}
         return Service(self.name, self.label, "https://api.runpod.io/v2", headers)
 
     @understood("RunPod")
@@ -77,7 +77,7 @@ class RunPod(RentedPlace):
             "ports": ["22/tcp"],
             "env": {"PUBLIC_KEY": public_key},
             "startSsh": True,
-            "args": tr("bash -c '({watchdog}) & exec /start.sh'", watchdog=WATCHDOG),
+            "args": f"bash -c '({WATCHDOG}) & exec /start.sh'",
         }
 
         return str(self._service().post("/pods", body)["id"])

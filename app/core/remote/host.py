@@ -41,7 +41,7 @@ class SshHost:
 
     def command(self, script: str) -> list[str]:
         """The words that run a script of the shell over there."""
-        return [*self._words, "--", self.name, tr("sh -c {script}", script=shlex.quote(script))]
+        return [*self._words, "--", self.name, f"sh -c {shlex.quote(script)}"]
 
     def run(self, script: str) -> str:
         """What a script says; raises `UnusableError` with the host's own words where it fails."""

@@ -289,9 +289,7 @@ class Crew:
 
 
 def _script(find: str, words: str, exports: dict[str, str]) -> str:
-    lines = "\n".join(
-        tr("export {name}={value}", name=name, value=shlex.quote(value)) for name, value in exports.items()
-    )
+    lines = "\n".join(f"export {name}={shlex.quote(value)}" for name, value in exports.items())
     return _SCRIPT.format(find=find, exports=lines, program=words, flag=program.WORKER_FLAG)
 
 

@@ -59,7 +59,7 @@ def _text(value: float | None, error: float | None) -> str:
     if value is None:
         return "–"
     digits = 4 if abs(value) < 10 else 2
-    return tr("{value}", value=f"{value:,.{digits}f}") + (
+    return f"{value:,.{digits}f}" + (
         tr(" ± {error}", error=f"{error:,.{digits}f}") if error is not None else ""
     )
 

@@ -125,12 +125,7 @@ def _ticks(low: float, high: float, count: int) -> list[float]:
 def _path(line: str, color: str, width: float, opacity: float) -> str:
     if not line:
         return ""
-    style = tr(
-        'fill="none" stroke="{color}" stroke-width="{width}" stroke-opacity="{opacity}"',
-        color=color,
-        width=width,
-        opacity=opacity,
-    )
+    style = f'fill="none" stroke="{color}" stroke-width="{width}" stroke-opacity="{opacity}"'
     return f'<path d="{line}" {style} stroke-linejoin="round"/>'
 
 

@@ -7,7 +7,6 @@ from collections.abc import Collection
 from pathlib import Path
 
 from app.core.config.train_config import DEFAULT_TARGETS, TrainConfig
-from app.core.language import tr
 from app.core.setup.chosen_method import method_of
 from app.core.system.title import path_title
 
@@ -39,7 +38,7 @@ def run_name(config: TrainConfig) -> str:
         special.append(config.targets)
     usual = method.settings.get("learning_rate", TrainConfig.model_fields["learning_rate"].default)
     if rate != usual:
-        special.append(tr("lr {rate:g}", rate=rate))
+        special.append(f"lr {rate:g}")
     return BETWEEN.join([*what, *special])[:LONGEST_NAME].strip(" ·")
 
 

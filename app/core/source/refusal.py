@@ -17,9 +17,9 @@ POINTER = tr(
 _POINTERS = (
     (
         rb"version https://(git-lfs|hawser)\.github\.com/spec/",
-        POINTER.format(kind=tr("Git LFS"), fetch=tr("git lfs pull")),
+        POINTER.format(kind=tr("Git LFS"), fetch="git lfs pull"),
     ),
-    (rb"(\.\./|/)[^\n]*annex/objects/\S+\s*$", POINTER.format(kind="git-annex", fetch=tr("git annex get"))),
+    (rb"(\.\./|/)[^\n]*annex/objects/\S+\s*$", POINTER.format(kind="git-annex", fetch="git annex get")),
 )
 POINTER_LIMIT_BYTES = 1024  # the pointers' own limit
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
-from app.core.language import tr
 from app.core.transcript.utterance import FORWARDED, PICTURES, SYSTEM_LINES, LeftOut, Utterance
 
 # The keys whose inside is read bit by bit, and those whose elements are.
@@ -56,7 +55,7 @@ def discord_utterances(members: Iterable[Member], left_out: LeftOut) -> Iterator
         author = value.get("author")
         author = author if isinstance(author, dict) else {}
         speaker, text = author.get("nickname") or author.get("name"), value.get("content")
-        if str(value.get("type", tr("Default"))) not in ("Default", "Reply", "0", "19"):
+        if str(value.get("type", "Default")) not in ("Default", "Reply", "0", "19"):
             left_out.add(SYSTEM_LINES)
         elif isinstance(text, str) and text.strip() and isinstance(speaker, str):
             yield Utterance(number, "", speaker, text.strip(), _iso(value.get("timestamp")))

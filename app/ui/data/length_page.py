@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from app.core.language import tr
+from app.core.language import tr, trn
 from app.core.quantity import plural, share_text
 from app.core.setup.chosen_method import prompt_limit
 from app.ui.data.inspector import DataInspector, SplitFigures
@@ -306,6 +306,6 @@ def _pairs_text(found: SplitFigures) -> tuple[str, str]:
         return " ".join(said), "warning"
     return tr(
         "Nothing is cut: the longest {noun} has {tokens} with its prompt.",
-        noun=noun,
+        noun=trn(1, noun, f"{noun}s"),
         tokens=plural(found.longest, "token"),
     ), "muted"

@@ -50,7 +50,7 @@ class ProblemPill(QPushButton):
             f" padding: 1px 10px 1px 7px; min-height: {theme.line_px()}px; font-size: {theme.text_px(12)}px;"
             " font-weight: 600; }"
             f"QPushButton:hover, QPushButton:focus {{ border-color: {color}; }}"
-            + (tr("QPushButton:!checked {{ {unchecked} }}", unchecked=unchecked) if self.isCheckable() else "")
+            + (f"QPushButton:!checked {{ {unchecked} }}" if self.isCheckable() else "")
         )
 
     def setCheckable(self, checkable: bool) -> None:

@@ -140,7 +140,7 @@ def apply_theme(scheme: Scheme) -> None:
     theme().colors = found
     # One sheet after another makes Qt dress every widget many times; after none it takes a fifth of the time.
     with undressed() as application:
-        application.setStyle(tr("Fusion"))
+        application.setStyle("Fusion")
         application.setFont(ui_font())
         application.setPalette(_palette(found))
         theme().changed.emit()
@@ -185,11 +185,7 @@ def ui_font(delta: int = 0) -> QFont:
     font = QFontDatabase.systemFont(QFontDatabase.SystemFont.GeneralFont)
     if sys.platform != "darwin":
         family = next(
-            (
-                f
-                for f in (tr("Inter"), tr("Cantarell"), tr("Noto Sans"), tr("DejaVu Sans"))
-                if QFontDatabase.hasFamily(f)
-            ),
+            (f for f in ("Inter", "Cantarell", "Noto Sans", "DejaVu Sans") if QFontDatabase.hasFamily(f)),
             "",
         )
         if family:
@@ -201,7 +197,7 @@ def ui_font(delta: int = 0) -> QFont:
 def mono_font(delta: int = 0) -> QFont:
     """The font of logs and tokens."""
     font = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
-    names = (tr("SF Mono"), tr("JetBrains Mono"), tr("Menlo"), tr("DejaVu Sans Mono"))
+    names = ("SF Mono", "JetBrains Mono", "Menlo", "DejaVu Sans Mono")
     family = next((f for f in names if QFontDatabase.hasFamily(f)), "")
     if family:
         font = QFont(family)

@@ -107,7 +107,7 @@ class LlamaEngine:
 
     def _post(self, path: str, body: dict[str, Any]) -> Any:
         address = f"{self._server.listening_address}/{path}"
-        headers = {"Content-Type": "application/json", "Authorization": tr("Bearer {key}", key=self._key)}
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._key}"}
         request = urllib.request.Request(address, json.dumps(body).encode(), headers)
         with urllib.request.urlopen(request) as answer:  # nosec B310 # the address is the server's own
             return json.load(answer)

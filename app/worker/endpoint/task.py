@@ -33,7 +33,7 @@ def serve_tuned(channel: Channel, _job_dir: Path, job: ServeJob) -> None:
     source = export_source(job.source, job.checkpoint)
     base = locate_model(job.model or source.base)
     server = EndpointServer(job.port)
-    logging.basicConfig(level=logging.INFO, format=tr("%(asctime)s %(message)s"), stream=sys.stderr)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     channel.emit(event.Progressed(phase=tr("Loading the model")))
     endpoint = Endpoint(
         server.url, source.word, job.key or secrets.token_urlsafe(KEY_BYTES), str(base), str(source.adapter)

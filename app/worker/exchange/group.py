@@ -31,7 +31,7 @@ from app.worker.array import Arrays
 MESSAGE_BYTES = 32 << 20  # arrays are put together up to here; mlx's own helper does the same
 JOIN_WITHIN_S = 120.0
 REACH_WITHIN_S = 10.0
-_GONE = (tr("connection to a peer was lost"), "[ring]", "[jaccl]")
+_GONE = ("connection to a peer was lost", "[ring]", "[jaccl]")
 
 
 class LostReplicaError(Exception):

@@ -111,7 +111,5 @@ def _uploaded(api: HfApi, name: str, plan: ExportPlan) -> str:
             [Problem("repository", said, hint=tr("Choose another name, or say that it may be public."))]
         )
     api.create_repo(name, private=private, exist_ok=True)
-    api.upload_folder(
-        repo_id=name, folder_path=plan.out, commit_message=tr("{label}, with Luthier", label=plan.source.label)
-    )
+    api.upload_folder(repo_id=name, folder_path=plan.out, commit_message=f"{plan.source.label}, with Luthier")
     return f"{api.endpoint}/{name}"

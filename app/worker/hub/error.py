@@ -63,7 +63,7 @@ def told(model: str = "") -> Iterator[None]:
     except OSError as error:
         if error.errno not in FULL_ERRORS:
             raise
-        raise TaskError(tr("The disk is full."), tr("Free some space, then r{go_on}", go_on=GO_ON[1:])) from error
+        raise TaskError(tr("The disk is full."), tr("Free some space. {go_on}", go_on=GO_ON)) from error
 
 
 def in_words(error: Exception, model: str) -> UnusableError | TaskError:

@@ -184,11 +184,7 @@ class CacheWriter:
 
 def _write_header(file: BinaryIO, dtype: np.dtype[Any], length: int) -> None:
     """The .npy header of a flat array, always 128 bytes, so that the length can be filled in at the end."""
-    text = tr(
-        "{{'descr': {dtype_to_descr!r}, 'fortran_order': False, 'shape': ({length},), }}",
-        dtype_to_descr=np.lib.format.dtype_to_descr(dtype),
-        length=length,
-    )
+    text = f"{{'descr': {np.lib.format.dtype_to_descr(dtype)!r}, 'fortran_order': False, 'shape': ({length},), }}"
     header = text.ljust(128 - 10 - 1).encode("latin-1") + b"\n"
     file.write(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
 

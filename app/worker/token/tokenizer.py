@@ -126,11 +126,7 @@ def _written_day(form: str, day: date) -> str:
     """An expression of Jinja for the day in a form: written out where that is a text, else by its directives."""
     if (literal := _LITERAL.fullmatch(form)) is not None:
         return f"{literal['quote']}{day.strftime(literal['form'])}{literal['quote']}"
-    steps = "".join(
-        tr("|replace({sign!r}, {strftime!r})", sign=sign, strftime=day.strftime(sign))
-        for sign in _DIRECTIVES
-        if sign in _known(day)
-    )
+    steps = "".join(f"|replace({sign!r}, {day.strftime(sign)!r})" for sign in _DIRECTIVES if sign in _known(day))
     return f"(({form}){steps})"
 
 
