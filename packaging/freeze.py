@@ -53,7 +53,7 @@ EXCLUDED = (
 # Modules of the standard library that no reward file needs, and that bring much or do something when imported.
 _NO_LIBRARY = {"_tkinter", "antigravity", "ensurepip", "idlelib", "lib2to3", "pydoc_data", "test", "this",
                "tkinter", "turtle", "turtledemo", "venv"}  # fmt: skip
-# Files that no part of Luthier uses.
+# Files that no part of Luthier uses; of Qt's own texts those in Luthier's languages are.
 _WASTE = (
     "PySide6/Qt/translations/", "PySide6/Qt/qml/", "PySide6/Qt/plugins/qmltooling/", "PySide6/Qt/lib/libQt6Quick",
     "PySide6/Qt/lib/libQt6Qml", "PySide6/Qt/lib/libQt6VirtualKeyboard", "PySide6/Qt/lib/QtQuick",
@@ -139,9 +139,17 @@ def data_files() -> list[tuple[str, str]]:
 Toc = list[tuple[str, str, str]]  # PyInstaller's: the name in the bundle, the file, its kind
 
 
+def _is_spoken(name: str) -> bool:
+    """Whether a file holds Qt's own texts in a language of `resources/language`."""
+    spoken = {path.stem for path in (ROOT / "resources" / "language").glob("*.po")}
+    return Path(name).name in {f"qtbase_{language}.qm" for language in spoken}
+
+
 def without_waste(files: Toc) -> Toc:
     """The same list without what no part of Luthier uses."""
-    return [entry for entry in files if not entry[0].replace(os.sep, "/").startswith(_WASTE)]
+    return [
+        entry for entry in files if not entry[0].replace(os.sep, "/").startswith(_WASTE) or _is_spoken(entry[0])
+    ]
 
 
 def metal_links(files: Toc) -> Toc:

@@ -3,9 +3,9 @@
     python packaging/words.py            bring every catalogue up to date: new texts empty, gone ones dropped
     python packaging/words.py --check    exit code 1 if a text is missing or not translated, or not compiled
 
-A text is the first argument of `tr`, or the two words of `plural` and `trn`; models that are known have theirs in
-`resources/models/known.toml`. A translation must keep the places (``{name}``), the marks of HTML and the spaces at
-its ends: others would fail, or look so, only where they are shown.
+A text is the first argument of `tr`, the two words of `plural` and `trn`, or what a built-in reward function says
+of itself; models that are known have theirs in `resources/models/known.toml`. A translation must keep the places
+(``{name}``), the marks of HTML and the spaces at its ends: others would fail, or look so, only where they show.
 """
 
 from __future__ import annotations
@@ -48,6 +48,8 @@ Text = str | tuple[str, str]
 def texts_of(source: str) -> Iterator[tuple[Text, int]]:
     """The texts of one module with their lines; raises `ValueError` where one is made at run time."""
     for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef) and any(_is_reward(one) for one in node.decorator_list):
+            yield " ".join((ast.get_docstring(node) or "").split()), node.lineno
         if not isinstance(node, ast.Call):
             continue
         name = getattr(node.func, "id", "")
@@ -59,6 +61,11 @@ def texts_of(source: str) -> Iterator[tuple[Text, int]]:
             words = [str(one.value) for one in node.args[1:3] if isinstance(one, ast.Constant)]
             if words:
                 yield (words[0], words[1] if len(words) > 1 and words[1] else f"{words[0]}s"), node.lineno
+
+
+def _is_reward(decorator: ast.expr) -> bool:
+    """Whether it declares a built-in reward function, whose docstring the window shows."""
+    return isinstance(decorator, ast.Call) and getattr(decorator.func, "id", "") == "_built_in"
 
 
 def gathered() -> dict[Text, list[tuple[str, int]]]:

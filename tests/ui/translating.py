@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 OPEN, CLOSE = "⟦", "⟧"
-# What is the same in every language: names of things and methods, units, keys, paths, code, and what a person wrote.
+# What is the same in every language: names of things and methods, units, keys, paths, and code.
 SAME = re.compile(
     r"""(https?://\S+ | [\w.~$-]*/[\w./~$-]* | `[^`]*` | “[^”]*” | \b[A-Z]+[a-z]*[A-Z]+\w*\b | \b[\w-]+_[\w-]+\b
     | \b\w+\.\w+\b | \b\w*\d\w*\b | \b[A-Z]{2,}\b | [^\W\d_]{1,2}\b)""",

@@ -16,7 +16,7 @@ class EarlyStopping(Part):
         3,
         tr("Patience"),
         tr("Evaluations without improvement before the run stops"),
-        unit="evaluations",
+        unit=tr("evaluations"),
         higher=tr("waits longer"),
         lower=tr("stops sooner"),
         recommended="3",

@@ -200,7 +200,7 @@ class TrainConfig(_Part):
         1,
         tr("Batch size"),
         tr("Examples of one iteration; batched by length, at most 1,024 tokens of them are computed at a time"),
-        unit="examples",
+        unit=tr("examples"),
         higher=tr("smoother steps, more memory"),
         lower=tr("less memory"),
         recommended=tr("1 to 8"),
@@ -211,7 +211,7 @@ class TrainConfig(_Part):
         1,
         tr("Gradient accumulation"),
         tr("Batches whose gradients are added before one optimizer step"),
-        unit="batches",
+        unit=tr("batches"),
         higher=tr("the effect of a larger batch without its memory"),
         recommended="1",
         ge=1,
@@ -221,7 +221,7 @@ class TrainConfig(_Part):
         1024,
         tr("Maximum length"),
         tr("Longest example in tokens; what is longer is cut"),
-        unit="tokens",
+        unit=tr("tokens"),
         higher=tr("nothing is lost, more memory"),
         lower=tr("less memory, long answers are cut"),
         recommended="1,024",
@@ -232,7 +232,7 @@ class TrainConfig(_Part):
         1000,
         tr("Iterations"),
         tr("Batches to train on"),
-        unit="iterations",
+        unit=tr("iterations"),
         higher=tr("trains longer; may overfit"),
         recommended=tr("3 epochs of the data"),
         ge=1,
@@ -242,7 +242,7 @@ class TrainConfig(_Part):
         3.0,
         tr("Epochs"),
         tr("Passes over the training data; sets the iterations when the run starts"),
-        unit="epochs",
+        unit=tr("epochs"),
         higher=tr("trains longer; may overfit"),
         recommended="3",
         gt=0,
@@ -304,7 +304,7 @@ class TrainConfig(_Part):
             "Iterations over which the learning rate rises from zero; below 1 it is a share of the "
             "run. Adam with bias correction needs it less: its first steps are smaller already"
         ),
-        unit="iterations",
+        unit=tr("iterations"),
         higher=tr("a gentler start"),
         recommended=tr("0, or 0.05 for long runs"),
         ge=0,
@@ -334,7 +334,7 @@ class TrainConfig(_Part):
         25,
         tr("Report every"),
         tr("Iterations between reports"),
-        unit="iterations",
+        unit=tr("iterations"),
         recommended="25",
         ge=1,
         le=1_000_000,
@@ -343,7 +343,7 @@ class TrainConfig(_Part):
         200,
         tr("Evaluate every"),
         tr("Iterations between validations; a new setup has 10 to 20 of them in its run"),
-        unit="iterations",
+        unit=tr("iterations"),
         recommended=tr("10 to 20 in a run"),
         lower=tr("a finer curve and earlier stopping, more time spent measuring"),
         ge=1,
@@ -351,11 +351,11 @@ class TrainConfig(_Part):
     )
     save_every: int = _field(
         100, tr("Save every"), tr("Iterations between checkpoints; a new setup has 10 to 20 of them in its run"),
-        unit="iterations", recommended=tr("10 to 20 in a run"), ge=1, le=10_000_000,
+        unit=tr("iterations"), recommended=tr("10 to 20 in a run"), ge=1, le=10_000_000,
     )  # fmt: skip
     val_batches: int = _field(
         25, tr("Validation batches"), tr("Batches of each validation, always the same ones; −1 is all of them"),
-        unit="batches", higher=tr("steadier, slower"), recommended="25", ge=-1, le=1_000_000,
+        unit=tr("batches"), higher=tr("steadier, slower"), recommended="25", ge=-1, le=1_000_000,
     )  # fmt: skip
     neutral_tokens: int = _field(
         512,
@@ -365,7 +365,7 @@ class TrainConfig(_Part):
             "what is forgotten; the base model says them itself before the training begins (the "
             "starter has a text of its own). 0 is off"
         ),
-        unit="tokens",
+        unit=tr("tokens"),
         higher=tr("steadier, a little slower"),
         lower=tr("faster, rougher"),
         recommended="512",
@@ -379,7 +379,7 @@ class TrainConfig(_Part):
             "Held-out prompts that are answered at each evaluation, up to 64 tokens each: one can "
             "read what the losses come to. It takes time of the run. 0 is off"
         ),
-        unit="prompts",
+        unit=tr("prompts"),
         higher=tr("more to read, slower evaluations"),
         recommended=tr("0, or 2"),
         ge=0,
@@ -517,7 +517,7 @@ class TrainConfig(_Part):
     )
     judge_config: JudgeConfig = _field(JudgeConfig, tr("Judge settings"))
     group_size: int = _field(
-        4, tr("Group size"), tr("Answers sampled to each prompt and compared with one another"), unit="answers",
+        4, tr("Group size"), tr("Answers sampled to each prompt and compared with one another"), unit=tr("answers"),
         higher=tr("steadier advantages, more time and memory"), lower=tr("faster, noisier"), recommended="8",
         ge=2, le=16,
     )  # fmt: skip
@@ -535,7 +535,7 @@ class TrainConfig(_Part):
         512,
         tr("Longest answer"),
         tr("Tokens after which a sampled answer is cut"),
-        unit="tokens",
+        unit=tr("tokens"),
         higher=tr("long answers end by themselves; more time and memory"),
         lower=tr("faster, but cut answers earn little"),
         recommended=tr("twice the length of a good answer"),
@@ -546,7 +546,7 @@ class TrainConfig(_Part):
         1,
         tr("Updates a generation"),
         tr("Iterations on the same sampled answers before new ones are sampled"),
-        unit="iterations",
+        unit=tr("iterations"),
         higher=tr("learns more from each answer; the ratio to the old weights is clipped"),
         recommended=tr("1; 2 to 4 where sampling is slow"),
         ge=1,

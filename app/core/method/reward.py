@@ -192,7 +192,7 @@ def _counted(some: Sequence[str], references: Sequence[str]) -> str:
 
 def explanation(name: str) -> str:
     """What a built-in function scores, in a sentence or two."""
-    return (BUILT_IN[name].__doc__ or "").strip()
+    return tr(" ".join((BUILT_IN[name].__doc__ or "").split()))
 
 
 def _share(is_right: bool) -> float:

@@ -59,9 +59,7 @@ def _text(value: float | None, error: float | None) -> str:
     if value is None:
         return "–"
     digits = 4 if abs(value) < 10 else 2
-    return f"{value:,.{digits}f}" + (
-        tr(" ± {error}", error=f"{error:,.{digits}f}") if error is not None else ""
-    )
+    return f"{value:,.{digits}f}" + (tr(" ± {error}", error=f"{error:,.{digits}f}") if error is not None else "")
 
 
 def benchmark_figures(columns: Sequence[Mapping[str, Any]]) -> list[BenchmarkFigure]:

@@ -27,7 +27,15 @@ from app.ui.widget.close_key import close_by_key
 
 Page = TypeVar("Page", bound=QWidget)
 BETWEEN_PAGES_MS = 50
-PAGES = ("examples", "lengths", "problems", "columns", "split", "edit")
+PAGE_TITLES = {
+    "examples": tr("Examples"),
+    "lengths": tr("Lengths"),
+    "problems": tr("Problems"),
+    "columns": tr("Columns"),
+    "split": tr("Split"),
+    "edit": tr("Edit"),
+}
+PAGES = tuple(PAGE_TITLES)
 
 
 class DataDialog(QDialog):
@@ -44,7 +52,7 @@ class DataDialog(QDialog):
         self._store = store
         self.pages = calm_tabs("data.pages", tr("Parts of the data"), self)
         for name in PAGES:
-            self.pages.addTab(QWidget(self), name.title())
+            self.pages.addTab(QWidget(self), PAGE_TITLES[name])
         self._lay_out()
         self._building = QTimer(self)
         self._building.setInterval(BETWEEN_PAGES_MS)

@@ -19,11 +19,11 @@ from app.ui.widget.figure import CountFigure
 from app.ui.widget.length_slider import LengthSlider
 
 LENGTH_FIGURES = {
-    "examples": "examples",
-    "tokens": "tokens",
+    "examples": tr("examples"),
+    "tokens": tr("tokens"),
     "trained": tr("trained tokens"),
     "median": tr("median length"),
-    "padding": "padding",
+    "padding": tr("padding"),
     "parts": tr("prompt · chosen · rejected"),
     "left_out": tr("left out"),
     "iterations": tr("iterations an epoch"),

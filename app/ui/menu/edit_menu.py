@@ -23,7 +23,7 @@ ENTRIES = {
     "copy": (tr("Copy"), "Ctrl+C", BY_WORDS),
     "paste": (tr("Paste"), "Ctrl+V", BY_WORDS),
     # Without a key: Delete is each field's, and each table's, own.
-    "delete": ("Delete", "", QAction.MenuRole.NoRole),
+    "delete": (tr("Delete"), "", QAction.MenuRole.NoRole),
     "selectAll": (tr("Select All"), "Ctrl+A", BY_WORDS),
 }
 assert tuple(ENTRIES) == EDITS

@@ -43,13 +43,13 @@ class WindowMenu(QObject):
     def __init__(self, window: QMainWindow, tabs: Sequence[str]) -> None:
         super().__init__(window)
         self._window = window
-        self._build_file(window.menuBar().addMenu("&File"))
-        self.edit = window.menuBar().addMenu("&Edit")
+        self._build_file(window.menuBar().addMenu(tr("&File")))
+        self.edit = window.menuBar().addMenu(tr("&Edit"))
         self.editing = EditMenu(self.edit, window)
-        self._build_run(window.menuBar().addMenu("&Run"))
-        self._build_view(window.menuBar().addMenu("&View"), tabs)
-        self._build_window(window.menuBar().addMenu("&Window"))
-        self._build_help(window.menuBar().addMenu("&Help"))
+        self._build_run(window.menuBar().addMenu(tr("&Run")))
+        self._build_view(window.menuBar().addMenu(tr("&View")), tabs)
+        self._build_window(window.menuBar().addMenu(tr("&Window")))
+        self._build_help(window.menuBar().addMenu(tr("&Help")))
 
     def set_theme(self, choice: str) -> None:
         """Ticks the present choice."""

@@ -260,7 +260,7 @@ def facts(inspection: Inspection) -> list[tuple[str, str, str]]:
 
 
 def _found(name: str, there: bool) -> tuple[str, str, str]:
-    return name, "found" if there else tr("not found"), "good" if there else "warning"
+    return name, tr("found") if there else tr("not found"), "good" if there else "warning"
 
 
 def _label(text: str, role: str) -> QLabel:

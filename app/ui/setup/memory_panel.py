@@ -200,7 +200,8 @@ class MemoryPanel(QWidget):
 
 
 def _sentence(found: MemoryEstimate, searching: bool) -> str:
-    said = f"{'By a probe' if found.calibrated else 'Estimated'}: <b>{bytes_text(found.total)}</b>"
+    how = tr("By a probe") if found.calibrated else tr("Estimated")
+    said = f"{how}: <b>{bytes_text(found.total)}</b>"
     if found.limit:
         said += tr(" of {limit} that MLX should stay within.", limit=bytes_text(found.limit))
     if found.apart:

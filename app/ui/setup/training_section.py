@@ -8,7 +8,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.core.config.train_config import WITH_CORRECTION
-from app.core.language import tr
+from app.core.language import tr, trn
 from app.core.problem import Problem
 from app.core.quantity import plural
 from app.core.setup import plan
@@ -167,6 +167,6 @@ class TrainingSection(Card):
             return
         batches = plan.iterations_per_epoch(config, self._examples)
         epochs.set_hint(tr("{iterations} an epoch", iterations=plural(batches, "iteration")))
-        word = "epoch" if passes == 1 else "epochs"
+        word = trn(1 if passes == 1 else 2, "epoch", "epochs")
         follows = tr("From the epochs") if config.epochs is not None else f"= {shown} {word}"
         iterations.set_hint(f"{follows}, {plural(self._examples, 'example')}")

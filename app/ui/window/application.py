@@ -27,6 +27,7 @@ from app.core.system.network import own_network
 from app.core.system.setting import load_settings
 from app.ui.form.store import ConfigStore, form_store
 from app.ui.method.choice import enhanced_store
+from app.ui.platform.own_texts import translate_qt
 from app.ui.platform.window_order import bring_to_front
 from app.ui.run.session import RunSession
 from app.ui.widget import theme
@@ -104,6 +105,8 @@ def make_application() -> QApplication:
     application.setApplicationVersion(__version__)
     application.setDesktopFileName("luthier")
     application.setWindowIcon(window_icon())
+    if found is None:
+        translate_qt(application)
     return application
 
 

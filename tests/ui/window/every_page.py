@@ -43,6 +43,7 @@ from app.ui.export.dialog import ExportDialog
 from app.ui.form.store import form_store
 from app.ui.method.advice_dialog import AdviceDialog
 from app.ui.model.hub_dialog import HubDialog
+from app.ui.platform.own_texts import translate_qt
 from app.ui.queue.ending import SleepCountdown
 from app.ui.queue.sweep_dialog import SweepDialog
 from app.ui.replica.dialog import HostsDialog
@@ -317,6 +318,7 @@ def main(family: str, answers: Path, tabs: bool, pictures: Path | None = None) -
     application = QApplication([])
     if not QFontDatabase.hasFamily(family):
         return ABSENT
+    translate_qt(application)
     theme.apply_theme("light")
     FakeWorker.made = []
     RememberedWorker.answers = answers
@@ -326,12 +328,10 @@ def main(family: str, answers: Path, tabs: bool, pictures: Path | None = None) -
             replaced.enter_context(patch(f"app.ui.{module}.WorkerProcess", worker))
         page = EveryPage(pictures, tabs=tabs)
         page.walk()
-    shown = {"family": QFontInfo(application.font()).family(), "pixels": QFontInfo(application.font()).pixelSize()}
-    print(
-        json.dumps(
-            {**shown, "pages": page.pages, "unfit": page.found, "unusable": page.unusable, "untranslated": page.untranslated}, ensure_ascii=False
-        )
-    )
+    told = {"unfit": page.found, "unusable": page.unusable, "untranslated": page.untranslated}
+    font = QFontInfo(application.font())
+    shown = {"family": font.family(), "pixels": font.pixelSize(), "pages": page.pages, **told}
+    print(json.dumps(shown, ensure_ascii=False))
     return 0
 
 

@@ -70,6 +70,17 @@ def test_the_theme_changes_at_once(dialog: SettingsDialog) -> None:
     assert load_settings().theme == "dark"
 
 
+def test_a_language_is_kept_for_the_next_start(dialog: SettingsDialog) -> None:
+    page = dialog.general
+    assert "command line" in page.language_text.text()
+    pick(page.language, "de")
+    assert load_settings().language == "de"
+    assert "next start" in page.language_text.text()
+    pick(page.language, "en")
+    assert load_settings().language == "en"
+    assert "next start" not in page.language_text.text()
+
+
 def test_alpha_is_read_so_by_a_form_that_is_open(dialog: SettingsDialog, qtbot: QtBot) -> None:
     page = QWidget()
     qtbot.addWidget(page)
