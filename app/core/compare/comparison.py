@@ -56,9 +56,9 @@ class FigureDifference:
                 if self.examples > 1
                 else tr("The same on the one example.")
             )
-        first, second = (tr("Better"), self.better), ("worse", self.worse)
+        first, second = (tr("Better"), self.better), (tr("worse"), self.worse)
         if not self.improves:
-            first, second = (tr("Worse"), self.worse), ("better", self.better)
+            first, second = (tr("Worse"), self.worse), (tr("better"), self.better)
         counts = tr(
             "{first} on {first2:,} of {examples:,}, {second} on {second2:,}",
             first=first[0],

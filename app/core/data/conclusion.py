@@ -125,12 +125,14 @@ class Conclusion:
         self._native[:] = [False] * len(self._native)
         if main is lane:
             index, line = lane.lines[0]
-            columns = ", ".join(quoted(name) for name in lane.columns[0][:12]) or "none"
+            columns = ", ".join(quoted(name) for name in lane.columns[0][:12]) or tr("none")
             needs = needs_of(self._features.train_mode)
-            said = f"The columns ({columns}) are of no known format. {needs}".strip()
+            said = tr(
+                "The columns ({columns}) are of no known format. {needs}", columns=columns, needs=needs
+            ).strip()
             if len(lane.columns[0]) == 1 and any(name.lower() in PROMPT_COLUMNS for name in lane.columns[0]):
                 alone = tr("The rows are prompts alone ({columns}), without", columns=columns)
-                said = f"{alone} an answer to learn from. {needs}".strip()
+                said = tr("{alone} an answer to learn from. {needs}", alone=alone, needs=needs).strip()
                 if "prompt" in METHODS[self._features.train_mode].goals:
                     said = tr(
                         "{alone} a reference answer. {without_reference}",
@@ -142,8 +144,11 @@ class Conclusion:
         needed = main.layout.needed if main.layout is not None else ()
         for (index, line), its_columns in zip(lane.lines, lane.columns, strict=True):
             missing = [name for name in needed if name not in its_columns]
+            named = ", ".join(quoted(name) for name in missing)
             said = (
-                ", ".join(quoted(name) for name in missing) + (" is" if len(missing) == 1 else " are") + " missing."
+                tr("{named} is missing.", named=named)
+                if len(missing) == 1
+                else tr("{named} are missing.", named=named)
             )
             if not missing:
                 said = tr("The row is not like the others.")
@@ -208,7 +213,7 @@ class Conclusion:
         for split, counts in zip(SPLITS, main.labels, strict=True):
             if not counts or len(counts) == 2:
                 continue
-            only, other = ("good", "bad") if True in counts else ("bad", "good")
+            only, other = (tr("good"), tr("bad")) if True in counts else (tr("bad"), tr("good"))
             rows = (
                 tr("The only answer is")
                 if counts.total() == 1

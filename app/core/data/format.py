@@ -37,8 +37,8 @@ TARGETS: dict[Format, Target] = {
 # Rows of which two answers, one with a label, or none but a reference are to be used.
 RATED = frozenset((Format.PREFERENCE, Format.LABELLED, Format.GRPO))
 FORMAT_LABELS: dict[Format, str] = {
-    Format.CHAT: "chat", Format.SHAREGPT: tr("ShareGPT chat"), Format.ALPACA: tr("Alpaca instructions"),
-    Format.COMPLETION: tr("prompt and answer"), Format.TEXT: "text", Format.PREFERENCE: tr("preference pairs"),
+    Format.CHAT: tr("chat"), Format.SHAREGPT: tr("ShareGPT chat"), Format.ALPACA: tr("Alpaca instructions"),
+    Format.COMPLETION: tr("prompt and answer"), Format.TEXT: tr("text"), Format.PREFERENCE: tr("preference pairs"),
     Format.LABELLED: tr("answers labelled good or bad"), Format.GRPO: tr("prompts with reference answers (GRPO)"),
     Format.UNKNOWN: tr("not recognised"),
 }  # fmt: skip

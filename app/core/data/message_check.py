@@ -18,11 +18,13 @@ def message_faults(messages: list[RowMessage]) -> list[Fault]:
     """Every fault of the messages, each with its number in the row (from 1)."""
     faults: list[Fault] = []
     roles: list[str] = []
+    lacks_role = False
     for number, message in enumerate(messages, 1):
         role, content = message.get("role"), message.get("content")
         if isinstance(role, str):
             roles.append(role)
         elif role is None and isinstance(content, dict | list | str | int | float) and len(message) == 2:
+            lacks_role = True
             faults.append(
                 (
                     "wrong_type",
@@ -30,6 +32,7 @@ def message_faults(messages: list[RowMessage]) -> list[Fault]:
                 )
             )
         else:
+            lacks_role = True
             faults.append(
                 (
                     "missing_field" if role is None else "wrong_type",
@@ -37,7 +40,7 @@ def message_faults(messages: list[RowMessage]) -> list[Fault]:
                 )
             )
         faults += _content_faults(number, message, content)
-    if not any(kind in ("wrong_type", "missing_field") and "role" in reason for kind, reason in faults):
+    if not lacks_role:
         faults += role_faults(tuple(roles))
     return faults
 
@@ -168,10 +171,10 @@ def media_word(name: str) -> str:
     """What a column or part of this name holds beside text; empty where it is nothing of the kind."""
     name = name.lower()
     if any(word in name for word in _PICTURES):
-        return "pictures"
+        return tr("pictures")
     if "video" in name:
-        return "films"
-    return "sound" if any(word in name for word in _SOUNDS) else ""
+        return tr("films")
+    return tr("sound") if any(word in name for word in _SOUNDS) else ""
 
 
 def kind_of(value: Any) -> str:

@@ -149,7 +149,7 @@ def _reasons(findings: Findings, report: DataReport) -> list[Problem]:
     problems = findings.problems(Severity.ERROR)
     if not problems:
         problems = [Problem("data", tr("There is no usable row."), hint=tr("Choose data with examples."))]
-    if report.examples and not any(p.message.startswith("These rows are") for p in problems):
+    if report.examples and not any(findings.counts[kind] for kind in ("not_supervised", "not_for_method")):
         good = tr(
             "{examples:,} of {rows:,} rows are good; 'Leave out bad rows' trains on these.",
             examples=report.examples,

@@ -249,7 +249,11 @@ def label_faults(row: dict[str, Any], layout: Layout) -> list[tuple[str, str]]:
         return [
             (
                 "missing_field",
-                tr("`{label}` is {value}.", label=layout.label, value="null" if layout.label in row else "missing"),
+                tr(
+                    "`{label}` is {value}.",
+                    label=layout.label,
+                    value="null" if layout.label in row else tr("missing"),
+                ),
             )
         ]
     if label_of(value) is not None:

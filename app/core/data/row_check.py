@@ -482,7 +482,7 @@ def _reference_faults(row: dict[str, Any], column: str) -> list[Fault]:
         return [
             (
                 "missing_field",
-                tr("{column} is {value}.", column=quoted(column), value="null" if column in row else "missing"),
+                tr("{column} is {value}.", column=quoted(column), value="null" if column in row else tr("missing")),
             )
         ]
     return [("empty_field", tr("{column} is empty.", column=quoted(column)))] if _is_nothing(value) else []

@@ -19,7 +19,7 @@ def rich_text_paragraphs(file: IO[bytes], account: Account) -> Iterator[str]:
     """The paragraphs of an RTF document; a row of a table is a line."""
     from striprtf.striprtf import rtf_to_text
 
-    source = held_bytes(file, "RTF document", RTF_LIMIT_BYTES).decode("latin-1")
+    source = held_bytes(file, tr("RTF document"), RTF_LIMIT_BYTES).decode("latin-1")
     source, count = _without_groups(source)
     if count:
         account.tell(tr("Headers and footers are left out."))

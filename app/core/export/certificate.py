@@ -174,7 +174,7 @@ def _answers(tuned: Readings, found: Readings, lossy: bool) -> Agreement:
     said = tr("{same} of {answers} the same", same=same, answers=plural(len(tuned.answers), "answer"))
     said += tr(", {ties} after a tie", ties=ties) if ties else ""
     return Agreement(
-        "answers",
+        tr("answers"),
         lossy or not others,
         tr("{said}, {others} otherwise.", said=said, others=others) if others else f"{said}.",
     )

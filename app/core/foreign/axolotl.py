@@ -277,7 +277,7 @@ def _dataset(found: ForeignFile, key: str, path: str) -> dict[str, Any] | None:
     name = str(file or sets[0].get("path") or "")
     place = found.place(name)
     if place is None:
-        said = tr("`{key}`: {name} is no file that lies on this machine.", key=key, name=name or "it")
+        said = tr("`{key}`: {name} is no file that lies on this machine.", key=key, name=name or tr("it"))
         found.miss(key, path, said, hint=tr("Save it as JSONL or Parquet, and name the file here."))
     else:
         found.put(path, str(place), key)

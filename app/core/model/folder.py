@@ -176,7 +176,7 @@ def _missing(name: str) -> UnusableError:
     near = [lowered[other] for other in difflib.get_close_matches(name.lower(), list(lowered), 3, 0.6)]
     if near:
         return _unusable(
-            tr("There is no model {name} here.", name=name), tr("Did you mean {near}?", near=" or ".join(near))
+            tr("There is no model {name} here.", name=name), tr("Did you mean {near}?", near=tr(" or ").join(near))
         )
     if _HUB_ID.match(name) and "/" in name and not name.startswith((".", "/", "~")):
         return _unusable(

@@ -42,8 +42,18 @@ class Fit(StrEnum):
 
     FITS = "fits"
     TIGHT = "tight"
-    TOO_LARGE = tr("too large")
+    TOO_LARGE = "too large"
     UNKNOWN = "unknown"
+
+    @property
+    def label(self) -> str:
+        """The word that is shown."""
+        return {
+            Fit.FITS: tr("fits"),
+            Fit.TIGHT: tr("tight"),
+            Fit.TOO_LARGE: tr("too large"),
+            Fit.UNKNOWN: tr("unknown"),
+        }[self]
 
 
 @dataclass(frozen=True, slots=True)

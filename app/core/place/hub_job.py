@@ -167,7 +167,9 @@ class HubJobPlace(Place):
             return PlaceStanding(False, tr("It has no job."), 0.0, is_gone=True)
         stage, message = self._stage(run)
         price = run.details.get("price") if stage == "RUNNING" else 0.0
-        said = f"The job {run.details['job']} is {stage.lower()}. {message}".strip()
+        said = tr(
+            "The job {job} is {stage}. {message}", job=run.details["job"], stage=stage.lower(), message=message
+        ).strip()
         return PlaceStanding(stage not in OVER_THERE, said, price)
 
     def is_over(self, run: RemoteRun) -> bool:

@@ -118,7 +118,7 @@ class Place(ABC):
             for offer in offers:
                 if asked.offer.casefold() in (offer.name.casefold(), offer.label.casefold()):
                     return offer
-            known = ", ".join(offer.name for offer in offers[:12]) or "nothing"
+            known = ", ".join(offer.name for offer in offers[:12]) or tr("nothing")
             said = tr("{label} has no “{offer}” now.", label=self.label, offer=asked.offer)
             raise UnusableError([Problem("gpu", said, hint=tr("It has {known}.", known=known))])
         for offer in offers:

@@ -101,16 +101,24 @@ class Service:
             said = tr("{label} does not accept the key.", label=self._label)
             hint = tr("Make a new one there, then `luthier remote key {place}`.", place=self._place)
         elif status == 402:
-            said = f"{self._label}: the account's balance is too low. {words}".strip()
+            said = tr("{label}: the account's balance is too low. {words}", label=self._label, words=words).strip()
             hint = tr("Add credit there, then start again.")
         elif status == 403:
-            said = f"{self._label}: the key or the account may not do this. {words}".strip()
+            said = tr(
+                "{label}: the key or the account may not do this. {words}", label=self._label, words=words
+            ).strip()
             hint = hint or tr("Give the key the right to make and end machines.")
         elif status == 429:
-            said = f"{self._label} is asked too often, or the account's quota is used up. {words}".strip()
+            said = tr(
+                "{label} is asked too often, or the account's quota is used up. {words}",
+                label=self._label,
+                words=words,
+            ).strip()
             hint = hint or tr("Try again in a while.")
         elif status >= 500:
-            said = f"{self._label} has a fault of its own ({status}). {words}".strip()
+            said = tr(
+                "{label} has a fault of its own ({status}). {words}", label=self._label, status=status, words=words
+            ).strip()
             hint = hint or tr("Try again in a while.")
         else:
             said = tr(

@@ -23,7 +23,6 @@ from app.core.config.train_config import TrainConfig
 from app.core.language import tr
 from app.core.problem import TaskError, UnusableError
 from app.core.protocol import event
-from app.core.quantity import plural
 from app.core.refusal import reason_of
 from app.core.run.folder import RunDir, create_run, present_state
 from app.core.run.note import RunNote, save_note
@@ -151,10 +150,10 @@ class QueueTally:
     def sentence(self) -> str:
         """``3 done, 1 failed``: what has ended."""
         counts = (
-            ("done", self.done),
-            ("failed", self.failed),
-            ("stopped", self.stopped),
-            ("skipped", self.skipped),
+            (tr("done"), self.done),
+            (tr("failed"), self.failed),
+            (tr("stopped"), self.stopped),
+            (tr("skipped"), self.skipped),
         )
         return ", ".join(tr("{count:,} {word}", count=count, word=word) for word, count in counts if count)
 
@@ -492,5 +491,7 @@ def line_text(place_: int) -> str:
     return (
         tr("It is next.")
         if place_ == 0
-        else tr("{runs} {value} before it.", runs=plural(place_, "run"), value="is" if place_ == 1 else "are")
+        else tr("1 run is before it.")
+        if place_ == 1
+        else tr("{count:,} runs are before it.", count=place_)
     )

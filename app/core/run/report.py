@@ -107,7 +107,7 @@ def save_report(reader: RunReader, path: Path) -> None:
     """
     if path.suffix.lower() not in SUFFIXES:
         said = tr("{name}: the ending says the format of the report.", name=path.name)
-        raise UnusableError([Problem("", said, hint=tr("Use {suffixes}.", suffixes=" or ".join(SUFFIXES)))])
+        raise UnusableError([Problem("", said, hint=tr("Use {suffixes}.", suffixes=tr(" or ").join(SUFFIXES)))])
     report = make_report(reader)
     write_text(path, report_html(report) if path.suffix.lower() == ".html" else report_markdown(report))
 

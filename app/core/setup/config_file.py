@@ -62,9 +62,10 @@ class LoadedConfig:
         """
         if self.trainer:
             there = [one for one in self.problems if one.path and one.severity is not Severity.NOTE]
-            verb, stand = ("is", tr("it stands")) if len(there) == 1 else ("are", tr("they stand"))
-            count = tr(
-                "{there} of its settings {verb} not taken over as {stand}", there=len(there), verb=verb, stand=stand
+            count = (
+                tr("1 of its settings is not taken over as it stands")
+                if len(there) == 1
+                else tr("{there} of its settings are not taken over as they stand", there=len(there))
             )
             listed = tr("{count}: see beside the fields.", count=count) if there else ""
             return " ".join([listed, *(one.message for one in self.problems if not one.path)]).strip()

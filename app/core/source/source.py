@@ -12,7 +12,7 @@ from typing import Any, Literal, TextIO
 from app.core.document.document import DOCUMENT_SUFFIXES, DocumentKind, binary_document, text_document
 from app.core.document.paragraph import DocumentError
 from app.core.document.translation_memory import Languages, is_translation_memory, memory_languages
-from app.core.language import tr
+from app.core.language import tr, trn
 from app.core.quantity import plural
 from app.core.refusal import reason_of
 from app.core.source.archive import (
@@ -107,7 +107,7 @@ class Source:
     @property
     def unit(self) -> str:
         """What findings count in this file."""
-        return "row" if self.by_row else "line"
+        return trn(1, "row", "rows") if self.by_row else trn(1, "line", "lines")
 
     @property
     def name(self) -> str:

@@ -7,6 +7,11 @@ import os
 import shutil
 from pathlib import Path
 
+from app.core.language import tr
+
+# What whoever tells of a full disk begins with; the window knows a run by it that paused because of one.
+DISK_FULL = tr("The disk is full")
+
 
 def free_bytes(folder: Path) -> int:
     """Free space on the disk that a folder (which need not exist yet) lies on."""

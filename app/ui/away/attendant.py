@@ -21,6 +21,7 @@ from app.core.power.condition import (
 )
 from app.core.protocol import event
 from app.core.protocol.event import Event
+from app.core.system.disk import DISK_FULL
 from app.core.system.setting import load_settings
 from app.ui.away.tray import RunTray
 from app.ui.platform.dock import set_badge
@@ -136,7 +137,7 @@ class Attendant(QObject):
                 return tr("{name} stopped early: it no longer improved. Its best weights are kept.", name=name)
             case RunState.FAILED | RunState.CRASHED:
                 return tr("{name} ended: {sentence}", name=name, sentence=outcome.sentence())
-            case RunState.PARKED if outcome.finished is not None and "disk is full" in outcome.finished.message:
+            case RunState.PARKED if outcome.finished is not None and outcome.finished.message.startswith(DISK_FULL):
                 return tr("{name} waits for an answer: {message}", name=name, message=outcome.finished.message)
         return ""
 

@@ -268,7 +268,7 @@ class DataInspector(QObject):
             return
         self.figures, self.is_stale = {}, False
         failure = outcome.failure
-        if failure is not None and failure.path == "model" and "chat template" in failure.message:
+        if failure is not None and failure.path == "model" and tr("chat template") in failure.message:
             found = Findings()
             files = self._structure.splits["train"].files
             found.add("no_chat_template", files[0] if files else "", None, failure.message.split(": ", 1)[-1])

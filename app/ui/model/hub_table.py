@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QHeaderView, QWidget
 from app.core.language import tr
 from app.core.model.hub import Fit, HubModel, fit, training_bytes
 from app.core.model.known_model import KnownModel
+from app.core.problem import capital
 from app.core.quantity import bytes_text, short_count
 from app.ui.widget import theme
 from app.ui.widget.table import SORT_ROLE, Index, TableModel, TableView
@@ -45,7 +46,7 @@ class HubTable(TableModel):
                 True,
             ),
             HubColumn(tr("Stored as"), lambda m: m.quantization or "–", lambda m: m.quantization),
-            HubColumn(tr("Fits here"), lambda m: self.fit_of(m).value, lambda m: list(Fit).index(self.fit_of(m))),
+            HubColumn(tr("Fits here"), lambda m: self.fit_of(m).label, lambda m: list(Fit).index(self.fit_of(m))),
             HubColumn(tr("Downloads"), lambda m: short_count(m.downloads), lambda m: m.downloads, True),
             HubColumn(tr("Likes"), lambda m: short_count(m.likes), lambda m: m.likes, True),
             HubColumn("", self._note, self._note),
@@ -102,7 +103,7 @@ class HubTable(TableModel):
                 tr(
                     "{value}: weights of {size_bytes} for {working_set_bytes} of working memory. The "
                     "exact figures come when it is here.",
-                    value=self.fit_of(model).value.capitalize(),
+                    value=capital(self.fit_of(model).label),
                     size_bytes=bytes_text(model.size_bytes),
                     working_set_bytes=bytes_text(self.working_set_bytes),
                 )
@@ -152,7 +153,7 @@ class KnownTable(HubTable):
             return state
         if self.fit_of(model) is Fit.TOO_LARGE:
             return tr("needs {training_bytes}", training_bytes=bytes_text(training_bytes(model.size_bytes)))
-        return self.fit_of(model).value
+        return self.fit_of(model).label
 
     def _color(self, model: HubModel, column: HubColumn) -> QColor | None:
         if self.fit_of(model) is Fit.TOO_LARGE and self._state(model) != HERE:

@@ -94,7 +94,8 @@ class Forms(QObject):
         self._replace(loaded.config, loaded.problems if loaded.trainer else ())
         self.shown_requested.emit("")
         _remember(path)
-        self._tell_undoable(f"Opened {path.name}{_whose(loaded)}. {loaded.told()}".strip())
+        said = tr("Opened {name}{whose}. {told}", name=path.name, whose=_whose(loaded), told=loaded.told())
+        self._tell_undoable(said.strip())
 
     def take_config(self, config: TrainConfig) -> None:
         """Puts a whole config into the form that it belongs to, and shows that."""

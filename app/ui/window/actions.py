@@ -19,6 +19,7 @@ from app.core.replica.hostfile import Hostfile
 from app.core.run.folder import RunDir, runs_dir
 from app.core.run.name import folder_word, taken_words, unique_name
 from app.core.setup.path_kind import PathKind, SortedPath, sort_path
+from app.core.system.disk import DISK_FULL
 from app.ui.queue.session import QueueSession
 from app.ui.run.session import RunSession, RunState
 from app.ui.setup.forms import Forms
@@ -247,7 +248,7 @@ class UserActions(QObject):
         best = self._session.history.best
         if state is RunState.PARKED:
             resume = partial(self._resume_told, run)
-            if outcome.finished is not None and outcome.finished.message.startswith("The disk is full"):
+            if outcome.finished is not None and outcome.finished.message.startswith(DISK_FULL):
                 self.told.emit(Notice(outcome.finished.message, "error", tr("Resume"), resume))
                 return
             said = tr(

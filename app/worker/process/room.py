@@ -13,7 +13,7 @@ from pathlib import Path
 from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 from app.core.quantity import bytes_text
-from app.core.system.disk import flush_to_disk, free_bytes
+from app.core.system.disk import DISK_FULL, flush_to_disk, free_bytes
 
 ROOM_FILE = ".room"
 FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT)  # no room on the disk, or in what its owner may take of it
@@ -54,7 +54,7 @@ MAKE_ROOM = tr("Free some space there, then go on.")
 
 def full_text(folder: Path, lacking: str) -> str:
     """The one sentence about a full disk."""
-    return tr("The disk is full: {lacking} more are needed in {folder}.", lacking=lacking, folder=folder)
+    return tr("{full}: {lacking} more are needed in {folder}.", full=DISK_FULL, lacking=lacking, folder=folder)
 
 
 def is_full(error: BaseException, folder: Path, below: int = FOR_EVENTS * 16) -> bool:
