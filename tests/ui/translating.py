@@ -27,12 +27,21 @@ SAME = re.compile(
     | \b\w+\.\w+\b | \b\w*\d\w*\b | \b[A-Z]{2,}\b | [^\W\d_]{1,2}\b)""",
     re.VERBOSE,
 )
+# Names, and what the pseudo-language has no catalogue for: Qt's own buttons.
+NAMES = re.compile(
+    r"(?m)^\w+:|\b(?:Luthier|English|Deutsch|Google|Colab|friendly|Close|Cancel|Ctrl|Shift|Return|Esc|Delete)\b"
+)
+# What these show is what a person or a file wrote, or a worker that this process only plays.
+OTHERS_WORDS = re.compile(
+    r"(ElidedLabel|QLabel) in (data_panel|data_column_page|export.title|model_panel|run_name|run_page|run_sentence)"
+    r"|CheckEditor in reward\.|ColumnBox in |ElidedBox in (answer\.\d\.candidate|chat.candidate)"
+)
 WORD = re.compile(r"[^\W\d_]{3,}")
 
 
 def untranslated(page: QWidget) -> list[str]:
     """One sentence for each text of a page that shows a word outside the marks."""
-    found = {f"{place}: {text}" for place, text in _texts(page) if _lacks(text)}
+    found = {f"{place}: {text}" for place, text in _texts(page) if _lacks(text) and not OTHERS_WORDS.match(place)}
     return sorted(found)
 
 
@@ -46,7 +55,7 @@ def _lacks(text: str) -> bool:
             depth -= 1
         elif not depth:
             outside.append(letter)
-    return bool(WORD.search(SAME.sub(" ", "".join(outside))))
+    return bool(WORD.search(NAMES.sub(" ", SAME.sub(" ", "".join(outside)))))
 
 
 def _texts(page: QWidget) -> Iterator[tuple[str, str]]:

@@ -208,7 +208,7 @@ class DataLengthPage(QWidget):
             tips["parts"] = tr("Median lengths in tokens; the longest: {longest}", longest=longest)
             self.figures["parts"].set_label(" · ".join(found.parts))
         kind = found.kind if found is not None else "examples"
-        self.figures["examples"].set_label(kind)
+        self.figures["examples"].set_label(trn(2, kind.removesuffix("s"), kind))
         for name, text in texts.items():
             self.figures[name].setVisible(name in FIGURES_SHOWN[kind])
             self.figures[name].show_value(text, tips.get(name, ""))

@@ -1,4 +1,4 @@
-"""Every page fits in every font and language, in two sizes of text; all is named, translated, and Tab comes to it."""
+"""Every page fits in every font and language, in two sizes of text; all is named, translated, reached by Tab."""
 
 from __future__ import annotations
 
