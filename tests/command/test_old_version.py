@@ -15,6 +15,10 @@ from tests.worker.tiny_model import write_model
 
 # Another machine's arithmetic rounds otherwise; a wrong optimizer, batch or random state is off by far more.
 CLOSE: dict[str, Any] = {"rel": 2e-4, "abs": 1e-4}
+# Today a prompt that several answers share is computed once, so that dropout draws for other rows than it did then.
+# Without dropout the losses of pairs are those of then to five digits (compared for dpo, cpo, orpo, kto when it
+# changed).
+OTHER_DRAWS: dict[str, Any] = {"rel": 0.05, "abs": 0.04}
 
 
 @pytest.fixture(params=VERSIONS)
@@ -48,15 +52,16 @@ def test_a_stopped_run_goes_on(
 ) -> None:
     """With a reward file: it is trusted already, by the settings of then."""
     whole, run = old / name, old / f"{name}_stopped"
+    close = CLOSE if name == "chats" else OTHER_DRAWS
     (stopped,) = events(run, "finished")
     luthier("resume", f"{name}_stopped")
     assert events(run, "started")[-1]["iteration"] == stopped["iteration"]
     assert events(run, "finished")[-1]["reason"] == "completed"
     for one in figures:
         assert len(figure(whole, one)) >= 7
-        assert figure(run, one) == pytest.approx(figure(whole, one), **CLOSE)
+        assert figure(run, one) == pytest.approx(figure(whole, one), **close)
     losses = [found["val_loss"] for found in events(run, "validated")]
-    assert losses[-1] == pytest.approx(events(whole, "validated")[-1]["val_loss"], **CLOSE)
+    assert losses[-1] == pytest.approx(events(whole, "validated")[-1]["val_loss"], **close)
 
 
 @pytest.mark.slow

@@ -284,7 +284,7 @@ def _measuring(
 ) -> tuple[float, float]:
     """Activations and logits where held-out examples are measured, a whole batch at a time, without a gradient.
 
-    Only a batch that is cut or packed can be smaller in training than it is there; of pairs both are the same."""
+    Only a batch that is cut or packed can be smaller in training than it is there; pairs are cut there too."""
     if method_of(config).data != "examples":
         return 0.0, 0.0
     width = step.width if config.batching != "pack" else min(step.width, max(config.max_seq_length - 1, 1))
