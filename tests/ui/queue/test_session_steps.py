@@ -47,6 +47,7 @@ class QueueSessionSteps(RuleBasedStateMachine):
         self.path = Path(self._folder.name) / "queue"
         self.known: list[Known] = []
         self.mode: Mode = "idle"
+        self.works = False  # this window goes from entry to entry: it was started in it, and not ended since
         self.current: Known | None = None
         self.is_read = False  # the current entry's folder is still being read, before its worker starts
         self.own: RunDir | None = None  # a run that is not of the queue
@@ -78,11 +79,14 @@ class QueueSessionSteps(RuleBasedStateMachine):
     def _turn(self) -> None:
         """The next entry begins where one should; a folder that it goes on with is not read yet."""
         self.queue._go_on()
-        if self.mode != "running" or self.current is not None:
+        if not self.works or self.current is not None:
+            return
+        if self.mode != "running":
+            self.works = False
             return
         self.current = next((one for one in self.known if one.state == "waiting"), None)
         if self.current is None:
-            self.mode = "idle"
+            self.mode, self.works = "idle", False
             return
         before = {one.run for one in self.known}
         entry = self.queue.queue.read().find(self.current.id)
@@ -110,13 +114,14 @@ class QueueSessionSteps(RuleBasedStateMachine):
     @rule()
     def start(self) -> None:
         self.queue.start()
-        self.mode = "running"
+        self.mode, self.works = "running", True
         self._turn()
 
     @rule()
     def pause(self) -> None:
         self.queue.pause()
         self.mode = "paused"
+        self.works &= self.current is not None  # that one still ends
 
     @rule(number=NUMBERS)
     def queue_again(self, number: int) -> None:
@@ -143,6 +148,7 @@ class QueueSessionSteps(RuleBasedStateMachine):
         self.session.open(self.own.path)
         if self.current is not None:
             self.current.state, self.current, self.is_read, self.mode = "waiting", None, False, "paused"
+            self.works = False
         while self.session.state is RunState.LOADING:
             QCoreApplication.processEvents()
 
@@ -204,14 +210,13 @@ class QueueSessionSteps(RuleBasedStateMachine):
     @rule(how=st.sampled_from(["completed", "early_stopping", "stopped", "paused", "failed", "killed"]))
     def it_ends(self, how: str) -> None:
         assert self.current is not None
-        is_worked = self.queue.is_working
         self._end(how)
         states: dict[str, EntryState] = {"stopped": "stopped", "paused": "waiting", "failed": "failed"}
         self.current.state = states.get(how, "failed" if how == "killed" else "done")
-        assert self.queue.tells_of(RunDir(Path(self.current.run))) == is_worked
+        assert self.queue.tells_of(RunDir(Path(self.current.run))) == self.works
         self.current = None
-        if how in ("stopped", "paused") and is_worked:
-            self.mode = "paused"
+        if how in ("stopped", "paused") and self.works:
+            self.mode, self.works = "paused", False
         self._turn()
 
     # -- windows ----------------------------------------------------------------------------------------------
@@ -240,6 +245,7 @@ class QueueSessionSteps(RuleBasedStateMachine):
     def _next_window(self) -> None:
         self._close_window()
         self._open_window()
+        self.works = False
         self.queue.offer()
         left = any(one.state in ("waiting", "running") for one in self.known)
         assert [bool(one.act) for one in self.told] == [True] * (self.mode == "running" and left)
@@ -247,7 +253,7 @@ class QueueSessionSteps(RuleBasedStateMachine):
         if self.current is not None:  # it was still being read
             self.current, self.is_read = None, False
             self.queue.start()
-            self.mode = "running"
+            self.mode, self.works = "running", True
             for one in self.known:
                 one.state = "waiting" if one.state == "running" else one.state
             self._turn()
@@ -262,8 +268,7 @@ class QueueSessionSteps(RuleBasedStateMachine):
         assert sum(one.is_running for one in FakeWorker.made) == self._is_live()
         current = self.queue.current
         assert (current.id if current is not None else None) == (self.current.id if self.current else None)
-        if self.current is None and self.mode != "running":
-            assert not self.queue.is_working
+        assert self.queue.is_working == self.works
 
 
 @pytest.mark.usefixtures("qapp", "workers")

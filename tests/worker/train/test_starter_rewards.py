@@ -12,7 +12,7 @@ import pytest
 from app.core.method.table import METHODS
 from tests.worker.train.test_starter_methods import script, train_here
 
-FASTER = {"iters": 12, "learning_rate": 1e-3}  # a trial has 60 iterations of 3e-4: too long for a test
+FASTER = {"iters": 8, "learning_rate": 1e-3}  # a trial has 60 iterations of 3e-4: too long for a test
 ANSWERS = 4  # to each of the problems; their standard error is known
 
 
