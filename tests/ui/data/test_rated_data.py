@@ -186,7 +186,8 @@ def test_the_counted_lengths_reach_the_estimate(qtbot: QtBot, name: str) -> None
         steps = tab.estimate._steps
         assert steps is not None
         assert (steps.longest, steps.batches) == (train.longest_used, train.step_batches)
-        assert max(size.width for size, _ in steps.steps) <= known.width + 32
+        # Pieces are padded to 32; a row of a prompt may hold a second answer of up to 64 tokens.
+        assert max(size.width for size, _ in steps.steps) <= known.width + (64 if name == "grpo" else 32)
         assert (tab.estimate._tokens is None) == (name == "grpo")
         qtbot.waitUntil(lambda: not tab.estimate._turn.isActive(), timeout=ANSWER_MS)
         shown = tab.estimate.estimate
