@@ -18,6 +18,7 @@ import string
 import sys
 import tomllib
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from babel.messages.catalog import Catalog, Message
@@ -164,7 +165,10 @@ def written(catalogue: Catalog) -> str:
 def compiled(catalogue: Catalog) -> bytes:
     """What gettext reads; the same for the same texts."""
     out = io.BytesIO()
-    plain = Catalog(locale=catalogue.locale, fuzzy=False)
+    day = datetime(
+        2026, 1, 1, tzinfo=UTC
+    )  # one that stays: gettext reads none, and the file must not change by itself
+    plain = Catalog(locale=catalogue.locale, fuzzy=False, creation_date=day, revision_date=day)
     for message in catalogue:
         if message.id and message.string and all(message.string if isinstance(message.string, tuple) else (1,)):
             plain.add(message.id, message.string)
