@@ -183,12 +183,12 @@ def test_a_margin_grows_and_can_choose_the_best(inputs: Path, tmp_path: Path) ->
 
 def test_a_reward_grows(inputs: Path, tmp_path: Path) -> None:
     config = method_config(
-        inputs, "grpo", iters=24, beta=0.0, group_size=8, learning_rate=1e-2, updates_per_generation=1,
-        steps_per_eval=24, bias_correction=False,  # so few steps learn little with it
+        inputs, "grpo", iters=72, beta=0.0, group_size=8, learning_rate=3e-3, updates_per_generation=1,
+        steps_per_eval=72, bias_correction=False,  # so few steps learn little with it
     )  # fmt: skip
     _, events = start(config, tmp_path / "run", **word(config))
     before, after = (event.figures["reward"] for event in events.of(Validated))
-    assert after > before + 0.05
+    assert after > before + 0.03  # 0.04 to 0.08 on three seeds; at a rate of 1e-2 it was luck
 
 
 @pytest.mark.parametrize("fine_tune_type", ["dora", "full"])
