@@ -39,7 +39,7 @@ SPACE = 8  # px; every margin and gap is a multiple of half of it
 LINE = 20  # px, of a line of the interface at the usual text size
 TEXT_DPI = 72 if sys.platform == "darwin" else 96  # a screen's dots an inch while nobody asks for larger text
 SAMPLE, SAMPLE_WIDTH = (
-    tr("A run trains an adapter: rank 32, Learning rate 0.0001, 1,024 tokens"),
+    "A run trains an adapter: rank 32, Learning rate 0.0001, 1,024 tokens",
     412,
 )  # px, in Inter
 

@@ -9,14 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from app.core.export.certificate import Readings
-from app.core.language import tr
 from app.worker.certificate.material import Material
 from app.worker.process.progress import Progress
 
 ANSWERS = 10  # prompts that are answered
 ANSWER_TOKENS = 24
 # Asked after a whole conversation, so that its last turn is ended as the template ends turns.
-FOLLOW_UP = {"role": "user", "content": tr("Go on.")}
+FOLLOW_UP = {"role": "user", "content": "Go on."}
 
 
 class Engine(Protocol):
