@@ -9,8 +9,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 
-from app.core.language import tr
-
 _SETTING = re.compile(r"\ufeff?#([a-z ]+):(.*?)\r?\n?$", re.IGNORECASE)
 _BEGINNING = re.compile(r"\ufeff?(#[a-z ]+:[^\n]*\n)*#separator:", re.IGNORECASE)
 _SEPARATORS = {"tab": "\t", "comma": ",", "semicolon": ";", "space": " ", "pipe": "|", "colon": ":"}
@@ -71,7 +69,7 @@ def _names(setting: _Setting, count: int) -> list[str]:
     for at in range(1, count + 1):
         name = setting.columns[at - 1].strip() if at <= len(setting.columns) else ""
         name = name or setting.named.get(at, "") or next(sides, "")
-        names.append(name if name and name not in names else tr("column {at}", at=at))
+        names.append(name if name and name not in names else f"column {at}")
     return names
 
 

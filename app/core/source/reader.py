@@ -310,7 +310,7 @@ def _sheet_rows(source: Source, records: Iterable[tuple[int, list[str]]]) -> Ite
             continue
         if not header:
             header, told = _header(record, source)
-            header = [name or tr("column {at}", at=at) for at, name in enumerate(header, 1)]
+            header = [name or f"column {at}" for at, name in enumerate(header, 1)]
             if told:
                 yield number, RowFault("unusual_header", told)
             if not source.is_headless:
@@ -324,7 +324,7 @@ def _header(record: list[str], source: Source) -> tuple[list[str], str]:
         sides = [
             "source",
             "target",
-            *(tr("column {number}", number=number) for number in range(3, len(record) + 1)),
+            *(f"column {number}" for number in range(3, len(record) + 1)),
         ]
         shown = " and ".join(f"`{cell.strip()[:40]}`" for cell in record[:2])
         said = tr("The first line ({shown}) is taken as a pair, not as the names of the columns.", shown=shown)
@@ -335,7 +335,7 @@ def _header(record: list[str], source: Source) -> tuple[list[str], str]:
             "The first line looks like data, not like column names ({shown}); they are now `column 1`, …",
             shown=shown,
         )
-        return [tr("column {number}", number=number) for number in range(1, len(record) + 1)], said
+        return [f"column {number}" for number in range(1, len(record) + 1)], said
     names: list[str] = []
     doubles: list[str] = []
     for cell in record:
