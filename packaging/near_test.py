@@ -348,9 +348,10 @@ def record(root: Path, environment: Mapping[str, str], arguments: Sequence[str])
             "LUTHIER_TIMES": str(folder / "times"),
             "LUTHIER_MUTATION": "1",
         }
-        status = subprocess.run(
-            [sys.executable, *words], cwd=root, env={**environment, **variables}, check=False
-        ).returncode
+        # Nothing of a pytest that this is a test of: its helpers would write their data elsewhere.
+        outer = ("PYTEST_", "COV_", "COVERAGE_")
+        own = {key: value for key, value in environment.items() if not key.startswith(outer)}
+        status = subprocess.run([sys.executable, *words], cwd=root, env=own | variables, check=False).returncode
         data = CoverageData(str(folder / "data"))
         data.read()
         times = json.loads((folder / "times").read_text())

@@ -24,12 +24,13 @@ OPEN, CLOSE = "⟦", "⟧"
 # What is the same in every language: names of things and methods, units, keys, paths, and code.
 SAME = re.compile(
     r"""(https?://\S+ | [\w.~$-]*/[\w./~$-]* | `[^`]*` | “[^”]*” | \b[A-Z]+[a-z]*[A-Z]+\w*\b | \b[\w-]+_[\w-]+\b
-    | \b\w+\.\w+\b | \b\w*\d\w*\b | \b[A-Z]{2,}\b | [^\W\d_]{1,2}\b)""",
+    | \b\w+\.\w+\b | \b\w*\d\w*\b | \b[A-Z]{2,}\b | \b[^\W\d_]{1,2}\b)""",
     re.VERBOSE,
 )
 # Names, and what the pseudo-language has no catalogue for: Qt's own buttons.
 NAMES = re.compile(
-    r"(?m)^\w+:|\b(?:Luthier|English|Deutsch|Google|Colab|friendly|Close|Cancel|Ctrl|Shift|Return|Esc|Delete)\b"
+    r"(?m)^\w+:|\b(?:Luthier|English|Deutsch|Google|Colab|friendly|Close|Cancel|Ctrl|Shift|Return|Esc|Delete"
+    r"|Warm-up|Min-p|Top-k|Top-p|mlx-lm-lora|mlx-lm|Test|bit|user@mac|data)\b"
 )
 # What these show is what a person or a file wrote, or a worker that this process only plays.
 OTHERS_WORDS = re.compile(
@@ -55,7 +56,7 @@ def _lacks(text: str) -> bool:
             depth -= 1
         elif not depth:
             outside.append(letter)
-    return bool(WORD.search(NAMES.sub(" ", SAME.sub(" ", "".join(outside)))))
+    return bool(WORD.search(SAME.sub(" ", NAMES.sub(" ", "".join(outside)))))
 
 
 def _texts(page: QWidget) -> Iterator[tuple[str, str]]:

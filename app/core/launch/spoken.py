@@ -9,7 +9,6 @@ import sys
 from collections.abc import Mapping
 
 from app.core.language import LANGUAGES, VARIABLE, choose_language
-from app.core.system.setting import load_settings
 
 DEFAULTS_LIMIT_S = 2.0
 _VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")  # of POSIX, the first that is set counts
@@ -18,6 +17,10 @@ _VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")  # of POSIX, the first that is se
 def speak() -> None:
     """Chooses the language of this process, unless its environment names one already."""
     if not os.environ.get(VARIABLE):
+        from app.core.system.setting import (
+            load_settings,
+        )  # pydantic: the command line's overview must not wait for it
+
         chosen = load_settings().language
         choose_language(system_language() if chosen == "system" else chosen)
 
