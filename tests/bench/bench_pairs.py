@@ -15,7 +15,6 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -173,19 +172,6 @@ def run_lora(work: Path, batch: int, folder: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _child(tree: Path, side: str, work: Path, batch: int, lora: str) -> dict[str, Any]:
-    environment = os.environ | {
-        "LUTHIER_BENCH_TREE": str(tree), "PYTHONPATH": str(tree), "OPENBLAS_NUM_THREADS": "1",
-        "LUTHIER_HOME": str(work / "home"),
-    }  # fmt: skip
-    command = [sys.executable, __file__, "--child", side, str(work), str(batch), lora]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{side} of {tree} failed:\n{done.stderr[-3000:]}")
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batch", type=int, nargs="+", default=[4, 8])
@@ -203,6 +189,8 @@ def main() -> int:
         found = run_luthier(Path(work), int(batch)) if side == "luthier" else run_lora(Path(work), int(batch), lora)
         print(json.dumps(found))
         return 0
+    from tests.bench.other_checkout import by_turns, measured  # not in a child, whose checkout may have none
+
     sides = {"here": (ROOT, "luthier")}
     if arguments.against:
         sides["before"] = (arguments.against.resolve(), "luthier")
@@ -214,9 +202,9 @@ def main() -> int:
         make_pairs(work / "data", arguments.pairs)
         for batch in arguments.batch:
             runs: dict[str, list[dict[str, Any]]] = {name: [] for name in sides}
-            for turn in range(arguments.repeats):
-                for name in list(sides)[:: -1 if turn % 2 else 1]:
-                    runs[name].append(_child(*sides[name], work, batch, arguments.lora))
+            for name in by_turns(sides, arguments.repeats):
+                tree, side = sides[name]
+                runs[name].append(measured(__file__, tree, work, side, folder, str(batch), arguments.lora))
             _show(batch, runs)
     return 0
 

@@ -14,7 +14,6 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -88,19 +87,6 @@ def run(work: Path, settings: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _child(tree: Path, work: Path, settings: dict[str, Any]) -> dict[str, Any]:
-    environment = os.environ | {
-        "LUTHIER_BENCH_TREE": str(tree), "PYTHONPATH": str(tree), "OPENBLAS_NUM_THREADS": "1",
-        "LUTHIER_HOME": str(work / "home"),
-    }  # fmt: skip
-    command = [sys.executable, __file__, "--child", str(work), json.dumps(settings)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{tree} failed:\n{done.stderr[-3000:]}")
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--against", type=Path)
@@ -115,14 +101,15 @@ def main() -> int:
         work, settings = arguments.child
         print(json.dumps(run(Path(work), json.loads(settings))))
         return 0
+    from tests.bench.other_checkout import by_turns, measured  # not in a child, whose checkout may have none
+
     sides = {"here": ROOT} | ({"before": arguments.against.resolve()} if arguments.against else {})
     settings = {name: getattr(arguments, name) for name in ("method", "beta", "group", "prompt", "answer")}
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in sides}
     with tempfile.TemporaryDirectory() as folder:
         make_inputs(Path(folder), arguments)
-        for turn in range(arguments.repeats):
-            for name in list(sides)[:: -1 if turn % 2 else 1]:
-                found[name].append(_child(sides[name], Path(folder), settings))
+        for name in by_turns(sides, arguments.repeats):
+            found[name].append(measured(__file__, sides[name], Path(folder), folder, json.dumps(settings)))
     for name, runs in found.items():
         values = {key: statistics.median(one[key] for one in runs) for key in runs[0]}
         said = f"{name}: {values['sampled'] + values['trained']:.2f} s a step ({values['sampled']:.2f} sampling, "

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.core.language import tr
+from app.core.quantity import count_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class FieldSpec:
 
 def _plain(number: float) -> str:
     """A bound as people write it: 1,048,576 and 0.5, never 1.04858e+06."""
-    return tr("{number:,}", number=int(number)) if number == int(number) else f"{number:g}"
+    return count_text(int(number)) if number == int(number) else f"{number:g}"
 
 
 def field(default: Any, label: str, what: str = "", **options: Any) -> Any:

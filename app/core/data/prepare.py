@@ -25,6 +25,7 @@ from app.core.data.split import LEFT_OUT, SMALL_ROWS, TRAIN, SplitPlan, assign
 from app.core.document.passage import OVERLAP_KEY, Chunking
 from app.core.language import tr
 from app.core.problem import Problem, Severity, UnusableError
+from app.core.quantity import count_text
 from app.core.source.data_file import find_sources, locate_data
 from app.core.source.finding import Findings
 from app.core.source.reader import read_rows
@@ -303,7 +304,7 @@ def _set_aside(
     if len(rows) < SMALL_ROWS:
         said = tr("{rows} examples are very few: the validation loss will say little.", rows=len(rows))
         findings.add("small_data", name, None, said)
-    parts = " / ".join(tr("{value:,}", value=int((side[rows] == part).sum())) for part in range(len(SPLITS)))
+    parts = " / ".join(count_text(int((side[rows] == part).sum())) for part in range(len(SPLITS)))
     findings.add(
         "split",
         name,

@@ -17,9 +17,7 @@ _VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")  # of POSIX, the first that is se
 def speak() -> None:
     """Chooses the language of this process, unless its environment names one already."""
     if not os.environ.get(VARIABLE):
-        from app.core.system.setting import (
-            load_settings,
-        )  # pydantic: the command line's overview must not wait for it
+        from app.core.system.setting import load_settings  # with pydantic, which the overview must not wait for
 
         chosen = load_settings().language
         choose_language(system_language() if chosen == "system" else chosen)

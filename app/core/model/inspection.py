@@ -8,8 +8,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from app.core.language import tr
 from app.core.model.module_group import Group, name_rank
+from app.core.quantity import count_text
 
 # Raised when the form or the meaning of an inspection changes, so that cached ones of older versions are made anew.
 INSPECTION_FORMAT = 5
@@ -78,7 +78,7 @@ class Module(_Part):
     @property
     def shape_text(self) -> str:
         """``4,864 × 896`` (out × in)."""
-        return " × ".join(tr("{size:,}", size=size) for size in self.shape)
+        return " × ".join(count_text(size) for size in self.shape)
 
 
 class Layer(_Part):

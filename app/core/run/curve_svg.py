@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.core.language import tr
+from app.core.quantity import count_text
 from app.core.run.history import Floats, RunHistory, smooth
 
 WIDTH, HEIGHT = 880, 340
@@ -107,7 +108,7 @@ def _axes(frame: _Frame) -> str:
         parts.append(f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}" stroke="{GRID}" stroke-opacity=".35"/>')
         parts.append(_text(LEFT - 8, y + 4, f"{value:g}", "end"))
     for value in _ticks(frame.x_low, frame.x_high, 8):
-        parts.append(_text(frame.x(value), HEIGHT - BOTTOM + 18, tr("{value:,.0f}", value=value), "middle"))
+        parts.append(_text(frame.x(value), HEIGHT - BOTTOM + 18, count_text(value), "middle"))
     parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, tr("Iterations"), "middle"))
     parts.append(_text(LEFT - 8, TOP - 16, tr("Loss"), "end"))
     return "".join(parts)

@@ -8,8 +8,8 @@ from typing import Any
 
 from app.core.config.spec import field_specs
 from app.core.config.train_config import TrainConfig
-from app.core.language import tr
 from app.core.problem import UnusableError
+from app.core.quantity import count_text
 from app.core.run.folder import RunDir
 from app.core.setup.config_file import load_config
 
@@ -77,7 +77,7 @@ def value_text(path: str, value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, int):
-        return str(value) if path == "seed" else tr("{value:,}", value=value)
+        return str(value) if path == "seed" else count_text(value)
     if isinstance(value, (list, tuple)):
         return ", ".join(str(part) for part in value)
     return str(value) or NO_VALUE

@@ -248,14 +248,12 @@ def _validations(reader: RunReader) -> Section:
     best = history.best.iteration if history.best else None
     forgot = dict(zip(history.forgot_x("iterations").tolist(), history.forgot.tolist(), strict=True))
     if not forgot:
-        rows = [
-            (tr("{x:,.0f}", x=x), f"{loss:.4f}", "best" if x == best else "") for x, loss in pairs[-SHOWN_ROWS:]
-        ]
+        rows = [(count_text(x), f"{loss:.4f}", "best" if x == best else "") for x, loss in pairs[-SHOWN_ROWS:]]
         return Section(_title(tr("Validations"), len(pairs)), (tr("Iteration"), tr("Loss"), ""), rows)
     losses = dict(pairs)
     places = sorted(losses | forgot)
     full = [
-        (tr("{x:,.0f}", x=x), _cell(losses.get(x)), _cell(forgot.get(x)), "best" if x == best else "")
+        (count_text(x), _cell(losses.get(x)), _cell(forgot.get(x)), "best" if x == best else "")
         for x in places[-SHOWN_ROWS:]
     ]
     return Section(_title(tr("Validations"), len(places)), (tr("Iteration"), tr("Loss"), tr("Forgot"), ""), full)
@@ -267,7 +265,7 @@ def _cell(value: float | None) -> str:
 
 def _checkpoints(reader: RunReader) -> Section:
     found = reader.checkpoints
-    rows = [(tr("{iteration:,}", iteration=one.iteration), one.kind, one.path) for one in found[-SHOWN_ROWS:]]
+    rows = [(count_text(one.iteration), one.kind, one.path) for one in found[-SHOWN_ROWS:]]
     return Section(_title(tr("Checkpoints"), len(found)), (tr("Iteration"), tr("Kind"), tr("File")), rows)
 
 

@@ -6,7 +6,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from app.core.language import tr, trn
-from app.core.quantity import plural, share_text
+from app.core.quantity import count_text, plural, share_text
 from app.core.setup.chosen_method import prompt_limit
 from app.ui.data.inspector import DataInspector, SplitFigures
 from app.ui.data.length_chart import LengthChart
@@ -179,14 +179,14 @@ class DataLengthPage(QWidget):
         if found is not None:
             padding = found.padding_share.get(self._store.config.batching, 0.0)
             texts = {
-                "examples": tr("{examples:,}", examples=found.examples),
-                "tokens": tr("{kept_tokens:,}", kept_tokens=found.kept_tokens),
-                "trained": tr("{trained_tokens:,}", trained_tokens=found.trained_tokens),
-                "median": tr("{median_length:,.0f}", median_length=found.median_length),
+                "examples": count_text(found.examples),
+                "tokens": count_text(found.kept_tokens),
+                "trained": count_text(found.trained_tokens),
+                "median": count_text(found.median_length),
                 "padding": share_text(padding),
-                "parts": " · ".join(tr("{median:,.0f}", median=part["median"]) for part in found.parts.values()),
-                "left_out": tr("{untrained_examples:,}", untrained_examples=found.untrained_examples),
-                "iterations": tr("{iterations_per_epoch:,}", iterations_per_epoch=found.iterations_per_epoch),
+                "parts": " · ".join(count_text(part["median"]) for part in found.parts.values()),
+                "left_out": count_text(found.untrained_examples),
+                "iterations": count_text(found.iterations_per_epoch),
             }
         tips = {
             "tokens": tr("Tokens of all examples, without what the maximum length cuts off"),

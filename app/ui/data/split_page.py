@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from app.core.data.report import DataReport
 from app.core.language import tr
-from app.core.quantity import plural
+from app.core.quantity import count_text, plural
 from app.core.setup.plan import Parts
 from app.ui.data.column_page import ColumnBox
 from app.ui.data.inspector import DataInspector
@@ -107,7 +107,7 @@ class DataSplitPage(QWidget):
             return
         self.bar.set_parts(parts)
         for split, count in zip(SPLIT_NAMES, (parts.train, parts.valid, parts.test), strict=True):
-            self.count_labels[split].setText(tr("{count:,}", count=count))
+            self.count_labels[split].setText(count_text(count))
             self._origin_labels[split].setText(split_origin(report, self._store, split) if count else "none")
         self._show_note(report, parts)
 

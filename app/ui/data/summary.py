@@ -18,7 +18,7 @@ from app.core.data.format import FORMAT_LABELS, Format
 from app.core.data.report import DataReport
 from app.core.language import inside, tr
 from app.core.problem import Severity
-from app.core.quantity import plural, share_text, short_count
+from app.core.quantity import count_text, plural, share_text, short_count
 from app.core.setup.plan import Parts
 from app.core.source.finding import KINDS
 from app.ui.data.inspector import DataInspector
@@ -259,7 +259,7 @@ class DataSummary(QWidget):
         for split, count in _counts(parts).items():
             name, number, origin = self._split_labels[split]
             name.setStyleSheet(f"color: {split_color(split)}; font-weight: 600; font-size: {theme.text_px(12)}px;")
-            number.setText(tr("{count:,}", count=count))
+            number.setText(count_text(count))
             origin.setText(split_origin(report, self._store, split) if count else "none")
         if len(report.splits["train"].files) > 1:
             self._split_labels["train"][2].setText(data_text(self._store.config.data))

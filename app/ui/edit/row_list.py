@@ -10,6 +10,7 @@ from PySide6.QtGui import QColor
 
 from app.core.data.edit import Edits, with_roles
 from app.core.language import tr
+from app.core.quantity import count_text
 from app.ui.edit.row_source import SourceRow
 from app.ui.widget import theme
 from app.ui.widget.table import Index
@@ -42,7 +43,7 @@ class RowList(QAbstractListModel):
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         row, c = self.rows[index.row()], theme.colors()
         if role == Qt.ItemDataRole.DisplayRole:
-            name = tr("{line:,}", line=row.line) if row.line > 0 else "new"
+            name = count_text(row.line) if row.line > 0 else "new"
             return f"{name}   {self._state(row)}{row.summary}"
         if role == Qt.ItemDataRole.ToolTipRole:
             return row.fault or None

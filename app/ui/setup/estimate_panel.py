@@ -14,7 +14,7 @@ from app.core.config.train_config import TrainConfig
 from app.core.language import tr
 from app.core.model.inspection import Inspection
 from app.core.protocol.program import compiles_kernels
-from app.core.quantity import bytes_text, duration_text, percent_text
+from app.core.quantity import bytes_text, count_text, duration_text, percent_text
 from app.core.setup.duration import Duration, Pace, duration, extent_of, work_costs
 from app.core.setup.memory import Calibration, MemoryEstimate, MemoryFit, estimate
 from app.core.setup.recommendation import RANK_PATH, rank_values, suggest
@@ -206,10 +206,8 @@ class EstimatePanel(Card):
                 figure.show_value("")
             return
         figures = self.figures
-        figures["modules"].show_value(tr("{adapted_modules:,}", adapted_modules=selection.adapted_modules))
-        figures["parameters"].show_value(
-            tr("{trainable_parameters:,}", trainable_parameters=selection.trainable_parameters)
-        )
+        figures["modules"].show_value(count_text(selection.adapted_modules))
+        figures["parameters"].show_value(count_text(selection.trainable_parameters))
         figures["percent"].show_value(
             percent_text(selection.trainable_percent),
             tr("of {total_parameters:,} parameters", total_parameters=selection.total_parameters),

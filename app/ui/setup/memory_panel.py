@@ -24,37 +24,27 @@ VERDICTS = {
 }
 
 
-# Colours by their place in the theme. What training and what sampling holds are never there together.
-COLORS = {
-    tr("Weights"): 0,
-    tr("Adapter"): 1,
-    tr("Optimizer"): 2,
-    tr("Gradients"): 3,
-    tr("Activations"): 4,
-    tr("Logits and loss"): 5,
-    tr("Judge"): 6,
-    tr("Reference model"): 7,
-    tr("Kept log-probabilities"): 3,
-    tr("Cache of sampled answers"): 4,
-    tr("Sampling"): 5,
-}
+# The parts of an estimate in the order in which the bar shows them: name, attribute of `MemoryEstimate`, and place
+# of the colour in the theme. What training and what sampling holds are never there together.
+MEMORY_PARTS = (
+    (tr("Weights"), "weights", 0),
+    (tr("Judge"), "judge", 6),
+    (tr("Reference model"), "reference", 7),
+    (tr("Adapter"), "adapter", 1),
+    (tr("Optimizer"), "optimizer", 2),
+    (tr("Gradients"), "gradients", 3),
+    (tr("Activations"), "activations", 4),
+    (tr("Logits and loss"), "logits", 5),
+    (tr("Kept log-probabilities"), "log_probabilities", 3),
+    (tr("Cache of sampled answers"), "cache", 4),
+    (tr("Sampling"), "sampling", 5),
+)
+COLORS = {name: color for name, _, color in MEMORY_PARTS}
 
 
 def memory_parts(found: MemoryEstimate) -> list[tuple[str, int]]:
     """The parts of an estimate by name, in the order in which the bar shows them."""
-    return [
-        (tr("Weights"), found.weights),
-        (tr("Judge"), found.judge),
-        (tr("Reference model"), found.reference),
-        (tr("Adapter"), found.adapter),
-        (tr("Optimizer"), found.optimizer),
-        (tr("Gradients"), found.gradients),
-        (tr("Activations"), found.activations),
-        (tr("Logits and loss"), found.logits),
-        (tr("Kept log-probabilities"), found.log_probabilities),
-        (tr("Cache of sampled answers"), found.cache),
-        (tr("Sampling"), found.sampling),
-    ]
+    return [(name, getattr(found, attribute)) for name, attribute, _ in MEMORY_PARTS]
 
 
 class MemoryBar(QWidget):

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 from app.core.language import tr
 from app.core.model.inspection import Inspection, Module
 from app.core.model.module_group import GROUP_LABELS
+from app.core.quantity import count_text
 from app.ui.widget import theme
 from app.ui.widget.close_key import close_by_key
 from app.ui.widget.table import Index, TableModel, TableView
@@ -53,7 +54,7 @@ class ModuleTable(TableModel):
             GROUP_LABELS[module.group],
             module.type,
             module.shape_text,
-            tr("{parameters:,}", parameters=module.parameters),
+            count_text(module.parameters),
         )
         return (*texts, adapted)[column]
 

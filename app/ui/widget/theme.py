@@ -38,10 +38,8 @@ Scheme = Literal["light", "dark"]
 SPACE = 8  # px; every margin and gap is a multiple of half of it
 LINE = 20  # px, of a line of the interface at the usual text size
 TEXT_DPI = 72 if sys.platform == "darwin" else 96  # a screen's dots an inch while nobody asks for larger text
-SAMPLE, SAMPLE_WIDTH = (
-    "A run trains an adapter: rank 32, Learning rate 0.0001, 1,024 tokens",
-    412,
-)  # px, in Inter
+SAMPLE = "A run trains an adapter: rank 32, Learning rate 0.0001, 1,024 tokens"
+SAMPLE_WIDTH = 412  # px, in Inter
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +22,7 @@ from mlx_lm.generate import BatchGenerator, stream_generate
 from mlx_lm.models.cache import ArraysCache, KVCache, make_prompt_cache
 from mlx_lm.sample_utils import make_logits_processors, make_sampler
 
+from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 from app.core.protocol.question import Question
 from app.core.setup.memory_method import ANSWERS_AT_ONCE, CACHE_STEP
@@ -32,10 +34,8 @@ MEMORY_SHARE = 0.9
 BATCH_SHARE = 0.5  # of the free memory, for what a batch holds at its largest
 EXPECTED_TOKENS = 1024  # of an answer, at most, when room is made for a batch; whoever says more is watched
 READ_AT_ONCE = 2048  # positions of prompts between two looks at whether it was stopped, as stock mlx-lm reads
-CACHE_COPIES, LOGITS_COPIES = (
-    2,
-    6,
-)  # that MLX holds at the peak: a cache while it grows, logits while tokens are drawn
+# That MLX holds at the peak: a cache while it grows, logits while tokens are drawn.
+CACHE_COPIES, LOGITS_COPIES = 2, 6
 WATCHED_EVERY = CACHE_STEP // 2  # tokens
 SPOKEN_EVERY_S = 0.1  # text of a batch: dozens of answers at once would be thousands of events a second
 
@@ -217,58 +217,45 @@ def _batch(
     stopped: Callable[[], bool],
     reading: Progress,
 ) -> Iterator[AnswerPiece]:
-    generator = BatchGenerator(
-        model,
-        stop_tokens=[[token] for token in tokenizer.eos_token_ids],
-        completion_batch_size=at_once,
-        prefill_batch_size=at_once,
-        prefill_step_size=max(1, READ_AT_ONCE // at_once),
-    )
-    try:
-        yield from _generated(generator, rows, at_once, room, began, stopped, reading)
-    finally:
-        generator.close()
-
-
-def _generated(
-    generator: Any,
-    rows: list[_Row],
-    at_once: int,
-    room: _Room,
-    began: float,
-    stopped: Callable[[], bool],
-    reading: Progress,
-) -> Iterator[AnswerPiece]:
-    by_uid, read = _inserted(generator, rows), dict.fromkeys(range(len(rows)), 0)
-    total = sum(len(row.prompt.tokens) for row in rows)
-    told, steps, left = began, 0, len(rows)
-    while left:
-        if stopped():
-            yield from (
-                row.piece(began=began, reason="stopped", together=at_once) for row in rows if not row.is_done
-            )
-            return
-        prompts, answers = generator.next()
-        for response in prompts:
-            read[response.uid] = response.progress[0]
-        if prompts:
-            reading(min(sum(read.values()), total), total)
-        now = time.perf_counter()
-        for response in answers:
-            row = by_uid[response.uid]
-            row.said.append(int(response.token))
-            row.first = row.first or now
-            if response.finish_reason != "stop":
-                row.detokenizer.add_token(row.said[-1])
-            if response.finish_reason is not None:
-                left -= 1
-                yield row.piece(began=began, reason=response.finish_reason, together=at_once)
-        if now - told >= SPOKEN_EVERY_S:
-            told = now
-            yield from _new_texts(rows, began)
-        steps += 1
-        if steps % WATCHED_EVERY == 0 and at_once > 1 and room.token * CACHE_STEP * left > free_memory_bytes():
-            raise _NoRoomError
+    with closing(
+        BatchGenerator(
+            model,
+            stop_tokens=[[token] for token in tokenizer.eos_token_ids],
+            completion_batch_size=at_once,
+            prefill_batch_size=at_once,
+            prefill_step_size=max(1, READ_AT_ONCE // at_once),
+        )
+    ) as generator:
+        by_uid, read = _inserted(generator, rows), dict.fromkeys(range(len(rows)), 0)
+        total = sum(len(row.prompt.tokens) for row in rows)
+        told, steps, left = began, 0, len(rows)
+        while left:
+            if stopped():
+                yield from (
+                    row.piece(began=began, reason="stopped", together=at_once) for row in rows if not row.is_done
+                )
+                return
+            prompts, answers = generator.next()
+            for response in prompts:
+                read[response.uid] = response.progress[0]
+            if prompts:
+                reading(min(sum(read.values()), total), total)
+            now = time.perf_counter()
+            for response in answers:
+                row = by_uid[response.uid]
+                row.said.append(int(response.token))
+                row.first = row.first or now
+                if response.finish_reason != "stop":
+                    row.detokenizer.add_token(row.said[-1])
+                if response.finish_reason is not None:
+                    left -= 1
+                    yield row.piece(began=began, reason=response.finish_reason, together=at_once)
+            if now - told >= SPOKEN_EVERY_S:
+                told = now
+                yield from _new_texts(rows, began)
+            steps += 1
+            if steps % WATCHED_EVERY == 0 and at_once > 1 and room.token * CACHE_STEP * left > free_memory_bytes():
+                raise _NoRoomError
 
 
 def _new_texts(rows: list[_Row], began: float) -> Iterator[AnswerPiece]:
@@ -373,9 +360,9 @@ def _check_memory(cache: list[Any], left: int) -> None:
     each = sum(entry.nbytes / entry.keys.shape[2] for entry in cache if isinstance(entry, KVCache))
     needed, free = each * left, free_memory_bytes()
     if needed > free * MEMORY_SHARE:
-        figures = f"it needs {needed / 1e9:.1f} GB more, {free / 1e9:.1f} GB are free"
-        said = f"The prompt is too long for the memory: {figures}."
-        raise UnusableError([Problem("prompt", said, hint="Shorten it, or use a smaller model.")])
+        figures = tr("it needs {needed:.1f} GB more, {free:.1f} GB are free", needed=needed / 1e9, free=free / 1e9)
+        said = tr("The prompt is too long for the memory: {figures}.", figures=figures)
+        raise UnusableError([Problem("prompt", said, hint=tr("Shorten it, or use a smaller model."))])
 
 
 def _is_short_of_memory(error: Exception) -> bool:
@@ -387,5 +374,5 @@ def _is_short_of_memory(error: Exception) -> bool:
 def _in_words(error: Exception) -> str:
     """What a failed answer is told by."""
     if _is_short_of_memory(error):
-        return "The memory is not enough for this answer. Shorten the prompt, or ask for fewer tokens."
+        return tr("The memory is not enough for this answer. Shorten the prompt, or ask for fewer tokens.")
     return f"{type(error).__name__}: {error}"

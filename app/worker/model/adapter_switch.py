@@ -22,6 +22,7 @@ from app.core.json_text import parsed_json
 from app.core.language import tr
 from app.core.model.adapter_file import ADAPTER_CONFIG, ADAPTER_FILE, PEFT_FILE
 from app.core.problem import Problem, UnusableError
+from app.core.quantity import count_text
 from app.worker.array import Arrays
 from app.worker.model.adapter_problem import adapter_problem, size_problem, some
 from app.worker.model.peft import is_peft, peft_modules
@@ -292,7 +293,7 @@ def _module_of(name: str) -> str:
 
 
 def _size(array: mx.array) -> str:
-    return " × ".join(tr("{n:,}", n=n) for n in array.shape)
+    return " × ".join(count_text(n) for n in array.shape)
 
 
 def _get(model: Any, path: str) -> Any:
