@@ -124,7 +124,7 @@ class LambdaCloud(RentedPlace):
         if machine is None or machine["status"] in ("terminated", "terminating", "unhealthy"):
             said = tr(
                 "The machine ended before it was reached ({status}).",
-                status=machine["status"] if machine else "gone",
+                status=machine["status"] if machine else tr("gone"),
             )
             raise UnusableError([Problem("place", said, hint=tr("Try again, or choose another GPU."))])
         if machine["status"] != "active" or not machine.get("ip"):

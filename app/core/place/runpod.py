@@ -109,7 +109,9 @@ class RunPod(RentedPlace):
     def _address(self, run: RemoteRun) -> tuple[str, int] | None:
         pod = self._pod(run)
         if pod is None or pod["status"] in ENDED_PODS:
-            said = tr("The pod ended before it was reached ({status}).", status=pod["status"] if pod else "gone")
+            said = tr(
+                "The pod ended before it was reached ({status}).", status=pod["status"] if pod else tr("gone")
+            )
             raise UnusableError([Problem("place", said, hint=tr("Try again, or choose another GPU."))])
         direct = (pod.get("ssh") or {}).get("direct")
         if pod["status"] != "RUNNING" or not direct:

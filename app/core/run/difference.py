@@ -8,6 +8,7 @@ from typing import Any
 
 from app.core.config.spec import field_specs
 from app.core.config.train_config import TrainConfig
+from app.core.language import tr
 from app.core.problem import UnusableError
 from app.core.quantity import count_text
 from app.core.run.folder import RunDir
@@ -73,7 +74,7 @@ def value_text(path: str, value: Any) -> str:
     if spec is not None and spec.choices:
         return next((text for choice, text in spec.choices if choice == value), str(value))
     if isinstance(value, bool):
-        return "on" if value else "off"
+        return tr("on") if value else tr("off")
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, int):

@@ -248,12 +248,12 @@ def _validations(reader: RunReader) -> Section:
     best = history.best.iteration if history.best else None
     forgot = dict(zip(history.forgot_x("iterations").tolist(), history.forgot.tolist(), strict=True))
     if not forgot:
-        rows = [(count_text(x), f"{loss:.4f}", "best" if x == best else "") for x, loss in pairs[-SHOWN_ROWS:]]
+        rows = [(count_text(x), f"{loss:.4f}", tr("best") if x == best else "") for x, loss in pairs[-SHOWN_ROWS:]]
         return Section(_title(tr("Validations"), len(pairs)), (tr("Iteration"), tr("Loss"), ""), rows)
     losses = dict(pairs)
     places = sorted(losses | forgot)
     full = [
-        (count_text(x), _cell(losses.get(x)), _cell(forgot.get(x)), "best" if x == best else "")
+        (count_text(x), _cell(losses.get(x)), _cell(forgot.get(x)), tr("best") if x == best else "")
         for x in places[-SHOWN_ROWS:]
     ]
     return Section(_title(tr("Validations"), len(places)), (tr("Iteration"), tr("Loss"), tr("Forgot"), ""), full)

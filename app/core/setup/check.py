@@ -134,9 +134,9 @@ def _run(config: TrainConfig, data: DataReport | None) -> Iterator[Problem]:
         )
     iterations = plan.iterations(config, train)
     for path, what in (
-        ("steps_per_report", "report"),
-        ("steps_per_eval", "validation"),
-        ("save_every", "checkpoint"),
+        ("steps_per_report", tr("report")),
+        ("steps_per_eval", tr("validation")),
+        ("save_every", tr("checkpoint")),
     ):
         if config.value(path) > iterations:
             said = tr(

@@ -156,7 +156,8 @@ def check_scale(config: TrainConfig, inspection: Inspection | None = None) -> li
             alpha_from_scale=alpha_from_scale(advice.value, rank),
             value=advice.value,
         )
-    hint = tr("{value} {value2} for example.", value="Lower" if warm > TOO_HOT else "Raise", value2=value)
+    lower = warm > TOO_HOT
+    hint = tr("Lower {value} for example.", value=value) if lower else tr("Raise {value} for example.", value=value)
     return [*found, Problem(SCALE_PATH, said, Severity.WARNING, hint)]
 
 

@@ -261,7 +261,7 @@ def _files_or_finding(path: Path, findings: Findings) -> list[tuple[Path, Split 
         )
         return []
     if not found:
-        what, there = ("folder", "") if path.is_dir() else ("archive", _named(archive_files(path)))
+        what, there = (tr("folder"), "") if path.is_dir() else (tr("archive"), _named(archive_files(path)))
         findings.add(
             "no_examples", str(path), None, tr("The {what} holds no data file{there}.", what=what, there=there)
         )

@@ -326,7 +326,7 @@ def _header(record: list[str], source: Source) -> tuple[list[str], str]:
             "target",
             *(f"column {number}" for number in range(3, len(record) + 1)),
         ]
-        shown = " and ".join(f"`{cell.strip()[:40]}`" for cell in record[:2])
+        shown = tr(" and ").join(f"`{cell.strip()[:40]}`" for cell in record[:2])
         said = tr("The first line ({shown}) is taken as a pair, not as the names of the columns.", shown=shown)
         return sides, said if source.is_headless else ""
     if source.is_headless:

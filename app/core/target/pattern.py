@@ -23,7 +23,7 @@ HOW_TEXT = {
     "contains": tr("paths that contain it"),
     "other_case": tr("found only when upper and lower case do not count"),
     "everything": tr("the empty pattern is in every path"),
-    "": "nothing",
+    "": tr("nothing"),
 }
 
 

@@ -181,7 +181,7 @@ def _pattern_problem(match: PatternMatch) -> Problem | None:
         return Problem("targets", said, Severity.WARNING, hint)
     if not match.modules and not match.refused:
         hint = (
-            tr("Did you mean {near}?", near=" or ".join(match.near))
+            tr("Did you mean {near}?", near=tr(" or ").join(match.near))
             if match.near
             else tr("Look at the list of modules.")
         )
@@ -256,7 +256,7 @@ def _nothing(inspection: Inspection, found: _Found, text: str) -> Problem:
     if found.modules:
         what = tr("Nothing that targets {text!r} match can take this type of adapter", text=text)
     near = dict.fromkeys(name for match in found.matches for name in match.near)
-    hint = tr("Did you mean {near}? ", near=" or ".join(near)) if near else ""
+    hint = tr("Did you mean {near}? ", near=tr(" or ").join(near)) if near else ""
     listed = available_names(inspection)
     there = (
         tr("There is: {listed}.", listed=listed) if listed else tr("There is nothing in it that mlx-lm can adapt.")

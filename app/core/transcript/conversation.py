@@ -36,7 +36,9 @@ class Transcript:
             if wanted
             else tr("It is not chosen whose words are the answers.")
         )
-        return tr("{said} It is a chat of {wrote}{more}.", said=said, wrote=", ".join(wrote) or "nobody", more=more)
+        return tr(
+            "{said} It is a chat of {wrote}{more}.", said=said, wrote=", ".join(wrote) or tr("nobody"), more=more
+        )
 
 
 def transcript_of(program: TranscriptKind, found: Iterable[Utterance], wanted: str, order: str = "") -> Transcript:

@@ -7,7 +7,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.core.language import tr
+from app.core.language import inside, tr
 from app.core.quantity import bytes_text
 from app.core.refusal import reason_of
 from app.core.system.disk import free_bytes
@@ -40,15 +40,7 @@ def folder_standing(text: str) -> FolderStanding:
             pass
         return FolderStanding(free=free_bytes(there))
     except OSError as error:
-        reason = reason_of(error)
-        return FolderStanding(
-            tr(
-                "{path} cannot be written: {reason}{reason2}.",
-                path=path,
-                reason=reason[:1].lower(),
-                reason2=reason[1:],
-            )
-        )
+        return FolderStanding(tr("{path} cannot be written: {reason}.", path=path, reason=inside(reason_of(error))))
 
 
 def folder_size(folder: Path) -> int:

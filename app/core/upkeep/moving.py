@@ -114,7 +114,7 @@ def move_folder(
     if old is not None:
         shutil.rmtree(old, ignore_errors=True)
         if old.exists():
-            said = f"{said} What could not be removed of the old folder is in {old}.".strip()
+            said = tr("{said} What could not be removed of the old folder is in {old}.", said=said, old=old).strip()
     return said
 
 

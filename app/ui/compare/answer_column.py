@@ -26,7 +26,7 @@ from app.ui.widget.icon_button import IconButton
 ENDINGS = {
     "stop": "",
     "length": tr("cut at the maximum"),
-    "stopped": "stopped",
+    "stopped": tr("stopped"),
 }
 HIDDEN_ENDINGS = {"length": tr("Cut at the maximum"), "stopped": tr("Stopped")}
 

@@ -42,11 +42,11 @@ class MovedView(QWidget):
         grid.setVerticalSpacing(theme.SPACE)
         grid.setColumnStretch(1, 1)
         for label, column in zip(labels, found["columns"], strict=True):
-            for side in ("better", "worse"):
+            for side, word in (("better", tr("better")), ("worse", tr("worse"))):
                 if column["moved"][side]:
                     self._add_side(
                         grid,
-                        tr("{label}: {side} than {labels}", label=label, side=side, labels=labels[0]),
+                        tr("{label}: {side} than {labels}", label=label, side=word, labels=labels[0]),
                         column["moved"][side],
                     )
         self._outer.addWidget(content)

@@ -91,7 +91,7 @@ class ScoreChoice(QWidget):
         names = self.functions
         rest = tr(" and {names} more", names=len(names) - 1) if len(names) > 1 else ""
         self._button.setText(f"{names[0]}{rest}" if names else tr("Choose functions"))
-        self._button.setAccessibleName(tr("Scores: {names}", names=", ".join(names) or "none"))
+        self._button.setAccessibleName(tr("Scores: {names}", names=", ".join(names) or tr("none")))
         self._button.setToolTip("\n".join(names) or tr("Which reward functions score the answers"))
         self.changed.emit()
 

@@ -268,8 +268,8 @@ def _is_left_out(row: dict[str, Any], features: Features) -> bool:
 def mapping_text(mapping: Mapping) -> str:
     """A choice of columns in words."""
     names = {
-        "messages": mapping.chat, "prompt": mapping.prompt, "answer": mapping.completion, "text": mapping.text,
-        "system": mapping.system,
+        tr("messages"): mapping.chat, tr("prompt"): mapping.prompt, tr("answer"): mapping.completion,
+        tr("text"): mapping.text, tr("system"): mapping.system,
     }  # fmt: skip
     pairs = [tr("“{column}” as the {name}", column=column, name=name) for name, column in names.items() if column]
     return ", ".join(pairs) + "."

@@ -346,7 +346,11 @@ class DataEditPage(QWidget):
 
     def _show_state(self) -> None:
         edits = self.edits
-        counts = ((len(edits.changed), "changed"), (len(edits.dropped), "dropped"), (len(edits.added), "added"))
+        counts = (
+            (len(edits.changed), tr("changed")),
+            (len(edits.dropped), tr("dropped")),
+            (len(edits.added), tr("added")),
+        )
         parts = [tr("{count:,} {word}", count=count, word=word) for count, word in counts if count]
         parts += [f"“{old}” → “{new}”" for old, new in edits.roles.items()]
         parts += [tr("{name} appended", name=file.name) for file in edits.appended]

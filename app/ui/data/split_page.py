@@ -108,7 +108,7 @@ class DataSplitPage(QWidget):
         self.bar.set_parts(parts)
         for split, count in zip(SPLIT_NAMES, (parts.train, parts.valid, parts.test), strict=True):
             self.count_labels[split].setText(count_text(count))
-            self._origin_labels[split].setText(split_origin(report, self._store, split) if count else "none")
+            self._origin_labels[split].setText(split_origin(report, self._store, split) if count else tr("none"))
         self._show_note(report, parts)
 
     def _show_hints(self, report: DataReport | None) -> None:

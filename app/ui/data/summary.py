@@ -260,7 +260,7 @@ class DataSummary(QWidget):
             name, number, origin = self._split_labels[split]
             name.setStyleSheet(f"color: {split_color(split)}; font-weight: 600; font-size: {theme.text_px(12)}px;")
             number.setText(count_text(count))
-            origin.setText(split_origin(report, self._store, split) if count else "none")
+            origin.setText(split_origin(report, self._store, split) if count else tr("none"))
         if len(report.splits["train"].files) > 1:
             self._split_labels["train"][2].setText(data_text(self._store.config.data))
 

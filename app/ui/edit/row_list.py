@@ -43,7 +43,7 @@ class RowList(QAbstractListModel):
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         row, c = self.rows[index.row()], theme.colors()
         if role == Qt.ItemDataRole.DisplayRole:
-            name = count_text(row.line) if row.line > 0 else "new"
+            name = count_text(row.line) if row.line > 0 else tr("new")
             return f"{name}   {self._state(row)}{row.summary}"
         if role == Qt.ItemDataRole.ToolTipRole:
             return row.fault or None

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QPushBut
 
 from app.core.export.certificate import Certificate
 from app.core.language import tr
+from app.core.problem import capital
 from app.core.quantity import bytes_text
 from app.ui.widget import theme
 from app.ui.widget.elided_label import ElidedLabel
@@ -71,9 +72,9 @@ class ResultCard(QFrame):
         )
         theme.set_role(self.sentence, role="good" if certificate.agrees else "error")
         for row, finding in enumerate(certificate.findings):
-            mark = QLabel("agrees" if finding.agrees else "differs", self)
+            mark = QLabel(tr("agrees") if finding.agrees else tr("differs"), self)
             theme.set_role(mark, role="pill-good" if finding.agrees else "pill-error")
-            name, said = QLabel(finding.name.capitalize(), self), QLabel(finding.said, self)
+            name, said = QLabel(capital(finding.name), self), QLabel(finding.said, self)
             said.setWordWrap(True)
             said.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
             theme.set_role(said, role="small")

@@ -90,7 +90,7 @@ class HubTable(TableModel):
         return None
 
     def _note(self, model: HubModel) -> str:
-        return self._state(model) or ("gated" if model.gated else "")
+        return self._state(model) or (tr("gated") if model.gated else "")
 
     def _tip(self, model: HubModel) -> str:
         lines = [model.id]
@@ -162,7 +162,7 @@ class KnownTable(HubTable):
 
     def _tip(self, model: HubModel) -> str:
         known = self.known(model)
-        access = "gated" if known.gated else tr("not gated: no account is needed")
+        access = tr("gated") if known.gated else tr("not gated: no account is needed")
         return tr(
             "{tip}\n{good_for}\nLicence: {licence}, {access}.",
             tip=super()._tip(model),

@@ -218,7 +218,7 @@ class ModelPanel(DropCard):
 
 def facts(inspection: Inspection) -> list[tuple[str, str, str]]:
     """What the card shows of a model: name, value and the role that colours it."""
-    kind = inspection.architecture or inspection.model_type or "unknown"
+    kind = inspection.architecture or inspection.model_type or tr("unknown")
     size = tr("{total_parameters} parameters", total_parameters=count_text(inspection.total_parameters))
     weights = bytes_text(inspection.weight_bytes) + (
         tr(" as {dtype}", dtype=inspection.dtype) if inspection.dtype else ""

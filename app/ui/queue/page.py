@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 
 from app.core.language import tr
 from app.core.power.sleep import Sleeper
-from app.core.problem import UnusableError
+from app.core.problem import UnusableError, capital
 from app.core.quantity import plural
 from app.core.queue.queue import QueueEntry, queue_tally
 from app.ui.form.plain_editor import ChoiceBox
@@ -82,16 +82,14 @@ class QueuePage(QWidget):
             rest = tr(" · {waiting} to go", waiting=waiting) if state.waiting else tr(" · the last one")
             return tr(
                 "{value} {name}{rest}",
-                value=tr("Pauses after") if state.mode == "paused" else "Training",
+                value=tr("Pauses after") if state.mode == "paused" else tr("Training"),
                 name=queue.current.name,
                 rest=rest,
             )
         if queue.is_working:
-            return tr(
-                "{waiting} {value} for the run in progress",
-                waiting=waiting,
-                value="waits" if len(state.waiting) == 1 else "wait",
-            )
+            if len(state.waiting) == 1:
+                return tr("1 run waits for the run in progress")
+            return tr("{count:,} runs wait for the run in progress", count=len(state.waiting))
         if queue.is_elsewhere:
             return tr("Another Luthier works through the queue")
         if queue.is_interrupted:
@@ -112,7 +110,7 @@ class QueuePage(QWidget):
             )
         if state.mode == "paused" and not self._queue.is_working and state.waiting:
             return state.note
-        return queue_tally(state.shown).sentence().capitalize()
+        return capital(queue_tally(state.shown).sentence())
 
     def _show_button(self) -> None:
         queue, state = self._queue, self._queue.state

@@ -10,7 +10,6 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from app.core.language import tr
 from app.core.live.training_list import BESIDE, training_runs
 from app.core.problem import TaskError
-from app.core.quantity import plural
 from app.core.queue.queue import (
     CUT_OFF,
     EntryState,
@@ -220,10 +219,10 @@ class QueueSession(QObject):
             waits = len(self.state.waiting) + (running is not None and not trains)
             if running is not None and trains and not waits:
                 return
-            said = tr(
-                "The queue was interrupted: {runs} {value}.",
-                runs=plural(waits, "run"),
-                value="waits" if waits == 1 else "wait",
+            said = (
+                tr("The queue was interrupted: 1 run waits.")
+                if waits == 1
+                else tr("The queue was interrupted: {count:,} runs wait.", count=waits)
             )
             if running is not None and trains:
                 said += tr(

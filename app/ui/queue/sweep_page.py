@@ -228,12 +228,10 @@ class SweepPage(QWidget):
 def verdict(results: list[SweepResult]) -> str:
     """``4 of 6 runs have ended · Best so far: rank 16, lr 0.001``."""
     ended = sum(one.entry.is_ended for one in results)
-    count = tr(
-        "{ended:,} of {runs} {value} ended",
-        ended=ended,
-        runs=plural(len(results), "run"),
-        value="has" if ended == 1 else "have",
-    )
+    runs = plural(len(results), "run")
+    count = tr("1 of {runs} has ended", runs=runs)
+    if ended != 1:
+        count = tr("{ended:,} of {runs} have ended", ended=ended, runs=runs)
     best = best_result(results)
     if best is None:
         return count

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QWidget
 
-from app.core.language import tr
+from app.core.language import tr, trn
 from app.core.run.history import Axis, Floats
 from app.ui.platform.scrolling import CalmBox, CalmSlider
 from app.ui.widget import theme
@@ -13,10 +13,10 @@ from app.ui.widget.flow import Flow
 from app.ui.widget.plot import SMOOTHING_STEPS
 
 AXES: dict[Axis, tuple[str, str]] = {
-    "iterations": (tr("Iterations"), "iterations"),
-    "epochs": (tr("Epochs"), "epochs"),
+    "iterations": (tr("Iterations"), tr("iterations")),
+    "epochs": (tr("Epochs"), trn(2, "epoch", "epochs")),
     "tokens": (tr("Tokens"), tr("trained tokens")),
-    "time": (tr("Time"), "minutes"),
+    "time": (tr("Time"), tr("minutes")),
 }
 
 

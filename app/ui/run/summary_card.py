@@ -167,7 +167,7 @@ class SummaryCard(QFrame):
         if failed:
             text = f"{session.problem} {SAVED_BEFORE if session.has_adapter else ''}".strip()
         elif session.state is RunState.EARLY_STOPPED:
-            what = "reward" if session.history.is_rewarded else tr("validation loss")
+            what = tr("reward") if session.history.is_rewarded else tr("validation loss")
             text = tr("The {what} no longer improved, so the run ended early.", what=what)
         elif session.state is RunState.RUNNING and session.phase:
             text = f"{session.phase}…"

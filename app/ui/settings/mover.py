@@ -75,7 +75,9 @@ class _Move(QRunnable):
                 False, tr("Nothing was moved: {reason_of}. Everything is where it was.", reason_of=reason_of(error))
             )
         else:
-            self._mover.ended.emit(True, f"Moved to {self._destination}. {said}".strip())
+            self._mover.ended.emit(
+                True, tr("Moved to {folder}. {said}", folder=self._destination, said=said).strip()
+            )
 
     def _tell(self, done: int, total: int) -> None:
         if done - self._told >= STEP_BYTES or done == total:

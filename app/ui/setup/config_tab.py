@@ -9,7 +9,7 @@ from PySide6.QtCore import QEvent, Qt, QTimer, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
-from app.core.language import tr
+from app.core.language import tr, trn
 from app.core.problem import Problem, Severity
 from app.core.quantity import bytes_text, percent_text, plural
 from app.core.run.folder import runs_dir
@@ -331,7 +331,7 @@ class ConfigTab(QWidget):
             long += tr(
                 " ({passes:.3g} {value} of {examples})",
                 passes=passes,
-                value="epoch" if passes == 1 else "epochs",
+                value=trn(1 if passes == 1 else 2, "epoch", "epochs"),
                 examples=plural(found.train, "example"),
             )
         if selection is None:
@@ -344,7 +344,7 @@ class ConfigTab(QWidget):
         peak = self.estimate.estimate
         # Until the tokens are counted each row could be as long as is allowed: that bounds the memory, and no time.
         is_counted = self._tokens is not None
-        bound = "about" if is_counted else tr("up to")
+        bound = tr("about") if is_counted else tr("up to")
         memory = (
             tr(" It takes {bound} {total} of memory", bound=bound, total=bytes_text(peak.total))
             if peak is not None

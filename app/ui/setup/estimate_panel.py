@@ -48,7 +48,7 @@ class RunTime:
         """about 3 min, from an earlier run on this machine."""
         said = tr(
             "{value} {total}",
-            value=tr("at most") if self.duration.is_most else "about",
+            value=tr("at most") if self.duration.is_most else tr("about"),
             total=duration_text(self.duration.total),
         )
         return said if self.is_probed else tr("{said}, going by an earlier run on this machine", said=said)

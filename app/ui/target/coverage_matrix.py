@@ -314,7 +314,7 @@ class CoverageMatrix(QWidget):
         module = self.module_at(cell)
         if module is None:
             return tr("Layer {column} has no {key}", column=cell.column, key=row.key)
-        state = "adapted" if module.path in self._selected else tr("not adapted")
+        state = tr("adapted") if module.path in self._selected else tr("not adapted")
         return tr(
             "{path}\n{type} {shape_text} · {parameters:,} parameters · {state}",
             path=module.path,

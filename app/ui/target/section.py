@@ -195,14 +195,17 @@ class TargetSection(Card):
                 where=where,
             )
         word = "DoRA" if kind == "dora" else "LoRA"
-        preset = "Full-layer " if self._store.config.targets == "full" else ""
-        return tr(
-            "<b>{preset}{word}</b> puts an adapter on {matrices} across {where}.",
-            preset=preset,
-            word=word,
-            matrices=matrices,
-            where=where,
+        said = tr(
+            "<b>{word}</b> puts an adapter on {matrices} across {where}.", word=word, matrices=matrices, where=where
         )
+        if self._store.config.targets == "full":
+            said = tr(
+                "<b>Full-layer {word}</b> puts an adapter on {matrices} across {where}.",
+                word=word,
+                matrices=matrices,
+                where=where,
+            )
+        return said
 
     def _show_link(self) -> None:
         color = theme.colors().accent

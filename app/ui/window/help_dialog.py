@@ -205,7 +205,7 @@ def _actions(menu: QMenu) -> Iterator[QAction]:
 
 def _shortcut_row(action: QAction) -> tuple[str, str]:
     text, _, told = action.text().partition("\t")
-    keys = " or ".join(map(native_keys, action.shortcuts())) or told
+    keys = tr(" or ").join(map(native_keys, action.shortcuts())) or told
     return text.replace("&", "").removesuffix("…"), keys
 
 

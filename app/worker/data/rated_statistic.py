@@ -187,9 +187,9 @@ def _left_out(found: RowLengths, at: int, config: TrainConfig) -> str:
 
 
 def _cut(found: RowLengths, at: int, limit: int) -> str:
-    names = (tr("chosen answer"), tr("rejected answer")) if found.kind == "pairs" else ("answer",)
+    names = (tr("chosen answer"), tr("rejected answer")) if found.kind == "pairs" else (tr("answer"),)
     whole = [(name, int(length)) for name, length in zip(names, found.whole[at], strict=True) if length > limit]
-    parts = " and ".join(
+    parts = tr(" and ").join(
         tr("{length:,} tokens with the {name}", length=length, name=name) for name, length in whole
     )
     lost = sum(length - limit for _, length in whole)

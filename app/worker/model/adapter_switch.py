@@ -196,7 +196,7 @@ def adapter_files(path: Path) -> tuple[Path, Path]:
             [adapter_problem(said, path, tr("Save the adapter with PEFT as {peft_file}.", peft_file=PEFT_FILE))]
         )
     if missing := [p for p in (folder / ADAPTER_CONFIG, file) if not p.is_file()]:
-        names = " and ".join(p.name for p in missing)
+        names = tr(" and ").join(p.name for p in missing)
         raise UnusableError(
             [adapter_problem(tr("This is no adapter of mlx-lm or PEFT: {names} is not there.", names=names), path)]
         )

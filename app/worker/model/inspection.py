@@ -100,7 +100,7 @@ def _quantization_text(config: dict[str, Any]) -> str:
     text = text if mode == "affine" else f"{mode}, {text}"
     own = {v["bits"] for v in quantization.values() if isinstance(v, dict) and "bits" in v}
     if own - {quantization.get("bits")}:
-        text += tr(", some {names} bit", names=" and ".join(str(bits) for bits in sorted(own)))
+        text += tr(", some {names} bit", names=tr(" and ").join(str(bits) for bits in sorted(own)))
     return text
 
 

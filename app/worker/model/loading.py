@@ -125,7 +125,7 @@ def describe(config: TrainConfig, num_layers: int, matrices: tuple[str, ...]) ->
     """The block that the log begins with: what is trained, with which rank, alpha and dropout."""
     line = "=" * 60
     parameters = config.lora_parameters
-    layers = "all" if not 0 < config.num_layers < num_layers else f"{config.num_layers} / {num_layers}"
+    layers = tr("all") if not 0 < config.num_layers < num_layers else f"{config.num_layers} / {num_layers}"
     rows = [
         tr("  Layers: {layers}", layers=layers),
         tr("  Matrices: {matrices}", matrices=", ".join(matrices)),

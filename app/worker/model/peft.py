@@ -231,8 +231,8 @@ def _expert_modules(
     a, b = tensors["lora_A"], tensors["lora_B"]
     wanted = [(count * rank, inputs), (sum(outputs), count * rank)]
     if [a.shape, b.shape] != wanted:
-        sizes = " and ".join("{:,} × {:,}".format(*shape) for shape in (a.shape, b.shape))
-        needed = " and ".join("{:,} × {:,}".format(*shape) for shape in wanted)
+        sizes = tr(" and ").join("{:,} × {:,}".format(*shape) for shape in (a.shape, b.shape))
+        needed = tr(" and ").join("{:,} × {:,}".format(*shape) for shape in wanted)
         raise PartError(
             tr(
                 "{parameter} is {sizes} in the adapter; {count} experts of rank {rank} need {needed}",

@@ -25,7 +25,7 @@ from app.worker.token.chat_template import ChatTemplate, Dialogue, Message, Span
 from app.worker.token.outline import CARE, Outline, Passage, Slot, missing, with_stand_ins
 
 KEPT_READINGS = 4096
-PARTS = {"reasoning": "reasoning", "call": tr("tool call")}
+PARTS = {"reasoning": tr("reasoning"), "call": tr("tool call")}
 ROLE_TEXTS = {
     "system": tr("system text"),
     "tool": tr("tool result"),
@@ -232,7 +232,7 @@ def _told(asked: _Asked, outline: Outline) -> Told:
     for passage in missing(outline, asked.passages):
         is_earlier = passage.part == "reasoning" and passage.message < last_question
         role = str(messages[passage.message].get("role"))
-        what = PARTS.get(passage.part) or ROLE_TEXTS.get(role, "text")
+        what = PARTS.get(passage.part) or ROLE_TEXTS.get(role, tr("text"))
         lost.setdefault(("dropped_reasoning" if is_earlier else "dropped", what), []).append(passage.message)
     told = [
         (

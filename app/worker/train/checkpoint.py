@@ -177,7 +177,7 @@ def damaged(folder: Path, reason: str) -> UnusableError:
     places = [path for path in (best, *kept[-1:]) if path.exists()]
     hint = tr("Start a new run instead")
     if places:
-        hint += tr(", from the weights of an earlier checkpoint: {names}", names=" or ".join(map(str, places)))
+        hint += tr(", from the weights of an earlier checkpoint: {names}", names=tr(" or ").join(map(str, places)))
     return UnusableError([Problem("", said, hint=f"{hint}.")])
 
 

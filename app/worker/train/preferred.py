@@ -12,7 +12,7 @@ import numpy as np
 
 from app.core.config.train_config import TrainConfig
 from app.core.data.prepare import PreparedData
-from app.core.language import tr
+from app.core.language import tr, trn
 from app.core.problem import Problem, UnusableError
 from app.core.setup import plan
 from app.core.setup.chosen_method import needs_reference
@@ -117,7 +117,7 @@ class PreferredData(TrainingData):
 def _require_both(rows: RatedAnswers) -> None:
     """Labelled answers of both kinds must be left where some do not fit."""
     if isinstance(rows, LabelledAnswers) and len(np.unique(rows.desirable)) < 2:
-        kind = "good" if rows.desirable.any() else "bad"
+        kind = tr("good") if rows.desirable.any() else tr("bad")
         said = tr("Only {kind} answers fit: KTO needs both good and bad ones.", kind=kind)
         raise UnusableError([Problem("data", said, hint=tr("Raise the maximum length, or shorten the prompts."))])
 
@@ -134,7 +134,8 @@ def _tell_pairs(around: Surroundings, pairs: RatedAnswers, config: TrainConfig) 
             hint,
         )
     if pairs.skipped:
-        rows = "answers" if isinstance(pairs, LabelledAnswers) else "pairs"
+        is_single = isinstance(pairs, LabelledAnswers)
+        rows = trn(2, "answer", "answers") if is_single else trn(2, "pair", "pairs")
         around.warn(
             tr(
                 "{skipped:,} {rows} have a prompt that leaves no room for an answer; left out.",

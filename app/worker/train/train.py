@@ -369,7 +369,9 @@ class _Training:
         )
         alone = tr("or without them: `luthier resume {path} --replicas 1`", path=self.run_dir.path)
         hint = (
-            f"{problem.hint} Resume the run when all are there again, {alone}.".strip() if saved else problem.hint
+            tr("{hint} Resume the run when all are there again, {alone}.", hint=problem.hint, alone=alone).strip()
+            if saved
+            else problem.hint
         )
         return TaskError(f"{problem.message} {kept}", hint, self.iteration)
 

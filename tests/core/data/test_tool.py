@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from app.core.config.train_config import TrainConfig
+from app.core.data.check import check_files
 from app.core.data.tool import calls_in, tool_call, tools_of
 from tests.core.data.written import trained
 
@@ -139,3 +141,16 @@ def test_nulls_of_an_object_are_padding_and_those_of_a_text_are_meant() -> None:
     }
     (found,) = tools_of({"tools": [tool]})
     assert found["function"] == {"name": "f", "parameters": {"properties": {"a": {"type": "string"}}}}
+
+
+@pytest.mark.parametrize("mode", ["sft", "grpo"])
+@pytest.mark.parametrize("call, what", [(None, "null"), ("horn(on)", "a text"), (1, "a number"), ([], "a list")])
+def test_a_call_that_is_no_object_is_refused(call: Any, what: str, mode: str, tmp_path: Path) -> None:
+    """A template would write it as nothing, and that would be trained; a check must say so, not break."""
+    path = tmp_path / "calls.jsonl"
+    path.write_text(json.dumps({"messages": [ASKED, {"role": "assistant", "content": "", "tool_calls": [call]}]}))
+    report = check_files([path], config=TrainConfig().with_value("train_mode", mode))
+    assert report.examples == 0
+    (finding,) = (one for one in report.errors if one.kind == "wrong_type")
+    assert finding.line == 1
+    assert f"`tool_calls` of message 2 holds {what}, not an object" in finding.reason
