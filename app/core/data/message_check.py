@@ -58,13 +58,6 @@ def _content_faults(number: int, message: RowMessage, content: Any) -> list[Faul
                 ),
             )
         ]
-    if odd := [call for call in calls or () if not isinstance(call, dict)]:
-        said = tr(
-            "`tool_calls` of message {number} holds {kind_of}, not an object.",
-            number=number,
-            kind_of=kind_of(odd[0]),
-        )
-        return [("wrong_type", said)]
     if calls or message.get("role") in ("tool", "function", "ipython"):
         good = content is None or isinstance(content, (str, dict, list))
         return (

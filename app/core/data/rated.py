@@ -126,7 +126,8 @@ def prompt_of(row: dict[str, Any], layout: Layout) -> tuple[list[RowMessage], st
     *prompt, last = messages_of(row, layout)
     said = str(last.get("content") or "")
     if not said.strip() and last.get("tool_calls"):
-        return prompt, str(tool_result_text([call.get("function", call) for call in last["tool_calls"]]))
+        calls = [call.get("function", call) if isinstance(call, dict) else call for call in last["tool_calls"]]
+        return prompt, str(tool_result_text(calls))
     return prompt, final_answer(said)
 
 
