@@ -252,7 +252,7 @@ def facts(inspection: Inspection) -> list[tuple[str, str, str]]:
             else tr("not stated"),
             "",
         ),
-        (tr("Quantization"), inspection.quantization or "none", ""),
+        (tr("Quantization"), inspection.quantization or tr("none"), ""),
         _found(tr("Tokenizer"), inspection.has_tokenizer),
         _found(tr("Chat template"), inspection.has_chat_template),
     ]
