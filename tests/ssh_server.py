@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, mkdtemp
 
 import pytest
 
@@ -100,6 +100,16 @@ def ssh_server(folder: Path, shared: bool = False) -> Iterator[SshHost]:
 def home(host: SshHost) -> Path:
     """The home folder of whoever logs in there."""
     return Path(host.ssh[host.ssh.index("-i") + 1]).with_name("home")
+
+
+def empty_home(host: SshHost) -> None:
+    """A fresh home for the next test: runs are named by their second, and that of the one before may be the same.
+
+    What still runs in the old one goes on there.
+    """
+    old = home(host)
+    old.rename(Path(mkdtemp(dir=old.parent)) / "home")
+    old.mkdir()
 
 
 def bundle(folder: Path, count: int) -> Path:

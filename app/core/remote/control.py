@@ -6,7 +6,7 @@ import shlex
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from app.core.bundle.archive import unpack
@@ -73,8 +73,11 @@ def bundle_name(folder: Path) -> str:
 
 
 def send_bundle(shell: Shell, folder: Path, run: RemoteRun) -> None:
-    """Brings a bundle's folder to where the run will be."""
-    shell.run(f"mkdir -p {shlex.quote(run.folder)}")
+    """Brings a bundle's folder to where the run will be, which must not be there yet.
+
+    Another run of that name, begun elsewhere in the same second, would write its events into the same file.
+    """
+    shell.run(f"mkdir -p {shlex.quote(str(PurePosixPath(run.folder).parent))} && mkdir {shlex.quote(run.folder)}")
     shell.copy_there(folder, run.folder)
 
 

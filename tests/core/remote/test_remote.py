@@ -24,12 +24,13 @@ from app.core.place.ssh import SshPlace
 from app.core.problem import UnusableError
 from app.core.protocol import event
 from app.core.protocol.event import Event
+from app.core.remote.control import send_bundle
 from app.core.remote.follower import ShellLink
 from app.core.remote.host import SshHost
 from app.core.remote.record import RemoteRun, remote_run, remote_runs
 from app.core.run.catalog import RunCatalog
 from app.core.run.folder import RunDir, run_state, runs_dir
-from tests.ssh_server import bundle, home, ssh_server
+from tests.ssh_server import bundle, empty_home, home, ssh_server
 
 CUTS = 5
 PLACE = SshPlace()
@@ -40,6 +41,12 @@ PLACE.waits_s = (0.0,)
 def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshHost]:
     with ssh_server(tmp_path_factory.mktemp("sshd")) as host:
         yield host
+
+
+@pytest.fixture(autouse=True)
+def own_home(sshd: SshHost) -> None:
+    """Each test's runs are its own."""
+    empty_home(sshd)
 
 
 def started(sshd: SshHost, tmp_path: Path, count: int = 300) -> RemoteRun:
@@ -105,6 +112,17 @@ def test_who_comes_back_hears_the_rest(sshd: SshHost, tmp_path: Path) -> None:
     assert isinstance(rest[-1], event.Finished)
     assert run.events_file.read_bytes() == (home(sshd) / run.folder / "run" / "events.jsonl").read_bytes()
     assert heard(run) == []
+
+
+def test_a_folder_that_is_there_is_no_other_runs(sshd: SshHost, tmp_path: Path) -> None:
+    """Two machines may begin a run of one name in the same second: the events of both would be in one file."""
+    run = started(sshd, tmp_path, count=3)
+    assert len(heard(run)) == 5
+    there = home(sshd) / run.folder
+    before = {path: path.stat().st_mtime_ns for path in there.rglob("*")}
+    with pytest.raises(UnusableError, match="File exists"):
+        send_bundle(run.host, tmp_path / "bundle", run)
+    assert {path: path.stat().st_mtime_ns for path in there.rglob("*")} == before
 
 
 def test_a_run_is_stopped_and_fetched(sshd: SshHost, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

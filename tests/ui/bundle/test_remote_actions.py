@@ -26,7 +26,7 @@ from app.ui.run.session import RunSession, RunState
 from app.ui.widget.message_bar import Notice
 from app.ui.window.appearance import Appearance
 from app.ui.window.main_window import MainWindow
-from tests.ssh_server import bundle, home, ssh_server
+from tests.ssh_server import bundle, empty_home, home, ssh_server
 
 PATIENCE_MS = 60_000
 pytestmark = pytest.mark.slow
@@ -52,6 +52,12 @@ application.exec()
 def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshHost]:
     with ssh_server(tmp_path_factory.mktemp("sshd")) as host:
         yield host
+
+
+@pytest.fixture(autouse=True)
+def own_home(sshd: SshHost) -> None:
+    """Each test's runs are its own."""
+    empty_home(sshd)
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from app.core.remote.host import SshHost
 from app.core.remote.record import read_remote, remote_runs
 from app.ui.bundle.remote_dialog import RemoteDialog
 from tests.service_server import KEY, FakeService, runpod, service_server
-from tests.ssh_server import ssh_server
+from tests.ssh_server import empty_home, ssh_server
 from tests.worker.tiny_model import write_data, write_model
 
 PATIENCE_MS = 60_000
@@ -48,6 +48,12 @@ class Drawer(KeyringBackend):
 def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshHost]:
     with ssh_server(tmp_path_factory.mktemp("sshd")) as host:
         yield host
+
+
+@pytest.fixture(autouse=True)
+def own_home(sshd: SshHost) -> None:
+    """Each test's runs are its own."""
+    empty_home(sshd)
 
 
 @pytest.fixture(scope="module")
