@@ -10,7 +10,7 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -27,10 +27,11 @@ class WorkerClient:
     """A running worker. Use it in a ``with`` block: leaving the block closes its input and waits for its end.
 
     ``log`` is the file that its stderr is appended to (a run's ``log.txt``), ``JOB_DIR/log.txt`` unless given.
+    ``more`` are variables of its environment besides those that every worker has.
     The worker is in a session of its own, so that Ctrl-C in a terminal reaches this process only.
     """
 
-    def __init__(self, job_dir: Path, log: Path | None = None) -> None:
+    def __init__(self, job_dir: Path, log: Path | None = None, more: Mapping[str, str] | None = None) -> None:
         self.log = log if log is not None else job_dir / LOG_FILE
         self._writing = threading.Lock()
         self._killed = False
@@ -40,7 +41,7 @@ class WorkerClient:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
-                env=program.worker_environment(),
+                env=program.worker_environment() | dict(more or {}),
                 start_new_session=True,
             )
 

@@ -343,11 +343,23 @@ class HostsJob(Job):
     model: str
 
 
+class MeasureJob(Job):
+    """Trains the folder's run for whole epochs with one trainer of the speed table, and says what each epoch took.
+
+    ``stock`` is mlx-lm's own trainer as it comes, ``stock_sorted`` the same with its rows sorted by their lengths,
+    as it means to sort them.
+    """
+
+    task: Literal["measure"] = "measure"
+    trainer: Literal["luthier", "stock", "stock_sorted"] = "luthier"
+    epochs: Annotated[int, Field(ge=1)] = 2
+
+
 AnyJob: TypeAlias = (
     TrainJob | ProbeJob | InspectJob | CheckJob | TokenizeJob | PreviewJob | RowsJob | GenerateJob
     | EvaluateJob | HubSearchJob | HubDownloadJob | HubLoginJob | ConvertJob | ExportJob | BundleJob
     | RemoteStartJob | RemoteJob | ServeJob | MergeJob | BenchmarkJob | TrackJob | RewardJob | ReplicaJob
-    | HostsJob
+    | HostsJob | MeasureJob
 )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from app.core.language import tr
 from app.core.problem import capital
 
-PROTOCOL_VERSION = 8
+PROTOCOL_VERSION = 9
 """The version of jobs, commands and events together.
 
 It grows by one with every change of theirs that the other end can see: a kind or a field that comes, goes or gets

@@ -40,6 +40,7 @@ class Channel:
         self.refuse: Callable[[Refused], None] = self._warn_of  # a task that owes answers has its own
         self.follow: Callable[[Event], None] | None = None  # is told every event after it was written
         self.outlives_parent = False  # the end of input, and nobody who reads, are no reason to end
+        self.withheld: tuple[type[Event], ...] = ()  # what a part of a task says, and the task has not to say
 
     @classmethod
     def claim(cls) -> Channel:
@@ -100,7 +101,7 @@ class Channel:
         line = event.to_line() + "\n"
         if self._file is not None:
             self._record(self._file, line.encode())
-        if self._out is None:
+        if self._out is None or isinstance(event, self.withheld):
             return
         try:
             self._out.write(line)

@@ -62,6 +62,7 @@ TASKS = {
     "reward": "app.worker.rollout.reward_process:serve_rewards",
     "replica": "app.worker.replica.task:serve_shares",
     "hosts": "app.worker.replica.host_check:check_hosts",
+    "measure": "app.worker.stock.task:measure_trainer",
 }
 
 

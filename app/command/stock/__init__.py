@@ -1,0 +1,1 @@
+"""The verb that holds Luthier against stock mlx-lm on this machine."""
