@@ -1,7 +1,8 @@
 """Every part of the pages and dialogs is there, can be used or not, and looks and acts as what it is.
 
-`page_sheet.txt` lists them as they were looked at; what they say and where they stand is left out. Where a page has
-changed, ``LUTHIER_SHEET=1`` before this test writes the list anew: its difference is looked at, and committed.
+`page_sheet.txt` lists them as they were looked at, with how they are arranged and what listens to them; what they
+say is left out. Where a page has changed, ``LUTHIER_SHEET=1`` before this test writes the list anew: its difference
+is looked at, and committed.
 """
 
 from __future__ import annotations
@@ -12,27 +13,7 @@ from difflib import unified_diff
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QAction, QDoubleValidator, QIntValidator
-from PySide6.QtWidgets import (
-    QAbstractButton,
-    QAbstractItemView,
-    QAbstractSpinBox,
-    QComboBox,
-    QDialog,
-    QDoubleSpinBox,
-    QLabel,
-    QLineEdit,
-    QPlainTextEdit,
-    QProgressBar,
-    QPushButton,
-    QSpinBox,
-    QTabBar,
-    QTableView,
-    QTabWidget,
-    QTextEdit,
-    QWidget,
-)
+from PySide6.QtWidgets import QDialog, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.core.config.train_config import TrainConfig
@@ -57,9 +38,9 @@ from app.ui.window.main_window import MainWindow
 from app.ui.window.settings_dialog import SettingsDialog
 from tests.ui.comparing import base_folder, run_with_checkpoints
 from tests.ui.fake_worker import FakeWorker
+from tests.ui.window.sheet import sheet_of
 
 SHEET = Path(__file__).with_name("page_sheet.txt")
-LOOKS = ("kind", "role", "tone", "state", "flat", "there")  # properties that the style sheet asks for
 
 
 @pytest.fixture(autouse=True)
@@ -67,94 +48,6 @@ def no_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     FakeWorker.made = []
     monkeypatch.setattr("app.ui.run.session.WorkerProcess", FakeWorker)
     monkeypatch.setattr("app.ui.worker.job.WorkerProcess", FakeWorker)
-
-
-def sheet_of(page: QWidget) -> Iterator[str]:
-    """A line for each part with a name of its own or an action, in the order in which they were made."""
-    for part in page.findChildren(QWidget):
-        name = part.objectName()
-        is_ours = bool(name) and not name.startswith("qt_")
-        if is_ours or (isinstance(part, QAbstractButton) and part.text()):
-            yield "  " + " ".join((type(part).__name__, name if is_ours else "-", *filter(None, words(part, page))))
-    for action in page.findChildren(QAction):
-        if action.objectName() and not action.isSeparator():
-            yield "  " + " ".join(("action", action.objectName(), *action_words(action)))
-
-
-def words(part: QWidget, page: QWidget) -> Iterator[str]:
-    """What can be told of a part without what it says."""
-    yield from (f"{look}={part.property(look)}" for look in LOOKS if part.property(look))
-    if not part.isVisibleTo(page):
-        yield "hidden"
-    if not part.isEnabledTo(page):
-        yield "off"
-    if part.toolTip():
-        yield "tip"
-    if part.acceptDrops():
-        yield "drops"
-    if part.contextMenuPolicy() not in (
-        Qt.ContextMenuPolicy.DefaultContextMenu,
-        Qt.ContextMenuPolicy.NoContextMenu,
-    ):
-        yield part.contextMenuPolicy().name
-    match part:
-        case QAbstractButton():
-            yield from (
-                name
-                for name, holds in (
-                    ("checkable", part.isCheckable()), ("checked", part.isChecked()),
-                    ("icon", not part.icon().isNull()), ("text", bool(part.text())),
-                    ("repeats", part.autoRepeat()), ("exclusive", part.autoExclusive()),
-                    ("default", isinstance(part, QPushButton) and part.isDefault()),
-                    ("menu", isinstance(part, QPushButton) and part.menu() is not None),
-                )
-                if holds
-            )  # fmt: skip
-        case QSpinBox() | QDoubleSpinBox():
-            yield f"{part.minimum():g}..{part.maximum():g} by {part.singleStep():g}"
-        case QComboBox():
-            yield f"{part.count()} choices, {part.currentIndex()}"
-        case QLineEdit():
-            yield part.echoMode().name * (part.echoMode() is not QLineEdit.EchoMode.Normal) or "line"
-            yield from ["placeholder"] * bool(part.placeholderText())
-            yield from ["clears"] * part.isClearButtonEnabled()
-            yield from ["read-only"] * part.isReadOnly()
-            if isinstance(validator := part.validator(), QIntValidator | QDoubleValidator):
-                yield f"{validator.bottom():g}..{validator.top():g}"
-        case QPlainTextEdit() | QTextEdit():
-            yield from ["placeholder"] * bool(part.placeholderText())
-            yield from ["read-only"] * part.isReadOnly()
-        case QLabel():
-            yield from ["wraps"] * part.wordWrap()
-            yield part.textFormat().name * (part.textFormat() is not Qt.TextFormat.AutoText)
-            if part.textInteractionFlags() & Qt.TextInteractionFlag.TextSelectableByMouse:
-                yield "selectable"
-        case QProgressBar():
-            yield f"{part.minimum()}..{part.maximum()}" + " text" * part.isTextVisible()
-        case QTabBar():
-            yield f"{part.count()} tabs, {part.currentIndex()}"
-        case QTabWidget():
-            yield f"{part.count()} pages, {part.currentIndex()}"
-        case QAbstractItemView():
-            yield f"{part.selectionMode().name} {part.selectionBehavior().name} {part.editTriggers().value}"
-            if isinstance(part, QTableView):
-                yield f"{part.horizontalHeader().count()} columns"
-        case QAbstractSpinBox() | _:
-            pass
-
-
-def action_words(action: QAction) -> Iterator[str]:
-    """What can be told of an entry of a menu without what it says."""
-    yield from (
-        name
-        for name, holds in (
-            ("off", not action.isEnabled()), ("hidden", not action.isVisible()),
-            ("checkable", action.isCheckable()), ("checked", action.isChecked()), ("tip", bool(action.toolTip())),
-        )
-        if holds
-    )  # fmt: skip
-    if not action.shortcut().isEmpty():
-        yield action.shortcut().toString()
 
 
 def pages(window: MainWindow) -> Iterator[tuple[str, QWidget]]:
@@ -187,13 +80,18 @@ def pages(window: MainWindow) -> Iterator[tuple[str, QWidget]]:
         dialog.close()
 
 
+def compared(found: str, sheet: Path) -> None:
+    """Fails where what was found differs from a sheet, and says where; or writes that anew, if so asked."""
+    if "LUTHIER_SHEET" in os.environ:
+        sheet.write_text(found, encoding="utf-8")
+    seen = sheet.read_text(encoding="utf-8")
+    assert found == seen, "\n".join(
+        unified_diff(seen.splitlines(), found.splitlines(), "seen", "now", lineterm="", n=1)
+    )
+
+
 def test_every_part_is_what_it_was(qtbot: QtBot) -> None:
     window = MainWindow(ConfigStore(), RunSession(), Appearance())
     qtbot.addWidget(window)
     found = "".join(f"{line}\n" for name, page in pages(window) for line in (name, *sheet_of(page)))
-    if "LUTHIER_SHEET" in os.environ:
-        SHEET.write_text(found, encoding="utf-8")
-    seen = SHEET.read_text(encoding="utf-8")
-    assert found == seen, "\n".join(
-        unified_diff(seen.splitlines(), found.splitlines(), "seen", "now", lineterm="", n=1)
-    )
+    compared(found, SHEET)
