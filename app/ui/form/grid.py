@@ -36,7 +36,8 @@ class FieldGrid(QWidget):
         super().__init__(parent)
         self._items: list[QWidget] = []
         self._absent: set[QWidget] = set()
-        self._columns = 0
+        # Until the width is known: most windows have room for all, and what is folded anew is laid out twice.
+        self._columns = max_columns
         self._max_columns, self._column_width = max_columns, theme.text_width(column_width)
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
@@ -49,7 +50,7 @@ class FieldGrid(QWidget):
         widget.setParent(self)
         # What is in a column must not make it wider than its neighbours.
         widget.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self._arrange(max(1, self._columns))
+        self._arrange(self._columns)
 
     def remove(self, widget: QWidget) -> None:
         """Takes a widget out and deletes it."""
@@ -64,7 +65,7 @@ class FieldGrid(QWidget):
         if present != (widget not in self._absent):
             self._absent ^= {widget}
             widget.setVisible(present)
-            self._arrange(max(1, self._columns))
+            self._arrange(self._columns)
 
     @property
     def columns(self) -> int:

@@ -99,7 +99,7 @@ class MemoryBar(QWidget):
 
 
 class MemoryPanel(QWidget):
-    """Shows a `MemoryEstimate`; ``remedy_chosen(values)`` asks to set these config values."""
+    """Shows a `MemoryEstimate`, if there is one; ``remedy_chosen(values)`` asks to set these config values."""
 
     remedy_chosen = Signal(dict)
 
@@ -134,6 +134,7 @@ class MemoryPanel(QWidget):
         self._buttons = QVBoxLayout()
         self._buttons.setSpacing(theme.SPACE // 2)
         layout.addLayout(self._buttons)
+        self.hide()  # at once: what stands below it would move up in the open window
 
     def show_estimate(self, found: MemoryEstimate | None, *, searching: bool = False) -> None:
         """Shows another estimate; None hides the panel. ``searching``: remedies are still being looked for."""

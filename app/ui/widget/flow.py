@@ -17,9 +17,10 @@ class Flow(QLayout):
 
     def __init__(self, *, gap: int = theme.SPACE, align: Qt.AlignmentFlag = Qt.AlignmentFlag.AlignLeft) -> None:
         super().__init__()
-        self.setContentsMargins(0, 0, 0, 0)
         self._gap, self._align = gap, align
         self._items: list[QLayoutItem] = []
+        self._heights: dict[int, int] = {}  # by width: Qt asks many times while a page is laid out
+        self.setContentsMargins(0, 0, 0, 0)
 
     def insert_first(self, widget: QWidget) -> None:
         """Puts a widget before all others."""
@@ -47,8 +48,15 @@ class Flow(QLayout):
         return True
 
     def heightForWidth(self, width: int) -> int:
-        lines = self._lines(width)
-        return sum(map(_height, lines)) + self._gap * max(0, len(lines) - 1)
+        if width not in self._heights:
+            lines = self._lines(width)
+            self._heights[width] = sum(map(_height, lines)) + self._gap * max(0, len(lines) - 1)
+        return self._heights[width]
+
+    def invalidate(self) -> None:
+        """Something in it has another size, or there is more or less of it."""
+        self._heights.clear()
+        super().invalidate()
 
     def sizeHint(self) -> QSize:
         shown = self._shown()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QTimer, Signal
-from PySide6.QtWidgets import QLabel, QStatusBar, QWidget
+from PySide6.QtCore import QEvent, QTimer, Signal
+from PySide6.QtWidgets import QApplication, QLabel, QStatusBar, QWidget
 
 from app.core.language import tr
 from app.core.quantity import duration_text
@@ -45,6 +45,14 @@ class StatusLine(QStatusBar):
         self._soon.timeout.connect(self._show_run)
         session.emitted.connect(self._show_soon)
         self._on_state()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Qt measures what is in a status bar when it is put there, and after another style a turn too late."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.StyleChange:
+            for label in (self._status, self._device):
+                label.ensurePolished()
+            QApplication.sendEvent(self, QEvent(QEvent.Type.LayoutRequest))
 
     def _on_state(self) -> None:
         self._show_run()
