@@ -79,11 +79,12 @@ def _question(**values: Any) -> Question:
 
     from app.core.problem import UnusableError
     from app.core.protocol.question import Question
-    from app.core.setup.config_file import validation_problems
 
     try:
         return Question(**values)
     except ValidationError as error:
+        from app.core.setup.config_file import validation_problems
+
         raise UnusableError(validation_problems(error)) from error
 
 

@@ -18,7 +18,6 @@ from app.core.system import place
 from app.core.system.setting import Settings
 
 # The only tasks that may speak to the hub (which has jobs, too); every other worker is cut off from it.
-HUB_TASKS = frozenset({"hub_search", "hub_download", "hub_login", "remote_start", "remote"})
 
 # Text, tokenizer and weights. Never pickles (.bin, .pt) or Python files: both can run code when they are opened.
 WANTED = ("*.json", "*.safetensors", "tokenizer.model", "tiktoken.model", "*.tiktoken", "*.txt", "*.jinja")

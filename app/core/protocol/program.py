@@ -19,6 +19,7 @@ KERNELS = (
 )
 CUDA_BUILDS = ("mlx-cuda-12", "mlx-cuda-13")
 WORKER_FLAG = "--worker"
+OFFLINE_VARIABLES = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
 # Set in every worker. A process that has it and was not asked to be a worker must not open a window: in a frozen
 # bundle a library that re-runs `sys.executable` would otherwise start windows for ever.
 WORKER_VARIABLE = "LUTHIER_WORKER"

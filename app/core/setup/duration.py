@@ -14,10 +14,10 @@ from typing import Any
 from app.core.config.train_config import TrainConfig
 from app.core.language import tr
 from app.core.method.method import Method
+from app.core.model.answer_size import ANSWERS_AT_ONCE
 from app.core.model.inspection import Inspection
 from app.core.model.module_group import Group
 from app.core.setup.chosen_method import method_of, needs_reference
-from app.core.setup.memory_method import ANSWERS_AT_ONCE
 from app.core.setup.memory_term import StepSize, rows_each
 from app.core.setup.step_plan import StepPlan
 

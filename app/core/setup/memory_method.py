@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from app.core.config.train_config import TrainConfig
+from app.core.model.answer_size import ANSWERS_AT_ONCE, CACHE_STEP
 from app.core.model.folder import read_config
 from app.core.model.inspection import Inspection
 from app.core.model.module_group import Group
@@ -22,8 +23,7 @@ from app.core.setup.memory_term import ITEM_BYTES, StepSize, answers_each, item_
 from app.core.system.disk import is_companion
 
 # Answers that are sampled together, and comparisons that a judge reads together (app.worker.rollout).
-ANSWERS_AT_ONCE, JUDGED_AT_ONCE = 32, 8
-CACHE_STEP = 256  # tokens
+JUDGED_AT_ONCE = 8
 # Arrays held at the peak: of attention's weights and of the MLP's first outputs while prompts are read, of logits
 # while answers are sampled. A judge reads without a cache, which holds more of attention's weights.
 SCORES, INNER, LOGITS, JUDGING_SCORES = 1.2, 2.8, 5.5, 2.4

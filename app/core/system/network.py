@@ -8,9 +8,9 @@ from collections.abc import MutableMapping
 from urllib.parse import urlsplit
 
 from app.core.language import tr
+from app.core.protocol.program import OFFLINE_VARIABLES
 from app.core.system.setting import Settings
 
-OFFLINE_VARIABLES = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
 GPU_VARIABLE = "AGX_RELAX_CDM_CTXSTORE_TIMEOUT"
 _PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 _NOT_BY_PROXY = "localhost,127.0.0.1,::1"  # served models, and what replicas and tests say to each other

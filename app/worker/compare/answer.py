@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -23,12 +23,14 @@ from mlx_lm.models.cache import ArraysCache, KVCache, make_prompt_cache
 from mlx_lm.sample_utils import make_logits_processors, make_sampler
 
 from app.core.language import tr
+from app.core.model.answer_size import ANSWERS_AT_ONCE, CACHE_STEP
 from app.core.problem import Problem, UnusableError
 from app.core.protocol.question import Question
-from app.core.setup.memory_method import ANSWERS_AT_ONCE, CACHE_STEP
 from app.worker.compare.seeded_sampler import DrawKeys, row_sampler
 from app.worker.process.free_memory import free_memory_bytes
-from app.worker.process.progress import Progress
+
+if TYPE_CHECKING:
+    from app.worker.process.progress import Progress
 
 MEMORY_SHARE = 0.9
 BATCH_SHARE = 0.5  # of the free memory, for what a batch holds at its largest

@@ -9,7 +9,7 @@ from typing import Any
 import mlx.core as mx
 
 from app.core.language import tr
-from app.core.model.adapter_file import ADAPTER_CONFIG, ADAPTER_FILE
+from app.core.model.adapter_file import ADAPTER_CONFIG, ADAPTER_FILE, is_peft
 from app.core.model.template import lay_template
 from app.core.problem import Problem
 from app.worker.array import Arrays
@@ -17,7 +17,6 @@ from app.worker.export.plan import ExportPlan
 from app.worker.export.tuned_model import TunedModel
 from app.worker.export.writer import Phases
 from app.worker.model.adapter_switch import ADAPTER_LEAVES
-from app.worker.model.peft import is_peft
 
 # Keys of a run's config that tell where things lay on the machine that trained, and mean nothing elsewhere.
 LOCAL_KEYS = ("adapter_path", "resume_adapter_file", "data", "valid_data", "test_data", "reward_functions_file")

@@ -14,11 +14,10 @@ from app.core.export.format import ExportFormat
 from app.core.export.option import OptionValue
 from app.core.export.source import ExportSource
 from app.core.json_text import parsed_json
-from app.core.model.adapter_file import ADAPTER_CONFIG
+from app.core.model.adapter_file import ADAPTER_CONFIG, is_peft
 from app.core.model.folder import read_config
 from app.core.problem import Problem, UnusableError
 from app.worker.model.build import UnknownModelError, build_model
-from app.worker.model.peft import is_peft
 
 
 @dataclass(frozen=True)

@@ -16,16 +16,14 @@ from typing import Any
 import mlx.core as mx
 import mlx.nn as nn
 from mlx.utils import tree_flatten
-from mlx_lm.tuner.utils import linear_to_lora_layers
 
 from app.core.json_text import parsed_json
 from app.core.language import tr
-from app.core.model.adapter_file import ADAPTER_CONFIG, ADAPTER_FILE, PEFT_FILE
+from app.core.model.adapter_file import ADAPTER_CONFIG, ADAPTER_FILE, PEFT_FILE, is_peft
 from app.core.problem import Problem, UnusableError
 from app.core.quantity import count_text
 from app.worker.array import Arrays
 from app.worker.model.adapter_problem import adapter_problem, size_problem, some
-from app.worker.model.peft import is_peft, peft_modules
 from app.worker.model.strength import between, module_at_strength
 
 ADAPTER_LEAVES = ("lora_a", "lora_b", "m")
@@ -128,6 +126,8 @@ class AdapterSwitch:
         return self._ready(file, kind, wrapped)
 
     def _peft(self, file: Path, config: dict[str, Any], weights: Arrays) -> Adapter:
+        from app.worker.model.peft import peft_modules
+
         wrapped = peft_modules(config, weights, self._base, file)
         return self._ready(file, "dora" if config.get("use_dora") else "lora", wrapped)
 
@@ -150,6 +150,8 @@ class AdapterSwitch:
 
     def _wrap(self, config: dict[str, Any], dora: bool, folder: Path) -> dict[str, nn.Module]:
         """The adapter modules that stock mlx-lm would make, by path; the base is as it was when this returns."""
+        from mlx_lm.tuner.utils import linear_to_lora_layers  # its trainer comes with it: not for the base alone
+
         try:
             layers, parameters = int(config["num_layers"]), config["lora_parameters"]
             linear_to_lora_layers(self.model, layers, parameters, use_dora=dora)

@@ -5,22 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import mlx.core as mx
 import mlx.nn as nn
 from mlx.utils import tree_flatten
 
-from app.core.config.train_config import TrainConfig
 from app.core.language import tr
 from app.core.model.bound import check_layers
 from app.core.model.folder import plain_path, read_config
 from app.core.model.safetensors_header import weight_faults
 from app.core.problem import Problem, UnusableError
-from app.core.setup.recommendation import adapter_alpha
 from app.worker.model.precision import compute_in_base_precision
 from app.worker.process.free_memory import check_address_space
 from app.worker.token.tokenizer import NO_FOREIGN_CODE, know_folder
+
+if TYPE_CHECKING:
+    from app.core.config.train_config import TrainConfig
 
 # What mlx says of weights that do not fit (mlx.nn.Module.load_weights).
 _SURPLUS = re.compile(r"Received (\d+) parameters not in model")
@@ -123,6 +124,8 @@ def parameter_counts(model: nn.Module) -> tuple[int, int]:
 
 def describe(config: TrainConfig, num_layers: int, matrices: tuple[str, ...]) -> str:
     """The block that the log begins with: what is trained, with which rank, alpha and dropout."""
+    from app.core.setup.recommendation import adapter_alpha
+
     line = "=" * 60
     parameters = config.lora_parameters
     layers = tr("all") if not 0 < config.num_layers < num_layers else f"{config.num_layers} / {num_layers}"

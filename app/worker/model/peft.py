@@ -74,11 +74,6 @@ class PeftPart:
         return int(self.lora_a.shape[1])
 
 
-def is_peft(config: Mapping[str, Any]) -> bool:
-    """Whether an ``adapter_config.json`` is PEFT's."""
-    return "peft_type" in config
-
-
 def peft_modules(
     config: Mapping[str, Any], weights: Arrays, base: Mapping[str, nn.Module], file: Path
 ) -> dict[str, nn.Module]:

@@ -13,8 +13,8 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 
+from app.core.model.answer_size import ANSWERS_AT_ONCE
 from app.core.problem import UnusableError
-from app.core.setup.memory_method import ANSWERS_AT_ONCE
 from app.worker.neutral.text import GIVEN_TOKENS, counted_rows
 from app.worker.rollout.sampling import SampledAnswer, sample, seed_of
 from app.worker.token.prompt import PromptEncoder

@@ -11,13 +11,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import BinaryIO, TextIO, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, TextIO, TypeAlias
 
 from app.core.language import tr
-from app.core.live.door import CommandDoor
 from app.core.protocol.command import Command, EndOfInput, Refused, Stop, heard_command
 from app.core.protocol.event import Event, Warned
 from app.worker.process.room import FULL_ERRORS
+
+if TYPE_CHECKING:
+    from app.core.live.door import CommandDoor
 
 LISTEN_EVERY_S = 0.1  # at a run's door
 ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)

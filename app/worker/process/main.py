@@ -1,8 +1,12 @@
-"""One worker process: reads its job, does the task, and ends with an event that says how it went."""
+"""One worker process: reads its job, does the task, and ends with an event that says how it went.
+
+Whoever asks for one answer waits for what is imported here: what only some jobs need is imported for them.
+"""
 
 from __future__ import annotations
 
 import errno
+import gc
 import importlib
 import os
 import traceback
@@ -11,23 +15,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from filelock import Timeout
-
-from app.core.export.format import HUB
 from app.core.language import tr
-from app.core.live.door import CommandDoor
-from app.core.live.training_list import listed
-from app.core.model.hub import HUB_TASKS
 from app.core.problem import TaskError, UnusableError
 from app.core.protocol import event
 from app.core.protocol.job import AnyJob, BenchmarkJob, ExportJob, TrainJob, read_job
+from app.core.protocol.program import OFFLINE_VARIABLES
 from app.core.protocol.wire import RefusedError
 from app.core.refusal import reason_of
-from app.core.run.folder import RunDir
-from app.core.system.leftover import sweep, sweep_all
-from app.core.system.network import OFFLINE_VARIABLES
 from app.worker.process.channel import Channel
-from app.worker.process.failure import told_failure
 from app.worker.process.hello import hello
 from app.worker.process.module_list import keep_module_list
 from app.worker.process.orphan import end_when_orphaned
@@ -64,6 +59,7 @@ TASKS = {
     "hosts": "app.worker.replica.host_check:check_hosts",
     "measure": "app.worker.stock.task:measure_trainer",
 }
+HUB_TASKS = frozenset({"hub_search", "hub_download", "hub_login", "remote_start", "remote"})
 
 
 def run_worker(job_dir: Path) -> int:
@@ -86,36 +82,15 @@ def run_worker(job_dir: Path) -> int:
     doorless = None
     with ExitStack() as stack:
         if job.task == "train":
+            from app.worker.process.run_entry import TrainedElsewhereError, enter_run
+
             channel.end_on_signals()
-            run = RunDir(job_dir)
             try:
-                stack.enter_context(run.lock(timeout_s=3))  # whoever only looks holds it for a moment
-            except Timeout:
+                doorless = enter_run(channel, job_dir, stack)
+            except TrainedElsewhereError:
                 channel.emit(event.Failed(message=tr("Another process is training this run."), unusable=True))
                 return 2
-            for folder in (run.path, run.adapters, run.best, run.data):
-                sweep(folder)
-            sweep_all()
-            channel.record_to(run.events)
-            stack.enter_context(listed(run))
-            doorless = _open_door(channel, run, stack)
         return _run(channel, job_dir, job, doorless)
-
-
-def _open_door(channel: Channel, run: RunDir, stack: ExitStack) -> event.Warned | None:
-    """Lets other processes than the parent tell the run what to do. Where there can be no door, it ends with the
-    parent, and that is to be told."""
-    try:
-        channel.listen_at(stack.enter_context(CommandDoor(run.path)))
-    except OSError as error:
-        if channel.outlives_parent:
-            channel.outlives_parent = False
-            end_when_orphaned("train")
-        said = tr(
-            "Nothing but what started this run can pause or stop it: {reason_of}.", reason_of=reason_of(error)
-        )
-        return event.Warned(message=said)
-    return None
 
 
 def _run(channel: Channel, job_dir: Path, job: AnyJob, warned: event.Warned | None) -> int:
@@ -129,10 +104,14 @@ def _run(channel: Channel, job_dir: Path, job: AnyJob, warned: event.Warned | No
             channel.emit(warned)
         module, function = TASKS[job.task].split(":")
         task: Task = getattr(importlib.import_module(module), function)
+        gc.freeze()
+        gc.enable()
         task(channel, job_dir, job)
     except Exception as error:  # the last door: what no task foresaw is told, never silent
         if not _is_no_fault(error):
             traceback.print_exc()
+        from app.worker.process.failure import told_failure
+
         failed = told_failure(error, job.task)
         channel.emit(failed)
         return 2 if failed.unusable else 1
@@ -150,7 +129,11 @@ def _may_ask_hub(job: AnyJob) -> bool:
     """Whether a person said that something may leave the machine, or be fetched for it."""
     if isinstance(job, BenchmarkJob):
         return job.download
-    return isinstance(job, ExportJob) and job.format == HUB and job.options.get("upload") is True
+    if not isinstance(job, ExportJob):
+        return False
+    from app.core.export.format import HUB
+
+    return job.format == HUB and job.options.get("upload") is True
 
 
 def _compute_exactly() -> None:

@@ -13,8 +13,8 @@ from mlx_lm.generate import BatchGenerator
 from mlx_lm.models.cache import make_prompt_cache
 
 from app.core.language import tr
+from app.core.model.answer_size import ANSWERS_AT_ONCE
 from app.core.problem import Problem, UnusableError
-from app.core.setup.memory_method import ANSWERS_AT_ONCE
 from app.worker.rollout.read_prompt import ReadPrompts
 
 

@@ -9,8 +9,8 @@ from urllib.request import getproxies
 import pytest
 
 from app.command.main import run_command
-from app.core.protocol.program import worker_environment
-from app.core.system.network import OFFLINE_VARIABLES, network_environment, own_network, proxy_fault
+from app.core.protocol.program import OFFLINE_VARIABLES, worker_environment
+from app.core.system.network import network_environment, own_network, proxy_fault
 from app.core.system.setting import Settings, save_settings
 
 PROXY = "http://proxy.example:3128"
