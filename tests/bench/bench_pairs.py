@@ -5,8 +5,8 @@
 Prompts and answers have the lengths of Dolly's, and 0.74 of the tokens are left where each prompt is counted once.
 Every run is a process of its own with one thread of BLAS; they take turns, and seconds are of the processor. A run
 is one epoch with everything before it (the reference too), then a second one whose steps count: nothing is compiled
-in it. ``--against`` names the folder of another checkout, ``--lora`` one that mlx-lm-lora was unpacked into
-(`pip download --no-deps mlx-lm-lora`, which pins what the lock does not have).
+in it. ``--against`` names the folder of another checkout, ``--lora`` the ``site-packages`` of an environment of its
+own that mlx-lm-lora was installed into (it pins what the lock does not have).
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def run_luthier(work: Path, batch: int) -> dict[str, Any]:
 
 def run_lora(work: Path, batch: int, folder: str) -> dict[str, Any]:
     """mlx-lm-lora's own trainer on the same tokens; its reference is a second model, read in every step."""
-    sys.path[:0] = [folder]
+    sys.path.append(folder)  # behind what is here: only what is missing comes from there
     import mlx.core as mx
     import mlx.optimizers as optim
     from mlx_lm.tuner.callbacks import TrainingCallback

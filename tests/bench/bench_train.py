@@ -1,12 +1,13 @@
 """Training against stock mlx-lm: the same model, data, seed and number of examples, one after the other.
 
-    python tests/bench/bench_train.py [--quick] [--repeats N] [--only TEXT] [--json FILE]
+    python tests/bench/bench_train.py [--quick] [--repeats N] [--only TEXT] [--lora FOLDER] [--json FILE]
 
 Models and data are made on the spot: random weights, texts of a small Markov chain whose lengths follow those of
 short chats, of Dolly, and of long documents. Each case alternates stock mlx-lm and Luthier, and for some also stock
 with its length sort repaired, each in a process of its own with one thread of BLAS, as `luthier bench` does it for
 anyone's model: ratios of real tokens a second (no padding) by the processor and by the clock, over whole epochs
 after the first; the first, in which everything is compiled, apart; MLX's peak memory; and both validation losses.
+``--lora`` adds DPO and GRPO against mlx-lm-lora, installed into that ``site-packages`` of its own environment.
 """
 
 from __future__ import annotations
@@ -76,7 +77,9 @@ def cases(quick: bool) -> list[Case]:
         against = WITH_SORTED if size > 1 else ("stock",)
         name = f"30M parameters, Dolly, batch {size}"
         found.append(Case(name, "Dolly", size, 32_768, examples=16, shorter=2, sizes=MEDIUM, against=against))
-    return [replace(case, examples=max(case.batch_size * 2, 8), shorter=4) for case in found] if quick else found
+    if not quick:
+        return found
+    return [replace(case, examples=max(case.batch_size * 2, 8), shorter=4, sizes=()) for case in found]
 
 
 # -- model and data ---------------------------------------------------------------------------------------------
@@ -89,7 +92,7 @@ def make_model(folder: Path, case: Case, quick: bool) -> Path:
     from tests.worker.tiny_model import write_model
 
     sizes: dict[str, Any] = {"hidden_size": 64 if quick else 128, "layers": 2}
-    sizes |= {"num_attention_heads": 2, "num_key_value_heads": 1} | ({} if quick else dict(case.sizes))
+    sizes |= {"num_attention_heads": 2, "num_key_value_heads": 1} | dict(case.sizes)
     return write_model(folder, vocabulary=case.vocabulary, dtype=mx.bfloat16 if case.half else mx.float32, **sizes)
 
 
@@ -131,6 +134,20 @@ def compare(case: Case, folder: Path, repeats: int, quick: bool, epochs: int) ->
     return speed_rows(case.name, found)
 
 
+def against_lora(folder: str) -> dict[str, float]:
+    """Prints what bench_pairs.py and bench_rewarded.py find against mlx-lm-lora, in processor time."""
+    from tests.bench.all import BENCHMARKS, run
+
+    print("\n| against mlx-lm-lora, of the processor | |\n|---|---|", flush=True)
+    found: dict[str, float] = {}
+    for one in BENCHMARKS:
+        if one.needs == "lora":
+            here = {name: value for name, (value, _) in run(one, {"lora": folder, "frozen": ""}).figures.items()}
+            print(*(f"| {name} | {value:.2f} × |" for name, value in here.items()), sep="\n", flush=True)
+            found |= here
+    return found
+
+
 def machine() -> str:
     """The machine in words, for the head of the table."""
     from app.worker.process.hello import hello
@@ -146,6 +163,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, help="alternations (5; with --quick 1)")
     parser.add_argument("--epochs", type=int, default=2, help="epochs of each run; the first is told apart")
     parser.add_argument("--only", default="", help="only cases whose name contains this, or one of these with |")
+    parser.add_argument("--lora", default="", help="site-packages with mlx-lm-lora: adds its DPO and GRPO")
     parser.add_argument("--json", type=Path, help="also write the rows there")
     options = parser.parse_args()
     repeats = options.repeats or (1 if options.quick else 5)
@@ -159,6 +177,8 @@ def main() -> None:
                 print(*markdown_rows(found)[2:], sep="\n", flush=True)
                 rows += found
     tree: dict[str, Any] = {"rows": [asdict(row) for row in rows]}
+    if options.lora:
+        tree["mlx-lm-lora"] = against_lora(options.lora)
     if options.json:
         options.json.write_text(json.dumps(tree, indent=1))
 
