@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import math
 import re
 import xml.etree.ElementTree as ET
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from app import __version__
 from app.core.config.train_config import TrainConfig
 from app.core.problem import UnusableError
 from app.core.protocol import event
@@ -19,7 +21,7 @@ from app.core.run.folder import RunDir, prepare_run
 from app.core.run.history import RunHistory
 from app.core.run.note import RunNote, save_note
 from app.core.run.reader import RunReader
-from app.core.run.report import save_report
+from app.core.run.report import Section, make_report, save_report
 from app.core.setup.config_file import load_config, save_config
 
 NAME = "<b>|a & “b”"
@@ -198,3 +200,94 @@ def test_what_was_forgotten_is_reported_with_what_it_was_measured_on(reader: Run
     assert "| 2 | 0.5000 | 0.0300 | best |" in (tmp_path / "r.md").read_text()
     assert ">Forgot</text>" in curve_svg(reader.history)
     assert ">Forgot</text>" not in without
+
+
+def long_run(path: Path) -> RunReader:
+    """45 validations, the best at 20, 41 checkpoints, forgetting at two of them, a benchmark."""
+    config = TrainConfig().with_values({"adapter_name": "long", "model": "org/base", "learning_rate": 3e-4})
+    run = prepare_run(config, path)
+    said: list[event.Event] = history_events([2.0] * 45)[:3]
+    said += [
+        event.Validated(iteration=number, val_loss=0.5 + 0.01 * abs(number - 20), best=number <= 20)
+        for number in range(1, 46)
+    ]
+    said += [event.CheckpointSaved(iteration=number, path=f"{number}.safetensors") for number in range(1, 42)]
+    said += [event.Finished(reason="completed", iteration=45)]
+    run.events.write_text("".join(f"{one.to_line()}\n" for one in said))
+    metrics = {"acc": {"value": 0.51234, "stderr": 0.01409}, "perplexity": {"value": 1234.567, "stderr": None}}
+    measured = {
+        "columns": [
+            {"adapter": None, "strength": 1.0, "results": {"arc": metrics}},
+            {"adapter": "/r/adapters", "strength": 0.5, "results": {"arc": {"acc": {"value": -10, "stderr": 2.5}}}},
+        ],
+        "time": "2026-01-02T03:04:05", "harness": "0.4.9", "limit": 1500, "shots": 0,
+    }  # fmt: skip
+    (run.path / "benchmarks.json").write_text(json.dumps([measured]))
+    found = RunReader(run)
+    found.read()
+    return found
+
+
+def pairs(section: Section) -> dict[str, str]:
+    return {name: value for name, value in section.rows}  # noqa: C416  # so that a row of three fails
+
+
+def test_every_figure_of_a_long_run_is_that_of_its_events(tmp_path: Path) -> None:
+    reader = long_run(tmp_path / "run")
+    report = make_report(reader)
+    parts = {part.title: part for part in report.sections}
+    assert report.title == "long"
+    assert re.fullmatch(r"Finished · \d{4}-\d\d-\d\d \d\d:\d\d · base", report.line)
+    assert re.fullmatch(rf"Written by Luthier {re.escape(__version__)} on .{{16}}\.", report.footer)
+    figures = pairs(parts["Figures"])
+    size = sum(file.stat().st_size for file in reader.run.path.rglob("*") if file.is_file())
+    assert figures.pop("On disk").startswith(f"{size / 1000:.3g}")
+    assert figures == {
+        "Iterations": "45 of 45", "Best validation loss": "0.5000 at iteration 20", "Perplexity there": "1.649",
+        "Last training loss": "2.0000", "Trained": "64 parameters, 6.40 % of 1,000", "Adapted modules": "4",
+        "Examples": "10 to train on, 2 to validate", "Trained tokens": "900", "Speed": "120 tokens/s",
+        "Peak memory": "1.50 GB", "Time": "1 min 15 s",
+    }  # fmt: skip
+    validations = parts["Validations (the last 40 of 45)"]
+    assert validations.head == ("Iteration", "Loss", "")
+    assert validations.rows == [
+        (str(number), f"{0.5 + 0.01 * abs(number - 20):.4f}", "best" if number == 20 else "")
+        for number in range(6, 46)
+    ]
+    checkpoints = parts["Checkpoints (the last 40 of 41)"]
+    assert checkpoints.head == ("Iteration", "Kind", "File")
+    assert [row[0] for row in checkpoints.rows] == [str(number) for number in range(2, 42)]
+    benchmark = parts["Benchmarks of 2026-01-02 03:04:05 (lm-eval 0.4.9) · 1,500 examples of each task · 0 shots"]
+    assert benchmark.head[:2] == ("Task", "Metric")
+    assert benchmark.rows == [
+        ("arc", "acc", "0.5123 ± 0.0141", "-10.00 ± 2.50"),
+        ("arc", "perplexity", "1,234.57", "–"),
+    ]
+    changed = parts["Other than the defaults"]
+    assert ("Learning rate", "learning_rate", "0.0003") in changed.rows
+    assert changed.head == ("Field", "Key", "Value")
+    assert pairs(parts["Environment"]) == {
+        "Folder": str(reader.run.path), "Device": "Test device", "Memory": "64 GB", "mlx": "0.32.4",
+    }  # fmt: skip
+    assert list(parts) == [
+        "Figures",
+        "Other than the defaults",
+        "Config",
+        *(title for title in parts if title.startswith(("Validations", "Checkpoints", "Benchmarks"))),
+        "Environment",
+    ]
+
+
+def test_no_more_is_said_than_there_is(tmp_path: Path) -> None:
+    reader = long_run(tmp_path / "run")
+    lines = reader.run.events.read_text().splitlines()
+    few = [line for line in lines if '"validated"' not in line and '"checkpoint_saved"' not in line]
+    few += [event.Validated(iteration=5, val_loss=50.0, best=True).to_line()]
+    reader.run.events.write_text("\n".join(few) + "\n")
+    (reader.run.path / "benchmarks.json").unlink()
+    again = RunReader(reader.run)
+    again.read()
+    parts = {part.title: part for part in make_report(again).sections}
+    assert parts["Validations"].rows == [("5", "50.0000", "best")]
+    assert not [title for title in parts if title.startswith(("Checkpoints", "Benchmarks"))]
+    assert "Perplexity there" not in pairs(parts["Figures"]), "exp(50) says nothing"

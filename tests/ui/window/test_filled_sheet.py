@@ -15,10 +15,10 @@ from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
+from tests.sheet import compare
 from tests.ui.fake_worker import FakeWorker
 from tests.ui.window.every_page import EveryPage, RememberedWorker, job_worker, settle
 from tests.ui.window.sheet import sheet_of
-from tests.ui.window.test_page_sheet import compared
 
 LATE_MS = 1000
 SHEET = Path(__file__).with_name("filled_sheet.txt")
@@ -98,4 +98,4 @@ def test_filled_pages_are_what_they_were(qtbot: QtBot, tmp_path: Path, monkeypat
     pages = FilledPage()
     qtbot.addWidget(pages.window)
     pages.walk()
-    compared("".join(f"{line}\n" for line in pages.lines), SHEET)
+    compare(pages.lines, SHEET)

@@ -7,9 +7,7 @@ is looked at, and committed.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from difflib import unified_diff
 from pathlib import Path
 
 import pytest
@@ -36,6 +34,7 @@ from app.ui.window.appearance import Appearance
 from app.ui.window.help_dialog import HelpDialog, ShortcutDialog
 from app.ui.window.main_window import MainWindow
 from app.ui.window.settings_dialog import SettingsDialog
+from tests.sheet import compare
 from tests.ui.comparing import base_folder, run_with_checkpoints
 from tests.ui.fake_worker import FakeWorker
 from tests.ui.window.sheet import sheet_of
@@ -80,18 +79,7 @@ def pages(window: MainWindow) -> Iterator[tuple[str, QWidget]]:
         dialog.close()
 
 
-def compared(found: str, sheet: Path) -> None:
-    """Fails where what was found differs from a sheet, and says where; or writes that anew, if so asked."""
-    if "LUTHIER_SHEET" in os.environ:
-        sheet.write_text(found, encoding="utf-8")
-    seen = sheet.read_text(encoding="utf-8")
-    assert found == seen, "\n".join(
-        unified_diff(seen.splitlines(), found.splitlines(), "seen", "now", lineterm="", n=1)
-    )
-
-
 def test_every_part_is_what_it_was(qtbot: QtBot) -> None:
     window = MainWindow(ConfigStore(), RunSession(), Appearance())
     qtbot.addWidget(window)
-    found = "".join(f"{line}\n" for name, page in pages(window) for line in (name, *sheet_of(page)))
-    compared(found, SHEET)
+    compare((line for name, page in pages(window) for line in (name, *sheet_of(page))), SHEET)
