@@ -280,8 +280,8 @@ def in_changed_functions(root: Path, changed: dict[str, list[range]]) -> list[Mu
 class MutationTests:
     """Runs tests on mutations, each in one of some copies of the tree."""
 
-    def __init__(self, root: Path, copies: Sequence[Path], limit_s: float) -> None:
-        self._root, self._limit_s = root, limit_s
+    def __init__(self, root: Path, copies: Sequence[Path], limit_s: float, *, torch: bool = False) -> None:
+        self._root, self._limit_s, self._torch = root, limit_s, torch
         self._map = TestMap(root, root / RECORD)
         self._free: queue.Queue[Path] = queue.Queue()
         self._lock = threading.Lock()
@@ -297,6 +297,8 @@ class MutationTests:
         file = copy / mutation.file
         source = (self._root / mutation.file).read_bytes()
         tests, spoiled = self._map.tests(mutation.file, mutation.line), list[str]()
+        if self._torch:
+            tests = list(dict.fromkeys([*tests, *self._map.marked(mutation.file, "torch")]))
         end = time.monotonic() + self._limit_s
         try:
             while True:
@@ -314,7 +316,8 @@ class MutationTests:
         """What some tests say of a copy as it is, and the test that failed, if it was one."""
         if not tests:
             return "survived", ""
-        words = ["-m", "pytest", "-x", "-q", "-m", "not torch", "-o", f"cache_dir={copy / 'cache'}"]
+        words = ["-m", "pytest", "-x", "-q", "-o", f"cache_dir={copy / 'cache'}"]
+        words += [] if self._torch else ["-m", "not torch"]
         words += [f"--timeout={HANGING_S}", f"--basetemp={copy / 'temporary'}", *tests]
         words += [word for test in left_out for word in ("--deselect", test)]
         mark = f"{copy}#{time.monotonic_ns()}"
@@ -407,6 +410,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="which are drawn (0)")
     parser.add_argument("--seconds", type=float, default=LIMIT_S, help=f"for the tests of one ({LIMIT_S})")
     parser.add_argument("--jobs", type=int, default=1, help="how many are tried at once (1)")
+    parser.add_argument("--torch", action="store_true", help="also tests that compare with torch or llama.cpp")
     parser.add_argument("--list", action="store_true", help="only say which there are")
     parser.add_argument(
         "--record", action="store_true", help="keep which tests run which functions; paths are tests"
@@ -428,7 +432,8 @@ def main() -> int:
         if signal.getsignal(each) is not signal.SIG_IGN:  # as nohup has it
             signal.signal(each, _end)
     with tempfile.TemporaryDirectory(prefix="luthier-mutations-") as folder:
-        tests = MutationTests(ROOT, [Path(folder, str(number)) for number in range(asked.jobs)], asked.seconds)
+        copies = [Path(folder, str(number)) for number in range(asked.jobs)]
+        tests = MutationTests(ROOT, copies, asked.seconds, torch=asked.torch)
         counts: Counter[Outcome] = Counter()
         with ThreadPoolExecutor(asked.jobs) as pool:
             try:

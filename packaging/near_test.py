@@ -122,6 +122,10 @@ class TestMap:
             found = [*found[:FEW_TESTS], *reading, *self.nearest(file)]
         return found or self.nearest(file)
 
+    def marked(self, file: str, mark: str) -> list[str]:
+        """The nearest test files in which a test has a mark: what is recorded is recorded without them."""
+        return [one for one in self.nearest(file) if f"pytest.mark.{mark}" in (self._root / one).read_text("utf-8")]
+
     def nearest(self, file: str) -> list[str]:
         """Test files from ``root`` on, the nearest first."""
         distance = self._distances(file)

@@ -146,6 +146,14 @@ from app.core.box import widest
 def test_it():
     assert widest((1, 2)) == 2
 """
+MARKED = """
+import pytest
+from app.core import size
+
+@pytest.mark.torch
+def test_it():
+    assert size.unseen() == 2
+"""
 FILES = {
     ".gitignore": "ignored",
     "ignored": "",
@@ -209,6 +217,19 @@ def test_what_no_test_notices_survives_and_the_tree_stays_as_it_was(
     assert outcomes == {"> → >=": "survived", "returns None instead of b": "caught", "+ → -": "survived"}
     for place in (tree, copy):
         assert "return 1 + 1" in (place / "app/core/size.py").read_text()
+
+
+def test_tests_of_large_packages_count_where_they_are_asked_for(
+    tree: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    (tree / "tests/core/test_other.py").write_text(MARKED)
+    [one] = [one for one in tool().mutations_of(tree, ["app/core/size.py"]) if one.what == "+ → -"]
+    outcomes = {
+        torch: tool().MutationTests(tree, [tmp_path_factory.mktemp("copy")], 60, torch=torch).run(one)
+        for torch in (False, True)
+    }
+    assert outcomes == {False: "survived", True: "caught"}
+    assert tool().TestMap(tree).marked("app/core/size.py", "torch") == ["tests/core/test_other.py"]
 
 
 def test_a_test_that_fails_without_the_mutation_too_does_not_count(

@@ -1,7 +1,7 @@
 """What stands in a GGUF file, read with the `gguf` package: every field, and every tensor's numbers.
 
-That llama.cpp answers the same from it is tested where that is installed; `content_sheet.txt` holds what was written
-then. After an intended change ``LUTHIER_SHEET=1`` before this test writes it anew: its difference is looked at.
+That llama.cpp answers the same from it is tested where that is installed; `content_sheet.txt` holds what was
+written then. After an intended change ``LUTHIER_SHEET=1`` writes it anew: its difference is looked at.
 """
 
 from __future__ import annotations
