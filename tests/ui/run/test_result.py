@@ -208,8 +208,7 @@ def test_it_lies_whole_in_a_small_window_with_room_for_the_curves(
         workers,
         event.Finished(reason="completed", iteration=600, message="The adapter holds the weights."),
     )
-    qtbot.waitUntil(lambda: unfit(panel) == [])
-    assert panel.page.chart._view.height() >= 90
+    qtbot.waitUntil(lambda: unfit(panel) == [] and panel.page.chart._view.height() >= 90)
     name = child(panel, QLabel, "run_name")
     assert name.width() >= name.fontMetrics().horizontalAdvance(name.text())
 

@@ -21,6 +21,7 @@ from tests.ui import synthetic_run
 from tests.ui.child import child
 from tests.ui.comparing import adapter_folder
 from tests.ui.fake_worker import FakeWorker
+from tests.ui.window.every_page import settle
 
 
 @pytest.fixture
@@ -160,6 +161,7 @@ def test_the_chart_fills_the_window_and_goes_back(
     qtbot: QtBot, window: MainWindow, workers: list[FakeWorker]
 ) -> None:
     started(window, workers)
+    settle()  # texts that wrap are given their room a turn after the others
     chart = window.run_panel.page.chart
     before, fill = chart.size(), child(chart, QToolButton, "chart_fill")
     for back in ("button", "Esc", "tab"):

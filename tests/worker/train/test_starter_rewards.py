@@ -13,7 +13,7 @@ from app.core.method.table import METHODS
 from tests.worker.train.test_starter_methods import script, train_here
 
 # A trial has 60 iterations of 3e-4: too long for a test. At 1e-3 it is the machine's rounding that decides whether
-# Online DPO learns in 12; with these the change is of 4.1 to 7.5 standard errors, over seeds and two libraries' products.
+# Online DPO learns in 12; with these the change is of 4.1 to 7.5 standard errors, over seeds and two libraries.
 RATE = 6e-4
 ANSWERS = 4  # to each of the problems; their standard error is known
 
