@@ -23,7 +23,8 @@ def main() -> int:
     except Exception as error:  # the program itself is not whole: `run_command` tells of everything else
         if arguments[:1] == ["--worker"]:
             raise
-        from app.core.launch.alert import alert_if_unseen, repair_hint
+        from app.core.installation import repair_hint
+        from app.core.launch.alert import alert_if_unseen
 
         said = f"Luthier cannot start: {type(error).__name__}: {error}. {repair_hint()}"
         print(f"error: {said}", file=sys.stderr)

@@ -19,6 +19,7 @@ import pytest
 from app.core.bundle.manifest import seal
 from app.core.remote.host import SshHost
 
+MARK = "LUTHIER_MUTATION"  # as `packaging/mutate.py` has it
 SSHD = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
 SCRIPT = """
 import json, os, signal, sys, time
@@ -72,12 +73,11 @@ def ssh_server(folder: Path, shared: bool = False) -> Iterator[SshHost]:
         port = probe.getsockname()[1]
     # Whatever is asked for is done from a home of the test's own. A bash that sshd starts reads the ~/.bashrc of
     # whoever runs the tests, unless it believes to be inside another; and its python3 is this one, which has venv.
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     (folder / "forced").write_text(f'cd {folder / "home"} && exec sh -c "$SSH_ORIGINAL_COMMAND"\n')
     (folder / "config").write_text(
         f"ListenAddress 127.0.0.1:{port}\nHostKey {folder / 'host'}\nAuthorizedKeysFile {folder / 'authorized'}\n"
         f"StrictModes no\nUsePAM no\nPidFile none\nMaxStartups 100\n"
-        f'SetEnv SHLVL=2 "PATH={path}"\n'
+        f"SetEnv {session_variables()}\n"
         f"ForceCommand sh {folder / 'forced'}\n"
     )
     if os.getuid() == 0:
@@ -95,6 +95,17 @@ def ssh_server(folder: Path, shared: bool = False) -> Iterator[SshHost]:
                 close = ["ssh", "-q", "-o", f"ControlPath={socket_file}", "-O", "exit", "127.0.0.1"]
                 subprocess.run(close, check=False, capture_output=True)
             server.terminate()
+
+
+def session_variables() -> str:
+    """What a session gets beside what sshd gives it, as ``SetEnv`` takes it.
+
+    sshd hands on nothing of its own environment: what ends the processes of a mutation by its mark must find those
+    of its sessions, too.
+    """
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    mark = [f"{MARK}={os.environ[MARK]}"] if MARK in os.environ else []
+    return " ".join(f'"{one}"' for one in ("SHLVL=2", f"PATH={path}", *mark))
 
 
 def home(host: SshHost) -> Path:

@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 
 from app.command import output
+from app.core.installation import is_frozen, repair_hint
 
 application = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -80,7 +81,7 @@ def _packages() -> list[Diagnosis]:
         try:
             found.append(Diagnosis(name, True, metadata.version(name)))
         except metadata.PackageNotFoundError:
-            found.append(Diagnosis(name, False, "not installed", "`python3 packaging/dev.py setup` installs it."))
+            found.append(Diagnosis(name, False, "not installed", repair_hint()))
     return found
 
 
@@ -90,16 +91,16 @@ def what_mlx_runs_on() -> list[Diagnosis]:
 
     build = program.mlx_build()
     if not build:
-        return [
-            Diagnosis("MLX runs on", False, "nothing", "`python3 packaging/dev.py setup` installs what it needs.")
-        ]
+        return [Diagnosis("MLX runs on", False, "nothing", repair_hint())]
     on = {"mlx-metal": "the GPU, by Metal", "mlx-cpu": "the CPU"} | dict.fromkeys(
         program.CUDA_BUILDS, "an NVIDIA GPU, by CUDA"
     )
     idle = build == "mlx-cpu" and (shutil.which("nvidia-smi") is not None or NVIDIA_DRIVER.exists())
     hint = (
-        "There is an NVIDIA driver: `python3 packaging/dev.py setup` says whether its GPU can be used, and uses it."
-    )
+        "There is an NVIDIA driver, and this app has MLX for the CPU alone; in a checkout of Luthier "
+        if is_frozen()
+        else "There is an NVIDIA driver: "
+    ) + "`python3 packaging/dev.py setup` says whether its GPU can be used, and uses it."
     found = [Diagnosis("MLX runs on", True, f"{on[build]} ({build} {metadata.version(build)})")]
     return (
         [*found, Diagnosis("NVIDIA GPU", False, "has a driver, but is not used", hint, needed=False)]

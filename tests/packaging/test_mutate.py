@@ -14,6 +14,7 @@ from types import ModuleType
 import pytest
 
 from tests import ROOT
+from tests.ssh_server import MARK, session_variables, ssh_server
 
 SOURCE = '''"""A module."""
 LIMIT = 3  # “é” is two bytes
@@ -296,3 +297,18 @@ def test_told_to_end_it_leaves_no_test_and_no_copy_behind(
         assert said.read() == ""  # whoever could write there is gone
     assert [path.name for path in place.iterdir()] == ["said"]
     assert (tree / "app/core/size.py").read_text() == SIZE
+
+
+def test_what_a_test_starts_through_ssh_has_the_mark_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mark = f"{tmp_path}#7"
+    assert MARK == tool().MARK
+    monkeypatch.delenv(MARK, raising=False)
+    assert MARK not in session_variables()
+    monkeypatch.setenv(MARK, mark)
+    assert f'"{MARK}={mark}"' in session_variables()
+    with ssh_server(tmp_path) as host:
+        left = int(host.run("sleep 60 < /dev/null > /dev/null 2>&1 & echo $!"))
+        try:
+            assert left in tool().marked(f"{MARK}={mark}")
+        finally:
+            os.kill(left, signal.SIGKILL)

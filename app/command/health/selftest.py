@@ -18,7 +18,7 @@ from typing import Any
 from app import __version__
 from app.command import output
 from app.command.output import FailedError
-from app.core.protocol.program import is_frozen
+from app.core.installation import is_frozen
 from app.core.system.place import HOME_VARIABLE
 
 ITERATIONS = 40

@@ -149,6 +149,7 @@ def _tree(one: ExportFormat) -> dict[str, Any]:
 
 def _tell(data: dict[str, Any], as_json: bool) -> int:
     """Exit code 1 if the export is not what the run's model is."""
+    from app.core.installation import package_hint
     from app.core.quantity import bytes_text
 
     certificate = data["certificate"]
@@ -160,5 +161,6 @@ def _tell(data: dict[str, Any], as_json: bool) -> int:
             output.say(f"Uploaded: {page}")
         for finding in certificate["findings"] if certificate else ():
             output.say(f"  {'agrees ' if finding['agrees'] else 'differs'} {finding['name']}: {finding['said']}")
-        output.say(certificate["sentence"] if certificate else "It was not opened again: there is no certificate.")
+        none = f"It was not opened again: there is no certificate. {package_hint('xllamacpp')}"  # llama.cpp
+        output.say(certificate["sentence"] if certificate else none)
     return 0 if certificate is None or certificate["agrees"] else 1

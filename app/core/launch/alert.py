@@ -11,10 +11,8 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 
 from app.core.language import tr
-from app.core.protocol.program import is_frozen
 
 _SCRIPT = "on run arguments\ndisplay alert (item 1 of arguments) message (item 2 of arguments) as critical\nend run"
 LONGEST_ALERT = 1_500  # characters of an alert: more is higher than a screen
@@ -74,11 +72,3 @@ def alert_if_unseen(message: str) -> None:
     """Tells why Luthier did not start, where nobody can read it on a terminal."""
     if is_unseen():
         alert(tr("Luthier cannot start"), message)
-
-
-def repair_hint() -> str:
-    """What to do when a part of the program is missing."""
-    if is_frozen():
-        return tr("Part of this copy of Luthier is missing or damaged: install it anew.")
-    root = Path(__file__).resolve().parents[3]
-    return tr("In {root}, run: python3 packaging/dev.py setup", root=root)

@@ -6,7 +6,7 @@ import ctypes
 import sys
 from typing import Any
 
-from app.core.protocol.program import is_frozen
+from app.core.installation import is_frozen
 
 _FRAMEWORK = "/System/Library/Frameworks/CoreFoundation.framework/CoreFoundation"
 _UTF8 = 0x08000100  # kCFStringEncodingUTF8

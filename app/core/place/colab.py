@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from app.core.bundle.archive import unpack
+from app.core.installation import program_hint
 from app.core.language import tr
 from app.core.place.place import Asked, Offer, Place, PlaceStanding, Tell
 from app.core.place.program import program_problem, run_client
@@ -128,7 +129,7 @@ class ColabPlace(Place):
     sends_to = tr("Google's data centers")
     has_offers = True
     needs = tr(
-        "Google's program `colab` (`pip install google-colab-cli`), logged in with a Google "
+        "Google's program `colab`, logged in with a Google "
         "account. Without it: File › Export Setup as Bundle, and open the bundle's notebook at "
         "colab.research.google.com."
     )
@@ -142,7 +143,10 @@ class ColabPlace(Place):
     home = HOME
 
     def missing(self) -> list[Problem]:
-        how = tr("`pip install google-colab-cli`, then `colab new` once to log in; or use the bundle's notebook.")
+        how = tr(
+            "{gets} Then `colab new` once to log in; or use the bundle's notebook.",
+            gets=program_hint(COLAB, "google-colab-cli"),
+        )
         return [*super().missing(), *program_problem(COLAB, "Google", how)]
 
     def offers(self) -> list[Offer]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from app.core.bundle.launch import KAGGLE_DATA, KERNEL, kaggle_of
 from app.core.bundle.notebook import NOTEBOOK
 from app.core.bundle.recipe import RECIPE
+from app.core.installation import program_hint
 from app.core.json_text import parsed_json
 from app.core.language import tr
 from app.core.place.key import PlaceKey
@@ -50,7 +51,7 @@ class KagglePlace(Place):
     has_offers = True
     needs_user = True
     needs = tr(
-        "Kaggle's program (`pip install kaggle`), an account whose telephone number is verified, "
+        "Kaggle's program `kaggle`, an account whose telephone number is verified, "
         "its name, and an API token (or `kaggle auth login`). The bundle becomes a private data "
         "set there, and its notebook a private kernel."
     )
@@ -68,7 +69,7 @@ class KagglePlace(Place):
         folder = Path.home() / ".kaggle"
         if any((folder / name).is_file() for name in ("access_token", "kaggle.json", "credentials.json")):
             found = [problem for problem in found if problem.path != "key"]  # its program is logged in by itself
-        return [*found, *program_problem(KAGGLE, tr("Kaggle"), tr("`pip install kaggle` brings it."))]
+        return [*found, *program_problem(KAGGLE, tr("Kaggle"), program_hint(KAGGLE, KAGGLE))]
 
     def offers(self) -> list[Offer]:
         note = tr("of the weekly quota")

@@ -11,6 +11,8 @@ from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
+from app.core.installation import is_frozen
+
 CPUINFO = Path("/proc/cpuinfo")
 # The instructions that OpenBLAS's kernels need, the fastest first.
 KERNELS = (
@@ -23,11 +25,6 @@ OFFLINE_VARIABLES = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFL
 # Set in every worker. A process that has it and was not asked to be a worker must not open a window: in a frozen
 # bundle a library that re-runs `sys.executable` would otherwise start windows for ever.
 WORKER_VARIABLE = "LUTHIER_WORKER"
-
-
-def is_frozen() -> bool:
-    """Whether this is the app that brings its Python along."""
-    return bool(getattr(sys, "frozen", False))
 
 
 def own_command() -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from app.core.installation import package_hint
 from app.core.json_text import parsed_json
 from app.core.language import tr
 from app.core.problem import Problem
@@ -92,7 +93,7 @@ def harness_problem(field: str = "tasks") -> Problem | None:
     """Why lm-eval cannot be asked; None if it is installed."""
     if importlib.util.find_spec(HARNESS) is not None:
         return None
-    hint = tr("Install it with `pip install 'lm_eval>=0.4.13,<0.5'` (Luthier's extra `evaluate`).")
+    hint = package_hint("lm-eval", "'lm_eval>=0.4.13,<0.5'")
     return Problem(field, tr("lm-eval is not installed, which has these tasks."), hint=hint)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import platform
 
+from app.core.installation import is_frozen
 from app.core.protocol.event import Hello
-from app.core.protocol.program import is_frozen, mlx_build
+from app.core.protocol.program import mlx_build
 
 
 def machine_words(hello: Hello) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.core.config.train_config import TrainConfig
+from app.core.installation import package_hint
 from app.core.language import tr
 from app.core.problem import Problem
 from app.core.tracker.writer import FigureWriter, TensorBoardWriter, TrackioWriter, WandbWriter
@@ -34,7 +35,7 @@ class Tracker:
     @property
     def hint(self) -> str:
         """How to get it."""
-        return tr("Install it with `pip install {package}`, or take it out of the field.", package=self.package)
+        return tr("{how} Or take it out of the field.", how=package_hint(self.package))
 
 
 TRACKERS = {

@@ -10,6 +10,7 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from app.core.export.certificate import Certificate
+from app.core.installation import package_hint
 from app.core.language import tr
 from app.core.problem import capital
 from app.core.quantity import bytes_text
@@ -17,6 +18,7 @@ from app.ui.widget import theme
 from app.ui.widget.elided_label import ElidedLabel
 from app.ui.widget.layout import clear_layout
 
+# llama.cpp alone opens what it reads; all other formats have a reader of our own.
 NO_CERTIFICATE = tr("It was not opened again: no program that can is known here, so there is no certificate.")
 
 
@@ -61,7 +63,7 @@ class ResultCard(QFrame):
         self._place.setToolTip(str(self._path))
         clear_layout(self._findings)
         if data["certificate"] is None:
-            self.sentence.setText(NO_CERTIFICATE)
+            self.sentence.setText(f"{NO_CERTIFICATE} {package_hint('xllamacpp')}")
             theme.set_role(self.sentence, role="muted")
             return
         certificate = Certificate.from_dict(data["certificate"])

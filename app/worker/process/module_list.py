@@ -21,8 +21,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from app.core.installation import is_frozen
 from app.core.json_text import parsed_json
-from app.core.protocol.program import is_frozen
 from app.core.system import place
 from app.core.system.atomic_file import write_text
 
