@@ -115,6 +115,11 @@ BENCHMARKS = (
     Benchmark(
         "bench_few_bits.py", (), (Figure("gain kept, percent", rf"tuned .*weight +{NUMBER}% kept"),), limits=True
     ),
+    Benchmark(
+        "bench_kernels.py", ("--only", "tiny", "--repeats", "2"),
+        (Figure("kernels for this processor ÷ MLX's own, an epoch", rf"an epoch takes {NUMBER} ×", less=True),),
+        limits=True,
+    ),
     Benchmark("bench_check.py", ("--megabytes", "30"), (Figure("data check, MB/s ÷ json.loads", RATIO),)),
     Benchmark("bench_start.py", ("--repeats", "3"), (Figure("start ÷ bare window", RATIO, less=True),)),
     Benchmark("bench_theme.py", ("--repeats", "3"), (Figure("theme ÷ plain sheets", RATIO, less=True),)),

@@ -25,6 +25,8 @@ OFFLINE_VARIABLES = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFL
 # Set in every worker. A process that has it and was not asked to be a worker must not open a window: in a frozen
 # bundle a library that re-runs `sys.executable` would otherwise start windows for ever.
 WORKER_VARIABLE = "LUTHIER_WORKER"
+# In a worker whose MLX compiles into a folder of ours: what TMPDIR was before. Its own children get that back.
+TEMPORARY_VARIABLE = "LUTHIER_TMPDIR"
 
 
 def own_command() -> list[str]:
@@ -43,6 +45,9 @@ def worker_environment(base: dict[str, str] | None = None) -> dict[str, str]:
     """The worker's environment: guarded, UTF-8, and with the fast CPU libraries that are there on Linux."""
     environment = dict(os.environ if base is None else base)
     environment[WORKER_VARIABLE] = "1"
+    if (temporary := environment.pop(TEMPORARY_VARIABLE, None)) is not None:
+        environment.pop("TMPDIR")
+        environment |= {"TMPDIR": temporary} if temporary else {}
     environment["PYTHONIOENCODING"] = "utf-8"  # mlx-lm prints tables that an ASCII stream refuses
     environment["PYTHONUNBUFFERED"] = "1"
     environment.setdefault("TOKENIZERS_PARALLELISM", "true")

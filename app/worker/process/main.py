@@ -24,6 +24,7 @@ from app.core.protocol.wire import RefusedError
 from app.core.refusal import reason_of
 from app.worker.process.channel import Channel
 from app.worker.process.hello import hello
+from app.worker.process.kernel import compile_for_this_processor
 from app.worker.process.module_list import keep_module_list
 from app.worker.process.orphan import end_when_orphaned
 from app.worker.process.room import FULL_ERRORS
@@ -79,6 +80,7 @@ def run_worker(job_dir: Path) -> int:
     channel.outlives_parent = isinstance(job, TrainJob) and job.outlives_parent
     if not channel.outlives_parent:
         end_when_orphaned(job.task)
+    compile_for_this_processor(job.task)
     doorless = None
     with ExitStack() as stack:
         if job.task == "train":
