@@ -57,6 +57,11 @@ def _run(arguments: list[str]) -> int:
         from app.worker.process.main import run_worker
 
         return run_worker(Path(arguments[1]))
+    if arguments[:1] == [program.SUPERVISOR_FLAG] and len(arguments) == 2:
+        from app.core.live.supervisor import run_supervisor
+        from app.core.run.folder import RunDir
+
+        return run_supervisor(RunDir(Path(arguments[1])))
     from app.command.main import run_command
 
     return run_command(arguments)

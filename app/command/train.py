@@ -142,14 +142,21 @@ def follow(run: RunDir, *, as_json: bool) -> Event | None:
 
     Where Metal's watchdog ended it, it goes on by itself with smaller pieces, as often as these get smaller.
     """
+    from app.core.live.supervisor import supervise
     from app.core.live.watchdog import prepare_smaller, was_ended_by_watchdog
 
     _ask_beside(run)
-    while True:
-        last = _follow_once(run, as_json=as_json)
-        if not was_ended_by_watchdog(run, last) or not (told := prepare_smaller(run)):
-            return last
-        output.remark(f"warning: {told}")
+    lock = supervise(run)
+    try:
+        while True:
+            last = _follow_once(run, as_json=as_json)
+            lock = lock or supervise(run)
+            if lock is None or not was_ended_by_watchdog(run, last) or not (told := prepare_smaller(run)):
+                return last
+            output.remark(f"warning: {told}")
+    finally:
+        if lock is not None:
+            lock.release()
 
 
 def _ask_beside(run: RunDir) -> None:

@@ -50,6 +50,7 @@ def outcomes(folder: Path, kills: int, seed: int, only: str, short: bool) -> Ite
         ("other", lambda: other.others(whole, folder, chance, short=short)),
         ("away", lambda: [away.left_alone(long, folder / "away", 3 if short else WINDOWS, chance)]),
         ("watchdog", lambda: watchdog.deaths(cut, writes, folder, 2 if short else DEATHS, chance)),
+        ("alone", lambda: watchdog.alone(cut, writes, folder, 3 if short else DEATHS, chance)),
     )
     for name, made in kinds:
         if not only or name in only:

@@ -43,13 +43,24 @@ def test_no_room_and_a_folder_that_moves(whole: Undisturbed, tmp_path: Path) -> 
 
 
 def test_ended_by_metals_watchdog(tmp_path: Path) -> None:
+    whole = _without_dropout(tmp_path)
+    for outcome in watchdog.deaths(whole, 100, tmp_path, 2, random.Random(3)):
+        as_promised(outcome)
+
+
+def test_ended_by_metals_watchdog_without_a_window(tmp_path: Path) -> None:
+    whole = _without_dropout(tmp_path)
+    for outcome in watchdog.alone(whole, 100, tmp_path, len(watchdog.WAYS), random.Random(3)):
+        as_promised(outcome)
+        assert outcome.times == 1
+
+
+def _without_dropout(tmp_path: Path) -> Undisturbed:
     plain = {"rank": 2, "scale": 4.0, "dropout": 0.0}
     config = config_of(
         write_model(tmp_path / "model", layers=1), write_data(tmp_path / "data"), lora_parameters=plain
     )
-    whole = undisturbed(config, tmp_path / "whole")
-    for outcome in watchdog.deaths(whole, 100, tmp_path, 2, random.Random(3)):
-        as_promised(outcome)
+    return undisturbed(config, tmp_path / "whole")
 
 
 def test_two_workers_and_a_flood(whole: Undisturbed, tmp_path: Path) -> None:

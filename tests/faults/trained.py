@@ -20,7 +20,7 @@ from app.core.protocol.event import parse_event, read_events
 from app.core.protocol.job import TrainJob, write_job
 from app.core.protocol.program import worker_command, worker_environment
 from app.core.run.catalog import RunCatalog
-from app.core.run.folder import RunDir, prepare_run
+from app.core.run.folder import RUN_SUPERVISOR, RunDir, prepare_run
 from app.core.run.history import RunHistory
 from tests import ROOT
 
@@ -70,9 +70,9 @@ def environment(**more: str) -> dict[str, str]:
     return dict(os.environ) | quiet | more
 
 
-def fault_at(root: Path, number: int, how: str, who: str = "--worker") -> dict[str, str]:
+def fault_at(root: Path, number: int, how: str, who: str = "--worker", **more: str) -> dict[str, str]:
     """The variables that let a process fail at one of its writes (`tests/faults/hook`)."""
-    plan = {"root": str(root), "who": who, "at": number, "how": how}
+    plan = {"root": str(root), "who": who, "at": number, "how": how, **more}
     return {"LUTHIER_FAULT": json.dumps(plan), "PYTHONPATH": f"{HOOK}{os.pathsep}{ROOT}"}
 
 
@@ -179,7 +179,7 @@ def undisturbed(config: TrainConfig, folder: Path) -> Undisturbed:
 
 def leftovers(run: RunDir) -> list[str]:
     """What a killed process left that nobody needs: temporary files, half written states, room not given back."""
-    odd = [path for path in run.path.rglob(".*") if path.name != ".lock"]
+    odd = [path for path in run.path.rglob(".*") if path.name not in (".lock", RUN_SUPERVISOR)]
     odd += [path for path in run.state.glob("*") if not path.name.isdecimal()]
     return [path.name for path in odd]
 

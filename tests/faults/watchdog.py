@@ -4,15 +4,33 @@ from __future__ import annotations
 
 import random
 import signal
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import mlx.core as mx
 
+from app.core.live.door import tell_run
+from app.core.live.supervisor import SUPERVISED_VARIABLE, awaits_worker
 from app.core.live.watchdog import prepare_smaller, was_ended_by_watchdog
+from app.core.protocol import event
+from app.core.protocol.command import Pause, Resume
+from app.core.protocol.event import read_events
 from app.core.protocol.job import TrainJob, read_job, write_job
+from app.core.protocol.program import own_command
 from app.core.run.folder import RunDir, prepare_run
-from tests.faults.trained import Outcome, Undisturbed, Worker, fault_at, is_complete, judge, losses_of
+from tests.faults.trained import (
+    Outcome,
+    Undisturbed,
+    Worker,
+    environment,
+    fault_at,
+    is_complete,
+    judge,
+    losses_of,
+    wait_until_free,
+)
 
 CUTS = 256  # positions; half of it cuts the batches of so small a run
 TOLERANCE = 2e-4  # of weights and losses in float32, whose sums are added in another order
@@ -37,6 +55,85 @@ def deaths(whole: Undisturbed, writes: int, folder: Path, times: int, chance: ra
     yield from (exact, smaller)
 
 
+WAYS = ("nobody", "attached", "command line")
+
+
+def alone(whole: Undisturbed, writes: int, folder: Path, times: int, chance: random.Random) -> Iterator[Outcome]:
+    """So many in all of runs without a window: nobody holds them, a command line is attached, or trains them.
+
+    Each must go on by itself, once, to its end.
+    """
+    found = {way: Outcome(f"Metal's watchdog, without a window: {way}") for way in WAYS}
+    for number in range(times):
+        way = WAYS[number % len(WAYS)]
+        run = prepare_run(whole.config, folder / f"alone-{number}")
+        home = folder / f"home-{number}"
+        once = {"once": str(folder / f"died-{number}")}
+        variables = fault_at(run.path, chance.randrange(30, writes), "watchdog", **once)
+        variables |= {"LUTHIER_HOME": str(home)}
+        write_job(run.path, TrainJob(most_positions=CUTS, outlives_parent=way != "command line"))
+        said = _train_alone(run, way, variables)
+        outcome = found[way]
+        outcome.times += Path(once["once"]).exists()
+        wait_until_free(run)
+        _judge_gone_on(run, whole, outcome)
+        kept = run.events.read_text(encoding="utf-8").splitlines()
+        # A command line that trains also tells of the crash, which nobody was left to write.
+        if said and [line for line in said.splitlines() if line in set(kept)] != kept:
+            outcome.events_lost += 1
+            outcome.remarks.append("not the events that were written")
+    yield from found.values()
+
+
+def _train_alone(run: RunDir, way: str, variables: dict[str, str]) -> str:
+    """Trains it in one of the ways to its end; what a command line said of it."""
+    if way == "command line":
+        words = [*own_command(), "resume", str(run.path), "--json"]
+        return _said_by(words, variables)
+    if way == "nobody":
+        variables = variables | {SUPERVISED_VARIABLE: "1"}
+    worker = Worker(run, variables)
+    assert worker.process.stdin is not None
+    if way == "nobody":
+        worker.hear(lambda found: isinstance(found, event.Hello))
+        worker.close()
+        while not is_complete(run) and (run.is_running() or awaits_worker(run)):
+            time.sleep(0.1)
+        return ""
+    worker.process.stdin.write(Pause().to_line())
+    worker.process.stdin.flush()
+    worker.hear(lambda found: isinstance(found, event.Paused))
+    watcher = subprocess.Popen(
+        [*own_command(), "attach", str(run.path), "--json"], stdout=subprocess.PIPE, text=True,
+        stderr=subprocess.DEVNULL, env=environment(**variables),
+    )  # fmt: skip
+    assert watcher.stdout is not None
+    first = watcher.stdout.readline()
+    tell_run(run, Resume())
+    worker.close()
+    said = first + watcher.stdout.read()
+    watcher.stdout.close()
+    watcher.wait()
+    return said
+
+
+def _said_by(words: list[str], variables: dict[str, str]) -> str:
+    done = subprocess.run(words, env=environment(**variables), check=False, capture_output=True, text=True)
+    return done.stdout
+
+
+def _judge_gone_on(run: RunDir, whole: Undisturbed, outcome: Outcome) -> None:
+    job = read_job(run.path)
+    if not is_complete(run) or not isinstance(job, TrainJob) or job.most_positions != CUTS // 2:
+        outcome.runs_lost += 1
+        outcome.remarks.append(run.log_tail(3))
+        return
+    workers = sum(isinstance(one, event.Hello) for one in read_events(run.events))
+    if workers != 2:
+        outcome.remarks.append(f"{workers} workers")
+    _judge_near(run, whole, outcome)
+
+
 def _judge_smaller(run: RunDir, whole: Undisturbed, outcome: Outcome) -> None:
     prepare_smaller(run)
     job = read_job(run.path)
@@ -44,6 +141,10 @@ def _judge_smaller(run: RunDir, whole: Undisturbed, outcome: Outcome) -> None:
     if not is_complete(run) or not isinstance(job, TrainJob) or job.most_positions != CUTS // 2:
         outcome.runs_lost += 1
         return
+    _judge_near(run, whole, outcome)
+
+
+def _judge_near(run: RunDir, whole: Undisturbed, outcome: Outcome) -> None:
     losses = losses_of(run)
     apart = max(abs(losses[one] - loss) for one, loss in whole.losses.items())
     for name, held in whole.weights.items():

@@ -107,10 +107,32 @@ def _show_json(run: RunDir) -> Event | None:
     from app.core.live.following import followed_events
 
     last = None
-    for said in followed_events(run):
+    for said in followed_events(run, _Life(run).goes_on):
         output.say(said.to_line())
         last = said
     return last
+
+
+class _Life:
+    """Whether a worker trains a run, or another does from now on: one that macOS ended is followed by the next.
+
+    Whoever supervises the run starts that. Where nobody does, it is started here, if it was seen to train.
+    """
+
+    def __init__(self, run: RunDir) -> None:
+        self._run, self._has_trained = run, False
+
+    def goes_on(self) -> bool:
+        """Looks, and starts the next worker where it is this process's to do."""
+        from app.core.live.supervisor import awaits_worker, go_on_alone
+
+        if self._run.is_running() or awaits_worker(self._run):
+            self._has_trained = True
+            return True
+        told = go_on_alone(self._run) if self._has_trained else ""
+        if told:
+            output.remark(f"warning: {told}")
+        return bool(told)
 
 
 def _show(run: RunDir) -> Event | None:
@@ -122,7 +144,8 @@ def _show(run: RunDir) -> Event | None:
     last, so_far = None, _Latest()
     for last in follower.fresh():
         so_far.take(last)
-    lives = run.is_running()
+    life = _Life(run)
+    lives = life.goes_on()
     with TrainProgress() as progress:
         for said in so_far.events():
             progress.show(said)
@@ -133,7 +156,7 @@ def _show(run: RunDir) -> Event | None:
                 output.remark(f"{run.name}: {KEY_HELP}.")
             paused = so_far.is_paused
             while True:
-                lives = run.is_running()
+                lives = life.goes_on()
                 for last in follower.fresh():
                     progress.show(last)
                     paused = _paused_after(last, paused)

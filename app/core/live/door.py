@@ -84,6 +84,15 @@ def listener_of(run: RunDir) -> int:
     return pid if isinstance(pid, int) and pid > 0 and is_alive(pid) and run.is_running() else 0
 
 
+def was_told_to_end(run: RunDir) -> bool:
+    """Whether a worker that was killed had been told to end: its door still lies there, with what was said."""
+    try:
+        _head, *lines = (run.path / RUN_DOOR).read_bytes().splitlines()
+    except (OSError, ValueError):
+        return False
+    return any(isinstance(_admitted(line), (Stop, Park)) for line in lines)
+
+
 def tell_run(run: RunDir, command: DoorCommand) -> bool:
     """Says a command to the worker that trains the run; False if nobody listens. Raises `OSError` if it cannot be
     written."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from app.core.protocol.event import Event, recorded_event
@@ -32,11 +32,11 @@ class EventFollower:
                     yield recorded_event(line)
 
 
-def followed_events(run: RunDir) -> Iterator[Event]:
+def followed_events(run: RunDir, is_trained: Callable[[], bool] | None = None) -> Iterator[Event]:
     """All events of a run from its first on, and then as they come, until nobody trains it any more."""
     follower = EventFollower(run)
     while True:
-        lives = run.is_running()  # asked first: what a worker wrote before its end is read after it
+        lives = (is_trained or run.is_running)()  # asked first: what a worker wrote before its end is read after it
         yield from follower.fresh()
         if not lives:
             return

@@ -21,6 +21,7 @@ KERNELS = (
 )
 CUDA_BUILDS = ("mlx-cuda-12", "mlx-cuda-13")
 WORKER_FLAG = "--worker"
+SUPERVISOR_FLAG = "--supervisor"
 OFFLINE_VARIABLES = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
 # Set in every worker. A process that has it and was not asked to be a worker must not open a window: in a frozen
 # bundle a library that re-runs `sys.executable` would otherwise start windows for ever.
@@ -39,6 +40,11 @@ def own_command() -> list[str]:
 def worker_command(job_dir: Path) -> list[str]:
     """The command line of the worker that does the job in ``job_dir`` (its ``job.json``)."""
     return [*own_command(), WORKER_FLAG, str(job_dir)]
+
+
+def supervisor_command(run_dir: Path) -> list[str]:
+    """The command line of the process that supervises a run which nobody holds."""
+    return [*own_command(), SUPERVISOR_FLAG, str(run_dir)]
 
 
 def worker_environment(base: dict[str, str] | None = None) -> dict[str, str]:

@@ -29,6 +29,7 @@ from app.core.system.setting import load_settings
 
 RUN_SETUP, RUN_NOTES = "setup.yaml", "notes.md"
 RUN_DOOR = "commands.jsonl"  # while a worker trains the run: what it is told, by whoever may write here
+RUN_SUPERVISOR = ".supervisor"  # held by whoever lets the run go on where macOS ends its worker
 RUN_REMOTE = "remote.json"  # of a run that trains on another machine: where, and what finds it again
 DEPTH = 2  # a sweep keeps its runs in a folder of its own
 OPEN_STATES = ("new", "running", "paused")  # in the file; what is true now depends on whether a worker lives

@@ -12,7 +12,8 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from app.core.config.train_config import TrainConfig
 from app.core.language import tr
 from app.core.live.door import listener_of
-from app.core.live.watchdog import WATCHDOG_TOLD, is_watchdog, kept_pieces, prepare_smaller, was_ended_by_watchdog
+from app.core.live.supervisor import goes_on_after, is_supervised, supervise
+from app.core.live.watchdog import WATCHDOG_TOLD, is_watchdog, kept_pieces, prepare_smaller
 from app.core.model.adapter_file import has_adapter_file
 from app.core.problem import UnusableError
 from app.core.protocol import event
@@ -27,6 +28,8 @@ from app.ui.worker.attached import AttachedWorker
 from app.ui.worker.process import WorkerOutcome, WorkerProcess
 
 if TYPE_CHECKING:
+    from filelock import FileLock
+
     from app.core.run.history import RunHistory
 
 TURN_S = 0.012  # reading an old run gives the window its turn this often
@@ -96,6 +99,7 @@ class RunSession(QObject):
         self.problem = ""
         self._state = RunState.NONE
         self._worker: WorkerProcess | AttachedWorker | None = None
+        self._supervision: FileLock | None = None  # while this window is the one to let the run go on
         self._heard_as = RunState.PREPARING  # what the run's worker does, by what it said
         self._file: BinaryIO | None = None
         self._resume_job: TrainJob | None = None
@@ -274,6 +278,7 @@ class RunSession(QObject):
         if self._worker is None:
             return
         worker, self._worker = self._worker, None
+        self._leave_supervision()  # before the worker knows that it is alone, and has a supervisor of its own
         worker.let_go()
         worker.deleteLater()
         self._set_state(RunState.ELSEWHERE)
@@ -288,6 +293,7 @@ class RunSession(QObject):
     def _launch(self) -> None:
         assert self.run is not None
         self._heard_as = RunState.PREPARING
+        self._supervise()
         self.phase = tr("Starting")
         self._hear(WorkerProcess(self.run.path, "train", self, log=self.run.log))
 
@@ -356,8 +362,9 @@ class RunSession(QObject):
         worker, self._worker = self._worker, None
         if worker is not None:
             worker.deleteLater()
-        if self._goes_on_smaller(outcome):
+        if self._goes_on_smaller(outcome, worker):
             return
+        self._leave_supervision()
         self.problem = outcome.sentence()
         if outcome.crashed:
             self._set_state(RunState.CRASHED)
@@ -365,16 +372,44 @@ class RunSession(QObject):
             self._set_state(self._outcome_state())
         self.ended.emit(outcome)
 
-    def _goes_on_smaller(self, outcome: WorkerOutcome) -> bool:
+    def _goes_on_smaller(self, outcome: WorkerOutcome, worker: WorkerProcess | AttachedWorker | None) -> bool:
         """Goes on by itself where Metal's watchdog ended the worker, as often as pieces get smaller."""
         stopping = self._state in (RunState.STOPPING, RunState.PARKING)
-        if self.run is None or stopping or not was_ended_by_watchdog(self.run, outcome.failure or outcome.finished):
+        if self.run is None or stopping or not goes_on_after(self.run, outcome.failure or outcome.finished):
             return False
-        told = prepare_smaller(self.run)
+        if isinstance(worker, AttachedWorker) and not self._supervise():
+            self._await_another(worker.read_bytes)
+            return True
+        told = prepare_smaller(self.run) if self._supervise() else ""
         if told:
             self._launch()
             self.went_on.emit(told)
         return bool(told)
+
+    def _supervise(self) -> bool:
+        """Whether this window is the one that lets its run go on, or has become so just now."""
+        if self._supervision is None and self.run is not None:
+            self._supervision = supervise(self.run)
+        return self._supervision is not None
+
+    def _leave_supervision(self) -> None:
+        lock, self._supervision = self._supervision, None
+        if lock is not None:
+            lock.release()
+
+    def _await_another(self, read_bytes: int) -> None:
+        """Whoever supervises the run starts its next worker, which this window hears as it did the last one."""
+        assert self.run is not None
+        self._file = self.run.events.open("rb")
+        self._file.seek(read_bytes)
+        self._set_state(RunState.ELSEWHERE)
+        self._reading.start(FOLLOW_MS)
+
+    def _is_awaited(self) -> bool:
+        """Whether a run that the watchdog ended is about to go on by itself."""
+        if self.run is None or self._supervision is not None or not is_supervised(self.run):
+            return False
+        return goes_on_after(self.run, self.history.finished or self.history.failed)
 
     def _outcome_state(self) -> RunState:
         if self.history.failed is not None:
@@ -393,6 +428,7 @@ class RunSession(QObject):
             raise RuntimeError(f"{self.run} is still training")
         self._reading.stop()
         self._close_file()
+        self._leave_supervision()
         self.run, self._history, self.hello = run, None, None
         self._heard_as = RunState.PREPARING
         self.phase = self.problem = ""
@@ -429,6 +465,9 @@ class RunSession(QObject):
         if self._file is not None and not self.is_remote and self.run is not None and listener_of(self.run):
             self._resume_job = None  # it goes on already
             self._attach(self._file)
+        elif not self.is_remote and self._is_awaited():
+            self._set_state(RunState.ELSEWHERE)
+            self._reading.start(FOLLOW_MS)
         elif ended and not self.is_remote:
             state = self._outcome_state()
             self._settle(RunState.CRASHED if self.was_interrupted and state is RunState.STOPPED else state)

@@ -40,6 +40,7 @@ class AttachedWorker(QObject):
         self._finished: event.Finished | None = None
         self._tail = ""
         self._is_over, self._looks = False, 0
+        self.read_bytes = 0  # of the file of events, once it listens no more
         self._hear = QTimer(self)
         self._hear.setInterval(HEAR_MS)
         self._hear.timeout.connect(self._on_look)
@@ -85,6 +86,7 @@ class AttachedWorker(QObject):
         """Stops to listen; the run goes on."""
         self._hear.stop()
         self._silence.stop()
+        self.read_bytes = self._events.tell()
         self._events.close()
         if self._log_file is not None:
             self._log_file.close()

@@ -42,6 +42,7 @@ class Channel:
         self.refuse: Callable[[Refused], None] = self._warn_of  # a task that owes answers has its own
         self.follow: Callable[[Event], None] | None = None  # is told every event after it was written
         self.outlives_parent = False  # the end of input, and nobody who reads, are no reason to end
+        self.input_ended = threading.Event()  # whoever started this is gone, or holds it no more
         self.withheld: tuple[type[Event], ...] = ()  # what a part of a task says, and the task has not to say
 
     @classmethod
@@ -57,8 +58,27 @@ class Channel:
         os.close(nothing)
         sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115  # as long as the process lives
         commands: Commands = queue.SimpleQueue()
-        threading.Thread(target=_read_commands, args=(commands_in, commands), daemon=True).start()
-        return cls(out, commands)
+        channel = cls(out, commands)
+        threading.Thread(target=channel._read_commands, args=(commands_in,), daemon=True).start()
+        return channel
+
+    def _read_commands(self, lines: TextIO) -> None:
+        """Reads JSON lines like ``{"command": "stop"}`` until their end."""
+        try:
+            for line in lines:
+                self._commands.put(heard_command(line))
+        finally:
+            self._commands.put(EndOfInput())
+            self.input_ended.set()
+
+    def when_alone(self, act: Callable[[], None]) -> None:
+        """Does something as soon as nobody holds this process's input any more."""
+
+        def wait() -> None:
+            self.input_ended.wait()
+            act()
+
+        threading.Thread(target=wait, daemon=True, name="alone").start()
 
     def end_on_signals(self) -> None:
         """From now on a signal to end (at shutdown and logout, say) is as good as the command to stop: the task
@@ -149,12 +169,3 @@ class Channel:
         self.emit(
             Warned(message=tr("The command `{command}` means nothing to this task.", command=command.command))
         )
-
-
-def _read_commands(lines: TextIO, commands: Commands) -> None:
-    """Reads JSON lines like ``{"command": "stop"}`` until their end."""
-    try:
-        for line in lines:
-            commands.put(heard_command(line))
-    finally:
-        commands.put(EndOfInput())

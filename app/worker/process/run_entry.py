@@ -9,6 +9,7 @@ from filelock import Timeout
 
 from app.core.language import tr
 from app.core.live.door import CommandDoor
+from app.core.live.supervisor import start_supervisor
 from app.core.live.training_list import listed
 from app.core.protocol import event
 from app.core.refusal import reason_of
@@ -37,7 +38,10 @@ def enter_run(channel: Channel, job_dir: Path, stack: ExitStack) -> event.Warned
     sweep_all()
     channel.record_to(run.events)
     stack.enter_context(listed(run))
-    return _open_door(channel, run, stack)
+    warned = _open_door(channel, run, stack)
+    if channel.outlives_parent:
+        channel.when_alone(lambda: start_supervisor(run))
+    return warned
 
 
 def _open_door(channel: Channel, run: RunDir, stack: ExitStack) -> event.Warned | None:

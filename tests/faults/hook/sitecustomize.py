@@ -5,7 +5,8 @@ Python imports this at its start where this folder stands first in ``PYTHONPATH`
 FILE}``. Only processes whose arguments hold ``who`` count. Writes are those of files, each by itself, and making,
 moving, syncing and removing files and folders. At number ``at`` the process is killed before it, in the middle of
 it, or after it; with ``full`` it and all that follow find no room, with ``watchdog`` it ends as Metal's watchdog
-ends one. At the end the number of writes is added to ``count``.
+ends one (with ``once``, a file that is made then, none afterwards). At the end the number of writes is
+added to ``count``.
 """
 
 import atexit
@@ -56,6 +57,9 @@ class Writes:
         if how == "before":
             end()
         if how == "watchdog":
+            if "once" in plan:
+                with plain_open(plan["once"], "x"):
+                    pass
             os.write(2, METAL.encode())
             os.abort()
         if how == "half":
@@ -180,7 +184,7 @@ def tell() -> None:
         file.write("".join(f"{number} {name}\n" for number, name in enumerate(writes.names, start=1)))
 
 
-if plan and plan["who"] in sys.argv:
+if plan and plan["who"] in sys.argv and not os.path.exists(plan.get("once", "")):
     vars(io)["open"] = vars(builtins)["open"] = counted_open
     for called in ("replace", "rename", "unlink", "remove", "rmdir", "mkdir", "fsync"):
         count(called)

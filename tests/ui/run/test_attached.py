@@ -12,15 +12,18 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from app.core.live.door import CommandDoor
+from app.core.live.supervisor import awaits_worker, is_supervised, supervise
 from app.core.live.training_list import listed
+from app.core.live.watchdog import WATCHDOG_TOLD
 from app.core.protocol import event
 from app.core.protocol.command import Park, Pause, Resume, Stop
-from app.core.protocol.job import TrainJob, write_job
+from app.core.protocol.job import TrainJob, read_job, write_job
 from app.core.run.folder import RunDir
 from app.ui.run import finder
 from app.ui.run.finder import RunFinder
 from app.ui.run.session import RunSession, RunState
 from tests.ui import synthetic_run
+from tests.ui.fake_worker import FakeWorker
 
 
 class Elsewhere:
@@ -107,6 +110,68 @@ def test_a_worker_that_dies_is_told(qtbot: QtBot, session: RunSession, elsewhere
         elsewhere.end()
     assert session.state is RunState.CRASHED
     assert session.problem == "The worker ended without a word. Its last words: out of everything"
+
+
+METAL = "[METAL] Command buffer execution failed: Impacting Interactivity\n"
+
+
+def dies_by_watchdog(elsewhere: Elsewhere) -> None:
+    with elsewhere.run.log.open("a") as log:
+        log.write(METAL)
+    elsewhere.end()
+
+
+def test_who_supervises_a_run_lets_it_go_on_and_the_window_hears_the_next_worker(
+    qtbot: QtBot, session: RunSession, elsewhere: Elsewhere, workers: list[FakeWorker]
+) -> None:
+    heard: list[event.Event] = []
+    session.emitted.connect(heard.append)
+    write_job(elsewhere.run.path, TrainJob(outlives_parent=True))
+    attached(qtbot, session, elsewhere)
+    lock = supervise(elsewhere.run)
+    assert lock is not None
+    dies_by_watchdog(elsewhere)
+    qtbot.waitUntil(lambda: session.state is RunState.ELSEWHERE)
+    assert awaits_worker(elsewhere.run)
+    with qtbot.waitSignal(session.state_changed, timeout=3000):  # it looks, and waits on
+        pass
+    assert session.state is RunState.ELSEWHERE
+    another = Elsewhere(elsewhere.run)
+    another.say(synthetic_run.report(75, [0.5] * 25))
+    qtbot.waitUntil(lambda: session.is_attached and len(session.history) == 75)
+    lock.release()
+    another.end(event.Finished(iteration=75))
+    qtbot.waitUntil(lambda: session.state is RunState.COMPLETED)
+    assert heard == event.read_events(elsewhere.run.events)
+    assert workers == []
+
+
+def test_where_nobody_does_the_window_that_shows_it_lets_it_go_on(
+    qtbot: QtBot, session: RunSession, elsewhere: Elsewhere, workers: list[FakeWorker]
+) -> None:
+    write_job(elsewhere.run.path, TrainJob(outlives_parent=True))
+    attached(qtbot, session, elsewhere)
+    with qtbot.waitSignal(session.went_on):
+        dies_by_watchdog(elsewhere)
+    assert (len(workers), session.is_attached, session.state) == (1, False, RunState.PREPARING)
+    assert read_job(elsewhere.run.path) == TrainJob(resume=True, outlives_parent=True, most_positions=512)
+    assert is_supervised(elsewhere.run)
+    session.let_go()
+    assert not is_supervised(elsewhere.run)
+
+
+def test_a_supervisor_that_gives_up_ends_the_waiting(
+    qtbot: QtBot, session: RunSession, elsewhere: Elsewhere
+) -> None:
+    write_job(elsewhere.run.path, TrainJob(outlives_parent=True))
+    attached(qtbot, session, elsewhere)
+    lock = supervise(elsewhere.run)
+    assert lock is not None
+    dies_by_watchdog(elsewhere)
+    qtbot.waitUntil(lambda: session.state is RunState.ELSEWHERE)
+    lock.release()
+    qtbot.waitUntil(lambda: session.state is RunState.CRASHED)
+    assert WATCHDOG_TOLD in session.problem
 
 
 def test_a_paused_run_is_found_paused_and_let_go_of(
