@@ -24,6 +24,7 @@ MOST_FILES = 30  # of tests, where nothing is recorded: all are read before the 
 MOST_TESTS = 150  # of one function
 FEW_TESTS = 40  # of those who use a constant, before those who read the table that it stands in
 KEPT_TESTS = 400  # of one function in the record
+READERS = ("tests/test_source.py",)  # that read every module instead of running it
 SLOW_S = 4.0  # tests that take longer run after all others
 RECORD = ".mutation_tests.json"
 
@@ -120,7 +121,8 @@ class TestMap:
             scripts = [one for one in self._distances(file) if one.startswith("packaging/")]
             reading = sorted({test for one in scripts for test in self._importers.get(one, ()) if is_test(test)})
             found = [*found[:FEW_TESTS], *reading, *self.nearest(file)]
-        return found or self.nearest(file)
+        readers = [one for one in READERS if (self._root / one).is_file()]
+        return [*readers, *(found or self.nearest(file))]
 
     def marked(self, file: str, mark: str) -> list[str]:
         """The nearest test files in which a test has a mark: what is recorded is recorded without them."""

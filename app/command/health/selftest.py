@@ -106,7 +106,7 @@ def _tuned(home: Path) -> dict[str, Any]:
         },
     }  # fmt: skip
     if not isinstance(last, event.Finished):
-        raise FailedError(getattr(last, "message", "The worker said nothing.") + f" {run.log.read_text()[-2000:]}")
+        raise FailedError(getattr(last, "message", "The worker said nothing.") + f" {run.log_tail()}")
     losses = [one.val_loss for one in said if isinstance(one, event.Validated)]
     reports = [one for one in said if isinstance(one, event.TrainReported)]
     found["training"] = {

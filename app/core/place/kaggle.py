@@ -174,7 +174,8 @@ class KagglePlace(Place):
             self._kaggle(["kernels", "output", str(run.details["kernel"]), "-p", temporary, "-o", "-q"])
             made = Path(temporary) / "run"
             for log in Path(temporary).glob("*.log"):
-                (run.path / LOG_FILE).write_text(plain_log(iter(log.read_text(errors="replace").splitlines())))
+                said = plain_log(iter(log.read_text(encoding="utf-8", errors="replace").splitlines()))
+                (run.path / LOG_FILE).write_text(said, encoding="utf-8")
             if not (made / RUN_CONFIG).is_file():
                 raise NothingYetError(run)
             shutil.copytree(made, run.path, dirs_exist_ok=True, ignore=shutil.ignore_patterns(CHECKPOINTS))
