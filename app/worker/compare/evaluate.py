@@ -42,7 +42,7 @@ from app.core.protocol.job import EvaluateJob
 from app.core.run.folder import RunDir
 from app.core.run.summary import summarize
 from app.worker.compare.score import Scoring, scoring_of
-from app.worker.data.check import tokenize_config
+from app.worker.data.tokenized import tokenize_config
 from app.worker.model.adapter_switch import Adapter, AdapterSwitch, adapter_files
 from app.worker.model.head import find_head
 from app.worker.model.loading import load_model
@@ -108,7 +108,7 @@ def _measure(channel: Channel, job_dir: Path, job: EvaluateJob, reporter: Report
         report = reporter.phase(tr("Measuring {who}", who=who))
         sums, counts = example_losses(model, held_out.examples, config.max_seq_length, report)
         what: dict[str, Any] = {"adapter": str(name) if name else None, "kind": adapter.kind if adapter else "base"}
-        what |= {"strength": strength if adapter else 1.0, "forgot": neutral.forgot(model) if neutral else None}
+        what |= {"strength": strength if adapter else 1.0, "forgot": _forgot(neutral, model, adapter)}
         facts = {"parameters": adapter.parameters if adapter else 0, "trained_on": seen, "run": _run(name)}
         scores = scoring.scores(model, tokenizer, reporter, tr("Answers of {who}", who=who)) if scoring else {}
         columns.append(what | facts | _figures(sums, counts) | {"scores": scores})
@@ -140,6 +140,13 @@ class _Neutral:
 
     def as_dict(self) -> dict[str, Any]:
         return {"source": self.source, "tokens": int(self.token_set.trained.sum()), "base_loss": self.base_loss}
+
+
+def _forgot(neutral: _Neutral | None, model: nn.Module, adapter: Adapter | None) -> float | None:
+    """What a column has forgotten; the base nothing, whose loss was measured before. None where nobody knows."""
+    if neutral is None:
+        return None
+    return 0.0 if adapter is None else neutral.forgot(model)
 
 
 def _neutral(

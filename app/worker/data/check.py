@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from app.core.config.train_config import TrainConfig
 from app.core.data.check import check_config_data, check_files
 from app.core.data.convert import first_examples
-from app.core.data.prepare import CancelledError, PreparedData, prepare_data
+from app.core.data.prepare import CancelledError
 from app.core.data.report import DataReport, report_json, with_findings
 from app.core.language import tr
 from app.core.model.folder import locate_model
@@ -20,49 +19,41 @@ from app.core.protocol.job import CheckJob, TokenizeJob
 from app.core.setup.chosen_method import method_of
 from app.core.source.data_file import locate_data
 from app.core.source.finding import Findings
-from app.core.source.source import SPLITS
 from app.worker.batch.shape import Costs
 from app.worker.batch.step_count import planned_costs
 from app.worker.data.preview import shown_example
 from app.worker.data.rated_statistic import add_rated_findings, rated_statistics
 from app.worker.data.statistic import add_length_findings, statistics
+from app.worker.data.tokenized import TokenizedData, tokenize_config
 from app.worker.model.inspect import inspect_model
 from app.worker.process.channel import Channel
 from app.worker.process.job import job_config
 from app.worker.process.progress import Reporter
-from app.worker.token.cache import Tokenized
-from app.worker.token.rated_token import tokenize_rated
-from app.worker.token.tokenize import add_findings, origin, tokenize_rows
+from app.worker.token.tokenize import add_findings, origin
 from app.worker.token.tokenizer import load_tokenizer
 
 
-@dataclass(frozen=True, slots=True)
-class TokenizedData:
-    """Prepared data and its token sets by split."""
-
-    prepared: PreparedData
-    tokenized: dict[str, Tokenized]
-
-    def findings(self, config: TrainConfig) -> Findings:
-        """What tokenization tells of the rows, in the user's own files."""
-        findings = Findings()
-        for split, tokenized in self.tokenized.items():
-            path, origins = self.prepared.path(split), self.prepared.origins.get(split)
-            assert path is not None
-            add_findings(findings, tokenized, path, origins)
-            where = partial(origin, path, origins=origins)
-            if method_of(config).data == "examples":
-                add_length_findings(findings, tokenized, config.max_seq_length, where)
-            else:
-                add_rated_findings(findings, tokenized, config, where)
-        return findings
-
-    def statistics(self, config: TrainConfig) -> dict[str, dict[str, Any]]:
-        """The figures of every split, as plain JSON values."""
-        costs = _costs(config)
+def _found_in(data: TokenizedData, config: TrainConfig) -> Findings:
+    """What tokenization tells of the rows, in the user's own files."""
+    findings = Findings()
+    for split, tokenized in data.tokenized.items():
+        path, origins = data.prepared.path(split), data.prepared.origins.get(split)
+        assert path is not None
+        add_findings(findings, tokenized, path, origins)
+        where = partial(origin, path, origins=origins)
         if method_of(config).data == "examples":
-            return {split: statistics(item.token_set, config, costs) for split, item in self.tokenized.items()}
-        return {split: rated_statistics(item, config, costs) for split, item in self.tokenized.items()}
+            add_length_findings(findings, tokenized, config.max_seq_length, where)
+        else:
+            add_rated_findings(findings, tokenized, config, where)
+    return findings
+
+
+def _statistics(data: TokenizedData, config: TrainConfig) -> dict[str, dict[str, Any]]:
+    """The figures of every split, as plain JSON values."""
+    costs = _costs(config)
+    if method_of(config).data == "examples":
+        return {split: statistics(item.token_set, config, costs) for split, item in data.tokenized.items()}
+    return {split: rated_statistics(item, config, costs) for split, item in data.tokenized.items()}
 
 
 def _costs(config: TrainConfig) -> Costs | None:
@@ -71,21 +62,6 @@ def _costs(config: TrainConfig) -> Costs | None:
         return planned_costs(inspect_model(locate_model(config.model)))
     except UnusableError:
         return None
-
-
-def tokenize_config(config: TrainConfig, folder: Path, tokenizer: Any, reporter: Reporter) -> TokenizedData:
-    """Prepares the config's data into ``folder`` and tokenizes every split; the cache then serves training.
-
-    Pairs and prompts are tokenized as their method does it, which does so again when it runs.
-    """
-    prepared = prepare_data(config, folder, reporter.phase(tr("Reading the data")), reporter.stopped)
-    found = {}
-    for split in SPLITS:
-        path = prepared.path(split)
-        if path is not None:
-            tokenize_split = tokenize_rows if method_of(config).data == "examples" else tokenize_rated
-            found[str(split)] = tokenize_split(path, tokenizer, config, reporter.phase(tr("Tokenizing")))
-    return TokenizedData(prepared, found)
 
 
 def tokenize(channel: Channel, job_dir: Path, job: TokenizeJob) -> None:
@@ -98,12 +74,12 @@ def tokenize(channel: Channel, job_dir: Path, job: TokenizeJob) -> None:
     except CancelledError:
         channel.emit(event.Finished(reason="stopped"))
         return
-    findings = data.findings(config)
+    findings = _found_in(data, config)
     result = {
         "format": data.prepared.format,
         "report": report_json(data.prepared.report),
         "problems": [p.sentence() for p in data.prepared.problems],
-        "splits": data.statistics(config),
+        "splits": _statistics(data, config),
         "counts": dict(findings.counts),
     } | {f"{s.value}s": [finding.as_dict() for finding in findings.kept(s)] for s in Severity}
     channel.emit(event.Result(name="tokenize", data=result))
@@ -167,7 +143,7 @@ def _with_tokens(
                 {"data": name, "valid_data": "", "test_data": "", "valid_fraction": 0.0, "test_fraction": 0.0}
             )
             data = tokenize_config(whole, job_dir / f"data-{number}", tokenizer, reporter)
-            findings.extend(data.findings(config))
+            findings.extend(_found_in(data, config))
     except UnusableError as error:
         problem = error.problems[0]
         kind = "no_chat_template" if problem.path == "model" else "template_refused"

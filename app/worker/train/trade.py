@@ -77,7 +77,7 @@ class Trade:
         if self._neutral is None:
             return None
         learned = self._learned(iteration, validation.loss) if validation is not None else None
-        loss, forgot = self._neutral.measured()
+        loss, forgot = (self._neutral.text.base_loss, 0.0) if self._is_base(iteration) else self._neutral.measured()
         self._found[iteration] = Weighed(iteration, 1.0, learned, forgot)
         return event.NeutralMeasured(
             iteration=iteration,
@@ -113,14 +113,19 @@ class Trade:
         return None if self._base_loss is None else self._base_loss - loss
 
     def _base_validation(self, iteration: int, loss: float) -> float | None:
-        is_full = self._config.fine_tune_type == "full"
-        if iteration == 0 and (is_full or not self._config.resume_adapter_file):
+        if self._is_base(iteration):
             return loss
-        if is_full or self._valid is None:
+        if self._config.fine_tune_type == "full" or self._valid is None:
             return None
         with untouched(self._model, self._head, self._config):
             found = self._valid.measured(self._model, self._objective, lambda: False)
         return None if found is None else found.loss
+
+    def _is_base(self, iteration: int) -> bool:
+        """Whether the weights of an iteration are what the run's losses are compared with: an adapter of its own
+        begins by changing nothing. (Of a full fine-tune that begins with an earlier one's weights, those.)"""
+        is_full = self._config.fine_tune_type == "full"
+        return iteration == 0 and (is_full or not self._config.resume_adapter_file)
 
     # -- at the end -----------------------------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ from app.core.system import starter
 from app.worker.model.head import find_head
 from app.worker.model.loading import load_model, make_trainable
 from app.worker.model.strength import at_strength, module_at_strength
+from app.worker.neutral import forgetting
 from app.worker.neutral.text import NEUTRAL_FILE, kept_text, loss_on
 from app.worker.train.trade import MOST_CHECKPOINTS, Weighed, _spread, best_balance
 from tests.worker.tiny_model import write_data, write_model
@@ -95,6 +96,20 @@ def test_what_was_learned_and_forgotten(inputs: tuple[Path, Path], tmp_path: Pat
     assert loss_on(base, find_head(base), text.token_set) == pytest.approx(text.base_loss, rel=1e-6)
     tuned = load_adapters(load_model(inputs[0])[0], str(run.adapters))
     assert loss_on(tuned, find_head(tuned), text.token_set) == pytest.approx(measured[-1].neutral_loss, rel=1e-5)
+
+
+def test_the_base_is_read_once_before_the_first_step(
+    inputs: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses: list[float] = []
+
+    def counted(*given: Any) -> float:
+        losses.append(loss_on(*given))
+        return losses[-1]
+
+    monkeypatch.setattr(forgetting, "loss_on", counted)
+    _, said = start(config_for(*inputs, neutral_tokens=TOKENS), tmp_path / "run")
+    assert [e.neutral_loss for e in said.of(NeutralMeasured)] == losses
 
 
 def test_a_resumed_run_measures_on_the_same_text(inputs: tuple[Path, Path], tmp_path: Path) -> None:
