@@ -91,6 +91,13 @@ BENCHMARKS = (
         limits=True,
     ),
     Benchmark(
+        "bench_job.py", ("--repeats", "3"),
+        tuple(
+            Figure(f"a short job, {name} ÷ mlx-lm loads", rf"luthier +{name} +[\d.]+ s, {NUMBER} ×", less=True)
+            for name in ("generate", "evaluate", "train")
+        ),
+    ),
+    Benchmark(
         "bench_group.py", (),
         tuple(Figure(f"8 answers of {n} tokens", rf"8 × {n} tokens: .*singly, {NUMBER} ×") for n in (8, 64)),
         limits=True,
