@@ -24,6 +24,7 @@ application = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 SHARED_SUFFIXES = (".json", ".md")
 MOST_ALTERNATIONS = 5
+WORKERS_OF_A_CASE = 4  # three trainers, and the validation losses
 MADE_ROWS = "rows made of the starter's words, about as long as Dolly's"
 OWN_ROWS = "own rows"
 TRAINABLE = ("chat", "completion", "text")
@@ -204,6 +205,7 @@ class _Bench:
         found: dict[str, list[Alternation]],
         left_out: list[str],
     ) -> None:
+        from app.core.quantity import duration_text
         from app.core.stock.speed_plan import rows_for, too_large
 
         pilot = self._pilot(runner, inspection)
@@ -219,6 +221,8 @@ class _Bench:
         if not cases:
             raise FailedError(f"Stock mlx-lm would not fit into this machine's memory. {' '.join(left_out)}")
         self.rows = rows_for(pilot, self._left_s, len(cases))
+        if (least_s := WORKERS_OF_A_CASE * pilot.elapsed_s) > self._left_s:
+            output.remark(f"The smallest table takes about {duration_text(least_s)} on this machine.")
         self._alternate(runner, inspection, cases, found, left_out)
 
     @property
