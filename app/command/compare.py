@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.command import output
+from app.command.beside import Beside, ask_beside
 from app.command.evaluate import Strengths
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def compare(
         int | None, typer.Option(min=8, help="Longer examples are cut, in tokens; else as trained.")
     ] = None,
     strength: Strengths = None,
+    beside: Beside = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> int:
     """Compares the base model and each adapter, the base first: losses, scores and answers."""
@@ -52,6 +54,7 @@ def compare(
     from app.core.compare.prompt_set import read_prompts
     from app.core.protocol.job import AskedScores, EvaluateJob, GenerateJob
 
+    ask_beside(beside)
     asked = list(read_prompts(prompts.expanduser())) if prompts is not None else []
     candidates = [candidate_of(path.expanduser().resolve()) for path in adapter_path or []]
     given = {"mask_prompt": mask_prompt, "max_seq_length": max_seq_length}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.command import output
+from app.command.beside import Beside, ask_beside
 from app.command.output import FailedError
 
 if TYPE_CHECKING:
@@ -110,6 +111,7 @@ def demo(
     run_dir: Annotated[
         Path | None, typer.Option(help="The folder of the run; a new one among the runs unless given.")
     ] = None,
+    beside: Beside = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> int:
     """Trains the bundled starter model on the bundled data and measures base against tuned, in about a minute."""
@@ -118,6 +120,7 @@ def demo(
     from app.core.setup.config_file import load_config
     from app.core.system.starter import demo_config
 
+    ask_beside(beside)
     started = time.monotonic()
     loaded = load_config(demo_config())
     config = with_name(loaded.config, loaded.named)

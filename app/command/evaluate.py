@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.command import output
+from app.command.beside import Beside, ask_beside
 from app.command.option import strength_of
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def evaluate(
     download: Annotated[
         bool, typer.Option("--download", help="Data of tasks may be fetched from the hub.")
     ] = False,
+    beside: Beside = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> int:
     """Measures the base model and each adapter on the same examples."""
@@ -56,6 +58,7 @@ def evaluate(
     from app.core.problem import Problem, UnusableError
     from app.core.protocol.job import BenchmarkJob, EvaluateJob
 
+    ask_beside(beside)
     adapters = (None, *(str(path.expanduser().resolve()) for path in adapter_path or []))
     if tasks.strip():
         return _benchmark(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.command import output
+from app.command.beside import Beside, ask_beside
 from app.command.option import AdapterStrength, AsJson, MinP, TopK, TopP
 from app.core.json_text import parsed_json
 
@@ -43,6 +44,7 @@ def generate(
         bool, typer.Option("--raw", help="Give the prompt as it is, without the chat template.")
     ] = False,
     strength: AdapterStrength = 1.0,
+    beside: Beside = False,
     as_json: AsJson = False,
 ) -> int:
     """Answers a prompt. Ctrl-C stops the answer."""
@@ -51,6 +53,7 @@ def generate(
     from app.core.protocol.job import GenerateJob
     from app.core.protocol.question import chat_of
 
+    ask_beside(beside)
     adapter = str(adapter_path.expanduser().resolve()) if adapter_path is not None else None
     question = _question(
         messages=chat_of([{"role": "system", "content": system_prompt}] if system_prompt is not None else []),

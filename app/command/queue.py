@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.command import output
+from app.command.beside import Beside
 from app.command.option import AsJson
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ def list_entries(
 
 @application.command()
 def run(
+    beside: Beside = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the runs' events and each entry's state, a JSON object a line.")
     ] = False,
@@ -123,7 +125,7 @@ def run(
     try:
         queue.recover()
         queue.set_mode("running")
-        stopped = _work_through(queue, worked, as_json)
+        stopped = _work_through(queue, worked, as_json, beside)
     finally:
         queue.give_back()
     found = queue_tally(one for one in queue.read().entries if one.id in worked)
@@ -180,9 +182,11 @@ def clear(as_json: AsJson = False) -> int:
 # -- working through it --------------------------------------------------------------------------------------
 
 
-def _work_through(queue: RunQueue, worked: list[str], as_json: bool) -> bool:
+def _work_through(queue: RunQueue, worked: list[str], as_json: bool, beside: bool) -> bool:
     """Trains what waits until nothing does, or the queue is paused; true if it was paused."""
     while queue.read().mode == "running":
+        if not beside and _waits_for_another(queue):
+            return True
         claim = queue.claim()
         if claim is None:
             queue.set_mode("idle")
@@ -193,6 +197,20 @@ def _work_through(queue: RunQueue, worked: list[str], as_json: bool) -> bool:
         _say_entry(claim, state, message, as_json)
         if state in ("stopped", "waiting"):
             queue.set_mode("paused", f"Paused, because you stopped {claim.entry.name}.")
+    return True
+
+
+def _waits_for_another(queue: RunQueue) -> bool:
+    """Pauses the queue where a run trains that is none of it; true if one does."""
+    from app.core.live.training_list import BESIDE, training_runs
+
+    own = {Path(entry.run) for entry in queue.read().entries if entry.run}
+    other = next((run for run in training_runs() if run.path not in own), None)
+    if other is None:
+        return False
+    said = f"Paused: {other.name} is training already. {BESIDE}"
+    queue.set_mode("paused", said)
+    output.remark(f"{said} `luthier queue run --beside` trains beside it.")
     return True
 
 

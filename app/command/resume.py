@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.command import output
+from app.command.beside import Beside, ask_beside
 
 if TYPE_CHECKING:
     from app.core.run.folder import RunDir
@@ -34,6 +35,7 @@ def resume(
     replicas: Annotated[
         int | None, typer.Option(min=1, help="Go on in so many processes on this machine; 1 is without others.")
     ] = None,
+    beside: Beside = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the run's events, one JSON object a line.")
     ] = False,
@@ -48,6 +50,7 @@ def resume(
     found = known_run(run)
     if hosts is not None or replicas is not None:
         put_hosts(found, chosen_hosts(hosts, replicas))
+    ask_beside(beside, own=found.path)
     most = kept_pieces(found)
     if extend_by is not None:
         end = extended_end(found, extend_by)

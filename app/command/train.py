@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import shutil
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 import typer
 
 from app.command import output
+from app.command.beside import Beside, ask_beside
 
 if TYPE_CHECKING:
     from app.core.config.train_config import TrainConfig
@@ -42,6 +42,7 @@ def train(
     replicas: Annotated[
         int | None, typer.Option(min=2, help="Train in so many processes on this machine, which share each batch.")
     ] = None,
+    beside: Beside = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the run's events, one JSON object a line.")
     ] = False,
@@ -59,6 +60,7 @@ def train(
         from app.core.system.reward_trust import trust
 
         trust(Path(loaded.config.reward_functions_file))
+    ask_beside(beside)
     new = run_dir is None or not run_dir.exists()
     run = make_run(with_name(loaded.config, loaded.named), run_dir)
     put_hosts(run, hostfile)
@@ -145,7 +147,6 @@ def follow(run: RunDir, *, as_json: bool) -> Event | None:
     from app.core.live.supervisor import supervise
     from app.core.live.watchdog import prepare_smaller, was_ended_by_watchdog
 
-    _ask_beside(run)
     lock = supervise(run)
     try:
         while True:
@@ -157,20 +158,6 @@ def follow(run: RunDir, *, as_json: bool) -> Event | None:
     finally:
         if lock is not None:
             lock.release()
-
-
-def _ask_beside(run: RunDir) -> None:
-    """Asks before a second run trains at the same time; where nobody can be asked, it is told."""
-    from app.core.live.training_list import BESIDE, training_runs
-
-    others = [one.name for one in training_runs() if one.path != run.path]
-    if not others:
-        return
-    output.remark(f"warning: {others[0]} is training already. {BESIDE}")
-    if sys.stdin is not None and sys.stdin.isatty() and output.is_live():
-        output.remark("Train beside it? [y/N] ")
-        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-            raise output.FailedError(f"Not started. `luthier resume {shlex.quote(run.name)}` does it later.")
 
 
 def _follow_once(run: RunDir, *, as_json: bool) -> Event | None:

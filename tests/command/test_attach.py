@@ -107,3 +107,28 @@ def _read_until(file: int, wanted: bytes) -> bytes:
         assert select.select([file], [], [], 60)[0], said
         said += os.read(file, 4096)
     return said
+
+
+def test_nothing_computes_beside_it_unless_that_is_said(
+    left: RunDir, luthier: Luthier, place: Path, tmp_path: Path
+) -> None:
+    model, adapter, data = place / "model", place / "adapter", place / "data"
+    verbs: tuple[tuple[object, ...], ...] = (
+        ("demo",),
+        ("train", place / "config.yaml"),
+        ("generate", "--model", model, "--prompt", "Hello"),
+        ("evaluate", "--model", model, "--adapter-path", adapter, "--data", data),
+        ("compare", "--model", model, "--adapter-path", adapter, "--data", data),
+        ("export", adapter, "--to", "fused", "--out", tmp_path / "fused"),
+        ("merge", adapter, adapter, "--out", tmp_path / "merged"),
+        ("serve", adapter),
+    )
+    for words in verbs:
+        said = luthier(*words, code=1).stderr
+        assert "run is training already" in said, words
+        assert "`--beside` does it all the same" in said, words
+    luthier("queue", "add", tmp_path / "long.yaml")
+    assert "Paused: run is training already" in luthier("queue", "run").stderr
+    assert training_runs() == [left]
+    done = luthier("generate", "--model", model, "--prompt", "Hello", "--max-tokens", "2", "--beside")
+    assert "warning: run is training already" in done.stderr

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.command import output
+from app.command.beside import Beside, ask_beside
 from app.command.option import AsJson
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def export(
     formats: Annotated[
         bool, typer.Option("--list", help="List the formats, their options and who opens them.")
     ] = False,
+    beside: Beside = False,
     as_json: AsJson = False,
 ) -> int:
     """Writes a tuned model for other programs, into a new folder. Ctrl-C stops it and leaves nothing behind."""
@@ -51,6 +53,7 @@ def export(
     if formats:
         return _list(as_json)
     job = _job(run, to, out, checkpoint, model, {"scale": scale, "bits": bits}, option or [])
+    ask_beside(beside)
     data = result_of(job.model_copy(update={"prompts": prompts}), quiet=as_json)
     return _tell(data, as_json)
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from app.command import output
+from app.command.beside import Beside, ask_beside
 from app.command.option import AsJson
 
 application = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -36,6 +37,7 @@ def merge(
     ] = None,
     mask_prompt: Annotated[bool, typer.Option("--mask-prompt", help="Measure the answers only.")] = False,
     model: Annotated[str, typer.Option(help="The base model, if it is not where the adapters say.")] = "",
+    beside: Beside = False,
     as_json: AsJson = False,
 ) -> int:
     """Merges adapters into one and measures the base, each of them and the result on the same examples."""
@@ -45,6 +47,7 @@ def merge(
     from app.core.export.merge import merge_method, merge_sources
     from app.core.protocol.job import MergeJob
 
+    ask_beside(beside)
     merge_method(method)
     paths = tuple(run_or_path(name) for name in adapters)
     merge_sources(paths, model)

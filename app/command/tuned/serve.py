@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.command import output
+from app.command.beside import Beside, ask_beside
 from app.command.option import AdapterStrength, AsJson, MinP, TopK, TopP
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def serve(
     max_tokens: Annotated[int, typer.Option(min=1, help="Longest answer to requests that name none.")] = 512,
     strength: AdapterStrength = 1.0,
     model: Annotated[str, typer.Option(help="The base model, if it is not where the run found it.")] = "",
+    beside: Beside = False,
     as_json: AsJson = False,
 ) -> int:
     """Serves a tuned model at an address that only this machine reaches. Ctrl-C ends it."""
@@ -44,6 +46,7 @@ def serve(
     from app.core.export.source import export_source
     from app.core.protocol.job import ServeJob
 
+    ask_beside(beside)
     source = run_or_path(run)
     export_source(source, checkpoint)
     job = ServeJob(

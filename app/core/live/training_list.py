@@ -14,6 +14,10 @@ from app.core.run.folder import RunDir
 from app.core.system import place
 from app.core.system.process import is_alive
 
+# The tasks of workers that have a model in memory and compute with it.
+COMPUTING = frozenset(
+    {"train", "probe", "generate", "evaluate", "export", "merge", "benchmark", "serve", "convert", "measure"}
+)
 BESIDE = tr("Two at once share the GPU and its memory: both are slower, and a Mac may end both.")
 
 
@@ -50,6 +54,11 @@ def training_runs() -> list[RunDir]:
             if run.is_running():
                 found.append(run)
     return sorted(found, key=lambda run: run.name, reverse=True)
+
+
+def training_beside(own: Path | None = None) -> RunDir | None:
+    """A run that trains now, and is not the one in ``own``; None where there is none."""
+    return next((run for run in training_runs() if run.path != own), None)
 
 
 def _entries() -> list[Path]:

@@ -11,9 +11,11 @@ from tempfile import TemporaryDirectory
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from app.core.protocol import event
 from app.core.protocol.command import Command, Stop
 from app.core.protocol.job import Job, write_job
 from app.core.system.leftover import temporary_prefix
+from app.ui.worker.beside import NOT_BEGUN, may_compute
 from app.ui.worker.process import WorkerOutcome, WorkerProcess
 
 PATIENCE_MS = 5000  # what a worker gets to end by itself after a stop
@@ -45,8 +47,15 @@ class JobRunner(QObject):
         return self._worker is not None
 
     def start(self, job: Job) -> None:
-        """Starts the job; does nothing while one runs."""
+        """Starts the job; does nothing while one runs.
+
+        One that computes while a run trains is asked about first; where it is not to be, it ends at once.
+        """
         if self._worker is not None:
+            return
+        if not may_compute(job.task):
+            outcome = WorkerOutcome(job.task, None, event.Failed(message=NOT_BEGUN))
+            QTimer.singleShot(0, self, lambda: self.ended.emit(outcome))
             return
         folder = TemporaryDirectory(prefix=temporary_prefix(), ignore_cleanup_errors=True)
         path = Path(folder.name)
