@@ -64,6 +64,7 @@ def _faults(widget: QWidget, page: QWidget) -> Iterator[str]:
         yield from _of_header(widget)
     if widget is not page and _says_something(widget):
         yield from _of_place(widget, page)
+        yield from _of_neighbours(widget)
 
 
 def _of_scroll_area(area: QScrollArea) -> Iterator[str]:
@@ -136,6 +137,17 @@ def _of_header(header: QHeaderView) -> Iterator[str]:
 def _says_something(widget: QWidget) -> bool:
     kinds = QLabel | QAbstractButton | QComboBox | QLineEdit
     return isinstance(widget, kinds) and not widget.visibleRegion().isEmpty()
+
+
+def _of_neighbours(widget: QWidget) -> Iterator[str]:
+    """Nothing that says something lies over what stands after it in the same widget."""
+    parent = widget.parentWidget()
+    beside = parent.children() if parent is not None else []
+    for other in beside[beside.index(widget) + 1 :]:
+        if isinstance(other, QWidget) and other.isVisible() and _says_something(other):
+            shared = widget.geometry() & other.geometry()
+            if shared.width() > 1 and shared.height() > 1:
+                yield f"it and {_name(other)} lie over each other, {shared.width()} × {shared.height()} px"
 
 
 def _of_place(widget: QWidget, page: QWidget) -> Iterator[str]:

@@ -15,6 +15,8 @@ Goal = Literal["preference", "labelled", "prompt"]
 GOALS: Mapping[DataNeed, tuple[Goal, ...]] = {
     "examples": (), "pairs": ("preference",), "prompts": ("prompt",),
 }  # fmt: skip
+# A method's name on a card, by the targets that it is compared by.
+TITLES = {"full": "{label}", "attention": tr("{label}, attention only")}
 # The learning rate of methods that must not throw away what the model can do.
 SLOW: dict[str, Any] = {"learning_rate": 1e-5}
 
@@ -64,11 +66,7 @@ class Method:
     @property
     def title(self) -> str:
         """Its name on a card, with what it is compared by."""
-        return (
-            self.label
-            if self.targets == "full"
-            else tr("{label}, {targets} only", label=self.label, targets=self.targets)
-        )
+        return TITLES[self.targets].format(label=self.label)
 
     @property
     def goals(self) -> tuple[Goal, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6.QtCore import QModelIndex, Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from app.core.data.report import DataReport, save_findings
 from app.core.language import tr
@@ -22,6 +22,7 @@ from app.ui.form.plain_editor import ChoiceBox
 from app.ui.form.store import ConfigStore
 from app.ui.platform.file_panel import ask_new_file
 from app.ui.widget import theme
+from app.ui.widget.flow import Flow
 from app.ui.widget.pill import ProblemPill
 
 # What can be repaired in all rows at once, and how.
@@ -91,10 +92,11 @@ class DataProblemPage(QWidget):
         row.addWidget(self.listed_label)
         return row
 
-    def _foot(self) -> QHBoxLayout:
-        row = QHBoxLayout()
+    def _foot(self) -> Flow:
+        row = Flow(align=Qt.AlignmentFlag.AlignRight)
         self.fields = {"skip_bad_rows": Field("skip_bad_rows", self._store, self)}
-        row.addWidget(self.fields["skip_bad_rows"], 1, Qt.AlignmentFlag.AlignVCenter)
+        self.fields["skip_bad_rows"].setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        row.addWidget(self.fields["skip_bad_rows"])
         self.edit_button = QPushButton(tr("Repair this row…"), self)
         self.edit_button.setObjectName("problems.edit")
         self.edit_button.setToolTip(tr("Change or drop the row, and save the data as a new file"))

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QGridLayout,
-    QHBoxLayout,
     QLabel,
     QLineEdit,
     QPlainTextEdit,
@@ -26,6 +25,7 @@ from app.ui.form.store import ConfigStore
 from app.ui.method.reward_editor import Weighted
 from app.ui.method.reward_file import RewardFile
 from app.ui.widget import theme
+from app.ui.widget.flow import Flow
 from app.ui.worker.latest import LatestWorker
 from app.ui.worker.process import WorkerOutcome
 
@@ -110,8 +110,8 @@ class RewardTester(QWidget):
         edit.setFixedHeight(editor_height())
         return edit
 
-    def _buttons(self) -> QHBoxLayout:
-        row = QHBoxLayout()
+    def _buttons(self) -> Flow:
+        row = Flow()
         self.score_button = QPushButton(tr("Score it"), self)
         self.score_button.setObjectName("reward_test.score")
         self.score_button.setToolTip(tr("Asks every chosen function"))
@@ -125,7 +125,6 @@ class RewardTester(QWidget):
         self.example_button.clicked.connect(self._on_example)
         row.addWidget(self.score_button)
         row.addWidget(self.example_button)
-        row.addStretch(1)
         return row
 
     def set_has_examples(self, there: bool) -> None:

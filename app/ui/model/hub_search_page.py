@@ -18,6 +18,7 @@ from app.ui.model.finder import ModelFinder
 from app.ui.model.hub_table import HERE, HubTable, HubTableView, KnownTable
 from app.ui.model.job_progress import JobProgress
 from app.ui.platform.key_text import with_keys
+from app.ui.platform.own_texts import month_name
 from app.ui.widget import theme
 from app.ui.widget.elided_label import ElidedLabel
 from app.ui.worker.job import JobRunner
@@ -174,11 +175,12 @@ class HubSearchPage(QWidget):
         """What the list is, and by which rule it judges."""
         day = known_models().as_of
         return tr(
-            "Well-known small models, as of {day} {day2:%B %Y}; sizes are computed, not asked of "
+            "Well-known small models, as of {day} {month} {year}; sizes are computed, not asked of "
             "the hub. “Fits” is judged by size alone: 1.25 × the weights and 1.5 GB, within the "
             "{working_set_bytes} that MLX may use of this machine’s {memory_bytes}.",
             day=day.day,
-            day2=day,
+            month=month_name(day),
+            year=day.year,
             working_set_bytes=bytes_text(self.known.working_set_bytes),
             memory_bytes=bytes_text(self._memory_bytes),
         )

@@ -1,10 +1,13 @@
-"""Qt's own texts (the buttons of its boxes, the menus of its fields) in the language of this process."""
+"""Qt's own texts (the buttons of its boxes, the menus of its fields), and its names of days and months, in the
+language of this process."""
 
 from __future__ import annotations
 
-from PySide6.QtCore import QCoreApplication, QLibraryInfo, QTranslator
+from datetime import date
 
-from app.core.language import language
+from PySide6.QtCore import QCoreApplication, QLibraryInfo, QLocale, QTranslator
+
+from app.core.language import LANGUAGES, language
 
 
 def translate_qt(application: QCoreApplication) -> bool:
@@ -14,3 +17,18 @@ def translate_qt(application: QCoreApplication) -> bool:
     translator = QTranslator(application)
     folder = QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)
     return translator.load(f"qtbase_{language()}", folder) and application.installTranslator(translator)
+
+
+def month_name(day: date, *, short: bool = False) -> str:
+    """*November*, or *Nov*; Python's own names follow the system, whose language may be another."""
+    form = QLocale.FormatType.ShortFormat if short else QLocale.FormatType.LongFormat
+    return _locale().standaloneMonthName(day.month, form)
+
+
+def weekday_name(day: date) -> str:
+    """*Sunday*."""
+    return _locale().standaloneDayName(day.isoweekday())
+
+
+def _locale() -> QLocale:
+    return QLocale(language() if language() in LANGUAGES else "en")

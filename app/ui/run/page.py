@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import (
     QFrame,
+    QScrollArea,
     QSplitter,
     QStackedWidget,
     QVBoxLayout,
@@ -57,6 +58,12 @@ class RunPage(QWidget):
         self._show_before_after()
 
     # -- view -------------------------------------------------------------------------------------------------
+
+    def heightForWidth(self, width: int) -> int:
+        """The least that the page can do with: what holds it scrolls only where not even that has room."""
+        layout = self.layout()
+        assert layout is not None
+        return layout.minimumHeightForWidth(width)
 
     def restore_view(self, settings: Settings) -> None:
         """Gives the chart the view that the settings keep."""
@@ -135,7 +142,7 @@ class RunPage(QWidget):
         self.summary.resume_requested.connect(self.resume_requested)
         self.summary.refreshed.connect(self._show_samples)
         layout.addWidget(self.summary)
-        self._split = QSplitter(Qt.Orientation.Vertical)
+        self._split = _Halves(Qt.Orientation.Vertical)
         self._split.setObjectName("run_splitter")
         self._split.setChildrenCollapsible(False)
         self._split.setHandleWidth(theme.SPACE * 3 // 2)
@@ -186,6 +193,31 @@ class RunPage(QWidget):
 
     def _on_divided(self) -> None:
         self._is_divided = True
+
+
+class _Halves(QSplitter):
+    """Wants no more than it needs: the page scrolls only where not even that has room."""
+
+    def sizeHint(self) -> QSize:
+        return self.minimumSizeHint()
+
+
+class ScrolledPage(QScrollArea):
+    """A `RunPage`, which scrolls where larger text needs more height than the window has."""
+
+    def __init__(self, page: RunPage, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("run_scroll")
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setWidget(page)
+
+    def minimumSizeHint(self) -> QSize:
+        bar = self.verticalScrollBar()
+        width = self.widget().minimumSizeHint().width() + (bar.sizeHint().width() if bar.maximum() else 0)
+        return QSize(width, super().minimumSizeHint().height())
 
 
 def _card(content: QWidget) -> QFrame:

@@ -19,7 +19,7 @@ from app.ui.widget import theme
 from app.ui.widget.empty_card import EmptyCard
 
 if TYPE_CHECKING:
-    from app.ui.run.page import RunPage
+    from app.ui.run.page import RunPage, ScrolledPage
 
 PANEL_MINIMUM = 360  # px
 UNBOUND = 16_777_215  # px; Qt's word for no maximum
@@ -53,6 +53,7 @@ class RunPanel(QWidget):
         self.setObjectName("run_panel")
         self._session = session
         self._page: RunPage | None = None
+        self._scroll: ScrolledPage | None = None
         self._stack = QStackedLayout(self)
         self._nothing = self._empty()
         self._strip = RunStrip(session, self)
@@ -68,7 +69,7 @@ class RunPanel(QWidget):
     def page(self) -> RunPage:
         """The page of the run, made when it is first asked for."""
         if self._page is None:
-            from app.ui.run.page import RunPage
+            from app.ui.run.page import RunPage, ScrolledPage
 
             page = self._page = RunPage(self._session, self)
             page.restore_view(load_settings())
@@ -79,7 +80,8 @@ class RunPanel(QWidget):
             page.told.connect(self.told)
             page.chart.view_changed.connect(self.view_changed)
             page.chart.fill_requested.connect(self.fill_requested)
-            self._stack.addWidget(page)
+            self._scroll = ScrolledPage(page, self)
+            self._stack.addWidget(self._scroll)
         return self._page
 
     @property
@@ -108,10 +110,9 @@ class RunPanel(QWidget):
 
     def _on_run(self) -> None:
         if self._session.run is not None:
-            page: QWidget = self.page  # follows the run also while it is folded
-        else:
-            page = self._nothing
-        self._stack.setCurrentWidget(self._strip if self._is_folded else page)
+            _ = self.page  # follows the run also while it is folded
+        shown = self._scroll if self._session.run is not None and self._scroll is not None else self._nothing
+        self._stack.setCurrentWidget(self._strip if self._is_folded else shown)
 
     def _empty(self) -> QWidget:
         """What will be here, and what to do for it."""

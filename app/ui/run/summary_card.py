@@ -8,7 +8,6 @@ from collections.abc import Callable
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import (
     QFrame,
-    QGridLayout,
     QHBoxLayout,
     QLabel,
     QMenu,
@@ -32,7 +31,8 @@ from app.ui.run.session import RunSession, RunState
 from app.ui.run.word import PILLS, SENTENCES
 from app.ui.widget import theme
 from app.ui.widget.elided_label import ElidedLabel
-from app.ui.widget.figure import UNKNOWN, CaptionedFigure
+from app.ui.widget.figure import UNKNOWN, CaptionedFigure, FigureGrid
+from app.ui.widget.flow import Flow
 
 FIGURES_ACROSS = 3
 TRADE_TIP = tr(
@@ -86,9 +86,8 @@ class SummaryCard(QFrame):
     def _on_run(self) -> None:
         run, config = self._session.run, self._session.config
         if run is not None:
-            for label in (self._name, self._own_line):
-                label.setText(config.adapter_name if config is not None else run.name)
-                label.setToolTip(str(run.path))
+            self._name.setText(config.adapter_name if config is not None else run.name)
+            self._name.setToolTip(str(run.path))
         self._show_figures()
 
     def _on_event(self, found: event.Event) -> None:
@@ -146,11 +145,8 @@ class SummaryCard(QFrame):
         self._live.setVisible(not over)
         if over:
             self.result.take_button(self._resume)
-        elif self._head.indexOf(self._resume) < 0:
-            self._head.addWidget(self._resume)
-        crowded = session.is_live or parked or session.is_remote
-        self._name.setVisible(not crowded)
-        self._own_line.setVisible(crowded)
+        elif self._asks.indexOf(self._resume) < 0:
+            self._asks.addWidget(self._resume)
         self.result.show_result()
 
     def _show_sentence(self) -> None:
@@ -202,6 +198,7 @@ class SummaryCard(QFrame):
         self._figures["elapsed"].show_value(duration_text(self._elapsed_s()) if planned else UNKNOWN)
         self._figures["left"].show_value(self._left_text())
         self._figures["memory"].show_value(bytes_text(report.peak_memory_gb * 1e9) if report else UNKNOWN)
+        self._grid.arrange()
         self._show_sentence()
         self.result.show_result()
         self.refreshed.emit()
@@ -295,10 +292,7 @@ class SummaryCard(QFrame):
         layout.setSpacing(theme.SPACE)
         self._name = ElidedLabel()
         self._name.setObjectName("run_name")
-        # Where Pause and Stop stand beside the state, the name has a line of its own.
-        self._own_line = ElidedLabel()
-        for label in (self._name, self._own_line):
-            theme.set_role(label, role="section")
+        theme.set_role(self._name, role="section")
         self._sentence = QLabel()
         self._sentence.setObjectName("run_sentence")
         self._sentence.setWordWrap(True)
@@ -315,14 +309,14 @@ class SummaryCard(QFrame):
         self._park.setCursor(Qt.CursorShape.PointingHandCursor)
         self._park.clicked.connect(self._session.park)
         layout.addLayout(self._header())
-        layout.addWidget(self._own_line)
+        layout.addLayout(self._buttons())
         self._live = QWidget()
         live = QVBoxLayout(self._live)
         live.setContentsMargins(0, 0, 0, 0)
         live.setSpacing(theme.SPACE)
         live.addWidget(self._bar)
         live.addLayout(self._progress_line())
-        live.addLayout(self._figure_grid())
+        live.addWidget(self._figure_grid())
         self.result = ResultView(self._session)
         self.result.requested.connect(self.requested)
         self.result.extend_requested.connect(self.extend_requested)
@@ -346,25 +340,30 @@ class SummaryCard(QFrame):
         return row
 
     def _header(self) -> QHBoxLayout:
-        row = self._head = QHBoxLayout()
+        row = QHBoxLayout()
         row.setSpacing(theme.SPACE)
         self._pill = QLabel()
         self._pill.setObjectName("run_state")
         self._pill.setAccessibleName(tr("State of the run"))
+        row.addWidget(self._pill, 0, Qt.AlignmentFlag.AlignVCenter)
+        row.addWidget(self._name, 1)
+        return row
+
+    def _buttons(self) -> QHBoxLayout:
+        """What can be asked of the run, in a line of its own: words differ in length by state and language."""
+        row = self._asks = QHBoxLayout()
+        row.setSpacing(theme.SPACE)
         self._pause = self._button(tr("Pause"), "run_pause", PAUSE_TIP)
         self._pause_choice = self._pause_button()
         self._stop = self._button(tr("Stop"), "run_stop", tr("Stop after this iteration and save the adapter"))
         self._resume = self._button(tr("Resume"), "run_resume", tr("Go on exactly where the run ended"))
-        self._pause.setText(tr("Continue"))
         self._pause.setIcon(theme.icon("ph.play-fill"))
-        self._pause.setMinimumWidth(self._pause.sizeHint().width())  # nothing moves when its word changes
+        paused = self._pause.sizeHint().width()
+        self._pause.setText(tr("Continue"))
+        self._pause.setMinimumWidth(max(paused, self._pause.sizeHint().width()))  # nothing moves with its word
         self._pause.clicked.connect(self._on_pause)
         self._stop.clicked.connect(self._on_stop)
         self._resume.clicked.connect(self.resume_requested)
-        row.addStrut(theme.SPACE * 4)  # the card keeps its height when the buttons go
-        row.addWidget(self._pill, 0, Qt.AlignmentFlag.AlignVCenter)
-        row.addWidget(self._name, 1)
-        row.addStretch(0)
         pausing = QHBoxLayout()
         pausing.setSpacing(0)  # two parts of one control
         pausing.addWidget(self._pause)
@@ -374,6 +373,7 @@ class SummaryCard(QFrame):
         row.addItem(QSpacerItem(theme.SPACE * 2, 0, QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Minimum))
         for button in (self._stop, self._resume):
             row.addWidget(button)
+        row.addStretch(1)
         return row
 
     def _pause_button(self) -> QToolButton:
@@ -404,17 +404,17 @@ class SummaryCard(QFrame):
         button.setToolTip(tip)
         return button
 
-    def _progress_line(self) -> QHBoxLayout:
-        row = QHBoxLayout()
+    def _progress_line(self) -> Flow:
+        row = Flow()
         self._iteration, self._epoch = QLabel(), QLabel()
         self._iteration.setObjectName("run_iteration")
+        self._iteration.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         theme.set_role(self._epoch, role="muted")
         row.addWidget(self._iteration)
-        row.addStretch(1)
         row.addWidget(self._epoch)
         return row
 
-    def _figure_grid(self) -> QGridLayout:
+    def _figure_grid(self) -> FigureGrid:
         names = {
             "train_loss": tr("Train loss"),
             "val_loss": tr("Best validation"),
@@ -424,18 +424,13 @@ class SummaryCard(QFrame):
             "memory": tr("Peak memory"),
             "trade": tr("Learned"),  # where it is measured, instead of the time
         }
-        grid = QGridLayout()
-        grid.setContentsMargins(0, theme.SPACE // 2, 0, 0)
-        grid.setHorizontalSpacing(theme.SPACE * 2)
-        grid.setVerticalSpacing(theme.SPACE * 3 // 2)
         self._figures = {name: CaptionedFigure(name, label) for name, label in names.items()}
-        for name, figure in self._figures.items():
-            index = list(names).index("elapsed" if name == "trade" else name)
-            grid.addWidget(figure, index // FIGURES_ACROSS, index % FIGURES_ACROSS)
-        for column in range(FIGURES_ACROSS):
-            grid.setColumnStretch(column, 1)
-        self._figures["trade"].setToolTip(TRADE_TIP)
-        return grid
+        trade = self._figures["trade"]
+        trade.setToolTip(TRADE_TIP)
+        trade.hide()
+        alone = [(figure, trade) if name == "elapsed" else (figure,) for name, figure in self._figures.items()]
+        self._grid = FigureGrid(alone[:-1], FIGURES_ACROSS)
+        return self._grid
 
     def _dress(self) -> None:
         self._stop.setIcon(theme.icon("ph.stop-fill"))

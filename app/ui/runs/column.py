@@ -13,6 +13,7 @@ from app.core.quantity import bytes_text, count_text, duration_text, short_count
 from app.core.run.report import STATE_WORDS
 from app.core.run.summary import STATES, RunSummary
 from app.core.system.title import path_title
+from app.ui.platform.own_texts import month_name
 
 ABSENT = "–"
 
@@ -54,7 +55,8 @@ def created_text(created: float, now: float | None = None) -> str:
     if when.date() == present.date():
         return tr("Today {when:%H:%M}", when=when)
     if abs((present - when).total_seconds()) < 300 * DAY_S:
-        return f"{when.day} {when:%b %H:%M}"
+        month = month_name(when, short=True)
+        return tr("{day} {month} {when:%H:%M}", day=when.day, month=month, when=when)
     return f"{when:%Y-%m-%d}"
 
 

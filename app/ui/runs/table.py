@@ -21,6 +21,7 @@ from app.core.quantity import count_text
 from app.core.run.note import NAME_LENGTH
 from app.core.run.report import STATE_WORDS
 from app.core.run.summary import RunSummary
+from app.ui.platform.own_texts import weekday_name
 from app.ui.runs.column import CREATED_COLUMN, NAME_COLUMN, RUN_COLUMNS, Column, loss_text, method_text
 from app.ui.widget import theme
 from app.ui.widget.table import Index
@@ -210,7 +211,8 @@ def tip(one: RunSummary, column: Column) -> str:
     if column.key == "state":
         return one.message or STATE_WORDS[one.state]
     if column.key == "created":
-        return tr("{fromtimestamp:%A, %Y-%m-%d %H:%M:%S}", fromtimestamp=datetime.fromtimestamp(one.created))
+        when = datetime.fromtimestamp(one.created)
+        return f"{weekday_name(when)}, {when:%Y-%m-%d %H:%M:%S}"
     if column.key == "best" and one.best_iteration is not None:
         return tr(
             "{best_label} {loss_text}, at iteration {best_iteration:,}",

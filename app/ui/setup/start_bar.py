@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from html import escape
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QBoxLayout, QFrame, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from app.core.config.spec import field_specs
 from app.core.language import tr
@@ -20,6 +21,7 @@ from app.ui.widget import theme
 from app.ui.widget.flow import Flow
 
 NAMED_ERRORS = 4
+BESIDE_FROM = 330  # px in Inter; in less a sentence takes more than three lines
 _START, _CHECKING = tr("Start training"), tr("Checking…")
 _READING = tr("The model and the data are being read…")
 RUNNING = tr("A run is going on: stop it, or queue this one.")
@@ -71,9 +73,9 @@ class StartBar(QFrame):
         return self._label.text()
 
     def _build(self) -> None:
-        layout = QHBoxLayout(self)
+        layout = self._row = QBoxLayout(QBoxLayout.Direction.LeftToRight, self)
         layout.setContentsMargins(theme.SPACE * 3, theme.SPACE * 3 // 2, theme.SPACE * 3, theme.SPACE * 3 // 2)
-        layout.setSpacing(theme.SPACE * 2)
+        layout.setSpacing(theme.SPACE)
         texts = QVBoxLayout()
         texts.setSpacing(2)
         self._label, self._warnings = QLabel(self), QLabel(self)
@@ -103,11 +105,22 @@ class StartBar(QFrame):
         theme.set_role(self.button, kind="primary")
         self.button.setMinimumWidth(self.button.sizeHint().width())  # nothing moves when its word changes
         self.button.clicked.connect(self.start_requested)
-        buttons = Flow(align=Qt.AlignmentFlag.AlignRight)
+        buttons = self._buttons = Flow(align=Qt.AlignmentFlag.AlignRight)
         for button in (self.remote_button, self.queue_button, self.button):
             buttons.addWidget(button)
         layout.addLayout(buttons)
         layout.setAlignment(buttons, Qt.AlignmentFlag.AlignVCenter)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Beside the buttons a sentence needs its width; where they leave it less, it stands above them."""
+        super().resizeEvent(event)
+        margins, spacing = self._row.contentsMargins(), self._row.spacing()
+        room = self.width() - margins.left() - margins.right() - self._buttons.sizeHint().width() - spacing
+        beside = room >= theme.text_width(BESIDE_FROM)
+        way = QBoxLayout.Direction.LeftToRight if beside else QBoxLayout.Direction.TopToBottom
+        if way is not self._row.direction():
+            self._row.setDirection(way)
+            self._row.setAlignment(self._buttons, Qt.AlignmentFlag.AlignVCenter if beside else Qt.AlignmentFlag(0))
 
     def _dress(self) -> None:
         c = theme.colors()

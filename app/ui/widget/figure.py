@@ -1,9 +1,12 @@
-"""One number on its own: what it is, and its value."""
+"""One number on its own: what it is, and its value; and several of them beside each other."""
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from collections.abc import Sequence
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from app.core.language import tr
 from app.ui.widget import theme
@@ -78,3 +81,46 @@ class CaptionedFigure(QWidget):
             self._value.setText(value)
             self._note.setText(note)
             self.setAccessibleName(f"{self._label}: {value} {note}".strip())
+
+
+class FigureGrid(QWidget):
+    """Figures in columns of equal width: as many as was asked for, fewer where one would be cut.
+
+    Figures of one cell stand in each other's place; whoever made them shows one at a time.
+    """
+
+    def __init__(self, cells: Sequence[Sequence[CaptionedFigure]], across: int) -> None:
+        super().__init__()
+        self._cells, self._most, self._across = cells, across, 0
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, theme.SPACE // 2, 0, 0)
+        self._grid.setHorizontalSpacing(theme.SPACE * 2)
+        self._grid.setVerticalSpacing(theme.SPACE * 3 // 2)
+        self._place(across)
+
+    def arrange(self) -> None:
+        """Takes as many columns as have room; to be called when a figure has become wider."""
+        across = max((n for n in range(2, self._most + 1) if self._needed(n) <= self.width()), default=2)
+        if across != self._across:
+            self._place(across)
+
+    def _place(self, across: int) -> None:
+        self._across = across
+        for column in range(self._most):
+            self._grid.setColumnStretch(column, int(column < across))
+        for index, cell in enumerate(self._cells):
+            for figure in cell:
+                self._grid.addWidget(figure, index // across, index % across)
+        self.updateGeometry()
+
+    def _needed(self, across: int) -> int:
+        shown = [one for cell in self._cells for one in cell if not one.isHidden()]
+        widest = max((one.minimumSizeHint().width() for one in shown), default=0)
+        return across * widest + (across - 1) * self._grid.horizontalSpacing()
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(self._needed(2), super().minimumSizeHint().height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.arrange()

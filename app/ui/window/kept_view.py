@@ -17,11 +17,16 @@ from app.ui.window.panel_fold import PanelFold
 
 SIZE = (1320, 840)
 KEEP_DELAY_MS = 800  # a splitter that is being dragged is written once
+# What the tabs were called when they were kept by their names, which a change of the language lost.
+EARLIER_KEYS = {
+    "Setup": "setup", "Enhanced Setup": "enhanced", "Erweitertes Setup": "enhanced", "Compare": "compare",
+    "Vergleichen": "compare", "Runs": "runs", "Läufe": "runs",
+}  # fmt: skip
 OPEN_DELAY_MS = 30  # the window is there before the page of a run, which takes a moment
 
 
 class KeptView(QObject):
-    """Restores and keeps the view of a window with a `RunPanel` and its fold.
+    """Restores and keeps the view of a window with a `RunPanel` and its fold; a tab's data is its key.
 
     Everything is written a moment after it changed, so that it is
     there after a crash too. Tab, scroll positions and the run come back when `restore_place` asks for them.
@@ -56,7 +61,7 @@ class KeptView(QObject):
         window: dict[str, object] = {
             "geometry": base64.b64encode(self._window.saveGeometry().data()).decode("ascii"),
             **self._fold.kept(),
-            "tab": self._tabs.tabText(self._tabs.currentIndex()),
+            "tab": self._tabs.tabData(self._tabs.currentIndex()),
             "scroll": {name: self._wanted.get(name, bar.value()) for name, bar in self._scrolls.items()},
         }
         if self._session.run is not None:
@@ -80,11 +85,11 @@ class KeptView(QObject):
         scroll = kept.get("scroll")
         if isinstance(scroll, dict):
             self._wanted = {
-                str(name): value for name, value in scroll.items() if isinstance(value, int) and value > 0
+                _key(name): value for name, value in scroll.items() if isinstance(value, int) and value > 0
             }
-        names = [self._tabs.tabText(index) for index in range(self._tabs.count())]
-        if kept.get("tab") in names:
-            self._tabs.setCurrentIndex(names.index(kept["tab"]))
+        keys = [self._tabs.tabData(index) for index in range(self._tabs.count())]
+        if (tab := _key(kept.get("tab"))) in keys:
+            self._tabs.setCurrentIndex(keys.index(tab))
         for name in self._scrolls:
             self._scroll(name)
         run = kept.get("run")
@@ -119,6 +124,11 @@ class KeptView(QObject):
         if self._session.state is not self._state:
             self._state = self._session.state
             self._keeping.start()
+
+
+def _key(kept: object) -> str:
+    """The key of a tab, also where its name was kept."""
+    return EARLIER_KEYS.get(str(kept), str(kept))
 
 
 def _bytes(text: object) -> QByteArray:

@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from app.ui.setup.enhanced_tab import EnhancedTab
 
 SETUP_TAB, ENHANCED_TAB, COMPARE_TAB, RUNS_TAB = tr("Setup"), tr("Enhanced Setup"), tr("Compare"), tr("Runs")
+TAB_KEYS = {SETUP_TAB: "setup", ENHANCED_TAB: "enhanced", COMPARE_TAB: "compare", RUNS_TAB: "runs"}
 MINIMUM_SIZE = (900, 600)
 CONFIG_FILES = tr("Configs (*.yaml *.yml *.json);;All files (*)")
 
@@ -121,7 +122,7 @@ class MainWindow(QMainWindow):
         self._connect()
         self._connect_menu()
         self.kept_view = KeptView(self, self.run_panel, self.fold, self.tab_bar, session)
-        self.kept_view.watch(SETUP_TAB, self.setup_tab.scroll_area)
+        self.kept_view.watch(TAB_KEYS[SETUP_TAB], self.setup_tab.scroll_area)
         self._on_theme()
         self._on_state()
         self.tab_bar.setFocus()
@@ -145,7 +146,7 @@ class MainWindow(QMainWindow):
         self.tab_bar.setExpanding(False)
         self.tab_bar.setDrawBase(False)
         for name, page in self._tabs.items():
-            self.tab_bar.addTab(name)
+            self.tab_bar.setTabData(self.tab_bar.addTab(name), TAB_KEYS[name])
             self._pages.addWidget(page)
         self.run_panel = RunPanel(self.session, self)
         self._splitter = PanelSplitter(self._pages, self.run_panel, self)
@@ -281,7 +282,7 @@ class MainWindow(QMainWindow):
 
             self._enhanced_tab = EnhancedTab(self.enhanced_store, Inspector(self), self.store, self._enhanced_page)
             _fill(self._enhanced_page, self._enhanced_tab)
-            self.kept_view.watch(ENHANCED_TAB, self._enhanced_tab.scroll_area)
+            self.kept_view.watch(TAB_KEYS[ENHANCED_TAB], self._enhanced_tab.scroll_area)
             self._enhanced_tab.start_bar.set_running(self.session.is_live)
             self._connect_form(self._enhanced_tab)
             self._enhanced_tab.trial_requested.connect(self.forms.set_up_trial)
@@ -298,7 +299,7 @@ class MainWindow(QMainWindow):
 
             self._compare_tab = CompareTab(self.answerer, self._compare_page)
             _fill(self._compare_page, self._compare_tab)
-            self.kept_view.watch(COMPARE_TAB, self._compare_tab.scroll_area)
+            self.kept_view.watch(TAB_KEYS[COMPARE_TAB], self._compare_tab.scroll_area)
             self._compare_tab.set_training(self.session.is_live)
             self._compare_tab.warned.connect(self._warn)
             self._compare_tab.export_requested.connect(self.export_actions.export_candidate)
@@ -314,7 +315,7 @@ class MainWindow(QMainWindow):
 
             tab = self._runs_tab = RunsTab(parent=self._runs_page)
             _fill(self._runs_page, self.queue_actions.make_switch(tab))
-            self.kept_view.watch(RUNS_TAB, tab.table)
+            self.kept_view.watch(TAB_KEYS[RUNS_TAB], tab.table)
             tab.open_requested.connect(self.user_actions.open_run)
             tab.duplicate_requested.connect(self._duplicate_run)
             tab.resume_requested.connect(self.user_actions.go_on)

@@ -1,19 +1,20 @@
 """Shows every page and dialog of the window in the font of this process, and prints what does not fit.
 
-    python -m tests.ui.window.every_page FAMILY ANSWERS tabs|- [PICTURES]
+    python -m tests.ui.window.every_page FAMILY ANSWERS [--tabs] [--theme dark] [--size 900x600] [--pictures FOLDER]
 
-With ``tabs`` each page is gone through by Tab as well: what that does not come to is told. What has no name or role
-for a screen reader always is. Fontconfig and the text size are read when a process starts: who asks sets them.
-ANSWERS is a folder that keeps what the workers said, so that only the first process of many waits for them;
-PICTURES is one for a picture of each page.
+With ``--tabs`` each page is gone through by Tab as well: what that does not come to is told. What has no name or
+role for a screen reader always is. Fontconfig, the text size, the scale factor and the language are read when a
+process starts: who asks sets them. ANSWERS is a folder that keeps what the workers said, so that only the first
+process of many waits for them.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from hashlib import sha256
 from pathlib import Path
@@ -113,14 +114,14 @@ def _about(config: dict[str, Any]) -> list[Any]:
 class EveryPage:
     """Goes through the window; what does not fit is kept by the page where it was seen."""
 
-    def __init__(self, pictures: Path | None, *, tabs: bool = False) -> None:
+    def __init__(self, pictures: Path | None, *, tabs: bool = False, size: tuple[int, int] = (1100, 700)) -> None:
         self._pictures, self._tabs = pictures, tabs
         self.pages = 0
         self.found: dict[str, list[str]] = {}
         self.unusable: dict[str, list[str]] = {}
         self.untranslated: dict[str, list[str]] = {}
         self.window = MainWindow(form_store(), RunSession(), Appearance())
-        self.window.resize(1100, 700)
+        self.window.resize(*size)
         self.window.show()
 
     def see(self, name: str, page: QWidget) -> None:
@@ -314,26 +315,43 @@ def settle() -> None:
         QApplication.processEvents()
 
 
-def main(family: str, answers: Path, tabs: bool, pictures: Path | None = None) -> int:
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("family")
+    parser.add_argument("answers", type=Path)
+    parser.add_argument("--tabs", action="store_true")
+    parser.add_argument("--theme", choices=("light", "dark"), default="light")
+    parser.add_argument("--size", default="1100x700")
+    parser.add_argument("--pictures", type=Path)
+    asked = parser.parse_args(arguments)
     application = QApplication([])
-    if not QFontDatabase.hasFamily(family):
+    if not QFontDatabase.hasFamily(asked.family):
         return ABSENT
     translate_qt(application)
-    theme.apply_theme("light")
+    theme.apply_theme(asked.theme)
     FakeWorker.made = []
-    RememberedWorker.answers = answers
+    RememberedWorker.answers = asked.answers
+    width, height = map(int, asked.size.split("x"))
     workers = {"worker.job": job_worker, "run.session": FakeWorker}
     with ExitStack() as replaced:
         for module, worker in workers.items():
             replaced.enter_context(patch(f"app.ui.{module}.WorkerProcess", worker))
-        page = EveryPage(pictures, tabs=tabs)
+        page = EveryPage(asked.pictures, tabs=asked.tabs, size=(width, height))
         page.walk()
     told = {"unfit": page.found, "unusable": page.unusable, "untranslated": page.untranslated}
     font = QFontInfo(application.font())
-    shown = {"family": font.family(), "pixels": font.pixelSize(), "pages": page.pages, **told}
+    scheme, ratio = theme.colors().scheme, application.devicePixelRatio()
+    shown = {
+        "family": font.family(),
+        "pixels": font.pixelSize(),
+        "scheme": scheme,
+        "scale": ratio,
+        "pages": page.pages,
+    }
+    shown |= told
     print(json.dumps(shown, ensure_ascii=False))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], Path(sys.argv[2]), sys.argv[3] == "tabs", *map(Path, sys.argv[4:])))
+    sys.exit(main(sys.argv[1:]))

@@ -54,7 +54,7 @@ def test_tab_scroll_position_and_run_come_back(qtbot: QtBot, window: MainWindow,
     bar.setValue(120)
     window.show_tab(RUNS_TAB)
     # Not closed: the settings are written a moment after each change, as they stand after a crash.
-    qtbot.waitUntil(lambda: load_settings().window.get("tab") == RUNS_TAB and "run" in load_settings().window)
+    qtbot.waitUntil(lambda: load_settings().window.get("tab") == "runs" and "run" in load_settings().window)
     again = opened(qtbot)
     assert again.tab_bar.tabText(again.tab_bar.currentIndex()) == RUNS_TAB
     qtbot.waitUntil(lambda: again.session.state is RunState.COMPLETED)
@@ -145,3 +145,19 @@ def test_what_is_gone_or_unreadable_is_left_out(qtbot: QtBot, window: MainWindow
     again = opened(qtbot)
     qtbot.wait(60)  # past the moment in which a run would be opened
     assert (again.session.state, again.tab_bar.currentIndex()) == (RunState.NONE, 0)
+
+
+@pytest.mark.parametrize("name", ["Runs", "Läufe", "runs"])
+def test_a_tab_that_was_kept_by_its_name_in_any_language_comes_back(
+    qtbot: QtBot, window: MainWindow, name: str
+) -> None:
+    for number in range(40):
+        synthetic_run.run_folder(runs_dir(), name=f"run {number}")
+    window.close()
+    save_settings(load_settings().model_copy(update={"window": {"tab": name, "scroll": {name: 30}}}))
+    again = opened(qtbot)
+    assert again.tab_bar.tabText(again.tab_bar.currentIndex()) == RUNS_TAB
+    qtbot.waitUntil(lambda: again.runs_tab.table.verticalScrollBar().value() == 30)
+    again.kept_view.keep()
+    kept = load_settings().window
+    assert (kept["tab"], kept["scroll"]["runs"]) == ("runs", 30)
