@@ -145,9 +145,17 @@ def _of_neighbours(widget: QWidget) -> Iterator[str]:
     beside = parent.children() if parent is not None else []
     for other in beside[beside.index(widget) + 1 :]:
         if isinstance(other, QWidget) and other.isVisible() and _says_something(other):
-            shared = widget.geometry() & other.geometry()
+            shared = _written(widget) & other.geometry()
             if shared.width() > 1 and shared.height() > 1:
                 yield f"it and {_name(other)} lie over each other, {shared.width()} × {shared.height()} px"
+
+
+def _written(widget: QWidget) -> QRect:
+    """Where a widget shows something: a number's unit stands in its line, behind the digits."""
+    place = widget.geometry()
+    if isinstance(widget, QLineEdit):
+        place.setWidth(widget.textMargins().left() + widget.fontMetrics().horizontalAdvance(widget.text()))
+    return place
 
 
 def _of_place(widget: QWidget, page: QWidget) -> Iterator[str]:

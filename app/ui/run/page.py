@@ -212,11 +212,12 @@ class ScrolledPage(QScrollArea):
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._page = page
         self.setWidget(page)
 
     def minimumSizeHint(self) -> QSize:
         bar = self.verticalScrollBar()
-        width = self.widget().minimumSizeHint().width() + (bar.sizeHint().width() if bar.maximum() else 0)
+        width = self._page.minimumSizeHint().width() + (bar.sizeHint().width() if bar.maximum() else 0)
         return QSize(width, super().minimumSizeHint().height())
 
 

@@ -37,7 +37,7 @@ class Look(NamedTuple):
 
 # The narrowest and the widest font that the test command brings.
 CHOICES = (("Inter", "Hack"), tuple(SIZES), ("en", "de"), ("light", "dark"), (1, 2))
-EVERY = tuple(Look(*chosen) for chosen in product(*CHOICES))  # type: ignore[call-arg]
+EVERY = tuple(Look(*chosen) for chosen in product(*CHOICES))
 PAIRS = (
     Look("Inter", "usual", "en", "light", 1), Look("Hack", "usual", "de", "dark", 2),
     Look("Hack", "larger text", "de", "light", 1), Look("Inter", "larger text", "en", "dark", 2),
