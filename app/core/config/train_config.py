@@ -319,6 +319,20 @@ class TrainConfig(_Part):
         tr("Gradient checkpointing"),
         tr("Recompute activations instead of keeping them: about a third of the memory, 1.6 × the time"),
     )
+    checkpoint_layers: int = _field(
+        0,
+        tr("Recomputed layers"),
+        tr(
+            "How many layers gradient checkpointing recomputes, from the lowest that is trained; 0: all. "
+            "The others keep what they computed"
+        ),
+        unit=tr("layers"),
+        higher=tr("less memory, more time"),
+        lower=tr("faster, until it no longer fits"),
+        recommended=tr("0, or what the memory card offers when a run does not fit"),
+        ge=0,
+        le=1_000,
+    )
     batching: Batching = _field(
         "bucket",
         tr("Batches"),

@@ -39,6 +39,7 @@ from app.core.setup.memory_term import (
     layer_terms,
     logits_bytes,
     optimizer_items,
+    recomputed_layers,
 )
 from app.core.setup.memory_weight import PEAK_WEIGHTS, PeakWeights
 from app.core.setup.step_plan import StepPlan
@@ -49,6 +50,7 @@ from app.core.target.selection import Selection, resolve
 COMFORTABLE_SHARE = 0.85
 # Of the cache of answers: it is copied where it grows (measured).
 GROWING_CACHE = 2.0
+RECOMPUTING = 0.6  # of a step's time, where all layers compute anew
 MOST_ACCUMULATED = 1024  # that `grad_accumulation_steps` may be
 
 
@@ -229,11 +231,13 @@ def _estimate(
     trained = selection.trainable_parameters * item
     weights = PEAK_WEIGHTS[compiled]
     layers = layer_terms(inspection, config, selection, step)
-    whole = reduce(add, layers, Terms())
-    if config.grad_checkpoint:
-        saved, beside = weights.kept * whole.hidden, weights.again
-    else:
-        saved, beside = whole.weighed(weights.layer), weights.top
+    again = recomputed_layers(config, len(layers))
+    saved_again = weights.kept * sum(layer.hidden for layer in layers[:again])
+    saved = saved_again + reduce(add, layers[again:], Terms()).weighed(weights.layer)
+    # Layers that recompute are the lowest: when it is their turn, those above have given back what they kept.
+    beside = max((layer.weighed(weights.top) for layer in layers[again:]), default=0.0)
+    beside_again = max((layer.weighed(weights.again) for layer in layers[:again]), default=0.0)
+    in_layer = max(saved + beside if again < len(layers) else 0.0, saved_again + beside_again if again else 0.0)
     # The trainer holds on to an earlier state of an adapter, and to the gradients of an accumulation or of pieces.
     adds_up = config.grad_accumulation_steps > 1 or is_cut(config)
     update = (weights.summed_update if adds_up else weights.update)[config.optimizer]
@@ -248,7 +252,7 @@ def _estimate(
     # where examples are measured.
     phases = (
         (saved + weights.state * states, logits, 0.0),
-        (saved + max((layer.weighed(beside) for layer in layers), default=0.0), 0.0, weights.gradient * trained),
+        (in_layer, 0.0, weights.gradient * trained),
         (0.0, 0.0, update * trained),
         (*_measuring(inspection, config, selection, step, weights), 0.0),
         (*_neutral(inspection, config, selection, step, weights), 0.0),
@@ -356,6 +360,22 @@ def _remedies(
     return (Remedy("; ".join(text for text, _ in together), _joined(together), total_of(together)),)
 
 
+def _checkpointing(inspection: Inspection, config: TrainConfig) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Recomputing a quarter of the layers, a half, three quarters, all."""
+    depth = top_layers(inspection, config.num_layers)
+    now = recomputed_layers(config, depth)
+    for count in dict.fromkeys(depth * quarters // 4 for quarters in (1, 2, 3)):
+        if now < count < depth:
+            text = tr(
+                "Gradient checkpointing of {count} of {depth} layers ({factor} × the time)",
+                count=count, depth=depth, factor=f"{1 + RECOMPUTING * count / depth:.2g}",
+            )  # fmt: skip
+            yield text, {"grad_checkpoint": True, "checkpoint_layers": count}
+    if now < depth:
+        values = {"grad_checkpoint": True} | ({"checkpoint_layers": 0} if config.checkpoint_layers else {})
+        yield tr("Gradient checkpointing (1.6 × the time)"), values
+
+
 def _joined(changes: Iterable[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
     return {path: value for _, values in changes for path, value in values.items()}
 
@@ -388,8 +408,7 @@ def _changes(inspection: Inspection, config: TrainConfig) -> Iterator[tuple[str,
             accumulated=accumulated,
         )
         yield text, {"batch_size": smaller, "grad_accumulation_steps": accumulated}
-    if not config.grad_checkpoint:
-        yield tr("Gradient checkpointing (1.6 × the time)"), {"grad_checkpoint": True}
+    yield from _checkpointing(inspection, config)
     length = config.max_seq_length
     while length > 256:
         length //= 2

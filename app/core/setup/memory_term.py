@@ -153,6 +153,13 @@ def lowest_layer(inspection: Inspection, config: TrainConfig, selection: Selecti
     return min(places, default=inspection.num_layers)
 
 
+def recomputed_layers(config: TrainConfig, passed: int) -> int:
+    """How many of the layers that the gradient passes recompute what they computed: the lowest of them."""
+    if not config.grad_checkpoint:
+        return 0
+    return min(config.checkpoint_layers or passed, passed)
+
+
 def _place(module: Module, count: int) -> int:
     if module.layer is not None:
         return module.layer

@@ -27,10 +27,11 @@ def speed_key(inspection: Inspection, config: TrainConfig, *, compiled: bool) ->
     """What a pace depends on: the model's sizes and precision, method, kind of training, what is recomputed or
     packed, and whether kernels are compiled. Rank, targets, batch and lengths are not in it: they change it little,
     or are in what is counted."""
+    again = f"again{config.checkpoint_layers or ''}"
     parts = (
         inspection.model_type, f"{inspection.num_layers}x{inspection.hidden_size}", f"v{inspection.vocab_size}",
         f"p{inspection.total_parameters}", inspection.dtype, inspection.quantization, method_of(config).name,
-        config.fine_tune_type, f"top{config.num_layers}", "again" if config.grad_checkpoint else "kept",
+        config.fine_tune_type, f"top{config.num_layers}", again if config.grad_checkpoint else "kept",
         "packed" if config.batching == "pack" else "apart", "compiled" if compiled else "plain",
     )  # fmt: skip
     return "/".join(str(part) for part in parts)

@@ -28,7 +28,7 @@ MAIN = (
 SWITCHES = (
     ("early_stopping.enabled", "early_stopping.patience"),
     ("mask_prompt", "mask_turns"),
-    ("grad_checkpoint",),
+    ("grad_checkpoint", "checkpoint_layers"),
 )
 MORE = (
     "schedule", "warmup", "bias_correction", "weight_decay", "max_grad_norm",
@@ -40,7 +40,7 @@ MORE = (
 WITHOUT_DTYPE = {"dora": tr("DoRA always computes in float32"), "full": tr("There is no adapter")}
 # What other fields, or their hints, follow.
 DEPENDED_ON = ("", "iters", "epochs", "batch_size", "early_stopping.enabled", "mask_prompt", "fine_tune_type",
-               "optimizer")  # fmt: skip
+               "grad_checkpoint", "optimizer")  # fmt: skip
 SWITCH_WIDTH = 210  # px; a check box does not shorten its text
 
 
@@ -147,6 +147,7 @@ class TrainingSection(Card):
         fields = self.made_fields
         fields["early_stopping.patience"].setEnabled(config.early_stopping.enabled)
         fields["mask_turns"].setEnabled(config.mask_prompt)
+        fields["checkpoint_layers"].setEnabled(config.grad_checkpoint)
         if "adapter_dtype" in fields:
             kind = config.fine_tune_type
             fields["adapter_dtype"].setEnabled(kind == "lora")

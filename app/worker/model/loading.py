@@ -144,15 +144,29 @@ def describe(config: TrainConfig, num_layers: int, matrices: tuple[str, ...]) ->
     return "\n".join([line, tr("LoRA Configuration:"), *shape, *rows, line])
 
 
-def grad_checkpoint(model: nn.Module) -> None:
+def grad_checkpoint(model: nn.Module, count: int = 0) -> None:
     """Recomputes activations in the backward pass. It patches the layers' classes: for the life of the process.
+
+    Of so many layers from the lowest that the gradient passes, or of all (0): those above keep what they computed,
+    and have given it back when the lower ones begin to compute anew.
 
     What dropout leaves out is the same both times. mlx-lm's own checkpointing draws anew in the backward pass, and
     so takes the gradient of another function than the one whose loss it shows.
     """
+    lowest = _lowest_trained(model)
+    chosen = model.layers[lowest : lowest + count] if count else model.layers
     draws = _repeat_dropout(model)
-    for kind in {type(layer) for layer in model.layers}:
-        _recompute(kind, draws)
+    for kind in {type(layer) for layer in chosen}:
+        _recompute(kind, {id(layer) for layer in chosen}, draws)
+
+
+def _lowest_trained(model: nn.Module) -> int:
+    """The lowest layer that the gradient passes: where an embedding is trained, the first."""
+    outside = {name: module for name, module in model.named_modules() if "Embedding" in type(module).__name__}
+    if any(tree_flatten(module.trainable_parameters()) for module in outside.values()):
+        return 0
+    trained = (index for index, layer in enumerate(model.layers) if tree_flatten(layer.trainable_parameters()))
+    return next(trained, len(model.layers))
 
 
 class _RepeatedDropout(nn.Dropout):
@@ -175,10 +189,12 @@ def _repeat_dropout(model: nn.Module) -> bool:
     return any(module._p_1 < 1 for module in found)
 
 
-def _recompute(kind: type[nn.Module], draws: bool) -> None:
+def _recompute(kind: type[nn.Module], chosen: set[int], draws: bool) -> None:
     plain: Callable[..., Any] = kind.__call__
 
     def recomputed(layer: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        if id(layer) not in chosen:
+            return plain(layer, *args, **kwargs)
         # Drawn outside of what is computed twice, from the state that the run keeps.
         key = mx.random.randint(0, 2**31 - 1, (2,), dtype=mx.uint32) if draws and layer.training else None
 

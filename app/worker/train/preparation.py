@@ -276,7 +276,7 @@ def training_head(model: nn.Module, config: TrainConfig) -> Head | NoHead:
     if config.batching == "pack":
         _check_packing(model, head)
     if config.grad_checkpoint:
-        grad_checkpoint(model)
+        grad_checkpoint(model, config.checkpoint_layers)
     return head
 
 

@@ -27,7 +27,8 @@ PIECES, PIECE = 256, 4096  # bytes
 FREE = {
     "model", "data", "valid_data", "test_data", "valid_fraction", "test_fraction", "group_feature", "skip_bad_rows",
     "data_format", "prompt_feature", "completion_feature", "chat_feature", "text_feature", "system_feature",
-    "mask_prompt", "mask_turns", "template_date", "train", "iters", "epochs", "grad_checkpoint", "steps_per_report",
+    "mask_prompt", "mask_turns", "template_date", "train", "iters", "epochs", "grad_checkpoint",
+    "checkpoint_layers", "steps_per_report",
     "steps_per_eval", "save_every", "val_batches", "neutral_tokens", "sampled_prompts", "early_stopping.enabled",
     "early_stopping.patience", "early_stopping.min_delta", "final_adapter", "adapter_name", "adapter_path",
     "reward_timeout_s", "targets", "lr_schedule", "report_to", "project_name",

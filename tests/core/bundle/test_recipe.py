@@ -30,7 +30,7 @@ PREPARED = {
 # What has nothing to do with what is trained, or is told where it cannot be as here.
 HERE_ONLY = {
     "train", "neutral_tokens", "sampled_prompts", "report_to", "project_name", "adapter_path", "adapter_dtype",
-    "judge", "judge_config.system_prompt", "reward_functions_file", "reward_timeout_s",
+    "judge", "judge_config.system_prompt", "reward_functions_file", "reward_timeout_s", "checkpoint_layers",
 }  # fmt: skip
 REFUSED = {"reference_model_path": "/other"}
 # Another value of every field that the script is told, with what makes its method read it.

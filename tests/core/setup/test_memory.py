@@ -41,6 +41,8 @@ def test_weights_adapter_and_optimizer_are_exact() -> None:
         ({"batch_size": 1}, {"batch_size": 4}),
         ({"max_seq_length": 65}, {"max_seq_length": 257}),
         ({"grad_checkpoint": True}, {}),
+        ({"grad_checkpoint": True}, {"grad_checkpoint": True, "checkpoint_layers": 1}),
+        ({"grad_checkpoint": True, "checkpoint_layers": 1}, {"checkpoint_layers": 1}),
         ({"num_layers": 1}, {}),
         ({"targets": "minimal"}, {}),
         ({"lora_parameters__rank": 4}, {"lora_parameters__rank": 128}),
@@ -183,6 +185,29 @@ def test_changes_add_up_where_none_is_enough() -> None:
     (remedy,) = peak(chosen, working_set_gb=limit).remedies
     assert len(remedy.values) >= 3
     assert peak(chosen.with_values(remedy.values)).total <= limit * 1e9
+
+
+def test_as_few_layers_as_suffice_are_offered_to_be_computed_anew() -> None:
+    """Of 16 layers a quarter, a half, three quarters or all: the first of them that fits."""
+    from tests.core.inspections import llama as sized
+
+    inspection = sized(layers=16)
+    chosen = config(grad_accumulation_steps=1, batch_size=1, max_seq_length=1025)
+    wanted = [{"grad_checkpoint": True, "checkpoint_layers": count} for count in (4, 8, 12)] + [
+        {"grad_checkpoint": True}
+    ]
+    offered = []
+    for values in wanted:
+        limit = peak(chosen.with_values(values), inspection).total * 1.001 / 1e9
+        said = peak(chosen, inspection, working_set_gb=limit).remedies
+        offered += [one.values for one in said if "grad_checkpoint" in one.values]
+    assert offered == wanted
+    few = chosen.with_values(wanted[0])
+    limit = peak(chosen.with_values(wanted[3]), inspection).total * 1.001 / 1e9
+    (more,) = [
+        one for one in peak(few, inspection, working_set_gb=limit).remedies if "grad_checkpoint" in one.values
+    ]
+    assert more.values == {"grad_checkpoint": True, "checkpoint_layers": 0}
 
 
 def test_nothing_helps_a_machine_that_is_far_too_small() -> None:

@@ -118,7 +118,8 @@ TYPED = {
 SHOWN = (
     "model", "data", "valid_data", "learning_rate", "batch_size", "grad_accumulation_steps", "max_seq_length",
     "epochs", "iters", "optimizer", "adapter_name", "steps_per_report", "steps_per_eval", "save_every", "seed",
-    "early_stopping.enabled", "early_stopping.patience", "mask_prompt", "mask_turns", "grad_checkpoint", "schedule",
+    "early_stopping.enabled", "early_stopping.patience", "mask_prompt", "mask_turns", "grad_checkpoint",
+    "checkpoint_layers", "schedule",
     "warmup", "bias_correction", "weight_decay", "max_grad_norm", "val_batches", "neutral_tokens",
     "sampled_prompts", "batching", "final_adapter",
     "early_stopping.min_delta", "valid_fraction", "test_fraction", "adapter_dtype", "resume_adapter_file",
@@ -137,6 +138,7 @@ def test_editing_the_widget_changes_the_config(qtbot: QtBot, shared: SetupTab, p
     tab.store.replace(TrainConfig())
     tab.training.disclosure.open()
     tab.store.set("mask_prompt", path == "mask_turns")
+    tab.store.set("grad_checkpoint", path == "checkpoint_layers")
     before, editor = tab.store.value(path), find(tab, path)
     if isinstance(editor, NumberBox):
         text = TYPED.get(path, "7")

@@ -77,3 +77,42 @@ def test_dropout_leaves_out_the_same_when_it_is_computed_again(
     mx.random.seed(3)
     first = model(tokens)
     assert not mx.array_equal(first, model(tokens)), "each pass leaves out something else"
+
+
+@pytest.mark.parametrize(("num_layers", "count", "recomputed"), [
+    (-1, 0, [0, 1, 2, 3]), (-1, 1, [0]), (-1, 3, [0, 1, 2]), (-1, 9, [0, 1, 2, 3]),
+    (2, 1, [2]), (2, 0, [0, 1, 2, 3]),
+])  # fmt: skip
+def test_the_lowest_layers_that_the_gradient_passes_compute_anew(
+    num_layers: int, count: int, recomputed: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of them is computed twice, the others once; the gradients are those of keeping all, to the last bits."""
+    model, _ = load_model(write_model(tmp_path / "model", layers=4))
+    kind = type(model.layers[0])
+    monkeypatch.setattr(kind, "__call__", kind.__call__)  # put back afterwards
+    shape = {"rank": 4, "scale": 8.0, "dropout": 0.0, "keys": ["self_attn.q_proj", "mlp.down_proj"]}
+    make_trainable(model, TrainConfig.model_validate({"lora_parameters": shape, "num_layers": num_layers}))
+    model.update(tree_map(lambda a: a + 0.1 * mx.random.normal(a.shape), model.trainable_parameters()))
+    tokens = mx.array([[5, 9, 40, 7, 11, 90]])
+
+    def gradients() -> dict[str, mx.array]:
+        def loss(model: nn.Module) -> mx.array:
+            return nn.losses.cross_entropy(model(tokens[:, :-1]), tokens[:, 1:], reduction="mean")
+
+        return dict(tree_flatten(nn.value_and_grad(model, loss)(model)[1]))
+
+    kept = gradients()
+    counted: list[int] = []
+    plain = kind.__call__
+
+    def counting(layer: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        counted.append(next(index for index, other in enumerate(model.layers) if other is layer))
+        return plain(layer, *args, **kwargs)
+
+    monkeypatch.setattr(kind, "__call__", counting)
+    grad_checkpoint(model, count)
+    again = gradients()
+    assert kept.keys() == again.keys()
+    assert all(mx.allclose(kept[name], again[name], rtol=1e-6, atol=1e-8) for name in kept)
+    passed = [index for index in recomputed if num_layers < 0 or index >= 4 - num_layers]
+    assert {index for index in range(4) if counted.count(index) > 1} == set(passed)

@@ -446,7 +446,8 @@ def test_accumulation_weighs_tokens(inputs: tuple[Path, Path], tmp_path: Path) -
         np.testing.assert_allclose(first[name], second[name], atol=1e-6)
 
 
-def test_checkpointing_changes_nothing_but_memory(inputs: tuple[Path, Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("layers", [0, 1])
+def test_checkpointing_changes_nothing_but_memory(layers: int, inputs: tuple[Path, Path], tmp_path: Path) -> None:
     """In a process of its own: it patches the layers' class."""
     import subprocess
     import sys
@@ -455,7 +456,8 @@ def test_checkpointing_changes_nothing_but_memory(inputs: tuple[Path, Path], tmp
     code = (
         "from pathlib import Path; import sys, json; from tests.worker.training import *;"
         "model, data, folder = map(Path, sys.argv[1:]);"
-        "_, said = start(config_for(model, data, iters=3, grad_checkpoint=True, batching='pack'), folder);"
+        "_, said = start(config_for(model, data, iters=3, grad_checkpoint=True, batching='pack',"
+        f"checkpoint_layers={layers}), folder);"
         "print(json.dumps(said.losses), file=open(folder / 'losses', 'w'))"
     )
     command = [sys.executable, "-c", code, *map(str, inputs), str(tmp_path / "checkpointed")]
