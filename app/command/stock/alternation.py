@@ -113,7 +113,10 @@ class TrainerRunner:
     def _result(self, folder: Path, job: Job) -> dict[str, Any]:
         """What a worker in ``folder`` finds. Raises `AbortedError` after Ctrl-C, or how it failed."""
         write_job(folder, job)
-        more = ONE_THREAD | {HOME_VARIABLE: str(self.folder / "home")}
+        # Where MLX compiles on the processor both find no kernels at first, and their own afterwards.
+        temporary = self.folder / "temporary"
+        temporary.mkdir(exist_ok=True)
+        more = ONE_THREAD | {HOME_VARIABLE: str(self.folder / "home"), "TMPDIR": str(temporary)}
         found: dict[str, Any] | None = None
         with WorkerClient(folder, more=more) as worker, worker.stopped_by_interrupt():
             for said in checked(worker.events(), quiet=True):

@@ -18,7 +18,7 @@ from typing import Any
 from app.core.language import tr
 from app.core.problem import TaskError, UnusableError
 from app.core.protocol import event
-from app.core.protocol.job import AnyJob, BenchmarkJob, ExportJob, TrainJob, read_job
+from app.core.protocol.job import AnyJob, BenchmarkJob, ExportJob, MeasureJob, TrainJob, read_job
 from app.core.protocol.program import OFFLINE_VARIABLES
 from app.core.protocol.wire import RefusedError
 from app.core.refusal import reason_of
@@ -80,7 +80,8 @@ def run_worker(job_dir: Path) -> int:
     channel.outlives_parent = isinstance(job, TrainJob) and job.outlives_parent
     if not channel.outlives_parent:
         end_when_orphaned(job.task)
-    compile_for_this_processor(job.task)
+    is_as_trained = isinstance(job, MeasureJob) and job.trainer == "luthier"  # stock is measured as it comes
+    compile_for_this_processor("train" if is_as_trained else job.task)
     doorless = None
     with ExitStack() as stack:
         if job.task == "train":

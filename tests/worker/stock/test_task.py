@@ -17,10 +17,13 @@ from app.core.protocol.event import Event
 from app.core.protocol.job import MeasureJob, write_job
 from app.core.run.folder import RunDir, prepare_run
 from app.core.setup.config_file import load_config, save_config
+from app.worker.process import main
+from app.worker.process.channel import Channel
+from app.worker.process.kernel import KERNEL_TASKS
 from app.worker.stock import trainer
 from app.worker.stock.trainer import EpochMarks, train_stock
 from tests.worker.tiny_model import write_data, write_model
-from tests.worker.training import config_for, saved_arrays
+from tests.worker.training import Collector, config_for, saved_arrays
 
 ROWS, BATCH = 16, 4
 SETTINGS: dict[str, Any] = {
@@ -105,6 +108,21 @@ def test_either_ends_when_it_is_told_to(place: Path, tmp_path: Path, trainer_nam
     assert isinstance(last, event.Finished)
     assert last.reason == "stopped"
     assert not any(isinstance(said, event.Result) for said in events)
+
+
+@pytest.mark.parametrize("name", ["stock", "luthier"])
+def test_only_luthier_has_its_own_kernels(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stock is measured as it comes, and Luthier as its runs train."""
+    write_job(tmp_path, MeasureJob(trainer=name))  # type: ignore[arg-type]
+    asked: list[str] = []
+    monkeypatch.setattr(main, "compile_for_this_processor", asked.append)
+    monkeypatch.setattr(main, "keep_module_list", lambda: None)
+    monkeypatch.setattr(main, "end_when_orphaned", lambda _task: None)
+    monkeypatch.setattr(Channel, "claim", lambda: Collector(tmp_path / "said.jsonl"))
+    monkeypatch.setattr(main, "_run", lambda *_: 0)
+    assert main.run_worker(tmp_path) == 0
+    assert asked == [{"stock": "measure", "luthier": "train"}[name]]
+    assert "measure" not in KERNEL_TASKS
 
 
 def test_a_training_that_ends_early_is_no_measurement(place: Path, tmp_path: Path) -> None:
