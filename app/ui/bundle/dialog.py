@@ -169,8 +169,7 @@ class BundleDialog(JobDialog):
         form = QWidget(self)
         self.base = BaseSource(self._config, form)
         self.base.edited.connect(self._show)
-        self.out = PathEditor(BUNDLE_OUT, form)
-        self.out.browse_button.hide()
+        self.out = PathEditor(BUNDLE_OUT, form, new=True)
         self.out.line.setObjectName(BUNDLE_OUT.path)
         self.out.line.setAccessibleName(BUNDLE_OUT.label)
         self.out.line.setToolTip(

@@ -242,8 +242,7 @@ class MergeDialog(JobDialog):
         self.method_box.edited.connect(self._on_method)
         self.density, self.rank, self.seed = (self._number(spec, form) for spec in (DENSITY, RANK, MERGE_SEED))
         self.data = PathEditor(DATA_SPEC, form, placeholder=tr("The held-out rows of the first run"))
-        self.out = PathEditor(MERGED_SPEC, form)
-        self.out.browse_button.hide()
+        self.out = PathEditor(MERGED_SPEC, form, new=True)
         for editor, spec in ((self.data, DATA_SPEC), (self.out, MERGED_SPEC)):
             editor.line.setObjectName(spec.path)
             editor.line.setAccessibleName(spec.label)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Signal
@@ -36,7 +37,7 @@ class PathEditor(ComposedEditor):
     """A file or folder: typed, found with a dialog, or picked from a menu (recent ones, known ones).
 
     ``fill_menu`` is called each time before the menu opens, and gives each action its path as data; without it
-    there is no menu button.
+    there is no menu button. One that is ``new`` is made by what asks: the dialog finds the folder for it.
     """
 
     line: TextEditor
@@ -47,11 +48,12 @@ class PathEditor(ComposedEditor):
         parent: QWidget | None = None,
         *,
         folder: bool = False,
+        new: bool = False,
         placeholder: str = "",
         fill_menu: Callable[[QMenu], None] | None = None,
     ) -> None:
         super().__init__(parent)
-        self._spec, self._folder, self._fill_menu = spec, folder, fill_menu
+        self._spec, self._folder, self._new, self._fill_menu = spec, folder, new, fill_menu
         self.line = TextEditor(self)
         self.line.setPlaceholderText(placeholder)
         self.browse_button = IconButton("ph.folder-open", tr("Browse for {label}", label=inside(spec.label)), self)
@@ -87,7 +89,11 @@ class PathEditor(ComposedEditor):
     def browse(self) -> None:
         """Asks with the system's dialog."""
         start = self.line.text()
-        if self._folder:
+        if self._new:
+            within, name = Path(start).parent, Path(start).name
+            found = ask_folder(self, self._spec.label, str(within))
+            path = str(Path(found) / name) if found else ""
+        elif self._folder:
             path = ask_folder(self, self._spec.label, start)
         else:
             path = ask_file(self, self._spec.label, start)

@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
 from app.core.config.train_config import TrainConfig
@@ -55,6 +56,20 @@ def test_every_choice_reaches_the_job(setup: TrainConfig, qtbot: QtBot, tmp_path
     assert job.out == tmp_path / "folder"
     choose(dialog, "files")
     assert (dialog.job.with_model, dialog.job.torch_model, dialog.job.four_bit) == (True, "", False)
+
+
+def test_its_folder_is_found_with_the_systems_dialog_and_its_name_stays(
+    setup: TrainConfig, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dialog = opened(setup, qtbot)
+    name = Path(dialog.out.line.text()).name
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path))
+    assert dialog.out.browse_button.isVisible()
+    dialog.out.browse_button.click()
+    assert dialog.out.line.text() == str(tmp_path / name)
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: "")
+    dialog.out.browse_button.click()
+    assert dialog.out.line.text() == str(tmp_path / name)
 
 
 def test_size_and_licence_are_said_before(setup: TrainConfig, qtbot: QtBot) -> None:

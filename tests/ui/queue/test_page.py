@@ -26,7 +26,9 @@ from app.ui.queue.ending import SleepCountdown
 from app.ui.queue.page import QueuePage
 from app.ui.queue.session import QueueSession
 from app.ui.queue.switch import QUEUE_PAGE
+from app.ui.queue.table import QUEUE_OUTCOME, QueueTable
 from app.ui.run.session import RunSession, RunState
+from app.ui.runs.column import created_text
 from app.ui.widget import theme
 from app.ui.widget.message_bar import Notice
 from app.ui.window.appearance import Appearance
@@ -113,6 +115,14 @@ def test_it_runs_one_after_the_other_and_goes_on_after_a_failed_one(
     assert ended.args[0].sentence() == "2 done, 1 failed"
     assert (room.queue.state.mode, room.queue.is_working) == ("idle", False)
     assert len({worker.job_dir for worker in workers}) == 3
+
+
+def test_what_waits_says_since_when(room: Room) -> None:
+    table = QueueTable(room.queue)
+    table.take_over()
+    since = created_text(room.queue.state.entries[0].created)
+    assert table.data(table.index(0, QUEUE_OUTCOME)) == f"Since {since}"
+    assert since.startswith("Today ")
 
 
 def test_stopping_a_run_pauses_the_queue_and_says_so(qtbot: QtBot, room: Room, workers: list[FakeWorker]) -> None:
