@@ -24,7 +24,19 @@ def test_made_rows_are_about_as_long_as_dollys_and_the_same_for_a_seed() -> None
     assert min(lengths) >= LEAST_WORDS
     assert max(lengths) <= MOST_WORDS
     assert 70 < statistics.median(lengths) < 105  # e to the 4.45 is 86
+    # Between the cuts their logarithms spread as a bell of deviation 0.9: two thirds lie within one of the middle.
+    assert 0.62 < sum(86 / 2.46 < length < 86 * 2.46 for length in lengths) / len(lengths) < 0.74
     assert [turn["role"] for turn in json.loads(rows[0])["messages"]] == ["user", "assistant"]
+
+
+def test_a_question_is_a_quarter_to_three_fifths_of_its_row() -> None:
+    parts = [
+        [len(turn["content"].split()) for turn in json.loads(row)["messages"]]
+        for row in made_rows(300, 5, chat=True)
+    ]
+    shares = [question / (question + answer) for question, answer in parts if question + answer > 60]
+    assert 0.24 < min(shares) < 0.27
+    assert 0.58 < max(shares) < 0.61
 
 
 def test_a_model_without_a_chat_template_gets_texts() -> None:
