@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from app.core.setup.config_file import load_config
+from app.core.system import starter
 from tests.command.conftest import CONFIG, PROGRAM, Luthier
 
 
@@ -112,17 +113,24 @@ def test_resume_of_no_run(luthier: Luthier) -> None:
     assert "luthier runs list" in luthier("resume", "nothing", code=2).stderr
 
 
+def stock_answer(*asked: object) -> str:
+    """What mlx-lm's own program prints."""
+    command = [sys.executable, "-m", "mlx_lm", "generate", *map(str, asked), "--verbose", "False"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_generate_answers_as_the_stock_program_without_an_adapter(program: Luthier) -> None:
+    asked = ("--model", starter.model_dir(), "--max-tokens", 64, "--prompt", "Who built this violin?")
+    answer = stock_answer(*asked)
+    assert len(answer.split()) > 3
+    assert program("generate", *asked).stdout == answer
+
+
 def test_generate_answers_as_the_stock_program(program: Luthier, place: Path, trained: Path) -> None:
     asked = ("--model", place / "model", "--adapter-path", trained / "adapters", "--max-tokens", 20)
     prompt = 'abc "d" {e} 🎻'
     found = json.loads(program("generate", *asked, "--prompt", prompt, "--json").stdout)
-    stock = subprocess.run(
-        [sys.executable, "-m", "mlx_lm", "generate", *map(str, asked), "--prompt", prompt, "--verbose", "False"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert found["text"] + "\n" == stock.stdout
+    assert found["text"] + "\n" == stock_answer(*asked, "--prompt", prompt)
     assert found["generation_tokens"] == 20
     assert found["finish_reason"] == "length"
     assert found["prompt_tokens"] == len(prompt.encode()) + 3
