@@ -68,7 +68,7 @@ class MemoryCase:
             values["batching"],
             f"≤{max(self.lengths)}",
             values["optimizer"],
-            *(["checkpointed"] if values["grad_checkpoint"] else []),
+            *([f"checkpointed {values['checkpoint_layers'] or ''}".strip()] if values["grad_checkpoint"] else []),
         ]
         return f"{self.model_type} " + " ".join(flags)
 
@@ -116,6 +116,8 @@ def draw(source: random.Random) -> MemoryCase:
         "num_layers": source.choice((-1, -1, max(1, layers // 2))), "mask_prompt": source.random() < 0.5,
         "adapter_dtype": source.choice(("base", "base", "float32")), "seed": source.randint(0, 999),
     }  # fmt: skip
+    # Apart from the source, so that what a seed draws beside it stays.
+    values["checkpoint_layers"] = random.Random(values["seed"]).choice((0, 1, layers // 2))
     if values["batching"] == "pack" and model_type in UNPACKABLE:
         values["batching"] = "bucket"
     if METHODS[method].is_sampled:
