@@ -69,7 +69,9 @@ def alone(whole: Undisturbed, writes: int, folder: Path, times: int, chance: ran
         run = prepare_run(whole.config, folder / f"alone-{number}")
         home = folder / f"home-{number}"
         once = {"once": str(folder / f"died-{number}")}
-        variables = fault_at(run.path, chance.randrange(30, writes), "watchdog", **once)
+        # One that is attached must have been seen to train: until then it is paused, early in the run.
+        first = writes // 2 if way == "attached" else 30
+        variables = fault_at(run.path, chance.randrange(first, writes), "watchdog", **once)
         variables |= {"LUTHIER_HOME": str(home)}
         write_job(run.path, TrainJob(most_positions=CUTS, outlives_parent=way != "command line"))
         said = _train_alone(run, way, variables)
