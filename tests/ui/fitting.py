@@ -144,6 +144,8 @@ def _of_neighbours(widget: QWidget) -> Iterator[str]:
     parent = widget.parentWidget()
     beside = parent.children() if parent is not None else []
     for other in beside[beside.index(widget) + 1 :]:
+        if isinstance(other, QLabel) and not other.text():
+            continue  # a unit that a number has not
         if isinstance(other, QWidget) and other.isVisible() and _says_something(other):
             shared = _written(widget) & other.geometry()
             if shared.width() > 1 and shared.height() > 1:
