@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-import secrets
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -171,7 +171,7 @@ def make_entry(
 ) -> QueueEntry:
     """A waiting entry with a frozen copy of the setup."""
     return QueueEntry(
-        id=secrets.token_hex(4),
+        id=os.urandom(4).hex(),
         name=config.adapter_name,
         config=dump_config(config.with_value("adapter_path", "")),
         setup=setup_text(config),

@@ -102,6 +102,11 @@ class MemoryEstimate:
     calibrated: bool = False
 
     @property
+    def is_too_large(self) -> bool:
+        """True where the run will not fit."""
+        return self.verdict is MemoryFit.WONT_FIT
+
+    @property
     def total(self) -> int:
         """The peak in bytes."""
         return self.fixed + self.dynamic

@@ -18,7 +18,6 @@ from app.core.setup import plan
 from app.core.setup.check import check_config
 from app.core.setup.default import following_values
 from app.core.setup.disk import disk_problem, disk_text, run_bytes
-from app.core.setup.memory import MemoryFit
 from app.core.setup.step_plan import StepPlan
 from app.ui.data.inspector import SplitFigures
 from app.ui.data.panel import DataPanel
@@ -310,7 +309,7 @@ class ConfigTab(QWidget):
             if (lacking := disk_problem(self.store.config, written, count, runs_dir())) is not None:
                 told.append(lacking)
         known, found = self.selection, self.estimate.estimate
-        if found is not None and found.verdict is MemoryFit.WONT_FIT:
+        if found is not None and found.is_too_large:
             said = tr(
                 "The run needs about {total}; MLX should stay within {limit}.",
                 total=bytes_text(found.total),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QWidget
@@ -15,10 +15,7 @@ from app.core.language import tr
 from app.core.model.inspection import Inspection
 from app.core.protocol.program import compiles_kernels
 from app.core.quantity import bytes_text, count_text, duration_text, percent_text
-from app.core.setup.duration import Duration, Pace, duration, extent_of, work_costs
-from app.core.setup.memory import Calibration, MemoryEstimate, MemoryFit, estimate
 from app.core.setup.recommendation import RANK_PATH, rank_values, suggest
-from app.core.setup.speed import kept_pace, speed_key
 from app.core.setup.step_plan import StepPlan
 from app.core.system.setting import load_settings
 from app.core.target.selection import Selection
@@ -32,6 +29,10 @@ from app.ui.setup.suggestion_list import SuggestionList
 from app.ui.widget.card import Card
 from app.ui.widget.figure import CountFigure
 from app.ui.worker.inspector import Inspector
+
+if TYPE_CHECKING:  # nothing of it is needed before a model is known: the window should open quickly
+    from app.core.setup.duration import Duration, Pace
+    from app.core.setup.memory import Calibration, MemoryEstimate
 
 FIGURE_WIDTH = 150  # px
 
@@ -141,6 +142,8 @@ class EstimatePanel(Card):
         inspection = self._model.inspection
         if inspection is None:
             return None
+        from app.core.setup.duration import duration, extent_of, work_costs
+
         probed = self.probe.pace
         pace = probed or self._earlier_pace(inspection, config)
         if pace is None:
@@ -156,6 +159,8 @@ class EstimatePanel(Card):
         return None if found is None else found.duration.total
 
     def _earlier_pace(self, inspection: Inspection, config: TrainConfig) -> Pace | None:
+        from app.core.setup.speed import kept_pace, speed_key
+
         return kept_pace(speed_key(inspection, config, compiled=compiles_kernels()))
 
     def memory_of(self, selection: Selection) -> int:
@@ -172,7 +177,7 @@ class EstimatePanel(Card):
             steps = self._steps or StepPlan(config)
             self.probe.set_question(ProbeQuestion(config, known.inspection, known.selection, steps))
         self.estimate = self._search.request(self._question())
-        searching = self.estimate is not None and self.estimate.verdict is MemoryFit.WONT_FIT
+        searching = self.estimate is not None and self.estimate.is_too_large
         self._show_estimate(searching=searching)
 
     def _question(self, selection: Selection | None = None) -> Callable[[bool], MemoryEstimate] | None:
@@ -257,6 +262,8 @@ def _estimate(
     calibration: Calibration | None,
     with_remedies: bool,
 ) -> MemoryEstimate:
+    from app.core.setup.memory import estimate
+
     return estimate(
         inspection,
         config,

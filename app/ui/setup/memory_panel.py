@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPainterPath, QPaintEvent, QPen
@@ -11,16 +12,18 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePol
 
 from app.core.language import tr
 from app.core.quantity import bytes_text
-from app.core.setup.memory import MemoryEstimate, MemoryFit, Remedy
 from app.ui.widget import theme
 from app.ui.widget.layout import clear_layout
 
+if TYPE_CHECKING:
+    from app.core.setup.memory import MemoryEstimate, Remedy
+
 PILL_HEIGHT = 20  # px; less, and its round ends are not drawn
-VERDICTS = {
-    MemoryFit.FITS: (tr("Fits"), "pill-good"),
-    MemoryFit.TIGHT: (tr("Tight"), "pill-warning"),
-    MemoryFit.WONT_FIT: (tr("Will not fit"), "pill-error"),
-    MemoryFit.UNKNOWN: ("", "pill"),
+VERDICTS = {  # by the value of `MemoryFit`
+    "fits": (tr("Fits"), "pill-good"),
+    "tight": (tr("Tight"), "pill-warning"),
+    "wont_fit": (tr("Will not fit"), "pill-error"),
+    "unknown": ("", "pill"),
 }
 
 
@@ -142,7 +145,7 @@ class MemoryPanel(QWidget):
         if found is None:
             return
         self.bar.show_estimate(found)
-        text, role = VERDICTS[found.verdict]
+        text, role = VERDICTS[found.verdict.value]
         self._verdict.setText(text)
         self._verdict.setVisible(bool(text))
         if self._verdict.property("role") != role:
@@ -200,7 +203,7 @@ def _sentence(found: MemoryEstimate, searching: bool) -> str:
             " Sampling and judging, in turn with training, take {apart} beside what stays.",
             apart=bytes_text(found.apart),
         )
-    if found.verdict is MemoryFit.WONT_FIT:
+    if found.is_too_large:
         nothing = (
             tr(" Looking for what would make it fit …")
             if searching

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
@@ -14,14 +14,16 @@ from app.core.model.inspection import Inspection
 from app.core.protocol import event
 from app.core.protocol.job import ProbeJob
 from app.core.protocol.program import compiles_kernels
-from app.core.setup.duration import Pace
-from app.core.setup.memory import Calibration, calibrate
 from app.core.setup.memory_term import StepSize
 from app.core.setup.step_plan import StepPlan
 from app.core.target.selection import Selection
 from app.ui.widget import theme
 from app.ui.worker.job import JobRunner
 from app.ui.worker.process import WorkerOutcome
+
+if TYPE_CHECKING:
+    from app.core.setup.duration import Pace
+    from app.core.setup.memory import Calibration
 
 READY_TEXT = tr("Runs the longest batch on this machine: its real memory, and how long the run will take.")
 # What a probe's result does not depend on, or scales with: everything else makes it worthless.
@@ -130,6 +132,9 @@ class ProbeBar(QWidget):
             stopped = outcome.finished is not None
             self._say(READY_TEXT if stopped else outcome.sentence(), "small" if stopped else "error")
             return
+        from app.core.setup.duration import Pace
+        from app.core.setup.memory import calibrate
+
         asked, data = self._asked, self._data
         steps = StepPlan.counted(asked.config, data["steps"], data["step_batches"], labelled=data["labelled"])
         self.pace = Pace.from_dict(data["pace"])

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
 
 from PySide6.QtCore import QObject, QRunnable, QThreadPool, QTimer, Signal
 
-from app.core.setup.memory import MemoryEstimate, MemoryFit
+if TYPE_CHECKING:
+    from app.core.setup.memory import MemoryEstimate
 
 SEARCH_DELAY_MS = 150  # nobody needs remedies for a number that is still being typed
 
-Estimation = Callable[[bool], MemoryEstimate]  # with remedies or without
+Estimation: TypeAlias = "Callable[[bool], MemoryEstimate]"  # with remedies or without
 
 
 class RemedySearch(QObject):
@@ -39,7 +41,7 @@ class RemedySearch(QObject):
         if question is None:
             return None
         first = question(False)
-        if first.verdict is MemoryFit.WONT_FIT:
+        if first.is_too_large:
             self._timer.start()
         return first
 
