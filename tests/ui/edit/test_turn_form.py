@@ -77,3 +77,19 @@ def test_a_turn_without_a_text_keeps_having_none(form: TurnForm) -> None:
     calls = {"role": "assistant", "tool_calls": [{"function": {"name": "f"}}]}
     form.show_row({"messages": [*CHAT["messages"], calls]})
     assert form.row["messages"][2] == calls
+
+
+def test_another_turn_is_shown_with_its_own_roles_and_text(form: TurnForm) -> None:
+    part = form.parts[0]
+    names = lambda: [part.role.itemText(place) for place in range(part.role.count())]  # noqa: E731
+    part.show_turn({"from": "gpt", "value": "Hello."})
+    assert names() == ["system", "human", "gpt", "tool"]
+    assert (part.role.currentText(), part.text.toPlainText()) == ("gpt", "Hello.")
+    part.show_turn({"role": "judge", "content": "No."})
+    assert names()[-1] == "judge"
+    assert len(set(names())) == len(names())
+    assert (part.role.currentText(), part.text.toPlainText()) == ("judge", "No.")
+    assert part.turn == {"role": "judge", "content": "No."}
+    part.show_turn({"role": "assistant", "tool_calls": []})
+    assert part.text.toPlainText() == ""
+    assert part.turn == {"role": "assistant", "tool_calls": []}, "what has no text gets none"
