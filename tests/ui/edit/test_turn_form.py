@@ -81,7 +81,10 @@ def test_a_turn_without_a_text_keeps_having_none(form: TurnForm) -> None:
 
 def test_another_turn_is_shown_with_its_own_roles_and_text(form: TurnForm) -> None:
     part = form.parts[0]
-    names = lambda: [part.role.itemText(place) for place in range(part.role.count())]  # noqa: E731
+
+    def names() -> list[str]:
+        return [part.role.itemText(place) for place in range(part.role.count())]
+
     part.show_turn({"from": "gpt", "value": "Hello."})
     assert names() == ["system", "human", "gpt", "tool"]
     assert (part.role.currentText(), part.text.toPlainText()) == ("gpt", "Hello.")
