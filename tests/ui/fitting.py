@@ -156,7 +156,8 @@ def _written(widget: QWidget) -> QRect:
     """Where a widget shows something: a number's unit stands in its line, behind the digits."""
     place = widget.geometry()
     if isinstance(widget, QLineEdit):
-        place.setWidth(widget.textMargins().left() + widget.fontMetrics().horizontalAdvance(widget.text()))
+        needed = widget.textMargins().left() + widget.fontMetrics().horizontalAdvance(widget.text())
+        place.setWidth(min(needed, place.width()))
     return place
 
 

@@ -14,6 +14,8 @@ from app.ui.platform.scrolling import calm_tabs
 from app.ui.widget import theme
 from app.ui.widget.close_key import close_by_key
 
+TALLEST = 860  # px
+
 
 class HubDialog(QDialog):
     """Three pages over the hub's tasks. ``model_chosen`` carries what the field ``model`` takes (path or name).
@@ -28,7 +30,7 @@ class HubDialog(QDialog):
         close_by_key(self)
         self.setObjectName("hub_dialog")
         self.setWindowTitle(tr("Get a model"))
-        self.resize(920, 680)
+        self.resize(920, min(theme.text_width(680), TALLEST))
         self.setMinimumSize(720, 560)
         self._finder = ModelFinder(self)
         self.search = HubSearchPage(self._finder, self)
