@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.core.language import tr
-from app.core.run.history import Floats
+from app.core.run.curve_table import Floats
 
 CONFIDENCE = 0.95
 NORMAL_95 = 1.959963984540054  # two-sided 95 % quantile of the normal distribution

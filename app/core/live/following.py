@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from app.core.protocol.event import Event, recorded_event
+from app.core.run.event_file import EventFile
 from app.core.run.folder import RunDir
 
 FOLLOW_EVERY_S = 0.1
@@ -16,20 +17,13 @@ class EventFollower:
     """The events of a run's file from a byte on. Half a line is being written, and is read when it is whole."""
 
     def __init__(self, run: RunDir, offset: int = 0) -> None:
-        self._run, self._offset = run, offset
+        self._file = EventFile(run.events, offset)
 
     def fresh(self) -> Iterator[Event]:
         """Every event that was written since the last time; lines that a crash cut are left out."""
-        try:
-            file = self._run.events.open("rb")
-        except FileNotFoundError:
-            return
-        with file:
-            file.seek(self._offset)
-            while (line := file.readline()).endswith(b"\n"):
-                self._offset += len(line)
-                with suppress(ValueError):
-                    yield recorded_event(line)
+        for line in self._file.lines():
+            with suppress(ValueError):
+                yield recorded_event(line)
 
 
 def followed_events(run: RunDir, is_trained: Callable[[], bool] | None = None) -> Iterator[Event]:

@@ -21,7 +21,7 @@ from app.core.json_text import parsed_json
 from app.core.language import tr
 from app.core.protocol.wire import PROTOCOL_VERSION, RefusedError, WirePart, refusal_text
 
-_ODD_NUMBER = 2**53  # no counter reaches it, and arrays of numbers hold none beyond
+ODD_NUMBER = 2**53  # no counter reaches it, and arrays of numbers hold none beyond
 _ENCODER = json.JSONEncoder(ensure_ascii=False)  # json.dumps would make a new one for every line
 
 
@@ -323,7 +323,7 @@ def parse_event(line: str | bytes) -> Event:
     if kind not in EVENTS:
         raise RefusedError(tr("There is no event `{kind}`.", kind=kind[:100]))
     if kind == "hello" and tree.get("protocol") != PROTOCOL_VERSION:
-        return _lenient(tree)
+        return event_of(tree)
     try:
         return _adapter().validate_python(tree)
     except ValidationError as error:
@@ -336,7 +336,7 @@ def recorded_event(line: str | bytes) -> Event:
     Fields that this version does not have are dropped; an event that it does not have is `Unknown`, and so is one
     whose fields it cannot take.
     """
-    return _lenient(_tree(line))
+    return event_of(_tree(line))
 
 
 def _tree(line: str | bytes) -> dict[str, Any]:
@@ -346,13 +346,14 @@ def _tree(line: str | bytes) -> dict[str, Any]:
     return tree
 
 
-def _lenient(tree: dict[str, Any]) -> Event:
+def event_of(tree: dict[str, Any]) -> Event:
+    """The event of a line that was read as JSON, an object with a type; leniently, as `recorded_event`."""
     kind = EVENTS.get(tree["type"])
     if kind is not None:
         known = kind.model_fields
         try:
             found = kind.model_validate({key: value for key, value in tree.items() if key in known})
-            if all(abs(value) < _ODD_NUMBER for value in vars(found).values() if isinstance(value, int)):
+            if all(abs(value) < ODD_NUMBER for value in vars(found).values() if isinstance(value, int)):
                 return found
         except ValidationError:
             pass

@@ -9,7 +9,9 @@ import numpy as np
 
 from app.core.language import tr
 from app.core.quantity import count_text
-from app.core.run.history import Floats, RunHistory, smooth
+from app.core.run.curve_table import Floats
+from app.core.run.history import RunHistory
+from app.core.run.smoothing import smooth
 
 WIDTH, HEIGHT = 880, 340
 LEFT, RIGHT, TOP, BOTTOM = 56, 28, 34, 40

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from app.core.language import tr
 from app.core.method.figure import figure_label
-from app.core.run.history import Floats, RunHistory
+from app.core.run.curve_table import Floats
+from app.core.run.history import RunHistory
 
 _REWARD = "reward"
 

@@ -6,63 +6,22 @@ import csv
 import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, cast
 
 import numpy as np
-import numpy.typing as npt
 
 from app.core.language import tr
 from app.core.protocol import event
-from app.core.protocol.event import Event
+from app.core.protocol.event import Event, event_of
+from app.core.run.curve_table import CURVE_COLUMNS, CurveTable, Floats, Places, figure_rows, stretches
+from app.core.run.report_batch import REPORT_COLUMNS, ReportBatch
 from app.core.system.atomic_file import write_text
 
 Axis = Literal["iterations", "epochs", "tokens", "time"]
-Floats = npt.NDArray[np.float64]
-
-CURVE_COLUMNS = ("iterations", "epochs", "tokens", "time", "loss", "learning_rate")
-_PLACE_OF = {name: place for place, name in enumerate(CURVE_COLUMNS)}
 PLACES = ("iteration", "epoch", "trained_tokens", "elapsed_s")  # the first columns, as a file names them
 # What every report tells beside the loss; 0 in a report that knows nothing of memory.
 REPORTED = ("learning_rate", "grad_norm", "tokens_per_second", "peak_memory_gb")
 ETA_WINDOW = 400  # iterations behind the estimate: long enough to hold a validation, short enough to follow changes
-SMOOTH_BLOCK = 64
-
-
-class _Table:
-    """Rows of floats in one array that doubles when it is full: adding a row never copies the whole history."""
-
-    def __init__(self) -> None:
-        self._rows = np.empty((len(CURVE_COLUMNS), 256))
-        self._count = 0
-
-    def __len__(self) -> int:
-        return self._count
-
-    def column(self, name: str) -> Floats:
-        """A read-only view of one column."""
-        view = self._rows[_PLACE_OF[name], : self._count]
-        view.flags.writeable = False
-        return view
-
-    def last(self) -> Floats:
-        """The last row (columns,), a copy."""
-        return self._rows[:, self._count - 1].copy()
-
-    def extend(self, rows: Floats) -> None:
-        """Adds rows of shape (columns, n)."""
-        end = self._count + rows.shape[1]
-        if end > self._rows.shape[1]:
-            grown = np.empty((len(CURVE_COLUMNS), max(end, 2 * self._rows.shape[1])))
-            grown[:, : self._count] = self._rows[:, : self._count]
-            self._rows = grown
-        self._rows[:, self._count : end] = rows
-        self._count = end
-
-    def cut_after(self, iteration: float) -> None:
-        """Forgets the rows of later iterations."""
-        if not self._count or self._rows[0, self._count - 1] <= iteration:  # as nearly always
-            return
-        self._count = int(np.searchsorted(self.column("iterations"), iteration, side="right"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +62,7 @@ class RunHistory:
 
     def __init__(self) -> None:
         self.started: event.Started | None = None
-        self.last_report: event.TrainReported | None = None
+        self._last_report: event.TrainReported | dict[str, Any] | None = None
         self.sampled: event.Sampled | None = None
         self.spoken: dict[int, event.Sampled] = {}  # answers to held-out prompts, by iteration
         self.warnings: dict[str, str] = {}  # each message once, the newest last, with what to try
@@ -111,14 +70,14 @@ class RunHistory:
         self.failed: event.Failed | None = None
         self.revision = 0
         self._reached = 0
-        self._train = _Table()
-        self._valid = _Table()
-        self._forgot = _Table()
-        self._learned = _Table()
+        self._train = CurveTable()
+        self._valid = CurveTable()
+        self._forgot = CurveTable()
+        self._learned = CurveTable()
         self._neutral: event.NeutralMeasured | None = None
-        self._figures: dict[str, _Table] = {}
-        self._reported: dict[str, _Table] = {}
-        self._valid_figures: dict[str, _Table] = {}
+        self._figures: dict[str, CurveTable] = {}
+        self._reported: dict[str, CurveTable] = {}
+        self._valid_figures: dict[str, CurveTable] = {}
         self._best_iterations: list[int] = []
         self._elapsed_before_s = 0.0
         self._resumed = False
@@ -150,7 +109,38 @@ class RunHistory:
         elif isinstance(found, event.Failed):
             self.finished, self.failed = None, found
 
+    def feed_reports(self, batch: ReportBatch) -> None:
+        """Takes in reports that came one after the other: what `feed` does with each, all at once."""
+        if not len(batch):
+            return
+        reached, counts = np.array(batch.iterations), np.array(batch.counts)
+        self._reached = max(self._reached, int(reached.max()))
+        last = self._last_row(int(reached[0] - counts[0]))
+        before = np.maximum.accumulate(np.concatenate((last[:1], reached[:-1])))
+        fresh = np.clip(reached - before, 0, counts).astype(int)
+        if not fresh.any():
+            return
+        kept = np.flatnonzero(fresh)
+        told = dict(zip(REPORT_COLUMNS, batch.columns[:, kept], strict=True))
+        ends = np.stack([reached[kept], told["epoch"], told["trained_tokens"], told["elapsed_s"]])
+        ends[3, 0] = self._elapsed(float(ends[3, 0]))  # which is asked first after a resume
+        ends[3, 1:] += self._elapsed_before_s
+        stops = np.cumsum(counts)[kept]
+        rows = stretches(last[:4], ends, counts[kept], fresh[kept])
+        rows[4] = np.array(batch.losses, dtype=float)[rows[4].astype(int) + np.repeat(stops, fresh[kept])]
+        rows[5] = np.repeat(told["learning_rate"], fresh[kept])
+        self._train.extend(rows)
+        self._add_figures_of(batch, kept, told, ends)
+        self._last_report = batch.tree(int(kept[-1]))
+
     # -- figures ----------------------------------------------------------------------------------------------
+
+    @property
+    def last_report(self) -> event.TrainReported | None:
+        """The last report that told something new."""
+        if isinstance(self._last_report, dict):
+            self._last_report = cast(event.TrainReported, event_of(self._last_report))
+        return self._last_report
 
     @property
     def iteration(self) -> int:
@@ -281,16 +271,16 @@ class RunHistory:
         """Where the points of `figures` lie."""
         return self._of_reports(name).column(axis)
 
-    def _of_reports(self, name: str) -> _Table:
-        return self._figures.get(name) or self._reported.get(name) or _Table()
+    def _of_reports(self, name: str) -> CurveTable:
+        return self._figures.get(name) or self._reported.get(name) or CurveTable()
 
     def valid_figures(self, name: str) -> Floats:
         """One figure of every validation."""
-        return self._valid_figures.get(name, _Table()).column("loss")
+        return self._valid_figures.get(name, CurveTable()).column("loss")
 
     def valid_figures_x(self, name: str, axis: Axis) -> Floats:
         """Where the points of `valid_figures` lie."""
-        return self._valid_figures.get(name, _Table()).column(axis)
+        return self._valid_figures.get(name, CurveTable()).column(axis)
 
     def best_index(self) -> int | None:
         """The place of `best` among the validations."""
@@ -317,7 +307,7 @@ class RunHistory:
             writer.writerow({name: _plain(value) for name, value in row.items()})
         return text.getvalue()
 
-    def _csv_parts(self) -> list[tuple[_Table, tuple[str, ...]]]:
+    def _csv_parts(self) -> list[tuple[CurveTable, tuple[str, ...]]]:
         """Each table with the names that its columns have in a file, as many as there are to write."""
         parts = [(self._train, (*PLACES, "train_loss", "learning_rate")), (self._valid, (*PLACES, "val_loss"))]
         if len(self._forgot):
@@ -368,13 +358,14 @@ class RunHistory:
         share = np.arange(len(losses) - fresh + 1, len(losses) + 1) / len(losses)
         rows = np.empty((len(CURVE_COLUMNS), fresh))
         rows[:4] = last[:4, None] + (end - last[:4])[:, None] * share
+        rows[:4, -1] = end
         rows[0] = np.arange(found.iteration - fresh + 1, found.iteration + 1)
         rows[4] = losses[-fresh:]
         rows[5] = found.learning_rate
         self._train.extend(rows)
-        _add_figures(self._figures, found.figures, rows[:4, -1])
-        _add_figures(self._reported, _reported_by(found), rows[:4, -1])
-        self.last_report = found
+        self._add_figures(self._figures, found.figures, rows[:4, -1])
+        self._add_figures(self._reported, _reported_by(found), rows[:4, -1])
+        self._last_report = found
 
     def _last_row(self, iteration: int) -> Floats:
         """Where the stretch that is being added begins: the last row, or the start of the run."""
@@ -383,21 +374,51 @@ class RunHistory:
         return np.array([iteration, *([0.0] * (len(CURVE_COLUMNS) - 1))])
 
     def _add_validation(self, found: event.Validated) -> None:
-        self._valid.cut_after(found.iteration - 1)
+        self._cut(self._valid, found.iteration - 1)
         while self._best_iterations and self._best_iterations[-1] >= found.iteration:
             self._best_iterations.pop()  # of validations that have just gone
         elapsed_s = self._elapsed(found.elapsed_s)
         row = [found.iteration, found.epoch, found.trained_tokens, elapsed_s, found.val_loss, np.nan]
         self._valid.extend(np.array(row, dtype=float)[:, None])
-        _add_figures(self._valid_figures, found.figures, np.array(row[:4], dtype=float))
+        self._add_figures(self._valid_figures, found.figures, np.array(row[:4], dtype=float))
         if found.best:
             self._best_iterations.append(found.iteration)
+
+    def _add_figures(self, tables: dict[str, CurveTable], figures: dict[str, float], at: Floats) -> None:
+        """One row a figure; ``at`` (4,) is where it lies: iteration, epoch, tokens, seconds."""
+        for name, value in figures.items():
+            self._extend_figure(tables, name, figure_rows(at[:, None], np.array([value], dtype=float)))
+
+    def _add_figures_of(self, batch: ReportBatch, kept: Places, told: dict[str, Floats], ends: Floats) -> None:
+        """The figures of several reports: the method's own, and those of `REPORTED`. ``kept`` are those that told
+        something new, ``ends`` (4, kept) where they lie."""
+        place = np.full(len(batch), -1)
+        place[kept] = np.arange(len(kept))
+        for name, (indices, values) in batch.figures.items():
+            lies = place[indices]
+            if (there := lies >= 0).any():
+                found = np.array(values, dtype=float)[there]
+                self._extend_figure(self._figures, name, figure_rows(ends[:, lies[there]], found))
+        said = {name: np.flatnonzero(told[name] if name != "learning_rate" else np.ones(len(kept))) for name in REPORTED}
+        for name in sorted((name for name in REPORTED if len(said[name])), key=lambda name: int(said[name][0])):
+            self._extend_figure(self._reported, name, figure_rows(ends[:, said[name]], told[name][said[name]]))
+
+    def _extend_figure(self, tables: dict[str, CurveTable], name: str, rows: Floats) -> None:
+        table = tables.get(name)
+        if table is None:
+            table = tables[name] = CurveTable()
+        self._cut(table, rows[0, 0] - 1)
+        table.extend(rows)
+
+    def _cut(self, table: CurveTable, iteration: float) -> None:
+        """Forgets what a table has of later iterations."""
+        self.revision += table.cut_after(iteration)
 
     def _add_neutral(self, found: event.NeutralMeasured) -> None:
         at = [found.iteration, found.epoch, found.trained_tokens, self._elapsed(found.elapsed_s)]
         learned = np.nan if found.learned is None else found.learned
         for table, value in ((self._forgot, found.forgot), (self._learned, learned)):
-            table.cut_after(found.iteration - 1)
+            self._cut(table, found.iteration - 1)
             table.extend(np.array([*at, value, np.nan], dtype=float)[:, None])
         self._neutral = found
 
@@ -406,76 +427,6 @@ def _reported_by(report: event.TrainReported) -> dict[str, float]:
     """The figures of `REPORTED` that a report knows; only a learning rate can be 0."""
     told: dict[str, float | None] = {name: getattr(report, name) for name in REPORTED}
     return {name: value for name, value in told.items() if value or (value == 0 and name == "learning_rate")}
-
-
-def _add_figures(tables: dict[str, _Table], figures: dict[str, float], at: Floats) -> None:
-    """One row a figure; ``at`` (4,) is where it lies: iteration, epoch, tokens, seconds."""
-    for name, value in figures.items():
-        table = tables.get(name)
-        if table is None:
-            table = tables[name] = _Table()
-        table.cut_after(at[0] - 1)
-        row = np.empty((len(CURVE_COLUMNS), 1))
-        row[:4, 0], row[4, 0], row[5, 0] = at, value, np.nan
-        table.extend(row)
-
-
-class Smoothed:
-    """A running mean over a growing curve: each update costs only the new points."""
-
-    def __init__(self, weight: float) -> None:
-        self.weight = weight
-        self._values = np.empty(256)
-        self._count = 0
-        self._state = (0.0, 0.0)
-
-    def update(self, losses: Floats) -> Floats:
-        """The smoothed curve of ``losses``, which begin with those of the last update."""
-        if len(losses) < self._count:
-            self._count, self._state = 0, (0.0, 0.0)
-        if len(losses) > len(self._values):
-            grown = np.empty(max(len(losses), 2 * len(self._values)))
-            grown[: self._count] = self._values[: self._count]
-            self._values = grown
-        fresh, self._state = _smooth(losses[self._count :], self.weight, self._state)
-        self._values[self._count : len(losses)] = fresh
-        self._count = len(losses)
-        return self._values[: self._count]
-
-
-def smooth(values: Floats, weight: float) -> Floats:
-    """Exponential moving average without the bias towards zero at the start (as Adam corrects its moments).
-
-    ``weight`` is the share of the past, 0 (nothing is smoothed) to below 1. Points that are not finite are left out
-    of the mean, and are NaN in the result: a gap.
-    """
-    return _smooth(values, weight, (0.0, 0.0))[0]
-
-
-def _smooth(values: Floats, weight: float, state: tuple[float, float]) -> tuple[Floats, tuple[float, float]]:
-    """One mean over the values and one over "is there a value"; their quotient is the unbiased mean."""
-    finite = np.isfinite(values)
-    total, sums = _decay(np.where(finite, values, 0.0), weight, state[0])
-    count, counts = _decay(finite.astype(float), weight, state[1])
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(finite, sums / counts, np.nan), (total, count)
-
-
-def _decay(values: Floats, weight: float, state: float) -> tuple[float, Floats]:
-    """``s = weight · s + (1 − weight) · value`` along the values, a block at a time instead of one by one."""
-    count = len(values)
-    padded = np.zeros(-(-count // SMOOTH_BLOCK) * SMOOTH_BLOCK)
-    padded[:count] = values
-    age = np.subtract.outer(np.arange(SMOOTH_BLOCK), np.arange(SMOOTH_BLOCK))
-    kernel = np.where(age >= 0, (1 - weight) * weight ** np.maximum(age, 0), 0.0)
-    blocks = padded.reshape(-1, SMOOTH_BLOCK) @ kernel.T
-    fade = weight ** np.arange(1, SMOOTH_BLOCK + 1)
-    carried = np.empty(len(blocks))
-    for index, last in enumerate(blocks[:, -1].tolist()):
-        carried[index] = state
-        state = last + state * fade[-1]
-    result = (blocks + carried[:, None] * fade).reshape(-1)[:count]
-    return (float(result[-1]) if count else state), result
 
 
 def _plain(value: float) -> float | int:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import time
 
 from app.core.protocol import event
-from app.core.protocol.event import Event, recorded_event
+from app.core.protocol.event import Event
+from app.core.run.event_file import EventFile
 from app.core.run.folder import RunDir, recorded_state
 from app.core.run.history import RunHistory
 
@@ -25,44 +25,23 @@ class RunReader:
         self.hello: event.Hello | None = None
         self.warnings: list[event.Warned] = []
         self.checkpoints: list[event.CheckpointSaved] = []
-        self._offset = 0
+        self._file = EventFile(self.run.events)
 
     def read(self, seconds: float = math.inf) -> bool:
-        """Reads for about that long; True when everything that is there was read.
+        """Reads for about that long; True when everything that is there was read. Raises `OSError` if the file
+        cannot be read."""
+        if self._file.was_replaced:
+            self._restart()
+        is_all = self._file.read_into(self.history, self._take, seconds)
+        if self.created is None and self.history.last_report is not None:
+            self.created = self.history.last_report.time
+        return is_all
 
-        Lines that are no events are left out, and so is a last line without its end: it is being written, or was
-        cut by a crash. Raises `OSError` if the file cannot be read.
-        """
-        until = time.perf_counter() + seconds
-        try:
-            file = self.run.events.open("rb")
-        except FileNotFoundError:
-            return True
-        with file:
-            if file.seek(0, 2) < self._offset:  # not the file that was read before
-                self._restart()
-            file.seek(self._offset)
-            for line in file:
-                if not line.endswith(b"\n"):
-                    break
-                self._offset += len(line)
-                self._take_line(line)
-                if time.perf_counter() > until:
-                    return False
-        return True
-
-    def _take_line(self, line: bytes) -> None:
-        try:
-            found = recorded_event(line)
-        except ValueError:
-            return
+    def _take(self, found: Event) -> None:
         if self.created is None:
             self.created = found.time
         self.recorded = recorded_state(found, self.recorded)
         self.history.feed(found)
-        self._keep(found)
-
-    def _keep(self, found: Event) -> None:
         if isinstance(found, event.Hello):
             self.hello = found
         elif isinstance(found, event.Warned):

@@ -6,7 +6,8 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QWidget
 
 from app.core.language import tr, trn
-from app.core.run.history import Axis, Floats
+from app.core.run.curve_table import Floats
+from app.core.run.history import Axis
 from app.ui.platform.scrolling import CalmBox, CalmSlider
 from app.ui.widget import theme
 from app.ui.widget.flow import Flow

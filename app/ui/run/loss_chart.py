@@ -25,7 +25,9 @@ from PySide6.QtWidgets import (
 )
 
 from app.core.language import inside, tr
-from app.core.run.history import Floats, RunHistory, Smoothed
+from app.core.run.curve_table import Floats
+from app.core.run.history import RunHistory
+from app.core.run.smoothing import Smoothed
 from app.ui.platform.file_panel import ask_new_file
 from app.ui.platform.key_text import with_keys
 from app.ui.platform.scrolling import CalmBox

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
@@ -18,21 +17,21 @@ from app.core.model.adapter_file import has_adapter_file
 from app.core.problem import UnusableError
 from app.core.protocol import event
 from app.core.protocol.command import Command, Park, Pause, Resume, Stop
-from app.core.protocol.event import Event, recorded_event
+from app.core.protocol.event import Event
 from app.core.protocol.job import TrainJob, read_job, write_job
 from app.core.protocol.wire import RefusedError
 from app.core.replica.hostfile import RUN_HOSTS, Hostfile, save_hostfile
 from app.core.run.folder import RunDir, create_run
 from app.core.setup.config_file import load_config
 from app.ui.worker.attached import AttachedWorker
-from app.ui.worker.process import WorkerOutcome, WorkerProcess
+from app.ui.worker.process import TURN_S, WorkerOutcome, WorkerProcess
 
 if TYPE_CHECKING:
     from filelock import FileLock
 
+    from app.core.run.event_file import EventFile
     from app.core.run.history import RunHistory
 
-TURN_S = 0.012  # reading an old run gives the window its turn this often
 FOLLOW_MS = 700  # how often the folder of a run that another process trains is looked at
 LOG_SHOWN_BYTES = 512 * 1024
 
@@ -81,7 +80,7 @@ class RunSession(QObject):
 
     run_changed = Signal()  # another run is shown; everything is new
     state_changed = Signal()
-    emitted = Signal(object)  # Event, after the history took it in
+    emitted = Signal(object)  # Event, after the history took it in; of reports that were read together, the last
     logged = Signal(str)
     loaded = Signal()  # a run was read to the end of its file
     ended = Signal(object)  # WorkerOutcome of a run that was live
@@ -101,7 +100,7 @@ class RunSession(QObject):
         self._worker: WorkerProcess | AttachedWorker | None = None
         self._supervision: FileLock | None = None  # while this window is the one to let the run go on
         self._heard_as = RunState.PREPARING  # what the run's worker does, by what it said
-        self._file: BinaryIO | None = None
+        self._file: EventFile | None = None
         self._resume_job: TrainJob | None = None
         self.asked_end: int | None = None  # up to where the last resume was asked to go, if it said so
         self.was_interrupted = False  # whoever started the run was gone before its end
@@ -208,8 +207,7 @@ class RunSession(QObject):
         self.was_interrupted = interrupted and not self._is_left_alone()  # whom nobody's end could stop
         assert self.run is not None
         self._set_state(RunState.LOADING)
-        if self.run.events.exists():
-            self._file = self.run.events.open("rb")
+        self._open_file()
         self._show_log()
         self._reading.start(0)
 
@@ -297,7 +295,7 @@ class RunSession(QObject):
         self.phase = tr("Starting")
         self._hear(WorkerProcess(self.run.path, "train", self, log=self.run.log))
 
-    def _attach(self, file: BinaryIO) -> None:
+    def _attach(self, file: EventFile) -> None:
         """Takes the worker of another process for this window's own; the file was read up to where it says new."""
         assert self.run is not None
         self._file = None
@@ -400,8 +398,7 @@ class RunSession(QObject):
     def _await_another(self, read_bytes: int) -> None:
         """Whoever supervises the run starts its next worker, which this window hears as it did the last one."""
         assert self.run is not None
-        self._file = self.run.events.open("rb")
-        self._file.seek(read_bytes)
+        self._open_file(read_bytes)
         self._set_state(RunState.ELSEWHERE)
         self._reading.start(FOLLOW_MS)
 
@@ -440,20 +437,25 @@ class RunSession(QObject):
             self.config, self.problem = None, str(error)
         self.run_changed.emit()
 
+    def _open_file(self, offset: int = 0) -> None:
+        """Reads it from a byte on. Raises `OSError` if the file is there and cannot be read."""
+        from app.core.run.event_file import EventFile  # with the history, of which a start without a run knows nothing
+
+        assert self.run is not None
+        if self.run.events.exists():
+            self.run.events.open("rb").close()
+            self._file = EventFile(self.run.events, offset)
+
     def _read(self) -> None:
         """Reads what the file has, for at most one turn."""
-        until = time.perf_counter() + TURN_S
-        if self._file is None and self.run is not None and self.run.events.exists():
-            self._file = self.run.events.open("rb")  # of a run that had not said a word when it was opened
-        while self._file is not None and (line := self._file.readline()):
-            if not line.endswith(b"\n"):  # half a line: it is being written, or was cut by a crash
-                self._file.seek(-len(line), 1)
-                break
-            try:
-                self._take(recorded_event(line))
-            except ValueError:
-                continue
-            if time.perf_counter() > until:
+        if self._file is None and self.run is not None:
+            self._open_file()  # of a run that had not said a word when it was opened
+        if self._file is not None:
+            history, points = self.history, len(self.history)
+            is_all = self._file.read_into(history, self._take, TURN_S)
+            if len(history) != points and history.last_report is not None:
+                self.emitted.emit(history.last_report)
+            if not is_all:
                 self._reading.start(0)
                 return
         self._on_read()
@@ -529,9 +531,7 @@ class RunSession(QObject):
             self.logged.emit(file.read().decode("utf-8", "replace"))
 
     def _close_file(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        self._file = None
 
     def _set_state(self, state: RunState) -> None:
         self._state = state

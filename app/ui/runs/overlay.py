@@ -22,7 +22,9 @@ from PySide6.QtWidgets import (
 )
 
 from app.core.language import tr
-from app.core.run.history import Axis, Floats, RunHistory, smooth
+from app.core.run.curve_table import Floats
+from app.core.run.history import Axis, RunHistory
+from app.core.run.smoothing import smooth
 from app.ui.run.chart_series import REWARD
 from app.ui.run.curve_view import CurveView
 from app.ui.runs.table import DOT

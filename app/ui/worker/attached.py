@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from contextlib import suppress
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
@@ -16,7 +16,10 @@ from app.core.protocol.command import Command, Park, Pause, Resume, Save, Stop
 from app.core.protocol.event import recorded_event
 from app.core.run.folder import RunDir
 from app.core.system.setting import load_settings
-from app.ui.worker.process import LINES_PER_TURN, LOG_BYTES_PER_TURN, LOG_TAIL_CHARACTERS, WorkerOutcome
+from app.ui.worker.process import LOG_BYTES_PER_TURN, LOG_TAIL_CHARACTERS, TURN_S, WorkerOutcome
+
+if TYPE_CHECKING:
+    from app.core.run.event_file import EventFile
 
 HEAR_MS = 100  # how often the folder is looked at
 LOOKS_PER_CHECK = 5  # how many of these until it is asked whether the worker lives
@@ -31,9 +34,10 @@ class AttachedWorker(QObject):
     ended = Signal(object)  # WorkerOutcome
     silent = Signal(int)
 
-    def __init__(self, run: RunDir, events: BinaryIO, parent: QObject | None = None) -> None:
+    def __init__(self, run: RunDir, events: EventFile, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._run, self._events = run, events
+        self._is_heard = True
         self._process_id = listener_of(run)
         self._log_file: BinaryIO | None = None
         self._failure: event.Failed | None = None
@@ -86,14 +90,14 @@ class AttachedWorker(QObject):
         """Stops to listen; the run goes on."""
         self._hear.stop()
         self._silence.stop()
-        self.read_bytes = self._events.tell()
-        self._events.close()
+        self.read_bytes = self._events.offset
+        self._is_heard = False
         if self._log_file is not None:
             self._log_file.close()
 
     @property
     def is_running(self) -> bool:
-        return not self._events.closed
+        return self._is_heard
 
     @property
     def process_id(self) -> int:
@@ -113,17 +117,16 @@ class AttachedWorker(QObject):
 
     def _read_events(self) -> bool:
         """Says what is new, at most a turn's worth; True if there is more."""
-        for _ in range(LINES_PER_TURN):
-            line = self._events.readline()
-            if not line.endswith(b"\n"):
-                self._events.seek(-len(line), 1)  # half a line: it is being written, or was cut by a crash
-                return False
+        until = time.perf_counter() + TURN_S
+        for line in self._events.lines():
             self._silence.start()
             with suppress(ValueError):
                 self._say(recorded_event(line))
-            if self._events.closed:  # somebody let go of it in answer
+            if not self._is_heard:  # somebody let go of it in answer
                 return False
-        return True
+            if time.perf_counter() > until:
+                return True
+        return False
 
     def _say(self, found: event.Event) -> None:
         if isinstance(found, event.Hello):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import codecs
+import time
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -19,7 +21,7 @@ from app.core.system.setting import load_settings
 from app.ui.worker.detachable import DetachableProcess, OwnedProcess
 
 LOG_TAIL_CHARACTERS = 8_000
-LINES_PER_TURN = 400  # lines handled before the window gets its turn again
+TURN_S = 0.012  # events are handled for so long before the window gets its turn again
 LOG_POLL_MS = 150
 LOG_BYTES_PER_TURN = 256 * 1024
 
@@ -63,7 +65,7 @@ class WorkerOutcome:
 
 
 class WorkerProcess(QObject):
-    """One worker. Events come as they happen, at most `LINES_PER_TURN` a turn: a flood cannot freeze the window.
+    """One worker. Events come as they happen, for at most `TURN_S` a turn: a flood cannot freeze the window.
 
     With ``log`` the worker writes its stderr straight into that file (a run's ``log.txt``), which this object
     follows: what is printed is kept, whatever becomes of the window. Such a worker can be let go of.
@@ -84,7 +86,7 @@ class WorkerProcess(QObject):
         self._failure: event.Failed | None = None
         self._finished: event.Finished | None = None
         self._tail = ""
-        self._pending: list[bytes] = []
+        self._pending: deque[bytes] = deque()
         self._rest = b""
         self._is_foreign = False  # of another version: nothing it says is listened to
         self._exit_code: int | None = None
@@ -165,8 +167,9 @@ class WorkerProcess(QObject):
         self._drain()
 
     def _drain(self) -> None:
-        turn, self._pending = self._pending[:LINES_PER_TURN], self._pending[LINES_PER_TURN:]
-        for line in turn:
+        until = time.perf_counter() + TURN_S
+        while self._pending and time.perf_counter() < until:
+            line = self._pending.popleft()
             if line.strip() and not self._is_foreign:
                 self._handle(line)
         if self._pending:

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from app.core.protocol import event
-from app.core.run.history import RunHistory, Smoothed, smooth
+from app.core.run.history import RunHistory
+from app.core.run.smoothing import Smoothed, smooth
 
 
 def report(iteration: int, losses: list[float], **figures: float) -> event.TrainReported:

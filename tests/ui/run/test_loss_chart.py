@@ -19,7 +19,8 @@ from PySide6.QtWidgets import QComboBox, QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.core.protocol import event
-from app.core.run.history import RunHistory, smooth
+from app.core.run.history import RunHistory
+from app.core.run.smoothing import smooth
 from app.ui.run.loss_chart import FILLING_MS, LossChart
 from app.ui.widget import theme
 from app.ui.widget.plot import fitted_ranges
