@@ -9,14 +9,18 @@ Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.int64]
 
 CURVE_COLUMNS = ("iterations", "epochs", "tokens", "time", "loss", "learning_rate")
+LEAST_ROOM, MOST_ROOM = 256, 2**22  # rows
 _PLACE_OF = {name: place for place, name in enumerate(CURVE_COLUMNS)}
 
 
 class CurveTable:
-    """Rows of floats in one array that doubles when it is full: adding a row never copies the whole history."""
+    """Rows of floats in one array that doubles when it is full: adding a row hardly ever copies the whole history.
 
-    def __init__(self) -> None:
-        self._rows = np.empty((len(CURVE_COLUMNS), 256))
+    With room for all rows that will come it never does: that takes a moment which somebody at the window notices.
+    """
+
+    def __init__(self, room: int = 0) -> None:
+        self._rows = np.empty((len(CURVE_COLUMNS), min(max(room, LEAST_ROOM), MOST_ROOM)))
         self._count = 0
 
     def __len__(self) -> int:
@@ -36,11 +40,19 @@ class CurveTable:
         """Adds rows of shape (columns, n)."""
         end = self._count + rows.shape[1]
         if end > self._rows.shape[1]:
-            grown = np.empty((len(CURVE_COLUMNS), max(end, 2 * self._rows.shape[1])))
-            grown[:, : self._count] = self._rows[:, : self._count]
-            self._rows = grown
+            self._grow(max(end, 2 * self._rows.shape[1]))
         self._rows[:, self._count : end] = rows
         self._count = end
+
+    def reserve(self, room: int) -> None:
+        """Makes room for so many rows in all; memory that is not written to costs nothing."""
+        if self._rows.shape[1] < min(room, MOST_ROOM):
+            self._grow(min(room, MOST_ROOM))
+
+    def _grow(self, room: int) -> None:
+        grown = np.empty((len(CURVE_COLUMNS), room))
+        grown[:, : self._count] = self._rows[:, : self._count]
+        self._rows = grown
 
     def cut_after(self, iteration: float) -> bool:
         """Forgets the rows of later iterations; True if there were any."""

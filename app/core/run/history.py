@@ -324,6 +324,7 @@ class RunHistory:
 
     def _start(self, found: event.Started) -> None:
         self.started = found
+        self._train.reserve(found.iterations)
         self._reached = found.iteration  # of a run that goes on, what came after its state is no more
         if not len(self._train) and not len(self._valid) and not len(self._forgot):
             return
@@ -399,14 +400,16 @@ class RunHistory:
             if (there := lies >= 0).any():
                 found = np.array(values, dtype=float)[there]
                 self._extend_figure(self._figures, name, figure_rows(ends[:, lies[there]], found))
-        said = {name: np.flatnonzero(told[name] if name != "learning_rate" else np.ones(len(kept))) for name in REPORTED}
+        said = {
+            name: np.flatnonzero(told[name] if name != "learning_rate" else np.ones(len(kept))) for name in REPORTED
+        }
         for name in sorted((name for name in REPORTED if len(said[name])), key=lambda name: int(said[name][0])):
             self._extend_figure(self._reported, name, figure_rows(ends[:, said[name]], told[name][said[name]]))
 
     def _extend_figure(self, tables: dict[str, CurveTable], name: str, rows: Floats) -> None:
         table = tables.get(name)
         if table is None:
-            table = tables[name] = CurveTable()
+            table = tables[name] = CurveTable(self.iterations if tables is not self._valid_figures else 0)
         self._cut(table, rows[0, 0] - 1)
         table.extend(rows)
 

@@ -1,7 +1,7 @@
 """Reports that follow each other in a file of events, read into columns: a long run is hardly anything else.
 
-An event's model costs more than all that a curve needs of it. So what a line says is looked at once for each *shape*
-(its keys and the types of its values), and a line of a known shape is taken as it is. Whatever is odd in the least is
+An event's model costs more than all that a curve needs of it. So what a line says is looked at once for each
+*shape* (keys and types of values), and a line of a known shape is taken as it is. Whatever is odd in the least is
 left to `app.core.protocol.event`: what comes out is the same.
 """
 
@@ -78,7 +78,9 @@ class ReportBatch:
         losses, figures = tree.get("losses") or [tree["train_loss"]], tree.get("figures")
         if not (-ODD_NUMBER < iteration < ODD_NUMBER and -ODD_NUMBER < tokens < ODD_NUMBER):
             return False
-        if not NUMBERS.issuperset(map(type, losses)) or (figures and not NUMBERS.issuperset(map(type, figures.values()))):
+        if not NUMBERS.issuperset(map(type, losses)) or (
+            figures and not NUMBERS.issuperset(map(type, figures.values()))
+        ):
             return False
         for name, value in figures.items() if figures else ():
             indices, values = self.figures.setdefault(name, ([], []))
@@ -134,5 +136,3 @@ def _read(line: bytes) -> dict[str, Any] | None:
         except (ValueError, AttributeError, TypeError):
             return None
     return tree if tree.get("type") == "train_reported" else None  # a key may stand twice: the last one counts
-
-

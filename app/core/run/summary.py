@@ -15,8 +15,8 @@ from app.core.config.train_config import TrainConfig
 from app.core.language import tr
 from app.core.method.table import MODES, method_for
 from app.core.refusal import reason_of
-from app.core.run.folder import PARKED, RunDir, present_state
 from app.core.run.curve_table import Floats
+from app.core.run.folder import PARKED, RunDir, present_state
 from app.core.run.history import RunHistory
 from app.core.run.note import RunNote, load_note
 from app.core.run.reader import RunReader

@@ -54,6 +54,11 @@ class Series:
     name: str = LOSS
 
     @property
+    def key(self) -> tuple[object, ...]:
+        """What it is of: as long as this is the same, the curve only grew."""
+        return self.history, self.history.revision, self.name
+
+    @property
     def is_reported(self) -> bool:
         """True for what every run tells of its iterations, such as the speed: one line, never smoothed."""
         return self.name in REPORTED_WORDS

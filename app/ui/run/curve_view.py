@@ -92,7 +92,12 @@ class CurveView(QWidget):
 
     def scaled(self, x: Floats) -> Floats:
         """Seconds become minutes; the rest is drawn as it is."""
-        return x / 60 if self.axis == "time" else x
+        return x / self.unit if self.axis == "time" else x
+
+    @property
+    def unit(self) -> float:
+        """How many of what a run tells are one of what is drawn over."""
+        return 60.0 if self.axis == "time" else 1.0
 
     def _on_change(self) -> None:
         self._show_tip()

@@ -6,7 +6,6 @@ import math
 import time
 from html import escape
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
@@ -33,8 +32,9 @@ from app.ui.platform.key_text import with_keys
 from app.ui.platform.scrolling import CalmBox
 from app.ui.run.chart_series import LOSS, Series, leading, meaning_of, series_label
 from app.ui.run.curve_view import AXES, CurveView
+from app.ui.run.long_curve import LongCurve
 from app.ui.widget import theme
-from app.ui.widget.plot import Plot, whole_tip
+from app.ui.widget.plot import Plot, early_end, whole_tip
 
 FRAME_MS = 33  # at most 30 repaints a second
 # What the curves are called beside their signs where there is little room, and where there is least.
@@ -44,7 +44,6 @@ SHORTER: tuple[dict[str, str], ...] = (
     {tr("Train"): "", tr("Validation"): "", tr("Forgot"): "", tr("Best"): ""},
 )  # fmt: skip
 FILLING_MS = 500  # between repaints while a run is read: what is wanted is its end
-POINTS_A_PIXEL = 2.0  # of a smooth line; its wide pen is slow, and more of them show nothing more
 BUSY_SHARE = 4  # a repaint that takes long is followed by a rest of so many times its length
 EXPORT_SCALE = 2
 FILL_TIP = tr("Fill the window with the chart")
@@ -232,14 +231,13 @@ class LossChart(QWidget):
         for item in (self._cross, self._cross_point):
             item.setVisible(False)
             self._plot.addItem(item, ignoreBounds=True)
+        self._plot.getViewBox().sigXRangeChanged.connect(self._on_range)
         self._view.scene().sigMouseMoved.connect(self._on_mouse)
 
-    def _curve(self, *, smooth: bool = False) -> Any:
+    def _curve(self, *, smooth: bool = False) -> LongCurve:
         """One curve that stays fast at a million points and leaves gaps where the loss is not a number."""
-        detail = {"autoDownsampleFactor": POINTS_A_PIXEL} if smooth else {}
-        curve = self._plot.plot([], [], connect="finite", antialias=smooth, **detail)
-        curve.setDownsampling(auto=True, method="peak")
-        curve.setClipToView(True)
+        curve = LongCurve(antialias=smooth)
+        self._plot.addItem(curve)
         return curve
 
     def _build_controls(self) -> None:
@@ -315,6 +313,7 @@ class LossChart(QWidget):
         """Where there is little room the curves have it, and how they are looked at stays as it was chosen."""
         super().resizeEvent(resized)
         self.view.setVisible(self.height() >= theme.line_px(VIEW_FROM))
+        self.refresh()  # a wider picture shows more points
         self._show_resting()
 
     # -- drawing ----------------------------------------------------------------------------------------------
@@ -374,6 +373,7 @@ class LossChart(QWidget):
 
     def _on_zoomed(self) -> None:
         self._is_whole = False
+        self._draw_curves()
         self._show_icons()
 
     def _redraw(self) -> None:
@@ -385,12 +385,16 @@ class LossChart(QWidget):
         series, axis = self._series, self.view.axis
         if self.is_log != self._plot.getAxis("left").logMode:
             self._plot.setLogMode(x=False, y=self.is_log)
-        x, valid_x = self.view.scaled(series.x(axis)), self.view.scaled(series.valid_x(axis))
-        self._raw.setData(x, self._drawable(series.values))
-        self._line.setData(x, self._drawable(self._smooth()))
-        self._valid.setData(valid_x, self._drawable(series.valid_values))
-        self._forgot.setData(self.view.scaled(series.forgot_x(axis)), self._drawable(series.forgot))
-        self._draw_best(valid_x)
+        weight = self._smoothing
+        for curve, x, y, of in (
+            (self._raw, series.x(axis), series.values, ()),
+            (self._line, series.x(axis), self._smooth(), (weight,)),
+            (self._valid, series.valid_x(axis), series.valid_values, ()),
+            (self._forgot, series.forgot_x(axis), series.forgot, ()),
+        ):
+            curve.take(x, y, (*series.key, *of), unit=self.view.unit, is_log=self.is_log)
+        self._draw_curves()
+        self._draw_best(self.view.scaled(series.valid_x(axis)))
         self._name_curves()
         if self._is_whole:
             self._fit()
@@ -434,9 +438,25 @@ class LossChart(QWidget):
 
     def _fit(self) -> None:
         """Shows everything: by pyqtgraph's own range, or by ours where that would be odd, or hold a spike."""
-        curves = [item.getOriginalDataset() for item in (self._raw, self._valid, self._forgot)]
-        drawn = [(x, np.log10(y) if self.is_log else y) for x, y in curves if x is not None and len(x)]
-        self._view.fit(drawn, without_spike=self.is_without_spike)
+        curves = [curve for curve in (self._raw, self._valid, self._forgot) if not curve.is_empty]
+        drawn = [curve.getOriginalDataset() for curve in curves]
+        if self.is_without_spike:
+            ends = [end for curve in curves for end in curve.ends]
+            early = early_end(min(ends), max(ends)) if ends else 0.0
+            drawn = [part for curve in curves for part in curve.parts_at(early)]  # none holds points of both sides
+        self._view.fit(
+            [(x, np.log10(y) if self.is_log else y) for x, y in drawn], without_spike=self.is_without_spike
+        )
+
+    def _draw_curves(self) -> None:
+        """All of the curves, or what is zoomed to."""
+        shown = None if self._is_whole else tuple(self._plot.getViewBox().viewRange()[0])
+        for curve in (self._raw, self._line, self._valid, self._forgot):
+            curve.draw(shown)
+
+    def _on_range(self) -> None:
+        if not self._is_whole:
+            self._draw_curves()
 
     def _draw_best(self, valid_x: Floats) -> None:
         index = self._series.best_index
@@ -448,11 +468,13 @@ class LossChart(QWidget):
             self._best.setData(valid_x[index : index + 1], np.log10(value) if self.is_log else value)
 
     def _smooth(self) -> Floats:
-        weight = 0.0 if self._series.is_reported else self.view.smoothing  # a learning rate is as it was
-        known = (id(self._series.history), self._series.history.revision, self._series.name)
-        if self._smoothed.weight != weight or self._smoothed_of != known:
-            self._smoothed, self._smoothed_of = Smoothed(weight), known
+        if self._smoothed.weight != self._smoothing or self._smoothed_of != self._series.key:
+            self._smoothed, self._smoothed_of = Smoothed(self._smoothing), self._series.key
         return self._smoothed.update(self._series.values)
+
+    @property
+    def _smoothing(self) -> float:
+        return 0.0 if self._series.is_reported else self.view.smoothing  # a learning rate is as it was
 
     def _drawable(self, losses: Floats) -> Floats:
         """What cannot be drawn becomes a gap: infinity, and on a logarithmic axis everything not above zero."""
@@ -467,12 +489,12 @@ class LossChart(QWidget):
         if not inside:
             self._hide_cross()
             return
-        wanted = self._plot.getViewBox().mapSceneToView(position).x()
-        x = self.view.scaled(self._series.x(self.view.axis))
+        wanted = self._plot.getViewBox().mapSceneToView(position).x() * self.view.unit
+        x = self._series.x(self.view.axis)
         index = int(np.clip(np.searchsorted(x, wanted), 0, len(x) - 1))
         if index and wanted - x[index - 1] < x[index] - wanted:
             index -= 1
-        self._show_cross(index, float(x[index]))
+        self._show_cross(index, float(x[index]) / self.view.unit)
 
     def _show_cross(self, index: int, x: float) -> None:
         smoothed = float(self._smooth()[index])

@@ -439,7 +439,8 @@ class RunSession(QObject):
 
     def _open_file(self, offset: int = 0) -> None:
         """Reads it from a byte on. Raises `OSError` if the file is there and cannot be read."""
-        from app.core.run.event_file import EventFile  # with the history, of which a start without a run knows nothing
+        # Comes with the history, of which a start without a run knows nothing.
+        from app.core.run.event_file import EventFile
 
         assert self.run is not None
         if self.run.events.exists():

@@ -228,13 +228,18 @@ def fitted_ranges(curves: Sequence[Curve], *, without_spike: bool = False) -> tu
     wide = _around(float(x[0]), 0.5) if x.min() == x.max() else None
     if low == high:
         return wide, _around(low, 0.25)
-    late = y[x > x.min() + EARLY * (x.max() - x.min())]
+    late = y[x > early_end(float(x.min()), float(x.max()))]
     if without_spike and len(late):
         bottom, top = float(late.min()), float(late.max())
         if max(high - top, bottom - low) > SPIKE * (top - bottom) > 0:
             room = RANGE_MARGIN * (top - bottom)
             return wide, (bottom - room, top + room)
     return wide, None
+
+
+def early_end(first: float, last: float) -> float:
+    """Up to where along x a spike is a first one."""
+    return first + EARLY * (last - first)
 
 
 def _around(value: float, share: float) -> Range:
