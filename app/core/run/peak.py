@@ -82,10 +82,10 @@ class Peaks:
         return values if good.all() else np.where(good, values, np.nan)
 
     def thinned(self, first: int, last: int, most: int) -> tuple[Places, Floats]:
-        """What to draw of points ``first`` to before ``last``: which, and how high; at most 4 × ``most``.
+        """Which of the points ``first`` to before ``last`` to draw, how high; at most 4 × ``most``.
 
-        Few are drawn as they are. Of many, each of about ``most`` parts is drawn in its middle as highest and lowest,
-        and one with a gap is not joined to the next; the first and the last point stand where they are.
+        Few are drawn as they are. Of many, each of about ``most`` parts is drawn in its middle as highest and
+        lowest, and one with a gap is not joined to the next; the first and the last point stand where they are.
         """
         if last - first <= 2 * most:
             return np.arange(first, last), self.drawable(self._values[first:last])
@@ -124,6 +124,8 @@ class Peaks:
         if np.isnan(values).all():
             return np.arange(first, last)[:1], values[:1]
         found = np.unique([int(np.nanargmin(values)), int(np.nanargmax(values))])
+        if np.isnan(values).any():  # behind both, so that they are not joined to what follows
+            return first + np.append(found, found[-1]), np.append(values[found], np.nan)
         return first + found, values[found]
 
     def _points(self, first: int, last: int) -> Stretches:

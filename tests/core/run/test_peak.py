@@ -48,6 +48,7 @@ def test_what_is_drawn_are_points_of_the_curve_and_its_peaks_among_them(count: i
         assert np.nanmin(drawn) == values[first:last][good[first:last]].min()
         assert np.nanmax(drawn) == values[first:last][good[first:last]].max()
         assert set(drawn[np.isfinite(drawn)]) <= set(values[good])
+        assert np.isnan(drawn).any() == (~good[first:last]).any()
 
 
 def test_every_part_has_its_own_highest_and_lowest_in_its_middle() -> None:
