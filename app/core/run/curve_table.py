@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
-Places = npt.NDArray[np.int64]
+PointPlaces = npt.NDArray[np.int64]
 
 CURVE_COLUMNS = ("iterations", "epochs", "tokens", "time", "loss", "learning_rate")
 LEAST_ROOM, MOST_ROOM = 256, 2**22  # rows
@@ -62,7 +62,7 @@ class CurveTable:
         return True
 
 
-def stretches(last: Floats, ends: Floats, counts: Places, fresh: Places) -> Floats:
+def stretches(last: Floats, ends: Floats, counts: PointPlaces, fresh: PointPlaces) -> Floats:
     """One row an iteration (columns, n) of reports whose stretches end at ``ends`` (4, reports).
 
     ``counts`` is how many iterations each report tells of, ``fresh`` how many of these are new. In the place of the
@@ -80,7 +80,7 @@ def stretches(last: Floats, ends: Floats, counts: Places, fresh: Places) -> Floa
     return rows
 
 
-def figure_rows(at: Floats, values: Floats) -> Floats:
+def figure_points(at: Floats, values: Floats) -> Floats:
     """Rows of one figure (columns, n); ``at`` (4, n) is where it lies: iteration, epoch, tokens, seconds."""
     rows = np.empty((len(CURVE_COLUMNS), len(values)))
     rows[:4], rows[4], rows[5] = at, values, np.nan

@@ -13,7 +13,7 @@ import numpy as np
 from app.core.language import tr
 from app.core.protocol import event
 from app.core.protocol.event import Event, event_of
-from app.core.run.curve_table import CURVE_COLUMNS, CurveTable, Floats, Places, figure_rows, stretches
+from app.core.run.curve_table import CURVE_COLUMNS, CurveTable, Floats, PointPlaces, figure_points, stretches
 from app.core.run.report_batch import REPORT_COLUMNS, ReportBatch
 from app.core.system.atomic_file import write_text
 
@@ -388,9 +388,9 @@ class RunHistory:
     def _add_figures(self, tables: dict[str, CurveTable], figures: dict[str, float], at: Floats) -> None:
         """One row a figure; ``at`` (4,) is where it lies: iteration, epoch, tokens, seconds."""
         for name, value in figures.items():
-            self._extend_figure(tables, name, figure_rows(at[:, None], np.array([value], dtype=float)))
+            self._extend_figure(tables, name, figure_points(at[:, None], np.array([value], dtype=float)))
 
-    def _add_figures_of(self, batch: ReportBatch, kept: Places, told: dict[str, Floats], ends: Floats) -> None:
+    def _add_figures_of(self, batch: ReportBatch, kept: PointPlaces, told: dict[str, Floats], ends: Floats) -> None:
         """The figures of several reports: the method's own, and those of `REPORTED`. ``kept`` are those that told
         something new, ``ends`` (4, kept) where they lie."""
         place = np.full(len(batch), -1)
@@ -399,12 +399,12 @@ class RunHistory:
             lies = place[indices]
             if (there := lies >= 0).any():
                 found = np.array(values, dtype=float)[there]
-                self._extend_figure(self._figures, name, figure_rows(ends[:, lies[there]], found))
+                self._extend_figure(self._figures, name, figure_points(ends[:, lies[there]], found))
         said = {
             name: np.flatnonzero(told[name] if name != "learning_rate" else np.ones(len(kept))) for name in REPORTED
         }
         for name in sorted((name for name in REPORTED if len(said[name])), key=lambda name: int(said[name][0])):
-            self._extend_figure(self._reported, name, figure_rows(ends[:, said[name]], told[name][said[name]]))
+            self._extend_figure(self._reported, name, figure_points(ends[:, said[name]], told[name][said[name]]))
 
     def _extend_figure(self, tables: dict[str, CurveTable], name: str, rows: Floats) -> None:
         table = tables.get(name)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from app.core.run.curve_table import Floats, Places
+from app.core.run.curve_table import Floats, PointPlaces
 
-STRETCH = 32  # points of one, and shorter stretches of the next longer one
+STRETCH_POINTS = 32  # points of one, and shorter stretches of the next longer one
 
-Bools = npt.NDArray[np.bool_]
-Stretches = tuple[Floats, Floats, Bools]  # the lowest and the highest of each, and whether it has a gap
+_Bools = npt.NDArray[np.bool_]
+Stretches = tuple[Floats, Floats, _Bools]  # the lowest and the highest of each, and whether it has a gap
 
 
 class _Level:
@@ -61,19 +61,19 @@ class Peaks:
         if len(fresh):
             self.low = float(np.fmin(self.low, np.fmin.reduce(fresh)))
             self.high = float(np.fmax(self.high, np.fmax.reduce(fresh)))
-        size, number = STRETCH, 0
+        size, number = STRETCH_POINTS, 0
         while len(values) >= size:
             if number == len(self._levels):
                 self._levels.append(_Level())
             level, whole = self._levels[number], len(values) // size
             if number:
-                found = self._levels[number - 1].between(level.count * STRETCH, whole * STRETCH)
+                found = self._levels[number - 1].between(level.count * STRETCH_POINTS, whole * STRETCH_POINTS)
             else:
-                found = self._points(level.count * STRETCH, whole * STRETCH)
-            low, high, gap = (part.reshape(-1, STRETCH) for part in found)
-            gaps: Bools = np.logical_or.reduce(gap, axis=1)
+                found = self._points(level.count * STRETCH_POINTS, whole * STRETCH_POINTS)
+            low, high, gap = (part.reshape(-1, STRETCH_POINTS) for part in found)
+            gaps: _Bools = np.logical_or.reduce(gap, axis=1)
             level.extend((np.fmin.reduce(low, axis=1), np.fmax.reduce(high, axis=1), gaps))
-            size, number = size * STRETCH, number + 1
+            size, number = size * STRETCH_POINTS, number + 1
 
     def drawable(self, values: Floats) -> Floats:
         """Values with what cannot be drawn as a gap."""
@@ -81,7 +81,7 @@ class Peaks:
             good = np.isfinite(values) & (values > 0) if self._positive else np.isfinite(values)
         return values if good.all() else np.where(good, values, np.nan)
 
-    def thinned(self, first: int, last: int, most: int) -> tuple[Places, Floats]:
+    def thinned(self, first: int, last: int, most: int) -> tuple[PointPlaces, Floats]:
         """Which of the points ``first`` to before ``last`` to draw, how high; at most 4 × ``most``.
 
         Few are drawn as they are. Of many, each of about ``most`` parts is drawn in its middle as highest and
@@ -91,8 +91,10 @@ class Peaks:
             return np.arange(first, last), self.drawable(self._values[first:last])
         part = 1 << (-(-(last - first) // most) - 1).bit_length()  # a power of two: parts stay what they are
         size, number = 1, -1
-        while size * STRETCH <= part and 2 * size * STRETCH <= last - first:  # a whole one lies between
-            size, number = size * STRETCH, number + 1
+        while (
+            size * STRETCH_POINTS <= part and 2 * size * STRETCH_POINTS <= last - first
+        ):  # a whole one lies between
+            size, number = size * STRETCH_POINTS, number + 1
         begin, end = -(-first // size), last // size  # of the stretches that lie wholly between
         found = self._levels[number].between(begin, end) if number >= 0 else self._points(first, last)
         places = np.arange(begin, end) * size // part
@@ -104,8 +106,8 @@ class Peaks:
         return self._joined(first, last, (begin * size, end * size), (middles, low, high, gap))
 
     def _joined(
-        self, first: int, last: int, whole: tuple[int, int], parts: tuple[Places, Floats, Floats, Bools]
-    ) -> tuple[Places, Floats]:
+        self, first: int, last: int, whole: tuple[int, int], parts: tuple[PointPlaces, Floats, Floats, _Bools]
+    ) -> tuple[PointPlaces, Floats]:
         """The points of the parts, between what is left over at both ends."""
         middles, low, high, gap = parts
         places, values = np.repeat(middles, 3), np.stack((high, low, np.full(len(low), np.nan)), axis=1).ravel()
@@ -118,7 +120,7 @@ class Peaks:
             np.concatenate((edge[:1], ends[0][1], values[shown], ends[1][1], edge[1:])),
         )
 
-    def _end(self, first: int, last: int) -> tuple[Places, Floats]:
+    def _end(self, first: int, last: int) -> tuple[PointPlaces, Floats]:
         """Highest and lowest of a few points that are no whole stretch, where they are."""
         values = self.drawable(self._values[first:last])
         if np.isnan(values).all():

@@ -21,7 +21,7 @@ NOT_JSON = (b"NaN", b"Infinity")  # numbers of Python's JSON, which a stricter r
 SHAPES_KEPT = 500
 NUMBERS = frozenset((float, int))
 # Which types a value may have to be taken as it is, by what the event says that it is.
-PLAIN: dict[object, frozenset[type]] = {
+PLAIN_TYPES: dict[object, frozenset[type]] = {
     int: frozenset((int,)),
     float: NUMBERS,
     float | None: NUMBERS | {type(None)},
@@ -33,14 +33,14 @@ REPORT_COLUMNS = (
     "epoch", "trained_tokens", "elapsed_s", "learning_rate", "grad_norm", "tokens_per_second", "peak_memory_gb"
 )  # fmt: skip
 
-Shape = tuple[tuple[str, ...], tuple[type, ...]]
+ReportShape = tuple[tuple[str, ...], tuple[type, ...]]
 
 
 class ReportBatch:
     """Reports one after the other, until somebody takes them all at once."""
 
     def __init__(self) -> None:
-        self._plain: set[Shape] = set()
+        self._plain: set[ReportShape] = set()
         self.clear()
 
     def clear(self) -> None:
@@ -104,7 +104,7 @@ class ReportBatch:
         self._trees.append(tree)
         return True
 
-    def _is_plain(self, shape: Shape) -> bool:
+    def _is_plain(self, shape: ReportShape) -> bool:
         """Whether every field that a report has is there, or may be left out, and is of its own type."""
         types = dict(zip(*shape, strict=True))
         for name, field in TrainReported.model_fields.items():
@@ -113,7 +113,7 @@ class ReportBatch:
             if name not in types:
                 if field.is_required():
                     return False
-            elif types[name] not in PLAIN.get(field.annotation, ()):
+            elif types[name] not in PLAIN_TYPES.get(field.annotation, ()):
                 return False
         if len(self._plain) >= SHAPES_KEPT:
             self._plain.clear()

@@ -40,6 +40,7 @@ TRADE_TIP = tr(
     "loss on neutral text has risen above it. Both in nats a token"
 )
 FIGURES_MS = 120  # figures change at most so often: faster than this nobody reads
+READING_MS = 500  # while a run is read: what is wanted are its last ones
 CLOCK_MS = 1000
 SAVED_BEFORE = tr("What was saved before that can be used.")
 NOTHING_SAVED = tr("It was stopped before there was anything to save.")
@@ -94,7 +95,7 @@ class SummaryCard(QFrame):
         if isinstance(found, (event.TrainReported, event.Validated, event.Started)):
             self._reported_at = time.monotonic()
         if not self._dirty.isActive():
-            self._dirty.start()
+            self._dirty.start(READING_MS if self._session.state is RunState.LOADING else FIGURES_MS)
 
     def _on_state(self) -> None:
         state = self._session.state

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from app.core.run.curve_table import Floats
-from app.core.run.peak import STRETCH, Peaks
+from app.core.run.peak import STRETCH_POINTS, Peaks
 
 
 def grown(values: Floats, seed: int, *, positive: bool = False) -> Peaks:
@@ -103,4 +103,4 @@ def test_a_new_point_costs_the_same_however_long_the_curve_is(monkeypatch: pytes
         peaks.update(values)
         peaks.thinned(0, count + 1, 500)
         most.append(sum(looked))
-    assert most[1] <= most[0] + STRETCH**2
+    assert most[1] <= most[0] + STRETCH_POINTS**2

@@ -131,7 +131,7 @@ def test_a_damaged_file_is_read_the_same(tmp_path: Path, seed: int) -> None:
     assert known(in_columns(tmp_path / "events.jsonl", bytes(damaged))) == known(one_by_one(bytes(damaged)))
 
 
-ODD = {
+ODD: dict[str, tuple[Any, ...]] = {
     "iteration": (3.0, "3", True, 2**53, 10**30, None, [3], -2),
     "train_loss": ("1", None, True, 10**400, 2**60),
     "losses": ([], [True], ["1"], [None], [[1.0]], {}, None, [10**400], [2**60], [1, 2.5]),
