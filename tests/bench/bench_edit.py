@@ -33,10 +33,8 @@ from app.core.model.inspection import (
 )
 from app.core.model.module_group import Group
 from app.core.protocol import event
-from app.core.run.history import (
-    RunHistory,
-    smooth,
-)
+from app.core.run.history import RunHistory
+from app.core.run.smoothing import smooth
 from app.core.setup.memory import estimate
 from app.core.target.selection import resolve
 from app.ui.form.store import ConfigStore
