@@ -66,6 +66,13 @@ def attached(qtbot: QtBot, session: RunSession, elsewhere: Elsewhere) -> None:
     assert session.is_attached
 
 
+def told_of(run: RunDir) -> list[event.Event]:
+    """Every event of a run but its first report, which is read together with the second when it is opened."""
+    written = event.read_events(run.events)
+    first = next(one for one in written if isinstance(one, event.TrainReported))
+    return [one for one in written if one is not first]
+
+
 def test_it_is_live_and_every_event_comes_once(qtbot: QtBot, session: RunSession, elsewhere: Elsewhere) -> None:
     heard: list[event.Event] = []
     session.emitted.connect(heard.append)
@@ -83,9 +90,7 @@ def test_it_is_live_and_every_event_comes_once(qtbot: QtBot, session: RunSession
     assert ended.args is not None
     assert ended.args[0].ok
     assert (session.state, session.is_attached, session.worker_id) == (RunState.COMPLETED, False, 0)
-    written = event.read_events(elsewhere.run.events)
-    first = next(one for one in written if isinstance(one, event.TrainReported))  # read together with the second
-    assert heard == [one for one in written if one is not first]
+    assert heard == told_of(elsewhere.run)
 
 
 def test_it_does_what_it_is_told(qtbot: QtBot, session: RunSession, elsewhere: Elsewhere) -> None:
@@ -144,7 +149,7 @@ def test_who_supervises_a_run_lets_it_go_on_and_the_window_hears_the_next_worker
     lock.release()
     another.end(event.Finished(iteration=75))
     qtbot.waitUntil(lambda: session.state is RunState.COMPLETED)
-    assert heard == event.read_events(elsewhere.run.events)
+    assert heard == told_of(elsewhere.run)
     assert workers == []
 
 
