@@ -64,7 +64,7 @@ class Opened:
     took: float
     click: float
     turn: float
-    turn_work: float
+    hardest: float
     report: float
     frame: float
 
