@@ -126,5 +126,5 @@ def test_without_lm_eval_it_is_refused_with_what_to_install(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    with pytest.raises(UnusableError, match=r"lm-eval is not installed.*extra `evaluate`"):
+    with pytest.raises(UnusableError, match=r"lm-eval is not installed.*pip install"):
         measured(place, tmp_path, tasks=("own_choices",))
