@@ -12,7 +12,11 @@ from functools import cache
 from tests import ROOT
 
 # Texts that are filled later, each by the one function that uses it.
-FILLED_LATER = ("This is only a pointer to the data ({kind})", "Which answer is better? Press {keys}")
+FILLED_LATER = (
+    "This is only a pointer to the data ({kind})",
+    "Which answer is better? Press {keys}",
+    "{label}, attention only",
+)
 
 
 @cache

@@ -57,7 +57,7 @@ VERBS = {
     "queue": Verb("app.command.queue", "train setups one after the other; sweep over values"),
     "runs": Verb("app.command.run", "list, show, compare, name, report and delete runs"),
     "bench": Verb("app.command.stock.bench", "this machine's own table against stock mlx-lm, to share"),
-    "doctor": Verb("app.command.doctor", "what is installed, what works, and how to get what is missing"),
+    "doctor": Verb("app.command.health.doctor", "what is installed, what works, and how to get what is missing"),
 }
 
 

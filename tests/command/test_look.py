@@ -13,7 +13,7 @@ from mlx_lm.tuner.utils import linear_to_lora_layers
 from mlx_lm.utils import load, load_model
 from PySide6.QtWidgets import QApplication, QWidget
 
-from app.command import doctor
+from app.command.health import doctor
 from app.core.protocol import program
 from app.core.protocol.program import mlx_build
 from tests.command.conftest import CONFIG, Luthier

@@ -64,4 +64,8 @@ def test_no_text_elsewhere_says_how_a_package_is_installed() -> None:
         if advising.search(path.read_text(encoding="utf-8"))
     }  # fmt: skip
     # Rosetta's remedy: an app that is for Apple silicon alone is not translated. The doctor's asks the seam itself.
-    assert found - elsewhere == {"app/core/installation.py", "app/core/system/rosetta.py", "app/command/doctor.py"}
+    assert found - elsewhere == {
+        "app/core/installation.py",
+        "app/core/system/rosetta.py",
+        "app/command/health/doctor.py",
+    }

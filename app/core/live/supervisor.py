@@ -22,7 +22,7 @@ from app.core.protocol import program
 from app.core.protocol.event import Event, read_events
 from app.core.run.folder import RUN_SUPERVISOR, RunDir
 
-LOOK_EVERY_S = 0.5
+SUPERVISED_EVERY_S = 0.5
 STARTS_WITHIN_S = 60.0  # a worker that has not taken its run by then is not coming
 # Elsewhere than on a Mac nothing ends a worker so; tests have the process all the same.
 SUPERVISED_VARIABLE = "LUTHIER_SUPERVISED"
@@ -124,7 +124,7 @@ def run_supervisor(run: RunDir) -> int:
             lock = lock or supervise(run)
             if not lives:
                 break
-            time.sleep(LOOK_EVERY_S)
+            time.sleep(SUPERVISED_EVERY_S)
         if lock is not None and goes_on_after(run, last_event(run)):
             start_alone(run)  # and has a supervisor of its own, as nobody holds its input either
     finally:
@@ -143,5 +143,5 @@ def _waited(done: Callable[[], bool]) -> bool:
     while time.monotonic() < until:
         if done():
             return True
-        time.sleep(LOOK_EVERY_S / 5)
+        time.sleep(SUPERVISED_EVERY_S / 5)
     return False

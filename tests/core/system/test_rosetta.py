@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from app.__main__ import main
-from app.command import doctor
+from app.command.health import doctor
 from app.core.system.rosetta import rosetta_refusal
 
 

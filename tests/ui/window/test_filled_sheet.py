@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QTimer
-from PySide6.QtWidgets import QWidget
+from PySide6.QtGui import QFontInfo
+from PySide6.QtWidgets import QApplication, QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
 from tests.sheet import compare
@@ -21,6 +22,7 @@ from tests.ui.window.every_page import EveryPage, RememberedWorker, job_worker, 
 from tests.ui.window.sheet import sheet_of
 
 LATE_MS = 1000
+FONT = "Inter"  # the sheet's: wider ones fold other controls away
 SHEET = Path(__file__).with_name("filled_sheet.txt")
 VARIES = (  # of what is said: where the tests keep things, when they ran, on what
     (re.compile(r"(/[^\s/:]+)*/(home\d+|pytest-\d+|resources)(?=/|\b)"), "~"),
@@ -61,7 +63,7 @@ class FilledPage(EveryPage):
     def see(self, name: str, page: QWidget) -> None:
         window = self.window
         window.user_actions.queue.refresh()  # else when its timer comes round
-        self.wait(lambda: not self.is_late())
+        self.wait(lambda: not self.is_late() and not self.is_reading(page))
         settle()
         parts: dict[str, QWidget] = {
             "run": window.run_panel,
@@ -78,6 +80,13 @@ class FilledPage(EveryPage):
         timers = self.window.findChildren(QTimer)
         return any(one.isActive() and one.isSingleShot() and one.interval() < LATE_MS for one in timers)
 
+    def is_reading(self, page: QWidget) -> bool:
+        """Whether examples are yet to come."""
+        return any(
+            one.isVisible() and one.text().startswith(("Reading", "Loading"))
+            for one in page.findChildren(QLabel, "examples.state")
+        )
+
     def walk(self) -> None:
         self.setup()
         self.run_panel()
@@ -89,6 +98,8 @@ class FilledPage(EveryPage):
 
 @pytest.mark.slow
 def test_filled_pages_are_what_they_were(qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if QFontInfo(QApplication.font()).family() != FONT:
+        pytest.skip(f"{FONT} is not installed, or not the system's font")
     FakeWorker.made = []
     RememberedWorker.answers = tmp_path
     monkeypatch.setattr("app.ui.worker.job.WorkerProcess", job_worker)
