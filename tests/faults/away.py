@@ -13,16 +13,35 @@ from unittest import mock
 from app.core.config.train_config import TrainConfig
 from app.core.live.training_list import training_runs
 from app.core.protocol import event
-from app.core.protocol.event import read_events
+from app.core.protocol.event import read_events, recorded_event
 from app.core.protocol.program import own_command
 from app.core.run.folder import RunDir
 from app.core.setup.config_file import save_config
 from tests import ROOT
+from tests.faults.reopened import point
 from tests.faults.trained import HANGS_S, Outcome, environment, losses_of, wait_until_free
 
 WINDOW = ROOT / "tests/faults/reopened.py"
 LIVE = ("state preparing", "state running")
 WAYS = ("killed", "closed", "command line")
+
+
+def is_report(line: str) -> bool:
+    """Whether a process told of a report: the event, or a point that it gave."""
+    return line.startswith("point") or '"train_reported"' in line
+
+
+def as_points(lines: list[str]) -> list[str]:
+    """What was told, with the points that reports give in place of these."""
+    found = []
+    for line in lines:
+        said = None if line.startswith("point") else recorded_event(line.encode())
+        if isinstance(said, event.TrainReported):
+            first = said.iteration - len(said.losses) + 1
+            found += [f"{point(first + number, loss)}\n" for number, loss in enumerate(said.losses)]
+        else:
+            found.append(line)
+    return found
 
 
 class Watcher:
@@ -52,7 +71,7 @@ class Watcher:
                     return False
             else:
                 self.lines.append(line)
-                reports -= self.state in ("", *LIVE) and '"train_reported"' in line
+                reports -= self.state in ("", *LIVE) and is_report(line)
             if reports <= 0:
                 return True
         return False
@@ -88,8 +107,9 @@ def left_alone(config: TrainConfig, folder: Path, times: int, chance: random.Ran
         if run is None:
             return outcome
         outcome.times += bool(number)
-        kept = run.events.read_text(encoding="utf-8").splitlines(keepends=True)
-        if watcher.lines != kept[: len(watcher.lines)]:
+        kept = as_points(run.events.read_text(encoding="utf-8").splitlines(keepends=True))
+        taken = as_points(watcher.lines)
+        if not taken or taken != kept[: len(taken)]:
             outcome.events_lost += 1
             outcome.remarks.append(f"not the events that were written, time {number}, {way}")
     assert run is not None

@@ -1,5 +1,6 @@
 """The window, as it is started, in a process of its own: prints its run's state and every event that it takes.
 
+Of reports it prints the points that its curve then has: those of the past are taken together.
 With a config it starts a run of it; without, it shows what it finds. SIGUSR1 closes it as *Keep training* does.
 """
 
@@ -21,12 +22,18 @@ from app.ui.run.session import RunSession
 from app.ui.window.application import run_window
 
 
+def point(iteration: float, loss: float) -> str:
+    """One point of the curve of losses, as it is printed."""
+    return f"point {iteration:.0f} {float(loss)!r}"
+
+
 class ToldSession(RunSession):
     """Says what it does."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._said = ""
+        self._said, self._points = "", 0
+        self.run_changed.connect(self._begin)
         self.emitted.connect(self._say)
         self.state_changed.connect(self._say_state)
         signal.signal(signal.SIGUSR1, lambda *_: QTimer.singleShot(0, self, self._leave))
@@ -34,8 +41,17 @@ class ToldSession(RunSession):
             config = load_config(Path(sys.argv[1])).config
             QTimer.singleShot(0, self, lambda: self.start(config))
 
+    def _begin(self) -> None:
+        self._points = 0
+
     def _say(self, found: event.Event) -> None:
-        print(found.to_line(), flush=True)
+        iterations, losses = self.history.x("iterations"), self.history.losses
+        for at in range(self._points, len(losses)):
+            print(point(iterations[at], losses[at]))
+        self._points = len(losses)
+        if not isinstance(found, event.TrainReported):
+            print(found.to_line())
+        sys.stdout.flush()
 
     def _say_state(self) -> None:
         if self._said != self.state.value:

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from app.core.data.column import choice_columns, folded, reads_as_data
+from app.core.data.format import Features
+from app.core.data.layout import layout_of
 from app.core.problem import UnusableError
 from tests.core.data.written import checked, told, trained
 
@@ -327,3 +329,28 @@ def test_the_answers_of_a_flat_squad_row_are_used(tmp_path: Path) -> None:
     none = row | {"answers": {"text": [], "answer_start": []}}
     (error,) = checked(tmp_path / "none", [row, none]).errors
     assert (error.line, error.reason) == (2, "`answers` holds no answer.")
+
+
+@pytest.mark.parametrize(
+    ("row", "chosen", "found"),
+    [
+        ({"instruction": "Foggy?", "output": "Thick."}, "completion", "alpaca"),
+        ({"question": "Foggy?", "answer": "Thick."}, "completion", "completion"),
+        ({"prompt": "Foggy?", "answer": "Thick."}, "completion", "completion"),
+        ({"messages": TALK}, "completion", None),
+        ({"text": "Thick fog."}, "completion", None),
+        ({"height": 3}, "completion", None),
+        ({"messages": TALK}, "chat", "chat"),
+        ({"conversations": TALK}, "chat", "chat"),
+        ({"text": "Thick fog."}, "chat", None),
+        ({"height": 3}, "chat", None),
+        ({"text": "Thick fog."}, "text", "text"),
+        ({"content": "Thick fog."}, "text", "text"),
+        ({"height": 3}, "text", None),
+    ],
+)
+def test_a_format_that_is_chosen_is_followed_or_nothing_is(
+    row: dict[str, Any], chosen: str, found: str | None
+) -> None:
+    layout = layout_of(row, Features(data_format=chosen))
+    assert (layout and str(layout.format)) == found

@@ -10,7 +10,9 @@ import pytest
 
 from app.core.config.train_config import TrainConfig, TrainMode
 from app.core.data.check import check_files
+from app.core.data.format import Format, Layout
 from app.core.data.prepare import PreparedData, prepare_data
+from app.core.data.rated import better_of
 from app.core.problem import UnusableError
 
 USER, GOOD, BAD = (
@@ -109,3 +111,37 @@ def test_data_for_another_method_is_refused(mode: TrainMode, row: dict[str, Any]
     with pytest.raises(UnusableError) as refused:
         prepared(tmp_path, mode, [row])
     assert refused.value.problems[0].path == "data"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "value", "better"),
+    [
+        *(("winner", said, 0) for said in ("a", " A ", "model_a", "response_A")),
+        *(("winner", said, 1) for said in ("b", "model_b")),
+        *(("winner", said, None) for said in ("tie", "", None, 1, "both_bad")),
+        ("better_response_id", 0, 0),
+        ("better_response_id", "1", 1),
+        *(("better_response_id", said, None) for said in (2, -1, 0.5, "first", None)),
+        ("preference", 1, 0),  # counted from 1
+        ("preference", "2", 1),
+        *(("preference", said, None) for said in (0, 3, 1.5)),
+        *(("preference_strength", said, 0) for said in (-3, -0.5)),
+        *(("overall_preference", said, 1) for said in (0.5, 3, "2")),
+        ("overall_preference", 0, None),
+    ],
+)
+def test_which_answer_is_the_better_one(verdict: str, value: object, better: int | None) -> None:
+    layout = Layout(Format.PREFERENCE, chosen="one", rejected="other", verdict=verdict)
+    assert better_of({"one": "Yes.", "other": "No.", verdict: value}, layout) == better
+
+
+def test_a_number_beside_a_text_is_told_and_a_missing_answer_is_refused(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [
+        {"prompt": "2 + 2?", "chosen": 4, "rejected": "5"},
+        {"prompt": "1 + 1?", "rejected": "3"},
+    ]
+    report = check_files([write(tmp_path, rows)], config=TrainConfig(train_mode="dpo"))
+    assert [(found.kind, found.line) for found in report.errors] == [("missing_field", 2)]
+    assert [found.reason for found in report.notes] == [
+        "Numbers, true or false in `chosen` are trained as text: 1 row."
+    ]
