@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
+from PySide6.QtGui import QPen
 
 from app.core.run.curve_table import Floats
 from app.core.run.peak import Peaks
 from app.ui.widget.plot import Range
 
 LEAST_PARTS = 500  # of a curve, however narrow the plot is
+DOT_ROOM = 3  # of its widths for each dot; closer ones would hide each other and the line
 
 
 class LongCurve(pg.PlotDataItem):
@@ -27,6 +29,7 @@ class LongCurve(pg.PlotDataItem):
         self._of: tuple[object, ...] = ()
         self._x: Floats = np.empty(0)
         self._unit = 1.0
+        self._dot = 0  # px
         super().__init__([], [], connect="finite", **style)
 
     def take(
@@ -38,6 +41,13 @@ class LongCurve(pg.PlotDataItem):
             self._peaks, self._of = Peaks(positive=is_log), of
         self._peaks.update(y)
         self._x, self._unit = x, unit
+
+    def set_dots(self, size: int, color: str, rim: QPen) -> None:
+        """Points are dots of a size, with a rim, wherever they lie far enough apart."""
+        self._dot = size
+        self.setSymbolSize(size)
+        self.setSymbolBrush(color)
+        self.setSymbolPen(rim)
 
     @property
     def is_empty(self) -> bool:
@@ -66,11 +76,18 @@ class LongCurve(pg.PlotDataItem):
     def draw(self, shown: Range | None = None) -> None:
         """Draws what there is, or what of it lies in a range of x, up to beyond its ends."""
         first, last = 0, len(self._peaks)
+        seen = last
         if shown is not None:
+            seen = self.place(shown[1]) - self.place(shown[0])
             reach = shown[1] - shown[0]
             first = max(self.place(shown[0] - reach) - 1, 0)
             last = min(self.place(shown[1] + reach) + 1, last)
+        self.setSymbol("o" if self._has_room_for_dots(seen) else None)
         self.setData(*self.points(first, last))
+
+    def _has_room_for_dots(self, seen: int) -> bool:
+        box = self.getViewBox()
+        return self._dot > 0 and box is not None and seen * DOT_ROOM * self._dot <= box.width()
 
     def dataBounds(self, ax: int, *_: Any, **__: Any) -> Range | tuple[None, None]:
         """The whole curve's, whatever of it is drawn."""

@@ -233,6 +233,7 @@ class LossChart(QWidget):
             self._plot.addItem(item, ignoreBounds=True)
         self._plot.getViewBox().sigXRangeChanged.connect(self._on_range)
         self._view.scene().sigMouseMoved.connect(self._on_mouse)
+        self._view.pointer_left.connect(self._hide_cross)
 
     def _curve(self, *, smooth: bool = False) -> LongCurve:
         """One curve that stays fast at a million points and leaves gaps where the loss is not a number."""
@@ -314,7 +315,7 @@ class LossChart(QWidget):
         super().resizeEvent(resized)
         self.view.setVisible(self.height() >= theme.line_px(VIEW_FROM))
         self.refresh()  # a wider picture shows more points
-        self._show_resting()
+        self._hide_cross()  # what it says was made to fit the width that was
 
     # -- drawing ----------------------------------------------------------------------------------------------
 
@@ -326,15 +327,9 @@ class LossChart(QWidget):
         self._raw.setPen(self._view.pen(raw, 1))
         self._line.setPen(self._view.pen(c.train_line, 2))
         self._valid.setPen(self._view.pen(c.valid_line, 1.5))
-        self._valid.setSymbol("o")
-        self._valid.setSymbolSize(6)
-        self._valid.setSymbolBrush(c.valid_line)
-        self._valid.setSymbolPen(self._view.pen(c.card, 1))
+        self._valid.set_dots(6, c.valid_line, self._view.pen(c.card, 1))
         self._forgot.setPen(self._view.pen(c.forgot_line, 1.5))
-        self._forgot.setSymbol("o")
-        self._forgot.setSymbolSize(5)
-        self._forgot.setSymbolBrush(c.forgot_line)
-        self._forgot.setSymbolPen(self._view.pen(c.card, 1))
+        self._forgot.set_dots(5, c.forgot_line, self._view.pen(c.card, 1))
         self._best.setBrush(c.good)
         self._best.setPen(self._view.pen(c.card, 1))
         self._cross.setPen(self._view.pen(c.faint, 1, Qt.PenStyle.DashLine))
@@ -504,9 +499,43 @@ class LossChart(QWidget):
         self._cross_point.setVisible(math.isfinite(drawn))
         if math.isfinite(drawn):
             self._cross_point.setData([x], [np.log10(drawn) if self.is_log else drawn])
-        self._readout.setTextFormat(Qt.TextFormat.PlainText)
-        self._readout.setText(self.values_at(index))
-        self._readout.setToolTip(self._readout.text())
+        self._readout.setToolTip(self.values_at(index))
+        for text in self._texts_at(index):
+            self._readout.setTextFormat(Qt.TextFormat.RichText if "<b" in text else Qt.TextFormat.PlainText)
+            self._readout.setText(text)
+            if self._readout.sizeHint().width() <= self._readout.width():
+                break
+
+    def _texts_at(self, index: int) -> list[str]:
+        """The values in words, then by the curves' signs, then by fewer of them: no figure is ever cut."""
+        if self._series.is_reported:
+            return [self.values_at(index), f"{self._series.values[index]:.4g}", "…"]
+        c, short = theme.colors(), []
+        train, smoothed, valid, forgot = self._figures_at(index)
+        for sign, color, value in (
+            ("\u2014", c.train_line, train),
+            ("\u25cf", c.valid_line, valid),
+            ("\u25cf", c.forgot_line, forgot),
+            ("\u2248", c.train_line, smoothed),
+        ):
+            if value is not None:
+                short.append(f"<b style='color:{color}'>{sign}</b>&nbsp;{value:.4g}")
+        number = f"<b>{int(self._series.x('iterations')[index]):,}</b>"
+        fewer = ["&ensp;".join(short[:count]) + "&nbsp;…" for count in range(len(short) - 1, 0, -1)]
+        return [self.values_at(index), "&ensp;".join([number, *short]), "&ensp;".join(short), *fewer, "…"]
+
+    def _figures_at(self, index: int) -> tuple[float | None, ...]:
+        """Train, smoothed, the last validation and what was forgotten up to a point; None where there is none."""
+        series = self._series
+        iteration = int(series.x("iterations")[index])
+        before = int(np.searchsorted(series.valid_x("iterations"), iteration, side="right"))
+        measured = int(np.searchsorted(series.forgot_x("iterations"), iteration, side="right"))
+        return (
+            series.values[index],
+            self._smooth()[index] if self.view.smoothing else None,
+            series.valid_values[before - 1] if before else None,
+            series.forgot[measured - 1] if measured else None,
+        )
 
     def values_at(self, index: int) -> str:
         """The values of one point in words, with the last validation up to it."""
@@ -519,17 +548,14 @@ class LossChart(QWidget):
                 label=inside(series.label),
                 values=series.values[index],
             )
-        parts = [
-            tr("Iteration {iteration:,}", iteration=iteration),
-            tr("train {values:.4g}", values=series.values[index]),
-        ]
-        if self.view.smoothing:
-            parts.append(tr("smoothed {smooth:.4g}", smooth=self._smooth()[index]))
-        before = int(np.searchsorted(series.valid_x("iterations"), iteration, side="right"))
-        if before:
-            parts.append(tr("validation {valid_values:.4g}", valid_values=series.valid_values[before - 1]))
-        if measured := int(np.searchsorted(series.forgot_x("iterations"), iteration, side="right")):
-            parts.append(tr("forgot {forgot:.3f}", forgot=series.forgot[measured - 1]))
+        train, smoothed, valid, forgot = self._figures_at(index)
+        parts = [tr("Iteration {iteration:,}", iteration=iteration), tr("train {values:.4g}", values=train)]
+        if smoothed is not None:
+            parts.append(tr("smoothed {smooth:.4g}", smooth=smoothed))
+        if valid is not None:
+            parts.append(tr("validation {valid_values:.4g}", valid_values=valid))
+        if forgot is not None:
+            parts.append(tr("forgot {forgot:.3f}", forgot=forgot))
         return " · ".join(parts)
 
     def _hide_cross(self) -> None:

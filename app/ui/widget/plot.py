@@ -56,6 +56,7 @@ class Plot(pg.PlotWidget):
 
     scaled = Signal()
     whole_asked = Signal()  # to see everything again
+    pointer_left = Signal()
 
     def __init__(
         self, name: str, accessible_name: str, parent: QWidget | None = None, *, label_width: int = LABEL_WIDTH
@@ -153,7 +154,9 @@ class Plot(pg.PlotWidget):
         self.zoom(factor, QPointF(self.mapFromScene(middle)))
 
     def viewportEvent(self, happened: QEvent) -> bool:
-        """Two fingers apart or together zoom, as everywhere on a Mac."""
+        """Two fingers apart or together zoom, as everywhere on a Mac; a pointer that leaves is told."""
+        if happened.type() == QEvent.Type.Leave:
+            self.pointer_left.emit()
         if isinstance(happened, QNativeGestureEvent):
             kind = happened.gestureType()
             if kind == Qt.NativeGestureType.ZoomNativeGesture:

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPointF, Qt
-from PySide6.QtGui import QAction, QImage
+from PySide6.QtCore import QEvent, QPointF, Qt
+from PySide6.QtGui import QAction, QColor, QImage
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QComboBox, QLabel, QWidget
+from PySide6.QtWidgets import QApplication, QComboBox, QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.core.protocol import event
@@ -185,13 +185,60 @@ def test_the_pointer_reads_values(chart: LossChart, history: RunHistory) -> None
     box = chart._plot.getViewBox()
     x, y = float(history.x("iterations")[249]), float(history.losses[249])
     chart._view.scene().sigMouseMoved.emit(box.mapViewToScene(QPointF(x, y)))
-    said = child(chart, QLabel, "chart_readout").text()
+    said = child(chart, QLabel, "chart_readout").toolTip()
     assert "Iteration 250" in said
     assert f"train {y:.4g}" in said
     assert f"validation {history.valid_losses[1]:.4g}" in said
     assert chart._cross.isVisible()
     chart._view.scene().sigMouseMoved.emit(QPointF(-50, -50))
     assert not chart._cross.isVisible()
+
+
+@pytest.mark.parametrize("width", [220, 300, 420, 900])
+def test_no_value_under_the_pointer_is_cut(qtbot: QtBot, chart: LossChart, history: RunHistory, width: int) -> None:
+    chart.view.set_smoothing(0.5)
+    chart.resize(width, 320)
+    redrawn(qtbot, chart)
+    resting = child(chart, QLabel, "chart_readout").text()
+    place = QPointF(float(history.x("iterations")[249]), float(history.losses[249]))
+    chart._view.scene().sigMouseMoved.emit(chart._plot.getViewBox().mapViewToScene(place))
+    readout = child(chart, QLabel, "chart_readout")
+    assert readout.sizeHint().width() <= readout.width()
+    assert readout.text() != resting
+    assert "smoothed" in readout.toolTip()
+    if width >= 300:
+        assert f"{history.losses[249]:.4g}" in readout.text()
+        assert f"{history.valid_losses[1]:.4g}" in readout.text()
+    QApplication.sendEvent(chart._view.viewport(), QEvent(QEvent.Type.Leave))
+    assert not chart._cross.isVisible()
+    assert readout.text() == resting
+
+
+def test_many_validations_are_a_line_and_have_dots_when_zoomed(qtbot: QtBot) -> None:
+    history = RunHistory()
+    history.feed(event.Started(iterations=2000, iterations_per_epoch=200, train_examples=200, valid_examples=20))
+    history.feed(synthetic_run.report(2000, [1.0] * 2000))
+    for iteration in range(1, 2001):
+        history.feed(event.Validated(iteration=iteration, val_loss=2.0))
+    chart = LossChart(history)
+    qtbot.addWidget(chart)
+    chart.resize(600, 320)
+    chart.show()
+    qtbot.waitUntil(lambda: not chart._dirty)
+    image, box = chart._view.grab().toImage(), chart._plot.getViewBox()
+    start, end = (chart._view.mapFromScene(box.mapViewToScene(QPointF(x, 2.0))) for x in (20, 1980))
+    ratio, line = image.devicePixelRatio(), QColor(theme.colors().valid_line)
+    for x in range(start.x(), end.x(), 3):
+        near = [image.pixelColor(int(x * ratio), int((start.y() + off) * ratio)) for off in (-1, 0, 1)]
+        assert any(abs(found.hue() - line.hue()) < 20 and found.saturation() > 40 for found in near), x
+    assert chart._valid.opts["symbol"] is None
+    box.setXRange(1000, 1010, padding=0)
+    box.sigRangeChangedManually.emit(box.mouseEnabled())
+    assert chart._valid.opts["symbol"] == "o"
+    assert chart._valid.scatter.isVisible()
+    chart.reset_view()
+    qtbot.waitUntil(lambda: not chart._dirty)
+    assert not chart._valid.scatter.isVisible()
 
 
 def test_the_theme_is_followed_without_losing_a_point(qtbot: QtBot, chart: LossChart) -> None:
