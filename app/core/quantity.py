@@ -44,6 +44,11 @@ def plural(number: int, one: str, many: str = "") -> str:
     return f"{grouped(number, ',')} {trn(number, one, many or one + 's')}"
 
 
+def epochs_text(epochs: float) -> str:
+    """``0.417``, ``3``, ``1,000``: of a few three digits, of many whole ones."""
+    return grouped(epochs) if epochs >= 99.95 else f"{epochs:.3g}"
+
+
 def duration_text(seconds: float) -> str:
     """45 s, 3 min 20 s, 2 h 5 min."""
     whole = round(seconds)

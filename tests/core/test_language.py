@@ -10,7 +10,7 @@ import pytest
 
 from app.core import language as module
 from app.core.language import LANGUAGES, PSEUDO, choose_language, grouped, inside, language, tr, trn
-from app.core.quantity import plural
+from app.core.quantity import epochs_text, plural
 from tests import ROOT
 
 
@@ -72,3 +72,15 @@ def test_a_process_speaks_the_language_it_was_started_in(chosen: str, rank: str)
 def test_each_language_has_a_catalogue() -> None:
     for name in LANGUAGES:
         assert (module._load(name) is None) == (name == "en")
+
+
+def test_many_epochs_are_written_in_full() -> None:
+    assert [epochs_text(one) for one in (0.4167, 1, 3.0, 33.333, 99.96, 1000, 1234.5)] == [
+        "0.417",
+        "1",
+        "3",
+        "33.3",
+        "100",
+        "1,000",
+        "1,234",
+    ]

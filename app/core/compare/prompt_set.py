@@ -58,8 +58,8 @@ def _prompt(line: str, path: Path, number: int) -> Prompt:
         messages = _messages(parsed_json(line))
     except ValueError as error:
         said, hint = (
-            tr("This line is not JSON: {error}.", error=error),
-            tr("A prompt set is a .jsonl file: one JSON object a line."),
+            tr("This line is not JSON."),
+            tr("A file of prompts is a .jsonl file: one JSON object a line."),
         )
         raise UnusableError([Problem("prompts", said, hint=hint, file=str(path), line=number)]) from error
     asked = [index for index, message in enumerate(messages) if message["role"] == "user"]

@@ -222,7 +222,7 @@ class CompareTab(QWidget):
         if self._figures.is_busy or self._benchmarks.is_busy:
             return tr("The figures are being measured. Compare when that has ended.")
         if self._answerer.is_busy:
-            return tr("The model answers in the chat. Compare when that has ended.")
+            return tr("Another question is being answered. Compare when that has ended.")
         if len(self.candidates) < len(self.columns):
             return tr("Choose an adapter: a run of yours, or a folder.")
         if not self.base:

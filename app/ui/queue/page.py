@@ -99,7 +99,9 @@ class QueuePage(QWidget):
         return (
             tr("Paused · {waiting} to go", waiting=waiting)
             if state.mode == "paused"
-            else tr("{waiting} waiting", waiting=waiting)
+            else tr("1 run waiting")
+            if len(state.waiting) == 1
+            else tr("{count:,} runs waiting", count=len(state.waiting))
         )
 
     def _note_text(self) -> str:

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QWidget
 from app.core.language import tr
 from app.core.queue.queue import EntryState, QueueEntry
 from app.ui.queue.session import QueueSession
-from app.ui.runs.column import created_text
+from app.ui.runs.column import since_text
 from app.ui.runs.table import DOT, dot
 from app.ui.widget import theme
 from app.ui.widget.table import Index, TableModel, TableView
@@ -91,7 +91,7 @@ class QueueTable(TableModel):
 
     def _outcome(self, one: QueueEntry) -> str:
         if one.state == "waiting" and one.created and not one.message:
-            return tr("Since {when}", when=created_text(one.created))
+            return since_text(one.created)
         if one.state != "running":
             return one.message
         current = self._queue.current

@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 
 from app.core.language import tr
 from app.core.protocol import event
-from app.core.quantity import bytes_text, count_text, duration_text
+from app.core.quantity import bytes_text, count_text, duration_text, epochs_text
 from app.core.remote.record import read_remote
 from app.ui.run.chart_series import leading, series_label
 from app.ui.run.question import stop_run
@@ -243,9 +243,9 @@ class SummaryCard(QFrame):
         per_epoch = history.started.iterations_per_epoch
         since = f" · {duration_text(self._elapsed_s())}" if history.traded is not None else ""
         return tr(
-            "epoch {iteration:.1f} of {iterations:.1f}{since}",
+            "epoch {iteration:,.1f} of {iterations}{since}",
             iteration=history.iteration / per_epoch,
-            iterations=history.iterations / per_epoch,
+            iterations=epochs_text(history.iterations / per_epoch),
             since=since,
         )
 

@@ -60,6 +60,14 @@ def created_text(created: float, now: float | None = None) -> str:
     return f"{when:%Y-%m-%d}"
 
 
+def since_text(created: float, now: float | None = None) -> str:
+    """``Since 14:03`` today, else ``Since 12 Mar 14:03``: when, as `created_text` has it, within a sentence."""
+    when, present = datetime.fromtimestamp(created), datetime.fromtimestamp(now if now is not None else time.time())
+    if when.date() == present.date():
+        return tr("Since {when:%H:%M}", when=when)
+    return tr("Since {when}", when=created_text(created, now))
+
+
 RUN_COLUMNS = (
     Column("state", tr("State"), 96, lambda s: STATE_WORDS[s.state], lambda s: STATES.index(s.state)),
     Column("name", tr("Name"), 168, lambda s: s.name, lambda s: s.name.casefold()),

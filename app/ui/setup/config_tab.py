@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QApplication, QHBoxLayout, QLabel, QPushButton, QS
 
 from app.core.language import tr, trn
 from app.core.problem import Problem, Severity
-from app.core.quantity import bytes_text, percent_text, plural
+from app.core.quantity import bytes_text, epochs_text, percent_text, plural
 from app.core.run.folder import runs_dir
 from app.core.run.name import run_name
 from app.core.setup import plan
@@ -328,8 +328,8 @@ class ConfigTab(QWidget):
         long = f"{plural(count, 'iteration')}"
         if passes is not None and found:
             long += tr(
-                " ({passes:.3g} {value} of {examples})",
-                passes=passes,
+                " ({passes} {value} of {examples})",
+                passes=epochs_text(passes),
                 value=trn(1 if passes == 1 else 2, "epoch", "epochs"),
                 examples=plural(found.train, "example"),
             )

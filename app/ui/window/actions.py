@@ -42,6 +42,7 @@ class UserActions(QObject):
     """
 
     told = Signal(object)  # Message
+    outdated = Signal(str)  # the text of a message that is true no longer
     compare_requested = Signal(object)  # the adapter's folder (Path)
     export_requested = Signal(object)  # the run's folder (Path)
     chat_requested = Signal(object)
@@ -56,10 +57,12 @@ class UserActions(QObject):
         self.forms = forms
         self._session = session
         self._started = forms.in_use
+        self._ends: dict[Path, str] = {}  # what was told of runs that can go on
         self.queue = QueueSession(session, self)
         self.queue.told.connect(self.told)
         forms.told.connect(self.told)
         session.ended.connect(self._on_ended)
+        session.state_changed.connect(self._on_state)
         session.silent.connect(self._tell_silence)
 
     # -- runs -------------------------------------------------------------------------------------------------
@@ -104,9 +107,20 @@ class UserActions(QObject):
         taken = {folder_word(one.name).casefold() for one in self.queue.state.entries} | taken_words(runs_dir())
         entry = make_entry(config.with_value("adapter_name", unique_name(config.adapter_name, taken)))
         if self.queue.add([entry]):
-            before = len(self.queue.state.waiting) - 1 + (self.queue.state.running is not None)
-            said = tr("“{name}” is in the queue now. {line_text}", name=entry.name, line_text=line_text(before))
+            said = tr("“{name}” is in the queue now. {line_text}", name=entry.name, line_text=self._place_text())
             self.told.emit(Notice(said, "info", tr("Show the queue"), self.queue.shown_requested.emit))
+
+    def _place_text(self) -> str:
+        """When the last that was queued is trained: what is before it, and whether anything trains at all."""
+        queue, state = self.queue, self.queue.state
+        before = len(state.waiting) - 1 + (state.running is not None)
+        if state.mode == "running" and (queue.is_working or queue.is_elsewhere):
+            return line_text(before)
+        if state.mode == "paused" or queue.is_interrupted:
+            waits = tr("The queue is paused: press “Go on” in Runs.")
+        else:
+            waits = tr("It waits until the queue is started: press “Start queue” in Runs.")
+        return f"{line_text(before)} {waits}" if before else waits
 
     def run_on(self) -> None:
         """Asks where to run the form; errors hold it back and are named."""
@@ -236,6 +250,12 @@ class UserActions(QObject):
         )
         self.told.emit(Notice(said, "warning", tr("End it"), self._session.kill))
 
+    def _on_state(self) -> None:
+        """A run that goes on is stopped or paused no longer."""
+        run = self._session.run
+        if run is not None and self._session.is_live and (said := self._ends.pop(run.path, "")):
+            self.outdated.emit(said)
+
     def _resume_told(self, run: RunDir) -> None:
         """Goes on with the run that a message is about, which need not be the one that is shown by now."""
         if self._session.run is not None and self._session.run.path == run.path:
@@ -256,6 +276,7 @@ class UserActions(QObject):
                 name=name,
                 iteration=self._session.history.iteration,
             )
+            self._ends[run.path] = said
             self.told.emit(Notice(said, "info", tr("Resume"), resume))
             return
         if not self._session.has_adapter:
@@ -267,6 +288,7 @@ class UserActions(QObject):
                 name=name,
                 iteration=self._session.history.iteration,
             )
+            self._ends[run.path] = said
         elif best is not None and self._session.history.is_rewarded:
             said = tr(
                 "{name} is ready. Best mean reward {value:.3f}, at iteration {iteration:,}.",

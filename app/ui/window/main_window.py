@@ -189,6 +189,7 @@ class MainWindow(QMainWindow):
         self.run_panel.extend_requested.connect(self.user_actions.extend_run)
         self.run_panel.told.connect(self._tell)
         self.user_actions.told.connect(self.messages.tell)
+        self.user_actions.outdated.connect(self.messages.withdraw)
         self.forms.shown_requested.connect(self._show_setup)
         self.welcome.told.connect(self._tell)
         self.welcome.config_requested.connect(self.ask_open_config)

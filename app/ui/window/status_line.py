@@ -38,6 +38,7 @@ class StatusLine(QStatusBar):
         self._refreshing.timeout.connect(self._show_run)
         session.state_changed.connect(self._on_state)
         session.emitted.connect(self._show_device)
+        session.run_changed.connect(self._show_device)
         # As soon as the panel: the same figures stand in both.
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
@@ -56,6 +57,7 @@ class StatusLine(QStatusBar):
 
     def _on_state(self) -> None:
         self._show_run()
+        self._show_device()
         if self._session.is_live:
             self._refreshing.start()
         else:
@@ -87,10 +89,11 @@ class StatusLine(QStatusBar):
             self.titled.emit(title)
 
     def _show_device(self) -> None:
-        """What the run's worker said of itself first stays: the machine does not change under the window."""
-        hello = self._session.hello
-        if hello is None or self._device.text():
-            return
-        versions = tr("MLX {mlx}", mlx=hello.versions["mlx"]) if "mlx" in hello.versions else ""
-        memory = tr("{memory_gb:.0f} GB", memory_gb=hello.memory_gb) if hello.memory_gb else ""
-        self._device.setText(" · ".join(part for part in (hello.device, memory, versions) if part))
+        """What the shown run's worker said of itself: the run may be from another machine than the one before."""
+        hello, text = self._session.hello, ""
+        if hello is not None:
+            versions = tr("MLX {mlx}", mlx=hello.versions["mlx"]) if "mlx" in hello.versions else ""
+            memory = tr("{memory_gb:.0f} GB", memory_gb=hello.memory_gb) if hello.memory_gb else ""
+            text = " · ".join(part for part in (hello.device, memory, versions) if part)
+        if text != self._device.text():
+            self._device.setText(text)

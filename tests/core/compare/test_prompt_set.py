@@ -50,7 +50,7 @@ def test_the_last_question_of_a_row_is_asked_after_what_was_said_before(
 @pytest.mark.parametrize(
     "line, words",
     [
-        ("{", "not JSON"),
+        ("{", "line is not JSON. A file of prompts is a .jsonl file"),
         ("[1]", "no prompt"),
         ('{"text": "a story"}', "no prompt"),
         ('{"messages": [{"role": "assistant", "content": "a"}]}', "no prompt"),

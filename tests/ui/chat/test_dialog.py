@@ -198,7 +198,7 @@ def test_chat_and_comparison_wait_for_each_other(
     tab.prompt.setPlainText("What?")
     say(qtbot, dialog, "Hello")
     tab.compare()
-    assert note(tab) == "The model answers in the chat. Compare when that has ended."
+    assert note(tab) == "Another question is being answered. Compare when that has ended."
     answer(workers[0], "Good day.")
     assert note(tab) == ""
     assert tab.conversation is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -28,7 +29,6 @@ from app.ui.queue.session import QueueSession
 from app.ui.queue.switch import QUEUE_PAGE
 from app.ui.queue.table import QUEUE_OUTCOME, QueueTable
 from app.ui.run.session import RunSession, RunState
-from app.ui.runs.column import created_text
 from app.ui.widget import theme
 from app.ui.widget.message_bar import Notice
 from app.ui.window.appearance import Appearance
@@ -120,9 +120,8 @@ def test_it_runs_one_after_the_other_and_goes_on_after_a_failed_one(
 def test_what_waits_says_since_when(room: Room) -> None:
     table = QueueTable(room.queue)
     table.take_over()
-    since = created_text(room.queue.state.entries[0].created)
-    assert table.data(table.index(0, QUEUE_OUTCOME)) == f"Since {since}"
-    assert since.startswith("Today ")
+    since = datetime.fromtimestamp(room.queue.state.entries[0].created)
+    assert table.data(table.index(0, QUEUE_OUTCOME)) == f"Since {since:%H:%M}"
 
 
 def test_stopping_a_run_pauses_the_queue_and_says_so(qtbot: QtBot, room: Room, workers: list[FakeWorker]) -> None:
@@ -494,7 +493,8 @@ def test_the_form_is_queued_also_while_a_run_trains(window: MainWindow, workers:
     [entry] = window.user_actions.queue.state.entries
     assert entry.load().lora_parameters.rank == 4, "as it was when it was queued"
     said = window.messages.messages()[0]
-    assert "“friendly · 2” is in the queue now. It is next." in said.text  # the run that trains has the name
+    # “friendly” is the run that trains, which the queue did not start.
+    assert "“friendly · 2” is in the queue now. It waits until the queue is started" in said.text
     assert said.act is not None
     said.act()
     switch = child(window, QTabBar, "runs.switch")
@@ -532,7 +532,9 @@ def test_a_setup_that_is_queued_hears_its_place(
     assert [one.state for one in queue.state.entries] == ["done", "skipped", "waiting", "waiting"]
     add()
     one, two = "1 run is before it.", "2 runs are before it."
-    assert said == ["It is next.", one, one, two, two]
+    start, go_on = "It waits until the queue is started: press “Start queue” in Runs.", "The queue is paused"
+    assert said[:4] == [start, f"{one} {start}", f"{one} {start}", two]
+    assert said[4] == f"{two} {go_on}: press “Go on” in Runs."
 
 
 def test_errors_hold_back_queueing_and_the_button_says_why(

@@ -33,7 +33,7 @@ from app.core.run.note import RunNote, load_note, save_note
 from app.core.run.summary import summarize
 from app.core.system.setting import load_settings
 from app.ui.runs.action_bar import RunActionBar, move_to_trash
-from app.ui.runs.column import COLUMN_KEYS, NAME_COLUMN, RUN_COLUMNS, created_text, loss_kind
+from app.ui.runs.column import COLUMN_KEYS, NAME_COLUMN, RUN_COLUMNS, created_text, loss_kind, since_text
 from app.ui.runs.overlay import OverlayRun, RunOverlay
 from app.ui.runs.tab import RunsTab
 from app.ui.widget import theme
@@ -219,6 +219,9 @@ def test_dates_are_as_short_as_they_can_be() -> None:
     assert created_text(NOON, NOON + 60).startswith("Today ")
     assert created_text(NOON, NOON + 40 * 86_400).split()[1] == "Nov"
     assert created_text(NOON, NOON + 400 * 86_400).startswith("2023-11-1")
+    noon = created_text(NOON, NOON + 60).removeprefix("Today ")
+    assert since_text(NOON, NOON + 60) == f"Since {noon}"
+    assert since_text(NOON, NOON + 40 * 86_400) == f"Since {created_text(NOON, NOON + 40 * 86_400)}"
 
 
 # -- names and notes ---------------------------------------------------------------

@@ -424,6 +424,36 @@ def test_a_run_is_started_paused_stopped_and_offers_the_comparison(
     assert ready.compare_tab.base == "/m"
 
 
+def test_what_was_told_of_an_end_goes_when_the_run_goes_on(
+    qtbot: QtBot, ready: MainWindow, workers: list[FakeWorker]
+) -> None:
+    ready.user_actions.start()
+    run = ready.session.run
+    assert run is not None
+    workers[-1].say(*synthetic_run.events(until=300, ending=""))
+    run.adapters.mkdir()
+    (run.adapters / "adapters.safetensors").write_bytes(b"")
+    (run.state / "300").mkdir(parents=True)
+    workers[-1].end(event.Finished(reason="stopped", iteration=300))
+    said = "friendly was stopped at iteration 300; the adapter is saved."
+    assert said in messages(ready)
+    ready.user_actions.resume_run()
+    qtbot.waitUntil(lambda: ready.session.is_live)
+    assert said not in messages(ready)
+
+
+def test_the_status_line_names_the_machine_of_the_run_that_is_shown(
+    ready: MainWindow, workers: list[FakeWorker]
+) -> None:
+    device = child(ready, QLabel, "status.device")
+    for name in ("Test", "M4 Max"):
+        ready.user_actions.start()
+        assert device.text() == "", "that of the run before is not this one's"
+        workers[-1].say(event.Hello(task="train", device=name, versions={"mlx": "0"}))
+        assert device.text() == f"{name} · MLX 0"
+        workers[-1].end(event.Finished(reason="completed"))
+
+
 def test_nothing_starts_while_model_and_data_are_read(
     ready: MainWindow, workers: list[FakeWorker], monkeypatch: pytest.MonkeyPatch
 ) -> None:
