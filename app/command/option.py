@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-TopP = Annotated[float, typer.Option(min=0.0, max=1.0, help="Sample from the likeliest of this share.")]
+TopP = Annotated[float, typer.Option(min=0.0, max=1.0, help="Sample from the likeliest of this share; 0, 1: all.")]
 TopK = Annotated[int, typer.Option(min=0, help="Sample from this many likeliest tokens; 0 is all.")]
 MinP = Annotated[float, typer.Option(min=0.0, max=1.0, help="Least probability, relative to the best.")]
 _MOST = 10.0

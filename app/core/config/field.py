@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticKnownError
 
 from app.core.language import tr
 from app.core.quantity import count_text
@@ -83,3 +84,14 @@ class Part(BaseModel):
     """Base of the config's models: frozen, unknown keys kept, no infinities."""
 
     model_config = ConfigDict(frozen=True, extra="allow", ser_json_inf_nan="constants", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _number_is_no_truth(cls, value: Any, info: ValidationInfo) -> Any:
+        """YAML's `yes` is no number, though pydantic and Python count it as 1."""
+        if isinstance(value, bool):
+            wanted = cls.model_fields[str(info.field_name)].annotation
+            kinds = get_args(wanted) or (wanted,)
+            if bool not in kinds and (int in kinds or float in kinds):
+                raise PydanticKnownError("int_type" if int in kinds else "float_type")
+        return value

@@ -295,7 +295,7 @@ def _set_aside(
             "{doubles:,} rows repeat an earlier one; one of each was kept, so that no part holds the other's.",
             doubles=doubles,
         )
-        findings.add("split", name, None, said)
+        findings.add("kept_once", name, None, said)
     rows = np.flatnonzero(side == TRAIN)
     lengths = np.frombuffer(record.lengths, np.uint32)[rows]
     groups = np.frombuffer(record.groups, np.uint64)[rows] if record.groups else None

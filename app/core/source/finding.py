@@ -105,6 +105,13 @@ KINDS: dict[str, Kind] = {
         tr("Choose another reward function, or shorter reference answers."),
     ),
     "duplicate": Kind(_W, tr("Duplicate row"), tr("Remove one of them, unless the repetition is meant.")),
+    "kept_once": Kind(
+        _W,
+        tr("Repeated rows left out"),
+        tr(
+            "If the repetition is meant, give a folder with train.jsonl and valid.jsonl: nothing is left out there."
+        ),
+    ),
     "contradiction": Kind(_W, tr("Contradicts another row"), tr("Keep the one that is right, or neither.")),
     "leakage": Kind(_W, tr("Also in the training data"), tr("Remove it, or the score shows memory, not skill.")),
     "mojibake": Kind(_W, tr("Garbled characters"), tr("The text was saved in one encoding and read in another.")),

@@ -541,7 +541,15 @@ class MainWindow(QMainWindow):
         self.messages.tell(Notice(text, "warning"))
 
     def focusNextPrevChild(self, forward: bool) -> bool:
-        """Tab goes on as the page is read, then to the messages that lie over it; parts of both come and go."""
+        """Tab goes on as the page is read, then to the messages that lie over it; parts of both come and go.
+
+        Qt asks for the next one too where what had the keyboard is switched off or hidden, as a button is by its
+        own click. Then the keyboard waits for Tab: what comes next would scroll into sight and take the keys.
+        """
+        at = self.focusWidget()
+        if at is not None and not (at.isVisible() and at.isEnabled()):
+            at.clearFocus()
+            return True
         page = self.centralWidget()
         if page is not None:
             found = [stop for root in (page, self.messages) for stop in stops(root, only_shown=True)]

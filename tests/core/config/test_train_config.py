@@ -101,3 +101,12 @@ def test_choices_are_exactly_those_the_type_allows() -> None:
         for value, label in field_specs()[path].choices:
             assert TrainConfig().with_value(path, value).value(path) == value
             assert label
+
+
+@pytest.mark.parametrize(
+    "path", ["iters", "learning_rate", "batch_size", "lora_parameters.rank", "early_stopping.patience"]
+)
+def test_yes_is_no_number(path: str) -> None:
+    with pytest.raises(ValidationError, match=r"valid (integer|number)"):
+        TrainConfig().with_value(path, True)
+    assert TrainConfig().with_value("mask_prompt", True).mask_prompt is True

@@ -58,6 +58,18 @@ def test_equal_rows_are_never_on_both_sides(tmp_path: Path) -> None:
     assert any("36 rows repeat" in p.message for p in found.problems)
 
 
+def test_repeats_that_are_left_out_are_a_warning_wherever_problems_are_told(tmp_path: Path) -> None:
+    once = [pair(number) for number in range(10)]
+    told = prepare(tmp_path, lines(*once, *[once[3]] * 29)).problems
+    (said,) = [one for one in told if "repeat an earlier one" in one.message]
+    assert said.severity is Severity.WARNING
+    assert said.message.endswith(
+        "29 rows repeat an earlier one; one of each was kept, so that no part holds the other's."
+    )
+    split = prepare(tmp_path, lines(*once), "once.jsonl").problems
+    assert not any("repeat" in one.message for one in split)
+
+
 def test_groups_stay_together(tmp_path: Path) -> None:
     content = lines(*(chat(n) | {"person": f"p{n % 15}"} for n in range(150)))
     found = prepare(tmp_path, content, group_feature="person")

@@ -31,7 +31,7 @@ from app.ui.run.session import RunSession, RunState
 from app.ui.widget import theme
 from app.ui.window.appearance import Appearance
 from app.ui.window.application import ErrorPresenter, FileOpener, screenshot
-from app.ui.window.main_window import MainWindow
+from app.ui.window.main_window import COMPARE_TAB, MainWindow
 from tests.ui import synthetic_run
 from tests.ui.child import child
 from tests.ui.comparing import adapter_folder
@@ -845,3 +845,22 @@ def test_the_enhanced_form_starts_its_own_run(
     trainers(workers)[0].say(event.Warned(message="The weights do not change.", hint="Raise the learning rate."))
     assert messages(window)[0] == "The weights do not change. Raise the learning rate."
     trainers(workers)[0].end(event.Finished())
+
+
+def test_what_is_switched_off_or_hidden_hands_the_keyboard_to_nobody(qtbot: QtBot, window: MainWindow) -> None:
+    """Else the next field scrolls into sight and takes the keys that were meant for the page."""
+    window.show()
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+    window.show_tab(COMPARE_TAB)
+    button = child(window, QPushButton, "compare.ask")
+    for enabled, visible in ((False, True), (True, False)):
+        button.setEnabled(True)
+        button.setVisible(True)
+        button.setFocus()
+        assert window.focusWidget() is button
+        button.setEnabled(enabled)
+        button.setVisible(visible)
+        assert window.focusWidget() is None
+    QTest.keyClick(window, Qt.Key.Key_Tab)
+    assert window.focusWidget() is not None
