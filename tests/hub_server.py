@@ -75,7 +75,7 @@ def lfs(data: bytes) -> dict[str, Any]:
     return {"sha256": sha256(data), "size": len(data), "pointerSize": 130}
 
 
-@dataclass(frozen=True)
+@dataclass
 class Request:
     """What was asked, and how many bytes of a file were answered from which byte on."""
 
@@ -254,9 +254,10 @@ class HubHandler(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
         self.end_headers()
         if self.command == "HEAD":
-            return self.note(path)
-        sent = self._send_body(data[start:], is_lfs(name))
-        return self.note(path, start, sent)
+            self.note(path)
+            return
+        noted = self.note(path, start)  # before the body: one that nobody reads any more ends after the next began
+        noted.sent = self._send_body(data[start:], is_lfs(name))
 
     def _send_body(self, data: bytes, large: bool) -> int:
         cut = self.hub.break_after if large and self.hub.takes_break() else 0
@@ -280,8 +281,10 @@ class HubHandler(BaseHTTPRequestHandler):
     def token(self) -> str:
         return self.headers.get("Authorization", "").removeprefix("Bearer ")
 
-    def note(self, path: str, start: int = 0, sent: int = 0) -> None:
-        self.hub.note(Request(self.command, path, start, sent, authorized=bool(self.token())))
+    def note(self, path: str, start: int = 0) -> Request:
+        noted = Request(self.command, path, start, authorized=bool(self.token()))
+        self.hub.note(noted)
+        return noted
 
     def give(self, tree: Any, status: int = 200, headers: dict[str, str] | None = None) -> None:
         body = json.dumps(tree).encode()
