@@ -17,6 +17,7 @@ from app.core.live.supervisor import (
     go_on_alone,
     goes_on_after,
     is_supervised,
+    last_event,
     run_supervisor,
     start_supervisor,
     supervise,
@@ -24,6 +25,7 @@ from app.core.live.supervisor import (
 from app.core.live.watchdog import watchdog_failure
 from app.core.protocol import event
 from app.core.protocol.command import Save, Stop
+from app.core.protocol.event import read_events
 from app.core.protocol.job import TrainJob, write_job
 from app.core.protocol.program import SUPERVISOR_FLAG, WORKER_VARIABLE
 from app.core.run.folder import RunDir, prepare_run
@@ -80,6 +82,17 @@ def test_one_at_a_time_and_nobody_after_its_end(dead: RunDir) -> None:
         other.kill()
     assert not is_supervised(dead)
     assert not awaits_worker(dead)
+
+
+@pytest.mark.parametrize("before", [0, 1, 3_000])  # the last: several times the piece that is read first
+@pytest.mark.parametrize("after", [b"", b'{"type": "fin', b"\xff\n[]\n" * 40_000], ids=["", "half", "damage"])
+def test_the_last_event_is_found_from_the_end(before: int, after: bytes, dead: RunDir) -> None:
+    assert last_event(dead) is None
+    said = [event.Warned(message=f"number {number} " + "x" * 90).to_line() for number in range(before)]
+    dead.events.write_bytes("".join(f"{line.rstrip()}\n" for line in said).encode() + after)
+    expected = next(reversed(read_events(dead.events)), None)
+    assert last_event(dead) == expected
+    assert (expected is None) is (before == 0)
 
 
 def test_it_goes_on_unless_it_was_told_to_end(dead: RunDir) -> None:

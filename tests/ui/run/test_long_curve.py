@@ -32,16 +32,6 @@ def history() -> RunHistory:
     return found
 
 
-@pytest.fixture
-def chart(qtbot: QtBot, history: RunHistory) -> LossChart:
-    found = LossChart(history)
-    qtbot.addWidget(found)
-    found.resize(420, 320)
-    found.show()
-    qtbot.waitUntil(lambda: not found._dirty)
-    return found
-
-
 def redrawn(qtbot: QtBot, chart: LossChart) -> tuple[np.ndarray, np.ndarray]:
     """What is drawn of the faint line with the next frame."""
     chart.refresh()

@@ -37,16 +37,6 @@ def history() -> RunHistory:
     return found
 
 
-@pytest.fixture
-def chart(qtbot: QtBot, history: RunHistory) -> LossChart:
-    found = LossChart(history)
-    qtbot.addWidget(found)
-    found.resize(420, 320)
-    found.show()
-    qtbot.waitUntil(lambda: not found._dirty)
-    return found
-
-
 def drawn(chart: LossChart) -> tuple[np.ndarray, np.ndarray]:
     """The points of the faint line, as they were given to the plot."""
     return chart._raw.getOriginalDataset()
