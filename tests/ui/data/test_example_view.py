@@ -136,3 +136,64 @@ def test_a_token_that_begins_a_wrapped_line_has_no_edge(qtbot: QtBot) -> None:
     plain = view.viewport().grab().toImage()
     view.set_edges(True)
     assert differing(plain, view.viewport().grab().toImage(), range(plain.height())) == []
+
+
+def test_trained_tokens_have_a_back_in_each_line_that_they_take(qtbot: QtBot) -> None:
+    """Wrapped into three lines: the masked words stand bare, and no back reaches beyond its own words."""
+    theme.apply_theme("light")
+    view = ExampleView()
+    qtbot.addWidget(view)
+    view.show()
+    words = ["lighthouses ", "lighthouses ", "lighthouse"]
+    view.resize(view.width() - view.viewport().width() + 2 * MARGIN + 140, 200)
+
+    def shown(trained: list[int]) -> QImage:
+        view.show_tokens(
+            [
+                Token(n, word, "trained", True) if n in trained else Token(n, word, "masked")
+                for n, word in enumerate(words)
+            ]
+        )
+        qtbot.waitUntil(lambda: view.is_complete and len(list(view._paragraphs[0].lines())) == 3)
+        return view.viewport().grab().toImage()
+
+    bare = shown([])
+    (paragraph,) = (one for one in view._paragraphs if one.text)
+    assert paragraph.layout is not None
+    advance = QFontMetricsF(paragraph.layout.font()).horizontalAdvance
+    lines = [range(round(paragraph.top + line.y()) + 3, round(paragraph.top + line.y() + line.height()) - 3)
+             for line in paragraph.lines()]  # fmt: skip
+    for trained in ([0], [1], [2], [0, 1], [1, 2]):
+        picture = shown(trained)
+        for number, rows in enumerate(lines):
+            if number not in trained:
+                assert differing(bare, picture, rows) == [], (trained, number)
+                continue
+            left, *_, right = differing(bare, picture, rows)
+            assert left == pytest.approx(MARGIN, abs=2)
+            assert right == pytest.approx(MARGIN + advance(words[number].rstrip()), abs=advance(" ") + 2)
+
+
+def test_what_is_scrolled_to_is_drawn_at_its_place(qtbot: QtBot) -> None:
+    """Scrolled by two lines, the same is drawn as at the top, only that much higher, up to the lower edge."""
+    theme.apply_theme("light")
+    view = ExampleView()
+    qtbot.addWidget(view)
+    view.resize(300, 120)
+    view.show()
+    view.show_tokens([Token(n, f"line {n}\n", "trained", True) for n in range(30)])
+    qtbot.waitUntil(lambda: view.is_complete)
+    top = view.viewport().grab().toImage()
+    moved = round(view._paragraphs[2].top - view._paragraphs[0].top)
+    view.verticalScrollBar().setValue(moved)
+    scrolled = view.viewport().grab().toImage()
+    height = view.viewport().height()
+    first = round(view._paragraphs[2].top)
+    assert all(
+        scrolled.pixel(x, y) == top.pixel(x, y + moved)
+        for x in range(0, view.viewport().width(), 3)
+        for y in range(first - moved, height - moved - 2)
+    )
+    blank = QImage(scrolled)
+    blank.fill(scrolled.pixel(view.viewport().width() - 3, height - 1))
+    assert differing(blank, scrolled, range(height - 26, height)), "the last visible line is drawn"
