@@ -1,4 +1,4 @@
-"""A row with an error and warnings: it is told with all of them, counted once, and left out or held back as an error."""
+"""A row with an error and warnings: told with all of them, counted once, held back or left out as an error."""
 
 from __future__ import annotations
 
