@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.core.language import tr
+from app.core.language import joined, tr
 
 
 class Severity(StrEnum):
@@ -46,8 +46,8 @@ class Problem:
 
     def sentence(self) -> str:
         """Everything in one line, for logs and the command line."""
-        text = f"{self.where}: {self.message}" if self.where else self.message
-        return f"{text} {self.hint}" if self.hint else text
+        text = joined((self.where, self.message), ": ")
+        return joined((text, self.hint))
 
 
 def errors(problems: Iterable[Problem]) -> list[Problem]:
@@ -55,17 +55,12 @@ def errors(problems: Iterable[Problem]) -> list[Problem]:
     return [p for p in problems if p.severity is Severity.ERROR]
 
 
-def capital(text: str) -> str:
-    """A text as a sentence begins; names in it keep their letters."""
-    return text[:1].upper() + text[1:]
-
-
 class UnusableError(Exception):
     """Input that cannot be worked with (exit code 2): carries every problem found, not only the first."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = list(problems)
-        super().__init__("\n".join(p.sentence() for p in self.problems))
+        super().__init__(joined((p.sentence() for p in self.problems), "\n"))
 
 
 class TaskError(Exception):
@@ -76,4 +71,4 @@ class TaskError(Exception):
 
     def __init__(self, message: str, hint: str = "", iteration: int | None = None) -> None:
         self.message, self.hint, self.iteration = message, hint, iteration
-        super().__init__(f"{message} {hint}".strip())
+        super().__init__(joined((message, hint)))

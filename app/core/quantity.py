@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.core.language import grouped, trn
+from app.core.language import grouped, joined, trn
 
 
 def count_text(number: float) -> str:
@@ -41,7 +41,7 @@ def share_text(share: float) -> str:
 
 def plural(number: int, one: str, many: str = "") -> str:
     """``1 example``, ``1,024 examples``."""
-    return f"{grouped(number, ',')} {trn(number, one, many or one + 's')}"
+    return joined((grouped(number, ","), trn(number, one, many or one + "s")))
 
 
 def epochs_text(epochs: float) -> str:

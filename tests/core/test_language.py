@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import os
+import pickle
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
 from app.core import language as module
-from app.core.language import LANGUAGES, PSEUDO, choose_language, grouped, inside, language, tr, trn
+from app.core.language import (
+    LANGUAGES,
+    PSEUDO,
+    Told,
+    capital,
+    choose_language,
+    grouped,
+    inside,
+    joined,
+    language,
+    retold,
+    tr,
+    trn,
+)
+from app.core.problem import Problem, TaskError, UnusableError
 from app.core.quantity import epochs_text, plural
 from tests import ROOT
 
@@ -18,6 +35,7 @@ from tests import ROOT
 def german(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(module.VARIABLE, "de")
     monkeypatch.setattr(module, "_catalogue", module._load("de"))
+    monkeypatch.setattr(module, "_strict", None)
 
 
 def test_english_is_what_stands_there() -> None:
@@ -84,3 +102,94 @@ def test_many_epochs_are_written_in_full() -> None:
         "1,000",
         "1,234",
     ]
+
+
+# -- texts that are kept, and told in another language -----------------------------------------------------------
+
+
+def kept_text(text: str) -> Any:
+    """What a file keeps of it."""
+    assert isinstance(text, Told)
+    return json.loads(json.dumps(text.made_of))
+
+
+@pytest.fixture
+def kept() -> dict[str, tuple[str, Any]]:
+    """Texts as an English process says and keeps them, of every way to make one."""
+    shorter = tr("{max_seq_length:,} tokens", max_seq_length=2048)
+    texts = {
+        "plain": tr("Learning rate"),
+        "filled": tr("The adapter holds the best weights, of iteration {best}.", best=12),
+        "nested": tr("{said} and are cut.", said=tr("{truncated:,} of {train:,} examples are longer than {longest}",
+                     truncated=1, train=12345, longest=shorter)),
+        "plural": plural(12345, "row"),
+        "joined": joined((tr("No weights had been saved."), "", tr("Resume the run."))),
+        "named": joined(("x.jsonl:3: ", tr("Learning rate")), ""),
+        "capital": capital(tr("note")),
+        "error": tr("Paused: {error}", error=TaskError(tr("No weights had been saved."), tr("Resume the run."))),
+    }  # fmt: skip
+    return {name: (str(text), kept_text(text)) for name, text in texts.items()}
+
+
+def test_a_kept_text_is_told_in_its_own_language_as_it_was_said(kept: dict[str, tuple[str, Any]]) -> None:
+    for said, made_of in kept.values():
+        assert retold(made_of, "lost") == said
+
+
+def test_a_kept_text_is_told_in_the_language_of_who_reads(
+    kept: dict[str, tuple[str, Any]], request: pytest.FixtureRequest
+) -> None:
+    request.getfixturevalue("german")
+    assert {name: retold(made_of, said) for name, (said, made_of) in kept.items()} == {
+        "plain": "Lernrate",
+        "filled": "Der Adapter enthält die besten Gewichte, von Iteration 12.",
+        "nested": "1 von 12\u202f345 Beispielen sind länger als 2\u202f048 Tokens und werden abgeschnitten.",
+        "plural": "12\u202f345 Zeilen",
+        "joined": "Es waren keine Gewichte gesichert. Setzen Sie den Lauf fort.",
+        "named": "x.jsonl:3: Lernrate",
+        "capital": "Anmerkung",
+        "error": "Pausiert: Es waren keine Gewichte gesichert. Setzen Sie den Lauf fort.",
+    }
+
+
+@pytest.mark.usefixtures("german")
+@pytest.mark.parametrize(
+    "made_of",
+    [
+        {"text": "a text that no catalogue has"},
+        {"text": "Learning rate", "with": 3},
+        {"text": "{said} and are cut.", "with": {"other": 1}},
+        {"one": "a word", "many": "that no catalogue has", "number": 2},
+        {"parts": "?"},
+        {},
+        {"figure": "many", "spec": ","},
+    ],
+)
+def test_a_kept_text_that_is_not_understood_stands_as_it_was_said(made_of: Any) -> None:
+    assert retold(made_of, "as it was said") == "as it was said"
+
+
+@pytest.mark.parametrize(
+    "made_of",
+    [
+        {"text": "{a.__class__}", "with": {"a": "x"}},
+        {"text": "{a[0]}", "with": {"a": "x"}},
+        {"text": "{a:>999999999}", "with": {"a": "x"}},
+        {"text": "{a:{a}}", "with": {"a": "999999999"}},
+        {"figure": 1, "spec": "999999999"},
+    ],
+)
+def test_a_file_cannot_ask_for_more_than_its_values(made_of: Any) -> None:
+    assert retold(made_of, "as it was said") == "as it was said"
+
+
+def test_errors_keep_of_what_they_were_made() -> None:
+    problems = [Problem("data", tr("No example has a token to learn."), hint=tr("Resume the run."))]
+    for error in (UnusableError(problems), TaskError(problems[0].message, problems[0].hint)):
+        assert kept_text(str(error))
+        assert "No example has a token to learn. Resume the run." in str(error)
+
+
+def test_a_text_crosses_processes_as_plain_text() -> None:
+    there = pickle.loads(pickle.dumps(tr("Learning rate")))
+    assert (there, type(there)) == ("Learning rate", str)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from app.core.language import tr
+from app.core.language import joined, tr
 from app.core.protocol import event
 from app.core.protocol.job import TrainJob, read_job, write_job
 from app.core.protocol.wire import RefusedError
@@ -73,4 +73,4 @@ def prepare_smaller(run: RunDir) -> str:
     resumed = job.model_copy(update={"resume": job.extend_to is None, "most_positions": most})
     write_job(run.path, resumed)
     goes_on = tr("It goes on from its last saved state, in pieces of at most {most} positions.", most=most)
-    return f"{WATCHDOG_TOLD} {goes_on} {WATCHDOG_REMEDY}"
+    return joined((WATCHDOG_TOLD, goes_on, WATCHDOG_REMEDY))

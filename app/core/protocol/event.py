@@ -19,7 +19,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from app.core.json_text import parsed_json
 from app.core.language import tr
-from app.core.protocol.wire import PROTOCOL_VERSION, RefusedError, WirePart, refusal_text
+from app.core.protocol.wire import PROTOCOL_VERSION, RefusedError, SpokenPart, WirePart, refusal_text
 
 ODD_NUMBER = 2**53  # no counter reaches it, and arrays of numbers hold none beyond
 _ENCODER = json.JSONEncoder(ensure_ascii=False)  # json.dumps would make a new one for every line
@@ -50,7 +50,7 @@ class Hello(Event):
     pid: int = 0
 
 
-class Progressed(Event):
+class Progressed(SpokenPart, Event):
     """A step of preparation: ``phase`` in words ("Loading the model"), ``done`` of ``total`` where counted."""
 
     type: Literal["progressed"] = "progressed"
@@ -59,7 +59,7 @@ class Progressed(Event):
     total: int = 0
 
 
-class Warned(Event):
+class Warned(SpokenPart, Event):
     """Something the user should know; the task goes on."""
 
     type: Literal["warned"] = "warned"
@@ -209,7 +209,7 @@ class Resumed(Event):
     iteration: int
 
 
-class Answered(Event):
+class Answered(SpokenPart, Event):
     """A piece of an answer of column ``column`` to request ``request``; the last piece carries the figures.
 
     ``finish_reason`` is stop (the model's end), length, stopped (on request), unusable or error; for the last
@@ -256,7 +256,7 @@ class Result(Event):
     data: dict[str, Any]
 
 
-class Finished(Event):
+class Finished(SpokenPart, Event):
     """The task is over as it should be. ``reason`` is completed, stopped, early_stopping or paused.
 
     A paused run left the memory, and goes on when it is resumed. ``learned`` and ``forgot`` are those of the
@@ -274,7 +274,7 @@ class Finished(Event):
     message: str = ""
 
 
-class Failed(Event):
+class Failed(SpokenPart, Event):
     """The task cannot go on; ``message`` says what happened, ``hint`` what to do, ``path`` names the field if any.
 
     ``unusable`` is true when the arguments, config or data were at fault (exit code 2 instead of 1).

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeAlias
+from collections.abc import Mapping
+from typing import Annotated, Any, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from app.core.language import tr
-from app.core.problem import capital
+from app.core.language import Told, capital, retold, tr
 
-PROTOCOL_VERSION = 9
+PROTOCOL_VERSION = 10
 """The version of jobs, commands and events together.
 
 It grows by one with every change of theirs that the other end can see: a kind or a field that comes, goes or gets
@@ -29,6 +29,40 @@ class WirePart(BaseModel):
     """Base of all that is said: it cannot be changed, and has no field that is not declared."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants", defer_build=True)
+
+
+class SpokenPart(BaseModel):
+    """Base of what has sentences for people: said in one language, read in that of whoever reads.
+
+    ``told`` has, by field, of what the sentence was made (`app.core.language.Told`); a field that it lacks, as
+    those of older versions, is read as it was said.
+    """
+
+    told: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keep_told(cls, fields: Any) -> Any:
+        if isinstance(fields, dict) and (said := _made_of(fields)):
+            return fields | {"told": said}
+        return fields
+
+    @model_validator(mode="after")
+    def _tell_anew(self) -> Self:
+        values = vars(self)
+        for name, made_of in self.told.items():
+            if name != "told" and isinstance(values.get(name), str):
+                values[name] = Told(retold(made_of, values[name]), made_of)
+        return self
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        changed = dict(update or {})
+        told = {name: made_of for name, made_of in self.told.items() if name not in changed} | _made_of(changed)
+        return super().model_copy(update=changed | {"told": told}, deep=deep)
+
+
+def _made_of(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value.made_of for name, value in fields.items() if isinstance(value, Told)}
 
 
 class RefusedError(ValueError):

@@ -20,9 +20,10 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from app.core.config.train_config import TrainConfig
-from app.core.language import tr
+from app.core.language import joined, tr
 from app.core.problem import TaskError, UnusableError
 from app.core.protocol import event
+from app.core.protocol.wire import SpokenPart
 from app.core.refusal import reason_of
 from app.core.run.folder import RunDir, create_run, present_state
 from app.core.run.note import RunNote, save_note
@@ -51,7 +52,7 @@ class _Kept(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow", ser_json_inf_nan="constants")
 
 
-class QueueEntry(_Kept):
+class QueueEntry(SpokenPart, _Kept):
     """One setup in the queue.
 
     ``config`` is the whole setup as YAML, frozen when it was queued. ``run`` is the run's folder once there is one;
@@ -82,7 +83,7 @@ class QueueEntry(_Kept):
         return parse_config(self.config, name=self.name).config
 
 
-class QueueState(_Kept):
+class QueueState(SpokenPart, _Kept):
     """All of the queue at one moment. ``mode`` is what was asked for: see `RunQueue.is_worked` for what is true.
 
     ``note`` says why it is paused.
@@ -191,7 +192,7 @@ def setup_text(config: TrainConfig) -> str:
         else tr("full fine-tune")
     )
     method = "" if method_of(config).is_stock else method_of(config).label
-    return " · ".join(part for part in (method, what, path_title(config.model), path_title(config.data)) if part)
+    return joined((method, what, path_title(config.model), path_title(config.data)), " · ")
 
 
 class RunQueue:
@@ -431,7 +432,7 @@ def ended_state(run: RunDir) -> tuple[EntryState, str]:
         return "done", result_text(reader.history)
     if recorded == "failed":
         failed = reader.history.failed
-        return "failed", f"{failed.message} {failed.hint}".strip() if failed is not None else ""
+        return "failed", joined((failed.message, failed.hint)) if failed is not None else ""
     return "waiting", CUT_OFF if reader.recorded != "new" else ""
 
 
@@ -451,7 +452,7 @@ def outcome_of(last: event.Event | None) -> tuple[EntryState, str]:
     A run that was paused by ending its worker waits on.
     """
     if isinstance(last, event.Failed):
-        return "failed", f"{last.message} {last.hint}".strip()
+        return "failed", joined((last.message, last.hint))
     if isinstance(last, event.Finished):
         if last.reason == "paused":
             return "waiting", tr("The run is paused; it goes on where it is.")

@@ -18,8 +18,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from app.core.language import tr
-from app.core.problem import Problem, UnusableError, capital
+from app.core.language import capital, tr
+from app.core.problem import Problem, UnusableError
 from app.core.protocol import event, program
 from app.core.protocol.command import Command
 from app.core.protocol.event import Event, heard_event, version_mismatch

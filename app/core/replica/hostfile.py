@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.core.language import tr
-from app.core.problem import Problem, UnusableError, capital
+from app.core.language import capital, tr
+from app.core.problem import Problem, UnusableError
 from app.core.refusal import reason_of
 from app.core.system.atomic_file import write_text
 

@@ -11,8 +11,7 @@ from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QPushBut
 
 from app.core.export.certificate import Certificate
 from app.core.installation import package_hint
-from app.core.language import tr
-from app.core.problem import capital
+from app.core.language import capital, tr
 from app.core.quantity import bytes_text
 from app.ui.widget import theme
 from app.ui.widget.elided_label import ElidedLabel

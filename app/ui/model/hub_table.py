@@ -9,10 +9,9 @@ from PySide6.QtCore import QObject, QSortFilterProxyModel, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QHeaderView, QWidget
 
-from app.core.language import tr
+from app.core.language import capital, tr
 from app.core.model.hub import Fit, HubModel, fit, training_bytes
 from app.core.model.known_model import KnownModel
-from app.core.problem import capital
 from app.core.quantity import bytes_text, short_count
 from app.ui.widget import theme
 from app.ui.widget.table import SORT_ROLE, Index, TableModel, TableView

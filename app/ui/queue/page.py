@@ -19,9 +19,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.core.language import tr
+from app.core.language import capital, tr
 from app.core.power.sleep import Sleeper
-from app.core.problem import UnusableError, capital
+from app.core.problem import UnusableError
 from app.core.quantity import plural
 from app.core.queue.queue import QueueEntry, queue_tally
 from app.ui.form.plain_editor import ChoiceBox

@@ -16,8 +16,8 @@ import mlx.core as mx
 import numpy as np
 
 from app.core.config.train_config import TrainConfig
-from app.core.language import tr
-from app.core.problem import Problem, UnusableError, capital
+from app.core.language import capital, joined, tr
+from app.core.problem import Problem, UnusableError
 from app.core.protocol import event
 from app.core.protocol.command import Align, Join, PackedArray, Reach, Share
 from app.core.protocol.job import ReplicaJob
@@ -162,7 +162,7 @@ class Team:
             since = self.group.busy_since
             if since is None or time.monotonic() - since < HANGS_AFTER_S or not (found := self.crew.faults()):
                 continue
-            hint = f"{found[0].hint} The run's last saved state is whole: resume it then.".strip()
+            hint = joined((found[0].hint, tr("The run's last saved state is whole: resume it then.")))
             self._channel.emit(event.Failed(message=found[0].message, hint=hint))
             os._exit(1)
 

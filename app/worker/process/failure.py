@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Callable
 
-from app.core.language import tr
+from app.core.language import joined, tr
 from app.core.live.watchdog import is_watchdog, watchdog_failure
 from app.core.problem import TaskError, UnusableError
 from app.core.protocol import event
@@ -27,7 +27,7 @@ def told_failure(error: BaseException, task: str) -> event.Failed:
     if isinstance(error, UnusableError):
         first = error.problems[0]
         return event.Failed(
-            message="\n".join(p.message if not p.where else p.sentence() for p in error.problems),
+            message=joined((p.message if not p.where else p.sentence() for p in error.problems), "\n"),
             hint=first.hint,
             path=first.path,
             where=first.where,

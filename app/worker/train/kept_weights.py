@@ -10,7 +10,7 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from app.core.config.train_config import TrainConfig
-from app.core.language import tr
+from app.core.language import joined, tr
 from app.core.problem import TaskError
 from app.core.protocol import event
 from app.core.run.folder import RunDir
@@ -195,7 +195,7 @@ class KeptWeights:
             iteration=chosen.iteration,
             strength=strength,
         )
-        return f"{said}: {chosen.text()}."
+        return joined((said, ": ", chosen.text(), "."), "")
 
     def _placed(self, iteration: int) -> str:
         best = self.best.iteration

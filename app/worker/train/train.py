@@ -13,7 +13,7 @@ import mlx.core as mx
 from mlx.utils import tree_flatten
 
 from app.core.config.train_config import TrainConfig
-from app.core.language import tr
+from app.core.language import joined, tr
 from app.core.model.folder import locate_model
 from app.core.power.awake import process_keeper
 from app.core.problem import Problem, TaskError, UnusableError
@@ -373,7 +373,7 @@ class _Training:
             if saved
             else problem.hint
         )
-        return TaskError(f"{problem.message} {kept}", hint, self.iteration)
+        return TaskError(joined((problem.message, kept)), hint, self.iteration)
 
     def _batch(self, iteration: int) -> Batch | None:
         """The batch of an iteration; None if stop was asked for while answers to it were sampled."""
@@ -424,7 +424,7 @@ class _Training:
         rate = self.config.learning_rate
         hint = tr("Try a learning rate of {rate:g}, a warm-up, or gradient clipping at 1.", rate=rate / 10)
         said = tr("The training diverged at iteration {iteration}: {what}.", iteration=iteration, what=what)
-        return TaskError(f"{said} {kept}", hint, iteration)
+        return TaskError(joined((said, kept)), hint, iteration)
 
     # -- measuring ------------------------------------------------------------------------------------------------
 
@@ -591,7 +591,7 @@ class _Training:
                 said, tr("{make_room} Its last saved state is whole.", make_room=MAKE_ROOM), self.iteration
             ) from error
         at = tr("The run is paused at iteration {iteration:,}, with its state safe.", iteration=self.iteration)
-        self._emit_finished("paused", f"{full_text(self.run_dir.path, lacking)} {at} {MAKE_ROOM}")
+        self._emit_finished("paused", joined((full_text(self.run_dir.path, lacking), at, MAKE_ROOM)))
 
     def _bytes_at_the_end(self) -> int:
         """What the current adapter and the state take on the disk."""

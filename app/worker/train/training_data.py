@@ -14,7 +14,7 @@ import mlx.nn as nn
 
 from app.core.config.train_config import TrainConfig
 from app.core.data.prepare import PreparedData
-from app.core.language import tr
+from app.core.language import joined, tr
 from app.core.problem import Severity
 from app.core.protocol import event
 from app.core.protocol.job import TrainJob
@@ -112,7 +112,7 @@ class Surroundings:
             if KINDS[kind].severity is Severity.WARNING:
                 file, place = origin(path, line, data.origins.get(path.stem))
                 rows = tr(" ({counts:,} rows)", counts=counts[kind]) if counts[kind] > 1 else ""
-                self.warn(f"{file}:{place}: {reason}{rows}", KINDS[kind].hint)
+                self.warn(joined((f"{file}:{place}: ", reason, rows), ""), KINDS[kind].hint)
 
 
 def joined_fingerprint(*parts: RatedAnswers | Prompts | None) -> str:

@@ -11,7 +11,9 @@ from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.core import language
 from app.core.config.train_config import TrainConfig
+from app.core.language import tr
 from app.core.problem import TaskError
 from app.core.protocol import event
 from app.core.protocol.event import Event
@@ -288,3 +290,28 @@ def test_the_run_of_an_entry_is_named_like_it(queue: RunQueue) -> None:
     assert claim is not None
     assert claim.run.name.endswith("_a")
     assert RunDir(Path(queue.read().entries[0].run)) == claim.run
+
+
+def test_what_the_queue_keeps_is_read_in_the_language_of_who_reads(
+    queue: RunQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = queue.edit(
+        lambda state: state.model_copy(
+            update={
+                "mode": "paused",
+                "note": tr("You paused it."),
+                "entries": (
+                    state.entries[0].model_copy(
+                        update={"message": outcome_of(event.Failed(message=tr("No weights had been saved.")))[1]}
+                    ),
+                ),
+            }
+        )
+    )
+    assert failed.entries[0].setup == "LoRA rank 32, full · m · d"
+    monkeypatch.setenv(language.VARIABLE, "de")
+    monkeypatch.setattr(language, "_catalogue", language._load("de"))
+    monkeypatch.setattr(language, "_strict", None)
+    state = RunQueue(queue.folder).read()
+    told = (state.note, state.entries[0].setup, state.entries[0].message)
+    assert told == (tr("You paused it."), "LoRA Rang 32, full · m · d", "Es waren keine Gewichte gesichert.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import yaml
 from mlx.utils import tree_flatten
 from mlx_lm.tuner.utils import load_adapters
 
+from app.core.language import VARIABLE
 from app.core.problem import TaskError, UnusableError
 from app.core.protocol.event import (
     CheckpointSaved,
@@ -26,7 +28,10 @@ from app.core.protocol.event import (
     Warned,
     read_events,
 )
-from app.core.run.folder import RunDir
+from app.core.protocol.job import TrainJob, write_job
+from app.core.protocol.program import worker_command, worker_environment
+from app.core.run.folder import RunDir, prepare_run
+from app.core.run.reader import RunReader
 from app.core.run.summary import summarize
 from app.core.setup.config_file import load_config
 from app.core.tracker.tracking import LOG_FOLDER
@@ -475,3 +480,24 @@ def test_go_on_is_a_fresh_start_without_a_word(inputs: tuple[Path, Path], tmp_pa
     """A job without ``resume`` begins at the beginning, also in a folder that has a state."""
     run, _ = start(config_for(*inputs, iters=4), tmp_path / "run")
     assert go_on(run).of(Started)[0].iteration == 0
+
+
+# -- languages ---------------------------------------------------------------------------------------------------
+
+
+def test_a_run_is_told_in_the_language_of_who_reads_it(inputs: tuple[Path, Path], tmp_path: Path) -> None:
+    """The worker spoke German; its warnings, its outcome and its phases are English to an English reader."""
+    config = config_for(*inputs, iters=2, max_seq_length=8, steps_per_eval=100, save_every=100)
+    run = prepare_run(config, tmp_path / "run")
+    write_job(run.path, TrainJob(outlives_parent=True))
+    environment = worker_environment() | {VARIABLE: "de"}
+    subprocess.run(worker_command(run.path), cwd=ROOT, env=environment, check=True, capture_output=True)
+    kept = run.events.read_text(encoding="utf-8")
+    assert "Der Adapter enthält" in kept
+    reader = RunReader(run)
+    reader.read()
+    assert "examples are longer than 8 tokens and are cut." in next(iter(reader.history.warnings))
+    assert reader.history.finished is not None
+    assert reader.history.finished.message.startswith("The adapter holds the ")
+    phases = [found.phase for found in read_events(run.events) if isinstance(found, Progressed)]
+    assert phases[0] == "Reading the model"
