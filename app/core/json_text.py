@@ -1,4 +1,5 @@
-"""JSON text of files: what is nested too deeply for Python's reader is no JSON, like all its other faults."""
+"""JSON text of files: what is nested too deeply for Python's reader is no JSON, like all its other faults; numbers
+keep how they are spelled, and a name that stands twice in one object is known."""
 
 from __future__ import annotations
 
@@ -6,9 +7,48 @@ import json
 import re
 from typing import Any
 
+import orjson
+
 from app.core.language import tr
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_BEYOND_64_BITS = 1 << 63
+_LOOKED_INTO = 200  # levels
+_FLAT = frozenset((str, int, bool, float, type(None)))
+
+
+class WrittenNumber(float):
+    """A number that Python would spell otherwise than it is written (``1.10``, ``1e5``): equal to its value, and
+    ``literal`` is how it stands in its file."""
+
+    __slots__ = ("literal",)
+    literal: str
+
+    def __new__(cls, literal: str) -> WrittenNumber:
+        number = super().__new__(cls, literal)
+        number.literal = literal
+        return number
+
+    def __getnewargs__(self) -> tuple[str]:  # type: ignore[override]  # what a copy is made from
+        return (self.literal,)
+
+
+def read_number(literal: str) -> float:
+    """The number that is written so."""
+    value = float(literal)
+    return value if repr(value) == literal else WrittenNumber(literal)
+
+
+def number_text(value: float) -> str:
+    """A number as its file has it, or as JSON spells it."""
+    return value.literal if isinstance(value, WrittenNumber) else json.dumps(value)
+
+
+def has_written_number(value: Any) -> bool:
+    """True if a number in a JSON value would be spelled otherwise by Python than it is written."""
+    if isinstance(value, dict):
+        return any(map(has_written_number, value.values()))
+    return any(map(has_written_number, value)) if isinstance(value, list) else isinstance(value, WrittenNumber)
 
 
 def parsed_json(text: str | bytes) -> Any:
@@ -17,6 +57,120 @@ def parsed_json(text: str | bytes) -> Any:
         return json.loads(text)
     except RecursionError as error:
         raise ValueError(tr("it is nested too deeply")) from error
+
+
+def spelled_json(text: str) -> tuple[Any, list[str]]:
+    """What a text says, numbers as they are written, and the names that stand twice in one object. Raises as
+    `json.loads` does."""
+    twice: list[str] = []
+
+    def of_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            twice.extend(repeated_names(pairs))
+        return found
+
+    return json.loads(text, parse_float=read_number, object_pairs_hook=of_pairs), twice
+
+
+def repeated_names(pairs: list[tuple[str, Any]]) -> list[str]:
+    """The names that stand more than once."""
+    seen: set[str] = set()
+    return list(dict.fromkeys(name for name, _ in pairs if name in seen or seen.add(name)))  # type: ignore[func-returns-value]  # that is the point
+
+
+def is_exact(text: bytes | str, row: dict[str, Any]) -> bool:
+    """True if the row that a fast parser made of a text says all that stands there: no number that may be spelled
+    otherwise, no name whose first value is lost. Looks at every row of a file: what it cannot tell is not exact."""
+    kinds = {*map(type, row.values())}
+    if not _FLAT.issuperset(kinds):
+        if float in kinds or any(map(_may_be_respelled, row.values())):
+            return False
+    elif float in kinds and not all(_stands(text, *item) for item in row.items() if type(item[1]) is float):
+        return False
+    return not hides_name(text, row)
+
+
+def _stands(text: bytes | str, name: str, number: float) -> bool:
+    """True if a number of a row without lists and objects stands in its line as Python spells it. Its name tells it
+    from what texts say: there quotes have a backslash."""
+    if not isinstance(text, bytes):
+        return False
+    for between in ('":', '": '):
+        wanted = f'"{name}{between}{number!r}'.encode()
+        at = text.find(wanted)
+        if at >= 0:
+            return text[at + len(wanted) :][:1] in (b",", b"}")
+    return False
+
+
+def _may_be_respelled(value: Any, depth: int = _LOOKED_INTO) -> bool:
+    """True if a list or object holds a number that may be spelled in several ways, or nests too deeply to see."""
+    if not depth:
+        return True
+    kind = type(value)
+    if kind is list:
+        for item in value:
+            if type(item) is dict:  # most are messages of texts
+                for inner in item.values():
+                    if type(inner) is not str and (type(inner) is float or _may_be_respelled(inner, depth - 1)):
+                        return True
+            elif type(item) is float or _may_be_respelled(item, depth - 1):
+                return True
+    elif kind is dict:
+        for item in value.values():
+            if type(item) is float or _may_be_respelled(item, depth - 1):
+                return True
+    return False
+
+
+def hides_name(text: bytes | str, value: Any) -> bool:
+    """True if an object in a text may have one name twice: what is left of it has fewer quotes."""
+    try:
+        rest = orjson.dumps(value, default=written)
+    except TypeError:
+        return True
+    quotes = text.count(b'"') if isinstance(text, bytes) else text.count('"')
+    return quotes != rest.count(b'"')
+
+
+def written(value: Any) -> Any:
+    """For orjson: a number as it is written, anything else that JSON does not know as text."""
+    return orjson.Fragment(value.literal) if isinstance(value, WrittenNumber) else str(value)
+
+
+def json_bytes(tree: Any, option: int = 0) -> bytes:
+    """A value as JSON, numbers as they are written, whole ones of any size."""
+    option |= orjson.OPT_NON_STR_KEYS
+    try:
+        return orjson.dumps(tree, default=written, option=option)
+    except TypeError:  # whole numbers beyond 64 bits
+        return orjson.dumps(_with_large_numbers(tree), default=written, option=option)
+
+
+def _with_large_numbers(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _with_large_numbers(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_with_large_numbers(item) for item in value]
+    is_large = type(value) is int and not -_BEYOND_64_BITS <= value < _BEYOND_64_BITS
+    return orjson.Fragment(str(value)) if is_large else value
+
+
+def spelled_text(value: Any) -> str:
+    """A JSON value as text for people and models, with spaces after commas and colons, numbers as they are written.
+    Raises `ValueError` or `RecursionError` for what cannot be written."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_name(key)}: {spelled_text(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(spelled_text, value)) + "]"
+    if isinstance(value, WrittenNumber):
+        return value.literal
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _name(key: Any) -> str:
+    return json.dumps(key if isinstance(key, str) else spelled_text(key), ensure_ascii=False)
 
 
 def has_surrogate(value: Any) -> bool:

@@ -6,9 +6,10 @@ import ast
 import json
 import re
 from collections.abc import Iterable
+from math import isfinite
 from typing import Any
 
-from app.core.json_text import has_surrogate
+from app.core.json_text import has_surrogate, number_text, read_number
 from app.core.source.json_stream import is_too_deep
 
 NAME_LIMIT = 60  # characters of a column's name in a message
@@ -164,7 +165,7 @@ def _parsed(text: str) -> Any:
     if is_too_deep(text):
         return None
     try:
-        found = json.loads(text)
+        found = json.loads(text, parse_float=read_number)
     except (ValueError, RecursionError):
         try:
             found = ast.literal_eval(text.strip())
@@ -188,11 +189,12 @@ def message_list(value: Any) -> list[dict[str, Any]] | None:
 
 
 def plain_text(value: Any) -> str | None:
-    """A text, number or truth value as text, spelled as in JSON; None for what is none of them (NaN neither)."""
+    """A text, number or truth value as text, a number as it is written in its file; None for what is none of them
+    (NaN neither)."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
         return str(value)
-    return json.dumps(value) if isinstance(value, float) and value == value and abs(value) != float("inf") else None
+    return number_text(value) if isinstance(value, float) and isfinite(value) else None

@@ -269,6 +269,8 @@ def _edited(
                 progress(count.done, source.size)
             if cancelled is not None and cancelled():
                 raise CancelledError
+        if isinstance(value, RowFault) and value.kind in ABOUT_FILE:
+            continue  # it stands before a row of the same line
         if line in edits.changed:
             counts["changed"] += 1
             yield edits.changed[line]

@@ -9,6 +9,7 @@ from typing import Any
 from app.core.data.column import as_list, as_object, message_list, plain_text
 from app.core.data.format import RATED, Format, Layout
 from app.core.data.tool import calls_in, tool_call, tool_result_text, tools_of
+from app.core.data.visible import is_blank
 
 # ShareGPT's names of speakers, and others found in the wild.
 SPEAKERS = {
@@ -101,14 +102,14 @@ def context_of(row: dict[str, Any], layout: Layout) -> str:
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         value = "\n\n".join(value)
     text = plain_text(value)
-    return text if text is not None and text.strip() else ""
+    return text if text is not None and not is_blank(text) else ""
 
 
 def choices_of(row: dict[str, Any], layout: Layout) -> list[tuple[str, str]]:
     """The choices of a question, each with its letter; empty where there are none or they are of no known form."""
     if len(layout.choices) > 1:
         values = [plain_text(row.get(column)) for column in layout.choices]
-        return [(_letter(at), text) for at, text in enumerate(values) if text is not None and text.strip()]
+        return [(_letter(at), text) for at, text in enumerate(values) if text is not None and not is_blank(text)]
     value = as_object(as_list(row.get(layout.choices[0]))) if layout.choices else None
     if isinstance(value, dict) and isinstance(value.get("text"), list):  # ARC
         keys, value = value.get("label"), value["text"]
@@ -185,7 +186,7 @@ def prompt_turns(row: dict[str, Any], layout: Layout) -> list[RowMessage]:
 def with_system(messages: list[RowMessage], row: dict[str, Any], layout: Layout) -> list[RowMessage]:
     """The messages with the text of the row's system column in front, unless they have a system turn there."""
     system = system_text(row.get(layout.system)) if layout.system else None
-    if isinstance(system, str) and system.strip() and not (messages and messages[0].get("role") == "system"):
+    if isinstance(system, str) and not is_blank(system) and not (messages and messages[0].get("role") == "system"):
         return [{"role": "system", "content": system}, *messages]
     return messages
 
@@ -270,7 +271,7 @@ def _exchange_of(turn: Any) -> list[RowMessage]:
     return [
         {"role": roles[name], "content": text} | ({"weight": 0} if is_masked and roles[name] == order[-1] else {})
         for name, text in sorted(said.items(), key=lambda item: order.index(roles[item[0]]))
-        if text.strip() or roles[name] != "system"
+        if not is_blank(text) or roles[name] != "system"
     ]
 
 

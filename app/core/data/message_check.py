@@ -6,6 +6,7 @@ from typing import Any
 
 from app.core.data.column import quoted
 from app.core.data.message import ROLES, SPEAKERS, RowMessage
+from app.core.data.visible import is_blank
 from app.core.language import tr
 
 _PICTURES = ("image", "picture", "photo")
@@ -89,7 +90,7 @@ def _content_faults(number: int, message: RowMessage, content: Any) -> list[Faul
                 ),
             )
         ]
-    if not content.strip() and not message.get("reasoning_content") and not message.get("thinking"):
+    if is_blank(content) and not message.get("reasoning_content") and not message.get("thinking"):
         return [
             (
                 "empty_field",

@@ -23,6 +23,7 @@ from app.core.data.row_check import dumped
 from app.core.data.row_record import BAD_ROW, RowRecord
 from app.core.data.split import LEFT_OUT, SMALL_ROWS, TRAIN, SplitPlan, assign
 from app.core.document.passage import OVERLAP_KEY, Chunking
+from app.core.json_text import json_bytes
 from app.core.language import tr
 from app.core.problem import Problem, Severity, UnusableError
 from app.core.quantity import count_text
@@ -391,12 +392,7 @@ def _write_rows(
 
 def dump_row(tree: dict[str, Any]) -> bytes:
     """One line of JSONL."""
-    import json
-
-    try:
-        return orjson.dumps(tree, default=str, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS)
-    except TypeError:  # whole numbers beyond 64 bits
-        return json.dumps(tree, ensure_ascii=False, default=str).encode("utf-8") + b"\n"
+    return json_bytes(tree, orjson.OPT_APPEND_NEWLINE)
 
 
 def _kept_rows(

@@ -25,6 +25,7 @@ from app.core.data.message import (
     with_system,
 )
 from app.core.data.tool import tool_result_text
+from app.core.data.visible import is_blank
 from app.core.language import tr
 from app.core.method.method import Goal
 from app.core.method.table import METHODS
@@ -125,7 +126,7 @@ def prompt_of(row: dict[str, Any], layout: Layout) -> tuple[list[RowMessage], st
         return with_system(prompt, row, layout), reference_of(row, layout)
     *prompt, last = messages_of(row, layout)
     said = str(last.get("content") or "")
-    if not said.strip() and last.get("tool_calls"):
+    if is_blank(said) and last.get("tool_calls"):
         calls = [call.get("function", call) if isinstance(call, dict) else call for call in last["tool_calls"]]
         return prompt, str(tool_result_text(calls))
     return prompt, final_answer(said)
@@ -228,7 +229,7 @@ def _ends_with_answer(turns: list[RowMessage]) -> bool:
     """True if the last turn is of the assistant and says something, or calls a tool."""
     if not turns or turns[-1].get("role") != "assistant":
         return False
-    return bool(turns[-1].get("tool_calls") or str(turns[-1].get("content") or "").strip())
+    return bool(turns[-1].get("tool_calls") or not is_blank(str(turns[-1].get("content") or "")))
 
 
 def labelled_answer(row: dict[str, Any], layout: Layout) -> dict[str, Any]:

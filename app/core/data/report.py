@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from app.core.json_text import WrittenNumber
 from app.core.problem import Severity
 from app.core.source.finding import KINDS, Finding, Findings
 from app.core.system.atomic_file import write_text
@@ -142,6 +143,8 @@ def shortened(value: Any, limit: int = PREVIEW_CHARACTERS, depth: int = 6) -> An
     if isinstance(value, str):
         text = value if len(value) <= limit else value[:limit] + "…"
         return text.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, WrittenNumber):
+        return value.literal  # as it is trained
     if value is None or isinstance(value, (bool, int, float)):
         return value
     if depth == 0:

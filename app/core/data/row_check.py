@@ -36,6 +36,8 @@ from app.core.data.rated import (
     reference_of,
 )
 from app.core.data.tool import tools_of
+from app.core.data.visible import control_told, is_blank, may_hold_control
+from app.core.json_text import has_written_number, json_bytes
 from app.core.language import tr
 from app.core.method.method import Goal
 from app.core.problem import Severity
@@ -105,13 +107,15 @@ def _fast_chat(column: str, native: bool) -> FastCheck:
             faults = known.get(roles)
         except (TypeError, KeyError):
             return None
-        if not all(contents) or any(map(str.isspace, contents)):
+        if not all(contents) or any(map(str.isspace, contents)) or may_hold_control(text, len(contents) - 1):
             return None
         if faults is None:
             if not _PLAIN_ROLES.issuperset(roles):
                 return None
             faults = _remembered(known, roles)
         if not text.isascii():
+            if any(map(is_blank, contents)):
+                return None
             faults = faults + mojibake_faults(text)
         return hash((roles, text)), len(text), faults, native
 
@@ -137,12 +141,14 @@ def _fast_sharegpt(column: str) -> FastCheck:
                 return None
         except (TypeError, KeyError):
             return None
-        if not all(contents) or any(map(str.isspace, contents)):
+        if not all(contents) or any(map(str.isspace, contents)) or may_hold_control(text, len(contents) - 1):
             return None
         faults = known.get(roles)
         if faults is None:
             faults = _remembered(known, roles)
         if not text.isascii():
+            if any(map(is_blank, contents)):
+                return None
             faults = faults + mojibake_faults(text)
         return hash((roles, text)), len(text), faults, False
 
@@ -166,6 +172,8 @@ def _fast_pair(prompt: str, completion: str, native: bool) -> FastCheck:
         if first[0] == "[" or second[0] == "[" or first.startswith(("\n\nHuman:", "Human:")):
             return None
         text = first + _SEPARATOR + second
+        if may_hold_control(text, 1) or (not text.isascii() and (is_blank(first) or is_blank(second))):
+            return None
         faults = () if text.isascii() else mojibake_faults(text)
         return hash((_PAIR_ROLES, text)), len(text), faults, native
 
@@ -175,7 +183,7 @@ def _fast_pair(prompt: str, completion: str, native: bool) -> FastCheck:
 def _fast_text(column: str, native: bool) -> FastCheck:
     def check(row: dict[str, Any]) -> RowResult | None:
         text = row[column]
-        if type(text) is not str or not text or text.isspace():
+        if type(text) is not str or is_blank(text) or may_hold_control(text):
             return None
         return hash(text), len(text), () if text.isascii() else mojibake_faults(text), native
 
@@ -208,6 +216,7 @@ def _checked(row: dict[str, Any], layout: Layout) -> RowResult:
         return _check_rated(row, layout)
     if layout.format in (Format.COMPLETION, Format.ALPACA) and layout.target == "completion":
         faults = [*_prompt_faults(row, layout), *_answer_faults(row, layout), *_tool_faults(row)]
+        faults += _spelling_faults(row, [])
         texts = list(pair_of(row, layout))
         native = layout.native and not isinstance(row.get("tools"), str)
         return _result(_fingerprint(_PAIR_ROLES, texts, row), texts, faults, native and not faults)
@@ -225,6 +234,7 @@ def _check_messages(row: dict[str, Any], layout: Layout) -> RowResult:
     roles = tuple(str(message.get("role")) for message in messages)
     plain = all(len(message) == 2 for message in messages)
     fingerprint = _fingerprint(roles, texts, row) if plain else hash((dumped(messages), dumped(row.get("tools"))))
+    faults += _spelling_faults(row, messages)
     native = layout.native and _is_unchanged(row.get(layout.chat), messages) and _are_own_tools(row)
     return _result(fingerprint, texts, faults, native)
 
@@ -317,7 +327,7 @@ def _beside_faults(row: dict[str, Any], layout: Layout) -> list[Fault]:
 
 
 def _is_nothing(value: Any) -> bool:
-    return value is None or value == [] or value == {} or (isinstance(value, str) and not value.strip())
+    return value is None or value == [] or value == {} or (isinstance(value, str) and is_blank(value))
 
 
 def _media_faults(row: dict[str, Any]) -> list[Fault]:
@@ -354,10 +364,18 @@ def _tool_faults(row: dict[str, Any]) -> list[Fault]:
     return faults
 
 
+def _spelling_faults(row: dict[str, Any], turns: list[RowMessage]) -> list[Fault]:
+    """Numbers in tools and in calls of them: the template writes those as JSON, in Python's spelling."""
+    if not has_written_number([tools_of(row), *(turn.get("tool_calls") for turn in turns)]):
+        return []
+    said = tr("Numbers in tools and calls are trained as JSON spells them (1.10 as 1.1, 1e5 as 100000.0)")
+    return [("respelled_number", said)]
+
+
 def _prompt_faults(row: dict[str, Any], layout: Layout) -> list[Fault]:
     """Faults of a prompt; a number, true or false is one as it is an answer, and told."""
     value = row.get(layout.prompt)
-    return [] if isinstance(value, str) and value.strip() else _plain_faults(row, layout.prompt)
+    return [] if isinstance(value, str) and not is_blank(value) else _plain_faults(row, layout.prompt)
 
 
 def _plain_faults(row: dict[str, Any], column: str) -> list[Fault]:
@@ -374,7 +392,7 @@ def _answer_faults(row: dict[str, Any], layout: Layout) -> list[Fault]:
         return _plain_faults(row, column)
     accepted = accepted_answers(column, value)
     if accepted is not None:
-        if not accepted or not accepted[0].strip():
+        if not accepted or is_blank(accepted[0]):
             said = tr("begins with an empty text") if accepted else tr("holds no answer")
             return [("empty_field", f"{quoted(column)} {said}.")]
         return [("first_answer", tr("Of several answers in {column} the first is trained", column=quoted(column)))]
@@ -391,7 +409,11 @@ def _text_faults(row: dict[str, Any], column: str) -> list[Fault]:
         return [
             ("wrong_type", tr("{column} is {kind_of}, not a text.", column=quoted(column), kind_of=kind_of(value)))
         ]
-    return [] if value.strip() else [("empty_field", tr("{column} is empty.", column=quoted(column)))]
+    if not is_blank(value):
+        return []
+    if value.strip():
+        return [("empty_field", tr("{column} holds nothing but invisible characters.", column=quoted(column)))]
+    return [("empty_field", tr("{column} is empty.", column=quoted(column)))]
 
 
 def _renamed_faults(row: dict[str, Any], layout: Layout, turns: list[RowMessage]) -> list[Fault]:
@@ -430,7 +452,7 @@ def _check_rated(row: dict[str, Any], layout: Layout) -> RowResult:
     texts = [turn.get("content") for turn in turns]
     fingerprint, length, found, _ = _result(hash(dumped(values)), texts, faults, written)
     if not faults:
-        found = (*found, *notes, *_reference_notes(row, layout))
+        found = (*found, *notes, *_reference_notes(row, layout), *_spelling_faults(row, turns))
     return fingerprint, length, found, written
 
 
@@ -510,9 +532,13 @@ def _reference_notes(row: dict[str, Any], layout: Layout) -> list[Fault]:
 
 
 def _result(fingerprint: int, texts: list[Any], faults: list[Fault], native: bool) -> RowResult:
-    joined = _SEPARATOR.join(text for text in texts if isinstance(text, str))
+    parts = [text for text in texts if isinstance(text, str)]
+    joined = _SEPARATOR.join(parts)
     if not joined.isascii():
         faults = [*faults, *mojibake_faults(joined)]
+    if may_hold_control(joined, len(parts) - 1):
+        told = next(filter(None, map(control_told, parts)), "")
+        faults = [*faults, ("control_character", told)] if told else faults
     return fingerprint, len(joined), tuple(faults), native
 
 
@@ -526,8 +552,8 @@ def _fingerprint(roles: tuple[str, ...], texts: list[Any], row: dict[str, Any]) 
 def dumped(value: Any) -> bytes:
     """The same bytes for equal values, whatever order their keys have."""
     try:
-        return orjson.dumps(value, default=str, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
-    except TypeError:  # whole numbers beyond 64 bits
+        return json_bytes(value, orjson.OPT_SORT_KEYS)
+    except TypeError:  # half of a character
         return repr(value).encode("utf-8", "replace")
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from app.core.data.column import TOOL_COLUMNS, as_list, as_object
+from app.core.json_text import spelled_text
 from app.core.source.json_stream import without_padding
 
 ToolCall = dict[str, Any]
@@ -82,6 +82,6 @@ def tool_result_text(content: Any) -> Any:
     if content is None or isinstance(content, str):
         return content
     try:
-        return json.dumps(content, ensure_ascii=False, default=str)
+        return spelled_text(content)
     except (TypeError, ValueError):
         return str(content)

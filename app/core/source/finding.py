@@ -68,6 +68,9 @@ KINDS: dict[str, Kind] = {
     "not_an_object": Kind(_E, tr("Not an object"), tr("Each row must be an object with named fields.")),
     "line_too_long": Kind(_E, tr("Line too long"), tr("Split it into several examples.")),
     "bad_encoding": Kind(_E, tr("Not readable as text"), tr("Save the file as UTF-8.")),
+    "half_character": Kind(
+        _E, tr("Half of a character"), tr("Write the whole character (both escapes of the pair), or leave it out.")
+    ),
     "missing_field": Kind(_E, tr("Missing field"), _REPAIR),
     "empty_field": Kind(_E, tr("Empty field"), _REPAIR),
     "wrong_type": Kind(_E, tr("Wrong type"), _REPAIR),
@@ -93,6 +96,9 @@ KINDS: dict[str, Kind] = {
     "system_position": Kind(_W, tr("System turn not at the start"), tr("Many chat templates refuse such rows.")),
     "converted_mix": Kind(_W, tr("Several formats, converted to one")),
     "empty_line": Kind(_W, tr("Empty line")),
+    "repeated_name": Kind(
+        _W, tr("One name twice in a row"), tr("Keep the one that is meant; of the two only the last is read.")
+    ),
     "one_label_held_out": Kind(
         _W, tr("Validation with one kind of label"), tr("Add answers of the other kind to it.")
     ),
@@ -115,6 +121,12 @@ KINDS: dict[str, Kind] = {
     "contradiction": Kind(_W, tr("Contradicts another row"), tr("Keep the one that is right, or neither.")),
     "leakage": Kind(_W, tr("Also in the training data"), tr("Remove it, or the score shows memory, not skill.")),
     "mojibake": Kind(_W, tr("Garbled characters"), tr("The text was saved in one encoding and read in another.")),
+    "control_character": Kind(
+        _W, tr("Control character"), tr("Take it out of the row, unless the model is to write it.")
+    ),
+    "respelled_number": Kind(
+        _W, tr("Number spelled otherwise"), tr("Write it as text where its spelling matters."), True
+    ),
     "doubtful_encoding": Kind(
         _W,
         tr("Encoding in doubt"),
@@ -283,6 +295,6 @@ class RowFault:
 
 
 # Faults that stand for no row: what they tell of is the file, or a line without anything in it.
-ABOUT_FILE = frozenset(("unusual_header", "line_comma", "contents"))
+ABOUT_FILE = frozenset(("unusual_header", "line_comma", "contents", "repeated_name"))
 NO_ROWS = ABOUT_FILE | {"empty_line"}
 EMPTY_LINE = RowFault("empty_line", tr("The line is empty."))

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, TextIO
 
+from app.core.json_text import hides_name, read_number, spelled_json
 from app.core.language import tr
 from app.core.source.container import ROW_LISTS
 
@@ -53,7 +54,7 @@ class JsonStream:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._decoder = json.JSONDecoder()
+        self._decoder = json.JSONDecoder(parse_float=read_number)
         self._text = ""
         self._position = 0
         self._line = 1
@@ -61,6 +62,7 @@ class JsonStream:
         self._at_end = False
         self.lists: list[str] = []  # the lists of objects of the object that is read, as far as it was read
         self.skipped = 0  # elements of lists that were not wanted
+        self.twice: list[str] = []  # names that stand twice in an object of the last value
         self._lost = False  # after broken JSON nothing was found from where to go on
 
     # -- what there is to read --------------------------------------------------------------------------------
@@ -230,8 +232,10 @@ class JsonStream:
                 return None, tr("The JSON cannot be read: {error}.", error=error)
             if end == len(self._text) and self._fill():  # a number may go on
                 continue
-            if is_too_deep(self._text[self._position : end]):
+            text = self._text[self._position : end]
+            if is_too_deep(text):
                 return None, TOO_DEEP
+            self.twice = spelled_json(text)[1] if type(value) in (dict, list) and hides_name(text, value) else []
             self._position = end
             return value, None
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from itertools import chain
 from typing import Any
 
@@ -14,22 +13,21 @@ import orjson
 from app.core.document.paragraph import DocumentError
 from app.core.document.passage import Chunking, passages
 from app.core.document.translation_memory import memory_rows
-from app.core.json_text import has_surrogate
+from app.core.json_text import has_surrogate, is_exact, spelled_json
 from app.core.language import tr
 from app.core.refusal import reason_of
-from app.core.source.archive import through_archive
 from app.core.source.assembled_row import lines_of, read_document, read_transcript
+from app.core.source.columnar import read_arrow, read_parquet
 from app.core.source.container import (
     COLUMN_LIMIT_BYTES,
     COLUMNS_TOO_LARGE,
     SEVERAL_ROWS,
     rows_of_columns,
-    translated,
     unfolded,
 )
 from app.core.source.deck import deck_rows
 from app.core.source.finding import EMPTY_LINE, NumberedRow, RowFault
-from app.core.source.json_stream import TOO_DEEP, JsonStream, is_too_deep, without_padding
+from app.core.source.json_stream import TOO_DEEP, JsonStream, is_too_deep
 from app.core.source.source import Source
 from app.core.source.stream import (
     FIELD_LIMIT_CHARACTERS,
@@ -43,7 +41,7 @@ from app.core.source.table import SEPARATOR_LINE
 from app.core.source.workbook import SheetError, WorkbookError, sheet_records
 
 LINE_LIMIT_BYTES = 64 << 20
-BATCH_ROWS = 256
+NAMED_TWICE = 3
 
 
 def read_rows(
@@ -56,7 +54,7 @@ def read_rows(
     count = count or ByteCount()
     rows = {
         "jsonl": _read_lines, "csv": _read_table, "deck": _read_deck, "workbook": _read_workbook,
-        "parquet": _read_parquet, "arrow": _read_arrow, "json_array": _read_json, "json_object": _read_json,
+        "parquet": read_parquet, "arrow": read_arrow, "json_array": _read_json, "json_object": _read_json,
         "json_stream": _read_json, "json_columns": _read_columns, "translations": _read_translations,
     }  # fmt: skip
     if source.kind == "text":
@@ -90,8 +88,9 @@ def _unfolded(source: Source, rows: Iterator[NumberedRow]) -> Iterator[NumberedR
     number = 0
     for line, value in rows:
         for row in [value] if isinstance(value, RowFault) else unfolded(source.container, value):
-            number += 1
-            yield (number if source.container in SEVERAL_ROWS else line), row
+            of_next = isinstance(row, RowFault) and row.kind == "repeated_name"
+            number += not of_next
+            yield (number + of_next if source.container in SEVERAL_ROWS else line), row
 
 
 # -- JSON ----------------------------------------------------------------------------------------------------
@@ -111,8 +110,14 @@ def _read_lines(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
             number += 1
             try:
                 row = loads(line)
+                if type(row) is dict and not is_exact(line, row):
+                    row, twice = _spelled_line(line)
+                    if twice:
+                        yield number, _repeated(twice)
             except broken:
-                row = _slow_line(line)
+                row, twice = _slow_line(line)
+                if twice:
+                    yield number, _repeated(twice)
                 if isinstance(row, RowFault) and row.kind == "broken_json" and (found := _before_comma(line)):
                     row = found
                     if not has_comma:
@@ -135,7 +140,18 @@ def _skip_line(stream: Any) -> None:
         pass
 
 
-def _slow_line(line: bytes | str) -> Any:
+def _repeated(names: list[str]) -> RowFault:
+    """What is told of names that stand twice: of either the first value is lost."""
+    named = ", ".join(f"`{name[:40]}`" for name in names[:NAMED_TWICE])
+    return RowFault("repeated_name", tr("{named} stands twice in the row; the last is taken.", named=named))
+
+
+def _spelled_line(line: bytes | str) -> tuple[Any, list[str]]:
+    """A line that the fast parser took, read with how its numbers are written and the names that stand twice."""
+    return parse_json((line.decode("utf-8") if isinstance(line, bytes) else line).strip("\ufeff \t\r\n"))
+
+
+def _slow_line(line: bytes | str) -> tuple[Any, list[str]]:
     """What the fast parser refused: an empty line, JSON with NaN, which Python's parser takes, or a fault."""
     if isinstance(line, bytes):
         try:
@@ -144,34 +160,37 @@ def _slow_line(line: bytes | str) -> Any:
             said = tr(
                 "Byte 0x{line:02X} at position {start} is not UTF-8.", line=line[error.start], start=error.start + 1
             )
-            return RowFault("bad_encoding", said)
+            return RowFault("bad_encoding", said), []
     line = line.strip("\ufeff \t\r\n")
-    return parse_json(line) if line else EMPTY_LINE
+    return parse_json(line) if line else (EMPTY_LINE, [])
 
 
 def _before_comma(line: bytes | str) -> dict[str, Any] | None:
     """The object of a line that ends with a comma, as the inside of an array does."""
     text = line.decode("utf-8", "replace") if isinstance(line, bytes) else line
     text = text.strip("\ufeff \t\r\n")
-    row = parse_json(text[:-1]) if text.endswith("},") else None
+    row = parse_json(text[:-1])[0] if text.endswith("},") else None
     return row if isinstance(row, dict) and row else None
 
 
-def parse_json(text: str) -> Any:
-    """Python's own parser, with every way to fail in words; the value, or a `RowFault`."""
+def parse_json(text: str) -> tuple[Any, list[str]]:
+    """Python's own parser, with every way to fail in words: the value, or a `RowFault`, and the names that stand
+    twice in one object."""
     if is_too_deep(text):
-        return RowFault("broken_json", TOO_DEEP)
+        return RowFault("broken_json", TOO_DEEP), []
     try:
-        value = json.loads(text)
+        value, twice = spelled_json(text)
     except json.JSONDecodeError as error:
-        return RowFault("broken_json", json_reason(error, text))
+        return RowFault("broken_json", json_reason(error, text)), []
     except (ValueError, RecursionError) as error:
-        return RowFault("broken_json", _other_reason(error))
+        return RowFault("broken_json", _other_reason(error)), []
     if "\\u" in text and has_surrogate(value):
-        return RowFault(
-            "bad_encoding", tr("It holds half of a character (a lone surrogate escape such as \\ud83d).")
-        )
-    return value
+        return _half_character(), []
+    return value, twice
+
+
+def _half_character() -> RowFault:
+    return RowFault("half_character", tr("It holds half of a character (a lone surrogate escape such as \\ud83d)."))
 
 
 def json_reason(error: json.JSONDecodeError, text: str) -> str:
@@ -201,8 +220,10 @@ def _read_json(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
             if broken is not None:
                 yield line, RowFault("broken_json", broken)
             elif has_surrogate(value):
-                yield line, RowFault("bad_encoding", tr("It holds half of a character (a lone surrogate escape)."))
+                yield line, _half_character()
             else:
+                if values.twice:
+                    yield line, _repeated(values.twice)
                 yield line, value
 
 
@@ -213,7 +234,9 @@ def _read_columns(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
         return
     with open_text(source.path, source.compression, source.encoding, count) as stream:
         text = stream.read(COLUMN_LIMIT_BYTES)
-    value = parse_json(text.strip("\ufeff \t\r\n"))
+    value, twice = parse_json(text.strip("\ufeff \t\r\n"))
+    if twice:
+        yield 1, _repeated(twice)
     rows = None if isinstance(value, RowFault) else rows_of_columns(value)
     if rows is None:
         said = tr("The file begins as columns, but they are not all of one length.")
@@ -364,111 +387,6 @@ def _table_reason(message: str, start: int, end: int) -> str:
             else tr("A quoted field ends wrongly.")
         )
     return tr("The record cannot be read: {message}.", message=message)
-
-
-def _read_parquet(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    try:
-        with _arrow_data(source) as data, parquet.ParquetFile(data, memory_map=True) as file:
-            total = max(file.metadata.num_rows, 1)
-            yield from _batches(file.iter_batches(batch_size=BATCH_ROWS), source, count, total)
-    except (pa.ArrowException, ValueError, OSError) as error:
-        yield (
-            1,
-            RowFault(
-                "damaged_file",
-                tr("This is not a readable Parquet file: {first_line}.", first_line=_first_line(error)),
-            ),
-        )
-
-
-def _read_arrow(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
-    import pyarrow as pa
-
-    try:
-        with _arrow_data(source) as mapped:
-            is_file = mapped.read(6) == b"ARROW1"
-            mapped.seek(0)
-            if is_file:
-                reader = pa.ipc.open_file(mapped)
-                batches = (reader.get_batch(index) for index in range(reader.num_record_batches))
-            else:  # what `datasets` writes
-                batches = iter(pa.ipc.open_stream(mapped))
-            yield from _batches(map(_validated, batches), source, count, 0)
-    except (pa.ArrowException, ValueError, OSError) as error:
-        yield (
-            1,
-            RowFault(
-                "damaged_file",
-                tr("This is not a readable Arrow file: {first_line}.", first_line=_first_line(error)),
-            ),
-        )
-
-
-@contextmanager
-def _arrow_data(source: Source) -> Iterator[Any]:
-    """A file for Arrow's readers: mapped, or unpacked where it is in an archive."""
-    import pyarrow as pa
-
-    if through_archive(source.path) is None:
-        with pa.memory_map(str(source.path)) as mapped:
-            yield mapped
-    else:
-        with open_seekable(source.path) as file, pa.PythonFile(file, "r") as unpacked:
-            yield unpacked
-
-
-def _validated(batch: Any) -> Any:
-    """The batch, whose offsets and texts are as they should be: nothing else checks them in an Arrow file."""
-    batch.validate(full=True)
-    return batch
-
-
-def _class_names(schema: Any) -> dict[str, list[str]]:
-    """The names of the classes that columns hold the numbers of, as `datasets` writes them beside the columns."""
-    try:
-        features = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))["info"]["features"]
-        return {
-            column: [str(name) for name in feature["names"]]
-            for column, feature in features.items()
-            if column in schema.names and feature.get("_type") == "ClassLabel" and feature.get("names")
-        }
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return {}
-
-
-def _named(number: Any, names: list[str]) -> Any:
-    """The name of a class in place of its number."""
-    return names[number] if type(number) is int and 0 <= number < len(names) else number
-
-
-def _batches(batches: Any, source: Source, count: ByteCount, total: int) -> Iterator[NumberedRow]:
-    """Rows of record batches, a few hundred at a time. Progress is by rows where their number is known."""
-    row = 0
-    start = count.done
-    for batch in batches:
-        size = batch.nbytes
-        classes = _class_names(batch.schema)
-        nested = [field.name for field in batch.schema if field.type.num_fields]
-        has_translation = "translation" in nested
-        for first in range(0, batch.num_rows, BATCH_ROWS):
-            for value in batch.slice(first, BATCH_ROWS).to_pylist():
-                row += 1
-                for name in nested:
-                    value[name] = without_padding(value[name])
-                for name, its in classes.items():
-                    value[name] = _named(value[name], its)
-                is_pair = has_translation and isinstance(value["translation"], dict) and value["translation"]
-                yield row, translated(value) if is_pair else value
-        done = source.size * row // total if total else count.done - start + size
-        count.done = start + min(done, source.size)
-    count.done = start + source.size
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [tr("no reason given")])[0][:200].rstrip(".")
 
 
 # -- texts ---------------------------------------------------------------------------------------------------

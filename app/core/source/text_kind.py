@@ -35,6 +35,10 @@ def text_kind(head: str, suffix: str, *, complete: bool) -> tuple[FileKind, str]
     return "text", ""
 
 
+# A first line that holds no more than the name of a list and its bracket.
+_LIST_BEGINS = re.compile(r'\{\s*"(?:[^"\\]|\\.)*"\s*:\s*\[\s*')
+
+
 def _json_kind(start: str, suffix: str, *, complete: bool) -> FileKind | None:
     """Rows a line, an array, an object that holds one list, or objects over several lines; None if no JSON."""
     lines = [line for line in start[:200_000].split("\n") if line.strip()][:50]
@@ -47,7 +51,9 @@ def _json_kind(start: str, suffix: str, *, complete: bool) -> FileKind | None:
     first = parsed[0] if parsed else None
     if isinstance(first, dict):
         return (_whole_kind(first) if len(lines) == 1 and complete else None) or "jsonl"
-    if rows * 2 >= max(len(lines), 1) and rows > 0:
+    # The rows of one list may stand a line each, too.
+    is_one = isinstance(_parse(start), dict) if complete else bool(lines and _LIST_BEGINS.fullmatch(lines[0]))
+    if rows * 2 >= max(len(lines), 1) and rows > 0 and not is_one:
         return "jsonl"
     return _multi_line_kind(start, suffix)
 

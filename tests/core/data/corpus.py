@@ -315,7 +315,7 @@ FAULTS = [
     Case("lost-characters.jsonl", raw(lines(pair(1), {"prompt": "caf�", "completion": "a"})), **PAIR, examples=2,
          warnings=[(2, "mojibake")]),
     Case("half-character.jsonl", raw(lines(pair(1), b'{"prompt": "\\ud83d", "completion": "a"}')), **PAIR,
-         examples=1, errors=[(2, "bad_encoding")]),
+         examples=1, errors=[(2, "half_character")]),
     Case("bad-byte.jsonl", raw(lines(pair(7), *UMLAUT, b'{"prompt": "\xff", "completion": "a"}')), **PAIR,
          examples=3, errors=[(4, "bad_encoding")]),
     Case("ragged.csv", raw(b"prompt,completion\na,b\nc\nd,e,f\n"), **PAIR, examples=1,
