@@ -19,6 +19,7 @@ NUMBERED = re.compile(rf"^(\d+)_{re.escape(ADAPTER_FILE)}$")
 _PIECES, _PIECE_BYTES = 16, 4096  # of two files that are held against each other
 _NAME_LINE = re.compile(r"^adapter_name: (.+)$", re.MULTILINE)
 PEFT_BASE = "base_model_name_or_path"
+LEAST_COLUMNS, MOST_COLUMNS = 2, 4  # candidates that are compared at once
 
 
 @dataclass(frozen=True, slots=True)

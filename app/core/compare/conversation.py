@@ -94,6 +94,11 @@ class Conversation:
         for turn in self.turns:
             del turn.replies[column]
 
+    def copied(self) -> Conversation:
+        """The same as it is now, whatever is answered to this one later."""
+        turns = [Turn(one.prompt, [Reply(r.text, r.last) for r in one.replies], one.judged) for one in self.turns]
+        return Conversation(list(self.candidates), self.opening, turns)
+
     def messages(self, column: int) -> list[PromptMessage]:
         """What a column is asked: all turns with its own answers, up to the prompt of the last one.
 

@@ -104,11 +104,10 @@ class BenchmarkCard(Card):
         self._show_state()
 
     def set_training(self, training: bool) -> None:
-        """While a run trains, the memory is its own: measuring is stopped and closed."""
-        self._training = training
-        if training:
+        """When a run begins to train, the memory is its own: measuring is stopped. Beside it one asks first."""
+        if training and not self._training:
             self.stop()
-        self._show_state()
+        self._training = training
 
     def measure(self) -> None:
         """Starts the worker."""
@@ -135,8 +134,6 @@ class BenchmarkCard(Card):
     def _hindrance(self) -> str:
         if (problem := harness_problem()) is not None:
             return f"{problem.message} {problem.hint}"
-        if self._training:
-            return tr("A run is training and needs the memory. Measure when it has ended.")
         if not self._model or not self._candidates:
             return tr("Choose what is compared, above.")
         return "" if self._names() else tr("Name tasks, such as arc_easy.")

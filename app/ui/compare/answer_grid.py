@@ -8,11 +8,11 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QWidget
 
+from app.core.compare.candidate import LEAST_COLUMNS, MOST_COLUMNS
 from app.ui.compare.answer_chooser import CandidateList
 from app.ui.compare.answer_column import AnswerColumn
 from app.ui.widget import theme
 
-LEAST_COLUMNS, MOST_COLUMNS = 2, 4
 COLUMN_WIDTH, COLUMN_HEIGHT = 264, 240  # px, at least
 
 

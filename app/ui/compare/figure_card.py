@@ -91,11 +91,10 @@ class FigureCard(DropCard):
         self._show_state()
 
     def set_training(self, training: bool) -> None:
-        """While a run trains, the memory is its own: measuring is stopped and closed."""
-        self._training = training
-        if training:
+        """When a run begins to train, the memory is its own: measuring is stopped. Beside it one asks first."""
+        if training and not self._training:
             self.stop()
-        self._show_state()
+        self._training = training
 
     def choose_data(self, path: Path) -> None:
         """Takes a file of examples, as if it had been dropped on the card."""
@@ -159,8 +158,6 @@ class FigureCard(DropCard):
 
     def _hindrance(self) -> str:
         """Why it cannot be measured now; empty if it can."""
-        if self._training:
-            return tr("A run is training and needs the memory. Measure when it has ended.")
         if not self._model or not self._candidates:
             return tr("Choose what is compared, above.")
         if self.data is None:

@@ -80,6 +80,10 @@ class JudgingCard(Card):
         """``A`` for column 0, and so on: what a column is called in the buttons, and while names are hidden."""
         return COLUMN_LETTERS[column]
 
+    def votes_now(self) -> tuple[Vote, ...]:
+        """All votes that are on disk, on whatever they were given."""
+        return self._all().votes
+
     def set_candidates(self, candidates: tuple[Candidate, ...], model: str = "") -> None:
         """Shows the tally of these candidates before anything is asked; ``begin`` does it too."""
         if self._order and (candidates, model) != (self._candidates, self._model):
@@ -88,8 +92,13 @@ class JudgingCard(Card):
         self._set_columns(len(candidates))
         self._show_tally()
 
-    def begin(self, question: dict[str, Any], candidates: tuple[Candidate, ...]) -> tuple[int, ...]:
+    def begin(
+        self, question: dict[str, Any], candidates: tuple[Candidate, ...], kept: tuple[int, ...] | None = None
+    ) -> tuple[int, ...]:
         """A question was asked: gives the order in which columns are shown (identity when not blind).
+
+        ``kept`` is the order that they had in a comparison that is shown again: names are hidden as they were then,
+        and seen where it is empty.
 
         ``order[column]`` is the candidate shown in that column. ``question`` has ``model``, ``messages`` and
         everything else that decides the answers (``temp``, ``seed``, …) as plain JSON; all of it is kept with the
@@ -97,10 +106,12 @@ class JudgingCard(Card):
         """
         self._question, self._answers = dict(question), None
         self._candidates, self._model = candidates, str(question.get("model", ""))
-        order = list(range(len(candidates)))
-        if self.is_blind:
+        order, self._hidden = list(range(len(candidates))), self.is_blind if kept is None else bool(kept)
+        if kept:
+            order = list(kept)
+        elif self._hidden:
             random.shuffle(order)
-        self._order, self._hidden = tuple(order), self.is_blind
+        self._order = tuple(order)
         self._set_columns(len(candidates))
         self._show_state(WAITING if len(candidates) > 1 else TOO_FEW)
         self._show_tally()

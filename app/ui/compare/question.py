@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.core.compare.held_out import HeldOut
+from app.core.compare.kept_comparison import KeptQuestion
 from app.core.compare.prompt_set import LONGEST_SET, Prompt, read_prompts
 from app.core.language import tr
 from app.core.problem import UnusableError
@@ -73,7 +74,7 @@ class CompareQuestion(DropCard):
     edited = Signal()
     asked = Signal()
     stopped = Signal()
-    new_requested = Signal()  # a new conversation
+    new_requested = Signal()  # a new comparison
     failed = Signal(str)  # a prompt set that cannot be read
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -106,6 +107,35 @@ class CompareQuestion(DropCard):
     def follows_up(self) -> bool:
         """Whether the next prompt continues the conversation that is shown."""
         return self._follow_up.isChecked() and self._follow_up.isEnabled() and not self.prompt_set
+
+    def kept(self) -> KeptQuestion:
+        """What stands in the card, to be shown again."""
+        return KeptQuestion(
+            prompt=exact_text(self.prompt),
+            system=self.system.text(),
+            follows_up=self._follow_up.isChecked(),
+            settings=dict(self.sampler.settings()),
+            prompt_file=str(self.data) if self.data is not None else "",
+            held_out=bool(self.prompt_set) and self.data is None,
+        )
+
+    def show_kept(self, kept: KeptQuestion) -> None:
+        """Shows what was kept; a prompt set is read again, and what is wrong with it by now is told by `failed`."""
+        self.clear_set()
+        self.prompt.setPlainText(kept.prompt)
+        self.system.setText(kept.system)
+        self.sampler.show_settings(kept.settings)
+        self._follow_up.setChecked(kept.follows_up)
+        if kept.prompt_file:
+            self.choose_set(Path(kept.prompt_file))
+        elif kept.held_out and self._held_out:
+            self._use_held_out()
+
+    def begin_anew(self) -> None:
+        """An empty prompt, and no set of them."""
+        self.clear_set()
+        self.prompt.clear()
+        self.prompt.setFocus()
 
     def hindrance(self) -> str:
         """Why it cannot be asked yet; empty if it can."""
@@ -284,10 +314,10 @@ class CompareQuestion(DropCard):
         self._follow_up.setObjectName("compare.follow_up")
         self._follow_up.setAccessibleName(tr("Follow up"))
         self._follow_up.setToolTip(tr("The next prompt goes on from these answers; else it is asked on its own"))
-        self._new = QPushButton(tr("New conversation"), self)
+        self._new = QPushButton(tr("New comparison"), self)
         self._new.setObjectName("compare.new")
-        self._new.setAccessibleName(tr("New conversation"))
-        self._new.setToolTip(tr("Empty the columns and the prompt"))
+        self._new.setAccessibleName(tr("New comparison"))
+        self._new.setToolTip(tr("Empty columns and an empty prompt; these answers stay in Earlier comparisons"))
         theme.set_role(self._new, kind="quiet")
         self._ask, self._stop = QPushButton(tr("Compare"), self), QPushButton(tr("Stop"), self)
         self._ask.setObjectName("compare.ask")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from PySide6.QtCore import Signal
@@ -118,6 +119,14 @@ class CompareSampler(FieldGrid):
         if found.get("repetition_penalty") == NO_PENALTY:
             found["repetition_penalty"] = None  # a penalty of 1 changes nothing, and costs time at every token
         return found
+
+    def show_settings(self, settings: Mapping[str, float | int | None]) -> None:
+        """Shows numbers that `settings` gave, without telling anyone; what is not among them stays."""
+        for spec, box in self._boxes.items():
+            name = spec.path.rpartition(".")[2]
+            if name in settings:
+                value = settings[name]
+                box.set_value(NO_PENALTY if value is None and name == "repetition_penalty" else value)
 
     def hindrance(self) -> str:
         """What is not a number in its range; empty if all are."""

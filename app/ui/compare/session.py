@@ -67,6 +67,20 @@ class CompareSession(QObject):
             self.place = place
             self.turned.emit()
 
+    def restore(self, pages: Iterable[Conversation], place: int) -> None:
+        """Takes pages over that were kept, without a word. Those in progress are given up."""
+        self._asked = []
+        self.pages = list(pages)
+        self.place = min(max(place, 0), len(self.pages) - 1)
+
+    def is_other(self, column: int, candidate: Candidate | None) -> bool:
+        """Whether a column would have another candidate than that of its answers."""
+        return any(column < len(p.candidates) and p.candidates[column] != candidate for p in self.pages)
+
+    def has_answer_of(self, column: int) -> bool:
+        """Whether a column has said anything on any page."""
+        return any(turn.replies[column].text for page in self.pages for turn in page.turns)
+
     def clear(self) -> None:
         """Forgets all pages."""
         self.pages, self.place = [], -1

@@ -10,9 +10,25 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QScrollArea, QToolButton, QVBoxLayout, QWidget
 
-from app.core.compare.candidate import BASE, Candidate, base_of, candidate_of, run_candidates
+from app.core.compare.candidate import (
+    BASE,
+    LEAST_COLUMNS,
+    MOST_COLUMNS,
+    Candidate,
+    base_of,
+    candidate_of,
+    run_candidates,
+)
 from app.core.compare.conversation import Conversation
 from app.core.compare.held_out import HeldOut, held_out_questions
+from app.core.compare.kept_comparison import (
+    ComparisonHead,
+    KeptComparison,
+    kept_comparison,
+    mark_judged,
+    present_candidate,
+)
+from app.core.compare.shelf import gone_sentence
 from app.core.config.train_config import FieldSpec
 from app.core.language import tr
 from app.core.model.folder import locate_model
@@ -24,7 +40,7 @@ from app.core.system.title import path_title
 from app.ui.benchmark.card import BenchmarkCard
 from app.ui.compare.answer_chooser import CandidateList
 from app.ui.compare.answer_column import AnswerColumn
-from app.ui.compare.answer_grid import LEAST_COLUMNS, MOST_COLUMNS, AnswerGrid
+from app.ui.compare.answer_grid import AnswerGrid
 from app.ui.compare.answerer import Answerer
 from app.ui.compare.figure_card import FigureCard
 from app.ui.compare.judging_card import JudgingCard
@@ -34,6 +50,8 @@ from app.ui.compare.sampler import labelled
 from app.ui.compare.session import CompareSession
 from app.ui.compare.vote_flow import VoteFlow
 from app.ui.form.path_editor import PathEditor
+from app.ui.kept.earlier_button import EarlierButton
+from app.ui.kept.keeper import ComparisonKeeper
 from app.ui.platform.key_text import MAIN_KEYS
 from app.ui.widget import theme
 
@@ -57,23 +75,34 @@ class CompareTab(QWidget):
         self.session = CompareSession(answerer, self)
         self._list = CandidateList(self)
         self._training = self._is_follow_up = False
+        self._gone = ""  # what of a kept comparison is not there any more
+        self.keeper = ComparisonKeeper(self._taken, self)
         self._build()
         self._connect()
         self._set_count(LEAST_COLUMNS)
         self.columns[0].set_candidate(BASE)
         self._on_candidates()
+        self.keeper.settle()
+        self.keeper.restore()
 
     # -- choosing ---------------------------------------------------------------------------------------------
 
     def choose_adapter(self, adapter: Path) -> None:
-        """Base and one adapter: prefills its base, and a question that it was not trained on."""
+        """Base and one adapter: prefills its base, and a question that it was not trained on.
+
+        What is shown stays among the earlier comparisons; where it is just these two, it stays as it is.
+        """
+        candidate = candidate_of(adapter)
+        if self.session.pages and self.candidates == (BASE, candidate):
+            return
+        self.keeper.begin()
         if self.session.is_busy:
             self.session.stop()
         self._votes.withdraw()
         self.session.clear()
         self._set_count(LEAST_COLUMNS)
         self.columns[0].set_candidate(BASE)
-        self.columns[1].set_candidate(candidate_of(adapter))
+        self.columns[1].set_candidate(candidate)
         self._on_chosen(1)
 
     def choose_run(self, run: RunDir) -> None:
@@ -111,11 +140,11 @@ class CompareTab(QWidget):
         return self.question.sampler.settings()
 
     def set_training(self, training: bool) -> None:
-        """While a run trains, the memory is its own."""
-        self._training = training
-        if training:
+        """When a run begins to train, the memory is its own; what is asked beside it is asked for first."""
+        if training and not self._training:
             self.session.stop()
             self._answerer.release()
+        self._training = training
         self._figures.set_training(training)
         self._benchmarks.set_training(training)
         self._show_state()
@@ -123,6 +152,7 @@ class CompareTab(QWidget):
     def refresh_runs(self) -> None:
         """Looks for runs that have an adapter; what was chosen stays chosen."""
         self._list.refresh()
+        self._look_for_gone()
 
     def add_column(self) -> None:
         """One more candidate: other weights of the same run, else the newest run that is not here yet."""
@@ -146,6 +176,8 @@ class CompareTab(QWidget):
             column.set_plain(self._plain.isChecked())
 
     def _on_removed(self, column: int) -> None:
+        if self.session.has_answer_of(column):
+            self.keeper.begin()
         self.session.remove_column(column)
         self._set_count(len(self.columns))
         self._show_page()
@@ -154,6 +186,8 @@ class CompareTab(QWidget):
     def _on_chosen(self, index: int) -> None:
         """An adapter knows its base; a run knows questions that it was not trained on."""
         candidate = self.columns[index].candidate
+        if self.session.is_other(index, candidate) and self.session.has_answer_of(index):
+            self.keeper.begin()
         self.session.set_candidate(index, candidate)
         self._show_page()
         if candidate is not None and candidate.adapter is not None:
@@ -186,6 +220,49 @@ class CompareTab(QWidget):
         self._judging.set_candidates(candidates, self.base)
         self._figures.set_candidates(self.base, candidates)
         self._benchmarks.set_candidates(self.base, candidates)
+        self._gone = ""
+        self._show_state()
+
+    # -- keeping ----------------------------------------------------------------------------------------------
+
+    def _taken(self) -> KeptComparison:
+        """What is shown, to be kept."""
+        pages = self.session.pages
+        head = ComparisonHead(
+            base=self.base,
+            columns=tuple(pages[0].candidates if pages else (column.candidate for column in self.columns)),
+            question=self.question.kept(),
+            place=self.session.place,
+            blind=self._judging.is_blind,
+            order=self._grid.order if self._votes.hides_names else (),
+        )
+        return kept_comparison(head, pages)
+
+    def _show_kept(self, kept: KeptComparison) -> None:
+        """Shows a kept comparison as it was left; what is gone of it is said where one asks."""
+        head = kept.head
+        mark_judged(kept, self._judging.votes_now())
+        self._votes.withdraw()
+        self._set_count(len(head.columns))
+        for column, candidate in zip(self.columns, head.columns, strict=True):
+            column.set_candidate(present_candidate(candidate))
+        for page in kept.pages:
+            page.candidates[:] = [column.candidate for column in self.columns]
+        self._base.set_value(head.base)
+        self.session.restore(kept.pages, head.place)
+        self.question.set_held_out(self._held_out())
+        self.question.show_kept(head.question)
+        self._judging.blind.setChecked(head.blind)
+        self._on_candidates()
+        self._votes.resume(head.order)
+        self._show_page()
+        self._look_for_gone()
+        if kept.note:
+            self.warned.emit(kept.note)
+
+    def _look_for_gone(self) -> None:
+        """Model or adapters of answers that are shown may have gone meanwhile."""
+        self._gone = gone_sentence(self.base, self.candidates) if self.session.pages and self.base else ""
         self._show_state()
 
     # -- asking -----------------------------------------------------------------------------------------------
@@ -209,16 +286,16 @@ class CompareTab(QWidget):
             candidates = [column.candidate for column in self.columns]
             self.session.ask(model, candidates, prompts, settings, self.question.system_text)
 
-    def _new_conversation(self) -> None:
+    def _begin_anew(self) -> None:
+        self.keeper.begin()
         self._votes.withdraw()
         self.session.clear()
-        self.question.prompt.clear()
-        self.question.prompt.setFocus()
+        self.question.begin_anew()
 
     def _hindrance(self) -> str:
         """Why it cannot be asked now; empty if it can."""
-        if self._training:
-            return tr("A run is training and needs the memory. Compare when it has ended.")
+        if self.keeper.is_reading:
+            return tr("The comparison is being read.")
         if self._figures.is_busy or self._benchmarks.is_busy:
             return tr("The figures are being measured. Compare when that has ended.")
         if self._answerer.is_busy:
@@ -227,6 +304,8 @@ class CompareTab(QWidget):
             return tr("Choose an adapter: a run of yours, or a folder.")
         if not self.base:
             return tr("Choose the base model that the adapter was trained on.")
+        if self._gone:
+            return self._gone
         return self.question.hindrance()
 
     def _is_fixed(self) -> bool:
@@ -247,6 +326,7 @@ class CompareTab(QWidget):
         )
 
     def _on_replied(self, page: Conversation, column: int, piece: event.Answered) -> None:
+        self.keeper.touch()
         if piece.done:
             self._show_progress()
         if page is not self.conversation:
@@ -359,6 +439,8 @@ class CompareTab(QWidget):
             told = tr("Wait for the answers") if busy else tr("Vote first: the names are hidden")
         self._add.setToolTip(told)
         self._base.setEnabled(not busy)
+        self._earlier.refuse(tr("Wait for the answers, or stop them, to open another") if busy else "")
+        self.keeper.touch()
         self._pager.show_place(closed=busy and self._votes.hides_names)
 
     def _on_figures(self, busy: bool) -> None:
@@ -421,6 +503,7 @@ class CompareTab(QWidget):
             QLabel(tr("Compare")),
             QLabel(tr("The same question for the base model and for your tuned one.")),
         )
+        self._earlier = EarlierButton(self.keeper, self)
         theme.set_role(title, role="title")
         theme.set_role(line, role="muted")
         line.setWordWrap(True)
@@ -430,7 +513,12 @@ class CompareTab(QWidget):
         self._base.line.setToolTip(BASE_MODEL.what)
         texts = QVBoxLayout()
         texts.setSpacing(2)
-        texts.addWidget(title)
+        top = QHBoxLayout()
+        top.setSpacing(theme.SPACE * 2)
+        top.addWidget(title)
+        top.addWidget(self._earlier, 0, Qt.AlignmentFlag.AlignBottom)
+        top.addStretch(1)
+        texts.addLayout(top)
         texts.addWidget(line)
         head = QHBoxLayout()
         head.setSpacing(theme.SPACE * 4)
@@ -477,13 +565,19 @@ class CompareTab(QWidget):
         self.question.edited.connect(self._show_state)
         self.question.asked.connect(self.compare)
         self.question.stopped.connect(session.stop)
-        self.question.new_requested.connect(self._new_conversation)
+        self.question.new_requested.connect(self._begin_anew)
         self.question.failed.connect(self._on_failed)
         self._differences.toggled.connect(self._show_differences)
         self._plain.toggled.connect(self._show_plain)
         self._add.clicked.connect(self.add_column)
         self._votes.named.connect(self._on_named)
         self._judging.warned.connect(self.warned)
+        self._judging.voted.connect(self.keeper.touch)
+        self._judging.blind_changed.connect(self.keeper.touch)
+        self.keeper.restored.connect(self._show_kept)
+        self.keeper.reading_changed.connect(self._show_state)
+        self.keeper.failed.connect(self._on_failed)
+        self.keeper.warned.connect(self.warned)
         self._figures.warned.connect(self.warned)
         self._figures.busy_changed.connect(self._on_figures)
         self._benchmarks.busy_changed.connect(self._on_benchmarks)

@@ -32,6 +32,7 @@ class VoteFlow(QObject):
         super().__init__(parent)
         self._card, self._session, self._grid = card, session, grid
         self._find_question = find_question
+        self._begun: Conversation | None = None  # the page for which the columns stand in their order
         card.revealed.connect(self.name_columns)
         card.voted.connect(self._on_voted)
 
@@ -40,10 +41,11 @@ class VoteFlow(QObject):
         """Whether the columns' names are hidden until the vote; they cannot be changed then."""
         return self._card.is_hidden
 
-    def begin(self, conversation: Conversation) -> None:
+    def begin(self, conversation: Conversation, kept: tuple[int, ...] | None = None) -> None:
         """Has the card say where which column stands, and hides their names if it is blind."""
+        self._begun = conversation
         candidates = tuple(found for found in conversation.candidates if found is not None)
-        self._grid.set_order(self._card.begin(self._find_question(conversation), candidates))
+        self._grid.set_order(self._card.begin(self._find_question(conversation), candidates, kept))
         self.name_columns()
 
     def offer(self) -> None:
@@ -52,6 +54,8 @@ class VoteFlow(QObject):
         if shown is None or not _can_be_judged(shown):
             self.withdraw()
             return
+        if shown is not self._begun:  # what was begun came to nothing, and a page before is shown
+            self.begin(shown)
         self._card.offer([shown.answers[index] for index in self._grid.order])
 
     def turn(self) -> None:
@@ -61,6 +65,15 @@ class VoteFlow(QObject):
         shown = self._session.shown
         if shown is not None and _can_be_judged(shown):
             self.begin(shown)
+            self.offer()
+        else:
+            self.withdraw()
+
+    def resume(self, order: tuple[int, ...]) -> None:
+        """A kept comparison is shown: names that were hidden (``order`` is the columns' then) stay hidden."""
+        shown = self._session.shown
+        if shown is not None and _can_be_judged(shown):
+            self.begin(shown, order)
             self.offer()
         else:
             self.withdraw()

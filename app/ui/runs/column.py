@@ -13,16 +13,13 @@ from app.core.quantity import bytes_text, count_text, duration_text, short_count
 from app.core.run.report import STATE_WORDS
 from app.core.run.summary import STATES, RunSummary
 from app.core.system.title import path_title
-from app.ui.platform.own_texts import month_name
+from app.ui.platform.own_texts import created_text
 
 ABSENT = "–"
 
 
 FINE_TUNE_TYPES = {"lora": "LoRA", "dora": "DoRA", "full": tr("Full")}
 WORDS = {name: method.label for name, method in METHODS.items()} | FINE_TUNE_TYPES
-
-
-DAY_S = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +44,6 @@ def best_text(summary: RunSummary) -> str:
     if summary.rewarded and summary.best_figure is not None:
         return tr("reward {best_figure:.3f}", best_figure=summary.best_figure)
     return loss_text(summary.best_figure)
-
-
-def created_text(created: float, now: float | None = None) -> str:
-    """``14:03`` today, ``12 Mar 14:03`` within a year, ``2024-03-12`` before."""
-    when, present = datetime.fromtimestamp(created), datetime.fromtimestamp(now if now is not None else time.time())
-    if when.date() == present.date():
-        return tr("Today {when:%H:%M}", when=when)
-    if abs((present - when).total_seconds()) < 300 * DAY_S:
-        month = month_name(when, short=True)
-        return tr("{day} {month} {when:%H:%M}", day=when.day, month=month, when=when)
-    return f"{when:%Y-%m-%d}"
 
 
 def since_text(created: float, now: float | None = None) -> str:

@@ -575,6 +575,8 @@ class MainWindow(QMainWindow):
         self.store.save_form()
         self.enhanced_store.save_form()
         self._end_workers()
+        if self._compare_tab is not None:
+            self._compare_tab.keeper.flush()  # with what was being answered
         super().closeEvent(closing)
 
     def leave(self) -> None:

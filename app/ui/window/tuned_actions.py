@@ -38,6 +38,7 @@ class TunedActions(QObject):
         self.chat: ChatDialog | None = None
         self.endpoint: ServeDialog | None = None
         self._held_out: HeldOutAnswer | None = None
+        self._was_live = session.is_live
         self.serving = QPushButton(window)
         self.serving.setObjectName("status.serving")
         self.serving.setCursor(Qt.CursorShape.PointingHandCursor)
@@ -142,11 +143,13 @@ class TunedActions(QObject):
     # -- the window -------------------------------------------------------------------------------------------
 
     def _on_state(self) -> None:
-        """While a run trains the memory is its own; what is served already goes on, as its user decided."""
-        live = self._session.is_live
-        if live and self._held_out is not None:
+        """When a run begins to train the memory is its own; what is served already goes on, as its user decided,
+        and so does what is asked beside the run."""
+        live, began = self._session.is_live, self._session.is_live and not self._was_live
+        self._was_live = live
+        if began and self._held_out is not None:
             self._held_out.stop()
-        if live and self._answerer.is_loaded:
+        if began and self._answerer.is_loaded:
             self._answerer.release()
         for dialog in (self.chat, self.endpoint):
             if dialog is not None:

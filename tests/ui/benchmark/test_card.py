@@ -67,17 +67,6 @@ def test_without_lm_eval_it_says_what_to_install(card: BenchmarkCard, monkeypatc
     assert not card.measuring.button.isEnabled()
 
 
-@pytest.mark.usefixtures("installed")
-def test_while_a_run_trains_it_waits(qtbot: QtBot, card: BenchmarkCard) -> None:
-    card.set_candidates("/base", (BASE, TUNED))
-    qtbot.keyClicks(card.tasks, "a")
-    card.set_training(True)
-    assert "training" in note(card)
-    assert not card.measuring.button.isEnabled()
-    card.set_training(False)
-    assert card.measuring.button.isEnabled()
-
-
 @pytest.mark.torch
 def test_figures_stand_there_with_their_errors(qtbot: QtBot, card: BenchmarkCard, tmp_path: Path) -> None:
     make_model(tmp_path / "base")

@@ -78,9 +78,6 @@ def test_it_says_what_is_missing(card: FigureCard, place: Path) -> None:
     assert "does not exist" in text(card, "note")
     card.choose_data(place / "data" / "valid.jsonl")
     assert button(card, "measure").isEnabled()
-    card.set_training(True)
-    assert not button(card, "measure").isEnabled()
-    assert "A run is training" in text(card, "note")
 
 
 def test_a_run_brings_its_held_out_data_and_how_they_are_read(

@@ -214,9 +214,14 @@ def test_training_takes_the_memory_back(
     tab.set_training(True)
     assert not answerer.is_loaded
     assert workers[0].killed
-    assert note(tab).startswith("A run is training")
+    assert [column.status for column in tab.columns] == ["42 tokens · 85.3 tokens/s · first after 0.12 s"] * 2
+    press(tab, "compare.ask")
+    tab.set_training(True)  # as at every word of the run
+    assert answerer.is_busy, "what is asked beside the run is not ended by it"
+    workers[1].say(event.Ready(), last(2, 0), last(2, 1))
     tab.set_training(False)
-    assert note(tab) == ""
+    tab.set_training(True)
+    assert not answerer.is_loaded
 
 
 def test_an_idle_model_is_freed(qtbot: QtBot, workers: list[FakeWorker]) -> None:

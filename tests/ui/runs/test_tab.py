@@ -32,8 +32,9 @@ from app.core.run.history import RunHistory
 from app.core.run.note import RunNote, load_note, save_note
 from app.core.run.summary import summarize
 from app.core.system.setting import load_settings
+from app.ui.platform.own_texts import created_text
 from app.ui.runs.action_bar import RunActionBar, move_to_trash
-from app.ui.runs.column import COLUMN_KEYS, NAME_COLUMN, RUN_COLUMNS, created_text, loss_kind, since_text
+from app.ui.runs.column import COLUMN_KEYS, NAME_COLUMN, RUN_COLUMNS, loss_kind, since_text
 from app.ui.runs.overlay import OverlayRun, RunOverlay
 from app.ui.runs.tab import RunsTab
 from app.ui.widget import theme
