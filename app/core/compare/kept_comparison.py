@@ -30,6 +30,7 @@ from app.core.system.title import path_title
 COMPARISON_VERSION = 1
 KIND = "comparison"  # what the file says it is
 LAST_MOMENT = 32_503_680_000.0  # the year 3000, in seconds since 1970: no clock says later, and calendars end
+HIGHEST = 1_000_000_000  # px: what Qt can count
 LABEL_SHOWN = 48  # characters of a candidate's label in a title
 _UNFIT = {"type", "request", "column", "text", "done"}  # of a last piece: said by its place, or by the reply
 _FIGURES = frozenset(Answered.model_fields) - _UNFIT
@@ -54,7 +55,8 @@ class ComparisonHead:
 
     ``key`` is its file's name. ``made``, ``answered`` (the last answer) and ``taken`` (this record) are seconds
     since 1970. ``asked`` counts the pages with answers, ``place`` is the one that was shown. ``order`` is that of
-    the columns while a blind vote hides their names, else empty. ``fault`` says why the file cannot be read.
+    the columns while a blind vote hides their names, else empty. ``scrolls`` are how far the columns' answers were
+    scrolled (px). ``fault`` says why the file cannot be read.
     """
 
     key: str = ""
@@ -68,6 +70,7 @@ class ComparisonHead:
     place: int = -1
     blind: bool = False
     order: tuple[int, ...] = ()
+    scrolls: tuple[int, ...] = ()
     version: int = COMPARISON_VERSION
     fault: str = ""
 
@@ -129,8 +132,11 @@ class KeptComparison:
 def kept_comparison(head: ComparisonHead, pages: Iterable[Conversation]) -> KeptComparison:
     """A comparison as it is now: the pages may be answered further, these copies of them are not."""
     copies = tuple(page.copied() for page in pages)
-    asked = sum(any(turn.has_begun for turn in page.turns) for page in copies)
-    return KeptComparison(replace(head, asked=asked), copies)
+    return KeptComparison(replace(head, asked=_asked(copies)), copies)
+
+
+def _asked(pages: Iterable[Conversation]) -> int:
+    return sum(any(turn.has_begun for turn in page.turns) for page in pages)
 
 
 def mark_judged(found: KeptComparison, votes: Iterable[Vote]) -> None:
@@ -174,6 +180,7 @@ def _head_tree(kept: KeptComparison) -> dict[str, Any]:
         "place": head.place,
         "blind": head.blind,
         "order": list(head.order),
+        "scrolls": list(head.scrolls),
     }
 
 
@@ -214,6 +221,7 @@ def read_head(line: bytes, path: Path) -> ComparisonHead:
         raise UnusableError([Problem("comparison", said, file=str(path))])
     columns += (None,) * (LEAST_COLUMNS - len(columns))
     order = tuple(one for one in _list(tree.get("order")) if isinstance(one, int))
+    scrolls = tuple(min(max(0, _whole(one)), HIGHEST) for one in _list(tree.get("scrolls")))
     return ComparisonHead(
         key=path.stem,
         made=_moment(tree.get("made")),
@@ -226,6 +234,7 @@ def read_head(line: bytes, path: Path) -> ComparisonHead:
         place=_whole(tree.get("place")),
         blind=tree.get("blind") is True,
         order=order if sorted(order) == list(range(len(columns))) else (),
+        scrolls=scrolls,
         version=_whole(tree.get("version"), COMPARISON_VERSION),
     )
 
@@ -254,8 +263,7 @@ def read_comparison(path: Path) -> Iterator[KeptComparison | None]:
     except OSError as error:
         said = tr("The kept comparison cannot be read: {error}.", error=error.strerror or error)
         raise UnusableError([Problem("comparison", said, file=str(path))]) from error
-    found = kept_comparison(replace(head, place=place if pages else -1), pages)
-    yield replace(found, left_out=left_out)
+    yield KeptComparison(replace(head, place=place if pages else -1, asked=_asked(pages)), tuple(pages), left_out)
 
 
 def present_candidate(kept: Candidate | None) -> Candidate | None:
@@ -300,6 +308,8 @@ def _reply(tree: Any, column: int) -> Reply:
 
 def _last_piece(tree: dict[str, Any], column: int) -> Answered:
     figures = {name: value for name, value in tree.items() if name in _FIGURES and _is_plain(value)}
+    if isinstance(tree.get("told"), dict):
+        figures["told"] = tree["told"]
     try:
         return Answered(request=0, column=column, done=True, **figures)
     except ValidationError:

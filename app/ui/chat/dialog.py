@@ -49,7 +49,6 @@ CHAT_FIELDS = sampler_fields(
 AGAIN_TIP = tr("Ask the last message once more; its answer is replaced")
 SAME_AGAIN = tr("Ask once more: at temperature 0 the answer is always the same")
 WAITS = tr("Another question is being answered. Wait for it, or stop it.")
-TRAINING_WAITS = tr("A run is training and needs the memory. Chat when it has ended.")
 
 
 class ChatBox(PromptBox):
@@ -184,11 +183,10 @@ class ChatDialog(QDialog):
         self.prompt.setFocus()
 
     def set_training(self, training: bool) -> None:
-        """While a run trains, the memory is its own."""
-        self._training = training
-        if training:
+        """When a run begins to train, the memory is its own; what is asked beside it is asked for first."""
+        if training and not self._training:
             self.session.stop()
-        self._show_state()
+        self._training = training
 
     def _model(self) -> str:
         try:
@@ -200,8 +198,6 @@ class ChatDialog(QDialog):
 
     def _hindrance(self) -> str:
         """Why nothing can be sent now; empty if it can."""
-        if self._training:
-            return TRAINING_WAITS
         if self.candidate is None:
             return tr("Choose who is to answer.")
         if self._answerer.is_busy and not self.session.is_busy:

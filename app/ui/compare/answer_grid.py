@@ -20,6 +20,7 @@ class AnswerGrid(QWidget):
     """Holds the columns, each of them one candidate's. While names are hidden, they stand in another order."""
 
     chosen = Signal(int)  # the column that has another candidate
+    scrolled = Signal()  # an answer within its column
     export_requested = Signal(object)  # the Candidate
     chat_requested = Signal(object)
     serve_requested = Signal(object)
@@ -54,6 +55,7 @@ class AnswerGrid(QWidget):
             column = AnswerColumn(self._list, self)
             column.setMinimumHeight(COLUMN_HEIGHT)
             column.chosen.connect(self._on_chosen)
+            column.view.verticalScrollBar().valueChanged.connect(self.scrolled)
             column.remove_requested.connect(self._on_remove)
             column.export_requested.connect(self.export_requested)
             column.chat_requested.connect(self.chat_requested)

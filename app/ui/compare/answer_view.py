@@ -67,6 +67,9 @@ class AnswerView(QTextBrowser):
         self.document().setIndentWidth(theme.SPACE * 5 // 2)
         self._turns: list[tuple[str, str]] = []
         self._whole, self._plain = True, False
+        self._wanted = 0  # a place to scroll to for which it is not high enough yet
+        self.verticalScrollBar().rangeChanged.connect(self._scroll)
+        self.verticalScrollBar().actionTriggered.connect(self._on_scrolled)
         self._waiting: list[str] = []
         self._open: set[str] = set()  # thinking that is unfolded, by its link
         self._codes: list[str] = []
@@ -86,9 +89,23 @@ class AnswerView(QTextBrowser):
         """Shows prompts with their answers; the last answer is still being written unless ``whole``."""
         if whole and self._whole and self._turns == list(turns):
             return  # it is there already
-        self._turns, self._whole = list(turns), whole
+        self._turns, self._whole, self._wanted = list(turns), whole, 0
         self._open.clear()
         self._redraw()
+
+    def scroll_to(self, place: int) -> None:
+        """Scrolls there as soon as the answer is laid out so high, unless a person scrolls before."""
+        self._wanted = place
+        self._scroll()
+
+    def _scroll(self) -> None:
+        bar = self.verticalScrollBar()
+        if 0 < self._wanted <= bar.maximum():
+            bar.setValue(self._wanted)
+            self._wanted = 0
+
+    def _on_scrolled(self, _action: int) -> None:
+        self._wanted = 0
 
     def append_text(self, text: str) -> None:
         """More of the last answer. It is drawn a few times a second, however fast it comes."""

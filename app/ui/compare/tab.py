@@ -235,6 +235,7 @@ class CompareTab(QWidget):
             place=self.session.place,
             blind=self._judging.is_blind,
             order=self._grid.order if self._votes.hides_names else (),
+            scrolls=tuple(column.view.verticalScrollBar().value() for column in self.columns),
         )
         return kept_comparison(head, pages)
 
@@ -246,8 +247,9 @@ class CompareTab(QWidget):
         self._set_count(len(head.columns))
         for column, candidate in zip(self.columns, head.columns, strict=True):
             column.set_candidate(present_candidate(candidate))
+        candidates = [column.candidate for column in self.columns]
         for page in kept.pages:
-            page.candidates[:] = [column.candidate for column in self.columns]
+            page.candidates[:] = candidates
         self._base.set_value(head.base)
         self.session.restore(kept.pages, head.place)
         self.question.set_held_out(self._held_out())
@@ -256,6 +258,8 @@ class CompareTab(QWidget):
         self._on_candidates()
         self._votes.resume(head.order)
         self._show_page()
+        for column, scroll in zip(self.columns, head.scrolls, strict=False):
+            column.view.scroll_to(scroll)
         self._look_for_gone()
         if kept.note:
             self.warned.emit(kept.note)
@@ -561,6 +565,7 @@ class CompareTab(QWidget):
         answerer.shut_down.connect(self._benchmarks.shutdown)
         self._grid.chosen.connect(self._on_chosen)
         self._grid.removed.connect(self._on_removed)
+        self._grid.scrolled.connect(self.keeper.touch)
         self._base.edited.connect(self._on_candidates)
         self.question.edited.connect(self._show_state)
         self.question.asked.connect(self.compare)

@@ -59,7 +59,6 @@ KEEP_NOTE = tr("It goes on when Luthier is closed, after some seconds in which i
 ALONE = tr("An earlier window left it serving. Stop it, or let it go on.")
 INTO_FILE = 'exec "$@" <"/dev/null" >"$0" 2>&1'
 DEFAULTS = tr("The port, and what requests get that say nothing of it themselves:")
-TRAINING = tr("A run is training and needs the memory. Serve when it has ended.")
 
 
 class ServeDialog(QDialog):
@@ -76,7 +75,6 @@ class ServeDialog(QDialog):
         self._path = Path()
         self._source: ExportSource | None = None
         self._fault = ""
-        self._training = False
         self.endpoint: Endpoint | None = None
         self.alone: ServedAlone | None = None  # what an earlier window left serving
         self._job = JobRunner(self)
@@ -153,11 +151,6 @@ class ServeDialog(QDialog):
         self._job.stop()
         self._show_state()
 
-    def set_training(self, training: bool) -> None:
-        """While a run trains nothing new is begun; what is served already goes on."""
-        self._training = training
-        self._show_state()
-
     def shutdown(self) -> None:
         """Ends it before the window closes; where it is to go on, a process of its own takes its place."""
         endpoint, job = self.endpoint, self.job if self._job.is_running else None
@@ -230,7 +223,7 @@ class ServeDialog(QDialog):
     def _hindrance(self) -> str:
         if self._fault:
             return self._fault
-        return TRAINING if self._training else self.fields.hindrance()
+        return self.fields.hindrance()
 
     def _show_state(self) -> None:
         running = self.is_running

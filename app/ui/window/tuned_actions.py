@@ -79,7 +79,6 @@ class TunedActions(QObject):
 
         if self.endpoint is None:
             self.endpoint = ServeDialog(self._window)
-            self.endpoint.set_training(self._session.is_live)
             self.endpoint.changed.connect(self._show_serving)
             self.endpoint.adopt()
         return self.endpoint
@@ -151,9 +150,8 @@ class TunedActions(QObject):
             self._held_out.stop()
         if began and self._answerer.is_loaded:
             self._answerer.release()
-        for dialog in (self.chat, self.endpoint):
-            if dialog is not None:
-                dialog.set_training(live)
+        if self.chat is not None:
+            self.chat.set_training(live)
 
     def shutdown(self) -> None:
         """Ends what is served."""

@@ -25,6 +25,7 @@ from app.core.compare.kept_comparison import (
     read_comparison,
 )
 from app.core.compare.shelf import MOST_KEPT, ComparisonShelf, gone_sentence, new_key
+from app.core.language import tr
 from app.core.problem import UnusableError
 from app.core.protocol.event import Answered
 
@@ -66,7 +67,15 @@ def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
     pages = [conversation("one", "zwei ♪", judged=True), conversation("", "\x00", prompt="And now?")]
     pages[1].turns.insert(0, Turn("First", [Reply("a", FIGURES), Reply("b", FIGURES)]))
     kept = comparison(
-        *pages, question=question, place=1, blind=True, order=(1, 0), made=1.5, answered=2.5, taken=3.5
+        *pages,
+        question=question,
+        place=1,
+        blind=True,
+        order=(1, 0),
+        scrolls=(0, 40),
+        made=1.5,
+        answered=2.5,
+        taken=3.5,
     )
     found = read(written(tmp_path, kept))
     assert found.pages[0].last.judged
@@ -76,9 +85,18 @@ def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
     assert found.pages[0].opening == ({"role": "system", "content": "Sing."},)
     head = found.head
     assert (head.base, head.columns, head.question, head.place) == ("/models/qwen", (BASE, TUNED), question, 1)
-    assert (head.asked, head.blind, head.order, head.key) == (2, True, (1, 0), "one")
+    assert (head.asked, head.blind, head.order, head.scrolls, head.key) == (2, True, (1, 0), (0, 40), "one")
     assert (head.made, head.answered, head.taken) == (1.5, 2.5, 3.5)
     assert (found.is_whole, found.note) == (True, "")
+
+
+def test_why_there_was_no_answer_is_read_in_the_language_of_the_day(tmp_path: Path) -> None:
+    page = conversation("one", "two")
+    said = tr("{data} does not exist.", data="x.jsonl")
+    page.last.replies[1] = Reply("", Answered(request=1, column=1, done=True, finish_reason="error", message=said))
+    last = read(written(tmp_path, comparison(page))).pages[0].last.replies[1].last
+    assert last is not None
+    assert (last.message, last.told) == (said, {"message": said.made_of})  # type: ignore[attr-defined]
 
 
 def test_the_lines_are_plain_json_with_a_page_each(tmp_path: Path) -> None:

@@ -212,14 +212,17 @@ def test_chat_and_comparison_wait_for_each_other(
     assert len([one for one in workers[0].commands if isinstance(one, Ask)]) == 2
 
 
-def test_while_a_run_trains_nothing_is_asked(qtbot: QtBot, dialog: ChatDialog, workers: list[FakeWorker]) -> None:
-    dialog.set_training(True)
+def test_a_run_that_begins_ends_the_answer_and_what_is_asked_beside_it_goes_on(
+    qtbot: QtBot, dialog: ChatDialog, workers: list[FakeWorker]
+) -> None:
     say(qtbot, dialog, "Hello")
-    assert workers == []
-    assert told(dialog).startswith("A run is training")
-    dialog.set_training(False)
-    assert told(dialog) == ""
-    assert dialog.send_button.isEnabled()
+    workers[0].say(event.Ready())
+    dialog.set_training(True)
+    assert workers[0].commands[-1] == Stop()
+    workers[0].say(event.Answered(request=1, column=0, done=True, finish_reason="stopped"))
+    say(qtbot, dialog, "Hello again")
+    dialog.set_training(True)  # as at every word of the run
+    assert isinstance(workers[0].commands[-1], Ask)
 
 
 def test_a_base_that_is_gone_is_told(

@@ -133,11 +133,6 @@ def test_what_stands_in_the_way_is_said(dialog: ServeDialog, adapter: Path, tmp_
     assert "There is no adapter in" in note(dialog)
     dialog.choose(adapter)
     assert (dialog.begin_button.isEnabled(), note(dialog)) == (True, "")
-    dialog.set_training(True)
-    assert not dialog.begin_button.isEnabled()
-    assert "A run is training" in note(dialog)
-    dialog.set_training(False)
-    assert (dialog.begin_button.isEnabled(), note(dialog)) == (True, "")
 
 
 def test_one_model_is_served_at_a_time(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from PySide6.QtWidgets import QLabel, QPushButton
+from PySide6.QtWidgets import QLabel, QMessageBox, QPushButton
 from pytestqt.qtbot import QtBot
 
+from app.core.protocol import event
 from app.core.protocol.job import TrainJob, write_job
 from app.core.run.folder import runs_dir
 from app.core.system.setting import load_settings, save_settings
@@ -15,8 +16,10 @@ from app.ui.form.store import ConfigStore
 from app.ui.run.session import RunSession, RunState
 from app.ui.window.appearance import Appearance
 from app.ui.window.main_window import COMPARE_TAB, RUNS_TAB, SETUP_TAB, MainWindow
+from app.ui.worker import beside
 from tests.ui import synthetic_run
 from tests.ui.child import child
+from tests.ui.comparing import answer, base_folder, run_with_checkpoints
 from tests.ui.fake_worker import FakeWorker
 
 
@@ -161,3 +164,75 @@ def test_a_tab_that_was_kept_by_its_name_in_any_language_comes_back(
     again.kept_view.keep()
     kept = load_settings().window
     assert (kept["tab"], kept["scroll"]["runs"]) == ("runs", 30)
+
+
+def test_answers_and_their_scroll_positions_come_back_with_compare(
+    qtbot: QtBot, window: MainWindow, workers: list[FakeWorker], tmp_path: Path
+) -> None:
+    run = run_with_checkpoints(runs_dir(), base_folder(tmp_path / "base"), questions=2)
+    window.user_actions.compare_requested.emit(run.adapters)
+    tab = window.compare_tab
+    tab.compare()
+    answer(workers[-1], "A lute. " * 400, "Another lute. " * 400)
+    bar = tab.columns[1].view.verticalScrollBar()
+    qtbot.waitUntil(lambda: bar.maximum() > 120)
+    bar.setValue(120)
+    qtbot.waitUntil(lambda: load_settings().window.get("tab") == "compare")
+    path = tab.keeper.shelf.path_of(tab.keeper.key)
+    qtbot.waitUntil(lambda: path.is_file() and '"scrolls": [0, 120]' in path.read_text())
+    again = opened(qtbot)  # nobody closed the first one
+    assert again.compare_tab.isVisible()
+    qtbot.waitUntil(lambda: bool(again.compare_tab.session.pages))
+    assert [column.answer for column in again.compare_tab.columns] == ["A lute. " * 400, "Another lute. " * 400]
+    qtbot.waitUntil(lambda: again.compare_tab.columns[1].view.verticalScrollBar().value() == 120)
+
+
+def test_a_window_that_is_closed_in_mid_answer_keeps_it(
+    qtbot: QtBot, window: MainWindow, workers: list[FakeWorker], tmp_path: Path
+) -> None:
+    run = run_with_checkpoints(runs_dir(), base_folder(tmp_path / "base"), questions=2)
+    window.user_actions.compare_requested.emit(run.adapters)
+    window.compare_tab.compare()
+    workers[-1].say(event.Ready(), event.Answered(request=1, column=0, text="A str"))
+    assert window.close()
+    again = opened(qtbot)
+    qtbot.waitUntil(lambda: bool(again.compare_tab.session.pages))
+    assert again.compare_tab.columns[0].answer == "A str"
+    assert again.compare_tab.columns[0].status.endswith("stopped")
+
+
+def test_compare_beside_a_run_of_this_window_asks_first(
+    qtbot: QtBot, window: MainWindow, workers: list[FakeWorker], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_with_checkpoints(runs_dir(), base_folder(tmp_path / "base"), questions=2)
+    window.user_actions.compare_requested.emit(run.adapters)
+    tab = window.compare_tab
+    tab.compare()
+    answer(workers[-1], "one", "two")
+    window.session.start_run(synthetic_run.run_folder(tmp_path))
+    trainer = workers[-1]
+    assert not window.answerer.is_loaded
+    assert [column.answer for column in tab.columns] == ["one", "two"], "they stay"
+    live = window.session.run
+    assert live is not None
+    monkeypatch.setattr(beside, "training_runs", lambda: [live])
+    monkeypatch.setattr(beside, "_agreed", set())
+    said = ["Cancel", "Do it beside the run"]
+
+    def execute(box: QMessageBox) -> int:
+        next(one for one in box.buttons() if one.text() == said[0]).click()
+        return 0
+
+    monkeypatch.setattr(QMessageBox, "exec", execute)
+    tab.compare()
+    qtbot.waitUntil(lambda: not tab.session.is_busy)
+    assert child(tab, QLabel, "compare.note").text() == beside.NOT_BEGUN
+    assert [column.answer for column in tab.columns] == ["one", "two"]
+    said.pop(0)
+    tab.compare()
+    asked = workers[-1]
+    assert asked.task == "generate"
+    trainer.say(*synthetic_run.events(until=100, ending=""))  # its words end nothing
+    answer(asked, "three", "four")
+    assert [column.answer for column in tab.columns] == ["three", "four"]
+    trainer.end(event.Finished(reason="stopped", iteration=100))
