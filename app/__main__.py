@@ -20,6 +20,9 @@ def main() -> int:
     arguments = sys.argv[1:]
     try:
         return _run(arguments)
+    except KeyboardInterrupt:  # while it starts: `run_command` takes all others
+        print("Interrupted.", file=sys.stderr)
+        return 1
     except Exception as error:  # the program itself is not whole: `run_command` tells of everything else
         if arguments[:1] == ["--worker"]:
             raise
@@ -62,9 +65,20 @@ def _run(arguments: list[str]) -> int:
         from app.core.run.folder import RunDir
 
         return run_supervisor(RunDir(Path(arguments[1])))
+    if not _opens_window(arguments):
+        from app.core.language import choose_language
+
+        choose_language("en")  # the command line's, whatever the window speaks; before texts are imported
     from app.command.main import run_command
 
     return run_command(arguments)
+
+
+def _opens_window(arguments: list[str]) -> bool:
+    """True where all arguments are files, or there are none: a verb comes before a file of its name."""
+    from app.command.verb import VERBS
+
+    return not (arguments and arguments[0] in VERBS) and all(Path(word).expanduser().exists() for word in arguments)
 
 
 if __name__ == "__main__":

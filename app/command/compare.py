@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.command import output
-from app.command.beside import Beside, ask_beside
 from app.command.evaluate import Strengths
+from app.command.option import Beside, ask_beside
 
 if TYPE_CHECKING:
     from app.core.compare.candidate import Candidate
@@ -99,7 +99,7 @@ def _answers(job: GenerateJob, prompts: list[Prompt], max_tokens: int) -> list[l
 
     texts = [["" for _ in job.adapters] for _ in prompts]
     waiting = len(job.adapters) * len(prompts)
-    with started_job(job) as worker, worker.stopped_by_interrupt():
+    with started_job(job) as worker, worker.stopped_by_interrupt() as interrupt:
         for said in checked(worker.events()):
             if isinstance(said, event.Ready):
                 chats = [[*prompt.opening, {"role": "user", "content": prompt.text}] for prompt in prompts]
@@ -113,6 +113,8 @@ def _answers(job: GenerateJob, prompts: list[Prompt], max_tokens: int) -> list[l
                 waiting -= said.done
                 if not waiting:
                     break
+    if interrupt.pressed:
+        raise KeyboardInterrupt
     return texts
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.command import output
-from app.command.beside import Beside, ask_beside
+from app.command.option import Beside, ask_beside
 from app.command.output import FailedError
 
 if TYPE_CHECKING:
@@ -191,7 +191,10 @@ def held_out_answers(
     expected = [plain_answer(row[-1]["content"]) or row[-1]["content"] for row in rows]
     texts = [["", ""] for _ in prompts]
     waiting = 2 * len(prompts)
-    with started_job(GenerateJob(model=model, adapters=adapters)) as worker, worker.stopped_by_interrupt():
+    with (
+        started_job(GenerateJob(model=model, adapters=adapters)) as worker,
+        worker.stopped_by_interrupt() as interrupt,
+    ):
         for said in checked(worker.events()):
             if isinstance(said, event.Ready):
                 worker.send(asked_together(prompts, max_tokens=MAX_TOKENS, seed=0))
@@ -202,6 +205,8 @@ def held_out_answers(
                 waiting -= said.done
                 if not waiting:
                     break
+    if interrupt.pressed:
+        raise KeyboardInterrupt
     return [
         Answer(messages[-1]["content"], right, base, tuned)
         for messages, right, (base, tuned) in zip(prompts, expected, texts, strict=True)

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.command import output
-from app.command.beside import Beside, ask_beside
-from app.command.option import strength_of
+from app.command.option import Beside, ask_beside, strength_of
 
 if TYPE_CHECKING:
     from app.core.protocol.job import BenchmarkJob

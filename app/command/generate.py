@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.command import output
-from app.command.beside import Beside, ask_beside
-from app.command.option import AdapterStrength, AsJson, MinP, TopK, TopP
+from app.command.option import AdapterStrength, AsJson, Beside, MinP, TopK, TopP, ask_beside
 from app.core.json_text import parsed_json
 
 if TYPE_CHECKING:

@@ -5,64 +5,25 @@ from __future__ import annotations
 import gc
 import importlib
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from app import __version__
 from app.command import output
+from app.command.output import DONE, FAILED, UNUSABLE, exit_code_text
+from app.command.verb import VERBS, Verb
 from app.core.launch.alert import alert_if_unseen
 from app.core.launch.start import prepare_start
 from app.core.problem import Problem, UnusableError
 from app.core.refusal import reason_of
 from app.core.system.kept_traceback import keep_traceback
 
-DONE, FAILED, UNUSABLE = 0, 1, 2
 # New objects between two looks for unused ones: by imports alone Python's 700 are met a hundred times.
 COLLECTED_AT = 10_000
 INTERRUPTED = 130  # what typer makes of Ctrl-C
 
 
-@dataclass(frozen=True, slots=True)
-class Verb:
-    """One verb: the module whose ``application`` (a typer app) runs it, and what it does in a few words.
-
-    ``speaks_events`` is true where ``--json`` gives event lines instead of one object.
-    """
-
-    module: str
-    summary: str
-    speaks_events: bool = False
-
-
-VERBS = {
-    "demo": Verb("app.command.demo", "train the bundled starter model and measure it, start to end"),
-    "inspect": Verb("app.command.inspect", "what would be trained in a model, exactly"),
-    "check": Verb("app.command.check", "is this data usable, line by line"),
-    "import": Verb("app.command.foreign", "a config of axolotl, LLaMA-Factory or Unsloth in Luthier's words"),
-    "train": Verb("app.command.train", "one run, from a config file", speaks_events=True),
-    "resume": Verb("app.command.resume", "go on with a run, exactly where it stopped", speaks_events=True),
-    "attach": Verb("app.command.live.attach", "a run that trains already: watch it, pause it", speaks_events=True),
-    "generate": Verb("app.command.generate", "an answer of a model, with or without an adapter"),
-    "evaluate": Verb("app.command.evaluate", "held-out loss and perplexity of a model and its adapters"),
-    "compare": Verb("app.command.compare", "base and adapters side by side, and what could be chance"),
-    "export": Verb("app.command.tuned.export", "a tuned model for other programs: PEFT, GGUF, the hub, …"),
-    "bundle": Verb(
-        "app.command.remote.bundle", "a setup sealed for another machine: tokens, targets, a torch script"
-    ),
-    "remote": Verb("app.command.remote.remote", "a bundle on a host that ssh reaches: start, watch, stop, fetch"),
-    "hosts": Verb("app.command.remote.hosts", "whether the machines of a hostfile can train together"),
-    "serve": Verb("app.command.tuned.serve", "a tuned model for programs that speak to OpenAI's, on this machine"),
-    "merge": Verb("app.command.tuned.merge", "several adapters of one base become one, measured"),
-    "models": Verb("app.command.model", "search, download, list and convert models"),
-    "queue": Verb("app.command.queue", "train setups one after the other; sweep over values"),
-    "runs": Verb("app.command.run", "list, show, compare, name, report and delete runs"),
-    "bench": Verb("app.command.stock.bench", "this machine's own table against stock mlx-lm, to share"),
-    "doctor": Verb("app.command.health.doctor", "what is installed, what works, and how to get what is missing"),
-}
-
-
 def run_command(arguments: list[str]) -> int:
-    """Does what ``arguments`` ask for; exit code 0 done, 1 failed, 2 unusable arguments, config or data."""
+    """Does what ``arguments`` ask for; returns one of `EXIT_CODES`."""
     as_json = "--json" in arguments
     verb = VERBS.get(arguments[0]) if arguments else None
     try:
@@ -77,8 +38,7 @@ def run_command(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return DONE
     except KeyboardInterrupt:
-        output.remark("Interrupted.")
-        return FAILED
+        return _interrupted(as_json)
     except OSError as error:
         said, code = f"{reason_of(error)}{f': {error.filename}' if error.filename else ''}.", FAILED
         _tell_failure(said, as_json)
@@ -113,8 +73,7 @@ def _run_verb(arguments: list[str], verb: Verb) -> int:
     except typer.Abort:
         code = INTERRUPTED
     if code == INTERRUPTED:
-        output.remark("Interrupted.")
-        return FAILED
+        raise KeyboardInterrupt
     return code if isinstance(code, int) else DONE
 
 
@@ -156,7 +115,7 @@ def help_text() -> str:
         "       luthier --selftest [FILE] whether this copy works; a report in JSON\n\n"
         f"{verbs}\n\n"
         "With --json a verb prints one JSON object (train, resume, attach: event lines) on stdout, nothing else.\n"
-        "Exit codes: 0 done or stopped on request, 1 failed, 2 unusable arguments, config or data."
+        f"{exit_code_text()}"
     )
 
 
@@ -171,6 +130,14 @@ def _tell(error: UnusableError, as_json: bool, as_event: bool) -> None:
         output.say(failed.to_line())
     else:
         output.say_json(output.error_tree(error))
+
+
+def _interrupted(as_json: bool) -> int:
+    said = "Interrupted."
+    if as_json:
+        output.say_json({"type": "failed", "error": said, "message": said})
+    output.remark(said)
+    return FAILED
 
 
 def _tell_failure(message: str, as_json: bool) -> None:

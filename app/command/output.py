@@ -1,4 +1,5 @@
-"""What the command line says: people read stdout as text, scripts read it as JSON, and complaints go to stderr."""
+"""What the command line says: people read stdout as text, scripts read it as JSON and the exit code, and complaints
+go to stderr."""
 
 from __future__ import annotations
 
@@ -11,11 +12,22 @@ from typing import Any
 from app.core.problem import Problem, Severity, UnusableError
 from app.core.system.plain_text import harmless_text
 
-# An option that several verbs have.
+DONE, FAILED, UNUSABLE = 0, 1, 2
+
+EXIT_CODES = {
+    DONE: "done, or ended on request with what there is: a run saved, an answer or a table so far",
+    FAILED: "failed, interrupted before there was a result, or not done beside a run that trains",
+    UNUSABLE: "unusable arguments, config or data",
+}
+
+
+def exit_code_text() -> str:
+    """All of them in one sentence."""
+    return "Exit codes: " + "; ".join(f"{code} {said}" for code, said in EXIT_CODES.items()) + "."
 
 
 class FailedError(Exception):
-    """What a verb could not do (exit code 1), told in a sentence."""
+    """What a verb could not do (`FAILED`), told in a sentence."""
 
 
 class ReaderGoneError(Exception):

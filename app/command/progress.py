@@ -163,6 +163,8 @@ def figure_parts(figures: Mapping[str, float]) -> list[str]:
 
 def finished_line(said: event.Finished) -> str:
     """How it ended."""
+    if said.reason == "stopped" and not said.iteration:
+        return said.message or "Stopped before training."
     words = {"stopped": "Stopped and saved", "early_stopping": "Stopped early: no more improvement"}
     at = f" at iteration {said.iteration:,}" if said.iteration is not None else ""
     best = ""

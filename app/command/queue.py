@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.command import output
-from app.command.beside import Beside
-from app.command.option import AsJson
+from app.command.option import AsJson, Beside
 
 if TYPE_CHECKING:
     from app.core.config.train_config import TrainConfig
@@ -185,8 +184,8 @@ def clear(as_json: AsJson = False) -> int:
 def _work_through(queue: RunQueue, worked: list[str], as_json: bool, beside: bool) -> bool:
     """Trains what waits until nothing does, or the queue is paused; true if it was paused."""
     while queue.read().mode == "running":
-        if not beside and _waits_for_another(queue):
-            return True
+        if not beside:
+            _refuse_beside(queue)
         claim = queue.claim()
         if claim is None:
             queue.set_mode("idle")
@@ -200,18 +199,17 @@ def _work_through(queue: RunQueue, worked: list[str], as_json: bool, beside: boo
     return True
 
 
-def _waits_for_another(queue: RunQueue) -> bool:
-    """Pauses the queue where a run trains that is none of it; true if one does."""
+def _refuse_beside(queue: RunQueue) -> None:
+    """Pauses the queue where a run trains that is none of it, and raises `FailedError`."""
     from app.core.live.training_list import BESIDE, training_runs
 
     own = {Path(entry.run) for entry in queue.read().entries if entry.run}
     other = next((run for run in training_runs() if run.path not in own), None)
     if other is None:
-        return False
+        return
     said = f"Paused: {other.name} is training already. {BESIDE}"
     queue.set_mode("paused", said)
-    output.remark(f"{said} `luthier queue run --beside` trains beside it.")
-    return True
+    raise output.FailedError(f"{said} `luthier queue run --beside` trains beside it.")
 
 
 def _train(claim: Claim, as_json: bool) -> tuple[EntryState, str]:

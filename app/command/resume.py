@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.command import output
-from app.command.beside import Beside, ask_beside
+from app.command.option import Beside, ask_beside
 
 if TYPE_CHECKING:
     from app.core.run.folder import RunDir

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Self
 import typer
 
 from app.command import output
-from app.command.beside import Beside, ask_beside
+from app.command.option import Beside, ask_beside
+from app.command.output import DONE, FAILED, UNUSABLE
 
 if TYPE_CHECKING:
     from app.core.config.train_config import TrainConfig
@@ -61,15 +62,35 @@ def train(
 
         trust(Path(loaded.config.reward_functions_file))
     ask_beside(beside)
-    new = run_dir is None or not run_dir.exists()
+    is_new = run_dir is None or not run_dir.exists()
     run = make_run(with_name(loaded.config, loaded.named), run_dir)
-    put_hosts(run, hostfile)
-    last = follow(run, as_json=as_json)
-    code = exit_code(last)
-    if code == 2 and new:
-        # Nothing was trained: an empty run would only stand in the way of the next try at this place.
+    is_kept = False
+    try:
+        put_hosts(run, hostfile)
+        last = follow(run, as_json=as_json)
+        is_kept = exit_code(last) == FAILED or has_trained(run)
+    finally:
+        # An empty run would only stand in the way of the next try at this place.
+        if not is_kept and not has_trained(run):
+            clear_run(run, with_folder=is_new)
+    return exit_code(last)
+
+
+def has_trained(run: RunDir) -> bool:
+    """True if a run has an adapter, or a state to go on from."""
+    return any(folder.is_dir() and any(folder.iterdir()) for folder in (run.adapters, run.state))
+
+
+def clear_run(run: RunDir, *, with_folder: bool) -> None:
+    """Takes away what a run that trained nothing has written, and its folder where that is new."""
+    if with_folder:
         shutil.rmtree(run.path)
-    return code
+        return
+    for path in run.path.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def chosen_hosts(hosts: Path | None, replicas: int | None) -> Hostfile | None:
@@ -126,17 +147,43 @@ def check_paths(config: TrainConfig, file: Path) -> None:
 
 
 def make_run(config: TrainConfig, run_dir: Path | None) -> RunDir:
-    """The folder of a new run; raises `UnusableError` if there already is one in ``run_dir``."""
+    """The folder of a new run; raises `UnusableError` if there already is one in ``run_dir``, or anything else."""
     from app.core.problem import Problem, UnusableError
+    from app.core.refusal import reason_of
     from app.core.run.folder import create_run, prepare_run
 
     if run_dir is None:
         return create_run(config)
+    folder = run_dir.expanduser()
     try:
-        return prepare_run(config, run_dir.expanduser())
+        if not holds_run(folder) and (said := not_for_a_run(folder)):
+            raise UnusableError([Problem("--run-dir", said, hint="Name a folder that is new or empty.")])
+        return prepare_run(config, folder)
+    except (NotADirectoryError, PermissionError) as error:
+        raise UnusableError([Problem("--run-dir", f"{folder}: {reason_of(error)}.")]) from error
     except FileExistsError as error:
         hint = f"`luthier resume {shlex.quote(str(run_dir))}` goes on with it; choose another folder for a new one."
         raise UnusableError([Problem("", f"{error}.", hint=hint)]) from error
+
+
+def holds_run(folder: Path) -> bool:
+    """True if a folder is a run's."""
+    from app.core.run.folder import RunDir
+
+    return RunDir(folder).events.exists() or RunDir(folder).config.exists()
+
+
+def not_for_a_run(path: Path) -> str:
+    """Why a run cannot have a path as its folder; empty for one that is new or empty."""
+    if not path.exists():
+        return ""
+    if not path.is_dir():
+        return f"{path} is a file, and a run needs a folder."
+    others = sorted(found.name for found in path.iterdir() if found.name != ".DS_Store")
+    if not others:
+        return ""
+    named = ", ".join(others[:3]) + (", …" if len(others) > 3 else "")
+    return f"{path} holds other files ({named}), among which a run would write its own."
 
 
 def follow(run: RunDir, *, as_json: bool) -> Event | None:
@@ -172,8 +219,10 @@ def _follow_once(run: RunDir, *, as_json: bool) -> Event | None:
         _tell_failure(run, last)
     elif isinstance(last, event.Finished) and last.reason == "paused":
         output.remark(f"{last.message}\n  Go on with: luthier resume {shlex.quote(str(run.path))}")
-    else:
+    elif has_trained(run):
         output.say(next_steps(run, stopped=isinstance(last, event.Finished) and last.reason == "stopped"))
+    else:
+        output.remark("Nothing was trained, and there is no adapter.")
     return last
 
 
@@ -233,12 +282,13 @@ def _tell_failure(run: RunDir, failed: Failed) -> None:
 
 
 def exit_code(last: Event | None) -> int:
-    """0 for a run that ended as it should, 2 if its input was at fault, else 1 (also where it waits for room)."""
+    """Done for a run that ended as it should, unusable if its input was at fault, else failed (also where it waits
+    for room)."""
     from app.core.protocol import event
 
     if isinstance(last, event.Finished):
-        return 1 if last.reason == "paused" else 0
-    return 2 if isinstance(last, event.Failed) and last.unusable else 1
+        return FAILED if last.reason == "paused" else DONE
+    return UNUSABLE if isinstance(last, event.Failed) and last.unusable else FAILED
 
 
 def next_steps(run: RunDir, *, stopped: bool = False) -> str:

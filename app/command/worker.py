@@ -46,26 +46,34 @@ def _problems(failed: event.Failed) -> list[Problem]:
 
 
 def result_of(job: Job, *, quiet: bool = False) -> dict[str, Any]:
-    """Runs a job that ends with one `Result` and gives its data. Ctrl-C stops it."""
+    """Runs a job that ends with one `Result` and gives its data. Ctrl-C stops it, and is a `KeyboardInterrupt`."""
     found: dict[str, Any] | None = None
-    with started_job(job) as worker, worker.stopped_by_interrupt():
+    with started_job(job) as worker, worker.stopped_by_interrupt() as interrupt:
         for said in checked(worker.events(), quiet=quiet):
             if isinstance(said, event.Result):
                 found = said.data
+    if interrupt.pressed:
+        raise KeyboardInterrupt
     if found is None:
         raise FailedError("Stopped before there was a result.")
     return found
 
 
 def inspected(model: str) -> Inspection:
-    """Everything about a model that can be known without its weights; raises `UnusableError`."""
+    """Everything about a model that can be known without its weights; raises `UnusableError`, and after Ctrl-C
+    `KeyboardInterrupt`."""
     from app.core.model.inspection import Inspection
 
-    with started_job(InspectJob(model=model)) as worker, worker.stopped_by_interrupt():
+    found: dict[str, Any] | None = None
+    with started_job(InspectJob(model=model)) as worker, worker.stopped_by_interrupt() as interrupt:
         for said in checked(worker.events()):
             if isinstance(said, event.Inspected):
-                return Inspection.model_validate(said.inspection)
-    raise FailedError("Stopped before there was a result.")
+                found = said.inspection
+    if interrupt.pressed:
+        raise KeyboardInterrupt
+    if found is None:
+        raise FailedError("Stopped before there was a result.")
+    return Inspection.model_validate(found)
 
 
 def absolute(name: str) -> str:

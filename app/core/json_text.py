@@ -39,7 +39,7 @@ def read_number(literal: str) -> float:
     return value if repr(value) == literal else WrittenNumber(literal)
 
 
-def number_text(value: float) -> str:
+def number_literal(value: float) -> str:
     """A number as its file has it, or as JSON spells it."""
     return value.literal if isinstance(value, WrittenNumber) else json.dumps(value)
 

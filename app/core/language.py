@@ -2,8 +2,7 @@
 
 Catalogues are GNU gettext's (``resources/language/de.po`` and, compiled, ``de.mo``); ``packaging/words.py`` gathers
 the texts. A process has one language from start to end, since many texts are made when modules are imported:
-the variable `VARIABLE`, which workers inherit, names it. The command line speaks English unless that variable says
-otherwise.
+the variable `VARIABLE`, which workers inherit, names it. The command line speaks English whatever that says.
 
 What is kept on disk outlives the language in which it was said: a text knows of what it was made (`Told.made_of`),
 and is told anew in the language of whoever reads it (`retold`).

@@ -128,7 +128,7 @@ def test_nothing_computes_beside_it_unless_that_is_said(
         assert "run is training already" in said, words
         assert "`--beside` does it all the same" in said, words
     luthier("queue", "add", tmp_path / "long.yaml")
-    assert "Paused: run is training already" in luthier("queue", "run").stderr
+    assert "Paused: run is training already" in luthier("queue", "run", code=1).stderr
     assert training_runs() == [left]
     done = luthier("generate", "--model", model, "--prompt", "Hello", "--max-tokens", "2", "--beside")
     assert "warning: run is training already" in done.stderr

@@ -73,7 +73,7 @@ def test_a_model_of_four_bits_is_measured_alike(tmp_path: Path) -> None:
 def test_it_is_refused_beside_a_run_that_trains(luthier: Luthier, tmp_path: Path, home: Path) -> None:
     run = prepare_run(config_for(tmp_path, tmp_path), home / "data" / "runs" / "a-run")
     with run.lock(), listed(run):
-        done = luthier("bench", code=2)
+        done = luthier("bench", code=1)
     assert "a-run is training" in done.stderr
     assert "--beside" in done.stderr
 

@@ -13,6 +13,7 @@ import pytest
 
 from app import __version__
 from app.command import main as command
+from app.command.verb import VERBS
 from app.core.system import place as places
 from tests import ROOT
 from tests.command.conftest import PROGRAM, Luthier
@@ -22,7 +23,7 @@ HEAVY = "{'mlx', 'mlx_lm', 'PySide6', 'pyqtgraph', 'transformers', 'pydantic', '
 
 def test_help_lists_every_verb(program: Luthier) -> None:
     said = program("--help").stdout
-    assert all(f"\n  {verb} " in said for verb in command.VERBS)
+    assert all(f"\n  {verb} " in said for verb in VERBS)
 
 
 def test_the_overview_imports_nothing_heavy() -> None:
@@ -34,7 +35,7 @@ def test_the_overview_imports_nothing_heavy() -> None:
     subprocess.run([sys.executable, "-c", script], check=True, stdout=subprocess.DEVNULL)
 
 
-@pytest.mark.parametrize("verb", sorted(command.VERBS))
+@pytest.mark.parametrize("verb", sorted(VERBS))
 def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert command.run_command([verb, "--help"]) == 0
     assert f"Usage: luthier {verb}" in capsys.readouterr().out

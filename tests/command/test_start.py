@@ -12,6 +12,7 @@ import pytest
 
 from app import __main__ as entry
 from app.command import main as command
+from app.command.verb import VERBS
 from app.core.launch import alert
 from app.core.problem import Problem, UnusableError
 from tests import ROOT
@@ -37,7 +38,7 @@ print(json.dumps(said))
 
 def test_every_verb_starts_without_the_pth_file() -> None:
     main = str(ROOT / "app" / "__main__.py")
-    verbs = json.dumps([[], *([verb] for verb in command.VERBS)])
+    verbs = json.dumps([[], *([verb] for verb in VERBS)])
     packages = sysconfig.get_path("purelib")
     program = WITHOUT_PTH.replace("MAIN", repr(main))
     done = subprocess.run(
@@ -45,7 +46,7 @@ def test_every_verb_starts_without_the_pth_file() -> None:
     )
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
-    assert set(said) == {"", *command.VERBS}
+    assert set(said) == {"", *VERBS}
     for verb, (code, text) in said.items():
         assert code == 0, verb
         assert f"luthier {verb}".strip() in text

@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from app.command.main import VERBS
+from app.command.verb import VERBS
 from app.core.config.train_config import TrainConfig
 from app.core.protocol.event import TrainReported
 from tests import ROOT

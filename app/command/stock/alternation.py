@@ -118,12 +118,12 @@ class TrainerRunner:
         temporary.mkdir(exist_ok=True)
         more = ONE_THREAD | {HOME_VARIABLE: str(self.folder / "home"), "TMPDIR": str(temporary)}
         found: dict[str, Any] | None = None
-        with WorkerClient(folder, more=more) as worker, worker.stopped_by_interrupt():
+        with WorkerClient(folder, more=more) as worker, worker.stopped_by_interrupt() as interrupt:
             for said in checked(worker.events(), quiet=True):
                 if isinstance(said, event.Hello):
                     self.hello = said
                 elif isinstance(said, event.Result):
                     found = said.data
-        if found is None:
+        if found is None or interrupt.pressed:
             raise AbortedError
         return found

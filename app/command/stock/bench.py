@@ -88,13 +88,12 @@ def share_files(save: Path | None) -> tuple[Path, ...]:
 
 
 def refuse_beside() -> None:
-    """Raises `UnusableError` while a run trains: both would be slower, and the table of another machine."""
+    """Raises `FailedError` while a run trains: both would be slower, and the table of another machine."""
     from app.core.live.training_list import training_beside
-    from app.core.problem import Problem, UnusableError
 
     if (other := training_beside()) is not None:
-        said = f"{other.name} is training: what is measured beside it would say nothing of this machine."
-        raise UnusableError([Problem("", said, hint="Wait for its end, or add --beside.")])
+        said = f"{other.name} is training already: what is measured beside it would say nothing of this machine."
+        raise FailedError(f"{said} Not done: `--beside` does it all the same.")
 
 
 def _share(table: SpeedTable, files: Sequence[Path]) -> None:

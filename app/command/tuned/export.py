@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.command import output
-from app.command.beside import Beside, ask_beside
-from app.command.option import AsJson
+from app.command.option import AsJson, Beside, ask_beside
 
 if TYPE_CHECKING:
     from app.core.export.format import ExportFormat

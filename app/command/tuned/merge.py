@@ -9,8 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from app.command import output
-from app.command.beside import Beside, ask_beside
-from app.command.option import AsJson
+from app.command.option import AsJson, Beside, ask_beside
 
 application = typer.Typer(add_completion=False, rich_markup_mode=None)
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.command import output
-from app.command.beside import Beside, ask_beside
-from app.command.option import AdapterStrength, AsJson, MinP, TopK, TopP
+from app.command.option import AdapterStrength, AsJson, Beside, MinP, TopK, TopP, ask_beside
 
 if TYPE_CHECKING:
     from app.core.export.endpoint import Endpoint

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from math import isfinite
 from typing import Any
 
-from app.core.json_text import has_surrogate, number_text, read_number
+from app.core.json_text import has_surrogate, number_literal, read_number
 from app.core.source.json_stream import is_too_deep
 
 NAME_LIMIT = 60  # characters of a column's name in a message
@@ -197,4 +197,4 @@ def plain_text(value: Any) -> str | None:
         return "true" if value else "false"
     if isinstance(value, int):
         return str(value)
-    return number_text(value) if isinstance(value, float) and isfinite(value) else None
+    return number_literal(value) if isinstance(value, float) and isfinite(value) else None

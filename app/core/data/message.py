@@ -9,7 +9,7 @@ from typing import Any
 from app.core.data.column import as_list, as_object, message_list, plain_text
 from app.core.data.format import RATED, Format, Layout
 from app.core.data.tool import calls_in, tool_call, tool_result_text, tools_of
-from app.core.data.visible import is_blank
+from app.core.visible import is_blank
 
 # ShareGPT's names of speakers, and others found in the wild.
 SPEAKERS = {

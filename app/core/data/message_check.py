@@ -6,8 +6,8 @@ from typing import Any
 
 from app.core.data.column import quoted
 from app.core.data.message import ROLES, SPEAKERS, RowMessage
-from app.core.data.visible import is_blank
 from app.core.language import tr
+from app.core.visible import is_blank
 
 _PICTURES = ("image", "picture", "photo")
 _SOUNDS = ("audio", "sound", "video")

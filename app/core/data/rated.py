@@ -25,10 +25,10 @@ from app.core.data.message import (
     with_system,
 )
 from app.core.data.tool import tool_result_text
-from app.core.data.visible import is_blank
 from app.core.language import tr
 from app.core.method.method import Goal
 from app.core.method.table import METHODS
+from app.core.visible import is_blank
 
 SERVING: dict[Goal, frozenset[Format]] = {
     "preference": frozenset([Format.PREFERENCE]),

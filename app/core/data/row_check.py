@@ -36,13 +36,13 @@ from app.core.data.rated import (
     reference_of,
 )
 from app.core.data.tool import tools_of
-from app.core.data.visible import control_told, is_blank, may_hold_control
 from app.core.json_text import has_written_number, json_bytes
 from app.core.language import tr
 from app.core.method.method import Goal
 from app.core.problem import Severity
 from app.core.source.finding import KINDS
 from app.core.source.json_stream import TOO_DEEP, nests_too_deep
+from app.core.visible import control_told, is_blank, may_hold_control
 
 # Roles that stay as they are: rows with others, `function` and `developer` among them, are read in full.
 _PLAIN_ROLES = frozenset(("system", "user", "assistant", "tool", "ipython"))

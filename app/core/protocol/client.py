@@ -12,6 +12,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
@@ -21,6 +22,13 @@ from app.core.protocol import event, program
 from app.core.protocol.command import Command, Stop
 from app.core.protocol.event import Event, heard_event, version_mismatch
 from app.core.protocol.job import LOG_FILE, LOG_TAIL_LINES, Job, write_job
+
+
+@dataclass(slots=True)
+class Interrupt:
+    """How often Ctrl-C was pressed while a worker worked."""
+
+    pressed: int = 0
 
 
 class WorkerClient:
@@ -117,14 +125,16 @@ class WorkerClient:
         self._process.wait()
 
     @contextmanager
-    def stopped_by_interrupt(self) -> Iterator[None]:
-        """While inside, the first Ctrl-C sends ``stop`` and the second kills. Only in the main thread."""
-        pressed = 0
+    def stopped_by_interrupt(self) -> Iterator[Interrupt]:
+        """While inside, the first Ctrl-C sends ``stop`` and the second kills. Only in the main thread.
+
+        A worker that is done by then does not hear it: whoever goes on after it looks at what is given here.
+        """
+        interrupt = Interrupt()
 
         def stop(_number: int, _frame: FrameType | None) -> None:
-            nonlocal pressed
-            pressed += 1
-            if pressed > 1:
+            interrupt.pressed += 1
+            if interrupt.pressed > 1:
                 self.kill()
                 return
             # In a thread: the interrupted code may be in `send` itself, and hold its lock.
@@ -132,7 +142,7 @@ class WorkerClient:
 
         before = signal.signal(signal.SIGINT, stop)
         try:
-            yield
+            yield interrupt
         finally:
             signal.signal(signal.SIGINT, before)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from app.core.document.deck import deck_rows
 from app.core.document.paragraph import DocumentError
 from app.core.document.passage import Chunking, passages
 from app.core.document.translation_memory import memory_rows
@@ -25,7 +26,6 @@ from app.core.source.container import (
     rows_of_columns,
     unfolded,
 )
-from app.core.source.deck import deck_rows
 from app.core.source.finding import EMPTY_LINE, NumberedRow, RowFault
 from app.core.source.json_stream import TOO_DEEP, JsonStream, is_too_deep
 from app.core.source.source import Source

@@ -6,8 +6,8 @@ import json
 import re
 from typing import Any, Literal
 
+from app.core.document.deck import is_deck
 from app.core.source.container import ROW_LISTS, ROW_TEXTS, SPLIT_WORDS, begins_columns, rows_of_columns
-from app.core.source.deck import is_deck
 from app.core.source.table import KNOWN_COLUMNS, SEPARATOR_LINE, table_start
 
 FileKind = Literal[

@@ -1,0 +1,215 @@
+"""What a verb ends with: one table of exit codes, kept by all of them, in English whatever the window speaks."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from app.command.output import exit_code_text
+from app.command.verb import VERBS
+from app.core.config.train_config import TrainConfig
+from app.core.live.training_list import listed
+from app.core.protocol.client import WorkerClient
+from app.core.protocol.event import Event
+from app.core.run.folder import RunDir, prepare_run
+from tests import ROOT
+from tests.command.conftest import CONFIG, Luthier
+
+Words = tuple[object, ...]
+
+
+def test_the_codes_stand_in_the_help_and_the_reference(luthier: Luthier) -> None:
+    assert exit_code_text() in luthier("--help").stdout
+    assert exit_code_text() in (ROOT / "docs" / "reference" / "command.md").read_text(encoding="utf-8")
+
+
+def commands(command: Any, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """A verb's commands, each with the words that call it."""
+    children = getattr(command, "commands", {})
+    if not children:
+        yield words, command
+    for name, child in children.items():
+        yield from commands(child, (*words, name))
+
+
+def computing() -> set[tuple[str, ...]]:
+    """The words of everything that can be done beside a run that trains."""
+    found = (
+        one
+        for name, verb in VERBS.items()
+        for one in commands(get_command(importlib.import_module(verb.module).application), (name,))
+    )
+    return {words for words, command in found if any("--beside" in option.opts for option in command.params)}
+
+
+def calls(place: Path, tmp_path: Path) -> dict[tuple[str, ...], Words]:
+    model, adapter, data = place / "model", place / "adapter", place / "data"
+    return {
+        ("demo",): (),
+        ("train",): (place / "config.yaml",),
+        ("resume",): (tmp_path / "other",),
+        ("generate",): ("--model", model, "--prompt", "Hello"),
+        ("evaluate",): ("--model", model, "--data", data),
+        ("compare",): ("--model", model, "--adapter-path", adapter, "--data", data),
+        ("export",): (adapter, "--to", "fused", "--out", tmp_path / "fused"),
+        ("merge",): (adapter, adapter, "--out", tmp_path / "merged"),
+        ("serve",): (adapter,),
+        ("bench",): ("--model", model),
+        ("queue", "run"): (),
+    }
+
+
+def test_whatever_is_refused_beside_a_run_that_trains_says_so_alike(
+    luthier: Luthier, place: Path, tmp_path: Path, home: Path
+) -> None:
+    run = prepare_run(TrainConfig(), home / "data" / "runs" / "a-run")
+    prepare_run(TrainConfig(), tmp_path / "other")
+    asked = calls(place, tmp_path)
+    assert set(asked) == computing()
+    with run.lock(), listed(run):
+        for words, more in asked.items():
+            done = luthier(*words, *more, "--json", code=1)
+            tree = json.loads(done.stdout)
+            assert set(tree) == {"type", "error", "message"}, words
+            assert tree["type"] == "failed", words
+            assert "a-run is training already" in tree["error"], words
+            assert "--beside" in tree["error"], words
+            assert done.stderr == f"error: {tree['error']}\n", words
+
+
+# -- Ctrl-C ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C is pressed at the first word of every worker, which may be done before it hears of it."""
+    events = WorkerClient.events
+
+    def pressed(worker: WorkerClient) -> Iterator[Event]:
+        for at, found in enumerate(events(worker)):
+            if not at:
+                os.kill(os.getpid(), signal.SIGINT)
+            yield found
+
+    monkeypatch.setattr(WorkerClient, "events", pressed)
+
+
+@pytest.mark.usefixtures("interrupted")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("inspect", "model"), ("check", "data", "--model", "model"),
+        ("evaluate", "--model", "model", "--data", "data"),
+        ("compare", "--model", "model", "--adapter-path", "adapter", "--data", "data"),
+        ("export", "adapter", "--model", "model", "--to", "fused", "--out", "fused"),
+        ("merge", "adapter", "adapter", "--model", "model", "--out", "merged"),
+        ("bench", "--model", "model"), ("queue", "sweep", "config.yaml", "--vary", "learning_rate=1e-4,1e-3"),
+    ],
+)  # fmt: skip
+def test_ctrl_c_before_there_is_a_result_is_heard(
+    words: Words, luthier: Luthier, place: Path, tmp_path: Path
+) -> None:
+    for name in ("model", "data", "adapter", "config.yaml"):
+        (tmp_path / name).symlink_to(place / name)
+    done = luthier(*words, "--json", code=1)
+    tree = json.loads(done.stdout)
+    assert set(tree) == {"type", "error", "message"}
+    assert tree["error"] in ("Interrupted.", "Stopped before anything was measured.")
+    assert not (tmp_path / "fused").exists()
+    assert not (tmp_path / "merged").exists()
+
+
+@pytest.mark.usefixtures("interrupted")
+def test_a_run_that_is_stopped_before_it_trains_leaves_nothing(
+    luthier: Luthier, place: Path, tmp_path: Path, home: Path
+) -> None:
+    own = {"model": str(place / "model"), "data": str(place / "data")}
+    (tmp_path / "config.yaml").write_text(json.dumps(CONFIG | own))
+    (tmp_path / "mine").mkdir()
+    for more in ((), ("--run-dir", "new"), ("--run-dir", "mine")):
+        done = luthier("train", "config.yaml", *more)
+        assert "Stopped before training." in done.stdout
+        assert done.stderr == "Nothing was trained, and there is no adapter.\n"
+        assert "luthier generate" not in done.stdout
+    assert list((home / "data" / "runs").iterdir()) == []
+    assert not (tmp_path / "new").exists()
+    assert list((tmp_path / "mine").iterdir()) == []
+
+
+# -- where a run goes --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("there", "words"),
+    [
+        ("a file", "is a file, and a run needs a folder"),
+        ("other files", "holds other files (a.txt, b.txt, c.txt, …)"),
+    ],
+)
+def test_a_run_goes_into_a_folder_of_its_own(
+    there: str, words: str, luthier: Luthier, place: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "there"
+    if there == "a file":
+        folder.write_text("mine")
+    else:
+        folder.mkdir()
+        for name in "abcd":
+            (folder / f"{name}.txt").write_text("mine")
+    own = {"model": str(place / "model"), "data": str(place / "data")}
+    (tmp_path / "config.yaml").write_text(json.dumps(CONFIG | own))
+    done = luthier("train", "config.yaml", "--run-dir", folder, code=2)
+    assert words in done.stderr
+    assert "Errno" not in done.stderr
+    assert "new or empty" in done.stderr
+    assert folder.is_file() or len(list(folder.iterdir())) == 4
+    assert not RunDir(folder).config.exists()
+
+
+# -- English -----------------------------------------------------------------------------------------------------
+
+
+def test_german_is_the_windows_alone(program: Luthier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bad.jsonl").write_text('{"prompt": 1, "completion": ""}\n{"prompt": "a"\n')
+    said = program("check", "bad.jsonl", code=2).stdout
+    assert "`completion` is empty." in said
+    monkeypatch.setenv("LUTHIER_LANGUAGE", "de")
+    assert program("check", "bad.jsonl", code=2).stdout == said
+
+
+@pytest.mark.slow
+def test_every_verb_speaks_english(
+    program: Luthier, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every text of the pseudo language has marks."""
+    monkeypatch.setenv("LUTHIER_LANGUAGE", "xx")
+    monkeypatch.setenv("LANG", "de_DE.UTF-8")
+    own = {"model": str(place / "model"), "data": str(place / "data")}
+    (tmp_path / "config.yaml").write_text(json.dumps(CONFIG | own))
+    (tmp_path / "bad.yaml").write_text(json.dumps(CONFIG | own | {"learning_rate": "fast", "iters": -1}))
+    (tmp_path / "bad.jsonl").write_text('{"prompt": 1, "completion": ""}\n{"prompt": "a"\n')
+    asked: list[tuple[Words, int]] = [
+        (("train", "config.yaml", "--run-dir", "run"), 0), (("train", "bad.yaml"), 2), (("nothing",), 2),
+        (("check", "bad.jsonl"), 2), (("check", place / "data", "--model", place / "model"), 0),
+        (("inspect", place / "model"), 0), (("runs", "show", "run"), 0),
+        (("runs", "report", "run", "--out", "report.md"), 0),
+        (("evaluate", "--model", place / "model", "--adapter-path", "run", "--data", place / "data"), 0),
+        (("compare", "--model", place / "model", "--adapter-path", "run", "--data", place / "data"), 0),
+        (("export", "run", "--to", "peft", "--out", "peft"), 0), (("merge", "run", "run", "--out", "merged"), 0),
+        (("generate", "--model", "nowhere", "--prompt", "Hello"), 2), (("models", "list"), 0),
+        (("queue", "add", "config.yaml"), 0), (("queue", "list"), 0), (("resume", "run"), 0), (("doctor",), 0),
+        (("bundle", "config.yaml", "--out", "bundle"), 2), (("import", "bad.yaml"), 2), (("attach", "run"), 0),
+    ]  # fmt: skip
+    for words, code in asked:
+        done = program(*words, code=None)
+        said = done.stdout + done.stderr
+        assert done.returncode == code, f"{words}: {said}"
+        assert "⟦" not in said, f"{words}: {said}"
