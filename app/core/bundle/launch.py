@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from app.core.bundle.notebook import NOTEBOOK, write_notebook
+from app.core.system.yaml_text import dumped_yaml
 
 FSDP, SKYPILOT, KERNEL, KAGGLE_DATA = "fsdp2.yaml", "skypilot.yaml", "kernel-metadata.json", "dataset-metadata.json"
 # NVIDIA's by their memory in gigabytes, as SkyPilot calls them.
@@ -100,5 +99,5 @@ def _slug(recipe: Mapping[str, Any]) -> str:
 
 
 def _write_yaml(path: Path, tree: dict[str, Any], how: str) -> None:
-    text = yaml.safe_dump(tree, sort_keys=False, default_flow_style=False, allow_unicode=True)
+    text = dumped_yaml(tree)
     path.write_text(f"# {how}\n---\n{text}", encoding="utf-8")

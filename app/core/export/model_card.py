@@ -13,6 +13,7 @@ from app.core.export.source import ExportSource
 from app.core.run.folder import RunDir
 from app.core.run.summary import RunSummary, summarize
 from app.core.setup.config_file import load_config
+from app.core.system.yaml_text import dumped_yaml
 
 CARD_FILE = "README.md"
 _LIBRARIES = {"adapter": "mlx", "fused": "mlx", "peft": "peft", "hf": "transformers"}
@@ -43,7 +44,7 @@ def model_card(
     if license_name := base_license(base):
         front["license"] = license_name
     lines = [
-        f"---\n{yaml.safe_dump(front, sort_keys=True).strip()}\n---\n",
+        f"---\n{dumped_yaml(front, sort_keys=True, in_unicode=False).strip()}\n---\n",
         f"# {repository.rpartition('/')[2]}\n",
         f"{name}, fine-tuned with Luthier.\n",
         "## Use\n",

@@ -14,7 +14,7 @@ import yaml
 
 from app.core.run.folder import RunDir
 from app.core.system.atomic_file import write_text
-from app.core.system.yaml_text import bounded_yaml
+from app.core.system.yaml_text import bounded_yaml, dumped_yaml
 
 HEADER_FENCE = "---"
 NAME_LENGTH = 80
@@ -84,11 +84,7 @@ def save_note(run: RunDir, note: RunNote) -> None:
         return
     head = {"name": note.name, "tags": list(note.tags)} | dict(note.other)
     kept = {key: value for key, value in head.items() if value not in ("", [])}
-    front = (
-        f"{HEADER_FENCE}\n{yaml.safe_dump(kept, sort_keys=False, allow_unicode=True)}{HEADER_FENCE}\n"
-        if kept
-        else ""
-    )
+    front = f"{HEADER_FENCE}\n{dumped_yaml(kept)}{HEADER_FENCE}\n" if kept else ""
     # Text that itself begins with a fence would be read as a head: an empty head before it says that it is none.
     if not front and note.text.startswith(HEADER_FENCE):
         front = f"{HEADER_FENCE}\n{HEADER_FENCE}\n"

@@ -23,7 +23,7 @@ from app.core.refusal import reason_of
 from app.core.setup.chosen_method import unwritten_paths, with_defaults
 from app.core.setup.foreign_config import MEANT, Translation, origin_of, take_alpha, translate
 from app.core.system.atomic_file import write_text
-from app.core.system.yaml_text import check_bounds
+from app.core.system.yaml_text import check_bounds, dumped_yaml
 from app.core.target.pattern import EMPTY_PATTERN, patterns_text
 
 if TYPE_CHECKING:
@@ -308,7 +308,7 @@ def dump_config(config: TrainConfig, leave_out: Collection[str] = ()) -> str:
         del tree["optimizer_config"]
     for path in unwritten_paths(config):
         _drop(tree, path)
-    return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=110)
+    return dumped_yaml(tree, width=110)
 
 
 def _drop(tree: dict[str, Any], path: str) -> None:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.core.system import place
 from app.core.system.atomic_file import set_aside, write_text
-from app.core.system.yaml_text import bounded_yaml
+from app.core.system.yaml_text import bounded_yaml, dumped_yaml
 
 RECENT_LIMIT = 12
 
@@ -78,7 +78,7 @@ def save_settings(settings: Settings) -> None:
     """Writes the settings completely or not at all. A file that could not be read is set aside, not lost."""
     if _saved() is None:
         set_aside(place.settings_path())
-    write_text(place.settings_path(), yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False))
+    write_text(place.settings_path(), dumped_yaml(settings.model_dump(mode="json"), in_unicode=False))
 
 
 def keep_settings(**values: object) -> None:

@@ -18,6 +18,13 @@ MOST_NODES = 200_000  # with every alias counted as what it stands for
 MOST_LEVELS = 60
 
 _EVENT_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Also takes texts that know of what they were made, as plain text."""
+
+
+_Dumper.add_multi_representer(str, yaml.SafeDumper.represent_str)
 _SMALL = 20_000  # characters: less, without an anchor, cannot hold too many nodes
 
 
@@ -27,6 +34,11 @@ class BoundError(yaml.YAMLError):
     def __init__(self, problem: str, mark: Any = None) -> None:
         super().__init__(problem)
         self.problem, self.problem_mark = problem, mark
+
+
+def dumped_yaml(tree: Any, *, sort_keys: bool = False, width: int | None = None, in_unicode: bool = True) -> str:
+    """A tree of plain values as YAML, keys as they come unless they are sorted."""
+    return str(yaml.dump(tree, Dumper=_Dumper, sort_keys=sort_keys, allow_unicode=in_unicode, width=width))
 
 
 def bounded_yaml(text: str, loader: Any = _EVENT_LOADER) -> Any:
