@@ -29,7 +29,12 @@ from app.core.protocol.program import mlx_build
 from app.core.stock.machine import machine_words
 from app.core.stock.speed_table import HOW_TO_READ, ON_CPU, SpeedRow, SpeedTrainer, markdown_rows, speed_rows
 
-LENGTHS = {"short chat": (3.7, 0.5), "Dolly": (4.75, 1.0), "long documents": (6.7, 0.25)}  # of ln tokens
+LENGTHS = {
+    "short chat": (3.7, 0.5),
+    "Dolly": (4.75, 1.0),
+    "long documents": (6.7, 0.25),
+    "2,048 tokens": (9.0, 0.1),
+}  # of ln tokens
 LONGEST = 1024
 BIG_VOCABULARY = 151_936
 SETTINGS = {
@@ -53,6 +58,8 @@ class Case:
     shorter: int = 1  # lengths are divided by it, to keep the time of the largest heads within bounds
     sizes: tuple[tuple[str, int], ...] = ()  # the model's, in place of the small ones
     half: bool = False  # weights in bfloat16
+    quantized: bool = False  # the base in 4 bits
+    longest: int = LONGEST  # of an example, in tokens
     against: tuple[SpeedTrainer, ...] = ("stock",)
 
     def as_speed_case(self) -> SpeedCase:
@@ -63,7 +70,7 @@ class Case:
 def cases(quick: bool) -> list[Case]:
     """All lines of the table."""
     found = []
-    for lengths in LENGTHS:
+    for lengths in ("short chat", "Dolly", "long documents"):
         examples = 16 if lengths == "long documents" else 64
         for size in (1, 4, 8):
             against = WITH_SORTED if size > 1 and lengths == "Dolly" else ("stock",)
@@ -77,6 +84,9 @@ def cases(quick: bool) -> list[Case]:
         against = WITH_SORTED if size > 1 else ("stock",)
         name = f"30M parameters, Dolly, batch {size}"
         found.append(Case(name, "Dolly", size, 32_768, examples=16, shorter=2, sizes=MEDIUM, against=against))
+    full = Case("4-bit base, 152k vocabulary, 2,048 tokens, batch 1", "2,048 tokens", 1, BIG_VOCABULARY, examples=2)
+    found += [replace(full, name=full.name + words, half=True, quantized=True, longest=2048, masked=masked)
+              for words, masked in (("", False), (", masked", True))]  # fmt: skip
     if not quick:
         return found
     return [replace(case, examples=max(case.batch_size * 2, 8), shorter=4, sizes=()) for case in found]
@@ -93,7 +103,8 @@ def make_model(folder: Path, case: Case, quick: bool) -> Path:
 
     sizes: dict[str, Any] = {"hidden_size": 64 if quick else 128, "layers": 2}
     sizes |= {"num_attention_heads": 2, "num_key_value_heads": 1} | dict(case.sizes)
-    return write_model(folder, vocabulary=case.vocabulary, dtype=mx.bfloat16 if case.half else mx.float32, **sizes)
+    dtype = mx.bfloat16 if case.half else mx.float32
+    return write_model(folder, vocabulary=case.vocabulary, dtype=dtype, quantized=case.quantized, **sizes)
 
 
 def make_data(folder: Path, case: Case, seed: int) -> Path:
@@ -103,9 +114,9 @@ def make_data(folder: Path, case: Case, seed: int) -> Path:
     random = np.random.default_rng([seed, 1])
     mean, deviation = LENGTHS[case.lengths]
     folder.mkdir(parents=True, exist_ok=True)
-    for name, count in (("train", case.examples), ("valid", 16)):
+    for name, count in (("train", case.examples), ("valid", min(16, case.examples))):
         sizes = np.exp(random.normal(mean, deviation, count)) / case.shorter
-        rows = [_row(random, int(size)) for size in np.clip(sizes, 10, LONGEST - 4)]
+        rows = [_row(random, int(size)) for size in np.clip(sizes, 10, case.longest - 4)]
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return folder
 
@@ -125,8 +136,8 @@ def _row(random: Any, length: int) -> dict[str, str]:
 
 def compare(case: Case, folder: Path, repeats: int, quick: bool, epochs: int) -> list[SpeedRow]:
     """Alternates the trainers ``repeats`` times, each time with another seed and other data."""
-    model = make_model(folder / f"model-{case.vocabulary}-{len(case.sizes)}", case, quick)
-    runner = TrainerRunner(model, folder, SETTINGS)
+    model = make_model(folder / f"model-{case.vocabulary}-{len(case.sizes)}-{case.quantized}", case, quick)
+    runner = TrainerRunner(model, folder, SETTINGS | {"max_seq_length": case.longest})
     found = []
     for seed in range(repeats):
         data = make_data(folder / f"data-{case.lengths}-{case.examples}-{case.shorter}-{seed}", case, seed)
