@@ -55,6 +55,11 @@ def _run(arguments: list[str]) -> int:
     if program.starts_itself_again(arguments):
         print("luthier: a worker must not start the window; this is a fault of a library it uses.", file=sys.stderr)
         return 2
+    if arguments == [program.WORKER_FLAG, program.SPARE_FLAG]:
+        gc.disable()
+        from app.worker.process.spare import run_spare
+
+        return run_spare()
     if arguments[:1] == [program.WORKER_FLAG] and len(arguments) == 2:
         gc.disable()  # until its task begins: a fifth of the time of its imports went into looking through them
         from app.worker.process.main import run_worker

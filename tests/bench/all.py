@@ -98,6 +98,13 @@ BENCHMARKS = (
         ),
     ),
     Benchmark(
+        "bench_spare.py", ("--repeats", "2"),
+        tuple(
+            Figure(f"a job with a spare, {name}", rf"\| {name} \|.*\| {NUMBER} \|")
+            for name in ("inspect", "generate", "train")
+        ),
+    ),
+    Benchmark(
         "bench_group.py", (),
         tuple(Figure(f"8 answers of {n} tokens", rf"8 × {n} tokens: .*singly, {NUMBER} ×") for n in (8, 64)),
         limits=True,

@@ -21,6 +21,7 @@ KERNELS = (
 )
 CUDA_BUILDS = ("mlx-cuda-12", "mlx-cuda-13")
 WORKER_FLAG = "--worker"
+SPARE_FLAG = "--spare"  # in place of the folder: a worker that is told which when there is a job
 SUPERVISOR_FLAG = "--supervisor"
 OFFLINE_VARIABLES = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
 # Set in every worker. A process that has it and was not asked to be a worker must not open a window: in a frozen

@@ -41,6 +41,7 @@ class Settings(BaseModel):
     keep_awake: bool = True  # while a run, the queue or an export works; never the display
     wire_memory: bool = True  # on a Mac, for runs that need most of it
     relax_gpu_limit: bool = False  # on a Mac: the GPU's work may take longer, which costs smoothness
+    spare_worker: bool = True  # a process with a worker's imports stands ready for the next job
     check_updates: bool = False
     updates_asked: str = ""  # the day on which the releases page was asked last
     silence_s: int = Field(120, ge=5)  # how long a worker may say nothing before that is told

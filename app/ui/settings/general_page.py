@@ -20,6 +20,7 @@ from app.ui.settings.release_check import ReleaseCheck
 from app.ui.target.alpha import READINGS
 from app.ui.widget import theme
 from app.ui.widget.card import Card
+from app.ui.worker.spare import disturb
 
 CHOICE_WIDTH = 180  # px in Inter
 THEME_CHOICES = (("system", tr("Like the system")), ("light", tr("Light")), ("dark", tr("Dark")))
@@ -69,6 +70,13 @@ class GeneralPage(QWidget):
             tr("Sets {gpu_variable}=1 for runs from now on; the desktop stutters then", gpu_variable=GPU_VARIABLE)
         )
         self.relax_gpu.edited.connect(self._on_relax)
+        self.spare = self._tick(
+            "settings.spare_worker", tr("Keep a worker ready for the next job"), settings.spare_worker
+        )
+        self.spare.setToolTip(
+            tr("Jobs begin about a second sooner; it takes some 70 MB, and none where 8 GB are not available")
+        )
+        self.spare.edited.connect(self._on_spare)
         self.updates = self._tick(
             "settings.check_updates", tr("Look for a newer version once a day"), settings.check_updates
         )
@@ -113,6 +121,7 @@ class GeneralPage(QWidget):
         form.addRow(tr("Sleep"), self.keep_awake)
         form.addRow(tr("Display"), self.relax_gpu)
         form.addRow(tr("Memory"), self.wire)
+        form.addRow(tr("Speed"), self.spare)
         form.addRow(tr("Updates"), self.updates)
         row = QHBoxLayout()
         row.setSpacing(theme.SPACE)
@@ -149,6 +158,10 @@ class GeneralPage(QWidget):
     def _on_relax(self, on: bool) -> None:
         keep_settings(relax_gpu_limit=on)
         own_network.follow(load_settings())
+
+    def _on_spare(self, on: bool) -> None:
+        keep_settings(spare_worker=on)
+        disturb()
 
     def _on_updates(self, on: bool) -> None:
         keep_settings(check_updates=on)

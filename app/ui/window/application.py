@@ -36,6 +36,7 @@ from app.ui.window.appearance import Appearance
 from app.ui.window.first_window import first_window
 from app.ui.window.garbage_collector import GarbageCollector
 from app.ui.window.main_window import MainWindow
+from app.ui.worker.spare import SpareWorker
 
 SIGNAL_POLL_MS = 300  # Python runs its signal handlers only between bytecodes: it needs a moment now and then
 SCREENSHOT_WAIT_MS = 30_000
@@ -156,7 +157,9 @@ def run_window(files: list[str]) -> int:
     application.applicationStateChanged.connect(lambda state: _come_back(window, state))
     window.show()
     collector = GarbageCollector(window)
+    spare = SpareWorker(application)
     code = application.exec()
+    spare.shutdown()
     collector.deleteLater()
     first.close()
     if (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import math
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -17,8 +18,10 @@ from app.core.protocol import event
 from app.core.protocol.command import Command
 from app.core.protocol.event import Event, heard_event, version_mismatch
 from app.core.protocol.program import worker_command, worker_environment
+from app.core.protocol.spare import Handover
 from app.core.system.setting import load_settings
-from app.ui.worker.detachable import DetachableProcess, OwnedProcess
+from app.ui.worker.detachable import DetachableProcess
+from app.ui.worker.spare import disturb, take_spare
 
 LOG_TAIL_CHARACTERS = 8_000
 TURN_S = 0.012  # events are handled for so long before the window gets its turn again
@@ -67,8 +70,9 @@ class WorkerOutcome:
 class WorkerProcess(QObject):
     """One worker. Events come as they happen, for at most `TURN_S` a turn: a flood cannot freeze the window.
 
-    With ``log`` the worker writes its stderr straight into that file (a run's ``log.txt``), which this object
-    follows: what is printed is kept, whatever becomes of the window. Such a worker can be let go of.
+    Where a spare stands ready, it does the job. With ``log`` the worker writes its stderr straight into that file
+    (a run's ``log.txt``), which this object follows: what is printed is kept, whatever becomes of the window. Such
+    a worker can be let go of.
     """
 
     emitted = Signal(object)  # Event
@@ -90,12 +94,10 @@ class WorkerProcess(QObject):
         self._rest = b""
         self._is_foreign = False  # of another version: nothing it says is listened to
         self._exit_code: int | None = None
-        self._process = OwnedProcess(self) if log is None else DetachableProcess(self)
-        if isinstance(self._process, OwnedProcess):
-            self._process.complained.connect(self._read_log)
-        self._process.readable.connect(self._read_events)
-        self._process.failed.connect(self._on_failure)
-        self._process.finished.connect(self._on_finished)
+        self._process = self._heard(DetachableProcess(self))
+        # What a spare was told beside its job, until its first word; None of a process that was started for it.
+        self._told: list[bytes] | None = None
+        self._is_killed = False
         self._turn = QTimer(self)
         self._turn.setSingleShot(True)
         self._turn.setInterval(0)
@@ -110,27 +112,35 @@ class WorkerProcess(QObject):
 
     def start(self) -> None:
         """Starts the process; what happens next arrives as signals."""
-        command, environment = worker_command(self.job_dir), worker_environment()
+        environment = worker_environment()
         self._silence.start()
-        if isinstance(self._process, OwnedProcess):
-            self._process.start(command, environment)
-            return
-        assert self._log_path is not None
-        self._follow_log(self._log_path)
-        self._process.start(command, environment, self._log_path)
+        disturb()
+        if self._log_path is not None:
+            self._follow_log(self._log_path)
+        if (spare := take_spare(self.task, environment)) is not None:
+            self._hand_over(spare)
+        else:
+            self._process.start(worker_command(self.job_dir), environment, self._log_path)
 
     def send(self, command: Command) -> None:
         """Sends one command; does nothing if the worker has ended."""
         if self.is_running:
-            self._process.write(command.to_line())
+            line = command.to_line()
+            if self._told is not None:
+                self._told.append(line)
+            self._process.write(line)
 
     def kill(self) -> None:
         """Ends the process at once; for work that can be thrown away."""
+        self._is_killed = True
         self._process.kill()
 
     def wait(self, milliseconds: int) -> bool:
         """Blocks until the process has ended, for closing the window; True if it has."""
-        return not self.is_running or self._process.wait(milliseconds)
+        until = time.monotonic() + milliseconds / 1000
+        while self.is_running and (left := until - time.monotonic()) > 0:
+            self._process.wait(math.ceil(left * 1000))
+        return not self.is_running
 
     def close_input(self) -> None:
         """Ends the worker's stdin: it saves and exits, unless its job says that it goes on alone."""
@@ -138,8 +148,7 @@ class WorkerProcess(QObject):
 
     def let_go(self) -> None:
         """Leaves a worker with a log to itself: nothing more is heard of it here."""
-        if isinstance(self._process, DetachableProcess):
-            self._process.let_go()
+        self._process.let_go()
         for timer in (self._turn, self._silence, self._log_poll):
             timer.stop()
         if self._log_file is not None:
@@ -155,13 +164,53 @@ class WorkerProcess(QObject):
         """The system's id of the process; 0 when it does not run."""
         return self._process.process_id
 
+    def _heard(self, process: DetachableProcess) -> DetachableProcess:
+        """The process, whose signals this object follows."""
+        process.setParent(self)
+        process.complained.connect(self._on_complaint)
+        process.readable.connect(self._read_events)
+        process.failed.connect(self._on_failure)
+        process.finished.connect(self._on_finished)
+        return process
+
+    def _hand_over(self, spare: DetachableProcess) -> None:
+        """Gives the job to a process that waits for one."""
+        self._process.deleteLater()
+        self._process, self._told = self._heard(spare), []
+        self._on_complaint()  # what its imports had to say
+        spare.write(Handover(job_dir=self.job_dir, log=self._log_path).to_line())
+
+    def _begins_anew(self) -> bool:
+        """Lets a process of its own do the job of a spare that ended before its first word and its work."""
+        told, self._told = self._told, None
+        if told is None or self._is_killed:
+            return False
+        said = tr("The worker that stood ready ended before it began: another one does the job.")
+        if self._log_path is not None:
+            with self._log_path.open("a", encoding="utf-8") as log:
+                log.write(f"{said}\n")
+        else:
+            self._log(f"{said}\n")
+        is_input_over = self._process.is_input_over
+        self._process.deleteLater()
+        self._process = self._heard(DetachableProcess(self))
+        self._process.start(worker_command(self.job_dir), worker_environment(), self._log_path)
+        for line in told:
+            self._process.write(line)
+        if is_input_over:
+            self._process.close_input()
+        return True
+
     def _tell_silence(self) -> None:
         if self.is_running:
             self.silent.emit(self._silence.interval() // 1000)
 
     def _read_events(self) -> None:
         self._silence.start()
-        lines = (self._rest + self._process.read_all()).split(b"\n")
+        disturb()
+        if said := self._process.read_all():
+            self._told = None
+        lines = (self._rest + said).split(b"\n")
         self._rest = lines.pop()
         self._pending += lines
         self._drain()
@@ -201,12 +250,16 @@ class WorkerProcess(QObject):
 
     def _read_log(self) -> None:
         if self._log_file is not None:
-            data = self._log_file.read(LOG_BYTES_PER_TURN)
-        elif isinstance(self._process, OwnedProcess):
-            data = self._process.read_errors()
-        else:
-            return
-        self._log(self._decoder.decode(data))
+            self._log(self._decoder.decode(self._log_file.read(LOG_BYTES_PER_TURN)))
+
+    def _on_complaint(self) -> None:
+        """Takes what came on stderr; that of a spare, which had none yet, goes into the log as well."""
+        said = self._process.read_errors()
+        if said and self._log_path is not None:
+            with self._log_path.open("ab") as log:
+                log.write(said)
+        elif said:
+            self._log(self._decoder.decode(said))
 
     def _close_log(self) -> None:
         """Reads what is left of the log when the process has ended."""
@@ -224,9 +277,13 @@ class WorkerProcess(QObject):
         self.logged.emit(text)
 
     def _on_finished(self, exit_code: int) -> None:
+        self._on_complaint()
+        self._read_events()
+        if self._begins_anew():
+            return
         self._close_log()
         self._exit_code = exit_code
-        self._read_events()
+        self._drain()
 
     def _on_failure(self, reason: str) -> None:
         """It did not start."""

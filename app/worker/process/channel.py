@@ -36,6 +36,7 @@ class Channel:
 
     def __init__(self, out: TextIO, commands: Commands) -> None:
         self._out: TextIO | None = out
+        self._in: TextIO | None = None
         self._file: BinaryIO | None = None
         self._unwritten = b""
         self._commands = commands
@@ -46,8 +47,9 @@ class Channel:
         self.withheld: tuple[type[Event], ...] = ()  # what a part of a task says, and the task has not to say
 
     @classmethod
-    def claim(cls) -> Channel:
-        """Claims stdout for events and starts to read commands from stdin."""
+    def claim(cls, *, waits: bool = False) -> Channel:
+        """Claims stdout for events and starts to read commands from stdin; one that ``waits`` once `first_line` was
+        read."""
         out = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
         os.dup2(2, 1)
         sys.stdout = sys.stderr
@@ -59,8 +61,20 @@ class Channel:
         sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115  # as long as the process lives
         commands: Commands = queue.SimpleQueue()
         channel = cls(out, commands)
-        threading.Thread(target=channel._read_commands, args=(commands_in,), daemon=True).start()
+        channel._in = commands_in
+        if not waits:
+            channel._listen_to_parent()
         return channel
+
+    def first_line(self) -> str:
+        """The line that comes before all commands, which are read from then on; blocks, and is empty at the end."""
+        assert self._in is not None
+        line = self._in.readline()
+        self._listen_to_parent()
+        return line
+
+    def _listen_to_parent(self) -> None:
+        threading.Thread(target=self._read_commands, args=(self._in,), daemon=True).start()
 
     def _read_commands(self, lines: TextIO) -> None:
         """Reads JSON lines like ``{"command": "stop"}`` until their end."""

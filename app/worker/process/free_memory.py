@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import mmap
 import os
-from pathlib import Path
 
 import mlx.core as mx
 
+from app.core.system.available_memory import available_memory_bytes
+
 ARITHMETIC_BYTES = 256 << 20
-MEMORY_INFO = Path("/proc/meminfo")
 
 
 def free_memory_bytes() -> int:
@@ -17,10 +17,8 @@ def free_memory_bytes() -> int:
     limit = int(mx.device_info().get("max_recommended_working_set_size") or 0)
     if limit:
         return max(0, limit - mx.get_active_memory())
-    if MEMORY_INFO.exists():
-        for line in MEMORY_INFO.read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
+    if (available := available_memory_bytes()) is not None:
+        return available
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") - mx.get_active_memory()
 
 

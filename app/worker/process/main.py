@@ -10,7 +10,7 @@ import gc
 import importlib
 import os
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -67,8 +67,15 @@ def run_worker(job_dir: Path) -> int:
     """Runs the job in ``job_dir``; exit code 0 done, 1 failed, 2 unusable arguments, config or data."""
     channel = Channel.claim()
     keep_module_list()
+    return do_job(channel, job_dir)
+
+
+def do_job(channel: Channel, job_dir: Path, tasks: Container[str] = TASKS) -> int:
+    """Runs the job in ``job_dir``, which is one of ``tasks``; gives the exit code."""
     try:
         job = read_job(job_dir)
+        if job.task not in tasks:
+            raise RefusedError(tr("a worker that stood ready does no {task}.", task=job.task))
     except (OSError, RefusedError) as error:
         said = reason_of(error) if isinstance(error, OSError) else str(error)
         channel.emit(
@@ -100,7 +107,7 @@ def _run(channel: Channel, job_dir: Path, job: AnyJob, warned: event.Warned | No
     if isinstance(job, ExportJob):
         _compute_exactly()
     if job.task not in HUB_TASKS and not _may_ask_hub(job):
-        _cut_off_from_hub()
+        cut_off_from_hub()
     try:
         channel.emit(hello(job.task))
         if warned is not None:
@@ -147,7 +154,7 @@ def _compute_exactly() -> None:
     os.environ.setdefault("MLX_ENABLE_TF32", "0")
 
 
-def _cut_off_from_hub() -> None:
+def cut_off_from_hub() -> None:
     """Training, generation and inspection never ask the hub anything: a model is here, or it is not."""
     for variable in OFFLINE_VARIABLES:
         os.environ[variable] = "1"

@@ -12,6 +12,7 @@ from pathlib import Path
 GRACE_S = {"train": 600.0}  # to end an iteration and save, on the slowest of machines
 OTHER_GRACE_S = 20.0
 LOOK_EVERY_S = 1.0
+_PARENT = os.getppid()  # as it was when this process began: a spare's may be gone before it has a job
 
 
 def end_when_orphaned(task: str) -> None:
@@ -21,7 +22,7 @@ def end_when_orphaned(task: str) -> None:
     it holds for code that never lets another Python thread run. The reward process, which runs what people write,
     ends at once with all that it started.
     """
-    threading.Thread(target=_watch, args=(task, os.getppid()), daemon=True, name="orphan").start()
+    threading.Thread(target=_watch, args=(task, _PARENT), daemon=True, name="orphan").start()
 
 
 def _watch(task: str, parent: int) -> None:
