@@ -132,8 +132,9 @@ def _tree(
 
 def _tell(found: dict[str, Any], labels: list[str], prompts: list[Prompt], answers: list[list[str]]) -> None:
     from app.core.compare.figure_row import figure_rows, verdicts
+    from app.core.quantity import plural
 
-    output.say(f"{found['examples']:,} examples of {found['data']}\n")
+    output.say(f"{plural(found['examples'], 'example')} of {found['data']}\n")
     output.table(["", *labels], [[row.label, *row.cells] for row in figure_rows(found)])
     output.say()
     for verdict in verdicts(found, labels):

@@ -81,13 +81,15 @@ def evaluate(
     if as_json:
         output.say_json(found)
         return 0
+    from app.core.quantity import plural
+
     measured = found["neutral"] is not None
     rows = [
         [str(c["adapter"] or "base model"), f"{c['loss']:.4f}", f"{c['perplexity']:.3f}", f"{c['tokens']:,}"]
         + ([f"{c['forgot']:.4f}"] if measured else [])
         for c in found["columns"]
     ]
-    output.say(f"{found['examples']:,} examples of {found['data']}\n")
+    output.say(f"{plural(found['examples'], 'example')} of {found['data']}\n")
     output.table(["adapter", "loss", "perplexity", "tokens", *(["forgot"] if measured else [])], rows)
     return 0
 

@@ -11,7 +11,7 @@ from app.command import output
 from app.core.method.figure import FIGURES
 from app.core.protocol import event
 from app.core.protocol.event import Event
-from app.core.quantity import bytes_text, duration_text
+from app.core.quantity import bytes_text, duration_text, plural
 from app.core.run.history import Traded
 from app.core.system.plain_text import harmless_text
 
@@ -113,7 +113,7 @@ def started_line(said: event.Started) -> str:
     parts = [
         f"Training {said.trainable_parameters:,} of {said.total_parameters:,} parameters ({share:.2f} %)",
         f"{said.adapted_modules:,} {MODULES}" if said.adapted_modules else "",
-        f"{said.train_examples:,} examples",
+        plural(said.train_examples, "example"),
         f"{said.iterations:,} iterations ({epochs:.3g} {'epoch' if epochs == 1 else 'epochs'})",
         f"from iteration {said.iteration:,}" if said.iteration else "",
         f"{said.replicas} replicas" if said.replicas > 1 else "",
@@ -163,8 +163,8 @@ def figure_parts(figures: Mapping[str, float]) -> list[str]:
 
 def finished_line(said: event.Finished) -> str:
     """How it ended."""
-    if said.reason == "stopped" and not said.iteration:
-        return said.message or "Stopped before training."
+    if said.reason == "stopped" and not said.elapsed_s and said.message:
+        return said.message  # before it trained, so that nothing was saved
     words = {"stopped": "Stopped and saved", "early_stopping": "Stopped early: no more improvement"}
     at = f" at iteration {said.iteration:,}" if said.iteration is not None else ""
     best = ""

@@ -85,6 +85,9 @@ def test_what_cannot_be_is_said_before_anything_is_measured(luthier: Luthier, tm
     assert (tmp_path / "there.md").read_text() == "mine"
     done = luthier("bench", "--save", tmp_path / "nowhere" / "table", code=2)
     assert "does not exist" in done.stderr
+    (tmp_path / "folder").mkdir()
+    assert "folder is a folder" in luthier("bench", "--save", tmp_path / "folder", code=2).stderr
+    assert not list(tmp_path.glob("folder.*"))
     assert "no-model" in luthier("bench", "--model", tmp_path / "no-model", code=2).stderr
     assert "no-data does not exist" in luthier("bench", "--data", tmp_path / "no-data", code=2).stderr
     pairs = tmp_path / "pairs.jsonl"

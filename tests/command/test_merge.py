@@ -32,3 +32,7 @@ def test_it_merges_measures_and_writes(tmp_path: Path, capsys: pytest.CaptureFix
     for odd in ("nan,1", "1,inf"):
         assert run_command(["merge", *names, "--weights", odd]) == 2
         assert "is no list of numbers" in capsys.readouterr().err
+    assert run_command(["merge", *names, "--weights", "-1,0"]) == 0
+    said = capsys.readouterr()
+    assert "warning: The weight -1 takes away what a learned." in said.err
+    assert "warning: The weight 0 leaves b out." in said.err

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 application = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 SHARED_SUFFIXES = (".json", ".md")
+LATE = 1.1  # times the asked time, from which on it is told
 MOST_ALTERNATIONS = 5
 WORKERS_OF_A_CASE = 4  # three trainers, and the validation losses
 MADE_ROWS = "rows made of the starter's words, about as long as Dolly's"
@@ -75,6 +76,9 @@ def share_files(save: Path | None) -> tuple[Path, ...]:
     if save is None:
         return ()
     path = save.expanduser().resolve()
+    if path.is_dir():
+        said = f"{path} is a folder, and a name for the files is needed."
+        raise UnusableError([Problem("--save", said, hint=f"Such as {path / 'bench'}.")])
     stem = path.with_suffix("") if path.suffix.lower() in SHARED_SUFFIXES else path
     files = tuple(stem.with_name(stem.name + suffix) for suffix in SHARED_SUFFIXES)
     problems = [
@@ -222,8 +226,17 @@ class _Bench:
             raise FailedError(f"Stock mlx-lm would not fit into this machine's memory. {' '.join(left_out)}")
         self.rows = rows_for(pilot, self._left_s, len(cases))
         if (least_s := WORKERS_OF_A_CASE * pilot.elapsed_s) > self._left_s:
-            output.remark(f"The smallest table takes about {duration_text(least_s)} on this machine.")
+            whole = duration_text(time.monotonic() - self.began + least_s)
+            output.remark(
+                f"warning: The smallest table takes about {whole} on this machine, more than --minutes gives."
+            )
         self._alternate(runner, inspection, cases, found, left_out)
+        took = time.monotonic() - self.began
+        if took > self.seconds * LATE:
+            asked = duration_text(self.seconds)
+            left_out.append(
+                f"It took {duration_text(took)} instead of {asked}: this is the smallest table there is."
+            )
 
     @property
     def _left_s(self) -> float:

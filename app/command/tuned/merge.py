@@ -92,7 +92,9 @@ def show(found: dict[str, Any]) -> None:
     ]
     output.table(["adapter", "weight", "rank", "held-out loss"], rows)
     if found["data"]:
-        output.say(f"\n{found['examples']:,} examples of {found['data']}")
+        from app.core.quantity import plural
+
+        output.say(f"\n{plural(found['examples'], 'example')} of {found['data']}")
     output.say(
         f"\nThe merged adapter is in {found['path']}" if found["path"] else "\nNothing was written: give --out."
     )

@@ -26,7 +26,7 @@ from app.core.document.passage import OVERLAP_KEY, Chunking
 from app.core.json_text import json_bytes
 from app.core.language import tr
 from app.core.problem import Problem, Severity, UnusableError
-from app.core.quantity import count_text
+from app.core.quantity import count_text, plural
 from app.core.source.data_file import find_sources, locate_data
 from app.core.source.finding import Findings
 from app.core.source.reader import read_rows
@@ -293,8 +293,8 @@ def _set_aside(
     side[removed[side[removed] == TRAIN]] = LEFT_OUT
     if doubles:
         said = tr(
-            "{doubles:,} rows repeat an earlier one; one of each was kept, so that no part holds the other's.",
-            doubles=doubles,
+            "{rows} left out that repeat an earlier one: one of each was kept, so that no part holds the other's.",
+            rows=plural(doubles, "row"),
         )
         findings.add("kept_once", name, None, said)
     rows = np.flatnonzero(side == TRAIN)
@@ -303,7 +303,9 @@ def _set_aside(
     labels = np.frombuffer(record.labels, np.uint8)[rows] if check.target == "labelled" else None
     side[rows] = assign(lengths, groups, plan, labels)
     if len(rows) < SMALL_ROWS:
-        said = tr("{rows} examples are very few: the validation loss will say little.", rows=len(rows))
+        said = tr(
+            "{examples} to train on: the validation loss will say little.", examples=plural(len(rows), "example")
+        )
         findings.add("small_data", name, None, said)
     parts = " / ".join(count_text(int((side[rows] == part).sum())) for part in range(len(SPLITS)))
     findings.add(

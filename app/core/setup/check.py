@@ -44,6 +44,7 @@ def check_config(
     found = [*_inputs(config), *_data(config, data), *_run(config, data), *_optimizer(config), *_files(config)]
     found += [*_balance(config), *_answers(config), *tracker_problems(config)]
     found += check_method(config)
+    found += _recomputed(config, inspection)
     if inspection is not None:
         found += [*_model(inspection, data), *check_targets(inspection, config, selection)]
     else:
@@ -60,6 +61,19 @@ def _inputs(config: TrainConfig) -> Iterator[Problem]:
         yield Problem(
             "data", tr("No training data is chosen."), hint=tr("Drop a file here, or use the starter data.")
         )
+
+
+def _recomputed(config: TrainConfig, inspection: Inspection | None) -> Iterator[Problem]:
+    """Recomputed layers of which there are fewer, or none."""
+    count = config.checkpoint_layers
+    if count and not config.grad_checkpoint:
+        said = tr("`checkpoint_layers` counts for nothing: gradient checkpointing is off.")
+        yield Problem("checkpoint_layers", said, _W, tr("Turn gradient checkpointing on, or set 0."))
+    elif inspection is not None and count > inspection.num_layers > 0:
+        said = tr(
+            "The model has {layers}: all of them are recomputed.", layers=plural(inspection.num_layers, "layer")
+        )
+        yield Problem("checkpoint_layers", said, _W, tr("Set 0 for all, or fewer."))
 
 
 def _model(inspection: Inspection, data: DataReport | None) -> Iterator[Problem]:

@@ -36,7 +36,7 @@ from app.core.json_text import parsed_json
 from app.core.language import tr
 from app.core.model.adapter_file import ADAPTER_CONFIG
 from app.core.model.folder import locate_model
-from app.core.problem import Problem, UnusableError
+from app.core.problem import Problem, Severity, UnusableError
 from app.core.protocol import event
 from app.core.protocol.job import EvaluateJob
 from app.core.run.folder import RunDir
@@ -195,7 +195,10 @@ def held_out_rows(
 ) -> HeldOutRows:
     """All rows of ``data``, whatever form it has, in their order; nothing of it is set aside."""
     whole = {"data": str(data), "valid_data": "", "test_data": "", "valid_fraction": 0.0, "test_fraction": 0.0}
-    tokenized = tokenize_config(config.with_values(whole), job_dir / "data", tokenizer, reporter)
+    try:
+        tokenized = tokenize_config(config.with_values(whole), job_dir / "data", tokenizer, reporter)
+    except UnusableError as error:
+        raise UnusableError([_of_measuring(problem) for problem in error.problems]) from error
     found, path, origins = tokenized.tokenized["train"], tokenized.prepared.train, tokenized.prepared.origins
     refuse(found, path, config, origins.get("train"))
     lines = found.lines.tolist()
@@ -292,6 +295,14 @@ def _trained_examples(
     trained = tokenize_rows(path, tokenizer, config, reporter.phase(tr("Reading what was trained on"))).token_set
     known = {trained[number].tokens.tobytes() for number in range(len(trained))}
     return sum(examples[number].tokens.tobytes() in known for number in range(len(examples)))
+
+
+def _of_measuring(problem: Problem) -> Problem:
+    """A problem of data that are measured: bad rows are left out of a copy, not by a setting."""
+    if problem.path != "skip_bad_rows":
+        return problem
+    said = tr("All rows are measured, or none: a copy without the bad ones can be.")
+    return Problem("data", said, Severity.NOTE, tr("`luthier check FILE --fix COPY` writes one."))
 
 
 def _figures(sums: npt.NDArray[np.float64], counts: npt.NDArray[np.int64]) -> dict[str, Any]:

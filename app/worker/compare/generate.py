@@ -29,6 +29,7 @@ from app.worker.model.adapter_switch import Adapter, AdapterSwitch
 from app.worker.model.loading import load_model
 from app.worker.process.channel import Channel
 from app.worker.token.template_limit import limited_template
+from app.worker.token.tokenizer import top_k_problems
 
 ASKED_TOGETHER = 64  # questions of a set: the first ones have all their answers long before a long set has ended
 
@@ -149,6 +150,8 @@ class AnswerServer:
         """What each column of a question is given; nothing where it cannot be asked, which is told."""
         question = ask.question
         try:
+            if question.temp and (problems := top_k_problems(question.top_k, self._tokenizer)):
+                raise UnusableError(problems)
             columns = self._asked(ask)
             prompts = self._prompts(question, len(columns))
         except UnusableError as error:

@@ -27,6 +27,7 @@ from app.core.protocol.job import ServeJob
 from app.core.refusal import reason_of
 from app.worker.model.adapter_switch import AdapterSwitch
 from app.worker.model.loading import load_model
+from app.worker.token.tokenizer import top_k_problems
 
 DEFAULT_NAME = "default_model"  # what mlx-lm's server calls its own where a request names none
 CONNECT_S = 0.2
@@ -54,6 +55,7 @@ class TunedProvider(ModelProvider):
     def __init__(self, job: ServeJob, name: str, base: Path, adapter: Path) -> None:
         super().__init__(server_arguments(job))
         self._name, self._base, self._adapter, self._strength = name, base, adapter, job.strength
+        self._top_k = job.top_k
         self.settled = threading.Event()
         self.fault: Exception | None = None
 
@@ -61,6 +63,8 @@ class TunedProvider(ModelProvider):
         """Loads; ``settled`` is set at its end, and ``fault`` is what went wrong."""
         try:
             self.model, self.tokenizer = load_model(self._base)
+            if problems := top_k_problems(self._top_k, self.tokenizer):
+                raise UnusableError(problems)
             switch = AdapterSwitch(self.model)
             switch.use(switch.load(self._adapter).at(self._strength))
             mx.eval(self.model.parameters())

@@ -50,6 +50,7 @@ def merge(channel: Channel, job_dir: Path, job: MergeJob) -> None:
     method = merge_method(job.method)
     sources, base = merge_sources(job.adapters, job.model)
     weights = _weights(job, len(sources))
+    _tell_odd_weights(channel, sources, weights)
     if job.out is not None and (found := destination_problems(job.out, 0)):
         raise UnusableError(found)
     reporter = Reporter(channel)
@@ -252,6 +253,17 @@ def _told(
     ]
     rows.append({"name": "merged", "weight": None, "kind": "merged", "rank": rank_of(merged)})
     return [row | {"loss": loss} for row, loss in zip(rows, measured, strict=True)]
+
+
+def _tell_odd_weights(channel: Channel, sources: Sequence[ExportSource], weights: Sequence[float]) -> None:
+    """A weight below nothing takes away what its adapter learned; one of nothing leaves it out."""
+    for source, weight in zip(sources, weights, strict=True):
+        if weight < 0:
+            said = tr("The weight {weight:g} takes away what {name} learned.", weight=weight, name=source.word)
+            channel.emit(event.Warned(message=said, hint=tr("Give a weight above 0 to add it.")))
+        elif not weight:
+            said = tr("The weight 0 leaves {name} out.", name=source.word)
+            channel.emit(event.Warned(message=said, hint=tr("Give a weight above 0 to add it.")))
 
 
 def _warn_if_worse(channel: Channel, measured: Sequence[float | None]) -> None:

@@ -75,6 +75,15 @@ def known_ids(tokenizer: Any) -> int:
     return int(getattr(tokenizer, "_embedding_rows", 0))
 
 
+def top_k_problems(top_k: int, tokenizer: Any) -> list[Problem]:
+    """What is wrong with sampling from the ``top_k`` likeliest tokens: a model must have more of them."""
+    known = known_ids(tokenizer)
+    if not known or top_k < known:
+        return []
+    said = tr("`top_k` is {top_k:,}, and the model has {known:,} tokens to choose from.", top_k=top_k, known=known)
+    return [Problem("top_k", said, hint=tr("Give fewer, or 0 for all of them."))]
+
+
 def held_day(tokenizer: Any) -> str:
     """The day that the chat template writes (year-month-day); empty for one that writes none."""
     return str(getattr(tokenizer, "_held_day", ""))

@@ -148,7 +148,22 @@ def _saved_state(channel: Channel, run: RunDir, job: TrainJob) -> Checkpoint | N
     if end <= checkpoint.iteration and not (end == checkpoint.iteration and _is_cut_off(run, end)):
         said = tr("The run has done its {iteration:,} iterations.", iteration=checkpoint.iteration)
         raise UnusableError([Problem("iters", said, hint=tr("Extend it by some iterations to go on."))])
+    _tell_lost_record(channel, run, checkpoint)
     return checkpoint
+
+
+def _tell_lost_record(channel: Channel, run: RunDir, checkpoint: Checkpoint) -> None:
+    """Tells of a record that ends before the state that was saved: its last lines are damaged or gone."""
+    kept = (event.TrainReported, event.CheckpointSaved, event.Validated, event.Finished)
+    last = max((found.iteration or 0 for found in read_events(run.events) if isinstance(found, kept)), default=0)
+    if last < checkpoint.iteration:
+        said = tr(
+            "The record of the run ends at iteration {last:,}, and its saved state is of iteration {saved:,}: what "
+            "happened between is in no chart.",
+            last=last,
+            saved=checkpoint.iteration,
+        )
+        channel.emit(event.Warned(message=said))
 
 
 def _is_cut_off(run: RunDir, iteration: int) -> bool:

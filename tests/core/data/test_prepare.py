@@ -55,7 +55,7 @@ def test_equal_rows_are_never_on_both_sides(tmp_path: Path) -> None:
     held = {json.dumps(r) for split in ("valid", "test") for r in rows(found.path(split))}
     assert sum(found.counts.values()) == 12
     assert not held & {json.dumps(r) for r in rows(found.train)}
-    assert any("36 rows repeat" in p.message for p in found.problems)
+    assert any("36 rows left out that repeat" in p.message for p in found.problems)
 
 
 def test_repeats_that_are_left_out_are_a_warning_wherever_problems_are_told(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_repeats_that_are_left_out_are_a_warning_wherever_problems_are_told(tmp_
     (said,) = [one for one in told if "repeat an earlier one" in one.message]
     assert said.severity is Severity.WARNING
     assert said.message.endswith(
-        "29 rows repeat an earlier one; one of each was kept, so that no part holds the other's."
+        "29 rows left out that repeat an earlier one: one of each was kept, so that no part holds the other's."
     )
     split = prepare(tmp_path, lines(*once), "once.jsonl").problems
     assert not any("repeat" in one.message for one in split)

@@ -111,6 +111,9 @@ CASES = [
     ("group_size", {"train_mode": "online_dpo", "group_size": 3}, {}, {}, Severity.ERROR),
     ("report_to", {"report_to": "nobody"}, {}, {}, Severity.ERROR),
     ("bias_correction", {"bias_correction": False, "warmup": 0}, {}, {}, Severity.NOTE),
+    ("checkpoint_layers", {"checkpoint_layers": 1}, {}, {}, Severity.WARNING),
+    ("checkpoint_layers", {"checkpoint_layers": 99, "grad_checkpoint": True}, {}, {}, Severity.WARNING),
+    ("checkpoint_layers", {"checkpoint_layers": 1, "grad_checkpoint": True}, {}, {}, None),
     ("resume_adapter_file", {"resume_adapter_file": "/nowhere/a.safetensors"}, {}, {}, Severity.ERROR),
 ]
 

@@ -217,3 +217,14 @@ def test_stop_ends_it_without_a_result(place: Path, tmp_path: Path) -> None:
     assert not [e for e in events if isinstance(e, event.Result)]
     assert isinstance(events[-1], event.Finished)
     assert events[-1].reason == "stopped"
+
+
+def test_bad_rows_are_told_with_what_can_be_done_about_them_here(place: Path, tmp_path: Path) -> None:
+    data = tmp_path / "rows.jsonl"
+    data.write_text('{"prompt": "a", "completion": "b"}\n{"prompt": "a", "completion": ""}\n')
+    with pytest.raises(UnusableError) as caught:
+        run(place, tmp_path, data=str(data))
+    said = str(caught.value)
+    assert "rows.jsonl:2" in said
+    assert "luthier check FILE --fix COPY" in said
+    assert "trains on" not in said

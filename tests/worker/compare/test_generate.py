@@ -23,6 +23,7 @@ from app.core.protocol.event import Answered, Event, parse_event
 from app.core.protocol.job import GenerateJob
 from app.core.protocol.question import Question
 from app.core.system.atomic_file import write_bytes
+from app.worker.compare import answer as answering
 from app.worker.compare.generate import serve
 from app.worker.process.channel import Channel
 from tests.worker.answering_model import make_adapter, make_model
@@ -290,13 +291,33 @@ def test_an_adapter_that_changed_on_disk_answers_as_it_is_now(models: Path, tmp_
     assert len({before, after, again}) == 3
 
 
-def test_a_request_that_fails_in_the_model_costs_only_its_own_answer(models: Path) -> None:
+def test_a_request_that_fails_in_the_model_costs_only_its_own_answer(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with Server(models / "base", [None]) as server:
-        [(_, last)] = server.ask(prompt="a", temp=1.0, top_k=10_000)  # more than the vocabulary has
+        with monkeypatch.context() as patched:
+            patched.setattr(answering, "make_logits_processors", lambda **_: [_failing])
+            [(_, last)] = server.ask(prompt="a")
         assert last.finish_reason == "error"
-        assert "top_k" in last.message or "k" in last.message
+        assert last.message == "ValueError: no logits today"
         [(_, last)] = server.ask(prompt="a", max_tokens=2)
         assert last.finish_reason in ("length", "stop")
+
+
+def _failing(_tokens: Any, _logits: Any) -> Any:
+    raise ValueError("no logits today")
+
+
+def test_more_likeliest_tokens_than_there_are_is_refused_beforehand(models: Path) -> None:
+    vocabulary = load(str(models / "base"))[0].args.vocab_size
+    with Server(models / "base", [None]) as server:
+        [(_, last)] = server.ask(prompt="a", temp=1.0, top_k=vocabulary, max_tokens=2)
+        assert last.finish_reason == "unusable"
+        assert f"the model has {vocabulary:,} tokens to choose from" in last.message
+        [(_, last)] = server.ask(prompt="a", temp=1.0, top_k=vocabulary - 1, max_tokens=2)
+        assert last.finish_reason in ("length", "stop")
+        [(_, last)] = server.ask(prompt="a", temp=0.0, top_k=vocabulary, max_tokens=2)
+        assert last.finish_reason in ("length", "stop"), "the likeliest is always one of them"
 
 
 def test_a_column_that_does_not_fit_says_why_and_the_others_answer(models: Path, tmp_path: Path) -> None:

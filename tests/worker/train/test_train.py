@@ -217,6 +217,16 @@ def test_stopped_while_it_measured_the_untrained_model(inputs: tuple[Path, Path]
     assert go_on(run, resume=True).of(Finished)[0].iteration == 12
 
 
+def test_a_record_that_ends_before_the_saved_state_is_told(inputs: tuple[Path, Path], tmp_path: Path) -> None:
+    run, _ = start(config_for(*inputs, steps_per_report=1), tmp_path / "run")
+    whole = run.events.read_bytes()
+    assert not [said for said in go_on(run, extend_to=13).of(Warned) if "The record" in said.message]
+    lines = [line for line in whole.splitlines(keepends=True) if b'"iteration": 12' not in line]
+    run.events.write_bytes(b"".join(lines)[:-5])
+    (told,) = [said for said in go_on(run, extend_to=14).of(Warned) if "The record" in said.message]
+    assert "ends at iteration 10, and its saved state is of iteration 13" in told.message
+
+
 def test_saved_on_request(inputs: tuple[Path, Path], tmp_path: Path) -> None:
     def answer(event: Event) -> str | None:
         return "save" if isinstance(event, TrainReported) and event.iteration == 5 else None
