@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +15,9 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QApplication
 from pytestqt.qtbot import QtBot
 
-from app.core.compare.candidate import Candidate
+from app.core.compare.candidate import BASE, Candidate, candidate_of
+from app.core.compare.shelf import ComparisonShelf
+from app.core.system.starter import model_dir
 from app.ui.compare.answerer import Answerer
 from app.ui.compare.tab import CompareTab
 from app.ui.widget import theme
@@ -102,3 +107,58 @@ def test_an_adapter_of_another_model_says_what_differs_and_the_base_answers(
     assert answers[0].startswith(stock(base, None, "a"))
     assert "128 × 4" in tab.columns[1].status
     assert answers[1] == ""
+
+
+def test_what_a_window_that_is_killed_was_answered_is_there_at_the_next_start(
+    qtbot: QtBot, home: Path, base: Path
+) -> None:
+    """A real worker answers on and on; then the window's process is gone without a word."""
+    assert home.is_dir()
+    script, shelf = Path(__file__).with_name("compare_process.py"), ComparisonShelf()
+    window = subprocess.Popen([sys.executable, script, str(base)])
+    try:
+        qtbot.waitUntil(lambda: any(texts_on(shelf)), timeout=ANSWER_MS)
+    finally:
+        window.kill()
+        window.wait()
+    said = texts_on(shelf)
+    answerer = Answerer()
+    again = CompareTab(answerer)
+    qtbot.addWidget(again)
+    qtbot.waitUntil(lambda: bool(again.session.pages))
+    assert [column.answer for column in again.columns] == said
+    assert again.columns[0].status.endswith("stopped")
+    assert (again.settings["temp"], again.settings["seed"], again.base) == (1.0, 3, str(base))
+    answerer.shutdown()
+
+
+def test_the_starter_answers_and_its_answers_are_kept_through_another_choice_and_a_restart(
+    qtbot: QtBot, tab: CompareTab, base: Path, tmp_path: Path
+) -> None:
+    tab.columns[1].chooser.choose(BASE)
+    tab._base.choose(str(model_dir()))
+    tab.question.sampler.show_settings({"max_tokens": TOKENS})
+    said = ask(qtbot, tab, "What is a lute?")
+    assert said == [stock(model_dir(), None, "What is a lute?")] * 2
+    tab.choose_adapter(make_adapter(base, tmp_path / "lora", "lora"))
+    told = ask(qtbot, tab, "hello")
+    assert told[0] == stock(base, None, "hello")
+    assert told[0] != told[1]
+    tab.keeper.flush()
+    answerer = Answerer()
+    again = CompareTab(answerer)
+    qtbot.addWidget(again)
+    qtbot.waitUntil(lambda: bool(again.session.pages))
+    assert [column.answer for column in again.columns] == told
+    (earlier,) = again.keeper.earlier()
+    again.keeper.open(earlier.key)
+    qtbot.waitUntil(lambda: [column.answer for column in again.columns] == said)
+    assert again.base == str(model_dir())
+    assert [head.columns[1] for head in again.keeper.earlier()] == [candidate_of(tmp_path / "lora")]
+    answerer.shutdown()
+
+
+def texts_on(shelf: ComparisonShelf) -> list[str]:
+    """The answers of the first page on disk, by a reader of its own."""
+    lines = shelf.path_of(shelf.shown).read_text().splitlines() if shelf.shown else []
+    return [reply["text"] for line in lines[1:2] for reply in json.loads(line)["turns"][0]["replies"]]

@@ -192,8 +192,9 @@ class CompareTab(QWidget):
         self._show_page()
         if candidate is not None and candidate.adapter is not None:
             base = base_of(candidate.adapter)
-            others = [found for found in self.candidates if found.adapter is not None and found is not candidate]
-            if base and (not others or not self.base):
+            others = (column.candidate for place, column in enumerate(self.columns) if place != index)
+            is_only = not any(found is not None and not found.is_base for found in others)
+            if base and (is_only or not self.base):
                 self._base.set_value(base)
             elif base and base != self.base:
                 told = tr(

@@ -157,3 +157,18 @@ def test_a_new_conversation_ends_an_open_vote(tab: CompareTab, run: RunDir, work
     assert tab.columns[0].title == "Base model"
     assert child(tab, QWidget, "compare.add").isEnabled()
     assert votes() == ()
+
+
+def test_a_vote_after_a_question_that_came_to_nothing_is_on_the_page_that_is_shown(
+    tab: CompareTab, run: RunDir, workers: list[FakeWorker]
+) -> None:
+    tab.choose_run(run)
+    press(tab, "compare.ask")
+    answer(workers[0], "one", "two")
+    tab.prompt.setPlainText("Why?")
+    press(tab, "compare.ask")
+    workers[0].end(event.Failed(message="It died."), 2)
+    assert [column.answer for column in tab.columns] == ["one", "two"]
+    press(tab, "judging.0")
+    (vote,) = votes()
+    assert (vote.prompt, vote.answers, vote.winner) == ("Question 1?", ("one", "two"), 0)

@@ -22,7 +22,7 @@ from app.ui.compare.answerer import Answerer
 from app.ui.compare.tab import CompareTab
 from tests.ui import synthetic_run
 from tests.ui.child import child
-from tests.ui.comparing import asked
+from tests.ui.comparing import adapter_folder, asked, base_folder
 from tests.ui.fake_worker import FakeWorker
 
 QUESTION = Question(prompt="What is a lute?")
@@ -236,3 +236,16 @@ def test_an_idle_model_is_freed(qtbot: QtBot, workers: list[FakeWorker]) -> None
 def test_runs_are_named_as_people_remember_them() -> None:
     assert run_title("2026-11-21_14-05-09_friendly") == "friendly · 2026-11-21 14:05"
     assert run_title("my-folder") == "my-folder"
+
+
+def test_a_run_of_another_base_brings_that_one(
+    tab: CompareTab, run: RunDir, workers: list[FakeWorker], tmp_path: Path
+) -> None:
+    tab.choose_run(run)
+    base = base_folder(tmp_path / "another")
+    tab.choose_adapter(adapter_folder(tmp_path / "adapter", base))
+    assert (tab.base, note(tab), workers) == (str(base), "", [])
+    tab.add_column()
+    tab.columns[2].chooser.choose_path(run.adapters)
+    assert tab.base == str(base), "beside another adapter the base stays"
+    assert tab.columns[2].status.startswith("Trained on base")
