@@ -69,11 +69,13 @@ class RunsTab(QWidget):
         self.setObjectName("runs_tab")
         self._catalog = catalog if catalog is not None else RunCatalog()
         self._began = self._shown_at = 0.0
+        self._progress = ScanProgress(0, 0)
         self._scanning = SlicedWork(self)
         self._scanning.stepped.connect(self._on_scanned)
         self._scanning.finished.connect(self._on_scan_finished)
         self._poll = self._timer(FOLDER_POLL_MS, self.refresh)
         self._choosing = self._timer(CHOSEN_MS, self._on_chosen)
+        self._showing = self._timer(0, self._show_known)
         self._build()
         self._connect()
         theme.theme().changed.connect(self._dress)
@@ -93,6 +95,7 @@ class RunsTab(QWidget):
     def set_folder(self, parent: Path) -> None:
         """Lists the runs of another folder."""
         self._scanning.stop()
+        self._showing.stop()
         self._catalog = RunCatalog(parent)
         self.table_model.show([])
         self.refresh()
@@ -118,10 +121,17 @@ class RunsTab(QWidget):
         now = time.perf_counter()
         if not self.table_model.runs or now - self._shown_at > SHOW_S:
             self._shown_at = now
-            self._show_catalog()
-            self._count.setText(tr("Reading {done:,} of {total:,}…", done=progress.done, total=progress.total))
+            self._progress = progress
+            self._showing.start()  # in a turn of its own: this one has done a slice's work
+
+    def _show_known(self) -> None:
+        self._show_catalog()
+        if self._scanning.is_busy:
+            done, total = self._progress.done, self._progress.total
+            self._count.setText(tr("Reading {done:,} of {total:,}…", done=done, total=total))
 
     def _on_scan_finished(self) -> None:
+        self._showing.stop()
         self._show_catalog()
         took_ms = (time.perf_counter() - self._began) * 1000
         self._poll.setInterval(max(FOLDER_POLL_MS, int(POLL_SHARE * took_ms)))

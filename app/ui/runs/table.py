@@ -53,6 +53,7 @@ class RunTable(QAbstractTableModel):
         self.runs: list[RunSummary] = []
         self._newest: list[RunSummary] = []  # the same, the newest first: what is equal in a column stays so
         self._texts: dict[int, str] = {}  # what a search looks through, by the identity of the summary
+        self._longest: str | None = None
         self._column, self._descending = CREATED_COLUMN, True
         self._dots: dict[str, QIcon] = {}
 
@@ -78,7 +79,7 @@ class RunTable(QAbstractTableModel):
 
     def _set(self, runs: list[RunSummary]) -> None:
         self._texts = {id(one): text for one in runs if (text := self._texts.get(id(one)))}
-        self.runs = runs
+        self.runs, self._longest = runs, None
 
     def _ordered(self) -> list[RunSummary]:
         order = RUN_COLUMNS[self._column].order
@@ -98,6 +99,12 @@ class RunTable(QAbstractTableModel):
             old, [self.index(rows[path], index.column()) for path, index in zip(paths, old, strict=True)]
         )
         self.layoutChanged.emit()
+
+    def longest_name(self) -> str:
+        """The name of the most letters; empty if there is none."""
+        if self._longest is None:
+            self._longest = max((run.name for run in self.runs), key=len, default="")
+        return self._longest
 
     def matches(self, words: Sequence[str], states: frozenset[str]) -> list[bool]:
         """Which rows hold all ``words`` (lower case) and are in one of ``states`` (empty: any)."""

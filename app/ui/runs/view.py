@@ -184,7 +184,8 @@ class RunView(QTableView):
         for place, column in enumerate(RUN_COLUMNS):
             if place in self._chosen_widths or place in (NAME_COLUMN, CURVE_COLUMN):
                 continue
-            widest = max((self.fontMetrics().horizontalAdvance(column.text(run)) for run in shown), default=0)
+            texts = {column.text(run) for run in shown}  # most of them are the same
+            widest = max((self.fontMetrics().horizontalAdvance(text) for text in texts), default=0)
             wanted = widest + NAME_PADDING + (2 * DOT if place == STATE_COLUMN else 0)
             least, most = theme.text_width(column.width), theme.text_width(WIDEST_COLUMN)
             self.setColumnWidth(place, max(least, min(wanted, most)))
@@ -195,8 +196,7 @@ class RunView(QTableView):
         """Gives names the room to be read whole, as far as there is some, until somebody chose the width."""
         if self._is_width_chosen:
             return
-        longest = max((run.name for run in self._table.runs), key=len, default="")
-        wanted = self.fontMetrics().horizontalAdvance(longest) + NAME_PADDING
+        wanted = self.fontMetrics().horizontalAdvance(self._table.longest_name()) + NAME_PADDING
         least, most = (round(theme.text_width(width)) for width in NAME_WIDTHS)
         room = max(least, min(most, round(self.viewport().width() * NAME_SHARE)))
         self._is_fitting = True
