@@ -3,9 +3,9 @@
     python tests/bench/bench_runs.py [--runs 5000] [--curves 20] [--points 100000] [--keep FOLDER]
 
 Seconds are of the processor, so that other work on the machine does not count; Python collects its garbage as it
-does in the window. Prints the time until the Runs tab shows everything (with its index, and the first time ever), the
-longest turn of the window's loop meanwhile, the time of a search and of a sort, and the frames a second while the
-overlay is panned.
+does in the window. Prints the time until the Runs tab shows everything (with its index, and the first time ever),
+the longest turn of the window's loop meanwhile, the time of a search and of a sort, and the frames a second while
+the overlay is panned.
 """
 
 from __future__ import annotations
