@@ -39,6 +39,11 @@ def read_number(literal: str) -> float:
     return value if repr(value) == literal else WrittenNumber(literal)
 
 
+def read_whole(literal: str) -> int | WrittenNumber:
+    """The whole number that is written so; ``-0`` keeps its sign."""
+    return WrittenNumber(literal) if literal == "-0" else int(literal)
+
+
 def number_literal(value: float) -> str:
     """A number as its file has it, or as JSON spells it."""
     return value.literal if isinstance(value, WrittenNumber) else json.dumps(value)
@@ -70,7 +75,7 @@ def spelled_json(text: str) -> tuple[Any, list[str]]:
             twice.extend(repeated_names(pairs))
         return found
 
-    return json.loads(text, parse_float=read_number, object_pairs_hook=of_pairs), twice
+    return json.loads(text, parse_float=read_number, parse_int=read_whole, object_pairs_hook=of_pairs), twice
 
 
 def repeated_names(pairs: list[tuple[str, Any]]) -> list[str]:
@@ -88,7 +93,13 @@ def is_exact(text: bytes | str, row: dict[str, Any]) -> bool:
             return False
     elif float in kinds and not all(_stands(text, *item) for item in row.items() if type(item[1]) is float):
         return False
+    if int in kinds and 0 in row.values() and _has_negative_zero(text):
+        return False
     return not hides_name(text, row)
+
+
+def _has_negative_zero(text: bytes | str) -> bool:
+    return b"-0" in text if isinstance(text, bytes) else "-0" in text
 
 
 def _stands(text: bytes | str, name: str, number: float) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from math import isfinite
 from typing import Any
 
-from app.core.json_text import has_surrogate, number_literal, read_number
+from app.core.json_text import WrittenNumber, has_surrogate, number_literal, read_number, read_whole
 from app.core.source.json_stream import is_too_deep
 
 NAME_LIMIT = 60  # characters of a column's name in a message
@@ -165,7 +165,7 @@ def _parsed(text: str) -> Any:
     if is_too_deep(text):
         return None
     try:
-        found = json.loads(text, parse_float=read_number)
+        found = json.loads(text, parse_float=read_number, parse_int=read_whole)
     except (ValueError, RecursionError):
         try:
             found = ast.literal_eval(text.strip())
@@ -197,4 +197,5 @@ def plain_text(value: Any) -> str | None:
         return "true" if value else "false"
     if isinstance(value, int):
         return str(value)
-    return number_literal(value) if isinstance(value, float) and isfinite(value) else None
+    is_number = isinstance(value, WrittenNumber) or (isinstance(value, float) and isfinite(value))
+    return number_literal(value) if is_number else None

@@ -6,6 +6,7 @@ from typing import Any
 
 from app.core.data.column import quoted
 from app.core.data.message import ROLES, SPEAKERS, RowMessage
+from app.core.json_text import WrittenNumber
 from app.core.language import tr
 from app.core.visible import is_blank
 
@@ -182,6 +183,8 @@ def kind_of(value: Any) -> str:
     """What a JSON value is, in words."""
     if value is None:
         return "null"
+    if isinstance(value, WrittenNumber):
+        return tr("a number")
     names = {
         bool: tr("true or false"),
         int: tr("a number"),

@@ -316,6 +316,12 @@ def _beside_faults(row: dict[str, Any], layout: Layout) -> list[Fault]:
                     ),
                 )
             )
+    if (
+        layout.context
+        and not isinstance(row.get(layout.context), str)
+        and plain_text(row.get(layout.context)) is not None
+    ):
+        faults.append(_number_told(layout.context))
     if layout.history and not has_earlier_turns(row, layout):
         faults.append(
             ("unused_column", tr("{history} is not used: it holds no turns", history=quoted(layout.history)))
@@ -382,7 +388,11 @@ def _plain_faults(row: dict[str, Any], column: str) -> list[Fault]:
     value = row.get(column)
     if isinstance(value, str) or plain_text(value) is None:
         return _text_faults(row, column)
-    return [("number_as_text", tr("Numbers, true or false in {column} are trained as text", column=quoted(column)))]
+    return [_number_told(column)]
+
+
+def _number_told(column: str) -> Fault:
+    return "number_as_text", tr("Numbers, true or false in {column} are trained as text", column=quoted(column))
 
 
 def _answer_faults(row: dict[str, Any], layout: Layout) -> list[Fault]:

@@ -149,6 +149,9 @@ KINDS: dict[str, Kind] = {
         _W, tr("Longer than the maximum length"), tr("Raise the maximum length, or shorten the row.")
     ),
     "no_trained_token": Kind(_W, tr("No token is trained"), tr("Raise the maximum length, or leave the row out.")),
+    "control_token": Kind(
+        _W, tr("Control token in a text"), tr("Take it out of the row, unless the model is to read it so.")
+    ),
     "no_room": Kind(_W, tr("No room for an answer"), tr("Raise the maximum length, or shorten the prompt.")),
     "token_beyond": Kind(
         _E,

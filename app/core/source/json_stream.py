@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, TextIO
 
-from app.core.json_text import hides_name, read_number, spelled_json
+from app.core.json_text import hides_name, read_number, read_whole, spelled_json
 from app.core.language import tr
 from app.core.source.container import ROW_LISTS
 
@@ -54,7 +54,7 @@ class JsonStream:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._decoder = json.JSONDecoder(parse_float=read_number)
+        self._decoder = json.JSONDecoder(parse_float=read_number, parse_int=read_whole)
         self._text = ""
         self._position = 0
         self._line = 1

@@ -6,6 +6,7 @@ many rows at once: the chat template renders each, the tokenizer encodes all ren
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -71,6 +72,8 @@ class RowEncoder:
             raise UnusableError([no_chat_template(self.target, file)])
         self._template = ChatTemplate(tokenizer)
         self._finder = SpanFinder(self._template, tokenizer.eos_token or "", special_texts(self._inner))
+        control = sorted(filter(str.strip, map(str, self._inner.all_special_tokens)), key=len, reverse=True)
+        self._control = re.compile("|".join(map(re.escape, control)) if control else r"(?!)")
 
     def encode(self, rows: Sequence[DataRow]) -> list[Encoded]:
         """The rows as examples, in order."""
@@ -131,8 +134,23 @@ class RowEncoder:
         whole = [number for number, its in enumerate(answers) if not its.fault]
         aligned = align(self._inner, [rendered[number].text for number in whole])
         for number, alignment in zip(whole, aligned, strict=True):
-            found[good[number]] = self._encoded(alignment, answers[number])
+            at = good[number]
+            found[at] = self._encoded(alignment, answers[number])
+            if said := self._control_told(dialogues[at]):
+                found[at].faults.append(("control_token", said))
         return found
+
+    def _control_told(self, dialogue: Dialogue) -> str:
+        """What is told of a message that says what the tokenizer reads as a control token."""
+        for number, message in enumerate(dialogue.messages, 1):
+            content = message.get("content")
+            if isinstance(content, str) and (found := self._control.search(content)):
+                return tr(
+                    "Message {number} holds {token!r}, which the tokenizer reads as a control token.",
+                    number=number,
+                    token=found.group(),
+                )
+        return ""
 
     def _rendered(self, dialogues: dict[int, Dialogue]) -> list[Rendering]:
         """The conversations as text. Some templates want the arguments of a call as JSON text: those that refuse a
