@@ -11,7 +11,7 @@ from app.command import output
 from app.core.method.figure import FIGURES
 from app.core.protocol import event
 from app.core.protocol.event import Event
-from app.core.quantity import bytes_text, duration_text, plural
+from app.core.quantity import bytes_text, duration_text, loss_text, memory_text, plural
 from app.core.run.history import Traded
 from app.core.system.plain_text import harmless_text
 
@@ -45,7 +45,8 @@ class TrainProgress(AbstractContextManager["TrainProgress"]):
         """Shows one event."""
         match said:
             case event.Hello():
-                self._print(f"{said.device} · {said.memory_gb:.0f} GB memory · MLX {said.versions.get('mlx', '?')}")
+                memory, mlx = memory_text(said.memory_gb), said.versions.get("mlx", "?")
+                self._print(f"{said.device} · {memory} memory · MLX {mlx}")
             case event.Progressed():
                 self._show_phase(said)
             case event.Warned():
@@ -58,7 +59,7 @@ class TrainProgress(AbstractContextManager["TrainProgress"]):
             case event.TrainReported():
                 self._report(report_line(said, self._iterations, self._validation))
             case event.Validated():
-                self._validation = f"validation {said.val_loss:.3f}"
+                self._validation = f"validation {loss_text(said.val_loss)}"
                 self._print(validated_line(said))
             case event.NeutralMeasured():
                 self._print(neutral_line(said))
@@ -126,12 +127,12 @@ def report_line(said: event.TrainReported, iterations: int, validation: str = ""
     left = (iterations - said.iteration) / said.iterations_per_second if said.iterations_per_second > 0 else 0.0
     parts = [
         f"iteration {said.iteration:,} of {iterations:,}",
-        f"loss {said.train_loss:.3f}",
+        f"loss {loss_text(said.train_loss)}",
         *figure_parts(said.figures),
         validation,
         f"{duration_text(left)} left" if left > 0 else "",
         f"{said.tokens_per_second:,.0f} tokens/s",
-        f"{said.peak_memory_gb:.2f} GB",
+        memory_text(said.peak_memory_gb),
         f"learning rate {said.learning_rate:.3g}",
     ]
     return " · ".join(part for part in parts if part)
@@ -146,7 +147,7 @@ def validated_line(said: event.Validated) -> str:
     else:
         more = ""
     figures = "".join(f" · {part}" for part in figure_parts(said.figures))
-    return f"iteration {said.iteration:,} · validation loss {said.val_loss:.3f}{figures}{more}"
+    return f"iteration {said.iteration:,} · validation loss {loss_text(said.val_loss)}{figures}{more}"
 
 
 def neutral_line(said: event.NeutralMeasured) -> str:
@@ -169,6 +170,6 @@ def finished_line(said: event.Finished) -> str:
     at = f" at iteration {said.iteration:,}" if said.iteration is not None else ""
     best = ""
     if said.best_val_loss is not None and said.best_iteration is not None:
-        best = f" · best validation loss {said.best_val_loss:.3f} at iteration {said.best_iteration:,}"
+        best = f" · best validation loss {loss_text(said.best_val_loss)} at iteration {said.best_iteration:,}"
     traded = f" · {Traded(said.learned, said.forgot).text()}" if said.forgot is not None else ""
     return f"{words.get(said.reason, 'Finished')}{at} after {duration_text(said.elapsed_s)}{best}{traded}"

@@ -257,14 +257,17 @@ def _confirm(what: str) -> None:
 
 
 def _figure(value: float | None) -> str:
-    return f"{value:.4f}" if value is not None else "–"
+    from app.core.quantity import loss_text
+
+    return loss_text(value) if value is not None else "–"
 
 
 def _row(summary: RunSummary) -> list[str]:
+    from app.core.quantity import loss_text
     from app.core.run.note import load_note
     from app.core.system.title import path_title
 
-    loss = f"{summary.best_figure:.3f}" if summary.best_figure is not None else "–"
+    loss = loss_text(summary.best_figure) if summary.best_figure is not None else "–"
     loss += " reward" if summary.rewarded else ""
     speed = f"{summary.tokens_per_second:,.0f}" if summary.tokens_per_second else "–"
     base = path_title(summary.base)
@@ -275,7 +278,7 @@ def _row(summary: RunSummary) -> list[str]:
 
 
 def _facts(summary: RunSummary, run: RunDir) -> list[tuple[str, str]]:
-    from app.core.quantity import bytes_text, duration_text
+    from app.core.quantity import bytes_text, duration_text, loss_text, memory_text
     from app.core.run.history import Traded
 
     facts = [
@@ -288,13 +291,13 @@ def _facts(summary: RunSummary, run: RunDir) -> list[tuple[str, str]]:
         ("parameters", f"{summary.trainable_parameters:,}"),
     ]
     if summary.last_train_loss is not None:
-        facts.append(("training loss", f"{summary.last_train_loss:.4f}"))
-    if summary.best_val_loss is not None:
+        facts.append(("training loss", loss_text(summary.last_train_loss)))
+    if summary.best_figure is not None:
         what = "mean reward" if summary.rewarded else "validation loss"
-        facts.append((what, f"{summary.best_figure:.4f} at best"))
+        facts.append((what, f"{loss_text(summary.best_figure)} at best"))
     if summary.forgot is not None:
-        facts.append(("trade", f"{Traded(summary.learned, summary.forgot).text(3)} (nats a token)"))
-    facts += [("peak memory", f"{summary.peak_memory_gb:.2f} GB"), ("on disk", bytes_text(_size(run)))]
+        facts.append(("trade", f"{Traded(summary.learned, summary.forgot).text()} (nats a token)"))
+    facts += [("peak memory", memory_text(summary.peak_memory_gb)), ("on disk", bytes_text(_size(run)))]
     return [(name, value) for name, value in facts if value]
 
 

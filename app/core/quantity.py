@@ -1,8 +1,16 @@
-"""Quantities as people read them: counts, bytes, durations, shares."""
+"""Quantities as people read them: counts, bytes, durations, shares, losses. Each has one form, wherever it stands.
+
+Between a number and its unit stands a space at which no line breaks.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 from app.core.language import grouped, joined, trn
+
+SPACE = "\N{NO-BREAK SPACE}"
 
 
 def count_text(number: float) -> str:
@@ -12,10 +20,38 @@ def count_text(number: float) -> str:
 
 def short_count(number: float) -> str:
     """17.6 M, 494 M, 1.2 B; three digits at most."""
-    for size, unit in ((1e12, " T"), (1e9, " B"), (1e6, " M"), (1e3, " k")):
+    for size, unit in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
         if number >= size * 0.9995:
-            return f"{number / size:.3g}{unit}"
+            return f"{number / size:.3g}{SPACE}{unit}"
     return f"{number:.0f}"
+
+
+def loss_text(value: float) -> str:
+    """2.346, 10.190, 0.00412: a loss, a reward, or what was learned or forgotten."""
+    size = abs(value)
+    if not math.isfinite(value) or size >= 1e6:
+        return f"{value:.3g}"
+    if size >= 1000:
+        return grouped(value)
+    return f"{value:.3f}" if size >= 0.01 or value == 0 else f"{value:.3g}"
+
+
+def change_text(value: float) -> str:
+    """−1.220, +0.310: by how much a loss fell or rose."""
+    text = loss_text(abs(value))
+    return text if value == 0 else f"{'−' if value < 0 else '+'}{text}"
+
+
+def tick_texts(values: Sequence[float], spacing: float) -> list[str]:
+    """The numbers of an axis, whose ticks are so far apart (0: by powers of ten): 0.25, 1,500, 1.5 M."""
+    if spacing <= 0:
+        return [f"{value:.3g}" if value < 1000 else short_count(value) for value in values]
+    unit = 1e6 if max((abs(value) for value in values), default=0) >= 1e6 else 1
+    places = max(0, math.ceil(-math.log10(spacing / unit) - 1e-9))
+    if places > 4:
+        return [f"{value:.3g}" for value in values]
+    mark = f"{SPACE}M" if unit > 1 else ""
+    return [f"{grouped(value / unit, f',.{places}f')}{mark}" if value or not mark else "0" for value in values]
 
 
 def bytes_text(number: float) -> str:
@@ -23,20 +59,30 @@ def bytes_text(number: float) -> str:
     for size, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
         if number >= size * 0.9995:
             scaled = number / size
-            return f"{scaled:.0f} {unit}" if scaled >= 100 else f"{scaled:.3g} {unit}"
-    return f"{number:.0f} {trn(round(number), 'byte', 'bytes')}"
+            return f"{scaled:.0f}{SPACE}{unit}" if scaled >= 100 else f"{scaled:.3g}{SPACE}{unit}"
+    return f"{number:.0f}{SPACE}{trn(round(number), 'byte', 'bytes')}"
+
+
+def memory_text(gigabytes: float) -> str:
+    """`bytes_text` of what events tell in GB of 10⁹ bytes."""
+    return bytes_text(gigabytes * 1e9)
+
+
+def rate_text(per_second: float) -> str:
+    """1,823, 4.2: tokens a second."""
+    return grouped(per_second) if per_second >= 10 else f"{per_second:.1f}"
 
 
 def percent_text(percent: float) -> str:
     """3.56 %, 0.0412 %, 100 %."""
     if percent >= 99.995:
-        return "100 %"
-    return f"{percent:.2f} %" if percent >= 0.1 or percent == 0 else f"{percent:.2g} %"
+        return f"100{SPACE}%"
+    return f"{percent:.2f}{SPACE}%" if percent >= 0.1 or percent == 0 else f"{percent:.2g}{SPACE}%"
 
 
 def share_text(share: float) -> str:
     """A share (0 to 1) as 69.5 %, 25 %, 0.412 %."""
-    return f"{100 * share:.3g} %"
+    return f"{100 * share:.3g}{SPACE}%"
 
 
 def plural(number: int, one: str, many: str = "") -> str:
@@ -53,7 +99,10 @@ def duration_text(seconds: float) -> str:
     """45 s, 3 min 20 s, 2 h 5 min."""
     whole = round(seconds)
     if whole < 60:
-        return f"{whole} s"
+        return f"{whole}{SPACE}s"
+    minutes = f"{whole % 3600 // 60}{SPACE}min"
+    if whole < 600:
+        return f"{minutes} {whole % 60}{SPACE}s" if whole % 60 else minutes
     if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s" if whole % 60 and whole < 600 else f"{round(whole / 60)} min"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+        return f"{round(whole / 60)}{SPACE}min"
+    return f"{whole // 3600}{SPACE}h {minutes}"

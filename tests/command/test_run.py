@@ -177,7 +177,7 @@ def test_runs_are_listed_shown_and_deleted(luthier: Luthier, place: Path, home: 
     assert shown["config"]["model"] == str(place / "model")
     assert [v["iteration"] for v in shown["validations"]] == [0, 10, 20]
     assert shown["best_val_loss"] == min(v["val_loss"] for v in shown["validations"])
-    assert f"{shown['best_val_loss']:.4f}" in luthier("runs", "show", name).stdout
+    assert f"{shown['best_val_loss']:.3f}" in luthier("runs", "show", name).stdout
     assert "--yes" in luthier("runs", "delete", name, code=2).stderr
     assert f"Did you mean {name}?" in luthier("runs", "delete", called, "--yes", code=2).stderr
     assert Path(listed["path"]).exists()

@@ -34,7 +34,7 @@ class Package:
         size, packed = sum(part.file_size for part in parts), sum(part.compress_size for part in parts)
         if size > DOCUMENT_LIMIT_BYTES or (size > XML_RATIO_FROM_BYTES and size > XML_RATIO_LIMIT * max(packed, 1)):
             said = tr(
-                "The {what} is {size:,} MB when unpacked, far more than its text can be; it is not opened.",
+                "The {what} is {size:,}\u00a0MB when unpacked, far more than its text can be; it is not opened.",
                 what=what,
                 size=size >> 20,
             )
@@ -58,7 +58,7 @@ class Package:
         if len(data) > limit:
             raise DocumentError(
                 tr(
-                    "`{name}` in the {what} is larger than {limit} MB.",
+                    "`{name}` in the {what} is larger than {limit}\u00a0MB.",
                     name=name[:60],
                     what=self._what,
                     limit=limit >> 20,

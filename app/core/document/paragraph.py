@@ -50,7 +50,7 @@ def held_bytes(file: IO[bytes], what: str, limit: int = HELD_LIMIT_BYTES) -> byt
     data = file.read(limit + 1)
     if len(data) > limit:
         said = tr(
-            "The {what} is larger than {limit} MB. Save it in parts, or as plain text.",
+            "The {what} is larger than {limit}\u00a0MB. Save it in parts, or as plain text.",
             what=what,
             limit=limit >> 20,
         )

@@ -10,6 +10,7 @@ import yaml
 from app.core.config.train_config import TrainConfig
 from app.core.export.certificate import Certificate
 from app.core.export.source import ExportSource
+from app.core.quantity import loss_text
 from app.core.run.folder import RunDir
 from app.core.run.summary import RunSummary, summarize
 from app.core.setup.config_file import load_config
@@ -92,8 +93,8 @@ def _training(config: TrainConfig, summary: RunSummary) -> list[str]:
     if config.fine_tune_type != "full":
         rank, scale = config.lora_parameters.rank, config.lora_parameters.scale
         facts.insert(3, ("Rank and scale", f"{rank}, {scale:g}"))
-    if summary.best_val_loss is not None:
-        facts.append((summary.best_label, f"{summary.best_figure:.4f}"))
+    if summary.best_figure is not None:
+        facts.append((summary.best_label, loss_text(summary.best_figure)))
     return ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in facts if value)]
 
 

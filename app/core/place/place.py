@@ -44,7 +44,7 @@ class Offer:
         """``A10 · 24 GB · $0.75 an hour``."""
         parts = [self.label]
         if self.memory_gb:
-            parts.append(tr("{memory_gb:g} GB", memory_gb=self.memory_gb))
+            parts.append(tr("{memory_gb:g}\u00a0GB", memory_gb=self.memory_gb))
         if self.price is not None:
             parts.append(tr("${price:.2f} an hour", price=self.price))
         return " · ".join([*parts, *([self.note] if self.note else [])])
@@ -125,7 +125,7 @@ class Place(ABC):
             if not offer.memory_gb or offer.memory_gb >= asked.need_gb:
                 return offer
         said = tr(
-            "{label} has no GPU with {need_gb:.0f} GB now, which the training needs.",
+            "{label} has no GPU with {need_gb:.0f}\u00a0GB now, which the training needs.",
             label=self.label,
             need_gb=asked.need_gb,
         )

@@ -31,7 +31,7 @@ class Condition:
         if self.battery is not None and self.is_draining and self.battery <= LOW_PERCENT:
             found.append(
                 tr(
-                    "The battery is at {battery} %, and nothing charges it. Plug the computer in, or "
+                    "The battery is at {battery}\u00a0%, and nothing charges it. Plug the computer in, or "
                     "pause the run: where power ends, training goes on from the last saved state.",
                     battery=self.battery,
                 )
@@ -39,7 +39,7 @@ class Condition:
         if self.speed is not None and self.speed < 100:
             found.append(
                 tr(
-                    "The computer is hot, and works at {speed} % of its speed until it has cooled down.",
+                    "The computer is hot, and works at {speed}\u00a0% of its speed until it has cooled down.",
                     speed=self.speed,
                 )
             )

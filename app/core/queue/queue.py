@@ -24,6 +24,7 @@ from app.core.language import joined, tr
 from app.core.problem import TaskError, UnusableError
 from app.core.protocol import event
 from app.core.protocol.wire import SpokenPart
+from app.core.quantity import loss_text
 from app.core.refusal import reason_of
 from app.core.run.folder import RunDir, create_run, present_state
 from app.core.run.note import RunNote, save_note
@@ -442,8 +443,8 @@ def result_text(history: RunHistory) -> str:
     if best is None or not math.isfinite(best.val_loss):
         return ""
     if history.is_rewarded:
-        return tr("Best mean reward {value:.3f}", value=-best.val_loss)
-    return tr("Best validation loss {val_loss:.3f}", val_loss=best.val_loss)
+        return tr("Best mean reward {value}", value=loss_text(-best.val_loss))
+    return tr("Best validation loss {val_loss}", val_loss=loss_text(best.val_loss))
 
 
 def outcome_of(last: event.Event | None) -> tuple[EntryState, str]:

@@ -168,12 +168,12 @@ def own_address() -> str:
 def speed_text(latency_s: float, bytes_per_s: float) -> str:
     """What an exchange costs, for people."""
     each = (
-        tr("{bytes_per_s:.2f} GB/s", bytes_per_s=bytes_per_s / 1000000000.0)
+        tr("{bytes_per_s:.2f}\u00a0GB/s", bytes_per_s=bytes_per_s / 1000000000.0)
         if bytes_per_s >= 1e8
-        else tr("{bytes_per_s:.0f} MB/s", bytes_per_s=bytes_per_s / 1000000.0)
+        else tr("{bytes_per_s:.0f}\u00a0MB/s", bytes_per_s=bytes_per_s / 1000000.0)
     )
     return tr(
-        "a message takes {latency_s:.2f} ms, gradients go at {each}.", latency_s=latency_s * 1000.0, each=each
+        "a message takes {latency_s:.2f}\u00a0ms, gradients go at {each}.", latency_s=latency_s * 1000.0, each=each
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.core.language import tr
-from app.core.quantity import count_text
+from app.core.quantity import count_text, tick_texts
 from app.core.run.curve_table import Floats
 from app.core.run.history import RunHistory
 from app.core.run.smoothing import smooth
@@ -105,10 +105,12 @@ def _sampled(x: Floats, y: Floats) -> tuple[Floats, Floats]:
 
 def _axes(frame: _Frame) -> str:
     parts = []
-    for value in _ticks(frame.y_low, frame.y_high, 5):
+    heights = _ticks(frame.y_low, frame.y_high, 5)
+    spacing = heights[1] - heights[0] if len(heights) > 1 else 0.0
+    for value, text in zip(heights, tick_texts(heights, spacing), strict=True):
         y = frame.y(value)
         parts.append(f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}" stroke="{GRID}" stroke-opacity=".35"/>')
-        parts.append(_text(LEFT - 8, y + 4, f"{value:g}", "end"))
+        parts.append(_text(LEFT - 8, y + 4, text, "end"))
     for value in _ticks(frame.x_low, frame.x_high, 8):
         parts.append(_text(frame.x(value), HEIGHT - BOTTOM + 18, count_text(value), "middle"))
     parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, tr("Iterations"), "middle"))

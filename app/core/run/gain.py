@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from app.core.language import tr
 from app.core.method.figure import figure_label
+from app.core.quantity import SPACE, change_text, loss_text
 from app.core.run.curve_table import Floats
 from app.core.run.history import RunHistory
 
@@ -39,18 +40,19 @@ class Gain:
         return self.first_iteration != self.last_iteration
 
     def journey(self) -> str:
-        """``3.12 → 1.90``, or one value where there is no more."""
-        return f"{self.first:.2f} → {self.kept:.2f}" if self.is_measured_twice else f"{self.kept:.2f}"
+        """``3.120 → 1.904``, or one value where there is no more."""
+        kept = loss_text(self.kept)
+        return f"{loss_text(self.first)} → {kept}" if self.is_measured_twice else kept
 
     def change_text(self) -> str:
-        """``−1.22``, with a sign."""
-        return f"{self.change:+.2f}".replace("-", "−")
+        """``−1.216``, with a sign."""
+        return change_text(self.change)
 
     def share_text(self) -> str:
         """``−39 %`` of a loss; empty where a share would say nothing."""
         if not self.is_lower_better or self.first <= 0:
             return ""
-        return f"{100 * self.change / self.first:+.0f} %".replace("-", "−")
+        return f"{100 * self.change / self.first:+.0f}{SPACE}%".replace("-", "−")
 
 
 def run_gains(history: RunHistory, method_figure: str = "") -> list[Gain]:
@@ -59,6 +61,8 @@ def run_gains(history: RunHistory, method_figure: str = "") -> list[Gain]:
     Where nothing is validated, the loss of the training itself. Empty where nothing was measured.
     """
     kept = history.best_index()
+    if kept is not None and not history.valid_x("iterations")[kept]:
+        kept = None  # untrained weights are not kept: the last ones are
     names = [_REWARD] if history.is_rewarded else ["", *([method_figure] if method_figure else [])]
     found = [_validated(history, name, kept) for name in names]
     gains = [gain for gain in found if gain is not None]

@@ -13,6 +13,7 @@ import numpy as np
 from app.core.language import tr
 from app.core.protocol import event
 from app.core.protocol.event import Event, event_of
+from app.core.quantity import loss_text
 from app.core.run.curve_table import CURVE_COLUMNS, CurveTable, Floats, PointPlaces, figure_points, stretches
 from app.core.run.report_batch import REPORT_COLUMNS, ReportBatch
 from app.core.system.atomic_file import write_text
@@ -31,13 +32,13 @@ class Traded:
     learned: float | None
     forgot: float
 
-    def text(self, digits: int = 2) -> str:
-        """``learned 0.82, forgot 0.03``."""
-        forgot = tr("forgot {forgot}", forgot=f"{self.forgot:.{digits}f}")
+    def text(self) -> str:
+        """``learned 0.823, forgot 0.031``."""
+        forgot = tr("forgot {forgot}", forgot=loss_text(self.forgot))
         return (
             forgot
             if self.learned is None
-            else tr("learned {learned}, {forgot}", learned=f"{self.learned:.{digits}f}", forgot=forgot)
+            else tr("learned {learned}, {forgot}", learned=loss_text(self.learned), forgot=forgot)
         )
 
 
@@ -238,8 +239,8 @@ class RunHistory:
         ended = self.finished
         if ended is not None and ended.forgot is not None:
             return Traded(ended.learned, ended.forgot)
-        if not len(self._forgot):
-            return None
+        if not len(self._forgot) or not self.forgot_x("iterations")[-1]:
+            return None  # of the untrained there is nothing to say
         learned, forgot = float(self.learned[-1]), float(self.forgot[-1])
         return Traded(None if np.isnan(learned) else learned, forgot)
 

@@ -15,7 +15,17 @@ from app import __version__
 from app.core.config.train_config import TrainConfig
 from app.core.language import tr
 from app.core.problem import Problem, UnusableError
-from app.core.quantity import bytes_text, count_text, duration_text, percent_text, plural
+from app.core.quantity import (
+    SPACE,
+    bytes_text,
+    count_text,
+    duration_text,
+    loss_text,
+    memory_text,
+    percent_text,
+    plural,
+    rate_text,
+)
 from app.core.resource import resource
 from app.core.run.benchmark import benchmark_figures, column_name, load_benchmarks
 from app.core.run.curve_svg import curve_svg
@@ -171,23 +181,23 @@ def _figures(summary: RunSummary, reader: RunReader) -> Rows:
             tr("{iteration:,} of {iterations:,}", iteration=summary.iteration, iterations=summary.iterations),
         )
     ]
-    if summary.best_val_loss is not None:
+    if summary.best_val_loss is not None and summary.best_figure is not None:
         rows.append(
             (
                 summary.best_label,
                 tr(
-                    "{best_figure:.4f} at iteration {best_iteration:,}",
-                    best_figure=summary.best_figure,
+                    "{best_figure} at iteration {best_iteration:,}",
+                    best_figure=loss_text(summary.best_figure),
                     best_iteration=summary.best_iteration,
                 ),
             )
         )
         if summary.best_val_loss < 50 and not summary.rewarded:
-            rows.append((tr("Perplexity there"), f"{math.exp(summary.best_val_loss):.3f}"))
+            rows.append((tr("Perplexity there"), loss_text(math.exp(summary.best_val_loss))))
     if summary.last_train_loss is not None:
-        rows.append((tr("Last training loss"), f"{summary.last_train_loss:.4f}"))
+        rows.append((tr("Last training loss"), loss_text(summary.last_train_loss)))
     if (traded := reader.history.traded) is not None:
-        rows.append((tr("Learned and forgot"), f"{traded.text(3)}, {neutral_words(reader.history.neutral)}"))
+        rows.append((tr("Learned and forgot"), f"{traded.text()}, {neutral_words(reader.history.neutral)}"))
     if started is not None:
         rows.append((tr("Trained"), _trained_text(started.trainable_parameters, started.total_parameters)))
         rows.append((tr("Adapted modules"), count_text(started.adapted_modules)))
@@ -203,10 +213,8 @@ def _figures(summary: RunSummary, reader: RunReader) -> Rows:
         )
     if reader.history.last_report is not None:
         rows.append((tr("Trained tokens"), count_text(reader.history.last_report.trained_tokens)))
-        rows.append(
-            (tr("Speed"), tr("{tokens_per_second:,.0f} tokens/s", tokens_per_second=summary.tokens_per_second))
-        )
-        rows.append((tr("Peak memory"), tr("{peak_memory_gb:.2f} GB", peak_memory_gb=summary.peak_memory_gb)))
+        rows.append((tr("Speed"), f"{rate_text(summary.tokens_per_second)}{SPACE}tokens/s"))
+        rows.append((tr("Peak memory"), memory_text(summary.peak_memory_gb)))
         rows.append((tr("Time"), duration_text(summary.elapsed_s)))
     rows.append((tr("On disk"), bytes_text(summary.size_bytes)))
     return rows
@@ -248,7 +256,9 @@ def _validations(reader: RunReader) -> Section:
     best = history.best.iteration if history.best else None
     forgot = dict(zip(history.forgot_x("iterations").tolist(), history.forgot.tolist(), strict=True))
     if not forgot:
-        rows = [(count_text(x), f"{loss:.4f}", tr("best") if x == best else "") for x, loss in pairs[-SHOWN_ROWS:]]
+        rows = [
+            (count_text(x), loss_text(loss), tr("best") if x == best else "") for x, loss in pairs[-SHOWN_ROWS:]
+        ]
         return Section(_title(tr("Validations"), len(pairs)), (tr("Iteration"), tr("Loss"), ""), rows)
     losses = dict(pairs)
     places = sorted(losses | forgot)
@@ -260,7 +270,7 @@ def _validations(reader: RunReader) -> Section:
 
 
 def _cell(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"
+    return "" if value is None else loss_text(value)
 
 
 def _checkpoints(reader: RunReader) -> Section:
@@ -306,6 +316,6 @@ def _environment(run: RunDir, reader: RunReader) -> Rows:
     hello = reader.hello
     if hello is not None:
         rows += [(tr("Device"), hello.device)] if hello.device else []
-        rows += [(tr("Memory"), tr("{memory_gb:.0f} GB", memory_gb=hello.memory_gb))] if hello.memory_gb else []
+        rows += [(tr("Memory"), memory_text(hello.memory_gb))] if hello.memory_gb else []
         rows += [(name, version) for name, version in hello.versions.items()]
     return rows

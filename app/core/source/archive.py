@@ -130,7 +130,7 @@ def _check_counts(names: Iterable[str], total: int, packed: int, limit: int) -> 
         )
     if total > limit:
         said = tr(
-            "The archive is {total:,} GB when unpacked, more than {limit}. Unpack it first.",
+            "The archive is {total:,}\u00a0GB when unpacked, more than {limit}. Unpack it first.",
             total=total >> 30,
             limit=limit >> 30,
         )

@@ -128,7 +128,7 @@ def _read_lines(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
                     row = RowFault(
                         "line_too_long",
                         tr(
-                            "The line is longer than {line_limit_bytes} MB.",
+                            "The line is longer than {line_limit_bytes}\u00a0MB.",
                             line_limit_bytes=LINE_LIMIT_BYTES >> 20,
                         ),
                     )

@@ -114,7 +114,7 @@ def open_seekable(path: Path, compression: Compression = "") -> IO[bytes]:
                 unpacked.close()
                 raise OSError(
                     tr(
-                        "it is larger than {unpacked_limit_bytes} GB when unpacked",
+                        "it is larger than {unpacked_limit_bytes}\u00a0GB when unpacked",
                         unpacked_limit_bytes=UNPACKED_LIMIT_BYTES >> 30,
                     )
                 )

@@ -121,7 +121,7 @@ def _check_size(file: IO[bytes]) -> None:
     if size > WORKBOOK_LIMIT_BYTES:
         raise WorkbookError(
             tr(
-                "it is larger than {workbook_limit_bytes} GB when unpacked",
+                "it is larger than {workbook_limit_bytes}\u00a0GB when unpacked",
                 workbook_limit_bytes=WORKBOOK_LIMIT_BYTES >> 30,
             )
         )

@@ -408,7 +408,7 @@ def preset_costs(
         selection = resolve(inspection, config.with_value("targets", preset.name))
         cost = tr(
             "Here: {adapted_modules:,} modules, {trainable_parameters:,} parameters "
-            "({trainable_percent:.2f} %), {adapter_bytes:,.1f} MB on disk",
+            "({trainable_percent:.2f}\u00a0%), {adapter_bytes:,.1f}\u00a0MB on disk",
             adapted_modules=selection.adapted_modules,
             trainable_parameters=selection.trainable_parameters,
             trainable_percent=selection.trainable_percent,

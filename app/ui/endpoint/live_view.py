@@ -107,7 +107,7 @@ class EndpointView(QWidget):
         """One that was answered or refused."""
         self.count.add()
         clock = datetime.fromtimestamp(found.time).strftime("%H:%M:%S")
-        self.log.append(f"{clock}  {found.path}  {found.status}  {found.seconds:.1f} s\n")
+        self.log.append(f"{clock}  {found.path}  {found.status}  {found.seconds:.1f}\u00a0s\n")
         self._show_count()
 
     # -- showing ----------------------------------------------------------------------------------------------

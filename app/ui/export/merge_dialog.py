@@ -25,7 +25,7 @@ from app.core.language import tr
 from app.core.problem import UnusableError
 from app.core.protocol import event
 from app.core.protocol.job import MergeJob
-from app.core.quantity import count_text
+from app.core.quantity import count_text, loss_text
 from app.ui.form.number_box import NumberBox
 from app.ui.form.path_editor import PathEditor
 from app.ui.form.plain_editor import ChoiceBox
@@ -167,7 +167,7 @@ class MergeDialog(JobDialog):
             self._cell(row, 0, str(one["name"]), role)
             self._cell(row, 1, "" if one["weight"] is None else f"{one['weight']:g}", role)
             self._cell(row, 2, count_text(one["rank"]) if one["rank"] else "", role)
-            self._cell(row, 3, "–" if one["loss"] is None else f"{one['loss']:.4f}", role)
+            self._cell(row, 3, "–" if one["loss"] is None else loss_text(one["loss"]), role)
         measured = (
             tr("{examples:,} examples of {name}. ", examples=data["examples"], name=Path(data["data"]).name)
             if data["data"]

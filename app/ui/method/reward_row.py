@@ -85,7 +85,7 @@ class RewardRow(QWidget):
 
     def show_share(self, share: float | None) -> None:
         """Tells what part of all weights this is; None where there is no sum to be a part of."""
-        part = "" if share is None else f" · {100 * share:.0f} %"
+        part = "" if share is None else f" · {100 * share:.0f}\u00a0%"
         self._share.setText(f"× {number_text(self._weight)}{part}")
         self.slider.setToolTip(tr("Scores count × {number_text}", number_text=number_text(self._weight)))
 

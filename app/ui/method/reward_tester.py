@@ -177,7 +177,9 @@ class RewardTester(QWidget):
         """It ended without an answer: the time was over, or the file ended its process."""
         limit = self._store.value("reward_timeout_s")
         said = outcome.failure.message if outcome.failure is not None else ""
-        self.failure = said or tr("The file gave no scores within {limit:g} s, or ended its process.", limit=limit)
+        self.failure = said or tr(
+            "The file gave no scores within {limit:g}\u00a0s, or ended its process.", limit=limit
+        )
         self._show()
 
     def _on_example(self) -> None:

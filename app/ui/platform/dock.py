@@ -25,7 +25,7 @@ def set_badge(percent: int | None, platform: str = sys.platform, load: Callable[
             application.setBadgeNumber(percent or 0)
         return
     with suppress(OSError, AttributeError):  # a Mac without AppKit has no Dock
-        _label(load(OBJC), f"{percent} %" if percent is not None else "")
+        _label(load(OBJC), f"{percent}\u00a0%" if percent is not None else "")
 
 
 def _label(objc: Any, text: str) -> None:

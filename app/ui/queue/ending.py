@@ -114,7 +114,7 @@ class SleepCountdown(QDialog):
         self._act()
 
     def _show(self) -> None:
-        self._text.setText(tr("The computer goes to sleep in {seconds} s", seconds=self.seconds))
+        self._text.setText(tr("The computer goes to sleep in {seconds}\u00a0s", seconds=self.seconds))
 
     def _buttons(self) -> QHBoxLayout:
         row = QHBoxLayout()

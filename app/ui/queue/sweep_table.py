@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QAbstractItemView, QWidget
 
 from app.core.config.spec import field_specs
 from app.core.language import tr
-from app.core.quantity import count_text, duration_text
+from app.core.quantity import duration_text, loss_text, memory_text, rate_text
 from app.core.queue.sweep import SweepResult, best_result, sweep_paths, value_word
 from app.ui.queue.table import ENTRY_STATE_WORDS, entry_color
 from app.ui.runs.column import ABSENT
@@ -32,12 +32,12 @@ class SweepFigure:
 
 
 SWEEP_FIGURES = (
-    SweepFigure(tr("Best loss"), lambda one: one.loss, lambda value: f"{value:.4f}"),
-    SweepFigure("Tokens/s", lambda one: one.summary.tokens_per_second if one.summary else None, count_text),
+    SweepFigure(tr("Best loss"), lambda one: one.loss, loss_text),
+    SweepFigure("Tokens/s", lambda one: one.summary.tokens_per_second if one.summary else None, rate_text),
     SweepFigure(
         tr("Peak memory"),
         lambda one: one.summary.peak_memory_gb if one.summary else None,
-        lambda v: tr("{v:.2f} GB", v=v),
+        memory_text,
     ),
     SweepFigure(tr("Time"), lambda one: one.summary.elapsed_s if one.summary else None, duration_text),
 )

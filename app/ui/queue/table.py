@@ -98,7 +98,7 @@ class QueueTable(TableModel):
         if current is None or current.id != one.id:
             return tr("In another process") if self._queue.is_elsewhere else tr("Interrupted")
         done = self._queue.progress
-        return tr("{done:.0f} % done", done=100 * done) if done is not None else tr("Getting ready")
+        return tr("{done:.0f}\u00a0% done", done=100 * done) if done is not None else tr("Getting ready")
 
     def _color(self, one: QueueEntry, column: int) -> QColor | None:
         c = theme.colors()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from app.core.language import tr
 from app.core.method.figure import FIGURES, figure_label
+from app.core.quantity import loss_text, memory_text, rate_text
 from app.core.run.curve_table import Floats
 from app.core.run.history import Axis, RunHistory
 
@@ -23,12 +24,24 @@ REPORTED_WORDS: Mapping[str, tuple[str, str]] = {
     "peak_memory_gb": (tr("Peak memory"), tr("The most that MLX held until then, in GB")),
 }
 
+REPORTED_TEXTS: Mapping[str, Callable[[float], str]] = {
+    "learning_rate": lambda value: f"{value:.3g}",
+    "grad_norm": lambda value: f"{value:.3g}",
+    "tokens_per_second": rate_text,
+    "peak_memory_gb": memory_text,
+}
+
 
 def series_label(name: str) -> str:
     """What people call a figure, or the loss."""
     if name in REPORTED_WORDS:
         return REPORTED_WORDS[name][0]
     return tr("Loss") if name == LOSS else figure_label(name)
+
+
+def figure_text(name: str, value: float) -> str:
+    """A value of a figure, or of the loss, as it is written everywhere."""
+    return REPORTED_TEXTS.get(name, loss_text)(value)
 
 
 def meaning_of(name: str) -> str:
@@ -66,6 +79,10 @@ class Series:
     @property
     def label(self) -> str:
         return series_label(self.name)
+
+    def text(self, value: float) -> str:
+        """One of its values, as it is written everywhere."""
+        return figure_text(self.name, value)
 
     @property
     def values(self) -> Floats:

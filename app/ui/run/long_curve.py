@@ -89,16 +89,33 @@ class LongCurve(pg.PlotDataItem):
         box = self.getViewBox()
         return self._dot > 0 and box is not None and seen * DOT_ROOM * self._dot <= box.width()
 
-    def dataBounds(self, ax: int, *_: Any, **__: Any) -> Range | tuple[None, None]:
-        """The whole curve's, whatever of it is drawn."""
+    def dataBounds(
+        self,
+        ax: int,
+        _frac: float = 1.0,
+        orthoRange: Range | None = None,  # noqa: N803 # pyqtgraph's name
+        **_: Any,
+    ) -> Range | tuple[None, None]:
+        """The whole curve's, whatever of it is drawn; of y, that of a range of x where one is given."""
         if self.is_empty:
             return None, None
         if ax == 0:
             return self.ends
         low, high = self._peaks.low, self._peaks.high
+        if orthoRange is not None:
+            low, high = self._height(*orthoRange)
         if not math.isfinite(low):
             return None, None
         return (math.log10(low), math.log10(high)) if self.opts["logMode"][1] else (low, high)
+
+    def _height(self, left: float, right: float) -> Range:
+        """The least and the greatest y from ``left`` to ``right``, or of a line that only crosses it."""
+        first, last = int(np.searchsorted(self._x, left * self._unit)), self.place(right)
+        if first >= last:
+            first, last = max(first - 1, 0), last + 1
+        _, y = self.points(first, min(last, len(self._peaks)))
+        y = y[np.isfinite(y)]
+        return (float(y.min()), float(y.max())) if len(y) else (math.inf, math.inf)
 
     def _parts(self) -> int:
         """One a pixel of the screen."""

@@ -24,13 +24,14 @@ from PySide6.QtWidgets import (
 )
 
 from app.core.language import inside, tr
+from app.core.quantity import count_text, loss_text
 from app.core.run.curve_table import Floats
 from app.core.run.history import RunHistory
 from app.core.run.smoothing import Smoothed
 from app.ui.platform.file_panel import ask_new_file
 from app.ui.platform.key_text import with_keys
 from app.ui.platform.scrolling import CalmBox
-from app.ui.run.chart_series import LOSS, Series, leading, meaning_of, series_label
+from app.ui.run.chart_series import LOSS, REPORTED_WORDS, Series, leading, meaning_of, series_label
 from app.ui.run.curve_view import AXES, CurveView
 from app.ui.run.long_curve import LongCurve
 from app.ui.widget import theme
@@ -235,6 +236,11 @@ class LossChart(QWidget):
         self._view.scene().sigMouseMoved.connect(self._on_mouse)
         self._view.pointer_left.connect(self._hide_cross)
 
+    @property
+    def _curves(self) -> tuple[LongCurve, ...]:
+        """Those that say how far the plot reaches."""
+        return self._raw, self._valid, self._forgot
+
     def _curve(self, *, smooth: bool = False) -> LongCurve:
         """One curve that stays fast at a million points and leaves gaps where the loss is not a number."""
         curve = LongCurve(antialias=smooth)
@@ -358,10 +364,20 @@ class LossChart(QWidget):
         names = [LOSS, *self._series.history.figure_names, *self._series.history.reported_names]
         if names != [self._figure_box.itemData(index) for index in range(self._figure_box.count())]:
             self._figure_box.clear()
+            self._figure_box.setMinimumWidth(self._figure_width())
             for index, name in enumerate(names):
                 self._figure_box.addItem(series_label(name), name)
                 self._figure_box.setItemData(index, meaning_of(name), Qt.ItemDataRole.ToolTipRole)
         self._figure_box.setCurrentIndex(self._figure_box.findData(self._series.name))
+
+    def _figure_width(self) -> int:
+        """That of the longest figure which every run tells: nothing moves when a run begins to tell them."""
+        box = self._figure_box
+        box.addItems([series_label(name) for name in (LOSS, *REPORTED_WORDS)])
+        box.setMinimumWidth(0)
+        width = box.sizeHint().width()
+        box.clear()
+        return width
 
     def _on_figure(self) -> None:
         self.set_figure(self._figure_box.currentData())
@@ -393,6 +409,8 @@ class LossChart(QWidget):
         self._name_curves()
         if self._is_whole:
             self._fit()
+        else:
+            self._view.hold([(np.array(curve.ends), np.zeros(2)) for curve in self._curves if not curve.is_empty])
         self._show_icons()
         self._show_resting()
         took_ms = (time.perf_counter() - began + self._view.painting_s) * 1000
@@ -433,7 +451,7 @@ class LossChart(QWidget):
 
     def _fit(self) -> None:
         """Shows everything: by pyqtgraph's own range, or by ours where that would be odd, or hold a spike."""
-        curves = [curve for curve in (self._raw, self._valid, self._forgot) if not curve.is_empty]
+        curves = [curve for curve in self._curves if not curve.is_empty]
         drawn = [curve.getOriginalDataset() for curve in curves]
         if self.is_without_spike:
             ends = [end for curve in curves for end in curve.ends]
@@ -509,7 +527,7 @@ class LossChart(QWidget):
     def _texts_at(self, index: int) -> list[str]:
         """The values in words, then by the curves' signs, then by fewer of them: no figure is ever cut."""
         if self._series.is_reported:
-            return [self.values_at(index), f"{self._series.values[index]:.4g}", "…"]
+            return [self.values_at(index), self._series.text(self._series.values[index]), "…"]
         c, short = theme.colors(), []
         train, smoothed, valid, forgot = self._figures_at(index)
         for sign, color, value in (
@@ -519,8 +537,8 @@ class LossChart(QWidget):
             ("\u2248", c.train_line, smoothed),
         ):
             if value is not None:
-                short.append(f"<b style='color:{color}'>{sign}</b>&nbsp;{value:.4g}")
-        number = f"<b>{int(self._series.x('iterations')[index]):,}</b>"
+                short.append(f"<b style='color:{color}'>{sign}</b>&nbsp;{self._series.text(value)}")
+        number = f"<b>{count_text(self._series.x('iterations')[index])}</b>"
         fewer = ["&ensp;".join(short[:count]) + "&nbsp;…" for count in range(len(short) - 1, 0, -1)]
         return [self.values_at(index), "&ensp;".join([number, *short]), "&ensp;".join(short), *fewer, "…"]
 
@@ -543,19 +561,23 @@ class LossChart(QWidget):
         iteration = int(series.x("iterations")[index])
         if series.is_reported:
             return tr(
-                "Iteration {iteration:,} · {label} {values:.4g}",
+                "Iteration {iteration:,} · {label} {values}",
                 iteration=iteration,
                 label=inside(series.label),
-                values=series.values[index],
+                values=series.text(series.values[index]),
             )
         train, smoothed, valid, forgot = self._figures_at(index)
-        parts = [tr("Iteration {iteration:,}", iteration=iteration), tr("train {values:.4g}", values=train)]
+        assert train is not None
+        parts = [
+            tr("Iteration {iteration:,}", iteration=iteration),
+            tr("train {values}", values=series.text(train)),
+        ]
         if smoothed is not None:
-            parts.append(tr("smoothed {smooth:.4g}", smooth=smoothed))
+            parts.append(tr("smoothed {smooth}", smooth=series.text(smoothed)))
         if valid is not None:
-            parts.append(tr("validation {valid_values:.4g}", valid_values=valid))
+            parts.append(tr("validation {valid_values}", valid_values=series.text(valid)))
         if forgot is not None:
-            parts.append(tr("forgot {forgot:.3f}", forgot=forgot))
+            parts.append(tr("forgot {forgot}", forgot=loss_text(forgot)))
         return " · ".join(parts)
 
     def _hide_cross(self) -> None:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSize, Signal
-from PySide6.QtWidgets import QGridLayout, QInputDialog, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QInputDialog, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from app.core.language import tr
 from app.core.problem import UnusableError
-from app.core.quantity import bytes_text, count_text, duration_text, plural
+from app.core.quantity import (
+    SPACE,
+    count_text,
+    duration_text,
+    loss_text,
+    memory_text,
+    plural,
+    rate_text,
+)
 from app.core.run.gain import Gain, run_gains
 from app.core.setup.chosen_method import method_of
 from app.ui.run.session import RunSession, RunState
 from app.ui.widget import theme
-from app.ui.widget.elided_label import ElidedLabel
 from app.ui.widget.figure import CaptionedFigure
 from app.ui.widget.flow import Flow
 
@@ -56,7 +63,8 @@ class ResultView(QWidget):
         super().__init__(parent)
         self._session = session
         self._figures = [CaptionedFigure(f"result.{place}", "") for place in range(RESULT_FIGURES)]
-        self._totals = ElidedLabel()
+        self._totals = QLabel()
+        self._totals.setWordWrap(True)
         self._totals.setObjectName("result.totals")
         theme.set_role(self._totals, role="small")
         grid = QGridLayout()
@@ -112,11 +120,10 @@ class ResultView(QWidget):
             figure = ""
         shown = [shown for gain in run_gains(history, figure)[:1] for shown in _of_gain(gain)]
         shown += [
-            (gain.label, gain.journey(), tr("at {kept_iteration:,}", kept_iteration=gain.kept_iteration))
-            for gain in run_gains(history, figure)[1:]
+            (gain.label, gain.journey(), place_text(gain.kept_iteration)) for gain in run_gains(history, figure)[1:]
         ]
         if (traded := history.traded) is not None:
-            shown.append((tr("Forgot"), f"{traded.forgot:.2f}", ""))
+            shown.append((tr("Forgot"), loss_text(traded.forgot), ""))
         for place, widget in enumerate(self._figures):
             widget.setVisible(place < len(shown))
             if place < len(shown):
@@ -137,10 +144,8 @@ class ResultView(QWidget):
         )
         parts = [tr("{done} iterations in {elapsed_s}", done=done, elapsed_s=duration_text(history.elapsed_s))]
         if report is not None:
-            parts.append(tr("{tokens_per_second:,.0f} tokens/s", tokens_per_second=report.tokens_per_second))
-            parts.append(
-                tr("peak {peak_memory_gb}", peak_memory_gb=bytes_text(report.peak_memory_gb * 1000000000.0))
-            )
+            parts.append(f"{rate_text(report.tokens_per_second)}{SPACE}tokens/s")
+            parts.append(tr("peak {peak_memory_gb}", peak_memory_gb=memory_text(report.peak_memory_gb)))
         return " · ".join(parts)
 
     def _on_clicked(self, name: str) -> None:
@@ -158,10 +163,15 @@ class ResultView(QWidget):
             self.buttons[name].setIcon(theme.icon(icon))
 
 
+def place_text(iteration: int) -> str:
+    """Where a figure was measured: ``at 1,500``."""
+    return tr("at {iteration:,}", iteration=iteration) if iteration else tr("before training")
+
+
 def _of_gain(gain: Gain) -> list[tuple[str, str, str]]:
     """Caption, value and note: the journey, and by how much."""
     if not gain.is_measured_twice:
-        return [(gain.label, gain.journey(), tr("at {kept_iteration:,}", kept_iteration=gain.kept_iteration))]
+        return [(gain.label, gain.journey(), place_text(gain.kept_iteration))]
     change = (
         tr("Change, at {kept_iteration:,}", kept_iteration=gain.kept_iteration),
         gain.change_text(),

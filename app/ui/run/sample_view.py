@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QTextBrowser, QVBoxLayout, QWidget
 
 from app.core.language import tr
 from app.core.protocol import event
-from app.core.quantity import plural
+from app.core.quantity import loss_text, plural
 from app.ui.widget import theme
 
 ANSWER_CHARACTERS = 1500  # characters of an answer that are shown
@@ -90,12 +90,12 @@ def _sample_html(sample: dict[str, Any], highest: float) -> str:
     reward = float(sample.get("reward", 0.0))
     color = c.good if reward == highest and reward > 0 else c.muted
     scores = sample.get("rewards", {})
-    each = [f"{escape(name)} {value:.3g}" for name, value in scores.items()] if len(scores) > 1 else []
+    each = [f"{escape(name)} {loss_text(value)}" for name, value in scores.items()] if len(scores) > 1 else []
     length = plural(int(sample.get("tokens", 0)), "token") + (tr(", cut") if sample.get("cut") else "")
     told = " · ".join([*each, length])
     said = _text(sample.get("completion", "")) or tr("<i style='color:{warning}'>empty</i>", warning=c.warning)
     return (
-        f"<p style='margin-bottom:2px'><b style='color:{color}'>{reward:.3g}</b> "
+        f"<p style='margin-bottom:2px'><b style='color:{color}'>{loss_text(reward)}</b> "
         f"<span style='color:{c.muted}'>{told}</span></p><p style='margin-top:0'>{said}</p>"
     )
 

@@ -22,11 +22,11 @@ from PySide6.QtWidgets import (
 
 from app.core.language import tr
 from app.core.protocol import event
-from app.core.quantity import bytes_text, count_text, duration_text, epochs_text
+from app.core.quantity import duration_text, epochs_text, loss_text, memory_text, rate_text
 from app.core.remote.record import read_remote
-from app.ui.run.chart_series import leading, series_label
+from app.ui.run.chart_series import figure_text, leading, series_label
 from app.ui.run.question import stop_run
-from app.ui.run.result_view import OVER, ResultView
+from app.ui.run.result_view import OVER, ResultView, place_text
 from app.ui.run.session import RunSession, RunState
 from app.ui.run.word import PILLS, SENTENCES
 from app.ui.widget import theme
@@ -187,22 +187,29 @@ class SummaryCard(QFrame):
         figure = leading(history)
         self._figures["train_loss"].set_label(series_label(figure) if figure else tr("Train loss"))
         now = report.figures.get(figure, report.train_loss) if report else None
-        self._figures["train_loss"].show_value(f"{now:.3f}" if now is not None else UNKNOWN)
-        self._figures["val_loss"].set_label(tr("Best reward") if history.is_rewarded else tr("Best validation"))
+        self._figures["train_loss"].show_value(figure_text(figure, now) if now is not None else UNKNOWN)
+        self._figures["val_loss"].set_label(self._best_label())
         self._figures["val_loss"].show_value(
-            f"{-best.val_loss if history.is_rewarded else best.val_loss:.3f}" if best else UNKNOWN,
-            tr("at {iteration:,}", iteration=best.iteration) if best else "",
+            loss_text(-best.val_loss if history.is_rewarded else best.val_loss) if best else UNKNOWN,
+            place_text(best.iteration) if best else "",
         )
         self._show_trade()
         self._show_warnings()
-        self._figures["speed"].show_value(_rate_text(report.tokens_per_second) if report else UNKNOWN)
+        self._figures["speed"].show_value(rate_text(report.tokens_per_second) if report else UNKNOWN)
         self._figures["elapsed"].show_value(duration_text(self._elapsed_s()) if planned else UNKNOWN)
         self._figures["left"].show_value(self._left_text())
-        self._figures["memory"].show_value(bytes_text(report.peak_memory_gb * 1e9) if report else UNKNOWN)
+        self._figures["memory"].show_value(memory_text(report.peak_memory_gb) if report else UNKNOWN)
         self._grid.arrange()
         self._show_sentence()
         self.result.show_result()
         self.refreshed.emit()
+
+    def _best_label(self) -> str:
+        """What the best validation is called; the first one is not yet the best of any."""
+        history = self._session.history
+        if len(history.valid_losses) == 1:
+            return tr("Reward") if history.is_rewarded else tr("Validation")
+        return tr("Best reward") if history.is_rewarded else tr("Best validation")
 
     def _show_trade(self) -> None:
         """Learned and forgot take the place of the time elapsed, which then stands above: the rows stay two."""
@@ -212,11 +219,11 @@ class SummaryCard(QFrame):
         if traded is not None and traded.learned is not None:
             self._figures["trade"].set_label(tr("Learned"))
             self._figures["trade"].show_value(
-                f"{traded.learned:.2f}", tr("forgot {forgot:.2f}", forgot=traded.forgot)
+                loss_text(traded.learned), tr("forgot {forgot}", forgot=loss_text(traded.forgot))
             )
         elif traded is not None:
             self._figures["trade"].set_label(tr("Forgot"))
-            self._figures["trade"].show_value(f"{traded.forgot:.2f}")
+            self._figures["trade"].show_value(loss_text(traded.forgot))
 
     def _show_warnings(self) -> None:
         """The newest warning; all of them in the tool tip."""
@@ -437,7 +444,3 @@ class SummaryCard(QFrame):
         self._stop.setIcon(theme.icon("ph.stop-fill"))
         self._pause_choice.setIcon(theme.icon("ph.caret-down"))
         self._show_buttons()
-
-
-def _rate_text(rate: float) -> str:
-    return count_text(rate) if rate >= 10 else f"{rate:.1f}"

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from app.core.language import tr
 from app.core.method.table import METHODS
-from app.core.quantity import bytes_text, count_text, duration_text, short_count
+from app.core.quantity import bytes_text, duration_text, loss_text, memory_text, rate_text, short_count
 from app.core.run.report import STATE_WORDS
 from app.core.run.summary import STATES, RunSummary
 from app.core.system.title import path_title
@@ -35,15 +35,16 @@ class Column:
     shown: bool = True
 
 
-def loss_text(value: float | None) -> str:
-    return ABSENT if value is None else f"{value:.4f}" if value < 1000 else f"{value:.3g}"
+def known_loss(value: float | None) -> str:
+    """A loss, or the sign of one that is not known."""
+    return ABSENT if value is None else loss_text(value)
 
 
 def best_text(summary: RunSummary) -> str:
     """A loss as it is; a reward is called one."""
     if summary.rewarded and summary.best_figure is not None:
-        return tr("reward {best_figure:.3f}", best_figure=summary.best_figure)
-    return loss_text(summary.best_figure)
+        return tr("reward {best_figure}", best_figure=loss_text(summary.best_figure))
+    return known_loss(summary.best_figure)
 
 
 def since_text(created: float, now: float | None = None) -> str:
@@ -59,9 +60,9 @@ RUN_COLUMNS = (
     Column("name", tr("Name"), 168, lambda s: s.name, lambda s: s.name.casefold()),
     Column("curve", tr("Loss"), 84, lambda _: "", lambda s: s.last_train_loss, figure=True),
     Column("best", tr("Best"), 104, lambda s: best_text(s), lambda s: s.best_val_loss, figure=True),
-    Column("forgot", tr("Forgot"), 66, lambda s: loss_text(s.forgot), lambda s: s.forgot, figure=True),
+    Column("forgot", tr("Forgot"), 66, lambda s: known_loss(s.forgot), lambda s: s.forgot, figure=True),
     Column(
-        "learned", tr("Learned"), 72, lambda s: loss_text(s.learned), lambda s: s.learned, figure=True, shown=False
+        "learned", tr("Learned"), 72, lambda s: known_loss(s.learned), lambda s: s.learned, figure=True, shown=False
     ),
     Column("created", tr("Started"), 104, lambda s: created_text(s.created), lambda s: s.created),
     Column("base", tr("Base model"), 136, lambda s: short_path(s.base), lambda s: short_path(s.base).casefold()),
@@ -80,7 +81,7 @@ RUN_COLUMNS = (
         "speed",
         "Tokens/s",
         78,
-        lambda s: count_text(s.tokens_per_second) if s.tokens_per_second else ABSENT,
+        lambda s: rate_text(s.tokens_per_second) if s.tokens_per_second else ABSENT,
         lambda s: s.tokens_per_second or None,
         figure=True,
     ),
@@ -88,7 +89,7 @@ RUN_COLUMNS = (
         "memory",
         tr("Peak memory"),
         104,
-        lambda s: tr("{peak_memory_gb:.2f} GB", peak_memory_gb=s.peak_memory_gb) if s.peak_memory_gb else ABSENT,
+        lambda s: memory_text(s.peak_memory_gb) if s.peak_memory_gb else ABSENT,
         lambda s: s.peak_memory_gb or None,
         figure=True,
     ),

@@ -15,7 +15,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.core.language import tr
-from app.core.quantity import bytes_text
+from app.core.quantity import bytes_text, loss_text
 from app.core.run.history import Traded
 from app.core.run.note import parse_tags
 from app.core.run.summary import RunSummary
@@ -86,7 +86,7 @@ class RunDetail(QWidget):
         return self._saving.isActive() or self._tags.hasFocus() or self._notes.hasFocus()
 
     def _texts(self, run: RunSummary) -> dict[str, str]:
-        best = f"{run.best_figure:.4f}" if run.best_figure is not None else "–"
+        best = loss_text(run.best_figure) if run.best_figure is not None else "–"
         best = tr("mean reward {best}", best=best) if run.rewarded else best
         if run.best_iteration is not None:
             best += tr(" at iteration {best_iteration:,}", best_iteration=run.best_iteration)
@@ -97,7 +97,7 @@ class RunDetail(QWidget):
             "targets": run.targets,
             "iterations": tr("{iteration:,} of {iterations:,}", iteration=run.iteration, iterations=run.iterations),
             "best": best,
-            "traded": tr("{text} (nats a token)", text=Traded(run.learned, run.forgot).text(3))
+            "traded": tr("{text} (nats a token)", text=Traded(run.learned, run.forgot).text())
             if run.forgot is not None
             else "–",
             "size": bytes_text(run.size_bytes),

@@ -89,10 +89,10 @@ class RunOverlay(QWidget):
         return self._work.is_busy
 
     def zoom(self, left: float, right: float) -> None:
-        """Shows this stretch of the horizontal axis; the vertical one stays, as when the mouse moves it."""
+        """Shows this stretch of the horizontal axis, as when the mouse moves it."""
         self._is_whole = False
-        self._plot.disableAutoRange()
         self._plot.setXRange(left, right, padding=0)
+        self._view.show_part()
 
     def reset_view(self) -> None:
         """Shows everything."""

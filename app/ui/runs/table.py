@@ -22,7 +22,7 @@ from app.core.run.note import NAME_LENGTH
 from app.core.run.report import STATE_WORDS
 from app.core.run.summary import RunSummary
 from app.ui.platform.own_texts import weekday_name
-from app.ui.runs.column import CREATED_COLUMN, NAME_COLUMN, RUN_COLUMNS, Column, loss_text, method_text
+from app.ui.runs.column import CREATED_COLUMN, NAME_COLUMN, RUN_COLUMNS, Column, known_loss, method_text
 from app.ui.widget import theme
 from app.ui.widget.table import Index
 
@@ -224,13 +224,13 @@ def tip(one: RunSummary, column: Column) -> str:
         return tr(
             "{best_label} {loss_text}, at iteration {best_iteration:,}",
             best_label=one.best_label,
-            loss_text=loss_text(one.best_figure),
+            loss_text=known_loss(one.best_figure),
             best_iteration=one.best_iteration,
         )
     if column.key in TRADE_COLUMNS:
         return TRADE_COLUMNS[column.key] if getattr(one, column.key) is not None else NOT_MEASURED
     if column.key == "curve":
-        return tr("Last training loss {loss_text}", loss_text=loss_text(one.last_train_loss))
+        return tr("Last training loss {loss_text}", loss_text=known_loss(one.last_train_loss))
     if column.key == "parameters":
         return tr(
             "{trainable_parameters} trained parameters", trainable_parameters=count_text(one.trainable_parameters)

@@ -144,7 +144,7 @@ class ProbeBar(QWidget):
         )  # fmt: skip
         size = tr("{rows:,} × {width:,} tokens", rows=data["rows"], width=data["width"])
         self._say(
-            tr("Measured at {size} at a time: {step_s:.3g} s an iteration.", size=size, step_s=data["step_s"]),
+            tr("Measured at {size} at a time: {step_s:.3g}\u00a0s an iteration.", size=size, step_s=data["step_s"]),
             "good",
         )
         self.measured.emit(self._calibration)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QWidget
 
 from app.core.language import tr
+from app.core.quantity import tick_texts
 from app.ui.platform.key_text import zoom_key
 from app.ui.widget import theme
 
@@ -50,6 +52,7 @@ class Plot(pg.PlotWidget):
     """A plot without menu, buttons and ticks, with a quiet grid. It follows the theme by itself.
 
     A wheel scrolls what the plot lies on; ⌘ (Ctrl) and a wheel, or a pinch, zoom x. What is dragged moves x alone.
+    Of a part of x, the range of y is what that part spans, and nobody can move beyond what is drawn.
     A double click, two fingers' double tap or the key 0 ask for all of it again (``whole_asked``).
     ``scaled`` says that a point of the screen is another number of pixels now: pens are made anew then.
     """
@@ -62,7 +65,8 @@ class Plot(pg.PlotWidget):
         self, name: str, accessible_name: str, parent: QWidget | None = None, *, label_width: int = LABEL_WIDTH
     ) -> None:
         self.painting_s = 0.0  # what the last painting took: far more than handing over what to paint
-        super().__init__(parent)
+        self._is_part = False  # of x is shown
+        super().__init__(parent, axisItems={side: NumberAxis(side) for side in ("left", "bottom")})
         self.setObjectName(name)
         self.setAccessibleName(accessible_name)
         self.item = self.getPlotItem()
@@ -77,6 +81,9 @@ class Plot(pg.PlotWidget):
         self.item.getViewBox().setDefaultPadding(0.04)
         self.item.setMouseEnabled(x=True, y=False)
         self.item.showGrid(x=False, y=True, alpha=0.5)
+        box = self.item.getViewBox()
+        box.sigRangeChangedManually.connect(self.show_part)
+        box.sigXRangeChanged.connect(self._on_x)
         theme.theme().changed.connect(self._dress)
         self._dress()
 
@@ -108,15 +115,49 @@ class Plot(pg.PlotWidget):
             layout.activate()
 
     def fit(self, curves: Sequence[Curve], *, without_spike: bool = False) -> None:
-        """Shows these curves whole: by pyqtgraph's own range, or one that fits where that would be odd."""
+        """Shows these curves whole: by pyqtgraph's own range, or one that fits where that would be odd.
+
+        Without a point to draw, the axes have no numbers.
+        """
         box, drawn = self.item.getViewBox(), [curve for curve in curves if len(curve[0])]
+        self._is_part = False
+        self.hold(drawn)
         ranges = fitted_ranges(drawn, without_spike=without_spike)
+        has_any = any((np.isfinite(x) & np.isfinite(y)).any() for x, y in drawn)
+        for side in ("left", "bottom"):
+            self.item.getAxis(side).setStyle(showValues=has_any)
+        self.item.showGrid(y=has_any)
         for axis, found in zip((pg.ViewBox.XAxis, pg.ViewBox.YAxis), ranges, strict=True):
             box.enableAutoRange(axis, found is None)
         if ranges[0] is not None:
             box.setXRange(*ranges[0], padding=0)
         if ranges[1] is not None:
             box.setYRange(*ranges[1], padding=0)
+
+    def hold(self, curves: Sequence[Curve]) -> None:
+        """Nobody can move beyond the x of these curves, and what room there is around them."""
+        ends = [end for x, _ in curves if len(x) for end in (float(np.nanmin(x)), float(np.nanmax(x)))]
+        limits: tuple[float | None, float | None] = None, None
+        if ends and min(ends) < max(ends):
+            room = self.item.getViewBox().suggestPadding(pg.ViewBox.XAxis) * (max(ends) - min(ends))
+            limits = min(ends) - room, max(ends) + room
+        self.item.getViewBox().setLimits(xMin=limits[0], xMax=limits[1])
+
+    def show_part(self) -> None:
+        """Shows no longer everything: from here on y spans what is shown of x."""
+        self._is_part = True
+        self._on_x()
+
+    def _on_x(self) -> None:
+        box = self.item.getViewBox()
+        if not self._is_part:
+            return
+        found = box.childrenBounds(orthoRange=(None, tuple(box.viewRange()[0])))[1]
+        if found is None or not all(math.isfinite(end) for end in found):
+            return
+        low, high = found
+        room = RANGE_MARGIN * (high - low)
+        box.setYRange(*((low - room, high + room) if room > 0 else _around(low, 0.25)), padding=0)
 
     def paintEvent(self, painted: QPaintEvent) -> None:
         began = time.perf_counter()
@@ -193,6 +234,15 @@ class Plot(pg.PlotWidget):
             axis.label.setFont(theme.ui_font(-1))
 
 
+class NumberAxis(pg.AxisItem):
+    """An axis whose numbers are written as everywhere in the window."""
+
+    def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:
+        if self.logMode:
+            return tick_texts([10.0**value * scale for value in values], 0)
+        return tick_texts([value * scale for value in values], spacing * scale)
+
+
 def whole_tip() -> str:
     """What the button says that ends a zoom, with how one zooms."""
     return tr(
@@ -229,6 +279,8 @@ def fitted_ranges(curves: Sequence[Curve], *, without_spike: bool = False) -> tu
         return None, None
     low, high = float(y.min()), float(y.max())
     wide = _around(float(x[0]), 0.5) if x.min() == x.max() else None
+    if wide is not None and x[0] == 0:
+        wide = -RANGE_MARGIN * wide[1], wide[1]  # nothing comes before the beginning
     if low == high:
         return wide, _around(low, 0.25)
     late = y[x > early_end(float(x.min()), float(x.max()))]

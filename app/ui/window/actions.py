@@ -12,7 +12,7 @@ from app.core.language import tr
 from app.core.live.training_list import BESIDE, training_runs
 from app.core.problem import Problem, errors
 from app.core.protocol.job import AS_BEFORE
-from app.core.quantity import duration_text
+from app.core.quantity import duration_text, loss_text
 from app.core.queue.queue import line_text, make_entry
 from app.core.refusal import reason_of
 from app.core.replica.hostfile import Hostfile
@@ -289,18 +289,18 @@ class UserActions(QObject):
                 iteration=self._session.history.iteration,
             )
             self._ends[run.path] = said
-        elif best is not None and self._session.history.is_rewarded:
+        elif best is not None and best.iteration and self._session.history.is_rewarded:
             said = tr(
-                "{name} is ready. Best mean reward {value:.3f}, at iteration {iteration:,}.",
+                "{name} is ready. Best mean reward {value}, at iteration {iteration:,}.",
                 name=name,
-                value=-best.val_loss,
+                value=loss_text(-best.val_loss),
                 iteration=best.iteration,
             )
-        elif best is not None:
+        elif best is not None and best.iteration:
             said = tr(
-                "{name} is ready. Best validation loss {val_loss:.3f}, at iteration {iteration:,}.",
+                "{name} is ready. Best validation loss {val_loss}, at iteration {iteration:,}.",
                 name=name,
-                val_loss=best.val_loss,
+                val_loss=loss_text(best.val_loss),
                 iteration=best.iteration,
             )
         else:

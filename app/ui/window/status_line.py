@@ -6,7 +6,7 @@ from PySide6.QtCore import QEvent, QTimer, Signal
 from PySide6.QtWidgets import QApplication, QLabel, QStatusBar, QWidget
 
 from app.core.language import tr
-from app.core.quantity import duration_text
+from app.core.quantity import duration_text, memory_text
 from app.ui.run.session import RunSession
 from app.ui.run.word import PILLS
 from app.ui.widget import theme
@@ -80,7 +80,7 @@ class StatusLine(QStatusBar):
             history = session.history
             remaining = history.remaining_s()
             text += tr(" · {remaining} left", remaining=duration_text(remaining)) if remaining is not None else ""
-            done = f"{100 * history.iteration / history.iterations:.0f} % · " if history.iterations else ""
+            done = f"{100 * history.iteration / history.iterations:.0f}\u00a0% · " if history.iterations else ""
             title = tr("{done}{adapter_name} – Luthier", done=done, adapter_name=session.config.adapter_name)
         if text != self._status.text():
             self._status.setText(text)
@@ -93,7 +93,7 @@ class StatusLine(QStatusBar):
         hello, text = self._session.hello, ""
         if hello is not None:
             versions = tr("MLX {mlx}", mlx=hello.versions["mlx"]) if "mlx" in hello.versions else ""
-            memory = tr("{memory_gb:.0f} GB", memory_gb=hello.memory_gb) if hello.memory_gb else ""
+            memory = memory_text(hello.memory_gb) if hello.memory_gb else ""
             text = " · ".join(part for part in (hello.device, memory, versions) if part)
         if text != self._device.text():
             self._device.setText(text)

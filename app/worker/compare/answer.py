@@ -362,7 +362,9 @@ def _check_memory(cache: list[Any], left: int) -> None:
     each = sum(entry.nbytes / entry.keys.shape[2] for entry in cache if isinstance(entry, KVCache))
     needed, free = each * left, free_memory_bytes()
     if needed > free * MEMORY_SHARE:
-        figures = tr("it needs {needed:.1f} GB more, {free:.1f} GB are free", needed=needed / 1e9, free=free / 1e9)
+        figures = tr(
+            "it needs {needed:.1f}\u00a0GB more, {free:.1f}\u00a0GB are free", needed=needed / 1e9, free=free / 1e9
+        )
         said = tr("The prompt is too long for the memory: {figures}.", figures=figures)
         raise UnusableError([Problem("prompt", said, hint=tr("Shorten it, or use a smaller model."))])
 

@@ -213,7 +213,7 @@ def lost_error() -> UnusableError:
 def weight_error(iteration: int, trained: float, sent: int) -> TaskError:
     """That what was trained is not what was to be."""
     said = tr(
-        "The replicas trained {trained:,.0f} tokens at iteration {iteration}, and {sent:,} were to be trained.",
+        "The replicas trained {trained:,.0f} tokens at iteration {iteration:,}, and {sent:,} were to be trained.",
         trained=trained,
         iteration=iteration,
         sent=sent,

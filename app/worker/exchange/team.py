@@ -146,7 +146,7 @@ class Team:
             group = self._group
             _log(
                 tr(
-                    "The replicas exchanged {bytes:.2f} MB in {seconds:.3f} s.",
+                    "The replicas exchanged {bytes:.2f}\u00a0MB in {seconds:.3f}\u00a0s.",
                     bytes=group.bytes / 1000000.0,
                     seconds=group.seconds,
                 )

@@ -29,6 +29,7 @@ from app.core.model.folder import locate_model
 from app.core.problem import Problem, UnusableError
 from app.core.protocol import event
 from app.core.protocol.job import MergeJob
+from app.core.quantity import loss_text
 from app.core.run.folder import RunDir
 from app.core.setup.config_file import load_config
 from app.worker.compare.evaluate import HeldOutRows, held_out_rows
@@ -270,9 +271,9 @@ def _warn_if_worse(channel: Channel, measured: Sequence[float | None]) -> None:
     base, merged = measured[0], measured[-1]
     if base is not None and merged is not None and merged > base:
         said = tr(
-            "The merged adapter is worse than the base model: {merged:.4f} against {base:.4f} nats a token.",
-            merged=merged,
-            base=base,
+            "The merged adapter is worse than the base model: {merged} against {base} nats a token.",
+            merged=loss_text(merged),
+            base=loss_text(base),
         )
         hint = tr("Try smaller weights, such as 1 ÷ the number of adapters, or TIES.")
         channel.emit(event.Warned(message=said, hint=hint))

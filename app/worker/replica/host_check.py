@@ -10,6 +10,7 @@ from app.core.model.folder import locate_model
 from app.core.problem import Problem, UnusableError
 from app.core.protocol import event
 from app.core.protocol.job import HostsJob
+from app.core.quantity import memory_text
 from app.core.replica.crew import Replica
 from app.core.replica.hostfile import Hostfile, hostfile_of
 from app.worker.exchange.team import MODEL, Team, differing_model, differing_versions
@@ -80,7 +81,7 @@ def _faults(one: Replica, versions: dict[str, str], digests: dict[str, str]) -> 
             Problem(
                 "",
                 tr(
-                    "Nothing was heard of {name} within {check_within_s:.0f} s.",
+                    "Nothing was heard of {name} within {check_within_s:.0f}\u00a0s.",
                     name=one.name,
                     check_within_s=CHECK_WITHIN_S,
                 ),
@@ -92,9 +93,9 @@ def _faults(one: Replica, versions: dict[str, str], digests: dict[str, str]) -> 
 def _row(said: event.Hello | None, problems: list[Problem]) -> dict[str, Any]:
     about = (
         tr(
-            "{device} · {memory_gb:.0f} GB · Luthier {luthier}",
+            "{device} · {memory} · Luthier {luthier}",
             device=said.device,
-            memory_gb=said.memory_gb,
+            memory=memory_text(said.memory_gb),
             luthier=said.versions.get("luthier"),
         )
         if said

@@ -107,7 +107,9 @@ class RewardProcess:
             at = re.search(rf'File "{re.escape(str(self._file))}", line (\d+)', text)
             where = f"{self._file}:{at[1]}" if at else str(self._file)
             return tr(
-                "{where}: The rewards took longer than {timeout_s:g} s.", where=where, timeout_s=self._timeout_s
+                "{where}: The rewards took longer than {timeout_s:g}\u00a0s.",
+                where=where,
+                timeout_s=self._timeout_s,
             )
         code = self._client.exit_code
         return tr(

@@ -107,7 +107,7 @@ class KeptWeights:
         if self.is_saved(iteration):
             return False
         if self._guard.is_suspicious:
-            print(f"Not saved at iteration {iteration}: the loss is far too high.", flush=True)
+            print(f"Not saved at iteration {iteration:,}: the loss is far too high.", flush=True)
             return False
         weights = trainable(self._model)
         self._adapters.save(self._adapters.numbered(iteration), weights)
@@ -150,12 +150,12 @@ class KeptWeights:
         if self._adapters.best.exists() and self.best.iteration:
             self._adapters.copy(self._adapters.best, self._adapters.current)
             return tr(
-                "The adapter holds the best weights, of iteration {iteration}.", iteration=self.best.iteration
+                "The adapter holds the best weights, of iteration {iteration:,}.", iteration=self.best.iteration
             )
         if self._fallback is not None:
             iteration, weights = self._fallback
             self._adapters.save(self._adapters.current, weights)
-            return tr("The adapter holds the last good weights, of iteration {iteration}.", iteration=iteration)
+            return tr("The adapter holds the last good weights, of iteration {iteration:,}.", iteration=iteration)
         if self._adapters.current.exists():
             return tr("The adapter holds the weights of the last checkpoint.")
         return tr("No weights had been saved.")
@@ -191,7 +191,7 @@ class KeptWeights:
             "" if chosen.strength == 1 else tr(" at {strength:g} of their strength", strength=chosen.strength)
         )
         said = tr(
-            "The adapter holds the weights of iteration {iteration}{strength}, the best balance",
+            "The adapter holds the weights of iteration {iteration:,}{strength}, the best balance",
             iteration=chosen.iteration,
             strength=strength,
         )
@@ -203,10 +203,10 @@ class KeptWeights:
         if self._guard.is_suspicious:
             return self.restore_good()
         if self._config.final_adapter == "last" or best is None or best == iteration:
-            return tr("The adapter holds the weights of iteration {iteration}.", iteration=iteration)
+            return tr("The adapter holds the weights of iteration {iteration:,}.", iteration=iteration)
         if best == 0 and not self.best.without_improvement:
             return tr(
-                "Nothing was measured after the start: the adapter holds the weights of iteration {iteration}.",
+                "Nothing was measured after the start: the adapter holds the weights of iteration {iteration:,}.",
                 iteration=iteration,
             )
         if best == 0:
@@ -215,7 +215,7 @@ class KeptWeights:
             return said
         self._adapters.copy(self._adapters.best, self._adapters.current)
         self.placed_at = best
-        return tr("The adapter holds the best weights, of iteration {best}.", best=best)
+        return tr("The adapter holds the best weights, of iteration {best:,}.", best=best)
 
     def _verify(self, iteration: int) -> None:
         problems = adapter.verify(self._adapters.path, trainable(self._model), self._totals_before)

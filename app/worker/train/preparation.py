@@ -148,7 +148,7 @@ def prepare_rows(channel: Channel, control: Control, run: RunDir, job: TrainJob)
     config = as_concrete(config, data, rows, job.extend_to)
     if config.iters < config.grad_accumulation_steps:
         said = tr(
-            "The run is shorter ({iters}) than one gradient accumulation: it makes a single step.",
+            "The run is shorter ({iters:,}) than one gradient accumulation: it makes a single step.",
             iters=config.iters,
         )
         around.warn(said, tr("Lower the gradient accumulation, or train for longer."))

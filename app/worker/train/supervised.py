@@ -109,12 +109,12 @@ def _examples(channel: Channel, config: TrainConfig, train: TokenSet) -> Example
         channel.emit(event.Warned(message=said))
     if len(examples) < config.batch_size:
         said = tr(
-            "There are fewer examples ({examples}) than a batch holds ({batch_size})",
+            "There are fewer examples ({examples:,}) than a batch holds ({batch_size:,})",
             examples=len(examples),
             batch_size=config.batch_size,
         )
         channel.emit(
-            event.Warned(message=tr("{said}: the batches hold {examples}.", said=said, examples=len(examples)))
+            event.Warned(message=tr("{said}: the batches hold {examples:,}.", said=said, examples=len(examples)))
         )
     return examples
 

@@ -13,6 +13,7 @@ import mlx.nn as nn
 from app.core.config.train_config import TrainConfig
 from app.core.language import tr
 from app.core.protocol import event
+from app.core.quantity import loss_text
 from app.core.setup.chosen_method import method_of
 from app.worker.model.loading import trainable
 from app.worker.model.strength import at_strength
@@ -46,12 +47,12 @@ class Weighed:
         return found if found == found else float("-inf")
 
     def text(self) -> str:
-        """``learned 0.82, forgot 0.03``."""
-        forgot = tr("forgot {forgot:.2f}", forgot=self.forgot)
+        """``learned 0.823, forgot 0.031``."""
+        forgot = tr("forgot {forgot}", forgot=loss_text(self.forgot))
         return (
             forgot
             if self.learned is None
-            else tr("learned {learned:.2f}, {forgot}", learned=self.learned, forgot=forgot)
+            else tr("learned {learned}, {forgot}", learned=loss_text(self.learned), forgot=forgot)
         )
 
 

@@ -22,7 +22,7 @@ from app.core.protocol.command import Park, Resume, Save
 from app.core.protocol.event import read_events
 from app.core.protocol.job import AS_BEFORE, TrainJob
 from app.core.protocol.program import compiles_kernels
-from app.core.quantity import bytes_text, plural
+from app.core.quantity import bytes_text, loss_text, plural
 from app.core.run.folder import RunDir
 from app.core.setup.config_file import load_config, save_config
 from app.core.setup.speed import keep_pace, speed_key
@@ -414,13 +414,15 @@ class _Training:
         verdict = self.guard.judge(loss, 0.0 if outcome.grad_norm is None else self.grad_norm)
         if verdict is LossVerdict.DIVERGED:
             what = (
-                tr("the loss is {loss:.4g}", loss=loss)
+                tr("the loss is {loss}", loss=loss_text(loss))
                 if math.isfinite(self.grad_norm)
                 else tr("the gradient is not finite")
             )
             raise self._diverged(iteration, what)
         if verdict is LossVerdict.SPIKE:
-            said = tr("The loss jumped to {loss:.3f} at iteration {iteration}.", loss=loss, iteration=iteration)
+            said = tr(
+                "The loss jumped to {loss} at iteration {iteration:,}.", loss=loss_text(loss), iteration=iteration
+            )
             self.channel.emit(event.Warned(message=said, hint=tr("One odd batch, or too high a learning rate.")))
         if entering is not None and not self.guard.is_suspicious:
             self.kept.fall_back_to(iteration - 1, entering)
@@ -438,7 +440,7 @@ class _Training:
             return TaskError(said, tr("Copy or download the model again."), iteration)
         rate = self.config.learning_rate
         hint = tr("Try a learning rate of {rate:g}, a warm-up, or gradient clipping at 1.", rate=rate / 10)
-        said = tr("The training diverged at iteration {iteration}: {what}.", iteration=iteration, what=what)
+        said = tr("The training diverged at iteration {iteration:,}: {what}.", iteration=iteration, what=what)
         return TaskError(joined((said, kept)), hint, iteration)
 
     # -- measuring ------------------------------------------------------------------------------------------------

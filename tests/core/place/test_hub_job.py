@@ -228,7 +228,7 @@ def test_a_wrong_token_is_told(place: HubJobPlace, tmp_path: Path, monkeypatch: 
 
 def test_offers_are_of_one_gpu_with_their_price(place: HubJobPlace) -> None:
     (offer,) = place.offers()
-    assert offer.sentence == "Nvidia A10G - small · 24 GB · $1.00 an hour"
+    assert offer.sentence == "Nvidia A10G - small · 24\u00a0GB · $1.00 an hour"
 
 
 def test_the_script_of_a_job_trains_saves_and_tells_its_end(tmp_path: Path) -> None:

@@ -162,7 +162,7 @@ def test_a_run_on_colab_is_left_found_again_and_stopped(state: Path, tmp_path: P
 
 def test_a_kernel_of_kaggle_is_pushed_followed_brought_and_deleted(state: Path, tmp_path: Path) -> None:
     place = kaggle()
-    assert place.offers()[0].sentence == "T4 · 16 GB · $0.00 an hour · 17.50 of 30.00 hours are left this week"
+    assert place.offers()[0].sentence == "T4 · 16\u00a0GB · $0.00 an hour · 17.50 of 30.00 hours are left this week"
     run = place.start(bundle(tmp_path / "bundle", 4), Asked(user="me"), lambda _: None)
     told = json.loads((state / "told").read_text())
     assert told["id"] == run.details["kernel"]

@@ -86,8 +86,8 @@ def test_a_run_is_rented_followed_brought_and_given_back(
     steps: list[str] = []
     run = place.start(bundle(tmp_path / "bundle", 3), asked(sshd), steps.append)
     cheapest = {
-        "runpod": "RTX 4090 · 24 GB · $0.44 an hour",
-        "lambda": "1x A10 (24 GB PCIe) · 24 GB · $0.75 an hour",
+        "runpod": "RTX 4090 · 24\u00a0GB · $0.44 an hour",
+        "lambda": "1x A10 (24 GB PCIe) · 24\u00a0GB · $0.75 an hour",
     }
     assert steps[0] == f"Renting {cheapest[name]}"
     assert [steps[-2], steps[-1]] == ["Sending the bundle", "Starting it there"]
@@ -289,7 +289,7 @@ def test_a_pod_that_stopped_itself_is_started_for_the_fetch(
 def test_offers_are_those_with_room_the_cheapest_first(place: RentedPlace, name: str) -> None:
     names = {"runpod": ["RTX 4090", "H100 SXM"], "lambda": ["1x A10 (24 GB PCIe)"]}
     assert [offer.label for offer in place.offers()] == names[name]
-    with pytest.raises(UnusableError, match="no GPU with 500 GB"):
+    with pytest.raises(UnusableError, match="no GPU with 500\u00a0GB"):
         place.chosen(Asked(need_gb=500))
     with pytest.raises(UnusableError, match="has no “TPU” now"):
         place.chosen(Asked(offer="TPU"))

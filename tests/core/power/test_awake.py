@@ -170,7 +170,7 @@ def test_a_low_battery_and_heat_are_told() -> None:
     assert mac_condition(BATTERY.format(percent=55), HEAT.format(speed=100)) == Condition(55, True, 100)
     assert Condition(55, True, 100).sentences() == []
     low = mac_condition(BATTERY.format(percent=18), HEAT.format(speed=70)).sentences()
-    assert ["18 %" in low[0], "70 %" in low[1]] == [True, True]
+    assert ["18\u00a0%" in low[0], "70\u00a0%" in low[1]] == [True, True]
     charging = "Now drawing from 'AC Power'\n -InternalBattery-0\t18%; charging; 1:00 remaining present: true\n"
     assert mac_condition(charging, "").sentences() == []
     assert mac_condition("Now drawing from 'AC Power'\n", "") == Condition()

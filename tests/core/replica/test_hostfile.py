@@ -84,5 +84,5 @@ def test_what_replicas_cannot_train_is_said() -> None:
 
 
 def test_speed_is_told_in_words() -> None:
-    assert speed_text(0.00021, 1.25e9) == "a message takes 0.21 ms, gradients go at 1.25 GB/s."
-    assert speed_text(0.001, 5e7) == "a message takes 1.00 ms, gradients go at 50 MB/s."
+    assert speed_text(0.00021, 1.25e9) == "a message takes 0.21\u00a0ms, gradients go at 1.25\u00a0GB/s."
+    assert speed_text(0.001, 5e7) == "a message takes 1.00\u00a0ms, gradients go at 50\u00a0MB/s."

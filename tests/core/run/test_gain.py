@@ -21,33 +21,33 @@ def validated(iteration: int, loss: float, *, best: bool = False, **figures: flo
 def test_the_loss_goes_from_the_first_to_the_best_not_to_the_last() -> None:
     (gain,) = run_gains(history(validated(0, 4.0), validated(10, 1.0, best=True), validated(20, 1.5)))
     assert (gain.label, gain.journey(), gain.change_text(), gain.share_text()) == (
-        "Validation loss", "4.00 → 1.00", "−3.00", "−75 %",
+        "Validation loss", "4.000 → 1.000", "−3.000", "−75\u00a0%",
     )  # fmt: skip
     assert (gain.kept_iteration, gain.last, gain.last_iteration) == (10, 1.5, 20)
 
 
 def test_a_loss_that_rose_says_so() -> None:
     (gain,) = run_gains(history(validated(10, 2.0, best=False), validated(20, 3.0, best=True)))
-    assert (gain.change_text(), gain.share_text()) == ("+1.00", "+50 %")
+    assert (gain.change_text(), gain.share_text()) == ("+1.000", "+50\u00a0%")
 
 
 def test_a_reward_is_told_as_a_reward() -> None:
     found = history(validated(0, -0.25, reward=0.25), validated(10, -0.75, best=True, reward=0.75))
     (gain,) = run_gains(found, "reward")
     assert (gain.label, gain.journey(), gain.change_text(), gain.share_text()) == (
-        "Reward", "0.25 → 0.75", "+0.50", "",
+        "Reward", "0.250 → 0.750", "+0.500", "",
     )  # fmt: skip
 
 
 def test_a_methods_own_figure_stands_beside_its_loss() -> None:
     found = history(validated(0, 0.7, margin=0.0), validated(10, 0.2, best=True, margin=1.25))
     loss, margin = run_gains(found, "margin")
-    assert (loss.journey(), margin.label, margin.journey()) == ("0.70 → 0.20", "Margin", "0.00 → 1.25")
+    assert (loss.journey(), margin.label, margin.journey()) == ("0.700 → 0.200", "Margin", "0.000 → 1.250")
 
 
 def test_one_measurement_is_no_journey() -> None:
     (gain,) = run_gains(history(validated(10, 2.0, best=True)))
-    assert (gain.is_measured_twice, gain.journey()) == (False, "2.00")
+    assert (gain.is_measured_twice, gain.journey()) == (False, "2.000")
 
 
 def test_without_validations_it_is_the_training_that_tells() -> None:
@@ -56,5 +56,11 @@ def test_without_validations_it_is_the_training_that_tells() -> None:
         tokens_per_second=1.0, trained_tokens=2, peak_memory_gb=0.1, elapsed_s=1.0, epoch=1.0,
     )  # fmt: skip
     (gain,) = run_gains(history(reported))
-    assert (gain.label, gain.journey()) == ("Train loss", "3.00 → 2.00")
+    assert (gain.label, gain.journey()) == ("Train loss", "3.000 → 2.000")
     assert run_gains(RunHistory()) == []
+
+
+def test_a_best_before_training_is_not_what_was_kept() -> None:
+    """No measurement was better than the untrained model's: the adapter holds the last weights."""
+    (gain,) = run_gains(history(validated(0, 1.0, best=True), validated(10, 2.0), validated(20, 1.5)))
+    assert (gain.journey(), gain.kept_iteration) == ("1.000 → 1.500", 20)

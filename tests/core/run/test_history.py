@@ -205,7 +205,7 @@ def test_what_was_learned_and_forgotten_is_a_curve() -> None:
     assert history.forgot.tolist() == [0, 0.25]
     assert history.learned.tolist() == [0, 0.5]
     assert history.traded is not None
-    assert history.traded.text() == "learned 0.50, forgot 0.25"
+    assert history.traded.text() == "learned 0.500, forgot 0.250"
     rows = list(csv.DictReader(io.StringIO(history.to_csv())))
     assert [(row["iteration"], row["forgot"], row["learned"]) for row in rows if row["forgot"]] == [
         ("0", "0", "0"), ("4", "0.25", "0.5")
@@ -220,7 +220,7 @@ def test_what_was_forgotten_after_the_point_of_a_resume_is_forgotten() -> None:
     history.feed(started(iteration=6))
     assert history.forgot.tolist() == [0.1]
     assert history.traded is not None
-    assert history.traded.text() == "forgot 0.10"
+    assert history.traded.text() == "forgot 0.100"
 
 
 def test_a_run_that_measured_nothing_of_it_says_so() -> None:

@@ -94,7 +94,8 @@ def test_the_html_page_stands_alone_and_escapes_everything(reader: RunReader, tm
     assert {"svg", "table", "pre"} <= set(page.tags)
     assert not {"b", "script", "link", "img"} & set(page.tags)
     assert "&lt;b&gt;|a &amp; “b”" in text
-    for word in ("A thought.", "tagged", "No memory &lt;left&gt;", "0.5000 at iteration 2", "6.40 %", "1 min 15 s",
+    for word in ("A thought.", "tagged", "No memory &lt;left&gt;", "0.500 at iteration 2", "6.40\u00a0%",
+                 "1\u00a0min 15\u00a0s",
                  "Test device", "0.32.4", "learning_rate: 0.0003", "Some rows were left out."):  # fmt: skip
         assert word in text, word
 
@@ -197,7 +198,7 @@ def test_what_was_forgotten_is_reported_with_what_it_was_measured_on(reader: Run
         assert "learned 0.820, forgot 0.030, nats a token, on 512 tokens of text of the base's own" in said.replace(
             "&#39;", "'"
         )
-    assert "| 2 | 0.5000 | 0.0300 | best |" in (tmp_path / "r.md").read_text()
+    assert "| 2 | 0.500 | 0.030 | best |" in (tmp_path / "r.md").read_text()
     assert ">Forgot</text>" in curve_svg(reader.history)
     assert ">Forgot</text>" not in without
 
@@ -243,15 +244,15 @@ def test_every_figure_of_a_long_run_is_that_of_its_events(tmp_path: Path) -> Non
     size = sum(file.stat().st_size for file in reader.run.path.rglob("*") if file.is_file())
     assert figures.pop("On disk").startswith(f"{size / 1000:.3g}")
     assert figures == {
-        "Iterations": "45 of 45", "Best validation loss": "0.5000 at iteration 20", "Perplexity there": "1.649",
-        "Last training loss": "2.0000", "Trained": "64 parameters, 6.40 % of 1,000", "Adapted modules": "4",
-        "Examples": "10 to train on, 2 to validate", "Trained tokens": "900", "Speed": "120 tokens/s",
-        "Peak memory": "1.50 GB", "Time": "1 min 15 s",
+        "Iterations": "45 of 45", "Best validation loss": "0.500 at iteration 20", "Perplexity there": "1.649",
+        "Last training loss": "2.000", "Trained": "64 parameters, 6.40\u00a0% of 1,000", "Adapted modules": "4",
+        "Examples": "10 to train on, 2 to validate", "Trained tokens": "900", "Speed": "120\u00a0tokens/s",
+        "Peak memory": "1.5\u00a0GB", "Time": "1\u00a0min 15\u00a0s",
     }  # fmt: skip
     validations = parts["Validations (the last 40 of 45)"]
     assert validations.head == ("Iteration", "Loss", "")
     assert validations.rows == [
-        (str(number), f"{0.5 + 0.01 * abs(number - 20):.4f}", "best" if number == 20 else "")
+        (str(number), f"{0.5 + 0.01 * abs(number - 20):.3f}", "best" if number == 20 else "")
         for number in range(6, 46)
     ]
     checkpoints = parts["Checkpoints (the last 40 of 41)"]
@@ -267,7 +268,7 @@ def test_every_figure_of_a_long_run_is_that_of_its_events(tmp_path: Path) -> Non
     assert ("Learning rate", "learning_rate", "0.0003") in changed.rows
     assert changed.head == ("Field", "Key", "Value")
     assert pairs(parts["Environment"]) == {
-        "Folder": str(reader.run.path), "Device": "Test device", "Memory": "64 GB", "mlx": "0.32.4",
+        "Folder": str(reader.run.path), "Device": "Test device", "Memory": "64\u00a0GB", "mlx": "0.32.4",
     }  # fmt: skip
     assert list(parts) == [
         "Figures",
@@ -288,6 +289,6 @@ def test_no_more_is_said_than_there_is(tmp_path: Path) -> None:
     again = RunReader(reader.run)
     again.read()
     parts = {part.title: part for part in make_report(again).sections}
-    assert parts["Validations"].rows == [("5", "50.0000", "best")]
+    assert parts["Validations"].rows == [("5", "50.000", "best")]
     assert not [title for title in parts if title.startswith(("Checkpoints", "Benchmarks"))]
     assert "Perplexity there" not in pairs(parts["Figures"]), "exp(50) says nothing"

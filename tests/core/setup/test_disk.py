@@ -51,5 +51,5 @@ def test_a_disk_with_too_little_room_is_told_before_the_start(
     found = disk.disk_problem(config, 51 * MB, 1000, tmp_path)
     assert found is not None
     assert (found.path, found.severity) == ("save_every", Severity.WARNING)
-    assert "up to 51 MB, with 10 checkpoints; only 50 MB are free" in found.message
-    assert disk.disk_text(84 * MB, tmp_path) == "It writes up to 84 MB; 50 MB are free."
+    assert "up to 51\u00a0MB, with 10 checkpoints; only 50\u00a0MB are free" in found.message
+    assert disk.disk_text(84 * MB, tmp_path) == "It writes up to 84\u00a0MB; 50\u00a0MB are free."

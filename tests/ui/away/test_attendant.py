@@ -143,7 +143,7 @@ def test_the_menu_bar_item_says_how_far_it_is_and_does_what_it_offers(room: Room
     assert not item.is_there
     worker = room.start()
     worker.say(*synthetic_run.events(until=150, ending=""))
-    assert item.progress.text().startswith("friendly · Training · 25 % · ")
+    assert item.progress.text().startswith("friendly · Training · 25\u00a0% · ")
     assert item.progress.text().endswith(" left")
     assert item.icon.toolTip() == f"Luthier\n{item.progress.text()}"
     assert not item.progress.isEnabled()
@@ -259,7 +259,7 @@ class FakeObjc:
 def test_a_macs_badge_has_the_percent_sign() -> None:
     objc = FakeObjc()
     set_badge(37, "darwin", lambda _: objc)
-    assert objc.sent[-1] == ("dockTile", "setBadgeLabel:", ("stringWithUTF8String:37 %",))
+    assert objc.sent[-1] == ("dockTile", "setBadgeLabel:", ("stringWithUTF8String:37\u00a0%",))
     assert ("NSApplication", "sharedApplication", ()) in objc.sent
     set_badge(None, "darwin", lambda _: objc)
     assert objc.sent[-1] == ("dockTile", "setBadgeLabel:", ("stringWithUTF8String:",))

@@ -195,7 +195,7 @@ def test_few_bits_that_lose_what_was_learned_are_told_and_can_be_had_knowingly(
     assert isinstance(lossy, CheckEditor)
     bits.set_value("4bit")
     made.export_button.click()
-    said = "Only 43 % of what was learned stays in weights of 4bit; nothing was written."
+    said = "Only 43\u00a0% of what was learned stays in weights of 4bit; nothing was written."
     workers[0].end(event.Failed(message=said, hint=f"Choose 16-bit, or “{LOSSY.label}”."), 1)
     shown = child(made, QLabel, "export.text").text()
     assert said in shown

@@ -65,7 +65,7 @@ def test_search_download_stop_resume_use(dialog: HubDialog, hub: HubServer, qtbo
     page = dialog.search
     search(dialog, qtbot, "llama")
     assert cells(dialog, 0)[:4] == ["huge/llama", "20 TB", "bf16", "too large"]
-    assert cells(dialog, 1)[:5] == [NAME, "1.2 GB", "bf16", "fits", "900"]
+    assert cells(dialog, 1)[:5] == [NAME, "1.2\u00a0GB", "bf16", "fits", "900"]
     page.view.selectRow(1)
     assert page.name.text() == NAME
 

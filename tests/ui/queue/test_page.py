@@ -446,9 +446,9 @@ def test_the_countdown_can_be_cancelled_and_acts_when_it_is_over(qtbot: QtBot) -
         return found
 
     first = countdown()
-    assert "in 2 s" in child(first, QLabel, "sleep_countdown.text").text()
+    assert "in 2\u00a0s" in child(first, QLabel, "sleep_countdown.text").text()
     first.tick()
-    assert "in 1 s" in child(first, QLabel, "sleep_countdown.text").text()
+    assert "in 1\u00a0s" in child(first, QLabel, "sleep_countdown.text").text()
     QTest.mouseClick(child(first, QPushButton, "sleep_countdown.cancel"), Qt.MouseButton.LeftButton)
     assert (first.isVisible(), slept) == (False, [])
     second = countdown()

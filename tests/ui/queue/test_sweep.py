@@ -57,7 +57,7 @@ def test_it_counts_runs_iterations_and_time(qtbot: QtBot, dialog: SweepDialog) -
     assert label(dialog, "sweep.count") == "3 runs"
     assert (
         label(dialog, "sweep.total")
-        == "300 iterations in all · about 30 s, going by what was measured on this machine"
+        == "300 iterations in all · about 30\u00a0s, going by what was measured on this machine"
     )
     QTest.mouseClick(child(dialog, QPushButton, "sweep.add"), Qt.MouseButton.LeftButton)
     dialog.rows[1].choose("learning_rate")
@@ -197,7 +197,7 @@ def test_the_table_and_the_chart_grow_as_runs_end(qtbot: QtBot, queue: QueueSess
     assert cells(page, 2) == ["Finished", "Failed", "Finished", "Waiting"]
     assert cells(page, 3) == ["1.5000", "–", "1.2500", "–"]
     assert cells(page, 4)[0] == "1,823"
-    assert cells(page, 5)[0] == "1.23 GB"
+    assert cells(page, 5)[0] == "1.23\u00a0GB"
     assert page.chart.points() == {"lr 1e-4": [("8", 1.25), ("16", 1.5)], "lr 0.001": []}
     assert label_of(page) == "3 of 4 runs have ended · Best so far: rank 8, lr 1e-4"
     train_next(queue, 1.0)

@@ -74,12 +74,20 @@ def test_zoomed_in_every_point_is_there(qtbot: QtBot, chart: LossChart) -> None:
     assert (x[0], x[-1]) == (1, COUNT)
 
 
-def test_a_moved_view_is_as_high_as_the_whole_curve(qtbot: QtBot, chart: LossChart) -> None:
-    """Not as what of it is handed over: the height of a view does not jump when it is moved."""
-    before = chart.plotted()
-    zoomed(chart, 100_000, 101_000)
-    redrawn(qtbot, chart)
-    assert (chart.plotted().top(), chart.plotted().bottom()) == pytest.approx((before.top(), before.bottom()))
+def test_a_view_is_as_high_as_what_of_the_curve_it_shows(
+    qtbot: QtBot, chart: LossChart, history: RunHistory
+) -> None:
+    """Of every loss in it, whatever is handed over to be drawn."""
+    for left, right in ((100_000, 101_000), (300_000, 800_000)):
+        zoomed(chart, left, right)
+        chart._view.show_part()
+        redrawn(qtbot, chart)
+        shown = chart.plotted()
+        seen = history.losses[math.ceil(shown.left()) - 1 : math.floor(shown.right())]
+        room = 0.04 * (np.nanmax(seen) - np.nanmin(seen))
+        height = chart.plotted().top(), chart.plotted().bottom()
+        near = room / 2  # the room of a pen
+        assert height == pytest.approx((np.nanmin(seen) - room, np.nanmax(seen) + room), abs=near)
 
 
 def test_a_logarithmic_axis_and_minutes(qtbot: QtBot, chart: LossChart, history: RunHistory) -> None:

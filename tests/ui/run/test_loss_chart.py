@@ -177,8 +177,8 @@ def test_the_pointer_reads_values(chart: LossChart, history: RunHistory) -> None
     chart._view.scene().sigMouseMoved.emit(box.mapViewToScene(QPointF(x, y)))
     said = child(chart, QLabel, "chart_readout").toolTip()
     assert "Iteration 250" in said
-    assert f"train {y:.4g}" in said
-    assert f"validation {history.valid_losses[1]:.4g}" in said
+    assert f"train {y:.3f}" in said
+    assert f"validation {history.valid_losses[1]:.3f}" in said
     assert chart._cross.isVisible()
     chart._view.scene().sigMouseMoved.emit(QPointF(-50, -50))
     assert not chart._cross.isVisible()
@@ -197,8 +197,8 @@ def test_no_value_under_the_pointer_is_cut(qtbot: QtBot, chart: LossChart, histo
     assert readout.text() != resting
     assert "smoothed" in readout.toolTip()
     if width >= 300:
-        assert f"{history.losses[249]:.4g}" in readout.text()
-        assert f"{history.valid_losses[1]:.4g}" in readout.text()
+        assert f"{history.losses[249]:.3f}" in readout.text()
+        assert f"{history.valid_losses[1]:.3f}" in readout.text()
     QApplication.sendEvent(chart._view.viewport(), QEvent(QEvent.Type.Leave))
     assert not chart._cross.isVisible()
     assert readout.text() == resting
@@ -366,3 +366,50 @@ def test_pens_are_as_wide_on_a_screen_of_more_pixels(scale: str) -> None:
     environment = os.environ | {"QT_SCALE_FACTOR": scale, "QT_QPA_PLATFORM": "offscreen"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert int(done.stdout) == 3 * int(scale)
+
+
+def test_nobody_moves_beyond_what_is_drawn(qtbot: QtBot, chart: LossChart) -> None:
+    whole, box = chart.plotted(), chart._plot.getViewBox()
+    box.setXRange(100, 200, padding=0)
+    box.sigRangeChangedManually.emit(box.mouseEnabled())
+    box.translateBy(x=-5000)
+    redrawn(qtbot, chart)
+    assert chart.plotted().left() == pytest.approx(whole.left())
+    box.translateBy(x=5000)
+    assert chart.plotted().right() == pytest.approx(whole.right())
+
+
+def test_a_chart_without_a_point_has_no_numbers(qtbot: QtBot, chart: LossChart) -> None:
+    def shown() -> list[bool]:
+        return [chart._plot.getAxis(side).style["showValues"] for side in ("left", "bottom")]
+
+    assert shown() == [True, True]
+    empty = RunHistory()
+    chart.set_history(empty)
+    redrawn(qtbot, chart)
+    assert shown() == [False, False]
+    empty.feed(synthetic_run.report(2, [0.5, 0.25]))
+    redrawn(qtbot, chart)
+    assert shown() == [True, True]
+
+
+def test_a_first_measurement_lies_at_the_beginning() -> None:
+    """Iterations below 0 are nowhere."""
+    (left, right), _ = fitted_ranges([(np.array([0.0]), np.array([10.0]))])  # type: ignore[misc]
+    assert (left, right) == (pytest.approx(-0.04), 1.0)
+
+
+def test_the_controls_keep_their_places_when_a_run_begins(qtbot: QtBot) -> None:
+    empty = RunHistory()
+    chart = LossChart(empty)
+    qtbot.addWidget(chart)
+    chart.resize(700, 400)
+    chart.show()
+    redrawn(qtbot, chart)
+    before = [child(chart, QComboBox, name).geometry() for name in ("chart_figure", "chart_x")]
+    for one in synthetic_run.events():
+        empty.feed(one)
+    redrawn(qtbot, chart)
+    QTest.qWait(0)
+    assert child(chart, QComboBox, "chart_figure").count() > 1
+    assert [child(chart, QComboBox, name).geometry() for name in ("chart_figure", "chart_x")] == before

@@ -91,8 +91,8 @@ def test_a_run_shows_state_progress_and_figures(
     assert said(panel, "run_name") == "friendly"
     assert said(panel, "figure.speed") == "1,823"
     assert said(panel, "figure.val_loss") == f"{session.history.valid_losses[-1]:.3f}"
-    assert said(panel, "figure.memory") == "1.23 GB"
-    assert said(panel, "figure.left") == "33 s"
+    assert said(panel, "figure.memory") == "1.23\u00a0GB"
+    assert said(panel, "figure.left") == "33\u00a0s"
     assert child(panel, QProgressBar, "run_progress").value() == 300
     assert len(panel.page.chart._series.history) == 300
 
@@ -439,8 +439,8 @@ def test_what_was_learned_and_forgotten_stands_among_the_figures(
     qtbot.waitUntil(lambda: said(panel, "run_iteration") == "Iteration 300 of 600")
     assert not child(panel, QLabel, "figure.trade").isVisible()
     worker.say(event.NeutralMeasured(iteration=300, neutral_loss=2.03, base_loss=2.0, forgot=0.03, learned=0.82))
-    qtbot.waitUntil(lambda: said(panel, "figure.trade") == "0.82")
-    assert "forgot 0.03" in [label.text() for label in panel.findChildren(QLabel) if label.isVisible()]
+    qtbot.waitUntil(lambda: said(panel, "figure.trade") == "0.820")
+    assert "forgot 0.030" in [label.text() for label in panel.findChildren(QLabel) if label.isVisible()]
     assert not child(panel, QLabel, "figure.elapsed").isVisible()
     worker.say(event.Progressed(phase="Weighing what was learned against what was forgotten", done=2, total=9))
     assert said(panel, "run_sentence") == "Weighing what was learned against what was forgotten (2 of 9)…"

@@ -80,14 +80,14 @@ def test_a_finished_run_shows_what_it_came_to(
     losses = session.history.valid_losses
     first, best = losses[0], losses.min()
     words = shown(panel)
-    assert f"{first:.2f} → {best:.2f}" in words
+    assert f"{first:.3f} → {best:.3f}" in words
     assert "Change, at 400" in words
-    assert f"−{first - best:.2f}" in words
-    assert f"−{100 * (first - best) / first:.0f} %" in words
+    assert f"−{first - best:.3f}" in words
+    assert f"−{100 * (first - best) / first:.0f}\u00a0%" in words
     assert "The adapter holds them." in words
     assert (
         child(panel, QLabel, "result.totals").text()
-        == "600 iterations in 1 min 7 s · 1,823 tokens/s · peak 1.23 GB"
+        == "600 iterations in 1\u00a0min 7\u00a0s · 1,823\u00a0tokens/s · peak 1.23\u00a0GB"
     )
     assert offered(panel) == [name for name, *_ in ACTIONS]
     assert not child(panel, QLabel, "figure.speed").isVisible()
@@ -104,7 +104,7 @@ def test_rewards_and_margins_are_told_by_their_names(
     )
     workers[-1].end(event.Finished(reason="completed", iteration=20))
     words = shown(panel)
-    assert [one for one in ("0.70 → 0.20", "Margin", "0.00 → 1.25") if one not in words] == []
+    assert [one for one in ("0.700 → 0.200", "Margin", "0.000 → 1.250") if one not in words] == []
 
 
 @pytest.mark.parametrize(

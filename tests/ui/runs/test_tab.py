@@ -122,7 +122,7 @@ def test_all_runs_are_listed_with_their_figures(tab: RunsTab) -> None:
     assert row["state"] == "Finished"
     assert row["base"] == "llama"
     assert row["speed"] == "1,823"
-    assert row["memory"] == "1.23 GB"
+    assert row["memory"] == "1.23\u00a0GB"
     assert row["iterations"] == "200 of 200"
     assert text(tab, "runs.count").startswith("3 runs · ")
     assert tab.table.filter.index(0, 0).data(Qt.ItemDataRole.ToolTipRole) == "The loss is not a number."
@@ -511,7 +511,7 @@ def test_what_was_forgotten_is_listed_told_and_laid_over(qtbot: QtBot, tab: Runs
     settled(qtbot, tab)
     view, column = tab.table.filter, COLUMN_KEYS.index("forgot")
     listed = {names(tab)[row]: view.index(row, column).data() for row in range(view.rowCount())}
-    assert listed == {"alpha": "0.0345", "beta two": "–", "gamma": "–"}
+    assert listed == {"alpha": "0.035", "beta two": "–", "gamma": "–"}
     select(qtbot, tab, runs[0])
     assert text(tab, "run_detail.traded") == "learned 0.345, forgot 0.035 (nats a token)"
     select(qtbot, tab, runs[0], runs[1])
@@ -577,7 +577,7 @@ def test_a_reward_is_called_one_in_the_list(runs: list[RunDir]) -> None:
     best = next(column for column in RUN_COLUMNS if column.key == "best")
     assert best.text(found) == "reward 0.525"
     assert (found.best_label, found.best_figure) == ("Best mean reward", 0.525)
-    assert best.text(replace(found, rewarded=False, best_val_loss=1.25)) == "1.2500"
+    assert best.text(replace(found, rewarded=False, best_val_loss=1.25)) == "1.250"
 
 
 @pytest.mark.parametrize(("method", "kind"), [("lora", "supervised"), ("dpo lora", "DPO"), ("grpo dora", "GRPO")])

@@ -253,8 +253,8 @@ def test_weights_are_sliders_that_show_their_share(qtbot: QtBot, tab: EnhancedTa
     assert tab.store.value("reward_weights") == ()
     find(tab, "reward.short.weight").setValue(5)
     assert tab.store.value("reward_weights") == (1.0, 0.25)
-    assert "80 %" in tab.rewards.editor.rows["contains_answer"].share_text
-    assert "20 %" in tab.rewards.editor.rows["short"].share_text
+    assert "80\u00a0%" in tab.rewards.editor.rows["contains_answer"].share_text
+    assert "20\u00a0%" in tab.rewards.editor.rows["short"].share_text
 
 
 def test_names_of_mlx_lm_lora_are_known(tab: EnhancedTab) -> None:
@@ -263,7 +263,7 @@ def test_names_of_mlx_lm_lora_are_known(tab: EnhancedTab) -> None:
     )
     row = tab.rewards.editor.rows["count_tags"]
     assert (row.is_on, row.weight) == (True, 3.0)
-    assert "75 %" in row.share_text
+    assert "75\u00a0%" in row.share_text
 
 
 def test_without_a_function_the_start_is_held_back(qtbot: QtBot, tab: EnhancedTab) -> None:

@@ -635,14 +635,14 @@ def test_no_time_is_told_until_the_tokens_are_counted(
     tab.store.set_many({"model": str(starter.model_dir()), "data": str(starter.examples_dir())})
     monkeypatch.setattr(tab.estimate, "run_time", lambda *_: RunTime(spent, is_probed=False))
     qtbot.waitUntil(lambda: "takes about" in tab.start_bar.text, timeout=ANSWER_MS)
-    assert "about 42 s, going by an earlier run" in tab.start_bar.text
+    assert "about 42\u00a0s, going by an earlier run" in tab.start_bar.text
     tab.data_panel.inspector.figures.clear()
     tab.check()
     qtbot.waitUntil(lambda: "It takes up to" in tab.start_bar.text, timeout=ANSWER_MS)
-    assert "42 s" not in tab.start_bar.text
+    assert "42\u00a0s" not in tab.start_bar.text
     monkeypatch.setattr(tab.estimate, "run_time", lambda *_: RunTime(spent, is_probed=True))
     tab.check()
-    assert "about 42 s" in tab.start_bar.text  # of the longest batch, which was measured
+    assert "about 42\u00a0s" in tab.start_bar.text  # of the longest batch, which was measured
 
 
 def test_start_is_off_until_model_and_data_are_read(

@@ -403,7 +403,7 @@ def test_a_run_is_started_paused_stopped_and_offers_the_comparison(
     assert load_config(worker.job_dir / "config.yaml").config.adapter_name == "friendly"
     assert not child(ready, QPushButton, "start").isEnabled()
     worker.say(*synthetic_run.events(until=300, ending=""))
-    qtbot.waitUntil(lambda: ready.windowTitle() == "50 % · friendly – Luthier")
+    qtbot.waitUntil(lambda: ready.windowTitle() == "50\u00a0% · friendly – Luthier")
     assert child(ready, QLabel, "status").text().startswith("Training · iteration 300 of 600")
     action(ready, "run.pause").trigger()
     action(ready, "run.stop").trigger()
@@ -521,7 +521,7 @@ def test_what_a_run_said_last_is_not_told_twice(ready: MainWindow, workers: list
 
 def test_a_full_disk_is_told_as_the_worker_says_it(ready: MainWindow, workers: list[FakeWorker]) -> None:
     ready.user_actions.start()
-    said = "The disk is full: 1.6 MB more are needed in /runs/a."
+    said = "The disk is full: 1.6\u00a0MB more are needed in /runs/a."
     trainers(workers)[0].end(event.Finished(reason="paused", iteration=3, message=said))
     assert messages(ready)[0] == said
 
@@ -530,7 +530,7 @@ def test_a_silent_worker_is_told_and_can_be_ended(ready: MainWindow, workers: li
     ready.user_actions.start()
     (worker,) = trainers(workers)
     worker.silent.emit(120)
-    assert messages(ready)[0] == "The worker has not said a word for 2 min: a long step, or it is stuck."
+    assert messages(ready)[0] == "The worker has not said a word for 2\u00a0min: a long step, or it is stuck."
     act(ready)
     assert worker.killed
 

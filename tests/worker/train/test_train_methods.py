@@ -259,7 +259,7 @@ BAD = {
     "raises": (" and len(SEEN) == 2:\n        [][1]\n", ":4: IndexError"),
     "loops": (
         " and len(SEEN) == 2:\n        while True: pass\n",
-        ":4: The rewards took longer than 2 s",
+        ":4: The rewards took longer than 2\u00a0s",
     ),
     "counts wrongly": (
         " and len(SEEN) == 2:\n        return [1.0]\n",
