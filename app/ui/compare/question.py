@@ -228,6 +228,7 @@ class CompareQuestion(DropCard):
         """Shows what can be done: ``answered`` if there is a conversation that could go on."""
         self._ask.setVisible(not busy)
         self._stop.setVisible(busy)
+        self._stop.setMinimumHeight(self._ask.sizeHint().height())  # the answers below stay where they are
         self._ask.setEnabled(not hindrance)
         self._ask.setToolTip(hindrance or with_keys(tr("Ask every column"), MAIN_KEYS))
         count = len(self.prompt_set)

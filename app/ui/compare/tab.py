@@ -75,6 +75,7 @@ class CompareTab(QWidget):
         self.session = CompareSession(answerer, self)
         self._list = CandidateList(self)
         self._training = self._is_follow_up = False
+        self._answered_base = ""  # on which the answers that are shown were given
         self._gone = ""  # what of a kept comparison is not there any more
         self.keeper = ComparisonKeeper(self._taken, self)
         self._build()
@@ -230,7 +231,7 @@ class CompareTab(QWidget):
         """What is shown, to be kept."""
         pages = self.session.pages
         head = ComparisonHead(
-            base=self.base,
+            base=self._answered_base if pages else self.base,
             columns=tuple(pages[0].candidates if pages else (column.candidate for column in self.columns)),
             question=self.question.kept(),
             place=self.session.place,
@@ -252,6 +253,7 @@ class CompareTab(QWidget):
         for page in kept.pages:
             page.candidates[:] = candidates
         self._base.set_value(head.base)
+        self._answered_base = head.base
         self.session.restore(kept.pages, head.place)
         self.question.set_held_out(self._held_out())
         self.question.show_kept(head.question)
@@ -281,6 +283,10 @@ class CompareTab(QWidget):
         except UnusableError as error:
             self.question.show_note(error.problems[0].sentence(), role="error")
             return
+        if self.session.pages and self.base != self._answered_base:  # answers of two models are two comparisons
+            self.keeper.begin()
+            self.session.clear()
+        self._answered_base = self.base
         self._votes.withdraw()
         prompts, settings = self.question.prompts(), self.settings
         self._is_follow_up = False
@@ -385,7 +391,7 @@ class CompareTab(QWidget):
 
     def _question_of(self, conversation: Conversation) -> dict[str, Any]:
         """All that decided a conversation's answers."""
-        return {"model": self.base, "messages": conversation.asked(), **self.settings}
+        return {"model": self._answered_base, "messages": conversation.asked(), **self.settings}
 
     # -- showing ----------------------------------------------------------------------------------------------
 

@@ -58,7 +58,7 @@ def votes() -> tuple[Vote, ...]:
 
 @pytest.mark.usefixtures("swapped")
 def test_a_blind_vote_hides_who_answers_until_it_is_given(
-    tab: CompareTab, run: RunDir, workers: list[FakeWorker]
+    qtbot: QtBot, tab: CompareTab, run: RunDir, workers: list[FakeWorker]
 ) -> None:
     tab.choose_run(run)
     press(tab, "judging.blind")
@@ -66,7 +66,7 @@ def test_a_blind_vote_hides_who_answers_until_it_is_given(
     assert asked(workers[0])["columns"] == [1, 0], "who is asked first would tell who it is"
     answer(workers[0], "base says", "tuned says", tokens_per_second=9.0)
     left, right = tab.columns[1], tab.columns[0]
-    assert left.mapTo(tab, left.rect().topLeft()).x() < right.mapTo(tab, right.rect().topLeft()).x()
+    qtbot.waitUntil(lambda: left.x() < right.x())
     assert [column.title for column in (left, right)] == ["Answer A", "Answer B"]
     assert not left.chooser.isVisible()
     assert [column.status for column in tab.columns] == ["", ""], "speed would tell who it is"

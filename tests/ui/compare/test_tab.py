@@ -18,6 +18,7 @@ from app.core.protocol.command import Ask, LoadAdapters, Stop
 from app.core.protocol.question import Question
 from app.core.protocol.wire import PROTOCOL_VERSION
 from app.core.run.folder import RunDir
+from app.ui.compare.answer_grid import AnswerGrid
 from app.ui.compare.answerer import Answerer
 from app.ui.compare.tab import CompareTab
 from tests.ui import synthetic_run
@@ -249,3 +250,17 @@ def test_a_run_of_another_base_brings_that_one(
     tab.columns[2].chooser.choose_path(run.adapters)
     assert tab.base == str(base), "beside another adapter the base stays"
     assert tab.columns[2].status.startswith("Trained on base")
+
+
+def test_asking_moves_nothing(qtbot: QtBot, tab: CompareTab, run: RunDir, workers: list[FakeWorker]) -> None:
+    tab.resize(1000, 700)
+    tab.choose_run(run)
+    grid = child(tab, AnswerGrid)
+    qtbot.waitUntil(lambda: grid.y() > 0)
+    place = grid.mapTo(tab, grid.rect().topLeft())
+    press(tab, "compare.ask")
+    QTest.qWait(1)
+    assert grid.mapTo(tab, grid.rect().topLeft()) == place
+    workers[0].say(event.Ready(), last(1, 0), last(1, 1))
+    QTest.qWait(1)
+    assert grid.mapTo(tab, grid.rect().topLeft()) == place

@@ -211,6 +211,25 @@ def test_another_run_loses_nothing(
     assert [one.text().split(" · ")[-2] for one in entries(tab)] == ["2 prompts"]
 
 
+def test_answers_of_another_base_are_a_comparison_of_their_own(
+    tab: CompareTab, run: RunDir, workers: list[FakeWorker], tmp_path: Path
+) -> None:
+    tab.choose_run(run)
+    press(tab, "compare.ask")
+    answer(workers[0], "one", "two")
+    first, second = tab.base, str(base_folder(tmp_path / "another"))
+    tab._base.choose(second)
+    tab.keeper.flush()
+    assert tab.keeper.shelf.heads()[0].base == first, "what is typed there has answered nothing yet"
+    press(tab, "compare.ask")
+    answer(workers[-1], "three", "four")
+    assert [page.answers for page in tab.session.pages] == [["three", "four"]]
+    tab.keeper.flush()
+    (kept,) = tab.keeper.earlier()
+    assert (kept.base, [page.answers for page in _pages(tab, kept.key)]) == (first, [["one", "two"]])
+    assert tab.keeper.shelf.heads()[0].base == second
+
+
 def test_the_same_run_again_leaves_its_answers_where_they_are(
     tab: CompareTab, run: RunDir, workers: list[FakeWorker]
 ) -> None:
