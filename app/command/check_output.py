@@ -149,7 +149,7 @@ class RepairedCopy:
         repair, written = self.repair, ", ".join(str(path) for path in self.repair.files)
         return (
             f"\nWrote {plural(sum(repair.files.values()), 'row')} to {written}: {repair.bad:,} left out as bad, "
-            f"{repair.repeated:,} as repeats; in {repair.renamed:,} roles were put right."
+            f"{repair.repeated:,} as repeats; roles were put right in {plural(repair.renamed, 'row')}."
         )
 
 

@@ -115,7 +115,7 @@ def started_line(said: event.Started) -> str:
         f"Training {said.trainable_parameters:,} of {said.total_parameters:,} parameters ({share:.2f} %)",
         f"{said.adapted_modules:,} {MODULES}" if said.adapted_modules else "",
         plural(said.train_examples, "example"),
-        f"{said.iterations:,} iterations ({epochs:.3g} {'epoch' if epochs == 1 else 'epochs'})",
+        f"{plural(said.iterations, 'iteration')} ({epochs:.3g} {'epoch' if epochs == 1 else 'epochs'})",
         f"from iteration {said.iteration:,}" if said.iteration else "",
         f"{said.replicas} replicas" if said.replicas > 1 else "",
     ]

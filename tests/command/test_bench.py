@@ -95,7 +95,7 @@ def test_what_cannot_be_is_said_before_anything_is_measured(luthier: Luthier, tm
     done = luthier("bench", "--data", pairs, code=2)
     assert "stock mlx-lm does not train" in done.stderr or "preference" in done.stderr
     few = write_data(tmp_path / "few", train=3)
-    assert "There are 3 rows to train on" in luthier("bench", "--data", few, code=2).stderr
+    assert "the number of them is 3" in luthier("bench", "--data", few, code=2).stderr
 
 
 def test_stopped_it_says_so_and_leaves_nothing(tmp_path: Path, temporary: Path) -> None:

@@ -64,8 +64,9 @@ def bundle(
 
 def _tell(data: dict[str, Any]) -> None:
     from app.core.bundle.result import model_line, size_line
+    from app.core.quantity import plural
 
     output.say(f"{data['path']} ({size_line(data)})")
     output.say(model_line(data))
-    output.say(f"Targets: {', '.join(data['target_modules'])}, {len(data['modules']):,} modules")
+    output.say(f"Targets: {', '.join(data['target_modules'])}, {plural(len(data['modules']), 'module')}")
     output.say("There: pip install -r requirements.txt, then python train.py; bring back the folder run.")

@@ -189,7 +189,7 @@ class _Bench:
             said = f"These are rows of the format {self.prepared.format}, which stock mlx-lm does not train."
             raise UnusableError([Problem("--data", said, hint="Give chats, questions with answers, or texts.")])
         if (there := self.prepared.counts.get("train", 0)) < 8:
-            said = f"There are {there} rows to train on, and at least 8 are needed."
+            said = f"At least 8 rows to train on are needed, and the number of them is {there}."
             raise UnusableError([Problem("--data", said, hint="Leave --data out: rows are made then.")])
 
     def _settings(self, inspection: Inspection) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from app.core.compare.held_out import held_out_files
 from app.core.compare.statistic import FEW, SAME, Interval, bootstrap_mean
 from app.core.config.train_config import TrainConfig
 from app.core.language import tr
+from app.core.quantity import plural
 
 EXAMPLES_SHOWN = 5
 
@@ -71,7 +72,7 @@ class FigureDifference:
 
     def _chance(self) -> str:
         if self.examples < FEW:
-            return tr("{examples} examples are too few to rule out chance", examples=self.examples)
+            return tr("too few to rule out chance: {examples}", examples=plural(self.examples, "example"))
         return tr("the difference is beyond chance") if self.beyond_chance else tr("the difference could be chance")
 
     def as_dict(self) -> dict[str, Any]:

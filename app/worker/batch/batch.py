@@ -133,7 +133,7 @@ def assemble(
     return Batch((arrays,), real, int(learned.sum()), sum(map(len, rows)), (shape,))
 
 
-def joined(pieces: Sequence[Batch]) -> Batch:
+def joined_batches(pieces: Sequence[Batch]) -> Batch:
     return Batch(
         tuple(part for piece in pieces for part in piece.parts),
         sum(piece.tokens for piece in pieces),
@@ -146,7 +146,7 @@ def joined(pieces: Sequence[Batch]) -> Batch:
 
 def shared(shares: Sequence[Batch]) -> Batch:
     """A batch that several replicas compute, each its share; one without examples has no parts."""
-    return replace(joined(shares), split=tuple(len(share.parts) for share in shares))
+    return replace(joined_batches(shares), split=tuple(len(share.parts) for share in shares))
 
 
 def _loss_arrays(

@@ -16,7 +16,7 @@ import numpy as np
 from app.core.config.train_config import TrainConfig
 from app.core.setup.memory_term import LARGEST_PIECE
 from app.worker.array import Arrays, Ints, SingleFloats
-from app.worker.batch.batch import Batch, joined
+from app.worker.batch.batch import Batch, joined_batches
 from app.worker.batch.branch import BranchRow, Tokens, branch_arrays, branch_row, shared_length
 from app.worker.batch.examples import target_counts
 from app.worker.batch.order import OrderedPlan, length_order, shuffled_order
@@ -179,7 +179,7 @@ class PairPieces:
             "chosen_tokens": mx.array(float(self._rows[""].first_targets[numbers].sum())),
         }
         parts = [self._part("", piece) for piece in pieces]
-        found = joined([replace(part, parts=(part.arrays | totals,)) for part in parts])
+        found = joined_batches([replace(part, parts=(part.arrays | totals,)) for part in parts])
         beside = [
             self._part(prefix, piece).arrays
             for prefix, cutter in self._cutters.items()

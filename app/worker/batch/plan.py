@@ -7,7 +7,7 @@ import numpy as np
 from app.core.config.train_config import Batching
 from app.core.setup.memory_term import LARGEST_PIECE
 from app.worker.array import Ints
-from app.worker.batch.batch import Batch, assemble, joined, shared
+from app.worker.batch.batch import Batch, assemble, joined_batches, shared
 from app.worker.batch.examples import Examples
 from app.worker.batch.order import FileOrder, OrderedPlan, shuffled_order
 from app.worker.batch.piece import PLANNED_OF_EPOCH, Cutter
@@ -145,7 +145,9 @@ class BatchPlan(OrderedPlan):
     def _assemble(self, numbers: Ints) -> Batch:
         if self._cutter is not None:
             pieces = self._cutter.cut(numbers)
-            return joined([assemble(self.examples, [[n] for n in piece.numbers], piece.shape) for piece in pieces])
+            return joined_batches(
+                [assemble(self.examples, [[n] for n in piece.numbers], piece.shape) for piece in pieces]
+            )
         if self._table is None:
             return assemble(self.examples, [[n] for n in numbers], self._stock_shape(numbers), self._stock_padding)
         if self._batching == "pack":

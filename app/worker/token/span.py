@@ -33,7 +33,7 @@ ROLE_TEXTS = {
     "ipython": tr("tool result"),
 }
 
-Told = tuple[tuple[str, str], ...]
+Remarks = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Reading:
 
     outline: Outline
     bounds: dict[int, Bounds | str]
-    told: Told
+    told: Remarks
 
 
 @dataclass(slots=True)
@@ -53,7 +53,7 @@ class Answers:
 
     spans: list[Span] = field(default_factory=list)
     fault: str = ""
-    told: Told = ()
+    told: Remarks = ()
 
 
 class _Asked(NamedTuple):
@@ -107,7 +107,7 @@ class SpanFinder:
                 break
         return found
 
-    def left_out(self, dialogues: Sequence[Dialogue]) -> list[Told]:
+    def left_out(self, dialogues: Sequence[Dialogue]) -> list[Remarks]:
         """What the template leaves out of each conversation, as (kind, reason)."""
         readings = self._read([_asked(dialogue, (), CARE[0]) for dialogue in dialogues])
         return [() if reading is None else reading.told for reading in readings]
@@ -225,7 +225,7 @@ def _is_alone(messages: list[Message], number: int, said: str) -> bool:
 # -- what the template leaves out ----------------------------------------------------------------------------
 
 
-def _told(asked: _Asked, outline: Outline) -> Told:
+def _told(asked: _Asked, outline: Outline) -> Remarks:
     messages, tools = asked.dialogue
     last_question = max((at for at, m in enumerate(messages) if m.get("role") == "user"), default=-1)
     lost: dict[tuple[str, str], list[int]] = {}

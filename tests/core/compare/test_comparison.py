@@ -55,7 +55,7 @@ def test_few_examples_never_rule_out_chance() -> None:
     found = loss_difference([3.0] * 4, [2.0] * 4, [5] * 4)
     assert found.interval.excludes_zero
     assert not found.beyond_chance
-    assert found.verdict() == "Better on 4 of 4, worse on 0; 4 examples are too few to rule out chance."
+    assert found.verdict() == "Better on 4 of 4, worse on 0; too few to rule out chance: 4 examples."
 
 
 def test_the_same_is_the_same() -> None:
