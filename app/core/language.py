@@ -93,6 +93,8 @@ def _load(language: str) -> gettext.NullTranslations | None:
         return gettext.GNUTranslations(file)
 
 
+_CODE = re.compile(r"`([^`\n]+)`")  # as a text marks it, and a terminal shows it
+_quotes = ""
 _catalogue = _load(os.environ.get(VARIABLE, ""))
 _formatter = _Formatter()
 
@@ -110,15 +112,26 @@ def choose_language(wanted: str) -> None:
     _catalogue, _strict = _load(wanted), None
 
 
+def quote_code() -> None:
+    """From here on texts have code in the quotes of the language: a window shows its marks as they are written."""
+    global _quotes
+    _quotes = {"de": "„\\1“"}.get(language(), "“\\1”")
+
+
+def _shown(text: str) -> str:
+    return _CODE.sub(_quotes, text) if _quotes and "`" in text else text
+
+
 def tr(text: str, /, **values: Any) -> str:
     """``text`` in the language of this process, its ``{places}`` filled with ``values`` as `str.format` does it.
 
     A text without values is left as it is, braces and all.
     """
     if _catalogue is None:
-        found = text.format(**values) if values else text
+        found = _shown(text)
+        found = found.format(**values) if values else found
     else:
-        found = _catalogue.gettext(text) if text else text
+        found = _shown(_catalogue.gettext(text)) if text else text
         found = _formatter.format(found, **values) if values else found
     made_of: dict[str, Any] = {"text": text}
     if values:
@@ -175,6 +188,7 @@ def _retold(part: Any) -> Any:
     if "text" in part:
         values = {name: _retold(value) for name, value in part.get("with", {}).items()}
         found = part["text"] if _catalogue is None or not part["text"] else _known().gettext(part["text"])
+        found = _shown(found)
         return Told(_kept_formatter.format(found, **values) if values else found, part)
     if "one" in part:
         number, one, many = part["number"], part["one"], part["many"]

@@ -119,7 +119,7 @@ def kept() -> dict[str, tuple[str, Any]]:
     shorter = tr("{max_seq_length:,} tokens", max_seq_length=2048)
     texts = {
         "plain": tr("Learning rate"),
-        "filled": tr("The adapter holds the best weights, of iteration {best}.", best=12),
+        "filled": tr("The adapter holds the best weights, of iteration {best:,}.", best=12),
         "nested": tr("{said} and are cut.", said=tr("{truncated:,} of {train:,} examples are longer than {longest}",
                      truncated=1, train=12345, longest=shorter)),
         "plural": plural(12345, "row"),
@@ -193,3 +193,18 @@ def test_errors_keep_of_what_they_were_made() -> None:
 def test_a_text_crosses_processes_as_plain_text() -> None:
     there = pickle.loads(pickle.dumps(tr("Learning rate")))
     assert (there, type(there)) == ("Learning rate", str)
+
+
+@pytest.mark.parametrize(
+    "chosen, told", [("en", "There is no event “x`y”."), ("de", "Das Ereignis „x`y“ gibt es nicht.")]
+)
+def test_a_window_shows_code_in_quotes(chosen: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also what a worker said in another language; what stands in a value is left as it is."""
+    kept = kept_text(tr("There is no event `{kind}`.", kind="x`y"))
+    monkeypatch.setenv(module.VARIABLE, chosen)
+    monkeypatch.setattr(module, "_catalogue", module._load(chosen))
+    monkeypatch.setattr(module, "_strict", None)
+    monkeypatch.setattr(module, "_quotes", "")
+    assert "`" in tr("There is no event `{kind}`.", kind="a")
+    module.quote_code()
+    assert tr("There is no event `{kind}`.", kind="x`y") == retold(kept, "lost") == told

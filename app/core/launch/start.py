@@ -7,6 +7,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from app.core.language import quote_code
 from app.core.launch.alert import is_unseen
 from app.core.launch.login_shell import adopt_shell_variables
 from app.core.launch.spoken import speak
@@ -24,3 +25,4 @@ def prepare_start() -> None:
     if sys.platform == "darwin" and is_unseen():
         adopt_shell_variables()
     speak()
+    quote_code()

@@ -71,11 +71,10 @@ class RunTray(QObject):
         session = self._session
         if session.config is None:
             return PILLS[session.state][0]
-        history = session.history
         parts = [session.config.adapter_name, PILLS[session.state][0]]
         if (percent := self.percent()) is not None:
             parts.append(f"{percent}\u00a0%")
-        if session.state is RunState.RUNNING and (left := history.remaining_s()) is not None:
+        if session.state is RunState.RUNNING and (left := session.remaining_s) is not None:
             parts.append(tr("{left} left", left=duration_text(left)))
         return " · ".join(parts)
 

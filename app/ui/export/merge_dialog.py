@@ -25,7 +25,7 @@ from app.core.language import tr
 from app.core.problem import UnusableError
 from app.core.protocol import event
 from app.core.protocol.job import MergeJob
-from app.core.quantity import count_text, loss_text
+from app.core.quantity import count_text, loss_text, plural
 from app.ui.form.number_box import NumberBox
 from app.ui.form.path_editor import PathEditor
 from app.ui.form.plain_editor import ChoiceBox
@@ -169,7 +169,7 @@ class MergeDialog(JobDialog):
             self._cell(row, 2, count_text(one["rank"]) if one["rank"] else "", role)
             self._cell(row, 3, "–" if one["loss"] is None else loss_text(one["loss"]), role)
         measured = (
-            tr("{examples:,} examples of {name}. ", examples=data["examples"], name=Path(data["data"]).name)
+            tr("{examples} of {name}. ", examples=plural(data["examples"], "example"), name=Path(data["data"]).name)
             if data["data"]
             else ""
         )

@@ -39,6 +39,7 @@ class ConfigStore(QObject):
     """
 
     changed = Signal(str)
+    brought = Signal(object)  # the paths that the starter's model or data set besides, after them
 
     def __init__(
         self,
@@ -125,7 +126,11 @@ class ConfigStore(QObject):
     def choose(self, path: str, chosen: str) -> Problem | None:
         """Sets a path as a person chose it; the starter's model or data bring the settings of its own config."""
         brought = starter_values(path, self._config) if is_starters(path, chosen) else {}
-        return self.set_many({path: chosen} | brought)
+        other = [one for one, value in brought.items() if self._config.value(one) != value]
+        problem = self.set_many({path: chosen} | brought)
+        if other and problem is None:
+            self.brought.emit(other)
+        return problem
 
     # -- what follows -----------------------------------------------------------------------------------------
 

@@ -79,7 +79,7 @@ class QueuePage(QWidget):
         queue, state = self._queue, self._queue.state
         waiting = plural(len(state.waiting), "run")
         if queue.is_working and queue.current is not None:
-            rest = tr(" · {waiting} to go", waiting=waiting) if state.waiting else tr(" · the last one")
+            rest = tr(" · {waiting} to go", waiting=waiting) if state.waiting else tr(" · the last run")
             return tr(
                 "{value} {name}{rest}",
                 value=tr("Pauses after") if state.mode == "paused" else tr("Training"),

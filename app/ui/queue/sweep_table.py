@@ -82,6 +82,8 @@ class SweepTable(TableModel):
             return one.entry.message if column == len(self.paths) and one.entry.message else one.entry.name
         if role == Qt.ItemDataRole.DecorationRole and column == len(self.paths):
             return QIcon(dot(entry_color(one.entry.state)))
+        if role == Qt.ItemDataRole.DecorationRole and column == 0 and one is self.best:
+            return theme.icon("ph.star-fill", theme.colors().good)
         if role == Qt.ItemDataRole.BackgroundRole and one is self.best:
             return QColor(theme.colors().good_soft)
         if role == Qt.ItemDataRole.FontRole and one is self.best:
@@ -114,8 +116,7 @@ class SweepTable(TableModel):
 
     def _text(self, one: SweepResult, column: int) -> str:
         if column < len(self.paths):
-            star = "★ " if column == 0 and one is self.best else ""
-            return star + value_word(one.entry.values.get(self.paths[column]))
+            return value_word(one.entry.values.get(self.paths[column]))
         place = column - len(self.paths) - 1
         if place < 0:
             return ENTRY_STATE_WORDS[one.entry.state]

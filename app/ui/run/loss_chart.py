@@ -444,7 +444,7 @@ class LossChart(QWidget):
                 (tr("Train"), "\u2014", c.train_line, len(series.values)),
                 (tr("Validation"), "\u25cf", c.valid_line, len(series.valid_values)),
                 (tr("Forgot"), "\u25cf", c.forgot_line, len(series.forgot)),
-                (tr("Best"), "\u2605", c.good, series.best_index is not None),
+                (tr("Best"), theme.sign("ph.star-fill"), c.good, series.best_index is not None),
             )
             if there
         ]
@@ -598,7 +598,7 @@ class LossChart(QWidget):
                 self._readout.setText(f"{named or said}{left_out}")
                 if not self.isVisible() or self._readout.sizeHint().width() <= self._readout.width():
                     break
-                self._readout.setToolTip(", ".join(f"{sign} {name}" for name, sign, _ in self._drawn()))
+                self._readout.setToolTip(", ".join(name for name, _, _ in self._drawn()))
 
     # -- Qt ---------------------------------------------------------------------------------------------------
 

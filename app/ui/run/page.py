@@ -28,7 +28,7 @@ from app.ui.widget import theme
 
 LOG_TAB, ANSWERS_TAB, BEFORE_AFTER_TAB = range(3)
 LOG_SIZES, ANSWER_SIZES = (500, 200), (350, 350)  # shares of the chart and of what is below it
-CHART_MINIMUM, LOG_MINIMUM = 120, 60  # px
+CHART_MINIMUM, LOG_MINIMUM = 220, 60  # px
 # Small tabs on a card, not those of the window.
 LOG_TABS = "QTabBar { background: transparent; } QTabBar::tab { padding: 3px 10px; margin: 0 4px 0 0; }"
 

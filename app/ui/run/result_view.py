@@ -9,7 +9,6 @@ from app.core.language import tr
 from app.core.problem import UnusableError
 from app.core.quantity import (
     SPACE,
-    count_text,
     duration_text,
     loss_text,
     memory_text,
@@ -137,12 +136,9 @@ class ResultView(QWidget):
         if not history.iterations:
             return ""
         whole = history.iteration >= history.iterations
-        done = (
-            count_text(history.iteration)
-            if whole
-            else tr("{iteration:,} of {iterations:,}", iteration=history.iteration, iterations=history.iterations)
-        )
-        parts = [tr("{done} iterations in {elapsed_s}", done=done, elapsed_s=duration_text(history.elapsed_s))]
+        planned = plural(history.iterations, "iteration")
+        done = planned if whole else tr("{iteration:,} of {planned}", iteration=history.iteration, planned=planned)
+        parts = [tr("{done} in {elapsed_s}", done=done, elapsed_s=duration_text(history.elapsed_s))]
         if report is not None:
             parts.append(f"{rate_text(report.tokens_per_second)}{SPACE}tokens/s")
             parts.append(tr("peak {peak_memory_gb}", peak_memory_gb=memory_text(report.peak_memory_gb)))

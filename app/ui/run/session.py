@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -100,6 +101,7 @@ class RunSession(QObject):
         self._worker: WorkerProcess | AttachedWorker | None = None
         self._supervision: FileLock | None = None  # while this window is the one to let the run go on
         self._heard_as = RunState.PREPARING  # what the run's worker does, by what it said
+        self._reported_at = 0.0  # on the clock that only rises: when its figures were last told
         self._file: EventFile | None = None
         self._resume_job: TrainJob | None = None
         self.asked_end: int | None = None  # up to where the last resume was asked to go, if it said so
@@ -331,8 +333,28 @@ class RunSession(QObject):
         elif isinstance(found, event.Progressed):
             self.state_changed.emit()
 
+    @property
+    def remaining_s(self) -> float | None:
+        """Seconds to the end, which go down between two reports; None while nobody knows."""
+        found = self.history.remaining_s()
+        if found is None or not (self.is_live or self._state is RunState.ELSEWHERE):
+            return None
+        return max(found - self._since_report_s, 0.0)
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds of training: what the history has, and while it trains the time since then."""
+        return self.history.elapsed_s + self._since_report_s
+
+    @property
+    def _since_report_s(self) -> float:
+        trains = self._state in (RunState.RUNNING, RunState.STOPPING) and self._reported_at
+        return time.monotonic() - self._reported_at if trains else 0.0
+
     def _take(self, found: Event) -> None:
         """One door for events, from a worker or a file."""
+        if isinstance(found, (event.TrainReported, event.Validated, event.Started)):
+            self._reported_at = time.monotonic()
         if isinstance(found, event.Hello) and self.history.failed is not None:
             self.problem = ""  # a worker took the run up: how it ended before is no longer true
         self.history.feed(found)
@@ -455,6 +477,7 @@ class RunSession(QObject):
             history, points = self.history, len(self.history)
             is_all = self._file.read_into(history, self._take, TURN_S)
             if len(history) != points and history.last_report is not None:
+                self._reported_at = time.monotonic()
                 self.emitted.emit(history.last_report)
             if not is_all:
                 self._reading.start(0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 from PySide6.QtCore import Qt, QTimer, Signal
@@ -21,7 +20,6 @@ from PySide6.QtWidgets import (
 )
 
 from app.core.language import tr
-from app.core.protocol import event
 from app.core.quantity import duration_text, epochs_text, loss_text, memory_text, rate_text
 from app.core.remote.record import read_remote
 from app.ui.run.chart_series import figure_text, leading, series_label
@@ -61,7 +59,6 @@ class SummaryCard(QFrame):
         super().__init__(parent)
         theme.set_role(self, role="card")
         self._session = session
-        self._reported_at = 0.0
         self._dirty = self._timer(FIGURES_MS, self._show_figures)
         self._dirty.setSingleShot(True)
         self._clock = self._timer(CLOCK_MS, self._show_figures)
@@ -91,9 +88,7 @@ class SummaryCard(QFrame):
             self._name.setToolTip(str(run.path))
         self._show_figures()
 
-    def _on_event(self, found: event.Event) -> None:
-        if isinstance(found, (event.TrainReported, event.Validated, event.Started)):
-            self._reported_at = time.monotonic()
+    def _on_event(self) -> None:
         if not self._dirty.isActive():
             self._dirty.start(READING_MS if self._session.state is RunState.LOADING else FIGURES_MS)
 
@@ -196,7 +191,7 @@ class SummaryCard(QFrame):
         self._show_trade()
         self._show_warnings()
         self._figures["speed"].show_value(rate_text(report.tokens_per_second) if report else UNKNOWN)
-        self._figures["elapsed"].show_value(duration_text(self._elapsed_s()) if planned else UNKNOWN)
+        self._figures["elapsed"].show_value(duration_text(self._session.elapsed_s) if planned else UNKNOWN)
         self._figures["left"].show_value(self._left_text())
         self._figures["memory"].show_value(memory_text(report.peak_memory_gb) if report else UNKNOWN)
         self._grid.arrange()
@@ -248,7 +243,7 @@ class SummaryCard(QFrame):
         if history.started is None or not history.started.iterations_per_epoch:
             return ""
         per_epoch = history.started.iterations_per_epoch
-        since = f" · {duration_text(self._elapsed_s())}" if history.traded is not None else ""
+        since = f" · {duration_text(self._session.elapsed_s)}" if history.traded is not None else ""
         return tr(
             "epoch {iteration:,.1f} of {iterations}{since}",
             iteration=history.iteration / per_epoch,
@@ -256,19 +251,9 @@ class SummaryCard(QFrame):
             since=since,
         )
 
-    def _elapsed_s(self) -> float:
-        """What the history has, and while it trains the time since then."""
-        running = self._session.state in (RunState.RUNNING, RunState.STOPPING) and self._reported_at
-        return self._session.history.elapsed_s + (time.monotonic() - self._reported_at if running else 0.0)
-
     def _left_text(self) -> str:
-        state = self._session.state
-        remaining = self._session.history.remaining_s()
-        if remaining is None or not (self._session.is_live or state is RunState.ELSEWHERE):
-            return UNKNOWN
-        if state is RunState.RUNNING:
-            remaining = max(remaining - (time.monotonic() - self._reported_at), 0.0)
-        return duration_text(remaining)
+        remaining = self._session.remaining_s
+        return UNKNOWN if remaining is None else duration_text(remaining)
 
     # -- asks -------------------------------------------------------------------------------------------------
 

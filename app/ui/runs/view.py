@@ -88,6 +88,8 @@ class RunView(QTableView):
         self._kept_current: Path | None = None
         self._scrolled = 0
         self._is_fitting = self._is_width_chosen = False
+        self._name_width = 0  # px, before names get what no other column wants
+        self._wanted: dict[int, int] = {}  # px that the texts of a column take, by its place
         self._chosen_widths: set[int] = set()  # columns that somebody made as wide as they are
         self.filter.modelAboutToBeReset.connect(self._keep)
         self.setModel(self.filter)
@@ -179,18 +181,35 @@ class RunView(QTableView):
 
     def _fit_columns(self) -> None:
         """Gives every text its room, names as far as there is some, until somebody chose a width."""
-        self._is_fitting = True
         shown = [self.summary(self.filter.index(row, 0)) for row in range(min(self.filter.rowCount(), FITTED_ROWS))]
-        for place, column in enumerate(RUN_COLUMNS):
-            if place in self._chosen_widths or place in (NAME_COLUMN, CURVE_COLUMN):
-                continue
-            texts = {column.text(run) for run in shown}  # most of them are the same
-            widest = max((self.fontMetrics().horizontalAdvance(text) for text in texts), default=0)
-            wanted = widest + NAME_PADDING + (2 * DOT if place == STATE_COLUMN else 0)
-            least, most = theme.text_width(column.width), theme.text_width(WIDEST_COLUMN)
-            self.setColumnWidth(place, max(least, min(wanted, most)))
+        self._wanted = {
+            # Each text once: most of them are the same.
+            place: max(map(self.fontMetrics().horizontalAdvance, {column.text(run) for run in shown}), default=0)
+            + NAME_PADDING
+            + (2 * DOT if place == STATE_COLUMN else 0)
+            for place, column in enumerate(RUN_COLUMNS)
+            if place != CURVE_COLUMN
+        }
+        self._set_widths()
+
+    def _set_widths(self) -> None:
+        """Columns get what they want up to a width that leaves room for others, and what is over goes round."""
+        self._is_fitting = True
+        free = [place for place in self._wanted if place != NAME_COLUMN and place not in self._chosen_widths]
+        for place in free:
+            least, most = theme.text_width(RUN_COLUMNS[place].width), theme.text_width(WIDEST_COLUMN)
+            self.setColumnWidth(place, round(max(least, min(self._wanted[place], most))))
         self._is_fitting = False
         self._fit_names()
+        self._is_fitting = True
+        used = sum(self.columnWidth(place) for place in range(len(RUN_COLUMNS)) if not self.isColumnHidden(place))
+        spare = self.viewport().width() - used
+        for place in [*([] if self._is_width_chosen else [NAME_COLUMN]), *free]:
+            lacking = min(self._wanted.get(place, 0) - self.columnWidth(place), spare)
+            if lacking > 0 and not self.isColumnHidden(place):
+                self.setColumnWidth(place, self.columnWidth(place) + lacking)
+                spare -= lacking
+        self._is_fitting = False
 
     def _fit_names(self) -> None:
         """Gives names the room to be read whole, as far as there is some, until somebody chose the width."""
@@ -200,7 +219,8 @@ class RunView(QTableView):
         least, most = (round(theme.text_width(width)) for width in NAME_WIDTHS)
         room = max(least, min(most, round(self.viewport().width() * NAME_SHARE)))
         self._is_fitting = True
-        self.setColumnWidth(NAME_COLUMN, max(self.columnWidth(NAME_COLUMN), min(wanted, room)))
+        self._name_width = max(self._name_width, min(wanted, room))
+        self.setColumnWidth(NAME_COLUMN, self._name_width)
         self._is_fitting = False
 
     def _on_resized(self, place: int, _before: int, _now: int) -> None:
@@ -212,7 +232,7 @@ class RunView(QTableView):
 
     def resizeEvent(self, resized: QResizeEvent) -> None:
         super().resizeEvent(resized)
-        self._fit_names()
+        self._set_widths()
 
     def _restore(self) -> None:
         self._fit_columns()
@@ -236,6 +256,7 @@ class RunView(QTableView):
             self._is_fitting = False
             # Narrower than a list begins with: that was somebody's wish.
             usual = round(theme.text_width(RUN_COLUMNS[NAME_COLUMN].width))
+            self._name_width = self.columnWidth(NAME_COLUMN)
             self._is_width_chosen = self.columnWidth(NAME_COLUMN) < usual
             self._chosen_widths = {
                 place

@@ -108,8 +108,10 @@ class StartBar(QFrame):
         buttons = self._buttons = Flow(align=Qt.AlignmentFlag.AlignRight)
         for button in (self.remote_button, self.queue_button, self.button):
             buttons.addWidget(button)
-        layout.addLayout(buttons)
-        layout.setAlignment(buttons, Qt.AlignmentFlag.AlignVCenter)
+        low = QVBoxLayout()
+        low.addStretch(1)  # the bar grows upwards with its sentence, and Start stays where it is
+        low.addLayout(buttons)
+        layout.addLayout(low)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Beside the buttons a sentence needs its width; where they leave it less, it stands above them."""
@@ -120,7 +122,6 @@ class StartBar(QFrame):
         way = QBoxLayout.Direction.LeftToRight if beside else QBoxLayout.Direction.TopToBottom
         if way is not self._row.direction():
             self._row.setDirection(way)
-            self._row.setAlignment(self._buttons, Qt.AlignmentFlag.AlignVCenter if beside else Qt.AlignmentFlag(0))
 
     def _dress(self) -> None:
         c = theme.colors()

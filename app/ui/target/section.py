@@ -129,7 +129,7 @@ class TargetSection(Card):
             self._layers.set_layers(layers)
             name = (inspection.path.rstrip("/").rsplit("/", 1)[-1] or tr("The model")) if inspection else ""
             self.fields["num_layers"].set_hint(
-                tr("{name} has {layers} transformer blocks", name=name, layers=layers) if layers else ""
+                tr("“{name}” has {layers}", name=name, layers=plural(layers, "transformer block")) if layers else ""
             )
             self.matrix.set_rows(inspection.rows if inspection else ())
         known = inspection is not None and selection is not None and bool(inspection.rows)

@@ -34,8 +34,11 @@ class IconFont:
 
     def icon(self, name: str, color: str, disabled: str) -> QIcon:
         """The icon ``ph.NAME`` in one colour, another where it is off. Raises `KeyError` without such a name."""
-        sign = chr(int(self._signs[name.removeprefix(PREFIX)], 16))
-        return QIcon(_SignEngine(_Sign(self.family, sign, color, disabled)))
+        return QIcon(_SignEngine(_Sign(*self.letter(name), color, disabled)))
+
+    def letter(self, name: str) -> tuple[str, str]:
+        """The family, and the letter of it that is the icon ``ph.NAME``. Raises `KeyError` without such a name."""
+        return self.family, chr(int(self._signs[name.removeprefix(PREFIX)], 16))
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,21 +69,26 @@ class MessageBar(QWidget):
         self._layout.setSpacing(theme.SPACE // 2)
         self._banners: list[Banner] = []
         self._host: QWidget | None = None
+        self._kept_free: Callable[[], int] = lambda: 0
         self.hide()
 
-    def lie_over(self, host: QWidget) -> None:
-        """Stays at the top of a widget, over what it shows. This bar must be a child of an ancestor of it."""
-        self._host = host
+    def lie_over(self, host: QWidget, kept_free: Callable[[], int] = lambda: 0) -> None:
+        """Stays in the lower right corner of a widget, over what it shows, but not over its lowest pixels.
+
+        ``kept_free`` says how many of them hold what is needed next. This bar must be a child of an ancestor of the
+        widget.
+        """
+        self._host, self._kept_free = host, kept_free
         host.installEventFilter(self)
-        self._place()
+        self.place()
 
     def eventFilter(self, watched: QObject, happened: QEvent) -> bool:
         if watched is self._host and happened.type() in (QEvent.Type.Resize, QEvent.Type.Move, QEvent.Type.Show):
-            self._place()
+            self.place()
         return super().eventFilter(watched, happened)
 
-    def _place(self) -> None:
-        """As wide as the host allows, in its middle, as high as the banners need."""
+    def place(self) -> None:
+        """As wide as the host allows, at its right, as high as the banners need; titles and tabs stay in sight."""
         parent = self.parentWidget()
         if self._host is None or parent is None:
             return
@@ -93,7 +98,8 @@ class MessageBar(QWidget):
         inner = width - margins.left() - margins.right()
         height = sum(one.heightForWidth(inner) for one in shown)
         height += margins.top() + margins.bottom() + self._layout.spacing() * max(len(shown) - 1, 0)
-        corner = self._host.mapTo(parent, QPoint((self._host.width() - width) // 2, theme.SPACE // 2))
+        above = max(self._host.height() - self._kept_free() - height, 0)
+        corner = self._host.mapTo(parent, QPoint(self._host.width() - width, above))
         self.setGeometry(QRect(corner.x(), corner.y(), width, height))
         self.raise_()
 
@@ -126,7 +132,7 @@ class MessageBar(QWidget):
         for number, banner in enumerate(self._banners):
             banner.setVisible(number < SHOWN_AT_ONCE)
             banner.show_waiting(max(len(self._banners) - SHOWN_AT_ONCE, 0) if number == SHOWN_AT_ONCE - 1 else 0)
-        self._place()
+        self.place()
 
     def clear(self) -> None:
         """Takes everything away."""

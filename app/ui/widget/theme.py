@@ -209,6 +209,12 @@ def icon(name: str, color: str | None = None) -> QIcon:
     return _icons().icon(name, color or found.muted, found.faint)
 
 
+def sign(name: str) -> str:
+    """An icon as a letter within rich text: a font of the system may lack what a sign of Unicode looks like."""
+    family, letter = _icons().letter(name)
+    return f"<span style=\"font-family:'{family}'; font-weight:normal\">{letter}</span>"
+
+
 @cache
 def _icons() -> IconFont:
     return IconFont()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,6 +42,7 @@ from app.ui.run.session import RunSession, RunState
 from app.ui.setup.config_tab import ConfigTab
 from app.ui.setup.forms import Forms
 from app.ui.setup.setup_tab import SetupTab
+from app.ui.setup.start_bar import StartBar
 from app.ui.widget import theme
 from app.ui.widget.file_manager import show_in_file_manager
 from app.ui.widget.icon_button import IconButton
@@ -161,7 +163,19 @@ class MainWindow(QMainWindow):
             layout.addWidget(part, 0 if part is head else 1)
         self.setCentralWidget(center)
         self.messages.setParent(center)
-        self.messages.lie_over(self._pages)
+        self.messages.lie_over(self._pages, self._start_bar_px)
+        self._pages.currentChanged.connect(self.messages.place)
+
+    def _tell_brought(self, paths: Sequence[str]) -> None:
+        """The starter's model or data set more fields than their own."""
+        labels = ", ".join(field_specs()[path].label for path in paths if path in field_specs())
+        self.messages.tell(Notice(tr("The starter brings settings that suit it: {labels}.", labels=labels)))
+
+    def _start_bar_px(self) -> int:
+        """The height of the bar with Start, which no message may cover; 0 on a page without one."""
+        page = self._pages.currentWidget()
+        bars = page.findChildren(StartBar) if page is not None else []
+        return max((bar.height() for bar in bars if bar.isVisible()), default=0)
 
     def _header(self) -> QWidget:
         head = QWidget()
@@ -189,6 +203,7 @@ class MainWindow(QMainWindow):
         self.run_panel.extend_requested.connect(self.user_actions.extend_run)
         self.run_panel.told.connect(self._tell)
         self.user_actions.told.connect(self.messages.tell)
+        self.store.brought.connect(self._tell_brought)
         self.user_actions.outdated.connect(self.messages.withdraw)
         self.forms.shown_requested.connect(self._show_setup)
         self.welcome.told.connect(self._tell)

@@ -64,6 +64,7 @@ class PanelFold(QObject):
         self._splitter, self._panel, self._shown = splitter, panel, shown
         self._tabs, self._session, self._forms = tabs, session, forms
         self._chosen: dict[str, bool] = {}
+        self._expects = False  # the run of the last time, which may be found live
         self._width = 0  # px, as it was dragged; 0 goes with the window
         self.toggle = IconButton("ph.caret-double-right", FOLD_TIP, size=18)
         self.toggle.setObjectName("panel_toggle")
@@ -73,12 +74,14 @@ class PanelFold(QObject):
         panel.unfold_requested.connect(lambda: self.choose(True))
         tabs.currentChanged.connect(self._follow)
         session.run_changed.connect(self._on_run)
+        session.state_changed.connect(self._on_state)
         splitter.splitterMoved.connect(self._on_dragged)
         splitter.resized.connect(self._fit)
         self._follow()
 
     def choose(self, is_open: bool) -> None:
         """A person wants the panel open, or folded, in places of this kind."""
+        self._expects = False
         self._chosen[self._kind()] = is_open
         self._show(is_open)
         self.changed.emit()
@@ -89,6 +92,7 @@ class PanelFold(QObject):
 
     def expect_run(self) -> None:
         """A run is about to be shown: the panel stands as it will then, so that nothing moves when it comes."""
+        self._expects = True
         self._follow(kind="form" if self._is_form else "reading")
 
     def kept(self) -> dict[str, object]:
@@ -119,6 +123,12 @@ class PanelFold(QObject):
     def _on_run(self) -> None:
         """On a form the run was started or asked for; elsewhere the queue's next one must not move the page."""
         if self._is_form:
+            self._follow()
+
+    def _on_state(self) -> None:
+        """The run of the last time trains still: the panel is as a person left it beside a run that trains."""
+        if self._expects and self._session.is_live:
+            self._expects = False
             self._follow()
 
     def _show(self, is_open: bool) -> None:

@@ -78,7 +78,7 @@ class StatusLine(QStatusBar):
             )
         if session.is_live and session.config is not None:
             history = session.history
-            remaining = history.remaining_s()
+            remaining = session.remaining_s
             text += tr(" · {remaining} left", remaining=duration_text(remaining)) if remaining is not None else ""
             done = f"{100 * history.iteration / history.iterations:.0f}\u00a0% · " if history.iterations else ""
             title = tr("{done}{adapter_name} – Luthier", done=done, adapter_name=session.config.adapter_name)

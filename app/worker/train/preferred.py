@@ -126,7 +126,9 @@ def _tell_pairs(around: Surroundings, pairs: RatedAnswers, config: TrainConfig) 
     hint = tr("Raise the maximum length to keep them whole.")
     if pairs.truncated:
         around.warn(
-            tr(
+            tr("1 answer ends beyond {length:,} tokens and is cut.", length=config.max_seq_length)
+            if pairs.truncated == 1
+            else tr(
                 "{truncated:,} answers end beyond {max_seq_length:,} tokens and are cut.",
                 truncated=pairs.truncated,
                 max_seq_length=config.max_seq_length,

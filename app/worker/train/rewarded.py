@@ -66,7 +66,9 @@ class RewardedData(TrainingData):
         around.tell_rows(data, data.train, faults, Counter(kind for kind, _, _ in faults))
         if self.train.skipped:
             around.warn(
-                tr(
+                tr("1 prompt does not fit into {room} and is left out.", room=room)
+                if self.train.skipped == 1
+                else tr(
                     "{skipped:,} prompts do not fit into {room} and are left out.",
                     skipped=self.train.skipped,
                     room=room,

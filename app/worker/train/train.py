@@ -146,7 +146,7 @@ def _saved_state(channel: Channel, run: RunDir, job: TrainJob) -> Checkpoint | N
         return None
     end = job.extend_to if job.extend_to is not None else load_config(run.config).config.iters
     if end <= checkpoint.iteration and not (end == checkpoint.iteration and _is_cut_off(run, end)):
-        said = tr("The run has done its {iteration:,} iterations.", iteration=checkpoint.iteration)
+        said = tr("The run has done all of its {iterations}.", iterations=plural(checkpoint.iteration, "iteration"))
         raise UnusableError([Problem("iters", said, hint=tr("Extend it by some iterations to go on."))])
     _tell_lost_record(channel, run, checkpoint)
     return checkpoint

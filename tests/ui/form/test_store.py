@@ -176,3 +176,16 @@ def test_every_way_to_change_the_form_is_saved(qtbot: QtBot, tmp_path: Path) -> 
         again = ConfigStore(autosave=file)
         assert again.restore_form() == []
         assert again.value("seed") == store.value("seed"), way
+
+
+def test_what_the_starter_sets_besides_is_told_once() -> None:
+    store = ConfigStore()
+    told: list[list[str]] = []
+    store.brought.connect(told.append)
+    store.choose("data", "/own/data.jsonl")
+    assert told == []
+    store.choose("model", str(starter.model_dir()))
+    assert "batch_size" in told[0]
+    assert "model" not in told[0]
+    store.choose("model", str(starter.model_dir()))
+    assert len(told) == 1

@@ -465,3 +465,18 @@ def test_the_question_goes_when_the_run_ends_meanwhile(
     worker.end(event.Finished(reason="completed", iteration=600))
     assert not child(panel, QMessageBox, "stop_question").isVisible()
     assert worker.commands == []
+
+
+def test_before_the_second_evaluation_nothing_is_called_best_learned_or_forgotten(
+    qtbot: QtBot, panel: RunPanel, session: RunSession, workers: list[FakeWorker]
+) -> None:
+    worker = started(session, workers, until=0)
+    worker.say(
+        event.Validated(iteration=0, val_loss=10.18967, best=True),
+        event.NeutralMeasured(iteration=0, neutral_loss=2.0, base_loss=2.0, forgot=0.0, learned=0.0),
+    )
+    qtbot.waitUntil(lambda: said(panel, "figure.val_loss") == "10.190")
+    words = [label.text() for label in panel.findChildren(QLabel) if label.isVisible()]
+    assert {"Validation", "before training"} <= set(words)
+    assert "Best validation" not in words
+    assert not child(panel, QLabel, "figure.trade").isVisible()

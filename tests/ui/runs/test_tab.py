@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QGuiApplication
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
     QApplication,
     QInputDialog,
@@ -204,6 +205,23 @@ def test_columns_are_hidden_and_remembered(qtbot: QtBot, tab: RunsTab) -> None:
     again = shown(qtbot)
     assert again.table.isColumnHidden(COLUMN_KEYS.index("data"))
     assert again.table.columnWidth(COLUMN_KEYS.index("name")) == 222
+
+
+def test_columns_share_the_room_of_a_large_window(qtbot: QtBot, tab: RunsTab) -> None:
+    """Nor does a column keep in a small window what it got in a large one."""
+    tab.resize(1100, 700)
+    QTest.qWait(0)
+    small = [tab.table.columnWidth(place) for place in range(len(COLUMN_KEYS))]
+    tab.resize(4000, 900)
+    qtbot.waitUntil(lambda: tab.table.viewport().width() > 3500)
+    wide, metrics = tab.table, tab.table.fontMetrics()
+    for place, key in enumerate(COLUMN_KEYS):
+        if key != "curve" and not wide.isColumnHidden(place):
+            widest = max(metrics.horizontalAdvance(RUN_COLUMNS[place].text(one)) for one in wide._table.runs)
+            assert wide.columnWidth(place) >= widest, key
+    tab.resize(1100, 700)
+    qtbot.waitUntil(lambda: tab.table.viewport().width() < 1100)
+    assert [tab.table.columnWidth(place) for place in range(len(COLUMN_KEYS))] == small
 
 
 def test_both_themes_paint_every_row(qtbot: QtBot, tab: RunsTab, runs: list[RunDir]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from PySide6.QtCore import QPoint
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.core.problem import Problem
@@ -28,3 +30,19 @@ def test_start_leaves_the_keyboard_to_nobody(qtbot: QtBot) -> None:
     assert bar.button.hasFocus()
     bar.set_running(True)
     assert bar.focusWidget() is None or not bar.focusWidget().hasFocus()
+
+
+def test_start_keeps_its_place_when_its_sentence_takes_more_lines(qtbot: QtBot) -> None:
+    page = QWidget()
+    page.resize(760, 400)
+    bar, layout = StartBar(), QVBoxLayout(page)
+    layout.addStretch(1)
+    layout.addWidget(bar)
+    qtbot.addWidget(page)
+    page.show()
+    places = set()
+    for words in (3, 40, 80):
+        bar._label.setText("word " * words)
+        qtbot.waitUntil(lambda: bar.height() >= bar._label.heightForWidth(bar._label.width()))
+        places.add(bar.button.mapTo(page, QPoint(0, 0)).y())
+    assert len(places) == 1

@@ -74,6 +74,7 @@ def test_it_lies_over_the_page_and_shifts_nothing(page: QWidget) -> None:
     assert below.mapTo(page, below.rect().topLeft()) == before
     assert over.geometry().left() == 20
     assert over.width() == 500
+    assert over.geometry().bottom() == 30 + 300 - 1
     assert over.height() >= child(over, Banner).sizeHint().height()
     child(page, QWidget, "host").resize(300, 200)
     assert over.width() == 300
@@ -147,3 +148,17 @@ def test_a_long_line_is_shown_whole(page: QWidget) -> None:
     label = child(child(over, Banner), QLabel, "message.text")
     QApplication.processEvents()
     assert label.height() >= label.heightForWidth(label.width()) > label.fontMetrics().height() * 3
+
+
+def test_titles_and_what_is_needed_next_stay_in_sight(page: QWidget) -> None:
+    """It grows upwards from above what its host keeps free, in the corner."""
+    host, bar = child(page, QWidget, "host"), child(page, MessageBar)
+    host.setGeometry(20, 30, 2000, 300)
+    bar.lie_over(host, lambda: 50)
+    bar.tell(Notice("One."))
+    low = bar.geometry()
+    bar.tell(Notice("Two.", "error"))
+    assert bar.geometry().bottom() == low.bottom() == 30 + 300 - 50 - 1
+    assert bar.geometry().top() < low.top()
+    assert bar.geometry().right() == host.geometry().right()
+    assert bar.geometry().left() > host.geometry().left()

@@ -18,6 +18,7 @@ from app.core.problem import Problem
 from app.core.protocol import event
 from app.core.protocol.command import Pause, Stop
 from app.core.protocol.job import TrainJob, read_job
+from app.core.quantity import duration_text
 from app.core.replica.hostfile import RUN_HOSTS, hosts_here, read_hostfile
 from app.core.run.name import run_name
 from app.core.setup.config_file import load_config, save_config
@@ -864,3 +865,13 @@ def test_what_is_switched_off_or_hidden_hands_the_keyboard_to_nobody(qtbot: QtBo
         assert window.focusWidget() is None
     QTest.keyClick(window, Qt.Key.Key_Tab)
     assert window.focusWidget() is not None
+
+
+def test_panel_and_status_line_tell_the_same_time_left(ready: MainWindow, workers: list[FakeWorker]) -> None:
+    QTest.mouseClick(child(ready, QPushButton, "start"), Qt.MouseButton.LeftButton)
+    trainers(workers)[0].say(*synthetic_run.events(until=300, ending=""))
+    ready.session._reported_at -= 20  # it was told a while ago
+    left = duration_text(ready.session.remaining_s or 0.0)
+    ready.session.state_changed.emit()
+    assert f" · {left} left" in child(ready, QLabel, "status").text()
+    assert child(ready.run_panel, QLabel, "figure.left").text() == left

@@ -177,3 +177,17 @@ def test_the_chart_fills_the_window_and_goes_back(
             window.show_tab(RUNS_TAB)
         qtbot.waitUntil(lambda: window.run_panel.isVisible() and chart.size() == before)
         assert not fill.isChecked()
+
+
+def test_a_run_found_live_at_the_start_has_the_panel_as_it_was_left_beside_it(
+    window: MainWindow, workers: list[FakeWorker]
+) -> None:
+    """On a page that needs the width: it was open while the run trained."""
+    window.show_tab(RUNS_TAB)
+    window.fold.expect_run()
+    assert is_strip(window)
+    started(window, workers)
+    assert not is_strip(window)
+    window.fold.choose(False)
+    workers[-1].say(event.Paused(iteration=100))
+    assert is_strip(window)
