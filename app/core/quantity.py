@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from app.core.language import grouped, joined, trn
+from app.core.language import grouped, joined, tr, trn
 
 SPACE = "\N{NO-BREAK SPACE}"
 
@@ -71,6 +71,11 @@ def memory_text(gigabytes: float) -> str:
 def rate_text(per_second: float) -> str:
     """1,823, 4.2: tokens a second."""
     return grouped(per_second) if per_second >= 10 else f"{per_second:.1f}"
+
+
+def token_rate_text(per_second: float) -> str:
+    """1,823 tokens/s."""
+    return tr("{rate}\u00a0tokens/s", rate=rate_text(per_second))
 
 
 def percent_text(percent: float) -> str:

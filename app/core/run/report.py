@@ -16,7 +16,6 @@ from app.core.config.train_config import TrainConfig
 from app.core.language import tr
 from app.core.problem import Problem, UnusableError
 from app.core.quantity import (
-    SPACE,
     bytes_text,
     count_text,
     duration_text,
@@ -24,7 +23,7 @@ from app.core.quantity import (
     memory_text,
     percent_text,
     plural,
-    rate_text,
+    token_rate_text,
 )
 from app.core.resource import resource
 from app.core.run.benchmark import benchmark_figures, column_name, load_benchmarks
@@ -213,7 +212,7 @@ def _figures(summary: RunSummary, reader: RunReader) -> Rows:
         )
     if reader.history.last_report is not None:
         rows.append((tr("Trained tokens"), count_text(reader.history.last_report.trained_tokens)))
-        rows.append((tr("Speed"), f"{rate_text(summary.tokens_per_second)}{SPACE}tokens/s"))
+        rows.append((tr("Speed"), token_rate_text(summary.tokens_per_second)))
         rows.append((tr("Peak memory"), memory_text(summary.peak_memory_gb)))
         rows.append((tr("Time"), duration_text(summary.elapsed_s)))
     rows.append((tr("On disk"), bytes_text(summary.size_bytes)))

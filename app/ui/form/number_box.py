@@ -10,6 +10,7 @@ from PySide6.QtGui import QKeyEvent, QResizeEvent, QValidator, QWheelEvent
 from PySide6.QtWidgets import QAbstractSpinBox, QLabel, QWidget
 
 from app.core.config.train_config import FieldSpec
+from app.core.language import tr, trn
 from app.ui.platform.scrolling import is_turned
 from app.ui.widget import theme
 
@@ -23,6 +24,19 @@ NUMBER_STEPS = {
     "warmup": 0.01,
     "weight_decay": 0.01,
     "early_stopping.min_delta": 0.01,
+}
+
+# What a unit is called beside a 1.
+ONE_OF = {
+    tr("examples"): trn(1, "example", "examples"),
+    tr("batches"): trn(1, "batch", "batches"),
+    tr("tokens"): trn(1, "token", "tokens"),
+    tr("iterations"): trn(1, "iteration", "iterations"),
+    tr("epochs"): trn(1, "epoch", "epochs"),
+    tr("layers"): trn(1, "layer", "layers"),
+    tr("prompts"): trn(1, "prompt", "prompts"),
+    tr("answers"): trn(1, "answer", "answers"),
+    tr("evaluations"): trn(1, "evaluation", "evaluations"),
 }
 
 
@@ -184,6 +198,10 @@ class NumberBox(QAbstractSpinBox):
 
     def _place_unit(self) -> None:
         """The unit stands right of the number, and steps aside when the number needs the room."""
+        unit = self._spec.unit
+        if self.lineEdit().text().strip() == "1":
+            unit = ONE_OF.get(unit, unit)
+        self._unit.setText(unit)
         if not self._spec.unit:
             return
         self._unit.adjustSize()

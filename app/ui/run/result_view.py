@@ -8,12 +8,11 @@ from PySide6.QtWidgets import QGridLayout, QInputDialog, QLabel, QPushButton, QV
 from app.core.language import tr
 from app.core.problem import UnusableError
 from app.core.quantity import (
-    SPACE,
     duration_text,
     loss_text,
     memory_text,
     plural,
-    rate_text,
+    token_rate_text,
 )
 from app.core.run.gain import Gain, run_gains
 from app.core.setup.chosen_method import method_of
@@ -140,7 +139,7 @@ class ResultView(QWidget):
         done = planned if whole else tr("{iteration:,} of {planned}", iteration=history.iteration, planned=planned)
         parts = [tr("{done} in {elapsed_s}", done=done, elapsed_s=duration_text(history.elapsed_s))]
         if report is not None:
-            parts.append(f"{rate_text(report.tokens_per_second)}{SPACE}tokens/s")
+            parts.append(token_rate_text(report.tokens_per_second))
             parts.append(tr("peak {peak_memory_gb}", peak_memory_gb=memory_text(report.peak_memory_gb)))
         return " · ".join(parts)
 

@@ -219,7 +219,8 @@ class RunView(QTableView):
         least, most = (round(theme.text_width(width)) for width in NAME_WIDTHS)
         room = max(least, min(most, round(self.viewport().width() * NAME_SHARE)))
         self._is_fitting = True
-        self._name_width = max(self._name_width, min(wanted, room))
+        usual = round(theme.text_width(RUN_COLUMNS[NAME_COLUMN].width))
+        self._name_width = max(self._name_width or usual, min(wanted, room))
         self.setColumnWidth(NAME_COLUMN, self._name_width)
         self._is_fitting = False
 

@@ -8,10 +8,11 @@ from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import QApplication, QLabel, QVBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
 
+from app.core.config.spec import field_specs
 from app.core.problem import Problem, Severity
 from app.ui.form.field import Field
 from app.ui.form.help_popover import HelpButton, HelpPopover
-from app.ui.form.number_box import NumberBox, number_text, stepped
+from app.ui.form.number_box import ONE_OF, NumberBox, number_text, stepped
 from app.ui.form.plain_editor import CheckEditor, ChoiceBox
 from app.ui.form.store import ConfigStore
 from tests.ui.child import child
@@ -229,3 +230,17 @@ def test_the_arrow_back_is_there_where_there_is_a_way_back(
         field.reset_button.click()
         assert store.value("iters") == store.default("iters")
         assert not field.reset_button.isVisible()
+
+
+def test_a_unit_beside_a_one_is_of_one_thing(qtbot: QtBot, store: ConfigStore) -> None:
+    _, box = number(qtbot, store, "batch_size")
+    told = []
+    for text in ("1", "12", "1"):
+        retype(qtbot, box, text)
+        told += [label.text() for label in box.findChildren(QLabel)]
+    assert told == ["example", "examples", "example"]
+
+
+def test_every_unit_has_its_word_for_one() -> None:
+    units = {spec.unit for spec in field_specs().values() if spec.unit.isalpha() and spec.unit.endswith("s")}
+    assert units - {"s"} <= ONE_OF.keys()
