@@ -32,6 +32,7 @@ from tests import ROOT
 from tests.core.protocol.test_client import SPEAKING
 
 JOB = InspectJob(model=str(model_dir()))
+IDLE = "import sys; sys.stdin.readline()"
 STOPPED = SPEAKING + 'sys.stdin.readline()\nsay("finished", reason="stopped")'
 
 
@@ -44,6 +45,14 @@ def keeper(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> Iterator[SpareWorke
     made = SpareWorker(first_ms=3_600_000)
     yield made
     made.shutdown()
+
+
+@pytest.fixture
+def idle(keeper: SpareWorker, monkeypatch: pytest.MonkeyPatch) -> SpareWorker:
+    """The same for tests in which the spare gets no job: it imports nothing, and fresh workers only say hello."""
+    monkeypatch.setattr(spare_module, "spare_command", lambda: [sys.executable, "-c", IDLE])
+    monkeypatch.setattr(process_module, "worker_command", lambda _: [sys.executable, "-c", SPEAKING])
+    return keeper
 
 
 class Heard:
@@ -82,6 +91,14 @@ def inspected(qtbot: QtBot, folder: Path) -> Heard:
     assert heard.outcome is not None
     assert heard.outcome.ok, heard.outcome.sentence()
     assert [type(one) for one in heard.said] == [event.Hello, event.Inspected, event.Finished]
+    return heard
+
+
+def greeted(qtbot: QtBot, folder: Path, task: str = "inspect") -> Heard:
+    """A job of a fresh worker that only says hello, done."""
+    heard = Heard(folder, task)
+    qtbot.waitUntil(heard.has_ended)
+    assert [type(one) for one in heard.said] == [event.Hello]
     return heard
 
 
@@ -125,40 +142,37 @@ def test_without_one_a_worker_is_started(qtbot: QtBot, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("what", ["environment", "folder", "program"])
 def test_it_is_not_used_where_a_fresh_process_would_be_another(
-    qtbot: QtBot, keeper: SpareWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+    qtbot: QtBot, idle: SpareWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    spare = ready(qtbot, keeper)
+    spare = ready(qtbot, idle)
     if what == "environment":
         monkeypatch.setenv("AGX_RELAX_CDM_CTXSTORE_TIMEOUT", "1")
     elif what == "folder":
         monkeypatch.chdir(tmp_path)
     else:
         monkeypatch.setattr(spare_module, "program_stamp", lambda: (("app/changed.py", 1, 1),))
-    assert inspected(qtbot, tmp_path / "job").process_id != spare
+    assert greeted(qtbot, tmp_path).process_id != spare
     qtbot.waitUntil(lambda: is_gone(spare))
-    assert keeper.process_id == 0
+    assert idle.process_id == 0
 
 
 def test_none_is_started_once_the_program_is_another(
-    qtbot: QtBot, keeper: SpareWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    qtbot: QtBot, idle: SpareWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """This window speaks as the program did when it was opened."""
-    ready(qtbot, keeper)
+    ready(qtbot, idle)
     monkeypatch.setattr(spare_module, "program_stamp", lambda: (("app/changed.py", 1, 1),))
-    inspected(qtbot, tmp_path)
-    keeper._look()
-    assert keeper.process_id == 0
+    greeted(qtbot, tmp_path)
+    idle._look()
+    assert idle.process_id == 0
 
 
 def test_a_task_that_may_ask_the_hub_has_a_worker_of_its_own(
-    qtbot: QtBot, keeper: SpareWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    qtbot: QtBot, idle: SpareWorker, tmp_path: Path
 ) -> None:
-    spare = ready(qtbot, keeper)
-    monkeypatch.setattr(process_module, "worker_command", lambda _: [sys.executable, "-c", SPEAKING])
-    heard = Heard(tmp_path, "hub_search")
-    qtbot.waitUntil(heard.has_ended)
-    assert heard.process_id != spare
-    assert keeper.process_id == spare, "it still waits"
+    spare = ready(qtbot, idle)
+    assert greeted(qtbot, tmp_path, "hub_search").process_id != spare
+    assert idle.process_id == spare, "it still waits"
 
 
 def test_one_that_ended_while_it_waited_is_replaced_and_no_job_is_lost(
@@ -251,35 +265,35 @@ def test_a_run_keeps_its_log_and_goes_on_alone(qtbot: QtBot, keeper: SpareWorker
 
 @pytest.mark.parametrize("memory", [8_000_000_000, 7_999_999_999, None])
 def test_settings_and_memory_decide_whether_there_is_one(
-    qtbot: QtBot, keeper: SpareWorker, monkeypatch: pytest.MonkeyPatch, memory: int | None
+    qtbot: QtBot, idle: SpareWorker, monkeypatch: pytest.MonkeyPatch, memory: int | None
 ) -> None:
     """Also of one that waits already."""
-    spare = ready(qtbot, keeper)
+    spare = ready(qtbot, idle)
     monkeypatch.setattr(spare_module, "LEAST_MEMORY_BYTES", 8_000_000_000)
     monkeypatch.setattr(spare_module, "available_memory_bytes", lambda: memory)
-    keeper._look()
+    idle._look()
     if memory == 8_000_000_000:
-        assert keeper.process_id == spare
+        assert idle.process_id == spare
         keep_settings(spare_worker=False)
-        keeper._look()
-    assert keeper.process_id == 0
+        idle._look()
+    assert idle.process_id == 0
     qtbot.waitUntil(lambda: is_gone(spare))
-    keeper._look()
-    assert keeper.process_id == 0
+    idle._look()
+    assert idle.process_id == 0
 
 
 def test_none_is_started_beside_a_run_that_trains(
-    qtbot: QtBot, keeper: SpareWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    qtbot: QtBot, idle: SpareWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ready(qtbot, keeper)
-    inspected(qtbot, tmp_path)
+    ready(qtbot, idle)
+    greeted(qtbot, tmp_path)
     monkeypatch.setattr(spare_module, "training_runs", lambda: [RunDir(tmp_path)])
-    keeper._look()
-    assert keeper.process_id == 0
+    idle._look()
+    assert idle.process_id == 0
 
 
 def test_where_they_cannot_live_no_more_are_started(
-    qtbot: QtBot, keeper: SpareWorker, monkeypatch: pytest.MonkeyPatch
+    qtbot: QtBot, idle: SpareWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[list[str]] = []
 
@@ -287,20 +301,20 @@ def test_where_they_cannot_live_no_more_are_started(
         started.append(["/nowhere/at/all"])
         return started[-1]
 
-    ready(qtbot, keeper)
+    ready(qtbot, idle)
     monkeypatch.setattr(spare_module, "spare_command", command)
-    os.kill(keeper.process_id, signal.SIGKILL)
+    os.kill(idle.process_id, signal.SIGKILL)
     for _ in range(5):
-        qtbot.waitUntil(lambda: keeper._process is None)
-        keeper._look()
+        qtbot.waitUntil(lambda: idle._process is None)
+        idle._look()
     assert len(started) == 2, "with the one that was killed, three were lost"
 
 
-def test_a_window_that_closes_leaves_none(qtbot: QtBot, keeper: SpareWorker, tmp_path: Path) -> None:
-    spare = ready(qtbot, keeper)
-    keeper.shutdown()
+def test_a_window_that_closes_leaves_none(qtbot: QtBot, idle: SpareWorker, tmp_path: Path) -> None:
+    spare = ready(qtbot, idle)
+    idle.shutdown()
     assert is_gone(spare)
-    assert inspected(qtbot, tmp_path).process_id != spare, "nobody keeps one any more"
+    assert greeted(qtbot, tmp_path).process_id != spare, "nobody keeps one any more"
 
 
 WINDOW = """
