@@ -24,7 +24,9 @@ def test_a_setup_is_sealed_into_an_archive(place: Path, tmp_path: Path, capfd: p
         "--json",
     ]
     assert run_command(asked) == 0
-    told = json.loads(capfd.readouterr().out)
+    said = capfd.readouterr()
+    assert said.err == "", "a script that asks for JSON gets nothing else"
+    told = json.loads(said.out)
     assert (told["path"], told["iterations"], told["model"]["folder"]) == (str(out), 20, "model")
     assert told["bytes"] == out.stat().st_size
     with zipfile.ZipFile(out) as packed:

@@ -189,6 +189,17 @@ def test_no_key_of_a_file_is_passed_over() -> None:
     assert [one.line for one in problems(loaded, "brand_new")] == [7]
 
 
+def test_an_adapters_keys_change_nothing_of_a_full_fine_tune_and_are_told_once() -> None:
+    text = "model: m\ntraining: {training_type: full}\nlora: {lora_r: 8, lora_alpha: 16}\n"
+    loaded = parse_config(text, name="c.yaml")
+    assert loaded.config.fine_tune_type == "full"
+    told = [one.message for one in loaded.problems if "lora.lora_r" in one.message]
+    assert told == [one for one in told if one.startswith("Not taken over")]
+    assert len(told) == 1
+    assert told[0].count("lora.lora_alpha") == 1
+    assert not problems(loaded, "lora.lora_r")
+
+
 def test_plugins_that_only_save_time_are_not_told_of() -> None:
     text = f"{AXOLOTL}plugins: [axolotl.integrations.liger.LigerPlugin]\n"
     assert not [one for one in parse_config(text).problems if "plugins:" in one.message]
