@@ -20,9 +20,12 @@ from typing import Any
 import mlx.core as mx
 
 from app.core.compare.before_after import BeforeAfter, load_before_after, save_before_after
-from app.core.compare.candidate import base_of, candidate_of, is_adapter, run_candidates
+from app.core.compare.candidate import BASE, base_of, candidate_of, is_adapter, run_candidates
+from app.core.compare.conversation import opened
 from app.core.compare.judgement import Judged, Vote, VoteBook, tally, votes_markdown
-from app.core.compare.prompt_set import read_prompts
+from app.core.compare.kept_comparison import ComparisonHead, comparison_lines, kept_comparison, present_candidate
+from app.core.compare.prompt_set import Prompt, read_prompts
+from app.core.compare.shelf import ComparisonShelf, gone_sentence
 from app.core.config.train_config import TrainConfig
 from app.core.export.endpoint import Endpoint
 from app.core.export.served import ServedAlone, note_served, served_alone
@@ -32,7 +35,7 @@ from app.core.model.safetensors_header import read_headers, weight_faults
 from app.core.model.vocabulary import tokens_beyond
 from app.core.problem import TaskError, UnusableError
 from app.core.protocol.command import heard_command
-from app.core.protocol.event import heard_event, read_events
+from app.core.protocol.event import Answered, heard_event, read_events
 from app.core.protocol.job import read_job
 from app.core.protocol.wire import RefusedError
 from app.core.queue.queue import RunQueue, make_entry
@@ -137,6 +140,12 @@ def make_place(root: Path) -> Place:
     question = {"model": str(model), "messages": [{"role": "user", "content": "a"}]}
     judged = (Judged("Base model", None, None), Judged("one", str(run.adapters), str(run.path)))
     VoteBook().add(Vote(question, judged, ("b", "c"), "win", 1))
+    columns = (BASE, candidate_of(run.adapters))
+    page = opened(Prompt("a"), columns, "b")
+    for column, reply in enumerate(page.last.replies):
+        last = Answered(request=1, column=column, done=True, generation_tokens=2, finish_reason="stop")
+        reply.text, reply.last = "c", last
+    ComparisonShelf().write(kept_comparison(ComparisonHead("one", base=str(model), columns=columns), [page]))
     (root / "prompts.jsonl").write_text('{"prompt": "a"}\n"b"\n{"messages": [{"role": "user", "content": "c"}]}\n')
     (root / "command").write_text('{"command": "stop"}')
     shutil.copytree(model, root / "inspected", symlinks=True)
@@ -276,6 +285,17 @@ def _votes(_found: Place) -> None:
         json.dumps(vote.as_dict())
 
 
+def _comparison(_found: Place) -> None:
+    shelf = ComparisonShelf()
+    assert all(one.title or one.fault for one in shelf.heads())
+    (*_, kept) = shelf.read("one")
+    assert kept is not None
+    for one in kept.head.columns:
+        present_candidate(one)
+    gone_sentence(kept.head.base, kept.head.columns)
+    assert all(line.isascii() for line in comparison_lines(kept))
+
+
 def _data(found: Place) -> None:
     path, chance = found.root / "mine/data.jsonl", random.Random((found.root / "mine/data.jsonl").read_bytes())
     other = path.with_suffix(chance.choice(data_fuzz.SUFFIXES))
@@ -343,6 +363,7 @@ READERS = (
     Reader(f"{HOME}data/runs/far/remote.json", lambda _found: [(run.host, run.where) for run in remote_runs()]),
     Reader(f"{HOME}data/served.json", lambda _found: served_alone()),
     Reader(f"{HOME}data/votes.jsonl", _votes),
+    Reader(f"{HOME}data/comparisons/one.jsonl", _comparison),
     Reader(f"{HOME}cache/runs.jsonl", _list),
     Reader("prompts.jsonl", lambda found: list(read_prompts(found.root / "prompts.jsonl"))),
     Reader("command", lambda found: heard_command((found.root / "command").read_text("utf-8", "replace"))),

@@ -27,6 +27,12 @@ CRASHERS = {
         b'{"time": 1, "question": {}, "candidates": [{"label": "a", "adapter": ["x"]}, {"label": "", "adapter": 1}]'
         b', "answers": ["", ""], "outcome": "win", "winner": 0, "blind": false}'
     ],
+    f"{HOME}data/comparisons/one.jsonl": [
+        b'{"luthier": "comparison", "asked": 1' + b"0" * 400 + b"}",
+        b'{"luthier": "comparison", "base": "/' + b"9" * 4000 + b'"}',
+        b'{"luthier": "comparison", "columns": [{"adapter": "/' + b"9" * 300 + b'"}]}',
+        DEEP,
+    ],
     f"{HOME}data/served.json": [
         b'{"endpoint": {"url": "http://[", "model": "", "key": "", "base": "", "adapter": ""}, "pid": 1,'
         b' "label": ""}',

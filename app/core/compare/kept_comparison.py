@@ -8,7 +8,6 @@ and what is damaged costs no more than itself.
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -31,6 +30,7 @@ COMPARISON_VERSION = 1
 KIND = "comparison"  # what the file says it is
 LAST_MOMENT = 32_503_680_000.0  # the year 3000, in seconds since 1970: no clock says later, and calendars end
 HIGHEST = 1_000_000_000  # px: what Qt can count
+LONGEST_PATH, LONGEST_NAME = 1024, 255  # bytes; macOS's own, and longer ones only cause faults elsewhere
 LABEL_SHOWN = 48  # characters of a candidate's label in a title
 _UNFIT = {"type", "request", "column", "text", "done"}  # of a last piece: said by its place, or by the reply
 _FIGURES = frozenset(Answered.model_fields) - _UNFIT
@@ -227,7 +227,7 @@ def read_head(line: bytes, path: Path) -> ComparisonHead:
         made=_moment(tree.get("made")),
         answered=_moment(tree.get("answered")),
         taken=_moment(tree.get("taken")),
-        base=_text(tree.get("base")),
+        base=_path_text(tree.get("base")),
         columns=columns,
         question=_question(tree.get("question")),
         asked=max(0, _whole(tree.get("asked"))),
@@ -349,7 +349,7 @@ def _is_plain(value: Any) -> bool:
     if isinstance(value, bool):
         return False
     if isinstance(value, int | float):
-        return -1e15 < value < 1e15 if math.isfinite(value) else False
+        return -1e15 < value < 1e15  # not so of what is no number, nor of infinity
     return isinstance(value, str)
 
 
@@ -365,9 +365,13 @@ def _path_text(value: Any) -> str:
     """A text that can be a path: no system takes every one."""
     text = _text(value)
     try:
-        return "" if b"\0" in os.fsencode(text) else text
+        name = os.fsencode(text)
     except UnicodeEncodeError:
         return ""
+    is_path = (
+        b"\0" not in name and len(name) < LONGEST_PATH and all(len(n) <= LONGEST_NAME for n in name.split(b"/"))
+    )
+    return text if is_path else ""
 
 
 def _number(value: Any, otherwise: float = 0.0) -> float:

@@ -267,6 +267,14 @@ class CompareTab(QWidget):
         if kept.note:
             self.warned.emit(kept.note)
 
+    def _refusal(self) -> str:
+        """Why no earlier comparison can be opened now; empty if one can."""
+        if self.session.is_busy:
+            return tr("Wait for the answers, or stop them, to open another")
+        if self._figures.is_busy or self._benchmarks.is_busy:
+            return tr("Wait for the figures, or stop them, to open another")
+        return ""
+
     def _look_for_gone(self) -> None:
         """Model or adapters of answers that are shown may have gone meanwhile."""
         self._gone = gone_sentence(self.base, self.candidates) if self.session.pages and self.base else ""
@@ -450,7 +458,7 @@ class CompareTab(QWidget):
             told = tr("Wait for the answers") if busy else tr("Vote first: the names are hidden")
         self._add.setToolTip(told)
         self._base.setEnabled(not busy)
-        self._earlier.refuse(tr("Wait for the answers, or stop them, to open another") if busy else "")
+        self._earlier.refuse(self._refusal())
         self.keeper.touch()
         self._pager.show_place(closed=busy and self._votes.hides_names)
 
