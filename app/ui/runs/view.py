@@ -184,9 +184,12 @@ class RunView(QTableView):
         shown = [self.summary(self.filter.index(row, 0)) for row in range(min(self.filter.rowCount(), FITTED_ROWS))]
         self._wanted = {
             # Each text once: most of them are the same.
-            place: max(map(self.fontMetrics().horizontalAdvance, {column.text(run) for run in shown}), default=0)
-            + NAME_PADDING
-            + (2 * DOT if place == STATE_COLUMN else 0)
+            place: max(
+                max(map(self.fontMetrics().horizontalAdvance, {column.text(run) for run in shown}), default=0)
+                + NAME_PADDING
+                + (2 * DOT if place == STATE_COLUMN else 0),
+                self.horizontalHeader().sectionSizeHint(place),
+            )
             for place, column in enumerate(RUN_COLUMNS)
             if place != CURVE_COLUMN
         }

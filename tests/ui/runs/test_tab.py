@@ -219,6 +219,7 @@ def test_columns_share_the_room_of_a_large_window(qtbot: QtBot, tab: RunsTab) ->
         if key != "curve" and not wide.isColumnHidden(place):
             widest = max(metrics.horizontalAdvance(RUN_COLUMNS[place].text(one)) for one in wide._table.runs)
             assert wide.columnWidth(place) >= widest, key
+            assert wide.columnWidth(place) >= wide.horizontalHeader().sectionSizeHint(place), key
     tab.resize(1100, 700)
     qtbot.waitUntil(lambda: tab.table.viewport().width() < 1100)
     assert [tab.table.columnWidth(place) for place in range(len(COLUMN_KEYS))] == small
