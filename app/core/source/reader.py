@@ -116,13 +116,13 @@ def _read_lines(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
                         yield number, _repeated(twice)
             except broken:
                 row, twice = _slow_line(line)
-                if twice:
-                    yield number, _repeated(twice)
                 if isinstance(row, RowFault) and row.kind == "broken_json" and (found := _before_comma(line)):
-                    row = found
+                    row, twice = found
                     if not has_comma:
                         has_comma = True
                         yield number, RowFault("line_comma", tr("The comma at the end of the line is left out."))
+                if twice:
+                    yield number, _repeated(twice)
                 if len(line) == LINE_LIMIT_BYTES and line[-1:] not in (b"\n", "\n"):
                     _skip_line(stream)
                     row = RowFault(
@@ -165,12 +165,12 @@ def _slow_line(line: bytes | str) -> tuple[Any, list[str]]:
     return parse_json(line) if line else (EMPTY_LINE, [])
 
 
-def _before_comma(line: bytes | str) -> dict[str, Any] | None:
-    """The object of a line that ends with a comma, as the inside of an array does."""
+def _before_comma(line: bytes | str) -> tuple[dict[str, Any], list[str]] | None:
+    """The object of a line that ends with a comma, as inside an array, and its names that stand twice."""
     text = line.decode("utf-8", "replace") if isinstance(line, bytes) else line
     text = text.strip("\ufeff \t\r\n")
-    row = parse_json(text[:-1])[0] if text.endswith("},") else None
-    return row if isinstance(row, dict) and row else None
+    row, twice = parse_json(text[:-1]) if text.endswith("},") else (None, [])
+    return (row, twice) if isinstance(row, dict) and row else None
 
 
 def parse_json(text: str) -> tuple[Any, list[str]]:

@@ -136,6 +136,7 @@ def test_a_written_number_is_a_number() -> None:
         ('{"prompt":"a","prompt":"b","completion":"c"}', "prompt"),
         ('{"prompt" : "a", "completion" : "c", "completion" : ": d"}', "completion"),
         ('{"prompt": "a", "completion": "c", "completion": NaN}', "completion"),
+        ('{"prompt": "a", "completion": "c", "completion": "d"},', "completion"),
         ('{"prompt": "a", "completion": "c", "meta": {"x": 1, "x": 2}}', "x"),
         ('{"messages": [{"role": "user", "content": "a", "content": "b"}, {"role": "assistant", "content": "c"}]}',
          "content"),
@@ -145,7 +146,7 @@ def test_a_name_that_stands_twice_is_told(row: str, name: str, tmp_path: Path) -
     lines, array = tmp_path / "rows.jsonl", tmp_path / "rows.json"
     good = '{"prompt": "\\": x, \\"prompt\\": ", "completion": ": \\u0022y\\""}'
     lines.write_text(f"{good}\n{row}\n{good}\n")
-    array.write_text(f"[{good},\n{row},\n{good}]")
+    array.write_text(f"[{good},\n{row.removesuffix(',')},\n{good}]")
     for path in (lines, array):
         found = [(f.line, f.reason) for f in check_files([path]).warnings if f.kind == "repeated_name"]
         assert found == [(2, f"`{name}` stands twice in the row; the last is taken.")]
