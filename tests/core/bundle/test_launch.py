@@ -31,7 +31,7 @@ def test_a_notebook_is_one_of_nbformat_whose_cells_are_python() -> None:
     for cell in code:
         ast.parse("".join(cell["source"]))
     said = "".join(found["cells"][0]["source"])
-    assert "`org/name`, downloaded here (16 GB). Licence: mit" in said
+    assert "`org/name`, downloaded here (16\u00a0GB). Licence: mit" in said
     assert "1,200 iterations" in said
 
 

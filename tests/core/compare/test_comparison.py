@@ -128,8 +128,8 @@ def test_the_table_has_a_row_a_figure_and_leaves_out_what_nobody_has() -> None:
     assert rows["Difference"] == ("–", "−1.0000")
     assert (rows["… 95 % from"], rows["… 95 % to"]) == (("–", "−1.0000"), ("–", "−1.0000"))
     assert rows["Better / worse"] == ("–", "12 / 0 of 12")
-    assert rows["Trained parameters"] == ("–", "17.6 M")
-    assert (rows["Peak memory"][1], rows["Training time"][1]) == ("3.2 GB", "3 min 20 s")
+    assert rows["Trained parameters"] == ("–", "17.6\u00a0M")
+    assert (rows["Peak memory"][1], rows["Training time"][1]) == ("3.2 GB", "3\u00a0min 20\u00a0s")
     without = figure_rows({"columns": [column], "scored": None})
     assert [row.label for row in without] == ["Held-out loss", "Perplexity"]
     assert verdicts(found, ["base", "tuned"]) == [

@@ -103,12 +103,12 @@ def test_the_rate_is_of_the_last_seconds_and_leaves_out_what_was_there() -> None
     rate = TransferRate(lambda: now)
     rate.add(1_000_000_000, 2_000_000_000)  # resumed: half was there
     assert rate.left_s is None
-    assert rate.sentence() == "1 GB of 2 GB"
+    assert rate.sentence() == "1\u00a0GB of 2\u00a0GB"
     for _ in range(20):
         now += 1.0
         rate.add(1_000_000_000 + int(now) * 10_000_000, 2_000_000_000)
     assert rate.bytes_per_second == pytest.approx(10e6)
-    assert rate.sentence() == "1.2 GB of 2 GB · 10 MB/s · 1 min 20 s left"
+    assert rate.sentence() == "1.2\u00a0GB of 2\u00a0GB · 10\u00a0MB/s · 1\u00a0min 20\u00a0s left"
 
 
 def test_bits_a_weight() -> None:

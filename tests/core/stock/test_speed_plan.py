@@ -31,9 +31,9 @@ def test_rows_fill_the_time_in_multiples_of_the_largest_batch(seconds: float, ro
 def test_stock_holds_its_logits_and_layers_at_the_longest_row() -> None:
     assert stock_bytes(MODEL, 4, 10) == 5_000_000 + 40 * (3 * 4 * 1000 + 70 * 100 * 2)
     assert too_large(MODEL, 4, 10, 6_040_000) == ""
-    assert "Batch 4 is left out: stock mlx-lm would need about 6.04 MB" in too_large(MODEL, 4, 10, 6_039_999)
+    assert "Batch 4 is left out: stock mlx-lm would need about 6.04\u00a0MB" in too_large(MODEL, 4, 10, 6_039_999)
 
 
 def test_a_model_is_told_by_its_sizes_alone() -> None:
     said = model_words(MODEL)
-    assert said == "qwen2, 494 M parameters, 4 bits, 2 layers, 100 wide, vocabulary of 1,000"
+    assert said == "qwen2, 494\u00a0M parameters, 4 bits, 2 layers, 100 wide, vocabulary of 1,000"

@@ -76,7 +76,7 @@ def test_size_and_licence_are_said_before(setup: TrainConfig, qtbot: QtBot) -> N
     card = Path(setup.model) / "README.md"
     card.write_text("---\nlicense: apache-2.0\n---\nA model.\n")
     dialog = opened(setup, qtbot)
-    assert dialog.base.about.text() == "111 kB here. Licence: apache-2.0."
+    assert dialog.base.about.text() == "111\u00a0kB here. Licence: apache-2.0."
     card.unlink()
     assert "not told here" in opened(setup, qtbot).base.about.text()
 

@@ -154,7 +154,7 @@ def test_the_key_goes_into_the_keychain_and_prices_are_asked_for(
     qtbot.waitUntil(lambda: dialog.offer.count() == 2, timeout=PATIENCE_MS)
     qtbot.waitUntil(lambda: not dialog._job.is_running, timeout=PATIENCE_MS)
     assert (tmp_path / "drawer" / "RunPod API key").read_text() == KEY
-    assert dialog.offer.currentText() == "RTX 4090 · 24 GB · $0.44 an hour"
+    assert dialog.offer.currentText() == "RTX 4090 · 24\u00a0GB · $0.44 an hour"
     assert dialog.job.offer == "NVIDIA GeForce RTX 4090"
     assert dialog.start_button.isEnabled()
 

@@ -449,7 +449,7 @@ def test_figures_stand_under_each_answer(tab: CompareTab, run: RunDir, workers: 
     tab.choose_run(run)
     press(tab, "compare.ask")
     answer(workers[0], "one", "two", tokens_per_second=85.3, first_token_s=0.12, peak_memory_gb=1.21)
-    assert tab.columns[0].status == "3 tokens · 85.3 tokens/s · first after 0.12 s · peak 1.21 GB"
+    assert tab.columns[0].status == "3 tokens · 85.3 tokens/s · first after 0.12 s · peak 1.21\u00a0GB"
 
 
 def test_nothing_can_be_changed_while_columns_answer(

@@ -118,7 +118,7 @@ def test_a_check_is_shown_host_by_host(
     found = {"hosts": hosts[:1] * 2, "joined": True, "problem": "", "latency_s": 0.0002, "bytes_per_s": 1.25e9}
     workers[1].say(event.Result(name="hosts", data=found))
     workers[1].end(event.Finished())
-    said = "They can train together: a message takes 0.20 ms, gradients go at 1.25 GB/s."
+    said = "They can train together: a message takes 0.20\u00a0ms, gradients go at 1.25\u00a0GB/s."
     assert dialog.progress.text.text() == said
 
 

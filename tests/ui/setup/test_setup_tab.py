@@ -659,10 +659,10 @@ def test_start_is_off_until_model_and_data_are_read(
     assert start.text() == "Start training"
     assert (tab.selection.selection is not None, tab.data_panel.report is not None) == (True, True)
     # What it will write, and what is free, is said before Start; too little room is a warning at Save every.
-    assert re.search(r"It writes up to [\d.,]+ MB; [\d.,]+ [MGT]B are free\.", tab.start_bar.text)
+    assert re.search(r"It writes up to [\d.,]+\sMB; [\d.,]+\s[MGT]B are free\.", tab.start_bar.text)
     monkeypatch.setattr("app.core.setup.disk.free_bytes", lambda _folder: 1000)
     tab.check()
     found = [problem for problem in tab.problems if problem.path == "save_every"]
     assert [problem.severity for problem in found] == [Severity.WARNING]
-    assert "only 1 kB are free" in found[0].message
-    assert "1 kB are free" in tab.start_bar.text
+    assert "only 1\u00a0kB are free" in found[0].message
+    assert "1\u00a0kB are free" in tab.start_bar.text

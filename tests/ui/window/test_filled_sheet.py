@@ -28,11 +28,14 @@ VARIES = (  # of what is said: where the tests keep things, when they ran, on wh
     (re.compile(r"(/[^\s/:]+)*/(home\d+|pytest-\d+|resources)(?=/|\b)"), "~"),
     (re.compile(r"\d{4}-\d\d-\d\d(?!_12-)([T _]\d\d[:-]\d\d([:-]\d\d)?)?"), "DAY"),
     (re.compile(r"\b\d\d:\d\d(:\d\d)?\b"), "TIME"),
-    (re.compile(r"^3\d s$|(?<=to sleep in )\d+ s"), "SECONDS"),  # the clock goes on
+    (re.compile(r"^3\d\ss$|(?<=to sleep in )\d+\ss"), "SECONDS"),  # the clock goes on
     (re.compile(r"(Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, "), ""),
-    (re.compile(r"[\d.,]+ GB(?= (that MLX|of working memory|are free))|(?<=Limit: )[\d.,]+ GB"), "MACHINE"),
+    (re.compile(r"[\d.,]+\sGB(?= (that MLX|of working memory|are free))|(?<=Limit: )[\d.,]+\sGB"), "MACHINE"),
     # Of a run's folder, whose config has paths in it.
-    (re.compile(r"(?<=selected · )[\d.,]+ kB|(?<=runs · )[\d.,]+ kB|^\d\d?\.\d+ kB$|[\d.,]+ k?B(?= \| )"), "SIZE"),
+    (
+        re.compile(r"(?<=(cted|runs) · )[\d.,]+\skB|^\d\d?\.\d+\skB$|[\d.,]+\sk?B(?= \| )"),
+        "SIZE",
+    ),
 )
 
 

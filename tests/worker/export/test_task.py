@@ -102,7 +102,7 @@ def test_a_disk_without_room_is_told_before_any_work(
     models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.core.export.destination.free_bytes", lambda _: 1000)
-    with pytest.raises(UnusableError, match=r"takes about .* and 1 kB are free"):
+    with pytest.raises(UnusableError, match=r"takes about .* and 1\skB are free"):
         run_export(tmp_path, models / "lora", "adapter")
 
 
