@@ -30,7 +30,7 @@ COMPARISON_VERSION = 1
 KIND = "comparison"  # what the file says it is
 LAST_MOMENT = 32_503_680_000.0  # the year 3000, in seconds since 1970: no clock says later, and calendars end
 HIGHEST = 1_000_000_000  # px: what Qt can count
-LONGEST_PATH, LONGEST_NAME = 1024, 255  # bytes; macOS's own, and longer ones only cause faults elsewhere
+LONGEST_PATH, LONGEST_PART = 1024, 255  # bytes; macOS's own, and longer ones only cause faults elsewhere
 LABEL_SHOWN = 48  # characters of a candidate's label in a title
 _UNFIT = {"type", "request", "column", "text", "done"}  # of a last piece: said by its place, or by the reply
 _FIGURES = frozenset(Answered.model_fields) - _UNFIT
@@ -369,7 +369,7 @@ def _path_text(value: Any) -> str:
     except UnicodeEncodeError:
         return ""
     is_path = (
-        b"\0" not in name and len(name) < LONGEST_PATH and all(len(n) <= LONGEST_NAME for n in name.split(b"/"))
+        b"\0" not in name and len(name) < LONGEST_PATH and all(len(n) <= LONGEST_PART for n in name.split(b"/"))
     )
     return text if is_path else ""
 
