@@ -64,7 +64,7 @@ def cells(dialog: HubDialog, row: int) -> list[str]:
 def test_search_download_stop_resume_use(dialog: HubDialog, hub: HubServer, qtbot: QtBot) -> None:
     page = dialog.search
     search(dialog, qtbot, "llama")
-    assert cells(dialog, 0)[:4] == ["huge/llama", "20 TB", "bf16", "too large"]
+    assert cells(dialog, 0)[:4] == ["huge/llama", "20\u00a0TB", "bf16", "too large"]
     assert cells(dialog, 1)[:5] == [NAME, "1.2\u00a0GB", "bf16", "fits", "900"]
     page.view.selectRow(1)
     assert page.name.text() == NAME
