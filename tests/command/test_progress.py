@@ -3,17 +3,18 @@
 import pytest
 
 from app.command.evaluate import strengths_of
-from app.command.progress import finished_line, neutral_line
+from app.command.progress import figure_parts, finished_line, neutral_line
+from app.core.method.figure import FIGURES
 from app.core.problem import UnusableError
 from app.core.protocol import event
 
 
 def test_learned_and_forgot() -> None:
     measured = event.NeutralMeasured(iteration=1200, neutral_loss=2.03, base_loss=2.0, forgot=0.03, learned=0.82)
-    assert neutral_line(measured) == "iteration 1,200 · learned 0.82, forgot 0.03"
-    assert neutral_line(measured.model_copy(update={"learned": None})) == "iteration 1,200 · forgot 0.03"
+    assert neutral_line(measured) == "iteration 1,200 · learned 0.820, forgot 0.030"
+    assert neutral_line(measured.model_copy(update={"learned": None})) == "iteration 1,200 · forgot 0.030"
     ended = event.Finished(iteration=1200, elapsed_s=3.0, learned=0.8, forgot=0.01)
-    assert finished_line(ended).endswith(" · learned 0.80, forgot 0.01")
+    assert finished_line(ended).endswith(" · learned 0.800, forgot 0.010")
     assert "forgot" not in finished_line(event.Finished(iteration=1200))
 
 
@@ -25,3 +26,8 @@ def test_strengths_are_one_for_each_adapter_or_one_for_all() -> None:
         strengths_of((None, "a"), [0.5, 0.75])
     with pytest.raises(UnusableError, match="for 0 adapters"):
         strengths_of((None,), [0.5])
+
+
+def test_a_short_line_tells_what_matters_most_and_in_one_order() -> None:
+    figures = dict.fromkeys(reversed(FIGURES), 0.25) | {"reward/short": 1.0}
+    assert figure_parts(figures) == ["reward 0.25", "margin 0.25", "accuracy 0.25", "kl 0.25"]

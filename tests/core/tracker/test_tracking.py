@@ -18,6 +18,7 @@ from app.core.setup.check import check_config
 from app.core.setup.config_file import dump_config, parse_config
 from app.core.tracker.tracker import TRACKERS, installed_text, tracker_names, tracker_problems
 from app.core.tracker.tracking import tracked_events
+from app.core.tracker.writer import TensorBoardWriter, TrackedRun
 from tests.core.tracker.event_file import scalars
 from tests.ui import synthetic_run
 
@@ -50,6 +51,18 @@ def test_tensorboards_files_hold_every_figure_of_the_run(tmp_path: Path) -> None
     assert (found["neutral/forgot"], found["neutral/learned"]) == ([(100, 0.5)], [(100, 0.75)])
     assert written == sum(map(len, found.values()))
     assert not faults
+
+
+def test_tensorboard_shows_the_config_as_it_was_written(tmp_path: Path) -> None:
+    """In the file's order and its letters, as a block of code (Markdown's four spaces)."""
+    run = TrackedRun(
+        "über", "voices", {"model": "Grüße", "data": "d", "adapter_name": "mine"}, tmp_path / "board", "k"
+    )
+    writer = TensorBoardWriter()
+    writer.open(run, 0)
+    writer.close(failed=False)
+    (file,) = run.folder.glob("*tfevents*")
+    assert "    model: Grüße\n    data: d\n    adapter_name: mine\n".encode() in file.read_bytes()
 
 
 class Recorded:
