@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from app.core.language import grouped, joined, tr, trn
 
-SPACE = "\N{NO-BREAK SPACE}"
+GAP = "\N{NO-BREAK SPACE}"
 
 
 def count_text(number: float) -> str:
@@ -22,7 +22,7 @@ def short_count(number: float) -> str:
     """17.6 M, 494 M, 1.2 B; three digits at most."""
     for size, unit in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
         if number >= size * 0.9995:
-            return f"{number / size:.3g}{SPACE}{unit}"
+            return f"{number / size:.3g}{GAP}{unit}"
     return f"{number:.0f}"
 
 
@@ -36,7 +36,7 @@ def loss_text(value: float) -> str:
     return f"{value:.3f}" if size >= 0.01 or value == 0 else f"{value:.3g}"
 
 
-def change_text(value: float) -> str:
+def loss_change_text(value: float) -> str:
     """−1.220, +0.310: by how much a loss fell or rose."""
     text = loss_text(abs(value))
     return text if value == 0 else f"{'−' if value < 0 else '+'}{text}"
@@ -50,7 +50,7 @@ def tick_texts(values: Sequence[float], spacing: float) -> list[str]:
     places = max(0, math.ceil(-math.log10(spacing / unit) - 1e-9))
     if places > 4:
         return [f"{value:.3g}" for value in values]
-    mark = f"{SPACE}M" if unit > 1 else ""
+    mark = f"{GAP}M" if unit > 1 else ""
     return [f"{grouped(value / unit, f',.{places}f')}{mark}" if value or not mark else "0" for value in values]
 
 
@@ -59,8 +59,8 @@ def bytes_text(number: float) -> str:
     for size, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
         if number >= size * 0.9995:
             scaled = number / size
-            return f"{scaled:.0f}{SPACE}{unit}" if scaled >= 100 else f"{scaled:.3g}{SPACE}{unit}"
-    return f"{number:.0f}{SPACE}{trn(round(number), 'byte', 'bytes')}"
+            return f"{scaled:.0f}{GAP}{unit}" if scaled >= 100 else f"{scaled:.3g}{GAP}{unit}"
+    return f"{number:.0f}{GAP}{trn(round(number), 'byte', 'bytes')}"
 
 
 def memory_text(gigabytes: float) -> str:
@@ -81,13 +81,13 @@ def token_rate_text(per_second: float) -> str:
 def percent_text(percent: float) -> str:
     """3.56 %, 0.0412 %, 100 %."""
     if percent >= 99.995:
-        return f"100{SPACE}%"
-    return f"{percent:.2f}{SPACE}%" if percent >= 0.1 or percent == 0 else f"{percent:.2g}{SPACE}%"
+        return f"100{GAP}%"
+    return f"{percent:.2f}{GAP}%" if percent >= 0.1 or percent == 0 else f"{percent:.2g}{GAP}%"
 
 
 def share_text(share: float) -> str:
     """A share (0 to 1) as 69.5 %, 25 %, 0.412 %."""
-    return f"{100 * share:.3g}{SPACE}%"
+    return f"{100 * share:.3g}{GAP}%"
 
 
 def plural(number: int, one: str, many: str = "") -> str:
@@ -104,10 +104,10 @@ def duration_text(seconds: float) -> str:
     """45 s, 3 min 20 s, 2 h 5 min."""
     whole = round(seconds)
     if whole < 60:
-        return f"{whole}{SPACE}s"
-    minutes = f"{whole % 3600 // 60}{SPACE}min"
+        return f"{whole}{GAP}s"
+    minutes = f"{whole % 3600 // 60}{GAP}min"
     if whole < 600:
-        return f"{minutes} {whole % 60}{SPACE}s" if whole % 60 else minutes
+        return f"{minutes} {whole % 60}{GAP}s" if whole % 60 else minutes
     if whole < 3600:
-        return f"{round(whole / 60)}{SPACE}min"
-    return f"{whole // 3600}{SPACE}h {minutes}"
+        return f"{round(whole / 60)}{GAP}min"
+    return f"{whole // 3600}{GAP}h {minutes}"

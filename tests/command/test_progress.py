@@ -29,5 +29,5 @@ def test_strengths_are_one_for_each_adapter_or_one_for_all() -> None:
 
 
 def test_a_short_line_tells_what_matters_most_and_in_one_order() -> None:
-    figures = dict.fromkeys(reversed(FIGURES), 0.25) | {"reward/short": 1.0}
+    figures = dict.fromkeys([*FIGURES][::-1], 0.25) | {"reward/short": 1.0}
     assert figure_parts(figures) == ["reward 0.25", "margin 0.25", "accuracy 0.25", "kl 0.25"]

@@ -11,8 +11,8 @@ import pytest
 
 from app.core.quantity import (
     bytes_text,
-    change_text,
     duration_text,
+    loss_change_text,
     loss_text,
     memory_text,
     percent_text,
@@ -42,7 +42,7 @@ def test_a_loss_has_three_digits_behind_the_point(value: float, text: str) -> No
 
 
 def test_a_change_has_its_sign() -> None:
-    assert [change_text(value) for value in (-1.2164, 0.31, 0.0)] == ["−1.216", "+0.310", "0.000"]
+    assert [loss_change_text(value) for value in (-1.2164, 0.31, 0.0)] == ["−1.216", "+0.310", "0.000"]
 
 
 def test_no_line_breaks_between_a_number_and_its_unit() -> None:

@@ -118,7 +118,8 @@ class ResultView(QWidget):
             figure = ""
         shown = [shown for gain in run_gains(history, figure)[:1] for shown in _of_gain(gain)]
         shown += [
-            (gain.label, gain.journey(), place_text(gain.kept_iteration)) for gain in run_gains(history, figure)[1:]
+            (gain.label, gain.journey(), moment_text(gain.kept_iteration))
+            for gain in run_gains(history, figure)[1:]
         ]
         if (traded := history.traded) is not None:
             shown.append((tr("Forgot"), loss_text(traded.forgot), ""))
@@ -158,7 +159,7 @@ class ResultView(QWidget):
             self.buttons[name].setIcon(theme.icon(icon))
 
 
-def place_text(iteration: int) -> str:
+def moment_text(iteration: int) -> str:
     """Where a figure was measured: ``at 1,500``."""
     return tr("at {iteration:,}", iteration=iteration) if iteration else tr("before training")
 
@@ -166,7 +167,7 @@ def place_text(iteration: int) -> str:
 def _of_gain(gain: Gain) -> list[tuple[str, str, str]]:
     """Caption, value and note: the journey, and by how much."""
     if not gain.is_measured_twice:
-        return [(gain.label, gain.journey(), place_text(gain.kept_iteration))]
+        return [(gain.label, gain.journey(), moment_text(gain.kept_iteration))]
     change = (
         tr("Change, at {kept_iteration:,}", kept_iteration=gain.kept_iteration),
         gain.change_text(),

@@ -24,7 +24,7 @@ from app.core.quantity import duration_text, epochs_text, loss_text, memory_text
 from app.core.remote.record import read_remote
 from app.ui.run.chart_series import figure_text, leading, series_label
 from app.ui.run.question import stop_run
-from app.ui.run.result_view import OVER, ResultView, place_text
+from app.ui.run.result_view import OVER, ResultView, moment_text
 from app.ui.run.session import RunSession, RunState
 from app.ui.run.word import PILLS, SENTENCES
 from app.ui.widget import theme
@@ -186,7 +186,7 @@ class SummaryCard(QFrame):
         self._figures["val_loss"].set_label(self._best_label())
         self._figures["val_loss"].show_value(
             loss_text(-best.val_loss if history.is_rewarded else best.val_loss) if best else UNKNOWN,
-            place_text(best.iteration) if best else "",
+            moment_text(best.iteration) if best else "",
         )
         self._show_trade()
         self._show_warnings()

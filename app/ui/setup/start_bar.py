@@ -27,6 +27,7 @@ _READING = tr("The model and the data are being read…")
 RUNNING = tr("A run is going on: stop it, or queue this one.")
 MEMORY = "memory"  # the path of problems that are about the run's memory
 OTHER_NAMES = {"lora_parameters.keys": tr("Targets"), MEMORY: tr("Memory")}
+_LOW = Qt.AlignmentFlag.AlignBottom  # the bar grows upwards with its sentence, and Start stays where it is
 
 
 class StartBar(QFrame):
@@ -108,10 +109,8 @@ class StartBar(QFrame):
         buttons = self._buttons = Flow(align=Qt.AlignmentFlag.AlignRight)
         for button in (self.remote_button, self.queue_button, self.button):
             buttons.addWidget(button)
-        low = QVBoxLayout()
-        low.addStretch(1)  # the bar grows upwards with its sentence, and Start stays where it is
-        low.addLayout(buttons)
-        layout.addLayout(low)
+        layout.addLayout(buttons)
+        layout.setAlignment(buttons, _LOW)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Beside the buttons a sentence needs its width; where they leave it less, it stands above them."""
@@ -122,6 +121,7 @@ class StartBar(QFrame):
         way = QBoxLayout.Direction.LeftToRight if beside else QBoxLayout.Direction.TopToBottom
         if way is not self._row.direction():
             self._row.setDirection(way)
+            self._row.setAlignment(self._buttons, _LOW if beside else Qt.AlignmentFlag(0))
 
     def _dress(self) -> None:
         c = theme.colors()

@@ -12,7 +12,7 @@ class Flow(QLayout):
     """Lays its items out as a text is set: side by side, each as wide as it wants, line after line.
 
     An item that expands takes what its line has left; ``align`` says where the lines of others stand. It wants one
-    line, and can do with the width of its widest item.
+    line, and can do with the width of its widest item. Aligned to the bottom it stands at its area's lower edge.
     """
 
     def __init__(self, *, gap: int = theme.SPACE, align: Qt.AlignmentFlag = Qt.AlignmentFlag.AlignLeft) -> None:
@@ -69,6 +69,8 @@ class Flow(QLayout):
     def setGeometry(self, area: QRect) -> None:
         super().setGeometry(area)
         top = area.top()
+        if self.alignment() & Qt.AlignmentFlag.AlignBottom:
+            top = max(top, area.bottom() + 1 - self.heightForWidth(area.width()))
         for line in self._lines(area.width()):
             spare = max(0, area.width() - self._length(line))
             left = area.left() + self._indent(line, spare)

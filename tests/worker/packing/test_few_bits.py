@@ -51,7 +51,7 @@ def test_few_bits_keep_what_plain_ones_lose(small: SmallDelta, tmp_path: Path) -
         return gain.kept(examples.loss(model, quiet)), compute_bits_per_weight(model), phases
 
     with pytest.raises(
-        TaskError, match=r"Only .* % of what was learned stays in weights of 4bit; nothing was wr"
+        TaskError, match=r"Only .*\s% of what was learned stays in weights of 4bit; nothing was wr"
     ) as e:
         kept("4bit")
     assert "--set lossy=yes" in str(e.value.hint)
