@@ -71,9 +71,10 @@ def _run(arguments: list[str]) -> int:
 
         return run_supervisor(RunDir(Path(arguments[1])))
     if not _opens_window(arguments):
-        from app.core.language import choose_language
+        from app.core.language import choose_language, quote_code
 
         choose_language("en")  # the command line's, whatever the window speaks; before texts are imported
+        quote_code(False)
     from app.command.main import run_command
 
     return run_command(arguments)

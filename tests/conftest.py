@@ -22,6 +22,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from pytestqt.qtbot import QtBot
 
+from app.core import language
+
 settings.register_profile("house", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 # That a mutation is caught is all that packaging/mutate.py asks; the smallest example takes minutes.
 settings.register_profile("mutation", settings.get_profile("house"), phases=[Phase.explicit, Phase.generate])
@@ -59,6 +61,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def application(qapp: object) -> object:
     """The one application of the process, before any: a command that is run here may make one without widgets."""
     return qapp
+
+
+@pytest.fixture(autouse=True)
+def marks_of_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a test starts what a window starts with, its quotes end with the test."""
+    monkeypatch.setenv(language.QUOTES_VARIABLE, "")
+    monkeypatch.setattr(language, "_around", language.MARKED)
 
 
 @pytest.fixture(autouse=True)

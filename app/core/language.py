@@ -15,11 +15,13 @@ import os
 import re
 import string
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from app.core.resource import resource
 
 VARIABLE = "LUTHIER_LANGUAGE"
+QUOTES_VARIABLE = "LUTHIER_QUOTES_CODE"  # of a window's workers, whose sentences it shows
 LANGUAGES = {"en": "English", "de": "Deutsch"}  # each by its own name, as people look for theirs
 # Marks each text, and makes it longer by a third: what the marks are missing from is not translated.
 PSEUDO = "xx"
@@ -84,17 +86,28 @@ class _Pseudo(gettext.NullTranslations):
         return self.gettext(msgid1 if n == 1 else msgid2)
 
 
+class _Catalogue(gettext.GNUTranslations):
+    """Knows the word for one thing as a text as well, which Python's own does not in 3.11.2."""
+
+    def gettext(self, message: str) -> str:
+        with suppress(LookupError):
+            if (found := self.ngettext(message, message, 1)) != message:
+                return found
+        return super().gettext(message)
+
+
 def _load(language: str) -> gettext.NullTranslations | None:
     if language == PSEUDO:
         return _Pseudo()
     if language not in LANGUAGES or language == "en":
         return None
     with resource("language", f"{language}.mo").open("rb") as file:
-        return gettext.GNUTranslations(file)
+        return _Catalogue(file)
 
 
 _CODE = re.compile(r"`([^`\n]+)`")  # as a text marks it, and a terminal shows it
-_quotes = ""
+_QUOTES = {"de": ("„", "“")}
+MARKED = "`", "`"
 _catalogue = _load(os.environ.get(VARIABLE, ""))
 _formatter = _Formatter()
 
@@ -112,14 +125,29 @@ def choose_language(wanted: str) -> None:
     _catalogue, _strict = _load(wanted), None
 
 
-def quote_code() -> None:
-    """From here on texts have code in the quotes of the language: a window shows its marks as they are written."""
-    global _quotes
-    _quotes = {"de": "„\\1“"}.get(language(), "“\\1”")
+def quote_code(wanted: bool = True) -> None:
+    """From here on texts of this process, and of those that it starts, have code in the quotes of the language: a
+    window shows its marks as they are written. A terminal does not want that."""
+    global _around
+    os.environ[QUOTES_VARIABLE] = "1" if wanted else ""
+    _around = _marks_around()
+
+
+def _marks_around() -> tuple[str, str]:
+    return _QUOTES.get(language(), ("“", "”")) if os.environ.get(QUOTES_VARIABLE) else MARKED
+
+
+_around = _marks_around()
+
+
+def code(text: str) -> str:
+    """Code, or a name as a file has it, in the marks of code; ``text`` may hold such marks itself."""
+    before, after = _around
+    return Told(f"{before}{text}{after}", {"code": str(text)})
 
 
 def _shown(text: str) -> str:
-    return _CODE.sub(_quotes, text) if _quotes and "`" in text else text
+    return text if _around == MARKED or "`" not in text else _CODE.sub("\\1".join(_around), text)
 
 
 def tr(text: str, /, **values: Any) -> str:
@@ -198,6 +226,8 @@ def _retold(part: Any) -> Any:
         if not _SPEC.fullmatch(part["spec"]):
             raise ValueError(part["spec"])
         return grouped(part["figure"], part["spec"])
+    if "code" in part:
+        return code(str(part["code"]))
     if "capital" in part:
         return capital(_retold(part["capital"]))
     return joined([str(_retold(one)) for one in part["parts"]], part["between"])

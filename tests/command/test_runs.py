@@ -46,7 +46,7 @@ def json_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, An
 def test_compare_shows_only_what_differs(capsys: pytest.CaptureFixture[str]) -> None:
     text = said(capsys, "compare", "first", "second")
     assert [line.split()[:2] for line in text.splitlines()[1:]] == [["LoRA", "rank"], ["Best", "validation"]]
-    assert "1.2500" in text
+    assert "1.250" in text
     tree = json_of(capsys, "compare", "first", "second")
     assert tree["differences"] == [{"path": "lora_parameters.rank", "label": "LoRA rank", "values": [32, 8]}]
     assert [run["best_val_loss"] for run in tree["runs"]] == [1.5, 1.25]
@@ -58,7 +58,7 @@ def test_compare_shows_only_what_differs(capsys: pytest.CaptureFixture[str]) -> 
 def test_a_report_is_one_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     out = tmp_path / "report.md"
     assert json_of(capsys, "report", "first", "--out", str(out))["report"] == str(out)
-    assert "Best validation loss | 1.5000" in out.read_text()
+    assert "Best validation loss | 1.500" in out.read_text()
     assert ".html or .md" in said(capsys, "report", "first", "--out", str(tmp_path / "report.pdf"), code=2)
 
 

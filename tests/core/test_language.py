@@ -54,6 +54,7 @@ def test_german_is_what_the_catalogue_says() -> None:
     assert tr("no text of the catalogue") == "no text of the catalogue"
     assert (plural(1, "row"), plural(2, "row")) == ("1 Zeile", "2 Zeilen")
     assert inside("Lernrate") == "Lernrate"
+    assert tr("row") == "Zeile"  # of which there is one, and many: one entry
     assert tr("") == ""  # which is a catalogue's header
 
 
@@ -196,15 +197,51 @@ def test_a_text_crosses_processes_as_plain_text() -> None:
 
 
 @pytest.mark.parametrize(
-    "chosen, told", [("en", "There is no event “x`y”."), ("de", "Das Ereignis „x`y“ gibt es nicht.")]
+    "chosen, told, names",
+    [
+        ("en", "There is no event “x`y”.", "“a b”, “x`y”"),
+        ("de", "Das Ereignis „x`y“ gibt es nicht.", "„a b“, „x`y“"),
+    ],
 )
-def test_a_window_shows_code_in_quotes(chosen: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_window_shows_code_in_quotes(chosen: str, told: str, names: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also what a worker said in another language; what stands in a value is left as it is."""
     kept = kept_text(tr("There is no event `{kind}`.", kind="x`y"))
+    listed = joined((module.code("a b"), module.code("x`y")), ", ")
+    assert listed == "`a b`, `x`y`"
     monkeypatch.setenv(module.VARIABLE, chosen)
     monkeypatch.setattr(module, "_catalogue", module._load(chosen))
     monkeypatch.setattr(module, "_strict", None)
-    monkeypatch.setattr(module, "_quotes", "")
     assert "`" in tr("There is no event `{kind}`.", kind="a")
     module.quote_code()
     assert tr("There is no event `{kind}`.", kind="x`y") == retold(kept, "lost") == told
+    assert retold(kept_text(listed), "lost") == names
+    assert joined((module.code("a b"), module.code("x`y")), ", ") == names
+    module.quote_code(False)
+    assert retold(kept_text(listed), "lost") == listed
+
+
+def test_a_key_has_one_name_in_the_keychain_whatever_is_spoken() -> None:
+    """What the window keeps in German is found by the command line, which speaks English."""
+    program = "from app.core.place.table import all_places; print([p.key.account for p in all_places() if p.key])"
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", program], cwd=ROOT,
+            env=os.environ | {module.VARIABLE: spoken, "PYTHONUTF8": "1"},
+            capture_output=True, encoding="utf-8", check=True,
+        ).stdout
+        for spoken in LANGUAGES
+    ]  # fmt: skip
+    assert "RunPod API key" in told[0]
+    assert told == [told[0]] * len(LANGUAGES)
+
+
+@pytest.mark.parametrize("wanted, shown", [(True, "“a”"), (False, "`a`")])
+def test_the_workers_of_a_window_quote_as_it_does(wanted: bool, shown: str) -> None:
+    """So that also those of their sentences are alike of which nothing is kept but the words."""
+    module.quote_code(wanted)
+    program = "from app.core.language import code, tr; print(code('a'), tr('`{x}`', x='a'))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=os.environ | {"PYTHONUTF8": "1"},
+        capture_output=True, encoding="utf-8", check=True,
+    )  # fmt: skip
+    assert done.stdout.split() == [shown, shown]

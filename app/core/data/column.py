@@ -10,6 +10,7 @@ from math import isfinite
 from typing import Any
 
 from app.core.json_text import WrittenNumber, has_surrogate, number_literal, read_number, read_whole
+from app.core.language import code
 from app.core.source.json_stream import is_too_deep
 
 NAME_LIMIT = 60  # characters of a column's name in a message
@@ -101,7 +102,7 @@ def first_of(names: dict[str, str], wanted: Iterable[str]) -> str:
 def quoted(column: object) -> str:
     """A column's name as messages show it: a long one is cut."""
     name = str(column)
-    return f"`{name if len(name) <= NAME_LIMIT else name[:NAME_LIMIT] + '…'}`"
+    return code(name if len(name) <= NAME_LIMIT else f"{name[:NAME_LIMIT]}…")
 
 
 def value_at(row: dict[str, Any], path: str) -> Any:

@@ -11,7 +11,7 @@ from app.core.data.label import BAD as BAD_LABEL
 from app.core.data.label import GOOD as GOOD_LABEL
 from app.core.data.rated import goal_of, needs_of
 from app.core.data.row_record import Lane
-from app.core.language import tr
+from app.core.language import code, joined, tr
 from app.core.method.method import Goal
 from app.core.method.table import METHODS
 from app.core.problem import Severity
@@ -125,7 +125,7 @@ class Conclusion:
         self._native[:] = [False] * len(self._native)
         if main is lane:
             index, line = lane.lines[0]
-            columns = ", ".join(quoted(name) for name in lane.columns[0][:12]) or tr("none")
+            columns = joined((quoted(name) for name in lane.columns[0][:12]), ", ") or tr("none")
             needs = needs_of(self._features.train_mode)
             said = tr(
                 "The columns ({columns}) are of no known format. {needs}", columns=columns, needs=needs
@@ -144,7 +144,7 @@ class Conclusion:
         needed = main.layout.needed if main.layout is not None else ()
         for (index, line), its_columns in zip(lane.lines, lane.columns, strict=True):
             missing = [name for name in needed if name not in its_columns]
-            named = ", ".join(quoted(name) for name in missing)
+            named = joined((quoted(name) for name in missing), ", ")
             said = (
                 tr("{named} is missing.", named=named)
                 if len(missing) == 1
@@ -166,26 +166,31 @@ class Conclusion:
                 )
                 other = tr(" KTO trains on such rows.") if main.format is Format.LABELLED else ""
                 self._findings.add(
-                    "not_for_method", name, line, f"{said} {needs_of(self._features.train_mode)}{other}"
+                    "not_for_method",
+                    name,
+                    line,
+                    joined((joined((said, needs_of(self._features.train_mode))), other), ""),
                 )
             elif main.format is Format.LABELLED:
                 self._conclude_labels(main)
         elif main.format is Format.LABELLED:
             said = tr("These rows are answers labelled good or bad, and KTO trains on such rows")
             form = (
-                "`chat`" if main.layout is not None and main.layout.chat else tr("`completion` (prompt and answer)")
+                code("chat")
+                if main.layout is not None and main.layout.chat
+                else tr("`completion` (prompt and answer)")
             )
-            said += tr(" (`--train-mode kto`; in the window, Enhanced Setup).")
-            how = tr("To learn the good ones alone, leave out bad answers (`skip_bad_answers`; `check` takes ")
-            how += tr("--skip-bad-answers). To learn good and bad ones alike, choose the format {form}.", form=form)
-            self._findings.add("not_supervised", name, line, f"{said} {how}")
+            where = tr(" (`--train-mode kto`; in the window, Enhanced Setup).")
+            good = tr("To learn the good ones alone, leave out bad answers (`skip_bad_answers`; `check` takes ")
+            both = tr("--skip-bad-answers). To learn good and bad ones alike, choose the format {form}.", form=form)
+            self._findings.add("not_supervised", name, line, joined((said, where, " ", good, both), ""))
         elif main.format is Format.PREFERENCE:
             said = tr(
                 "These rows are preference pairs (chosen and rejected), not examples with one "
                 "answer. DPO and others train on such rows (`--train-mode dpo`; in the window, "
                 "Enhanced Setup)."
             )
-            self._findings.add("not_supervised", name, line, f"{said} {_better_answers(main.layout)}".strip())
+            self._findings.add("not_supervised", name, line, joined((said, _better_answers(main.layout))))
         elif main.format is Format.GRPO and main.layout is not None:
             said = tr(
                 "These rows are prompts with reference answers, which GRPO trains on "
@@ -193,20 +198,22 @@ class Conclusion:
             )
             column = main.layout.completion
             how = tr("To train on the answers, choose {column} as the answer column", column=quoted(column))
-            how += (
+            key = (
                 tr(" (`completion_feature: {column}`; `check` takes --completion-feature).", column=column)
                 if column
                 else "."
             )
-            self._findings.add("not_supervised", name, line, f"{said} {how}")
+            self._findings.add("not_supervised", name, line, joined((said, " ", how, key), ""))
         elif main.layout is not None and not main.layout.native and self.target:
-            columns = ", ".join(quoted(column) for column in main.layout.read)
+            columns = joined((quoted(column) for column in main.layout.read), ", ")
             said = tr(
                 "Columns {columns} ({format_labels}) are trained as",
                 columns=columns,
                 format_labels=FORMAT_LABELS[main.format],
             )
-            self._findings.add("converted", name, None, f"{said} {FORMAT_LABELS[Format(self.target)]}.")
+            self._findings.add(
+                "converted", name, None, joined((said, " ", FORMAT_LABELS[Format(self.target)], "."), "")
+            )
 
     def _conclude_labels(self, main: Lane) -> None:
         """Both labels must be there to train on, and should be to validate on."""
@@ -249,11 +256,11 @@ class Conclusion:
             if reads_as_data(column):
                 said = tr("{column} is not used: {rows}.", column=quoted(column), rows=plural(count, "row"))
                 self._findings.add("unused_column", name, None, said, count=count)
-        rest = [f"{quoted(column)} ({plural(count, 'row')})" for column, count in counts.items()
+        rest = [joined((quoted(column), " (", plural(count, "row"), ")"), "") for column, count in counts.items()
                 if not reads_as_data(column)]  # fmt: skip
         if rest:
             more = tr(" and {rest:,} more", rest=len(rest) - NAMED_COLUMNS) if len(rest) > NAMED_COLUMNS else ""
-            said = tr("Not used: {names}{more}.", names=", ".join(rest[:NAMED_COLUMNS]), more=more)
+            said = tr("Not used: {names}{more}.", names=joined(rest[:NAMED_COLUMNS], ", "), more=more)
             self._findings.add("unused_text", name, None, said)
 
     def _tell_repeats(self, within: RepeatSummary, across: RepeatSummary) -> None:

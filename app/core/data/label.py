@@ -52,7 +52,7 @@ class Imbalance:
             bad=self.bad,
         )
         return tr(
-            "{said} Usual is a `{weight}` of {low:.3g} to {high:.3g}.",
+            "{said} Usual for `{weight}` is {low:.3g} to {high:.3g}.",
             said=said,
             weight=self.weight,
             low=self.low,

@@ -7,7 +7,7 @@ from typing import Any
 from app.core.data.column import quoted
 from app.core.data.message import ROLES, SPEAKERS, RowMessage
 from app.core.json_text import WrittenNumber
-from app.core.language import tr
+from app.core.language import joined, tr
 from app.core.visible import is_blank
 
 _PICTURES = ("image", "picture", "photo")
@@ -112,7 +112,7 @@ def parts_told(content: list[Any]) -> str:
     odd = dict.fromkeys(kind for kind in kinds if kind not in ("text", "input_text", "output_text"))
     if not odd:
         return tr("holds a part without a text")
-    named = ", ".join(quoted(kind) for kind in list(odd)[:3])
+    named = joined((quoted(kind) for kind in list(odd)[:3]), ", ")
     return tr("holds parts that are not text ({named})", named=named)
 
 

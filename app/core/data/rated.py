@@ -25,7 +25,7 @@ from app.core.data.message import (
     with_system,
 )
 from app.core.data.tool import tool_result_text
-from app.core.language import tr
+from app.core.language import code, tr
 from app.core.method.method import Goal
 from app.core.method.table import METHODS
 from app.core.visible import is_blank
@@ -260,7 +260,7 @@ def label_faults(row: dict[str, Any], layout: Layout) -> list[tuple[str, str]]:
         ]
     if label_of(value) is not None:
         return []
-    said = f"`{value[:40]}`" if isinstance(value, str) else f"{value!r:.40}"
+    said = code(value[:40]) if isinstance(value, str) else f"{value!r:.40}"
     return [
         (
             "wrong_type",

@@ -37,7 +37,7 @@ from app.core.data.rated import (
 )
 from app.core.data.tool import tools_of
 from app.core.json_text import has_written_number, json_bytes
-from app.core.language import tr
+from app.core.language import joined, tr
 from app.core.method.method import Goal
 from app.core.problem import Severity
 from app.core.source.finding import KINDS
@@ -404,7 +404,7 @@ def _answer_faults(row: dict[str, Any], layout: Layout) -> list[Fault]:
     if accepted is not None:
         if not accepted or is_blank(accepted[0]):
             said = tr("begins with an empty text") if accepted else tr("holds no answer")
-            return [("empty_field", f"{quoted(column)} {said}.")]
+            return [("empty_field", joined((quoted(column), " ", said, "."), ""))]
         return [("first_answer", tr("Of several answers in {column} the first is trained", column=quoted(column)))]
     return _text_faults(row, column)
 

@@ -10,7 +10,7 @@ from typing import IO, Any
 
 from app.core.document.package import let_go, xml_events
 from app.core.document.paragraph import DocumentError
-from app.core.language import tr
+from app.core.language import code, joined, tr
 
 _WHAT = tr("translation memory (TMX)")
 _START = re.compile(
@@ -40,12 +40,13 @@ class Languages:
         )
         if self.others:
             more = len(self.others) - NAMED_LANGUAGES
-            shown = ", ".join(f"`{name}`" for name in self.others[:NAMED_LANGUAGES])
-            said += tr(
+            shown = joined((code(name) for name in self.others[:NAMED_LANGUAGES]), ", ")
+            others = tr(
                 " Also there, as columns: {shown}{value}.",
                 shown=shown,
                 value=tr(" and {more} more", more=more) if more > 0 else "",
             )
+            said = joined((said, others), "")
         return tr("{said} Another direction is a choice of columns.", said=said)
 
 

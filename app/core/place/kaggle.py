@@ -47,7 +47,7 @@ class KagglePlace(Place):
     name = "kaggle"
     label = tr("Kaggle")
     sends_to = tr("Kaggle (Google)")
-    key = PlaceKey(tr("Kaggle API token"), "KAGGLE_API_TOKEN", "kaggle.com/settings/api")
+    key = PlaceKey("Kaggle API token", "KAGGLE_API_TOKEN", "kaggle.com/settings/api")
     has_offers = True
     needs_user = True
     needs = tr(

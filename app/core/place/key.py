@@ -10,8 +10,8 @@ from app.core.system.keychain import kept_secret
 
 @dataclass(frozen=True, slots=True)
 class PlaceKey:
-    """``account`` is its name in the keychain, ``variable`` the environment's, which goes first; ``page`` is where
-    one is made."""
+    """``account`` is its name in the keychain, in every language the same; ``variable`` is the environment's, which
+    goes first; ``page`` is where one is made."""
 
     account: str
     variable: str

@@ -24,7 +24,7 @@ class LambdaCloud(RentedPlace):
     name = "lambda"
     label = tr("Lambda")
     sends_to = tr("Lambda's data centers")
-    key = PlaceKey(tr("Lambda API key"), "LAMBDA_API_KEY", "cloud.lambda.ai/api-keys")
+    key = PlaceKey("Lambda API key", "LAMBDA_API_KEY", "cloud.lambda.ai/api-keys")
     needs = tr(
         "An account with a card, an API key, and a key of ssh (`ssh-keygen -t ed25519`), whose "
         "public half is registered there as luthier if it is not yet."

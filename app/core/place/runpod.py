@@ -37,7 +37,7 @@ class RunPod(RentedPlace):
     name = "runpod"
     label = "RunPod"
     sends_to = tr("RunPod's data centers")
-    key = PlaceKey(tr("RunPod API key"), "RUNPOD_API_KEY", "console.runpod.io/user/settings")
+    key = PlaceKey("RunPod API key", "RUNPOD_API_KEY", "console.runpod.io/user/settings")
     needs = tr(
         "An account with credit, an API key that may make and end pods, and a key of ssh "
         "(`ssh-keygen -t ed25519`), whose public half the pod gets."

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.core.language import capital, tr
+from app.core.language import capital, joined, tr
 from app.core.problem import Problem, UnusableError
 from app.core.refusal import reason_of
 from app.core.system.atomic_file import write_text
@@ -224,4 +224,6 @@ def _free_port() -> int:
 def _refused(path: Path | None, faults: list[str]) -> UnusableError:
     hint = tr("It is mlx.launch's hostfile: a list of hosts, each with `ssh` and `ips`.")
     whose = "" if path is None else str(path)
-    return UnusableError([Problem("hosts", f"{capital(one)}.", hint=hint, file=whose) for one in faults])
+    return UnusableError(
+        [Problem("hosts", joined((capital(one), "."), ""), hint=hint, file=whose) for one in faults]
+    )

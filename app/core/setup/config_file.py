@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from app.core.config.spec import field_specs
 from app.core.config.train_config import CONFIG_VERSION, WITH_CORRECTION, TrainConfig
 from app.core.json_text import parsed_json
-from app.core.language import inside, tr
+from app.core.language import code, inside, joined, tr
 from app.core.model.facts import layer_count
 from app.core.model.folder import MODEL_CONFIG, locate_model
 from app.core.problem import Problem, Severity, UnusableError, errors
@@ -346,7 +346,7 @@ def validation_problems(
                 names=", ".join((str(value) for value, _ in spec.choices)),
             )
         line = (lines or {}).get(path) or (lines or {}).get(path.split(".")[0])
-        message = f"`{path}`: {said}" if name else said
+        message = joined((code(path), said), ": ") if name else said
         problems.append(Problem(path, message, hint=hint, file=name, line=line))
     return problems
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from app.core.language import tr
+from app.core.language import code, joined, tr
 from app.core.refusal import reason_of
 from app.core.source.archive import ArchiveError, archive_files, archive_kind
 from app.core.source.collection import members
@@ -113,8 +113,9 @@ def _tell_left_out(folder: Path, there: Iterable[Path], used: Iterable[Path], fi
 
 
 def _shown(files: Sequence[Path]) -> str:
-    shown = ", ".join(f"`{file.name[:60]}`" for file in files[:NAMED_FILES])
-    return shown + (tr(" and {files:,} more", files=len(files) - NAMED_FILES) if len(files) > NAMED_FILES else "")
+    shown = joined((code(file.name[:60]) for file in files[:NAMED_FILES]), ", ")
+    more = tr(" and {files:,} more", files=len(files) - NAMED_FILES) if len(files) > NAMED_FILES else ""
+    return joined((shown, more), "")
 
 
 def _named(files: Sequence[Path]) -> str:

@@ -15,7 +15,7 @@ from app.core.document.paragraph import DocumentError
 from app.core.document.passage import Chunking, passages
 from app.core.document.translation_memory import memory_rows
 from app.core.json_text import has_surrogate, is_exact, spelled_json
-from app.core.language import tr
+from app.core.language import code, joined, tr
 from app.core.refusal import reason_of
 from app.core.source.assembled_row import lines_of, read_document, read_transcript
 from app.core.source.columnar import read_arrow, read_parquet
@@ -142,7 +142,7 @@ def _skip_line(stream: Any) -> None:
 
 def _repeated(names: list[str]) -> RowFault:
     """What is told of names that stand twice: of either the first value is lost."""
-    named = ", ".join(f"`{name[:40]}`" for name in names[:NAMED_TWICE])
+    named = joined((code(name[:40]) for name in names[:NAMED_TWICE]), ", ")
     return RowFault("repeated_name", tr("{named} stands twice in the row; the last is taken.", named=named))
 
 
@@ -349,11 +349,11 @@ def _header(record: list[str], source: Source) -> tuple[list[str], str]:
             "target",
             *(f"column {number}" for number in range(3, len(record) + 1)),
         ]
-        shown = tr(" and ").join(f"`{cell.strip()[:40]}`" for cell in record[:2])
+        shown = joined((code(cell.strip()[:40]) for cell in record[:2]), tr(" and "))
         said = tr("The first line ({shown}) is taken as a pair, not as the names of the columns.", shown=shown)
         return sides, said if source.is_headless else ""
     if source.is_headless:
-        shown = ", ".join(f"`{cell.strip()[:40]}`" for cell in record[:6])
+        shown = joined((code(cell.strip()[:40]) for cell in record[:6]), ", ")
         said = tr(
             "The first line looks like data, not like column names ({shown}); they are now `column 1`, …",
             shown=shown,
@@ -372,7 +372,7 @@ def _header(record: list[str], source: Source) -> tuple[list[str], str]:
                 tr("`{plain}` stands there again and is called `{name}`", plain=plain[:40], name=name[:44])
             )
         names.append(name)
-    return names, f"{'; '.join(doubles[:6])}." if doubles else ""
+    return names, joined((joined(doubles[:6], "; "), "."), "") if doubles else ""
 
 
 def _table_reason(message: str, start: int, end: int) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Literal, TextIO
 from app.core.document.document import DOCUMENT_SUFFIXES, DocumentKind, binary_document, text_document
 from app.core.document.paragraph import DocumentError
 from app.core.document.translation_memory import Languages, is_translation_memory, memory_languages
-from app.core.language import tr, trn
+from app.core.language import code, joined, tr, trn
 from app.core.quantity import plural
 from app.core.refusal import reason_of
 from app.core.source.archive import (
@@ -211,7 +211,10 @@ def _inspect(path: Path, size: int, compression: Compression, head: bytes, readi
     elif kind not in ("text", "deck"):
         container = container_of(_first_value(text, kind))
         if is_complete and not container and (names := list_names(text)):
-            lists = ", ".join(f"`{name[:40]}` ({plural(count, 'row')})" for name, count in names.items())
+            lists = joined(
+                (joined((code(name[:40]), " (", plural(count, "row"), ")"), "") for name, count in names.items()),
+                ", ",
+            )
             said = tr(
                 "The file holds several lists, and nothing says which are the examples: {lists}.", lists=lists
             )

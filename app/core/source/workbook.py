@@ -9,7 +9,7 @@ from datetime import date, datetime, time, timedelta
 from itertools import islice
 from typing import IO, TYPE_CHECKING
 
-from app.core.language import tr
+from app.core.language import code, joined, tr
 from app.core.source.refusal import ARCHIVE_ERRORS, PackedNames
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class SheetError(WorkbookError):
     """A sheet that is chosen and not there, or empty."""
 
     def __init__(self, wanted: str, names: tuple[str, ...]) -> None:
-        there = ", ".join(f"`{name[:40]}`" for name in names[:NAMED_SHEETS])
+        there = joined((code(name[:40]) for name in names[:NAMED_SHEETS]), ", ")
         super().__init__(
             tr("No sheet `{wanted}` holds anything; there are {there}.", wanted=wanted[:40], there=there)
         )
@@ -64,14 +64,14 @@ def workbook_start(file: IO[bytes], wanted: str = "") -> tuple[list[list[str]], 
 
 def sheets_text(names: tuple[str, ...], wanted: str) -> str:
     """What is told of a workbook's sheets, of which the first is read; empty where there is nothing to tell."""
-    read, *others = (f"`{name[:40]}`" for name in names)
+    read, *others = (code(name[:40]) for name in names)
     if not others:
         return tr("The sheet {read} is read.", read=read) if wanted else ""
     more = tr(" and {others:,} more", others=len(others) - NAMED_SHEETS) if len(others) > NAMED_SHEETS else ""
     return tr(
         "The sheet {read} is read; not used: {names}{more}.",
         read=read,
-        names=", ".join(others[:NAMED_SHEETS]),
+        names=joined(others[:NAMED_SHEETS], ", "),
         more=more,
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -116,11 +115,11 @@ class RemoteDialog(JobDialog):
 
     def _show(self, _value: object = None) -> None:
         place, running = self.chosen, self._job.is_running
-        self._needs.setText(_quoted(place.needs) if place is not None else HERE_NEEDS)
+        self._needs.setText(place.needs if place is not None else HERE_NEEDS)
         costs = place.costs if place is not None else HERE_COSTS
         if place is not None and place.sends_to:
             costs = tr("{costs} The bundle goes to {sends_to}.", costs=costs, sends_to=place.sends_to)
-        self._costs.setText(_quoted(costs))
+        self._costs.setText(costs)
         for row, shown in (
             (self._key_row, place is not None and place.key is not None),
             (self.host, place is not None and place.needs_host),
@@ -319,11 +318,6 @@ class RemoteDialog(JobDialog):
         for button in (self.close_button, self.stop_button, self.start_button):
             row.addWidget(button)
         return row
-
-
-def _quoted(text: str) -> str:
-    """What stands between backticks, for people."""
-    return re.sub(r"`([^`]*)`", r"“\1”", text)
 
 
 def _row(form: QWidget, editor: QWidget, button: QPushButton) -> QWidget:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from app.command.main import run_command
+from app.core import language
 from app.core.config.train_config import TrainConfig
 from app.core.data.check import check_files
 from app.core.data.label import imbalance, label_of
@@ -180,6 +181,12 @@ def test_faults_are_told_with_their_line(row: dict[str, Any], kind: str, said: s
     assert said in found.reason
 
 
+def test_a_window_marks_columns_and_what_they_hold_alike(tmp_path: Path) -> None:
+    language.quote_code()
+    (found,) = checked(tmp_path, [*rows_of(2, 2), FORMS["texts"] | {"label": "perhaps"}]).errors
+    assert found.reason == "“label” is “perhaps”, neither true (a good answer) nor false (a bad one)."
+
+
 @pytest.mark.parametrize("good, bad, word", [(4, 0, "good"), (0, 3, "bad")])
 def test_one_kind_of_label_is_not_enough(good: int, bad: int, word: str, tmp_path: Path) -> None:
     report = checked(tmp_path, rows_of(good, bad), skip_bad_rows=True)
@@ -239,7 +246,7 @@ def test_imbalance_is_a_warning_until_the_weights_fit(tmp_path: Path) -> None:
     config = TrainConfig(train_mode="kto", data="rows.jsonl", model="model")
     told = [problem for problem in check_config(config, data=report) if problem.path == "desirable_weight"]
     assert [problem.severity for problem in told] == [Severity.WARNING]
-    assert "`desirable_weight` of 4 to 5.33" in told[0].message
+    assert "Usual for `desirable_weight` is 4 to 5.33" in told[0].message
     even = config.with_value("desirable_weight", 4.5)
     assert not [problem for problem in check_config(even, data=report) if problem.path == "desirable_weight"]
     said = [problem.message for problem in prepared(tmp_path, rows_of(8, 32)).problems]
@@ -287,7 +294,7 @@ def test_the_command_tells_the_format(tmp_path: Path, capsys: pytest.CaptureFixt
     found = json.loads(capsys.readouterr().out)
     assert (found["format"], found["target"], found["labels"]) == ("labelled", "labelled", {"good": 30, "bad": 4})
     assert [warning["kind"] for warning in found["warnings"]] == ["unbalanced_labels"]
-    assert "`undesirable_weight` of 5.62 to 7.5" in found["warnings"][0]["reason"]
+    assert "Usual for `undesirable_weight` is 5.62 to 7.5" in found["warnings"][0]["reason"]
     assert run_command(["check", path, "--json"]) == 2
     found = json.loads(capsys.readouterr().out)
     assert (found["format"], found["usable"]) == ("labelled", False)

@@ -42,7 +42,7 @@ def choose(store: ConfigStore, path: Path, content: bytes | None) -> None:
 
 
 REFUSED = {
-    "large": (b"#" * (LARGEST_BYTES + 1), "This file has 1 MB: it is no file of reward functions."),
+    "large": (b"#" * (LARGEST_BYTES + 1), "This file has 1\u00a0MB: it is no file of reward functions."),
     "gone": (None, "The file cannot be read: No such file or directory."),
     "no text": (b"\xff\xfe\x00", "This is not a text file."),
     "no Python": (b"def (:", "This is not Python:"),

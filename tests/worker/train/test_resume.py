@@ -296,7 +296,7 @@ def test_nothing_left_to_do(inputs: tuple[Path, Path], tmp_path: Path) -> None:
     run, _ = start(config_for(*inputs, iters=4), tmp_path / "run")
     with pytest.raises(UnusableError) as refused:
         go_on(run, resume=True)
-    assert "done its 4 iterations" in str(refused.value)
+    assert "The run has done all of its 4 iterations." in str(refused.value)
 
 
 def test_without_a_state_it_starts_over(inputs: tuple[Path, Path], tmp_path: Path) -> None:
