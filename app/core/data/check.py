@@ -122,7 +122,7 @@ class DataCheck:
         """The inner loop, flat because two thirds of a check's time is spent here. True when cancelled."""
         entries, record, split = self._entries, self.record, self._split_index
         wants_references = "prompt" in METHODS[self.features.train_mode].goals
-        number = 0
+        number, count.is_plain = 0, False
         look_every = 0 if source.kind in ("document", "transcript") else LOOK_EVERY  # its passages take their time
         prints: list[int] = []
         lines: list[int] = []
@@ -139,7 +139,7 @@ class DataCheck:
             self._rows += 1
             entry = entries.get(tuple(row)) or self._entry(row)
             check, lane, unused = entry
-            result = check(row)
+            result = check(row, count.is_plain)
             if result is None:
                 lane, result, unused = self._in_full(row, RowPlace(index, line))
             lane.count += 1
@@ -372,7 +372,7 @@ def _count_unused(row: dict[str, Any], unused: Unused, counts: Counter[str]) -> 
             counts[name] += 1
 
 
-def _unknown_row(_row: dict[str, Any]) -> RowResult | None:
+def _unknown_row(_row: dict[str, Any], _is_plain: bool = False) -> RowResult | None:
     return None
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
@@ -42,7 +41,7 @@ from app.core.method.method import Goal
 from app.core.problem import Severity
 from app.core.source.finding import KINDS
 from app.core.source.json_stream import TOO_DEEP, nests_too_deep
-from app.core.visible import control_told, is_blank, may_hold_control
+from app.core.visible import control_told, has_blank, is_blank, may_hold_control
 
 # Roles that stay as they are: rows with others, `function` and `developer` among them, are read in full.
 _PLAIN_ROLES = frozenset(("system", "user", "assistant", "tool", "ipython"))
@@ -56,7 +55,11 @@ _PAIR_ROLES = ("user", "assistant")
 RowResult = tuple[int, int, tuple[Fault, ...], bool]
 
 
-FastCheck = Callable[[dict[str, Any]], RowResult | None]
+class FastCheck(Protocol):
+    """Checks a row; ``is_plain`` says that it certainly holds no control character."""
+
+    def __call__(self, row: dict[str, Any], is_plain: bool = False, /) -> RowResult | None: ...
+
 
 # Columns that need a look at what stands in them.
 _FULL = frozenset((*TOOL_COLUMNS, *MEDIA_COLUMNS))
@@ -87,14 +90,14 @@ def fast_check(layout: Layout, columns: tuple[str, ...]) -> FastCheck:
     return _never
 
 
-def _never(_row: dict[str, Any]) -> RowResult | None:
+def _never(_row: dict[str, Any], _is_plain: bool = False) -> RowResult | None:
     return None
 
 
 def _fast_chat(column: str, native: bool) -> FastCheck:
     known: dict[tuple[str, ...], tuple[Fault, ...]] = {}
 
-    def check(row: dict[str, Any]) -> RowResult | None:
+    def check(row: dict[str, Any], is_plain: bool = False) -> RowResult | None:
         messages = row[column]
         if type(messages) is not list or not messages:
             return None
@@ -107,15 +110,13 @@ def _fast_chat(column: str, native: bool) -> FastCheck:
             faults = known.get(roles)
         except (TypeError, KeyError):
             return None
-        if not all(contents) or any(map(str.isspace, contents)) or may_hold_control(text, len(contents) - 1):
+        if has_blank(contents) or (not is_plain and may_hold_control(text, len(contents) - 1)):
             return None
         if faults is None:
             if not _PLAIN_ROLES.issuperset(roles):
                 return None
             faults = _remembered(known, roles)
         if not text.isascii():
-            if any(map(is_blank, contents)):
-                return None
             faults = faults + mojibake_faults(text)
         return hash((roles, text)), len(text), faults, native
 
@@ -129,7 +130,7 @@ _FAST_SPEAKERS = {name: role for name, role in SPEAKERS.items() if role != "tool
 def _fast_sharegpt(column: str) -> FastCheck:
     known: dict[tuple[str, ...], tuple[Fault, ...]] = {}
 
-    def check(row: dict[str, Any]) -> RowResult | None:
+    def check(row: dict[str, Any], is_plain: bool = False) -> RowResult | None:
         turns = row[column]
         if type(turns) is not list or not turns:
             return None
@@ -141,14 +142,12 @@ def _fast_sharegpt(column: str) -> FastCheck:
                 return None
         except (TypeError, KeyError):
             return None
-        if not all(contents) or any(map(str.isspace, contents)) or may_hold_control(text, len(contents) - 1):
+        if has_blank(contents) or (not is_plain and may_hold_control(text, len(contents) - 1)):
             return None
         faults = known.get(roles)
         if faults is None:
             faults = _remembered(known, roles)
         if not text.isascii():
-            if any(map(is_blank, contents)):
-                return None
             faults = faults + mojibake_faults(text)
         return hash((roles, text)), len(text), faults, False
 
@@ -164,7 +163,7 @@ def _remembered(known: dict[tuple[str, ...], tuple[Fault, ...]], roles: tuple[st
 
 
 def _fast_pair(prompt: str, completion: str, native: bool) -> FastCheck:
-    def check(row: dict[str, Any]) -> RowResult | None:
+    def check(row: dict[str, Any], is_plain: bool = False) -> RowResult | None:
         first, second = row[prompt], row[completion]
         if type(first) is not str or type(second) is not str or not first.strip() or not second.strip():
             return None
@@ -172,7 +171,9 @@ def _fast_pair(prompt: str, completion: str, native: bool) -> FastCheck:
         if first[0] == "[" or second[0] == "[" or first.startswith(("\n\nHuman:", "Human:")):
             return None
         text = first + _SEPARATOR + second
-        if may_hold_control(text, 1) or (not text.isascii() and (is_blank(first) or is_blank(second))):
+        if (not is_plain and may_hold_control(text, 1)) or (
+            not text.isascii() and (is_blank(first) or is_blank(second))
+        ):
             return None
         faults = () if text.isascii() else mojibake_faults(text)
         return hash((_PAIR_ROLES, text)), len(text), faults, native
@@ -181,9 +182,9 @@ def _fast_pair(prompt: str, completion: str, native: bool) -> FastCheck:
 
 
 def _fast_text(column: str, native: bool) -> FastCheck:
-    def check(row: dict[str, Any]) -> RowResult | None:
+    def check(row: dict[str, Any], is_plain: bool = False) -> RowResult | None:
         text = row[column]
-        if type(text) is not str or is_blank(text) or may_hold_control(text):
+        if type(text) is not str or is_blank(text) or (not is_plain and may_hold_control(text)):
             return None
         return hash(text), len(text), () if text.isascii() else mojibake_faults(text), native
 

@@ -14,7 +14,7 @@ from app.core.document.deck import deck_rows
 from app.core.document.paragraph import DocumentError
 from app.core.document.passage import Chunking, passages
 from app.core.document.translation_memory import memory_rows
-from app.core.json_text import has_surrogate, is_exact, spelled_json
+from app.core.json_text import EXACT, has_surrogate, reading_of, spelled_json
 from app.core.language import code, joined, tr
 from app.core.refusal import reason_of
 from app.core.source.assembled_row import lines_of, read_document, read_transcript
@@ -110,11 +110,14 @@ def _read_lines(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
             number += 1
             try:
                 row = loads(line)
-                if type(row) is dict and not is_exact(line, row):
+                known = reading_of(line, row) if type(row) is dict else EXACT
+                count.is_plain = known > EXACT
+                if not known:
                     row, twice = _spelled_line(line)
                     if twice:
                         yield number, _repeated(twice)
             except broken:
+                count.is_plain = False
                 row, twice = _slow_line(line)
                 if isinstance(row, RowFault) and row.kind == "broken_json" and (found := _before_comma(line)):
                     row, twice = found

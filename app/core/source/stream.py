@@ -38,10 +38,14 @@ DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, zipfile.BadZipFile)
 
 
 class ByteCount:
-    """How many bytes of all files were read so far; shared by the readers of one check."""
+    """How many bytes of all files were read so far; shared by the readers of one check.
+
+    ``is_plain`` tells of the row that was read last that none of its texts holds a control character.
+    """
 
     def __init__(self) -> None:
         self.done = 0
+        self.is_plain = False
 
 
 class _CountedFile(io.RawIOBase):
