@@ -14,7 +14,7 @@ from app.core.language import tr
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _BEYOND_64_BITS = 1 << 63
 EXACT = 1  # it says all that stands there
-PLAIN = 2  # none of its texts holds a control character
+NO_CONTROL = 2  # none of its texts holds a control character
 _LOOKED_INTO = 200  # levels
 _FLAT = frozenset((str, int, bool, float, type(None)))
 
@@ -86,8 +86,8 @@ def repeated_names(pairs: list[tuple[str, Any]]) -> list[str]:
     return list(dict.fromkeys(name for name, _ in pairs if name in seen or seen.add(name)))  # type: ignore[func-returns-value]  # that is the point
 
 
-def reading_of(text: bytes | str, row: dict[str, Any]) -> int:
-    """What is certain of the row that a fast parser made of a text: 0, `EXACT`, or `EXACT | PLAIN`.
+def certainty_of(text: bytes | str, row: dict[str, Any]) -> int:
+    """What is certain of the row that a fast parser made of a text: 0, `EXACT`, or `EXACT | NO_CONTROL`.
 
     Flat, as it looks at every row of a file. A row of texts and of lists of objects of texts, as most are, has no
     number, and each of its texts takes two quotes: if those are all that there are, no name stands twice.
@@ -111,10 +111,10 @@ def reading_of(text: bytes | str, row: dict[str, Any]) -> int:
     quotes = text.count(b'"')
     if b"\\" not in text:
         if quotes == 2 * texts:
-            return EXACT if b"\x7f" in text else EXACT | PLAIN
+            return EXACT if b"\x7f" in text else EXACT | NO_CONTROL
     elif b"\\\\" not in text and quotes - text.count(b'\\"') == 2 * texts:
         may_hold = b"\\u00" in text or b"\\b" in text or b"\x7f" in text
-        return EXACT if may_hold else EXACT | PLAIN
+        return EXACT if may_hold else EXACT | NO_CONTROL
     return EXACT if _is_exact(text, row) else 0
 
 

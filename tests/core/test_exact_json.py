@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.json_text import EXACT, PLAIN, reading_of, spelled_json
+from app.core.json_text import EXACT, NO_CONTROL, certainty_of, spelled_json
 from app.core.visible import control_told
 
 TEXTS = st.text(alphabet=st.sampled_from('a"\\/é\n\t:,{}[]0.-e '), max_size=8)
@@ -27,7 +27,7 @@ def twice_named(row: dict[str, Any], name: str, value: str) -> str:
 @given(ROWS, st.booleans())
 def test_what_is_exact_is_read_alike_and_keeps_its_numbers(row: dict[str, Any], ascii_only: bool) -> None:
     line = json.dumps(row, ensure_ascii=ascii_only).encode()
-    if reading_of(line, orjson.loads(line)):
+    if certainty_of(line, orjson.loads(line)):
         found, twice = spelled_json(line.decode())
         assert (found, twice) == (orjson.loads(line), [])
         assert json.dumps(found) == json.dumps(row)
@@ -36,19 +36,19 @@ def test_what_is_exact_is_read_alike_and_keeps_its_numbers(row: dict[str, Any], 
 @given(ROWS.filter(bool), TEXTS)
 def test_a_row_with_a_name_twice_is_never_exact(row: dict[str, Any], value: str) -> None:
     line = twice_named(row, next(iter(row)), value).encode()
-    assert not reading_of(line, orjson.loads(line))
+    assert not certainty_of(line, orjson.loads(line))
 
 
 @given(st.dictionaries(TEXTS, TEXTS, min_size=1, max_size=3), TEXTS)
 def test_nor_one_with_a_message_that_has_a_name_twice(message: dict[str, str], value: str) -> None:
     line = f'{{"messages": [{twice_named(message, next(iter(message)), value)}]}}'.encode()
-    assert not reading_of(line, orjson.loads(line))
+    assert not certainty_of(line, orjson.loads(line))
 
 
 @pytest.mark.parametrize("text", ["plain", 'a \\"quoted\\" word', "caf\\u00e9\\n", "é"])
 def test_ordinary_chats_are_exact(text: str) -> None:
     line = f'{{"messages": [{{"role": "user", "content": "{text}"}}]}}\n'.encode()
-    assert reading_of(line, orjson.loads(line)) == EXACT | (0 if "u00" in text else PLAIN)
+    assert certainty_of(line, orjson.loads(line)) == EXACT | (0 if "u00" in text else NO_CONTROL)
 
 
 CONTROL = st.text(alphabet=st.sampled_from('a"\\\n\t\x00\x07\x08\x0c\x1b\x1f\x7fé'), max_size=6)
@@ -57,5 +57,5 @@ CONTROL = st.text(alphabet=st.sampled_from('a"\\\n\t\x00\x07\x08\x0c\x1b\x1f\x7f
 @given(CONTROL, st.booleans())
 def test_what_is_plain_holds_no_control_character(text: str, ascii_only: bool) -> None:
     line = json.dumps({"messages": [{"role": "user", "content": text}]}, ensure_ascii=ascii_only).encode()
-    if reading_of(line, orjson.loads(line)) & PLAIN:
+    if certainty_of(line, orjson.loads(line)) & NO_CONTROL:
         assert not control_told(text)

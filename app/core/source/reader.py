@@ -14,7 +14,7 @@ from app.core.document.deck import deck_rows
 from app.core.document.paragraph import DocumentError
 from app.core.document.passage import Chunking, passages
 from app.core.document.translation_memory import memory_rows
-from app.core.json_text import EXACT, has_surrogate, reading_of, spelled_json
+from app.core.json_text import EXACT, certainty_of, has_surrogate, spelled_json
 from app.core.language import code, joined, tr
 from app.core.refusal import reason_of
 from app.core.source.assembled_row import lines_of, read_document, read_transcript
@@ -110,7 +110,7 @@ def _read_lines(source: Source, count: ByteCount) -> Iterator[NumberedRow]:
             number += 1
             try:
                 row = loads(line)
-                known = reading_of(line, row) if type(row) is dict else EXACT
+                known = certainty_of(line, row) if type(row) is dict else EXACT
                 count.is_plain = known > EXACT
                 if not known:
                     row, twice = _spelled_line(line)
