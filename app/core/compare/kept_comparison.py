@@ -124,8 +124,8 @@ class KeptComparison:
         return " ".join(said)
 
     def is_same(self, other: KeptComparison) -> bool:
-        """Whether it says the same as another one, whenever each was taken."""
-        mine, its = (replace(one.head, key="", made=0, answered=0, taken=0) for one in (self, other))
+        """Whether it says the same as another one, whenever each was taken and whatever version wrote its file."""
+        mine, its = (replace(one.head, key="", made=0, answered=0, taken=0, version=0) for one in (self, other))
         return mine == its and self.pages == other.pages
 
 

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.core.compare.candidate import BASE, Candidate
@@ -219,6 +219,7 @@ WILD_PAGE = ANYTHING | st.fixed_dictionaries(
 
 
 @given(head=WILD_HEAD, pages=st.lists(WILD_PAGE, max_size=4), rest=st.binary(max_size=30))
+@example(head={"version": 2}, pages=[], rest=b"")
 def test_a_wild_file_is_read_as_something_sound_or_refused(
     tmp_path_factory: pytest.TempPathFactory, head: dict[str, object], pages: list[object], rest: bytes
 ) -> None:
