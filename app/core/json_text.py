@@ -89,33 +89,37 @@ def repeated_names(pairs: list[tuple[str, Any]]) -> list[str]:
 def certainty_of(text: bytes | str, row: dict[str, Any]) -> int:
     """What is certain of the row that a fast parser made of a text: 0, `EXACT`, or `EXACT | NO_CONTROL`.
 
-    Flat, as it looks at every row of a file. A row of texts and of lists of objects of texts, as most are, has no
-    number, and each of its texts takes two quotes: if those are all that there are, no name stands twice.
+    Looks at every row of a file. Most hold texts alone, and each text takes two quotes: if those are all that there
+    are, no name stands twice.
     """
-    if type(text) is not bytes:
-        return EXACT if _is_exact(text, row) else 0
-    texts = len(row)
+    if type(text) is bytes and (texts := _text_count(row)):
+        quotes = text.count(b'"')
+        if b"\\" not in text:
+            if quotes == 2 * texts:
+                return EXACT if b"\x7f" in text else EXACT | NO_CONTROL
+        elif b"\\\\" not in text and quotes - text.count(b'\\"') == 2 * texts:
+            may_hold = b"\\u00" in text or b"\\b" in text or b"\x7f" in text
+            return EXACT if may_hold else EXACT | NO_CONTROL
+    return EXACT if _is_exact(text, row) else 0
+
+
+def _text_count(row: dict[str, Any]) -> int:
+    """How many texts, names among them, a row of texts and of lists of objects of texts holds; 0 for any other."""
+    count = len(row)
     for value in row.values():
         if type(value) is str:
-            texts += 1
+            count += 1
         elif type(value) is list:
             for item in value:
                 if type(item) is not dict:
-                    return EXACT if _is_exact(text, row) else 0
+                    return 0
                 for inner in item.values():
                     if type(inner) is not str:
-                        return EXACT if _is_exact(text, row) else 0
-                texts += 2 * len(item)
+                        return 0
+                count += 2 * len(item)
         else:
-            return EXACT if _is_exact(text, row) else 0
-    quotes = text.count(b'"')
-    if b"\\" not in text:
-        if quotes == 2 * texts:
-            return EXACT if b"\x7f" in text else EXACT | NO_CONTROL
-    elif b"\\\\" not in text and quotes - text.count(b'\\"') == 2 * texts:
-        may_hold = b"\\u00" in text or b"\\b" in text or b"\x7f" in text
-        return EXACT if may_hold else EXACT | NO_CONTROL
-    return EXACT if _is_exact(text, row) else 0
+            return 0
+    return count
 
 
 def _is_exact(text: bytes | str, row: dict[str, Any]) -> bool:

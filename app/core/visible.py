@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 import orjson
 
@@ -30,7 +31,7 @@ def is_blank(text: str) -> bool:
     return not text.strip(INVISIBLE)
 
 
-def has_blank(texts: list[str]) -> bool:
+def has_blank(texts: Iterable[str]) -> bool:
     """True if nothing of one of them can be seen; asked of every row of a file."""
     for text in texts:  # noqa: SIM110  # a generator takes longer
         if (not text or text[0] in _INVISIBLE) and is_blank(text):

@@ -55,6 +55,12 @@ def press(tab: CompareTab, name: str) -> None:
     QTest.mouseClick(child(tab, QAbstractButton, name), Qt.MouseButton.LeftButton)
 
 
+def ask_held_out(tab: CompareTab) -> None:
+    """Asks the chosen run's held-out questions, all of them."""
+    tab.question._use_held_out()
+    press(tab, "compare.ask")
+
+
 def note(tab: CompareTab) -> str:
     """What stands beside the Compare button."""
     return child(tab, QLabel, "compare.note").text()

@@ -7,7 +7,6 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -118,7 +117,7 @@ def _head_of(path: Path) -> ComparisonHead:
     changed = time.time()
     with suppress(OSError):
         changed = path.stat().st_mtime
-    return replace(ComparisonHead(), key=path.stem, answered=changed, fault=said)
+    return ComparisonHead(key=path.stem, answered=changed, fault=said)
 
 
 def gone_sentence(base: str, candidates: tuple[Candidate | None, ...]) -> str:

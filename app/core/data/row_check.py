@@ -165,15 +165,13 @@ def _remembered(known: dict[tuple[str, ...], tuple[Fault, ...]], roles: tuple[st
 def _fast_pair(prompt: str, completion: str, native: bool) -> FastCheck:
     def check(row: dict[str, Any], is_plain: bool = False) -> RowResult | None:
         first, second = row[prompt], row[completion]
-        if type(first) is not str or type(second) is not str or not first.strip() or not second.strip():
+        if type(first) is not str or type(second) is not str or has_blank((first, second)):
             return None
         # Perhaps messages, written as text, or a transcript.
         if first[0] == "[" or second[0] == "[" or first.startswith(("\n\nHuman:", "Human:")):
             return None
         text = first + _SEPARATOR + second
-        if (not is_plain and may_hold_control(text, 1)) or (
-            not text.isascii() and (is_blank(first) or is_blank(second))
-        ):
+        if not is_plain and may_hold_control(text, 1):
             return None
         faults = () if text.isascii() else mojibake_faults(text)
         return hash((_PAIR_ROLES, text)), len(text), faults, native

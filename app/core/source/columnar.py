@@ -111,15 +111,15 @@ def _batches(batches: Any, source: Source, count: ByteCount, total: int) -> Iter
         size = batch.nbytes
         classes = _class_names(batch.schema)
         nested = [field.name for field in batch.schema if field.type.num_fields]
-        rounded = [field.name for field in batch.schema if _ROUNDED.search(str(field.type))]
+        rounded = {field.name: field.type for field in batch.schema if _ROUNDED.search(str(field.type))}
         has_translation = "translation" in nested
         for first in range(0, batch.num_rows, BATCH_ROWS):
             for value in batch.slice(first, BATCH_ROWS).to_pylist():
                 row += 1
                 for name in nested:
                     value[name] = without_padding(value[name])
-                for name in rounded:
-                    value[name] = _as_written(value[name], batch.schema.field(name).type)
+                for name, kind in rounded.items():
+                    value[name] = _as_written(value[name], kind)
                 for name, its in classes.items():
                     value[name] = _named(value[name], its)
                 is_pair = has_translation and isinstance(value["translation"], dict) and value["translation"]

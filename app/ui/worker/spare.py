@@ -29,9 +29,7 @@ _spare: SpareWorker | None = None
 def take_spare(task: str, environment: dict[str, str]) -> DetachableProcess | None:
     """The process that waits for a job, for whoever asks to have; None where there is none, or it would not do this
     task as a process started now would."""
-    if _spare is None:
-        return None
-    return _spare.take(environment) if task in SPARE_TASKS else None
+    return _spare.take(environment) if _spare is not None and task in SPARE_TASKS else None
 
 
 def disturb() -> None:

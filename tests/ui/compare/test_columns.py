@@ -31,6 +31,7 @@ from tests.ui.child import child
 from tests.ui.comparing import (
     adapter_folder,
     answer,
+    ask_held_out,
     asked,
     asked_together,
     base_folder,
@@ -288,8 +289,7 @@ def test_a_page_of_a_set_is_whole_before_the_set_is(
 ) -> None:
     tab.choose_run(run)
     press(tab, "compare.differences")
-    tab.question._use_held_out()
-    press(tab, "compare.ask")
+    ask_held_out(tab)
     workers[0].say(event.Ready())
     for column, text in enumerate(("A lute.", "A fine lute.")):
         workers[0].say(event.Answered(request=1, column=column, text=text))
@@ -300,8 +300,7 @@ def test_a_page_of_a_set_is_whole_before_the_set_is(
 
 def test_stop_ends_the_whole_set(tab: CompareTab, run: RunDir, workers: list[FakeWorker]) -> None:
     tab.choose_run(run)
-    tab.question._use_held_out()
-    press(tab, "compare.ask")
+    ask_held_out(tab)
     workers[0].say(event.Ready(), event.Answered(request=2, column=0, text="one"))
     press(tab, "compare.stop")
     for request in (1, 2, 3):
@@ -315,8 +314,7 @@ def test_stop_ends_the_whole_set(tab: CompareTab, run: RunDir, workers: list[Fak
 
 def test_a_worker_that_dies_ends_the_whole_set(tab: CompareTab, run: RunDir, workers: list[FakeWorker]) -> None:
     tab.choose_run(run)
-    tab.question._use_held_out()
-    press(tab, "compare.ask")
+    ask_held_out(tab)
     workers[0].end(event.Failed(message="The model cannot be loaded."), 2)
     assert not tab.session.is_busy
     assert len(workers) == 1

@@ -19,6 +19,7 @@ from tests.ui.child import child
 from tests.ui.comparing import (
     answer,
     answer_together,
+    ask_held_out,
     asked,
     asked_together,
     base_folder,
@@ -114,8 +115,7 @@ def test_a_prompt_set_is_judged_page_by_page_and_each_page_once(
 ) -> None:
     tab.choose_run(run)
     press(tab, "judging.blind")
-    tab.question._use_held_out()
-    press(tab, "compare.ask")
+    ask_held_out(tab)
     assert not child(tab, QWidget, "compare.page.on").isEnabled(), "who is asked first would tell who it is"
     assert len({tuple(one["columns"]) for one in asked_together(workers[0])}) == 1
     answer_together(workers[0], ("three", "four"), ("one", "two"))

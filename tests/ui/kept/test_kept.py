@@ -26,6 +26,7 @@ from tests.ui.comparing import (
     adapter_folder,
     answer,
     answer_together,
+    ask_held_out,
     asked,
     base_folder,
     note,
@@ -164,8 +165,7 @@ def test_what_was_being_answered_comes_back_as_stopped(
 ) -> None:
     tab = opened()
     tab.choose_run(run)
-    tab.question._use_held_out()
-    press(tab, "compare.ask")
+    ask_held_out(tab)
     workers[0].say(event.Ready(), event.Answered(request=2, column=0, text="A str"))
     on_disk(qtbot, tab, "A str")
     again = opened()
@@ -261,8 +261,7 @@ def test_a_new_comparison_is_called_so_for_a_prompt_set_too_and_keeps_the_one_be
     qtbot: QtBot, tab: CompareTab, run: RunDir, workers: list[FakeWorker]
 ) -> None:
     tab.choose_run(run)
-    tab.question._use_held_out()
-    press(tab, "compare.ask")
+    ask_held_out(tab)
     answer_together(workers[0], ("a", "b"), ("c", "d"), ("e", "f"))
     assert child(tab, QPushButton, "compare.new").text() == "New comparison"
     press(tab, "compare.new")
@@ -305,8 +304,7 @@ def test_a_blind_vote_stays_blind_and_is_given_once(opened: Opener, run: RunDir,
     tab = opened()
     tab.choose_run(run)
     press(tab, "judging.blind")
-    tab.question._use_held_out()
-    press(tab, "compare.ask")
+    ask_held_out(tab)
     answer_together(workers[0], ("a", "b"), ("c", "d"), ("e", "f"))
     press(tab, "judging.tie")
     press(tab, "compare.page.on")
@@ -360,8 +358,7 @@ def test_a_damaged_file_is_said_and_left_as_it_is(
 ) -> None:
     tab = opened()
     tab.choose_run(run)
-    tab.question._use_held_out()
-    press(tab, "compare.ask")
+    ask_held_out(tab)
     answer_together(workers[0], ("a", "b"), ("c", "d"), ("e", "f"))
     tab.keeper.flush()
     path = tab.keeper.shelf.path_of(tab.keeper.key)
