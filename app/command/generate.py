@@ -13,7 +13,7 @@ from app.command.option import AdapterStrength, AsJson, Beside, MinP, TopK, TopP
 from app.core.json_text import parsed_json
 
 if TYPE_CHECKING:
-    from app.core.protocol.client import WorkerClient
+    from app.core.protocol.client import Interrupt, WorkerClient
     from app.core.protocol.event import Answered
     from app.core.protocol.question import Question
 
@@ -68,8 +68,10 @@ def generate(
     )
     base = absolute(model or _model_of(adapter_path))
     job = GenerateJob(model=base, adapters=(adapter,), strengths=(strength,))
-    with started_job(job) as worker, worker.stopped_by_interrupt():
-        text, last = _answer(worker, question, streamed=not as_json)
+    with started_job(job) as worker, worker.stopped_by_interrupt() as interrupt:
+        text, last = _answer(worker, question, interrupt, streamed=not as_json)
+    if last is None and interrupt.pressed:
+        raise KeyboardInterrupt
     _raise_if_failed(last)
     _tell(text, last, as_json)
     return 0
@@ -116,7 +118,9 @@ def _model_of(adapter: Path | None) -> str:
     raise UnusableError([Problem("--model", "There is no model.", hint="Give a model folder with --model.")])
 
 
-def _answer(worker: WorkerClient, question: Question, *, streamed: bool) -> tuple[str, Answered | None]:
+def _answer(
+    worker: WorkerClient, question: Question, interrupt: Interrupt, *, streamed: bool
+) -> tuple[str, Answered | None]:
     from app.command.worker import checked
     from app.core.protocol import event
     from app.core.protocol.command import Ask
@@ -124,6 +128,8 @@ def _answer(worker: WorkerClient, question: Question, *, streamed: bool) -> tupl
     pieces: list[str] = []
     for said in checked(worker.events()):
         if isinstance(said, event.Ready):
+            if interrupt.pressed:  # while the model was loaded, when there was no answer yet to be stopped
+                break
             worker.send(Ask(question=question))
         elif isinstance(said, event.Answered):
             pieces.append(said.text)

@@ -73,7 +73,8 @@ def train(
         # An empty run would only stand in the way of the next try at this place.
         if not is_kept and not has_trained(run):
             clear_run(run, with_folder=is_new)
-    return exit_code(last)
+    code = exit_code(last)
+    return code if is_kept or code == UNUSABLE else FAILED  # it was stopped before there was a result
 
 
 def has_trained(run: RunDir) -> bool:

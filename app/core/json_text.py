@@ -174,7 +174,12 @@ def _may_be_respelled(value: Any, depth: int = _LOOKED_INTO) -> bool:
 
 
 def hides_name(text: bytes | str, value: Any) -> bool:
-    """True if an object in a text may have one name twice: what is left of it has fewer quotes."""
+    """True if an object in a text may have one name twice: what is left of it has fewer quotes.
+
+    Quotes that the text spells by their number would make up for lost ones, so that such a text may always.
+    """
+    if (b"\\u0022" in text) if isinstance(text, bytes) else ("\\u0022" in text):
+        return True
     try:
         rest = orjson.dumps(value, default=written)
     except TypeError:

@@ -111,7 +111,8 @@ def interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
         ("compare", "--model", "model", "--adapter-path", "adapter", "--data", "data"),
         ("export", "adapter", "--model", "model", "--to", "fused", "--out", "fused"),
         ("merge", "adapter", "adapter", "--model", "model", "--out", "merged"),
-        ("bench", "--model", "model"), ("queue", "sweep", "config.yaml", "--vary", "learning_rate=1e-4,1e-3"),
+        ("generate", "--model", "model", "--prompt", "Story"), ("bench", "--model", "model"),
+        ("queue", "sweep", "config.yaml", "--vary", "learning_rate=1e-4,1e-3"),
     ],
 )  # fmt: skip
 def test_ctrl_c_before_there_is_a_result_is_heard(
@@ -135,7 +136,7 @@ def test_a_run_that_is_stopped_before_it_trains_leaves_nothing(
     (tmp_path / "config.yaml").write_text(json.dumps(CONFIG | own))
     (tmp_path / "mine").mkdir()
     for more in ((), ("--run-dir", "new"), ("--run-dir", "mine")):
-        done = luthier("train", "config.yaml", *more)
+        done = luthier("train", "config.yaml", *more, code=1)
         assert "Stopped before training." in done.stdout
         assert done.stderr == "Nothing was trained, and there is no adapter.\n"
         assert "luthier generate" not in done.stdout

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.json_text import EXACT, NO_CONTROL, certainty_of, spelled_json
+from app.core.json_text import EXACT, NO_CONTROL, certainty_of, hides_name, spelled_json
 from app.core.visible import control_told
 
 TEXTS = st.text(alphabet=st.sampled_from('a"\\/é\n\t:,{}[]0.-e '), max_size=8)
@@ -43,6 +43,20 @@ def test_a_row_with_a_name_twice_is_never_exact(row: dict[str, Any], value: str)
 def test_nor_one_with_a_message_that_has_a_name_twice(message: dict[str, str], value: str) -> None:
     line = f'{{"messages": [{twice_named(message, next(iter(message)), value)}]}}'.encode()
     assert not certainty_of(line, orjson.loads(line))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        rb'{"prompt":"say \u0022hi\u0022","completion":5,"completion":"x"}',
+        rb'{"prompt":"\u0022a\u0022 and \u0022b\u0022","completion":"good answer","completion":"y"}',
+        rb'{"messages":[{"role":"user","content":"\u0022","weight":1,"weight":0}]}',
+    ],
+)
+def test_quotes_that_are_spelled_by_number_make_up_for_no_name(line: bytes) -> None:
+    assert not certainty_of(line, orjson.loads(line))
+    assert hides_name(line, orjson.loads(line))
+    assert hides_name(line.decode(), orjson.loads(line))
 
 
 @pytest.mark.parametrize("text", ["plain", 'a \\"quoted\\" word', "caf\\u00e9\\n", "é"])

@@ -291,7 +291,9 @@ def _page(tree: Any, columns: tuple[Candidate | None, ...]) -> Conversation | No
 def _turn(tree: Any, columns: int) -> Turn:
     if not isinstance(tree, dict) or not isinstance(tree.get("prompt"), str):
         raise ValueError
-    replies = [_reply(one, column) for column, one in enumerate(_list(tree.get("replies"))[:columns])]
+    if not isinstance(tree.get("replies"), list):
+        raise ValueError
+    replies = [_reply(one, column) for column, one in enumerate(tree["replies"][:columns])]
     replies += [Reply() for _ in range(columns - len(replies))]
     return Turn(tree["prompt"], replies, judged=tree.get("judged") is True)
 

@@ -96,7 +96,7 @@ class ComparisonShelf:
         with suppress(OSError):
             for path in self.folder.glob(f"*{SUFFIX}"):
                 with suppress(OSError):
-                    if not path.name.startswith("."):
+                    if not path.name.startswith(".") and path.is_file():  # a pipe would be waited for
                         times[path] = path.stat().st_mtime
         return sorted(times, key=lambda path: (times[path], path.name), reverse=True)
 

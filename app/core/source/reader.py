@@ -172,7 +172,8 @@ def _before_comma(line: bytes | str) -> tuple[dict[str, Any], list[str]] | None:
     """The object of a line that ends with a comma, as inside an array, and its names that stand twice."""
     text = line.decode("utf-8", "replace") if isinstance(line, bytes) else line
     text = text.strip("\ufeff \t\r\n")
-    row, twice = parse_json(text[:-1]) if text.endswith("},") else (None, [])
+    inner = text.removesuffix(",").rstrip(" \t")
+    row, twice = parse_json(inner) if inner != text and inner.endswith("}") else (None, [])
     return (row, twice) if isinstance(row, dict) and row else None
 
 

@@ -57,9 +57,9 @@ class StrengthSlider(QWidget):
         return round(self.slider.value() * STEP, 2)
 
     def set_strength(self, strength: float) -> None:
-        """Chooses without telling anyone."""
+        """Chooses without telling anyone; a file may ask for more than there is, or for what Qt cannot count."""
         with QSignalBlocker(self.slider):
-            self.slider.setValue(round(strength / STEP))
+            self.slider.setValue(round(min(max(strength, 0.0), MOST_STRENGTH) / STEP))
         self._settled = self.strength
         self._show()
 

@@ -169,10 +169,11 @@ class ComparisonKeeper(QObject):
         elif isinstance(found, KeptComparison):
             self._reader.stop()
             self._leave()
-            # A file that was not read whole stays as it is, and what is made of it is another one.
-            self._key = found.head.key if found.is_whole else new_key()
-            self._made, self._answered = found.head.made, found.head.answered
+            self._key, self._made, self._answered = new_key(), found.head.made, found.head.answered
             self.restored.emit(found)
+            # A file that was not read whole, or not shown whole, stays as it is; what is made of it is another.
+            if found.is_whole and self._taken().pages == found.pages:
+                self._key = found.head.key
             self._last = self._taken()
             self._note_shown(found.head.key)
             self.reading_changed.emit()

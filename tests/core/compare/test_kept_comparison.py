@@ -169,6 +169,20 @@ def test_a_file_that_was_cut_off_has_the_pages_before(tmp_path: Path) -> None:
     assert found.note == "Left out, since it cannot be read: 1 question."
 
 
+def test_a_page_without_its_answers_is_left_out_and_not_taken_for_one_that_was_never_answered(
+    tmp_path: Path,
+) -> None:
+    path = written(tmp_path, comparison(conversation("one", "two"), conversation("three", "four")))
+    head, first, second = path.read_text().splitlines()
+    tree = json.loads(second)
+    del tree["turns"][0]["replies"]
+    path.write_text("\n".join([head, first, json.dumps(tree)]))
+    found = read(path)
+    assert [page.answers for page in found.pages] == [["one", "two"]]
+    assert not found.is_whole
+    assert found.note == "Left out, since it cannot be read: 1 question."
+
+
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff\xfe", b"[1]", b"[" * 5000, b'{"luthier": "votes"}'])
 def test_what_is_no_comparison_is_refused_in_words(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x.jsonl"
@@ -291,6 +305,8 @@ def test_the_shelf_lists_comparisons_with_answers_the_newest_first(home: Path) -
     shelf.path_of("broken").write_bytes(b"\xff")
     broken = next(head for head in shelf.heads() if head.key == "broken")
     assert "damaged" in broken.fault
+    os.mkfifo(shelf.path_of("pipe"))  # from which nobody will ever say a word
+    assert "pipe" not in [head.key for head in shelf.heads()]
     shelf.remove("new")
     assert sorted(head.key for head in shelf.heads()) == ["broken", "old"]
     shelf.remove("draft")

@@ -46,7 +46,9 @@ def test_an_array_over_lines_is_counted_in_lines(tmp_path: Path) -> None:
 def test_commas_at_the_ends_of_lines_are_left_out(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     path = tmp_path / "in" / "train.jsonl"
-    path.write_text("".join(json.dumps(row) + ",\n" for row in PAIRS))
+    path.write_text(
+        "".join(json.dumps(row) + end + "\n" for row, end in zip(PAIRS, (",", " ,", ", "), strict=True))
+    )
     report = check_files([path])
     assert (report.usable, report.examples, report.rows) == (True, 3, 3)
     assert [kind for kind, _ in told(report)] == ["line_comma"]

@@ -15,12 +15,14 @@ from pytestqt.qtbot import QtBot
 
 from app.core.compare.conversation import Conversation
 from app.core.compare.judgement import VoteBook
+from app.core.compare.kept_comparison import ComparisonHead, kept_comparison
 from app.core.compare.shelf import ComparisonShelf
 from app.core.protocol import event
 from app.core.run.folder import RunDir
 from app.ui.compare.answerer import Answerer
 from app.ui.compare.tab import CompareTab
 from app.ui.kept.earlier_button import FIRST_SHOWN, EarlierButton
+from app.ui.kept.keeper import ComparisonKeeper
 from tests.ui.child import child
 from tests.ui.comparing import (
     adapter_folder,
@@ -351,6 +353,46 @@ def test_a_model_or_adapter_that_is_gone_is_said_and_its_answers_stay(
     again.hide()
     again.show()
     assert note(again).startswith("The base model is gone.")
+
+
+@pytest.mark.parametrize("strength", [1.1e8, -1e14, 7])
+def test_a_strength_beyond_the_slider_costs_no_answer(
+    opened: Opener, run: RunDir, workers: list[FakeWorker], strength: float
+) -> None:
+    tab = opened()
+    tab.choose_run(run)
+    press(tab, "compare.ask")
+    answer(workers[0], "one", "two")
+    tab.keeper.flush()
+    path = tab.keeper.shelf.path_of(tab.keeper.key)
+    head, *pages = path.read_text().splitlines()
+    tree = json.loads(head)
+    tree["columns"][1]["strength"] = strength
+    path.write_text("\n".join([json.dumps(tree), *pages]) + "\n")
+    again = opened()
+    assert [column.answer for column in again.columns] == ["one", "two"]
+    assert again.columns[1].strength.strength == (0.0 if strength < 0 else 1.5)
+    again.keeper.flush()
+    assert path.read_text().splitlines()[1:] == pages
+
+
+def test_what_was_read_and_is_not_shown_is_not_written_over(
+    qtbot: QtBot, opened: Opener, run: RunDir, workers: list[FakeWorker]
+) -> None:
+    tab = opened()
+    tab.choose_run(run)
+    press(tab, "compare.ask")
+    answer(workers[0], "one", "two")
+    tab.keeper.flush()
+    path = tab.keeper.shelf.path_of(tab.keeper.key)
+    whole = path.read_bytes()
+    keeper = ComparisonKeeper(lambda: kept_comparison(ComparisonHead(base="/m"), ()))
+    keeper.open(path.stem)
+    qtbot.waitUntil(lambda: not keeper.is_reading)
+    keeper.keep()
+    keeper.flush()
+    assert keeper.key != path.stem
+    assert path.read_bytes() == whole
 
 
 def test_a_damaged_file_is_said_and_left_as_it_is(

@@ -65,7 +65,7 @@ def test_it_calibrates_memory_and_time_until_something_that_matters_changes(tab:
     assert tab.estimate.estimate is not None
     qtbot.waitUntil(lambda: " and about " in tab.start_bar.text or " and at most " in tab.start_bar.text)
     assert probe.pace is not None
-    assert probe.pace.unit_s > 0
+    assert probe.pace.piece_s + probe.pace.unit_s > 0  # which of the two, the clock says on so small a model
     assert probe.pace.start_s > 0
     config = tab.store.config.with_values({"early_stopping.enabled": False, "val_batches": 0, "save_every": 10_000})
     ten, twenty = (tab.estimate.run_s(config, count) for count in (10, 20))
