@@ -12,7 +12,7 @@ from app.command import output
 from app.command.output import DONE, FAILED, UNUSABLE, exit_code_text
 from app.command.verb import VERBS, Verb
 from app.core.launch.alert import alert_if_unseen
-from app.core.launch.start import prepare_start
+from app.core.launch.start import own_folder, prepare_start
 from app.core.problem import Problem, UnusableError
 from app.core.refusal import reason_of
 from app.core.system.kept_traceback import keep_traceback
@@ -40,7 +40,7 @@ def run_command(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return _interrupted(as_json)
     except OSError as error:
-        said, code = f"{reason_of(error)}{f': {error.filename}' if error.filename else ''}.", FAILED
+        said, code = f"{reason_of(error)}{f': {error.filename}' if error.filename else _folder_gone()}.", FAILED
         _tell_failure(said, as_json)
     except Exception as error:  # the last door: told in a sentence, with the details in a file
         words = " ".join(str(error).split()).rstrip(".")[:300] or "an error without a word"
@@ -49,6 +49,11 @@ def run_command(arguments: list[str]) -> int:
     if verb is None:
         alert_if_unseen(said)
     return code
+
+
+def _folder_gone() -> str:
+    """Where relative paths have no meaning any more: the system does not say which folder it misses."""
+    return "" if own_folder() else ": the folder that this shell is in was deleted, change to another"
 
 
 def _run_verb(arguments: list[str], verb: Verb) -> int:

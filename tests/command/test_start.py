@@ -87,3 +87,13 @@ def test_a_window_that_does_not_open_is_told_in_an_alert_and_a_verb_is_not(
     assert str(error.args[-1]) in shown[0] or "It is so." in shown[0]
     assert command.run_command(["doctor"]) == code
     assert len(shown) == 1
+
+
+def test_a_command_in_a_folder_that_was_deleted_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert command.run_command(["check", "data"]) == 1
+    assert "the folder that this shell is in was deleted" in capsys.readouterr().err

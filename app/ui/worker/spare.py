@@ -9,6 +9,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer
 
+from app.core.launch.start import own_folder
 from app.core.live.training_list import training_runs
 from app.core.protocol.program import worker_environment
 from app.core.protocol.spare import SPARE_TASKS, FileStamp, program_stamp, spare_command
@@ -45,7 +46,7 @@ class SpareWorker(QObject):
         global _spare
         super().__init__(parent)
         self._process: DetachableProcess | None = None
-        self._started_in: tuple[str, dict[str, str]] = ("", {})
+        self._started_in: tuple[Path | None, dict[str, str]] = (None, {})
         self._program: tuple[FileStamp, ...] = ()
         self._lost = 0
         self._timer = QTimer(self)
@@ -65,7 +66,7 @@ class SpareWorker(QObject):
         process = self._released()
         if process is None:
             return None
-        if self._started_in == (_own_folder(), environment) and self._program == program_stamp():
+        if self._started_in == (own_folder(), environment) and self._program == program_stamp():
             return process
         _end(process)
         return None
@@ -105,7 +106,7 @@ class SpareWorker(QObject):
         if stamp != self._program:
             return  # changed below this window, which speaks as the program did when it was opened
         environment = worker_environment()
-        self._started_in = (_own_folder(), environment)
+        self._started_in = (own_folder(), environment)
         self._process = DetachableProcess(self)
         self._process.finished.connect(self._on_lost)
         self._process.failed.connect(self._on_lost)
@@ -121,13 +122,6 @@ class SpareWorker(QObject):
 def _is_wanted() -> bool:
     memory = available_memory_bytes()
     return load_settings().spare_worker and memory is not None and memory >= LEAST_MEMORY_BYTES
-
-
-def _own_folder() -> str:
-    try:
-        return str(Path.cwd())
-    except OSError:  # it is gone
-        return ""
 
 
 def _end(process: DetachableProcess) -> None:

@@ -103,3 +103,12 @@ def test_a_start_in_the_root_goes_home_and_another_stays(tmp_path: Path, monkeyp
     monkeypatch.chdir(tmp_path / "work")
     prepare_start()
     assert Path.cwd() == tmp_path / "work"
+
+
+def test_a_start_in_a_folder_that_was_deleted_goes_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    prepare_start()
+    assert Path.cwd() == tmp_path
