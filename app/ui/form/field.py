@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QSizePolicy, QVBoxLayout, QWidget
 
 from app.core.config.spec import field_specs
 from app.core.config.train_config import FieldSpec
@@ -66,6 +66,10 @@ class Field(QWidget):
         self.editor.edited.connect(self._on_edited)
         if isinstance(self.editor, NumberBox):
             self.editor.unreadable.connect(self._on_unreadable)
+        line = self.editor.line if isinstance(self.editor, ComposedEditor) else self.editor
+        self._is_typed = isinstance(line, NumberBox | QLineEdit)
+        if isinstance(line, NumberBox | QLineEdit):
+            line.editingFinished.connect(store.settle)
         store.changed.connect(self._on_changed)
         self.refresh()
 
@@ -202,7 +206,9 @@ class Field(QWidget):
     def _on_edited(self, value: Any) -> None:
         if isinstance(self.editor, NumberBox) and value is None and not self.spec.optional:
             return
-        self._set_own(self._commit(value))
+        with self._store.typing(self.path if self._is_typed else ""):
+            problem = self._commit(value)
+        self._set_own(problem)
         self._show_reset()
 
     def _on_unreadable(self, text: str) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from app.core.config.spec import field_specs
 from app.core.config.train_config import TrainConfig
 from app.core.language import tr
 from app.core.problem import Problem, UnusableError
@@ -39,6 +41,7 @@ class ConfigStore(QObject):
     """
 
     changed = Signal(str)
+    stepped = Signal(object)  # the paths that undo or redo changed, after them
     brought = Signal(object)  # the paths that the starter's model or data set besides, after them
 
     def __init__(
@@ -56,6 +59,7 @@ class ConfigStore(QObject):
         self._followed: dict[str, Any] = {}  # what was worked out last
         self._past: list[_Step] = []
         self._future: list[_Step] = []
+        self._typed_now = self._typed_last = ""  # the path that is typed into, and the one whose step is still open
         self._notes: tuple[Problem, ...] = ()
         self._autosave = autosave
         self._timer = QTimer(self)
@@ -172,6 +176,19 @@ class ConfigStore(QObject):
             self._remember((self._config, self._following))
         self._put((config, frozenset()), notes)
 
+    @contextmanager
+    def typing(self, path: str) -> Iterator[None]:
+        """What is set inside was typed into a field: with all that follows there it is one step, until `settle`."""
+        self._typed_now = path
+        try:
+            yield
+        finally:
+            self._typed_now = ""
+
+    def settle(self) -> None:
+        """What was typed so far is a step of its own: the field was left."""
+        self._typed_last = ""
+
     def _put(self, step: _Step, notes: Iterable[Problem] = ()) -> None:
         (self._config, self._following), self._notes = step, tuple(notes)
         self.changed.emit("")
@@ -190,18 +207,30 @@ class ConfigStore(QObject):
     def undo(self) -> None:
         """Takes the last change back, whatever made it."""
         if self._past:
-            self._future.append((self._config, self._following))
-            self._put(self._past.pop())
+            self._step(self._past, self._future)
 
     def redo(self) -> None:
         """Makes the change again that was taken back last."""
         if self._future:
-            self._past.append((self._config, self._following))
-            self._put(self._future.pop())
+            self._step(self._future, self._past)
+
+    def _step(self, taken: list[_Step], put: list[_Step]) -> None:
+        put.append((self._config, self._following))
+        before = self._config
+        self.settle()
+        self._put(taken.pop())
+        self.stepped.emit([path for path in field_specs() if before.value(path) != self._config.value(path)])
 
     def _remember(self, before: _Step) -> None:
-        self._past = [*self._past[-MOST_UNDONE + 1 :], before]
+        """Keeps what was there; what was typed further, and typed back, is no step more."""
         self._future = []
+        if not self._typed_now or self._typed_now != self._typed_last:
+            self._past = [*self._past[-MOST_UNDONE + 1 :], before]
+        elif self._past[-1][0] == self._config:
+            self._past = self._past[:-1]
+            self._typed_last = ""
+            return
+        self._typed_last = self._typed_now
 
     def reset(self) -> None:
         """Back to the defaults; model and data stay, because finding them again is the tedious part."""

@@ -39,6 +39,7 @@ from app.ui.worker.inspector import Inspector
 OPEN_TIP = tr("Open a config file: Luthier's, mlx-lm's, axolotl's, LLaMA-Factory's or Unsloth's")
 WIDE_FROM = 1_800  # px of the tab; below, two columns would be too narrow for the rows of fields
 CARD_MIN_WIDTH = 340  # px; narrower, Model and Data stand one under the other
+SEEN_PX = 40  # of a part of the form, from which it can be made out
 
 
 class Focusable(Protocol):
@@ -92,6 +93,7 @@ class ConfigTab(QWidget):
         self._turn.timeout.connect(self.check)
         self._build()
         store.changed.connect(self._on_changed)
+        store.stepped.connect(self._show_stepped)
         for signal in (inspector.started, inspector.inspected, inspector.failed, inspector.cleared):
             signal.connect(self._on_inspector)
         for field in self._made_fields.values():
@@ -383,10 +385,20 @@ class ConfigTab(QWidget):
         if target is None:
             return
         assert isinstance(target, QWidget)
-        self._unfold(target)
-        QApplication.sendPostedEvents(None, QEvent.Type.LayoutRequest.value)  # what was folded has no place yet
-        self.scroll_area.ensureWidgetVisible(target, 0, theme.SPACE * 8)
+        self._scroll_to(target)
         target.focus()
+
+    def _scroll_to(self, widget: QWidget) -> None:
+        self._unfold(widget)
+        QApplication.sendPostedEvents(None, QEvent.Type.LayoutRequest.value)  # what was folded has no place yet
+        self.scroll_area.ensureWidgetVisible(widget, 0, theme.SPACE * 8)
+
+    def _show_stepped(self, paths: list[str]) -> None:
+        """Scrolls to what undo or redo changed, unless some of it is in view; the keyboard stays where it is."""
+        found = [self._target(self.told_at.get(path, path)) for path in paths]
+        changed = [one for one in found if isinstance(one, QWidget)]
+        if self.isVisible() and changed and not any(_is_in_view(one) for one in changed):
+            self._scroll_to(changed[0])
 
     def _target(self, path: str) -> Focusable | None:
         """What a problem at this path is told at."""
@@ -412,3 +424,8 @@ class ConfigTab(QWidget):
         known = self.inspector.last
         self.data_panel.set_model(known.path if known is not None and known.has_tokenizer else "")
         self._turn.start()
+
+
+def _is_in_view(widget: QWidget) -> bool:
+    """True if it can be seen where it is, or of a tall one as much as a field is high."""
+    return widget.visibleRegion().boundingRect().height() >= min(widget.height(), SEEN_PX)

@@ -143,6 +143,40 @@ def test_escape_brings_the_last_good_number_back(qtbot: QtBot, store: ConfigStor
     assert (box.lineEdit().text(), field.own_problem) == ("1", None)
 
 
+def test_what_is_typed_into_a_field_is_one_step_until_it_is_left(qtbot: QtBot, store: ConfigStore) -> None:
+    _, box = number(qtbot, store, "max_seq_length")
+    before = store.config
+    retype(qtbot, box, "1024")
+    typed = store.config
+    assert typed.max_seq_length == 1024
+    qtbot.keyClick(box, Qt.Key.Key_Return)
+    retype(qtbot, box, "512")
+    store.undo()
+    assert store.config == typed
+    store.undo()
+    assert (store.config, store.can_undo) == (before, False)
+
+
+def test_what_is_typed_and_typed_back_is_no_step(qtbot: QtBot, store: ConfigStore) -> None:
+    _, box = number(qtbot, store, "seed")
+    store.set("seed", 7)
+    retype(qtbot, box, "75")
+    qtbot.keyClick(box, Qt.Key.Key_Backspace)
+    assert box.value() == 7
+    store.undo()
+    assert (store.value("seed"), store.can_undo) == (0, False)
+
+
+def test_clicks_are_steps_each(qtbot: QtBot, store: ConfigStore) -> None:
+    field = Field("grad_checkpoint", store)
+    shown(qtbot, field)
+    for _ in range(2):
+        qtbot.mouseClick(field.editor, Qt.MouseButton.LeftButton, pos=QPoint(8, field.editor.height() // 2))
+    assert store.value("grad_checkpoint") is False
+    store.undo()
+    assert store.value("grad_checkpoint") is True
+
+
 def wheel(widget: QWidget) -> None:
     middle = QPointF(widget.rect().center())
     event = QWheelEvent(

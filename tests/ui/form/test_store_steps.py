@@ -40,6 +40,7 @@ class StoreSteps(RuleBasedStateMachine):
         self.past: list[Step] = []
         self.future: list[Step] = []
         self.worked_out: dict[str, Any] = {}
+        self.typed = ""  # the field whose step is still open
 
     def teardown(self) -> None:
         self.store.deleteLater()
@@ -49,6 +50,7 @@ class StoreSteps(RuleBasedStateMachine):
         if config != self.now[0]:
             self.past.append(self.now)
             self.future = []
+            self.typed = ""
         self.now = (config, following)
 
     def _followed(self, values: dict[str, Any]) -> None:
@@ -59,6 +61,29 @@ class StoreSteps(RuleBasedStateMachine):
     def set(self, values: dict[str, Any]) -> None:
         assert self.store.set_many(values) is None
         self._becomes(self.now[0].with_values(values), self.now[1] - values.keys())
+
+    @rule(path=st.sampled_from(["seed", "batch_size"]), numbers=st.lists(st.integers(1, 3), max_size=3))
+    def type(self, path: str, numbers: list[int]) -> None:
+        """More of it is the same step, until it means what stood there before."""
+        for number in numbers:
+            with self.store.typing(path):
+                assert self.store.set(path, number) is None
+            config, following = self.now[0].with_values({path: number}), self.now[1] - {path}
+            if config == self.now[0]:
+                self.now = config, following
+            elif path != self.typed:
+                self._becomes(config, following)
+                self.typed = path
+            else:
+                self.now, self.future = (config, following), []
+                if self.past[-1][0] == config:
+                    self.past.pop()
+                    self.typed = ""
+
+    @rule()
+    def leave_the_field(self) -> None:
+        self.store.settle()
+        self.typed = ""
 
     @rule()
     def set_what_is_refused(self) -> None:
@@ -88,6 +113,7 @@ class StoreSteps(RuleBasedStateMachine):
         self.store.undo()
         self.future.append(self.now)
         self.now = self.past.pop()
+        self.typed = ""
 
     @precondition(lambda self: self.future)
     @rule()
@@ -95,6 +121,7 @@ class StoreSteps(RuleBasedStateMachine):
         self.store.redo()
         self.past.append(self.now)
         self.now = self.future.pop()
+        self.typed = ""
 
     @rule()
     def start_again(self) -> None:
@@ -104,7 +131,7 @@ class StoreSteps(RuleBasedStateMachine):
         assert self.store.restore_form() == []
         config, following = self.now
         self.now = config.with_values({path: TrainConfig().value(path) for path in following}), following
-        self.past, self.future, self.worked_out = [], [], {}
+        self.past, self.future, self.worked_out, self.typed = [], [], {}, ""
 
     @invariant()
     def it_is_as_the_model_says(self) -> None:

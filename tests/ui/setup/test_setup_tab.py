@@ -225,6 +225,24 @@ def test_start_is_held_back_by_errors_and_names_them(qtbot: QtBot, tab: SetupTab
     assert {p.path for p in tab.problems if p.severity is Severity.ERROR} == {"model", "data", "batch_size"}
 
 
+def test_what_is_taken_back_out_of_sight_is_scrolled_to_and_the_keyboard_stays(tab: SetupTab) -> None:
+    tab.resize(700, 500)
+    find(tab, "batch_size").setFocus()
+    tab.store.set("lora_parameters.scale", 3.0)
+    tab.store.set("seed", 3)
+    bar = tab.scroll_area.verticalScrollBar()
+    bar.setValue(0)
+    alpha = child(tab, QWidget, "lora_parameters.scale")
+    tab.store.undo()
+    tab.store.undo()
+    top = alpha.mapTo(tab.scroll_area.viewport(), QPoint(0, 0)).y()
+    assert 0 <= top <= tab.scroll_area.viewport().height() - alpha.height()
+    assert QApplication.focusWidget() is find(tab, "batch_size")
+    there = bar.value()
+    tab.store.redo()
+    assert bar.value() == there  # it is in view
+
+
 def test_a_link_of_the_bar_leads_to_the_field(tab: SetupTab) -> None:
     tab.resize(700, 500)
     tab.store.set("schedule", "custom")
