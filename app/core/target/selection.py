@@ -360,7 +360,10 @@ def _full_training(inspection: Inspection, config: TrainConfig) -> Selection:
 
 @dataclass(frozen=True, slots=True)
 class GroupCount:
-    """A group's check box: how many of its modules the coverage includes, and what adapters on them cost."""
+    """A group's check box: how many of its modules the coverage includes, and what adapters on them cost.
+
+    ``parameters`` are those of the selected ones, or of all while none is selected.
+    """
 
     group: Group
     label: str
@@ -375,17 +378,19 @@ class GroupCount:
 
 
 def group_counts(inspection: Inspection, config: TrainConfig, selection: Selection) -> tuple[GroupCount, ...]:
-    """One entry for each group that the model has: its covered modules, their adapters' parameters, how many are
-    selected. ``parameters`` is 0 for full training, which knows no groups."""
+    """One entry for each group that the model has: its covered modules, how many are selected, their parameters.
+
+    ``parameters`` is 0 for full training, which knows no groups.
+    """
     bottom = inspection.num_layers - top_layers(inspection, config.num_layers)
     rank, kind = config.lora_parameters.rank, config.fine_tune_type
     chosen = selection.paths
     found = []
     for group, modules in inspection.groups.items():
         covered = tuple(m for m in modules if _covered(m, bottom))
-        size = 0 if kind == "full" else trainable_parameters(inspection, covered, kind, rank)
-        selected = sum(m.path in chosen for m in covered)
-        found.append(GroupCount(group, GROUP_LABELS[group], covered, size, selected))
+        selected = tuple(m for m in covered if m.path in chosen)
+        size = 0 if kind == "full" else trainable_parameters(inspection, selected or covered, kind, rank)
+        found.append(GroupCount(group, GROUP_LABELS[group], covered, size, len(selected)))
     return tuple(found)
 
 

@@ -395,8 +395,11 @@ class ConfigTab(QWidget):
 
     def _show_stepped(self, paths: list[str]) -> None:
         """Scrolls to what undo or redo changed, unless some of it is in view; the keyboard stays where it is."""
-        found = [self._target(self.told_at.get(path, path)) for path in paths]
-        changed = [one for one in found if isinstance(one, QWidget)]
+        changed: list[QWidget] = []
+        for path in paths:
+            if (target := self._target(self.told_at.get(path, path))) is not None:
+                assert isinstance(target, QWidget)
+                changed.append(target)
         if self.isVisible() and changed and not any(_is_in_view(one) for one in changed):
             self._scroll_to(changed[0])
 

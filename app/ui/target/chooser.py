@@ -200,11 +200,12 @@ class TargetChooser(QWidget):
         box.setAccessibleName(f"{count.label}: {plural(count.count, 'matrix', 'matrices')}")
         box.setToolTip(
             tr(
-                "{group_help}.\n{selected} of {modules} are adapted; all of them take {parameters:,} "
+                "{group_help}.\n{selected} of {modules} are adapted; {these} take {parameters:,} "
                 "trainable parameters.",
                 group_help=GROUP_HELP[count.group],
                 selected=count.selected,
                 modules=plural(count.count, "module"),
+                these=tr("these") if 0 < count.selected < count.count else tr("all of them"),
                 parameters=count.parameters,
             )
         )

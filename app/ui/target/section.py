@@ -142,15 +142,14 @@ class TargetSection(Card):
         full = selection.kind == "full"
         self.matrix.set_selected(selection.paths, editable=not full)
         layers = len({m.layer for m in selection.modules if m.layer is not None})
-        matrices = plural(len(selection.matrices), "matrix", "matrices")
-        self._total.setText(
-            tr(
-                "{matrices} × {value}{layers}",
-                matrices=matrices,
-                value=tr("all ") if layers == inspection.num_layers else "",
-                layers=plural(layers, "layer"),
-            )
-        )
+        value, of_layers = tr("all ") if layers == inspection.num_layers else "", plural(layers, "layer")
+        if full or _is_block(inspection, selection.paths):
+            matrices = plural(len(selection.matrices), "matrix", "matrices")
+            total = tr("{matrices} × {value}{layers}", matrices=matrices, value=value, layers=of_layers)
+        else:
+            matrices = plural(selection.adapted_modules, "module")
+            total = tr("{matrices} in {value}{layers}", matrices=matrices, value=value, layers=of_layers)
+        self._total.setText(total)
         self._what.setText(self._sentence(selection.kind, matrices, layers, inspection))
         self._say.setText(
             tr("Full fine-tuning changes whole layers; single matrices cannot be chosen.")
@@ -230,3 +229,11 @@ class TargetSection(Card):
                 self.fields[name].setEnabled(adapters)
             self._alpha.reading.setEnabled(adapters)
             self.chooser.setEnabled(adapters)
+
+
+def _is_block(inspection: Inspection, chosen: frozenset[str]) -> bool:
+    """True if each matrix that is chosen at all is chosen in every layer that is and that has it."""
+    states = [[cell and cell.path in chosen for cell in row.cells] for row in inspection.rows]
+    rows = [row for row in states if any(row)]
+    layers = [layer for layer in range(inspection.num_layers) if any(row[layer] for row in rows)]
+    return not any(row[layer] is False for row in rows for layer in layers)

@@ -287,6 +287,17 @@ def test_groups_count_what_the_coverage_includes() -> None:
     assert counts[Group.EXPERTS].parameters == 2 * 8 * 4 * ((32 + 64) * 2)
 
 
+def test_a_group_of_which_a_part_is_chosen_costs_that_part() -> None:
+    inspection = llama()
+    chosen = config("q_proj, gate_proj")
+    counts = {g.group: g for g in group_counts(inspection, chosen, resolve(inspection, chosen))}
+    selection = resolve(inspection, chosen)
+    assert [counts[group].selected for group in (Group.ATTENTION, Group.MLP)] == [4, 4]
+    parts = [counts[group].parameters for group in (Group.ATTENTION, Group.MLP)]
+    assert sum(parts) == selection.trainable_parameters
+    assert parts[0] == sum(8 * sum(m.shape) for m in selection.modules if m.name.endswith("q_proj"))
+
+
 def test_presets_say_what_they_cost_here() -> None:
     costs = {cost.name: cost for cost in preset_costs(llama(), config(), lambda _: "2.1 GB of memory")}
     assert "28 modules" in costs["full"].help

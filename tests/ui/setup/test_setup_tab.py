@@ -362,6 +362,19 @@ def test_the_numbers_are_those_of_the_model(known: SetupTab) -> None:
     assert f"{selection.trainable_parameters:,}" in find(known, "targets.help", QLabel).text()
 
 
+def test_a_cell_that_is_left_out_is_left_out_of_the_figures(known: SetupTab) -> None:
+    box = child(known, QCheckBox, "targets.group.attention")
+    whole = box.text()
+    known.selection.switch(["model.layers.2.self_attn.q_proj"], False)
+    known.check()
+    assert find(known, "coverage.total", QLabel).text() == "27 modules in all 4 layers"
+    assert box.text().startswith("Attention  15 of 16 · ")
+    assert box.text().rpartition(" · ")[2] != whole.rpartition(" · ")[2]
+    known.selection.switch([f"model.layers.{layer}.self_attn.q_proj" for layer in (0, 1, 3)], False)
+    known.check()
+    assert find(known, "coverage.total", QLabel).text() == "6 matrices × all 4 layers"
+
+
 def test_coverage_is_bounded_by_the_model(qtbot: QtBot, known: SetupTab) -> None:
     box = find(known, "num_layers", ChoiceBox)
     assert box.itemText(0) == "All 4 layers"
