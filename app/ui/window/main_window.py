@@ -13,7 +13,6 @@ from PySide6.QtWidgets import (
     QApplication,
     QHBoxLayout,
     QMainWindow,
-    QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
@@ -53,6 +52,7 @@ from app.ui.window.appearance import Appearance
 from app.ui.window.drop_target import DropTarget
 from app.ui.window.export_actions import ExportActions
 from app.ui.window.kept_view import KeptView
+from app.ui.window.page_stack import PageStack
 from app.ui.window.panel_fold import PanelFold, PanelSplitter
 from app.ui.window.queue_actions import QueueActions
 from app.ui.window.status_line import StatusLine
@@ -68,6 +68,7 @@ if TYPE_CHECKING:
 
 SETUP_TAB, ENHANCED_TAB, COMPARE_TAB, RUNS_TAB = tr("Setup"), tr("Enhanced Setup"), tr("Compare"), tr("Runs")
 TAB_KEYS = {SETUP_TAB: "setup", ENHANCED_TAB: "enhanced", COMPARE_TAB: "compare", RUNS_TAB: "runs"}
+FIRST_FIELDS = ("model", r"method\.\w+", r"compare\.prompt", r"runs\.search")  # patterns of names, page by page
 MINIMUM_SIZE = (900, 600)
 CONFIG_FILES = tr("Configs (*.yaml *.yml *.json);;All files (*)")
 
@@ -142,7 +143,7 @@ class MainWindow(QMainWindow):
             COMPARE_TAB: self._compare_page,
             RUNS_TAB: self._runs_page,
         }
-        self.tab_bar, self._pages = CalmTabBar(self), QStackedWidget(self)
+        self.tab_bar, self._pages = CalmTabBar(self), PageStack(self)
         self.tab_bar.setObjectName("tab_bar")
         self.tab_bar.setAccessibleName(tr("Parts of the window"))
         self.tab_bar.setExpanding(False)
@@ -165,6 +166,7 @@ class MainWindow(QMainWindow):
         self.messages.setParent(center)
         self.messages.lie_over(self._pages, self._start_bar_px)
         self._pages.currentChanged.connect(self.messages.place)
+        self._pages.set_first(dict(zip(self._tabs.values(), FIRST_FIELDS, strict=True)))
 
     def _tell_brought(self, paths: Sequence[str]) -> None:
         """The starter's model or data set more fields than their own."""
