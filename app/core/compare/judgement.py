@@ -27,6 +27,7 @@ Outcome = Literal["win", "tie", "all_bad"]
 OUTCOMES: tuple[Outcome, ...] = ("win", "tie", "all_bad")
 RESULTS = {"win": "lost", "tie": "tie", "all_bad": "bad"}  # of a candidate that was not chosen
 CERTAIN = 0.05
+QUESTION_KEYS = ("model", "messages")  # of a vote's question: what was asked, and of which base
 
 _writing = threading.Lock()
 
@@ -81,6 +82,18 @@ class Vote:
     def key(self) -> frozenset[str]:
         """What was compared, whatever the order: votes with the same key are counted together."""
         return comparison_key(str(self.question.get("model", "")), [c.adapter for c in self.candidates])
+
+    def judges_same(self, other: Vote) -> bool:
+        """Whether both judge the same answers of the same candidates to the same question.
+
+        How tokens were chosen is no part of that: the answers are what was looked at.
+        """
+        return (
+            self.answers == other.answers
+            and [one.adapter for one in self.candidates] == [one.adapter for one in other.candidates]
+            and [self.question.get(key) for key in QUESTION_KEYS]
+            == [other.question.get(key) for key in QUESTION_KEYS]
+        )
 
     @property
     def prompt(self) -> str:
@@ -148,9 +161,17 @@ class Votes:
         """The votes of one comparison, oldest first."""
         return tuple(vote for vote in self.votes if vote.key == key)
 
+    def given_on(self, vote: Vote) -> Vote | None:
+        """The vote that was given last on what another one judges."""
+        return next((one for one in reversed(self.votes) if one.judges_same(vote)), None)
+
+    def with_last(self, vote: Vote) -> Votes:
+        """These with one more, in the place of those on the same answers."""
+        return Votes((*(one for one in self.votes if not one.judges_same(vote)), vote), self.broken)
+
 
 class VoteBook:
-    """The file of votes: read whole, appended to, and emptied on request."""
+    """The file of votes: read whole, appended to, a vote put in another's place, and emptied on request."""
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path if path is not None else vote_file()
@@ -174,7 +195,7 @@ class VoteBook:
 
         What a crash left of a line before it is closed first, so that it costs nothing but itself.
         """
-        line = json.dumps(vote.as_dict(), ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+        line = _line(vote)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with _writing, self.path.open("ab+") as file:
             if file.tell() and not _ends_with_newline(self.path):
@@ -182,6 +203,16 @@ class VoteBook:
             file.write(line)
             file.flush()
             flush_to_disk(file.fileno())
+
+    def change(self, vote: Vote) -> None:
+        """Puts a vote in the place of those on the same answers, which go: the file is written anew, or not at all.
+
+        All other lines stay as they are, broken ones too. Raises `OSError`.
+        """
+        with _writing:
+            lines = self.path.read_bytes().splitlines() if self.path.exists() else []
+            kept = [line + b"\n" for line in lines if not _is_same(line, vote)]
+            write_bytes(self.path, b"".join([*kept, _line(vote)]))
 
     def forget(self, key: frozenset[str] | None = None) -> int:
         """Takes out the votes of one comparison, or all, broken lines too; gives how many votes went."""
@@ -202,6 +233,15 @@ def _parsed(line: bytes) -> Vote | None:
         return Vote.from_dict(parsed_json(line))
     except ValueError:
         return None
+
+
+def _line(vote: Vote) -> bytes:
+    return json.dumps(vote.as_dict(), ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+
+
+def _is_same(line: bytes, vote: Vote) -> bool:
+    found = _parsed(line)
+    return found is not None and found.judges_same(vote)
 
 
 def _is_of(line: bytes, key: frozenset[str]) -> bool:

@@ -1,20 +1,18 @@
 """The judging card: which answer is better, asked blind if wanted, kept on disk, and counted with its uncertainty.
 
 How a tab uses it: `begin` before the columns are shown (it says in which order), `offer` when all answers have
-ended, `withdraw` when there will be none. While `is_hidden`, columns are called A, B, C, D; `revealed` says when
-their names may stand there. The votes are `app.core.compare.judgement`'s.
+ended, `withdraw` when there will be none, `recall` where a vote was given before. While `is_hidden`, columns are
+called A, B, C, D; `revealed` says when their names may stand there. The votes are `app.core.compare.judgement`'s.
 """
 
 from __future__ import annotations
 
 import random
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QKeySequence, QShortcut
-from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QMessageBox, QPushButton, QWidget
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QCheckBox, QLabel, QMessageBox, QWidget
 
 from app.core.compare.candidate import Candidate
 from app.core.compare.judgement import Judged, Outcome, Tally, Vote, VoteBook, Votes, comparison_key, export, tally
@@ -22,16 +20,17 @@ from app.core.language import tr
 from app.core.quantity import plural
 from app.core.refusal import reason_of
 from app.ui.compare.tally_view import TallyView
+from app.ui.compare.vote_row import COLUMN_LETTERS, VoteRow
 from app.ui.platform.file_panel import ask_new_file
 from app.ui.platform.message_box import message_box
 from app.ui.widget import theme
 from app.ui.widget.card import Card
 from app.ui.widget.icon_button import IconButton
 
-COLUMN_LETTERS = "ABCDEFGH"
 WAITING = tr("Ask a question; when all answers have ended, say which one is better.")
 TOO_FEW = tr("Judging takes two columns or more.")
 ASK_TEXT = tr("Which answer is better? Press {keys}, 0 for a tie, or − if all are bad.")
+CHANGES = tr("Another button or key changes that.")
 FILTERS = {"CSV (*.csv)": ".csv", "JSON (*.json)": ".json", "Markdown (*.md)": ".md"}
 
 
@@ -39,7 +38,9 @@ class JudgingCard(Card):
     """Asks for a verdict on the answers in the columns. It knows the columns by number only, from the left."""
 
     revealed = Signal()  # the names of the columns may be shown: after the vote, or when blind mode is left
-    voted = Signal(object)  # Vote
+    voted = Signal(object)  # Vote, the first on the answers that are shown
+    changed = Signal()  # a vote was given that takes the place of the one that was marked
+    forgotten = Signal()  # votes were taken away
     blind_changed = Signal(bool)
     warned = Signal(str)  # votes that could not be read or written
 
@@ -53,11 +54,11 @@ class JudgingCard(Card):
         self._question: dict[str, Any] = {}
         self._order: tuple[int, ...] = ()
         self._answers: list[str] | None = None
+        self._given: Vote | None = None  # on the answers that are shown
         self._hidden = False
-        self._buttons: list[QPushButton] = []
-        self._keys: list[QShortcut] = []
+        self._hint = ""
         self._build()
-        self._set_columns(2)
+        self._choices.set_columns(2)
         self._show_state(WAITING)
 
     @property
@@ -72,7 +73,7 @@ class JudgingCard(Card):
 
     @property
     def is_open(self) -> bool:
-        """Whether a vote is waited for."""
+        """Whether a vote can be given, or changed."""
         return self._answers is not None
 
     @staticmethod
@@ -84,12 +85,16 @@ class JudgingCard(Card):
         """All votes that are on disk, on whatever they were given."""
         return self._all().votes
 
+    def set_hint(self, hint: str) -> None:
+        """What is said behind every question for a vote, and behind the vote: how to go on."""
+        self._hint = hint
+
     def set_candidates(self, candidates: tuple[Candidate, ...], model: str = "") -> None:
         """Shows the tally of these candidates before anything is asked; ``begin`` does it too."""
         if self._order and (candidates, model) != (self._candidates, self._model):
             self.withdraw()
         self._candidates, self._model = candidates, model
-        self._set_columns(len(candidates))
+        self._choices.set_columns(len(candidates))
         self._show_tally()
 
     def begin(
@@ -104,7 +109,14 @@ class JudgingCard(Card):
         everything else that decides the answers (``temp``, ``seed``, …) as plain JSON; all of it is kept with the
         vote. Voting is closed until `offer`.
         """
-        self._question, self._answers = dict(question), None
+        self._take(question, candidates, kept)
+        self._show_state(WAITING if len(candidates) > 1 else TOO_FEW)
+        return self._order
+
+    def _take(
+        self, question: dict[str, Any], candidates: tuple[Candidate, ...], kept: tuple[int, ...] | None
+    ) -> None:
+        self._question, self._answers, self._given = dict(question), None, None
         self._candidates, self._model = candidates, str(question.get("model", ""))
         order, self._hidden = list(range(len(candidates))), self.is_blind if kept is None else bool(kept)
         if kept:
@@ -112,13 +124,27 @@ class JudgingCard(Card):
         elif self._hidden:
             random.shuffle(order)
         self._order = tuple(order)
-        self._set_columns(len(candidates))
-        self._show_state(WAITING if len(candidates) > 1 else TOO_FEW)
+        self._choices.set_columns(len(candidates))
         self._show_tally()
+
+    def reopen(
+        self,
+        question: dict[str, Any],
+        candidates: tuple[Candidate, ...],
+        answers: list[str],
+        kept: tuple[int, ...] | None = None,
+        before: str = "",
+    ) -> tuple[int, ...]:
+        """`begin` and `offer` in one, for answers that are there, a candidate's each: the focus stays."""
+        self._take(question, candidates, kept)
+        self.offer([answers[index] for index in self._order], before)
         return self._order
 
-    def offer(self, answers: list[str]) -> None:
-        """All answers have ended: opens the vote. ``answers[column]`` is what stands in that column."""
+    def offer(self, answers: list[str], before: str = "") -> None:
+        """All answers have ended: opens the vote, with a sentence ``before`` the question for it.
+
+        ``answers[column]`` is what stands in that column.
+        """
         if len(answers) != len(self._order):
             raise ValueError(
                 tr("{answers} answers for {order} columns", answers=len(answers), order=len(self._order))
@@ -126,41 +152,87 @@ class JudgingCard(Card):
         if len(answers) < 2:
             self.withdraw()
             return
-        self._answers = list(answers)
+        self._answers, self._given = list(answers), None
         keys = ", ".join(
             tr("{column} for {column_name}", column=column + 1, column_name=self.column_name(column))
             for column in range(len(answers))
         )
-        self._show_state(ASK_TEXT.format(keys=keys))
+        self._show_state(_said(before, ASK_TEXT.format(keys=keys), self._hint))
 
-    def withdraw(self) -> None:
+    def recall(
+        self, question: dict[str, Any], candidates: tuple[Candidate, ...], answers: list[str]
+    ) -> tuple[int, ...] | None:
+        """Shows the vote that was given on these answers (a candidate's each), to be seen and changed.
+
+        Gives the order in which the columns stood then; None where there is no such vote, and nothing is shown.
+        """
+        judged = tuple(Judged.of(candidate) for candidate in candidates)
+        if len(candidates) < 2:
+            return None
+        vote = self._all().given_on(Vote(dict(question), judged, tuple(answers), "tie"))
+        if vote is None:
+            return None
+        self._take(question, candidates, ())
+        if sorted(vote.shown) == [*range(len(candidates))]:
+            self._order = vote.shown
+        self._answers, self._given = [answers[index] for index in self._order], vote
+        self._show_given()
+        return self._order
+
+    def withdraw(self, said: str = WAITING) -> None:
         """There will be no answers (stopped, failed, asked anew): closes the vote and shows the names."""
-        self._answers, self._order = None, ()
+        self._answers, self._given, self._order = None, None, ()
         self._reveal()
-        self._show_state(WAITING)
+        self._show_state(said)
 
     def vote(self, column: int | None, outcome: Outcome = "win") -> None:
-        """What the buttons and keys do: ``column`` is better, or None with ``"tie"`` or ``"all_bad"``."""
+        """What the buttons and keys do: ``column`` is better, or None with ``"tie"`` or ``"all_bad"``.
+
+        Where a vote was given, this one takes its place.
+        """
         if self._answers is None:
+            return
+        winner, before = None if column is None else self._order[column], self._given
+        if before is not None and (before.outcome, before.winner) == (outcome, winner):
+            self._mark()
             return
         answers = dict(zip(self._order, self._answers, strict=True))
         vote = Vote(
             self._question,
-            tuple(Judged.of(candidate) for candidate in self._candidates),
+            self._judged(),
             tuple(answers[index] for index in range(len(self._candidates))),
             outcome,
-            None if column is None else self._order[column],
+            winner,
             self._hidden,
             self._order,
         )
-        if not self._keep(vote):
+        earlier = self._all().given_on(vote)
+        if not self._keep(vote, in_place=earlier is not None):
+            self._mark()
             return
-        self._answers = None
-        said = self._thanks(column, outcome)
+        self._given = vote
         self._reveal()
-        self._show_state(said)
+        replaced = ""
+        if before is None and earlier is not None:
+            replaced = tr("It takes the place of the earlier vote on these answers.")
+        elif before is not None and before.blind:
+            replaced = tr("The names were seen before that, so it counts as blind no longer.")
+        self._show_given(replaced)
         self._show_tally()
-        self.voted.emit(vote)
+        if before is None:
+            self.voted.emit(vote)
+        else:
+            self.changed.emit()
+
+    @property
+    def kept_sentence(self) -> str:
+        """``Kept: A is better.``: the vote on the answers that are shown, without a name; empty without one."""
+        if self._given is None:
+            return ""
+        if self._given.winner is None:
+            return tr("Kept as a tie.") if self._given.outcome == "tie" else tr("Kept: all bad.")
+        column = self._order.index(self._given.winner)
+        return tr("Kept: {column_name} is better.", column_name=self.column_name(column))
 
     def tally(self) -> Tally:
         """The count of all votes on these candidates."""
@@ -207,11 +279,11 @@ class JudgingCard(Card):
     def _votes(self) -> tuple[Vote, ...]:
         return self._all().of(self._key)
 
-    def _keep(self, vote: Vote) -> bool:
-        """Writes a vote; if that fails it is still open, and the reason is said."""
+    def _keep(self, vote: Vote, *, in_place: bool) -> bool:
+        """Writes a vote; if that fails all is as before, and the reason is said."""
         before = self._all()
         try:
-            self._book.add(vote)
+            (self._book.change if in_place else self._book.add)(vote)
         except OSError as error:
             self.warned.emit(
                 tr(
@@ -221,30 +293,8 @@ class JudgingCard(Card):
                 )
             )
             return False
-        self._read = Votes((*before.votes, vote), before.broken)
+        self._read = before.with_last(vote)
         return True
-
-    def _on_column(self, column: int, _checked: bool = False) -> None:
-        self.vote(column)
-
-    def _on_tie(self) -> None:
-        self.vote(None, "tie")
-
-    def _on_all_bad(self) -> None:
-        self.vote(None, "all_bad")
-
-    def _thanks(self, column: int | None, outcome: Outcome) -> str:
-        names = ", ".join(
-            tr(
-                "{column_name} was {title}",
-                column_name=self.column_name(place),
-                title=self._candidates[index].title,
-            )
-            for place, index in enumerate(self._order)
-        )
-        kept = {"tie": tr("Kept as a tie."), "all_bad": tr("Kept: all bad.")}
-        said = kept.get(outcome) or tr("Kept: {column_name} is better.", column_name=self.column_name(column or 0))
-        return f"{said} {names}." if self._hidden else said
 
     def _reveal(self) -> None:
         if self._hidden:
@@ -282,6 +332,7 @@ class JudgingCard(Card):
             self.warned.emit(tr("The votes could not be taken away: {reason_of}.", reason_of=reason_of(error)))
         self._read = None
         self._show_tally()
+        self.forgotten.emit()
 
     def _export(self) -> None:
         name, chosen = ask_new_file(self, tr("Export votes"), "votes.csv", ";;".join(FILTERS))
@@ -301,10 +352,31 @@ class JudgingCard(Card):
 
     def _show_state(self, said: str) -> None:
         self._note.setText(said)
-        for button in (*self._buttons, self._tie, self._all_bad):
-            button.setEnabled(self.is_open)
-        for key in self._keys:
-            key.setEnabled(self.is_open)
+        self._mark()
+
+    def _mark(self) -> None:
+        """Marks the vote that was given, whatever was clicked."""
+        given = self._given
+        column = None if given is None or given.winner is None else self._order.index(given.winner)
+        self._choices.show_choice(column, None if given is None else given.outcome, is_open=self.is_open)
+
+    def _show_given(self, replaced: str = "") -> None:
+        """Says how was voted, and what that vote ``replaced``."""
+        assert self._given is not None
+        names = self._names() if self._given.blind else ""
+        self._show_state(_said(self.kept_sentence, names, replaced, CHANGES, self._hint))
+
+    def _names(self) -> str:
+        """``A was friendly, B was Base model.``"""
+        names = (
+            tr(
+                "{column_name} was {title}",
+                column_name=self.column_name(place),
+                title=self._candidates[index].title,
+            )
+            for place, index in enumerate(self._order)
+        )
+        return ", ".join(names) + "."
 
     def _show_tally(self) -> None:
         several = len(self._candidates) > 1
@@ -320,27 +392,6 @@ class JudgingCard(Card):
         self._forget_button.setToolTip(
             tr("Forget votes…") if self._all().votes else tr("Forget votes: there are none")
         )
-
-    def _set_columns(self, count: int) -> None:
-        """One button and key a column."""
-        while len(self._buttons) > count:
-            button = self._buttons.pop()
-            key = self._keys.pop(len(self._buttons))
-            self._row.removeWidget(button)
-            for gone in (button, key):
-                gone.setParent(None)
-                gone.deleteLater()
-        while len(self._buttons) < count:
-            number = len(self._buttons)
-            name = self.column_name(number)
-            button = self._button(
-                f"{number}", tr("{name} is better", name=name), tr("Key {number}", number=number + 1)
-            )
-            button.clicked.connect(partial(self._on_column, number))
-            self._row.insertWidget(number, button)
-            self._buttons.append(button)
-            self._keys.insert(number, self._key_for(str(number + 1), partial(self._on_column, number)))
-        self._show_state(self._note.text())
 
     def _build(self) -> None:
         self.blind = QCheckBox(tr("Blind"), self)
@@ -360,19 +411,8 @@ class JudgingCard(Card):
         self._note.setObjectName("judging.note")
         self._note.setWordWrap(True)
         theme.set_role(self._note, role="muted")
-        self._tie = self._button("tie", tr("Tie"), tr("As good as each other. Key 0"))
-        self._tie.clicked.connect(self._on_tie)
-        self._all_bad = self._button("all_bad", tr("All bad"), tr("None of them is an answer. Key −"))
-        self._all_bad.clicked.connect(self._on_all_bad)
-        self._keys = [
-            self._key_for("0", self._on_tie),
-            self._key_for("-", self._on_all_bad),
-        ]
-        self._row = QHBoxLayout()
-        self._row.setSpacing(theme.SPACE)
-        self._row.addWidget(self._tie)
-        self._row.addWidget(self._all_bad)
-        self._row.addStretch(1)
+        self._choices = VoteRow(self)
+        self._choices.chosen.connect(self.vote)
         self._tally = TallyView(self)
         self._tally.hide()
         for tool in (self._export_button, self._forget_button):
@@ -382,19 +422,9 @@ class JudgingCard(Card):
             )
         self.body.setSpacing(theme.SPACE * 3 // 2)
         self.body.addWidget(self._note)
-        self.body.addLayout(self._row)
+        self.body.addWidget(self._choices)
         self.body.addWidget(self._tally)
 
-    def _button(self, name: str, text: str, tip: str) -> QPushButton:
-        button = QPushButton(text, self)
-        button.setObjectName(f"judging.{name}")
-        button.setAccessibleName(text)
-        button.setToolTip(tip)
-        return button
 
-    def _key_for(self, key: str, act: Any) -> QShortcut:
-        """A key that votes from anywhere in the window; where one can type, it types."""
-        found = QShortcut(QKeySequence(key), self)
-        found.setContext(Qt.ShortcutContext.WindowShortcut)
-        found.activated.connect(act)
-        return found
+def _said(*sentences: str) -> str:
+    return " ".join(sentence for sentence in sentences if sentence)

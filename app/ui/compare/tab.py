@@ -183,6 +183,7 @@ class CompareTab(QWidget):
         self._set_count(len(self.columns))
         self._show_page()
         self._on_candidates()
+        self._votes.turn()
 
     def _on_chosen(self, index: int) -> None:
         """An adapter knows its base; a run knows questions that it was not trained on."""
@@ -593,6 +594,7 @@ class CompareTab(QWidget):
         self._votes.named.connect(self._on_named)
         self._judging.warned.connect(self.warned)
         self._judging.voted.connect(self.keeper.touch)
+        self._judging.forgotten.connect(self.keeper.touch)
         self._judging.blind_changed.connect(self.keeper.touch)
         self.keeper.restored.connect(self._show_kept)
         self.keeper.reading_changed.connect(self._show_state)

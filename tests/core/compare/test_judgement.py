@@ -125,6 +125,31 @@ def test_forgetting_takes_these_or_all_and_leaves_the_rest_as_it_was(tmp_path: P
     assert book.forget() == 0
 
 
+def test_a_changed_vote_takes_the_place_of_the_one_on_the_same_answers_and_of_no_other(tmp_path: Path) -> None:
+    book = VoteBook(tmp_path / "votes.jsonl")
+    again = {"model": "m", "messages": [{"role": "user", "content": "Q?"}], "temp": 0.5}
+    others = [
+        vote(against=OTHER),
+        Vote(again | {"model": "n"}, (BASE, TUNED), ("yes", "no"), "win", 1),
+        Vote(again | {"messages": [{"role": "user", "content": "P?"}]}, (BASE, TUNED), ("yes", "no"), "win", 1),
+        Vote(again, (BASE, TUNED), ("yes", "no."), "win", 1),
+    ]
+    for one in (others[0], vote(), *others[1:], vote()):
+        book.add(one)
+    with book.path.open("ab") as file:
+        file.write(b"broken")
+    changed = Vote(again, (Judged("Base"), Judged("renamed", "/a")), ("yes", "no"), "tie")
+    book.change(changed)
+    found = book.read()
+    assert (found.votes, found.broken) == ((*others, changed), 1)
+    assert book.path.read_bytes().count(b"\n") == 6
+    assert (found.given_on(vote()), found.given_on(vote(against=OTHER))) == (changed, others[0])
+    assert found.with_last(vote(0)).votes[:-1] == tuple(others)
+    empty = VoteBook(tmp_path / "none" / "votes.jsonl")
+    empty.change(changed)
+    assert empty.read().votes == (changed,)
+
+
 def test_export_as_csv_json_and_markdown(tmp_path: Path) -> None:
     blind = Vote(
         {"messages": [{"role": "user", "content": 'a "quoted",\nline'}]},

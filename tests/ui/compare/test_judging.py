@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtWidgets import QWidget
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QLabel, QPushButton, QSlider, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.core.compare.judgement import Vote, VoteBook
@@ -51,6 +53,28 @@ def run(home: Path, tmp_path: Path) -> RunDir:
 def swapped(monkeypatch: pytest.MonkeyPatch) -> None:
     """A shuffle that always changes the order."""
     monkeypatch.setattr(random, "shuffle", lambda order: order.reverse())
+
+
+def place(tab: CompareTab) -> str:
+    return child(tab, QLabel, "compare.page").text()
+
+
+def chosen(tab: CompareTab) -> list[str]:
+    """Which choices are marked; all of them can be made."""
+    buttons = {name: child(tab, QPushButton, f"judging.{name}") for name in ("0", "1", "tie", "all_bad")}
+    assert all(button.isEnabled() for button in buttons.values())
+    return [name for name, button in buttons.items() if button.isChecked()]
+
+
+def three_answered(tab: CompareTab, run: RunDir, workers: list[FakeWorker]) -> None:
+    """Two questions of a set and one more, which is shown."""
+    tab.choose_run(run)
+    ask_held_out(tab)
+    answer_together(workers[0], ("a", "b"), ("c", "d"))
+    tab.question.clear_set()
+    tab.prompt.setPlainText("Why?")
+    press(tab, "compare.ask")
+    answer(workers[0], "e", "f")
 
 
 def votes() -> tuple[Vote, ...]:
@@ -107,10 +131,9 @@ def test_an_open_vote_names_the_columns_by_their_letters(
     press(tab, "judging.1")
     (vote,) = votes()
     assert (vote.winner, vote.blind) == (1, False)
-    assert not child(tab, QWidget, "judging.0").isEnabled()
 
 
-def test_a_prompt_set_is_judged_page_by_page_and_each_page_once(
+def test_a_blind_prompt_set_is_judged_page_by_page_and_each_vote_leads_to_the_next(
     tab: CompareTab, run: RunDir, workers: list[FakeWorker]
 ) -> None:
     tab.choose_run(run)
@@ -120,11 +143,15 @@ def test_a_prompt_set_is_judged_page_by_page_and_each_page_once(
     assert len({tuple(one["columns"]) for one in asked_together(workers[0])}) == 1
     answer_together(workers[0], ("three", "four"), ("one", "two"))
     press(tab, "judging.tie")
-    press(tab, "compare.page.on")
-    assert tab.columns[0].title.startswith("Answer ")
+    assert (place(tab), tab.columns[0].title[:7]) == ("Question 2 of 2", "Answer ")
+    said = child(tab, QLabel, "judging.note").text()
+    assert said.startswith("Question 1: Kept as a tie. Which answer is better? Press 1 for A")
+    assert "A vote leads to the next" not in said, "there is none behind it"
+    assert "Base model" not in said, "the letters are of the columns before"
     press(tab, "judging.all_bad")
+    assert place(tab) == "Question 2 of 2", "there is none behind it"
     press(tab, "compare.page.back")
-    assert not child(tab, QWidget, "judging.0").isEnabled()
+    assert chosen(tab) == ["tie"]
     assert tab.columns[0].title == "Base model"
     assert [(vote.outcome, vote.answers) for vote in votes()] == [
         ("tie", ("three", "four")),
@@ -172,3 +199,111 @@ def test_a_vote_after_a_question_that_came_to_nothing_is_on_the_page_that_is_sho
     press(tab, "judging.0")
     (vote,) = votes()
     assert (vote.prompt, vote.answers, vote.winner) == ("Question 1?", ("one", "two"), 0)
+
+
+def test_a_vote_stays_marked_and_can_be_changed_also_after_other_pages(
+    tab: CompareTab, run: RunDir, workers: list[FakeWorker]
+) -> None:
+    three_answered(tab, run, workers)
+    press(tab, "compare.page.back")
+    press(tab, "judging.0")
+    assert place(tab) == "Question 3 of 3", "the next one without a vote"
+    assert "leads to the next" not in child(tab, QLabel, "judging.note").text(), "there is none behind it"
+    press(tab, "judging.1")
+    press(tab, "compare.page.back")
+    assert chosen(tab) == ["0"]
+    assert child(tab, QLabel, "judging.note").text().startswith("Kept: A is better. Another button or key changes")
+    press(tab, "judging.all_bad")
+    assert (place(tab), chosen(tab)) == ("Question 2 of 3", ["all_bad"]), "who changes a vote stays where he is"
+    assert [(vote.outcome, vote.answers) for vote in votes()] == [("win", ("e", "f")), ("all_bad", ("c", "d"))]
+    press(tab, "judging.all_bad")
+    assert (chosen(tab), len(votes())) == (["all_bad"], 2)
+    press(tab, "compare.page.back")
+    assert chosen(tab) == []
+
+
+@pytest.mark.usefixtures("swapped")
+def test_a_blind_vote_is_seen_again_as_it_was_given_and_changed_it_is_blind_no_longer(
+    tab: CompareTab, run: RunDir, workers: list[FakeWorker]
+) -> None:
+    tab.choose_run(run)
+    press(tab, "judging.blind")
+    ask_held_out(tab)
+    answer_together(workers[0], ("a", "b"), ("c", "d"))
+    press(tab, "judging.0")
+    assert tab._votes.hides_names, "of the next page, until a vote is given there"
+    assert chosen(tab) == []
+    press(tab, "compare.page.back")
+    assert (tab._grid.order, tab._votes.hides_names, chosen(tab)) == ((1, 0), False, ["0"])
+    assert "Kept: A is better. A was friendly" in child(tab, QLabel, "judging.note").text()
+    press(tab, "judging.1")
+    assert "counts as blind no longer" in child(tab, QLabel, "judging.note").text()
+    assert [(vote.winner, vote.blind, vote.shown) for vote in votes()] == [(0, False, (1, 0))]
+
+
+def test_keys_turn_the_pages_where_nothing_else_needs_them(
+    tab: CompareTab, run: RunDir, workers: list[FakeWorker]
+) -> None:
+    three_answered(tab, run, workers)
+    press(tab, "judging.0")
+    QTest.keyClick(tab.window(), Qt.Key.Key_Left)
+    assert place(tab) == "Question 2 of 3"
+    QTest.keyClick(tab.window(), Qt.Key.Key_Right)
+    assert place(tab) == "Question 3 of 3"
+    for field in (tab.prompt, tab.columns[1].strength.findChild(QSlider)):
+        assert field is not None
+        field.setFocus()
+        QTest.keyClick(field, Qt.Key.Key_Left)
+        assert place(tab) == "Question 3 of 3"
+    QTest.keyClick(tab.prompt, Qt.Key.Key_Left, Qt.KeyboardModifier.AltModifier)
+    assert place(tab) == "Question 2 of 3"
+
+
+def test_a_double_click_is_one_vote(tab: CompareTab, run: RunDir, workers: list[FakeWorker]) -> None:
+    tab.choose_run(run)
+    ask_held_out(tab)
+    answer_together(workers[0], ("a", "b"), ("c", "d"))
+    button = child(tab, QPushButton, "judging.0")
+    for act in (QTest.mouseClick, QTest.mouseDClick):
+        act(button, Qt.MouseButton.LeftButton)
+    assert (place(tab), len(votes())) == ("Question 2 of 2", 1)
+
+
+def test_a_page_can_be_judged_anew_when_its_vote_was_forgotten(
+    tab: CompareTab, run: RunDir, workers: list[FakeWorker]
+) -> None:
+    tab.choose_run(run)
+    press(tab, "compare.ask")
+    answer(workers[0], "one", "two")
+    press(tab, "judging.0")
+    tab._judging.forget()
+    assert chosen(tab) == []
+    assert child(tab, QLabel, "judging.note").text().startswith("Which answer is better?")
+    press(tab, "judging.1")
+    assert [vote.winner for vote in votes()] == [1]
+
+
+def test_a_question_asked_again_with_the_same_answers_is_one_question(
+    tab: CompareTab, run: RunDir, workers: list[FakeWorker]
+) -> None:
+    tab.choose_run(run)
+    for press_then in ("judging.0", "judging.1"):
+        press(tab, "compare.ask")
+        answer(workers[0], "one", "two")
+        assert chosen(tab) == [], "it is asked for anew"
+        press(tab, press_then)
+    assert "takes the place of the earlier vote" in child(tab, QLabel, "judging.note").text()
+    assert [vote.winner for vote in votes()] == [1]
+    press(tab, "compare.page.back")
+    assert chosen(tab) == ["1"]
+
+
+def test_a_page_that_a_column_has_not_answered_says_so_and_without_that_column_it_can_be_judged(
+    tab: CompareTab, run: RunDir, workers: list[FakeWorker]
+) -> None:
+    three_answered(tab, run, workers)
+    press(tab, "compare.add")
+    press(tab, "compare.page.back")
+    assert child(tab, QLabel, "judging.note").text().startswith("There is no vote here: not every column")
+    tab.columns[2].remove.click()
+    assert chosen(tab) == []

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QShortcut
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog, QLabel, QLineEdit, QMessageBox, QPushButton, QVBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
@@ -69,10 +70,10 @@ def test_the_vote_opens_when_all_answers_have_ended_and_is_kept(card: JudgingCar
     (vote,) = book.read().votes
     assert (vote.question, vote.answers, vote.winner, vote.blind) == (QUESTION, ("plain", "song"), 1, False)
     assert (vote.candidates[1].label, vote.candidates[1].run) == ("friendly", "/run")
-    assert enabled(card) == [False] * 4
     assert text(card, "verdict") == "friendly won 1 of 1 vote; could be chance (sign test, p = 1)."
-    card.vote(0)
-    assert len(book.read().votes) == 1, "one vote an offer"
+    press(card, "0")
+    assert [vote.winner for vote in book.read().votes] == [0], "one vote an offer, the last"
+    assert text(card, "verdict").startswith("Base model won 1 of 1 vote;")
 
 
 def test_blind_columns_are_shuffled_and_named_after_the_vote(
@@ -110,7 +111,7 @@ def test_leaving_blind_mode_shows_the_names_and_the_vote_is_not_a_blind_one(
 def test_keys_vote_and_a_field_that_is_typed_into_keeps_them(card: JudgingCard, book: VoteBook) -> None:
     for key in ("2", "0", "-"):
         card.begin(QUESTION, (BASE, TUNED))
-        card.offer(["a", "b"])
+        card.offer(["a", f"b{key}"])
         card.blind.setFocus()
         QTest.keyClicks(card.window(), key)
     assert [(vote.outcome, vote.winner) for vote in book.read().votes] == [
@@ -140,9 +141,9 @@ def test_withdrawn_answers_cannot_be_judged(qtbot: QtBot, card: JudgingCard, boo
 
 
 def test_the_tally_is_of_these_candidates_and_outlives_the_window(card: JudgingCard, book: VoteBook) -> None:
-    for candidates, column in (((BASE, TUNED), 1), ((BASE, OTHER), 0), ((BASE, TUNED), 1)):
+    for number, (candidates, column) in enumerate((((BASE, TUNED), 1), ((BASE, OTHER), 0), ((BASE, TUNED), 1))):
         card.begin(QUESTION, candidates)
-        card.offer(["a", "b"])
+        card.offer(["a", f"b{number}"])
         card.vote(column)
     again = JudgingCard(card.parentWidget(), book=VoteBook(book.path))
     again.set_candidates((TUNED, BASE), "m")
@@ -159,9 +160,9 @@ def test_export_and_forget_with_a_word_before(
 ) -> None:
     export, forget = (child(card, IconButton, f"judging.{name}") for name in ("export", "forget"))
     assert not export.isEnabled()
-    for candidates in ((BASE, TUNED), (BASE, OTHER), (BASE, TUNED)):
+    for number, candidates in enumerate(((BASE, TUNED), (BASE, OTHER), (BASE, TUNED))):
         card.begin(QUESTION, candidates)
-        card.offer(["a", "b"])
+        card.offer(["a", f"b{number}"])
         card.vote(1)
     target = tmp_path / "out"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(target), "CSV (*.csv)"))
@@ -190,6 +191,7 @@ def test_a_vote_that_cannot_be_written_is_still_open(qtbot: QtBot, card: Judging
         press(card, "0")
     assert str(book.path) in told.args[0]
     assert enabled(card) == [True] * 4
+    assert not child(card, QPushButton, "judging.0").isChecked()
 
 
 def test_broken_votes_are_told(qtbot: QtBot, card: JudgingCard, book: VoteBook) -> None:
@@ -214,3 +216,24 @@ def test_one_column_cannot_be_judged_and_four_can(card: JudgingCard, book: VoteB
     card.offer(list("abcd"))
     press(card, "3")
     assert book.read().votes[-1].winner == 3
+
+
+def test_a_key_that_is_held_down_is_one_vote(card: JudgingCard) -> None:
+    assert [key.autoRepeat() for key in card.findChildren(QShortcut)] == [False] * 4
+
+
+def test_a_vote_that_cannot_be_changed_stays_as_it_was(
+    qtbot: QtBot, card: JudgingCard, book: VoteBook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card.begin(QUESTION, (BASE, TUNED))
+    card.offer(["a", "b"])
+    press(card, "1")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with qtbot.waitSignal(card.warned):
+        press(card, "0")
+    assert [child(card, QPushButton, f"judging.{name}").isChecked() for name in ("0", "1")] == [False, True]
+    assert [vote.winner for vote in book.read().votes] == [1]
