@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-
-import yaml
 
 from app.core.json_text import parsed_json
 from app.core.language import tr
 from app.core.model.adapter_file import ADAPTER_CONFIG, ADAPTER_FILE, PEFT_FILE
 from app.core.run.folder import RunDir
-from app.core.run.note import load_note
+from app.core.run.note import given_name, own_name
 
 RUN_NAME = re.compile(r"^(\d{4}-\d\d-\d\d)_(\d\d)-(\d\d)-\d\d_(.+)$")
 NUMBERED = re.compile(rf"^(\d+)_{re.escape(ADAPTER_FILE)}$")
 _PIECES, _PIECE_BYTES = 16, 4096  # of two files that are held against each other
-_NAME_LINE = re.compile(r"^adapter_name: (.+)$", re.MULTILINE)
 PEFT_BASE = "base_model_name_or_path"
 LEAST_COLUMNS, MOST_COLUMNS = 2, 4  # candidates that are compared at once
 
@@ -27,10 +24,11 @@ class Candidate:
     """``adapter`` is None for the base; else an adapter's folder, or a checkpoint file in such a folder.
 
     ``run`` is the folder of the run that made it; None for the base and for adapters from elsewhere. ``strength``
-    is how much of the adapter is put on the base.
+    is how much of the adapter is put on the base. The label is only what it is called: a run that gets another name
+    is the same candidate.
     """
 
-    label: str
+    label: str = field(compare=False)
     adapter: Path | None = None
     run: Path | None = None
     strength: float = 1.0
@@ -135,18 +133,8 @@ def candidate_of(adapter: Path) -> Candidate:
 
 def title_of(run: Path) -> str:
     """What a run is called: the name that a person gave it, else its adapter's name and its time."""
-    note = load_note(RunDir(run)) if RunDir(run).notes.is_file() else None
-    return note.name if note is not None and note.name else run_title(run.name, _own_name(RunDir(run)))
-
-
-def _own_name(run: RunDir) -> str:
-    """The adapter's name as the run's config has it, of which the folder's name is made; empty without a config."""
-    try:
-        found = _NAME_LINE.search(run.setup_or_config.read_text(encoding="utf-8", errors="replace"))
-        value = yaml.safe_load(found[1]) if found else ""
-    except (OSError, yaml.YAMLError):
-        return ""
-    return value if isinstance(value, str) else ""
+    found = RunDir(run)
+    return given_name(found) or run_title(run.name, own_name(found))
 
 
 def is_adapter(path: Path) -> bool:

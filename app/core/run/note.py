@@ -6,6 +6,7 @@ without such a head is all notes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,7 @@ from app.core.system.yaml_text import bounded_yaml, dumped_yaml
 
 HEADER_FENCE = "---"
 NAME_LENGTH = 80
+_NAME_LINE = re.compile(r"^adapter_name: (.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,26 @@ def load_note(run: RunDir) -> RunNote:
     except OSError:
         return RunNote()
     return parse_note(text)
+
+
+def given_name(run: RunDir) -> str:
+    """The name that a person gave a run; empty while it goes by its adapter's."""
+    return load_note(run).name if run.notes.is_file() else ""
+
+
+def own_name(run: RunDir) -> str:
+    """The adapter's name as the run's config has it, of which the folder's name is made; empty without a config."""
+    try:
+        found = _NAME_LINE.search(run.setup_or_config.read_text(encoding="utf-8", errors="replace"))
+        value = yaml.safe_load(found[1]) if found else ""
+    except (OSError, yaml.YAMLError):
+        return ""
+    return value if isinstance(value, str) else ""
+
+
+def known_name(run: RunDir) -> str:
+    """What a run is called where it is spoken of: as a person named it, else by its adapter or its folder."""
+    return given_name(run) or own_name(run) or run.name
 
 
 def parse_note(text: str) -> RunNote:

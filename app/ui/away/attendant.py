@@ -103,10 +103,9 @@ class Attendant(QObject):
             set_badge(None)
 
     def _reason(self) -> str:
-        config = self._session.config
         return (
-            tr("{adapter_name} trains", adapter_name=config.adapter_name)
-            if config is not None and self._session.is_live
+            tr("{adapter_name} trains", adapter_name=self._session.name)
+            if self._session.is_live
             else tr("It works")
         )
 
@@ -129,7 +128,7 @@ class Attendant(QObject):
 
     def _ending(self, outcome: WorkerOutcome) -> str:
         """What somebody who looks elsewhere should know of a run's end; empty where a person asked for it."""
-        name = self._session.config.adapter_name if self._session.config is not None else tr("The run")
+        name = self._session.name
         match self._session.state:
             case RunState.COMPLETED:
                 return tr("{name} is ready.", name=name)

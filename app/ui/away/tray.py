@@ -46,6 +46,7 @@ class RunTray(QObject):
         self._going.setInterval(NOTICE_MS)
         self._going.timeout.connect(self.show_state)
         session.state_changed.connect(self.show_state)
+        session.renamed.connect(self.show_state)
         self.show_state()
 
     @property
@@ -69,9 +70,9 @@ class RunTray(QObject):
     def text(self) -> str:
         """The run in a few words: what it does, how much is done, the time that is left."""
         session = self._session
-        if session.config is None:
+        if session.run is None:
             return PILLS[session.state][0]
-        parts = [session.config.adapter_name, PILLS[session.state][0]]
+        parts = [session.name, PILLS[session.state][0]]
         if (percent := self.percent()) is not None:
             parts.append(f"{percent}\u00a0%")
         if session.state is RunState.RUNNING and (left := session.remaining_s) is not None:

@@ -101,6 +101,9 @@ class BenchmarkCard(Card):
             self.stop()
             self._model, self._candidates, self.result = model, candidates, None
             self._show_result()
+        elif [one.title for one in candidates] != [one.title for one in self._candidates]:
+            self._candidates = candidates
+            self._show_result()
         self._show_state()
 
     def set_training(self, training: bool) -> None:

@@ -13,6 +13,7 @@ from app.core.language import tr
 from app.core.model.adapter_file import has_adapter_file
 from app.core.remote.record import read_remote, remote_runs
 from app.core.run.folder import RunDir
+from app.core.run.note import known_name
 from app.ui.run.session import RunSession
 from app.ui.widget.message_bar import Notice
 
@@ -65,7 +66,7 @@ class RemoteActions(QObject):
         """Tells of runs that an earlier window left elsewhere."""
         for run in remote_runs():
             if not run.is_closed and not self._is_shown(run.path):
-                said = tr("{name} was left on {where}.", name=run.name, where=run.where)
+                said = tr("{name} was left on {where}.", name=known_name(RunDir(run.path)), where=run.where)
                 self.told.emit(Notice(said, "info", tr("Show it"), partial(self.show_run, run.path)))
 
     def show_run(self, path: Path) -> None:
@@ -95,7 +96,11 @@ class RemoteActions(QObject):
     def _on_started(self, path: Path, where: str) -> None:
         self.told.emit(
             Notice(
-                tr("{name} runs on {where}. It goes on when this window is closed.", name=path.name, where=where),
+                tr(
+                    "{name} runs on {where}. It goes on when this window is closed.",
+                    name=known_name(RunDir(path)),
+                    where=where,
+                ),
                 "good",
             )
         )
@@ -120,7 +125,7 @@ class RemoteActions(QObject):
         adapters = RunDir(path).adapters
         act = partial(self.compare_requested.emit, adapters) if has_adapter_file(adapters) else None
         word = tr("Compare base and tuned") if act is not None else ""
-        self.told.emit(Notice(tr("{name} is here.", name=path.name), "good", word, act))
+        self.told.emit(Notice(tr("{name} is here.", name=known_name(RunDir(path))), "good", word, act))
 
     def _on_failed(self, path: Path, said: str) -> None:
         self.changed.emit()
@@ -131,7 +136,7 @@ class RemoteActions(QObject):
             again = partial(self.followers.attend, path)
             self.told.emit(
                 Notice(
-                    tr("{name} is not followed any more: {said}", name=path.name, said=said),
+                    tr("{name} is not followed any more: {said}", name=known_name(RunDir(path)), said=said),
                     "error",
                     tr("Try again"),
                     again,
@@ -139,4 +144,4 @@ class RemoteActions(QObject):
             )
 
     def _on_stopped(self, path: Path, said: str) -> None:
-        self.told.emit(Notice(f"{path.name}: {said}"))
+        self.told.emit(Notice(f"{known_name(RunDir(path))}: {said}"))

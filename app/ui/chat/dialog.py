@@ -106,6 +106,10 @@ class ChatDialog(QDialog):
         self._show_page()
         self.prompt.setFocus()
 
+    def take_names(self) -> None:
+        """Looks anew what runs are called."""
+        self._list.take_names()
+
     def _set_candidate(self, candidate: Candidate) -> None:
         self.chooser.set_candidate(replace(candidate, strength=1.0))
         self.strength.set_strength(candidate.strength)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QSignalBlocker, Qt, Signal
@@ -27,6 +28,7 @@ from app.core.compare.candidate import (
     short_label,
     title_of,
 )
+from app.core.compare.kept_comparison import present_candidate
 from app.core.language import tr
 from app.core.model.adapter_file import ADAPTER_FILE
 from app.core.run.folder import find_runs
@@ -50,6 +52,7 @@ class CandidateList(QObject):
     """
 
     listed = Signal()
+    named = Signal()  # runs have other names
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -63,6 +66,16 @@ class CandidateList(QObject):
         """Looks for runs; those that are gone are taken out, folders from elsewhere stay."""
         if not self._work.is_busy:
             self._work.start(self._scan())
+
+    def take_names(self) -> None:
+        """Looks anew what the listed runs are called."""
+        for row in range(FIRST_RUN_ROW, self.model.rowCount()):
+            found = self.at(row)
+            if found is not None and found.run is not None:
+                named = replace(found, label=title_of(found.run))
+                self.model.item(row).setText(named.label)
+                self.model.item(row).setData(named, Qt.ItemDataRole.UserRole)
+        self.named.emit()
 
     def add(self, candidate: Candidate) -> int:
         """Sees to it that a candidate is listed (a checkpoint stands under its run); returns its row."""
@@ -179,6 +192,7 @@ class AnswerChooser(QWidget):
         self.box.opening.connect(found.refresh)
         self.checkpoints.opening.connect(self._show)  # a run that trains writes new ones meanwhile
         found.listed.connect(self._show)
+        found.named.connect(self._take_name)
         self._show()
 
     @property
@@ -190,6 +204,10 @@ class AnswerChooser(QWidget):
         """Chooses without telling anyone."""
         self._candidate = candidate
         self._show()
+
+    def _take_name(self) -> None:
+        """The run that is chosen may be called otherwise by now; it is the same all the same."""
+        self.set_candidate(present_candidate(self._candidate))
 
     def choose(self, candidate: Candidate) -> None:
         """Chooses as a person does."""

@@ -86,6 +86,9 @@ class FigureCard(DropCard):
             self._model, self._candidates = model, candidates
             self._read_run()
             self._forget_result()
+        elif [one.title for one in candidates] != [one.title for one in self._candidates]:
+            self._candidates = candidates
+            self._show_result()
         if data is not None:
             self.choose_data(data)
         self._show_state()

@@ -155,6 +155,14 @@ class CompareTab(QWidget):
         self._list.refresh()
         self._look_for_gone()
 
+    def take_names(self) -> None:
+        """Looks anew what the runs are called: columns, answers, votes and figures stay as they are."""
+        self._list.take_names()
+        candidates = [column.candidate for column in self.columns]
+        for page in self.session.pages:
+            page.candidates[:] = candidates
+        self._on_candidates()
+
     def add_column(self) -> None:
         """One more candidate: other weights of the same run, else the newest run that is not here yet."""
         count = len(self.columns)

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from PySide6.QtCore import QObject, QRunnable, QThreadPool, QTimer, Signal
 
-from app.core.compare.kept_comparison import ComparisonHead, KeptComparison
+from app.core.compare.kept_comparison import ComparisonHead, KeptComparison, present_candidate
 from app.core.compare.shelf import ComparisonShelf, new_key
 from app.core.language import tr
 from app.core.problem import UnusableError
@@ -137,7 +137,7 @@ class ComparisonKeeper(QObject):
     def earlier(self) -> list[ComparisonHead]:
         """Those on the shelf that are not shown, the newest first."""
         self._pool.waitForDone()
-        return [head for head in self.shelf.heads() if head.key != self._key]
+        return [_as_called_now(head) for head in self.shelf.heads() if head.key != self._key]
 
     def remove(self, key: str) -> None:
         """Takes one off the shelf for good."""
@@ -183,6 +183,11 @@ class ComparisonKeeper(QObject):
             self.shelf.show(key)
         except OSError:
             self.touch()  # the next write tells why
+
+
+def _as_called_now(head: ComparisonHead) -> ComparisonHead:
+    """The same under the names that its runs have by now."""
+    return replace(head, columns=tuple(present_candidate(one) for one in head.columns))
 
 
 class _Writer:

@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, QUrl, Signal
 from PySide6.QtGui import QAction, QActionGroup, QDesktopServices, QKeySequence
 from PySide6.QtWidgets import QApplication, QMainWindow, QMenu, QWidget
 
+from app.core.compare.candidate import title_of
 from app.core.language import tr
 from app.core.run.folder import find_runs
 from app.core.system.setting import load_settings
@@ -169,7 +170,7 @@ class WindowMenu(QObject):
         self._recent.addSeparator()
         runs = [run for run, _ in zip(find_runs(), range(RECENT_RUNS), strict=False)]
         for run in runs:
-            action = add_entry(self._recent, "", run.name)
+            action = add_entry(self._recent, "", title_of(run.path).replace("&", "&&"))
             action.setData(run.path)
             action.triggered.connect(self._on_recent_run)
         if not configs and not runs:

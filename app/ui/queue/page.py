@@ -83,7 +83,7 @@ class QueuePage(QWidget):
             return tr(
                 "{value} {name}{rest}",
                 value=tr("Pauses after") if state.mode == "paused" else tr("Training"),
-                name=queue.current.name,
+                name=queue.name_of(queue.current),
                 rest=rest,
             )
         if queue.is_working:

@@ -23,6 +23,7 @@ from app.core.queue.queue import (
 )
 from app.core.refusal import reason_of
 from app.core.run.folder import RunDir
+from app.core.run.note import given_name, known_name
 from app.ui.run.session import RunSession, RunState
 from app.ui.widget.message_bar import Notice, NoticeKind
 from app.ui.worker.process import WorkerOutcome
@@ -57,6 +58,7 @@ class QueueSession(QObject):
         self._attending = False  # the user started the queue in this window
         self._elsewhere = self._leaving = False
         self._fault = ""
+        self._names: dict[str, str] = {}  # those that people gave to runs, by folder
         session.ended.connect(self._on_run_ended)
         session.state_changed.connect(self._on_session)
         session.run_changed.connect(self._on_run_changed)
@@ -99,6 +101,17 @@ class QueueSession(QObject):
         history = self._session.history
         return history.iteration / history.iterations if self._current and history.iterations else None
 
+    def name_of(self, entry: QueueEntry) -> str:
+        """What the list calls an entry: as its run is called by now, before it has one as it was queued."""
+        if entry.run and entry.run not in self._names:
+            self._names[entry.run] = given_name(RunDir(Path(entry.run)))
+        return self._names.get(entry.run) or entry.name
+
+    def take_names(self) -> None:
+        """Looks anew what the runs are called."""
+        self._names.clear()
+        self.changed.emit()
+
     def tells_of(self, run: RunDir) -> bool:
         """True if the queue itself says how a run ended."""
         return run.path == self._told
@@ -108,6 +121,7 @@ class QueueSession(QObject):
         before = self._elsewhere
         stamp = self.queue.stamp()
         if stamp != self._stamp:
+            self._names.clear()
             self._read()
         self._elsewhere = self.state.mode == "running" and not self.is_working and self.queue.is_worked()
         if self._attending and self.state.mode == "running" and not (self.is_working or self._elsewhere):
@@ -226,10 +240,11 @@ class QueueSession(QObject):
             )
             if running is not None and trains:
                 said += tr(
-                    " {name} went on; they follow when it has ended, if the queue goes on.", name=running.name
+                    " {name} went on; they follow when it has ended, if the queue goes on.",
+                    name=self.name_of(running),
                 )
             elif self.state.running is not None:
-                said += tr(" {name} goes on where it stopped.", name=self.state.running.name)
+                said += tr(" {name} goes on where it stopped.", name=self.name_of(self.state.running))
             self.told.emit(Notice(said, "warning", tr("Go on"), self.start))
 
     def leave(self) -> None:
@@ -270,7 +285,8 @@ class QueueSession(QObject):
             return
         if beside := training_runs():  # not this window's: none is live here
             self._hold(
-                tr("Paused: {name} is training already. {beside}", name=beside[0].name, beside=BESIDE), "warning"
+                tr("Paused: {name} is training already. {beside}", name=known_name(beside[0]), beside=BESIDE),
+                "warning",
             )
             return
         try:
@@ -348,7 +364,7 @@ class QueueSession(QObject):
         if not self.is_working:  # resumed by hand: it is told as any run is
             return
         self._told = self._run
-        name = found.name if found is not None else tr("The run")
+        name = self.name_of(found) if found is not None else tr("The run")
         if self._leaving:
             self.queue.give_back()
         elif state == "stopped":

@@ -87,7 +87,7 @@ class QueueTable(TableModel):
     def _text(self, one: QueueEntry, column: int) -> str:
         if column == QUEUE_OUTCOME:
             return self._outcome(one)
-        return (ENTRY_STATE_WORDS[one.state], one.name, one.setup)[column]
+        return (ENTRY_STATE_WORDS[one.state], self._queue.name_of(one), one.setup)[column]
 
     def _outcome(self, one: QueueEntry) -> str:
         if one.state == "waiting" and one.created and not one.message:

@@ -148,10 +148,7 @@ class ResultView(QWidget):
         if name != "extend":
             self.requested.emit(name)
             return
-        run, history = self._session.run, self._session.history
-        assert run is not None
-        title = self._session.config.adapter_name if self._session.config is not None else run.name
-        if iterations := ask_more_iterations(self, title, history.iteration):
+        if iterations := ask_more_iterations(self, self._session.name, self._session.history.iteration):
             self.extend_requested.emit(iterations)
 
     def _dress(self) -> None:

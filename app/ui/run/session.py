@@ -23,6 +23,7 @@ from app.core.protocol.job import TrainJob, read_job, write_job
 from app.core.protocol.wire import RefusedError
 from app.core.replica.hostfile import RUN_HOSTS, Hostfile, save_hostfile
 from app.core.run.folder import RunDir, create_run
+from app.core.run.note import given_name
 from app.core.setup.config_file import load_config
 from app.ui.worker.attached import AttachedWorker
 from app.ui.worker.process import TURN_S, WorkerOutcome, WorkerProcess
@@ -81,6 +82,7 @@ class RunSession(QObject):
 
     run_changed = Signal()  # another run is shown; everything is new
     state_changed = Signal()
+    renamed = Signal()  # the shown run has another name
     emitted = Signal(object)  # Event, after the history took it in; of reports that were read together, the last
     logged = Signal(str)
     loaded = Signal()  # a run was read to the end of its file
@@ -93,6 +95,7 @@ class RunSession(QObject):
         super().__init__(parent)
         self.run: RunDir | None = None
         self.config: TrainConfig | None = None
+        self._given = ""  # the name that a person gave the run
         self._history: RunHistory | None = None
         self.hello: event.Hello | None = None
         self.phase = ""
@@ -115,6 +118,19 @@ class RunSession(QObject):
     @property
     def state(self) -> RunState:
         return self._state
+
+    @property
+    def name(self) -> str:
+        """What the shown run is called; empty while none is shown."""
+        own = self.config.adapter_name if self.config is not None else ""
+        return self._given or own or (self.run.name if self.run is not None else "")
+
+    def take_names(self) -> None:
+        """Looks whether the shown run was given another name."""
+        before = self.name
+        self._given = given_name(self.run) if self.run is not None else ""
+        if self.name != before:
+            self.renamed.emit()
 
     @property
     def history(self) -> RunHistory:
@@ -457,6 +473,7 @@ class RunSession(QObject):
             self.config = load_config(run.config).config
         except UnusableError as error:
             self.config, self.problem = None, str(error)
+        self._given = given_name(run)
         self.run_changed.emit()
 
     def _open_file(self, offset: int = 0) -> None:

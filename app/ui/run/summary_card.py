@@ -66,6 +66,7 @@ class SummaryCard(QFrame):
         self._patience.setSingleShot(True)
         self._build()
         session.run_changed.connect(self._on_run)
+        session.renamed.connect(self._show_name)
         session.state_changed.connect(self._on_state)
         session.emitted.connect(self._on_event)
         theme.theme().changed.connect(self._dress)
@@ -82,11 +83,13 @@ class SummaryCard(QFrame):
     # -- session ----------------------------------------------------------------------------------------------
 
     def _on_run(self) -> None:
-        run, config = self._session.run, self._session.config
-        if run is not None:
-            self._name.setText(config.adapter_name if config is not None else run.name)
-            self._name.setToolTip(str(run.path))
+        self._show_name()
         self._show_figures()
+
+    def _show_name(self) -> None:
+        if self._session.run is not None:
+            self._name.setText(self._session.name)
+            self._name.setToolTip(str(self._session.run.path))
 
     def _on_event(self) -> None:
         if not self._dirty.isActive():

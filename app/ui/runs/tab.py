@@ -61,6 +61,7 @@ class RunsTab(QWidget):
     chat_requested = Signal(object)
     serve_requested = Signal(object)
     merge_requested = Signal(object)
+    names_changed = Signal()  # of runs, here or elsewhere
     told = Signal(str)
     warned = Signal(str)
 
@@ -201,7 +202,7 @@ class RunsTab(QWidget):
 
     # -- notes ------------------------------------------------------------------------------------------------
 
-    def _on_renamed(self, run: RunSummary, name: str) -> None:
+    def _on_rename_asked(self, run: RunSummary, name: str) -> None:
         note = load_note(run.run)
         self._write_note(run.run, RunNote(name[:NAME_LENGTH], note.tags, note.text, note.other))
 
@@ -340,7 +341,8 @@ class RunsTab(QWidget):
         self.table.activated.connect(self.bar.open.trigger)
         self.table.customContextMenuRequested.connect(self._on_menu)
         self.table.addAction(self.bar.delete)
-        self.table_model.renamed.connect(self._on_renamed)
+        self.table_model.rename_asked.connect(self._on_rename_asked)
+        self.table_model.names_changed.connect(self.names_changed)
         self.detail.edited.connect(self._on_edited)
         self.bar.rename_requested.connect(self._start_rename)
         self.bar.deleted.connect(self._on_deleted)

@@ -46,7 +46,8 @@ def state_color(state: str) -> str:
 class RunTable(QAbstractTableModel):
     """All runs, in the chosen order. It sorts itself: a proxy that asks Python for each pair is far too slow."""
 
-    renamed = Signal(object, str)  # RunSummary, the new name; empty for the adapter's own
+    rename_asked = Signal(object, str)  # RunSummary, the new name; empty for the adapter's own
+    names_changed = Signal()  # some run has another name than before, whoever gave it
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -61,14 +62,17 @@ class RunTable(QAbstractTableModel):
 
     def show(self, runs: Sequence[RunSummary]) -> None:
         """Takes over what the catalog knows, newest first. Rows that stay where they are are only drawn anew."""
+        known = {one.run.path: one.name for one in self._newest}
         self._newest = list(runs)
         fresh = self._ordered()
         if len(fresh) == len(self.runs) and all(map(_is_same_run, fresh, self.runs)):
             self._replace(fresh)
-            return
-        self.beginResetModel()
-        self._set(fresh)
-        self.endResetModel()
+        else:
+            self.beginResetModel()
+            self._set(fresh)
+            self.endResetModel()
+        if any(known.get(one.run.path, one.name) != one.name for one in self._newest):
+            self.names_changed.emit()
 
     def _replace(self, fresh: list[RunSummary]) -> None:
         changed = [row for row, (old, new) in enumerate(zip(self.runs, fresh, strict=True)) if old is not new]
@@ -156,7 +160,7 @@ class RunTable(QAbstractTableModel):
             return False
         name = " ".join(str(value).split())[:NAME_LENGTH]
         if name != self.runs[index.row()].name:
-            self.renamed.emit(self.runs[index.row()], name)
+            self.rename_asked.emit(self.runs[index.row()], name)
         return True
 
     def begin_anew(self) -> None:

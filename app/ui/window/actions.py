@@ -18,6 +18,7 @@ from app.core.refusal import reason_of
 from app.core.replica.hostfile import Hostfile
 from app.core.run.folder import RunDir, runs_dir
 from app.core.run.name import folder_word, taken_words, unique_name
+from app.core.run.note import known_name
 from app.core.setup.path_kind import PathKind, SortedPath, sort_path
 from app.core.system.disk import DISK_FULL
 from app.ui.queue.session import QueueSession
@@ -95,7 +96,7 @@ class UserActions(QObject):
         """Asks before a second run trains at the same time: whether another than that in ``path`` does."""
         others = [run for run in training_runs() if run.path != path]
         if others:
-            said = tr("{name} is training already. {beside}", name=others[0].name, beside=BESIDE)
+            said = tr("{name} is training already. {beside}", name=known_name(others[0]), beside=BESIDE)
             self.told.emit(Notice(said, "warning", tr("Train beside it"), act))
         return bool(others)
 
@@ -264,7 +265,7 @@ class UserActions(QObject):
             self.go_on(run.path)
 
     def _tell_result(self, run: RunDir, state: RunState, outcome: WorkerOutcome) -> None:
-        name = self._session.config.adapter_name if self._session.config is not None else run.name
+        name = self._session.name
         best = self._session.history.best
         if state is RunState.PARKED:
             resume = partial(self._resume_told, run)

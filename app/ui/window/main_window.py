@@ -22,6 +22,7 @@ from app.core.language import tr
 from app.core.problem import Problem
 from app.core.protocol.event import Event, Finished, Warned
 from app.core.run.folder import RunDir, runs_dir
+from app.core.run.note import known_name
 from app.ui.away.attendant import Attendant
 from app.ui.bundle.remote_actions import RemoteActions
 from app.ui.compare.answerer import Answerer
@@ -343,6 +344,7 @@ class MainWindow(QMainWindow):
             tab.chat_requested.connect(self.tuned_actions.ask_chat)
             tab.serve_requested.connect(self.tuned_actions.ask_serve)
             tab.merge_requested.connect(self.export_actions.ask_merge)
+            tab.names_changed.connect(self._on_names)
             tab.told.connect(self._tell)
             tab.warned.connect(self._warn)
             self.session.ended.connect(tab.refresh)
@@ -351,6 +353,14 @@ class MainWindow(QMainWindow):
     def _on_remote(self) -> None:
         if self._runs_tab is not None:
             self._runs_tab.refresh()
+
+    def _on_names(self) -> None:
+        """Runs are called otherwise by now: whatever shows a run says so at once."""
+        self.session.take_names()
+        self.user_actions.queue.take_names()
+        self.tuned_actions.take_names()
+        if self._compare_tab is not None:
+            self._compare_tab.take_names()
 
     def _duplicate_run(self, path: Path) -> None:
         self.forms.open_config(RunDir(path).setup_or_config)
@@ -548,7 +558,12 @@ class MainWindow(QMainWindow):
             return
         show = partial(self.user_actions.open_run, path)
         self.messages.tell(
-            Notice(tr("{name} is training, outside of this window.", name=path.name), "info", tr("Show it"), show)
+            Notice(
+                tr("{name} is training, outside of this window.", name=known_name(RunDir(path))),
+                "info",
+                tr("Show it"),
+                show,
+            )
         )
 
     def _tell(self, text: str) -> None:

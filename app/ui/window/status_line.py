@@ -37,6 +37,7 @@ class StatusLine(QStatusBar):
         self._refreshing.setInterval(REFRESH_MS)
         self._refreshing.timeout.connect(self._show_run)
         session.state_changed.connect(self._on_state)
+        session.renamed.connect(self._show_run)
         session.emitted.connect(self._show_device)
         session.run_changed.connect(self._show_device)
         # As soon as the panel: the same figures stand in both.
@@ -81,7 +82,7 @@ class StatusLine(QStatusBar):
             remaining = session.remaining_s
             text += tr(" · {remaining} left", remaining=duration_text(remaining)) if remaining is not None else ""
             done = f"{100 * history.iteration / history.iterations:.0f}\u00a0% · " if history.iterations else ""
-            title = tr("{done}{adapter_name} – Luthier", done=done, adapter_name=session.config.adapter_name)
+            title = tr("{done}{adapter_name} – Luthier", done=done, adapter_name=session.name)
         if text != self._status.text():
             self._status.setText(text)
         if title != self._title:

@@ -61,6 +61,11 @@ class TunedActions(QObject):
         self.chat.choose(adapter, strength)
         _bring_up(self.chat)
 
+    def take_names(self) -> None:
+        """Has the chat look anew what runs are called."""
+        if self.chat is not None:
+            self.chat.take_names()
+
     def chat_with(self, candidate: Candidate) -> None:
         """Opens the chat with a candidate of a comparison."""
         if candidate.adapter is not None:

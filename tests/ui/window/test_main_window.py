@@ -9,7 +9,17 @@ import pytest
 from PySide6.QtCore import Qt, QUrl
 from PySide6.QtGui import QAction, QFileOpenEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QMenu, QMessageBox, QPushButton, QToolButton, QWidget
+from PySide6.QtWidgets import (
+    QApplication,
+    QLabel,
+    QLineEdit,
+    QMenu,
+    QMessageBox,
+    QPushButton,
+    QTableView,
+    QToolButton,
+    QWidget,
+)
 from pytestqt.qtbot import QtBot
 
 from app.core.config.train_config import TrainConfig
@@ -19,7 +29,9 @@ from app.core.protocol import event
 from app.core.protocol.command import Pause, Stop
 from app.core.protocol.job import TrainJob, read_job
 from app.core.quantity import duration_text
+from app.core.queue.queue import make_entry
 from app.core.replica.hostfile import RUN_HOSTS, hosts_here, read_hostfile
+from app.core.run.folder import runs_dir
 from app.core.run.name import run_name
 from app.core.setup.config_file import load_config, save_config
 from app.core.setup.trial import trial_config
@@ -27,12 +39,14 @@ from app.core.system.setting import load_settings
 from app.ui.bundle.dialog import BundleDialog
 from app.ui.form.store import ConfigStore, form_store
 from app.ui.platform.key_text import MAIN_KEYS, native_keys
+from app.ui.queue.table import QUEUE_NAME
 from app.ui.replica.dialog import HostsDialog
 from app.ui.run.session import RunSession, RunState
+from app.ui.runs.column import NAME_COLUMN
 from app.ui.widget import theme
 from app.ui.window.appearance import Appearance
 from app.ui.window.application import ErrorPresenter, FileOpener, screenshot
-from app.ui.window.main_window import COMPARE_TAB, MainWindow
+from app.ui.window.main_window import COMPARE_TAB, RUNS_TAB, MainWindow
 from tests.ui import synthetic_run
 from tests.ui.child import child
 from tests.ui.comparing import adapter_folder
@@ -583,6 +597,34 @@ def test_resume_in_a_message_resumes_the_run_that_it_is_about(ready: MainWindow,
     notice.act()
     assert ready.session.run is not None
     assert ready.session.run.path == run.path
+
+
+def test_a_run_that_is_renamed_is_called_so_everywhere_at_once(ready: MainWindow, qtbot: QtBot) -> None:
+    run = synthetic_run.run_folder(runs_dir())
+    adapter_folder(run.adapters, "/m")
+    own = load_config(run.config).config.adapter_name
+    ready.user_actions.open_run(run.path)
+    qtbot.waitUntil(lambda: ready.session.state is RunState.COMPLETED)
+    entry = make_entry(load_config(run.config).config).model_copy(update={"run": str(run.path), "state": "done"})
+    ready.user_actions.queue.add([entry])
+    ready.compare_tab.choose_run(run)
+    ready.show_tab(RUNS_TAB)
+    runs, column = ready.runs_tab, ready.compare_tab.columns[1]
+    qtbot.waitUntil(lambda: not runs.is_busy and bool(runs.table_model.runs))
+    ready.user_actions.queue.shown_requested.emit()
+    table = child(ready, QTableView, "queue.table").model()
+    title, name = child(ready.run_panel, QLabel, "run_name"), runs.table_model.index(0, NAME_COLUMN)
+    assert title.text() == table.index(0, QUEUE_NAME).data() == own
+
+    assert runs.table_model.setData(name, "Fiddler one")
+
+    assert (title.text(), ready.session.name) == ("Fiddler one", "Fiddler one")
+    assert table.index(0, QUEUE_NAME).data() == "Fiddler one"
+    assert (column.title, column.chooser.box.currentText()) == ("Fiddler one", "Fiddler one")
+    ready.user_actions.open_run(run.path)  # as after a restart
+    assert title.text() == "Fiddler one"
+    runs.table_model.setData(name, "")
+    assert title.text() == table.index(0, QUEUE_NAME).data() == own
 
 
 def test_a_second_run_is_not_started_over_the_first(ready: MainWindow, workers: list[FakeWorker]) -> None:
