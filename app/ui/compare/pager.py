@@ -22,7 +22,8 @@ PROMPT_SHOWN = 300  # characters of a prompt beside its page's number
 
 
 class Pager(QWidget):
-    """Turns a `CompareSession`; hidden while it has one page. ``prompt`` is the page's, and laid out beside.
+    """Turns a `CompareSession`; hidden while it has one page. ``prompt`` is laid out beside: what the answers that
+    are shown were asked, whatever stands in the question's box by now.
 
     Keys of the window turn the pages, too: the arrows alone where whatever is in focus has no use for them.
     """
@@ -34,6 +35,7 @@ class Pager(QWidget):
         self._number.setObjectName("compare.page")
         self.prompt = ElidedLabel("", page)
         self.prompt.setObjectName("compare.page.prompt")
+        theme.set_role(self.prompt, role="label")
         self._back = IconButton("ph.caret-left", tr("The question before"), self)
         self._on = IconButton("ph.caret-right", tr("The next question"), self)
         for button, key in zip((self._back, self._on), PAGE_KEYS, strict=True):
@@ -62,7 +64,7 @@ class Pager(QWidget):
         self._back.setEnabled(place > 0 and not closed)
         self._on.setEnabled(place < count - 1 and not closed)
         shown = self._session.shown
-        self.prompt.setVisible(shown is not None and count > 1)
+        self.prompt.setVisible(shown is not None)
         self.prompt.setText(" ".join(shown.last.prompt[:PROMPT_SHOWN].split()) if shown is not None else "")
 
         self._on_focus(None, QApplication.focusWidget())

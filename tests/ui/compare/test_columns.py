@@ -11,6 +11,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
     QAbstractButton,
+    QCheckBox,
     QComboBox,
     QFileDialog,
     QLabel,
@@ -490,3 +491,24 @@ def test_every_control_has_a_name_and_says_what_it_does(tab: CompareTab, run: Ru
         assert widget.accessibleName() or caption(widget), widget.objectName()
         if widget.objectName() != "compare.more":
             assert widget.toolTip() or caption(widget), widget.objectName()
+
+
+def test_the_question_that_was_answered_stands_above_its_answers_whatever_is_typed_since(
+    tab: CompareTab, run: RunDir, workers: list[FakeWorker]
+) -> None:
+    tab.choose_run(run)
+    above = child(tab, QLabel, "compare.page.prompt")
+    assert not above.isVisible()
+    tab.prompt.setPlainText("What is the capital\nof Sweden?")
+    press(tab, "compare.ask")
+    answer(workers[0], "Stockholm.", "Hey ho!")
+    press(tab, "compare.held_out")
+    assert tab.prompt.toPlainText() != "What is the capital\nof Sweden?"
+    assert (above.isVisible(), above.text()) == (True, "What is the capital of Sweden?")
+    child(tab, QCheckBox, "compare.follow_up").setChecked(True)
+    tab.prompt.setPlainText("And of Norway?")
+    press(tab, "compare.ask")
+    answer(workers[0], "Oslo.", "Ho!")
+    assert above.text() == "And of Norway?"
+    press(tab, "compare.new")
+    assert not above.isVisible()
