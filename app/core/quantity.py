@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from app.core.language import grouped, joined, tr, trn
 
 GAP = "\N{NO-BREAK SPACE}"
+NOISE = 9.995e-5  # of a loss, in nats; what is smaller could only be written with an exponent
 
 
 def count_text(number: float) -> str:
@@ -27,19 +28,21 @@ def short_count(number: float) -> str:
 
 
 def loss_text(value: float) -> str:
-    """2.346, 10.190, 0.00412: a loss, a reward, or what was learned or forgotten."""
+    """2.346, 10.190, 0.00412: a loss, a reward, or what was learned or forgotten. Noise is 0.000."""
     size = abs(value)
+    if size < NOISE:
+        return "0.000"
     if not math.isfinite(value) or size >= 1e6:
         return f"{value:.3g}"
     if size >= 1000:
         return grouped(value)
-    return f"{value:.3f}" if size >= 0.01 or value == 0 else f"{value:.3g}"
+    return f"{value:.3f}" if size >= 0.01 else f"{value:.3g}"
 
 
 def loss_change_text(value: float) -> str:
     """−1.220, +0.310: by how much a loss fell or rose."""
     text = loss_text(abs(value))
-    return text if value == 0 else f"{'−' if value < 0 else '+'}{text}"
+    return text if abs(value) < NOISE else f"{'−' if value < 0 else '+'}{text}"
 
 
 def tick_texts(values: Sequence[float], spacing: float) -> list[str]:

@@ -34,6 +34,7 @@ LOSSES = "loss|val_loss|train_loss|best_val_loss|best_figure|forgot|learned|trai
     "value, text",
     [
         (10.18967, "10.190"), (2.3456, "2.346"), (0.0412, "0.041"), (0.004123, "0.00412"), (0.0, "0.000"),
+        (1.32e-6, "0.000"), (-4e-7, "0.000"), (0.0001, "0.0001"),
         (-0.525, "-0.525"), (1234.5, "1,234"), (3.2e7, "3.2e+07"), (math.nan, "nan"), (math.inf, "inf"),
     ],
 )  # fmt: skip
@@ -42,7 +43,8 @@ def test_a_loss_has_three_digits_behind_the_point(value: float, text: str) -> No
 
 
 def test_a_change_has_its_sign() -> None:
-    assert [loss_change_text(value) for value in (-1.2164, 0.31, 0.0)] == ["−1.216", "+0.310", "0.000"]
+    changes = (-1.2164, 0.31, 0.0, -2e-7)
+    assert [loss_change_text(value) for value in changes] == ["−1.216", "+0.310", "0.000", "0.000"]
 
 
 def test_no_line_breaks_between_a_number_and_its_unit() -> None:

@@ -6,6 +6,7 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import (
     QFrame,
     QScrollArea,
+    QSizePolicy,
     QSplitter,
     QStackedWidget,
     QVBoxLayout,
@@ -46,6 +47,8 @@ class RunPage(QWidget):
         super().__init__(parent)
         self.setObjectName("run_page")
         self._session = session
+        # What one figure or sentence needs is a matter of its own line: the page is never wider than the panel.
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self._is_divided = False  # by a person, who then decides how much room chart and log have
         self._build()
         session.run_changed.connect(self._on_run)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSize, Signal
-from PySide6.QtWidgets import QGridLayout, QInputDialog, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QInputDialog, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from app.core.language import tr
 from app.core.problem import UnusableError
@@ -18,11 +18,12 @@ from app.core.run.gain import Gain, run_gains
 from app.core.setup.chosen_method import method_of
 from app.ui.run.session import RunSession, RunState
 from app.ui.widget import theme
-from app.ui.widget.figure import CaptionedFigure
+from app.ui.widget.figure import CaptionedFigure, FigureGrid
 from app.ui.widget.flow import Flow
 
 MOST_MORE = 1_000_000
-RESULT_FIGURES = 3
+RESULT_FIGURES = 4  # the journey of the loss and its change, the method's own figure, what was forgotten
+FIGURES_ACROSS = 3
 # States of a run that has come to its end, one way or the other.
 OVER = (
     RunState.COMPLETED,
@@ -65,11 +66,7 @@ class ResultView(QWidget):
         self._totals.setWordWrap(True)
         self._totals.setObjectName("result.totals")
         theme.set_role(self._totals, role="small")
-        grid = QGridLayout()
-        grid.setHorizontalSpacing(theme.SPACE * 2)
-        for place, figure in enumerate(self._figures):
-            grid.addWidget(figure, 0, place)
-            grid.setColumnStretch(place, 1)
+        self._grid = FigureGrid(self._figures, FIGURES_ACROSS)
         self.buttons: dict[str, QPushButton] = {}
         self._row = row = QWidget(self)
         flow = Flow(gap=theme.SPACE)
@@ -86,7 +83,7 @@ class ResultView(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, theme.SPACE // 2, 0, 0)
         layout.setSpacing(theme.SPACE)
-        layout.addLayout(grid)
+        layout.addWidget(self._grid)
         layout.addWidget(self._totals)
         layout.addWidget(row)
         theme.theme().changed.connect(self._dress)
@@ -129,6 +126,7 @@ class ResultView(QWidget):
                 label, value, note = shown[place]
                 widget.set_label(label)
                 widget.show_value(value, note)
+        self._grid.arrange()
 
     def _totals_text(self) -> str:
         """``600 iterations in 5 min · 1,823 tokens/s · peak 1.23 GB``."""

@@ -19,12 +19,15 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.core.config.train_config import TrainConfig
 from app.core.language import tr
+from app.core.problem import UnusableError
 from app.core.quantity import duration_text, epochs_text, loss_text, memory_text, rate_text
 from app.core.remote.record import read_remote
-from app.ui.run.chart_series import figure_text, leading, series_label
+from app.core.setup.chosen_method import method_of
+from app.ui.run.chart_series import figure_text, leading
 from app.ui.run.question import stop_run
-from app.ui.run.result_view import OVER, ResultView, moment_text
+from app.ui.run.result_view import OVER, ResultView
 from app.ui.run.session import RunSession, RunState
 from app.ui.run.word import PILLS, SENTENCES
 from app.ui.widget import theme
@@ -33,6 +36,7 @@ from app.ui.widget.figure import UNKNOWN, CaptionedFigure, FigureGrid
 from app.ui.widget.flow import Flow
 
 FIGURES_ACROSS = 3
+TRADE = ("learned", "forgot")
 TRADE_TIP = tr(
     "Learned: how far the validation loss has fallen below the base model's. Forgot: how far the "
     "loss on neutral text has risen above it. Both in nats a token"
@@ -84,6 +88,7 @@ class SummaryCard(QFrame):
 
     def _on_run(self) -> None:
         self._show_name()
+        self._choose_figures()
         self._show_figures()
 
     def _show_name(self) -> None:
@@ -183,13 +188,13 @@ class SummaryCard(QFrame):
         self._iteration.setText(self._iteration_text())
         self._epoch.setText(self._epoch_text())
         figure = leading(history)
-        self._figures["train_loss"].set_label(series_label(figure) if figure else tr("Train loss"))
+        self._figures["train_loss"].set_label(tr("Train reward") if figure else tr("Train loss"))
         now = report.figures.get(figure, report.train_loss) if report else None
         self._figures["train_loss"].show_value(figure_text(figure, now) if now is not None else UNKNOWN)
         self._figures["val_loss"].set_label(self._best_label())
         self._figures["val_loss"].show_value(
             loss_text(-best.val_loss if history.is_rewarded else best.val_loss) if best else UNKNOWN,
-            moment_text(best.iteration) if best else "",
+            tr("at {iteration:,}", iteration=best.iteration) if best else "",
         )
         self._show_trade()
         self._show_warnings()
@@ -206,22 +211,16 @@ class SummaryCard(QFrame):
         """What the best validation is called; the first one is not yet the best of any."""
         history = self._session.history
         if len(history.valid_losses) == 1:
-            return tr("Reward") if history.is_rewarded else tr("Validation")
+            return tr("Validation")
         return tr("Best reward") if history.is_rewarded else tr("Best validation")
 
     def _show_trade(self) -> None:
-        """Learned and forgot take the place of the time elapsed, which then stands above: the rows stay two."""
         traded = self._session.history.traded
-        self._figures["trade"].setVisible(traded is not None)
-        self._figures["elapsed"].setVisible(traded is None)
-        if traded is not None and traded.learned is not None:
-            self._figures["trade"].set_label(tr("Learned"))
-            self._figures["trade"].show_value(
-                loss_text(traded.learned), tr("forgot {forgot}", forgot=loss_text(traded.forgot))
-            )
-        elif traded is not None:
-            self._figures["trade"].set_label(tr("Forgot"))
-            self._figures["trade"].show_value(loss_text(traded.forgot))
+        learned = traded.learned if traded is not None else None
+        self._figures["learned"].show_value(loss_text(learned) if learned is not None else UNKNOWN)
+        self._figures["forgot"].show_value(loss_text(traded.forgot) if traded is not None else UNKNOWN)
+        if traded is not None:  # also of a run whose config does not say so
+            self._figures["forgot"].show()
 
     def _show_warnings(self) -> None:
         """The newest warning; all of them in the tool tip."""
@@ -246,12 +245,10 @@ class SummaryCard(QFrame):
         if history.started is None or not history.started.iterations_per_epoch:
             return ""
         per_epoch = history.started.iterations_per_epoch
-        since = f" · {duration_text(self._session.elapsed_s)}" if history.traded is not None else ""
         return tr(
-            "epoch {iteration:,.1f} of {iterations}{since}",
+            "epoch {iteration:,.1f} of {iterations}",
             iteration=history.iteration / per_epoch,
             iterations=epochs_text(history.iterations / per_epoch),
-            since=since,
         )
 
     def _left_text(self) -> str:
@@ -300,6 +297,9 @@ class SummaryCard(QFrame):
         self._bar.setObjectName("run_progress")
         self._bar.setAccessibleName(tr("Progress of the run"))
         self._bar.setTextVisible(False)
+        keeps = self._bar.sizePolicy()
+        keeps.setRetainSizeWhenHidden(True)  # it comes when the training begins
+        self._bar.setSizePolicy(keeps)
         self._park = self._button(tr("Free the memory"), "run_park", PARK_TIP)
         theme.set_role(self._park, kind="link")
         self._park.setCursor(Qt.CursorShape.PointingHandCursor)
@@ -418,17 +418,50 @@ class SummaryCard(QFrame):
             "left": tr("Time left"),
             "elapsed": tr("Elapsed"),
             "memory": tr("Peak memory"),
-            "trade": tr("Learned"),  # where it is measured, instead of the time
+            "learned": tr("Learned"),
+            "forgot": tr("Forgot"),
         }
         self._figures = {name: CaptionedFigure(name, label) for name, label in names.items()}
-        trade = self._figures["trade"]
-        trade.setToolTip(TRADE_TIP)
-        trade.hide()
-        alone = [(figure, trade) if name == "elapsed" else (figure,) for name, figure in self._figures.items()]
-        self._grid = FigureGrid(alone[:-1], FIGURES_ACROSS)
+        for name in TRADE:
+            self._figures[name].setToolTip(TRADE_TIP)
+        self._grid = FigureGrid(list(self._figures.values()), FIGURES_ACROSS)
         return self._grid
+
+    def _choose_figures(self) -> None:
+        """What a run will tell is known before it begins: its figures keep their places until it ends."""
+        config, planned = self._session.config, self._session.history.iterations
+        for name, expected in _expected(planned or (config.iters if config is not None else 0)).items():
+            self._figures[name].expect(*expected)
+        measured = config is not None and config.neutral_tokens > 0
+        self._figures["forgot"].setVisible(measured)
+        self._figures["learned"].setVisible(measured and config is not None and _learns_in_nats(config))
+        self._grid.start_anew()
 
     def _dress(self) -> None:
         self._stop.setIcon(theme.icon("ph.stop-fill"))
         self._pause_choice.setIcon(theme.icon("ph.caret-down"))
         self._show_buttons()
+
+
+def _learns_in_nats(config: TrainConfig) -> bool:
+    """Whether what is learned can be held against what is forgotten, as `worker.train.trade` has it."""
+    try:
+        return method_of(config).data == "examples"
+    except (KeyError, UnusableError):
+        return False
+
+
+def _expected(iterations: int) -> dict[str, list[tuple[str, str, str]]]:
+    """The widest that usual figures become while a run of so many iterations goes on: caption, value and note."""
+    loss, late = "00.000", tr("at {iteration:,}", iteration=iterations)
+    duration = duration_text(23 * 3600 + 59 * 60)
+    return {
+        "train_loss": [(tr("Train loss"), loss, ""), (tr("Train reward"), loss, "")],
+        "val_loss": [(name, loss, late) for name in (tr("Validation"), tr("Best validation"), tr("Best reward"))],
+        "speed": [("", rate_text(99_999), "")],
+        "left": [("", duration, "")],
+        "elapsed": [("", duration, "")],
+        "memory": [("", memory_text(999.9), ""), ("", memory_text(9.99), "")],
+        "learned": [("", loss, "")],
+        "forgot": [("", loss, "")],
+    }

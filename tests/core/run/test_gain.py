@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.core.protocol import event
-from app.core.run.gain import run_gains
+from app.core.run.gain import Gain, run_gains
 from app.core.run.history import RunHistory
 
 
@@ -43,6 +43,11 @@ def test_a_methods_own_figure_stands_beside_its_loss() -> None:
     found = history(validated(0, 0.7, margin=0.0), validated(10, 0.2, best=True, margin=1.25))
     loss, margin = run_gains(found, "margin")
     assert (loss.journey(), margin.label, margin.journey()) == ("0.700 → 0.200", "Margin", "0.000 → 1.250")
+
+
+def test_of_nothing_there_is_no_share() -> None:
+    gain = Gain("Validation loss", 1.3e-6, 0, 3.0, 60, 3.0, 60, is_lower_better=True)
+    assert (gain.journey(), gain.share_text()) == ("0.000 → 3.000", "")
 
 
 def test_one_measurement_is_no_journey() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QLabel, QMessageBox, QProgressBar, QPushButton, QToolButton, QWidget
+from PySide6.QtWidgets import QApplication, QLabel, QMessageBox, QProgressBar, QPushButton, QToolButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.core.config.train_config import TrainConfig
@@ -437,11 +438,11 @@ def test_what_was_learned_and_forgotten_stands_among_the_figures(
 ) -> None:
     worker = started(session, workers)
     qtbot.waitUntil(lambda: said(panel, "run_iteration") == "Iteration 300 of 600")
-    assert not child(panel, QLabel, "figure.trade").isVisible()
+    assert (said(panel, "figure.learned"), said(panel, "figure.forgot")) == ("–", "–")
     worker.say(event.NeutralMeasured(iteration=300, neutral_loss=2.03, base_loss=2.0, forgot=0.03, learned=0.82))
-    qtbot.waitUntil(lambda: said(panel, "figure.trade") == "0.820")
-    assert "forgot 0.030" in [label.text() for label in panel.findChildren(QLabel) if label.isVisible()]
-    assert not child(panel, QLabel, "figure.elapsed").isVisible()
+    qtbot.waitUntil(lambda: said(panel, "figure.learned") == "0.820")
+    assert said(panel, "figure.forgot") == "0.030"
+    assert child(panel, QLabel, "figure.elapsed").isVisible()
     worker.say(event.Progressed(phase="Weighing what was learned against what was forgotten", done=2, total=9))
     assert said(panel, "run_sentence") == "Weighing what was learned against what was forgotten (2 of 9)…"
 
@@ -477,6 +478,59 @@ def test_before_the_second_evaluation_nothing_is_called_best_learned_or_forgotte
     )
     qtbot.waitUntil(lambda: said(panel, "figure.val_loss") == "10.190")
     words = [label.text() for label in panel.findChildren(QLabel) if label.isVisible()]
-    assert {"Validation", "before training"} <= set(words)
+    assert {"Validation", "at 0"} <= set(words)
     assert "Best validation" not in words
-    assert not child(panel, QLabel, "figure.trade").isVisible()
+    assert (said(panel, "figure.learned"), said(panel, "figure.forgot")) == ("–", "–")
+
+
+@pytest.mark.parametrize("width", [360, 424, 500])
+def test_figures_and_chart_keep_their_places_from_the_start_to_the_last_iteration(
+    qtbot: QtBot, panel: RunPanel, session: RunSession, workers: list[FakeWorker], width: int
+) -> None:
+    panel.resize(width, 900)
+    config = TrainConfig(adapter_name="friendly", model="/m", data="/d", iters=20_000)
+    session.start(config)
+    first = places(qtbot, panel)
+    worker = workers[-1]
+    worker.say(event.Hello(task="train"), started_event(20_000), event.Validated(iteration=0, val_loss=10.18967))
+    assert places(qtbot, panel) == first
+    worker.say(
+        synthetic_run.report(25, [4.4] * 25, 20_000),
+        event.Validated(iteration=20_000, val_loss=12.345, best=True),
+        event.NeutralMeasured(iteration=20_000, neutral_loss=2.04, base_loss=2.0, forgot=0.04, learned=5.59),
+    )
+    qtbot.waitUntil(lambda: said(panel, "figure.forgot") == "0.040")
+    assert places(qtbot, panel) == first
+
+
+def test_a_rewarded_run_has_no_two_figures_of_one_name(
+    qtbot: QtBot, panel: RunPanel, session: RunSession, workers: list[FakeWorker]
+) -> None:
+    session.start(TrainConfig(adapter_name="friendly", model="/m", data="/d", train_mode="grpo"))
+    names: list[str] = []
+    for number in (0, 25):
+        said_now = synthetic_run.report(number + 25, [0.0] * 25).model_copy(update={"figures": {"reward": 0.4}})
+        valid = event.Validated(iteration=number, val_loss=-0.4, figures={"reward": 0.4}, best=True)
+        workers[-1].say(*([started_event(600)] if not number else []), said_now, valid)
+        qtbot.waitUntil(partial(lambda at: at in words(panel), f"at {number}"))
+        names += [one for one in words(panel) if "eward" in one or "alidation" in one]
+    assert names == ["Train reward", "Validation", "Train reward", "Best reward"]
+    assert not child(panel, QLabel, "figure.learned").isVisible()  # a reward is not in nats
+    assert child(panel, QLabel, "figure.forgot").x() == child(panel, QLabel, "figure.train_loss").x()
+
+
+def words(panel: RunPanel) -> list[str]:
+    return [label.text() for label in panel.page.summary.findChildren(QLabel) if label.isVisible()]
+
+
+def started_event(iterations: int) -> event.Started:
+    return event.Started(iterations=iterations, iterations_per_epoch=100.0, train_examples=200, valid_examples=20)
+
+
+def places(qtbot: QtBot, panel: RunPanel) -> list[QPoint]:
+    """Where each figure and the chart stand, once what came is laid out."""
+    with qtbot.waitSignal(panel.page.summary.refreshed):
+        panel.page.summary._on_event()
+    QApplication.sendPostedEvents()
+    figures = [child(panel, QLabel, f"figure.{name}") for name in panel.page.summary._figures]
+    return [one.mapTo(panel, QPoint()) for one in (*figures, panel.page.chart)]

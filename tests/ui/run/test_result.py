@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from PySide6.QtWidgets import QInputDialog, QLabel, QPushButton, QTabBar
+from PySide6.QtWidgets import QFrame, QInputDialog, QLabel, QPushButton, QScrollArea, QTabBar
 from pytestqt.qtbot import QtBot
 
 from app.core.compare.before_after import BeforeAfter, save_before_after, weights_stamp
@@ -105,6 +105,47 @@ def test_rewards_and_margins_are_told_by_their_names(
     workers[-1].end(event.Finished(reason="completed", iteration=20))
     words = shown(panel)
     assert [one for one in ("0.700 → 0.200", "Margin", "0.000 → 1.250") if one not in words] == []
+
+
+@pytest.mark.parametrize("width", [360, 424, 700])
+@pytest.mark.parametrize("start, margin", [(1.32e-6, 3.044), (-123456.789, 98765.432)])
+def test_the_panel_keeps_its_width_whatever_the_figures_are(
+    qtbot: QtBot,
+    panel: RunPanel,
+    session: RunSession,
+    workers: list[FakeWorker],
+    width: int,
+    start: float,
+    margin: float,
+) -> None:
+    panel.resize(width, 900)
+    run = session.start(TrainConfig(adapter_name="friendly", model="/m", data="/d", train_mode="dpo"))
+    adapter_folder(run.adapters, "/m")
+    (run.state / "0000060").mkdir(parents=True)
+    workers[-1].say(
+        event.Started(iterations=60, iterations_per_epoch=20.0, train_examples=1, valid_examples=1),
+        event.Validated(iteration=0, val_loss=0.693, figures={"margin": start}),
+        event.Validated(iteration=60, val_loss=0.08, best=True, figures={"margin": margin}),
+        event.NeutralMeasured(iteration=60, neutral_loss=3.879, base_loss=2.0, forgot=1.879),
+    )
+    workers[-1].end(event.Finished(reason="completed", iteration=60))
+    qtbot.waitUntil(lambda: unfit(panel) == [])
+    assert panel.page.width() <= width
+    figures = [child(panel, QLabel, f"figure.result.{place}") for place in range(4)]
+    assert [one.isVisible() for one in figures] == [True] * 4
+    assert [one.text() for one in figures][::3] == ["0.693 → 0.080", "1.879"]
+    assert all(one.mapTo(panel, one.rect().topRight()).x() < width for one in figures)
+
+
+def test_a_line_that_is_too_wide_is_cut_and_the_panel_is_not(
+    qtbot: QtBot, panel: RunPanel, session: RunSession, workers: list[FakeWorker]
+) -> None:
+    ended(session, workers, event.Failed(message="No " + 300 * "x"))
+    view = child(panel, QScrollArea, "run_scroll").viewport()
+    qtbot.waitUntil(lambda: panel.page.width() == view.width())
+    right = [card.geometry().right() for card in panel.page.findChildren(QFrame) if card.property("role") == "card"]
+    assert right
+    assert max(right) < view.width()
 
 
 @pytest.mark.parametrize(

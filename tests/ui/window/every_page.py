@@ -161,6 +161,7 @@ class EveryPage:
         self.runs()
         self.dialogs()
         self.forms_alone()
+        self.run_of_a_method()
         window.dispose()
 
     def setup(self) -> None:
@@ -204,6 +205,20 @@ class EveryPage:
         said = "The adapter holds the weights of iteration 400, the best."
         FakeWorker.made[-1].end(event.Finished(reason="completed", iteration=600, message=said))
         self.see("run, finished", window)
+
+    def run_of_a_method(self) -> None:
+        """Its result has the most figures. Last, because lists would name the run."""
+        window, session = self.window, self.window.session
+        session.start(TrainConfig(adapter_name="friendly", model="/m", data="/d", train_mode="dpo"))
+        FakeWorker.made[-1].say(
+            event.Started(iterations=600, iterations_per_epoch=20.0, train_examples=1, valid_examples=1),
+            event.Validated(iteration=0, val_loss=0.693, figures={"margin": -10.12}),
+            event.Validated(iteration=600, val_loss=0.08, best=True, figures={"margin": 13.044}),
+            event.NeutralMeasured(iteration=600, neutral_loss=3.879, base_loss=2.0, forgot=1.879),
+        )
+        FakeWorker.made[-1].end(event.Finished(reason="completed", iteration=600))
+        window.fold.open()
+        self.see("run, finished, with a figure of its method", window.run_panel)
 
     def compare(self) -> None:
         window = self.window
