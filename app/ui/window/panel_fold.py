@@ -17,8 +17,9 @@ from app.ui.widget.icon_button import IconButton
 
 PANEL_WIDTH = 430  # px; a wider window gives it the share, up to the most
 PANEL_SHARE, PANEL_MOST = 0.28, 720
-# Without a run there is nothing to see; tabs that are no forms need the width, unless a run trains.
-OPEN = {"empty": False, "form": True, "reading": False}
+EMPTY = "empty"  # every tab while there is no run, and nothing to see
+# Once a choice was kept for each kind of tabs: what these are by now.
+EARLIER_KINDS = {"form": ("setup", "enhanced"), "reading": ("compare", "runs")}
 FOLD_TIP = tr("Show or hide the run panel")
 
 
@@ -45,8 +46,9 @@ class PanelSplitter(QSplitter):
 class PanelFold(QObject):
     """Folds and unfolds a `RunPanel` when the tab or the run changes, never while one works on a page.
 
-    ``shown`` is the menu's tick for the panel, ``forms`` the names of the tabs with a form. What a person chose, by
-    the tick or the `toggle` of the window's head, holds for places of the same kind (`OPEN`), and is ``changed``.
+    ``shown`` is the menu's tick for the panel, ``forms`` the names of the tabs with a form; the data of a tab is
+    its key. What a person chose, by the tick, the `toggle` of the window's head or a run to look at, holds for that
+    tab, and is ``changed``. Until then tabs that are no forms need the width, unless a run trains.
     """
 
     changed = Signal()
@@ -80,20 +82,17 @@ class PanelFold(QObject):
         self._follow()
 
     def choose(self, is_open: bool) -> None:
-        """A person wants the panel open, or folded, in places of this kind."""
-        self._expects = False
-        self._chosen[self._kind()] = is_open
-        self._show(is_open)
-        self.changed.emit()
+        """A person wants the panel open, or folded, on this tab."""
+        self._choose(self._place(), is_open)
 
     def open(self) -> None:
-        """Opens the panel for now: somebody asked to see a run."""
-        self._show(True)
+        """Somebody asked to see a run, which may come in a moment: on this tab the panel is open from now on."""
+        self._choose(self._tab, True)
 
     def expect_run(self) -> None:
         """A run is about to be shown: the panel stands as it will then, so that nothing moves when it comes."""
         self._expects = True
-        self._follow(kind="form" if self._is_form else "reading")
+        self._show(self._chosen.get(self._tab, self._is_form))
 
     def kept(self) -> dict[str, object]:
         """What comes back at the next start."""
@@ -103,7 +102,7 @@ class PanelFold(QObject):
         """Stands as it was left."""
         found, width = kept.get("panel"), kept.get("panel_width")
         if isinstance(found, dict):
-            self._chosen = {kind: found[kind] for kind in OPEN if isinstance(found.get(kind), bool)}
+            self._chosen = _choices(found)
         self._width = width if isinstance(width, int) and width > 0 else 0
         self._follow()
 
@@ -111,14 +110,23 @@ class PanelFold(QObject):
     def _is_form(self) -> bool:
         return self._tabs.tabText(self._tabs.currentIndex()) in self._forms
 
-    def _kind(self) -> str:
-        if self._session.run is None:
-            return "empty"
-        return "form" if self._is_form or self._session.is_live else "reading"
+    @property
+    def _tab(self) -> str:
+        return str(self._tabs.tabData(self._tabs.currentIndex()))
 
-    def _follow(self, _tab: int = 0, *, kind: str = "") -> None:
-        kind = kind or self._kind()
-        self._show(self._chosen.get(kind, OPEN[kind]))
+    def _place(self) -> str:
+        return EMPTY if self._session.run is None else self._tab
+
+    def _choose(self, place: str, is_open: bool) -> None:
+        self._expects = False
+        self._chosen[place] = is_open
+        self._show(is_open)
+        self.changed.emit()
+
+    def _follow(self, _tab: int = 0) -> None:
+        place = self._place()
+        usual = place != EMPTY and (self._is_form or self._session.is_live)
+        self._show(self._chosen.get(place, usual))
 
     def _on_run(self) -> None:
         """On a form the run was started or asked for; elsewhere the queue's next one must not move the page."""
@@ -151,3 +159,12 @@ class PanelFold(QObject):
         if not self._panel.is_folded:
             self._width = self._splitter.sizes()[1]
             self.changed.emit()
+
+
+def _choices(kept: Mapping[str, object]) -> dict[str, bool]:
+    """What was chosen, by tab; a choice for a kind of tabs is one for each of them."""
+    found = {place: value for place, value in kept.items() if isinstance(value, bool)}
+    for kind, tabs in EARLIER_KINDS.items():
+        if kind in found:
+            found = dict.fromkeys(tabs, found.pop(kind)) | found
+    return found

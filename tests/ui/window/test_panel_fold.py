@@ -16,7 +16,7 @@ from app.core.system.setting import load_settings
 from app.ui.form.store import ConfigStore
 from app.ui.run.session import RunSession
 from app.ui.window.appearance import Appearance
-from app.ui.window.main_window import COMPARE_TAB, RUNS_TAB, SETUP_TAB, MainWindow
+from app.ui.window.main_window import COMPARE_TAB, ENHANCED_TAB, RUNS_TAB, SETUP_TAB, MainWindow
 from tests.ui import synthetic_run
 from tests.ui.child import child
 from tests.ui.comparing import adapter_folder
@@ -123,6 +123,50 @@ def test_a_choice_holds_for_such_places_and_at_the_next_start(qtbot: QtBot, wind
     assert not is_strip(again)
     again.menu.panel.trigger()
     assert is_strip(again)
+
+
+def test_a_tab_has_the_panel_as_it_was_left_there(
+    window: MainWindow, workers: list[FakeWorker], tmp_path: Path
+) -> None:
+    run = synthetic_run.run_folder(tmp_path)
+    window.show_tab(RUNS_TAB)
+    window.user_actions.open_run(run.path)
+    window.show_tab(SETUP_TAB)
+    window.fold.choose(False)
+    window.show_tab(COMPARE_TAB)
+    assert is_strip(window)
+    window.show_tab(RUNS_TAB)
+    assert not is_strip(window)
+    window.show_tab(ENHANCED_TAB)
+    assert not is_strip(window)
+    window.show_tab(SETUP_TAB)
+    assert is_strip(window)
+    started(window, workers)
+    window.show_tab(RUNS_TAB)
+    window.fold.choose(False)
+    window.show_tab(COMPARE_TAB)
+    assert not is_strip(window)  # a run trains, and nobody chose otherwise here
+    window.show_tab(RUNS_TAB)
+    assert is_strip(window)
+    window.kept_view.keep()
+    assert load_settings().window["panel"] == {"setup": False, "runs": False}
+
+
+@pytest.mark.parametrize(
+    ("kept", "shown"),
+    [
+        ({"form": False, "reading": True}, {SETUP_TAB: False, ENHANCED_TAB: False, RUNS_TAB: True}),
+        ({"form": False, "setup": True, "reading": 3}, {SETUP_TAB: True, ENHANCED_TAB: False, RUNS_TAB: False}),
+    ],
+)
+def test_what_earlier_versions_kept_by_kind_of_tab_holds_for_each_tab(
+    window: MainWindow, tmp_path: Path, kept: dict[str, object], shown: dict[str, bool]
+) -> None:
+    window.user_actions.open_run(synthetic_run.run_folder(tmp_path).path)
+    window.fold.restore({"panel": kept})
+    for tab, is_open in shown.items():
+        window.show_tab(tab)
+        assert is_strip(window) is not is_open
 
 
 def test_a_dragged_width_is_kept(window: MainWindow, workers: list[FakeWorker]) -> None:
