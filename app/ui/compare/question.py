@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from PySide6.QtCore import QMimeData, Qt, Signal
-from PySide6.QtGui import QAction, QKeyEvent, QTextOption
+from PySide6.QtGui import QAction, QKeyEvent, QTextCursor, QTextOption
 from PySide6.QtWidgets import (
     QCheckBox,
     QFrame,
@@ -50,6 +50,13 @@ class PromptBox(QPlainTextEdit):
         self._fit_wrapping(text)
         super().setPlainText(text)
 
+    def replace_text(self, text: str) -> None:
+        """Another text, which one step of Undo takes back."""
+        self._fit_wrapping(f"{self.toPlainText()}\n{text}")  # also for what Undo brings back
+        cursor = self.textCursor()
+        cursor.select(QTextCursor.SelectionType.Document)
+        cursor.insertText(text)
+
     def insertFromMimeData(self, carried: QMimeData) -> None:
         self._fit_wrapping(carried.text())
         super().insertFromMimeData(carried)
@@ -81,6 +88,7 @@ class CompareQuestion(DropCard):
         super().__init__(tr("Question"), parent=parent)
         self._held_out: list[HeldOut] = []
         self._next_held_out = 0
+        self._systems: dict[str, str] = {}  # the system prompt of each prompt that a held-out one replaced, or is
         self.prompt_set: list[Prompt] = []
         self.data: Path | None = None  # the file of the prompt set
         self._reading: list[Prompt] = []
@@ -134,7 +142,7 @@ class CompareQuestion(DropCard):
     def begin_anew(self) -> None:
         """An empty prompt, and no set of them."""
         self.clear_set()
-        self.prompt.clear()
+        self.prompt.replace_text("")
         self.prompt.setFocus()
 
     def hindrance(self) -> str:
@@ -143,20 +151,40 @@ class CompareQuestion(DropCard):
             return tr("The prompts are being read.")
         return self.sampler.hindrance() if self.prompts() else tr("Write a prompt.")
 
-    def set_held_out(self, questions: list[HeldOut]) -> None:
-        """Offers questions that the run was not trained on; the first one fills an empty box."""
-        self._held_out, self._next_held_out = questions, 0
+    @property
+    def is_untouched(self) -> bool:
+        """Whether nothing was written into the prompt's box since it was shown."""
+        return not self.prompt.document().isModified()
+
+    def set_held_out(self, questions: list[HeldOut], *, fills: bool = False) -> None:
+        """Offers questions that the run was not trained on; the first one ``fills`` an empty box."""
+        if questions != self._held_out:
+            self._held_out, self._next_held_out = questions, 0
         self._held_out_button.setVisible(bool(questions))
-        if questions and not self.prompt.toPlainText().strip():
-            self.ask_held_out()
+        if fills and questions and not self.prompt.toPlainText().strip():
+            self._fill_in()
 
     def ask_held_out(self) -> None:
-        """Fills in the next question that the run was not trained on."""
+        """Fills in the next question that the run was not trained on; Undo brings back what stood there."""
+        self.clear_set()
+        self._fill_in()
+        self.prompt.setFocus()
+
+    def _fill_in(self) -> None:
         found = self._held_out[self._next_held_out % len(self._held_out)]
         self._next_held_out += 1
         self._follow_up.setChecked(False)
-        self.prompt.setPlainText(found.prompt)
+        before = exact_text(self.prompt), self.system.text()
+        self._systems |= {prompt: system for prompt, system in (before, (found.prompt, found.system)) if prompt}
         self.system.setText(found.system)
+        self.prompt.replace_text(found.prompt)
+
+    def _on_prompt(self) -> None:
+        """Undo and Redo of a held-out question take its system prompt along, unless that was edited since."""
+        system = self._systems.get(exact_text(self.prompt)) if self._systems else None
+        if system is not None and self.system.text() in self._systems.values():
+            self.system.setText(system)
+        self.edited.emit()
 
     def choose_set(self, path: Path) -> None:
         """Reads a file of prompts; what is wrong with it is told by `failed`."""
@@ -348,7 +376,7 @@ class CompareQuestion(DropCard):
         self._set_button.clicked.connect(self._show_menu)
         self._held_out_button.clicked.connect(self.ask_held_out)
         self._clear_set.clicked.connect(self.clear_set)
-        self.prompt.textChanged.connect(self.edited)
+        self.prompt.textChanged.connect(self._on_prompt)
         self.sampler.edited.connect(self.edited)
         self._follow_up.toggled.connect(self.edited)
         self._ask.clicked.connect(self.asked)

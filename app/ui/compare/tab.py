@@ -104,7 +104,7 @@ class CompareTab(QWidget):
         self._set_count(LEAST_COLUMNS)
         self.columns[0].set_candidate(BASE)
         self.columns[1].set_candidate(candidate)
-        self._on_chosen(1)
+        self._take_chosen(1, fills=True)
 
     def choose_run(self, run: RunDir) -> None:
         """Base and the adapter of a run."""
@@ -176,7 +176,7 @@ class CompareTab(QWidget):
         self.columns[count].set_candidate(others[0] if others else None)
         self.session.set_candidate(count, self.columns[count].candidate)
         self._show_page()
-        self._on_chosen(count)
+        self._take_chosen(count, fills=False)
 
     def _set_count(self, count: int) -> None:
         self._grid.set_count(count)
@@ -194,7 +194,10 @@ class CompareTab(QWidget):
         self._votes.turn()
 
     def _on_chosen(self, index: int) -> None:
-        """An adapter knows its base; a run knows questions that it was not trained on."""
+        self._take_chosen(index, fills=not self.session.pages and self.question.is_untouched)
+
+    def _take_chosen(self, index: int, *, fills: bool) -> None:
+        """An adapter knows its base, a run questions that it was not trained on: one ``fills`` an empty box."""
         candidate = self.columns[index].candidate
         if self.session.is_other(index, candidate) and self.session.has_answer_of(index):
             self.keeper.begin()
@@ -213,7 +216,7 @@ class CompareTab(QWidget):
                     path_title2=path_title(self.base),
                 )
                 self.columns[index].set_status(told, role="warning")
-        self.question.set_held_out(self._held_out())
+        self.question.set_held_out(self._held_out(), fills=fills)
         self._on_candidates()
 
     def _held_out(self) -> list[HeldOut]:
@@ -376,7 +379,7 @@ class CompareTab(QWidget):
         """As in a chat: once it is answered, the prompt of a follow-up stands above its answers."""
         last = self.conversation.last if self.conversation is not None else None
         if self._is_follow_up and last is not None and last.is_answered and last.prompt == exact_text(self.prompt):
-            self.prompt.clear()
+            self.prompt.replace_text("")
 
     def _on_progress(self, text: str) -> None:
         if self.session.is_answering(self.conversation):

@@ -100,6 +100,41 @@ def test_a_run_brings_its_base_and_questions_it_was_not_trained_on(tab: CompareT
     assert tab.prompt.toPlainText() == "Question 1?"
 
 
+def test_undo_brings_back_the_question_that_a_held_out_one_replaced(tab: CompareTab, run: RunDir) -> None:
+    tab.choose_run(run)
+    tab.prompt.selectAll()
+    QTest.keyClicks(tab.prompt, "What is the capital of Sweden?")
+    tab.system.setText("Be brief.")
+    press(tab, "compare.held_out")
+    assert (tab.prompt.toPlainText(), tab.system.text()) == ("Question 2?", "Sing.")
+    assert tab.prompt.hasFocus(), "Ctrl+Z is the box's then"
+    QTest.keyClick(tab.prompt, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert (tab.prompt.toPlainText(), tab.system.text()) == ("What is the capital of Sweden?", "Be brief.")
+    tab.prompt.redo()
+    assert (tab.prompt.toPlainText(), tab.system.text()) == ("Question 2?", "Sing.")
+    tab.system.setText("Mine.")
+    tab.prompt.undo()
+    assert tab.system.text() == "Mine.", "it was edited since"
+    tab.prompt.redo()
+    tab.question.begin_anew()
+    assert tab.prompt.toPlainText() == ""
+    tab.prompt.undo()
+    assert tab.prompt.toPlainText() == "Question 2?"
+
+
+def test_a_question_is_filled_in_only_where_a_run_is_chosen_and_nothing_was_written(
+    tab: CompareTab, run: RunDir
+) -> None:
+    tab.columns[1].chooser.choose_path(run.adapters)
+    assert tab.prompt.toPlainText() == "Question 1?"
+    tab.prompt.replace_text("")
+    tab.add_column()
+    tab.columns[1].chooser.choose_path(adapter_folder(run.path / "adapters" / "best", tab.base))
+    assert tab.prompt.toPlainText() == ""
+    press(tab, "compare.held_out")
+    assert tab.prompt.toPlainText() == "Question 2?", "the next one, whichever columns there are"
+
+
 def test_both_answers_stream_side_by_side(tab: CompareTab, run: RunDir, workers: list[FakeWorker]) -> None:
     tab.choose_run(run)
     tab.system.clear()
