@@ -73,7 +73,7 @@ class RemoteActions(QObject):
         """Shows a run elsewhere, and follows it."""
         if self._session.is_live:
             said = tr("A run is training here. What trains elsewhere is followed, and stands in the list of runs.")
-            self.told.emit(Notice(said))
+            self.told.emit(Notice(said, holds=lambda: self._session.is_live))
             self.followers.attend(path)
         else:
             self._session.open(path)

@@ -31,6 +31,7 @@ from app.ui.queue.table import QueueTable, QueueView
 from app.ui.widget import theme
 from app.ui.widget.elided_label import ElidedLabel
 from app.ui.widget.empty_card import EmptyCard
+from app.ui.widget.foot import Foot
 from app.ui.widget.icon_button import IconButton
 
 PROGRESS_MS = 1000
@@ -225,8 +226,13 @@ class QueuePage(QWidget):
         rows.setSpacing(theme.SPACE)
         rows.addLayout(self._head())
         rows.addWidget(self.view, 1)
-        rows.addLayout(self._bar())
-        rows.addLayout(self._foot())
+        foot = Foot(page)
+        below = QVBoxLayout(foot)
+        below.setContentsMargins(0, 0, 0, 0)
+        below.setSpacing(theme.SPACE)
+        below.addLayout(self._bar())
+        below.addLayout(self._foot())
+        rows.addWidget(foot)
         self._pages.addWidget(page)
         self._pages.addWidget(EmptyCard("queue.empty", "ph.queue", tr("The queue is empty"), EMPTY_QUEUE, self))
         layout = QVBoxLayout(self)

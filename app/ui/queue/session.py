@@ -112,6 +112,11 @@ class QueueSession(QObject):
         self._names.clear()
         self.changed.emit()
 
+    def waits(self, key: str) -> bool:
+        """Whether an entry is still to be trained."""
+        found = self.state.find(key)
+        return found is not None and found.state == "waiting"
+
     def tells_of(self, run: RunDir) -> bool:
         """True if the queue itself says how a run ended."""
         return run.path == self._told
@@ -245,7 +250,7 @@ class QueueSession(QObject):
                 )
             elif self.state.running is not None:
                 said += tr(" {name} goes on where it stopped.", name=self.name_of(self.state.running))
-            self.told.emit(Notice(said, "warning", tr("Go on"), self.start))
+            self.told.emit(Notice(said, "warning", tr("Go on"), self.start, lambda: self.is_interrupted))
 
     def leave(self) -> None:
         """The window closes: what is being trained goes on at the next start, if the user wants it to."""
@@ -263,9 +268,8 @@ class QueueSession(QObject):
             )
             return False
         if not taken:
-            self._tell(
-                tr("Another Luthier is working through the queue; it can be paused here all the same."), "warning"
-            )
+            said = tr("Another Luthier is working through the queue; it can be paused here all the same.")
+            self.told.emit(Notice(said, "warning", holds=self.queue.is_worked, passes=True))
         return taken
 
     def _give_back(self) -> None:
@@ -316,7 +320,12 @@ class QueueSession(QObject):
             kind: NoticeKind = "warning" if found.failed else "good"
             self.told.emit(
                 Notice(
-                    tr("The queue is at its end: {said}.", said=said), kind, tr("Show"), self.shown_requested.emit
+                    tr("The queue is at its end: {said}.", said=said),
+                    kind,
+                    tr("Show"),
+                    self.shown_requested.emit,
+                    lambda: not self.is_working,
+                    about="queue",
                 )
             )
             self.ended.emit(found)
@@ -326,7 +335,8 @@ class QueueSession(QObject):
         self._change(lambda: self.queue.set_mode("paused", note))
         self._give_back()
         action = tr("Go on") if self.state.waiting else ""
-        self.told.emit(Notice(told or note, kind, action, self.start if action else None))
+        act, holds = self.start if action else None, lambda: self.state.mode == "paused"
+        self.told.emit(Notice(told or note, kind, action, act, holds, about="queue"))
 
     # -- the run ----------------------------------------------------------------------------------------------
 

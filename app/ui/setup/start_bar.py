@@ -7,7 +7,7 @@ from html import escape
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QBoxLayout, QFrame, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from app.core.config.spec import field_specs
 from app.core.language import tr
@@ -19,6 +19,7 @@ from app.ui.platform.key_text import MAIN_KEYS, with_keys
 from app.ui.target.alpha import scale_name
 from app.ui.widget import theme
 from app.ui.widget.flow import Flow
+from app.ui.widget.foot import Foot
 
 NAMED_ERRORS = 4
 BESIDE_FROM = 330  # px in Inter; in less a sentence takes more than three lines
@@ -30,7 +31,7 @@ OTHER_NAMES = {"lora_parameters.keys": tr("Targets"), MEMORY: tr("Memory")}
 _LOW = Qt.AlignmentFlag.AlignBottom  # the bar grows upwards with its sentence, and Start stays where it is
 
 
-class StartBar(QFrame):
+class StartBar(Foot):
     """Shows problems or the plan it is given; ``shown_requested(path)`` asks to see the field behind an error."""
 
     start_requested = Signal()

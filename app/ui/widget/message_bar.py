@@ -1,17 +1,19 @@
 """The message bar: the one door for what the user is told, as banners that hold nothing up.
 
-They lie over the page and shift nothing. What is under a banner that is closed with the mouse gets no click for as
-long as a double-click lasts: it would be one that was meant for the banner.
+They lie over the page and shift nothing, and are there as long as they are of use: one that is true no longer goes,
+as does an answer to what a person did, once it could be read and they go on. What is under a banner that is closed
+with the mouse gets no click for as long as a double-click lasts: it would be one that was meant for the banner.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from PySide6.QtCore import QEvent, QObject, QPoint, QRect, Qt, QTimer, Signal
-from PySide6.QtGui import QEnterEvent, QKeyEvent
+from PySide6.QtGui import QEnterEvent, QKeyEvent, QMouseEvent, QWindow
 from PySide6.QtWidgets import (
     QApplication,
     QFrame,
@@ -30,7 +32,8 @@ from app.ui.widget.icon_button import IconButton
 NoticeKind = Literal["info", "good", "warning", "error"]
 
 SHOWN_AT_ONCE = 3
-LIFETIME_MS: dict[NoticeKind, int] = {"info": 8_000, "good": 30_000, "warning": 0, "error": 0}  # 0: until closed
+LIFETIME_MS: dict[NoticeKind, int] = {"info": 8_000, "good": 15_000, "warning": 0, "error": 0}  # 0: until closed
+READ_S: dict[NoticeKind, float] = {"info": 1.5, "good": 5.0, "warning": 1.5, "error": 1.5}  # before one goes on
 LINES_SHOWN = 6
 CHARACTERS_SHOWN = 700  # of a long line: three such banners still fit into the smallest window
 WIDEST = 860  # px in Inter; longer lines are hard to read
@@ -44,12 +47,24 @@ NOTICE_ICONS: dict[NoticeKind, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What to tell, how much it matters, and at most one thing that can be done about it."""
+    """What to tell, how much it matters, and at most one thing that can be done about it.
+
+    ``holds`` says whether it is still true. ``about`` is what a person asked for: of what is told of the same, only
+    the newest stands there. A warning that ``passes`` goes as news do, when they go on with something else.
+    """
 
     text: str
     kind: NoticeKind = "info"
     action: str = ""
     act: Callable[[], object] | None = None
+    holds: Callable[[], bool] | None = None
+    about: str = ""
+    passes: bool = False
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether it stays until it was closed, or is true no longer."""
+        return self.kind in ("warning", "error") and not self.passes
 
 
 class MessageBar(QWidget):
@@ -59,6 +74,7 @@ class MessageBar(QWidget):
     """
 
     emptied = Signal()
+    placed = Signal()  # other banners are shown, or elsewhere
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -68,6 +84,7 @@ class MessageBar(QWidget):
         self._layout.setContentsMargins(theme.SPACE * 2, 0, theme.SPACE * 2, theme.SPACE)
         self._layout.setSpacing(theme.SPACE // 2)
         self._banners: list[Banner] = []
+        self._heard: QWindow | None = None  # whose clicks are listened to
         self._host: QWidget | None = None
         self._kept_free: Callable[[], int] = lambda: 0
         self.hide()
@@ -85,7 +102,18 @@ class MessageBar(QWidget):
     def eventFilter(self, watched: QObject, happened: QEvent) -> bool:
         if watched is self._host and happened.type() in (QEvent.Type.Resize, QEvent.Type.Move, QEvent.Type.Show):
             self.place()
+        elif happened.type() == QEvent.Type.MouseButtonPress and watched is self._heard:
+            assert isinstance(happened, QMouseEvent)
+            if not self.rect().contains(self.mapFromGlobal(happened.globalPosition().toPoint())):
+                self.go_on()
         return super().eventFilter(watched, happened)
+
+    def _listen(self) -> None:
+        """A click beside it says that a person goes on. The window tells of it: an application tells far more."""
+        found = self.window().windowHandle()
+        if found is not None and found is not self._heard:
+            self._heard = found
+            found.installEventFilter(self)
 
     def place(self) -> None:
         """As wide as the host allows, at its right, as high as the banners need; titles and tabs stay in sight."""
@@ -102,17 +130,20 @@ class MessageBar(QWidget):
         corner = self._host.mapTo(parent, QPoint(self._host.width() - width, above))
         self.setGeometry(QRect(corner.x(), corner.y(), width, height))
         self.raise_()
+        self.placed.emit()
 
     def tell(self, message: Notice) -> None:
-        """Shows a message; the oldest goes when there are too many."""
+        """Shows a message; the oldest goes when there are too many, and one about the same at once."""
+        self.look()
+        self._listen()
         for banner in list(self._banners):
-            if banner.message.text == message.text:
+            if banner.message.text == message.text or (message.about and banner.message.about == message.about):
                 self._remove(banner)
         banner = Banner(message, self)
         banner.closed.connect(self._on_closed)
         self._banners.insert(0, banner)
         self._layout.insertWidget(0, banner)
-        for old in [one for one in self._banners if one.message.kind in ("info", "good")][SHOWN_AT_ONCE:]:
+        for old in [one for one in self._banners if not one.message.is_lasting][SHOWN_AT_ONCE:]:
             self._remove(old)
         self.show()
         self._settle()
@@ -122,6 +153,24 @@ class MessageBar(QWidget):
         for banner in list(self._banners):
             if banner.message.text.startswith(text):
                 self._remove(banner)
+
+    def look(self) -> None:
+        """Takes away what is true no longer."""
+        for banner in list(self._banners):
+            if banner.message.holds is not None and not banner.message.holds():
+                self._remove(banner)
+
+    def go_on(self) -> None:
+        """A person goes on with something else. What stays until closed stays, and what nobody can have read."""
+        self.look()
+        for banner in list(self._banners):
+            if not banner.message.is_lasting and banner.is_read:
+                self._remove(banner)
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether something is there that stays until it is closed."""
+        return any(banner.message.is_lasting for banner in self._banners)
 
     def messages(self) -> list[Notice]:
         """What stands there now, newest first."""
@@ -200,10 +249,20 @@ class Banner(QFrame):
         self._build()
         theme.theme().changed.connect(self._dress)
         self._dress()
+        self._told_at = time.monotonic()
         self._life = QTimer(self)
         self._life.setSingleShot(True)
         self._life.timeout.connect(self.closed)
-        if lifetime := LIFETIME_MS[message.kind]:
+        self._live()
+
+    @property
+    def is_read(self) -> bool:
+        """Whether there was time to read it."""
+        return time.monotonic() - self._told_at >= READ_S[self.message.kind]
+
+    def _live(self) -> None:
+        """It goes by itself, unless it stays until it was closed."""
+        if lifetime := LIFETIME_MS["good" if self.message.passes else self.message.kind]:
             self._life.start(lifetime)
 
     def _build(self) -> None:
@@ -262,6 +321,5 @@ class Banner(QFrame):
         super().enterEvent(entered)
 
     def leaveEvent(self, left: QEvent) -> None:
-        if lifetime := LIFETIME_MS[self.message.kind]:
-            self._life.start(lifetime)
+        self._live()
         super().leaveEvent(left)

@@ -58,12 +58,10 @@ class UserActions(QObject):
         self.forms = forms
         self._session = session
         self._started = forms.in_use
-        self._ends: dict[Path, str] = {}  # what was told of runs that can go on
         self.queue = QueueSession(session, self)
         self.queue.told.connect(self.told)
         forms.told.connect(self.told)
         session.ended.connect(self._on_ended)
-        session.state_changed.connect(self._on_state)
         session.silent.connect(self._tell_silence)
 
     # -- runs -------------------------------------------------------------------------------------------------
@@ -75,7 +73,7 @@ class UserActions(QObject):
     def start_on(self, hostfile: Hostfile | None, *, beside: bool = False) -> None:
         """The same, on the machines of a hostfile; ``beside`` says that a person wants it though another trains."""
         if self._session.is_live:
-            self._tell(tr("A run is training. Stop it before you start the next."), "warning")
+            self._refuse(tr("A run is training. Stop it before you start the next."))
             return
         if not self._is_ready(tr("The run cannot start yet.")):
             return
@@ -97,7 +95,7 @@ class UserActions(QObject):
         others = [run for run in training_runs() if run.path != path]
         if others:
             said = tr("{name} is training already. {beside}", name=known_name(others[0]), beside=BESIDE)
-            self.told.emit(Notice(said, "warning", tr("Train beside it"), act))
+            self.told.emit(Notice(said, "warning", tr("Train beside it"), act, others[0].is_running, passes=True))
         return bool(others)
 
     def enqueue(self) -> None:
@@ -109,7 +107,8 @@ class UserActions(QObject):
         entry = make_entry(config.with_value("adapter_name", unique_name(config.adapter_name, taken)))
         if self.queue.add([entry]):
             said = tr("“{name}” is in the queue now. {line_text}", name=entry.name, line_text=self._place_text())
-            self.told.emit(Notice(said, "info", tr("Show the queue"), self.queue.shown_requested.emit))
+            show, waits = self.queue.shown_requested.emit, partial(self.queue.waits, entry.id)
+            self.told.emit(Notice(said, "info", tr("Show the queue"), show, waits))
 
     def _place_text(self) -> str:
         """When the last that was queued is trained: what is before it, and whether anything trains at all."""
@@ -147,13 +146,15 @@ class UserActions(QObject):
             return False
         if self._is_checking():
             return False
+        self.outdated.emit(not_yet)
         self.forms.store.save_form()
         return True
 
     def _is_checking(self) -> bool:
         """Says so while model and data are read: what is wrong with them is not known yet."""
         if checking := self.forms.in_use.is_checking():
-            self._tell(tr("The model and the data are still being read. Ask again when that is done."))
+            said = tr("The model and the data are still being read. Ask again when that is done.")
+            self.told.emit(Notice(said, holds=self.forms.in_use.is_checking))
         return checking
 
     def _hold_back(self, found: list[Problem], said: str) -> None:
@@ -163,13 +164,13 @@ class UserActions(QObject):
         def show() -> None:
             self.forms.shown_requested.emit(path)
 
-        self.told.emit(Notice(f"{said}\n{lines}", "error", tr("Show"), show))
+        self.told.emit(Notice(f"{said}\n{lines}", "error", tr("Show"), show, about=said))
         self.forms.shown_requested.emit(path)
 
     def open_run(self, path: Path) -> None:
         """Shows the run in a folder."""
         if self._session.is_live and not self._session.is_attached:
-            self._tell(tr("A run is training. Its curves stay here until it has ended."), "warning")
+            self._refuse(tr("A run is training. Its curves stay here until it has ended."))
             return
         if not RunDir(path).config.is_file():
             self._tell(tr("{path} is not a run: it has no config.yaml.", path=path), "error")
@@ -190,7 +191,7 @@ class UserActions(QObject):
         With ``as_before`` a config that was changed since is put back first.
         """
         if self._session.is_live:
-            self.told.emit(Notice(tr("A run is training. Stop it before you go on with another."), "warning"))
+            self._refuse(tr("A run is training. Stop it before you go on with another."))
             return
         again = partial(self.go_on, path, extend_to, as_before=as_before, beside=True)
         if not beside and self._is_beside(path, again):
@@ -231,9 +232,11 @@ class UserActions(QObject):
             self._tell_result(run, state, outcome)
         elif outcome.failure is not None and outcome.failure.path == AS_BEFORE:
             as_before = partial(self.go_on, run.path, self._session.asked_end, as_before=True)
-            self.told.emit(Notice(outcome.failure.message, "error", tr("Go on with the old values"), as_before))
+            go_on = tr("Go on with the old values")
+            self.told.emit(Notice(outcome.failure.message, "error", go_on, as_before, self._as_told(run)))
         elif self._session.can_resume:
-            self.told.emit(Notice(outcome.sentence(), "error", tr("Resume"), partial(self._resume_told, run)))
+            resume = partial(self._resume_told, run)
+            self.told.emit(Notice(outcome.sentence(), "error", tr("Resume"), resume, self._as_told(run)))
         elif outcome.failure is not None and outcome.failure.path:
             path, form = outcome.failure.path, self._started
 
@@ -251,11 +254,15 @@ class UserActions(QObject):
         )
         self.told.emit(Notice(said, "warning", tr("End it"), self._session.kill))
 
-    def _on_state(self) -> None:
-        """A run that goes on is stopped or paused no longer."""
-        run = self._session.run
-        if run is not None and self._session.is_live and (said := self._ends.pop(run.path, "")):
-            self.outdated.emit(said)
+    def _as_told(self, run: RunDir) -> Callable[[], bool]:
+        """Whether a run's end is still as it is told now: it has not gone on, is called the same, and is there."""
+        session, name = self._session, self._session.name
+
+        def holds() -> bool:
+            shown = session.run is not None and session.run.path == run.path
+            return run.config.is_file() and not (shown and (session.is_live or session.name != name))
+
+        return holds
 
     def _resume_told(self, run: RunDir) -> None:
         """Goes on with the run that a message is about, which need not be the one that is shown by now."""
@@ -265,20 +272,19 @@ class UserActions(QObject):
             self.go_on(run.path)
 
     def _tell_result(self, run: RunDir, state: RunState, outcome: WorkerOutcome) -> None:
-        name = self._session.name
+        name, holds = self._session.name, self._as_told(run)
         best = self._session.history.best
         if state is RunState.PARKED:
             resume = partial(self._resume_told, run)
             if outcome.finished is not None and outcome.finished.message.startswith(DISK_FULL):
-                self.told.emit(Notice(outcome.finished.message, "error", tr("Resume"), resume))
+                self.told.emit(Notice(outcome.finished.message, "error", tr("Resume"), resume, holds))
                 return
             said = tr(
                 "{name} is paused at iteration {iteration:,}; its memory is free.",
                 name=name,
                 iteration=self._session.history.iteration,
             )
-            self._ends[run.path] = said
-            self.told.emit(Notice(said, "info", tr("Resume"), resume))
+            self.told.emit(Notice(said, "info", tr("Resume"), resume, holds))
             return
         if not self._session.has_adapter:
             self._tell(tr("{name} was stopped before there was anything to save.", name=name))
@@ -289,7 +295,6 @@ class UserActions(QObject):
                 name=name,
                 iteration=self._session.history.iteration,
             )
-            self._ends[run.path] = said
         elif best is not None and best.iteration and self._session.history.is_rewarded:
             said = tr(
                 "{name} is ready. Best mean reward {value}, at iteration {iteration:,}.",
@@ -307,7 +312,7 @@ class UserActions(QObject):
         else:
             said = tr("{name} is ready.", name=name)
         compare = partial(self.compare_requested.emit, run.adapters)
-        self.told.emit(Notice(said, "good", tr("Compare base and tuned"), compare))
+        self.told.emit(Notice(said, "good", tr("Compare base and tuned"), compare, holds))
 
     # -- files ------------------------------------------------------------------------------------------------
 
@@ -341,6 +346,10 @@ class UserActions(QObject):
             return
         self.forms.shown_requested.emit("")
         self._tell(" ".join(f"{one.path.name} {TAKEN_AS[one.kind]}." for one in found))
+
+    def _refuse(self, text: str) -> None:
+        """What cannot be while a run trains: told while one does, or until a person goes on with something else."""
+        self.told.emit(Notice(text, "warning", holds=lambda: self._session.is_live, passes=True))
 
     def _tell(self, text: str, kind: NoticeKind = "info") -> None:
         self.told.emit(Notice(text, kind))

@@ -7,12 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import QPoint, Qt, QTimer
 from PySide6.QtGui import QCloseEvent, QShowEvent
 from PySide6.QtWidgets import (
     QApplication,
     QHBoxLayout,
     QMainWindow,
+    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -42,9 +43,9 @@ from app.ui.run.session import RunSession, RunState
 from app.ui.setup.config_tab import ConfigTab
 from app.ui.setup.forms import Forms
 from app.ui.setup.setup_tab import SetupTab
-from app.ui.setup.start_bar import StartBar
 from app.ui.widget import theme
 from app.ui.widget.file_manager import show_in_file_manager
+from app.ui.widget.foot import Foot
 from app.ui.widget.icon_button import IconButton
 from app.ui.widget.message_bar import MessageBar, Notice
 from app.ui.widget.tab_order import follow_page, stops, wrapped_stop
@@ -53,12 +54,13 @@ from app.ui.window.appearance import Appearance
 from app.ui.window.drop_target import DropTarget
 from app.ui.window.export_actions import ExportActions
 from app.ui.window.kept_view import KeptView
+from app.ui.window.message_room import MessageRoom
 from app.ui.window.page_stack import PageStack
 from app.ui.window.panel_fold import PanelFold, PanelSplitter
 from app.ui.window.queue_actions import QueueActions
 from app.ui.window.status_line import StatusLine
 from app.ui.window.tuned_actions import TunedActions
-from app.ui.window.welcome import Welcome
+from app.ui.window.welcome import Welcome, brought_text
 from app.ui.worker.inspector import Inspector
 
 if TYPE_CHECKING:
@@ -126,7 +128,7 @@ class MainWindow(QMainWindow):
         self._connect()
         self._connect_menu()
         self.kept_view = KeptView(self, self.run_panel, self.fold, self.tab_bar, session)
-        self.kept_view.watch(TAB_KEYS[SETUP_TAB], self.setup_tab.scroll_area)
+        self._watch(SETUP_TAB, self.setup_tab.scroll_area)
         self._on_theme()
         self._on_state()
         self.tab_bar.setFocus()
@@ -165,20 +167,22 @@ class MainWindow(QMainWindow):
             layout.addWidget(part, 0 if part is head else 1)
         self.setCentralWidget(center)
         self.messages.setParent(center)
-        self.messages.lie_over(self._pages, self._start_bar_px)
-        self._pages.currentChanged.connect(self.messages.place)
+        self.messages.lie_over(self._pages, self._foot_px)
+        self._message_room = MessageRoom(self.messages)
         self._pages.set_first(dict(zip(self._tabs.values(), FIRST_FIELDS, strict=True)))
 
     def _tell_brought(self, paths: Sequence[str]) -> None:
-        """The starter's model or data set more fields than their own."""
-        labels = ", ".join(field_specs()[path].label for path in paths if path in field_specs())
-        self.messages.tell(Notice(tr("The starter brings settings that suit it: {labels}.", labels=labels)))
+        """The starter's model or data set more fields than their own; the welcome says so itself."""
+        if not self.welcome.is_setting:
+            self._tell(brought_text(paths))
 
-    def _start_bar_px(self) -> int:
-        """The height of the bar with Start, which no message may cover; 0 on a page without one."""
+    def _foot_px(self) -> int:
+        """How far up the foot of the page reaches, which no message may cover; 0 on a page without one."""
         page = self._pages.currentWidget()
-        bars = page.findChildren(StartBar) if page is not None else []
-        return max((bar.height() for bar in bars if bar.isVisible()), default=0)
+        if page is None:
+            return 0
+        feet = [foot for foot in page.findChildren(Foot) if foot.isVisible()]
+        return max((page.height() - foot.mapTo(page, QPoint(0, 0)).y() for foot in feet), default=0)
 
     def _header(self) -> QWidget:
         head = QWidget()
@@ -232,6 +236,9 @@ class MainWindow(QMainWindow):
         self.remote_actions.changed.connect(self._on_remote)
         self.user_actions.queue.shown_requested.connect(self._show_queue)
         self.session.state_changed.connect(self._on_state)
+        queue = self.user_actions.queue
+        for happened in (self.session.state_changed, self.session.run_changed, self.session.renamed, queue.changed):
+            happened.connect(self.messages.look)
         self.status_line.titled.connect(self.setWindowTitle)
         self.session.emitted.connect(self._on_event)
         self.drop_target.dropped.connect(self.user_actions.take)
@@ -301,11 +308,16 @@ class MainWindow(QMainWindow):
 
             self._enhanced_tab = EnhancedTab(self.enhanced_store, Inspector(self), self.store, self._enhanced_page)
             _fill(self._enhanced_page, self._enhanced_tab)
-            self.kept_view.watch(TAB_KEYS[ENHANCED_TAB], self._enhanced_tab.scroll_area)
+            self._watch(ENHANCED_TAB, self._enhanced_tab.scroll_area)
             self._enhanced_tab.start_bar.set_running(self.session.is_live)
             self._connect_form(self._enhanced_tab)
             self._enhanced_tab.trial_requested.connect(self.forms.set_up_trial)
         return self._enhanced_tab
+
+    def _watch(self, name: str, area: QScrollArea) -> None:
+        """A page that scrolls keeps its place, and has room for messages."""
+        self.kept_view.watch(TAB_KEYS[name], area)
+        self._message_room.watch(area)
 
     @property
     def compare_tab(self) -> CompareTab:
@@ -318,7 +330,7 @@ class MainWindow(QMainWindow):
 
             self._compare_tab = CompareTab(self.answerer, self._compare_page)
             _fill(self._compare_page, self._compare_tab)
-            self.kept_view.watch(TAB_KEYS[COMPARE_TAB], self._compare_tab.scroll_area)
+            self._watch(COMPARE_TAB, self._compare_tab.scroll_area)
             self._compare_tab.set_training(self.session.is_live)
             self._compare_tab.warned.connect(self._warn)
             self._compare_tab.export_requested.connect(self.export_actions.export_candidate)
@@ -380,6 +392,8 @@ class MainWindow(QMainWindow):
             self.runs_tab.refresh()
         self.menu.set_on_form(name in (SETUP_TAB, ENHANCED_TAB))
         self._pages.setCurrentIndex(index)
+        self.messages.go_on()
+        self.messages.place()
 
     def _show_setup(self, path: str) -> None:
         enhanced = self.forms.store is self.enhanced_store
@@ -426,7 +440,8 @@ class MainWindow(QMainWindow):
     def _on_event(self, found: Event) -> None:
         self.messages.withdraw(SILENT)  # it speaks again
         if isinstance(found, Warned) and self.session.is_live:
-            self._warn(f"{found.message} {found.hint}".strip())
+            said, run = f"{found.message} {found.hint}".strip(), self.session.run
+            self.messages.tell(Notice(said, "warning", holds=lambda: self.session.run is run))
         elif isinstance(found, Finished) and found.message and self.run_panel.isVisible():
             self.messages.withdraw(found.message)  # the panel has it, and keeps it
 
@@ -556,13 +571,14 @@ class MainWindow(QMainWindow):
         if self.session.run is None:
             self.user_actions.open_run(path)
             return
-        show = partial(self.user_actions.open_run, path)
+        run, show = RunDir(path), partial(self.user_actions.open_run, path)
         self.messages.tell(
             Notice(
-                tr("{name} is training, outside of this window.", name=known_name(RunDir(path))),
+                tr("{name} is training, outside of this window.", name=known_name(run)),
                 "info",
                 tr("Show it"),
                 show,
+                run.is_running,
             )
         )
 
@@ -695,7 +711,8 @@ class MainWindow(QMainWindow):
             self._leaving = True
             self.user_actions.queue.leave()
             session.stop()
-            self.messages.tell(Notice(tr("Stopping the run and saving it. The window closes when it is done.")))
+            said = tr("Stopping the run and saving it. The window closes when it is done.")
+            self.messages.tell(Notice(said, holds=lambda: session.is_live))
         return not session.is_live  # it may have ended meanwhile
 
 

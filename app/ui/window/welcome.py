@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QShortcut
@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.core.config.spec import field_specs
 from app.core.language import tr
 from app.core.run.folder import find_runs
 from app.core.system.setting import load_settings, save_settings
@@ -30,6 +31,12 @@ from app.ui.window.guide_bar import GuideBar
 WELCOMED = "welcomed"  # in the settings' ``window``, once the page was used or closed
 WELCOME_WIDTH = 640  # px
 STARTER = tr("The starter is set: its model, its data and the settings that suit them. Press Start.")
+
+
+def brought_text(paths: Sequence[str]) -> str:
+    """What the starter's model or data set besides themselves."""
+    labels = ", ".join(field_specs()[path].label for path in paths if path in field_specs())
+    return tr("The starter brings settings that suit it: {labels}.", labels=labels)
 
 
 class WelcomePage(QWidget):
@@ -130,6 +137,7 @@ class Welcome(QObject):
         self.page: WelcomePage | None = None
         self.guide: GuideBar | None = None
         self._is_shown = False
+        self.is_setting = False  # what the starter sets is told here, all at once
         self._is_starting = False  # Start gets the keyboard as soon as it is on
         pages.currentChanged.connect(self._on_page)
         tab.store.changed.connect(self._on_changed)
@@ -189,10 +197,14 @@ class Welcome(QObject):
 
     def _on_starter(self) -> None:
         self.leave()
-        self._is_starting = True
+        self._is_starting = self.is_setting = True
+        brought: list[str] = []
+        self._tab.store.brought.connect(brought.extend)
         self._tab.model_panel.use_starter()
         self._tab.data_panel.use_starter()
-        self.told.emit(STARTER)
+        self._tab.store.brought.disconnect(brought.extend)
+        self.is_setting = False
+        self.told.emit(" ".join([STARTER, *([brought_text(list(dict.fromkeys(brought)))] if brought else [])]))
 
     def _on_own(self) -> None:
         self.leave()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QToolButton, QWidget
 from pytestqt.qtbot import QtBot
@@ -162,3 +162,43 @@ def test_titles_and_what_is_needed_next_stay_in_sight(page: QWidget) -> None:
     assert bar.geometry().top() < low.top()
     assert bar.geometry().right() == host.geometry().right()
     assert bar.geometry().left() > host.geometry().left()
+
+
+def test_what_is_true_no_longer_goes(bar: MessageBar) -> None:
+    trains = [True]
+    bar.tell(Notice("A run is training.", "warning", holds=lambda: trains[0]))
+    bar.tell(Notice("It failed.", "error"))
+    bar.look()
+    assert [m.text for m in bar.messages()] == ["It failed.", "A run is training."]
+    trains.clear()
+    trains.append(False)
+    bar.look()
+    assert [m.text for m in bar.messages()] == ["It failed."]
+
+
+def test_of_one_thing_only_the_newest_is_told(bar: MessageBar) -> None:
+    bar.tell(Notice("It cannot start: no model.", "error", about="start"))
+    bar.tell(Notice("It cannot start: no data.", "error", about="start"))
+    assert [m.text for m in bar.messages()] == ["It cannot start: no data."]
+
+
+def test_a_click_beside_it_takes_away_what_was_read_and_does_not_last(
+    page: QWidget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bar, below = child(page, MessageBar), child(page, QPushButton, "below")
+    hits: list[str] = []
+    below.clicked.connect(lambda: hits.append("hit"))
+    for notice in (
+        Notice("It failed.", "error"),
+        Notice("Not while a run trains.", "warning", passes=True),
+        Notice("Saved."),
+    ):
+        bar.tell(notice)
+    window = page.windowHandle()
+    QTest.mouseClick(window, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, bar.geometry().center())
+    for wait_s, left in ((60.0, ["Saved.", "Not while a run trains.", "It failed."]), (0.0, ["It failed."])):
+        for kind in message_bar.READ_S:
+            monkeypatch.setitem(message_bar.READ_S, kind, wait_s)
+        QTest.mouseClick(window, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, QPoint(60, 50))
+        assert [m.text for m in bar.messages()] == left
+    assert len(hits) == 2

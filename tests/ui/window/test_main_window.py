@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import Qt, QUrl
+from PySide6.QtCore import QPoint, Qt, QUrl
 from PySide6.QtGui import QAction, QFileOpenEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
@@ -43,7 +43,8 @@ from app.ui.queue.table import QUEUE_NAME
 from app.ui.replica.dialog import HostsDialog
 from app.ui.run.session import RunSession, RunState
 from app.ui.runs.column import NAME_COLUMN
-from app.ui.widget import theme
+from app.ui.widget import message_bar, theme
+from app.ui.widget.message_bar import Notice
 from app.ui.window.appearance import Appearance
 from app.ui.window.application import ErrorPresenter, FileOpener, screenshot
 from app.ui.window.main_window import COMPARE_TAB, RUNS_TAB, MainWindow
@@ -597,6 +598,52 @@ def test_resume_in_a_message_resumes_the_run_that_it_is_about(ready: MainWindow,
     notice.act()
     assert ready.session.run is not None
     assert ready.session.run.path == run.path
+
+
+def test_a_refusal_goes_with_its_reason_and_when_another_tab_is_shown(
+    ready: MainWindow, workers: list[FakeWorker], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = "A run is training. Its curves stay here until it has ended."
+    ready.user_actions.start()
+    other = synthetic_run.run_folder(tmp_path)
+    ready.user_actions.open_run(other.path)
+    assert messages(ready) == [said]
+    monkeypatch.setitem(message_bar.READ_S, "warning", 0.0)
+    ready.show_tab(COMPARE_TAB)
+    assert messages(ready) == []
+    ready.user_actions.open_run(other.path)
+    assert messages(ready) == [said]
+    trainers(workers)[0].end(event.Failed(message="The loss is not a number."))
+    assert said not in messages(ready)
+
+
+def test_a_page_can_be_scrolled_above_an_error(window: MainWindow, qtbot: QtBot) -> None:
+    area = window.setup_tab.scroll_area
+    before = area.verticalScrollBar().maximum()
+    window.messages.tell(Notice("Saved."))
+    QApplication.processEvents()
+    assert area.verticalScrollBar().maximum() == before
+    window.messages.tell(Notice("It failed.\n" * 3, "error"))
+    foot = area.viewport().mapTo(window, area.viewport().rect().bottomLeft()).y() + 1
+    covered = foot - window.messages.mapTo(window, QPoint(0, 0)).y()
+    qtbot.waitUntil(lambda: area.verticalScrollBar().maximum() == before + covered)
+    assert covered > 0
+    window.messages.clear()
+    qtbot.waitUntil(lambda: area.verticalScrollBar().maximum() == before)
+
+
+def test_no_message_covers_the_foot_of_the_queue(ready: MainWindow, qtbot: QtBot) -> None:
+    ready.user_actions.queue.add([make_entry(ready.store.config)])
+    ready.user_actions.queue.shown_requested.emit()
+    ready.messages.tell(Notice("It failed.\n" * 3, "error"))
+    foot = child(ready, QWidget, "queue.when_done")
+    remove = child(ready, QWidget, "queue.remove_button")
+
+    def is_clear() -> bool:
+        low = ready.messages.mapTo(ready, QPoint(0, ready.messages.height())).y()
+        return low <= min(one.mapTo(ready, QPoint(0, 0)).y() for one in (foot, remove))
+
+    qtbot.waitUntil(is_clear)
 
 
 def test_a_run_that_is_renamed_is_called_so_everywhere_at_once(ready: MainWindow, qtbot: QtBot) -> None:

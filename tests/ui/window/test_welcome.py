@@ -91,6 +91,10 @@ def test_the_starter_is_set_and_start_has_the_keyboard(window: MainWindow, qtbot
     config = window.store.config
     assert Path(config.model) == starter.model_dir()
     assert Path(config.data) == starter.examples_dir()
+    told = [one.text for one in window.messages.messages()]
+    assert len(told) == 1
+    assert told[0].startswith("The starter is set: ")
+    assert "settings that suit it" in told[0]
     brought = starter_values("model", config) | starter_values("data", config)
     assert {path: config.value(path) for path in brought} == brought
     button = window.setup_tab.start_bar.button
