@@ -11,8 +11,9 @@ from app.core.problem import Severity
 from app.core.source.collection import shown_path
 from app.core.source.finding import KINDS, Finding
 from app.ui.widget import theme
+from app.ui.widget.fitted_table import FittedTableView, WordDelegate
 from app.ui.widget.pill import ICONS, severity_color
-from app.ui.widget.table import SORT_ROLE, Index, TableModel, TableView
+from app.ui.widget.table import SORT_ROLE, Index, TableModel
 
 PROBLEM_COLUMNS = ("", tr("Where"), tr("What"), tr("Reason"))
 ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
@@ -76,8 +77,10 @@ class ProblemFilter(QSortFilterProxyModel):
         return finding.severity in self._severities and self._kind in ("", finding.kind)
 
 
-class ProblemView(TableView):
+class ProblemView(FittedTableView):
     """The view of a `ProblemTable` through a `ProblemFilter`."""
+
+    least = (32, 120, 150, 200)  # px in Inter
 
     def __init__(self, proxy: ProblemFilter, parent: QWidget | None = None) -> None:
         super().__init__("problems.table", tr("Problems of the data"), parent)
@@ -85,8 +88,8 @@ class ProblemView(TableView):
         header = self.horizontalHeader()
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Fixed)
         header.setMinimumSectionSize(32)
-        for column, width in enumerate((32, 170, 220)):
-            self.setColumnWidth(column, theme.text_width(width))
+        self.setColumnWidth(0, theme.text_width(32))
+        self.setItemDelegateForColumn(3, WordDelegate(self))
         header.setStretchLastSection(True)
         header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         self.setSortingEnabled(True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QMimeData, QModelIndex, QObject, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QIcon
-from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QWidget
+from PySide6.QtWidgets import QAbstractItemView, QWidget
 
 from app.core.language import tr
 from app.core.queue.queue import EntryState, QueueEntry
@@ -14,11 +14,11 @@ from app.ui.queue.session import QueueSession
 from app.ui.runs.column import since_text
 from app.ui.runs.table import DOT, dot
 from app.ui.widget import theme
-from app.ui.widget.table import Index, TableModel, TableView
+from app.ui.widget.fitted_table import FittedTableView
+from app.ui.widget.table import Index, TableModel
 
 MIME = "application/x-luthier-queue"
 QUEUE_COLUMNS = (tr("State"), tr("Name"), tr("Setup"), tr("Outcome"))
-WIDTHS = (92, 184)  # px in Inter
 QUEUE_STATE, QUEUE_NAME, QUEUE_SETUP, QUEUE_OUTCOME = range(4)
 ENTRY_STATE_WORDS: dict[EntryState, str] = {
     "waiting": tr("Waiting"),
@@ -131,8 +131,10 @@ class QueueTable(TableModel):
         return False
 
 
-class QueueView(TableView):
-    """The view of a `QueueTable`; the last two columns share the room that is left."""
+class QueueView(FittedTableView):
+    """The view of a `QueueTable`; the last column has the room that is left."""
+
+    least = (92, 184, 120, 120)  # px in Inter
 
     chosen_changed = Signal()
 
@@ -181,10 +183,7 @@ class QueueView(TableView):
         self.setIconSize(QSize(DOT, DOT))
         header = self.horizontalHeader()
         header.setMinimumSectionSize(theme.SPACE * 8)
-        for place, width in enumerate(WIDTHS):
-            self.setColumnWidth(place, theme.text_width(width))
-        for place in (QUEUE_SETUP, QUEUE_OUTCOME):
-            header.setSectionResizeMode(place, QHeaderView.ResizeMode.Stretch)
+        header.setStretchLastSection(True)
 
     def sizeHint(self) -> QSize:
         return QSize(560, 320)

@@ -11,9 +11,10 @@ from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QWidget
 from app.core.language import tr
 from app.core.run.difference import ConfigDifference
 from app.ui.widget import theme
-from app.ui.widget.table import Index, TableModel, TableView
+from app.ui.widget.fitted_table import FittedTableView
+from app.ui.widget.table import Index, TableModel
 
-FIELD_WIDTH, RUN_WIDTH = 176, 144  # px
+FIELD_WIDTH, RUN_WIDTH = 120, 144  # px in Inter
 
 
 class DifferenceTable(TableModel):
@@ -45,8 +46,10 @@ class DifferenceTable(TableModel):
         return None
 
 
-class DifferenceView(TableView):
+class DifferenceView(FittedTableView):
     """The view of a `DifferenceTable`."""
+
+    least, least_of_others = (FIELD_WIDTH,), RUN_WIDTH
 
     def __init__(self, table: DifferenceTable, parent: QWidget | None = None) -> None:
         name = tr("Config values in which the selected runs differ")
@@ -56,11 +59,5 @@ class DifferenceView(TableView):
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         header = self.horizontalHeader()
-        header.setDefaultSectionSize(theme.text_width(RUN_WIDTH))
         header.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
-        table.modelReset.connect(self._fit)
-
-    def _fit(self) -> None:
-        if self.model().columnCount():
-            self.setColumnWidth(0, theme.text_width(FIELD_WIDTH))

@@ -169,6 +169,7 @@ class MainWindow(QMainWindow):
         self.messages.setParent(center)
         self.messages.lie_over(self._pages, self._foot_px)
         self._message_room = MessageRoom(self.messages)
+        self._pages.currentChanged.connect(self._on_page)
         self._pages.set_first(dict(zip(self._tabs.values(), FIRST_FIELDS, strict=True)))
 
     def _tell_brought(self, paths: Sequence[str]) -> None:
@@ -345,7 +346,9 @@ class MainWindow(QMainWindow):
             from app.ui.runs.tab import RunsTab
 
             tab = self._runs_tab = RunsTab(parent=self._runs_page)
-            _fill(self._runs_page, self.queue_actions.make_switch(tab))
+            switch = self.queue_actions.make_switch(tab)
+            switch.bar.currentChanged.connect(self._on_page)
+            _fill(self._runs_page, switch)
             self.kept_view.watch(TAB_KEYS[RUNS_TAB], tab.table)
             tab.open_requested.connect(self.user_actions.open_run)
             tab.duplicate_requested.connect(self._duplicate_run)
@@ -392,8 +395,11 @@ class MainWindow(QMainWindow):
             self.runs_tab.refresh()
         self.menu.set_on_form(name in (SETUP_TAB, ENHANCED_TAB))
         self._pages.setCurrentIndex(index)
+
+    def _on_page(self) -> None:
+        """Another page, or part of one: what was only an answer goes, the rest stands above its foot."""
         self.messages.go_on()
-        self.messages.place()
+        QTimer.singleShot(0, self.messages, self.messages.place)  # when its parts have their places
 
     def _show_setup(self, path: str) -> None:
         enhanced = self.forms.store is self.enhanced_store

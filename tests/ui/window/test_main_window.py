@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QMenu,
     QMessageBox,
     QPushButton,
+    QTabBar,
     QTableView,
     QToolButton,
     QWidget,
@@ -644,6 +645,10 @@ def test_no_message_covers_the_foot_of_the_queue(ready: MainWindow, qtbot: QtBot
         return low <= min(one.mapTo(ready, QPoint(0, 0)).y() for one in (foot, remove))
 
     qtbot.waitUntil(is_clear)
+    child(ready, QTabBar, "runs.switch").setCurrentIndex(0)
+    page = ready.runs_tab
+    low = page.mapTo(ready, QPoint(0, page.height())).y()
+    qtbot.waitUntil(lambda: ready.messages.mapTo(ready, QPoint(0, ready.messages.height())).y() == low)
 
 
 def test_a_run_that_is_renamed_is_called_so_everywhere_at_once(ready: MainWindow, qtbot: QtBot) -> None:
