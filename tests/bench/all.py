@@ -64,7 +64,9 @@ class Benchmark:
 
 
 PAIRS = ("--batch", "8", "--pairs", "64", "--repeats", "1")
+PREFIX = ("--system", "300", "--batch", "8", "--rows", "64", "--repeats", "2")
 BENCHMARKS = (
+    Benchmark("bench_prefix.py", PREFIX, (Figure("a shared system prompt of 300", rf"ratio {NUMBER} ×"),)),
     Benchmark("bench_train.py", ("--quick", "--only", "chat, batch 1|Dolly, batch 4|Dolly, batch 8"), rows=True),
     Benchmark("bench_pairs.py", PAIRS, (Figure("DPO: computed ÷ real", rf"computed ÷ real {NUMBER}", less=True),)),
     Benchmark(

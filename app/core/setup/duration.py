@@ -8,6 +8,7 @@ batches are planned by it.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -122,7 +123,7 @@ class WorkCosts:
 
     def of(self, step: StepSize) -> float:
         """The work of a step."""
-        return step.positions * (1 + step.width / self.attention_span) + self.head * step.targets
+        return step.positions + step.attended / self.attention_span + self.head * step.targets
 
 
 def work_costs(inspection: Inspection) -> WorkCosts:
@@ -145,7 +146,7 @@ def duration(config: TrainConfig, pace: Pace, costs: WorkCosts, steps: StepPlan,
     pieces = sum(uses for _, uses in sizes)
     work = sum(costs.of(size) * uses for size, uses in sizes)
     of_batch = pieces * pace.piece_s + work * pace.unit_s
-    each_example = work / max(config.batch_size, 1)
+    each_example = measured_work(costs, sizes) / max(config.batch_size, 1)
     answers = extent.train * rows_each(config, steps.labelled)
     sampled = 0.0
     if method.is_sampled:
@@ -164,6 +165,11 @@ def duration(config: TrainConfig, pace: Pace, costs: WorkCosts, steps: StepPlan,
         saving=pace.save_s * (extent.iterations // max(config.save_every, 1) + 1),
         is_most=method.is_sampled or (config.early_stopping.enabled and extent.measured > 0),
     )
+
+
+def measured_work(costs: WorkCosts, sizes: Iterable[tuple[StepSize, float]]) -> float:
+    """The work of these steps where the same examples are measured: each computes all of its own there."""
+    return sum(costs.of(size.whole) * uses for size, uses in sizes)
 
 
 def _reads_reference(config: TrainConfig, method: Method) -> bool:

@@ -296,6 +296,7 @@ def _measuring(
     Only a batch that is cut or packed can be smaller in training than it is there; pairs are cut there too."""
     if method_of(config).data != "examples":
         return 0.0, 0.0
+    step = step.whole
     width = step.width if config.batching != "pack" else min(step.width, max(config.max_seq_length - 1, 1))
     rows = config.batch_size
     targets = max(1, round(step.targets / step.positions * rows * width))

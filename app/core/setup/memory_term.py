@@ -27,20 +27,35 @@ PIECE_ELEMENTS, ROW_STEP = 2**23, 16
 LARGEST_PIECE = 1024
 # Sizes that follow no plan grow by this factor, in steps: few shapes to compile, little padding.
 GROWTH, LENGTH_STEP = 1.19, 16
+_COPIED = ("k_proj", "v_proj")
 _MIXERS = {Group.ATTENTION, Group.STATE_SPACE, Group.OTHER, Group.ROUTER}
 
 
 @dataclass(frozen=True, slots=True)
 class StepSize:
-    """The size of one step: ``rows`` × ``width`` positions, of which ``targets`` go through head and loss."""
+    """The size of one step: ``rows`` × ``width`` positions, behind ``shared`` ones that all rows begin with, of
+    which ``targets`` go through head and loss."""
 
     rows: int
     width: int
     targets: int
+    shared: int = 0
 
     @property
     def positions(self) -> int:
-        return self.rows * self.width
+        return self.rows * self.width + self.shared
+
+    @property
+    def attended(self) -> int:
+        """Pairs of a position and one that it may look at, or that is masked for it."""
+        return self.rows * self.width * (self.width + self.shared) + self.shared**2
+
+    @property
+    def whole(self) -> StepSize:
+        """The same rows, each with all of its own."""
+        width = self.width + self.shared
+        is_dense = self.targets == self.positions
+        return StepSize(self.rows, width, self.rows * width if is_dense else self.targets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,12 +204,14 @@ def _layer(
         outs += module.shape[-2] * passes
         cast += module.shape[-1] * passes if item < 4 else 0
         weight += math.prod(module.shape) if is_dora else 0
-    scores = step.rows * inspection.num_heads * step.width**2 * item if attending else 0.0
+    # Keys and values of what rows share are put before each row's own.
+    copied = 0 if not step.shared else sum(m.shape[-2] for m in attending if m.path.endswith(_COPIED))
+    scores = inspection.num_heads * step.attended * item if attending else 0.0
     largest = max((math.prod(m.shape) for m in matrices), default=0)
     return Terms(
         hidden=positions * hidden * item,
         norms=positions * hidden * item * _norms(inspection),
-        mixer=positions * mixer * item,
+        mixer=(positions * mixer + step.rows * (step.width + step.shared) * copied) * item,
         fused=positions * attending[0].shape[-2] * item if len(attending) == 1 else 0.0,
         normed=positions * sum(m.shape[-2] for m in attending) * item if is_normed else 0.0,
         inner=positions * inner * item if has_gate else 0.0,

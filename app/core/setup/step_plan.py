@@ -40,9 +40,17 @@ class StepPlan:
         *,
         labelled: bool = False,
     ) -> StepPlan:
-        """From the rows (rows, width, targets, uses) that a worker sends."""
-        found = tuple((StepSize(rows, width, targets), uses) for rows, width, targets, uses in steps)
+        """From the rows (rows, width, targets, uses, where rows begin alike also what is shared) that a worker
+        sends."""
+        found = tuple(
+            (StepSize(rows, width, targets, *shared), uses) for rows, width, targets, uses, *shared in steps
+        )
         return cls(config, found, batches, longest, labelled)
+
+    @property
+    def rows(self) -> list[list[int]]:
+        """The steps as `counted` reads them."""
+        return [step_row(size, uses) for size, uses in self.steps]
 
     def or_else(self, other: StepPlan) -> StepPlan:
         """This plan where its steps are known, else the other."""
@@ -88,6 +96,8 @@ class StepPlan:
             return step
         if method_of(config).is_sampled and method_of(self.config).is_sampled:
             return self._sampled_under(step, config)
+        if step.shared:
+            return self._behind_prefix(step, config)
         rows, width, each = step.rows, step.width, self._rows_of_example
         in_row = rows_each(config, self.labelled) // each if method_of(config).data == "pairs" else 1
         longest_width = max(in_row * (config.max_seq_length - 1), 1)
@@ -105,6 +115,19 @@ class StepPlan:
         share = step.targets / step.positions
         return StepSize(rows, width, max(1, min(rows * width, round(share * rows * width))))
 
+    def _behind_prefix(self, step: StepSize, config: TrainConfig) -> StepSize:
+        """The same rows with what they share, as far as length, batch and a piece's size go."""
+        width = min(step.width, config.max_seq_length - 1 - step.shared)
+        most = min(step.rows, config.batch_size)
+        if is_cut(config) and width > 0:
+            most = min(most, (max(LARGEST_PIECE, config.max_seq_length - 1) - step.shared) // width)
+        share = step.targets / step.positions
+        if most < 2 or width < 1:
+            width = max(min(step.whole.width, config.max_seq_length - 1), 1)
+            return StepSize(1, width, max(1, round(share * width)))
+        positions = most * width + step.shared
+        return StepSize(most, width, max(1, min(positions, round(share * positions))), step.shared)
+
     def _sampled_under(self, step: StepSize, config: TrainConfig) -> StepSize:
         """The same prompts with other answers: as many rows a prompt, of which each takes more or fewer of them."""
         in_row = answers_each(self.config, step)
@@ -121,6 +144,12 @@ class StepPlan:
         )
 
 
+def step_row(size: StepSize, uses: int) -> list[int]:
+    """A size with how often it is computed, as plain JSON."""
+    return [size.rows, size.width, size.targets, uses, *([size.shared] if size.shared else [])]
+
+
 def _covers(large: StepSize, small: StepSize) -> bool:
-    attended = large.rows * large.width**2 >= small.rows * small.width**2
-    return attended and large.positions >= small.positions and large.targets >= small.targets
+    return (
+        large.attended >= small.attended and large.positions >= small.positions and large.targets >= small.targets
+    )

@@ -27,12 +27,13 @@ class Batch:
 
     A part's arrays go to the objective: ``inputs`` int32 (rows, width); ``targets`` int32 and ``weights`` float32,
     both (rows · width,) or, where only some positions count, (k,) with ``positions`` int32 (k,) into the flattened
-    inputs; ``segments`` int32 (rows, width) for packed rows (0 is padding). ``tokens`` are the real ones among the
-    inputs, ``target_tokens`` those that are learned; what several sequences begin with alike may be computed once,
-    which leaves out ``shared`` of the tokens. ``beside`` are arrays that the parts need something of beforehand
-    (`app.worker.objective.objective.Gather`). What came up when the batch was made is in ``figures`` (means) and
-    ``samples`` (newly sampled answers). Where several replicas train, ``split`` says how many of the parts each of
-    them computes, one after the other.
+    inputs; ``segments`` int32 (rows, width) for packed rows (0 is padding). Where rows go on from a ``prefix``
+    int32 (1, shared), its positions stand before theirs in targets and weights, and a weight says how many rows
+    learn the token. ``tokens`` are the real ones among the inputs, ``target_tokens`` those that are learned; what
+    several sequences begin with alike may be computed once, which leaves out ``shared`` of the tokens. ``beside``
+    are arrays that the parts need something of beforehand (`app.worker.objective.objective.Gather`). What came up
+    when the batch was made is in ``figures`` (means) and ``samples`` (newly sampled answers). Where several
+    replicas train, ``split`` says how many of the parts each of them computes, one after the other.
     """
 
     parts: tuple[dict[str, mx.array], ...]
@@ -127,10 +128,38 @@ def assemble(
                 inputs[row, end], learned[row, end] = tokens[-1], True
             real += end - at
             at = end
-    arrays = {"inputs": mx.array(inputs)} | _loss_arrays(targets, learned, shape)
+    arrays = {"inputs": mx.array(inputs)} | _loss_arrays(targets, learned.astype(np.float32), shape)
     if packed:
         arrays["segments"] = mx.array(segments)
     return Batch((arrays,), real, int(learned.sum()), sum(map(len, rows)), (shape,))
+
+
+def assemble_behind_prefix(examples: Examples, numbers: Sequence[int], shape: Shape) -> Batch:
+    """Puts examples that begin alike into arrays of ``shape``: that once, and what follows it a row each."""
+    prefix = shape.shared
+    first, _ = examples.row(numbers[0])
+    inputs = np.zeros((shape.rows, shape.width), np.int32)
+    targets, weights = np.zeros(shape.positions, np.int32), np.zeros(shape.positions, np.float32)
+    targets[:prefix] = first[1 : prefix + 1]
+    real = 0
+    for row, number in enumerate(numbers):
+        tokens, trained = examples.row(number)
+        assert np.array_equal(tokens[: prefix + 1], first[: prefix + 1]), "not what these examples begin with"
+        own = len(tokens) - 1 - prefix
+        inputs[row, :own] = tokens[prefix:-1]
+        at = slice(prefix + row * shape.width, prefix + row * shape.width + own)
+        targets[at], weights[at] = tokens[prefix + 1 :], trained[prefix + 1 :]
+        weights[:prefix] += trained[1 : prefix + 1]
+        real += prefix + own
+    arrays = {"prefix": mx.array(first[None, :prefix]), "inputs": mx.array(inputs)}
+    return Batch(
+        (arrays | _loss_arrays(targets, weights, shape),),
+        real,
+        int(weights.sum()),
+        len(numbers),
+        (shape,),
+        shared=(len(numbers) - 1) * prefix,
+    )
 
 
 def joined_batches(pieces: Sequence[Batch]) -> Batch:
@@ -150,15 +179,14 @@ def shared(shares: Sequence[Batch]) -> Batch:
 
 
 def _loss_arrays(
-    targets: npt.NDArray[np.int32], learned: npt.NDArray[np.bool_], shape: Shape
+    targets: npt.NDArray[np.int32], learned: npt.NDArray[np.float32], shape: Shape
 ) -> dict[str, mx.array]:
     flat = learned.reshape(-1)
     if shape.is_dense:
-        return {"targets": mx.array(targets.reshape(-1)), "weights": mx.array(flat.astype(np.float32))}
-    positions = np.zeros(shape.targets, np.int32)
+        return {"targets": mx.array(targets.reshape(-1)), "weights": mx.array(flat)}
+    positions, weights = np.zeros(shape.targets, np.int32), np.zeros(shape.targets, np.float32)
     found = np.flatnonzero(flat)
-    positions[: len(found)] = found
-    weights = (np.arange(shape.targets) < len(found)).astype(np.float32)
+    positions[: len(found)], weights[: len(found)] = found, flat[found]
     return {
         "positions": mx.array(positions),
         "targets": mx.array(targets.reshape(-1)[positions]),

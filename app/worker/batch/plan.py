@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from app.core.config.train_config import Batching
 from app.core.setup.memory_term import LARGEST_PIECE
 from app.worker.array import Ints
-from app.worker.batch.batch import Batch, assemble, joined_batches, shared
+from app.worker.batch.batch import Batch, assemble, assemble_behind_prefix, joined_batches, shared
 from app.worker.batch.examples import Examples
 from app.worker.batch.order import FileOrder, OrderedPlan, shuffled_order
-from app.worker.batch.piece import PLANNED_OF_EPOCH, Cutter
+from app.worker.batch.piece import PLANNED_OF_EPOCH, Cutter, Piece
+from app.worker.batch.prefix_choice import Prefixes, prefix_lengths
 from app.worker.batch.shape import (
     PLANNED_EPOCHS,
     WIDTH_STEP,
@@ -24,6 +27,10 @@ from app.worker.batch.shape import (
 
 # Batches of one epoch that the shapes are planned from; more tell nothing new.
 PLANNED_BATCHES = 5_000
+# Examples of batches that shared prefixes are planned from.
+PLANNED_EXAMPLES = 1_600
+# Of the cost of batches whose examples each compute all of their own: what shares must cost less.
+WORTHWHILE_COST = 0.95
 _NO_BATCH = Batch((), 0, 0, 0, ())  # the share of a replica that a short batch leaves nothing for
 
 
@@ -31,7 +38,7 @@ class BatchPlan(OrderedPlan):
     """The batch of every iteration of a run (iterations count from 1).
 
     By length ("bucket") a batch is drawn at random and cut into pieces of like lengths.
-    ``costs`` decide what is worth padding.
+    ``costs`` decide what is worth padding, and whether what examples of a batch begin with alike is computed once.
     ``stock_padding`` reproduces mlx-lm to the token: its widths, and the padding target that it learns in every
     padded row. It exists to prove that the two trainers agree.
     Of several ``replicas`` each computes a share of every batch, of about as many positions as the others'.
@@ -61,7 +68,7 @@ class BatchPlan(OrderedPlan):
         self._seed = seed
         self._file_order = file_order or FileOrder(len(examples), self.size, seed, 0, 1)
         self._stock_padding = stock_padding
-        self._costs = costs or Costs()
+        self.costs = costs or Costs()
         self._table: ShapeTable | None = None
         self._cutter: Cutter | None = None
         if self.is_cut:
@@ -71,14 +78,14 @@ class BatchPlan(OrderedPlan):
                 one for order in epochs for numbers in order[:PLANNED_OF_EPOCH] for one in self._shares(numbers)
             ]
             most = min(most_positions or LARGEST_PIECE, LARGEST_PIECE)
-            self._cutter = Cutter(examples.inputs, examples.targets, widest, self._costs, batches, most)
+            self._cutter = _cutter(examples, widest, self.costs, batches, most)
         elif batching != "file_order":
             largest = rounded(self._rows, int(examples.inputs.max()), 0, examples.max_length - 1)
             largest = largest._replace(targets=largest.positions)
             shares = [one for numbers in self.order(0)[:PLANNED_BATCHES] for one in self._shares(numbers)]
             needs = map(self._need, shares)
             self._table = plan_shapes(
-                needs, largest, self._costs, worthwhile(PLANNED_EPOCHS * self.batches_per_epoch)
+                needs, largest, self.costs, worthwhile(PLANNED_EPOCHS * self.batches_per_epoch)
             )
 
     @property
@@ -97,6 +104,11 @@ class BatchPlan(OrderedPlan):
         """The planned shapes; empty for mlx-lm's own order, whose widths follow each batch."""
         table = self._cutter or self._table
         return table.shapes if table else ()
+
+    @property
+    def is_sharing(self) -> bool:
+        """Whether what examples begin with alike is computed once."""
+        return any(shape.shared for shape in self.shapes)
 
     def order(self, epoch: int) -> list[Ints]:
         """The batches of an epoch (from 0) as numbers of examples."""
@@ -139,21 +151,24 @@ class BatchPlan(OrderedPlan):
         inputs, targets = self.examples.inputs[numbers], int(self.examples.targets[numbers].sum())
         widest = self.examples.max_length - 1
         if self._batching == "pack":
-            return rounded(*best_rows(inputs, self._costs), targets)
+            return rounded(*best_rows(inputs, self.costs), targets)
         return rounded(self._rows, int(inputs.max()), targets, widest)
 
     def _assemble(self, numbers: Ints) -> Batch:
         if self._cutter is not None:
-            pieces = self._cutter.cut(numbers)
-            return joined_batches(
-                [assemble(self.examples, [[n] for n in piece.numbers], piece.shape) for piece in pieces]
-            )
+            return joined_batches([self._piece(piece) for piece in self._cutter.cut(numbers)])
         if self._table is None:
             return assemble(self.examples, [[n] for n in numbers], self._stock_shape(numbers), self._stock_padding)
         if self._batching == "pack":
             return self._packed(self._table, numbers)
         shape = self._table.fit(self._need(numbers))
         return assemble(self.examples, [[n] for n in numbers], shape)
+
+    def _piece(self, piece: Piece) -> Batch:
+        numbers = piece.numbers.tolist()
+        if piece.shape.shared:
+            return assemble_behind_prefix(self.examples, numbers, piece.shape)
+        return assemble(self.examples, [[number] for number in numbers], piece.shape)
 
     def _packed(self, table: ShapeTable, numbers: Ints) -> Batch:
         inputs, targets = self.examples.inputs[numbers], int(self.examples.targets[numbers].sum())
@@ -172,6 +187,20 @@ class BatchPlan(OrderedPlan):
         tokens = int(self.examples.inputs[numbers].max()) + 1
         width = min(32 * -(-tokens // 32), self.examples.max_length - 1)
         return Shape(len(numbers), width, len(numbers) * width)
+
+
+def _cutter(examples: Examples, widest: int, costs: Costs, batches: Sequence[Ints], most: int) -> Cutter:
+    """What cuts these batches, and all others, at the least cost: with what they begin with alike computed once
+    where that saves enough, for every shape of a piece that it is used in is one more to compile."""
+    plain = Cutter(examples.inputs, examples.targets, widest, costs, batches, most)
+    # Large batches take long to cut in all these ways, and a few of them tell as much.
+    some = batches[:: -(-sum(map(len, batches)) // PLANNED_EXAMPLES)]
+    lengths = prefix_lengths(examples, some) if costs.branches else ()
+    if not lengths:
+        return plain
+    prefixes = Prefixes(examples, lengths)
+    sharing = Cutter(examples.inputs, examples.targets, widest, costs, some, most, prefixes=prefixes)
+    return sharing if sharing.cost(some) < WORTHWHILE_COST * plain.cost(some) else plain
 
 
 def pack_rows(lengths: Ints, width: int) -> list[list[int]]:

@@ -11,7 +11,8 @@ from app.core.config.train_config import TrainConfig
 from app.core.model.inspection import Inspection
 from app.core.setup.chosen_method import prompt_limit
 from app.core.setup.duration import work_costs
-from app.core.setup.memory_term import grown
+from app.core.setup.memory_term import StepSize, grown
+from app.core.setup.step_plan import step_row
 from app.worker.array import Ints
 from app.worker.batch.answer import answers_in_row
 from app.worker.batch.batch import Batch, Plan
@@ -24,7 +25,10 @@ COUNTED_BATCHES = 300
 
 @dataclass(slots=True)
 class StepCount:
-    """How often each shape is computed in ``batches`` batches, of how many ``tokens`` in how many ``positions``."""
+    """How often each shape is computed in ``batches`` batches, of how many ``tokens`` in how many ``positions``.
+
+    Tokens that several examples share, and that are computed once, count once.
+    """
 
     uses: Counter[Shape] = field(default_factory=Counter)
     batches: int = 0
@@ -35,14 +39,14 @@ class StepCount:
         """One batch more."""
         self.uses.update(batch.shapes)
         self.batches += 1
-        self.tokens += batch.tokens
+        self.tokens += batch.tokens - batch.shared
         self.positions += batch.positions
 
     @property
     def rows(self) -> list[list[int]]:
-        """As plain JSON: rows, width, targets, uses; the largest first."""
+        """As plain JSON: rows, width, targets, uses, and what is shared where something is; the largest first."""
         found = sorted(self.uses.items(), key=lambda item: (-item[0].positions, item[0]))
-        return [[*shape, uses] for shape, uses in found]
+        return [step_row(StepSize(*shape), uses) for shape, uses in found]
 
 
 def count_steps(plan: Plan, most: int = COUNTED_BATCHES) -> StepCount:

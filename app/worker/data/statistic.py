@@ -26,7 +26,7 @@ def statistics(token_set: TokenSet, config: TrainConfig, costs: Costs | None = N
     """The figures of one split, as plain JSON values.
 
     ``costs`` are the model's, by which batches are cut. ``steps`` are the distinct sizes of the steps of an epoch
-    (rows, width, targets, uses) that ``step_batches`` batches make.
+    (`app.worker.batch.step_count.StepCount.rows`) that ``step_batches`` batches make.
 
     ``tokens`` and ``cut_tokens`` count before and beyond the maximum length, ``kept_tokens`` what is left,
     ``trained_tokens`` those of them that are targets; ``padding_share`` by way of batching; the histogram's edges

@@ -17,6 +17,7 @@ from app.core.model.folder import plain_path, read_config
 from app.core.model.safetensors_header import weight_faults
 from app.core.problem import Problem, UnusableError
 from app.worker.model.precision import compute_in_base_precision
+from app.worker.model.prefix_cache import PrefixCache
 from app.worker.process.free_memory import check_address_space
 from app.worker.token.tokenizer import NO_FOREIGN_CODE, know_folder
 
@@ -198,15 +199,25 @@ def _recompute(kind: type[nn.Module], chosen: set[int], draws: bool) -> None:
         # Drawn outside of what is computed twice, from the state that the run keeps.
         key = mx.random.randint(0, 2**31 - 1, (2,), dtype=mx.uint32) if draws and layer.training else None
 
-        def inner(parameters: Any, *args: Any, **kwargs: Any) -> Any:
+        # What the layer keeps of a prefix, or goes on from, is no constant: the gradient passes through it.
+        prefix = next((one for one in (*args, *kwargs.values()) if isinstance(one, PrefixCache)), None)
+        offset, kept = (0, ()) if prefix is None else (prefix.offset, prefix.kept)
+
+        def inner(parameters: Any, kept: tuple[mx.array, ...], *args: Any, **kwargs: Any) -> Any:
             layer.update(parameters)
             _RepeatedDropout.keys = None if key is None else _split(key)
+            own = None if prefix is None else prefix.at(offset, kept)
+            args = tuple(own if one is prefix else one for one in args)
             try:
-                return plain(layer, *args, **kwargs)
+                found = plain(layer, *args, **{name: own if one is prefix else one for name, one in kwargs.items()})
             finally:
                 _RepeatedDropout.keys = None
+            return found, () if own is None else own.kept
 
-        return mx.checkpoint(inner)(layer.trainable_parameters(), *args, **kwargs)
+        found, kept = mx.checkpoint(inner)(layer.trainable_parameters(), kept, *args, **kwargs)
+        if prefix is not None:
+            prefix.kept = tuple(kept)
+        return found
 
     kind.__call__ = recomputed
 

@@ -31,6 +31,12 @@ def is_plainly_causal(model: nn.Module) -> bool:
     return kinds <= {KVCache, RotatingKVCache} and any(True for _ in rotations(model))
 
 
+def turns_by_length(model: nn.Module) -> bool:
+    """Whether positions are turned otherwise in rows longer than the model knows (dynamic scaling): parts of such a
+    row are then not turned as the whole. mlx-lm calls all its modules that do so dynamic."""
+    return any("dynamic" in type(module).__name__.lower() for module in rotations(model))
+
+
 def windows(model: nn.Module) -> set[int]:
     """The sizes of the sliding windows of a plainly causal model, in tokens."""
     sizes = (getattr(cache, "max_size", None) for cache in _caches(model))

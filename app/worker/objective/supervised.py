@@ -7,6 +7,7 @@ import mlx.nn as nn
 
 from app.worker.array import Arrays
 from app.worker.batch.pack import caches
+from app.worker.batch.prefix import prefixed_states
 from app.worker.model.head import Head, NoHead
 from app.worker.objective.cross_entropy import (
     cross_entropy_sum,
@@ -24,10 +25,11 @@ def supervised(head: Head | NoHead) -> Objective:
         inputs, targets, weights = arrays["inputs"], arrays["targets"], arrays["weights"]
         cache = caches(model, arrays["segments"]) if "segments" in arrays else None
         positions = arrays.get("positions")
+        states = model if isinstance(head, NoHead) else head.body
+        found = prefixed_states(model, states, arrays) if "prefix" in arrays else states(inputs, cache=cache)
+        hidden = picked(found, positions)
         if isinstance(head, NoHead):
-            logits = picked(model(inputs, cache=cache), positions)
-            return cross_entropy_sum(logits, targets, weights), weights.sum(), {}
-        hidden = picked(head.body(inputs, cache=cache), positions)
+            return cross_entropy_sum(hidden, targets, weights), weights.sum(), {}
         return _loss(head, hidden, targets, weights, training=model.training), weights.sum(), {}
 
     return objective

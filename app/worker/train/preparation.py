@@ -32,7 +32,7 @@ from app.core.run.folder import RunDir
 from app.core.setup.check import check_config
 from app.core.setup.chosen_method import method_of
 from app.core.setup.config_file import load_config, save_config
-from app.core.setup.duration import Extent, duration, extent_of, work_costs
+from app.core.setup.duration import Extent, duration, extent_of, measured_work, work_costs
 from app.core.setup.memory import estimate
 from app.core.setup.memory_term import rows_each
 from app.core.setup.speed import kept_pace, speed_key
@@ -93,7 +93,7 @@ class Prepared:
     def meter(self) -> PaceMeter:
         """Measures the run's pace, beginning with what the preparation took."""
         costs, read = work_costs(self.inspection), self.parts.reference_s
-        work = sum(costs.of(size) * uses for size, uses in self.steps.sizes(self.config))
+        work = measured_work(costs, self.steps.sizes(self.config))
         each = rows_each(self.config, self.steps.labelled)
         return PaceMeter(
             costs, work / max(self.config.batch_size, 1), self.extent.measured,

@@ -81,7 +81,7 @@ def _measure(prepared: Prepared, control: Control, run: RunDir) -> dict[str, Any
         "width": largest.width,
         "targets": largest.targets,
         "iterations": config.iters,
-        "steps": [[size.rows, size.width, size.targets, uses] for size, uses in prepared.steps.steps],
+        "steps": prepared.steps.rows,
         "step_batches": prepared.steps.batches,
         "labelled": prepared.steps.labelled,
         "pace": meter.pace().as_dict(),

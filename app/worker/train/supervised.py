@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import mlx.nn as nn
@@ -16,6 +18,7 @@ from app.core.setup import plan
 from app.worker.batch.examples import Examples
 from app.worker.batch.order import FileOrder
 from app.worker.batch.plan import BatchPlan
+from app.worker.batch.prefix import prefix_refusal
 from app.worker.batch.shape import Costs
 from app.worker.batch.step_count import StepCount, count_steps
 from app.worker.model.head import Head, NoHead
@@ -70,10 +73,13 @@ class SupervisedData(TrainingData):
             replicas=self._around.replicas, most_positions=self._around.job.most_positions,
         )  # fmt: skip
 
-    def parts(self, _model: nn.Module, head: Head | NoHead, config: TrainConfig, costs: Costs) -> LoopParts:
+    def parts(self, model: nn.Module, head: Head | NoHead, config: TrainConfig, costs: Costs) -> LoopParts:
+        batches = self.plan(config, costs)
+        if batches.is_sharing and not _goes_on(model, head):
+            batches = self.plan(config, replace(costs, branches=False))
         return LoopParts(
             objective=supervised(head),
-            batches=self.plan(config, costs),
+            batches=batches,
             valid=_validation(self._around.channel, config, self.valid),
             yardstick=ValidationSet(self.examples, config.batch_size, YARDSTICK_BATCHES),
             guard=LossGuard(head.vocabulary),
@@ -117,6 +123,18 @@ def _examples(channel: Channel, config: TrainConfig, train: TokenSet) -> Example
             event.Warned(message=tr("{said}: the batches hold {examples:,}.", said=said, examples=len(examples)))
         )
     return examples
+
+
+def _goes_on(model: nn.Module, head: Head | NoHead) -> bool:
+    """Whether the model was found to compute once what rows begin with alike."""
+    was_training = model.training
+    model.eval()
+    refused = prefix_refusal(model, head.body if isinstance(head, Head) else model)
+    model.train(was_training)
+    if refused:
+        said = f"What examples begin with alike is computed for each of them: {refused}."
+        print(said, file=sys.stderr, flush=True)
+    return not refused
 
 
 def _batches(

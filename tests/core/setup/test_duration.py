@@ -73,6 +73,17 @@ def test_attention_makes_wide_rows_dearer() -> None:
     assert WorkCosts(head=2.0, attention_span=100).of(StepSize(2, 50, 10)) == 2 * 50 * 1.5 + 20
 
 
+def test_what_rows_begin_with_alike_is_trained_once_and_measured_in_each() -> None:
+    chosen = config()
+    step = StepSize(4, 10, 40, 100)
+    costs = WorkCosts(head=0.5, attention_span=1000)
+    assert costs.of(step) == pytest.approx(40 * (1 + 110 / 1000) + 100 * (1 + 100 / 1000) + 20)
+    steps = StepPlan.counted(chosen, [(4, 10, 40, 5, 100)], 5)
+    found = duration(chosen, PACE, costs, steps, Extent(10, measured=4))
+    assert found.steps == pytest.approx(10 * (0.5 + 0.01 * costs.of(step)))
+    assert found.measuring == pytest.approx(2 * (1.0 + 0.002 * costs.of(StepSize(4, 110, 40))))
+
+
 def test_the_costs_of_a_model_follow_from_its_sizes() -> None:
     model = llama()
     found = work_costs(model)

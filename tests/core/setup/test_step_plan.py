@@ -44,6 +44,24 @@ def test_a_shorter_length_cuts_the_wide_steps() -> None:
     assert (wide.width, narrow.width) == (128, 32)
 
 
+def test_rows_that_go_on_from_a_prefix() -> None:
+    """With what they share, as far as length and batch go; then each with all of its own."""
+    rows = [[6, 100, 90, 2, 300], [1, 400, 50, 1]]
+    found = StepPlan.counted(config(), rows, 2)
+    step = StepSize(6, 100, 90, 300)
+    assert found.sizes(config())[0] == (step, 1.0)
+    assert found.rows == rows
+    assert (step.positions, step.attended) == (900, 6 * 100 * 400 + 300 * 300)
+    assert step.whole == StepSize(6, 400, 90)
+    assert StepSize(2, 10, 25, 5).whole == StepSize(2, 15, 30)  # every position is learned
+    assert found.sizes(config(batch_size=4))[0] == (StepSize(4, 100, 70, 300), 0.75)
+    assert found.sizes(config(max_seq_length=341))[0] == (StepSize(6, 40, 54, 300), 1.0)
+    assert found.sizes(config(max_seq_length=257))[0] == (StepSize(1, 256, 26), 6.0)
+    assert found.sizes(config(batch_size=1))[0] == (StepSize(1, 400, 40), 0.75)
+    # 600 positions attend over 400 each, and 300 over themselves: more than one row of 400 does.
+    assert found.largest(config()) == (step,)
+
+
 def test_pairs_in_rows_of_their_own_stay_together() -> None:
     found = StepPlan.counted(config(train_mode="dpo"), [(16, 64, 512, 3)], 3)
     assert found.sizes(config(train_mode="dpo", batch_size=2)) == ((StepSize(4, 64, 128), 1.0),)

@@ -49,12 +49,13 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 LORA = {"rank": 2, "scale": 4.0, "dropout": 0.5, "keys": ["self_attn.q_proj"]}
 
 
-def random_batch(rows: int, width: int, seed: int) -> Arrays:
-    tokens = np.random.default_rng(seed).integers(5, 200, (rows, width + 1))
-    counted = mx.ones((rows * width,))
-    return {
-        "inputs": mx.array(tokens[:, :-1]), "targets": mx.array(tokens[:, 1:].reshape(-1)), "weights": counted
-    }  # fmt: skip
+def random_batch(rows: int, width: int, seed: int, prefix: int = 0) -> Arrays:
+    random = np.random.default_rng(seed)
+    tokens = random.integers(5, 200, (rows, width + 1))
+    first = random.integers(5, 200, prefix)
+    targets = np.concatenate([first, tokens[:, 1:].reshape(-1)])
+    arrays = {"inputs": mx.array(tokens[:, :-1]), "targets": mx.array(targets), "weights": mx.ones(targets.shape)}
+    return arrays | ({"prefix": mx.array(first)[None]} if prefix else {})
 
 
 def steps(config: TrainConfig, batches: list[Arrays], accumulation: int = 1) -> tuple[list[Any], dict[str, Any]]:
@@ -79,6 +80,7 @@ WAYS: dict[str, tuple[dict[str, Any], int]] = {
     "dropout, shapes": ({}, 1),
     "schedule": ({"schedule": "linear", "warmup": 2, "max_grad_norm": 0.01}, 1),
     "accumulation": ({"max_grad_norm": 0.01}, 2),
+    "prefix": ({"max_grad_norm": 0.01}, 2),
 }
 
 
@@ -87,7 +89,10 @@ def test_compiled_steps_are_those_that_are_not(way: str, inputs: tuple[Path, Pat
     values, accumulation = WAYS[way]
     config = config_for(*inputs, lora_parameters=LORA, learning_rate=0.05, iters=6, **values)
     same = random_batch(2, 8, seed=1)
-    batches = [same, same, random_batch(1, 8, seed=2), same, random_batch(1, 8, seed=4), same]
+    second, fourth = random_batch(1, 8, seed=2), random_batch(1, 8, seed=4)
+    if way == "prefix":
+        second, fourth = random_batch(3, 4, seed=2, prefix=5), random_batch(3, 4, seed=4, prefix=5)
+    batches = [same, same, second, same, fourth, same]
     found, trained = steps(config, batches, accumulation)
     mx.disable_compile()
     wanted, expected = steps(config, batches, accumulation)

@@ -49,7 +49,7 @@ def measured_alone(model: Path, config: TrainConfig, size: StepSize, folder: Pat
     """`measured` in a process of its own: what earlier tests left behind would count, or be freed meanwhile."""
     file = folder / "config.yaml"
     save_config(config, file)
-    numbers = (str(size.rows), str(size.width), str(size.targets))
+    numbers = (str(size.rows), str(size.width), str(size.targets), str(size.shared))
     command = [sys.executable, "-c", ALONE, str(model), str(file), *numbers]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -65,7 +65,10 @@ def measured(model_path: Path, config: TrainConfig, size: StepSize) -> int:
     step = Step(model, optimizer, supervised(find_head(model)))
     fallback = trainable(model) if config.fine_tune_type != "full" else None  # as training holds on to them
     tokens = mx.random.randint(0, 256, (size.rows, size.width))
-    arrays = {"inputs": tokens, "targets": tokens.reshape(-1), "weights": mx.ones((size.positions,))}
+    targets = mx.random.randint(0, 256, (size.positions,))
+    arrays = {"inputs": tokens, "targets": targets, "weights": mx.ones((size.positions,))}
+    if size.shared:
+        arrays["prefix"] = mx.random.randint(0, 256, (1, size.shared))
     mx.eval(arrays, model.parameters())
     mx.clear_cache()
     mx.reset_peak_memory()
@@ -91,6 +94,20 @@ def test_unprobed_estimate_is_within_20_percent(
     exact = config.with_values({"num_layers": selection.num_layers, "lora_parameters.keys": selection.keys})
     peak = measured_alone(model, exact, StepSize(batch, width, batch * width), tmp_path)
     assert estimate(inspection, config, selection, compiled=False).total == pytest.approx(peak, rel=0.2)
+
+
+def test_rows_behind_a_prefix_are_estimated_within_20_percent(tmp_path: Path) -> None:
+    model = write_model(tmp_path / "model", **SIZES)
+    size = StepSize(6, 32, 352, 160)
+    config = config_for(model, tmp_path, batch_size=1, max_seq_length=1024)
+    inspection = inspect_model(model)
+    selection = resolve(inspection, config)
+    exact = config.with_values({"num_layers": selection.num_layers, "lora_parameters.keys": selection.keys})
+    peak = measured_alone(model, exact, size, tmp_path)
+    steps = StepPlan(config, ((size, 1),), 1)
+    assert estimate(inspection, config, selection, steps=steps, compiled=False).total == pytest.approx(
+        peak, rel=0.2
+    )
 
 
 def test_probe_runs_the_longest_batch_and_calibrates(tmp_path: Path) -> None:
