@@ -3,6 +3,9 @@
 import os
 import random
 import signal
+import subprocess
+import sys
+from collections.abc import Iterator
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("QT_API", "pyside6")
@@ -23,6 +26,7 @@ from hypothesis import HealthCheck, Phase, settings
 from pytestqt.qtbot import QtBot
 
 from app.core import language
+from tests.fork_server import ForkServer, start_program
 
 settings.register_profile("house", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 # That a mutation is caught is all that packaging/mutate.py asks; the smallest example takes minutes.
@@ -61,6 +65,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def application(qapp: object) -> object:
     """The one application of the process, before any: a command that is run here may make one without widgets."""
     return qapp
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forks() -> Iterator[ForkServer]:
+    """What the workers that this process starts are forked from: they need not import what it has imported."""
+    server = ForkServer()
+    with pytest.MonkeyPatch.context() as patched:
+        # While it is recorded what tests run, each process tells what it ran, from its start on.
+        if sys.platform == "linux" and "LUTHIER_RECORD" not in os.environ:
+            patched.setattr(subprocess.Popen, "_execute_child", lambda *asked: server.start_child(*asked))
+        yield server
+    server.close()
+
+
+@pytest.fixture
+def programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each worker of the test is a program, as people have them."""
+    monkeypatch.setattr(subprocess.Popen, "_execute_child", start_program)
 
 
 @pytest.fixture(autouse=True)
