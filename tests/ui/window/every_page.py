@@ -129,11 +129,11 @@ class EveryPage:
         self.pages += 1
         settle()
         end = time.monotonic() + SETTLED_S
-        while language() != PSEUDO and unfit(page) and time.monotonic() < end:
+        while (told := unfit(page)) and language() != PSEUDO and time.monotonic() < end:
             QTest.qWait(20)
         if self._pictures is not None:
             page.grab().save(str(self._pictures / f"{name}.png"))
-        if told := unfit(page):
+        if told:
             self.found[name] = told
         if language() == PSEUDO and (told := untranslated(page)):
             self.untranslated[name] = told
