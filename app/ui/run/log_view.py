@@ -6,7 +6,16 @@ import re
 from pathlib import Path
 
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtGui import QColor, QKeySequence, QShortcut, QTextCharFormat, QTextCursor, QTextDocument, QTextOption
+from PySide6.QtGui import (
+    QColor,
+    QKeySequence,
+    QResizeEvent,
+    QShortcut,
+    QTextCharFormat,
+    QTextCursor,
+    QTextDocument,
+    QTextOption,
+)
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
@@ -28,6 +37,21 @@ MAXIMUM_LINES = 20_000
 BATCH_MS = 60  # text is appended at most so often
 MATCHES_SHOWN = 500
 ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+
+
+class _Lines(QPlainTextEdit):
+    """The text: where its end is shown, that is so in another size, too."""
+
+    def follows(self) -> bool:
+        """Whether the end is shown."""
+        bar = self.verticalScrollBar()
+        return bar.value() >= bar.maximum() - 2
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        follows = self.follows()
+        super().resizeEvent(event)
+        if follows:
+            self.verticalScrollBar().setValue(self.verticalScrollBar().maximum())
 
 
 class LogView(QWidget):
@@ -64,8 +88,7 @@ class LogView(QWidget):
         if not text:
             return
         bar = self._text.verticalScrollBar()
-        follows = bar.value() >= bar.maximum() - 2
-        position = bar.value()
+        follows, position = self._text.follows(), bar.value()
         cursor = QTextCursor(self._text.document())
         cursor.movePosition(QTextCursor.MoveOperation.End)
         cursor.beginEditBlock()
@@ -175,7 +198,7 @@ class LogView(QWidget):
     # -- building ---------------------------------------------------------------------------------------------
 
     def _build(self) -> None:
-        self._text = QPlainTextEdit(self)
+        self._text = _Lines(self)
         self._text.setObjectName("log_text")
         self._text.setAccessibleName(tr("Log of the run"))
         self._text.setReadOnly(True)

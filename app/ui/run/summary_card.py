@@ -13,7 +13,6 @@ from PySide6.QtWidgets import (
     QProgressBar,
     QPushButton,
     QSizePolicy,
-    QSpacerItem,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -365,8 +364,6 @@ class SummaryCard(QFrame):
         pausing.addWidget(self._pause)
         pausing.addWidget(self._pause_choice)
         row.addLayout(pausing)
-        row.addSpacing(theme.SPACE)  # Stop stands apart, the more where there is room
-        row.addItem(QSpacerItem(theme.SPACE * 2, 0, QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Minimum))
         for button in (self._stop, self._resume):
             row.addWidget(button)
         row.addStretch(1)

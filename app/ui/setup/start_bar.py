@@ -23,6 +23,7 @@ from app.ui.widget.foot import Foot
 
 NAMED_ERRORS = 4
 BESIDE_FROM = 330  # px in Inter; in less a sentence takes more than three lines
+SHORT_LINES = 2  # which stand beside the buttons in any width
 _START, _CHECKING = tr("Start training"), tr("Checking…")
 _READING = tr("The model and the data are being read…")
 RUNNING = tr("A run is going on: stop it, or queue this one.")
@@ -114,15 +115,29 @@ class StartBar(Foot):
         layout.setAlignment(buttons, _LOW)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Beside the buttons a sentence needs its width; where they leave it less, it stands above them."""
         super().resizeEvent(event)
+        self._arrange()
+
+    def _arrange(self) -> None:
+        """Beside the buttons a long sentence needs its width; where they leave it less, it stands above them.
+
+        Start stays at the right of the lower edge either way.
+        """
         margins, spacing = self._row.contentsMargins(), self._row.spacing()
         room = self.width() - margins.left() - margins.right() - self._buttons.sizeHint().width() - spacing
-        beside = room >= theme.text_width(BESIDE_FROM)
+        beside = room >= theme.text_width(BESIDE_FROM) or self._is_short_for(room)
         way = QBoxLayout.Direction.LeftToRight if beside else QBoxLayout.Direction.TopToBottom
         if way is not self._row.direction():
             self._row.setDirection(way)
             self._row.setAlignment(self._buttons, _LOW if beside else Qt.AlignmentFlag(0))
+
+    def _is_short_for(self, room: int) -> bool:
+        """Whether all that is said stands in so many pixels and the lines that the buttons are high."""
+        shown = [label for label in (self._label, self._warnings) if not label.isHidden()]
+        if room < max((label.minimumSizeHint().width() for label in shown), default=0):
+            return False
+        lines = sum(label.heightForWidth(room) for label in shown)
+        return lines <= SHORT_LINES * self._label.fontMetrics().lineSpacing() + theme.SPACE
 
     def _dress(self) -> None:
         c = theme.colors()
@@ -161,6 +176,7 @@ class StartBar(Foot):
             why_not or tr("Choose where: a machine by ssh, or a service with GPUs; what it costs is said first")
         )
         self.queue_button.setToolTip(why_not or tr("Train this setup as it is now, after the runs that wait"))
+        self._arrange()
 
 
 def _links(problems: Sequence[Problem], color: str) -> str:

@@ -27,7 +27,7 @@ from PySide6.QtGui import (
     QIcon,
     QPalette,
 )
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QApplication, QLabel, QWidget
 
 from app.core.language import tr
 from app.core.resource import resource
@@ -226,6 +226,9 @@ def set_role(widget: QWidget, **properties: str) -> None:
         widget.setProperty(name, value)
     widget.style().unpolish(widget)
     widget.style().polish(widget)
+    if isinstance(widget, QLabel):
+        widget.setFrameStyle(widget.frameStyle())  # the padding of the role counts as its frame, which it keeps
+        widget.updateGeometry()
 
 
 def _palette(c: Colors) -> QPalette:

@@ -103,3 +103,20 @@ def test_saving_copies_the_whole_file_not_only_what_is_shown(log: LogView, tmp_p
     log.set_source(whole)
     log.save(tmp_path / "copy.txt")
     assert (tmp_path / "copy.txt").read_text() == whole.read_text()
+
+
+def test_its_end_stays_in_sight_in_another_size_unless_one_reads_above(qtbot: QtBot, log: LogView) -> None:
+    text, bar = text_of(log), text_of(log).verticalScrollBar()
+    for number in range(200):
+        log.append(
+            f"line {number} of a log whose lines are long enough to take more than one line when it is narrow\n"
+        )
+    log.flush()
+    for size in ((400, 90), (220, 300), (180, 75)):
+        log.resize(*size)
+        qtbot.waitUntil(lambda: bar.value() == bar.maximum() > 0)
+        last = text.blockBoundingGeometry(text.document().lastBlock()).translated(text.contentOffset())
+        assert last.bottom() <= text.viewport().height() + 1
+    bar.setValue(20)
+    log.resize(400, 300)
+    assert bar.value() < bar.maximum() - 20

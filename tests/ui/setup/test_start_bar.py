@@ -46,3 +46,24 @@ def test_start_keeps_its_place_when_its_sentence_takes_more_lines(qtbot: QtBot) 
         qtbot.waitUntil(lambda: bar.height() >= bar._label.heightForWidth(bar._label.width()))
         places.add(bar.button.mapTo(page, QPoint(0, 0)).y())
     assert len(places) == 1
+
+
+def test_a_short_sentence_stands_beside_the_buttons_and_a_long_one_above_them(qtbot: QtBot) -> None:
+    page = QWidget()
+    page.resize(640, 400)
+    bar, layout = StartBar(), QVBoxLayout(page)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.addStretch(1)
+    layout.addWidget(bar)
+    qtbot.addWidget(page)
+    page.show()
+
+    def is_beside() -> bool:
+        return bar._label.geometry().right() < bar.remote_button.x() and bar.height() < 2.5 * bar.button.height()
+
+    places = set()
+    for said, beside in (("It can begin.", True), ("word " * 60, False), ("It can begin.", True)):
+        bar.set_plan(said)
+        qtbot.waitUntil(is_beside if beside else lambda: bar._label.y() < bar.remote_button.y() and not is_beside())
+        places.add(bar.button.mapTo(page, QPoint(0, 0)).toTuple())
+    assert len(places) == 1

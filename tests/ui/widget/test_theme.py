@@ -116,3 +116,16 @@ def test_a_scheme_with_a_colour_too_few_or_what_is_none_fails(
     (tmp_path / "dark.toml").write_text(written.replace(*change))
     with pytest.raises(ValueError, match=rf"dark\.toml: .*{said}"):
         theme.read_colors(tmp_path / "dark.toml")
+
+
+@pytest.mark.usefixtures("light")
+def test_a_label_is_as_wide_as_its_new_role_wants(qtbot: QtBot) -> None:
+    label = QLabel("Fits")
+    qtbot.addWidget(label)
+    plain = label.sizeHint()
+    theme.set_role(label, role="pill-good")
+    fresh = QLabel("Fits")
+    qtbot.addWidget(fresh)
+    fresh.setProperty("role", "pill-good")
+    assert label.sizeHint() == fresh.sizeHint()
+    assert label.sizeHint().width() > plain.width()
