@@ -203,4 +203,6 @@ class DataPanel(DropCard):
         for path, split in (("valid_data", "valid"), ("test_data", "test")):
             files = splits[split].files if split in splits else ()
             given = tr("From the folder: {names}", names=", ".join(Path(file).name for file in files))
-            self.editors[path].set_placeholder(given if files else PLACEHOLDERS[path])
+            # With validation data of its own a data set has all its test data too, if it has any.
+            other = tr("Optional") if path == "test_data" and "valid" in splits else PLACEHOLDERS[path]
+            self.editors[path].set_placeholder(given if files else other)

@@ -40,7 +40,7 @@ from app.ui.worker.process import WorkerOutcome
 SERVE_DIALOG_SIZE = (640, 520)  # px in Inter, at least
 PORT = FieldSpec(
     "serve.port",
-    tr("Port"),
+    tr("Port (0: a free one)"),
     "int",
     0,
     what=tr("0 finds a free one from {first_port} on", first_port=FIRST_PORT),

@@ -283,7 +283,7 @@ class ExportDialog(JobDialog):
         opens = QLabel(tr("Opened by"), form)
         opens.setMinimumWidth(theme.text_width(OPTION_LABEL_WIDTH))
         rows.addRow(opens, self._opens)
-        rows.addRow(tr("Mind"), self._refuses)
+        rows.addRow(tr("Note"), self._refuses)
         if self.checkpoint.count():
             rows.addRow(tr("Checkpoint"), self.checkpoint)
         else:

@@ -78,6 +78,12 @@ def ask_leaving(session: RunSession, parent: QWidget, *, is_leaving: bool) -> Li
         box.setText(tr("A run is paused.") if session.state in KEEPS else tr("A run is training."))
         box.setInformativeText(
             tr(
+                "It stays paused without the window, and holds its memory: the next start of Luthier shows it, "
+                "and “luthier attach” shows it in a terminal.\n\nStopped, it saves all, so that you can resume "
+                "it later."
+            )
+            if session.state in KEEPS
+            else tr(
                 "It can go on without the window: the next start of Luthier shows it with all that "
                 "happened, and “luthier attach” shows it in a terminal. The computer stays awake for "
                 "it. {lid}\n\nStopped, it ends after the iteration in progress and saves all, so "

@@ -57,14 +57,16 @@ class GeneralPage(QWidget):
         )
         self.keep_awake.edited.connect(lambda on: keep_settings(keep_awake=on))
         self.wire = self._tick(
-            "settings.wire_memory", tr("Macs: wire it for runs that need most of it"), settings.wire_memory
+            "settings.wire_memory", tr("On Macs, hold it for a run that needs most of it"), settings.wire_memory
         )
         self.wire.setToolTip(
             tr("Faster where memory is short; switch it off if the computer restarts while it trains")
         )
         self.wire.edited.connect(lambda on: keep_settings(wire_memory=on))
         self.relax_gpu = self._tick(
-            "settings.relax_gpu", tr("Macs: let a run hold it up for longer"), settings.relax_gpu_limit
+            "settings.relax_gpu",
+            tr("On Macs, let it stutter so that no long step is cut off"),
+            settings.relax_gpu_limit,
         )
         self.relax_gpu.setToolTip(
             tr("Sets {gpu_variable}=1 for runs from now on; the desktop stutters then", gpu_variable=GPU_VARIABLE)

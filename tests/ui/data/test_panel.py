@@ -271,10 +271,13 @@ def test_parts_that_the_folder_has_are_not_called_optional(qtbot: QtBot, panel: 
     store(panel).set("data", str(tmp_path / "folder"))
     known(qtbot, panel)
     lines = {path: panel.editors[path].line.placeholderText() for path in ("valid_data", "test_data")}
-    assert lines == {"valid_data": "From the folder: valid.jsonl", "test_data": "Optional: a share is set aside"}
+    assert lines == {"valid_data": "From the folder: valid.jsonl", "test_data": "Optional"}
+    assert panel.report is not None
+    assert "test" not in panel.report.splits
     store(panel).set("data", str(tmp_path / "folder" / "train.jsonl"))
     known(qtbot, panel)
-    qtbot.waitUntil(lambda: panel.editors["valid_data"].line.placeholderText().startswith("Optional"))
+    aside = "Optional: a share is set aside"
+    qtbot.waitUntil(lambda: all(panel.editors[path].line.placeholderText() == aside for path in lines))
 
 
 def test_a_check_is_cancelled_and_asked_for_again(qtbot: QtBot, panel: DataPanel, large: Path) -> None:
