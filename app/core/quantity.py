@@ -93,6 +93,11 @@ def share_text(share: float) -> str:
     return f"{100 * share:.3g}{GAP}%"
 
 
+def rough_share_text(share: float) -> str:
+    """A share (0 to 1) in whole percent: 21 %, 100 %."""
+    return f"{100 * share:.0f}{GAP}%"
+
+
 def plural(number: int, one: str, many: str = "") -> str:
     """``1 example``, ``1,024 examples``."""
     return joined((grouped(number, ","), trn(number, one, many or one + "s")))

@@ -10,6 +10,15 @@ THINK_CLOSE = "</think>"
 THINKING = re.compile(r"^[ \t]*<think>(.*?)(?:</think>|\Z)", re.DOTALL | re.MULTILINE)
 CODE_FENCE = re.compile(r"^([ \t]*)(`{3,}|~{3,})[ \t]*([^`\n]*)$")
 
+LINE_SIGN = " \u2028"  # a line's end within a paragraph: Markdown takes it for a letter, and needs the space
+HAIR = "\u200a"  # a space that nobody sees, where a line begins with what Markdown knows only behind one
+_KNOWN_BEHIND_SPACE = re.compile(r"[*_~<]|https?:|www\.", re.IGNORECASE)
+# What is no line of a paragraph: what ends with its line (a heading, a rule), and what may go on with the next one
+# (an item of a list, a quotation, a row of a table, a definition).
+_WHOLE_LINE = re.compile(r"#{1,6}(?:\s|$)|(?:=+|-+|(?:[*_-][ \t]*){3,})$")
+_BLOCK_LINE = re.compile(r"(?:[-*+]|\d{1,9}[.)])(?:\s|$)|>|\[[^]]+\]:|.*\|")
+_CODE_LINE = re.compile(r" {4}| {0,3}\t")
+
 PartKind = Literal["thinking", "text", "code"]
 
 
@@ -37,6 +46,27 @@ def answer_parts(answer: str) -> list[AnswerPart]:
         parts += _split_code(answer[end : found.start()]) + _thinking(found[1])
         end = found.end()
     return parts + _split_code(answer[end:])
+
+
+def with_lines(text: str) -> str:
+    """Markdown whose paragraphs keep their lines as they came (`LINE_SIGN`), where it would join them."""
+    lines: list[str] = []
+    ends: list[str] = []
+    is_paragraph, begins = False, True  # the last line is of a paragraph; the next may be the first of one
+    for line in text.split("\n"):
+        stripped = line.strip()
+        if not stripped or _WHOLE_LINE.match(stripped):
+            begins, is_paragraph = True, False
+        elif _BLOCK_LINE.match(stripped) or (not is_paragraph and _CODE_LINE.match(line)):
+            begins = is_paragraph = False
+        elif is_paragraph:
+            lines[-1], ends[-1] = lines[-1].rstrip().removesuffix("\\"), LINE_SIGN
+            line = HAIR + stripped if _KNOWN_BEHIND_SPACE.match(stripped) else stripped
+        else:
+            is_paragraph, begins = begins, False
+        lines.append(line)
+        ends.append("\n")
+    return "".join(line + end for line, end in zip(lines, ends, strict=True))[:-1]
 
 
 def _thinking(text: str) -> list[AnswerPart]:

@@ -115,6 +115,24 @@ def _same_weights(one: Path, other: Path) -> bool:
     return True
 
 
+def first_other(candidates: list[Candidate], here: set[Path | None]) -> Candidate | None:
+    """The first one whose weights are not those of an adapter that is ``here``, under another name: a run that has
+    ended keeps a copy of its best. Where all are, the first of them; None without any."""
+    files = [_weights(adapter) for adapter in here if adapter is not None]
+    others = (
+        one
+        for one in candidates
+        if one.adapter is not None and not any(_same_weights(_weights(one.adapter), file) for file in files)
+    )
+    return next(others, candidates[0] if candidates else None)
+
+
+def _weights(adapter: Path) -> Path:
+    if adapter.is_file():
+        return adapter
+    return next((file for name in (ADAPTER_FILE, PEFT_FILE) if (file := adapter / name).is_file()), adapter)
+
+
 def candidate_of(adapter: Path) -> Candidate:
     """The candidate that a path means: an adapter's folder, a checkpoint file, or the folder of a run."""
     if RunDir(adapter).config.is_file() and is_adapter(adapter / "adapters"):

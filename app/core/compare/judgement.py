@@ -18,7 +18,7 @@ from app.core.compare.candidate import Candidate
 from app.core.compare.statistic import Interval, sign_test, wilson
 from app.core.json_text import parsed_json
 from app.core.language import tr
-from app.core.quantity import plural
+from app.core.quantity import plural, rough_share_text
 from app.core.system import place
 from app.core.system.atomic_file import write_bytes, write_text
 from app.core.system.disk import flush_to_disk
@@ -383,8 +383,8 @@ def votes_markdown(votes: Sequence[Vote], candidates: Sequence[Judged]) -> str:
     ]
     lines.append("|---|---:|---:|---:|")
     for one in counted.standings:
-        span = tr("{low:.0%} to {high:.0%}", low=one.rate.low, high=one.rate.high)
-        lines.append(f"| {_cell(one.candidate.label)} | {one.wins} | {one.rate.value:.0%} | {span} |")
+        span = tr("{low} to {high}", low=rough_share_text(one.rate.low), high=rough_share_text(one.rate.high))
+        lines.append(f"| {_cell(one.candidate.label)} | {one.wins} | {rough_share_text(one.rate.value)} | {span} |")
     lines += [
         "",
         tr(

@@ -31,7 +31,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QFrame, QTextBrowser, QTextEdit, QWidget
 
-from app.core.compare.answer_part import AnswerPart, answer_parts
+from app.core.compare.answer_part import AnswerPart, answer_parts, with_lines
 from app.core.compare.word_difference import words_of
 from app.core.language import tr
 from app.core.quantity import plural
@@ -285,7 +285,7 @@ def _markdown(text: str) -> QTextDocument:
     """A text part laid out in the window's fonts and colours, with pictures named instead of shown."""
     document = QTextDocument()
     document.setDefaultFont(theme.ui_font())
-    document.setMarkdown(text, MARKDOWN)
+    document.setMarkdown(with_lines(text), MARKDOWN)
     _name_pictures(document)
     mono = QTextCharFormat()
     mono.setFontFamilies([theme.mono_font().family()])

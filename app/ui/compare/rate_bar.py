@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from app.core.compare.statistic import Interval
 from app.core.language import tr
+from app.core.quantity import rough_share_text
 from app.ui.widget import theme
 
 RATE_BAR_HEIGHT, BAR, WHISKER = 20, 8, 12  # px
@@ -26,7 +27,10 @@ class RateBar(QWidget):
         """Shows another share."""
         self._rate = rate
         said = tr(
-            "{value:.0%}, likely between {low:.0%} and {high:.0%}", value=rate.value, low=rate.low, high=rate.high
+            "{value}, likely between {low} and {high}",
+            value=rough_share_text(rate.value),
+            low=rough_share_text(rate.low),
+            high=rough_share_text(rate.high),
         )
         self.setAccessibleName(said)
         self.setToolTip(tr("{said} (Wilson's 95 % interval)", said=said))

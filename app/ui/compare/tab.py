@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from app.core.compare.candidate import (
     Candidate,
     base_of,
     candidate_of,
+    first_other,
     run_candidates,
 )
 from app.core.compare.conversation import Conversation
@@ -169,11 +169,11 @@ class CompareTab(QWidget):
         if count >= MOST_COLUMNS or self._is_fixed():
             return
         self._set_count(count + 1)
-        here = {replace(found, strength=1.0) for found in self.candidates}
+        here = {found.adapter for found in self.candidates}
         runs = dict.fromkeys(found.run for found in self.candidates if found.run is not None)
         known = [*(found for run in runs for found in run_candidates(run)), *self._list.runs()]
-        others = [found for found in known if found not in here]
-        self.columns[count].set_candidate(others[0] if others else None)
+        others = [found for found in known if found.adapter not in here]
+        self.columns[count].set_candidate(first_other(others, here))
         self.session.set_candidate(count, self.columns[count].candidate)
         self._show_page()
         self._take_chosen(count, fills=False)

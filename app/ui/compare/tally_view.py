@@ -6,7 +6,7 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from app.core.compare.judgement import Standing, Tally
 from app.core.language import tr
-from app.core.quantity import plural
+from app.core.quantity import plural, rough_share_text
 from app.ui.compare.rate_bar import RateBar
 from app.ui.widget import theme
 from app.ui.widget.elided_label import ElidedLabel
@@ -70,12 +70,12 @@ def _fill(line: tuple[ElidedLabel, RateBar, QLabel], standing: Standing, votes: 
     bar.set_rate(rate)
     figures.setText(
         tr(
-            "{wins:,} of {votes:,} · {value:.0%} ({low:.0%} to {high:.0%})",
+            "{wins:,} of {votes:,} · {value} ({low} to {high})",
             wins=standing.wins,
             votes=votes,
-            value=rate.value,
-            low=rate.low,
-            high=rate.high,
+            value=rough_share_text(rate.value),
+            low=rough_share_text(rate.low),
+            high=rough_share_text(rate.high),
         )
     )
 

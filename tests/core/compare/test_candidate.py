@@ -11,6 +11,7 @@ from app.core.compare.candidate import (
     Candidate,
     base_of,
     candidate_of,
+    first_other,
     is_adapter,
     run_candidates,
     run_title,
@@ -119,3 +120,14 @@ def test_a_run_is_called_as_it_was_named_and_not_as_its_folder(tmp_path: Path) -
     found = create_run(TrainConfig(adapter_name="qwen2.5 · faq · r32"), tmp_path)
     adapter(found.adapters)
     assert run_candidates(found.path)[0].label.startswith("qwen2.5 · faq · r32 · 20")
+
+
+def test_other_weights_are_others_whatever_they_are_called(run: RunDir) -> None:
+    for folder, weights in ((run.adapters, b"best"), (run.best, b"best")):
+        (folder / "adapters.safetensors").write_bytes(weights)
+    (run.adapters / "0000100_adapters.safetensors").write_bytes(b"last")
+    kept, best, last, _ = run_candidates(run.path)
+    assert first_other([best, last], {None, run.adapters}) == last
+    assert first_other([kept, best], {None}) == kept
+    assert first_other([best], {run.adapters}) == best, "better a copy than nobody"
+    assert first_other([], {run.adapters}) is None

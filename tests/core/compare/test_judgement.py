@@ -173,7 +173,7 @@ def test_export_as_csv_json_and_markdown(tmp_path: Path) -> None:
     assert Vote.from_dict(tree["votes"][0]) == blind
     assert tree["tally"]["candidates"][1]["wins"] == 1
     text = (tmp_path / "votes.md").read_text()
-    assert "| friendly | 1 | 100% |" in text
+    assert "| friendly | 1 | 100\u00a0% | 21\u00a0% to 100\u00a0% |" in text
     assert "````\n```\ncode\n````" in text
     with pytest.raises(ValueError, match="exported as"):
         export([blind], (BASE, TUNED), tmp_path / "votes.txt")

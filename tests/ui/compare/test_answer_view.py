@@ -66,6 +66,15 @@ def test_headings_lists_tables_and_code_look_like_themselves(view: AnswerView) -
     assert code.charFormat().fontFamilies() == [theme.mono_font().family()]
 
 
+def test_lines_stay_as_they_came(view: AnswerView) -> None:
+    answer = "The **capital.**\nSo _sings_\n_the_ 🎻,\n**“hey”**\nhttps://a.de\n\nAnd:\n- one\n- two"
+    view.show_turns([("", answer)], whole=True)
+    lines = [line.strip() for line in view.toPlainText().split("\n")]
+    assert lines == ["The capital.", "So sings", "the 🎻,", "“hey”", "https://a.de", "And:", "one", "two"]
+    assert view.document().blockCount() == 4, "a paragraph of five lines, one of a line, two items"
+    assert view.document().find("https").charFormat().anchorHref() == "https://a.de"
+
+
 def test_code_is_copied_as_it_was_written(view: AnswerView) -> None:
     view.show_turns([("", "First\n```py\nif x:\n    y = '<b>'\n```\nthen\n```\nlast\n```")], whole=True)
     click(view, "Copy")

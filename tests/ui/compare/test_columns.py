@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 )
 from pytestqt.qtbot import QtBot
 
+from app.core.compare.candidate import Candidate
 from app.core.protocol import event
 from app.core.protocol.command import LoadAdapters
 from app.core.protocol.job import GenerateJob, read_job
@@ -512,3 +513,12 @@ def test_the_question_that_was_answered_stands_above_its_answers_whatever_is_typ
     assert above.text() == "And of Norway?"
     press(tab, "compare.new")
     assert not above.isVisible()
+
+
+def test_a_new_column_is_no_copy_of_one_that_has_another_name_by_now(tab: CompareTab, run: RunDir) -> None:
+    tab.choose_run(run)
+    tab.columns[1].set_candidate(Candidate("as it was called", run.adapters, run.path))
+    press(tab, "compare.add")
+    added = tab.columns[2].candidate
+    assert added is not None
+    assert added.adapter == run.best

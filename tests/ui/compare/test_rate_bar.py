@@ -35,8 +35,8 @@ def test_the_bar_is_as_long_as_the_share_and_the_whiskers_as_the_interval(bar: R
     assert min(columns(image, colors.accent)) == pytest.approx(2, abs=2)
     whiskers = columns(image, colors.text)
     assert (min(whiskers), max(whiskers)) == (1 + 50, 1 + 150)
-    assert "50%" in bar.accessibleName().replace(" ", "")
-    assert "25%" in bar.toolTip().replace(" ", "")
+    assert bar.accessibleName() == "50\u00a0%, likely between 25\u00a0% and 75\u00a0%"
+    assert "25\u00a0%" in bar.toolTip()
 
 
 def test_no_share_draws_no_bar(bar: RateBar) -> None:
