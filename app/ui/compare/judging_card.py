@@ -39,7 +39,6 @@ class JudgingCard(Card):
 
     revealed = Signal()  # the names of the columns may be shown: after the vote, or when blind mode is left
     voted = Signal(object)  # Vote, the first on the answers that are shown
-    changed = Signal()  # a vote was given that takes the place of the one that was marked
     forgotten = Signal()  # votes were taken away
     blind_changed = Signal(bool)
     warned = Signal(str)  # votes that could not be read or written
@@ -221,8 +220,6 @@ class JudgingCard(Card):
         self._show_tally()
         if before is None:
             self.voted.emit(vote)
-        else:
-            self.changed.emit()
 
     @property
     def kept_sentence(self) -> str:
