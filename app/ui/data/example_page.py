@@ -208,7 +208,12 @@ class DataExamplePage(QWidget):
         """Opens the preview for the present config, or says why there is none."""
         report = self._inspector.last_report
         target = report.target if report is not None else ""
-        self.fields["mask_turns"].setEnabled(self._store.config.mask_prompt and target == "chat")
+        masked, turns = self._store.config.mask_prompt, self.fields["mask_turns"]
+        why_not = "" if masked else tr("Everything is trained: there are no answers to choose among")
+        if masked and target != "chat":
+            why_not = tr("Each example has one answer: there is none to choose")
+        turns.setEnabled(not why_not)
+        turns.setToolTip(why_not)
         for field in self.fields.values():
             field.setVisible(method_of(self._store.config).data == "examples")
         self._show_share()

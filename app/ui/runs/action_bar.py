@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import shlex
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QFile, QPoint, QSize, QStandardPaths, Qt, Signal
@@ -38,21 +40,52 @@ from app.ui.platform.message_box import message_box
 from app.ui.run.result_view import ask_more_iterations
 from app.ui.widget import theme
 from app.ui.widget.file_manager import show_in_file_manager
+from app.ui.widget.message_bar import Notice
 from app.ui.widget.sliced_work import SLICE_S, SlicedWork
 from app.ui.worker.job import JobRunner
 from app.ui.worker.process import WorkerOutcome
 
 REPORTS = tr("Web page (*.html);;Markdown (*.md)")
+SELECT_FIRST = tr("Select a run first")
 LISTED = 8  # runs named in the question before they are deleted
 
 
-def move_to_trash(path: Path) -> bool:
-    """True if the system took it into its Trash."""
+@dataclass(frozen=True, slots=True)
+class Trashed:
+    """What was moved to the Trash: from where, and where it is now as far as the system says."""
+
+    path: Path
+    place: Path | None = None
+
+    @property
+    def can_be_taken_back(self) -> bool:
+        return self.place is not None and self.place.exists() and not self.path.exists()
+
+
+def take_back(gone: Trashed) -> bool:
+    """Moves it out of the Trash, to where it was; False if that cannot be."""
+    if gone.place is None or not gone.can_be_taken_back:
+        return False
+    try:
+        gone.place.rename(gone.path)
+    except OSError:
+        return False
+    with contextlib.suppress(OSError):  # Linux's note of where it was
+        (gone.place.parent.parent / "info" / f"{gone.place.name}.trashinfo").unlink()
+    return True
+
+
+def move_to_trash(path: Path) -> Trashed | None:
+    """What the system took into its Trash; None if it refused."""
     # On Linux Qt makes the Trash of a user who has none yet, but not the folder that it lies in.
     data = Path(QStandardPaths.writableLocation(QStandardPaths.StandardLocation.GenericDataLocation))
     with contextlib.suppress(OSError):
         data.mkdir(parents=True, exist_ok=True)
-    return QFile(str(path)).moveToTrash()
+    file = QFile(str(path))
+    if not file.moveToTrash():
+        return None
+    place = Path(file.fileName())
+    return Trashed(path, place if place != path else None)
 
 
 def train_command(run: RunDir) -> str:
@@ -79,6 +112,8 @@ class RunActionBar(QWidget):
     merge_requested = Signal(object)  # the folders of several runs: tuple[Path, …]
     rename_requested = Signal()
     deleted = Signal(list)  # list[RunDir]
+    brought_back = Signal(list)  # list[Path]: taken out of the Trash again
+    noticed = Signal(object)  # Notice
     told = Signal(str)
     warned = Signal(str)
 
@@ -87,7 +122,7 @@ class RunActionBar(QWidget):
         parent: QWidget | None = None,
         *,
         reveal: Callable[[Path], object] = show_in_file_manager,
-        trash: Callable[[Path], bool] = move_to_trash,
+        trash: Callable[[Path], Trashed | None] = move_to_trash,
     ) -> None:
         super().__init__(parent)
         self.setObjectName("run_action_bar")
@@ -111,25 +146,37 @@ class RunActionBar(QWidget):
         """These are selected now: says so, and offers what can be done with them."""
         self._runs = tuple(runs)
         one = runs[0] if len(runs) == 1 else None
+        need = tr("Select one run: several are selected") if len(runs) > 1 else "" if runs else SELECT_FIRST
         for action in (self.open, self.duplicate, self.reveal, self.rename, self.command, self.stock, self.yaml):
-            action.setEnabled(one is not None)
-        self.report.setEnabled(one is not None and not self._work.is_busy)
-        self.track.setEnabled(one is not None and not self._tracks.is_running)
+            self._allow(action, need)
+        self._allow(self.report, need or (tr("A report is being written") if self._work.is_busy else ""))
+        self._allow(self.track, need or (tr("Curves are being exported") if self._tracks.is_running else ""))
+        need_adapter = need or ("" if _has_adapter(runs) else tr("It has saved no adapter"))
         for action in (self.compare, self.export, self.chat, self.serve):
-            action.setEnabled(one is not None and (one.run.adapters / ADAPTER_FILE).is_file())
-        self.merge.setEnabled(len(runs) > 1 and all((run.run.adapters / ADAPTER_FILE).is_file() for run in runs))
-        self.resume.setEnabled(one is not None and one.can_resume)
-        self.extend.setEnabled(one is not None and not one.is_live and one.has_saved_state)
-        live = any(run.is_live for run in runs)
-        self.delete.setEnabled(bool(runs) and not live)
-        self.delete.setToolTip(tr("A run that is training cannot be deleted; stop it first") if live else "")
+            self._allow(action, need_adapter)
+        can_merge = len(runs) > 1 and _has_adapter(runs)
+        self._allow(self.merge, "" if can_merge else tr("Select several runs that have saved adapters"))
+        can_resume, live = one is not None and one.can_resume, any(run.is_live for run in runs)
+        resumes = "" if can_resume else tr("Only a run that did not reach its end goes on")
+        self._allow(self.resume, need or resumes)
+        saved = one is not None and one.has_saved_state
+        extends = tr("It is training") if live else "" if saved else tr("It has saved no state to go on from")
+        self._allow(self.extend, need or extends)
+        stays = tr("A run that is training cannot be deleted; stop it first") if live else ""
+        self._allow(self.delete, stays if runs else SELECT_FIRST)
         self._chosen.setText(self._chosen_text())
-        for button, action in self._buttons:
+        for button, action, tip in self._buttons:
             button.setEnabled(action.isEnabled())
+            button.setToolTip(tip if action.isEnabled() else action.toolTip())
+
+    def _allow(self, action: QAction, why_not: str) -> None:
+        """Offers it, or says in its place why not."""
+        action.setEnabled(not why_not)
+        action.setToolTip(why_not or self._tips.get(action, ""))
 
     def _chosen_text(self) -> str:
         if not self._runs:
-            return tr("Select runs to compare them")
+            return tr("Select several runs to see their curves and differences")
         size = bytes_text(sum(run.size_bytes for run in self._runs))
         return tr("{runs:,} selected · {size}", runs=len(self._runs), size=size)
 
@@ -148,7 +195,7 @@ class RunActionBar(QWidget):
         self.serve = self._action("serve", tr("Use It Now…"), self._on_serve)
         self.export = self._action("export", tr("Export…"), self._on_export)
         self.merge = self._action("merge", tr("Merge Adapters…"), self._on_merge)
-        self.merge.setToolTip(tr("One adapter of several runs of the same base"))
+        self._tips = {self.merge: tr("One adapter of several runs of the same base")}
         self.resume = self._action("resume", tr("Resume"), self._on_resume)
         self.extend = self._action("extend", tr("Train Longer…"), self._on_extend)
         self.duplicate = self._action("duplicate", tr("Duplicate as a New Setup"), self._on_duplicate)
@@ -181,7 +228,7 @@ class RunActionBar(QWidget):
         self._chosen.setObjectName("runs.chosen")
         self._chosen.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         theme.set_role(self._chosen, role="small")
-        self._buttons: list[tuple[QPushButton, QAction]] = []
+        self._buttons: list[tuple[QPushButton, QAction, str]] = []
         row.addWidget(self._chosen, 1)
         for action, text, tip in (
             (self.open, tr("Open"), tr("Show the run's curves and log in the panel at the right")),
@@ -206,7 +253,7 @@ class RunActionBar(QWidget):
         button.setAccessibleName(text)
         button.setToolTip(tip)
         button.clicked.connect(action.trigger)
-        self._buttons.append((button, action))
+        self._buttons.append((button, action, tip))
         return button
 
     def _dress(self) -> None:
@@ -370,9 +417,19 @@ class RunActionBar(QWidget):
         box.exec()
         return box.clickedButton() is yes
 
+    def _bring_back(self, gone: Sequence[Trashed]) -> None:
+        """Takes runs out of the Trash again."""
+        back = [one for one in gone if take_back(one)]
+        if back:
+            self.brought_back.emit([one.path for one in back])
+        if lost := [one.path.name for one in gone if one not in back]:
+            said = tr("{names} could not be taken out of the Trash.", names=", ".join(lost))
+            self.warned.emit(said)
+
     def delete_runs(self, runs: Sequence[RunDir]) -> None:
         """Moves runs to the Trash; one that is being trained by now stays, and so does what the system refuses."""
         gone, refused = [], []
+        places: list[Trashed] = []
         for run in runs:
             if run.is_running():
                 refused.append(tr("{name} is being trained. Stop it first.", name=run.name))
@@ -383,8 +440,9 @@ class RunActionBar(QWidget):
                         name=run.name,
                     )
                 )
-            elif self._trash(run.path):
+            elif trashed := self._trash(run.path):
                 gone.append(run)
+                places.append(trashed)
             else:
                 refused.append(
                     tr(
@@ -395,6 +453,20 @@ class RunActionBar(QWidget):
                 )
         if gone:
             self.deleted.emit(gone)
-            self.told.emit(tr("{runs} moved to the Trash.", runs=plural(len(gone), "run")))
+            said = tr("{runs} moved to the Trash.", runs=plural(len(gone), "run"))
+            if not _can_be_taken_back(places):
+                self.noticed.emit(Notice(said))
+            else:
+                back = partial(self._bring_back, places)
+                holds = partial(_can_be_taken_back, places)
+                self.noticed.emit(Notice(said, "info", tr("Undo"), back, holds))
         if refused:
             self.warned.emit("\n".join(refused))
+
+
+def _has_adapter(runs: Sequence[RunSummary]) -> bool:
+    return all((run.run.adapters / ADAPTER_FILE).is_file() for run in runs)
+
+
+def _can_be_taken_back(gone: Sequence[Trashed]) -> bool:
+    return all(one.can_be_taken_back for one in gone)

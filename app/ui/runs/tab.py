@@ -62,6 +62,7 @@ class RunsTab(QWidget):
     serve_requested = Signal(object)
     merge_requested = Signal(object)
     names_changed = Signal()  # of runs, here or elsewhere
+    noticed = Signal(object)  # Notice
     told = Signal(str)
     warned = Signal(str)
 
@@ -70,6 +71,7 @@ class RunsTab(QWidget):
         self.setObjectName("runs_tab")
         self._catalog = catalog if catalog is not None else RunCatalog()
         self._began = self._shown_at = 0.0
+        self._to_choose: list[Path] = []  # once they are listed again
         self._progress = ScanProgress(0, 0)
         self._scanning = SlicedWork(self)
         self._scanning.stepped.connect(self._on_scanned)
@@ -134,6 +136,9 @@ class RunsTab(QWidget):
     def _on_scan_finished(self) -> None:
         self._showing.stop()
         self._show_catalog()
+        if self._to_choose:
+            self.table.choose(self._to_choose)
+            self._to_choose = []
         took_ms = (time.perf_counter() - self._began) * 1000
         self._poll.setInterval(max(FOLDER_POLL_MS, int(POLL_SHARE * took_ms)))
         if self.isVisible():
@@ -223,9 +228,19 @@ class RunsTab(QWidget):
         self._choosing.start()
 
     def _on_deleted(self, runs: list[RunDir]) -> None:
+        """What stands where they stood is selected then, or the last one."""
+        gone, shown = {run.path for run in runs}, self.table.shown()
+        rest = [path for path in shown if path not in gone]
+        place = next((row for row, path in enumerate(shown) if path in gone), -1)
         for run in runs:
             self._catalog.forget(run)
         self._show_catalog()
+        if place >= 0 and rest:
+            self.table.choose([rest[min(place, len(rest) - 1)]])
+        self.refresh()
+
+    def _on_brought_back(self, paths: list[Path]) -> None:
+        self._to_choose = paths
         self.refresh()
 
     def _start_rename(self) -> None:
@@ -346,9 +361,10 @@ class RunsTab(QWidget):
         self.detail.edited.connect(self._on_edited)
         self.bar.rename_requested.connect(self._start_rename)
         self.bar.deleted.connect(self._on_deleted)
+        self.bar.brought_back.connect(self._on_brought_back)
         for name in ("open_requested", "duplicate_requested", "resume_requested", "extend_requested",
                      "compare_requested", "export_requested", "chat_requested", "serve_requested",
-                     "merge_requested", "told", "warned"):  # fmt: skip
+                     "merge_requested", "noticed", "told", "warned"):  # fmt: skip
             getattr(self.bar, name).connect(getattr(self, name))
         find = QShortcut(QKeySequence(QKeySequence.StandardKey.Find), self)
         find.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)

@@ -156,6 +156,10 @@ class RunView(QTableView):
         rows = sorted(self.selectionModel().selectedRows(), key=lambda index: index.row())
         return [self.summary(index) for index in rows]
 
+    def shown(self) -> list[Path]:
+        """The folders of the runs that are listed, from the top."""
+        return [self.summary(self.filter.index(row, 0)).run.path for row in range(self.filter.rowCount())]
+
     def choose(self, paths: Sequence[Path]) -> None:
         """Selects runs by their folders; those that are not shown are left out."""
         wanted, selection = set(paths), QItemSelection()

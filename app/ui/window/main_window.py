@@ -360,6 +360,7 @@ class MainWindow(QMainWindow):
             tab.serve_requested.connect(self.tuned_actions.ask_serve)
             tab.merge_requested.connect(self.export_actions.ask_merge)
             tab.names_changed.connect(self._on_names)
+            tab.noticed.connect(self.messages.tell)
             tab.told.connect(self._tell)
             tab.warned.connect(self._warn)
             self.session.ended.connect(tab.refresh)

@@ -190,6 +190,7 @@ def test_the_mask_is_a_choice_and_is_shown_at_once(qtbot: QtBot, bench: Bench) -
     bench.store.set("mask_prompt", False)
     bench.wait(qtbot, lambda: SYSTEM in trained_text(bench))
     assert not page.fields["mask_turns"].isEnabled()
+    assert page.fields["mask_turns"].toolTip().startswith("Everything is trained")
     bench.store.set_many({"mask_prompt": True, "mask_turns": "last"})
 
 

@@ -273,7 +273,10 @@ def test_nothing_can_be_done_before_a_run_is_chosen(qtbot: QtBot) -> None:
     assert len(acts) > 10
     assert [one.text() for one in acts if one.isEnabled()] == []
     assert [one.text() for one in bar.findChildren(QPushButton) if one.isEnabled()] == []
-    assert child(bar, QLabel, "runs.chosen").text() == "Select runs to compare them"
+    said = "Select several runs to see their curves and differences"
+    assert child(bar, QLabel, "runs.chosen").text() == said
+    tips = {one.toolTip() for one in acts}
+    assert tips == {"Select a run first", "Select several runs that have saved adapters"}
 
 
 def test_a_new_name_leaves_tags_notes_and_what_others_wrote(qtbot: QtBot, tab: RunsTab, runs: list[RunDir]) -> None:
@@ -469,15 +472,34 @@ def test_runs_go_to_the_trash_after_a_question_with_their_size(
     assert "kB" in asked[0]
     assert "alpha" in asked[0]
     monkeypatch.setattr(QMessageBox, "exec", lambda box: answer(box, 0))
-    with qtbot.waitSignal(tab.told):
+    with qtbot.waitSignal(tab.noticed) as told:
         tab.bar.delete.trigger()
     settled(qtbot, tab)
     assert names(tab) == ["gamma"]
+    assert [one.name for one in tab.table.chosen()] == ["gamma"], "what follows is selected"
     assert not runs[0].path.exists()
+    notice = told.args[0]
+    assert notice.holds()
+    notice.act()
+    qtbot.waitUntil(lambda: names(tab) == ["gamma", "beta two", "alpha"])
+    assert [one.name for one in tab.table.chosen()] == ["beta two", "alpha"]
+    assert runs[0].path.is_dir()
+    assert not notice.holds()
+    assert not list((tmp_path / "trash" / "Trash" / "info").glob("*"))
+
+
+def test_what_cannot_be_done_says_why(qtbot: QtBot, tab: RunsTab, runs: list[RunDir]) -> None:
+    compare, resume = (child(tab, QPushButton, f"runs.{name}_button") for name in ("compare", "resume"))
+    select(qtbot, tab, runs[0])
+    assert compare.isEnabled()
+    assert "side by side" in compare.toolTip()
+    assert (resume.isEnabled(), resume.toolTip()) == (False, "Only a run that did not reach its end goes on")
+    select(qtbot, tab, runs[0], runs[1])
+    assert (compare.isEnabled(), compare.toolTip()) == (False, "Select one run: several are selected")
 
 
 def test_a_run_that_trains_or_that_the_system_refuses_stays(qtbot: QtBot, tab: RunsTab, runs: list[RunDir]) -> None:
-    tab.bar._trash = lambda path: path.name != runs[1].path.name and move_to_trash(path)
+    tab.bar._trash = lambda path: None if path.name == runs[1].path.name else move_to_trash(path)
     with runs[0].lock(), qtbot.waitSignal(tab.warned) as warned:
         tab.bar.delete_runs(runs[:2])
     assert "Stop it first" in warned.args[0]
