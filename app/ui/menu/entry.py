@@ -6,6 +6,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QMenu
 
+ALL_KEYS = "all_keys"  # a property of an entry whose keys differ from page to page: those of all
 NO_ROLE = QAction.MenuRole.NoRole
 
 

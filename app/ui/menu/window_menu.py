@@ -14,7 +14,7 @@ from app.core.language import tr
 from app.core.run.folder import find_runs
 from app.core.system.setting import load_settings
 from app.ui.menu.edit_menu import EditMenu
-from app.ui.menu.entry import add_entry
+from app.ui.menu.entry import ALL_KEYS, add_entry
 from app.ui.platform.key_text import MAIN_KEYS
 from app.ui.platform.window_order import bring_to_front
 
@@ -59,6 +59,7 @@ class WindowMenu(QObject):
 
     def set_on_form(self, on_form: bool) -> None:
         """On a form ⌘↩ starts the run, as it does on every page what that is there for; ⌘R starts it anywhere."""
+        self.start.setProperty(ALL_KEYS, [MAIN_KEYS, START_KEYS])
         self.start.setShortcuts([QKeySequence(keys) for keys in ((MAIN_KEYS, START_KEYS)[not on_form :])])
 
     def _build_file(self, menu: QMenu) -> None:

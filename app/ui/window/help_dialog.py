@@ -1,8 +1,8 @@
-"""Help that is searched: every field of a config and every method, explained; and the list of all shortcuts."""
+"""Help that is searched: every field, method and menu entry, explained; and the list of all shortcuts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from html import escape
@@ -31,9 +31,11 @@ from app.core.config.spec import field_specs
 from app.core.language import tr
 from app.core.method.method import Method
 from app.core.method.table import METHODS
+from app.ui.menu.entry import ALL_KEYS
 from app.ui.platform.key_text import native_keys
 from app.ui.widget import theme
 from app.ui.widget.close_key import close_by_key
+from app.ui.window.page_keys import page_keys
 
 HELP_SIZE = (720, 460)  # px in Inter
 SHORTCUT_SIZE = (380, 520)  # px in Inter
@@ -42,7 +44,8 @@ TOPICS_WIDTH = 250  # px in Inter
 
 @dataclass(frozen=True, slots=True)
 class HelpTopic:
-    """One thing that help explains. ``path`` is a config field's, or ``method.NAME``; ``html`` the explanation."""
+    """One thing that help explains. ``path`` is a config field's, ``method.NAME`` or ``menu.NAME``; ``html`` the
+    explanation."""
 
     path: str
     title: str
@@ -54,6 +57,27 @@ class HelpTopic:
         """The method's name, empty for a field."""
         return self.path.removeprefix("method.") if self.path.startswith("method.") else ""
 
+    @property
+    def is_in_menu(self) -> bool:
+        """Whether it is an entry of a menu, and has no place on a form."""
+        return self.path.startswith("menu.")
+
+
+# What entries of the menus do that a word does not say.
+MENU_HELP = {
+    "run.start": tr("Trains the form in use. What holds it back is said beside the button."),
+    "run.pause": tr(
+        "Halts the run after the iteration in progress; its memory stays taken. Continue goes on."
+    ),
+    "run.park": tr("Saves the run and ends its worker. Resume goes on exactly where it was, also after a restart."),
+    "run.stop": tr("Ends the run after the iteration in progress and saves its adapter. It can be resumed."),
+    "run.resume": tr("Goes on exactly where the shown run was paused, stopped or interrupted."),
+    "run.enqueue": tr("Puts the form at the end of the queue, which trains one setup after the other."),
+    "run.sweep": tr("Queues the form in several variants, and shows what each came to."),
+    "run.compare": tr("Asks base model and tuned model the same questions, side by side."),
+    "run.export": tr("Writes the tuned model for other programs."),
+}
+
 
 @cache
 def help_topics() -> tuple[HelpTopic, ...]:
@@ -61,10 +85,28 @@ def help_topics() -> tuple[HelpTopic, ...]:
     return (*map(_method_topic, METHODS.values()), *map(_field_topic, field_specs().values()))
 
 
-def find_topics(text: str) -> list[HelpTopic]:
+def menu_topics(bar: QMenuBar) -> list[HelpTopic]:
+    """The entries of the menus: where each is, its keys, and what it does."""
+    found = []
+    for top in bar.actions():
+        menu = top.menu()
+        for action in _actions(menu) if isinstance(menu, QMenu) else ():
+            if action.objectName():
+                found.append(_menu_topic(top.text().replace("&", ""), action))
+    return found
+
+
+def _menu_topic(menu: str, action: QAction) -> HelpTopic:
+    name, keys = _shortcut_row(action)
+    said = MENU_HELP.get(action.objectName(), "")
+    html = _paragraphs(("", said), (tr("Menu"), f"{menu} › {name}"), (tr("Keys"), keys))
+    return HelpTopic(f"menu.{action.objectName()}", name, html, f"{name} {said}".lower())
+
+
+def find_topics(text: str, more: Sequence[HelpTopic] = ()) -> list[HelpTopic]:
     """Topics that have every word of the text, those with all of them in their title first."""
     words = text.lower().split()
-    found = [topic for topic in help_topics() if all(word in topic.words for word in words)]
+    found = [topic for topic in (*help_topics(), *more) if all(word in topic.words for word in words)]
     return sorted(found, key=lambda topic: not all(word in topic.title.lower() for word in words))
 
 
@@ -108,16 +150,17 @@ class HelpDialog(QDialog):
 
     shown_requested = Signal(str)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None, *, bar: QMenuBar | None = None) -> None:
         super().__init__(parent)
         close_by_key(self)
+        self._entries = menu_topics(bar) if bar is not None else []
         self.setObjectName("help_dialog")
         self.setWindowTitle(tr("Help"))
         self.resize(*(theme.text_width(side) for side in HELP_SIZE))
         self._search = QLineEdit(self)
         self._search.setObjectName("help.search")
-        self._search.setAccessibleName(tr("Search fields and methods"))
-        self._search.setPlaceholderText(tr("Search fields and methods"))
+        self._search.setAccessibleName(tr("Search fields, methods and menus"))
+        self._search.setPlaceholderText(tr("Search fields, methods and menus"))
         self._search.setClearButtonEnabled(True)
         self._list = QListWidget(self)
         self._list.setObjectName("help.topics")
@@ -157,7 +200,7 @@ class HelpDialog(QDialog):
 
     def _fill(self, text: str) -> None:
         self._list.clear()
-        for topic in find_topics(text):
+        for topic in find_topics(text, self._entries):
             item = QListWidgetItem(topic.title, self._list)
             item.setData(Qt.ItemDataRole.UserRole, topic)
         self._list.setCurrentRow(0)
@@ -176,10 +219,11 @@ class HelpDialog(QDialog):
             f"<h3>{escape(topic.title)}</h3>{topic.html}" if topic is not None else tr("Nothing is found by that.")
         )
         self._text.setText(said)
-        self.go.setEnabled(topic is not None)
+        self.go.setEnabled(topic is not None and not topic.is_in_menu)
+        self.go.setToolTip(tr("It is an entry of a menu") if topic is not None and topic.is_in_menu else "")
 
     def _go(self) -> None:
-        if self.topic is not None:
+        if self.topic is not None and not self.topic.is_in_menu:
             self.shown_requested.emit(self.topic.path)
 
 
@@ -191,7 +235,7 @@ def shortcuts_of(bar: QMenuBar) -> list[tuple[str, list[tuple[str, str]]]]:
         if isinstance(menu, QMenu):
             rows = [row for action in _actions(menu) if (row := _shortcut_row(action))[1]]
             found.append((top.text().replace("&", ""), rows))
-    return [(title, rows) for title, rows in found if rows]
+    return [(title, rows) for title, rows in (*found, *page_keys()) if rows]
 
 
 def _actions(menu: QMenu) -> Iterator[QAction]:
@@ -205,12 +249,13 @@ def _actions(menu: QMenu) -> Iterator[QAction]:
 
 def _shortcut_row(action: QAction) -> tuple[str, str]:
     text, _, told = action.text().partition("\t")
-    keys = tr(" or ").join(map(native_keys, action.shortcuts())) or told
+    every = dict.fromkeys([*(action.property(ALL_KEYS) or ()), *action.shortcuts()])
+    keys = tr(" or ").join(dict.fromkeys(map(native_keys, every))) or told
     return text.replace("&", "").removesuffix("…"), keys
 
 
 class ShortcutDialog(QDialog):
-    """Lists the shortcuts of a menu bar as they are now."""
+    """Lists the shortcuts of a menu bar, whatever page is shown, and those of the pages."""
 
     def __init__(self, bar: QMenuBar, parent: QWidget | None = None) -> None:
         super().__init__(parent)

@@ -507,7 +507,7 @@ class MainWindow(QMainWindow):
         """Opens the help, which is searched and stays beside the window."""
         from app.ui.window.help_dialog import HelpDialog
 
-        dialog = HelpDialog(self)
+        dialog = HelpDialog(self, bar=self.menuBar())
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.shown_requested.connect(self._show_topic)
         dialog.show()

@@ -12,10 +12,11 @@ from app.core.config.spec import field_specs
 from app.core.method.table import METHODS
 from app.ui.form.help_popover import HelpButton, HelpPopover
 from app.ui.form.store import form_store
+from app.ui.platform.key_text import MAIN_KEYS
 from app.ui.run.session import RunSession
 from app.ui.window.appearance import Appearance
-from app.ui.window.help_dialog import HelpDialog, ShortcutDialog, find_topics, help_topics
-from app.ui.window.main_window import MainWindow
+from app.ui.window.help_dialog import MENU_HELP, HelpDialog, ShortcutDialog, find_topics, help_topics, shortcuts_of
+from app.ui.window.main_window import COMPARE_TAB, SETUP_TAB, MainWindow
 from tests.ui.child import child
 from tests.ui.fake_worker import FakeWorker
 
@@ -58,6 +59,35 @@ def test_a_method_and_a_field_that_only_methods_have_are_gone_to(window: MainWin
     window._show_topic("beta")
     told = " ".join(label.text() for label in window.messages.findChildren(QLabel))
     assert field_specs()["beta"].label in told
+
+
+def test_what_menus_do_is_found_and_has_no_place_on_a_form(qtbot: QtBot, window: MainWindow) -> None:
+    child(window, QAction, "help.search").trigger()
+    dialog = child(window, HelpDialog)
+    qtbot.keyClicks(child(dialog, QLineEdit, "help.search"), "pause")
+    found = child(dialog, QListWidget)
+    titles = [found.item(row).text() for row in range(found.count())]
+    assert titles[:2] == ["Pause", "Pause and Free the Memory"]
+    text = child(dialog, QLabel, "help.text").text()
+    assert "Run › Pause" in text
+    assert QKeySequence("Ctrl+Shift+P").toString(QKeySequence.SequenceFormat.NativeText) in text
+    assert not dialog.go.isEnabled()
+
+
+def test_entries_that_are_explained_are_in_the_menus(window: MainWindow) -> None:
+    assert MENU_HELP.keys() <= {one.objectName() for one in window.findChildren(QAction)}
+
+
+def test_the_keys_of_pages_are_listed_and_those_of_start_whatever_is_shown(window: MainWindow) -> None:
+    rows = []
+    for tab in (COMPARE_TAB, SETUP_TAB):
+        window.show_tab(tab)
+        rows.append(dict(row for _, part in shortcuts_of(window.menuBar()) for row in part))
+    native = QKeySequence.SequenceFormat.NativeText
+    main, start = (QKeySequence(keys).toString(native) for keys in (MAIN_KEYS, "Ctrl+R"))
+    assert rows[0]["Start Training"] == rows[1]["Start Training"] == f"{main} or {start}"
+    assert rows[0]["Rename the run"] == "F2"
+    assert {"Tie", "All bad", "Switch the row", "Move to the Trash, or off the queue"} <= rows[0].keys()
 
 
 def test_nothing_is_found(qtbot: QtBot, window: MainWindow) -> None:
