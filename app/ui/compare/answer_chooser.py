@@ -234,7 +234,7 @@ class AnswerChooser(QWidget):
 
     def _browse(self) -> None:
         at = self._candidate.adapter if self._candidate is not None else None
-        chosen = ask_folder(self, tr("Adapter folder (mlx-lm or PEFT)"), str(at or ""))
+        chosen = ask_folder(self, tr("Adapter folder (mlx-lm or PEFT)"), str(at.parent if at is not None else ""))
         if chosen:
             self.choose_path(Path(chosen))
 

@@ -94,7 +94,7 @@ class PathEditor(ComposedEditor):
             found = ask_folder(self, self._spec.label, str(within))
             path = str(Path(found) / name) if found else ""
         elif self._folder:
-            path = ask_folder(self, self._spec.label, start)
+            path = ask_folder(self, self._spec.label, _around(start))
         else:
             path = ask_file(self, self._spec.label, start)
         if path:
@@ -124,3 +124,9 @@ class PathEditor(ComposedEditor):
 
     def _on_edited(self) -> None:
         self.edited.emit(self.value())
+
+
+def _around(folder: str) -> str:
+    """Where a folder lies, among others to choose from: inside of a model there are none."""
+    path = Path(folder).expanduser()
+    return str(path.parent) if path.is_absolute() else ""

@@ -65,7 +65,7 @@ class RunStrip(QAbstractButton):
         painter.drawRoundedRect(bar, CORNER, CORNER)
         middle = round(bar.center().x())
         corner = QPoint(middle - ICON_PX // 2, theme.SPACE * 3 // 2)
-        theme.icon("ph.caret-double-left").paint(painter, QRect(corner, QSize(ICON_PX, ICON_PX)))
+        theme.icon("ph.chart-line").paint(painter, QRect(corner, QSize(ICON_PX, ICON_PX)))
         painter.setPen(QColor(c.muted))
         painter.translate(middle, ICON_PX + theme.SPACE * 3)
         painter.rotate(90)

@@ -211,6 +211,11 @@ class RunView(QTableView):
         self._is_fitting = True
         used = sum(self.columnWidth(place) for place in range(len(RUN_COLUMNS)) if not self.isColumnHidden(place))
         spare = self.viewport().width() - used
+        for place in free:  # rather close together than out of sight
+            loose = self.columnWidth(place) - self._wanted[place] if not self.isColumnHidden(place) else 0
+            if spare < 0 < loose:
+                self.setColumnWidth(place, self.columnWidth(place) - min(loose, -spare))
+                spare += min(loose, -spare)
         for place in [*([] if self._is_width_chosen else [NAME_COLUMN]), *free]:
             lacking = min(self._wanted.get(place, 0) - self.columnWidth(place), spare)
             if lacking > 0 and not self.isColumnHidden(place):

@@ -66,9 +66,7 @@ class HelpTopic:
 # What entries of the menus do that a word does not say.
 MENU_HELP = {
     "run.start": tr("Trains the form in use. What holds it back is said beside the button."),
-    "run.pause": tr(
-        "Halts the run after the iteration in progress; its memory stays taken. Continue goes on."
-    ),
+    "run.pause": tr("Halts the run after the iteration in progress; its memory stays taken. Continue goes on."),
     "run.park": tr("Saves the run and ends its worker. Resume goes on exactly where it was, also after a restart."),
     "run.stop": tr("Ends the run after the iteration in progress and saves its adapter. It can be resumed."),
     "run.resume": tr("Goes on exactly where the shown run was paused, stopped or interrupted."),
@@ -279,6 +277,8 @@ class ShortcutDialog(QDialog):
         area.setAccessibleName(tr("Shortcuts"))
         area.setWidgetResizable(True)
         area.setWidget(page)
+        beside = area.verticalScrollBar().sizeHint().width() + theme.SPACE
+        area.setMinimumWidth(page.minimumSizeHint().width() + beside)  # only what is lower is scrolled to
         box = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, self)
         box.rejected.connect(self.reject)
         layout = QVBoxLayout(self)

@@ -38,7 +38,7 @@ def page_keys() -> Iterator[tuple[str, list[tuple[str, str]]]]:
     yield (
         tr("In the coverage"),
         [
-            (tr("Go from cell to cell, with Shift over several"), "← → ↑ ↓"),
+            (tr("Go from cell to cell"), "← → ↑ ↓"),
             (tr("Switch the cells on or off"), space),
             (tr("Switch the row"), "R"),
             (tr("Switch the column"), "C"),

@@ -9,8 +9,10 @@ import pytest
 from PySide6.QtWidgets import QFileDialog, QWidget
 from pytestqt.qtbot import QtBot
 
+from app.core.config.spec import field_specs
 from app.core.system import place
 from app.core.system.setting import load_settings
+from app.ui.form.path_editor import PathEditor
 from app.ui.platform.file_panel import ask_file, ask_folder, ask_new_file
 
 
@@ -87,3 +89,13 @@ def test_a_folder_that_is_gone_and_settings_that_cannot_be_kept(
     assert ask_folder(parent, "Folder") == str(tmp_path)
     assert panels.began[-1] == str(Path.home())
     assert place.settings_path().exists()
+
+
+def test_another_folder_is_looked_for_beside_the_one_that_is_chosen(
+    panels: Panels, parent: QWidget, tmp_path: Path
+) -> None:
+    editor = PathEditor(field_specs()["model"], parent, folder=True)
+    for model in (str(tmp_path / "models" / "llama"), "mlx-community/llama"):
+        editor.set_value(model)
+        editor.browse()
+    assert panels.began == [str(tmp_path / "models"), str(Path.home())]

@@ -661,3 +661,15 @@ def test_names_are_shown_whole_where_there_is_room(qtbot: QtBot, home: Path) -> 
     tab.refresh()
     qtbot.waitUntil(lambda: len(tab.table._table.runs) == 3)
     assert tab.table.columnWidth(NAME_COLUMN) == 90
+
+
+def test_columns_come_close_together_before_one_is_out_of_sight(qtbot: QtBot, tab: RunsTab) -> None:
+    tab.resize(660, 600)
+    QApplication.processEvents()
+    narrow = [tab.table.columnWidth(place) for place in range(len(RUN_COLUMNS))]
+    assert sum(narrow) < sum(round(theme.text_width(column.width)) for column in RUN_COLUMNS)
+    tab.resize(sum(narrow) + 200, 600)
+    qtbot.waitUntil(lambda: tab.table.viewport().width() > sum(narrow))
+    wide = [tab.table.columnWidth(place) for place in range(len(RUN_COLUMNS))]
+    assert sum(narrow) < sum(wide) <= tab.table.viewport().width()
+    assert tab.table.horizontalScrollBar().maximum() == 0

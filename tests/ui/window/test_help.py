@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction, QKeySequence
-from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QListWidget
+from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QListWidget, QScrollArea
 from pytestqt.qtbot import QtBot
 
 from app.core.config.spec import field_specs
@@ -101,6 +101,7 @@ def test_nothing_is_found(qtbot: QtBot, window: MainWindow) -> None:
 def test_all_shortcuts_are_listed(window: MainWindow) -> None:
     child(window, QAction, "help.shortcuts").trigger()
     dialog = child(window, ShortcutDialog)
+    assert child(dialog, QScrollArea).horizontalScrollBar().maximum() == 0
     told = {label.text() for label in dialog.findChildren(QLabel)}
     native = QKeySequence.SequenceFormat.NativeText
     for action in window.findChildren(QAction):
