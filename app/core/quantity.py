@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from app.core.language import grouped, joined, tr, trn
 
 GAP = "\N{NO-BREAK SPACE}"
-NOISE = 9.995e-5  # of a loss, in nats; what is smaller could only be written with an exponent
+LEAST_LOSS = 9.995e-5  # of a loss, in nats; what is smaller could only be written with an exponent
 
 
 def count_text(number: float) -> str:
@@ -30,7 +30,7 @@ def short_count(number: float) -> str:
 def loss_text(value: float) -> str:
     """2.346, 10.190, 0.00412: a loss, a reward, or what was learned or forgotten. Noise is 0.000."""
     size = abs(value)
-    if size < NOISE:
+    if size < LEAST_LOSS:
         return "0.000"
     if not math.isfinite(value) or size >= 1e6:
         return f"{value:.3g}"
@@ -42,7 +42,7 @@ def loss_text(value: float) -> str:
 def loss_change_text(value: float) -> str:
     """−1.220, +0.310: by how much a loss fell or rose."""
     text = loss_text(abs(value))
-    return text if abs(value) < NOISE else f"{'−' if value < 0 else '+'}{text}"
+    return text if abs(value) < LEAST_LOSS else f"{'−' if value < 0 else '+'}{text}"
 
 
 def tick_texts(values: Sequence[float], spacing: float) -> list[str]:

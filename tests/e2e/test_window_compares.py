@@ -19,8 +19,8 @@ from app.core.setup.config_file import load_config
 from app.core.system.starter import demo_config, examples_dir, model_dir
 from app.ui.compare.figure_card import FigureCard
 from app.ui.compare.figure_table import FigureTable
-from app.ui.compare.judging_card import JudgingCard
 from app.ui.compare.tab import CompareTab
+from app.ui.judging.judging_card import JudgingCard
 from app.ui.run.session import RunState
 from app.ui.widget.icon_button import IconButton
 from app.ui.window.main_window import MainWindow

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from app.core.language import tr
 from app.core.method.figure import figure_label
-from app.core.quantity import GAP, NOISE, loss_change_text, loss_text
+from app.core.quantity import GAP, LEAST_LOSS, loss_change_text, loss_text
 from app.core.run.curve_table import Floats
 from app.core.run.history import RunHistory
 
@@ -50,7 +50,7 @@ class Gain:
 
     def share_text(self) -> str:
         """``−39 %`` of a loss; empty where a share would say nothing."""
-        if not self.is_lower_better or self.first < NOISE:
+        if not self.is_lower_better or self.first < LEAST_LOSS:
             return ""
         return f"{100 * self.change / self.first:+.0f}{GAP}%".replace("-", "−")
 

@@ -14,8 +14,8 @@ from app.core.model.adapter_file import has_adapter_file
 from app.core.remote.record import read_remote, remote_runs
 from app.core.run.folder import RunDir
 from app.core.run.note import known_name
+from app.ui.message.bar import Notice
 from app.ui.run.session import RunSession
-from app.ui.widget.message_bar import Notice
 
 if TYPE_CHECKING:
     from app.core.config.train_config import TrainConfig

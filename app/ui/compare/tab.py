@@ -43,13 +43,13 @@ from app.ui.compare.answer_column import AnswerColumn
 from app.ui.compare.answer_grid import AnswerGrid
 from app.ui.compare.answerer import Answerer
 from app.ui.compare.figure_card import FigureCard
-from app.ui.compare.judging_card import JudgingCard
 from app.ui.compare.pager import Pager
 from app.ui.compare.question import CompareQuestion, exact_text
 from app.ui.compare.sampler import labelled
 from app.ui.compare.session import CompareSession
 from app.ui.compare.vote_flow import VoteFlow
 from app.ui.form.path_editor import PathEditor
+from app.ui.judging.judging_card import JudgingCard
 from app.ui.kept.earlier_button import EarlierButton
 from app.ui.kept.keeper import ComparisonKeeper
 from app.ui.platform.key_text import MAIN_KEYS

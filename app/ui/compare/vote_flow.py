@@ -11,8 +11,8 @@ from app.core.compare.candidate import Candidate
 from app.core.compare.conversation import Conversation
 from app.core.language import tr
 from app.ui.compare.answer_grid import AnswerGrid
-from app.ui.compare.judging_card import WAITING, JudgingCard
 from app.ui.compare.session import CompareSession
+from app.ui.judging.judging_card import WAITING, JudgingCard
 
 UNANSWERED = tr("There is no vote here: not every column has answered this question.")
 ARROWS_TURN = tr("← and → turn the pages.")

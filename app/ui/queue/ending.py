@@ -18,11 +18,11 @@ from PySide6.QtWidgets import (
 from app.core.language import tr
 from app.core.power.sleep import Sleeper, find_sleeper
 from app.core.queue.queue import QueueTally
+from app.ui.message.bar import Notice
 from app.ui.platform.notification import NOTICE_MS, notify
 from app.ui.queue.session import QueueSession
 from app.ui.widget import theme
 from app.ui.widget.close_key import close_by_key
-from app.ui.widget.message_bar import Notice
 
 COUNTDOWN_S = 60
 

@@ -25,13 +25,13 @@ from app.core.problem import UnusableError
 from app.core.quantity import plural
 from app.core.queue.queue import QueueEntry, queue_tally
 from app.ui.form.plain_editor import ChoiceBox
+from app.ui.message.foot import Foot
 from app.ui.platform.key_text import MAIN_KEYS, with_keys
 from app.ui.queue.session import QueueSession
 from app.ui.queue.table import QueueTable, QueueView
 from app.ui.widget import theme
 from app.ui.widget.elided_label import ElidedLabel
 from app.ui.widget.empty_card import EmptyCard
-from app.ui.widget.foot import Foot
 from app.ui.widget.icon_button import IconButton
 
 PROGRESS_MS = 1000

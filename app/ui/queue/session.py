@@ -24,8 +24,8 @@ from app.core.queue.queue import (
 from app.core.refusal import reason_of
 from app.core.run.folder import RunDir
 from app.core.run.note import given_name, known_name
+from app.ui.message.bar import Notice, NoticeKind
 from app.ui.run.session import RunSession, RunState
-from app.ui.widget.message_bar import Notice, NoticeKind
 from app.ui.worker.process import WorkerOutcome
 
 QUEUE_POLL_MS = 1000  # how often the queue's file is looked at: another process may have changed it

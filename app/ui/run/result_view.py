@@ -23,7 +23,7 @@ from app.ui.widget.flow import Flow
 
 MOST_MORE = 1_000_000
 RESULT_FIGURES = 4  # the journey of the loss and its change, the method's own figure, what was forgotten
-FIGURES_ACROSS = 3
+_FIGURES_ACROSS = 3
 # States of a run that has come to its end, one way or the other.
 OVER = (
     RunState.COMPLETED,
@@ -66,7 +66,7 @@ class ResultView(QWidget):
         self._totals.setWordWrap(True)
         self._totals.setObjectName("result.totals")
         theme.set_role(self._totals, role="small")
-        self._grid = FigureGrid(self._figures, FIGURES_ACROSS)
+        self._grid = FigureGrid(self._figures, _FIGURES_ACROSS)
         self.buttons: dict[str, QPushButton] = {}
         self._row = row = QWidget(self)
         flow = Flow(gap=theme.SPACE)

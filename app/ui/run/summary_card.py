@@ -34,7 +34,7 @@ from app.ui.widget.elided_label import ElidedLabel
 from app.ui.widget.figure import UNKNOWN, CaptionedFigure, FigureGrid
 from app.ui.widget.flow import Flow
 
-FIGURES_ACROSS = 3
+_FIGURES_ACROSS = 3
 TRADE = ("learned", "forgot")
 TRADE_TIP = tr(
     "Learned: how far the validation loss has fallen below the base model's. Forgot: how far the "
@@ -421,7 +421,7 @@ class SummaryCard(QFrame):
         self._figures = {name: CaptionedFigure(name, label) for name, label in names.items()}
         for name in TRADE:
             self._figures[name].setToolTip(TRADE_TIP)
-        self._grid = FigureGrid(list(self._figures.values()), FIGURES_ACROSS)
+        self._grid = FigureGrid(list(self._figures.values()), _FIGURES_ACROSS)
         return self._grid
 
     def _choose_figures(self) -> None:

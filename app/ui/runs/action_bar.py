@@ -35,12 +35,12 @@ from app.core.run.reader import RunReader
 from app.core.run.report import save_report
 from app.core.run.summary import RunSummary, folder_bytes
 from app.core.tracker.tracker import tracker_problems
+from app.ui.message.bar import Notice
 from app.ui.platform.file_panel import ask_folder, ask_new_file
 from app.ui.platform.message_box import message_box
 from app.ui.run.result_view import ask_more_iterations
 from app.ui.widget import theme
 from app.ui.widget.file_manager import show_in_file_manager
-from app.ui.widget.message_bar import Notice
 from app.ui.widget.sliced_work import SLICE_S, SlicedWork
 from app.ui.worker.job import JobRunner
 from app.ui.worker.process import WorkerOutcome

@@ -13,7 +13,7 @@ from app.core.language import tr
 from app.core.problem import UnusableError
 from app.core.system.setting import keep_settings, load_settings
 from app.core.upkeep.release import newest_release, releases_address
-from app.ui.widget.message_bar import MessageBar, Notice
+from app.ui.message.bar import MessageBar, Notice
 
 
 class ReleaseCheck(QObject):

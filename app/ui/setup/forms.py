@@ -19,7 +19,7 @@ from app.core.setup.config_file import LoadedConfig, load_config, save_config
 from app.core.setup.trial import trial_config
 from app.core.system.setting import load_settings, save_settings
 from app.ui.form.store import ConfigStore
-from app.ui.widget.message_bar import Notice, NoticeKind
+from app.ui.message.bar import Notice, NoticeKind
 
 NO_CONFIG = tr(
     "It has no key that Luthier, mlx-lm, mlx-lm-lora, axolotl, LLaMA-Factory or Unsloth would "

@@ -15,11 +15,11 @@ from app.core.problem import Problem, Severity
 from app.core.quantity import plural
 from app.core.setup.recommendation import SCALE_PATH
 from app.core.system.setting import load_settings
+from app.ui.message.foot import Foot
 from app.ui.platform.key_text import MAIN_KEYS, with_keys
 from app.ui.target.alpha import scale_name
 from app.ui.widget import theme
 from app.ui.widget.flow import Flow
-from app.ui.widget.foot import Foot
 
 NAMED_ERRORS = 4
 BESIDE_FROM = 330  # px in Inter; in less a sentence takes more than three lines

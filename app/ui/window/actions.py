@@ -21,10 +21,10 @@ from app.core.run.name import folder_word, taken_words, unique_name
 from app.core.run.note import known_name
 from app.core.setup.path_kind import PathKind, SortedPath, sort_path
 from app.core.system.disk import DISK_FULL
+from app.ui.message.bar import Notice, NoticeKind
 from app.ui.queue.session import QueueSession
 from app.ui.run.session import RunSession, RunState
 from app.ui.setup.forms import Forms
-from app.ui.widget.message_bar import Notice, NoticeKind
 from app.ui.worker.process import WorkerOutcome
 
 TAKEN_AS: dict[PathKind, str] = {

@@ -26,12 +26,12 @@ from app.core.system.leftover import sweep_all
 from app.core.system.network import own_network
 from app.core.system.setting import load_settings
 from app.ui.form.store import ConfigStore, form_store
+from app.ui.message.bar import MessageBar, Notice
 from app.ui.method.choice import enhanced_store
 from app.ui.platform.own_texts import translate_qt
 from app.ui.platform.window_order import bring_to_front
 from app.ui.run.session import RunSession
 from app.ui.widget import theme
-from app.ui.widget.message_bar import MessageBar, Notice
 from app.ui.window.appearance import Appearance
 from app.ui.window.first_window import first_window
 from app.ui.window.garbage_collector import GarbageCollector

@@ -30,6 +30,9 @@ from app.ui.compare.answerer import Answerer
 from app.ui.form.field import Field
 from app.ui.form.store import ConfigStore
 from app.ui.menu.window_menu import WindowMenu
+from app.ui.message.bar import MessageBar, Notice
+from app.ui.message.foot import Foot
+from app.ui.message.room import MessageRoom
 from app.ui.method.choice import baseline
 from app.ui.platform.file_panel import ask_file, ask_folder, ask_new_file
 from app.ui.platform.notification import NOTICE_MS
@@ -45,16 +48,13 @@ from app.ui.setup.forms import Forms
 from app.ui.setup.setup_tab import SetupTab
 from app.ui.widget import theme
 from app.ui.widget.file_manager import show_in_file_manager
-from app.ui.widget.foot import Foot
 from app.ui.widget.icon_button import IconButton
-from app.ui.widget.message_bar import MessageBar, Notice
 from app.ui.widget.tab_order import follow_page, stops, wrapped_stop
 from app.ui.window.actions import SILENT, UserActions
 from app.ui.window.appearance import Appearance
 from app.ui.window.drop_target import DropTarget
 from app.ui.window.export_actions import ExportActions
 from app.ui.window.kept_view import KeptView
-from app.ui.window.message_room import MessageRoom
 from app.ui.window.page_stack import PageStack
 from app.ui.window.panel_fold import PanelFold, PanelSplitter
 from app.ui.window.queue_actions import QueueActions

@@ -11,9 +11,9 @@ from PySide6.QtWidgets import QWidget
 from app.core.language import tr
 from app.core.quantity import plural
 from app.core.queue.queue import QueueEntry
+from app.ui.message.bar import Notice
 from app.ui.queue.ending import QueueEnding
 from app.ui.setup.config_tab import ConfigTab
-from app.ui.widget.message_bar import Notice
 from app.ui.window.actions import UserActions
 
 if TYPE_CHECKING:  # imported when they are first asked for: the window should open quickly

@@ -22,8 +22,8 @@ from app.core.place.ssh import SshPlace
 from app.core.remote.host import SshHost
 from app.core.remote.record import RemoteRun, read_remote
 from app.ui.form.store import ConfigStore
+from app.ui.message.bar import Notice
 from app.ui.run.session import RunSession, RunState
-from app.ui.widget.message_bar import Notice
 from app.ui.window.appearance import Appearance
 from app.ui.window.main_window import MainWindow
 from tests.ssh_server import bundle, empty_home, home, ssh_server

@@ -23,6 +23,7 @@ from app.core.setup.config_file import load_config
 from app.core.system.atomic_file import write_text
 from app.ui.form.plain_editor import ChoiceBox
 from app.ui.form.store import form_store
+from app.ui.message.bar import Notice
 from app.ui.queue.ending import SleepCountdown
 from app.ui.queue.page import QueuePage
 from app.ui.queue.session import QueueSession
@@ -30,7 +31,6 @@ from app.ui.queue.switch import QUEUE_PAGE
 from app.ui.queue.table import QUEUE_OUTCOME, QueueTable
 from app.ui.run.session import RunSession, RunState
 from app.ui.widget import theme
-from app.ui.widget.message_bar import Notice
 from app.ui.window.appearance import Appearance
 from app.ui.window.main_window import MainWindow
 from tests.ui.child import child

@@ -18,9 +18,9 @@ from app.core.protocol.event import Event
 from app.core.protocol.job import TrainJob, read_job
 from app.core.queue.queue import EntryState, Mode, RunQueue, make_entry
 from app.core.run.folder import RunDir, create_run
+from app.ui.message.bar import Notice
 from app.ui.queue.session import QueueSession
 from app.ui.run.session import RunSession, RunState
-from app.ui.widget.message_bar import Notice
 from tests.ui.fake_worker import FakeWorker
 
 ENDED: tuple[EntryState, ...] = ("done", "failed", "stopped", "skipped")

@@ -39,13 +39,14 @@ from app.core.setup.trial import trial_config
 from app.core.system.setting import load_settings
 from app.ui.bundle.dialog import BundleDialog
 from app.ui.form.store import ConfigStore, form_store
+from app.ui.message import bar as message_bar
+from app.ui.message.bar import Notice
 from app.ui.platform.key_text import MAIN_KEYS, native_keys
 from app.ui.queue.table import QUEUE_NAME
 from app.ui.replica.dialog import HostsDialog
 from app.ui.run.session import RunSession, RunState
 from app.ui.runs.column import NAME_COLUMN
-from app.ui.widget import message_bar, theme
-from app.ui.widget.message_bar import Notice
+from app.ui.widget import theme
 from app.ui.window.appearance import Appearance
 from app.ui.window.application import ErrorPresenter, FileOpener, screenshot
 from app.ui.window.main_window import COMPARE_TAB, RUNS_TAB, MainWindow

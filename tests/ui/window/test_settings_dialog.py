@@ -21,11 +21,11 @@ from app.core.system.network import own_network
 from app.core.system.setting import Settings, load_settings, save_settings
 from app.core.upkeep import moving
 from app.ui.form.store import ConfigStore, form_store
+from app.ui.message.bar import MessageBar
 from app.ui.settings.folder_page import FolderCard
 from app.ui.settings.release_check import ReleaseCheck
 from app.ui.target.alpha import Alpha
 from app.ui.widget import theme
-from app.ui.widget.message_bar import MessageBar
 from app.ui.window.appearance import Appearance
 from app.ui.window.settings_dialog import SettingsDialog
 from tests.loopback_server import serving

@@ -17,7 +17,7 @@ from pytestqt.qtbot import QtBot
 
 from app.core.compare.candidate import Candidate
 from app.core.compare.judgement import VoteBook
-from app.ui.compare.judging_card import JudgingCard
+from app.ui.judging.judging_card import JudgingCard
 from app.ui.widget.icon_button import IconButton
 from tests.ui.child import child
 

@@ -6,7 +6,7 @@ import pytest
 from PySide6.QtWidgets import QApplication, QLabel, QScrollArea, QVBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.ui.widget.scroll_room import ScrollRoom
+from app.ui.message.scroll_room import ScrollRoom
 
 
 def area_of(qtbot: QtBot, heights: list[int]) -> QScrollArea:

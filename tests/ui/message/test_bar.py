@@ -8,8 +8,9 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QToolButton, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.ui.widget import message_bar, theme
-from app.ui.widget.message_bar import Banner, MessageBar, Notice
+from app.ui.message import bar as message_bar
+from app.ui.message.bar import Banner, MessageBar, Notice
+from app.ui.widget import theme
 from tests.ui.child import child
 
 

@@ -19,8 +19,8 @@ from app.core.compare.judgement import Judged, Outcome, Tally, Vote, VoteBook, V
 from app.core.language import tr
 from app.core.quantity import plural
 from app.core.refusal import reason_of
-from app.ui.compare.tally_view import TallyView
-from app.ui.compare.vote_row import COLUMN_LETTERS, VoteRow
+from app.ui.judging.tally_view import TallyView
+from app.ui.judging.vote_row import COLUMN_LETTERS, VoteRow
 from app.ui.platform.file_panel import ask_new_file
 from app.ui.platform.message_box import message_box
 from app.ui.widget import theme

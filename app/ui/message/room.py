@@ -5,8 +5,8 @@ from __future__ import annotations
 from PySide6.QtCore import QObject, QPoint
 from PySide6.QtWidgets import QScrollArea
 
-from app.ui.widget.message_bar import MessageBar
-from app.ui.widget.scroll_room import ScrollRoom
+from app.ui.message.bar import MessageBar
+from app.ui.message.scroll_room import ScrollRoom
 
 
 class MessageRoom(QObject):

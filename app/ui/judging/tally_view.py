@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 from app.core.compare.judgement import Standing, Tally
 from app.core.language import tr
 from app.core.quantity import plural, rough_share_text
-from app.ui.compare.rate_bar import RateBar
+from app.ui.judging.rate_bar import RateBar
 from app.ui.widget import theme
 from app.ui.widget.elided_label import ElidedLabel
 

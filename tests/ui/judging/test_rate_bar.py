@@ -7,7 +7,7 @@ from PySide6.QtGui import QColor, QImage, QPaintEvent
 from pytestqt.qtbot import QtBot
 
 from app.core.compare.statistic import Interval
-from app.ui.compare.rate_bar import RateBar
+from app.ui.judging.rate_bar import RateBar
 from app.ui.widget import theme
 
 
